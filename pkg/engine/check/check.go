@@ -1,0 +1,92 @@
+// Package check runs declared checks: dependencies between them, one instance a scope, retries with a deadline,
+// in parallel across scopes, results to an observer. It knows no Exchange.
+package check
+
+import (
+	"context"
+	"time"
+)
+
+// ID is a check's stable name: category.topic, "directory.upn-matches-primary". It is documented under the anchor
+// that Anchor gives in docs/reference/checks.md.
+type ID string
+
+// Severity is what a finding of a check amounts to.
+type Severity string
+
+// Status is the outcome of one check in one scope. Error means that it could not look: never that something is wrong.
+type Status string
+
+// The severities and statuses.
+const (
+	Fail Severity = "fail"
+	Warn Severity = "warn"
+
+	StatusPass  Status = "pass"
+	StatusWarn  Status = "warn"
+	StatusFail  Status = "fail"
+	StatusSkip  Status = "skip"
+	StatusError Status = "error"
+)
+
+// Scope says once for what a check runs.
+type Scope string
+
+// The scopes.
+const (
+	PerForest       Scope = "forest"
+	PerTenant       Scope = "tenant"
+	PerOrganization Scope = "organization" // once, over everything
+)
+
+// Retry is how long a check that did not pass is tried again. The zero Retry tries once.
+type Retry struct{ Every, For time.Duration }
+
+// Check is a declaration. In is what the checks of one product read from (facts, lazily fetched and shared).
+type Check[In any] struct {
+	ID       ID
+	Title    string
+	Scope    Scope
+	Severity Severity // what Fail-ing results of this check count as; Fail by default
+	Needs    []ID     // checks of the same scope instance, or of the whole organization, that must not have failed
+	Retry    Retry
+	Timeout  time.Duration // one attempt; 30 s by default
+	Run      func(ctx context.Context, in In) Result
+}
+
+// Category is the part of the ID before the first dot.
+func (id ID) Category() string {
+	for i := range len(id) {
+		if id[i] == '.' {
+			return string(id[:i])
+		}
+	}
+	return string(id)
+}
+
+// Remedy is what to do about a finding.
+type Remedy struct {
+	Text     string   `json:"text,omitempty"`
+	Commands []string `json:"commands,omitempty"`
+	Docs     string   `json:"docs,omitempty"`
+}
+
+// Result is what a check found. Run sets Status (and so on) with Pass, Failed, Unknown and NotApplicable; the
+// runner fills in ID, Category, Title, Scope, Duration and Attempts. Cause is kept for exit codes and is not encoded.
+type Result struct {
+	ID         ID             `json:"id"`
+	Category   string         `json:"category"`
+	Title      string         `json:"title"`
+	Status     Status         `json:"status"`
+	Scope      string         `json:"scope"`            // the instance: a forest's name, "tenant", "organization"
+	Summary    string         `json:"summary"`          // one sentence: what, where
+	Detail     string         `json:"detail,omitempty"` // why it matters
+	Evidence   map[string]any `json:"evidence,omitempty"`
+	Remedy     Remedy         `json:"remedy,omitzero"`
+	DurationMS int64          `json:"durationMs"`
+	Attempts   int            `json:"attempts,omitempty"`
+	Cause      error          `json:"-"`
+}
+
+// Event makes a Result an observe.Event.
+func (Result) Event() string { return "check" }

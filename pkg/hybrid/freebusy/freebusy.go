@@ -1,0 +1,50 @@
+// Package freebusy knows how a free/busy lookup between premises is routed, asks it from both sides, and fills the matrix.
+package freebusy
+
+// Status of one lookup. Unknown: the question could not be put.
+type Status string
+
+// The statuses.
+const (
+	OK      Status = "ok"
+	Failed  Status = "failed"
+	Unknown Status = "unknown"
+)
+
+// Diagnosis is a suspected cause.
+type Diagnosis struct {
+	ID         string  `json:"id"`
+	Confidence float64 `json:"confidence"` // 0 to 1
+}
+
+// Answer is one cell of the matrix: what came of asking whether From sees To's calendar.
+type Answer struct {
+	From      string      `json:"from"`
+	To        string      `json:"to"`
+	Direction string      `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
+	Probe     string      `json:"probe"`     // "ews", "graph", "test-oauthconnectivity"
+	Route     []string    `json:"route"`     // the hops, in order: "intra-organization connector HybridIOC", "autodiscover https://...", ...
+	Status    Status      `json:"status"`
+	LatencyMS int64       `json:"latencyMs"`
+	Error     string      `json:"error,omitempty"`
+	Diagnosis []Diagnosis `json:"diagnosis,omitempty"`
+	Cause     error       `json:"-"`
+}
+
+// Event makes an Answer an observe.Event.
+func (Answer) Event() string { return "lookup" }
+
+// Report is the outcome of a test run.
+type Report struct {
+	APIVersion string   `json:"apiVersion"` // hybridge/v1
+	Kind       string   `json:"kind"`       // TestReport
+	Summary    Summary  `json:"summary"`
+	Matrix     []Answer `json:"matrix"`
+}
+
+// Summary counts a report.
+type Summary struct {
+	OK      int `json:"ok"`
+	Failed  int `json:"failed"`
+	Unknown int `json:"unknown"`
+}
