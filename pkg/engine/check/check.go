@@ -90,3 +90,20 @@ type Result struct {
 
 // Event makes a Result an observe.Event.
 func (Result) Event() string { return "check" }
+
+// Summary counts a report.
+type Summary struct {
+	Pass  int `json:"pass"`
+	Warn  int `json:"warn"`
+	Fail  int `json:"fail"`
+	Skip  int `json:"skip"`
+	Error int `json:"error"`
+}
+
+// Report is the outcome of a check run, results in declaration order, then by scope.
+type Report struct {
+	APIVersion string   `json:"apiVersion"` // hybridge/v1
+	Kind       string   `json:"kind"`       // CheckReport
+	Summary    Summary  `json:"summary"`
+	Results    []Result `json:"results"`
+}
