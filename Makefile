@@ -1,0 +1,56 @@
+# make build | test | lint | bench | peers | docs | dist | fuzz
+SHELL := bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+
+.PHONY: build test race lint bench peers docs dist fuzz clean
+
+build:
+	$(GOBUILD) -o hybridge ./cmd/hybridge
+
+# The whole suite. Real peers (directory servers, KDC, mail and DNS servers, other people's clients) come from Debian
+# and are installed when that is possible; what has to be left out is listed at the end, and is a failure under CI=true.
+test: peers
+	go run ./test/run
+
+race:
+	go run ./test/run -race
+
+lint: bin/golangci-lint
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# Ratios against a peer in the same run: users streamed beside ldapsearch's. BIG=1 takes a million users.
+bench: peers
+	go run ./test/bench
+
+peers:
+	@bash test/peers.sh
+
+# Everything that is generated from the code: the reference pages, the schema, the cmdlet catalogue.
+docs:
+	go run ./tools/docs
+	go test ./pkg/config/answers -run Schema -update
+
+dist:
+	@mkdir -p dist
+	@for t in windows/amd64 windows/arm64 linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
+		os=$${t%/*}; arch=$${t#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		echo "dist/hybridge-$$os-$$arch$$ext"; \
+		GOOS=$$os GOARCH=$$arch $(GOBUILD) -o dist/hybridge-$$os-$$arch$$ext ./cmd/hybridge || exit 1; \
+	done
+
+# Ten minutes for each fuzz target: make fuzz FUZZTIME=10m
+FUZZTIME ?= 20s
+fuzz:
+	@go list ./... | while read -r p; do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf dist bin hybridge
