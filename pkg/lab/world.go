@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+)
+
+// What the lab simulates: names under the reserved example top-level domain for what is on-premises, Microsoft's own names
+// for what is Microsoft's, since those are what a real organization's configuration holds.
+const (
+	tenantDomain      = "contoso.onmicrosoft.com"
+	coexistenceDomain = "contoso.mail.onmicrosoft.com"
+	tenantID          = "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d"
+)
+
+// forest is one on-premises forest: its names, and the servers behind them.
+type forest struct {
+	name         string // also the NetBIOS name, in lower case
+	domain       string // DNS name of the forest root and SMTP domain
+	organization string // Exchange organization name
+	guid         string // objectGUID of the Exchange organization container
+	controller   string
+	server       string // Mailbox server
+	mail         string // published namespace: EWS and SMTP
+	autodiscover string
+	build        string // as AdminDisplayVersion prints it
+	users        []*mailbox
+}
+
+func forests() []*forest {
+	return []*forest{
+		newForest("contoso", "Contoso", "1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", "Version 15.2 (Build 2562.17)"),
+		newForest("fabrikam", "Fabrikam", "a84d02e6-53c7-4f0b-b9d2-7c1e5a6f3b02", "Version 15.2 (Build 2562.17)"),
+	}
+}
+
+func newForest(name, organization, guid, build string) *forest {
+	domain := name + ".example"
+	return &forest{
+		name: name, domain: domain, organization: organization, guid: guid, build: build,
+		controller: "dc1." + domain, server: "ex1." + domain, mail: "mail." + domain, autodiscover: "autodiscover." + domain,
+	}
+}
+
+// dn is the forest root's distinguished name.
+func (f *forest) dn() string { return "DC=" + strings.ReplaceAll(f.domain, ".", ",DC=") }
+
+// mailbox is a person with a mailbox, in the forest or moved to the tenant.
+type mailbox struct {
+	forest  *forest
+	account string // sAMAccountName
+	display string
+	upn     string
+	primary string   // primary SMTP address
+	others  []string // secondary SMTP addresses
+	remote  bool     // the mailbox is in the tenant
+	guid    string
+}
+
+// target is the routing address of a mailbox that was moved to the tenant.
+func (m *mailbox) target() string { return m.account + "@" + coexistenceDomain }
+
+var (
+	givenNames  = []string{"Anna", "Bruno", "Carla", "Dario", "Elena", "Fabio", "Giulia", "Hugo", "Irene", "Jonas", "Katrin", "Luca", "Marta", "Nico", "Olga", "Paolo", "Quirina", "Ricarda", "Sara", "Tomas"}
+	familyNames = []string{"Alberti", "Berger", "Conti", "Dahl", "Esposito", "Ferrari", "Greco", "Hofer", "Innerhofer", "Jensen", "Klein", "Leone", "Moretti", "Neri", "Orsini", "Pichler", "Quadri", "Rossi", "Serra", "Testa"}
+)
+
+// populate gives a forest n people. Every tenth has been moved to the tenant, starting with the third, so that
+// the first of each forest are still on-premises.
+func (f *forest) populate(n int) {
+	f.users = make([]*mailbox, 0, n)
+	for i := range n {
+		given, family := givenNames[i%len(givenNames)], familyNames[(i/len(givenNames)+i)%len(familyNames)]
+		account := strings.ToLower(given + "." + family)
+		if round := i / (len(givenNames) * len(familyNames)); round > 0 {
+			account += fmt.Sprint(round + 1)
+		}
+		address := account + "@" + f.domain
+		m := &mailbox{
+			forest: f, account: account, display: given + " " + family, upn: address, primary: address,
+			remote: i%10 == 2, guid: stableGUID(address),
+		}
+		if m.remote || i%7 == 0 {
+			m.others = append(m.others, m.target())
+		}
+		f.users = append(f.users, m)
+	}
+}
+
+// local and moved are the first people of a forest on each side: what the answers file's test pairs name.
+func (f *forest) local() *mailbox { return f.first(false) }
+func (f *forest) moved() *mailbox { return f.first(true) }
+
+func (f *forest) first(remote bool) *mailbox {
+	for _, m := range f.users {
+		if m.remote == remote {
+			return m
+		}
+	}
+	return nil
+}
+
+// stableGUID is a GUID made of a name, the same in every run.
+func stableGUID(name string) string {
+	h := fnv.New128a()
+	h.Write([]byte(strings.ToLower(name)))
+	b := h.Sum(nil)
+	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// event is one entry of a calendar. Status counts as MergedFreeBusy does: 1 tentative, 2 busy, 3 out of office.
+type event struct {
+	start, end time.Time
+	status     int
+	subject    string
+}
+
+// calendar lists the entries of a mailbox that touch a window. It is a function of address and day: everybody's
+// differ, and every part of the lab (and its tests) can tell a right answer from a wrong one.
+func calendar(address string, from, to time.Time) []event {
+	var events []event
+	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
+		h := fnv.New64a()
+		fmt.Fprintf(h, "%s %s", strings.ToLower(address), day.Format(time.DateOnly))
+		seed := h.Sum64()
+		for i := range 1 + int(seed%3) {
+			seed = seed*6364136223846793005 + 1442695040888963407
+			start := day.Add(8*time.Hour + time.Duration(i)*3*time.Hour + time.Duration(seed>>33%4)*30*time.Minute)
+			e := event{start: start, end: start.Add(time.Duration(1+seed>>45%3) * 30 * time.Minute), status: 1 + int(seed>>53%3), subject: "Meeting"}
+			if e.end.After(from) && e.start.Before(to) {
+				events = append(events, e)
+			}
+		}
+	}
+	return events
+}
