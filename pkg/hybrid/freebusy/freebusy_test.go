@@ -1,0 +1,216 @@
+package freebusy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// fakeSession answers cmdlets from a table.
+type fakeSession map[string]func(parameters map[string]any) ([]exchange.Object, error)
+
+func (s fakeSession) Run(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
+	if f, ok := s[c.Name]; ok {
+		return f(c.Parameters)
+	}
+	return nil, exchange.ErrNoCmdlet
+}
+
+func (s fakeSession) Allowed(context.Context, ...string) (map[string]exchange.Allowance, error) {
+	return nil, nil
+}
+func (s fakeSession) Close(context.Context) error { return nil }
+
+func prints(objects ...exchange.Object) func(map[string]any) ([]exchange.Object, error) {
+	return func(map[string]any) ([]exchange.Object, error) { return objects, nil }
+}
+
+func recipients(known map[string]exchange.Object) func(map[string]any) ([]exchange.Object, error) {
+	return func(p map[string]any) ([]exchange.Object, error) {
+		o, ok := known[p["Identity"].(string)]
+		if !ok {
+			return nil, fmt.Errorf("couldn't be found: %w", exchange.ErrNotFound)
+		}
+		return []exchange.Object{o}, nil
+	}
+}
+
+func object(pairs ...any) exchange.Object { return exchange.NewObject(nil, "", pairs...) }
+
+var (
+	connector = object("Name", "HybridIOC - 1", "Enabled", true, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint", "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc")
+	relation  = object("Name", "On-premises to O365", "Enabled", true, "FreeBusyAccessEnabled", true, "DomainNames", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://outlook.office365.com/EWS/Exchange.asmx")
+	space     = object("Name", "1", "ForestName", "Contoso.mail.onmicrosoft.com", "ProxyUrl", "https://mail/EWS/Exchange.asmx")
+)
+
+func TestRouteFollowsExchangesOrder(t *testing.T) {
+	disabled := object("Name", "off", "Enabled", false, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"})
+	closed := object("Name", "closed", "Enabled", true, "FreeBusyAccessEnabled", false, "DomainNames", []any{"contoso.mail.onmicrosoft.com"})
+	for name, c := range map[string]struct {
+		session fakeSession
+		want    []string
+	}{
+		"connector before relationship": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
+			[]string{"intra-organization connector HybridIOC - 1", "autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
+		},
+		"relationship when the connector is off": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(disabled), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
+			[]string{"organization relationship On-premises to O365", "https://outlook.office365.com/EWS/Exchange.asmx"},
+		},
+		"address space last": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(), "Get-OrganizationRelationship": prints(closed), "Get-AvailabilityAddressSpace": prints(space)},
+			[]string{"availability address space Contoso.mail.onmicrosoft.com", "https://mail/EWS/Exchange.asmx"},
+		},
+		"none":                 {fakeSession{"Get-IntraOrganizationConnector": prints(), "Get-OrganizationRelationship": prints()}, nil},
+		"cmdlet not available": {fakeSession{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := route(t.Context(), Premise{Session: c.session}, "x@contoso.mail.onmicrosoft.com")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestRouteThatCouldNotBeReadIsAnError(t *testing.T) {
+	s := fakeSession{"Get-IntraOrganizationConnector": func(map[string]any) ([]exchange.Object, error) { return nil, link.ErrUnreachable }}
+	if _, err := route(t.Context(), Premise{Session: s}, "x@y.example"); !errors.Is(err, link.ErrUnreachable) {
+		t.Errorf("got %v, want unreachable", err)
+	}
+}
+
+// estate is a forest and a tenant with one mailbox each.
+func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Premise {
+	asker := func(_ context.Context, from, to string, _ Window) (View, error) { return ask(from, to) }
+	onprem := fakeSession{
+		"Get-Recipient": recipients(map[string]exchange.Object{
+			"anna@contoso.example":  object("RecipientTypeDetails", "UserMailbox"),
+			"carla@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress", "SMTP:carla@contoso.mail.onmicrosoft.com"),
+			"lost@contoso.example":  object("RecipientTypeDetails", "MailUser"),
+		}),
+		"Get-IntraOrganizationConnector": prints(connector),
+		"Test-OAuthConnectivity":         prints(oauth),
+	}
+	online := fakeSession{
+		"Get-Recipient": recipients(map[string]exchange.Object{
+			"carla@contoso.example": object("RecipientTypeDetails", "UserMailbox"),
+			"anna@contoso.example":  object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress", "SMTP:anna@contoso.example"),
+		}),
+		"Get-IntraOrganizationConnector": prints(),
+		"Get-OrganizationRelationship":   prints(),
+		"Test-OAuthConnectivity":         prints(oauth),
+	}
+	return []Premise{
+		{Name: "contoso", Side: exchange.OnPremises, Session: onprem, Domains: []string{"contoso.example"}, EWS: "https://mail.contoso.example/EWS/Exchange.asmx", Probe: "ews", Ask: asker},
+		{Name: "online", Side: exchange.Online, Session: online, Domains: []string{"contoso.mail.onmicrosoft.com"}, EWS: "https://outlook.office365.com/EWS/Exchange.asmx", Probe: "graph", Ask: asker},
+	}
+}
+
+func TestRunAsksBothSidesAndBothWays(t *testing.T) {
+	free := func(string, string) (View, error) {
+		return View{Merged: "0022", Interval: 30 * time.Minute}, nil
+	}
+	success := object("ResultType", "Success")
+	var seen []string
+	report, err := Run(t.Context(), estate(free, success), Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}, {"carla@contoso.example", "anna@contoso.example"}}},
+		observe.Func(func(e observe.Event) { seen = append(seen, e.Event()) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range report.Matrix {
+		got = append(got, fmt.Sprintf("%s %s %s", a.Direction, a.Probe, a.Status))
+	}
+	want := []string{
+		"contoso -> online ews ok", "contoso -> online test-oauthconnectivity ok",
+		"online -> contoso graph ok", "online -> contoso test-oauthconnectivity ok",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"started", "lookup", "lookup", "lookup", "lookup"}, seen); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestCouldNotAskIsUnknownAndNoIsFailed(t *testing.T) {
+	success := object("ResultType", "Success")
+	for name, c := range map[string]struct {
+		to    string
+		ask   error
+		oauth exchange.Object
+		want  []Status
+	}{
+		"the answer says no":                 {"carla@contoso.example", errors.New("ErrorProxyRequestProcessingFailed"), success, []Status{Failed, OK}},
+		"an empty answer":                    {"carla@contoso.example", nil, success, []Status{Failed, OK}},
+		"our own credential is refused":      {"carla@contoso.example", fmt.Errorf("401: %w", link.ErrAccess), success, []Status{Unknown, OK}},
+		"the asking side is not reachable":   {"carla@contoso.example", fmt.Errorf("dial: %w", link.ErrUnreachable), success, []Status{Unknown, OK}},
+		"the token test says no":             {"carla@contoso.example", errors.New("no"), object("ResultType", "Error", "Detail", "403 Forbidden"), []Status{Failed, Failed}},
+		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1), []Status{Failed, Failed}},
+		"no target address":                  {"lost@contoso.example", nil, success, []Status{Unknown}},
+		"no such recipient":                  {"nobody@contoso.example", nil, success, []Status{Unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ask := func(string, string) (View, error) { return View{}, c.ask }
+			report, err := Run(t.Context(), estate(ask, c.oauth), Options{Pairs: []Pair{{"anna@contoso.example", c.to}}}, observe.Func(func(observe.Event) {}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []Status
+			for _, a := range report.Matrix {
+				got = append(got, a.Status)
+				if a.Status != OK && a.Error == "" {
+					t.Errorf("%s %s: no error text", a.Direction, a.Probe)
+				}
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestUntilOKAsksAgain(t *testing.T) {
+	tries := 0
+	ask := func(string, string) (View, error) {
+		if tries++; tries < 3 {
+			return View{}, errors.New("not yet")
+		}
+		return View{Merged: "0"}, nil
+	}
+	waits := 0
+	report, err := Run(t.Context(), estate(ask, object("ResultType", "Success")),
+		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour, Every: time.Millisecond},
+		observe.Func(func(e observe.Event) {
+			if w, ok := e.(observe.Waiting); ok && strings.Contains(w.What, "not ok yet") {
+				waits++
+			}
+		}))
+	if err != nil || report.Summary.OK != 2 || tries != 3 || waits != 2 {
+		t.Errorf("err %v, summary %+v, %d tries, %d waits", err, report.Summary, tries, waits)
+	}
+}
+
+func TestCancelEndsTheLoop(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ask := func(string, string) (View, error) { cancel(); return View{}, context.Canceled }
+	report, err := Run(ctx, estate(ask, object("ResultType", "Success")),
+		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour, Every: time.Hour}, observe.Func(func(observe.Event) {}))
+	if !errors.Is(err, context.Canceled) || report.Matrix[0].Status != Unknown {
+		t.Errorf("err %v, %+v", err, report.Matrix)
+	}
+}

@@ -1,0 +1,145 @@
+package freebusy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// Location is where a mailbox is, as the premise that was asked sees it.
+type Location struct {
+	Premise string // name of the premise that holds the mailbox
+	Address string // the address a lookup goes by: the target address of a mailbox that is elsewhere, else its own
+}
+
+// The recipient types whose mailbox is in the organization that was asked (Get-Recipient RecipientTypeDetails).
+var localTypes = map[string]bool{
+	"UserMailbox": true, "SharedMailbox": true, "RoomMailbox": true, "EquipmentMailbox": true, "LinkedMailbox": true, "LegacyMailbox": true, "SchedulingMailbox": true,
+}
+
+// locate asks a premise where an address is: in itself, or at the domain of its target address.
+func locate(ctx context.Context, p Premise, premises []Premise, address string) (Location, error) {
+	found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
+	if err != nil {
+		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, err)
+	}
+	if len(found) == 0 {
+		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, exchange.ErrNotFound)
+	}
+	kind, err := found[0].String("RecipientTypeDetails")
+	if err != nil {
+		return Location{}, fmt.Errorf("%s: look up %s: RecipientTypeDetails: %w", p.Name, address, err)
+	}
+	if localTypes[kind] {
+		return Location{Premise: p.Name, Address: address}, nil
+	}
+	target, err := found[0].String("ExternalEmailAddress")
+	if err != nil && !errors.Is(err, exchange.ErrAbsent) {
+		return Location{}, fmt.Errorf("%s: look up %s: ExternalEmailAddress: %w", p.Name, address, err)
+	}
+	target = withoutPrefix(target)
+	if target == "" {
+		return Location{}, fmt.Errorf("%s: %s is a %s without a target address: a lookup for it goes nowhere", p.Name, address, kind)
+	}
+	for _, other := range premises {
+		if other.Name != p.Name && other.holds(domainOf(target)) {
+			return Location{Premise: other.Name, Address: target}, nil
+		}
+	}
+	return Location{}, fmt.Errorf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name, address, target)
+}
+
+// route predicts, by Exchange's rules, which way a lookup for an address leaves a premise: an enabled intra-organization connector
+// first, then an organization relationship with free/busy, then an availability address space.
+func route(ctx context.Context, p Premise, address string) ([]string, error) {
+	domain := domainOf(address)
+	for _, rule := range routeRules {
+		found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-" + rule.noun})
+		if errors.Is(err, exchange.ErrNoCmdlet) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: read %s: %w", p.Name, rule.noun, err)
+		}
+		for _, o := range found {
+			hops, ok := rule.match(o, domain)
+			if ok {
+				return hops, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+type routeRule struct {
+	noun  string
+	match func(o exchange.Object, domain string) (hops []string, ok bool)
+}
+
+var routeRules = []routeRule{
+	{"IntraOrganizationConnector", func(o exchange.Object, domain string) ([]string, bool) {
+		return target(o, "intra-organization connector", "Enabled", "TargetAddressDomains", "DiscoveryEndpoint", domain)
+	}},
+	{"OrganizationRelationship", func(o exchange.Object, domain string) ([]string, bool) {
+		if allowed, err := o.Bool("FreeBusyAccessEnabled"); err != nil || !allowed {
+			return nil, false
+		}
+		return target(o, "organization relationship", "Enabled", "DomainNames", "TargetAutodiscoverEpr", domain)
+	}},
+	{"AvailabilityAddressSpace", func(o exchange.Object, domain string) ([]string, bool) {
+		name, _ := o.String("ForestName")
+		if !strings.EqualFold(name, domain) {
+			return nil, false
+		}
+		hops := []string{"availability address space " + name}
+		if proxy, _ := o.String("ProxyUrl"); proxy != "" {
+			hops = append(hops, proxy)
+		}
+		return hops, true
+	}},
+}
+
+// target matches an object that leads to a domain: a given TargetSharingEpr is called at once, an endpoint through autodiscover.
+func target(o exchange.Object, what, enabled, domains, endpoint, domain string) ([]string, bool) {
+	if on, err := o.Bool(enabled); err != nil || !on {
+		return nil, false
+	}
+	list, err := o.Strings(domains)
+	if err != nil || !containsFold(list, domain) {
+		return nil, false
+	}
+	name, _ := o.String("Name")
+	hops := []string{what + " " + name}
+	if epr, _ := o.String("TargetSharingEpr"); epr != "" {
+		return append(hops, epr), true
+	}
+	if url, _ := o.String(endpoint); url != "" {
+		hops = append(hops, "autodiscover "+url)
+	}
+	return hops, true
+}
+
+func containsFold(list []string, s string) bool {
+	for _, e := range list {
+		if strings.EqualFold(e, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func domainOf(address string) string {
+	_, domain, _ := strings.Cut(address, "@")
+	return strings.ToLower(domain)
+}
+
+// withoutPrefix drops the "SMTP:" of a proxy address.
+func withoutPrefix(address string) string {
+	if len(address) > 5 && strings.EqualFold(address[:5], "smtp:") {
+		return address[5:]
+	}
+	return address
+}

@@ -1,0 +1,241 @@
+package freebusy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Window is the span of time a lookup asks for.
+type Window struct{ Start, End time.Time }
+
+// View is what a lookup answered: one digit a slot, as MergedFreeBusy has them (0 free, 1 tentative, 2 busy, 3 out of office, 4 elsewhere).
+type View struct {
+	Merged   string
+	Interval time.Duration
+}
+
+// Premise is one place where mailboxes are: a forest's Exchange organization, or the tenant.
+type Premise struct {
+	Name    string // "contoso", "online"
+	Side    exchange.Side
+	Session exchange.Session
+	Domains []string // SMTP and routing domains of its mailboxes
+	EWS     string   // its EWS address as the other premises reach it
+	Probe   string   // the name of Ask's way: "ews" or "graph"
+	// Ask puts the lookup as a client of this premise would: from's premise is asked for to's calendar.
+	Ask func(ctx context.Context, from, to string, w Window) (View, error)
+}
+
+func (p Premise) holds(domain string) bool { return containsFold(p.Domains, domain) }
+
+// Pair is one question.
+type Pair struct{ From, To string }
+
+// Options for Run.
+type Options struct {
+	Pairs   []Pair
+	Window  Window        // today's working day when zero
+	Timeout time.Duration // of one lookup; a minute when 0, since autodiscover and a token may lie on the way
+	UntilOK time.Duration // ask again what is not ok until everything is, or until this has passed
+	Every   time.Duration // pause between rounds; 10 s when 0
+}
+
+// Run asks every pair, from both sides: by the direct probe of the side the question starts on, and by Test-OAuthConnectivity there.
+// Premises are asked in parallel, one question at a time each.
+func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observer) (Report, error) {
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	if o.Every == 0 {
+		o.Every = 10 * time.Second
+	}
+	if o.Window.Start.IsZero() {
+		day := time.Now().UTC().Truncate(24 * time.Hour)
+		o.Window = Window{day, day.Add(24 * time.Hour)}
+	}
+	deadline := time.Now().Add(o.UntilOK)
+	obs.Observe(observe.Started{Stage: "test", Total: 2 * len(o.Pairs)})
+	for {
+		report := round(ctx, premises, o, obs)
+		rest := report.Summary.Failed + report.Summary.Unknown
+		if err := ctx.Err(); err != nil {
+			return report, err
+		}
+		if rest == 0 || time.Now().Add(o.Every).After(deadline) {
+			return report, nil
+		}
+		obs.Observe(observe.Waiting{Stage: "test", ID: "lookups", What: fmt.Sprintf("%d lookups are not ok yet", rest), Until: deadline})
+		select {
+		case <-ctx.Done():
+			return report, ctx.Err()
+		case <-time.After(o.Every):
+		}
+	}
+}
+
+// round asks everything once.
+func round(ctx context.Context, premises []Premise, o Options, obs observe.Observer) Report {
+	answers := make([][]Answer, len(o.Pairs))
+	var wait sync.WaitGroup
+	var tell sync.Mutex
+	starts := make(map[string][]int) // by the premise a question starts on
+	for i, pair := range o.Pairs {
+		p, err := home(ctx, premises, pair.From)
+		if err != nil {
+			answers[i] = []Answer{settle(Answer{From: pair.From, To: pair.To, Probe: "lookup"}, err, true)}
+			obs.Observe(answers[i][0])
+			continue
+		}
+		starts[p.Name] = append(starts[p.Name], i)
+	}
+	for _, p := range premises {
+		wait.Go(func() {
+			for _, i := range starts[p.Name] {
+				answers[i] = ask(ctx, p, premises, o, o.Pairs[i])
+				tell.Lock()
+				for _, a := range answers[i] {
+					obs.Observe(a)
+				}
+				tell.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	report := Report{APIVersion: "hybridge/v1", Kind: "TestReport"}
+	for _, a := range answers {
+		report.Matrix = append(report.Matrix, a...)
+	}
+	report.count()
+	return report
+}
+
+func (r *Report) count() {
+	r.Summary = Summary{}
+	for _, a := range r.Matrix {
+		switch a.Status {
+		case OK:
+			r.Summary.OK++
+		case Failed:
+			r.Summary.Failed++
+		default:
+			r.Summary.Unknown++
+		}
+	}
+}
+
+// home is the premise that holds an address's mailbox. Every on-premises organization that has the domain is asked first: it knows
+// where its people's mailboxes went.
+func home(ctx context.Context, premises []Premise, address string) (Premise, error) {
+	for _, p := range premises {
+		if !p.holds(domainOf(address)) {
+			continue
+		}
+		at, err := locate(ctx, p, premises, address)
+		if err != nil {
+			return Premise{}, err
+		}
+		for _, q := range premises {
+			if q.Name == at.Premise {
+				return q, nil
+			}
+		}
+	}
+	return Premise{}, fmt.Errorf("%s is in no domain of this deployment", address)
+}
+
+func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) []Answer {
+	blank := Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe}
+	at, err := locate(ctx, p, premises, pair.To)
+	if err != nil {
+		return []Answer{settle(blank, err, true)}
+	}
+	blank.Direction = p.Name + " -> " + at.Premise
+	if at.Premise != p.Name {
+		if blank.Route, err = route(ctx, p, at.Address); err != nil {
+			return []Answer{settle(blank, err, true)}
+		}
+		if len(blank.Route) == 0 {
+			blank.Route = []string{"no connector, relationship or address space for " + domainOf(at.Address)}
+		}
+	}
+	direct := timed(ctx, o.Timeout, blank, func(ctx context.Context) error {
+		view, err := p.Ask(ctx, pair.From, pair.To, o.Window)
+		if err == nil && view.Merged == "" {
+			err = errors.New("the answer holds no free/busy")
+		}
+		return err
+	})
+	if at.Premise == p.Name {
+		return []Answer{direct}
+	}
+	for _, q := range premises {
+		if q.Name == at.Premise && q.EWS != "" {
+			blank.Probe = "test-oauthconnectivity"
+			return []Answer{direct, timed(ctx, o.Timeout, blank, func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) })}
+		}
+	}
+	return []Answer{direct}
+}
+
+// testOAuth lets a premise present its own token to another: Test-OAuthConnectivity. Only ResultType counts; the detail is free text.
+func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
+	out, err := p.Session.Run(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
+		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
+	}})
+	if err != nil {
+		return fmt.Errorf("%s: Test-OAuthConnectivity: %w", p.Name, err)
+	}
+	if len(out) == 0 {
+		return fmt.Errorf("%s: Test-OAuthConnectivity printed no result", p.Name)
+	}
+	result, err := out[0].String("ResultType")
+	if err != nil {
+		return fmt.Errorf("%s: Test-OAuthConnectivity: ResultType: %w", p.Name, err)
+	}
+	if result == "Success" {
+		return nil
+	}
+	detail, _ := out[0].String("Detail")
+	return &refusal{fmt.Sprintf("%s: Test-OAuthConnectivity: %s: %s", p.Name, result, detail)}
+}
+
+// refusal is an answer that says no, as opposed to a question that could not be put.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+
+func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Context) error) Answer {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := time.Now()
+	err := f(ctx)
+	a.LatencyMS = time.Since(start).Milliseconds()
+	return settle(a, err, false)
+}
+
+// settle gives an answer its status. Where the question could not be put (before is true, or the asking side was not reached or refused us), the
+// status is unknown; where it was put and came back without free/busy, failed.
+func settle(a Answer, err error, before bool) Answer {
+	var no *refusal
+	switch {
+	case err == nil:
+		a.Status = OK
+	case errors.As(err, &no):
+		a.Status = Failed
+	case before, errors.Is(err, context.Canceled), errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess), errors.Is(err, exchange.ErrNoCmdlet):
+		a.Status = Unknown
+	default:
+		a.Status = Failed
+	}
+	if err != nil {
+		a.Error, a.Cause = err.Error(), err
+	}
+	return a
+}
