@@ -1,0 +1,149 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Authenticator makes requests carry a credential. Wrap is given a transport that no one else uses.
+type Authenticator interface {
+	Wrap(base *http.Transport) http.RoundTripper
+}
+
+// Client is an HTTP client with connections of its own, never shared with another credential. A nil Authenticator is anonymous. It
+// speaks HTTP/1.1 (connection-bound authentication knows no streams), follows no redirect by itself, limits what it reads of a body and
+// classifies errors.
+func (l *Link) Client(a Authenticator) *http.Client {
+	transport := l.transport()
+	var rt http.RoundTripper = transport
+	if a != nil {
+		rt = a.Wrap(transport)
+	}
+	return &http.Client{
+		Transport:     &guard{next: rt, maxBody: l.maxBody, idle: transport.CloseIdleConnections},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (l *Link) transport() *http.Transport {
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if l.proxy != nil && address == l.proxy.Host { // the transport itself talks to the proxy, see Proxy
+				ctx, cancel := context.WithTimeout(ctx, l.timeout)
+				defer cancel()
+				conn, err := l.dialDirect(ctx, network, address)
+				if err != nil {
+					return nil, fmt.Errorf("connect to proxy %s: %w", address, Classify(err))
+				}
+				return conn, nil
+			}
+			return l.DialContext(ctx, network, address)
+		},
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, l.dialError(address, err)
+			}
+			config := l.TLS(host)
+			config.NextProtos = []string{"http/1.1"}
+			return l.dialTLS(ctx, network, address, config)
+		},
+		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2
+		ResponseHeaderTimeout: l.responseTimeout,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   8,
+		ExpectContinueTimeout: time.Second,
+	}
+	if l.proxy != nil && l.proxy.Scheme == "http" {
+		// Proxies commonly refuse CONNECT to port 80, so plain http goes to them as a request.
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			if r.URL.Scheme != "http" {
+				return nil, nil
+			}
+			address := hostPort(r.URL)
+			if target, mapped := l.Target(address); mapped || l.bypassesProxy(target) {
+				return nil, nil
+			}
+			return l.proxy, nil
+		}
+	}
+	return t
+}
+
+// hostPort is the address that u is connected to.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// guard is the outermost round tripper of every client.
+type guard struct {
+	next    http.RoundTripper
+	maxBody int64
+	idle    func()
+}
+
+func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := g.next.RoundTrip(r)
+	if err != nil {
+		return nil, Classify(err)
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: g.maxBody, host: r.URL.Host, max: g.maxBody}
+	return resp, nil
+}
+
+// CloseIdleConnections makes http.Client.CloseIdleConnections work through the guard.
+func (g *guard) CloseIdleConnections() {
+	g.idle()
+	if c, ok := g.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// limitedBody fails, rather than ends, when a body is longer than allowed: a cut answer must not look whole.
+type limitedBody struct {
+	io.ReadCloser
+	left, max int64
+	host      string
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		var one [1]byte
+		for {
+			n, err := b.ReadCloser.Read(one[:])
+			if n > 0 {
+				return 0, fmt.Errorf("%s: the answer is larger than %d bytes", b.host, b.max)
+			}
+			if err != nil {
+				return 0, classifyRead(err)
+			}
+		}
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, classifyRead(err)
+}
+
+// classifyRead leaves io.EOF alone: it is the end, not a failure.
+func classifyRead(err error) error {
+	if err == nil || err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+		return err
+	}
+	return Classify(err)
+}

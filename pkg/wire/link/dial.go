@@ -1,0 +1,215 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DialContext connects to address ("HOST:PORT"): connect-to applied, name resolved by the chosen resolvers, through the proxy where
+// there is one and network is TCP, within the time limit. Errors are classified and name the address asked for.
+func (l *Link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	conn, err := l.dial(ctx, network, address)
+	if err != nil {
+		return nil, l.dialError(address, err)
+	}
+	return conn, nil
+}
+
+// DialTLS is DialContext and a TLS handshake with serverName. When serverName is empty the host of address is taken.
+func (l *Link) DialTLS(ctx context.Context, address, serverName string) (*tls.Conn, error) {
+	if serverName == "" {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, l.dialError(address, err)
+		}
+		serverName = host
+	}
+	return l.dialTLS(ctx, "tcp", address, l.TLS(serverName))
+}
+
+func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls.Config) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	raw, err := l.dial(ctx, network, address)
+	if err != nil {
+		return nil, l.dialError(address, err)
+	}
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, l.dialError(address, &handshakeError{host: config.ServerName, err: err})
+	}
+	return conn, nil
+}
+
+// dialError names the address asked for and, when it differs, where it was connected to.
+func (l *Link) dialError(address string, err error) error {
+	if target, mapped := l.Target(address); mapped && target != address {
+		address += " (connect-to " + target + ")"
+	}
+	return fmt.Errorf("connect to %s: %w", address, Classify(err))
+}
+
+func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	target, _ := l.Target(address)
+	if l.proxy != nil && strings.HasPrefix(network, "tcp") && !l.bypassesProxy(target) {
+		return l.dialProxy(ctx, target)
+	}
+	return l.dialDirect(ctx, network, target)
+}
+
+// dialDirect connects without proxy. A resolver that fails is followed by the next one; one that knows that the name does not
+// exist is believed.
+func (l *Link) dialDirect(ctx context.Context, network, target string) (net.Conn, error) {
+	if len(l.resolvers) == 0 {
+		return (&net.Dialer{}).DialContext(ctx, network, target)
+	}
+	var last error
+	for _, server := range l.resolvers {
+		d := net.Dialer{Resolver: resolver(server)}
+		conn, err := d.DialContext(ctx, network, absolute(target))
+		if err == nil {
+			return conn, nil
+		}
+		var dns *net.DNSError
+		if !errors.As(err, &dns) || dns.IsNotFound {
+			return nil, err
+		}
+		last = err
+	}
+	return nil, last
+}
+
+// resolver asks one server. Go's own resolver is needed for that: the system's has no notion of another server.
+func resolver(server string) *net.Resolver {
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, server)
+		},
+	}
+}
+
+// absolute keeps the local search list out: with chosen resolvers mail.contoso.com must not become mail.contoso.com.home.arpa.
+func absolute(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".") {
+		return address
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return address
+	}
+	return net.JoinHostPort(host+".", port)
+}
+
+// bypassesProxy tells whether target is reached directly: loopback and the hosts of NoProxy.
+func (l *Link) bypassesProxy(target string) bool {
+	host, _, err := net.SplitHostPort(target)
+	if err != nil {
+		return false
+	}
+	host = canonicalHost(host)
+	addr, addrErr := netip.ParseAddr(host)
+	if host == "localhost" || addrErr == nil && addr.IsLoopback() {
+		return true
+	}
+	for _, p := range l.noProxy {
+		if prefix, err := netip.ParsePrefix(p); err == nil {
+			if addrErr == nil && prefix.Contains(addr.Unmap()) {
+				return true
+			}
+			continue
+		}
+		if suffix, ok := strings.CutPrefix(p, "*"); ok {
+			p = suffix
+		}
+		if host == canonicalHost(p) || strings.HasPrefix(p, ".") && strings.HasSuffix(host, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// dialProxy asks the proxy for a tunnel to target.
+func (l *Link) dialProxy(ctx context.Context, target string) (net.Conn, error) {
+	conn, err := l.dialDirect(ctx, "tcp", l.proxy.Host)
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(err))
+	}
+	if l.proxy.Scheme == "https" {
+		secured := tls.Client(conn, l.TLS(l.proxy.Hostname()))
+		if err := secured.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(&handshakeError{host: l.proxy.Hostname(), err: err}))
+		}
+		conn = secured
+	}
+	tunnel, err := connect(ctx, conn, l.proxy, target)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(err))
+	}
+	return tunnel, nil
+}
+
+// connect speaks CONNECT (RFC 9110, 9.3.6) on conn.
+func connect(ctx context.Context, conn net.Conn, proxy *url.URL, target string) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: target}, Host: target, Header: http.Header{}}
+	if u := proxy.User; u != nil {
+		password, _ := u.Password()
+		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
+	}
+	err := req.Write(conn)
+	var resp *http.Response
+	reader := bufio.NewReader(io.LimitReader(conn, 64<<10))
+	if err == nil {
+		resp, err = http.ReadResponse(reader, req)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, fmt.Errorf("CONNECT %s: %w", target, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &StatusError{Method: http.MethodConnect, URL: target, StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header}
+	}
+	if !stop() { // the deadline was, or is being, moved into the past
+		return nil, fmt.Errorf("CONNECT %s: %w", target, context.Cause(ctx))
+	}
+	if n := reader.Buffered(); n > 0 { // a server that speaks first (SMTP) may have been quick
+		early, _ := reader.Peek(n)
+		return &prefixedConn{Conn: conn, early: append([]byte(nil), early...)}, nil
+	}
+	return conn, nil
+}
+
+// prefixedConn gives back what was read ahead of time.
+type prefixedConn struct {
+	net.Conn
+	early []byte
+}
+
+func (c *prefixedConn) Read(p []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
