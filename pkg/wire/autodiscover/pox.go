@@ -1,0 +1,136 @@
+package autodiscover
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews/soap"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Settings are what autodiscover tells about a mailbox. Empty fields were not told.
+type Settings struct {
+	Address     string // AutoDiscoverSMTPAddress
+	DisplayName string
+	LegacyDN    string
+	Server      string // Server of EXCH: a host, or GUID@domain since Exchange 2013
+	ServerDN    string
+	Version     string // "15.2.1544", of ServerVersion or EwsSupportedSchemas
+
+	ExternalEWS, InternalEWS string
+	ExternalAuth             string // AuthPackage of EXPR: basic, ntlm, negotiate
+	OAB, ECP                 string
+
+	Values map[string]string // further user settings of SOAP by name
+}
+
+// EWS is the outside address, or the inside one where none is published.
+func (s Settings) EWS() string {
+	if s.ExternalEWS != "" {
+		return s.ExternalEWS
+	}
+	return s.InternalEWS
+}
+
+func poxRequest(address string) string {
+	return `<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<Autodiscover xmlns="` + RequestSchema + `"><Request><EMailAddress>` + soap.Escape(address) +
+		`</EMailAddress><AcceptableResponseSchema>` + ResponseSchema + `</AcceptableResponseSchema></Request></Autodiscover>`
+}
+
+func (c *Client) askPOX(ctx context.Context, endpoint, address string) answer {
+	header := http.Header{"X-Anchormailbox": {headerValue(address)}, "X-Clientcanhandle": {"Negotiate,ExHttpInfo"}, "X-Mapihttpcapability": {"1"}}
+	resp, data, err := c.post(ctx, c.HTTP, endpoint, poxRequest(address), header)
+	if err != nil {
+		return answer{attempt: failed(err)}
+	}
+	if resp.StatusCode != http.StatusOK {
+		return statusAttempt(resp, data)
+	}
+	a := parsePOX(data)
+	a.attempt.Status = resp.StatusCode
+	if a.attempt.Outcome == NotAutodiscover && a.attempt.Detail == "" {
+		a.attempt.Detail = link.NewStatusError(resp, data).Detail
+	}
+	return a
+}
+
+func headerValue(s string) string { return strings.TrimSpace(link.Printable(s)) }
+
+// parsePOX reads an Autodiscover document. Names decide, not namespaces: servers disagree on those of Response.
+func parsePOX(data []byte) answer {
+	root, err := soap.Parse(data, soap.Limits{Bytes: maxAnswer})
+	if err != nil || root.Name.Local != "Autodiscover" {
+		return answer{attempt: Attempt{Outcome: NotAutodiscover, Err: err}}
+	}
+	response := root.Child("Response")
+	if e := response.Child("Error"); e != nil {
+		return poxError(e)
+	}
+	if e := root.Child("Error"); e != nil {
+		return poxError(e)
+	}
+	account := response.Child("Account")
+	if account == nil {
+		return answer{attempt: Attempt{Outcome: NotAutodiscover, Detail: "an answer without account"}}
+	}
+	address := account.Value("RedirectAddr")
+	target := account.Value("RedirectUrl")
+	if target == "" {
+		target = account.Value("RedirectURL")
+	}
+	switch action := strings.ToLower(account.Value("Action")); {
+	case action == "redirectaddr" || address != "" && action != "redirecturl":
+		return answer{target: address, attempt: Attempt{Outcome: RedirectAddress, Detail: link.Printable(address)}}
+	case action == "redirecturl" || target != "":
+		return answer{target: target, attempt: Attempt{Outcome: RedirectURL, Detail: printableURL(target)}}
+	}
+	return answer{settings: poxSettings(response), attempt: Attempt{Outcome: Found}}
+}
+
+// poxError reads codes of the outlook schema: 500 the address is not known, 600 a bad request, 601 another schema. Other servers use 404.
+func poxError(e *soap.Element) answer {
+	code := e.Value("ErrorCode")
+	a := Attempt{Outcome: ServerError, Detail: strings.TrimSpace(link.Printable("error " + code + " " + e.Value("Message")))}
+	if code == "500" || code == "404" {
+		a.Outcome = NoSuchMailbox
+	}
+	return answer{attempt: a}
+}
+
+func poxSettings(response *soap.Element) Settings {
+	user, account := response.Child("User"), response.Child("Account")
+	s := Settings{
+		Address:     link.Printable(user.Value("AutoDiscoverSMTPAddress")),
+		DisplayName: link.Printable(user.Value("DisplayName")),
+		LegacyDN:    link.Printable(user.Value("LegacyDN")),
+	}
+	ews := map[string]string{}
+	for _, p := range account.All("Protocol") {
+		kind := p.Value("Type")
+		if kind == "" {
+			kind, _ = p.Get("Type")
+		}
+		kind = strings.ToUpper(kind)
+		u := p.Value("EwsUrl")
+		if u == "" {
+			u = p.Value("ASUrl")
+		}
+		if u = printableURL(u); ews[kind] == "" {
+			ews[kind] = u
+		}
+		switch kind {
+		case "EXCH":
+			s.Server, s.ServerDN = link.Printable(p.Value("Server")), link.Printable(p.Value("ServerDN"))
+			s.Version = decodeVersion(p.Value("ServerVersion"))
+			s.OAB, s.ECP = printableURL(p.Value("OABUrl")), printableURL(p.Value("EcpUrl"))
+		case "EXPR":
+			s.ExternalAuth = link.Printable(p.Value("AuthPackage"))
+		}
+	}
+	s.ExternalEWS, s.InternalEWS = ews["EXPR"], ews["EXCH"]
+	if s.ExternalEWS == "" {
+		s.ExternalEWS = ews["EXHTTP"] // one URL for inside and outside
+	}
+	return s
+}
