@@ -1,0 +1,427 @@
+// Package dns asks chosen resolvers questions and tells apart what a resolver may mean by having no answer: that the name does not exist, that it
+// has no record of the type, or that the resolver could not tell.
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Why there is no answer; test with errors.Is. ErrFailed is not a statement about the name: nobody could be asked.
+var (
+	ErrAbsent = errors.New("no such name")              // NXDOMAIN
+	ErrEmpty  = errors.New("no record of this type")    // NODATA: the name exists
+	ErrFailed = errors.New("resolver could not answer") // SERVFAIL, REFUSED, time-out, no resolver
+)
+
+// Type is a record type.
+type Type string
+
+// The record types that can be asked for.
+const (
+	A     Type = "A"
+	AAAA  Type = "AAAA"
+	CNAME Type = "CNAME"
+	MX    Type = "MX"
+	TXT   Type = "TXT"
+	SRV   Type = "SRV"
+)
+
+// Record is one record of an answer. Names are lower case and without the final dot.
+type Record struct {
+	Name     string
+	Type     Type
+	TTL      time.Duration
+	Address  netip.Addr // A, AAAA
+	Target   string     // CNAME, MX, SRV
+	Text     string     // TXT, its strings joined
+	Priority uint16     // MX preference, SRV priority
+	Weight   uint16     // SRV
+	Port     uint16     // SRV
+}
+
+// Answer is a resolver's answer that has at least one record of the type asked for.
+type Answer struct {
+	Question string
+	Type     Type
+	Chain    []string // the names that aliases led over, the last one holding the records; empty without CNAME
+	Records  []Record // of the type asked for; MX and SRV by priority, the others as sent
+	Resolver string   // that answered
+	Verified bool     // the resolver says that DNSSEC vouches for it (AD)
+}
+
+// Error is a question without an answer. It wraps ErrAbsent, ErrEmpty or ErrFailed and, when no resolver could be reached, link.ErrUnreachable.
+type Error struct {
+	Question string
+	Type     Type
+	Resolver string // the last one asked
+	Detail   string // SERVFAIL, "time-out"
+	Chain    []string
+	class    error
+	cause    error
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("look up %s %s", e.Type, e.Question)
+	if len(e.Chain) > 0 {
+		text += " (alias of " + e.Chain[len(e.Chain)-1] + ")"
+	}
+	if e.Resolver != "" {
+		text += " at " + e.Resolver
+	}
+	text += ": " + e.class.Error()
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	return text
+}
+
+// Unwrap gives the class and the cause.
+func (e *Error) Unwrap() []error {
+	if e.cause != nil {
+		return []error{e.class, e.cause}
+	}
+	return []error{e.class}
+}
+
+// Client asks resolvers in order: the next one when one fails, not when one says that there is nothing. The zero Client asks the system's.
+type Client struct {
+	Resolvers []string      // HOST or HOST:PORT
+	Timeout   time.Duration // of one question to one resolver; 5 s when 0
+	// Dial replaces the connection's making (tests, a proxy). It is given "udp" or "tcp".
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// maxChain bounds aliases that are followed by asking again.
+const maxChain = 8
+
+// Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do so itself. A name is taken as fully qualified.
+func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
+	question := Name(name)
+	if _, ok := dns.StringToType[string(t)]; !ok {
+		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "record type not supported"}
+	}
+	if _, ok := dns.IsDomainName(question); !ok || question == "" {
+		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "not a domain name"}
+	}
+	resolvers, err := c.resolvers()
+	if err != nil {
+		if errors.Is(err, errNoConfiguration) {
+			return c.system(ctx, question, t)
+		}
+		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "no resolver", cause: err}
+	}
+	var last *Error
+	for _, r := range resolvers {
+		a, err := c.follow(ctx, r, question, t)
+		if err == nil {
+			return a, nil
+		}
+		if ctx.Err() != nil {
+			return Answer{}, fmt.Errorf("look up %s %s: %w", t, question, context.Cause(ctx))
+		}
+		if err.class != ErrFailed {
+			return Answer{}, err
+		}
+		last = err
+	}
+	return Answer{}, last
+}
+
+// Name brings a domain name into the form that this package gives and compares: lower case, no final dot.
+func Name(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
+
+// follow asks one resolver, and again for where an alias ends when the answer stops there.
+func (c *Client) follow(ctx context.Context, resolver, question string, t Type) (Answer, *Error) {
+	a := Answer{Question: question, Type: t, Resolver: resolver, Verified: true}
+	name := question
+	seen := map[string]bool{name: true}
+	for range maxChain {
+		reply, err := c.exchange(ctx, resolver, name, t)
+		if err != nil {
+			err.Question, err.Chain = question, a.Chain
+			return Answer{}, err
+		}
+		a.Verified = a.Verified && reply.AuthenticatedData
+		end := name
+		if t != CNAME {
+			var loop bool
+			if end, loop = walk(reply.Answer, name, seen, &a.Chain); loop {
+				return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrFailed, Detail: "aliases run in a circle", Chain: a.Chain}
+			}
+		}
+		for _, rr := range reply.Answer {
+			if Name(rr.Header().Name) == end {
+				if r, ok := record(rr); ok && r.Type == t {
+					a.Records = append(a.Records, r)
+				}
+			}
+		}
+		switch {
+		case len(a.Records) > 0:
+			sort.SliceStable(a.Records, func(i, j int) bool { return a.Records[i].Priority < a.Records[j].Priority })
+			return a, nil
+		case reply.Rcode == dns.RcodeNameError:
+			return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrAbsent, Chain: a.Chain}
+		case end == name:
+			return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrEmpty, Chain: a.Chain}
+		}
+		name = end
+	}
+	return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrFailed, Detail: "too many aliases", Chain: a.Chain}
+}
+
+// walk follows the aliases of one reply from a name to where they end.
+func walk(answer []dns.RR, name string, seen map[string]bool, chain *[]string) (end string, loop bool) {
+	for {
+		next := ""
+		for _, rr := range answer {
+			if alias, ok := rr.(*dns.CNAME); ok && Name(alias.Hdr.Name) == name {
+				next = Name(alias.Target)
+				break
+			}
+		}
+		if next == "" {
+			return name, false
+		}
+		*chain = append(*chain, next)
+		if seen[next] {
+			return next, true
+		}
+		seen[next] = true
+		name = next
+	}
+}
+
+// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's code is NOERROR or NXDOMAIN.
+func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*dns.Msg, *Error) {
+	fail := func(detail string, cause error) *Error {
+		return &Error{Type: t, Resolver: resolver, class: ErrFailed, Detail: detail, cause: cause}
+	}
+	m := new(dns.Msg)
+	m.SetQuestion(dns.Fqdn(name), dns.StringToType[string(t)])
+	m.SetEdns0(1232, false) // DNS flag day 2020: fits every path without fragments
+	reply, err := c.roundTrip(ctx, "udp", resolver, m)
+	if err == nil && reply.Rcode == dns.RcodeFormatError {
+		m.Extra = nil // a server that knows no EDNS (RFC 6891 section 7)
+		reply, err = c.roundTrip(ctx, "udp", resolver, m)
+	}
+	if err == nil && reply.Truncated {
+		reply, err = c.roundTrip(ctx, "tcp", resolver, m)
+	}
+	if err != nil {
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+			return nil, fail("time-out", errors.Join(link.ErrUnreachable, err))
+		}
+		var op *net.OpError
+		if errors.As(err, &op) {
+			return nil, fail(op.Err.Error(), errors.Join(link.ErrUnreachable, err))
+		}
+		return nil, fail("malformed reply", err)
+	}
+	if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
+		code, ok := dns.RcodeToString[reply.Rcode]
+		if !ok {
+			code = fmt.Sprintf("code %d", reply.Rcode)
+		}
+		return nil, fail(code, nil)
+	}
+	return reply, nil
+}
+
+func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns.Msg) (*dns.Msg, error) {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = 5 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	dial := c.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	raw, err := dial(ctx, network, resolver)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) // ends a read that is under way
+	defer stop()
+	reply, _, err := (&dns.Client{Net: network, UDPSize: 1232, Timeout: timeout}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	if !reply.Response || len(reply.Question) != 1 || Name(reply.Question[0].Name) != Name(m.Question[0].Name) || reply.Question[0].Qtype != m.Question[0].Qtype {
+		if reply.Rcode != dns.RcodeFormatError { // such replies may leave out the question
+			return nil, errors.New("the reply is to another question")
+		}
+	}
+	return reply, nil
+}
+
+// record converts a resource record.
+func record(rr dns.RR) (Record, bool) {
+	h := rr.Header()
+	r := Record{Name: Name(h.Name), TTL: time.Duration(h.Ttl) * time.Second}
+	switch rr := rr.(type) {
+	case *dns.A:
+		r.Type = A
+		address, ok := netip.AddrFromSlice(rr.A.To4())
+		r.Address = address
+		return r, ok
+	case *dns.AAAA:
+		r.Type = AAAA
+		address, ok := netip.AddrFromSlice(rr.AAAA.To16())
+		r.Address = address
+		return r, ok
+	case *dns.CNAME:
+		r.Type, r.Target = CNAME, Name(rr.Target)
+	case *dns.MX:
+		r.Type, r.Target, r.Priority = MX, Name(rr.Mx), rr.Preference
+	case *dns.TXT:
+		r.Type, r.Text = TXT, unescape(strings.Join(rr.Txt, ""))
+	case *dns.SRV:
+		r.Type, r.Target, r.Priority, r.Weight, r.Port = SRV, Name(rr.Target), rr.Priority, rr.Weight, rr.Port
+	default:
+		return Record{}, false
+	}
+	return r, true
+}
+
+// unescape turns the presentation format, in which miekg/dns holds texts (\" and \DDD), back into bytes.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+3 < len(s) && digit(s[i+1]) && digit(s[i+2]) && digit(s[i+3]) {
+			b.WriteByte((s[i+1]-'0')*100 + (s[i+2]-'0')*10 + s[i+3] - '0')
+			i += 3
+			continue
+		}
+		i++
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func digit(b byte) bool { return b >= '0' && b <= '9' }
+
+var errNoConfiguration = errors.New("the system has no resolv.conf")
+
+// resolvers are the addresses to ask.
+func (c *Client) resolvers() ([]string, error) {
+	if len(c.Resolvers) == 0 {
+		return systemResolvers("/etc/resolv.conf")
+	}
+	out := make([]string, len(c.Resolvers))
+	for i, r := range c.Resolvers {
+		out[i] = withPort(r)
+	}
+	return out, nil
+}
+
+func systemResolvers(path string) ([]string, error) {
+	conf, err := dns.ClientConfigFromFile(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(conf.Servers) == 0 {
+		return nil, errNoConfiguration
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(conf.Servers))
+	for i, s := range conf.Servers {
+		out[i] = net.JoinHostPort(s, conf.Port)
+	}
+	return out, nil
+}
+
+func withPort(resolver string) string {
+	if _, _, err := net.SplitHostPort(resolver); err == nil {
+		return resolver
+	}
+	return net.JoinHostPort(strings.Trim(resolver, "[]"), "53")
+}
+
+// system asks through the operating system where it does not say which resolvers it uses (Windows). TTLs and chains are not known there, and what it
+// reports as "not found" may be either of absent and empty: ErrEmpty is then reported only when the name is seen to exist.
+func (c *Client) system(ctx context.Context, question string, t Type) (Answer, error) {
+	a := Answer{Question: question, Type: t, Resolver: "the system's resolver"}
+	name := question + "."
+	var err error
+	add := func(r Record) { r.Name, r.Type = question, t; a.Records = append(a.Records, r) }
+	r := net.DefaultResolver
+	switch t {
+	case A, AAAA:
+		network := "ip4"
+		if t == AAAA {
+			network = "ip6"
+		}
+		var addresses []netip.Addr
+		addresses, err = r.LookupNetIP(ctx, network, name)
+		for _, address := range addresses {
+			add(Record{Address: address.Unmap()})
+		}
+	case CNAME:
+		var target string
+		if target, err = r.LookupCNAME(ctx, name); err == nil && Name(target) != question {
+			add(Record{Target: Name(target)})
+		}
+	case MX:
+		var found []*net.MX
+		found, err = r.LookupMX(ctx, name)
+		for _, m := range found {
+			add(Record{Target: Name(m.Host), Priority: m.Pref})
+		}
+	case TXT:
+		var found []string
+		found, err = r.LookupTXT(ctx, name)
+		for _, text := range found {
+			add(Record{Text: text})
+		}
+	case SRV:
+		var found []*net.SRV
+		_, found, err = r.LookupSRV(ctx, "", "", name)
+		for _, s := range found {
+			add(Record{Target: Name(s.Target), Priority: s.Priority, Weight: s.Weight, Port: s.Port})
+		}
+	}
+	if len(a.Records) > 0 {
+		sort.SliceStable(a.Records, func(i, j int) bool { return a.Records[i].Priority < a.Records[j].Priority })
+		return a, nil
+	}
+	e := &Error{Question: question, Type: t, Resolver: a.Resolver, class: ErrFailed, cause: err}
+	var not *net.DNSError
+	switch {
+	case err == nil:
+		e.class, e.cause = ErrEmpty, nil
+	case errors.As(err, &not) && not.IsNotFound:
+		e.class, e.cause = ErrAbsent, nil
+		if _, err := r.LookupNetIP(ctx, "ip", name); err == nil {
+			e.class = ErrEmpty
+		}
+	case errors.As(err, &not) && not.IsTimeout:
+		e.Detail, e.cause = "time-out", errors.Join(link.ErrUnreachable, err)
+	}
+	return Answer{}, e
+}
