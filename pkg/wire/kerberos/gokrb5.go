@@ -1,0 +1,247 @@
+package kerberos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/credentials"
+	"github.com/jcmturner/gokrb5/v8/keytab"
+)
+
+// center gets tickets from a key distribution center, through gokrb5.
+type center struct {
+	mu       sync.Mutex
+	client   *client.Client
+	loggedIn bool
+}
+
+func newCenter(c Config) (*center, error) {
+	cfg, err := loadConfig(c.Krb5Config)
+	if err != nil {
+		return nil, err
+	}
+	name, realm := splitUser(c.User)
+	if c.Realm != "" {
+		realm = strings.ToUpper(c.Realm)
+	}
+	var cache *credentials.CCache
+	if c.Password == (secret.Value{}) && c.Keytab == "" {
+		if cache, err = loadCache(c.TicketCache); err != nil {
+			return nil, err
+		}
+		owner := cache.DefaultPrincipal
+		if name != "" && !strings.EqualFold(name, owner.PrincipalName.PrincipalNameString()) {
+			return nil, fmt.Errorf("the ticket cache holds tickets of %s@%s, not of %s", owner.PrincipalName.PrincipalNameString(), owner.Realm, name)
+		}
+		realm = owner.Realm
+	}
+	if realm == "" {
+		realm = cfg.LibDefaults.DefaultRealm
+	}
+	if realm == "" {
+		return nil, fmt.Errorf("Kerberos realm of %q is not known: write the user as name@DOMAIN", c.User)
+	}
+	if cache == nil && name == "" {
+		return nil, errors.New("a user name is needed with a password or keytab")
+	}
+	prepare(cfg, realm)
+	// Active Directory does not do FAST with negotiation of it, and gokrb5 stumbles over that.
+	plain := client.DisablePAFXFAST(true)
+	switch {
+	case cache != nil:
+		cl, err := newFromCache(cache, cfg, plain)
+		return &center{client: cl}, err
+	case c.Keytab != "":
+		keys, err := loadKeytab(c.Keytab)
+		if err != nil {
+			return nil, err
+		}
+		return &center{client: client.NewWithKeytab(name, realm, keys, cfg, plain)}, nil
+	}
+	return &center{client: client.NewWithPassword(name, realm, c.Password.Reveal(), cfg, plain)}, nil
+}
+
+func newFromCache(cache *credentials.CCache, cfg *config.Config, settings ...func(*client.Settings)) (cl *client.Client, err error) {
+	defer recovered(&err, "ticket cache")
+	cl, err = client.NewFromCCache(cache, cfg, settings...)
+	if err != nil {
+		return nil, fmt.Errorf("ticket cache: %w; run kinit", err)
+	}
+	return cl, nil
+}
+
+func loadConfig(path string) (*config.Config, error) {
+	if path == "" {
+		path = os.Getenv("KRB5_CONFIG")
+	}
+	if path == "" {
+		if path = "/etc/krb5.conf"; !exists(path) {
+			return config.New(), nil
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("krb5 configuration: %w", err)
+	}
+	cfg, err := parseConfig(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("krb5 configuration %s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+func parseConfig(text string) (cfg *config.Config, err error) {
+	defer recovered(&err, "parse")
+	// gokrb5 refuses include lines that stand before the first section. What they bring in is not read.
+	var lines []string
+	for line := range strings.Lines(text) {
+		if t := strings.TrimSpace(line); strings.HasPrefix(t, "include ") || strings.HasPrefix(t, "includedir ") || strings.HasPrefix(t, "module ") {
+			continue
+		}
+		lines = append(lines, line)
+	}
+	cfg, err = config.NewFromString(strings.Join(lines, ""))
+	var unsupported config.UnsupportedDirective
+	if errors.As(err, &unsupported) && cfg != nil {
+		err = nil
+	}
+	return cfg, err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// prepare fits the configuration to what domain controllers need.
+func prepare(cfg *config.Config, realm string) {
+	cfg.LibDefaults.DefaultRealm = realm
+	cfg.LibDefaults.UDPPreferenceLimit = 1 // tickets of Active Directory do not fit into UDP
+	listed := false
+	for _, r := range cfg.Realms {
+		listed = listed || r.Realm == realm && len(r.KDC) > 0
+	}
+	if !listed {
+		cfg.LibDefaults.DNSLookupKDC = true // the default of MIT Kerberos, but not of gokrb5
+	}
+}
+
+func loadKeytab(path string) (*keytab.Keytab, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("keytab: %w", err)
+	}
+	keys, err := parseKeytab(data)
+	if err != nil {
+		return nil, fmt.Errorf("keytab %s: %w", path, err)
+	}
+	return keys, nil
+}
+
+func parseKeytab(data []byte) (keys *keytab.Keytab, err error) {
+	defer recovered(&err, "parse")
+	keys = keytab.New()
+	if err := keys.Unmarshal(data); err != nil {
+		return nil, err
+	}
+	if len(keys.Entries) == 0 {
+		return nil, errors.New("no keys")
+	}
+	return keys, nil
+}
+
+func loadCache(path string) (*credentials.CCache, error) {
+	if path == "" {
+		path = os.Getenv("KRB5CCNAME")
+	}
+	if path == "" {
+		path = "/tmp/krb5cc_" + strconv.Itoa(os.Getuid())
+	}
+	if kind, file, ok := strings.Cut(path, ":"); ok && len(kind) > 1 { // not a drive letter
+		if kind != "FILE" {
+			return nil, fmt.Errorf("ticket cache of kind %s: only files are read; run kinit -c FILE:PATH", kind)
+		}
+		path = file
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("ticket cache: %w", err)
+	}
+	cache, err := parseCache(data)
+	if err != nil {
+		return nil, fmt.Errorf("ticket cache %s: %w", path, err)
+	}
+	return cache, nil
+}
+
+func parseCache(data []byte) (cache *credentials.CCache, err error) {
+	defer recovered(&err, "parse")
+	cache = new(credentials.CCache)
+	err = cache.Unmarshal(data)
+	return cache, err
+}
+
+func (c *center) user() string {
+	return c.client.Credentials.UserName() + "@" + c.client.Credentials.Domain()
+}
+
+func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	doing := fmt.Sprintf("get a Kerberos ticket for %s as %s", spn, c.user())
+	defer recovered(&err, doing)
+	if !c.loggedIn {
+		if err := c.client.AffirmLogin(); err != nil {
+			return nil, fmt.Errorf("sign in to Kerberos as %s: %w", c.user(), classify(err))
+		}
+		c.loggedIn = true
+	}
+	ticket, key, err := c.client.GetServiceTicket(spn)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, classify(err))
+	}
+	return &initiator{spn: spn, user: c.user(), ticket: ticket, session: key, realm: c.client.Credentials.Domain(), name: c.client.Credentials.CName()}, nil
+}
+
+func (c *center) close() {
+	go func() { // waits for a running start
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.client.Destroy()
+	}()
+}
+
+var krbCode = regexp.MustCompile(`KRB Error: \((\d+)\)`)
+
+// classify finds the class of an error of gokrb5, which keeps no more than text.
+func classify(err error) error {
+	text := err.Error()
+	if m := krbCode.FindStringSubmatch(text); m != nil {
+		code, _ := strconv.Atoi(m[1])
+		return krbErrorCode(int32(code), err)
+	}
+	switch {
+	case strings.Contains(text, "clock skew"):
+		return fmt.Errorf("%w: %v", ErrClockSkew, err)
+	case strings.Contains(text, "Networking_Error"), strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"),
+		strings.Contains(text, "no KDC"), strings.Contains(text, "KDCs"):
+		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable, err)
+	case strings.Contains(text, "Decrypting_Error"), strings.Contains(text, "decrypting"), strings.Contains(text, "integrity verification failed"):
+		return fmt.Errorf("%w: wrong user name or password", link.ErrAccess)
+	case strings.Contains(text, "matching key not found in keytab"):
+		return fmt.Errorf("%w: the keytab holds no key of this user: %v", link.ErrAccess, err)
+	case strings.Contains(text, "no user credentials available"):
+		return fmt.Errorf("%w: the ticket has expired; run kinit", link.ErrAccess)
+	}
+	return err
+}

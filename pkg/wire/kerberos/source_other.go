@@ -1,0 +1,5 @@
+//go:build !windows
+
+package kerberos
+
+func newSource(c Config) (source, error) { return newCenter(c) }
