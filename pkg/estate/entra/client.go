@@ -1,0 +1,425 @@
+// Package entra reads and writes an Entra tenant through Microsoft Graph v1.0: the dedicated Exchange hybrid application with its keys and consent,
+// service principals, domains, the organization, and free/busy schedules. It speaks plain HTTPS; Microsoft's Graph library is far heavier than what is
+// needed here.
+package entra
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// What Graph may say beside the classes of package link; test with errors.Is.
+var (
+	ErrNotFound  = errors.New("no such object")             // 404
+	ErrExists    = errors.New("object exists already")      // the same application id, the same consent
+	ErrThrottled = errors.New("server asked to slow down")  // 429 after retries, or a longer wait than there is time for
+	ErrDuplicate = errors.New("more than one such object")  // several applications of one display name
+	ErrForeign   = errors.New("link leads to another host") // an @odata.nextLink that does not stay at Graph
+)
+
+// Error is an error document of Graph.
+type Error struct {
+	Method, Path    string // path without query
+	Host            string
+	Status          int
+	Code            string // "Request_ResourceNotFound"
+	Message         string // cleaned; one line
+	RequestID       string
+	ClientRequestID string
+	RetryAfter      time.Duration // what the last 429 or 503 asked for
+}
+
+func (e *Error) Error() string {
+	text := e.Message
+	if text == "" {
+		text = http.StatusText(e.Status)
+	}
+	s := fmt.Sprintf("%s %s at %s: %d", e.Method, e.Path, e.Host, e.Status)
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	s += ": " + text
+	if e.RequestID != "" {
+		s += " (request id " + e.RequestID + ")"
+	}
+	return s
+}
+
+// Is puts the error into the classes of this package and of link.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case link.ErrAccess:
+		return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+	case link.ErrUnreachable:
+		return e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout
+	case ErrNotFound:
+		return e.Status == http.StatusNotFound
+	case ErrThrottled:
+		return e.Status == http.StatusTooManyRequests
+	case ErrExists:
+		lower := strings.ToLower(e.Message)
+		return e.Status == http.StatusConflict || e.Status == http.StatusBadRequest &&
+			(e.Code == "Request_MultipleObjectsWithSameKeyValue" || strings.Contains(lower, "already exist") || strings.Contains(lower, "already in use"))
+	}
+	return false
+}
+
+// NotYet tells whether an error may only mean that the directory's replicas have not all heard of a new object: the request is worth putting
+// again when the object is known to have been created a moment ago.
+func NotYet(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	if e.Status == http.StatusNotFound {
+		return true
+	}
+	// POST /servicePrincipals right after POST /applications; appRoleAssignments right after POST /servicePrincipals.
+	return e.Status == http.StatusBadRequest &&
+		(e.Code == "NoBackingApplicationObject" || strings.Contains(e.Message, "NoBackingApplicationObject") ||
+			strings.Contains(e.Message, "backing application") || strings.Contains(e.Message, "does not reference a valid application object") ||
+			strings.Contains(e.Message, "Not a valid reference update"))
+}
+
+// Options for New.
+type Options struct {
+	Graph string       // https://graph.microsoft.com
+	HTTP  *http.Client // link's anonymous client
+	// Token gives a token for Graph; Identity.Source is one.
+	Token   func(ctx context.Context) (string, error)
+	Tries   int           // of a request that is throttled; 4 when 0
+	MaxWait time.Duration // the longest Retry-After that is obeyed; 2 minutes when 0
+	// Wait pauses between tries; tests replace it.
+	Wait func(ctx context.Context, d time.Duration) error
+	// Now is for HTTP dates in Retry-After; time.Now when nil.
+	Now func() time.Time
+}
+
+// Client is a tenant's Graph. It is safe for concurrent use.
+type Client struct {
+	o    Options
+	base *url.URL // .../v1.0
+}
+
+// New makes a Client; nothing is connected to yet.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(strings.TrimSuffix(o.Graph, "/") + "/v1.0")
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("microsoft graph: %q is not an https URL", o.Graph)
+	}
+	if o.Tries == 0 {
+		o.Tries = 4
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = 2 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wait == nil {
+		o.Wait = func(ctx context.Context, d time.Duration) error {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return &Client{o: o, base: u}, nil
+}
+
+// maxAnswer bounds one answer; a page of 999 users is some MiB.
+const maxAnswer = 64 << 20
+
+// Do puts one request. The path follows the version ("/applications?$filter=..."; values in it escaped by the caller) or is a whole URL of the same
+// host, as next links are. body is encoded as JSON, nil sends none. The answer is the decoded document, numbers as int64 or float64; nil when there is
+// none. Throttling (429, and 503 with Retry-After) is waited out; failed requests are put again only when they read (GET) or were not carried out.
+// Errors of the server are *Error.
+func (c *Client) Do(ctx context.Context, method, path string, body any) (map[string]any, error) {
+	var out map[string]any
+	raw, err := c.do(ctx, method, path, body)
+	if err != nil || len(raw) == 0 {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		return nil, c.malformed(method, path)
+	}
+	for k, v := range out {
+		out[k] = plainNumbers(v)
+	}
+	return out, nil
+}
+
+// plainNumbers turns json.Number into int64 where it fits, else float64.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return v.String()
+		}
+		return f
+	case map[string]any:
+		for k, e := range v {
+			v[k] = plainNumbers(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = plainNumbers(e)
+		}
+	}
+	return v
+}
+
+func (c *Client) malformed(method, path string) error {
+	return fmt.Errorf("%s %s at %s: the answer is no JSON document", method, withoutQuery(path), c.base.Host)
+}
+
+func withoutQuery(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	if u, err := url.Parse(path); err == nil && u.Host != "" {
+		path = strings.TrimPrefix(u.Path, "/v1.0")
+	}
+	return link.Printable(path)
+}
+
+// resolve makes the address of a request. The token goes with it, so it must not leave Graph's host.
+func (c *Client) resolve(path string) (string, error) {
+	if strings.HasPrefix(path, "/") {
+		return c.base.String() + path, nil
+	}
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != c.base.Scheme || !strings.EqualFold(u.Host, c.base.Host) || u.User != nil {
+		other := "?"
+		if err == nil {
+			other = link.Printable(u.Scheme + "://" + u.Host)
+		}
+		return "", fmt.Errorf("microsoft graph at %s: %w: %s", c.base.Host, ErrForeign, other)
+	}
+	return path, nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
+	address, err := c.resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	var payload []byte
+	if body != nil {
+		if payload, err = json.Marshal(body); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, withoutQuery(path), err)
+		}
+	}
+	id := newGUID()
+	for try := 1; ; try++ {
+		answer, failed, err := c.once(ctx, method, address, payload, id)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
+		}
+		if failed == nil {
+			return answer, nil
+		}
+		failed.Path = withoutQuery(path)
+		wait, again := c.pause(failed, method, try)
+		if !again {
+			return nil, failed
+		}
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+			return nil, fmt.Errorf("%w: it asks to wait %s, longer than there is time", failed, wait)
+		}
+		if err := c.o.Wait(ctx, wait); err != nil {
+			return nil, errors.Join(failed, err)
+		}
+	}
+}
+
+// pause tells whether and after how long a failed request is put again.
+func (c *Client) pause(e *Error, method string, try int) (time.Duration, bool) {
+	if try >= c.o.Tries || e.RetryAfter > c.o.MaxWait {
+		return 0, false
+	}
+	wait := e.RetryAfter
+	if wait == 0 {
+		wait = time.Second << (try - 1)
+	}
+	switch {
+	case e.Status == http.StatusTooManyRequests:
+		return wait, true // never carried out
+	case e.Status == http.StatusServiceUnavailable && (method == http.MethodGet || e.RetryAfter > 0):
+		return wait, true
+	case (e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout) && method == http.MethodGet:
+		return wait, true
+	}
+	return 0, false
+}
+
+func (c *Client) once(ctx context.Context, method, address string, payload []byte, id string) ([]byte, *Error, error) {
+	var reader io.Reader
+	if payload != nil {
+		reader = bytes.NewReader(payload)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	token, err := c.o.Token(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Client-Request-Id", id)
+	req.Header.Set("Return-Client-Request-Id", "true")
+	if payload != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.o.HTTP.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, nil, link.Classify(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, nil, link.Classify(err)
+	}
+	if len(body) > maxAnswer {
+		return nil, nil, fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return body, nil, nil
+	}
+	return nil, c.parseError(method, id, resp, body), nil
+}
+
+func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
+	e := &Error{
+		Method: method, Host: c.base.Host, Status: resp.StatusCode,
+		RequestID: short(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.o.Now()),
+	}
+	var doc struct {
+		Error struct {
+			Code       string `json:"code"`
+			Message    string `json:"message"`
+			InnerError struct {
+				RequestID string `json:"request-id"`
+			} `json:"innerError"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &doc) == nil {
+		e.Code, e.Message = short(doc.Error.Code), short(doc.Error.Message)
+		if e.RequestID == "" {
+			e.RequestID = short(doc.Error.InnerError.RequestID)
+		}
+	}
+	if e.Message == "" && e.Code == "" {
+		e.Message = link.NewStatusError(resp, body).Detail
+	}
+	return e
+}
+
+// short makes a server's text fit for one line.
+func short(s string) string {
+	s = strings.Join(strings.Fields(link.Printable(s)), " ")
+	if r := []rune(s); len(r) > 500 {
+		return string(r[:500]) + "..."
+	}
+	return s
+}
+
+// retryAfter reads seconds or an HTTP date (RFC 9110 section 10.2.3).
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+		if n < 0 || n > 24*3600 {
+			n = 24 * 3600
+		}
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// newGUID makes a random GUID.
+func newGUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return formatGUID(b)
+}
+
+func formatGUID(b [16]byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// maxPages bounds a collection.
+const maxPages = 10_000
+
+// collect reads a whole collection.
+func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+	out := []T{}
+	start := path
+	for range maxPages {
+		raw, err := c.do(ctx, http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		var page struct {
+			Value *[]T   `json:"value"`
+			Next  string `json:"@odata.nextLink"`
+		}
+		if err := json.Unmarshal(raw, &page); err != nil || page.Value == nil {
+			return nil, c.malformed(http.MethodGet, path)
+		}
+		out = append(out, *page.Value...)
+		if page.Next == "" {
+			return out, nil
+		}
+		path = page.Next
+	}
+	return nil, fmt.Errorf("GET %s at %s: the list does not end", withoutQuery(start), c.base.Host)
+}
+
+// get reads one object.
+func get[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	var out T
+	raw, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return out, c.malformed(method, path)
+	}
+	return out, nil
+}
+
+// equals is the $filter that a property has a value.
+func equals(property, value string) string {
+	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"
+	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
+}

@@ -1,0 +1,266 @@
+package entra
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// exchangePowerShell is Microsoft's public client for Exchange's administration interface ("Microsoft Exchange REST API Based PowerShell"),
+// azurePowerShell the one with which Microsoft's own hybrid application script asks Microsoft Graph. Both exist in every tenant; a device-code
+// credential without a client id takes the one that fits the resource.
+const (
+	exchangePowerShell = "fb78d390-0c51-40cd-8e17-fdbfab77341b"
+	azurePowerShell    = "1950a258-227b-4e31-a9cf-717495945fc2"
+)
+
+// Credential is who to be in a tenant, with the proof at hand (answers.Credential resolved).
+type Credential struct {
+	Kind     answers.CredentialKind // certificate, secret, deviceCode, workloadIdentity
+	ClientID string
+	Bundle   certificate.Bundle // certificate
+	Secret   secret.Value       // secret
+	// TokenFile holds the federated token of a workload identity; AZURE_FEDERATED_TOKEN_FILE when empty. GitHub Actions, which hands out such
+	// tokens on request, is recognized when neither is there.
+	TokenFile string
+	// Say shows a person the message of the device code; it must be there for deviceCode.
+	Say func(text string)
+}
+
+// IdentityOptions for NewIdentity.
+type IdentityOptions struct {
+	Tenant     string       // GUID or a domain of the tenant
+	Login      string       // https://login.microsoftonline.com
+	Graph      string       // https://graph.microsoft.com: tells which public client a device code asks as
+	HTTP       *http.Client // link's anonymous client: its trust, proxy and connect-to apply
+	Credential Credential
+	// Getenv reads the environment of workload identities; os.Getenv when nil.
+	Getenv func(string) string
+}
+
+// Identity gets tokens for one credential in one tenant. Tokens are kept until shortly before they expire. It is safe for concurrent use.
+type Identity struct {
+	login      string
+	host       string
+	graph      string
+	clientID   string
+	deviceCode func(clientID string) (azcore.TokenCredential, error)
+	single     azcore.TokenCredential
+	devices    map[string]azcore.TokenCredential
+	turn       chan struct{} // one token at a time: a person is asked once
+}
+
+// NewIdentity prepares a credential; nothing is connected to yet.
+func NewIdentity(o IdentityOptions) (*Identity, error) {
+	u, err := url.Parse(o.Login)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("sign in to %s: %q is not an https URL", o.Tenant, o.Login)
+	}
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	i := &Identity{
+		login: strings.TrimSuffix(o.Login, "/"), host: u.Host, graph: o.Graph, clientID: o.Credential.ClientID,
+		devices: map[string]azcore.TokenCredential{}, turn: make(chan struct{}, 1),
+	}
+	client := azcore.ClientOptions{
+		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
+		Transport: transport{o.HTTP},
+		Retry:     policy.RetryOptions{MaxRetries: 2},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+	}
+	c := o.Credential
+	if c.ClientID == "" && (c.Kind == answers.CredentialCertificate || c.Kind == answers.CredentialSecret) {
+		return nil, fmt.Errorf("sign in to %s: a credential of kind %s needs a client id", o.Tenant, c.Kind)
+	}
+	// Instance discovery asks a fixed worldwide host whether the login host is Microsoft's. The login host comes from the cloud table or from
+	// the administrator's own answers, and many networks let only that host through.
+	const noDiscovery = true
+	switch c.Kind {
+	case answers.CredentialCertificate:
+		if c.Bundle.Key == nil || c.Bundle.Leaf == nil {
+			return nil, fmt.Errorf("sign in to %s as %s: %w", o.Tenant, c.ClientID, certificate.ErrNoKey)
+		}
+		i.single, err = azidentity.NewClientCertificateCredential(o.Tenant, c.ClientID, []*x509.Certificate{c.Bundle.Leaf}, c.Bundle.Key,
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
+	case answers.CredentialSecret:
+		i.single, err = azidentity.NewClientSecretCredential(o.Tenant, c.ClientID, c.Secret.Reveal(),
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
+	case answers.CredentialWorkloadIdentity:
+		request := getenv("ACTIONS_ID_TOKEN_REQUEST_URL")
+		if c.TokenFile == "" && getenv("AZURE_FEDERATED_TOKEN_FILE") == "" && request != "" {
+			assertion := githubAssertion(o.HTTP, request, secret.NewValue(getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")))
+			i.single, err = azidentity.NewClientAssertionCredential(o.Tenant, c.ClientID, assertion,
+				&azidentity.ClientAssertionCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
+			break
+		}
+		i.single, err = azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+			ClientOptions: client, DisableInstanceDiscovery: noDiscovery, ClientID: c.ClientID, TenantID: o.Tenant, TokenFilePath: c.TokenFile,
+		})
+	case answers.CredentialDeviceCode:
+		if c.Say == nil {
+			return nil, fmt.Errorf("sign in to %s: a device code needs a person to enter it: %w", o.Tenant, link.ErrAccess)
+		}
+		i.deviceCode = func(clientID string) (azcore.TokenCredential, error) {
+			return azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
+				ClientOptions: client, DisableInstanceDiscovery: noDiscovery, TenantID: o.Tenant, ClientID: clientID,
+				UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
+					c.Say(link.Printable(m.Message))
+					return nil
+				},
+			})
+		}
+	default:
+		return nil, fmt.Errorf("sign in to %s: credentials of kind %q do not exist in Entra", o.Tenant, c.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sign in to %s: %w", o.Tenant, err)
+	}
+	return i, nil
+}
+
+// Token gives a token for a resource ("https://graph.microsoft.com"). A refusal is an *oauth.Error.
+func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
+	select {
+	case i.turn <- struct{}{}:
+		defer func() { <-i.turn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	credential, err := i.credential(resource)
+	if err != nil {
+		return "", err
+	}
+	seen := &failure{}
+	t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen), policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(resource, "/") + "/.default"}})
+	if err != nil {
+		return "", i.explain(ctx, err, seen.err)
+	}
+	return t.Token, nil
+}
+
+// Source is Token bound to a resource, as link.Bearer takes it.
+func (i *Identity) Source(resource string) func(ctx context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) { return i.Token(ctx, resource) }
+}
+
+func (i *Identity) credential(resource string) (azcore.TokenCredential, error) {
+	if i.deviceCode == nil {
+		return i.single, nil
+	}
+	id := i.clientID
+	if id == "" {
+		id = exchangePowerShell
+		if strings.EqualFold(strings.TrimSuffix(resource, "/"), strings.TrimSuffix(i.graph, "/")) {
+			id = azurePowerShell
+		}
+	}
+	if c, ok := i.devices[id]; ok {
+		return c, nil
+	}
+	c, err := i.deviceCode(id)
+	if err != nil {
+		return nil, fmt.Errorf("sign in at %s: %w", i.host, err)
+	}
+	i.devices[id] = c
+	return c, nil
+}
+
+// explain turns the library's error, whose text holds whole HTTP answers, into ours.
+func (i *Identity) explain(ctx context.Context, err, dial error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("request a token from %s: %w", i.host, ctx.Err())
+	}
+	if dial != nil {
+		return fmt.Errorf("request a token from %s: %w", i.host, dial)
+	}
+	var failed *azidentity.AuthenticationFailedError
+	if errors.As(err, &failed) && failed.RawResponse != nil {
+		body, _ := runtime.Payload(failed.RawResponse) // what the library has read already; an unreadable body leaves the status
+		return oauth.ParseError(i.host, failed.RawResponse.StatusCode, body)
+	}
+	text := link.Printable(err.Error())
+	if r := []rune(text); len(r) > 300 {
+		text = string(r[:300]) + "..."
+	}
+	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, text)
+}
+
+// failure keeps why a connection failed: the library passes it on as text only, which would lose its class.
+type failure struct{ err error }
+
+type failureKey struct{}
+
+// transport is link's client as the library takes it.
+type transport struct{ client *http.Client }
+
+func (t transport) Do(r *http.Request) (*http.Response, error) {
+	resp, err := t.client.Do(r)
+	if seen, ok := r.Context().Value(failureKey{}).(*failure); ok {
+		seen.err = nil
+		if err != nil {
+			var u *url.Error
+			if seen.err = err; errors.As(err, &u) {
+				seen.err = link.Classify(u.Err)
+			}
+		}
+	}
+	return resp, err
+}
+
+// githubAssertion asks GitHub Actions for the token that stands for the running job.
+func githubAssertion(client *http.Client, address string, token secret.Value) func(ctx context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		u, err := url.Parse(address)
+		if err != nil {
+			return "", errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")
+		}
+		q := u.Query()
+		q.Set("audience", "api://AzureADTokenExchange")
+		u.RawQuery = q.Encode()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err != nil {
+			return "", errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")
+		}
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+		resp, err := client.Do(req)
+		if err != nil {
+			return "", link.Classify(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		if err != nil {
+			return "", err
+		}
+		if resp.StatusCode != http.StatusOK {
+			return "", link.NewStatusError(resp, nil)
+		}
+		var answer struct {
+			Value string `json:"value"`
+		}
+		if json.Unmarshal(body, &answer) != nil || answer.Value == "" {
+			return "", fmt.Errorf("%s gave no token", u.Host)
+		}
+		return answer.Value, nil
+	}
+}

@@ -1,0 +1,149 @@
+package entra
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ScheduleQuestion is a getSchedule call that may be answered: the caller has the right to read calendars.
+type ScheduleQuestion struct {
+	AppID      string // of the caller
+	User       string // upn of a signed-in caller; empty for an application
+	As         string // the mailbox in whose name it asks
+	Addresses  []string
+	Start, End time.Time
+	Interval   time.Duration
+}
+
+// Schedule is one mailbox's answer: appointments, or a code and text of EWS when it cannot be told.
+type Schedule struct {
+	Address            string
+	Items              []ScheduleItem
+	ErrorCode, Message string
+}
+
+// ScheduleItem is an appointment. Status is free, tentative, busy, oof or workingElsewhere.
+type ScheduleItem struct {
+	Status     string
+	Start, End time.Time
+	Subject    string
+}
+
+// ErrNoMailbox is what Config.Schedules returns when the asking user has no mailbox in Exchange Online.
+var ErrNoMailbox = errors.New("no mailbox")
+
+type dateTimeZone struct {
+	DateTime string `json:"dateTime"`
+	TimeZone string `json:"timeZone"`
+}
+
+const graphTime = "2006-01-02T15:04:05"
+
+func (d dateTimeZone) time() (time.Time, error) {
+	location, err := time.LoadLocation(d.TimeZone)
+	if err != nil || d.TimeZone == "" {
+		return time.Time{}, fmt.Errorf("time zone %q", d.TimeZone)
+	}
+	return time.ParseInLocation(graphTime, strings.TrimSuffix(d.DateTime, "Z"), location)
+}
+
+// users answers POST /users/{as}/calendar/getSchedule.
+func (c *call) users(path []string) (int, any, *odataError) {
+	if len(path) != 4 || path[2] != "calendar" || path[3] != "getSchedule" && path[3] != "microsoft.graph.getSchedule" {
+		return 0, nil, badRequest("Resource not found for the segment '%s'.", path[len(path)-1])
+	}
+	if c.Method != http.MethodPost {
+		return 0, nil, c.methodNotAllowed()
+	}
+	if c.may(readCalendars...) != nil {
+		return 0, nil, &odataError{http.StatusForbidden, "ErrorAccessDenied", "Access is denied. Check credentials and try again."}
+	}
+	var body struct {
+		Schedules []string      `json:"schedules"`
+		StartTime *dateTimeZone `json:"startTime"`
+		EndTime   *dateTimeZone `json:"endTime"`
+		Interval  *int          `json:"availabilityViewInterval"`
+	}
+	if err := json.Unmarshal(c.body, &body); err != nil || body.StartTime == nil || body.EndTime == nil || len(body.Schedules) == 0 {
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidRequest", "The request is invalid: schedules, startTime and endTime are required."}
+	}
+	if len(body.Schedules) > 20 {
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidParameter", "The number of schedules must not be greater than 20."}
+	}
+	start, err1 := body.StartTime.time()
+	end, err2 := body.EndTime.time()
+	if err1 != nil || err2 != nil {
+		return 0, nil, &odataError{http.StatusBadRequest, "TimeZoneNotSupportedException", "A valid TimeZone value must be specified."}
+	}
+	interval := 30
+	if body.Interval != nil {
+		interval = *body.Interval
+	}
+	if interval < 5 || interval > 1440 || !end.After(start) || end.Sub(start) > 62*24*time.Hour {
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidTimeInterval", "The time window or availabilityViewInterval is invalid."}
+	}
+	q := ScheduleQuestion{
+		AppID: c.appID, User: c.user, As: path[1], Addresses: body.Schedules, Start: start.UTC(), End: end.UTC(), Interval: time.Duration(interval) * time.Minute,
+	}
+	if c.tenant.config.Schedules == nil {
+		return 0, nil, noMailbox(path[1])
+	}
+	answers, err := c.tenant.config.Schedules(q)
+	if errors.Is(err, ErrNoMailbox) {
+		return 0, nil, noMailbox(path[1])
+	}
+	if err != nil {
+		return 0, nil, &odataError{http.StatusServiceUnavailable, "serviceNotAvailable", err.Error()}
+	}
+	value := []map[string]any{}
+	for _, s := range answers {
+		m := map[string]any{"scheduleId": s.Address}
+		if s.ErrorCode != "" {
+			m["error"] = map[string]any{"message": s.Message, "responseCode": s.ErrorCode}
+			value = append(value, m)
+			continue
+		}
+		items := []map[string]any{}
+		for _, item := range s.Items {
+			one := map[string]any{"status": item.Status, "start": utc(item.Start), "end": utc(item.End)}
+			if item.Subject != "" {
+				one["subject"], one["location"], one["isPrivate"] = item.Subject, "", false
+			}
+			items = append(items, one)
+		}
+		m["availabilityView"], m["scheduleItems"] = view(q, s.Items), items
+		value = append(value, m)
+	}
+	return http.StatusOK, map[string]any{"@odata.context": c.context("Collection(microsoft.graph.scheduleInformation)"), "value": value}, nil
+}
+
+func noMailbox(user string) *odataError {
+	return &odataError{http.StatusNotFound, "ErrorInvalidUser", fmt.Sprintf("The requested user '%s' is invalid.", user)}
+}
+
+func utc(t time.Time) dateTimeZone {
+	return dateTimeZone{t.UTC().Format(graphTime + ".0000000"), "UTC"}
+}
+
+// digits of availabilityView; where appointments overlap the higher one is shown, but for working elsewhere, which yields to all but free.
+var digits = map[string]byte{"free": '0', "tentative": '1', "busy": '2', "oof": '3', "workingElsewhere": '4'}
+
+func view(q ScheduleQuestion, items []ScheduleItem) string {
+	rank := map[byte]int{'0': 0, '4': 1, '1': 2, '2': 3, '3': 4}
+	var b strings.Builder
+	for at := q.Start; at.Before(q.End); at = at.Add(q.Interval) {
+		slot := byte('0')
+		for _, item := range items {
+			d, ok := digits[item.Status]
+			if ok && item.Start.Before(at.Add(q.Interval)) && item.End.After(at) && rank[d] > rank[slot] {
+				slot = d
+			}
+		}
+		b.WriteByte(slot)
+	}
+	return b.String()
+}

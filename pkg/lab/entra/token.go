@@ -1,0 +1,191 @@
+package entra
+
+import (
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// tokenLifetime is what Entra gives at least.
+const tokenLifetime = time.Hour
+
+// stsIssuer is the issuer of access tokens in the form that Exchange and Graph take (version 1.0).
+func (t *Tenant) stsIssuer() string { return "https://sts.windows.net/" + t.config.TenantID + "/" }
+
+func (t *Tenant) signer() oauth.Signer {
+	return oauth.Signer{Key: t.key, Certificate: t.certificate, KeyID: oauth.X5T(t.certificate)}
+}
+
+// SigningCertificate is the certificate of the key with which the tenant signs tokens.
+func (t *Tenant) SigningCertificate() *x509.Certificate { return t.certificate }
+
+// Keys are the keys that verify the tenant's tokens.
+func (t *Tenant) Keys() []oauth.Key {
+	k, err := oauth.CertificateKey(t.certificate)
+	if err != nil {
+		return nil // New made it with an RSA key
+	}
+	return []oauth.Key{k}
+}
+
+// VerifyToken verifies an access token that was issued for one of the audiences, as a resource does. The audience "exchange" stands for all names of
+// Exchange Online.
+func (t *Tenant) VerifyToken(text string, audiences ...string) (oauth.Token, error) {
+	var accepted []string
+	for _, a := range audiences {
+		if a == "exchange" {
+			accepted = append(accepted, t.resourceNames(oauth.AppExchangeOnline)...)
+			continue
+		}
+		accepted = append(accepted, a, strings.TrimSuffix(a, "/"), a+"/")
+	}
+	return t.verifier(accepted).Verify(text)
+}
+
+func (t *Tenant) verifier(audiences []string) oauth.Verifier {
+	return oauth.Verifier{Keys: t.Keys(), Issuers: []string{t.stsIssuer()}, Audiences: audiences, Now: t.config.Clock, Leeway: 5 * time.Minute}
+}
+
+// resourceNames are the audiences of a resource, each with and without a final slash.
+func (t *Tenant) resourceNames(appID string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []string
+	if p := t.state.principalOf(appID); p != nil {
+		for _, n := range p.ServicePrincipalNames {
+			out = append(out, strings.TrimSuffix(n, "/"), strings.TrimSuffix(n, "/")+"/")
+		}
+	}
+	return out
+}
+
+// AppToken issues an access token to an application without asking for proof, with the roles it has: for tests of a resource.
+func (t *Tenant) AppToken(appID, resource string) (string, error) {
+	t.mu.Lock()
+	claims, refusal := t.appClaims(appID, resource, "2")
+	t.mu.Unlock()
+	if refusal != nil {
+		return "", fmt.Errorf("AADSTS%d: %s", refusal.code, refusal.text)
+	}
+	return t.signer().Sign(claims)
+}
+
+// ServiceTokenOptions say for whom Microsoft issues a token to Exchange Online.
+type ServiceTokenOptions struct {
+	Host  string // of the on-premises endpoint, as its URL has it: mail.contoso.com
+	Realm string // of the on-premises organization: a domain of it
+	User  string // SMTP address in whose name Exchange Online asks; empty for none
+	// Mutate may spoil the claims, for tests of what refuses them.
+	Mutate func(oauth.Claims)
+}
+
+// ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by Microsoft, for
+// 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata publishes the key. The user is carried in the claim "smtp" of this one signed token; in
+// life it stands in an outer, unsigned token around it.
+func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
+	now := t.config.Clock()
+	issuer := oauth.AppAccessControlService + "@" + t.config.TenantID
+	claims := oauth.Claims{
+		"aud":                  oauth.AppExchangeOnline + "/" + o.Host + "@" + o.Realm,
+		"iss":                  issuer,
+		"nbf":                  now.Unix(),
+		"iat":                  now.Unix(),
+		"exp":                  now.Add(tokenLifetime).Unix(),
+		"nameid":               oauth.AppExchangeOnline + "@" + t.config.TenantID,
+		"identityprovider":     issuer,
+		"trustedfordelegation": "true",
+		"jti":                  newGUID(),
+	}
+	if o.User != "" {
+		claims["smtp"] = o.User
+	}
+	if o.Mutate != nil {
+		o.Mutate(claims)
+	}
+	return t.signer().Sign(claims)
+}
+
+// refusal is an answer of the token endpoint that is no token.
+type refusal struct {
+	status int
+	kind   string // "invalid_client"
+	code   int    // AADSTS
+	text   string
+}
+
+func refuse(status int, kind string, code int, format string, args ...any) *refusal {
+	return &refusal{status, kind, code, fmt.Sprintf(format, args...)}
+}
+
+// appClaims makes the claims of an application's token; t.mu must be held.
+func (t *Tenant) appClaims(appID, resource, proof string) (oauth.Claims, *refusal) {
+	principal := t.state.principalOf(appID)
+	if principal == nil {
+		return nil, refuse(401, "invalid_client", 7000229, "The client application %s is missing service principal in the tenant %s. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119", appID, t.config.TenantID)
+	}
+	if !principal.AccountEnabled {
+		return nil, refuse(401, "unauthorized_client", 7000112, "Application '%s'(%s) is disabled.", principal.AppID, principal.DisplayName)
+	}
+	target, audience := t.resource(resource)
+	if target == nil {
+		return nil, refuse(400, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant named %s. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.", resource, t.config.DisplayName)
+	}
+	now := t.config.Clock()
+	claims := oauth.Claims{
+		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(tokenLifetime).Unix(),
+		"appid": principal.AppID, "appidacr": proof, "app_displayname": principal.DisplayName, "idp": t.stsIssuer(), "idtyp": "app",
+		"oid": principal.ID, "sub": principal.ID, "tid": t.config.TenantID, "uti": newAssignmentID()[:22], "ver": "1.0",
+	}
+	if roles := t.state.Roles(appID, target.AppID); len(roles) > 0 {
+		claims["roles"] = roles
+	}
+	return claims, nil
+}
+
+// userClaims makes the claims of a token for the administrator, signed in through a public client; t.mu must be held.
+func (t *Tenant) userClaims(clientID, resource string) (oauth.Claims, *refusal) {
+	target, audience := t.resource(resource)
+	if target == nil {
+		return nil, refuse(400, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant named %s.", resource, t.config.DisplayName)
+	}
+	now := t.config.Clock()
+	scope := "AdminApi.AccessAsUser.All FfoPowerShell.AccessAsUser.All"
+	if target.AppID == oauth.AppGraph {
+		// What Azure PowerShell's preauthorization comes to for a global administrator.
+		scope = "AppRoleAssignment.ReadWrite.All Application.ReadWrite.All Directory.AccessAsUser.All Directory.ReadWrite.All Domain.Read.All Organization.Read.All User.Read.All"
+	}
+	return oauth.Claims{
+		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(tokenLifetime).Unix(),
+		"appid": clientID, "appidacr": "0", "idp": t.stsIssuer(), "idtyp": "user", "oid": stableGUID(t.config.Admin), "sub": stableGUID(t.config.Admin),
+		"tid": t.config.TenantID, "upn": t.config.Admin, "unique_name": t.config.Admin, "scp": scope, "ver": "1.0",
+		"wids": []string{"62e90394-69f5-4237-9190-012177145e10"}, // Global Administrator
+	}, nil
+}
+
+func stableGUID(s string) string {
+	var b [16]byte
+	for i := range b {
+		n := uint32(2166136261) ^ uint32(i)
+		for _, c := range []byte(s) {
+			n = (n ^ uint32(c)) * 16777619
+		}
+		b[i] = byte(n >> 24)
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// resource finds the service principal that a scope without "/.default" names, and the audience of tokens for it.
+func (t *Tenant) resource(name string) (*ServicePrincipal, string) {
+	plain := strings.TrimSuffix(name, "/")
+	for _, p := range t.state.ServicePrincipals {
+		for _, n := range p.ServicePrincipalNames {
+			if strings.EqualFold(strings.TrimSuffix(n, "/"), plain) {
+				return p, plain
+			}
+		}
+	}
+	return nil, ""
+}
