@@ -1,0 +1,100 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3/gssapi"
+	"github.com/jcmturner/gokrb5/v8/client"
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/credentials"
+	"github.com/jcmturner/gokrb5/v8/keytab"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+)
+
+// newSecurityContext chooses where tickets come from: a keytab, a password, a ticket cache, or the current logon.
+func newSecurityContext(cfg *Config) (securityContext, error) {
+	credential := cfg.Directory.Bind
+	if credential.Kind != answers.CredentialKeytab && credential.Keytab == "" && credential.TicketCache == "" && cfg.Password.Reveal() == "" {
+		return currentLogon(cfg)
+	}
+	c, err := kerberosClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &gssapi.Client{Client: c}, nil
+}
+
+func kerberosClient(cfg *Config) (*client.Client, error) {
+	credential := cfg.Directory.Bind
+	user, realm := principal(credential.User, cfg.Directory.Domain)
+	krb5, err := krb5Config(credential.Krb5Config, realm)
+	if err != nil {
+		return nil, err
+	}
+	if realm == "" {
+		realm = krb5.LibDefaults.DefaultRealm
+	}
+	// Active Directory does not offer FAST in the way that gokrb5 asks for it.
+	noFAST := client.DisablePAFXFAST(true)
+	switch {
+	case credential.Keytab != "":
+		kt, err := keytab.Load(credential.Keytab)
+		if err != nil {
+			return nil, fmt.Errorf("read keytab %s: %w", credential.Keytab, err)
+		}
+		return client.NewWithKeytab(user, realm, kt, krb5, noFAST), nil
+	case credential.Kind == answers.CredentialKeytab:
+		return nil, errors.New("a credential of kind keytab needs a keytab file")
+	case cfg.Password.Reveal() != "":
+		return client.NewWithPassword(user, realm, cfg.Password.Reveal(), krb5, noFAST), nil
+	}
+	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
+	cache, err := credentials.LoadCCache(path)
+	if err != nil {
+		return nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)
+	}
+	c, err := client.NewFromCCache(cache, krb5, noFAST)
+	if err != nil {
+		return nil, fmt.Errorf("ticket cache %s (run kinit): %w", path, err)
+	}
+	return c, nil
+}
+
+// principal splits "user@REALM" and "DOMAIN\user"; a realm that is not named is that of the forest. A UPN's suffix need not be the
+// realm, but Active Directory answers for every suffix of the forest only in enterprise names, which gokrb5 does not ask for: so users
+// have to give user@REALM.
+func principal(name, domain string) (user, realm string) {
+	if i := strings.LastIndexByte(name, '@'); i >= 0 {
+		return name[:i], strings.ToUpper(name[i+1:])
+	}
+	if i := strings.IndexByte(name, '\\'); i >= 0 {
+		name = name[i+1:]
+	}
+	return name, strings.ToUpper(domain)
+}
+
+// krb5Config reads the named file, KRB5_CONFIG or /etc/krb5.conf; without any of them the realm is that of the domain and its key
+// distribution centers are found by DNS.
+func krb5Config(path, realm string) (*config.Config, error) {
+	named := path != ""
+	if !named {
+		if path = os.Getenv("KRB5_CONFIG"); path == "" {
+			path = "/etc/krb5.conf"
+		}
+	}
+	c, err := config.Load(path)
+	switch {
+	case err == nil:
+		return c, nil
+	case named || !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("read Kerberos configuration %s: %w", path, err)
+	case realm == "":
+		return nil, errors.New("Kerberos needs a realm: give user@REALM, the forest's domain, or a krb5.conf") //nolint:staticcheck // a proper name
+	}
+	return config.NewFromString("[libdefaults]\n default_realm = " + realm +
+		"\n dns_lookup_kdc = true\n dns_lookup_realm = false\n rdns = false\n udp_preference_limit = 1\n")
+}

@@ -1,0 +1,314 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// User is a user object that has, or could have, mail. Absent attributes are empty.
+type User struct {
+	DN             string
+	GUID           GUID
+	UPN            string
+	SAMAccountName string
+	Mail           string
+	Primary        []string // addresses with the prefix "SMTP:", without it; exactly one in a healthy user
+	Aliases        []string // addresses with the prefix "smtp:", without it
+	TargetAddress  string   // with its prefix, as stored: "SMTP:anna@contoso.mail.onmicrosoft.com"
+	Type           RecipientType
+	RemoteType     int64 // msExchRemoteRecipientType, 0 when absent
+	// MasterAccountSID is the account of another forest that a linked mailbox belongs to; S-1-5-10 (self) for shared and resource mailboxes.
+	MasterAccountSID string
+	Account          AccountState
+}
+
+// AccountState tells whether an account is enabled. The server may hide that.
+type AccountState uint8
+
+// Account states.
+const (
+	AccountUnknown AccountState = iota
+	AccountEnabled
+	AccountDisabled
+)
+
+func (s AccountState) String() string {
+	return [...]string{"unknown", "enabled", "disabled"}[s]
+}
+
+// RecipientType is msExchRecipientTypeDetails: a single bit. 0 means that the attribute is absent: Exchange does not manage the user.
+type RecipientType int64
+
+// Recipient types (Exchange's RecipientTypeDetails).
+const (
+	UserMailbox             RecipientType = 1 << 0
+	LinkedMailbox           RecipientType = 1 << 1
+	SharedMailbox           RecipientType = 1 << 2
+	LegacyMailbox           RecipientType = 1 << 3
+	RoomMailbox             RecipientType = 1 << 4
+	EquipmentMailbox        RecipientType = 1 << 5
+	MailContact             RecipientType = 1 << 6
+	MailUser                RecipientType = 1 << 7
+	SystemMailbox           RecipientType = 1 << 14
+	ArbitrationMailbox      RecipientType = 1 << 23
+	DiscoveryMailbox        RecipientType = 1 << 29
+	RemoteUserMailbox       RecipientType = 1 << 31
+	RemoteRoomMailbox       RecipientType = 1 << 33
+	RemoteEquipmentMailbox  RecipientType = 1 << 34
+	RemoteSharedMailbox     RecipientType = 1 << 35
+	TeamMailbox             RecipientType = 1 << 37
+	RemoteTeamMailbox       RecipientType = 1 << 38
+	MonitoringMailbox       RecipientType = 1 << 39
+	LinkedRoomMailbox       RecipientType = 1 << 41
+	AuditLogMailbox         RecipientType = 1 << 42
+	RemoteGroupMailbox      RecipientType = 1 << 43
+	AuxAuditLogMailbox      RecipientType = 1 << 46
+	SupervisoryReviewPolicy RecipientType = 1 << 47
+)
+
+// systemTypes are mailboxes that Exchange makes for itself; nobody signs in with them.
+const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox | AuditLogMailbox | AuxAuditLogMailbox | SupervisoryReviewPolicy
+
+var recipientTypes = map[RecipientType]string{
+	UserMailbox: "UserMailbox", LinkedMailbox: "LinkedMailbox", SharedMailbox: "SharedMailbox", LegacyMailbox: "LegacyMailbox",
+	RoomMailbox: "RoomMailbox", EquipmentMailbox: "EquipmentMailbox", MailContact: "MailContact", MailUser: "MailUser",
+	SystemMailbox: "SystemMailbox", ArbitrationMailbox: "ArbitrationMailbox", DiscoveryMailbox: "DiscoveryMailbox",
+	RemoteUserMailbox: "RemoteUserMailbox", RemoteRoomMailbox: "RemoteRoomMailbox", RemoteEquipmentMailbox: "RemoteEquipmentMailbox",
+	RemoteSharedMailbox: "RemoteSharedMailbox", TeamMailbox: "TeamMailbox", RemoteTeamMailbox: "RemoteTeamMailbox",
+	MonitoringMailbox: "MonitoringMailbox", LinkedRoomMailbox: "LinkedRoomMailbox", AuditLogMailbox: "AuditLogMailbox",
+	RemoteGroupMailbox: "RemoteGroupMailbox", AuxAuditLogMailbox: "AuxAuditLogMailbox", SupervisoryReviewPolicy: "SupervisoryReviewPolicyMailbox",
+}
+
+func (t RecipientType) String() string {
+	if s, ok := recipientTypes[t]; ok {
+		return s
+	}
+	if t == 0 {
+		return "User"
+	}
+	return strconv.FormatInt(int64(t), 10)
+}
+
+// System tells whether the mailbox is one of Exchange's own (arbitration, discovery, monitoring, audit): user rules do not apply.
+func (t RecipientType) System() bool { return t&systemTypes != 0 }
+
+// Remote tells whether the mailbox is in the cloud.
+func (t RecipientType) Remote() bool {
+	return t&(RemoteUserMailbox|RemoteRoomMailbox|RemoteEquipmentMailbox|RemoteSharedMailbox|RemoteTeamMailbox|RemoteGroupMailbox) != 0
+}
+
+// userFilter selects users that Exchange manages, and those that somebody gave an address without it. An attribute that the schema does
+// not have makes its term undefined, not the search fail.
+const userFilter = "(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
+
+var userAttributes = []string{
+	"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress", "msExchRecipientTypeDetails",
+	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl",
+}
+
+// Users streams every user of every domain of the forest, in constant memory, over a connection of its own. The sequence ends after the last
+// user; an error is its last element, with a zero User, and means that the users seen are not all. A cancelled context is such an error.
+// Domains are read one after the other: the one of the server that Open chose first, others through a domain controller found by DNS.
+func (f *Forest) Users(ctx context.Context) iter.Seq2[User, error] {
+	return func(yield func(User, error) bool) {
+		stopped := false
+		err := f.eachUser(ctx, func(u User) bool {
+			stopped = !yield(u, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(User{}, f.wrap(err))
+		}
+	}
+}
+
+func (f *Forest) eachUser(ctx context.Context, yield func(User) bool) error {
+	domains, err := f.domains(ctx)
+	if err != nil {
+		return unwrapName(err, f.cfg.Name)
+	}
+	more := true
+	for _, d := range domains {
+		if !more {
+			break
+		}
+		if err := f.usersOf(ctx, d, func(u User) bool { more = yield(u); return more }); err != nil {
+			return fmt.Errorf("read users of %s: %w", d.DNSName, err)
+		}
+	}
+	return nil
+}
+
+// unwrapName takes the forest's name off again: Users puts it in front of everything.
+func unwrapName(err error, name string) error {
+	if inner, ok := err.(interface{ Unwrap() error }); ok && name != "" {
+		return inner.Unwrap()
+	}
+	return err
+}
+
+func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) error {
+	servers := []string{f.address}
+	if !sameDN(d.DN, f.root.DefaultNamingContext) {
+		var err error
+		if servers, err = f.discover(ctx, d.DNSName); err != nil {
+			return err
+		}
+	}
+	c, err := f.connect(ctx, servers)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.users(ctx, d.DN, userFilter, yield); err != nil {
+		return fmt.Errorf("%s: %w", c.address, err)
+	}
+	return nil
+}
+
+// errStop ends a search whose consumer wants no more.
+var errStop = fmt.Errorf("stopped by the caller")
+
+// users streams the users under base. Users with more addresses than a server shows at once are held back until the end of their page, when
+// the connection is free to ask for the rest.
+func (c *conn) users(ctx context.Context, base, filter string, yield func(User) bool) error {
+	type partial struct {
+		user User
+		from int
+	}
+	var held []partial
+	q := query{base: base, scope: ldap.ScopeWholeSubtree, filter: filter, attributes: userAttributes}
+	q.between = func() error {
+		for _, p := range held {
+			if err := c.rest(ctx, p.user.DN, "proxyAddresses", p.from, p.user.addAddress); err != nil {
+				return err
+			}
+			if !yield(p.user) {
+				return errStop
+			}
+		}
+		held = held[:0]
+		return nil
+	}
+	err := c.search(ctx, q, func(e entry) error {
+		u, next, err := decodeUser(e)
+		switch {
+		case err != nil:
+			return err
+		case next > 0:
+			held = append(held, partial{u, next})
+		case !yield(u):
+			return errStop
+		}
+		return nil
+	})
+	if err == errStop {
+		return nil
+	}
+	return err
+}
+
+// decodeUser makes a User of an entry; next is where the rest of its addresses begins, 0 when they are all there.
+func decodeUser(e entry) (u User, next int, err error) {
+	u.DN = string(e.dn)
+	err = e.each(func(name, values []byte) error {
+		if len(values) == 0 {
+			return nil // the empty twin that Active Directory sends with "proxyAddresses;range=0-1499"
+		}
+		field := userField(name)
+		if field == "" && bytes.IndexByte(name, ';') >= 0 {
+			base, n, _, err := splitRange(string(name))
+			if err != nil {
+				return err
+			}
+			if field = userField([]byte(base)); field == "proxyAddresses" {
+				next = n
+			}
+		}
+		if field == "" {
+			return nil
+		}
+		if field == "proxyAddresses" {
+			for len(values) > 0 {
+				v, after, err := value(values)
+				if err != nil {
+					return err
+				}
+				u.addAddress(v)
+				values = after
+			}
+			return nil
+		}
+		v, _, err := value(values)
+		if err != nil {
+			return err
+		}
+		u.set(field, v)
+		return nil
+	})
+	return u, next, err
+}
+
+// userField gives the attribute's name as this package writes it, "" for one that was not asked for. Servers write names as their schema
+// does, which is how we write them; others are compared without case.
+func userField(name []byte) string {
+	for _, a := range userAttributes {
+		if string(name) == a {
+			return a
+		}
+	}
+	for _, a := range userAttributes {
+		if strings.EqualFold(string(name), a) {
+			return a
+		}
+	}
+	return ""
+}
+
+func (u *User) set(field string, v []byte) {
+	switch field {
+	case "objectGUID":
+		u.GUID = parseGUID(v)
+	case "userPrincipalName":
+		u.UPN = string(v)
+	case "sAMAccountName":
+		u.SAMAccountName = string(v)
+	case "mail":
+		u.Mail = string(v)
+	case "targetAddress":
+		u.TargetAddress = string(v)
+	case "msExchRecipientTypeDetails":
+		n, _ := strconv.ParseInt(string(v), 10, 64)
+		u.Type = RecipientType(n)
+	case "msExchRemoteRecipientType":
+		u.RemoteType, _ = strconv.ParseInt(string(v), 10, 64)
+	case "msExchMasterAccountSid":
+		u.MasterAccountSID = sidText(v)
+	case "userAccountControl":
+		if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+			u.Account = AccountEnabled
+			if n&2 != 0 { // ADS_UF_ACCOUNTDISABLE
+				u.Account = AccountDisabled
+			}
+		}
+	}
+}
+
+// addAddress sorts a proxy address. The prefix's case is its meaning: SMTP is primary, smtp (Smtp, ...) is not. Other kinds (X500, SIP, EUM)
+// are left out.
+func (u *User) addAddress(v []byte) {
+	if len(v) < 5 || v[4] != ':' || !bytes.EqualFold(v[:4], []byte("smtp")) {
+		return
+	}
+	if string(v[:4]) == "SMTP" {
+		u.Primary = append(u.Primary, string(v[5:]))
+	} else {
+		u.Aliases = append(u.Aliases, string(v[5:]))
+	}
+}
