@@ -1,0 +1,695 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// OnlineOptions are how an Exchange Online organization is reached.
+type OnlineOptions struct {
+	// Endpoint is the admin API's host with its scheme, by cloud: "https://outlook.office365.com".
+	Endpoint string
+	// Tenant is the tenant's GUID; the token's tid claim when empty.
+	Tenant string
+	// Token gives an access token for the endpoint; it is called before every request and should cache.
+	Token func(ctx context.Context) (string, error)
+	// Client sends the requests; link.Link's Client(nil) fits. It must not follow redirects with credentials of its own.
+	Client *http.Client
+	// Anchor is the X-AnchorMailbox of the session. When empty it is the tenant's system mailbox for an application's token, the
+	// signed-in user for a person's.
+	Anchor string
+	// Timeout limits one request; 100 s when 0.
+	Timeout time.Duration
+	// Retries is how many more times a reading cmdlet is tried after a transient failure; 4 when 0, none when negative.
+	Retries int
+	// Warn takes what cmdlets warn of; may be nil.
+	Warn func(cmdlet, text string)
+
+	sleep func(context.Context, time.Duration) error // replaced by tests
+}
+
+// The recorded constants of the service and this client's limits.
+const (
+	systemMailbox   = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}"
+	pageSize        = 1000
+	maxPages        = 1000
+	maxAnswer       = 64 << 20 // bytes of one page
+	maxDelay        = 30 * time.Second
+	defaultTimeout  = 100 * time.Second
+	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
+	genericTable    = "#Exchange.GenericHashTable"
+	byteArray       = "#Exchange.ByteArrayType"
+	expiredPaging   = "Expired or Invalid pagination request"
+	clientAppHeader = "ExoManagementModule"
+)
+
+// transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are tried again.
+var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException", "DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
+
+// AdminAPI is a Session with Exchange Online's admin API.
+type AdminAPI struct {
+	o          OnlineOptions
+	base       *url.URL
+	client     *http.Client
+	connection string // one for the whole run, so that the service keeps it at one server
+
+	mu      sync.Mutex
+	tenant  string
+	anchor  string
+	allowed map[string]Allowance
+}
+
+var _ Session = (*AdminAPI)(nil)
+
+// NewOnline prepares a session; nothing is sent yet.
+func NewOnline(o OnlineOptions) (*AdminAPI, error) {
+	base, err := url.Parse(o.Endpoint)
+	if err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil {
+		return nil, fmt.Errorf("exchange online: %q is not an https address", plain(o.Endpoint))
+	}
+	if o.Token == nil {
+		return nil, errors.New("exchange online: no credential given")
+	}
+	if o.Tenant != "" && !isGUID(o.Tenant) {
+		return nil, fmt.Errorf("exchange online: tenant %q is not a GUID", plain(o.Tenant))
+	}
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if client.Jar == nil {
+		client.Jar, _ = cookiejar.New(nil) // the service's cookies keep a query at one server
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	switch {
+	case o.Retries == 0:
+		o.Retries = 4
+	case o.Retries < 0:
+		o.Retries = 0
+	}
+	if o.sleep == nil {
+		o.sleep = sleep
+	}
+	return &AdminAPI{o: o, base: base, client: &client, connection: newGUID(), tenant: strings.ToLower(o.Tenant), anchor: o.Anchor}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func newGUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (s *AdminAPI) place() string { return "exchange online at " + s.base.Host }
+
+// Close forgets the connections. The service keeps nothing that would have to be ended.
+func (s *AdminAPI) Close(context.Context) error {
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+// identify finds the tenant and the anchor from the token, once. The token is not verified here: the service does that, and what is read
+// of it only routes requests.
+func (s *AdminAPI) identify(token string) (tenant, anchor string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tenant != "" && s.anchor != "" {
+		return s.tenant, s.anchor, nil
+	}
+	var claims struct {
+		Tenant string `json:"tid"`
+		UPN    string `json:"upn"`
+		Type   string `json:"idtyp"`
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) == 3 {
+		if text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "=")); err == nil {
+			_ = json.Unmarshal(text, &claims) // an opaque token tells nothing, which is no error yet
+		}
+	}
+	if s.tenant == "" {
+		if !isGUID(claims.Tenant) {
+			return "", "", errors.New("the access token does not name its tenant; give the tenant's GUID")
+		}
+		s.tenant = strings.ToLower(claims.Tenant)
+	}
+	if s.anchor == "" {
+		if claims.UPN != "" && claims.Type != "app" && headerSafe(claims.UPN) {
+			s.anchor = "UPN:" + claims.UPN
+		} else {
+			s.anchor = "APP:" + systemMailbox + "@" + s.tenant
+		}
+	}
+	return s.tenant, s.anchor, nil
+}
+
+func headerSafe(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
+}
+
+// Run runs one cmdlet, through all pages of its answer.
+func (s *AdminAPI) Run(ctx context.Context, c Command) ([]Object, error) {
+	p, err := c.prepared()
+	if err != nil {
+		return nil, at(s.place(), err)
+	}
+	body, err := onlineBody(p)
+	if err != nil {
+		return nil, at(s.place(), err)
+	}
+	for restarted := false; ; restarted = true {
+		objects, err := s.pages(ctx, p, body)
+		// A paged query that outlived its token at the server begins again, once.
+		if err != nil && !restarted && p.Reads() && strings.Contains(err.Error(), expiredPaging) {
+			continue
+		}
+		return objects, at(s.place(), err)
+	}
+}
+
+func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object, error) {
+	var objects []Object
+	next := ""
+	for page := range maxPages {
+		answer, err := s.invoke(ctx, c, body, next)
+		if err != nil {
+			return nil, err
+		}
+		var got struct {
+			Value    *[]json.RawMessage `json:"value"`
+			Next     string             `json:"@odata.nextLink"`
+			Warnings json.RawMessage    `json:"@adminapi.warnings"`
+		}
+		if len(bytes.TrimSpace(answer)) == 0 && !c.Reads() {
+			return nil, nil // 204, or nothing to say about a write
+		}
+		if err := json.Unmarshal(answer, &got); err != nil {
+			return nil, fmt.Errorf("%s: the answer is not the JSON that is expected: %w", c.Name, err)
+		}
+		if got.Value == nil {
+			return nil, fmt.Errorf("%s: the answer has no value", c.Name)
+		}
+		for i, text := range *got.Value {
+			o, err := onlineObject(text)
+			if err != nil {
+				return nil, fmt.Errorf("%s: object %d of page %d: %w", c.Name, i+1, page+1, err)
+			}
+			objects = append(objects, o)
+		}
+		s.warn(c.Name, got.Warnings)
+		if got.Next == "" {
+			return objects, nil
+		}
+		if next, err = s.link(got.Next); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+	}
+	return nil, fmt.Errorf("%s: more than %d pages", c.Name, maxPages)
+}
+
+// link holds a next page's address against the endpoint: the token goes nowhere else.
+func (s *AdminAPI) link(next string) (string, error) {
+	u, err := s.base.Parse(next)
+	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, s.base.Host) || u.User != nil {
+		return "", fmt.Errorf("the next page is said to be at %q, which is another host: %w", plain(next), link.ErrUntrusted)
+	}
+	return u.String(), nil
+}
+
+func (s *AdminAPI) warn(cmdlet string, text json.RawMessage) {
+	var warnings []string
+	if s.o.Warn == nil || json.Unmarshal(text, &warnings) != nil {
+		return
+	}
+	for _, w := range warnings {
+		s.o.Warn(cmdlet, plain(w))
+	}
+}
+
+// invoke sends one request and, for reading cmdlets, sends it again after transient failures.
+func (s *AdminAPI) invoke(ctx context.Context, c Command, body []byte, address string) ([]byte, error) {
+	request := func(ctx context.Context, tenant string) (*http.Request, error) {
+		to := address
+		if to == "" {
+			to = s.base.JoinPath("adminapi", "beta", tenant, "InvokeCommand").String()
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Content-Type", "application/json; charset=utf-8")
+		r.Header.Set("Prefer", "odata.maxpagesize="+strconv.Itoa(pageSize))
+		r.Header.Set("X-CmdletName", c.Name)
+		r.Header.Set("X-ResponseFormat", "json")
+		return r, nil
+	}
+	return s.send(ctx, c.Name, c.Reads(), request)
+}
+
+// send is one exchange with the service, retries included.
+func (s *AdminAPI) send(ctx context.Context, cmdlet string, again bool, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
+	var last error
+	renewed := "" // the token that was refused once already
+	for attempt := 0; ; attempt++ {
+		token, err := s.o.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: get an access token: %w", cmdlet, err)
+		}
+		answer, wait, err := s.once(ctx, cmdlet, token, make)
+		if err == nil {
+			return answer, nil
+		}
+		last = err
+		var refused *refusedError
+		if errors.As(err, &refused) && renewed == "" {
+			// The token may have run out on the way. A refused request was not executed, so any cmdlet can be sent once more, with a new token.
+			renewed = token
+			if fresh, err := s.o.Token(ctx); err == nil && fresh != token {
+				continue
+			}
+		}
+		if wait < 0 || !again || attempt >= s.o.Retries || ctx.Err() != nil {
+			return nil, last
+		}
+		if wait == 0 {
+			wait = min(maxDelay, time.Duration(math.Pow(2, float64(attempt)))*time.Second)
+		}
+		// Waiting past the caller's time limit would only turn a clear answer into "deadline exceeded".
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait || wait > 10*maxDelay {
+			return nil, last
+		}
+		if err := s.o.sleep(ctx, wait); err != nil {
+			return nil, errors.Join(last, err)
+		}
+	}
+}
+
+// refusedError is a 401.
+type refusedError struct{ reason string }
+
+func (e *refusedError) Error() string        { return e.reason }
+func (e *refusedError) Is(target error) bool { return target == link.ErrAccess }
+
+// once sends a request once. wait says when to send it again: negative never, 0 after the usual delay.
+func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx context.Context, tenant string) (*http.Request, error)) (answer []byte, wait time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	tenant, anchor, err := s.identify(token)
+	if err != nil {
+		return nil, -1, fmt.Errorf("%s: %w", cmdlet, err)
+	}
+	r, err := make(ctx, tenant)
+	if err != nil {
+		return nil, -1, fmt.Errorf("%s: %w", cmdlet, err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Accept-Language", "en-US")
+	r.Header.Set("X-AnchorMailbox", anchor)
+	r.Header.Set("Connection-Id", s.connection)
+	r.Header.Set("Client-Request-Id", newGUID())
+	r.Header.Set("X-SerializationLevel", "Partial")
+	r.Header.Set("X-ClientApplication", clientAppHeader)
+	r.Header.Set("X-ClientModuleVersion", moduleVersion)
+	response, err := s.client.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // its text would repeat the address
+		}
+		return nil, 0, fmt.Errorf("%s: %w", cmdlet, link.Classify(err))
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	// The body of a 403 is NUL bytes declared as gzip: the status says all.
+	if err != nil && response.StatusCode != http.StatusForbidden && response.StatusCode != http.StatusUnauthorized {
+		return nil, 0, fmt.Errorf("%s: the answer broke off: %w", cmdlet, link.Classify(err))
+	}
+	if len(text) > maxAnswer {
+		return nil, -1, fmt.Errorf("%s: the answer is larger than %d MiB", cmdlet, maxAnswer>>20)
+	}
+	request := plain(response.Header.Get("request-id"))
+	if request != "" {
+		request = " (request " + request + ")"
+	}
+	isJSON := jsonMedia(response.Header.Get("Content-Type"))
+	switch status := response.StatusCode; {
+	case status == http.StatusNoContent:
+		return nil, -1, nil
+	case status == http.StatusOK:
+		if !isJSON && len(bytes.TrimSpace(text)) > 0 {
+			return nil, -1, fmt.Errorf("%s: answered with %s, not JSON: something between here and the service answers in its place", cmdlet, mediaName(response.Header.Get("Content-Type")))
+		}
+		return text, -1, nil
+	case status == http.StatusUnauthorized:
+		reason := "the token was refused: the application lacks Exchange.ManageAsApp, or the token is for another service"
+		if said := challengeReason(response.Header.Get("WWW-Authenticate")); said != "" {
+			reason += ": " + said
+		}
+		return nil, -1, &refusedError{fmt.Sprintf("%s: %s%s", cmdlet, reason, request)}
+	case status == http.StatusForbidden:
+		// The service sends NUL bytes here; when it does say something, it is worth repeating.
+		if e := onlineError(cmdlet, text); e != nil {
+			return nil, -1, fmt.Errorf("%w: %w%s", e, link.ErrAccess, request)
+		}
+		return nil, -1, fmt.Errorf("%s: %w: the caller has no role that holds this cmdlet, or Exchange Online has no such cmdlet%s", cmdlet, link.ErrAccess, request)
+	case status == http.StatusTooManyRequests:
+		return nil, retryAfter(response.Header), fmt.Errorf("%s: %w%s", cmdlet, ErrThrottled, request)
+	case status >= 300 && status < 400:
+		return nil, -1, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, plain(response.Header.Get("Location")), request)
+	default:
+		wait = -1
+		if status >= 500 {
+			wait = retryAfter(response.Header)
+		}
+		if e := onlineError(cmdlet, text); e != nil {
+			if slices.ContainsFunc(transientErrors, func(name string) bool { return strings.HasSuffix(e.ExceptionType, name) }) {
+				wait = retryAfter(response.Header)
+			}
+			return nil, wait, e
+		}
+		return nil, wait, fmt.Errorf("%s: the service answered %s%s", cmdlet, plain(response.Status), request)
+	}
+}
+
+func jsonMedia(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
+}
+
+func mediaName(contentType string) string {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil || media == "" {
+		return "something unnamed"
+	}
+	return plain(media)
+}
+
+var challengeText = regexp.MustCompile(`error_description="([^"]*)"`)
+
+func challengeReason(header string) string {
+	if m := challengeText.FindStringSubmatch(header); m != nil {
+		return plain(m[1])
+	}
+	return ""
+}
+
+// retryAfter is the wait that the service asks for; 0 when it names none, so that the usual delay applies.
+func retryAfter(h http.Header) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.Atoi(v); err == nil && n > 0 {
+		if n > 86400 {
+			n = 86400
+		}
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(time.Second, time.Until(t).Round(time.Second))
+	}
+	return 0
+}
+
+// segments of a message: Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text
+var segments = regexp.MustCompile(`(?s)^\|?(Ex[0-9A-Fa-f]+)\|([A-Za-z0-9_.+]+)\|(.*)$`)
+
+// onlineError reads the service's error answer; nil when it is none.
+func onlineError(cmdlet string, text []byte) *Error {
+	var answer struct {
+		Error *struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+			Target  string `json:"target"`
+			Details []struct {
+				Code    string `json:"code"`
+				Target  string `json:"target"`
+				Message string `json:"message"`
+			} `json:"details"`
+			Inner struct {
+				Internal struct {
+					Message string `json:"message"`
+					Type    string `json:"type"`
+				} `json:"internalexception"`
+			} `json:"innererror"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(text, &answer) != nil || answer.Error == nil {
+		return nil
+	}
+	in := answer.Error
+	e := &Error{Cmdlet: cmdlet, Category: in.Code, Message: in.Message, Target: in.Target, ExceptionType: in.Inner.Internal.Type}
+	if len(in.Details) > 0 {
+		d := in.Details[0]
+		if m := segments.FindStringSubmatch(d.Message); m != nil {
+			// inside is what the task threw; the type beside it can be that of whatever carried it
+			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
+		} else if d.Message != "" {
+			e.Message = d.Message[strings.LastIndexByte(d.Message, '|')+1:]
+		}
+		if d.Target != "" {
+			e.Target = d.Target
+		}
+	}
+	if inner := in.Inner.Internal.Message; inner != "" {
+		e.Message = inner
+		if m := segments.FindStringSubmatch(inner); m != nil {
+			// inside is what the task threw; the type beside it can be that of whatever carried it
+			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
+		}
+	}
+	return e
+}
+
+// onlineBody encodes a command as the service takes it.
+func onlineBody(c Command) ([]byte, error) {
+	parameters := make(map[string]any, len(c.Parameters)+1)
+	for name, v := range c.Parameters {
+		encoded, err := onlineValue(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: parameter %s: %w", c.Name, name, err)
+		}
+		parameters[name] = encoded
+	}
+	if _, given := c.Parameter("Confirm"); !given && !c.Reads() && takes(c.Name, "Confirm", Online) {
+		parameters["Confirm"] = false
+	}
+	return json.Marshal(map[string]any{"CmdletInput": map[string]any{"CmdletName": c.Name, "Parameters": parameters}})
+}
+
+// takes tells whether a cmdlet of the catalogue has a parameter on a side.
+func takes(cmdlet, parameter string, side Side) bool {
+	spec, ok := Catalogue().Find(cmdlet)
+	if !ok {
+		return false
+	}
+	p, ok := spec.Parameter(parameter)
+	return ok && p.On(side)
+}
+
+func onlineValue(v any) (any, error) {
+	switch v := v.(type) {
+	case []byte:
+		return map[string]any{"@odata.type": byteArray, "Data": base64.StdEncoding.EncodeToString(v)}, nil
+	case ListChange:
+		table := map[string]any{"@odata.type": genericTable}
+		if len(v.Add) > 0 {
+			table["Add"] = v.Add
+		}
+		if len(v.Remove) > 0 {
+			table["Remove"] = v.Remove
+		}
+		return table, nil
+	case map[string]any:
+		table := map[string]any{"@odata.type": genericTable}
+		for k, e := range v {
+			encoded, err := onlineValue(e)
+			if err != nil {
+				return nil, err
+			}
+			table[k] = encoded
+		}
+		return table, nil
+	case secret.Value, Credential:
+		return nil, errors.New("the admin API has no known form for a credential")
+	default:
+		return v, nil
+	}
+}
+
+// onlineObject reads one object of an answer and drops what OData put beside its properties.
+func onlineObject(text json.RawMessage) (Object, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
+		// a cmdlet that prints plain values
+		v, err := decodeValue(d, maxDepth)
+		if err != nil {
+			return Object{}, err
+		}
+		s, ok := Scalar(v)
+		if !ok {
+			return Object{}, fmt.Errorf("it is %s, not an object", describe(v))
+		}
+		return NewObject(nil, s), nil
+	}
+	raw, err := decodeObject(d, maxDepth)
+	if err != nil {
+		return Object{}, err
+	}
+	out := Object{Types: raw.Types, Text: raw.Text}
+	for _, name := range raw.names {
+		v := raw.properties[strings.ToLower(name)]
+		switch {
+		case strings.EqualFold(name, "@odata.type"):
+			if s, ok := v.(string); ok && out.Types == nil {
+				out.Types = []string{strings.TrimPrefix(s, "#")}
+			}
+		case strings.Contains(name, "@"):
+		default:
+			out.put(name, withoutSidecars(v))
+		}
+	}
+	if out.Text == "" {
+		for _, name := range []string{"Identity", "Name"} {
+			if s, err := out.String(name); err == nil {
+				out.Text = s
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+func withoutSidecars(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = withoutSidecars(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			if strings.Contains(k, "@") {
+				delete(v, k)
+				continue
+			}
+			v[k] = withoutSidecars(v[k])
+		}
+	}
+	return v
+}
+
+// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once; parameters are not told.
+func (s *AdminAPI) Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error) {
+	s.mu.Lock()
+	known := s.allowed
+	s.mu.Unlock()
+	if known == nil {
+		const what = "list the caller's cmdlets"
+		text, err := s.send(ctx, what, true, func(ctx context.Context, tenant string) (*http.Request, error) {
+			address := s.base.JoinPath("adminapi", "v1.0", tenant, "EXOModuleFile")
+			address.RawQuery = "Version=" + moduleVersion
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+			if err == nil {
+				r.Header.Set("CommandName", "*")
+			}
+			return r, err
+		})
+		if err != nil {
+			return nil, at(s.place(), err)
+		}
+		names, err := exportedCmdlets(text)
+		if err != nil {
+			return nil, at(s.place(), fmt.Errorf("%s: %w", what, err))
+		}
+		known = make(map[string]Allowance, len(names))
+		for _, n := range names {
+			known[strings.ToLower(n)] = Allowance{}
+		}
+		s.mu.Lock()
+		s.allowed = known
+		s.mu.Unlock()
+	}
+	out := map[string]Allowance{}
+	for _, c := range cmdlets {
+		if a, ok := known[strings.ToLower(c)]; ok {
+			out[c] = a
+		}
+	}
+	return out, nil
+}
+
+// exportedCmdlets reads value.exportedCmdlets: names with commas between them, in an object or a list of one.
+func exportedCmdlets(text []byte) ([]string, error) {
+	type file struct {
+		Exported json.RawMessage `json:"exportedCmdlets"`
+	}
+	var answer struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return nil, fmt.Errorf("the answer is not the JSON that is expected: %w", err)
+	}
+	var files []file
+	if json.Unmarshal(answer.Value, &files) != nil {
+		var one file
+		if err := json.Unmarshal(answer.Value, &one); err != nil {
+			return nil, errors.New("the answer has no value")
+		}
+		files = []file{one}
+	}
+	var names []string
+	found := false
+	for _, f := range files {
+		var list []string
+		var joined string
+		switch {
+		case json.Unmarshal(f.Exported, &joined) == nil:
+			list = strings.Split(joined, ",")
+		case json.Unmarshal(f.Exported, &list) != nil:
+			continue
+		}
+		found = true
+		for _, n := range list {
+			if n = strings.TrimSpace(n); n != "" {
+				names = append(names, n)
+			}
+		}
+	}
+	if !found {
+		return nil, errors.New("the answer names no cmdlets")
+	}
+	return names, nil
+}

@@ -1,0 +1,424 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+)
+
+// RemoteOptions are how an on-premises Exchange server is reached by remote PowerShell.
+type RemoteOptions struct {
+	// PSRP says where the server is and who asks.
+	PSRP psrp.Options
+	// Name is put before errors: "contoso". The server's host when empty.
+	Name string
+	// DomainController is given to every cmdlet that takes one, so that what was written is read back from where it was written.
+	DomainController string
+	// Timeout limits one cmdlet, the opening of the session included; 5 minutes when 0.
+	Timeout time.Duration
+	// Warn takes what cmdlets warn of; may be nil.
+	Warn func(cmdlet, text string)
+
+	open func(context.Context, psrp.Options) (pool, error) // replaced by tests
+}
+
+// pool is what a session needs of a psrp.Pool.
+type pool interface {
+	Invoke(ctx context.Context, pl psrp.Pipeline) (psrp.Output, error)
+	Close(ctx context.Context) error
+}
+
+// Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed, and runs one cmdlet after another in it.
+type Remote struct {
+	o     RemoteOptions
+	turn  chan struct{} // holds one token: whoever has it owns the fields below
+	pool  pool
+	ended bool
+	runs  atomic.Int64
+}
+
+var _ Session = (*Remote)(nil)
+
+// NewRemote prepares a session; nothing is connected to yet.
+func NewRemote(o RemoteOptions) (*Remote, error) {
+	u, err := url.Parse(o.PSRP.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("exchange: %q is not the address of a PowerShell endpoint", plain(o.PSRP.URL))
+	}
+	if o.Name == "" {
+		o.Name = u.Hostname()
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Minute
+	}
+	if o.open == nil {
+		o.open = func(ctx context.Context, p psrp.Options) (pool, error) {
+			opened, err := psrp.Open(ctx, p)
+			if err != nil {
+				return nil, err // not a typed nil
+			}
+			return opened, nil
+		}
+	}
+	r := &Remote{o: o, turn: make(chan struct{}, 1)}
+	r.turn <- struct{}{}
+	return r, nil
+}
+
+// Pipelines is how many pipelines were sent so far.
+func (r *Remote) Pipelines() int { return int(r.runs.Load()) }
+
+// Run runs one cmdlet. Errors stop it (-ErrorAction Stop) and nothing is asked back (-Confirm:$false).
+func (r *Remote) Run(ctx context.Context, c Command) ([]Object, error) {
+	p, err := c.prepared()
+	if err != nil {
+		return nil, at(r.o.Name, err)
+	}
+	objects, err := r.run(ctx, p, r.pipeline(p), p.Reads())
+	return objects, at(r.o.Name, err)
+}
+
+func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bool) ([]Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	select {
+	case <-r.turn:
+		defer func() { r.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: wait for the session: %w", c.Name, ctx.Err())
+	}
+	for attempt := 0; ; attempt++ {
+		if r.ended {
+			return nil, fmt.Errorf("%s: the session is closed", c.Name)
+		}
+		if r.pool == nil {
+			opened, err := r.o.open(ctx, r.o.PSRP)
+			if err != nil {
+				return nil, throttled(err)
+			}
+			r.pool = opened
+		}
+		r.runs.Add(1)
+		lost := r.pool
+		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line}})
+		for _, w := range out.Warnings {
+			if r.o.Warn != nil {
+				r.o.Warn(c.Name, plain(w))
+			}
+		}
+		if broken(ctx, err) {
+			r.pool = nil
+			_ = lost.Close(ctx) // frees what is left; the next cmdlet opens a new session
+			// A server that does not know the shell any more was restarted, or the shell idled out.
+			if errors.Is(err, psrp.ErrShellGone) && again && attempt == 0 {
+				continue
+			}
+			if !again {
+				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name, throttled(err))
+			}
+		}
+		return collect(c, out, err)
+	}
+}
+
+// broken tells whether a session is of no use after an error: after any but a cmdlet's own and the caller's giving up.
+func broken(ctx context.Context, err error) bool {
+	var record *psrp.ErrorRecord
+	return err != nil && !errors.As(err, &record) && ctx.Err() == nil
+}
+
+// collect turns what a pipeline wrote into objects and an error.
+func collect(c Command, out psrp.Output, err error) ([]Object, error) {
+	objects := make([]Object, 0, len(out.Objects))
+	for _, v := range out.Objects {
+		objects = append(objects, fromPSRP(v))
+	}
+	if err == nil && len(out.Errors) > 0 {
+		err = out.Errors[0]
+	}
+	if err == nil {
+		return objects, nil
+	}
+	var record *psrp.ErrorRecord
+	if errors.As(err, &record) {
+		e := &Error{
+			Cmdlet: c.Name, Category: record.Category.String(), FullyQualifiedID: record.ID,
+			Message: record.Error(), Target: record.TargetName, ExceptionType: record.Reason,
+		}
+		if len(record.Exception) > 0 {
+			e.ExceptionType = record.Exception[0]
+		}
+		// A remote failure arrives in an exception of its own; the id and the reason tell the cause.
+		if strings.HasSuffix(e.ExceptionType, ".RemoteException") && record.Reason != "" {
+			e.ExceptionType = record.Reason
+		}
+		return objects, e
+	}
+	return objects, throttled(err) // it names the host and the cmdlet
+}
+
+// throttled marks the fault by which a server refuses one shell too many.
+func throttled(err error) error {
+	if errors.Is(err, psrp.ErrShellLimit) {
+		return fmt.Errorf("%w: %w", ErrThrottled, err)
+	}
+	return err
+}
+
+// pipeline adds to a command what every one gets.
+func (r *Remote) pipeline(c Command) psrp.Command {
+	out := psrp.Command{Name: c.Name}
+	for _, name := range c.names() {
+		out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: toPSRP(c.Parameters[name])})
+	}
+	add := func(name string, value any) {
+		if _, given := c.Parameter(name); !given {
+			out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: value})
+		}
+	}
+	if r.o.DomainController != "" && takes(c.Name, "DomainController", OnPremises) {
+		add("DomainController", r.o.DomainController)
+	}
+	if !c.Reads() && confirms(c) {
+		add("Confirm", false)
+	}
+	add("ErrorAction", "Stop")
+	return out
+}
+
+// confirms tells whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it lacks, its verb.
+func confirms(c Command) bool {
+	if _, known := Catalogue().Find(c.Name); known {
+		return takes(c.Name, "Confirm", OnPremises)
+	}
+	switch strings.ToLower(c.Verb()) {
+	case "new", "set", "remove", "add":
+		return true
+	}
+	return false
+}
+
+func toPSRP(v any) any {
+	switch v := v.(type) {
+	case ListChange:
+		table := map[string]any{}
+		if len(v.Add) > 0 {
+			table["Add"] = v.Add
+		}
+		if len(v.Remove) > 0 {
+			table["Remove"] = v.Remove
+		}
+		return table
+	case Credential:
+		return psrp.Credential{User: v.User, Password: v.Password}
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = toPSRP(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = toPSRP(e)
+		}
+		return out
+	case secret.Value:
+		return v
+	default:
+		return v
+	}
+}
+
+// conversion turns CLIXML values into those of an Object. What refers to one object many times would grow without bound as a tree, so the number of
+// values is bounded.
+type conversion struct{ left int }
+
+const maxValues = 1_000_000 // of one output object
+
+// fromPSRP converts one output object of a cmdlet.
+func fromPSRP(v any) Object {
+	c := conversion{left: maxValues}
+	if o, ok := v.(*psrp.Object); ok && o != nil {
+		return c.object(o, maxDepth)
+	}
+	return NewObject(nil, psrp.Text(v)) // a plain value
+}
+
+func (c *conversion) object(o *psrp.Object, depth int) Object {
+	out := Object{Text: o.Text, properties: make(map[string]any, len(o.Properties)+len(o.Extended))}
+	for _, t := range o.Types {
+		out.Types = append(out.Types, strings.TrimPrefix(t, "Deserialized."))
+	}
+	if out.Text == "" {
+		if _, list := o.Value.([]any); !list && o.Value != nil {
+			out.Text = psrp.Text(o.Value)
+		}
+	}
+	for _, list := range [][]psrp.Property{o.Properties, o.Extended} {
+		for _, p := range list {
+			if strings.EqualFold(p.Name, "SerializationData") {
+				continue // a .NET object graph: of no use here, and never to be read
+			}
+			// an extended property hides the adapted one of its name
+			out.put(p.Name, c.value(p.Value, depth-1))
+		}
+	}
+	return out
+}
+
+func (c *conversion) value(v any, depth int) any {
+	if c.left--; c.left < 0 || depth <= 0 {
+		return Unreadable{Reason: errTooDeep.Error()}
+	}
+	switch v := v.(type) {
+	case nil, bool, string, int64, float64, []byte:
+		return v
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = c.value(e, depth-1)
+		}
+		return list
+	case *psrp.Dict:
+		return c.table(v, depth)
+	case psrp.Ancestor:
+		return Unreadable{Reason: "it refers back to the object that it is a part of"}
+	case psrp.SecureString:
+		return Unreadable{Reason: "it is encrypted"}
+	case *psrp.Object:
+		if v == nil {
+			return nil
+		}
+		return c.nested(v, depth)
+	case psrp.Other:
+		return Unreadable{Reason: "an element " + plain(v.Tag) + " of unknown meaning"}
+	}
+	if plainValue := canonical(v); !isUnreadable(plainValue) {
+		return plainValue // the Go integers and times
+	}
+	return psrp.Text(v) // GUIDs, time spans, versions, addresses and other named texts
+}
+
+func isUnreadable(v any) bool { _, bad := v.(Unreadable); return bad }
+
+func (c *conversion) table(d *psrp.Dict, depth int) any {
+	table := make(map[string]any, len(d.Entries))
+	for _, e := range d.Entries {
+		table[psrp.Text(e.Key)] = c.value(e.Value, depth-1)
+	}
+	return table
+}
+
+// nested converts an object that is a property's value. Exchange's own value types (addresses, sizes, identities, enumerations) are their
+// text; a collection is a list; what has properties and no text of its own stays an object.
+func (c *conversion) nested(o *psrp.Object, depth int) any {
+	switch inner := o.Value.(type) {
+	case []any:
+		return c.value(inner, depth)
+	case *psrp.Dict:
+		return c.table(inner, depth)
+	}
+	if o.Is("System.Enum") || strings.HasPrefix(firstType(o), "Microsoft.Exchange.") && o.Text != "" && !isTypeName(o) {
+		if o.Text == "" {
+			return psrp.Text(o.Value)
+		}
+		return o.Text
+	}
+	if o.Value != nil {
+		return c.value(o.Value, depth-1) // a plain value with decorations
+	}
+	if len(o.Properties)+len(o.Extended) == 0 {
+		return o.Text
+	}
+	return c.object(o, depth)
+}
+
+func firstType(o *psrp.Object) string {
+	if len(o.Types) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(o.Types[0], "Deserialized.")
+}
+
+// isTypeName tells whether the text is only what .NET prints for a type without a ToString of its own.
+func isTypeName(o *psrp.Object) bool {
+	t, _, _ := strings.Cut(o.Text, "[")
+	u, _, _ := strings.Cut(firstType(o), "[")
+	return t == u
+}
+
+// Allowed asks the session which cmdlets, and which of their parameters, the caller's roles export.
+func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error) {
+	if len(cmdlets) == 0 {
+		return map[string]Allowance{}, nil
+	}
+	names := append([]string(nil), cmdlets...)
+	line := psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: names},
+		{Name: "ErrorAction", Value: "SilentlyContinue"}}} // a cmdlet that is not there is no error here
+	objects, err := r.run(ctx, Command{Name: "Get-Command"}, line, true)
+	var e *Error
+	if errors.As(err, &e) && errors.Is(e, ErrNoCmdlet) && e.Target != "Get-Command" {
+		err = nil // some servers report what is missing all the same
+	}
+	if err != nil {
+		return nil, at(r.o.Name, err)
+	}
+	out := map[string]Allowance{}
+	for _, o := range objects {
+		name, err := o.String("Name")
+		if err != nil {
+			continue
+		}
+		for _, asked := range cmdlets {
+			if strings.EqualFold(asked, name) {
+				out[asked] = Allowance{Parameters: parameterNames(o)}
+			}
+		}
+	}
+	return out, nil
+}
+
+// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when it is not told.
+func parameterNames(o Object) []string {
+	v, err := o.Value("Parameters")
+	if err != nil {
+		return nil
+	}
+	table, ok := v.(map[string]any)
+	if !ok || len(table) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(table))
+	for n := range table {
+		names = append(names, n)
+	}
+	return names
+}
+
+// Close deletes the shell at the server. It waits for the cmdlet that is running, as long as ctx allows.
+func (r *Remote) Close(ctx context.Context) error {
+	select {
+	case <-r.turn:
+		defer func() { r.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return at(r.o.Name, fmt.Errorf("close the session: %w", ctx.Err()))
+	}
+	r.ended = true
+	if r.pool == nil {
+		return nil
+	}
+	p := r.pool
+	r.pool = nil
+	if err := p.Close(ctx); err != nil {
+		return at(r.o.Name, err)
+	}
+	return nil
+}

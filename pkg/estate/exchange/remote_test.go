@@ -1,0 +1,270 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+)
+
+// fakePool answers pipelines from a list, the last one again and again.
+type fakePool struct {
+	mu      *sync.Mutex
+	opened  *int
+	closed  *int
+	sent    *[]psrp.Command
+	answers *[]func() (psrp.Output, error)
+	busy    int
+}
+
+func (p *fakePool) Invoke(_ context.Context, pl psrp.Pipeline) (psrp.Output, error) {
+	p.mu.Lock()
+	p.busy++
+	if p.busy > 1 {
+		panic("two pipelines at once")
+	}
+	*p.sent = append(*p.sent, pl.Commands...)
+	answer := (*p.answers)[0]
+	if len(*p.answers) > 1 {
+		*p.answers = (*p.answers)[1:]
+	}
+	p.mu.Unlock()
+	out, err := answer()
+	p.mu.Lock()
+	p.busy--
+	p.mu.Unlock()
+	return out, err
+}
+
+func (p *fakePool) Close(context.Context) error { *p.closed++; return nil }
+
+type fakeServer struct {
+	mu             sync.Mutex
+	opened, closed int
+	sent           []psrp.Command
+	answers        []func() (psrp.Output, error)
+	refuse         error
+}
+
+func (f *fakeServer) session(t *testing.T, o RemoteOptions) *Remote {
+	t.Helper()
+	o.PSRP.URL = "http://ex1.contoso.com/PowerShell/"
+	o.Name = "contoso"
+	o.open = func(context.Context, psrp.Options) (pool, error) {
+		f.opened++
+		if f.refuse != nil {
+			return nil, f.refuse
+		}
+		return &fakePool{mu: &f.mu, opened: &f.opened, closed: &f.closed, sent: &f.sent, answers: &f.answers}, nil
+	}
+	r, err := NewRemote(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func gives(objects ...any) func() (psrp.Output, error) {
+	return func() (psrp.Output, error) {
+		return psrp.Output{Objects: objects, Warnings: []string{"careful\x1b"}}, nil
+	}
+}
+
+func fails(err error) func() (psrp.Output, error) {
+	return func() (psrp.Output, error) { return psrp.Output{}, err }
+}
+
+func TestRemotePipeline(t *testing.T) {
+	f := &fakeServer{answers: []func() (psrp.Output, error){gives()}}
+	var warned []string
+	r := f.session(t, RemoteOptions{DomainController: "dc1.contoso.com", Warn: func(c, s string) { warned = append(warned, c+" "+s) }})
+	if f.opened != 0 {
+		t.Error("a session is opened before it is needed")
+	}
+	for _, c := range []Command{
+		{"Set-AuthServer", map[string]any{"Identity": "x", "DomainName": ListChange{Add: []string{"a.com"}}}},
+		{"Get-AuthServer", nil},
+		{"New-MigrationEndpoint", map[string]any{"Name": "x", "Credentials": Credential{"u", secret.NewValue("p")}, "DomainController": "dc2"}},
+		{"Test-OAuthConnectivity", map[string]any{"Service": "EWS", "TargetUri": "https://x"}},
+	} {
+		if _, err := r.Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []psrp.Command{
+		{Name: "Set-AuthServer", Parameters: []psrp.Parameter{{Name: "Identity", Value: "x"}, {Name: "DomainName", Value: map[string]any{"Add": []string{"a.com"}}},
+			{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "New-MigrationEndpoint", Parameters: []psrp.Parameter{{Name: "Name", Value: "x"}, {Name: "Credentials", Value: psrp.Credential{User: "u", Password: secret.NewValue("p")}},
+			{Name: "DomainController", Value: "dc2"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Test-OAuthConnectivity", Parameters: []psrp.Parameter{{Name: "Service", Value: "EWS"}, {Name: "TargetUri", Value: "https://x"}, {Name: "ErrorAction", Value: "Stop"}}},
+	}
+	if d := cmp.Diff(want, f.sent, cmp.AllowUnexported(secret.Value{})); d != "" {
+		t.Error(d)
+	}
+	if f.opened != 1 || r.Pipelines() != 4 {
+		t.Errorf("%d sessions, %d pipelines", f.opened, r.Pipelines())
+	}
+	if len(warned) != 4 || warned[0] != "Set-AuthServer careful" {
+		t.Errorf("%q", warned)
+	}
+	if err := r.Close(t.Context()); err != nil || f.closed != 1 {
+		t.Errorf("%d closed, %v", f.closed, err)
+	}
+	if _, err := r.Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || f.opened != 1 {
+		t.Errorf("a closed session opens again: %v", err)
+	}
+}
+
+func TestRemoteLostShell(t *testing.T) {
+	gone := fails(&psrp.Fault{Code: 2150858843, Reason: "the shell was not found"})
+	t.Run("reading", func(t *testing.T) {
+		f := &fakeServer{answers: []func() (psrp.Output, error){gone, gives("x")}}
+		objects, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"})
+		if err != nil || len(objects) != 1 || f.opened != 2 || f.closed != 1 {
+			t.Errorf("%v, %v, %d opened, %d closed", objects, err, f.opened, f.closed)
+		}
+	})
+	t.Run("reading, lost again", func(t *testing.T) {
+		f := &fakeServer{answers: []func() (psrp.Output, error){gone}}
+		if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || f.opened != 2 {
+			t.Errorf("%v, %d opened", err, f.opened)
+		}
+	})
+	t.Run("writing", func(t *testing.T) {
+		f := &fakeServer{answers: []func() (psrp.Output, error){gone, gives()}}
+		r := f.session(t, RemoteOptions{})
+		if _, err := r.Run(t.Context(), Command{Name: "New-AuthServer"}); err == nil || !strings.Contains(err.Error(), "not known") || len(f.sent) != 1 {
+			t.Errorf("%v, %d sent", err, len(f.sent))
+		}
+		if _, err := r.Run(t.Context(), Command{Name: "Get-AuthServer"}); err != nil || f.opened != 2 {
+			t.Errorf("the session is not opened again: %v", err)
+		}
+	})
+}
+
+func TestRemoteErrors(t *testing.T) {
+	record := func(id, reason string, category psrp.Category, exception ...string) error {
+		return &psrp.ErrorRecord{Message: "sorry\x1b[0m\nx", ID: id, Reason: reason, Category: category, TargetName: "t", Exception: exception}
+	}
+	tests := []struct {
+		name string
+		err  error
+		is   error
+	}{
+		{"not found", record("[Server=EX1,RequestId=1] 6F9304,Microsoft.X", "ManagementObjectNotFoundException", psrp.NotSpecified, "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException"), ErrNotFound},
+		{"not found, wrapped", record("6F9304,X", "ManagementObjectNotFoundException", psrp.NotSpecified, "System.Management.Automation.RemoteException"), ErrNotFound},
+		{"no cmdlet", record("CommandNotFoundException", "CommandNotFoundException", psrp.ObjectNotFound, "System.Management.Automation.CommandNotFoundException"), ErrNoCmdlet},
+		{"access", record("1", "X", psrp.PermissionDenied), link.ErrAccess},
+		{"shells", &psrp.Fault{Code: 1, Reason: "This user is allowed a maximum number of 18 concurrent shells"}, ErrThrottled},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fakeServer{answers: []func() (psrp.Output, error){fails(tt.err)}}
+			_, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"})
+			if !errors.Is(err, tt.is) {
+				t.Errorf("%v is not %v", err, tt.is)
+			}
+			for _, other := range []error{ErrNotFound, ErrNoCmdlet, ErrThrottled, link.ErrAccess} {
+				if other != tt.is && errors.Is(err, other) {
+					t.Errorf("%v is %v too", err, other)
+				}
+			}
+			if strings.ContainsAny(err.Error(), "\x1b\n") || !strings.HasPrefix(err.Error(), "contoso: ") {
+				t.Errorf("%q", err.Error())
+			}
+		})
+	}
+	f := &fakeServer{refuse: fmt.Errorf("no: %w", link.ErrUntrusted)}
+	if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); !errors.Is(err, link.ErrUntrusted) {
+		t.Errorf("%v", err)
+	}
+	// an error that did not end the pipeline is an error all the same
+	f = &fakeServer{answers: []func() (psrp.Output, error){func() (psrp.Output, error) {
+		return psrp.Output{Objects: []any{"x"}, Errors: []*psrp.ErrorRecord{{Message: "half"}}}, nil
+	}}}
+	if objects, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || len(objects) != 1 {
+		t.Errorf("%v, %v", objects, err)
+	}
+}
+
+func TestRemoteSerialized(t *testing.T) {
+	f := &fakeServer{answers: []func() (psrp.Output, error){gives()}}
+	r := f.session(t, RemoteOptions{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := r.Run(t.Context(), Command{Name: "Get-AuthServer"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if f.opened != 1 || len(f.sent) != 8 {
+		t.Errorf("%d sessions, %d pipelines", f.opened, len(f.sent))
+	}
+	// who waits for a turn can give up
+	<-r.turn
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Run(ctx, Command{Name: "Get-AuthServer"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRemoteAllowed(t *testing.T) {
+	info := &psrp.Object{Properties: []psrp.Property{{Name: "Name", Value: "Get-AuthServer"},
+		{Name: "Parameters", Value: &psrp.Object{Value: &psrp.Dict{Entries: []psrp.Entry{{Key: "Identity", Value: "x"}}}}}}}
+	f := &fakeServer{answers: []func() (psrp.Output, error){gives(info)}}
+	got, err := f.session(t, RemoteOptions{}).Allowed(t.Context(), "get-authserver", "Set-AuthServer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string]Allowance{"get-authserver": {Parameters: []string{"Identity"}}}, got); d != "" {
+		t.Error(d)
+	}
+	if len(f.sent) != 1 {
+		t.Errorf("%d pipelines", len(f.sent))
+	}
+}
+
+func TestFromPSRP(t *testing.T) {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	enum := &psrp.Object{Types: []string{"Deserialized.X.Kind", "Deserialized.System.Enum"}, Text: "Authoritative", Value: int64(1)}
+	id := &psrp.Object{Types: []string{"Microsoft.Exchange.Data.Directory.ADObjectId", "System.Object"}, Text: "contoso.com/Users/x", Properties: []psrp.Property{{Name: "Depth", Value: int64(1)}}}
+	shared := &psrp.Object{Types: []string{"Y"}, Properties: []psrp.Property{{Name: "SerializationData", Value: []byte{1}}, {Name: "A", Value: id}}}
+	in := &psrp.Object{Types: []string{"Deserialized.Microsoft.Exchange.X"}, Text: "x", Properties: []psrp.Property{
+		{Name: "Kind", Value: enum}, {Name: "Id", Value: id}, {Name: "When", Value: when}, {Name: "Guid", Value: psrp.GUID{1}}, {Name: "Url", Value: psrp.URI("https://x/")},
+		{Name: "Span", Value: psrp.TimeSpan(10_000_000)}, {Name: "Big", Value: uint64(1 << 63)}, {Name: "Raw", Value: []byte{1}}, {Name: "Null", Value: nil},
+		{Name: "List", Value: &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1"}, Value: []any{"a", enum, id}}},
+		{Name: "Nested", Value: shared}, {Name: "Again", Value: shared}, {Name: "Up", Value: psrp.Ancestor(1)}, {Name: "Secret", Value: psrp.SecureString("x")}},
+		Extended: []psrp.Property{{Name: "PSComputerName", Value: "ex1"}, {Name: "SerializationData", Value: []byte{1}}}}
+	nested := NewObject([]string{"Y"}, "", "A", "contoso.com/Users/x")
+	want := NewObject([]string{"Microsoft.Exchange.X"}, "x", "Kind", "Authoritative", "Id", "contoso.com/Users/x", "When", when, "Guid", "01000000-0000-0000-0000-000000000000",
+		"Url", "https://x/", "Span", "00:00:01", "Big", "9223372036854775808", "Raw", []byte{1}, "Null", nil, "List", []any{"a", "Authoritative", "contoso.com/Users/x"},
+		"Nested", nested, "Again", nested, "Up", Unreadable{"it refers back to the object that it is a part of"}, "Secret", Unreadable{"it is encrypted"}, "PSComputerName", "ex1")
+	if d := cmp.Diff(want, fromPSRP(in), cmp.AllowUnexported(Object{})); d != "" {
+		t.Error(d)
+	}
+}
+
+// An object that refers to one below it twice, that to the next one twice, and so on, would be 2^60 values as a tree.
+func TestFromPSRPBounded(t *testing.T) {
+	o := &psrp.Object{Types: []string{"X"}, Properties: []psrp.Property{{Name: "A", Value: "x"}}}
+	for range 60 {
+		o = &psrp.Object{Types: []string{"X"}, Properties: []psrp.Property{{Name: "A", Value: o}, {Name: "B", Value: o}}}
+	}
+	got := fromPSRP(o)
+	if !got.Has("A") || !got.Has("B") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,547 @@
+package organization
+
+import (
+	"context"
+	"crypto/sha1" // thumbprints are SHA-1
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// rule is what a noun does beyond its data. prepare runs before the lock is taken and may be slow; its result is given to apply, which
+// runs after the parameters were set on a copy and may refuse.
+type rule struct {
+	prepare func(ctx context.Context, o *Organization, verb string, c Call) (any, error)
+	apply   func(o *Organization, verb string, r *Record, c Call, prepared any) error
+}
+
+var rules = map[string]rule{
+	"AcceptedDomain":           {apply: acceptedDomain},
+	"AuthServer":               {prepare: authServerMetadata, apply: authServer},
+	"AuthConfig":               {apply: authConfig},
+	"OrganizationConfig":       {apply: organizationConfig},
+	"SettingOverride":          {apply: settingOverride},
+	"PartnerApplication":       {apply: partnerApplication},
+	"SendConnector":            {apply: sendConnector},
+	"OnPremisesOrganization":   {apply: onPremisesOrganization},
+	"MigrationEndpoint":        {apply: migrationEndpoint},
+	"AvailabilityAddressSpace": {apply: availabilityAddressSpace},
+}
+
+// invalid is an error of a task that refuses what it was asked for.
+func invalid(exception, format string, args ...any) error {
+	return &exchange.Error{Category: "InvalidOperation", ExceptionType: exception, Message: fmt.Sprintf(format, args...)}
+}
+
+const (
+	invalidOperation = "Microsoft.Exchange.Configuration.Tasks.TaskInvalidOperationException"
+	invalidArgument  = "System.ArgumentException"
+	dataValidation   = "Microsoft.Exchange.Data.DataValidationException"
+)
+
+func given(c Call, parameter string) bool { _, ok := c.Parameters[parameter]; return ok }
+
+// dry tells whether nothing may be changed.
+func dry(c Call) bool { on, _ := c.Parameters["WhatIf"].(bool); return on }
+
+func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) error {
+	if verb == "Remove" {
+		if isDefault, _ := r.get("Default").(bool); isDefault {
+			return invalid(invalidOperation, "The default accepted domain '%s' can't be removed.", r.text("Name"))
+		}
+		return nil
+	}
+	if on, _ := c.Parameters["MakeDefault"].(bool); on && !dry(c) {
+		for _, other := range o.all("AcceptedDomain") {
+			if other.text("Guid") != r.text("Guid") {
+				other.values["default"] = false
+			}
+		}
+	}
+	return nil
+}
+
+// metadata is what an authentication metadata document tells.
+type metadata struct {
+	kind, realm, issuer, tokens, authorization string
+	certificates                               []string
+}
+
+func authServerMetadata(ctx context.Context, o *Organization, verb string, c Call) (any, error) {
+	address, _ := c.Parameters["AuthMetadataUrl"].(string)
+	kind, _ := c.Parameters["Type"].(string)
+	refresh, _ := c.Parameters["RefreshAuthMetadata"].(bool)
+	if verb == "Set" && (refresh || address != "") {
+		identity, _ := c.Parameters["Identity"].(string)
+		if r := o.Object("AuthServer", identity); r != nil {
+			if address == "" {
+				address = r.String("AuthMetadataUrl")
+			}
+			if kind == "" {
+				kind = r.String("Type")
+			}
+		}
+	}
+	if verb == "Remove" || address == "" {
+		return nil, nil
+	}
+	failed := func(err error) error {
+		return invalid("Microsoft.Exchange.Security.OAuth.AuthMetadataClientException", "Cannot acquire auth metadata document from '%s'. Error: %v", address, err)
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, failed(errors.New("The URL must be an absolute HTTPS URL."))
+	}
+	if o.c.Fetch == nil {
+		return nil, failed(errors.New("Unable to connect to the remote server"))
+	}
+	text, err := o.c.Fetch(ctx, address)
+	if err != nil {
+		return nil, failed(err)
+	}
+	m, err := parseMetadata(text)
+	if err != nil {
+		return nil, failed(err)
+	}
+	// A federation metadata document belongs to Entra; the task must be told so.
+	if m.kind == "AzureAD" && kind != "AzureAD" && kind != "ADFS" {
+		return nil, failed(errors.New("The document is a WS-Federation metadata document. Specify the Type parameter."))
+	}
+	if m.kind == "MicrosoftACS" && kind != "" && kind != "MicrosoftACS" {
+		return nil, failed(fmt.Errorf("The document is not of type %s.", kind))
+	}
+	if kind == "ADFS" {
+		m.kind = kind
+	}
+	return m, nil
+}
+
+// parseMetadata reads the two kinds of documents: the JSON one of the access control service ([MS-XOAUTH] and RFC drafts of its time), and a WS-Federation
+// metadata document as Entra publishes one.
+func parseMetadata(text []byte) (metadata, error) {
+	if len(text) > 1<<20 {
+		return metadata{}, errors.New("The document is too large.")
+	}
+	trimmed := strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
+	if strings.HasPrefix(trimmed, "<") {
+		return parseFederationMetadata([]byte(trimmed))
+	}
+	var d struct {
+		Realm  string `json:"realm"`
+		Issuer string `json:"issuer"`
+		Keys   []struct {
+			Value struct {
+				Type  string `json:"type"`
+				Value string `json:"value"`
+			} `json:"keyvalue"`
+		} `json:"keys"`
+		Endpoints []struct {
+			Location string `json:"location"`
+			Protocol string `json:"protocol"`
+			Usage    string `json:"usage"`
+		} `json:"endpoints"`
+	}
+	if err := json.Unmarshal([]byte(trimmed), &d); err != nil {
+		return metadata{}, errors.New("The document is neither JSON nor XML.")
+	}
+	m := metadata{kind: "MicrosoftACS", realm: d.Realm}
+	issuer, realm, _ := strings.Cut(d.Issuer, "@")
+	m.issuer = issuer
+	if m.realm == "" {
+		m.realm = realm
+	}
+	for _, k := range d.Keys {
+		if strings.EqualFold(k.Value.Type, "x509Certificate") {
+			m.certificates = append(m.certificates, k.Value.Value)
+		}
+	}
+	for _, e := range d.Endpoints {
+		if strings.EqualFold(e.Usage, "issuance") && strings.EqualFold(e.Protocol, "OAuth2") {
+			m.tokens = e.Location
+		}
+	}
+	if m.issuer == "" || m.realm == "*" && m.tokens == "" {
+		return m, errors.New("The document names no issuer.")
+	}
+	return m, m.checkCertificates()
+}
+
+func parseFederationMetadata(text []byte) (metadata, error) {
+	var d struct {
+		XMLName  xml.Name
+		EntityID string `xml:"entityID,attr"`
+		Roles    []struct {
+			Type string `xml:"type,attr"`
+			Keys []struct {
+				Use          string   `xml:"use,attr"`
+				Certificates []string `xml:"KeyInfo>X509Data>X509Certificate"`
+			} `xml:"KeyDescriptor"`
+			Passive []string `xml:"PassiveRequestorEndpoint>EndpointReference>Address"`
+		} `xml:"RoleDescriptor"`
+	}
+	if err := xml.Unmarshal(text, &d); err != nil || d.XMLName.Local != "EntityDescriptor" || d.EntityID == "" {
+		return metadata{}, errors.New("The document is not a federation metadata document.")
+	}
+	m := metadata{kind: "AzureAD", issuer: d.EntityID}
+	issuer, err := url.Parse(d.EntityID)
+	if err != nil || issuer.Host == "" {
+		return m, errors.New("The entity's identifier is not a URL.")
+	}
+	m.realm = strings.Trim(issuer.Path, "/")
+	for _, role := range d.Roles {
+		if !strings.HasSuffix(role.Type, "SecurityTokenServiceType") {
+			continue
+		}
+		for _, k := range role.Keys {
+			for _, c := range k.Certificates {
+				if c = strings.Join(strings.Fields(c), ""); !slices.Contains(m.certificates, c) {
+					m.certificates = append(m.certificates, c)
+				}
+			}
+		}
+		for _, p := range role.Passive {
+			if u, err := url.Parse(strings.TrimSpace(p)); err == nil && u.Host != "" {
+				m.tokens = "https://" + u.Host + "/" + m.realm + "/oauth2/token"
+				m.authorization = "https://" + u.Host + "/" + m.realm + "/oauth2/authorize"
+			}
+		}
+	}
+	return m, m.checkCertificates()
+}
+
+func (m metadata) checkCertificates() error {
+	if len(m.certificates) == 0 {
+		return errors.New("The document holds no signing certificate.")
+	}
+	for _, c := range m.certificates {
+		if _, err := base64.StdEncoding.DecodeString(c); err != nil {
+			return errors.New("A certificate of the document cannot be read.")
+		}
+	}
+	return nil
+}
+
+func authServer(o *Organization, verb string, r *Record, c Call, prepared any) error {
+	if m, ok := prepared.(metadata); ok {
+		r.mustSet("Type", m.kind)
+		r.mustSet("Realm", m.realm)
+		r.mustSet("IssuerIdentifier", m.issuer)
+		r.mustSet("TokenIssuingEndpoint", m.tokens)
+		r.mustSet("AuthorizationEndpoint", m.authorization)
+		r.mustSet("CertificateStrings", m.certificates)
+	}
+	if verb == "Remove" {
+		return nil
+	}
+	if id := r.text("ApplicationIdentifier"); given(c, "ApplicationIdentifier") && id != "" && !looksLikeGUID(id) {
+		return invalid(dataValidation, "The application identifier '%s' isn't a GUID.", id)
+	}
+	// one default authorization endpoint in the organization
+	if on, _ := c.Parameters["IsDefaultAuthorizationEndpoint"].(bool); on && !dry(c) {
+		for _, other := range o.all("AuthServer") {
+			if other.text("Guid") != r.text("Guid") {
+				other.values["isdefaultauthorizationendpoint"] = false
+			}
+		}
+	}
+	return nil
+}
+
+func looksLikeGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range s {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if !strings.ContainsRune("0123456789abcdefABCDEF", c) {
+			return false
+		}
+	}
+	return true
+}
+
+func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
+	held := func(thumbprint string) bool {
+		return slices.ContainsFunc(o.all("ExchangeCertificate"), func(e *Record) bool { return strings.EqualFold(e.text("Thumbprint"), thumbprint) })
+	}
+	if next, _ := c.Parameters["NewCertificateThumbprint"].(string); next != "" {
+		if !held(next) {
+			return invalid(invalidArgument, "A certificate with thumbprint %s was not found on the server.", next)
+		}
+		r.mustSet("NextCertificateThumbprint", strings.ToUpper(next))
+		r.mustSet("NextCertificateEffectiveDate", c.Parameters["NewCertificateEffectiveDate"])
+	}
+	if on, _ := c.Parameters["PublishCertificate"].(bool); on {
+		if r.text("NextCertificateThumbprint") == "" {
+			return invalid(invalidOperation, "There is no next certificate to publish.")
+		}
+		r.mustSet("PreviousCertificateThumbprint", r.text("CurrentCertificateThumbprint"))
+		r.mustSet("CurrentCertificateThumbprint", r.text("NextCertificateThumbprint"))
+		r.mustSet("NextCertificateThumbprint", "")
+		r.mustSet("NextCertificateEffectiveDate", nil)
+	}
+	if on, _ := c.Parameters["ClearPreviousCertificate"].(bool); on {
+		r.mustSet("PreviousCertificateThumbprint", "")
+	}
+	for _, acted := range []string{"NewCertificateThumbprint", "NewCertificateEffectiveDate", "PublishCertificate", "ClearPreviousCertificate"} {
+		r.forget(acted)
+	}
+	return nil
+}
+
+func organizationConfig(_ *Organization, _ string, r *Record, c Call, _ any) error {
+	// One text with commas between the identifiers; it replaces the whole list.
+	if list, _ := c.Parameters["EwsAllowedAppIDs"].(string); list != "" {
+		var ids []string
+		for id := range strings.SplitSeq(list, ",") {
+			id = strings.ToLower(strings.TrimSpace(id))
+			if !looksLikeGUID(id) {
+				return invalid(dataValidation, "The value '%s' of EwsAllowedAppIDs isn't a valid application ID.", id)
+			}
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		r.mustSet("EwsAllowedAppIDs", strings.Join(ids, ","))
+	}
+	return nil
+}
+
+// sections are the setting sections that an override of this lab can name.
+var sections = map[string][]string{
+	"global":          {"ExchangeOnpremAsThirdPartyAppId"},
+	"settingoverride": {"RouteThroughMSGraph"},
+	"cafe":            {"HttpRequestFiltering"},
+}
+
+func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	for _, p := range asList(r.get("Parameters")) {
+		name, _, ok := strings.Cut(p, "=")
+		if !ok || strings.TrimSpace(name) == "" {
+			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidParameterSyntaxException",
+				"The parameter '%s' isn't in the format 'name=value'.", p)
+		}
+	}
+	if verb == "New" {
+		component, section := r.text("ComponentName"), r.text("SectionName")
+		known, ok := sections[strings.ToLower(component)]
+		if !ok {
+			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidComponentNameException",
+				"The component '%s' doesn't exist.", component)
+		}
+		if !containsFold(known, section) {
+			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidSectionNameException",
+				"The section '%s' of component '%s' doesn't exist.", section, component)
+		}
+		for _, other := range o.all("SettingOverride") {
+			if strings.EqualFold(other.text("ComponentName"), component) && strings.EqualFold(other.text("SectionName"), section) {
+				return invalid(invalidOperation, "The setting override '%s' already overrides section '%s' of component '%s'.", other.text("Name"), section, component)
+			}
+		}
+		r.mustSet("ModifiedBy", c.Caller.User)
+	}
+	return nil
+}
+
+func partnerApplication(o *Organization, verb string, r *Record, c Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	id := r.text("ApplicationIdentifier")
+	for _, other := range o.all("PartnerApplication") {
+		if other.text("Guid") != r.text("Guid") && id != "" && strings.EqualFold(other.text("ApplicationIdentifier"), id) && strings.EqualFold(other.text("Realm"), r.text("Realm")) {
+			return invalid(invalidOperation, "The partner application '%s' already has application identifier '%s' and realm '%s'.", other.text("Name"), id, r.text("Realm"))
+		}
+	}
+	return nil
+}
+
+func sendConnector(_ *Organization, verb string, r *Record, _ Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	if len(asList(r.get("AddressSpaces"))) == 0 {
+		return invalid(dataValidation, "You must specify at least one address space for the Send connector '%s'.", r.text("Name"))
+	}
+	hosts := asList(r.get("SmartHosts"))
+	if dns, _ := r.get("DNSRoutingEnabled").(bool); dns && len(hosts) > 0 {
+		return invalid(dataValidation, "The DNSRoutingEnabled parameter must be $false when SmartHosts are specified.")
+	} else if !dns && len(hosts) == 0 {
+		return invalid(dataValidation, "You must specify SmartHosts when DNSRoutingEnabled is $false.")
+	}
+	r.mustSet("SmartHostsString", strings.Join(hosts, ","))
+	return nil
+}
+
+func onPremisesOrganization(o *Organization, verb string, r *Record, _ Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	for property, noun := range map[string]string{"InboundConnector": "InboundConnector", "OutboundConnector": "OutboundConnector", "OrganizationRelationship": "OrganizationRelationship"} {
+		if name := r.text(property); name != "" && !slices.ContainsFunc(o.all(noun), func(e *Record) bool { return e.is(name) }) {
+			return o.notFound(name)
+		}
+	}
+	return nil
+}
+
+func migrationEndpoint(_ *Organization, verb string, r *Record, c Call, _ any) error {
+	if credential, ok := c.Parameters["Credentials"].(exchange.Credential); ok && verb != "Remove" {
+		r.mustSet("Username", credential.User)
+	}
+	return nil
+}
+
+func availabilityAddressSpace(_ *Organization, verb string, r *Record, c Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	r.mustSet("Name", r.text("ForestName"))
+	if credential, ok := c.Parameters["Credentials"].(exchange.Credential); ok {
+		r.mustSet("UserName", credential.User)
+	}
+	r.forget("Credentials")
+	method := r.text("AccessMethod")
+	service, _ := r.get("UseServiceAccount").(bool)
+	if strings.EqualFold(method, "InternalProxy") && !service {
+		return invalid(invalidArgument, "You must set UseServiceAccount to $true when AccessMethod is InternalProxy.")
+	}
+	return nil
+}
+
+// forget drops a property that a parameter left and that is none.
+func (r *Record) forget(name string) {
+	if _, declared := r.noun.property(name, r.org.c.Side); declared {
+		return
+	}
+	delete(r.values, strings.ToLower(name))
+	r.extra = slices.DeleteFunc(r.extra, func(e string) bool { return strings.EqualFold(e, name) })
+}
+
+// derive fills in what follows from other properties.
+func (r *Record) derive() {
+	switch r.noun.name {
+	case "ExchangeCertificate":
+		raw, _ := r.get("RawData").([]byte)
+		c, err := x509.ParseCertificate(raw)
+		if err != nil {
+			return
+		}
+		sum := sha1.Sum(raw)
+		r.values["thumbprint"] = strings.ToUpper(fmt.Sprintf("%x", sum))
+		r.values["subject"], r.values["issuer"] = windowsName(c.Subject.String()), windowsName(c.Issuer.String())
+		r.values["serialnumber"] = strings.ToUpper(fmt.Sprintf("%x", c.SerialNumber.Bytes()))
+		r.values["notbefore"], r.values["notafter"] = c.NotBefore.UTC(), c.NotAfter.UTC()
+		domains := append([]string{}, c.DNSNames...)
+		if len(domains) == 0 && c.Subject.CommonName != "" {
+			domains = []string{c.Subject.CommonName}
+		}
+		r.values["certificatedomains"] = domains
+		r.values["isselfsigned"] = string(c.RawSubject) == string(c.RawIssuer)
+		if r.text("Name") == "" {
+			r.values["name"] = r.values["thumbprint"]
+		}
+		now := r.org.c.Clock()
+		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
+			r.values["status"] = "DateInvalid"
+		}
+	case "SettingOverride":
+		r.values["xmlraw"] = overrideXML(r)
+	case "AcceptedDomain", "RemoteDomain":
+		if r.text("Name") == "" {
+			r.values["name"] = r.text("DomainName")
+		}
+	case "AvailabilityAddressSpace":
+		r.values["name"] = r.text("ForestName")
+	case "Mailbox", "RemoteMailbox", "MailUser":
+		if r.text("WindowsEmailAddress") == "" {
+			r.values["windowsemailaddress"] = r.get("PrimarySmtpAddress")
+		}
+		if primary := r.text("PrimarySmtpAddress"); primary != "" && len(asList(r.get("EmailAddresses"))) == 0 {
+			r.values["emailaddresses"] = []string{"SMTP:" + primary}
+		}
+	}
+}
+
+// windowsName puts the blanks into a distinguished name that Windows prints: "CN=a, O=b".
+func windowsName(s string) string {
+	var out strings.Builder
+	escaped := false
+	for _, c := range s {
+		out.WriteRune(c)
+		if c == ',' && !escaped {
+			out.WriteByte(' ')
+		}
+		escaped = c == '\\' && !escaped
+	}
+	return out.String()
+}
+
+func overrideXML(r *Record) string {
+	var b strings.Builder
+	attribute := func(name, value string) {
+		b.WriteString(" " + name + `="`)
+		_ = xml.EscapeText(&b, []byte(value))
+		b.WriteByte('"')
+	}
+	b.WriteString("<S")
+	attribute("CN", r.text("ComponentName"))
+	attribute("SN", r.text("SectionName"))
+	attribute("MB", r.text("ModifiedBy"))
+	attribute("R", r.text("Reason"))
+	b.WriteString("><Ps>")
+	for _, p := range asList(r.get("Parameters")) {
+		b.WriteString("<P>")
+		_ = xml.EscapeText(&b, []byte(p))
+		b.WriteString("</P>")
+	}
+	b.WriteString("</Ps></S>")
+	return b.String()
+}
+
+// diagnosticInfo answers Get-ExchangeDiagnosticInfo: the refresh that follows a setting override.
+func diagnosticInfo(_ context.Context, c Call) ([]exchange.Object, error) {
+	o := c.Organization
+	process, _ := c.Parameters["Process"].(string)
+	component, _ := c.Parameters["Component"].(string)
+	if process == "" {
+		process = "All"
+	}
+	result := fmt.Sprintf("<Diagnostics><ProcessInfo><processName>%s</processName><recentlyStarted>false</recentlyStarted></ProcessInfo><Components><%s /></Components></Diagnostics>", xmlText(process), xmlName(component))
+	return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Data.Storage.DiagnosticInfo"}, "", "Result", result,
+		"Timestamp", o.c.Clock().UTC().Truncate(time.Second))}, nil
+}
+
+func xmlText(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s))
+	return b.String()
+}
+
+func xmlName(s string) string {
+	keep := func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return -1
+	}
+	if s = strings.Map(keep, s); s == "" || s[0] >= '0' && s[0] <= '9' {
+		return "Component"
+	}
+	return s
+}

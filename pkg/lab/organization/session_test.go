@@ -1,0 +1,522 @@
+package organization
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+)
+
+// counted counts the requests of a handler.
+type counted struct {
+	http.Handler
+	n atomic.Int64
+}
+
+func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.n.Add(1)
+	c.Handler.ServeHTTP(w, r)
+}
+
+// remote serves an organization over TLS on loopback and opens a session with it.
+func remote(t *testing.T, o *Organization, a Authentication, change func(*exchange.RemoteOptions)) *exchange.Remote {
+	t.Helper()
+	if a.Password == nil {
+		a.Password = func(_ context.Context, user, password string) error {
+			if user != "admin" || password != "pass" {
+				return errors.New("no")
+			}
+			return nil
+		}
+	}
+	return remoteTo(t, o.PowerShell(a), change)
+}
+
+func remoteTo(t *testing.T, handler *psrp.Server, change func(*exchange.RemoteOptions)) *exchange.Remote {
+	t.Helper()
+	handler.MaxPoll = 200 * time.Millisecond
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ConnContext = handler.ConnContext
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	t.Cleanup(handler.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	options := exchange.RemoteOptions{Name: "contoso", Timeout: time.Minute, PSRP: psrp.Options{
+		URL: server.URL + "/PowerShell/", User: "admin", Password: secret.NewValue("pass"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}}
+	if change != nil {
+		change(&options)
+	}
+	s, err := exchange.NewRemote(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// admin serves an organization's admin API over TLS on loopback and opens a session with it.
+func admin(t *testing.T, o *Organization, caller Caller) (*exchange.AdminAPI, *counted) {
+	t.Helper()
+	handler := &counted{Handler: o.AdminAPI(func(bearer string) (Caller, error) {
+		switch bearer {
+		case "good":
+			return caller, nil
+		case "roleless":
+			return Caller{}, link.ErrAccess
+		}
+		return Caller{}, errors.New("The audience is invalid.")
+	})}
+	server := httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	s, err := exchange.NewOnline(exchange.OnlineOptions{Endpoint: server.URL, Tenant: tenant, Client: server.Client(), Token: func(context.Context) (string, error) { return "good", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, handler
+}
+
+// One life of objects, told to both kinds of sessions.
+func TestSessions(t *testing.T) {
+	onPremises := onprem(t)
+	inCloud := cloud(t)
+	api, _ := admin(t, inCloud, Caller{User: "app"})
+	for name, s := range map[string]exchange.Session{"remote PowerShell": remote(t, onPremises, Authentication{}, nil), "admin API": api} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			run := func(c exchange.Command) []exchange.Object {
+				t.Helper()
+				objects, err := s.Run(ctx, c)
+				if err != nil {
+					t.Fatalf("%s: %v", c.Name, err)
+				}
+				return objects
+			}
+			if none := run(cmd("Get-IntraOrganizationConnector")); len(none) != 0 {
+				t.Fatalf("%v", none)
+			}
+			made := run(cmd("New-IntraOrganizationConnector", "Name", "HybridIOC – ‘ü’ <&>", "DiscoveryEndpoint", "https://Auto.contoso.com/autodiscover/autodiscover.svc",
+				"TargetAddressDomains", []string{"a.com", "b.com"}, "Enabled", true))
+			if len(made) != 1 {
+				t.Fatalf("%v", made)
+			}
+			run(cmd("Set-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid"), "TargetAddressDomains", exchange.ListChange{Add: []string{"c.com"}, Remove: []string{"a.com"}}, "Enabled", false))
+			got := run(cmd("Get-IntraOrganizationConnector", "Identity", "HybridIOC – ‘ü’ <&>"))
+			if len(got) != 1 {
+				t.Fatalf("%v", got)
+			}
+			domains, err := got[0].Strings("targetaddressdomains")
+			if d := cmp.Diff([]string{"b.com", "c.com"}, domains); d != "" || err != nil {
+				t.Error(d, err)
+			}
+			if on, err := got[0].Bool("Enabled"); on || err != nil {
+				t.Errorf("%v, %v", on, err)
+			}
+			if u := text(t, got[0], "DiscoveryEndpoint"); u != "https://auto.contoso.com/autodiscover/autodiscover.svc" {
+				t.Error(u)
+			}
+			if changed, err := got[0].Time("WhenChanged"); err != nil || !changed.Equal(noon) {
+				t.Errorf("%v, %v", changed, err)
+			}
+			run(cmd("New-OrganizationRelationship", "Name", "r", "DomainNames", []string{"a.com"}))
+			relationship := run(cmd("Get-OrganizationRelationship"))[0]
+			if !relationship.Null("TargetSharingEpr") || relationship.Has("Nothing") || relationship.Null("AdminDisplayName") {
+				t.Errorf("%+v", relationship)
+			}
+			if scopes, err := relationship.Strings("MailboxMovePublishedScopes"); err != nil || scopes == nil || len(scopes) != 0 {
+				t.Errorf("an empty list is %v, %v", scopes, err)
+			}
+			if text(t, relationship, "FreeBusyAccessLevel") != "None" || text(t, relationship, "Identity") != "r" {
+				t.Errorf("%+v", relationship)
+			}
+			for _, tt := range []struct {
+				cmd  exchange.Command
+				is   error
+				text string
+			}{
+				{cmd("Get-IntraOrganizationConnector", "Identity", "X"), exchange.ErrNotFound, "object 'X' couldn't be found"},
+				{cmd("New-IntraOrganizationConnector", "Name", "N", "DiscoveryEndpoint", "https://x/", "TargetAddressDomains", "C.com"), nil, "'C.com'"},
+				{cmd("Get-OrganizationConfig", "Nonsense", "x"), nil, "parameter name 'Nonsense'"},
+			} {
+				_, err := s.Run(ctx, tt.cmd)
+				var e *exchange.Error
+				if !errors.As(err, &e) || tt.is != nil && !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) {
+					t.Errorf("%s: %v", tt.cmd.Name, err)
+				}
+			}
+			run(cmd("Remove-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid")))
+			if none := run(cmd("Get-IntraOrganizationConnector")); len(none) != 0 {
+				t.Errorf("%v", none)
+			}
+			allowed, err := s.Allowed(ctx, "Get-OrganizationRelationship", "Get-Weather")
+			if err != nil || len(allowed) != 1 {
+				t.Errorf("%v, %v", allowed, err)
+			}
+		})
+	}
+}
+
+func TestRemoteSession(t *testing.T) {
+	o := onprem(t)
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", certificate(t, "mail.contoso.com"))
+	var warned []string
+	s := remote(t, o, Authentication{Caller: func(c psrp.Caller) (Caller, error) { return Caller{User: c.User}, nil }},
+		func(r *exchange.RemoteOptions) {
+			r.Warn = func(_, text string) { warned = append(warned, text) }
+			r.DomainController = "dc1.contoso.com"
+		})
+	ctx := t.Context()
+	certs, err := s.Run(ctx, cmd("Get-ExchangeCertificate"))
+	if err != nil || len(certs) != 1 {
+		t.Fatalf("%v, %v", certs, err)
+	}
+	// remote PowerShell carries the bytes of a certificate and nothing else
+	raw, err := certs[0].Bytes("RawData")
+	if err != nil || certs[0].Has("Services") {
+		t.Errorf("%+v, %v", certs[0], err)
+	}
+	if c, err := x509.ParseCertificate(raw); err != nil || c.Subject.CommonName != "mail.contoso.com" {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "MapiHttpEnabled", true)); err != nil || len(warned) != 1 {
+		t.Errorf("%q, %v", warned, err)
+	}
+	if _, err := s.Run(ctx, cmd("Add-AvailabilityAddressSpace", "ForestName", "f.com", "AccessMethod", "OrgWideFB", "Credentials", exchange.Credential{User: `F\svc`, Password: secret.NewValue("hunter2")})); err != nil {
+		t.Error(err)
+	}
+	if r := o.Object("AvailabilityAddressSpace", "f.com"); r == nil || r.String("UserName") != `F\svc` {
+		t.Errorf("%v", r)
+	}
+	o.Deny("Set-AuthServer")
+	o.Deny("New-AuthServer", "DomainName")
+	allowed, err := s.Allowed(ctx, "Get-AuthServer", "Set-AuthServer", "New-AuthServer")
+	if err != nil || len(allowed) != 2 {
+		t.Fatalf("%v, %v", allowed, err)
+	}
+	if p := allowed["New-AuthServer"].Parameters; !containsFold(p, "AuthMetadataUrl") || containsFold(p, "DomainName") {
+		t.Errorf("%v", p)
+	}
+	if _, err := s.Run(ctx, cmd("Set-AuthServer", "Identity", "x")); !errors.Is(err, exchange.ErrNoCmdlet) {
+		t.Errorf("%v", err)
+	}
+	// many at once: one after another, in one shell
+	before := s.Pipelines()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if objects, err := s.Run(ctx, cmd("Get-AcceptedDomain")); err != nil || len(objects) != 1 {
+				t.Errorf("%v, %v", objects, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.Pipelines() - before; n != 8 {
+		t.Errorf("%d pipelines for 8 cmdlets", n)
+	}
+}
+
+func TestRemoteSignIn(t *testing.T) {
+	s := remote(t, onprem(t), Authentication{}, func(r *exchange.RemoteOptions) { r.PSRP.Password = secret.NewValue("wrong-hunter2") })
+	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrAccess) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
+	s = remote(t, onprem(t), Authentication{}, func(r *exchange.RemoteOptions) { r.PSRP.TLS = &tls.Config{RootCAs: x509.NewCertPool()} })
+	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrUntrusted) {
+		t.Errorf("%v", err)
+	}
+	s = remote(t, onprem(t), Authentication{Caller: func(psrp.Caller) (Caller, error) { return Caller{}, errors.New("no role") }}, nil)
+	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrAccess) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRemoteLostShell(t *testing.T) {
+	o := onprem(t)
+	server := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
+	var swap atomic.Pointer[psrp.Server]
+	swap.Store(server)
+	server.MaxPoll = 200 * time.Millisecond
+	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { swap.Load().ServeHTTP(w, r) }))
+	h.Config.ConnContext = server.ConnContext
+	h.StartTLS()
+	defer h.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(h.Certificate())
+	s, err := exchange.NewRemote(exchange.RemoteOptions{Name: "contoso", PSRP: psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	if _, err := s.Run(t.Context(), cmd("Get-AcceptedDomain")); err != nil {
+		t.Fatal(err)
+	}
+	restart := func() {
+		again := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
+		again.MaxPoll = 200 * time.Millisecond
+		swap.Store(again)
+	}
+	restart()
+	if objects, err := s.Run(t.Context(), cmd("Get-AcceptedDomain")); err != nil || len(objects) != 1 {
+		t.Errorf("reading after a restart: %v, %v", objects, err)
+	}
+	restart()
+	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); !errors.Is(err, psrp.ErrShellGone) || o.Runs("Set-OrganizationConfig") != 0 {
+		t.Errorf("writing after a restart: %v", err)
+	}
+	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); err != nil || o.Runs("Set-OrganizationConfig") != 1 {
+		t.Errorf("writing again: %v", err)
+	}
+	if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
+		t.Errorf("%v, %v", on, err)
+	}
+}
+
+// What only a client of another make would send.
+func TestRemoteLanguage(t *testing.T) {
+	o := onprem(t)
+	server := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
+	server.MaxPoll = 200 * time.Millisecond
+	h := httptest.NewUnstartedServer(server)
+	h.Config.ConnContext = server.ConnContext
+	h.StartTLS()
+	defer h.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(h.Certificate())
+	pool, err := psrp.Open(t.Context(), psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close(context.Background())
+	invoke := func(commands ...psrp.Command) (psrp.Output, error) {
+		return pool.Invoke(t.Context(), psrp.Pipeline{Commands: commands})
+	}
+	var r *psrp.ErrorRecord
+	if _, err := invoke(psrp.Command{Name: "1+1", Script: true}); !errors.As(err, &r) || r.ID != "ScriptsNotAllowed" {
+		t.Errorf("a script: %v", err)
+	}
+	if _, err := invoke(psrp.Command{Name: "Get-AuthServer"}, psrp.Command{Name: "Remove-AuthServer"}); !errors.As(err, &r) {
+		t.Errorf("a chain: %v", err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain", Parameters: []psrp.Parameter{{Value: "contoso.com"}}}); err != nil || len(out.Objects) != 1 {
+		t.Errorf("a positional argument: %v, %v", out.Objects, err)
+	}
+	missing := []psrp.Parameter{{Name: "Identity", Value: "x"}}
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: missing}); err != nil || len(out.Errors) != 1 {
+		t.Errorf("an error without Stop: %v, %v", out.Errors, err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: append(missing, psrp.Parameter{Name: "ErrorAction", Value: "SilentlyContinue"})}); err != nil || len(out.Errors) != 0 {
+		t.Errorf("an error with SilentlyContinue: %v, %v", out.Errors, err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: "Get-Auth*"}}}); err != nil || len(out.Objects) != 2 {
+		t.Errorf("%d commands, %v", len(out.Objects), err)
+	}
+}
+
+// Every object that a real server printed is read whole through the server and client halves.
+func TestRecordedObjects(t *testing.T) {
+	dir, err := filepath.Abs("../../../../shared/fixtures/clixml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skip("needs ../shared/fixtures/clixml beside the checkout")
+	}
+	recorded := map[string][]any{}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := psrp.Unmarshal(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(f), ".xml")
+		recorded["Get-"+strings.TrimPrefix(name, "Get")] = objects
+	}
+	s := remoteTo(t, &psrp.Server{
+		Authenticate: func(context.Context, string, string) error { return nil },
+		Run: func(_ context.Context, _ psrp.Caller, p psrp.Pipeline, w *psrp.Writer) error {
+			return w.Output(recorded[p.Commands[0].Name]...)
+		},
+	}, nil)
+	for cmdlet, raw := range recorded {
+		objects, err := s.Run(t.Context(), exchange.Command{Name: cmdlet})
+		if err != nil {
+			t.Errorf("%s: %v", cmdlet, err)
+			continue
+		}
+		if len(objects) != len(raw) {
+			t.Errorf("%s: %d objects of %d", cmdlet, len(objects), len(raw))
+			continue
+		}
+		for i, o := range objects {
+			in := raw[i].(*psrp.Object)
+			names := 0
+			for _, list := range [][]psrp.Property{in.Properties, in.Extended} {
+				for _, p := range list {
+					if p.Name == "SerializationData" {
+						continue
+					}
+					names++
+					v, err := o.Value(p.Name)
+					if err != nil {
+						t.Errorf("%s: %v", cmdlet, err)
+					}
+					if (p.Value == nil) != (v == nil) {
+						t.Errorf("%s: %s is %v, was %v", cmdlet, p.Name, v, p.Value)
+					}
+				}
+			}
+			if names == 0 || o.Text == "" && cmdlet != "Get-ExchangeCertificate" {
+				t.Errorf("%s: object %d came as %+v", cmdlet, i, o)
+			}
+		}
+	}
+	one := func(cmdlet string) exchange.Object {
+		objects, err := s.Run(t.Context(), exchange.Command{Name: cmdlet})
+		if err != nil || len(objects) == 0 {
+			t.Fatalf("%s: %v", cmdlet, err)
+		}
+		return objects[0]
+	}
+	domain := one("Get-AcceptedDomain")
+	if text(t, domain, "DomainName") != "Solo.com" || text(t, domain, "DomainType") != "Authoritative" || text(t, domain, "Guid") != "49ef970b-7f97-475c-a415-91e2b7744875" {
+		t.Errorf("%+v", domain)
+	}
+	config := one("Get-HybridConfiguration")
+	features, err := config.Strings("Features")
+	if d := cmp.Diff([]string{"FreeBusy", "MoveMailbox", "Mailtips", "MessageTracking", "OwaRedirection", "OnlineArchive", "SecureMail", "Photos"}, features); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	if got := text(t, config, "TlsCertificateName"); !strings.HasPrefix(got, "<I>CN=GeoTrust") {
+		t.Error(got)
+	}
+	if servers, err := config.Strings("SendingTransportServers"); err != nil || len(servers) != 1 || servers[0] != "ex-02" {
+		t.Errorf("%v, %v", servers, err)
+	}
+	if edge, err := config.Strings("EdgeTransportServers"); err != nil || edge == nil || len(edge) != 0 {
+		t.Errorf("%v, %v", edge, err)
+	}
+	if v := text(t, one("Get-ExchangeServer"), "AdminDisplayVersion"); v != "Version 15.2 (Build 986.5)" {
+		t.Error(v)
+	}
+	raw, err := one("Get-ExchangeCertificate").Bytes("RawData")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParseCertificate(raw); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAdminAPI(t *testing.T) {
+	o := cloud(t)
+	for i := range 2500 {
+		o.Seed("Mailbox", "Name", fmt.Sprintf("u%04d", i), "PrimarySmtpAddress", fmt.Sprintf("u%04d@contoso.com", i))
+	}
+	s, calls := admin(t, o, Caller{User: "app"})
+	ctx := t.Context()
+	mailboxes, err := s.Run(ctx, cmd("Get-Mailbox", "ResultSize", "Unlimited"))
+	if err != nil || len(mailboxes) != 2500 || calls.n.Load() != 3 {
+		t.Fatalf("%d mailboxes in %d requests, %v", len(mailboxes), calls.n.Load(), err)
+	}
+	if text(t, mailboxes[2499], "PrimarySmtpAddress") != "u2499@contoso.com" {
+		t.Errorf("%+v", mailboxes[2499])
+	}
+
+	calls.n.Store(0)
+	o.Throttle(2)
+	if _, err := s.Run(ctx, cmd("Get-AcceptedDomain")); err != nil || calls.n.Load() != 3 {
+		t.Errorf("%d requests, %v", calls.n.Load(), err)
+	}
+	calls.n.Store(0)
+	o.Throttle(1)
+	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "EwsEnabled", true)); !errors.Is(err, exchange.ErrThrottled) || calls.n.Load() != 1 {
+		t.Errorf("%d requests, %v", calls.n.Load(), err)
+	}
+
+	calls.n.Store(0)
+	if _, err := s.Run(ctx, cmd("New-AuthServer", "Name", "x")); !errors.Is(err, link.ErrAccess) || calls.n.Load() != 1 {
+		t.Errorf("a cmdlet of the other side: %v", err)
+	}
+	o.Deny("Set-OrganizationConfig")
+	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "EwsEnabled", true)); !errors.Is(err, link.ErrAccess) {
+		t.Errorf("a cmdlet without a role: %v", err)
+	}
+	allowed, err := s.Allowed(ctx, "Set-OrganizationConfig", "Get-OrganizationConfig")
+	if err != nil || len(allowed) != 1 {
+		t.Errorf("%v, %v", allowed, err)
+	}
+}
+
+func TestAdminAPIRefuses(t *testing.T) {
+	o := cloud(t)
+	handler := o.AdminAPI(func(bearer string) (Caller, error) {
+		switch bearer {
+		case "good":
+			return Caller{}, nil
+		case "roleless":
+			return Caller{}, link.ErrAccess
+		}
+		return Caller{}, errors.New("The audience\r\n\"is\" invalid.")
+	})
+	path := "/adminapi/beta/" + tenant + "/InvokeCommand"
+	body := `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":{}}}`
+	tests := []struct {
+		name, method, path, bearer, body string
+		status                           int
+	}{
+		{"fine", "POST", path, "good", body, 200},
+		{"no token", "POST", path, "", body, 401},
+		{"bad token", "POST", path, "bad", body, 401},
+		{"no role", "POST", path, "roleless", body, 403},
+		{"other tenant", "POST", strings.Replace(path, tenant, appID, 1), "good", body, 401},
+		{"old version", "POST", strings.Replace(path, "beta", "v1.0", 1), "good", body, 405},
+		{"no JSON", "POST", path, "good", "x", 400},
+		{"null parameters", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":null}}`, 400},
+		{"no cmdlet", "POST", path, "good", `{}`, 400},
+		{"an untyped hashtable", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Set-OrganizationRelationship","Parameters":{"Identity":"x","DomainNames":{"Add":["a.com"]}}}}`, 400},
+		{"a page of nobody's", "POST", path + "?$skiptoken=x", "good", body, 400},
+		{"not found", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":{"Identity":"x"}}}`, 404},
+		{"too large", "POST", path, "good", strings.Repeat("x", largestRequest+1), 413},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body))
+			if tt.bearer != "" {
+				r.Header.Set("Authorization", "Bearer "+tt.bearer)
+			}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != tt.status {
+				t.Errorf("%d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+		})
+	}
+}

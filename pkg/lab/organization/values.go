@@ -1,0 +1,221 @@
+package organization
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// normal brings a value to the property's type, the way Exchange stores it.
+func (p property) normal(value any) (any, error) {
+	wrong := func() error { return fmt.Errorf("property %s of type %s cannot hold %T", p.name, p.kind, value) }
+	if p.list {
+		var list []string
+		switch v := value.(type) {
+		case nil:
+			return []string{}, nil
+		case string:
+			if v == "" {
+				return []string{}, nil
+			}
+			list = []string{v}
+		case []string:
+			list = v
+		case []any:
+			for _, e := range v {
+				s, ok := e.(string)
+				if !ok {
+					return nil, wrong()
+				}
+				list = append(list, s)
+			}
+		default:
+			return nil, wrong()
+		}
+		out := make([]string, 0, len(list))
+		for _, e := range list {
+			e, err := p.form(e)
+			if err != nil {
+				return nil, err
+			}
+			if !containsFold(out, e) {
+				out = append(out, e)
+			}
+		}
+		return out, nil
+	}
+	switch p.kind {
+	case "bool":
+		switch v := value.(type) {
+		case nil, bool:
+			return v, nil
+		}
+		return nil, wrong()
+	case "int":
+		switch v := value.(type) {
+		case nil, int64:
+			return v, nil
+		case int:
+			return int64(v), nil
+		case string:
+			return strconv.ParseInt(v, 10, 64)
+		}
+		return nil, wrong()
+	case "bytes":
+		switch v := value.(type) {
+		case nil, []byte:
+			return v, nil
+		}
+		return nil, wrong()
+	case "time":
+		switch v := value.(type) {
+		case nil, time.Time:
+			return v, nil
+		case string:
+			return time.Parse(time.RFC3339, v)
+		}
+		return nil, wrong()
+	}
+	switch v := value.(type) {
+	case nil:
+		if p.kind == "string" && p.initial != nil {
+			return "", nil
+		}
+		return nil, nil
+	case string:
+		if v == "" && p.kind != "string" {
+			return nil, nil
+		}
+		return p.form(v)
+	case []string: // several flags of an enumeration
+		if strings.HasPrefix(p.kind, "enum:") {
+			return strings.Join(v, ", "), nil
+		}
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	}
+	return nil, wrong()
+}
+
+// form writes one text the way its type does.
+func (p property) form(s string) (string, error) {
+	switch p.kind {
+	case "uri":
+		u, err := url.Parse(s)
+		if err != nil {
+			return "", fmt.Errorf("property %s: %q is not a URI", p.name, s)
+		}
+		if u.Scheme != "" && u.Host != "" {
+			u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+			if u.Path == "" {
+				u.Path = "/"
+			}
+			return u.String(), nil
+		}
+	case "AddressSpace":
+		// smtp:contoso.com;1 is the full form of contoso.com
+		kind, rest, ok := strings.Cut(s, ":")
+		if !ok {
+			kind, rest = "smtp", s
+		}
+		if !strings.Contains(rest, ";") {
+			rest += ";1"
+		}
+		return kind + ":" + rest, nil
+	case "guid":
+		return strings.ToLower(strings.Trim(s, "{}")), nil
+	case "ProxyAddress":
+		if !strings.Contains(s, ":") {
+			return "SMTP:" + s, nil
+		}
+	}
+	return s, nil
+}
+
+// shown is a property of a record with the type that it is printed in.
+type shown struct {
+	property
+	value any
+}
+
+// show lists what Get prints of a record, in Exchange's order: the noun's own properties, then those of every configuration object.
+func (r *Record) show(online bool, asked map[string]any) []shown {
+	var out []shown
+	secret := map[string]bool{}
+	for parameter, names := range r.noun.hidden {
+		if on, _ := asked[parameter].(bool); on {
+			continue
+		}
+		for _, n := range names {
+			secret[strings.ToLower(n)] = true
+		}
+	}
+	for _, p := range r.noun.properties {
+		if p.name == "Name" || !p.on(r.org.c.Side) || secret[strings.ToLower(p.name)] {
+			continue
+		}
+		out = append(out, shown{p, r.get(p.name)})
+	}
+	for _, name := range r.extra {
+		if !secret[strings.ToLower(name)] && !strings.EqualFold(name, "DistinguishedName") {
+			out = append(out, shown{property{name: name, kind: kindOf(r.get(name)), list: isList(r.get(name))}, r.get(name)})
+		}
+	}
+	text := func(name, kind string, v any) { out = append(out, shown{property{name: name, kind: kind}, v}) }
+	changed, _ := r.get("WhenChanged").(time.Time)
+	created, _ := r.get("WhenCreated").(time.Time)
+	text("AdminDisplayName", "string", "")
+	text("ExchangeVersion", "ExchangeObjectVersion", "0.20 (15.0.0.0)")
+	text("Name", "string", r.text("Name"))
+	text("DistinguishedName", "string", r.distinguishedName())
+	text("Identity", "ADObjectId", r.identity())
+	text("Guid", "guid", r.text("Guid"))
+	if r.noun.class != "-" {
+		class := []string{"top", r.noun.class}
+		out = append(out, shown{property{name: "ObjectClass", kind: "string", list: true}, class})
+	}
+	text("WhenChanged", "time", changed)
+	text("WhenCreated", "time", created)
+	text("WhenChangedUTC", "time", changed)
+	text("WhenCreatedUTC", "time", created)
+	if online {
+		text("ExchangeObjectId", "guid", r.text("Guid"))
+		text("OrganizationalUnitRoot", "string", r.org.c.Name)
+	}
+	text("OrganizationId", "OrganizationId", "")
+	text("Id", "ADObjectId", r.identity())
+	text("OriginatingServer", "string", r.org.c.Server)
+	text("IsValid", "bool", true)
+	text("ObjectState", "enum:ObjectState", "Unchanged")
+	return out
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case bool:
+		return "bool"
+	case int64:
+		return "int"
+	case []byte:
+		return "bytes"
+	case time.Time:
+		return "time"
+	}
+	return "string"
+}
+
+func isList(v any) bool { _, ok := v.([]string); return ok }
+
+// object is a record as a session's Run gives it.
+func (r *Record) object(asked map[string]any) exchange.Object {
+	list := r.show(r.org.c.Side == exchange.Online, asked)
+	pairs := make([]any, 0, 2*len(list))
+	for _, p := range list {
+		pairs = append(pairs, p.name, clone(p.value))
+	}
+	return exchange.NewObject([]string{r.noun.netType}, r.identity(), pairs...)
+}
