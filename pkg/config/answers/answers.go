@@ -1,5 +1,9 @@
 // Package answers is the answers file: what an administrator tells hybridge about the organization. Load reads and
 // validates it; every fault is reported at once with file, line and column.
+//
+// The way of a file: limits on what is read at all (source.go), YAML into a tree of nodes that know their lines (document.go),
+// the JSON Schema that editors use too (schema.go), and the rules that tie values together (validate.go). The
+// questions that a form or a template asks are data (questions.go) and share the rules.
 package answers
 
 import "github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -10,17 +14,29 @@ const (
 	Kind       = "Answers"
 )
 
-// Answers is a validated answers file.
+// Answers is what hybridge is told about the organization: the clouds, the forests and how each is reached.
+// Domain names in validated Answers are lower case ASCII (an internationalized name is in its xn-- form).
+//
+// The comments of these types are what the JSON Schema, and so an editor, shows.
 type Answers struct {
-	APIVersion     string          `yaml:"apiVersion" json:"apiVersion"`
-	Kind           string          `yaml:"kind" json:"kind"`
-	Organization   string          `yaml:"organization" json:"organization"`
-	Features       []Feature       `yaml:"features,omitempty" json:"features,omitempty"`
+	// The version of the file's format: hybridge/v1.
+	APIVersion string `yaml:"apiVersion" json:"apiVersion"`
+	// Always Answers.
+	Kind string `yaml:"kind" json:"kind"`
+	// The organization's name, for reports.
+	Organization string `yaml:"organization" json:"organization"`
+	// What the hybrid deployment offers, as Microsoft's wizard names it. Default: all but centralizedTransport.
+	Features []Feature `yaml:"features,omitempty" json:"features,omitempty"`
+	// The Exchange Online tenant.
 	ExchangeOnline *ExchangeOnline `yaml:"exchangeOnline,omitempty" json:"exchangeOnline,omitempty"`
-	WorkMail       *WorkMail       `yaml:"workmail,omitempty" json:"workmail,omitempty"`
-	Forests        []Forest        `yaml:"forests" json:"forests"`
-	Network        Network         `yaml:"network,omitempty" json:"network,omitempty"`
-	Tests          Tests           `yaml:"tests,omitempty" json:"tests,omitempty"`
+	// The Amazon WorkMail organization.
+	WorkMail *WorkMail `yaml:"workmail,omitempty" json:"workmail,omitempty"`
+	// The on-premises Active Directory forests with their Exchange organizations.
+	Forests []Forest `yaml:"forests" json:"forests"`
+	// How connections are made.
+	Network Network `yaml:"network,omitempty" json:"network,omitzero"`
+	// What the free/busy loop asks.
+	Tests Tests `yaml:"tests,omitempty" json:"tests,omitzero"`
 }
 
 // Feature is one of the features of Microsoft's wizard.
@@ -39,65 +55,97 @@ const (
 	CentralizedTransport Feature = "centralizedTransport"
 )
 
+// DefaultFeatures are the features that apply when the file names none: all but centralizedTransport.
+func DefaultFeatures() []Feature {
+	return []Feature{FreeBusy, MailTips, Photos, MessageTracking, MoveMailbox, OnlineArchive, OWARedirection, SecureMail}
+}
+
 // ExchangeOnline is the tenant.
 type ExchangeOnline struct {
-	Cloud  string `yaml:"cloud" json:"cloud"`   // an id of package cloud
-	Tenant string `yaml:"tenant" json:"tenant"` // initial domain, contoso.onmicrosoft.com
-	// CoexistenceDomain is the target delivery domain; derived from Tenant and the cloud when empty.
-	CoexistenceDomain string            `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty"`
-	Credential        Credential        `yaml:"credential" json:"credential"`
-	RichCoexistence   string            `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"` // auto | ews | graph
-	Hosts             map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty"`                     // overrides of the cloud's URLs, keyed as cloud.Keys lists
+	// The cloud that the tenant is in; see: hybridge help clouds.
+	Cloud string `yaml:"cloud" json:"cloud"`
+	// The tenant's initial domain, such as contoso.onmicrosoft.com.
+	Tenant string `yaml:"tenant" json:"tenant"`
+	// The target delivery domain, such as contoso.mail.onmicrosoft.com. Default: derived from the tenant.
+	CoexistenceDomain string `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty"`
+	// How to sign in to the tenant: certificate, secret, deviceCode or workloadIdentity.
+	Credential Credential `yaml:"credential" json:"credential"`
+	// The route of calendar lookups from on-premises: auto (default), ews or graph.
+	RichCoexistence string `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"`
+	// Overrides of the cloud's hosts, keyed as "hybridge help clouds" lists them.
+	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty"`
 }
 
 // WorkMail is an Amazon WorkMail organization.
 type WorkMail struct {
-	Region       string     `yaml:"region" json:"region"`
-	Organization string     `yaml:"organization" json:"organization"`
-	Credential   Credential `yaml:"credential,omitempty" json:"credential,omitempty"`
+	// The AWS region of the organization.
+	Region string `yaml:"region" json:"region"`
+	// The organization's alias or id (m-...).
+	Organization string `yaml:"organization" json:"organization"`
+	// An access key: kind secret, the key's id as clientId, the key as secret. Default: what the AWS environment gives.
+	Credential Credential `yaml:"credential,omitempty" json:"credential,omitzero"`
 }
 
 // Forest is one on-premises Active Directory forest with its Exchange organization.
 type Forest struct {
-	Name        string       `yaml:"name" json:"name"`
-	Directory   Directory    `yaml:"directory" json:"directory"`
-	Exchange    Exchange     `yaml:"exchange" json:"exchange"`
-	Namespace   Namespace    `yaml:"namespace" json:"namespace"`
-	Domains     []string     `yaml:"domains" json:"domains"`                             // SMTP domains of this forest that take part
-	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"` // transport certificate
-	// AuthCertificate is the Exchange auth certificate with its key, exported; needed only to test, from here, the
-	// token that on-premises Exchange presents to the tenant.
+	// A short name for the forest, used in reports and plans.
+	Name string `yaml:"name" json:"name"`
+	// How the forest's Active Directory is reached.
+	Directory Directory `yaml:"directory" json:"directory"`
+	// How the forest's Exchange organization is reached.
+	Exchange Exchange `yaml:"exchange" json:"exchange"`
+	// The host names that the forest publishes.
+	Namespace Namespace `yaml:"namespace" json:"namespace"`
+	// The SMTP domains of this forest that take part. A domain belongs to one forest.
+	Domains []string `yaml:"domains" json:"domains"`
+	// The transport certificate with its key. It must differ from every other forest's in common name or issuer.
+	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"`
+	// The Exchange auth certificate with its key, exported; needed only to test, from here, the token that on-premises
+	// Exchange presents to the tenant.
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
-	Edge            []string     `yaml:"edge,omitempty" json:"edge,omitempty"`
+	// Edge Transport servers. With any, mail flows through them and not through the Mailbox servers.
+	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty"`
 }
 
-// Directory says how a forest's Active Directory is reached.
+// Directory says how a forest's Active Directory is reached. Name its domain, its servers, or both.
 type Directory struct {
-	Domain   string     `yaml:"domain,omitempty" json:"domain,omitempty"`     // forest root DNS name; servers are found by DNS SRV when Servers is empty
-	Servers  []string   `yaml:"servers,omitempty" json:"servers,omitempty"`   // HOST or HOST:PORT
-	Security string     `yaml:"security,omitempty" json:"security,omitempty"` // ldaps (default) | starttls
-	Bind     Credential `yaml:"bind" json:"bind"`
+	// The forest root domain's DNS name; domain controllers are found by DNS when servers is absent.
+	Domain string `yaml:"domain,omitempty" json:"domain,omitempty"`
+	// Domain controllers, HOST or HOST:PORT.
+	Servers []string `yaml:"servers,omitempty" json:"servers,omitempty"`
+	// How the connection is protected: ldaps (default) or starttls.
+	Security string `yaml:"security,omitempty" json:"security,omitempty"`
+	// Who reads the directory: kerberos, keytab, password or ntlm. No rights beyond those of any user are needed.
+	Bind Credential `yaml:"bind" json:"bind"`
 }
 
 // Exchange says how a forest's Exchange organization is reached.
 type Exchange struct {
-	Server     string     `yaml:"server" json:"server"`               // FQDN of one Mailbox server
-	URL        string     `yaml:"url,omitempty" json:"url,omitempty"` // remote PowerShell URL; default http://SERVER/PowerShell/
+	// The host name of one Mailbox server, as its remote PowerShell is addressed.
+	Server string `yaml:"server" json:"server"`
+	// The remote PowerShell URL. Default: http://SERVER/PowerShell/, sealed by Kerberos.
+	URL string `yaml:"url,omitempty" json:"url,omitempty"`
+	// Who manages Exchange: kerberos, keytab, password, basic or ntlm. Needs Organization Management.
 	Credential Credential `yaml:"credential" json:"credential"`
-	// EWS is the account that asks for free/busy over EWS; Credential when absent.
+	// The account that asks for free/busy over EWS. Default: credential.
 	EWS *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 }
 
 // Namespace is the set of host names a forest publishes.
 type Namespace struct {
+	// The host that answers autodiscover, such as autodiscover.contoso.com. No two forests share one.
 	Autodiscover string `yaml:"autodiscover" json:"autodiscover"`
-	EWS          string `yaml:"ews" json:"ews"`
-	SMTP         string `yaml:"smtp" json:"smtp"`
+	// The external host name of Exchange Web Services, such as mail.contoso.com.
+	EWS string `yaml:"ews" json:"ews"`
+	// The host that takes mail from the cloud, such as mail.contoso.com.
+	SMTP string `yaml:"smtp" json:"smtp"`
 }
 
 // Certificate is a PKCS#12 or PEM file.
 type Certificate struct {
-	PFX      string     `yaml:"pfx" json:"pfx"` // path, relative to the answers file; a leading "file:" is allowed
+	// The path of a PKCS#12 or PEM file, relative to the answers file; a leading "file:" is allowed.
+	PFX string `yaml:"pfx" json:"pfx"`
+	// Where the file's password is kept.
 	Password secret.Ref `yaml:"password,omitempty" json:"password,omitempty"`
 }
 
@@ -121,34 +169,64 @@ const (
 
 // Credential says who to be, and where the proof is kept.
 type Credential struct {
-	Kind        CredentialKind `yaml:"kind" json:"kind"`
-	User        string         `yaml:"user,omitempty" json:"user,omitempty"` // UPN, DOMAIN\user, or user@REALM
-	Password    secret.Ref     `yaml:"password,omitempty" json:"password,omitempty"`
-	Keytab      string         `yaml:"keytab,omitempty" json:"keytab,omitempty"`
-	TicketCache string         `yaml:"ticketCache,omitempty" json:"ticketCache,omitempty"`
-	Krb5Config  string         `yaml:"krb5Config,omitempty" json:"krb5Config,omitempty"`
-	ClientID    string         `yaml:"clientId,omitempty" json:"clientId,omitempty"`
-	PFX         string         `yaml:"pfx,omitempty" json:"pfx,omitempty"`
-	Secret      secret.Ref     `yaml:"secret,omitempty" json:"secret,omitempty"`
+	// How to authenticate. On-premises: kerberos, keytab, password, basic, ntlm. Online: certificate, secret, deviceCode,
+	// workloadIdentity.
+	Kind CredentialKind `yaml:"kind" json:"kind"`
+	// The account: user@domain or DOMAIN\user.
+	User string `yaml:"user,omitempty" json:"user,omitempty"`
+	// Where the account's password, or that of the pfx file, is kept.
+	Password secret.Ref `yaml:"password,omitempty" json:"password,omitempty"`
+	// The path of a Kerberos keytab, relative to the answers file.
+	Keytab string `yaml:"keytab,omitempty" json:"keytab,omitempty"`
+	// The path of a Kerberos ticket cache. Default: the user's own.
+	TicketCache string `yaml:"ticketCache,omitempty" json:"ticketCache,omitempty"`
+	// The path of a krb5.conf. Default: the system's.
+	Krb5Config string `yaml:"krb5Config,omitempty" json:"krb5Config,omitempty"`
+	// The application (client) id, a GUID; for workmail, the id of the access key.
+	ClientID string `yaml:"clientId,omitempty" json:"clientId,omitempty"`
+	// The path of the application's certificate with its key, PKCS#12, relative to the answers file.
+	PFX string `yaml:"pfx,omitempty" json:"pfx,omitempty"`
+	// Where the application's secret is kept.
+	Secret secret.Ref `yaml:"secret,omitempty" json:"secret,omitempty"`
 }
 
 // Network says how connections are made.
 type Network struct {
-	Resolvers []string `yaml:"resolvers,omitempty" json:"resolvers,omitempty"` // HOST or HOST:PORT
-	CAFile    string   `yaml:"caFile,omitempty" json:"caFile,omitempty"`       // PEM; added to the system's
-	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"` // HOST:PORT=HOST:PORT; an empty left host or port matches any
-	Proxy     string   `yaml:"proxy,omitempty" json:"proxy,omitempty"`
-	// InsecureHosts lists hosts whose certificates are not verified. Loud, and recorded in every report.
+	// DNS servers to ask instead of the system's, HOST or HOST:PORT.
+	Resolvers []string `yaml:"resolvers,omitempty" json:"resolvers,omitempty"`
+	// The path of a PEM file with certificate authorities to trust besides the system's.
+	CAFile string `yaml:"caFile,omitempty" json:"caFile,omitempty"`
+	// Where to really connect to, as curl's --connect-to: HOST:PORT=HOST:PORT; an empty left host or port matches any.
+	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"`
+	// The URL of an HTTP proxy.
+	Proxy string `yaml:"proxy,omitempty" json:"proxy,omitempty"`
+	// Hosts whose certificates are not verified. Every report says so.
 	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty"`
 }
 
 // Tests says what the free/busy loop asks.
 type Tests struct {
+	// The lookups to ask.
 	Pairs []Pair `yaml:"pairs,omitempty" json:"pairs,omitempty"`
 }
 
 // Pair is one free/busy question: may From see To's calendar?
 type Pair struct {
+	// The mailbox that asks.
 	From string `yaml:"from" json:"from"`
-	To   string `yaml:"to" json:"to"`
+	// The mailbox that is asked about.
+	To string `yaml:"to" json:"to"`
 }
+
+// Values of exchangeOnline.richCoexistence.
+const (
+	RichCoexistenceAuto  = "auto"
+	RichCoexistenceEWS   = "ews"
+	RichCoexistenceGraph = "graph"
+)
+
+// Values of directory.security.
+const (
+	SecurityLDAPS    = "ldaps"
+	SecurityStartTLS = "starttls"
+)

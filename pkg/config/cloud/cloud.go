@@ -3,8 +3,16 @@
 // some rows are recalled rather than read (see docs/limitations.md).
 package cloud
 
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
 // Cloud is one Microsoft 365 environment. URLs carry no trailing slash; "{tenant}" stands for the tenant's
-// initial domain name and "{tenantId}" for its GUID.
+// initial domain name and "{tenantId}" for its GUID: Expand fills them in.
 type Cloud struct {
 	ID                   string // worldwide, gcc-high, dod, 21vianet, bleu, delos
 	Title                string
@@ -18,10 +26,154 @@ type Cloud struct {
 	ACSMetadataURL       string // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
 	EvoSTSMetadataURL    string // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
 	OWA                  string // https://outlook.office.com/mail
-	InitialSuffix        string // onmicrosoft.com
-	CoexistenceSuffix    string // mail.onmicrosoft.com
-	TLSDomain            string // mail.protection.outlook.com
+	InitialSuffix        string // onmicrosoft.com; "" when not known
+	CoexistenceSuffix    string // mail.onmicrosoft.com; "" when not known
+	TLSDomain            string // mail.protection.outlook.com; "" when not known
 	ServiceInstance      int    // HybridConfiguration.ServiceInstance
 	GraphCoexistence     bool   // the Graph route for rich coexistence exists here
 	DedicatedApplication bool
+}
+
+// Get returns a cloud by its id.
+func Get(id string) (Cloud, bool) {
+	for _, c := range clouds {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Cloud{}, false
+}
+
+// All returns every cloud, the most used first.
+func All() []Cloud { return slices.Clone(clouds) }
+
+// IDs returns the ids of All.
+func IDs() []string {
+	ids := make([]string, len(clouds))
+	for i, c := range clouds {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// Key is one value of a cloud that exchangeOnline.hosts may override.
+type Key struct {
+	Name  string
+	Title string
+	URL   bool // a URL; otherwise a domain name
+	field func(*Cloud) *string
+}
+
+var keys = []Key{
+	{"login", "sign-in service", true, func(c *Cloud) *string { return &c.Login }},
+	{"graph", "Microsoft Graph", true, func(c *Cloud) *string { return &c.Graph }},
+	{"adminAPI", "Exchange Online admin API, the base of /adminapi", true, func(c *Cloud) *string { return &c.AdminAPI }},
+	{"ews", "EWS of Exchange Online", true, func(c *Cloud) *string { return &c.EWS }},
+	{"autodiscoverJSON", "autodiscover v2, the base of /autodiscover/autodiscover.json", true, func(c *Cloud) *string { return &c.AutodiscoverJSON }},
+	{"exchangeResource", "audience of tokens for EWS and the admin API", true, func(c *Cloud) *string { return &c.ExchangeResource }},
+	{"discoveryEndpoint", "discovery endpoint of the intra-organization connector to this cloud", true, func(c *Cloud) *string { return &c.DiscoveryEndpoint }},
+	{"acsMetadataURL", "metadata of the ACS auth server", true, func(c *Cloud) *string { return &c.ACSMetadataURL }},
+	{"evoSTSMetadataURL", "metadata of the EvoSTS auth server", true, func(c *Cloud) *string { return &c.EvoSTSMetadataURL }},
+	{"owa", "Outlook on the web", true, func(c *Cloud) *string { return &c.OWA }},
+	{"initialSuffix", "suffix of initial domains", false, func(c *Cloud) *string { return &c.InitialSuffix }},
+	{"coexistenceSuffix", "suffix of coexistence domains", false, func(c *Cloud) *string { return &c.CoexistenceSuffix }},
+	{"tlsDomain", "TLS name of the inbound mail servers", false, func(c *Cloud) *string { return &c.TLSDomain }},
+}
+
+// Keys returns the values that can be overridden, in the order of Cloud's fields.
+func Keys() []Key { return slices.Clone(keys) }
+
+// KeyNames returns the names of Keys.
+func KeyNames() []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+	}
+	return names
+}
+
+// Value returns what c holds under k.
+func (k Key) Value(c Cloud) string { return *k.field(&c) }
+
+// Check returns what is wrong with an override of k, in words that follow its name; nil when it can be used.
+func (k Key) Check(value string) error {
+	if !k.URL {
+		if value == "" || strings.ContainsAny(value, "/: ") {
+			return errors.New("needs a domain name, without scheme, port and path")
+		}
+		return nil
+	}
+	u, err := url.Parse(strings.NewReplacer("{tenant}", "tenant", "{tenantId}", "tenant-id").Replace(value))
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return errors.New("needs a URL that begins with https://")
+	case u.User != nil:
+		return errors.New("is a URL that holds a user name or a password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("is a URL with a query or a fragment")
+	}
+	return nil
+}
+
+// With returns c with the values that overrides names (see Keys) replaced. The error names the key, never the value.
+func (c Cloud) With(overrides map[string]string) (Cloud, error) {
+	for name := range overrides {
+		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name }) {
+			return Cloud{}, fmt.Errorf("cloud %s has no host %q; there are %s", c.ID, name, strings.Join(KeyNames(), ", "))
+		}
+	}
+	for _, k := range keys {
+		value, ok := overrides[k.Name]
+		if !ok {
+			continue
+		}
+		if err := k.Check(value); err != nil {
+			return Cloud{}, fmt.Errorf("cloud %s: host %s %w", c.ID, k.Name, err)
+		}
+		*k.field(&c) = strings.TrimRight(value, "/")
+	}
+	return c, nil
+}
+
+// Expand returns c with {tenant} and {tenantId} filled in everywhere. Give both: what is left empty stays a
+// placeholder.
+func (c Cloud) Expand(tenant, tenantID string) Cloud {
+	var pairs []string
+	if tenant != "" {
+		pairs = append(pairs, "{tenant}", tenant)
+	}
+	if tenantID != "" {
+		pairs = append(pairs, "{tenantId}", tenantID)
+	}
+	fill := strings.NewReplacer(pairs...)
+	for _, k := range keys {
+		*k.field(&c) = fill.Replace(*k.field(&c))
+	}
+	return c
+}
+
+// CoexistenceDomain derives the target delivery domain from the tenant's initial domain: contoso.onmicrosoft.com gives
+// contoso.mail.onmicrosoft.com. The suffix decides, not the cloud: government tenants have initial domains
+// under onmicrosoft.com as well. The live accepted domains know better, when they can be read.
+func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
+	tenant = strings.ToLower(tenant)
+	for _, known := range append([]Cloud{c}, clouds...) {
+		name, ok := strings.CutSuffix(tenant, "."+known.InitialSuffix)
+		if ok && known.InitialSuffix != "" && known.CoexistenceSuffix != "" && name != "" && !strings.Contains(name, ".") {
+			return name + "." + known.CoexistenceSuffix, nil
+		}
+	}
+	return "", fmt.Errorf("the coexistence domain cannot be told from %s in cloud %s; give it as exchangeOnline.coexistenceDomain", tenant, c.ID)
+}
+
+// OfTenant returns the cloud that an initial domain's suffix belongs to, if one is known. Suffixes of worldwide are
+// also used by government tenants.
+func OfTenant(tenant string) (Cloud, bool) {
+	tenant = strings.ToLower(tenant)
+	for _, c := range clouds {
+		if c.InitialSuffix != "" && strings.HasSuffix(tenant, "."+c.InitialSuffix) {
+			return c, true
+		}
+	}
+	return Cloud{}, false
 }

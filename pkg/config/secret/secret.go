@@ -3,26 +3,60 @@
 // is formatted or encoded; only Reveal gives the text, to the one call that needs it.
 package secret
 
-import "encoding"
-
-// Ref names where a secret is kept: "prompt", "file:PATH", "env:NAME" or "keyring:SERVICE/ACCOUNT".
-// The zero Ref names nothing.
-type Ref string
-
-// Value is a resolved secret. It is redacted under every verb of fmt, in JSON, in YAML and in slog.
-type Value struct{ text string }
-
-// NewValue wraps a secret's text.
-func NewValue(text string) Value { return Value{text} }
-
-// Reveal returns the secret's text. Pass it straight on; never store or print it.
-func (v Value) Reveal() string { return v.text }
+import (
+	"crypto/subtle"
+	"encoding"
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Redacted is what stands in a secret's place.
 const Redacted = "[redacted]"
 
+// Value is a resolved secret. It is redacted under every verb of fmt, also where it is a field of another struct, and
+// in JSON, YAML, XML, gob and slog. The zero Value is the empty secret.
+type Value struct {
+	// A pointer to a function, and not the text: whoever prints a struct of theirs with a Value in an unexported field gets there by
+	// reflection, past all methods, and reflection cannot look into a function. A pointer, so that Values stay comparable.
+	reveal *func() string
+}
+
+// NewValue wraps a secret's text.
+func NewValue(text string) Value {
+	if text == "" {
+		return Value{}
+	}
+	reveal := func() string { return text }
+	return Value{&reveal}
+}
+
+// Reveal returns the secret's text. Pass it straight on; never store or print it.
+func (v Value) Reveal() string {
+	if v.reveal == nil {
+		return ""
+	}
+	return (*v.reveal)()
+}
+
+// IsZero tells whether the secret is empty.
+func (v Value) IsZero() bool { return v.reveal == nil }
+
+// Equal compares two secrets in constant time for secrets of one length.
+func (v Value) Equal(other Value) bool {
+	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
+}
+
 func (v Value) String() string               { return Redacted }
 func (v Value) GoString() string             { return Redacted }
+func (v Value) Format(f fmt.State, _ rune)   { _, _ = io.WriteString(f, Redacted) }
+func (v Value) LogValue() slog.Value         { return slog.StringValue(Redacted) }
 func (v Value) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+func (v Value) MarshalYAML() (any, error)    { return Redacted, nil }
+func (v Value) GobEncode() ([]byte, error)   { return []byte(Redacted), nil }
 
-var _ encoding.TextMarshaler = Value{}
+var _ interface {
+	encoding.TextMarshaler
+	fmt.Formatter
+	slog.LogValuer
+} = Value{}

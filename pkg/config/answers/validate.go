@@ -1,0 +1,542 @@
+package answers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+)
+
+// validation is one look at a document. Paths are lists of keys and indexes.
+type validation struct {
+	document *Document
+	nodes    map[string]place // by path
+	reported map[string]bool  // paths that have a fault already
+	faults   Faults
+	secrets  []string // what was found where references to secrets belong
+	budget   int
+	open     []*yaml.Node // the aliases being followed
+}
+
+type place struct{ key, value *yaml.Node }
+
+func (v *validation) run() Answers {
+	v.budget = maxNodes
+	value, ok := v.value(v.document.root, nil)
+	if !ok {
+		return Answers{}
+	}
+	tree, _ := value.(map[string]any)
+	if v.header(tree) {
+		return Answers{}
+	}
+	v.structure(tree)
+	data, err := json.Marshal(tree)
+	if err != nil {
+		v.faultAt(nil, "the answers cannot be read: "+err.Error(), "report this as a bug")
+		return Answers{}
+	}
+	var a Answers
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&a); err != nil && len(v.faults) == 0 {
+		v.faultAt(nil, "the answers cannot be decoded", "report this as a bug")
+		return Answers{}
+	}
+	v.rules(&a)
+	return a
+}
+
+// header tells whether this is another kind of file, or another version; nothing else is looked at then.
+func (v *validation) header(tree map[string]any) bool {
+	version, kind := fmt.Sprint(tree["apiVersion"]), fmt.Sprint(tree["kind"])
+	switch {
+	case tree["kind"] != nil && kind != Kind:
+		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)), "write kind: "+Kind+"; if this file is something else, name the answers file")
+	case tree["apiVersion"] != nil && version != APIVersion:
+		v.faultAt([]string{"apiVersion"}, fmt.Sprintf("this hybridge reads %s, the file says %s", APIVersion, quote(version)), "write apiVersion: "+APIVersion+", or use the hybridge that the file was written for")
+	default:
+		return false
+	}
+	return true
+}
+
+// value turns a node into what JSON has, and notes where everything stands. False: nothing can be said of it.
+func (v *validation) value(n *yaml.Node, path []string) (any, bool) {
+	if v.budget--; v.budget < 0 {
+		if v.budget == -1 {
+			v.faultAt(path, fmt.Sprintf("the file grows beyond %d values once its aliases are written out", maxNodes), "write the values out, without & and *")
+		}
+		return nil, false
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		if n.Alias == nil || slices.Contains(v.open, n.Alias) {
+			v.faultAt(path, "an alias that contains itself", "write the values out, without & and *")
+			return nil, false
+		}
+		v.open = append(v.open, n.Alias)
+		defer func() { v.open = v.open[:len(v.open)-1] }()
+		return v.value(n.Alias, path)
+	case yaml.MappingNode:
+		return v.mapping(n, path)
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.Content))
+		for i, item := range n.Content {
+			at := slices.Concat(path, []string{strconv.Itoa(i)})
+			v.nodes[join(at)] = place{value: item}
+			element, ok := v.value(item, at)
+			if !ok {
+				element = nil
+				v.reported[join(at)] = true
+			}
+			if v.budget < 0 {
+				return nil, false
+			}
+			list = append(list, element)
+		}
+		return list, true
+	case yaml.ScalarNode:
+		return v.scalar(n, path)
+	}
+	return nil, false
+}
+
+func (v *validation) mapping(n *yaml.Node, path []string) (any, bool) {
+	tree := make(map[string]any, len(n.Content)/2)
+	first := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, item := n.Content[i], n.Content[i+1]
+		at := slices.Concat(path, []string{key.Value})
+		switch {
+		case key.ShortTag() == "!!merge":
+			v.positioned(key, path, "\"<<\" merges are not supported", "write the values out, or use an alias for the whole mapping")
+			continue
+		case key.Kind != yaml.ScalarNode:
+			v.positioned(key, path, "a key that is not text", "a \"{\" or \"[\" at the beginning of a value is put in quotes")
+			continue
+		case first[key.Value] > 0:
+			v.positioned(key, at, "this key was given before, on line "+strconv.Itoa(first[key.Value]), "keep one of the two")
+			continue
+		}
+		first[key.Value] = max(key.Line, 1)
+		v.nodes[join(at)] = place{key, item}
+		value, ok := v.value(item, at)
+		if v.budget < 0 {
+			return nil, false
+		}
+		if !ok {
+			v.reported[join(at)] = true
+			continue
+		}
+		tree[key.Value] = value
+	}
+	return tree, true
+}
+
+func (v *validation) scalar(n *yaml.Node, path []string) (any, bool) {
+	if len(path) > 0 && isSecretKey(path[len(path)-1]) {
+		if _, err := secret.Parse(n.Value); err != nil && len(n.Value) > 3 {
+			v.secrets = append(v.secrets, n.Value)
+		}
+	}
+	if isPlaceholder(n.Value) {
+		v.faultAt(path, "still to be filled in: "+n.Value, "write your own value here, or remove what you do not use")
+		return nil, false
+	}
+	switch tag := n.ShortTag(); tag {
+	case "!!str", "!!timestamp":
+		return n.Value, true
+	case "!!null":
+		v.faultAt(path, "no value", "give it one, or remove the key")
+		return nil, false
+	case "!!bool":
+		return strings.EqualFold(n.Value, "true"), true
+	case "!!int", "!!float":
+		return json.Number("0"), true // no answer is a number: only that it is one matters
+	default:
+		v.faultAt(path, "a YAML tag, "+quote(tag), "remove what begins with !")
+		return nil, false
+	}
+}
+
+// join makes a map key of a path; render shows it: forests[0].domains[1].
+func join(path []string) string { return strings.Join(path, "\x00") }
+
+func render(path []string) string {
+	var b strings.Builder
+	for i, t := range path {
+		switch {
+		case i > 0 && isIndex(t):
+			b.WriteString("[" + t + "]")
+		case i > 0:
+			b.WriteString("." + t)
+		default:
+			b.WriteString(t)
+		}
+	}
+	return b.String()
+}
+
+func isIndex(t string) bool { return t != "" && strings.Trim(t, "0123456789") == "" }
+
+// faultAt reports a fault at a value; of a missing one, at the key above it. One fault a path: the first says enough.
+func (v *validation) faultAt(path []string, what, hint string) {
+	if v.reported[join(path)] {
+		return
+	}
+	for at := path; len(at) > 0; at = at[:len(at)-1] {
+		if p, ok := v.nodes[join(at)]; ok {
+			n := p.value
+			if p.key != nil && (len(at) < len(path) || n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 || n.Line == 0) {
+				n = p.key
+			}
+			v.positioned(n, path, what, hint)
+			return
+		}
+	}
+	v.positioned(v.document.root, path, what, hint)
+}
+
+func (v *validation) keyFault(path []string, what, hint string) {
+	n := v.document.root
+	if p, ok := v.nodes[join(path)]; ok && p.key != nil {
+		n = p.key
+	}
+	v.positioned(n, path, what, hint)
+}
+
+func (v *validation) positioned(n *yaml.Node, path []string, what, hint string) {
+	v.reported[join(path)] = true
+	v.faults = append(v.faults, v.document.fault(max(n.Line, 1), max(n.Column, 1), render(path), what, hint))
+}
+
+// plainSecret reports a secret that is given as a value. The value is shown nowhere.
+func (v *validation) plainSecret(path []string) {
+	ref := ""
+	if p, ok := v.nodes[join(path)]; ok {
+		ref = resolveAlias(p.value).Value
+	}
+	err := secret.Ref(ref).Validate()
+	hint := "write where it is kept: " + secret.Forms
+	if err != nil && err != secret.ErrNotReference {
+		v.faultAt(path, err.Error(), hint)
+		return
+	}
+	v.faultAt(path, "a secret is given as a plain value", hint)
+}
+
+// scrub takes secrets that the file gave as values out of a text.
+func (v *validation) scrub(s string) string {
+	for _, value := range v.secrets {
+		s = strings.ReplaceAll(s, value, secret.Redacted)
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) > 3 {
+				s = strings.ReplaceAll(s, line, secret.Redacted)
+			}
+		}
+	}
+	return s
+}
+
+// single holds one value to a rule and replaces it by the form the rule gives.
+func (v *validation) single(path []string, value *string, rule func(string) (string, error)) bool {
+	if *value == "" {
+		return false
+	}
+	normal, err := rule(*value)
+	if err != nil {
+		what, hint, _ := strings.Cut(err.Error(), "; ")
+		v.faultAt(path, quote(*value)+" "+what, hint)
+		*value = ""
+		return false
+	}
+	*value = normal
+	return true
+}
+
+// list holds every element to a rule, and refuses one that stands there twice.
+func (v *validation) list(path []string, values []string, rule func(string) (string, error)) {
+	seen := map[string]int{}
+	for i := range values {
+		at := slices.Concat(path, []string{strconv.Itoa(i)})
+		if !v.single(at, &values[i], rule) {
+			continue
+		}
+		if before, ok := seen[values[i]]; ok {
+			v.faultAt(at, fmt.Sprintf("%s is listed before, on line %d", quote(values[i]), v.line(path, before)), "list it once")
+			continue
+		}
+		seen[values[i]] = i
+	}
+}
+
+func (v *validation) line(path []string, more ...any) int {
+	at := slices.Clone(path)
+	for _, m := range more {
+		at = append(at, fmt.Sprint(m))
+	}
+	if p, ok := v.nodes[join(at)]; ok {
+		return max(p.value.Line, 1)
+	}
+	return 1
+}
+
+// rules are the rules that the schema cannot tell.
+func (v *validation) rules(a *Answers) {
+	v.single([]string{"organization"}, &a.Organization, text)
+	v.list([]string{"features"}, featureTexts(a.Features), text)
+	if a.ExchangeOnline == nil && a.WorkMail == nil && !v.reported["exchangeOnline"] && !v.reported["workmail"] {
+		v.faultAt([]string{"exchangeOnline"}, "no cloud is named", "add exchangeOnline, workmail, or both")
+	}
+	if e := a.ExchangeOnline; e != nil {
+		v.exchangeOnline(a, e)
+	}
+	if w := a.WorkMail; w != nil {
+		v.single([]string{"workmail", "organization"}, &w.Organization, text)
+		if w.Credential.Kind != "" {
+			v.credential([]string{"workmail", "credential"}, &w.Credential, workMailKinds)
+		}
+	}
+	v.forests(a)
+	network := []string{"network"}
+	v.list(append(network, "resolvers"), a.Network.Resolvers, hostPort)
+	v.single(append(network, "caFile"), &a.Network.CAFile, filePath)
+	v.list(append(network, "connectTo"), a.Network.ConnectTo, connectTo)
+	v.single(append(network, "proxy"), &a.Network.Proxy, webURL)
+	v.list(append(network, "insecureHosts"), a.Network.InsecureHosts, hostOrAddress)
+	for i := range a.Tests.Pairs {
+		p := &a.Tests.Pairs[i]
+		at := []string{"tests", "pairs", strconv.Itoa(i)}
+		from := v.single(slices.Concat(at, []string{"from"}), &p.From, address)
+		to := v.single(slices.Concat(at, []string{"to"}), &p.To, address)
+		if from && to && strings.EqualFold(p.From, p.To) {
+			v.faultAt(slices.Concat(at, []string{"to"}), "from and to are one mailbox", "ask about a mailbox on the other side")
+		}
+	}
+}
+
+func featureTexts(features []Feature) []string { return texts(features) }
+
+func (v *validation) exchangeOnline(a *Answers, e *ExchangeOnline) {
+	at := func(key ...string) []string { return append([]string{"exchangeOnline"}, key...) }
+	c, known := cloud.Get(e.Cloud)
+	if v.single(at("tenant"), &e.Tenant, domainName) && known {
+		v.tenant(at("tenant"), e.Tenant, c)
+	}
+	v.single(at("coexistenceDomain"), &e.CoexistenceDomain, domainName)
+	if e.CoexistenceDomain == "" && e.Tenant != "" && known && !v.reported[join(at("tenant"))] && !v.reported[join(at("coexistenceDomain"))] && c.InitialSuffix == "" {
+		if _, err := c.CoexistenceDomain(e.Tenant); err != nil {
+			v.faultAt(at("coexistenceDomain"), "missing: the domain suffixes of this cloud are not known to hybridge", "add coexistenceDomain, the target delivery domain")
+		}
+	}
+	if e.RichCoexistence == RichCoexistenceGraph && known && !c.GraphCoexistence {
+		v.faultAt(at("richCoexistence"), "cloud "+c.ID+" has no Graph route for calendar lookups", "write auto or ews")
+	}
+	for _, name := range sortedKeys(e.Hosts) {
+		i := slices.IndexFunc(cloud.Keys(), func(k cloud.Key) bool { return k.Name == name })
+		if i < 0 {
+			v.unknownKey(at("hosts", name), cloud.KeyNames())
+			continue
+		}
+		if err := cloud.Keys()[i].Check(e.Hosts[name]); err != nil {
+			v.faultAt(at("hosts", name), err.Error(), "see: hybridge help clouds")
+		}
+	}
+	v.credential(at("credential"), &e.Credential, onlineKinds)
+}
+
+// tenant refuses names that are of the tenant, but not its initial domain, and those of another cloud.
+func (v *validation) tenant(path []string, tenant string, c cloud.Cloud) {
+	for _, other := range cloud.All() {
+		if other.CoexistenceSuffix != "" && strings.HasSuffix(tenant, "."+other.CoexistenceSuffix) {
+			name := strings.TrimSuffix(tenant, "."+other.CoexistenceSuffix)
+			v.faultAt(path, quote(tenant)+" is the coexistence domain", "write the initial domain: "+name+"."+other.InitialSuffix)
+			return
+		}
+	}
+	other, ok := cloud.OfTenant(tenant)
+	government := c.ID == "gcc-high" || c.ID == "dod" // these have tenants under both suffixes
+	if !ok || other.InitialSuffix == c.InitialSuffix || c.InitialSuffix == "" || government && other.ID == "worldwide" {
+		return
+	}
+	v.faultAt(path, fmt.Sprintf("%s is a tenant of cloud %s, not of %s", quote(tenant), other.ID, c.ID), "correct the tenant or the cloud")
+}
+
+func (v *validation) forests(a *Answers) {
+	names, claims, autodiscover, files := map[string]int{}, map[string][]string{}, map[string]int{}, map[string]int{}
+	for i := range a.Forests {
+		f := &a.Forests[i]
+		at := func(key ...string) []string { return append([]string{"forests", strconv.Itoa(i)}, key...) }
+		if v.single(at("name"), &f.Name, shortName) {
+			if before, ok := names[strings.ToLower(f.Name)]; ok {
+				v.faultAt(at("name"), fmt.Sprintf("there is a forest %s before, on line %d", quote(f.Name), v.line([]string{"forests"}, before, "name")), "give every forest a name of its own")
+			} else {
+				names[strings.ToLower(f.Name)] = i
+			}
+		}
+		v.single(at("directory", "domain"), &f.Directory.Domain, domainName)
+		v.list(at("directory", "servers"), f.Directory.Servers, hostPort)
+		if f.Directory.Domain == "" && len(f.Directory.Servers) == 0 && !v.reported[join(at("directory"))] && !v.reported[join(at("directory", "domain"))] && !v.reported[join(at("directory", "servers"))] {
+			v.faultAt(at("directory", "servers"), "missing, and so is domain", "add servers, or domain to find them by DNS")
+		}
+		v.credential(at("directory", "bind"), &f.Directory.Bind, bindKinds)
+		v.single(at("exchange", "server"), &f.Exchange.Server, hostOrAddress)
+		v.single(at("exchange", "url"), &f.Exchange.URL, webURL)
+		v.credential(at("exchange", "credential"), &f.Exchange.Credential, exchangeKinds)
+		if f.Exchange.EWS != nil {
+			v.credential(at("exchange", "ews"), f.Exchange.EWS, exchangeKinds)
+		}
+		if f.Exchange.Credential.Kind == CredentialBasic && !strings.HasPrefix(f.Exchange.URL, "https://") && !v.reported[join(at("exchange", "url"))] {
+			v.faultAt(at("exchange", "credential", "kind"), "basic would send the password in the clear to http://", "set exchange.url to an https:// URL, or use kind: password")
+		}
+		v.single(at("namespace", "ews"), &f.Namespace.EWS, domainName)
+		v.single(at("namespace", "smtp"), &f.Namespace.SMTP, domainName)
+		if v.single(at("namespace", "autodiscover"), &f.Namespace.Autodiscover, domainName) {
+			if before, ok := autodiscover[f.Namespace.Autodiscover]; ok {
+				v.faultAt(at("namespace", "autodiscover"), fmt.Sprintf("forest %s has the same host, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "namespace", "autodiscover")),
+					"every forest answers autodiscover under a host of its own")
+			} else {
+				autodiscover[f.Namespace.Autodiscover] = i
+			}
+		}
+		v.domains(a, i, claims)
+		v.certificate(at("certificate"), f.Certificate)
+		v.certificate(at("authCertificate"), f.AuthCertificate)
+		if f.Certificate != nil && f.Certificate.PFX != "" {
+			file := strings.TrimPrefix(f.Certificate.PFX, "file:")
+			if before, ok := files[file]; ok {
+				v.faultAt(at("certificate", "pfx"), fmt.Sprintf("forest %s has the same certificate, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "certificate", "pfx")),
+					"transport certificates of two forests differ in common name or issuer, or the cloud cannot tell the forests apart")
+			} else {
+				files[file] = i
+			}
+		}
+		v.list(at("edge"), f.Edge, hostOrAddress)
+	}
+}
+
+func (v *validation) domains(a *Answers, i int, claims map[string][]string) {
+	f := &a.Forests[i]
+	path := []string{"forests", strconv.Itoa(i), "domains"}
+	v.list(path, f.Domains, domainName)
+	for j, domain := range f.Domains {
+		at := slices.Concat(path, []string{strconv.Itoa(j)})
+		if domain == "" || v.reported[join(at)] {
+			continue
+		}
+		if e := a.ExchangeOnline; e != nil && (domain == e.Tenant || domain == e.CoexistenceDomain) {
+			v.faultAt(at, quote(domain)+" is a domain of the tenant", "list the domains that this forest's users have their addresses in")
+			continue
+		}
+		if before, ok := claims[domain]; ok {
+			v.faultAt(at, fmt.Sprintf("forest %s has the domain already, on line %d", quote(before[0]), v.line([]string(before[1:]))), "a domain belongs to one forest")
+			continue
+		}
+		claims[domain] = append([]string{f.Name}, at...)
+	}
+}
+
+func (v *validation) certificate(path []string, c *Certificate) {
+	if c != nil {
+		v.single(append(path, "pfx"), &c.PFX, filePath)
+	}
+}
+
+// A kindRule says what a credential of a kind needs and what else it may have.
+type kindRule struct{ needs, may []string }
+
+// The kinds of credentials, by what they are for.
+var (
+	bindKinds = map[CredentialKind]kindRule{
+		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
+		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
+		CredentialPassword: {[]string{"user", "password"}, []string{"krb5Config"}},
+		CredentialNTLM:     {[]string{"user", "password"}, nil},
+	}
+	exchangeKinds = map[CredentialKind]kindRule{
+		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
+		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
+		CredentialPassword: {[]string{"user", "password"}, []string{"krb5Config"}},
+		CredentialBasic:    {[]string{"user", "password"}, nil},
+		CredentialNTLM:     {[]string{"user", "password"}, nil},
+	}
+	onlineKinds = map[CredentialKind]kindRule{
+		CredentialCertificate:      {[]string{"clientId", "pfx"}, []string{"password"}},
+		CredentialSecret:           {[]string{"clientId", "secret"}, nil},
+		CredentialDeviceCode:       {nil, []string{"clientId"}},
+		CredentialWorkloadIdentity: {nil, []string{"clientId"}},
+	}
+	workMailKinds = map[CredentialKind]kindRule{
+		CredentialSecret: {[]string{"clientId", "secret"}, nil},
+	}
+)
+
+func (v *validation) credential(path []string, c *Credential, kinds map[CredentialKind]kindRule) {
+	at := func(key string) []string { return slices.Concat(path, []string{key}) }
+	fields := []struct {
+		key   string
+		value *string
+		rule  func(string) (string, error)
+	}{
+		{"user", &c.User, text},
+		{"password", (*string)(&c.Password), nil},
+		{"keytab", &c.Keytab, filePath},
+		{"ticketCache", &c.TicketCache, text},
+		{"krb5Config", &c.Krb5Config, filePath},
+		{"clientId", &c.ClientID, guid},
+		{"pfx", &c.PFX, filePath},
+		{"secret", (*string)(&c.Secret), nil},
+	}
+	if c.Kind == "" {
+		return // missing or unknown: reported
+	}
+	rule, ok := kinds[c.Kind]
+	if !ok {
+		var names []string
+		for _, k := range append(slices.Clone(onPremises), online...) {
+			if _, ok := kinds[k]; ok {
+				names = append(names, string(k))
+			}
+		}
+		v.faultAt(at("kind"), fmt.Sprintf("kind %s does not work here", quote(string(c.Kind))), "use one of "+strings.Join(names, ", "))
+		return
+	}
+	for _, f := range fields {
+		_, given := v.nodes[join(at(f.key))]
+		switch {
+		case slices.Contains(rule.needs, f.key) && !given:
+			v.faultAt(at(f.key), "missing: kind "+string(c.Kind)+" needs it", "add "+f.key)
+		case given && !slices.Contains(rule.needs, f.key) && !slices.Contains(rule.may, f.key):
+			v.faultAt(at(f.key), "kind "+string(c.Kind)+" does not use it", "remove it, or correct the kind")
+		case f.rule != nil && f.key == "clientId" && len(kinds) == 1:
+			v.single(at(f.key), f.value, text) // an AWS access key's id
+		case f.rule != nil:
+			v.single(at(f.key), f.value, f.rule)
+		}
+	}
+}
+
+// Has tells whether a feature is asked for: it is listed, or none is and it is one of DefaultFeatures.
+func (a Answers) Has(f Feature) bool {
+	if len(a.Features) == 0 {
+		return f != CentralizedTransport
+	}
+	return slices.Contains(a.Features, f)
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

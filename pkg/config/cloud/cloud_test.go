@@ -1,0 +1,84 @@
+package cloud
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range All() {
+		if got, ok := Get(c.ID); !ok || got != c || seen[c.ID] || c.Title == "" {
+			t.Errorf("%s: not found as itself", c.ID)
+		}
+		seen[c.ID] = true
+		for _, k := range Keys() {
+			value := k.Value(c)
+			if value == "" && !k.URL {
+				continue // a suffix that is not known
+			}
+			if err := k.Check(value); err != nil || strings.HasSuffix(value, "/") || k.URL && !strings.HasPrefix(value, "https://") {
+				t.Errorf("%s: %s = %q: %v", c.ID, k.Name, value, err)
+			}
+			if strings.ContainsAny(k.Value(c.Expand("contoso.onmicrosoft.com", "id")), "{}") {
+				t.Errorf("%s: %s keeps a placeholder", c.ID, k.Name)
+			}
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d clouds, want 6", len(seen))
+	}
+	if _, ok := Get("gcchigh"); ok {
+		t.Error("ids are exact")
+	}
+}
+
+func TestWith(t *testing.T) {
+	base, _ := Get("worldwide")
+	for _, k := range Keys() {
+		value := "https://localhost:8443/{tenantId}"
+		if !k.URL {
+			value = "suffix.example"
+		}
+		c, err := base.With(map[string]string{k.Name: value + strings.Repeat("/", len(value)%2)})
+		if k.URL && (err != nil || k.Value(c) != value) {
+			t.Errorf("%s: %q, %v", k.Name, k.Value(c), err)
+		}
+		for _, other := range Keys() {
+			if other.Name != k.Name && other.Value(c) != other.Value(base) && err == nil {
+				t.Errorf("overriding %s changed %s", k.Name, other.Name)
+			}
+		}
+	}
+	if again, _ := Get("worldwide"); again != base {
+		t.Error("With changed the table")
+	}
+	for name, value := range map[string]string{"nothing": "https://a", "graph": "graph.microsoft.com", "login": "ftp://a", "ews": "https://u:Hunter2@a", "owa": "https://a?b", "tlsDomain": "https://a"} {
+		if _, err := base.With(map[string]string{name: value}); err == nil || strings.Contains(err.Error(), "Hunter2") || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
+	}
+}
+
+func TestCoexistenceDomain(t *testing.T) {
+	for _, test := range []struct{ cloud, tenant, want string }{
+		{"worldwide", "Contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"},
+		{"gcc-high", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"},
+		{"gcc-high", "contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}, // older government tenants
+		{"dod", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"},
+		{"21vianet", "contoso.partner.onmschina.cn", "contoso.partner.mail.onmschina.cn"},
+		{"worldwide", "contoso.com", ""},
+		{"worldwide", "a.b.onmicrosoft.com", ""},
+		{"worldwide", "onmicrosoft.com", ""},
+		{"bleu", "contoso.example", ""},
+	} {
+		c, _ := Get(test.cloud)
+		got, err := c.CoexistenceDomain(test.tenant)
+		if got != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%s in %s: %q, %v", test.tenant, test.cloud, got, err)
+		}
+	}
+	if c, ok := OfTenant("contoso.partner.onmschina.cn"); !ok || c.ID != "21vianet" {
+		t.Errorf("got %s", c.ID)
+	}
+}

@@ -1,0 +1,158 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/zalando/go-keyring"
+)
+
+// MaxFile is the size limit, in bytes, of a file that holds a secret.
+const MaxFile = 64 << 10
+
+// ErrNobodyToAsk says that a secret has to be asked for and that nobody is there.
+var ErrNobodyToAsk = errors.New("nobody is there to be asked; name a secret that needs no person: file:PATH, env:NAME or keyring:SERVICE/ACCOUNT")
+
+// Resolver turns references into secrets. Nothing is cached: a secret is read when it is needed.
+type Resolver struct {
+	// Dir is what relative paths are relative to: the directory of the answers file.
+	Dir string
+	// Prompt asks a person; label says for what. Nil when nobody is there.
+	Prompt func(ctx context.Context, label string) (Value, error)
+	// Warn hears what a person should know: a file that others can read. Nil: nobody listens.
+	Warn func(text string)
+}
+
+// Resolve reads the secret that ref names; label says for what it is, in prompts and errors ("password of
+// svc@contoso.com"). The zero Ref resolves to the zero Value. Errors never hold the secret.
+func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, error) {
+	if ref == "" {
+		return Value{}, nil
+	}
+	source, place, ok := ref.Source()
+	if !ok {
+		return Value{}, fmt.Errorf("%s: %w", label, ref.Validate())
+	}
+	if err := ctx.Err(); err != nil {
+		return Value{}, err
+	}
+	var v Value
+	var err error
+	switch source {
+	case Prompt:
+		if r.Prompt == nil {
+			return Value{}, fmt.Errorf("%s: %w", label, ErrNobodyToAsk)
+		}
+		v, err = r.Prompt(ctx, label)
+	case Env:
+		text, set := os.LookupEnv(place)
+		if !set {
+			err = fmt.Errorf("environment variable %s is not set", place)
+		}
+		v = NewValue(text)
+	case File:
+		v, err = r.file(ctx, place)
+	case Keyring:
+		v, err = fromKeyring(ctx, place)
+	}
+	if err != nil {
+		return Value{}, fmt.Errorf("%s: %w", label, err)
+	}
+	if v.IsZero() {
+		return Value{}, fmt.Errorf("%s: %s holds an empty secret", label, ref)
+	}
+	return v, nil
+}
+
+// file reads a secret from a file, without the one line break that editors and echo leave at the end.
+func (r Resolver) file(ctx context.Context, path string) (Value, error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.Dir, path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return Value{}, describe(path, err)
+	}
+	if info.IsDir() {
+		return Value{}, fmt.Errorf("%s is a directory, not a file with a secret", path)
+	}
+	if info.Size() > MaxFile {
+		return Value{}, fmt.Errorf("%s is %d bytes long; a file with a secret holds the secret alone (%d bytes at most)", path, info.Size(), MaxFile)
+	}
+	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && r.Warn != nil {
+		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path, info.Mode().Perm()))
+	}
+	data, err := within(ctx, func() ([]byte, error) {
+		f, err := os.Open(path) // waits, when it is a pipe
+		if err != nil {
+			return nil, describe(path, err)
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, MaxFile+1))
+	})
+	if err != nil {
+		return Value{}, err
+	}
+	if len(data) > MaxFile {
+		return Value{}, fmt.Errorf("%s is longer than %d bytes; a file with a secret holds the secret alone", path, MaxFile)
+	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if strings.ContainsRune(text, 0) {
+		return Value{}, fmt.Errorf("%s holds binary data (or UTF-16 text); save the secret as plain UTF-8 text", path)
+	}
+	return NewValue(text), nil
+}
+
+// fromKeyring reads a secret from the keyring of the operating system. A machine without one answers with all sorts of
+// errors (no D-Bus, no daemon, locked), so any error but "no such item" means: not usable here.
+func fromKeyring(ctx context.Context, place string) (Value, error) {
+	service, account, _ := strings.Cut(place, "/")
+	text, err := within(ctx, func() (string, error) { return keyring.Get(service, account) })
+	switch {
+	case errors.Is(err, keyring.ErrNotFound):
+		return Value{}, fmt.Errorf("the keyring holds no item of account %s at service %s; store it there, or name file:PATH or env:NAME", account, service)
+	case ctx.Err() != nil:
+		return Value{}, ctx.Err()
+	case err != nil:
+		return Value{}, fmt.Errorf("the keyring of this machine cannot be used (%w); name file:PATH or env:NAME instead", err)
+	}
+	return NewValue(text), nil
+}
+
+// within runs f and gives up on it, but cannot stop it, when ctx ends.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		v, err := f()
+		done <- outcome{v, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
+
+func describe(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s does not exist: %w", path, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s may not be read by this user: %w", path, fs.ErrPermission)
+	}
+	return err
+}

@@ -1,0 +1,9 @@
+// Package templates holds the texts that hybridge is built with: answers files, scripts, pages.
+package templates
+
+import "embed"
+
+// Answers holds the answers file of every scenario as answers/SCENARIO.yaml.
+//
+//go:embed answers/*.yaml
+var Answers embed.FS
