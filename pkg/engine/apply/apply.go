@@ -14,6 +14,9 @@ type Options struct {
 	Wait        time.Duration // how long a read-back may take to show what was written; 0: the kind's own patience
 	AllowDelete bool
 	Version     string // of hybridge, for the journal
+
+	// fault, in tests, is asked at every point where a process can die; an error stands for its death.
+	fault func(point string) error
 }
 
 // Status of one change of a run.
@@ -36,6 +39,7 @@ type Outcome struct {
 	Action     change.Action `json:"action"`
 	Status     Status        `json:"status"`
 	Error      string        `json:"error,omitempty"`
+	Note       string        `json:"note,omitempty"` // why it was skipped
 	DurationMS int64         `json:"durationMs"`
 	Cause      error         `json:"-"`
 }

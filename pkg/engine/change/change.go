@@ -2,10 +2,17 @@
 // are declarations, and the places that hold them are read and written through Place.
 package change
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// DefaultPatience is the patience of a kind that does not say.
+const DefaultPatience = 30 * time.Second
 
 // Properties are a resource's values by property name: nil, bool, int64, string, []string, []any, map[string]any, or, in
-// desired state only, a Ref to something that another change will bring forth.
+// desired state only, a Ref to something that another change will bring forth. Command parameters are made of the same values: a plan
+// holds nothing else. A list whose elements are all strings is a []string in a plan, whatever it was made from.
 type Properties map[string]any
 
 // Ref stands for a value known only once another change of the plan is done (an application's id). It encodes
@@ -67,6 +74,14 @@ type Kind struct {
 	Risk       string // what touching it can do to an organization; shown with every change
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
 	Permanent string
+	// Recreates tells that there is no Set cmdlet: a resource that differs is removed and made anew. Command is then asked for
+	// Delete and for Create.
+	Recreates bool
+	// Choose picks the one of several matching live resources that is meant, by index; a negative index, or a nil Choose, makes
+	// several matches an error.
+	Choose func(want Properties, live []Live) int
+	// Patience is how long what was written may take to show when it is read back; DefaultPatience when 0.
+	Patience time.Duration
 	// Command renders an action as the command that its place runs. want holds the properties to write (all for Create, the differing ones,
 	// already merged with live, for Update; nil for Delete). It must be deterministic.
 	Command func(a Action, name string, want Properties, live *Live) (Command, error)
@@ -101,17 +116,27 @@ const (
 
 // Change is one step of a plan.
 type Change struct {
-	ID      string     `json:"id"`
-	Target  string     `json:"target"`
-	Kind    string     `json:"kind"`
-	Name    string     `json:"name"`
-	Action  Action     `json:"action"`
-	Reason  string     `json:"reason"`
-	Risk    string     `json:"risk,omitempty"`
-	Before  Properties `json:"before,omitempty"` // what is touched, as it was; the whole resource for Delete
-	After   Properties `json:"after,omitempty"`
-	Command Command    `json:"command"`
-	Needs   []string   `json:"needs,omitempty"` // ids of changes of this plan
+	ID       string     `json:"id"`
+	Target   string     `json:"target"`
+	Kind     string     `json:"kind"`
+	Name     string     `json:"name"`               // as it will be; for Update and Delete, as it is
+	Identity string     `json:"identity,omitempty"` // of the live resource that is touched; empty for Create
+	Action   Action     `json:"action"`
+	Reason   string     `json:"reason"`
+	Risk     string     `json:"risk,omitempty"`
+	Before   Properties `json:"before,omitempty"`  // what is touched, as it was; the whole resource for Delete and Recreate
+	After    Properties `json:"after,omitempty"`   // what is written: everything for Create and Recreate, what differs for Update
+	Removal  *Command   `json:"removal,omitempty"` // Recreate only: what runs before Command
+	Command  Command    `json:"command"`
+	Needs    []string   `json:"needs,omitempty"` // ids of changes of this plan
+}
+
+// Commands are what the change runs, in order.
+func (c Change) Commands() []Command {
+	if c.Removal != nil {
+		return []Command{*c.Removal, c.Command}
+	}
+	return []Command{c.Command}
 }
 
 // Summary counts a plan.

@@ -86,6 +86,7 @@ type Result struct {
 	DurationMS int64          `json:"durationMs"`
 	Attempts   int            `json:"attempts,omitempty"`
 	Cause      error          `json:"-"`
+	Severity   Severity       `json:"-"` // of the check: what it would have counted as, for one that could not look
 }
 
 // Event makes a Result an observe.Event.

@@ -1,0 +1,335 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+)
+
+// Rollback undoes a run, the newest one that is not undone when runID is empty (ErrNoRun when there is none), last change first.
+//
+// What is undone is computed from what is live now: a resource that the run made is removed when it is still as it was made, a property set
+// back when it still has the value it was given, a list loses the elements that the run added, what was removed is made again from the before-image. What
+// someone else changed since is left alone and reported (ErrConflict, within an ErrPartial); so is what stands on it. A change of a Permanent kind is
+// skipped with its reason. A rollback that was killed is simply run again.
+func Rollback(ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options, obs observe.Observer) (Report, error) {
+	state, err := openState(o.StateDir)
+	if err != nil {
+		return Report{}, err
+	}
+	defer state.close()
+	runs, err := readRuns(o.StateDir)
+	if err != nil {
+		return Report{}, err
+	}
+	run, err := toUndo(runs, runID)
+	if err != nil {
+		return Report{}, err
+	}
+	plan := run.head.Plan.Plan
+	if err := known(places, kinds, plan); err != nil {
+		return Report{}, err
+	}
+
+	x := &execution{options: o, stage: "rollback", obs: obs, live: map[string][]change.Live{}}
+	traces := run.traces()
+	var ids []string
+	for _, c := range slices.Backward(plan.Changes) {
+		t := traces[c.ID]
+		if t.begin == nil {
+			continue
+		}
+		s := &step{
+			outcome: Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: inverse[c.Action]},
+			kind:    kinds[c.Kind],
+			place:   places[c.Target],
+		}
+		for _, other := range plan.Changes {
+			if slices.Contains(other.Needs, c.ID) && traces[other.ID].begin != nil {
+				s.needs = append(s.needs, other.ID)
+			}
+		}
+		s.prepare = backward(c, s.kind, t)
+		x.steps = append(x.steps, s)
+		ids = append(ids, c.ID)
+	}
+	x.journal, err = state.create(record{Action: actionRollback, Of: run.head.RunID, Version: o.Version, IDs: ids}, o.fault)
+	if err != nil {
+		return Report{}, err
+	}
+	defer x.journal.close()
+	return x.run(ctx)
+}
+
+// toUndo picks the run to roll back.
+func toUndo(runs []*past, runID string) (*past, error) {
+	for _, run := range slices.Backward(runs) {
+		switch {
+		case runID != "" && run.head.RunID != runID:
+			continue
+		case run.head.Action != actionApply || run.head.Plan == nil:
+			if runID != "" {
+				return nil, fmt.Errorf("%w: %s is itself a rollback", ErrNoRun, runID)
+			}
+			continue
+		}
+		if by := undoing(runs, run.head.RunID); by != nil && by.outcome() == "complete" {
+			if runID != "" {
+				return nil, fmt.Errorf("%w: %s was rolled back by %s", ErrNoRun, runID, by.head.RunID)
+			}
+			continue
+		}
+		written := false
+		for _, t := range run.traces() {
+			written = written || t.begin != nil
+		}
+		if written {
+			return run, nil
+		}
+		if runID != "" {
+			return nil, fmt.Errorf("%w: %s changed nothing", ErrNoRun, runID)
+		}
+	}
+	if runID != "" {
+		return nil, fmt.Errorf("%w: there is no run %s", ErrNoRun, runID)
+	}
+	return nil, ErrNoRun
+}
+
+var inverse = map[change.Action]change.Action{
+	change.Create: change.Delete, change.Update: change.Update, change.Delete: change.Create, change.Recreate: change.Recreate,
+}
+
+// backward prepares the undoing of a change.
+func backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (prepared, error) {
+	before, want := t.begin.Before.live(), t.begin.Want
+	var after *change.Live
+	if t.end != nil {
+		after = t.end.After.live()
+	}
+	return func(live []change.Live) (prepared, error) {
+		if k.Permanent != "" {
+			return prepared{note: "not undone: " + k.Permanent}, nil
+		}
+		switch c.Action {
+		case change.Create:
+			return unmake(c, k, want, after, live)
+		case change.Update:
+			return setBack(c, k, want, before, live)
+		case change.Delete:
+			return remake(c, k, before, live)
+		default:
+			return replaceBack(c, k, want, before, after, live)
+		}
+	}
+}
+
+// made finds what a creation brought about, and says what of it is not as it was made.
+func made(k *change.Kind, want change.Properties, after *change.Live, live []change.Live) (*change.Live, string) {
+	var object *change.Live
+	if after != nil {
+		object = byIdentity(live, after.Identity)
+	} else {
+		for i := range live {
+			if k.Matches(want, live[i]) {
+				object = &live[i]
+				break
+			}
+		}
+	}
+	switch {
+	case object == nil:
+		return nil, ""
+	case after == nil:
+		return object, lacking(k, want, object)
+	default:
+		return object, differing(k, after, object)
+	}
+}
+
+// differing names the first declared property in which two images of a resource differ.
+func differing(k *change.Kind, was, is *change.Live) string {
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		before, now := was.Properties[name], is.Properties[name]
+		if _, unreadable := before.(change.Unreadable); unreadable {
+			continue
+		}
+		if u, unreadable := now.(change.Unreadable); unreadable {
+			return fmt.Sprintf("%s of %q cannot be read: %s", name, is.Name, u.Reason)
+		}
+		if !k.Properties[name].Same(before, now) {
+			return fmt.Sprintf("%s of %q was %s, is %s", name, is.Name, change.Text(before), change.Text(now))
+		}
+	}
+	return ""
+}
+
+func conflict(what string) error { return fmt.Errorf("%w: %s", ErrConflict, what) }
+
+// unmake removes what was created.
+func unmake(c change.Change, k *change.Kind, want change.Properties, after *change.Live, live []change.Live) (prepared, error) {
+	object, moved := made(k, want, after, live)
+	switch {
+	case object == nil:
+		return prepared{note: "not there any more"}, nil
+	case moved != "":
+		return prepared{object: object, conflict: conflict(moved)}, nil
+	}
+	command, err := k.Render(change.Delete, object.Name, nil, object)
+	return prepared{
+		commands: []change.Command{command},
+		object:   object,
+		effect: func(live []change.Live) (*change.Live, string) {
+			if byIdentity(live, object.Identity) != nil {
+				return nil, fmt.Sprintf("%s %q is still there", k.Noun, object.Name)
+			}
+			return nil, ""
+		},
+	}, err
+}
+
+// setBack gives the properties that were written their old values, as far as nobody else wrote them since.
+func setBack(c change.Change, k *change.Kind, want change.Properties, before *change.Live, live []change.Live) (prepared, error) {
+	object := byIdentity(live, c.Identity)
+	if object == nil {
+		return prepared{conflict: conflict(fmt.Sprintf("%s %q is not there any more", c.Kind, c.Name))}, nil
+	}
+	set := change.Properties{}
+	removed := map[string][]any{}
+	var moved []string
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		property, now := k.Properties[name], object.Properties[name]
+		var was any
+		if before != nil {
+			was = before.Properties[name]
+		}
+		if u, unreadable := now.(change.Unreadable); unreadable {
+			moved = append(moved, fmt.Sprintf("%s cannot be read: %s", name, u.Reason))
+			continue
+		}
+		switch {
+		case property.Write == change.Merge:
+			added := property.Added(want[name], was)
+			rest := property.Without(now, added)
+			if len(change.Elements(rest)) < len(change.Elements(now)) {
+				set[name], removed[name] = rest, added
+			}
+		case property.Same(was, now):
+		case property.InEffect(want[name], now):
+			set[name] = was
+		default:
+			moved = append(moved, fmt.Sprintf("%s was set to %s, is %s", name, change.Text(want[name]), change.Text(now)))
+		}
+	}
+	p := prepared{object: object, want: set, note: "as it was before"}
+	if moved != nil {
+		p.conflict = conflict(fmt.Sprintf("%s %q: %s", c.Kind, object.Name, strings.Join(moved, "; ")))
+	}
+	if len(set) == 0 {
+		return p, nil
+	}
+	command, err := k.Render(change.Update, object.Name, set, object)
+	p.commands = []change.Command{command}
+	p.effect = func(live []change.Live) (*change.Live, string) {
+		l := byIdentity(live, object.Identity)
+		if l == nil {
+			return nil, fmt.Sprintf("%s %q is not there", k.Noun, object.Name)
+		}
+		for name, value := range set {
+			property, now := k.Properties[name], l.Properties[name]
+			if gone := removed[name]; gone != nil {
+				if len(change.Elements(property.Without(now, gone))) < len(change.Elements(now)) {
+					return nil, fmt.Sprintf("%s of %q is %s, not %s", name, l.Name, change.Text(now), change.Text(value))
+				}
+				continue
+			}
+			if !property.Same(value, now) {
+				return nil, fmt.Sprintf("%s of %q is %s, not %s", name, l.Name, change.Text(now), change.Text(value))
+			}
+		}
+		return l, ""
+	}
+	return p, err
+}
+
+// restorable is what of a before-image a resource can be made from.
+func restorable(k *change.Kind, before *change.Live) change.Properties {
+	want := change.Properties{}
+	for name := range k.Properties {
+		switch value := before.Properties[name].(type) {
+		case nil, change.Unreadable:
+		default:
+			want[name] = value
+		}
+	}
+	return want
+}
+
+// remake makes again what was removed.
+func remake(c change.Change, k *change.Kind, before *change.Live, live []change.Live) (prepared, error) {
+	if before == nil {
+		return prepared{note: "there was nothing"}, nil
+	}
+	want := restorable(k, before)
+	for i := range live {
+		if !k.Matches(want, live[i]) {
+			continue
+		}
+		if moved := differing(k, before, &live[i]); moved != "" {
+			return prepared{object: &live[i], conflict: conflict("there is another one by now: " + moved)}, nil
+		}
+		return prepared{object: &live[i], note: "there again already"}, nil
+	}
+	return create(k, c.Kind, before.Name, want)
+}
+
+func create(k *change.Kind, noun, name string, want change.Properties) (prepared, error) {
+	command, err := k.Render(change.Create, name, want, nil)
+	again := change.Change{Kind: noun, Name: name, Action: change.Create}
+	return prepared{
+		commands: []change.Command{command},
+		want:     want,
+		effect:   func(live []change.Live) (*change.Live, string) { return inEffect(k, again, want, live) },
+	}, err
+}
+
+// replaceBack undoes a replacement, also one that only got to remove.
+func replaceBack(c change.Change, k *change.Kind, want change.Properties, before, after *change.Live, live []change.Live) (prepared, error) {
+	if before == nil {
+		return unmake(c, k, want, after, live)
+	}
+	old := restorable(k, before)
+	for i := range live {
+		if k.Matches(old, live[i]) && differing(k, before, &live[i]) == "" {
+			return prepared{object: &live[i], note: "as it was before"}, nil
+		}
+	}
+	object, moved := made(k, want, after, live)
+	if moved != "" {
+		return prepared{object: object, conflict: conflict(moved)}, nil
+	}
+	p, err := create(k, c.Kind, before.Name, old)
+	p.effect = func(live []change.Live) (*change.Live, string) {
+		missing := fmt.Sprintf("%s %q is not there", k.Noun, before.Name)
+		for i := range live {
+			if !k.Matches(old, live[i]) {
+				continue
+			}
+			if missing = differing(k, before, &live[i]); missing == "" {
+				return &live[i], ""
+			}
+		}
+		return nil, missing
+	}
+	if err != nil || object == nil {
+		return p, err
+	}
+	removal, err := k.Render(change.Delete, object.Name, nil, object)
+	p.commands, p.object, p.removal = append([]change.Command{removal}, p.commands...), object, true
+	return p, err
+}

@@ -1,0 +1,517 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+)
+
+// shelf is a place that only reads.
+type shelf struct {
+	mu    sync.Mutex
+	live  map[string][]Live
+	fail  map[string]error
+	reads map[string]int
+}
+
+func (s *shelf) Read(_ context.Context, k *Kind) ([]Live, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reads == nil {
+		s.reads = map[string]int{}
+	}
+	s.reads[k.Noun]++
+	return s.live[k.Noun], s.fail[k.Noun]
+}
+
+func (s *shelf) Run(context.Context, Command) (Properties, error) { panic("a plan writes nothing") }
+
+func render(a Action, name string, want Properties, live *Live) (Command, error) {
+	c := Command{Name: string(a), Parameters: map[string]any{}}
+	maps.Copy(c.Parameters, want)
+	if live != nil {
+		c.Parameters["Identity"] = live.Identity
+	} else {
+		c.Parameters["Name"] = name
+	}
+	return c, nil
+}
+
+var (
+	relationship = &Kind{
+		Noun: "Relationship",
+		Match: func(want Properties, l Live) bool {
+			return len(Property{Compare: Domains}.Added(want["Domains"], l.Properties["Domains"])) < len(Elements(want["Domains"]))
+		},
+		Properties: map[string]Property{
+			"Domains": {Compare: Domains, Write: Merge},
+			"URL":     {Compare: URL},
+			"Enabled": {Compare: Bool},
+			"Level":   {},
+			"App":     {},
+			"Secret":  {Write: CreateOnly},
+		},
+		Risk:    "lookups stop",
+		Command: render,
+	}
+	application = &Kind{
+		Noun:       "Application",
+		Properties: map[string]Property{"Key": {Write: Key}, "Title": {}, "AppID": {}},
+		Command:    render,
+	}
+	override = &Kind{
+		Noun:       "Override",
+		Properties: map[string]Property{"Key": {Write: Key}, "Values": {Compare: Set, Write: Merge}, "Note": {}},
+		Command:    render,
+		Recreates:  true,
+	}
+)
+
+func contoso() Resource {
+	return Resource{
+		Kind: relationship, Target: "online", Key: "contoso", Name: "O365 to contoso",
+		Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
+		Reason:     "free/busy",
+	}
+}
+
+func TestMake(t *testing.T) {
+	entra := Resource{Kind: application, Target: "entra", Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid", "Title": "App"}}
+	with := func(r Resource, change func(*Resource)) Resource {
+		r.Properties = maps.Clone(r.Properties)
+		change(&r)
+		return r
+	}
+	tests := []struct {
+		name      string
+		online    map[string][]Live
+		entra     map[string][]Live
+		resources []Resource
+		options   Options
+		want      []Change
+		unchanged int
+	}{
+		{
+			name:      "create",
+			resources: []Resource{contoso()},
+			want: []Change{{
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+				Reason: "free/busy", Risk: "lookups stop",
+				After: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
+				Command: Command{Name: "create", Parameters: map[string]any{
+					"Domains": []string{"contoso.com"}, "Enabled": true, "Name": "O365 to contoso", "URL": "https://mail.contoso.com/ews/",
+				}},
+			}},
+		},
+		{
+			name: "in order already, by meaning",
+			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "old", Properties: Properties{
+				"Domains": []any{"fabrikam.com", "CONTOSO.com"}, "Enabled": "True", "URL": "HTTPS://Mail.Contoso.com:443/ews",
+			}}}},
+			resources: []Resource{with(contoso(), func(r *Resource) { r.Properties["Secret"] = "given once" })},
+			unchanged: 1,
+		},
+		{
+			name: "only what differs, lists merged with what others put there",
+			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "old", Properties: Properties{
+				"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false, "URL": "https://mail.contoso.com/ews", "Level": "x",
+			}}}},
+			resources: []Resource{with(contoso(), func(r *Resource) { r.Properties["Domains"] = []string{"contoso.com", "litware.com"} })},
+			want: []Change{{
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Update,
+				Reason: "free/busy", Risk: "lookups stop",
+				Before: Properties{"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false},
+				After:  Properties{"Domains": []string{"Fabrikam.com", "Contoso.com", "litware.com"}, "Enabled": true},
+				Command: Command{Name: "update", Parameters: map[string]any{
+					"Domains": []string{"Fabrikam.com", "Contoso.com", "litware.com"}, "Enabled": true, "Identity": "1",
+				}},
+			}},
+		},
+		{
+			name: "delete",
+			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "old", Properties: Properties{
+				"Domains": []string{"contoso.com"}, "Level": int32(3), "Secret": Unreadable{"no right"},
+			}}}},
+			resources: []Resource{with(contoso(), func(r *Resource) { r.Absent = true })},
+			want: []Change{{
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Delete,
+				Reason: "free/busy", Risk: "lookups stop",
+				Before:  Properties{"Domains": []string{"contoso.com"}, "Level": int64(3)},
+				Command: Command{Name: "delete", Parameters: map[string]any{"Identity": "1"}},
+			}},
+		},
+		{
+			name:      "absent already",
+			resources: []Resource{with(contoso(), func(r *Resource) { r.Absent = true })},
+			unchanged: 1,
+		},
+		{
+			name: "replace where there is no Set, with what is there besides",
+			online: map[string][]Live{"Override": {{Identity: "9", Name: "o", Properties: Properties{
+				"Key": "k", "Values": []string{"a", "c"}, "Note": "kept",
+			}}}},
+			resources: []Resource{{Kind: override, Target: "online", Key: "k", Name: "new", Properties: Properties{"Key": "k", "Values": []string{"a", "b"}}}},
+			want: []Change{{
+				ID: "online/Override/k", Target: "online", Kind: "Override", Name: "o", Identity: "9", Action: Recreate,
+				Before:  Properties{"Key": "k", "Values": []string{"a", "c"}, "Note": "kept"},
+				After:   Properties{"Key": "k", "Values": []string{"a", "c", "b"}, "Note": "kept"},
+				Removal: &Command{Name: "delete", Parameters: map[string]any{"Identity": "9"}},
+				Command: Command{Name: "create", Parameters: map[string]any{"Key": "k", "Name": "o", "Note": "kept", "Values": []string{"a", "c", "b"}}},
+			}},
+		},
+		{
+			name:  "a reference to what is there is resolved",
+			entra: map[string][]Live{"Application": {{Identity: "7", Name: "App", Properties: Properties{"Key": "hybrid", "Title": "App", "AppID": "guid"}}}},
+			resources: []Resource{
+				with(contoso(), func(r *Resource) {
+					r.Properties = Properties{"Domains": "contoso.com", "App": Ref{"entra/Application/hybrid", "AppID"}}
+				}), entra,
+			},
+			want: []Change{{
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+				Reason: "free/busy", Risk: "lookups stop",
+				After:   Properties{"Domains": "contoso.com", "App": "guid"},
+				Command: Command{Name: "create", Parameters: map[string]any{"App": "guid", "Domains": "contoso.com", "Name": "O365 to contoso"}},
+			}},
+			unchanged: 1,
+		},
+		{
+			name: "a reference to what is to be made stays, and orders",
+			resources: []Resource{
+				with(contoso(), func(r *Resource) {
+					r.Properties = Properties{"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"}}
+				}), entra,
+			},
+			want: []Change{
+				{
+					ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "App", Action: Create,
+					After:   Properties{"Key": "hybrid", "Title": "App"},
+					Command: Command{Name: "create", Parameters: map[string]any{"Key": "hybrid", "Name": "App", "Title": "App"}},
+				},
+				{
+					ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+					Reason: "free/busy", Risk: "lookups stop",
+					After: Properties{"Domains": []string{"contoso.com"}, "App": []any{Ref{"entra/Application/hybrid", "AppID"}}},
+					Command: Command{Name: "create", Parameters: map[string]any{
+						"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"}, "Name": "O365 to contoso",
+					}},
+					Needs: []string{"entra/Application/hybrid"},
+				},
+			},
+		},
+		{
+			name: "what needs what is left out is left out too",
+			resources: []Resource{
+				with(contoso(), func(r *Resource) { r.Needs = []string{"entra/Application/hybrid"} }), entra,
+			},
+			options: Options{Skip: []string{"entra/*"}},
+			want:    []Change{},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			places := map[string]Place{"online": &shelf{live: test.online}, "entra": &shelf{live: test.entra}}
+			plan, err := Make(t.Context(), places, test.resources, test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.want == nil {
+				test.want = []Change{}
+			}
+			if diff := cmp.Diff(test.want, plan.Changes); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+			if plan.Summary.Unchanged != test.unchanged {
+				t.Errorf("unchanged: %d, want %d", plan.Summary.Unchanged, test.unchanged)
+			}
+			// What is written is read back as the same, and the same facts give the same bytes.
+			decoded, err := Decode(bytes.NewReader(plan.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(plan, decoded); diff != "" {
+				t.Errorf("decoded (-made +decoded):\n%s", diff)
+			}
+			again, err := Make(t.Context(), places, test.resources, test.options)
+			if err != nil || !bytes.Equal(plan.Encode(), again.Encode()) {
+				t.Errorf("made again, the plan differs (%v)", err)
+			}
+		})
+	}
+}
+
+func TestMakeRefuses(t *testing.T) {
+	two := map[string][]Live{"Relationship": {
+		{Identity: "1", Name: "A", Properties: Properties{"Domains": []string{"contoso.com"}}},
+		{Identity: "2", Name: "B", Properties: Properties{"Domains": []string{"Contoso.com"}}},
+	}}
+	other := contoso()
+	other.Key = "other"
+	needy := func(key string, needs ...string) Resource {
+		return Resource{Kind: application, Target: "online", Key: key, Properties: Properties{"Key": key}, Needs: needs}
+	}
+	tests := []struct {
+		name      string
+		live      map[string][]Live
+		fail      map[string]error
+		resources []Resource
+		options   Options
+		class     error
+		want      []string
+	}{
+		{name: "several match", live: two, resources: []Resource{contoso()}, class: ErrAmbiguous, want: []string{"online/Relationship/contoso", `"A", "B"`}},
+		{
+			name: "two want one", live: map[string][]Live{"Relationship": two["Relationship"][:1]},
+			resources: []Resource{contoso(), other}, class: ErrAmbiguous, want: []string{"online/Relationship/other", `"A"`},
+		},
+		{
+			name: "unreadable", live: map[string][]Live{"Relationship": {{Name: "A", Properties: Properties{
+				"Domains": []string{"contoso.com"}, "Enabled": Unreadable{"access denied"}, "URL": "https://mail.contoso.com/ews",
+			}}}},
+			resources: []Resource{contoso()}, class: ErrUnreadable, want: []string{"Enabled", "access denied"},
+		},
+		{
+			name: "failed read", fail: map[string]error{"Relationship": os.ErrDeadlineExceeded},
+			resources: []Resource{contoso()}, class: os.ErrDeadlineExceeded, want: []string{"online: read Relationship"},
+		},
+		{
+			name: "cycle", resources: []Resource{needy("z"), needy("a", "online/Application/b"), needy("b", "online/Application/c"), needy("c", "online/Application/a")},
+			want: []string{"online/Application/a > online/Application/b > online/Application/c > online/Application/a"},
+		},
+		{name: "twice", resources: []Resource{contoso(), contoso()}, want: []string{"wanted twice"}},
+		{name: "no place", resources: []Resource{{Kind: application, Target: "mars", Key: "x"}}, want: []string{`no place "mars"`}},
+		{name: "undeclared", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Nope": 1}}}, want: []string{"declares no property Nope"}},
+		{name: "not a value", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": 1.5}}}, want: []string{"float64"}},
+		{name: "glob", resources: []Resource{contoso()}, options: Options{Only: []string{"nothing*"}}, class: selection.ErrUnmatched, want: []string{`--only "nothing*"`}},
+		{
+			name: "reference to nothing", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": Ref{"no/such/thing", "ID"}}}},
+			want: []string{"no/such/thing#ID"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Make(t.Context(), map[string]Place{"online": &shelf{live: test.live, fail: test.fail}}, test.resources, test.options)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if test.class != nil && !errors.Is(err, test.class) {
+				t.Errorf("%v: not of class %v", err, test.class)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// Each kind is read once at a place, and the order of changes follows needs through what is in order already.
+func TestOrder(t *testing.T) {
+	place := &shelf{live: map[string][]Live{"Application": {{Identity: "b", Name: "b", Properties: Properties{"Key": "b", "Title": "b"}}}}}
+	app := func(key string, needs ...string) Resource {
+		for i := range needs {
+			needs[i] = "online/Application/" + needs[i]
+		}
+		return Resource{Kind: application, Target: "online", Key: key, Name: key, Properties: Properties{"Key": key, "Title": key}, Needs: needs}
+	}
+	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
+		app("a", "b"), app("b", "c"), app("d"), app("c"), app("e", "elsewhere"),
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range plan.Changes {
+		got = append(got, fmt.Sprint(c.Name, c.Needs))
+	}
+	if want := []string{"d[]", "c[]", "a[online/Application/c]", "e[]"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if place.reads["Application"] != 1 {
+		t.Errorf("read %d times", place.reads["Application"])
+	}
+
+	// Removals go the other way round.
+	place.live["Application"] = []Live{
+		{Identity: "a", Name: "a", Properties: Properties{"Key": "a"}}, {Identity: "b", Name: "b", Properties: Properties{"Key": "b"}},
+	}
+	base, top := app("a"), app("b", "a")
+	base.Absent, top.Absent = true, true
+	plan, err = Make(t.Context(), map[string]Place{"online": place}, []Resource{base, top}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Changes[0].Name != "b" || !slices.Equal(plan.Changes[1].Needs, []string{"online/Application/b"}) {
+		t.Errorf("removed in the wrong order: %+v", plan.Changes)
+	}
+}
+
+func TestLeftOutIsTold(t *testing.T) {
+	top := contoso()
+	top.Needs = []string{"online/Application/x"}
+	var told []string
+	_, err := Make(t.Context(), map[string]Place{"online": &shelf{}}, []Resource{
+		{Kind: application, Target: "online", Key: "x", Properties: Properties{"Key": "x"}}, top,
+	}, Options{Skip: []string{"*/application/*"}, Observer: observe.Func(func(e observe.Event) {
+		if w, ok := e.(observe.Warning); ok {
+			told = append(told, w.Text)
+		}
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"online/Relationship/contoso is left out: it needs online/Application/x, which is not selected"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestComparisons(t *testing.T) {
+	tests := []struct {
+		name       string
+		compare    Comparison
+		want, live any
+		same       bool
+	}{
+		{"nothing is nothing", Equal, nil, "", true},
+		{"empty list is nothing", Equal, []string{}, nil, true},
+		{"one is a list of one", Equal, "a", []any{"a"}, true},
+		{"integers of any width", Equal, 5, int64(5), true},
+		{"a number is no text", Equal, 5, "5", false},
+		{"case counts", Equal, "A", "a", false},
+		{"false is not nothing", Equal, false, nil, false},
+		{"fold", EqualFold, []string{"A", "b"}, []any{"a", "B"}, true},
+		{"fold keeps order", EqualFold, []string{"A", "b"}, []any{"B", "a"}, false},
+		{"set", Set, []string{"a", "b"}, []any{"b", "a", "a"}, true},
+		{"set counts case", Set, []string{"a"}, []string{"A"}, false},
+		{"set fold", SetFold, []string{"a"}, []string{"A"}, true},
+		{"ordered", Ordered, []string{"a", "b"}, []string{"b", "a"}, false},
+		{"domains", Domains, []string{"contoso.com", "b.com."}, []any{"B.COM", "Contoso.com"}, true},
+		{"other domains", Domains, []string{"contoso.com"}, []string{"contoso.com", "x.com"}, false},
+		{"bool text", Bool, true, "True", true},
+		{"bool nothing", Bool, false, nil, true},
+		{"bool junk", Bool, false, "maybe", false},
+		{"contains", ContainsAll, []string{"a"}, []string{"b", "A"}, true},
+		{"contains not", ContainsAll, []string{"a", "c"}, []string{"b", "a"}, false},
+		{"url host case", URL, "https://Mail.contoso.com/EWS", "HTTPS://mail.CONTOSO.com:443/EWS/", true},
+		{"url path case", URL, "https://a/EWS", "https://a/ews", false},
+		{"url lists", URL, []string{"https://a/"}, []any{"https://A"}, true},
+		{"no url", URL, "a/", "a", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.compare(test.want, test.live); got != test.same {
+				t.Errorf("compare(%v, %v) = %v", test.want, test.live, got)
+			}
+		})
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	a := Live{Identity: "1", Name: "a", Properties: Properties{"Domains": []string{"x.com", "y.com"}, "Level": "1", "WhenChanged": "now"}}
+	b := Live{Identity: "2", Name: "b", Properties: Properties{"Enabled": true}}
+	same := a
+	same.Properties = Properties{"Domains": []any{"y.com", "x.com"}, "Level": "1", "WhenChanged": "later"}
+	other := a
+	other.Properties = Properties{"Domains": []string{"x.com"}, "Level": "1"}
+	sum := func(l ...Live) string {
+		t.Helper()
+		s, err := Fingerprint(relationship, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if sum(a, b) != sum(b, same) {
+		t.Error("order, or a property nobody declared, counts")
+	}
+	if sum(a, b) == sum(other, b) || sum(a) == sum() || sum(a) == sum(a, b) {
+		t.Error("a difference does not count")
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	plan, err := Make(t.Context(), map[string]Place{"online": &shelf{}}, []Resource{contoso()}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(plan.Encode())
+	tests := []struct{ name, from, to, want string }{
+		{"kind", `"kind": "Plan"`, `"kind": "CheckReport"`, `"CheckReport"`},
+		{"version", "hybridge/v1", "hybridge/v9", `reads "hybridge/v1"`},
+		{"unknown key", `"summary"`, `"sumary"`, "sumary"},
+		{"fraction", `"Enabled": true`, `"Enabled": 1.5`, "integer"},
+		{"too large", `"Enabled": true`, `"Enabled": 99999999999999999999`, "integer"},
+		{"action", `"action": "create"`, `"action": "explode"`, "explode"},
+		{"fingerprint", `"fingerprint": "sha256:`, `"fingerprint": "sha256:0`, "fingerprint"},
+		{"id of elsewhere", `"id": "online/`, `"id": "entra/`, "begin with"},
+		{"bad reference", `"Enabled": true`, `"Enabled": {"$ref": "x"}`, "reference"},
+		{"reference without need", `"Enabled": true`, `"Enabled": {"$ref": "a/b/c#d"}`, "without needing"},
+		{"need of nothing", `"after"`, `"needs": ["x"], "after"`, "no earlier change"},
+		{"syntax", `"changes": [`, `"changes": ]`, "line "},
+		{"unknown key of a command", `"parameters"`, `"script": "x", "parameters"`, "script"},
+		{"tail", "}\n", "}\n{}", "after"},
+		{"nesting", `"Enabled": true`, `"Enabled": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100), "nested"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var text string
+			if test.name == "tail" {
+				text = good + "{}"
+			} else if text = strings.Replace(good, test.from, test.to, 1); text == good {
+				t.Fatal("the test changes nothing")
+			}
+			_, err := Decode(strings.NewReader(text))
+			if !errors.Is(err, ErrPlan) {
+				t.Fatalf("got %v, want ErrPlan", err)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%q does not say %q", err, test.want)
+			}
+		})
+	}
+}
+
+// A plan file is a foreign file: it is read or refused, and what is read is written as it was.
+func FuzzDecode(f *testing.F) {
+	plan, err := Make(f.Context(), map[string]Place{"online": &shelf{}}, []Resource{contoso()}, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(plan.Encode())
+	if files, err := filepath.Glob("testdata/*.json"); err == nil {
+		for _, file := range files {
+			if data, err := os.ReadFile(file); err == nil {
+				f.Add(data)
+			}
+		}
+	}
+	f.Add([]byte(`{"apiVersion":"hybridge/v1","kind":"Plan","changes":[{"id":"a/b/c","before":{"x":{"$ref":"a#b"}}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := Decode(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		again, err := Decode(bytes.NewReader(p.Encode()))
+		if err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		if !bytes.Equal(p.Encode(), again.Encode()) {
+			t.Fatal("what was written is read as something else")
+		}
+	})
+}

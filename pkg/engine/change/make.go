@@ -1,0 +1,567 @@
+package change
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+)
+
+// Options for Make.
+type Options struct {
+	Parallel int      // places read at once; 4 when 0
+	Only     []string // globs of change ids; see package selection
+	Skip     []string
+	Observer observe.Observer // nil: nobody looks
+}
+
+// Errors of Make; test with errors.Is.
+var (
+	ErrUnreadable = errors.New("cannot be read")      // nothing is planned on unknown
+	ErrAmbiguous  = errors.New("more than one match") // several live resources are the one desired, or the reverse
+)
+
+// Make reads what is live at the places and plans what brings it to the resources: each kind is read once a place, places in parallel. All
+// reads must succeed, since a failed read is not an absence; the errors of all places come together.
+//
+// A change comes after what it needs and otherwise in the order of resources. Needs that are in order already drop out, with their own needs
+// taking their place; removals are ordered the other way round. A reference to a resource that exists is replaced by its live value. Changes
+// that o leaves out take those that need them along, each with a Warning to the observer.
+func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
+	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o}
+	if err := m.validate(); err != nil {
+		return Plan{}, err
+	}
+	order, err := m.arrange(func(i int) []string { return m.dependencies(i) })
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := m.read(ctx); err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{APIVersion: "hybridge/v1", Kind: "Plan", Live: map[string]string{}}
+	for key, r := range m.live {
+		if plan.Live[key], err = Fingerprint(r.kind, r.live); err != nil {
+			return Plan{}, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	plan.Fingerprint = overall(plan.Live)
+	if err := m.decide(order); err != nil {
+		return Plan{}, err
+	}
+	if plan.Changes, err = m.sorted(); err != nil {
+		return Plan{}, err
+	}
+	plan.Changes = m.selected(plan.Changes)
+	plan.Summary = Count(plan.Changes)
+	for _, d := range m.decisions {
+		if d.change == nil {
+			plan.Summary.Unchanged++
+		}
+	}
+	return plan, nil
+}
+
+// Count sums up changes; Unchanged stays 0.
+func Count(changes []Change) (s Summary) {
+	for _, c := range changes {
+		switch c.Action {
+		case Create:
+			s.Create++
+		case Update:
+			s.Update++
+		case Recreate:
+			s.Replace++
+		case Delete:
+			s.Delete++
+		}
+	}
+	return s
+}
+
+type reading struct {
+	kind *Kind
+	live []Live
+}
+
+// decision is what is to become of one resource.
+type decision struct {
+	live   *Live   // nil: it is not there
+	change *Change // nil: it is in order
+}
+
+type maker struct {
+	places    map[string]Place
+	resources []Resource
+	index     map[string]int
+	options   Options
+	live      map[string]reading // by "target/Kind"
+	decisions []decision
+}
+
+func (m *maker) observe(e observe.Event) {
+	if m.options.Observer != nil {
+		m.options.Observer.Observe(e)
+	}
+}
+
+func (m *maker) validate() error {
+	var errs []error
+	kinds := map[string]*Kind{}
+	ids := make([]string, len(m.resources))
+	for i := range m.resources {
+		r := &m.resources[i]
+		ids[i] = r.ID()
+		if _, twice := m.index[ids[i]]; twice {
+			errs = append(errs, fmt.Errorf("%s is wanted twice", ids[i]))
+		}
+		m.index[ids[i]] = i
+		if _, known := m.places[r.Target]; !known {
+			errs = append(errs, fmt.Errorf("%s: there is no place %q", ids[i], r.Target))
+		}
+		if other, seen := kinds[r.Kind.Noun]; seen && other != r.Kind {
+			errs = append(errs, fmt.Errorf("two kinds are called %s", r.Kind.Noun))
+		}
+		kinds[r.Kind.Noun] = r.Kind
+		for name := range r.Properties {
+			if _, declared := r.Kind.Properties[name]; !declared {
+				errs = append(errs, fmt.Errorf("%s: kind %s declares no property %s", ids[i], r.Kind.Noun, name))
+			}
+		}
+	}
+	for i := range m.resources {
+		for _, ref := range Refs(m.resources[i].Properties) {
+			if _, known := m.index[ref.Change]; !known {
+				errs = append(errs, fmt.Errorf("%s refers to %s, which nobody wants", ids[i], ref))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return selection.Selection{Only: m.options.Only, Skip: m.options.Skip}.Validate(ids)
+}
+
+// dependencies are the ids of the known resources that resource i needs or refers to.
+func (m *maker) dependencies(i int) []string {
+	var ids []string
+	add := func(id string) {
+		if _, known := m.index[id]; known && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range m.resources[i].Needs {
+		add(id)
+	}
+	for _, ref := range Refs(m.resources[i].Properties) {
+		add(ref.Change)
+	}
+	return ids
+}
+
+// arrange is a stable topological order of the resources: of those that are ready, the first in the order of declaration comes next.
+func (m *maker) arrange(needs func(int) []string) ([]int, error) {
+	placed := make([]bool, len(m.resources))
+	order := make([]int, 0, len(m.resources))
+	for len(order) < len(m.resources) {
+		next := slices.IndexFunc(m.resources, func(r Resource) bool {
+			i := m.index[r.ID()]
+			return !placed[i] && !slices.ContainsFunc(needs(i), func(id string) bool { return !placed[m.index[id]] })
+		})
+		if next < 0 {
+			return nil, fmt.Errorf("resources need each other: %s", m.cycle(placed, needs))
+		}
+		placed[next] = true
+		order = append(order, next)
+	}
+	return order, nil
+}
+
+// cycle walks unmet needs until a resource comes again.
+func (m *maker) cycle(placed []bool, needs func(int) []string) string {
+	var path []string
+	for at := slices.Index(placed, false); ; {
+		id := m.resources[at].ID()
+		if from := slices.Index(path, id); from >= 0 {
+			return strings.Join(append(path[from:], id), " > ")
+		}
+		path = append(path, id)
+		for _, need := range needs(at) {
+			if !placed[m.index[need]] {
+				at = m.index[need]
+				break
+			}
+		}
+	}
+}
+
+func (m *maker) read(ctx context.Context) error {
+	type request struct {
+		target string
+		kinds  []*Kind
+	}
+	var requests []*request
+	total := 0
+	for i := range m.resources {
+		r := &m.resources[i]
+		at := slices.IndexFunc(requests, func(q *request) bool { return q.target == r.Target })
+		if at < 0 {
+			at = len(requests)
+			requests = append(requests, &request{target: r.Target})
+		}
+		if !slices.Contains(requests[at].kinds, r.Kind) {
+			requests[at].kinds = append(requests[at].kinds, r.Kind)
+			total++
+		}
+	}
+	m.observe(observe.Started{Stage: "plan", Total: total})
+
+	m.live = map[string]reading{}
+	var mu sync.Mutex
+	errs := make([]error, len(requests))
+	var g errgroup.Group
+	g.SetLimit(max(1, cmp.Or(m.options.Parallel, 4)))
+	for i, q := range requests {
+		g.Go(func() error {
+			for _, kind := range q.kinds {
+				mu.Lock()
+				m.observe(observe.Progress{Stage: "plan", Done: len(m.live), Total: total, Text: "reading " + kind.Noun + " at " + q.target})
+				mu.Unlock()
+				live, err := m.places[q.target].Read(ctx, kind)
+				if err != nil {
+					errs[i] = fmt.Errorf("%s: read %s: %w", q.target, kind.Noun, err)
+					return nil
+				}
+				mu.Lock()
+				m.live[q.target+"/"+kind.Noun] = reading{kind, live}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errors.Join(errs...)
+}
+
+// decide compares each resource with its live counterpart. order has what a resource refers to before it.
+func (m *maker) decide(order []int) error {
+	m.decisions = make([]decision, len(m.resources))
+	claimed := map[*Live]string{}
+	var errs []error
+	faulty := map[string]bool{}
+	for _, i := range order {
+		r := &m.resources[i]
+		// One fault is told once: what depends on it would only repeat it.
+		if slices.ContainsFunc(Refs(r.Properties), func(ref Ref) bool { return faulty[ref.Change] }) {
+			faulty[r.ID()] = true
+			continue
+		}
+		d, err := m.compare(r)
+		if err == nil && d.live != nil {
+			if other, taken := claimed[d.live]; taken {
+				err = fmt.Errorf("%w: %q is what %s is too", ErrAmbiguous, d.live.Name, other)
+			}
+			claimed[d.live] = r.ID()
+		}
+		if err != nil {
+			faulty[r.ID()] = true
+			errs = append(errs, fmt.Errorf("%s: %w", r.ID(), err))
+		}
+		m.decisions[i] = d
+	}
+	return errors.Join(errs...)
+}
+
+func (m *maker) compare(r *Resource) (decision, error) {
+	want, err := normalProperties(r.Properties)
+	if err != nil {
+		return decision{}, err
+	}
+	resolved, err := Resolve(want, m.existing)
+	if err != nil {
+		return decision{}, err
+	}
+	want, _ = resolved.(Properties)
+
+	d := decision{}
+	readings := m.live[r.Target+"/"+r.Kind.Noun].live
+	var matches []int
+	for i, l := range readings {
+		if r.Kind.Matches(want, l) {
+			matches = append(matches, i)
+		}
+	}
+	if len(matches) > 1 {
+		candidates := make([]Live, len(matches))
+		names := make([]string, len(matches))
+		for i, at := range matches {
+			candidates[i], names[i] = readings[at], fmt.Sprintf("%q", readings[at].Name)
+		}
+		chosen := -1
+		if r.Kind.Choose != nil {
+			chosen = r.Kind.Choose(want, candidates)
+		}
+		if chosen < 0 || chosen >= len(matches) {
+			return d, fmt.Errorf("%w: %d live resources are this one (%s); remove all but one", ErrAmbiguous, len(matches), strings.Join(names, ", "))
+		}
+		matches = matches[chosen : chosen+1]
+	}
+	if len(matches) == 1 {
+		d.live = &readings[matches[0]]
+	}
+
+	c := &Change{ID: r.ID(), Target: r.Target, Kind: r.Kind.Noun, Name: r.Name, Reason: r.Reason, Risk: r.Kind.Risk}
+	switch {
+	case r.Absent && d.live == nil:
+		return d, nil
+	case r.Absent:
+		c.Action, c.Name, c.Identity = Delete, d.live.Name, d.live.Identity
+		if c.Before, err = image(d.live.Properties); err != nil {
+			return d, err
+		}
+		c.Command, err = r.Kind.Render(Delete, d.live.Name, nil, d.live)
+	case d.live == nil:
+		c.Action, c.After = Create, want
+		c.Command, err = r.Kind.Render(Create, r.Name, want, nil)
+	default:
+		before, after, diffErr := difference(r.Kind, want, d.live)
+		if diffErr != nil || len(after) == 0 {
+			return d, diffErr
+		}
+		c.Name, c.Identity = d.live.Name, d.live.Identity
+		if !r.Kind.Recreates {
+			c.Action, c.Before, c.After = Update, before, after
+			c.Command, err = r.Kind.Render(Update, d.live.Name, after, d.live)
+			break
+		}
+		c.Action = Recreate
+		if c.Before, err = image(d.live.Properties); err != nil {
+			return d, err
+		}
+		// What is not wanted otherwise comes back as it was.
+		c.After = Properties{}
+		for name := range r.Kind.Properties {
+			if value, present := c.Before[name]; present && value != nil {
+				c.After[name] = value
+			}
+		}
+		for name, value := range want {
+			if p := r.Kind.Properties[name]; p.Write == Merge {
+				value = p.Merged(value, c.Before[name])
+			}
+			c.After[name] = value
+		}
+		var removal Command
+		if removal, err = r.Kind.Render(Delete, d.live.Name, nil, d.live); err != nil {
+			break
+		}
+		c.Removal = &removal
+		c.Command, err = r.Kind.Render(Create, d.live.Name, c.After, nil)
+	}
+	if err != nil {
+		return d, err
+	}
+	d.change = c
+	return d, nil
+}
+
+// existing looks up a reference. One to a resource that is there already is resolved; one to what is still to be made stays.
+func (m *maker) existing(ref Ref) (any, error) {
+	d := m.decisions[m.index[ref.Change]]
+	if d.change != nil && d.change.Action != Update {
+		if d.change.Action == Delete {
+			return nil, fmt.Errorf("refers to %s, which is to be removed", ref)
+		}
+		return ref, nil
+	}
+	if d.live == nil {
+		return nil, fmt.Errorf("refers to %s, which is to be absent", ref)
+	}
+	if d.change != nil {
+		if value, written := d.change.After[ref.Property]; written {
+			return value, nil
+		}
+	}
+	return LiveValue(*d.live, ref.Property)
+}
+
+// LiveValue is what a reference to a property of a live resource stands for. "Identity" and "Name" are always there.
+func LiveValue(l Live, property string) (any, error) {
+	value, present := l.Properties[property]
+	switch {
+	case present:
+	case property == "Identity":
+		value = l.Identity
+	case property == "Name":
+		value = l.Name
+	default:
+		return nil, fmt.Errorf("%q has no property %s", l.Name, property)
+	}
+	if u, unreadable := value.(Unreadable); unreadable {
+		return nil, fmt.Errorf("property %s of %q %w: %s", property, l.Name, ErrUnreadable, u.Reason)
+	}
+	return normal(value)
+}
+
+// Matches tells whether a live resource is the wanted one: by Match, or, for a kind without, by its Key properties.
+func (k *Kind) Matches(want Properties, l Live) bool {
+	if k.Match != nil {
+		return k.Match(want, l)
+	}
+	for name, p := range k.Properties {
+		if p.Write == Key && !p.compare()(want[name], l.Properties[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Render asks the kind for a command, and checks that a plan can hold it.
+func (k *Kind) Render(a Action, name string, want Properties, live *Live) (Command, error) {
+	c, err := k.Command(a, name, maps.Clone(want), live)
+	if err != nil {
+		return Command{}, fmt.Errorf("%s: %w", a, err)
+	}
+	if c.Parameters != nil {
+		parameters, err := normal(c.Parameters)
+		if err != nil {
+			return Command{}, fmt.Errorf("%s: command %s: %w", a, c.Name, err)
+		}
+		c.Parameters = parameters.(map[string]any)
+	}
+	return c, nil
+}
+
+// image is what of live properties can be kept: all that could be read.
+func image(live Properties) (Properties, error) {
+	kept := Properties{}
+	for name, value := range live {
+		if _, unreadable := value.(Unreadable); unreadable {
+			continue
+		}
+		v, err := normal(value)
+		if err != nil {
+			return nil, fmt.Errorf("property %s: %w", name, err)
+		}
+		kept[name] = v
+	}
+	return kept, nil
+}
+
+// difference is what must be written to a live resource, and what stands there now.
+func difference(k *Kind, want Properties, live *Live) (before, after Properties, err error) {
+	before, after = Properties{}, Properties{}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		p := k.Properties[name]
+		if p.Write == CreateOnly || p.Write == Key {
+			continue
+		}
+		value := live.Properties[name]
+		if u, unreadable := value.(Unreadable); unreadable {
+			errs = append(errs, fmt.Errorf("property %s of %q %w: %s", name, live.Name, ErrUnreadable, u.Reason))
+			continue
+		}
+		value, err := normal(value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("property %s: %w", name, err))
+			continue
+		}
+		if p.InEffect(want[name], value) {
+			continue
+		}
+		before[name], after[name] = value, want[name]
+		if p.Write == Merge {
+			after[name] = p.Merged(want[name], value)
+		}
+	}
+	return before, after, errors.Join(errs...)
+}
+
+// needs are the ids of the changes that the change of resource i must come after: through what is in order already, and
+// the other way round between removals.
+func (m *maker) needs(i int) []string {
+	var ids []string
+	removal := func(j int) bool { return m.decisions[j].change.Action == Delete }
+	seen := map[int]bool{i: true}
+	var add func(int)
+	add = func(at int) {
+		for _, id := range m.dependencies(at) {
+			j := m.index[id]
+			if seen[j] {
+				continue
+			}
+			seen[j] = true
+			switch {
+			case m.decisions[j].change == nil:
+				add(j)
+			case !removal(i) || !removal(j):
+				ids = append(ids, id)
+			}
+		}
+	}
+	add(i)
+	// A value taken over from another change may itself be a reference.
+	for _, ref := range Refs(m.decisions[i].change.After) {
+		ids = append(ids, ref.Change)
+	}
+	if removal(i) {
+		for j := range m.resources {
+			if j != i && m.decisions[j].change != nil && removal(j) && slices.Contains(m.dependencies(j), m.resources[i].ID()) {
+				ids = append(ids, m.resources[j].ID())
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func (m *maker) sorted() ([]Change, error) {
+	needs := make([][]string, len(m.resources))
+	for i, d := range m.decisions {
+		if d.change != nil {
+			needs[i] = m.needs(i)
+		}
+	}
+	order, err := m.arrange(func(i int) []string { return needs[i] })
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]Change, 0, len(order))
+	for _, i := range order {
+		if c := m.decisions[i].change; c != nil {
+			c.Needs = needs[i]
+			changes = append(changes, *c)
+		}
+	}
+	return changes, nil
+}
+
+// selected leaves out what the options do, and what needs it.
+func (m *maker) selected(changes []Change) []Change {
+	s := selection.Selection{Only: m.options.Only, Skip: m.options.Skip}
+	out := map[string]bool{}
+	kept := make([]Change, 0, len(changes))
+	for _, c := range changes {
+		if !s.Picks(c.ID) {
+			out[c.ID] = true
+			continue
+		}
+		if at := slices.IndexFunc(c.Needs, func(id string) bool { return out[id] }); at >= 0 {
+			out[c.ID] = true
+			m.observe(observe.Warning{Text: fmt.Sprintf("%s is left out: it needs %s, which is not selected", c.ID, c.Needs[at])})
+			continue
+		}
+		kept = append(kept, c)
+	}
+	return kept
+}

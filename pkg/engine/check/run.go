@@ -1,0 +1,345 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+)
+
+// DefaultTimeout is how long one attempt of a check may take when it does not say.
+const DefaultTimeout = 30 * time.Second
+
+// grace is what an attempt gets, after its context ended, to return by itself. One that does not is left behind.
+const grace = 2 * time.Second
+
+// Scoped is one instance of a scope: what checks of that scope run for.
+type Scoped[In any] struct {
+	Scope Scope
+	Name  string // a forest's name, "tenant", "organization"
+	Input In
+}
+
+// Options for Run.
+type Options struct {
+	Parallel int      // scope instances at once; 4 when 0
+	Only     []string // globs of check ids; see package selection
+	Skip     []string
+}
+
+// Run runs the checks that o selects, each once for every instance of its scope: instances in parallel, and in the order of
+// declaration (as far as Needs allow) within one. A need that o leaves out counts as met. The error is one of usage
+// (selection.ErrUnmatched) or of declaration (see Validate); what goes wrong in a check is its result. When ctx ends, the checks that
+// did not run are skipped: look at ctx to tell.
+func Run[In any](ctx context.Context, checks []Check[In], scopes []Scoped[In], o Options, obs observe.Observer) (Report, error) {
+	order, err := arrange(checks)
+	if err != nil {
+		return Report{}, err
+	}
+	selected := selection.Selection{Only: o.Only, Skip: o.Skip}
+	ids := make([]string, len(checks))
+	for i, c := range checks {
+		ids[i] = string(c.ID)
+	}
+	if err := selected.Validate(ids); err != nil {
+		return Report{}, err
+	}
+
+	r := &runner[In]{
+		byID:  map[ID][]*node[In]{},
+		slots: make(chan struct{}, max(1, cmp.Or(o.Parallel, 4))),
+		obs:   obs,
+	}
+	var declared []*node[In]
+	for _, c := range checks {
+		if !selected.Picks(string(c.ID)) {
+			continue
+		}
+		for i := range scopes {
+			if scopes[i].Scope == c.Scope {
+				n := &node[In]{check: c, scope: i, done: make(chan struct{})}
+				declared = append(declared, n)
+				r.byID[c.ID] = append(r.byID[c.ID], n)
+			}
+		}
+	}
+	r.total = len(declared)
+	r.observe(observe.Started{Stage: "check", Total: r.total})
+
+	var wg sync.WaitGroup
+	for i := range scopes {
+		var mine []*node[In]
+		for _, index := range order {
+			for _, n := range r.byID[checks[index].ID] {
+				if n.scope == i {
+					mine = append(mine, n)
+				}
+			}
+		}
+		wg.Go(func() {
+			for _, n := range mine {
+				r.run(ctx, n, scopes[i])
+			}
+		})
+	}
+	wg.Wait()
+
+	report := Report{APIVersion: "hybridge/v1", Kind: "CheckReport", Results: make([]Result, 0, len(declared))}
+	for _, n := range declared {
+		report.Results = append(report.Results, n.result)
+	}
+	report.Summary = Count(report.Results)
+	return report, nil
+}
+
+// node is one check in one instance of its scope.
+type node[In any] struct {
+	check  Check[In]
+	scope  int
+	done   chan struct{}
+	result Result
+	// blocked: it did not run for a reason that holds for its dependents too (unlike NotApplicable).
+	blocked bool
+}
+
+type runner[In any] struct {
+	byID  map[ID][]*node[In]
+	slots chan struct{}
+	total int
+
+	mu       sync.Mutex
+	finished int
+	obs      observe.Observer
+}
+
+func (r *runner[In]) observe(e observe.Event) {
+	if r.obs == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.obs.Observe(e)
+}
+
+func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
+	defer close(n.done)
+	begun := time.Now()
+	var result Result
+	if reason := r.obstacle(n); reason != "" {
+		result, n.blocked = NotApplicable("%s", reason), true
+	} else {
+		select {
+		case r.slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			result, n.blocked = NotApplicable("%s", ended(ctx)), true
+		} else {
+			begun = time.Now() // waiting for others is not the check's own time
+			result = r.attempts(ctx, n.check, scope)
+			<-r.slots
+			if ctx.Err() != nil && result.Status == StatusError {
+				result, n.blocked = NotApplicable("%s", ended(ctx)), true
+			}
+		}
+	}
+
+	result.ID, result.Category, result.Title, result.Scope = n.check.ID, n.check.ID.Category(), n.check.Title, scope.Name
+	result.Severity = cmp.Or(n.check.Severity, Fail)
+	if result.Status == StatusFail && n.check.Severity == Warn {
+		result.Status = StatusWarn
+	}
+	if result.Remedy.Docs == "" && (result.Status == StatusFail || result.Status == StatusWarn || result.Status == StatusError) {
+		result.Remedy.Docs = DocsPage + "#" + n.check.ID.Anchor()
+	}
+	if result.Attempts > 0 {
+		result.DurationMS = time.Since(begun).Milliseconds()
+	}
+	n.result = result
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finished++
+	if r.obs != nil {
+		r.obs.Observe(result)
+	}
+}
+
+// obstacle waits for what n needs and says why n cannot run, or nothing.
+func (r *runner[In]) obstacle(n *node[In]) string {
+	for _, id := range n.check.Needs {
+		for _, need := range r.byID[id] {
+			if need.check.Scope == n.check.Scope && need.scope != n.scope {
+				continue // another forest's
+			}
+			<-need.done
+			where := ""
+			if need.scope != n.scope {
+				where = " for " + need.result.Scope
+			}
+			switch {
+			case need.blocked:
+				return fmt.Sprintf("needs %s, which was skipped%s", id, where)
+			case need.result.Status == StatusFail:
+				return fmt.Sprintf("needs %s, which failed%s", id, where)
+			case need.result.Status == StatusError:
+				return fmt.Sprintf("needs %s, which could not be looked at%s", id, where)
+			}
+		}
+	}
+	return ""
+}
+
+func ended(ctx context.Context) string {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return "time limit reached"
+	}
+	return "cancelled"
+}
+
+// attempts runs a check until it passes, is not applicable, or its retries are used up.
+func (r *runner[In]) attempts(ctx context.Context, c Check[In], scope Scoped[In]) Result {
+	until := time.Now().Add(c.Retry.For)
+	for n := 1; ; n++ {
+		r.mu.Lock()
+		done := r.finished
+		r.mu.Unlock()
+		r.observe(observe.Progress{Stage: "check", Done: done, Total: r.total, Text: c.Title + " (" + scope.Name + ")"})
+		result := attempt(ctx, c, scope.Input)
+		result.Attempts = n
+		if result.Status == StatusPass || result.Status == StatusSkip || ctx.Err() != nil {
+			return result
+		}
+		if c.Retry.For <= 0 || time.Now().Add(c.Retry.Every).After(until) {
+			return result
+		}
+		r.observe(observe.Waiting{Stage: "check", ID: string(c.ID), What: result.Summary, Until: until})
+		select {
+		case <-time.After(c.Retry.Every):
+		case <-ctx.Done():
+			return result
+		}
+	}
+}
+
+// attempt runs a check once. A panic is an error of that check alone, and so is one that heeds no time limit.
+func attempt[In any](ctx context.Context, c Check[In], in In) Result {
+	limit := cmp.Or(c.Timeout, DefaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	results := make(chan Result, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				results <- Unknown(&PanicError{ID: c.ID, Value: p, Stack: debug.Stack()})
+			}
+		}()
+		results <- c.Run(ctx, in)
+	}()
+	overdue := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		time.Sleep(grace)
+		close(overdue)
+	})
+	defer stop()
+	select {
+	case result := <-results:
+		if result.Status == "" {
+			return Unknown(fmt.Errorf("check %s returned no result; this is a bug in hybridge", c.ID))
+		}
+		return result
+	case <-overdue:
+		return Unknown(fmt.Errorf("no result within %s: %w", limit, context.Cause(ctx)))
+	}
+}
+
+// PanicError is the Cause of a result whose check panicked.
+type PanicError struct {
+	ID    ID
+	Value any
+	Stack []byte // for the log, never for a report
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("check %s broke off (%v); this is a bug in hybridge", e.ID, e.Value)
+}
+
+// Validate tells what is wrong with a set of declarations: an id twice or without a category, a need that is not declared, a cycle.
+func Validate[In any](checks []Check[In]) error {
+	_, err := arrange(checks)
+	return err
+}
+
+// arrange orders the checks so that every one comes after its needs, and otherwise as declared. Every scope instance keeps to this one
+// order, so that instances that wait for each other always end.
+func arrange[In any](checks []Check[In]) ([]int, error) {
+	var errs []error
+	index := map[ID]int{}
+	for i, c := range checks {
+		if _, twice := index[c.ID]; twice {
+			errs = append(errs, fmt.Errorf("check %s is declared twice", c.ID))
+		}
+		if !strings.Contains(string(c.ID), ".") {
+			errs = append(errs, fmt.Errorf("check %q has no category: its id must be category.topic", c.ID))
+		}
+		if c.Run == nil {
+			errs = append(errs, fmt.Errorf("check %s has no Run", c.ID))
+		}
+		if c.Scope != PerForest && c.Scope != PerTenant && c.Scope != PerOrganization {
+			errs = append(errs, fmt.Errorf("check %s has no scope", c.ID))
+		}
+		index[c.ID] = i
+	}
+	for _, c := range checks {
+		for _, need := range c.Needs {
+			if _, known := index[need]; !known {
+				errs = append(errs, fmt.Errorf("check %s needs %s, which is not declared", c.ID, need))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+
+	const (
+		unseen = iota
+		open
+		closed
+	)
+	state := make([]int, len(checks))
+	order := make([]int, 0, len(checks))
+	var path []string
+	var visit func(int) error
+	visit = func(i int) error {
+		path = append(path, string(checks[i].ID))
+		defer func() { path = path[:len(path)-1] }()
+		switch state[i] {
+		case closed:
+			return nil
+		case open:
+			return fmt.Errorf("checks need each other: %s", strings.Join(path, " > "))
+		}
+		state[i] = open
+		for _, need := range checks[i].Needs {
+			if err := visit(index[need]); err != nil {
+				return err
+			}
+		}
+		state[i] = closed
+		order = append(order, i)
+		return nil
+	}
+	for i := range checks {
+		if err := visit(i); err != nil {
+			return nil, err
+		}
+	}
+	return order, nil
+}

@@ -1,0 +1,49 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Sanitize makes text from elsewhere fit for a terminal: everything that a terminal could take for a command (escape sequences, other
+// control characters, C1 included, and characters that reorder or hide text) is shown as \u escapes, bytes that are no UTF-8 as \x escapes. Line
+// breaks stay; tabs become spaces.
+func Sanitize(s string) string {
+	if clean(s) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteByte('\n')
+		case r == '\r' && strings.HasPrefix(s[i:], "\r\n"):
+		case r == '\t':
+			b.WriteByte(' ')
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r) || r == '\u00a0' || r == '\u3000':
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// clean tells that s is nothing but printable ASCII and line breaks.
+func clean(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c > '~') && c != '\n' {
+			return false
+		}
+	}
+	return true
+}
+
+// line is Sanitize for what must stay on one line.
+func line(s string) string { return strings.Join(strings.Fields(Sanitize(s)), " ") }

@@ -1,0 +1,503 @@
+// Package report shows what the engine found and did: as text for people, as JSON, JSON lines and JUnit for machines. Whatever comes from
+// servers is sanitized on the way to a terminal.
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+)
+
+// Style is how text looks.
+type Style struct {
+	Color bool
+	ASCII bool // where the terminal or the locale is not UTF-8
+	Width int  // columns; 100 when 0
+}
+
+// Lookup is one cell of a free/busy matrix, as the product's free/busy package answers it.
+type Lookup struct {
+	From, To  string
+	Direction string // "contoso -> online"
+	Probe     string // how it was asked
+	Route     []string
+	Status    string // "ok", "failed", "unknown"
+	LatencyMS int64
+	Error     string
+	Causes    []Cause
+}
+
+// Cause is a suspected cause of a failure.
+type Cause struct {
+	ID         string
+	Confidence float64 // 0 to 1
+}
+
+// Text writes reports for people. The first error of the writer is kept.
+type Text struct {
+	w     io.Writer
+	style Style
+	err   error
+}
+
+// NewText makes a Text on w.
+func NewText(w io.Writer, s Style) *Text {
+	s.Width = max(cmp.Or(s.Width, 100), 40)
+	return &Text{w: w, style: s}
+}
+
+// Err is the first error of the writer.
+func (t *Text) Err() error { return t.err }
+
+func (t *Text) printf(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format, args...)
+	}
+}
+
+// Colors of a terminal, by their SGR codes.
+const (
+	plain  = ""
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func (t *Text) paint(color, text string) string {
+	if !t.style.Color || color == plain || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+func (t *Text) arrow() string {
+	if t.style.ASCII {
+		return "->"
+	}
+	return "→"
+}
+
+// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of the text stay.
+func wrap(text string, width int) []string {
+	width = max(width, 20)
+	var lines []string
+	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		current, columns := "", 0
+		for _, word := range strings.Fields(paragraph) {
+			for {
+				w := runewidth.StringWidth(word)
+				if columns > 0 && columns+1+w > width {
+					lines = append(lines, current)
+					current, columns = "", 0
+				}
+				if w <= width || columns > 0 {
+					break
+				}
+				head := runewidth.Truncate(word, width, "")
+				lines = append(lines, head)
+				word = word[len(head):]
+			}
+			if columns > 0 {
+				current += " "
+				columns++
+			}
+			current += word
+			columns += runewidth.StringWidth(word)
+		}
+		lines = append(lines, current)
+	}
+	return lines
+}
+
+// visible is the number of columns of text that paint may have colored.
+func visible(s string) int {
+	n := 0
+	for i, part := range strings.Split(s, "\x1b[") {
+		if i > 0 {
+			_, part, _ = strings.Cut(part, "m")
+		}
+		n += runewidth.StringWidth(part)
+	}
+	return n
+}
+
+// block writes text, sanitized and wrapped, behind an indent; what follows the first line is indented as far as the label takes.
+func (t *Text) block(indent int, label, color, text string) {
+	margin := strings.Repeat(" ", indent)
+	hang := ""
+	if label != "" {
+		hang = strings.Repeat(" ", visible(label)+2)
+		if label += "  "; !strings.Contains(label, "\x1b") {
+			label = t.paint(dim, label)
+		}
+	}
+	// Nobody reads further, and a server can say any amount.
+	const limit = 8 << 10
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + fmt.Sprintf(" ... (%d bytes more)", len(text)-limit)
+	}
+	for i, line := range wrap(Sanitize(text), t.style.Width-indent-len(hang)) {
+		lead := hang
+		if i == 0 && label != "" {
+			lead = label
+		}
+		t.printf("%s\n", strings.TrimRight(margin+lead+t.paint(color, line), " "))
+	}
+}
+
+var checkWords = map[check.Status]struct{ word, color string }{
+	check.StatusPass: {"PASS", green}, check.StatusWarn: {"WARN", yellow}, check.StatusFail: {"FAIL", red},
+	check.StatusSkip: {"SKIP", dim}, check.StatusError: {"ERR ", red},
+}
+
+// Checks writes a check report: every check on a line, with what it found where it did not pass, and a summary.
+func (t *Text) Checks(r check.Report) {
+	for _, result := range r.Results {
+		t.Check(result)
+	}
+	if len(r.Results) > 0 {
+		t.printf("\n")
+	}
+	s := r.Summary
+	parts := []string{fmt.Sprintf("%d passed", s.Pass)}
+	for _, p := range []struct {
+		n           int
+		text, color string
+	}{
+		{s.Warn, "with a warning", yellow}, {s.Fail, "failed", red}, {s.Skip, "skipped", plain}, {s.Error, "could not be looked at", red},
+	} {
+		if p.n > 0 {
+			parts = append(parts, t.paint(p.color, fmt.Sprintf("%d %s", p.n, p.text)))
+		}
+	}
+	t.printf("Checks: %s.\n", strings.Join(parts, ", "))
+}
+
+// Check writes one check result.
+func (t *Text) Check(r check.Result) {
+	look := checkWords[r.Status]
+	t.printf("  %s  %s  %s\n", t.paint(look.color, look.word), t.paint(bold, line(string(r.ID))), line(r.Scope))
+	if r.Status == check.StatusPass {
+		return
+	}
+	const indent = 8
+	t.block(indent, "", plain, r.Summary)
+	if r.Detail != "" {
+		t.block(indent, "", plain, r.Detail)
+	}
+	if r.Remedy.Text != "" {
+		t.block(indent, "fix", plain, r.Remedy.Text)
+	}
+	for i, command := range r.Remedy.Commands {
+		label := "   "
+		if i == 0 && r.Remedy.Text == "" {
+			label = "fix"
+		}
+		// A command is never wrapped: it is there to be copied.
+		t.printf("        %s  %s\n", t.paint(dim, label), t.paint(cyan, line(command)))
+	}
+	if r.Remedy.Docs != "" {
+		t.printf("        %s  %s\n", t.paint(dim, "see"), line(r.Remedy.Docs))
+	}
+}
+
+var actions = map[change.Action]struct{ symbol, word, color string }{
+	change.Create:   {"+", "create", green},
+	change.Update:   {"~", "change", yellow},
+	change.Recreate: {"-/+", "replace: remove, then make anew", red},
+	change.Delete:   {"-", "remove", red},
+}
+
+// Plan writes a plan as a diff, with a legend of the symbols that occur and a summary.
+func (t *Text) Plan(p change.Plan) {
+	if len(p.Changes) == 0 {
+		t.printf("Nothing to change: all %d resources are in order.\n", p.Summary.Unchanged)
+		return
+	}
+	t.printf("Changes, in this order:")
+	for _, a := range []change.Action{change.Create, change.Update, change.Recreate, change.Delete} {
+		if slices.ContainsFunc(p.Changes, func(c change.Change) bool { return c.Action == a }) {
+			t.printf("  %s %s", t.paint(actions[a].color, actions[a].symbol), actions[a].word)
+		}
+	}
+	t.printf("\n")
+	for _, c := range p.Changes {
+		t.printf("\n")
+		t.Change(c)
+	}
+	s := p.Summary
+	t.printf("\nPlan: %d to create, %d to change, %d to replace, %d to remove; %d in order already.\n", s.Create, s.Update, s.Replace, s.Delete, s.Unchanged)
+}
+
+// Change writes one change.
+func (t *Text) Change(c change.Change) {
+	look := actions[c.Action]
+	t.printf("  %s %s", t.paint(look.color, look.symbol), t.paint(bold, line(c.ID)))
+	if c.Name != "" && !strings.HasSuffix(c.ID, "/"+c.Name) {
+		t.printf("  \"%s\"", line(c.Name))
+	}
+	t.printf("\n")
+	const indent = 6
+	if c.Reason != "" {
+		t.block(indent, "why ", plain, c.Reason)
+	}
+	if c.Risk != "" {
+		t.block(indent, "risk", plain, c.Risk)
+	}
+	names := map[string]bool{}
+	for name := range c.Before {
+		names[name] = true
+	}
+	for name := range c.After {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before, had := c.Before[name]
+		after, has := c.After[name]
+		switch {
+		case c.Action == change.Delete:
+			t.block(indent, t.paint(red, "-")+" "+line(name), plain, value(before))
+		case c.Action == change.Create || !had:
+			t.block(indent, t.paint(green, "+")+" "+line(name), plain, value(after))
+		case !has:
+			t.block(indent, t.paint(red, "-")+" "+line(name), plain, value(before))
+		case change.Equal(before, after):
+		default:
+			t.difference(indent, line(name), before, after)
+		}
+	}
+}
+
+// difference shows one property before and after; of lists, what comes and what goes.
+func (t *Text) difference(indent int, name string, before, after any) {
+	label := t.paint(yellow, "~") + " " + name
+	_, wasText := before.(string)
+	_, isText := after.(string)
+	was, is := change.Elements(before), change.Elements(after)
+	if wasText || isText || len(was) < 2 && len(is) < 2 {
+		t.block(indent, label, plain, value(before)+" "+t.arrow()+" "+value(after))
+		return
+	}
+	var p change.Property
+	t.printf("%s%s\n", strings.Repeat(" ", indent), label)
+	kept := 0
+	gone := p.Added(was, is)
+	for _, element := range gone {
+		t.block(indent+4, t.paint(red, "-"), plain, value(element))
+	}
+	for _, element := range p.Added(is, was) {
+		t.block(indent+4, t.paint(green, "+"), plain, value(element))
+	}
+	if kept = len(was) - len(gone); kept > 0 {
+		t.printf("%s%s\n", strings.Repeat(" ", indent+4), t.paint(dim, fmt.Sprintf("  %d kept", kept)))
+	}
+}
+
+// value shows a property's value in a plan.
+func value(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "(nothing)"
+	case change.Ref:
+		return "(known once " + v.Change + " is done)"
+	}
+	return change.Text(v)
+}
+
+var outcomeWords = map[apply.Status]struct{ word, color string }{
+	apply.Done: {"DONE", green}, apply.Failed: {"FAIL", red}, apply.Skipped: {"SKIP", dim}, apply.Pending: {"PEND", yellow},
+}
+
+// Apply writes what became of each change of a run, and how to go on.
+func (t *Text) Apply(r apply.Report) {
+	if len(r.Changes) == 0 {
+		t.printf("Nothing to do.\n")
+		return
+	}
+	for _, o := range r.Changes {
+		look := outcomeWords[o.Status]
+		t.printf("  %s  %s %s", t.paint(look.color, look.word), line(string(o.Action)), t.paint(bold, line(o.ID)))
+		if o.DurationMS > 0 {
+			t.printf("  %s", t.paint(dim, duration(o.DurationMS)))
+		}
+		t.printf("\n")
+		if text := cmp.Or(o.Error, o.Note); text != "" {
+			t.block(8, "", plain, text)
+		}
+	}
+	s := r.Summary
+	t.printf("\nRun %s: %d done, %d failed, %d skipped, %d pending.\n", r.RunID, s.Done, s.Failed, s.Skipped, s.Pending)
+	t.printf("%s  %s\n", t.paint(dim, "journal"), r.Journal)
+}
+
+func duration(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", ms)
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+var lookupWords = map[string]struct{ word, color string }{
+	"ok": {"OK  ", green}, "failed": {"FAIL", red}, "unknown": {"ERR ", yellow},
+}
+
+// Matrix writes the free/busy matrix: a table a direction, then what stands in the way of each question that failed.
+func (t *Text) Matrix(lookups []Lookup) {
+	var directions []string
+	wide := [3]int{}
+	for _, l := range lookups {
+		if !slices.Contains(directions, l.Direction) {
+			directions = append(directions, l.Direction)
+		}
+		for i, cell := range []string{l.From, l.To, l.Probe} {
+			wide[i] = max(wide[i], runewidth.StringWidth(line(cell)))
+		}
+	}
+	counts := map[string]int{}
+	for i, direction := range directions {
+		if i > 0 {
+			t.printf("\n")
+		}
+		t.printf("%s\n", t.paint(bold, t.direction(direction)))
+		for _, l := range lookups {
+			if l.Direction != direction {
+				continue
+			}
+			counts[l.Status]++
+			look, known := lookupWords[l.Status]
+			if !known {
+				look = lookupWords["unknown"]
+			}
+			t.printf("  %s  %s sees %s  %s  %s\n", t.paint(look.color, look.word),
+				pad(line(l.From), wide[0]), pad(line(l.To), wide[1]), pad(line(l.Probe), wide[2]), t.paint(dim, fmt.Sprintf("%7s", duration(l.LatencyMS))))
+			if l.Status == "ok" {
+				continue
+			}
+			if l.Error != "" {
+				t.block(8, "", plain, l.Error)
+			}
+			if len(l.Route) > 0 {
+				t.block(8, "by ", plain, strings.Join(l.Route, ", "))
+			}
+			for _, c := range l.Causes {
+				t.printf("        %s  %s (%.0f%%)\n", t.paint(dim, "why"), line(c.ID), 100*c.Confidence)
+			}
+		}
+	}
+	if len(lookups) > 0 {
+		t.printf("\n")
+	}
+	unknown := len(lookups) - counts["ok"] - counts["failed"]
+	t.printf("Free/busy: %d of %d lookups work", counts["ok"], len(lookups))
+	if counts["failed"] > 0 {
+		t.printf(", %s", t.paint(red, fmt.Sprintf("%d failed", counts["failed"])))
+	}
+	if unknown > 0 {
+		t.printf(", %s", t.paint(yellow, fmt.Sprintf("%d could not be asked", unknown)))
+	}
+	t.printf(".\n")
+}
+
+func (t *Text) direction(d string) string { return strings.ReplaceAll(line(d), "->", t.arrow()) }
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-runewidth.StringWidth(s)))
+}
+
+// BeforeAfter writes two matrices of the same questions beside each other.
+func (t *Text) BeforeAfter(before, after []Lookup) {
+	type row struct{ direction, question, probe string }
+	key := func(l Lookup) row { return row{line(l.Direction), line(l.From) + " sees " + line(l.To), line(l.Probe)} }
+	statuses := map[row][2]string{}
+	var rows []row
+	for i, lookups := range [][]Lookup{before, after} {
+		for _, l := range lookups {
+			k := key(l)
+			pair, seen := statuses[k]
+			if !seen {
+				rows = append(rows, k)
+			}
+			pair[i] = l.Status
+			statuses[k] = pair
+		}
+	}
+	wide := [3]int{len("direction"), len("question"), len("asked by")}
+	for _, r := range rows {
+		for i, cell := range []string{t.direction(r.direction), r.question, r.probe} {
+			wide[i] = max(wide[i], runewidth.StringWidth(cell))
+		}
+	}
+	cell := func(status string) string {
+		look, known := lookupWords[status]
+		if !known {
+			return "-     "
+		}
+		return t.paint(look.color, look.word) + "  "
+	}
+	t.printf("  %s  %s  %s  before  after\n", pad("direction", wide[0]), pad("question", wide[1]), pad("asked by", wide[2]))
+	for _, r := range rows {
+		pair := statuses[r]
+		t.printf("  %s  %s  %s  %s  %s\n", pad(t.direction(r.direction), wide[0]), pad(r.question, wide[1]), pad(r.probe, wide[2]), cell(pair[0]), strings.TrimRight(cell(pair[1]), " "))
+	}
+}
+
+// History writes the runs of a state directory.
+func (t *Text) History(runs []apply.Entry) {
+	if len(runs) == 0 {
+		t.printf("No run yet.\n")
+		return
+	}
+	for _, r := range runs {
+		what := r.Action
+		if r.Of != "" {
+			what += " of " + r.Of
+		}
+		t.printf("%s  %s  %s: %d done, %d failed, %d skipped, %d pending", r.RunID, what, r.Outcome, r.Summary.Done, r.Summary.Failed, r.Summary.Skipped, r.Summary.Pending)
+		if r.UndoneBy != "" {
+			t.printf(", rolled back by %s", r.UndoneBy)
+		}
+		t.printf("\n")
+	}
+}
+
+// Progress writes what goes on, a line each: meant for standard error beside a report. It is an observe.Observer.
+type Progress struct{ text *Text }
+
+// NewProgress makes a Progress on w.
+func NewProgress(w io.Writer, s Style) *Progress { return &Progress{NewText(w, s)} }
+
+// Observe writes a line for what a person who waits wants to know.
+func (p *Progress) Observe(e observe.Event) {
+	t := p.text
+	switch e := e.(type) {
+	case observe.Progress:
+		count := ""
+		if e.Total > 0 {
+			count = fmt.Sprintf("[%d/%d] ", min(e.Done+1, e.Total), e.Total)
+		}
+		t.printf("%s\n", t.paint(dim, count+e.Stage+": "+line(e.Text)))
+	case observe.Waiting:
+		t.printf("%s\n", t.paint(dim, fmt.Sprintf("waiting until %s: %s: %s", e.Until.Local().Format("15:04:05"), line(e.ID), line(e.What))))
+	case observe.Warning:
+		t.printf("%s %s\n", t.paint(yellow, "warning:"), line(e.Text))
+	}
+}
