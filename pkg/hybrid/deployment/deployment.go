@@ -4,17 +4,24 @@ package deployment
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Options for Open.
@@ -31,12 +38,27 @@ type Options struct {
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
 	// Say shows a person a message that needs an act of theirs (the device code); nil when nobody is there.
 	Say func(text string)
+	// Now is the clock of dates and lifetimes; time.Now when nil.
+	Now func() time.Time
 }
 
 // Deployment is safe for one verb at a time.
 type Deployment struct {
 	answers answers.Answers
 	options Options
+	cloud   cloud.Cloud
+	now     func() time.Time
+
+	link    *connection[*link.Link]
+	tenant  tenant
+	forests []*forest
+
+	secretsMu sync.Mutex
+	secrets   map[string]secret.Value
+
+	observerMu sync.Mutex
+	observer   observe.Observer // of the verb that runs
+	unheard    []observe.Event  // warnings from between verbs
 }
 
 // TestOptions say which lookups to ask, and for how long.
@@ -47,35 +69,181 @@ type TestOptions struct {
 
 // Open prepares a deployment; nothing is connected to yet.
 func Open(a answers.Answers, o Options) (*Deployment, error) {
-	return &Deployment{answers: a, options: o}, nil
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	d := &Deployment{answers: a, options: o, now: o.Now, secrets: map[string]secret.Value{}}
+	if online := a.ExchangeOnline; online != nil {
+		id := online.Cloud
+		if id == "" {
+			id = "worldwide"
+		}
+		c, ok := cloud.Get(id)
+		if !ok {
+			return nil, fmt.Errorf("exchangeOnline.cloud: there is no cloud %q; there are %s", id, strings.Join(cloud.IDs(), ", "))
+		}
+		var err error
+		if d.cloud, err = c.With(online.Hosts); err != nil {
+			return nil, fmt.Errorf("exchangeOnline.hosts: %w", err)
+		}
+	}
+	d.connect()
+	return d, nil
 }
 
-// Close ends every session.
-func (d *Deployment) Close(ctx context.Context) error { return nil }
+// Close ends every session, all at once and within ten seconds, also when ctx is over.
+func (d *Deployment) Close(ctx context.Context) error { return d.disconnect(ctx) }
 
-var errUnbuilt = errors.New("not built yet")
+// Kinds are the kinds of resources by noun.
+func Kinds() map[string]*change.Kind {
+	out := map[string]*change.Kind{}
+	for _, k := range desired.Kinds() {
+		out[k.Noun] = k.Change()
+	}
+	return out
+}
+
+// Scripts renders a plan as PowerShell, a file a place; see desired.Scripts.
+func Scripts(p change.Plan) map[string][]byte { return desired.Scripts(p) }
+
+// Observe passes an event on to the observer of the verb that runs, one at a time.
+func (d *Deployment) Observe(e observe.Event) {
+	d.observerMu.Lock()
+	defer d.observerMu.Unlock()
+	if d.observer == nil {
+		if _, ok := e.(observe.Warning); ok {
+			d.unheard = append(d.unheard, e)
+		}
+		return
+	}
+	d.observer.Observe(e)
+}
+
+func (d *Deployment) warn(text string) {
+	if d.options.Log != nil {
+		d.options.Log.Warn(text)
+	}
+	d.Observe(observe.Warning{Text: text})
+}
+
+// begin opens a verb: facts of its own, failures of the last one forgotten, the observer told what everyone must know. The returned function
+// ends it.
+func (d *Deployment) begin(obs observe.Observer) (facts *prereq.Facts, end func()) {
+	d.observerMu.Lock()
+	d.observer = obs
+	unheard := d.unheard
+	d.unheard = nil
+	d.observerMu.Unlock()
+	for _, e := range unheard {
+		d.Observe(e)
+	}
+	d.renew()
+	if hosts := d.answers.Network.InsecureHosts; len(hosts) > 0 {
+		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") + " (network.insecureHosts): whoever is in between can read and change everything")
+	}
+	return d.facts(), func() {
+		d.observerMu.Lock()
+		d.observer = nil
+		d.observerMu.Unlock()
+	}
+}
 
 // Check runs the prerequisite checks.
 func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
-	return check.Report{}, errUnbuilt
+	facts, end := d.begin(obs)
+	defer end()
+	return check.Run(ctx, prereq.Declarations(), prereq.Scopes(facts), check.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip}, d)
 }
 
-// Plan compares what should be with what is.
+// Plan compares what should be with what is. Everything that the plan rests on must be readable: an error that wraps one of the link.Err classes,
+// desired.ErrUnknown or change.ErrUnreadable says what is not.
 func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
-	return change.Plan{}, errUnbuilt
+	facts, end := d.begin(obs)
+	defer end()
+	d.warm(ctx, facts)
+	known, err := d.desiredFacts(ctx, facts)
+	if err != nil {
+		return change.Plan{}, err
+	}
+	resources, err := desired.Resources(known, d.answers, d.cloud)
+	if err != nil {
+		return change.Plan{}, err
+	}
+	return change.Make(ctx, d.places(facts), resources, change.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d})
 }
 
-// Apply carries out a plan; ErrStale when the live state is no longer what the plan was made from.
+// warm looks the forests' and the tenant's facts up side by side.
+func (d *Deployment) warm(ctx context.Context, f *prereq.Facts) {
+	var wait sync.WaitGroup
+	wait.Go(func() { _, _ = f.Tenant.Organization.Get(ctx) })
+	wait.Go(func() { _, _ = f.Tenant.Config.Get(ctx) })
+	for _, forest := range f.Forests {
+		wait.Go(func() { _, _ = forest.Auth.Get(ctx) })
+	}
+	wait.Wait()
+}
+
+// places are the systems that hold resources.
+func (d *Deployment) places(f *prereq.Facts) map[string]change.Place {
+	out := map[string]change.Place{}
+	if d.answers.ExchangeOnline != nil {
+		out[desired.PlaceOnline] = &desired.ExchangePlace{Name: desired.PlaceOnline, Session: session(d.tenant.online), Warn: d.warn}
+		out[desired.PlaceEntra] = &desired.EntraPlace{
+			Graph:  func(ctx context.Context) (desired.Graph, error) { return d.tenant.graph.get(ctx) },
+			NotYet: entra.NotYet,
+			Applications: func(ctx context.Context) ([]string, error) {
+				var names []string
+				for _, forest := range f.Forests {
+					organization, err := forest.Organization.Get(ctx)
+					if err != nil {
+						return nil, err
+					}
+					names = append(names, desired.ApplicationName(organization.GUID))
+				}
+				return names, nil
+			},
+		}
+	}
+	for _, forest := range d.forests {
+		name := desired.PlaceForest(forest.answers.Name)
+		out[name] = &desired.ExchangePlace{Name: name, Session: session(forest.exchange), Warn: d.warn}
+	}
+	return out
+}
+
+func session(c *connection[*guarded]) desired.Sessions {
+	return func(ctx context.Context) (exchange.Session, error) {
+		g, err := c.get(ctx)
+		if err != nil {
+			return nil, err // not a typed nil
+		}
+		return g, nil
+	}
+}
+
+// Apply carries out a plan; apply.ErrStale when the live state is no longer what the plan was made from.
 func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
-	return apply.Report{}, errUnbuilt
+	facts, end := d.begin(obs)
+	defer end()
+	return apply.Run(ctx, d.places(facts), Kinds(), p, d.applying(o), d)
 }
 
 // Rollback undoes a run; the newest when runID is empty.
 func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error) {
-	return apply.Report{}, errUnbuilt
+	facts, end := d.begin(obs)
+	defer end()
+	return apply.Rollback(ctx, d.places(facts), Kinds(), runID, d.applying(o), d)
 }
 
-// Test asks every free/busy pair from both sides.
-func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observer) (freebusy.Report, error) {
-	return freebusy.Report{}, errUnbuilt
+func (d *Deployment) applying(o apply.Options) apply.Options {
+	if o.StateDir == "" {
+		o.StateDir = d.options.StateDir
+	}
+	if o.Version == "" {
+		o.Version = d.options.Version
+	}
+	return o
 }

@@ -36,7 +36,7 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	if localTypes[kind] {
 		return Location{Premise: p.Name, Address: address}, nil
 	}
-	target, err := found[0].String("ExternalEmailAddress")
+	target, err := exchange.Optional(found[0].String("ExternalEmailAddress"))
 	if err != nil && !errors.Is(err, exchange.ErrAbsent) {
 		return Location{}, fmt.Errorf("%s: look up %s: ExternalEmailAddress: %w", p.Name, address, err)
 	}

@@ -1,0 +1,449 @@
+package deployment
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+)
+
+// connection is something that is opened when first needed. What was opened stays open from verb to verb; a failure is kept for the
+// rest of the verb, so that a wrong password is tried once and not once a question (accounts get locked), and forgotten by renew.
+type connection[T any] struct {
+	open func(ctx context.Context) (T, error)
+
+	mu   sync.Mutex
+	fact *prereq.Fact[T]
+	up   bool
+}
+
+func (c *connection[T]) get(ctx context.Context) (T, error) {
+	c.mu.Lock()
+	if c.fact == nil {
+		c.fact = prereq.NewFact(c.open)
+	}
+	fact := c.fact
+	c.mu.Unlock()
+	v, err := fact.Get(ctx)
+	if err == nil {
+		c.mu.Lock()
+		c.up = c.up || c.fact == fact
+		c.mu.Unlock()
+	}
+	return v, err
+}
+
+// renew forgets a failure.
+func (c *connection[T]) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.up {
+		c.fact = nil
+	}
+}
+
+// opened is what is open, if anything is.
+func (c *connection[T]) opened() (T, bool) {
+	c.mu.Lock()
+	fact, up := c.fact, c.up
+	c.mu.Unlock()
+	if !up {
+		var zero T
+		return zero, false
+	}
+	v, err := fact.Get(context.Background()) // there already
+	return v, err == nil
+}
+
+// guarded is a session whose first question decides: until one was answered they go one at a time, and when the session cannot be opened,
+// no further attempt is made before renew.
+type guarded struct {
+	exchange.Session
+	turn    chan struct{}
+	proven  bool
+	refused error
+}
+
+func newGuarded(s exchange.Session) *guarded {
+	g := &guarded{Session: s, turn: make(chan struct{}, 1)}
+	g.turn <- struct{}{}
+	return g
+}
+
+func (g *guarded) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+	var out []exchange.Object
+	err := g.first(ctx, func() (err error) {
+		out, err = g.Session.Run(ctx, c)
+		return err
+	})
+	return out, err
+}
+
+func (g *guarded) Allowed(ctx context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
+	var out map[string]exchange.Allowance
+	err := g.first(ctx, func() (err error) {
+		out, err = g.Session.Allowed(ctx, cmdlets...)
+		return err
+	})
+	return out, err
+}
+
+func (g *guarded) first(ctx context.Context, ask func() error) error {
+	select {
+	case <-g.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if g.refused != nil {
+		defer func() { g.turn <- struct{}{} }()
+		return g.refused
+	}
+	if g.proven {
+		g.turn <- struct{}{}
+		return ask()
+	}
+	defer func() { g.turn <- struct{}{} }()
+	err := ask()
+	var record *exchange.Error
+	switch {
+	case err == nil || errors.As(err, &record):
+		g.proven = true // the session is there, whatever the cmdlet made of it
+	case errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) || errors.Is(err, link.ErrUnreachable):
+		g.refused = err
+	}
+	return err
+}
+
+func (g *guarded) renew() {
+	<-g.turn
+	g.refused = nil
+	g.turn <- struct{}{}
+}
+
+// tokens asks for the tenant's tokens, one question at a time, and none after a refusal: a person is not asked for a device code again
+// and again.
+type tokens struct {
+	identity *entra.Identity
+	turn     chan struct{}
+	refused  error
+}
+
+func (t *tokens) source(resource string) func(ctx context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		select {
+		case <-t.turn:
+			defer func() { t.turn <- struct{}{} }()
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		if t.refused != nil {
+			return "", t.refused
+		}
+		token, err := t.identity.Token(ctx, resource)
+		if err != nil && ctx.Err() == nil {
+			t.refused = err
+		}
+		return token, err
+	}
+}
+
+// tenant is what is open at the tenant.
+type tenant struct {
+	tokens *connection[*tokens]
+	graph  *connection[*entra.Client]
+	online *connection[*guarded]
+}
+
+// forest is what is open at a forest.
+type forest struct {
+	answers   answers.Forest
+	directory *connection[*directory.Forest]
+	exchange  *connection[*guarded]
+}
+
+// connect prepares every connection; nothing is opened.
+func (d *Deployment) connect() {
+	d.link = &connection[*link.Link]{open: func(context.Context) (*link.Link, error) {
+		n := d.answers.Network
+		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, Resolvers: n.Resolvers, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
+		if err != nil {
+			return nil, fmt.Errorf("network: %w", err)
+		}
+		return l, nil
+	}}
+	d.tenant.tokens = &connection[*tokens]{open: d.openTokens}
+	d.tenant.graph = &connection[*entra.Client]{open: d.openGraph}
+	d.tenant.online = &connection[*guarded]{open: d.openOnline}
+	for _, a := range d.answers.Forests {
+		f := &forest{answers: a}
+		f.directory = &connection[*directory.Forest]{open: func(ctx context.Context) (*directory.Forest, error) { return d.openDirectory(ctx, a) }}
+		f.exchange = &connection[*guarded]{open: func(ctx context.Context) (*guarded, error) { return d.openExchange(ctx, a) }}
+		d.forests = append(d.forests, f)
+	}
+}
+
+// renew forgets what failed during the last verb: the person may have put it right.
+func (d *Deployment) renew() {
+	d.link.renew()
+	d.tenant.tokens.renew()
+	if t, ok := d.tenant.tokens.opened(); ok {
+		<-t.turn
+		t.refused = nil
+		t.turn <- struct{}{}
+	}
+	d.tenant.graph.renew()
+	renewSession(d.tenant.online)
+	for _, f := range d.forests {
+		f.directory.renew()
+		renewSession(f.exchange)
+	}
+}
+
+func renewSession(c *connection[*guarded]) {
+	c.renew()
+	if g, ok := c.opened(); ok {
+		g.renew()
+	}
+}
+
+// path makes a path of the answers absolute or relative to the working directory.
+func (d *Deployment) path(p string) string {
+	p = strings.TrimPrefix(p, "file:")
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(d.options.Dir, p)
+}
+
+// secret resolves a reference once a deployment: a person is asked once for a password that several connections need.
+func (d *Deployment) secret(ctx context.Context, ref secret.Ref, label string) (secret.Value, error) {
+	if ref == "" {
+		return secret.Value{}, nil
+	}
+	key := string(ref) + "\x00"
+	if source, _, _ := ref.Source(); source == secret.Prompt {
+		key += label
+	}
+	d.secretsMu.Lock()
+	defer d.secretsMu.Unlock()
+	if v, ok := d.secrets[key]; ok {
+		return v, nil
+	}
+	resolver := secret.Resolver{Dir: d.options.Dir, Prompt: d.options.Prompt, Warn: d.warn}
+	v, err := resolver.Resolve(ctx, ref, label)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	d.secrets[key] = v
+	return v, nil
+}
+
+func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
+	online := d.answers.ExchangeOnline
+	if online == nil {
+		return nil, fmt.Errorf("tenant: %w", prereq.ErrNoSource)
+	}
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := online.Credential
+	where := "tenant " + online.Tenant
+	credential := entra.Credential{Kind: c.Kind, ClientID: c.ClientID, Say: d.options.Say}
+	switch c.Kind {
+	case answers.CredentialCertificate:
+		password, err := d.secret(ctx, c.Password, "password of "+c.PFX)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+		if credential.Bundle, err = certificate.Load(d.path(c.PFX), password); err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+	case answers.CredentialSecret:
+		if credential.Secret, err = d.secret(ctx, c.Secret, "secret of application "+c.ClientID); err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+	}
+	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login, Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	t := &tokens{identity: identity, turn: make(chan struct{}, 1)}
+	t.turn <- struct{}{}
+	return t, nil
+}
+
+func (d *Deployment) openGraph(ctx context.Context) (*entra.Client, error) {
+	t, err := d.tenant.tokens.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return entra.New(entra.Options{Graph: d.cloud.Graph, HTTP: l.Client(nil), Token: t.source(d.cloud.Graph)})
+}
+
+func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
+	t, err := d.tenant.tokens.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := exchange.NewOnline(exchange.OnlineOptions{
+		Endpoint: d.cloud.AdminAPI, Token: t.source(d.cloud.ExchangeResource), Client: l.Client(nil), Timeout: d.options.Timeout,
+		Warn: func(cmdlet, text string) { d.warn("Exchange Online: " + cmdlet + ": " + text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newGuarded(s), nil
+}
+
+func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*directory.Forest, error) {
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	section := a.Directory
+	section.Bind.Keytab, section.Bind.TicketCache, section.Bind.Krb5Config = d.path(section.Bind.Keytab), d.path(section.Bind.TicketCache), d.path(section.Bind.Krb5Config)
+	password, err := d.secret(ctx, section.Bind.Password, "password of "+section.Bind.User)
+	if err != nil {
+		return nil, fmt.Errorf("%s: directory: %w", a.Name, err)
+	}
+	if section.Domain == "" && len(section.Servers) == 0 && len(a.Domains) > 0 {
+		section.Domain = a.Domains[0]
+	}
+	return directory.Open(ctx, directory.Config{Name: a.Name, Directory: section, Password: password, Link: l, LookupSRV: d.lookupSRV, Timeout: d.options.Timeout})
+}
+
+// remoteURL is where a forest's remote PowerShell is.
+func remoteURL(e answers.Exchange) string {
+	return cmp.Or(e.URL, "http://"+e.Server+"/PowerShell/")
+}
+
+func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guarded, error) {
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	address := remoteURL(a.Exchange)
+	o := psrp.Options{URL: address, Dial: l.DialContext}
+	secure := strings.HasPrefix(strings.ToLower(address), "https:")
+	if secure {
+		o.TLS = l.TLS(hostOf(address))
+	}
+	if err := d.prove(ctx, a, secure, &o); err != nil {
+		return nil, fmt.Errorf("%s: Exchange at %s: %w", a.Name, hostOf(address), err)
+	}
+	s, err := exchange.NewRemote(exchange.RemoteOptions{
+		PSRP: o, Name: a.Name, Timeout: d.options.Timeout,
+		Warn: func(cmdlet, text string) { d.warn(a.Name + ": " + cmdlet + ": " + text) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Name, err)
+	}
+	return newGuarded(s), nil
+}
+
+// prove puts a forest's Exchange credential into the options of a remote PowerShell session.
+func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o *psrp.Options) error {
+	c := a.Exchange.Credential
+	password, err := d.secret(ctx, c.Password, "password of "+c.User)
+	if err != nil {
+		return err
+	}
+	switch c.Kind {
+	case answers.CredentialBasic:
+		if !secure {
+			return errors.New("a basic credential needs an https address: its password would cross the network readable")
+		}
+		o.User, o.Password = c.User, password
+		return nil
+	case answers.CredentialPassword:
+		if secure {
+			o.User, o.Password = c.User, password
+			return nil
+		}
+	case answers.CredentialKerberos, answers.CredentialKeytab:
+	default:
+		return fmt.Errorf("a credential of kind %s does not work with remote PowerShell; use kerberos, keytab, password or basic", c.Kind)
+	}
+	k, err := kerberos.New(kerberosConfig(d, c, password))
+	if err != nil {
+		return err
+	}
+	o.Kerberos = k
+	return nil
+}
+
+func kerberosConfig(d *Deployment, c answers.Credential, password secret.Value) kerberos.Config {
+	k := kerberos.Config{User: c.User, Keytab: d.path(c.Keytab), TicketCache: d.path(c.TicketCache), Krb5Config: d.path(c.Krb5Config)}
+	if c.Kind != answers.CredentialKeytab {
+		k.Password = password
+	}
+	return k
+}
+
+// closeTime is how long Close waits for the sessions to end.
+const closeTime = 10 * time.Second
+
+// disconnect ends every session, all at once.
+func (d *Deployment) disconnect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer cancel()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	end := func(close func(context.Context) error) {
+		wait.Go(func() {
+			if err := close(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	if g, ok := d.tenant.online.opened(); ok {
+		end(g.Close)
+	}
+	for _, f := range d.forests {
+		if g, ok := f.exchange.opened(); ok {
+			end(g.Close)
+		}
+		if dir, ok := f.directory.opened(); ok {
+			end(func(context.Context) error { dir.Close(); return nil })
+		}
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// anonymous is a client that presents no credential and follows no redirect.
+func (d *Deployment) anonymous(ctx context.Context) (*http.Client, error) {
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.Client(nil), nil
+}

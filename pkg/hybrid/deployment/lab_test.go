@@ -1,0 +1,194 @@
+package deployment
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// open starts a lab with faults and opens the deployment that its answers lead to.
+func open(t *testing.T, faults ...string) *Deployment {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Faults: faults})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(t.Context()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return d
+}
+
+// events keeps what an observer hears. It has no lock: an observer needs none.
+type events struct{ heard []observe.Event }
+
+func (e *events) Observe(event observe.Event) { e.heard = append(e.heard, event) }
+
+func (e *events) warnings() (out []string) {
+	for _, event := range e.heard {
+		if w, ok := event.(observe.Warning); ok {
+			out = append(out, w.Text)
+		}
+	}
+	return out
+}
+
+// found are the findings of a report: the checks that failed, and those that could not look.
+func found(r check.Report) (failed, unknown []string) {
+	for _, result := range r.Results {
+		switch result.Status {
+		case check.StatusFail:
+			failed = append(failed, string(result.ID))
+		case check.StatusError:
+			unknown = append(unknown, string(result.ID)+": "+result.Summary)
+		}
+	}
+	slices.Sort(failed)
+	return slices.Compact(failed), unknown
+}
+
+func TestCheck(t *testing.T) {
+	d := open(t)
+	var heard events
+	r, err := d.Check(t.Context(), &heard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, unknown := found(r)
+	if len(failed)+len(unknown) > 0 {
+		for _, result := range r.Results {
+			t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+		}
+		t.Errorf("a lab without faults: failed %v, unknown %v", failed, unknown)
+	}
+}
+
+// Every fault turns the check that it is for, and no other.
+func TestFaultsTurnTheirChecks(t *testing.T) {
+	for _, fault := range lab.Faults() {
+		if fault.Turns == "" {
+			continue
+		}
+		t.Run(fault.ID, func(t *testing.T) {
+			r, err := open(t, fault.ID).Check(t.Context(), &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed, unknown := found(r)
+			if diff := cmp.Diff([]string{fault.Turns}, failed); diff != "" || len(unknown) > 0 {
+				for _, result := range r.Results {
+					t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+				}
+				t.Errorf("failed checks (-want +got):\n%sunknown: %v", diff, unknown)
+			}
+		})
+	}
+}
+
+// The main loop: what is planned and applied leaves nothing to plan; rolled back, everything is as before.
+func TestPlanApplyRollback(t *testing.T) {
+	d := open(t)
+	var heard events
+	plan := func() change.Plan {
+		t.Helper()
+		p, err := d.Plan(t.Context(), &heard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := plan()
+	if first.Summary.Create == 0 {
+		t.Fatalf("first plan: %+v", first.Summary)
+	}
+	again := plan()
+	a, _ := json.Marshal(first)
+	b, _ := json.Marshal(again)
+	if diff := cmp.Diff(string(a), string(b)); diff != "" {
+		t.Errorf("two plans of the same state differ:\n%s", diff)
+	}
+	r, err := d.Apply(t.Context(), first, apply.Options{}, &heard)
+	if err != nil {
+		for _, c := range r.Changes {
+			t.Logf("%s %s: %s", c.Status, c.ID, c.Error)
+		}
+		t.Fatal(err)
+	}
+	if p := plan(); len(p.Changes) != 0 {
+		for _, c := range p.Changes {
+			t.Errorf("not converged: %s %s %v -> %v", c.Action, c.ID, c.Before, c.After)
+		}
+	}
+	if r, err = d.Rollback(t.Context(), "", apply.Options{AllowDelete: true}, &heard); err != nil {
+		for _, c := range r.Changes {
+			t.Logf("%s %s: %s", c.Status, c.ID, c.Error)
+		}
+		t.Fatal(err)
+	}
+	after := plan()
+	if diff := cmp.Diff(slices.Collect(ids(first)), slices.Collect(ids(after))); diff != "" {
+		t.Errorf("the plan after the rollback differs from the first:\n%s", diff)
+	}
+	for _, w := range heard.warnings() {
+		t.Logf("warning: %s", w)
+	}
+}
+
+func ids(p change.Plan) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, c := range p.Changes {
+			if !yield(string(c.Action) + " " + c.ID) {
+				return
+			}
+		}
+	}
+}
+
+func TestScripts(t *testing.T) {
+	p, err := open(t).Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(Scripts(p)))
+	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A wrong password is one right sentence, tried once, and nothing is planned.
+func TestWrongPassword(t *testing.T) {
+	d := open(t)
+	for i := range d.answers.Forests {
+		d.answers.Forests[i].Exchange.Credential.User = "nobody@" + d.answers.Forests[i].Domains[0]
+	}
+	d.forests = nil
+	d.connect()
+	_, err := d.Plan(t.Context(), &events{})
+	if err == nil || !strings.Contains(err.Error(), "nobody@") {
+		t.Errorf("error = %v", err)
+	}
+	t.Log(err)
+}

@@ -1,0 +1,179 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// ErrNoPairs: there is nobody to ask about.
+var ErrNoPairs = errors.New("no pair of mailboxes to ask about")
+
+// Test asks every free/busy pair from both sides.
+func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observer) (freebusy.Report, error) {
+	_, end := d.begin(obs)
+	defer end()
+	pairs, err := d.pairs(ctx, o)
+	if err != nil {
+		return freebusy.Report{}, err
+	}
+	premises, release, err := d.premises()
+	if err != nil {
+		return freebusy.Report{}, err
+	}
+	defer release()
+	return freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK}, d)
+}
+
+// pairs are the questions: those of the answers, or the one that From and To name, or, where nobody is named, one mailbox of each side of every forest.
+func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair, error) {
+	if o.From != "" && o.To != "" {
+		return []freebusy.Pair{{From: o.From, To: o.To}}, nil
+	}
+	var all []freebusy.Pair
+	for _, p := range d.answers.Tests.Pairs {
+		all = append(all, freebusy.Pair{From: p.From, To: p.To})
+	}
+	if len(all) == 0 {
+		for _, f := range d.forests {
+			here, err := anybody(ctx, f, "Get-Mailbox")
+			if err != nil {
+				return nil, err
+			}
+			moved, err := anybody(ctx, f, "Get-RemoteMailbox")
+			if err != nil {
+				return nil, err
+			}
+			if here != "" && moved != "" {
+				all = append(all, freebusy.Pair{From: here, To: moved}, freebusy.Pair{From: moved, To: here})
+			}
+		}
+	}
+	var asked []freebusy.Pair
+	for _, p := range all {
+		if (o.From == "" || strings.EqualFold(o.From, p.From)) && (o.To == "" || strings.EqualFold(o.To, p.To)) {
+			asked = append(asked, p)
+		}
+	}
+	switch {
+	case len(asked) > 0:
+		return asked, nil
+	case len(all) > 0:
+		return nil, fmt.Errorf("%w: no pair of the answers (tests.pairs) is from %q to %q", ErrNoPairs, o.From, o.To)
+	default:
+		return nil, fmt.Errorf("%w: no forest has both a mailbox and a remote mailbox; name pairs in the answers (tests.pairs)", ErrNoPairs)
+	}
+}
+
+// anybody is the address of one recipient that a cmdlet finds; "" when there is none.
+func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
+	s, err := f.exchange.get(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": "1"}})
+	if err != nil {
+		return "", fmt.Errorf("%s: look for somebody to ask about: %w", f.answers.Name, err)
+	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	return found[0].String("PrimarySmtpAddress")
+}
+
+// premises are the places that lookups go between. Nothing is connected to before it is asked; release lets go of what was.
+func (d *Deployment) premises() (premises []freebusy.Premise, release func(), err error) {
+	var clients []*connection[*ews.Client]
+	for _, f := range d.forests {
+		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) { return d.openEWS(ctx, f.answers) }}
+		clients = append(clients, client)
+		premises = append(premises, freebusy.Premise{
+			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)}, Domains: f.answers.Domains,
+			EWS: ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
+		})
+	}
+	if online := d.answers.ExchangeOnline; online != nil {
+		coexistence, err := desired.CoexistenceDomain(*online, d.cloud, "")
+		if err != nil {
+			return nil, nil, err
+		}
+		premises = append(premises, freebusy.Premise{
+			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)}, Domains: []string{coexistence, online.Tenant},
+			EWS: d.cloud.EWS, Probe: "graph", Ask: freebusy.Graph(func(ctx context.Context) (*entra.Client, error) { return d.tenant.graph.get(ctx) }),
+		})
+	}
+	return premises, func() {
+		for _, c := range clients {
+			if client, ok := c.opened(); ok {
+				client.HTTP.CloseIdleConnections()
+			}
+		}
+	}, nil
+}
+
+func ewsURL(f answers.Forest) string { return "https://" + f.Namespace.EWS + "/EWS/Exchange.asmx" }
+
+// openEWS makes a client of a forest's EWS with the account that is meant for it.
+func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client, error) {
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	credential := a.Exchange.Credential
+	if a.Exchange.EWS != nil {
+		credential = *a.Exchange.EWS
+	}
+	password, err := d.secret(ctx, credential.Password, "password of "+credential.User)
+	if err != nil {
+		return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
+	}
+	var authenticator link.Authenticator
+	switch credential.Kind {
+	case answers.CredentialBasic:
+		authenticator = link.Basic{User: credential.User, Password: password}
+	case answers.CredentialNTLM, answers.CredentialPassword:
+		authenticator = link.NTLM{User: credential.User, Password: password}
+	case answers.CredentialKerberos, answers.CredentialKeytab:
+		k, err := kerberos.New(kerberosConfig(d, credential, password))
+		if err != nil {
+			return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
+		}
+		authenticator = link.Negotiate{Context: func(ctx context.Context, spn string) (link.SecurityContext, error) { return k.Context(ctx, spn) }}
+	default:
+		return nil, fmt.Errorf("%s: a credential of kind %s does not work with EWS; use kerberos, keytab, password, ntlm or basic (exchange.ews)", a.Name, credential.Kind)
+	}
+	return &ews.Client{URL: ewsURL(a), HTTP: l.Client(authenticator), Timeout: 2 * d.options.Timeout}, nil
+}
+
+// lazySession opens its session when it is first asked.
+type lazySession struct{ open desired.Sessions }
+
+func (s lazySession) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+	session, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return session.Run(ctx, c)
+}
+
+func (s lazySession) Allowed(ctx context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
+	session, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return session.Allowed(ctx, cmdlets...)
+}
+
+// Close leaves the session to the deployment that owns it.
+func (s lazySession) Close(context.Context) error { return nil }

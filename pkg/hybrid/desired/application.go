@@ -1,0 +1,132 @@
+package desired
+
+import (
+	"fmt"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// Requests to Microsoft Graph are commands named "METHOD /path": a "{name}" in the path is filled with the parameter of
+// that name, which is not part of the body then.
+
+func graphVerb(a change.Action, noun, name string) error {
+	return fmt.Errorf("%s %s %q: %w", a, noun, name, errNoVerb)
+}
+
+func without(p change.Properties, names ...string) map[string]any {
+	out := make(map[string]any, len(p))
+	for k, v := range p {
+		out[k] = v
+	}
+	for _, n := range names {
+		delete(out, n)
+	}
+	return out
+}
+
+var application = declare(Kind{
+	Noun:  "Application",
+	Title: "Dedicated Exchange hybrid application",
+	Why:   "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per Exchange organization, found by its name.",
+	Sides: Entra,
+	Match: byValue("displayName"),
+	Properties: map[string]Property{
+		"displayName":            {Type: text, Write: change.Key},
+		"signInAudience":         {Type: text, Write: change.CreateOnly},
+		"requiredResourceAccess": {Type: accesses},
+	},
+	Risk: "the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key",
+	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
+		switch {
+		case a == change.Create:
+			return change.Command{Name: "POST /applications", Parameters: without(want)}, nil
+		case a == change.Update && live != nil:
+			c := change.Command{Name: "PATCH /applications/{id}", Parameters: without(want, "displayName", "signInAudience")}
+			c.Parameters["id"] = live.Identity
+			return c, nil
+		case a == change.Delete && live != nil:
+			return change.Command{Name: "DELETE /applications/{id}", Parameters: map[string]any{"id": live.Identity}}, nil
+		}
+		return change.Command{}, graphVerb(a, "Application", name)
+	},
+})
+
+var keyCredential = declare(Kind{
+	Noun:  "KeyCredential",
+	Title: "Auth certificate of the hybrid application",
+	Why:   "The public half of the Exchange auth certificate, the current one and the next: with its key Exchange on-premises proves that it is the application.",
+	Sides: Entra,
+	Match: byValue("application"),
+	Properties: map[string]Property{
+		"application":    {Type: text, Write: change.Key},
+		"id":             {Type: guid, Write: change.CreateOnly},
+		"keyCredentials": {Type: keys},
+	},
+	Risk: "Graph takes the list whole; certificates that are already there and still valid are sent again",
+	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
+		c := change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": want["id"], "keyCredentials": want["keyCredentials"]}}
+		if live != nil {
+			c.Parameters["id"] = live.Identity
+		}
+		if a == change.Delete || c.Parameters["keyCredentials"] == nil {
+			c.Parameters["keyCredentials"] = []any{}
+		}
+		if c.Parameters["id"] == nil {
+			return change.Command{}, graphVerb(a, "KeyCredential", name)
+		}
+		return c, nil
+	},
+})
+
+var servicePrincipal = declare(Kind{
+	Noun:  "ServicePrincipal",
+	Title: "Service principal of the hybrid application",
+	Why:   "The application's account in the tenant: what is given permissions and signs in.",
+	Sides: Entra,
+	Match: byValue("appId"),
+	Properties: map[string]Property{
+		"appId":          {Type: guid, Write: change.Key},
+		"accountEnabled": {Type: boolean},
+	},
+	Risk: "disabled, the application gets no tokens",
+	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
+		switch {
+		case a == change.Create:
+			return change.Command{Name: "POST /servicePrincipals", Parameters: without(want)}, nil
+		case a == change.Update && live != nil:
+			c := change.Command{Name: "PATCH /servicePrincipals/{id}", Parameters: without(want, "appId")}
+			c.Parameters["id"] = live.Identity
+			return c, nil
+		case a == change.Delete && live != nil:
+			return change.Command{Name: "DELETE /servicePrincipals/{id}", Parameters: map[string]any{"id": live.Identity}}, nil
+		}
+		return change.Command{}, graphVerb(a, "ServicePrincipal", name)
+	},
+})
+
+var appRoleAssignment = declare(Kind{
+	Noun:  "AppRoleAssignment",
+	Title: "Administrator consent for the hybrid application",
+	Why:   "Grants the application the permission it asks for, for the whole tenant.",
+	Sides: Entra,
+	Match: byValue("principalId", "resourceId", "appRoleId"),
+	Properties: map[string]Property{
+		"principalId": {Type: guid, Write: change.Key},
+		"resourceId":  {Type: guid, Write: change.Key},
+		"appRoleId":   {Type: guid, Write: change.Key},
+	},
+	Risk: "tenant-wide: the application may use the permission on every mailbox",
+	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
+		switch {
+		case a == change.Create:
+			c := change.Command{Name: "POST /servicePrincipals/{id}/appRoleAssignments", Parameters: without(want)}
+			c.Parameters["id"] = want["principalId"]
+			return c, nil
+		case a == change.Delete && live != nil:
+			return change.Command{Name: "DELETE /servicePrincipals/{id}/appRoleAssignments/{assignment}", Parameters: map[string]any{
+				"id": live.Properties["principalId"], "assignment": live.Identity,
+			}}, nil
+		}
+		return change.Command{}, graphVerb(a, "AppRoleAssignment", name)
+	},
+})

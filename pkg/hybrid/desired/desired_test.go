@@ -1,0 +1,634 @@
+package desired
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+var update = flag.Bool("update", false, "write goldens")
+
+var now = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+
+func worldwide(t *testing.T) cloud.Cloud {
+	t.Helper()
+	c, ok := cloud.Get("worldwide")
+	if !ok {
+		t.Fatal("no cloud worldwide")
+	}
+	return c
+}
+
+func testAnswers() answers.Answers {
+	return answers.Answers{
+		Organization:   "Contoso",
+		ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com"},
+		Forests: []answers.Forest{
+			{Name: "contoso", Domains: []string{"Contoso.com"}, Namespace: answers.Namespace{Autodiscover: "autodiscover.contoso.com", EWS: "mail.contoso.com", SMTP: "mail.contoso.com"}},
+			{Name: "fabrikam", Domains: []string{"fabrikam.example", "o'neil.example"}, Namespace: answers.Namespace{Autodiscover: "autodiscover.fabrikam.example", EWS: "mail.fabrikam.example"}},
+		},
+	}
+}
+
+func testFacts() Facts {
+	build := Build{15, 2, 1748, 39}
+	return Facts{
+		Now: now,
+		Tenant: Tenant{
+			ID: tenantID, OrganizationGUID: "CCCCCCCC-0000-0000-0000-000000000003", CoexistenceDomain: "contoso.mail.onmicrosoft.com",
+			Exchange: Resource{ID: "eeeeeeee-0000-0000-0000-000000000005", Roles: map[string]string{"full_access_as_app": "dc890d15-9560-4a4c-9b7f-a736ec74ec40"}},
+			Graph: Resource{ID: "eeeeeeee-0000-0000-0000-000000000006", Roles: map[string]string{
+				"Calendars.Read": "00000000-aaaa-0000-0000-000000000001", "MailboxSettings.Read": "00000000-aaaa-0000-0000-000000000002",
+				"MailTips.ReadBasic.All": "00000000-aaaa-0000-0000-000000000003", "ProfilePhoto.Read.All": "00000000-aaaa-0000-0000-000000000004",
+			}},
+		},
+		Forests: []Forest{
+			{Name: "contoso", OrganizationGUID: contosoOrg, RootDomain: "contoso.com", Servers: []Server{{"EX1", build}},
+				AuthCertificates: []AuthCertificate{{DER: []byte("contoso auth certificate"), NotAfter: now.AddDate(2, 0, 0)}, {DER: []byte("contoso next"), NotAfter: now.AddDate(5, 0, 0)}}},
+			{Name: "fabrikam", OrganizationGUID: fabrikam, Servers: []Server{{"FX1", build}},
+				AuthCertificates: []AuthCertificate{{DER: []byte("fabrikam auth certificate"), NotAfter: now.AddDate(1, 0, 0)}}},
+		},
+	}
+}
+
+func makePlan(t *testing.T, w *world, f Facts, a answers.Answers) change.Plan {
+	t.Helper()
+	resources, err := Resources(f, a, worldwide(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := change.Make(t.Context(), w.places, resources, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Convergence: what was planned and carried out leaves nothing to plan, on both routes and from states that are half there.
+func TestConvergence(t *testing.T) {
+	se := Build{15, 2, 2562, 46}
+	tests := map[string]struct {
+		prepare func(*world, *Facts, *answers.Answers)
+		verify  func(*testing.T, *world)
+	}{
+		"green field": {
+			prepare: func(w *world, _ *Facts, _ *answers.Answers) { w.entra.late = 3 },
+			verify: func(t *testing.T, w *world) {
+				config := w.online.objects["OrganizationConfig"][0]
+				if config["EwsEnabled"] != true || strings.Count(config["EwsAllowedAppIDs"].(string), ",") != 1 {
+					t.Errorf("OrganizationConfig = %v", config)
+				}
+				evo := w.contoso.objects["AuthServer"][1]
+				if evo["ApplicationIdentifier"] != w.entra.objects["applications"][0]["appId"] {
+					t.Errorf("EvoSts = %v", evo)
+				}
+				if got := len(w.entra.objects["applications"][0]["keyCredentials"].([]any)); got != 2 {
+					t.Errorf("%d key credentials, want the current and the next", got)
+				}
+			},
+		},
+		"graph route": {
+			prepare: func(_ *world, f *Facts, _ *answers.Answers) {
+				f.Forests[0].Servers[0].Build, f.Forests[1].Servers[0].Build = se, se
+			},
+			verify: func(t *testing.T, w *world) {
+				if got := len(w.contoso.objects["SettingOverride"]); got != 2 {
+					t.Errorf("%d setting overrides, want 2", got)
+				}
+				if v := w.online.objects["OrganizationConfig"][0]["EwsEnabled"]; v != nil {
+					t.Errorf("EwsEnabled = %v: the Graph route needs no EWS", v)
+				}
+				if got := len(w.entra.objects["applications"]); got != 2 {
+					t.Errorf("%d applications", got)
+				}
+			},
+		},
+		"what others put there stays": {
+			prepare: func(w *world, _ *Facts, _ *answers.Answers) {
+				w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
+				w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
+				w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "ExchangeHybridOnlineToOnPremises", "TargetAddressDomains": []string{"CONTOSO.COM"}, "DiscoveryEndpoint": "https://Autodiscover.contoso.com/autodiscover/autodiscover.svc/", "Enabled": true}}
+				w.contoso.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS", "Type": "AzureAD", "Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true, "DomainName": []string{"legacy.example"}}}
+			},
+			verify: func(t *testing.T, w *world) {
+				if got := w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"].(string); !strings.HasPrefix(got, "99999999-") || strings.Count(got, ",") != 2 {
+					t.Errorf("EwsAllowedAppIDs = %s", got)
+				}
+				relation := w.online.objects["OrganizationRelationship"][0]
+				if relation["Name"] != "Contoso by hand" || relation["Enabled"] != true {
+					t.Errorf("organization relationship %v", relation)
+				}
+				if diff := cmp.Diff([]string{"contoso.com", "other.example"}, texts(relation["DomainNames"])); diff != "" {
+					t.Errorf("domain names (-want +got):\n%s", diff)
+				}
+				if got := len(w.online.objects["IntraOrganizationConnector"]); got != 2 {
+					t.Errorf("%d connectors, want the one that was there and fabrikam's", got)
+				}
+				evo := w.contoso.objects["AuthServer"][0]
+				if got := texts(evo["DomainName"]); !slices.Contains(got, "legacy.example") || len(got) != 3 {
+					t.Errorf("EvoSts domains = %v", got)
+				}
+			},
+		},
+		"an application that is there": {
+			prepare: func(w *world, f *Facts, _ *answers.Answers) {
+				old := map[string]any{"keyId": "k1", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("AB", 20), "endDateTime": "2030-01-01T00:00:00Z"}
+				gone := map[string]any{"keyId": "k0", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("CD", 20), "endDateTime": "2020-01-01T00:00:00Z"}
+				access := []any{map[string]any{"resourceAppId": GraphAppID, "resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
+				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id", "displayName": ApplicationName(contosoOrg), "keyCredentials": []any{old, gone}, "requiredResourceAccess": access}}
+				f.Forests[0].Application = &Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
+			},
+			verify: func(t *testing.T, w *world) {
+				app := w.entra.objects["applications"][0]
+				keys := app["keyCredentials"].([]any)
+				if len(keys) != 3 || keys[0].(map[string]any)["keyId"] != "k1" {
+					t.Errorf("key credentials = %v, want the valid old one and two new ones", keys)
+				}
+				if got := len(app["requiredResourceAccess"].([]any)); got != 2 {
+					t.Errorf("required access to %d resources, want Graph's to stay beside Exchange's", got)
+				}
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, f, a := newWorld(t), testFacts(), testAnswers()
+			tt.prepare(w, &f, &a)
+			first := makePlan(t, w, f, a)
+			if len(first.Changes) == 0 {
+				t.Fatal("nothing to change at first")
+			}
+			w.carryOut(t, first)
+			if second := makePlan(t, w, f, a); len(second.Changes) != 0 {
+				t.Errorf("not converged: %s", ids(second))
+				for _, c := range second.Changes {
+					t.Logf("%s %s before %v after %v", c.Action, c.ID, c.Before, c.After)
+				}
+			}
+			tt.verify(t, w)
+		})
+	}
+}
+
+func ids(p change.Plan) string {
+	var out []string
+	for _, c := range p.Changes {
+		out = append(out, c.ID)
+	}
+	return strings.Join(out, "\n")
+}
+
+// A first plan's order: what grants trust before what uses it.
+func TestOrder(t *testing.T) {
+	p := makePlan(t, newWorld(t), testFacts(), testAnswers())
+	at := map[string]int{}
+	for i, c := range p.Changes {
+		at[c.ID] = i + 1
+	}
+	app := "ExchangeServerApp-" + strings.ToLower(contosoOrg)
+	for _, pair := range [][2]string{
+		{"entra/Application/" + app, "entra/KeyCredential/" + app},
+		{"entra/ServicePrincipal/" + app, "entra/AppRoleAssignment/" + app + ":full_access_as_app"},
+		{"entra/AppRoleAssignment/" + app + ":full_access_as_app", "online/OrganizationConfig/ews"},
+		{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts"},
+		{"onprem/contoso/AuthServer/evosts", "onprem/contoso/AuthServerApplication/evosts"},
+		{"onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
+		{"onprem/contoso/PartnerApplication/" + ExchangeOnlineAppID, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
+		{"onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
+	} {
+		if at[pair[0]] == 0 || at[pair[1]] == 0 || at[pair[0]] > at[pair[1]] {
+			t.Errorf("%s (%d) is not before %s (%d)", pair[0], at[pair[0]], pair[1], at[pair[1]])
+		}
+	}
+}
+
+func TestResourcesRefuseTheUnknown(t *testing.T) {
+	tests := map[string]func(*Facts, *answers.Answers){
+		"tenant id":         func(f *Facts, _ *answers.Answers) { f.Tenant.ID = "" },
+		"organization GUID": func(f *Facts, _ *answers.Answers) { f.Forests[1].OrganizationGUID = "" },
+		"forest":            func(f *Facts, _ *answers.Answers) { f.Forests = f.Forests[:1] },
+		"auth certificate":  func(f *Facts, _ *answers.Answers) { f.Forests[0].AuthCertificates = nil },
+		"permission":        func(f *Facts, _ *answers.Answers) { f.Tenant.Exchange.Roles = nil },
+		"resource":          func(f *Facts, _ *answers.Answers) { f.Tenant.Exchange.ID = "" },
+		"servers":           func(f *Facts, _ *answers.Answers) { f.Forests[0].Servers = nil },
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			f, a := testFacts(), testAnswers()
+			spoil(&f, &a)
+			if _, err := Resources(f, a, worldwide(t)); !errors.Is(err, ErrUnknown) {
+				t.Errorf("error = %v, want ErrUnknown", err)
+			}
+		})
+	}
+	f, a := testFacts(), testAnswers()
+	f.Forests[1].OrganizationGUID = strings.ToLower(contosoOrg)
+	if _, err := Resources(f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "same Exchange organization") {
+		t.Errorf("two forests of one organization: %v", err)
+	}
+}
+
+// A read that fails must end the plan: it is not an absence.
+func TestReadFailureIsNoAbsence(t *testing.T) {
+	w := newWorld(t)
+	denied := errors.New("denied")
+	w.online.fail["Get-OrganizationRelationship"] = denied
+	resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, denied) {
+		t.Errorf("Make = %v, want the read's error", err)
+	}
+}
+
+func TestUnreadableProperty(t *testing.T) {
+	live := organizationRelationship.live(exchange.NewObject(nil, "x", "Name", "x", "DomainNames", exchange.Unreadable{Reason: "odd"}, "Enabled", true))
+	if _, ok := live.Properties["DomainNames"].(change.Unreadable); !ok {
+		t.Errorf("DomainNames = %#v, want Unreadable", live.Properties["DomainNames"])
+	}
+	if _, there := live.Properties["TargetOwaURL"]; there {
+		t.Error("an absent property was made up")
+	}
+}
+
+// The tenant's own switch of Get-OrganizationConfig is left away where the server does not know it, and only then.
+func TestGetWithoutUnknownParameter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want int
+	}{
+		"unknown parameter": {&exchange.Error{Cmdlet: "Get-OrganizationConfig", FullyQualifiedID: "NamedParameterNotFound,Get-OrganizationConfig"}, 2},
+		"other error":       {&exchange.Error{Cmdlet: "Get-OrganizationConfig", Message: "busy"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &picky{err: tt.err}
+			p := &ExchangePlace{Name: "online", Session: func(context.Context) (exchange.Session, error) { return s, nil }}
+			_, err := p.Read(t.Context(), organizationConfig.Change())
+			if s.calls != tt.want || (err == nil) != (tt.want == 2) {
+				t.Errorf("%d calls, error %v", s.calls, err)
+			}
+		})
+	}
+}
+
+type picky struct {
+	organization
+	err   error
+	calls int
+}
+
+func (p *picky) Run(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
+	p.calls++
+	if len(c.Parameters) > 0 {
+		return nil, p.err
+	}
+	return []exchange.Object{exchange.NewObject(nil, "x", "Name", "x")}, nil
+}
+
+func TestChooseRoute(t *testing.T) {
+	se := Build{15, 2, 2562, 41}
+	old := Build{15, 2, 1748, 39}
+	china, _ := cloud.Get("21vianet")
+	tests := []struct {
+		name, answer string
+		cloud        cloud.Cloud
+		builds       []Build
+		want         Route
+		fails        bool
+	}{
+		{"all new", "auto", worldwide(t), []Build{se, {15, 2, 2562, 46}}, RouteGraph, false},
+		{"one old", "auto", worldwide(t), []Build{se, old}, RouteEWS, false},
+		{"update level not told", "auto", worldwide(t), []Build{{15, 2, 2562, 17}}, RouteEWS, false},
+		{"update level not told, insisted", "graph", worldwide(t), []Build{{15, 2, 2562, 17}}, RouteGraph, false},
+		{"china", "auto", china, []Build{se}, RouteEWS, false},
+		{"china, insisted", "graph", china, []Build{se}, "", true},
+		{"old, insisted", "graph", worldwide(t), []Build{old}, "", true},
+		{"ews", "ews", worldwide(t), []Build{se}, RouteEWS, false},
+		{"nonsense", "fax", worldwide(t), []Build{se}, "", true},
+		{"no servers known", "auto", worldwide(t), nil, "", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Forest{Name: "contoso"}
+			for _, b := range tt.builds {
+				f.Servers = append(f.Servers, Server{"EX", b})
+			}
+			got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{f})
+			if got != tt.want || (err != nil) != tt.fails {
+				t.Errorf("route %q, error %v; want %q, error %v", got, err, tt.want, tt.fails)
+			}
+		})
+	}
+}
+
+func TestParseBuild(t *testing.T) {
+	for in, want := range map[string]string{
+		"Version 15.2 (Build 2562.17)":  "15.2.2562.17",
+		"Version 15.2 (Build 32562.17)": "15.2.2562.17",
+		"15.1.2507.72":                  "15.1.2507.72",
+		"15.2":                          "",
+		"Version 15.2 (Build x.17)":     "",
+		"":                              "",
+	} {
+		b, err := ParseBuild(in)
+		if want == "" && err == nil || want != "" && (err != nil || b.String() != want) {
+			t.Errorf("ParseBuild(%q) = %v, %v; want %s", in, b, err, want)
+		}
+	}
+}
+
+func FuzzParseBuild(f *testing.F) {
+	f.Add("Version 15.2 (Build 2562.17)")
+	f.Add("15.2.2562.17")
+	f.Fuzz(func(t *testing.T, s string) {
+		b, err := ParseBuild(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseBuild(b.String()); err != nil || again != b {
+			t.Errorf("%q reads as %v, which reads as %v, %v", s, b, again, err)
+		}
+	})
+}
+
+func TestThumbprintOf(t *testing.T) {
+	der := []byte("a certificate")
+	want := Thumbprint(der)
+	for name, c := range map[string]map[string]any{
+		"key":         {"key": "YSBjZXJ0aWZpY2F0ZQ==", "customKeyIdentifier": "0000"},
+		"hexadecimal": {"customKeyIdentifier": strings.ToLower(want)},
+		"Base64":      {"customKeyIdentifier": "f8CTUuPtGfEc6TDpMJiZfPYP8tE="},
+	} {
+		if got := thumbprintOf(c); name != "Base64" && got != want || len(got) != 40 {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if got := thumbprintOf(map[string]any{"customKeyIdentifier": "not one"}); got != "" {
+		t.Errorf("nonsense: %q", got)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	method, path, body, err := Request(change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a/b", "keyCredentials": []any{}}})
+	if err != nil || method != "PATCH" || path != "/applications/a%2Fb" {
+		t.Errorf("%s %s, %v", method, path, err)
+	}
+	if diff := cmp.Diff(map[string]any{"keyCredentials": []any{}}, body); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range []change.Command{{Name: "PATCH /applications/{id}"}, {Name: "Set-Mailbox"}, {Name: ""}} {
+		if _, _, _, err := Request(c); err == nil {
+			t.Errorf("%q was accepted", c.Name)
+		}
+	}
+}
+
+// Everything that a plan does can be taken back with the same declarations.
+func TestDeleteUndoesCreate(t *testing.T) {
+	w, f, a := newWorld(t), testFacts(), testAnswers()
+	before, _ := json.Marshal(w.contoso.objects["AuthServer"])
+	p := makePlan(t, w, f, a)
+	w.carryOut(t, p)
+	for _, c := range slices.Backward(p.Changes) {
+		kind := kindNamed(t, c.Kind)
+		live, err := w.places[c.Target].Read(t.Context(), kind.Change())
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(c.Name, " full_access_as_app")
+		i := slices.IndexFunc(live, func(l change.Live) bool { return strings.HasPrefix(l.Name, name) || c.Kind == "OrganizationConfig" })
+		if i < 0 {
+			t.Fatalf("%s is not live", c.ID)
+		}
+		action, want := change.Delete, change.Properties(nil)
+		if c.Action == change.Update {
+			action, want = change.Update, c.Before
+		}
+		command, err := kind.Change().Command(action, c.Name, want, &live[i])
+		if err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+		if _, err := w.places[c.Target].Run(t.Context(), command); err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+	}
+	for noun, left := range w.contoso.objects {
+		if len(left) > 0 && noun != "PartnerApplication" {
+			t.Errorf("contoso still has %s: %v", noun, left)
+		}
+	}
+	if after, _ := json.Marshal(w.contoso.objects["AuthServer"]); len(w.contoso.objects["AuthServer"]) != 0 {
+		t.Errorf("auth servers before %s, after %s", before, after)
+	}
+	if left := w.entra.objects["applications"]; len(left) != 0 {
+		t.Errorf("applications left: %v", left)
+	}
+	if config := w.online.objects["OrganizationConfig"][0]; config["EwsEnabled"] != nil || config["EwsAllowedAppIDs"] != "" && config["EwsAllowedAppIDs"] != nil {
+		t.Errorf("OrganizationConfig = %v", config)
+	}
+}
+
+func kindNamed(t *testing.T, noun string) *Kind {
+	t.Helper()
+	for _, k := range Kinds() {
+		if k.Noun == noun {
+			return k
+		}
+	}
+	t.Fatalf("no kind %s", noun)
+	return nil
+}
+
+func TestKinds(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Kinds() {
+		if seen[k.Noun] {
+			t.Errorf("%s is declared twice", k.Noun)
+		}
+		seen[k.Noun] = true
+		if k.Title == "" || k.Why == "" || k.Risk == "" || k.Match == nil || len(k.Properties) == 0 {
+			t.Errorf("%s: a declaration has a title, a reason, a risk, a match and properties", k.Noun)
+		}
+		for _, side := range []struct {
+			bit  Sides
+			side exchange.Side
+		}{{OnPremises, exchange.OnPremises}, {Online, exchange.Online}} {
+			if k.Sides&side.bit == 0 {
+				continue
+			}
+			for _, name := range k.Cmdlets() {
+				if c, ok := exchange.Catalogue().Find(name); !ok || !c.On(side.side) {
+					t.Errorf("%s: %s does not exist %s", k.Noun, name, side.side)
+				}
+			}
+		}
+		if !strings.Contains(string(Markdown()), "\n## "+k.Noun+"\n") {
+			t.Errorf("%s is not on the reference page", k.Noun)
+		}
+	}
+}
+
+func TestScripts(t *testing.T) {
+	p := makePlan(t, newWorld(t), testFacts(), testAnswers())
+	scripts := Scripts(p)
+	var names []string
+	for name, content := range scripts {
+		names = append(names, name)
+		golden(t, filepath.Join("testdata", name), content)
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"}, names); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestScriptNames(t *testing.T) {
+	got := scriptNames([]string{"onprem/../etc", "onprem/a b", "onprem/a-b", "online", "entra"})
+	want := map[string]string{"onprem/../etc": "10-onprem-..-etc.ps1", "onprem/a b": "10-onprem-a-b.ps1", "onprem/a-b": "10-onprem-a-b-2.ps1", "online": "20-online.ps1", "entra": "00-entra.ps1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Hostile names stay texts in a script.
+func TestScriptIsInert(t *testing.T) {
+	text := string(Scripts(evilPlan())["20-online.ps1"])
+	for line := range strings.Lines(text) {
+		line = strings.TrimPrefix(line, "\ufeff")
+		if strings.HasPrefix(strings.TrimSpace(line), "Remove-Item") || strings.HasPrefix(strings.TrimSpace(line), "$(bad") {
+			t.Errorf("a statement came out of a name: %s", line)
+		}
+	}
+	if !strings.Contains(text, "x''; Remove-Item C:\\ # \u2019\u2019") {
+		t.Errorf("quotes are not doubled:\n%s", text)
+	}
+}
+
+// evilPlan is a plan whose names would like to be statements.
+func evilPlan() change.Plan {
+	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)"
+	return change.Plan{Fingerprint: "f\nRemove-Item", Changes: []change.Change{{
+		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: "r\u2028Remove-Item",
+		Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
+	}}}
+}
+
+// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet catalogue.
+func TestScriptsLint(t *testing.T) {
+	w, f, a := newWorld(t), testFacts(), testAnswers()
+	all := Scripts(makePlan(t, w, f, a))
+	for i := range f.Forests {
+		f.Forests[i].Servers[0].Build = Build{15, 2, 2562, 46}
+	}
+	for name, content := range Scripts(makePlan(t, w, f, a)) {
+		all["graph-"+name] = content
+	}
+	for name, content := range Scripts(evilPlan()) {
+		all["evil-"+name] = content
+	}
+	lint(t, all)
+}
+
+func lint(t *testing.T, scripts map[string][]byte) {
+	t.Helper()
+	tool := pslint(t)
+	dir := t.TempDir()
+	args := []string{tool, "--side", "auto"}
+	for name, content := range scripts {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	out, err := exec.CommandContext(t.Context(), "node", args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// pslint finds the linter of the project's reference folder, when it is there and can run.
+func pslint(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("node is not installed: the scripts are not held against an independent grammar")
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+	if tool := os.Getenv("PSLINT"); tool != "" {
+		return tool
+	}
+	shared := filepath.Join(dir, "..", "shared")
+	if _, err := os.Stat(filepath.Join(shared, "tools", "pslint", "pslint.mjs")); err != nil {
+		t.Skip("../shared/tools/pslint is not there: the scripts are not held against an independent grammar")
+	}
+	// The folder may be read-only: install into a copy. The catalogue is found relative to the tool.
+	copied := t.TempDir()
+	target := filepath.Join(copied, "tools", "pslint")
+	if err := os.CopyFS(target, os.DirFS(filepath.Join(shared, "tools", "pslint"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(copied, "reference"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := os.ReadFile(filepath.Join(shared, "reference", "exchange-cmdlets.json"))
+	if err != nil {
+		t.Skip("../shared/reference/exchange-cmdlets.json is not there")
+	}
+	if err := os.WriteFile(filepath.Join(copied, "reference", "exchange-cmdlets.json"), catalogue, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(target, "node_modules")); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "npm", "ci", "--prefix", target, "--no-audit", "--no-fund").CombinedOutput(); err != nil {
+			t.Skipf("npm ci: %v: the scripts are not held against an independent grammar\n%s", err, out)
+		}
+	}
+	return filepath.Join(target, "pslint.mjs")
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got; go test -update writes it):\n%s", path, diff)
+	}
+}

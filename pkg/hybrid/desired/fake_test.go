@@ -1,0 +1,235 @@
+package desired
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+const (
+	tenantID   = "11111111-2222-3333-4444-555555555555"
+	contosoOrg = "AAAAAAAA-0000-0000-0000-000000000001"
+	fabrikam   = "bbbbbbbb-0000-0000-0000-000000000002"
+)
+
+// organization is an Exchange organization in memory. Every command is held against the cmdlet catalogue.
+type organization struct {
+	side     exchange.Side
+	objects  map[string][]map[string]any // by noun, in order
+	commands []exchange.Command
+	fail     map[string]error
+}
+
+func newOrganization(side exchange.Side) *organization {
+	o := &organization{side: side, objects: map[string][]map[string]any{}, fail: map[string]error{}}
+	if side == exchange.Online {
+		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "contoso.onmicrosoft.com", "EwsEnabled": nil, "EwsAllowedAppIDs": ""}}
+	} else {
+		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online", "ApplicationIdentifier": ExchangeOnlineAppID, "Realm": "", "Enabled": false}}
+	}
+	return o
+}
+
+func (o *organization) Close(context.Context) error { return nil }
+
+func (o *organization) Allowed(_ context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
+	out := map[string]exchange.Allowance{}
+	for _, c := range cmdlets {
+		out[c] = exchange.Allowance{}
+	}
+	return out, nil
+}
+
+func (o *organization) Run(_ context.Context, c exchange.Command) ([]exchange.Object, error) {
+	if err := o.fail[c.Name]; err != nil {
+		return nil, err
+	}
+	bound, err := exchange.Catalogue().Bind(c, o.side)
+	if err != nil {
+		return nil, err
+	}
+	o.commands = append(o.commands, c)
+	verb, noun := c.Verb(), c.Noun()
+	index := func() (int, error) {
+		if noun == "OrganizationConfig" {
+			return 0, nil
+		}
+		i := slices.IndexFunc(o.objects[noun], func(m map[string]any) bool { return m["Name"] == bound["Identity"] })
+		if i < 0 {
+			return 0, fmt.Errorf("%s: %v: %w", c.Name, bound["Identity"], exchange.ErrNotFound)
+		}
+		return i, nil
+	}
+	switch verb {
+	case "Get":
+		var out []exchange.Object
+		for _, m := range o.objects[noun] {
+			out = append(out, object(m))
+		}
+		return out, nil
+	case "New":
+		m := maps.Clone(bound)
+		if noun == "AuthServer" {
+			m["Realm"] = tenantID
+			if m["Type"] == nil {
+				m["Type"] = "MicrosoftACS"
+			}
+		}
+		if noun == "SettingOverride" {
+			m["ComponentName"], m["SectionName"] = m["Component"], m["Section"]
+		}
+		o.objects[noun] = append(o.objects[noun], m)
+		return []exchange.Object{object(m)}, nil
+	case "Set":
+		i, err := index()
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range bound {
+			if k != "Identity" {
+				o.objects[noun][i][k] = v
+			}
+		}
+		return nil, nil
+	case "Remove":
+		i, err := index()
+		if err != nil {
+			return nil, err
+		}
+		o.objects[noun] = slices.Delete(o.objects[noun], i, i+1)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s: not in this organization", c.Name)
+}
+
+func object(m map[string]any) exchange.Object {
+	pairs := []any{"Identity", m["Name"]}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		pairs = append(pairs, k, m[k])
+	}
+	return exchange.NewObject(nil, fmt.Sprint(m["Name"]), pairs...)
+}
+
+// tenant is the part of Microsoft Graph that the kinds use, in memory.
+type tenant struct {
+	objects map[string][]map[string]any // by collection
+	n       int
+	calls   []string
+	late    int // how many more requests are told that the directory does not know the object yet
+}
+
+var errNotYet = fmt.Errorf("Request_ResourceNotFound: the resource does not exist")
+
+func newTenant() *tenant { return &tenant{objects: map[string][]map[string]any{}} }
+
+func (t *tenant) id() string {
+	t.n++
+	return fmt.Sprintf("00000000-0000-0000-0000-%012d", t.n)
+}
+
+func (t *tenant) Do(_ context.Context, method, path string, body any) (map[string]any, error) {
+	t.calls = append(t.calls, method+" "+path)
+	path, query, _ := strings.Cut(path, "?")
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	in, _ := body.(map[string]any)
+	collection := parts[0]
+	if len(parts) >= 3 {
+		collection = strings.Join(parts[:3], "/")
+	}
+	if method != "GET" && t.late > 0 {
+		t.late--
+		return nil, errNotYet
+	}
+	switch {
+	case method == "GET":
+		list := []any{}
+		for _, m := range t.objects[collection] {
+			if matchesFilter(query, m) {
+				list = append(list, m)
+			}
+		}
+		return map[string]any{"value": list}, nil
+	case method == "POST":
+		m := maps.Clone(in)
+		m["id"] = t.id()
+		if collection == "applications" {
+			m["appId"] = t.id()
+		}
+		t.objects[collection] = append(t.objects[collection], m)
+		return m, nil
+	}
+	at := parts[len(parts)-1]
+	i := slices.IndexFunc(t.objects[collection], func(m map[string]any) bool { return m["id"] == at })
+	if i < 0 {
+		return nil, fmt.Errorf("%s %s: no such object", method, path)
+	}
+	if method == "DELETE" {
+		t.objects[collection] = slices.Delete(t.objects[collection], i, i+1)
+		return nil, nil
+	}
+	maps.Copy(t.objects[collection][i], in)
+	return nil, nil
+}
+
+func matchesFilter(query string, m map[string]any) bool {
+	query = strings.NewReplacer("%20", " ", "%27", "'").Replace(query)
+	expression, _, _ := strings.Cut(strings.TrimPrefix(query, "$filter="), "&")
+	property, value, ok := strings.Cut(expression, " eq ")
+	return !ok || m[property] == strings.Trim(value, "'")
+}
+
+// world is two forests and a tenant.
+type world struct {
+	contoso, fabrikam, online *organization
+	entra                     *tenant
+	places                    map[string]change.Place
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{contoso: newOrganization(exchange.OnPremises), fabrikam: newOrganization(exchange.OnPremises), online: newOrganization(exchange.Online), entra: newTenant()}
+	session := func(o *organization) Sessions {
+		return func(context.Context) (exchange.Session, error) { return o, nil }
+	}
+	w.places = map[string]change.Place{
+		"onprem/contoso":  &ExchangePlace{Name: "onprem/contoso", Session: session(w.contoso)},
+		"onprem/fabrikam": &ExchangePlace{Name: "onprem/fabrikam", Session: session(w.fabrikam)},
+		"online":          &ExchangePlace{Name: "online", Session: session(w.online)},
+		"entra": &EntraPlace{Graph: func(context.Context) (Graph, error) { return w.entra, nil }, NotYet: func(err error) bool { return err == errNotYet }, Pause: 1,
+			Applications: func(context.Context) ([]string, error) {
+				return []string{ApplicationName(contosoOrg), ApplicationName(fabrikam)}, nil
+			}},
+	}
+	return w
+}
+
+// carryOut runs a plan as the engine would, in order.
+func (w *world) carryOut(t *testing.T, p change.Plan) {
+	t.Helper()
+	made := map[string]change.Properties{}
+	for _, c := range p.Changes {
+		for _, command := range c.Commands() {
+			parameters, err := change.Resolve(command.Parameters, func(r change.Ref) (any, error) {
+				v, ok := made[r.Change][r.Property]
+				if !ok {
+					return nil, fmt.Errorf("%s is not known", r)
+				}
+				return v, nil
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", c.ID, err)
+			}
+			out, err := w.places[c.Target].Run(t.Context(), change.Command{Name: command.Name, Parameters: parameters.(map[string]any)})
+			if err != nil {
+				t.Fatalf("%s: %s: %v", c.ID, command.Name, err)
+			}
+			made[c.ID] = out
+		}
+	}
+}

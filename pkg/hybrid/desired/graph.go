@@ -1,0 +1,291 @@
+package desired
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// Graph puts one request to Microsoft Graph. The path follows the version ("/applications?$filter=..."), or is a whole URL when it
+// continues a list. The answer is the decoded body, nil when there is none.
+type Graph interface {
+	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+}
+
+// EntraPlace is a tenant's directory as the engine sees it. It reads only the dedicated applications it is told the names of, and what
+// belongs to them: nothing else in the tenant is hybridge's business, and least privilege suffices.
+type EntraPlace struct {
+	Graph        func(ctx context.Context) (Graph, error)
+	Applications func(ctx context.Context) ([]string, error) // their display names
+	// NotYet tells whether an error means that the directory does not know a new object yet; nil: never. Such a
+	// request is put again for a while, since Entra's replicas lag.
+	NotYet func(error) bool
+	// Pause is how long to wait before such a request is put again; 2 s when 0.
+	Pause time.Duration
+}
+
+var _ change.Place = (*EntraPlace)(nil)
+
+// Select lists: what a list must ask for, because Graph leaves some properties out otherwise.
+const (
+	applicationFields      = "id,appId,displayName,signInAudience,requiredResourceAccess,keyCredentials"
+	servicePrincipalFields = "id,appId,displayName,accountEnabled"
+)
+
+// Read returns the live resources of a kind that belong to the place's applications.
+func (p *EntraPlace) Read(ctx context.Context, k *change.Kind) ([]change.Live, error) {
+	graph, err := p.Graph(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := p.Applications(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []change.Live
+	for _, name := range names {
+		applications, err := ApplicationsNamed(ctx, graph, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range applications {
+			live, err := p.read(ctx, graph, k, a)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, live...)
+		}
+	}
+	return out, nil
+}
+
+func (p *EntraPlace) read(ctx context.Context, graph Graph, k *change.Kind, a map[string]any) ([]change.Live, error) {
+	id, name, appID := str(a["id"]), str(a["displayName"]), str(a["appId"])
+	switch k {
+	case application.kind:
+		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{
+			"id": id, "appId": appID, "displayName": name, "signInAudience": str(a["signInAudience"]), "requiredResourceAccess": accessList(a["requiredResourceAccess"]),
+		}}}, nil
+	case keyCredential.kind:
+		list := keyList(a["keyCredentials"])
+		if len(list) == 0 {
+			return nil, nil // an application without keys has none that is live
+		}
+		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{"application": name, "id": id, "keyCredentials": list}}}, nil
+	case servicePrincipal.kind, appRoleAssignment.kind:
+	default:
+		return nil, fmt.Errorf("kind %s is not kept in Entra", k.Noun)
+	}
+	principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", appID)+"&$select="+servicePrincipalFields)
+	if err != nil {
+		return nil, err
+	}
+	var out []change.Live
+	for _, sp := range principals {
+		spID := str(sp["id"])
+		if k == servicePrincipal.kind {
+			properties := change.Properties{"id": spID, "appId": str(sp["appId"])}
+			if enabled, ok := sp["accountEnabled"].(bool); ok {
+				properties["accountEnabled"] = enabled
+			}
+			out = append(out, change.Live{Identity: spID, Name: name, Properties: properties})
+			continue
+		}
+		assignments, err := list(ctx, graph, "/servicePrincipals/"+url.PathEscape(spID)+"/appRoleAssignments")
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range assignments {
+			out = append(out, change.Live{Identity: str(g["id"]), Name: name + " " + str(g["resourceDisplayName"]), Properties: change.Properties{
+				"principalId": str(g["principalId"]), "resourceId": str(g["resourceId"]), "appRoleId": str(g["appRoleId"]),
+			}})
+		}
+	}
+	return out, nil
+}
+
+// ApplicationsNamed finds the applications of exactly that display name.
+func ApplicationsNamed(ctx context.Context, graph Graph, name string) ([]map[string]any, error) {
+	found, err := list(ctx, graph, "/applications?"+filter("displayName", name)+"&$select="+applicationFields)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// ServicePrincipalsOf finds the service principals of an application, with the permissions they offer.
+func ServicePrincipalsOf(ctx context.Context, graph Graph, appID string) ([]map[string]any, error) {
+	return list(ctx, graph, "/servicePrincipals?"+filter("appId", appID)+"&$select=id,appId,displayName,appRoles")
+}
+
+// Collection reads a whole collection of Microsoft Graph.
+func Collection(ctx context.Context, graph Graph, path string) ([]map[string]any, error) {
+	return list(ctx, graph, path)
+}
+
+const maxPages = 10_000
+
+// list reads a collection page by page.
+func list(ctx context.Context, graph Graph, path string) ([]map[string]any, error) {
+	var out []map[string]any
+	for range maxPages {
+		page, err := graph.Do(ctx, "GET", path, nil)
+		if err != nil {
+			return nil, err
+		}
+		values, ok := page["value"].([]any)
+		if !ok {
+			return nil, fmt.Errorf("GET %s: the answer holds no list", path)
+		}
+		for _, v := range values {
+			m, ok := v.(map[string]any)
+			if !ok {
+				return nil, fmt.Errorf("GET %s: the list holds something else than objects", path)
+			}
+			out = append(out, m)
+		}
+		next := str(page["@odata.nextLink"])
+		if next == "" {
+			return out, nil
+		}
+		path = next
+	}
+	return nil, fmt.Errorf("GET %s: the list does not end", path)
+}
+
+// filter asks a list for the objects of which a property is exactly a text.
+func filter(property, value string) string {
+	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"
+	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
+}
+
+func str(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// keyList keeps of key credentials what a PATCH sends back: all of it text.
+func keyList(v any) []any {
+	return fields(v, "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage")
+}
+
+// KeyCredentials reads an application's key credentials, and RequiredResourceAccess what it asks for, as Facts hold them.
+func KeyCredentials(app map[string]any) []any { return keyList(app["keyCredentials"]) }
+
+// RequiredResourceAccess is what an application asks for.
+func RequiredResourceAccess(app map[string]any) []any {
+	return accessList(app["requiredResourceAccess"])
+}
+
+func accessList(v any) []any {
+	out := []any{}
+	for _, e := range elements(v) {
+		m, ok := e.(map[string]any)
+		if ok {
+			out = append(out, map[string]any{"resourceAppId": str(m["resourceAppId"]), "resourceAccess": fields(m["resourceAccess"], "id", "type")})
+		}
+	}
+	return out
+}
+
+// fields keeps the named texts of a list of objects.
+func fields(v any, names ...string) []any {
+	out := []any{}
+	for _, e := range elements(v) {
+		m, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		kept := map[string]any{}
+		for _, n := range names {
+			if s, ok := m[n].(string); ok {
+				kept[n] = s
+			}
+		}
+		out = append(out, kept)
+	}
+	return out
+}
+
+var placeholder = regexp.MustCompile(`\{(\w+)\}`)
+
+// Request is a plan's command as Microsoft Graph takes it: method, path with its placeholders filled, and body, nil when there is none.
+func Request(c change.Command) (method, path string, body map[string]any, err error) {
+	method, template, ok := strings.Cut(c.Name, " ")
+	if !ok || !strings.HasPrefix(template, "/") {
+		return "", "", nil, fmt.Errorf("%q is not a request to Microsoft Graph", c.Name)
+	}
+	used := map[string]bool{}
+	path = placeholder.ReplaceAllStringFunc(template, func(p string) string {
+		name := p[1 : len(p)-1]
+		used[name] = true
+		value := str(c.Parameters[name])
+		if value == "" {
+			err = fmt.Errorf("%s: %s is not known", c.Name, name)
+		}
+		return url.PathEscape(value)
+	})
+	if err != nil {
+		return "", "", nil, err
+	}
+	for k, v := range c.Parameters {
+		if !used[k] {
+			if body == nil {
+				body = map[string]any{}
+			}
+			body[k] = v
+		}
+	}
+	return method, path, body, nil
+}
+
+// patience is how many times a request is put again because the directory does not know a new object yet.
+const patience = 15
+
+// Run puts one request. Its answer's properties are what references may ask for.
+func (p *EntraPlace) Run(ctx context.Context, c change.Command) (change.Properties, error) {
+	graph, err := p.Graph(ctx)
+	if err != nil {
+		return nil, err
+	}
+	method, path, body, err := Request(c)
+	if err != nil {
+		return nil, err
+	}
+	pause := p.Pause
+	if pause == 0 {
+		pause = 2 * time.Second
+	}
+	for try := 0; ; try++ {
+		var send any
+		if body != nil {
+			send = body
+		}
+		answer, err := graph.Do(ctx, method, path, send)
+		if err == nil {
+			out := change.Properties{}
+			for name, v := range answer {
+				switch v := v.(type) {
+				case string, bool:
+					out[name] = v
+				}
+			}
+			return out, nil
+		}
+		// What is to be removed and is not there is as it should be.
+		if p.NotYet == nil || !p.NotYet(err) || method == "DELETE" || try == patience {
+			return nil, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, errors.Join(err, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package desired
+
+import (
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+var intraOrganizationConnector = declare(Kind{
+	Noun:  "IntraOrganizationConnector",
+	Title: "Intra-organization connector",
+	Why:   "Sends lookups for the other side's addresses there with OAuth, and says where autodiscover of the other side is.",
+	Sides: OnPremises | Online,
+	Verbs: New | Set | Remove,
+	Match: bySharedDomain("TargetAddressDomains"),
+	Properties: map[string]Property{
+		"TargetAddressDomains": {Type: domains, Write: change.Merge},
+		"DiscoveryEndpoint":    {Type: address},
+		"Enabled":              {Type: boolean},
+	},
+	Risk: "an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does",
+})
+
+// An auth server is recognized by its type and by the tenant whose tokens it issues.
+func byTenant(want change.Properties, live change.Live) bool {
+	if !byValue("Type")(want, live) {
+		return false
+	}
+	if byValue("Realm")(want, live) {
+		return true
+	}
+	// A server whose metadata was never read has no realm yet.
+	realm, _ := live.Properties["Realm"].(string)
+	w, ok1 := want["AuthMetadataUrl"].(string)
+	l, ok2 := live.Properties["AuthMetadataUrl"].(string)
+	return realm == "" && ok1 && ok2 && sameURL(w, l)
+}
+
+var authServer = declare(Kind{
+	Noun:  "AuthServer",
+	Title: "Auth server",
+	Why:   "Makes Exchange on-premises trust the tokens of the tenant (ACS), and lets it ask Entra for tokens of its own (EvoSTS).",
+	Sides: OnPremises,
+	Verbs: New | Set | Remove,
+	Match: byTenant,
+	Properties: map[string]Property{
+		"Type":            {Type: text, Write: change.Key},
+		"Realm":           {Type: guid, Write: change.Key, Derived: true},
+		"AuthMetadataUrl": {Type: address, Write: change.CreateOnly},
+		"DomainName":      {Type: domains, Write: change.Merge},
+		"Enabled":         {Type: boolean},
+	},
+	Risk: "a disabled or wrong auth server refuses every OAuth request of the tenant",
+	// The type of an ACS server follows from its metadata; -Type belongs to a parameter set that is not made for it.
+	Adjust: func(c *change.Command) {
+		if t, ok := c.Parameters["Type"].(string); ok && strings.EqualFold(t, "MicrosoftACS") {
+			delete(c.Parameters, "Type")
+		}
+	},
+})
+
+var authServerApplication = declare(Kind{
+	Noun:  "AuthServerApplication",
+	Of:    "AuthServer",
+	Title: "Application of the Entra auth server",
+	Why:   "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of the shared first-party one, which Exchange Online refuses.",
+	Sides: OnPremises,
+	Verbs: Set,
+	Match: byTenant,
+	Properties: map[string]Property{
+		"Type":                  {Type: text, Write: change.Key, Derived: true},
+		"Realm":                 {Type: guid, Write: change.Key, Derived: true},
+		"AuthMetadataUrl":       {Type: address, Write: change.Key, Derived: true},
+		"ApplicationIdentifier": {Type: guid},
+		"DomainName":            {Type: domains, Write: change.Merge},
+	},
+	Risk: "every on-premises lookup to the tenant is made as this application from then on",
+})
+
+var authServerGraphRoute = declare(Kind{
+	Noun:  "AuthServerGraphRoute",
+	Of:    "AuthServer",
+	Title: "Microsoft Graph address of the Entra auth server",
+	Why:   "Tells Exchange SE where Microsoft Graph is, for lookups that no longer go through EWS.",
+	Sides: OnPremises,
+	Verbs: Set,
+	Match: byTenant,
+	Properties: map[string]Property{
+		"Type":            {Type: text, Write: change.Key, Derived: true},
+		"Realm":           {Type: guid, Write: change.Key, Derived: true},
+		"AuthMetadataUrl": {Type: address, Write: change.Key, Derived: true},
+		"GraphBaseUrl":    {Type: address},
+	},
+	Risk: "only servers of the May 2026 hotfix update or later know the setting",
+})
+
+var partnerApplication = declare(Kind{
+	Noun:  "PartnerApplication",
+	Title: "Partner application Exchange Online",
+	Why:   "Lets requests that Exchange Online makes with a token in.",
+	Sides: OnPremises,
+	Verbs: New | Set | Remove,
+	Match: func(want change.Properties, live change.Live) bool {
+		realm, _ := live.Properties["Realm"].(string)
+		return realm == "" && byValue("ApplicationIdentifier")(want, live)
+	},
+	Properties: map[string]Property{
+		"ApplicationIdentifier": {Type: guid, Write: change.Key},
+		"Realm":                 {Type: text, Write: change.Key, Derived: true},
+		"LinkedAccount":         {Type: text, Write: change.CreateOnly},
+		"Enabled":               {Type: boolean},
+	},
+	Risk: "disabled, it refuses every lookup that comes from Exchange Online",
+})

@@ -1,0 +1,22 @@
+package desired
+
+import "github.com/hybridge-cli/hybridge/pkg/engine/change"
+
+var organizationConfig = declare(Kind{
+	Noun:  "OrganizationConfig",
+	Title: "EWS switch and allow list of the tenant",
+	Why:   "Exchange Online refuses EWS unless EwsEnabled is true and the application is on the list. The list is written whole, so what others put there is kept.",
+	Sides: Online,
+	Verbs: Set,
+	Only:  true,
+	Get:   map[string]any{"RetrieveEwsOperationAccessPolicy": true},
+	Match: func(change.Properties, change.Live) bool { return true },
+	Properties: map[string]Property{
+		"EwsEnabled":       {Type: boolean},
+		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge},
+	},
+	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
+})
+
+// joined are the cmdlet parameters that take a list as one string with commas.
+var joined = map[string]string{"Set-OrganizationConfig": "EwsAllowedAppIDs"}

@@ -1,0 +1,28 @@
+package desired
+
+import "github.com/hybridge-cli/hybridge/pkg/engine/change"
+
+var organizationRelationship = declare(Kind{
+	Noun:  "OrganizationRelationship",
+	Title: "Organization relationship",
+	Why: "Says what the other side may ask for (free/busy, MailTips, photos, mailbox moves) and where to ask. On-premises it also carries the Exchange " +
+		"Online EWS address that lookups with the dedicated application use.",
+	Sides: OnPremises | Online,
+	Verbs: New | Set | Remove,
+	Match: bySharedDomain("DomainNames"),
+	Properties: map[string]Property{
+		"DomainNames":           {Type: domains, Write: change.Merge},
+		"Enabled":               {Type: boolean},
+		"FreeBusyAccessEnabled": {Type: boolean},
+		"FreeBusyAccessLevel":   {Type: text},
+		"MailTipsAccessEnabled": {Type: boolean},
+		"MailTipsAccessLevel":   {Type: text},
+		"DeliveryReportEnabled": {Type: boolean},
+		"MailboxMoveEnabled":    {Type: boolean},
+		"ArchiveAccessEnabled":  {Type: boolean},
+		"PhotosEnabled":         {Type: boolean},
+		"TargetOwaURL":          {Type: address},
+		"TargetSharingEpr":      {Type: address},
+	},
+	Risk: "lookups and mailbox moves between the two sides follow this object; a domain taken from another relationship loses its own settings",
+})

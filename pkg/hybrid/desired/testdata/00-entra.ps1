@@ -1,0 +1,135 @@
+# hybridge plan sha256:5ed48f42a71364a84ab7b3e57a868e02fc4ee8a1a500de91ff4fb7ae48fff0c1
+# Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:
+#   Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
+# Run this script first: the others ask for what it prints.
+# It does not look at the live state again: make a new plan when it is old.
+
+$ErrorActionPreference = 'Stop'
+
+# 1 of 8: create Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: Exchange in contoso is this application to the tenant
+# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+$change1Body = @{
+    displayName = 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001'
+    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
+    signInAudience = 'AzureADMyOrg'
+}
+$change1 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/applications')
+    Body = (ConvertTo-Json -InputObject $change1Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change1Result = Invoke-MgGraphRequest @change1
+
+# 2 of 8: create KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: with this key Exchange in contoso proves that it is the application
+# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+$change2Body = @{
+    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
+}
+$change2 = @{
+    Method = 'PATCH'
+    Uri = ('/v1.0/applications/' + $change1Result.id)
+    Body = (ConvertTo-Json -InputObject $change2Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change2Result = Invoke-MgGraphRequest @change2
+
+# 3 of 8: create ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: the application signs in as it
+# Risk: disabled, the application gets no tokens
+$change3Body = @{
+    accountEnabled = $true
+    appId = $change1Result.appId
+}
+$change3 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/servicePrincipals')
+    Body = (ConvertTo-Json -InputObject $change3Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change3Result = Invoke-MgGraphRequest @change3
+
+# 4 of 8: create AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app"
+# Why: lookups from contoso need the permission
+# Risk: tenant-wide: the application may use the permission on every mailbox
+$change4Body = @{
+    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
+    principalId = $change3Result.id
+    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
+}
+$change4 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/servicePrincipals/' + $change3Result.id + '/appRoleAssignments')
+    Body = (ConvertTo-Json -InputObject $change4Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change4Result = Invoke-MgGraphRequest @change4
+
+# 5 of 8: create Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: Exchange in fabrikam is this application to the tenant
+# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+$change5Body = @{
+    displayName = 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002'
+    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
+    signInAudience = 'AzureADMyOrg'
+}
+$change5 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/applications')
+    Body = (ConvertTo-Json -InputObject $change5Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change5Result = Invoke-MgGraphRequest @change5
+
+# 6 of 8: create KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: with this key Exchange in fabrikam proves that it is the application
+# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+$change6Body = @{
+    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
+}
+$change6 = @{
+    Method = 'PATCH'
+    Uri = ('/v1.0/applications/' + $change5Result.id)
+    Body = (ConvertTo-Json -InputObject $change6Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change6Result = Invoke-MgGraphRequest @change6
+
+# 7 of 8: create ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: the application signs in as it
+# Risk: disabled, the application gets no tokens
+$change7Body = @{
+    accountEnabled = $true
+    appId = $change5Result.appId
+}
+$change7 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/servicePrincipals')
+    Body = (ConvertTo-Json -InputObject $change7Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change7Result = Invoke-MgGraphRequest @change7
+
+# 8 of 8: create AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app"
+# Why: lookups from fabrikam need the permission
+# Risk: tenant-wide: the application may use the permission on every mailbox
+$change8Body = @{
+    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
+    principalId = $change7Result.id
+    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
+}
+$change8 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/servicePrincipals/' + $change7Result.id + '/appRoleAssignments')
+    Body = (ConvertTo-Json -InputObject $change8Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change8Result = Invoke-MgGraphRequest @change8
+
+# What the other scripts ask for
+Write-Output ('Application4_appId = ' + $change1Result.appId)
+Write-Output ('Application11_appId = ' + $change5Result.appId)
+
+exit 0

@@ -1,0 +1,277 @@
+package desired
+
+import (
+	"crypto/sha1" //nolint:gosec // thumbprints are SHA-1 by definition
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// The types of properties.
+var (
+	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal}
+	text    = Type{Name: "String", Read: readText, Compare: foldEqual}
+	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID}
+	// address is a URL: scheme and host are compared without case, one slash at the end does not count.
+	address = Type{Name: "URL", Read: readText, Compare: sameURL}
+	// domains is a set of SMTP domains.
+	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain)}
+	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
+	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID)}
+	// settings is a list of NAME=VALUE.
+	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower)}
+	// keys is a list of key credentials, told apart by the thumbprint of their certificate.
+	keys = Type{Name: "list of key credentials", Read: asIs, Compare: containsKeys}
+	// accesses is an application's required resource access.
+	accesses = Type{Name: "list of required permissions", Read: asIs, Compare: containsAccesses}
+)
+
+func asIs(v any) any { return v }
+
+func readBool(v any) any {
+	if s, ok := v.(string); ok {
+		switch strings.ToLower(s) {
+		case "true":
+			return true
+		case "false":
+			return false
+		}
+	}
+	return v
+}
+
+func readText(v any) any {
+	if s, ok := v.(string); ok && s == "" {
+		return nil // Exchange prints an unset string either way
+	}
+	return v
+}
+
+func readTexts(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return []string{}
+	case string:
+		if v == "" {
+			return []string{}
+		}
+		return []string{v}
+	case []any, []string:
+		return texts(v)
+	}
+	return v
+}
+
+func readJoined(v any) any {
+	var out []string
+	for _, s := range texts(readTexts(v)) {
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	if out == nil {
+		out = []string{}
+	}
+	return out
+}
+
+// texts returns the strings of a list, or of one string; what is not a string is left out.
+func texts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []string:
+		return v
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func equal(want, live any) bool { return want == live }
+
+func foldEqual(want, live any) bool {
+	w, ok1 := want.(string)
+	l, ok2 := live.(string)
+	if ok1 && ok2 {
+		return strings.EqualFold(w, l)
+	}
+	return want == live || want == "" && live == nil
+}
+
+func sameGUID(want, live any) bool {
+	w, ok1 := want.(string)
+	l, ok2 := live.(string)
+	return ok1 && ok2 && normalGUID(w) == normalGUID(l)
+}
+
+func sameURL(want, live any) bool {
+	w, ok1 := want.(string)
+	l, ok2 := live.(string)
+	if !ok1 || !ok2 {
+		return want == live
+	}
+	return normalURL(w) == normalURL(l)
+}
+
+func normalURL(s string) string {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil || u.Host == "" {
+		return s
+	}
+	host := strings.ToLower(u.Hostname())
+	if p := u.Port(); p != "" && !(p == "443" && strings.EqualFold(u.Scheme, "https")) && !(p == "80" && strings.EqualFold(u.Scheme, "http")) {
+		host += ":" + p
+	}
+	// IIS and Exchange treat paths without case.
+	return strings.ToLower(u.Scheme) + "://" + host + strings.ToLower(strings.TrimSuffix(u.EscapedPath(), "/")) + queryOf(u)
+}
+
+func queryOf(u *url.URL) string {
+	if u.RawQuery == "" {
+		return ""
+	}
+	return "?" + u.RawQuery
+}
+
+func normalDomain(s string) string {
+	s = strings.ToLower(strings.TrimSpace(s))
+	s = strings.TrimPrefix(s, "smtp:")
+	s, _, _ = strings.Cut(s, ";")
+	return strings.TrimSuffix(s, ".")
+}
+
+func normalGUID(s string) string {
+	return strings.ToLower(strings.Trim(strings.TrimSpace(s), "{}"))
+}
+
+// containsAll is satisfied when every wanted element is live, whatever else is. A Ref among the wanted ones is not
+// live by definition.
+func containsAll(normal func(string) string) change.Comparison {
+	return func(want, live any) bool {
+		have := map[string]bool{}
+		for _, s := range texts(live) {
+			have[normal(s)] = true
+		}
+		for _, e := range elements(want) {
+			s, ok := e.(string)
+			if !ok || !have[normal(s)] {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func sameSet(normal func(string) string) change.Comparison {
+	return func(want, live any) bool {
+		norm := func(v any) []string {
+			var out []string
+			for _, s := range texts(v) {
+				out = append(out, normal(s))
+			}
+			slices.Sort(out)
+			return slices.Compact(out)
+		}
+		return slices.Equal(norm(want), norm(live))
+	}
+}
+
+func elements(v any) []any {
+	switch v := v.(type) {
+	case []any:
+		return v
+	case []string:
+		out := make([]any, len(v))
+		for i, s := range v {
+			out[i] = s
+		}
+		return out
+	case nil:
+		return nil
+	}
+	return []any{v}
+}
+
+// thumbprintOf reads the thumbprint of a key credential as Graph prints it: hexadecimal or Base64 in
+// customKeyIdentifier, else of the certificate itself. Upper-case hexadecimal; empty when there is none.
+func thumbprintOf(credential any) string {
+	m, _ := credential.(map[string]any)
+	if key, ok := m["key"].(string); ok && key != "" {
+		if der, err := base64.StdEncoding.DecodeString(key); err == nil {
+			return Thumbprint(der)
+		}
+	}
+	s, _ := m["customKeyIdentifier"].(string)
+	if b, err := hex.DecodeString(s); err == nil && len(b) == sha1.Size {
+		return strings.ToUpper(s)
+	}
+	if b, err := base64.StdEncoding.DecodeString(s); err == nil && len(b) == sha1.Size {
+		return strings.ToUpper(hex.EncodeToString(b))
+	}
+	return ""
+}
+
+// Thumbprint is the SHA-1 fingerprint of a certificate as Windows prints it.
+func Thumbprint(der []byte) string {
+	sum := sha1.Sum(der) //nolint:gosec // a name, not a proof
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// containsKeys is satisfied when every wanted certificate is there.
+func containsKeys(want, live any) bool {
+	have := map[string]bool{}
+	for _, c := range elements(live) {
+		have[thumbprintOf(c)] = true
+	}
+	for _, c := range elements(want) {
+		if t := thumbprintOf(c); t == "" || !have[t] {
+			return false
+		}
+	}
+	return true
+}
+
+// containsAccesses is satisfied when every wanted permission is there.
+func containsAccesses(want, live any) bool {
+	have := permissions(live)
+	for p := range permissions(want) {
+		if !have[p] {
+			return false
+		}
+	}
+	return true
+}
+
+type permission struct{ resource, id, kind string }
+
+func permissions(v any) map[permission]bool {
+	out := map[permission]bool{}
+	for _, e := range elements(v) {
+		m, _ := e.(map[string]any)
+		resource, _ := m["resourceAppId"].(string)
+		for _, a := range elements(m["resourceAccess"]) {
+			am, _ := a.(map[string]any)
+			id, _ := am["id"].(string)
+			kind, _ := am["type"].(string)
+			out[permission{normalGUID(resource), normalGUID(id), kind}] = true
+		}
+	}
+	return out
+}
+
+// parseTime reads a time as Graph prints it.
+func parseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) }

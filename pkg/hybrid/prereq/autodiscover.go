@@ -1,0 +1,91 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// microsoftHosts are the domains of Exchange Online's autodiscover in all clouds.
+var microsoftHosts = []string{"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us", "apps.mil", "outlook.cn", "sovcloud.fr", "sovcloud.de"}
+
+var autodiscoverChecks = []Check{
+	{
+		ID:    "autodiscover.answers",
+		Title: "Autodiscover of the forest answers",
+		Scope: check.PerForest,
+		Why:   "The tenant finds the forest's calendars by autodiscover alone, at the forest's own name, without pre-authentication, and with a certificate that it can trust (the wizard's errors HCW8034 and HCW8057).",
+		Fix:   "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority; while mailboxes are in the forest the name must not lead to Exchange Online.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			host := in.Forest.Answers.Namespace.Autodiscover
+			if host == "" {
+				return check.NotApplicable("the answers name no autodiscover host for %s", in.Forest.Name())
+			}
+			chain, err := in.Aliases.Get(ctx, host)
+			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) && !errors.Is(err, ErrNoSource) && !errors.Is(err, dns.ErrFailed) {
+				return check.Unknown(err)
+			}
+			if at := slices.IndexFunc(chain, microsofts); at >= 0 {
+				return check.Failed("%s leads to Exchange Online (%s)", host, chain[at]).With("aliases", chain)
+			}
+			answer, err := in.Forest.Autodiscover.Get(ctx, host)
+			switch {
+			case errors.Is(err, link.ErrUntrusted) && transportToBlame(ctx, in, host):
+				return check.NotApplicable("the forest's transport certificate holds the name %s and is not in order: see certificates.transport", host)
+			case errors.Is(err, link.ErrUntrusted):
+				return check.Failed("the certificate of %s is not to be trusted: %v", host, err).With("host", host)
+			case refuses(err):
+				return check.Failed("nothing answers at https://%s/autodiscover/: %v", host, err).With("host", host)
+			case err != nil:
+				return check.Unknown(err)
+			}
+			result := func(r check.Result) check.Result {
+				return r.With("host", host).With("status", answer.Status).With("schemes", answer.Schemes)
+			}
+			switch {
+			case answer.Status >= 300 && answer.Status < 400:
+				target, err := url.Parse(answer.Location)
+				if err == nil && microsofts(target.Hostname()) {
+					return result(check.Failed("autodiscover at %s redirects to Exchange Online (%s)", host, target.Hostname()))
+				}
+				return result(check.Warned("autodiscover at %s redirects to %q", host, answer.Location))
+			case answer.Status == http.StatusUnauthorized && len(answer.Schemes) > 0:
+				return result(check.Pass("autodiscover at %s asks for a sign-in (%s)", host, strings.Join(answer.Schemes, ", ")))
+			case answer.Status == http.StatusUnauthorized:
+				return result(check.Failed("autodiscover at %s answers 401 and offers no way to sign in: something before Exchange answers", host))
+			case answer.Status == http.StatusOK:
+				return result(check.Failed("autodiscover at %s answers without asking for a sign-in: something before Exchange answers", host))
+			}
+			return result(check.Failed("autodiscover at %s answers %d %s", host, answer.Status, http.StatusText(answer.Status)))
+		},
+	},
+}
+
+// transportToBlame tells whether the certificate that autodiscover cannot be trusted with is the transport certificate, which has a
+// check of its own: one fault is told once.
+func transportToBlame(ctx context.Context, in Input, host string) bool {
+	bundle, _, err := transportCertificate(ctx, in.Forest)
+	return err == nil && certificate.Covers(bundle.Leaf, host) && certificate.Verify(bundle, in.Roots, "", in.Now()) != nil
+}
+
+func microsofts(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return slices.ContainsFunc(microsoftHosts, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
+}
+
+// refuses tells whether a connection failed because there is nobody: the name does not exist or the port is closed. Time running out
+// may also be a firewall between here and there, and proves nothing.
+func refuses(err error) bool {
+	var name *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound || errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty)
+}

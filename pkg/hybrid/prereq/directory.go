@@ -1,0 +1,50 @@
+package prereq
+
+import (
+	"context"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+)
+
+// scanLimit is how long reading the users of a forest may take: a million of them over a slow line.
+const scanLimit = 30 * time.Minute
+
+var directoryChecks = []Check{
+	{
+		ID:    "directory.reachable",
+		Title: "Active Directory can be read",
+		Scope: check.PerForest,
+		Why:   "Users, domains and the Exchange configuration are read from the forest's directory.",
+		Fix:   "Check directory.servers and directory.bind in the answers, and network.caFile when the certificate is from an authority of your own.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			root, err := in.Forest.Directory.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			return check.Pass("%s answers", root.DNSHostName)
+		},
+	},
+	{
+		ID:      "directory.upn-matches-primary",
+		Title:   "User principal names equal primary SMTP addresses",
+		Scope:   check.PerForest,
+		Needs:   []check.ID{"directory.reachable"},
+		Timeout: scanLimit,
+		Why:     "Cross-premises lookups and sign-in go by the address; these users will see no free/busy and cannot sign in with the address they know.",
+		Fix:     "Set userPrincipalName to the primary address (or the other way round) before the users are synchronized.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			scan, err := in.Forest.Users.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if scan.MismatchCount == 0 {
+				return check.Pass("%s sign in with their primary address", plural(scan.SignIn, "user", "users"))
+			}
+			first := scan.Mismatches[0]
+			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, first: %s (primary %s)",
+				count(scan.MismatchCount), count(scan.SignIn), first.UPN, first.Primary).
+				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
+		},
+	},
+}

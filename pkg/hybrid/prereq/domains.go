@@ -1,0 +1,214 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+)
+
+var domainChecks = []Check{
+	{
+		ID:    "domains.accepted",
+		Title: "The forest's domains are accepted domains on both sides",
+		Scope: check.PerForest,
+		Needs: []check.ID{"access.onprem", "access.online"},
+		Why:   "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's errors HCW8016 and HCW8017).",
+		Fix:   "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or take it out of the forest's domains in the answers.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			onprem, err := in.Forest.AcceptedDomains.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			online, err := in.Tenant.AcceptedDomains.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			var lacking []string
+			for _, d := range in.Forest.Answers.Domains {
+				if findDomain(onprem, d) == nil {
+					lacking = append(lacking, d+" in "+in.Forest.Name())
+				}
+				if findDomain(online, d) == nil {
+					lacking = append(lacking, d+" in Exchange Online")
+				}
+			}
+			if len(lacking) > 0 {
+				return check.Failed("%s not accepted: %s", plural(len(lacking), "domain is", "domains are"), strings.Join(lacking, ", ")).With("lacking", lacking)
+			}
+			return check.Pass("%s accepted in %s and in Exchange Online", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
+		},
+	},
+	{
+		ID:    "domains.authoritative",
+		Title: "Each forest is authoritative for a namespace of its own",
+		Scope: check.PerOrganization,
+		Needs: []check.ID{"domains.accepted"},
+		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each refuse the other's users; a shared domain has to be an " +
+			"internal relay domain in every forest that shares it.",
+		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a domain that is Authoritative there alone.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			holders := map[string][]string{}       // forests by domain
+			authoritative := map[string][]string{} // those of them that are authoritative
+			var without []string
+			for _, f := range in.Forests {
+				accepted, err := f.AcceptedDomains.Get(ctx)
+				if err != nil {
+					return check.Unknown(err)
+				}
+				own := false
+				for _, d := range accepted {
+					name := strings.ToLower(d.Name)
+					holders[name] = append(holders[name], f.Name())
+					if strings.EqualFold(d.Type, "Authoritative") {
+						authoritative[name] = append(authoritative[name], f.Name())
+						own = own || slices.ContainsFunc(f.Answers.Domains, func(a string) bool { return strings.EqualFold(a, name) })
+					}
+				}
+				if !own {
+					without = append(without, f.Name())
+				}
+			}
+			var shared []string
+			coexistence, _ := coexistenceDomain(ctx, in)
+			for _, d := range sorted(holders) {
+				// Every forest has the coexistence domain: mail for it goes to the tenant.
+				if len(holders[d]) > 1 && len(authoritative[d]) > 0 && d != coexistence {
+					shared = append(shared, d+" ("+strings.Join(holders[d], ", ")+")")
+				}
+			}
+			switch {
+			case len(shared) > 0:
+				return check.Failed("%s accepted in several forests and authoritative in at least one: %s", plural(len(shared), "domain is", "domains are"), someOf(shared)).With("shared", shared)
+			case len(without) > 0:
+				return check.Failed("%s authoritative for none of the domains that take part: %s", plural(len(without), "forest is", "forests are"), strings.Join(without, ", ")).With("forests", without)
+			}
+			return check.Pass("every forest is authoritative for a domain of its own")
+		},
+	},
+	{
+		ID:    "domains.verified",
+		Title: "The forest's domains are verified in the tenant",
+		Scope: check.PerForest,
+		Needs: []check.ID{"access.entra"},
+		Why:   "The tenant refuses users, mail and connectors of a domain that it does not know to be yours.",
+		Fix:   "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			domains, err := in.Tenant.Domains.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			var open, detail []string
+			for _, name := range in.Forest.Answers.Domains {
+				at := -1
+				for i, d := range domains {
+					// A subdomain of a verified domain needs no proof of its own, but has to be there.
+					if strings.EqualFold(d.ID, name) {
+						at = i
+					}
+				}
+				switch {
+				case at < 0:
+					open = append(open, name)
+					detail = append(detail, name+" is not in the tenant")
+				case !domains[at].IsVerified:
+					open = append(open, name)
+					text, err := proof(ctx, in, name)
+					if err != nil {
+						return check.Unknown(err)
+					}
+					detail = append(detail, text)
+				}
+			}
+			if len(open) > 0 {
+				return check.Failed("%s not verified in the tenant: %s", plural(len(open), "domain is", "domains are"), strings.Join(detail, "; ")).With("domains", open)
+			}
+			return check.Pass("%s verified", strings.Join(in.Forest.Answers.Domains, ", "))
+		},
+	},
+	{
+		ID:    "domains.coexistence",
+		Title: "The coexistence domain exists",
+		Scope: check.PerTenant,
+		Needs: []check.ID{"access.online"},
+		Why:   "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for them there (the wizard's errors HCW8001 and HCW8009).",
+		Fix:   "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, set exchangeOnline.coexistenceDomain.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			accepted, err := in.Tenant.AcceptedDomains.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			name, err := coexistenceDomain(ctx, in)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if findDomain(accepted, name) == nil {
+				return check.Failed("%s is not an accepted domain of the tenant", name)
+			}
+			return check.Pass("%s is there", name)
+		},
+	},
+}
+
+func findDomain(list []AcceptedDomain, name string) *AcceptedDomain {
+	for i := range list {
+		if strings.EqualFold(list[i].Name, name) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// coexistenceDomain is the domain that the plan uses.
+func coexistenceDomain(ctx context.Context, in Input) (string, error) {
+	live := ""
+	if accepted, err := in.Tenant.AcceptedDomains.Get(ctx); err == nil {
+		for _, d := range accepted {
+			if d.Coexistence {
+				live = d.Name
+			}
+		}
+	}
+	if in.Answers.ExchangeOnline == nil {
+		return "", ErrNoSource
+	}
+	return desired.CoexistenceDomain(*in.Answers.ExchangeOnline, in.Cloud, live)
+}
+
+// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to see.
+func proof(ctx context.Context, in Input, domain string) (string, error) {
+	records, err := in.Tenant.Verification.Get(ctx, strings.ToLower(domain))
+	if err != nil {
+		return "", err
+	}
+	wanted := ""
+	for _, r := range records {
+		if strings.EqualFold(r.RecordType, "Txt") {
+			wanted = r.Text
+		}
+	}
+	have, err := in.TXT.Get(ctx, strings.ToLower(domain))
+	if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) {
+		return "", err
+	}
+	var old []string
+	for _, text := range have {
+		if wanted != "" && strings.EqualFold(text, wanted) {
+			return domain + " has its TXT record " + wanted + " and waits to be verified", nil
+		}
+		if len(text) > 3 && strings.EqualFold(text[:3], "MS=") {
+			old = append(old, text)
+		}
+	}
+	switch {
+	case len(old) > 0:
+		return domain + " has the TXT record " + strings.Join(old, ", ") + ", which is another tenant's or an old one (wanted: " + wanted + ")", nil
+	case wanted != "":
+		return domain + " lacks its TXT record " + wanted, nil
+	}
+	return domain + " has no TXT record with MS=", nil
+}

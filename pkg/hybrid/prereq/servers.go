@@ -1,0 +1,69 @@
+package prereq
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+)
+
+var serverChecks = []Check{
+	{
+		ID:    "servers.build",
+		Title: "Exchange servers are new enough for the chosen route",
+		Scope: check.PerForest,
+		Needs: []check.ID{"access.onprem"},
+		Why:   "Lookups as the dedicated application need Exchange SE, or 2019 or 2016 with the April 2025 hotfix update; lookups through Microsoft Graph need Exchange SE with the May 2026 one. One old server is enough to make lookups fail now and then.",
+		Fix:   "Install the latest cumulative, hotfix and security update on the servers named.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			servers, err := in.Forest.Servers.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			route := desired.RouteEWS
+			if in.Answers.ExchangeOnline != nil && in.Answers.ExchangeOnline.RichCoexistence == string(desired.RouteGraph) {
+				route = desired.RouteGraph
+			}
+			var unfit, untold, ending, all []string
+			for _, s := range servers {
+				if !s.Mailbox || s.Edge {
+					continue
+				}
+				b, err := s.Build()
+				if err != nil {
+					return check.Unknown(fmt.Errorf("%s: server %s: %w", in.Forest.Name(), s.Name, err))
+				}
+				text := s.Name + " (" + b.String() + ")"
+				if l, ok := b.Line(); ok {
+					text = s.Name + " (" + l.Title + ", " + b.String() + ")"
+					if l.EndOfLife {
+						ending = append(ending, text)
+					}
+				}
+				all = append(all, text)
+				switch b.Fitness(route) {
+				case desired.Unfit:
+					unfit = append(unfit, text)
+				case desired.Untold:
+					untold = append(untold, text)
+				}
+			}
+			switch {
+			case len(all) == 0:
+				return check.Failed("forest %s has no Exchange server with the Mailbox role", in.Forest.Name())
+			case len(unfit) > 0:
+				return check.Failed("%s too old for the %s route: %s", plural(len(unfit), "server is", "servers are"), route, someOf(unfit)).With("servers", unfit)
+			case len(untold) > 0:
+				return check.Warned("%s at a cumulative update that needs a hotfix update for the %s route, and the build number does not show whether it is installed: %s", plural(len(untold), "server is", "servers are"), route, someOf(untold)).
+					With("servers", untold).Fix("Make sure that the hotfix update is installed: Get-Command ExSetup.exe on the server shows its file version.")
+			case len(ending) > 0:
+				return check.Warned("%s of a version without support since October 2026: %s", plural(len(ending), "server is", "servers are"), someOf(ending)).
+					With("servers", ending).Because("Exchange 2019 and 2016 cannot look up through Microsoft Graph; their lookups to the tenant end with EWS there on 2027-04-01.").
+					Fix("Upgrade to Exchange Server SE.")
+			}
+			return check.Pass("%s fit for the %s route: %s", plural(len(all), "server is", "servers are"), route, strings.Join(all, ", ")).With("servers", all)
+		},
+	},
+}

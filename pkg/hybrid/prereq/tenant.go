@@ -1,0 +1,134 @@
+package prereq
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+)
+
+// The dates of the retirement of EWS in Exchange Online, all clouds alike. Source: Exchange Team Blog, 2026-08-20.
+var (
+	ewsOff  = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC) // off where it is not switched on with a list
+	ewsGone = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)  // off for good
+)
+
+var tenantChecks = []Check{
+	{
+		ID:    "tenant.ews-switch",
+		Title: "Exchange Online lets the hybrid applications use EWS",
+		Scope: check.PerTenant,
+		Needs: []check.ID{"access.online", "access.onprem"},
+		Why: "Since October 2026 Exchange Online refuses EWS unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
+			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
+		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list. Move to Exchange SE and the Graph route before 2027-04-01.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			route, _, err := chosenRoute(ctx, in)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if route == desired.RouteGraph {
+				return check.Pass("lookups go through Microsoft Graph; EWS is not needed")
+			}
+			now := in.Now()
+			if !now.Before(ewsGone) {
+				return check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from on-premises need the Graph route").
+					Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph.")
+			}
+			config, err := in.Tenant.Config.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			left := days(now, ewsGone)
+			evidence := func(r check.Result) check.Result {
+				return r.With("ewsEnabled", config.EwsEnabled).With("ewsAllowedAppIDs", config.EwsAllowedAppIDs).With("daysLeft", left)
+			}
+			switch {
+			case config.EwsEnabled != nil && !*config.EwsEnabled:
+				return evidence(check.Failed("EwsEnabled is false: Exchange Online refuses every EWS request"))
+			case config.EwsEnabled == nil && !now.Before(ewsOff):
+				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants since 2026-10-01"))
+			case config.EwsEnabled == nil:
+				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants from 2026-10-01 on"))
+			case !config.ListKnown:
+				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of allowed applications"))
+			case len(config.EwsAllowedAppIDs) == 0:
+				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: every application is refused since 2026-10-01"))
+			}
+			missing, err := unlisted(ctx, in, config.EwsAllowedAppIDs)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if len(missing) > 0 {
+				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", plural(len(missing), "hybrid application is", "hybrid applications are"), strings.Join(missing, ", ")))
+			}
+			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", plural(len(config.EwsAllowedAppIDs), "application", "applications"), plural(left, "day", "days")))
+		},
+	},
+}
+
+// chosenRoute is the route that the plan takes.
+func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
+	if in.Answers.ExchangeOnline == nil {
+		return "", "", ErrNoSource
+	}
+	answer := in.Answers.ExchangeOnline.RichCoexistence
+	if answer == string(desired.RouteEWS) {
+		return desired.RouteEWS, "the answers ask for it", nil
+	}
+	var forests []desired.Forest
+	for _, f := range in.Forests {
+		servers, err := DesiredServers(ctx, f)
+		if err != nil {
+			return "", "", err
+		}
+		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers})
+	}
+	return desired.ChooseRoute(answer, in.Cloud, forests)
+}
+
+// DesiredServers are a forest's Mailbox servers as the desired state looks at them.
+func DesiredServers(ctx context.Context, f *Forest) ([]desired.Server, error) {
+	servers, err := f.Servers.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []desired.Server
+	for _, s := range servers {
+		if !s.Mailbox || s.Edge {
+			continue
+		}
+		b, err := s.Build()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, desired.Server{Name: s.Name, Build: b})
+	}
+	return out, nil
+}
+
+// unlisted are the dedicated applications that exist and are not on the list. One that is still to be made is put there by the plan.
+func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
+	var out []string
+	for _, f := range in.Forests {
+		organization, err := f.Organization.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		name := desired.ApplicationName(organization.GUID)
+		found, err := in.Tenant.Applications.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, app := range found {
+			id, _ := app["appId"].(string)
+			if !slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(strings.TrimSpace(l), id) }) {
+				out = append(out, name+" ("+id+")")
+			}
+		}
+	}
+	return out, nil
+}

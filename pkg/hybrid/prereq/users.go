@@ -1,0 +1,240 @@
+package prereq
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+)
+
+// maxFindings is how many users of a rule are kept by name; all are counted.
+const maxFindings = 10_000
+
+// addressSeed is fixed for a run, so that hashes of several forests compare; unpredictable, so that nobody can
+// make addresses that collide.
+var addressSeed = maphash.MakeSeed()
+
+// UserScan is what one pass over a forest's users found.
+type UserScan struct {
+	Forest    string
+	Users     int // all that were read
+	SignIn    int // those that sign in and have a mailbox: the ones that the UPN rule is about
+	Mailboxes int // those that must have exactly one primary address
+
+	Mismatches    []Mismatch // UPN is not the primary address; the first maxFindings
+	MismatchCount int
+	Primaries     []Primaries // not exactly one primary address; the first maxFindings
+	PrimaryCount  int
+
+	// hashes of every address, sorted, once a user: eight bytes an address, where the addresses of a million users would not fit the
+	// memory that is there for them. Equal hashes are looked at again by text.
+	hashes []uint64
+}
+
+// Mismatch is a user whose user principal name is not the primary address.
+type Mismatch struct {
+	DN      string `json:"dn"`
+	UPN     string `json:"userPrincipalName"`
+	Primary string `json:"primary"`
+}
+
+// Primaries is a user who has not exactly one primary address.
+type Primaries struct {
+	DN      string   `json:"dn"`
+	UPN     string   `json:"userPrincipalName"`
+	Primary []string `json:"primary"`
+}
+
+// Owner is a user who holds an address that someone else holds too.
+type Owner struct {
+	Forest string `json:"forest"`
+	DN     string `json:"dn"`
+	UPN    string `json:"userPrincipalName,omitempty"`
+}
+
+// Duplicate is an address of more than one user.
+type Duplicate struct {
+	Address string  `json:"address"`
+	Owners  []Owner `json:"owners"`
+}
+
+// signIn are the types of recipients that sign in with their UPN and have a mailbox of their own. 0 is a user that has addresses without
+// Exchange having been told.
+const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.RemoteUserMailbox
+
+// ScanUsers feeds every user rule from one pass over the stream. An error of the stream is the scan's: users that
+// were not seen are not known to be in order.
+func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan, error) {
+	s := UserScan{Forest: forest}
+	for u, err := range users {
+		if err != nil {
+			return UserScan{}, err
+		}
+		s.add(u)
+	}
+	slices.Sort(s.hashes)
+	return s, nil
+}
+
+func (s *UserScan) add(u directory.User) {
+	s.Users++
+	if u.Type.System() {
+		return
+	}
+	for a := range addresses(u) {
+		s.hashes = append(s.hashes, maphash.String(addressSeed, a))
+	}
+	managed := u.Type != 0 || len(u.Primary)+len(u.Aliases) > 0
+	if managed && u.Type != directory.MailContact {
+		s.Mailboxes++
+		if len(u.Primary) != 1 {
+			s.PrimaryCount++
+			if len(s.Primaries) < maxFindings {
+				s.Primaries = append(s.Primaries, Primaries{u.DN, u.UPN, u.Primary})
+			}
+			return
+		}
+	}
+	if len(u.Primary) != 1 || u.Account == directory.AccountDisabled || u.Type != 0 && u.Type&signIn == 0 {
+		return
+	}
+	s.SignIn++
+	if !strings.EqualFold(u.UPN, u.Primary[0]) {
+		s.MismatchCount++
+		if len(s.Mismatches) < maxFindings {
+			s.Mismatches = append(s.Mismatches, Mismatch{u.DN, u.UPN, u.Primary[0]})
+		}
+	}
+}
+
+// addresses are a user's SMTP addresses in lower case, each once.
+func addresses(u directory.User) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		var seen []string
+		for _, list := range [2][]string{u.Primary, u.Aliases} {
+			for _, a := range list {
+				a = strings.ToLower(a)
+				if slices.Contains(seen, a) {
+					continue
+				}
+				seen = append(seen, a)
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// suspects are the hashes that occur more than once over all scans.
+func suspects(scans []UserScan) map[uint64]bool {
+	out := map[uint64]bool{}
+	at := make([]int, len(scans))
+	for {
+		least, found := uint64(0), false
+		for i, s := range scans {
+			if at[i] < len(s.hashes) && (!found || s.hashes[at[i]] < least) {
+				least, found = s.hashes[at[i]], true
+			}
+		}
+		if !found {
+			return out
+		}
+		n := 0
+		for i, s := range scans {
+			for at[i] < len(s.hashes) && s.hashes[at[i]] == least {
+				at[i]++
+				n++
+			}
+		}
+		if n > 1 {
+			out[least] = true
+		}
+	}
+}
+
+// FindDuplicates finds the addresses that several users hold. Only when hashes say that there may be some are the users read a second
+// time, to name them.
+func FindDuplicates(ctx context.Context, forests []*Forest) ([]Duplicate, error) {
+	var scans []UserScan
+	for _, f := range forests {
+		s, err := f.Users.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		scans = append(scans, s)
+	}
+	look := suspects(scans)
+	if len(look) == 0 {
+		return nil, nil
+	}
+	type holder struct {
+		Owner
+		user directory.User
+	}
+	holders := map[string][]holder{}
+	for _, f := range forests {
+		if f.Stream == nil {
+			return nil, fmt.Errorf("forest %s: %w", f.Name(), ErrNoSource)
+		}
+		for u, err := range f.Stream(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			if u.Type.System() {
+				continue
+			}
+			for a := range addresses(u) {
+				if look[maphash.String(addressSeed, a)] {
+					holders[a] = append(holders[a], holder{Owner{f.Name(), u.DN, u.UPN}, u})
+				}
+			}
+		}
+	}
+	var out []Duplicate
+	for address, who := range holders {
+		// A pair of which one only stands for the other is one person.
+		var owners []Owner
+		for i, h := range who {
+			alone := false
+			for j, other := range who {
+				if i != j && !(h.Forest != other.Forest && (represents(h.user, other.user) || represents(other.user, h.user))) {
+					alone = true
+				}
+			}
+			if alone {
+				owners = append(owners, h.Owner)
+			}
+		}
+		if len(owners) > 1 {
+			slices.SortFunc(owners, func(a, b Owner) int { return cmp.Or(cmp.Compare(a.Forest, b.Forest), cmp.Compare(a.DN, b.DN)) })
+			out = append(out, Duplicate{address, owners})
+		}
+	}
+	slices.SortFunc(out, func(a, b Duplicate) int { return cmp.Compare(a.Address, b.Address) })
+	return out, nil
+}
+
+// represents tells whether a is in its forest for b of another forest: a mail user that forwards to one of b's addresses, or the account
+// that b's linked mailbox belongs to. The directory synchronization joins the two.
+func represents(a, b directory.User) bool {
+	if b.Type&(directory.LinkedMailbox|directory.LinkedRoomMailbox) != 0 && a.Type == 0 {
+		return true
+	}
+	if a.Type != directory.MailUser || a.TargetAddress == "" {
+		return false
+	}
+	target := strings.ToLower(a.TargetAddress)
+	target = strings.TrimPrefix(target, "smtp:")
+	for address := range addresses(b) {
+		if address == target {
+			return true
+		}
+	}
+	return false
+}
