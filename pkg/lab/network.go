@@ -17,6 +17,7 @@ import (
 // network is the lab's corner of loopback: who listens where, and the connect-to rules that lead a client there.
 type network struct {
 	connectTo []string // HOST:PORT=127.0.0.1:PORT
+	runs      []func() error
 	stops     []func()
 	wait      sync.WaitGroup
 	log       *log.Logger
@@ -86,16 +87,21 @@ func (n *network) serve(l net.Listener, h http.Handler, connContext func(context
 	n.goServe(func() error { return s.Serve(l) }, func() { s.Close() })
 }
 
-// goServe runs a server until stop is called.
+// goServe queues a server: start runs it, close calls stop.
 func (n *network) goServe(run func() error, stop func()) {
+	n.runs = append(n.runs, run)
 	n.stops = append(n.stops, stop)
-	n.wait.Add(1)
-	go func() {
-		defer n.wait.Done()
-		if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			n.log.Print(err)
-		}
-	}()
+}
+
+// start runs what was queued. Everybody's address is known by then.
+func (n *network) start() {
+	for _, run := range n.runs {
+		n.wait.Go(func() {
+			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+				n.log.Print(err)
+			}
+		})
+	}
 }
 
 func (n *network) close() {
@@ -118,4 +124,10 @@ func byHost(sites map[string]site) http.Handler {
 		}
 		s.handler.ServeHTTP(w, r)
 	})
+}
+
+// cutRule splits a connect-to rule.
+func cutRule(rule string) (name, address string) {
+	name, address, _ = strings.Cut(rule, "=")
+	return name, address
 }

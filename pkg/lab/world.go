@@ -62,8 +62,12 @@ type mailbox struct {
 // target is the routing address of a mailbox that was moved to the tenant.
 func (m *mailbox) target() string { return m.account + "@" + coexistenceDomain }
 
+// The names differ between the forests: two people with one account name would share a routing address in the tenant.
 var (
-	givenNames  = []string{"Anna", "Bruno", "Carla", "Dario", "Elena", "Fabio", "Giulia", "Hugo", "Irene", "Jonas", "Katrin", "Luca", "Marta", "Nico", "Olga", "Paolo", "Quirina", "Ricarda", "Sara", "Tomas"}
+	givenNames = map[string][]string{
+		"contoso":  {"Anna", "Bruno", "Carla", "Dario", "Elena", "Fabio", "Giulia", "Hugo", "Irene", "Jonas", "Katrin", "Luca", "Marta", "Nico", "Olga", "Paolo", "Quirina", "Ricarda", "Sara", "Tomas"},
+		"fabrikam": {"Adele", "Boris", "Clara", "David", "Emma", "Franz", "Greta", "Henrik", "Ida", "Jakob", "Klara", "Lorenz", "Maria", "Noah", "Oskar", "Petra", "Quentin", "Rosa", "Stefan", "Tilda"},
+	}
 	familyNames = []string{"Alberti", "Berger", "Conti", "Dahl", "Esposito", "Ferrari", "Greco", "Hofer", "Innerhofer", "Jensen", "Klein", "Leone", "Moretti", "Neri", "Orsini", "Pichler", "Quadri", "Rossi", "Serra", "Testa"}
 )
 
@@ -71,10 +75,11 @@ var (
 // the first of each forest are still on-premises.
 func (f *forest) populate(n int) {
 	f.users = make([]*mailbox, 0, n)
+	names := givenNames[f.name]
 	for i := range n {
-		given, family := givenNames[i%len(givenNames)], familyNames[(i/len(givenNames)+i)%len(familyNames)]
+		given, family := names[i%len(names)], familyNames[(i/len(names)+i)%len(familyNames)]
 		account := strings.ToLower(given + "." + family)
-		if round := i / (len(givenNames) * len(familyNames)); round > 0 {
+		if round := i / (len(names) * len(familyNames)); round > 0 {
 			account += fmt.Sprint(round + 1)
 		}
 		address := account + "@" + f.domain

@@ -1,0 +1,156 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// premise is one Exchange organization of the lab as a party to lookups: it answers for its own mailboxes and asks others about
+// those that are elsewhere. Nothing here looks at the other side's state: every fact about it comes over the wire.
+type premise struct {
+	name   string
+	side   exchange.Side
+	people map[string]*recipient // by every address, in lower case
+	link   *link.Link
+	org    *organization.Organization
+	// published is the address of EWS that autodiscover gives out.
+	published func() string
+	// token mints what this side presents to another, for a URL: its own way differs by side.
+	token func(ctx context.Context, target string) (string, error)
+	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here; ok is false when it is not.
+	graph func(ctx context.Context, address string, w ews.Window) (events []ews.Event, ok bool, err error)
+}
+
+// recipient is an address book entry: a mailbox here, or somebody whose mailbox is elsewhere.
+type recipient struct {
+	*mailbox
+	here   bool
+	target string // where lookups go when it is not here
+}
+
+// lookupError is what a lookup that fails answers, as EWS has it.
+type lookupError struct{ code, text string }
+
+func (e *lookupError) Error() string { return e.code + ": " + e.text }
+
+func failed(code, format string, args ...any) error {
+	return &lookupError{code, fmt.Sprintf(format, args...)}
+}
+
+// availability answers a lookup, from here or from the side that holds the mailbox. A request that came from another organization is
+// never passed on: foreign is true then.
+func (p *premise) availability(ctx context.Context, address string, w ews.Window, foreign bool) ([]ews.Event, error) {
+	r, ok := p.people[strings.ToLower(address)]
+	if !ok {
+		return nil, failed("ErrorMailRecipientNotFound", "Unable to resolve e-mail address %s to an Active Directory object.", address)
+	}
+	if r.here {
+		return events(r.primary, w), nil
+	}
+	if foreign {
+		return nil, failed("ErrorProxyRequestNotAllowed", "The cross-organization request for mailbox %s is not allowed because the requester is from a different organization.", address)
+	}
+	found, err := p.ask(ctx, r.target, w)
+	var already *lookupError
+	if err != nil && !errors.As(err, &already) {
+		err = failed("ErrorProxyRequestProcessingFailed", "Proxy web request failed. , inner exception: %v", err)
+	}
+	return found, err
+}
+
+// events is a person's calendar as EWS shows it.
+func events(address string, w ews.Window) []ews.Event {
+	busy := map[int]ews.BusyType{1: ews.Tentative, 2: ews.Busy, 3: ews.OutOfOffice}
+	var list []ews.Event
+	for _, e := range calendar(address, w.Start, w.End) {
+		list = append(list, ews.Event{Start: e.start, End: e.end, Busy: busy[e.status]})
+	}
+	return list
+}
+
+// ask takes a lookup for a target address to the side that the configuration leads to: an enabled intra-organization connector wins, and then
+// there is no way back; an organization relationship and an availability address space come after it.
+func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
+	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {
+		if p.graph != nil {
+			if found, ok, err := p.graph(ctx, address, w); ok {
+				return found, err
+			}
+		}
+		return p.askByToken(ctx, connector, address, domain, w)
+	}
+	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil && relationship.Bool("FreeBusyAccessEnabled") {
+		// Delegated authentication needs a federation trust with the Microsoft Federation Gateway; nobody here has one.
+		return nil, failed("ErrorProxyRequestProcessingFailed", "System.Web.Services.Protocols.SoapHeaderException: An error occurred when processing the security tokens in the message.")
+	}
+	return nil, failed("ErrorMailRecipientNotFound", "Configuration information for forest/domain %s could not be found in Active Directory.", domain)
+}
+
+// leadsTo finds the enabled object whose list of domains holds a domain.
+func (p *premise) leadsTo(noun, list, domain string) *organization.Record {
+	for _, o := range p.org.Objects(noun) {
+		if !o.Bool("Enabled") {
+			continue
+		}
+		for _, d := range o.Strings(list) {
+			if strings.EqualFold(d, domain) {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+// askByToken finds the other side's EWS, presents a token, and asks.
+func (p *premise) askByToken(ctx context.Context, connector *organization.Record, address, domain string, w ews.Window) ([]ews.Event, error) {
+	endpoint := connector.String("TargetSharingEpr")
+	if endpoint == "" {
+		// The dedicated application works with the address given in the relationship for the same domain.
+		if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil {
+			endpoint = relationship.String("TargetSharingEpr")
+		}
+	}
+	if endpoint == "" {
+		discovery := connector.String("DiscoveryEndpoint")
+		var err error
+		if endpoint, err = p.discover(ctx, discovery, address); err != nil {
+			return nil, failed("ErrorProxyRequestProcessingFailed", "Autodiscover failed for e-mail address %s with error %v", address, err)
+		}
+	}
+	return p.call(ctx, endpoint, address, w)
+}
+
+// call asks another side's EWS for one mailbox, with this side's token.
+func (p *premise) call(ctx context.Context, endpoint, address string, w ews.Window) ([]ews.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint), AnchorMailbox: address, UserAgent: "ASProxy/CrossForest/EmailDomain"}
+	defer client.HTTP.CloseIdleConnections()
+	answer, err := client.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
+	if err != nil {
+		return nil, err
+	}
+	m := answer.Mailboxes[0]
+	var inside *ews.ResponseError
+	if errors.As(m.Err, &inside) {
+		return nil, failed(inside.Code, "%s", inside.Text)
+	}
+	return m.Events, m.Err
+}
+
+// client is an HTTP client that presents this side's token to a URL's host.
+func (p *premise) client(target string) *http.Client {
+	return p.link.Client(link.Bearer{Token: func(ctx context.Context) (string, error) { return p.token(ctx, target) }})
+}
+
+func isLookup(err error, target **lookupError) bool { return errors.As(err, target) }

@@ -1,0 +1,51 @@
+package lab
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
+)
+
+// discover asks an autodiscover endpoint of another side for an address, with this side's token.
+func (p *premise) discover(ctx context.Context, endpoint, address string) (string, error) {
+	client := &autodiscover.Client{HTTP: p.client(endpoint), Anonymous: p.link.Client(nil), SOAP: true, UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
+	defer client.HTTP.CloseIdleConnections()
+	defer client.Anonymous.CloseIdleConnections()
+	result, err := client.FindAt(ctx, endpoint, address)
+	if err != nil {
+		return "", err
+	}
+	return result.EWS(), nil
+}
+
+// UserSettings answers autodiscover: the EWS address for a mailbox that is here, a redirect for one that is elsewhere.
+func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
+	r, ok := p.people[strings.ToLower(q.Address)]
+	if !ok {
+		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser, Message: "Invalid user: '" + q.Address + "'"}
+	}
+	if !r.here {
+		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.CodeRedirectAddress, Message: "Redirection address.", Target: r.target}
+	}
+	published := p.published()
+	return autodiscover.Settings{
+		Address: r.primary, DisplayName: r.display, LegacyDN: "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + r.account,
+		ExternalEWS: published, InternalEWS: published, ExternalAuth: "negotiate",
+	}, nil
+}
+
+// DomainSettings answers autodiscover for a domain of this side.
+func (p *premise) DomainSettings(_ context.Context, q autodiscover.Query) (map[string]string, error) {
+	for address := range p.people {
+		if strings.HasSuffix(address, "@"+strings.ToLower(q.Domain)) {
+			return map[string]string{"ExternalEwsUrl": p.published(), "ExternalEwsVersion": "15.20.0.0"}, nil
+		}
+	}
+	return nil, &autodiscover.CodeError{Code: autodiscover.InvalidDomain, Message: "The domain is not hosted here."}
+}
+
+// FederationInformation: nobody here has a federation trust.
+func (p *premise) FederationInformation(context.Context, string) (autodiscover.Federation, error) {
+	return autodiscover.Federation{}, &autodiscover.CodeError{Code: autodiscover.NotFederated, Message: "The organization is not federated."}
+}

@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+)
+
+// write leaves what leads to the lab in its directory; lab.json comes last and says that everything is up.
+func (l *Lab) write() error {
+	if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), l.authority.pem(), 0o600); err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	a := answers.Answers{
+		APIVersion: answers.APIVersion, Kind: answers.Kind, Organization: "Contoso",
+		ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: tenantDomain, RichCoexistence: "auto"},
+		Network:        answers.Network{Resolvers: []string{l.zone.Address()}, CAFile: "ca.pem", ConnectTo: slices.Sorted(slices.Values(l.network.connectTo))},
+	}
+	pfx, password, err := l.pfx("automation", l.tenant.automation)
+	if err != nil {
+		return err
+	}
+	a.ExchangeOnline.Credential = answers.Credential{Kind: answers.CredentialCertificate, ClientID: l.tenant.automationID, PFX: pfx, Password: password}
+	for _, f := range l.forests {
+		forest := answers.Forest{
+			Name: f.name, Domains: []string{f.domain},
+			Directory: answers.Directory{Servers: []string{f.controller}, Bind: answers.Credential{Kind: answers.CredentialPassword, User: f.account(), Password: f.reference("svc-hybridge")}},
+			Exchange: answers.Exchange{
+				Server: f.server, URL: "https://" + f.server + "/PowerShell/",
+				Credential: answers.Credential{Kind: answers.CredentialBasic, User: f.account(), Password: f.reference("svc-hybridge")},
+				EWS:        &answers.Credential{Kind: answers.CredentialNTLM, User: f.local().primary, Password: f.reference(f.local().account)},
+			},
+			Namespace: answers.Namespace{Autodiscover: f.autodiscover, EWS: f.mail, SMTP: f.mail},
+		}
+		for name, c := range map[string]*issued{"transport": f.transport, "auth": f.authCertificates[0]} {
+			pfx, password, err := l.pfx(f.name+"-"+name, c)
+			if err != nil {
+				return err
+			}
+			kept := &answers.Certificate{PFX: pfx, Password: password}
+			if name == "transport" {
+				forest.Certificate = kept
+			} else {
+				forest.AuthCertificate = kept
+			}
+		}
+		a.Forests = append(a.Forests, forest)
+		a.Tests.Pairs = append(a.Tests.Pairs, answers.Pair{From: f.local().primary, To: f.moved().primary}, answers.Pair{From: f.moved().primary, To: f.local().primary})
+	}
+	if err := a.Save(l.Answers()); err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	return l.writeFacts()
+}
+
+// reference is where an account's password is kept.
+func (f *forest) reference(account string) secret.Ref {
+	return secret.Ref("file:secrets/" + f.name + "-" + account)
+}
+
+// pfx keeps a certificate with its key as PKCS#12.
+func (l *Lab) pfx(name string, c *issued) (file string, password secret.Ref, err error) {
+	text, err := l.credentials.password(name + ".password")
+	if err != nil {
+		return "", "", err
+	}
+	content, err := pkcs12.Modern.Encode(c.key, c.cert, c.chain, text)
+	if err != nil {
+		return "", "", fmt.Errorf("lab: %s.pfx: %w", name, err)
+	}
+	return "secrets/" + name + ".pfx", secret.Ref("file:secrets/" + name + ".password"), l.credentials.keep(name+".pfx", content)
+}
+
+// facts is lab.json.
+type facts struct {
+	PID       int               `json:"pid"`
+	CA        string            `json:"ca"`
+	DNS       string            `json:"dns"`
+	Endpoints map[string]string `json:"endpoints"` // HOST:PORT -> where it is
+	Tenant    string            `json:"tenant"`
+	TenantID  string            `json:"tenantId"`
+	Forests   []forestFacts     `json:"forests"`
+}
+
+type forestFacts struct {
+	Name     string `json:"name"`
+	Domain   string `json:"domain"`
+	Account  string `json:"account"` // its password and the user's are in secrets/
+	User     string `json:"user"`
+	Remote   string `json:"remote"` // a mailbox that was moved to the tenant
+	People   int    `json:"people"`
+	Password string `json:"password"` // reference to the user's password
+}
+
+func (l *Lab) writeFacts() error {
+	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(), Endpoints: map[string]string{}, Tenant: tenantDomain, TenantID: tenantID}
+	for _, rule := range l.network.connectTo {
+		name, address := cutRule(rule)
+		f.Endpoints[name] = address
+	}
+	for _, site := range l.forests {
+		f.Forests = append(f.Forests, forestFacts{
+			Name: site.name, Domain: site.domain, Account: site.account(), User: site.local().primary, Remote: site.moved().primary, People: len(site.users),
+			Password: string(site.reference(site.local().account)),
+		})
+	}
+	content, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	path := filepath.Join(l.dir, "lab.json")
+	if err := os.WriteFile(path+".new", append(content, '\n'), 0o600); err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,232 @@
+package lab
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
+)
+
+// forestSite is a forest's Exchange organization, running.
+type forestSite struct {
+	*forest
+	premise              *premise
+	org                  *organization.Organization
+	ldap                 *directory.Server
+	silent               bool        // a fault: nobody answers for the autodiscover name
+	transport            *issued     // the certificate that mail and clients see
+	alter                func(*leaf) // a fault's change to it
+	directoryCertificate *issued
+	authCertificates     []*issued // those whose key is here
+	passwords            map[string]string
+	now                  func() time.Time
+
+	mu   sync.Mutex
+	keys map[string]keptKeys // of auth servers, by metadata URL
+}
+
+// account is the service account of the answers file.
+func (f *forest) account() string { return "svc-hybridge@" + f.domain }
+
+// seed fills the Exchange organization with what setup and years of use leave behind, and nothing of hybrid.
+func (f *forestSite) seed() {
+	o := f.org
+	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain, "AdminDisplayVersion", f.build)
+	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
+	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build,
+		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
+	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build)
+	f.store(f.transport, "IIS, SMTP", false)
+	for _, c := range f.authCertificates {
+		f.store(c, "SMTP", true)
+	}
+	o.Objects("AuthConfig")[0].Set("CurrentCertificateThumbprint", certificate.Thumbprint(f.authCertificates[0].cert))
+	for _, m := range f.users {
+		addresses := []string{"SMTP:" + m.primary}
+		for _, a := range m.others {
+			addresses = append(addresses, "smtp:"+a)
+		}
+		common := []any{
+			"Name", m.display, "Alias", m.account, "DisplayName", m.display, "PrimarySmtpAddress", m.primary, "WindowsEmailAddress", m.primary,
+			"UserPrincipalName", m.upn, "SamAccountName", m.account, "EmailAddresses", addresses,
+		}
+		if m.remote {
+			o.Seed("RemoteMailbox", append(common, "RemoteRoutingAddress", "SMTP:"+m.target())...)
+		} else {
+			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server))...)
+		}
+	}
+}
+
+// store puts a certificate into the server's store.
+func (f *forestSite) store(c *issued, services string, selfSigned bool) {
+	f.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server", strings.ToUpper(firstLabel(f.server)),
+		"RawData", c.cert.Raw, "Thumbprint", certificate.Thumbprint(c.cert), "Subject", certificate.Subject(c.cert), "Issuer", certificate.Issuer(c.cert), "SerialNumber", fmt.Sprintf("%X", c.cert.SerialNumber),
+		"NotBefore", c.cert.NotBefore, "NotAfter", c.cert.NotAfter, "CertificateDomains", c.cert.DNSNames, "Services", services, "IsSelfSigned", selfSigned)
+}
+
+// people is the directory's users.
+func (f *forestSite) people() []directory.User {
+	users := make([]directory.User, 0, len(f.users)+1)
+	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(), Password: f.passwords["svc-hybridge"]})
+	for _, m := range f.users {
+		given, surname, _ := strings.Cut(m.display, " ")
+		u := directory.User{
+			Name: m.display + " (" + m.account + ")", SAMAccountName: m.account, UPN: m.upn, Password: f.passwords[m.account], GivenName: given, Surname: surname,
+			Mail: m.primary, ProxyAddresses: []string{"SMTP:" + m.primary}, RecipientType: 1,
+		}
+		for _, a := range m.others {
+			u.ProxyAddresses = append(u.ProxyAddresses, "smtp:"+a)
+		}
+		if m.remote {
+			u.TargetAddress, u.RecipientType, u.RemoteType = "SMTP:"+m.target(), 2147483648, 4
+		}
+		users = append(users, u)
+	}
+	return users
+}
+
+// configuration is the Exchange part of the configuration naming context, made of what the cmdlets show now.
+func (f *forestSite) configuration() *directory.Organization {
+	out := &directory.Organization{Name: f.organization, GUID: f.guid}
+	for _, s := range f.org.Objects("ExchangeServer") {
+		server := directory.ExchangeServer{
+			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
+			AutodiscoverURL: "https://" + f.autodiscover + "/Autodiscover/Autodiscover.xml",
+		}
+		fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor, &server.Build, &server.Revision)
+		out.Servers = append(out.Servers, server)
+	}
+	types := map[string]int{"Authoritative": 0, "ExternalRelay": 1, "InternalRelay": 2}
+	for _, d := range f.org.Objects("AcceptedDomain") {
+		out.AcceptedDomains = append(out.AcceptedDomains, directory.AcceptedDomain{Domain: d.String("DomainName"), Type: types[d.String("DomainType")], Default: d.Bool("Default")})
+	}
+	for _, c := range f.org.Objects("IntraOrganizationConnector") {
+		out.Connectors = append(out.Connectors, directory.Connector{
+			Name: c.String("Name"), DiscoveryEndpoint: c.String("DiscoveryEndpoint"), Domains: c.Strings("TargetAddressDomains"), Enabled: c.Bool("Enabled"),
+		})
+	}
+	for _, r := range f.org.Objects("OrganizationRelationship") {
+		out.Relationships = append(out.Relationships, directory.Relationship{
+			Name: r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"), AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
+			SharingURL: r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"), Enabled: r.Bool("Enabled"),
+		})
+	}
+	for _, a := range f.org.Objects("AuthConfig") {
+		out.AuthThumbprints = []string{a.String("CurrentCertificateThumbprint")}
+	}
+	for _, s := range f.org.Objects("AuthServer") {
+		out.AuthServers = append(out.AuthServers, directory.AuthServer{
+			Name: s.String("Name"), IssuerName: s.String("IssuerIdentifier"), IssuingURL: s.String("TokenIssuingEndpoint"), MetadataURL: s.String("AuthMetadataUrl"),
+			Realm: s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"), Type: s.String("Type"), Enabled: s.Bool("Enabled"), Domains: s.Strings("DomainName"),
+		})
+	}
+	for _, p := range f.org.Objects("PartnerApplication") {
+		out.PartnerApplications = append(out.PartnerApplications, directory.PartnerApplication{
+			Name: p.String("Name"), ApplicationIdentifier: p.String("ApplicationIdentifier"), LinkedAccount: p.String("LinkedAccount"), Enabled: p.Bool("Enabled"),
+		})
+	}
+	return out
+}
+
+// published is the external EWS address of the virtual directory.
+func (f *forestSite) published() string {
+	return f.org.Objects("WebServicesVirtualDirectory")[0].String("ExternalUrl")
+}
+
+// password tells an account's password, however the account is spelled.
+func (f *forestSite) password(user string) (string, bool) {
+	if _, after, ok := strings.Cut(user, `\`); ok {
+		user = after
+	}
+	name, domain, ok := strings.Cut(user, "@")
+	if ok && !strings.EqualFold(domain, f.domain) {
+		return "", false
+	}
+	p, ok := f.passwords[strings.ToLower(name)]
+	return p, ok
+}
+
+// web is what the Exchange server answers on https: EWS, autodiscover, its auth metadata, and remote PowerShell.
+func (f *forestSite) web(powershell http.Handler) http.Handler {
+	accept := &link.Accept{
+		Realm: f.mail, Basic: true, NTLM: true, Password: f.password,
+		Names:       ntlm.Server{Computer: strings.ToUpper(firstLabel(f.server)), Domain: strings.ToUpper(f.name), DNSDomain: f.domain, DNSComputer: f.server},
+		Certificate: func(*http.Request) *x509.Certificate { return f.transport.cert },
+		Offers:      f.challenge,
+		Anonymous:   autodiscover.Anonymous,
+	}
+	byHost := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		a := *accept
+		host := hostOf(r)
+		if !f.org.Objects("WebServicesVirtualDirectory")[0].Bool("OAuthAuthentication") {
+			a.Offers = nil
+			a.Handler(next).ServeHTTP(w, r)
+			return
+		}
+		a.Bearer = func(ctx context.Context, presented string) (string, any, error) {
+			token, err := f.verify(ctx, presented, host)
+			return token.Claims.String("nameid"), token, err
+		}
+		a.Handler(next).ServeHTTP(w, r)
+	}
+	calendars := &ews.Handler{Backend: answering{f.premise}}
+	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		byHost(w, r, &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
+		path := strings.ToLower(r.URL.Path)
+		switch {
+		case strings.HasPrefix(path, "/ews/"):
+			byHost(w, r, calendars)
+		case strings.HasPrefix(path, "/autodiscover/metadata/json/1"), strings.HasPrefix(path, "/metadata/json/1"):
+			f.metadata(w, r)
+		case strings.HasPrefix(path, "/autodiscover/"):
+			discovery.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/powershell"):
+			powershell.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// answering is a premise as EWS's backend: people ask for anyone, other organizations for mailboxes that are here.
+type answering struct{ *premise }
+
+func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calendar, error) {
+	out := make([]ews.Calendar, len(q.Mailboxes))
+	for i, address := range q.Mailboxes {
+		found, err := a.availability(ctx, address, q.Window, q.Caller.Scheme == "Bearer")
+		out[i].Events = found
+		var no *lookupError
+		if errors.As(err, &no) {
+			err = &ews.ResponseError{Address: address, Code: no.code, Text: no.text}
+		}
+		out[i].Err = err
+	}
+	return out, nil
+}
+
+func firstLabel(host string) string {
+	label, _, _ := strings.Cut(host, ".")
+	return label
+}
+
+func hostOf(r *http.Request) string {
+	host, _, _ := strings.Cut(r.Host, ":")
+	return strings.ToLower(host)
+}

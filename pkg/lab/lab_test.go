@@ -1,0 +1,209 @@
+package lab
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+)
+
+func start(t *testing.T, faults ...string) *Lab {
+	t.Helper()
+	l, err := Start(t.Context(), Options{Dir: t.TempDir(), Users: 30, Faults: faults})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func today() ews.Window {
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	return ews.Window{Start: day, End: day.Add(24 * time.Hour)}
+}
+
+func run(t *testing.T, o *organization.Organization, cmdlet string, pairs ...any) {
+	t.Helper()
+	c := exchange.Command{Name: cmdlet, Parameters: map[string]any{}}
+	for i := 0; i < len(pairs); i += 2 {
+		c.Parameters[pairs[i].(string)] = pairs[i+1]
+	}
+	if _, _, err := o.Run(t.Context(), organization.Caller{}, c); err != nil {
+		t.Fatalf("%s: %v", cmdlet, err)
+	}
+}
+
+const appRole = "full_access_as_app"
+
+// configure makes by hand what a complete hybrid needs for one forest.
+func configure(t *testing.T, l *Lab, f *forestSite) {
+	t.Helper()
+	app, err := l.tenant.entra.AddApplication(entra.NewApplication{DisplayName: "ExchangeServerApp-" + f.guid, Certificate: f.authCertificates[0].cert, Exchange: []string{appRole}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := l.tenant.org
+	config := on.Objects("OrganizationConfig")[0]
+	config.Set("EwsAllowedAppIDs", config.String("EwsAllowedAppIDs")+","+app)
+	run(t, on, "New-IntraOrganizationConnector", "Name", "HybridIOC - "+f.guid, "DiscoveryEndpoint", "https://"+f.autodiscover+"/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{f.domain}, "Enabled", true)
+	run(t, f.org, "New-AuthServer", "Name", "ACS", "AuthMetadataUrl", "https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1", "DomainName", []string{coexistenceDomain})
+	run(t, f.org, "New-AuthServer", "Name", "EvoSts", "Type", "AzureAD", "AuthMetadataUrl", "https://login.windows.net/"+tenantDomain+"/federationmetadata/2007-06/federationmetadata.xml")
+	run(t, f.org, "Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", app, "DomainName", []string{coexistenceDomain})
+	run(t, f.org, "Set-PartnerApplication", "Identity", "Exchange Online", "Enabled", true)
+	run(t, f.org, "New-IntraOrganizationConnector", "Name", "HybridIOC", "DiscoveryEndpoint", "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{coexistenceDomain}, "Enabled", true)
+	run(t, f.org, "New-SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "Component", "Global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "test")
+}
+
+// look asks a premise for a person, and wants the right calendar.
+func look(t *testing.T, p *premise, m *mailbox) error {
+	t.Helper()
+	got, err := p.availability(context.Background(), m.primary, today(), false)
+	if err == nil {
+		if d := cmp.Diff(ews.Merge(events(m.primary, today()), today(), 30*time.Minute), ews.Merge(got, today(), 30*time.Minute)); d != "" {
+			t.Errorf("%s asked for %s: not that person's calendar:\n%s", p.name, m.primary, d)
+		}
+	}
+	return err
+}
+
+func TestLookupsWorkOnceEverythingIsThere(t *testing.T) {
+	l := start(t)
+	for _, f := range l.forests {
+		if err := look(t, f.premise, f.moved()); err == nil || !strings.Contains(err.Error(), "could not be found in Active Directory") {
+			t.Errorf("%s -> tenant before: %v", f.name, err)
+		}
+		if err := look(t, l.tenant.premise, f.local()); err == nil || !strings.Contains(err.Error(), "could not be found in Active Directory") {
+			t.Errorf("tenant -> %s before: %v", f.name, err)
+		}
+	}
+	for _, f := range l.forests {
+		configure(t, l, f)
+		if err := look(t, f.premise, f.moved()); err != nil {
+			t.Errorf("%s -> tenant after: %v", f.name, err)
+		}
+		if err := look(t, l.tenant.premise, f.local()); err != nil {
+			t.Errorf("tenant -> %s after: %v", f.name, err)
+		}
+	}
+}
+
+// TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works, and wants the one direction that depends on it to
+// fail with the words that it fails with in life, and the other to go on.
+func TestEveryLinkOfTheChainCounts(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	configure(t, l, f)
+	for name, c := range map[string]struct {
+		spoil           func() (mend func())
+		toCloud, toHere string // what the error holds; "" for a lookup that works
+	}{
+		"connector to the tenant off": {func() func() { return flip(f.org.Object("IntraOrganizationConnector", "HybridIOC"), "Enabled") }, "could not be found in Active Directory", ""},
+		"connector to the forest off": {func() func() {
+			return flip(l.tenant.org.Object("IntraOrganizationConnector", "HybridIOC - "+f.guid), "Enabled")
+		}, "", "could not be found in Active Directory"},
+		"override missing": {func() func() {
+			return set(f.org.Objects("SettingOverride")[0], "Parameters", []string{"Enabled=false"})
+		}, "403", ""},
+		"application id missing": {func() func() { return set(f.org.Object("AuthServer", "EvoSts"), "ApplicationIdentifier", nil) }, "403", ""},
+		"not on the allow list": {func() func() {
+			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", stableGUID("other"))
+		}, "403", ""},
+		"EWS switched off":        {func() func() { return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "403", ""},
+		"partner application off": {func() func() { return flip(f.org.Object("PartnerApplication", "Exchange Online"), "Enabled") }, "", "401"},
+		"ACS auth server off":     {func() func() { return flip(f.org.Object("AuthServer", "ACS"), "Enabled") }, "", "401"},
+		"discovery endpoint wrong": {func() func() {
+			return set(l.tenant.org.Object("IntraOrganizationConnector", "HybridIOC - "+f.guid), "DiscoveryEndpoint", "https://gone.contoso.example/autodiscover/autodiscover.svc")
+		}, "", "Autodiscover failed"},
+		"auth certificate not the uploaded one": {func() func() {
+			old := f.authCertificates[0]
+			other, err := l.authority.issue(leaf{subject: old.cert.Subject, rsa: true, selfSigned: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.authCertificates[0] = other
+			f.store(other, "SMTP", true)
+			mend := set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint", certificate.Thumbprint(other.cert))
+			return func() { f.authCertificates[0] = old; mend() }
+		}, "AADSTS700027", ""},
+		"auth certificate missing": {func() func() {
+			return set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint", strings.Repeat("A", 40))
+		}, "Missing signing certificate", ""},
+		"consent missing": {func() func() {
+			kept, err := l.tenant.entra.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.tenant.entra.Update(func(s *entra.State) {
+				s.Revoke(f.org.Object("AuthServer", "EvoSts").String("ApplicationIdentifier"), appRole)
+			})
+			return func() {
+				if err := l.tenant.entra.Restore(kept); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "40", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mend := c.spoil()
+			for direction, d := range map[string]struct {
+				err  error
+				want string
+			}{
+				"to the tenant": {look(t, f.premise, f.moved()), c.toCloud},
+				"to the forest": {look(t, l.tenant.premise, f.local()), c.toHere},
+			} {
+				switch {
+				case d.want == "" && d.err != nil:
+					t.Errorf("%s: %v", direction, d.err)
+				case d.want != "" && (d.err == nil || !strings.Contains(d.err.Error(), d.want)):
+					t.Errorf("%s: %v, want something with %q", direction, d.err, d.want)
+				}
+			}
+			mend()
+		})
+	}
+	if err := look(t, f.premise, f.moved()); err != nil {
+		t.Errorf("to the tenant, all mended: %v", err)
+	}
+	if err := look(t, l.tenant.premise, f.local()); err != nil {
+		t.Errorf("to the forest, all mended: %v", err)
+	}
+}
+
+func set(r *organization.Record, property string, value any) (mend func()) {
+	old := r.Get(property)
+	r.Set(property, value)
+	return func() { r.Set(property, old) }
+}
+
+func flip(r *organization.Record, property string) (mend func()) {
+	return set(r, property, !r.Bool(property))
+}
+
+func TestCalendarsDiffer(t *testing.T) {
+	seen := map[string]string{}
+	f := newForest("contoso", "Contoso", "", "")
+	f.populate(50)
+	for _, m := range f.users {
+		merged := ews.Merge(events(m.primary, today()), today(), 30*time.Minute)
+		if !strings.ContainsAny(merged, "123") {
+			t.Errorf("%s has nothing to do today", m.primary)
+		}
+		seen[merged] = m.primary
+	}
+	if len(seen) < 25 {
+		t.Errorf("50 people share %d calendars", len(seen))
+	}
+}

@@ -1,0 +1,174 @@
+package lab
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// raiseForest makes a forest's servers: the domain controller, and the Exchange server with its web services and remote PowerShell.
+func (l *Lab) raiseForest(f *forestSite) error {
+	var err error
+	if f.passwords["svc-hybridge"], err = l.credentials.password(f.name + "-svc-hybridge"); err != nil {
+		return err
+	}
+	if f.passwords[f.local().account], err = l.credentials.password(f.name + "-" + f.local().account); err != nil {
+		return err
+	}
+	f.org = organization.New(organization.Config{
+		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Fetch: l.fetch, Clock: l.now,
+	})
+	f.seed()
+	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, published: f.published, graph: f.askGraph}
+	f.premise.token = func(ctx context.Context, _ string) (string, error) { return f.onPremisesToken(ctx, exchangeResource) }
+	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
+	f.org.Handle("Get-Recipient", f.premise.getRecipient)
+	for _, m := range f.users {
+		f.premise.know(m, !m.remote, m.target())
+	}
+
+	f.ldap, err = directory.New(directory.Config{
+		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,
+		TLS: &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()}, MinVersion: tls.VersionTLS12},
+	})
+	if err != nil {
+		return err
+	}
+	secure, err := l.network.listen(f.controller + ":636")
+	if err != nil {
+		return err
+	}
+	plain, err := l.network.listen(f.controller + ":389")
+	if err != nil {
+		return err
+	}
+	l.network.goServe(func() error { return f.ldap.ServeTLS(secure) }, func() { f.ldap.Close() })
+	l.network.goServe(func() error { return f.ldap.Serve(plain) }, func() {})
+
+	authentication := organization.Authentication{Password: func(_ context.Context, user, password string) error {
+		if want, ok := f.password(user); !ok || want != password {
+			return link.ErrAccess
+		}
+		return nil
+	}}
+	if l.keytab != "" {
+		keys, err := os.ReadFile(l.keytab)
+		if err != nil {
+			return err
+		}
+		if authentication.Kerberos, err = kerberos.NewAcceptor(keys); err != nil {
+			return fmt.Errorf("keytab %s: %w", l.keytab, err)
+		}
+	}
+	shell := f.org.PowerShell(authentication)
+	connContext := func(ctx context.Context, c net.Conn) context.Context {
+		return shell.ConnContext(link.ConnContext(ctx, c), c)
+	}
+	web := f.web(shell)
+	sites := map[string]site{}
+	for _, host := range []string{f.mail, f.autodiscover, f.server} {
+		sites[host] = site{f.transport, web}
+	}
+	if f.silent {
+		delete(sites, f.autodiscover)
+	}
+	if err := l.network.serveTLS(sites, connContext); err != nil {
+		return err
+	}
+	// Port 80: remote PowerShell with sealed messages, and the redirect that autodiscover clients look for.
+	redirect := autodiscover.Redirect("https://" + f.autodiscover + "/autodiscover/autodiscover.xml")
+	return l.network.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(strings.ToLower(r.URL.Path), "/powershell") {
+			shell.ServeHTTP(w, r)
+			return
+		}
+		redirect.ServeHTTP(w, r)
+	}), connContext, f.server, f.mail, f.autodiscover)
+}
+
+// know puts a person into a premise's address book, under every address.
+func (p *premise) know(m *mailbox, here bool, target string) {
+	r := &recipient{mailbox: m, here: here, target: target}
+	for _, a := range append([]string{m.primary, m.upn}, m.others...) {
+		if _, taken := p.people[strings.ToLower(a)]; !taken {
+			p.people[strings.ToLower(a)] = r
+		}
+	}
+}
+
+// raiseTenant makes Microsoft's side.
+func (l *Lab) raiseTenant() error {
+	t := l.tenant
+	t.org = organization.New(organization.Config{
+		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID, Fetch: l.fetch, Clock: l.now,
+	})
+	t.seed(l.forests)
+	t.premise = &premise{
+		name: "online", org: t.org, people: map[string]*recipient{}, token: t.token,
+		published: func() string { return exchangeResource + "/EWS/Exchange.asmx" },
+	}
+	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
+	t.org.Handle("Get-Recipient", t.premise.getRecipient)
+	for _, f := range l.forests {
+		for _, m := range f.users {
+			t.premise.know(m, m.remote, m.primary)
+		}
+	}
+	sites := map[string]site{}
+	for host, handler := range t.web() {
+		sites[host] = site{t.front, handler}
+	}
+	return l.network.serveTLS(sites, link.ConnContext)
+}
+
+// fetch reads a metadata document for a cmdlet that is given its address.
+func (l *Lab) fetch(ctx context.Context, address string) ([]byte, error) {
+	client := l.link.Client(nil)
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s", address, response.Status)
+	}
+	return io.ReadAll(io.LimitReader(response.Body, 1<<20))
+}
+
+// askGraph asks Microsoft Graph for a calendar, when the override that routes lookups there is on.
+func (f *forestSite) askGraph(ctx context.Context, address string, w ews.Window) ([]ews.Event, bool, error) {
+	if !f.overridden("SettingOverride", "RouteThroughMSGraph") {
+		return nil, false, nil
+	}
+	for _, s := range f.org.Objects("AuthServer") {
+		base := s.String("GraphBaseUrl")
+		if base == "" || !s.Bool("Enabled") {
+			continue
+		}
+		token, err := f.onPremisesToken(ctx, base)
+		if err != nil {
+			return nil, true, err
+		}
+		found, err := f.premise.getSchedule(ctx, base+"/v1.0/users/"+url.PathEscape(address)+"/calendar/getSchedule", token, address, w)
+		return found, true, err
+	}
+	return nil, true, failed("ErrorProxyRequestProcessingFailed", "The Graph base URL is not set on the auth server.")
+}

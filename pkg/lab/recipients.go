@@ -1,0 +1,63 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+)
+
+// getRecipient is Get-Recipient: every kind of recipient in one reduced form, whose ExternalEmailAddress is the target address also of
+// a remote mailbox.
+func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchange.Object, error) {
+	identity, _ := c.Parameters["Identity"].(string)
+	limit, _ := strconv.Atoi(fmt.Sprint(c.Parameters["ResultSize"]))
+	var found []exchange.Object
+	for _, noun := range []string{"Mailbox", "RemoteMailbox", "MailUser"} {
+		for _, r := range p.org.Objects(noun) {
+			if identity != "" && !named(r, identity) {
+				continue
+			}
+			target := r.String("ExternalEmailAddress")
+			if noun == "RemoteMailbox" {
+				target = r.String("RemoteRoutingAddress")
+			}
+			pairs := []any{
+				"Name", r.String("Name"), "Alias", r.String("Alias"), "DisplayName", r.String("DisplayName"), "PrimarySmtpAddress", r.String("PrimarySmtpAddress"),
+				"EmailAddresses", r.Strings("EmailAddresses"), "RecipientType", r.String("RecipientType"), "RecipientTypeDetails", r.String("RecipientTypeDetails"),
+				"ExternalEmailAddress", nil, "SamAccountName", r.String("SamAccountName"),
+			}
+			if target != "" {
+				pairs[15] = target
+			}
+			if found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}, r.String("Name"), pairs...)); limit > 0 && len(found) == limit {
+				return found, nil
+			}
+		}
+	}
+	if identity != "" && len(found) == 0 {
+		return nil, &exchange.Error{
+			Cmdlet: c.Cmdlet, Category: "NotSpecified", FullyQualifiedID: "ManagementObjectNotFoundException,Microsoft.Exchange.Management.RecipientTasks.GetRecipient",
+			ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			Message:       fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.", identity, p.name),
+		}
+	}
+	return found, nil
+}
+
+// named tells whether an identity finds a recipient: by an address, the alias, the name or the sign-in name.
+func named(r *organization.Record, identity string) bool {
+	for _, property := range []string{"Name", "Alias", "UserPrincipalName", "SamAccountName", "PrimarySmtpAddress"} {
+		if strings.EqualFold(r.String(property), identity) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.Strings("EmailAddresses"), func(a string) bool {
+		_, address, _ := strings.Cut(a, ":")
+		return strings.EqualFold(address, identity)
+	})
+}

@@ -1,0 +1,212 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// microsoftHosts are the names under which the tenant answers: what a real configuration holds.
+var microsoftHosts = []string{
+	"login.microsoftonline.com", "login.windows.net", "accounts.accesscontrol.windows.net", "graph.microsoft.com",
+	"outlook.office365.com", "outlook.office.com", "autodiscover-s.outlook.com",
+}
+
+// tenantSite is the Microsoft 365 tenant: Entra, and Exchange Online.
+type tenantSite struct {
+	entra        *entra.Tenant
+	org          *organization.Organization
+	premise      *premise
+	front        *issued
+	automation   *issued // the certificate of the application that hybridge signs in as
+	automationID string
+	now          func() time.Time
+}
+
+// automationRoles are what the automation application has been granted.
+var automationRoles = entra.NewApplication{
+	DisplayName: "hybridge automation",
+	Exchange:    []string{"Exchange.ManageAsApp"},
+	Graph:       []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All", "Organization.Read.All", "Calendars.Read"},
+}
+
+// register makes the Entra tenant with its verified domains and the automation application.
+func (t *tenantSite) register(forests []*forestSite) error {
+	var err error
+	t.entra, err = entra.New(entra.Config{
+		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: tenantDomain,
+		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", Clock: t.now, Schedules: t.schedules,
+	})
+	if err != nil {
+		return err
+	}
+	t.entra.AddDomain(coexistenceDomain, true)
+	for _, f := range forests {
+		t.entra.AddDomain(f.domain, true)
+	}
+	application := automationRoles
+	application.Certificate = t.automation.cert
+	t.automationID, err = t.entra.AddApplication(application)
+	return err
+}
+
+// seed fills Exchange Online with what a synchronized tenant has before hybrid: the domains, the mailboxes that were moved, and a mail user for everyone
+// whose mailbox is on-premises. EWS is on for an application of somebody else's.
+func (t *tenantSite) seed(forests []*forestSite) {
+	o := t.org
+	o.Seed("AcceptedDomain", "Name", tenantDomain, "DomainName", tenantDomain, "Default", true, "InitialDomain", true)
+	o.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain, "IsCoexistenceDomain", true)
+	config := o.Objects("OrganizationConfig")[0]
+	config.Set("EwsEnabled", true)
+	config.Set("EwsAllowedAppIDs", stableGUID("somebody else's archiver"))
+	for _, f := range forests {
+		o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain)
+		for _, m := range f.users {
+			addresses := []string{"SMTP:" + m.primary}
+			for _, a := range m.others {
+				addresses = append(addresses, "smtp:"+a)
+			}
+			common := []any{
+				"Name", m.account + "." + f.name, "Alias", m.account + "." + f.name, "DisplayName", m.display, "PrimarySmtpAddress", m.primary, "WindowsEmailAddress", m.primary,
+				"UserPrincipalName", m.upn, "EmailAddresses", addresses, "IsDirSynced", true,
+			}
+			if m.remote {
+				o.Seed("Mailbox", common...)
+			} else {
+				o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.primary)...)
+			}
+		}
+	}
+}
+
+// web is what Microsoft's hosts answer.
+func (t *tenantSite) web() map[string]http.Handler {
+	login, graph := t.entra.Login(), t.entra.Graph()
+	accept := &link.Accept{
+		Bearer: func(_ context.Context, presented string) (string, any, error) {
+			token, err := t.entra.VerifyToken(presented, "exchange")
+			return token.Claims.String("appid"), token, err
+		},
+		Offers: func(*http.Request) []string {
+			return []string{oauth.BearerChallenge{ClientID: exchangeOnlineAppID, TrustedIssuers: []string{"00000001-0000-0000-c000-000000000000@*"}}.Format()}
+		},
+		Anonymous: autodiscover.Anonymous,
+	}
+	calendars := accept.Handler(t.policy(&ews.Handler{Backend: answering{t.premise}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10}}))
+	discovery := autodiscover.Advertise(accept.Handler(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20, Build: 9000, Unauthorized: accept.Challenge}))
+	admin := t.org.AdminAPI(t.administrator)
+	exchangeOnline := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.ToLower(r.URL.Path)
+		switch {
+		case strings.HasPrefix(path, "/adminapi/"):
+			admin.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/ews/"):
+			calendars.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/autodiscover/"):
+			discovery.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	return map[string]http.Handler{
+		"login.microsoftonline.com": login, "login.windows.net": login, "accounts.accesscontrol.windows.net": login, "graph.microsoft.com": graph,
+		"outlook.office365.com": exchangeOnline, "outlook.office.com": exchangeOnline, "autodiscover-s.outlook.com": exchangeOnline,
+	}
+}
+
+// policy lets applications use EWS as Exchange Online does since October 2026: the permission, then the organization's switch and its list.
+func (t *tenantSite) policy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, _ := link.CallerOf(r.Context())
+		token, _ := caller.Claims.(oauth.Token)
+		refuse := func(code int, reason, category string) {
+			w.Header().Set("x-ms-diagnostics", oauth.Diagnostics{Code: code, Reason: reason, Category: category}.Format())
+			http.Error(w, reason, http.StatusForbidden)
+		}
+		config := t.org.Objects("OrganizationConfig")[0]
+		switch {
+		case !slices.Contains(token.Claims.Strings("roles"), "full_access_as_app"):
+			refuse(2000008, "The token contains no roles that allow the request.", "invalid_grant")
+		case config.Get("EwsEnabled") == false:
+			refuse(2000012, "EWS is disabled for this organization.", "access_denied")
+		case config.Get("EwsEnabled") == true && !lists(config.String("EwsAllowedAppIDs"), caller.User):
+			refuse(2000012, "The application is not on the organization's list of applications that may use EWS.", "access_denied")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func lists(list, id string) bool {
+	return slices.ContainsFunc(strings.Split(list, ","), func(e string) bool { return strings.EqualFold(strings.TrimSpace(e), id) })
+}
+
+// administrator tells who calls the admin API: an application that may manage Exchange, or a person with an admin role.
+func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
+	token, err := t.entra.VerifyToken(bearer, "exchange")
+	if err != nil {
+		return organization.Caller{}, err
+	}
+	if user := token.Claims.String("upn"); user != "" {
+		return organization.Caller{User: user}, nil
+	}
+	application := token.Claims.String("appid")
+	if !slices.Contains(token.Claims.Strings("roles"), "Exchange.ManageAsApp") {
+		return organization.Caller{}, errors.New("the application has no permission Exchange.ManageAsApp")
+	}
+	if application != t.automationID {
+		return organization.Caller{User: application}, fmt.Errorf("the application has no directory role: %w", link.ErrAccess)
+	}
+	return organization.Caller{User: application}, nil
+}
+
+// token mints what Exchange Online presents to an on-premises server.
+func (t *tenantSite) token(_ context.Context, target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	_, realm, _ := strings.Cut(u.Hostname(), ".")
+	return t.entra.ServiceToken(entra.ServiceTokenOptions{Host: u.Hostname(), Realm: realm})
+}
+
+// schedules answers Graph's getSchedule: an application of a person's or of ours asks for anyone, as a mailbox user would; the dedicated application of
+// an on-premises organization for mailboxes that are here.
+func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, error) {
+	if r, ok := t.premise.people[strings.ToLower(q.As)]; !ok || !r.here {
+		return nil, entra.ErrNoMailbox
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	foreign := q.AppID != t.automationID && q.User == ""
+	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof", ews.WorkingElsewhere: "workingElsewhere"}
+	var out []entra.Schedule
+	for _, address := range q.Addresses {
+		s := entra.Schedule{Address: address}
+		found, err := t.premise.availability(ctx, address, ews.Window{Start: q.Start, End: q.End}, foreign)
+		var no *lookupError
+		switch {
+		case errors.As(err, &no):
+			s.ErrorCode, s.Message = no.code, no.text
+		case err != nil:
+			s.ErrorCode, s.Message = "ErrorFreeBusyGenerationFailed", err.Error()
+		}
+		for _, e := range found {
+			s.Items = append(s.Items, entra.ScheduleItem{Status: status[e.Busy], Start: e.Start, End: e.End})
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

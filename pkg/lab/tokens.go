@@ -1,0 +1,204 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// What Exchange itself knows of Microsoft's services.
+const (
+	exchangeOnlineAppID = "00000002-0000-0ff1-ce00-000000000000"
+	exchangeResource    = "https://outlook.office365.com"
+	tokenIssuer         = "https://login.microsoftonline.com"
+)
+
+// onPremisesToken mints what an on-premises organization presents to the tenant: with the dedicated application, a token that Entra issues for
+// an assertion signed with the auth certificate. Without it Exchange presents itself as the application it shares with the whole service, which
+// Exchange Online has refused since October 2025, whatever token comes of it.
+func (f *forestSite) onPremisesToken(ctx context.Context, resource string) (string, error) {
+	key, err := f.signingKey()
+	if err != nil {
+		return "", err
+	}
+	application, realm := f.dedicatedApplication()
+	if application == "" {
+		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared application " + exchangeOnlineAppID + ", which may not call this service any more")
+	}
+	client := f.premise.link.Client(nil)
+	defer client.CloseIdleConnections()
+	token, err := oauth.ClientCredentials{
+		TokenURL: tokenIssuer + "/" + realm + "/oauth2/v2.0/token", ClientID: application, Scope: resource + "/.default",
+		Certificate: key.cert, Key: key.key,
+	}.Token(ctx, client)
+	if err != nil {
+		return "", fmt.Errorf("unable to get a token from the auth server: %w", err)
+	}
+	return token.Value.Reveal(), nil
+}
+
+// signingKey is the auth certificate that Get-AuthConfig names, if this server has it with its key and it is valid.
+func (f *forestSite) signingKey() (*issued, error) {
+	for _, c := range f.org.Objects("AuthConfig") {
+		thumbprint := c.String("CurrentCertificateThumbprint")
+		for _, have := range f.authCertificates {
+			if !strings.EqualFold(certificate.Thumbprint(have.cert), thumbprint) {
+				continue
+			}
+			if now := f.now(); now.After(have.cert.NotAfter) || now.Before(have.cert.NotBefore) {
+				continue
+			}
+			if f.installed(thumbprint) {
+				return have, nil
+			}
+		}
+	}
+	return nil, errors.New("Missing signing certificate") //nolint:staticcheck // Exchange's own text, which people search for
+}
+
+// installed tells whether the server's certificate store has a certificate.
+func (f *forestSite) installed(thumbprint string) bool {
+	for _, c := range f.org.Objects("ExchangeCertificate") {
+		if strings.EqualFold(c.String("Thumbprint"), thumbprint) {
+			return true
+		}
+	}
+	return false
+}
+
+// dedicatedApplication is the application that the tenant's auth server names, when exactly one setting override switches it on; "" when Exchange
+// goes on as the shared one.
+func (f *forestSite) dedicatedApplication() (application, realm string) {
+	if !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
+		return "", ""
+	}
+	for _, s := range f.org.Objects("AuthServer") {
+		id := s.String("ApplicationIdentifier")
+		if id != "" && s.Bool("Enabled") && s.String("Type") == "AzureAD" {
+			return id, s.String("Realm")
+		}
+	}
+	return "", ""
+}
+
+// overridden tells whether exactly one setting override switches a feature on: with several, servers do not agree on what holds.
+func (f *forestSite) overridden(component, section string) bool {
+	found := 0
+	for _, o := range f.org.Objects("SettingOverride") {
+		if !strings.EqualFold(o.String("ComponentName"), component) || !strings.EqualFold(o.String("SectionName"), section) {
+			continue
+		}
+		for _, p := range o.Strings("Parameters") {
+			if strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true") {
+				found++
+			}
+		}
+	}
+	return found == 1
+}
+
+// verify is what an on-premises server does with a token that comes with a request: the auth server that issued it must be known here and
+// enabled, its signature must verify with that server's keys, and the application it names must be an enabled partner.
+func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.Token, error) {
+	unverified, err := oauth.Parse(presented)
+	if err != nil {
+		return oauth.Token{}, err
+	}
+	issuer := unverified.Claims.String("iss")
+	for _, s := range f.org.Objects("AuthServer") {
+		realm := s.String("Realm")
+		if !s.Bool("Enabled") || s.String("Type") != "MicrosoftACS" || issuer != s.String("IssuerIdentifier")+"@"+realm {
+			continue
+		}
+		keys, err := f.authServerKeys(ctx, s.String("AuthMetadataUrl"))
+		if err != nil {
+			return oauth.Token{}, err
+		}
+		token, err := oauth.Verifier{
+			Keys: keys, Issuers: []string{issuer}, Audiences: f.audiences(host), Now: f.now,
+		}.Verify(presented)
+		if err != nil {
+			return oauth.Token{}, err
+		}
+		return token, f.partner(token, realm)
+	}
+	return oauth.Token{}, fmt.Errorf("the token is issued by %s, which no enabled auth server here stands for", issuer)
+}
+
+// audiences are the names under which tokens may be meant for this server: its host, at any domain of the organization.
+func (f *forestSite) audiences(host string) []string {
+	var names []string
+	for _, d := range f.org.Objects("AcceptedDomain") {
+		names = append(names, exchangeOnlineAppID+"/"+host+"@"+d.String("DomainName"))
+	}
+	return names
+}
+
+// partner tells whether a token's application is an enabled partner application.
+func (f *forestSite) partner(token oauth.Token, realm string) error {
+	caller, _, _ := strings.Cut(token.Claims.String("nameid"), "@")
+	for _, p := range f.org.Objects("PartnerApplication") {
+		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") {
+			if p.String("LinkedAccount") == "" {
+				return errors.New("the application is missing a linked account for RBAC roles, or the linked account has no RBAC role assignments")
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("the application %s of realm %s is not an enabled partner application", caller, realm)
+}
+
+// authServerKeys reads an auth server's signing keys, and keeps them for a while as Exchange does.
+func (f *forestSite) authServerKeys(ctx context.Context, address string) ([]oauth.Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if kept, ok := f.keys[address]; ok && f.now().Before(kept.until) {
+		return kept.keys, nil
+	}
+	client := f.premise.link.Client(nil)
+	defer client.CloseIdleConnections()
+	document, err := oauth.FetchAuthMetadata(ctx, client, address)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := document.SigningKeys()
+	if err != nil {
+		return nil, err
+	}
+	f.keys[address] = keptKeys{keys, f.now().Add(time.Minute)}
+	return keys, nil
+}
+
+type keptKeys struct {
+	keys  []oauth.Key
+	until time.Time
+}
+
+// challenge is how an on-premises server asks for a token.
+func (f *forestSite) challenge(r *http.Request) []string {
+	trusted := ""
+	for _, s := range f.org.Objects("AuthServer") {
+		if s.Bool("Enabled") && s.String("Type") == "MicrosoftACS" {
+			trusted = s.String("IssuerIdentifier") + "@" + s.String("Realm")
+		}
+	}
+	b := oauth.BearerChallenge{ClientID: exchangeOnlineAppID}
+	if trusted != "" {
+		b.TrustedIssuers = []string{trusted}
+	}
+	return []string{b.Format()}
+}
+
+// metadata is the document with which an Exchange server tells who it is and with which certificate it signs.
+func (f *forestSite) metadata(w http.ResponseWriter, r *http.Request) {
+	document := oauth.ExchangeMetadata(exchangeOnlineAppID, f.domain, "https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificates[0].cert)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	json.NewEncoder(w).Encode(document)
+}
