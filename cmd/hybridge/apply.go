@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+type applyOptions struct {
+	wait        time.Duration
+	allowDelete bool
+}
+
+func newApplyCommand(s streams, g *globals, open opener) *cobra.Command {
+	var o applyOptions
+	c := &cobra.Command{
+		Use:     "apply [PLAN]",
+		GroupID: "flow",
+		Short:   "Make the changes of a plan",
+		Long: `Apply carries out PLAN (- is standard input), or a plan made on the spot. It asks first; where
+nobody can be asked, --yes is needed. A saved plan is refused (exit 7) when the live state
+is no longer what it was made from.
+
+Before each write the journal records what was there. Killed or failed halfway, the same
+command goes on where it stopped; hybridge rollback undoes what was done.`,
+		Example: `  hybridge apply plan.json -f answers.yaml
+  hybridge apply plan.json -f answers.yaml --yes -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), s, g, open, o, args) },
+	}
+	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back; 0 is what each kind is known to need")
+	c.Flags().BoolVar(&o.allowDelete, "allow-delete", false, "carry out a plan that removes resources")
+	return c
+}
+
+func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOptions, args []string) (err error) {
+	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	var plan change.Plan
+	if len(args) > 0 {
+		if len(g.only)+len(g.skip) > 0 {
+			return usage("--only and --skip choose when a plan is made, not when it is applied: make it anew with hybridge plan")
+		}
+		if plan, err = readPlan(s, g, args[0]); err != nil {
+			return err
+		}
+	}
+	if err := r.open(ctx, open); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		if plan, err = r.deployed.Plan(ctx, r.obs); err != nil {
+			return err
+		}
+	}
+	if err := r.agree(ctx, plan, o.allowDelete); err != nil {
+		return err
+	}
+	applied, err := r.deployed.Apply(ctx, plan, r.applyOptions(o), r.obs)
+	return r.applied(applied, err)
+}
+
+func (r *session) applyOptions(o applyOptions) apply.Options {
+	return apply.Options{StateDir: r.stateDir, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
+}
+
+// readPlan reads a plan file; - is standard input.
+func readPlan(s streams, g *globals, path string) (change.Plan, error) {
+	in := s.In
+	if path == answers.Stdin {
+		if g.answers == answers.Stdin {
+			return change.Plan{}, usage("the plan and the answers cannot both come from standard input")
+		}
+	} else {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return change.Plan{}, usage("%s is a directory, not a plan", path)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return change.Plan{}, usage("read plan: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	plan, err := change.Decode(in)
+	if err != nil {
+		return change.Plan{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return plan, nil
+}
+
+// agree shows the plan and has it agreed to.
+func (r *session) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
+	if len(plan.Changes) == 0 || r.g.yes {
+		return nil
+	}
+	if !r.interactive() {
+		return usage("%d changes are to be made and nobody is there to be asked: look at them with hybridge plan, then agree with --yes", len(plan.Changes))
+	}
+	r.aside().Plan(plan)
+	if plan.Summary.Delete > 0 && !allowDelete {
+		return usage("%w", apply.ErrDeletes)
+	}
+	yes, err := r.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return &exitError{code: exitCancelled, err: errors.New("not agreed to; nothing was changed")}
+	}
+	return nil
+}
+
+// applied reports what an apply or a rollback did, and gives its end.
+func (r *session) applied(applied apply.Report, err error) error {
+	if applied.Kind == "" {
+		return err // it did not begin
+	}
+	if reportErr := r.finish(applied, func(t *report.Text) { t.Apply(applied) }, func(w io.Writer) error { return report.JUnitApply(w, applied) }); reportErr != nil && err == nil {
+		return reportErr
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// demoDocument is what demo -o json writes.
+type demoDocument struct {
+	APIVersion string          `json:"apiVersion"` // hybridge/v1
+	Kind       string          `json:"kind"`       // DemoReport
+	Check      check.Report    `json:"check"`
+	Before     freebusy.Report `json:"before"`
+	Plan       change.Plan     `json:"plan"`
+	Apply      apply.Report    `json:"apply"`
+	After      freebusy.Report `json:"after"`
+}
+
+func newDemoCommand(s streams, g *globals, open opener) *cobra.Command {
+	return &cobra.Command{
+		Use:     "demo",
+		GroupID: "try",
+		Short:   "See it work: lab, check, test, plan, apply, test",
+		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy failing, plans and
+applies what is missing, and finds it working. Nothing leaves the machine, and nothing stays on it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, s, g, open) },
+	}
+}
+
+func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error) {
+	ctx := cmd.Context()
+	r, err := begin(s, g, "text", "json", "jsonl")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	dir, err := os.MkdirTemp("", "hybridge-demo-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the lab: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: r.log})
+	if err != nil {
+		return fmt.Errorf("start the lab: %w", err)
+	}
+	defer l.Close()
+	// The demo is of the lab, whatever answers and state the command line or the environment name.
+	inLab := *g
+	inLab.answers, inLab.stateDir, inLab.only, inLab.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
+	inLab.nonInteractive = true
+	r.g = &inLab
+	a, err := answers.Load(ctx, l.Answers())
+	if err != nil {
+		return err
+	}
+	if err := r.openWith(a, open); err != nil {
+		return err
+	}
+
+	d := demoDocument{APIVersion: "hybridge/v1", Kind: "DemoReport"}
+	t := r.text()
+	show := func(title string, write func()) {
+		if r.format == "text" {
+			fmt.Fprintf(r.out, "\n== %s\n\n", title)
+			write()
+		}
+	}
+	if d.Check, err = r.deployed.Check(ctx, r.obs); err != nil {
+		return err
+	}
+	show("Prerequisites", func() { t.Checks(d.Check) })
+	if d.Before, err = r.deployed.Test(ctx, deployment.TestOptions{}, r.obs); err != nil {
+		return err
+	}
+	show("Free/busy before", func() { t.Matrix(lookups(d.Before)) })
+	if d.Plan, err = r.deployed.Plan(ctx, r.obs); err != nil {
+		return err
+	}
+	show("Plan", func() { t.Plan(d.Plan) })
+	if d.Apply, err = r.deployed.Apply(ctx, d.Plan, r.applyOptions(applyOptions{}), r.obs); err != nil {
+		return err
+	}
+	show("Apply", func() { t.Apply(d.Apply) })
+	if d.After, err = r.deployed.Test(ctx, deployment.TestOptions{}, r.obs); err != nil {
+		return err
+	}
+	show("Free/busy after", func() { t.Matrix(lookups(d.After)) })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := r.finish(d, func(t *report.Text) {
+		fmt.Fprintf(r.out, "\n== Before and after\n\n")
+		t.BeforeAfter(lookups(d.Before), lookups(d.After))
+		fmt.Fprint(r.out, demoOutro)
+	}, nil); err != nil {
+		return err
+	}
+	if code := testCode(d.After); code != exitFine {
+		return quietly(code)
+	}
+	return offerWizard(cmd, r, s, g, open)
+}
+
+const demoOutro = `
+How to go on:
+  hybridge lab start --dir lab &              # the same lab, for you to break: hybridge lab faults
+  hybridge check -f lab/answers.yaml
+  hybridge init --scenario multi-forest > answers.yaml   # your own organization
+`
+
+// offerWizard has the wizard walk the demo's lab again, when somebody is there and wants to.
+func offerWizard(cmd *cobra.Command, r *session, s streams, g *globals, open opener) error {
+	if r.format != "text" || g.outputFile != "" || g.nonInteractive || !s.InTTY || !s.OutTTY || !s.ErrTTY || s.Env("CI") != "" {
+		return nil
+	}
+	yes, err := r.confirm(cmd.Context(), "\nWalk through this lab in the wizard?")
+	if err != nil || !yes {
+		return err
+	}
+	inLab := *r.g
+	inLab.nonInteractive = false
+	return runWizard(cmd, s, &inLab, open)
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
+)
+
+// The exit codes. They are stable: scripts rely on them.
+const (
+	exitFine         = 0
+	exitFailure      = 1
+	exitUsage        = 2
+	exitFailed       = 3
+	exitAccess       = 4
+	exitPending      = 5
+	exitPartial      = 6
+	exitStale        = 7
+	exitTimeLimit    = 8
+	exitInconclusive = 9
+	exitCancelled    = 130
+)
+
+// exitCodes is the table that "help exit-codes" prints.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitFine, "fine"},
+	{exitFailure, "unexpected failure"},
+	{exitUsage, "usage or invalid answers"},
+	{exitFailed, "a check or test failed"},
+	{exitAccess, "authentication or permission"},
+	{exitPending, "changes pending (plan --detailed-exitcode)"},
+	{exitPartial, "applied in part; the journal is kept"},
+	{exitStale, "the plan is stale: the live state is no longer what it was made from"},
+	{exitTimeLimit, "time limit reached"},
+	{exitInconclusive, "inconclusive: something required could not be read"},
+	{exitCancelled, "cancelled"},
+}
+
+// classes maps errors to exit codes and to what a person can do; the first that fits counts.
+var classes = []struct {
+	class error
+	code  int
+	hint  string
+}{
+	{errUsage, exitUsage, ""},
+	{selection.ErrUnmatched, exitUsage, "ids are listed in docs/reference/checks.md, and by hybridge check and hybridge plan"},
+	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
+	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
+	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
+	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
+	{apply.ErrLocked, exitFailure, "wait for the other run, or give this one its own --state-dir"},
+	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
+	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
+	{secret.ErrNobodyToAsk, exitUsage, ""},
+	{link.ErrAccess, exitAccess, "check the user name, the secret and the roles of the account that the answers name"},
+	{change.ErrUnreadable, exitInconclusive, "the account may lack a right to read it; nothing is planned on what is unknown"},
+	{link.ErrUntrusted, exitInconclusive, "name the certificate authority in network.caFile"},
+	{link.ErrUnreachable, exitInconclusive, "check name, port, firewall and proxy, or lead there with network.connectTo"},
+	{change.ErrAmbiguous, exitFailed, ""},
+	{stage.ErrPrerequisites, exitFailed, "mend what failed, or leave checks out with --skip"},
+}
+
+// errUsage is the class of wrong use of the command line.
+var errUsage = errors.New("usage")
+
+// usage makes an error of wrong use.
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+type usageError struct{ error }
+
+func (e usageError) Is(target error) bool { return target == errUsage }
+func (e usageError) Unwrap() error        { return e.error }
+
+// exitError ends the command with a code. Without err nothing is said: the report said it.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+// quietly ends with a code that a report already explained; nil for a fine one.
+func quietly(code int) error {
+	if code == exitFine {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// classify gives the exit code of an error and a hint. ctx is the run's: only its own end is a cancel or a time limit.
+func classify(ctx context.Context, err error) (code int, hint string) {
+	var exit *exitError
+	var faults answers.Faults
+	switch {
+	case err == nil:
+		return exitFine, ""
+	case errors.As(err, &exit):
+		return exit.code, exit.hint
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return exitTimeLimit, "allow more with --timeout"
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		return exitCancelled, ""
+	case errors.As(err, &faults):
+		return exitUsage, ""
+	}
+	for _, c := range classes {
+		if errors.Is(err, c.class) {
+			return c.code, c.hint
+		}
+	}
+	return exitFailure, ""
+}
+
+// complain tells an error on the error stream.
+func complain(w io.Writer, ctx context.Context, err error) int {
+	code, hint := classify(ctx, err)
+	var exit *exitError
+	if code == exitFine || errors.As(err, &exit) && exit.err == nil {
+		return code
+	}
+	switch {
+	case code == exitCancelled:
+		fmt.Fprintln(w, "error: cancelled")
+		return code
+	case code == exitTimeLimit:
+		fmt.Fprintf(w, "error: time limit reached: %s\n", report.Sanitize(err.Error()))
+	default:
+		fmt.Fprintf(w, "error: %s\n", strings.TrimRight(report.Sanitize(err.Error()), "\n"))
+	}
+	if hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	see := "hybridge help exit-codes"
+	if code == exitUsage {
+		see = "hybridge --help"
+		if errors.As(err, new(answers.Faults)) {
+			see = "hybridge help answers"
+		}
+	}
+	fmt.Fprintf(w, "see: %s\n", see)
+	return code
+}
+
+// checkCode is the exit code of a check report.
+func checkCode(r check.Report) int {
+	code := exitFine
+	for _, result := range r.Results {
+		switch {
+		case errors.Is(result.Cause, link.ErrAccess):
+			return exitAccess
+		case result.Status == check.StatusFail:
+			code = exitFailed
+		case result.Status == check.StatusError && result.Severity != check.Warn && code == exitFine:
+			code = exitInconclusive
+		}
+	}
+	return code
+}
+
+// testCode is the exit code of a free/busy report.
+func testCode(r freebusy.Report) int {
+	switch {
+	case r.Summary.Failed > 0:
+		return exitFailed
+	case r.Summary.Unknown > 0:
+		for _, a := range r.Matrix {
+			if errors.Is(a.Cause, link.ErrAccess) {
+				return exitAccess
+			}
+		}
+		return exitInconclusive
+	}
+	return exitFine
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+func newInitCommand(s streams, g *globals) *cobra.Command {
+	scenario := answers.Scenarios()[0].ID
+	var list strings.Builder
+	var ids []string
+	for _, sc := range answers.Scenarios() {
+		fmt.Fprintf(&list, "  %-15s %s\n", sc.ID, sc.Title)
+		ids = append(ids, sc.ID)
+	}
+	c := &cobra.Command{
+		Use:     "init",
+		GroupID: "flow",
+		Short:   "Write a commented answers file, to be filled in",
+		Long:    "Init writes a commented answers file to standard output. What is yours to fill in stands there as <placeholder>.\n\nScenarios:\n" + list.String(),
+		Example: `  hybridge init --scenario multi-forest > answers.yaml`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			data, err := answers.Template(scenario)
+			if err != nil {
+				return usage("%w", err)
+			}
+			return write(s.Out, g.outputFile, data)
+		},
+	}
+	c.Flags().StringVar(&scenario, "scenario", scenario, strings.Join(ids, ", "))
+	_ = c.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(ids, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// write writes to the file, when one is named, and never over one that is there.
+func write(out io.Writer, path string, data []byte) error {
+	if path == "" {
+		_, err := out.Write(data)
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return usage("%s is there already", path)
+	}
+	return writeFile(path, data)
+}
+
+func newSchemaCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		GroupID: "more",
+		Short:   "Print the JSON Schema of the answers file",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := s.Out.Write(answers.Schema())
+			return err
+		},
+	}
+}
+
+func newVersionCommand(s streams, g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		GroupID: "more",
+		Short:   "Print the version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			switch g.output {
+			case "text":
+				_, err := fmt.Fprintf(s.Out, "hybridge %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				return err
+			case "json":
+				return report.JSON(s.Out, map[string]string{
+					"apiVersion": "hybridge/v1", "kind": "Version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+				})
+			}
+			return usage("--output %s: this command writes text, json", g.output)
+		},
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+func newLabCommand(s streams, g *globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "lab",
+		GroupID: "try",
+		Short:   "A simulated estate on loopback: two forests and a tenant",
+		Args:    noSuchCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newLabStartCommand(s, g), newLabFaultsCommand(s, g))
+	return c
+}
+
+// noSuchCommand refuses the arguments of a command that only has subcommands.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s has no command %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+type labOptions struct {
+	dir    string
+	faults []string
+	users  int
+}
+
+func newLabStartCommand(s streams, g *globals) *cobra.Command {
+	var o labOptions
+	c := &cobra.Command{
+		Use:   "start",
+		Short: "Bring the lab up, until it is interrupted",
+		Long: `Start brings the lab up in this process, writes what leads to it into --dir (answers.yaml, lab.json, its certificate
+authority, generated secrets), and runs until it is interrupted.`,
+		Example: `  hybridge lab start --dir lab &
+  hybridge check -f lab/answers.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), s, g, o) },
+	}
+	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
+	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
+	c.Flags().IntVar(&o.users, "users", 0, "mailboxes a forest; 0 is 200")
+	return c
+}
+
+func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error) {
+	if o.dir == "" {
+		return usage("--dir is needed: where to write answers.yaml")
+	}
+	r, err := begin(s, g, "text", "json")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	if err := knownFaults(o.faults); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return usage("--dir: %w", err)
+	}
+	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Log: r.log})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("start the lab: %w", err)
+	}
+	document := map[string]string{"apiVersion": "hybridge/v1", "kind": "Lab", "answers": l.Answers()}
+	if r.format == "json" {
+		err = report.JSON(s.Out, document)
+	} else {
+		_, err = fmt.Fprintf(s.Out, "%s\n", l.Answers())
+	}
+	if err == nil {
+		fmt.Fprintf(s.Err, "the lab is up; try: hybridge check -f %s\n", l.Answers())
+		<-ctx.Done() // being interrupted is how it ends
+	}
+	if closeErr := l.Close(); err == nil && closeErr != nil {
+		return fmt.Errorf("stop the lab: %w", closeErr)
+	}
+	return err
+}
+
+func knownFaults(ids []string) error {
+	known := map[string]bool{}
+	for _, f := range lab.Faults() {
+		known[f.ID] = true
+	}
+	for _, id := range ids {
+		if !known[id] {
+			return usage("--fault %s: there is no such fault; hybridge lab faults lists them", id)
+		}
+	}
+	return nil
+}
+
+func newLabFaultsCommand(s streams, g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "faults",
+		Short: "List the faults that can be planted, and what must find each",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) (err error) {
+			r, err := begin(s, g, "text", "json")
+			if err != nil {
+				return err
+			}
+			defer r.close(&err)
+			type fault struct {
+				ID    string `json:"id"`
+				Title string `json:"title"`
+				Turns string `json:"turns"`
+			}
+			faults := []fault{}
+			for _, f := range lab.Faults() {
+				faults = append(faults, fault{f.ID, f.Title, f.Turns})
+			}
+			if r.format == "json" {
+				return report.JSON(r.out, map[string]any{"apiVersion": "hybridge/v1", "kind": "Faults", "faults": faults})
+			}
+			w := tabwriter.NewWriter(r.out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "ID\tFOUND BY\tWHAT IS WRONG")
+			for _, f := range faults {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", f.ID, f.Turns, f.Title)
+			}
+			return w.Flush()
+		},
+	}
+}

@@ -1,0 +1,23 @@
+// Command hybridge sets up and checks Exchange hybrid: see "hybridge --help".
+package main
+
+import (
+	"os"
+
+	"github.com/hybridge-cli/hybridge/wizard/quiet" // before all that probes the terminal
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	quiet.Restore()
+	os.Exit(run(os.Args[1:], systemStreams(), openDeployment))
+}
+
+func openDeployment(a answers.Answers, o deployment.Options) (deployed, error) {
+	return deployment.Open(a, o)
+}

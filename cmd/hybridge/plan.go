@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+)
+
+type planOptions struct {
+	out      string
+	scripts  string
+	detailed bool
+}
+
+func newPlanCommand(s streams, g *globals, open opener) *cobra.Command {
+	var o planOptions
+	c := &cobra.Command{
+		Use:     "plan",
+		GroupID: "flow",
+		Short:   "Show what would change, as a diff; nothing is changed",
+		Long: `Plan compares what should be with what is, on every side, and shows the difference. Nothing
+is changed. The same facts give the same plan, byte for byte; it holds no secret.`,
+		Example: `  hybridge plan -f answers.yaml
+  hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
+  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file a place
+  hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), s, g, open, o) },
+	}
+	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
+	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
+	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
+	return c
+}
+
+func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOptions) (err error) {
+	r, err := begin(s, g, "text", "json", "jsonl")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	if err := r.open(ctx, open); err != nil {
+		return err
+	}
+	plan, err := r.deployed.Plan(ctx, r.obs)
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		if err := writeFile(o.out, plan.Encode()); err != nil {
+			return fmt.Errorf("save the plan: %w", err)
+		}
+	}
+	if o.scripts != "" {
+		if err := os.MkdirAll(o.scripts, 0o755); err != nil {
+			return fmt.Errorf("write the scripts: %w", err)
+		}
+		files := desired.Scripts(plan)
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			if err := writeFile(filepath.Join(o.scripts, name), files[name]); err != nil {
+				return fmt.Errorf("write the scripts: %w", err)
+			}
+		}
+	}
+	if err := r.finish(json.RawMessage(plan.Encode()), func(t *report.Text) { t.Plan(plan) }, nil); err != nil {
+		return err
+	}
+	if o.detailed && len(plan.Changes) > 0 {
+		return quietly(exitPending)
+	}
+	return nil
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, data []byte) error {
+	f, err := newOutputFile(path)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return err
+	}
+	return f.commit()
+}

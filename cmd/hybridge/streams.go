@@ -1,0 +1,54 @@
+package main
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// streams is how a command meets the world. Data goes to Out; everything else that a person may want to read, to Err.
+type streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	InTTY    bool
+	OutTTY   bool
+	ErrTTY   bool
+	Width    int // of the terminal; 0 when unknown
+	Env      func(string) string
+}
+
+func systemStreams() streams {
+	is := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	s := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTTY: is(os.Stdin), OutTTY: is(os.Stdout), ErrTTY: is(os.Stderr), Env: os.Getenv}
+	if s.OutTTY {
+		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			s.Width = width
+		}
+	}
+	return s
+}
+
+// style is how text looks on a stream: color only on a terminal that nobody asked to be plain, ASCII where UTF-8 is not declared.
+func (s streams) style(tty, noColor bool) report.Style {
+	forced := s.Env("CLICOLOR_FORCE") != "" && s.Env("CLICOLOR_FORCE") != "0"
+	plain := noColor || s.Env("NO_COLOR") != "" || s.Env("HYBRIDGE_NO_COLOR") != "" || s.Env("TERM") == "dumb" || runtime.GOOS == "windows" && s.Env("WT_SESSION") == ""
+	return report.Style{Color: !plain && tty || forced && !noColor, ASCII: !s.utf8(), Width: s.Width}
+}
+
+func (s streams) utf8() bool {
+	if runtime.GOOS == "windows" {
+		return s.Env("WT_SESSION") != ""
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := s.Env(name); value != "" {
+			value = strings.ToLower(value)
+			return strings.Contains(value, "utf-8") || strings.Contains(value, "utf8")
+		}
+	}
+	return runtime.GOOS == "darwin"
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+)
+
+type testOptions struct {
+	deployment.TestOptions
+	watch time.Duration
+}
+
+func newTestCommand(s streams, g *globals, open opener) *cobra.Command {
+	var o testOptions
+	c := &cobra.Command{
+		Use:     "test",
+		GroupID: "flow",
+		Short:   "Ask for free/busy in both directions",
+		Long: `Test asks, for every pair of people in the answers, whether the one sees the other's free/busy: both ways,
+and from both sides. It shows the way each question took and, where it failed, the suspected cause.
+
+Exits 0 when every lookup works, 3 when one failed, 9 when one could not be asked.`,
+		Example: `  hybridge test -f answers.yaml
+  hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
+  hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd.Context(), s, g, open, o) },
+	}
+	c.Flags().StringVar(&o.From, "from", "", "only questions of `ADDRESS`")
+	c.Flags().StringVar(&o.To, "to", "", "only questions about `ADDRESS`")
+	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "ask again until every lookup works, for at most this long")
+	c.Flags().DurationVar(&o.watch, "watch", 0, "ask again every so often, until cancelled")
+	c.Flags().Lookup("watch").NoOptDefVal = "30s"
+	return c
+}
+
+func runTest(ctx context.Context, s streams, g *globals, open opener, o testOptions) (err error) {
+	formats := []string{"text", "json", "jsonl", "junit"}
+	if o.watch > 0 {
+		formats = []string{"text", "jsonl"}
+	}
+	r, err := begin(s, g, formats...)
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	if err := r.open(ctx, open); err != nil {
+		return err
+	}
+	for {
+		tested, err := r.deployed.Test(ctx, o.TestOptions, r.obs)
+		if err != nil {
+			return err
+		}
+		if err := r.tested(tested); err != nil || o.watch <= 0 {
+			return orCode(err, testCode(tested))
+		}
+		select {
+		case <-time.After(o.watch):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func orCode(err error, code int) error {
+	if err != nil {
+		return err
+	}
+	return quietly(code)
+}
+
+func (r *session) tested(tested freebusy.Report) error {
+	rows := lookups(tested)
+	return r.finish(tested, func(t *report.Text) { t.Matrix(rows) }, func(w io.Writer) error { return report.JUnitLookups(w, rows) })
+}
+
+// lookups turns the answers of a free/busy report into the rows of a matrix.
+func lookups(r freebusy.Report) []report.Lookup {
+	rows := make([]report.Lookup, 0, len(r.Matrix))
+	for _, a := range r.Matrix {
+		row := report.Lookup{
+			From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Route: a.Route, Status: string(a.Status), LatencyMS: a.LatencyMS, Error: a.Error,
+		}
+		for _, d := range a.Diagnosis {
+			row.Causes = append(row.Causes, report.Cause{ID: d.ID, Confidence: d.Confidence})
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+type validateOptions struct {
+	from, to string
+	both     bool
+}
+
+func newValidateCommand(s streams, g *globals, open opener) *cobra.Command {
+	var o validateOptions
+	c := &cobra.Command{
+		Use:     "validate freebusy",
+		GroupID: "flow",
+		Short:   "Look into one question, read-only: for the help desk",
+		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It asks the lookup
+from every side that can, and changes nothing.`,
+		Example:   `  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com --both-directions`,
+		ValidArgs: []string{"freebusy"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] != "freebusy" {
+				return usage("name what to validate: freebusy")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), s, g, open, o) },
+	}
+	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of who asks")
+	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of whose free/busy it is")
+	c.Flags().BoolVar(&o.both, "both-directions", false, "ask the other way round too")
+	return c
+}
+
+func runValidate(ctx context.Context, s streams, g *globals, open opener, o validateOptions) (err error) {
+	if o.from == "" || o.to == "" {
+		return usage("--from and --to are needed")
+	}
+	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	if err := r.open(ctx, open); err != nil {
+		return err
+	}
+	all := freebusy.Report{APIVersion: "hybridge/v1", Kind: "ValidateReport", Matrix: []freebusy.Answer{}}
+	questions := []deployment.TestOptions{{From: o.from, To: o.to}}
+	if o.both {
+		questions = append(questions, deployment.TestOptions{From: o.to, To: o.from})
+	}
+	for _, q := range questions {
+		tested, err := r.deployed.Test(ctx, q, r.obs)
+		if err != nil {
+			return err
+		}
+		all.Matrix = append(all.Matrix, tested.Matrix...)
+		all.Summary.OK += tested.Summary.OK
+		all.Summary.Failed += tested.Summary.Failed
+		all.Summary.Unknown += tested.Summary.Unknown
+	}
+	if len(all.Matrix) == 0 {
+		return &exitError{code: exitInconclusive, err: fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)}
+	}
+	return orCode(r.tested(all), testCode(all))
+}

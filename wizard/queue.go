@@ -1,0 +1,55 @@
+package wizard
+
+import (
+	"context"
+	"sync"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+)
+
+// queue brings messages from working goroutines to the program. Putting never waits: an engine must not be held up by a terminal, or by one
+// that is gone.
+type queue struct {
+	mu       sync.Mutex
+	messages []tea.Msg
+	wake     chan struct{}
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+func (q *queue) put(m tea.Msg) {
+	q.mu.Lock()
+	q.messages = append(q.messages, m)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// batch is what was put since the last one, in order.
+type batch []tea.Msg
+
+// next is the command that waits for messages. The model asks for it again after every batch.
+func (q *queue) next(ctx context.Context) tea.Cmd {
+	return func() tea.Msg {
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		messages := q.messages
+		q.messages = nil
+		return batch(messages)
+	}
+}
+
+// happened is an event of the engine, of one run.
+type happened struct {
+	run   int
+	event observe.Event
+}

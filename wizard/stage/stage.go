@@ -1,0 +1,121 @@
+// Package stage is the order of a hybrid deployment as data, and what each stage calls. The wizard shows it stage by stage; a run that nobody
+// watches walks it with Run. It draws nothing.
+package stage
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+)
+
+// Engine is an opened deployment; *deployment.Deployment is one.
+type Engine interface {
+	Check(ctx context.Context, obs observe.Observer) (check.Report, error)
+	Plan(ctx context.Context, obs observe.Observer) (change.Plan, error)
+	Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error)
+	Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error)
+	Close(ctx context.Context) error
+}
+
+var _ Engine = (*deployment.Deployment)(nil)
+
+// ID names a stage; but for Answers, it is the verb that does the same.
+type ID string
+
+// The stages.
+const (
+	Answers ID = "answers"
+	Check   ID = "check"
+	Plan    ID = "plan"
+	Apply   ID = "apply"
+	Test    ID = "test"
+)
+
+// Stage is one step of the way.
+type Stage struct {
+	ID    ID
+	Title string
+	About string // what it does, and what it touches
+}
+
+// All are the stages, in order.
+func All() []Stage {
+	return []Stage{
+		{Answers, "Answers", "What hybridge needs to know. Nothing is connected to."},
+		{Check, "Prerequisites", "Reads every system and tells what is not ready. Nothing is changed."},
+		{Plan, "Plan", "Compares what should be with what is. Nothing is changed."},
+		{Apply, "Apply", "Makes the changes of the plan, a journal ahead of each."},
+		{Test, "Free/busy", "Asks every lookup from both sides. Nothing is changed."},
+	}
+}
+
+// Options for Run.
+type Options struct {
+	Apply apply.Options
+	Test  deployment.TestOptions
+	// Confirm is asked before anything is changed; nil: nothing is changed, and Run ends after the plan when there are changes.
+	Confirm func(change.Plan) (bool, error)
+	// IgnoreFailures goes on to the plan although prerequisites failed.
+	IgnoreFailures bool
+}
+
+// Outcome is what the stages gave; those that were not reached are nil.
+type Outcome struct {
+	Reached ID
+	Check   *check.Report
+	Plan    *change.Plan
+	Apply   *apply.Report
+	Test    *freebusy.Report
+}
+
+// ErrPrerequisites says that prerequisites failed, ErrUnconfirmed that there are changes which nobody agreed to.
+var (
+	ErrPrerequisites = errors.New("prerequisites are not met")
+	ErrUnconfirmed   = errors.New("changes are pending and were not agreed to")
+)
+
+// Run walks the stages from Check on and stops at the first that does not succeed. The outcome holds what was reached, also with an error.
+func Run(ctx context.Context, e Engine, o Options, obs observe.Observer) (Outcome, error) {
+	out := Outcome{Reached: Check}
+	checked, err := e.Check(ctx, obs)
+	out.Check = &checked
+	if err != nil {
+		return out, err
+	}
+	if checked.Summary.Fail > 0 && !o.IgnoreFailures {
+		return out, ErrPrerequisites
+	}
+	out.Reached = Plan
+	plan, err := e.Plan(ctx, obs)
+	if err != nil {
+		return out, err
+	}
+	out.Plan = &plan
+	if len(plan.Changes) > 0 {
+		agreed := false
+		if o.Confirm != nil {
+			if agreed, err = o.Confirm(plan); err != nil {
+				return out, err
+			}
+		}
+		if !agreed {
+			return out, ErrUnconfirmed
+		}
+		out.Reached = Apply
+		applied, err := e.Apply(ctx, plan, o.Apply, obs)
+		out.Apply = &applied
+		if err != nil {
+			return out, err
+		}
+	}
+	out.Reached = Test
+	tested, err := e.Test(ctx, o.Test, obs)
+	out.Test = &tested
+	return out, err
+}
