@@ -1,0 +1,155 @@
+// Package e2e runs the hybridge binary against the lab, as a person or a pipeline would.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "hybridge-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "hybridge")
+	build := exec.Command("go", "build", "-o", binary, "../../cmd/hybridge")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// run is one finished hybridge process.
+type run struct {
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+// estate is a lab of its own with a state directory of its own.
+type estate struct {
+	dir, state string
+	env        []string
+}
+
+// startLab brings a lab up and ends it with the test.
+func startLab(t *testing.T, args ...string) *estate {
+	t.Helper()
+	e := &estate{dir: t.TempDir(), state: t.TempDir()}
+	e.env = append(os.Environ(), "HOME="+t.TempDir(), "NO_COLOR=1")
+	cmd := exec.Command(binary, append([]string{"lab", "start", "--dir", e.dir}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &out, e.env
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			cmd.Process.Kill()
+			t.Error("the lab did not end within 10 s of an interrupt")
+		}
+	})
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(e.dir, "lab.json")); err == nil {
+			return e
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("the lab ended: %v\n%s", err, out.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the lab is not up after a minute\n%s", out.String())
+		}
+	}
+}
+
+func (e *estate) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, append(args, "-f", filepath.Join(e.dir, "answers.yaml"), "--state-dir", e.state)...)
+	cmd.Env = e.env
+	return cmd
+}
+
+func (e *estate) run(t *testing.T, args ...string) run {
+	t.Helper()
+	return finish(t, e.command(args...))
+}
+
+// must runs hybridge and wants an exit code.
+func (e *estate) must(t *testing.T, code int, args ...string) run {
+	t.Helper()
+	r := e.run(t, args...)
+	if r.code != code {
+		t.Fatalf("hybridge %s: exit %d, want %d\nstdout:\n%s\nstderr:\n%s", strings.Join(args, " "), r.code, code, tail(r.stdout), tail(r.stderr))
+	}
+	return r
+}
+
+func finish(t *testing.T, cmd *exec.Cmd) run {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	err := cmd.Run()
+	r := run{stdout: out.String(), stderr: errs.String(), took: time.Since(start)}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.code = exit.ExitCode()
+	case err != nil:
+		t.Fatal(err)
+	}
+	return r
+}
+
+func tail(s string) string {
+	if len(s) > 6000 {
+		return "..." + s[len(s)-6000:]
+	}
+	return s
+}
+
+// decode reads a document that must be alone on stdout.
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	d := json.NewDecoder(strings.NewReader(text))
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("stdout is not JSON: %v\n%s", err, tail(text))
+	}
+	if d.More() {
+		t.Fatalf("more than one document on stdout\n%s", tail(text))
+	}
+	return v
+}
+
+type plan struct {
+	Fingerprint string
+	Summary     struct{ Create, Update, Replace, Delete, Unchanged int }
+	Changes     []struct{ ID, Target, Kind, Action string }
+}
+
+func (e *estate) plan(t *testing.T) plan {
+	t.Helper()
+	return decode[plan](t, e.must(t, 0, "plan", "-o", "json").stdout)
+}

@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTheWholeLoop(t *testing.T) {
+	e := startLab(t)
+	file := filepath.Join(t.TempDir(), "p.json")
+	e.must(t, 0, "check")
+	e.must(t, 3, "test") // nothing works yet
+	before := e.plan(t)
+	if len(before.Changes) == 0 {
+		t.Fatal("the first plan is empty")
+	}
+	e.must(t, 0, "plan", "--out", file)
+	e.must(t, 0, "apply", file, "--yes")
+	e.must(t, 0, "plan", "--detailed-exitcode")
+	if after := e.plan(t); len(after.Changes) != 0 {
+		t.Errorf("after apply the plan still has %v", after.Changes)
+	}
+	e.must(t, 0, "test")
+	e.must(t, 7, "apply", file, "--yes") // the live state is no longer what the plan was made from
+	e.must(t, 0, "rollback", "--yes")
+	if d := cmp.Diff(before, e.plan(t)); d != "" {
+		t.Errorf("rollback did not restore what was there before:\n%s", d)
+	}
+	e.must(t, 5, "plan", "--detailed-exitcode")
+}
+
+func TestApplyRefusesAStalePlan(t *testing.T) {
+	e := startLab(t)
+	file := filepath.Join(t.TempDir(), "p.json")
+	e.must(t, 0, "plan", "--out", file)
+	part := e.plan(t).Changes[0].ID
+	e.must(t, 0, "apply", "--only", part, "--yes") // somebody else was quicker
+	r := e.must(t, 7, "apply", file, "--yes")
+	if !strings.Contains(r.stderr, "hint:") {
+		t.Errorf("no hint what to do:\n%s", r.stderr)
+	}
+}
+
+// TestApplySurvivesBeingKilled kills apply at every change and runs it again: the same live state, nothing doubled, nothing
+// lost, and rollback still finds its way home.
+func TestApplySurvivesBeingKilled(t *testing.T) {
+	e := startLab(t)
+	before := e.plan(t)
+	file := filepath.Join(t.TempDir(), "p.json")
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for n := 1; n <= len(before.Changes); n += step {
+		t.Run(fmt.Sprintf("after %d events", n), func(t *testing.T) {
+			e.must(t, 0, "plan", "--out", file)
+			killAfter(t, e, n, "apply", file, "--yes", "-o", "jsonl")
+			e.must(t, 0, "apply", file, "--yes")
+			after := e.plan(t)
+			if len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
+				t.Fatalf("after the second apply: %+v", after.Summary)
+			}
+			e.must(t, 0, "rollback", "--yes")
+			if d := cmp.Diff(before, e.plan(t)); d != "" {
+				t.Fatalf("rollback did not restore what was there before:\n%s", d)
+			}
+		})
+	}
+}
+
+// killAfter runs hybridge and kills it, as a power cut would, when it has told of n changes.
+func killAfter(t *testing.T, e *estate, n int, args ...string) {
+	t.Helper()
+	cmd := e.command(args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for seen := 0; lines.Scan(); {
+		if strings.Contains(lines.Text(), `"change"`) {
+			if seen++; seen == n {
+				break
+			}
+		}
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+}

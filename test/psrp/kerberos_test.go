@@ -1,0 +1,395 @@
+package psrp_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+)
+
+// exchange is our server, with cmdlets that show what went over the wire.
+func exchange() *psrp.Server {
+	return &psrp.Server{
+		Name: "EX1", MaxPoll: 200 * time.Millisecond, AllowUnencrypted: true,
+		Authenticate: func(_ context.Context, user, pw string) error {
+			if user != "front" || pw != "front" {
+				return errors.New("no")
+			}
+			return nil
+		},
+		Run: func(ctx context.Context, c psrp.Caller, p psrp.Pipeline, w *psrp.Writer) error {
+			switch p.Commands[0].Name {
+			case "Get-Caller":
+				return w.Output(c.User)
+			case "Get-Large":
+				return w.Output(strings.Repeat("x", 1_000_000))
+			case "Test-Secret":
+				v, _ := p.Commands[0].Parameters[0].Value.(psrp.Credential)
+				return w.Output(v.User + "/" + v.Password.Reveal())
+			case "Get-Endless":
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return psrp.CommandNotFound(p.Commands[0].Name)
+		},
+	}
+}
+
+// wiretap notes what goes over a listener's connections, and counts them.
+type wiretap struct {
+	net.Listener
+	mu    sync.Mutex
+	seen  bytes.Buffer
+	conns int
+}
+
+type tapped struct {
+	net.Conn
+	tap *wiretap
+}
+
+func (w *wiretap) Accept() (net.Conn, error) {
+	c, err := w.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	w.conns++
+	w.mu.Unlock()
+	return &tapped{c, w}, nil
+}
+
+func (c *tapped) note(b []byte) {
+	c.tap.mu.Lock()
+	defer c.tap.mu.Unlock()
+	c.tap.seen.Write(b)
+}
+
+func (c *tapped) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.note(b[:n])
+	return n, err
+}
+
+func (c *tapped) Write(b []byte) (int, error) {
+	c.note(b)
+	return c.Conn.Write(b)
+}
+
+func (w *wiretap) text() (string, int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen.String(), w.conns
+}
+
+func start(t *testing.T, s *psrp.Server, withTLS bool) (*httptest.Server, *wiretap) {
+	t.Helper()
+	ts := httptest.NewUnstartedServer(s)
+	tap := &wiretap{Listener: ts.Listener}
+	ts.Listener = tap
+	ts.Config.ConnContext = s.ConnContext
+	if withTLS {
+		ts.StartTLS()
+	} else {
+		ts.Start()
+	}
+	t.Cleanup(func() { s.Close(); ts.Close() })
+	return ts, tap
+}
+
+func (k *kdc) acceptor(t *testing.T) *kerberos.Acceptor {
+	t.Helper()
+	keys, err := os.ReadFile(k.path("http.keytab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := kerberos.NewAcceptor(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (k *kdc) client(t *testing.T, c kerberos.Config) *kerberos.Client {
+	t.Helper()
+	if c.Krb5Config == "" {
+		c.Krb5Config = k.conf
+	}
+	client, err := kerberos.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// address names the server by the name that its service is registered under.
+func address(url string) string {
+	return strings.Replace(url, "127.0.0.1", "localhost", 1) + "/PowerShell/"
+}
+
+// loopback dials 127.0.0.1 whatever localhost resolves to.
+func loopback(ctx context.Context, network, addr string) (net.Conn, error) {
+	_, port, _ := net.SplitHostPort(addr)
+	return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
+}
+
+// session opens a pool and runs what shows that both directions work.
+func session(t *testing.T, o psrp.Options, caller string) {
+	t.Helper()
+	o.Dial = loopback
+	pool, err := psrp.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close(context.Background())
+	run := func(name string, parameters ...psrp.Parameter) []any {
+		t.Helper()
+		out, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: name, Parameters: parameters}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Objects
+	}
+	if diff := cmp.Diff([]any{caller}, run("Get-Caller")); diff != "" {
+		t.Errorf("caller: %s", diff)
+	}
+	if diff := cmp.Diff([]any{strings.Repeat("x", 1_000_000)}, run("Get-Large")); diff != "" {
+		t.Error("a large answer was changed")
+	}
+	if diff := cmp.Diff([]any{`FABRIKAM\svc/hush-hush`}, run("Test-Secret", psrp.Parameter{Name: "Credential", Value: psrp.Credential{User: `FABRIKAM\svc`, Password: secret.NewValue("hush-hush")}})); diff != "" {
+		t.Error(diff)
+	}
+	var e *psrp.ErrorRecord
+	if _, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Nope"}}}); !errors.As(err, &e) || e.ID != "CommandNotFoundException" {
+		t.Errorf("unknown cmdlet: %v", err)
+	}
+	// A cancel closes the connection: what follows must authenticate again, by itself.
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := pool.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Endless"}}}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if diff := cmp.Diff([]any{caller}, run("Get-Caller")); diff != "" {
+		t.Errorf("caller after a cancel: %s", diff)
+	}
+	if err := pool.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKerberos(t *testing.T) {
+	for _, encryption := range []string{"aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128"} {
+		t.Run(encryption, func(t *testing.T) {
+			k := startKDC(t, encryption)
+			for _, user := range []struct {
+				name, caller string
+				config       kerberos.Config
+			}{
+				{"password", "admin@" + realm, kerberos.Config{User: "admin@contoso.lab", Password: secret.NewValue(password)}},
+				{"keytab", "robot@" + realm, kerberos.Config{User: "robot", Keytab: k.path("robot.keytab")}},
+				{"ticket cache", "admin@" + realm, kerberos.Config{TicketCache: "FILE:" + k.ticketCache()}},
+			} {
+				for _, withTLS := range []bool{false, true} {
+					for _, scheme := range []string{"Kerberos", "Negotiate"} {
+						t.Run(fmt.Sprintf("%s TLS=%v %s", user.name, withTLS, scheme), func(t *testing.T) {
+							s := exchange()
+							s.Kerberos = k.acceptor(t)
+							ts, tap := start(t, s, withTLS)
+							o := psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, user.config), Scheme: scheme}
+							if withTLS {
+								o.TLS = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+								o.TLS.ServerName = "example.com" // what httptest's certificate says
+							}
+							session(t, o, user.caller)
+							if n := s.Shells(); n != 0 {
+								t.Errorf("%d shells left", n)
+							}
+							text, conns := tap.text()
+							for _, leak := range []string{"Get-Caller", "Envelope", user.caller, "hush"} {
+								if strings.Contains(text, leak) {
+									t.Errorf("%q went over the wire in clear", leak)
+								}
+							}
+							if conns != 2 { // one, and one more after the cancel
+								t.Errorf("%d connections", conns)
+							}
+						})
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestKerberosAgainstGSSAPI puts MIT's GSS-API between our client and our server: it must understand what we seal, and we what it seals.
+func TestKerberosAgainstGSSAPI(t *testing.T) {
+	python := ""
+	for _, p := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(p, "-c", "import gssapi").Run() == nil {
+			python = p
+			break
+		}
+	}
+	if python == "" {
+		missing(t, "GSS-API for Python", "python3-gssapi")
+	}
+	for _, encryption := range []string{"aes256-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192"} {
+		k := startKDC(t, encryption)
+		for _, scheme := range []string{"Kerberos", "Negotiate"} {
+			t.Run(encryption+" "+scheme, func(t *testing.T) {
+				s := exchange()
+				ts, _ := start(t, s, false)
+				cmd := exec.Command(python, "testdata/front.py", ts.URL+"/PowerShell/", "Basic "+base64.StdEncoding.EncodeToString([]byte("front:front")), scheme)
+				cmd.Env = k.environment()
+				var log bytes.Buffer
+				cmd.Stderr = &log
+				out, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				stopped := false
+				stop := func() {
+					if !stopped {
+						stopped = true
+						cmd.Process.Kill()
+						cmd.Wait()
+					}
+				}
+				defer stop()
+				line, err := bufio.NewReader(out).ReadString('\n')
+				if err != nil {
+					stop()
+					t.Fatalf("front: %v %s", err, log.String())
+				}
+				url := "http://localhost:" + strings.TrimSpace(line) + "/PowerShell/?serializationLevel=Full"
+				session(t, psrp.Options{URL: url, Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}), Scheme: scheme}, "front")
+				stop()
+				if !strings.Contains(log.String(), "authenticated admin@"+realm) || strings.Contains(log.String(), "Traceback") {
+					t.Errorf("front: %s", log.String())
+				}
+			})
+		}
+	}
+}
+
+// TestKerberosFailures looks at what an admin gets to read.
+func TestKerberosFailures(t *testing.T) {
+	k := startKDC(t, "aes256-cts-hmac-sha1-96")
+	s := exchange()
+	s.Kerberos = k.acceptor(t)
+	ts, _ := start(t, s, false)
+	k.write("gone.conf", k.config("aes256-cts-hmac-sha1-96", freePort(t)))
+	for _, test := range []struct {
+		name   string
+		config kerberos.Config
+		spn    string
+		is     error
+		text   string
+	}{
+		{"wrong password", kerberos.Config{User: "admin", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "wrong user name or password"},
+		{"unknown user", kerberos.Config{User: "nobody", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "does not know this user"},
+		{"wrong keytab", kerberos.Config{User: "admin", Keytab: k.path("robot.keytab")}, "", link.ErrAccess, "keytab"},
+		{"unknown service", kerberos.Config{User: "admin", Password: secret.NewValue(password)}, "HTTP/nowhere.contoso.lab", kerberos.ErrUnknownService, "HTTP/nowhere.contoso.lab"},
+		{"no domain controller", kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.path("gone.conf")}, "", link.ErrUnreachable, "domain controller"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pool, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, test.config), SPN: test.spn, Dial: loopback})
+			if err == nil {
+				pool.Close(t.Context())
+				t.Fatal("opened")
+			}
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "secret-wrong") {
+				t.Errorf("got %v", err)
+			}
+			t.Log(err)
+		})
+	}
+	t.Run("ticket for another service", func(t *testing.T) {
+		// The server cannot read it.
+		k.admin("addprinc", "-randkey", "HTTP/other")
+		_, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}), SPN: "HTTP/other", Dial: loopback})
+		if !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "the server offers Kerberos") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("replayed ticket and connection", func(t *testing.T) { replayed(t, k, ts) })
+	t.Run("time limit", func(t *testing.T) {
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // a KDC that never answers
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		k.write("silent.conf", k.config("aes256-cts-hmac-sha1-96", silent.Addr().(*net.TCPAddr).Port))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		client := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.path("silent.conf")})
+		if _, err := client.Context(ctx, "HTTP/localhost"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// replayed sends a recorded ticket again, and a message on a connection that was never authenticated.
+func replayed(t *testing.T, k *kdc, ts *httptest.Server) {
+	c, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(), "HTTP/localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := c.Step(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(client *http.Client, authorization, body string) *http.Response {
+		t.Helper()
+		r, _ := http.NewRequest("POST", ts.URL, strings.NewReader(body))
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		return resp
+	}
+	fresh := func() *http.Client { return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{}}} }
+	authorization := "Kerberos " + base64.StdEncoding.EncodeToString(token)
+	mine := fresh()
+	resp := post(mine, authorization, "")
+	if resp.StatusCode != 200 {
+		t.Fatalf("first use: %d", resp.StatusCode)
+	}
+	if resp := post(mine, "", "<clear/>"); resp.StatusCode != 500 {
+		t.Errorf("unencrypted message: %d", resp.StatusCode)
+	}
+	if resp := post(fresh(), "", "<clear/>"); resp.StatusCode != 401 {
+		t.Errorf("another connection: %d", resp.StatusCode)
+	}
+	if resp := post(fresh(), authorization, ""); resp.StatusCode != 401 {
+		t.Errorf("second use: %d", resp.StatusCode)
+	}
+}
