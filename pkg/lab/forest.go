@@ -29,6 +29,7 @@ type forestSite struct {
 	transport            *issued     // the certificate that mail and clients see
 	alter                func(*leaf) // a fault's change to it
 	directoryCertificate *issued
+	serverCertificate    *issued   // what the server shows under its own name, from the organization's own authority
 	authCertificates     []*issued // those whose key is here
 	passwords            map[string]string
 	now                  func() time.Time

@@ -144,6 +144,7 @@ func (l *Lab) certify(ctx context.Context) error {
 		issue(&f.authCertificates[0], leaf{
 			subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from, to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
 		})
+		issue(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
 		issue(&f.directoryCertificate, leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
 	}
 	issue(&l.tenant.automation, leaf{subject: pkix.Name{CommonName: "hybridge automation"}, rsa: true, selfSigned: true})
@@ -153,7 +154,7 @@ func (l *Lab) certify(ctx context.Context) error {
 
 // transportLeaf is the certificate that a forest bought: its mail host by name, its other names beside it.
 func (f *forest) transportLeaf() leaf {
-	return leaf{subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}}, names: []string{f.mail, f.autodiscover, f.server, f.domain}, rsa: true}
+	return leaf{subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}}, names: []string{f.mail, f.autodiscover, f.domain}, rsa: true}
 }
 
 func (l *Lab) startZone() error {

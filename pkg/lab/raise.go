@@ -79,9 +79,10 @@ func (l *Lab) raiseForest(f *forestSite) error {
 	}
 	web := f.web(shell)
 	sites := map[string]site{}
-	for _, host := range []string{f.mail, f.autodiscover, f.server} {
+	for _, host := range []string{f.mail, f.autodiscover} {
 		sites[host] = site{f.transport, web}
 	}
+	sites[f.server] = site{f.serverCertificate, web}
 	if f.silent {
 		delete(sites, f.autodiscover)
 	}

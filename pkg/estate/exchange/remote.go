@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
@@ -120,7 +121,7 @@ func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bo
 			if errors.Is(err, psrp.ErrShellGone) && again && attempt == 0 {
 				continue
 			}
-			if !again {
+			if !again && !errors.Is(err, link.ErrAccess) { // what was refused was not executed
 				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name, throttled(err))
 			}
 		}

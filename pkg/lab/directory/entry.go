@@ -142,13 +142,28 @@ var superclasses = map[string][]string{
 	"msexchavailabilityconfig":           {"top", "container", "msExchAvailabilityConfig"},
 }
 
-// category is the common name of a class's default object category.
+// category is the common name of a class's default object category: the class's own name, with hyphens between its words.
 func category(class string) string {
 	switch strings.ToLower(class) {
 	case "user", "person", "contact", "organizationalperson", "inetorgperson":
 		return "Person"
+	case "domaindns":
+		return "Domain-DNS"
 	}
-	return class
+	upper := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	var b strings.Builder
+	for i := range len(class) {
+		c := class[i]
+		wordBegins := i > 0 && upper(c) && (!upper(class[i-1]) || i+1 < len(class) && !upper(class[i+1]))
+		switch {
+		case wordBegins && class[i-1] != '-':
+			b.WriteByte('-')
+		case i == 0 && !strings.HasPrefix(class, "ms"):
+			c = strings.ToUpper(class[:1])[0]
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // prepare completes e.

@@ -160,10 +160,13 @@ func (c *Config) base(l layout) []Entry {
 		"isGlobalCatalogReady":          {"TRUE"},
 		"isSynchronized":                {"TRUE"},
 	}}
+	partitions := NewEntry("CN=Partitions,"+l.configuration, "objectClass", "crossRefContainer", "msDS-Behavior-Version", level)
+	partitions.add("uPNSuffixes", c.UPNSuffixes...)
 	entries := []Entry{
 		root,
 		NewEntry(l.domain, "objectClass", "domainDNS", "msDS-Behavior-Version", level, "objectSid", sid(c.Domain, 0)[:24]),
 		NewEntry("CN=Users,"+l.domain, "objectClass", "container"),
+		NewEntry("OU=Domain Controllers,"+l.domain, "objectClass", "organizationalUnit"),
 		NewEntry("CN=System,"+l.domain, "objectClass", "container"),
 		NewEntry(l.configuration, "objectClass", "configuration"),
 		NewEntry("CN=Services,"+l.configuration, "objectClass", "container"),
@@ -171,14 +174,13 @@ func (c *Config) base(l layout) []Entry {
 		NewEntry("CN=Default-First-Site-Name,CN=Sites,"+l.configuration, "objectClass", "site"),
 		NewEntry("CN=Servers,CN=Default-First-Site-Name,CN=Sites,"+l.configuration, "objectClass", "serversContainer"),
 		NewEntry(server, "objectClass", "server", "dNSHostName", c.Host),
-		NewEntry("CN=Partitions,"+l.configuration, "objectClass", "crossRefContainer", "msDS-Behavior-Version", level),
+		partitions,
 		NewEntry("CN="+c.NetBIOS+",CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "3", "nCName", l.domain,
 			"dnsRoot", c.Domain, "nETBIOSName", c.NetBIOS, "msDS-Behavior-Version", level),
 		NewEntry("CN=Enterprise Configuration,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "1", "nCName", l.configuration, "dnsRoot", c.Domain),
 		NewEntry("CN=Enterprise Schema,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "1", "nCName", l.schema, "dnsRoot", c.Domain),
 		NewEntry(l.schema, "objectClass", "dMD"),
 	}
-	entries[10].add("uPNSuffixes", c.UPNSuffixes...)
 	for i, zone := range zones {
 		name := [...]string{"DomainDnsZones", "ForestDnsZones"}[i]
 		entries = append(entries, NewEntry(zone, "objectClass", "domainDNS"),
