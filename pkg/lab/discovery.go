@@ -31,7 +31,8 @@ func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodis
 	published := p.published()
 	return autodiscover.Settings{
 		Address: r.primary, DisplayName: r.display, LegacyDN: "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + r.account,
-		ExternalEWS: published, InternalEWS: published, ExternalAuth: "negotiate",
+		ExternalEWS: published, InternalEWS: published, ExternalAuth: "ntlm",
+		Values: map[string]string{"MailboxDN": "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=Database/cn=Microsoft Private MDB"},
 	}, nil
 }
 
