@@ -313,7 +313,7 @@ func TestFind(t *testing.T) {
 					t.Fatalf("got %v", err)
 				}
 				for _, class := range []error{link.ErrAccess, link.ErrUntrusted, link.ErrUnreachable} {
-					if errors.Is(err, class) != (tt.class == class) {
+					if errors.Is(err, class) != errors.Is(tt.class, class) {
 						t.Errorf("%v: is it %v? %t", err, class, errors.Is(err, class))
 					}
 				}
@@ -457,7 +457,7 @@ func TestProbes(t *testing.T) {
 	r := Redirect("https://mail/autodiscover/autodiscover.xml")
 	for path, want := range map[string]int{"/autodiscover/autodiscover.xml": 302, "/": 404, "/autodiscover/autodiscover.svc": 404} {
 		w := httptest.NewRecorder()
-		r.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {
 			t.Errorf("http %s: %d", path, w.Code)
 		}
@@ -532,7 +532,7 @@ func FuzzPOX(f *testing.F) {
 	f.Add([]byte(`<Autodiscover><Response><Account><Action>redirectAddr</Action><RedirectAddr>a@b</RedirectAddr></Account></Response></Autodiscover>`))
 	f.Add([]byte(`<Autodiscover><Response><Error><ErrorCode>500</ErrorCode></Error></Response></Autodiscover>`))
 	w := httptest.NewRecorder()
-	(&Handler{Backend: people{"alice@contoso.com": aliceSettings}}).pox(w, httptest.NewRequest("POST", "/", strings.NewReader(poxRequest("alice@contoso.com"))))
+	(&Handler{Backend: people{"alice@contoso.com": aliceSettings}}).pox(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(poxRequest("alice@contoso.com"))))
 	f.Add(w.Body.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a := parsePOX(b)
@@ -549,7 +549,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("/autodiscover/autodiscover.svc", soapRequest("https://x/", "GetDomainSettings", `<a:Domains><a:Domain>contoso.com</a:Domain></a:Domains>`+settingsList([]string{"ExternalEwsUrl"})))
 	f.Add("/autodiscover/autodiscover.svc", soapRequest("https://x/", "GetFederationInformation", `<a:Domain>contoso.com</a:Domain>`))
 	f.Fuzz(func(t *testing.T, path, body string) {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.URL = &url.URL{Path: path}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

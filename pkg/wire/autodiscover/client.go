@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,12 +147,12 @@ func failed(err error) Attempt {
 }
 
 // post sends an XML document with the credential.
-func (c *Client) post(ctx context.Context, client *http.Client, endpoint, body string, header http.Header) (*http.Response, []byte, error) {
+func (c *Client) post(ctx context.Context, client *http.Client, endpoint, body string, header http.Header) (*reply, error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, fmt.Errorf("autodiscover: %w", err)
+		return nil, fmt.Errorf("autodiscover: %w", err)
 	}
 	for name, values := range header {
 		r.Header[name] = values
@@ -163,37 +164,46 @@ func (c *Client) post(ctx context.Context, client *http.Client, endpoint, body s
 
 const maxAnswer = 4 << 20
 
-func do(client *http.Client, r *http.Request) (*http.Response, []byte, error) {
+// reply is an HTTP answer read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	err    *link.StatusError // what it is as an error
+}
+
+func do(client *http.Client, r *http.Request) (*reply, error) {
 	resp, err := client.Do(r)
 	if err != nil {
-		return nil, nil, link.Classify(err)
+		return nil, link.Classify(err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: read answer: %w", r.Method, printableURL(r.URL.String()), link.Classify(err))
+		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, printableURL(r.URL.String()), link.Classify(err))
 	}
-	return resp, data, nil
+	return &reply{resp.StatusCode, resp.Header, data, link.NewStatusError(resp, data)}, nil
 }
 
+var redirects = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
+
 // statusAttempt makes an attempt of an answer that is not 200.
-func statusAttempt(resp *http.Response, data []byte) answer {
-	status := link.NewStatusError(resp, data)
-	a := answer{attempt: Attempt{Status: resp.StatusCode, Outcome: NotFound, Err: status, Detail: status.Detail}}
+func statusAttempt(r *reply) answer {
+	a := answer{attempt: Attempt{Status: r.status, Outcome: NotFound, Err: r.err, Detail: r.err.Detail}}
 	switch {
-	case errors.Is(status, link.ErrAccess):
+	case errors.Is(r.err, link.ErrAccess):
 		a.attempt.Outcome = AccessRefused
 		var offers []string
-		for _, c := range link.Challenges(resp.Header) {
+		for _, c := range link.Challenges(r.header) {
 			offers = append(offers, link.Printable(c.Scheme))
 		}
 		if len(offers) > 0 {
 			a.attempt.Detail = "offers " + strings.Join(offers, ", ")
 		}
-	case resp.StatusCode >= 500:
+	case r.status >= 500:
 		a.attempt.Outcome = ServerError
-	case resp.StatusCode == 301, resp.StatusCode == 302, resp.StatusCode == 303, resp.StatusCode == 307, resp.StatusCode == 308:
-		if location := resp.Header.Get("Location"); location != "" {
+	case slices.Contains(redirects, r.status):
+		if location := r.header.Get("Location"); location != "" {
 			a.target = location
 			a.attempt.Outcome, a.attempt.Detail, a.attempt.Err = RedirectURL, printableURL(location), nil
 		}
@@ -218,16 +228,16 @@ func (c *Client) getRedirect(ctx context.Context, at string) (Attempt, string) {
 		return attempt, ""
 	}
 	c.agent(r)
-	resp, data, err := do(client, r)
+	resp, err := do(client, r)
 	attempt.Duration = time.Since(start)
 	if err != nil {
 		f := failed(err)
 		attempt.Outcome, attempt.Err, attempt.Detail = f.Outcome, f.Err, link.Printable(shortError(f.Err))
 		return attempt, ""
 	}
-	attempt.Status = resp.StatusCode
-	a := statusAttempt(resp, data)
-	if resp.StatusCode == http.StatusOK || a.attempt.Outcome != RedirectURL || resp.StatusCode == 308 {
+	attempt.Status = resp.status
+	a := statusAttempt(resp)
+	if a.attempt.Outcome != RedirectURL || resp.status == http.StatusPermanentRedirect {
 		attempt.Outcome, attempt.Detail = NotFound, "no redirect"
 		return attempt, ""
 	}
@@ -284,11 +294,11 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 	}
 	c.agent(r)
 	r.Header.Set("Accept", "application/json")
-	resp, data, err := do(client, r)
+	resp, err := do(client, r)
 	if err != nil {
 		return "", "", err
 	}
-	if a := statusAttempt(resp, data); a.attempt.Outcome == RedirectURL {
+	if a := statusAttempt(resp); a.attempt.Outcome == RedirectURL {
 		target, err := resolve(at, a.target)
 		if err == nil && strings.HasPrefix(target, "https://") {
 			return "", target, nil
@@ -299,12 +309,12 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 		Protocol, URL           string
 		ErrorCode, ErrorMessage string
 	}
-	jsonErr := json.Unmarshal(data, &doc)
+	jsonErr := json.Unmarshal(resp.body, &doc)
 	switch {
 	case jsonErr == nil && doc.ErrorCode != "":
-		return "", "", &V2Error{printableURL(at), resp.StatusCode, link.Printable(doc.ErrorCode), link.Printable(doc.ErrorMessage)}
-	case resp.StatusCode != http.StatusOK:
-		return "", "", link.NewStatusError(resp, data)
+		return "", "", &V2Error{printableURL(at), resp.status, link.Printable(doc.ErrorCode), link.Printable(doc.ErrorMessage)}
+	case resp.status != http.StatusOK:
+		return "", "", resp.err
 	case jsonErr != nil || doc.URL == "":
 		return "", "", fmt.Errorf("GET %s: the answer is not from autodiscover V2", printableURL(at))
 	}

@@ -40,17 +40,17 @@ func poxRequest(address string) string {
 
 func (c *Client) askPOX(ctx context.Context, endpoint, address string) answer {
 	header := http.Header{"X-Anchormailbox": {headerValue(address)}, "X-Clientcanhandle": {"Negotiate,ExHttpInfo"}, "X-Mapihttpcapability": {"1"}}
-	resp, data, err := c.post(ctx, c.HTTP, endpoint, poxRequest(address), header)
+	resp, err := c.post(ctx, c.HTTP, endpoint, poxRequest(address), header)
 	if err != nil {
 		return answer{attempt: failed(err)}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return statusAttempt(resp, data)
+	if resp.status != http.StatusOK {
+		return statusAttempt(resp)
 	}
-	a := parsePOX(data)
-	a.attempt.Status = resp.StatusCode
+	a := parsePOX(resp.body)
+	a.attempt.Status = resp.status
 	if a.attempt.Outcome == NotAutodiscover && a.attempt.Detail == "" {
-		a.attempt.Detail = link.NewStatusError(resp, data).Detail
+		a.attempt.Detail = resp.err.Detail
 	}
 	return a
 }

@@ -74,16 +74,16 @@ func settingsList(names []string) string {
 }
 
 // callSOAP gives the Response element of an operation's answer.
-func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, operation, anchor, body string) (*soap.Element, *http.Response, error) {
+func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, operation, anchor, body string) (*soap.Element, *reply, error) {
 	header := http.Header{}
 	if anchor != "" {
 		header["X-Anchormailbox"] = []string{headerValue(anchor)}
 	}
-	resp, data, err := c.post(ctx, client, endpoint, soapRequest(endpoint, operation, body), header)
+	resp, err := c.post(ctx, client, endpoint, soapRequest(endpoint, operation, body), header)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := soap.Parse(data, soap.Limits{Bytes: maxAnswer})
+	root, err := soap.Parse(resp.body, soap.Limits{Bytes: maxAnswer})
 	var envelope soap.Envelope
 	if err == nil {
 		envelope, err = soap.Open(root)
@@ -93,8 +93,8 @@ func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, op
 			return nil, resp, fmt.Errorf("%s: SOAP fault: %s", printableURL(endpoint), link.Printable(fault.Value("faultstring")))
 		}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, resp, link.NewStatusError(resp, data)
+	if resp.status != http.StatusOK {
+		return nil, resp, resp.err
 	}
 	if err != nil {
 		return nil, resp, fmt.Errorf("%s: not an answer of autodiscover: %w", printableURL(endpoint), err)
@@ -124,7 +124,7 @@ func (c *Client) UserSettings(ctx context.Context, endpoint, address string, nam
 	return values, err
 }
 
-func (c *Client) userSettings(ctx context.Context, endpoint, address string, names []string) (map[string]string, *http.Response, error) {
+func (c *Client) userSettings(ctx context.Context, endpoint, address string, names []string) (map[string]string, *reply, error) {
 	body := `<a:Users><a:User><a:Mailbox>` + soap.Escape(address) + `</a:Mailbox></a:User></a:Users>` + settingsList(names)
 	response, resp, err := c.callSOAP(ctx, c.HTTP, endpoint, "GetUserSettings", address, body)
 	if err != nil {
@@ -213,10 +213,7 @@ func (c *Client) askSOAP(ctx context.Context, endpoint, address string) answer {
 				a.attempt.Outcome = NoSuchMailbox
 			}
 		case errors.As(err, &status) && resp != nil:
-			a = statusAttempt(resp, nil)
-			if a.attempt.Detail == "" {
-				a.attempt.Detail = status.Detail
-			}
+			a = statusAttempt(resp)
 		default:
 			a.attempt = failed(err)
 			if a.attempt.Outcome == Failed && resp != nil {
@@ -225,7 +222,7 @@ func (c *Client) askSOAP(ctx context.Context, endpoint, address string) answer {
 		}
 	}
 	if resp != nil {
-		a.attempt.Status = resp.StatusCode
+		a.attempt.Status = resp.status
 	}
 	if a.attempt.Outcome == Found {
 		a.settings = Settings{

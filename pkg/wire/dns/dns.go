@@ -131,7 +131,7 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 		if ctx.Err() != nil {
 			return Answer{}, fmt.Errorf("look up %s %s: %w", t, question, context.Cause(ctx))
 		}
-		if err.class != ErrFailed {
+		if !errors.Is(err, ErrFailed) {
 			return Answer{}, err
 		}
 		last = err

@@ -97,14 +97,16 @@ func (s *Server) SetFault(name string, f Fault) {
 // Listen starts to answer on an address ("127.0.0.1:0"), UDP and TCP on one port.
 func (s *Server) Listen(address string) error {
 	var pc net.PacketConn
+	var config net.ListenConfig
+	ctx := context.Background() // for the listening itself, which does not wait
 	var l net.Listener
 	for try := 0; ; try++ {
 		var err error
-		if pc, err = net.ListenPacket("udp", address); err != nil {
+		if pc, err = config.ListenPacket(ctx, "udp", address); err != nil {
 			return fmt.Errorf("name server: %w", err)
 		}
 		// The system chose a UDP port; the TCP port of that number may be taken, then another one is tried.
-		if l, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+		if l, err = config.Listen(ctx, "tcp", pc.LocalAddr().String()); err == nil {
 			break
 		}
 		pc.Close()
@@ -120,7 +122,7 @@ func (s *Server) Listen(address string) error {
 	s.running, s.address = []*dns.Server{udp, tcp}, pc.LocalAddr().String()
 	s.mu.Unlock()
 	for _, server := range []*dns.Server{udp, tcp} {
-		go server.ActivateAndServe() // ends with Shutdown; an accept error ends it too, and questions then time out
+		go func() { _ = server.ActivateAndServe() }() // ends with Shutdown; an accept error ends it too, and questions then time out
 	}
 	<-ready
 	<-ready
@@ -154,7 +156,7 @@ func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m.SetReply(q)
 	if len(q.Question) != 1 || q.Opcode != dns.OpcodeQuery {
 		m.Rcode = dns.RcodeFormatError
-		w.WriteMsg(m)
+		_ = w.WriteMsg(m) // the asker may be gone
 		return
 	}
 	m.Authoritative = true
@@ -193,7 +195,7 @@ func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 		}
 		m.Truncate(limit)
 	}
-	w.WriteMsg(m)
+	_ = w.WriteMsg(m) // the asker may be gone
 }
 
 func (s *Server) within(name string) bool { return s.zone(name) != "" }

@@ -221,6 +221,16 @@ func (c *center) close() {
 	}()
 }
 
+// networkCause leaves the last link of gokrb5's chain: "dial tcp 10.0.0.1:88: connect: connection refused".
+func networkCause(text string) string {
+	for _, mark := range []string{"dial tcp", "dial udp", "lookup ", "error sending to a KDC: "} {
+		if i := strings.LastIndex(text, mark); i >= 0 {
+			return strings.TrimRight(text[i:], ")]")
+		}
+	}
+	return text
+}
+
 var krbCode = regexp.MustCompile(`KRB Error: \((\d+)\)`)
 
 // classify finds the class of an error of gokrb5, which keeps no more than text.
@@ -235,11 +245,11 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %v", ErrClockSkew, err)
 	case strings.Contains(text, "Networking_Error"), strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"),
 		strings.Contains(text, "no KDC"), strings.Contains(text, "KDCs"):
-		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable, err)
+		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable, networkCause(text))
 	case strings.Contains(text, "Decrypting_Error"), strings.Contains(text, "decrypting"), strings.Contains(text, "integrity verification failed"):
 		return fmt.Errorf("%w: wrong user name or password", link.ErrAccess)
 	case strings.Contains(text, "matching key not found in keytab"):
-		return fmt.Errorf("%w: the keytab holds no key of this user: %v", link.ErrAccess, err)
+		return fmt.Errorf("%w: the keytab holds no key of this user in an encryption type that the domain takes", link.ErrAccess)
 	case strings.Contains(text, "no user credentials available"):
 		return fmt.Errorf("%w: the ticket has expired; run kinit", link.ErrAccess)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -173,5 +174,9 @@ func krbErrorCode(code int32, cause error) error {
 	default:
 		return cause
 	}
-	return fmt.Errorf("%w: %s (%s)", class, text, errorcode.Lookup(code))
+	name := errorcode.Lookup(code) // "(24) KDC_ERR_PREAUTH_FAILED Pre-authentication information was invalid"
+	if f := strings.Fields(name); len(f) > 1 {
+		name = f[1]
+	}
+	return fmt.Errorf("%w: %s (%s)", class, text, name)
 }

@@ -64,7 +64,7 @@ func guardedServer(t *testing.T, a *Accept) *guarded {
 
 func (g *guarded) post(t *testing.T, c *http.Client, body string) string {
 	t.Helper()
-	resp, err := c.Post(g.url, "text/xml", strings.NewReader(body)) //nolint:noctx // a test
+	resp, err := c.Post(g.url, "text/xml", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestNTLMInParallel(t *testing.T) {
 
 func TestNTLMWithoutOffer(t *testing.T) {
 	g := guardedServer(t, &Accept{Basic: true, Realm: "r"})
-	_, err := g.link.Client(NTLM{"alice", secret.NewValue("x")}).Get(g.url) //nolint:noctx // a test
+	_, err := g.link.Client(NTLM{"alice", secret.NewValue("x")}).Get(g.url)
 	if !errors.Is(err, ErrAccess) || !strings.Contains(err.Error(), "does not offer NTLM, it offers Basic") {
 		t.Error(err)
 	}
@@ -262,7 +262,7 @@ func TestConnectionIsVerifiedAnew(t *testing.T) {
 }
 
 // proof is a GSS-API exchange of two legs, with a server that proves who it is.
-type proof struct{ good bool }
+type proof struct{}
 
 func (p *proof) Step(in []byte) ([]byte, bool, error) {
 	switch string(in) {
@@ -291,7 +291,7 @@ func TestNegotiate(t *testing.T) {
 		g := guardedServer(t, &Accept{Negotiate: func() Acceptor { return acceptProof{tt.reply} }})
 		var asked string
 		client := g.link.Client(Negotiate{func(_ context.Context, spn string) (SecurityContext, error) { asked = spn; return &proof{}, nil }})
-		resp, err := client.Post(g.url, "text/xml", strings.NewReader("12345")) //nolint:noctx // a test
+		resp, err := client.Post(g.url, "text/xml", strings.NewReader("12345"))
 		if asked != "HTTP/mail.contoso.com" {
 			t.Errorf("asked for %q", asked)
 		}

@@ -35,12 +35,12 @@ func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error
 func (e *handshakeError) Unwrap() error { return e.err }
 
 // Classify wraps errors of net, tls, x509 and http in ErrAccess, ErrUntrusted or ErrUnreachable, with a sentence instead of the library's
-// text. The original stays in the chain. An error that has a class, a cancelled context and errors of no class come back as they are.
+// text. The original stays in the chain; what was said around it does not stay in the sentence, so classify where the error arises. An error that has a class, a cancelled context and errors of no class come back as they are.
 func Classify(err error) error {
 	if err == nil || errors.Is(err, ErrAccess) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrUnreachable) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if u := (*url.Error)(nil); errors.As(err, &u) {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // one below would lose what is said around it
 		if c := Classify(u.Err); c != u.Err { //nolint:errorlint // identity is meant: was it classified?
 			return fmt.Errorf("%s %s: %w", strings.ToUpper(u.Op), redactURL(u.URL), c)
 		}

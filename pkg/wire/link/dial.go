@@ -178,7 +178,7 @@ func connect(ctx context.Context, conn net.Conn, proxy *url.URL, target string) 
 	var resp *http.Response
 	reader := bufio.NewReader(io.LimitReader(conn, 64<<10))
 	if err == nil {
-		resp, err = http.ReadResponse(reader, req)
+		resp, err = http.ReadResponse(reader, req) //nolint:bodyclose // what follows is the tunnel
 	}
 	if err != nil {
 		if ctx.Err() != nil {

@@ -110,7 +110,7 @@ func ok(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }
 
 func get(t testing.TB, c *http.Client, url string) (string, error) {
 	t.Helper()
-	resp, err := c.Get(url) //nolint:noctx // a test
+	resp, err := c.Get(url)
 	if err != nil {
 		return "", err
 	}
@@ -453,8 +453,8 @@ func TestProxy(t *testing.T) {
 }
 
 func TestStatusError(t *testing.T) {
-	r := httptest.NewRequest("POST", "https://mail.contoso.com/EWS/Exchange.asmx?code=secret", nil)
-	resp := &http.Response{StatusCode: 403, Status: "403 For\x1bbidden", Request: r, Header: http.Header{"Content-Type": {"text/html"}}}
+	r := httptest.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS/Exchange.asmx?code=secret", nil)
+	resp := &http.Response{StatusCode: http.StatusForbidden, Status: "403 For\x1bbidden", Request: r, Header: http.Header{"Content-Type": {"text/html"}}}
 	err := NewStatusError(resp, []byte("<html><head><TITLE>Pre-\x1b[31mauthentication\nrequired</TITLE></head>"))
 	want := "POST https://mail.contoso.com/EWS/Exchange.asmx: HTTP 403 For bidden: Pre- [31mauthentication required"
 	if err.Error() != want {

@@ -412,7 +412,7 @@ func (m FederationMetadata) Format() []byte {
 	var b strings.Builder
 	escape := func(s string) string {
 		var e strings.Builder
-		xml.EscapeText(&e, []byte(s)) // never fails on a strings.Builder
+		_ = xml.EscapeText(&e, []byte(s)) // never fails on a strings.Builder
 		return e.String()
 	}
 	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?><EntityDescriptor xmlns=%q entityID="%s">`, nsMetadata, escape(m.EntityID))

@@ -169,13 +169,13 @@ func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*a
 	for range maxRedirects {
 		a, err := c.exchange(ctx, envelope(c.url.String()))
 		if err != nil {
-			return nil, fmt.Errorf("remote PowerShell of %s: %w", c.url.Host, err)
+			return nil, c.place(err)
 		}
 		switch a.status {
 		case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 			next, err := c.redirect(a.header.Get("Location"))
 			if err != nil {
-				return nil, fmt.Errorf("remote PowerShell of %s: %w", c.url.Host, err)
+				return nil, c.place(err)
 			}
 			c.url = next
 			c.forget()
@@ -184,7 +184,15 @@ func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*a
 		}
 		return a, nil
 	}
-	return nil, fmt.Errorf("remote PowerShell of %s: redirected more than %d times", c.url.Host, maxRedirects)
+	return nil, fmt.Errorf("redirected more than %d times", maxRedirects)
+}
+
+// place names the server when it is not the one that the caller knows of.
+func (c *carrier) place(err error) error {
+	if strings.EqualFold(c.url.Hostname(), c.options.host) {
+		return err
+	}
+	return fmt.Errorf("redirected to %s: %w", c.url.Hostname(), err)
 }
 
 // redirect checks where the server sends us: to a server of the same domain, and never from https to http.

@@ -227,9 +227,9 @@ func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) 
 	e, err := parseEnvelope(a.body)
 	if err != nil {
 		if a.status != 200 {
-			return nil, fmt.Errorf("remote PowerShell of %s: HTTP %d", p.carrier.url.Host, a.status)
+			return nil, p.carrier.place(fmt.Errorf("HTTP %d", a.status))
 		}
-		return nil, fmt.Errorf("remote PowerShell of %s: answer does not parse: %w", p.carrier.url.Host, err)
+		return nil, p.carrier.place(fmt.Errorf("answer does not parse: %w", err))
 	}
 	if e.fault != nil {
 		f := parseFault(e.fault, a.status)
@@ -239,7 +239,7 @@ func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) 
 		return nil, f
 	}
 	if !strings.EqualFold(e.relatesTo, r.messageID) {
-		return nil, fmt.Errorf("remote PowerShell of %s: answer belongs to another request", p.carrier.url.Host)
+		return nil, p.carrier.place(errors.New("answer belongs to another request"))
 	}
 	return e, nil
 }
