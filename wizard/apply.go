@@ -213,7 +213,7 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 	if s.follow {
 		s.view.keep(at, min(at+1, len(list)-1), height-len(lines))
 	}
-	return append(lines, s.view.window(list, height-len(lines))...)
+	return append(lines, m.window(&s.view, list, height-len(lines))...)
 }
 
 // bar draws progress; the numbers say the same.

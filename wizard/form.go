@@ -95,7 +95,7 @@ func (f *formScreen) values(q answers.Question) []string {
 
 func (f *formScreen) keys(m *model) []hint {
 	q, _ := f.current(m)
-	hints := []hint{{"up/down", "field"}, {"pgup/pgdn", "page"}}
+	hints := []hint{{"ctrl+s", "done"}, {"up/down", "field"}, {"pgup/pgdn", "page"}}
 	switch q.Kind {
 	case answers.ChoiceAnswer:
 		hints = append(hints, hint{"left/right", "choose"})
@@ -103,9 +103,9 @@ func (f *formScreen) keys(m *model) []hint {
 		hints = append(hints, hint{"left/right", "move"}, hint{"space", "choose"})
 	}
 	if f.page(m).PerForest {
-		hints = append(hints, hint{"ctrl+n", "new forest"})
+		hints = append(hints, hint{"ctrl+n", "new forest"}, hint{"ctrl+d", "remove this forest"})
 	}
-	return append(hints, hint{"ctrl+s", "done"})
+	return hints
 }
 
 func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
@@ -326,7 +326,7 @@ func (f *formScreen) wrong(m *model, q answers.Question, key string, focused boo
 	return ""
 }
 
-const formSide = 25 // width of the list of pages
+const formSide = 27 // width of the list of pages
 
 func (f *formScreen) render(m *model, width, height int) []string {
 	side := f.side(m, height)
@@ -445,7 +445,7 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 				lines, line = append(lines, line), "    "
 			}
 			if focused && i == f.choice {
-				line += m.styles.cursor.Render(item) + "  "
+				line += m.styles.mark(item) + "  "
 			} else {
 				line += item + "  "
 			}
@@ -457,7 +457,7 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 			value = q.Default + " (default)"
 		}
 		if focused {
-			return []string{"    < " + m.styles.cursor.Render(clean(value)+" ") + " >"}
+			return []string{"    < " + m.styles.focus.Render(clean(value)) + " >"}
 		}
 		return []string{"    " + clean(value)}
 	case focused:
@@ -476,7 +476,10 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 
 // beginsReference tells whether what is typed may become a reference to a secret; what may not is the secret, and is not drawn.
 func beginsReference(typed string) bool {
-	for _, form := range []string{"prompt", "file:", "env:", "keyring:"} {
+	if strings.HasPrefix("prompt", typed) {
+		return true
+	}
+	for _, form := range []string{"file:", "env:", "keyring:"} {
 		if strings.HasPrefix(form, typed) || strings.HasPrefix(typed, form) {
 			return true
 		}

@@ -84,12 +84,12 @@ func (in *input) render(s styles, width int, hide bool) string {
 		text = []rune(strings.Repeat("*", len(text)))
 	}
 	from := 0
-	for from < in.cursor && ansi.StringWidth(string(text[from:in.cursor])) > width-2 {
+	for from < in.cursor && ansi.StringWidth(string(text[from:in.cursor])) > width-3 {
 		from++
 	}
 	before, at, after := string(text[from:in.cursor]), " ", ""
 	if in.cursor < len(text) {
 		at, after = string(text[in.cursor]), string(text[in.cursor+1:])
 	}
-	return fit(before+s.cursor.Render(at)+after, width)
+	return fit(before+s.mark(at)+after, width)
 }

@@ -100,7 +100,7 @@ func (s *testScreen) render(m *model, width, height int) []string {
 		}
 		list = append(list, m.lookup(a, width)...)
 	}
-	return append(lines, s.view.window(list, height-len(lines))...)
+	return append(lines, m.window(&s.view, list, height-len(lines))...)
 }
 
 // grid draws who sees whom: places by places.

@@ -68,6 +68,7 @@ type model struct {
 	asks    []*question // one after the other
 	helping bool
 	note    string // shown in the status line until the next key
+	shown   string // which lines of the screen's list
 	outcome stage.Outcome
 
 	returning   screen // to which to go as soon as the run has ended
@@ -429,8 +430,16 @@ func (m *model) farewell(saveError error) []string {
 	return append(lines, "go on with: hybridge wizard -f "+clean(m.path))
 }
 
+// window is view.window for the one list of a screen; the status line tells what of it is in view.
+func (m *model) window(v *view, lines []string, height int) []string {
+	lines = v.window(lines, height)
+	m.shown = v.position()
+	return lines
+}
+
 func (m *model) View() string {
 	w, h := m.width, m.height
+	m.shown = ""
 	if w < minWidth || h < minHeight {
 		lines := []string{
 			fmt.Sprintf("The wizard needs a window of %d by %d characters;", minWidth, minHeight),
@@ -500,7 +509,7 @@ func (m *model) status() string {
 		return m.note
 	}
 	if m.run == nil {
-		return ""
+		return m.shown
 	}
 	seconds := int(m.options.now().Sub(m.run.started) / time.Second)
 	if m.leaving {
@@ -532,11 +541,14 @@ func (m *model) keyLine(width int) string {
 		hints = []hint{{"any key", "back"}}
 	default:
 		hints = m.screen.keys(m)
+		always := []hint{{"?", "help"}, {"q", "leave"}}
 		if m.typing() {
-			hints = append(hints, hint{"F1", "help"}, hint{"ctrl+c", "leave"})
-		} else {
-			hints = append(hints, hint{"?", "help"}, hint{"q", "leave"})
+			always = []hint{{"F1", "help"}, {"ctrl+c", "leave"}}
 		}
+		for len(hints) > 0 && ansi.StringWidth(m.hintText(append(hints[:len(hints):len(hints)], always...))) > width-2 {
+			hints = hints[:len(hints)-1] // help has them all
+		}
+		hints = append(hints[:len(hints):len(hints)], always...)
 	}
 	return fit(" "+m.hintText(hints), width)
 }

@@ -116,7 +116,7 @@ func (s *planScreen) render(m *model, width, height int) []string {
 		list = append(list, m.change(c, width)...)
 		list = append(list, "")
 	}
-	return append(lines, s.view.window(list, height-len(lines))...)
+	return append(lines, m.window(&s.view, list, height-len(lines))...)
 }
 
 func planned(c change.Summary) string {

@@ -136,7 +136,7 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 	if s.follow {
 		s.view.offset = 1 << 30
 	}
-	return append(lines, s.view.window(list, height-len(lines))...)
+	return append(lines, m.window(&s.view, list, height-len(lines))...)
 }
 
 // problemLines shows what went wrong with a stage as a whole.

@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,6 +15,16 @@ import (
 // styles are all the styles there are. Colors only repeat what words and signs say.
 type styles struct {
 	title, here, past, faint, key, good, warn, bad, focus, cursor lipgloss.Style
+
+	plain bool // nothing can be styled
+}
+
+// mark draws what the cursor is on.
+func (s styles) mark(text string) string {
+	if s.plain {
+		return "|" + text
+	}
+	return s.cursor.Render(text)
 }
 
 func newStyles(out io.Writer, noColor bool) styles {
@@ -33,6 +44,7 @@ func newStyles(out io.Writer, noColor bool) styles {
 		bad:    plain.Foreground(lipgloss.Color("1")).Bold(true),
 		focus:  plain.Bold(true),
 		cursor: plain.Reverse(true),
+		plain:  r.ColorProfile() == termenv.Ascii,
 	}
 }
 
@@ -55,26 +67,54 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-ansi.StringWidth(s)))
 }
 
-// wrap breaks clean text into lines of a width, each after the first behind indent.
+// wrap breaks clean text into lines of a width, each after the first behind indent; a label as long as indent stays as it is. Words are broken only when they are wider than a
+// line, and then anywhere: a URL must not get a hyphen that looks like its own end.
 func wrap(s string, width int, indent string) []string {
-	lines := strings.Split(ansi.Wrap(s, max(width-len(indent), 10), ""), "\n")
-	for i := range lines {
-		if i > 0 {
-			lines[i] = indent + lines[i]
+	width = max(width, len(indent)+10)
+	var lines []string
+	label := min(len(indent), len(s))
+	line, started := s[:label], false
+	if strings.HasPrefix(s[label:], " ") && !strings.HasSuffix(line, " ") {
+		line += " "
+	}
+	for word := range strings.FieldsSeq(s[label:]) {
+		if started && ansi.StringWidth(line)+1+ansi.StringWidth(word) > width {
+			lines = append(lines, line)
+			line, started = indent, false
+		}
+		if started {
+			line += " " + word
+		} else {
+			line += word
+		}
+		started = true
+		for ansi.StringWidth(line) > width {
+			head := ansi.Truncate(line, width, "")
+			lines = append(lines, head)
+			line = indent + line[len(head):]
 		}
 	}
-	return lines
+	return append(lines, line)
 }
 
 // view is a list of lines that is scrolled.
 type view struct {
 	offset int
 	page   int // height of the last window, for scrolling by pages
+	total  int // of lines
+}
+
+// position tells which lines are in view; "" when all are.
+func (v *view) position() string {
+	if v.total <= v.page {
+		return ""
+	}
+	return fmt.Sprintf("lines %d to %d of %d", v.offset+1, min(v.offset+v.page, v.total), v.total)
 }
 
 // window returns the height lines that are in view, filled up with empty ones.
 func (v *view) window(lines []string, height int) []string {
-	v.page = height
+	v.page, v.total = height, len(lines)
 	v.offset = max(0, min(v.offset, len(lines)-height))
 	out := make([]string, height)
 	copy(out, lines[v.offset:min(len(lines), v.offset+height)])

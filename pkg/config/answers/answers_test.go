@@ -222,6 +222,15 @@ func TestFaultText(t *testing.T) {
 	}
 }
 
+// TestMask: a masked secret takes no more of the file with it than it must.
+func TestMask(t *testing.T) {
+	got := maskLines(splitLines("a: {password: Hunter2, user: x}\nb: {password: 'Hunter2}\n  Hunter3'}\nc: {password: \"Hunter2 }\",\n  user: x}\nd: y\npassword: Hunter2\n  Hunter3\n\nHunter4\ne: {password: env:A}\nf: http://u:Hunter2@h/\n- password:\n    Hunter2: x\n- g: z"))
+	want := splitLines("a: {password: [redacted]\nb: {password: [redacted]\n  [redacted]\nc: {password: [redacted]\n  [redacted]\nd: y\npassword: [redacted]\n  [redacted]\n\n[redacted]\ne: {password: env:A}\nf: http://[redacted]@h/\n- password:\n    [redacted]\n- g: z")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestHostile: whatever is named as the answers file, there is one message and no harm.
 func TestHostile(t *testing.T) {
 	dir := t.TempDir()

@@ -565,13 +565,15 @@ func isSecretKey(key string) bool {
 // are passwords in URLs. It works on text, since a file that is no YAML has to be shown as well, and masks rather too much.
 func maskLines(lines []string) []string {
 	masked := make([]string, len(lines))
-	within := -1 // indentation of the key whose secret goes on over the next lines; -1: none
+	within := -1  // indentation of the key whose secret goes on over several lines; -1: none
+	flow := false // a flow mapping with such a secret is open: whatever follows is suspect, until a }
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " \t-"))
 		first, isKey := leadingKey(line)
-		if within >= 0 && strings.TrimSpace(line) != "" {
-			if indent > within || !isKey {
+		if flow || within >= 0 && strings.TrimSpace(line) != "" {
+			if flow || indent > within || !isKey {
 				masked[i] = line[:indent] + secret.Redacted
+				flow = flow && !strings.Contains(line, "}")
 				continue
 			}
 			within = -1
@@ -580,15 +582,27 @@ func maskLines(lines []string) []string {
 		if at >= 0 {
 			line = line[:at] + secret.Redacted
 		}
-		if open {
+		switch {
+		case open && isKey && isSecretKey(first):
 			within = indent
-			if isKey && !isSecretKey(first) {
-				within = indent - 1 // a flow mapping: whatever follows is suspect
-			}
+		case open && !closes(lines[i][max(at, 0):]):
+			flow = true
 		}
 		masked[i] = maskURL(line)
 	}
 	return masked
+}
+
+// closes tells whether a value in a flow mapping ends on its line: its quotes are closed, and a } follows.
+func closes(value string) bool {
+	if value != "" && (value[0] == '"' || value[0] == '\'') {
+		end := strings.LastIndexByte(value[1:], value[0])
+		if end < 0 {
+			return false
+		}
+		value = value[end+2:]
+	}
+	return strings.Contains(value, "}")
 }
 
 func leadingKey(line string) (string, bool) {

@@ -1,0 +1,78 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+)
+
+// script is an engine whose stages give what it says.
+type script struct {
+	failed, changes int
+	errs            map[ID]error
+	calls           string
+}
+
+func (s *script) Check(context.Context, observe.Observer) (check.Report, error) {
+	s.calls += "c"
+	return check.Report{Summary: check.Summary{Fail: s.failed}}, s.errs[Check]
+}
+
+func (s *script) Plan(context.Context, observe.Observer) (change.Plan, error) {
+	s.calls += "p"
+	return change.Plan{Changes: make([]change.Change, s.changes)}, s.errs[Plan]
+}
+
+func (s *script) Apply(context.Context, change.Plan, apply.Options, observe.Observer) (apply.Report, error) {
+	s.calls += "a"
+	return apply.Report{RunID: "r"}, s.errs[Apply]
+}
+
+func (s *script) Test(context.Context, deployment.TestOptions, observe.Observer) (freebusy.Report, error) {
+	s.calls += "t"
+	return freebusy.Report{}, s.errs[Test]
+}
+
+func (s *script) Close(context.Context) error { return nil }
+
+func TestRun(t *testing.T) {
+	broken := errors.New("broken")
+	yes := func(change.Plan) (bool, error) { return true, nil }
+	no := func(change.Plan) (bool, error) { return false, nil }
+	for _, test := range []struct {
+		name    string
+		engine  script
+		options Options
+		calls   string
+		reached ID
+		err     error
+	}{
+		{"nothing to do", script{}, Options{}, "cpt", Test, nil},
+		{"changes agreed to", script{changes: 1}, Options{Confirm: yes}, "cpat", Test, nil},
+		{"changes refused", script{changes: 1}, Options{Confirm: no}, "cp", Plan, ErrUnconfirmed},
+		{"nobody to ask", script{changes: 1}, Options{}, "cp", Plan, ErrUnconfirmed},
+		{"prerequisites failed", script{failed: 1}, Options{Confirm: yes}, "c", Check, ErrPrerequisites},
+		{"prerequisites ignored", script{failed: 1}, Options{IgnoreFailures: true}, "cpt", Test, nil},
+		{"check broken", script{errs: map[ID]error{Check: broken}}, Options{}, "c", Check, broken},
+		{"plan broken", script{errs: map[ID]error{Plan: broken}}, Options{}, "cp", Plan, broken},
+		{"apply broken", script{changes: 1, errs: map[ID]error{Apply: broken}}, Options{Confirm: yes}, "cpa", Apply, broken},
+		{"test broken", script{errs: map[ID]error{Test: broken}}, Options{}, "cpt", Test, broken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, err := Run(t.Context(), &test.engine, test.options, observe.Func(func(observe.Event) {}))
+			if !errors.Is(err, test.err) || out.Reached != test.reached || test.engine.calls != test.calls {
+				t.Errorf("calls %s, reached %s, %v; want %s, %s, %v", test.engine.calls, out.Reached, err, test.calls, test.reached, test.err)
+			}
+			if (out.Check != nil) != (test.calls != "") || (out.Apply != nil) != (test.reached == Apply || test.calls == "cpat") {
+				t.Errorf("what was reached is not in the outcome: %+v", out)
+			}
+		})
+	}
+}
