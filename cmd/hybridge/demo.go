@@ -52,12 +52,12 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 	if err != nil {
 		return fmt.Errorf("make a directory for the lab: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	r.closers = append(r.closers, func() error { return os.RemoveAll(dir) })
 	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: r.log})
 	if err != nil {
 		return fmt.Errorf("start the lab: %w", err)
 	}
-	defer l.Close()
+	r.closers = append([]func() error{l.Close}, r.closers...)
 	// The demo is of the lab, whatever answers and state the command line or the environment name.
 	inLab := *g
 	inLab.answers, inLab.stateDir, inLab.only, inLab.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil

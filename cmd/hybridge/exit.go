@@ -141,11 +141,11 @@ func complain(w io.Writer, ctx context.Context, err error) int {
 	if code == exitFine || errors.As(err, &exit) && exit.err == nil {
 		return code
 	}
-	switch {
-	case code == exitCancelled:
+	switch code {
+	case exitCancelled:
 		fmt.Fprintln(w, "error: cancelled")
 		return code
-	case code == exitTimeLimit:
+	case exitTimeLimit:
 		fmt.Fprintf(w, "error: time limit reached: %s\n", report.Sanitize(err.Error()))
 	default:
 		fmt.Fprintf(w, "error: %s\n", strings.TrimRight(report.Sanitize(err.Error()), "\n"))

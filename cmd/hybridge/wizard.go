@@ -1,7 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
+
 	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/wizard"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
 func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
@@ -9,7 +18,9 @@ func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
 		Use:     "wizard",
 		GroupID: "flow",
 		Short:   "Walk through all of it on the terminal (the default there)",
-		Args:    cobra.NoArgs,
+		Long: `The wizard walks from the answers over the prerequisites, the plan and its apply to free/busy. Leaving it
+anywhere saves the answers, and an apply that was begun goes on the next time.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if g.nonInteractive || !s.InTTY || !s.OutTTY {
 				return usage("the wizard needs a terminal; without one, use --answers FILE --non-interactive")
@@ -19,6 +30,39 @@ func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
 	}
 }
 
-func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) error {
-	return usage("not yet")
+func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) (err error) {
+	r, err := begin(s, g, "text")
+	if err != nil {
+		return err
+	}
+	defer r.close(&err)
+	if g.logFile == "" && g.logLevel != "" {
+		return usage("the wizard has the terminal: log to a file with --log-file")
+	}
+	if g.answers == answers.Stdin {
+		return usage("the wizard reads keys from standard input: name an answers file")
+	}
+	path := cmp.Or(g.answers, "answers.yaml")
+	dir, err := answersDir(path)
+	if err != nil {
+		return err
+	}
+	o := wizard.Options{
+		In: s.In, Out: s.Out, Path: path, NoColor: !s.style(s.OutTTY, g.noColor).Color,
+		Open: func(_ context.Context, a answers.Answers, p wizard.Person) (stage.Engine, error) {
+			stateDir, err := g.stateDirOf(s, a, dir)
+			if err != nil {
+				return nil, err
+			}
+			return open(a, deployment.Options{
+				Dir: dir, StateDir: stateDir, Parallel: g.parallel, Only: g.only, Skip: g.skip, Version: version, Log: r.log, Prompt: p.Prompt, Say: p.Say,
+			})
+		},
+	}
+	o.Apply.Version = version
+	err = wizard.Run(cmd.Context(), o)
+	if errors.Is(err, wizard.ErrLeft) {
+		return quietly(exitCancelled) // it told how to go on
+	}
+	return err
 }

@@ -51,7 +51,7 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Summary{Done: 6}, report.Summary); diff != "" {
+	if diff := cmp.Diff(Summary{Done: 7}, report.Summary); diff != "" {
 		t.Fatal(diff)
 	}
 	if events[0] != "started" || slices.Index(events, "change") < 0 {
@@ -62,7 +62,7 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	}
 	wantOnline := map[string][]string{
 		"Thing": {
-			`new {"Enabled":true,"Key":"new","Targets":["n.com"]}`,
+			`new {"Enabled":true,"Key":"new","Note":"noted","Targets":["n.com"]}`,
 			`one {"Enabled":true,"Key":"update","Targets":["Theirs.com","ours.com"],"URL":"https://new/"}`,
 			`three {"Enabled":true,"Key":"others"}`,
 		},
@@ -102,7 +102,7 @@ func TestConvergesAndRollsBack(t *testing.T) {
 		t.Errorf("not the last change first: %+v", undone.Changes[0])
 	}
 	history, err := History(dir)
-	if err != nil || len(history) != 2 || history[0].Of != report.RunID || history[1].UndoneBy != undone.RunID || history[1].Summary.Done != 6 {
+	if err != nil || len(history) != 2 || history[0].Of != report.RunID || history[1].UndoneBy != undone.RunID || history[1].Summary.Done != 7 {
 		t.Errorf("history: %+v, %v", history, err)
 	}
 	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); !errors.Is(err, ErrNoRun) {
@@ -114,7 +114,7 @@ func TestConvergesAndRollsBack(t *testing.T) {
 
 	// Rolled back, the plan fits again, and begins a new run.
 	redone, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, AllowDelete: true}, nil)
-	if err != nil || redone.RunID == report.RunID || redone.Summary.Done != 6 {
+	if err != nil || redone.RunID == report.RunID || redone.Summary.Done != 7 {
 		t.Errorf("applied anew: %+v, %v", redone.Summary, err)
 	}
 }
@@ -134,7 +134,7 @@ func TestKilledAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	rollbackPoints := count.n
-	if points < 6*6 || rollbackPoints < 6*6 {
+	if points < 6*7 || rollbackPoints < 6*7 {
 		t.Fatalf("only %d and %d points to die at", points, rollbackPoints)
 	}
 	restored := cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })
@@ -165,7 +165,7 @@ func TestKilledAnywhere(t *testing.T) {
 			}
 			ran := slices.Concat(w.online.ran, w.onprem.ran)
 			slices.Sort(ran)
-			if unique := slices.Compact(slices.Clone(ran)); len(unique) != len(ran) || len(ran) != 7 {
+			if unique := slices.Compact(slices.Clone(ran)); len(unique) != len(ran) || len(ran) != 8 {
 				t.Errorf("ran %v", ran)
 			}
 			// And back: what both sessions did counts as one run.
@@ -310,7 +310,7 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 	}
 	want := map[string]Status{
 		"online/Thing/new": Failed, "onprem/contoso/Thing/app": Pending, "online/Thing/update": Pending, "onprem/contoso/Thing/last": Pending,
-		"online/Fixed/fixed": Done, "online/Thing/delete": Done,
+		"online/Fixed/fixed": Done, "online/Thing/delete": Done, "online/Aspect/new": Pending,
 	}
 	if diff := cmp.Diff(want, statuses(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -324,7 +324,7 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 	// The cause is removed, and the same plan goes on where it was.
 	w.online.refuse = nil
 	again := run(t, w, p, Options{StateDir: dir, AllowDelete: true})
-	if again.RunID != report.RunID || again.Summary.Done != 6 {
+	if again.RunID != report.RunID || again.Summary.Done != 7 {
 		t.Errorf("%s then %s: %+v", report.RunID, again.RunID, again.Summary)
 	}
 	if next := w.plan(t); len(next.Changes) != 0 {
@@ -342,7 +342,7 @@ func TestErrorAfterEffect(t *testing.T) {
 		_, is := e.(observe.Warning)
 		warned = warned || is
 	}))
-	if err != nil || report.Summary.Done != 6 || !warned {
+	if err != nil || report.Summary.Done != 7 || !warned {
 		t.Errorf("%+v, warned %v, %v", report.Summary, warned, err)
 	}
 }
@@ -383,7 +383,7 @@ func TestReadBack(t *testing.T) {
 					waited++
 				}
 			}))
-			if err != nil || report.Summary.Done != 6 || waited != 5 {
+			if err != nil || report.Summary.Done != 7 || waited != 5 {
 				t.Errorf("waited %d times: %+v, %v", waited, report.Summary, err)
 			}
 		})
@@ -417,10 +417,10 @@ func TestCancel(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
-	if s := statuses(report); s["online/Thing/new"] != Done || report.Summary.Done != 1 || report.Summary.Pending != 5 {
+	if s := statuses(report); s["online/Thing/new"] != Done || report.Summary.Done != 1 || report.Summary.Pending != 6 {
 		t.Errorf("%+v", s)
 	}
-	if report := run(t, w, p, Options{StateDir: dir, AllowDelete: true}); report.Summary.Done != 6 {
+	if report := run(t, w, p, Options{StateDir: dir, AllowDelete: true}); report.Summary.Done != 7 {
 		t.Errorf("taken up again: %+v", report.Summary)
 	}
 }
@@ -451,6 +451,7 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 		"onprem/contoso/Thing/last": Done,
 		"online/Fixed/fixed":        Done,
 		"online/Thing/delete":       Done,
+		"online/Aspect/new":         Done,
 	}
 	if diff := cmp.Diff(want, statuses(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

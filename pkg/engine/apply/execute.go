@@ -125,7 +125,6 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 // carry sees to one step and tells the observer what became of it.
 func (x *execution) carry(ctx context.Context, s *step) {
 	defer close(s.done)
-	begun := time.Now()
 	if !s.settled {
 		for _, need := range s.needs {
 			if other := x.byID[need]; other != nil {
@@ -141,7 +140,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 		case ctx.Err() != nil:
 			s.outcome.Status, s.outcome.Error = Pending, "cancelled"
 		default:
-			begun = time.Now()
+			begun := time.Now()
 			x.mu.Lock()
 			done := x.finished
 			x.mu.Unlock()
@@ -162,7 +161,6 @@ func (s *step) fail(err error) {
 
 // write prepares, journals, runs and reads back one step.
 func (x *execution) write(ctx context.Context, s *step) {
-	key := s.outcome.Target + "/" + s.outcome.Kind
 	live, err := x.current(ctx, s)
 	if err != nil {
 		s.fail(err)
@@ -188,7 +186,14 @@ func (x *execution) write(ctx context.Context, s *step) {
 		s.fail(err)
 		return
 	}
-	begin := record{Record: eventBegin, Change: s.outcome.ID, Before: imageOf(s.kind, cmp.Or(p.before, p.object)), Want: p.want, Others: others}
+	now, err := change.Fingerprint(s.kind, live)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	begin := record{
+		Record: eventBegin, Change: s.outcome.ID, Before: imageOf(s.kind, cmp.Or(p.before, p.object)), Want: p.want, Others: others, Live: now,
+	}
 	if err := x.journal.append(begin); err != nil {
 		s.outcome.Status, s.outcome.Error, s.outcome.Cause = Pending, err.Error(), err
 		return
@@ -224,7 +229,7 @@ func (x *execution) write(ctx context.Context, s *step) {
 	if failure != nil {
 		patience = 0 // only to learn what it did all the same
 	}
-	x.forget(key)
+	x.forget(s.outcome.Target)
 	live, after, missing, err := x.await(ctx, work, s, p, patience)
 	switch {
 	case failure == nil && err != nil:
@@ -309,7 +314,7 @@ func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	}
 }
 
-// current is what is live of the step's kind: as last read, since the place is ours alone while we hold the lock.
+// current is what is live of the step's kind: as read last, or now when something was written at the place since.
 func (x *execution) current(ctx context.Context, s *step) ([]change.Live, error) {
 	key := s.outcome.Target + "/" + s.outcome.Kind
 	x.mu.Lock()
@@ -321,10 +326,15 @@ func (x *execution) current(ctx context.Context, s *step) ([]change.Live, error)
 	return x.read(ctx, s)
 }
 
-func (x *execution) forget(key string) {
+// forget drops what was read at a place: a write of one kind can show in another, when both are aspects of one object.
+func (x *execution) forget(target string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.live, key)
+	for key := range x.live {
+		if of, _ := cut(key); of == target {
+			delete(x.live, key)
+		}
+	}
 }
 
 func (x *execution) read(ctx context.Context, s *step) ([]change.Live, error) {

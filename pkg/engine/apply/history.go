@@ -35,11 +35,10 @@ func History(stateDir string) ([]Entry, error) {
 		}
 		traces := run.traces()
 		for _, id := range run.head.IDs {
-			switch t := traces[id]; {
-			case t.end == nil:
+			if end := traces[id].end; end != nil {
+				e.Summary.add(end.Status)
+			} else {
 				e.Summary.Pending++
-			default:
-				e.Summary.add(t.end.Status)
 			}
 		}
 		if by := undoing(runs, e.RunID); by != nil && by.outcome() == "complete" {

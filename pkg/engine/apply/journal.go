@@ -57,12 +57,14 @@ type record struct {
 	Want   change.Properties `json:"want,omitempty"`   // what is written, references resolved
 	Others string            `json:"others,omitempty"` // fingerprint of the kind's other resources at the place
 
+	// begin and end
+	Live string `json:"live,omitempty"` // fingerprint of the kind at the place; empty: could not be read
+
 	// end
 	Status     Status            `json:"status,omitempty"`
 	Error      string            `json:"error,omitempty"`
 	Note       string            `json:"note,omitempty"`
 	After      *image            `json:"after,omitempty"` // nil: nothing is there now
-	Live       string            `json:"live,omitempty"`  // fingerprint of the kind at the place; empty: could not be read
 	Outputs    change.Properties `json:"outputs,omitempty"`
 	DurationMS int64             `json:"durationMs,omitempty"`
 

@@ -78,6 +78,9 @@ func (m *memory) Read(ctx context.Context, k *change.Kind) ([]change.Live, error
 		m.hide--
 		return clone(m.shown[k.Noun]), nil
 	}
+	if k == aspect {
+		return slices.DeleteFunc(clone(m.live["Thing"]), func(l change.Live) bool { return l.Properties["Shadow"] == nil && l.Properties["Note"] == nil }), ctx.Err()
+	}
 	return clone(m.live[k.Noun]), ctx.Err()
 }
 
@@ -98,7 +101,9 @@ func (m *memory) Run(ctx context.Context, c change.Command) (change.Properties, 
 	}
 	m.ran = append(m.ran, label)
 	m.shown = map[string][]change.Live{noun: clone(m.live[noun])}
-	at := slices.IndexFunc(m.live[noun], func(l change.Live) bool { return l.Identity == identity })
+	at := slices.IndexFunc(m.live[noun], func(l change.Live) bool {
+		return l.Identity == identity || identity == "" && l.Properties["Key"] == c.Parameters["Key"]
+	})
 	switch verb {
 	case "New":
 		for _, l := range m.live[noun] {
@@ -110,6 +115,7 @@ func (m *memory) Run(ctx context.Context, c change.Command) (change.Properties, 
 		properties := change.Properties{}
 		maps.Copy(properties, c.Parameters)
 		delete(properties, "Name")
+		properties["Shadow"] = "of " + noun
 		properties["Id"] = fmt.Sprintf("id-%s-%d", m.name, m.next)
 		m.live[noun] = append(m.live[noun], change.Live{Identity: fmt.Sprint(m.next), Name: c.Parameters["Name"].(string), Properties: properties})
 	case "Set":
@@ -152,6 +158,7 @@ func (m *memory) content() map[string][]string {
 		for _, l := range live {
 			properties := maps.Clone(l.Properties)
 			delete(properties, "Id")
+			delete(properties, "Shadow")
 			content[noun] = append(content[noun], l.Name+" "+change.Text(properties))
 		}
 		slices.Sort(content[noun])
@@ -201,7 +208,22 @@ var (
 		Permanent:  "a tenant never forgets",
 		Command:    command("Forever"),
 	}
-	kinds = map[string]*change.Kind{"Thing": thing, "Fixed": fixed, "Forever": forever}
+	// aspect is a side of Things: it is there when its properties are, and a new Thing comes with one of them.
+	aspect = &change.Kind{
+		Noun:       "Aspect",
+		Properties: map[string]change.Property{"Key": {Write: change.Key}, "Shadow": {}, "Note": {}},
+		Command: func(a change.Action, _ string, want change.Properties, live *change.Live) (change.Command, error) {
+			c := change.Command{Name: "Set-Thing", Parameters: map[string]any{"Key": want["Key"], "Note": want["Note"]}}
+			if live != nil {
+				c.Parameters["Key"], c.Parameters["Identity"] = live.Properties["Key"], live.Identity
+			}
+			if a == change.Delete {
+				c.Parameters["Note"], c.Parameters["Shadow"] = nil, nil
+			}
+			return c, nil
+		},
+	}
+	kinds = map[string]*change.Kind{"Thing": thing, "Fixed": fixed, "Forever": forever, "Aspect": aspect}
 )
 
 // world is two places and what they should hold.
@@ -253,6 +275,7 @@ func newWorld() *world {
 				Properties: change.Properties{"Key": "update", "Enabled": true, "Targets": []string{"ours.com"}, "URL": "https://new/"},
 			},
 			{Kind: fixed, Target: "online", Key: "fixed", Name: "fixed", Properties: change.Properties{"Key": "fixed", "Value": "new"}},
+			{Kind: aspect, Target: "online", Key: "new", Properties: change.Properties{"Key": "new", "Note": "noted"}, Needs: []string{"online/Thing/new"}},
 			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"}, Absent: true},
 			{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}, Needs: []string{"online/Thing/update"}},
 		},

@@ -49,6 +49,9 @@ func Rollback(ctx context.Context, places map[string]change.Place, kinds map[str
 			kind:    kinds[c.Kind],
 			place:   places[c.Target],
 		}
+		if t.begin.Before != nil && c.Action == change.Create {
+			s.outcome.Action = change.Update
+		}
 		for _, other := range plan.Changes {
 			if slices.Contains(other.Needs, c.ID) && traces[other.ID].begin != nil {
 				s.needs = append(s.needs, other.ID)
@@ -118,9 +121,15 @@ func backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (pre
 		}
 		switch c.Action {
 		case change.Create:
+			if before != nil { // it was half there, and went with the object that it is an aspect of
+				if byIdentity(live, before.Identity) == nil {
+					return prepared{note: "not there any more"}, nil
+				}
+				return setBack(c, k, before.Identity, want, before, live)
+			}
 			return unmake(c, k, want, after, live)
 		case change.Update:
-			return setBack(c, k, want, before, live)
+			return setBack(c, k, c.Identity, want, before, live)
 		case change.Delete:
 			return remake(c, k, before, live)
 		default:
@@ -194,8 +203,8 @@ func unmake(c change.Change, k *change.Kind, want change.Properties, after *chan
 }
 
 // setBack gives the properties that were written their old values, as far as nobody else wrote them since.
-func setBack(c change.Change, k *change.Kind, want change.Properties, before *change.Live, live []change.Live) (prepared, error) {
-	object := byIdentity(live, c.Identity)
+func setBack(c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live) (prepared, error) {
+	object := byIdentity(live, identity)
 	if object == nil {
 		return prepared{conflict: conflict(fmt.Sprintf("%s %q is not there any more", c.Kind, c.Name))}, nil
 	}
@@ -204,6 +213,9 @@ func setBack(c change.Change, k *change.Kind, want change.Properties, before *ch
 	var moved []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		property, now := k.Properties[name], object.Properties[name]
+		if property.Write == change.CreateOnly || property.Write == change.Key {
+			continue
+		}
 		var was any
 		if before != nil {
 			was = before.Properties[name]

@@ -226,14 +226,18 @@ func staleness(moved []string) error {
 func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p change.Plan, prior *past) ([]record, error) {
 	traces := prior.traces()
 	expected := maps.Clone(p.Live)
+	written := map[string]bool{}            // places that this run wrote to
 	open := map[string]int{}                // changes still to be made, by "target/Kind"
 	touched := map[string]bool{}            // by this run
 	uncertain := map[string]change.Change{} // the change whose effect is not known, at most one a kind and place
 	for _, r := range prior.records {
-		if r.Record == eventEnd && r.Live != "" {
-			if s := x.find(r.Change); s != nil {
-				expected[s.outcome.Target+"/"+s.outcome.Kind] = r.Live
-			}
+		s := x.find(r.Change)
+		if s == nil {
+			continue
+		}
+		written[s.outcome.Target] = true
+		if (r.Record == eventBegin || r.Record == eventEnd) && r.Live != "" {
+			expected[s.outcome.Target+"/"+s.outcome.Kind] = r.Live
 		}
 	}
 	for i, c := range p.Changes {
@@ -265,7 +269,10 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 		}
 		c, doubtful := uncertain[key]
 		if !doubtful {
-			if now != expected[key] {
+			// A write of one kind can show in another, so at a place that this run wrote to it is enough that each
+			// change still to be made meets what the plan says it touches.
+			target, _ := cut(key)
+			if now != expected[key] && !(written[target] && x.fits(p, traces, key)) {
 				moved = append(moved, key)
 			}
 			continue
@@ -283,6 +290,34 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 		}
 	}
 	return settle, staleness(moved)
+}
+
+// fits tells whether the changes that a run has still to make of a kind at a place find what the plan was made from.
+func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
+	for i, c := range p.Changes {
+		if c.Target+"/"+c.Kind == key && !traces[c.ID].done() && fits(c, x.steps[i].kind, x.live[key]) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// fits says in what the resource that a change touches is not as the plan has it.
+func fits(c change.Change, k *change.Kind, live []change.Live) string {
+	if c.Action == change.Create {
+		return "" // the place itself makes nothing twice
+	}
+	object := byIdentity(live, c.Identity)
+	if object == nil {
+		return fmt.Sprintf("%s %q is not there any more", c.Kind, c.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Before)) {
+		property, declared := k.Properties[name]
+		if declared && !property.Same(c.Before[name], object.Properties[name]) {
+			return fmt.Sprintf("%s of %q was %s, is %s", name, c.Name, change.Text(c.Before[name]), change.Text(object.Properties[name]))
+		}
+	}
+	return ""
 }
 
 func (x *execution) find(id string) *step {
@@ -362,11 +397,20 @@ func (x *execution) forward(c change.Change, k *change.Kind, removed *change.Liv
 		}
 		if c.Action != change.Create {
 			p.object = byIdentity(live, c.Identity)
+		} else if at := slices.IndexFunc(live, func(l change.Live) bool { return k.Matches(p.want, l) }); at >= 0 {
+			// An aspect of an object that a change before this one made may be half there.
+			p.object = &live[at]
 		}
 		p.effect = func(live []change.Live) (*change.Live, string) { return inEffect(k, c, p.want, live) }
 		if object, missing := p.effect(live); missing == "" {
 			// Someone, or a change before this one, saw to it.
 			p.commands, p.object, p.note = nil, object, "in effect already"
+			return p, nil
+		}
+		if removed == nil {
+			if moved := fits(c, k, live); moved != "" {
+				return p, fmt.Errorf("%w: %s", ErrStale, moved)
+			}
 		}
 		return p, nil
 	}

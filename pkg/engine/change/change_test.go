@@ -453,7 +453,7 @@ func TestDecodeRefuses(t *testing.T) {
 	tests := []struct{ name, from, to, want string }{
 		{"kind", `"kind": "Plan"`, `"kind": "CheckReport"`, `"CheckReport"`},
 		{"version", "hybridge/v1", "hybridge/v9", `reads "hybridge/v1"`},
-		{"unknown key", `"summary"`, `"sumary"`, "sumary"},
+		{"unknown key", `"summary"`, `"summery"`, "summery"},
 		{"fraction", `"Enabled": true`, `"Enabled": 1.5`, "integer"},
 		{"too large", `"Enabled": true`, `"Enabled": 99999999999999999999`, "integer"},
 		{"action", `"action": "create"`, `"action": "explode"`, "explode"},

@@ -73,7 +73,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("look up %s %s", e.Type, e.Question)
+	text := fmt.Sprintf("look up %s %s", e.Type, link.Printable(e.Question))
 	if len(e.Chain) > 0 {
 		text += " (alias of " + e.Chain[len(e.Chain)-1] + ")"
 	}

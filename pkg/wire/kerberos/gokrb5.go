@@ -210,7 +210,7 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, classify(err))
 	}
-	return &initiator{spn: spn, user: c.user(), ticket: ticket, session: key, realm: c.client.Credentials.Domain(), name: c.client.Credentials.CName()}, nil
+	return &initiator{spn: spn, ticket: ticket, session: key, realm: c.client.Credentials.Domain(), name: c.client.Credentials.CName()}, nil
 }
 
 func (c *center) close() {

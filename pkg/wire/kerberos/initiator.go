@@ -19,7 +19,7 @@ import (
 
 // initiator is the user's side with a ticket in hand.
 type initiator struct {
-	spn, user     string
+	spn           string
 	ticket        messages.Ticket
 	session       types.EncryptionKey
 	realm         string

@@ -231,12 +231,12 @@ var urlAlphabet = strings.NewReplacer("+", "-", "/", "_", "=", "")
 // Verifier says which tokens are good. It is safe for concurrent use when its Replay is.
 type Verifier struct {
 	Keys       []Key
-	Algorithms []string // RS256 alone when empty; PS256 may be added, others are never accepted
-	Issuers    []string // the accepted "iss"; any when empty
-	Audiences  []string // the accepted "aud", compared without case; any when empty
-	Now        func() time.Time
-	Leeway     time.Duration // tolerated difference of clocks
-	Replay     *Replays      // refuses a second use of a "jti"; nil: no such memory
+	Algorithms []string         // RS256 alone when empty; PS256 may be added, others are never accepted
+	Issuers    []string         // the accepted "iss"; any when empty
+	Audiences  []string         // the accepted "aud", compared without case; any when empty
+	Now        func() time.Time // time.Now when nil
+	Leeway     time.Duration    // tolerated difference of clocks
+	Replay     *Replays         // refuses a second use of a "jti"; nil: no such memory
 }
 
 // Verify parses a token and checks algorithm, key, signature, times, issuer, audience and replay, in that order. The error wraps one of the
@@ -260,7 +260,10 @@ func (v Verifier) Verify(text string) (Token, error) {
 	if err := v.verifySignature(t); err != nil {
 		return t, err
 	}
-	now := v.Now()
+	now := time.Now()
+	if v.Now != nil {
+		now = v.Now()
+	}
 	expires, ok, err := t.Claims.Time("exp")
 	if err != nil {
 		return t, err

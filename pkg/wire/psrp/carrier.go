@@ -118,8 +118,8 @@ func (c *carrier) dial(ctx context.Context, network, address string) (net.Conn, 
 // dialTLS speaks TLS 1.2 first: IIS asks for client certificates in a renegotiation, which TLS 1.3 does not have.
 func (c *carrier) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := c.handshake(ctx, network, address, tls.VersionTLS12)
-	var alert tls.AlertError
-	if errors.As(err, &alert) && alert == 70 { // protocol_version
+	// crypto/tls keeps the type of the alert to itself.
+	if err != nil && strings.Contains(err.Error(), "tls: protocol version not supported") {
 		conn, err = c.handshake(ctx, network, address, tls.VersionTLS13)
 	}
 	if err != nil {

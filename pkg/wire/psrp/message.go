@@ -10,35 +10,40 @@ import (
 type messageType uint32
 
 const (
-	sessionCapability                  messageType = 0x00010002
-	initRunspacePool                   messageType = 0x00010004
-	publicKey                          messageType = 0x00010005
-	encryptedSessionKey                messageType = 0x00010006
-	publicKeyRequest                   messageType = 0x00010007
-	runspacePoolInitData               messageType = 0x0002100B
-	runspaceAvailability               messageType = 0x00021004
-	runspacePoolState                  messageType = 0x00021005
-	createPipeline                     messageType = 0x00021006
-	applicationPrivateData             messageType = 0x00021009
-	runspacePoolHostCall               messageType = 0x00021100
-	endOfPipelineInput                 messageType = 0x00041003
-	pipelineOutput                     messageType = 0x00041004
-	errorRecordMessage                 messageType = 0x00041005
-	pipelineState                      messageType = 0x00041006
-	debugRecord                        messageType = 0x00041007
-	verboseRecord                      messageType = 0x00041008
-	warningRecord                      messageType = 0x00041009
-	progressRecord                     messageType = 0x00041010
-	informationRecord                  messageType = 0x00041011
-	pipelineHostCall                   messageType = 0x00041100
-	toClient                           uint32      = 1
-	toServer                           uint32      = 2
-	messageHeader                                  = 40
-	poolOpened, poolClosed, poolBroken             = 2, 3, 5
-	pipelineStopped                    int64       = 3
-	pipelineCompleted                  int64       = 4
-	pipelineFailed                     int64       = 5
-	pipelineRunning                    int64       = 2
+	sessionCapability      messageType = 0x00010002
+	initRunspacePool       messageType = 0x00010004
+	publicKey              messageType = 0x00010005
+	encryptedSessionKey    messageType = 0x00010006
+	runspacePoolState      messageType = 0x00021005
+	createPipeline         messageType = 0x00021006
+	applicationPrivateData messageType = 0x00021009
+	runspacePoolHostCall   messageType = 0x00021100
+	pipelineOutput         messageType = 0x00041004
+	errorRecordMessage     messageType = 0x00041005
+	pipelineState          messageType = 0x00041006
+	debugRecord            messageType = 0x00041007
+	verboseRecord          messageType = 0x00041008
+	warningRecord          messageType = 0x00041009
+	progressRecord         messageType = 0x00041010
+	informationRecord      messageType = 0x00041011
+	pipelineHostCall       messageType = 0x00041100
+)
+
+const (
+	toClient      uint32 = 1
+	toServer      uint32 = 2
+	messageHeader        = 40
+)
+
+// States of a pool and of a pipeline.
+const (
+	poolOpened = 2
+	poolClosed = 3
+	poolBroken = 5
+
+	pipelineStopped   int64 = 3
+	pipelineCompleted int64 = 4
+	pipelineFailed    int64 = 5
 )
 
 // message is a remoting message: little-endian destination and type, the GUIDs of pool and pipeline in .NET's order, CLIXML.

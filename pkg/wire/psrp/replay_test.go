@@ -184,15 +184,22 @@ func TestTranscripts(t *testing.T) {
 		"psrp_small_msg_size.yml":           {envelope: 32 << 10, actions: "Create Receive Receive Command Send Send Receive Receive Signal Delete", steps: []step{{run(strings.Repeat("x", 45000)), fine()}}},
 		"psrp_with_jea_configuration.yml": {configuration: "JEARole", actions: "Create Receive Receive Receive Command Receive Signal Command Receive Signal Delete", steps: []step{
 			{run("…"), func(t *testing.T, out Output, err error) {
-				var e *ErrorRecord
-				if asRecord(err, &e) && e.ID != "ScriptsNotAllowed" || err != nil && e == nil {
-					t.Errorf("got %v", err)
+				if err != nil || len(out.Objects) != 1 {
+					t.Fatalf("got %v, %v", out.Objects, err)
+				}
+				outer, _ := out.Objects[0].(*Object)
+				element, _ := outer.Value.(*Object) // decorated: the object itself is within
+				if name, _ := element.Get("name"); name != "AllowUnencrypted" {
+					t.Errorf("object %+v", element)
 				}
 			}},
 			{run("…"), func(t *testing.T, out Output, err error) {
 				var e *ErrorRecord
-				if asRecord(err, &e) && e.ID != "ScriptsNotAllowed" || err != nil && e == nil {
+				if !asRecord(err, &e) || e.ID != "ScriptsNotAllowed" || e.Category != ParserError || e.Reason != "ParseException" || e.TargetType != "String" {
 					t.Errorf("got %v", err)
+				}
+				if len(out.Errors) != 1 || out.Errors[0].ID != "ProviderNotFound,Microsoft.PowerShell.Commands.GetItemCommand" || out.Errors[0].Category != ObjectNotFound || out.Errors[0].Target != "FileSystem" {
+					t.Errorf("errors %+v", out.Errors)
 				}
 			}},
 		}},

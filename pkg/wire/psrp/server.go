@@ -330,8 +330,7 @@ func (s *Server) Close() {
 // create opens a shell. Its creation data must start with the client's capabilities.
 func (x *exchange) create() *Fault {
 	s, e := x.server, x.env
-	configuration, ok := s.configuration(e.resource)
-	if !ok {
+	if !s.serves(e.resource) {
 		return &Fault{Code: faultNoSuchSession, Subcode: "w:InvalidResourceURI", Reason: fmt.Sprintf("The WS-Management service cannot process the request. Cannot find the %s session configuration in the WSMan: drive on the %s computer.",
 			clean(strings.TrimPrefix(e.resource, resourceURI)), s.Name)}
 	}
@@ -363,7 +362,7 @@ func (x *exchange) create() *Fault {
 		}
 		size = (size - 4096) / 4 * 3
 	}
-	sh := newShell(s, id, configuration, x.caller, size)
+	sh := newShell(s, id, x.caller, size)
 	sh.incoming.limit = 16 << 20
 	messages, err := sh.incoming.feed(data)
 	if err != nil || len(messages) == 0 || messages[0].kind != sessionCapability {
@@ -424,11 +423,11 @@ func (s *Server) idle() time.Duration {
 	return 15 * time.Minute
 }
 
-// configuration tells whether the resource is served.
-func (s *Server) configuration(resource string) (string, bool) {
+// serves tells whether the resource is one of the session configurations.
+func (s *Server) serves(resource string) bool {
 	resource, _, _ = strings.Cut(resource, "?")
 	if len(resource) < len(resourceURI) || !strings.EqualFold(resource[:len(resourceURI)], resourceURI) {
-		return "", false
+		return false
 	}
 	served := s.Configurations
 	if len(served) == 0 {
@@ -436,10 +435,10 @@ func (s *Server) configuration(resource string) (string, bool) {
 	}
 	for _, c := range served {
 		if strings.EqualFold(c, resource[len(resourceURI):]) {
-			return c, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 // receive answers a poll with what is pending, or with a fault when nothing came in time.

@@ -2,9 +2,11 @@ package psrp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -339,12 +341,12 @@ func TestOutputCallback(t *testing.T) {
 	enough := errors.New("enough")
 	n := 0
 	out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Endless"}}, OnOutput: func(any) error {
-		if n++; n == 1000 { // beyond what the server holds back
+		if n++; n == 400 { // beyond what the server holds back
 			return enough
 		}
 		return nil
 	}})
-	if !errors.Is(err, enough) || n != 1000 || len(out.Objects) != 0 {
+	if !errors.Is(err, enough) || n != 400 || len(out.Objects) != 0 {
 		t.Errorf("got %v after %d", err, n)
 	}
 	if err := <-ended; err == nil {
@@ -604,5 +606,30 @@ func TestHostileAnswers(t *testing.T) {
 				t.Errorf("control characters in %q", err)
 			}
 		})
+	}
+}
+
+// TestTLSVersions: TLS 1.2 is spoken where it is offered, because IIS asks for client certificates by renegotiation; else TLS 1.3.
+func TestTLSVersions(t *testing.T) {
+	for _, test := range []struct{ least, most, want uint16 }{{0, 0, tls.VersionTLS12}, {tls.VersionTLS13, 0, tls.VersionTLS13}, {tls.VersionTLS12, tls.VersionTLS12, tls.VersionTLS12}} {
+		s := &Server{Authenticate: func(context.Context, string, string) error { return nil }}
+		var got uint16
+		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			got = r.TLS.Version
+			s.ServeHTTP(w, r)
+		}))
+		ts.TLS = &tls.Config{MinVersion: test.least, MaxVersion: test.most}
+		ts.Config.ErrorLog = log.New(io.Discard, "", 0)
+		ts.StartTLS()
+		p, err := Open(t.Context(), optionsFor(ts))
+		if err != nil {
+			t.Error(err)
+		} else {
+			p.Close(t.Context())
+		}
+		if got != test.want {
+			t.Errorf("spoke %s, want %s", tls.VersionName(got), tls.VersionName(test.want))
+		}
+		ts.Close()
 	}
 }

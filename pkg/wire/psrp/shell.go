@@ -11,7 +11,7 @@ import (
 
 const (
 	maxPipelines = 64      // of a shell
-	maxQueue     = 8 << 20 // bytes waiting for the client, after which the pipeline waits
+	maxQueue     = 2 << 20 // bytes waiting for the client, after which the pipeline waits
 )
 
 // queue holds fragments for the client.
@@ -99,15 +99,14 @@ func (q *queue) take(ctx context.Context, room, most int) (list [][]byte, done b
 
 // shell is a runspace pool at the server.
 type shell struct {
-	server        *Server
-	id            string
-	configuration string
-	caller        Caller
-	size          int // of fragments
-	outgoing      queue
-	context       context.Context
-	stop          context.CancelCauseFunc
-	runspace      chan struct{} // one pipeline runs at a time
+	server   *Server
+	id       string
+	caller   Caller
+	size     int // of fragments
+	outgoing queue
+	context  context.Context
+	stop     context.CancelCauseFunc
+	runspace chan struct{} // one pipeline runs at a time
 
 	mu        sync.Mutex
 	pool      GUID
@@ -122,8 +121,8 @@ type shell struct {
 	timer     *time.Timer
 }
 
-func newShell(s *Server, id, configuration string, caller Caller, size int) *shell {
-	sh := &shell{server: s, id: id, configuration: configuration, caller: caller, size: size, pipelines: map[string]*pipeline{}, runspace: make(chan struct{}, 1), used: time.Now()}
+func newShell(s *Server, id string, caller Caller, size int) *shell {
+	sh := &shell{server: s, id: id, caller: caller, size: size, pipelines: map[string]*pipeline{}, runspace: make(chan struct{}, 1), used: time.Now()}
 	sh.context, sh.stop = context.WithCancelCause(context.Background())
 	return sh
 }

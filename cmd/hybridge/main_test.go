@@ -1,0 +1,395 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hybridge": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
+		e.Setenv("HOME", e.WorkDir)
+		return os.WriteFile(filepath.Join(e.WorkDir, "answers.yaml"), []byte(answersFile), 0o600)
+	}})
+}
+
+const answersFile = `apiVersion: hybridge/v1
+kind: Answers
+organization: Contoso
+exchangeOnline:
+  cloud: worldwide
+  tenant: contoso.onmicrosoft.com
+  credential: {kind: deviceCode}
+forests:
+  - name: contoso
+    directory: {servers: [dc1.contoso.com], bind: {kind: kerberos}}
+    exchange: {server: ex1.contoso.com, credential: {kind: kerberos}}
+    namespace: {autodiscover: autodiscover.contoso.com, ews: mail.contoso.com, smtp: mail.contoso.com}
+    domains: [contoso.com]
+`
+
+// scripted is a deployment whose every answer a test gives.
+type scripted struct {
+	check   check.Report
+	plan    change.Plan
+	apply   apply.Report
+	test    freebusy.Report
+	err     error
+	wait    bool // until the context ends
+	called  []string
+	options deployment.Options
+	applied apply.Options
+	closed  bool
+}
+
+func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) error {
+	s.called = append(s.called, name)
+	obs.Observe(observe.Progress{Stage: name, Done: 0, Total: 1, Text: "at work"})
+	if s.wait {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.err
+}
+
+func (s *scripted) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
+	return s.check, s.call(ctx, "check", obs)
+}
+
+func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
+	return s.plan, s.call(ctx, "plan", obs)
+}
+
+func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
+	s.applied = o
+	return s.apply, s.call(ctx, "apply", obs)
+}
+
+func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, obs observe.Observer) (apply.Report, error) {
+	return s.apply, s.call(ctx, "rollback "+run, obs)
+}
+
+func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
+	return s.test, s.call(ctx, strings.TrimSpace("test "+o.From+" "+o.To), obs)
+}
+
+func (s *scripted) Close(context.Context) error { s.closed = true; return nil }
+
+// onePlan is a plan of one creation, made by the engine itself.
+func onePlan(t *testing.T) change.Plan {
+	t.Helper()
+	k := &change.Kind{
+		Noun: "Thing", Properties: map[string]change.Property{"Key": {Write: change.Key}},
+		Command: func(change.Action, string, change.Properties, *change.Live) (change.Command, error) {
+			return change.Command{Name: "New-Thing"}, nil
+		},
+	}
+	p, err := change.Make(t.Context(), map[string]change.Place{"online": nothing{}}, []change.Resource{
+		{Kind: k, Target: "online", Key: "a", Name: "a", Properties: change.Properties{"Key": "a"}},
+	}, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+type nothing struct{}
+
+func (nothing) Read(context.Context, *change.Kind) ([]change.Live, error) { return nil, nil }
+func (nothing) Run(context.Context, change.Command) (change.Properties, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func checked(results ...check.Result) check.Report {
+	return check.Report{APIVersion: "hybridge/v1", Kind: "CheckReport", Summary: check.Count(results), Results: results}
+}
+
+func tested(status freebusy.Status) freebusy.Report {
+	r := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: []freebusy.Answer{{From: "a@x", To: "b@y", Direction: "x -> y", Probe: "ews", Status: status}}}
+	switch status {
+	case freebusy.OK:
+		r.Summary.OK = 1
+	case freebusy.Failed:
+		r.Summary.Failed = 1
+	case freebusy.Unknown:
+		r.Summary.Unknown = 1
+	}
+	return r
+}
+
+type result struct {
+	code        int
+	out, errout string
+}
+
+func execute(t *testing.T, s *scripted, stdin string, args ...string) result {
+	t.Helper()
+	return executeIn(t, t.Context(), s, stdin, args...)
+}
+
+func executeIn(t *testing.T, ctx context.Context, s *scripted, stdin string, args ...string) result {
+	t.Helper()
+	var out, errout bytes.Buffer
+	home := t.TempDir()
+	io := streams{In: strings.NewReader(stdin), Out: &out, Err: &errout, Env: func(name string) string {
+		return map[string]string{"HOME": home, "LocalAppData": home}[name]
+	}}
+	code := runIn(ctx, args, io, func(_ answers.Answers, o deployment.Options) (deployed, error) {
+		s.options = o
+		return s, nil
+	})
+	return result{code, out.String(), errout.String()}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan := onePlan(t)
+	planFile := filepath.Join(dir, "plan.json")
+	if err := os.WriteFile(planFile, plan.Encode(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pass := check.Result{ID: "a.b", Status: check.StatusPass, Severity: check.Fail}
+	fail := check.Result{ID: "a.c", Status: check.StatusFail, Summary: "broken", Severity: check.Fail}
+	blind := check.Result{ID: "a.d", Status: check.StatusError, Summary: "unknown", Severity: check.Fail}
+	minor := check.Result{ID: "a.e", Status: check.StatusError, Summary: "unknown", Severity: check.Warn}
+	denied := blind
+	denied.Cause = fmt.Errorf("sign in: %w", link.ErrAccess)
+	done := apply.Report{Kind: "ApplyReport", RunID: "r", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}}
+
+	tests := []struct {
+		name string
+		s    scripted
+		args []string
+		code int
+		want []string // in what is said aside
+	}{
+		{"check", scripted{check: checked(pass)}, []string{"check"}, 0, nil},
+		{"check fails", scripted{check: checked(pass, fail, blind)}, []string{"check"}, 3, nil},
+		{"check blind", scripted{check: checked(pass, blind)}, []string{"check"}, 9, nil},
+		{"check blind in what only warns", scripted{check: checked(pass, minor)}, []string{"check"}, 0, nil},
+		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4, nil},
+		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit"}},
+		{"plan", scripted{plan: plan}, []string{"plan"}, 0, nil},
+		{"plan, pending", scripted{plan: plan}, []string{"plan", "--detailed-exitcode"}, 5, nil},
+		{"plan, nothing pending", scripted{}, []string{"plan", "--detailed-exitcode"}, 0, nil},
+		{"plan on the unknown", scripted{err: fmt.Errorf("x: %w", change.ErrUnreadable)}, []string{"plan"}, 9, []string{"error: x: cannot be read", "hint: "}},
+		{"unreachable", scripted{err: fmt.Errorf("x: %w", link.ErrUnreachable)}, []string{"plan"}, 9, []string{"network.connectTo"}},
+		{"untrusted", scripted{err: fmt.Errorf("x: %w", link.ErrUntrusted)}, []string{"plan"}, 9, []string{"network.caFile"}},
+		{"access", scripted{err: fmt.Errorf("x: %w", link.ErrAccess)}, []string{"plan"}, 4, nil},
+		{"nobody to ask for a secret", scripted{err: secret.ErrNobodyToAsk}, []string{"plan"}, 2, nil},
+		{"anything else", scripted{err: errors.New("b\x1b[2Jang")}, []string{"plan"}, 1, []string{`error: b\u001b[2Jang`}},
+		{"apply, nobody to ask", scripted{plan: plan}, []string{"apply"}, 2, []string{"--yes"}},
+		{"apply", scripted{plan: plan, apply: done}, []string{"apply", "--yes"}, 0, nil},
+		{"apply a file", scripted{apply: done}, []string{"apply", planFile, "--yes"}, 0, nil},
+		{"apply no plan", scripted{}, []string{"apply", file, "--yes"}, 2, []string{"not a usable plan"}},
+		{"apply what is not there", scripted{}, []string{"apply", planFile + "x", "--yes"}, 2, []string{"plan.jsonx"}},
+		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2, []string{"--only"}},
+		{"apply, stale", scripted{plan: plan, err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)}, []string{"apply", planFile, "--yes"}, 7, []string{"online/Thing changed", "hint: nothing was written"}},
+		{"apply, partial", scripted{plan: plan, apply: done, err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6, []string{"goes on where it stopped"}},
+		{"apply, deletes", scripted{plan: plan, err: apply.ErrDeletes}, []string{"apply", planFile, "--yes"}, 2, []string{"--allow-delete"}},
+		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},
+		{"rollback", scripted{apply: done}, []string{"rollback", "--yes"}, 0, nil},
+		{"rollback nothing", scripted{err: apply.ErrNoRun}, []string{"rollback", "--yes"}, 2, []string{"hybridge history"}},
+		{"test", scripted{test: tested(freebusy.OK)}, []string{"test"}, 0, nil},
+		{"test fails", scripted{test: tested(freebusy.Failed)}, []string{"test"}, 3, nil},
+		{"test cannot ask", scripted{test: tested(freebusy.Unknown)}, []string{"test"}, 9, nil},
+		{"validate", scripted{test: tested(freebusy.OK)}, []string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, 0, nil},
+		{"validate nothing", scripted{}, []string{"validate"}, 2, []string{"freebusy"}},
+		{"validate whom", scripted{}, []string{"validate", "freebusy"}, 2, []string{"--from and --to"}},
+		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8, []string{"time limit reached", "--timeout"}},
+		{"no such flag", scripted{}, []string{"check", "--nope"}, 2, []string{"--nope"}},
+		{"no such command", scripted{}, []string{"chekc"}, 2, []string{`did you mean "check"?`}},
+		{"unattended", scripted{check: checked(pass), plan: plan, apply: done, test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 0, nil},
+		{"unattended, not agreed to", scripted{check: checked(pass), plan: plan}, []string{"--non-interactive"}, 2, []string{"--yes"}},
+		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3, []string{"prerequisites"}},
+		{"unattended, still failing", scripted{check: checked(pass), test: tested(freebusy.Failed)}, []string{"--non-interactive", "--yes"}, 3, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := execute(t, &test.s, "", append([]string{"-f", file}, test.args...)...)
+			if got.code != test.code {
+				t.Errorf("exit %d, want %d\n%s", got.code, test.code, got.errout)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(got.errout, want) {
+					t.Errorf("%q does not say %q", got.errout, want)
+				}
+			}
+			if strings.Contains(got.out+got.errout, "\x1b") {
+				t.Errorf("an escape byte: %q", got.out+got.errout)
+			}
+			if len(test.s.called) > 0 && !test.s.closed {
+				t.Error("the deployment was left open")
+			}
+			if strings.Contains(got.out, "at work") {
+				t.Error("progress is among the data")
+			}
+		})
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	s := &scripted{wait: true}
+	if got := executeIn(t, ctx, s, "", "plan", "-f", file); got.code != 130 || got.errout == "" || !s.closed {
+		t.Errorf("%+v, closed %v", got, s.closed)
+	}
+}
+
+// What goes to standard output is the data and nothing else, in every format; a file takes its place whole.
+func TestFormats(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan := onePlan(t)
+	fresh := func() *scripted {
+		return &scripted{
+			check: checked(check.Result{ID: "a.b", Status: check.StatusPass}), plan: plan, test: tested(freebusy.OK),
+			apply: apply.Report{APIVersion: "hybridge/v1", Kind: "ApplyReport", Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}},
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		kind string
+	}{
+		{[]string{"check"}, "CheckReport"}, {[]string{"plan"}, "Plan"}, {[]string{"apply", "--yes"}, "ApplyReport"}, {[]string{"test"}, "TestReport"},
+		{[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, "ValidateReport"}, {[]string{"rollback", "--yes"}, "ApplyReport"},
+		{[]string{"--non-interactive", "--yes"}, "RunReport"},
+	} {
+		got := execute(t, fresh(), "", append(test.args, "-f", file, "-o", "json")...)
+		var document struct{ APIVersion, Kind string }
+		if err := json.Unmarshal([]byte(got.out), &document); err != nil || document.APIVersion != "hybridge/v1" || document.Kind != test.kind {
+			t.Errorf("%v: %v: %+v\n%s", test.args, err, document, got.out)
+		}
+		if !strings.Contains(got.errout, "at work") {
+			t.Errorf("%v: no progress aside", test.args)
+		}
+		lines := strings.Split(strings.TrimSpace(execute(t, fresh(), "", append(test.args, "-f", file, "-o", "jsonl")...).out), "\n")
+		if len(lines) < 3 || !strings.Contains(lines[0], `"event":"version"`) || !strings.Contains(lines[len(lines)-1], `"event":"report"`) {
+			t.Errorf("%v: %q", test.args, lines)
+		}
+	}
+
+	out := filepath.Join(dir, "out.json")
+	if got := execute(t, fresh(), "", "check", "-f", file, "-o", "json", "--output-file", out); got.code != 0 || got.out != "" {
+		t.Errorf("%+v", got)
+	}
+	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) {
+		t.Errorf("%v: %s", err, data)
+	}
+	saved := filepath.Join(dir, "plan.json")
+	if got := execute(t, fresh(), "", "plan", "-f", file, "--out", saved); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if data, err := os.ReadFile(saved); err != nil || !bytes.Equal(data, plan.Encode()) {
+		t.Errorf("%v: %s", err, data)
+	}
+	// From standard input, the answers and the plan.
+	if got := execute(t, fresh(), string(plan.Encode()), "apply", "-", "--yes", "-f", file); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestValidateBothWays(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{test: tested(freebusy.OK)}
+	execute(t, s, "", "validate", "freebusy", "-f", file, "--from", "a@x", "--to", "b@y", "--both-directions")
+	if diff := cmp.Diff([]string{"test a@x b@y", "test b@y a@x"}, s.called); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// One deployment's journals are not another's.
+func TestStateDir(t *testing.T) {
+	dirs := map[string]bool{}
+	for _, text := range []string{answersFile, strings.ReplaceAll(answersFile, "contoso.onmicrosoft.com", "fabrikam.onmicrosoft.com")} {
+		file := filepath.Join(t.TempDir(), "answers.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &scripted{}
+		execute(t, s, "", "plan", "-f", file)
+		dirs[filepath.Base(s.options.StateDir)] = true
+		if !strings.HasPrefix(filepath.Base(s.options.StateDir), "contoso-") {
+			t.Errorf("state in %s", s.options.StateDir)
+		}
+		own := t.TempDir()
+		execute(t, s, "", "plan", "-f", file, "--state-dir", own)
+		if s.options.StateDir != own {
+			t.Errorf("state in %s", s.options.StateDir)
+		}
+	}
+	if len(dirs) != 2 {
+		t.Errorf("shared: %v", dirs)
+	}
+}
+
+func TestLogRedacts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	r, err := begin(streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, &globals{output: "text", logFile: file}, "text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2", "value", secret.NewValue("hunter2"))
+	r.close(&err)
+	data, readErr := os.ReadFile(file)
+	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) || !bytes.Contains(data, []byte("anna")) {
+		t.Errorf("%v, %v: %s", err, readErr, data)
+	}
+}
+
+func TestExitCodesAreListed(t *testing.T) {
+	listed := map[int]bool{}
+	for _, c := range exitCodes {
+		listed[c.code] = true
+	}
+	for _, c := range classes {
+		if !listed[c.code] {
+			t.Errorf("exit code %d of %v is not in the table", c.code, c.class)
+		}
+	}
+	got := execute(t, &scripted{}, "", "help", "exit-codes")
+	for code := range listed {
+		if !strings.Contains(got.out, fmt.Sprintf("%d ", code)) {
+			t.Errorf("help exit-codes does not list %d:\n%s", code, got.out)
+		}
+	}
+}
