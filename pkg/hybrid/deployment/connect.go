@@ -31,6 +31,7 @@ type connection[T any] struct {
 	mu   sync.Mutex
 	fact *prereq.Fact[T]
 	up   bool
+	err  error // of the last attempt
 }
 
 func (c *connection[T]) get(ctx context.Context) (T, error) {
@@ -41,21 +42,35 @@ func (c *connection[T]) get(ctx context.Context) (T, error) {
 	fact := c.fact
 	c.mu.Unlock()
 	v, err := fact.Get(ctx)
-	if err == nil {
-		c.mu.Lock()
-		c.up = c.up || c.fact == fact
-		c.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fact == fact {
+		c.up, c.err = c.up || err == nil, err
 	}
 	return v, err
 }
 
-// renew forgets a failure.
-func (c *connection[T]) renew() {
+// renew forgets a failure, and tells which.
+func (c *connection[T]) renew() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.up {
-		c.fact = nil
+	if c.up {
+		return nil
 	}
+	return c.forget()
+}
+
+// drop forgets what is open, because it is of no use.
+func (c *connection[T]) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.forget()
+}
+
+func (c *connection[T]) forget() error {
+	err := c.err
+	c.fact, c.up, c.err = nil, false, nil
+	return err
 }
 
 // opened is what is open, if anything is.
@@ -130,10 +145,11 @@ func (g *guarded) first(ctx context.Context, ask func() error) error {
 	return err
 }
 
-func (g *guarded) renew() {
+// spent tells why the session could not be opened, if so.
+func (g *guarded) spent() error {
 	<-g.turn
-	g.refused = nil
-	g.turn <- struct{}{}
+	defer func() { g.turn <- struct{}{} }()
+	return g.refused
 }
 
 // tokens asks for the tenant's tokens, one question at a time, and none after a refusal: a person is not asked for a device code again
@@ -198,28 +214,39 @@ func (d *Deployment) connect() {
 	}
 }
 
-// renew forgets what failed during the last verb: the person may have put it right.
+// renew forgets what failed during the last verb: the person may have put it right. After a refused sign-in, secrets that were typed are
+// asked for again.
 func (d *Deployment) renew() {
-	d.link.renew()
-	d.tenant.tokens.renew()
-	if t, ok := d.tenant.tokens.opened(); ok {
-		<-t.turn
-		t.refused = nil
-		t.turn <- struct{}{}
+	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online)}
+	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
+		errs = append(errs, t.refused)
+		d.tenant.tokens.drop()
+		d.tenant.graph.drop()
+		d.tenant.online.drop()
 	}
-	d.tenant.graph.renew()
-	renewSession(d.tenant.online)
 	for _, f := range d.forests {
-		f.directory.renew()
-		renewSession(f.exchange)
+		errs = append(errs, f.directory.renew(), renewSession(f.exchange))
+	}
+	if errors.Is(errors.Join(errs...), link.ErrAccess) {
+		d.secretsMu.Lock()
+		defer d.secretsMu.Unlock()
+		for key := range d.secrets {
+			if strings.HasPrefix(key, string(secret.Prompt)+"\x00") {
+				delete(d.secrets, key)
+			}
+		}
 	}
 }
 
-func renewSession(c *connection[*guarded]) {
-	c.renew()
+func renewSession(c *connection[*guarded]) error {
 	if g, ok := c.opened(); ok {
-		g.renew()
+		err := g.spent()
+		if err != nil {
+			c.drop()
+		}
+		return err
 	}
+	return c.renew()
 }
 
 // path makes a path of the answers absolute or relative to the working directory.

@@ -31,7 +31,7 @@ type Options struct {
 	Parallel int      // connections at once across forests and hosts; 4 when 0
 	Only     []string // globs of check ids (Check) or change ids (Plan)
 	Skip     []string
-	Timeout  time.Duration // of one remote call; 30 s when 0
+	Timeout  time.Duration // of one remote call; when 0, 30 s, but for cmdlets, which may take some minutes
 	Version  string
 	Log      *slog.Logger
 	// Prompt asks a person for a secret (the "prompt" reference, the device code); nil when nobody is there.
@@ -69,9 +69,6 @@ type TestOptions struct {
 
 // Open prepares a deployment; nothing is connected to yet.
 func Open(a answers.Answers, o Options) (*Deployment, error) {
-	if o.Timeout == 0 {
-		o.Timeout = 30 * time.Second
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -56,7 +56,9 @@ func (d *Deployment) facts() *prereq.Facts {
 			return with(ctx, d.tenant.online.get, onlineConfig)
 		}),
 		AcceptedDomains: prereq.NewFact(func(ctx context.Context) ([]prereq.AcceptedDomain, error) {
-			return with(ctx, d.tenant.online.get, acceptedDomains)
+			return with(ctx, d.tenant.online.get, func(s *guarded, ctx context.Context) ([]prereq.AcceptedDomain, error) {
+				return acceptedDomains(ctx, s, "Exchange Online")
+			})
 		}),
 		Rights: prereq.NewFact(func(ctx context.Context) (map[string]exchange.Allowance, error) {
 			return with(ctx, d.tenant.online.get, func(s *guarded, ctx context.Context) (map[string]exchange.Allowance, error) {
@@ -117,10 +119,18 @@ func (d *Deployment) forestFacts(forest *forest) *prereq.Forest {
 			}
 			return dir.Users(ctx)
 		},
-		Organization: prereq.NewFact(func(ctx context.Context) (prereq.Organization, error) { return with(ctx, session, organization) }),
-		Servers:      prereq.NewFact(func(ctx context.Context) ([]prereq.Server, error) { return with(ctx, session, servers) }),
+		Organization: prereq.NewFact(func(ctx context.Context) (prereq.Organization, error) {
+			return with(ctx, session, func(s *guarded, ctx context.Context) (prereq.Organization, error) {
+				return organization(ctx, s, a.Name)
+			})
+		}),
+		Servers: prereq.NewFact(func(ctx context.Context) ([]prereq.Server, error) {
+			return with(ctx, session, func(s *guarded, ctx context.Context) ([]prereq.Server, error) { return servers(ctx, s, a.Name) })
+		}),
 		AcceptedDomains: prereq.NewFact(func(ctx context.Context) ([]prereq.AcceptedDomain, error) {
-			return with(ctx, session, acceptedDomains)
+			return with(ctx, session, func(s *guarded, ctx context.Context) ([]prereq.AcceptedDomain, error) {
+				return acceptedDomains(ctx, s, a.Name)
+			})
 		}),
 		Rights: prereq.NewFact(func(ctx context.Context) (map[string]exchange.Allowance, error) {
 			return with(ctx, session, func(s *guarded, ctx context.Context) (map[string]exchange.Allowance, error) {
@@ -165,19 +175,19 @@ func single(objects []exchange.Object, err error) (exchange.Object, error) {
 		return exchange.Object{}, err
 	}
 	if len(objects) != 1 {
-		return exchange.Object{}, fmt.Errorf("%d objects where one was expected: %w", len(objects), exchange.ErrUnreadable)
+		return exchange.Object{}, fmt.Errorf("%w: %d objects where one was expected", exchange.ErrUnreadable, len(objects))
 	}
 	return objects[0], nil
 }
 
-func organization(s *guarded, ctx context.Context) (prereq.Organization, error) {
+func organization(ctx context.Context, s exchange.Session, where string) (prereq.Organization, error) {
 	o, err := one(ctx, s, exchange.Command{Name: "Get-OrganizationConfig"})
 	if err != nil {
-		return prereq.Organization{}, fmt.Errorf("read Get-OrganizationConfig: %w", err)
+		return prereq.Organization{}, err
 	}
 	guid, err := o.String("Guid")
 	if err != nil {
-		return prereq.Organization{}, fmt.Errorf("read Get-OrganizationConfig: %w", err)
+		return prereq.Organization{}, fmt.Errorf("%s: Get-OrganizationConfig: %w", where, err)
 	}
 	name, _ := o.String("Name")
 	return prereq.Organization{Name: name, GUID: strings.ToLower(guid)}, nil
@@ -185,20 +195,20 @@ func organization(s *guarded, ctx context.Context) (prereq.Organization, error) 
 
 // servers reads Get-ExchangeServer. A server that does not say which roles it has counts as having the Mailbox role: better looked at
 // in vain than not.
-func servers(s *guarded, ctx context.Context) ([]prereq.Server, error) {
+func servers(ctx context.Context, s exchange.Session, where string) ([]prereq.Server, error) {
 	objects, err := s.Run(ctx, exchange.Command{Name: "Get-ExchangeServer"})
 	if err != nil {
-		return nil, fmt.Errorf("read Exchange servers: %w", err)
+		return nil, err
 	}
 	var out []prereq.Server
 	for _, o := range objects {
 		var server prereq.Server
 		if server.Name, err = o.String("Name"); err != nil {
-			return nil, fmt.Errorf("read Exchange servers: %w", err)
+			return nil, fmt.Errorf("%s: Get-ExchangeServer: %w", where, err)
 		}
 		server.FQDN, _ = o.String("Fqdn")
 		if server.Version, err = o.String("AdminDisplayVersion"); err != nil {
-			return nil, fmt.Errorf("read Exchange server %s: %w", server.Name, err)
+			return nil, fmt.Errorf("%s: Get-ExchangeServer: %s: %w", where, server.Name, err)
 		}
 		roles, roleErr := o.String("ServerRole")
 		if mailbox, err := o.Bool("IsMailboxServer"); err == nil {
@@ -213,16 +223,16 @@ func servers(s *guarded, ctx context.Context) ([]prereq.Server, error) {
 	return out, nil
 }
 
-func acceptedDomains(s *guarded, ctx context.Context) ([]prereq.AcceptedDomain, error) {
+func acceptedDomains(ctx context.Context, s exchange.Session, where string) ([]prereq.AcceptedDomain, error) {
 	objects, err := s.Run(ctx, exchange.Command{Name: "Get-AcceptedDomain"})
 	if err != nil {
-		return nil, fmt.Errorf("read accepted domains: %w", err)
+		return nil, err
 	}
 	var out []prereq.AcceptedDomain
 	for _, o := range objects {
 		name, err := o.String("DomainName")
 		if err != nil {
-			return nil, fmt.Errorf("read accepted domains: %w", err)
+			return nil, fmt.Errorf("%s: Get-AcceptedDomain: %w", where, err)
 		}
 		d := prereq.AcceptedDomain{Name: strings.ToLower(name)}
 		d.Type, _ = o.String("DomainType")
@@ -236,7 +246,7 @@ func acceptedDomains(s *guarded, ctx context.Context) ([]prereq.AcceptedDomain, 
 func onlineConfig(s *guarded, ctx context.Context) (prereq.OnlineConfig, error) {
 	o, err := single(desired.ReadOnlineConfig(ctx, s))
 	if err != nil {
-		return prereq.OnlineConfig{}, fmt.Errorf("Exchange Online: read Get-OrganizationConfig: %w", err)
+		return prereq.OnlineConfig{}, err
 	}
 	var c prereq.OnlineConfig
 	if guid, err := o.String("Guid"); err == nil {
@@ -248,7 +258,7 @@ func onlineConfig(s *guarded, ctx context.Context) (prereq.OnlineConfig, error) 
 		c.EwsEnabled = &on
 	case !errors.Is(err, exchange.ErrNull) && !errors.Is(err, exchange.ErrAbsent):
 		if text, _ := o.String("EwsEnabled"); text != "" {
-			return prereq.OnlineConfig{}, fmt.Errorf("Exchange Online: read Get-OrganizationConfig: %w", err)
+			return prereq.OnlineConfig{}, fmt.Errorf("Exchange Online: Get-OrganizationConfig: %w", err)
 		}
 	}
 	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
@@ -261,12 +271,12 @@ func onlineConfig(s *guarded, ctx context.Context) (prereq.OnlineConfig, error) 
 func auth(ctx context.Context, s exchange.Session, forest string, list []prereq.Server) (prereq.Auth, error) {
 	o, err := one(ctx, s, exchange.Command{Name: "Get-AuthConfig"})
 	if err != nil {
-		return prereq.Auth{}, fmt.Errorf("read Get-AuthConfig: %w", err)
+		return prereq.Auth{}, err
 	}
 	out := prereq.Auth{Servers: map[string][]*x509.Certificate{}}
 	current, err := exchange.Optional(o.String("CurrentCertificateThumbprint"))
 	if err != nil {
-		return prereq.Auth{}, fmt.Errorf("read Get-AuthConfig: %w", err)
+		return prereq.Auth{}, fmt.Errorf("%s: Get-AuthConfig: %w", forest, err)
 	}
 	out.Current = certificate.NormalThumbprint(current)
 	if next, err := exchange.Optional(o.String("NextCertificateThumbprint")); err == nil {
@@ -279,13 +289,13 @@ func auth(ctx context.Context, s exchange.Session, forest string, list []prereq.
 		}
 		objects, err := s.Run(ctx, exchange.Command{Name: "Get-ExchangeCertificate", Parameters: map[string]any{"Server": server.Name}})
 		if err != nil {
-			return prereq.Auth{}, fmt.Errorf("read certificates of server %s: %w", server.Name, err)
+			return prereq.Auth{}, err
 		}
 		found := []*x509.Certificate{}
 		for _, o := range objects {
 			der, err := o.Bytes("RawData")
 			if err != nil {
-				return prereq.Auth{}, fmt.Errorf("read certificates of server %s: %w", server.Name, err)
+				return prereq.Auth{}, fmt.Errorf("%s: Get-ExchangeCertificate of %s: %w", forest, server.Name, err)
 			}
 			c, err := x509.ParseCertificate(der)
 			if err != nil {
@@ -342,7 +352,7 @@ func (d *Deployment) served(ctx context.Context, host string) (certificate.Bundl
 	if err != nil {
 		return certificate.Bundle{}, err
 	}
-	r, err := smtp.Probe(ctx, smtp.Options{Dial: l.DialContext, Timeout: d.options.Timeout}, net.JoinHostPort(host, "25"), host)
+	r, err := smtp.Probe(ctx, smtp.Options{Dial: l.DialContext, Timeout: d.limit()}, net.JoinHostPort(host, "25"), host)
 	if err != nil && r.TLS == nil {
 		return certificate.Bundle{}, err
 	}
@@ -351,6 +361,9 @@ func (d *Deployment) served(ctx context.Context, host string) (certificate.Bundl
 	}
 	return certificate.FromPeer(r.TLS.Certificates)
 }
+
+// limit is how long a question without a limit of its own may take.
+func (d *Deployment) limit() time.Duration { return cmp.Or(d.options.Timeout, 30*time.Second) }
 
 // maxAnswer is how much of an unauthenticated answer is read, so that the connection can be used again.
 const maxAnswer = 64 << 10
@@ -362,7 +375,7 @@ func (d *Deployment) autodiscover(ctx context.Context, host string) (prereq.Auto
 		return prereq.Autodiscover{}, err
 	}
 	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, d.options.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.limit())
 	defer cancel()
 	u := url.URL{Scheme: "https", Host: host, Path: "/autodiscover/autodiscover.xml"}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)

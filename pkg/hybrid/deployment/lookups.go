@@ -153,7 +153,7 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 	default:
 		return nil, fmt.Errorf("%s: a credential of kind %s does not work with EWS; use kerberos, keytab, password, ntlm or basic (exchange.ews)", a.Name, credential.Kind)
 	}
-	return &ews.Client{URL: ewsURL(a), HTTP: l.Client(authenticator), Timeout: 2 * d.options.Timeout}, nil
+	return &ews.Client{URL: ewsURL(a), HTTP: l.Client(authenticator), Timeout: 2 * d.limit()}, nil
 }
 
 // lazySession opens its session when it is first asked.

@@ -124,6 +124,7 @@ func TestConvergence(t *testing.T) {
 				w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
 				w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "ExchangeHybridOnlineToOnPremises", "TargetAddressDomains": []string{"CONTOSO.COM"}, "DiscoveryEndpoint": "https://Autodiscover.contoso.com/autodiscover/autodiscover.svc/", "Enabled": true}}
 				w.contoso.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS", "Type": "AzureAD", "Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true, "DomainName": []string{"legacy.example"}}}
+				w.fabrikam.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS by hand", "Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true}}
 			},
 			verify: func(t *testing.T, w *world) {
 				if got := w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"].(string); !strings.HasPrefix(got, "99999999-") || strings.Count(got, ",") != 2 {
@@ -138,6 +139,9 @@ func TestConvergence(t *testing.T) {
 				}
 				if got := len(w.online.objects["IntraOrganizationConnector"]); got != 2 {
 					t.Errorf("%d connectors, want the one that was there and fabrikam's", got)
+				}
+				if other := w.fabrikam.objects["AuthServer"][0]; other["Name"] != "evoSTS by hand" || other["ApplicationIdentifier"] == nil {
+					t.Errorf("fabrikam's auth server %v, want the one that was there to get the application", other)
 				}
 				evo := w.contoso.objects["AuthServer"][0]
 				if got := texts(evo["DomainName"]); !slices.Contains(got, "legacy.example") || len(got) != 3 {

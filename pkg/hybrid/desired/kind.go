@@ -49,7 +49,9 @@ type Kind struct {
 	Sides Sides
 
 	// Exchange kinds.
-	Of    string // the cmdlets' noun, when the kind is one aspect of an object that another kind makes
+	// Of is the cmdlets' noun, when the kind is one aspect of an object that another kind makes. The aspect is there when one of its properties
+	// is set; it is made and unmade with the Set cmdlet, of the object that the property Identity names.
+	Of    string
 	Verbs Verbs
 	Get   map[string]any // parameters of the Get cmdlet, left away again where the server does not know them
 	Only  bool           // there is exactly one, and the Set cmdlet takes no Identity (OrganizationConfig)
@@ -142,11 +144,13 @@ func (k *Kind) render(a change.Action, name string, want change.Properties, live
 
 // cmdlet renders an action as the cmdlet that performs it.
 func (k *Kind) cmdlet(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
-	identity := name
+	var identity any = name
+	aspect := k.Of != ""
 	if live != nil && live.Identity != "" {
 		identity = live.Identity
+	} else if whose := want["Identity"]; aspect && whose != nil {
+		identity = whose // that of the object it is an aspect of, which may be yet to come
 	}
-	aspect := k.Of != ""
 	parameters := map[string]any{}
 	switch {
 	case a == change.Delete && aspect:

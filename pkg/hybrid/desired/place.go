@@ -51,7 +51,10 @@ func (p *ExchangePlace) Read(ctx context.Context, k *change.Kind) ([]change.Live
 	}
 	live := make([]change.Live, 0, len(objects))
 	for _, o := range objects {
-		live = append(live, kind.live(o))
+		l := kind.live(o)
+		if kind.Of == "" || kind.set(l) {
+			live = append(live, l)
+		}
 	}
 	return live, nil
 }
@@ -104,6 +107,25 @@ func (k *Kind) live(o exchange.Object) change.Live {
 		l.Properties[name] = p.Type.Read(plainValue(v))
 	}
 	return l
+}
+
+// set tells whether any property of an aspect is set, or cannot be read.
+func (k *Kind) set(l change.Live) bool {
+	for name, p := range k.Properties {
+		if p.Derived || p.Write == change.Key || p.Write == change.CreateOnly {
+			continue
+		}
+		switch v := l.Properties[name].(type) {
+		case nil:
+		case []string:
+			if len(v) > 0 {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // plainValue turns Exchange's own types into their text.

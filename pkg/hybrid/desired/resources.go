@@ -228,7 +228,7 @@ func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridA
 		"TargetAddressDomains": []string{p.coexistence}, "DiscoveryEndpoint": p.cloud.DiscoveryEndpoint, "Enabled": true,
 	}, slices.Concat(early, app.consents, app.ready)...)
 
-	evo := change.Properties{"Type": "AzureAD", "Realm": p.facts.Tenant.ID, "AuthMetadataUrl": p.cloud.EvoSTSMetadataURL}
+	evo := change.Properties{"Identity": change.Ref{Change: early[1], Property: "Identity"}, "Type": "AzureAD", "Realm": p.facts.Tenant.ID, "AuthMetadataUrl": p.cloud.EvoSTSMetadataURL}
 	ready := slices.Concat(early, app.ready, app.consents)
 	if list != "" {
 		ready = append(ready, list)

@@ -73,7 +73,9 @@ type script struct {
 	place string
 	plan  change.Plan
 	files map[string]string
-	b     strings.Builder
+	// needed are the changes whose results others refer to, by the name of their variable.
+	needed map[string]bool
+	b      strings.Builder
 }
 
 func (s *script) line(format string, args ...any) {
@@ -97,6 +99,16 @@ func (s *script) render(changes []change.Change) string {
 		here[c.ID] = i + 1
 	}
 	asked := s.asked(changes, here)
+	s.needed = map[string]bool{}
+	for _, c := range s.plan.Changes {
+		for _, command := range c.Commands() {
+			for _, ref := range change.Refs(command.Parameters) {
+				if n, ok := here[ref.Change]; ok {
+					s.needed["change"+strconv.Itoa(n)] = true
+				}
+			}
+		}
+	}
 
 	s.comment("hybridge plan %s", s.plan.Fingerprint)
 	switch s.place {
@@ -231,7 +243,11 @@ func (s *script) cmdlet(name string, c change.Command, here map[string]int) {
 		s.line("    %s = %s", p, value)
 	}
 	s.line("}")
-	s.line("%s @%s", c.Name, name)
+	if s.needed[name] {
+		s.line("$%sResult = %s @%s", name, c.Name, name)
+	} else {
+		s.line("%s @%s", c.Name, name)
+	}
 	for i, after := range Afterwards(c) {
 		s.comment("makes it known to the running services")
 		s.cmdlet(name+"after"+strconv.Itoa(i+1), change.Command{Name: after.Name, Parameters: after.Parameters}, here)

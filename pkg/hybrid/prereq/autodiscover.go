@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
-	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -40,8 +39,8 @@ var autodiscoverChecks = []Check{
 			}
 			answer, err := in.Forest.Autodiscover.Get(ctx, host)
 			switch {
-			case errors.Is(err, link.ErrUntrusted) && transportToBlame(ctx, in, host):
-				return check.NotApplicable("the forest's transport certificate holds the name %s and is not in order: see certificates.transport", host)
+			case errors.Is(err, link.ErrUntrusted) && transportDisorder(ctx, in, in.Forest, host):
+				return check.Unknown(err) // see transportToBlame
 			case errors.Is(err, link.ErrUntrusted):
 				return check.Failed("the certificate of %s is not to be trusted: %v", host, err).With("host", host)
 			case refuses(err):
@@ -69,13 +68,6 @@ var autodiscoverChecks = []Check{
 			return result(check.Failed("autodiscover at %s answers %d %s", host, answer.Status, http.StatusText(answer.Status)))
 		},
 	},
-}
-
-// transportToBlame tells whether the certificate that autodiscover cannot be trusted with is the transport certificate, which has a
-// check of its own: one fault is told once.
-func transportToBlame(ctx context.Context, in Input, host string) bool {
-	bundle, _, err := transportCertificate(ctx, in.Forest)
-	return err == nil && certificate.Covers(bundle.Leaf, host) && certificate.Verify(bundle, in.Roots, "", in.Now()) != nil
 }
 
 func microsofts(host string) bool {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // The thresholds of certificate lifetimes, in days. Source: HealthChecker (CSS-Exchange).
@@ -25,48 +29,21 @@ var certificateChecks = []Check{
 		Why:   "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail to the forest by its name.",
 		Fix:   "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import it on every server that sends or receives, and enable it for SMTP.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			bundle, source, err := transportCertificate(ctx, in.Forest)
+			candidates, err := transportCertificates(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			leaf := bundle.Leaf
-			now := in.Now()
-			left := days(now, leaf.NotAfter)
-			result := func(r check.Result) check.Result {
-				return r.With("source", source).With("thumbprint", certificate.Thumbprint(leaf)).With("subject", certificate.Subject(leaf)).
-					With("issuer", certificate.Issuer(leaf)).With("names", certificate.Names(leaf)).With("notAfter", leaf.NotAfter.UTC().Format("2006-01-02"))
-			}
-			name := certificate.CommonName(certificate.Subject(leaf))
-			switch {
-			case now.After(leaf.NotAfter):
-				return result(check.Failed("the transport certificate %s of %s ended on %s", name, in.Forest.Name(), leaf.NotAfter.UTC().Format("2006-01-02")))
-			case now.Before(leaf.NotBefore):
-				return result(check.Failed("the transport certificate %s of %s is not valid before %s", name, in.Forest.Name(), leaf.NotBefore.UTC().Format("2006-01-02")))
-			case certificate.SelfSigned(leaf):
-				return result(check.Failed("the transport certificate %s of %s is self-signed: the tenant does not trust it", name, in.Forest.Name()))
-			}
-			if err := certificate.Verify(bundle, in.Roots, "", now); err != nil {
-				return result(check.Failed("the transport certificate %s of %s is not trusted: %v", name, in.Forest.Name(), err))
-			}
-			var lacking []string
-			for _, host := range namespaces(in.Forest) {
-				if !certificate.Covers(leaf, host) {
-					lacking = append(lacking, host)
+			var first check.Result
+			for i, c := range candidates {
+				r := judgeTransport(in, c)
+				if r.Status != check.StatusPass {
+					return r
+				}
+				if i == 0 {
+					first = r
 				}
 			}
-			if len(lacking) > 0 {
-				return result(check.Failed("the transport certificate %s of %s lacks %s", name, in.Forest.Name(), strings.Join(lacking, ", ")))
-			}
-			if name == "" {
-				return result(check.Failed("the transport certificate of %s has no subject name: connectors cannot name it", in.Forest.Name()))
-			}
-			if _, client := certificate.Usable(leaf); !client {
-				return result(check.Warned("the transport certificate %s of %s is not made for clients (extended key usage): the server may not be able to present it to the tenant", name, in.Forest.Name()))
-			}
-			if left < warnDays {
-				return result(check.Warned("the transport certificate %s of %s ends in %s", name, in.Forest.Name(), plural(left, "day", "days")))
-			}
-			return result(check.Pass("%s is valid for %s", name, plural(left, "day", "days")))
+			return first
 		},
 	},
 	{
@@ -82,12 +59,17 @@ var certificateChecks = []Check{
 			}
 			holders := map[string][]string{}
 			for _, f := range in.Forests {
-				bundle, _, err := transportCertificate(ctx, f)
+				candidates, err := transportCertificates(ctx, f)
 				if err != nil {
 					return check.Unknown(err)
 				}
-				key := strings.ToLower(certificate.CommonName(certificate.Subject(bundle.Leaf))) + " of " + certificate.Issuer(bundle.Leaf)
-				holders[key] = append(holders[key], f.Name())
+				for _, c := range candidates {
+					// As certificate.SameNameAndIssuer compares.
+					key := strings.ToLower(certificate.CommonName(certificate.Subject(c.Leaf))) + " of " + certificate.Issuer(c.Leaf)
+					if !contains(holders[key], f.Name()) {
+						holders[key] = append(holders[key], f.Name())
+					}
+				}
 			}
 			var shared []string
 			for _, key := range sorted(holders) {
@@ -121,7 +103,7 @@ var certificateChecks = []Check{
 			result := func(r check.Result) check.Result {
 				r = r.With("current", auth.Current).With("next", auth.Next)
 				if current != nil {
-					r = r.With("notAfter", current.NotAfter.UTC().Format("2006-01-02"))
+					r = r.With("notAfter", day(current.NotAfter))
 				}
 				return r
 			}
@@ -132,12 +114,12 @@ var certificateChecks = []Check{
 				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
 			}
 			left := days(now, current.NotAfter)
-			ends := current.NotAfter.UTC().Format("2006-01-02")
+			ends := day(current.NotAfter)
 			switch {
 			case now.After(current.NotAfter):
 				return result(check.Failed("the auth certificate of %s ended on %s", in.Forest.Name(), ends))
 			case now.Before(current.NotBefore):
-				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(), current.NotBefore.UTC().Format("2006-01-02")))
+				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(), day(current.NotBefore)))
 			}
 			staged := ""
 			if auth.Next != "" && !strings.EqualFold(auth.Next, auth.Current) {
@@ -162,18 +144,84 @@ var certificateChecks = []Check{
 	},
 }
 
-// transportCertificate is the certificate that the answers name, else what the forest's SMTP name serves, and which of the two it is.
-func transportCertificate(ctx context.Context, f *Forest) (certificate.Bundle, string, error) {
-	bundle, err := f.CertificateFile.Get(ctx)
-	if err == nil {
-		return bundle, "file", nil
-	}
-	if !errors.Is(err, ErrNoSource) {
-		return certificate.Bundle{}, "", err
-	}
-	bundle, err = f.CertificateServed.Get(ctx)
-	return bundle, "served", err
+// candidate is a certificate that a forest's mail may be sent and received with.
+type candidate struct {
+	certificate.Bundle
+	source string // "file" or "served"
 }
+
+// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway: outbound port 25 is often closed.
+const probeLimit = 10 * time.Second
+
+// transportCertificates are the certificate that the answers name and, where it can be seen and is another, the one that the forest's SMTP
+// name serves now.
+func transportCertificates(ctx context.Context, f *Forest) ([]candidate, error) {
+	var out []candidate
+	file, err := f.CertificateFile.Get(ctx)
+	switch {
+	case err == nil:
+		out = append(out, candidate{file, "file"})
+		limited, cancel := context.WithTimeout(ctx, probeLimit)
+		defer cancel()
+		ctx = limited
+	case !errors.Is(err, ErrNoSource):
+		return nil, err
+	}
+	served, err := f.CertificateServed.Get(ctx)
+	switch {
+	case err == nil && (len(out) == 0 || !served.Leaf.Equal(file.Leaf)):
+		out = append(out, candidate{served, "served"})
+	case len(out) == 0:
+		return nil, err
+	}
+	return out, nil
+}
+
+// judgeTransport judges one certificate of a forest.
+func judgeTransport(in Input, c candidate) check.Result {
+	leaf, forest := c.Leaf, in.Forest.Name()
+	now := in.Now()
+	left := days(now, leaf.NotAfter)
+	name := certificate.CommonName(certificate.Subject(leaf))
+	what := fmt.Sprintf("the transport certificate %s of %s", name, forest)
+	if c.source == "served" {
+		what = fmt.Sprintf("the certificate %s that %s serves for mail", name, in.Forest.Answers.Namespace.SMTP)
+	}
+	result := func(r check.Result) check.Result {
+		return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(leaf)).With("subject", certificate.Subject(leaf)).
+			With("issuer", certificate.Issuer(leaf)).With("names", certificate.Names(leaf)).With("notAfter", day(leaf.NotAfter))
+	}
+	switch {
+	case now.After(leaf.NotAfter):
+		return result(check.Failed("%s ended on %s", what, day(leaf.NotAfter)))
+	case now.Before(leaf.NotBefore):
+		return result(check.Failed("%s is not valid before %s", what, day(leaf.NotBefore)))
+	case certificate.SelfSigned(leaf):
+		return result(check.Failed("%s is self-signed: the tenant does not trust it", what))
+	}
+	if err := certificate.Verify(c.Bundle, in.Roots, "", now); err != nil {
+		return result(check.Failed("%s is not trusted: %v", what, err))
+	}
+	var lacking []string
+	for _, host := range namespaces(in.Forest) {
+		if !certificate.Covers(leaf, host) {
+			lacking = append(lacking, host)
+		}
+	}
+	switch _, client := certificate.Usable(leaf); {
+	case len(lacking) > 0:
+		return result(check.Failed("%s lacks %s", what, strings.Join(lacking, ", ")))
+	case name == "":
+		return result(check.Failed("%s has no common name: connectors cannot name it", what))
+	case !client:
+		return result(check.Warned("%s is not made for clients (extended key usage): the server may not be able to present it to the tenant", what))
+	case left < warnDays:
+		return result(check.Warned("%s ends in %s", what, plural(left, "day", "days")))
+	}
+	return result(check.Pass("%s is valid for %s", name, plural(left, "day", "days")))
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // namespaces are the host names that a forest's certificate must hold.
 func namespaces(f *Forest) []string {
@@ -207,4 +255,36 @@ func AuthCertificates(a Auth) []desired.AuthCertificate {
 		}
 	}
 	return out
+}
+
+// transportDisorder tells whether a forest's transport certificate holds a host's name and is not in order.
+func transportDisorder(ctx context.Context, in Input, f *Forest, host string) bool {
+	candidates, err := transportCertificates(ctx, f)
+	return err == nil && slices.ContainsFunc(candidates, func(c candidate) bool {
+		return certificate.Covers(c.Leaf, host) && certificate.Verify(c.Bundle, in.Roots, "", in.Now()) != nil
+	})
+}
+
+// transportToBlame names the forest whose transport certificate is why a question could not be put: its servers answer with the same one
+// on port 443 as a rule. One fault is told once, by certificates.transport. Empty when it is not the reason.
+func transportToBlame(ctx context.Context, in Input, err error) string {
+	if !errors.Is(err, link.ErrUntrusted) {
+		return ""
+	}
+	forests := in.Forests
+	if in.Forest != nil {
+		forests = []*Forest{in.Forest}
+	}
+	for _, f := range forests {
+		hosts := []string{f.Answers.Exchange.Server, f.Answers.Namespace.Autodiscover}
+		if u, err := url.Parse(f.Answers.Exchange.URL); err == nil {
+			hosts = append(hosts, u.Hostname())
+		}
+		for _, host := range hosts {
+			if host != "" && strings.Contains(err.Error(), host) && transportDisorder(ctx, in, f, host) {
+				return f.Name()
+			}
+		}
+	}
+	return ""
 }

@@ -25,9 +25,9 @@ type Check struct {
 	Scope    check.Scope
 	Severity check.Severity // check.Fail when empty
 	Needs    []check.ID
-	Timeout  time.Duration
-	Why      string // why it matters: the detail of every finding, and on the reference page
-	Fix      string // what to do about a finding, unless the finding says better
+	Timeout  time.Duration // of one attempt; two minutes when 0
+	Why      string        // why it matters: the detail of every finding, and on the reference page
+	Fix      string        // what to do about a finding, unless the finding says better
 	Run      func(ctx context.Context, in Input) check.Result
 }
 
@@ -36,14 +36,22 @@ func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, tenantChecks)
 }
 
+// defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a shorter limit of its own.
+const defaultLimit = 2 * time.Minute
+
 // Declarations are Checks as the engine runs them.
 func Declarations() []check.Check[Input] {
 	var out []check.Check[Input]
 	for _, c := range Checks() {
 		out = append(out, check.Check[Input]{
-			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs, Timeout: c.Timeout,
+			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs, Timeout: cmp.Or(c.Timeout, defaultLimit),
 			Run: func(ctx context.Context, in Input) check.Result {
 				r := c.Run(ctx, in)
+				if r.Status == check.StatusError {
+					if forest := transportToBlame(ctx, in, r.Cause); forest != "" {
+						return check.NotApplicable("the transport certificate of %s, with which its Exchange server answers, is not in order: see certificates.transport", forest)
+					}
+				}
 				if r.Status == check.StatusFail || r.Status == check.StatusWarn {
 					r.Detail = cmp.Or(r.Detail, c.Why)
 					r.Remedy.Text = cmp.Or(r.Remedy.Text, c.Fix)

@@ -76,8 +76,9 @@ func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
 		return "", "", ErrNoSource
 	}
 	answer := in.Answers.ExchangeOnline.RichCoexistence
-	if answer == string(desired.RouteEWS) {
-		return desired.RouteEWS, "the answers ask for it", nil
+	switch desired.Route(answer) {
+	case desired.RouteEWS, desired.RouteGraph: // whether the servers are fit for it is what servers.build tells
+		return desired.Route(answer), "the answers ask for it", nil
 	}
 	var forests []desired.Forest
 	for _, f := range in.Forests {

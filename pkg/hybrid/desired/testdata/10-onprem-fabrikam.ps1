@@ -1,4 +1,4 @@
-# hybridge plan sha256:5ed48f42a71364a84ab7b3e57a868e02fc4ee8a1a500de91ff4fb7ae48fff0c1
+# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
 # Run in an Exchange Management Shell of forest fabrikam, as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.
@@ -30,7 +30,7 @@ $change2 = @{
     Enabled = $true
     Type = 'AzureAD'
 }
-New-AuthServer @change2
+$change2Result = New-AuthServer @change2
 
 # 3 of 7: update PartnerApplication "Exchange Online"
 # Why: it lets lookups from Exchange Online in
@@ -82,7 +82,7 @@ New-IntraOrganizationConnector @change5
 # Needs entra/KeyCredential/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 of 00-entra.ps1
 # Needs online/OrganizationConfig/ews of 20-online.ps1
 $change6 = @{
-    Identity = 'EvoSts - cccccccc-0000-0000-0000-000000000003'
+    Identity = $change2Result.Identity
     ApplicationIdentifier = $Application11_appId
     DomainName = @('contoso.mail.onmicrosoft.com', 'fabrikam.example', 'o''neil.example')
 }

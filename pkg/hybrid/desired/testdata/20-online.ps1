@@ -1,4 +1,4 @@
-# hybridge plan sha256:5ed48f42a71364a84ab7b3e57a868e02fc4ee8a1a500de91ff4fb7ae48fff0c1
+# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
 # Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.

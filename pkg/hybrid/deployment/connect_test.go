@@ -1,0 +1,211 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// A connection that failed is not tried again before renew; one that stands is not made twice.
+func TestConnection(t *testing.T) {
+	var opens int
+	fail := errors.New("no")
+	err := fail
+	c := &connection[int]{open: func(context.Context) (int, error) { opens++; return opens, err }}
+	for range 3 {
+		if _, got := c.get(t.Context()); got != fail {
+			t.Errorf("error = %v", got)
+		}
+	}
+	if _, up := c.opened(); up || opens != 1 {
+		t.Errorf("%d attempts, want 1", opens)
+	}
+	err = nil
+	if got := c.renew(); got != fail {
+		t.Errorf("renew told %v", got)
+	}
+	for range 3 {
+		if v, got := c.get(t.Context()); v != 2 || got != nil {
+			t.Errorf("get = %d, %v", v, got)
+		}
+		if err := c.renew(); err != nil {
+			t.Errorf("renew told %v", err)
+		}
+	}
+	if v, up := c.opened(); v != 2 || !up || opens != 2 {
+		t.Errorf("opened = %d, %t after %d attempts", v, up, opens)
+	}
+}
+
+// answering is a session that counts its questions.
+type answering struct {
+	asked atomic.Int32
+	err   error
+}
+
+func (a *answering) Run(context.Context, exchange.Command) ([]exchange.Object, error) {
+	a.asked.Add(1)
+	return nil, a.err
+}
+
+func (a *answering) Allowed(context.Context, ...string) (map[string]exchange.Allowance, error) {
+	a.asked.Add(1)
+	return nil, a.err
+}
+
+func (a *answering) Close(context.Context) error { return nil }
+
+// A refused sign-in is tried once, however many ask at once: accounts get locked.
+func TestGuarded(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want int32
+	}{
+		"refused":         {fmt.Errorf("sign in: %w", link.ErrAccess), 1},
+		"unreachable":     {fmt.Errorf("dial: %w", link.ErrUnreachable), 1},
+		"cmdlet's error":  {&exchange.Error{Cmdlet: "Get-X", Category: "PermissionDenied"}, 20},
+		"something else":  {errors.New("odd"), 20},
+		"nothing went by": {nil, 20},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &answering{err: tt.err}
+			g := newGuarded(s)
+			var wait sync.WaitGroup
+			for range 10 {
+				wait.Go(func() {
+					if _, err := g.Run(t.Context(), exchange.Command{Name: "Get-X"}); !errors.Is(err, tt.err) {
+						t.Errorf("Run: %v", err)
+					}
+				})
+				wait.Go(func() {
+					if _, err := g.Allowed(t.Context(), "Get-X"); !errors.Is(err, tt.err) {
+						t.Errorf("Allowed: %v", err)
+					}
+				})
+			}
+			wait.Wait()
+			if n := s.asked.Load(); n != tt.want {
+				t.Errorf("asked %d times, want %d", n, tt.want)
+			}
+			c := &connection[*guarded]{open: func(context.Context) (*guarded, error) { return g, nil }}
+			if _, err := c.get(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			told := renewSession(c)
+			if _, up := c.opened(); up != (tt.want > 1) || (told == nil) != up {
+				t.Errorf("after renew: open %t, told %v", up, told)
+			}
+		})
+	}
+}
+
+// A password that was mistyped can be typed again in the next verb.
+func TestSecretIsAskedAgainAfterRefusal(t *testing.T) {
+	n := 0
+	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, Options{Prompt: func(context.Context, string) (secret.Value, error) {
+		n++
+		return secret.NewValue(fmt.Sprint("try ", n)), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.forests[0].exchange.open = func(ctx context.Context) (*guarded, error) {
+		v, err := d.secret(ctx, secret.Ref(secret.Prompt), "password of a")
+		if err != nil {
+			return nil, err
+		}
+		s := &answering{}
+		if v.Reveal() == "try 1" {
+			s.err = fmt.Errorf("sign in: %w", link.ErrAccess)
+		}
+		return newGuarded(s), nil
+	}
+	for verb, want := range []error{link.ErrAccess, nil, nil} {
+		facts, end := d.begin(&events{})
+		if _, err := facts.Forests[0].Rights.Get(t.Context()); !errors.Is(err, want) {
+			t.Errorf("verb %d: %v, want %v", verb, err, want)
+		}
+		end()
+	}
+	if n != 2 {
+		t.Errorf("asked %d times, want 2", n)
+	}
+}
+
+// A person is asked for a secret once, whatever needs it.
+func TestSecretIsAskedOnce(t *testing.T) {
+	var asked []string
+	d, err := Open(answers.Answers{}, Options{Prompt: func(_ context.Context, label string) (secret.Value, error) {
+		asked = append(asked, label)
+		return secret.NewValue("s3cret"), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, label := range []string{"password of a", "password of b"} {
+			if v, err := d.secret(t.Context(), secret.Ref(secret.Prompt), label); err != nil || v.Reveal() != "s3cret" {
+				t.Errorf("%s: %v", label, err)
+			}
+		}
+	}
+	if got := strings.Join(asked, ", "); got != "password of a, password of b" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for name, online := range map[string]answers.ExchangeOnline{
+		"cloud": {Cloud: "moon"},
+		"host":  {Cloud: "worldwide", Hosts: map[string]string{"nonsense": "x"}},
+	} {
+		if _, err := Open(answers.Answers{ExchangeOnline: &online}, Options{}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// Whoever turns verification off hears of it in every verb.
+func TestInsecureHostsAreLoud(t *testing.T) {
+	d, err := Open(answers.Answers{Network: answers.Network{InsecureHosts: []string{"mail.contoso.com"}}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		var heard events
+		if _, err := d.Check(t.Context(), &heard); err != nil {
+			t.Fatal(err)
+		}
+		if w := heard.warnings(); len(w) != 1 || !strings.Contains(w[0], "mail.contoso.com") {
+			t.Errorf("warnings: %v", w)
+		}
+	}
+}
+
+// Warnings from between verbs are told in the next one; other events from then are nobody's.
+func TestObserve(t *testing.T) {
+	d, err := Open(answers.Answers{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.warn("early")
+	d.Observe(observe.Progress{})
+	var heard events
+	_, end := d.begin(&heard)
+	end()
+	d.Observe(observe.Progress{})
+	if len(heard.heard) != 1 || len(heard.warnings()) != 1 {
+		t.Errorf("heard %v", heard.heard)
+	}
+}

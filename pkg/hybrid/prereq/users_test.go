@@ -1,0 +1,152 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+)
+
+func stream(users ...directory.User) iter.Seq2[directory.User, error] {
+	return func(yield func(directory.User, error) bool) {
+		for _, u := range users {
+			if !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+func person(name, domain string) directory.User {
+	return directory.User{
+		DN: "CN=" + name + ",DC=" + domain, UPN: name + "@" + domain, Primary: []string{name + "@" + domain},
+		Type: directory.UserMailbox, Account: directory.AccountEnabled,
+	}
+}
+
+func TestScanUsers(t *testing.T) {
+	change := func(u directory.User, f func(*directory.User)) directory.User { f(&u); return u }
+	anna := person("anna", "contoso.com")
+	tests := []struct {
+		name                             string
+		user                             directory.User
+		signIn, mismatch, primary, holds int
+	}{
+		{"in order", anna, 1, 0, 0, 1},
+		{"letter case does not count", change(anna, func(u *directory.User) { u.UPN = "Anna@CONTOSO.com" }), 1, 0, 0, 1},
+		{"UPN differs", change(anna, func(u *directory.User) { u.UPN = "a@contoso.com" }), 1, 1, 0, 1},
+		{"no UPN", change(anna, func(u *directory.User) { u.UPN = "" }), 1, 1, 0, 1},
+		{"disabled", change(anna, func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountDisabled }), 0, 0, 0, 1},
+		{"state not shown", change(anna, func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountUnknown }), 1, 1, 0, 1},
+		{"shared mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.SharedMailbox }), 0, 0, 0, 1},
+		{"moved mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.RemoteUserMailbox }), 1, 1, 0, 1},
+		{"without Exchange's attributes", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", 0 }), 1, 1, 0, 1},
+		{"a system mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type, u.Primary = "", directory.MonitoringMailbox, nil }), 0, 0, 0, 0},
+		{"two primary addresses", change(anna, func(u *directory.User) { u.Primary = append([]string{"a@contoso.com"}, u.Primary...) }), 0, 0, 1, 2},
+		{"no primary address", change(anna, func(u *directory.User) { u.Aliases, u.Primary = u.Primary, nil }), 0, 0, 1, 1},
+		{"mail alone, unknown to Exchange", directory.User{DN: "x", UPN: "x@y", Mail: "z@y"}, 0, 0, 0, 0},
+		{"an alias that repeats the primary", change(anna, func(u *directory.User) { u.Aliases = []string{"ANNA@contoso.com"} }), 1, 0, 0, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := ScanUsers("contoso", stream(tt.user))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.SignIn != tt.signIn || s.MismatchCount != tt.mismatch || s.PrimaryCount != tt.primary || len(s.hashes) != tt.holds || s.Users != 1 {
+				t.Errorf("%d sign in, %d mismatch, %d primaries wrong, %d addresses; want %d, %d, %d, %d",
+					s.SignIn, s.MismatchCount, s.PrimaryCount, len(s.hashes), tt.signIn, tt.mismatch, tt.primary, tt.holds)
+			}
+		})
+	}
+}
+
+// A stream that breaks off says nothing about the users that did not come.
+func TestScanUsersBrokenOff(t *testing.T) {
+	broken := errors.New("connection lost")
+	_, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {
+		_ = yield(person("anna", "contoso.com"), nil) && yield(directory.User{}, broken)
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// forestOf is a forest of users that counts how often they are read.
+func forestOf(name string, reads *int, users ...directory.User) *Forest {
+	f := &Forest{}
+	f.Answers.Name = name
+	f.Stream = func(context.Context) iter.Seq2[directory.User, error] {
+		*reads++
+		return stream(users...)
+	}
+	f.Users = NewFact(func(ctx context.Context) (UserScan, error) { return ScanUsers(name, f.Stream(ctx)) })
+	return f
+}
+
+func TestFindDuplicates(t *testing.T) {
+	anna, bob, carl := person("anna", "contoso.com"), person("bob", "fabrikam.com"), person("carl", "fabrikam.com")
+	with := func(u directory.User, aliases ...string) directory.User { u.Aliases = aliases; return u }
+	owners := func(who ...Owner) []Owner { return who }
+	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN}, Owner{"fabrikam", bob.DN, bob.UPN}, Owner{"fabrikam", carl.DN, carl.UPN}
+	forward := with(bob)
+	forward.Type, forward.TargetAddress, forward.Aliases = directory.MailUser, "SMTP:Anna@contoso.com", []string{"anna@contoso.com"}
+	linked := with(bob, "anna@contoso.com")
+	linked.Type = directory.LinkedMailbox
+	account := anna
+	account.Type = 0
+	tests := []struct {
+		name              string
+		contoso, fabrikam []directory.User
+		want              []Duplicate
+		reads             int // of each forest's users
+	}{
+		{"none", []directory.User{anna}, []directory.User{bob, carl}, nil, 1},
+		{"in one forest", []directory.User{anna}, []directory.User{with(bob, "x@fabrikam.com"), with(carl, "X@Fabrikam.com")}, []Duplicate{{"x@fabrikam.com", owners(bobOwner, carlOwner)}}, 2},
+		{"across forests", []directory.User{anna}, []directory.User{with(bob, "ANNA@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner)}}, 2},
+		{"three holders", []directory.User{anna}, []directory.User{with(bob, "anna@contoso.com"), with(carl, "anna@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
+		{"a mail user that forwards to the other forest", []directory.User{anna}, []directory.User{forward}, nil, 2},
+		{"a linked mailbox and its account", []directory.User{account}, []directory.User{linked}, nil, 2},
+		{"a representation beside a real second holder", []directory.User{anna}, []directory.User{forward, with(carl, "anna@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var first, second int
+			got, err := FindDuplicates(t.Context(), []*Forest{forestOf("contoso", &first, tt.contoso...), forestOf("fabrikam", &second, tt.fabrikam...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("duplicates (-want +got):\n%s", diff)
+			}
+			if first != tt.reads || second != tt.reads {
+				t.Errorf("users were read %d and %d times, want %d", first, second, tt.reads)
+			}
+		})
+	}
+}
+
+// The rules keep eight bytes an address and a bounded number of findings.
+func TestScanKeepsLittle(t *testing.T) {
+	const n = 3 * maxFindings
+	s, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {
+		for i := range n {
+			u := person(fmt.Sprint("u", i), "contoso.com")
+			u.UPN = "other"
+			if !yield(u, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.MismatchCount != n || len(s.Mismatches) != maxFindings || len(s.hashes) != n {
+		t.Errorf("%d mismatches, %d kept, %d hashes", s.MismatchCount, len(s.Mismatches), len(s.hashes))
+	}
+}
