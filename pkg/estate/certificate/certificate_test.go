@@ -279,7 +279,7 @@ func TestFormatName(t *testing.T) {
 		{"unknown type", encodeName(t, rdn(oidX, "Private Organization")), "OID.2.5.4.15=Private Organization"},
 		{"spaces around", encodeName(t, rdn(oidO, " x ")), `O=" x "`},
 		{"empty value", encodeName(t, rdn(oidO, "")), `O=""`},
-		{"joined", encodeName(t, rdn(oidOU, "a", oidCN, "b"), rdn(oidO, "c")), "O=c, OU=a + CN=b"},
+		{"joined", encodeName(t, rdn(oidOU, "a", oidCN, "b"), rdn(oidO, "c")), "O=c, CN=b + OU=a"},
 		{"looks like the separator", encodeName(t, rdn(oidO, "<S>")), `O="<S>"`},
 		{"two-byte text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagBMPString, Bytes: []byte{0, 'a', 0x20, 0xac}})), "O=a€"},
 		{"Latin text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagT61String, Bytes: []byte{'a', 0xe9}})), "O=aé"},

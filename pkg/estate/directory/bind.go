@@ -163,7 +163,7 @@ func kerberosError(err error) error {
 			}
 		}
 		if wrapped.RootCause == krberror.NetworkingError {
-			return &ticketError{"no Kerberos key distribution center answers: " + printable(text), link.ErrUnreachable, err}
+			return &ticketError{"no key distribution center of the realm answers (Kerberos, port 88)", link.ErrUnreachable, err}
 		}
 	}
 	if errors.Is(err, os.ErrNotExist) {

@@ -12,22 +12,22 @@ import (
 
 // RootDSE is what a domain controller says about itself (MS-ADTS 3.1.1.3.2).
 type RootDSE struct {
-	DNSHostName            string
-	DefaultNamingContext   string // of the server's own domain
-	RootDomain             string // naming context of the forest root domain
-	Configuration          string // naming context
-	Schema                 string // naming context
-	ForestLevel            Level
-	DomainLevel            Level
-	DomainControllerLevel  Level
-	GlobalCatalog          bool
-	SupportedSASL          []string
-	SupportedControls      []string
-	VendorName             string // empty for Microsoft's
-	CurrentTime            string // generalized time, as sent
-	SupportedLDAPPolicies  []string
-	ServerNameDN           string // the server's object in the sites container
-	SynchronizedGlobalRole bool   // isSynchronized: the first replication is done
+	DNSHostName           string
+	DefaultNamingContext  string // of the server's own domain
+	RootDomain            string // naming context of the forest root domain
+	Configuration         string // naming context
+	Schema                string // naming context
+	ForestLevel           Level
+	DomainLevel           Level
+	DomainControllerLevel Level
+	GlobalCatalog         bool
+	SupportedSASL         []string
+	SupportedControls     []string
+	VendorName            string // empty for Microsoft's
+	CurrentTime           string // generalized time, as sent
+	SupportedLDAPPolicies []string
+	ServerNameDN          string // the server's object in the sites container
+	Synchronized          bool   // isSynchronized: the first replication is done
 }
 
 // readRootDSE asks only for what is used: some of the attributes are computed on demand.
@@ -50,7 +50,7 @@ func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 		ForestLevel: level(o, "forestFunctionality"), DomainLevel: level(o, "domainFunctionality"), DomainControllerLevel: level(o, "domainControllerFunctionality"),
 		GlobalCatalog: o.boolean("isGlobalCatalogReady"), SupportedSASL: o.texts("supportedSASLMechanisms"), SupportedControls: o.texts("supportedControl"),
 		VendorName: printable(o.text("vendorName")), CurrentTime: o.text("currentTime"), SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
-		ServerNameDN: o.text("serverName"), SynchronizedGlobalRole: o.boolean("isSynchronized"),
+		ServerNameDN: o.text("serverName"), Synchronized: o.boolean("isSynchronized"),
 	}
 	if r.Configuration == "" || r.DefaultNamingContext == "" {
 		return r, fmt.Errorf("not an Active Directory domain controller: its root DSE names no configuration or default naming context")
@@ -171,19 +171,25 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 	return facts, nil
 }
 
-// domains reads the crossRefs. systemFlags 3 (FLAG_CR_NTDS_NC and FLAG_CR_NTDS_DOMAIN) marks domains; application partitions have only the
-// first.
+// domainCrossRef are the systemFlags of a crossRef that stands for a domain (FLAG_CR_NTDS_NC and FLAG_CR_NTDS_DOMAIN, MS-ADTS 6.1.1.2.1.1);
+// those of application partitions have only the first.
+const domainCrossRef = 3
+
+// domains reads the crossRefs.
 func (f *Forest) domains(ctx context.Context) ([]Domain, error) {
 	found, err := f.search(ctx, "domains", query{
 		base: "CN=Partitions," + f.root.Configuration, scope: ldap.ScopeSingleLevel,
-		filter:     "(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=3))",
-		attributes: []string{"nCName", "dnsRoot", "nETBIOSName", "msDS-Behavior-Version"},
+		filter:     "(objectClass=crossRef)",
+		attributes: []string{"nCName", "dnsRoot", "nETBIOSName", "systemFlags", "msDS-Behavior-Version"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	var out []Domain
 	for _, o := range found {
+		if o.number("systemFlags")&domainCrossRef != domainCrossRef {
+			continue
+		}
 		out = append(out, Domain{DN: o.text("nCName"), DNSName: o.text("dnsRoot"), NetBIOS: o.text("nETBIOSName"), Level: level(o, "msDS-Behavior-Version")})
 	}
 	if len(out) == 0 {

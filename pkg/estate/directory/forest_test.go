@@ -72,13 +72,14 @@ type estate struct {
 	pool        *x509.CertPool
 	users       atomic.Pointer[[]lab.User]
 	server      *lab.Server
+	tls         *tls.Config
 }
 
 func start(t *testing.T, change func(*lab.Config)) *estate {
 	t.Helper()
 	e := &estate{}
 	conf, pool := authority(t, host)
-	e.pool = pool
+	e.pool, e.tls = pool, conf
 	cfg := lab.Config{Domain: "contoso.example", TLS: conf, Users: func() []lab.User {
 		all := []lab.User{{Name: "svc", UPN: reader, Password: password}}
 		if more := e.users.Load(); more != nil {
@@ -444,5 +445,57 @@ func TestConnectionClosedByTheServerIsReplaced(t *testing.T) {
 	e.server.Close()
 	if _, err := f.Facts(t.Context()); !errors.Is(err, link.ErrUnreachable) {
 		t.Fatal(err)
+	}
+}
+
+// Every domain of the forest is read, each from a server of its own; one that cannot be read makes the whole stream an error.
+func TestUsersOfChildDomains(t *testing.T) {
+	e := start(t, func(c *lab.Config) {
+		c.Entries = func() []lab.Entry {
+			return []lab.Entry{lab.NewEntry("CN=EMEA,CN=Partitions,CN=Configuration,DC=contoso,DC=example", "objectClass", "crossRef", "systemFlags", "3",
+				"nCName", "DC=emea,DC=contoso,DC=example", "dnsRoot", "emea.contoso.example", "nETBIOSName", "EMEA")}
+		}
+	})
+	e.users.Store(crowd(3))
+	child, err := lab.New(lab.Config{Domain: "emea.contoso.example", TLS: e.tls, Users: func() []lab.User {
+		return []lab.User{{Name: "svc", UPN: reader, Password: password}, {Name: "Emil", Mail: "emil@contoso.example"}}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t)
+	go child.Serve(ln)
+	t.Cleanup(func() { child.Close() })
+
+	cfg := e.config(t)
+	cfg.Directory.Security = "starttls"
+	if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":389=" + e.ldap, host + ":3890=" + ln.Addr().String()}, Timeout: 5 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	notFound := cfg.LookupSRV
+	cfg.LookupSRV = func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+		if name != "dc._msdcs.emea.contoso.example" {
+			return notFound(ctx, service, proto, name)
+		}
+		return "", []*net.SRV{{Target: host + ".", Port: 3890}}, nil
+	}
+	var names []string
+	for _, u := range collect(t, open(t, cfg)) {
+		names = append(names, u.SAMAccountName)
+	}
+	if diff := cmp.Diff([]string{"user00000", "user00001", "user00002", "emil"}, names); diff != "" {
+		t.Error(diff)
+	}
+
+	cfg.LookupSRV = notFound
+	n := 0
+	var last error
+	for _, err := range open(t, cfg).Users(t.Context()) {
+		if last = err; err == nil {
+			n++
+		}
+	}
+	if n != 3 || !errors.Is(last, link.ErrUnreachable) || !strings.Contains(last.Error(), "emea.contoso.example") {
+		t.Errorf("%d users, then %v", n, last)
 	}
 }

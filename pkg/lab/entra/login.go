@@ -121,7 +121,7 @@ func (t *Tenant) openID(v2 bool) oauth.OpenIDConfiguration {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // a client that has gone away needs no answer
+	_ = json.NewEncoder(w).Encode(v) // a client that has gone away needs no answer
 }
 
 // refuse writes an error document as Entra does.

@@ -1,0 +1,454 @@
+package entra_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	lab "github.com/hybridge-cli/hybridge/pkg/lab/entra"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+const (
+	tenantID = "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d"
+	login    = "https://login.microsoftonline.com"
+	graph    = "https://graph.microsoft.com"
+	orgGUID  = "1F3A7C52-9B1E-4C37-8A54-2D6E0F9B1C01"
+)
+
+// serve puts a simulated tenant behind TLS; every connection of the client leads there.
+func serve(t *testing.T, change func(*lab.Config)) (*lab.Tenant, *http.Client) {
+	t.Helper()
+	config := lab.Config{TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com"}
+	if change != nil {
+		change(&config)
+	}
+	tenant, err := lab.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenant, serveHandlers(t, tenant.Login(), tenant.Graph())
+}
+
+func serveHandlers(t *testing.T, loginHost, graphHost http.Handler) *http.Client {
+	t.Helper()
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "graph.microsoft.com" {
+			graphHost.ServeHTTP(w, r)
+			return
+		}
+		loginHost.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	client := &http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+			},
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+func newBundle(t *testing.T, name string, to time.Time) certificate.Bundle {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: to}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate.Bundle{Leaf: c, Key: key}
+}
+
+func newClient(t *testing.T, client *http.Client, credential entra.Credential) *entra.Client {
+	t.Helper()
+	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, Graph: graph, HTTP: client, Credential: credential})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := entra.New(entra.Options{Graph: graph, HTTP: client, Token: identity.Source(graph)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var adminRoles = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All", "Organization.Read.All"}
+
+// Every kind of credential signs in, through Microsoft's library, at a login host that really verifies it.
+func TestCredentials(t *testing.T) {
+	tenant, client := serve(t, func(c *lab.Config) { c.ConfirmDeviceCodes = true })
+	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Secret: "s3cret", Graph: adminRoles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for _, test := range []struct {
+		name       string
+		credential entra.Credential
+	}{
+		{"certificate", entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: bundle}},
+		{"secret", entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("s3cret")}},
+		{"device code", entra.Credential{Kind: answers.CredentialDeviceCode, Say: func(s string) { said = s }}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := newClient(t, client, test.credential).Organization(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if !strings.Contains(said, "enter the code") {
+		t.Errorf("the person was told %q", said)
+	}
+	t.Run("workload identity", func(t *testing.T) {
+		// The token of a workload is here a client assertion of the application itself: what the login host can verify.
+		assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(file, []byte(assertion), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, client, entra.Credential{Kind: answers.CredentialWorkloadIdentity, ClientID: appID, TokenFile: file})
+		if _, err := c.Organization(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("GitHub Actions", func(t *testing.T) {
+		github := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer request-token" || r.URL.Query().Get("audience") != "api://AzureADTokenExchange" {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token", time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(w, `{"value": %q}`, assertion)
+		}))
+		t.Cleanup(github.Close)
+		both := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == github.Listener.Addr().String() {
+				return github.Client().Transport.RoundTrip(r)
+			}
+			return client.Transport.RoundTrip(r)
+		})}
+		environment := map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": github.URL + "/?x=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
+		identity, err := entra.NewIdentity(entra.IdentityOptions{
+			Tenant: tenantID, Login: login, Graph: graph, HTTP: both, Getenv: func(k string) string { return environment[k] },
+			Credential: entra.Credential{Kind: answers.CredentialWorkloadIdentity, ClientID: appID},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Token(t.Context(), graph); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestCredentialsRefused(t *testing.T) {
+	tenant, client := serve(t, nil)
+	bundle, other := newBundle(t, "hybridge", time.Now().Add(time.Hour)), newBundle(t, "other", time.Now().Add(time.Hour))
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Secret: "s3cret", Graph: adminRoles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		return nil, link.Classify(&net.OpError{Op: "dial", Err: errors.New("connection refused")})
+	})}
+	for _, test := range []struct {
+		name       string
+		client     *http.Client
+		credential entra.Credential
+		code       int
+		class      error
+	}{
+		{"certificate not uploaded", client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: other}, 700027, link.ErrAccess},
+		{"unknown application", client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: tenantID, Bundle: bundle}, 700016, link.ErrAccess},
+		{"wrong secret", client, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("hunter2hunter2")}, 7000215, link.ErrAccess},
+		{"nobody there", dead, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("hunter2hunter2")}, 0, link.ErrUnreachable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := newClient(t, test.client, test.credential).Organization(t.Context())
+			if !errors.Is(err, test.class) {
+				t.Fatalf("%v is not %v", err, test.class)
+			}
+			var refused *oauth.Error
+			if test.code != 0 && (!errors.As(err, &refused) || !refused.AADSTS(test.code)) {
+				t.Errorf("%v, want AADSTS%d", err, test.code)
+			}
+			for _, bad := range []string{"hunter2", "eyJ", "\n", "client_assertion"} {
+				if strings.Contains(err.Error(), bad) {
+					t.Errorf("the error holds %q: %v", bad, err)
+				}
+			}
+		})
+	}
+	for name, credential := range map[string]entra.Credential{
+		"no key":       {Kind: answers.CredentialCertificate, ClientID: appID, Bundle: certificate.Bundle{Leaf: bundle.Leaf}},
+		"no client id": {Kind: answers.CredentialSecret},
+		"nobody there": {Kind: answers.CredentialDeviceCode},
+		"wrong kind":   {Kind: answers.CredentialKerberos},
+	} {
+		if _, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, HTTP: client, Credential: credential}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// The life of a dedicated hybrid application: made, given keys and consent, used, removed.
+func TestHybridApplication(t *testing.T) {
+	asked := 0
+	tenant, client := serve(t, func(c *lab.Config) {
+		c.PageSize = 1 // every list comes in pages
+		c.Schedules = func(q lab.ScheduleQuestion) ([]lab.Schedule, error) {
+			asked++
+			if q.As != "anna@contoso.example" {
+				return nil, lab.ErrNoMailbox
+			}
+			return []lab.Schedule{
+				{Address: q.Addresses[0], Items: []lab.ScheduleItem{{Status: "busy", Start: q.Start.Add(time.Hour), End: q.Start.Add(2 * time.Hour)}}},
+				{Address: q.Addresses[1], ErrorCode: "ErrorMailRecipientNotFound", Message: "not here"},
+			}, nil
+		}
+	})
+	admin := newBundle(t, "hybridge", time.Now().Add(time.Hour))
+	adminID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: admin.Leaf, Graph: adminRoles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: adminID, Bundle: admin})
+	ctx := t.Context()
+
+	if _, err := c.HybridApplication(ctx, orgGUID); !errors.Is(err, entra.ErrNotFound) {
+		t.Fatalf("before: %v", err)
+	}
+	exo, err := c.RequiredAccess(ctx, oauth.AppExchangeOnline, entra.RoleFullAccessAsApp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msgraph, err := c.RequiredAccess(ctx, oauth.AppGraph, entra.GraphRoles()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RequiredAccess(ctx, oauth.AppGraph, "No.Such.Permission"); !errors.Is(err, entra.ErrNotFound) {
+		t.Errorf("unknown permission: %v", err)
+	}
+	created, err := c.CreateApplication(ctx, entra.HybridApplicationName(orgGUID), []entra.RequiredResourceAccess{exo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetRequiredResourceAccess(ctx, created.ID, []entra.RequiredResourceAccess{exo, msgraph}); err != nil {
+		t.Fatal(err)
+	}
+	auth, next := newBundle(t, "Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0)), newBundle(t, "Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0))
+	for i, certificates := range [][]*x509.Certificate{{auth.Leaf}, {auth.Leaf, next.Leaf}, {next.Leaf}} {
+		changed, err := c.AddCertificates(ctx, created.ID, certificates, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := i < 2; changed != want {
+			t.Errorf("round %d: changed %v, want %v", i, changed, want)
+		}
+	}
+	found, err := c.HybridApplication(ctx, orgGUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.AppID != created.AppID || len(found.KeyCredentials) != 2 || !entra.Published(found.KeyCredentials, auth.Leaf) || !entra.Published(found.KeyCredentials, next.Leaf) {
+		t.Errorf("found %+v", found)
+	}
+	if diff := cmp.Diff([]entra.RequiredResourceAccess{exo, msgraph}, found.RequiredResourceAccess); diff != "" {
+		t.Error(diff)
+	}
+
+	sp, err := c.CreateServicePrincipal(ctx, created.AppID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateServicePrincipal(ctx, created.AppID); !errors.Is(err, entra.ErrExists) {
+		t.Errorf("a second service principal: %v", err)
+	}
+	if _, err := c.CreateServicePrincipal(ctx, tenantID); !entra.NotYet(err) {
+		t.Errorf("a service principal without application: %v", err)
+	}
+	resource, err := c.ServicePrincipal(ctx, oauth.AppGraph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var granted []entra.AppRoleAssignment
+	for _, a := range msgraph.ResourceAccess {
+		g, err := c.Consent(ctx, sp.ID, resource.ID, a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		granted = append(granted, g)
+	}
+	if _, err := c.Consent(ctx, sp.ID, resource.ID, granted[0].AppRoleID); !errors.Is(err, entra.ErrExists) {
+		t.Errorf("a second consent: %v", err)
+	}
+	consents, err := c.Consents(ctx, sp.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(granted, consents); diff != "" {
+		t.Error("consents", diff)
+	}
+
+	// As the application itself, with the auth certificate's key.
+	grant := oauth.ClientCredentials{
+		TokenURL: login + "/" + tenantID + "/oauth2/v2.0/token", ClientID: created.AppID, Scope: graph + "/.default", Certificate: auth.Leaf, Key: auth.Key,
+	}
+	own, err := entra.New(entra.Options{Graph: graph, HTTP: client, Token: grant.Source(client)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	question := entra.ScheduleRequest{As: "anna@contoso.example", Addresses: []string{"bob@contoso.example", "nobody@contoso.example"}, Start: day, End: day.Add(4 * time.Hour), Interval: time.Hour}
+	got, err := own.GetSchedule(ctx, question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []entra.Schedule{
+		{Address: "bob@contoso.example", View: "0200", Items: []entra.ScheduleItem{{Status: "busy", Start: day.Add(time.Hour), End: day.Add(2 * time.Hour)}}},
+		{Address: "nobody@contoso.example", Err: &entra.ScheduleError{Code: "ErrorMailRecipientNotFound", Message: "not here"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	question.As = "stranger@contoso.example"
+	if _, err := own.GetSchedule(ctx, question); !errors.Is(err, entra.ErrNotFound) {
+		t.Errorf("asked by a stranger: %v", err)
+	}
+	if _, err := own.Domains(ctx); !errors.Is(err, link.ErrAccess) {
+		t.Errorf("the application reads domains: %v", err)
+	}
+	if err := c.Revoke(ctx, sp.ID, granted[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if own, err = entra.New(entra.Options{Graph: graph, HTTP: client, Token: grant.Source(client)}); err != nil {
+		t.Fatal(err)
+	}
+	before := asked
+	if _, err := own.GetSchedule(ctx, question); !errors.Is(err, link.ErrAccess) || asked != before {
+		t.Errorf("without consent: %v", err)
+	}
+
+	if _, err := c.CreateApplication(ctx, entra.HybridApplicationName(orgGUID), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.HybridApplication(ctx, orgGUID); !errors.Is(err, entra.ErrDuplicate) {
+		t.Errorf("two applications of one name: %v", err)
+	}
+	if err := c.DeleteApplication(ctx, created.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ServicePrincipal(ctx, created.AppID); !errors.Is(err, entra.ErrNotFound) {
+		t.Errorf("service principal of a deleted application: %v", err)
+	}
+}
+
+func TestDomains(t *testing.T) {
+	tenant, client := serve(t, func(c *lab.Config) { c.PageSize = 1 })
+	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Graph: adminRoles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := tenant.AddDomain("contoso.example", false)
+	c := newClient(t, client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: bundle})
+	domains, err := c.Domains(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(domains) != 2 || domains[1].ID != "contoso.example" || domains[1].IsVerified || !domains[1].Email() || !domains[0].IsInitial {
+		t.Errorf("%+v", domains)
+	}
+	records, err := c.VerificationRecords(t.Context(), "contoso.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 2 || records[0].Text != wanted.VerificationText() {
+		t.Errorf("%+v", records)
+	}
+	if _, err := c.VerificationRecords(t.Context(), "fabrikam.example"); !errors.Is(err, entra.ErrNotFound) {
+		t.Errorf("a domain that is not there: %v", err)
+	}
+	organization, err := c.Organization(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if organization.ID != tenantID || organization.OnPremisesSyncEnabled != nil || len(organization.VerifiedDomains) != 1 {
+		t.Errorf("%+v", organization)
+	}
+}
+
+// The lab throttles only on purpose, and the client gets through.
+func TestLabThrottles(t *testing.T) {
+	tenant, client := serve(t, nil)
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Secret: "s", Graph: adminRoles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := tenant.AppToken(appID, graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := 0
+	c, err := entra.New(entra.Options{
+		Graph: graph, HTTP: client, Token: func(context.Context) (string, error) { return token, nil },
+		Wait: func(_ context.Context, d time.Duration) error {
+			if d != 3*time.Second {
+				t.Errorf("waited %s", d)
+			}
+			waited++
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant.Throttle(2, 3*time.Second)
+	if _, err := c.Domains(t.Context()); err != nil || waited != 2 {
+		t.Errorf("%v after %d waits", err, waited)
+	}
+}
