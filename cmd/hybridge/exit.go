@@ -171,10 +171,10 @@ func checkCode(r check.Report) int {
 		switch {
 		case errors.Is(result.Cause, link.ErrAccess):
 			return exitAccess
-		case result.Status == check.StatusFail:
+		case result.Status == check.StatusError && result.Severity != check.Warn:
+			code = exitInconclusive // outranks a failure: what else is wrong is not known
+		case result.Status == check.StatusFail && code == exitFine:
 			code = exitFailed
-		case result.Status == check.StatusError && result.Severity != check.Warn && code == exitFine:
-			code = exitInconclusive
 		}
 	}
 	return code

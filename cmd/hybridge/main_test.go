@@ -192,7 +192,8 @@ func TestExitCodes(t *testing.T) {
 		want []string // in what is said aside
 	}{
 		{"check", scripted{check: checked(pass)}, []string{"check"}, 0, nil},
-		{"check fails", scripted{check: checked(pass, fail, blind)}, []string{"check"}, 3, nil},
+		{"check fails", scripted{check: checked(pass, fail, minor)}, []string{"check"}, 3, nil},
+		{"check fails and is blind", scripted{check: checked(pass, fail, blind)}, []string{"check"}, 9, nil},
 		{"check blind", scripted{check: checked(pass, blind)}, []string{"check"}, 9, nil},
 		{"check blind in what only warns", scripted{check: checked(pass, minor)}, []string{"check"}, 0, nil},
 		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4, nil},

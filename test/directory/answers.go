@@ -55,6 +55,7 @@ func answersFile(forests []*Forest, kerberos bool) string {
       bind: %[4]s
     exchange:
       server: ex1.%[2]s
+      url: https://ex1.%[2]s/PowerShell/
       credential: {kind: basic, user: %[5]s, password: file:password}
     namespace: {autodiscover: autodiscover.%[2]s, ews: mail.%[2]s, smtp: mail.%[2]s}
     domains: [%[2]s]

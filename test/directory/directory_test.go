@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,33 @@ func open(t *testing.T, c directory.Config) *directory.Forest {
 	return f
 }
 
+// The answers files must be valid ones, also where no forest can run.
+func TestAnswersFiles(t *testing.T) {
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "one.pem")
+	if err := os.WriteFile(ca, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var forests []*Forest
+	for i, name := range []string{"contoso", "fabrikam"} {
+		forests = append(forests, &Forest{Name: name, Domain: name + ".example", Host: "dc1." + name + ".example", Address: fmt.Sprintf("127.0.10.%d", i+1), CAFile: ca,
+			Reader: "reader@" + name + ".example", Keytab: "/dir/reader.keytab", Krb5Config: "/dir/krb5.conf"})
+	}
+	if err := WriteAnswers(dir, forests); err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range map[string]answers.CredentialKind{"answers.yaml": answers.CredentialPassword, "answers-kerberos.yaml": answers.CredentialKeytab} {
+		a, err := answers.Load(t.Context(), filepath.Join(dir, name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(a.Forests) != 2 || a.Forests[1].Directory.Bind.Kind != kind {
+			t.Errorf("%s: %+v", name, a.Forests)
+		}
+	}
+}
+
 func TestSamba(t *testing.T) {
 	need(t, Missing())
 	if testing.Short() {
@@ -82,6 +110,8 @@ func TestSamba(t *testing.T) {
 		t.Run("users of "+f.Name, func(t *testing.T) { testUsers(t, f) })
 	}
 	t.Run("across forests", func(t *testing.T) { testAcross(t, forests) })
+	t.Run("check", func(t *testing.T) { testCheck(t, dir, forests) })
+	t.Run("the lab answers as Samba", func(t *testing.T) { testLab(t, forests[0]) })
 	t.Run("stopped", func(t *testing.T) { testStopped(t, forests[1]) })
 }
 
@@ -132,11 +162,23 @@ func testRefusals(t *testing.T, forests []*Forest) {
 	kerberos := func(user string) answers.Credential {
 		return answers.Credential{Kind: answers.CredentialKerberos, User: user, Krb5Config: f.Krb5Config}
 	}
+	// A realm whose key distribution center is down.
+	conf, err := os.ReadFile(f.Krb5Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := filepath.Join(t.TempDir(), "krb5.conf")
+	if err := os.WriteFile(down, []byte(strings.ReplaceAll(string(conf), "kdc = "+f.Address, "kdc = 127.0.0.1:9")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		change func(*directory.Config)
 		class  error
 		want   string
 	}{
+		"no key distribution center": {func(c *directory.Config) {
+			c.Directory.Bind = answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader, Krb5Config: down}
+		}, link.ErrUnreachable, "key distribution center"},
 		"wrong password": {func(c *directory.Config) { c.Password = secret.NewValue("wrong") }, link.ErrAccess, "wrong user name or password"},
 		"unknown user":   {func(c *directory.Config) { c.Directory.Bind.User = "nobody@" + f.Domain }, link.ErrAccess, "wrong user name or password"},
 		"disabled":       {func(c *directory.Config) { c.Directory.Bind.User = f.Gone }, link.ErrAccess, "the account is disabled"},
@@ -207,7 +249,7 @@ func testExchange(t *testing.T, f *Forest) {
 	for _, s := range x.Servers {
 		servers = append(servers, fmt.Sprint(s.FQDN, " ", s.Version, " ", s.Site, " ", len(s.InternalTLSCertificate), s.Hidden))
 	}
-	if diff := cmp.Diff([]string{"ex1." + f.Domain + " 15.2.2562.17 Default-First-Site-Name 27[]", "ex2." + f.Domain + " 15.1.2507.6 Default-First-Site-Name 0[]"}, servers); diff != "" {
+	if diff := cmp.Diff([]string{"ex1." + f.Domain + " 15.2.2562.17 Default-First-Site-Name 27 []", "ex2." + f.Domain + " 15.1.2507.6 Default-First-Site-Name 0 []"}, servers); diff != "" {
 		t.Error(diff)
 	}
 	ignore := cmpopts.IgnoreTypes(directory.Object{})

@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -43,7 +44,7 @@ var directoryChecks = []Check{
 			}
 			first := scan.Mismatches[0]
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, first: %s (primary %s)",
-				count(scan.MismatchCount), count(scan.SignIn), first.UPN, first.Primary).
+				count(scan.MismatchCount), count(scan.SignIn), cmp.Or(first.UPN, "nothing for "+first.DN), first.Primary).
 				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
 		},
 	},

@@ -1,0 +1,115 @@
+//go:build linux
+
+package directory
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// testCheck runs `hybridge check` against the forests: exactly the planted faults, over LDAPS and Kerberos, and one sentence for each way not to get in.
+func testCheck(t *testing.T, dir string, forests []*Forest) {
+	program := filepath.Join(t.TempDir(), "hybridge")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/hybridge").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	if err := WriteAnswers(dir, forests); err != nil {
+		t.Fatal(err)
+	}
+	type outcome struct {
+		ID, Scope, Status, Summary string
+		Detail                     string
+		Evidence                   map[string]any
+	}
+	check := func(file, only string) (results []outcome, code int) {
+		cmd := exec.CommandContext(t.Context(), program, "check", "-f", file, "--only", only, "-o", "json", "--non-interactive", "--state-dir", t.TempDir())
+		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+		out, err := cmd.Output()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		var report struct{ Results []outcome }
+		if err := json.Unmarshal(out, &report); err != nil {
+			t.Fatalf("%s: not a report: %v\n%s", file, err, out)
+		}
+		return report.Results, cmd.ProcessState.ExitCode()
+	}
+
+	want := map[string]any{}
+	across := 0
+	for _, f := range forests {
+		e := Planted(f.Name).Expect
+		want["directory.reachable "+f.Name] = "pass"
+		want["directory.upn-matches-primary "+f.Name] = float64(len(e.UPNMismatch))
+		want["directory.one-primary "+f.Name] = float64(len(e.ManyPrimaries) + len(e.NoPrimary))
+		across += len(e.DuplicatesHere)
+	}
+	want["directory.unique-addresses "] = float64(across + len(Planted(forests[0].Name).Expect.DuplicatesBoth))
+	for _, file := range []string{"answers.yaml", "answers-kerberos.yaml"} {
+		results, code := check(filepath.Join(dir, file), "directory.*")
+		got := map[string]any{}
+		for _, r := range results {
+			key := r.ID + " " + r.Scope
+			if r.ID == "directory.unique-addresses" {
+				key = r.ID + " "
+			}
+			switch r.Status {
+			case "fail":
+				got[key] = r.Evidence["count"]
+			default:
+				got[key] = r.Status
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || code != 3 {
+			t.Errorf("%s: exit %d, want 3; %s", file, code, diff)
+		}
+	}
+
+	text, err := os.ReadFile(filepath.Join(dir, "answers.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wrong"), []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		old, new string
+		code     []int
+		says     string
+	}{
+		"wrong password":        {"file:password}", "file:wrong}", []int{4}, "wrong user name or password"},
+		"untrusted certificate": {"caFile: ca.pem", "caFile: fabrikam/private/tls/ca.pem", []int{4, 9}, "not trusted"},
+		"stopped server":        {forests[0].Host + ":636=" + forests[0].Address + ":636", forests[0].Host + ":636=" + forests[0].Address + ":9", []int{4, 9}, "refused"},
+	} {
+		changed := strings.ReplaceAll(string(text), c.old, c.new)
+		if changed == string(text) {
+			t.Fatalf("%s: the answers do not hold %q", name, c.old)
+		}
+		file := filepath.Join(dir, "changed.yaml")
+		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		results, code := check(file, "directory.reachable")
+		fits := false
+		for _, n := range c.code {
+			fits = fits || code == n
+		}
+		said := false
+		for _, r := range results {
+			if r.Scope == forests[0].Name {
+				sentence := r.Summary + " " + r.Detail
+				said = strings.Contains(sentence, c.says) && !strings.Contains(r.Summary, "\n")
+				t.Logf("%s: exit %d: %s", name, code, r.Summary)
+			}
+		}
+		if !fits || !said {
+			t.Errorf("%s: exit %d, want one of %v and %q: %+v", name, code, c.code, c.says, results)
+		}
+	}
+}
