@@ -1,6 +1,6 @@
 // Package cloud holds, as data, what differs between the clouds Exchange Online and Entra run in: hosts, endpoints,
 // domain suffixes and capabilities. Every host can be overridden from the answers file (exchangeOnline.hosts), since
-// some rows are recalled rather than read (see docs/limitations.md).
+// some values are recalled rather than read (see Recalled).
 package cloud
 
 import (
@@ -46,6 +46,10 @@ func Get(id string) (Cloud, bool) {
 
 // All returns every cloud, the most used first.
 func All() []Cloud { return slices.Clone(clouds) }
+
+// Recalled tells whether a value of c was recalled or inferred from other clouds, and never read or confirmed: the name of a Key,
+// serviceInstance, graphCoexistence or dedicatedApplication.
+func (c Cloud) Recalled(name string) bool { return slices.Contains(recalled[c.ID], name) }
 
 // IDs returns the ids of All.
 func IDs() []string {

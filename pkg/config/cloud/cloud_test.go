@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,28 @@ func TestTable(t *testing.T) {
 	}
 	if _, ok := Get("gcchigh"); ok {
 		t.Error("ids are exact")
+	}
+}
+
+// What is marked as recalled exists, so that the mark is seen.
+func TestRecalled(t *testing.T) {
+	for id, names := range recalled {
+		c, ok := Get(id)
+		if !ok {
+			t.Errorf("no cloud %s", id)
+		}
+		for _, name := range names {
+			known := slices.Contains([]string{"serviceInstance", "graphCoexistence", "dedicatedApplication"}, name)
+			for _, k := range keys {
+				known = known || k.Name == name && k.Value(c) != ""
+			}
+			if !known || !c.Recalled(name) {
+				t.Errorf("%s has no %s to be unsure of", id, name)
+			}
+		}
+	}
+	if c, _ := Get("worldwide"); c.Recalled("login") {
+		t.Error("the sign-in of worldwide is published")
 	}
 }
 

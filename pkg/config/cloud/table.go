@@ -2,7 +2,7 @@ package cloud
 
 // clouds is the one table. Sources: Microsoft's published endpoint lists, the article "Configure OAuth authentication
 // between Exchange and Exchange Online organizations", and the environments that CSS-Exchange's scripts know.
-// A dagger (†) marks what was recalled or inferred and not read anywhere; docs/limitations.md lists those.
+// What was recalled or inferred and not read anywhere is in recalled, below; docs/reference/clouds.md marks it.
 var clouds = []Cloud{
 	{
 		ID:                   "worldwide",
@@ -29,18 +29,18 @@ var clouds = []Cloud{
 		Title:                "GCC High, United States government",
 		Login:                "https://login.microsoftonline.us",
 		Graph:                "https://graph.microsoft.us",
-		AdminAPI:             "https://outlook.office365.us", // †
+		AdminAPI:             "https://outlook.office365.us",
 		EWS:                  "https://outlook.office365.us/EWS/Exchange.asmx",
 		AutodiscoverJSON:     "https://outlook.office365.com", // as CSS-Exchange asks, for every cloud
-		ExchangeResource:     "https://outlook.office365.us",  // †
+		ExchangeResource:     "https://outlook.office365.us",
 		DiscoveryEndpoint:    "https://autodiscover-s.office365.us/autodiscover/autodiscover.svc",
 		ACSMetadataURL:       "https://login.microsoftonline.us/{tenant}/metadata/json/1",
 		EvoSTSMetadataURL:    "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
-		OWA:                  "https://outlook.office365.us/mail", // †
+		OWA:                  "https://outlook.office365.us/mail",
 		InitialSuffix:        "onmicrosoft.us",
 		CoexistenceSuffix:    "mail.onmicrosoft.us",
-		TLSDomain:            "mail.protection.office365.us", // †
-		ServiceInstance:      0,                              // †
+		TLSDomain:            "mail.protection.office365.us",
+		ServiceInstance:      0,
 		DedicatedApplication: true,
 	},
 	{
@@ -48,18 +48,18 @@ var clouds = []Cloud{
 		Title:                "DoD, United States Department of Defense",
 		Login:                "https://login.microsoftonline.us",
 		Graph:                "https://dod-graph.microsoft.us",
-		AdminAPI:             "https://outlook-dod.office365.us", // † perhaps webmail.apps.mil
+		AdminAPI:             "https://outlook-dod.office365.us", // perhaps webmail.apps.mil
 		EWS:                  "https://outlook-dod.office365.us/EWS/Exchange.asmx",
-		AutodiscoverJSON:     "https://outlook.office365.com",    // as CSS-Exchange asks, for every cloud
-		ExchangeResource:     "https://outlook-dod.office365.us", // †
+		AutodiscoverJSON:     "https://outlook.office365.com", // as CSS-Exchange asks, for every cloud
+		ExchangeResource:     "https://outlook-dod.office365.us",
 		DiscoveryEndpoint:    "https://autodiscover-s-dod.office365.us/autodiscover/autodiscover.svc",
 		ACSMetadataURL:       "https://login.microsoftonline.us/{tenant}/metadata/json/1",
 		EvoSTSMetadataURL:    "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
-		OWA:                  "https://webmail.apps.mil/mail", // †
+		OWA:                  "https://webmail.apps.mil/mail",
 		InitialSuffix:        "onmicrosoft.us",
 		CoexistenceSuffix:    "mail.onmicrosoft.us",
-		TLSDomain:            "mail.protection.office365.us", // †
-		ServiceInstance:      0,                              // †
+		TLSDomain:            "mail.protection.office365.us",
+		ServiceInstance:      0,
 		DedicatedApplication: true,
 	},
 	{
@@ -67,50 +67,59 @@ var clouds = []Cloud{
 		Title:                "Office 365 operated by 21Vianet, China",
 		Login:                "https://login.partner.microsoftonline.cn",
 		Graph:                "https://microsoftgraph.chinacloudapi.cn",
-		AdminAPI:             "https://partner.outlook.cn", // †
+		AdminAPI:             "https://partner.outlook.cn",
 		EWS:                  "https://partner.outlook.cn/EWS/Exchange.asmx",
 		AutodiscoverJSON:     "https://outlook.office365.com", // as CSS-Exchange asks, for every cloud
-		ExchangeResource:     "https://partner.outlook.cn",    // †
+		ExchangeResource:     "https://partner.outlook.cn",
 		DiscoveryEndpoint:    "https://autodiscover-s.partner.outlook.cn/autodiscover/autodiscover.svc",
 		ACSMetadataURL:       "https://accounts.accesscontrol.chinacloudapi.cn/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL:    "https://login.partner.microsoftonline.cn/{tenant}/federationmetadata/2007-06/federationmetadata.xml", // †
-		OWA:                  "https://partner.outlook.cn/owa",                                                                      // †
+		EvoSTSMetadataURL:    "https://login.partner.microsoftonline.cn/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		OWA:                  "https://partner.outlook.cn/owa",
 		InitialSuffix:        "partner.onmschina.cn",
 		CoexistenceSuffix:    "partner.mail.onmschina.cn",
-		TLSDomain:            "mail.protection.partner.outlook.cn", // †
+		TLSDomain:            "mail.protection.partner.outlook.cn",
 		ServiceInstance:      1,
 		DedicatedApplication: true,
 	},
 	// Of the sovereign clouds only the host names of sign-in, Graph, Outlook and autodiscover are read; paths, metadata and
-	// the capabilities are inferred from the other clouds (†), and domain suffixes are not known at all.
+	// the capabilities are inferred from the other clouds, and domain suffixes are not known at all.
 	{
 		ID:                   "bleu",
 		Title:                "Bleu, France",
 		Login:                "https://login.sovcloud-identity.fr",
 		Graph:                "https://graph.svc.sovcloud.fr",
-		AdminAPI:             "https://outlook.sovcloud.fr",                                                                   // †
-		EWS:                  "https://outlook.sovcloud.fr/EWS/Exchange.asmx",                                                 // †
-		AutodiscoverJSON:     "https://outlook.sovcloud.fr",                                                                   // †
-		ExchangeResource:     "https://outlook.sovcloud.fr",                                                                   // †
-		DiscoveryEndpoint:    "https://autodiscover-s.outlook.sovcloud.fr/autodiscover/autodiscover.svc",                      // †
-		ACSMetadataURL:       "https://login.sovcloud-identity.fr/{tenant}/metadata/json/1",                                   // †
-		EvoSTSMetadataURL:    "https://login.sovcloud-identity.fr/{tenant}/federationmetadata/2007-06/federationmetadata.xml", // †
-		OWA:                  "https://outlook.sovcloud.fr/mail",                                                              // †
-		DedicatedApplication: true,                                                                                            // †
+		AdminAPI:             "https://outlook.sovcloud.fr",
+		EWS:                  "https://outlook.sovcloud.fr/EWS/Exchange.asmx",
+		AutodiscoverJSON:     "https://outlook.sovcloud.fr",
+		ExchangeResource:     "https://outlook.sovcloud.fr",
+		DiscoveryEndpoint:    "https://autodiscover-s.outlook.sovcloud.fr/autodiscover/autodiscover.svc",
+		ACSMetadataURL:       "https://login.sovcloud-identity.fr/{tenant}/metadata/json/1",
+		EvoSTSMetadataURL:    "https://login.sovcloud-identity.fr/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		OWA:                  "https://outlook.sovcloud.fr/mail",
+		DedicatedApplication: true,
 	},
 	{
 		ID:                   "delos",
 		Title:                "Delos, Germany",
 		Login:                "https://login.sovcloud-identity.de",
 		Graph:                "https://graph.svc.sovcloud.de",
-		AdminAPI:             "https://outlook.sovcloud.de",                                                                   // †
-		EWS:                  "https://outlook.sovcloud.de/EWS/Exchange.asmx",                                                 // †
-		AutodiscoverJSON:     "https://outlook.sovcloud.de",                                                                   // †
-		ExchangeResource:     "https://outlook.sovcloud.de",                                                                   // †
-		DiscoveryEndpoint:    "https://autodiscover-s.outlook.sovcloud.de/autodiscover/autodiscover.svc",                      // †
-		ACSMetadataURL:       "https://login.sovcloud-identity.de/{tenant}/metadata/json/1",                                   // †
-		EvoSTSMetadataURL:    "https://login.sovcloud-identity.de/{tenant}/federationmetadata/2007-06/federationmetadata.xml", // †
-		OWA:                  "https://outlook.sovcloud.de/mail",                                                              // †
-		DedicatedApplication: true,                                                                                            // †
+		AdminAPI:             "https://outlook.sovcloud.de",
+		EWS:                  "https://outlook.sovcloud.de/EWS/Exchange.asmx",
+		AutodiscoverJSON:     "https://outlook.sovcloud.de",
+		ExchangeResource:     "https://outlook.sovcloud.de",
+		DiscoveryEndpoint:    "https://autodiscover-s.outlook.sovcloud.de/autodiscover/autodiscover.svc",
+		ACSMetadataURL:       "https://login.sovcloud-identity.de/{tenant}/metadata/json/1",
+		EvoSTSMetadataURL:    "https://login.sovcloud-identity.de/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		OWA:                  "https://outlook.sovcloud.de/mail",
+		DedicatedApplication: true,
 	},
+}
+
+// recalled names what nobody has read or confirmed, by cloud: names of Keys, and the fields that cannot be overridden.
+var recalled = map[string][]string{
+	"gcc-high": {"adminAPI", "exchangeResource", "owa", "tlsDomain", "serviceInstance"},
+	"dod":      {"adminAPI", "exchangeResource", "owa", "tlsDomain", "serviceInstance"},
+	"21vianet": {"adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa", "tlsDomain"},
+	"bleu":     {"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa", "serviceInstance", "graphCoexistence", "dedicatedApplication"},
+	"delos":    {"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa", "serviceInstance", "graphCoexistence", "dedicatedApplication"},
 }

@@ -1,0 +1,50 @@
+package cloud
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Markdown renders the reference page of the clouds, docs/reference/clouds.md, from the table.
+func Markdown() []byte {
+	var b strings.Builder
+	b.WriteString("# Clouds\n\nGenerated from the table in pkg/config/cloud; do not edit.\n\n")
+	b.WriteString("`exchangeOnline.cloud` names one of these. Every value that has a key can be overridden in the answers file, under `exchangeOnline.hosts`:\n\n")
+	b.WriteString("    exchangeOnline:\n      cloud: gcc-high\n      hosts: {adminAPI: https://outlook.office365.us}\n\n")
+	b.WriteString("`{tenant}` stands for the tenant's initial domain, `{tenantId}` for its id. † was recalled or inferred from other clouds, and nobody has\n" +
+		"confirmed it: look at these first when a sign-in or a lookup fails, and [tell us](../limitations.md#how-to-report) what is right.\n\n")
+	b.WriteString("| cloud | what | unconfirmed |\n| --- | --- | --- |\n")
+	for _, c := range clouds {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title, cmp.Or(strings.Join(recalled[c.ID], ", "), "nothing"))
+	}
+	for _, c := range clouds {
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| key | what | value |\n| --- | --- | --- |\n", c.ID, c.Title)
+		for _, k := range keys {
+			value := "not known"
+			if v := k.Value(c); v != "" {
+				value = "`" + v + "`" + c.dagger(k.Name)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, k.Title, value)
+		}
+		fmt.Fprintf(&b, "| | service instance in HybridConfiguration | %s |\n", strconv.Itoa(c.ServiceInstance)+c.dagger("serviceInstance"))
+		fmt.Fprintf(&b, "| | calendar lookups over Graph | %s |\n", yesNo(c.GraphCoexistence)+c.dagger("graphCoexistence"))
+		fmt.Fprintf(&b, "| | dedicated hybrid application | %s |\n", yesNo(c.DedicatedApplication)+c.dagger("dedicatedApplication"))
+	}
+	return []byte(b.String())
+}
+
+func (c Cloud) dagger(name string) string {
+	if c.Recalled(name) {
+		return " †"
+	}
+	return ""
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
