@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 
@@ -61,14 +62,15 @@ func (b Bundle) TLS() tls.Certificate {
 // Load reads a PKCS#12 or PEM file. Errors name the file and wrap ErrPassword, ErrNoKey, ErrKeyMismatch or ErrFormat where one fits. A PEM file
 // needs no key: Key is then nil.
 func Load(path string, password secret.Value) (Bundle, error) {
+	// Before it is opened: opening a pipe waits for somebody to write to it.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return Bundle{}, fmt.Errorf("certificate file %s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return Bundle{}, fmt.Errorf("certificate file: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-		return Bundle{}, fmt.Errorf("certificate file %s: not a regular file", path)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return Bundle{}, fmt.Errorf("certificate file: %w", err)
@@ -91,8 +93,45 @@ func Parse(data []byte, password secret.Value) (Bundle, error) {
 	return parsePKCS12(data, password)
 }
 
+// derivation is how long a PKCS#12 file may take to open. The file itself says how many rounds its keys are derived in, up to 2^31: honest ones
+// take well under a second.
+const derivation = 20 * time.Second
+
+var errRounds = fmt.Errorf("not opened within %s: it asks for more rounds of key derivation than any honest file; export it again", derivation)
+
+// decoded is what a PKCS#12 file holds.
+type decoded struct {
+	key    any
+	first  *x509.Certificate
+	others []*x509.Certificate
+	err    error
+}
+
+// within gives up on decode, which cannot be stopped, after a time.
+func within(limit time.Duration, decode func() decoded) decoded {
+	done := make(chan decoded, 1)
+	go func() { done <- decode() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case d := <-done:
+		return d
+	case <-timer.C:
+		return decoded{err: errRounds}
+	}
+}
+
 func parsePKCS12(data []byte, password secret.Value) (Bundle, error) {
-	key, first, others, err := pkcs12.DecodeChain(data, password.Reveal())
+	d := within(derivation, func() (d decoded) {
+		defer func() {
+			if recover() != nil { // would end the process from here
+				d = decoded{err: ErrFormat}
+			}
+		}()
+		d.key, d.first, d.others, d.err = pkcs12.DecodeChain(data, password.Reveal())
+		return d
+	})
+	key, first, others, err := d.key, d.first, d.others, d.err
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
 		return Bundle{}, ErrPassword
@@ -227,6 +266,9 @@ func issuedOther(c *x509.Certificate, all []*x509.Certificate) bool {
 	return false
 }
 
+// handshake is how long a server may take to present itself.
+const handshake = 30 * time.Second
+
 // Served reads the certificates that a TLS server presents, without judging them (that is Verify's part), and sends nothing but the handshake.
 // dial is link's DialContext.
 func Served(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address, serverName string) (Bundle, error) {
@@ -235,6 +277,8 @@ func Served(ctx context.Context, dial func(ctx context.Context, network, address
 		return Bundle{}, fmt.Errorf("read the certificate of %s: %w", address, err)
 	}
 	defer raw.Close()
+	ctx, cancel := context.WithTimeout(ctx, handshake)
+	defer cancel()
 	conn := tls.Client(raw, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // looked at, not relied on
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return Bundle{}, fmt.Errorf("read the certificate of %s: TLS handshake: %w", address, err)

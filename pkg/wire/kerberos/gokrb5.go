@@ -49,7 +49,7 @@ func newCenter(c Config) (*center, error) {
 		realm = cfg.LibDefaults.DefaultRealm
 	}
 	if realm == "" {
-		return nil, fmt.Errorf("Kerberos realm of %q is not known: write the user as name@DOMAIN", c.User)
+		return nil, fmt.Errorf("the Kerberos realm of %q is not known: write the user as name@DOMAIN", c.User)
 	}
 	if cache == nil && name == "" {
 		return nil, errors.New("a user name is needed with a password or keytab")
@@ -89,7 +89,7 @@ func loadConfig(path string) (*config.Config, error) {
 			return config.New(), nil
 		}
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("krb5 configuration: %w", err)
 	}
@@ -118,6 +118,23 @@ func parseConfig(text string) (cfg *config.Config, err error) {
 	return cfg, err
 }
 
+// maxFile is far above any configuration, keytab or ticket cache.
+const maxFile = 16 << 20
+
+// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never end.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+	}
+	return os.ReadFile(path)
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -137,7 +154,7 @@ func prepare(cfg *config.Config, realm string) {
 }
 
 func loadKeytab(path string) (*keytab.Keytab, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("keytab: %w", err)
 	}
@@ -173,7 +190,7 @@ func loadCache(path string) (*credentials.CCache, error) {
 		}
 		path = file
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("ticket cache: %w", err)
 	}
@@ -242,7 +259,7 @@ func classify(err error) error {
 	}
 	switch {
 	case strings.Contains(text, "clock skew"):
-		return fmt.Errorf("%w: %v", ErrClockSkew, err)
+		return fmt.Errorf("%w: %w", ErrClockSkew, err)
 	case strings.Contains(text, "Networking_Error"), strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"),
 		strings.Contains(text, "no KDC"), strings.Contains(text, "KDCs"):
 		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable, networkCause(text))

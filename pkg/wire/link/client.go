@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,7 +27,7 @@ func (l *Link) Client(a Authenticator) *http.Client {
 		rt = a.Wrap(transport)
 	}
 	return &http.Client{
-		Transport:     &guard{next: rt, maxBody: l.maxBody, idle: transport.CloseIdleConnections},
+		Transport:     &guard{next: rt, maxBody: l.maxBody, patience: l.responseTimeout, idle: transport.CloseIdleConnections},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -90,17 +91,32 @@ func hostPort(u *url.URL) string {
 
 // guard is the outermost round tripper of every client.
 type guard struct {
-	next    http.RoundTripper
-	maxBody int64
-	idle    func()
+	next     http.RoundTripper
+	maxBody  int64
+	patience time.Duration // until the answer begins, and again until it has ended
+	idle     func()
 }
 
+// RoundTrip gives every answer an end, whatever time the caller's context leaves: a server may take the request and never answer, never read
+// the request to its end, or send its answer a byte a minute.
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := g.next.RoundTrip(r)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	tooLate := &classified{ErrUnreachable, "no answer within the time limit", context.DeadlineExceeded}
+	timer := time.AfterFunc(g.patience, func() { cancel(tooLate) })
+	resp, err := g.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
+		timer.Stop()
+		if errors.Is(context.Cause(ctx), tooLate) && r.Context().Err() == nil { // the transport wraps causes
+			err = tooLate
+		}
+		cancel(nil)
 		return nil, Classify(err)
 	}
-	resp.Body = &limitedBody{ReadCloser: resp.Body, left: g.maxBody, host: r.URL.Host, max: g.maxBody}
+	timer.Reset(g.patience)
+	resp.Body = &limitedBody{
+		ReadCloser: resp.Body, left: g.maxBody, host: r.URL.Host, max: g.maxBody,
+		ctx: ctx, done: func() { timer.Stop(); cancel(nil) },
+	}
 	return resp, nil
 }
 
@@ -117,9 +133,24 @@ type limitedBody struct {
 	io.ReadCloser
 	left, max int64
 	host      string
+	ctx       context.Context // of this answer: ends with the request's, or when the answer takes too long
+	done      func()
+}
+
+func (b *limitedBody) Close() error {
+	defer b.done()
+	return b.ReadCloser.Close()
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if err != nil && err != io.EOF && b.ctx.Err() != nil { //nolint:errorlint // readers return io.EOF itself
+		err = Classify(context.Cause(b.ctx))
+	}
+	return n, err
+}
+
+func (b *limitedBody) read(p []byte) (int, error) {
 	if b.left <= 0 {
 		var one [1]byte
 		for {

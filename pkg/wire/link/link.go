@@ -29,7 +29,7 @@ var (
 // The limits that hold where Options name none.
 const (
 	DefaultTimeout         = 30 * time.Second
-	DefaultResponseTimeout = 5 * time.Minute // longer than the longest poll of a PowerShell session
+	DefaultResponseTimeout = 2 * time.Minute
 	DefaultMaxBody         = 64 << 20
 )
 
@@ -55,7 +55,7 @@ type Options struct {
 	InsecureHosts []string // hosts whose certificate is not verified; a report must list them
 
 	Timeout         time.Duration // to have a connection: name, TCP, proxy, TLS; DefaultTimeout when 0
-	ResponseTimeout time.Duration // from request sent to answer begun; DefaultResponseTimeout when 0
+	ResponseTimeout time.Duration // of a request until its answer begins, and again until it has ended; DefaultResponseTimeout when 0
 	MaxBody         int64         // bytes of an answer's body, unpacked; DefaultMaxBody when 0
 }
 
@@ -139,7 +139,7 @@ func (l *Link) loadRoots(o Options) error {
 	if o.CAFile == "" {
 		return nil
 	}
-	pem, err := os.ReadFile(o.CAFile)
+	pem, err := readFile(o.CAFile)
 	if err != nil {
 		return fmt.Errorf("read certificate authorities: %w", err)
 	}
@@ -147,6 +147,23 @@ func (l *Link) loadRoots(o Options) error {
 		return fmt.Errorf("read certificate authorities: %s holds no PEM certificate", o.CAFile)
 	}
 	return nil
+}
+
+// maxCAFile is far above any list of authorities; the system's has some 200 KiB.
+const maxCAFile = 16 << 20
+
+// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never end.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	case info.Size() > maxCAFile:
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxCAFile>>20)
+	}
+	return os.ReadFile(path)
 }
 
 // Insecure lists the hosts whose certificates are not verified, sorted.

@@ -1,0 +1,66 @@
+package certificate
+
+import (
+	"errors"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+)
+
+// TestEndlessDerivation: a file may ask for any number of rounds of key derivation.
+func TestEndlessDerivation(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	if d := within(time.Millisecond, func() decoded { <-release; return decoded{} }); !errors.Is(d.err, errRounds) {
+		t.Errorf("a derivation without end: %v", d.err)
+	}
+	want := errors.New("other")
+	if d := within(time.Minute, func() decoded { return decoded{err: want} }); !errors.Is(d.err, want) {
+		t.Errorf("a decoder's own error became %v", d.err)
+	}
+}
+
+// TestLoadPipe: a pipe that nobody writes to is refused before it is opened, for opening it would wait.
+func TestLoadPipe(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("pipes are no files there")
+	}
+	path := filepath.Join(t.TempDir(), "pipe.pfx")
+	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+		t.Skipf("mkfifo: %v: %s", err, out)
+	}
+	if _, err := Load(path, secret.Value{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("Load of a pipe: %v", err)
+	}
+}
+
+// TestServedGivesUp: a server that takes the connection and says nothing must not hold a run up. The limit is the dialer's, closed here, or Served's own.
+func TestServedGivesUp(t *testing.T) {
+	if handshake <= 0 || handshake > time.Minute {
+		t.Errorf("a handshake may take %s", handshake)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	dialer := net.Dialer{}
+	if _, err := Served(t.Context(), dialer.DialContext, l.Addr().String(), "localhost"); err == nil {
+		t.Error("a server that hangs up presented a certificate")
+	}
+}

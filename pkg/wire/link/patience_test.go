@@ -1,0 +1,133 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAnswersEnd asks servers that never come to an end, with a context that sets no limit. A limit that is missing hangs the test.
+func TestAnswersEnd(t *testing.T) {
+	drip := func(w http.ResponseWriter, r *http.Request) {
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(time.Millisecond):
+			}
+			io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+		}
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"no answer":             func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a body in drips":       drip,
+		"headers, then nothing": func(w http.ResponseWriter, r *http.Request) { w.(http.Flusher).Flush(); <-r.Context().Done() },
+		"less than it promised": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		},
+		"provisional without end": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				w.WriteHeader(http.StatusEarlyHints)
+				time.Sleep(time.Millisecond)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(handler)
+			defer server.CloseClientConnections()
+			l, err := New(Options{ResponseTimeout: 100 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := l.Client(nil).Get(server.URL)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			if !errors.Is(err, ErrUnreachable) {
+				t.Errorf("error %v, want ErrUnreachable", err)
+			}
+		})
+	}
+}
+
+// TestRequestEnds sends to a server that takes the connection and reads nothing of a request larger than what the system holds for it.
+func TestRequestEnds(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	l, err := New(Options{ResponseTimeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Client(nil).Post("http://"+listener.Addr().String(), "text/plain", strings.NewReader(strings.Repeat("x", 32<<20)))
+	if !errors.Is(err, ErrUnreachable) {
+		t.Errorf("error %v, want ErrUnreachable", err)
+	}
+}
+
+// TestCancelKeepsItsName: a caller who gives up is told of that, not of a server that does not answer.
+func TestCancelKeepsItsName(t *testing.T) {
+	begun := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		close(begun)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	l, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+	resp, err := l.Client(nil).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	<-begun
+	cancel()
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnreachable) {
+		t.Errorf("error %v, want context.Canceled alone", err)
+	}
+}
+
+// TestCAFileThatIsNone: a device never ends, and a pipe that nobody writes to never begins.
+func TestCAFileThatIsNone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("devices and pipes are no files there")
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe.pem")
+	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Skipf("mkfifo: %v: %s", err, out)
+	}
+	big := filepath.Join(t.TempDir(), "big.pem")
+	if err := os.WriteFile(big, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(big, maxCAFile+1); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/dev/zero", pipe, big, t.TempDir()} {
+		if _, err := New(Options{CAFile: path}); err == nil {
+			t.Errorf("%s was taken for a list of authorities", path)
+		}
+	}
+}
