@@ -36,6 +36,7 @@ type labOptions struct {
 	dir    string
 	faults []string
 	users  int
+	keytab string
 }
 
 func newLabStartCommand(s streams, g *globals) *cobra.Command {
@@ -53,6 +54,7 @@ authority, generated secrets), and runs until it is interrupted.`,
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes a forest; 0 is 200")
+	c.Flags().StringVar(&o.keytab, "keytab", "", "let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
 	return c
 }
 
@@ -71,7 +73,7 @@ func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return usage("--dir: %w", err)
 	}
-	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Log: r.log})
+	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil

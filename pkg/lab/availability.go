@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -18,7 +17,6 @@ import (
 // those that are elsewhere. Nothing here looks at the other side's state: every fact about it comes over the wire.
 type premise struct {
 	name   string
-	side   exchange.Side
 	people map[string]*recipient // by every address, in lower case
 	link   *link.Link
 	org    *organization.Organization

@@ -107,7 +107,7 @@ func (f *forestSite) configuration() *directory.Organization {
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
 			AutodiscoverURL: "https://" + f.autodiscover + "/Autodiscover/Autodiscover.xml",
 		}
-		fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor, &server.Build, &server.Revision)
+		_, _ = fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor, &server.Build, &server.Revision)
 		out.Servers = append(out.Servers, server)
 	}
 	types := map[string]int{"Authoritative": 0, "ExternalRelay": 1, "InternalRelay": 2}

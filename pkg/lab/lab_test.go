@@ -58,6 +58,13 @@ func configure(t *testing.T, l *Lab, f *forestSite) {
 	config := on.Objects("OrganizationConfig")[0]
 	config.Set("EwsAllowedAppIDs", config.String("EwsAllowedAppIDs")+","+app)
 	run(t, on, "New-IntraOrganizationConnector", "Name", "HybridIOC - "+f.guid, "DiscoveryEndpoint", "https://"+f.autodiscover+"/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{f.domain}, "Enabled", true)
+	l.tenant.entra.Update(func(s *entra.State) {
+		for _, p := range s.ServicePrincipals {
+			if p.AppID == exchangeOnlineAppID {
+				p.ServicePrincipalNames = append(p.ServicePrincipalNames, "https://"+f.autodiscover+"/", "https://"+f.mail+"/")
+			}
+		}
+	})
 	run(t, f.org, "New-AuthServer", "Name", "ACS", "AuthMetadataUrl", "https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1", "DomainName", []string{coexistenceDomain})
 	run(t, f.org, "New-AuthServer", "Name", "EvoSts", "Type", "AzureAD", "AuthMetadataUrl", "https://login.windows.net/"+tenantDomain+"/federationmetadata/2007-06/federationmetadata.xml")
 	run(t, f.org, "Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", app, "DomainName", []string{coexistenceDomain})

@@ -17,6 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // raiseForest makes a forest's servers: the domain controller, and the Exchange server with its web services and remote PowerShell.
@@ -57,6 +58,15 @@ func (l *Lab) raiseForest(f *forestSite) error {
 	}
 	l.network.goServe(func() error { return f.ldap.ServeTLS(secure) }, func() { f.ldap.Close() })
 	l.network.goServe(func() error { return f.ldap.Serve(plain) }, func() {})
+
+	mail, err := l.network.listen(f.mail+":25", f.server+":25")
+	if err != nil {
+		return err
+	}
+	transport := f.transport.tls()
+	relay := &smtp.Server{Hostname: f.server}
+	relay.Configure(smtp.Config{Certificate: &transport, SecureCapabilities: []string{"XOORG"}})
+	l.network.goServe(func() error { return relay.Serve(mail) }, func() { mail.Close(); relay.Close() })
 
 	authentication := organization.Authentication{Password: func(_ context.Context, user, password string) error {
 		if want, ok := f.password(user); !ok || want != password {

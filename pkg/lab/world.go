@@ -44,9 +44,6 @@ func newForest(name, organization, guid, build string) *forest {
 	}
 }
 
-// dn is the forest root's distinguished name.
-func (f *forest) dn() string { return "DC=" + strings.ReplaceAll(f.domain, ".", ",DC=") }
-
 // mailbox is a person with a mailbox, in the forest or moved to the tenant.
 type mailbox struct {
 	forest  *forest

@@ -344,7 +344,7 @@ func serve(ctx context.Context, dir string) (address string, stop func(), err er
 		}
 		select {
 		case err := <-ended:
-			return "", nil, fmt.Errorf("slapd ended: %v: %s", err, diagnostics.String())
+			return "", nil, fmt.Errorf("slapd ended: %w: %s", err, diagnostics.String())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

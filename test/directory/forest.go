@@ -287,7 +287,7 @@ func (f *Forest) Up(ctx context.Context) error {
 		case err := <-ended:
 			text, _ := os.ReadFile(f.path("log", "stdout.log"))
 			f.server = nil
-			return fmt.Errorf("start %s: samba ended: %v\n%s", f.Domain, err, text[max(0, len(text)-2000):])
+			return fmt.Errorf("start %s: samba ended: %w\n%s", f.Domain, err, text[max(0, len(text)-2000):])
 		case <-deadline:
 			f.Down()
 			return fmt.Errorf("start %s: samba does not listen on %s:636", f.Domain, f.Address)

@@ -12,16 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/lab"
+	"github.com/hybridge-cli/hybridge/test/peer"
 )
-
-// missing says what a test needs and does not have. Where everything has to run, that is a failure.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing", what)
-	}
-	t.Skipf("NOT TESTED: %s is missing", what)
-}
 
 type labFacts struct {
 	Endpoints map[string]string
@@ -55,7 +47,7 @@ func (e *estate) secret(t *testing.T, reference string) string {
 func TestExchangelibAgainstTheLab(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
-		missing(t, "exchangelib (python3-exchangelib)")
+		peer.Missing(t, "exchangelib", "python3-exchangelib")
 	}
 	e := startLab(t)
 	e.must(t, 0, "apply", "--yes")
@@ -87,4 +79,52 @@ func TestExchangelibAgainstTheLab(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKerberosAgainstTheLab has a real KDC vouch for the account: the session to one forest's Exchange is opened with its tickets, with messages
+// sealed over plain http and again over https, and runs the cmdlets of a check and of a plan.
+func TestKerberosAgainstTheLab(t *testing.T) {
+	k := peer.StartKDC(t, "CONTOSO.EXAMPLE", "aes256-cts-hmac-sha1-96")
+	k.Principal("svc-hybridge", "correct horse")
+	keytab := k.Keytab("exchange.keytab", "HTTP/ex1.contoso.example")
+	robot := k.Keytab("robot.keytab", "robot")
+	e := startLab(t, "--keytab", keytab)
+	answers := filepath.Join(e.dir, "answers.yaml")
+	original, err := os.ReadFile(answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(e.dir, "secrets", "kerberos"), []byte("correct horse"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const basic = "        kind: basic\n        user: svc-hybridge@contoso.example\n        password: file:secrets/contoso-svc-hybridge\n"
+	for name, c := range map[string]struct{ url, credential string }{
+		"password, sealed over http": {"http://ex1.contoso.example/PowerShell/", "        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: file:secrets/kerberos\n        krb5Config: " + k.Conf + "\n"},
+		"keytab, over https":         {"https://ex1.contoso.example/PowerShell/", "        kind: keytab\n        user: robot@CONTOSO.EXAMPLE\n        keytab: " + robot + "\n        krb5Config: " + k.Conf + "\n"},
+		"ticket cache":               {"http://ex1.contoso.example/PowerShell/", "        kind: kerberos\n        ticketCache: " + k.TicketCache("svc-hybridge", "correct horse") + "\n        krb5Config: " + k.Conf + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(strings.Replace(string(original), basic, c.credential, 1), "https://ex1.contoso.example/PowerShell/", c.url, 1)
+			if !strings.Contains(text, c.credential) {
+				t.Fatal("the lab's answers look different now")
+			}
+			if err := os.WriteFile(answers, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e.must(t, 0, "check")
+			if len(e.plan(t).Changes) == 0 {
+				t.Error("the plan is empty")
+			}
+		})
+	}
+	t.Run("wrong password", func(t *testing.T) {
+		text := strings.Replace(string(original), basic, "        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: file:secrets/contoso-svc-hybridge\n        krb5Config: "+k.Conf+"\n", 1)
+		text = strings.Replace(text, "https://ex1.contoso.example/PowerShell/", "http://ex1.contoso.example/PowerShell/", 1)
+		if err := os.WriteFile(answers, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.must(t, 4, "plan"); !strings.Contains(r.stderr, "wrong") {
+			t.Errorf("it does not say that the password is wrong:\n%s", r.stderr)
+		}
+	})
 }

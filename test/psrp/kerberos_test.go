@@ -24,6 +24,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
+	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
 // exchange is our server, with cmdlets that show what went over the wire. It tells when Get-Endless runs.
@@ -118,9 +119,9 @@ func start(t *testing.T, s *psrp.Server, withTLS bool) (*httptest.Server, *wiret
 	return ts, tap
 }
 
-func (k *kdc) acceptor(t *testing.T) *kerberos.Acceptor {
+func (k kdc) acceptor(t *testing.T) *kerberos.Acceptor {
 	t.Helper()
-	keys, err := os.ReadFile(k.path("http.keytab"))
+	keys, err := os.ReadFile(k.Path("http.keytab"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +132,10 @@ func (k *kdc) acceptor(t *testing.T) *kerberos.Acceptor {
 	return a
 }
 
-func (k *kdc) client(t *testing.T, c kerberos.Config) *kerberos.Client {
+func (k kdc) client(t *testing.T, c kerberos.Config) *kerberos.Client {
 	t.Helper()
 	if c.Krb5Config == "" {
-		c.Krb5Config = k.conf
+		c.Krb5Config = k.Conf
 	}
 	client, err := kerberos.New(c)
 	if err != nil {
@@ -219,8 +220,8 @@ func TestKerberos(t *testing.T) {
 				config       kerberos.Config
 			}{
 				{"password", "admin@" + realm, kerberos.Config{User: "admin@contoso.lab", Password: secret.NewValue(password)}},
-				{"keytab", "robot@" + realm, kerberos.Config{User: "robot", Keytab: k.path("robot.keytab")}},
-				{"ticket cache", "admin@" + realm, kerberos.Config{TicketCache: "FILE:" + k.ticketCache()}},
+				{"keytab", "robot@" + realm, kerberos.Config{User: "robot", Keytab: k.Path("robot.keytab")}},
+				{"ticket cache", "admin@" + realm, kerberos.Config{TicketCache: "FILE:" + k.TicketCache("admin", password)}},
 			} {
 				for _, withTLS := range []bool{false, true} {
 					for _, scheme := range []string{"Kerberos", "Negotiate"} {
@@ -267,7 +268,7 @@ func TestKerberosAgainstGSSAPI(t *testing.T) {
 		}
 	}
 	if python == "" {
-		missing(t, "GSS-API for Python", "python3-gssapi")
+		peer.Missing(t, "GSS-API for Python", "python3-gssapi")
 	}
 	for _, encryption := range []string{"aes256-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192"} {
 		k := startKDC(t, encryption)
@@ -276,7 +277,7 @@ func TestKerberosAgainstGSSAPI(t *testing.T) {
 				s, endless := exchange()
 				ts, _ := start(t, s, false)
 				cmd := exec.Command(python, "testdata/front.py", ts.URL+"/PowerShell/", "Basic "+base64.StdEncoding.EncodeToString([]byte("front:front")), scheme)
-				cmd.Env = k.environment()
+				cmd.Env = append(k.Environment(), "KRB5_KTNAME="+k.Path("http.keytab"))
 				var log bytes.Buffer
 				cmd.Stderr = &log
 				out, err := cmd.StdoutPipe()
@@ -317,7 +318,7 @@ func TestKerberosFailures(t *testing.T) {
 	s, _ := exchange()
 	s.Kerberos = k.acceptor(t)
 	ts, _ := start(t, s, false)
-	k.write("gone.conf", k.config("aes256-cts-hmac-sha1-96", freePort(t)))
+	k.Write("gone.conf", k.Config(peer.FreePort(t)))
 	for _, test := range []struct {
 		name   string
 		config kerberos.Config
@@ -327,9 +328,9 @@ func TestKerberosFailures(t *testing.T) {
 	}{
 		{"wrong password", kerberos.Config{User: "admin", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "wrong user name or password"},
 		{"unknown user", kerberos.Config{User: "nobody", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "does not know this user"},
-		{"wrong keytab", kerberos.Config{User: "admin", Keytab: k.path("robot.keytab")}, "", link.ErrAccess, "keytab"},
+		{"wrong keytab", kerberos.Config{User: "admin", Keytab: k.Path("robot.keytab")}, "", link.ErrAccess, "keytab"},
 		{"unknown service", kerberos.Config{User: "admin", Password: secret.NewValue(password)}, "HTTP/nowhere.contoso.lab", kerberos.ErrUnknownService, "HTTP/nowhere.contoso.lab"},
-		{"no domain controller", kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.path("gone.conf")}, "", link.ErrUnreachable, "domain controller"},
+		{"no domain controller", kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.Path("gone.conf")}, "", link.ErrUnreachable, "domain controller"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			pool, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, test.config), SPN: test.spn, Dial: loopback})
@@ -345,7 +346,7 @@ func TestKerberosFailures(t *testing.T) {
 	}
 	t.Run("ticket for another service", func(t *testing.T) {
 		// The server cannot read it.
-		k.admin("addprinc", "-randkey", "HTTP/other")
+		k.Admin("addprinc", "-randkey", "HTTP/other")
 		_, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}), SPN: "HTTP/other", Dial: loopback})
 		if !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "the server offers Kerberos") {
 			t.Errorf("got %v", err)
@@ -358,10 +359,10 @@ func TestKerberosFailures(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer silent.Close()
-		k.write("silent.conf", k.config("aes256-cts-hmac-sha1-96", silent.Addr().(*net.TCPAddr).Port))
+		k.Write("silent.conf", k.Config(silent.Addr().(*net.TCPAddr).Port))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		client := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.path("silent.conf")})
+		client := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.Path("silent.conf")})
 		if _, err := client.Context(ctx, "HTTP/localhost"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -369,7 +370,7 @@ func TestKerberosFailures(t *testing.T) {
 }
 
 // replayed sends a recorded ticket again, and a message on a connection that was never authenticated.
-func replayed(t *testing.T, k *kdc, ts *httptest.Server) {
+func replayed(t *testing.T, k kdc, ts *httptest.Server) {
 	c, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(), "HTTP/localhost")
 	if err != nil {
 		t.Fatal(err)

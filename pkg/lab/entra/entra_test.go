@@ -313,6 +313,21 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("federation metadata of %q with %d certificates", federation.TenantID(), len(federation.Certificates))
 	}
 	// A token for on-premises Exchange verifies with what ACS publishes; an on-premises server looks at exactly this.
+	if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example"}); err == nil || !strings.Contains(err.Error(), "AADSTS500011") {
+		t.Errorf("a token for a host that is not registered: %v", err)
+	}
+	for _, name := range []string{"https://mail.contoso.example/", oauth.AppExchangeOnline + "/mail.contoso.example", oauth.AppExchangeOnline + "/*.contoso.example"} {
+		e.Update(func(s *State) {
+			p := s.principalOf(oauth.AppExchangeOnline)
+			p.ServicePrincipalNames = []string{p.AppID, name}
+		})
+		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "contoso.example", Realm: "contoso.example"}); err == nil {
+			t.Errorf("%s stands for the domain above too", name)
+		}
+		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example"}); err != nil {
+			t.Errorf("registered as %s: %v", name, err)
+		}
+	}
 	text, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example", User: "anna@contoso.example"})
 	if err != nil {
 		t.Fatal(err)

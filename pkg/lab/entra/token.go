@@ -3,6 +3,7 @@ package entra
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,8 +85,11 @@ type ServiceTokenOptions struct {
 
 // ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by Microsoft, for
 // 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata publishes the key. The user is carried in the claim "smtp" of this one signed token; in
-// life it stands in an outer, unsigned token around it.
+// life it stands in an outer, unsigned token around it. The host must be among the names of Exchange Online's service principal.
 func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
+	if !t.registered(o.Host) {
+		return "", fmt.Errorf("AADSTS500011: The resource principal named %s/%s was not found in the tenant named %s", oauth.AppExchangeOnline, o.Host, t.config.DisplayName)
+	}
 	now := t.config.Clock()
 	issuer := oauth.AppAccessControlService + "@" + t.config.TenantID
 	claims := oauth.Claims{
@@ -106,6 +110,17 @@ func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 		o.Mutate(claims)
 	}
 	return t.signer().Sign(claims)
+}
+
+// registered tells whether a host is among the names of Exchange Online's service principal: as a URL, or in the older form APPID/HOST, where
+// "*." stands for the names of one level below a domain and not for the domain.
+func (t *Tenant) registered(host string) bool {
+	_, parent, _ := strings.Cut(host, ".")
+	return slices.ContainsFunc(t.resourceNames(oauth.AppExchangeOnline), func(name string) bool {
+		name = strings.TrimSuffix(name, "/")
+		return strings.EqualFold(name, "https://"+host) || strings.EqualFold(name, oauth.AppExchangeOnline+"/"+host) ||
+			strings.EqualFold(name, oauth.AppExchangeOnline+"/*."+parent)
+	})
 }
 
 // refusal is an answer of the token endpoint that is no token.
