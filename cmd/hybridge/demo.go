@@ -74,6 +74,7 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 	d := demoDocument{APIVersion: "hybridge/v1", Kind: "DemoReport"}
 	t := r.text()
 	show := func(title string, write func()) {
+		r.settle()
 		if r.format == "text" {
 			fmt.Fprintf(r.out, "\n== %s\n\n", title)
 			write()

@@ -188,6 +188,7 @@ type session struct {
 	out      io.Writer
 	lines    *report.Lines // of -o jsonl
 	obs      observe.Observer
+	progress *report.Progress // nil with -o jsonl
 	stateDir string
 	deployed deployed
 	answers  answers.Answers
@@ -213,11 +214,13 @@ func begin(s streams, g *globals, formats ...string) (*session, error) {
 		r.out = f
 		r.closers = append(r.closers, f.commit)
 	}
-	r.obs = report.NewProgress(s.Err, s.style(s.ErrTTY, g.noColor))
 	if r.format == "jsonl" {
 		r.lines = report.NewLines(r.out, version)
 		r.obs = r.lines
+		return r, nil
 	}
+	r.progress = report.NewProgress(s.Err, s.style(s.ErrTTY, g.noColor))
+	r.obs = r.progress
 	return r, nil
 }
 
@@ -266,6 +269,7 @@ func (r *session) openWith(a answers.Answers, open opener) error {
 
 // close ends the session; the first error counts, after the command's own.
 func (r *session) close(err *error) {
+	r.settle()
 	for _, c := range r.closers {
 		if closeErr := c(); *err == nil && closeErr != nil {
 			*err = closeErr
@@ -276,6 +280,7 @@ func (r *session) close(err *error) {
 
 // finish writes the report in the chosen format.
 func (r *session) finish(document any, text func(*report.Text), junit func(io.Writer) error) error {
+	r.settle()
 	switch r.format {
 	case "json":
 		return report.JSON(r.out, document)
@@ -287,6 +292,13 @@ func (r *session) finish(document any, text func(*report.Text), junit func(io.Wr
 	t := r.text()
 	text(t)
 	return t.Err()
+}
+
+// settle ends the telling of what goes on: what is written next is the last word on it.
+func (r *session) settle() {
+	if r.progress != nil {
+		r.progress.Settle()
+	}
 }
 
 // text writes to where the data goes.

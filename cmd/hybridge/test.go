@@ -88,7 +88,7 @@ func lookups(r freebusy.Report) []report.Lookup {
 	rows := make([]report.Lookup, 0, len(r.Matrix))
 	for _, a := range r.Matrix {
 		row := report.Lookup{
-			From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Route: a.Route, Status: string(a.Status), LatencyMS: a.LatencyMS, Error: a.Error,
+			From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Route: a.Route, Status: string(a.Status), LatencyMS: a.LatencyMS, Error: a.Error, Gist: a.Gist(),
 		}
 		for _, d := range a.Diagnosis {
 			row.Causes = append(row.Causes, report.Cause{ID: d.ID, Confidence: d.Confidence})

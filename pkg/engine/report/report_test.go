@@ -2,14 +2,24 @@ package report
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"flag"
+	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -182,6 +192,67 @@ func TestProgress(t *testing.T) {
 	want := "[1/3] check: one\\u001b[2J\nplan: reading\nwaiting until 06:00:00: a.b: not yet\nwarning: careful\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestProgressPace: of quick reads the first is told, of slow ones every one, of writes all, and nothing once the stage is settled.
+func TestProgressPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		p := NewProgress(&b, Style{})
+		for _, text := range []string{"a", "b", "c"} {
+			p.Observe(observe.Progress{Stage: "check", Text: text})
+		}
+		time.Sleep(2 * pace) // c takes long
+		p.Observe(observe.Progress{Stage: "check", Text: "d"})
+		p.Observe(observe.Progress{Stage: "check", Text: "e"})
+		p.Settle()
+		time.Sleep(2 * pace)
+		p.Observe(observe.Progress{Stage: "apply", Text: "f"})
+		p.Observe(observe.Progress{Stage: "apply", Text: "g"})
+		p.Observe(observe.Progress{Stage: "test", Text: "h"})
+		p.Settle()
+		time.Sleep(2 * pace)
+		if diff := cmp.Diff("check: a\ncheck: c\ncheck: d\napply: f\napply: g\ntest: h\n", b.String()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestValue(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, NotAfter: time.Date(2030, 11, 22, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := base64.StdEncoding.EncodeToString(der)
+	shown := fmt.Sprintf(`(certificate "CN=Microsoft Exchange Server Auth Certificate", thumbprint %X, until 2030-11-22)`, sha1.Sum(der))
+	long := strings.Repeat("ab ", 200)
+	for _, test := range []struct {
+		in   any
+		want string
+	}{
+		{nil, "(nothing)"},
+		{"", `""`},
+		{"https://a.example/" + strings.Repeat("x", 200), `"https://a.example/` + strings.Repeat("x", 200) + `"`},
+		{certificate, shown},
+		{strings.Repeat("A", 120), `"AAAAAAAAAAAA" (the beginning of 120 characters)`},
+		{long, `"` + long[:longest] + `" (the beginning of 600 bytes)`},
+		{[]string{"a", "b"}, `["a", "b"]`},
+		{[]any{map[string]any{"key": certificate, "id": "x"}}, `[{id: "x", key: ` + shown + `}]`},
+		{change.Ref{Change: "entra/Application/App-1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", Property: "appId"}, "(the appId of Application/App-1f3a7c52.., once it is made)"},
+		{change.Ref{Change: "onprem/contoso/AuthServer/evosts", Property: "Identity"}, "(the Identity of AuthServer/evosts, once it is made)"},
+		{true, "true"}, {int64(5), "5"},
+	} {
+		if diff := cmp.Diff(test.want, Value(test.in)); diff != "" {
+			t.Errorf("%v: %s", test.in, diff)
+		}
 	}
 }
 

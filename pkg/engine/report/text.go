@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -35,6 +36,7 @@ type Lookup struct {
 	Status    string // "ok", "failed", "unknown"
 	LatencyMS int64
 	Error     string
+	Gist      string // Error in a few lines, for people; Error itself when empty
 	Causes    []Cause
 }
 
@@ -92,7 +94,10 @@ func (t *Text) arrow() string {
 }
 
 // wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of the text stay.
-func wrap(text string, width int) []string {
+func wrap(text string, width int) []string { return breakLines(text, width, true) }
+
+// breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be copied.
+func breakLines(text string, width int, breakWords bool) []string {
 	width = max(width, 20)
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
@@ -104,7 +109,7 @@ func wrap(text string, width int) []string {
 					lines = append(lines, current)
 					current, columns = "", 0
 				}
-				if w <= width || columns > 0 {
+				if w <= width || columns > 0 || !breakWords {
 					break
 				}
 				head := runewidth.Truncate(word, width, "")
@@ -190,10 +195,16 @@ func (t *Text) Checks(r check.Report) {
 // Check writes one check result.
 func (t *Text) Check(r check.Result) {
 	look := checkWords[r.Status]
-	t.printf("  %s  %s  %s\n", t.paint(look.color, look.word), t.paint(bold, line(string(r.ID))), line(r.Scope))
+	head := fmt.Sprintf("  %s  %s  %s", t.paint(look.color, look.word), t.paint(bold, line(string(r.ID))), line(r.Scope))
 	if r.Status == check.StatusPass {
+		// What was seen, as far as the line goes.
+		if room := t.style.Width - visible(head) - 2; room >= 20 && r.Summary != "" {
+			head += "  " + t.paint(dim, runewidth.Truncate(line(r.Summary), room, ".."))
+		}
+		t.printf("%s\n", head)
 		return
 	}
+	t.printf("%s\n", head)
 	const indent = 8
 	t.block(indent, "", plain, r.Summary)
 	if r.Detail != "" {
@@ -270,15 +281,29 @@ func (t *Text) Change(c change.Change) {
 		after, has := c.After[name]
 		switch {
 		case c.Action == change.Delete:
-			t.block(indent, t.paint(red, "-")+" "+line(name), plain, value(before))
+			t.property(indent, t.paint(red, "-")+" "+line(name), Value(before))
 		case c.Action == change.Create || !had:
-			t.block(indent, t.paint(green, "+")+" "+line(name), plain, value(after))
+			t.property(indent, t.paint(green, "+")+" "+line(name), Value(after))
 		case !has:
-			t.block(indent, t.paint(red, "-")+" "+line(name), plain, value(before))
+			t.property(indent, t.paint(red, "-")+" "+line(name), Value(before))
 		case change.Equal(before, after):
 		default:
 			t.difference(indent, line(name), before, after)
 		}
+	}
+}
+
+// property writes a name and its value: beside it, or below it when that takes more than a line. What is there to be copied (a URL, an id) is
+// not broken.
+func (t *Text) property(indent int, label, value string) {
+	value = strings.ReplaceAll(Sanitize(value), "\n", " ")
+	if indent+visible(label)+2+runewidth.StringWidth(value) <= t.style.Width {
+		t.printf("%s%s  %s\n", strings.Repeat(" ", indent), label, value)
+		return
+	}
+	t.printf("%s%s\n", strings.Repeat(" ", indent), label)
+	for _, line := range breakLines(value, t.style.Width-indent-4, false) {
+		t.printf("%s%s\n", strings.Repeat(" ", indent+4), line)
 	}
 }
 
@@ -289,7 +314,7 @@ func (t *Text) difference(indent int, name string, before, after any) {
 	_, isText := after.(string)
 	was, is := change.Elements(before), change.Elements(after)
 	if wasText || isText || len(was) < 2 && len(is) < 2 {
-		t.block(indent, label, plain, value(before)+" "+t.arrow()+" "+value(after))
+		t.property(indent, label, Value(before)+" "+t.arrow()+" "+Value(after))
 		return
 	}
 	var p change.Property
@@ -297,25 +322,14 @@ func (t *Text) difference(indent int, name string, before, after any) {
 	kept := 0
 	gone := p.Added(was, is)
 	for _, element := range gone {
-		t.block(indent+4, t.paint(red, "-"), plain, value(element))
+		t.block(indent+4, t.paint(red, "-"), plain, Value(element))
 	}
 	for _, element := range p.Added(is, was) {
-		t.block(indent+4, t.paint(green, "+"), plain, value(element))
+		t.block(indent+4, t.paint(green, "+"), plain, Value(element))
 	}
 	if kept = len(was) - len(gone); kept > 0 {
 		t.printf("%s%s\n", strings.Repeat(" ", indent+4), t.paint(dim, fmt.Sprintf("  %d kept", kept)))
 	}
-}
-
-// value shows a property's value in a plan.
-func value(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "(nothing)"
-	case change.Ref:
-		return "(known once " + v.Change + " is done)"
-	}
-	return change.Text(v)
 }
 
 var outcomeWords = map[apply.Status]struct{ word, color string }{
@@ -360,49 +374,41 @@ var lookupWords = map[string]struct{ word, color string }{
 	"ok": {"OK  ", green}, "failed": {"FAIL", red}, "unknown": {"ERR ", yellow},
 }
 
-// Matrix writes the free/busy matrix: a table a direction, then what stands in the way of each question that failed.
+// Matrix writes the free/busy matrix: by direction and question, a line for everyone who was asked, and what stands in the way where that failed.
 func (t *Text) Matrix(lookups []Lookup) {
-	var directions []string
-	wide := [3]int{}
-	for _, l := range lookups {
-		if !slices.Contains(directions, l.Direction) {
-			directions = append(directions, l.Direction)
-		}
-		for i, cell := range []string{l.From, l.To, l.Probe} {
-			wide[i] = max(wide[i], runewidth.StringWidth(line(cell)))
-		}
-	}
 	counts := map[string]int{}
-	for i, direction := range directions {
-		if i > 0 {
+	wide := 0
+	for _, l := range lookups {
+		wide = max(wide, runewidth.StringWidth(line(l.Probe)))
+	}
+	first := true
+	t.questions(lookups, func(lookups []Lookup) {
+		if !first {
 			t.printf("\n")
 		}
-		t.printf("%s\n", t.paint(bold, t.direction(direction)))
+		first = false
+		t.question(lookups[0])
 		for _, l := range lookups {
-			if l.Direction != direction {
-				continue
-			}
 			counts[l.Status]++
 			look, known := lookupWords[l.Status]
 			if !known {
 				look = lookupWords["unknown"]
 			}
-			t.printf("  %s  %s sees %s  %s  %s\n", t.paint(look.color, look.word),
-				pad(line(l.From), wide[0]), pad(line(l.To), wide[1]), pad(line(l.Probe), wide[2]), t.paint(dim, fmt.Sprintf("%7s", duration(l.LatencyMS))))
+			t.printf("  %s  by %s  %s\n", t.paint(look.color, look.word), pad(line(l.Probe), wide), t.paint(dim, fmt.Sprintf("%7s", duration(l.LatencyMS))))
 			if l.Status == "ok" {
 				continue
 			}
-			if l.Error != "" {
-				t.block(8, "", plain, l.Error)
+			if text := cmp.Or(l.Gist, l.Error); text != "" {
+				t.block(8, "", plain, text)
 			}
 			if len(l.Route) > 0 {
-				t.block(8, "by ", plain, strings.Join(l.Route, ", "))
+				t.block(8, "way", plain, strings.Join(l.Route, ", "))
 			}
 			for _, c := range l.Causes {
 				t.printf("        %s  %s (%.0f%%)\n", t.paint(dim, "why"), line(c.ID), 100*c.Confidence)
 			}
 		}
-	}
+	})
 	if len(lookups) > 0 {
 		t.printf("\n")
 	}
@@ -417,6 +423,27 @@ func (t *Text) Matrix(lookups []Lookup) {
 	t.printf(".\n")
 }
 
+// questions gives the lookups of each question (who, whom, which way), in the order in which they come.
+func (t *Text) questions(lookups []Lookup, each func([]Lookup)) {
+	type question struct{ direction, from, to string }
+	of := map[question][]Lookup{}
+	var order []question
+	for _, l := range lookups {
+		q := question{l.Direction, l.From, l.To}
+		if of[q] == nil {
+			order = append(order, q)
+		}
+		of[q] = append(of[q], l)
+	}
+	for _, q := range order {
+		each(of[q])
+	}
+}
+
+func (t *Text) question(l Lookup) {
+	t.block(0, t.paint(bold, t.direction(l.Direction)), plain, l.From+" sees "+l.To)
+}
+
 func (t *Text) direction(d string) string { return strings.ReplaceAll(line(d), "->", t.arrow()) }
 
 func pad(s string, width int) string {
@@ -425,25 +452,18 @@ func pad(s string, width int) string {
 
 // BeforeAfter writes two matrices of the same questions beside each other.
 func (t *Text) BeforeAfter(before, after []Lookup) {
-	type row struct{ direction, question, probe string }
-	key := func(l Lookup) row { return row{line(l.Direction), line(l.From) + " sees " + line(l.To), line(l.Probe)} }
-	statuses := map[row][2]string{}
-	var rows []row
+	type key struct{ direction, from, to, probe string }
+	of := func(l Lookup) key { return key{l.Direction, l.From, l.To, l.Probe} }
+	statuses := map[key][2]string{}
+	var rows []Lookup
 	for i, lookups := range [][]Lookup{before, after} {
 		for _, l := range lookups {
-			k := key(l)
-			pair, seen := statuses[k]
+			pair, seen := statuses[of(l)]
 			if !seen {
-				rows = append(rows, k)
+				rows = append(rows, l)
 			}
 			pair[i] = l.Status
-			statuses[k] = pair
-		}
-	}
-	wide := [3]int{len("direction"), len("question"), len("asked by")}
-	for _, r := range rows {
-		for i, cell := range []string{t.direction(r.direction), r.question, r.probe} {
-			wide[i] = max(wide[i], runewidth.StringWidth(cell))
+			statuses[of(l)] = pair
 		}
 	}
 	cell := func(status string) string {
@@ -453,11 +473,14 @@ func (t *Text) BeforeAfter(before, after []Lookup) {
 		}
 		return t.paint(look.color, look.word) + "  "
 	}
-	t.printf("  %s  %s  %s  before  after\n", pad("direction", wide[0]), pad("question", wide[1]), pad("asked by", wide[2]))
-	for _, r := range rows {
-		pair := statuses[r]
-		t.printf("  %s  %s  %s  %s  %s\n", pad(t.direction(r.direction), wide[0]), pad(r.question, wide[1]), pad(r.probe, wide[2]), cell(pair[0]), strings.TrimRight(cell(pair[1]), " "))
-	}
+	t.printf("  %s\n", t.paint(dim, "before  after"))
+	t.questions(rows, func(lookups []Lookup) {
+		t.question(lookups[0])
+		for _, l := range lookups {
+			pair := statuses[of(l)]
+			t.printf("  %s  %s  by %s\n", cell(pair[0]), cell(pair[1]), line(l.Probe))
+		}
+	})
 }
 
 // History writes the runs of a state directory.
@@ -480,24 +503,80 @@ func (t *Text) History(runs []apply.Entry) {
 }
 
 // Progress writes what goes on, a line each: meant for standard error beside a report. It is an observe.Observer.
-type Progress struct{ text *Text }
+//
+// Of reads that follow each other quickly only some are told, and one that takes longer is always told, so that a person sees what is being waited for.
+// Every write is told.
+type Progress struct {
+	mu      sync.Mutex
+	text    *Text
+	stage   string
+	last    time.Time
+	pending *observe.Progress
+	timer   *time.Timer
+}
+
+// pace is how long a read may take before it is worth a line.
+const pace = time.Second
+
+// writes are the stages that change something.
+var writes = map[string]bool{"apply": true, "rollback": true}
 
 // NewProgress makes a Progress on w.
-func NewProgress(w io.Writer, s Style) *Progress { return &Progress{NewText(w, s)} }
+func NewProgress(w io.Writer, s Style) *Progress { return &Progress{text: NewText(w, s)} }
 
 // Observe writes a line for what a person who waits wants to know.
 func (p *Progress) Observe(e observe.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	t := p.text
 	switch e := e.(type) {
 	case observe.Progress:
-		count := ""
-		if e.Total > 0 {
-			count = fmt.Sprintf("[%d/%d] ", min(e.Done+1, e.Total), e.Total)
+		since := time.Since(p.last)
+		if writes[e.Stage] || e.Stage != p.stage || since >= pace {
+			p.tell(e)
+			return
 		}
-		t.printf("%s\n", t.paint(dim, count+e.Stage+": "+line(e.Text)))
+		p.pending = &e
+		if p.timer == nil {
+			p.timer = time.AfterFunc(pace-since, p.late)
+		}
 	case observe.Waiting:
 		t.printf("%s\n", t.paint(dim, fmt.Sprintf("waiting until %s: %s: %s", e.Until.Local().Format("15:04:05"), line(e.ID), line(e.What))))
 	case observe.Warning:
 		t.printf("%s %s\n", t.paint(yellow, "warning:"), line(e.Text))
 	}
+}
+
+func (p *Progress) tell(e observe.Progress) {
+	p.settle()
+	p.stage, p.last = e.Stage, time.Now()
+	count := ""
+	if e.Total > 0 {
+		count = fmt.Sprintf("[%d/%d] ", min(e.Done+1, e.Total), e.Total)
+	}
+	p.text.printf("%s\n", p.text.paint(dim, count+e.Stage+": "+line(e.Text)))
+}
+
+// late tells what is still the newest.
+func (p *Progress) late() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending != nil {
+		p.tell(*p.pending)
+	}
+}
+
+// Settle forgets what was not told yet: the stage has ended, and its report comes.
+func (p *Progress) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settle()
+	p.stage = ""
+}
+
+func (p *Progress) settle() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.timer, p.pending = nil, nil
 }
