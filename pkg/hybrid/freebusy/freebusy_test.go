@@ -160,7 +160,7 @@ func TestCouldNotAskIsUnknownAndNoIsFailed(t *testing.T) {
 		"our own credential is refused":      {"carla@contoso.example", fmt.Errorf("401: %w", link.ErrAccess), success, []Status{Unknown, OK}},
 		"the asking side is not reachable":   {"carla@contoso.example", fmt.Errorf("dial: %w", link.ErrUnreachable), success, []Status{Unknown, OK}},
 		"the token test says no":             {"carla@contoso.example", errors.New("no"), object("ResultType", "Error", "Detail", "403 Forbidden"), []Status{Failed, Failed}},
-		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1), []Status{Failed, Failed}},
+		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1), []Status{Failed, Unknown}},
 		"no target address":                  {"lost@contoso.example", nil, success, []Status{Unknown}},
 		"no such recipient":                  {"nobody@contoso.example", nil, success, []Status{Unknown}},
 	} {

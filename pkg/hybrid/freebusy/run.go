@@ -190,14 +190,14 @@ func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
 		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
 	}})
 	if err != nil {
-		return fmt.Errorf("%s: Test-OAuthConnectivity: %w", p.Name, err)
+		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity: %w", p.Name, err)}
 	}
 	if len(out) == 0 {
-		return fmt.Errorf("%s: Test-OAuthConnectivity printed no result", p.Name)
+		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity printed no result", p.Name)}
 	}
 	result, err := out[0].String("ResultType")
 	if err != nil {
-		return fmt.Errorf("%s: Test-OAuthConnectivity: ResultType: %w", p.Name, err)
+		return &noVerdict{fmt.Errorf("%s: Test-OAuthConnectivity: ResultType: %w", p.Name, err)}
 	}
 	if result == "Success" {
 		return nil
@@ -210,6 +210,11 @@ func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
 type refusal struct{ text string }
 
 func (r *refusal) Error() string { return r.text }
+
+// noVerdict is a probe that did not run: nothing is known of the lookup.
+type noVerdict struct{ error }
+
+func (n *noVerdict) Unwrap() error { return n.error }
 
 func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Context) error) Answer {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -224,12 +229,13 @@ func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Co
 // status is unknown; where it was put and came back without free/busy, failed.
 func settle(a Answer, err error, before bool) Answer {
 	var no *refusal
+	var none *noVerdict
 	switch {
 	case err == nil:
 		a.Status = OK
 	case errors.As(err, &no):
 		a.Status = Failed
-	case before, errors.Is(err, context.Canceled), errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess), errors.Is(err, exchange.ErrNoCmdlet):
+	case before, errors.As(err, &none), errors.Is(err, context.Canceled), errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess), errors.Is(err, exchange.ErrNoCmdlet):
 		a.Status = Unknown
 	default:
 		a.Status = Failed
