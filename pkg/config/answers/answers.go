@@ -115,7 +115,7 @@ type Directory struct {
 	Servers []string `yaml:"servers,omitempty" json:"servers,omitempty"`
 	// How the connection is protected: ldaps (default) or starttls.
 	Security string `yaml:"security,omitempty" json:"security,omitempty"`
-	// Who reads the directory: kerberos, keytab, password or ntlm. No rights beyond those of any user are needed.
+	// Who reads the directory: kerberos, keytab or password. No rights beyond those of any user are needed.
 	Bind Credential `yaml:"bind" json:"bind"`
 }
 
@@ -125,9 +125,9 @@ type Exchange struct {
 	Server string `yaml:"server" json:"server"`
 	// The remote PowerShell URL. Default: http://SERVER/PowerShell/, sealed by Kerberos.
 	URL string `yaml:"url,omitempty" json:"url,omitempty"`
-	// Who manages Exchange: kerberos, keytab, password, basic or ntlm. Needs Organization Management.
+	// Who manages Exchange: kerberos, keytab, password or basic. Needs Organization Management.
 	Credential Credential `yaml:"credential" json:"credential"`
-	// The account that asks for free/busy over EWS. Default: credential.
+	// The account that asks for free/busy over EWS, a user with a mailbox: kerberos, keytab, password, basic or ntlm. Default: credential.
 	EWS *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 }
 
@@ -153,7 +153,7 @@ type Certificate struct {
 type CredentialKind string
 
 // Credential kinds. On-premises: kerberos (the logged-on user or the default ticket cache), keytab, password (Kerberos
-// with a password for remote PowerShell over http, otherwise NTLM or Basic as the server asks), basic, ntlm.
+// with a password for remote PowerShell over http, Basic over https; NTLM for EWS), basic, ntlm.
 // Online: certificate, secret, deviceCode, workloadIdentity.
 const (
 	CredentialKerberos         CredentialKind = "kerberos"

@@ -172,9 +172,9 @@ var questions = []Question{
 	{Key: "forests[].directory.bind.kind", Section: "directory", Label: "Bind with", Kind: ChoiceAnswer, Required: true, Choices: kinds(bindKinds), Example: "kerberos",
 		Help: "kerberos: the user who runs hybridge; keytab and password: an account. Any user may read what is needed."},
 	{Key: "forests[].directory.bind.user", Section: "directory", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
-		When: []Condition{bindKind("keytab", "password", "ntlm")}, Help: `user@domain or DOMAIN\user.`},
+		When: []Condition{bindKind("keytab", "password")}, Help: `user@domain or DOMAIN\user.`},
 	{Key: "forests[].directory.bind.password", Section: "directory", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
-		When: []Condition{bindKind("password", "ntlm")}, Help: "Where the password is kept: " + secret.Forms + "."},
+		When: []Condition{bindKind("password")}, Help: "Where the password is kept: " + secret.Forms + "."},
 	{Key: "forests[].directory.bind.keytab", Section: "directory", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "hybridge.keytab", Check: rule(filePath),
 		When: []Condition{bindKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
@@ -185,9 +185,9 @@ var questions = []Question{
 	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer, Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
 		Help: "The account is a member of Organization Management. basic needs an https URL."},
 	{Key: "forests[].exchange.credential.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
-		When: []Condition{serverKind("keytab", "password", "basic", "ntlm")}, Help: `user@domain or DOMAIN\user.`},
+		When: []Condition{serverKind("keytab", "password", "basic")}, Help: `user@domain or DOMAIN\user.`},
 	{Key: "forests[].exchange.credential.password", Section: "exchange", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
-		When: []Condition{serverKind("password", "basic", "ntlm")}, Help: "Where the password is kept: " + secret.Forms + "."},
+		When: []Condition{serverKind("password", "basic")}, Help: "Where the password is kept: " + secret.Forms + "."},
 	{Key: "forests[].exchange.credential.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "hybridge.keytab", Check: rule(filePath),
 		When: []Condition{serverKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 	{Key: "forests[].edge", Section: "exchange", Label: "Edge Transport servers", Kind: ListAnswer, Example: "edge1.contoso.com", Check: rule(hostOrAddress),
@@ -222,7 +222,7 @@ func rule(r func(string) (string, error)) func(string) error {
 }
 
 func checkSecret(s string) error {
-	if err := secret.Ref(s).Validate(); err != nil && err != secret.ErrNotReference {
+	if err := secret.Ref(s).Validate(); err != nil && !errors.Is(err, secret.ErrNotReference) {
 		return err
 	}
 	if _, _, ok := secret.Ref(s).Source(); !ok {

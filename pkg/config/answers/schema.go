@@ -3,6 +3,7 @@ package answers
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,8 +124,8 @@ func (v *validation) structure(value any) {
 	if err == nil {
 		return
 	}
-	top, ok := err.(*jsonschema.ValidationError)
-	if !ok {
+	var top *jsonschema.ValidationError
+	if !errors.As(err, &top) {
 		v.faultAt(nil, "the answers cannot be validated: "+err.Error(), "report this as a bug")
 		return
 	}

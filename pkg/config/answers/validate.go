@@ -3,6 +3,7 @@ package answers
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -226,7 +227,7 @@ func (v *validation) plainSecret(path []string) {
 	}
 	err := secret.Ref(ref).Validate()
 	hint := "write where it is kept: " + secret.Forms
-	if err != nil && err != secret.ErrNotReference {
+	if err != nil && !errors.Is(err, secret.ErrNotReference) {
 		v.faultAt(path, err.Error(), hint)
 		return
 	}
@@ -392,7 +393,7 @@ func (v *validation) forests(a *Answers) {
 		v.single(at("exchange", "url"), &f.Exchange.URL, webURL)
 		v.credential(at("exchange", "credential"), &f.Exchange.Credential, exchangeKinds)
 		if f.Exchange.EWS != nil {
-			v.credential(at("exchange", "ews"), f.Exchange.EWS, exchangeKinds)
+			v.credential(at("exchange", "ews"), f.Exchange.EWS, ewsKinds)
 		}
 		if f.Exchange.Credential.Kind == CredentialBasic && !strings.HasPrefix(f.Exchange.URL, "https://") && !v.reported[join(at("exchange", "url"))] {
 			v.faultAt(at("exchange", "credential", "kind"), "basic would send the password in the clear to http://", "set exchange.url to an https:// URL, or use kind: password")
@@ -437,7 +438,7 @@ func (v *validation) domains(a *Answers, i int, claims map[string][]string) {
 			continue
 		}
 		if before, ok := claims[domain]; ok {
-			v.faultAt(at, fmt.Sprintf("forest %s has the domain already, on line %d", quote(before[0]), v.line([]string(before[1:]))), "a domain belongs to one forest")
+			v.faultAt(at, fmt.Sprintf("forest %s has the domain already, on line %d", quote(before[0]), v.line(before[1:])), "a domain belongs to one forest")
 			continue
 		}
 		claims[domain] = append([]string{f.Name}, at...)
@@ -458,13 +459,18 @@ var (
 	bindKinds = map[CredentialKind]kindRule{
 		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
 		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
-		CredentialPassword: {[]string{"user", "password"}, []string{"krb5Config"}},
-		CredentialNTLM:     {[]string{"user", "password"}, nil},
+		CredentialPassword: {[]string{"user", "password"}, nil},
 	}
 	exchangeKinds = map[CredentialKind]kindRule{
 		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
 		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
 		CredentialPassword: {[]string{"user", "password"}, []string{"krb5Config"}},
+		CredentialBasic:    {[]string{"user", "password"}, nil},
+	}
+	ewsKinds = map[CredentialKind]kindRule{
+		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
+		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
+		CredentialPassword: {[]string{"user", "password"}, nil},
 		CredentialBasic:    {[]string{"user", "password"}, nil},
 		CredentialNTLM:     {[]string{"user", "password"}, nil},
 	}
