@@ -16,6 +16,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Options say which endpoint to open and how.
@@ -41,14 +42,21 @@ type Options struct {
 	// Protocol is the protocol version offered, "2.3" when empty.
 	Protocol string
 
-	host string // of URL
+	host      string // of URL
+	maxOutput int    // maxOutput when 0
 }
 
 const (
 	smallEnvelope = 153600
 	largeEnvelope = 512000
 	leastEnvelope = 8192
-	cleanupTime   = 10 * time.Second // for Terminate and Delete after the caller's context is over
+	maxOutput     = 256 << 20 // bytes of CLIXML that one pipeline may write to the client
+
+	// What Terminate and Delete may take, also after the caller's context is over: whoever cancels waits for both. A server that did not answer the
+	// one will hardly answer the other.
+	terminateTime  = 3 * time.Second
+	deleteTime     = 5 * time.Second
+	lastDeleteTime = 2 * time.Second // after a Terminate that was not answered
 )
 
 // Pool is an open runspace pool: one shell at the server. It is safe for concurrent use; pipelines run one after another.
@@ -68,6 +76,7 @@ type Pool struct {
 	key      *sessionKey
 	private  *rsa.PrivateKey // while a session key is awaited
 	open     bool
+	mute     bool  // the server did not answer the last Terminate
 	gone     error // why the pool is of no use any more
 	closed   bool
 }
@@ -85,6 +94,9 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	}
 	if o.Protocol == "" {
 		o.Protocol = "2.3"
+	}
+	if o.maxOutput == 0 {
+		o.maxOutput = maxOutput
 	}
 	if o.MaxEnvelopeSize != 0 && o.MaxEnvelopeSize < leastEnvelope {
 		return nil, fmt.Errorf("an envelope of %d bytes is too small, %d are the least", o.MaxEnvelopeSize, leastEnvelope)
@@ -106,7 +118,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	p.turn <- struct{}{}
 	if err := p.create(ctx); err != nil {
 		if p.shell != "" {
-			p.delete(ctx)
+			_ = p.delete(ctx) // the error that is told is why it was not opened
 		}
 		p.stop(ErrClosed)
 		p.carrier.close()
@@ -140,9 +152,11 @@ func (p *Pool) create(ctx context.Context) error {
 			`<creationXml xmlns="http://schemas.microsoft.com/powershell">` + text + `</creationXml></rsp:Shell>`,
 	})
 	if err != nil {
+		// A fault, a refused sign-in and a certificate that is not trusted mean that none was made. A refused sign-in is not to be tried again in order to
+		// delete it: it would count twice towards locking the account.
 		var f *Fault
-		if errors.As(err, &f) {
-			p.shell = "" // none was made
+		if errors.As(err, &f) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) {
+			p.shell = ""
 		}
 		return err
 	}
@@ -316,7 +330,7 @@ func (p *Pool) poolMessage(m message) error {
 		case poolOpened:
 			p.open = true
 		case poolClosed, poolBroken:
-			err := error(errors.New("the server closed the session"))
+			err := errors.New("the server closed the session")
 			if v, _ := o.Get("ExceptionAsErrorRecord"); v != nil {
 				err = errorRecordOf(v)
 			}
@@ -464,9 +478,13 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 		return err
 	}
 	var in assembler
+	written := 0
 	for {
 		messages, done, err := p.receiveInto(ctx, command, &in)
 		for _, m := range messages {
+			if written += len(m.data); written > p.options.maxOutput && pl.OnOutput == nil {
+				return fmt.Errorf("it wrote more than %d bytes", p.options.maxOutput)
+			}
 			if m.pipeline == (GUID{}) { // all else on the command's stream is the command's
 				if err := p.poolMessage(m); err != nil {
 					return err
@@ -491,17 +509,22 @@ func (p *Pool) terminate(ctx context.Context, command string) {
 	if p.gone != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTime)
 	defer cancel()
 	// A failure changes nothing: Delete frees what is left.
-	p.callUnstopped(ctx, request{action: actionSignal, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
+	_, _ = p.callUnstopped(ctx, request{action: actionSignal, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
+	p.mute = ctx.Err() != nil
 }
 
 func (p *Pool) delete(ctx context.Context) error {
 	if errors.Is(p.gone, ErrShellGone) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	limit := deleteTime
+	if p.mute {
+		limit = lastDeleteTime
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	_, err := p.callUnstopped(ctx, request{action: actionDelete})
 	if errors.Is(err, ErrShellGone) {

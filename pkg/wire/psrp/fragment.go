@@ -34,9 +34,10 @@ func fragments(object uint64, message []byte, size int) [][]byte {
 
 // assembler puts fragments together again. Bytes may be fed in any cut: several fragments at once, or one in pieces.
 type assembler struct {
-	limit   int // bytes of one message; maxDocument when 0
+	limit   int // bytes of one message, and of all messages in pieces together; maxDocument when 0
 	rest    []byte
 	objects map[uint64]*partial
+	held    int // bytes of objects
 }
 
 type partial struct {
@@ -58,17 +59,23 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 	}
 	a.rest = append(a.rest, b...)
 	var out []message
-	for len(a.rest) >= fragmentHeader {
-		object, id, flags := binary.BigEndian.Uint64(a.rest), binary.BigEndian.Uint64(a.rest[8:]), a.rest[16]
-		length := binary.BigEndian.Uint32(a.rest[17:])
+	rest := a.rest
+	defer func() {
+		if len(rest) < len(a.rest) { // lets what was read go, and copies nothing while a fragment comes in small pieces
+			a.rest = append([]byte(nil), rest...)
+		}
+	}()
+	for len(rest) >= fragmentHeader {
+		object, id, flags := binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:]), rest[16]
+		length := binary.BigEndian.Uint32(rest[17:])
 		if uint64(length) > uint64(limit) {
 			return out, fmt.Errorf("fragment of %d bytes is larger than %d", length, limit)
 		}
 		end := fragmentHeader + int(length)
-		if len(a.rest) < end {
+		if len(rest) < end {
 			break
 		}
-		blob := a.rest[fragmentHeader:end]
+		blob := rest[fragmentHeader:end]
 		p := a.objects[object]
 		switch {
 		case flags&^3 != 0:
@@ -79,6 +86,9 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 			if len(a.objects) >= maxPartial && p == nil {
 				return out, errors.New("too many messages in pieces")
 			}
+			if p != nil { // begun anew
+				a.held -= len(p.data)
+			}
 			p = &partial{}
 			a.objects[object] = p
 		case p == nil:
@@ -87,13 +97,15 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 			return out, fmt.Errorf("fragment %d of object %d where %d was expected", id, object, p.next)
 		}
 		p.next++
-		if len(p.data)+len(blob) > limit {
-			return out, fmt.Errorf("message of more than %d bytes", limit)
+		if a.held+len(blob) > limit {
+			return out, fmt.Errorf("messages of more than %d bytes", limit)
 		}
 		p.data = append(p.data, blob...)
-		a.rest = a.rest[end:]
+		a.held += len(blob)
+		rest = rest[end:]
 		if flags&2 != 0 {
 			delete(a.objects, object)
+			a.held -= len(p.data)
 			m, err := parseMessage(p.data)
 			if err != nil {
 				return out, err
@@ -101,6 +113,5 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 			out = append(out, m)
 		}
 	}
-	a.rest = append([]byte(nil), a.rest...) // lets what was read go
 	return out, nil
 }

@@ -53,10 +53,11 @@ func parseNode(data []byte) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, byteOrderMark)))
 	var root *node
 	var open []*node
+	var texts [][]byte // of the open elements: text comes in pieces, as many as a hostile peer likes
 	count := 0
 	for {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if root == nil || len(open) > 0 {
 				return nil, io.ErrUnexpectedEOF
 			}
@@ -80,12 +81,14 @@ func parseNode(data []byte) (*node, error) {
 			default:
 				return nil, errors.New("more than one document")
 			}
-			open = append(open, n)
+			open, texts = append(open, n), append(texts, nil)
 		case xml.EndElement:
-			open = open[:len(open)-1]
+			last := len(open) - 1
+			open[last].text = string(texts[last])
+			open, texts = open[:last], texts[:last]
 		case xml.CharData:
-			if len(open) > 0 {
-				open[len(open)-1].text += string(t)
+			if last := len(open) - 1; last >= 0 {
+				texts[last] = append(texts[last], t...)
 			}
 		case xml.Directive:
 			return nil, errors.New("a document type is not allowed")
@@ -166,7 +169,7 @@ func parseEnvelope(data []byte) (*envelope, error) {
 		to: head.value("To"), resource: head.value("ResourceURI"), action: head.value("Action"), messageID: head.value("MessageID"), relatesTo: head.value("RelatesTo"),
 		options: map[string]string{},
 	}
-	fmt.Sscanf(head.value("MaxEnvelopeSize"), "%d", &e.maxSize)
+	_, _ = fmt.Sscanf(head.value("MaxEnvelopeSize"), "%d", &e.maxSize)
 	if t, err := parseTimeSpan(head.value("OperationTimeout")); err == nil && t > 0 {
 		e.timeout, _ = t.Duration()
 	}
@@ -242,7 +245,7 @@ func answerEnvelope(action, relatesTo, body string) []byte {
 
 func xmlText(s string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(s))
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
 	return b.String()
 }
 
@@ -319,7 +322,7 @@ func (f *Fault) timedOut() bool {
 func parseFault(n *node, status int) *Fault {
 	f := &Fault{Status: status, Subcode: clean(n.value("Code", "Subcode", "Value")), Reason: clean(n.value("Reason", "Text"))}
 	if w := n.at("Detail", "WSManFault"); w != nil {
-		fmt.Sscanf(w.attribute("Code"), "%d", &f.Code)
+		_, _ = fmt.Sscanf(w.attribute("Code"), "%d", &f.Code)
 		f.Machine = clean(w.attribute("Machine"))
 		f.Detail = clean(w.at("Message").all())
 	} else {
