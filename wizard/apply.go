@@ -7,6 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -14,6 +15,7 @@ import (
 // confirmScreen asks before anything is changed: for a key, or, when something is removed, for the organization's name.
 type confirmScreen struct {
 	input input
+	view  view
 }
 
 func (*confirmScreen) stage() stage.ID { return stage.Apply }
@@ -29,9 +31,9 @@ func (s *confirmScreen) severe(m *model) bool {
 
 func (s *confirmScreen) keys(m *model) []hint {
 	if s.severe(m) {
-		return []hint{{"enter", "apply"}, {"esc", "back to the plan"}}
+		return []hint{{"enter", "apply"}, {"esc", "back to the plan"}, {"up/down", "scroll"}}
 	}
-	return []hint{{"y", "apply"}, {"n", "back to the plan"}}
+	return []hint{{"y", "apply"}, {"n", "back to the plan"}, {"up/down", "scroll"}}
 }
 
 func (s *confirmScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
@@ -44,9 +46,15 @@ func (s *confirmScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 		if name == "y" {
 			return m.apply.begin(m)
 		}
+		s.view.key(name)
 		return nil
 	}
-	if name != "enter" {
+	switch name {
+	case "up", "down", "pgup", "pgdown":
+		s.view.key(name)
+		return nil
+	case "enter":
+	default:
 		s.input.key(k)
 		return nil
 	}
@@ -54,12 +62,28 @@ func (s *confirmScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 		m.note = "That is not the organization's name."
 		return nil
 	}
+	// Who types the name after having seen what is removed has allowed it.
+	m.options.Apply.AllowDelete = true
 	return m.apply.begin(m)
 }
 
-func (s *confirmScreen) render(m *model, width, _ int) []string {
+func (s *confirmScreen) render(m *model, width, height int) []string {
 	p := m.plan.plan
-	lines := []string{"", m.styles.title.Render("Apply this plan?"), "", "  " + planned(p.Summary)}
+	// What is asked stands on top: however much there is to say, it stays in view.
+	head := []string{m.styles.title.Render("Apply this plan?") + "  " + planned(p.Summary), ""}
+	if s.severe(m) {
+		head = append(head, wrap("Something is removed. Type the organization's name, "+clean(m.answers.Organization)+", to go on:", width, "")...)
+		head = append(head, "> "+s.input.render(m.styles, width-2, false))
+	} else {
+		head = append(head, "y applies it, n goes back. Nothing has been changed so far.")
+	}
+	head = append(head, "")
+	var lines []string
+	for _, c := range p.Changes {
+		if c.Action == change.Delete || c.Action == change.Recreate {
+			lines = append(lines, m.styles.bad.Render(fmt.Sprintf("  %s %s %s %q", signs[c.Action], clean(c.Target), clean(c.Kind), clean(c.Name))))
+		}
+	}
 	counts := map[string]int{}
 	var order []string
 	for _, c := range p.Changes {
@@ -79,16 +103,7 @@ func (s *confirmScreen) render(m *model, width, _ int) []string {
 			lines = append(lines, wrap("  risk: "+clean(c.Kind)+": "+clean(c.Risk), width, "        ")...)
 		}
 	}
-	if m.options.Apply.AllowDelete || !s.severe(m) {
-		lines = append(lines, "")
-	} else {
-		lines = append(lines, "")
-		lines = append(lines, wrap("Removals were not allowed (--allow-delete): apply will refuse those.", width, "")...)
-	}
-	if s.severe(m) {
-		return append(lines, "Something is removed. Type the organization's name, "+clean(m.answers.Organization)+", to go on:", "", "> "+s.input.render(m.styles, width-2, false))
-	}
-	return append(lines, "y applies it, n goes back. Nothing has been changed so far.")
+	return append(head, m.window(&s.view, lines, height-len(head))...)
 }
 
 // applyScreen shows the changes as they are made.
@@ -140,7 +155,7 @@ func (s *applyScreen) observe(e observe.Event) {
 }
 
 func (s *applyScreen) end(m *model, msg finished) {
-	s.err, s.follow = msg.err, false
+	s.err = msg.err
 	if msg.outcome.Apply != nil {
 		s.report, m.outcome.Apply = msg.outcome.Apply, msg.outcome.Apply
 		for _, o := range s.report.Changes {
@@ -189,18 +204,23 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 	}
 	lines = append(lines, "")
 	var list []string
-	at := 0
+	at, failed := 0, -1 // what is kept in view: the newest, or the first that failed
 	for _, c := range p.Changes {
 		o, known := s.outcomes[c.ID]
 		word, style := "", m.styles.faint
 		if known {
 			word = strings.ToUpper(string(o.Status))
-			at = len(list)
+			if failed < 0 && o.Status != apply.Pending {
+				at = len(list)
+			}
 			switch o.Status {
 			case apply.Done:
 				style = m.styles.good
 			case apply.Failed:
 				style = m.styles.bad
+				if failed < 0 {
+					failed, at = len(list), len(list)
+				}
 			}
 		}
 		list = append(list, fmt.Sprintf("%s %s %s %s %q", style.Render(fmt.Sprintf("%-8s", word)), signs[c.Action], clean(c.Target), clean(c.Kind), clean(c.Name)))
@@ -211,7 +231,11 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		}
 	}
 	if s.follow {
-		s.view.keep(at, min(at+1, len(list)-1), height-len(lines))
+		last := at + 1
+		if failed >= 0 {
+			last += 3 // with the reason
+		}
+		s.view.keep(at, min(last, len(list)-1), height-len(lines))
 	}
 	return append(lines, m.window(&s.view, list, height-len(lines))...)
 }

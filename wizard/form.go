@@ -23,6 +23,8 @@ type formScreen struct {
 	touched map[string]bool // keys whose answers were left once: their faults are shown
 	faults  answers.Faults  // of the last validation
 	view    view
+
+	removing bool // ctrl+d was the last key
 }
 
 func (*formScreen) stage() stage.ID { return stage.Answers }
@@ -111,6 +113,8 @@ func (f *formScreen) keys(m *model) []hint {
 func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 	q, key := f.current(m)
 	name := k.String()
+	removing := f.removing
+	f.removing = false
 	switch name {
 	case "up", "shift+tab":
 		f.touched[key] = true
@@ -146,7 +150,7 @@ func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 	case "ctrl+n":
 		return f.newForest(m)
 	case "ctrl+d":
-		return f.removeForest(m)
+		return f.removeForest(m, removing)
 	case "esc":
 		// back to the overview, when the answers are good for one
 		if m.valid() == nil {
@@ -243,13 +247,18 @@ func (f *formScreen) newForest(m *model) tea.Cmd {
 	return nil
 }
 
-func (f *formScreen) removeForest(m *model) tea.Cmd {
+// removeForest asks first: what was answered is gone then.
+func (f *formScreen) removeForest(m *model, again bool) tea.Cmd {
 	p := f.page(m)
 	switch {
 	case !p.PerForest:
 		return nil
 	case m.document.Len("forests") < 2:
 		m.note = "One forest is needed."
+		return nil
+	case !again:
+		m.note = fmt.Sprintf("ctrl+d again removes forest %d with all its answers.", p.Forest+1)
+		f.removing = true
 		return nil
 	}
 	m.note = fmt.Sprintf("Forest %d is removed from the answers.", p.Forest+1)

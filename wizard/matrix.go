@@ -89,18 +89,42 @@ func (s *testScreen) render(m *model, width, height int) []string {
 		title = fmt.Sprintf("%d ok, %d failed, %d unknown", c.OK, c.Failed, c.Unknown)
 	}
 	lines := []string{m.styles.title.Render(title)}
+	if s.report != nil {
+		lines = append(lines, wrap(s.verdict(m), width, "")...)
+	}
 	lines = append(lines, m.problemLines(s.err, s.warnings, width)...)
 	lines = append(lines, "")
 	lines = append(lines, m.grid(s.answers, width)...)
 	lines = append(lines, "")
 	var list []string
+	asked := ""
 	for _, a := range s.answers {
 		if s.problems && a.Status == freebusy.OK {
 			continue
 		}
+		if question := a.Direction + "\x00" + a.From + "\x00" + a.To; question != asked {
+			asked = question
+			list = append(list, fmt.Sprintf("%s  %s sees %s", m.styles.title.Render(clean(a.Direction)), clean(a.From), clean(a.To)))
+		}
 		list = append(list, m.lookup(a, width)...)
 	}
 	return append(lines, m.window(&s.view, list, height-len(lines))...)
+}
+
+// verdict says what the matrix means, and what to do next.
+func (s *testScreen) verdict(m *model) string {
+	c := s.report.Summary
+	switch {
+	case c.OK+c.Failed+c.Unknown == 0:
+		return "There was nothing to ask: name pairs of people in the answers (esc, esc, esc, e)."
+	case c.Failed+c.Unknown == 0:
+		return "Every lookup works, in every direction asked. You are done: q leaves."
+	case c.Failed == 0:
+		return "Some could not be asked; what stood in the way is said below. r asks again."
+	case m.outcome.Apply != nil:
+		return "Changes take minutes to take effect, some of them hours (the plan's risks say which). r asks again."
+	}
+	return "esc goes back to the plan, which shows what is missing. r asks again."
 }
 
 // grid draws who sees whom: places by places.
@@ -179,7 +203,7 @@ func (m *model) lookup(a freebusy.Answer, width int) []string {
 		style = m.styles.warn
 	}
 	word := style.Render(fmt.Sprintf("%-7s", strings.ToUpper(string(a.Status))))
-	lines := []string{fmt.Sprintf("%s %s -> %s  %s", word, clean(a.From), clean(a.To), m.styles.faint.Render(fmt.Sprintf("%s, %d ms", clean(a.Probe), a.LatencyMS)))}
+	lines := []string{fmt.Sprintf("  %s by %s  %s", word, clean(a.Probe), m.styles.faint.Render(fmt.Sprintf("%d ms", a.LatencyMS)))}
 	if a.Status == freebusy.OK {
 		return lines
 	}
@@ -192,7 +216,7 @@ func (m *model) lookup(a freebusy.Answer, width int) []string {
 		add("route  ", strings.Join(a.Route, " > "))
 	}
 	if a.Error != "" {
-		add("error  ", a.Error)
+		add("error  ", strings.ReplaceAll(a.Gist(), "\n", "; "))
 	}
 	for _, d := range a.Diagnosis {
 		add("cause  ", fmt.Sprintf("%s (%.0f %%)", d.ID, 100*d.Confidence))

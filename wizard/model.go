@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -238,7 +239,20 @@ func (m *model) load(msg loaded) {
 		// What is there is kept: it may be mended by hand.
 		m.start.scenarios = answers.Scenarios()
 		m.start.fault = clean(firstLine(msg.err.Error()))
-		m.path += ".new.yaml"
+		m.path = free(m.path)
+	}
+}
+
+// free is a path beside one that is taken, at which nothing is yet.
+func free(path string) string {
+	for n := 1; ; n++ {
+		candidate := path + ".new.yaml"
+		if n > 1 {
+			candidate = fmt.Sprintf("%s.new%d.yaml", path, n)
+		}
+		if _, err := os.Lstat(candidate); err != nil {
+			return candidate
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -77,7 +78,7 @@ func (s *planScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 		case len(s.plan.Changes) == 0:
 			return m.test.begin(m)
 		default:
-			m.confirm.input = newInput("")
+			m.confirm.input, m.confirm.view = newInput(""), view{}
 			m.screen = m.confirm
 		}
 	case "t":
@@ -181,7 +182,7 @@ func (m *model) change(c change.Change, width int) []string {
 }
 
 func (m *model) property(sign, name string, value any, width int, style func(...string) string) []string {
-	lines := wrap(sign+" "+clean(name)+": "+clean(change.Text(value)), width-6, "    ")
+	lines := wrap(sign+" "+clean(name)+": "+clean(report.Value(value)), width-6, "    ")
 	const most = 6
 	if len(lines) > most {
 		lines = append(lines[:most], "    …")

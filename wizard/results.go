@@ -179,6 +179,9 @@ func (m *model) result(r check.Result, width int) []string {
 		}
 	}
 	if r.Status == check.StatusPass {
+		if r.Summary != "" { // what was seen, as far as the line goes
+			lines[0] += "  " + m.styles.faint.Render(clean(r.Summary))
+		}
 		return lines
 	}
 	add("", r.Summary)

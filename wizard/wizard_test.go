@@ -60,6 +60,8 @@ type fake struct {
 	stuck  stage.ID                        // this stage waits for its context, or, with deaf, for ever
 	deaf   bool
 	closed int
+
+	allowedDelete bool // of the last Apply
 }
 
 func (f *fake) wait(ctx context.Context, id stage.ID) error {
@@ -106,7 +108,8 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 	return f.plan, f.wait(ctx, stage.Plan)
 }
 
-func (f *fake) Apply(ctx context.Context, p change.Plan, _ apply.Options, obs observe.Observer) (apply.Report, error) {
+func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
+	f.allowedDelete = o.AllowDelete
 	obs.Observe(observe.Started{Stage: "apply", Total: len(p.Changes)})
 	r := apply.Report{RunID: "r1", Journal: "state/journal-r1.jsonl", Changes: f.apply}
 	for i, o := range f.apply {
@@ -418,7 +421,7 @@ func TestForm(t *testing.T) {
 // TestForests adds a forest and takes one away.
 func TestForests(t *testing.T) {
 	tm, m := sit(t, 100, 30, valid, newFake())
-	walk(t, tm, append(toStart, step{"e<pgdown><pgdown><ctrl+n>", "forest 3"}, step{"adatum", "adatum"}, step{"<esc>", "Not all answers"}, step{"<ctrl+d>", "Forest 3 is removed"}))
+	walk(t, tm, append(toStart, step{"e<pgdown><pgdown><ctrl+n>", "forest 3"}, step{"adatum", "adatum"}, step{"<esc>", "Not all answers"}, step{"<ctrl+d>", "ctrl+d again removes forest 3"}, step{"x", "adatumx"}, step{"<ctrl+d>", "ctrl+d again"}, step{"<ctrl+d>", "Forest 3 is removed"}))
 	press(t, tm, "<ctrl+c>")
 	tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
 	if err := m.save(); err != nil {
@@ -491,13 +494,22 @@ func TestApplyInterrupted(t *testing.T) {
 	}
 }
 
-// TestSevere: a plan that removes something is not applied by one key.
+// TestSevere: a plan that removes something is not applied by one key; who types the name has allowed it. What is asked stays in view in the smallest
+// window, whatever there is to say.
 func TestSevere(t *testing.T) {
 	engine := newFake()
 	engine.plan.Summary.Delete = 1
+	for i := range 30 {
+		c := engine.plan.Changes[0]
+		c.ID, c.Kind, c.Action = fmt.Sprint("online/K/", i), fmt.Sprint("Kind", i), change.Delete
+		engine.plan.Changes = append(engine.plan.Changes, c)
+	}
 	tm, _ := sit(t, 80, 24, valid, engine)
 	walk(t, tm, append(toCheck, step{"<enter>", "1 to delete"}, step{"<enter>", "Type the organization's name"}, step{"y<enter>", "not the organization's name"},
-		step{"<backspace>Contoso<enter>", "1 done"}))
+		step{"<backspace>Contoso", "> Contoso"}, step{"<pgdown>", "lines 1"}, step{"<enter>", "1 done"}))
+	if !engine.allowedDelete {
+		t.Error("the removals were agreed to and yet not allowed")
+	}
 }
 
 // TestBrokenFile: a file that is no YAML is left alone.
@@ -508,6 +520,9 @@ func TestBrokenFile(t *testing.T) {
 	tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
 	if err := m.save(); err != nil || !strings.HasSuffix(m.path, "answers.yaml.new.yaml") {
 		t.Errorf("saved to %s: %v", m.path, err)
+	}
+	if next := free("answers.yaml"); next != "answers.yaml.new2.yaml" {
+		t.Errorf("what was answered would be overwritten: %s", next)
 	}
 	if data, _ := os.ReadFile(strings.TrimSuffix(m.path, ".new.yaml")); string(data) != "organization: [\x1b" {
 		t.Errorf("it was overwritten: %q", data)
