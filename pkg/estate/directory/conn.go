@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -252,6 +253,7 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 	stop := c.under(ctx)
 	defer stop()
 	var cookie []byte
+	var turns circle
 	for empty := 0; ; {
 		var controls *ber.Packet
 		if q.scope != ldap.ScopeBaseObject {
@@ -264,7 +266,12 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 		if err != nil {
 			return err
 		}
-		n, next, err := c.page(ctx, id, each)
+		n, next, err := c.page(ctx, id, func(e entry, first bool) error {
+			if first && turns.again(e.dn) {
+				return fmt.Errorf("%w: the pages run in a circle, at %s again", errMalformed, printable(string(e.dn)))
+			}
+			return each(e)
+		})
 		if err != nil {
 			return err
 		}
@@ -285,8 +292,25 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 	}
 }
 
+// circle notices pages that repeat themselves, in constant memory (Brent's algorithm over the name of each page's first entry). Cookies do not tell:
+// Samba's stay the same from page to page.
+type circle struct {
+	mark         []byte
+	steps, limit int
+}
+
+func (c *circle) again(dn []byte) bool {
+	if c.mark != nil && bytes.Equal(c.mark, dn) {
+		return true
+	}
+	if c.steps++; c.steps > c.limit {
+		c.mark, c.steps, c.limit = append([]byte{}, dn...), 0, max(1, 2*c.limit)
+	}
+	return false
+}
+
 // page reads the answers to one search request: how many entries, and the cookie of the next page.
-func (c *conn) page(ctx context.Context, id int64, each func(entry) error) (n int, cookie []byte, err error) {
+func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool) error) (n int, cookie []byte, err error) {
 	for {
 		m, err := c.receive(ctx, id)
 		if err != nil {
@@ -298,7 +322,7 @@ func (c *conn) page(ctx context.Context, id int64, each func(entry) error) (n in
 			if err != nil {
 				return n, nil, err
 			}
-			if err := each(e); err != nil {
+			if err := each(e, n == 0); err != nil {
 				return n, nil, err
 			}
 			n++
@@ -426,8 +450,11 @@ func (o object) isA(class string) bool {
 	return false
 }
 
-// maxObjects bounds what objects keeps in memory.
-const maxObjects = 100_000
+// maxObjects and maxObjectBytes bound what objects keeps in memory.
+const (
+	maxObjects     = 100_000
+	maxObjectBytes = 256 << 20
+)
 
 // objects collects the answer to q, ranges completed.
 func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
@@ -455,9 +482,13 @@ func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
 	if q.scope == ldap.ScopeBaseObject && q.base == "" {
 		q.between = nil // rootDSE: no ranges
 	}
+	size := 0
 	err := c.search(ctx, q, func(e entry) error {
 		if len(found) == maxObjects {
 			return fmt.Errorf("more than %d objects under %s", maxObjects, printable(q.base))
+		}
+		if size += len(e.dn) + len(e.attributes); size > maxObjectBytes {
+			return fmt.Errorf("the objects under %s are larger than %d MiB", printable(q.base), maxObjectBytes>>20)
 		}
 		o := object{dn: string(e.dn), values: map[string][][]byte{}}
 		err := e.each(func(name, values []byte) error {

@@ -32,7 +32,8 @@ type Config struct {
 	Link      *link.Link
 	// LookupSRV finds domain controllers; net.DefaultResolver's when nil.
 	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
-	// Timeout is how long a server may be silent; link.DefaultTimeout when 0. A whole read is limited by its context alone.
+	// Timeout is how long a server may be silent; link.DefaultTimeout when 0. A read of configuration as a whole may take readTime; a stream of users is
+	// limited by its context alone.
 	Timeout time.Duration
 }
 
@@ -208,6 +209,9 @@ func (f *Forest) connectTo(ctx context.Context, address string) (*conn, error) {
 	return c, nil
 }
 
+// readTime is what a read of configuration may take: a server that sends a little now and then is never silent.
+const readTime = 5 * time.Minute
+
 // read runs one operation on the shared connection. A connection that the server has closed since (Active Directory does after 15 minutes
 // without use) is replaced once.
 func (f *Forest) read(ctx context.Context, what string, run func(*conn) error) error {
@@ -239,6 +243,8 @@ func (f *Forest) read(ctx context.Context, what string, run func(*conn) error) e
 
 // search is read for one query.
 func (f *Forest) search(ctx context.Context, what string, q query) (found []object, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	err = f.read(ctx, what, func(c *conn) error {
 		found, err = c.objects(ctx, q)
 		return err

@@ -174,6 +174,23 @@ func TestReferencesAndInterimAnswersAreSkipped(t *testing.T) {
 	}
 }
 
+// A server that begins again, after one page or after many, with whatever cookies, has no end to wait for.
+func TestPagesInACircle(t *testing.T) {
+	for _, length := range []int{1, 2, 7, 100} {
+		served := 0
+		c := scripted(t, time.Minute, func(id int64, _ *ber.Packet) []byte {
+			served++
+			return join(userPacket(id, fmt.Sprintf("user%d", served%length)), userPacket(id, "same on every page"), donePacket(id, fmt.Sprintf("cookie%d", served)))
+		})
+		if _, err := scan(t.Context(), c); !errors.Is(err, errMalformed) {
+			t.Errorf("a circle of %d pages: %v", length, err)
+		}
+		if served > 4*length+4 {
+			t.Errorf("a circle of %d pages was noticed after %d", length, served)
+		}
+	}
+}
+
 // A cancel must end a read that waits, at once.
 func TestCancelWhileTheServerIsSilent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -198,7 +215,7 @@ func TestUsersInConstantMemory(t *testing.T) {
 		served++
 		page = page[:0]
 		for i := range 1000 {
-			page = append(page, userPacket(id, fmt.Sprintf("user%d", i))...)
+			page = append(page, userPacket(id, fmt.Sprintf("user%d-%d", served, i))...)
 		}
 		if served < pages {
 			return append(page, donePacket(id, "more")...)

@@ -101,6 +101,7 @@ type Options struct {
 	Token   func(ctx context.Context) (string, error)
 	Tries   int           // of a request that is throttled; 4 when 0
 	MaxWait time.Duration // the longest Retry-After that is obeyed; 2 minutes when 0
+	Timeout time.Duration // of one try; 100 s when 0
 	// Wait pauses between tries; tests replace it.
 	Wait func(ctx context.Context, d time.Duration) error
 	// Now is for HTTP dates in Retry-After; time.Now when nil.
@@ -124,6 +125,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.MaxWait == 0 {
 		o.MaxWait = 2 * time.Minute
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 100 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -286,6 +290,9 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	req = req.WithContext(ctx)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Client-Request-Id", id)
@@ -377,17 +384,25 @@ func formatGUID(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// maxPages bounds a collection.
-const maxPages = 10_000
+// maxPages and maxCollection bound a collection.
+const (
+	maxPages      = 10_000
+	maxCollection = 256 << 20 // bytes
+)
 
 // collect reads a whole collection.
 func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	out := []T{}
 	start := path
+	size := 0
+	seen := map[string]bool{}
 	for range maxPages {
 		raw, err := c.do(ctx, http.MethodGet, path, nil)
 		if err != nil {
 			return nil, err
+		}
+		if size += len(raw); size > maxCollection {
+			return nil, fmt.Errorf("GET %s at %s: the list is larger than %d MiB", withoutQuery(start), c.base.Host, maxCollection>>20)
 		}
 		var page struct {
 			Value *[]T   `json:"value"`
@@ -400,7 +415,10 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 		if page.Next == "" {
 			return out, nil
 		}
-		path = page.Next
+		seen[path] = true
+		if path = page.Next; seen[path] {
+			break
+		}
 	}
 	return nil, fmt.Errorf("GET %s at %s: the list does not end", withoutQuery(start), c.base.Host)
 }

@@ -193,6 +193,28 @@ func TestNextLinkStaysAtHome(t *testing.T) {
 	}
 }
 
+// TestListsEnd: a list whose pages lead back to themselves, and an answer that never comes to its end, with a context that sets no limit.
+func TestListsEnd(t *testing.T) {
+	var waits []time.Duration
+	circle := answer(200, `{"value":[{"id":"contoso.example"}],"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"}`)
+	if _, err := scriptedClient(t, &waits, circle, circle).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "does not end") {
+		t.Errorf("pages in a circle: %v", err)
+	}
+	c, err := entra.New(entra.Options{
+		Graph: "https://graph.microsoft.com", Timeout: 50 * time.Millisecond, Token: func(context.Context) (string, error) { return "t", nil },
+		HTTP: serveGraph(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Domains(t.Context()); !errors.Is(err, link.ErrUnreachable) {
+		t.Errorf("an answer without end: %v", err)
+	}
+}
+
 func TestKeyCredentials(t *testing.T) {
 	now := time.Now()
 	a, b, old := newBundle(t, "a", now.Add(time.Hour)).Leaf, newBundle(t, "b", now.Add(time.Hour)).Leaf, newBundle(t, "old", now.Add(time.Hour)).Leaf

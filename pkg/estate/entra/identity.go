@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -32,6 +33,9 @@ const (
 	exchangePowerShell = "fb78d390-0c51-40cd-8e17-fdbfab77341b"
 	azurePowerShell    = "1950a258-227b-4e31-a9cf-717495945fc2"
 )
+
+// tryTimeout is how long the sign-in service may take to answer once.
+const tryTimeout = 30 * time.Second
 
 // Credential is who to be in a tenant, with the proof at hand (answers.Credential resolved).
 type Credential struct {
@@ -86,7 +90,7 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	client := azcore.ClientOptions{
 		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
 		Transport: transport{o.HTTP},
-		Retry:     policy.RetryOptions{MaxRetries: 2},
+		Retry:     policy.RetryOptions{MaxRetries: 2, TryTimeout: tryTimeout},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
 	c := o.Credential

@@ -53,7 +53,8 @@ const (
 	systemMailbox   = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}"
 	pageSize        = 1000
 	maxPages        = 1000
-	maxAnswer       = 64 << 20 // bytes of one page
+	maxAnswer       = 64 << 20  // bytes of one page
+	maxList         = 256 << 20 // bytes of all pages
 	maxDelay        = 30 * time.Second
 	defaultTimeout  = 100 * time.Second
 	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
@@ -204,10 +205,15 @@ func (s *AdminAPI) Run(ctx context.Context, c Command) ([]Object, error) {
 func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object, error) {
 	var objects []Object
 	next := ""
+	size := 0
+	seen := map[string]bool{}
 	for page := range maxPages {
 		answer, err := s.invoke(ctx, c, body, next)
 		if err != nil {
 			return nil, err
+		}
+		if size += len(answer); size > maxList {
+			return nil, fmt.Errorf("%s: the pages are larger than %d MiB together", c.Name, maxList>>20)
 		}
 		var got struct {
 			Value    *[]json.RawMessage `json:"value"`
@@ -237,6 +243,10 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 		if next, err = s.link(got.Next); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
+		if seen[next] {
+			return nil, fmt.Errorf("%s: the pages run in a circle", c.Name)
+		}
+		seen[next] = true
 	}
 	return nil, fmt.Errorf("%s: more than %d pages", c.Name, maxPages)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -206,8 +207,17 @@ func TestOnlinePaging(t *testing.T) {
 	})
 	t.Run("without end", func(t *testing.T) {
 		s.asked, s.bodies = nil, nil
-		s.answers = []http.HandlerFunc{json200(fmt.Sprintf(`{"value":[],"@odata.nextLink":%q}`, next))}
+		s.answers = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			json200(fmt.Sprintf(`{"value":[],"@odata.nextLink":%q}`, next+strconv.Itoa(len(s.asked))))(w, r)
+		}}
 		if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil || len(s.asked) != maxPages {
+			t.Errorf("%d requests, %v", len(s.asked), err)
+		}
+	})
+	t.Run("in a circle", func(t *testing.T) {
+		s.asked, s.bodies = nil, nil
+		s.answers = []http.HandlerFunc{json200(fmt.Sprintf(`{"value":[{"N":1}],"@odata.nextLink":%q}`, next))}
+		if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil || len(s.asked) != 2 {
 			t.Errorf("%d requests, %v", len(s.asked), err)
 		}
 	})

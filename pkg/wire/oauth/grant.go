@@ -75,8 +75,13 @@ func (t AccessToken) Claims() (Claims, error) {
 	return parsed.Claims, err
 }
 
+// patience is how long an authorization server may take to answer.
+const patience = 30 * time.Second
+
 // Token asks for a token, once. Refusals are *Error.
 func (c ClientCredentials) Token(ctx context.Context, client *http.Client) (AccessToken, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	now := time.Now
 	if c.Now != nil {
 		now = c.Now

@@ -68,6 +68,8 @@ func FetchOpenIDConfiguration(ctx context.Context, client *http.Client, authorit
 // fetch gets a document. It follows no redirect; a status other than 200 is an *Error when the body is an OAuth error, else a
 // *link.StatusError.
 func fetch(ctx context.Context, client *http.Client, address, accept string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata: %w", err)
