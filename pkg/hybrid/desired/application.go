@@ -130,3 +130,26 @@ var appRoleAssignment = declare(Kind{
 		return change.Command{}, graphVerb(a, "AppRoleAssignment", name)
 	},
 })
+
+var servicePrincipalName = declare(Kind{
+	Noun:  "ServicePrincipalName",
+	Title: "Names of Exchange on-premises, at the service principal of Exchange Online",
+	Why: "Entra issues Exchange Online a token for an on-premises server only when the server's host is among these names: without it every lookup from the " +
+		"tenant is refused before it leaves.",
+	Sides: Entra,
+	Match: byValue("appId"),
+	Properties: map[string]Property{
+		"appId":                 {Type: guid, Write: change.Key},
+		"servicePrincipalNames": {Type: principalNames, Write: change.Merge},
+	},
+	Risk: "Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again",
+	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
+		if a != change.Update || live == nil {
+			// The principal is Microsoft's: it is there, and it is nobody's to make or remove.
+			return change.Command{}, graphVerb(a, "ServicePrincipalName", name)
+		}
+		c := change.Command{Name: "PATCH /servicePrincipals/{id}", Parameters: without(want, "appId")}
+		c.Parameters["id"] = live.Identity
+		return c, nil
+	},
+})

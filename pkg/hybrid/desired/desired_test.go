@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,6 +100,10 @@ func TestConvergence(t *testing.T) {
 				}
 				if got := len(w.entra.objects["applications"][0]["keyCredentials"].([]any)); got != 2 {
 					t.Errorf("%d key credentials, want the current and the next", got)
+				}
+				want := []string{ExchangeOnlineAppID, "https://outlook.office365.com", "https://autodiscover.contoso.com/", "https://mail.contoso.com/", "https://autodiscover.fabrikam.example/", "https://mail.fabrikam.example/"}
+				if diff := cmp.Diff(want, texts(w.entra.objects["servicePrincipals"][0]["servicePrincipalNames"])); diff != "" {
+					t.Errorf("names of Exchange Online's principal (-want +got):\n%s", diff)
 				}
 			},
 		},
@@ -209,6 +214,7 @@ func TestOrder(t *testing.T) {
 		{"entra/Application/" + app, "entra/KeyCredential/" + app},
 		{"entra/ServicePrincipal/" + app, "entra/AppRoleAssignment/" + app + ":full_access_as_app"},
 		{"entra/AppRoleAssignment/" + app + ":full_access_as_app", "online/OrganizationConfig/ews"},
+		{"entra/ServicePrincipalName/" + ExchangeOnlineAppID, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
 		{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts"},
 		{"onprem/contoso/AuthServer/evosts", "onprem/contoso/AuthServerApplication/evosts"},
 		{"onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
@@ -244,6 +250,90 @@ func TestResourcesRefuseTheUnknown(t *testing.T) {
 	f.Forests[1].OrganizationGUID = strings.ToLower(contosoOrg)
 	if _, err := Resources(f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "same Exchange organization") {
 		t.Errorf("two forests of one organization: %v", err)
+	}
+}
+
+func TestResourcesRefuse(t *testing.T) {
+	many := make([]string, 239)
+	for i := range many {
+		many[i] = fmt.Sprintf("d%d.example", i)
+	}
+	for name, tt := range map[string]struct {
+		spoil func(*Facts, *answers.Answers)
+		want  string
+	}{
+		"one domain in two forests":              {func(_ *Facts, a *answers.Answers) { a.Forests[1].Domains = []string{"CONTOSO.com."} }, "both name the domain contoso.com"},
+		"the coexistence domain as one's own":    {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"} }, "coexistence domain"},
+		"more domains than a relationship holds": {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = many }, "at most 238"},
+		"a server that knows no application": {func(f *Facts, _ *answers.Answers) {
+			f.Forests[1].Servers = append(f.Forests[1].Servers, Server{"OLD", Build{15, 2, 1258, 12}})
+		}, "OLD in fabrikam is at 15.2.1258.12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, a := testFacts(), testAnswers()
+			tt.spoil(&f, &a)
+			if _, err := Resources(f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error = %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// Two auth servers of the tenant, or two overrides of a section: nobody can tell which holds, so nothing is planned.
+func TestDuplicatesAreRefused(t *testing.T) {
+	evo := func(name string) map[string]any {
+		return map[string]any{"Name": name, "Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": "https://login.windows.net/x", "Enabled": true}
+	}
+	override := func(name string) map[string]any {
+		return map[string]any{"Name": name, "ComponentName": "Global", "SectionName": "ExchangeOnpremAsThirdPartyAppId", "Parameters": []string{"Enabled=true"}}
+	}
+	for noun, objects := range map[string][]map[string]any{
+		"AuthServer": {evo("EvoSts"), evo("EvoSts - old")}, "SettingOverride": {override("one"), override("two")},
+	} {
+		w := newWorld(t)
+		w.contoso.objects[noun] = objects
+		resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, change.ErrAmbiguous) {
+			t.Errorf("two of %s: %v", noun, err)
+		}
+	}
+}
+
+// The list of allowed applications is written whole: one that is not told is not an empty one.
+func TestAllowListNotTold(t *testing.T) {
+	w := newWorld(t)
+	delete(w.online.objects["OrganizationConfig"][0], "EwsAllowedAppIDs")
+	resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, change.ErrUnreadable) {
+		t.Errorf("Make = %v, want that the list cannot be read", err)
+	}
+}
+
+// What is already there and does its work is left as somebody chose it.
+func TestChoicesOfOthersStay(t *testing.T) {
+	w, f, a := newWorld(t), testFacts(), testAnswers()
+	f.Forests[0].AcceptedDomains, f.Tenant.VerifiedDomains = []string{"contoso.com", "also.example", "internal.local"}, []string{"Also.example", "contoso.com", "contoso.onmicrosoft.com"}
+	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com"}, "FreeBusyAccessLevel": "AvailabilityOnly"}}
+	w.contoso.objects["PartnerApplication"][0]["LinkedAccount"] = ""
+	w.fabrikam.objects["PartnerApplication"][0]["LinkedAccount"] = "fabrikam.example/Services/exo"
+	f.Forests[1].RootDomain = "fabrikam.example"
+	w.carryOut(t, makePlan(t, w, f, a))
+	if got := w.online.objects["OrganizationRelationship"][0]["FreeBusyAccessLevel"]; got != "AvailabilityOnly" {
+		t.Errorf("FreeBusyAccessLevel = %v: somebody chose to show less", got)
+	}
+	for o, want := range map[*organization]string{w.contoso: "contoso.com/Users/Exchange Online-ApplicationAccount", w.fabrikam: "fabrikam.example/Services/exo"} {
+		if got := o.objects["PartnerApplication"][0]["LinkedAccount"]; got != want {
+			t.Errorf("LinkedAccount = %v, want %s", got, want)
+		}
+	}
+	if diff := cmp.Diff([]string{"contoso.mail.onmicrosoft.com", "contoso.com", "also.example"}, texts(w.contoso.objects["AuthServer"][1]["DomainName"])); diff != "" {
+		t.Errorf("domains of the Entra auth server (-want +got):\n%s", diff)
 	}
 }
 
@@ -439,6 +529,9 @@ func TestDeleteUndoesCreate(t *testing.T) {
 	}
 	if after, _ := json.Marshal(w.contoso.objects["AuthServer"]); len(w.contoso.objects["AuthServer"]) != 0 {
 		t.Errorf("auth servers before %s, after %s", before, after)
+	}
+	if got := texts(w.entra.objects["servicePrincipals"][0]["servicePrincipalNames"]); len(got) != 2 {
+		t.Errorf("names of Exchange Online's principal: %v, want the two that were there", got)
 	}
 	if left := w.entra.objects["applications"]; len(left) != 0 {
 		t.Errorf("applications left: %v", left)

@@ -142,6 +142,19 @@ func ChooseRoute(answer string, c cloud.Cloud, forests []Forest) (Route, string,
 	return "", "", fmt.Errorf("richCoexistence: %q is none of auto, ews, graph", answer)
 }
 
+// unfitServer names a server that cannot take a route for certain: the override that switches the route on holds for all servers, and one that does not
+// know it either refuses the override or goes on as the shared application, which Exchange Online refuses.
+func unfitServer(r Route, forests []Forest) string {
+	for _, f := range forests {
+		for _, s := range f.Servers {
+			if s.Build.Fitness(r) == Unfit {
+				return fmt.Sprintf("%s in %s is at %s", s.Name, f.Name, s.Build)
+			}
+		}
+	}
+	return ""
+}
+
 func wants(features []answers.Feature, f answers.Feature) bool {
 	if len(features) == 0 {
 		return f != answers.CentralizedTransport

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -126,7 +127,12 @@ type tenant struct {
 
 var errNotYet = fmt.Errorf("Request_ResourceNotFound: the resource does not exist")
 
-func newTenant() *tenant { return &tenant{objects: map[string][]map[string]any{}} }
+func newTenant() *tenant {
+	return &tenant{objects: map[string][]map[string]any{"servicePrincipals": {{
+		"id": "eeeeeeee-0000-0000-0000-000000000005", "appId": ExchangeOnlineAppID, "displayName": "Office 365 Exchange Online",
+		"servicePrincipalNames": []any{ExchangeOnlineAppID, "https://outlook.office365.com"},
+	}}}}
+}
 
 func (t *tenant) id() string {
 	t.n++
@@ -146,8 +152,8 @@ func (t *tenant) Do(_ context.Context, method, path string, body any) (map[strin
 		t.late--
 		return nil, errNotYet
 	}
-	switch {
-	case method == "GET":
+	switch method {
+	case "GET":
 		list := []any{}
 		for _, m := range t.objects[collection] {
 			if matchesFilter(query, m) {
@@ -155,7 +161,7 @@ func (t *tenant) Do(_ context.Context, method, path string, body any) (map[strin
 			}
 		}
 		return map[string]any{"value": list}, nil
-	case method == "POST":
+	case "POST":
 		m := maps.Clone(in)
 		m["id"] = t.id()
 		if collection == "applications" {
@@ -201,7 +207,7 @@ func newWorld(t *testing.T) *world {
 		"onprem/contoso":  &ExchangePlace{Name: "onprem/contoso", Session: session(w.contoso)},
 		"onprem/fabrikam": &ExchangePlace{Name: "onprem/fabrikam", Session: session(w.fabrikam)},
 		"online":          &ExchangePlace{Name: "online", Session: session(w.online)},
-		"entra": &EntraPlace{Graph: func(context.Context) (Graph, error) { return w.entra, nil }, NotYet: func(err error) bool { return err == errNotYet }, Pause: 1,
+		"entra": &EntraPlace{Graph: func(context.Context) (Graph, error) { return w.entra, nil }, NotYet: func(err error) bool { return errors.Is(err, errNotYet) }, Pause: 1,
 			Applications: func(context.Context) ([]string, error) {
 				return []string{ApplicationName(contosoOrg), ApplicationName(fabrikam)}, nil
 			}},

@@ -18,8 +18,8 @@ type Graph interface {
 	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
 }
 
-// EntraPlace is a tenant's directory as the engine sees it. It reads only the dedicated applications it is told the names of, and what
-// belongs to them: nothing else in the tenant is hybridge's business, and least privilege suffices.
+// EntraPlace is a tenant's directory as the engine sees it. It reads only the dedicated applications it is told the names of, what
+// belongs to them, and the names of Exchange Online's service principal: nothing else in the tenant is hybridge's business.
 type EntraPlace struct {
 	Graph        func(ctx context.Context) (Graph, error)
 	Applications func(ctx context.Context) ([]string, error) // their display names
@@ -43,6 +43,9 @@ func (p *EntraPlace) Read(ctx context.Context, k *change.Kind) ([]change.Live, e
 	graph, err := p.Graph(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if k == servicePrincipalName.kind {
+		return exchangeNames(ctx, graph)
 	}
 	names, err := p.Applications(ctx)
 	if err != nil {
@@ -106,6 +109,27 @@ func (p *EntraPlace) read(ctx context.Context, graph Graph, k *change.Kind, a ma
 				"principalId": str(g["principalId"]), "resourceId": str(g["resourceId"]), "appRoleId": str(g["appRoleId"]),
 			}})
 		}
+	}
+	return out, nil
+}
+
+// exchangeNames reads the names of the service principal of Exchange Online: the one object that hybridge touches and did not make.
+func exchangeNames(ctx context.Context, graph Graph) ([]change.Live, error) {
+	principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
+	if err != nil {
+		return nil, err
+	}
+	var out []change.Live
+	for _, sp := range principals {
+		properties := change.Properties{"id": str(sp["id"]), "appId": str(sp["appId"])}
+		// The list is written whole: one that was not told must not pass for an empty one.
+		switch names := sp["servicePrincipalNames"].(type) {
+		case []any, []string:
+			properties["servicePrincipalNames"] = texts(names)
+		default:
+			properties["servicePrincipalNames"] = change.Unreadable{Reason: "Microsoft Graph did not tell the list"}
+		}
+		out = append(out, change.Live{Identity: str(sp["id"]), Name: str(sp["displayName"]), Properties: properties})
 	}
 	return out, nil
 }

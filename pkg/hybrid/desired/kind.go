@@ -77,6 +77,9 @@ type Property struct {
 	From string
 	// Derived properties are made by the server from others: they serve to recognize a resource and are never sent.
 	Derived bool
+	// Told properties are lists that are written whole and that a server may keep to itself: where it prints none, the list is not known,
+	// which is not the same as empty.
+	Told bool
 }
 
 // Type is what a property holds: how a live value is brought to the form that desired values have, and when

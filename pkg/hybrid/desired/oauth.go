@@ -99,7 +99,7 @@ var authServerGraphRoute = declare(Kind{
 var partnerApplication = declare(Kind{
 	Noun:  "PartnerApplication",
 	Title: "Partner application Exchange Online",
-	Why:   "Lets requests that Exchange Online makes with a token in.",
+	Why:   "Lets requests that Exchange Online makes with a token in, with the rights of its linked account.",
 	Sides: OnPremises,
 	Verbs: New | Set | Remove,
 	Match: func(want change.Properties, live change.Live) bool {
@@ -109,7 +109,7 @@ var partnerApplication = declare(Kind{
 	Properties: map[string]Property{
 		"ApplicationIdentifier": {Type: guid, Write: change.Key},
 		"Realm":                 {Type: text, Write: change.Key, Derived: true},
-		"LinkedAccount":         {Type: text, Write: change.CreateOnly},
+		"LinkedAccount":         {Type: someText},
 		"Enabled":               {Type: boolean},
 	},
 	Risk: "disabled, it refuses every lookup that comes from Exchange Online",

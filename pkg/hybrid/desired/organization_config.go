@@ -13,7 +13,7 @@ var organizationConfig = declare(Kind{
 	Match: func(change.Properties, change.Live) bool { return true },
 	Properties: map[string]Property{
 		"EwsEnabled":       {Type: boolean},
-		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge},
+		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, Told: true},
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
 })

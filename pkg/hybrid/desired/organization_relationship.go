@@ -14,7 +14,7 @@ var organizationRelationship = declare(Kind{
 		"DomainNames":           {Type: domains, Write: change.Merge},
 		"Enabled":               {Type: boolean},
 		"FreeBusyAccessEnabled": {Type: boolean},
-		"FreeBusyAccessLevel":   {Type: text},
+		"FreeBusyAccessLevel":   {Type: freeBusyLevel},
 		"MailTipsAccessEnabled": {Type: boolean},
 		"MailTipsAccessLevel":   {Type: text},
 		"DeliveryReportEnabled": {Type: boolean},

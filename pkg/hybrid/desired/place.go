@@ -98,6 +98,9 @@ func (k *Kind) live(o exchange.Object) change.Live {
 		}
 		v, err := o.Value(from)
 		switch {
+		case errors.Is(err, exchange.ErrAbsent) && p.Told:
+			l.Properties[name] = change.Unreadable{Reason: "Get-" + k.noun() + " does not show it; written without what is on it, it would lose what others put there"}
+			continue
 		case errors.Is(err, exchange.ErrAbsent):
 			continue
 		case err != nil:

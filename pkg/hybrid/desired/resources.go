@@ -17,6 +17,7 @@ import (
 func Kinds() []*Kind {
 	return []*Kind{
 		authServer, partnerApplication,
+		servicePrincipalName,
 		application, keyCredential, servicePrincipal, appRoleAssignment,
 		organizationConfig,
 		organizationRelationship, intraOrganizationConnector,
@@ -58,6 +59,9 @@ func Resources(f Facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, er
 	if p.route, _, err = ChooseRoute(a.ExchangeOnline.RichCoexistence, c, f.Forests); err != nil {
 		return nil, err
 	}
+	if s := unfitServer(p.route, f.Forests); s != "" {
+		return nil, fmt.Errorf("%s, which cannot use the dedicated application on the %s route: update or decommission it first (check servers.build lists all)", s, p.route)
+	}
 	p.tenantGUID = strings.ToLower(f.Tenant.OrganizationGUID)
 	if p.tenantGUID == "" {
 		p.tenantGUID = strings.ToLower(f.Tenant.ID)
@@ -74,6 +78,10 @@ func Resources(f Facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, er
 		app     hybridApplication
 		early   []string // what must be in order before connectors are switched on
 	}
+	if err := p.disjoint(); err != nil {
+		return nil, err
+	}
+	names := p.names()
 	var sides []side
 	var allowed []any
 	var consents []string
@@ -109,9 +117,47 @@ func Resources(f Facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, er
 			change.Properties{"EwsEnabled": true, "EwsAllowedAppIDs": allowed}, consents...)
 	}
 	for _, s := range sides {
-		p.lookups(s.answers, s.facts, s.early, s.app, list)
+		p.lookups(s.answers, s.facts, s.early, s.app, names, list)
 	}
 	return p.out, nil
+}
+
+// maxDomains is how many domains an organization relationship holds: Exchange refuses a filter of more than 250 parts, some of them its own.
+const maxDomains = 238
+
+// disjoint refuses answers by which two forests would claim one domain: each side keeps a domain in one relationship and one connector, and the
+// second forest's would be refused when the first one's are there.
+func (p *plan) disjoint() error {
+	holder := map[string]string{}
+	for _, f := range p.answers.Forests {
+		for _, d := range lower(f.Domains) {
+			if other := holder[d]; other != "" {
+				return fmt.Errorf("forests %s and %s both name the domain %s: lookups from the tenant for a domain go to one forest; name it in the forest that its autodiscover leads to", other, f.Name, d)
+			}
+			if d == p.coexistence {
+				return fmt.Errorf("forest %s names the coexistence domain %s among its own: its mailboxes are in the tenant", f.Name, d)
+			}
+			holder[d] = f.Name
+		}
+		if n := len(lower(f.Domains)); n > maxDomains {
+			return fmt.Errorf("forest %s names %d domains: an organization relationship holds at most %d", f.Name, n, maxDomains)
+		}
+	}
+	return nil
+}
+
+// names adds the host names of all forests to those for which Exchange Online gets tokens.
+func (p *plan) names() string {
+	var urls []string
+	for _, f := range p.answers.Forests {
+		for _, host := range []string{f.Namespace.Autodiscover, f.Namespace.EWS} {
+			if u := "https://" + strings.ToLower(host) + "/"; host != "" && !slices.Contains(urls, u) {
+				urls = append(urls, u)
+			}
+		}
+	}
+	return p.add(servicePrincipalName, PlaceEntra, ExchangeOnlineAppID, "Office 365 Exchange Online", "Exchange Online gets tokens for the servers of these names",
+		change.Properties{"appId": ExchangeOnlineAppID, "servicePrincipalNames": urls})
 }
 
 // trust adds what makes Exchange on-premises accept and obtain the tenant's tokens.
@@ -166,7 +212,7 @@ func (p *plan) application(fa answers.Forest, ff Forest, guid string) (hybridApp
 		"displayName": name, "signInAudience": "AzureADMyOrg",
 		"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, value, access),
 	})
-	var objectRef, appRef, principalRef any = change.Ref{Change: appID, Property: "id"}, change.Ref{Change: appID, Property: "appId"}, nil
+	var objectRef, appRef any = change.Ref{Change: appID, Property: "id"}, change.Ref{Change: appID, Property: "appId"}
 	if existing.ID != "" {
 		objectRef, appRef = existing.ID, existing.AppID
 	}
@@ -180,7 +226,7 @@ func (p *plan) application(fa answers.Forest, ff Forest, guid string) (hybridApp
 	}, appID)
 
 	sp := p.add(servicePrincipal, PlaceEntra, name, name, "the application signs in as it", change.Properties{"appId": appRef, "accountEnabled": true}, appID)
-	principalRef = change.Ref{Change: sp, Property: "id"}
+	var principalRef any = change.Ref{Change: sp, Property: "id"}
 	if existing.ServicePrincipalID != "" {
 		principalRef = existing.ServicePrincipalID
 	}
@@ -194,7 +240,7 @@ func (p *plan) application(fa answers.Forest, ff Forest, guid string) (hybridApp
 }
 
 // lookups adds what sends lookups to the other side, on both sides, and what switches the dedicated application on.
-func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridApplication, list string) {
+func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridApplication, names, list string) {
 	at := PlaceForest(fa.Name)
 	guid := strings.ToLower(ff.OrganizationGUID)
 	domains := lower(fa.Domains)
@@ -223,7 +269,7 @@ func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridA
 
 	p.add(intraOrganizationConnector, PlaceOnline, guid, "HybridIOC - "+guid, "lookups from the tenant go to "+fa.Name+" with OAuth", change.Properties{
 		"TargetAddressDomains": domains, "DiscoveryEndpoint": "https://" + discovery + "/autodiscover/autodiscover.svc", "Enabled": true,
-	}, early...)
+	}, append(slices.Clone(early), names)...)
 	connector := p.add(intraOrganizationConnector, at, p.coexistence, "HybridIOC - "+p.tenantGUID, "lookups from "+fa.Name+" go to the tenant with OAuth", change.Properties{
 		"TargetAddressDomains": []string{p.coexistence}, "DiscoveryEndpoint": p.cloud.DiscoveryEndpoint, "Enabled": true,
 	}, slices.Concat(early, app.consents, app.ready)...)
@@ -234,14 +280,22 @@ func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridA
 		ready = append(ready, list)
 	}
 	bound := p.add(authServerApplication, at, "evosts", "EvoSts - "+p.tenantGUID, "Exchange presents itself to the tenant as its own application", with(evo, change.Properties{
-		"ApplicationIdentifier": app.appID, "DomainName": lower(slices.Concat([]string{p.coexistence}, fa.Domains)),
+		"ApplicationIdentifier": app.appID, "DomainName": lower(slices.Concat([]string{p.coexistence}, fa.Domains, p.common(ff))),
 	}), ready...)
 	switched := p.add(settingOverride, at, dedicatedApplicationOverride.key, dedicatedApplicationOverride.name, "it makes Exchange use the dedicated application",
 		dedicatedApplicationOverride.properties(), bound, connector, relation)
 	if p.route == RouteGraph {
 		graph := p.add(authServerGraphRoute, at, "evosts", "EvoSts - "+p.tenantGUID, "Exchange asks Microsoft Graph there", with(evo, change.Properties{"GraphBaseUrl": p.cloud.Graph}), bound)
-		p.add(settingOverride, at, graphRouteOverride.key, graphRouteOverride.name, "it makes Exchange look up through Microsoft Graph", graphRouteOverride.properties(), switched, graph)
+		p.add(settingOverride, at, graphRouteOverride.key, graphRouteOverride.name, "it makes Exchange look up through Microsoft Graph: free/busy, photos, and of MailTips the automatic replies", graphRouteOverride.properties(), switched, graph)
 	}
+}
+
+// common are the domains that Exchange accepts and the tenant has verified, but for the initial one: for all of them the tenant is asked as
+// the application, whichever of them the answers name.
+func (p *plan) common(ff Forest) []string {
+	verified := lower(p.facts.Tenant.VerifiedDomains)
+	initial := strings.ToLower(p.answers.ExchangeOnline.Tenant)
+	return slices.DeleteFunc(lower(ff.AcceptedDomains), func(d string) bool { return d == initial || !slices.Contains(verified, d) })
 }
 
 // allowances are the properties of organization relationships that the chosen features need. A feature that was not

@@ -17,12 +17,18 @@ var (
 	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal}
 	text    = Type{Name: "String", Read: readText, Compare: foldEqual}
 	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID}
+	// someText is a text that is given where there is none; any other is left as it is.
+	someText = Type{Name: "String, given where there is none", Read: readText, Compare: filled}
+	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not overruled.
+	freeBusyLevel = Type{Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy}
 	// address is a URL: scheme and host are compared without case, one slash at the end does not count.
 	address = Type{Name: "URL", Read: readText, Compare: sameURL}
 	// domains is a set of SMTP domains.
 	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain)}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
 	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID)}
+	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
+	principalNames = Type{Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName)}
 	// settings is a list of NAME=VALUE.
 	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower)}
 	// keys is a list of key credentials, told apart by the thumbprint of their certificate.
@@ -112,6 +118,15 @@ func foldEqual(want, live any) bool {
 	return want == live || want == "" && live == nil
 }
 
+func filled(_, live any) bool {
+	s, ok := live.(string)
+	return ok && s != ""
+}
+
+func showsFreeBusy(want, live any) bool {
+	return foldEqual(want, live) || foldEqual("AvailabilityOnly", live)
+}
+
 func sameGUID(want, live any) bool {
 	w, ok1 := want.(string)
 	l, ok2 := live.(string)
@@ -152,6 +167,10 @@ func normalDomain(s string) string {
 	s = strings.TrimPrefix(s, "smtp:")
 	s, _, _ = strings.Cut(s, ";")
 	return strings.TrimSuffix(s, ".")
+}
+
+func normalPrincipalName(s string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), "/"))
 }
 
 func normalGUID(s string) string {

@@ -99,7 +99,10 @@ type Forest struct {
 func (f *Forest) Name() string { return f.Answers.Name }
 
 // Organization is Get-OrganizationConfig of an on-premises organization as far as hybrid goes.
-type Organization struct{ Name, GUID string }
+type Organization struct {
+	Name, GUID string
+	RootDomain string // DNS name of the forest root; empty when the object does not tell
+}
 
 // Server is one Exchange server.
 type Server struct {

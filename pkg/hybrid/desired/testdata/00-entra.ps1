@@ -1,4 +1,4 @@
-# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
+# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
 # Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:
 #   Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
 # Run this script first: the others ask for what it prints.
@@ -6,130 +6,144 @@
 
 $ErrorActionPreference = 'Stop'
 
-# 1 of 8: create Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
-# Why: Exchange in contoso is this application to the tenant
-# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+# 1 of 9: update ServicePrincipalName "Office 365 Exchange Online"
+# Why: Exchange Online gets tokens for the servers of these names
+# Risk: Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again
 $change1Body = @{
-    displayName = 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001'
-    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
-    signInAudience = 'AzureADMyOrg'
+    servicePrincipalNames = @('00000002-0000-0ff1-ce00-000000000000', 'https://outlook.office365.com', 'https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/')
 }
 $change1 = @{
-    Method = 'POST'
-    Uri = ('/v1.0/applications')
+    Method = 'PATCH'
+    Uri = ('/v1.0/servicePrincipals/' + 'eeeeeeee-0000-0000-0000-000000000005')
     Body = (ConvertTo-Json -InputObject $change1Body -Depth 10)
     ContentType = 'application/json'
 }
 $change1Result = Invoke-MgGraphRequest @change1
 
-# 2 of 8: create KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
-# Why: with this key Exchange in contoso proves that it is the application
-# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+# 2 of 9: create Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: Exchange in contoso is this application to the tenant
+# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
 $change2Body = @{
-    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
+    displayName = 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001'
+    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
+    signInAudience = 'AzureADMyOrg'
 }
 $change2 = @{
-    Method = 'PATCH'
-    Uri = ('/v1.0/applications/' + $change1Result.id)
+    Method = 'POST'
+    Uri = ('/v1.0/applications')
     Body = (ConvertTo-Json -InputObject $change2Body -Depth 10)
     ContentType = 'application/json'
 }
 $change2Result = Invoke-MgGraphRequest @change2
 
-# 3 of 8: create ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
-# Why: the application signs in as it
-# Risk: disabled, the application gets no tokens
+# 3 of 9: create KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: with this key Exchange in contoso proves that it is the application
+# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
 $change3Body = @{
-    accountEnabled = $true
-    appId = $change1Result.appId
+    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
 }
 $change3 = @{
-    Method = 'POST'
-    Uri = ('/v1.0/servicePrincipals')
+    Method = 'PATCH'
+    Uri = ('/v1.0/applications/' + $change2Result.id)
     Body = (ConvertTo-Json -InputObject $change3Body -Depth 10)
     ContentType = 'application/json'
 }
 $change3Result = Invoke-MgGraphRequest @change3
 
-# 4 of 8: create AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app"
-# Why: lookups from contoso need the permission
-# Risk: tenant-wide: the application may use the permission on every mailbox
+# 4 of 9: create ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
+# Why: the application signs in as it
+# Risk: disabled, the application gets no tokens
 $change4Body = @{
-    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
-    principalId = $change3Result.id
-    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
+    accountEnabled = $true
+    appId = $change2Result.appId
 }
 $change4 = @{
     Method = 'POST'
-    Uri = ('/v1.0/servicePrincipals/' + $change3Result.id + '/appRoleAssignments')
+    Uri = ('/v1.0/servicePrincipals')
     Body = (ConvertTo-Json -InputObject $change4Body -Depth 10)
     ContentType = 'application/json'
 }
 $change4Result = Invoke-MgGraphRequest @change4
 
-# 5 of 8: create Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
-# Why: Exchange in fabrikam is this application to the tenant
-# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+# 5 of 9: create AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app"
+# Why: lookups from contoso need the permission
+# Risk: tenant-wide: the application may use the permission on every mailbox
 $change5Body = @{
-    displayName = 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002'
-    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
-    signInAudience = 'AzureADMyOrg'
+    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
+    principalId = $change4Result.id
+    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
 }
 $change5 = @{
     Method = 'POST'
-    Uri = ('/v1.0/applications')
+    Uri = ('/v1.0/servicePrincipals/' + $change4Result.id + '/appRoleAssignments')
     Body = (ConvertTo-Json -InputObject $change5Body -Depth 10)
     ContentType = 'application/json'
 }
 $change5Result = Invoke-MgGraphRequest @change5
 
-# 6 of 8: create KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
-# Why: with this key Exchange in fabrikam proves that it is the application
-# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+# 6 of 9: create Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: Exchange in fabrikam is this application to the tenant
+# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
 $change6Body = @{
-    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
+    displayName = 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002'
+    requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
+    signInAudience = 'AzureADMyOrg'
 }
 $change6 = @{
-    Method = 'PATCH'
-    Uri = ('/v1.0/applications/' + $change5Result.id)
+    Method = 'POST'
+    Uri = ('/v1.0/applications')
     Body = (ConvertTo-Json -InputObject $change6Body -Depth 10)
     ContentType = 'application/json'
 }
 $change6Result = Invoke-MgGraphRequest @change6
 
-# 7 of 8: create ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
-# Why: the application signs in as it
-# Risk: disabled, the application gets no tokens
+# 7 of 9: create KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: with this key Exchange in fabrikam proves that it is the application
+# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
 $change7Body = @{
-    accountEnabled = $true
-    appId = $change5Result.appId
+    keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
 }
 $change7 = @{
-    Method = 'POST'
-    Uri = ('/v1.0/servicePrincipals')
+    Method = 'PATCH'
+    Uri = ('/v1.0/applications/' + $change6Result.id)
     Body = (ConvertTo-Json -InputObject $change7Body -Depth 10)
     ContentType = 'application/json'
 }
 $change7Result = Invoke-MgGraphRequest @change7
 
-# 8 of 8: create AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app"
-# Why: lookups from fabrikam need the permission
-# Risk: tenant-wide: the application may use the permission on every mailbox
+# 8 of 9: create ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
+# Why: the application signs in as it
+# Risk: disabled, the application gets no tokens
 $change8Body = @{
-    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
-    principalId = $change7Result.id
-    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
+    accountEnabled = $true
+    appId = $change6Result.appId
 }
 $change8 = @{
     Method = 'POST'
-    Uri = ('/v1.0/servicePrincipals/' + $change7Result.id + '/appRoleAssignments')
+    Uri = ('/v1.0/servicePrincipals')
     Body = (ConvertTo-Json -InputObject $change8Body -Depth 10)
     ContentType = 'application/json'
 }
 $change8Result = Invoke-MgGraphRequest @change8
 
+# 9 of 9: create AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app"
+# Why: lookups from fabrikam need the permission
+# Risk: tenant-wide: the application may use the permission on every mailbox
+$change9Body = @{
+    appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
+    principalId = $change8Result.id
+    resourceId = 'eeeeeeee-0000-0000-0000-000000000005'
+}
+$change9 = @{
+    Method = 'POST'
+    Uri = ('/v1.0/servicePrincipals/' + $change8Result.id + '/appRoleAssignments')
+    Body = (ConvertTo-Json -InputObject $change9Body -Depth 10)
+    ContentType = 'application/json'
+}
+$change9Result = Invoke-MgGraphRequest @change9
+
 # What the other scripts ask for
-Write-Output ('Application4_appId = ' + $change1Result.appId)
-Write-Output ('Application11_appId = ' + $change5Result.appId)
+Write-Output ('Application5_appId = ' + $change2Result.appId)
+Write-Output ('Application12_appId = ' + $change6Result.appId)
 
 exit 0

@@ -1,11 +1,11 @@
-# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
+# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
 # Run in an Exchange Management Shell of forest contoso, as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.
 param(
     # appId of entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]
-    [string] $Application4_appId
+    [string] $Application5_appId
 )
 
 $ErrorActionPreference = 'Stop'
@@ -38,6 +38,7 @@ $change2Result = New-AuthServer @change2
 $change3 = @{
     Identity = 'Exchange Online'
     Enabled = $true
+    LinkedAccount = 'contoso.com/Users/Exchange Online-ApplicationAccount'
 }
 Set-PartnerApplication @change3
 
@@ -83,7 +84,7 @@ New-IntraOrganizationConnector @change5
 # Needs online/OrganizationConfig/ews of 20-online.ps1
 $change6 = @{
     Identity = $change2Result.Identity
-    ApplicationIdentifier = $Application4_appId
+    ApplicationIdentifier = $Application5_appId
     DomainName = @('contoso.mail.onmicrosoft.com', 'contoso.com')
 }
 Set-AuthServer @change6

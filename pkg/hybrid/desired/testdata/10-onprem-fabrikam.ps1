@@ -1,11 +1,11 @@
-# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
+# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
 # Run in an Exchange Management Shell of forest fabrikam, as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.
 param(
     # appId of entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]
-    [string] $Application11_appId
+    [string] $Application12_appId
 )
 
 $ErrorActionPreference = 'Stop'
@@ -83,7 +83,7 @@ New-IntraOrganizationConnector @change5
 # Needs online/OrganizationConfig/ews of 20-online.ps1
 $change6 = @{
     Identity = $change2Result.Identity
-    ApplicationIdentifier = $Application11_appId
+    ApplicationIdentifier = $Application12_appId
     DomainName = @('contoso.mail.onmicrosoft.com', 'fabrikam.example', 'o''neil.example')
 }
 Set-AuthServer @change6

@@ -1,14 +1,14 @@
-# hybridge plan sha256:3472d74ccf09bcf4bc9e7e7ad8731e4c1c61c9798e5e4323e6d86592a30859f8
+# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
 # Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.
 param(
     # appId of entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]
-    [string] $Application4_appId,
+    [string] $Application5_appId,
     # appId of entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]
-    [string] $Application11_appId
+    [string] $Application12_appId
 )
 
 $ErrorActionPreference = 'Stop'
@@ -21,7 +21,7 @@ $ErrorActionPreference = 'Stop'
 # Needs entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 of 00-entra.ps1
 # Needs entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 of 00-entra.ps1
 $change1 = @{
-    EwsAllowedAppIDs = (@($Application4_appId, $Application11_appId) -join ',')
+    EwsAllowedAppIDs = (@($Application5_appId, $Application12_appId) -join ',')
     EwsEnabled = $true
 }
 Set-OrganizationConfig @change1
@@ -46,6 +46,7 @@ New-OrganizationRelationship @change2
 # 3 of 5: create IntraOrganizationConnector "HybridIOC - aaaaaaaa-0000-0000-0000-000000000001"
 # Why: lookups from the tenant go to contoso with OAuth
 # Risk: an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does
+# Needs entra/ServicePrincipalName/00000002-0000-0ff1-ce00-000000000000 of 00-entra.ps1
 # Needs onprem/contoso/AuthServer/acs of 10-onprem-contoso.ps1
 # Needs onprem/contoso/AuthServer/evosts of 10-onprem-contoso.ps1
 # Needs onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000 of 10-onprem-contoso.ps1
@@ -77,6 +78,7 @@ New-OrganizationRelationship @change4
 # 5 of 5: create IntraOrganizationConnector "HybridIOC - bbbbbbbb-0000-0000-0000-000000000002"
 # Why: lookups from the tenant go to fabrikam with OAuth
 # Risk: an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does
+# Needs entra/ServicePrincipalName/00000002-0000-0ff1-ce00-000000000000 of 00-entra.ps1
 # Needs onprem/fabrikam/AuthServer/acs of 10-onprem-fabrikam.ps1
 # Needs onprem/fabrikam/AuthServer/evosts of 10-onprem-fabrikam.ps1
 # Needs onprem/fabrikam/PartnerApplication/00000002-0000-0ff1-ce00-000000000000 of 10-onprem-fabrikam.ps1
