@@ -190,7 +190,17 @@ func organization(ctx context.Context, s exchange.Session, where string) (prereq
 		return prereq.Organization{}, fmt.Errorf("%s: Get-OrganizationConfig: %w", where, err)
 	}
 	name, _ := o.String("Name")
-	return prereq.Organization{Name: name, GUID: strings.ToLower(guid)}, nil
+	dn, _ := o.String("DistinguishedName")
+	return prereq.Organization{Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn)}, nil
+}
+
+// rootDomain is the DNS name of the forest that a distinguished name of the configuration is in.
+func rootDomain(dn string) string {
+	_, domain, ok := strings.Cut(strings.ToLower(dn), ",cn=configuration,dc=")
+	if !ok {
+		return ""
+	}
+	return strings.ReplaceAll(domain, ",dc=", ".")
 }
 
 // servers reads Get-ExchangeServer. A server that does not say which roles it has counts as having the Mailbox role: better looked at
@@ -258,7 +268,7 @@ func onlineConfig(s *guarded, ctx context.Context) (prereq.OnlineConfig, error) 
 		c.EwsEnabled = &on
 	case !errors.Is(err, exchange.ErrNull) && !errors.Is(err, exchange.ErrAbsent):
 		if text, _ := o.String("EwsEnabled"); text != "" {
-			return prereq.OnlineConfig{}, fmt.Errorf("Exchange Online: Get-OrganizationConfig: %w", err)
+			return prereq.OnlineConfig{}, fmt.Errorf("Get-OrganizationConfig of Exchange Online: %w", err)
 		}
 	}
 	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
@@ -460,7 +470,7 @@ func (d *Deployment) desiredForest(ctx context.Context, f *prereq.Facts, forest 
 	if err != nil {
 		return out, err
 	}
-	out.OrganizationGUID = organization.GUID
+	out.OrganizationGUID, out.RootDomain = organization.GUID, organization.RootDomain
 	if out.Servers, err = prereq.DesiredServers(ctx, forest); err != nil {
 		return out, err
 	}
