@@ -70,7 +70,10 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 		return err
 	}
 	applied, err := r.deployed.Apply(ctx, plan, r.applyOptions(o), r.obs)
-	return r.applied(applied, err)
+	if err = r.applied(applied, r.staleHint(plan, err)); err == nil {
+		r.afterApply(applied)
+	}
+	return err
 }
 
 func (r *session) applyOptions(o applyOptions) apply.Options {

@@ -20,7 +20,7 @@ hybrid: what it found, why it matters, what to do. Nothing is changed.
 Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is missing,
 9 when something required could not be read.`,
 		Example: `  hybridge check -f answers.yaml
-  hybridge check -f answers.yaml --only 'directory.*' --skip directory.duplicate-addresses
+  hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
   hybridge check -f answers.yaml -o junit --output-file checks.xml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, g, open) },
@@ -46,5 +46,6 @@ func runCheck(ctx context.Context, s streams, g *globals, open opener) (err erro
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	r.afterCheck(checks)
 	return quietly(checkCode(checks))
 }

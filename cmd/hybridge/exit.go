@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
@@ -14,6 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -34,22 +38,23 @@ const (
 	exitCancelled    = 130
 )
 
-// exitCodes is the table that "help exit-codes" prints.
+// exitCodes is the table that "help exit-codes" and docs/exit-codes.md print.
 var exitCodes = []struct {
 	code    int
 	meaning string
+	next    string // what to do
 }{
-	{exitFine, "fine"},
-	{exitFailure, "unexpected failure"},
-	{exitUsage, "usage or invalid answers"},
-	{exitFailed, "a check or test failed"},
-	{exitAccess, "authentication or permission"},
-	{exitPending, "changes pending (plan --detailed-exitcode)"},
-	{exitPartial, "applied in part; the journal is kept"},
-	{exitStale, "the plan is stale: the live state is no longer what it was made from"},
-	{exitTimeLimit, "time limit reached"},
-	{exitInconclusive, "inconclusive: something required could not be read"},
-	{exitCancelled, "cancelled"},
+	{exitFine, "fine", "Go on."},
+	{exitFailure, "unexpected failure", "Read the error; run it again with `--log-level debug --log-file hybridge.log` and report it if it stays. Another run that holds the lock, or a state directory that cannot be written, is told so."},
+	{exitUsage, "usage or invalid answers", "Nothing was contacted. Correct the command line, or the lines of the answers file that are named."},
+	{exitFailed, "a check or test failed", "Mend what stands as `FAIL`, or leave single checks out with `--skip`."},
+	{exitAccess, "authentication or permission", "Check the account that is named: user name, secret, roles. After a refusal hybridge does not try again in the same run, so that accounts are not locked."},
+	{exitPending, "changes pending (plan --detailed-exitcode)", "The live state differs from what should be: look at the plan, then apply it."},
+	{exitPartial, "applied in part; the journal is kept", "Remove the cause and run the same apply again: it goes on where it stopped. Or undo it with `hybridge rollback`."},
+	{exitStale, "the plan is stale: the live state is no longer what it was made from", "Nothing was written. Make a new plan and look at it again."},
+	{exitTimeLimit, "time limit reached", "Allow more with `--timeout`. After an apply, run it again: it goes on where it stopped."},
+	{exitInconclusive, "inconclusive: something required could not be read", "Nothing is known to be wrong: a server, name or certificate did not let hybridge look. Mend the connection, then run it again."},
+	{exitCancelled, "cancelled", "Interrupted, or not agreed to. After an apply, run it again: it goes on where it stopped."},
 }
 
 // classes maps errors to exit codes and to what a person can do; the first that fits counts.
@@ -68,6 +73,8 @@ var classes = []struct {
 	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
+	{exchange.ErrThrottled, exitInconclusive, hintThrottled},
+	{entra.ErrThrottled, exitInconclusive, "Microsoft asks for fewer requests; run it again in some minutes"},
 	{link.ErrAccess, exitAccess, "check the user name, the secret and the roles of the account that the answers name"},
 	{change.ErrUnreadable, exitInconclusive, "the account may lack a right to read it; nothing is planned on what is unknown"},
 	{link.ErrUntrusted, exitInconclusive, "name the certificate authority in network.caFile"},
@@ -75,6 +82,9 @@ var classes = []struct {
 	{change.ErrAmbiguous, exitFailed, ""},
 	{stage.ErrPrerequisites, exitFailed, "mend what failed, or leave checks out with --skip"},
 }
+
+// hintThrottled is for both sides: a run that was killed could not close its sessions, and a server lets them idle out.
+const hintThrottled = "the server refuses more sessions or requests of this account for now; sessions of a run that was killed end by themselves within 15 minutes: run it again then"
 
 // errUsage is the class of wrong use of the command line.
 var errUsage = errors.New("usage")
@@ -135,7 +145,7 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 }
 
 // complain tells an error on the error stream.
-func complain(w io.Writer, ctx context.Context, err error) int {
+func complain(w io.Writer, ctx context.Context, cmd *cobra.Command, err error) int {
 	code, hint := classify(ctx, err)
 	var exit *exitError
 	if code == exitFine || errors.As(err, &exit) && exit.err == nil {
@@ -156,6 +166,9 @@ func complain(w io.Writer, ctx context.Context, err error) int {
 	see := "hybridge help exit-codes"
 	if code == exitUsage {
 		see = "hybridge --help"
+		if cmd != nil {
+			see = cmd.CommandPath() + " --help"
+		}
 		if errors.As(err, new(answers.Faults)) {
 			see = "hybridge help answers"
 		}

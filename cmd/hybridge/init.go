@@ -33,7 +33,11 @@ func newInitCommand(s streams, g *globals) *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
-			return write(s.Out, g.outputFile, data)
+			if err := write(s.Out, g.outputFile, data); err != nil {
+				return err
+			}
+			afterInit(s, g.outputFile)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&scenario, "scenario", scenario, strings.Join(ids, ", "))

@@ -21,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -204,6 +205,7 @@ func TestExitCodes(t *testing.T) {
 		{"plan on the unknown", scripted{err: fmt.Errorf("x: %w", change.ErrUnreadable)}, []string{"plan"}, 9, []string{"error: x: cannot be read", "hint: "}},
 		{"unreachable", scripted{err: fmt.Errorf("x: %w", link.ErrUnreachable)}, []string{"plan"}, 9, []string{"network.connectTo"}},
 		{"untrusted", scripted{err: fmt.Errorf("x: %w", link.ErrUntrusted)}, []string{"plan"}, 9, []string{"network.caFile"}},
+		{"throttled", scripted{err: fmt.Errorf("x: %w", exchange.ErrThrottled)}, []string{"plan"}, 9, []string{"within 15 minutes"}},
 		{"access", scripted{err: fmt.Errorf("x: %w", link.ErrAccess)}, []string{"plan"}, 4, nil},
 		{"nobody to ask for a secret", scripted{err: secret.ErrNobodyToAsk}, []string{"plan"}, 2, nil},
 		{"anything else", scripted{err: errors.New("b\x1b[2Jang")}, []string{"plan"}, 1, []string{`error: b\u001b[2Jang`}},

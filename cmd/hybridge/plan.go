@@ -59,6 +59,7 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 		if err := writeFile(o.out, plan.Encode()); err != nil {
 			return fmt.Errorf("save the plan: %w", err)
 		}
+		r.note("wrote %s", report.Sanitize(o.out))
 	}
 	if o.scripts != "" {
 		if err := os.MkdirAll(o.scripts, 0o755); err != nil {
@@ -69,11 +70,13 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 			if err := writeFile(filepath.Join(o.scripts, name), files[name]); err != nil {
 				return fmt.Errorf("write the scripts: %w", err)
 			}
+			r.note("wrote %s", report.Sanitize(filepath.Join(o.scripts, name)))
 		}
 	}
 	if err := r.finish(json.RawMessage(plan.Encode()), func(t *report.Text) { t.Plan(plan) }, nil); err != nil {
 		return err
 	}
+	r.afterPlan(plan, o)
 	if o.detailed && len(plan.Changes) > 0 {
 		return quietly(exitPending)
 	}

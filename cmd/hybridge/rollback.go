@@ -89,8 +89,8 @@ func runHistory(ctx context.Context, s streams, g *globals) (err error) {
 	defer r.close(&err)
 	dir := g.stateDir
 	if dir == "" {
-		if g.answers == "" {
-			return usage("name the deployment with --answers FILE, or the directory with --state-dir")
+		if err := g.nameAnswers(); err != nil {
+			return err
 		}
 		a, err := answers.Load(ctx, g.answers)
 		if err != nil {

@@ -74,7 +74,7 @@ func runIn(ctx context.Context, args []string, io streams, open opener) int {
 	if cmd != nil && cmd.Context() != nil {
 		ctx = cmd.Context() // with the time limit
 	}
-	return complain(io.Err, ctx, err)
+	return complain(io.Err, ctx, cmd, err)
 }
 
 func newRootCommand(io streams, open opener) *cobra.Command {
@@ -123,7 +123,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	root.SetCompletionCommandGroupID("more")
 
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.answers, "answers", "f", io.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input")
+	flags.StringVarP(&g.answers, "answers", "f", io.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
 	flags.StringVarP(&g.output, "output", "o", "text", "`FORMAT` of what is written: text, json, jsonl, junit")
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "ask nobody anything")
@@ -226,8 +226,8 @@ func begin(s streams, g *globals, formats ...string) (*session, error) {
 
 // open loads the answers and opens the deployment they describe.
 func (r *session) open(ctx context.Context, open opener) error {
-	if r.g.answers == "" {
-		return usage("no answers: name the file with --answers FILE (write one with: hybridge init > answers.yaml)")
+	if err := r.g.nameAnswers(); err != nil {
+		return err
 	}
 	a, err := answers.Load(ctx, r.g.answers)
 	if err != nil {

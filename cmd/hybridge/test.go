@@ -60,7 +60,11 @@ func runTest(ctx context.Context, s streams, g *globals, open opener, o testOpti
 		if err != nil {
 			return err
 		}
-		if err := r.tested(tested); err != nil || o.watch <= 0 {
+		err = r.tested(tested)
+		if err == nil && o.watch <= 0 {
+			r.afterTest(tested)
+		}
+		if err != nil || o.watch <= 0 {
 			return orCode(err, testCode(tested))
 		}
 		select {
@@ -129,7 +133,7 @@ from every side that can, and changes nothing.`,
 
 func runValidate(ctx context.Context, s streams, g *globals, open opener, o validateOptions) (err error) {
 	if o.from == "" || o.to == "" {
-		return usage("--from and --to are needed")
+		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
 	}
 	r, err := begin(s, g, "text", "json", "jsonl", "junit")
 	if err != nil {

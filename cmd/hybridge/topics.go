@@ -49,7 +49,8 @@ const topicAnswers = `The answers file is what hybridge knows about your organiz
 hybridge init writes one with a comment at every key, by scenario. hybridge schema prints its JSON Schema, for
 editors. Every fault is reported at once, with line and column; unknown keys are faults.
 
-Every command takes it with -f FILE (- is standard input), or from HYBRIDGE_ANSWERS.`
+Every command takes it with -f FILE (- is standard input), or from HYBRIDGE_ANSWERS; when neither
+is given, answers.yaml in the current directory.`
 
 const topicEnvironment = `Flags come before variables.
 
@@ -60,9 +61,8 @@ const topicEnvironment = `Flags come before variables.
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb
   CLICOLOR_FORCE       color also where there is no terminal
   CI                   nobody is asked anything
-  ACCESSIBLE           the wizard asks line by line
 
-Journals are by default under, a directory a deployment:
+Journals are by default in a directory of the deployment's own, under:
 
   Linux     $XDG_STATE_HOME/hybridge, or ~/.local/state/hybridge
   macOS     ~/Library/Application Support/hybridge

@@ -42,7 +42,7 @@ func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) (err erro
 	if g.answers == answers.Stdin {
 		return usage("the wizard reads keys from standard input: name an answers file")
 	}
-	path := cmp.Or(g.answers, "answers.yaml")
+	path := cmp.Or(g.answers, defaultAnswers)
 	dir, err := answersDir(path)
 	if err != nil {
 		return err

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+)
+
+// TestNext: a person is told how to go on, with a command that can be copied; a machine is not.
+func TestNext(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "it's here")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file, plan := filepath.Join(dir, "mine.yaml"), onePlan(t)
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := " -f '" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+	saved := filepath.Join(t.TempDir(), "p.json")
+	fail := check.Result{ID: "a.b", Status: check.StatusFail, Severity: check.Fail}
+	applied := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
+	for _, test := range []struct {
+		name string
+		s    scripted
+		args []string
+		want string
+	}{
+		{"ready", scripted{check: checked()}, []string{"check"}, "next: hybridge plan" + f},
+		{"not ready", scripted{check: checked(fail)}, []string{"check"}, "next: mend that, then look again with: hybridge check --only a.b" + f},
+		{"planned", scripted{plan: plan}, []string{"plan"}, "hybridge apply plan.json" + f},
+		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved}, "wrote " + saved + "\nnext: hybridge apply " + saved + f},
+		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
+		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}, "hybridge test --until-ok 20m" + f + ", for changes take minutes to show; to undo it: hybridge rollback r1" + f},
+		{"failing", scripted{test: tested(freebusy.Failed)}, []string{"test"}, "next: hybridge plan" + f},
+		{"nobody to ask about", scripted{}, []string{"test"}, "next: name people to ask about under tests.pairs"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout, test.want) || strings.Contains(got.out, "next:") {
+				t.Errorf("%q does not say %q", got.errout, test.want)
+			}
+			if got := execute(t, &test.s, "", append(test.args, "-f", file, "-o", "json")...); strings.Contains(got.errout+got.out, "next:") {
+				t.Errorf("a machine is told: %q", got.errout)
+			}
+		})
+	}
+}
+
+// TestStaleBecauseDone: the plan that a finished run carried out does not fit any more, and that is no riddle.
+func TestStaleBecauseDone(t *testing.T) {
+	state := t.TempDir()
+	file, plan := filepath.Join(t.TempDir(), "answers.yaml"), onePlan(t)
+	planFile := filepath.Join(filepath.Dir(file), "plan.json")
+	if err := os.MkdirAll(filepath.Join(state, "runs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	journal := fmt.Sprintf(`{"record":"run","time":"2026-11-22T06:00:00Z","apiVersion":"hybridge/v1","runId":"r1","action":"apply","planHash":%q,"ids":["online/Thing/a"]}
+{"record":"end","time":"2026-11-22T06:00:01Z","change":"online/Thing/a","status":"done"}
+{"record":"finish","time":"2026-11-22T06:00:02Z","outcome":"complete"}
+`, plan.Hash())
+	for path, data := range map[string]string{file: answersFile, planFile: string(plan.Encode()), filepath.Join(state, "runs", "r1.jsonl"): journal} {
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &scripted{err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)}
+	args := []string{"apply", planFile, "-f", file, "--yes", "--state-dir", state}
+	got := execute(t, s, "", args...)
+	if got.code != exitStale || !strings.Contains(got.errout, "hint: run r1 carried out this very plan on 2026-11-2") {
+		t.Errorf("exit %d: %s", got.code, got.errout)
+	}
+	undone := strings.NewReplacer(`"runId":"r1","action":"apply"`, `"runId":"r2","action":"rollback","of":"r1"`).Replace(journal)
+	if err := os.WriteFile(filepath.Join(state, "runs", "r2.jsonl"), []byte(undone), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := execute(t, s, "", args...); got.code != exitStale || !strings.Contains(got.errout, "run r2 rolled it back") {
+		t.Errorf("exit %d: %s", got.code, got.errout)
+	}
+}
