@@ -261,6 +261,27 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		{"unknown place", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
 			*p = relabelled(t, *p, "onprem/contoso", "onprem/litware")
 		}, change.ErrPlan, []string{`"onprem/litware"`}},
+		{"another command than shown", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
+			p.Changes[0].Command.Name = "Remove-Everything"
+		}, change.ErrPlan, []string{"what it runs for"}},
+		{"another parameter than shown", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
+			p.Changes[0].Command.Parameters = map[string]any{"Identity": "*"}
+		}, change.ErrPlan, []string{"what it runs for"}},
+		{"another removal than shown", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
+			at := slices.IndexFunc(p.Changes, func(c change.Change) bool { return c.Removal != nil })
+			if at < 0 {
+				t.Fatal("the plan has no replacement")
+			}
+			p.Changes[at].Removal.Parameters = map[string]any{"Identity": "*"}
+		}, change.ErrPlan, []string{"what it runs for"}},
+		{"a journal that is a link", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
+			if err := os.MkdirAll(runsDir(o.StateDir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink("/dev/zero", filepath.Join(runsDir(o.StateDir), "20260101T000000.000Z.jsonl")); err != nil {
+				t.Skip(err)
+			}
+		}, ErrState, []string{"not a regular file"}},
 		{"tampered", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) { p.Changes[0].Action = "explode" }, change.ErrPlan, []string{"explode"}},
 	}
 	for _, test := range tests {
@@ -281,10 +302,13 @@ func TestRefusesBeforeWriting(t *testing.T) {
 			if ran := slices.Concat(w.online.ran, w.onprem.ran); len(ran) > 0 {
 				t.Errorf("ran %v", ran)
 			}
-			if runs, _ := runIDs(runsDir(o.StateDir)); len(runs) > 0 {
+			if runs, _ := runIDs(runsDir(o.StateDir)); len(runs) > 0 && test.name != "a journal that is a link" {
 				t.Errorf("began %v", runs)
 			}
 		})
+	}
+	if parting > 5*time.Second {
+		t.Errorf("whoever cancels waits %s for a server that hangs, and then for its session to end", parting)
 	}
 }
 

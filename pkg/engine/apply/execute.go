@@ -15,8 +15,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// parting is how long the write that is under way gets to finish after the run was cancelled.
-const parting = 30 * time.Second
+// parting is how long the write that is under way gets to finish after the run was cancelled. Whoever cancels waits that long at a server that hangs, and
+// then for its session to be ended. A write that is cut short is one the journal knows as begun: the next run looks what became of it.
+const parting = 4 * time.Second
 
 // step is one change to carry out or to undo.
 type step struct {

@@ -300,8 +300,21 @@ type past struct {
 	records []record
 }
 
+// maxJournal is far above any run's: a line a change with its before-image.
+const maxJournal = 256 << 20
+
 // readJournal reads a journal. A last line that a kill cut short is ignored; any other fault is an error.
 func readJournal(path string) (*past, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	if !info.Mode().IsRegular() { // a pipe would hang, a device not end, and a link lead out of the state directory
+		return nil, fmt.Errorf("%w: journal %s is not a regular file", ErrState, path)
+	}
+	if info.Size() > maxJournal {
+		return nil, fmt.Errorf("%w: journal %s is larger than %d MiB", ErrState, path, maxJournal>>20)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)

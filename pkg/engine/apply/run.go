@@ -1,7 +1,9 @@
 package apply
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,6 +81,9 @@ func Run(ctx context.Context, places map[string]change.Place, kinds map[string]*
 
 	if prior == nil {
 		if err := stale(p.Live, live, kinds); err != nil {
+			return Report{}, err
+		}
+		if err := genuine(p, live, kinds); err != nil {
 			return Report{}, err
 		}
 		ids := make([]string, len(p.Changes))
@@ -211,6 +216,53 @@ func stale(expected map[string]string, live map[string][]change.Live, kinds map[
 		}
 	}
 	return staleness(moved)
+}
+
+// genuine holds every command of a plan against what its kind renders for the change. A plan is a file that people and pipelines pass on: what it shows
+// as the change, and was agreed to, must be what is run. live is what the plan was made from.
+func genuine(p change.Plan, live map[string][]change.Live, kinds map[string]*change.Kind) error {
+	for _, c := range p.Changes {
+		k := kinds[c.Kind]
+		object := byIdentity(live[c.Target+"/"+c.Kind], c.Identity)
+		if c.Action != change.Create && object == nil {
+			return fmt.Errorf("%w: %s touches %q, which is not there", change.ErrPlan, c.ID, c.Identity)
+		}
+		var want []change.Command
+		var err error
+		render := func(a change.Action, values change.Properties, object *change.Live) {
+			if err == nil {
+				var command change.Command
+				command, err = k.Render(a, c.Name, values, object)
+				want = append(want, command)
+			}
+		}
+		switch c.Action {
+		case change.Update:
+			render(change.Update, c.After, object)
+		case change.Delete:
+			render(change.Delete, nil, object)
+		case change.Recreate:
+			render(change.Delete, nil, object)
+			render(change.Create, c.After, nil)
+		default:
+			render(change.Create, c.After, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
+		}
+		wanted, err := json.Marshal(want)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
+		}
+		given, err := json.Marshal(c.Commands())
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
+		}
+		if !bytes.Equal(wanted, given) {
+			return fmt.Errorf("%w: what it runs for %s is not what the change takes: make the plan again", change.ErrPlan, c.ID)
+		}
+	}
+	return nil
 }
 
 func staleness(moved []string) error {
