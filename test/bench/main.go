@@ -336,7 +336,7 @@ func serve(ctx context.Context, dir string) (address string, stop func(), err er
 	go func() { ended <- cmd.Wait() }()
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
+		<-ended //nolint:errcheck // it was told to end
 	}
 	for range 200 {
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {

@@ -69,7 +69,7 @@ func TestNothingLeaks(t *testing.T) {
 			t.Logf("leaking line: %.300q", line)
 		}
 	}
-	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprint([]byte(planted))} {
+	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprintf("%d", []byte(planted))} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("leaked as %s", form)
 		}

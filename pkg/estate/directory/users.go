@@ -3,6 +3,7 @@ package directory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -173,7 +174,7 @@ func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) e
 }
 
 // errStop ends a search whose consumer wants no more.
-var errStop = fmt.Errorf("stopped by the caller")
+var errStop = errors.New("stopped by the caller")
 
 // users streams the users under base. Users with more addresses than a server shows at once are held back until the end of their page, when
 // the connection is free to ask for the rest.
@@ -208,7 +209,7 @@ func (c *conn) users(ctx context.Context, base, filter string, yield func(User) 
 		}
 		return nil
 	})
-	if err == errStop {
+	if errors.Is(err, errStop) {
 		return nil
 	}
 	return err

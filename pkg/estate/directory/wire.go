@@ -161,7 +161,7 @@ func (r *reader) frame() ([]byte, error) {
 }
 
 func cutOff(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -197,7 +197,7 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 			Message:       fmt.Sprintf("The term '%s' is not recognized as the name of a cmdlet, function, script file, or operable program. Check the spelling of the name, or if a path was included, verify that the path is correct and try again.", cmd.Name),
 		}
 	}
-	bad := func(id, target, format string, args ...any) error {
+	bad := func(id, target, format string, args ...any) *Error {
 		return &Error{
 			Cmdlet: spec.Name, Category: "InvalidArgument", FullyQualifiedID: id + "," + spec.Name, Target: target,
 			ExceptionType: "System.Management.Automation.ParameterBindingException", Message: fmt.Sprintf(format, args...),
@@ -220,7 +220,7 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 		}
 		value, err := p.convert(prepared.Parameters[name])
 		if err != nil {
-			e := bad("ParameterArgumentTransformationError", name, "Cannot process argument transformation on parameter '%s'. %v", p.Name, err).(*Error)
+			e := bad("ParameterArgumentTransformationError", name, "Cannot process argument transformation on parameter '%s'. %v", p.Name, err)
 			e.Category, e.ExceptionType = "InvalidData", "System.Management.Automation.ParameterBindingArgumentTransformationException"
 			return nil, e
 		}

@@ -147,7 +147,7 @@ func TestNoAnswer(t *testing.T) {
 				t.Errorf("%v, want %v: %s", err, test.class, test.detail)
 			}
 			for _, other := range []error{ErrAbsent, ErrEmpty, ErrFailed} {
-				if other != test.class && errors.Is(err, other) { //nolint:errorlint // identity
+				if other != test.class && errors.Is(err, other) {
 					t.Errorf("%v is also %v", err, other)
 				}
 			}

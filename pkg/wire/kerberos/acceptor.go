@@ -111,7 +111,7 @@ func (c *accepted) accept(token []byte) (reply []byte, err error) {
 		if errors.As(err, &e) {
 			return nil, krbError(e)
 		}
-		return nil, fmt.Errorf("%w: %v", link.ErrAccess, err)
+		return nil, fmt.Errorf("%w: %w", link.ErrAccess, err)
 	}
 	if !ok {
 		return nil, fmt.Errorf("ticket is not valid: %w", link.ErrAccess)

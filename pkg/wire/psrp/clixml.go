@@ -97,7 +97,7 @@ func (d *decoder) document() ([]any, error) {
 	wrapped := false
 	for {
 		token, err := d.xml.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if wrapped {
 				return nil, io.ErrUnexpectedEOF
 			}
@@ -209,7 +209,7 @@ func (d *decoder) text(e xml.StartElement) (string, error) {
 }
 
 func eof(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -242,13 +242,13 @@ func (e *encoder) object(name string, o *Object) error {
 			e.types[key] = n
 			fmt.Fprintf(e, `<TN RefId="%d">`, n)
 			for _, t := range o.Types {
-				e.leaf("T", "", escape(t))
+				_ = e.leaf("T", "", escape(t))
 			}
 			e.WriteString("</TN>")
 		}
 	}
 	if o.Text != "" {
-		e.leaf("ToString", "", escape(o.Text))
+		_ = e.leaf("ToString", "", escape(o.Text))
 	}
 	switch v := o.Value.(type) {
 	case nil:

@@ -101,8 +101,7 @@ func parsePublicKeyBlob(text string) (*rsa.PublicKey, error) {
 func sealSessionKey(pub *rsa.PublicKey) (*sessionKey, string, error) {
 	raw := make([]byte, 32)
 	rand.Read(raw)
-	// The protocol prescribes PKCS #1 v1.5 padding.
-	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, raw)
+	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, raw) //nolint:staticcheck // the protocol prescribes this padding (MS-PSRP 2.2.2.4)
 	if err != nil {
 		return nil, "", err
 	}
@@ -119,8 +118,9 @@ func openSessionKey(private *rsa.PrivateKey, text string) (*sessionKey, error) {
 	sealed := b[len(sessionKeyHeader):]
 	slices.Reverse(sealed)
 	raw := make([]byte, 32)
-	rand.Read(raw) // stays when the padding is wrong, so that the padding cannot be probed for
-	if err := rsa.DecryptPKCS1v15SessionKey(nil, private, sealed, raw); err != nil {
+	// The random key stays when the padding is wrong, so that the padding cannot be probed for.
+	rand.Read(raw)
+	if err := rsa.DecryptPKCS1v15SessionKey(nil, private, sealed, raw); err != nil { //nolint:staticcheck // as above
 		return nil, errors.New("the session key does not decrypt")
 	}
 	return newSessionKey(raw)

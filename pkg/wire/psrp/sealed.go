@@ -37,7 +37,7 @@ func sealBody(s sealer, scheme string, plain []byte) (contentType string, body [
 	protocol := protocolOf(scheme)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "--%s\r\n\tContent-Type: %s\r\n\tOriginalContent: type=%s;Length=%d\r\n--%s\r\n\tContent-Type: application/octet-stream\r\n", boundary, protocol, soapType, len(plain), boundary)
-	binary.Write(&b, binary.LittleEndian, uint32(len(signature)))
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(signature))))
 	b.Write(signature)
 	b.Write(sealed)
 	fmt.Fprintf(&b, "--%s--\r\n", boundary)

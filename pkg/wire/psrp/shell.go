@@ -46,15 +46,26 @@ func (q *queue) wait(ctx context.Context) bool {
 	}
 }
 
-// put adds fragments, when there is room again. Without a context it never waits.
+// put adds fragments when there is room again, and tells whether they found a place.
 func (q *queue) put(ctx context.Context, list [][]byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for ctx != nil && q.bytes > maxQueue && !q.done {
+	for q.bytes > maxQueue && !q.done {
 		if !q.wait(ctx) {
 			return false
 		}
 	}
+	return q.add(list)
+}
+
+// force adds fragments whether there is room or not: what ends a wait must not wait itself.
+func (q *queue) force(list [][]byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(list)
+}
+
+func (q *queue) add(list [][]byte) bool {
 	if q.done {
 		return false
 	}
@@ -201,7 +212,7 @@ func (s *shell) message(kind messageType, pipeline GUID, data any) ([][]byte, er
 func (s *shell) post(kind messageType, data any) error {
 	list, err := s.message(kind, GUID{}, data)
 	if err == nil {
-		s.outgoing.put(nil, list)
+		s.outgoing.force(list)
 	}
 	return err
 }
@@ -397,7 +408,7 @@ func (p *pipeline) run(pl Pipeline) {
 		data.Extended[1].Value = text.object()
 		list, _ = p.shell.message(pipelineState, p.pid, data)
 	}
-	p.outgoing.put(nil, list)
+	p.outgoing.force(list)
 }
 
 func (p *pipeline) call(pl Pipeline) error {
