@@ -30,10 +30,15 @@ bench: peers
 peers:
 	@bash test/peers.sh
 
-# Everything that is generated from the code: the reference pages, the schema, the cmdlet catalogue.
+# Everything that is generated: the schema, the reference pages and, where the full cmdlet reference lies beside the checkout, the
+# catalogue that is taken from it. The order counts: the pages are made from the schema.
 docs:
-	go run ./tools/docs
-	go test ./pkg/config/answers -run Schema -update
+	go test ./pkg/config/answers -run 'TestSchema$$' -count=1 -update
+	@if [ -e ../shared/reference/exchange-cmdlets.json ]; then \
+		echo "go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -update"; \
+		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \
+	fi
+	go run ./cmd/hybridge reference --dir docs
 
 dist:
 	@mkdir -p dist

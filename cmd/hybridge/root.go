@@ -154,9 +154,9 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 		newApplyCommand(io, g, open), newTestCommand(io, g, open), newValidateCommand(io, g, open),
 		newRollbackCommand(io, g, open), newHistoryCommand(io, g),
 		newDemoCommand(io, g, open), newLabCommand(io, g),
-		newSchemaCommand(io), newVersionCommand(io, g),
+		newSchemaCommand(io), newVersionCommand(io, g), newReferenceCommand(io),
 	)
-	root.AddCommand(newHelpTopics(root)...)
+	root.AddCommand(newHelpTopics()...)
 	misuse(root)
 	return root
 }

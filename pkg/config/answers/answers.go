@@ -200,7 +200,7 @@ type Network struct {
 	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"`
 	// The URL of an HTTP proxy.
 	Proxy string `yaml:"proxy,omitempty" json:"proxy,omitempty"`
-	// Hosts whose certificates are not verified. Every report says so.
+	// Hosts whose certificates are not verified. Every run says so.
 	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty"`
 }
 

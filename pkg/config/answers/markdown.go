@@ -211,14 +211,18 @@ func credentialKinds(b *strings.Builder) {
 		CredentialWorkloadIdentity: "what the platform gives: a federated token of a pipeline or a managed identity",
 	}
 	for _, kind := range slices.Concat(onPremises, online) {
-		var rule kindRule
-		var where []string
+		var needs, may, where []string
 		for _, p := range places {
 			if r, ok := p.rules[kind]; ok {
-				rule, where = r, append(where, p.name)
+				needs, where = r.needs, append(where, p.name)
+				for _, key := range r.may {
+					if !slices.Contains(may, key) {
+						may = append(may, key)
+					}
+				}
 			}
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", kind, who[kind], strings.Join(where, ", "), strings.Join(rule.needs, ", "), strings.Join(rule.may, ", "))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", kind, who[kind], strings.Join(where, ", "), strings.Join(needs, ", "), strings.Join(may, ", "))
 	}
 	b.WriteString("\n")
 }
