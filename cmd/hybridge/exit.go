@@ -63,12 +63,13 @@ var classes = []struct {
 	code  int
 	hint  string
 }{
+	// First of all: its causes may be of any of the classes below, and what they advise is for runs that changed nothing.
+	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
 	{errUsage, exitUsage, ""},
 	{selection.ErrUnmatched, exitUsage, "ids are listed in docs/reference/checks.md, and by hybridge check and hybridge plan"},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
-	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
 	{apply.ErrLocked, exitFailure, "wait for the other run, or give this one its own --state-dir"},
 	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
@@ -153,10 +154,18 @@ func complain(w io.Writer, ctx context.Context, cmd *cobra.Command, err error) i
 	}
 	switch code {
 	case exitCancelled:
-		fmt.Fprintln(w, "error: cancelled")
+		text := "cancelled"
+		if exit != nil { // not agreed to
+			text = exit.Error()
+		}
+		fmt.Fprintf(w, "error: %s\n", report.Sanitize(text))
 		return code
 	case exitTimeLimit:
-		fmt.Fprintf(w, "error: time limit reached: %s\n", report.Sanitize(err.Error()))
+		if text := err.Error(); text == context.DeadlineExceeded.Error() {
+			fmt.Fprintln(w, "error: time limit reached")
+		} else {
+			fmt.Fprintf(w, "error: time limit reached: %s\n", report.Sanitize(text))
+		}
 	default:
 		fmt.Fprintf(w, "error: %s\n", strings.TrimRight(report.Sanitize(err.Error()), "\n"))
 	}

@@ -111,6 +111,9 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 	var err error
 	switch {
 	case x.journal.broken != nil:
+		if report.Summary.Done+report.Summary.Failed > 0 { // something may be in effect: only this journal can go on from it, or undo it
+			return report, fmt.Errorf("%w: the journal cannot be written any more (make room where it is, not elsewhere): %w", ErrPartial, x.journal.broken)
+		}
 		return report, x.journal.broken
 	case ctx.Err() != nil && report.Summary.Failed+report.Summary.Pending > 0:
 		finish, err = "cancelled", context.Cause(ctx)

@@ -41,7 +41,8 @@ func splitRoute(s string) (host, port string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%q is not HOST:PORT (write an IPv6 address in brackets)", s)
 	}
-	if strings.ContainsAny(host, " \t\r\n/@=") {
+	// An empty label is no name either, and "." alone must not become the wildcard.
+	if name := "." + strings.TrimSuffix(host, "."); strings.ContainsAny(host, " \t\r\n/@=") || host != "" && (name == "." || strings.Contains(name, "..")) {
 		return "", "", fmt.Errorf("%q is not a host name", host)
 	}
 	if port != "" {

@@ -131,3 +131,19 @@ func TestCAFileThatIsNone(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a name must not become one.
+func TestNoNameIsNoWildcard(t *testing.T) {
+	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", ".a:443=x:1", "a:443=.:1"} {
+		if _, err := New(Options{ConnectTo: []string{entry}}); err == nil {
+			t.Errorf("%s was accepted", entry)
+		}
+	}
+	l, err := New(Options{ConnectTo: []string{"mail.contoso.com.:443=127.0.0.1:8443"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if target, mapped := l.Target("MAIL.contoso.com:443"); !mapped || target != "127.0.0.1:8443" {
+		t.Errorf("leads to %s, %v", target, mapped)
+	}
+}
