@@ -162,6 +162,11 @@ func (d *Deployment) forestFacts(forest *forest) *prereq.Forest {
 		}
 		return with(ctx, session, func(s *guarded, ctx context.Context) (prereq.Auth, error) { return auth(ctx, s, a.Name, list) })
 	})
+	f.VirtualDirectories = prereq.NewFact(func(ctx context.Context) ([]prereq.VirtualDirectory, error) {
+		return with(ctx, session, func(s *guarded, ctx context.Context) ([]prereq.VirtualDirectory, error) {
+			return virtualDirectories(ctx, s, a.Name)
+		})
+	})
 	return f
 }
 
@@ -230,6 +235,33 @@ func servers(ctx context.Context, s exchange.Session, where string) ([]prereq.Se
 		out = append(out, server)
 	}
 	slices.SortFunc(out, func(a, b prereq.Server) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// virtualDirectories reads what the directory knows of the virtual directories: asking IIS of every server takes minutes.
+func virtualDirectories(ctx context.Context, s exchange.Session, where string) ([]prereq.VirtualDirectory, error) {
+	var out []prereq.VirtualDirectory
+	for _, noun := range prereq.VirtualDirectoryNouns {
+		objects, err := desired.Get(ctx, s, exchange.Command{Name: "Get-" + noun, Parameters: map[string]any{"ADPropertiesOnly": true}})
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			d := prereq.VirtualDirectory{Noun: noun, OAuth: true}
+			if d.Identity, err = o.String("Identity"); err != nil {
+				return nil, fmt.Errorf("%s: Get-%s: %w", where, noun, err)
+			}
+			for _, methods := range []string{"InternalAuthenticationMethods", "ExternalAuthenticationMethods"} {
+				list, err := o.Strings(methods)
+				if err != nil {
+					return nil, fmt.Errorf("%s: Get-%s: %s: %w", where, noun, d.Identity, err)
+				}
+				d.OAuth = d.OAuth && slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, "OAuth") })
+			}
+			d.ExternalURL, _ = o.String("ExternalUrl")
+			out = append(out, d)
+		}
+	}
 	return out, nil
 }
 

@@ -45,8 +45,8 @@ var accessChecks = []Check{
 		ID:    "access.entra",
 		Title: "The tenant's credential may manage the hybrid applications",
 		Scope: check.PerTenant,
-		Why:   "The dedicated application, its certificate and its consent are written through Microsoft Graph.",
-		Fix:   "Grant Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All and Organization.Read.All (or Directory.Read.All), with an administrator's consent.",
+		Why:   "The dedicated application, its certificate, its consent and the names of the forests' hosts are written through Microsoft Graph.",
+		Fix:   "Grant Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All, Organization.Read.All and Domain.Read.All (or Directory.Read.All for the last two), with an administrator's consent.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			organization, err := in.Tenant.Organization.Get(ctx)
 			if err != nil {
@@ -74,13 +74,15 @@ var accessChecks = []Check{
 
 // graphRights are the permissions that the plan needs, each with those that include it.
 var graphRights = [][]string{
-	{"Application.ReadWrite.All", "Directory.ReadWrite.All", "Application.ReadWrite.OwnedBy"},
+	{"Application.ReadWrite.All"}, // of all: the names of Exchange Online's principal are written, too
 	{"AppRoleAssignment.ReadWrite.All"},
+	{"Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
+	{"Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
 }
 
 // readCmdlets are the cmdlets that facts are read with, beside those of the kinds.
 var readCmdlets = map[desired.Sides][]string{
-	desired.OnPremises: {"Get-OrganizationConfig", "Get-ExchangeServer", "Get-AcceptedDomain", "Get-AuthConfig", "Get-ExchangeCertificate"},
+	desired.OnPremises: {"Get-OrganizationConfig", "Get-ExchangeServer", "Get-AcceptedDomain", "Get-AuthConfig", "Get-ExchangeCertificate", "Get-WebServicesVirtualDirectory", "Get-AutodiscoverVirtualDirectory"},
 	desired.Online:     {"Get-OrganizationConfig", "Get-AcceptedDomain"},
 }
 

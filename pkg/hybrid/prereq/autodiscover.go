@@ -16,7 +16,7 @@ import (
 )
 
 // microsoftHosts are the domains of Exchange Online's autodiscover in all clouds.
-var microsoftHosts = []string{"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us", "apps.mil", "outlook.cn", "sovcloud.fr", "sovcloud.de"}
+var microsoftHosts = []string{"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us", "office365-net.us", "apps.mil", "outlook.cn", "sovcloud.fr", "sovcloud.de"}
 
 var autodiscoverChecks = []Check{
 	{

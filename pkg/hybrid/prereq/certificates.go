@@ -19,7 +19,11 @@ import (
 const (
 	warnDays = 60
 	failDays = 30
+	nextDays = 120 // a next auth certificate with less is no relief; source: MonitorExchangeAuthCertificate (CSS-Exchange)
 )
+
+// distribute is what to do where only the distribution of the auth certificate failed: a new one would end lookups until it is uploaded.
+const distribute = "Do not make a new one: export it with its key from a server that has it, and import it on the servers named with Import-ExchangeCertificate (Exchange does so by itself within some hours, unless sites keep servers apart)."
 
 var certificateChecks = []Check{
 	{
@@ -57,7 +61,7 @@ var certificateChecks = []Check{
 			if len(in.Forests) < 2 {
 				return check.NotApplicable("there is only one forest")
 			}
-			holders := map[string][]string{}
+			holders, names := map[string][]string{}, map[string][]string{}
 			for _, f := range in.Forests {
 				candidates, err := transportCertificates(ctx, f)
 				if err != nil {
@@ -65,17 +69,30 @@ var certificateChecks = []Check{
 				}
 				for _, c := range candidates {
 					// As certificate.SameNameAndIssuer compares.
-					key := strings.ToLower(certificate.CommonName(certificate.Subject(c.Leaf))) + " of " + certificate.Issuer(c.Leaf)
+					name := strings.ToLower(certificate.CommonName(certificate.Subject(c.Leaf)))
+					if name != "" && !contains(names[name], f.Name()) {
+						names[name] = append(names[name], f.Name())
+					}
+					key := name + " of " + certificate.Issuer(c.Leaf)
 					if !contains(holders[key], f.Name()) {
 						holders[key] = append(holders[key], f.Name())
 					}
 				}
 			}
-			var shared []string
+			var shared, alike []string
+			for _, name := range sorted(names) {
+				if len(names[name]) > 1 {
+					alike = append(alike, fmt.Sprintf("%s (%s)", name, strings.Join(names[name], ", ")))
+				}
+			}
 			for _, key := range sorted(holders) {
 				if len(holders[key]) > 1 {
 					shared = append(shared, fmt.Sprintf("%s (%s)", key, strings.Join(holders[key], ", ")))
 				}
+			}
+			if len(shared) == 0 && len(alike) > 0 {
+				return check.Warned("forests share the common name of their transport certificates: %s", strings.Join(alike, "; ")).With("shared", alike).
+					Because("Their issuers differ, which Microsoft's rules allow; but the tenant's inbound connectors know a forest by the name in its certificate alone, so two connectors would be for the same mail.")
 			}
 			if len(shared) > 0 {
 				return check.Failed("forests share the common name and the issuer of their transport certificates: %s", strings.Join(shared, "; ")).With("shared", shared)
@@ -89,7 +106,8 @@ var certificateChecks = []Check{
 		Scope: check.PerForest,
 		Needs: []check.ID{"access.onprem"},
 		Why:   "Exchange signs its tokens with it; what the tenant knows of it must be what every server has. When it ends, lookups end.",
-		Fix:   "Renew it with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange) or New-ExchangeCertificate and Set-AuthConfig, then run hybridge apply to upload it to the application.",
+		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it wants -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig -NewCertificateThumbprint and an effective date two days ahead; " +
+			"run hybridge apply before that date, so that the application knows it. Answer No when asked to overwrite the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			auth, err := in.Forest.Auth.Get(ctx)
 			if err != nil {
@@ -111,7 +129,7 @@ var certificateChecks = []Check{
 				return result(check.Failed("the auth certificate %s of %s is on none of its servers", auth.Current, in.Forest.Name()))
 			}
 			if len(lacking) > 0 {
-				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
+				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current, in.Forest.Name(), someOf(lacking))).With("servers", lacking).Fix(distribute)
 			}
 			left := days(now, current.NotAfter)
 			ends := day(current.NotAfter)
@@ -129,7 +147,7 @@ var certificateChecks = []Check{
 					return result(check.Warned("the next auth certificate %s of %s is on none of its servers", auth.Next, in.Forest.Name()))
 				case len(lacking) > 0:
 					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
-				case days(now, next.NotAfter) >= warnDays:
+				case days(now, next.NotAfter) >= nextDays:
 					staged = "; the next one is staged"
 				}
 			}
@@ -213,8 +231,12 @@ func judgeTransport(in Input, c candidate) check.Result {
 		return result(check.Failed("%s lacks %s", what, strings.Join(lacking, ", ")))
 	case name == "":
 		return result(check.Failed("%s has no common name: connectors cannot name it", what))
+	case left < failDays:
+		return result(check.Failed("%s ends in %s", what, plural(left, "day", "days")))
 	case !client:
-		return result(check.Warned("%s is not made for clients (extended key usage): the server may not be able to present it to the tenant", what))
+		return result(check.Warned("%s is not made for clients (extended key usage): the server may not be able to present it to the tenant", what)).
+			Because("For mail to the tenant the server is the client and shows this certificate. Microsoft says nothing about certificates for servers alone; public authorities are ceasing to issue others (DigiCert by 2027-03-01).").
+			Fix("Send a message to a cloud mailbox and look at its headers: while it arrives as internal, nothing needs to be done.")
 	case left < warnDays:
 		return result(check.Warned("%s ends in %s", what, plural(left, "day", "days")))
 	}

@@ -85,7 +85,9 @@ type Forest struct {
 	Servers         *Fact[[]Server]
 	AcceptedDomains *Fact[[]AcceptedDomain]
 	Auth            *Fact[Auth]
-	Rights          *Fact[map[string]exchange.Allowance]
+	// VirtualDirectories are those of EWS and autodiscover on all servers.
+	VirtualDirectories *Fact[[]VirtualDirectory]
+	Rights             *Fact[map[string]exchange.Allowance]
 
 	// CertificateFile is the transport certificate that the answers name; ErrNoSource when they name none.
 	CertificateFile *Fact[certificate.Bundle]
@@ -115,6 +117,14 @@ type Server struct {
 
 // Build reads the server's version.
 func (s Server) Build() (desired.Build, error) { return desired.ParseBuild(s.Version) }
+
+// VirtualDirectory is a virtual directory of EWS or autodiscover.
+type VirtualDirectory struct {
+	Noun        string // one of VirtualDirectoryNouns
+	Identity    string // EX1\EWS (Default Web Site)
+	OAuth       bool   // among the methods for requests from inside and from outside
+	ExternalURL string // of EWS; empty when it publishes none
+}
 
 // Auth is the auth configuration of an on-premises organization, with the certificates of its servers.
 type Auth struct {

@@ -40,10 +40,12 @@ type authority struct {
 	pool *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) *authority { return authorityNamed(t, "Test Root") }
+
+func authorityNamed(t *testing.T, name string) *authority {
 	t.Helper()
 	a := &authority{key: newKey(t), pool: x509.NewCertPool()}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Root"}, NotBefore: today.AddDate(-5, 0, 0), NotAfter: today.AddDate(5, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: today.AddDate(-5, 0, 0), NotAfter: today.AddDate(5, 0, 0), IsCA: true, BasicConstraintsValid: true}
 	a.cert = sign(t, template, template, a.key, a.key)
 	a.pool.AddCert(a.cert)
 	return a
@@ -112,8 +114,10 @@ func healthy(t *testing.T) (*Facts, *authority) {
 		Aliases:    NewKeyed(func(context.Context, string) ([]string, error) { return nil, nil }),
 		Tenant: Tenant{
 			Organization: Known(entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"}),
-			Permissions:  Known([]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"}),
-			Applications: NewKeyed(func(context.Context, string) ([]map[string]any, error) { return nil, nil }),
+			Permissions:  Known([]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}),
+
+			ExchangePrincipal: Known(entra.ServicePrincipal{}),
+			Applications:      NewKeyed(func(context.Context, string) ([]map[string]any, error) { return nil, nil }),
 			Verification: NewKeyed(func(context.Context, string) ([]entra.DomainRecord, error) {
 				return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}}, nil
 			}),
@@ -145,6 +149,10 @@ func healthy(t *testing.T) (*Facts, *authority) {
 			CertificateServed: Known(transport),
 			Autodiscover: NewKeyed(func(context.Context, string) (Autodiscover, error) {
 				return Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
+			}),
+			VirtualDirectories: Known([]VirtualDirectory{
+				{Noun: ewsDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
+				{Noun: autodiscoverDirectory, Identity: `EX1\Autodiscover (Default Web Site)`, OAuth: true},
 			}),
 		})
 	}
@@ -227,7 +235,10 @@ func TestDisorders(t *testing.T) {
 		}, []string{"warn access.online tenant"}},
 		{"cmdlet not allowed online", func(_ *testing.T, f *Facts, _ *authority) { f.Tenant.Rights = Known(allow(nil)) }, []string{"fail access.online tenant"}},
 		{"permission missing", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.Permissions = Known([]string{"Application.ReadWrite.OwnedBy"})
+			f.Tenant.Permissions = Known([]string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"})
+		}, []string{"fail access.entra tenant"}},
+		{"permission to read domains missing", func(_ *testing.T, f *Facts, _ *authority) {
+			f.Tenant.Permissions = Known([]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"})
 		}, []string{"fail access.entra tenant"}},
 		{"permissions not told", func(_ *testing.T, f *Facts, _ *authority) { f.Tenant.Permissions = Known[[]string](nil) }, nil},
 
@@ -293,6 +304,7 @@ func TestDisorders(t *testing.T) {
 		{"transport: ended", transport(leaf{to: today.AddDate(0, 0, -1)}), []string{"fail certificates.transport contoso"}},
 		{"transport: not yet", transport(leaf{from: today.AddDate(0, 0, 1)}), []string{"fail certificates.transport contoso"}},
 		{"transport: ends soon", transport(leaf{to: today.AddDate(0, 0, 40)}), []string{"warn certificates.transport contoso"}},
+		{"transport: ends in less than 30 days", transport(leaf{to: today.AddDate(0, 0, 29)}), []string{"fail certificates.transport contoso"}},
 		{"transport: self-signed", transport(leaf{selfSigned: true}), []string{"fail certificates.transport contoso"}},
 		{"transport: name missing", transport(leaf{names: []string{"mail.contoso.com"}}), []string{"fail certificates.transport contoso"}},
 		{"transport: wildcard", transport(leaf{names: []string{"*.contoso.com"}}), nil},
@@ -301,6 +313,12 @@ func TestDisorders(t *testing.T) {
 			transport(leaf{})(t, f, newAuthority(t))
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: alike", transport(leaf{cn: "mail.fabrikam.com"}), []string{"fail certificates.transport-distinct organization"}},
+		{"transport: alike, but of another issuer", func(t *testing.T, f *Facts, _ *authority) {
+			other := authorityNamed(t, "Other Root")
+			f.Roots = f.Roots.Clone()
+			f.Roots.AddCert(other.cert)
+			transport(leaf{cn: "mail.fabrikam.com"})(t, f, other)
+		}, []string{"warn certificates.transport-distinct organization"}},
 		{"transport: served, where no file is named", func(_ *testing.T, f *Facts, _ *authority) {
 			f.Forests[0].CertificateFile = Failing[certificate.Bundle](fmt.Errorf("contoso: %w", ErrNoSource))
 			f.Forests[0].CertificateServed = Failing[certificate.Bundle](link.ErrUnreachable)
@@ -320,6 +338,7 @@ func TestDisorders(t *testing.T) {
 		{"auth: ends in 40 days", authEnds(40, 0), []string{"warn certificates.auth contoso"}},
 		{"auth: ended", authEnds(-1, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days, next staged", authEnds(20, 1000), nil},
+		{"auth: ends in 20 days, next ends soon too", authEnds(20, 100), []string{"fail certificates.auth contoso"}},
 		{"auth: next nowhere", authChanged(func(a *Auth, _ *x509.Certificate) { a.Next = strings.Repeat("AB", 20) }), []string{"warn certificates.auth contoso"}},
 
 		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso"}},
@@ -340,7 +359,19 @@ func TestDisorders(t *testing.T) {
 
 		{"EWS off", config(OnlineConfig{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(OnlineConfig{}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS on, empty list", config(OnlineConfig{EwsEnabled: &on, ListKnown: true}), []string{"warn tenant.ews-switch tenant"}},
+		{"EWS on, empty list", config(OnlineConfig{EwsEnabled: &on, ListKnown: true}), []string{"fail tenant.ews-switch tenant"}},
+		{"EWS on, empty list, before October 2026", func(t *testing.T, f *Facts, ca *authority) {
+			config(OnlineConfig{EwsEnabled: &on, ListKnown: true})(t, f, ca)
+			f.Now = func() time.Time { return ewsOff.Add(-time.Second) }
+		}, []string{"warn tenant.ews-switch tenant"}},
+		{"keys at the shared application", func(_ *testing.T, f *Facts, _ *authority) {
+			f.Tenant.ExchangePrincipal = Known(entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)})
+		}, []string{"warn tenant.shared-keys tenant"}},
+
+		{"autodiscover takes no tokens", directories(func(d []VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS takes no tokens", directories(func(d []VirtualDirectory) { d[0].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes nothing", directories(func(d []VirtualDirectory) { d[0].ExternalURL = "" }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes another name", directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
 		{"EWS on, list not told", config(OnlineConfig{EwsEnabled: &on}), []string{"warn tenant.ews-switch tenant"}},
 		{"EWS on, application not listed", func(t *testing.T, f *Facts, ca *authority) {
 			config(OnlineConfig{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f, ca)
@@ -393,6 +424,18 @@ func transport(l leaf) func(*testing.T, *Facts, *authority) {
 	}
 }
 
+func directories(change func([]VirtualDirectory)) func(*testing.T, *Facts, *authority) {
+	return func(t *testing.T, f *Facts, _ *authority) {
+		list, err := f.Forests[0].VirtualDirectories.Get(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = slices.Clone(list)
+		change(list)
+		f.Forests[0].VirtualDirectories = Known(list)
+	}
+}
+
 func authChanged(change func(*Auth, *x509.Certificate)) func(*testing.T, *Facts, *authority) {
 	return func(t *testing.T, f *Facts, ca *authority) {
 		a, err := f.Forests[0].Auth.Get(t.Context())
@@ -438,8 +481,9 @@ func TestUnknownIsNoFinding(t *testing.T) {
 			for _, forest := range f.Forests {
 				forest.Directory, forest.Users = Failing[directory.RootDSE](err), Failing[UserScan](err)
 				forest.Servers, forest.AcceptedDomains, forest.Auth, forest.Rights = Failing[[]Server](err), Failing[[]AcceptedDomain](err), Failing[Auth](err), Failing[map[string]exchange.Allowance](err)
-				forest.CertificateFile = Failing[certificate.Bundle](err)
+				forest.CertificateFile, forest.VirtualDirectories = Failing[certificate.Bundle](err), Failing[[]VirtualDirectory](err)
 			}
+			t2.ExchangePrincipal = Failing[entra.ServicePrincipal](err)
 			// Every check by itself: what one needs is not to hide it.
 			for _, declaration := range Declarations() {
 				declaration.Needs = nil

@@ -15,7 +15,7 @@ var serverChecks = []Check{
 		Title: "Exchange servers are new enough for the chosen route",
 		Scope: check.PerForest,
 		Needs: []check.ID{"access.onprem"},
-		Why:   "Lookups as the dedicated application need Exchange SE, or 2019 or 2016 with the April 2025 hotfix update; lookups through Microsoft Graph need Exchange SE with the May 2026 one. One old server is enough to make lookups fail now and then.",
+		Why:   "Lookups as the dedicated application need Exchange SE, or 2019 CU14 or CU15 or 2016 CU23 with the April 2025 hotfix update or later; lookups through Microsoft Graph need Exchange SE with the May 2026 one. One old server is enough to make lookups fail now and then: it goes on as the shared application.",
 		Fix:   "Install the latest cumulative, hotfix and security update on the servers named.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			servers, err := in.Forest.Servers.Get(ctx)
@@ -59,8 +59,8 @@ var serverChecks = []Check{
 				return check.Warned("%s at a cumulative update that needs a hotfix update for the %s route, and the build number does not show whether it is installed: %s", plural(len(untold), "server is", "servers are"), route, someOf(untold)).
 					With("servers", untold).Fix("Make sure that the hotfix update is installed: Get-Command ExSetup.exe on the server shows its file version.")
 			case len(ending) > 0:
-				return check.Warned("%s of a version without support since October 2026: %s", plural(len(ending), "server is", "servers are"), someOf(ending)).
-					With("servers", ending).Because("Exchange 2019 and 2016 cannot look up through Microsoft Graph; their lookups to the tenant end with EWS there on 2027-04-01.").
+				return check.Warned("%s of a version whose support ended on 2025-10-14: %s", plural(len(ending), "server is", "servers are"), someOf(ending)).
+					With("servers", ending).Because("Exchange 2019 and 2016 get no updates after October 2026, paid ones included, and cannot look up through Microsoft Graph: their lookups to the tenant end with EWS there on 2027-04-01. Exchange Online slows down and then refuses mail from servers without updates.").
 					Fix("Upgrade to Exchange Server SE.")
 			}
 			return check.Pass("%s fit for the %s route: %s", plural(len(all), "server is", "servers are"), route, strings.Join(all, ", ")).With("servers", all)

@@ -22,9 +22,9 @@ var tenantChecks = []Check{
 		Title: "Exchange Online lets the hybrid applications use EWS",
 		Scope: check.PerTenant,
 		Needs: []check.ID{"access.online", "access.onprem"},
-		Why: "Since October 2026 Exchange Online refuses EWS unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
+		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
 			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
-		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list. Move to Exchange SE and the Graph route before 2027-04-01.",
+		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 hours to take effect. Before it is applied, add every other application that needs EWS: what is not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			route, _, err := chosenRoute(ctx, in)
 			if err != nil {
@@ -55,8 +55,10 @@ var tenantChecks = []Check{
 				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants from 2026-10-01 on"))
 			case !config.ListKnown:
 				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of allowed applications"))
+			case len(config.EwsAllowedAppIDs) == 0 && now.Before(ewsOff):
+				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: every application is refused from 2026-10-01 on"))
 			case len(config.EwsAllowedAppIDs) == 0:
-				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: every application is refused since 2026-10-01"))
+				return evidence(check.Failed("EwsEnabled is true and its list of allowed applications is empty: every application is refused since 2026-10-01"))
 			}
 			missing, err := unlisted(ctx, in, config.EwsAllowedAppIDs)
 			if err != nil {
@@ -66,6 +68,26 @@ var tenantChecks = []Check{
 				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", plural(len(missing), "hybrid application is", "hybrid applications are"), strings.Join(missing, ", ")))
 			}
 			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", plural(len(config.EwsAllowedAppIDs), "application", "applications"), plural(left, "day", "days")))
+		},
+	},
+	{
+		ID:       "tenant.shared-keys",
+		Title:    "The shared application holds no key of Exchange on-premises",
+		Scope:    check.PerTenant,
+		Severity: check.Warn,
+		Needs:    []check.ID{"access.entra"},
+		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated application. Whoever has such a key's private half, as every on-premises Exchange administrator has, " +
+			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft asks every organization that ever ran hybrid to remove them.",
+		Fix: "When lookups work with the dedicated application, remove them with ConfigureExchangeHybridApplication.ps1 -ResetFirstPartyServicePrincipalKeyCredentials (CSS-Exchange), as a Global Administrator. Microsoft's wizard puts them back when it configures OAuth.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			principal, err := in.Tenant.ExchangePrincipal.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if n := len(principal.KeyCredentials); n > 0 {
+				return check.Warned("the service principal of Exchange Online holds %s", plural(n, "key that somebody put there", "keys that somebody put there"))
+			}
+			return check.Pass("the service principal of Exchange Online holds no keys")
 		},
 	},
 }
