@@ -76,7 +76,7 @@ func events(address string, w ews.Window) []ews.Event {
 }
 
 // ask takes a lookup for a target address to the side that the configuration leads to: an enabled intra-organization connector wins, and then
-// there is no way back; an organization relationship and an availability address space come after it.
+// there is no way back; an organization relationship comes after it. Availability address spaces lead nowhere here yet.
 func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {

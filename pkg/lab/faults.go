@@ -105,7 +105,7 @@ func Faults() []Fault {
 			},
 		},
 		{
-			ID: "lookup.oauth-off", Title: "contoso's EWS virtual directory takes no tokens",
+			ID: "lookup.oauth-off", Turns: "oauth.virtual-directories", Title: "contoso's EWS virtual directory takes no tokens",
 			late: func(l *Lab) {
 				l.contoso().org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			},

@@ -169,10 +169,10 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 		Offers:      f.challenge,
 		Anonymous:   autodiscover.Anonymous,
 	}
-	byHost := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	byHost := func(w http.ResponseWriter, r *http.Request, directory string, next http.Handler) {
 		a := *accept
 		host := hostOf(r)
-		if !f.org.Objects("WebServicesVirtualDirectory")[0].Bool("OAuthAuthentication") {
+		if !f.org.Objects(directory)[0].Bool("OAuthAuthentication") {
 			a.Offers = nil
 			a.Handler(next).ServeHTTP(w, r)
 			return
@@ -185,14 +185,14 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 	}
 	calendars := &ews.Handler{Backend: answering{f.premise}}
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		byHost(w, r, &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
+		byHost(w, r, "AutodiscoverVirtualDirectory", &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
 		path := strings.ToLower(r.URL.Path)
 		switch {
 		case strings.HasPrefix(path, "/ews/"):
-			byHost(w, r, calendars)
+			byHost(w, r, "WebServicesVirtualDirectory", calendars)
 		case strings.HasPrefix(path, "/autodiscover/metadata/json/1"), strings.HasPrefix(path, "/metadata/json/1"):
 			f.metadata(w, r)
 		case strings.HasPrefix(path, "/autodiscover/"):

@@ -127,7 +127,49 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		"not on the allow list": {func() func() {
 			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", stableGUID("other"))
 		}, "403", ""},
-		"EWS switched off":        {func() func() { return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "403", ""},
+		"EWS switched off": {func() func() { return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "403", ""},
+		"two overrides of one section": {func() func() {
+			run(t, f.org, "New-SettingOverride", "Name", "Again", "Component", "Global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=false"}, "Reason", "test")
+			return func() { f.org.Object("SettingOverride", "Again").Remove() }
+		}, "403", ""},
+		"an update that knows no application": {func() func() {
+			old := f.build
+			f.build = "Version 15.2 (Build 1258.12)"
+			return func() { f.build = old }
+		}, "403", ""},
+		"EWS on, empty list": {func() func() {
+			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", "")
+		}, "403", ""},
+		"EWS not set": {func() func() {
+			config := l.tenant.org.Objects("OrganizationConfig")[0]
+			on, list := set(config, "EwsEnabled", nil), set(config, "EwsAllowedAppIDs", "")
+			return func() { on(); list() }
+		}, "", ""},
+		"host not registered in the tenant": {func() func() {
+			kept, err := l.tenant.entra.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.tenant.entra.Update(func(s *entra.State) {
+				for _, p := range s.ServicePrincipals {
+					if p.AppID == exchangeOnlineAppID {
+						p.ServicePrincipalNames = []string{p.AppID, exchangeResource}
+					}
+				}
+			})
+			return func() {
+				if err := l.tenant.entra.Restore(kept); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "", "AADSTS500011"},
+		"partner application of another realm": {func() func() {
+			return set(f.org.Object("PartnerApplication", "Exchange Online"), "Realm", stableGUID("another tenant"))
+		}, "", "401"},
+		"EWS takes no tokens": {func() func() { return flip(f.org.Objects("WebServicesVirtualDirectory")[0], "OAuthAuthentication") }, "", "401"},
+		"autodiscover takes no tokens": {func() func() {
+			return flip(f.org.Objects("AutodiscoverVirtualDirectory")[0], "OAuthAuthentication")
+		}, "", "Autodiscover failed"},
 		"partner application off": {func() func() { return flip(f.org.Object("PartnerApplication", "Exchange Online"), "Enabled") }, "", "401"},
 		"ACS auth server off":     {func() func() { return flip(f.org.Object("AuthServer", "ACS"), "Enabled") }, "", "401"},
 		"discovery endpoint wrong": {func() func() {
@@ -186,6 +228,47 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 	}
 	if err := look(t, l.tenant.premise, f.local()); err != nil {
 		t.Errorf("to the forest, all mended: %v", err)
+	}
+}
+
+// An on-premises server names every access control service that it trusts, and nothing that it does not.
+func TestChallenge(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	configure(t, l, f)
+	if got := f.challenge(nil)[0]; !strings.Contains(got, `client_id="`+exchangeOnlineAppID+`"`) || !strings.Contains(got, `trusted_issuers="00000001-0000-0000-c000-000000000000@`+tenantID+`"`) || strings.Contains(got, "authorization_uri") {
+		t.Errorf("challenge %s", got)
+	}
+	f.org.Seed("AuthServer", "Name", "ACS of another tenant", "Type", "MicrosoftACS", "IssuerIdentifier", "00000001-0000-0000-c000-000000000000", "Realm", "other", "Enabled", true)
+	f.org.Seed("AuthServer", "Name", "ACS off", "Type", "MicrosoftACS", "IssuerIdentifier", "00000001-0000-0000-c000-000000000000", "Realm", "off", "Enabled", false)
+	f.org.Object("AuthServer", "EvoSts").Set("IsDefaultAuthorizationEndpoint", true)
+	got := f.challenge(nil)[0]
+	for _, want := range []string{"c000-000000000000@" + tenantID, "c000-000000000000@other", "authorization_uri"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("challenge %s, want %s", got, want)
+		}
+	}
+	if strings.Contains(got, "@off") {
+		t.Errorf("challenge %s names a server that is off", got)
+	}
+}
+
+// Test-OAuthConnectivity wants a mailbox of the side where it runs.
+func TestOAuthConnectivityWantsAMailbox(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	configure(t, l, f)
+	test := func(mailbox string) error {
+		_, _, err := f.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
+			"Service": "EWS", "TargetUri": "https://outlook.office365.com/EWS/Exchange.asmx", "Mailbox": mailbox,
+		}})
+		return err
+	}
+	if err := test(f.local().primary); err != nil {
+		t.Error(err)
+	}
+	if err := test(f.moved().primary); err == nil || !strings.Contains(err.Error(), "couldn't be found") {
+		t.Errorf("with a remote mailbox: %v", err)
 	}
 }
 

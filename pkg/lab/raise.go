@@ -166,7 +166,7 @@ func (l *Lab) fetch(ctx context.Context, address string) ([]byte, error) {
 
 // askGraph asks Microsoft Graph for a calendar, when the override that routes lookups there is on.
 func (f *forestSite) askGraph(ctx context.Context, address string, w ews.Window) ([]ews.Event, bool, error) {
-	if !f.overridden("SettingOverride", "RouteThroughMSGraph") {
+	if !f.knowsGraph() || !f.overridden("SettingOverride", "RouteThroughMSGraph") {
 		return nil, false, nil
 	}
 	for _, s := range f.org.Objects("AuthServer") {

@@ -12,11 +12,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
-// testOAuth is Test-OAuthConnectivity: a token as for a lookup, presented to the given address. Whether the mailbox exists over there does not matter.
+// testOAuth is Test-OAuthConnectivity: a token as for a lookup of a mailbox that is here, presented to the given address. Whether the mailbox
+// exists over there does not matter.
 func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
 	target, _ := c.Parameters["TargetUri"].(string)
 	mailbox, _ := c.Parameters["Mailbox"].(string)
-	if _, ok := p.people[strings.ToLower(mailbox)]; !ok {
+	if r, ok := p.people[strings.ToLower(mailbox)]; !ok || !r.here { // a mail user is no mailbox
 		return nil, &exchange.Error{
 			Cmdlet: c.Cmdlet, Category: "InvalidData", ExceptionType: "ManagementObjectNotFoundException",
 			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found.", mailbox),

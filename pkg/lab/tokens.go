@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -73,10 +75,10 @@ func (f *forestSite) installed(thumbprint string) bool {
 	return false
 }
 
-// dedicatedApplication is the application that the tenant's auth server names, when exactly one setting override switches it on; "" when Exchange
-// goes on as the shared one.
+// dedicatedApplication is the application that the tenant's auth server names, when the setting override switches it on; "" when Exchange
+// goes on as the shared one: silently, where its build knows no other.
 func (f *forestSite) dedicatedApplication() (application, realm string) {
-	if !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
+	if !f.knowsApplication() || !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
 		return "", ""
 	}
 	for _, s := range f.org.Objects("AuthServer") {
@@ -88,20 +90,35 @@ func (f *forestSite) dedicatedApplication() (application, realm string) {
 	return "", ""
 }
 
-// overridden tells whether exactly one setting override switches a feature on: with several, servers do not agree on what holds.
+// knowsApplication tells whether the server's cumulative update has had the hotfix update of April 2025 or contains it; knowsGraph, that of May 2026. What
+// updates exist for a cumulative update is installed here, though AdminDisplayVersion does not show it.
+func (f *forest) knowsApplication() bool {
+	v := f.version()
+	return slices.Contains([][3]int{{15, 2, 1748}, {15, 2, 1544}, {15, 1, 2507}}, v) || f.knowsGraph()
+}
+
+func (f *forest) knowsGraph() bool {
+	v := f.version()
+	return v[0] == 15 && v[1] == 2 && v[2] >= 2562
+}
+
+func (f *forest) version() (v [3]int) {
+	fmt.Sscanf(f.build, "Version %d.%d (Build %d", &v[0], &v[1], &v[2])
+	return v
+}
+
+// overridden tells whether a setting override switches a feature on. With several of one section it is not known which of them a server goes by
+// (HealthChecker calls that an error): none, here, so that it is noticed.
 func (f *forestSite) overridden(component, section string) bool {
-	found := 0
+	var found []*organization.Record
 	for _, o := range f.org.Objects("SettingOverride") {
-		if !strings.EqualFold(o.String("ComponentName"), component) || !strings.EqualFold(o.String("SectionName"), section) {
-			continue
-		}
-		for _, p := range o.Strings("Parameters") {
-			if strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true") {
-				found++
-			}
+		if strings.EqualFold(o.String("ComponentName"), component) && strings.EqualFold(o.String("SectionName"), section) {
+			found = append(found, o)
 		}
 	}
-	return found == 1
+	return len(found) == 1 && slices.ContainsFunc(found[0].Strings("Parameters"), func(p string) bool {
+		return strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true")
+	})
 }
 
 // verify is what an on-premises server does with a token that comes with a request: the auth server that issued it must be known here and
@@ -141,11 +158,12 @@ func (f *forestSite) audiences(host string) []string {
 	return names
 }
 
-// partner tells whether a token's application is an enabled partner application.
+// partner tells whether a token's application is an enabled partner application: of the token's realm, or of any where it names none.
 func (f *forestSite) partner(token oauth.Token, realm string) error {
 	caller, _, _ := strings.Cut(token.Claims.String("nameid"), "@")
 	for _, p := range f.org.Objects("PartnerApplication") {
-		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") {
+		own := p.String("Realm")
+		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") && (own == "" || strings.EqualFold(own, realm)) {
 			if p.String("LinkedAccount") == "" {
 				return errors.New("the application is missing a linked account for RBAC roles, or the linked account has no RBAC role assignments")
 			}
@@ -181,17 +199,18 @@ type keptKeys struct {
 	until time.Time
 }
 
-// challenge is how an on-premises server asks for a token.
-func (f *forestSite) challenge(r *http.Request) []string {
-	trusted := ""
-	for _, s := range f.org.Objects("AuthServer") {
-		if s.Bool("Enabled") && s.String("Type") == "MicrosoftACS" {
-			trusted = s.String("IssuerIdentifier") + "@" + s.String("Realm")
-		}
-	}
+// challenge is how an on-premises server asks for a token: it names every access control service that it trusts, and where people sign in when
+// modern authentication is on.
+func (f *forestSite) challenge(*http.Request) []string {
 	b := oauth.BearerChallenge{ClientID: exchangeOnlineAppID}
-	if trusted != "" {
-		b.TrustedIssuers = []string{trusted}
+	for _, s := range f.org.Objects("AuthServer") {
+		switch {
+		case !s.Bool("Enabled"):
+		case s.String("Type") == "MicrosoftACS":
+			b.TrustedIssuers = append(b.TrustedIssuers, s.String("IssuerIdentifier")+"@"+s.String("Realm"))
+		case s.Bool("IsDefaultAuthorizationEndpoint"):
+			b.AuthorizationURI = s.String("AuthorizationEndpoint")
+		}
 	}
 	return []string{b.Format()}
 }

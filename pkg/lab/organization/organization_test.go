@@ -250,7 +250,6 @@ func TestRefusals(t *testing.T) {
 		{"no such parameter", "ParameterBindingException", o, cmd("Set-OrganizationConfig", "EwsAllowedAppIDs", appID), "A parameter cannot be found that matches parameter name 'EwsAllowedAppIDs'."},
 		{"no Set", "CommandNotFoundException", o, cmd("Set-AvailabilityAddressSpace", "Identity", "a.com"), "is not recognized"},
 		{"second address space", "ADObjectAlreadyExistsException", o, cmd("Add-AvailabilityAddressSpace", "ForestName", "A.COM", "AccessMethod", "InternalProxy", "UseServiceAccount", true), "already"},
-		{"second override", "TaskInvalidOperationException", o, cmd("New-SettingOverride", "Name", "B", "Component", "global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "x"), "already overrides"},
 		{"override's syntax", "SettingOverrideInvalidParameterSyntaxException", o, cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph", "Parameters", []string{"Enabled"}, "Reason", "x"), "name=value"},
 		{"override's component", "SettingOverrideInvalidComponentNameException", o, cmd("New-SettingOverride", "Name", "B", "Component", "Nowhere", "Section", "X", "Parameters", []string{"a=b"}, "Reason", "x"), "Nowhere"},
 		{"default domain", "TaskInvalidOperationException", o, cmd("Remove-AcceptedDomain", "Identity", "contoso.com"), "default accepted domain"},

@@ -348,11 +348,7 @@ func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) err
 			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidSectionNameException",
 				"The section '%s' of component '%s' doesn't exist.", section, component)
 		}
-		for _, other := range o.all("SettingOverride") {
-			if strings.EqualFold(other.text("ComponentName"), component) && strings.EqualFold(other.text("SectionName"), section) {
-				return invalid(invalidOperation, "The setting override '%s' already overrides section '%s' of component '%s'.", other.text("Name"), section, component)
-			}
-		}
+		// Several overrides of one section are taken, each under its name: they can be for different servers and versions. HealthChecker looks for them.
 		r.mustSet("ModifiedBy", c.Caller.User)
 	}
 	return nil
@@ -459,6 +455,17 @@ func (r *Record) derive() {
 		now := r.org.c.Clock()
 		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
 			r.values["status"] = "DateInvalid"
+		}
+	case "WebServicesVirtualDirectory", "AutodiscoverVirtualDirectory":
+		for _, m := range []struct{ flag, method string }{{"OAuthAuthentication", "OAuth"}, {"WSSecurityAuthentication", "WSSecurity"}} {
+			on, _ := r.get(m.flag).(bool)
+			for _, list := range []string{"InternalAuthenticationMethods", "ExternalAuthenticationMethods"} {
+				methods := slices.DeleteFunc(append([]string{}, asList(r.get(list))...), func(e string) bool { return strings.EqualFold(e, m.method) })
+				if on {
+					methods = append(methods, m.method)
+				}
+				r.values[strings.ToLower(list)] = methods
+			}
 		}
 	case "SettingOverride":
 		r.values["xmlraw"] = overrideXML(r)
