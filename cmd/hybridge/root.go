@@ -308,6 +308,7 @@ func (r *session) text() *report.Text {
 
 // aside writes for a person who watches, whatever the format of the data.
 func (r *session) aside() *report.Text {
+	r.settle()
 	return report.NewText(r.io.Err, r.io.style(r.io.ErrTTY, r.g.noColor))
 }
 
@@ -322,6 +323,7 @@ func (r *session) prompt(ctx context.Context, label string) (secret.Value, error
 	if !ok {
 		return secret.Value{}, secret.ErrNobodyToAsk
 	}
+	r.settle()
 	fmt.Fprintf(r.io.Err, "%s: ", report.Sanitize(label))
 	state, stateErr := term.GetState(int(f.Fd()))
 	type answer struct {
@@ -347,6 +349,7 @@ func (r *session) prompt(ctx context.Context, label string) (secret.Value, error
 
 // confirm asks a yes-or-no question.
 func (r *session) confirm(ctx context.Context, question string) (bool, error) {
+	r.settle()
 	fmt.Fprintf(r.io.Err, "%s [y/N] ", question)
 	type answer struct {
 		text string
@@ -473,10 +476,21 @@ func slug(name string) string {
 	return cmp.Or(text[:min(len(text), 40)], "deployment")
 }
 
-// outputFile appears under its name only when the command came to its end.
+// outputFile appears under its name only when the command wrote its report, whole: one that did not must not replace an earlier one.
 type outputFile struct {
 	*os.File
-	path string
+	path    string
+	written bool
+	failed  error
+}
+
+func (f *outputFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.written = true
+	if err != nil && f.failed == nil {
+		f.failed = err
+	}
+	return n, err
 }
 
 func newOutputFile(path string) (*outputFile, error) {
@@ -487,11 +501,17 @@ func newOutputFile(path string) (*outputFile, error) {
 		return &outputFile{File: f}, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	return &outputFile{f, path}, err
+	return &outputFile{File: f, path: path}, err
 }
 
 func (f *outputFile) commit() error {
-	if err := f.Close(); err != nil || f.path == "" {
+	err := cmp.Or(f.failed, f.Close())
+	if f.path == "" {
+		return err
+	}
+	if err != nil || !f.written {
+		_ = f.Close()
+		_ = os.Remove(f.Name()) // an empty or half-written file of ours
 		return err
 	}
 	return os.Rename(f.Name(), f.path)
