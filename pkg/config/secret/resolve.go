@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/zalando/go-keyring"
 )
@@ -124,7 +125,19 @@ func fromKeyring(ctx context.Context, place string) (Value, error) {
 	case err != nil:
 		return Value{}, fmt.Errorf("the keyring of this machine cannot be used (%w); name file:PATH or env:NAME instead", err)
 	}
-	return NewValue(text), nil
+	return NewValue(fromUTF16(text)), nil
+}
+
+// fromUTF16 decodes what Windows' own tools (cmdkey, the Credential Manager) store: UTF-16. Other text holds no zero byte and is left as it is.
+func fromUTF16(text string) string {
+	if len(text)%2 != 0 || !strings.ContainsRune(text, 0) {
+		return text
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = uint16(text[2*i]) | uint16(text[2*i+1])<<8
+	}
+	return string(utf16.Decode(units))
 }
 
 // within runs f and gives up on it, but cannot stop it, when ctx ends.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/zalando/go-keyring"
@@ -107,6 +108,13 @@ func TestParse(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	keyring.MockInit()
+	var stored []byte
+	for _, unit := range utf16.Encode([]rune("Pä ß€𐍈")) {
+		stored = append(stored, byte(unit), byte(unit>>8))
+	}
+	if err := keyring.Set("hybridge", "cmdkey", string(stored)); err != nil {
+		t.Fatal(err)
+	}
 	if err := keyring.Set("hybridge", "app", planted); err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +159,7 @@ func TestResolve(t *testing.T) {
 		{"file:absent", "!does not exist"},
 		{"file:.", "!is a directory"},
 		{"keyring:hybridge/app", planted},
+		{"keyring:hybridge/cmdkey", "Pä ß€𐍈"}, // as Windows' own tools store it
 		{"keyring:hybridge/other", "!the keyring holds no item of account other at service hybridge"},
 		{planted, "!by reference, never as a value"},
 	} {
