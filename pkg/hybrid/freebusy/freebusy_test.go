@@ -61,7 +61,21 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 	}{
 		"connector before relationship": {
 			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
+			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
+		},
+		"connector without a relationship": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(closed)},
 			[]string{"intra-organization connector HybridIOC - 1", "autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
+		},
+		"connector with an address of its own": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(object("Name", "own", "Enabled", true, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://agent.example/EWS/Exchange.asmx")), "Get-OrganizationRelationship": prints(relation)},
+			[]string{"intra-organization connector own", "https://agent.example/EWS/Exchange.asmx"},
+		},
+		"switched over to Graph": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation),
+				"Get-SettingOverride": prints(object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=true"})),
+				"Get-AuthServer":      prints(object("Name", "ACS", "Enabled", true), object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
+			[]string{"intra-organization connector HybridIOC - 1", "Microsoft Graph https://graph.microsoft.com"},
 		},
 		"relationship when the connector is off": {
 			fakeSession{"Get-IntraOrganizationConnector": prints(disabled), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
@@ -75,7 +89,7 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 		"cmdlet not available": {fakeSession{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := route(t.Context(), Premise{Session: c.session}, "x@contoso.mail.onmicrosoft.com")
+			got, err := route(t.Context(), Premise{Session: c.session, Side: exchange.OnPremises}, "x@contoso.mail.onmicrosoft.com")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,6 +158,18 @@ func TestRunAsksBothSidesAndBothWays(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"started", "lookup", "lookup", "lookup", "lookup"}, seen); d != "" {
 		t.Error(d)
+	}
+}
+
+// Lookups through Microsoft Graph need no EWS: the token test, which asks EWS, would say no where everything is right.
+func TestGraphRouteHasNoTokenTest(t *testing.T) {
+	premises := estate(func(string, string) (View, error) { return View{Merged: "0"}, nil }, object("ResultType", "Error"))
+	onprem := premises[0].Session.(fakeSession)
+	onprem["Get-SettingOverride"] = prints(object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=true"}))
+	onprem["Get-AuthServer"] = prints(object("Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))
+	report, err := Run(t.Context(), premises, Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}}, observe.Func(func(observe.Event) {}))
+	if err != nil || len(report.Matrix) != 1 || report.Matrix[0].Status != OK {
+		t.Errorf("%v, %+v; want the lookup alone", err, report.Matrix)
 	}
 }
 

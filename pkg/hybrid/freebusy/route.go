@@ -18,6 +18,7 @@ type Location struct {
 // The recipient types whose mailbox is in the organization that was asked (Get-Recipient RecipientTypeDetails).
 var localTypes = map[string]bool{
 	"UserMailbox": true, "SharedMailbox": true, "RoomMailbox": true, "EquipmentMailbox": true, "LinkedMailbox": true, "LegacyMailbox": true, "SchedulingMailbox": true,
+	"LinkedRoomMailbox": true, "TeamMailbox": true, "GroupMailbox": true,
 }
 
 // locate asks a premise where an address is: in itself, or at the domain of its target address.
@@ -53,25 +54,100 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 }
 
 // route predicts, by Exchange's rules, which way a lookup for an address leaves a premise: an enabled intra-organization connector
-// first, then an organization relationship with free/busy, then an availability address space.
+// first, then an organization relationship with free/busy, then an availability address space. A connector without an address of its own leads to the one
+// that the relationship for the same domain gives, and only without that to autodiscover; on-premises, it leads to Microsoft Graph where lookups
+// are switched over to that.
 func route(ctx context.Context, p Premise, address string) ([]string, error) {
 	domain := domainOf(address)
-	for _, rule := range routeRules {
-		found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-" + rule.noun})
-		if errors.Is(err, exchange.ErrNoCmdlet) {
-			continue
-		}
+	for i, rule := range routeRules {
+		found, err := list(ctx, p, rule.noun)
 		if err != nil {
-			return nil, fmt.Errorf("%s: read %s: %w", p.Name, rule.noun, err)
+			return nil, err
 		}
 		for _, o := range found {
 			hops, ok := rule.match(o, domain)
-			if ok {
+			if !ok {
+				continue
+			}
+			if i > 0 {
 				return hops, nil
 			}
+			return connectorRoute(ctx, p, o, domain, hops)
 		}
 	}
 	return nil, nil
+}
+
+// connectorRoute is the way on from an intra-organization connector.
+func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, domain string, hops []string) ([]string, error) {
+	if base, err := graphAddress(ctx, p); err != nil || base != "" {
+		return []string{hops[0], graphHop + base}, err
+	}
+	if epr, _ := connector.String("TargetSharingEpr"); epr != "" {
+		return hops, nil
+	}
+	relations, err := list(ctx, p, "OrganizationRelationship")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range relations {
+		if on, err := r.Bool("Enabled"); err != nil || !on {
+			continue
+		}
+		names, _ := r.Strings("DomainNames")
+		if epr, _ := r.String("TargetSharingEpr"); epr != "" && containsFold(names, domain) {
+			return []string{hops[0], epr}, nil
+		}
+	}
+	return hops, nil
+}
+
+const graphHop = "Microsoft Graph "
+
+// graphAddress is where an on-premises organization asks Microsoft Graph instead of EWS; empty where it does not.
+func graphAddress(ctx context.Context, p Premise) (string, error) {
+	if p.Side != exchange.OnPremises {
+		return "", nil
+	}
+	overrides, err := list(ctx, p, "SettingOverride")
+	if err != nil {
+		return "", err
+	}
+	on := false
+	for _, o := range overrides {
+		section, _ := o.String("SectionName")
+		parameters, _ := o.Strings("Parameters")
+		on = on || strings.EqualFold(section, "RouteThroughMSGraph") && containsFold(parameters, "Enabled=true")
+	}
+	if !on {
+		return "", nil
+	}
+	servers, err := list(ctx, p, "AuthServer")
+	if err != nil {
+		return "", err
+	}
+	for _, s := range servers {
+		enabled, _ := s.Bool("Enabled")
+		if base, _ := s.String("GraphBaseUrl"); base != "" && enabled {
+			return base, nil
+		}
+	}
+	return "without an address (GraphBaseUrl of the Entra auth server is not set)", nil
+}
+
+// throughGraph tells whether a route goes to Microsoft Graph.
+func throughGraph(hops []string) bool { return len(hops) > 1 && strings.HasPrefix(hops[1], graphHop) }
+
+// list reads all objects of a noun; none where the side does not know it.
+func list(ctx context.Context, p Premise, noun string) ([]exchange.Object, error) {
+	found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-" + noun})
+	if errors.Is(err, exchange.ErrNoCmdlet) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: read %s: %w", p.Name, noun, err)
+	}
+	return found, nil
 }
 
 type routeRule struct {
