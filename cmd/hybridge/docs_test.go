@@ -419,6 +419,19 @@ func TestPathsInTheGuideExist(t *testing.T) {
 	}
 }
 
+var tag = regexp.MustCompile("(?m)`[^`\n]*`|^    .*$|\\\\<|<a id=\"[^\"]+\"></a>|<")
+
+// A <placeholder> in a sentence would be taken for HTML, and not be shown.
+func TestNoPlaceholderIsLost(t *testing.T) {
+	for _, page := range guide(t) {
+		for _, m := range tag.FindAllString(fence.ReplaceAllString(read(t, page), ""), -1) {
+			if m == "<" {
+				t.Errorf("%s: a < that a browser swallows", page)
+			}
+		}
+	}
+}
+
 // Every page of the guide can be reached from the README.
 func TestEveryPageIsLinked(t *testing.T) {
 	reached := map[string]bool{"README.md": true}

@@ -25,8 +25,8 @@ func newInitCommand(s streams, g *globals) *cobra.Command {
 		Use:     "init",
 		GroupID: "flow",
 		Short:   "Write a commented answers file, to be filled in",
-		Long:    "Init writes a commented answers file to standard output. What is yours to fill in stands there as <placeholder>.\n\nScenarios:\n" + list.String(),
-		Example: `  hybridge init --scenario multi-forest > answers.yaml`,
+		Long:    "Init writes a commented answers file to standard output, or to --output-file (in Windows PowerShell 5, > writes UTF-16). What is yours to fill in stands there as <placeholder>.\n\nScenarios:\n" + list.String(),
+		Example: `  hybridge init --scenario multi-forest --output-file answers.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			data, err := answers.Template(scenario)

@@ -126,7 +126,8 @@ func commandsPage() []byte {
 	return []byte(b.String())
 }
 
-// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their own in Markdown.
+// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their own in Markdown; elsewhere <placeholders>
+// must not become HTML.
 func indentLists(text string) string {
 	var b strings.Builder
 	before := ""
@@ -136,6 +137,8 @@ func indentLists(text string) string {
 				b.WriteString("\n")
 			}
 			b.WriteString("  ")
+		} else {
+			line = strings.ReplaceAll(line, "<", `\<`)
 		}
 		b.WriteString(line + "\n")
 		before = line
