@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -104,7 +105,12 @@ func (s *testScreen) render(m *model, width, height int) []string {
 		}
 		if question := a.Direction + "\x00" + a.From + "\x00" + a.To; question != asked {
 			asked = question
-			list = append(list, fmt.Sprintf("%s  %s sees %s", m.styles.title.Render(clean(a.Direction)), clean(a.From), clean(a.To)))
+			direction, who := clean(a.Direction), clean(a.From)+" sees "+clean(a.To)
+			if line := m.styles.title.Render(direction) + "  " + who; ansi.StringWidth(line) <= width {
+				list = append(list, line)
+			} else {
+				list = append(append(list, m.styles.title.Render(direction)), wrap("  "+who, width, "  ")...)
+			}
 		}
 		list = append(list, m.lookup(a, width)...)
 	}

@@ -40,6 +40,8 @@ type Options struct {
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
 	Apply apply.Options
 	Test  deployment.TestOptions
+	// Passing tells that the answers do not outlive the wizard: there is nothing to say on how to go on.
+	Passing bool
 	// NoColor draws without color; the environment variable NO_COLOR does so too.
 	NoColor bool
 
@@ -65,8 +67,10 @@ func Run(ctx context.Context, o Options) error {
 	m.close()
 	// What was answered is worth more than how the program ended.
 	saved := m.save()
-	for _, line := range m.farewell(saved) {
-		_, _ = fmt.Fprintln(o.Out, line)
+	if !o.Passing {
+		for _, line := range m.farewell(saved) {
+			_, _ = fmt.Fprintln(o.Out, line)
+		}
 	}
 	switch {
 	case saved != nil:

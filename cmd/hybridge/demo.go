@@ -12,6 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -53,6 +54,7 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 		return fmt.Errorf("make a directory for the lab: %w", err)
 	}
 	r.closers = append(r.closers, func() error { return os.RemoveAll(dir) })
+	r.note("bringing up a lab: two forests and a tenant, on this machine ...")
 	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: r.log})
 	if err != nil {
 		return fmt.Errorf("start the lab: %w", err)
@@ -113,26 +115,30 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 	if code := testCode(d.After); code != exitFine {
 		return quietly(code)
 	}
-	return offerWizard(cmd, r, s, g, open)
+	return offerWizard(cmd, r, s, g, open, d.Apply.RunID)
 }
 
 const demoOutro = `
 How to go on:
-  hybridge lab start --dir lab &              # the same lab, for you to break: hybridge lab faults
-  hybridge check -f lab/answers.yaml
-  hybridge init --scenario multi-forest > answers.yaml   # your own organization
+  hybridge lab start --dir lab         # the same lab, to try; Ctrl-C ends it
+  hybridge wizard -f lab/answers.yaml  # in another terminal: step by step
+  hybridge lab faults                  # what can be broken in it, with --fault
+  hybridge init > answers.yaml         # your own organization
 `
 
-// offerWizard has the wizard walk the demo's lab again, when somebody is there and wants to.
-func offerWizard(cmd *cobra.Command, r *session, s streams, g *globals, open opener) error {
-	if r.format != "text" || g.outputFile != "" || g.nonInteractive || !s.InTTY || !s.OutTTY || !s.ErrTTY || s.Env("CI") != "" {
+// offerWizard has the wizard walk the demo's lab from the beginning, when somebody is there and wants to: what the run did is rolled back before.
+func offerWizard(cmd *cobra.Command, r *session, s streams, g *globals, open opener, run string) error {
+	if r.format != "text" || g.outputFile != "" || g.nonInteractive || !s.canDraw() || !s.ErrTTY || s.Env("CI") != "" {
 		return nil
 	}
-	yes, err := r.confirm(cmd.Context(), "\nWalk through this lab in the wizard?")
+	yes, err := r.confirm(cmd.Context(), "\nDo the same yourself in the wizard, from the beginning?")
 	if err != nil || !yes {
 		return err
 	}
+	if _, err := r.deployed.Rollback(cmd.Context(), run, r.applyOptions(applyOptions{}), observe.Func(func(observe.Event) {})); err != nil {
+		return fmt.Errorf("set the lab back: %w", err)
+	}
 	inLab := *r.g
 	inLab.nonInteractive = false
-	return runWizard(cmd, s, &inLab, open)
+	return walkWizard(cmd, s, &inLab, open, true)
 }

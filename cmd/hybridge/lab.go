@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -70,9 +72,12 @@ func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error
 	if err := knownFaults(o.faults); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.dir, 0o700); err != nil {
-		return usage("--dir: %w", err)
+	unlock, err := claim(o.dir)
+	if err != nil {
+		return err
 	}
+	defer unlock()
+	fmt.Fprintln(s.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -87,13 +92,36 @@ func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error
 		_, err = fmt.Fprintf(s.Out, "%s\n", l.Answers())
 	}
 	if err == nil {
-		fmt.Fprintf(s.Err, "the lab is up; try: hybridge check -f %s\n", l.Answers())
+		fmt.Fprintf(s.Err, `the lab is up: two forests and a tenant, with nothing set up between them yet. Ctrl-C stops it.
+next, in another terminal: hybridge check -f %[1]s
+                      or:  hybridge wizard -f %[1]s
+`, quoted(l.Answers()))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {
 		return fmt.Errorf("stop the lab: %w", closeErr)
 	}
+	fmt.Fprintln(s.Err, "the lab has stopped; what was set up in it is gone")
 	return err
+}
+
+// claim takes a directory for a lab, until unlock: one lab at a time, and never over answers that no lab wrote.
+func claim(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, usage("--dir: %w", err)
+	}
+	_, ofLab := os.Lstat(filepath.Join(dir, "lab.json"))
+	if _, err := os.Lstat(filepath.Join(dir, defaultAnswers)); err == nil && ofLab != nil {
+		return nil, usage("--dir %s: an %s is there that no lab wrote; choose another directory", dir, defaultAnswers)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
+	switch taken, err := lock.TryLock(); {
+	case err != nil:
+		return nil, usage("--dir: %w", err)
+	case !taken:
+		return nil, usage("--dir %s: another lab is running there; stop it, or choose another directory", dir)
+	}
+	return func() { _ = lock.Unlock() }, nil
 }
 
 func knownFaults(ids []string) error {

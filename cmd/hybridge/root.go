@@ -102,11 +102,11 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 		DisableAutoGenTag:          true,
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !g.nonInteractive && io.InTTY && io.OutTTY {
+		if !g.nonInteractive && io.canDraw() {
 			return runWizard(cmd, io, g, open)
 		}
 		if g.answers == "" {
-			return usage("nobody is at a terminal for the wizard: name the answers with --answers FILE, or a command")
+			return usage("there is no terminal for the wizard: name the answers with --answers FILE, or a command")
 		}
 		return runUnattended(cmd, io, g, open)
 	}

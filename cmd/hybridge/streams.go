@@ -33,6 +33,12 @@ func systemStreams() streams {
 	return s
 }
 
+// canDraw tells that there is a terminal that a full-screen program can draw on.
+func (s streams) canDraw() bool {
+	term := s.Env("TERM")
+	return s.InTTY && s.OutTTY && term != "dumb" && (term != "" || runtime.GOOS == "windows")
+}
+
 // style is how text looks on a stream: color only on a terminal that nobody asked to be plain, ASCII where UTF-8 is not declared.
 func (s streams) style(tty, noColor bool) report.Style {
 	forced := s.Env("CLICOLOR_FORCE") != "" && s.Env("CLICOLOR_FORCE") != "0"

@@ -22,15 +22,20 @@ func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
 anywhere saves the answers, and an apply that was begun goes on the next time.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if g.nonInteractive || !s.InTTY || !s.OutTTY {
-				return usage("the wizard needs a terminal; without one, use --answers FILE --non-interactive")
+			if g.nonInteractive || !s.canDraw() {
+				return usage("the wizard needs a terminal, and one that can move the cursor; without one, use --answers FILE --non-interactive")
 			}
 			return runWizard(cmd, s, g, open)
 		},
 	}
 }
 
-func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) (err error) {
+func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) error {
+	return walkWizard(cmd, s, g, open, false)
+}
+
+// walkWizard runs the wizard; passing tells that the answers do not outlive it.
+func walkWizard(cmd *cobra.Command, s streams, g *globals, open opener, passing bool) (err error) {
 	r, err := begin(s, g, "text")
 	if err != nil {
 		return err
@@ -48,7 +53,7 @@ func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) (err erro
 		return err
 	}
 	o := wizard.Options{
-		In: s.In, Out: s.Out, Path: path, NoColor: !s.style(s.OutTTY, g.noColor).Color,
+		In: s.In, Out: s.Out, Path: path, Passing: passing, NoColor: !s.style(s.OutTTY, g.noColor).Color,
 		Open: func(_ context.Context, a answers.Answers, p wizard.Person) (stage.Engine, error) {
 			stateDir, err := g.stateDirOf(s, a, dir)
 			if err != nil {
