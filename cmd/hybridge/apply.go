@@ -54,8 +54,23 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 		if len(g.only)+len(g.skip) > 0 {
 			return usage("--only and --skip choose when a plan is made, not when it is applied: make it anew with hybridge plan")
 		}
-		if plan, err = readPlan(s, g, args[0]); err != nil {
-			return err
+		// Beside, so that an interrupt ends it: a pipe may never be written to.
+		type read struct {
+			plan change.Plan
+			err  error
+		}
+		done := make(chan read, 1)
+		go func() {
+			plan, err := readPlan(s, g, args[0])
+			done <- read{plan, err}
+		}()
+		select {
+		case r := <-done:
+			if plan, err = r.plan, r.err; err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	if err := r.open(ctx, open); err != nil {
