@@ -9,10 +9,11 @@ import (
 type Challenge struct {
 	Scheme string            // as spelled by the server: "NTLM", "Negotiate", "Basic", "Bearer"
 	Token  string            // the token68 form: "Negotiate YII..."
-	Params map[string]string // names in lower case: realm, client_id, trusted_issuers, authorization_uri
+	Params map[string]string // names in lower case: realm, client_id, trusted_issuers, authorization_uri; the first wins when one is repeated
 }
 
-// Challenges reads every WWW-Authenticate header, also several challenges in one header. What cannot be read is left out.
+// Challenges reads every challenge of a response, in order. Servers write all challenges into one field or, as Exchange does, each into its
+// own. What cannot be read ends its field.
 func Challenges(h http.Header) []Challenge {
 	var all []Challenge
 	for _, line := range h.Values("WWW-Authenticate") {
@@ -30,96 +31,102 @@ func schemes(h http.Header) string {
 	return strings.Join(names, ", ")
 }
 
+// maxChallenge bounds a field; net/http bounds the header as a whole.
+const maxChallenge = 16 << 10
+
 func parseChallenges(s string) []Challenge {
-	var all []Challenge
+	if len(s) > maxChallenge {
+		return nil
+	}
+	var out []Challenge
 	for {
 		s = strings.TrimLeft(s, " \t,")
 		if s == "" {
-			return all
+			return out
 		}
-		scheme := takeToken(&s)
-		if scheme == "" {
-			return all
-		}
-		c := Challenge{Scheme: scheme}
-		if strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\t") {
-			parseChallengeRest(&c, &s)
-		}
-		all = append(all, c)
-	}
-}
-
-// parseChallengeRest reads a token68 or parameters up to the next scheme.
-func parseChallengeRest(c *Challenge, s *string) {
-	for {
-		rest := strings.TrimLeft(*s, " \t,")
-		name := takeToken(&rest)
-		if name == "" {
-			*s = rest
-			return
+		word, rest := cutToken(s)
+		if word == "" {
+			return out
 		}
 		after := strings.TrimLeft(rest, " \t")
-		if value, ok := strings.CutPrefix(after, "="); ok && strings.TrimLeft(value, "= \t") != "" && !strings.HasPrefix(strings.TrimLeft(value, "="), ",") && !strings.HasPrefix(value, "=") {
-			value = strings.TrimLeft(value, " \t")
+		// "name = value" continues the last challenge; anything else begins one.
+		if strings.HasPrefix(after, "=") && len(out) > 0 {
+			value, tail, ok := cutValue(strings.TrimLeft(after[1:], " \t"))
+			if !ok {
+				return out
+			}
+			c := &out[len(out)-1]
 			if c.Params == nil {
 				c.Params = map[string]string{}
 			}
-			c.Params[strings.ToLower(name)] = takeValue(&value)
-			*s = value
+			if _, dup := c.Params[strings.ToLower(word)]; !dup {
+				c.Params[strings.ToLower(word)] = value
+			}
+			s = tail
 			continue
 		}
-		if c.Token == "" && c.Params == nil && !strings.HasPrefix(strings.TrimLeft(*s, " \t"), ",") {
-			// token68 may end in padding
-			n := len(rest) - len(strings.TrimLeft(rest, "="))
-			c.Token = name + rest[:n]
-			*s = rest[n:]
-			if next := strings.TrimLeft(*s, " \t"); next != "" && next[0] != ',' {
-				*s = "" // not a list any more
-			}
-			return
+		c := Challenge{Scheme: word}
+		s = after
+		if token, tail, ok := cutToken68(after); ok && rest != after {
+			c.Token, s = token, tail
 		}
-		return // name is the next scheme; s still stands before it
+		out = append(out, c)
 	}
 }
 
-// takeToken takes token68 characters off the front, a superset of those of a token that servers use.
-func takeToken(s *string) string {
+func isTokenByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+}
+
+func cutToken(s string) (token, rest string) {
 	i := 0
-	for i < len(*s) && (isAlphanumeric((*s)[i]) || strings.IndexByte("!#$%&'*+-.^_`|~/:", (*s)[i]) >= 0) {
+	for i < len(s) && isTokenByte(s[i]) {
 		i++
 	}
-	t := (*s)[:i]
-	*s = (*s)[i:]
-	return t
+	return s[:i], s[i:]
 }
 
-func isAlphanumeric(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+// cutToken68 takes a token68, which must end the challenge: only a comma or the end may follow. A bare word before "=" is a parameter, and
+// before another word a scheme, not a token68.
+func cutToken68(s string) (token, rest string, ok bool) {
+	i := 0
+	for i < len(s) && (isTokenByte(s[i]) || s[i] == '/') {
+		i++
+	}
+	if i == 0 {
+		return "", s, false
+	}
+	for i < len(s) && s[i] == '=' {
+		i++
+	}
+	tail := strings.TrimLeft(s[i:], " \t")
+	if tail != "" && tail[0] != ',' {
+		return "", s, false
+	}
+	return s[:i], tail, true
 }
 
-// takeValue takes a quoted string or what stands before the next comma off the front.
-func takeValue(s *string) string {
-	if !strings.HasPrefix(*s, `"`) {
-		v, rest, found := strings.Cut(*s, ",")
-		if found {
-			rest = "," + rest
+func cutValue(s string) (value, rest string, ok bool) {
+	if !strings.HasPrefix(s, `"`) {
+		// Unquoted; servers also leave URLs unquoted, so anything up to a comma or white space is taken.
+		end := strings.IndexAny(s, ", \t")
+		if end < 0 {
+			end = len(s)
 		}
-		*s = rest
-		return strings.TrimSpace(v)
+		return s[:end], s[end:], true
 	}
 	var b strings.Builder
-	for i := 1; i < len(*s); i++ {
-		switch (*s)[i] {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
 		case '"':
-			*s = (*s)[i+1:]
-			return b.String()
+			return b.String(), s[i+1:], true
 		case '\\':
-			if i+1 < len(*s) {
-				i++
+			if i++; i < len(s) {
+				b.WriteByte(s[i])
 			}
+		default:
+			b.WriteByte(s[i])
 		}
-		b.WriteByte((*s)[i])
 	}
-	*s = ""
-	return b.String()
+	return "", "", false
 }

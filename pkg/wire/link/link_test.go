@@ -483,7 +483,12 @@ func TestChallenges(t *testing.T) {
 			}}},
 		},
 		{[]string{`Basic realm="a \"b\", c", NTLM`}, []Challenge{{Scheme: "Basic", Params: map[string]string{"realm": `a "b", c`}}, {Scheme: "NTLM"}}},
-		{[]string{"", " , ", `"`}, nil},
+		{[]string{`Bearer authorization_uri=https://login.example/x, error=invalid_token`}, []Challenge{
+			{Scheme: "Bearer", Params: map[string]string{"authorization_uri": "https://login.example/x", "error": "invalid_token"}},
+		}},
+		{[]string{`Bearer realm="not closed`}, []Challenge{{Scheme: "Bearer"}}},
+		{[]string{`Bearer a=1, A=2`}, []Challenge{{Scheme: "Bearer", Params: map[string]string{"a": "1"}}}},
+		{[]string{"", " , ", `"`, "=", `"x"`}, nil},
 	} {
 		got := Challenges(http.Header{"Www-Authenticate": tt.in})
 		if diff := cmp.Diff(tt.want, got); diff != "" {
