@@ -93,7 +93,8 @@ func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 	defer func() { _ = m.context.DeleteSecContext() }()
 
 	token := m.token
-	for established := false; ; {
+	established := false
+	for range maxBindSteps {
 		r, err := c.roundTrip(ctx, saslBind("GSSAPI", token), tagBindAnswer)
 		if err != nil {
 			return err
@@ -115,7 +116,11 @@ func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 			}
 		}
 	}
+	return fmt.Errorf("%w: GSSAPI came to no end", link.ErrAccess)
 }
+
+// maxBindSteps is far above the two or three that GSSAPI takes.
+const maxBindSteps = 8
 
 func saslBind(mechanism string, token []byte) *ber.Packet {
 	request := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationBindRequest, nil, "")

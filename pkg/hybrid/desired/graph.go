@@ -158,7 +158,9 @@ const maxPages = 10_000
 // list reads a collection page by page.
 func list(ctx context.Context, graph Graph, path string) ([]map[string]any, error) {
 	var out []map[string]any
+	seen := map[string]bool{} // a list that leads back to itself has no end to wait for
 	for range maxPages {
+		seen[path] = true
 		page, err := graph.Do(ctx, "GET", path, nil)
 		if err != nil {
 			return nil, err
@@ -178,7 +180,9 @@ func list(ctx context.Context, graph Graph, path string) ([]map[string]any, erro
 		if next == "" {
 			return out, nil
 		}
-		path = next
+		if path = next; seen[path] {
+			break
+		}
 	}
 	return nil, fmt.Errorf("GET %s: the list does not end", path)
 }
