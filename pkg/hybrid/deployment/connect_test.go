@@ -9,10 +9,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -207,5 +210,44 @@ func TestObserve(t *testing.T) {
 	d.Observe(observe.Progress{})
 	if len(heard.heard) != 1 || len(heard.warnings()) != 1 {
 		t.Errorf("heard %v", heard.heard)
+	}
+}
+
+// The tenant's own coexistence domain counts, not the one that its name suggests: government tenants have either suffix.
+func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
+	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "gcc-high", Tenant: "contoso.onmicrosoft.com"}}
+	d, err := Open(a, Options{StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := &prereq.Facts{Tenant: prereq.Tenant{AcceptedDomains: prereq.Known([]prereq.AcceptedDomain{
+		{Name: "contoso.mail.onmicrosoft.us", Coexistence: true}, {Name: "contoso.onmicrosoft.us", Initial: true},
+	})}}
+	for name, tt := range map[string]struct {
+		facts *prereq.Facts
+		want  []string
+	}{
+		"live":         {facts, []string{"contoso.onmicrosoft.com", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"}},
+		"not readable": {&prereq.Facts{}, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
+	} {
+		premises, release, err := d.premises(t.Context(), tt.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if diff := cmp.Diff(tt.want, premises[0].Domains); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestRootDomain(t *testing.T) {
+	for dn, want := range map[string]string{
+		"CN=Contoso,CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=corp,DC=Contoso,DC=com": "corp.contoso.com",
+		"contoso.onmicrosoft.com": "", "": "",
+	} {
+		if got := rootDomain(dn); got != want {
+			t.Errorf("%q: %q, want %q", dn, got, want)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -22,13 +23,13 @@ var ErrNoPairs = errors.New("no pair of mailboxes to ask about")
 
 // Test asks every free/busy pair from both sides.
 func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observer) (freebusy.Report, error) {
-	_, end := d.begin(obs)
+	facts, end := d.begin(obs)
 	defer end()
 	pairs, err := d.pairs(ctx, o)
 	if err != nil {
 		return freebusy.Report{}, err
 	}
-	premises, release, err := d.premises()
+	premises, release, err := d.premises(ctx, facts)
 	if err != nil {
 		return freebusy.Report{}, err
 	}
@@ -93,7 +94,7 @@ func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 }
 
 // premises are the places that lookups go between. Nothing is connected to before it is asked; release lets go of what was.
-func (d *Deployment) premises() (premises []freebusy.Premise, release func(), err error) {
+func (d *Deployment) premises(ctx context.Context, facts *prereq.Facts) (premises []freebusy.Premise, release func(), err error) {
 	var clients []*connection[*ews.Client]
 	for _, f := range d.forests {
 		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) { return d.openEWS(ctx, f.answers) }}
@@ -104,12 +105,24 @@ func (d *Deployment) premises() (premises []freebusy.Premise, release func(), er
 		})
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
-		coexistence, err := desired.CoexistenceDomain(*online, d.cloud, "")
+		// The tenant knows best under which domains its mailboxes are found; where it cannot be asked, what the answers and the cloud say will do.
+		domains, live := []string{online.Tenant}, ""
+		if accepted, err := facts.Tenant.AcceptedDomains.Get(ctx); err == nil {
+			for _, a := range accepted {
+				if a.Coexistence {
+					live = a.Name
+				}
+				if a.Initial {
+					domains = append(domains, a.Name)
+				}
+			}
+		}
+		coexistence, err := desired.CoexistenceDomain(*online, d.cloud, live)
 		if err != nil {
 			return nil, nil, err
 		}
 		premises = append(premises, freebusy.Premise{
-			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)}, Domains: []string{coexistence, online.Tenant},
+			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)}, Domains: append(domains, coexistence),
 			EWS: d.cloud.EWS, Probe: "graph", Ask: freebusy.Graph(func(ctx context.Context) (*entra.Client, error) { return d.tenant.graph.get(ctx) }),
 		})
 	}

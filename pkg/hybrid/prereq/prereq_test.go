@@ -182,6 +182,11 @@ func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
 		if (r.Status == check.StatusFail || r.Status == check.StatusWarn) && (r.Detail == "" || r.Remedy.Text == "" || r.Remedy.Docs == "") {
 			t.Errorf("%s: a finding says why it matters, what to do and where to read", r.ID)
 		}
+		for _, text := range append([]string{r.Summary, r.Detail, r.Remedy.Text}, r.Remedy.Commands...) {
+			if wrong := wrongCommands(text); len(wrong) > 0 {
+				t.Errorf("%s: %q names what does not exist: %s", r.ID, text, strings.Join(wrong, ", "))
+			}
+		}
 		if strings.HasSuffix(r.Summary, ".") {
 			t.Errorf("%s: %q ends in a full stop", r.ID, r.Summary)
 		}

@@ -1,0 +1,123 @@
+package prereq
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+)
+
+var (
+	cmdletName = regexp.MustCompile(`\b(?:Add|Clear|Disable|Enable|Export|Get|Import|Invoke|New|Remove|Set|Start|Test|Update)-[A-Z][A-Za-z0-9]+\b`)
+	parameter  = regexp.MustCompile(`(?:^| )-([A-Z][A-Za-z]+)`)
+	// windows are cmdlets of Windows PowerShell itself, and of Microsoft Graph's.
+	windows = []string{"Get-Command"}
+)
+
+// reference are the parameters of every Exchange cmdlet with the sides they exist on: the project's reference where it is there, else the
+// catalogue that the product carries.
+var reference = sync.OnceValue(func() map[string]map[string][]string {
+	out := map[string]map[string][]string{}
+	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
+		for _, name := range exchange.Catalogue().Names(side) {
+			c, _ := exchange.Catalogue().Find(name)
+			if out[strings.ToLower(name)] == nil {
+				out[strings.ToLower(name)] = map[string][]string{}
+			}
+			for _, p := range c.Parameters(side) {
+				out[strings.ToLower(name)][p.Name] = append(out[strings.ToLower(name)][p.Name], string(side))
+			}
+		}
+	}
+	dir, _ := os.Getwd()
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "..", "shared", "reference", "exchange-cmdlets.json"))
+	if err != nil {
+		return out
+	}
+	var all map[string]struct {
+		Parameters map[string]struct {
+			Where []string `json:"where"`
+		} `json:"parameters"`
+	}
+	if json.Unmarshal(content, &all) != nil {
+		return out
+	}
+	for name, c := range all {
+		if out[strings.ToLower(name)] == nil {
+			out[strings.ToLower(name)] = map[string][]string{}
+		}
+		for p, d := range c.Parameters {
+			out[strings.ToLower(name)][p] = append(out[strings.ToLower(name)][p], d.Where...)
+		}
+	}
+	return out
+})
+
+// fullReference tells whether every Exchange cmdlet is known here, and not only those that the product runs.
+func fullReference() bool { return reference()["import-exchangecertificate"] != nil }
+
+// wrongCommands finds the cmdlets in a text that do not exist, and the parameters that they do not have.
+func wrongCommands(text string) (wrong []string) {
+	spans := cmdletName.FindAllStringIndex(text, -1)
+	for i, at := range spans {
+		name := text[at[0]:at[1]]
+		if strings.HasPrefix(text[at[1]:], ".ps1") || slices.Contains(windows, name) {
+			continue
+		}
+		known, there := reference()[strings.ToLower(name)]
+		if !there {
+			if fullReference() {
+				wrong = append(wrong, name)
+			}
+			continue
+		}
+		rest := text[at[1]:]
+		if i+1 < len(spans) {
+			rest = text[at[1]:spans[i+1][0]]
+		}
+		rest, _, _ = strings.Cut(rest, ". ")
+		rest, _, _ = strings.Cut(rest, ";")
+		rest, _, _ = strings.Cut(rest, ".ps1")
+		for _, p := range parameter.FindAllStringSubmatch(rest, -1) {
+			if known[p[1]] == nil && !exchange.IsCommon(p[1]) {
+				wrong = append(wrong, name+" -"+p[1])
+			}
+		}
+	}
+	return wrong
+}
+
+// Every cmdlet that a text names exists, with the parameters that it is named with.
+func TestTextsNameCmdletsThatExist(t *testing.T) {
+	for name, text := range map[string]string{"checks": string(Markdown()), "kinds": string(desired.Markdown())} {
+		if wrong := wrongCommands(text); len(wrong) > 0 {
+			t.Errorf("%s: %s", name, strings.Join(wrong, ", "))
+		}
+	}
+	for text, want := range map[string]string{
+		"Run Set-AcceptedDomain -DomainType InternalRelay.":                  "",
+		"Run Set-AcceptedDomain -Sorts InternalRelay.":                       "Set-AcceptedDomain -Sorts",
+		"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication": "",
+		"Get-Command ExSetup.exe":                                            "",
+	} {
+		if got := strings.Join(wrongCommands(text), ", "); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	if fullReference() && len(wrongCommands("Set-Weather -Sunny $true")) == 0 {
+		t.Error("a cmdlet that does not exist passes")
+	}
+}
