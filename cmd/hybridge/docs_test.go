@@ -231,7 +231,7 @@ func TestPagesNamedInCodeExist(t *testing.T) {
 
 var (
 	inline     = regexp.MustCompile("`(hybridge [^`]+)`")
-	hintInCode = regexp.MustCompile(`(?:: |see |run |= ")hybridge ([a-z-]+)(?: ([a-z-]+))?`)
+	hintInCode = regexp.MustCompile(`(?:: |see |run |= ")hybridge ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?`)
 )
 
 // commandLines are the hybridge command lines of a page: lines of code blocks, and code in sentences.
