@@ -18,8 +18,11 @@ import (
 )
 
 // Thumbprint is the SHA-1 of the certificate in upper-case hexadecimal, as Windows shows it and Entra stores it in customKeyIdentifier.
-func Thumbprint(c *x509.Certificate) string {
-	sum := sha1.Sum(c.Raw)
+func Thumbprint(c *x509.Certificate) string { return ThumbprintOf(c.Raw) }
+
+// ThumbprintOf is the Thumbprint of a certificate in DER.
+func ThumbprintOf(der []byte) string {
+	sum := sha1.Sum(der)
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
@@ -154,10 +157,10 @@ func Usable(c *x509.Certificate) (server, client bool) {
 	return server, client
 }
 
-// SameNameAndIssuer tells whether two certificates have the same common name and the same issuer. Exchange finds a connector's certificate, and Exchange Online the
-// organization that a connection comes from, by these: forests that share a tenant must differ in one of them.
-func SameNameAndIssuer(a, b *x509.Certificate) bool {
-	return strings.EqualFold(a.Subject.CommonName, b.Subject.CommonName) && strings.EqualFold(Issuer(a), Issuer(b))
+// NameAndIssuer is by what Exchange finds a connector's certificate, and Exchange Online the organization that a connection comes from: the common name and the
+// issuer, in lower case. Forests that share a tenant must differ in it.
+func NameAndIssuer(c *x509.Certificate) string {
+	return strings.ToLower(c.Subject.CommonName + " of " + Issuer(c))
 }
 
 // Verify checks that a certificate leads to one of the roots (the system's when nil) at a moment and, unless host is empty, that it covers the host. Errors wrap

@@ -81,8 +81,7 @@ type KeyCredential struct {
 // the service has written as hexadecimal, as base64 of the hash, and as base64 of the hexadecimal. "" when neither tells.
 func (k KeyCredential) Thumbprint() string {
 	if len(k.Key) > 0 {
-		sum := sha1.Sum(k.Key)
-		return strings.ToUpper(hex.EncodeToString(sum[:]))
+		return certificate.ThumbprintOf(k.Key)
 	}
 	if t := certificate.NormalThumbprint(k.CustomKeyIdentifier); t != "" {
 		return t

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -19,6 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
@@ -463,11 +465,12 @@ func FuzzParseBuild(f *testing.F) {
 
 func TestThumbprintOf(t *testing.T) {
 	der := []byte("a certificate")
-	want := Thumbprint(der)
+	want := certificate.ThumbprintOf(der)
 	for name, c := range map[string]map[string]any{
 		"key":         {"key": "YSBjZXJ0aWZpY2F0ZQ==", "customKeyIdentifier": "0000"},
 		"hexadecimal": {"customKeyIdentifier": strings.ToLower(want)},
 		"Base64":      {"customKeyIdentifier": "f8CTUuPtGfEc6TDpMJiZfPYP8tE="},
+		"both":        {"customKeyIdentifier": base64.StdEncoding.EncodeToString([]byte(want))}, // as Graph has printed it too
 	} {
 		if got := thumbprintOf(c); name != "Base64" && got != want || len(got) != 40 {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -11,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 )
 
 // Kinds lists every kind that hybridge manages.
@@ -332,7 +333,7 @@ func (p *plan) keyCredentials(existing []any, certificates []AuthCertificate) []
 		out = append(out, c)
 	}
 	for _, c := range certificates {
-		t := Thumbprint(c.DER)
+		t := certificate.ThumbprintOf(c.DER)
 		if have[t] || !p.facts.Now.IsZero() && !c.NotAfter.IsZero() && !c.NotAfter.After(p.facts.Now) {
 			continue // Graph refuses a certificate that has ended; the check certificates.auth tells
 		}

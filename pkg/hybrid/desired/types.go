@@ -1,15 +1,14 @@
 package desired
 
 import (
-	"crypto/sha1" //nolint:gosec // thumbprints are SHA-1 by definition
 	"encoding/base64"
-	"encoding/hex"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
 // The types of properties.
@@ -225,29 +224,17 @@ func elements(v any) []any {
 	return []any{v}
 }
 
-// thumbprintOf reads the thumbprint of a key credential as Graph prints it: hexadecimal or Base64 in
-// customKeyIdentifier, else of the certificate itself. Upper-case hexadecimal; empty when there is none.
+// thumbprintOf reads the thumbprint of a key credential as Graph prints it; empty when it tells none.
 func thumbprintOf(credential any) string {
 	m, _ := credential.(map[string]any)
-	if key, ok := m["key"].(string); ok && key != "" {
+	var k entra.KeyCredential
+	k.CustomKeyIdentifier, _ = m["customKeyIdentifier"].(string)
+	if key, ok := m["key"].(string); ok {
 		if der, err := base64.StdEncoding.DecodeString(key); err == nil {
-			return Thumbprint(der)
+			k.Key = der
 		}
 	}
-	s, _ := m["customKeyIdentifier"].(string)
-	if b, err := hex.DecodeString(s); err == nil && len(b) == sha1.Size {
-		return strings.ToUpper(s)
-	}
-	if b, err := base64.StdEncoding.DecodeString(s); err == nil && len(b) == sha1.Size {
-		return strings.ToUpper(hex.EncodeToString(b))
-	}
-	return ""
-}
-
-// Thumbprint is the SHA-1 fingerprint of a certificate as Windows prints it.
-func Thumbprint(der []byte) string {
-	sum := sha1.Sum(der) //nolint:gosec // a name, not a proof
-	return strings.ToUpper(hex.EncodeToString(sum[:]))
+	return k.Thumbprint()
 }
 
 // containsKeys is satisfied when every wanted certificate is there.

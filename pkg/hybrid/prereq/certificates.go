@@ -68,12 +68,11 @@ var certificateChecks = []Check{
 					return check.Unknown(err)
 				}
 				for _, c := range candidates {
-					// As certificate.SameNameAndIssuer compares.
 					name := strings.ToLower(certificate.CommonName(certificate.Subject(c.Leaf)))
 					if name != "" && !contains(names[name], f.Name()) {
 						names[name] = append(names[name], f.Name())
 					}
-					key := name + " of " + certificate.Issuer(c.Leaf)
+					key := certificate.NameAndIssuer(c.Leaf)
 					if !contains(holders[key], f.Name()) {
 						holders[key] = append(holders[key], f.Name())
 					}

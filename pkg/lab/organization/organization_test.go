@@ -30,7 +30,7 @@ const (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func certificate(t *testing.T, name string) []byte {
+func selfSigned(t *testing.T, name string) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,7 +48,7 @@ const acsURL = "https://accounts.accesscontrol.windows.net/" + tenant + "/metada
 const stsURL = "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml"
 
 func fetch(t *testing.T) func(context.Context, string) ([]byte, error) {
-	cert := base64.StdEncoding.EncodeToString(certificate(t, "signing"))
+	cert := base64.StdEncoding.EncodeToString(selfSigned(t, "signing"))
 	return func(_ context.Context, url string) ([]byte, error) {
 		switch url {
 		case acsURL:
@@ -359,8 +359,8 @@ func TestOrganizationConfig(t *testing.T) {
 
 func TestCertificates(t *testing.T) {
 	o := onprem(t)
-	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", certificate(t, "mail.contoso.com"), "Services", "IIS, SMTP")
-	o.Seed("ExchangeCertificate", "Server", "EX2", "RawData", certificate(t, "mail.contoso.com"))
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "mail.contoso.com"), "Services", "IIS, SMTP")
+	o.Seed("ExchangeCertificate", "Server", "EX2", "RawData", selfSigned(t, "mail.contoso.com"))
 	got := mustRun(t, o, cmd("Get-ExchangeCertificate", "Server", "ex1"))
 	if len(got) != 1 {
 		t.Fatalf("%d certificates", len(got))
@@ -433,7 +433,7 @@ func TestRecipients(t *testing.T) {
 
 func TestSnapshotRestores(t *testing.T) {
 	o := hybrid(t)
-	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", certificate(t, "x"))
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "x"))
 	mustRun(t, o, cmd("New-AuthServer", "Name", "ACS", "AuthMetadataUrl", acsURL))
 	mustRun(t, o, cmd("Set-OrganizationConfig", "MapiHttpEnabled", false))
 	before, err := o.Snapshot()

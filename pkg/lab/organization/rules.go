@@ -2,7 +2,6 @@ package organization
 
 import (
 	"context"
-	"crypto/sha1" // thumbprints are SHA-1
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
@@ -438,8 +438,7 @@ func (r *Record) derive() {
 		if err != nil {
 			return
 		}
-		sum := sha1.Sum(raw)
-		r.values["thumbprint"] = strings.ToUpper(fmt.Sprintf("%x", sum))
+		r.values["thumbprint"] = certificate.Thumbprint(c)
 		r.values["subject"], r.values["issuer"] = windowsName(c.Subject.String()), windowsName(c.Issuer.String())
 		r.values["serialnumber"] = strings.ToUpper(fmt.Sprintf("%x", c.SerialNumber.Bytes()))
 		r.values["notbefore"], r.values["notafter"] = c.NotBefore.UTC(), c.NotAfter.UTC()

@@ -179,7 +179,7 @@ func TestSessions(t *testing.T) {
 
 func TestRemoteSession(t *testing.T) {
 	o := onprem(t)
-	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", certificate(t, "mail.contoso.com"))
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "mail.contoso.com"))
 	var warned []string
 	s := remote(t, o, Authentication{Caller: func(c psrp.Caller) (Caller, error) { return Caller{User: c.User}, nil }},
 		func(r *exchange.RemoteOptions) {
