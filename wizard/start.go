@@ -108,7 +108,7 @@ func (s *startScreen) summary(m *model, width int) []string {
 		row("Tenant", fmt.Sprintf("%s, cloud %s, signing in with %s", e.Tenant, e.Cloud, e.Credential.Kind))
 	}
 	if w := a.WorkMail; w != nil {
-		row("WorkMail", w.Organization+" in "+w.Region)
+		row("WorkMail", w.Organization+" in "+w.Region+"; nothing is checked or set up there so far")
 	}
 	for _, f := range a.Forests {
 		row("Forest", fmt.Sprintf("%s with %s; Exchange at %s as %s", f.Name, join(f.Domains), f.Exchange.Server, f.Exchange.Credential.Kind))

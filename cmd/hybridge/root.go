@@ -238,6 +238,9 @@ func (r *session) open(ctx context.Context, open opener) error {
 
 func (r *session) openWith(a answers.Answers, open opener) error {
 	r.answers = a
+	if a.WorkMail != nil {
+		r.obs.Observe(observe.Warning{Text: "workmail is read and held against the rules; nothing is checked or set up there so far"})
+	}
 	dir, err := answersDir(r.g.answers)
 	if err != nil {
 		return err

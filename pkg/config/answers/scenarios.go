@@ -16,7 +16,7 @@ var scenarios = []Scenario{
 	{"unattended", "one forest, run by a pipeline: nobody is asked for anything"},
 	{"gcc-high", "one forest and a GCC High tenant (United States government)"},
 	{"21vianet", "one forest and a tenant operated by 21Vianet (China)"},
-	{"workmail", "one forest and Amazon WorkMail"},
+	{"workmail", "one forest and Amazon WorkMail (the forest's checks only)"},
 }
 
 // Scenarios returns the scenarios, the most common first.

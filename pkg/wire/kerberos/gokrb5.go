@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"strconv"
@@ -191,6 +192,9 @@ func loadCache(path string) (*credentials.CCache, error) {
 		path = file
 	}
 	data, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no Kerberos ticket at %s: run kinit, or give the account by keytab or password", link.ErrAccess, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ticket cache: %w", err)
 	}

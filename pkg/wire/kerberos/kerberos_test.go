@@ -390,7 +390,7 @@ func TestConfig(t *testing.T) {
 		{"no user", Config{Password: pw, Krb5Config: conf}, "", "user name"},
 		{"no configuration", Config{User: "admin", Password: pw, Krb5Config: filepath.Join(dir, "absent")}, "", "krb5 configuration"},
 		{"broken keytab", Config{User: "admin", Keytab: write("broken", "\x05\x02\x00\x00\x00\x50abc"), Krb5Config: conf}, "", "keytab"},
-		{"no cache", Config{TicketCache: filepath.Join(dir, "absent"), Krb5Config: conf}, "", "ticket cache"},
+		{"no cache", Config{TicketCache: filepath.Join(dir, "absent"), Krb5Config: conf}, "", "run kinit"},
 		{"empty cache", Config{TicketCache: write("empty", ""), Krb5Config: conf}, "", "ticket cache"},
 		{"broken cache", Config{TicketCache: write("cache", "\x05\x04\x00\x0c\x00\x01"), Krb5Config: conf}, "", "ticket cache"},
 		{"cache of the kernel", Config{TicketCache: "KEYRING:persistent:0", Krb5Config: conf}, "", "only files are read"},
