@@ -10,20 +10,18 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
-
-// microsoftHosts are the domains of Exchange Online's autodiscover in all clouds.
-var microsoftHosts = []string{"outlook.com", "office365.com", "office.com", "cloud.microsoft", "office365.us", "office365-net.us", "apps.mil", "outlook.cn", "sovcloud.fr", "sovcloud.de"}
 
 var autodiscoverChecks = []Check{
 	{
 		ID:    "autodiscover.answers",
 		Title: "Autodiscover of the forest answers",
 		Scope: check.PerForest,
-		Why:   "The tenant finds the forest's calendars by autodiscover alone, at the forest's own name, without pre-authentication, and with a certificate that it can trust (the wizard's errors HCW8034 and HCW8057).",
+		Why:   "Exchange Online finds the forest's calendars by autodiscover, unless a connector names the address of EWS (TargetSharingEpr): at the forest's own name, without pre-authentication, and with a certificate that it can trust (the wizard's errors HCW8034 and HCW8057).",
 		Fix:   "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority; while mailboxes are in the forest the name must not lead to Exchange Online.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.Autodiscover
@@ -34,7 +32,7 @@ var autodiscoverChecks = []Check{
 			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) && !errors.Is(err, ErrNoSource) && !errors.Is(err, dns.ErrFailed) {
 				return check.Unknown(err)
 			}
-			if at := slices.IndexFunc(chain, microsofts); at >= 0 {
+			if at := slices.IndexFunc(chain, cloud.IsExchangeOnline); at >= 0 {
 				return check.Failed("%s leads to Exchange Online (%s)", host, chain[at]).With("aliases", chain)
 			}
 			answer, err := in.Forest.Autodiscover.Get(ctx, host)
@@ -54,7 +52,7 @@ var autodiscoverChecks = []Check{
 			switch {
 			case answer.Status >= 300 && answer.Status < 400:
 				target, err := url.Parse(answer.Location)
-				if err == nil && microsofts(target.Hostname()) {
+				if err == nil && cloud.IsExchangeOnline(target.Hostname()) {
 					return result(check.Failed("autodiscover at %s redirects to Exchange Online (%s)", host, target.Hostname()))
 				}
 				return result(check.Warned("autodiscover at %s redirects to %q", host, answer.Location))
@@ -68,11 +66,6 @@ var autodiscoverChecks = []Check{
 			return result(check.Failed("autodiscover at %s answers %d %s", host, answer.Status, http.StatusText(answer.Status)))
 		},
 	},
-}
-
-func microsofts(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return slices.ContainsFunc(microsoftHosts, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
 }
 
 // refuses tells whether a connection failed because there is nobody: the name does not exist or the port is closed. Time running out
