@@ -170,6 +170,27 @@ func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
 	return "", fmt.Errorf("the coexistence domain cannot be told from %s in cloud %s; give it as exchangeOnline.coexistenceDomain", tenant, c.ID)
 }
 
+// moreDomains are Exchange Online's without an endpoint of the table in them.
+var moreDomains = []string{"cloud.microsoft", "office365-net.us"}
+
+// IsExchangeOnline tells whether a host is in a domain of Exchange Online, of any cloud.
+func IsExchangeOnline(host string) bool {
+	host = "." + strings.ToLower(strings.TrimSuffix(host, "."))
+	domains := slices.Clone(moreDomains)
+	for _, c := range clouds {
+		for _, endpoint := range []string{c.EWS, c.DiscoveryEndpoint, c.AutodiscoverJSON, c.OWA} {
+			u, err := url.Parse(endpoint)
+			if err != nil {
+				continue
+			}
+			if labels := strings.Split(u.Hostname(), "."); len(labels) >= 2 {
+				domains = append(domains, strings.Join(labels[len(labels)-2:], "."))
+			}
+		}
+	}
+	return slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, "."+d) })
+}
+
 // OfTenant returns the cloud that an initial domain's suffix belongs to, if one is known. Suffixes of worldwide are
 // also used by government tenants.
 func OfTenant(tenant string) (Cloud, bool) {
