@@ -451,7 +451,17 @@ func (m *model) window(v *view, lines []string, height int) []string {
 	return lines
 }
 
+// ascii keeps widths: a sign for a sign.
+var ascii = strings.NewReplacer("─", "-", "│", "|", "…", "~", "±", "%")
+
 func (m *model) View() string {
+	if m.options.ASCII {
+		return ascii.Replace(m.draw())
+	}
+	return m.draw()
+}
+
+func (m *model) draw() string {
 	w, h := m.width, m.height
 	m.shown = ""
 	if w < minWidth || h < minHeight {

@@ -44,6 +44,8 @@ type Options struct {
 	Passing bool
 	// NoColor draws without color; the environment variable NO_COLOR does so too.
 	NoColor bool
+	// ASCII draws without line-drawing characters, for a terminal or locale that is not UTF-8.
+	ASCII bool
 
 	now func() time.Time // of the clock that counts seconds; tests hold it still
 }

@@ -538,6 +538,29 @@ func TestOpenFails(t *testing.T) {
 	walk(t, tm, append(toStart, step{"<enter>", "error: contoso: no such keytab"}))
 }
 
+// TestASCII: where the locale is not UTF-8, no screen draws anything else than ASCII.
+func TestASCII(t *testing.T) {
+	m := newModel(t.Context(), Options{Out: io.Discard, ASCII: true, Open: func(context.Context, answers.Answers, Person) (stage.Engine, error) { return newFake(), nil }})
+	plan := newFake().plan
+	plan.Changes[0].Action = change.Recreate
+	d, err := answers.New("answers.yaml", "multi-forest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.document, m.plan.plan, m.check.results, m.test.answers = d, &plan, newFake().checks, newFake().cells
+	m.form.open(m)
+	for _, s := range []screen{m.start, m.form, m.check, m.plan, m.confirm, m.apply, m.test} {
+		for m.helping = range map[bool]bool{false: true, true: true} {
+			m.screen = s
+			for _, r := range m.View() {
+				if r > 0x7e {
+					t.Errorf("%T: %q", s, r)
+				}
+			}
+		}
+	}
+}
+
 func TestColor(t *testing.T) {
 	m := newModel(t.Context(), Options{Out: io.Discard})
 	if strings.Contains(m.styles.bad.Render("x"), "\x1b") {

@@ -53,7 +53,7 @@ func walkWizard(cmd *cobra.Command, s streams, g *globals, open opener, passing 
 		return err
 	}
 	o := wizard.Options{
-		In: s.In, Out: s.Out, Path: path, Passing: passing, NoColor: !s.style(s.OutTTY, g.noColor).Color,
+		In: s.In, Out: s.Out, Path: path, Passing: passing, ASCII: !s.utf8(), NoColor: !s.style(s.OutTTY, g.noColor).Color,
 		Open: func(_ context.Context, a answers.Answers, p wizard.Person) (stage.Engine, error) {
 			stateDir, err := g.stateDirOf(s, a, dir)
 			if err != nil {
