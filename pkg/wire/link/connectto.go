@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // route is one parsed connect-to entry. Empty strings are wildcards on the left and "as asked" on the right.
@@ -42,7 +43,7 @@ func splitRoute(s string) (host, port string, err error) {
 		return "", "", fmt.Errorf("%q is not HOST:PORT (write an IPv6 address in brackets)", s)
 	}
 	// An empty label is no name either, and "." alone must not become the wildcard.
-	if name := "." + strings.TrimSuffix(host, "."); strings.ContainsAny(host, " \t\r\n/@=") || host != "" && (name == "." || strings.Contains(name, "..")) {
+	if strings.ContainsFunc(host, notInName) || strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
 		return "", "", fmt.Errorf("%q is not a host name", host)
 	}
 	if port != "" {
@@ -51,6 +52,10 @@ func splitRoute(s string) (host, port string, err error) {
 		}
 	}
 	return host, port, nil
+}
+
+func notInName(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar || strings.ContainsRune("/@=[]", r)
 }
 
 func (r route) match(host, port string) bool {

@@ -134,7 +134,7 @@ func TestCAFileThatIsNone(t *testing.T) {
 
 // TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a name must not become one.
 func TestNoNameIsNoWildcard(t *testing.T) {
-	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", ".a:443=x:1", "a:443=.:1"} {
+	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", "a..:443=x:1", ".a:443=x:1", "a:443=.:1"} {
 		if _, err := New(Options{ConnectTo: []string{entry}}); err == nil {
 			t.Errorf("%s was accepted", entry)
 		}
