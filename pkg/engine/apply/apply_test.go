@@ -480,7 +480,7 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 	if diff := cmp.Diff(want, statuses(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := find("update"); !change.Bool(false, got["Enabled"]) || got["URL"] != "https://someone.else/" || !slices.Equal(got["Targets"].([]string), []string{"theirs.com", "more.com"}) {
+	if got := find("update"); !sameTruth(false, got["Enabled"]) || got["URL"] != "https://someone.else/" || !slices.Equal(got["Targets"].([]string), []string{"theirs.com", "more.com"}) {
 		t.Errorf("update is %v", got)
 	}
 	// It is not undone yet: once the conflicts are out of the way, the rest follows.

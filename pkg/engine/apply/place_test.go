@@ -189,9 +189,9 @@ var (
 		Noun: "Thing",
 		Properties: map[string]change.Property{
 			"Key":     {Write: change.Key},
-			"Enabled": {Compare: change.Bool},
-			"Targets": {Compare: change.SetFold, Write: change.Merge},
-			"URL":     {Compare: change.URL},
+			"Enabled": {Compare: sameTruth},
+			"Targets": {Compare: sameSet, Write: change.Merge},
+			"URL":     {Compare: sameURL},
 			"App":     {},
 		},
 		Command: command("Thing"),
