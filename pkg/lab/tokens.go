@@ -103,7 +103,7 @@ func (f *forest) knowsGraph() bool {
 }
 
 func (f *forest) version() (v [3]int) {
-	fmt.Sscanf(f.build, "Version %d.%d (Build %d", &v[0], &v[1], &v[2])
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d", &v[0], &v[1], &v[2])
 	return v
 }
 

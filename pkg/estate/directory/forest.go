@@ -106,9 +106,6 @@ type Trust struct {
 // ForestWide tells whether the trust is one between forests.
 func (t Trust) ForestWide() bool { return t.Attributes&0x8 != 0 }
 
-// WithinForest tells whether the trust joins two domains of one forest.
-func (t Trust) WithinForest() bool { return t.Attributes&0x20 != 0 }
-
 // Facts are what a forest is made of.
 type Facts struct {
 	Level       Level

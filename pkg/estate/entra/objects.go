@@ -350,11 +350,6 @@ func (c *Client) VerificationRecords(ctx context.Context, domain string) ([]Doma
 	return collect[DomainRecord](ctx, c, "/domains/"+url.PathEscape(domain)+"/verificationDnsRecords")
 }
 
-// ServiceRecords are the records that a verified domain's services need: MX, autodiscover, SPF.
-func (c *Client) ServiceRecords(ctx context.Context, domain string) ([]DomainRecord, error) {
-	return collect[DomainRecord](ctx, c, "/domains/"+url.PathEscape(domain)+"/serviceConfigurationRecords")
-}
-
 // Organization is the tenant itself.
 type Organization struct {
 	ID                         string           `json:"id"` // the tenant's GUID

@@ -143,16 +143,6 @@ func ApplicationsNamed(ctx context.Context, graph Graph, name string) ([]map[str
 	return found, nil
 }
 
-// ServicePrincipalsOf finds the service principals of an application, with the permissions they offer.
-func ServicePrincipalsOf(ctx context.Context, graph Graph, appID string) ([]map[string]any, error) {
-	return list(ctx, graph, "/servicePrincipals?"+filter("appId", appID)+"&$select=id,appId,displayName,appRoles")
-}
-
-// Collection reads a whole collection of Microsoft Graph.
-func Collection(ctx context.Context, graph Graph, path string) ([]map[string]any, error) {
-	return list(ctx, graph, path)
-}
-
 const maxPages = 10_000
 
 // list reads a collection page by page.

@@ -405,16 +405,6 @@ func (s *State) Application(appID string) *Application {
 	return nil
 }
 
-// ApplicationNamed finds an application by its display name; nil when there is none.
-func (s *State) ApplicationNamed(name string) *Application {
-	for _, a := range s.Applications {
-		if strings.EqualFold(a.DisplayName, name) {
-			return a
-		}
-	}
-	return nil
-}
-
 // ServicePrincipal finds the service principal of an application id; nil when there is none.
 func (s *State) ServicePrincipal(appID string) *ServicePrincipal { return s.principalOf(appID) }
 

@@ -1,7 +1,6 @@
 package entra
 
 import (
-	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,9 +18,6 @@ func (t *Tenant) stsIssuer() string { return "https://sts.windows.net/" + t.conf
 func (t *Tenant) signer() oauth.Signer {
 	return oauth.Signer{Key: t.key, Certificate: t.certificate, KeyID: oauth.X5T(t.certificate)}
 }
-
-// SigningCertificate is the certificate of the key with which the tenant signs tokens.
-func (t *Tenant) SigningCertificate() *x509.Certificate { return t.certificate }
 
 // Keys are the keys that verify the tenant's tokens.
 func (t *Tenant) Keys() []oauth.Key {
