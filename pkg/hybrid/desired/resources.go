@@ -152,7 +152,7 @@ func (p *plan) names() string {
 	var urls []string
 	for _, f := range p.answers.Forests {
 		for _, host := range []string{f.Namespace.Autodiscover, f.Namespace.EWS} {
-			if u := "https://" + strings.ToLower(host) + "/"; host != "" && !slices.Contains(urls, u) {
+			if u := "https://" + strings.ToLower(host) + "/"; !slices.Contains(urls, u) {
 				urls = append(urls, u)
 			}
 		}
@@ -245,10 +245,6 @@ func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridA
 	at := PlaceForest(fa.Name)
 	guid := strings.ToLower(ff.OrganizationGUID)
 	domains := lower(fa.Domains)
-	discovery := fa.Namespace.Autodiscover
-	if discovery == "" {
-		discovery = fa.Namespace.EWS
-	}
 
 	allows := p.allowances()
 	onprem := change.Properties{"DomainNames": []string{p.coexistence}, "Enabled": true, "TargetSharingEpr": p.cloud.EWS}
@@ -261,15 +257,13 @@ func (p *plan) lookups(fa answers.Forest, ff Forest, early []string, app hybridA
 	}
 	if wants(p.answers.Features, answers.OWARedirection) {
 		onprem["TargetOwaURL"] = p.cloud.OWA
-		if fa.Namespace.EWS != "" {
-			online["TargetOwaURL"] = "https://" + fa.Namespace.EWS + "/owa"
-		}
+		online["TargetOwaURL"] = "https://" + fa.Namespace.EWS + "/owa"
 	}
 	relation := p.add(organizationRelationship, at, p.coexistence, "On-premises to O365 - "+p.tenantGUID, "it says what "+fa.Name+" and the tenant may ask of each other", onprem, early...)
 	p.add(organizationRelationship, PlaceOnline, guid, "O365 to On-premises - "+guid, "it says what the tenant and "+fa.Name+" may ask of each other", online)
 
 	p.add(intraOrganizationConnector, PlaceOnline, guid, "HybridIOC - "+guid, "lookups from the tenant go to "+fa.Name+" with OAuth", change.Properties{
-		"TargetAddressDomains": domains, "DiscoveryEndpoint": "https://" + discovery + "/autodiscover/autodiscover.svc", "Enabled": true,
+		"TargetAddressDomains": domains, "DiscoveryEndpoint": "https://" + fa.Namespace.Autodiscover + "/autodiscover/autodiscover.svc", "Enabled": true,
 	}, append(slices.Clone(early), names)...)
 	connector := p.add(intraOrganizationConnector, at, p.coexistence, "HybridIOC - "+p.tenantGUID, "lookups from "+fa.Name+" go to the tenant with OAuth", change.Properties{
 		"TargetAddressDomains": []string{p.coexistence}, "DiscoveryEndpoint": p.cloud.DiscoveryEndpoint, "Enabled": true,
