@@ -1,3 +1,5 @@
+//go:build unix
+
 package e2e
 
 import (
@@ -7,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +67,25 @@ func TestHostileAnswers(t *testing.T) {
 		})
 	}
 	t.Run("directory", func(t *testing.T) { refuse(t, t.TempDir()) })
+	t.Run("unreadable", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "answers.yaml")
+		if err := os.WriteFile(file, []byte(valid), 0); err != nil {
+			t.Fatal(err)
+		}
+		var nobody *syscall.SysProcAttr
+		if os.Geteuid() == 0 { // root reads everything: try it as somebody who may not
+			nobody = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			for dir := filepath.Dir(file); dir != os.TempDir(); dir = filepath.Dir(dir) {
+				if err := os.Chmod(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(filepath.Dir(binary), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refuseAs(t, file, nobody)
+	})
 	t.Run("missing", func(t *testing.T) { refuse(t, filepath.Join(t.TempDir(), "none.yaml")) })
 	t.Run("100 MB", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "big.yaml")
@@ -93,8 +115,14 @@ func TestHostileAnswers(t *testing.T) {
 
 func refuse(t *testing.T, file string) {
 	t.Helper()
+	refuseAs(t, file, nil)
+}
+
+func refuseAs(t *testing.T, file string, user *syscall.SysProcAttr) {
+	t.Helper()
 	for _, verb := range []string{"check", "plan"} {
 		cmd := exec.Command(binary, verb, "-f", file, "--non-interactive")
+		cmd.SysProcAttr = user
 		timer := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
 		r := finish(t, cmd)
 		timer.Stop()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
 func TestPowerShell(t *testing.T) {
@@ -141,14 +141,6 @@ func TestQuote(t *testing.T) {
 
 // The independent grammar and the full catalogue have the last word on what is rendered.
 func TestPowerShellLint(t *testing.T) {
-	lint := shared(t, filepath.Join("tools", "pslint", "pslint.mjs"))
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("needs node, which is not installed")
-	}
-	if _, err := os.Stat(filepath.Join(filepath.Dir(lint), "node_modules")); err != nil {
-		t.Skip("needs npm ci in the folder of pslint")
-	}
 	commands := []Command{
 		{"New-IntraOrganizationConnector", map[string]any{"Name": "HybridIOC - ‘x’", "DiscoveryEndpoint": "https://a/autodiscover.svc", "TargetAddressDomains": []string{"a.com"}, "Enabled": true, "Confirm": false}},
 		{"Set-OrganizationRelationship", map[string]any{"Identity": "a'b\n", "DomainNames": ListChange{Add: []string{"a.com"}}, "TargetSharingEpr": nil, "FreeBusyAccessEnabled": true}},
@@ -164,10 +156,7 @@ func TestPowerShellLint(t *testing.T) {
 	if err := os.WriteFile(file, []byte(script.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), node, lint, "--side", "onprem", file).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s\n%s", err, out, script.String())
-	}
+	peer.LintPowerShell(t, "onprem", file)
 }
 
 func FuzzCommandJSON(f *testing.F) {

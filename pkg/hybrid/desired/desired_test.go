@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
 var update = flag.Bool("update", false, "write goldens")
@@ -647,71 +647,16 @@ func TestScriptsLint(t *testing.T) {
 
 func lint(t *testing.T, scripts map[string][]byte) {
 	t.Helper()
-	tool := pslint(t)
 	dir := t.TempDir()
-	args := []string{tool, "--side", "auto"}
+	var files []string
 	for name, content := range scripts {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, path)
+		files = append(files, path)
 	}
-	out, err := exec.CommandContext(t.Context(), "node", args...).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
-}
-
-// pslint finds the linter of the project's reference folder, when it is there and can run.
-func pslint(t *testing.T) string {
-	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("node is not installed: the scripts are not held against an independent grammar")
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-	if tool := os.Getenv("PSLINT"); tool != "" {
-		return tool
-	}
-	shared := filepath.Join(dir, "..", "shared")
-	if _, err := os.Stat(filepath.Join(shared, "tools", "pslint", "pslint.mjs")); err != nil {
-		t.Skip("../shared/tools/pslint is not there: the scripts are not held against an independent grammar")
-	}
-	// The folder may be read-only: install into a copy. The catalogue is found relative to the tool.
-	copied := t.TempDir()
-	target := filepath.Join(copied, "tools", "pslint")
-	if err := os.CopyFS(target, os.DirFS(filepath.Join(shared, "tools", "pslint"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(copied, "reference"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	catalogue, err := os.ReadFile(filepath.Join(shared, "reference", "exchange-cmdlets.json"))
-	if err != nil {
-		t.Skip("../shared/reference/exchange-cmdlets.json is not there")
-	}
-	if err := os.WriteFile(filepath.Join(copied, "reference", "exchange-cmdlets.json"), catalogue, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(target, "node_modules")); err != nil {
-		if out, err := exec.CommandContext(t.Context(), "npm", "ci", "--prefix", target, "--no-audit", "--no-fund").CombinedOutput(); err != nil {
-			t.Skipf("npm ci: %v: the scripts are not held against an independent grammar\n%s", err, out)
-		}
-	}
-	return filepath.Join(target, "pslint.mjs")
+	peer.LintPowerShell(t, "auto", files...)
 }
 
 func golden(t *testing.T, path string, got []byte) {
