@@ -3,10 +3,13 @@ package e2e
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -79,6 +82,42 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 				t.Fatalf("rollback did not restore what was there before:\n%s", d)
 			}
 		})
+	}
+}
+
+// TestApplySurvivesRandomKills kills apply at moments that nobody chose: KILLS=50 for fifty of them.
+func TestApplySurvivesRandomKills(t *testing.T) {
+	kills := 5
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		kills = n
+	}
+	var e *estate
+	var before plan
+	file := filepath.Join(t.TempDir(), "p.json")
+	for i := range kills {
+		if i%10 == 0 { // a killed run leaves its shells behind, and a user may have 18
+			e = startLab(t)
+			before = e.plan(t)
+		}
+		moment := time.Duration(rand.IntN(300)) * time.Millisecond
+		e.must(t, 0, "plan", "--out", file)
+		cmd := e.command("apply", file, "--yes")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(moment)
+		cmd.Process.Kill()
+		cmd.Wait()
+		if r := e.run(t, "apply", file, "--yes"); r.code != 0 && r.code != 7 {
+			t.Fatalf("killed after %v, the second apply: exit %d\n%s", moment, r.code, tail(r.stderr))
+		}
+		if after := e.plan(t); len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
+			t.Fatalf("killed after %v, after the second apply: %+v", moment, after.Summary)
+		}
+		e.must(t, 0, "rollback", "--yes")
+		if d := cmp.Diff(before, e.plan(t)); d != "" {
+			t.Fatalf("killed after %v, rollback did not restore what was there before:\n%s", moment, d)
+		}
 	}
 }
 
