@@ -1,7 +1,9 @@
 package desired
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
@@ -36,6 +38,12 @@ var application = declare(Kind{
 		"requiredResourceAccess": {Type: accesses},
 	},
 	Risk: "the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key",
+	Read: perApplication(func(_ context.Context, _ Graph, a map[string]any) ([]change.Live, error) {
+		id, name := str(a["id"]), str(a["displayName"])
+		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{
+			"id": id, "appId": str(a["appId"]), "displayName": name, "signInAudience": str(a["signInAudience"]), "requiredResourceAccess": accessList(a["requiredResourceAccess"]),
+		}}}, nil
+	}),
 	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
 		switch {
 		case a == change.Create:
@@ -63,6 +71,14 @@ var keyCredential = declare(Kind{
 		"keyCredentials": {Type: keys},
 	},
 	Risk: "Graph takes the list whole; certificates that are already there and still valid are sent again",
+	Read: perApplication(func(_ context.Context, _ Graph, a map[string]any) ([]change.Live, error) {
+		id, name := str(a["id"]), str(a["displayName"])
+		credentials := keyList(a["keyCredentials"])
+		if len(credentials) == 0 {
+			return nil, nil // an application without keys has none that is live
+		}
+		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{"application": name, "id": id, "keyCredentials": credentials}}}, nil
+	}),
 	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
 		c := change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": want["id"], "keyCredentials": want["keyCredentials"]}}
 		if live != nil {
@@ -89,6 +105,14 @@ var servicePrincipal = declare(Kind{
 		"accountEnabled": {Type: boolean},
 	},
 	Risk: "disabled, the application gets no tokens",
+	Read: perPrincipal(func(_ context.Context, _ Graph, name string, sp map[string]any) ([]change.Live, error) {
+		id := str(sp["id"])
+		properties := change.Properties{"id": id, "appId": str(sp["appId"])}
+		if enabled, ok := sp["accountEnabled"].(bool); ok {
+			properties["accountEnabled"] = enabled
+		}
+		return []change.Live{{Identity: id, Name: name, Properties: properties}}, nil
+	}),
 	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
 		switch {
 		case a == change.Create:
@@ -116,6 +140,19 @@ var appRoleAssignment = declare(Kind{
 		"appRoleId":   {Type: guid, Write: change.Key},
 	},
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
+	Read: perPrincipal(func(ctx context.Context, graph Graph, name string, sp map[string]any) ([]change.Live, error) {
+		assignments, err := list(ctx, graph, "/servicePrincipals/"+url.PathEscape(str(sp["id"]))+"/appRoleAssignments")
+		if err != nil {
+			return nil, err
+		}
+		var out []change.Live
+		for _, g := range assignments {
+			out = append(out, change.Live{Identity: str(g["id"]), Name: name + " " + str(g["resourceDisplayName"]), Properties: change.Properties{
+				"principalId": str(g["principalId"]), "resourceId": str(g["resourceId"]), "appRoleId": str(g["appRoleId"]),
+			}})
+		}
+		return out, nil
+	}),
 	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
 		switch {
 		case a == change.Create:
@@ -143,6 +180,30 @@ var servicePrincipalName = declare(Kind{
 		"servicePrincipalNames": {Type: principalNames, Write: change.Merge},
 	},
 	Risk: "Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again",
+	// Exchange Online's service principal is the one object that hybridge touches and did not make.
+	Read: func(ctx context.Context, p *EntraPlace) ([]change.Live, error) {
+		graph, err := p.Graph(ctx)
+		if err != nil {
+			return nil, err
+		}
+		principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
+		if err != nil {
+			return nil, err
+		}
+		var out []change.Live
+		for _, sp := range principals {
+			properties := change.Properties{"id": str(sp["id"]), "appId": str(sp["appId"])}
+			// The list is written whole: one that was not told must not pass for an empty one.
+			switch names := sp["servicePrincipalNames"].(type) {
+			case []any, []string:
+				properties["servicePrincipalNames"] = texts(names)
+			default:
+				properties["servicePrincipalNames"] = change.Unreadable{Reason: "Microsoft Graph did not tell the list"}
+			}
+			out = append(out, change.Live{Identity: str(sp["id"]), Name: str(sp["displayName"]), Properties: properties})
+		}
+		return out, nil
+	},
 	Command: func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error) {
 		if a != change.Update || live == nil {
 			// The principal is Microsoft's: it is there, and it is nobody's to make or remove.

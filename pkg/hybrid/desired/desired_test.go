@@ -565,6 +565,9 @@ func TestKinds(t *testing.T) {
 		if k.Title == "" || k.Why == "" || k.Risk == "" || k.Match == nil || len(k.Properties) == 0 {
 			t.Errorf("%s: a declaration has a title, a reason, a risk, a match and properties", k.Noun)
 		}
+		if entra := k.Sides&Entra != 0; entra != (k.Read != nil) || entra != (k.Command != nil) {
+			t.Errorf("%s: a kind in Entra says how it is read and written, one of Exchange leaves that to its cmdlets", k.Noun)
+		}
 		for _, side := range []struct {
 			bit  Sides
 			side exchange.Side

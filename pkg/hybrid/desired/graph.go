@@ -38,100 +38,64 @@ const (
 	servicePrincipalFields = "id,appId,displayName,accountEnabled"
 )
 
-// Read returns the live resources of a kind that belong to the place's applications.
+// Read returns the live resources of a kind that belong to the place's applications or to Exchange Online's service principal.
 func (p *EntraPlace) Read(ctx context.Context, k *change.Kind) ([]change.Live, error) {
-	graph, err := p.Graph(ctx)
+	kind, err := kindOf(k)
 	if err != nil {
 		return nil, err
 	}
-	if k == servicePrincipalName.kind {
-		return exchangeNames(ctx, graph)
+	if kind.Read == nil {
+		return nil, fmt.Errorf("kind %s is not kept in Entra", k.Noun)
 	}
-	names, err := p.Applications(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []change.Live
-	for _, name := range names {
-		applications, err := ApplicationsNamed(ctx, graph, name)
+	return kind.Read(ctx, p)
+}
+
+// perApplication reads a kind at each of the place's applications.
+func perApplication(read func(ctx context.Context, graph Graph, application map[string]any) ([]change.Live, error)) func(context.Context, *EntraPlace) ([]change.Live, error) {
+	return func(ctx context.Context, p *EntraPlace) ([]change.Live, error) {
+		graph, err := p.Graph(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range applications {
-			live, err := p.read(ctx, graph, k, a)
+		names, err := p.Applications(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var out []change.Live
+		for _, name := range names {
+			applications, err := ApplicationsNamed(ctx, graph, name)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range applications {
+				live, err := read(ctx, graph, a)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, live...)
+			}
+		}
+		return out, nil
+	}
+}
+
+// perPrincipal reads a kind at the service principals of each of the place's applications; name is the application's.
+func perPrincipal(read func(ctx context.Context, graph Graph, name string, principal map[string]any) ([]change.Live, error)) func(context.Context, *EntraPlace) ([]change.Live, error) {
+	return perApplication(func(ctx context.Context, graph Graph, a map[string]any) ([]change.Live, error) {
+		principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
+		if err != nil {
+			return nil, err
+		}
+		var out []change.Live
+		for _, sp := range principals {
+			live, err := read(ctx, graph, str(a["displayName"]), sp)
 			if err != nil {
 				return nil, err
 			}
 			out = append(out, live...)
 		}
-	}
-	return out, nil
-}
-
-func (p *EntraPlace) read(ctx context.Context, graph Graph, k *change.Kind, a map[string]any) ([]change.Live, error) {
-	id, name, appID := str(a["id"]), str(a["displayName"]), str(a["appId"])
-	switch k {
-	case application.kind:
-		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{
-			"id": id, "appId": appID, "displayName": name, "signInAudience": str(a["signInAudience"]), "requiredResourceAccess": accessList(a["requiredResourceAccess"]),
-		}}}, nil
-	case keyCredential.kind:
-		list := keyList(a["keyCredentials"])
-		if len(list) == 0 {
-			return nil, nil // an application without keys has none that is live
-		}
-		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{"application": name, "id": id, "keyCredentials": list}}}, nil
-	case servicePrincipal.kind, appRoleAssignment.kind:
-	default:
-		return nil, fmt.Errorf("kind %s is not kept in Entra", k.Noun)
-	}
-	principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", appID)+"&$select="+servicePrincipalFields)
-	if err != nil {
-		return nil, err
-	}
-	var out []change.Live
-	for _, sp := range principals {
-		spID := str(sp["id"])
-		if k == servicePrincipal.kind {
-			properties := change.Properties{"id": spID, "appId": str(sp["appId"])}
-			if enabled, ok := sp["accountEnabled"].(bool); ok {
-				properties["accountEnabled"] = enabled
-			}
-			out = append(out, change.Live{Identity: spID, Name: name, Properties: properties})
-			continue
-		}
-		assignments, err := list(ctx, graph, "/servicePrincipals/"+url.PathEscape(spID)+"/appRoleAssignments")
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range assignments {
-			out = append(out, change.Live{Identity: str(g["id"]), Name: name + " " + str(g["resourceDisplayName"]), Properties: change.Properties{
-				"principalId": str(g["principalId"]), "resourceId": str(g["resourceId"]), "appRoleId": str(g["appRoleId"]),
-			}})
-		}
-	}
-	return out, nil
-}
-
-// exchangeNames reads the names of the service principal of Exchange Online: the one object that hybridge touches and did not make.
-func exchangeNames(ctx context.Context, graph Graph) ([]change.Live, error) {
-	principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
-	if err != nil {
-		return nil, err
-	}
-	var out []change.Live
-	for _, sp := range principals {
-		properties := change.Properties{"id": str(sp["id"]), "appId": str(sp["appId"])}
-		// The list is written whole: one that was not told must not pass for an empty one.
-		switch names := sp["servicePrincipalNames"].(type) {
-		case []any, []string:
-			properties["servicePrincipalNames"] = texts(names)
-		default:
-			properties["servicePrincipalNames"] = change.Unreadable{Reason: "Microsoft Graph did not tell the list"}
-		}
-		out = append(out, change.Live{Identity: str(sp["id"]), Name: str(sp["displayName"]), Properties: properties})
-	}
-	return out, nil
+		return out, nil
+	})
 }
 
 // ApplicationsNamed finds the applications of exactly that display name.

@@ -3,6 +3,7 @@
 package desired
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -59,6 +60,8 @@ type Kind struct {
 	Adjust func(*change.Command) // corrects a command where the cmdlet is irregular
 
 	// Entra kinds.
+	// Read finds the live resources; none is an empty list and not an error.
+	Read    func(ctx context.Context, p *EntraPlace) ([]change.Live, error)
 	Command func(a change.Action, name string, want change.Properties, live *change.Live) (change.Command, error)
 
 	Match      func(want change.Properties, live change.Live) bool
