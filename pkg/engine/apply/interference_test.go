@@ -1,0 +1,200 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// dies gives a fault that kills the process at a point named.
+func dies(w *world, at string) func(string) error {
+	d := &death{}
+	w.online.death, w.onprem.death = d, d
+	return func(point string) error {
+		if err := d.fault(point); err != nil || point != at {
+			return err
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.at = 1
+		return errDead
+	}
+}
+
+// Someone else changes a resource beside the one that a killed run was writing: neither what is in effect nor what is not may be taken for the
+// whole truth.
+func TestSomeoneElseWhileDead(t *testing.T) {
+	for _, at := range []string{"before run online/Thing/new", "after run online/Thing/new"} {
+		t.Run(at, func(t *testing.T) {
+			w, dir := newWorld(), t.TempDir()
+			p := w.plan(t)
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true, fault: dies(w, at)}, nil); err == nil {
+				t.Fatal("the dead process said that all is well")
+			}
+			w.online.death, w.onprem.death = nil, nil
+			w.online.live["Thing"][2].Properties["Enabled"] = false
+			ran := len(w.online.ran)
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil); !errors.Is(err, ErrStale) {
+				t.Errorf("got %v", err)
+			}
+			if len(w.online.ran) != ran {
+				t.Errorf("ran %v", w.online.ran[ran:])
+			}
+		})
+	}
+}
+
+// Someone else writes a property, that the plan writes too, after the run began and before its turn.
+func TestSomeoneElseDuringTheRun(t *testing.T) {
+	w := newWorld()
+	w.online.after = func(command string) {
+		if command == "New-Thing new" {
+			w.online.live["Thing"][0].Properties["URL"] = "https://someone.else/"
+		}
+	}
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, nil)
+	if !errors.Is(err, ErrStale) || statuses(report)["online/Thing/update"] != Failed {
+		t.Errorf("%v: %v", err, statuses(report))
+	}
+	if got := w.online.live["Thing"][0].Properties["URL"]; got != "https://someone.else/" {
+		t.Errorf("wrote over it: %v", got)
+	}
+}
+
+// A run that somebody began to roll back is over: the same plan does not go on from its middle.
+func TestNotResumedWhileRolledBack(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
+	p := w.plan(t)
+	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+	if run, err := unfinished(dir, p.Hash()); err != nil || run == nil {
+		t.Fatalf("got %v, %v", run, err)
+	}
+	w.online.refuse = map[string]error{"New-Thing delete": errors.New("no")}
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); !errors.Is(err, ErrPartial) {
+		t.Fatalf("got %v", err)
+	}
+	if run, err := unfinished(dir, p.Hash()); err != nil || run != nil {
+		t.Errorf("got %v, %v", run, err)
+	}
+}
+
+func TestUncertain(t *testing.T) {
+	begin := &record{Record: eventBegin}
+	for _, test := range []struct {
+		name            string
+		trace           trace
+		uncertain, done bool
+	}{
+		{"not begun", trace{}, false, false},
+		{"begun", trace{begin: begin}, true, false},
+		{"done", trace{begin: begin, end: &record{Status: Done}}, false, true},
+		{"skipped", trace{end: &record{Status: Skipped}}, false, true},
+		{"failed, and what is live was read", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1"}}, false, false},
+		{"failed, and nothing could be read", trace{begin: begin, end: &record{Status: Failed}}, true, false},
+	} {
+		if got, done := test.trace.uncertain(), test.trace.done(); got != test.uncertain || done != test.done {
+			t.Errorf("%s: uncertain %v, done %v", test.name, got, done)
+		}
+	}
+}
+
+// A replacement says in the journal that its first half is done, before the second.
+func TestReplacementIsJournalledByHalves(t *testing.T) {
+	w, dir := newWorld(), t.TempDir()
+	report := run(t, w, w.plan(t), Options{StateDir: dir, AllowDelete: true})
+	p, err := readJournal(report.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []event
+	for _, r := range p.records {
+		if r.Change == "online/Fixed/fixed" {
+			events = append(events, r.Record)
+		}
+	}
+	if !slices.Equal(events, []event{eventBegin, eventRemoved, eventEnd}) {
+		t.Errorf("got %v", events)
+	}
+}
+
+// A write that is under way survives a cancel, but not for ever.
+func TestOutlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		work, release := outlive(ctx, time.Minute)
+		defer release()
+		cancel()
+		time.Sleep(59 * time.Second)
+		if work.Err() != nil {
+			t.Error("cut off early")
+		}
+		time.Sleep(2 * time.Second)
+		if work.Err() == nil {
+			t.Error("goes on for ever")
+		}
+	})
+}
+
+func TestJournal(t *testing.T) {
+	s, err := openState(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	failing := false
+	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{change.Plan{}}}, func(string) error {
+		if failing {
+			return errDead
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing = true
+	if err := j.append(record{Record: eventBegin, Change: "a"}); !errors.Is(err, errDead) {
+		t.Errorf("got %v", err)
+	}
+	failing = false
+	if err := j.append(record{Record: eventEnd, Change: "a"}); !errors.Is(err, errDead) {
+		t.Errorf("a line after one that is not whole: got %v", err)
+	}
+	j.close()
+
+	// What is left of the last line does not stay behind a shorter one.
+	whole, err := os.Stat(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j, err = openJournal(j.path, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	cut, err := os.Stat(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cut.Size() >= whole.Size() {
+		t.Errorf("%d bytes of %d are left", cut.Size(), whole.Size())
+	}
+}
+
+// Runs sort by their ids, also when the clock went back.
+func TestNextID(t *testing.T) {
+	dir := t.TempDir()
+	const last = "29991231T235959.999Z"
+	if err := os.WriteFile(filepath.Join(dir, last+".jsonl"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := nextID(dir); err != nil || id <= last {
+		t.Errorf("got %s, %v", id, err)
+	}
+}
