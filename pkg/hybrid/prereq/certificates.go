@@ -289,7 +289,8 @@ func transportDisorder(ctx context.Context, in Input, f *Forest, host string) bo
 // transportToBlame names the forest whose transport certificate is why a question could not be put: its servers answer with the same one
 // on port 443 as a rule. One fault is told once, by certificates.transport. Empty when it is not the reason.
 func transportToBlame(ctx context.Context, in Input, err error) string {
-	if !errors.Is(err, link.ErrUntrusted) {
+	var refused *link.HostError
+	if !errors.Is(err, link.ErrUntrusted) || !errors.As(err, &refused) {
 		return ""
 	}
 	forests := in.Forests
@@ -301,10 +302,8 @@ func transportToBlame(ctx context.Context, in Input, err error) string {
 		if u, err := url.Parse(f.Answers.Exchange.URL); err == nil {
 			hosts = append(hosts, u.Hostname())
 		}
-		for _, host := range hosts {
-			if host != "" && strings.Contains(err.Error(), host) && transportDisorder(ctx, in, f, host) {
-				return f.Name()
-			}
+		if contains(hosts, refused.Host) && transportDisorder(ctx, in, f, refused.Host) {
+			return f.Name()
 		}
 	}
 	return ""

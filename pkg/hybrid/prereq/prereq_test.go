@@ -333,8 +333,16 @@ func TestDisorders(t *testing.T) {
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: remote PowerShell is served with the one that ended", func(t *testing.T, f *Facts, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			f.Forests[0].Rights = Failing[map[string]exchange.Allowance](fmt.Errorf("contoso: ex1.contoso.com: %w", link.ErrUntrusted))
+			f.Forests[0].Rights = Failing[map[string]exchange.Allowance](fmt.Errorf("contoso: %w", &link.HostError{Host: "EX1.contoso.com", Err: link.ErrUntrusted}))
 		}, []string{"fail certificates.transport contoso"}},
+		{"transport: autodiscover answers with the one that ended", func(t *testing.T, f *Facts, ca *authority) {
+			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+			autodiscovered(Autodiscover{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
+		}, []string{"fail certificates.transport contoso"}},
+		{"transport: another host is not trusted, whose error only mentions the server", func(t *testing.T, f *Facts, ca *authority) {
+			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+			f.Forests[0].Rights = Failing[map[string]exchange.Allowance](&link.HostError{Host: "proxy.contoso.com", Err: fmt.Errorf("connect to ex1.contoso.com: %w", link.ErrUntrusted)})
+		}, []string{"error access.onprem contoso", "fail certificates.transport contoso"}},
 
 		{"auth: none", authChanged(func(a *Auth, _ *x509.Certificate) { a.Current = "" }), []string{"fail certificates.auth contoso"}},
 		{"auth: on no server", authChanged(func(a *Auth, _ *x509.Certificate) { a.Servers["EX1"] = nil }), []string{"fail certificates.auth contoso"}},

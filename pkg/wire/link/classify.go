@@ -25,11 +25,18 @@ type classified struct {
 func (e *classified) Error() string   { return e.sentence }
 func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 
-// handshakeError marks an error as coming out of a TLS handshake and keeps the name that was verified.
-type handshakeError struct {
-	host string
-	err  error
+// HostError says which host a TLS handshake was with that failed: the name that its certificate was to be for. It says so to errors.As alone, its
+// text is that of the error within; Classify keeps it in the chain.
+type HostError struct {
+	Host string
+	Err  error
 }
+
+func (e *HostError) Error() string { return e.Err.Error() }
+func (e *HostError) Unwrap() error { return e.Err }
+
+// handshakeError marks an error as coming out of a TLS handshake.
+type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }

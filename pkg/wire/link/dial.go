@@ -50,7 +50,7 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, l.dialError(address, &handshakeError{host: config.ServerName, err: err})
+		return nil, l.dialError(address, &HostError{Host: config.ServerName, Err: &handshakeError{err}})
 	}
 	return conn, nil
 }
@@ -153,7 +153,7 @@ func (l *Link) dialProxy(ctx context.Context, target string) (net.Conn, error) {
 		secured := tls.Client(conn, l.TLS(l.proxy.Hostname()))
 		if err := secured.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(&handshakeError{host: l.proxy.Hostname(), err: err}))
+			return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}}))
 		}
 		conn = secured
 	}

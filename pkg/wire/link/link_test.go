@@ -249,6 +249,9 @@ func TestFailures(t *testing.T) {
 			if !strings.Contains(err.Error(), "connect to "+host+":443") {
 				t.Errorf("%v does not name the place", err)
 			}
+			if at := new(HostError); errors.Is(tt.class, ErrUntrusted) && (!errors.As(err, &at) || at.Host != host) {
+				t.Errorf("%v is told to be of the host %q", err, at.Host)
+			}
 			for _, other := range []error{ErrAccess, ErrUntrusted, ErrUnreachable} {
 				if !errors.Is(tt.class, other) && errors.Is(err, other) {
 					t.Errorf("%v is %v too", err, other)

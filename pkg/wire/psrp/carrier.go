@@ -150,7 +150,7 @@ func (c *carrier) handshake(ctx context.Context, network, address string, highes
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, err
+		return nil, &link.HostError{Host: config.ServerName, Err: err}
 	}
 	return conn, nil
 }

@@ -438,6 +438,9 @@ func TestRefusals(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is no %v", err, test.is)
 			}
+			if at := new(link.HostError); errors.Is(test.is, link.ErrUntrusted) && (!errors.As(err, &at) || !strings.Contains(o.URL, "//"+at.Host+":")) {
+				t.Errorf("%v is told to be of the host %q", err, at.Host)
+			}
 			if !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%v does not say %q", err, test.text)
 			}
