@@ -198,3 +198,22 @@ func TestNextID(t *testing.T) {
 		t.Errorf("got %s, %v", id, err)
 	}
 }
+
+// What could not be read before says nothing about a difference; what cannot be read now may be anything.
+func TestDiffering(t *testing.T) {
+	hidden := change.Unreadable{Reason: "no right"}
+	for _, test := range []struct {
+		was, is any
+		differ  bool
+	}{
+		{"https://a/", "https://a", false},
+		{"https://a/", "https://b/", true},
+		{hidden, "https://b/", false},
+		{"https://a/", hidden, true},
+	} {
+		got := differing(thing, &change.Live{Properties: change.Properties{"URL": test.was}}, &change.Live{Properties: change.Properties{"URL": test.is}})
+		if (got != "") != test.differ {
+			t.Errorf("%v, then %v: %q", test.was, test.is, got)
+		}
+	}
+}

@@ -425,6 +425,24 @@ func TestFingerprint(t *testing.T) {
 	if sum(a, b) == sum(other, b) || sum(a) == sum() || sum(a) == sum(a, b) {
 		t.Error("a difference does not count")
 	}
+	renamed, swapped := a, a
+	renamed.Name = "c"
+	a.Properties = Properties{"Level": []string{"1", "2"}}
+	swapped.Properties = Properties{"Level": []string{"2", "1"}}
+	if sum(renamed) == sum(other) || sum(renamed) == sum(same) {
+		t.Error("a name does not count")
+	}
+	if sum(a) == sum(swapped) {
+		t.Error("the order of a list, that its comparison heeds, does not count")
+	}
+}
+
+// A plan is read by people: what they look at is the value, and not an escape of it.
+func TestEncodeWithoutEscapes(t *testing.T) {
+	text := string(Plan{Changes: []Change{{Name: "R&D <fabrikam>"}}}.Encode())
+	if !strings.Contains(text, `"R&D <fabrikam>"`) {
+		t.Errorf("got %s", text)
+	}
 }
 
 func TestDecodeRefuses(t *testing.T) {

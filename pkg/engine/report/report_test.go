@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -295,6 +296,22 @@ func TestLines(t *testing.T) {
 	if full.Finish(nil) == nil {
 		t.Error("a stream that could not be written ends well")
 	}
+	broken := &once{}
+	short := NewLines(broken, "x")
+	short.Observe(observe.Warning{})
+	if err := short.Finish(checks()); !errors.Is(err, io.ErrShortWrite) || broken.writes != 1 {
+		t.Errorf("after a line that was cut: %v, %d writes", err, broken.writes)
+	}
+}
+
+// once fails at the first write and takes the others: a line after one that was cut would be glued to it.
+type once struct{ writes int }
+
+func (o *once) Write(p []byte) (int, error) {
+	if o.writes++; o.writes == 1 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
 }
 
 type failing struct{}

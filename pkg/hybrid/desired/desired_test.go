@@ -544,6 +544,22 @@ func TestDeleteUndoesCreate(t *testing.T) {
 	}
 }
 
+// A script that is run by hand does not stop at every removal to ask: who runs it has agreed.
+func TestRemovalsDoNotAsk(t *testing.T) {
+	for _, k := range Kinds() {
+		if k.Sides&Entra != 0 || k.Verbs&Remove == 0 {
+			continue
+		}
+		c, err := k.Change().Command(change.Delete, "x", nil, &change.Live{Identity: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asks, given := c.Parameters["Confirm"]; strings.HasPrefix(c.Name, "Remove-") && (!given || asks != false) {
+			t.Errorf("%s: %v", c.Name, c.Parameters)
+		}
+	}
+}
+
 func kindNamed(t *testing.T, noun string) *Kind {
 	t.Helper()
 	for _, k := range Kinds() {
