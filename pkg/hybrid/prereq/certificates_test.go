@@ -1,0 +1,58 @@
+package prereq
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// The finding says what is wrong with the certificate itself, and not what a chain of it ends at.
+func TestTransportIsToldByItsOwnFault(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		leaf leaf
+		want string
+	}{
+		{"ended", leaf{to: today.AddDate(0, 0, -1)}, " ended on "},
+		{"not yet", leaf{from: today.AddDate(0, 0, 1)}, " is not valid before "},
+		{"self-signed", leaf{selfSigned: true}, " is self-signed"},
+		{"short", leaf{to: today.AddDate(0, 0, 29)}, " ends in 29 days"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, ca := healthy(t)
+			transport(test.leaf)(t, f, ca)
+			_, report := outcome(t, f)
+			for _, r := range report.Results {
+				if r.ID == "certificates.transport" && r.Scope == "contoso" && !strings.Contains(r.Summary, test.want) {
+					t.Errorf("says %q", r.Summary)
+				}
+			}
+		})
+	}
+}
+
+// Where a file names the certificate, a firewall that swallows port 25 costs seconds and not the check.
+func TestServedCertificateIsNotWaitedFor(t *testing.T) {
+	_, ca := healthy(t)
+	file := ca.issue(t, leaf{cn: "mail.contoso.com"})
+	synctest.Test(t, func(t *testing.T) {
+		f := &Forest{CertificateFile: Known(file), CertificateServed: NewFact(func(context.Context) (certificate.Bundle, error) {
+			time.Sleep(10 * time.Minute)
+			return certificate.Bundle{}, link.ErrUnreachable
+		})}
+		begun := time.Now()
+		found, err := transportCertificates(t.Context(), f)
+		if err != nil || len(found) != 1 || found[0].source != "file" {
+			t.Errorf("%v, %v", found, err)
+		}
+		if took := time.Since(begun); took > probeLimit {
+			t.Errorf("took %s", took)
+		}
+		time.Sleep(time.Hour) // the question that nobody waits for ends by itself
+	})
+}
