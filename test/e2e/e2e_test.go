@@ -63,9 +63,9 @@ func startLab(t *testing.T, args ...string) *estate {
 		cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			cmd.Process.Kill()
-			t.Error("the lab did not end within 10 s of an interrupt")
+			t.Error("the lab did not end within 30 s of an interrupt")
 		}
 	})
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
