@@ -512,6 +512,23 @@ func TestSevere(t *testing.T) {
 	}
 }
 
+// TestReplacementIsSevere: what is removed to be made anew is gone for a while, and for good when the second half fails.
+func TestReplacementIsSevere(t *testing.T) {
+	for _, test := range []struct {
+		summary change.Summary
+		want    bool
+	}{
+		{change.Summary{Create: 1, Update: 1}, false},
+		{change.Summary{Delete: 1}, true},
+		{change.Summary{Replace: 1}, true},
+	} {
+		m := &model{plan: &planScreen{plan: &change.Plan{Summary: test.summary}}}
+		if got := (&confirmScreen{}).severe(m); got != test.want {
+			t.Errorf("%+v: %v", test.summary, got)
+		}
+	}
+}
+
 // TestBrokenFile: a file that is no YAML is left alone.
 func TestBrokenFile(t *testing.T) {
 	tm, m := sit(t, 80, 24, "organization: [\x1b", newFake())

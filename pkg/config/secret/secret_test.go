@@ -128,6 +128,7 @@ func TestResolve(t *testing.T) {
 	file("crlf", "\ufeff"+planted+"\r\n", 0o600)
 	file("blanks", " "+planted+" \n\n", 0o600)
 	file("open", planted, 0o644)
+	file("group", planted, 0o640)
 	file("empty", "\n", 0o600)
 	file("utf16", "Z\x00e\x00", 0o600)
 	file("big", strings.Repeat(planted, MaxFile/len(planted)+1), 0o600)
@@ -152,6 +153,7 @@ func TestResolve(t *testing.T) {
 		{"file:crlf", planted},
 		{"file:blanks", " " + planted + " \n"}, // one line break is the editor's, all else may be the secret's
 		{"file:open", planted},
+		{"file:group", planted},
 		{Ref("file:" + filepath.Join(dir, "lf")), planted},
 		{"file:empty", "!holds an empty secret"},
 		{"file:utf16", "!binary data (or UTF-16 text)"},
@@ -180,7 +182,7 @@ func TestResolve(t *testing.T) {
 	if asked != "password of svc@contoso.com" {
 		t.Errorf("asked for %q", asked)
 	}
-	if runtime.GOOS != "windows" && (len(warnings) != 1 || !strings.Contains(warnings[0], "chmod 600")) {
+	if runtime.GOOS != "windows" && (len(warnings) != 2 || !strings.Contains(warnings[0], "chmod 600") || !strings.Contains(warnings[1], "mode 0640")) {
 		t.Errorf("warnings: %q", warnings)
 	}
 	if _, err := (Resolver{}).Resolve(t.Context(), "prompt", "x"); !errors.Is(err, ErrNobodyToAsk) {

@@ -107,6 +107,17 @@ func TestRouteThatCouldNotBeReadIsAnError(t *testing.T) {
 	}
 }
 
+// A target address in a domain of the premise that names it leads nowhere: the premise has no mailbox for it, and says so by naming it.
+func TestTargetAddressLeadsElsewhere(t *testing.T) {
+	s := fakeSession{"Get-Recipient": recipients(map[string]exchange.Object{
+		"loop@contoso.example": object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress", "SMTP:loop@contoso.example"),
+	})}
+	p := Premise{Name: "contoso", Session: s, Domains: []string{"contoso.example"}}
+	if got, err := locate(t.Context(), p, []Premise{p}, "loop@contoso.example"); err == nil {
+		t.Errorf("found at %+v", got)
+	}
+}
+
 // estate is a forest and a tenant with one mailbox each.
 func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Premise {
 	asker := func(_ context.Context, from, to string, _ Window) (View, error) { return ask(from, to) }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// At a terminal nothing is changed before somebody said yes, and a removal is not even asked about before it is allowed.
+func TestAgreedAtATerminal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	removal := onePlan(t)
+	removal.Summary = change.Summary{Delete: 1}
+	for _, test := range []struct {
+		name, typed string
+		plan        change.Plan
+		args        []string
+		code        int
+		applied     bool
+	}{
+		{"yes", "y\n", onePlan(t), nil, 0, true},
+		{"no", "n\n", onePlan(t), nil, 130, false},
+		{"nothing", "\n", onePlan(t), nil, 130, false},
+		{"removal", "y\n", removal, nil, 2, false},
+		{"removal allowed", "y\n", removal, []string{"--allow-delete"}, 0, true},
+		{"removal allowed and refused", "n\n", removal, []string{"--allow-delete"}, 130, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out, errout bytes.Buffer
+			home := t.TempDir()
+			s := &scripted{plan: test.plan}
+			at := streams{In: strings.NewReader(test.typed), Out: &out, Err: &errout, InTTY: true, ErrTTY: true, Env: func(name string) string {
+				return map[string]string{"HOME": home, "LocalAppData": home}[name]
+			}}
+			code := runIn(t.Context(), append([]string{"apply", "-f", file}, test.args...), at, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+			applied := strings.Contains(strings.Join(s.called, " "), "apply")
+			if code != test.code || applied != test.applied {
+				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
+			}
+			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrDeletes.Error()) || strings.Contains(errout.String(), "[y/N]")) {
+				t.Errorf("says %s", errout.String())
+			}
+		})
+	}
+}
+
+func TestPlanAndAnswersFromOnePipe(t *testing.T) {
+	got := execute(t, &scripted{}, answersFile, "apply", "-", "-f", "-", "--yes")
+	if got.code != 2 || !strings.Contains(got.errout, "cannot both come from standard input") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A plan that is awaited from a pipe, to which nobody writes, does not outlast an interrupt.
+func TestInterruptedBeforeThePlanCame(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, out := io.Pipe()
+	defer out.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	home := t.TempDir()
+	ended := make(chan int, 1)
+	go func() {
+		s := streams{In: in, Out: io.Discard, Err: io.Discard, Env: func(name string) string {
+			return map[string]string{"HOME": home, "LocalAppData": home}[name]
+		}}
+		ended <- runIn(ctx, []string{"apply", "-", "-f", file, "--yes"}, s, func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
+	}()
+	select {
+	case code := <-ended:
+		if code != 130 {
+			t.Errorf("exit %d", code)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("still waiting for the plan")
+	}
+}
+
+// What could not be looked at outranks what failed, in either order; a refused sign-in outranks both.
+func TestCheckCode(t *testing.T) {
+	fail := check.Result{Status: check.StatusFail}
+	unknown := check.Result{Status: check.StatusError}
+	minor := check.Result{Status: check.StatusError, Severity: check.Warn}
+	refused := check.Result{Status: check.StatusError, Cause: link.ErrAccess}
+	for _, test := range []struct {
+		results []check.Result
+		want    int
+	}{
+		{nil, exitFine},
+		{[]check.Result{minor}, exitFine},
+		{[]check.Result{fail, minor}, exitFailed},
+		{[]check.Result{fail, unknown}, exitInconclusive},
+		{[]check.Result{unknown, fail}, exitInconclusive},
+		{[]check.Result{unknown, fail, refused}, exitAccess},
+	} {
+		if got := checkCode(check.Report{Results: test.results}); got != test.want {
+			t.Errorf("%v: exit %d, want %d", test.results, got, test.want)
+		}
+	}
+}
+
+// What an error quotes of a server or a file cannot act on the terminal.
+func TestComplaintsAreClean(t *testing.T) {
+	for _, err := range []error{
+		&exitError{code: exitCancelled, err: errors.New("not agreed to \x1b[2J")},
+		errors.New("server said \x1b[2J"),
+	} {
+		var b bytes.Buffer
+		complain(&b, t.Context(), nil, err)
+		if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "error: ") {
+			t.Errorf("got %q", b.String())
+		}
+	}
+}
