@@ -1,0 +1,37 @@
+package link
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A request body that is too long to be sent again is refused, and not sent in part.
+func TestBodyTooLongToReplay(t *testing.T) {
+	for _, more := range []int64{0, 1} {
+		r, err := http.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS", io.LimitReader(zeros{}, maxReplay+more))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := replayable(r)
+		if more == 0 && (err != nil || len(body) != maxReplay) || more > 0 && (err == nil || !strings.Contains(err.Error(), "cannot be authenticated")) {
+			t.Errorf("%d bytes more: %d bytes, %v", more, len(body), err)
+		}
+	}
+}
+
+func TestTLSConfiguration(t *testing.T) {
+	l := newLink(t, Options{InsecureHosts: []string{"Lab.contoso.com"}})
+	for host, insecure := range map[string]bool{"lab.contoso.com.": true, "mail.contoso.com": false} {
+		c := l.TLS(host)
+		if c.MinVersion < tls.VersionTLS12 || c.InsecureSkipVerify != insecure || strings.HasSuffix(c.ServerName, ".") {
+			t.Errorf("%s: from version %#x, unverified %v, as %q", host, c.MinVersion, c.InsecureSkipVerify, c.ServerName)
+		}
+	}
+}
