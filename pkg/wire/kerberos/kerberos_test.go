@@ -456,3 +456,26 @@ func FuzzUnseal(f *testing.F) {
 	f.Add(g, s)
 	f.Fuzz(func(t *testing.T, signature, sealed []byte) { b.unseal(signature, sealed) })
 }
+
+// Whoever floods a service with sign-ins gets it to refuse more, and not to forget which it has seen, or to grow without end.
+func TestReplayMemoryIsBounded(t *testing.T) {
+	a := &Acceptor{seen: map[[32]byte]time.Time{}}
+	fill := func(at time.Time) {
+		for i := range maxReplays {
+			var key [32]byte
+			binary.BigEndian.PutUint32(key[:], uint32(i))
+			a.seen[key] = at
+		}
+	}
+	fill(time.Now())
+	if err := a.remember([]byte("one more")); err == nil || errors.Is(err, ErrReplay) {
+		t.Errorf("got %v", err)
+	}
+	fill(time.Now().Add(-3 * clockSkew))
+	if err := a.remember([]byte("one more")); err != nil || len(a.seen) != 1 {
+		t.Errorf("the old ones are not forgotten: %v, %d", err, len(a.seen))
+	}
+	if err := a.remember([]byte("one more")); !errors.Is(err, ErrReplay) {
+		t.Errorf("got %v", err)
+	}
+}

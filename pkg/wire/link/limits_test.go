@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,22 @@ func TestTLSConfiguration(t *testing.T) {
 		c := l.TLS(host)
 		if c.MinVersion < tls.VersionTLS12 || c.InsecureSkipVerify != insecure || strings.HasSuffix(c.ServerName, ".") {
 			t.Errorf("%s: from version %#x, unverified %v, as %q", host, c.MinVersion, c.InsecureSkipVerify, c.ServerName)
+		}
+	}
+}
+
+// HTTP/2 carries the requests of many callers over one connection: there, what the connection was authenticated as speaks for nobody.
+func TestConnectionSpeaksForHTTP1Alone(t *testing.T) {
+	a := &Accept{NTLM: true}
+	for major, want := range map[int]int{1: http.StatusOK, 2: http.StatusUnauthorized} {
+		ctx := ConnContext(t.Context(), nil)
+		ctx.Value(connKey{}).(*connState).caller = &Caller{Scheme: "NTLM", User: "anna"}
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.ProtoMajor = major
+		w := httptest.NewRecorder()
+		a.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("HTTP/%d: %d", major, w.Code)
 		}
 	}
 }

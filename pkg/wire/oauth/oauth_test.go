@@ -275,6 +275,21 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
+// A lifetime that no server means is none: the token is used once, and not kept for ever.
+func TestLifetimesThatNobodyMeans(t *testing.T) {
+	for _, lifetime := range []string{"-1", "999999999999", `"soon"`, "1e3"} {
+		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":%s,"access_token":"abc"}`, lifetime)
+		}))
+		c := ClientCredentials{TokenURL: srv.URL, Secret: secret.NewValue("s"), Now: func() time.Time { return now }}
+		got, err := c.Token(t.Context(), srv.Client())
+		srv.Close()
+		if err == nil && !got.Expires.Equal(now) {
+			t.Errorf("%s: until %s", lifetime, got.Expires)
+		}
+	}
+}
+
 func TestSourceKeepsTokens(t *testing.T) {
 	n := 0
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
