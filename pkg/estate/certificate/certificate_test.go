@@ -454,6 +454,15 @@ func TestNameAndIssuer(t *testing.T) {
 	}
 }
 
+// A certificate that an authority of the same name signed is not its own issuer.
+func TestNamesakeIsNotSelfSigned(t *testing.T) {
+	root := authority(t, "Contoso", nil)
+	namesake := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Contoso", Organization: []string{"Lab"}}}, &root)
+	if Issuer(namesake.Leaf) != Subject(namesake.Leaf) || SelfSigned(namesake.Leaf) || !SelfSigned(root.Leaf) {
+		t.Error("the name alone decides")
+	}
+}
+
 func TestVerify(t *testing.T) {
 	root := authority(t, "Root", nil)
 	intermediate := authority(t, "Intermediate", &root)
