@@ -106,6 +106,21 @@ func TestLookupsWorkOnceEverythingIsThere(t *testing.T) {
 	}
 }
 
+// A server signs with no certificate that has ended or not begun, like Exchange.
+func TestSigningKeyIsValid(t *testing.T) {
+	f := start(t).forests[0]
+	c := f.authCertificates[0].cert
+	for _, test := range []struct {
+		at   time.Time
+		good bool
+	}{{c.NotBefore.Add(time.Hour), true}, {c.NotBefore.Add(-time.Hour), false}, {c.NotAfter.Add(time.Hour), false}} {
+		f.now = func() time.Time { return test.at }
+		if _, err := f.signingKey(); (err == nil) != test.good {
+			t.Errorf("at %s: %v", test.at, err)
+		}
+	}
+}
+
 // TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works, and wants the one direction that depends on it to
 // fail with the words that it fails with in life, and the other to go on.
 func TestEveryLinkOfTheChainCounts(t *testing.T) {

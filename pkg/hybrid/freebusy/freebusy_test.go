@@ -67,6 +67,10 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(closed)},
 			[]string{"intra-organization connector HybridIOC - 1", "autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
 		},
+		"connector, and the relationship of another domain": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(object("Name", "other", "Enabled", true, "DomainNames", []any{"fabrikam.example"}, "TargetSharingEpr", "https://other.example/EWS/Exchange.asmx"), relation)},
+			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
+		},
 		"connector with an address of its own": {
 			fakeSession{"Get-IntraOrganizationConnector": prints(object("Name", "own", "Enabled", true, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://agent.example/EWS/Exchange.asmx")), "Get-OrganizationRelationship": prints(relation)},
 			[]string{"intra-organization connector own", "https://agent.example/EWS/Exchange.asmx"},

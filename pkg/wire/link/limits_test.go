@@ -1,7 +1,9 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,5 +52,28 @@ func TestConnectionSpeaksForHTTP1Alone(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("HTTP/%d: %d", major, w.Code)
 		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Step([]byte) ([]byte, bool, error) { return []byte("x"), false, nil }
+
+// An exchange belongs to one connection: on another one, its next message would tell a stranger the rest of it.
+func TestExchangeKeepsItsConnection(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		offer := "Negotiate"
+		if r.Header.Get("Authorization") != "" {
+			offer += " dG9rZW4="
+			w.Header().Set("Connection", "close")
+		}
+		w.Header().Set("WWW-Authenticate", offer)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer srv.Close()
+	c := newLink(t, Options{}).Client(Negotiate{Context: func(context.Context, string) (SecurityContext, error) { return endless{}, nil }})
+	defer c.CloseIdleConnections()
+	if _, err := get(t, c, srv.URL); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "closed the connection in the middle") {
+		t.Errorf("got %v", err)
 	}
 }
