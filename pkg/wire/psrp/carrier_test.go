@@ -1,0 +1,96 @@
+package psrp
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// unsealed is a security context that seals nothing and takes "proof" for the server's.
+type unsealed struct{}
+
+func (unsealed) Seal(plain []byte) (signature, sealed []byte, err error) {
+	return []byte("sign"), plain, nil
+}
+func (unsealed) Unseal(_, sealed []byte) ([]byte, error) { return sealed, nil }
+func (unsealed) Close()                                  {}
+func (unsealed) Step(in []byte) ([]byte, bool, error) {
+	if in != nil && string(in) != "proof" {
+		return nil, false, errors.New("not the server's token")
+	}
+	return []byte("hello"), in != nil, nil
+}
+
+// Over plain http, nothing is believed but what a server that proved itself has sealed.
+func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
+	proof := "Kerberos " + base64.StdEncoding.EncodeToString([]byte("proof"))
+	sealed := func(w http.ResponseWriter) {
+		contentType, body, _ := sealBody(unsealed{}, "Kerberos", []byte("answer"))
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(body)
+	}
+	for _, test := range []struct {
+		name   string
+		proof  string
+		answer func(http.ResponseWriter)
+		want   string // of the error
+		class  error
+	}{
+		{"sealed", proof, sealed, "", nil},
+		{"no proof", "", sealed, "did not prove itself", link.ErrAccess},
+		{"another's proof", "Kerberos aGVsbG8=", sealed, "not the server's token", nil},
+		{"not sealed", proof, func(w http.ResponseWriter) { _, _ = io.WriteString(w, "answer") }, "not encrypted", nil},
+		{"a fault that is not sealed", proof, func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, "not encrypted", nil},
+		{"too long", proof, func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, maxAnswer+1)) }, "answer of more than", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			signIns := 0
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") == "" {
+					w.Header().Set("Connection", "close")
+					test.answer(w)
+					return
+				}
+				signIns++
+				if test.proof != "" {
+					w.Header().Set("WWW-Authenticate", test.proof)
+				}
+			}))
+			defer srv.Close()
+			c, err := newCarrier(Options{URL: "https://mail.contoso.com/PowerShell", User: "u", Password: secret.NewValue("p")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			c.url, _ = url.Parse(srv.URL)
+			c.newSecure = func(context.Context, string) (securityContext, error) { return unsealed{}, nil }
+			for range 2 { // the second time over another connection: signed in again
+				a, err := c.exchange(t.Context(), []byte("question"))
+				if test.want == "" {
+					if err != nil || string(a.body) != "answer" {
+						t.Fatalf("got %+v, %v", a, err)
+					}
+					continue
+				}
+				if err == nil || !strings.Contains(err.Error(), test.want) || test.class != nil && !errors.Is(err, test.class) {
+					t.Errorf("got %v", err)
+				}
+				if c.security != nil {
+					t.Error("the connection counts as authenticated")
+				}
+			}
+			if signIns != 2 {
+				t.Errorf("signed in %d times", signIns)
+			}
+		})
+	}
+}
