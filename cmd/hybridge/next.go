@@ -1,9 +1,9 @@
 package main
 
+
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,21 +14,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
-
-// defaultAnswers is read when no answers are named and it is there, by the wizard and by every other command.
-const defaultAnswers = "answers.yaml"
-
-// nameAnswers takes the default, when nothing else is named.
-func (g *globals) nameAnswers() error {
-	if g.answers != "" {
-		return nil
-	}
-	if _, err := os.Stat(defaultAnswers); err != nil {
-		return usage("no answers: name the file with --answers FILE (write one with: hybridge init > %s)", defaultAnswers)
-	}
-	g.answers = defaultAnswers
-	return nil
-}
 
 // next tells on standard error how to go on. Who reads another format than text is no person, and is not told.
 func (r *session) next(format string, args ...any) {

@@ -82,17 +82,3 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 	}
 	return nil
 }
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, data []byte) error {
-	f, err := newOutputFile(path)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return f.commit()
-}

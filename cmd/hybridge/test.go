@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
@@ -100,66 +99,4 @@ func lookups(r freebusy.Report) []report.Lookup {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-type validateOptions struct {
-	from, to string
-	both     bool
-}
-
-func newValidateCommand(s streams, g *globals, open opener) *cobra.Command {
-	var o validateOptions
-	c := &cobra.Command{
-		Use:     "validate freebusy",
-		GroupID: "flow",
-		Short:   "Look into one question, read-only: for the help desk",
-		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It asks the lookup
-from every side that can, and changes nothing.`,
-		Example:   `  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com --both-directions`,
-		ValidArgs: []string{"freebusy"},
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] != "freebusy" {
-				return usage("name what to validate: freebusy")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), s, g, open, o) },
-	}
-	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of who asks")
-	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of whose free/busy it is")
-	c.Flags().BoolVar(&o.both, "both-directions", false, "ask the other way round too")
-	return c
-}
-
-func runValidate(ctx context.Context, s streams, g *globals, open opener, o validateOptions) (err error) {
-	if o.from == "" || o.to == "" {
-		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
-	}
-	r, err := begin(s, g, "text", "json", "jsonl", "junit")
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
-		return err
-	}
-	all := freebusy.Report{APIVersion: "hybridge/v1", Kind: "ValidateReport", Matrix: []freebusy.Answer{}}
-	questions := []deployment.TestOptions{{From: o.from, To: o.to}}
-	if o.both {
-		questions = append(questions, deployment.TestOptions{From: o.to, To: o.from})
-	}
-	for _, q := range questions {
-		tested, err := r.deployed.Test(ctx, q, r.obs)
-		if err != nil {
-			return err
-		}
-		all.Matrix = append(all.Matrix, tested.Matrix...)
-		all.Summary.OK += tested.Summary.OK
-		all.Summary.Failed += tested.Summary.Failed
-		all.Summary.Unknown += tested.Summary.Unknown
-	}
-	if len(all.Matrix) == 0 {
-		return &exitError{code: exitInconclusive, err: fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)}
-	}
-	return orCode(r.tested(all), testCode(all))
 }

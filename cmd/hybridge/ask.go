@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// interactive tells that somebody is there to be asked.
+func (r *session) interactive() bool {
+	return r.io.InTTY && r.io.ErrTTY && !r.g.nonInteractive && r.g.answers != answers.Stdin && r.io.Env("CI") == ""
+}
+
+// prompt asks for a secret, unseen.
+func (r *session) prompt(ctx context.Context, label string) (secret.Value, error) {
+	f, ok := r.io.In.(*os.File)
+	if !ok {
+		return secret.Value{}, secret.ErrNobodyToAsk
+	}
+	r.settle()
+	fmt.Fprintf(r.io.Err, "%s: ", report.Sanitize(label))
+	state, stateErr := term.GetState(int(f.Fd()))
+	type answer struct {
+		text []byte
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(int(f.Fd()))
+		typed <- answer{text, err}
+	}()
+	defer fmt.Fprintln(r.io.Err)
+	select {
+	case a := <-typed:
+		return secret.NewValue(string(a.text)), a.err
+	case <-ctx.Done():
+		if stateErr == nil {
+			_ = term.Restore(int(f.Fd()), state) // the echo was off
+		}
+		return secret.Value{}, context.Cause(ctx)
+	}
+}
+
+// confirm asks a yes-or-no question.
+func (r *session) confirm(ctx context.Context, question string) (bool, error) {
+	r.settle()
+	fmt.Fprintf(r.io.Err, "%s [y/N] ", question)
+	type answer struct {
+		text string
+		err  error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		// A byte at a time: what follows the line is not ours.
+		var line []byte
+		b := make([]byte, 1)
+		for {
+			n, err := r.io.In.Read(b)
+			if n > 0 && b[0] != '\n' {
+				line = append(line, b[0])
+			}
+			if err != nil || n > 0 && b[0] == '\n' || len(line) > 100 {
+				typed <- answer{string(line), err}
+				return
+			}
+		}
+	}()
+	select {
+	case a := <-typed:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return false, a.err
+		}
+		text := strings.ToLower(strings.TrimSpace(a.text))
+		return text == "y" || text == "yes", nil
+	case <-ctx.Done():
+		fmt.Fprintln(r.io.Err)
+		return false, context.Cause(ctx)
+	}
+}

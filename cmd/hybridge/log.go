@@ -1,0 +1,43 @@
+package main
+
+import (
+	"cmp"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+)
+
+// logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a secret gets into it.
+func (r *session) logger() (*slog.Logger, error) {
+	if r.g.logLevel == "" && r.g.logFile == "" {
+		return slog.New(slog.DiscardHandler), nil
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(r.g.logLevel, "info"))); err != nil {
+		return nil, usage("--log-level %s: use debug, info, warn or error", r.g.logLevel)
+	}
+	w := r.io.Err
+	if r.g.logFile != "" {
+		f, err := os.OpenFile(r.g.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, usage("--log-file: %w", err)
+		}
+		r.closers = append(r.closers, f.Close)
+		w = f
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})), nil
+}
+
+var secretWords = []string{"password", "passphrase", "secret", "token", "authorization", "assertion", "cookie", "privatekey"}
+
+func redact(_ []string, a slog.Attr) slog.Attr {
+	key := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(a.Key))
+	for _, word := range secretWords {
+		if strings.Contains(key, word) {
+			return slog.String(a.Key, secret.Redacted)
+		}
+	}
+	return a
+}

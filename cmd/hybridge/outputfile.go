@@ -1,0 +1,63 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// outputFile appears under its name only when the command wrote its report, whole: one that did not must not replace an earlier one.
+type outputFile struct {
+	*os.File
+	path    string
+	written bool
+	failed  error
+}
+
+func (f *outputFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.written = true
+	if err != nil && f.failed == nil {
+		f.failed = err
+	}
+	return n, err
+}
+
+func newOutputFile(path string) (*outputFile, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory", path)
+	} else if err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a pipe or a device is written to as it is
+		return &outputFile{File: f}, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	return &outputFile{File: f, path: path}, err
+}
+
+func (f *outputFile) commit() error {
+	err := cmp.Or(f.failed, f.Close())
+	if f.path == "" {
+		return err
+	}
+	if err != nil || !f.written {
+		_ = f.Close()
+		_ = os.Remove(f.Name()) // an empty or half-written file of ours
+		return err
+	}
+	return os.Rename(f.Name(), f.path)
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, data []byte) error {
+	f, err := newOutputFile(path)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return err
+	}
+	return f.commit()
+}

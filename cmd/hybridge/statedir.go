@@ -1,0 +1,74 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+)
+
+// answersDir is what paths in the answers are relative to.
+func answersDir(path string) (string, error) {
+	if path == "" || path == answers.Stdin {
+		return os.Getwd()
+	}
+	absolute, err := filepath.Abs(path)
+	return filepath.Dir(absolute), err
+}
+
+// stateDirOf is --state-dir, or a directory of the deployment's own under the system's place for state: what one deployment did must not
+// be rolled back in another.
+func (g *globals) stateDirOf(s streams, a answers.Answers, dir string) (string, error) {
+	if g.stateDir != "" {
+		return filepath.Abs(g.stateDir)
+	}
+	base, err := stateBase(s)
+	if err != nil {
+		return "", fmt.Errorf("no place for journals (%w): name one with --state-dir", err)
+	}
+	identity := []string{a.Organization, dir}
+	if a.ExchangeOnline != nil {
+		identity = append(identity, a.ExchangeOnline.Cloud, a.ExchangeOnline.Tenant)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(identity, "\x00")))
+	return filepath.Join(base, "hybridge", slug(a.Organization)+"-"+hex.EncodeToString(sum[:4])), nil
+}
+
+func stateBase(s streams) (string, error) {
+	switch runtime.GOOS {
+	case "windows", "darwin", "ios":
+		if local := s.Env("LocalAppData"); local != "" {
+			return local, nil
+		}
+		return os.UserConfigDir()
+	}
+	if dir := s.Env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	home := s.Env("HOME")
+	if home == "" {
+		return "", errors.New("HOME is not set")
+	}
+	return filepath.Join(home, ".local", "state"), nil
+}
+
+func slug(name string) string {
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, name)
+	text = strings.Trim(text, "-")
+	return cmp.Or(text[:min(len(text), 40)], "deployment")
+}
