@@ -15,8 +15,11 @@ var buildForms = []*regexp.Regexp{
 	regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,5})\.(\d{1,5})$`),
 }
 
+// directoryOffset is what the directory adds to build numbers; none is as high itself.
+const directoryOffset = 30000
+
 // ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build 2562.17)"), as the
-// directory keeps it (30000 added to the build number), or dotted.
+// directory keeps it (directoryOffset added to the build number), or dotted.
 func ParseBuild(s string) (Build, error) {
 	for _, form := range buildForms {
 		m := form.FindStringSubmatch(s)
@@ -27,8 +30,11 @@ func ParseBuild(s string) (Build, error) {
 		for i := range n {
 			n[i], _ = strconv.Atoi(m[i+1])
 		}
-		if n[2] >= 30000 {
-			n[2] -= 30000
+		if n[2] >= directoryOffset {
+			n[2] -= directoryOffset
+		}
+		if n[2] >= directoryOffset {
+			break
 		}
 		return Build{n[0], n[1], n[2], n[3]}, nil
 	}
