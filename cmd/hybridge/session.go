@@ -1,11 +1,11 @@
 package main
 
 import (
-	"os"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
