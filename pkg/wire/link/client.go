@@ -128,10 +128,11 @@ func (g *guard) CloseIdleConnections() {
 	}
 }
 
-// limitedBody fails, rather than ends, when a body is longer than allowed: a cut answer must not look whole.
+// limitedBody fails, rather than ends, when a body is longer than allowed or its request is over: a cut answer must not look whole.
 type limitedBody struct {
 	io.ReadCloser
 	left, max int64
+	whole     bool // the end was seen
 	host      string
 	ctx       context.Context // of this answer: ends with the request's, or when the answer takes too long
 	done      func()
@@ -143,9 +144,16 @@ func (b *limitedBody) Close() error {
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.whole {
+		return 0, io.EOF
+	}
 	n, err := b.read(p)
-	if err != nil && err != io.EOF && b.ctx.Err() != nil { //nolint:errorlint // readers return io.EOF itself
+	switch {
+	case err == nil:
+	case b.ctx.Err() != nil: // also at an end: a server that sees us hang up may end what it was sending in due form
 		err = Classify(context.Cause(b.ctx))
+	case err == io.EOF: //nolint:errorlint // readers return io.EOF itself
+		b.whole = true
 	}
 	return n, err
 }
@@ -173,8 +181,11 @@ func (b *limitedBody) read(p []byte) (int, error) {
 
 // classifyRead leaves io.EOF alone: it is the end, not a failure.
 func classifyRead(err error) error {
-	if err == nil || err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+	switch {
+	case err == nil || err == io.EOF: //nolint:errorlint // readers return io.EOF itself
 		return err
+	case errors.Is(err, io.ErrUnexpectedEOF): // shorter than its Content-Length, without its last chunk, packed and not to the end
+		return &classified{ErrUnreachable, "the server closed the connection in the middle of its answer", err}
 	}
 	return Classify(err)
 }

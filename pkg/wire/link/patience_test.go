@@ -1,6 +1,9 @@
 package link
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -145,5 +148,91 @@ func TestNoNameIsNoWildcard(t *testing.T) {
 	}
 	if target, mapped := l.Target("MAIL.contoso.com:443"); !mapped || target != "127.0.0.1:8443" {
 		t.Errorf("leads to %s, %v", target, mapped)
+	}
+}
+
+// bodyFunc is a body.
+type bodyFunc func(p []byte) (int, error)
+
+func (f bodyFunc) Read(p []byte) (int, error) { return f(p) }
+func (f bodyFunc) Close() error               { return nil }
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAnEndAfterTheRequestsIsNone: a server that sees its client hang up may end what it was sending in due form.
+func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
+	for name, c := range map[string]struct {
+		patience time.Duration
+		end      func(ctx context.Context, cancel context.CancelFunc)
+		want     error
+	}{
+		"cancelled":      {time.Hour, func(_ context.Context, cancel context.CancelFunc) { cancel() }, context.Canceled},
+		"the time limit": {time.Millisecond, func(ctx context.Context, _ context.CancelFunc) { <-ctx.Done() }, ErrUnreachable},
+		"whole":          {time.Hour, func(context.Context, context.CancelFunc) {}, nil},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		g := &guard{maxBody: 100, patience: c.patience, next: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			sent := false
+			return &http.Response{Body: bodyFunc(func(p []byte) (int, error) {
+				if !sent {
+					sent = true
+					return copy(p, `{"value":[]}`), nil
+				}
+				c.end(r.Context(), cancel)
+				return 0, io.EOF
+			})}, nil
+		})}
+		resp, err := g.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		cancel()
+		if n, err := resp.Body.Read(make([]byte, 1)); c.want == nil && (n > 0 || err != io.EOF) { //nolint:errorlint // io.EOF itself is meant
+			t.Errorf("%s, read again: %d, %v", name, n, err)
+		}
+		resp.Body.Close()
+	}
+}
+
+// TestCutAnswers: what a connection that breaks leaves of an answer is never a whole one.
+func TestCutAnswers(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	io.WriteString(z, `{"value":[]}`)
+	z.Close()
+	for name, text := range map[string]string{
+		"shorter than its Content-Length": "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"value\":[]}",
+		"no last chunk":                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{\"value\":[]}\r\n",
+		"the last chunk begun":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{\"value\":[]}\r\n0",
+		"packed, without the end":         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(packed.Bytes()[:packed.Len()-1]),
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, text)
+		}()
+		resp, err := newLink(t, Options{}).Client(nil).Get("http://" + listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "in the middle of its answer") {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
 	}
 }

@@ -411,7 +411,7 @@ func (c *carrier) send(ctx context.Context, body []byte, contentType string, edi
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
+	if err != nil || ctx.Err() != nil { // a server that sees us hang up may end what it was sending in due form
 		return nil, sendError(ctx, err)
 	}
 	if len(text) > maxAnswer {

@@ -94,3 +94,29 @@ func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
 		})
 	}
 }
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A server that sees us hang up may end what it was sending in due form: a cut answer must not look whole.
+func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
+	c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.client.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(readFunc(func([]byte) (int, error) {
+			cancel()
+			return 0, io.EOF
+		}))}, nil
+	})
+	if a, err := c.send(ctx, nil, soapType, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("answer %v, error %v, want context.Canceled", a, err)
+	}
+}
