@@ -147,6 +147,17 @@ func safe(t *testing.T, out []byte, color bool) {
 	}
 }
 
+func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
+	passed := check.Result{ID: "servers.build", Status: check.StatusPass, Scope: "contoso", Summary: strings.Repeat("EX1 is fit, ", 20) + "and so is the last"}
+	for width, whole := range map[int]bool{0: true, 80: false} {
+		var b bytes.Buffer
+		NewText(&b, Style{Width: width}).Check(passed)
+		if strings.Contains(b.String(), "the last") != whole {
+			t.Errorf("width %d: %s", width, b.String())
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	for _, test := range []struct {
 		name  string

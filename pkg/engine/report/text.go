@@ -24,7 +24,7 @@ import (
 type Style struct {
 	Color bool
 	ASCII bool // where the terminal or the locale is not UTF-8
-	Width int  // columns; 100 when 0
+	Width int  // columns of the terminal; 0 elsewhere: paragraphs are 100 wide then, and nothing is cut off
 }
 
 // Lookup is one cell of a free/busy matrix, as the product's free/busy package answers it.
@@ -50,13 +50,15 @@ type Cause struct {
 type Text struct {
 	w     io.Writer
 	style Style
+	cut   bool // what does not fit its line ends in ".."
 	err   error
 }
 
 // NewText makes a Text on w.
 func NewText(w io.Writer, s Style) *Text {
+	cut := s.Width > 0 // in a pipe or a file, people search
 	s.Width = max(cmp.Or(s.Width, 100), 40)
-	return &Text{w: w, style: s}
+	return &Text{w: w, style: s, cut: cut}
 }
 
 // Err is the first error of the writer.
@@ -198,7 +200,11 @@ func (t *Text) Check(r check.Result) {
 	head := fmt.Sprintf("  %s  %s  %s", t.paint(look.color, look.word), t.paint(bold, line(string(r.ID))), line(r.Scope))
 	if r.Status == check.StatusPass {
 		// What was seen, as far as the line goes.
-		if room := t.style.Width - visible(head) - 2; room >= 20 && r.Summary != "" {
+		switch room := t.style.Width - visible(head) - 2; {
+		case r.Summary == "":
+		case !t.cut:
+			head += "  " + t.paint(dim, line(r.Summary))
+		case room >= 20:
 			head += "  " + t.paint(dim, runewidth.Truncate(line(r.Summary), room, ".."))
 		}
 		t.printf("%s\n", head)
