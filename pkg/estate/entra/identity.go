@@ -34,8 +34,11 @@ const (
 	azurePowerShell    = "1950a258-227b-4e31-a9cf-717495945fc2"
 )
 
-// tryTimeout is how long the sign-in service may take to answer once.
-const tryTimeout = 30 * time.Second
+const (
+	tryTimeout = 30 * time.Second       // for the sign-in service to answer once
+	tries      = 3                      // of a request for a token that broke off on the way
+	pause      = 200 * time.Millisecond // after the first; then twice as long each time
+)
 
 // Credential is who to be in a tenant, with the proof at hand (answers.Credential resolved).
 type Credential struct {
@@ -90,10 +93,15 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	client := azcore.ClientOptions{
 		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
 		Transport: transport{o.HTTP},
-		Retry:     policy.RetryOptions{MaxRetries: 2, TryTimeout: tryTimeout},
+		// The library would send the very same assertion again, which may have got through although no answer came back: Token tries again with a
+		// new one. What a busy server put off was not taken.
+		Retry:     policy.RetryOptions{MaxRetries: tries - 1, TryTimeout: tryTimeout, ShouldRetry: func(resp *http.Response, err error) bool { return err == nil && busy(resp.StatusCode) }},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
 	c := o.Credential
+	if c.Kind == answers.CredentialDeviceCode { // nothing in its requests is good for once only, and a person must not be asked again
+		client.Retry.ShouldRetry = nil
+	}
 	if c.ClientID == "" && (c.Kind == answers.CredentialCertificate || c.Kind == answers.CredentialSecret) {
 		return nil, fmt.Errorf("sign in to %s: a credential of kind %s needs a client id", o.Tenant, c.Kind)
 	}
@@ -155,12 +163,28 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	seen := &failure{}
-	t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen), policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(resource, "/") + "/.default"}})
-	if err != nil {
-		return "", i.explain(ctx, err, seen.err)
+	for try := 1; ; try++ {
+		seen := &failure{}
+		t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen), policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(resource, "/") + "/.default"}})
+		if err == nil {
+			return t.Token, nil
+		}
+		err = i.explain(ctx, err, seen.err)
+		var answered *oauth.Error
+		if try == tries || i.deviceCode != nil || !errors.Is(err, link.ErrUnreachable) || errors.As(err, &answered) && busy(answered.Status) {
+			return "", err
+		}
+		select {
+		case <-time.After(pause << (try - 1)):
+		case <-ctx.Done():
+			return "", err
+		}
 	}
-	return t.Token, nil
+}
+
+// busy tells whether a status puts a request off.
+func busy(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // Source is Token bound to a resource, as link.Bearer takes it.
@@ -227,9 +251,25 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 			if seen.err = err; errors.As(err, &u) {
 				seen.err = link.Classify(u.Err)
 			}
+		} else {
+			resp.Body = &watchedBody{resp.Body, seen}
 		}
 	}
 	return resp, err
+}
+
+// watchedBody notes why an answer broke off.
+type watchedBody struct {
+	io.ReadCloser
+	seen *failure
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // readers return io.EOF itself
+		b.seen.err = link.Classify(err)
+	}
+	return n, err
 }
 
 // githubAssertion asks GitHub Actions for the token that stands for the running job.
