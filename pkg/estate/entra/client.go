@@ -1,6 +1,6 @@
-// Package entra reads and writes an Entra tenant through Microsoft Graph v1.0: the dedicated Exchange hybrid application with its keys and consent,
-// service principals, domains, the organization, and free/busy schedules. It speaks plain HTTPS; Microsoft's Graph library is far heavier than what is
-// needed here.
+// Package entra speaks to an Entra tenant: it signs in, and puts requests to Microsoft Graph v1.0. What the checks and the tests read (service principals,
+// domains, the organization, schedules) has types; what plans write goes through Client.Do as the plan shows it. It speaks plain HTTPS; Microsoft's Graph
+// library is far heavier than what is needed here.
 package entra
 
 import (
@@ -23,9 +23,7 @@ import (
 // What Graph may say beside the classes of package link; test with errors.Is.
 var (
 	ErrNotFound  = errors.New("no such object")             // 404
-	ErrExists    = errors.New("object exists already")      // the same application id, the same consent
 	ErrThrottled = errors.New("server asked to slow down")  // 429 after retries, or a longer wait than there is time for
-	ErrDuplicate = errors.New("more than one such object")  // several applications of one display name
 	ErrForeign   = errors.New("link leads to another host") // an @odata.nextLink that does not stay at Graph
 )
 
@@ -68,10 +66,6 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusNotFound
 	case ErrThrottled:
 		return e.Status == http.StatusTooManyRequests
-	case ErrExists:
-		lower := strings.ToLower(e.Message)
-		return e.Status == http.StatusConflict || e.Status == http.StatusBadRequest &&
-			(e.Code == "Request_MultipleObjectsWithSameKeyValue" || strings.Contains(lower, "already exist") || strings.Contains(lower, "already in use"))
 	}
 	return false
 }
@@ -377,10 +371,6 @@ func newGUID() string {
 	rand.Read(b[:]) // never fails (crypto/rand)
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return formatGUID(b)
-}
-
-func formatGUID(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
@@ -389,6 +379,11 @@ const (
 	maxPages      = 10_000
 	maxCollection = 256 << 20 // bytes
 )
+
+// List reads a whole collection as Graph prints its objects; path as in Do.
+func (c *Client) List(ctx context.Context, path string) ([]map[string]any, error) {
+	return collect[map[string]any](ctx, c, path)
+}
 
 // collect reads a whole collection.
 func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
@@ -436,8 +431,8 @@ func get[T any](ctx context.Context, c *Client, method, path string, body any) (
 	return out, nil
 }
 
-// equals is the $filter that a property has a value.
-func equals(property, value string) string {
+// Filter is the query that asks a collection for the objects of which a property has exactly that value.
+func Filter(property, value string) string {
 	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"
 	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
 }

@@ -217,7 +217,7 @@ func TestListsEnd(t *testing.T) {
 
 func TestKeyCredentials(t *testing.T) {
 	now := time.Now()
-	a, b, old := newBundle(t, "a", now.Add(time.Hour)).Leaf, newBundle(t, "b", now.Add(time.Hour)).Leaf, newBundle(t, "old", now.Add(time.Hour)).Leaf
+	a := newBundle(t, "a", now.Add(time.Hour)).Leaf
 	thumbprint := certificate.Thumbprint(a)
 	raw, err := hex.DecodeString(thumbprint)
 	if err != nil {
@@ -235,22 +235,5 @@ func TestKeyCredentials(t *testing.T) {
 	}
 	if got := (entra.KeyCredential{CustomKeyIdentifier: "not one"}).Thumbprint(); got != "" {
 		t.Errorf("nonsense has thumbprint %q", got)
-	}
-	past := now.Add(-time.Minute)
-	theirs := entra.KeyCredential{KeyID: "theirs", CustomKeyIdentifier: "not one", DisplayName: "somebody's"}
-	expired := entra.KeyCredential{KeyID: "expired", Key: old.Raw, EndDateTime: &past}
-	merged, changed := entra.MergeKeyCredentials([]entra.KeyCredential{theirs, expired, {KeyID: "ours", Key: a.Raw}}, []*x509.Certificate{a, b, b}, now)
-	if !changed {
-		t.Error("not changed")
-	}
-	var ids []string
-	for _, k := range merged {
-		ids = append(ids, k.KeyID)
-	}
-	if diff := cmp.Diff([]string{"theirs", "ours", entra.NewKeyCredential(b).KeyID}, ids); diff != "" {
-		t.Error(diff)
-	}
-	if _, changed := entra.MergeKeyCredentials(merged, []*x509.Certificate{a, b}, now); changed {
-		t.Error("merging twice changes")
 	}
 }

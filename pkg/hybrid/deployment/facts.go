@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
@@ -472,7 +473,9 @@ func (d *Deployment) desiredFacts(ctx context.Context, f *prereq.Facts) (desired
 		errs = append(errs, err)
 		*p.to = desired.Resource{ID: sp.ID, Roles: map[string]string{}}
 		for _, role := range sp.AppRoles {
-			p.to.Roles[role.Value] = role.ID
+			if role.IsEnabled {
+				p.to.Roles[role.Value] = role.ID
+			}
 		}
 	}
 	for _, forest := range f.Forests {
@@ -528,7 +531,7 @@ func (d *Deployment) desiredForest(ctx context.Context, f *prereq.Facts, forest 
 		return out, nil
 	case 1:
 	default:
-		return out, fmt.Errorf("tenant: %d applications are called %s; remove all but the one that Exchange uses: %w", len(found), name, entra.ErrDuplicate)
+		return out, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses", change.ErrAmbiguous, len(found), name)
 	}
 	app := found[0]
 	id, _ := app["id"].(string)

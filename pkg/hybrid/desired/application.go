@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
 // Requests to Microsoft Graph are commands named "METHOD /path": a "{name}" in the path is filled with the parameter of
@@ -141,7 +142,7 @@ var appRoleAssignment = declare(Kind{
 	},
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
 	Read: perPrincipal(func(ctx context.Context, graph Graph, name string, sp map[string]any) ([]change.Live, error) {
-		assignments, err := list(ctx, graph, "/servicePrincipals/"+url.PathEscape(str(sp["id"]))+"/appRoleAssignments")
+		assignments, err := graph.List(ctx, "/servicePrincipals/"+url.PathEscape(str(sp["id"]))+"/appRoleAssignments")
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +187,7 @@ var servicePrincipalName = declare(Kind{
 		if err != nil {
 			return nil, err
 		}
-		principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
+		principals, err := graph.List(ctx, "/servicePrincipals?"+entra.Filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
 		if err != nil {
 			return nil, err
 		}

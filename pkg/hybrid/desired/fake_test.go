@@ -139,6 +139,18 @@ func (t *tenant) id() string {
 	return fmt.Sprintf("00000000-0000-0000-0000-%012d", t.n)
 }
 
+func (t *tenant) List(ctx context.Context, path string) ([]map[string]any, error) {
+	answer, err := t.Do(ctx, "GET", path, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []map[string]any
+	for _, v := range answer["value"].([]any) {
+		out = append(out, v.(map[string]any))
+	}
+	return out, nil
+}
+
 func (t *tenant) Do(_ context.Context, method, path string, body any) (map[string]any, error) {
 	t.calls = append(t.calls, method+" "+path)
 	path, query, _ := strings.Cut(path, "?")

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
-// Graph puts one request to Microsoft Graph. The path follows the version ("/applications?$filter=..."), or is a whole URL when it
-// continues a list. The answer is the decoded body, nil when there is none.
+// Graph is Microsoft Graph; *entra.Client is one. Paths follow the version ("/applications?$filter=...").
 type Graph interface {
+	// Do puts one request. The answer is the decoded body, nil when there is none.
 	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+	// List reads a whole collection.
+	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
 // EntraPlace is a tenant's directory as the engine sees it. It reads only the dedicated applications it is told the names of, what
@@ -82,7 +85,7 @@ func perApplication(read func(ctx context.Context, graph Graph, application map[
 // perPrincipal reads a kind at the service principals of each of the place's applications; name is the application's.
 func perPrincipal(read func(ctx context.Context, graph Graph, name string, principal map[string]any) ([]change.Live, error)) func(context.Context, *EntraPlace) ([]change.Live, error) {
 	return perApplication(func(ctx context.Context, graph Graph, a map[string]any) ([]change.Live, error) {
-		principals, err := list(ctx, graph, "/servicePrincipals?"+filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
+		principals, err := graph.List(ctx, "/servicePrincipals?"+entra.Filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
 		if err != nil {
 			return nil, err
 		}
@@ -100,51 +103,7 @@ func perPrincipal(read func(ctx context.Context, graph Graph, name string, princ
 
 // ApplicationsNamed finds the applications of exactly that display name.
 func ApplicationsNamed(ctx context.Context, graph Graph, name string) ([]map[string]any, error) {
-	found, err := list(ctx, graph, "/applications?"+filter("displayName", name)+"&$select="+applicationFields)
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
-}
-
-const maxPages = 10_000
-
-// list reads a collection page by page.
-func list(ctx context.Context, graph Graph, path string) ([]map[string]any, error) {
-	var out []map[string]any
-	seen := map[string]bool{} // a list that leads back to itself has no end to wait for
-	for range maxPages {
-		seen[path] = true
-		page, err := graph.Do(ctx, "GET", path, nil)
-		if err != nil {
-			return nil, err
-		}
-		values, ok := page["value"].([]any)
-		if !ok {
-			return nil, fmt.Errorf("GET %s: the answer holds no list", path)
-		}
-		for _, v := range values {
-			m, ok := v.(map[string]any)
-			if !ok {
-				return nil, fmt.Errorf("GET %s: the list holds something else than objects", path)
-			}
-			out = append(out, m)
-		}
-		next := str(page["@odata.nextLink"])
-		if next == "" {
-			return out, nil
-		}
-		if path = next; seen[path] {
-			break
-		}
-	}
-	return nil, fmt.Errorf("GET %s: the list does not end", path)
-}
-
-// filter asks a list for the objects of which a property is exactly a text.
-func filter(property, value string) string {
-	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"
-	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
+	return graph.List(ctx, "/applications?"+entra.Filter("displayName", name)+"&$select="+applicationFields)
 }
 
 func str(v any) string {
@@ -154,8 +113,10 @@ func str(v any) string {
 
 // keyList keeps of key credentials what a PATCH sends back: all of it text.
 func keyList(v any) []any {
-	return fields(v, "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage")
+	return fields(v, keyFields...)
 }
+
+var keyFields = []string{"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"}
 
 // KeyCredentials reads an application's key credentials, and RequiredResourceAccess what it asks for, as Facts hold them.
 func KeyCredentials(app map[string]any) []any { return keyList(app["keyCredentials"]) }
