@@ -32,6 +32,8 @@ type Options struct {
 	Log    *slog.Logger // what the lab's servers have to say; nil discards it
 	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then takes Kerberos too, from any KDC that issued it.
 	Keytab string
+	// Today is the clock by which Exchange Online goes on with the retirement of EWS; time.Now when nil. Certificates and tokens go by the machine's.
+	Today func() time.Time
 }
 
 // Lab is a running estate.
@@ -57,11 +59,14 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Users == 0 {
 		o.Users = 200
 	}
+	if o.Today == nil {
+		o.Today = time.Now
+	}
 	messages := log.New(io.Discard, "", 0)
 	if o.Log != nil {
 		messages = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 	}
-	l := &Lab{dir: o.Dir, now: time.Now, network: &network{log: messages}, keytab: o.Keytab}
+	l := &Lab{dir: o.Dir, now: time.Now, network: &network{log: messages}, keytab: o.Keytab, tenant: &tenantSite{now: time.Now, today: o.Today}}
 	if err := l.build(ctx, o.Users, planted); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -89,7 +94,6 @@ func (l *Lab) build(ctx context.Context, users int, planted []Fault) error {
 		f.populate(users)
 		l.forests = append(l.forests, &forestSite{forest: f, now: l.now, passwords: map[string]string{}, keys: map[string]keptKeys{}})
 	}
-	l.tenant = &tenantSite{now: l.now}
 	for _, f := range planted {
 		if f.early != nil {
 			f.early(l)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
@@ -127,6 +128,9 @@ func (l *Lab) raiseTenant() error {
 		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID, Fetch: l.fetch, Clock: l.now,
 	})
 	t.seed(l.forests)
+	if !t.today().Before(cloud.EWSEnds) {
+		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs") // the switch goes with EWS
+	}
 	t.premise = &premise{
 		name: "online", org: t.org, people: map[string]*recipient{}, token: t.token,
 		published: func() string { return exchangeResource + "/EWS/Exchange.asmx" },

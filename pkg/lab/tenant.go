@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
@@ -33,6 +34,7 @@ type tenantSite struct {
 	automation   *issued // the certificate of the application that hybridge signs in as
 	automationID string
 	now          func() time.Time
+	today        func() time.Time // of the retirement of EWS
 }
 
 // automationRoles are what the automation application has been granted.
@@ -126,7 +128,8 @@ func (t *tenantSite) web() map[string]http.Handler {
 	}
 }
 
-// policy lets applications use EWS as Exchange Online does since October 2026: the permission, then the organization's switch and its list.
+// policy lets applications use EWS as Exchange Online does since October 2026: until it ends, and then not at all, the permission, the organization's
+// switch and its list. A switch that is not set lets all in: what Microsoft set to false can be set back to that.
 func (t *tenantSite) policy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, _ := link.CallerOf(r.Context())
@@ -137,6 +140,8 @@ func (t *tenantSite) policy(next http.Handler) http.Handler {
 		}
 		config := t.org.Objects("OrganizationConfig")[0]
 		switch {
+		case !t.today().Before(cloud.EWSEnds):
+			refuse(2000012, "EWS is no longer available in Exchange Online.", "access_denied")
 		case !slices.Contains(token.Claims.Strings("roles"), "full_access_as_app"):
 			refuse(2000008, "The token contains no roles that allow the request.", "invalid_grant")
 		case config.Get("EwsEnabled") == false:

@@ -9,30 +9,36 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Cloud is one Microsoft 365 environment. URLs carry no trailing slash; "{tenant}" stands for the tenant's
 // initial domain name and "{tenantId}" for its GUID: Expand fills them in.
 type Cloud struct {
-	ID                   string // worldwide, gcc-high, dod, 21vianet, bleu, delos
-	Title                string
-	Login                string // https://login.microsoftonline.com
-	Graph                string // https://graph.microsoft.com
-	AdminAPI             string // https://outlook.office365.com: base of /adminapi
-	EWS                  string // https://outlook.office365.com/EWS/Exchange.asmx
-	AutodiscoverJSON     string // https://outlook.office365.com: host of /autodiscover/autodiscover.json
-	ExchangeResource     string // https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
-	DiscoveryEndpoint    string // https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc
-	ACSMetadataURL       string // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
-	EvoSTSMetadataURL    string // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
-	OWA                  string // https://outlook.office.com/mail
-	InitialSuffix        string // onmicrosoft.com; "" when not known
-	CoexistenceSuffix    string // mail.onmicrosoft.com; "" when not known
-	TLSDomain            string // mail.protection.outlook.com; "" when not known
-	ServiceInstance      int    // HybridConfiguration.ServiceInstance
-	GraphCoexistence     bool   // the Graph route for rich coexistence exists here
-	DedicatedApplication bool
+	ID                string // worldwide, gcc-high, dod, 21vianet, bleu, delos
+	Title             string
+	Login             string // https://login.microsoftonline.com
+	Graph             string // https://graph.microsoft.com
+	AdminAPI          string // https://outlook.office365.com: base of /adminapi
+	EWS               string // https://outlook.office365.com/EWS/Exchange.asmx
+	AutodiscoverJSON  string // https://outlook.office365.com: host of /autodiscover/autodiscover.json
+	ExchangeResource  string // https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
+	DiscoveryEndpoint string // https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc
+	ACSMetadataURL    string // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
+	EvoSTSMetadataURL string // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
+	OWA               string // https://outlook.office.com/mail
+	InitialSuffix     string // onmicrosoft.com; "" when not known
+	CoexistenceSuffix string // mail.onmicrosoft.com; "" when not known
+	TLSDomain         string // mail.protection.outlook.com; "" when not known
+	GraphCoexistence  bool   // the Graph route for rich coexistence exists here
 }
+
+// The retirement of EWS in Exchange Online, in all clouds alike. The hours are not published: the beginning of the day in UTC stands for them. EWS
+// on-premises goes on. Source: Exchange Team Blog, 2026-08-20.
+var (
+	EWSRestricted = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC) // from then on refused unless it is switched on with a list of applications
+	EWSEnds       = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)  // off for good, the organization's switch removed
+)
 
 // Get returns a cloud by its id.
 func Get(id string) (Cloud, bool) {
@@ -47,8 +53,7 @@ func Get(id string) (Cloud, bool) {
 // All returns every cloud, the most used first.
 func All() []Cloud { return slices.Clone(clouds) }
 
-// Recalled tells whether a value of c was recalled or inferred from other clouds, and never read or confirmed: the name of a Key,
-// serviceInstance, graphCoexistence or dedicatedApplication.
+// Recalled tells whether a value of c was recalled or inferred from other clouds, and never read or confirmed: the name of a Key.
 func (c Cloud) Recalled(name string) bool { return slices.Contains(recalled[c.ID], name) }
 
 // IDs returns the ids of All.

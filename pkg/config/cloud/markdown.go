@@ -3,7 +3,6 @@ package cloud
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -28,9 +27,7 @@ func Markdown() []byte {
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, k.Title, value)
 		}
-		fmt.Fprintf(&b, "| | service instance in HybridConfiguration | %s |\n", strconv.Itoa(c.ServiceInstance)+c.dagger("serviceInstance"))
-		fmt.Fprintf(&b, "| | calendar lookups over Graph | %s |\n", yesNo(c.GraphCoexistence)+c.dagger("graphCoexistence"))
-		fmt.Fprintf(&b, "| | dedicated hybrid application | %s |\n", yesNo(c.DedicatedApplication)+c.dagger("dedicatedApplication"))
+		fmt.Fprintf(&b, "| | calendar lookups over Graph | %s |\n", yesNo(c.GraphCoexistence))
 	}
 	return []byte(b.String())
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,13 +16,20 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
 // open starts a lab with faults and opens the deployment that its answers lead to.
 func open(t *testing.T, faults ...string) *Deployment {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Faults: faults})
+	return openAt(t, nil, faults...)
+}
+
+// openAt has a clock for both: the lab's of the retirement of EWS, and hybridge's of dates.
+func openAt(t *testing.T, today func() time.Time, faults ...string) *Deployment {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Faults: faults, Today: today})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +38,7 @@ func open(t *testing.T, faults ...string) *Deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test"})
+	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test", Now: today})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,4 +199,67 @@ func TestWrongPassword(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	t.Log(err)
+}
+
+// The retirement of EWS in Exchange Online, on the days around it: until it ends, lookups go by EWS; from then on, by Graph, and what went by EWS the day
+// before goes again once the new plan is applied. Everything is found working on each day: so is the demo.
+func TestRetirementOfEWS(t *testing.T) {
+	for _, day := range []struct {
+		date   time.Time
+		graph  bool
+		status check.Status
+	}{
+		{time.Date(2027, 3, 31, 23, 59, 59, 0, time.UTC), false, check.StatusWarn},
+		{time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC), true, check.StatusPass},
+		{time.Date(2027, 10, 1, 12, 0, 0, 0, time.UTC), true, check.StatusPass},
+	} {
+		t.Run(day.date.Format(time.DateOnly), func(t *testing.T) {
+			d := openAt(t, func() time.Time { return day.date })
+			run := func(graph bool, status check.Status) {
+				t.Helper()
+				r, err := d.Check(t.Context(), &events{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, result := range r.Results {
+					if result.ID == "tenant.ews-switch" && result.Status != status {
+						t.Errorf("%s %s: %s", result.Status, result.ID, result.Summary)
+					}
+				}
+				p, err := d.Plan(t.Context(), &events{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := slices.ContainsFunc(p.Changes, func(c change.Change) bool { return c.Kind == "AuthServerGraphRoute" }); got != graph {
+					t.Errorf("plan with the Graph route: %v", got)
+				}
+				if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
+					t.Fatal(err)
+				}
+				found, err := d.Test(t.Context(), TestOptions{}, &events{})
+				if err != nil || found.Summary.OK == 0 || found.Summary.Failed+found.Summary.Unknown > 0 {
+					t.Errorf("lookups: %+v, error %v", found, err)
+				}
+				if again, err := d.Plan(t.Context(), &events{}); err != nil || len(again.Changes) > 0 {
+					t.Errorf("something is left to plan, error %v", err)
+				}
+			}
+			run(day.graph, day.status)
+			if day.graph {
+				return
+			}
+			day.date = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)
+			found, err := d.Test(t.Context(), TestOptions{}, &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range found.Matrix {
+				toTenant := strings.HasSuffix(a.Direction, "-> online") && !strings.HasPrefix(a.Direction, "online")
+				if a.Status == freebusy.OK == toTenant {
+					t.Errorf("the day after, %s is %s: %s", a.Direction, a.Status, a.Error)
+				}
+			}
+			run(true, check.StatusPass)
+		})
+	}
 }

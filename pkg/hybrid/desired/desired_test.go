@@ -425,9 +425,45 @@ func TestChooseRoute(t *testing.T) {
 			for _, b := range tt.builds {
 				f.Servers = append(f.Servers, Server{"EX", b})
 			}
-			got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{f})
+			got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{f}, cloud.EWSEnds.Add(-time.Second))
 			if got != tt.want || (err != nil) != tt.fails {
 				t.Errorf("route %q, error %v; want %q, error %v", got, err, tt.want, tt.fails)
+			}
+		})
+	}
+}
+
+// Once EWS of Exchange Online has ended, Graph is the only route, and what asks for the other is refused.
+func TestRouteAfterTheEndOfEWS(t *testing.T) {
+	china, _ := cloud.Get("21vianet")
+	for name, tt := range map[string]struct {
+		answer string
+		cloud  cloud.Cloud
+		build  Build
+		want   Route
+	}{
+		"update level not told": {"auto", worldwide(t), Build{15, 2, 2562, 17}, RouteGraph},
+		"too old":               {"auto", worldwide(t), Build{15, 2, 1748, 39}, RouteEWS},
+		"china":                 {"auto", china, Build{15, 2, 2562, 41}, RouteEWS},
+		"insisted on":           {"ews", worldwide(t), Build{15, 2, 2562, 41}, RouteEWS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, a := testFacts(), testAnswers()
+			f.Now, a.ExchangeOnline.RichCoexistence = cloud.EWSEnds, tt.answer
+			for i := range f.Forests {
+				f.Forests[i].Servers = []Server{{"EX", tt.build}}
+			}
+			if got, _, err := ChooseRoute(tt.answer, tt.cloud, f.Forests, f.Now); got != tt.want || err != nil {
+				t.Errorf("route %q, error %v; want %q", got, err, tt.want)
+			}
+			_, err := Resources(f, a, tt.cloud)
+			if refused := err != nil && strings.Contains(err.Error(), "ended on 2027-04-01"); refused != (tt.want == RouteEWS) {
+				t.Errorf("resources: %v", err)
+			}
+			if f.Now = cloud.EWSEnds.Add(-time.Second); tt.want == RouteEWS {
+				if _, err := Resources(f, a, tt.cloud); err != nil {
+					t.Errorf("the day before: %v", err)
+				}
 			}
 		})
 	}

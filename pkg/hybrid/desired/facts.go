@@ -102,8 +102,13 @@ func CoexistenceDomain(online answers.ExchangeOnline, c cloud.Cloud, live string
 }
 
 // ChooseRoute says how on-premises Exchange should look up free/busy, and why. The Graph route needs every server at a
-// build that shows it, and a cloud that has it; the answer "graph" trusts the administrator about updates that build numbers do not show.
-func ChooseRoute(answer string, c cloud.Cloud, forests []Forest) (Route, string, error) {
+// build that shows it, and a cloud that has it; the answer "graph" trusts the administrator about updates that build numbers do not show, and so
+// does "auto" once EWS of Exchange Online has ended: there is no other route then.
+func ChooseRoute(answer string, c cloud.Cloud, forests []Forest, now time.Time) (Route, string, error) {
+	least, chosen := Fit, "every server has the Graph route"
+	if !now.Before(cloud.EWSEnds) {
+		least, chosen = Untold, "EWS of Exchange Online has ended, and every server can have the Graph route"
+	}
 	unfit := func(least Fitness) string {
 		for _, f := range forests {
 			for _, s := range f.Servers {
@@ -124,10 +129,10 @@ func ChooseRoute(answer string, c cloud.Cloud, forests []Forest) (Route, string,
 				return "", "", missing("Exchange servers", "forest "+f.Name)
 			}
 		}
-		if s := unfit(Fit); s != "" {
+		if s := unfit(least); s != "" {
 			return RouteEWS, s + ", which is not known to have the Graph route", nil
 		}
-		return RouteGraph, "every server has the Graph route", nil
+		return RouteGraph, chosen, nil
 	case string(RouteEWS):
 		return RouteEWS, "the answers ask for it", nil
 	case string(RouteGraph):

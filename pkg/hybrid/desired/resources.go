@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
@@ -57,8 +58,12 @@ func Resources(f Facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, er
 	if p.coexistence, err = CoexistenceDomain(*a.ExchangeOnline, c, f.Tenant.CoexistenceDomain); err != nil {
 		return nil, err
 	}
-	if p.route, _, err = ChooseRoute(a.ExchangeOnline.RichCoexistence, c, f.Forests); err != nil {
+	var reason string
+	if p.route, reason, err = ChooseRoute(a.ExchangeOnline.RichCoexistence, c, f.Forests, f.Now); err != nil {
 		return nil, err
+	}
+	if p.route == RouteEWS && !f.Now.Before(cloud.EWSEnds) {
+		return nil, fmt.Errorf("lookups from on-premises have no way into the tenant any more: EWS of Exchange Online ended on %s, and %s (check tenant.ews-switch)", cloud.EWSEnds.Format(time.DateOnly), reason)
 	}
 	if s := unfitServer(p.route, f.Forests); s != "" {
 		return nil, fmt.Errorf("%s, which cannot use the dedicated application on the %s route: update or decommission it first (check servers.build lists all)", s, p.route)

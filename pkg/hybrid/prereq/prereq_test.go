@@ -375,7 +375,7 @@ func TestDisorders(t *testing.T) {
 		{"EWS on, empty list", config(OnlineConfig{EwsEnabled: &on, ListKnown: true}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS on, empty list, before October 2026", func(t *testing.T, f *Facts, ca *authority) {
 			config(OnlineConfig{EwsEnabled: &on, ListKnown: true})(t, f, ca)
-			f.Now = func() time.Time { return ewsOff.Add(-time.Second) }
+			f.Now = func() time.Time { return cloud.EWSRestricted.Add(-time.Second) }
 		}, []string{"warn tenant.ews-switch tenant"}},
 		{"keys at the shared application", func(_ *testing.T, f *Facts, _ *authority) {
 			f.Tenant.ExchangePrincipal = Known(entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)})
@@ -402,6 +402,16 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"fail tenant.ews-switch tenant", "warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
+		{"EWS gone, hotfix not told", func(t *testing.T, f *Facts, ca *authority) {
+			build("Version 15.2 (Build 2562.17)")(t, f, ca)
+			f.Answers.ExchangeOnline.RichCoexistence = "auto"
+			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
+		}, []string{"warn certificates.transport contoso", "warn certificates.transport fabrikam", "warn servers.build contoso"}},
+		{"EWS gone, too old for Graph", func(t *testing.T, f *Facts, ca *authority) {
+			build("Version 15.2 (Build 1748.39)")(t, f, ca)
+			f.Answers.ExchangeOnline.RichCoexistence = "auto"
+			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
+		}, []string{"fail servers.build contoso", "fail tenant.ews-switch tenant", "warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

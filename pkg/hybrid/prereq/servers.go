@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 )
@@ -23,8 +24,11 @@ var serverChecks = []Check{
 				return check.Unknown(err)
 			}
 			route := desired.RouteEWS
-			if in.Answers.ExchangeOnline != nil && in.Answers.ExchangeOnline.RichCoexistence == string(desired.RouteGraph) {
-				route = desired.RouteGraph
+			if online := in.Answers.ExchangeOnline; online != nil {
+				ended := in.Cloud.GraphCoexistence && !in.Now().Before(cloud.EWSEnds) // no other route is left
+				if ended || online.RichCoexistence == string(desired.RouteGraph) {
+					route = desired.RouteGraph
+				}
 			}
 			var unfit, untold, ending, all []string
 			for _, s := range servers {

@@ -4,17 +4,14 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 )
 
-// The dates of the retirement of EWS in Exchange Online, all clouds alike. Source: Exchange Team Blog, 2026-08-20.
-var (
-	ewsOff  = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC) // off where it is not switched on with a list
-	ewsGone = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)  // off for good
-)
+// noGraph is said in the clouds where nothing takes the place of EWS. Source: the documentation of the dedicated application, May 2026.
+const noGraph = "The Graph route exists in the worldwide cloud only: in this one nothing takes the place of EWS for lookups from on-premises when it ends on 2027-04-01."
 
 var tenantChecks = []Check{
 	{
@@ -24,7 +21,7 @@ var tenantChecks = []Check{
 		Needs: []check.ID{"access.online", "access.onprem"},
 		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
 			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
-		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 hours to take effect. Before it is applied, add every other application that needs EWS: what is not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01.",
+		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 hours to take effect. Before it is applied, add every other application that needs EWS: what is not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide cloud).",
 		Run: func(ctx context.Context, in Input) check.Result {
 			route, _, err := chosenRoute(ctx, in)
 			if err != nil {
@@ -34,28 +31,34 @@ var tenantChecks = []Check{
 				return check.Pass("lookups go through Microsoft Graph; EWS is not needed")
 			}
 			now := in.Now()
-			if !now.Before(ewsGone) {
-				return check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from on-premises need the Graph route").
-					Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph.")
+			if !now.Before(cloud.EWSEnds) {
+				r := check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from on-premises need the Graph route")
+				if !in.Cloud.GraphCoexistence {
+					return r.Because(noGraph).Fix("Ask Microsoft when the Graph route comes to " + in.Cloud.Title + ". Until then lookups from on-premises to the tenant fail.")
+				}
+				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph or auto.")
 			}
 			config, err := in.Tenant.Config.Get(ctx)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			left := days(now, ewsGone)
+			left := days(now, cloud.EWSEnds)
 			evidence := func(r check.Result) check.Result {
+				if !in.Cloud.GraphCoexistence {
+					r = r.Because(noGraph)
+				}
 				return r.With("ewsEnabled", config.EwsEnabled).With("ewsAllowedAppIDs", config.EwsAllowedAppIDs).With("daysLeft", left)
 			}
 			switch {
 			case config.EwsEnabled != nil && !*config.EwsEnabled:
 				return evidence(check.Failed("EwsEnabled is false: Exchange Online refuses every EWS request"))
-			case config.EwsEnabled == nil && !now.Before(ewsOff):
+			case config.EwsEnabled == nil && !now.Before(cloud.EWSRestricted):
 				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants since 2026-10-01"))
 			case config.EwsEnabled == nil:
 				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants from 2026-10-01 on"))
 			case !config.ListKnown:
 				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of allowed applications"))
-			case len(config.EwsAllowedAppIDs) == 0 && now.Before(ewsOff):
+			case len(config.EwsAllowedAppIDs) == 0 && now.Before(cloud.EWSRestricted):
 				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: every application is refused from 2026-10-01 on"))
 			case len(config.EwsAllowedAppIDs) == 0:
 				return evidence(check.Failed("EwsEnabled is true and its list of allowed applications is empty: every application is refused since 2026-10-01"))
@@ -110,7 +113,7 @@ func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
 		}
 		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers})
 	}
-	return desired.ChooseRoute(answer, in.Cloud, forests)
+	return desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
 }
 
 // DesiredServers are a forest's Mailbox servers as the desired state looks at them.
