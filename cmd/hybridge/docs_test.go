@@ -19,7 +19,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
-	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
@@ -127,7 +126,7 @@ func anchors(page string) map[string]bool {
 func TestEveryIDHasItsAnchor(t *testing.T) {
 	want := map[string][]string{}
 	for _, c := range prereq.Checks() {
-		want[check.DocsPage] = append(want[check.DocsPage], c.ID.Anchor())
+		want["docs/reference/checks.md"] = append(want["docs/reference/checks.md"], c.ID.Anchor())
 	}
 	for _, k := range desired.Kinds() {
 		want["docs/reference/kinds.md"] = append(want["docs/reference/kinds.md"], k.Anchor())
@@ -376,12 +375,13 @@ func TestCommandsInTheGuideParse(t *testing.T) {
 // What a hint says to run exists.
 func TestCommandsNamedInCodeExist(t *testing.T) {
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil)
+	root.InitDefaultHelpCmd()
 	found := 0
 	sources(t, func(name, text string) {
 		for _, m := range hintInCode.FindAllStringSubmatch(text, -1) {
 			found++
 			args := []string{m[1]}
-			if m[1] == "help" {
+			if m[1] == "help" && m[2] != "" { // else about an id
 				args = m[2:]
 			}
 			if c, _, err := root.Find(args); err != nil || c == root {

@@ -66,7 +66,7 @@ var classes = []struct {
 	// First of all: its causes may be of any of the classes below, and what they advise is for runs that changed nothing.
 	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
 	{errUsage, exitUsage, ""},
-	{selection.ErrUnmatched, exitUsage, "ids are listed in docs/reference/checks.md, and by hybridge check and hybridge plan"},
+	{selection.ErrUnmatched, exitUsage, "hybridge help checks lists the ids of checks, hybridge plan those of changes"},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},

@@ -144,6 +144,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 		newSchemaCommand(io), newVersionCommand(io, g), newReferenceCommand(io),
 	)
 	root.AddCommand(newHelpTopics()...)
+	root.SetHelpCommand(newHelpCommand())
 	misuse(root)
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 )
 
 // newHelpTopics are the topics of "hybridge help TOPIC": commands that only have a text.
@@ -18,6 +19,7 @@ func newHelpTopics() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		topic("answers", "The answers file", topicAnswers),
+		topic("checks", "The prerequisite checks", topicChecks()),
 		topic("clouds", "The clouds that Exchange Online runs in", topicClouds()),
 		topic("exit-codes", "What the exit codes mean", topicExitCodes()),
 		topic("environment", "Environment variables and places of files", topicEnvironment),
@@ -71,6 +73,15 @@ const topicSecrets = `Secrets are references in the answers file, never values a
   env:NAME                   an environment variable; the weakest, for pipelines
 
 No plan, journal, report or log holds a secret.`
+
+func topicChecks() string {
+	var b strings.Builder
+	for _, c := range prereq.Checks() {
+		fmt.Fprintf(&b, "  %-32s %s\n", c.ID, c.Title)
+	}
+	b.WriteString("\nhybridge help ID tells more about one; --only and --skip take ids, with * for any text.")
+	return b.String()
+}
 
 func topicClouds() string {
 	var b strings.Builder

@@ -68,7 +68,7 @@ func (id ID) Category() string {
 type Remedy struct {
 	Text     string   `json:"text,omitempty"`
 	Commands []string `json:"commands,omitempty"`
-	Docs     string   `json:"docs,omitempty"`
+	Docs     string   `json:"docs,omitempty"` // where to read on: a command, "hybridge help tenant.ews-switch"
 }
 
 // Result is what a check found. Run sets Status (and so on) with Pass, Failed, Unknown and NotApplicable; the

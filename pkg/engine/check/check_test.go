@@ -175,13 +175,13 @@ func TestResult(t *testing.T) {
 		declare("a.x", PerTenant, func(context.Context, input) Result {
 			return Failed("broken").Because("it matters").Fix("mend it", "mend --now")
 		}),
-		declare("a.y", PerTenant, func(context.Context, input) Result { return Warned("odd").See("elsewhere.md") }),
+		declare("a.y", PerTenant, func(context.Context, input) Result { return Warned("odd") }),
 		declare("a.z", PerTenant, pass),
 	}, scopes(), Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Remedy{{Text: "mend it", Commands: []string{"mend --now"}, Docs: "docs/reference/checks.md#a-x"}, {Docs: "elsewhere.md"}, {}}
+	want := []Remedy{{Text: "mend it", Commands: []string{"mend --now"}, Docs: "hybridge help a.x"}, {Docs: "hybridge help a.y"}, {}}
 	for i, r := range report.Results {
 		if diff := cmp.Diff(want[i], r.Remedy); diff != "" {
 			t.Errorf("%s: %s", r.ID, diff)

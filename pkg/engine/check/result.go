@@ -6,10 +6,7 @@ import (
 	"strings"
 )
 
-// DocsPage is the generated page on which every check has an anchor.
-const DocsPage = "docs/reference/checks.md"
-
-// Anchor is the check's anchor on DocsPage: "directory.upn-matches-primary" is at "directory-upn-matches-primary".
+// Anchor is the check's anchor on docs/reference/checks.md: "directory.upn-matches-primary" is at "directory-upn-matches-primary".
 func (id ID) Anchor() string { return strings.ReplaceAll(string(id), ".", "-") }
 
 // Pass says that all is well, and with what: one sentence.
@@ -56,12 +53,6 @@ func (r Result) With(name string, value any) Result {
 // Fix adds what to do, and the commands that do it.
 func (r Result) Fix(text string, commands ...string) Result {
 	r.Remedy.Text, r.Remedy.Commands = text, commands
-	return r
-}
-
-// See replaces the page that is named by default, the check's anchor on DocsPage.
-func (r Result) See(docs string) Result {
-	r.Remedy.Docs = docs
 	return r
 }
 

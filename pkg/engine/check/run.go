@@ -156,8 +156,8 @@ func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
 	if result.Status == StatusFail && n.check.Severity == Warn {
 		result.Status = StatusWarn
 	}
-	if result.Remedy.Docs == "" && (result.Status == StatusFail || result.Status == StatusWarn || result.Status == StatusError) {
-		result.Remedy.Docs = DocsPage + "#" + n.check.ID.Anchor()
+	if result.Status == StatusFail || result.Status == StatusWarn || result.Status == StatusError {
+		result.Remedy.Docs = "hybridge help " + string(n.check.ID) // a page would be out of reach for who has the binary alone
 	}
 	if result.Attempts > 0 {
 		result.DurationMS = time.Since(begun).Milliseconds()

@@ -63,7 +63,7 @@ func checks() check.Report {
 			ID: "directory.upn-matches-primary", Category: "directory", Title: "User principal names equal primary SMTP addresses", Status: check.StatusFail, Scope: "fabrikam",
 			Summary:    "203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)",
 			Detail:     "Cross-premises lookups and sign-in go by the address; these users will see no free/busy.",
-			Remedy:     check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "docs/reference/checks.md#directory-upn-matches-primary"},
+			Remedy:     check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"},
 			Evidence:   map[string]any{"count": 203},
 			DurationMS: 12345,
 		},

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newHelpCommand is the help about a command, a topic, or anything that the reference pages explain under its id: whoever has the binary
+// alone can read them.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND | TOPIC | ID]",
+		Short: "Help about a command or a topic, or about the id of a check, kind or fault",
+		Example: `  hybridge help plan
+  hybridge help secrets
+  hybridge help tenant.ews-switch    # what a check looks at, why, and what to do
+  hybridge help 9                    # an exit code`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return append(helpNames(cmd.Root()), helpIDs()...), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) == 0 {
+				about.InitDefaultHelpFlag()
+				return about.Help()
+			}
+			if text := helpAbout(strings.Join(args, " ")); text != "" {
+				_, err := cmd.OutOrStdout().Write([]byte(text))
+				return err
+			}
+			if near := cmd.Root().SuggestionsFor(args[0]); len(near) > 0 {
+				return usage("there is no help about %q; did you mean %q?", strings.Join(args, " "), near[0])
+			}
+			return usage("there is no help about %q; hybridge --help lists commands and topics, hybridge help checks the ids of checks", strings.Join(args, " "))
+		},
+	}
+}
+
+func helpNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+var (
+	sectionHead = regexp.MustCompile(`^(##+) (.+)$`)
+	anchorLine  = regexp.MustCompile(`^<a id="[^"]+"></a>$`)
+	anchorRow   = regexp.MustCompile(`^\| <a id="[^"]+"></a>([^ |]+) \|`)
+	pageLink    = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
+	markup      = strings.NewReplacer("**", "", `\<`, "<", `\|`, "|")
+)
+
+// helpIDs are what helpAbout knows, but for the commands, which have a help of their own.
+func helpIDs() []string {
+	var ids []string
+	for _, line := range referenceLines() {
+		if m := sectionHead.FindStringSubmatch(line); m != nil && !strings.Contains(m[2], " ") {
+			ids = append(ids, m[2])
+		} else if m := anchorRow.FindStringSubmatch(line); m != nil {
+			ids = append(ids, m[1])
+		}
+	}
+	return ids
+}
+
+func referenceLines() []string {
+	pages := referencePages()
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		lines = append(append(lines, strings.Split(string(pages[name]), "\n")...), "# ") // ends the page's last section
+	}
+	return lines
+}
+
+// helpAbout is what the reference pages say under a heading, or in the row of a table that has an anchor; "" when they say nothing.
+func helpAbout(id string) string {
+	lines := referenceLines()
+	var columns []string
+	for i, line := range lines {
+		if strings.HasPrefix(line, "| ") && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "| ---") {
+			columns = cells(line)
+		}
+		if m := anchorRow.FindStringSubmatch(line); m != nil && strings.EqualFold(m[1], id) {
+			text := m[1] + "\n"
+			for j, cell := range cells(line)[1:] {
+				text += "\n  " + columns[j+1] + ": " + cell + "\n"
+			}
+			return readable(text)
+		}
+		if m := sectionHead.FindStringSubmatch(line); m != nil && strings.EqualFold(m[2], id) {
+			return readable(m[2] + "\n" + strings.TrimRight(strings.Join(section(lines[i+1:], len(m[1])), "\n"), "\n") + "\n")
+		}
+	}
+	return ""
+}
+
+// section is what stands below a heading of a level, up to the next of that level or above.
+func section(lines []string, level int) []string {
+	var text []string
+	for _, line := range lines {
+		if marks := len(line) - len(strings.TrimLeft(line, "#")); marks > 0 && marks <= level {
+			break
+		}
+		if !anchorLine.MatchString(line) {
+			text = append(text, line)
+		}
+	}
+	return text
+}
+
+func cells(row string) []string {
+	var out []string
+	for cell := range strings.SplitSeq(strings.Trim(row, "| "), " | ") {
+		out = append(out, strings.TrimSpace(cell))
+	}
+	return out
+}
+
+// readable takes the markup out that a terminal does not show.
+func readable(text string) string { return markup.Replace(pageLink.ReplaceAllString(text, "$1")) }
