@@ -231,6 +231,9 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 	id := newGUID()
 	for try := 1; ; try++ {
 		answer, failed, err := c.once(ctx, method, address, payload, id)
+		if method == http.MethodGet && try == 1 && errors.Is(err, link.ErrUnreachable) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			continue // a connection that broke is worth another one, a server that takes its time is not
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
 		}
@@ -319,7 +322,7 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Method: method, Host: c.base.Host, Status: resp.StatusCode,
-		RequestID: short(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.o.Now()),
+		RequestID: link.Line(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.o.Now()),
 	}
 	var doc struct {
 		Error struct {
@@ -331,24 +334,15 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 		} `json:"error"`
 	}
 	if json.Unmarshal(body, &doc) == nil {
-		e.Code, e.Message = short(doc.Error.Code), short(doc.Error.Message)
+		e.Code, e.Message = link.Line(doc.Error.Code), link.Line(doc.Error.Message)
 		if e.RequestID == "" {
-			e.RequestID = short(doc.Error.InnerError.RequestID)
+			e.RequestID = link.Line(doc.Error.InnerError.RequestID)
 		}
 	}
 	if e.Message == "" && e.Code == "" {
 		e.Message = link.NewStatusError(resp, body).Detail
 	}
 	return e
-}
-
-// short makes a server's text fit for one line.
-func short(s string) string {
-	s = strings.Join(strings.Fields(link.Printable(s)), " ")
-	if r := []rune(s); len(r) > 500 {
-		return string(r[:500]) + "..."
-	}
-	return s
 }
 
 // retryAfter reads seconds or an HTTP date (RFC 9110 section 10.2.3).

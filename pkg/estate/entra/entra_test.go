@@ -109,6 +109,7 @@ func TestThrottling(t *testing.T) {
 		return answer(status, `{"error":{"code":"TooManyRequests","message":"slow down"}}`, "Retry-After", after)
 	}
 	fine := answer(200, `{"id":"x","n":3,"f":1.5}`)
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for _, test := range []struct {
 		name   string
 		method string
@@ -124,6 +125,9 @@ func TestThrottling(t *testing.T) {
 		{"failing read", "GET", []http.HandlerFunc{busy(503, ""), busy(504, ""), fine}, []time.Duration{time.Second, 2 * time.Second}, nil},
 		{"failing write is not repeated", "POST", []http.HandlerFunc{busy(503, "")}, nil, link.ErrUnreachable},
 		{"write that was put off", "POST", []http.HandlerFunc{busy(503, "2"), fine}, []time.Duration{2 * time.Second}, nil},
+		{"cut read", "GET", []http.HandlerFunc{cut, fine}, nil, nil},
+		{"cut read, twice", "GET", []http.HandlerFunc{cut, cut}, nil, link.ErrUnreachable},
+		{"cut write is not repeated", "POST", []http.HandlerFunc{cut}, nil, link.ErrUnreachable},
 		{"failing gateway on a write", "DELETE", []http.HandlerFunc{busy(504, "2")}, nil, link.ErrUnreachable},
 	} {
 		t.Run(test.name, func(t *testing.T) {

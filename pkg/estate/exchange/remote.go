@@ -51,7 +51,7 @@ var _ Session = (*Remote)(nil)
 func NewRemote(o RemoteOptions) (*Remote, error) {
 	u, err := url.Parse(o.PSRP.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("exchange: %q is not the address of a PowerShell endpoint", plain(o.PSRP.URL))
+		return nil, fmt.Errorf("exchange: %q is not the address of a PowerShell endpoint", link.Line(o.PSRP.URL))
 	}
 	if o.Name == "" {
 		o.Name = u.Hostname()
@@ -99,7 +99,8 @@ func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bo
 		if r.ended {
 			return nil, fmt.Errorf("%s: the session is closed", c.Name)
 		}
-		if r.pool == nil {
+		fresh := r.pool == nil
+		if fresh {
 			opened, err := r.o.open(ctx, r.o.PSRP)
 			if err != nil {
 				return nil, throttled(err)
@@ -111,14 +112,15 @@ func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bo
 		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line}})
 		for _, w := range out.Warnings {
 			if r.o.Warn != nil {
-				r.o.Warn(c.Name, plain(w))
+				r.o.Warn(c.Name, link.Line(w))
 			}
 		}
 		if broken(ctx, err) {
 			r.pool = nil
 			_ = lost.Close(ctx) // frees what is left; the next cmdlet opens a new session
-			// A server that does not know the shell any more was restarted, or the shell idled out.
-			if errors.Is(err, psrp.ErrShellGone) && again && attempt == 0 {
+			// A server that does not know the shell any more was restarted, or the shell idled out; a connection that was good until now may have been cut
+			// by whatever stands between.
+			if again && attempt == 0 && (errors.Is(err, psrp.ErrShellGone) || !fresh && errors.Is(err, link.ErrUnreachable)) {
 				continue
 			}
 			if !again && !errors.Is(err, link.ErrAccess) { // what was refused was not executed
@@ -300,7 +302,7 @@ func (c *conversion) value(v any, depth int) any {
 		}
 		return c.nested(v, depth)
 	case psrp.Other:
-		return Unreadable{Reason: "an element " + plain(v.Tag) + " of unknown meaning"}
+		return Unreadable{Reason: "an element " + link.Line(v.Tag) + " of unknown meaning"}
 	}
 	if plainValue := canonical(v); !isUnreadable(plainValue) {
 		return plainValue // the Go integers and times

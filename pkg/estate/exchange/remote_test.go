@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,33 @@ func TestRemoteLostShell(t *testing.T) {
 			t.Errorf("%v, %v, %d opened, %d closed", objects, err, f.opened, f.closed)
 		}
 	})
+	cut := fails(link.Classify(io.ErrUnexpectedEOF))
+	for _, test := range []struct {
+		name   string
+		cmdlet string
+		steps  []func() (psrp.Output, error)
+		opened int
+		good   bool
+	}{
+		{"connection cut while reading", "Get-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")}, 2, true},
+		{"connection cut twice", "Get-AuthServer", []func() (psrp.Output, error){gives("x"), cut, cut}, 2, false},
+		{"connection cut while writing", "Set-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")}, 1, false},
+		{"connection that never was good", "Get-AuthServer", []func() (psrp.Output, error){cut, gives("x")}, 1, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := &fakeServer{answers: test.steps}
+			r := f.session(t, RemoteOptions{})
+			var err error
+			for range 2 {
+				if err == nil {
+					_, err = r.Run(t.Context(), Command{Name: test.cmdlet, Parameters: map[string]any{"Identity": "x"}})
+				}
+			}
+			if (err == nil) != test.good || f.opened != test.opened {
+				t.Errorf("%v, %d opened, want %d", err, f.opened, test.opened)
+			}
+		})
+	}
 	t.Run("reading, lost again", func(t *testing.T) {
 		f := &fakeServer{answers: []func() (psrp.Output, error){gone}}
 		if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || f.opened != 2 {
