@@ -105,29 +105,42 @@ func breakLines(text string, width int, breakWords bool) []string {
 	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		current, columns := "", 0
 		for _, word := range strings.Fields(paragraph) {
-			for {
-				w := runewidth.StringWidth(word)
-				if columns > 0 && columns+1+w > width {
-					lines = append(lines, current)
-					current, columns = "", 0
-				}
-				if w <= width || columns > 0 || !breakWords {
-					break
-				}
-				head := runewidth.Truncate(word, width, "")
-				lines = append(lines, head)
-				word = word[len(head):]
+			w := runewidth.StringWidth(word)
+			if columns > 0 && columns+1+w > width {
+				lines = append(lines, current)
+				current, columns = "", 0
+			}
+			if w > width && breakWords {
+				pieces := pieces(word, width)
+				lines = append(lines, pieces[:len(pieces)-1]...)
+				word = pieces[len(pieces)-1]
+				w = runewidth.StringWidth(word)
 			}
 			if columns > 0 {
 				current += " "
 				columns++
 			}
 			current += word
-			columns += runewidth.StringWidth(word)
+			columns += w
 		}
 		lines = append(lines, current)
 	}
 	return lines
+}
+
+// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as long as its answer.
+func pieces(word string, width int) []string {
+	var parts []string
+	start, columns := 0, 0
+	for at, r := range word {
+		w := runewidth.RuneWidth(r)
+		if columns+w > width {
+			parts = append(parts, word[start:at])
+			start, columns = at, 0
+		}
+		columns += w
+	}
+	return append(parts, word[start:])
 }
 
 // visible is the number of columns of text that paint may have colored.
@@ -147,7 +160,7 @@ func (t *Text) block(indent int, label, color, text string) {
 	margin := strings.Repeat(" ", indent)
 	hang := ""
 	if label != "" {
-		hang = strings.Repeat(" ", visible(label)+2)
+		hang = strings.Repeat(" ", min(visible(label)+2, t.style.Width/2))
 		if label += "  "; !strings.Contains(label, "\x1b") {
 			label = t.paint(dim, label)
 		}
