@@ -18,6 +18,8 @@ import (
 type premise struct {
 	name   string
 	people map[string]*recipient // by every address, in lower case
+	shared map[string]bool       // addresses that more than one person holds
+	now    func() time.Time
 	link   *link.Link
 	org    *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
@@ -136,7 +138,7 @@ func (p *premise) call(ctx context.Context, endpoint, address string, w ews.Wind
 	defer client.HTTP.CloseIdleConnections()
 	answer, err := client.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
 	if err != nil {
-		return nil, err
+		return nil, refusal(err)
 	}
 	m := answer.Mailboxes[0]
 	var inside *ews.ResponseError
@@ -146,9 +148,15 @@ func (p *premise) call(ctx context.Context, endpoint, address string, w ews.Wind
 	return m.Events, m.Err
 }
 
-// client is an HTTP client that presents this side's token to a URL's host.
+// client is an HTTP client that presents this side's token to a URL's host, in the name of the person for whom the request is made.
 func (p *premise) client(target string) *http.Client {
-	return p.link.Client(link.Bearer{Token: func(ctx context.Context) (string, error) { return p.token(ctx, target) }})
+	return p.link.Client(link.Bearer{Token: func(ctx context.Context) (string, error) {
+		token, err := p.token(ctx, target)
+		if err != nil {
+			return "", err
+		}
+		return userToken(ctx, token, p.now())
+	}})
 }
 
 func isLookup(err error, target **lookupError) bool { return errors.As(err, target) }

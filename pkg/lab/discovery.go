@@ -7,12 +7,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 )
 
-// discover asks an autodiscover endpoint of another side for an address, with this side's token.
+// discover asks an autodiscover endpoint of another side for an address, with this side's token: in nobody's name,
+// since refusals of a person are known from EWS alone.
 func (p *premise) discover(ctx context.Context, endpoint, address string) (string, error) {
 	client := &autodiscover.Client{HTTP: p.client(endpoint), Anonymous: p.link.Client(nil), SOAP: true, UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
 	defer client.Anonymous.CloseIdleConnections()
-	result, err := client.FindAt(ctx, endpoint, address)
+	result, err := client.FindAt(onBehalfOf(ctx, ""), endpoint, address)
 	if err != nil {
 		return "", err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // forestSite is a forest's Exchange organization, running.
@@ -177,13 +178,10 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 			a.Handler(next).ServeHTTP(w, r)
 			return
 		}
-		a.Bearer = func(ctx context.Context, presented string) (string, any, error) {
-			token, err := f.verify(ctx, presented, host)
-			return token.Claims.String("nameid"), token, err
-		}
+		a.Bearer = f.premise.bearer(w, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
 		a.Handler(next).ServeHTTP(w, r)
 	}
-	calendars := &ews.Handler{Backend: answering{f.premise}}
+	calendars := &ews.Handler{Backend: answering{f.premise, f.domain}}
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		byHost(w, r, "AutodiscoverVirtualDirectory", &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))
@@ -206,12 +204,19 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 }
 
 // answering is a premise as EWS's backend: people ask for anyone, other organizations for mailboxes that are here.
-type answering struct{ *premise }
+type answering struct {
+	*premise
+	domain string // of callers that name none
+}
 
 func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calendar, error) {
 	out := make([]ews.Calendar, len(q.Mailboxes))
+	foreign := q.Caller.Scheme == "Bearer"
+	if !foreign {
+		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
+	}
 	for i, address := range q.Mailboxes {
-		found, err := a.availability(ctx, address, q.Window, q.Caller.Scheme == "Bearer")
+		found, err := a.availability(ctx, address, q.Window, foreign)
 		out[i].Events = found
 		var no *lookupError
 		if errors.As(err, &no) {

@@ -34,7 +34,7 @@ func (l *Lab) raiseForest(f *forestSite) error {
 		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Fetch: l.fetch, Clock: l.now,
 	})
 	f.seed()
-	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, published: f.published, graph: f.askGraph}
+	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, published: f.published, graph: f.askGraph}
 	f.premise.token = func(ctx context.Context, _ string) (string, error) { return f.onPremisesToken(ctx, exchangeResource) }
 	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
@@ -115,8 +115,12 @@ func (l *Lab) raiseForest(f *forestSite) error {
 func (p *premise) know(m *mailbox, here bool, target string) {
 	r := &recipient{mailbox: m, here: here, target: target}
 	for _, a := range append([]string{m.primary, m.upn}, m.others...) {
-		if _, taken := p.people[strings.ToLower(a)]; !taken {
-			p.people[strings.ToLower(a)] = r
+		a = strings.ToLower(a)
+		switch before, taken := p.people[a]; {
+		case !taken:
+			p.people[a] = r
+		case before.mailbox != m:
+			p.shared[a] = true
 		}
 	}
 }
@@ -132,7 +136,7 @@ func (l *Lab) raiseTenant() error {
 		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs") // the switch goes with EWS
 	}
 	t.premise = &premise{
-		name: "online", org: t.org, people: map[string]*recipient{}, token: t.token,
+		name: "online", org: t.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, token: t.token,
 		published: func() string { return exchangeResource + "/EWS/Exchange.asmx" },
 	}
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)

@@ -97,17 +97,22 @@ func (t *tenantSite) seed(forests []*forestSite) {
 func (t *tenantSite) web() map[string]http.Handler {
 	login, graph := t.entra.Login(), t.entra.Graph()
 	accept := &link.Accept{
-		Bearer: func(_ context.Context, presented string) (string, any, error) {
-			token, err := t.entra.VerifyToken(presented, "exchange")
-			return token.Claims.String("appid"), token, err
-		},
 		Offers: func(*http.Request) []string {
 			return []string{oauth.BearerChallenge{ClientID: exchangeOnlineAppID, TrustedIssuers: []string{"00000001-0000-0000-c000-000000000000@*"}}.Format()}
 		},
 		Anonymous: autodiscover.Anonymous,
 	}
-	calendars := accept.Handler(t.policy(&ews.Handler{Backend: answering{t.premise}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10}}))
-	discovery := autodiscover.Advertise(accept.Handler(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20, Build: 9000, Unauthorized: accept.Challenge}))
+	known := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := *accept
+			a.Bearer = t.premise.bearer(w, t.now, func(_ context.Context, actor string) (oauth.Token, error) {
+				return t.entra.VerifyToken(actor, "exchange")
+			})
+			a.Handler(next).ServeHTTP(w, r)
+		})
+	}
+	calendars := known(t.policy(&ews.Handler{Backend: answering{t.premise, tenantDomain}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10}}))
+	discovery := autodiscover.Advertise(known(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20, Build: 9000, Unauthorized: accept.Challenge}))
 	admin := t.org.AdminAPI(t.administrator)
 	exchangeOnline := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.ToLower(r.URL.Path)
@@ -196,6 +201,7 @@ func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, erro
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	foreign := q.AppID != t.automationID && q.User == ""
+	ctx = onBehalfOf(ctx, t.premise.people[strings.ToLower(q.As)].primary)
 	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof", ews.WorkingElsewhere: "workingElsewhere"}
 	var out []entra.Schedule
 	for _, address := range q.Addresses {

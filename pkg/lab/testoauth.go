@@ -17,11 +17,15 @@ import (
 func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
 	target, _ := c.Parameters["TargetUri"].(string)
 	mailbox, _ := c.Parameters["Mailbox"].(string)
-	if r, ok := p.people[strings.ToLower(mailbox)]; !ok || !r.here { // a mail user is no mailbox
+	r, ok := p.people[strings.ToLower(mailbox)]
+	if !ok || !r.here { // a mail user is no mailbox
 		return nil, &exchange.Error{
 			Cmdlet: c.Cmdlet, Category: "InvalidData", ExceptionType: "ManagementObjectNotFoundException",
 			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found.", mailbox),
 		}
+	}
+	if appOnly, _ := c.Parameters["AppOnly"].(bool); !appOnly {
+		ctx = onBehalfOf(ctx, r.primary)
 	}
 	result, detail := "Success", ""
 	now := time.Now().UTC()

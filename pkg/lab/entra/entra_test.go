@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -328,7 +329,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("registered as %s: %v", name, err)
 		}
 	}
-	text, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example", User: "anna@contoso.example"})
+	text, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -539,5 +540,35 @@ func TestView(t *testing.T) {
 	}
 	if got := view(q, items); got != "424031" {
 		t.Errorf("%s, want 424031", got)
+	}
+}
+
+func TestClientSecrets(t *testing.T) {
+	e := newEstate(t, nil)
+	appID, err := e.AddApplication(NewApplication{DisplayName: "app", Secret: "s3cret", Exchange: []string{"full_access_as_app"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, secret string
+		after        time.Duration
+		code         int
+	}{
+		{"good", "s3cret", 0, 0},
+		{"wrong", "other", 0, 7000215},
+		{"expired", "s3cret", 367 * 24 * time.Hour, 7000222},
+		{"wrong and expired", "other", 367 * 24 * time.Hour, 7000215},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e.clock.Set(start.Add(test.after))
+			_, err := oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://outlook.office365.com/.default", Secret: secret.NewValue(test.secret)}.Token(t.Context(), e.client)
+			var refused *oauth.Error
+			switch {
+			case test.code == 0 && err != nil:
+				t.Error(err)
+			case test.code != 0 && (!errors.As(err, &refused) || !slices.Contains(refused.Codes, test.code)):
+				t.Errorf("got %v, want AADSTS%d", err, test.code)
+			}
+		})
 	}
 }

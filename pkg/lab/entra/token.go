@@ -74,14 +74,13 @@ func (t *Tenant) AppToken(appID, resource string) (string, error) {
 type ServiceTokenOptions struct {
 	Host  string // of the on-premises endpoint, as its URL has it: mail.contoso.com
 	Realm string // of the on-premises organization: a domain of it
-	User  string // SMTP address in whose name Exchange Online asks; empty for none
 	// Mutate may spoil the claims, for tests of what refuses them.
 	Mutate func(oauth.Claims)
 }
 
 // ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by Microsoft, for
-// 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata publishes the key. The user is carried in the claim "smtp" of this one signed token; in
-// life it stands in an outer, unsigned token around it. The host must be among the names of Exchange Online's service principal.
+// 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata publishes the key. In whose name Exchange Online asks stands in an
+// unsigned token around it, which is not made here. The host must be among the names of Exchange Online's service principal.
 func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 	if !t.registered(o.Host) {
 		return "", fmt.Errorf("AADSTS500011: The resource principal named %s/%s was not found in the tenant named %s", oauth.AppExchangeOnline, o.Host, t.config.DisplayName)
@@ -98,9 +97,6 @@ func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 		"identityprovider":     issuer,
 		"trustedfordelegation": "true",
 		"jti":                  newGUID(),
-	}
-	if o.User != "" {
-		claims["smtp"] = o.User
 	}
 	if o.Mutate != nil {
 		o.Mutate(claims)

@@ -1,0 +1,155 @@
+package lab
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// A server asks another one in the name of the person who looks somebody up: around its own token, which is signed, it puts one that is not and
+// names the person ([MS-XOAUTH] 2.2). The other side must know both.
+
+type behalfKey struct{}
+
+// onBehalfOf makes requests to the other side speak for a person: an SMTP address, or the sign-in name of somebody without a mailbox.
+func onBehalfOf(ctx context.Context, person string) context.Context {
+	return context.WithValue(ctx, behalfKey{}, person)
+}
+
+// userToken wraps an application's own token; one that speaks for nobody stays as it is.
+func userToken(ctx context.Context, actor string, now time.Time) (string, error) {
+	person, _ := ctx.Value(behalfKey{}).(string)
+	if person == "" {
+		return actor, nil
+	}
+	inner, err := oauth.Parse(actor)
+	if err != nil {
+		return "", err
+	}
+	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"}) // texts always encode
+	claims, err := json.Marshal(oauth.Claims{
+		"aud": inner.Claims["aud"], "iss": applicationOf(inner), "nbf": now.Unix(), "exp": inner.Claims["exp"], "smtp": person, "actortoken": actor,
+	})
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(claims) + ".", nil
+}
+
+// applicationOf is the application that a token is of, with its realm.
+func applicationOf(t oauth.Token) string {
+	if id := t.Claims.String("nameid"); id != "" {
+		return id
+	}
+	return t.Claims.String("appid") + "@" + t.Claims.String("tid")
+}
+
+// refusedToken is a token that does not get in, with the reason that Exchange gives in the header x-ms-diagnostics.
+type refusedToken struct{ oauth.Diagnostics }
+
+func (e *refusedToken) Error() string { return e.Reason }
+
+func refusedUser(what string) error {
+	return &refusedToken{oauth.Diagnostics{Code: 2000005, Reason: "The user specified by the user-context in the token " + what + ".", Category: "invalid_user"}}
+}
+
+// bearer verifies what comes with a request: an application's token by its own server's rules, and the person for whom it speaks. It tells the client
+// why not.
+func (p *premise) bearer(w http.ResponseWriter, now func() time.Time, verify func(context.Context, string) (oauth.Token, error)) func(context.Context, string) (string, any, error) {
+	return func(ctx context.Context, presented string) (string, any, error) {
+		token, err := p.admit(ctx, presented, now(), verify)
+		var refused *refusedToken
+		if errors.As(err, &refused) {
+			w.Header().Set("x-ms-diagnostics", refused.Format())
+		}
+		application, _, _ := strings.Cut(applicationOf(token), "@")
+		return application, token, err
+	}
+}
+
+func (p *premise) admit(ctx context.Context, presented string, now time.Time, verify func(context.Context, string) (oauth.Token, error)) (oauth.Token, error) {
+	outer, err := oauth.Parse(presented)
+	if err != nil {
+		return oauth.Token{}, err
+	}
+	actor := outer.Claims.String("actortoken")
+	if outer.Header.Algorithm != "none" || actor == "" {
+		return verify(ctx, presented)
+	}
+	token, err := verify(ctx, actor)
+	if err != nil {
+		return token, err
+	}
+	// Nothing vouches for the outer token but that it is presented together with the inner one: it must say nothing else than that does.
+	starts, begins, err1 := outer.Claims.Time("nbf")
+	ends, stops, err2 := outer.Claims.Time("exp")
+	audience, same := outer.Claims.Strings("aud"), token.Claims.Strings("aud")
+	switch {
+	case err1 != nil || err2 != nil || !begins || !stops || now.Add(5*time.Minute).Before(starts) || !now.Before(ends.Add(5*time.Minute)):
+		return token, oauth.ErrExpired
+	case len(audience) != 1 || len(same) != 1 || !strings.EqualFold(audience[0], same[0]):
+		return token, oauth.ErrAudience
+	case !strings.EqualFold(outer.Claims.String("iss"), applicationOf(token)):
+		return token, oauth.ErrIssuer
+	}
+	return token, p.speaksFor(outer.Claims)
+}
+
+// speaksFor tells whether the person of a token is known here: with a mailbox or as a mail user, and as one.
+func (p *premise) speaksFor(claims oauth.Claims) error {
+	var found *recipient
+	for _, name := range []string{"smtp", "upn"} {
+		address := strings.ToLower(claims.String(name))
+		if address == "" {
+			continue
+		}
+		r, ok := p.people[address]
+		switch {
+		case !ok:
+			return refusedUser("does not exist")
+		case p.shared[address] || found != nil && found.mailbox != r.mailbox:
+			return refusedUser("is ambiguous")
+		}
+		found = r
+	}
+	if found == nil {
+		return refusedUser("does not exist")
+	}
+	return nil
+}
+
+// person is the address by which the other side knows a caller of this one: the primary SMTP address, or the sign-in name of who has no mailbox.
+func (p *premise) person(caller link.Caller, domain string) string {
+	name := strings.ToLower(caller.User)
+	if _, after, ok := strings.Cut(name, `\`); ok {
+		name = after
+	}
+	if !strings.Contains(name, "@") {
+		name += "@" + domain
+	}
+	if r, ok := p.people[name]; ok {
+		return r.primary
+	}
+	return name
+}
+
+// refusal is an answer of the other side in Exchange's words, with the reason that it gives.
+func refusal(err error) error {
+	var status *link.StatusError
+	if !errors.As(err, &status) {
+		return err
+	}
+	text := fmt.Sprintf("The request failed with HTTP status %d: %s.", status.StatusCode, http.StatusText(status.StatusCode))
+	if d, ok := oauth.FindDiagnostics(status.Header); ok {
+		text = fmt.Sprintf("The request failed with HTTP status %d: %s diagnostics: %s", status.StatusCode, http.StatusText(status.StatusCode), d.Format())
+	}
+	return errors.New(text)
+}
