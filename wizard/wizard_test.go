@@ -589,3 +589,69 @@ func TestColor(t *testing.T) {
 		t.Errorf("NO_COLOR is not obeyed: %q", s.bad.Render("x"))
 	}
 }
+
+// Commands run side by side: what was begun earlier may come later, and does not count any more.
+func TestLateComers(t *testing.T) {
+	t.Run("an older state of the answers", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "answers.yaml")
+		document := func(organization string) *answers.Document {
+			d, err := answers.NewDocument(path, []byte("organization: "+organization+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		s := &saver{}
+		for _, step := range []struct {
+			edits      int
+			name, want string
+		}{{2, "Second", "Second"}, {1, "First", "Second"}, {2, "Again", "Second"}, {3, "Third", "Third"}} {
+			if err := s.save(document(step.name), step.edits, path); err != nil {
+				t.Fatal(err)
+			}
+			if data, err := os.ReadFile(path); err != nil || !strings.Contains(string(data), step.want) {
+				t.Errorf("after %s: %v: %s", step.name, err, data)
+			}
+		}
+	})
+	t.Run("the end and the events of an earlier run", func(t *testing.T) {
+		m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
+		ended := false
+		m.run = &running{number: 2, stage: stage.Check, cancel: func() { ended = true }}
+		m.Update(finished{run: 1, stage: stage.Check})
+		m.Update(happened{1, observe.Waiting{What: "the first run"}})
+		if m.run == nil || ended || m.run.waiting != "" {
+			t.Errorf("run %+v, ended %t", m.run, ended)
+		}
+		m.Update(happened{2, observe.Waiting{What: "the second run"}})
+		if m.run.waiting != "the second run" {
+			t.Errorf("waiting for %q", m.run.waiting)
+		}
+		m.Update(finished{run: 2, stage: stage.Check})
+		if m.run != nil || !ended {
+			t.Errorf("run %+v, ended %t", m.run, ended)
+		}
+	})
+}
+
+// After an apply the plan is spent: what is live is no longer what it was made from.
+func TestSpentPlan(t *testing.T) {
+	tm, m := sit(t, 100, 30, valid, newFake())
+	walk(t, tm, append(toConfirm, step{"y", "FAILED"}, step{"<esc>", "apply ..."}))
+	window(t, tm)
+	if m.runs != 4 {
+		t.Errorf("%d runs, want check, plan, apply and plan", m.runs)
+	}
+}
+
+// What servers say of a change does not drive the terminal.
+func TestApplyErrorsAreCleaned(t *testing.T) {
+	engine := newFake()
+	engine.apply[1].Error = "refused \x1b]0;gotcha\x07\x1b[2Jby policy"
+	tm, m := sit(t, 100, 30, valid, engine)
+	walk(t, tm, append(toConfirm, step{"y", "FAILED"}))
+	window(t, tm)
+	if text := m.View(); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "by policy") {
+		t.Errorf("%q", text)
+	}
+}

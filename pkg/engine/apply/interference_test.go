@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -215,5 +216,22 @@ func TestDiffering(t *testing.T) {
 		if (got != "") != test.differ {
 			t.Errorf("%v, then %v: %q", test.was, test.is, got)
 		}
+	}
+}
+
+// What cannot be flushed to the disk does not count as written: nothing may be changed after it. A pipe takes the line, and has no disk.
+func TestJournalIsFlushed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("flushing a pipe waits for its reader")
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	j := &journal{path: "a pipe", file: in}
+	defer j.close()
+	if err := j.append(record{Record: eventBegin, Change: "a"}); !errors.Is(err, ErrState) {
+		t.Errorf("got %v", err)
 	}
 }

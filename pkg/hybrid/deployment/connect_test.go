@@ -251,3 +251,46 @@ func TestRootDomain(t *testing.T) {
 		}
 	}
 }
+
+// What a cmdlet refuses proves that the session is there: a connection that is lost later is not a refused sign-in.
+func TestCmdletErrorProvesTheSession(t *testing.T) {
+	s := &answering{err: &exchange.Error{Cmdlet: "Get-X", Category: "ObjectNotFound"}}
+	g := newGuarded(s)
+	for _, err := range []error{s.err, fmt.Errorf("read: %w", link.ErrUnreachable), nil} {
+		s.err = err
+		if _, got := g.Run(t.Context(), exchange.Command{Name: "Get-X"}); !errors.Is(got, err) {
+			t.Errorf("got %v, want %v", got, err)
+		}
+	}
+	if n := s.asked.Load(); n != 3 {
+		t.Errorf("asked %d times, want 3", n)
+	}
+}
+
+// --from and --to pick among the pairs of the answers, each by itself; together they are a pair of their own.
+func TestPairs(t *testing.T) {
+	d, err := Open(answers.Answers{Tests: answers.Tests{Pairs: []answers.Pair{{From: "a@x", To: "b@x"}, {From: "b@x", To: "a@x"}, {From: "c@x", To: "b@x"}}}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		from, to, want string
+		err            error
+	}{
+		{"", "", "a@x>b@x b@x>a@x c@x>b@x", nil},
+		{"A@x", "", "a@x>b@x", nil},
+		{"", "B@x", "a@x>b@x c@x>b@x", nil},
+		{"new@x", "b@x", "new@x>b@x", nil},
+		{"nobody@x", "", "", ErrNoPairs},
+		{"", "nobody@x", "", ErrNoPairs},
+	} {
+		pairs, err := d.pairs(t.Context(), TestOptions{From: test.from, To: test.to})
+		var got []string
+		for _, p := range pairs {
+			got = append(got, p.From+">"+p.To)
+		}
+		if !errors.Is(err, test.err) || strings.Join(got, " ") != test.want {
+			t.Errorf("from %q to %q: %v, %v; want %s", test.from, test.to, got, err, test.want)
+		}
+	}
+}

@@ -182,7 +182,11 @@ func TestFilters(t *testing.T) {
 		"(userAccountControl:1.2.840.113556.1.4.803:=2)":                              {"Off"},
 		"(userAccountControl:1.2.840.113556.1.4.804:=3)":                              {"Off"},
 		"(&(objectClass=user)(userAccountControl>=513))":                              {"Off"},
+		"(&(objectClass=user)(userAccountControl>=514))":                              {"Off"},
+		"(&(objectClass=user)(userAccountControl>=515))":                              nil,
 		"(&(objectClass=user)(userAccountControl<=512))":                              {"Anna Ek", "Bob", "Locked"},
+		"(&(objectClass=user)(userAccountControl<=511))":                              nil,
+		"(&(objectClass=user)(userAccountControl>=9))":                                {"Anna Ek", "Bob", "Locked", "Off"},
 		"(distinguishedName=cn=bob, ou=Sales,OU=People,DC=contoso,DC=example)":        {"Bob"},
 		"(noSuchAttribute=*)":                                                         nil,
 	} {

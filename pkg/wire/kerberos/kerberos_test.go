@@ -13,7 +13,10 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/jcmturner/gokrb5/v8/gssapi"
+	"github.com/jcmturner/gokrb5/v8/iana/chksumtype"
 	"github.com/jcmturner/gokrb5/v8/iana/etypeID"
+	"github.com/jcmturner/gokrb5/v8/iana/flags"
 	"github.com/jcmturner/gokrb5/v8/iana/nametype"
 	"github.com/jcmturner/gokrb5/v8/keytab"
 	"github.com/jcmturner/gokrb5/v8/messages"
@@ -325,6 +328,32 @@ func TestAcceptRefuses(t *testing.T) {
 		ticket, key := r.ticket(etypeID.AES256_CTS_HMAC_SHA1_96, from, until)
 		return &initiator{ticket: ticket, session: key, realm: "CONTOSO.COM", name: admin}
 	}
+	// unlike is what a client sends that asks for other things than ours.
+	unlike := func(i *initiator, asked uint32, mutual bool) []byte {
+		a, err := types.NewAuthenticator(i.realm, i.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := make([]byte, 24)
+		binary.LittleEndian.PutUint32(sum, 16)
+		binary.LittleEndian.PutUint32(sum[20:], asked)
+		a.Cksum = types.Checksum{CksumType: chksumtype.GSSAPI, Checksum: sum}
+		request, err := messages.NewAPReq(i.ticket, i.session, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mutual {
+			types.SetFlag(&request.APOptions, flags.APOptionMutualRequired)
+		}
+		message, err := request.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return frame(tokenRequest, message)
+	}
+	if _, user, err := r.acceptor.Context().Accept(unlike(with(now, now.Add(time.Hour)), contextFlags, true)); err != nil || user == "" {
+		t.Fatalf("a client that asks for what ours does: %q, %v", user, err)
+	}
 	for name, test := range map[string]struct {
 		token []byte
 		is    error
@@ -348,6 +377,8 @@ func TestAcceptRefuses(t *testing.T) {
 			i.session, _ = randomKey(i.session.KeyType)
 			return step(i)
 		}(), link.ErrAccess},
+		"no mutual flag":     {unlike(with(now, now.Add(time.Hour)), contextFlags&^gssapi.ContextFlagMutual, true), nil},
+		"no mutual option":   {unlike(with(now, now.Add(time.Hour)), contextFlags, false), nil},
 		"reply":              {frame(tokenReply, nil), nil},
 		"another mechanism":  {negotiationInit([]byte{6, 2, 0x2a, 3}, nil), nil},
 		"nested negotiation": {negotiationInit(oidKerberos, negotiationInit(oidKerberos, nil)), nil},

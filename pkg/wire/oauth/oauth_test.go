@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +19,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -500,6 +502,43 @@ func FuzzMetadata(f *testing.F) {
 		ParseFederationMetadata(document)
 		if text := ParseError("host", 400, document).Error(); strings.ContainsAny(text, "\x1b\n\r") {
 			t.Errorf("control characters in %q", text)
+		}
+	})
+}
+
+// A text that is far too long for a token is not taken apart.
+func TestParseBoundsTheText(t *testing.T) {
+	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
+	for _, test := range []struct {
+		length int
+		want   error
+	}{{maxToken / 2, nil}, {maxToken, ErrMalformed}} {
+		text := head + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"x":"`+strings.Repeat("x", test.length)+`"}`)) + "."
+		if _, err := Parse(text); !errors.Is(err, test.want) {
+			t.Errorf("%d bytes: got %v, want %v", len(text), err, test.want)
+		}
+	}
+}
+
+// roundTrip is a transport made of a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// An authorization server that is silent is not waited for without end, whatever the caller's context allows.
+func TestTokenRequestEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			case <-time.After(time.Hour):
+				return nil, errors.New("waited for an hour")
+			}
+		})}
+		_, err := ClientCredentials{TokenURL: "https://login.example/token", Secret: secret.NewValue("s")}.Token(t.Context(), silent)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
 		}
 	})
 }

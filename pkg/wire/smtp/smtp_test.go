@@ -244,3 +244,14 @@ func FuzzReplyLine(f *testing.F) {
 		enhanced(line)
 	})
 }
+
+// What a server says of itself is shown to people: it must not drive their terminal.
+func TestGreetingIsCleaned(t *testing.T) {
+	r, err := Probe(t.Context(), Options{Dial: dial}, script(t, "220 mail\x1b[2J.example \x07ready\r\n", "250-mail\r\n250 X\x1b[31m\x07Y\r\n", "221 bye\r\n"), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(r.Banner, r.Hostname, r.Capabilities); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "ready") {
+		t.Errorf("%q", text)
+	}
+}
