@@ -84,9 +84,6 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	if info.IsDir() {
 		return Value{}, fmt.Errorf("%s is a directory, not a file with a secret", path)
 	}
-	if info.Size() > MaxFile {
-		return Value{}, fmt.Errorf("%s is %d bytes long; a file with a secret holds the secret alone (%d bytes at most)", path, info.Size(), MaxFile)
-	}
 	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && r.Warn != nil {
 		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path, info.Mode().Perm()))
 	}

@@ -268,7 +268,7 @@ func Decode(r io.Reader) (Plan, error) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := json.Unmarshal(data, &head); err != nil { // also when something follows the document
 		return Plan{}, fmt.Errorf("%w: %s", ErrPlan, jsonFault(data, err))
 	}
 	switch {
@@ -282,9 +282,6 @@ func Decode(r io.Reader) (Plan, error) {
 	var p Plan
 	if err := d.Decode(&p); err != nil {
 		return Plan{}, fmt.Errorf("%w: %s", ErrPlan, jsonFault(data, err))
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Plan{}, fmt.Errorf("%w: something follows the document", ErrPlan)
 	}
 	if p.Changes == nil {
 		p.Changes = []Change{}

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -251,6 +249,3 @@ func (f *Forest) search(ctx context.Context, what string, q query) (found []obje
 	})
 	return found, err
 }
-
-// escape quotes s as a value in a filter.
-func escape(s string) string { return ldap.EscapeFilter(s) }

@@ -464,7 +464,7 @@ const (
 func (f *Forest) servicePoints(ctx context.Context) ([]ServiceConnectionPoint, error) {
 	found, err := f.search(ctx, "autodiscover service connection points", query{
 		base: f.root.Configuration, scope: ldap.ScopeWholeSubtree,
-		filter:     "(&(objectClass=serviceConnectionPoint)(|(keywords=" + escape(keywordPointer) + ")(keywords=" + escape(keywordURL) + ")))",
+		filter:     "(&(objectClass=serviceConnectionPoint)(|(keywords=" + keywordPointer + ")(keywords=" + keywordURL + ")))",
 		attributes: []string{"objectGUID", "keywords", "serviceBindingInformation"},
 	})
 	if err != nil {

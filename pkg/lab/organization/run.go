@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,9 +210,6 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 }
 
 func (o *Organization) create(n *noun, c Call, rule rule, prepared any, whatIf bool) ([]output, *Change, error) {
-	if n.single && len(o.all(n.name)) > 0 {
-		return nil, nil, exists(o, o.all(n.name)[0])
-	}
 	r := o.blank(n)
 	if n.single {
 		r.values["name"] = "Hybrid Configuration"
@@ -243,10 +241,7 @@ func (o *Organization) change(n *noun, c Call, rule rule, prepared any, whatIf b
 	if err != nil {
 		return nil, nil, err
 	}
-	draft := &Record{org: o, noun: n, values: map[string]any{}, extra: slices.Clone(r.extra)}
-	for k, v := range r.values {
-		draft.values[k] = clone(v)
-	}
+	draft := &Record{org: o, noun: n, values: maps.Clone(r.values), extra: slices.Clone(r.extra)}
 	if err := o.set(draft, c); err != nil {
 		return nil, nil, err
 	}

@@ -204,9 +204,7 @@ func (a *Accept) exchange(r *http.Request, state *connState, scheme, value strin
 		state.exchange = &server
 		return nil, scheme + " " + base64.StdEncoding.EncodeToString(challenge), nil
 	case kind == 3 && state.exchange != nil:
-		server := state.exchange
-		state.exchange = nil
-		identity, err := server.Verify(token, func(i ntlm.Identity) (ntlm.Hash, bool) {
+		identity, err := state.exchange.Verify(token, func(i ntlm.Identity) (ntlm.Hash, bool) {
 			password, ok := a.Password(i.String())
 			return ntlm.HashOf(password), ok
 		})
