@@ -174,7 +174,7 @@ func kerberosError(err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("kerberos: %w", err)
 	}
-	return &ticketError{"Kerberos: " + printable(err.Error()), link.ErrAccess, err}
+	return &ticketError{"Kerberos: " + link.Line(err.Error()), link.ErrAccess, err}
 }
 
 // krbTexts says what the error codes of RFC 4120, 7.5.9, mean to an administrator.

@@ -13,6 +13,8 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Limits on what a server may make us do.
@@ -268,7 +270,7 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 		}
 		n, next, err := c.page(ctx, id, func(e entry, first bool) error {
 			if first && turns.again(e.dn) {
-				return fmt.Errorf("%w: the pages run in a circle, at %s again", errMalformed, printable(string(e.dn)))
+				return fmt.Errorf("%w: the pages run in a circle, at %s again", errMalformed, link.Line(string(e.dn)))
 			}
 			return each(e)
 		})
@@ -356,14 +358,14 @@ func splitRange(name string) (base string, next int, ranged bool, err error) {
 		}
 		_, high, ok := strings.Cut(option[6:], "-")
 		if !ok {
-			return base, 0, true, fmt.Errorf("%w: %s", errMalformed, printable(name))
+			return base, 0, true, fmt.Errorf("%w: %s", errMalformed, link.Line(name))
 		}
 		if high == "*" {
 			return base, 0, true, nil
 		}
 		n, err := strconv.ParseUint(high, 10, 31)
 		if err != nil {
-			return base, 0, true, fmt.Errorf("%w: %s", errMalformed, printable(name))
+			return base, 0, true, fmt.Errorf("%w: %s", errMalformed, link.Line(name))
 		}
 		return base, int(n) + 1, true, nil
 	}
@@ -374,7 +376,7 @@ func splitRange(name string) (base string, next int, ranged bool, err error) {
 func (c *conn) rest(ctx context.Context, dn, attribute string, from int, each func(value []byte)) error {
 	for from > 0 {
 		if from > maxValues {
-			return fmt.Errorf("%s has more than %d values of %s", printable(dn), maxValues, attribute)
+			return fmt.Errorf("%s has more than %d values of %s", link.Line(dn), maxValues, attribute)
 		}
 		next, found := 0, false
 		q := query{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, from)}}
@@ -400,7 +402,7 @@ func (c *conn) rest(ctx context.Context, dn, attribute string, from int, each fu
 			return fmt.Errorf("values of %s from %d on: %w", attribute, from, err)
 		}
 		if !found || next != 0 && next <= from {
-			return fmt.Errorf("values of %s of %s from %d on: %w", attribute, printable(dn), from, errMalformed)
+			return fmt.Errorf("values of %s of %s from %d on: %w", attribute, link.Line(dn), from, errMalformed)
 		}
 		from = next
 	}
@@ -485,10 +487,10 @@ func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
 	size := 0
 	err := c.search(ctx, q, func(e entry) error {
 		if len(found) == maxObjects {
-			return fmt.Errorf("more than %d objects under %s", maxObjects, printable(q.base))
+			return fmt.Errorf("more than %d objects under %s", maxObjects, link.Line(q.base))
 		}
 		if size += len(e.dn) + len(e.attributes); size > maxObjectBytes {
-			return fmt.Errorf("the objects under %s are larger than %d MiB", printable(q.base), maxObjectBytes>>20)
+			return fmt.Errorf("the objects under %s are larger than %d MiB", link.Line(q.base), maxObjectBytes>>20)
 		}
 		o := object{dn: string(e.dn), values: map[string][][]byte{}}
 		err := e.each(func(name, values []byte) error {

@@ -66,7 +66,7 @@ var refusal = map[string]string{
 var dataCode = regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
 
 func newResultError(r result) *ResultError {
-	e := &ResultError{Code: r.code, Diagnostic: printable(r.diagnostic)}
+	e := &ResultError{Code: r.code, Diagnostic: link.Line(r.diagnostic)}
 	if m := dataCode.FindStringSubmatch(e.Diagnostic); m != nil && m[1] != "0" {
 		e.Data = strings.ToLower(m[1])
 	}
@@ -156,12 +156,3 @@ type silenceError struct {
 
 func (e *silenceError) Error() string   { return fmt.Sprintf("no answer within %v", e.limit) }
 func (e *silenceError) Unwrap() []error { return []error{link.ErrUnreachable, e.err} }
-
-// printable makes a server's text safe to print, and short. Active Directory ends its texts with a NUL.
-func printable(s string) string {
-	s = strings.TrimSpace(link.Printable(s))
-	if r := []rune(s); len(r) > 300 {
-		s = string(r[:300]) + "..."
-	}
-	return s
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // RootDSE is what a domain controller says about itself (MS-ADTS 3.1.1.3.2).
@@ -49,7 +51,7 @@ func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 		Configuration: o.text("configurationNamingContext"), Schema: o.text("schemaNamingContext"),
 		ForestLevel: level(o, "forestFunctionality"), DomainLevel: level(o, "domainFunctionality"), DomainControllerLevel: level(o, "domainControllerFunctionality"),
 		GlobalCatalog: o.boolean("isGlobalCatalogReady"), SupportedSASL: o.texts("supportedSASLMechanisms"), SupportedControls: o.texts("supportedControl"),
-		VendorName: printable(o.text("vendorName")), CurrentTime: o.text("currentTime"), SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
+		VendorName: link.Line(o.text("vendorName")), CurrentTime: o.text("currentTime"), SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
 		ServerNameDN: o.text("serverName"), Synchronized: o.boolean("isSynchronized"),
 	}
 	if r.Configuration == "" || r.DefaultNamingContext == "" {

@@ -62,6 +62,8 @@ type IdentityOptions struct {
 	Credential Credential
 	// Getenv reads the environment of workload identities; os.Getenv when nil.
 	Getenv func(string) string
+	// Now is held against the server's clock after a refusal; time.Now when nil. What is signed goes by the machine's.
+	Now func() time.Time
 }
 
 // Identity gets tokens for one credential in one tenant. Tokens are kept until shortly before they expire. It is safe for concurrent use.
@@ -73,6 +75,7 @@ type Identity struct {
 	deviceCode func(clientID string) (azcore.TokenCredential, error)
 	single     azcore.TokenCredential
 	devices    map[string]azcore.TokenCredential
+	now        func() time.Time
 	turn       chan struct{} // one token at a time: a person is asked once
 }
 
@@ -88,7 +91,10 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	}
 	i := &Identity{
 		login: strings.TrimSuffix(o.Login, "/"), host: u.Host, graph: o.Graph, clientID: o.Credential.ClientID,
-		devices: map[string]azcore.TokenCredential{}, turn: make(chan struct{}, 1),
+		devices: map[string]azcore.TokenCredential{}, now: o.Now, turn: make(chan struct{}, 1),
+	}
+	if i.now == nil {
+		i.now = time.Now
 	}
 	client := azcore.ClientOptions{
 		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
@@ -225,13 +231,11 @@ func (i *Identity) explain(ctx context.Context, err, dial error) error {
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
 		body, _ := runtime.Payload(failed.RawResponse) // what the library has read already; an unreadable body leaves the status
-		return oauth.ParseError(i.host, failed.RawResponse.StatusCode, body)
+		e := oauth.ParseError(i.host, failed.RawResponse.StatusCode, body)
+		e.Compare(failed.RawResponse.Header, i.now())
+		return e
 	}
-	text := link.Printable(err.Error())
-	if r := []rune(text); len(r) > 300 {
-		text = string(r[:300]) + "..."
-	}
-	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, text)
+	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, link.Line(err.Error()))
 }
 
 // failure keeps why a connection failed: the library passes it on as text only, which would lose its class.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // ScheduleRequest asks for free/busy of up to 20 addresses.
@@ -55,7 +57,7 @@ const graphTime = "2006-01-02T15:04:05"
 
 func (d dateTimeZone) time() (time.Time, error) {
 	if d.TimeZone != "UTC" && d.TimeZone != "" {
-		return time.Time{}, fmt.Errorf("time zone %q instead of UTC", short(d.TimeZone))
+		return time.Time{}, fmt.Errorf("time zone %q instead of UTC", link.Line(d.TimeZone))
 	}
 	return time.Parse(graphTime+".9999999", d.DateTime)
 }
@@ -97,18 +99,18 @@ func (c *Client) GetSchedule(ctx context.Context, r ScheduleRequest) ([]Schedule
 	}
 	var out []Schedule
 	for _, v := range answer.Value {
-		s := Schedule{Address: v.ScheduleID, View: short(v.AvailabilityView)}
+		s := Schedule{Address: v.ScheduleID, View: link.Line(v.AvailabilityView)}
 		if v.Error != nil {
-			s.Err = &ScheduleError{Code: short(v.Error.ResponseCode), Message: short(v.Error.Message)}
+			s.Err = &ScheduleError{Code: link.Line(v.Error.ResponseCode), Message: link.Line(v.Error.Message)}
 		}
 		for _, item := range v.ScheduleItems {
 			start, err := item.Start.time()
 			if err != nil {
-				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, short(v.ScheduleID), err)
+				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID), err)
 			}
 			end, err := item.End.time()
 			if err != nil {
-				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, short(v.ScheduleID), err)
+				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID), err)
 			}
 			s.Items = append(s.Items, ScheduleItem{Status: item.Status, Subject: item.Subject, Start: start, End: end})
 		}

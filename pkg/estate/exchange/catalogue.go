@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // catalogue.json is the part of the cmdlet reference that hybridge uses; `go test ./pkg/estate/exchange -run Catalogue -update` makes it anew.
@@ -277,7 +279,7 @@ func (p Parameter) convert(v any) (any, error) {
 		if !ok {
 			text = describe(canonical(v))
 		}
-		return fmt.Errorf("Cannot convert value \"%s\" to type \"%s\".", plain(text), p.Type)
+		return fmt.Errorf("Cannot convert value \"%s\" to type \"%s\".", link.Line(text), p.Type)
 	}
 	if p.List() {
 		switch v := v.(type) {
@@ -389,7 +391,7 @@ func (p Parameter) convert(v any) (any, error) {
 		if len(p.Values) > 0 && p.Closed && v != "" {
 			i := slices.IndexFunc(p.Values, func(w string) bool { return strings.EqualFold(w, v) })
 			if i < 0 {
-				return nil, fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the identifier name %s to a valid enumerator name. Specify one of the following enumerator names and try again: %s\"", plain(v), p.Type, plain(v), strings.Join(p.Values, ", "))
+				return nil, fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the identifier name %s to a valid enumerator name. Specify one of the following enumerator names and try again: %s\"", link.Line(v), p.Type, link.Line(v), strings.Join(p.Values, ", "))
 			}
 			return p.Values[i], nil
 		}
@@ -415,25 +417,25 @@ func checkText(kind, s string) error {
 		return nil
 	}
 	cannot := func(why string) error {
-		return fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"%s\"", plain(s), kind, why)
+		return fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"%s\"", link.Line(s), kind, why)
 	}
 	switch kind {
 	case "SmtpAddress":
 		local, domain, ok := strings.Cut(s, "@")
 		if !ok || local == "" || !isDomain(domain) {
-			return cannot("\"" + plain(s) + "\" isn't a valid SMTP address.")
+			return cannot("\"" + link.Line(s) + "\" isn't a valid SMTP address.")
 		}
 	case "SmtpDomain":
 		if !isDomain(s) {
-			return cannot("\"" + plain(s) + "\" isn't a valid SMTP domain.")
+			return cannot("\"" + link.Line(s) + "\" isn't a valid SMTP domain.")
 		}
 	case "SmtpDomainWithSubdomains":
 		if s != "*" && !isDomain(strings.TrimPrefix(s, "*.")) {
-			return cannot("\"" + plain(s) + "\" isn't a valid SMTP domain.")
+			return cannot("\"" + link.Line(s) + "\" isn't a valid SMTP domain.")
 		}
 	case "Fqdn":
 		if !isDomain(s) {
-			return cannot("\"" + plain(s) + "\" isn't a valid fully qualified domain name (FQDN).")
+			return cannot("\"" + link.Line(s) + "\" isn't a valid fully qualified domain name (FQDN).")
 		}
 	case "Version":
 		for _, part := range strings.Split(s, ".") {

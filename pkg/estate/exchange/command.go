@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Credential is the value of a PSCredential parameter.
@@ -98,7 +99,7 @@ func Value(v any) (any, error) {
 		if n, err := v.Int64(); err == nil {
 			return n, nil
 		}
-		return nil, fmt.Errorf("%s is not a whole number", plain(v.String()))
+		return nil, fmt.Errorf("%s is not a whole number", link.Line(v.String()))
 	case time.Time:
 		return v.Format(time.RFC3339Nano), nil
 	case []string:
@@ -135,7 +136,7 @@ func Value(v any) (any, error) {
 		for k, e := range v {
 			n, err := Value(e)
 			if err != nil {
-				return nil, fmt.Errorf("key %s: %w", plain(k), err)
+				return nil, fmt.Errorf("key %s: %w", link.Line(k), err)
 			}
 			out[k] = n
 		}
@@ -179,13 +180,13 @@ var errName = errors.New("not a cmdlet's name")
 // prepared returns the command with its names checked and its values normalized.
 func (c Command) prepared() (Command, error) {
 	if !isCmdlet(c.Name) {
-		return c, fmt.Errorf("%q: %w", plain(c.Name), errName)
+		return c, fmt.Errorf("%q: %w", link.Line(c.Name), errName)
 	}
 	out := Command{Name: c.Name, Parameters: make(map[string]any, len(c.Parameters))}
 	given := make(map[string]bool, len(c.Parameters))
 	for n, v := range c.Parameters {
 		if !isWord(n) {
-			return c, fmt.Errorf("%s: %q is not a parameter's name", c.Name, plain(n))
+			return c, fmt.Errorf("%s: %q is not a parameter's name", c.Name, link.Line(n))
 		}
 		if given[strings.ToLower(n)] {
 			return c, fmt.Errorf("%s: parameter %s is given twice", c.Name, n)

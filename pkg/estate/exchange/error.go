@@ -19,17 +19,17 @@ type Error struct {
 
 // Error words the record on one line.
 func (e *Error) Error() string {
-	message := plain(e.Message)
+	message := link.Line(e.Message)
 	if message == "" {
 		message = "the cmdlet failed and gave no reason"
 		if e.ExceptionType != "" {
-			message += " but " + plain(e.ExceptionType)
+			message += " but " + link.Line(e.ExceptionType)
 		}
 	}
 	if e.Cmdlet == "" {
 		return message
 	}
-	return plain(e.Cmdlet) + ": " + message
+	return link.Line(e.Cmdlet) + ": " + message
 }
 
 // The short names of exceptions by what they mean.

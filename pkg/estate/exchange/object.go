@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Errors of the getters and of Run; test with errors.Is.
@@ -141,7 +142,7 @@ func (o Object) Value(name string) (any, error) {
 		return nil, fmt.Errorf("%s: %w", name, ErrAbsent)
 	}
 	if u, bad := v.(Unreadable); bad {
-		return nil, fmt.Errorf("%s: %w: %s", name, ErrUnreadable, plain(u.Reason))
+		return nil, fmt.Errorf("%s: %w: %s", name, ErrUnreadable, link.Line(u.Reason))
 	}
 	return v, nil
 }
@@ -350,9 +351,9 @@ func Optional[T any](v T, err error) (T, error) {
 
 // Format prints the object's text for %s, %q and %v, its type and property names (never their values) for %+v and %#v, all without control characters.
 func (o Object) Format(f fmt.State, verb rune) {
-	text := plain(o.Text)
+	text := link.Line(o.Text)
 	if text == "" && len(o.Types) > 0 {
-		text = plain(o.Types[0])
+		text = link.Line(o.Types[0])
 	}
 	switch {
 	case verb == 'q':
@@ -360,9 +361,9 @@ func (o Object) Format(f fmt.State, verb rune) {
 	case f.Flag('+') || f.Flag('#'):
 		kind := "object"
 		if len(o.Types) > 0 {
-			kind = plain(o.Types[0])
+			kind = link.Line(o.Types[0])
 		}
-		fmt.Fprintf(f, "%s %q {%s}", kind, text, plain(strings.Join(o.names, " ")))
+		fmt.Fprintf(f, "%s %q {%s}", kind, text, link.Line(strings.Join(o.names, " ")))
 	default:
 		fmt.Fprint(f, text)
 	}
@@ -370,13 +371,3 @@ func (o Object) Format(f fmt.State, verb rune) {
 
 // LogValue keeps property values out of logs.
 func (o Object) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", o)) }
-
-// plain makes text from a server safe for a line of output: control and invisible formatting characters become spaces.
-func plain(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, s))
-}

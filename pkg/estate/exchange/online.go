@@ -86,13 +86,13 @@ var _ Session = (*AdminAPI)(nil)
 func NewOnline(o OnlineOptions) (*AdminAPI, error) {
 	base, err := url.Parse(o.Endpoint)
 	if err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil {
-		return nil, fmt.Errorf("exchange online: %q is not an https address", plain(o.Endpoint))
+		return nil, fmt.Errorf("exchange online: %q is not an https address", link.Line(o.Endpoint))
 	}
 	if o.Token == nil {
 		return nil, errors.New("exchange online: no credential given")
 	}
 	if o.Tenant != "" && !isGUID(o.Tenant) {
-		return nil, fmt.Errorf("exchange online: tenant %q is not a GUID", plain(o.Tenant))
+		return nil, fmt.Errorf("exchange online: tenant %q is not a GUID", link.Line(o.Tenant))
 	}
 	client := http.Client{}
 	if o.Client != nil {
@@ -255,7 +255,7 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 func (s *AdminAPI) link(next string) (string, error) {
 	u, err := s.base.Parse(next)
 	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, s.base.Host) || u.User != nil {
-		return "", fmt.Errorf("the next page is said to be at %q, which is another host: %w", plain(next), link.ErrUntrusted)
+		return "", fmt.Errorf("the next page is said to be at %q, which is another host: %w", link.Line(next), link.ErrUntrusted)
 	}
 	return u.String(), nil
 }
@@ -266,7 +266,7 @@ func (s *AdminAPI) warn(cmdlet string, text json.RawMessage) {
 		return
 	}
 	for _, w := range warnings {
-		s.o.Warn(cmdlet, plain(w))
+		s.o.Warn(cmdlet, link.Line(w))
 	}
 }
 
@@ -372,7 +372,7 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 	if len(text) > maxAnswer {
 		return nil, -1, fmt.Errorf("%s: the answer is larger than %d MiB", cmdlet, maxAnswer>>20)
 	}
-	request := plain(response.Header.Get("request-id"))
+	request := link.Line(response.Header.Get("request-id"))
 	if request != "" {
 		request = " (request " + request + ")"
 	}
@@ -400,7 +400,7 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 	case status == http.StatusTooManyRequests:
 		return nil, retryAfter(response.Header), fmt.Errorf("%s: %w%s", cmdlet, ErrThrottled, request)
 	case status >= 300 && status < 400:
-		return nil, -1, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, plain(response.Header.Get("Location")), request)
+		return nil, -1, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, link.Line(response.Header.Get("Location")), request)
 	default:
 		wait = -1
 		if status >= 500 {
@@ -412,7 +412,7 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 			}
 			return nil, wait, e
 		}
-		return nil, wait, fmt.Errorf("%s: the service answered %s%s", cmdlet, plain(response.Status), request)
+		return nil, wait, fmt.Errorf("%s: the service answered %s%s", cmdlet, link.Line(response.Status), request)
 	}
 }
 
@@ -426,14 +426,14 @@ func mediaName(contentType string) string {
 	if err != nil || media == "" {
 		return "something unnamed"
 	}
-	return plain(media)
+	return link.Line(media)
 }
 
 var challengeText = regexp.MustCompile(`error_description="([^"]*)"`)
 
 func challengeReason(header string) string {
 	if m := challengeText.FindStringSubmatch(header); m != nil {
-		return plain(m[1])
+		return link.Line(m[1])
 	}
 	return ""
 }

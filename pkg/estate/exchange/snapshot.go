@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // ErrReadOnly is what a Snapshot answers to a cmdlet that would change something.
@@ -45,7 +47,7 @@ func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 	answers := make(map[string]Recorded, len(raw))
 	for name, text := range raw {
 		if !isCmdlet(name) {
-			return nil, fmt.Errorf("exchange snapshot: %q is not a cmdlet's name", plain(name))
+			return nil, fmt.Errorf("exchange snapshot: %q is not a cmdlet's name", link.Line(name))
 		}
 		var recorded Recorded
 		var failure struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Scripts renders a plan as PowerShell, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell, 10-onprem-FOREST.ps1 for the Exchange
@@ -84,13 +85,7 @@ func (s *script) line(format string, args ...any) {
 
 // comment writes text as comment lines; nothing in it can end the comment.
 func (s *script) comment(format string, args ...any) {
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, fmt.Sprintf(format, args...))
-	s.line("# %s", text)
+	s.line("# %s", link.Printable(fmt.Sprintf(format, args...)))
 }
 
 func (s *script) render(changes []change.Change) string {

@@ -284,7 +284,7 @@ func (s *search) ask(ctx context.Context, at candidate) (next string, err error)
 		}
 		s.asked[key] = true
 		if refusal := s.client.acceptable(at, s.address); refusal != "" {
-			s.note(Attempt{Method: "POST", URL: printableURL(at.url), Outcome: RefusedRedirect, Detail: refusal})
+			s.note(Attempt{Method: "POST", URL: link.PrintableURL(at.url), Outcome: RefusedRedirect, Detail: refusal})
 			return "", nil
 		}
 		answer := s.client.askSettings(ctx, at.url, s.address)
@@ -314,8 +314,8 @@ func (s *search) ask(ctx context.Context, at candidate) (next string, err error)
 				s.note(Attempt{Method: "POST", URL: link.Printable(answer.target), Outcome: RefusedRedirect, Detail: "not a URL"})
 				return "", nil
 			}
-			if u, err := url.Parse(target); err != nil || u.Scheme != "https" || !autodiscoverPath.MatchString(u.Path) {
-				s.note(Attempt{Method: "POST", URL: printableURL(target), Outcome: RefusedRedirect, Detail: "a redirect must lead to https and an autodiscover path"})
+			if u, err := url.Parse(target); err != nil || !autodiscoverPath.MatchString(u.Path) { // that it is https, acceptable demands
+				s.note(Attempt{Method: "POST", URL: link.PrintableURL(target), Outcome: RefusedRedirect, Detail: "a redirect must lead to an autodiscover path"})
 				return "", nil
 			}
 			at = candidate{s.client.endpoint(target), vouched}
@@ -402,12 +402,4 @@ func bestService(records []*net.SRV) *net.SRV {
 		}
 		return strings.Compare(a.Target, b.Target)
 	})
-}
-
-func printableURL(s string) string {
-	if u, err := url.Parse(s); err == nil && u.Host != "" {
-		u.User, u.RawQuery, u.Fragment = nil, "", ""
-		s = u.String()
-	}
-	return link.Printable(s)
 }

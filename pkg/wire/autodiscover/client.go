@@ -113,7 +113,7 @@ func (c *Client) askSettings(ctx context.Context, endpoint, address string) answ
 	} else {
 		a = c.askPOX(ctx, endpoint, address)
 	}
-	a.attempt.Method, a.attempt.URL, a.attempt.Duration = http.MethodPost, printableURL(endpoint), time.Since(start)
+	a.attempt.Method, a.attempt.URL, a.attempt.Duration = http.MethodPost, link.PrintableURL(endpoint), time.Since(start)
 	if a.attempt.Err != nil && a.attempt.Detail == "" {
 		a.attempt.Detail = link.Printable(shortError(a.attempt.Err))
 	}
@@ -180,7 +180,7 @@ func do(client *http.Client, r *http.Request) (*reply, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, printableURL(r.URL.String()), link.Classify(err))
+		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, link.PrintableURL(r.URL.String()), link.Classify(err))
 	}
 	return &reply{resp.StatusCode, resp.Header, data, link.NewStatusError(resp, data)}, nil
 }
@@ -205,7 +205,7 @@ func statusAttempt(r *reply) answer {
 	case slices.Contains(redirects, r.status):
 		if location := r.header.Get("Location"); location != "" {
 			a.target = location
-			a.attempt.Outcome, a.attempt.Detail, a.attempt.Err = RedirectURL, printableURL(location), nil
+			a.attempt.Outcome, a.attempt.Detail, a.attempt.Err = RedirectURL, link.PrintableURL(location), nil
 		}
 	}
 	return a
@@ -303,7 +303,7 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 		if err == nil && strings.HasPrefix(target, "https://") {
 			return "", target, nil
 		}
-		return "", "", fmt.Errorf("GET %s: redirects to %s, which is not https", printableURL(at), a.attempt.Detail)
+		return "", "", fmt.Errorf("GET %s: redirects to %s, which is not https", link.PrintableURL(at), a.attempt.Detail)
 	}
 	var doc struct {
 		Protocol, URL           string
@@ -312,11 +312,11 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 	jsonErr := json.Unmarshal(resp.body, &doc)
 	switch {
 	case jsonErr == nil && doc.ErrorCode != "":
-		return "", "", &V2Error{printableURL(at), resp.status, link.Printable(doc.ErrorCode), link.Printable(doc.ErrorMessage)}
+		return "", "", &V2Error{link.PrintableURL(at), resp.status, link.Printable(doc.ErrorCode), link.Printable(doc.ErrorMessage)}
 	case resp.status != http.StatusOK:
 		return "", "", resp.err
 	case jsonErr != nil || doc.URL == "":
-		return "", "", fmt.Errorf("GET %s: the answer is not from autodiscover V2", printableURL(at))
+		return "", "", fmt.Errorf("GET %s: the answer is not from autodiscover V2", link.PrintableURL(at))
 	}
 	return link.Printable(doc.URL), "", nil
 }

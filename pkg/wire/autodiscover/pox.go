@@ -83,7 +83,7 @@ func parsePOX(data []byte) answer {
 	case action == "redirectaddr" || address != "" && action != "redirecturl":
 		return answer{target: address, attempt: Attempt{Outcome: RedirectAddress, Detail: link.Printable(address)}}
 	case action == "redirecturl" || target != "":
-		return answer{target: target, attempt: Attempt{Outcome: RedirectURL, Detail: printableURL(target)}}
+		return answer{target: target, attempt: Attempt{Outcome: RedirectURL, Detail: link.PrintableURL(target)}}
 	}
 	return answer{settings: poxSettings(response), attempt: Attempt{Outcome: Found}}
 }
@@ -116,14 +116,14 @@ func poxSettings(response *soap.Element) Settings {
 		if u == "" {
 			u = p.Value("ASUrl")
 		}
-		if u = printableURL(u); ews[kind] == "" {
+		if u = link.PrintableURL(u); ews[kind] == "" {
 			ews[kind] = u
 		}
 		switch kind {
 		case "EXCH":
 			s.Server, s.ServerDN = link.Printable(p.Value("Server")), link.Printable(p.Value("ServerDN"))
 			s.Version = decodeVersion(p.Value("ServerVersion"))
-			s.OAB, s.ECP = printableURL(p.Value("OABUrl")), printableURL(p.Value("EcpUrl"))
+			s.OAB, s.ECP = link.PrintableURL(p.Value("OABUrl")), link.PrintableURL(p.Value("EcpUrl"))
 		case "EXPR":
 			s.ExternalAuth = link.Printable(p.Value("AuthPackage"))
 		}

@@ -90,18 +90,18 @@ func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, op
 	}
 	if err == nil {
 		if fault, ok := envelope.Fault(); ok {
-			return nil, resp, fmt.Errorf("%s: SOAP fault: %s", printableURL(endpoint), link.Printable(fault.Value("faultstring")))
+			return nil, resp, fmt.Errorf("%s: SOAP fault: %s", link.PrintableURL(endpoint), link.Printable(fault.Value("faultstring")))
 		}
 	}
 	if resp.status != http.StatusOK {
 		return nil, resp, resp.err
 	}
 	if err != nil {
-		return nil, resp, fmt.Errorf("%s: not an answer of autodiscover: %w", printableURL(endpoint), err)
+		return nil, resp, fmt.Errorf("%s: not an answer of autodiscover: %w", link.PrintableURL(endpoint), err)
 	}
 	response := envelope.Body.Child("Response")
 	if !envelope.Body.Is(Namespace, operation+"ResponseMessage") || response == nil {
-		return nil, resp, fmt.Errorf("%s: %w: not an answer of autodiscover", printableURL(endpoint), soap.ErrNotSOAP)
+		return nil, resp, fmt.Errorf("%s: %w: not an answer of autodiscover", link.PrintableURL(endpoint), soap.ErrNotSOAP)
 	}
 	if err := codeOf(endpoint, response); err != nil {
 		return nil, resp, err
@@ -115,7 +115,7 @@ func codeOf(endpoint string, e *soap.Element) error {
 	if code == NoError || code == "" {
 		return nil
 	}
-	return &CodeError{URL: printableURL(endpoint), Code: code, Message: link.Printable(e.Value("ErrorMessage")), Target: link.Printable(e.Value("RedirectTarget"))}
+	return &CodeError{URL: link.PrintableURL(endpoint), Code: code, Message: link.Printable(e.Value("ErrorMessage")), Target: link.Printable(e.Value("RedirectTarget"))}
 }
 
 // UserSettings asks an autodiscover.svc for settings of one mailbox (GetUserSettings). A *CodeError may be a redirect.
@@ -132,7 +132,7 @@ func (c *Client) userSettings(ctx context.Context, endpoint, address string, nam
 	}
 	user := response.Child("UserResponses", "UserResponse")
 	if user == nil {
-		return nil, resp, fmt.Errorf("%s: no answer about %s", printableURL(endpoint), link.Printable(address))
+		return nil, resp, fmt.Errorf("%s: no answer about %s", link.PrintableURL(endpoint), link.Printable(address))
 	}
 	if err := codeOf(endpoint, user); err != nil {
 		return nil, resp, err
@@ -149,7 +149,7 @@ func (c *Client) DomainSettings(ctx context.Context, endpoint, domain string, na
 	}
 	one := response.Child("DomainResponses", "DomainResponse")
 	if one == nil {
-		return nil, fmt.Errorf("%s: no answer about %s", printableURL(endpoint), link.Printable(domain))
+		return nil, fmt.Errorf("%s: no answer about %s", link.PrintableURL(endpoint), link.Printable(domain))
 	}
 	if err := codeOf(endpoint, one); err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (c *Client) askSOAP(ctx context.Context, endpoint, address string) answer {
 				a.attempt = Attempt{Outcome: RedirectAddress, Detail: code.Target}
 				a.target = code.Target
 			case CodeRedirectURL:
-				a.attempt = Attempt{Outcome: RedirectURL, Detail: printableURL(code.Target)}
+				a.attempt = Attempt{Outcome: RedirectURL, Detail: link.PrintableURL(code.Target)}
 				a.target = code.Target
 			case InvalidUser:
 				a.attempt.Outcome = NoSuchMailbox

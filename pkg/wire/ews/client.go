@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -242,7 +241,7 @@ func readAnswer(resp *http.Response) (soap.Envelope, error) {
 	status := link.NewStatusError(resp, data)
 	if resp.StatusCode != http.StatusOK {
 		if location := resp.Header.Get("Location"); location != "" && resp.StatusCode/100 == 3 {
-			status.Detail = "redirects to " + printableURL(location)
+			status.Detail = "redirects to " + link.PrintableURL(location)
 		}
 		return soap.Envelope{}, status
 	}
@@ -253,15 +252,6 @@ func readAnswer(resp *http.Response) (soap.Envelope, error) {
 		status.Detail = "empty"
 	}
 	return soap.Envelope{}, fmt.Errorf("%s: %w, but %q (%w)", resp.Request.URL.Redacted(), ErrNotEWS, status.Detail, err)
-}
-
-// printableURL drops the query: log-on pages carry whole requests in it.
-func printableURL(s string) string {
-	if u, err := url.Parse(s); err == nil {
-		u.RawQuery, u.Fragment, u.User = "", "", nil
-		s = u.String()
-	}
-	return link.Printable(s)
 }
 
 func parseFault(e *soap.Element, resp *http.Response) *Fault {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // classified is an error with its class and a sentence a person can act on.
@@ -49,7 +50,7 @@ func Classify(err error) error {
 	}
 	if u, ok := err.(*url.Error); ok { //nolint:errorlint // one below would lose what is said around it
 		if c := Classify(u.Err); c != u.Err { //nolint:errorlint // identity is meant: was it classified?
-			return fmt.Errorf("%s %s: %w", strings.ToUpper(u.Op), redactURL(u.URL), c)
+			return fmt.Errorf("%s %s: %w", strings.ToUpper(u.Op), PrintableURL(u.URL), c)
 		}
 	}
 	if c := classifyTLS(err); c != nil {
@@ -93,7 +94,9 @@ func classifyTLS(err error) error {
 	case errors.As(err, &invalid):
 		if invalid.Reason == x509.Expired && invalid.Cert != nil {
 			c := invalid.Cert
-			return untrusted("the certificate is outside its validity, %s to %s (%s)", c.NotBefore.UTC().Format("2006-01-02"), c.NotAfter.UTC().Format("2006-01-02"), c.Subject)
+			now, _, _ := strings.Cut(strings.TrimPrefix(invalid.Detail, "current time "), " is ")
+			return untrusted("the certificate is outside its validity, %s to %s (%s), if this machine's clock is right: it shows %s",
+				c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339), c.Subject, now)
 		}
 		return untrusted("the certificate is not valid: %s", strings.TrimPrefix(invalid.Error(), "x509: "))
 	case errors.As(err, &systemErr):
@@ -144,8 +147,12 @@ func classifyNet(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return unreachable("no answer within the time limit")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"): // net/http exports none of its own errors
 		return unreachable("the server closed the connection without an answer")
+	case strings.Contains(err.Error(), "malformed HTTP "), strings.Contains(err.Error(), "malformed MIME header"):
+		return unreachable("what the server answers is not HTTP")
+	case errors.Is(err, net.ErrClosed): // on our side, because something about it went wrong, and a moment later the wrong thing was asked of it
+		return unreachable("the connection broke")
 	case errors.As(err, &op):
 		return unreachable("%s: %v", op.Op, op.Err)
 	}
@@ -190,7 +197,7 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	s := e.Method + " " + redactURL(e.URL) + ": HTTP " + Printable(e.Status)
+	s := e.Method + " " + PrintableURL(e.URL) + ": HTTP " + Printable(e.Status)
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
@@ -238,26 +245,4 @@ func excerpt(body []byte, contentType string) string {
 		text = string(r[:200]) + "..."
 	}
 	return text
-}
-
-// Printable replaces control characters, which a hostile server could use to rewrite a terminal, by spaces.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-}
-
-// redactURL drops user information, query and fragment: they may hold secrets.
-func redactURL(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		if i := strings.IndexAny(s, "?#"); i >= 0 {
-			s = s[:i]
-		}
-		return Printable(s)
-	}
-	return Printable((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String())
 }

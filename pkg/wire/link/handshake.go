@@ -188,7 +188,7 @@ func replayable(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > maxReplay {
-		return nil, fmt.Errorf("%s %s: a request body above %d bytes cannot be authenticated", r.Method, redactURL(r.URL.String()), maxReplay)
+		return nil, fmt.Errorf("%s %s: a request body above %d bytes cannot be authenticated", r.Method, PrintableURL(r.URL.String()), maxReplay)
 	}
 	return body, nil
 }
@@ -206,7 +206,7 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		if offered == "" {
 			offered = "nothing"
 		}
-		return nil, fmt.Errorf("%s %s: %w: the server does not offer %s, it offers %s", r.Method, redactURL(r.URL.String()), ErrAccess, p.name, offered)
+		return nil, fmt.Errorf("%s %s: %w: the server does not offer %s, it offers %s", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name, offered)
 	}
 	state := resp.TLS
 	drain(resp)
@@ -235,7 +235,7 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		}
 		if step > 0 && l.conn != conn {
 			drain(resp)
-			return nil, fmt.Errorf("%s %s: %w: the server closed the connection in the middle of %s", r.Method, redactURL(r.URL.String()), ErrUnreachable, p.name)
+			return nil, fmt.Errorf("%s %s: %w: the server closed the connection in the middle of %s", r.Method, PrintableURL(r.URL.String()), ErrUnreachable, p.name)
 		}
 		conn = l.conn
 		token, ok = answerToken(resp.Header, scheme)
@@ -251,7 +251,7 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		}
 		drain(resp)
 	}
-	return nil, fmt.Errorf("%s %s: %w: %s came to no end", r.Method, redactURL(r.URL.String()), ErrAccess, p.name)
+	return nil, fmt.Errorf("%s %s: %w: %s came to no end", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name)
 }
 
 // finish lets the exchange verify the server's last token. Over plain http that proof is the only one there is, so it must be there.
@@ -263,7 +263,7 @@ func (p *lanes) finish(r *http.Request, exchange SecurityContext, done bool, tok
 		if r.URL.Scheme == "https" {
 			return nil
 		}
-		return fmt.Errorf("%s %s: %w: the server did not prove who it is", r.Method, redactURL(r.URL.String()), ErrUntrusted)
+		return fmt.Errorf("%s %s: %w: the server did not prove who it is", r.Method, PrintableURL(r.URL.String()), ErrUntrusted)
 	}
 	if _, _, err := exchange.Step(token); err != nil {
 		return p.stepError(r, err)
@@ -273,9 +273,9 @@ func (p *lanes) finish(r *http.Request, exchange SecurityContext, done bool, tok
 
 func (p *lanes) stepError(r *http.Request, err error) error {
 	if c := Classify(err); errors.Is(c, ErrAccess) || errors.Is(c, ErrUntrusted) || errors.Is(c, ErrUnreachable) {
-		return fmt.Errorf("%s %s: %s: %w", r.Method, redactURL(r.URL.String()), p.name, c)
+		return fmt.Errorf("%s %s: %s: %w", r.Method, PrintableURL(r.URL.String()), p.name, c)
 	}
-	return fmt.Errorf("%s %s: %w: %s: %w", r.Method, redactURL(r.URL.String()), ErrAccess, p.name, err)
+	return fmt.Errorf("%s %s: %w: %s: %w", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name, err)
 }
 
 // pick chooses a scheme that the server offers.

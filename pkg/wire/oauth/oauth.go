@@ -6,7 +6,9 @@ package oauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -40,6 +42,17 @@ type Error struct {
 	Description   string // the server's words, cleaned; one line
 	CorrelationID string
 	TraceID       string
+	Ahead         time.Duration // of this machine's clock, compared with the server's; negative when it is behind, 0 when that is not known
+}
+
+// clockLeeway is a difference of clocks that is never the reason for a refusal: Entra tolerates 5 minutes.
+const clockLeeway = 2 * time.Minute
+
+// Compare notes how far the clock of this machine, which shows now, is from that of the server (the Date of its answer, RFC 9110 section 6.6.1).
+func (e *Error) Compare(answer http.Header, now time.Time) {
+	if date, err := http.ParseTime(answer.Get("Date")); err == nil {
+		e.Ahead = now.Sub(date).Round(time.Second)
+	}
 }
 
 func (e *Error) Error() string {
@@ -49,6 +62,12 @@ func (e *Error) Error() string {
 	}
 	if text == "" {
 		text = fmt.Sprintf("status %d", e.Status)
+	}
+	switch {
+	case e.Ahead >= clockLeeway:
+		text += fmt.Sprintf(" (this machine's clock is %s ahead of the server's: set it right)", e.Ahead)
+	case e.Ahead <= -clockLeeway:
+		text += fmt.Sprintf(" (this machine's clock is %s behind the server's: set it right)", -e.Ahead)
 	}
 	return "request a token from " + e.Host + ": " + text
 }
@@ -71,18 +90,13 @@ func (e *Error) Unwrap() error {
 	return link.ErrAccess
 }
 
-// clean makes a server's text fit for one line of a terminal: no control characters, nothing that looks like a token, bounded.
+// clean is a server's text on one line, without anything that looks like a token.
 func clean(text string) string {
-	const limit = 1000
 	words := strings.Fields(link.Printable(text))
 	for i, w := range words {
 		if at := strings.Index(w, "eyJ"); at >= 0 && strings.Count(w[at:], ".") >= 1 && len(w) > 40 {
 			words[i] = w[:at] + "[token]"
 		}
 	}
-	text = strings.Join(words, " ")
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "..."
-	}
-	return text
+	return link.Line(strings.Join(words, " "))
 }

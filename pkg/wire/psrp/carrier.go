@@ -111,7 +111,6 @@ func (c *carrier) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, link.Classify(err)
 	}
-	c.lost.Store(true) // a new connection: not authenticated yet
 	return &watched{conn, func() { c.lost.Store(true) }}, nil
 }
 
@@ -202,12 +201,12 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 		return nil, errors.New("redirected to an address that does not parse")
 	}
 	if next.Scheme != "https" && c.url.Scheme == "https" {
-		return nil, fmt.Errorf("redirected from https to http at %s", clean(next.Host))
+		return nil, fmt.Errorf("redirected from https to http at %s", link.Line(next.Host))
 	}
 	if from, to := strings.ToLower(c.url.Hostname()), strings.ToLower(next.Hostname()); from != to {
 		_, domain, ok := strings.Cut(from, ".")
 		if !ok || !strings.Contains(domain, ".") || net.ParseIP(from) != nil || !strings.HasSuffix(to, "."+domain) {
-			return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right", clean(next.Host))
+			return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right", link.Line(next.Host))
 		}
 	}
 	return next, nil
@@ -354,7 +353,6 @@ func (c *carrier) overTLS(ctx context.Context, body []byte) (*answer, error) {
 	c.lost.Store(false)
 	a, err := c.send(ctx, body, soapType, func(r *http.Request) { r.Header.Set("Authorization", header) })
 	if err == nil && (a.status == http.StatusOK || a.status == http.StatusInternalServerError) {
-		c.lost.Store(false)
 		err = c.establish(s, a)
 	}
 	if c.security != s {
@@ -381,7 +379,7 @@ func (c *carrier) refused(a *answer, err error) (*answer, error) {
 		}
 		offered := "nothing"
 		if len(offers) > 0 {
-			offered = clean(strings.Join(offers, ", "))
+			offered = link.Line(strings.Join(offers, ", "))
 		}
 		return nil, fmt.Errorf("sign in as %s: HTTP 401, the server offers %s: %w", who, offered, link.ErrAccess)
 	case http.StatusForbidden:

@@ -316,7 +316,7 @@ func (p *Pool) poolMessage(m message) error {
 		}
 		p.protocol = textOf(o, "protocolversion")
 		if !strings.HasPrefix(p.protocol, "2.") {
-			return fmt.Errorf("the server speaks protocol %s of remote PowerShell", clean(p.protocol))
+			return fmt.Errorf("the server speaks protocol %s of remote PowerShell", link.Line(p.protocol))
 		}
 		if p.options.MaxEnvelopeSize == 0 && p.protocol != "2.0" && p.protocol != "2.1" {
 			p.envelope = largeEnvelope
@@ -429,7 +429,7 @@ func (p *Pool) Invoke(ctx context.Context, pl Pipeline) (Output, error) {
 	if len(pl.Commands) == 0 {
 		return out, errors.New("a pipeline without a command")
 	}
-	name := clean(pl.Commands[0].Name)
+	name := link.Line(pl.Commands[0].Name)
 	if pl.Commands[0].Script {
 		name = "script"
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // pipelineObject is the data of a CREATE_PIPELINE message ([MS-PSRP] 2.2.2.10).
@@ -277,7 +278,7 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 		method := ""
 		if o, err := m.members(); err == nil {
 			v, _ := o.Get("mi")
-			method = clean(Text(v))
+			method = link.Line(Text(v))
 		}
 		return false, fmt.Errorf("the command asks a question (%s) that nobody can answer here", method)
 	case pipelineState:

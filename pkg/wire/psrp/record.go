@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // ErrorRecord is an error of PowerShell's: what went wrong, in which category, with which object. Its texts are the server's: they may hold
@@ -32,7 +34,7 @@ func (e *ErrorRecord) Error() string {
 	if text == "" {
 		text = e.ID
 	}
-	return clean(text)
+	return link.Line(text)
 }
 
 // Category is System.Management.Automation.ErrorCategory.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Caller is an authenticated user.
@@ -332,7 +333,7 @@ func (x *exchange) create() *Fault {
 	s, e := x.server, x.env
 	if !s.serves(e.resource) {
 		return &Fault{Code: faultNoSuchSession, Subcode: "w:InvalidResourceURI", Reason: fmt.Sprintf("The WS-Management service cannot process the request. Cannot find the %s session configuration in the WSMan: drive on the %s computer.",
-			clean(strings.TrimPrefix(e.resource, resourceURI)), s.Name)}
+			link.Line(strings.TrimPrefix(e.resource, resourceURI)), s.Name)}
 	}
 	if e.body == nil || e.body.name != "Shell" {
 		return invalid("no shell")
@@ -347,7 +348,7 @@ func (x *exchange) create() *Fault {
 			if errors.As(err, &f) {
 				return f
 			}
-			return &Fault{Code: faultAccessDenied, Subcode: "w:AccessDenied", Reason: "Access is denied. " + clean(err.Error())}
+			return &Fault{Code: faultAccessDenied, Subcode: "w:AccessDenied", Reason: "Access is denied. " + link.Line(err.Error())}
 		}
 	}
 	id := strings.ToUpper(e.body.attribute("ShellId"))

@@ -9,7 +9,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -320,13 +319,13 @@ func (f *Fault) timedOut() bool {
 }
 
 func parseFault(n *node, status int) *Fault {
-	f := &Fault{Status: status, Subcode: clean(n.value("Code", "Subcode", "Value")), Reason: clean(n.value("Reason", "Text"))}
+	f := &Fault{Status: status, Subcode: link.Line(n.value("Code", "Subcode", "Value")), Reason: link.Line(n.value("Reason", "Text"))}
 	if w := n.at("Detail", "WSManFault"); w != nil {
 		_, _ = fmt.Sscanf(w.attribute("Code"), "%d", &f.Code)
-		f.Machine = clean(w.attribute("Machine"))
-		f.Detail = clean(w.at("Message").all())
+		f.Machine = link.Line(w.attribute("Machine"))
+		f.Detail = link.Line(w.at("Message").all())
 	} else {
-		f.Detail = clean(n.at("Detail").all())
+		f.Detail = link.Line(n.at("Detail").all())
 	}
 	if f.Detail == f.Reason || strings.TrimSpace(f.Detail) == strings.TrimSpace(f.Reason) {
 		f.Detail = ""
@@ -342,13 +341,4 @@ func (f *Fault) body() string {
 	return fmt.Sprintf(`<s:Fault><s:Code><s:Value>%s</s:Value><s:Subcode><s:Value>%s</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="en-US">%s</s:Text></s:Reason>`+
 		`<s:Detail><f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="%d" Machine="%s"><f:Message>%s</f:Message></f:WSManFault></s:Detail></s:Fault>`,
 		role, xmlText(f.Subcode), xmlText(f.Reason), f.Code, xmlText(f.Machine), xmlText(f.Reason))
-}
-
-// clean makes a server's text fit for one line of an error: no control characters, of bearable length.
-func clean(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	if r := []rune(s); len(r) > 2000 {
-		s = string(r[:2000]) + "…"
-	}
-	return s
 }
