@@ -103,6 +103,8 @@ func TestFaults(t *testing.T) {
 		{"empty", "organization: Contoso", `organization: ""`, []string{"organization: empty"}},
 		{"no forests", "", "", nil},
 		{"version", "hybridge/v1", "hybridge/v9", []string{`2:13 apiVersion: this hybridge reads hybridge/v1, the file says "hybridge/v9"`}},
+		{"version of another type", "apiVersion: hybridge/v1", "apiVersion: 1", []string{`2:13 apiVersion: a number where text belongs`}},
+		{"kind of another type", "kind: Answers", "kind: [Answers]", []string{`3:7 kind: a list where text belongs`}},
 		{"another kind of file", "kind: Answers", "kind: Deployment", []string{`3:7 kind: "Deployment" is not an answers file's kind`}},
 		{"cloud", "cloud: worldwide", "cloud: gcchigh", []string{`6:10 exchangeOnline.cloud: "gcchigh" is not known here; did you mean "gcc-high"?`}},
 		{"another cloud's tenant", "Contoso.onmicrosoft.com", "contoso.partner.onmschina.cn", []string{`exchangeOnline.tenant: "contoso.partner.onmschina.cn" is a tenant of cloud 21vianet, not of worldwide`}},
@@ -114,6 +116,7 @@ func TestFaults(t *testing.T) {
 		{"host key", "graph: https", "grahp: https", []string{`exchangeOnline.hosts.grahp: unknown key "grahp"; did you mean "graph"?`}},
 		{"host URL", "https://localhost:8443/graph", "localhost", []string{"exchangeOnline.hosts.graph: needs a URL that begins with https://"}},
 		{"kind elsewhere", "bind: {kind: kerberos}", "bind: {kind: deviceCode}", []string{`forests[0].directory.bind.kind: kind "deviceCode" does not work here; use one of kerberos, keytab, password`}},
+		{"kind misspelt", "bind: {kind: kerberos}", "bind: {kind: kerberus}", []string{`forests[0].directory.bind.kind: "kerberus" is not known here; did you mean "kerberos"? use one of kerberos, keytab, password$`}},
 		{"kind that remote PowerShell does not know", `credential: {kind: password, user: 'CONTOSO\svc'`, `credential: {kind: ntlm, user: 'CONTOSO\svc'`,
 			[]string{`forests[0].exchange.credential.kind: kind "ntlm" does not work here; use one of kerberos, keytab, password, basic`}},
 		{"kind lacks", "kind: keytab, user: svc@fabrikam.example, keytab: svc.keytab", "kind: keytab", []string{"bind.user: missing: kind keytab needs it", "bind.keytab: missing: kind keytab needs it"}},
@@ -158,6 +161,14 @@ func TestFaults(t *testing.T) {
 		{"escaped escape sequence", "organization: Contoso", `organization: "Con\e[31mtoso"`, []string{`organization: "Con\x1b[31mtoso" holds a line break or another character`}},
 		{"hidden text", "organization: Contoso", "organization: Con\u202etoso", []string{"holds a line break or another character that cannot be seen"}},
 		{"second document", "tests:", "---\ntests:", []string{"a second YAML document begins"}},
+		{"forest of another type", "  - name: fabrikam\n", "  - 42\n  - name: fabrikam\n", []string{"forests[1]: a number where a mapping belongs"}},
+		{"hosts of another type", "hosts: {graph: https://localhost:8443/graph}", "hosts: x", []string{"hosts: text where a mapping belongs; write its keys below it, indented$"}},
+		{"Windows path in double quotes", "file:app.pfx", `"C:\certs\app.pfx"`, []string{`8:91 : a \ between double quotes begins an escape; put the value in single quotes`}},
+		{"Windows user path in double quotes", "file:app.pfx", `"C:\Users\app.pfx"`, []string{`a \ between double quotes begins an escape`}},
+		{"Windows path with what is an escape", "file:app.pfx", `"C:\new.pfx"`, []string{`between double quotes \n and \t are such: use single quotes`}},
+		{"home directory", "file:app.pfx", "~/app.pfx", []string{`credential.pfx: "~/app.pfx" begins with ~`}},
+		{"no blank", "organization: Contoso", "organization:Contoso", []string{`a line without a key, or with a key and no blank behind its ":"; write KEY: VALUE`}},
+		{"wildcard, plain", "domains: [fabrikam.example]", "domains: [*.fabrikam.example]", []string{"a value that begins with * or & is taken for a reference"}},
 		{"wrong indentation", "  tenant:", " tenant:", []string{"7:2 : this line's indentation fits none"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -196,7 +207,7 @@ func TestFaults(t *testing.T) {
 // hasFault looks for "line:column path: text"; line:column may be left out, or be several with | between.
 func hasFault(faults Faults, want string) bool {
 	for _, f := range faults {
-		whole := fmt.Sprintf("%s: %s; %s", f.Path, f.What, f.Hint)
+		whole := fmt.Sprintf("%s: %s; %s$", f.Path, f.What, f.Hint) // $ is its end
 		head, rest, _ := strings.Cut(want, " ")
 		positions := strings.Split(head, "|")
 		if !strings.Contains(head, ":") || head[0] < '0' || head[0] > '9' {

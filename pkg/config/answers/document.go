@@ -162,6 +162,12 @@ func (d *Document) syntax(err error) Faults {
 		what, hint = "a list or mapping in brackets is not closed", fmt.Sprintf("close what begins on line %d", e.ContextMark.Line)
 	case strings.Contains(what, "cannot start any token"):
 		what, hint = "this character cannot begin a value", "put the value in quotes"
+	case strings.Contains(what, "unknown escape character"), strings.Contains(what, "expected hexadecimal number"):
+		what, hint = `a \ between double quotes begins an escape`, `put the value in single quotes: 'CONTOSO\svc'`
+	case strings.Contains(what, "could not find expected ':'"):
+		what, hint = "a line without a key, or with a key and no blank behind its \":\"", "write KEY: VALUE; look at the line before, too"
+	case strings.Contains(what, "unknown anchor"), strings.Contains(what, "alphabetic or numeric character"):
+		what, hint = "a value that begins with * or & is taken for a reference within the file", "put the value in quotes"
 	default:
 		// YAML's own words quote no values, but anchors and tags: keep the sentence, drop what it quotes.
 		if at := strings.IndexAny(what, "'\"`"); at > 0 {

@@ -193,12 +193,6 @@ func typeName(of reflect.Type, s *jsonschema.Schema) string {
 func credentialKinds(b *strings.Builder) {
 	b.WriteString("`directory.bind`, `exchange.credential`, `exchange.ews`, `exchangeOnline.credential` and `workmail.credential` have a kind and what it needs:\n\n" +
 		"| kind | who signs in | where | needs | may have |\n| --- | --- | --- | --- | --- |\n")
-	places := []struct {
-		name  string
-		rules map[CredentialKind]kindRule
-	}{
-		{"directory.bind", bindKinds}, {"exchange.credential", exchangeKinds}, {"exchange.ews", ewsKinds}, {"exchangeOnline.credential", onlineKinds}, {"workmail.credential", workMailKinds},
-	}
 	who := map[CredentialKind]string{
 		CredentialKerberos:         "the user who runs hybridge: logged on to Windows, or with a ticket from kinit",
 		CredentialKeytab:           "the account that the keytab is of, by Kerberos",
@@ -212,9 +206,9 @@ func credentialKinds(b *strings.Builder) {
 	}
 	for _, kind := range slices.Concat(onPremises, online) {
 		var needs, may, where []string
-		for _, p := range places {
-			if r, ok := p.rules[kind]; ok {
-				needs, where = r.needs, append(where, p.name)
+		for _, place := range credentials {
+			if r, ok := place.kinds[kind]; ok {
+				needs, where = r.needs, append(where, place.at)
 				for _, key := range r.may {
 					if !slices.Contains(may, key) {
 						may = append(may, key)

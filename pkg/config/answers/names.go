@@ -217,13 +217,16 @@ func filePath(s string) (string, error) {
 			return "", errors.New("is not a path; write the path of a file")
 		}
 	}
+	if strings.HasPrefix(strings.TrimPrefix(s, "file:"), "~") {
+		return "", errors.New("begins with ~, which is not your home directory here; write the whole path, or one relative to the answers file")
+	}
 	return s, plain(s)
 }
 
 // plain refuses what would not be seen: line breaks, control characters, blanks at the ends.
 func plain(s string) error {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return errors.New("holds a line break or another character that cannot be seen")
+		return errors.New(`holds a line break or another character that cannot be seen; between double quotes \n and \t are such: use single quotes`)
 	}
 	if s != strings.TrimSpace(s) {
 		return errors.New("begins or ends with a blank")

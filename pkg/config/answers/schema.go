@@ -166,6 +166,11 @@ func (v *validation) violation(value any, e *jsonschema.ValidationError) {
 		for _, w := range k.Want {
 			want = append(want, fmt.Sprint(w))
 		}
+		for _, c := range credentials { // the schema has one definition for all
+			if strings.HasSuffix(render(at), c.at+".kind") {
+				want = kinds(c.kinds)
+			}
+		}
 		got := fmt.Sprint(k.Got)
 		v.faultAt(at, fmt.Sprintf("%s is not known here", quote(got)), choose(got, want))
 		remove(value, at)
@@ -212,7 +217,10 @@ func (v *validation) wrongType(at []string, got string, want []string) {
 	case wanted == "a list":
 		hint = "write it as a list: [a, b], or one \"- a\" a line"
 	case wanted == "a mapping":
-		hint = "write its keys below it, indented: " + strings.Join(propertyNames(schemaAt(at)), ", ")
+		hint = "write its keys below it, indented"
+		if known := propertyNames(schemaAt(at)); len(known) > 0 {
+			hint += ": " + strings.Join(known, ", ")
+		}
 	default:
 		hint = "compare with: hybridge schema"
 	}

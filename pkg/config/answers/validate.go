@@ -57,11 +57,12 @@ func (v *validation) run() Answers {
 
 // header tells whether this is another kind of file, or another version; nothing else is looked at then.
 func (v *validation) header(tree map[string]any) bool {
-	version, kind := fmt.Sprint(tree["apiVersion"]), fmt.Sprint(tree["kind"])
+	version, versionIsText := tree["apiVersion"].(string)
+	kind, kindIsText := tree["kind"].(string)
 	switch {
-	case tree["kind"] != nil && kind != Kind:
+	case kindIsText && kind != Kind:
 		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)), "write kind: "+Kind+"; if this file is something else, name the answers file")
-	case tree["apiVersion"] != nil && version != APIVersion:
+	case versionIsText && version != APIVersion:
 		v.faultAt([]string{"apiVersion"}, fmt.Sprintf("this hybridge reads %s, the file says %s", APIVersion, quote(version)), "write apiVersion: "+APIVersion+", or use the hybridge that the file was written for")
 	default:
 		return false
@@ -385,7 +386,7 @@ func (v *validation) forests(a *Answers) {
 		}
 		v.single(at("directory", "domain"), &f.Directory.Domain, domainName)
 		v.list(at("directory", "servers"), f.Directory.Servers, hostPort)
-		if f.Directory.Domain == "" && len(f.Directory.Servers) == 0 && !v.reported[join(at("directory"))] && !v.reported[join(at("directory", "domain"))] && !v.reported[join(at("directory", "servers"))] {
+		if f.Directory.Domain == "" && len(f.Directory.Servers) == 0 && !v.reported[join(at())] && !v.reported[join(at("directory"))] && !v.reported[join(at("directory", "domain"))] && !v.reported[join(at("directory", "servers"))] {
 			v.faultAt(at("directory", "servers"), "missing, and so is domain", "add servers, or domain to find them by DNS")
 		}
 		v.credential(at("directory", "bind"), &f.Directory.Bind, bindKinds)
@@ -485,7 +486,15 @@ var (
 	}
 )
 
-func (v *validation) credential(path []string, c *Credential, kinds map[CredentialKind]kindRule) {
+// credentials are the places that have one, by the ends of their paths.
+var credentials = []struct {
+	at    string
+	kinds map[CredentialKind]kindRule
+}{
+	{"directory.bind", bindKinds}, {"exchange.credential", exchangeKinds}, {"exchange.ews", ewsKinds}, {"exchangeOnline.credential", onlineKinds}, {"workmail.credential", workMailKinds},
+}
+
+func (v *validation) credential(path []string, c *Credential, allowed map[CredentialKind]kindRule) {
 	at := func(key string) []string { return slices.Concat(path, []string{key}) }
 	fields := []struct {
 		key   string
@@ -504,15 +513,9 @@ func (v *validation) credential(path []string, c *Credential, kinds map[Credenti
 	if c.Kind == "" {
 		return // missing or unknown: reported
 	}
-	rule, ok := kinds[c.Kind]
+	rule, ok := allowed[c.Kind]
 	if !ok {
-		var names []string
-		for _, k := range append(slices.Clone(onPremises), online...) {
-			if _, ok := kinds[k]; ok {
-				names = append(names, string(k))
-			}
-		}
-		v.faultAt(at("kind"), fmt.Sprintf("kind %s does not work here", quote(string(c.Kind))), "use one of "+strings.Join(names, ", "))
+		v.faultAt(at("kind"), fmt.Sprintf("kind %s does not work here", quote(string(c.Kind))), "use one of "+strings.Join(kinds(allowed), ", "))
 		return
 	}
 	for _, f := range fields {
@@ -522,7 +525,7 @@ func (v *validation) credential(path []string, c *Credential, kinds map[Credenti
 			v.faultAt(at(f.key), "missing: kind "+string(c.Kind)+" needs it", "add "+f.key)
 		case given && !slices.Contains(rule.needs, f.key) && !slices.Contains(rule.may, f.key):
 			v.faultAt(at(f.key), "kind "+string(c.Kind)+" does not use it", "remove it, or correct the kind")
-		case f.rule != nil && f.key == "clientId" && len(kinds) == 1:
+		case f.rule != nil && f.key == "clientId" && len(allowed) == 1:
 			v.single(at(f.key), f.value, text) // an AWS access key's id
 		case f.rule != nil:
 			v.single(at(f.key), f.value, f.rule)

@@ -160,9 +160,9 @@ func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 func describe(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s does not exist: %w", path, fs.ErrNotExist)
+		return fmt.Errorf("read %s: %w", path, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by this user: %w", path, fs.ErrPermission)
+		return fmt.Errorf("read %s: %w", path, fs.ErrPermission)
 	}
 	return err
 }
