@@ -230,7 +230,11 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 	}
 	id := newGUID()
 	for try := 1; ; try++ {
-		answer, failed, err := c.once(ctx, method, address, payload, id)
+		token, err := c.o.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
+		}
+		answer, failed, err := c.once(ctx, method, address, token, payload, id)
 		if method == http.MethodGet && try == 1 && errors.Is(err, link.ErrUnreachable) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			continue // a connection that broke is worth another one, a server that takes its time is not
 		}
@@ -274,16 +278,12 @@ func (c *Client) pause(e *Error, method string, try int) (time.Duration, bool) {
 	return 0, false
 }
 
-func (c *Client) once(ctx context.Context, method, address string, payload []byte, id string) ([]byte, *Error, error) {
+func (c *Client) once(ctx context.Context, method, address, token string, payload []byte, id string) ([]byte, *Error, error) {
 	var reader io.Reader
 	if payload != nil {
 		reader = bytes.NewReader(payload)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	token, err := c.o.Token(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -238,6 +238,48 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
+// A clock that is off is named where the answer tells it; one that is off by less than Entra minds is not blamed for what has another reason.
+func TestClockThatIsOff(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		ahead time.Duration // of this machine's clock
+		id    string        // empty: the application's
+		says  string
+		code  int
+	}{
+		{"behind", -20 * time.Minute, "", "this machine's clock is 20m0s behind the server's", 700024},
+		{"ahead", 10 * time.Minute, "", "this machine's clock is 10m0s ahead of the server's", 700024},
+		{"a little ahead", time.Minute, "", "", 0},
+		{"a little ahead, refused", time.Minute, tenantID, "", 700016},
+	} {
+		shown := time.Now().Truncate(time.Second)
+		tenant, client := serve(t, func(c *lab.Config) { c.Clock = func() time.Time { return shown.Add(-test.ahead) } })
+		bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
+		appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Graph: adminRoles})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.id == "" {
+			test.id = appID
+		}
+		identity, err := entra.NewIdentity(entra.IdentityOptions{
+			Tenant: tenantID, Login: login, Graph: graph, HTTP: client, Now: func() time.Time { return shown },
+			Credential: entra.Credential{Kind: answers.CredentialCertificate, ClientID: test.id, Bundle: bundle},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = identity.Token(t.Context(), graph)
+		var refused *oauth.Error
+		if errors.As(err, &refused) != (test.code != 0) || test.code != 0 && !refused.AADSTS(test.code) {
+			t.Errorf("%s: %v, want AADSTS%d", test.name, err, test.code)
+		}
+		if err != nil && (strings.Contains(err.Error(), "clock") != (test.says != "") || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%s: %v, want it to say %q", test.name, err, test.says)
+		}
+	}
+}
+
 // brokenBody is an answer whose connection breaks.
 type brokenBody struct{ io.ReadCloser }
 

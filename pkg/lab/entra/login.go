@@ -43,6 +43,7 @@ func (t *Tenant) Login() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store, no-cache")
 		w.Header().Set("X-Ms-Request-Id", newGUID())
+		w.Header().Set("Date", t.config.Clock().UTC().Format(http.TimeFormat))
 		tenant, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if !t.knows(tenant) {
 			t.refuse(w, refuse(400, "invalid_tenant", 90002, "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", tenant))

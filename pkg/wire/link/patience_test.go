@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -234,5 +235,29 @@ func TestCutAnswers(t *testing.T) {
 		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "in the middle of its answer") {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
+	}
+}
+
+// TestBrokenTransport: whatever net/http says of a connection that broke, the server was not reached.
+func TestBrokenTransport(t *testing.T) {
+	closed := &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
+	for want, err := range map[string]error{
+		"the connection broke":                               fmt.Errorf("http: server closed: %w", closed),
+		"the server closed the connection without an answer": errors.New("http: server closed idle connection"),
+		"what the server answers is not HTTP":                errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-x"`),
+	} {
+		if got := Classify(err); !errors.Is(got, ErrUnreachable) || got.Error() != want {
+			t.Errorf("%v: %v, want %s", err, got, want)
+		}
+	}
+}
+
+// TestClockThatIsOff: a certificate that is not, or no longer, good by this machine's clock is shown together with what the clock shows.
+func TestClockThatIsOff(t *testing.T) {
+	ca := newAuthority(t)
+	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	_, err := newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}}).Client(nil).Get("https://mail.contoso.com/") //nolint:bodyclose // none comes
+	if shown := "clock is right: it shows " + time.Now().Format("2006-01-02T15"); !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), shown) {
+		t.Errorf("%v, want %q", err, shown)
 	}
 }
