@@ -365,8 +365,7 @@ func (v *validation) tenant(path []string, tenant string, c cloud.Cloud) {
 		}
 	}
 	other, ok := cloud.OfTenant(tenant)
-	government := c.ID == "gcc-high" || c.ID == "dod" // these have tenants under both suffixes
-	if !ok || other.InitialSuffix == c.InitialSuffix || c.InitialSuffix == "" || government && other.ID == "worldwide" {
+	if !ok || c.MayHold(tenant) {
 		return
 	}
 	v.faultAt(path, fmt.Sprintf("%s is a tenant of cloud %s, not of %s", quote(tenant), other.ID, c.ID), "correct the tenant or the cloud")

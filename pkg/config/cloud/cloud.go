@@ -1,6 +1,6 @@
 // Package cloud holds, as data, what differs between the clouds Exchange Online and Entra run in: hosts, endpoints,
 // domain suffixes and capabilities. Every host can be overridden from the answers file (exchangeOnline.hosts), since
-// some values are recalled rather than read (see Recalled).
+// some values are recalled rather than read (see Unconfirmed).
 package cloud
 
 import (
@@ -17,20 +17,22 @@ import (
 type Cloud struct {
 	ID                string // worldwide, gcc-high, dod, 21vianet, bleu, delos
 	Title             string
-	Login             string // https://login.microsoftonline.com
-	Graph             string // https://graph.microsoft.com
-	AdminAPI          string // https://outlook.office365.com: base of /adminapi
-	EWS               string // https://outlook.office365.com/EWS/Exchange.asmx
-	AutodiscoverJSON  string // https://outlook.office365.com: host of /autodiscover/autodiscover.json
-	ExchangeResource  string // https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
-	DiscoveryEndpoint string // https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc
-	ACSMetadataURL    string // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
-	EvoSTSMetadataURL string // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
-	OWA               string // https://outlook.office.com/mail
-	InitialSuffix     string // onmicrosoft.com; "" when not known
-	CoexistenceSuffix string // mail.onmicrosoft.com; "" when not known
-	TLSDomain         string // mail.protection.outlook.com; "" when not known
-	GraphCoexistence  bool   // the Graph route for rich coexistence exists here
+	Login             string   // https://login.microsoftonline.com
+	Graph             string   // https://graph.microsoft.com
+	AdminAPI          string   // https://outlook.office365.com: base of /adminapi
+	EWS               string   // https://outlook.office365.com/EWS/Exchange.asmx
+	AutodiscoverJSON  string   // https://outlook.office365.com: host of /autodiscover/autodiscover.json
+	ExchangeResource  string   // https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
+	DiscoveryEndpoint string   // https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc
+	ACSMetadataURL    string   // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
+	EvoSTSMetadataURL string   // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
+	OWA               string   // https://outlook.office.com/mail
+	InitialSuffix     string   // onmicrosoft.com; "" when not known
+	OtherSuffixes     []string // further suffixes of initial domains of this cloud's tenants
+	CoexistenceSuffix string   // mail.onmicrosoft.com; "" when not known
+	TLSDomain         string   // mail.protection.outlook.com; "" when not known
+	Unconfirmed       []string // names of Keys whose values were recalled or inferred from other clouds, and never read or confirmed
+	GraphCoexistence  bool     // the Graph route for rich coexistence exists here
 }
 
 // The retirement of EWS in Exchange Online, in all clouds alike. The hours are not published: the beginning of the day in UTC stands for them. EWS
@@ -52,9 +54,6 @@ func Get(id string) (Cloud, bool) {
 
 // All returns every cloud, the most used first.
 func All() []Cloud { return slices.Clone(clouds) }
-
-// Recalled tells whether a value of c was recalled or inferred from other clouds, and never read or confirmed: the name of a Key.
-func (c Cloud) Recalled(name string) bool { return slices.Contains(recalled[c.ID], name) }
 
 // IDs returns the ids of All.
 func IDs() []string {
@@ -194,6 +193,12 @@ func IsExchangeOnline(host string) bool {
 		}
 	}
 	return slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, "."+d) })
+}
+
+// MayHold tells whether a tenant of that initial domain can be in c; where c's suffixes are not known, any can.
+func (c Cloud) MayHold(tenant string) bool {
+	tenant = strings.ToLower(tenant)
+	return c.InitialSuffix == "" || slices.ContainsFunc(append([]string{c.InitialSuffix}, c.OtherSuffixes...), func(s string) bool { return strings.HasSuffix(tenant, "."+s) })
 }
 
 // OfTenant returns the cloud that an initial domain's suffix belongs to, if one is known. Suffixes of worldwide are

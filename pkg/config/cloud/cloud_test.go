@@ -2,6 +2,8 @@ package cloud
 
 import (
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -9,7 +11,7 @@ import (
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range All() {
-		if got, ok := Get(c.ID); !ok || got != c || seen[c.ID] || c.Title == "" {
+		if got, ok := Get(c.ID); !ok || !reflect.DeepEqual(got, c) || seen[c.ID] || c.Title == "" {
 			t.Errorf("%s: not found as itself", c.ID)
 		}
 		seen[c.ID] = true
@@ -34,25 +36,32 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// What is marked as recalled exists, so that the mark is seen.
-func TestRecalled(t *testing.T) {
-	for id, names := range recalled {
-		c, ok := Get(id)
-		if !ok {
-			t.Errorf("no cloud %s", id)
-		}
-		for _, name := range names {
-			known := false
-			for _, k := range keys {
-				known = known || k.Name == name && k.Value(c) != ""
-			}
-			if !known || !c.Recalled(name) {
-				t.Errorf("%s has no %s to be unsure of", id, name)
+// What is marked as unconfirmed exists, so that the mark is seen.
+func TestUnconfirmed(t *testing.T) {
+	for _, c := range All() {
+		for _, name := range c.Unconfirmed {
+			if !slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name && k.Value(c) != "" }) {
+				t.Errorf("%s has no %s to be unsure of", c.ID, name)
 			}
 		}
 	}
-	if c, _ := Get("worldwide"); c.Recalled("login") {
-		t.Error("the sign-in of worldwide is published")
+}
+
+// Where suffixes are shared, a tenant's name does not tell its cloud.
+func TestMayHold(t *testing.T) {
+	for _, test := range []struct {
+		cloud, tenant string
+		want          bool
+	}{
+		{"worldwide", "contoso.onmicrosoft.com", true}, {"worldwide", "contoso.onmicrosoft.us", false}, {"worldwide", "contosoonmicrosoft.com", false},
+		{"gcc-high", "contoso.onmicrosoft.us", true}, {"gcc-high", "contoso.onmicrosoft.com", true}, {"dod", "Contoso.OnMicrosoft.com", true},
+		{"gcc-high", "contoso.partner.onmschina.cn", false}, {"21vianet", "contoso.onmicrosoft.com", false}, {"21vianet", "contoso.partner.onmschina.cn", true},
+		{"bleu", "contoso.onmicrosoft.com", true},
+	} {
+		c, _ := Get(test.cloud)
+		if got := c.MayHold(test.tenant); got != test.want {
+			t.Errorf("%s in %s: %v", test.tenant, test.cloud, got)
+		}
 	}
 }
 
@@ -73,7 +82,7 @@ func TestWith(t *testing.T) {
 			}
 		}
 	}
-	if again, _ := Get("worldwide"); again != base {
+	if again, _ := Get("worldwide"); !reflect.DeepEqual(again, base) {
 		t.Error("With changed the table")
 	}
 	for name, value := range map[string]string{"nothing": "https://a", "graph": "graph.microsoft.com", "login": "ftp://a", "ews": "https://u:Hunter2@a", "owa": "https://a?b", "tlsDomain": "https://a"} {

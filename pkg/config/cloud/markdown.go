@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ func Markdown() []byte {
 		"confirmed it: look at these first when a sign-in or a lookup fails, and [tell us](../limitations.md#how-to-report) what is right.\n\n")
 	b.WriteString("| cloud | what | unconfirmed |\n| --- | --- | --- |\n")
 	for _, c := range clouds {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title, cmp.Or(strings.Join(recalled[c.ID], ", "), "nothing"))
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title, cmp.Or(strings.Join(c.Unconfirmed, ", "), "nothing"))
 	}
 	for _, c := range clouds {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| key | what | value |\n| --- | --- | --- |\n", c.ID, c.Title)
@@ -27,13 +28,16 @@ func Markdown() []byte {
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, k.Title, value)
 		}
+		if len(c.OtherSuffixes) > 0 {
+			fmt.Fprintf(&b, "| | suffixes of further initial domains | `%s` |\n", strings.Join(c.OtherSuffixes, "`, `"))
+		}
 		fmt.Fprintf(&b, "| | calendar lookups over Graph | %s |\n", yesNo(c.GraphCoexistence))
 	}
 	return []byte(b.String())
 }
 
 func (c Cloud) dagger(name string) string {
-	if c.Recalled(name) {
+	if slices.Contains(c.Unconfirmed, name) {
 		return " †"
 	}
 	return ""

@@ -2,7 +2,7 @@ package cloud
 
 // clouds is the one table. Sources: Microsoft's published endpoint lists, the article "Configure OAuth authentication
 // between Exchange and Exchange Online organizations", and the environments that CSS-Exchange's scripts know.
-// What was recalled or inferred and not read anywhere is in recalled, below; docs/reference/clouds.md marks it.
+// What was recalled or inferred and not read anywhere is Unconfirmed; docs/reference/clouds.md marks it.
 var clouds = []Cloud{
 	{
 		ID:                "worldwide",
@@ -36,8 +36,10 @@ var clouds = []Cloud{
 		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://outlook.office365.us/mail",
 		InitialSuffix:     "onmicrosoft.us",
+		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
+		Unconfirmed:       []string{"adminAPI", "exchangeResource", "owa", "tlsDomain"},
 	},
 	{
 		ID:                "dod",
@@ -53,8 +55,10 @@ var clouds = []Cloud{
 		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://webmail.apps.mil/mail",
 		InitialSuffix:     "onmicrosoft.us",
+		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
+		Unconfirmed:       []string{"adminAPI", "exchangeResource", "owa", "tlsDomain"},
 	},
 	{
 		ID:                "21vianet",
@@ -72,6 +76,7 @@ var clouds = []Cloud{
 		InitialSuffix:     "partner.onmschina.cn",
 		CoexistenceSuffix: "partner.mail.onmschina.cn",
 		TLSDomain:         "mail.protection.partner.outlook.cn",
+		Unconfirmed:       []string{"adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa", "tlsDomain"},
 	},
 	// Of the sovereign clouds only the host names of sign-in, Graph, Outlook and autodiscover are read; paths and metadata
 	// are inferred from the other clouds, and domain suffixes are not known at all.
@@ -88,6 +93,7 @@ var clouds = []Cloud{
 		ACSMetadataURL:    "https://login.sovcloud-identity.fr/{tenant}/metadata/json/1",
 		EvoSTSMetadataURL: "https://login.sovcloud-identity.fr/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://outlook.sovcloud.fr/mail",
+		Unconfirmed:       []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
 	{
 		ID:                "delos",
@@ -102,14 +108,6 @@ var clouds = []Cloud{
 		ACSMetadataURL:    "https://login.sovcloud-identity.de/{tenant}/metadata/json/1",
 		EvoSTSMetadataURL: "https://login.sovcloud-identity.de/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://outlook.sovcloud.de/mail",
+		Unconfirmed:       []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
-}
-
-// recalled names what nobody has read or confirmed, by cloud: names of Keys.
-var recalled = map[string][]string{
-	"gcc-high": {"adminAPI", "exchangeResource", "owa", "tlsDomain"},
-	"dod":      {"adminAPI", "exchangeResource", "owa", "tlsDomain"},
-	"21vianet": {"adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa", "tlsDomain"},
-	"bleu":     {"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
-	"delos":    {"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
 }
