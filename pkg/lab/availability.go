@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,6 +159,25 @@ func (p *premise) client(target string) *http.Client {
 		}
 		return userToken(ctx, token, p.now())
 	}})
+}
+
+// gate lets programs use EWS by the organization's own rules, which hold on both sides: the switch, and the policy by user agent.
+func (p *premise) gate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		config := p.org.Objects("OrganizationConfig")[0]
+		named := func(list string) bool {
+			return slices.ContainsFunc(config.Strings(list), func(pattern string) bool {
+				found, err := regexp.MatchString("(?i)^"+strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")+"$", r.UserAgent())
+				return err == nil && found
+			})
+		}
+		policy := config.String("EwsApplicationAccessPolicy")
+		if config.Get("EwsEnabled") == false || policy == "EnforceAllowList" && !named("EwsAllowList") || policy == "EnforceBlockList" && named("EwsBlockList") {
+			http.Error(w, "EWS is not allowed for this program.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func isLookup(err error, target **lookupError) bool { return errors.As(err, target) }

@@ -99,6 +99,13 @@ func Faults() []Fault {
 			late: func(l *Lab) { l.contoso().org.Deny("New-IntraOrganizationConnector") },
 		},
 		{
+			ID: "oauth.override-limited", Turns: "oauth.overrides", Title: "contoso's setting override for the dedicated application holds for another server only",
+			late: func(l *Lab) {
+				l.contoso().org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global", "SectionName", "ExchangeOnpremAsThirdPartyAppId",
+					"Parameters", []string{"Enabled=true"}, "Server", []string{"EX2"}, "Reason", "trial")
+			},
+		},
+		{
 			ID: "lookup.vdir-address", Title: "contoso's EWS virtual directory publishes an address that nobody answers",
 			late: func(l *Lab) {
 				l.contoso().org.Objects("WebServicesVirtualDirectory")[0].Set("ExternalUrl", "https://gone."+l.contoso().domain+"/EWS/Exchange.asmx")

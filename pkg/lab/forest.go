@@ -181,7 +181,7 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 		a.Bearer = f.premise.bearer(w, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
 		a.Handler(next).ServeHTTP(w, r)
 	}
-	calendars := &ews.Handler{Backend: answering{f.premise, f.domain}}
+	calendars := f.premise.gate(&ews.Handler{Backend: answering{f.premise, f.domain}})
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		byHost(w, r, "AutodiscoverVirtualDirectory", &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))

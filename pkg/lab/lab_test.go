@@ -152,6 +152,18 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 			f.build = "Version 15.2 (Build 1258.12)"
 			return func() { f.build = old }
 		}, "403", ""},
+		"an override for another server": {func() func() {
+			return set(f.org.Objects("SettingOverride")[0], "Server", []string{"EX2"})
+		}, "403", ""},
+		"a policy without lookups in the tenant": {func() func() {
+			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsApplicationAccessPolicy", "EnforceAllowList")
+		}, "403", ""},
+		"a policy without lookups in the forest": {func() func() {
+			config := f.org.Objects("OrganizationConfig")[0]
+			policy, list := set(config, "EwsApplicationAccessPolicy", "EnforceBlockList"), set(config, "EwsBlockList", []string{"ASProxy/*"})
+			return func() { policy(); list() }
+		}, "", "403"},
+		"EWS switched off in the forest": {func() func() { return set(f.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "", "403"},
 		"EWS on, empty list": {func() func() {
 			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", "")
 		}, "403", ""},

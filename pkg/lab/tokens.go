@@ -107,7 +107,7 @@ func (f *forest) version() (v [3]int) {
 	return v
 }
 
-// overridden tells whether a setting override switches a feature on. With several of one section it is not known which of them a server goes by
+// overridden tells whether a setting override switches a feature on. One that is limited to servers or versions is taken to leave this server out. With several of one section it is not known which of them a server goes by
 // (HealthChecker calls that an error): none, here, so that it is noticed.
 func (f *forestSite) overridden(component, section string) bool {
 	var found []*organization.Record
@@ -115,6 +115,9 @@ func (f *forestSite) overridden(component, section string) bool {
 		if strings.EqualFold(o.String("ComponentName"), component) && strings.EqualFold(o.String("SectionName"), section) {
 			found = append(found, o)
 		}
+	}
+	if len(found) == 1 && (len(found[0].Strings("Server")) > 0 || found[0].String("MinVersion") != "" || found[0].String("MaxVersion") != "") {
+		return false
 	}
 	return len(found) == 1 && slices.ContainsFunc(found[0].Strings("Parameters"), func(p string) bool {
 		return strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true")

@@ -168,6 +168,9 @@ func (d *Deployment) forestFacts(forest *forest) *prereq.Forest {
 			return virtualDirectories(ctx, s, a.Name)
 		})
 	})
+	f.Overrides = prereq.NewFact(func(ctx context.Context) ([]prereq.Override, error) {
+		return with(ctx, session, func(s *guarded, ctx context.Context) ([]prereq.Override, error) { return overrides(ctx, s, a.Name) })
+	})
 	return f
 }
 
@@ -197,7 +200,57 @@ func organization(ctx context.Context, s exchange.Session, where string) (prereq
 	}
 	name, _ := o.String("Name")
 	dn, _ := o.String("DistinguishedName")
-	return prereq.Organization{Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn)}, nil
+	out := prereq.Organization{Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn), EwsPolicy: ewsPolicy(o)}
+	if out.EwsEnabled, err = ewsEnabled(o); err != nil {
+		return prereq.Organization{}, fmt.Errorf("%s: Get-OrganizationConfig: %w", where, err)
+	}
+	return out, nil
+}
+
+// ewsEnabled reads the switch with three states; nil where it is not set or not told.
+func ewsEnabled(o exchange.Object) (*bool, error) {
+	on, err := o.Bool("EwsEnabled")
+	switch {
+	case err == nil:
+		return &on, nil
+	case !errors.Is(err, exchange.ErrNull) && !errors.Is(err, exchange.ErrAbsent):
+		if text, _ := o.String("EwsEnabled"); text != "" {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func ewsPolicy(o exchange.Object) (p prereq.EwsPolicy) {
+	p.Mode, _ = o.String("EwsApplicationAccessPolicy")
+	p.Allow, _ = o.Strings("EwsAllowList")
+	p.Block, _ = o.Strings("EwsBlockList")
+	return p
+}
+
+// overrides reads the setting overrides of the sections that hybrid uses.
+func overrides(ctx context.Context, s exchange.Session, where string) ([]prereq.Override, error) {
+	objects, err := s.Run(ctx, exchange.Command{Name: "Get-SettingOverride"})
+	if err != nil {
+		return nil, err
+	}
+	var out []prereq.Override
+	for _, o := range objects {
+		section, err := o.String("SectionName")
+		if err != nil {
+			return nil, fmt.Errorf("%s: Get-SettingOverride: %w", where, err)
+		}
+		if !slices.ContainsFunc(desired.OverrideSections(), func(known string) bool { return strings.EqualFold(known, section) }) {
+			continue
+		}
+		v := prereq.Override{Section: section}
+		v.Name, _ = o.String("Name")
+		v.Servers, _ = o.Strings("Server")
+		v.MinVersion, _ = o.String("MinVersion")
+		v.MaxVersion, _ = o.String("MaxVersion")
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // rootDomain is the DNS name of the forest that a distinguished name of the configuration is in.
@@ -295,15 +348,10 @@ func onlineConfig(s *guarded, ctx context.Context) (prereq.OnlineConfig, error) 
 	if guid, err := o.String("Guid"); err == nil {
 		c.GUID = strings.ToLower(guid)
 	}
-	on, err := o.Bool("EwsEnabled")
-	switch {
-	case err == nil:
-		c.EwsEnabled = &on
-	case !errors.Is(err, exchange.ErrNull) && !errors.Is(err, exchange.ErrAbsent):
-		if text, _ := o.String("EwsEnabled"); text != "" {
-			return prereq.OnlineConfig{}, fmt.Errorf("Get-OrganizationConfig of Exchange Online: %w", err)
-		}
+	if c.EwsEnabled, err = ewsEnabled(o); err != nil {
+		return prereq.OnlineConfig{}, fmt.Errorf("Get-OrganizationConfig of Exchange Online: %w", err)
 	}
+	c.EwsPolicy = ewsPolicy(o)
 	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
 		c.EwsAllowedAppIDs, c.ListKnown = desired.AppIDs(list), true
 	}

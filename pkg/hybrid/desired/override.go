@@ -35,3 +35,8 @@ var (
 func (o override) properties() change.Properties {
 	return change.Properties{"Component": o.component, "Section": o.section, "Parameters": []string{"Enabled=true"}, "Reason": o.reason}
 }
+
+// OverrideSections are the sections of the setting overrides that hybrid needs.
+func OverrideSections() []string {
+	return []string{dedicatedApplicationOverride.section, graphRouteOverride.section}
+}

@@ -40,6 +40,9 @@ var certificateChecks = []Check{
 			var first check.Result
 			for i, c := range candidates {
 				r := judgeTransport(in, c)
+				if r.Status == check.StatusPass {
+					r = attributed(ctx, in, c, r)
+				}
 				if r.Status != check.StatusPass {
 					return r
 				}
@@ -240,6 +243,35 @@ func judgeTransport(in Input, c candidate) check.Result {
 		return result(check.Warned("%s ends in %s", what, plural(left, "day", "days")))
 	}
 	return result(check.Pass("%s is valid for %s", name, plural(left, "day", "days")))
+}
+
+// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be in a domain that the tenant accepts. Where the
+// tenant's domains cannot be read, other checks say so.
+func attributed(ctx context.Context, in Input, c candidate, r check.Result) check.Result {
+	if in.Tenant.AcceptedDomains == nil {
+		return r
+	}
+	accepted, err := in.Tenant.AcceptedDomains.Get(ctx)
+	if err != nil {
+		return r
+	}
+	domains := slices.Clone(in.Forest.Answers.Domains) // whether these are accepted is what domains.accepted tells
+	for _, d := range accepted {
+		domains = append(domains, d.Name)
+	}
+	names := append([]string{certificate.CommonName(certificate.Subject(c.Leaf))}, certificate.Names(c.Leaf)...)
+	for _, name := range names {
+		for _, d := range domains {
+			if strings.HasSuffix("."+strings.ToLower(name), "."+strings.ToLower(d)) {
+				return r
+			}
+		}
+	}
+	w := check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s", in.Forest.Name(), someOf(names)).
+		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then to the connector. Mail with this certificate arrives as anonymous.").
+		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and verify the certificate's domain.")
+	w.Evidence = r.Evidence
+	return w
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 )
@@ -23,6 +24,7 @@ var (
 
 // reference are the parameters of Exchange cmdlets with the sides they exist on: those that the product carries, and where the project's reference
 // is there, all; full tells which.
+// The empty parameter stands for the cmdlet itself.
 var reference = sync.OnceValues(func() (known map[string]map[string][]string, full bool) {
 	out := map[string]map[string][]string{}
 	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
@@ -31,6 +33,7 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 			if out[strings.ToLower(name)] == nil {
 				out[strings.ToLower(name)] = map[string][]string{}
 			}
+			out[strings.ToLower(name)][""] = append(out[strings.ToLower(name)][""], string(side))
 			for _, p := range c.Parameters(side) {
 				out[strings.ToLower(name)][p.Name] = append(out[strings.ToLower(name)][p.Name], string(side))
 			}
@@ -48,6 +51,7 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 		return out, false
 	}
 	var all map[string]struct {
+		Where      []string `json:"where"`
 		Parameters map[string]struct {
 			Where []string `json:"where"`
 		} `json:"parameters"`
@@ -59,6 +63,7 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 		if out[strings.ToLower(name)] == nil {
 			out[strings.ToLower(name)] = map[string][]string{}
 		}
+		out[strings.ToLower(name)][""] = append(out[strings.ToLower(name)][""], c.Where...)
 		for p, d := range c.Parameters {
 			out[strings.ToLower(name)][p] = append(out[strings.ToLower(name)][p], d.Where...)
 		}
@@ -66,9 +71,18 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 	return out, true
 })
 
-// wrongCommands finds the cmdlets in a text that do not exist, and the parameters that they do not have.
-func wrongCommands(text string) (wrong []string) {
+// sideOf is the side on which the commands of a check's remedy are meant to be run: a forest's in its own Exchange organization, the tenant's online.
+func sideOf(scope check.Scope) exchange.Side {
+	if scope == check.PerTenant {
+		return exchange.Online
+	}
+	return exchange.OnPremises
+}
+
+// wrongCommands finds the cmdlets in a text that do not exist on a side ("" for either), and the parameters that they do not have there.
+func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	cmdlets, full := reference()
+	exists := func(where []string) bool { return len(where) > 0 && (side == "" || slices.Contains(where, string(side))) }
 	spans := cmdletName.FindAllStringIndex(text, -1)
 	for i, at := range spans {
 		name := text[at[0]:at[1]]
@@ -82,6 +96,10 @@ func wrongCommands(text string) (wrong []string) {
 			}
 			continue
 		}
+		if !exists(known[""]) {
+			wrong = append(wrong, name)
+			continue
+		}
 		rest := text[at[1]:]
 		if i+1 < len(spans) {
 			rest = text[at[1]:spans[i+1][0]]
@@ -90,7 +108,7 @@ func wrongCommands(text string) (wrong []string) {
 		rest, _, _ = strings.Cut(rest, ";")
 		rest, _, _ = strings.Cut(rest, ".ps1")
 		for _, p := range parameter.FindAllStringSubmatch(rest, -1) {
-			if known[p[1]] == nil && !exchange.IsCommon(p[1]) {
+			if !exists(known[p[1]]) && !exchange.IsCommon(p[1]) {
 				wrong = append(wrong, name+" -"+p[1])
 			}
 		}
@@ -98,27 +116,40 @@ func wrongCommands(text string) (wrong []string) {
 	return wrong
 }
 
-// Every cmdlet that a text names exists, with the parameters that it is named with.
+// Every cmdlet that a text names exists, with the parameters that it is named with, on the side where it is to be run. What findings say besides is looked at
+// wherever a test makes one.
 func TestTextsNameCmdletsThatExist(t *testing.T) {
-	for name, text := range map[string]string{"checks": string(Markdown()), "kinds": string(desired.Markdown())} {
-		if wrong := wrongCommands(text); len(wrong) > 0 {
-			t.Errorf("%s: %s", name, strings.Join(wrong, ", "))
+	if wrong := wrongCommands(string(desired.Markdown()), ""); len(wrong) > 0 {
+		t.Errorf("kinds: %s", strings.Join(wrong, ", "))
+	}
+	for _, c := range Checks() {
+		for _, text := range []string{c.Title, c.Why, c.Fix} {
+			if wrong := wrongCommands(text, sideOf(c.Scope)); len(wrong) > 0 {
+				t.Errorf("%s: %s", c.ID, strings.Join(wrong, ", "))
+			}
 		}
 	}
-	for text, want := range map[string]string{
-		"Run Set-AcceptedDomain -DomainType InternalRelay.":                  "",
-		"Run Set-AcceptedDomain -Sorts InternalRelay.":                       "Set-AcceptedDomain -Sorts",
-		"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication": "",
-		"Get-Command ExSetup.exe":                                            "",
+	for _, tt := range []struct {
+		text string
+		side exchange.Side
+		want string
+	}{
+		{"Run Set-AcceptedDomain -DomainType InternalRelay.", "", ""},
+		{"Run Set-AcceptedDomain -Sorts InternalRelay.", "", "Set-AcceptedDomain -Sorts"},
+		{"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication", exchange.OnPremises, ""},
+		{"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication", exchange.Online, "Set-WebServicesVirtualDirectory"},
+		{"Set-OrganizationConfig -EwsAllowedAppIDs a", exchange.Online, ""},
+		{"Set-OrganizationConfig -EwsAllowedAppIDs a", exchange.OnPremises, "Set-OrganizationConfig -EwsAllowedAppIDs"},
+		{"Get-Command ExSetup.exe", "", ""},
 	} {
-		if got := strings.Join(wrongCommands(text), ", "); got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
+		if got := strings.Join(wrongCommands(tt.text, tt.side), ", "); got != tt.want {
+			t.Errorf("%s on %q: %q, want %q", tt.text, tt.side, got, tt.want)
 		}
 	}
 	if _, full := reference(); !full {
 		t.Skip("../shared/reference/exchange-cmdlets.json is not there: only cmdlets that hybridge runs are held against their parameters")
 	}
-	if len(wrongCommands("Set-Weather -Sunny $true")) == 0 {
+	if len(wrongCommands("Set-Weather -Sunny $true", "")) == 0 {
 		t.Error("a cmdlet that does not exist passes")
 	}
 }

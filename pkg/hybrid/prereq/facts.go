@@ -62,6 +62,14 @@ type OnlineConfig struct {
 	EwsEnabled       *bool    // nil: not set
 	EwsAllowedAppIDs []string // nil when ListKnown is false
 	ListKnown        bool     // the service told the list, empty or not
+	EwsPolicy        EwsPolicy
+}
+
+// EwsPolicy is an organization's second gate before EWS, on either side: programs by their user agent. The switch and the list of applications do not
+// override it.
+type EwsPolicy struct {
+	Mode         string   // EwsApplicationAccessPolicy: EnforceAllowList, EnforceBlockList; empty: none
+	Allow, Block []string // EwsAllowList, EwsBlockList: user agents with "*"
 }
 
 // AcceptedDomain is an accepted domain on either side.
@@ -87,7 +95,9 @@ type Forest struct {
 	Auth            *Fact[Auth]
 	// VirtualDirectories are those of EWS and autodiscover on all servers.
 	VirtualDirectories *Fact[[]VirtualDirectory]
-	Rights             *Fact[map[string]exchange.Allowance]
+	// Overrides are the setting overrides of the sections that hybrid uses.
+	Overrides *Fact[[]Override]
+	Rights    *Fact[map[string]exchange.Allowance]
 
 	// CertificateFile is the transport certificate that the answers name; ErrNoSource when they name none.
 	CertificateFile *Fact[certificate.Bundle]
@@ -104,6 +114,8 @@ func (f *Forest) Name() string { return f.Answers.Name }
 type Organization struct {
 	Name, GUID string
 	RootDomain string // DNS name of the forest root; empty when the object does not tell
+	EwsEnabled *bool  // nil: not set, which lets EWS be used
+	EwsPolicy  EwsPolicy
 }
 
 // Server is one Exchange server.
@@ -124,6 +136,13 @@ type VirtualDirectory struct {
 	Identity    string // EX1\EWS (Default Web Site)
 	OAuth       bool   // among the methods for requests from inside and from outside
 	ExternalURL string // of EWS; empty when it publishes none
+}
+
+// Override is a setting override as far as it may be limited: to servers, or to versions.
+type Override struct {
+	Name, Section          string
+	Servers                []string
+	MinVersion, MaxVersion string // empty: not limited
 }
 
 // Auth is the auth configuration of an on-premises organization, with the certificates of its servers.

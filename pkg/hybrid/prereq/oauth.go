@@ -3,6 +3,7 @@ package prereq
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -41,7 +42,15 @@ var oauthChecks = []Check{
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}
 			}
+			organization, err := in.Forest.Organization.Get(ctx)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			refusal, admit := organization.EwsPolicy.refusal()
 			switch {
+			case organization.EwsEnabled != nil && !*organization.EwsEnabled:
+				return check.Failed("EWS is switched off in the organization of forest %s (EwsEnabled is false)", in.Forest.Name()).
+					Fix("Switch EWS on again for the organization.", "Set-OrganizationConfig -EwsEnabled $null")
 			case len(directories) == 0:
 				return check.Failed("forest %s has no virtual directory of EWS or autodiscover", in.Forest.Name())
 			case len(closed) > 0:
@@ -55,9 +64,79 @@ var oauthChecks = []Check{
 					Because("Exchange Online goes to the address that EWS publishes, and gets a token only for the hosts that the plan registers: those of namespace.ews and namespace.autodiscover.").
 					Fix("Give EWS the address of namespace.ews with Set-WebServicesVirtualDirectory -ExternalUrl, or correct namespace.ews in the answers.")
 			}
+			if refusal != "" {
+				return check.Warned("EWS may refuse the tenant's lookups: %s", refusal).Because(policyWhy).
+					Fix("Let that program in, or take the policy away.", admit)
+			}
 			return check.Pass("%s OAuth, EWS at https://%s/", plural(len(directories), "virtual directory takes", "virtual directories take"), strings.ToLower(namespace))
 		},
 	},
+	overrideCheck,
+}
+
+// overrideCheck is about what the plan switches on: it compares the parameters of the one override of a section, and not for whom it holds.
+var overrideCheck = Check{
+	ID:    "oauth.overrides",
+	Title: "Setting overrides of hybrid hold for every server, one a feature",
+	Scope: check.PerForest,
+	Needs: []check.ID{"access.onprem"},
+	Why: "The dedicated application and the Graph route are switched on by a setting override each. One that is limited to servers or versions leaves the others as they were, and their lookups are refused; " +
+		"with two for the same feature nobody can say which of them holds.",
+	Fix: "Remove the overrides named with Remove-SettingOverride, and let hybridge plan make the one that is needed.",
+	Run: func(ctx context.Context, in Input) check.Result {
+		overrides, err := in.Forest.Overrides.Get(ctx)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		names := map[string][]string{}
+		var limited, several, commands []string
+		for _, o := range overrides {
+			section := strings.ToLower(o.Section)
+			names[section] = append(names[section], o.Name)
+			if len(o.Servers) > 0 || o.MinVersion != "" || o.MaxVersion != "" {
+				limited = append(limited, o.Name)
+				commands = append(commands, "Remove-SettingOverride -Identity "+exchange.Quote(o.Name))
+			}
+		}
+		for _, section := range sorted(names) {
+			if len(names[section]) > 1 {
+				several = append(several, strings.Join(names[section], " and "))
+			}
+		}
+		switch {
+		case len(several) > 0:
+			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).With("overrides", several)
+		case len(limited) > 0:
+			return check.Failed("%s limited to servers or versions: %s", plural(len(limited), "setting override is", "setting overrides are"), someOf(limited)).
+				With("overrides", limited).Fix("Remove them, and let hybridge plan make the ones that are needed.", commands...)
+		}
+		return check.Pass("%s, none of them limited", plural(len(overrides), "setting override", "setting overrides"))
+	},
+}
+
+// crossPremises is how lookups that come from another Exchange organization introduce themselves; the version of the server follows.
+const crossPremises = "ASProxy/CrossForest/EmailDomain//15.20.0.0"
+
+const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both must let a request in. Lookups of another Exchange organization come as ASProxy/CrossForest/EmailDomain."
+
+// refusal says why the policy does not let lookups of another organization in, and what would; empty when it does.
+func (p EwsPolicy) refusal() (why, command string) {
+	match := func(list []string) (pattern string) {
+		for _, pattern := range list {
+			expression := "(?i)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
+			if found, err := regexp.MatchString(expression, crossPremises); err == nil && found {
+				return pattern
+			}
+		}
+		return ""
+	}
+	switch {
+	case strings.EqualFold(p.Mode, "EnforceAllowList") && match(p.Allow) == "":
+		return "EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them", "Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
+	case strings.EqualFold(p.Mode, "EnforceBlockList") && match(p.Block) != "":
+		return "EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them", "Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
+	}
+	return "", ""
 }
 
 const (

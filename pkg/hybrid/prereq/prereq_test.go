@@ -150,6 +150,7 @@ func healthy(t *testing.T) (*Facts, *authority) {
 			Autodiscover: NewKeyed(func(context.Context, string) (Autodiscover, error) {
 				return Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
 			}),
+			Overrides: Known([]Override{{Name: "EnableExchangeHybrid3PAppFeature", Section: "ExchangeOnpremAsThirdPartyAppId"}}),
 			VirtualDirectories: Known([]VirtualDirectory{
 				{Noun: ewsDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
 				{Noun: autodiscoverDirectory, Identity: `EX1\Autodiscover (Default Web Site)`, OAuth: true},
@@ -175,6 +176,10 @@ func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sides := map[check.ID]exchange.Side{}
+	for _, c := range Checks() {
+		sides[c.ID] = sideOf(c.Scope)
+	}
 	for _, r := range report.Results {
 		if r.Status != check.StatusPass && r.Status != check.StatusSkip {
 			out = append(out, fmt.Sprintf("%s %s %s", r.Status, r.ID, r.Scope))
@@ -183,7 +188,7 @@ func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
 			t.Errorf("%s: a finding says why it matters, what to do and where to read", r.ID)
 		}
 		for _, text := range append([]string{r.Summary, r.Detail, r.Remedy.Text}, r.Remedy.Commands...) {
-			if wrong := wrongCommands(text); len(wrong) > 0 {
+			if wrong := wrongCommands(text, sides[r.ID]); len(wrong) > 0 {
 				t.Errorf("%s: %q names what does not exist: %s", r.ID, text, strings.Join(wrong, ", "))
 			}
 		}
@@ -216,6 +221,25 @@ func TestDisorders(t *testing.T) {
 		}
 	}
 	on, off := true, false
+	organization := func(change func(*Organization)) func(*testing.T, *Facts, *authority) {
+		return func(t *testing.T, f *Facts, _ *authority) {
+			o, err := f.Forests[0].Organization.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(&o)
+			f.Forests[0].Organization = Known(o)
+		}
+	}
+	overridden := func(more Override) func(*testing.T, *Facts, *authority) {
+		return func(t *testing.T, f *Facts, _ *authority) {
+			have, err := f.Forests[0].Overrides.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Forests[0].Overrides = Known(append(have, more))
+		}
+	}
 	tests := []struct {
 		name    string
 		disturb func(t *testing.T, f *Facts, ca *authority)
@@ -381,6 +405,30 @@ func TestDisorders(t *testing.T) {
 			f.Tenant.ExchangePrincipal = Known(entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)})
 		}, []string{"warn tenant.shared-keys tenant"}},
 
+		{"a policy for EWS online without lookups", config(OnlineConfig{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}, EwsPolicy: EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*"}}}), []string{"warn tenant.ews-switch tenant"}},
+		{"EWS off on-premises", organization(func(o *Organization) { o.EwsEnabled = &off }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS on on-premises", organization(func(o *Organization) { o.EwsEnabled = &on }), nil},
+		{"a list of programs without lookups", organization(func(o *Organization) { o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Block: []string{"ASProxy/*"}} }), []string{"warn oauth.virtual-directories contoso"}},
+		{"a list of programs with lookups", organization(func(o *Organization) {
+			o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*", "asproxy/*"}}
+		}), nil},
+		{"lookups blocked", organization(func(o *Organization) {
+			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"*CrossForest*"}}
+		}), []string{"warn oauth.virtual-directories contoso"}},
+		{"others blocked", organization(func(o *Organization) {
+			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"Archiver/*"}, Allow: []string{"x"}}
+		}), nil},
+		{"two overrides of one feature", overridden(Override{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}), []string{"fail oauth.overrides contoso"}},
+		{"override for one server", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
+		{"override up to a version", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"override from a version", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"overrides of two features", overridden(Override{Name: "G", Section: "RouteThroughMSGraph"}), nil},
+		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *Facts, ca *authority) {
+			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
+			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example", EWS: "mail.other.example", SMTP: "mail.other.example"}
+			directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
+		}, []string{"warn certificates.transport contoso"}},
+
 		{"autodiscover takes no tokens", directories(func(d []VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
 		{"EWS takes no tokens", directories(func(d []VirtualDirectory) { d[0].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
 		{"EWS publishes nothing", directories(func(d []VirtualDirectory) { d[0].ExternalURL = "" }), []string{"fail oauth.virtual-directories contoso"}},
@@ -505,6 +553,7 @@ func TestUnknownIsNoFinding(t *testing.T) {
 				forest.Directory, forest.Users = Failing[directory.RootDSE](err), Failing[UserScan](err)
 				forest.Servers, forest.AcceptedDomains, forest.Auth, forest.Rights = Failing[[]Server](err), Failing[[]AcceptedDomain](err), Failing[Auth](err), Failing[map[string]exchange.Allowance](err)
 				forest.CertificateFile, forest.VirtualDirectories = Failing[certificate.Bundle](err), Failing[[]VirtualDirectory](err)
+				forest.Overrides = Failing[[]Override](err)
 			}
 			t2.ExchangePrincipal = Failing[entra.ServicePrincipal](err)
 			// Every check by itself: what one needs is not to hide it.

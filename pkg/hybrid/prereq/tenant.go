@@ -70,6 +70,9 @@ var tenantChecks = []Check{
 			if len(missing) > 0 {
 				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", plural(len(missing), "hybrid application is", "hybrid applications are"), strings.Join(missing, ", ")))
 			}
+			if refusal, admit := config.EwsPolicy.refusal(); refusal != "" {
+				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refusal)).Because(policyWhy).Fix("Let that program in, or take the policy away.", admit)
+			}
 			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", plural(len(config.EwsAllowedAppIDs), "application", "applications"), plural(left, "day", "days")))
 		},
 	},
