@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
+
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +94,9 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 	return err
 }
 
+// applyOptions readies a run that writes. From here on a reader of the output who goes away (| head) does not end the process, in the middle of a change.
 func (r *session) applyOptions(o applyOptions) apply.Options {
+	signal.Ignore(syscall.SIGPIPE)
 	return apply.Options{StateDir: r.stateDir, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
 }
 
@@ -108,7 +113,7 @@ func readPlan(s streams, g *globals, path string) (change.Plan, error) {
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			return change.Plan{}, usage("read plan: %w", err)
+			return change.Plan{}, usage("read plan: %w; make one with: hybridge plan --out plan.json", err)
 		}
 		defer f.Close()
 		in = f
@@ -148,7 +153,7 @@ func (r *session) applied(applied apply.Report, err error) error {
 		return err // it did not begin
 	}
 	if reportErr := r.finish(applied, func(t *report.Text) { t.Apply(applied) }, func(w io.Writer) error { return report.JUnitApply(w, applied) }); reportErr != nil && err == nil {
-		return reportErr
+		return fmt.Errorf("everything was carried out, but the report cannot be written: %w", reportErr)
 	}
 	return err
 }

@@ -295,9 +295,9 @@ func parses(line string) error {
 	root.InitDefaultCompletionCmd()
 	args := words(line)[1:]
 	if len(args) > 0 && args[0] == "help" {
-		c, rest, err := root.Find(args[1:])
-		if err != nil || len(rest) > 0 || c == root && len(args) > 1 && !placeholder(args[1]) {
-			return fmt.Errorf("there is no help about %q", args[1:])
+		about := strings.Join(args[1:], " ")
+		if _, rest, err := root.Find(args[1:]); (err != nil || len(rest) > 0) && !placeholder(about) && helpAbout(about) == "" {
+			return fmt.Errorf("there is no help about %q", about)
 		}
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -67,6 +68,7 @@ var classes = []struct {
 	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
 	{errUsage, exitUsage, ""},
 	{selection.ErrUnmatched, exitUsage, "hybridge help checks lists the ids of checks, hybridge plan those of changes"},
+	{deployment.ErrNoPairs, exitUsage, "name pairs of people in the answers, under tests.pairs, or give both --from and --to"},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},

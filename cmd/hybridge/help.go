@@ -13,8 +13,9 @@ import (
 // alone can read them.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND | TOPIC | ID]",
-		Short: "Help about a command or a topic, or about the id of a check, kind or fault",
+		Use:     "help [COMMAND | TOPIC | ID]",
+		GroupID: "more",
+		Short:   "Help about a command or a topic, or about the id of a check, kind or fault",
 		Example: `  hybridge help plan
   hybridge help secrets
   hybridge help tenant.ews-switch    # what a check looks at, why, and what to do

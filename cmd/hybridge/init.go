@@ -28,7 +28,10 @@ func newInitCommand(s streams, g *globals) *cobra.Command {
 		Long:    "Init writes a commented answers file to standard output, or to --output-file (in Windows PowerShell 5, > writes UTF-16). What is yours to fill in stands there as <placeholder>.\n\nScenarios:\n" + list.String(),
 		Example: `  hybridge init --scenario multi-forest --output-file answers.yaml`,
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("answers") {
+				return usage("-f names answers to read: name the file to write with --output-file")
+			}
 			data, err := answers.Template(scenario)
 			if err != nil {
 				return usage("%w", err)
@@ -52,7 +55,7 @@ func write(out io.Writer, path string, data []byte) error {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return usage("%s is there already", path)
+		return usage("%s is there already: choose another name, or remove it", path)
 	}
 	return writeFile(path, data)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -32,6 +34,9 @@ func newOutputFile(path string) (*outputFile, error) {
 		return &outputFile{File: f}, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if cause := new(fs.PathError); errors.As(err, &cause) {
+		err = fmt.Errorf("write %s: %w", path, cause.Err) // its own name says nothing to anybody
+	}
 	return &outputFile{File: f, path: path}, err
 }
 

@@ -48,6 +48,13 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 		return err
 	}
 	defer r.close(&err)
+	var out *outputFile
+	if o.out != "" { // before anything is contacted: it may not be possible
+		if out, err = newOutputFile(o.out); err != nil {
+			return usage("--out: %w", err)
+		}
+		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
+	}
 	if err := r.open(ctx, open); err != nil {
 		return err
 	}
@@ -56,7 +63,10 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 		return err
 	}
 	if o.out != "" {
-		if err := writeFile(o.out, plan.Encode()); err != nil {
+		if _, err := out.Write(plan.Encode()); err != nil {
+			return fmt.Errorf("save the plan: %w", err)
+		}
+		if err := out.commit(); err != nil {
 			return fmt.Errorf("save the plan: %w", err)
 		}
 		r.note("wrote %s", report.Sanitize(o.out))

@@ -44,7 +44,11 @@ type globals struct {
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
 func run(args []string, io streams, open opener) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		asked = append(asked, syscall.SIGHUP) // a terminal or an SSH session that went away
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), asked...)
 	defer stop()
 	// The first signal asks; a second one, no longer caught, ends the process. The journal takes that too.
 	context.AfterFunc(ctx, stop)
@@ -156,6 +160,9 @@ func misuse(c *cobra.Command) {
 			err := check(cmd, args)
 			if err == nil || errors.Is(err, errUsage) {
 				return err
+			}
+			if !cmd.HasSubCommands() {
+				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(), args[len(args)-1])
 			}
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				return usage("%w; did you mean %q?", err, near[0])

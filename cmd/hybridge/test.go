@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ and from both sides. It shows the way each question took and, where it failed, t
 Exits 0 when every lookup works, 3 when one failed, 9 when one could not be asked.`,
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
+  hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd.Context(), s, g, open, o) },
@@ -42,6 +44,9 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be aske
 }
 
 func runTest(ctx context.Context, s streams, g *globals, open opener, o testOptions) (err error) {
+	if err := addresses(o.From, o.To); err != nil {
+		return err
+	}
 	formats := []string{"text", "json", "jsonl", "junit"}
 	if o.watch > 0 {
 		formats = []string{"text", "jsonl"}
@@ -72,6 +77,16 @@ func runTest(ctx context.Context, s streams, g *globals, open opener, o testOpti
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// addresses refuses what is given for an address and is none.
+func addresses(given ...string) error {
+	for _, address := range given {
+		if address != "" && !strings.Contains(address, "@") {
+			return usage("%q is not an address; write user@domain", address)
+		}
+	}
+	return nil
 }
 
 func orCode(err error, code int) error {

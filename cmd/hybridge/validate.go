@@ -43,6 +43,9 @@ func runValidate(ctx context.Context, s streams, g *globals, open opener, o vali
 	if o.from == "" || o.to == "" {
 		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
 	}
+	if err := addresses(o.from, o.to); err != nil {
+		return err
+	}
 	r, err := begin(s, g, "text", "json", "jsonl", "junit")
 	if err != nil {
 		return err

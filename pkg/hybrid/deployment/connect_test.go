@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -291,6 +292,32 @@ func TestPairs(t *testing.T) {
 		}
 		if !errors.Is(err, test.err) || strings.Join(got, " ") != test.want {
 			t.Errorf("from %q to %q: %v, %v; want %s", test.from, test.to, got, err, test.want)
+		}
+	}
+}
+
+// All lookups may work while nobody asked the other way round.
+func TestUnasked(t *testing.T) {
+	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "a"}, {Name: "b"}}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		asked string // directions
+		want  string
+	}{
+		{"a -> online, online -> a, b -> online, online -> b", ""},
+		{"a -> online, online -> a, b -> online", "online -> b"},
+		{"a -> online", "online -> a, b -> online, online -> b"},
+		{"a -> online, a -> ?", ""}, // who knows
+		{"a -> online, ", ""},
+	} {
+		var r freebusy.Report
+		for direction := range strings.SplitSeq(test.asked, ", ") {
+			r.Matrix = append(r.Matrix, freebusy.Answer{Direction: direction})
+		}
+		if got := strings.Join(d.unasked(r), ", "); got != test.want {
+			t.Errorf("asked %s: unasked %s, want %s", test.asked, got, test.want)
 		}
 	}
 }

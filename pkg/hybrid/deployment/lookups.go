@@ -1,9 +1,11 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -34,7 +36,29 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		return freebusy.Report{}, err
 	}
 	defer release()
-	return freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK}, d)
+	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK}, d)
+	if err == nil && o.From == "" && o.To == "" {
+		if unasked := d.unasked(report); len(unasked) > 0 {
+			d.warn("nothing was asked " + strings.Join(unasked, ", ") + ": name a pair of people for it in the answers (tests.pairs)")
+		}
+	}
+	return report, err
+}
+
+// unasked are the directions between the forests and the tenant that no pair of people stands for: all lookups may work, and half of
+// the hybrid may not. None where a lookup did not get as far as to know its direction.
+func (d *Deployment) unasked(r freebusy.Report) []string {
+	var unasked []string
+	for _, f := range d.forests {
+		for _, direction := range []string{f.answers.Name + " -> " + desired.PlaceOnline, desired.PlaceOnline + " -> " + f.answers.Name} {
+			if !slices.ContainsFunc(r.Matrix, func(a freebusy.Answer) bool {
+				return a.Direction == direction || !strings.Contains(a.Direction, " -> ") || strings.HasSuffix(a.Direction, "?")
+			}) {
+				unasked = append(unasked, direction)
+			}
+		}
+	}
+	return unasked
 }
 
 // pairs are the questions: those of the answers, or the one that From and To name, or, where nobody is named, one mailbox of each side of every forest.
@@ -71,9 +95,9 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 	case len(asked) > 0:
 		return asked, nil
 	case len(all) > 0:
-		return nil, fmt.Errorf("%w: no pair of the answers (tests.pairs) is from %q to %q", ErrNoPairs, o.From, o.To)
+		return nil, fmt.Errorf("%w: none in the answers (tests.pairs) has %s", ErrNoPairs, cmp.Or(o.From, o.To))
 	default:
-		return nil, fmt.Errorf("%w: no forest has both a mailbox and a remote mailbox; name pairs in the answers (tests.pairs)", ErrNoPairs)
+		return nil, fmt.Errorf("%w: no forest has both a mailbox and a remote mailbox", ErrNoPairs)
 	}
 }
 
