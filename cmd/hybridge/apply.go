@@ -7,9 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"time"
-
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,6 +91,54 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 	if p := e.plan(t); p.Summary.Create == 0 {
 		t.Error("after the rollback there is nothing to do")
 	}
+}
+
+// TestRunOutlivesItsReader: who reads the output may go away, the terminal with it; what is being written is then finished, or left in good order.
+func TestRunOutlivesItsReader(t *testing.T) {
+	e := startLab(t)
+	saved := filepath.Join(t.TempDir(), "plan.json")
+	e.must(t, 0, "plan", "--out", saved)
+
+	// until reads a run's output up to its first change.
+	until := func(then func(cmd *exec.Cmd, out io.Closer), args ...string) int {
+		t.Helper()
+		cmd := e.command(append(args, "-o", "jsonl")...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		reached := false
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if !reached && strings.Contains(lines.Text(), `"change"`) {
+				reached = true
+				then(cmd, out)
+			}
+		}
+		_ = cmd.Wait()
+		if !reached {
+			t.Errorf("%s: no change was told", strings.Join(args, " "))
+		}
+		return cmd.ProcessState.ExitCode()
+	}
+	deaf := func(_ *exec.Cmd, out io.Closer) { out.Close() }
+	if code := until(deaf, "apply", saved, "--yes"); code != 1 {
+		t.Errorf("apply, with nobody to read it: exit %d, want 1", code)
+	}
+	e.must(t, 0, "plan", "--detailed-exitcode")
+	if code := until(deaf, "rollback", "--yes"); code != 1 {
+		t.Errorf("rollback, with nobody to read it: exit %d, want 1", code)
+	}
+	e.must(t, 5, "plan", "--detailed-exitcode")
+
+	e.must(t, 0, "plan", "--out", saved)
+	if code := until(func(cmd *exec.Cmd, _ io.Closer) { _ = cmd.Process.Signal(syscall.SIGHUP) }, "apply", saved, "--yes"); code != 130 {
+		t.Errorf("apply, hung up: exit %d, want 130", code)
+	}
+	e.must(t, 0, "apply", saved, "--yes")
+	e.must(t, 0, "rollback", "--yes")
 }
 
 // TestPlansFromElsewhere gives apply what is no plan of its own: nothing is run, nothing hangs.
