@@ -285,7 +285,7 @@ func TestWindows(t *testing.T) {
 			{"scenarios", "", []step{{"", "Which organization"}}},
 			{"form", "", []step{{"", "Which organization"}, {"<down><enter>", "Organization"}, {"Contoso<pgdown><down>https://contoso<down>", "is a URL"}}},
 			{"form-forest", valid, append(toStart, step{"e", "ctrl+s"}, step{"<pgdown><pgdown><pgdown><pgdown><down><down><down><down>plain", "! that is not"})},
-			{"form-faults", strings.Replace(valid, "tenant: contoso.onmicrosoft.com", "tenant: contoso.partner.onmschina.cn", 1), []step{{"", "1 answer to mend"}}},
+			{"form-faults", strings.Replace(valid, "tenant: contoso.onmicrosoft.com", "tenant: contoso.partner.onmschina.cn", 1), []step{{"", "1 answer missing or wrong"}}},
 			{"answers", valid, toStart},
 			{"check", valid, toCheck},
 			{"check-problems", valid, append(toCheck, step{"p<end>", "exchange.rights"})},
@@ -553,6 +553,38 @@ func TestOpenFails(t *testing.T) {
 		return nil, errors.New("contoso: no such \x1b[31mkeytab")
 	}
 	walk(t, tm, append(toStart, step{"<enter>", "error: contoso: no such keytab"}))
+}
+
+// An engine that could not be opened is opened anew: whatever came along with the error is none.
+func TestOpenedAnew(t *testing.T) {
+	opened := 0
+	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true, Open: func(context.Context, answers.Answers, Person) (stage.Engine, error) {
+		opened++
+		return (*fake)(nil), errors.New("no such keytab")
+	}})
+	d, err := answers.NewDocument("a", []byte(valid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.document = d
+	for range 2 {
+		m.begin(stage.Check)().(tea.BatchMsg)[0]()
+		for _, msg := range m.queue.next(t.Context())().(batch) {
+			m.Update(msg)
+		}
+	}
+	if opened != 2 || m.engine != nil || m.run != nil {
+		t.Errorf("opened %d times, engine %v", opened, m.engine)
+	}
+}
+
+// What an engine says to a person may come from a server.
+func TestSaidIsCleaned(t *testing.T) {
+	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
+	m.Update(said("open https://login\x1b[2J.example \x07now"))
+	if text := strings.Join(m.saidLines(80), "\n"); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "now") {
+		t.Errorf("%q", text)
+	}
 }
 
 // TestASCII: where the locale is not UTF-8, no screen draws anything else than ASCII.

@@ -183,6 +183,8 @@ func TestExitCodes(t *testing.T) {
 	minor := check.Result{ID: "a.e", Status: check.StatusError, Summary: "unknown", Severity: check.Warn}
 	denied := blind
 	denied.Cause = fmt.Errorf("sign in: %w", link.ErrAccess)
+	refused := tested(freebusy.Unknown)
+	refused.Matrix[0].Cause = denied.Cause
 	done := apply.Report{Kind: "ApplyReport", RunID: "r", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}}
 
 	tests := []struct {
@@ -228,6 +230,8 @@ func TestExitCodes(t *testing.T) {
 		{"test", scripted{test: tested(freebusy.OK)}, []string{"test"}, 0, nil},
 		{"test fails", scripted{test: tested(freebusy.Failed)}, []string{"test"}, 3, nil},
 		{"test cannot ask", scripted{test: tested(freebusy.Unknown)}, []string{"test"}, 9, nil},
+		{"test is not let in", scripted{test: refused}, []string{"test"}, 4, nil},
+		{"unattended, blind in one thing", scripted{check: checked(pass, blind), test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 9, nil},
 		{"validate", scripted{test: tested(freebusy.OK)}, []string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, 0, nil},
 		{"test nobody", scripted{err: fmt.Errorf("x: %w", deployment.ErrNoPairs)}, []string{"test"}, 2, []string{"tests.pairs"}},
 		{"test no address", scripted{}, []string{"test", "--from", "anna"}, 2, []string{`"anna" is not an address`}},

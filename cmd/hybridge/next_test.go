@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
@@ -26,11 +31,13 @@ func TestNext(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "p.json")
 	fail := check.Result{ID: "a.b", Status: check.StatusFail, Severity: check.Fail}
 	applied := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
+	pending := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1, Pending: 1}, Changes: []apply.Outcome{{ID: "x", Status: apply.Pending}}}
+	state := t.TempDir()
 	for _, test := range []struct {
 		name string
 		s    scripted
 		args []string
-		want string
+		want string // "": no advice
 	}{
 		{"ready", scripted{check: checked()}, []string{"check"}, "next: hybridge plan" + f},
 		{"not ready", scripted{check: checked(fail)}, []string{"check"}, "next: mend that, then look again with: hybridge check --only a.b" + f},
@@ -38,11 +45,13 @@ func TestNext(t *testing.T) {
 		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved}, "wrote " + saved + "\nnext: hybridge apply " + saved + f},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
 		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}, "hybridge test --until-ok 20m" + f + ", for changes take minutes to show; to undo it: hybridge rollback r1" + f},
+		{"in part", scripted{plan: plan, apply: pending}, []string{"apply", "--yes"}, ""},
+		{"elsewhere", scripted{}, []string{"plan", "--state-dir", state}, "next: hybridge test" + f + " --state-dir " + state},
 		{"failing", scripted{test: tested(freebusy.Failed)}, []string{"test"}, "next: hybridge plan" + f},
 		{"nobody to ask about", scripted{}, []string{"test"}, "next: name people to ask about under tests.pairs"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout, test.want) || strings.Contains(got.out, "next:") {
+			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout, test.want) || strings.Contains(got.out, "next:") || test.want == "" && strings.Contains(got.errout, "next:") {
 				t.Errorf("%q does not say %q", got.errout, test.want)
 			}
 			if got := execute(t, &test.s, "", append(test.args, "-f", file, "-o", "json")...); strings.Contains(got.errout+got.out, "next:") {
@@ -82,4 +91,34 @@ func TestStaleBecauseDone(t *testing.T) {
 	if got := execute(t, s, "", args...); got.code != exitStale || !strings.Contains(got.errout, "run r2 rolled it back") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
+}
+
+// --watch asks again and again, until it is cancelled.
+func TestWatch(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := &watched{scripted: scripted{test: tested(freebusy.Failed)}, cancel: cancel}
+	var out, errout bytes.Buffer
+	io := streams{In: strings.NewReader(""), Out: &out, Err: &errout, Env: func(string) string { return "" }}
+	code := runIn(ctx, []string{"test", "-f", file, "--watch=1ms", "--state-dir", t.TempDir()}, io, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	if code != exitCancelled || len(s.called) != 3 {
+		t.Errorf("exit %d after %d rounds: %s", code, len(s.called), errout.String())
+	}
+}
+
+// watched is cancelled while it answers for the third time.
+type watched struct {
+	scripted
+	cancel func()
+}
+
+func (w *watched) Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
+	if len(w.called) == 2 {
+		w.cancel()
+	}
+	return w.scripted.Test(ctx, o, obs)
 }

@@ -382,6 +382,15 @@ func TestSave(t *testing.T) {
 			t.Errorf("%s (-saved +loaded):\n%s", name, diff)
 		}
 	}
+	// Lists that got shorter lose their ends.
+	a.Forests, a.Tests.Pairs = a.Forests[:1], nil
+	a.Forests[0].Domains = a.Forests[0].Domains[:1]
+	if err := a.Save(filepath.Join(dir, "commented")); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Load(t.Context(), filepath.Join(dir, "commented")); err != nil || len(again.Forests) != 1 || len(again.Forests[0].Domains) != 1 || len(again.Tests.Pairs) != 0 {
+		t.Errorf("%+v, %v", again, err)
+	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 4 {
 		t.Errorf("files are left behind: %v", entries)
 	}

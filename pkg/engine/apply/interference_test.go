@@ -3,10 +3,12 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,5 +235,41 @@ func TestJournalIsFlushed(t *testing.T) {
 	defer j.close()
 	if err := j.append(record{Record: eventBegin, Change: "a"}); !errors.Is(err, ErrState) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A journal of another version is not read as if it were of this one.
+func TestJournalOfAnotherVersion(t *testing.T) {
+	for version, good := range map[string]bool{"hybridge/v1": true, "hybridge/v2": false, "": false} {
+		path := filepath.Join(t.TempDir(), "r.jsonl")
+		if err := os.WriteFile(path, fmt.Appendf(nil, `{"record":"run","apiVersion":%q,"runId":"r"}`+"\n", version), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readJournal(path); (err == nil) != good || !good && !strings.Contains(err.Error(), "version") {
+			t.Errorf("%q: %v", version, err)
+		}
+	}
+}
+
+// Journals name what an organization has: they are for their owner alone.
+func TestJournalsArePrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("has no such modes")
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	s, err := openState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{change.Plan{}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	for _, path := range []string{dir, runsDir(dir), j.path, filepath.Join(dir, "lock")} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
 	}
 }

@@ -285,7 +285,7 @@ func runIDs(dir string) ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && !strings.HasPrefix(id, ".") {
+		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok {
 			ids = append(ids, id)
 		}
 	}

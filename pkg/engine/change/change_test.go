@@ -297,6 +297,22 @@ func TestMakeRefuses(t *testing.T) {
 		{name: "not a value", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": 1.5}}}, want: []string{"float64"}},
 		{name: "glob", resources: []Resource{contoso()}, options: Options{Only: []string{"nothing*"}}, class: selection.ErrUnmatched, want: []string{`--only "nothing*"`}},
 		{
+			name: "reference to what is to be removed", live: map[string][]Live{"Application": {{Identity: "1", Name: "gone", Properties: Properties{"Key": "gone", "Title": "x"}}}},
+			resources: []Resource{
+				{Kind: application, Target: "online", Key: "gone", Properties: Properties{"Key": "gone"}, Absent: true},
+				{Kind: application, Target: "online", Key: "x", Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
+			},
+			want: []string{"online/Application/x", "refers to online/Application/gone#Title, which is to be removed"},
+		},
+		{
+			name: "reference to what is not to be there",
+			resources: []Resource{
+				{Kind: application, Target: "online", Key: "gone", Properties: Properties{"Key": "gone"}, Absent: true},
+				{Kind: application, Target: "online", Key: "x", Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
+			},
+			want: []string{"online/Application/x", "refers to online/Application/gone#Title, which is to be absent"},
+		},
+		{
 			name: "reference to nothing", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": Ref{"no/such/thing", "ID"}}}},
 			want: []string{"no/such/thing#ID"},
 		},
@@ -460,6 +476,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"action", `"action": "create"`, `"action": "explode"`, "explode"},
 		{"fingerprint", `"fingerprint": "sha256:`, `"fingerprint": "sha256:0`, "fingerprint"},
 		{"id of elsewhere", `"id": "online/`, `"id": "entra/`, "begin with"},
+		{"reference with more", `"Enabled": true`, `"Enabled": {"$ref": "a/b/c#d", "x": 1}`, "a reference must read"},
 		{"bad reference", `"Enabled": true`, `"Enabled": {"$ref": "x"}`, "reference"},
 		{"reference without need", `"Enabled": true`, `"Enabled": {"$ref": "a/b/c#d"}`, "without needing"},
 		{"need of nothing", `"after"`, `"needs": ["x"], "after"`, "no earlier change"},
@@ -515,4 +532,23 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("what was written is read as something else")
 		}
 	})
+}
+
+// What identifies a resource is never written to it, however the live one spells it.
+func TestKeysAreNotWritten(t *testing.T) {
+	kind := &Kind{
+		Noun: "Server", Command: render,
+		Match:      func(Properties, Live) bool { return true },
+		Properties: map[string]Property{"URL": {Write: Key}, "Title": {}},
+	}
+	place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": "HTTPS://login", "Title": "old"}}}}}
+	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
+		{Kind: kind, Target: "online", Key: "s", Name: "s", Properties: Properties{"URL": "https://login", "Title": "new"}},
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Properties{"Title": "new"}, plan.Changes[0].After); diff != "" {
+		t.Error(diff)
+	}
 }

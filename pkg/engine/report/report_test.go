@@ -375,3 +375,33 @@ func FuzzText(f *testing.F) {
 		safe(t, b.Bytes(), false)
 	})
 }
+
+// A server can say any amount: nobody reads further than the first pages of it.
+func TestTextIsBounded(t *testing.T) {
+	var b bytes.Buffer
+	NewText(&b, Style{ASCII: true}).Check(check.Result{ID: "a.b", Scope: "x", Status: check.StatusFail, Summary: strings.Repeat("word ", 200_000)})
+	if b.Len() > 20<<10 || !strings.Contains(b.String(), "bytes more)") {
+		t.Errorf("%d bytes: %.200s", b.Len(), b.String())
+	}
+}
+
+// What was cut off is told, also when later writes succeed.
+func TestTextKeepsTheFirstError(t *testing.T) {
+	w := &once{}
+	text := NewText(w, Style{ASCII: true})
+	text.Checks(checks())
+	if !errors.Is(text.Err(), io.ErrShortWrite) || w.writes != 1 {
+		t.Errorf("%v after %d writes", text.Err(), w.writes)
+	}
+}
+
+// A property that goes away is shown as going, on a line of its own.
+func TestPropertyThatGoes(t *testing.T) {
+	var b bytes.Buffer
+	NewText(&b, Style{ASCII: true}).Change(change.Change{
+		ID: "online/Thing/a", Action: change.Update, Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"},
+	})
+	if text := b.String(); !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") || strings.Contains(text, "Same") {
+		t.Error(text)
+	}
+}

@@ -102,6 +102,23 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// Who is not known is not let in, also when what the lookup gives along with it, the hash of no password, fits.
+func TestUnknownUserWithoutPassword(t *testing.T) {
+	server := Server{Domain: "CONTOSO"}
+	client := Client{Domain: "CONTOSO", User: "mallory", Hash: HashOf("")}
+	challenge, err := server.Challenge(client.Negotiate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Authenticate(challenge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Verify(answer, func(Identity) (Hash, bool) { return HashOf(""), false }); !errors.Is(err, ErrLogon) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestKeyExchange is a server that insists on a session key of the client's choice.
 func TestKeyExchange(t *testing.T) {
 	server := Server{Domain: "CONTOSO"}
