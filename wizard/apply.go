@@ -200,7 +200,7 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 	lines := []string{m.styles.title.Render(title), bar(settled, len(p.Changes), width)}
 	lines = append(lines, m.problemLines(s.err, s.warnings, width)...)
 	if s.report != nil && s.report.Journal != "" {
-		lines = append(lines, "journal: "+clean(s.report.Journal))
+		lines = append(lines, wrap("journal: "+clean(s.report.Journal), width, "  ")...)
 	}
 	lines = append(lines, "")
 	var list []string

@@ -97,15 +97,16 @@ func (f *formScreen) values(q answers.Question) []string {
 
 func (f *formScreen) keys(m *model) []hint {
 	q, _ := f.current(m)
-	hints := []hint{{"ctrl+s", "done"}, {"up/down", "field"}, {"pgup/pgdn", "page"}}
+	var hints []hint // what this field takes comes first: a narrow line ends early
 	switch q.Kind {
 	case answers.ChoiceAnswer:
 		hints = append(hints, hint{"left/right", "choose"})
 	case answers.ManyAnswer:
-		hints = append(hints, hint{"left/right", "move"}, hint{"space", "choose"})
+		hints = append(hints, hint{"left/right/space", "choose"})
 	}
+	hints = append(hints, hint{"ctrl+s", "done"}, hint{"up/down", "field"}, hint{"pgup/pgdn", "page"}, hint{"ctrl+n", "new forest"})
 	if f.page(m).PerForest {
-		hints = append(hints, hint{"ctrl+n", "new forest"}, hint{"ctrl+d", "remove this forest"})
+		hints = append(hints, hint{"ctrl+d", "remove this forest"})
 	}
 	return hints
 }
@@ -152,10 +153,14 @@ func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 	case "ctrl+d":
 		return f.removeForest(m, removing)
 	case "esc":
-		// back to the overview, when the answers are good for one
-		if m.valid() == nil {
+		// back to the overview, when the answers are good for one; to the scenarios, when nothing was answered yet
+		untouched := m.edits == 1 && len(m.start.scenarios) > 0
+		switch {
+		case m.valid() == nil:
 			m.screen = m.start
-		} else {
+		case untouched:
+			m.document, m.edits, m.start.review, m.screen = nil, 0, false, m.start
+		default:
 			m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c leaves."
 		}
 	default:
@@ -174,9 +179,9 @@ func (f *formScreen) edit(m *model, q answers.Question, key string, k tea.KeyMsg
 			at = slices.Index(q.Choices, values[0])
 		}
 		switch name {
-		case "right", " ", "l":
+		case "right", " ":
 			at = (at + 1) % len(q.Choices)
-		case "left", "h":
+		case "left":
 			at = (max(at, 0) + len(q.Choices) - 1) % len(q.Choices)
 		case "backspace", "delete":
 			if !q.Required {
@@ -184,14 +189,15 @@ func (f *formScreen) edit(m *model, q answers.Question, key string, k tea.KeyMsg
 			}
 			return
 		default:
+			f.chosenNotTyped(m, k)
 			return
 		}
 		f.put(m, q, []string{q.Choices[at]})
 	case answers.ManyAnswer:
 		switch name {
-		case "right", "l":
+		case "right":
 			f.choice = min(f.choice+1, len(q.Choices)-1)
-		case "left", "h":
+		case "left":
 			f.choice = max(f.choice-1, 0)
 		case " ":
 			chosen := f.chosen(m, key)
@@ -205,11 +211,20 @@ func (f *formScreen) edit(m *model, q answers.Question, key string, k tea.KeyMsg
 			f.put(m, q, next)
 		case "backspace", "delete":
 			f.put(m, q, nil)
+		default:
+			f.chosenNotTyped(m, k)
 		}
 	default:
 		if f.input.key(k) {
 			f.store(m)
 		}
+	}
+}
+
+// chosenNotTyped tells who types where there is nothing to type.
+func (f *formScreen) chosenNotTyped(m *model, k tea.KeyMsg) {
+	if k.Type == tea.KeyRunes {
+		m.note = "Here is nothing to type: left, right and space choose."
 	}
 }
 
@@ -292,7 +307,7 @@ func (f *formScreen) fail(m *model, err error) {
 			if f.fault(q.For(p.Forest)) != "" {
 				f.at, f.field = i, j
 				f.focus(m)
-				m.note = fmt.Sprintf("%s to mend; this is the first.", counted(len(f.faults), "answer"))
+				m.note = fmt.Sprintf("%s missing or wrong; this is the first.", counted(len(f.faults), "answer"))
 				return
 			}
 		}
@@ -418,7 +433,7 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 		}
 		lines = append(lines, f.value(m, q, key, focused, width-4)...)
 		if focused {
-			for _, line := range wrap(q.Help, width-4, "") {
+			for _, line := range wrap(f.about(q), width-4, "") {
 				lines = append(lines, "    "+m.styles.faint.Render(line))
 			}
 		}
@@ -434,6 +449,18 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 	}
 	f.view.keep(first, last, height)
 	return f.view.window(lines, height)
+}
+
+// about is the help of the question that has the focus; while nothing is typed, with what that means, or with an example.
+func (f *formScreen) about(q answers.Question) string {
+	switch {
+	case !typed(q) || f.input.String() != "":
+	case q.Default != "":
+		return q.Help + " Empty: " + q.Default + "."
+	case q.Example != "" && !strings.Contains(q.Help, q.Example):
+		return q.Help + " For example: " + q.Example
+	}
+	return q.Help
 }
 
 // value draws the answer to a question.
@@ -474,7 +501,11 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 		return []string{"    " + f.input.render(m.styles, width, hide)}
 	case !ok || len(values) == 0:
 		if q.Default != "" {
-			return []string{"    " + m.styles.faint.Render(q.Default+" (default)")}
+			var lines []string
+			for _, line := range wrap(q.Default+" (default)", width, "") {
+				lines = append(lines, "    "+m.styles.faint.Render(line))
+			}
+			return lines
 		}
 		return []string{"    " + m.styles.faint.Render("-")}
 	case q.Kind == answers.SecretAnswer:

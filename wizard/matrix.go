@@ -34,7 +34,7 @@ func (s *testScreen) keys(m *model) []hint {
 	if m.run != nil {
 		return []hint{{"up/down", "scroll"}, {"esc", "stop and go back"}}
 	}
-	return []hint{{"r", "ask again"}, {"p", "problems only"}, {"up/down", "scroll"}, {"esc", "back"}}
+	return []hint{{"r", "ask again"}, {"p", onlyProblems(s.problems)}, {"up/down", "scroll"}, {"esc", "back"}}
 }
 
 func (s *testScreen) begin(m *model) tea.Cmd {
@@ -123,6 +123,8 @@ func (s *testScreen) verdict(m *model) string {
 	switch {
 	case c.OK+c.Failed+c.Unknown == 0:
 		return "There was nothing to ask: name pairs of people in the answers (esc, esc, esc, e)."
+	case c.Failed+c.Unknown == 0 && len(s.warnings) > 0:
+		return "Every lookup that was asked works."
 	case c.Failed+c.Unknown == 0:
 		return "Every lookup works, in every direction asked. You are done: q leaves."
 	case c.Failed == 0:

@@ -212,7 +212,7 @@ func (m *model) typing() bool {
 
 // leave ends the program: at once when nothing runs, else when the current call has ended; a second time at once.
 func (m *model) leave(interrupt bool) tea.Cmd {
-	m.interrupted = m.interrupted || interrupt
+	m.interrupted = m.interrupted || interrupt && m.run != nil // else it is how one leaves a form
 	if m.run == nil || m.leaving {
 		return tea.Quit
 	}
@@ -600,7 +600,10 @@ func (m *model) helpLines(width int) []string {
 	lines = append(lines, "")
 	for _, h := range append(m.screen.keys(m), hint{"? or F1", "this help"}, hint{"q", "leave; the answers are saved (Ctrl-C while typing)"},
 		hint{"Ctrl-C", "end the current call and leave; twice: leave at once"}) {
-		lines = append(lines, fmt.Sprintf("  %-12s %s", h.key, h.does))
+		if h.does == "scroll" {
+			h.does = "scroll; pgup, pgdn, home and end too"
+		}
+		lines = append(lines, fmt.Sprintf("  %-16s %s", h.key, h.does))
 	}
 	return lines
 }

@@ -31,13 +31,21 @@ func (s *checkScreen) help() string {
 
 func (s *checkScreen) keys(m *model) []hint {
 	if m.run != nil {
-		return []hint{{"up/down", "scroll"}, {"p", "problems only"}, {"esc", "stop and go back"}}
+		return []hint{{"up/down", "scroll"}, {"p", onlyProblems(s.problems)}, {"esc", "stop and go back"}}
 	}
-	hints := []hint{{"up/down", "scroll"}, {"p", "problems only"}, {"r", "check again"}, {"esc", "back"}}
+	hints := []hint{{"up/down", "scroll"}, {"p", onlyProblems(s.problems)}, {"r", "check again"}, {"esc", "back"}}
 	if s.report != nil && s.err == nil {
 		return append([]hint{{"enter", "plan"}}, hints...)
 	}
 	return hints
+}
+
+// onlyProblems is what the key p does next.
+func onlyProblems(on bool) string {
+	if on {
+		return "show all"
+	}
+	return "problems only"
 }
 
 // begin shows the screen and checks, if that was not done with these answers.

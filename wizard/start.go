@@ -60,7 +60,7 @@ func (s *startScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 			return nil
 		}
 		m.document, m.edits = d, 1
-		s.review, s.scenarios = true, nil
+		s.review = true
 		m.form.open(m)
 		m.screen = m.form
 	}

@@ -154,7 +154,7 @@ func newFake() *fake {
 			{ID: "directory.upn-matches-primary", Title: "User principal names equal primary SMTP addresses", Scope: "fabrikam", Status: check.StatusFail,
 				Summary: "203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)",
 				Detail:  "Cross-premises lookups and sign-in go by the address; these users will see no free/busy.",
-				Remedy:  check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "docs/reference/checks.md#directory-upn-matches-primary"}},
+				Remedy:  check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"}},
 			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn, Summary: "expires in 20 days \x1b[2J\x07and says so"},
 			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: "fabrikam: connect to ex1.fabrikam.example: server not reachable"},
 			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip, Summary: "needs dns.resolver"},
@@ -391,7 +391,7 @@ func TestForm(t *testing.T) {
 	walk(t, tm, []step{
 		{"", "Which organization"},
 		{"<enter>", "ctrl+s"},
-		{"<ctrl+s>", "to mend; this is the first"},
+		{"<ctrl+s>", "missing or wrong; this is the first"},
 		{"Contoso<pgdown><down>contoso.onmicrosoft.com", "contoso.onmicrosoft.com"},
 		{"<pgdown>contoso<down>contoso.com, bücher.example<down>autodiscover.contoso.com<down>mail.contoso.com<down>mail.contoso.com", "SMTP host"},
 		{"<pgdown>dc1.contoso.com<down><down><down><right><right>", "< password >"},
@@ -415,6 +415,28 @@ func TestForm(t *testing.T) {
 	data, _ := os.ReadFile(m.path)
 	if bytes.Contains(data, []byte("Hunter2")) || !bytes.Contains(data, []byte("# The organization's name")) {
 		t.Errorf("a secret is in the file, or its comments are not:\n%s", data)
+	}
+}
+
+// TestWrongTurn: a scenario can be chosen again as long as nothing is answered, and what is typed where there is nothing to type changes nothing.
+func TestWrongTurn(t *testing.T) {
+	tm, m := sit(t, 80, 24, "", newFake())
+	walk(t, tm, []step{
+		{"", "Which organization"},
+		{"<down><enter>", "forest 2"},
+		{"<esc>", "Which organization"},
+		{"<up><enter>", "ctrl+s"},
+		{"Contoso", "Contoso"},
+		{"<esc>", "Not all answers"},
+		{"<pgdown>", "< worldwide >"},
+		{"hl.example", "nothing to type"},
+		{"<right>", "< gcc-high >"},
+		{"<pgup><down>hl", "nothing to type"},
+	})
+	press(t, tm, "<ctrl+c>")
+	tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
+	if m.interrupted || m.document.Len("forests") != 1 || m.document.Text("exchangeOnline.cloud") != "gcc-high" {
+		t.Errorf("interrupted %v, %d forests, cloud %s", m.interrupted, m.document.Len("forests"), m.document.Text("exchangeOnline.cloud"))
 	}
 }
 
