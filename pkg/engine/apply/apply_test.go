@@ -246,6 +246,14 @@ func TestRefusesBeforeWriting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ErrState, nil},
+		{"anybody may write journals", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
+			if runtime.GOOS == "windows" {
+				t.Skip("rights are not in the mode there")
+			}
+			if err := errors.Join(os.Mkdir(runsDir(o.StateDir), 0o700), os.Chmod(runsDir(o.StateDir), 0o702)); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrState, []string{"everybody may write to"}},
 		{"locked", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
 			s, err := openState(o.StateDir)
 			if err != nil {

@@ -174,6 +174,11 @@ func openState(dir string) (*state, error) {
 	if err := os.MkdirAll(runsDir(dir), 0o700); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
+	for _, d := range []string{dir, runsDir(dir)} {
+		if info, err := os.Stat(d); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0 {
+			return nil, fmt.Errorf("%w: everybody may write to %s, and a journal decides what a rollback runs; take that right away (chmod o-w)", ErrState, d)
+		}
+	}
 	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err != nil {
