@@ -61,13 +61,28 @@ func refusedUser(what string) error {
 	return &refusedToken{oauth.Diagnostics{Code: 2000005, Reason: "The user specified by the user-context in the token " + what + ".", Category: "invalid_user"}}
 }
 
+// permissionless is the refusal of an application that is known and has been given nothing.
+func permissionless(application string) *refusedToken {
+	return &refusedToken{oauth.Diagnostics{
+		Code: 2000008, Category: "invalid_grant",
+		Reason: "The token should have valid permissions or linked account associated with partner application '" + application + "'.",
+	}}
+}
+
 // bearer verifies what comes with a request: an application's token by its own server's rules, and the person for whom it speaks. It tells the client
 // why not.
 func (p *premise) bearer(w http.ResponseWriter, now func() time.Time, verify func(context.Context, string) (oauth.Token, error)) func(context.Context, string) (string, any, error) {
 	return func(ctx context.Context, presented string) (string, any, error) {
 		token, err := p.admit(ctx, presented, now(), verify)
 		var refused *refusedToken
-		if errors.As(err, &refused) {
+		switch {
+		case errors.As(err, &refused):
+		case errors.Is(err, oauth.ErrSignature), errors.Is(err, oauth.ErrUnknownKey):
+			refused = &refusedToken{oauth.Diagnostics{Code: 2000000, Reason: "The token has an invalid signature.", Category: "invalid_signature"}}
+		case errors.Is(err, oauth.ErrAudience):
+			refused = &refusedToken{oauth.Diagnostics{Code: 2000003, Reason: "The audience is invalid.", Category: "invalid_resource"}}
+		}
+		if refused != nil {
 			w.Header().Set("x-ms-diagnostics", refused.Format())
 		}
 		application, _, _ := strings.Cut(applicationOf(token), "@")

@@ -128,9 +128,14 @@ func TestUserTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			claims := oauth.Claims{"aud": inner.Claims["aud"], "iss": inner.Claims["nameid"], "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(), "smtp": f.moved().primary, "actortoken": actor}
 			c.change(claims)
-			admit := f.premise.bearer(httptest.NewRecorder(), f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, f.mail) })
+			answer := httptest.NewRecorder()
+			admit := f.premise.bearer(answer, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, f.mail) })
 			if _, _, err := admit(t.Context(), outerToken(t, c.algorithm, claims)); (err == nil) != c.good {
 				t.Errorf("error %v", err)
+			}
+			want := map[string]string{"another audience": "2000003;", "two people": "2000005;", "nobody": "2000005;", "an actor forged": "2000000;"}[name]
+			if got := answer.Header().Get("x-ms-diagnostics"); want != "" && !strings.HasPrefix(got, want) || c.good && got != "" {
+				t.Errorf("diagnostics %q, want %q", got, want)
 			}
 		})
 	}

@@ -229,7 +229,10 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-		}, "40", ""},
+		}, "2000008", ""},
+		"partner application without a linked account": {func() func() {
+			return set(f.org.Object("PartnerApplication", "Exchange Online"), "LinkedAccount", "")
+		}, "", "401"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mend := c.spoil()

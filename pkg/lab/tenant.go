@@ -139,20 +139,23 @@ func (t *tenantSite) policy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, _ := link.CallerOf(r.Context())
 		token, _ := caller.Claims.(oauth.Token)
-		refuse := func(code int, reason, category string) {
-			w.Header().Set("x-ms-diagnostics", oauth.Diagnostics{Code: code, Reason: reason, Category: category}.Format())
-			http.Error(w, reason, http.StatusForbidden)
+		refuse := func(status int, d oauth.Diagnostics) {
+			w.Header().Set("x-ms-diagnostics", d.Format())
+			http.Error(w, d.Reason, status)
+		}
+		closed := func(reason string) {
+			refuse(http.StatusForbidden, oauth.Diagnostics{Code: 2000012, Reason: reason, Category: "access_denied"})
 		}
 		config := t.org.Objects("OrganizationConfig")[0]
 		switch {
 		case !t.today().Before(cloud.EWSEnds):
-			refuse(2000012, "EWS is no longer available in Exchange Online.", "access_denied")
+			closed("EWS is no longer available in Exchange Online.")
 		case !slices.Contains(token.Claims.Strings("roles"), "full_access_as_app"):
-			refuse(2000008, "The token contains no roles that allow the request.", "invalid_grant")
+			refuse(http.StatusUnauthorized, permissionless(caller.User).Diagnostics)
 		case config.Get("EwsEnabled") == false:
-			refuse(2000012, "EWS is disabled for this organization.", "access_denied")
+			closed("EWS is disabled for this organization.")
 		case config.Get("EwsEnabled") == true && !lists(config.String("EwsAllowedAppIDs"), caller.User):
-			refuse(2000012, "The application is not on the organization's list of applications that may use EWS.", "access_denied")
+			closed("The application is not on the organization's list of applications that may use EWS.")
 		default:
 			next.ServeHTTP(w, r)
 		}

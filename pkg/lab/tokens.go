@@ -168,7 +168,10 @@ func (f *forestSite) partner(token oauth.Token, realm string) error {
 		own := p.String("Realm")
 		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") && (own == "" || strings.EqualFold(own, realm)) {
 			if p.String("LinkedAccount") == "" {
-				return errors.New("the application is missing a linked account for RBAC roles, or the linked account has no RBAC role assignments")
+				return &refusedToken{oauth.Diagnostics{
+					Code: 2000008, Category: "invalid_grant",
+					Reason: "The application is missing a linked account for RBAC roles, or the linked account has no RBAC role assignments, or the calling users account is logon disabled.",
+				}}
 			}
 			return nil
 		}

@@ -127,7 +127,7 @@ type Exchange struct {
 	URL string `yaml:"url,omitempty" json:"url,omitempty"`
 	// Who manages Exchange: kerberos, keytab, password or basic. Needs Organization Management.
 	Credential Credential `yaml:"credential" json:"credential"`
-	// The account that asks for free/busy over EWS, a user with a mailbox: kerberos, keytab, password, basic or ntlm. Default: credential.
+	// The account that asks for free/busy over EWS, a user with a mailbox who is synchronized to the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
 	EWS *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 }
 

@@ -38,7 +38,7 @@ var application = declare(Kind{
 		"signInAudience":         {Type: text, Write: change.CreateOnly},
 		"requiredResourceAccess": {Type: accesses},
 	},
-	Risk: "the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key",
+	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's key",
 	Read: perApplication(func(_ context.Context, _ Graph, a map[string]any) ([]change.Live, error) {
 		id, name := str(a["id"]), str(a["displayName"])
 		return []change.Live{{Identity: id, Name: name, Properties: change.Properties{

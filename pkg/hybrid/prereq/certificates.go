@@ -19,7 +19,7 @@ import (
 const (
 	warnDays = 60
 	failDays = 30
-	nextDays = 120 // a next auth certificate with less is no relief; source: MonitorExchangeAuthCertificate (CSS-Exchange)
+	nextDays = 120 // a next auth certificate with no more is no relief; source: MonitorExchangeAuthCertificate (CSS-Exchange)
 )
 
 // distribute is what to do where only the distribution of the auth certificate failed: a new one would end lookups until it is uploaded.
@@ -31,7 +31,7 @@ var certificateChecks = []Check{
 		Title: "The transport certificate is valid, trusted and rightly named",
 		Scope: check.PerForest,
 		Why:   "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail to the forest by its name.",
-		Fix:   "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import it on every server that sends or receives, and enable it for SMTP.",
+		Fix:   "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import it on every server that sends or receives, and enable it for SMTP; answer No when asked to overwrite the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			candidates, err := transportCertificates(ctx, in.Forest)
 			if err != nil {
@@ -149,7 +149,7 @@ var certificateChecks = []Check{
 					return result(check.Warned("the next auth certificate %s of %s is on none of its servers", auth.Next, in.Forest.Name()))
 				case len(lacking) > 0:
 					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
-				case days(now, next.NotAfter) >= nextDays:
+				case days(now, next.NotAfter) > nextDays:
 					staged = "; the next one is staged"
 				}
 			}
@@ -245,8 +245,8 @@ func judgeTransport(in Input, c candidate) check.Result {
 	return result(check.Pass("%s is valid for %s", name, plural(left, "day", "days")))
 }
 
-// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be in a domain that the tenant accepts. Where the
-// tenant's domains cannot be read, other checks say so.
+// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be a domain that the tenant accepts, or a host right
+// under one; a domain further up is not enough. Where the tenant's domains cannot be read, other checks say so.
 func attributed(ctx context.Context, in Input, c candidate, r check.Result) check.Result {
 	if in.Tenant.AcceptedDomains == nil {
 		return r
@@ -261,14 +261,13 @@ func attributed(ctx context.Context, in Input, c candidate, r check.Result) chec
 	}
 	names := append([]string{certificate.CommonName(certificate.Subject(c.Leaf))}, certificate.Names(c.Leaf)...)
 	for _, name := range names {
-		for _, d := range domains {
-			if strings.HasSuffix("."+strings.ToLower(name), "."+strings.ToLower(d)) {
-				return r
-			}
+		_, parent, _ := strings.Cut(name, ".")
+		if contains(domains, name) || contains(domains, parent) {
+			return r
 		}
 	}
 	w := check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s", in.Forest.Name(), someOf(names)).
-		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then to the connector. Mail with this certificate arrives as anonymous.").
+		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then to the connector. Mail with this certificate arrives as anonymous, or is refused (550 5.7.64 with ATTR36).").
 		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and verify the certificate's domain.")
 	w.Evidence = r.Evidence
 	return w

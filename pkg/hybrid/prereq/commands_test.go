@@ -82,7 +82,9 @@ func sideOf(scope check.Scope) exchange.Side {
 // wrongCommands finds the cmdlets in a text that do not exist on a side ("" for either), and the parameters that they do not have there.
 func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	cmdlets, full := reference()
-	exists := func(where []string) bool { return len(where) > 0 && (side == "" || slices.Contains(where, string(side))) }
+	exists := func(where []string) bool {
+		return len(where) > 0 && (side == "" || slices.Contains(where, string(side)))
+	}
 	spans := cmdletName.FindAllStringIndex(text, -1)
 	for i, at := range spans {
 		name := text[at[0]:at[1]]

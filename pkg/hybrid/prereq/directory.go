@@ -32,7 +32,7 @@ var directoryChecks = []Check{
 		Scope:   check.PerForest,
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: scanLimit,
-		Why:     "Sign-in, and the tokens in which one side names a user to the other, go by the user principal name; mail and lookups go by the address. Where they differ, people cannot sign in with the address they know, a token can name nobody or somebody else, and Amazon WorkMail refuses the user.",
+		Why:     "Sign-in, and the tokens in which one side names a user to the other, go by the user principal name; mail and lookups go by the address. Where they differ, people cannot sign in with the address they know, a token can name nobody or somebody else, and Amazon WorkMail wants them equal.",
 		Fix:     "Set userPrincipalName to the primary address (or the other way round) before the users are synchronized.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := in.Forest.Users.Get(ctx)

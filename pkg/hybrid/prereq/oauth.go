@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -114,8 +115,8 @@ var overrideCheck = Check{
 	},
 }
 
-// crossPremises is how lookups that come from another Exchange organization introduce themselves; the version of the server follows.
-const crossPremises = "ASProxy/CrossForest/EmailDomain//15.20.0.0"
+// crossPremises are the user agents of lookups that come from another Exchange organization, in both forms that logs show.
+var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0", "ASProxy/CrossForest/EmailDomain/EXCH/15.20.0.0"}
 
 const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both must let a request in. Lookups of another Exchange organization come as ASProxy/CrossForest/EmailDomain."
 
@@ -124,7 +125,7 @@ func (p EwsPolicy) refusal() (why, command string) {
 	match := func(list []string) (pattern string) {
 		for _, pattern := range list {
 			expression := "(?i)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
-			if found, err := regexp.MatchString(expression, crossPremises); err == nil && found {
+			if known, err := regexp.Compile(expression); err == nil && slices.ContainsFunc(crossPremises, known.MatchString) {
 				return pattern
 			}
 		}

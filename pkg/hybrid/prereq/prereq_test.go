@@ -375,6 +375,8 @@ func TestDisorders(t *testing.T) {
 		{"auth: ends in 40 days", authEnds(40, 0), []string{"warn certificates.auth contoso"}},
 		{"auth: ended", authEnds(-1, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days, next staged", authEnds(20, 1000), nil},
+		{"auth: ends in 20 days, next has 120", authEnds(20, 120), []string{"fail certificates.auth contoso"}},
+		{"auth: ends in 20 days, next has 121", authEnds(20, 121), nil},
 		{"auth: ends in 20 days, next ends soon too", authEnds(20, 100), []string{"fail certificates.auth contoso"}},
 		{"auth: next nowhere", authChanged(func(a *Auth, _ *x509.Certificate) { a.Next = strings.Repeat("AB", 20) }), []string{"warn certificates.auth contoso"}},
 
@@ -412,6 +414,9 @@ func TestDisorders(t *testing.T) {
 		{"a list of programs with lookups", organization(func(o *Organization) {
 			o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*", "asproxy/*"}}
 		}), nil},
+		{"a list of programs with lookups as the logs show them", organization(func(o *Organization) {
+			o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"ASProxy/CrossForest/EmailDomain/EXCH/*"}}
+		}), nil},
 		{"lookups blocked", organization(func(o *Organization) {
 			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"*CrossForest*"}}
 		}), []string{"warn oauth.virtual-directories contoso"}},
@@ -427,6 +432,12 @@ func TestDisorders(t *testing.T) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example", EWS: "mail.other.example", SMTP: "mail.other.example"}
 			directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
+		}, []string{"warn certificates.transport contoso"}},
+
+		{"transport: two levels under an accepted domain", func(t *testing.T, f *Facts, ca *authority) {
+			transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
+			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com", EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
+			directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://mail.eu.contoso.com/EWS/Exchange.asmx" })(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
 		{"autodiscover takes no tokens", directories(func(d []VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},

@@ -22,7 +22,7 @@ $change1Result = Invoke-MgGraphRequest @change1
 
 # 2 of 9: create Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
 # Why: Exchange in contoso is this application to the tenant
-# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+# Risk: with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's key
 $change2Body = @{
     displayName = 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001'
     requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
@@ -83,7 +83,7 @@ $change5Result = Invoke-MgGraphRequest @change5
 
 # 6 of 9: create Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
 # Why: Exchange in fabrikam is this application to the tenant
-# Risk: the application may read the calendars of the whole tenant once it is consented to; guard the auth certificate's key
+# Risk: with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's key
 $change6Body = @{
     displayName = 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002'
     requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
