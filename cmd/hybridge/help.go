@@ -128,5 +128,9 @@ func cells(row string) []string {
 	return out
 }
 
+var tableRule = regexp.MustCompile(`(?m)^\|( --- \|)+\n`)
+
 // readable takes the markup out that a terminal does not show.
-func readable(text string) string { return markup.Replace(pageLink.ReplaceAllString(text, "$1")) }
+func readable(text string) string {
+	return markup.Replace(pageLink.ReplaceAllString(tableRule.ReplaceAllString(text, ""), "$1"))
+}

@@ -41,7 +41,7 @@ func TestHelpAboutEveryID(t *testing.T) {
 		if first, _, _ := strings.Cut(out, "\n"); code != 0 || errs != "" || first != id || !strings.Contains(out, part) {
 			t.Errorf("help %s: exit %d, %q, %q", id, code, out, errs)
 		}
-		for _, other := range []string{"<a id", "](", "\n#", "**"} {
+		for _, other := range []string{"<a id", "](", "\n#", "**", "---"} {
 			if strings.Contains(out, other) {
 				t.Errorf("help %s holds %q:\n%s", id, other, out)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,10 +55,15 @@ func quoted(word string) string {
 }
 
 func (r *session) afterCheck(checks check.Report) {
-	var again []string
+	var again, hints []string
 	for _, result := range checks.Results {
 		if id := string(result.ID); (result.Status == check.StatusFail || result.Status == check.StatusError) && !slices.Contains(again, id) {
 			again = append(again, id)
+		}
+		// What stood in the way has no remedy of the check's.
+		if _, hint := classify(context.Background(), result.Cause); result.Status == check.StatusError && hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+			r.note("hint: %s", hint)
 		}
 	}
 	switch {
@@ -85,7 +91,7 @@ func (r *session) afterApply(applied apply.Report) {
 	if s := applied.Summary; s.Failed+s.Pending > 0 || len(applied.Changes) == 0 {
 		return // the error's hint says it
 	}
-	r.next("%s, for changes take minutes to show; to undo it: %s", r.command("test", "--until-ok", "20m"), r.command("rollback", applied.RunID))
+	r.next("changes take minutes to show; ask with: %s\n      to undo it: %s", r.command("test", "--until-ok", "20m"), r.command("rollback", applied.RunID))
 }
 
 func (r *session) afterTest(tested freebusy.Report) {

@@ -44,7 +44,7 @@ func TestNext(t *testing.T) {
 		{"planned", scripted{plan: plan}, []string{"plan"}, "hybridge apply plan.json" + f},
 		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved}, "wrote " + saved + "\nnext: hybridge apply " + saved + f},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
-		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}, "hybridge test --until-ok 20m" + f + ", for changes take minutes to show; to undo it: hybridge rollback r1" + f},
+		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}, "hybridge test --until-ok 20m" + f + "\n      to undo it: hybridge rollback r1" + f},
 		{"in part", scripted{plan: plan, apply: pending}, []string{"apply", "--yes"}, ""},
 		{"elsewhere", scripted{}, []string{"plan", "--state-dir", state}, "next: hybridge test" + f + " --state-dir " + state},
 		{"failing", scripted{test: tested(freebusy.Failed)}, []string{"test"}, "next: hybridge plan" + f},

@@ -21,6 +21,8 @@ func newRollbackCommand(s streams, g *globals, open opener) *cobra.Command {
 		Short:   "Undo a run, the newest by default",
 		Long: `Rollback undoes what a run of apply did, last change first: what it made is removed, what it set is set back,
 what it removed is made again. What someone else changed since is left alone and reported (exit 6). hybridge history lists the runs.`,
+		Example: `  hybridge rollback -f answers.yaml
+  hybridge rollback 20261122T092817.931Z -f answers.yaml    # as hybridge history lists it`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run := ""
@@ -47,11 +49,12 @@ func runRollback(ctx context.Context, s streams, g *globals, open opener, run st
 		if !r.interactive() {
 			return usage("nobody is there to be asked: agree to the rollback with --yes")
 		}
-		name := run
-		if name == "" {
-			name = "the newest run"
+		undo, err := apply.ToUndo(r.stateDir, run)
+		if err != nil {
+			return err
 		}
-		yes, err := r.confirm(ctx, fmt.Sprintf("Undo %s?", name))
+		run = undo.RunID // what is agreed to, whatever comes in between
+		yes, err := r.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, undo.Summary.Done+undo.Summary.Failed))
 		if err != nil {
 			return err
 		}

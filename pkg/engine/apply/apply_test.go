@@ -91,9 +91,15 @@ func TestConvergesAndRollsBack(t *testing.T) {
 		t.Errorf("applied twice: %v", err)
 	}
 
+	if undo, err := ToUndo(dir, ""); err != nil || undo.RunID != report.RunID || undo.Summary.Done != 7 {
+		t.Errorf("to undo: %+v, %v", undo, err)
+	}
 	undone, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if undo, err := ToUndo(dir, ""); !errors.Is(err, ErrNoRun) {
+		t.Errorf("still to undo: %+v, %v", undo, err)
 	}
 	if diff := cmp.Diff(before, w.content(), cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })); diff != "" {
 		t.Errorf("after rollback (-before +after):\n%s", diff)

@@ -29,25 +29,43 @@ func History(stateDir string) ([]Entry, error) {
 	runs, err := readRuns(stateDir)
 	entries := make([]Entry, 0, len(runs))
 	for _, run := range runs {
-		e := Entry{
-			RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time, Version: run.head.Version,
-			Outcome: run.outcome(), Journal: run.path, PlanHash: run.head.PlanHash,
-		}
-		traces := run.traces()
-		for _, id := range run.head.IDs {
-			if end := traces[id].end; end != nil {
-				e.Summary.add(end.Status)
-			} else {
-				e.Summary.Pending++
-			}
-		}
-		if by := undoing(runs, e.RunID); by != nil && by.outcome() == "complete" {
-			e.UndoneBy = by.head.RunID
-		}
-		entries = append(entries, e)
+		entries = append(entries, entry(runs, run))
 	}
 	slices.Reverse(entries)
 	return entries, err
+}
+
+// entry is how a run is listed.
+func entry(runs []*past, run *past) Entry {
+	e := Entry{
+		RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time, Version: run.head.Version,
+		Outcome: run.outcome(), Journal: run.path, PlanHash: run.head.PlanHash,
+	}
+	traces := run.traces()
+	for _, id := range run.head.IDs {
+		if end := traces[id].end; end != nil {
+			e.Summary.add(end.Status)
+		} else {
+			e.Summary.Pending++
+		}
+	}
+	if by := undoing(runs, e.RunID); by != nil && by.outcome() == "complete" {
+		e.UndoneBy = by.head.RunID
+	}
+	return e
+}
+
+// ToUndo is the run that Rollback would undo; ErrNoRun when there is none.
+func ToUndo(stateDir, runID string) (Entry, error) {
+	runs, err := readRuns(stateDir)
+	if err != nil {
+		return Entry{}, err
+	}
+	run, err := toUndo(runs, runID)
+	if err != nil {
+		return Entry{}, err
+	}
+	return entry(runs, run), nil
 }
 
 // readRuns reads every journal, oldest first.
