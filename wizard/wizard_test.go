@@ -709,3 +709,54 @@ func TestApplyErrorsAreCleaned(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+// From the question whether to apply there are ways back, and nothing is applied by taking one.
+func TestConfirmBack(t *testing.T) {
+	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
+	for _, key := range []tea.KeyMsg{named["esc"], {Type: tea.KeyRunes, Runes: []rune{'n'}}, named["enter"]} {
+		m.plan.plan, m.screen = &newFake().plan, m.confirm
+		if cmd := m.key(key); cmd != nil || m.run != nil || (m.screen == screen(m.plan)) != (key.Type != tea.KeyEnter) {
+			t.Errorf("%s: run %v, at %s", key, m.run, m.screen.stage())
+		}
+	}
+}
+
+// Letters are text while text is typed.
+func TestLettersOfKeys(t *testing.T) {
+	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
+	d, err := answers.NewDocument("a", []byte(valid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.document = d
+	m.form.open(m)
+	m.screen = m.form
+	for _, letter := range "q?" {
+		if cmd := m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{letter}}); cmd != nil || m.helping {
+			t.Errorf("%q is a key", letter)
+		}
+	}
+	m.screen = m.start
+	if cmd := m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{'q'}}); cmd == nil {
+		t.Error("q does not leave")
+	}
+}
+
+// An apply is whole when nothing failed and nothing is left to do.
+func TestWhole(t *testing.T) {
+	for _, test := range []struct {
+		report *apply.Report
+		err    error
+		want   bool
+	}{
+		{nil, nil, false},
+		{&apply.Report{Summary: apply.Summary{Done: 2, Skipped: 1}}, nil, true},
+		{&apply.Report{Summary: apply.Summary{Done: 1, Failed: 1}}, nil, false},
+		{&apply.Report{Summary: apply.Summary{Done: 1, Pending: 1}}, nil, false},
+		{&apply.Report{Summary: apply.Summary{Done: 1}}, errors.New("x"), false},
+	} {
+		if got := (&applyScreen{report: test.report, err: test.err}).whole(); got != test.want {
+			t.Errorf("%+v, %v: %t", test.report, test.err, got)
+		}
+	}
+}

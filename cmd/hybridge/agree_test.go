@@ -131,3 +131,38 @@ func TestComplaintsAreClean(t *testing.T) {
 		}
 	}
 }
+
+// Where CI runs there is a terminal at times, and nobody at it.
+func TestNobodyIsAskedInCI(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, ci := range []string{"", "true"} {
+		home := t.TempDir()
+		s := &scripted{plan: onePlan(t)}
+		at := streams{In: strings.NewReader("y\n"), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true, Env: func(name string) string {
+			return map[string]string{"HOME": home, "LocalAppData": home, "CI": ci}[name]
+		}}
+		runIn(t.Context(), []string{"apply", "-f", file}, at, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+		if applied := strings.Contains(strings.Join(s.called, " "), "apply"); applied != (ci == "") {
+			t.Errorf("CI=%s: called %v", ci, s.called)
+		}
+	}
+}
+
+// A journal that cannot be read is told of, with the runs that can.
+func TestHistoryWithABrokenJournal(t *testing.T) {
+	state := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(state, "runs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"r1": `{"record":"run","apiVersion":"hybridge/v1","runId":"r1","action":"apply"}`, "r2": "no journal"} {
+		if err := os.WriteFile(filepath.Join(state, "runs", name+".jsonl"), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := execute(t, &scripted{}, "", "history", "--state-dir", state); got.code != exitFailure || !strings.Contains(got.errout, "r2.jsonl") || !strings.Contains(got.out, "r1") {
+		t.Errorf("exit %d: %s%s", got.code, got.out, got.errout)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -354,8 +355,8 @@ func TestValidateBothWays(t *testing.T) {
 // One deployment's journals are not another's.
 func TestStateDir(t *testing.T) {
 	dirs := map[string]bool{}
+	file := filepath.Join(t.TempDir(), "answers.yaml")
 	for _, text := range []string{answersFile, strings.ReplaceAll(answersFile, "contoso.onmicrosoft.com", "fabrikam.onmicrosoft.com")} {
-		file := filepath.Join(t.TempDir(), "answers.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -373,6 +374,35 @@ func TestStateDir(t *testing.T) {
 	}
 	if len(dirs) != 2 {
 		t.Errorf("shared: %v", dirs)
+	}
+}
+
+func TestStyle(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("goes by other variables")
+	}
+	for _, test := range []struct {
+		name         string
+		env          map[string]string
+		tty, noColor bool
+		color, ascii bool
+	}{
+		{"terminal", map[string]string{"LANG": "en_US.UTF-8"}, true, false, true, false},
+		{"pipe", map[string]string{"LANG": "en_US.UTF-8"}, false, false, false, false},
+		{"--no-color", map[string]string{"LANG": "C.utf8"}, true, true, false, false},
+		{"NO_COLOR", map[string]string{"LANG": "C.UTF-8", "NO_COLOR": "1"}, true, false, false, false},
+		{"HYBRIDGE_NO_COLOR", map[string]string{"LANG": "C.UTF-8", "HYBRIDGE_NO_COLOR": "1"}, true, false, false, false},
+		{"dumb", map[string]string{"LANG": "C.UTF-8", "TERM": "dumb"}, true, false, false, false},
+		{"forced", map[string]string{"LANG": "C.UTF-8", "CLICOLOR_FORCE": "1"}, false, false, true, false},
+		{"forced by 0", map[string]string{"LANG": "C.UTF-8", "CLICOLOR_FORCE": "0"}, false, false, false, false},
+		{"forced and refused", map[string]string{"LANG": "C.UTF-8", "CLICOLOR_FORCE": "1"}, true, true, false, false},
+		{"Latin 1", map[string]string{"LANG": "de_DE.ISO-8859-1"}, true, false, true, true},
+		{"LC_ALL outranks LANG", map[string]string{"LANG": "C.UTF-8", "LC_ALL": "C"}, true, false, true, true},
+	} {
+		s := streams{Env: func(name string) string { return test.env[name] }}
+		if got := s.style(test.tty, test.noColor); got.Color != test.color || got.ASCII != test.ascii {
+			t.Errorf("%s: %+v", test.name, got)
+		}
 	}
 }
 

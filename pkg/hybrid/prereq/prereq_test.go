@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -629,6 +630,41 @@ func TestCount(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
 		if got := count(n); got != want {
 			t.Errorf("count(%d) = %s", n, got)
+		}
+	}
+}
+
+// A tenant where the switch is not set is told whether EWS ends for it or has ended.
+func TestEWSSwitchSaysSinceWhen(t *testing.T) {
+	for _, test := range []struct {
+		now  time.Time
+		want string
+	}{{cloud.EWSRestricted.Add(-time.Second), "from 2026-10-01 on"}, {cloud.EWSRestricted, "since 2026-10-01"}} {
+		f, _ := healthy(t)
+		f.Answers.ExchangeOnline.RichCoexistence = "ews"
+		f.Tenant.Config = Known(OnlineConfig{})
+		f.Now = func() time.Time { return test.now }
+		_, report := outcome(t, f)
+		at := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.ID == "tenant.ews-switch" })
+		if got := report.Results[at]; got.Status != check.StatusWarn || !strings.Contains(got.Summary, test.want) {
+			t.Errorf("%s: %s %s", test.now, got.Status, got.Summary)
+		}
+	}
+}
+
+// An application's token names roles, a person's scopes.
+func TestTokenPermissions(t *testing.T) {
+	for claims, want := range map[string][]string{
+		`{"roles":["A.Read","B.Read"]}`:         {"A.Read", "B.Read"},
+		`{"scp":"A.Read B.Read"}`:               {"A.Read", "B.Read"},
+		`{"roles":["A.Read"],"scp":"C.Read  "}`: {"A.Read", "C.Read"},
+		`{}`:                                    nil,
+		`no claims`:                             nil,
+	} {
+		encode := base64.RawURLEncoding.EncodeToString
+		token := encode([]byte(`{"alg":"RS256"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))
+		if diff := cmp.Diff(want, TokenPermissions(token)); diff != "" {
+			t.Errorf("%s: %s", claims, diff)
 		}
 	}
 }

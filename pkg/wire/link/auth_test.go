@@ -355,3 +355,22 @@ func TestBearer(t *testing.T) {
 }
 
 func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// Who gives a wrong password does not go on as nobody.
+func TestRefusedIsNotAnonymous(t *testing.T) {
+	g := guardedServer(t, &Accept{Basic: true, Realm: "mail", Anonymous: func(*http.Request) bool { return true }})
+	if got := g.post(t, g.link.Client(nil), "12345"); !strings.HasPrefix(got, "200 ") {
+		t.Errorf("anonymous: %s", got)
+	}
+	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("wrong")}), "12345"); got != "401 " {
+		t.Error(got)
+	}
+}
+
+// What is not offered is not taken either.
+func TestBasicIsNotTakenUnoffered(t *testing.T) {
+	g := guardedServer(t, &Accept{NTLM: true, Realm: "mail"})
+	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}), "12345"); got != "401 " {
+		t.Error(got)
+	}
+}

@@ -542,3 +542,60 @@ func TestTokenRequestEnds(t *testing.T) {
 		}
 	})
 }
+
+// Which key a token names decides which are tried: none that it does not mean, and all that it may mean.
+func TestKeysThatATokenNames(t *testing.T) {
+	c, key := newCertificate(t)
+	stranger, _ := newCertificate(t)
+	mine, other := Key{ID: "a", Public: &key.PublicKey}, Key{ID: "a", Public: stranger.PublicKey.(*rsa.PublicKey)}
+	good, err := CertificateKey(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := CertificateKey(stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := Claims{"exp": now.Add(time.Hour).Unix()}
+	byID, err := Signer{Key: key, KeyID: "a"}.Sign(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byThumbprint, err := Signer{Key: key, Certificate: c}.Sign(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, token string
+		keys        []Key
+		want        error
+	}{
+		{"the second of one id", byID, []Key{other, mine}, nil},
+		{"the first of one id", byID, []Key{mine, other}, nil},
+		{"another of that id", byID, []Key{other}, ErrSignature},
+		{"thumbprint", byThumbprint, []Key{foreign, good}, nil},
+		{"thumbprint of no certificate here", byThumbprint, []Key{foreign}, ErrUnknownKey},
+	} {
+		_, err := Verifier{Keys: test.keys, Now: func() time.Time { return now }}.Verify(test.token)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+}
+
+// Some endpoints name the code in the sentence alone.
+func TestCodeInTheSentence(t *testing.T) {
+	e := ParseError("login.example", 401, []byte(`{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: x"}`))
+	if diff := cmp.Diff([]int{7000215}, e.Codes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An error names the host; what else stands in the address belongs into no report.
+func TestTokenErrorNamesTheHostAlone(t *testing.T) {
+	dead := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection cut") })}
+	_, err := ClientCredentials{TokenURL: "https://login.example/tenant/token?hint=me", Secret: secret.NewValue("s")}.Token(t.Context(), dead)
+	if err == nil || !strings.Contains(err.Error(), "login.example") || strings.Contains(err.Error(), "hint") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -69,7 +69,7 @@ func TestProbe(t *testing.T) {
 	if r.Hostname != "mail.contoso.example" || !strings.Contains(r.Banner, "Microsoft ESMTP MAIL Service ready") {
 		t.Errorf("greeting %q", r.Banner)
 	}
-	if !r.Capabilities.Has("starttls") || r.Capabilities.Has("XOORG") || !r.Capabilities.Has("XRDST") {
+	if !r.Capabilities.Has("starttls") || r.Capabilities.Has("mail.contoso.example") || r.Capabilities.Has("XOORG") || !r.Capabilities.Has("XRDST") {
 		t.Errorf("before TLS: %v", r.Capabilities)
 	}
 	if r.TLS == nil || r.TLS.Version != tls.VersionTLS13 || !r.TLS.Capabilities.Has("XOORG") || r.TLS.Capabilities.Has("STARTTLS") || r.TLS.CertificateRequested {
@@ -167,6 +167,7 @@ func TestHostileServers(t *testing.T) {
 		"text before TLS":      {[]string{"220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250 injected\r\n"}, ErrProtocol},
 		"no handshake":         {[]string{"220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "hello\r\n"}, nil},
 		"code out of range":    {[]string{"999 x\r\n"}, ErrProtocol},
+		"another separator":    {[]string{"220=x\r\n220 x\r\n", "250 x\r\n", "221 x\r\n"}, ErrProtocol},
 		"control characters":   {[]string{"421 \x1b[2Jgo\x07 away\r\n"}, nil},
 		"EHLO is not known":    {[]string{"220 x\r\n", "502 5.5.1 what\r\n"}, nil},
 		"nothing after accept": {[]string{""}, context.DeadlineExceeded},

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -92,6 +94,9 @@ func TestExchange(t *testing.T) {
 				user = client.User
 			}
 			_, err = server.Verify(answer, lookup(user, "secret"))
+			if tt.name == "anonymous" && !strings.Contains(fmt.Sprint(err), "anonymous") {
+				t.Errorf("does not say who: %v", err)
+			}
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
