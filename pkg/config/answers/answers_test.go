@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
@@ -227,7 +228,7 @@ func hasFault(faults Faults, want string) bool {
 
 func TestFaultText(t *testing.T) {
 	_, err := Parse("answers.yaml", []byte(strings.Replace(good, "cloud: worldwide", "cloud:   gcchigh", 1)))
-	want := `answers.yaml:6:12: exchangeOnline.cloud: "gcchigh" is not known here; did you mean "gcc-high"? use one of worldwide, gcc-high, dod, 21vianet, bleu, delos
+	want := `answers.yaml:6:12: exchangeOnline.cloud: "gcchigh" is not known here; did you mean "gcc-high"? use one of ` + strings.Join(cloud.IDs(), ", ") + `
     6 |   cloud:   gcchigh
       |            ^`
 	if err == nil || err.Error() != want {

@@ -77,9 +77,6 @@ type Kind struct {
 	// Recreates tells that there is no Set cmdlet: a resource that differs is removed and made anew. Command is then asked for
 	// Delete and for Create.
 	Recreates bool
-	// Choose picks the one of several matching live resources that is meant, by index; a negative index, or a nil Choose, makes
-	// several matches an error.
-	Choose func(want Properties, live []Live) int
 	// Patience is how long what was written may take to show when it is read back; DefaultPatience when 0.
 	Patience time.Duration
 	// Command renders an action as the command that its place runs. want holds the properties to write (all for Create, the differing ones,

@@ -301,19 +301,11 @@ func (m *maker) compare(r *Resource) (decision, error) {
 		}
 	}
 	if len(matches) > 1 {
-		candidates := make([]Live, len(matches))
 		names := make([]string, len(matches))
 		for i, at := range matches {
-			candidates[i], names[i] = readings[at], fmt.Sprintf("%q", readings[at].Name)
+			names[i] = fmt.Sprintf("%q", readings[at].Name)
 		}
-		chosen := -1
-		if r.Kind.Choose != nil {
-			chosen = r.Kind.Choose(want, candidates)
-		}
-		if chosen < 0 || chosen >= len(matches) {
-			return d, fmt.Errorf("%w: %d live resources are this one (%s); remove all but one", ErrAmbiguous, len(matches), strings.Join(names, ", "))
-		}
-		matches = matches[chosen : chosen+1]
+		return d, fmt.Errorf("%w: %d live resources are this one (%s); remove all but one", ErrAmbiguous, len(matches), strings.Join(names, ", "))
 	}
 	if len(matches) == 1 {
 		d.live = &readings[matches[0]]

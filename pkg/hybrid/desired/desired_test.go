@@ -596,6 +596,38 @@ func TestRemovalsDoNotAsk(t *testing.T) {
 	}
 }
 
+// A kind without New and Set: an address space is added, and one that differs is removed and added anew.
+func TestKindThatIsAdded(t *testing.T) {
+	k := declare(Kind{
+		Noun: "AvailabilityAddressSpace", Sides: OnPremises, Verbs: Add | Remove, Match: byValue("ForestName"),
+		Properties: map[string]Property{"ForestName": {Type: text, Write: change.Key}, "AccessMethod": {Type: text}},
+	})
+	place := addressSpaces{{Identity: "x", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "OrgWideFB"}}}
+	p, err := change.Make(t.Context(), map[string]change.Place{"here": place}, []change.Resource{{
+		Kind: k.Change(), Target: "here", Key: "fabrikam.com", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"},
+	}}, change.Options{})
+	if err != nil || len(p.Changes) != 1 {
+		t.Fatalf("%v, %v", p.Changes, err)
+	}
+	want := []change.Command{
+		{Name: "Remove-AvailabilityAddressSpace", Parameters: map[string]any{"Identity": "x", "Confirm": false}},
+		{Name: "Add-AvailabilityAddressSpace", Parameters: map[string]any{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"}},
+	}
+	if diff := cmp.Diff(want, p.Changes[0].Commands()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"Get-AvailabilityAddressSpace", "Add-AvailabilityAddressSpace", "Remove-AvailabilityAddressSpace"}, k.Cmdlets()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+type addressSpaces []change.Live
+
+func (p addressSpaces) Read(context.Context, *change.Kind) ([]change.Live, error) { return p, nil }
+func (p addressSpaces) Run(context.Context, change.Command) (change.Properties, error) {
+	return nil, nil
+}
+
 func kindNamed(t *testing.T, noun string) *Kind {
 	t.Helper()
 	for _, k := range Kinds() {
@@ -628,8 +660,16 @@ func TestKinds(t *testing.T) {
 				continue
 			}
 			for _, name := range k.Cmdlets() {
-				if c, ok := exchange.Catalogue().Find(name); !ok || !c.On(side.side) {
+				c, ok := exchange.Catalogue().Find(name)
+				if !ok || !c.On(side.side) {
 					t.Errorf("%s: %s does not exist %s", k.Noun, name, side.side)
+				}
+				verb, _, _ := strings.Cut(name, "-")
+				for p, d := range k.Properties {
+					sent := !d.Derived && (verb == "New" || verb == "Add" || verb == "Set" && d.Write != change.Key && d.Write != change.CreateOnly)
+					if parameter, ok := c.Parameter(p); sent && (!ok || !slices.Contains(parameter.Sides, side.side)) {
+						t.Errorf("%s: %s has no parameter %s %s; what only Set takes is a kind of its own (Of)", k.Noun, name, p, side.side)
+					}
 				}
 			}
 		}

@@ -9,8 +9,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
 // Sides are the places that hold resources of a kind.
@@ -38,7 +40,8 @@ type Verbs uint8
 // The verbs. Get exists for all.
 const (
 	New Verbs = 1 << iota
-	Set
+	Add       // makes one where there is no New
+	Set       // without it, what differs is removed and made anew
 	Remove
 )
 
@@ -58,6 +61,8 @@ type Kind struct {
 	Only  bool           // there is exactly one, and the Set cmdlet takes no Identity (OrganizationConfig)
 
 	Adjust func(*change.Command) // corrects a command where the cmdlet is irregular
+	// After runs after each command of the kind: what makes a setting known to the running services, which take it over some time later otherwise.
+	After []exchange.Command
 
 	// Entra kinds.
 	// Read finds the live resources; none is an empty list and not an error.
@@ -67,7 +72,8 @@ type Kind struct {
 	Match      func(want change.Properties, live change.Live) bool
 	Properties map[string]Property
 	Risk       string
-	Permanent  string
+	Permanent  string        // why a change cannot be undone; empty when it can
+	Patience   time.Duration // how long a change may take to show; change.DefaultPatience when 0
 
 	kind *change.Kind
 }
@@ -91,6 +97,7 @@ type Type struct {
 	Name    string
 	Read    func(live any) any
 	Compare change.Comparison
+	Joined  bool // a list that cmdlets take as one string with commas
 }
 
 // Change is the declaration as the engine takes it: one value a Kind, so that it can be compared by identity.
@@ -109,6 +116,7 @@ func declare(k Kind) *Kind {
 	}
 	out.kind = &change.Kind{
 		Noun: k.Noun, Title: k.Title, Match: k.Match, Properties: properties, Risk: k.Risk, Permanent: k.Permanent, Command: command,
+		Recreates: k.Sides&Entra == 0 && k.Verbs&Set == 0, Patience: k.Patience,
 	}
 	return out
 }
@@ -130,7 +138,7 @@ func (k *Kind) Cmdlets() []string {
 	for _, v := range []struct {
 		verb Verbs
 		name string
-	}{{New, "New-"}, {Set, "Set-"}, {Remove, "Remove-"}} {
+	}{{New, "New-"}, {Add, "Add-"}, {Set, "Set-"}, {Remove, "Remove-"}} {
 		if k.Verbs&v.verb != 0 {
 			out = append(out, v.name+k.noun())
 		}
@@ -169,14 +177,17 @@ func (k *Kind) cmdlet(a change.Action, name string, want change.Properties, live
 		return change.Command{Name: "Set-" + k.noun(), Parameters: parameters}, nil
 	case a == change.Delete && k.Verbs&Remove != 0:
 		return change.Command{Name: "Remove-" + k.noun(), Parameters: map[string]any{"Identity": identity, "Confirm": false}}, nil
-	case a == change.Create && k.Verbs&New != 0:
-		parameters["Name"] = name
+	case a == change.Create && k.Verbs&(New|Add) != 0:
+		verb := "Add-"
+		if k.Verbs&New != 0 {
+			verb, parameters["Name"] = "New-", name
+		}
 		for p, v := range want {
 			if d, ok := k.Properties[p]; ok && !d.Derived && v != nil {
 				parameters[p] = v
 			}
 		}
-		return change.Command{Name: "New-" + k.noun(), Parameters: parameters}, nil
+		return change.Command{Name: verb + k.noun(), Parameters: parameters}, nil
 	case (a == change.Update || a == change.Create && aspect) && k.Verbs&Set != 0:
 		for p, v := range want {
 			if d, ok := k.Properties[p]; ok && !d.Derived && d.Write != change.Key && d.Write != change.CreateOnly {

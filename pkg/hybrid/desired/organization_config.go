@@ -17,6 +17,3 @@ var organizationConfig = declare(Kind{
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
 })
-
-// joined are the cmdlet parameters that take a list as one string with commas.
-var joined = map[string]string{"Set-OrganizationConfig": "EwsAllowedAppIDs"}

@@ -1,6 +1,9 @@
 package desired
 
-import "github.com/hybridge-cli/hybridge/pkg/engine/change"
+import (
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
 
 var settingOverride = declare(Kind{
 	Noun:  "SettingOverride",
@@ -16,6 +19,9 @@ var settingOverride = declare(Kind{
 		"Reason":     {Type: text, Write: change.CreateOnly},
 	},
 	Risk: "takes effect on every Exchange server of the organization",
+	After: []exchange.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
+		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration", "Argument": "Refresh",
+	}}},
 })
 
 // override is one setting override that hybrid needs.

@@ -161,7 +161,7 @@ func (p *ExchangePlace) Run(ctx context.Context, c change.Command) (change.Prope
 	if err != nil {
 		return nil, err
 	}
-	for _, after := range afterwards[strings.ToLower(c.Name)] {
+	for _, after := range Afterwards(c) {
 		if _, err := session.Run(ctx, after); err != nil && p.Warn != nil {
 			p.Warn(fmt.Sprintf("%s: %s failed (%v); Exchange takes the setting over by itself within the hour or when its services restart", p.Name, after.Name, err))
 		}
@@ -183,9 +183,9 @@ func (p *ExchangePlace) Run(ctx context.Context, c change.Command) (change.Prope
 // Cmdlet is a plan's command as a session takes it.
 func Cmdlet(c change.Command) exchange.Command {
 	out := exchange.Command{Name: c.Name, Parameters: maps.Clone(c.Parameters)}
-	if name, ok := joined[c.Name]; ok {
-		if list := texts(out.Parameters[name]); len(list) > 0 || isList(out.Parameters[name]) {
-			out.Parameters[name] = strings.Join(list, ",")
+	for name, v := range out.Parameters {
+		if joined(c, name) {
+			out.Parameters[name] = strings.Join(texts(v), ",")
 		}
 	}
 	return out
@@ -199,18 +199,21 @@ func isList(v any) bool {
 	return false
 }
 
-// afterwards are cmdlets that make a setting known to the running services: without them it takes effect some time later.
-var afterwards = map[string][]exchange.Command{
-	"new-settingoverride":    {refreshOverrides},
-	"set-settingoverride":    {refreshOverrides},
-	"remove-settingoverride": {refreshOverrides},
-}
-
-var refreshOverrides = exchange.Command{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
-	"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration", "Argument": "Refresh",
-}}
-
 // Afterwards lists the cmdlets that run after a command so that it takes effect at once.
 func Afterwards(c change.Command) []exchange.Command {
-	return slices.Clone(afterwards[strings.ToLower(c.Name)])
+	var out []exchange.Command
+	for _, k := range kindsOf(c) {
+		out = append(out, k.After...)
+	}
+	return out
+}
+
+// joined tells whether a command takes a list of that name as one string with commas.
+func joined(c change.Command, parameter string) bool {
+	return isList(c.Parameters[parameter]) && slices.ContainsFunc(kindsOf(c), func(k *Kind) bool { return k.Properties[parameter].Type.Joined })
+}
+
+// kindsOf are the kinds that a command writes.
+func kindsOf(c change.Command) []*Kind {
+	return slices.DeleteFunc(Kinds(), func(k *Kind) bool { return !strings.EqualFold(k.noun(), exchange.Command{Name: c.Name}.Noun()) })
 }

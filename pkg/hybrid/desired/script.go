@@ -232,7 +232,7 @@ func (s *script) cmdlet(name string, c change.Command, here map[string]int) {
 	s.line("$%s = @{", name)
 	for _, p := range parameterOrder(c.Parameters) {
 		value := s.literal(c.Parameters[p], here)
-		if joined[c.Name] == p && isList(c.Parameters[p]) {
+		if joined(c, p) {
 			value = "(" + value + " -join ',')"
 		}
 		s.line("    %s = %s", p, value)

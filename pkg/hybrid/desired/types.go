@@ -25,7 +25,7 @@ var (
 	// domains is a set of SMTP domains.
 	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain)}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
-	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID)}
+	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), Joined: true}
 	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
 	principalNames = Type{Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName)}
 	// settings is a list of NAME=VALUE.
