@@ -28,7 +28,7 @@ var tenantChecks = []Check{
 				return check.Unknown(err)
 			}
 			if route == desired.RouteGraph {
-				return check.Pass("lookups go through Microsoft Graph; EWS is not needed")
+				return check.Pass("lookups go through Microsoft Graph and need no EWS")
 			}
 			now := in.Now()
 			if !now.Before(cloud.EWSEnds) {
