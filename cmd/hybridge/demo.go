@@ -120,10 +120,10 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 
 const demoOutro = `
 How to go on:
-  hybridge lab start --dir lab         # the same lab, to try; Ctrl-C ends it
-  hybridge wizard -f lab/answers.yaml  # in another terminal: step by step
-  hybridge lab faults                  # what can be broken in it, with --fault
-  hybridge init > answers.yaml         # your own organization
+  hybridge lab start --dir lab              # the same lab, to try; Ctrl-C ends it
+  hybridge wizard -f lab/answers.yaml       # in another terminal: step by step
+  hybridge lab faults                       # what can be broken in it, with --fault
+  hybridge init --output-file answers.yaml  # your own organization
 `
 
 // offerWizard has the wizard walk the demo's lab from the beginning, when somebody is there and wants to: what the run did is rolled back before.

@@ -129,7 +129,7 @@ func (r *session) staleHint(plan change.Plan, err error) error {
 // afterInit says what a fresh answers file needs.
 func afterInit(s streams, path string) {
 	if path == "" && s.OutTTY {
-		fmt.Fprintf(s.Err, "next: write it to a file: hybridge init > %s\n", defaultAnswers)
+		fmt.Fprintf(s.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
 		return
 	}
 	if path == "" {

@@ -80,7 +80,7 @@ them with a journal, and asks for free/busy in both directions until it works.
 On a terminal, hybridge alone is a wizard over those steps. With --answers FILE and
 --non-interactive it runs them all in plain lines.`,
 		Example: `  hybridge demo                                     # see it work, on a simulated estate
-  hybridge init --scenario multi-forest > answers.yaml
+  hybridge init --scenario multi-forest --output-file answers.yaml
   hybridge check -f answers.yaml
   hybridge plan  -f answers.yaml --out plan.json
   hybridge apply plan.json -f answers.yaml

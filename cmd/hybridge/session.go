@@ -160,7 +160,7 @@ func (g *globals) nameAnswers() error {
 		return nil
 	}
 	if _, err := os.Stat(defaultAnswers); err != nil {
-		return usage("no answers: name the file with --answers FILE (write one with: hybridge init > %s)", defaultAnswers)
+		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)", defaultAnswers)
 	}
 	g.answers = defaultAnswers
 	return nil
