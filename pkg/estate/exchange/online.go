@@ -14,14 +14,12 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -63,9 +61,6 @@ const (
 	expiredPaging   = "Expired or Invalid pagination request"
 	clientAppHeader = "ExoManagementModule"
 )
-
-// transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are tried again.
-var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException", "DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
 
 // AdminAPI is a Session with Exchange Online's admin API.
 type AdminAPI struct {
@@ -328,12 +323,6 @@ func (s *AdminAPI) send(ctx context.Context, cmdlet string, again bool, make fun
 	}
 }
 
-// refusedError is a 401.
-type refusedError struct{ reason string }
-
-func (e *refusedError) Error() string        { return e.reason }
-func (e *refusedError) Is(target error) bool { return target == link.ErrAccess }
-
 // once sends a request once. wait says when to send it again: negative never, 0 after the usual delay.
 func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx context.Context, tenant string) (*http.Request, error)) (answer []byte, wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
@@ -427,279 +416,4 @@ func mediaName(contentType string) string {
 		return "something unnamed"
 	}
 	return link.Line(media)
-}
-
-var challengeText = regexp.MustCompile(`error_description="([^"]*)"`)
-
-func challengeReason(header string) string {
-	if m := challengeText.FindStringSubmatch(header); m != nil {
-		return link.Line(m[1])
-	}
-	return ""
-}
-
-// retryAfter is the wait that the service asks for; 0 when it names none, so that the usual delay applies.
-func retryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil && n > 0 {
-		if n > 86400 {
-			n = 86400
-		}
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(time.Second, time.Until(t).Round(time.Second))
-	}
-	return 0
-}
-
-// segments of a message: Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text
-var segments = regexp.MustCompile(`(?s)^\|?(Ex[0-9A-Fa-f]+)\|([A-Za-z0-9_.+]+)\|(.*)$`)
-
-// onlineError reads the service's error answer; nil when it is none.
-func onlineError(cmdlet string, text []byte) *Error {
-	var answer struct {
-		Error *struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-			Target  string `json:"target"`
-			Details []struct {
-				Code    string `json:"code"`
-				Target  string `json:"target"`
-				Message string `json:"message"`
-			} `json:"details"`
-			Inner struct {
-				Internal struct {
-					Message string `json:"message"`
-					Type    string `json:"type"`
-				} `json:"internalexception"`
-			} `json:"innererror"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(text, &answer) != nil || answer.Error == nil {
-		return nil
-	}
-	in := answer.Error
-	e := &Error{Cmdlet: cmdlet, Category: in.Code, Message: in.Message, Target: in.Target, ExceptionType: in.Inner.Internal.Type}
-	if len(in.Details) > 0 {
-		d := in.Details[0]
-		if m := segments.FindStringSubmatch(d.Message); m != nil {
-			// inside is what the task threw; the type beside it can be that of whatever carried it
-			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
-		} else if d.Message != "" {
-			e.Message = d.Message[strings.LastIndexByte(d.Message, '|')+1:]
-		}
-		if d.Target != "" {
-			e.Target = d.Target
-		}
-	}
-	if inner := in.Inner.Internal.Message; inner != "" {
-		e.Message = inner
-		if m := segments.FindStringSubmatch(inner); m != nil {
-			// inside is what the task threw; the type beside it can be that of whatever carried it
-			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
-		}
-	}
-	return e
-}
-
-// onlineBody encodes a command as the service takes it.
-func onlineBody(c Command) ([]byte, error) {
-	parameters := make(map[string]any, len(c.Parameters)+1)
-	for name, v := range c.Parameters {
-		encoded, err := onlineValue(v)
-		if err != nil {
-			return nil, fmt.Errorf("%s: parameter %s: %w", c.Name, name, err)
-		}
-		parameters[name] = encoded
-	}
-	if _, given := c.Parameter("Confirm"); !given && !c.Reads() && takes(c.Name, "Confirm", Online) {
-		parameters["Confirm"] = false
-	}
-	return json.Marshal(map[string]any{"CmdletInput": map[string]any{"CmdletName": c.Name, "Parameters": parameters}})
-}
-
-// takes tells whether a cmdlet of the catalogue has a parameter on a side.
-func takes(cmdlet, parameter string, side Side) bool {
-	spec, ok := Catalogue().Find(cmdlet)
-	if !ok {
-		return false
-	}
-	p, ok := spec.Parameter(parameter)
-	return ok && p.On(side)
-}
-
-func onlineValue(v any) (any, error) {
-	switch v := v.(type) {
-	case []byte:
-		return map[string]any{"@odata.type": byteArray, "Data": base64.StdEncoding.EncodeToString(v)}, nil
-	case ListChange:
-		table := map[string]any{"@odata.type": genericTable}
-		if len(v.Add) > 0 {
-			table["Add"] = v.Add
-		}
-		if len(v.Remove) > 0 {
-			table["Remove"] = v.Remove
-		}
-		return table, nil
-	case map[string]any:
-		table := map[string]any{"@odata.type": genericTable}
-		for k, e := range v {
-			encoded, err := onlineValue(e)
-			if err != nil {
-				return nil, err
-			}
-			table[k] = encoded
-		}
-		return table, nil
-	case secret.Value, Credential:
-		return nil, errors.New("the admin API has no known form for a credential")
-	default:
-		return v, nil
-	}
-}
-
-// onlineObject reads one object of an answer and drops what OData put beside its properties.
-func onlineObject(text json.RawMessage) (Object, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if trimmed := bytes.TrimSpace(text); len(trimmed) == 0 || trimmed[0] != '{' {
-		// a cmdlet that prints plain values
-		v, err := decodeValue(d, maxDepth)
-		if err != nil {
-			return Object{}, err
-		}
-		s, ok := Scalar(v)
-		if !ok {
-			return Object{}, fmt.Errorf("it is %s, not an object", describe(v))
-		}
-		return NewObject(nil, s), nil
-	}
-	raw, err := decodeObject(d, maxDepth)
-	if err != nil {
-		return Object{}, err
-	}
-	out := Object{Types: raw.Types, Text: raw.Text}
-	for _, name := range raw.names {
-		v := raw.properties[strings.ToLower(name)]
-		switch {
-		case strings.EqualFold(name, "@odata.type"):
-			if s, ok := v.(string); ok && out.Types == nil {
-				out.Types = []string{strings.TrimPrefix(s, "#")}
-			}
-		case strings.Contains(name, "@"):
-		default:
-			out.put(name, withoutSidecars(v))
-		}
-	}
-	if out.Text == "" {
-		for _, name := range []string{"Identity", "Name"} {
-			if s, err := out.String(name); err == nil {
-				out.Text = s
-				break
-			}
-		}
-	}
-	return out, nil
-}
-
-func withoutSidecars(v any) any {
-	switch v := v.(type) {
-	case []any:
-		for i := range v {
-			v[i] = withoutSidecars(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			if strings.Contains(k, "@") {
-				delete(v, k)
-				continue
-			}
-			v[k] = withoutSidecars(v[k])
-		}
-	}
-	return v
-}
-
-// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once; parameters are not told.
-func (s *AdminAPI) Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error) {
-	s.mu.Lock()
-	known := s.allowed
-	s.mu.Unlock()
-	if known == nil {
-		const what = "list the caller's cmdlets"
-		text, err := s.send(ctx, what, true, func(ctx context.Context, tenant string) (*http.Request, error) {
-			address := s.base.JoinPath("adminapi", "v1.0", tenant, "EXOModuleFile")
-			address.RawQuery = "Version=" + moduleVersion
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
-			if err == nil {
-				r.Header.Set("CommandName", "*")
-			}
-			return r, err
-		})
-		if err != nil {
-			return nil, at(s.place(), err)
-		}
-		names, err := exportedCmdlets(text)
-		if err != nil {
-			return nil, at(s.place(), fmt.Errorf("%s: %w", what, err))
-		}
-		known = make(map[string]Allowance, len(names))
-		for _, n := range names {
-			known[strings.ToLower(n)] = Allowance{}
-		}
-		s.mu.Lock()
-		s.allowed = known
-		s.mu.Unlock()
-	}
-	out := map[string]Allowance{}
-	for _, c := range cmdlets {
-		if a, ok := known[strings.ToLower(c)]; ok {
-			out[c] = a
-		}
-	}
-	return out, nil
-}
-
-// exportedCmdlets reads value.exportedCmdlets: names with commas between them, in an object or a list of one.
-func exportedCmdlets(text []byte) ([]string, error) {
-	type file struct {
-		Exported json.RawMessage `json:"exportedCmdlets"`
-	}
-	var answer struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal(text, &answer); err != nil {
-		return nil, fmt.Errorf("the answer is not the JSON that is expected: %w", err)
-	}
-	var files []file
-	if json.Unmarshal(answer.Value, &files) != nil {
-		var one file
-		if err := json.Unmarshal(answer.Value, &one); err != nil {
-			return nil, errors.New("the answer has no value")
-		}
-		files = []file{one}
-	}
-	var names []string
-	found := false
-	for _, f := range files {
-		var list []string
-		var joined string
-		switch {
-		case json.Unmarshal(f.Exported, &joined) == nil:
-			list = strings.Split(joined, ",")
-		case json.Unmarshal(f.Exported, &list) != nil:
-			continue
-		}
-		found = true
-		for _, n := range list {
-			if n = strings.TrimSpace(n); n != "" {
-				names = append(names, n)
-			}
-		}
-	}
-	if !found {
-		return nil, errors.New("the answer names no cmdlets")
-	}
-	return names, nil
 }

@@ -1,0 +1,196 @@
+package entra
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+)
+
+func (c *call) applications(path []string) (int, any, *odataError) {
+	s := &c.tenant.state
+	if len(path) == 1 {
+		switch c.Method {
+		case http.MethodGet:
+			if e := c.may(readApplications...); e != nil {
+				return 0, nil, e
+			}
+			return list(c, "applications", s.Applications)
+		case http.MethodPost:
+			return c.createApplication()
+		}
+		return 0, nil, c.methodNotAllowed()
+	}
+	at := slices.IndexFunc(s.Applications, func(a *Application) bool { return named(path[1], a.ID, a.AppID) })
+	if e := c.may(readApplications...); e != nil {
+		return 0, nil, e
+	}
+	if at < 0 {
+		return 0, nil, notFound(strings.TrimPrefix(path[1], "appId="))
+	}
+	a := s.Applications[at]
+	if len(path) == 4 && path[2] == "owners" && path[3] == "$ref" && c.Method == http.MethodPost {
+		if e := c.may(writeApplications...); e != nil {
+			return 0, nil, e
+		}
+		return http.StatusNoContent, nil, nil
+	}
+	if len(path) != 2 {
+		return 0, nil, badRequest("Resource not found for the segment '%s'.", path[2])
+	}
+	switch c.Method {
+	case http.MethodGet:
+		return one(c, http.StatusOK, "applications", a)
+	case http.MethodPatch:
+		if e := c.may(writeApplications...); e != nil {
+			return 0, nil, e
+		}
+		fresh, given, e := merge(c.body, *a, "id", "appId", "createdDateTime", "passwordCredentials")
+		if e != nil {
+			return 0, nil, e
+		}
+		fresh.PasswordCredentials = a.PasswordCredentials
+		if e := fresh.check(given, a.KeyCredentials); e != nil {
+			return 0, nil, e
+		}
+		*a = fresh
+		return http.StatusNoContent, nil, nil
+	case http.MethodDelete:
+		if e := c.may(writeApplications...); e != nil {
+			return 0, nil, e
+		}
+		s.Applications = slices.Delete(s.Applications, at, at+1)
+		if p := s.principalOf(a.AppID); p != nil {
+			s.removePrincipal(p)
+		}
+		return http.StatusNoContent, nil, nil
+	}
+	return 0, nil, c.methodNotAllowed()
+}
+
+// named tells whether a path segment, an object id or "appId=...", names an object.
+func named(segment, id, appID string) bool {
+	if s, ok := strings.CutPrefix(segment, "appId="); ok {
+		return strings.EqualFold(s, appID)
+	}
+	return strings.EqualFold(segment, id)
+}
+
+func (s *State) removePrincipal(p *ServicePrincipal) {
+	s.ServicePrincipals = slices.DeleteFunc(s.ServicePrincipals, func(x *ServicePrincipal) bool { return x == p })
+	s.Assignments = slices.DeleteFunc(s.Assignments, func(a *Assignment) bool { return a.PrincipalID == p.ID || a.ResourceID == p.ID })
+}
+
+func (c *call) createApplication() (int, any, *odataError) {
+	if e := c.may(writeApplications...); e != nil {
+		return 0, nil, e
+	}
+	a := newApplication("", newGUID(), c.tenant.config.Clock().UTC().Truncate(time.Second))
+	fresh, given, e := merge(c.body, *a, "id", "appId", "createdDateTime")
+	if e != nil {
+		return 0, nil, e
+	}
+	if fresh.DisplayName == "" {
+		return 0, nil, badRequest("Property displayName is required.")
+	}
+	if e := fresh.check(given, nil); e != nil {
+		return 0, nil, e
+	}
+	c.tenant.state.Applications = append(c.tenant.state.Applications, &fresh)
+	return one(c, http.StatusCreated, "applications", &fresh)
+}
+
+var audiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
+
+// check validates what was written.
+func (a *Application) check(given map[string]json.RawMessage, old []KeyCredential) *odataError {
+	if !slices.Contains(audiences, a.SignInAudience) {
+		return badRequest("Invalid value specified for property 'signInAudience' of resource 'Application'.")
+	}
+	for _, r := range a.RequiredResourceAccess {
+		if r.ResourceAppID == "" || len(r.ResourceAccess) == 0 {
+			return badRequest("Invalid value specified for property 'requiredResourceAccess' of resource 'Application'.")
+		}
+		for _, p := range r.ResourceAccess {
+			if !isGUID(p.ID) || p.Type != "Role" && p.Type != "Scope" {
+				return badRequest("Invalid value specified for property 'resourceAccess' of resource 'RequiredResourceAccess'.")
+			}
+		}
+	}
+	if _, ok := given["keyCredentials"]; ok {
+		keys, e := writtenKeys(a.KeyCredentials, old)
+		if e != nil {
+			return e
+		}
+		a.KeyCredentials = keys
+	}
+	return nil
+}
+
+// writtenKeys validates a list of key credentials that replaces an old one. An entry without its key must be an old one, by key id.
+func writtenKeys(keys, old []KeyCredential) ([]KeyCredential, *odataError) {
+	out := []KeyCredential{}
+	ids := map[string]bool{}
+	for _, k := range keys {
+		if len(k.Key) == 0 {
+			at := slices.IndexFunc(old, func(o KeyCredential) bool { return k.KeyID != "" && strings.EqualFold(o.KeyID, k.KeyID) })
+			if at < 0 {
+				return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidValue", "Key credential without a value does not reference an existing one."}
+			}
+			k.Key = old[at].Key
+		}
+		complete, err := completeKey(k)
+		if err != nil {
+			return nil, &odataError{http.StatusBadRequest, "Request_BadRequest", "Invalid value specified for property 'keyCredentials': " + err.Error() + "."}
+		}
+		if ids[complete.KeyID] {
+			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsDuplicateKeyId", "Duplicate key id in key credentials."}
+		}
+		ids[complete.KeyID] = true
+		out = append(out, complete)
+	}
+	return out, nil
+}
+
+// completeKey fills in what the service derives from a certificate.
+func completeKey(k KeyCredential) (KeyCredential, error) {
+	c, err := k.certificate()
+	if err != nil {
+		return k, errors.New("the key is not an X.509 certificate")
+	}
+	if k.Type != "AsymmetricX509Cert" || k.Usage != "Verify" {
+		return k, fmt.Errorf("type %q with usage %q is not supported", k.Type, k.Usage)
+	}
+	if k.KeyID == "" {
+		k.KeyID = newGUID()
+	}
+	if !isGUID(k.KeyID) {
+		return k, errors.New("the key id is not a GUID")
+	}
+	if k.CustomKeyIdentifier == "" {
+		k.CustomKeyIdentifier = certificate.Thumbprint(c)
+	}
+	start, end := c.NotBefore.UTC(), c.NotAfter.UTC()
+	if k.StartDateTime == nil {
+		k.StartDateTime = &start
+	}
+	if k.EndDateTime == nil {
+		k.EndDateTime = &end
+	}
+	if k.EndDateTime.After(end) {
+		return k, errors.New("the end date is after the certificate's")
+	}
+	if k.DisplayName == nil {
+		name := certificate.Subject(c)
+		k.DisplayName = &name
+	}
+	return k, nil
+}
+
+func (k KeyCredential) certificate() (*x509.Certificate, error) { return x509.ParseCertificate(k.Key) }

@@ -1,0 +1,187 @@
+package entra
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
+	s := &c.tenant.state
+	if e := c.may(readApplications...); e != nil {
+		return 0, nil, e
+	}
+	if len(path) == 1 {
+		switch c.Method {
+		case http.MethodGet:
+			return list(c, "servicePrincipals", s.ServicePrincipals)
+		case http.MethodPost:
+			return c.createServicePrincipal()
+		}
+		return 0, nil, c.methodNotAllowed()
+	}
+	at := slices.IndexFunc(s.ServicePrincipals, func(p *ServicePrincipal) bool { return named(path[1], p.ID, p.AppID) })
+	if at < 0 {
+		return 0, nil, notFound(strings.TrimPrefix(path[1], "appId="))
+	}
+	p := s.ServicePrincipals[at]
+	switch {
+	case len(path) == 2:
+		return c.servicePrincipal(p)
+	case path[2] == "appRoleAssignments":
+		return c.appRoleAssignments(p, path[3:])
+	case path[2] == "appRoleAssignedTo" && len(path) == 3 && c.Method == http.MethodGet:
+		return list(c, "appRoleAssignments", filterAssignments(s, func(a *Assignment) bool { return a.ResourceID == p.ID }))
+	}
+	return 0, nil, badRequest("Resource not found for the segment '%s'.", path[2])
+}
+
+func filterAssignments(s *State, keep func(*Assignment) bool) []*Assignment {
+	var out []*Assignment
+	for _, a := range s.Assignments {
+		if keep(a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
+	switch c.Method {
+	case http.MethodGet:
+		return one(c, http.StatusOK, "servicePrincipals", p)
+	case http.MethodPatch:
+		if e := c.may(writeApplications...); e != nil {
+			return 0, nil, e
+		}
+		fresh, given, e := merge(c.body, *p, "id", "appId", "appOwnerOrganizationId", "appDisplayName")
+		if e != nil {
+			return 0, nil, e
+		}
+		if _, ok := given["keyCredentials"]; ok {
+			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials)
+			if e != nil {
+				return 0, nil, e
+			}
+			fresh.KeyCredentials = keys
+		}
+		*p = fresh
+		return http.StatusNoContent, nil, nil
+	case http.MethodDelete:
+		if e := c.may(writeApplications...); e != nil {
+			return 0, nil, e
+		}
+		c.tenant.state.removePrincipal(p)
+		return http.StatusNoContent, nil, nil
+	}
+	return 0, nil, c.methodNotAllowed()
+}
+
+func (c *call) createServicePrincipal() (int, any, *odataError) {
+	if e := c.may(writeApplications...); e != nil {
+		return 0, nil, e
+	}
+	s := &c.tenant.state
+	var want struct {
+		AppID string `json:"appId"`
+	}
+	if err := json.Unmarshal(c.body, &want); err != nil || want.AppID == "" {
+		return 0, nil, badRequest("Property appId is required.")
+	}
+	a := s.Application(want.AppID)
+	if a == nil {
+		return 0, nil, &odataError{http.StatusBadRequest, "NoBackingApplicationObject", fmt.Sprintf("The appId '%s' of the service principal does not reference a valid application object.", want.AppID)}
+	}
+	if s.principalOf(want.AppID) != nil {
+		return 0, nil, &odataError{http.StatusConflict, "Request_MultipleObjectsWithSameKeyValue", fmt.Sprintf("The service principal cannot be created, updated, or restored because the service principal name %s is already in use.", want.AppID)}
+	}
+	p := s.newServicePrincipal(a, c.tenant.config.TenantID)
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(c.body, &given); err != nil {
+		s.removePrincipal(p)
+		return 0, nil, badRequest("Invalid request.")
+	}
+	delete(given, "appId")
+	rest, err := json.Marshal(given)
+	if err != nil {
+		s.removePrincipal(p)
+		return 0, nil, badRequest("Invalid request.")
+	}
+	fresh, _, e := merge(rest, *p, "id", "appOwnerOrganizationId", "appDisplayName")
+	if e != nil {
+		s.removePrincipal(p)
+		return 0, nil, e
+	}
+	*p = fresh
+	return one(c, http.StatusCreated, "servicePrincipals", p)
+}
+
+func (c *call) appRoleAssignments(p *ServicePrincipal, rest []string) (int, any, *odataError) {
+	s := &c.tenant.state
+	if len(rest) == 0 {
+		switch c.Method {
+		case http.MethodGet:
+			return list(c, "appRoleAssignments", filterAssignments(s, func(a *Assignment) bool { return a.PrincipalID == p.ID }))
+		case http.MethodPost:
+			return c.assign(p)
+		}
+		return 0, nil, c.methodNotAllowed()
+	}
+	at := slices.IndexFunc(s.Assignments, func(a *Assignment) bool { return a.ID == rest[0] && a.PrincipalID == p.ID })
+	if at < 0 || len(rest) > 1 {
+		return 0, nil, notFound(rest[0])
+	}
+	switch c.Method {
+	case http.MethodGet:
+		return one(c, http.StatusOK, "appRoleAssignments", s.Assignments[at])
+	case http.MethodDelete:
+		if e := c.may(giveConsent...); e != nil {
+			return 0, nil, e
+		}
+		s.Assignments = slices.Delete(s.Assignments, at, at+1)
+		return http.StatusNoContent, nil, nil
+	}
+	return 0, nil, c.methodNotAllowed()
+}
+
+func (c *call) assign(p *ServicePrincipal) (int, any, *odataError) {
+	if e := c.may(giveConsent...); e != nil {
+		return 0, nil, e
+	}
+	s := &c.tenant.state
+	var want struct {
+		PrincipalID string `json:"principalId"`
+		ResourceID  string `json:"resourceId"`
+		AppRoleID   string `json:"appRoleId"`
+	}
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&want); err != nil {
+		return 0, nil, badRequest("Invalid request.")
+	}
+	if !strings.EqualFold(want.PrincipalID, p.ID) {
+		return 0, nil, badRequest("Invalid value specified for property 'principalId' of resource 'AppRoleAssignment'.")
+	}
+	at := slices.IndexFunc(s.ServicePrincipals, func(x *ServicePrincipal) bool { return strings.EqualFold(x.ID, want.ResourceID) })
+	if at < 0 {
+		return 0, nil, notFound(want.ResourceID)
+	}
+	resource := s.ServicePrincipals[at]
+	role := slices.IndexFunc(resource.AppRoles, func(r AppRole) bool { return strings.EqualFold(r.ID, want.AppRoleID) })
+	if role < 0 {
+		return 0, nil, badRequest("Permission being assigned was not found on application '%s'.", resource.AppID)
+	}
+	for _, a := range s.Assignments {
+		if a.PrincipalID == p.ID && a.ResourceID == resource.ID && strings.EqualFold(a.AppRoleID, want.AppRoleID) {
+			return 0, nil, badRequest("Permission being assigned already exists on the object")
+		}
+	}
+	if err := s.consent(p, resource.AppID, resource.AppRoles[role].Value, c.tenant.config.Clock().UTC().Truncate(time.Second)); err != nil {
+		return 0, nil, badRequest("%s", err)
+	}
+	return one(c, http.StatusCreated, "appRoleAssignments", s.Assignments[len(s.Assignments)-1])
+}
