@@ -437,3 +437,18 @@ func TestExitCodesAreListed(t *testing.T) {
 		}
 	}
 }
+
+// The wizard reads keys where answers on standard input would come from.
+func TestWizardWithAnswersFromAPipe(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var errout bytes.Buffer
+	home := t.TempDir()
+	at := streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errout, InTTY: true, OutTTY: true, ErrTTY: true, Env: func(name string) string {
+		return map[string]string{"HOME": home, "LocalAppData": home, "TERM": "xterm"}[name]
+	}}
+	code := runIn(ctx, []string{"wizard", "-f", "-"}, at, func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
+	if code != exitUsage || !strings.Contains(errout.String(), "reads keys from standard input") {
+		t.Errorf("exit %d: %s", code, errout.String())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -18,6 +19,7 @@ type script struct {
 	failed, changes int
 	errs            map[ID]error
 	calls           string
+	given           Options // of Apply and Test
 }
 
 func (s *script) Check(context.Context, observe.Observer) (check.Report, error) {
@@ -30,13 +32,15 @@ func (s *script) Plan(context.Context, observe.Observer) (change.Plan, error) {
 	return change.Plan{Changes: make([]change.Change, s.changes)}, s.errs[Plan]
 }
 
-func (s *script) Apply(context.Context, change.Plan, apply.Options, observe.Observer) (apply.Report, error) {
+func (s *script) Apply(_ context.Context, _ change.Plan, o apply.Options, _ observe.Observer) (apply.Report, error) {
 	s.calls += "a"
+	s.given.Apply = o
 	return apply.Report{RunID: "r"}, s.errs[Apply]
 }
 
-func (s *script) Test(context.Context, deployment.TestOptions, observe.Observer) (freebusy.Report, error) {
+func (s *script) Test(_ context.Context, o deployment.TestOptions, _ observe.Observer) (freebusy.Report, error) {
 	s.calls += "t"
+	s.given.Test = o
 	return freebusy.Report{}, s.errs[Test]
 }
 
@@ -45,6 +49,7 @@ func (s *script) Close(context.Context) error { return nil }
 func TestRun(t *testing.T) {
 	broken := errors.New("broken")
 	yes := func(change.Plan) (bool, error) { return true, nil }
+	broke := func(change.Plan) (bool, error) { return false, broken }
 	no := func(change.Plan) (bool, error) { return false, nil }
 	for _, test := range []struct {
 		name    string
@@ -57,6 +62,7 @@ func TestRun(t *testing.T) {
 		{"nothing to do", script{}, Options{}, "cpt", Test, nil},
 		{"changes agreed to", script{changes: 1}, Options{Confirm: yes}, "cpat", Test, nil},
 		{"changes refused", script{changes: 1}, Options{Confirm: no}, "cp", Plan, ErrUnconfirmed},
+		{"question broken off", script{changes: 1}, Options{Confirm: broke}, "cp", Plan, broken},
 		{"nobody to ask", script{changes: 1}, Options{}, "cp", Plan, ErrUnconfirmed},
 		{"prerequisites failed", script{failed: 1}, Options{Confirm: yes}, "c", Check, ErrPrerequisites},
 		{"prerequisites ignored", script{failed: 1}, Options{IgnoreFailures: true}, "cpt", Test, nil},
@@ -74,5 +80,17 @@ func TestRun(t *testing.T) {
 				t.Errorf("what was reached is not in the outcome: %+v", out)
 			}
 		})
+	}
+}
+
+// What the caller wants of apply and test reaches them.
+func TestRunPassesOptions(t *testing.T) {
+	o := Options{
+		Apply: apply.Options{StateDir: "state", Wait: time.Minute}, Test: deployment.TestOptions{From: "a@x", UntilOK: time.Hour},
+		Confirm: func(change.Plan) (bool, error) { return true, nil },
+	}
+	s := &script{changes: 1}
+	if _, err := Run(t.Context(), s, o, observe.Func(func(observe.Event) {})); err != nil || s.given.Apply.StateDir != "state" || s.given.Apply.Wait != time.Minute || s.given.Test != o.Test {
+		t.Errorf("%+v, %v", s.given, err)
 	}
 }

@@ -36,6 +36,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestExpand(t *testing.T) {
+	c, _ := Get("worldwide")
+	c = c.Expand("contoso.onmicrosoft.com", "6d1a2b3c")
+	if want := "https://accounts.accesscontrol.windows.net/6d1a2b3c/metadata/json/1"; c.ACSMetadataURL != want {
+		t.Errorf("%s, want %s", c.ACSMetadataURL, want)
+	}
+	if want := "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml"; c.EvoSTSMetadataURL != want {
+		t.Errorf("%s, want %s", c.EvoSTSMetadataURL, want)
+	}
+}
+
+// The route through Graph exists where Microsoft says so: everywhere else lookups must not be planned on it.
+func TestGraphRouteIsWorldwideAlone(t *testing.T) {
+	for _, c := range All() {
+		if c.GraphCoexistence != (c.ID == "worldwide") {
+			t.Errorf("%s: %t", c.ID, c.GraphCoexistence)
+		}
+	}
+}
+
 // What is marked as unconfirmed exists, so that the mark is seen.
 func TestUnconfirmed(t *testing.T) {
 	for _, c := range All() {

@@ -1,8 +1,13 @@
 package desired
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -30,6 +35,67 @@ func TestPrincipalOfMicrosoftStays(t *testing.T) {
 	for _, a := range []change.Action{change.Create, change.Delete} {
 		if c, err := k.Command(a, "x", change.Properties{}, &change.Live{Identity: "x"}); err == nil {
 			t.Errorf("%s gives %s", a, c.Name)
+		}
+	}
+}
+
+// What belongs to another tenant, or to one realm only, is not what is wanted.
+func TestMatchesOfOAuth(t *testing.T) {
+	const metadata = "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml"
+	server := change.Properties{"Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": metadata}
+	partner := change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID}
+	for _, test := range []struct {
+		name string
+		kind *Kind
+		want change.Properties
+		live change.Properties
+		good bool
+	}{
+		{"server of the tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://elsewhere/"}, true},
+		{"server whose metadata was not read", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "", "AuthMetadataUrl": metadata}, true},
+		{"the like of another tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "", "AuthMetadataUrl": strings.ReplaceAll(metadata, "contoso", "fabrikam")}, false},
+		{"the like without an address", authServer, server, change.Properties{"Type": "AzureAD"}, false},
+		{"server of another tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "other", "AuthMetadataUrl": metadata}, false},
+		{"server of another type", authServer, server, change.Properties{"Type": "MicrosoftACS", "Realm": tenantID, "AuthMetadataUrl": metadata}, false},
+		{"partner of all realms", partnerApplication, partner, change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID, "Realm": ""}, true},
+		{"partner of one realm", partnerApplication, partner, change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID, "Realm": tenantID}, false},
+		{"another partner", partnerApplication, partner, change.Properties{"ApplicationIdentifier": tenantID, "Realm": ""}, false},
+	} {
+		if got := test.kind.Change().Matches(test.want, change.Live{Properties: test.live}); got != test.good {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+}
+
+// listed is a directory that answers every list with the same objects.
+type listed []map[string]any
+
+func (l listed) List(context.Context, string) ([]map[string]any, error) { return l, nil }
+func (l listed) Do(context.Context, string, string, any) (map[string]any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// The names of Exchange Online's principal are written whole: a list that was not told must not pass for an empty one.
+func TestNamesNotTold(t *testing.T) {
+	for _, test := range []struct {
+		names any
+		want  any
+	}{
+		{nil, change.Unreadable{Reason: "Microsoft Graph did not tell the list"}},
+		{[]any{}, []string{}},
+		{[]any{"https://a/"}, []string{"https://a/"}},
+	} {
+		principal := map[string]any{"id": "1", "appId": ExchangeOnlineAppID}
+		if test.names != nil {
+			principal["servicePrincipalNames"] = test.names
+		}
+		place := &EntraPlace{Graph: func(context.Context) (Graph, error) { return listed{principal}, nil }}
+		live, err := place.Read(t.Context(), servicePrincipalName.Change())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, live[0].Properties["servicePrincipalNames"], cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
 		}
 	}
 }

@@ -473,3 +473,12 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// What is in a list is not added to it again, whatever its case and whether or not the noun declares the property.
+func TestAddMakesNoDoubles(t *testing.T) {
+	r := &Record{noun: &noun{}, values: map[string]any{"names": []string{"a", "b"}}}
+	got, err := changed(property{}, r, "Names", exchange.ListChange{Add: []string{"B", "c"}, Remove: []string{"A", "x"}})
+	if diff := cmp.Diff([]string{"b", "c"}, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}

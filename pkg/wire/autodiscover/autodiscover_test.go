@@ -558,3 +558,29 @@ func FuzzHandler(f *testing.F) {
 		}
 	})
 }
+
+// A server that goes on redirecting is left after a while.
+func TestV2RedirectsEnd(t *testing.T) {
+	asked := 0
+	w := &world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked > 3*MaxRedirects {
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		http.Redirect(w, r, fmt.Sprintf("https://contoso.com/autodiscover/autodiscover.json/v1.0/alice@contoso.com?n=%d", asked), http.StatusFound)
+	})}}
+	if _, err := w.client(t).V2(t.Context(), "contoso.com", "alice@contoso.com", "EWS"); err == nil || !strings.Contains(err.Error(), "redirected more than") {
+		t.Errorf("after %d requests: %v", asked, err)
+	}
+}
+
+// Outlook follows 301, 302, 303 and 307 from plain http; so do we, and nothing else.
+func TestPlainRedirects(t *testing.T) {
+	for status, want := range map[int]Outcome{301: RedirectURL, 302: RedirectURL, 303: RedirectURL, 307: RedirectURL, 308: NotFound, 200: NotFound} {
+		w := &world{plain: map[string]http.Handler{"autodiscover.contoso.com": answers(status, map[string]string{"Location": "https://contoso.com/autodiscover/autodiscover.xml"}, "")}}
+		attempt, target := w.client(t).getRedirect(t.Context(), "http://autodiscover.contoso.com/autodiscover/autodiscover.xml")
+		if attempt.Outcome != want || (target != "") != (want == RedirectURL) {
+			t.Errorf("%d: %s to %q", status, attempt.Outcome, target)
+		}
+	}
+}
