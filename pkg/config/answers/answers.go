@@ -20,13 +20,13 @@ const (
 // The comments of these types are what the JSON Schema, and so an editor, shows.
 type Answers struct {
 	// The version of the file's format: hybridge/v1.
-	APIVersion string `yaml:"apiVersion" json:"apiVersion"`
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" example:"hybridge/v1"`
 	// Always Answers.
-	Kind string `yaml:"kind" json:"kind"`
+	Kind string `yaml:"kind" json:"kind" example:"Answers"`
 	// The organization's name, for reports.
 	Organization string `yaml:"organization" json:"organization"`
 	// What the hybrid deployment offers, as Microsoft's wizard names it. Default: all but centralizedTransport.
-	Features []Feature `yaml:"features,omitempty" json:"features,omitempty"`
+	Features []Feature `yaml:"features,omitempty" json:"features,omitempty" example:"[freeBusy, mailTips]"`
 	// The Exchange Online tenant.
 	ExchangeOnline *ExchangeOnline `yaml:"exchangeOnline,omitempty" json:"exchangeOnline,omitempty"`
 	// The Amazon WorkMail organization.
@@ -67,13 +67,13 @@ type ExchangeOnline struct {
 	// The tenant's initial domain, such as contoso.onmicrosoft.com.
 	Tenant string `yaml:"tenant" json:"tenant"`
 	// The target delivery domain, such as contoso.mail.onmicrosoft.com. Default: derived from the tenant.
-	CoexistenceDomain string `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty"`
+	CoexistenceDomain string `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty" example:"contoso.mail.onmicrosoft.com"`
 	// How to sign in to the tenant: certificate, secret, deviceCode or workloadIdentity.
 	Credential Credential `yaml:"credential" json:"credential"`
 	// The route of calendar lookups from on-premises: auto (default), ews or graph.
-	RichCoexistence string `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"`
+	RichCoexistence string `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty" example:"graph"`
 	// Overrides of the cloud's hosts, keyed as "hybridge help clouds" lists them.
-	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty"`
+	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty" example:"{adminAPI: https://outlook.office365.us}"`
 }
 
 // WorkMail is an Amazon WorkMail organization.
@@ -114,7 +114,7 @@ type Directory struct {
 	// Domain controllers, HOST or HOST:PORT.
 	Servers []string `yaml:"servers,omitempty" json:"servers,omitempty"`
 	// How the connection is protected: ldaps (default) or starttls.
-	Security string `yaml:"security,omitempty" json:"security,omitempty"`
+	Security string `yaml:"security,omitempty" json:"security,omitempty" example:"starttls"`
 	// Who reads the directory: kerberos, keytab or password. No rights beyond those of any user are needed.
 	Bind Credential `yaml:"bind" json:"bind"`
 }
@@ -173,15 +173,15 @@ type Credential struct {
 	// workloadIdentity.
 	Kind CredentialKind `yaml:"kind" json:"kind"`
 	// The account: user@domain or DOMAIN\user.
-	User string `yaml:"user,omitempty" json:"user,omitempty"`
+	User string `yaml:"user,omitempty" json:"user,omitempty" example:"svc-hybridge@contoso.com"`
 	// Where the account's password, or that of the pfx file, is kept.
 	Password secret.Ref `yaml:"password,omitempty" json:"password,omitempty"`
 	// The path of a Kerberos keytab, relative to the answers file.
-	Keytab string `yaml:"keytab,omitempty" json:"keytab,omitempty"`
+	Keytab string `yaml:"keytab,omitempty" json:"keytab,omitempty" example:"hybridge.keytab"`
 	// The path of a Kerberos ticket cache. Default: the user's own.
-	TicketCache string `yaml:"ticketCache,omitempty" json:"ticketCache,omitempty"`
+	TicketCache string `yaml:"ticketCache,omitempty" json:"ticketCache,omitempty" example:"/tmp/krb5cc_1000"`
 	// The path of a krb5.conf. Default: the system's.
-	Krb5Config string `yaml:"krb5Config,omitempty" json:"krb5Config,omitempty"`
+	Krb5Config string `yaml:"krb5Config,omitempty" json:"krb5Config,omitempty" example:"krb5.conf"`
 	// The application (client) id, a GUID; for workmail, the id of the access key.
 	ClientID string `yaml:"clientId,omitempty" json:"clientId,omitempty"`
 	// The path of the application's certificate with its key, PKCS#12, relative to the answers file.
@@ -201,7 +201,7 @@ type Network struct {
 	// The URL of an HTTP proxy.
 	Proxy string `yaml:"proxy,omitempty" json:"proxy,omitempty"`
 	// Hosts whose certificates are not verified. Every run says so.
-	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty"`
+	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty" example:"[ex1.contoso.com]"`
 }
 
 // Tests says what the free/busy loop asks.
@@ -213,9 +213,9 @@ type Tests struct {
 // Pair is one free/busy question: may From see To's calendar?
 type Pair struct {
 	// The mailbox that asks.
-	From string `yaml:"from" json:"from"`
+	From string `yaml:"from" json:"from" example:"anna@contoso.com"`
 	// The mailbox that is asked about.
-	To string `yaml:"to" json:"to"`
+	To string `yaml:"to" json:"to" example:"bob@contoso.com"`
 }
 
 // Values of exchangeOnline.richCoexistence.

@@ -56,24 +56,6 @@ var parts = []struct {
 	{"pair", "tests.pairs[]", "tests.pairs[]", reflect.TypeFor[Pair]()},
 }
 
-// examples are of keys that no question asks for.
-var examples = map[string]string{
-	"apiVersion":                            APIVersion,
-	"kind":                                  Kind,
-	"features":                              "[freeBusy, mailTips]",
-	"exchangeOnline.coexistenceDomain":      "contoso.mail.onmicrosoft.com",
-	"exchangeOnline.richCoexistence":        RichCoexistenceGraph,
-	"exchangeOnline.hosts":                  "{adminAPI: https://outlook.office365.us}",
-	"forests[].directory.security":          SecurityStartTLS,
-	"exchangeOnline.credential.user":        "svc-hybridge@contoso.com",
-	"exchangeOnline.credential.keytab":      "hybridge.keytab",
-	"exchangeOnline.credential.ticketCache": "/tmp/krb5cc_1000",
-	"exchangeOnline.credential.krb5Config":  "krb5.conf",
-	"network.insecureHosts":                 "[ex1.contoso.com]",
-	"tests.pairs[].from":                    "anna@contoso.com",
-	"tests.pairs[].to":                      "bob@contoso.com",
-}
-
 // Markdown renders the reference page of the answers file, docs/reference/answers.md: from the schema, the questions and the rules about
 // credentials.
 func Markdown() []byte {
@@ -91,13 +73,13 @@ func Markdown() []byte {
 		s := schemaAt(tokens(p.at))
 		for i := range p.of.NumField() {
 			name, _, _ := strings.Cut(p.of.Field(i).Tag.Get("yaml"), ",")
-			row(&b, p.at, name, p.of.Field(i).Type, s)
+			row(&b, p.at, name, p.of.Field(i), s)
 		}
 	}
 	return []byte(b.String())
 }
 
-func row(b *strings.Builder, at, name string, of reflect.Type, s *jsonschema.Schema) {
+func row(b *strings.Builder, at, name string, field reflect.StructField, s *jsonschema.Schema) {
 	path := strings.TrimPrefix(at+"."+name, ".")
 	property := s.Properties[name]
 	meaning, fallback := property.Description, ""
@@ -112,11 +94,11 @@ func row(b *strings.Builder, at, name string, of reflect.Type, s *jsonschema.Sch
 	if slices.Contains(s.Required, name) {
 		fallback = "**needed**"
 	}
-	kind := typeName(of, property)
+	kind := typeName(field.Type, property)
 	if path == "exchangeOnline.credential.kind" {
 		kind = "text" // the kinds depend on the place
 	}
-	example := exampleFor(path)
+	example := cmp.Or(field.Tag.Get("example"), asked(path))
 	if example != "" {
 		example = "`" + example + "`"
 	}
@@ -143,11 +125,8 @@ func questionFor(path string) (Question, bool) {
 	return Question{}, false
 }
 
-// exampleFor is a valid value of a key, as YAML; "" for a mapping, which has a part of its own.
-func exampleFor(path string) string {
-	if e, ok := examples[path]; ok {
-		return e
-	}
+// asked is the example of the question that asks for a key, as YAML; the fields of keys that no question asks for have a tag.
+func asked(path string) string {
 	q, _ := questionFor(path)
 	if q.Kind == ListAnswer && q.Example != "" {
 		if strings.ContainsAny(q.Example, ":=") {
