@@ -135,9 +135,9 @@ type Exchange struct {
 type Namespace struct {
 	// The host that answers autodiscover, such as autodiscover.contoso.com. No two forests share one.
 	Autodiscover string `yaml:"autodiscover" json:"autodiscover"`
-	// The external host name of Exchange Web Services, such as mail.contoso.com.
+	// The external host name of Exchange Web Services, such as mail.contoso.com. No two forests share one.
 	EWS string `yaml:"ews" json:"ews"`
-	// The host that takes mail from the cloud, such as mail.contoso.com.
+	// The host that takes mail from the cloud, such as mail.contoso.com. No two forests share one.
 	SMTP string `yaml:"smtp" json:"smtp"`
 }
 

@@ -130,6 +130,8 @@ func TestFaults(t *testing.T) {
 		{"reserved name", "name: fabrikam", "name: online", []string{`forests[1].name: "online" is what the cloud is called`}},
 		{"two forests, one domain", "domains: [fabrikam.example]", "domains: [fabrikam.example, xn--bcher-kva.EXAMPLE]", []string{`21:33 forests[1].domains[1]: forest "contoso" has the domain already, on line 15`}},
 		{"two forests, one autodiscover", "autodiscover: autodiscover.fabrikam.example", "autodiscover: autodiscover.contoso.com", []string{`forests[1].namespace.autodiscover: forest "contoso" has the same host, on line 14`}},
+		{"two forests, one EWS", "ews: mail.fabrikam.example", "ews: Mail.contoso.com", []string{`forests[1].namespace.ews: forest "contoso" has the same host, on line 14`}},
+		{"two forests, one mail host", "smtp: mail.fabrikam.example", "smtp: mail.contoso.com", []string{`forests[1].namespace.smtp: forest "contoso" has the same host, on line 14`}},
 		{"two forests, one certificate", "domains: [fabrikam.example]", "domains: [fabrikam.example]\n    certificate: {pfx: mail.pfx}", []string{`forests[1].certificate.pfx: forest "contoso" has the same certificate, on line 16`}},
 		{"domain twice", "domains: [fabrikam.example]", "domains: [fabrikam.example, Fabrikam.example.]", []string{`forests[1].domains[1]: "fabrikam.example" is listed before, on line 21`}},
 		{"tenant's domain", "domains: [fabrikam.example]", "domains: [contoso.onmicrosoft.com]", []string{`is a domain of the tenant`}},

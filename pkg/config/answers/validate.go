@@ -372,7 +372,7 @@ func (v *validation) tenant(path []string, tenant string, c cloud.Cloud) {
 }
 
 func (v *validation) forests(a *Answers) {
-	names, claims, autodiscover, files := map[string]int{}, map[string][]string{}, map[string]int{}, map[string]int{}
+	names, claims, hosts, files := map[string]int{}, map[string][]string{}, map[string]int{}, map[string]int{}
 	for i := range a.Forests {
 		f := &a.Forests[i]
 		at := func(key ...string) []string { return append([]string{"forests", strconv.Itoa(i)}, key...) }
@@ -398,14 +398,18 @@ func (v *validation) forests(a *Answers) {
 		if f.Exchange.Credential.Kind == CredentialBasic && !strings.HasPrefix(f.Exchange.URL, "https://") && !v.reported[join(at("exchange", "url"))] {
 			v.faultAt(at("exchange", "credential", "kind"), "basic would send the password in the clear to http://", "set exchange.url to an https:// URL, or use kind: password")
 		}
-		v.single(at("namespace", "ews"), &f.Namespace.EWS, domainName)
-		v.single(at("namespace", "smtp"), &f.Namespace.SMTP, domainName)
-		if v.single(at("namespace", "autodiscover"), &f.Namespace.Autodiscover, domainName) {
-			if before, ok := autodiscover[f.Namespace.Autodiscover]; ok {
-				v.faultAt(at("namespace", "autodiscover"), fmt.Sprintf("forest %s has the same host, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "namespace", "autodiscover")),
-					"every forest answers autodiscover under a host of its own")
+		for _, n := range []struct {
+			key  string
+			host *string
+		}{{"ews", &f.Namespace.EWS}, {"smtp", &f.Namespace.SMTP}, {"autodiscover", &f.Namespace.Autodiscover}} {
+			if !v.single(at("namespace", n.key), n.host, domainName) || *n.host == "" {
+				continue
+			}
+			if before, ok := hosts[n.key+" "+*n.host]; ok {
+				v.faultAt(at("namespace", n.key), fmt.Sprintf("forest %s has the same host, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "namespace", n.key)),
+					"every forest publishes "+n.key+" under a host of its own")
 			} else {
-				autodiscover[f.Namespace.Autodiscover] = i
+				hosts[n.key+" "+*n.host] = i
 			}
 		}
 		v.domains(a, i, claims)
