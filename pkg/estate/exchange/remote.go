@@ -140,8 +140,9 @@ func broken(ctx context.Context, err error) bool {
 // collect turns what a pipeline wrote into objects and an error.
 func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 	objects := make([]Object, 0, len(out.Objects))
+	values := conversion{left: maxValues}
 	for _, v := range out.Objects {
-		objects = append(objects, fromPSRP(v))
+		objects = append(objects, values.output(v))
 	}
 	if err == nil && len(out.Errors) > 0 {
 		err = out.Errors[0]
@@ -244,11 +245,10 @@ func toPSRP(v any) any {
 // values is bounded.
 type conversion struct{ left int }
 
-const maxValues = 1_000_000 // of one output object
+const maxValues = 1_000_000 // of all that a cmdlet puts out
 
-// fromPSRP converts one output object of a cmdlet.
-func fromPSRP(v any) Object {
-	c := conversion{left: maxValues}
+// output converts one output object of a cmdlet.
+func (c *conversion) output(v any) Object {
 	if o, ok := v.(*psrp.Object); ok && o != nil {
 		return c.object(o, maxDepth)
 	}

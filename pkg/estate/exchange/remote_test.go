@@ -280,7 +280,7 @@ func TestFromPSRP(t *testing.T) {
 	want := NewObject([]string{"Microsoft.Exchange.X"}, "x", "Kind", "Authoritative", "Id", "contoso.com/Users/x", "When", when, "Guid", "01000000-0000-0000-0000-000000000000",
 		"Url", "https://x/", "Span", "00:00:01", "Big", "9223372036854775808", "Raw", []byte{1}, "Null", nil, "List", []any{"a", "Authoritative", "contoso.com/Users/x"},
 		"Nested", nested, "Again", nested, "Up", Unreadable{"it refers back to the object that it is a part of"}, "Secret", Unreadable{"it is encrypted"}, "PSComputerName", "ex1")
-	if d := cmp.Diff(want, fromPSRP(in), cmp.AllowUnexported(Object{})); d != "" {
+	if d := cmp.Diff(want, (&conversion{left: maxValues}).output(in), cmp.AllowUnexported(Object{})); d != "" {
 		t.Error(d)
 	}
 }
@@ -291,8 +291,44 @@ func TestFromPSRPBounded(t *testing.T) {
 	for range 60 {
 		o = &psrp.Object{Types: []string{"X"}, Properties: []psrp.Property{{Name: "A", Value: o}, {Name: "B", Value: o}}}
 	}
-	got := fromPSRP(o)
+	got := (&conversion{left: maxValues}).output(o)
 	if !got.Has("A") || !got.Has("B") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestSharedValuesAreBounded: a small answer can refer to the same value any number of times, in any number of objects.
+func TestSharedValuesAreBounded(t *testing.T) {
+	list := make([]any, 1000)
+	inner := &psrp.Object{Value: list}
+	outer := make([]any, 100)
+	for i := range outer {
+		outer[i] = inner
+	}
+	out := psrp.Output{}
+	for range 50 {
+		out.Objects = append(out.Objects, &psrp.Object{Properties: []psrp.Property{{Name: "List", Value: outer}}})
+	}
+	objects, err := collect(Command{Name: "Get-Thing"}, out, nil)
+	if err != nil || len(objects) != 50 {
+		t.Fatalf("%d objects, %v", len(objects), err)
+	}
+	values, cut := 0, false
+	var walk func(v any)
+	walk = func(v any) {
+		values++
+		cut = cut || isUnreadable(v)
+		if list, ok := v.([]any); ok {
+			for _, e := range list {
+				walk(e)
+			}
+		}
+	}
+	for _, o := range objects {
+		v, _ := o.Value("List")
+		walk(v)
+	}
+	if !cut || values > 2*maxValues {
+		t.Errorf("%d values, cut off: %v", values, cut)
 	}
 }

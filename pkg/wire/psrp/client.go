@@ -1,6 +1,7 @@
 package psrp
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -50,7 +51,8 @@ const (
 	smallEnvelope = 153600
 	largeEnvelope = 512000
 	leastEnvelope = 8192
-	maxOutput     = 256 << 20 // bytes of CLIXML that one pipeline may write to the client
+	maxOutput     = 64 << 20 // bytes of CLIXML that one pipeline may write to the client
+	maxTags       = 2 << 20  // of it; an object of Exchange has some hundred
 
 	// What Terminate and Delete may take, also after the caller's context is over: whoever cancels waits for both. A server that did not answer the
 	// one will hardly answer the other.
@@ -478,12 +480,15 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 		return err
 	}
 	var in assembler
-	written := 0
+	written, tags := 0, 0
 	for {
 		messages, done, err := p.receiveInto(ctx, command, &in)
 		for _, m := range messages {
 			if written += len(m.data); written > p.options.maxOutput && pl.OnOutput == nil {
 				return fmt.Errorf("it wrote more than %d bytes", p.options.maxOutput)
+			}
+			if tags += bytes.Count(m.data, []byte("<")); tags > maxTags && pl.OnOutput == nil {
+				return fmt.Errorf("it wrote more than %d tags", maxTags)
 			}
 			if m.pipeline == (GUID{}) { // all else on the command's stream is the command's
 				if err := p.poolMessage(m); err != nil {

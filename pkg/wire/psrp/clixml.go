@@ -15,11 +15,13 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what Unmarshal takes. They are far above what Exchange prints and far below what hurts.
+// Limits of what Unmarshal takes. They are far above what Exchange prints, an object a document, and far below what hurts: a value takes up to 250 bytes
+// for each element, and reading it up to 40 times the document.
 const (
-	maxDocument = 128 << 20 // bytes of one document or message
+	maxDocument = 16 << 20  // bytes of one document or message
 	maxDepth    = 96        // levels of nesting; PowerShell serializes a handful
-	maxNodes    = 4 << 20   // elements, counting those behind every reference again: what a walk of the value visits
+	maxNodes    = 512 << 10 // elements, counting those behind every reference again: what a walk of the value visits
+	maxTag      = 64 << 10  // bytes of one tag: encoding/xml keeps all attributes of one
 )
 
 // Unmarshal reads CLIXML: each top element's value, whether or not <Objs> wraps them. UTF-8 and, with a byte order mark, UTF-16 are
@@ -32,7 +34,7 @@ func Unmarshal(data []byte) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read CLIXML: %w", err)
 	}
-	d := decoder{xml: xml.NewDecoder(bytes.NewReader(text)), objects: map[string]*known{}, types: map[string][]string{}}
+	d := decoder{xml: xml.NewDecoder(&tagLimit{text: text}), objects: map[string]*known{}, types: map[string][]string{}}
 	d.xml.CharsetReader = func(label string, r io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
 		case "utf-8", "utf-16", "us-ascii":
@@ -75,6 +77,41 @@ func toUTF8(data []byte) ([]byte, error) {
 		return []byte(string(utf16.Decode(units))), nil
 	}
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+}
+
+// tagLimit gives out a text as long as no tag of it is too long.
+type tagLimit struct {
+	text  []byte
+	tag   int  // bytes of the tag so far; 0 outside of one
+	quote byte // that an attribute's value is in
+}
+
+func (l *tagLimit) Read(p []byte) (int, error) {
+	if len(l.text) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, l.text)
+	for i, c := range l.text[:n] {
+		switch {
+		case l.tag == 0 && c == '<' && (i+1 >= len(l.text) || l.text[i+1] != '!'): // comments end otherwise, and a document type is refused
+			l.tag, l.quote = 1, 0
+		case l.tag == 0:
+		case l.quote == 0 && c == '>':
+			l.tag = 0
+		default:
+			if l.tag++; l.tag > maxTag {
+				return 0, fmt.Errorf("a tag of more than %d bytes", maxTag)
+			}
+			switch {
+			case l.quote == c:
+				l.quote = 0
+			case l.quote == 0 && (c == '"' || c == '\''):
+				l.quote = c
+			}
+		}
+	}
+	l.text = l.text[n:]
+	return n, nil
 }
 
 type decoder struct {
@@ -251,6 +288,9 @@ func (d *decoder) object(e xml.StartElement) (*Object, error) {
 			}
 			o.Types = []string{}
 			err = d.children(func(t xml.StartElement) error {
+				if err := d.count(1); err != nil {
+					return err
+				}
 				text, err := d.text(t)
 				o.Types = append(o.Types, unescape(text))
 				return err
@@ -310,6 +350,9 @@ func (d *decoder) dict() (*Dict, error) {
 	err := d.children(func(e xml.StartElement) error {
 		if e.Name.Local != "En" {
 			return fmt.Errorf("element %.40q in a dictionary", e.Name.Local)
+		}
+		if err := d.count(1); err != nil {
+			return err
 		}
 		var entry Entry
 		if err := d.children(func(e xml.StartElement) error {

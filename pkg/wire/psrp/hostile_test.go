@@ -110,8 +110,27 @@ func TestEndlessOutput(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "wrote more than") || len(out.Objects) > 110 {
 		t.Errorf("%d objects, error %v", len(out.Objects), err)
 	}
-	if maxOutput > 1<<30 {
+	if maxOutput > 64<<20 {
 		t.Errorf("by default a pipeline may write %d bytes", maxOutput)
+	}
+}
+
+// TestManySmallElements: an element of seven bytes takes more than a hundred in memory.
+func TestManySmallElements(t *testing.T) {
+	ts, _ := serve(t, &Server{Run: func(_ context.Context, _ Caller, _ Pipeline, w *Writer) error {
+		for {
+			if err := w.Output(make([]any, maxTags/10)); err != nil {
+				return err
+			}
+		}
+	}})
+	p, err := Open(t.Context(), optionsFor(ts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(context.Background())
+	if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); err == nil || !strings.Contains(err.Error(), "tags") || len(out.Objects) > 10 {
+		t.Errorf("%d objects, error %v", len(out.Objects), err)
 	}
 }
 
