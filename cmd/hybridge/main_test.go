@@ -415,7 +415,7 @@ func TestLogRedacts(t *testing.T) {
 	r.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2", "value", secret.NewValue("hunter2"))
 	r.close(&err)
 	data, readErr := os.ReadFile(file)
-	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) || !bytes.Contains(data, []byte("anna")) {
+	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) || !bytes.Contains(data, []byte("anna")) || !bytes.Contains(data, []byte("msg=begin version=")) || !bytes.Contains(data, []byte("msg=end")) {
 		t.Errorf("%v, %v: %s", err, readErr, data)
 	}
 }

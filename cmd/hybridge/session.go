@@ -42,6 +42,7 @@ func begin(s streams, g *globals, formats ...string) (*session, error) {
 	if r.log, err = r.logger(); err != nil {
 		return nil, err
 	}
+	r.log.Info("begin", "version", version)
 	if g.outputFile != "" {
 		f, err := newOutputFile(g.outputFile)
 		if err != nil {
@@ -109,6 +110,11 @@ func (r *session) openWith(a answers.Answers, open opener) error {
 // close ends the session; the first error counts, after the command's own.
 func (r *session) close(err *error) {
 	r.settle()
+	if *err != nil {
+		r.log.Error("end", "error", *err)
+	} else {
+		r.log.Info("end")
+	}
 	for _, c := range r.closers {
 		if closeErr := c(); *err == nil && closeErr != nil {
 			*err = closeErr

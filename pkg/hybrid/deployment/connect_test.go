@@ -1,9 +1,11 @@
 package deployment
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -197,9 +200,10 @@ func TestInsecureHostsAreLoud(t *testing.T) {
 	}
 }
 
-// Warnings from between verbs are told in the next one; other events from then are nobody's.
+// Warnings from between verbs are told in the next one; other events from then are nobody's. What is told is logged, once.
 func TestObserve(t *testing.T) {
-	d, err := Open(answers.Answers{}, Options{})
+	var log bytes.Buffer
+	d, err := Open(answers.Answers{}, Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{}))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,9 +211,14 @@ func TestObserve(t *testing.T) {
 	d.Observe(observe.Progress{})
 	var heard events
 	_, end := d.begin(&heard)
+	d.Observe(observe.Progress{Text: "fine detail"})
+	d.Observe(check.Result{ID: "a.b", Summary: "broken"})
 	end()
 	d.Observe(observe.Progress{})
-	if len(heard.heard) != 1 || len(heard.warnings()) != 1 {
+	if text := log.String(); strings.Count(text, "early") != 1 || !strings.Contains(text, "WARN") || !strings.Contains(text, "msg=check") || !strings.Contains(text, "broken") || strings.Contains(text, "fine detail") {
+		t.Errorf("log: %s", text)
+	}
+	if len(heard.heard) != 3 || len(heard.warnings()) != 1 {
 		t.Errorf("heard %v", heard.heard)
 	}
 }

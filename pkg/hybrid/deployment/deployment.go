@@ -4,6 +4,7 @@ package deployment
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -106,7 +107,7 @@ func Kinds() map[string]*change.Kind {
 // Scripts renders a plan as PowerShell, a file a place; see desired.Scripts.
 func Scripts(p change.Plan) map[string][]byte { return desired.Scripts(p) }
 
-// Observe passes an event on to the observer of the verb that runs, one at a time.
+// Observe logs an event and passes it on to the observer of the verb that runs, one at a time.
 func (d *Deployment) Observe(e observe.Event) {
 	d.observerMu.Lock()
 	defer d.observerMu.Unlock()
@@ -116,13 +117,21 @@ func (d *Deployment) Observe(e observe.Event) {
 		}
 		return
 	}
+	if d.options.Log != nil {
+		level := slog.LevelInfo
+		switch e.(type) {
+		case observe.Progress:
+			level = slog.LevelDebug
+		case observe.Warning:
+			level = slog.LevelWarn
+		}
+		data, _ := json.Marshal(e) // as in JSON lines: nothing secret
+		d.options.Log.Log(context.Background(), level, e.Event(), "data", string(data))
+	}
 	d.observer.Observe(e)
 }
 
 func (d *Deployment) warn(text string) {
-	if d.options.Log != nil {
-		d.options.Log.Warn(text)
-	}
 	d.Observe(observe.Warning{Text: text})
 }
 
