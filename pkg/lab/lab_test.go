@@ -2,12 +2,14 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
@@ -325,5 +327,33 @@ func TestCalendarsDiffer(t *testing.T) {
 	}
 	if len(seen) < 25 {
 		t.Errorf("50 people share %d calendars", len(seen))
+	}
+}
+
+// What came from another organization is not passed on to a third.
+func TestForeignLookupsAreNotPassedOn(t *testing.T) {
+	p := &premise{people: map[string]*recipient{"carla@contoso.example": {mailbox: &mailbox{primary: "carla@contoso.example"}, target: "carla@contoso.mail.onmicrosoft.com"}}}
+	_, err := p.availability(t.Context(), "Carla@contoso.example", today(), true)
+	var refused *lookupError
+	if !isLookup(err, &refused) || refused.code != "ErrorProxyRequestNotAllowed" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// With EWS its switch goes.
+func TestSwitchGoesWithEWS(t *testing.T) {
+	for moment, gone := range map[time.Time]bool{cloud.EWSEnds.Add(-time.Second): false, cloud.EWSEnds: true} {
+		l, err := Start(t.Context(), Options{Dir: t.TempDir(), Users: 10, Today: func() time.Time { return moment }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = l.tenant.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-OrganizationConfig", Parameters: map[string]any{"EwsEnabled": true}})
+		var refused *exchange.Error
+		if (err != nil) != gone || gone && (!errors.As(err, &refused) || !strings.HasPrefix(refused.FullyQualifiedID, "NamedParameterNotFound")) {
+			t.Errorf("at %s: %v", moment, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

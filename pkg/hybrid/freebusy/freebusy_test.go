@@ -81,6 +81,12 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 				"Get-AuthServer":      prints(object("Name", "ACS", "Enabled", true), object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
 			[]string{"intra-organization connector HybridIOC - 1", "Microsoft Graph https://graph.microsoft.com"},
 		},
+		"another override is on": {
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation),
+				"Get-SettingOverride": prints(object("SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []any{"Enabled=true"}), object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=false"})),
+				"Get-AuthServer":      prints(object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
+			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
+		},
 		"relationship when the connector is off": {
 			fakeSession{"Get-IntraOrganizationConnector": prints(disabled), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
 			[]string{"organization relationship On-premises to O365", "https://outlook.office365.com/EWS/Exchange.asmx"},
