@@ -83,9 +83,11 @@ func (in *input) render(s styles, width int, hide bool) string {
 	if hide {
 		text = []rune(strings.Repeat("*", len(text)))
 	}
-	from := 0
-	for from < in.cursor && ansi.StringWidth(string(text[from:in.cursor])) > width-3 {
-		from++
+	from := in.cursor // back from the cursor as far as there is room: the line may be long
+	for room := width - 3; from > 0; from-- {
+		if room -= ansi.StringWidth(string(text[from-1])); room < 0 {
+			break
+		}
 	}
 	before, at, after := string(text[from:in.cursor]), " ", ""
 	if in.cursor < len(text) {

@@ -760,3 +760,23 @@ func TestWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestInputView: of a long line the part before the cursor is in view, as wide as there is room, whatever it is made of.
+func TestInputView(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                " ",
+		"short":                           "short ",
+		strings.Repeat("a", 4096) + "end": "aaaaend ",
+		strings.Repeat("株", 4096) + "x":   "株株株x ",
+	} {
+		in := newInput(text)
+		if got := ansi.Strip(in.render(styles{}, 10, false)); got != want {
+			t.Errorf("%.20q: %q, want %q", text, got, want)
+		}
+	}
+	in := newInput("0123456789abcdef")
+	in.cursor = 2
+	if got := ansi.Strip(in.render(styles{}, 10, false)); got != "012345678…" {
+		t.Errorf("cursor at 2: %q", got)
+	}
+}
