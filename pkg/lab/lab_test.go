@@ -357,3 +357,47 @@ func TestSwitchGoesWithEWS(t *testing.T) {
 		}
 	}
 }
+
+// Without a connector the relationship for the domain decides, and one that allows no free/busy is as good as none.
+func TestRelationshipAlone(t *testing.T) {
+	l := start(t)
+	p := l.forests[0].premise
+	code := func() string {
+		_, err := p.ask(t.Context(), l.forests[0].moved().target(), today())
+		var refused *lookupError
+		if !isLookup(err, &refused) {
+			t.Fatalf("got %v", err)
+		}
+		return refused.code
+	}
+	if got := code(); got != "ErrorMailRecipientNotFound" {
+		t.Errorf("without anything: %s", got)
+	}
+	run(t, p.org, "New-OrganizationRelationship", "Name", "tenant", "DomainNames", []string{coexistenceDomain}, "Enabled", true, "FreeBusyAccessEnabled", false)
+	if got := code(); got != "ErrorMailRecipientNotFound" {
+		t.Errorf("without free/busy: %s", got)
+	}
+	run(t, p.org, "Set-OrganizationRelationship", "Identity", "tenant", "FreeBusyAccessEnabled", true)
+	if got := code(); got != "ErrorProxyRequestProcessingFailed" {
+		t.Errorf("with free/busy: %s", got)
+	}
+}
+
+// Which lookups a server knows follows from its cumulative update.
+func TestWhatBuildsKnow(t *testing.T) {
+	for build, want := range map[string][2]bool{
+		"Version 15.2 (Build 2562.17)": {true, true},
+		"Version 15.2 (Build 2600.1)":  {true, true},
+		"Version 15.2 (Build 1748.10)": {true, false},
+		"Version 15.2 (Build 1544.4)":  {true, false},
+		"Version 15.2 (Build 1258.12)": {false, false},
+		"Version 15.1 (Build 2507.6)":  {true, false},
+		"Version 15.0 (Build 2562.1)":  {false, false},
+		"odd":                          {false, false},
+	} {
+		f := &forest{build: build}
+		if got := [2]bool{f.knowsApplication(), f.knowsGraph()}; got != want {
+			t.Errorf("%s: %v, want %v", build, got, want)
+		}
+	}
+}

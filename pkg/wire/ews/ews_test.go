@@ -484,3 +484,11 @@ func FuzzHandler(f *testing.F) {
 		}
 	})
 }
+
+func TestDuration(t *testing.T) {
+	for minutes, want := range map[int]string{0: "PT0S", 60: "PT1H", -60: "-PT1H", -330: "-PT5H30M", 45: "PT45M", 570: "PT9H30M"} {
+		if got := duration(minutes); got != want {
+			t.Errorf("%d: %s, want %s", minutes, got, want)
+		}
+	}
+}

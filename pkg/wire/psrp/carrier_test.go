@@ -2,14 +2,18 @@ package psrp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -119,4 +123,94 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	if a, err := c.send(ctx, nil, soapType, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("answer %v, error %v, want context.Canceled", a, err)
 	}
+}
+
+// A server that no longer knows a kept connection has not taken the message: it is signed in again and put once more.
+func TestForgottenConnection(t *testing.T) {
+	known, signIns := false, 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch {
+		case r.Header.Get("Authorization") != "":
+			known = true
+			signIns++
+			w.Header().Set("WWW-Authenticate", "Kerberos "+base64.StdEncoding.EncodeToString([]byte("proof")))
+		case !known:
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			contentType, body, _ := sealBody(unsealed{}, "Kerberos", []byte("answer"))
+			w.Header().Set("Content-Type", contentType)
+			_, _ = w.Write(body)
+		}
+	}))
+	defer srv.Close()
+	c, err := newCarrier(Options{URL: "https://mail.contoso.com/PowerShell", User: "u", Password: secret.NewValue("p")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	c.url, _ = url.Parse(srv.URL)
+	c.newSecure = func(context.Context, string) (securityContext, error) { return unsealed{}, nil }
+	for range 2 {
+		if a, err := c.exchange(t.Context(), []byte("question")); err != nil || string(a.body) != "answer" {
+			t.Fatalf("got %+v, %v", a, err)
+		}
+		known = false
+	}
+	if signIns != 2 {
+		t.Errorf("signed in %d times", signIns)
+	}
+}
+
+// After a redirect the certificate must be of the server that was led to.
+func TestServerNameAfterRedirect(t *testing.T) {
+	asked := make(chan string, 1)
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.TLS = &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		asked <- h.ServerName
+		return nil, nil
+	}}
+	srv.StartTLS()
+	defer srv.Close()
+	for address, want := range map[string]string{"ex1.contoso.com:443": "mail.contoso.com", "ex2.contoso.com:443": "ex2.contoso.com"} {
+		c, err := newCarrier(Options{
+			URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), host: "ex1.contoso.com",
+			TLS: &tls.Config{ServerName: "mail.contoso.com", InsecureSkipVerify: true},
+			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := c.handshake(t.Context(), "tcp", address, tls.VersionTLS12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if got := <-asked; got != want {
+			t.Errorf("%s: asked for %s, want %s", address, got, want)
+		}
+	}
+}
+
+// A server that is silent is not waited for without end, whatever the caller's context allows.
+func TestEnvelopeEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), OperationTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.client.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			case <-time.After(24 * time.Hour):
+				return nil, errors.New("waited for a day")
+			}
+		})
+		if _, err := c.send(t.Context(), nil, soapType, nil); !errors.Is(err, link.ErrUnreachable) || !strings.Contains(err.Error(), "no answer within 1m30s") {
+			t.Errorf("got %v", err)
+		}
+	})
 }
