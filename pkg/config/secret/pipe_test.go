@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -31,5 +32,20 @@ func TestSilentPipe(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("still waiting")
+	}
+}
+
+// Nor for ever, where the caller sets no limit.
+func TestPipeThatStaysSilent(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	usual := patience
+	patience = 50 * time.Millisecond
+	defer func() { patience = usual }()
+	_, err := Resolver{Dir: dir}.Resolve(t.Context(), "file:pipe", "password")
+	if err == nil || !strings.Contains(err.Error(), "pipe: no secret came out of it within 50ms") {
+		t.Errorf("%v", err)
 	}
 }

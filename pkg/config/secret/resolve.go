@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/zalando/go-keyring"
@@ -72,6 +73,9 @@ func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, er
 	return v, nil
 }
 
+// patience is how long a file, which may be a pipe, has to give its secret.
+var patience = 2 * time.Minute
+
 // file reads a secret from a file, without the one line break that editors and echo leave at the end.
 func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	if !filepath.IsAbs(path) {
@@ -87,8 +91,10 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && r.Warn != nil {
 		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path, info.Mode().Perm()))
 	}
-	data, err := within(ctx, func() ([]byte, error) {
-		f, err := os.Open(path) // waits, when it is a pipe
+	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("read %s: no secret came out of it within %s", path, patience))
+	defer cancel()
+	data, err := within(limited, func() ([]byte, error) {
+		f, err := os.Open(path) // waits, when it is a pipe, for whoever writes to it: a password manager that asks a person, or nobody
 		if err != nil {
 			return nil, describe(path, err)
 		}
@@ -153,7 +159,7 @@ func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		return o.value, o.err
 	case <-ctx.Done():
 		var zero T
-		return zero, ctx.Err()
+		return zero, context.Cause(ctx)
 	}
 }
 
