@@ -242,6 +242,9 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
 		}
 		if failed == nil {
+			if bytes.Count(answer, []byte(",")) > maxCommas {
+				return nil, fmt.Errorf("%s %s at %s: the answer holds more than %d values", method, withoutQuery(path), c.base.Host, maxCommas)
+			}
 			return answer, nil
 		}
 		failed.Path = withoutQuery(path)
@@ -372,6 +375,7 @@ func newGUID() string {
 const (
 	maxPages      = 10_000
 	maxCollection = 256 << 20 // bytes
+	maxCommas     = 4 << 20   // as many values, some dozens an object, of which each takes up to some hundred bytes
 )
 
 // List reads a whole collection as Graph prints its objects; path as in Do.
@@ -383,7 +387,7 @@ func (c *Client) List(ctx context.Context, path string) ([]map[string]any, error
 func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	out := []T{}
 	start := path
-	size := 0
+	size, commas := 0, 0
 	seen := map[string]bool{}
 	for range maxPages {
 		raw, err := c.do(ctx, http.MethodGet, path, nil)
@@ -392,6 +396,9 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 		}
 		if size += len(raw); size > maxCollection {
 			return nil, fmt.Errorf("GET %s at %s: the list is larger than %d MiB", withoutQuery(start), c.base.Host, maxCollection>>20)
+		}
+		if commas += bytes.Count(raw, []byte(",")); commas > maxCommas {
+			return nil, fmt.Errorf("GET %s at %s: the list holds more than %d values", withoutQuery(start), c.base.Host, maxCommas)
 		}
 		var page struct {
 			Value *[]T   `json:"value"`

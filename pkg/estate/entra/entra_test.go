@@ -204,6 +204,16 @@ func TestListsEnd(t *testing.T) {
 	if _, err := scriptedClient(t, &waits, circle, circle).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "does not end") {
 		t.Errorf("pages in a circle: %v", err)
 	}
+	crowd := func(n int, next string) http.HandlerFunc {
+		return answer(200, `{"value":[`+strings.Repeat(`{},`, n)+`{}]`+next+`}`)
+	}
+	if _, err := scriptedClient(t, &waits, crowd(4<<20+1, "")).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "values") {
+		t.Errorf("a crowd of objects: %v", err)
+	}
+	next := `,"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"`
+	if _, err := scriptedClient(t, &waits, crowd(3<<20, next), crowd(3<<20, "")).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "values") {
+		t.Errorf("a crowd of objects, in pages: %v", err)
+	}
 	c, err := entra.New(entra.Options{
 		Graph: "https://graph.microsoft.com", Timeout: 50 * time.Millisecond, Token: func(context.Context) (string, error) { return "t", nil },
 		HTTP: serveGraph(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

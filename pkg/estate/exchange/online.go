@@ -53,6 +53,7 @@ const (
 	maxPages        = 1000
 	maxAnswer       = 64 << 20  // bytes of one page
 	maxList         = 256 << 20 // bytes of all pages
+	maxCommas       = 4 << 20   // of all pages: as many values, some hundred an object, of which each takes up to a hundred bytes
 	maxDelay        = 30 * time.Second
 	defaultTimeout  = 100 * time.Second
 	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
@@ -200,7 +201,7 @@ func (s *AdminAPI) Run(ctx context.Context, c Command) ([]Object, error) {
 func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object, error) {
 	var objects []Object
 	next := ""
-	size := 0
+	size, commas := 0, 0
 	seen := map[string]bool{}
 	for page := range maxPages {
 		answer, err := s.invoke(ctx, c, body, next)
@@ -209,6 +210,9 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 		}
 		if size += len(answer); size > maxList {
 			return nil, fmt.Errorf("%s: the pages are larger than %d MiB together", c.Name, maxList>>20)
+		}
+		if commas += bytes.Count(answer, []byte(",")); commas > maxCommas {
+			return nil, fmt.Errorf("%s: more than %d values", c.Name, maxCommas)
 		}
 		var got struct {
 			Value    *[]json.RawMessage `json:"value"`
@@ -360,6 +364,9 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 	}
 	if len(text) > maxAnswer {
 		return nil, -1, fmt.Errorf("%s: the answer is larger than %d MiB", cmdlet, maxAnswer>>20)
+	}
+	if bytes.Count(text, []byte(",")) > maxCommas {
+		return nil, -1, fmt.Errorf("%s: more than %d values", cmdlet, maxCommas)
 	}
 	request := link.Line(response.Header.Get("request-id"))
 	if request != "" {

@@ -214,6 +214,18 @@ func TestOnlinePaging(t *testing.T) {
 			t.Errorf("%d requests, %v", len(s.asked), err)
 		}
 	})
+	t.Run("a crowd", func(t *testing.T) {
+		crowd := func(n int, next string) http.HandlerFunc {
+			return json200(`{"value":[` + strings.Repeat(`1,`, n) + `1]` + next + `}`)
+		}
+		more := fmt.Sprintf(`,"@odata.nextLink":%q`, next)
+		for _, answers := range [][]http.HandlerFunc{{crowd(maxCommas+1, "")}, {crowd(maxCommas/2, more), crowd(maxCommas/2+1, "")}} {
+			s.asked, s.bodies, s.answers = nil, nil, answers
+			if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil || !strings.Contains(err.Error(), "values") {
+				t.Errorf("%d pages: %v", len(answers), err)
+			}
+		}
+	})
 	t.Run("in a circle", func(t *testing.T) {
 		s.asked, s.bodies = nil, nil
 		s.answers = []http.HandlerFunc{json200(fmt.Sprintf(`{"value":[{"N":1}],"@odata.nextLink":%q}`, next))}

@@ -220,7 +220,7 @@ func (c *Client) call(ctx context.Context, anchor, body string) (requestID strin
 
 // readAnswer tells a SOAP answer, a fault, an HTTP error and a page of something else apart.
 func readAnswer(resp *http.Response) (soap.Envelope, error) {
-	limits := soap.Limits{Bytes: 32 << 20}
+	limits := soap.Limits{Bytes: 16 << 20}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limits.Bytes+1))
 	if err != nil {
 		return soap.Envelope{}, fmt.Errorf("%s: read answer: %w", resp.Request.URL.Redacted(), link.Classify(err))

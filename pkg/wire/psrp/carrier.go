@@ -23,7 +23,7 @@ import (
 
 const (
 	maxRedirects = 5
-	maxAnswer    = 32 << 20         // bytes of one HTTP answer; envelopes are of 500 kB at most
+	maxAnswer    = 4 << 20          // bytes of one HTTP answer; envelopes are of 500 kB at most
 	requestGrace = 30 * time.Second // what a request may take beyond the server's operation timeout
 	dialTimeout  = 30 * time.Second
 )
