@@ -170,7 +170,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	facts, end := d.begin(obs)
 	defer end()
 	d.warm(ctx, facts)
-	known, err := d.desiredFacts(ctx, facts)
+	known, err := facts.Desired(ctx)
 	if err != nil {
 		return change.Plan{}, err
 	}

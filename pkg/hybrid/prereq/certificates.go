@@ -295,8 +295,8 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// AuthCertificates are the current and the next auth certificate as the desired state uploads them.
-func AuthCertificates(a Auth) []desired.AuthCertificate {
+// authCertificates are the current and the next auth certificate as the desired state uploads them.
+func authCertificates(a Auth) []desired.AuthCertificate {
 	var out []desired.AuthCertificate
 	for _, thumbprint := range []string{a.Current, a.Next} {
 		if thumbprint == "" || len(out) > 0 && strings.EqualFold(thumbprint, a.Current) {

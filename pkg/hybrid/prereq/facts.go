@@ -46,6 +46,7 @@ type Tenant struct {
 	Verification      *Keyed[[]entra.DomainRecord] // by domain
 	ExchangePrincipal *Fact[entra.ServicePrincipal]
 	GraphPrincipal    *Fact[entra.ServicePrincipal]
+	Principal         *Keyed[entra.ServicePrincipal] // of any application, by its id
 	// Permissions are the Graph permissions that the credential's token carries; nil when the token does not tell.
 	Permissions *Fact[[]string]
 	// Applications are the dedicated applications by display name; none, one, or by mistake several.

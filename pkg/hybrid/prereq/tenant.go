@@ -110,7 +110,7 @@ func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
 	}
 	var forests []desired.Forest
 	for _, f := range in.Forests {
-		servers, err := DesiredServers(ctx, f)
+		servers, err := mailboxServers(ctx, f)
 		if err != nil {
 			return "", "", err
 		}
@@ -119,8 +119,8 @@ func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
 	return desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
 }
 
-// DesiredServers are a forest's Mailbox servers as the desired state looks at them.
-func DesiredServers(ctx context.Context, f *Forest) ([]desired.Server, error) {
+// mailboxServers are a forest's Mailbox servers as the desired state looks at them.
+func mailboxServers(ctx context.Context, f *Forest) ([]desired.Server, error) {
 	servers, err := f.Servers.Get(ctx)
 	if err != nil {
 		return nil, err
