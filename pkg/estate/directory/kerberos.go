@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -54,6 +55,9 @@ func kerberosClient(cfg *Config) (*client.Client, error) {
 	}
 	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
 	cache, err := credentials.LoadCCache(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path) // no file that is missing: nobody has signed in
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)
 	}
