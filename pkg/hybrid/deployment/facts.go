@@ -49,7 +49,7 @@ func (d *Deployment) facts() *prereq.Facts {
 		Principal: prereq.NewKeyed(func(ctx context.Context, appID string) (entra.ServicePrincipal, error) {
 			return d.principal(appID).Get(ctx)
 		}),
-		Permissions:       prereq.NewFact(d.permissions),
+		Permissions: prereq.NewFact(d.permissions),
 		Applications: prereq.NewKeyed(func(ctx context.Context, name string) ([]map[string]any, error) {
 			return with(ctx, graph, func(g *entra.Client, ctx context.Context) ([]map[string]any, error) {
 				return desired.ApplicationsNamed(ctx, g, name)
@@ -170,8 +170,10 @@ func (d *Deployment) forestFacts(forest *forest) *prereq.Forest {
 			return virtualDirectories(ctx, s, a.Name)
 		})
 	})
-	f.Overrides = prereq.NewFact(func(ctx context.Context) ([]prereq.Override, error) {
-		return with(ctx, session, func(s *guarded, ctx context.Context) ([]prereq.Override, error) { return overrides(ctx, s, a.Name) })
+	f.Objects = prereq.NewKeyed(func(ctx context.Context, cmdlet string) ([]exchange.Object, error) {
+		return with(ctx, session, func(s *guarded, ctx context.Context) ([]exchange.Object, error) {
+			return s.Run(ctx, exchange.Command{Name: cmdlet})
+		})
 	})
 	return f
 }
@@ -228,31 +230,6 @@ func ewsPolicy(o exchange.Object) (p prereq.EwsPolicy) {
 	p.Allow, _ = o.Strings("EwsAllowList")
 	p.Block, _ = o.Strings("EwsBlockList")
 	return p
-}
-
-// overrides reads the setting overrides of the sections that hybrid uses.
-func overrides(ctx context.Context, s exchange.Session, where string) ([]prereq.Override, error) {
-	objects, err := s.Run(ctx, exchange.Command{Name: "Get-SettingOverride"})
-	if err != nil {
-		return nil, err
-	}
-	var out []prereq.Override
-	for _, o := range objects {
-		section, err := o.String("SectionName")
-		if err != nil {
-			return nil, fmt.Errorf("%s: Get-SettingOverride: %w", where, err)
-		}
-		if !slices.ContainsFunc(desired.OverrideSections(), func(known string) bool { return strings.EqualFold(known, section) }) {
-			continue
-		}
-		v := prereq.Override{Section: section}
-		v.Name, _ = o.String("Name")
-		v.Servers, _ = o.Strings("Server")
-		v.MinVersion, _ = o.String("MinVersion")
-		v.MaxVersion, _ = o.String("MaxVersion")
-		out = append(out, v)
-	}
-	return out, nil
 }
 
 // rootDomain is the DNS name of the forest that a distinguished name of the configuration is in.

@@ -96,9 +96,10 @@ type Forest struct {
 	Auth            *Fact[Auth]
 	// VirtualDirectories are those of EWS and autodiscover on all servers.
 	VirtualDirectories *Fact[[]VirtualDirectory]
-	// Overrides are the setting overrides of the sections that hybrid uses.
-	Overrides *Fact[[]Override]
-	Rights    *Fact[map[string]exchange.Allowance]
+	// Objects are what a Get cmdlet prints without parameters, by the cmdlet's name: for checks that need no more than that. The cmdlet
+	// has to be among Cmdlets.
+	Objects *Keyed[[]exchange.Object]
+	Rights  *Fact[map[string]exchange.Allowance]
 
 	// CertificateFile is the transport certificate that the answers name; ErrNoSource when they name none.
 	CertificateFile *Fact[certificate.Bundle]
@@ -137,13 +138,6 @@ type VirtualDirectory struct {
 	Identity    string // EX1\EWS (Default Web Site)
 	OAuth       bool   // among the methods for requests from inside and from outside
 	ExternalURL string // of EWS; empty when it publishes none
-}
-
-// Override is a setting override as far as it may be limited: to servers, or to versions.
-type Override struct {
-	Name, Section          string
-	Servers                []string
-	MinVersion, MaxVersion string // empty: not limited
 }
 
 // Auth is the auth configuration of an on-premises organization, with the certificates of its servers.

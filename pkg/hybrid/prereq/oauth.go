@@ -2,6 +2,7 @@ package prereq
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 )
 
 var oauthChecks = []Check{
@@ -85,7 +87,7 @@ var overrideCheck = Check{
 		"with two for the same feature nobody can say which of them holds.",
 	Fix: "Remove the overrides named with Remove-SettingOverride, and let hybridge plan make the one that is needed.",
 	Run: func(ctx context.Context, in Input) check.Result {
-		overrides, err := in.Forest.Overrides.Get(ctx)
+		overrides, err := overridesOf(ctx, in.Forest)
 		if err != nil {
 			return check.Unknown(err)
 		}
@@ -147,3 +149,34 @@ const (
 
 // VirtualDirectoryNouns are the nouns of the virtual directories that lookups come in by.
 var VirtualDirectoryNouns = []string{ewsDirectory, autodiscoverDirectory}
+
+// override is a setting override of a section that hybrid uses.
+type override struct {
+	Name, Section          string
+	Servers                []string
+	MinVersion, MaxVersion string // empty: not limited
+}
+
+func overridesOf(ctx context.Context, f *Forest) ([]override, error) {
+	objects, err := f.Objects.Get(ctx, "Get-SettingOverride")
+	if err != nil {
+		return nil, err
+	}
+	var out []override
+	for _, o := range objects {
+		section, err := o.String("SectionName")
+		if err != nil {
+			return nil, fmt.Errorf("%s: Get-SettingOverride: %w", f.Name(), err)
+		}
+		if !slices.ContainsFunc(desired.OverrideSections(), func(known string) bool { return strings.EqualFold(known, section) }) {
+			continue
+		}
+		v := override{Section: section}
+		v.Name, _ = o.String("Name")
+		v.Servers, _ = o.Strings("Server")
+		v.MinVersion, _ = o.String("MinVersion")
+		v.MaxVersion, _ = o.String("MaxVersion")
+		out = append(out, v)
+	}
+	return out, nil
+}

@@ -151,7 +151,9 @@ func healthy(t *testing.T) (*Facts, *authority) {
 			Autodiscover: NewKeyed(func(context.Context, string) (Autodiscover, error) {
 				return Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
 			}),
-			Overrides: Known([]Override{{Name: "EnableExchangeHybrid3PAppFeature", Section: "ExchangeOnpremAsThirdPartyAppId"}}),
+			Objects: printed(map[string][]exchange.Object{
+				"Get-SettingOverride": {exchange.NewObject(nil, "", "Name", "EnableExchangeHybrid3PAppFeature", "SectionName", "ExchangeOnpremAsThirdPartyAppId")},
+			}),
 			VirtualDirectories: Known([]VirtualDirectory{
 				{Noun: ewsDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
 				{Noun: autodiscoverDirectory, Identity: `EX1\Autodiscover (Default Web Site)`, OAuth: true},
@@ -160,6 +162,17 @@ func healthy(t *testing.T) (*Facts, *authority) {
 	}
 	f.Tenant.AcceptedDomains, f.Tenant.Domains = Known(online), Known(domains)
 	return f, ca
+}
+
+// printed is what Get cmdlets print; any other one, and one that the check of rights leaves out, is an error.
+func printed(objects map[string][]exchange.Object) *Keyed[[]exchange.Object] {
+	return NewKeyed(func(_ context.Context, cmdlet string) ([]exchange.Object, error) {
+		o, ok := objects[cmdlet]
+		if !ok || !slices.Contains(Cmdlets(desired.OnPremises), cmdlet) {
+			return nil, fmt.Errorf("%s: give what it prints, and list it among the cmdlets that the account must be able to run (readCmdlets)", cmdlet)
+		}
+		return o, nil
+	})
 }
 
 func allow(cmdlets []string) map[string]exchange.Allowance {
@@ -232,13 +245,13 @@ func TestDisorders(t *testing.T) {
 			f.Forests[0].Organization = Known(o)
 		}
 	}
-	overridden := func(more Override) func(*testing.T, *Facts, *authority) {
+	overridden := func(pairs ...any) func(*testing.T, *Facts, *authority) {
 		return func(t *testing.T, f *Facts, _ *authority) {
-			have, err := f.Forests[0].Overrides.Get(t.Context())
+			have, err := f.Forests[0].Objects.Get(t.Context(), "Get-SettingOverride")
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Forests[0].Overrides = Known(append(have, more))
+			f.Forests[0].Objects = printed(map[string][]exchange.Object{"Get-SettingOverride": append(have, exchange.NewObject(nil, "", pairs...))})
 		}
 	}
 	tests := []struct {
@@ -424,11 +437,11 @@ func TestDisorders(t *testing.T) {
 		{"others blocked", organization(func(o *Organization) {
 			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"Archiver/*"}, Allow: []string{"x"}}
 		}), nil},
-		{"two overrides of one feature", overridden(Override{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}), []string{"fail oauth.overrides contoso"}},
-		{"override for one server", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
-		{"override up to a version", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
-		{"override from a version", overridden(Override{Name: "G", Section: "RouteThroughMSGraph", MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
-		{"overrides of two features", overridden(Override{Name: "G", Section: "RouteThroughMSGraph"}), nil},
+		{"two overrides of one feature", overridden("Name", "Again", "SectionName", "exchangeonpremasthirdpartyappid"), []string{"fail oauth.overrides contoso"}},
+		{"override for one server", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "Server", []any{"EX1"}), []string{"fail oauth.overrides contoso"}},
+		{"override up to a version", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "MaxVersion", "15.2.1748.0"), []string{"fail oauth.overrides contoso"}},
+		{"override from a version", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "MinVersion", "15.2.1748.0"), []string{"fail oauth.overrides contoso"}},
+		{"overrides of two features", overridden("Name", "G", "SectionName", "RouteThroughMSGraph"), nil},
 		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *Facts, ca *authority) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example", EWS: "mail.other.example", SMTP: "mail.other.example"}
@@ -565,7 +578,7 @@ func TestUnknownIsNoFinding(t *testing.T) {
 				forest.Directory, forest.Users = Failing[directory.RootDSE](err), Failing[UserScan](err)
 				forest.Servers, forest.AcceptedDomains, forest.Auth, forest.Rights = Failing[[]Server](err), Failing[[]AcceptedDomain](err), Failing[Auth](err), Failing[map[string]exchange.Allowance](err)
 				forest.CertificateFile, forest.VirtualDirectories = Failing[certificate.Bundle](err), Failing[[]VirtualDirectory](err)
-				forest.Overrides = Failing[[]Override](err)
+				forest.Objects = NewKeyed(func(context.Context, string) ([]exchange.Object, error) { return nil, err })
 			}
 			t2.ExchangePrincipal = Failing[entra.ServicePrincipal](err)
 			// Every check by itself: what one needs is not to hide it.
