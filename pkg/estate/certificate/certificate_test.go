@@ -591,3 +591,14 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+// A file that is far too large for a certificate is none.
+func TestLargeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.pem")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, secret.Value{}); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -329,4 +331,36 @@ func TestUnasked(t *testing.T) {
 			t.Errorf("asked %s: unasked %s, want %s", test.asked, got, test.want)
 		}
 	}
+}
+
+// lingering is a session that a server does not let go of.
+type lingering struct{ answering }
+
+func (*lingering) Close(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Hour):
+		return errors.New("waited for an hour")
+	}
+}
+
+// Sessions are closed also after a cancel, and a server that is silent is not waited for without end.
+func TestCloseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.forests[0].exchange.open = func(context.Context) (*guarded, error) { return newGuarded(&lingering{}), nil }
+		if _, err := d.forests[0].exchange.get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begun := time.Now()
+		if err := d.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != closeTime {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+	})
 }
