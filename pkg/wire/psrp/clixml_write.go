@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,9 @@ type encoder struct {
 	next    int
 	depth   int
 }
+
+// elementName are the names that [MS-PSRP] gives its elements.
+var elementName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
 func (e *encoder) leaf(tag, name, text string) error {
 	e.WriteByte('<')
@@ -139,7 +143,7 @@ func (e *encoder) value(name string, v any) error {
 	case XML:
 		return e.leaf("XD", name, escape(string(v)))
 	case Other:
-		if v.Tag == "" || strings.Trim(v.Tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		if !elementName.MatchString(v.Tag) {
 			return fmt.Errorf("no element name: %.40q", v.Tag)
 		}
 		return e.leaf(v.Tag, name, escape(v.Text))
