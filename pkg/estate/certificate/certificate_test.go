@@ -398,11 +398,6 @@ func TestFacts(t *testing.T) {
 			t.Errorf("%q is no thumbprint", bad)
 		}
 	}
-	for at, want := range map[time.Time]Validity{now: Valid, c.NotAfter.Add(time.Second): Expired, c.NotBefore.Add(-time.Second): NotYetValid, c.NotAfter: Valid} {
-		if got, left := ValidAt(c, at); got != want || got == Valid && left != c.NotAfter.Sub(at) {
-			t.Errorf("at %s: %s for %s", at, got, left)
-		}
-	}
 	name, domain, ok := NameUnder(c, []string{"fabrikam.example", "Contoso.example"})
 	if !ok || name != "mail.contoso.example" || domain != "contoso.example" {
 		t.Error(name, domain, ok)

@@ -64,27 +64,6 @@ func KeySize(c *x509.Certificate) (algorithm string, bits int) {
 	return c.PublicKeyAlgorithm.String(), 0
 }
 
-// Validity is where a moment stands to a certificate's lifetime.
-type Validity string
-
-// The validities.
-const (
-	NotYetValid Validity = "not yet valid"
-	Valid       Validity = "valid"
-	Expired     Validity = "expired"
-)
-
-// ValidAt tells whether a certificate is valid at a moment and, when it is, how long it will be.
-func ValidAt(c *x509.Certificate, now time.Time) (Validity, time.Duration) {
-	switch {
-	case now.Before(c.NotBefore):
-		return NotYetValid, 0
-	case now.After(c.NotAfter):
-		return Expired, 0
-	}
-	return Valid, c.NotAfter.Sub(now)
-}
-
 // Names are the DNS names that a certificate speaks for, lower case, without repetition: the subject alternative names, then the common name when it looks like
 // a host name. Exchange Online looks at both.
 func Names(c *x509.Certificate) []string {

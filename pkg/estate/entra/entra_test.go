@@ -11,16 +11,20 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -250,4 +254,102 @@ func TestKeyCredentials(t *testing.T) {
 	if got := (entra.KeyCredential{CustomKeyIdentifier: "not one"}).Thumbprint(); got != "" {
 		t.Errorf("nonsense has thumbprint %q", got)
 	}
+}
+
+// Without a token nothing is asked.
+func TestNoToken(t *testing.T) {
+	refused := errors.New("refused")
+	c, err := entra.New(entra.Options{Graph: graph, HTTP: scripted(t), Token: func(context.Context) (string, error) { return "", refused }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), "GET", "/organization", nil); !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A wait that the caller has no time for is not begun.
+func TestNoTimeToWait(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var waits []time.Duration
+	c := scriptedClient(t, &waits, answer(429, `{}`, "Retry-After", "60"))
+	if _, err := c.Do(ctx, "GET", "/organization", nil); !errors.Is(err, entra.ErrThrottled) || !strings.Contains(err.Error(), "longer than there is time") || len(waits) > 0 {
+		t.Errorf("got %v after %v", err, waits)
+	}
+}
+
+// An error names the path that was asked, without the names that a filter holds.
+func TestErrorsLeaveTheQueryOut(t *testing.T) {
+	var waits []time.Duration
+	c := scriptedClient(t, &waits, answer(404, `{"error":{"code":"NotFound","message":"no"}}`))
+	_, err := c.Do(t.Context(), "GET", "/users?$filter=mail%20eq%20'anna@contoso.com'", nil)
+	if err == nil || strings.Contains(err.Error(), "anna") || !strings.Contains(err.Error(), "/users") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// hosts notes whom a client talks to, and refuses everything.
+type hosts map[string]bool
+
+func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h[r.URL.Host] = true
+	return &http.Response{
+		StatusCode: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader(`{"error":"invalid_request","error_description":"AADSTS900144: no","error_codes":[900144]}`)),
+	}, nil
+}
+
+// Signing in takes the cloud's login host and no other: many networks let only that through.
+func TestLoginHostAlone(t *testing.T) {
+	for _, login := range []string{"https://login.microsoftonline.com", "https://login.sovcloud-identity.example"} {
+		asked := hosts{}
+		identity, err := entra.NewIdentity(entra.IdentityOptions{
+			Tenant: "contoso.onmicrosoft.com", Login: login, Graph: graph, HTTP: &http.Client{Transport: asked},
+			Credential: entra.Credential{Kind: answers.CredentialSecret, ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d", Secret: secret.NewValue("s")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Token(t.Context(), graph); err == nil {
+			t.Error("a token of nobody")
+		}
+		if diff := cmp.Diff(hosts{strings.TrimPrefix(login, "https://"): true}, asked); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// unsteady hands out device codes and is then cut off.
+type unsteady struct{}
+
+func (unsteady) RoundTrip(r *http.Request) (*http.Response, error) {
+	const login = "https://login.microsoftonline.com/contoso.onmicrosoft.com"
+	body := ""
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
+		body = `{"issuer":"` + login + `/v2.0","authorization_endpoint":"` + login + `/oauth2/v2.0/authorize","token_endpoint":"` + login + `/oauth2/v2.0/token"}`
+	case strings.HasSuffix(r.URL.Path, "/devicecode"):
+		body = `{"user_code":"ABC123","device_code":"code","verification_uri":"https://login.microsoftonline.com/device","expires_in":900,"interval":1,"message":"enter ABC123"}`
+	default:
+		return nil, &net.OpError{Op: "read", Err: errors.New("connection reset")}
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// A person who has entered a device code is not asked for another one because a connection broke.
+func TestDeviceCodeIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		said := 0
+		identity, err := entra.NewIdentity(entra.IdentityOptions{
+			Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph, HTTP: &http.Client{Transport: unsteady{}},
+			Credential: entra.Credential{Kind: answers.CredentialDeviceCode, Say: func(string) { said++ }},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Token(t.Context(), graph); !errors.Is(err, link.ErrUnreachable) || said != 1 {
+			t.Errorf("asked %d times: %v", said, err)
+		}
+	})
 }
