@@ -419,19 +419,6 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	return nil, fmt.Errorf("GET %s at %s: the list does not end", withoutQuery(start), c.base.Host)
 }
 
-// get reads one object.
-func get[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
-	var out T
-	raw, err := c.do(ctx, method, path, body)
-	if err != nil {
-		return out, err
-	}
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return out, c.malformed(method, path)
-	}
-	return out, nil
-}
-
 // Filter is the query that asks a collection for the objects of which a property has exactly that value.
 func Filter(property, value string) string {
 	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"

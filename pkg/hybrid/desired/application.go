@@ -7,6 +7,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // Requests to Microsoft Graph are commands named "METHOD /path": a "{name}" in the path is filled with the parameter of
@@ -187,7 +188,7 @@ var servicePrincipalName = declare(Kind{
 		if err != nil {
 			return nil, err
 		}
-		principals, err := graph.List(ctx, "/servicePrincipals?"+entra.Filter("appId", ExchangeOnlineAppID)+"&$select=id,appId,displayName,servicePrincipalNames")
+		principals, err := graph.List(ctx, "/servicePrincipals?"+entra.Filter("appId", oauth.AppExchangeOnline)+"&$select=id,appId,displayName,servicePrincipalNames")
 		if err != nil {
 			return nil, err
 		}

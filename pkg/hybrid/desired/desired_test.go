@@ -21,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
@@ -103,7 +104,7 @@ func TestConvergence(t *testing.T) {
 				if got := len(w.entra.objects["applications"][0]["keyCredentials"].([]any)); got != 2 {
 					t.Errorf("%d key credentials, want the current and the next", got)
 				}
-				want := []string{ExchangeOnlineAppID, "https://outlook.office365.com", "https://autodiscover.contoso.com/", "https://mail.contoso.com/", "https://autodiscover.fabrikam.example/", "https://mail.fabrikam.example/"}
+				want := []string{oauth.AppExchangeOnline, "https://outlook.office365.com", "https://autodiscover.contoso.com/", "https://mail.contoso.com/", "https://autodiscover.fabrikam.example/", "https://mail.fabrikam.example/"}
 				if diff := cmp.Diff(want, texts(w.entra.objects["servicePrincipals"][0]["servicePrincipalNames"])); diff != "" {
 					t.Errorf("names of Exchange Online's principal (-want +got):\n%s", diff)
 				}
@@ -160,7 +161,7 @@ func TestConvergence(t *testing.T) {
 			prepare: func(w *world, f *Facts, _ *answers.Answers) {
 				old := map[string]any{"keyId": "k1", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("AB", 20), "endDateTime": "2030-01-01T00:00:00Z"}
 				gone := map[string]any{"keyId": "k0", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("CD", 20), "endDateTime": "2020-01-01T00:00:00Z"}
-				access := []any{map[string]any{"resourceAppId": GraphAppID, "resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
+				access := []any{map[string]any{"resourceAppId": oauth.AppGraph, "resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
 				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id", "displayName": ApplicationName(contosoOrg), "keyCredentials": []any{old, gone}, "requiredResourceAccess": access}}
 				f.Forests[0].Application = &Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
 			},
@@ -216,11 +217,11 @@ func TestOrder(t *testing.T) {
 		{"entra/Application/" + app, "entra/KeyCredential/" + app},
 		{"entra/ServicePrincipal/" + app, "entra/AppRoleAssignment/" + app + ":full_access_as_app"},
 		{"entra/AppRoleAssignment/" + app + ":full_access_as_app", "online/OrganizationConfig/ews"},
-		{"entra/ServicePrincipalName/" + ExchangeOnlineAppID, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
+		{"entra/ServicePrincipalName/" + oauth.AppExchangeOnline, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
 		{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts"},
 		{"onprem/contoso/AuthServer/evosts", "onprem/contoso/AuthServerApplication/evosts"},
 		{"onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
-		{"onprem/contoso/PartnerApplication/" + ExchangeOnlineAppID, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
+		{"onprem/contoso/PartnerApplication/" + oauth.AppExchangeOnline, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
 		{"onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
 	} {
 		if at[pair[0]] == 0 || at[pair[1]] == 0 || at[pair[0]] > at[pair[1]] {

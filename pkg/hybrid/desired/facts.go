@@ -68,16 +68,10 @@ type Application struct {
 	RequiredResourceAccess []any
 }
 
-// Well-known application ids.
-const (
-	ExchangeOnlineAppID = "00000002-0000-0ff1-ce00-000000000000"
-	GraphAppID          = "00000003-0000-0000-c000-000000000000"
-)
-
 // The permissions that each route needs, by value.
 var (
-	EWSPermissions   = []string{"full_access_as_app"}
-	GraphPermissions = []string{"Calendars.Read", "MailboxSettings.Read", "MailTips.ReadBasic.All", "ProfilePhoto.Read.All"}
+	ewsPermissions   = []string{"full_access_as_app"}
+	graphPermissions = []string{"Calendars.Read", "MailboxSettings.Read", "MailTips.ReadBasic.All", "ProfilePhoto.Read.All"}
 )
 
 // ApplicationName is the name by which the dedicated application of an Exchange organization is found.

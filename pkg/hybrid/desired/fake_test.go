@@ -11,6 +11,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 const (
@@ -32,7 +33,7 @@ func newOrganization(side exchange.Side) *organization {
 	if side == exchange.Online {
 		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "contoso.onmicrosoft.com", "EwsEnabled": nil, "EwsAllowedAppIDs": ""}}
 	} else {
-		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online", "ApplicationIdentifier": ExchangeOnlineAppID, "Realm": "", "Enabled": false}}
+		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online", "ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": "", "Enabled": false}}
 	}
 	return o
 }
@@ -129,8 +130,8 @@ var errNotYet = fmt.Errorf("Request_ResourceNotFound: the resource does not exis
 
 func newTenant() *tenant {
 	return &tenant{objects: map[string][]map[string]any{"servicePrincipals": {{
-		"id": "eeeeeeee-0000-0000-0000-000000000005", "appId": ExchangeOnlineAppID, "displayName": "Office 365 Exchange Online",
-		"servicePrincipalNames": []any{ExchangeOnlineAppID, "https://outlook.office365.com"},
+		"id": "eeeeeeee-0000-0000-0000-000000000005", "appId": oauth.AppExchangeOnline, "displayName": "Office 365 Exchange Online",
+		"servicePrincipalNames": []any{oauth.AppExchangeOnline, "https://outlook.office365.com"},
 	}}}}
 }
 

@@ -161,7 +161,7 @@ func (p *ExchangePlace) Run(ctx context.Context, c change.Command) (change.Prope
 	if err != nil {
 		return nil, err
 	}
-	for _, after := range Afterwards(c) {
+	for _, after := range afterwards(c) {
 		if _, err := session.Run(ctx, after); err != nil && p.Warn != nil {
 			p.Warn(fmt.Sprintf("%s: %s failed (%v); Exchange takes the setting over by itself within the hour or when its services restart", p.Name, after.Name, err))
 		}
@@ -199,8 +199,8 @@ func isList(v any) bool {
 	return false
 }
 
-// Afterwards lists the cmdlets that run after a command so that it takes effect at once.
-func Afterwards(c change.Command) []exchange.Command {
+// afterwards lists the cmdlets that run after a command so that it takes effect at once.
+func afterwards(c change.Command) []exchange.Command {
 	var out []exchange.Command
 	for _, k := range kindsOf(c) {
 		out = append(out, k.After...)

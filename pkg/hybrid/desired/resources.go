@@ -13,6 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // Kinds lists every kind that hybridge manages.
@@ -162,8 +163,8 @@ func (p *plan) names() string {
 			}
 		}
 	}
-	return p.add(servicePrincipalName, PlaceEntra, ExchangeOnlineAppID, "Office 365 Exchange Online", "Exchange Online gets tokens for the servers of these names",
-		change.Properties{"appId": ExchangeOnlineAppID, "servicePrincipalNames": urls})
+	return p.add(servicePrincipalName, PlaceEntra, oauth.AppExchangeOnline, "Office 365 Exchange Online", "Exchange Online gets tokens for the servers of these names",
+		change.Properties{"appId": oauth.AppExchangeOnline, "servicePrincipalNames": urls})
 }
 
 // trust adds what makes Exchange on-premises accept and obtain the tenant's tokens.
@@ -176,11 +177,11 @@ func (p *plan) trust(fa answers.Forest, ff Forest) []string {
 	evo := p.add(authServer, at, "evosts", "EvoSts - "+p.tenantGUID, "Exchange asks it for tokens to the tenant", change.Properties{
 		"Type": "AzureAD", "Realm": p.facts.Tenant.ID, "AuthMetadataUrl": p.cloud.EvoSTSMetadataURL, "Enabled": true,
 	})
-	partner := change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID, "Enabled": true}
+	partner := change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Enabled": true}
 	if ff.RootDomain != "" {
 		partner["LinkedAccount"] = ff.RootDomain + "/Users/Exchange Online-ApplicationAccount"
 	}
-	return []string{acs, evo, p.add(partnerApplication, at, ExchangeOnlineAppID, "Exchange Online", "it lets lookups from Exchange Online in", partner)}
+	return []string{acs, evo, p.add(partnerApplication, at, oauth.AppExchangeOnline, "Exchange Online", "it lets lookups from Exchange Online in", partner)}
 }
 
 // hybridApplication is a forest's dedicated application as later resources refer to it.
@@ -194,9 +195,9 @@ type hybridApplication struct {
 func (p *plan) application(fa answers.Forest, ff Forest, guid string) (hybridApplication, error) {
 	name := ApplicationName(guid)
 	where := "forest " + fa.Name
-	resource, value, permissions := p.facts.Tenant.Exchange, ExchangeOnlineAppID, EWSPermissions
+	resource, value, permissions := p.facts.Tenant.Exchange, oauth.AppExchangeOnline, ewsPermissions
 	if p.route == RouteGraph {
-		resource, value, permissions = p.facts.Tenant.Graph, GraphAppID, GraphPermissions
+		resource, value, permissions = p.facts.Tenant.Graph, oauth.AppGraph, graphPermissions
 	}
 	if resource.ID == "" {
 		return hybridApplication{}, missing("service principal of application "+value, "tenant "+p.answers.ExchangeOnline.Tenant)

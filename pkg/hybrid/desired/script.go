@@ -243,7 +243,7 @@ func (s *script) cmdlet(name string, c change.Command, here map[string]int) {
 	} else {
 		s.line("%s @%s", c.Name, name)
 	}
-	for i, after := range Afterwards(c) {
+	for i, after := range afterwards(c) {
 		s.comment("makes it known to the running services")
 		s.cmdlet(name+"after"+strconv.Itoa(i+1), change.Command{Name: after.Name, Parameters: after.Parameters}, here)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // What can only be given at creation is not sent again: a server refuses the whole command for it.
@@ -44,7 +45,7 @@ func TestPrincipalOfMicrosoftStays(t *testing.T) {
 func TestMatchesOfOAuth(t *testing.T) {
 	const metadata = "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml"
 	server := change.Properties{"Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": metadata}
-	partner := change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID}
+	partner := change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline}
 	for _, test := range []struct {
 		name string
 		kind *Kind
@@ -58,8 +59,8 @@ func TestMatchesOfOAuth(t *testing.T) {
 		{"the like without an address", authServer, server, change.Properties{"Type": "AzureAD"}, false},
 		{"server of another tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "other", "AuthMetadataUrl": metadata}, false},
 		{"server of another type", authServer, server, change.Properties{"Type": "MicrosoftACS", "Realm": tenantID, "AuthMetadataUrl": metadata}, false},
-		{"partner of all realms", partnerApplication, partner, change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID, "Realm": ""}, true},
-		{"partner of one realm", partnerApplication, partner, change.Properties{"ApplicationIdentifier": ExchangeOnlineAppID, "Realm": tenantID}, false},
+		{"partner of all realms", partnerApplication, partner, change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": ""}, true},
+		{"partner of one realm", partnerApplication, partner, change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": tenantID}, false},
 		{"another partner", partnerApplication, partner, change.Properties{"ApplicationIdentifier": tenantID, "Realm": ""}, false},
 	} {
 		if got := test.kind.Change().Matches(test.want, change.Live{Properties: test.live}); got != test.good {
@@ -86,7 +87,7 @@ func TestNamesNotTold(t *testing.T) {
 		{[]any{}, []string{}},
 		{[]any{"https://a/"}, []string{"https://a/"}},
 	} {
-		principal := map[string]any{"id": "1", "appId": ExchangeOnlineAppID}
+		principal := map[string]any{"id": "1", "appId": oauth.AppExchangeOnline}
 		if test.names != nil {
 			principal["servicePrincipalNames"] = test.names
 		}
