@@ -85,7 +85,7 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 	}
 }
 
-// TestApplySurvivesRandomKills kills apply at moments that nobody chose: KILLS=50 for fifty of them.
+// TestApplySurvivesRandomKills kills apply, and then rollback, at moments that nobody chose: KILLS=50 for fifty of each.
 func TestApplySurvivesRandomKills(t *testing.T) {
 	kills := 5
 	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
@@ -95,11 +95,11 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 	var before plan
 	file := filepath.Join(t.TempDir(), "p.json")
 	for i := range kills {
-		if i%10 == 0 { // a killed run leaves its shells behind, and a user may have 18
+		if i%4 == 0 { // killed runs leave their shells behind, and a user may have 18
 			e = startLab(t)
 			before = e.plan(t)
 		}
-		moment := time.Duration(rand.IntN(300)) * time.Millisecond
+		moment := time.Duration(rand.IntN(500)) * time.Millisecond
 		e.must(t, 0, "plan", "--out", file)
 		cmd := e.command("apply", file, "--yes")
 		if err := cmd.Start(); err != nil {
@@ -114,9 +114,20 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 		if after := e.plan(t); len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
 			t.Fatalf("killed after %v, after the second apply: %+v", moment, after.Summary)
 		}
-		e.must(t, 0, "rollback", "--yes")
+		// Rollback too is killed, and put again; when there is nothing left to undo it had been through.
+		cmd = e.command("rollback", "--yes")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		parting := time.Duration(rand.IntN(500)) * time.Millisecond
+		time.Sleep(parting)
+		cmd.Process.Kill()
+		cmd.Wait()
+		if r := e.run(t, "rollback", "--yes"); r.code != 0 && !strings.Contains(r.stderr, "no run to roll back") {
+			t.Fatalf("killed after %v, the second rollback: exit %d\n%s", parting, r.code, tail(r.stderr))
+		}
 		if d := cmp.Diff(before, e.plan(t)); d != "" {
-			t.Fatalf("killed after %v, rollback did not restore what was there before:\n%s", moment, d)
+			t.Fatalf("killed after %v and %v, rollback did not restore what was there before:\n%s", moment, parting, d)
 		}
 	}
 }
