@@ -541,7 +541,7 @@ func TestKeysAreNotWritten(t *testing.T) {
 		Match:      func(Properties, Live) bool { return true },
 		Properties: map[string]Property{"URL": {Write: Key}, "Title": {}},
 	}
-	place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": "HTTPS://login", "Title": "old"}}}}}
+	place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": "https://other", "Title": "old"}}}}}
 	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
 		{Kind: kind, Target: "online", Key: "s", Name: "s", Properties: Properties{"URL": "https://login", "Title": "new"}},
 	}, Options{})

@@ -101,3 +101,23 @@ func TestNamesNotTold(t *testing.T) {
 		}
 	}
 }
+
+// Lists that others write into as well keep what others put there.
+func TestListsOfOthersAreMerged(t *testing.T) {
+	for _, test := range []struct {
+		kind     *Kind
+		property string
+	}{
+		{organizationRelationship, "DomainNames"}, {intraOrganizationConnector, "TargetAddressDomains"},
+		{authServer, "DomainName"}, {authServerApplication, "DomainName"}, {servicePrincipalName, "servicePrincipalNames"},
+	} {
+		p, declared := test.kind.Change().Properties[test.property]
+		if !declared || p.Write != change.Merge {
+			t.Errorf("%s.%s is not merged", test.kind.Noun, test.property)
+			continue
+		}
+		if diff := cmp.Diff([]string{"https://theirs.example/", "https://ours.example/"}, p.Merged([]string{"https://ours.example/"}, []string{"https://theirs.example/"})); diff != "" {
+			t.Errorf("%s.%s: %s", test.kind.Noun, test.property, diff)
+		}
+	}
+}
