@@ -193,7 +193,7 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		cancel()
-		if n, err := resp.Body.Read(make([]byte, 1)); c.want == nil && (n > 0 || err != io.EOF) { //nolint:errorlint // io.EOF itself is meant
+		if n, err := resp.Body.Read(make([]byte, 1)); c.want == nil && (n > 0 || err != io.EOF) {
 			t.Errorf("%s, read again: %d, %v", name, n, err)
 		}
 		resp.Body.Close()
@@ -256,7 +256,7 @@ func TestBrokenTransport(t *testing.T) {
 func TestClockThatIsOff(t *testing.T) {
 	ca := newAuthority(t)
 	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	_, err := newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}}).Client(nil).Get("https://mail.contoso.com/") //nolint:bodyclose // none comes
+	_, err := newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}}).Client(nil).Get("https://mail.contoso.com/")
 	if shown := "clock is right: it shows " + time.Now().Format("2006-01-02T15"); !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), shown) {
 		t.Errorf("%v, want %q", err, shown)
 	}
