@@ -534,21 +534,23 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What identifies a resource is never written to it, however the live one spells it.
-func TestKeysAreNotWritten(t *testing.T) {
+// What identifies a resource, and what is given to it once, is not written again: neither when the live one has another value nor when it cannot be read.
+func TestFixedPropertiesAreNotWritten(t *testing.T) {
 	kind := &Kind{
 		Noun: "Server", Command: render,
 		Match:      func(Properties, Live) bool { return true },
-		Properties: map[string]Property{"URL": {Write: Key}, "Title": {}},
+		Properties: map[string]Property{"URL": {Write: Key}, "Once": {Write: CreateOnly}, "Title": {}},
 	}
-	place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": "https://other", "Title": "old"}}}}}
-	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
-		{Kind: kind, Target: "online", Key: "s", Name: "s", Properties: Properties{"URL": "https://login", "Title": "new"}},
-	}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(Properties{"Title": "new"}, plan.Changes[0].After); diff != "" {
-		t.Error(diff)
+	for _, live := range []any{"https://other", Unreadable{"no right"}} {
+		place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": live, "Once": live, "Title": "old"}}}}}
+		plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
+			{Kind: kind, Target: "online", Key: "s", Name: "s", Properties: Properties{"URL": "https://login", "Once": "x", "Title": "new"}},
+		}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(Properties{"Title": "new"}, plan.Changes[0].After); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
