@@ -581,3 +581,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestPorts(t *testing.T) {
+	for text, want := range map[string]string{
+		"dns1.contoso.com": "dns1.contoso.com", "10.0.0.1:53": "10.0.0.1:53", "dns1.contoso.com:65535": "dns1.contoso.com:65535", "::1": "::1", "[::1]:53": "[::1]:53",
+		"10.0.0.1:0": "", "10.0.0.1:65536": "", "10.0.0.1:": "", "10.0.0.1:dns": "", ":53": "",
+	} {
+		if got, err := hostPort(text); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+}

@@ -273,3 +273,32 @@ func TestJournalsArePrivate(t *testing.T) {
 		}
 	}
 }
+
+// A run whose journal cannot be written any more has changed something or not: which one decides what a person is told.
+func TestLostJournal(t *testing.T) {
+	full := errors.New("no space left")
+	for at, partial := range map[string]bool{"before begin online/Thing/new": false, "before end online/Thing/new": true} {
+		t.Run(at, func(t *testing.T) {
+			w := newWorld()
+			_, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true, fault: func(point string) error {
+				if point == at || strings.HasPrefix(point, "before begin onprem/") {
+					return full
+				}
+				return nil
+			}}, nil)
+			if !errors.Is(err, full) || errors.Is(err, ErrPartial) != partial {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// When the second half of a replacement is refused, the refusal is what is told, and nothing is waited for.
+func TestRefusedSecondHalf(t *testing.T) {
+	w, refused := newWorld(), errors.New("no right to make it")
+	w.online.refuse = map[string]error{"New-Fixed fixed": refused}
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, nil)
+	if !errors.Is(err, ErrPartial) || !errors.Is(err, refused) || statuses(report)["online/Fixed/fixed"] != Failed {
+		t.Errorf("%v: %v", err, statuses(report))
+	}
+}

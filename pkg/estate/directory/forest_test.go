@@ -10,9 +10,11 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -432,11 +434,61 @@ func TestFallOver(t *testing.T) {
 	}
 }
 
+// relay leads to an address, until it is cut; the next connection leads there again.
+type relay struct {
+	address string
+	mu      sync.Mutex
+	open    []net.Conn
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	ln := listen(t)
+	r := &relay{address: ln.Addr().String()}
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				return
+			}
+			r.mu.Lock()
+			r.open = append(r.open, near, far)
+			r.mu.Unlock()
+			go func() { _, _ = io.Copy(near, far); near.Close() }()
+			go func() { _, _ = io.Copy(far, near); far.Close() }()
+		}
+	}()
+	t.Cleanup(r.cut)
+	return r
+}
+
+func (r *relay) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.open {
+		c.Close()
+	}
+	r.open = nil
+}
+
 func TestConnectionClosedByTheServerIsReplaced(t *testing.T) {
 	e := start(t, nil)
-	f := open(t, e.config(t))
-	if _, err := f.Facts(t.Context()); err != nil {
+	r := newRelay(t, e.ldaps)
+	cfg := e.config(t)
+	var err error
+	if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + r.address}, Timeout: 5 * time.Second}); err != nil {
 		t.Fatal(err)
+	}
+	f := open(t, cfg)
+	for range 2 {
+		if _, err := f.Facts(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.cut()
 	}
 	f.Close()
 	if _, err := f.Facts(t.Context()); err != nil {
