@@ -23,7 +23,7 @@ type applyOptions struct {
 	allowDelete bool
 }
 
-func newApplyCommand(s streams, g *globals, open opener) *cobra.Command {
+func newApplyCommand(a app) *cobra.Command {
 	var o applyOptions
 	c := &cobra.Command{
 		Use:     "apply [PLAN]",
@@ -38,22 +38,22 @@ command goes on where it stopped; hybridge rollback undoes what was done.`,
 		Example: `  hybridge apply plan.json -f answers.yaml
   hybridge apply plan.json -f answers.yaml --yes -o json`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), s, g, open, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), a, o, args) },
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back; 0 is what each kind is known to need")
 	c.Flags().BoolVar(&o.allowDelete, "allow-delete", false, "carry out a plan that removes resources")
 	return c
 }
 
-func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOptions, args []string) (err error) {
-	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+func runApply(ctx context.Context, a app, o applyOptions, args []string) (err error) {
+	r, err := begin(a, "text", "json", "jsonl", "junit")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
 	var plan change.Plan
 	if len(args) > 0 {
-		if len(g.only)+len(g.skip) > 0 {
+		if len(a.only)+len(a.skip) > 0 {
 			return usage("--only and --skip choose when a plan is made, not when it is applied: make it anew with hybridge plan")
 		}
 		// Beside, so that an interrupt ends it: a pipe may never be written to.
@@ -63,7 +63,7 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 		}
 		done := make(chan read, 1)
 		go func() {
-			plan, err := readPlan(s, g, args[0])
+			plan, err := readPlan(a, args[0])
 			done <- read{plan, err}
 		}()
 		select {
@@ -75,7 +75,7 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 			return context.Cause(ctx)
 		}
 	}
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	if len(args) == 0 {
@@ -96,14 +96,14 @@ func runApply(ctx context.Context, s streams, g *globals, open opener, o applyOp
 // applyOptions readies a run that writes. From here on a reader of the output who goes away (| head) does not end the process, in the middle of a change.
 func (r *session) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
-	return apply.Options{StateDir: r.stateDir, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
+	return apply.Options{StateDir: r.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
 }
 
 // readPlan reads a plan file; - is standard input.
-func readPlan(s streams, g *globals, path string) (change.Plan, error) {
-	in := s.In
+func readPlan(a app, path string) (change.Plan, error) {
+	in := a.In
 	if path == answers.Stdin {
-		if g.answers == answers.Stdin {
+		if a.answersFile == answers.Stdin {
 			return change.Plan{}, usage("the plan and the answers cannot both come from standard input")
 		}
 	} else {
@@ -126,7 +126,7 @@ func readPlan(s streams, g *globals, path string) (change.Plan, error) {
 
 // agree shows the plan and has it agreed to.
 func (r *session) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
-	if len(plan.Changes) == 0 || r.g.yes {
+	if len(plan.Changes) == 0 || r.yes {
 		return nil
 	}
 	if !r.interactive() {

@@ -9,7 +9,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-func newCheckCommand(s streams, g *globals, open opener) *cobra.Command {
+func newCheckCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "check",
 		GroupID: "flow",
@@ -23,17 +23,17 @@ Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is 
   hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
   hybridge check -f answers.yaml -o junit --output-file checks.xml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), s, g, open) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), a) },
 	}
 }
 
-func runCheck(ctx context.Context, s streams, g *globals, open opener) (err error) {
-	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+func runCheck(ctx context.Context, a app) (err error) {
+	r, err := begin(a, "text", "json", "jsonl", "junit")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	checks, err := r.deployed.Check(ctx, r.obs)

@@ -30,7 +30,7 @@ type demoDocument struct {
 	After      freebusy.Report `json:"after"`
 }
 
-func newDemoCommand(s streams, g *globals, open opener) *cobra.Command {
+func newDemoCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "demo",
 		GroupID: "try",
@@ -38,13 +38,13 @@ func newDemoCommand(s streams, g *globals, open opener) *cobra.Command {
 		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy failing, plans and
 applies what is missing, and finds it working. Nothing leaves the machine, and nothing stays on it.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, s, g, open) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, a) },
 	}
 }
 
-func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error) {
+func runDemo(cmd *cobra.Command, a app) (err error) {
 	ctx := cmd.Context()
-	r, err := begin(s, g, "text", "json", "jsonl")
+	r, err := begin(a, "text", "json", "jsonl")
 	if err != nil {
 		return err
 	}
@@ -61,15 +61,15 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 	}
 	r.closers = append([]func() error{l.Close}, r.closers...)
 	// The demo is of the lab, whatever answers and state the command line or the environment name.
-	inLab := *g
-	inLab.answers, inLab.stateDir, inLab.only, inLab.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
+	inLab := *a.globals
+	inLab.answersFile, inLab.stateDir, inLab.only, inLab.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
 	inLab.nonInteractive = true
-	r.g = &inLab
-	a, err := answers.Load(ctx, l.Answers())
+	r.globals = &inLab
+	described, err := answers.Load(ctx, l.Answers())
 	if err != nil {
 		return err
 	}
-	if err := r.openWith(a, open); err != nil {
+	if err := r.openWith(described); err != nil {
 		return err
 	}
 
@@ -115,7 +115,7 @@ func runDemo(cmd *cobra.Command, s streams, g *globals, open opener) (err error)
 	if code := testCode(d.After); code != exitFine {
 		return quietly(code)
 	}
-	return offerWizard(cmd, r, s, g, open, d.Apply.RunID)
+	return offerWizard(cmd, r, a, d.Apply.RunID)
 }
 
 const demoOutro = `
@@ -127,8 +127,8 @@ How to go on:
 `
 
 // offerWizard has the wizard walk the demo's lab from the beginning, when somebody is there and wants to: what the run did is rolled back before.
-func offerWizard(cmd *cobra.Command, r *session, s streams, g *globals, open opener, run string) error {
-	if r.format != "text" || g.outputFile != "" || g.nonInteractive || !s.canDraw() || !s.ErrTTY || s.Env("CI") != "" {
+func offerWizard(cmd *cobra.Command, r *session, a app, run string) error {
+	if r.format != "text" || a.outputFile != "" || a.nonInteractive || !a.canDraw() || !a.ErrTTY || a.Env("CI") != "" {
 		return nil
 	}
 	yes, err := r.confirm(cmd.Context(), "\nDo the same yourself in the wizard, from the beginning?")
@@ -138,7 +138,8 @@ func offerWizard(cmd *cobra.Command, r *session, s streams, g *globals, open ope
 	if _, err := r.deployed.Rollback(cmd.Context(), run, r.applyOptions(applyOptions{}), observe.Func(func(observe.Event) {})); err != nil {
 		return fmt.Errorf("set the lab back: %w", err)
 	}
-	inLab := *r.g
+	inLab := *r.globals
 	inLab.nonInteractive = false
-	return walkWizard(cmd, s, &inLab, open, true)
+	a.globals = &inLab
+	return walkWizard(cmd, a, true)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-func newInitCommand(s streams, g *globals) *cobra.Command {
+func newInitCommand(a app) *cobra.Command {
 	scenario := answers.Scenarios()[0].ID
 	var list strings.Builder
 	var ids []string
@@ -36,10 +36,10 @@ func newInitCommand(s streams, g *globals) *cobra.Command {
 			if err != nil {
 				return usage("%w", err)
 			}
-			if err := write(s.Out, g.outputFile, data); err != nil {
+			if err := write(a.Out, a.outputFile, data); err != nil {
 				return err
 			}
-			afterInit(s, g.outputFile)
+			a.afterInit(a.outputFile)
 			return nil
 		},
 	}
@@ -60,36 +60,36 @@ func write(out io.Writer, path string, data []byte) error {
 	return writeFile(path, data)
 }
 
-func newSchemaCommand(s streams) *cobra.Command {
+func newSchemaCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		GroupID: "more",
 		Short:   "Print the JSON Schema of the answers file",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := s.Out.Write(answers.Schema())
+			_, err := a.Out.Write(answers.Schema())
 			return err
 		},
 	}
 }
 
-func newVersionCommand(s streams, g *globals) *cobra.Command {
+func newVersionCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		GroupID: "more",
 		Short:   "Print the version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			switch g.output {
+			switch a.output {
 			case "text":
-				_, err := fmt.Fprintf(s.Out, "hybridge %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				_, err := fmt.Fprintf(a.Out, "hybridge %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 				return err
 			case "json":
-				return report.JSON(s.Out, map[string]string{
+				return report.JSON(a.Out, map[string]string{
 					"apiVersion": "hybridge/v1", "kind": "Version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			return usage("--output %s: this command writes text, json", g.output)
+			return usage("--output %s: this command writes text, json", a.output)
 		},
 	}
 }

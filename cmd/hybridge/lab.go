@@ -14,7 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-func newLabCommand(s streams, g *globals) *cobra.Command {
+func newLabCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "lab",
 		GroupID: "try",
@@ -22,7 +22,7 @@ func newLabCommand(s streams, g *globals) *cobra.Command {
 		Args:    noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newLabStartCommand(s, g), newLabFaultsCommand(s, g))
+	c.AddCommand(newLabStartCommand(a), newLabFaultsCommand(a))
 	return c
 }
 
@@ -41,7 +41,7 @@ type labOptions struct {
 	keytab string
 }
 
-func newLabStartCommand(s streams, g *globals) *cobra.Command {
+func newLabStartCommand(a app) *cobra.Command {
 	var o labOptions
 	c := &cobra.Command{
 		Use:   "start",
@@ -51,7 +51,7 @@ authority, generated secrets), and runs until it is interrupted.`,
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), s, g, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
@@ -60,11 +60,11 @@ authority, generated secrets), and runs until it is interrupted.`,
 	return c
 }
 
-func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error) {
+func runLab(ctx context.Context, a app, o labOptions) (err error) {
 	if o.dir == "" {
 		return usage("--dir is needed: where to write answers.yaml")
 	}
-	r, err := begin(s, g, "text", "json")
+	r, err := begin(a, "text", "json")
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error
 		return err
 	}
 	defer unlock()
-	fmt.Fprintln(s.Err, "bringing the lab up ...")
+	fmt.Fprintln(a.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -87,12 +87,12 @@ func runLab(ctx context.Context, s streams, g *globals, o labOptions) (err error
 	}
 	document := map[string]string{"apiVersion": "hybridge/v1", "kind": "Lab", "answers": l.Answers()}
 	if r.format == "json" {
-		err = report.JSON(s.Out, document)
+		err = report.JSON(a.Out, document)
 	} else {
-		_, err = fmt.Fprintf(s.Out, "%s\n", l.Answers())
+		_, err = fmt.Fprintf(a.Out, "%s\n", l.Answers())
 	}
 	if err == nil {
-		fmt.Fprintf(s.Err, `the lab is up: two forests and a tenant, with nothing set up between them yet. Ctrl-C stops it.
+		fmt.Fprintf(a.Err, `the lab is up: two forests and a tenant, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
 `, quoted(l.Answers()))
@@ -101,7 +101,7 @@ next, in another terminal: hybridge check -f %[1]s
 	if closeErr := l.Close(); err == nil && closeErr != nil {
 		return fmt.Errorf("stop the lab: %w", closeErr)
 	}
-	fmt.Fprintln(s.Err, "the lab has stopped; what was set up in it is gone")
+	fmt.Fprintln(a.Err, "the lab has stopped; what was set up in it is gone")
 	return err
 }
 
@@ -137,13 +137,13 @@ func knownFaults(ids []string) error {
 	return nil
 }
 
-func newLabFaultsCommand(s streams, g *globals) *cobra.Command {
+func newLabFaultsCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "faults",
 		Short: "List the faults that can be planted, and what must find each",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) (err error) {
-			r, err := begin(s, g, "text", "json")
+			r, err := begin(a, "text", "json")
 			if err != nil {
 				return err
 			}

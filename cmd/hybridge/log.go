@@ -11,16 +11,16 @@ import (
 
 // logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a secret gets into it.
 func (r *session) logger() (*slog.Logger, error) {
-	if r.g.logLevel == "" && r.g.logFile == "" {
+	if r.logLevel == "" && r.logFile == "" {
 		return slog.New(slog.DiscardHandler), nil
 	}
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(r.g.logLevel, "info"))); err != nil {
-		return nil, usage("--log-level %s: use debug, info, warn or error", r.g.logLevel)
+	if err := level.UnmarshalText([]byte(cmp.Or(r.logLevel, "info"))); err != nil {
+		return nil, usage("--log-level %s: use debug, info, warn or error", r.logLevel)
 	}
-	w := r.io.Err
-	if r.g.logFile != "" {
-		f, err := os.OpenFile(r.g.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	w := r.Err
+	if r.logFile != "" {
+		f, err := os.OpenFile(r.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, usage("--log-file: %w", err)
 		}

@@ -408,7 +408,7 @@ func TestStyle(t *testing.T) {
 
 func TestLogRedacts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	r, err := begin(streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, &globals{output: "text", logFile: file}, "text")
+	r, err := begin(app{streams: streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, globals: &globals{output: "text", logFile: file}}, "text")
 	if err != nil {
 		t.Fatal(err)
 	}

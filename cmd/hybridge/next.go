@@ -18,25 +18,25 @@ import (
 // next tells on standard error how to go on. Who reads another format than text is no person, and is not told.
 func (r *session) next(format string, args ...any) {
 	if r.format == "text" {
-		fmt.Fprintf(r.io.Err, "next: "+format+"\n", args...)
+		fmt.Fprintf(r.Err, "next: "+format+"\n", args...)
 	}
 }
 
 // note tells on standard error what was done beside the report.
 func (r *session) note(format string, args ...any) {
 	if r.format == "text" {
-		fmt.Fprintf(r.io.Err, format+"\n", args...)
+		fmt.Fprintf(r.Err, format+"\n", args...)
 	}
 }
 
 // command is a command line for the same deployment, to be copied.
 func (r *session) command(words ...string) string {
 	line := append([]string{"hybridge"}, words...)
-	if r.g.answers != defaultAnswers && r.g.answers != "" {
-		line = append(line, "-f", r.g.answers)
+	if r.answersFile != defaultAnswers && r.answersFile != "" {
+		line = append(line, "-f", r.answersFile)
 	}
-	if r.g.stateDir != "" && r.g.stateDir != r.io.Env("HYBRIDGE_STATE_DIR") {
-		line = append(line, "--state-dir", r.g.stateDir)
+	if r.stateDir != "" && r.stateDir != r.Env("HYBRIDGE_STATE_DIR") {
+		line = append(line, "--state-dir", r.stateDir)
 	}
 	for i, word := range line {
 		line[i] = quoted(word)
@@ -97,7 +97,7 @@ func (r *session) afterApply(applied apply.Report) {
 func (r *session) afterTest(tested freebusy.Report) {
 	switch {
 	case len(tested.Matrix) == 0:
-		r.next("name people to ask about under tests.pairs in %s", r.g.answers)
+		r.next("name people to ask about under tests.pairs in %s", r.answersFile)
 	case tested.Summary.Failed > 0:
 		r.next("%s says what is missing; right after an apply, ask again with: %s", r.command("plan"), r.command("test", "--until-ok", "20m"))
 	case tested.Summary.Unknown > 0:
@@ -110,7 +110,7 @@ func (r *session) staleHint(plan change.Plan, err error) error {
 	if !errors.Is(err, apply.ErrStale) {
 		return err
 	}
-	runs, _ := apply.History(r.stateDir) // what can be read
+	runs, _ := apply.History(r.state) // what can be read
 	for _, run := range runs {
 		if run.Action != "apply" || run.PlanHash != plan.Hash() || run.Outcome != "complete" {
 			continue
@@ -127,9 +127,9 @@ func (r *session) staleHint(plan change.Plan, err error) error {
 }
 
 // afterInit says what a fresh answers file needs.
-func afterInit(s streams, path string) {
-	if path == "" && s.OutTTY {
-		fmt.Fprintf(s.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
+func (a app) afterInit(path string) {
+	if path == "" && a.OutTTY {
+		fmt.Fprintf(a.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
 		return
 	}
 	if path == "" {
@@ -139,5 +139,5 @@ func afterInit(s streams, path string) {
 	if path != defaultAnswers {
 		command += " -f " + quoted(path)
 	}
-	fmt.Fprintf(s.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
+	fmt.Fprintf(a.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
 }

@@ -21,7 +21,7 @@ type planOptions struct {
 	detailed bool
 }
 
-func newPlanCommand(s streams, g *globals, open opener) *cobra.Command {
+func newPlanCommand(a app) *cobra.Command {
 	var o planOptions
 	c := &cobra.Command{
 		Use:     "plan",
@@ -34,7 +34,7 @@ is changed. The same facts give the same plan, byte for byte; it holds no secret
   hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file a place
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), s, g, open, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
@@ -42,8 +42,8 @@ is changed. The same facts give the same plan, byte for byte; it holds no secret
 	return c
 }
 
-func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOptions) (err error) {
-	r, err := begin(s, g, "text", "json", "jsonl")
+func runPlan(ctx context.Context, a app, o planOptions) (err error) {
+	r, err := begin(a, "text", "json", "jsonl")
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func runPlan(ctx context.Context, s streams, g *globals, open opener, o planOpti
 		}
 		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
 	}
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	plan, err := r.deployed.Plan(ctx, r.obs)

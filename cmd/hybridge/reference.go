@@ -33,7 +33,7 @@ func referencePages() map[string][]byte {
 }
 
 // newReferenceCommand writes the generated pages: "make docs" runs it. As a help topic it shows the commands page.
-func newReferenceCommand(s streams) *cobra.Command {
+func newReferenceCommand(a app) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:    "reference",
@@ -42,7 +42,7 @@ func newReferenceCommand(s streams) *cobra.Command {
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if dir == "" {
-				_, err := s.Out.Write(commandsPage())
+				_, err := a.Out.Write(commandsPage())
 				return err
 			}
 			pages := referencePages()

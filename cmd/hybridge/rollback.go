@@ -13,7 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-func newRollbackCommand(s streams, g *globals, open opener) *cobra.Command {
+func newRollbackCommand(a app) *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use:     "rollback [RUN]",
@@ -29,27 +29,27 @@ what it removed is made again. What someone else changed since is left alone and
 			if len(args) > 0 {
 				run = args[0]
 			}
-			return runRollback(cmd.Context(), s, g, open, run, wait)
+			return runRollback(cmd.Context(), a, run, wait)
 		},
 	}
 	c.Flags().DurationVar(&wait, "wait", 0, "how long a change may take to show when it is read back")
 	return c
 }
 
-func runRollback(ctx context.Context, s streams, g *globals, open opener, run string, wait time.Duration) (err error) {
-	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+func runRollback(ctx context.Context, a app, run string, wait time.Duration) (err error) {
+	r, err := begin(a, "text", "json", "jsonl", "junit")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if !g.yes {
+	if !a.yes {
 		if !r.interactive() {
 			return usage("nobody is there to be asked: agree to the rollback with --yes")
 		}
-		undo, err := apply.ToUndo(r.stateDir, run)
+		undo, err := apply.ToUndo(r.state, run)
 		if err != nil {
 			return err
 		}
@@ -74,36 +74,36 @@ type historyDocument struct {
 	Runs       []apply.Entry `json:"runs"`
 }
 
-func newHistoryCommand(s streams, g *globals) *cobra.Command {
+func newHistoryCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "history",
 		GroupID: "back",
 		Short:   "List the runs of this deployment",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runHistory(cmd.Context(), s, g) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runHistory(cmd.Context(), a) },
 	}
 }
 
-func runHistory(ctx context.Context, s streams, g *globals) (err error) {
-	r, err := begin(s, g, "text", "json")
+func runHistory(ctx context.Context, a app) (err error) {
+	r, err := begin(a, "text", "json")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	dir := g.stateDir
+	dir := a.stateDir
 	if dir == "" {
-		if err := g.nameAnswers(); err != nil {
+		if err := a.nameAnswers(); err != nil {
 			return err
 		}
-		a, err := answers.Load(ctx, g.answers)
+		described, err := answers.Load(ctx, a.answersFile)
 		if err != nil {
 			return err
 		}
-		base, err := answersDir(g.answers)
+		base, err := answersDir(a.answersFile)
 		if err != nil {
 			return err
 		}
-		if dir, err = g.stateDirOf(s, a, base); err != nil {
+		if dir, err = a.stateDirOf(described, base); err != nil {
 			return err
 		}
 	}

@@ -26,9 +26,16 @@ type deployed interface {
 // opener opens a deployment. Nothing is connected to yet.
 type opener func(answers.Answers, deployment.Options) (deployed, error)
 
+// app is what every verb is made of: how it meets the world, the flags that all have, and how a deployment is opened.
+type app struct {
+	streams
+	*globals
+	opener
+}
+
 // globals are the flags that every verb has.
 type globals struct {
-	answers        string
+	answersFile    string
 	output         string
 	outputFile     string
 	nonInteractive bool
@@ -70,6 +77,7 @@ func runIn(ctx context.Context, args []string, io streams, open opener) int {
 
 func newRootCommand(io streams, open opener) *cobra.Command {
 	g := &globals{}
+	a := app{io, g, open}
 	root := &cobra.Command{
 		Use:   "hybridge",
 		Short: "Set up and check Exchange hybrid",
@@ -94,12 +102,12 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !g.nonInteractive && io.canDraw() {
-			return runWizard(cmd, io, g, open)
+			return runWizard(cmd, a)
 		}
-		if g.answers == "" {
+		if g.answersFile == "" {
 			return usage("there is no terminal for the wizard: name the answers with --answers FILE, or a command")
 		}
-		return runUnattended(cmd, io, g, open)
+		return runUnattended(cmd, a)
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.SetVersionTemplate("hybridge {{.Version}}\n")
@@ -114,7 +122,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	root.SetCompletionCommandGroupID("more")
 
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.answers, "answers", "f", io.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
+	flags.StringVarP(&g.answersFile, "answers", "f", io.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
 	flags.StringVarP(&g.output, "output", "o", "text", "`FORMAT` of what is written: text, json, jsonl, junit")
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "ask nobody anything")
@@ -141,11 +149,11 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	}
 
 	root.AddCommand(
-		newWizardCommand(io, g, open), newInitCommand(io, g), newCheckCommand(io, g, open), newPlanCommand(io, g, open),
-		newApplyCommand(io, g, open), newTestCommand(io, g, open), newValidateCommand(io, g, open),
-		newRollbackCommand(io, g, open), newHistoryCommand(io, g),
-		newDemoCommand(io, g, open), newLabCommand(io, g),
-		newSchemaCommand(io), newVersionCommand(io, g), newReferenceCommand(io),
+		newWizardCommand(a), newInitCommand(a), newCheckCommand(a), newPlanCommand(a),
+		newApplyCommand(a), newTestCommand(a), newValidateCommand(a),
+		newRollbackCommand(a), newHistoryCommand(a),
+		newDemoCommand(a), newLabCommand(a),
+		newSchemaCommand(a), newVersionCommand(a), newReferenceCommand(a),
 	)
 	root.AddCommand(newHelpTopics()...)
 	root.SetHelpCommand(newHelpCommand())

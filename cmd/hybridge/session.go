@@ -18,14 +18,13 @@ import (
 
 // session is one command at work: where its data goes, who looks on, and, once opened, the deployment.
 type session struct {
-	io       streams
-	g        *globals
+	app
 	format   string
 	out      io.Writer
 	lines    *report.Lines // of -o jsonl
 	obs      observe.Observer
 	progress *report.Progress // nil with -o jsonl
-	stateDir string
+	state    string           // directory of journals and the lock
 	deployed deployed
 	answers  answers.Answers
 	log      *slog.Logger
@@ -33,18 +32,18 @@ type session struct {
 }
 
 // begin readies the output; formats are those that the command can write.
-func begin(s streams, g *globals, formats ...string) (*session, error) {
-	if !slices.Contains(formats, g.output) {
-		return nil, usage("--output %s: this command writes %s", g.output, strings.Join(formats, ", "))
+func begin(a app, formats ...string) (*session, error) {
+	if !slices.Contains(formats, a.output) {
+		return nil, usage("--output %s: this command writes %s", a.output, strings.Join(formats, ", "))
 	}
-	r := &session{io: s, g: g, format: g.output, out: s.Out}
+	r := &session{app: a, format: a.output, out: a.Out}
 	var err error
 	if r.log, err = r.logger(); err != nil {
 		return nil, err
 	}
 	r.log.Info("begin", "version", version)
-	if g.outputFile != "" {
-		f, err := newOutputFile(g.outputFile)
+	if a.outputFile != "" {
+		f, err := newOutputFile(a.outputFile)
 		if err != nil {
 			return nil, usage("--output-file: %w", err)
 		}
@@ -56,42 +55,42 @@ func begin(s streams, g *globals, formats ...string) (*session, error) {
 		r.obs = r.lines
 		return r, nil
 	}
-	r.progress = report.NewProgress(s.Err, s.style(s.ErrTTY, g.noColor))
+	r.progress = report.NewProgress(a.Err, a.style(a.ErrTTY, a.noColor))
 	r.obs = r.progress
 	return r, nil
 }
 
 // open loads the answers and opens the deployment they describe.
-func (r *session) open(ctx context.Context, open opener) error {
-	if err := r.g.nameAnswers(); err != nil {
+func (r *session) open(ctx context.Context) error {
+	if err := r.nameAnswers(); err != nil {
 		return err
 	}
-	a, err := answers.Load(ctx, r.g.answers)
+	a, err := answers.Load(ctx, r.answersFile)
 	if err != nil {
 		return err
 	}
-	return r.openWith(a, open)
+	return r.openWith(a)
 }
 
-func (r *session) openWith(a answers.Answers, open opener) error {
+func (r *session) openWith(a answers.Answers) error {
 	r.answers = a
 	if a.WorkMail != nil {
 		r.obs.Observe(observe.Warning{Text: "workmail is read and held against the rules; nothing is checked or set up there so far"})
 	}
-	dir, err := answersDir(r.g.answers)
+	dir, err := answersDir(r.answersFile)
 	if err != nil {
 		return err
 	}
-	if r.stateDir, err = r.g.stateDirOf(r.io, a, dir); err != nil {
+	if r.state, err = r.stateDirOf(a, dir); err != nil {
 		return err
 	}
 	o := deployment.Options{
-		Dir: dir, StateDir: r.stateDir, Parallel: r.g.parallel, Only: r.g.only, Skip: r.g.skip, Version: version, Log: r.log,
+		Dir: dir, StateDir: r.state, Parallel: r.parallel, Only: r.only, Skip: r.skip, Version: version, Log: r.log,
 	}
 	if r.interactive() {
-		o.Prompt, o.Say = r.prompt, func(text string) { fmt.Fprintln(r.io.Err, report.Sanitize(text)) }
+		o.Prompt, o.Say = r.prompt, func(text string) { fmt.Fprintln(r.Err, report.Sanitize(text)) }
 	}
-	if r.deployed, err = open(a, o); err != nil {
+	if r.deployed, err = r.opener(a, o); err != nil {
 		return err
 	}
 	r.closers = append([]func() error{func() error {
@@ -148,13 +147,13 @@ func (r *session) settle() {
 
 // text writes to where the data goes.
 func (r *session) text() *report.Text {
-	return report.NewText(r.out, r.io.style(r.io.OutTTY && r.g.outputFile == "", r.g.noColor))
+	return report.NewText(r.out, r.style(r.OutTTY && r.outputFile == "", r.noColor))
 }
 
 // aside writes for a person who watches, whatever the format of the data.
 func (r *session) aside() *report.Text {
 	r.settle()
-	return report.NewText(r.io.Err, r.io.style(r.io.ErrTTY, r.g.noColor))
+	return report.NewText(r.Err, r.style(r.ErrTTY, r.noColor))
 }
 
 // defaultAnswers is read when no answers are named and it is there, by the wizard and by every other command.
@@ -162,12 +161,12 @@ const defaultAnswers = "answers.yaml"
 
 // nameAnswers takes the default, when nothing else is named.
 func (g *globals) nameAnswers() error {
-	if g.answers != "" {
+	if g.answersFile != "" {
 		return nil
 	}
 	if _, err := os.Stat(defaultAnswers); err != nil {
 		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)", defaultAnswers)
 	}
-	g.answers = defaultAnswers
+	g.answersFile = defaultAnswers
 	return nil
 }

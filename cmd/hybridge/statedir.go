@@ -25,20 +25,20 @@ func answersDir(path string) (string, error) {
 
 // stateDirOf is --state-dir, or a directory of the deployment's own under the system's place for state: what one deployment did must not
 // be rolled back in another.
-func (g *globals) stateDirOf(s streams, a answers.Answers, dir string) (string, error) {
-	if g.stateDir != "" {
-		return filepath.Abs(g.stateDir)
+func (a app) stateDirOf(of answers.Answers, dir string) (string, error) {
+	if a.stateDir != "" {
+		return filepath.Abs(a.stateDir)
 	}
-	base, err := stateBase(s)
+	base, err := stateBase(a.streams)
 	if err != nil {
 		return "", fmt.Errorf("no place for journals (%w): name one with --state-dir", err)
 	}
-	identity := []string{a.Organization, dir}
-	if a.ExchangeOnline != nil {
-		identity = append(identity, a.ExchangeOnline.Cloud, a.ExchangeOnline.Tenant)
+	identity := []string{of.Organization, dir}
+	if of.ExchangeOnline != nil {
+		identity = append(identity, of.ExchangeOnline.Cloud, of.ExchangeOnline.Tenant)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(identity, "\x00")))
-	return filepath.Join(base, "hybridge", slug(a.Organization)+"-"+hex.EncodeToString(sum[:4])), nil
+	return filepath.Join(base, "hybridge", slug(of.Organization)+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
 func stateBase(s streams) (string, error) {

@@ -18,7 +18,7 @@ type testOptions struct {
 	watch time.Duration
 }
 
-func newTestCommand(s streams, g *globals, open opener) *cobra.Command {
+func newTestCommand(a app) *cobra.Command {
 	var o testOptions
 	c := &cobra.Command{
 		Use:     "test",
@@ -33,7 +33,7 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be aske
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd.Context(), s, g, open, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.From, "from", "", "only questions of `ADDRESS`")
 	c.Flags().StringVar(&o.To, "to", "", "only questions about `ADDRESS`")
@@ -43,7 +43,7 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be aske
 	return c
 }
 
-func runTest(ctx context.Context, s streams, g *globals, open opener, o testOptions) (err error) {
+func runTest(ctx context.Context, a app, o testOptions) (err error) {
 	if err := addresses(o.From, o.To); err != nil {
 		return err
 	}
@@ -51,12 +51,12 @@ func runTest(ctx context.Context, s streams, g *globals, open opener, o testOpti
 	if o.watch > 0 {
 		formats = []string{"text", "jsonl"}
 	}
-	r, err := begin(s, g, formats...)
+	r, err := begin(a, formats...)
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	for {

@@ -27,18 +27,18 @@ type runDocument struct {
 }
 
 // runUnattended walks all stages in plain lines: the wizard's way, with nobody watching.
-func runUnattended(cmd *cobra.Command, s streams, g *globals, open opener) (err error) {
+func runUnattended(cmd *cobra.Command, a app) (err error) {
 	ctx := cmd.Context()
-	r, err := begin(s, g, "text", "json", "jsonl")
+	r, err := begin(a, "text", "json", "jsonl")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	o := stage.Options{Apply: r.applyOptions(applyOptions{})}
-	if g.yes {
+	if a.yes {
 		o.Confirm = func(change.Plan) (bool, error) { return true, nil }
 	}
 	out, err := stage.Run(ctx, r.deployed, o, r.obs)

@@ -15,7 +15,7 @@ type validateOptions struct {
 	both     bool
 }
 
-func newValidateCommand(s streams, g *globals, open opener) *cobra.Command {
+func newValidateCommand(a app) *cobra.Command {
 	var o validateOptions
 	c := &cobra.Command{
 		Use:     "validate freebusy",
@@ -31,7 +31,7 @@ from every side that can, and changes nothing.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), s, g, open, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of who asks")
 	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of whose free/busy it is")
@@ -39,19 +39,19 @@ from every side that can, and changes nothing.`,
 	return c
 }
 
-func runValidate(ctx context.Context, s streams, g *globals, open opener, o validateOptions) (err error) {
+func runValidate(ctx context.Context, a app, o validateOptions) (err error) {
 	if o.from == "" || o.to == "" {
 		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
 	}
 	if err := addresses(o.from, o.to); err != nil {
 		return err
 	}
-	r, err := begin(s, g, "text", "json", "jsonl", "junit")
+	r, err := begin(a, "text", "json", "jsonl", "junit")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if err := r.open(ctx, open); err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
 	all := freebusy.Report{APIVersion: "hybridge/v1", Kind: "ValidateReport", Matrix: []freebusy.Answer{}}

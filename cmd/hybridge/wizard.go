@@ -13,7 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
+func newWizardCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "wizard",
 		GroupID: "flow",
@@ -22,45 +22,45 @@ func newWizardCommand(s streams, g *globals, open opener) *cobra.Command {
 anywhere saves the answers, and an apply that was begun goes on the next time.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if g.nonInteractive || !s.canDraw() {
+			if a.nonInteractive || !a.canDraw() {
 				return usage("the wizard needs a terminal, and one that can move the cursor; without one, use --answers FILE --non-interactive")
 			}
-			return runWizard(cmd, s, g, open)
+			return runWizard(cmd, a)
 		},
 	}
 }
 
-func runWizard(cmd *cobra.Command, s streams, g *globals, open opener) error {
-	return walkWizard(cmd, s, g, open, false)
+func runWizard(cmd *cobra.Command, a app) error {
+	return walkWizard(cmd, a, false)
 }
 
 // walkWizard runs the wizard; passing tells that the answers do not outlive it.
-func walkWizard(cmd *cobra.Command, s streams, g *globals, open opener, passing bool) (err error) {
-	r, err := begin(s, g, "text")
+func walkWizard(cmd *cobra.Command, a app, passing bool) (err error) {
+	r, err := begin(a, "text")
 	if err != nil {
 		return err
 	}
 	defer r.close(&err)
-	if g.logFile == "" && g.logLevel != "" {
+	if a.logFile == "" && a.logLevel != "" {
 		return usage("the wizard has the terminal: log to a file with --log-file")
 	}
-	if g.answers == answers.Stdin {
+	if a.answersFile == answers.Stdin {
 		return usage("the wizard reads keys from standard input: name an answers file")
 	}
-	path := cmp.Or(g.answers, defaultAnswers)
+	path := cmp.Or(a.answersFile, defaultAnswers)
 	dir, err := answersDir(path)
 	if err != nil {
 		return err
 	}
 	o := wizard.Options{
-		In: s.In, Out: s.Out, Path: path, Passing: passing, ASCII: !s.utf8(), NoColor: !s.style(s.OutTTY, g.noColor).Color,
-		Open: func(_ context.Context, a answers.Answers, p wizard.Person) (stage.Engine, error) {
-			stateDir, err := g.stateDirOf(s, a, dir)
+		In: a.In, Out: a.Out, Path: path, Passing: passing, ASCII: !a.utf8(), NoColor: !a.style(a.OutTTY, a.noColor).Color,
+		Open: func(_ context.Context, described answers.Answers, p wizard.Person) (stage.Engine, error) {
+			stateDir, err := a.stateDirOf(described, dir)
 			if err != nil {
 				return nil, err
 			}
-			return open(a, deployment.Options{
-				Dir: dir, StateDir: stateDir, Parallel: g.parallel, Only: g.only, Skip: g.skip, Version: version, Log: r.log, Prompt: p.Prompt, Say: p.Say,
+			return a.opener(described, deployment.Options{
+				Dir: dir, StateDir: stateDir, Parallel: a.parallel, Only: a.only, Skip: a.skip, Version: version, Log: r.log, Prompt: p.Prompt, Say: p.Say,
 			})
 		},
 	}
