@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -448,7 +449,7 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 		}
 	}
 	f.view.keep(first, last, height)
-	return f.view.window(lines, height)
+	return m.window(&f.view, lines, height)
 }
 
 // about is the help of the question that has the focus; while nothing is typed, with what that means, or with an example.
@@ -477,7 +478,7 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 				box = "[x] "
 			}
 			item := box + c
-			if len([]rune(line))+len(item) > width && i > 0 {
+			if ansi.StringWidth(line)+len(item) > width && i > 0 {
 				lines, line = append(lines, line), "    "
 			}
 			if focused && i == f.choice {

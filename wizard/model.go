@@ -16,6 +16,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -94,6 +95,9 @@ func newModel(ctx context.Context, o Options) *model {
 	if o.now == nil {
 		o.now = time.Now
 	}
+	if o.Hint == nil {
+		o.Hint = func(error) string { return "" }
+	}
 	m := &model{
 		ctx: ctx, options: o, styles: newStyles(o.Out, o.NoColor), queue: newQueue(), saver: &saver{}, path: o.Path, width: minWidth, height: minHeight,
 		start: &startScreen{}, form: &formScreen{}, check: &checkScreen{}, plan: &planScreen{}, confirm: &confirmScreen{}, apply: &applyScreen{}, test: &testScreen{},
@@ -108,6 +112,7 @@ type loaded struct {
 	answers  answers.Answers
 	err      error
 	invalid  error
+	path     string // where the answers go from now on
 }
 
 // finished ends a run.
@@ -128,11 +133,14 @@ func (m *model) Init() tea.Cmd {
 	ctx, path := m.ctx, m.path
 	load := func() tea.Msg {
 		d, err := answers.Open(ctx, path)
-		if err != nil {
-			return loaded{err: err}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return loaded{err: err, path: path}
+		case err != nil: // what is there is kept: it may be mended by hand
+			return loaded{err: err, path: free(path)}
 		}
 		a, invalid := d.Answers()
-		return loaded{document: d, answers: a, invalid: invalid}
+		return loaded{document: d, answers: a, invalid: invalid, path: path}
 	}
 	return tea.Batch(load, m.queue.next(ctx))
 }
@@ -223,6 +231,7 @@ func (m *model) leave(interrupt bool) tea.Cmd {
 }
 
 func (m *model) load(msg loaded) {
+	m.path = msg.path
 	switch {
 	case msg.err == nil:
 		m.document, m.answers = msg.document, msg.answers
@@ -236,10 +245,8 @@ func (m *model) load(msg loaded) {
 	case errors.Is(msg.err, fs.ErrNotExist):
 		m.start.scenarios = answers.Scenarios()
 	default:
-		// What is there is kept: it may be mended by hand.
 		m.start.scenarios = answers.Scenarios()
 		m.start.fault = clean(firstLine(msg.err.Error()))
-		m.path = free(m.path)
 	}
 }
 
@@ -432,16 +439,17 @@ func (m *model) farewell(saveError error) []string {
 	if saveError == nil {
 		lines = append(lines, "answers: "+clean(m.path))
 	}
+	path := report.ShellWord(m.path)
 	if r := m.outcome.Apply; r != nil && r.Summary.Failed+r.Summary.Pending > 0 || m.run != nil && m.run.stage == stage.Apply {
 		if r != nil && r.Journal != "" {
 			lines = append(lines, "journal: "+clean(r.Journal))
 		}
-		return append(lines, "not all changes are made; go on with: hybridge apply -f "+clean(m.path), "or undo what is made with:           hybridge rollback -f "+clean(m.path))
+		return append(lines, "not all changes are made; go on with: hybridge apply -f "+path, "or undo what is made with:           hybridge rollback -f "+path)
 	}
 	if m.finished() {
-		return append(lines, "ask again with: hybridge test -f "+clean(m.path))
+		return append(lines, "ask again with: hybridge test -f "+path)
 	}
-	return append(lines, "go on with: hybridge wizard -f "+clean(m.path))
+	return append(lines, "go on with: hybridge wizard -f "+path)
 }
 
 // window is view.window for the one list of a screen; the status line tells what of it is in view.

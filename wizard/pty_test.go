@@ -138,7 +138,7 @@ func TestTerminal(t *testing.T) {
 	p := start(t, "run", dir)
 	p.until("These are the answers")
 	p.press("\r")
-	p.until("1 pass, 1 warn, 1 fail, 1 skip, 1 error")
+	p.until("1 pass, 1 warn, 1 fail, 1 skip, 2 error")
 	if err := pty.Setsize(p.file, &pty.Winsize{Rows: 20, Cols: 60}); err != nil {
 		t.Fatal(err)
 	}

@@ -135,11 +135,17 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 	lines = append(lines, m.problemLines(s.err, s.warnings, width)...)
 	lines = append(lines, "")
 	var list []string
+	hinted := map[string]bool{}
 	for _, r := range s.results {
 		if s.problems && (r.Status == check.StatusPass || r.Status == check.StatusSkip) {
 			continue
 		}
 		list = append(list, m.result(r, width)...)
+		// What stood in the way has no remedy of the check's; the same advice is given once.
+		if hint := m.options.Hint(r.Cause); r.Status == check.StatusError && hint != "" && !hinted[hint] {
+			hinted[hint] = true
+			list = append(list, labelled("hint  ", hint, width)...)
+		}
 	}
 	if s.follow {
 		s.view.offset = 1 << 30
@@ -159,6 +165,9 @@ func (m *model) problemLines(err error, warnings []string, width int) []string {
 		for _, line := range wrap("error: "+clean(err.Error()), width, "  ") {
 			lines = append(lines, m.styles.bad.Render(line))
 		}
+		if hint := m.options.Hint(err); hint != "" {
+			lines = append(lines, wrap("hint: "+clean(hint), width, "  ")...)
+		}
 	}
 	return lines
 }
@@ -175,17 +184,23 @@ func (m *model) statusStyle(s check.Status) lipgloss.Style {
 	return m.styles.faint
 }
 
+// labelled draws what is said beneath a result; nothing when nothing is.
+func labelled(label, text string, width int) []string {
+	if text = clean(text); text == "" {
+		return nil
+	}
+	lines := wrap(label+text, width-6, strings.Repeat(" ", len(label)))
+	for i := range lines {
+		lines[i] = "      " + lines[i]
+	}
+	return lines
+}
+
 // result draws one result: what and where, and for what is not in order why it matters and what to do.
 func (m *model) result(r check.Result, width int) []string {
 	word := m.statusStyle(r.Status).Render(fmt.Sprintf("%-5s", strings.ToUpper(string(r.Status))))
 	lines := []string{fmt.Sprintf("%s %s  %s", word, clean(string(r.ID)), m.styles.faint.Render(clean(r.Scope)))}
-	add := func(label, text string) {
-		if text = clean(text); text != "" {
-			for _, line := range wrap(label+text, width-6, strings.Repeat(" ", len(label))) {
-				lines = append(lines, "      "+line)
-			}
-		}
-	}
+	add := func(label, text string) { lines = append(lines, labelled(label, text, width)...) }
 	if r.Status == check.StatusPass {
 		if r.Summary != "" { // what was seen, as far as the line goes
 			lines[0] += "  " + m.styles.faint.Render(clean(r.Summary))

@@ -40,6 +40,8 @@ type Options struct {
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
 	Apply apply.Options
 	Test  deployment.TestOptions
+	// Hint says what a person can do about an error; "" when there is nothing to say. Nobody is told anything when it is nil.
+	Hint func(error) string
 	// Passing tells that the answers do not outlive the wizard: there is nothing to say on how to go on.
 	Passing bool
 	// NoColor draws without color; the environment variable NO_COLOR does so too.

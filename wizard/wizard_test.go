@@ -24,6 +24,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -156,7 +157,8 @@ func newFake() *fake {
 				Detail:  "Cross-premises lookups and sign-in go by the address; these users will see no free/busy.",
 				Remedy:  check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"}},
 			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn, Summary: "expires in 20 days \x1b[2J\x07and says so"},
-			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: "fabrikam: connect to ex1.fabrikam.example: server not reachable"},
+			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: "fabrikam: connect to ex1.fabrikam.example: server not reachable", Cause: errBlocked},
+			{ID: "exchange.version", Title: "Exchange version", Scope: "fabrikam", Status: check.StatusError, Summary: "connect to ex1.fabrikam.example: server not reachable", Cause: errBlocked},
 			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip, Summary: "needs dns.resolver"},
 		},
 		plan: change.Plan{
@@ -190,6 +192,8 @@ func newFake() *fake {
 	return f
 }
 
+var errBlocked = errors.New("server not reachable")
+
 // sit starts the wizard in a window. A file of the given text lies at the path; with "", none.
 func sit(t *testing.T, width, height int, file string, engine *fake) (*teatest.TestModel, *model) {
 	t.Helper()
@@ -203,6 +207,12 @@ func sit(t *testing.T, width, height int, file string, engine *fake) (*teatest.T
 	ctx, cancel := context.WithCancel(t.Context())
 	still := time.Unix(0, 0)
 	m := newModel(ctx, Options{Out: io.Discard, Path: path, NoColor: true, now: func() time.Time { return still },
+		Hint: func(err error) string {
+			if errors.Is(err, errBlocked) {
+				return "check name, port and firewall"
+			}
+			return ""
+		},
 		Open: func(_ context.Context, _ answers.Answers, p Person) (stage.Engine, error) {
 			if engine.prompt == nil && strings.Contains(t.Name(), "Prompt") {
 				engine.prompt = func(ctx context.Context) error {
@@ -268,7 +278,7 @@ func window(t *testing.T, tm *teatest.TestModel) string {
 // path to the checks, and on.
 var (
 	toStart   = []step{{"", "These are the answers"}}
-	toCheck   = append(toStart, step{"<enter>", "1 pass, 1 warn, 1 fail, 1 skip, 1 error"})
+	toCheck   = append(toStart, step{"<enter>", "1 pass, 1 warn, 1 fail, 1 skip, 2 error"})
 	toPlan    = append(toCheck, step{"<enter>", "1 to create, 1 to update, 4 in order"})
 	toConfirm = append(toPlan, step{"<enter>", "Apply this plan?"})
 	toApply   = append(toConfirm, step{"y", "1 done, 0 skipped, 1 failed, 0 pending"})
@@ -509,7 +519,9 @@ func TestApplyInterrupted(t *testing.T) {
 	press(t, tm, "<ctrl+c>")
 	tm.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
 	text := strings.Join(m.farewell(nil), "\n")
-	for _, want := range []string{"journal: state/journal-r1.jsonl", "hybridge apply -f", "hybridge rollback -f"} {
+	m.path = "my answers.yaml" // a command that is to be copied has it quoted
+	text += "\n" + strings.Join(m.farewell(nil), "\n")
+	for _, want := range []string{"journal: state/journal-r1.jsonl", "hybridge apply -f", "hybridge rollback -f answers.yaml", "hybridge rollback -f " + report.ShellWord(m.path)} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -32,6 +32,9 @@ func newInitCommand(a app) *cobra.Command {
 			if cmd.Flags().Changed("answers") {
 				return usage("-f names answers to read: name the file to write with --output-file")
 			}
+			if a.output != "text" {
+				return usage("--output %s: this command writes an answers file, which is YAML", a.output)
+			}
 			data, err := answers.Template(scenario)
 			if err != nil {
 				return usage("%w", err)
@@ -66,8 +69,13 @@ func newSchemaCommand(a app) *cobra.Command {
 		GroupID: "more",
 		Short:   "Print the JSON Schema of the answers file",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := a.Out.Write(answers.Schema())
+		RunE: func(*cobra.Command, []string) (err error) {
+			r, err := begin(a, "text", "json")
+			if err != nil {
+				return err
+			}
+			defer r.close(&err)
+			_, err = r.out.Write(answers.Schema())
 			return err
 		},
 	}
@@ -79,17 +87,19 @@ func newVersionCommand(a app) *cobra.Command {
 		GroupID: "more",
 		Short:   "Print the version",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			switch a.output {
-			case "text":
-				_, err := fmt.Fprintf(a.Out, "hybridge %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		RunE: func(*cobra.Command, []string) (err error) {
+			r, err := begin(a, "text", "json")
+			if err != nil {
 				return err
-			case "json":
-				return report.JSON(a.Out, map[string]string{
+			}
+			defer r.close(&err)
+			if r.format == "json" {
+				return report.JSON(r.out, map[string]string{
 					"apiVersion": "hybridge/v1", "kind": "Version", "version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			return usage("--output %s: this command writes text, json", a.output)
+			_, err = fmt.Fprintf(r.out, "hybridge %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
 		},
 	}
 }

@@ -29,7 +29,7 @@ func newLabCommand(a app) *cobra.Command {
 // noSuchCommand refuses the arguments of a command that only has subcommands.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%s has no command %q", cmd.CommandPath(), args[0])
+		return fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0])
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 		fmt.Fprintf(a.Err, `the lab is up: two forests and a tenant, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
-`, quoted(l.Answers()))
+`, report.ShellWord(l.Answers()))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -242,6 +242,7 @@ func TestExitCodes(t *testing.T) {
 		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8, []string{"time limit reached", "--timeout"}},
 		{"no such flag", scripted{}, []string{"check", "--nope"}, 2, []string{"--nope"}},
 		{"no such command", scripted{}, []string{"chekc"}, 2, []string{`did you mean "check"?`}},
+		{"no such command with a flag of its own", scripted{}, []string{"lab", "strat", "--dir", "x"}, 2, []string{`hybridge lab has no command "strat"; did you mean "start"?`}},
 		{"unattended", scripted{check: checked(pass), plan: plan, apply: done, test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 0, nil},
 		{"unattended, not agreed to", scripted{check: checked(pass), plan: plan}, []string{"--non-interactive"}, 2, []string{"--yes"}},
 		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3, []string{"prerequisites"}},
@@ -268,6 +269,29 @@ func TestExitCodes(t *testing.T) {
 				t.Error("progress is among the data")
 			}
 		})
+	}
+}
+
+// TestPlain: commands without a deployment hold the flags on what is written to their word, too.
+func TestPlain(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		code int
+		want string // in the file, or in what is said aside
+	}{
+		{[]string{"init"}, 0, "kind: Answers"},
+		{[]string{"init", "-o", "json"}, 2, "--output json: this command writes an answers file, which is YAML"},
+		{[]string{"schema"}, 0, `"$schema"`},
+		{[]string{"schema", "-o", "junit"}, 2, "--output junit"},
+		{[]string{"version"}, 0, "hybridge "},
+		{[]string{"version", "-o", "json"}, 0, `"kind": "Version"`},
+	} {
+		file := filepath.Join(t.TempDir(), "out")
+		got := execute(t, &scripted{}, "", append(test.args, "--output-file", file)...)
+		data, _ := os.ReadFile(file) // none after a refusal
+		if got.code != test.code || got.out != "" || !strings.Contains(string(data)+got.errout, test.want) || test.code != 0 && data != nil {
+			t.Errorf("%v: %+v, file %q", test.args, got, data)
+		}
 	}
 }
 

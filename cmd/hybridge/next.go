@@ -39,19 +39,9 @@ func (r *session) command(words ...string) string {
 		line = append(line, "--state-dir", r.stateDir)
 	}
 	for i, word := range line {
-		line[i] = quoted(word)
+		line[i] = report.ShellWord(word)
 	}
 	return strings.Join(line, " ")
-}
-
-// quoted is a word as a shell takes it.
-func quoted(word string) string {
-	if word != "" && strings.IndexFunc(word, func(r rune) bool {
-		return !strings.ContainsRune("-_./:=@%+,\\", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(report.Sanitize(word), "'", `'\''`) + "'"
 }
 
 func (r *session) afterCheck(checks check.Report) {
@@ -137,7 +127,7 @@ func (a app) afterInit(path string) {
 	}
 	command := "hybridge check"
 	if path != defaultAnswers {
-		command += " -f " + quoted(path)
+		command += " -f " + report.ShellWord(path)
 	}
 	fmt.Fprintf(a.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
 }

@@ -93,12 +93,11 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
   hybridge plan  -f answers.yaml --out plan.json
   hybridge apply plan.json -f answers.yaml
   hybridge test  -f answers.yaml`,
-		Version:                    version,
-		SuggestionsMinimumDistance: 2,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		Args:                       cobra.NoArgs,
-		DisableAutoGenTag:          true,
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		DisableAutoGenTag: true,
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !g.nonInteractive && io.canDraw() {
@@ -109,7 +108,15 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 		}
 		return runUnattended(cmd, a)
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flags of a misspelt command are unknown too: what is wrong is the command.
+		if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+			if wrong := cmd.ValidateArgs(args); wrong != nil {
+				return wrong
+			}
+		}
+		return usage("%w", err)
+	})
 	root.SetVersionTemplate("hybridge {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(
@@ -172,6 +179,7 @@ func misuse(c *cobra.Command) {
 			if !cmd.HasSubCommands() {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(), args[len(args)-1])
 			}
+			cmd.SuggestionsMinimumDistance = 2 // letters that differ
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				return usage("%w; did you mean %q?", err, near[0])
 			}

@@ -64,6 +64,10 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) (err error) {
 			})
 		},
 	}
+	o.Hint = func(err error) string {
+		_, hint := classify(context.Background(), err)
+		return hint
+	}
 	o.Apply.Version = version
 	err = wizard.Run(cmd.Context(), o)
 	if errors.Is(err, wizard.ErrLeft) {

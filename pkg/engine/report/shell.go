@@ -1,0 +1,31 @@
+package report
+
+import (
+	"runtime"
+	"strings"
+)
+
+// ShellWord is a word of a command line that a person is to copy, quoted where the shells of this system need it.
+func ShellWord(word string) string { return shellWord(word, runtime.GOOS == "windows") }
+
+func shellWord(word string, windows bool) string {
+	plain := "-_./:=+@%,"
+	if windows {
+		plain = `-_./:=+\` // cmd.exe replaces %NAME%, and in PowerShell a comma makes two words
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool {
+		return !strings.ContainsRune(plain, r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0 {
+		return word
+	}
+	word = Sanitize(word)
+	switch {
+	case !windows:
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	case strings.ContainsAny(word, "$`\""): // PowerShell alone can quote these
+		return "'" + strings.ReplaceAll(word, "'", "''") + "'"
+	}
+	// Both shells take double quotes. A backslash before the closing one would escape it.
+	bare := strings.TrimRight(word, `\`)
+	return `"` + word + word[len(bare):] + `"`
+}
