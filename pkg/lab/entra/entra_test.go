@@ -264,6 +264,10 @@ func TestClientCredentials(t *testing.T) {
 		}, 90002},
 		{"unknown resource", func(g *oauth.ClientCredentials) { g.Scope = "https://example.org/.default" }, 500011},
 		{"no default scope", func(g *oauth.ClientCredentials) { g.Scope = "https://graph.microsoft.com/Calendars.Read" }, 1002012},
+		{"two resources", func(g *oauth.ClientCredentials) { g.Scope += " https://outlook.office365.com/.default" }, 1002012},
+		{"no tenant named", func(g *oauth.ClientCredentials) {
+			g.TokenURL = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
+		}, 90133},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := grant
@@ -568,6 +572,54 @@ func TestClientSecrets(t *testing.T) {
 				t.Error(err)
 			case test.code != 0 && (!errors.As(err, &refused) || !slices.Contains(refused.Codes, test.code)):
 				t.Errorf("got %v, want AADSTS%d", err, test.code)
+			}
+		})
+	}
+}
+
+// TestDeviceCodes: a code serves the application that it was given to, one resource, one time, for as long as it lives.
+func TestDeviceCodes(t *testing.T) {
+	const publicClient = "1950a258-227b-4e31-a9cf-717495945fc2" // Azure PowerShell
+	e := newEstate(t, func(c *Config) { c.ConfirmDeviceCodes = true })
+	host := strings.TrimSuffix(tokenURL, "/oauth2/v2.0/token")
+	post := func(t *testing.T, address string, form url.Values) (code int, answer map[string]any) {
+		t.Helper()
+		resp, err := e.client.PostForm(address, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		if codes, _ := answer["error_codes"].([]any); len(codes) > 0 {
+			number, _ := codes[0].(float64)
+			code = int(number)
+		}
+		return code, answer
+	}
+	for _, test := range []struct {
+		name, scope, redeemer string
+		after                 time.Duration
+		want                  []int // of one poll after the other
+	}{
+		{"confirmed at the second poll, good for one token", "https://graph.microsoft.com/.default offline_access", publicClient, 0, []int{70016, 0, 70000}},
+		{"another application", "https://graph.microsoft.com/.default", "fb78d390-0c51-40cd-8e17-fdbfab77341b", 0, []int{70000, 70000}},
+		{"expired", "https://graph.microsoft.com/.default", publicClient, 16 * time.Minute, []int{70020, 70000}},
+		{"two resources", "https://graph.microsoft.com/.default https://outlook.office365.com/.default", publicClient, 0, []int{70016, 70011}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e.clock.Set(start)
+			_, given := post(t, host+"/oauth2/v2.0/devicecode", url.Values{"client_id": {publicClient}, "scope": {test.scope}})
+			device, _ := given["device_code"].(string)
+			e.clock.Set(start.Add(test.after))
+			var got []int
+			for range test.want {
+				code, _ := post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {test.redeemer}, "device_code": {device}})
+				got = append(got, code)
+			}
+			if d := cmp.Diff(test.want, got); d != "" {
+				t.Errorf("AADSTS codes (-want +got):\n%s", d)
 			}
 		})
 	}
