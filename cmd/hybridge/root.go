@@ -170,6 +170,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 
 // misuse makes errors about arguments ones of usage, in every command.
 func misuse(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2 // letters that differ
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			err := check(cmd, args)
@@ -179,7 +180,6 @@ func misuse(c *cobra.Command) {
 			if !cmd.HasSubCommands() {
 				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(), args[len(args)-1])
 			}
-			cmd.SuggestionsMinimumDistance = 2 // letters that differ
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				return usage("%w; did you mean %q?", err, near[0])
 			}
