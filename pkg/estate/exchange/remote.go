@@ -168,9 +168,9 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 	return objects, throttled(err) // it names the host and the cmdlet
 }
 
-// throttled marks the fault by which a server refuses one shell too many.
+// throttled marks the faults by which a server refuses one shell or one request too many.
 func throttled(err error) error {
-	if errors.Is(err, psrp.ErrShellLimit) {
+	if errors.Is(err, psrp.ErrShellLimit) || errors.Is(err, psrp.ErrLoadLimit) {
 		return fmt.Errorf("%w: %w", ErrThrottled, err)
 	}
 	return err

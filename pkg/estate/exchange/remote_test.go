@@ -193,6 +193,7 @@ func TestRemoteErrors(t *testing.T) {
 		{"not found, wrapped", record("6F9304,X", "ManagementObjectNotFoundException", psrp.NotSpecified, "System.Management.Automation.RemoteException"), ErrNotFound},
 		{"no cmdlet", record("CommandNotFoundException", "CommandNotFoundException", psrp.ObjectNotFound, "System.Management.Automation.CommandNotFoundException"), ErrNoCmdlet},
 		{"access", record("1", "X", psrp.PermissionDenied), link.ErrAccess},
+		{"load", &psrp.Fault{Code: 1, Reason: "The user load quota of 1000 requests per 2 seconds has been exceeded."}, ErrThrottled},
 		{"shells", &psrp.Fault{Code: 1, Reason: "This user is allowed a maximum number of 18 concurrent shells"}, ErrThrottled},
 	}
 	for _, tt := range tests {

@@ -108,9 +108,10 @@ func refuse(w http.ResponseWriter, why string) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// forbid is the service's 403, which it fills with NUL bytes.
+// forbid is the service's 403, which it fills with NUL bytes and declares as gzip.
 func forbid(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Encoding", "gzip")
 	w.WriteHeader(http.StatusForbidden)
 	_, _ = w.Write(make([]byte, 64))
 }

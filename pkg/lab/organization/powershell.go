@@ -51,14 +51,8 @@ func (o *Organization) PowerShell(a Authentication) *psrp.Server {
 	}
 }
 
-// pipeline runs what a client sent.
+// pipeline runs what a client sent; scripts were refused before.
 func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipeline, w *psrp.Writer) error {
-	for _, c := range p.Commands {
-		if c.Script {
-			return &psrp.ErrorRecord{Message: "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
-				ID: "ScriptsNotAllowed", Category: psrp.InvalidArgument, Reason: "ParseException", Exception: []string{"System.Management.Automation.ParseException"}}
-		}
-	}
 	if len(p.Commands) != 1 {
 		return record(unsimulated("a pipeline of %d commands", len(p.Commands)))
 	}

@@ -517,6 +517,9 @@ func TestAdminAPIRefuses(t *testing.T) {
 			if w.Code != tt.status {
 				t.Errorf("%d, want %d: %s", w.Code, tt.status, w.Body)
 			}
+			if said := w.Header().Get("Content-Encoding"); tt.status == 403 && (said != "gzip" || strings.Trim(w.Body.String(), "\x00") != "") {
+				t.Errorf("403 in %q: %q", said, w.Body)
+			}
 		})
 	}
 }

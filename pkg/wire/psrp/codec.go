@@ -93,11 +93,37 @@ func needsKey(pl Pipeline) bool {
 	return false
 }
 
+// What a pipeline, its PowerShell and each command must say ([MS-PSRP] 2.2.2.10, 2.2.3.11, 2.2.3.12), be it nothing. Windows refuses what leaves
+// one out.
+var (
+	pipelineMembers   = []string{"NoInput", "ApartmentState", "RemoteStreamOptions", "AddToHistory", "HostInfo", "PowerShell", "IsNested"}
+	powerShellMembers = []string{"IsNested", "Cmds", "History", "RedirectShellErrorOutputPipe"}
+	commandMembers    = []string{"Cmd", "IsScript", "UseLocalScope", "MergeMyResult", "MergeToResult", "MergePreviousResults", "Args"}
+)
+
+func lacks(o *Object, members []string) error {
+	for _, m := range members {
+		if _, ok := o.Get(m); !ok {
+			return fmt.Errorf("%s is missing", m)
+		}
+	}
+	return nil
+}
+
 // parsePipeline reads the data of a CREATE_PIPELINE message. key decrypts secrets; without it they stay a SecureString.
 func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 	var pl Pipeline
+	if err := lacks(o, pipelineMembers); err != nil {
+		return pl, fmt.Errorf("pipeline: %w", err)
+	}
 	shell, _ := o.Get("PowerShell")
 	ps, _ := shell.(*Object)
+	if err := lacks(ps, powerShellMembers); err != nil {
+		return pl, fmt.Errorf("pipeline: PowerShell: %w", err)
+	}
+	if more, _ := ps.Get("ExtraCmds"); more != nil {
+		return pl, errors.New("pipeline of several statements, which are not run here")
+	}
 	cmds, _ := ps.Get("Cmds")
 	commands, ok := listOf(cmds)
 	if !ok || len(commands) == 0 {
@@ -107,6 +133,9 @@ func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 		c, ok := v.(*Object)
 		if !ok {
 			return pl, errors.New("command is no object")
+		}
+		if err := lacks(c, commandMembers); err != nil {
+			return pl, fmt.Errorf("command: %w", err)
 		}
 		name, _ := c.Get("Cmd")
 		text, ok := name.(string)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 func TestFragments(t *testing.T) {
@@ -204,7 +205,8 @@ func TestPipelineRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, change := range [][2]string{{`N="Cmds"`, `N="Other"`}, {`N="PowerShell"`, `N="Other"`}, {`<S N="Cmd">Get-Thing</S>`, `<S N="Cmd"></S>`}, {`<S N="Cmd">Get-Thing</S>`, `<I32 N="Cmd">1</I32>`},
-		{`<I32 N="V">1</I32>`, `<SS N="V">AAAA</SS>`}, {`<LST><Obj`, `<LST><S>x</S><Obj`}} {
+		{`<I32 N="V">1</I32>`, `<SS N="V">AAAA</SS>`}, {`<LST><Obj`, `<LST><S>x</S><Obj`}, {`<Nil N="ExtraCmds"/>`, `<S N="ExtraCmds">x</S>`},
+		{`N="NoInput"`, `N="Other"`}, {`N="HostInfo"`, `N="Other"`}, {`N="RedirectShellErrorOutputPipe"`, `N="Other"`}, {`N="MergeMyResult"`, `N="Other"`}, {`N="Args"`, `N="Other"`}} {
 		changed := strings.Replace(string(text), change[0], change[1], 1)
 		if changed == string(text) {
 			t.Fatalf("%s is not in %s", change[0], text)
@@ -215,6 +217,21 @@ func TestPipelineRefused(t *testing.T) {
 		}
 		if pl, err := parsePipeline(v.(*Object), nil); err == nil {
 			t.Errorf("%s for %s: taken as %+v", change[1], change[0], pl)
+		}
+	}
+}
+
+// TestFaultClasses reads the refusals of the throttling policy as the service words them.
+func TestFaultClasses(t *testing.T) {
+	for reason, want := range map[string]error{
+		"The WS-Management service cannot process the request. This user is allowed a maximum of 18 concurrent shells, which has been exceeded.": ErrShellLimit,
+		"The WS-Management service cannot process the request. The user load quota of 1000 requests per 2 seconds has been exceeded.":            ErrLoadLimit,
+		"The WS-Management service cannot process the request.":                                                                                  nil,
+	} {
+		for _, class := range []error{ErrShellLimit, ErrLoadLimit, ErrShellGone, link.ErrAccess} {
+			if got := errors.Is(&Fault{Reason: reason}, class); got != (class == want) {
+				t.Errorf("%s: %v is %t", reason, class, got)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"strings"
@@ -127,6 +128,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		x.sealing = nil
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/soap+xml" {
+			w.WriteHeader(http.StatusUnsupportedMediaType)
+			return
+		}
 	}
 	if x.env, err = parseEnvelope(body); err != nil {
 		http.Error(w, "not a WS-Management request", http.StatusBadRequest)
@@ -337,6 +342,9 @@ func (x *exchange) create() *Fault {
 	}
 	if e.body == nil || e.body.name != "Shell" {
 		return invalid("no shell")
+	}
+	if !strings.HasPrefix(e.options["protocolversion"], "2.") {
+		return invalid("no option protocolversion")
 	}
 	data, err := streamBytes(e.body.at("creationXml"))
 	if err != nil {

@@ -456,6 +456,26 @@ func TestRawRequests(t *testing.T) {
 	ts, _ := serve(t, &Server{MaxRequest: 100_000})
 	p := open(t, ts)
 	base := request{to: ts.URL, resource: resourceURI + "Microsoft.Exchange", messageID: "uuid:1", session: "uuid:2", maxSize: smallEnvelope, timeout: time.Second, shell: p.shell}
+	capability, err := p.outgoing(sessionCapability, GUID{}, members(
+		Property{"protocolversion", Version("2.3")}, Property{"PSVersion", Version("2.0")}, Property{"SerializationVersion", Version("1.1.0.1")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	halfOpen := upper(NewGUID())
+	creation := `<rsp:Shell ShellId="` + halfOpen + `"><creationXml>` + encode64(fragments(1, capability.bytes(), smallEnvelope)[0]) + `</creationXml></rsp:Shell>`
+	half := base
+	half.action, half.shell, half.body, half.options = actionCreate, "", creation, []option{{"protocolversion", "2.3"}}
+	start, _ := http.NewRequest(http.MethodPost, ts.URL, strings.NewReader(string(half.bytes())))
+	start.SetBasicAuth(`CONTOSO\admin`, password)
+	start.Header.Set("Content-Type", soapType)
+	resp, err := ts.Client().Do(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("a shell without a pool: HTTP %d", resp.StatusCode)
+	}
 	for _, test := range []struct {
 		name   string
 		method string
@@ -482,6 +502,18 @@ func TestRawRequests(t *testing.T) {
 			r.action, r.shell, r.body = actionCreate, "", `<rsp:Shell><creationXml>AAAA</creationXml></rsp:Shell>`
 			return string(r.bytes())
 		}, 500, fmt.Sprint(faultInvalid)},
+		{"create without a protocol version", "POST", true, func() string {
+			r := base
+			r.action, r.shell, r.body = actionCreate, "", strings.Replace(creation, halfOpen, upper(NewGUID()), 1)
+			return string(r.bytes())
+		}, 500, fmt.Sprint(faultInvalid)},
+		{"command before the pool is open", "POST", true, func() string {
+			r := base
+			r.action, r.shell = actionCommand, halfOpen
+			r.body = `<rsp:CommandLine CommandId="` + upper(NewGUID()) + `"><rsp:Command/><rsp:Arguments>AAAA</rsp:Arguments></rsp:CommandLine>`
+			return string(r.bytes())
+		}, 500, fmt.Sprint(faultInvalid)},
+		{"another content type", "POST", true, func() string { return string(base.bytes()) }, 415, ""},
 		{"command without arguments", "POST", true, func() string {
 			r := base
 			r.action, r.body = actionCommand, `<rsp:CommandLine/>`
@@ -504,6 +536,9 @@ func TestRawRequests(t *testing.T) {
 				r.SetBasicAuth(`CONTOSO\admin`, password)
 			}
 			r.Header.Set("Content-Type", soapType)
+			if test.name == "another content type" {
+				r.Header.Set("Content-Type", "text/xml")
+			}
 			if test.name == "sealed without Kerberos" {
 				r.Header.Set("Content-Type", `multipart/encrypted;boundary="Encrypted Boundary"`)
 			}

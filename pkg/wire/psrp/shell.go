@@ -122,6 +122,7 @@ type shell struct {
 	mu        sync.Mutex
 	pool      GUID
 	protocol  string
+	opened    bool // the client has sent INIT_RUNSPACEPOOL
 	incoming  assembler
 	object    uint64
 	key       *sessionKey
@@ -259,6 +260,7 @@ func (s *shell) take(m message) error {
 		}
 		s.mu.Lock()
 		protocol := s.protocol
+		s.opened = true
 		s.mu.Unlock()
 		versions := &Dict{Entries: []Entry{
 			{"PSVersion", Version("5.1.20348.1")}, {"PSEdition", "Desktop"}, {"PSRemotingProtocolVersion", Version(protocol)},
@@ -305,6 +307,8 @@ func (s *shell) newPipeline(id string) (*pipeline, error) {
 	switch {
 	case s.closed:
 		return nil, errors.New("the shell is closed")
+	case !s.opened:
+		return nil, errors.New("the runspace pool is not open")
 	case s.pipelines[id] != nil:
 		return nil, errors.New("there is a command of this id already")
 	case len(s.pipelines) >= maxPipelines:

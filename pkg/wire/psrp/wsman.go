@@ -260,7 +260,7 @@ func streamBytes(n *node) ([]byte, error) {
 	return b, nil
 }
 
-// Fault is a WS-Management fault. errors.Is knows it as ErrShellLimit, ErrShellGone or link.ErrAccess when it says so.
+// Fault is a WS-Management fault. errors.Is knows it as ErrShellLimit, ErrLoadLimit, ErrShellGone or link.ErrAccess when it says so.
 type Fault struct {
 	Code    uint32 // of WSManFault; 0 when the fault carries none
 	Subcode string // "w:TimedOut"
@@ -273,6 +273,8 @@ type Fault struct {
 var (
 	// ErrShellLimit is the fault of a server where the user has as many shells open as the throttling policy allows (18 by default).
 	ErrShellLimit = errors.New("too many remote PowerShell sessions of this user")
+	// ErrLoadLimit is the fault of a server where the user asks more in a time than the throttling policy allows.
+	ErrLoadLimit = errors.New("too many remote PowerShell requests of this user")
 	// ErrShellGone is the fault of a server that knows the shell no more: it was idle too long or the server was restarted.
 	ErrShellGone = errors.New("remote PowerShell session is gone")
 )
@@ -306,6 +308,8 @@ func (f *Fault) Is(target error) bool {
 	switch target {
 	case ErrShellLimit:
 		return f.Code == faultQuotaShells || strings.Contains(f.Reason+f.Detail, "concurrent shells")
+	case ErrLoadLimit: // "The user load quota of 1000 requests per 2 seconds has been exceeded."
+		return strings.Contains(f.Reason+f.Detail, "user load quota")
 	case ErrShellGone:
 		return f.Code == faultShellGone
 	case link.ErrAccess:
