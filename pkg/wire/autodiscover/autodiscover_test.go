@@ -464,6 +464,33 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestHeaders: the action names the operation and the version is told, or there is no answer.
+func TestHeaders(t *testing.T) {
+	h := &Handler{Backend: people{"alice@contoso.com": aliceSettings}}
+	good := soapRequest("https://x/", "GetUserSettings", `<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings))
+	for _, tt := range []struct {
+		name, old, new string
+		status         int
+		says           string
+	}{
+		{"as it is", "", "", 200, "https://mail.contoso.com/EWS/Exchange.asmx"},
+		{"another action", "Autodiscover/GetUserSettings<", "Autodiscover/GetDomainSettings<", 500, "ActionNotSupported"},
+		{"no action", "wsa:Action", "wsa:Other", 500, "ActionNotSupported"},
+		{"an unknown operation", "GetUserSettings", "GetUser", 500, "ActionNotSupported"},
+		{"no version", "RequestedServerVersion", "Other", 200, "<ErrorCode>InvalidRequest</ErrorCode>"},
+	} {
+		body := strings.ReplaceAll(good, tt.old, tt.new)
+		if tt.old == "" {
+			body = good
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/autodiscover/autodiscover.svc", strings.NewReader(body)))
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
+		}
+	}
+}
+
 // TestPOXAnswers reads documents as various servers send them.
 func TestPOXAnswers(t *testing.T) {
 	account := func(s string) string {

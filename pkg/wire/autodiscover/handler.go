@@ -286,18 +286,17 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 	}
 	caller, _ := link.CallerOf(r.Context())
 	request := envelope.Body.Child("Request")
-	var answer string
-	switch operation {
-	case "GetUserSettings":
-		answer = h.userSettings(r.Context(), caller, request)
-	case "GetDomainSettings":
-		answer = h.domainSettings(r.Context(), caller, request)
-	case "GetFederationInformation":
-		answer = h.federation(r.Context(), request)
-	default:
+	run, ok := map[string]func(context.Context, link.Caller, *soap.Element) string{
+		"GetUserSettings": h.userSettings, "GetDomainSettings": h.domainSettings, "GetFederationInformation": h.federation,
+	}[operation]
+	if !ok || envelope.Header.Value("Action") != Namespace+"/Autodiscover/"+operation { // header and body must name it alike
 		writeXML(w, http.StatusInternalServerError, `<s:Envelope xmlns:s="`+soap.Namespace+`"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:ActionNotSupported</faultcode>`+
 			`<faultstring xml:lang="en-US">The message cannot be processed: it is none of the operations of this service.</faultstring></s:Fault></s:Body></s:Envelope>`)
 		return
+	}
+	answer, _ := status(&CodeError{Code: InvalidRequest, Message: "The header RequestedServerVersion is missing."})
+	if envelope.Header.Value("RequestedServerVersion") != "" {
+		answer = run(r.Context(), caller, request)
 	}
 	major, minor, build := h.version()
 	writeXML(w, http.StatusOK, fmt.Sprintf(`<s:Envelope xmlns:s="%s" xmlns:a="%s"><s:Header><a:Action s:mustUnderstand="1">%s/Autodiscover/%sResponse</a:Action>`+
@@ -416,7 +415,7 @@ func (h *Handler) domainSettings(ctx context.Context, caller link.Caller, reques
 	return b.String()
 }
 
-func (h *Handler) federation(ctx context.Context, request *soap.Element) string {
+func (h *Handler) federation(ctx context.Context, _ link.Caller, request *soap.Element) string {
 	f, err := h.Backend.FederationInformation(ctx, request.Value("Domain"))
 	text, _ := status(err)
 	if err != nil {
