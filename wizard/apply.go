@@ -75,7 +75,7 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 		head = append(head, wrap("Something is removed. Type the organization's name, "+clean(m.answers.Organization)+", to go on:", width, "")...)
 		head = append(head, "> "+s.input.render(m.styles, width-2, false))
 	} else {
-		head = append(head, "y applies it, n goes back. Nothing has been changed so far.")
+		head = append(head, "y applies it, n goes back. Nothing of it has been changed so far.")
 	}
 	head = append(head, "")
 	var lines []string
@@ -156,8 +156,8 @@ func (s *applyScreen) observe(e observe.Event) {
 
 func (s *applyScreen) end(m *model, msg finished) {
 	s.err = msg.err
-	if msg.outcome.Apply != nil {
-		s.report, m.outcome.Apply = msg.outcome.Apply, msg.outcome.Apply
+	if r := msg.outcome.Apply; r != nil && (r.RunID != "" || msg.err == nil) { // else it was refused before it began
+		s.report, m.outcome.Apply = r, r
 		for _, o := range s.report.Changes {
 			s.outcomes[o.ID] = o
 		}
@@ -193,7 +193,10 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		}
 	}
 	title := "Applying"
-	if s.report != nil {
+	switch {
+	case s.report == nil && s.err != nil:
+		title = "Nothing was changed"
+	case s.report != nil:
 		c := s.report.Summary
 		title = fmt.Sprintf("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
 	}

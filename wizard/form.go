@@ -162,7 +162,7 @@ func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 		case untouched:
 			m.document, m.edits, m.start.review, m.screen = nil, 0, false, m.start
 		default:
-			m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c leaves."
+			m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves."
 		}
 	default:
 		f.edit(m, q, key, k)

@@ -446,10 +446,18 @@ func (m *model) farewell(saveError error) []string {
 		}
 		return append(lines, "not all changes are made; go on with: hybridge apply -f "+path, "or undo what is made with:           hybridge rollback -f "+path)
 	}
-	if m.finished() {
-		return append(lines, "ask again with: hybridge test -f "+path)
+	switch {
+	case m.finished():
+		lines = append(lines, "ask again with: hybridge test -f "+path)
+	case m.outcome.Apply != nil:
+		lines = append(lines, "see whether it works with: hybridge test -f "+path)
+	default:
+		lines = append(lines, "go on with: hybridge wizard -f "+path)
 	}
-	return append(lines, "go on with: hybridge wizard -f "+path)
+	if r := m.outcome.Apply; r != nil && r.Summary.Done > 0 {
+		lines = append(lines, "undo what is made with: hybridge rollback "+report.ShellWord(r.RunID)+" -f "+path)
+	}
+	return lines
 }
 
 // window is view.window for the one list of a screen; the status line tells what of it is in view.

@@ -60,6 +60,7 @@ type fake struct {
 	prompt func(ctx context.Context) error // asked for during Check
 	stuck  stage.ID                        // this stage waits for its context, or, with deaf, for ever
 	deaf   bool
+	locked bool // Apply is refused
 	closed int
 
 	allowedDelete bool // of the last Apply
@@ -111,6 +112,9 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 
 func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	f.allowedDelete = o.AllowDelete
+	if f.locked {
+		return apply.Report{}, apply.ErrLocked
+	}
 	obs.Observe(observe.Started{Stage: "apply", Total: len(p.Changes)})
 	r := apply.Report{RunID: "r1", Journal: "state/journal-r1.jsonl", Changes: f.apply}
 	for i, o := range f.apply {
@@ -522,6 +526,36 @@ func TestApplyInterrupted(t *testing.T) {
 	m.path = "my answers.yaml" // a command that is to be copied has it quoted
 	text += "\n" + strings.Join(m.farewell(nil), "\n")
 	for _, want := range []string{"journal: state/journal-r1.jsonl", "hybridge apply -f", "hybridge rollback -f answers.yaml", "hybridge rollback -f " + report.ShellWord(m.path)} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// TestApplyRefused: an apply that was refused before it began is no run; what an earlier one did is not forgotten.
+func TestApplyRefused(t *testing.T) {
+	engine := newFake()
+	engine.locked = true
+	tm, m := sit(t, 80, 24, valid, engine)
+	walk(t, tm, append(toConfirm, step{"y", "Nothing was changed"}))
+	if shown := window(t, tm); !strings.Contains(shown, "error: another run is at work") || strings.Contains(shown, "0 done") {
+		t.Errorf("shown:\n%s", shown)
+	}
+	text := strings.Join(m.farewell(nil), "\n")
+	if !strings.Contains(text, "go on with: hybridge wizard") || strings.Contains(text, "rollback") {
+		t.Errorf("farewell: %s", text)
+	}
+}
+
+// TestFarewell: whoever leaves after an apply is told how to see whether it works, and how to undo it.
+func TestFarewell(t *testing.T) {
+	engine := newFake()
+	engine.apply = engine.apply[:1] // nothing fails
+	tm, m := sit(t, 80, 24, valid, engine)
+	walk(t, tm, append(toConfirm, step{"y", "1 done, 0 skipped, 0 failed, 0 pending"}))
+	window(t, tm)
+	text := strings.Join(m.farewell(nil), "\n")
+	for _, want := range []string{"see whether it works with: hybridge test -f answers.yaml", "undo what is made with: hybridge rollback r1 -f answers.yaml"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -72,7 +72,7 @@ var classes = []struct {
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
-	{apply.ErrLocked, exitFailure, "wait for the other run, or give this one its own --state-dir"},
+	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
 	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
