@@ -213,6 +213,9 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 	out := make([]ews.Calendar, len(q.Mailboxes))
 	foreign := q.Caller.Scheme == "Bearer"
 	if !foreign {
+		if q.Impersonated != "" { // nobody in the lab holds the role ApplicationImpersonation
+			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied", Message: "The account does not have permission to impersonate the requested user."}
+		}
 		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
 	}
 	for i, address := range q.Mailboxes {

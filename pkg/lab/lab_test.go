@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 func start(t *testing.T, faults ...string) *Lab {
@@ -337,6 +338,20 @@ func TestForeignLookupsAreNotPassedOn(t *testing.T) {
 	var refused *lookupError
 	if !isLookup(err, &refused) || refused.code != "ErrorProxyRequestNotAllowed" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A password does not make one somebody else.
+func TestNobodyImpersonates(t *testing.T) {
+	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example"}
+	q := ews.Query{Caller: link.Caller{User: "anna", Scheme: "Basic"}, Mailboxes: []string{"anna@contoso.example"}, Window: today()}
+	if found, err := a.Availability(t.Context(), q); err != nil || found[0].Err != nil {
+		t.Fatalf("as oneself: %+v, %v", found, err)
+	}
+	q.Impersonated = "boss@contoso.example"
+	var fault *ews.Fault
+	if _, err := a.Availability(t.Context(), q); !errors.As(err, &fault) || fault.ResponseCode != "ErrorImpersonateUserDenied" {
+		t.Errorf("as somebody else: %v", err)
 	}
 }
 

@@ -62,7 +62,10 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 		if e != nil {
 			return 0, nil, e
 		}
-		if _, ok := given["keyCredentials"]; ok {
+		if raw, ok := given["keyCredentials"]; ok {
+			if p.AppOwnerOrganizationID == microsoft && !bareKeys(raw) {
+				return 0, nil, badRequest("Invalid value specified for property 'keyCredentials' of resource 'ServicePrincipal'.")
+			}
 			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials)
 			if e != nil {
 				return 0, nil, e
@@ -79,6 +82,18 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 		return http.StatusNoContent, nil, nil
 	}
 	return 0, nil, c.methodNotAllowed()
+}
+
+// bareKeys tells whether keys are written as the principals of Microsoft's own applications take them: key, type and usage, nothing else (CSS-Exchange,
+// GraphApiFunctions).
+func bareKeys(raw json.RawMessage) bool {
+	var keys []map[string]any
+	if json.Unmarshal(raw, &keys) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(keys, func(k map[string]any) bool {
+		return len(k) != 3 || k["key"] == nil || k["type"] == nil || k["usage"] == nil
+	})
 }
 
 func (c *call) createServicePrincipal() (int, any, *odataError) {
