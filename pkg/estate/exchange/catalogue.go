@@ -385,7 +385,7 @@ func (p Parameter) convert(v any) (any, error) {
 	case nil:
 		return nil, nil
 	case string:
-		if err := checkText(p.Type, v); err != nil {
+		if err := CheckText(p.Type, v); err != nil {
 			return nil, err
 		}
 		if len(p.Values) > 0 && p.Closed && v != "" {
@@ -411,8 +411,9 @@ func (p Parameter) convert(v any) (any, error) {
 	return nil, cannot()
 }
 
-// checkText holds a text against the form of the type it is to become.
-func checkText(kind, s string) error {
+// CheckText holds a text against the form of the .NET type (without namespace) that it is to become; a type without a form of its own takes any. The error has the
+// words of PowerShell's parameter binder.
+func CheckText(kind, s string) error {
 	if s == "" {
 		return nil
 	}

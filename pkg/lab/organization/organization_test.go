@@ -196,8 +196,8 @@ func TestLifeOfAnObject(t *testing.T) {
 	o := onprem(t)
 	var changes []string
 	o.OnChange(func(c Change) { changes = append(changes, c.Verb+" "+c.Noun+" "+c.Record.String("Name")) })
-	made := mustRun(t, o, cmd("New-OrganizationRelationship", "Name", "To cloud", "DomainNames", []string{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "LimitedDetails", "TargetOwaURL", "https://Outlook.office.com"))
-	if len(made) != 1 || text(t, made[0], "TargetOwaURL") != "https://outlook.office.com/" {
+	made := mustRun(t, o, cmd("New-OrganizationRelationship", "Name", "To cloud", "DomainNames", []string{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "limiteddetails", "TargetApplicationUri", "outlook.com", "TargetOwaURL", "https://Outlook.office.com"))
+	if len(made) != 1 || text(t, made[0], "TargetOwaURL") != "https://outlook.office.com/" || text(t, made[0], "FreeBusyAccessLevel") != "LimitedDetails" {
 		t.Fatalf("%+v", made)
 	}
 	guid := text(t, made[0], "Guid")
@@ -252,6 +252,14 @@ func TestRefusals(t *testing.T) {
 		{"second address space", "ADObjectAlreadyExistsException", o, cmd("Add-AvailabilityAddressSpace", "ForestName", "A.COM", "AccessMethod", "InternalProxy", "UseServiceAccount", true), "already"},
 		{"override's syntax", "SettingOverrideInvalidParameterSyntaxException", o, cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph", "Parameters", []string{"Enabled"}, "Reason", "x"), "name=value"},
 		{"override's component", "SettingOverrideInvalidComponentNameException", o, cmd("New-SettingOverride", "Name", "B", "Component", "Nowhere", "Section", "X", "Parameters", []string{"a=b"}, "Reason", "x"), "Nowhere"},
+		{"override's parameter", "SettingOverrideInvalidParameterNameException", o, cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph", "Parameters", []string{"Enable=true"}, "Reason", "x"), "'Enable'"},
+		{"override's value", "SettingOverrideInvalidParameterValueException", o, cmd("Set-SettingOverride", "Identity", "A", "Parameters", []string{"Enabled=yes"}), "'yes'"},
+		{"domain that is none", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", []string{"b.com", "anna@b.com"}), "parameter 'DomainNames'. Cannot convert value \"anna@b.com\" to type \"SmtpDomain\"."},
+		{"domain with a wildcard", "ParameterBindingArgumentTransformationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "TargetAddressDomains", exchange.ListChange{Add: []string{"*.b.com"}}), "parameter 'TargetAddressDomains'"},
+		{"address that is relative", "DataValidationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint", "autodiscover.b.com/autodiscover/autodiscover.svc"), "isn't of kind Absolute"},
+		{"no such level", "ParameterBindingArgumentTransformationException", c, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "FreeBusyAccessLevel", "FullDetails"), "None, AvailabilityOnly, LimitedDetails"},
+		{"no such level of tips", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "MailTipsAccessLevel", "Most"), "All, Limited, None"},
+		{"no such type of domain", "ParameterBindingArgumentTransformationException", o, cmd("New-AcceptedDomain", "Name", "B", "DomainName", "b.com", "DomainType", "Relay"), "InternalRelay"},
 		{"default domain", "TaskInvalidOperationException", o, cmd("Remove-AcceptedDomain", "Identity", "contoso.com"), "default accepted domain"},
 		{"metadata gone", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "https://nowhere/"), "Cannot acquire auth metadata document from 'https://nowhere/'. Error: The remote server returned an error: (404)"},
 		{"metadata in the clear", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "http://nowhere/"), "HTTPS"},

@@ -319,37 +319,42 @@ func organizationConfig(_ *Organization, _ string, r *Record, c Call, _ any) err
 	return nil
 }
 
-// sections are the setting sections that an override of this lab can name.
+// sections are the setting sections that an override of this lab can name. Each has the one parameter Enabled.
 var sections = map[string][]string{
 	"global":          {"ExchangeOnpremAsThirdPartyAppId"},
 	"settingoverride": {"RouteThroughMSGraph"},
 	"cafe":            {"HttpRequestFiltering"},
 }
 
+const settingsNamespace = "Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings."
+
 func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) error {
 	if verb == "Remove" {
 		return nil
-	}
-	for _, p := range asList(r.get("Parameters")) {
-		name, _, ok := strings.Cut(p, "=")
-		if !ok || strings.TrimSpace(name) == "" {
-			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidParameterSyntaxException",
-				"The parameter '%s' isn't in the format 'name=value'.", p)
-		}
 	}
 	if verb == "New" {
 		component, section := r.text("ComponentName"), r.text("SectionName")
 		known, ok := sections[strings.ToLower(component)]
 		if !ok {
-			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidComponentNameException",
-				"The component '%s' doesn't exist.", component)
+			return invalid(settingsNamespace+"SettingOverrideInvalidComponentNameException", "The component '%s' doesn't exist.", component)
 		}
 		if !containsFold(known, section) {
-			return invalid("Microsoft.Exchange.Data.Directory.SystemConfiguration.ConfigurationSettings.SettingOverrideInvalidSectionNameException",
-				"The section '%s' of component '%s' doesn't exist.", section, component)
+			return invalid(settingsNamespace+"SettingOverrideInvalidSectionNameException", "The section '%s' of component '%s' doesn't exist.", section, component)
 		}
 		// Several overrides of one section are taken, each under its name: they can be for different servers and versions. HealthChecker looks for them.
 		r.mustSet("ModifiedBy", c.Caller.User)
+	}
+	for _, p := range asList(r.get("Parameters")) {
+		name, value, ok := strings.Cut(p, "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case !ok || name == "":
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterSyntaxException", "The parameter '%s' isn't in the format 'name=value'.", p)
+		case !strings.EqualFold(name, "Enabled"):
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterNameException", "The parameter '%s' doesn't exist. Available parameters: Enabled.", name)
+		case !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false"):
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterValueException", "The value '%s' of parameter '%s' isn't a Boolean.", value, name)
+		}
 	}
 	return nil
 }

@@ -321,7 +321,7 @@ func (o *Organization) set(r *Record, c Call) error {
 			}
 			list, err := changed(p, r, target, change)
 			if err != nil {
-				return err
+				return refused(c, name, err)
 			}
 			value = list
 		}
@@ -330,10 +330,23 @@ func (o *Organization) set(r *Record, c Call) error {
 			continue // a rule takes what it needs of it
 		}
 		if err := r.put(target, value); err != nil {
-			return invalid(dataValidation, "%v", err)
+			return refused(c, name, err)
 		}
 	}
 	return nil
+}
+
+// refused is what a cmdlet says of a value that its property cannot hold.
+func refused(c Call, parameter string, err error) error {
+	var form *formError
+	if !errors.As(err, &form) {
+		return invalid(dataValidation, "%v", err)
+	}
+	return &exchange.Error{
+		Category: "InvalidData", FullyQualifiedID: "ParameterArgumentTransformationError," + c.Cmdlet, Target: parameter,
+		ExceptionType: "System.Management.Automation.ParameterBindingArgumentTransformationException",
+		Message:       fmt.Sprintf("Cannot process argument transformation on parameter '%s'. %v", parameter, err),
+	}
 }
 
 // ruled tells whether a rule acts on a switch.

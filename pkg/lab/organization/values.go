@@ -101,6 +101,12 @@ func (p property) normal(value any) (any, error) {
 	return nil, wrong()
 }
 
+// relative are the properties of type uri that hold names such as outlook.com, too.
+var relative = []string{"TargetApplicationUri", "ApplicationUri"}
+
+// formError is a text that does not convert to its property's type: the parameter binder refuses it before the cmdlet runs.
+type formError struct{ error }
+
 // form writes one text the way its type does.
 func (p property) form(s string) (string, error) {
 	switch p.kind {
@@ -115,6 +121,13 @@ func (p property) form(s string) (string, error) {
 				u.Path = "/"
 			}
 			return u.String(), nil
+		}
+		if u.Scheme == "" && !containsFold(relative, p.name) {
+			return "", fmt.Errorf("property %s: the URI %q isn't of kind Absolute", p.name, s)
+		}
+	case "SmtpDomain", "SmtpDomainWithSubdomains":
+		if err := exchange.CheckText(p.kind, s); err != nil {
+			return "", &formError{err}
 		}
 	case "AddressSpace":
 		// smtp:contoso.com;1 is the full form of contoso.com
