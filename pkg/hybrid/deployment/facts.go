@@ -310,6 +310,10 @@ func acceptedDomains(ctx context.Context, s exchange.Session, where string) ([]p
 			return nil, fmt.Errorf("%s: Get-AcceptedDomain: %w", where, err)
 		}
 		d := prereq.AcceptedDomain{Name: strings.ToLower(name)}
+		d.SubDomains, _ = o.Bool("MatchSubDomains")
+		if base, wildcard := strings.CutPrefix(d.Name, "*."); wildcard {
+			d.Name, d.SubDomains = base, true
+		}
 		d.Type, _ = o.String("DomainType")
 		d.Coexistence, _ = o.Bool("IsCoexistenceDomain")
 		d.Initial, _ = o.Bool("InitialDomain")

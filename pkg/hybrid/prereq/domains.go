@@ -55,22 +55,33 @@ var domainChecks = []Check{
 			holders := map[string][]string{}       // forests by domain
 			authoritative := map[string][]string{} // those of them that are authoritative
 			var without []string
+			lists := map[string][]AcceptedDomain{} // by forest
 			for _, f := range in.Forests {
 				accepted, err := f.AcceptedDomains.Get(ctx)
 				if err != nil {
 					return check.Unknown(err)
 				}
-				own := false
+				lists[f.Name()] = accepted
 				for _, d := range accepted {
-					name := strings.ToLower(d.Name)
+					holders[strings.ToLower(d.Name)] = nil
+				}
+				if !slices.ContainsFunc(f.Answers.Domains, func(a string) bool {
+					d := findDomain(accepted, a)
+					return d != nil && strings.EqualFold(d.Type, "Authoritative")
+				}) {
+					without = append(without, f.Name())
+				}
+			}
+			for name := range holders {
+				for _, f := range in.Forests {
+					d := findDomain(lists[f.Name()], name)
+					if d == nil {
+						continue
+					}
 					holders[name] = append(holders[name], f.Name())
 					if strings.EqualFold(d.Type, "Authoritative") {
 						authoritative[name] = append(authoritative[name], f.Name())
-						own = own || slices.ContainsFunc(f.Answers.Domains, func(a string) bool { return strings.EqualFold(a, name) })
 					}
-				}
-				if !own {
-					without = append(without, f.Name())
 				}
 			}
 			var shared []string
@@ -154,11 +165,15 @@ var domainChecks = []Check{
 	},
 }
 
+// findDomain finds the accepted domain that a name falls under, the nearest one: itself, or one above it that is accepted with its subdomains.
 func findDomain(list []AcceptedDomain, name string) *AcceptedDomain {
-	for i := range list {
-		if strings.EqualFold(list[i].Name, name) {
-			return &list[i]
+	for at, above := name, ""; at != ""; at = above {
+		for i := range list {
+			if strings.EqualFold(list[i].Name, at) && (at == name || list[i].SubDomains) {
+				return &list[i]
+			}
 		}
+		_, above, _ = strings.Cut(at, ".")
 	}
 	return nil
 }

@@ -75,7 +75,8 @@ type EwsPolicy struct {
 
 // AcceptedDomain is an accepted domain on either side.
 type AcceptedDomain struct {
-	Name        string
+	Name        string // without the "*." of a domain with its subdomains
+	SubDomains  bool   // all domains below it are accepted, too
 	Type        string // Authoritative, InternalRelay, ExternalRelay
 	Coexistence bool
 	Initial     bool

@@ -313,6 +313,21 @@ func TestDisorders(t *testing.T) {
 				forest.AcceptedDomains = Known([]AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}, {Name: "shared.com", Type: "InternalRelay"}})
 			}
 		}, nil},
+		{"accepted with its subdomains", func(_ *testing.T, f *Facts, _ *authority) {
+			f.Forests[0].Answers.Domains = []string{"mail.contoso.com"}
+			f.Forests[0].AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}})
+			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}})
+			f.Tenant.Domains = Known([]entra.Domain{{ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}})
+		}, nil},
+		{"accepted without its subdomains", func(_ *testing.T, f *Facts, _ *authority) {
+			f.Forests[0].Answers.Domains = []string{"contoso.com", "mail.contoso.com"}
+			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com"}, {Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}})
+			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}})
+		}, []string{"fail domains.accepted contoso"}},
+		{"subdomain of another forest's domain", func(_ *testing.T, f *Facts, _ *authority) {
+			f.Forests[0].AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}})
+			f.Forests[1].AcceptedDomains = Known([]AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "sales.contoso.com", Type: "InternalRelay"}})
+		}, []string{"fail domains.authoritative organization"}},
 		{"domain not verified", func(_ *testing.T, f *Facts, _ *authority) {
 			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com"}, {ID: "fabrikam.com", IsVerified: true}})
 		}, []string{"fail domains.verified contoso"}},
