@@ -121,23 +121,38 @@ func (f *forestSite) configuration() *directory.Organization {
 		})
 	}
 	for _, r := range f.org.Objects("OrganizationRelationship") {
+		var actions []string
+		for _, a := range [][2]string{{"FreeBusyAccessEnabled", "SharingCalendarFreeBusyEnabled"}, {"MailboxMoveEnabled", "MailboxMove"}, {"DeliveryReportEnabled", "DeliveryReportEnabled"},
+			{"MailTipsAccessEnabled", "MailTipsAccessEnabled"}, {"ArchiveAccessEnabled", "ArchiveAccessEnabled"}, {"PhotosEnabled", "PhotosEnabled"}} {
+			if r.Bool(a[0]) {
+				actions = append(actions, "MSExchange."+a[1])
+			}
+		}
 		out.Relationships = append(out.Relationships, directory.Relationship{
-			Name: r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"), AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
+			Actions: actions,
+			Name:    r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"), AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
 			SharingURL: r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"), Enabled: r.Bool("Enabled"),
 		})
 	}
 	for _, a := range f.org.Objects("AuthConfig") {
-		out.AuthThumbprints = []string{a.String("CurrentCertificateThumbprint")}
+		for _, which := range []string{"Current", "Previous", "Next"} {
+			if thumbprint := a.String(which + "CertificateThumbprint"); thumbprint != "" {
+				out.AuthThumbprints = append(out.AuthThumbprints, thumbprint)
+			}
+		}
 	}
 	for _, s := range f.org.Objects("AuthServer") {
 		out.AuthServers = append(out.AuthServers, directory.AuthServer{
-			Name: s.String("Name"), IssuerName: s.String("IssuerIdentifier"), IssuingURL: s.String("TokenIssuingEndpoint"), MetadataURL: s.String("AuthMetadataUrl"),
+			Name: s.String("Name"), IssuerName: s.String("IssuerIdentifier"), IssuingURL: s.String("TokenIssuingEndpoint"),
+			AuthorizationURL: s.String("AuthorizationEndpoint"), DefaultAuthorization: s.Bool("IsDefaultAuthorizationEndpoint"), MetadataURL: s.String("AuthMetadataUrl"),
 			Realm: s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"), Type: s.String("Type"), Enabled: s.Bool("Enabled"), Domains: s.Strings("DomainName"),
 		})
 	}
 	for _, p := range f.org.Objects("PartnerApplication") {
 		out.PartnerApplications = append(out.PartnerApplications, directory.PartnerApplication{
 			Name: p.String("Name"), ApplicationIdentifier: p.String("ApplicationIdentifier"), LinkedAccount: p.String("LinkedAccount"), Enabled: p.Bool("Enabled"),
+			MetadataURL: p.String("AuthMetadataUrl"), Realm: p.String("Realm"), UseAuthServer: p.Bool("UseAuthServer"),
+			AcceptSecurityIdentifierInformation: p.Bool("AcceptSecurityIdentifierInformation"),
 		})
 	}
 	return out

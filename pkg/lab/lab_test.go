@@ -341,6 +341,26 @@ func TestForeignLookupsAreNotPassedOn(t *testing.T) {
 	}
 }
 
+// TestDirectoryTellsWhatCmdletsShow: what is configured by cmdlets stands in the directory, whole.
+func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
+	f := start(t).forests[0]
+	f.org.Objects("AuthConfig")[0].Set("NextCertificateThumbprint", strings.Repeat("AB", 20))
+	run(t, f.org, "New-OrganizationRelationship", "Name", "r", "DomainNames", []any{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "LimitedDetails", "MailTipsAccessEnabled", true)
+	partner := f.org.Objects("PartnerApplication")[0]
+	partner.Set("UseAuthServer", true)
+	partner.Set("AcceptSecurityIdentifierInformation", true)
+	got := f.configuration()
+	if n := len(got.AuthThumbprints); n != 2 || got.AuthThumbprints[1] != strings.Repeat("AB", 20) {
+		t.Errorf("thumbprints %q", got.AuthThumbprints)
+	}
+	if diff := cmp.Diff([]string{"MSExchange.SharingCalendarFreeBusyEnabled", "MSExchange.MailTipsAccessEnabled"}, got.Relationships[len(got.Relationships)-1].Actions); diff != "" {
+		t.Error(diff)
+	}
+	if p := got.PartnerApplications[0]; !p.UseAuthServer || !p.AcceptSecurityIdentifierInformation || p.ApplicationIdentifier == "" {
+		t.Errorf("partner %+v", p)
+	}
+}
+
 // A password does not make one somebody else.
 func TestNobodyImpersonates(t *testing.T) {
 	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example"}
