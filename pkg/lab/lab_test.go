@@ -436,3 +436,17 @@ func TestWhatBuildsKnow(t *testing.T) {
 		}
 	}
 }
+
+// A server that has no route through Microsoft Graph has no address for it, either.
+func TestOldServersKnowNoGraphAddress(t *testing.T) {
+	l := start(t, "servers.old")
+	_, _, err := l.fabrikam().org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-AuthServer", Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
+	var refused *exchange.Error
+	if !errors.As(err, &refused) || !strings.HasPrefix(refused.FullyQualifiedID, "NamedParameterNotFound") {
+		t.Errorf("an old server: %v", err)
+	}
+	_, _, err = l.contoso().org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-AuthServer", Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
+	if !errors.Is(err, exchange.ErrNotFound) {
+		t.Errorf("a new server: %v", err)
+	}
+}

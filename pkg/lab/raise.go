@@ -33,6 +33,10 @@ func (l *Lab) raiseForest(f *forestSite) error {
 	f.org = organization.New(organization.Config{
 		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Fetch: l.fetch, Clock: l.now,
 	})
+	if !f.knowsGraph() {
+		f.org.Deny("New-AuthServer", "GraphBaseUrl")
+		f.org.Deny("Set-AuthServer", "GraphBaseUrl")
+	}
 	f.seed()
 	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, published: f.published, graph: f.askGraph}
 	f.premise.token = func(ctx context.Context, _ string) (string, error) { return f.onPremisesToken(ctx, exchangeResource) }

@@ -5,7 +5,7 @@ import "github.com/hybridge-cli/hybridge/pkg/engine/change"
 var organizationConfig = declare(Kind{
 	Noun:  "OrganizationConfig",
 	Title: "EWS switch and allow list of the tenant",
-	Why:   "Exchange Online refuses EWS unless EwsEnabled is true and the application is on the list. The list is written whole, so what others put there is kept.",
+	Why:   "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, only applications on the list may use it. The list is written whole, so what others put there is kept.",
 	Sides: Online,
 	Verbs: Set,
 	Only:  true,
