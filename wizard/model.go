@@ -325,6 +325,9 @@ func (m *model) begin(id stage.ID) tea.Cmd {
 			r, err := done.engine.Test(ctx, o.Test, observer)
 			done.outcome.Test, done.err = &r, err
 		}
+		if done.err == nil {
+			done.err = ctx.Err() // what was cut off is no finding
+		}
 		return nil
 	}
 	return tea.Batch(work, second(number), m.saving())
@@ -350,8 +353,9 @@ func (m *model) end(msg finished) tea.Cmd {
 	if m.leaving {
 		return tea.Quit
 	}
-	if m.returning != nil {
-		m.screen, m.returning = m.returning, nil
+	if to := m.returning; to != nil {
+		m.returning = nil
+		return m.show(to)
 	}
 	return nil
 }

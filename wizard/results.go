@@ -116,11 +116,19 @@ func (s *checkScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
 // back goes to an earlier screen; what runs is stopped first.
 func (m *model) back(to screen) tea.Cmd {
 	if m.run == nil {
-		m.screen = to
-		return nil
+		return m.show(to)
 	}
 	m.run.cancel()
 	m.asks, m.returning = nil, to
+	return nil
+}
+
+// show goes to a screen. A plan that was carried out is made anew: what is live is no longer what it was made from.
+func (m *model) show(to screen) tea.Cmd {
+	if to == screen(m.plan) {
+		return m.plan.begin(m)
+	}
+	m.screen = to
 	return nil
 }
 

@@ -61,7 +61,9 @@ type fake struct {
 	stuck  stage.ID                        // this stage waits for its context, or, with deaf, for ever
 	deaf   bool
 	locked bool // Apply is refused
-	closed int
+
+	content bool // a stage that is cut off gives what it has, without an error
+	closed  int
 
 	allowedDelete bool // of the last Apply
 }
@@ -74,6 +76,9 @@ func (f *fake) wait(ctx context.Context, id stage.ID) error {
 		select {}
 	}
 	<-ctx.Done()
+	if f.content {
+		return nil
+	}
 	return ctx.Err()
 }
 
@@ -503,6 +508,31 @@ func TestInterrupt(t *testing.T) {
 		if lines := m.farewell(nil); !strings.Contains(strings.Join(lines, "\n"), "go on with: hybridge wizard -f ") {
 			t.Errorf("farewell: %q", lines)
 		}
+	}
+}
+
+// TestPlanAfterApply: a plan that was applied is not offered again; who goes back sees a new one.
+func TestPlanAfterApply(t *testing.T) {
+	engine := newFake()
+	tm, m := sit(t, 80, 24, valid, engine)
+	walk(t, tm, toTest)
+	engine.plan.Summary = change.Summary{Create: 7}
+	walk(t, tm, []step{{"<esc>", "7 to create"}, {"<enter>", "Apply this plan?"}, {"y", "1 done"}})
+	window(t, tm)
+	if m.outcome.Apply == nil {
+		t.Error("not applied")
+	}
+}
+
+// TestStoppedCheck: what was cut off is no finding, also when the engine gives a report of it.
+func TestStoppedCheck(t *testing.T) {
+	engine := newFake()
+	engine.stuck, engine.content = stage.Check, true
+	tm, _ := sit(t, 80, 24, valid, engine)
+	walk(t, tm, append(toStart, step{"<enter>", "exchange.rights"}, step{"<esc>", "These are the answers"}))
+	walk(t, tm, []step{{"<enter>", "exchange.rights"}})
+	if shown := window(t, tm); strings.Contains(shown, "1 pass, 1 warn") {
+		t.Errorf("shown as a finding:\n%s", shown)
 	}
 }
 
