@@ -335,35 +335,40 @@ func (m *maker) compare(r *Resource) (decision, error) {
 			c.Command, err = r.Kind.Render(Update, d.live.Name, after, d.live)
 			break
 		}
-		c.Action = Recreate
-		if c.Before, err = image(d.live.Properties); err != nil {
-			return d, err
-		}
-		// What is not wanted otherwise comes back as it was.
-		c.After = Properties{}
-		for name := range r.Kind.Properties {
-			if value, present := c.Before[name]; present && value != nil {
-				c.After[name] = value
-			}
-		}
-		for name, value := range want {
-			if p := r.Kind.Properties[name]; p.Write == Merge {
-				value = p.Merged(value, c.Before[name])
-			}
-			c.After[name] = value
-		}
-		var removal Command
-		if removal, err = r.Kind.Render(Delete, d.live.Name, nil, d.live); err != nil {
-			break
-		}
-		c.Removal = &removal
-		c.Command, err = r.Kind.Render(Create, d.live.Name, c.After, nil)
+		err = c.replace(r.Kind, want, d.live)
 	}
 	if err != nil {
 		return d, err
 	}
 	d.change = c
 	return d, nil
+}
+
+// replace makes the change a removal and a creation. What is not wanted otherwise comes back as it was.
+func (c *Change) replace(k *Kind, want Properties, live *Live) (err error) {
+	c.Action = Recreate
+	if c.Before, err = image(live.Properties); err != nil {
+		return err
+	}
+	c.After = Properties{}
+	for name := range k.Properties {
+		if value, present := c.Before[name]; present && value != nil {
+			c.After[name] = value
+		}
+	}
+	for name, value := range want {
+		if p := k.Properties[name]; p.Write == Merge {
+			value = p.Merged(value, c.Before[name])
+		}
+		c.After[name] = value
+	}
+	removal, err := k.Render(Delete, live.Name, nil, live)
+	if err != nil {
+		return err
+	}
+	c.Removal = &removal
+	c.Command, err = k.Render(Create, live.Name, c.After, nil)
+	return err
 }
 
 // existing looks up a reference. One to a resource that is there already is resolved; one to what is still to be made stays.
