@@ -280,7 +280,16 @@ func (d *decoder) object(e xml.StartElement) (*Object, error) {
 	}
 	d.open = append(d.open, k)
 	before := d.nodes
+	valued := false
 	err := d.children(func(e xml.StartElement) (err error) {
+		switch e.Name.Local {
+		case "TN", "TNRef", "ToString", "Props", "MS":
+		default: // an object is one primitive value or one collection besides its properties ([MS-PSRP] 2.2.5.2)
+			if valued {
+				return fmt.Errorf("a second value, %.40q, in one object", e.Name.Local)
+			}
+			valued = true
+		}
 		switch e.Name.Local {
 		case "TN":
 			if err := d.count(1); err != nil {

@@ -127,6 +127,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"unknown entity", `<S>&b;</S>`, "entity"},
 		{"unknown reference", `<Obj><LST><Ref RefId="9"/></LST></Obj>`, "unknown object"},
 		{"unknown type names", `<Obj><TNRef RefId="9"/></Obj>`, "unknown type names"},
+		{"two values", `<Obj><STK><S>a</S></STK><I32>1</I32></Obj>`, "a second value"},
 		{"number", `<I32>one</I32>`, "whole number"},
 		{"number out of range", `<I64>9223372036854775808</I64>`, "whole number"},
 		{"truth", `<B>maybe</B>`, "truth value"},
