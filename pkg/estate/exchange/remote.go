@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,6 @@ type RemoteOptions struct {
 	PSRP psrp.Options
 	// Name is put before errors: "contoso". The server's host when empty.
 	Name string
-	// DomainController is given to every cmdlet that takes one, so that what was written is read back from where it was written.
-	DomainController string
 	// Timeout limits one cmdlet, the opening of the session included; 5 minutes when 0.
 	Timeout time.Duration
 	// Warn takes what cmdlets warn of; may be nil.
@@ -37,12 +36,17 @@ type pool interface {
 }
 
 // Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed, and runs one cmdlet after another in it.
+//
+// It stays with the domain controller that its first object came from, so that what was written is read back from where it was written, before the
+// others have it.
 type Remote struct {
-	o     RemoteOptions
-	turn  chan struct{} // holds one token: whoever has it owns the fields below
-	pool  pool
-	ended bool
-	runs  atomic.Int64
+	o          RemoteOptions
+	turn       chan struct{} // holds one token: whoever has it owns the fields below
+	pool       pool
+	controller string // DomainController of every cmdlet about the configuration; empty: Exchange chooses
+	roams      bool   // the account's roles withhold the parameter
+	ended      bool
+	runs       atomic.Int64
 }
 
 var _ Session = (*Remote)(nil)
@@ -82,11 +86,11 @@ func (r *Remote) Run(ctx context.Context, c Command) ([]Object, error) {
 	if err != nil {
 		return nil, at(r.o.Name, err)
 	}
-	objects, err := r.run(ctx, p, r.pipeline(p), p.Reads())
+	objects, err := r.run(ctx, p, func() psrp.Command { return r.pipeline(p) }, p.Reads())
 	return objects, at(r.o.Name, err)
 }
 
-func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bool) ([]Object, error) {
+func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, again bool) ([]Object, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	select {
@@ -109,7 +113,7 @@ func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bo
 		}
 		r.runs.Add(1)
 		lost := r.pool
-		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line}})
+		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line()}})
 		for _, w := range out.Warnings {
 			if r.o.Warn != nil {
 				r.o.Warn(c.Name, link.Line(w))
@@ -127,9 +131,37 @@ func (r *Remote) run(ctx context.Context, c Command, line psrp.Command, again bo
 				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name, throttled(err))
 			}
 		}
-		return collect(c, out, err)
+		objects, err := collect(c, out, err)
+		if r.withheld(err) {
+			r.controller, r.roams = "", true
+			continue // its parameters did not bind: it did not run
+		}
+		r.stay(objects, err)
+		return objects, err
 	}
 }
+
+// stay keeps the session with a domain controller while all goes well. After an error Exchange chooses again: that one may be what failed.
+func (r *Remote) stay(objects []Object, err error) {
+	switch {
+	case err != nil:
+		r.controller = ""
+	case r.controller == "" && !r.roams && len(objects) > 0:
+		r.controller, _ = objects[0].String("OriginatingServer") // not every object tells
+	}
+}
+
+// withheld tells that a cmdlet was refused for the parameter that only the session added.
+func (r *Remote) withheld(err error) bool {
+	var e *Error
+	return r.controller != "" && errors.As(err, &e) && strings.HasPrefix(e.FullyQualifiedID, "NamedParameterNotFound") && strings.Contains(e.Message, domainController)
+}
+
+const domainController = "DomainController"
+
+// aboutPeople are the cmdlets that look for recipients: these may be of another domain of the forest, of which the configuration's domain controller
+// knows nothing.
+var aboutPeople = regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
 
 // broken tells whether a session is of no use after an error: after any but a cmdlet's own and the caller's giving up.
 func broken(ctx context.Context, err error) bool {
@@ -187,8 +219,8 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 			out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: value})
 		}
 	}
-	if r.o.DomainController != "" && takes(c.Name, "DomainController", OnPremises) {
-		add("DomainController", r.o.DomainController)
+	if r.controller != "" && !aboutPeople.MatchString(c.Name) && takes(c.Name, domainController, OnPremises) {
+		add(domainController, r.controller)
 	}
 	if !c.Reads() && confirms(c) {
 		add("Confirm", false)
@@ -366,7 +398,7 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	names := append([]string(nil), cmdlets...)
 	line := psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: names},
 		{Name: "ErrorAction", Value: "SilentlyContinue"}}} // a cmdlet that is not there is no error here
-	objects, err := r.run(ctx, Command{Name: "Get-Command"}, line, true)
+	objects, err := r.run(ctx, Command{Name: "Get-Command"}, func() psrp.Command { return line }, true)
 	var e *Error
 	if errors.As(err, &e) && errors.Is(e, ErrNoCmdlet) && e.Target != "Get-Command" {
 		err = nil // some servers report what is missing all the same

@@ -85,15 +85,18 @@ func fails(err error) func() (psrp.Output, error) {
 }
 
 func TestRemotePipeline(t *testing.T) {
-	f := &fakeServer{answers: []func() (psrp.Output, error){gives()}}
+	from := &psrp.Object{Properties: []psrp.Property{{Name: "OriginatingServer", Value: "dc1.contoso.com"}}}
+	f := &fakeServer{answers: []func() (psrp.Output, error){gives(from), gives()}}
 	var warned []string
-	r := f.session(t, RemoteOptions{DomainController: "dc1.contoso.com", Warn: func(c, s string) { warned = append(warned, c+" "+s) }})
+	r := f.session(t, RemoteOptions{Warn: func(c, s string) { warned = append(warned, c+" "+s) }})
 	if f.opened != 0 {
 		t.Error("a session is opened before it is needed")
 	}
 	for _, c := range []Command{
+		{"Get-OrganizationConfig", nil},
 		{"Set-AuthServer", map[string]any{"Identity": "x", "DomainName": ListChange{Add: []string{"a.com"}}}},
 		{"Get-AuthServer", nil},
+		{"Get-RemoteMailbox", map[string]any{"Identity": "anna"}},
 		{"New-MigrationEndpoint", map[string]any{"Name": "x", "Credentials": Credential{"u", secret.NewValue("p")}, "DomainController": "dc2"}},
 		{"Test-OAuthConnectivity", map[string]any{"Service": "EWS", "TargetUri": "https://x"}},
 	} {
@@ -102,9 +105,11 @@ func TestRemotePipeline(t *testing.T) {
 		}
 	}
 	want := []psrp.Command{
+		{Name: "Get-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "ErrorAction", Value: "Stop"}}},
 		{Name: "Set-AuthServer", Parameters: []psrp.Parameter{{Name: "Identity", Value: "x"}, {Name: "DomainName", Value: map[string]any{"Add": []string{"a.com"}}},
 			{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
 		{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Get-RemoteMailbox", Parameters: []psrp.Parameter{{Name: "Identity", Value: "anna"}, {Name: "ErrorAction", Value: "Stop"}}},
 		{Name: "New-MigrationEndpoint", Parameters: []psrp.Parameter{{Name: "Name", Value: "x"}, {Name: "Credentials", Value: psrp.Credential{User: "u", Password: secret.NewValue("p")}},
 			{Name: "DomainController", Value: "dc2"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
 		{Name: "Test-OAuthConnectivity", Parameters: []psrp.Parameter{{Name: "Service", Value: "EWS"}, {Name: "TargetUri", Value: "https://x"}, {Name: "ErrorAction", Value: "Stop"}}},
@@ -112,10 +117,10 @@ func TestRemotePipeline(t *testing.T) {
 	if d := cmp.Diff(want, f.sent, cmp.AllowUnexported(secret.Value{})); d != "" {
 		t.Error(d)
 	}
-	if f.opened != 1 || r.Pipelines() != 4 {
+	if f.opened != 1 || r.Pipelines() != 6 {
 		t.Errorf("%d sessions, %d pipelines", f.opened, r.Pipelines())
 	}
-	if len(warned) != 4 || warned[0] != "Set-AuthServer careful" {
+	if len(warned) != 6 || warned[1] != "Set-AuthServer careful" {
 		t.Errorf("%q", warned)
 	}
 	if err := r.Close(t.Context()); err != nil || f.closed != 1 {
@@ -123,6 +128,49 @@ func TestRemotePipeline(t *testing.T) {
 	}
 	if _, err := r.Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || f.opened != 1 {
 		t.Errorf("a closed session opens again: %v", err)
+	}
+}
+
+// TestRemoteStaysWithADomainController: until an error, and not where the account may not name one.
+func TestRemoteStaysWithADomainController(t *testing.T) {
+	from := func(dc string) func() (psrp.Output, error) {
+		return gives(&psrp.Object{Properties: []psrp.Property{{Name: "OriginatingServer", Value: dc}}})
+	}
+	refuses := func(id, message string) func() (psrp.Output, error) {
+		return fails(&psrp.ErrorRecord{ID: id, Message: message})
+	}
+	for _, test := range []struct {
+		name    string
+		answers []func() (psrp.Output, error)
+		want    []any // the domain controller named by each of the pipelines of five cmdlets
+	}{
+		{"the first that answered", []func() (psrp.Output, error){gives(), from("dc1"), from("dc2")}, []any{nil, nil, "dc1", "dc1", "dc1"}},
+		{"another one after an error", []func() (psrp.Output, error){from("dc1"), refuses("X,Get-AuthServer", "dc1 is not available"), from("dc2"), gives()}, []any{nil, "dc1", nil, "dc2", "dc2"}},
+		{"the parameter is withheld", []func() (psrp.Output, error){
+			from("dc1"), refuses("NamedParameterNotFound,Get-AuthServer", "A parameter cannot be found that matches parameter name 'DomainController'."), from("dc1"),
+		}, []any{nil, "dc1", nil, nil, nil, nil}},
+		{"objects that do not tell", []func() (psrp.Output, error){gives("x")}, []any{nil, nil, nil, nil, nil}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := &fakeServer{answers: test.answers}
+			r := f.session(t, RemoteOptions{})
+			for range 5 {
+				_, _ = r.Run(t.Context(), Command{Name: "Get-AuthServer"}) // some fail
+			}
+			var got []any
+			for _, c := range f.sent {
+				var dc any
+				for _, p := range c.Parameters {
+					if p.Name == "DomainController" {
+						dc = p.Value
+					}
+				}
+				got = append(got, dc)
+			}
+			if d := cmp.Diff(test.want, got); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 
