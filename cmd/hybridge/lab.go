@@ -64,6 +64,9 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 	if o.dir == "" {
 		return usage("--dir is needed: where to write answers.yaml")
 	}
+	if a.outputFile != "" {
+		return usage("--output-file: a lab writes %s, and runs until it is interrupted", filepath.Join(o.dir, "lab.json"))
+	}
 	r, err := begin(a, "text", "json")
 	if err != nil {
 		return err

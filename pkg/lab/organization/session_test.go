@@ -184,7 +184,6 @@ func TestRemoteSession(t *testing.T) {
 	s := remote(t, o, Authentication{Caller: func(c psrp.Caller) (Caller, error) { return Caller{User: c.User}, nil }},
 		func(r *exchange.RemoteOptions) {
 			r.Warn = func(_, text string) { warned = append(warned, text) }
-			r.DomainController = "dc1.contoso.com"
 		})
 	ctx := t.Context()
 	certs, err := s.Run(ctx, cmd("Get-ExchangeCertificate"))
