@@ -61,7 +61,8 @@ type scripted struct {
 	apply   apply.Report
 	test    freebusy.Report
 	err     error
-	wait    bool // until the context ends
+	wait    bool   // until the context ends
+	begun   func() // called before it waits
 	called  []string
 	options deployment.Options
 	applied apply.Options
@@ -72,6 +73,9 @@ func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) 
 	s.called = append(s.called, name)
 	obs.Observe(observe.Progress{Stage: name, Done: 0, Total: 1, Text: "at work"})
 	if s.wait {
+		if s.begun != nil {
+			s.begun()
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -301,8 +305,7 @@ func TestCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	s := &scripted{wait: true}
+	s := &scripted{wait: true, begun: cancel}
 	if got := executeIn(t, ctx, s, "", "plan", "-f", file); got.code != 130 || got.errout == "" || !s.closed {
 		t.Errorf("%+v, closed %v", got, s.closed)
 	}

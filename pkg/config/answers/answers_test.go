@@ -1,6 +1,7 @@
 package answers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -591,4 +593,22 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
+}
+
+// TestSideBySide is for the race detector: the wizard writes answers in one goroutine and reads them in another.
+func TestSideBySide(t *testing.T) {
+	d, err := NewDocument("answers.yaml", []byte("apiVersion: hybridge/v1\nkind: Answers\norganization: Contoso\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for range 4 {
+		clone := d.Clone()
+		wait.Go(func() {
+			if !bytes.Contains(clone.Bytes(), []byte("Contoso")) {
+				t.Error("lost")
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -13,7 +13,7 @@ import (
 
 // Bytes returns the document as YAML, Header first.
 func (d *Document) Bytes() []byte {
-	data, err := yaml.Dump(d.all, layout)
+	data, err := yaml.Dump(d.all, layout())
 	if err != nil { // nodes that were loaded, or made by Set, can be dumped
 		panic(fmt.Sprintf("answers: write YAML: %v", err))
 	}
@@ -23,8 +23,11 @@ func (d *Document) Bytes() []byte {
 	return spaced(data)
 }
 
-// layout is how YAML is written: lists indented, long lines left long.
-var layout = yaml.Options(yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1), yaml.WithQuotePreference(yaml.QuoteDouble))
+// layout is how YAML is written: lists indented, long lines left long. The library's options write to what they hold when they are applied, so that two
+// writers must not share them.
+func layout() yaml.Option {
+	return yaml.Options(yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1), yaml.WithQuotePreference(yaml.QuoteDouble))
+}
 
 // spaced puts the blank lines back between the top keys, which the tree of nodes does not hold.
 func spaced(data []byte) []byte {
@@ -49,7 +52,7 @@ func (d *Document) Save(path string) error { return writeFile(path, d.Bytes()) }
 // comments and order are kept.
 func (a Answers) Save(path string) error {
 	a.APIVersion, a.Kind = APIVersion, Kind
-	data, err := yaml.Dump(a, layout)
+	data, err := yaml.Dump(a, layout())
 	if err != nil {
 		return fmt.Errorf("write answers: %w", err)
 	}
