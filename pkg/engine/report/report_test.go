@@ -158,6 +158,16 @@ func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
 	}
 }
 
+// A label and a text, both as long as a server likes, take no more room than both have.
+func TestLongLabel(t *testing.T) {
+	var b bytes.Buffer
+	long := strings.Repeat("label ", 500)
+	NewText(&b, Style{Width: 80}).Matrix([]Lookup{{Direction: long, From: long, To: long, Probe: "ews", Status: "ok"}})
+	if b.Len() > 10*len(long) {
+		t.Errorf("%d bytes of %d", b.Len(), len(long))
+	}
+}
+
 func TestText(t *testing.T) {
 	for _, test := range []struct {
 		name  string
