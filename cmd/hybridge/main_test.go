@@ -246,7 +246,7 @@ func TestExitCodes(t *testing.T) {
 		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8, []string{"time limit reached", "--timeout"}},
 		{"no such flag", scripted{}, []string{"check", "--nope"}, 2, []string{"--nope"}},
 		{"no such command", scripted{}, []string{"chekc"}, 2, []string{`did you mean "check"?`}},
-		{"no such command with a flag of its own", scripted{}, []string{"lab", "strat", "--dir", "x"}, 2, []string{`hybridge lab has no command "strat"; did you mean "start"?`}},
+		{"no such command with a flag of its own", scripted{}, []string{"lab", "stert", "--dir", "x"}, 2, []string{`hybridge lab has no command "stert"; did you mean "start"?`}},
 		{"unattended", scripted{check: checked(pass), plan: plan, apply: done, test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 0, nil},
 		{"unattended, not agreed to", scripted{check: checked(pass), plan: plan}, []string{"--non-interactive"}, 2, []string{"--yes"}},
 		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3, []string{"prerequisites"}},
