@@ -18,7 +18,12 @@ type Text struct {
 }
 
 // Of makes a Text from a format of package fmt, which is the key of its translations.
-func Of(format string, args ...any) Text { return Text{Format: format, Args: args} }
+func Of(format string, args ...any) Text {
+	if false {
+		_ = fmt.Sprintf(format, args...) // makes go vet check calls of Of as it checks Sprintf
+	}
+	return Text{Format: format, Args: args}
+}
 
 // Plain makes a Text of something that is not translated: an error, a name, a server's words.
 func Plain(s string) Text {
@@ -44,9 +49,6 @@ func (t Text) IsZero() bool { return t.Format == "" }
 func (t Text) String() string {
 	if t.IsZero() {
 		return ""
-	}
-	if len(t.Args) == 0 {
-		return fmt.Sprintf(t.Format)
 	}
 	return fmt.Sprintf(t.Format, t.Args...)
 }
