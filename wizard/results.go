@@ -210,17 +210,17 @@ func (m *model) result(r check.Result, width int) []string {
 	lines := []string{fmt.Sprintf("%s %s  %s", word, clean(string(r.ID)), m.styles.faint.Render(clean(r.Scope)))}
 	add := func(label, text string) { lines = append(lines, labelled(label, text, width)...) }
 	if r.Status == check.StatusPass {
-		if r.Summary != "" { // what was seen, as far as the line goes
-			lines[0] += "  " + m.styles.faint.Render(clean(r.Summary))
+		if !r.Summary.IsZero() { // what was seen, as far as the line goes
+			lines[0] += "  " + m.styles.faint.Render(clean(r.Summary.String()))
 		}
 		return lines
 	}
-	add("", r.Summary)
+	add("", r.Summary.String())
 	if r.Status == check.StatusSkip {
 		return lines
 	}
-	add("", r.Detail)
-	add("fix   ", r.Remedy.Text)
+	add("", r.Detail.String())
+	add("fix   ", r.Remedy.Text.String())
 	for _, c := range r.Remedy.Commands {
 		add("      ", c)
 	}

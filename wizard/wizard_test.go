@@ -23,6 +23,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -160,15 +161,15 @@ func (f *fake) Close(context.Context) error { f.closed++; return nil }
 func newFake() *fake {
 	f := &fake{
 		checks: []check.Result{
-			{ID: "directory.reachable", Title: "Directory answers", Scope: "contoso", Status: check.StatusPass, Summary: "dc1.contoso.com answers"},
+			{ID: "directory.reachable", Title: "Directory answers", Scope: "contoso", Status: check.StatusPass, Summary: msg.Plain("dc1.contoso.com answers")},
 			{ID: "directory.upn-matches-primary", Title: "User principal names equal primary SMTP addresses", Scope: "fabrikam", Status: check.StatusFail,
-				Summary: "203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)",
-				Detail:  "Cross-premises lookups and sign-in go by the address; these users will see no free/busy.",
-				Remedy:  check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"}},
-			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn, Summary: "expires in 20 days \x1b[2J\x07and says so"},
-			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: "fabrikam: connect to ex1.fabrikam.example: server not reachable", Cause: errBlocked},
-			{ID: "exchange.version", Title: "Exchange version", Scope: "fabrikam", Status: check.StatusError, Summary: "connect to ex1.fabrikam.example: server not reachable", Cause: errBlocked},
-			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip, Summary: "needs dns.resolver"},
+				Summary: msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
+				Detail:  msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no free/busy."),
+				Remedy:  check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"), Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"}},
+			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn, Summary: msg.Plain("expires in 20 days \x1b[2J\x07and says so")},
+			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: msg.Plain("fabrikam: connect to ex1.fabrikam.example: server not reachable"), Cause: errBlocked},
+			{ID: "exchange.version", Title: "Exchange version", Scope: "fabrikam", Status: check.StatusError, Summary: msg.Plain("connect to ex1.fabrikam.example: server not reachable"), Cause: errBlocked},
+			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip, Summary: msg.Plain("needs dns.resolver")},
 		},
 		plan: change.Plan{
 			Summary: change.Summary{Create: 1, Update: 1, Unchanged: 4},

@@ -21,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -183,9 +184,9 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass := check.Result{ID: "a.b", Status: check.StatusPass, Severity: check.Fail}
-	fail := check.Result{ID: "a.c", Status: check.StatusFail, Summary: "broken", Severity: check.Fail}
-	blind := check.Result{ID: "a.d", Status: check.StatusError, Summary: "unknown", Severity: check.Fail}
-	minor := check.Result{ID: "a.e", Status: check.StatusError, Summary: "unknown", Severity: check.Warn}
+	fail := check.Result{ID: "a.c", Status: check.StatusFail, Summary: msg.Plain("broken"), Severity: check.Fail}
+	blind := check.Result{ID: "a.d", Status: check.StatusError, Summary: msg.Plain("unknown"), Severity: check.Fail}
+	minor := check.Result{ID: "a.e", Status: check.StatusError, Summary: msg.Plain("unknown"), Severity: check.Warn}
 	denied := blind
 	denied.Cause = fmt.Errorf("sign in: %w", link.ErrAccess)
 	refused := tested(freebusy.Unknown)

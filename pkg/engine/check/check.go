@@ -5,6 +5,8 @@ package check
 import (
 	"context"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 // ID is a check's stable name: category.topic, "directory.upn-matches-primary". It is documented under the anchor
@@ -66,7 +68,7 @@ func (id ID) Category() string {
 
 // Remedy is what to do about a finding.
 type Remedy struct {
-	Text     string   `json:"text,omitempty"`
+	Text     msg.Text `json:"text,omitzero"`
 	Commands []string `json:"commands,omitempty"`
 	Docs     string   `json:"docs,omitempty"` // where to read on: a command, "hybridge help tenant.ews-switch"
 }
@@ -78,9 +80,9 @@ type Result struct {
 	Category   string         `json:"category"`
 	Title      string         `json:"title"`
 	Status     Status         `json:"status"`
-	Scope      string         `json:"scope"`            // the instance: a forest's name, "tenant", "organization"
-	Summary    string         `json:"summary"`          // one sentence: what, where
-	Detail     string         `json:"detail,omitempty"` // why it matters
+	Scope      string         `json:"scope"`           // the instance: a forest's name, "tenant", "organization"
+	Summary    msg.Text       `json:"summary"`         // one sentence: what, where
+	Detail     msg.Text       `json:"detail,omitzero"` // why it matters
 	Evidence   map[string]any `json:"evidence,omitempty"`
 	Remedy     Remedy         `json:"remedy,omitzero"`
 	DurationMS int64          `json:"durationMs"`

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
@@ -173,7 +174,7 @@ func TestResult(t *testing.T) {
 	}
 	report, err := Run(t.Context(), []Check[input]{
 		declare("a.x", PerTenant, func(context.Context, input) Result {
-			return Failed("broken").Because("it matters").Fix("mend it", "mend --now")
+			return Failed("broken").Because("it matters").Fix("mend it").FixWith("mend --now")
 		}),
 		declare("a.y", PerTenant, func(context.Context, input) Result { return Warned("odd") }),
 		declare("a.z", PerTenant, pass),
@@ -181,13 +182,13 @@ func TestResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Remedy{{Text: "mend it", Commands: []string{"mend --now"}, Docs: "hybridge help a.x"}, {Docs: "hybridge help a.y"}, {}}
+	want := []Remedy{{Text: msg.Of("mend it"), Commands: []string{"mend --now"}, Docs: "hybridge help a.x"}, {Docs: "hybridge help a.y"}, {}}
 	for i, r := range report.Results {
 		if diff := cmp.Diff(want[i], r.Remedy); diff != "" {
 			t.Errorf("%s: %s", r.ID, diff)
 		}
 	}
-	if r := report.Results[0]; r.Category != "a" || r.Attempts != 1 || r.Detail != "it matters" {
+	if r := report.Results[0]; r.Category != "a" || r.Attempts != 1 || r.Detail.String() != "it matters" {
 		t.Errorf("%+v", r)
 	}
 }

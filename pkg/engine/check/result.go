@@ -1,42 +1,43 @@
 package check
 
 import (
-	"fmt"
 	"maps"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 // Anchor is the check's anchor on docs/reference/checks.md: "directory.upn-matches-primary" is at "directory-upn-matches-primary".
 func (id ID) Anchor() string { return strings.ReplaceAll(string(id), ".", "-") }
 
-// Pass says that all is well, and with what: one sentence.
+// Pass says in one sentence what is right, and where.
 func Pass(format string, args ...any) Result {
-	return Result{Status: StatusPass, Summary: fmt.Sprintf(format, args...)}
+	return Result{Status: StatusPass, Summary: msg.Of(format, args...)}
 }
 
-// Failed says what is wrong, and where: one sentence. A check whose Severity is Warn reports it as a warning.
+// Failed says in one sentence what is wrong, and where. A check whose Severity is Warn reports it as a warning.
 func Failed(format string, args ...any) Result {
-	return Result{Status: StatusFail, Summary: fmt.Sprintf(format, args...)}
+	return Result{Status: StatusFail, Summary: msg.Of(format, args...)}
 }
 
-// Warned says what should be looked at, whatever the check's Severity.
+// Warned says what needs a look, whatever the check's Severity.
 func Warned(format string, args ...any) Result {
-	return Result{Status: StatusWarn, Summary: fmt.Sprintf(format, args...)}
+	return Result{Status: StatusWarn, Summary: msg.Of(format, args...)}
 }
 
 // Unknown says that the check could not look. It is never a finding.
 func Unknown(err error) Result {
-	return Result{Status: StatusError, Summary: err.Error(), Cause: err}
+	return Result{Status: StatusError, Summary: msg.Plain(err.Error()), Cause: err}
 }
 
 // NotApplicable says why there is nothing to look at. Checks that need this one run all the same.
 func NotApplicable(format string, args ...any) Result {
-	return Result{Status: StatusSkip, Summary: fmt.Sprintf(format, args...)}
+	return Result{Status: StatusSkip, Summary: msg.Of(format, args...)}
 }
 
 // Because adds why the finding matters.
 func (r Result) Because(format string, args ...any) Result {
-	r.Detail = fmt.Sprintf(format, args...)
+	r.Detail = msg.Of(format, args...)
 	return r
 }
 
@@ -50,9 +51,15 @@ func (r Result) With(name string, value any) Result {
 	return r
 }
 
-// Fix adds what to do, and the commands that do it.
-func (r Result) Fix(text string, commands ...string) Result {
-	r.Remedy.Text, r.Remedy.Commands = text, commands
+// Fix adds what to do about the finding.
+func (r Result) Fix(format string, args ...any) Result {
+	r.Remedy.Text = msg.Of(format, args...)
+	return r
+}
+
+// FixWith adds the commands that fix the finding.
+func (r Result) FixWith(commands ...string) Result {
+	r.Remedy.Commands = commands
 	return r
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
@@ -132,8 +133,8 @@ func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
 	defer close(n.done)
 	begun := time.Now()
 	var result Result
-	if reason := r.obstacle(n); reason != "" {
-		result, n.blocked = NotApplicable("%s", reason), true
+	if reason := r.obstacle(n); !reason.IsZero() {
+		result, n.blocked = Result{Status: StatusSkip, Summary: reason}, true
 	} else {
 		select {
 		case r.slots <- struct{}{}:
@@ -173,28 +174,28 @@ func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
 }
 
 // obstacle waits for what n needs and says why n cannot run, or nothing.
-func (r *runner[In]) obstacle(n *node[In]) string {
+func (r *runner[In]) obstacle(n *node[In]) msg.Text {
 	for _, id := range n.check.Needs {
 		for _, need := range r.byID[id] {
 			if need.check.Scope == n.check.Scope && need.scope != n.scope {
 				continue // another forest's
 			}
 			<-need.done
-			where := ""
+			var where msg.Text
 			if need.scope != n.scope {
-				where = " for " + need.result.Scope
+				where = msg.Of(" for %s", need.result.Scope)
 			}
 			switch {
 			case need.blocked:
-				return fmt.Sprintf("needs %s, which was skipped%s", id, where)
+				return msg.Of("needs %s, which was skipped%s", id, where)
 			case need.result.Status == StatusFail:
-				return fmt.Sprintf("needs %s, which failed%s", id, where)
+				return msg.Of("needs %s, which failed%s", id, where)
 			case need.result.Status == StatusError:
-				return fmt.Sprintf("needs %s, which could not be looked at%s", id, where)
+				return msg.Of("needs %s, which could not be looked at%s", id, where)
 			}
 		}
 	}
-	return ""
+	return msg.Text{}
 }
 
 func ended(ctx context.Context) string {
@@ -220,7 +221,7 @@ func (r *runner[In]) attempts(ctx context.Context, c Check[In], scope Scoped[In]
 		if c.Retry.For <= 0 || time.Now().Add(c.Retry.Every).After(until) {
 			return result
 		}
-		r.observe(observe.Waiting{Stage: "check", ID: string(c.ID), What: result.Summary, Until: until})
+		r.observe(observe.Waiting{Stage: "check", ID: string(c.ID), What: result.Summary.String(), Until: until})
 		select {
 		case <-time.After(c.Retry.Every):
 		case <-ctx.Done():

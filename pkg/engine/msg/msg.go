@@ -4,7 +4,6 @@
 package msg
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"golang.org/x/text/message"
@@ -65,6 +64,8 @@ func (t Text) In(p *message.Printer) string {
 			args[i] = a.In(p)
 		case error: // its words are not in the catalogue
 			args[i] = a.Error()
+		case Number:
+			args[i] = p.Sprint(int(a))
 		default:
 			args[i] = a
 		}
@@ -72,15 +73,11 @@ func (t Text) In(p *message.Printer) string {
 	return p.Sprintf(t.Format, args...)
 }
 
-// MarshalJSON writes the English text.
-func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+// MarshalText writes the English text. In JSON the encoder decides how it is escaped.
+func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalJSON reads a text back as one that is not translated.
-func (t *Text) UnmarshalJSON(data []byte) error {
-	var s string
-	if err := json.Unmarshal(data, &s); err != nil {
-		return err
-	}
-	*t = Plain(s)
+// UnmarshalText reads a text back as one that is not translated.
+func (t *Text) UnmarshalText(data []byte) error {
+	*t = Plain(string(data))
 	return nil
 }

@@ -177,7 +177,7 @@ func JUnitChecks(w io.Writer, r check.Report) error {
 		var suite *junitSuite
 		suites, suite = collect(suites, result.Category)
 		c := junitCase{Class: "hybridge." + string(result.ID), Name: line(result.Scope + ": " + result.Title)}
-		text := &junitText{Message: Sanitize(result.Summary), Text: Sanitize(explanation(result))}
+		text := &junitText{Message: Sanitize(result.Summary.String()), Text: Sanitize(explanation(result))}
 		switch result.Status {
 		case check.StatusFail:
 			c.Failure = text
@@ -198,10 +198,10 @@ func JUnitChecks(w io.Writer, r check.Report) error {
 // explanation is what a check result says beyond its summary.
 func explanation(r check.Result) string {
 	var b bytes.Buffer
-	if r.Detail != "" {
+	if !r.Detail.IsZero() {
 		fmt.Fprintln(&b, r.Detail)
 	}
-	if r.Remedy.Text != "" {
+	if !r.Remedy.Text.IsZero() {
 		fmt.Fprintln(&b, "fix:", r.Remedy.Text)
 	}
 	for _, command := range r.Remedy.Commands {

@@ -29,6 +29,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
@@ -58,18 +59,18 @@ func golden(t *testing.T, name string, got []byte) {
 
 func checks() check.Report {
 	results := []check.Result{
-		{ID: "directory.reachable", Category: "directory", Title: "The directory answers", Status: check.StatusPass, Scope: "contoso", Summary: "dc1 answers", DurationMS: 41},
+		{ID: "directory.reachable", Category: "directory", Title: "The directory answers", Status: check.StatusPass, Scope: "contoso", Summary: msg.Plain("dc1 answers"), DurationMS: 41},
 		{
 			ID: "directory.upn-matches-primary", Category: "directory", Title: "User principal names equal primary SMTP addresses", Status: check.StatusFail, Scope: "fabrikam",
-			Summary:    "203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)",
-			Detail:     "Cross-premises lookups and sign-in go by the address; these users will see no free/busy.",
-			Remedy:     check.Remedy{Text: "correct userPrincipalName or the primary address", Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"},
+			Summary:    msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
+			Detail:     msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no free/busy."),
+			Remedy:     check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"), Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"},
 			Evidence:   map[string]any{"count": 203},
 			DurationMS: 12345,
 		},
-		{ID: "tls.hostile", Category: "tls", Title: "A server that \x1b[31mshouts", Status: check.StatusWarn, Scope: "contoso", Summary: "it said \x1b]0;owned\x07 and \u202e\u009b2J <&\"> \xff\ttwice\nand more"},
-		{ID: "cloud.domain", Category: "cloud", Title: "The domain is verified", Status: check.StatusSkip, Scope: "tenant", Summary: "needs cloud.signed-in, which could not be looked at"},
-		{ID: "cloud.signed-in", Category: "cloud", Title: "Signed in", Status: check.StatusError, Scope: "tenant", Summary: "sign in to login.microsoftonline.com: no route", Remedy: check.Remedy{Commands: []string{"one", "two"}}},
+		{ID: "tls.hostile", Category: "tls", Title: "A server that \x1b[31mshouts", Status: check.StatusWarn, Scope: "contoso", Summary: msg.Plain("it said \x1b]0;owned\x07 and \u202e\u009b2J <&\"> \xff\ttwice\nand more")},
+		{ID: "cloud.domain", Category: "cloud", Title: "The domain is verified", Status: check.StatusSkip, Scope: "tenant", Summary: msg.Plain("needs cloud.signed-in, which could not be looked at")},
+		{ID: "cloud.signed-in", Category: "cloud", Title: "Signed in", Status: check.StatusError, Scope: "tenant", Summary: msg.Plain("sign in to login.microsoftonline.com: no route"), Remedy: check.Remedy{Commands: []string{"one", "two"}}},
 	}
 	return check.Report{APIVersion: "hybridge/v1", Kind: "CheckReport", Summary: check.Count(results), Results: results}
 }
@@ -148,7 +149,7 @@ func safe(t *testing.T, out []byte, color bool) {
 }
 
 func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
-	passed := check.Result{ID: "servers.build", Status: check.StatusPass, Scope: "contoso", Summary: strings.Repeat("EX1 is fit, ", 20) + "and so is the last"}
+	passed := check.Result{ID: "servers.build", Status: check.StatusPass, Scope: "contoso", Summary: msg.Plain(strings.Repeat("EX1 is fit, ", 20) + "and so is the last")}
 	for width, whole := range map[int]bool{0: true, 80: false} {
 		var b bytes.Buffer
 		NewText(&b, Style{Width: width}).Check(passed)
@@ -289,7 +290,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Results[1].Summary != checks().Results[1].Summary || !strings.Contains(back.Results[2].Summary, "\u009b2J") {
+	if back.Results[1].Summary.String() != checks().Results[1].Summary.String() || !strings.Contains(back.Results[2].Summary.String(), "\u009b2J") {
 		t.Errorf("escapes changed the text: %q", back.Results[2].Summary)
 	}
 }
@@ -379,7 +380,7 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, width int) {
 		var b bytes.Buffer
 		x := NewText(&b, Style{Width: width % 500})
-		x.Check(check.Result{ID: check.ID(text), Status: check.StatusFail, Scope: text, Summary: text, Detail: text, Remedy: check.Remedy{Text: text, Commands: []string{text}, Docs: text}})
+		x.Check(check.Result{ID: check.ID(text), Status: check.StatusFail, Scope: text, Summary: msg.Plain(text), Detail: msg.Plain(text), Remedy: check.Remedy{Text: msg.Plain(text), Commands: []string{text}, Docs: text}})
 		x.Change(change.Change{ID: text, Name: text, Action: change.Update, Reason: text, Before: change.Properties{text: text}, After: change.Properties{text: []string{text, "x"}}})
 		x.Matrix([]Lookup{{From: text, To: text, Direction: text, Probe: text, Status: text, Error: text, Route: []string{text}, Causes: []Cause{{ID: text}}}})
 		safe(t, b.Bytes(), false)
@@ -389,7 +390,7 @@ func FuzzText(f *testing.F) {
 // A server can say any amount: nobody reads further than the first pages of it.
 func TestTextIsBounded(t *testing.T) {
 	var b bytes.Buffer
-	NewText(&b, Style{ASCII: true}).Check(check.Result{ID: "a.b", Scope: "x", Status: check.StatusFail, Summary: strings.Repeat("word ", 200_000)})
+	NewText(&b, Style{ASCII: true}).Check(check.Result{ID: "a.b", Scope: "x", Status: check.StatusFail, Summary: msg.Plain(strings.Repeat("word ", 200_000))})
 	if b.Len() > 20<<10 || !strings.Contains(b.String(), "bytes more)") {
 		t.Errorf("%d bytes: %.200s", b.Len(), b.String())
 	}

@@ -214,27 +214,27 @@ func (t *Text) Check(r check.Result) {
 	if r.Status == check.StatusPass {
 		// What was seen, as far as the line goes.
 		switch room := t.style.Width - visible(head) - 2; {
-		case r.Summary == "":
+		case r.Summary.IsZero():
 		case !t.cut:
-			head += "  " + t.paint(dim, line(r.Summary))
+			head += "  " + t.paint(dim, line(r.Summary.String()))
 		case room >= 20:
-			head += "  " + t.paint(dim, runewidth.Truncate(line(r.Summary), room, ".."))
+			head += "  " + t.paint(dim, runewidth.Truncate(line(r.Summary.String()), room, ".."))
 		}
 		t.printf("%s\n", head)
 		return
 	}
 	t.printf("%s\n", head)
 	const indent = 8
-	t.block(indent, "", plain, r.Summary)
-	if r.Detail != "" {
-		t.block(indent, "", plain, r.Detail)
+	t.block(indent, "", plain, r.Summary.String())
+	if !r.Detail.IsZero() {
+		t.block(indent, "", plain, r.Detail.String())
 	}
-	if r.Remedy.Text != "" {
-		t.block(indent, "fix", plain, r.Remedy.Text)
+	if !r.Remedy.Text.IsZero() {
+		t.block(indent, "fix", plain, r.Remedy.Text.String())
 	}
 	for i, command := range r.Remedy.Commands {
 		label := "   "
-		if i == 0 && r.Remedy.Text == "" {
+		if i == 0 && r.Remedy.Text.IsZero() {
 			label = "fix"
 		}
 		// A command is never wrapped: it is there to be copied.

@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -214,7 +215,7 @@ func TestObserve(t *testing.T) {
 	var heard events
 	_, end := d.begin(&heard)
 	d.Observe(observe.Progress{Text: "fine detail"})
-	d.Observe(check.Result{ID: "a.b", Summary: "broken"})
+	d.Observe(check.Result{ID: "a.b", Summary: msg.Plain("broken")})
 	end()
 	d.Observe(observe.Progress{})
 	if text := log.String(); strings.Count(text, "early") != 1 || !strings.Contains(text, "WARN") || !strings.Contains(text, "msg=check") || !strings.Contains(text, "broken") || strings.Contains(text, "fine detail") {

@@ -71,7 +71,7 @@ func found(r check.Report) (failed, unknown []string) {
 		case check.StatusFail:
 			failed = append(failed, string(result.ID))
 		case check.StatusError:
-			unknown = append(unknown, string(result.ID)+": "+result.Summary)
+			unknown = append(unknown, string(result.ID)+": "+result.Summary.String())
 		}
 	}
 	slices.Sort(failed)
@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 	failed, unknown := found(r)
 	if len(failed)+len(unknown) > 0 {
 		for _, result := range r.Results {
-			t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+			t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary.String())
 		}
 		t.Errorf("a lab without faults: failed %v, unknown %v", failed, unknown)
 	}
@@ -108,7 +108,7 @@ func TestFaultsTurnTheirChecks(t *testing.T) {
 			failed, unknown := found(r)
 			if diff := cmp.Diff([]string{fault.Turns}, failed); diff != "" || len(unknown) > 0 {
 				for _, result := range r.Results {
-					t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+					t.Logf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary.String())
 				}
 				t.Errorf("failed checks (-want +got):\n%sunknown: %v", diff, unknown)
 			}
@@ -223,7 +223,7 @@ func TestRetirementOfEWS(t *testing.T) {
 				}
 				for _, result := range r.Results {
 					if result.ID == "tenant.ews-switch" && result.Status != status {
-						t.Errorf("%s %s: %s", result.Status, result.ID, result.Summary)
+						t.Errorf("%s %s: %s", result.Status, result.ID, result.Summary.String())
 					}
 				}
 				p, err := d.Plan(t.Context(), &events{})

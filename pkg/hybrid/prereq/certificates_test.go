@@ -28,7 +28,7 @@ func TestTransportIsToldByItsOwnFault(t *testing.T) {
 			transport(test.leaf)(t, f, ca)
 			_, report := outcome(t, f)
 			for _, r := range report.Results {
-				if r.ID == "certificates.transport" && r.Scope == "contoso" && !strings.Contains(r.Summary, test.want) {
+				if r.ID == "certificates.transport" && r.Scope == "contoso" && !strings.Contains(r.Summary.String(), test.want) {
 					t.Errorf("says %q", r.Summary)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 // Input is what a check looks at.
@@ -53,8 +54,12 @@ func Declarations() []check.Check[Input] {
 					}
 				}
 				if r.Status == check.StatusFail || r.Status == check.StatusWarn {
-					r.Detail = cmp.Or(r.Detail, c.Why)
-					r.Remedy.Text = cmp.Or(r.Remedy.Text, c.Fix)
+					if r.Detail.IsZero() {
+						r.Detail = msg.Text{Format: c.Why}
+					}
+					if r.Remedy.Text.IsZero() {
+						r.Remedy.Text = msg.Text{Format: c.Fix}
+					}
 				}
 				return r
 			},

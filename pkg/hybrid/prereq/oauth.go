@@ -53,15 +53,15 @@ var oauthChecks = []Check{
 			switch {
 			case organization.EwsEnabled != nil && !*organization.EwsEnabled:
 				return check.Failed("EWS is switched off in the organization of forest %s (EwsEnabled is false)", in.Forest.Name()).
-					Fix("Switch EWS on again for the organization.", "Set-OrganizationConfig -EwsEnabled $null")
+					Fix("Switch EWS on again for the organization.").FixWith("Set-OrganizationConfig -EwsEnabled $null")
 			case len(directories) == 0:
 				return check.Failed("forest %s has no virtual directory of EWS or autodiscover", in.Forest.Name())
 			case len(closed) > 0:
 				r := check.Failed("%s no tokens (OAuth is off): %s", plural(len(closed), "virtual directory takes", "virtual directories take"), someOf(closed)).With("oauthOff", closed)
-				return r.Fix("Switch OAuth on again, then restart IIS on the server.", commands...)
+				return r.Fix("Switch OAuth on again, then restart IIS on the server.").FixWith(commands...)
 			case len(homeless) > 0:
 				r := check.Failed("%s no external address: %s", plural(len(homeless), "EWS virtual directory has", "EWS virtual directories have"), someOf(homeless)).With("noExternalUrl", homeless)
-				return r.Fix("Give EWS the address at which it is published.", commands...)
+				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
 				return check.Warned("EWS publishes an address that is none of the forest's namespaces: %s", someOf(foreign)).With("hosts", foreign).
 					Because("Exchange Online goes to the address that EWS publishes, and gets a token only for the hosts that the plan registers: those of namespace.ews and namespace.autodiscover.").
@@ -69,7 +69,7 @@ var oauthChecks = []Check{
 			}
 			if refusal != "" {
 				return check.Warned("EWS may refuse the tenant's lookups: %s", refusal).Because(policyWhy).
-					Fix("Let that program in, or take the policy away.", admit)
+					Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
 			return check.Pass("%s OAuth, EWS at https://%s/", plural(len(directories), "virtual directory takes", "virtual directories take"), strings.ToLower(namespace))
 		},
@@ -111,7 +111,7 @@ var overrideCheck = Check{
 			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).With("overrides", several)
 		case len(limited) > 0:
 			return check.Failed("%s limited to servers or versions: %s", plural(len(limited), "setting override is", "setting overrides are"), someOf(limited)).
-				With("overrides", limited).Fix("Remove them, and let hybridge plan make the ones that are needed.", commands...)
+				With("overrides", limited).Fix("Remove them, and let hybridge plan make the ones that are needed.").FixWith(commands...)
 		}
 		return check.Pass("%s, none of them limited", plural(len(overrides), "setting override", "setting overrides"))
 	},

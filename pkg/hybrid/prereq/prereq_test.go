@@ -198,15 +198,15 @@ func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
 		if r.Status != check.StatusPass && r.Status != check.StatusSkip {
 			out = append(out, fmt.Sprintf("%s %s %s", r.Status, r.ID, r.Scope))
 		}
-		if (r.Status == check.StatusFail || r.Status == check.StatusWarn) && (r.Detail == "" || r.Remedy.Text == "" || r.Remedy.Docs == "") {
+		if (r.Status == check.StatusFail || r.Status == check.StatusWarn) && (r.Detail.IsZero() || r.Remedy.Text.IsZero() || r.Remedy.Docs == "") {
 			t.Errorf("%s: a finding says why it matters, what to do and where to read", r.ID)
 		}
-		for _, text := range append([]string{r.Summary, r.Detail, r.Remedy.Text}, r.Remedy.Commands...) {
+		for _, text := range append([]string{r.Summary.String(), r.Detail.String(), r.Remedy.Text.String()}, r.Remedy.Commands...) {
 			if wrong := wrongCommands(text, sides[r.ID]); len(wrong) > 0 {
 				t.Errorf("%s: %q names what does not exist: %s", r.ID, text, strings.Join(wrong, ", "))
 			}
 		}
-		if strings.HasSuffix(r.Summary, ".") {
+		if strings.HasSuffix(r.Summary.String(), ".") {
 			t.Errorf("%s: %q ends in a full stop", r.ID, r.Summary)
 		}
 	}
@@ -674,7 +674,7 @@ func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 		f.Now = func() time.Time { return test.now }
 		_, report := outcome(t, f)
 		at := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.ID == "tenant.ews-switch" })
-		if got := report.Results[at]; got.Status != check.StatusWarn || !strings.Contains(got.Summary, test.want) {
+		if got := report.Results[at]; got.Status != check.StatusWarn || !strings.Contains(got.Summary.String(), test.want) {
 			t.Errorf("%s: %s %s", test.now, got.Status, got.Summary)
 		}
 	}

@@ -34,7 +34,7 @@ var tenantChecks = []Check{
 			if !now.Before(cloud.EWSEnds) {
 				r := check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from on-premises need the Graph route")
 				if !in.Cloud.GraphCoexistence {
-					return r.Because(noGraph).Fix("Ask Microsoft when the Graph route comes to " + in.Cloud.Title + ". Until then lookups from on-premises to the tenant fail.")
+					return r.Because(noGraph).Fix("Ask Microsoft when the Graph route comes to %s. Until then lookups from on-premises to the tenant fail.", in.Cloud.Title)
 				}
 				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph or auto.")
 			}
@@ -71,7 +71,7 @@ var tenantChecks = []Check{
 				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", plural(len(missing), "hybrid application is", "hybrid applications are"), strings.Join(missing, ", ")))
 			}
 			if refusal, admit := config.EwsPolicy.refusal(); refusal != "" {
-				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refusal)).Because(policyWhy).Fix("Let that program in, or take the policy away.", admit)
+				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refusal)).Because(policyWhy).Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
 			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", plural(len(config.EwsAllowedAppIDs), "application", "applications"), plural(left, "day", "days")))
 		},
