@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/gofrs/flock"
@@ -18,7 +19,7 @@ func newLabCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "lab",
 		GroupID: "try",
-		Short:   "A simulated estate on loopback: two forests and a tenant",
+		Short:   "A simulated estate on loopback: forests and a tenant",
 		Args:    noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,10 +36,11 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 }
 
 type labOptions struct {
-	dir    string
-	faults []string
-	users  int
-	keytab string
+	dir     string
+	forests int
+	faults  []string
+	users   int
+	keytab  string
 }
 
 func newLabStartCommand(a app) *cobra.Command {
@@ -49,14 +51,17 @@ func newLabStartCommand(a app) *cobra.Command {
 		Long: `Start brings the lab up in this process, writes what leads to it into --dir (answers.yaml, lab.json, its certificate
 authority, generated secrets), and runs until it is interrupted.`,
 		Example: `  hybridge lab start --dir lab &
-  hybridge check -f lab/answers.yaml`,
+  hybridge check -f lab/answers.yaml
+  hybridge lab start --dir many --forests 5`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
+	c.Flags().IntVar(&o.forests, "forests", 2, "`NUMBER` of forests; contoso and fabrikam are the first two")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
-	c.Flags().IntVar(&o.users, "users", 0, "mailboxes a forest; 0 is 200")
-	c.Flags().StringVar(&o.keytab, "keytab", "", "let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
+	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
+	c.Flags().StringVar(&o.keytab, "keytab", "",
+		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
 	return c
 }
 
@@ -66,6 +71,9 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 	}
 	if a.outputFile != "" {
 		return usage("--output-file: a lab writes %s, and runs until it is interrupted", filepath.Join(o.dir, "lab.json"))
+	}
+	if o.forests < 1 {
+		return usage("--forests %d: a lab has one forest or more", o.forests)
 	}
 	r, err := begin(a, "text", "json")
 	if err != nil {
@@ -81,7 +89,9 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 	}
 	defer unlock()
 	fmt.Fprintln(a.Err, "bringing the lab up ...")
-	l, err := lab.Start(ctx, lab.Options{Dir: o.dir, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log})
+	l, err := lab.Start(ctx, lab.Options{
+		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log,
+	})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -95,10 +105,14 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 		_, err = fmt.Fprintf(a.Out, "%s\n", l.Answers())
 	}
 	if err == nil {
-		fmt.Fprintf(a.Err, `the lab is up: two forests and a tenant, with nothing set up between them yet. Ctrl-C stops it.
+		forests := "1 forest"
+		if o.forests != 1 {
+			forests = fmt.Sprintf("%d forests", o.forests)
+		}
+		fmt.Fprintf(a.Err, `the lab is up: %[2]s and a tenant, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
-`, report.ShellWord(l.Answers()))
+`, report.ShellWord(l.Answers()), forests)
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {
@@ -152,23 +166,37 @@ func newLabFaultsCommand(a app) *cobra.Command {
 			}
 			defer r.close(&err)
 			type fault struct {
-				ID    string `json:"id"`
-				Title string `json:"title"`
-				Turns string `json:"turns"`
+				ID        string          `json:"id"`
+				Title     string          `json:"title"`
+				Turns     []lab.CheckID   `json:"turns"`
+				Verdict   lab.Verdict     `json:"verdict,omitempty"`
+				May       []lab.CheckID   `json:"may,omitempty"`
+				Diagnosis lab.DiagnosisID `json:"diagnosis"`
 			}
 			faults := []fault{}
 			for _, f := range lab.Faults() {
-				faults = append(faults, fault{f.ID, f.Title, f.Turns})
+				faults = append(faults, fault{f.ID, f.Title, append([]lab.CheckID{}, f.Turns...), f.Verdict, f.May, f.Diagnosis})
 			}
 			if r.format == "json" {
 				return report.JSON(r.out, map[string]any{"apiVersion": "hybridge/v1", "kind": "Faults", "faults": faults})
 			}
 			w := tabwriter.NewWriter(r.out, 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "ID\tFOUND BY\tWHAT IS WRONG")
-			for _, f := range faults {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", f.ID, f.Turns, f.Title)
+			for _, f := range lab.Faults() {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", f.ID, foundBy(f), f.Title)
 			}
 			return w.Flush()
 		},
 	}
+}
+
+func foundBy(f lab.Fault) string {
+	if len(f.Turns) == 0 {
+		return "test"
+	}
+	ids := make([]string, len(f.Turns))
+	for i, id := range f.Turns {
+		ids[i] = string(id)
+	}
+	return strings.Join(ids, ", ")
 }

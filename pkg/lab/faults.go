@@ -8,71 +8,132 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 )
 
-// Fault is something that can be planted, in state or in the network, and what must find it.
+// CheckID and DiagnosisID are ids of the product. The lab does not import what it tests, so it has
+// types of its own; test/e2e compares the ids.
+type (
+	CheckID     string
+	DiagnosisID string
+)
+
+// Verdict is what the checks that a fault turns say.
+type Verdict string
+
+// The verdicts. A fault that only lookups can find turns no check and has none.
+const (
+	Fails Verdict = "fail"
+	Warns Verdict = "warn"
+	Skips Verdict = "skip" // the account lacks the right to read
+)
+
+// Fault is something that can be planted, and what must find it.
 type Fault struct {
 	ID    string
 	Title string
-	// Turns is the check that fails because of it, and no other does; empty for a fault that only lookups can find.
-	Turns string
+	// Turns are the checks that report the fault, each with the verdict; no other check fails. Empty for
+	// a fault that only lookups can find.
+	Turns   []CheckID
+	Verdict Verdict // Fails when empty
+	// May are checks that can report the fault as well, whatever their verdict.
+	May []CheckID
+	// Diagnosis is the cause that explain and test must name.
+	Diagnosis DiagnosisID
 
-	early func(*Lab) // before certificates are made and servers stand
-	late  func(*Lab) // when everything is up
+	// early runs before certificates are made and servers stand: names, people, builds, network.
+	// late runs when everything is up: objects, rights, tenant.
+	early, late hook
 }
+
+// hook plants a fault in sites or network.
+type hook struct {
+	forests int // that the lab must have
+	do      func(*Lab)
+}
+
+func (h hook) plant(l *Lab) {
+	if h.do != nil {
+		h.do(l)
+	}
+}
+
+// The sites that a hook changes. The first forest is contoso, the second fabrikam.
+func inForest(n int, f func(*forestSite)) hook {
+	return hook{n, func(l *Lab) { f(l.forests[n-1]) }}
+}
+
+func inContoso(f func(*forestSite)) hook  { return inForest(1, f) }
+func inFabrikam(f func(*forestSite)) hook { return inForest(2, f) }
+
+func inTenant(f func(*tenantSite)) hook {
+	return hook{do: func(l *Lab) { f(l.tenant) }}
+}
+
+func everywhere(f func(*Lab)) hook { return hook{do: f} }
+
+func turns(ids ...CheckID) []CheckID { return ids }
 
 // Faults lists the faults that can be planted.
 func Faults() []Fault {
 	return []Fault{
 		{
-			ID: "directory.upn-differs", Turns: "directory.upn-matches-primary", Title: "three people of contoso sign in with a name that is not their primary SMTP address",
-			early: func(l *Lab) {
-				for _, m := range l.contoso().users[3:6] {
-					m.upn = m.account[:1] + m.account[strings.Index(m.account, "."):] + "@" + l.contoso().domain
+			ID: "directory.upn-differs", Turns: turns("directory.upn-matches-primary"), Diagnosis: "user.upn-not-primary",
+			Title: "three people of contoso sign in with a name that is not their primary SMTP address",
+			early: inContoso(func(f *forestSite) {
+				for _, m := range f.users[3:6] {
+					m.upn = m.account[:1] + m.account[strings.Index(m.account, "."):] + "@" + f.domain
 				}
-			},
+			}),
 		},
 		{
-			ID: "directory.address-twice", Turns: "directory.unique-addresses", Title: "a person of fabrikam has an address that somebody in contoso has",
-			early: func(l *Lab) {
+			ID: "directory.address-twice", Turns: turns("directory.unique-addresses"), Diagnosis: "user.address-twice",
+			Title: "a person of fabrikam has an address of a person in contoso",
+			early: hook{2, func(l *Lab) {
 				l.fabrikam().users[4].others = append(l.fabrikam().users[4].others, l.contoso().users[4].primary)
-			},
+			}},
 		},
 		{
-			ID: "domains.relay-only", Turns: "domains.authoritative", Title: "fabrikam is authoritative for no domain",
-			late: func(l *Lab) { l.fabrikam().org.Objects("AcceptedDomain")[0].Set("DomainType", "InternalRelay") },
+			ID: "domains.relay-only", Turns: turns("domains.authoritative"), Diagnosis: "domain.not-authoritative",
+			Title: "fabrikam is authoritative for no domain",
+			late:  inFabrikam(func(f *forestSite) { f.org.Objects("AcceptedDomain")[0].Set("DomainType", "InternalRelay") }),
 		},
 		{
-			ID: "autodiscover.silent", Turns: "autodiscover.answers", Title: "nobody answers for fabrikam's autodiscover name",
-			early: func(l *Lab) { l.fabrikam().silent = true },
+			ID: "autodiscover.silent", Turns: turns("autodiscover.answers"), Diagnosis: "autodiscover.unreachable",
+			Title: "no server answers for fabrikam's autodiscover name",
+			early: inFabrikam(func(f *forestSite) { f.network.silence(f.autodiscover + ":443") }),
 		},
 		{
-			ID: "certificates.transport-expired", Turns: "certificates.transport", Title: "contoso's transport certificate has ended",
-			early: func(l *Lab) {
-				l.contoso().alter = func(d *leaf) { d.from, d.to = l.now().AddDate(-1, 0, 0), l.now().Add(-24*time.Hour) }
-			},
+			ID: "certificates.transport-expired", Turns: turns("certificates.transport"), Diagnosis: "certificate.expired",
+			Title: "contoso's transport certificate has expired",
+			early: inContoso(func(f *forestSite) {
+				f.alter = func(d *leaf) { d.from, d.to = f.now().AddDate(-1, 0, 0), f.now().Add(-24*time.Hour) }
+			}),
 		},
 		{
-			ID: "certificates.transport-alike", Turns: "certificates.transport-distinct", Title: "both forests' transport certificates have the same subject and issuer",
-			early: func(l *Lab) {
+			ID: "certificates.transport-alike", Turns: turns("certificates.transport-distinct"), Diagnosis: "certificate.not-distinct",
+			Title: "both forests' transport certificates have the same subject and issuer",
+			early: hook{2, func(l *Lab) {
 				l.fabrikam().alter = func(d *leaf) { d.subject = l.contoso().transportLeaf().subject }
-			},
+			}},
 		},
 		{
-			ID: "certificates.auth-missing", Turns: "certificates.auth", Title: "contoso's server does not have the auth certificate",
-			late: func(l *Lab) {
-				for _, c := range l.contoso().org.Objects("ExchangeCertificate") {
+			ID: "certificates.auth-missing", Turns: turns("certificates.auth"), Diagnosis: "oauth.auth-certificate-missing",
+			Title: "contoso's server does not have the auth certificate",
+			late: inContoso(func(f *forestSite) {
+				for _, c := range f.org.Objects("ExchangeCertificate") {
 					if c.Bool("IsSelfSigned") {
 						c.Remove()
 					}
 				}
-			},
+			}),
 		},
 		{
-			ID: "servers.old", Turns: "servers.build", Title: "fabrikam runs a cumulative update that knows no dedicated application",
-			early: func(l *Lab) { l.fabrikam().build = "Version 15.2 (Build 1258.12)" },
+			ID: "servers.old", Turns: turns("servers.build"), Diagnosis: "oauth.shared-application-refused",
+			Title: "fabrikam runs a cumulative update that does not know the dedicated application",
+			early: inFabrikam(func(f *forestSite) { f.build = "Version 15.2 (Build 1258.12)" }),
 		},
 		{
-			ID: "domains.unverified", Turns: "domains.verified", Title: "fabrikam's domain is not verified in the tenant",
-			late: func(l *Lab) {
+			ID: "domains.unverified", Turns: turns("domains.verified"), Diagnosis: "domain.not-verified",
+			Title: "fabrikam's domain is not verified in the tenant",
+			late: hook{2, func(l *Lab) {
 				l.tenant.entra.Update(func(s *entra.State) {
 					for _, d := range s.Domains {
 						if d.Name == l.fabrikam().domain {
@@ -80,42 +141,64 @@ func Faults() []Fault {
 						}
 					}
 				})
-			},
+			}},
 		},
 		{
-			ID: "domains.missing-online", Turns: "domains.accepted", Title: "Exchange Online does not accept fabrikam's domain",
-			late: func(l *Lab) { l.tenant.org.Object("AcceptedDomain", l.fabrikam().domain).Remove() },
+			ID: "domains.missing-online", Turns: turns("domains.accepted"), Diagnosis: "domain.not-accepted",
+			Title: "Exchange Online does not accept fabrikam's domain",
+			late:  hook{2, func(l *Lab) { l.tenant.org.Object("AcceptedDomain", l.fabrikam().domain).Remove() }},
 		},
 		{
-			ID: "domains.no-coexistence", Turns: "domains.coexistence", Title: "the tenant has no coexistence domain",
-			late: func(l *Lab) { l.tenant.org.Object("AcceptedDomain", coexistenceDomain).Remove() },
+			ID: "domains.no-coexistence", Turns: turns("domains.coexistence"), Diagnosis: "domain.no-coexistence",
+			Title: "the tenant has no coexistence domain",
+			late:  inTenant(func(t *tenantSite) { t.org.Object("AcceptedDomain", coexistenceDomain).Remove() }),
 		},
 		{
-			ID: "tenant.ews-off", Turns: "tenant.ews-switch", Title: "EWS is switched off in the tenant",
-			late: func(l *Lab) { l.tenant.org.Objects("OrganizationConfig")[0].Set("EwsEnabled", false) },
+			ID: "tenant.ews-off", Turns: turns("tenant.ews-switch"), Diagnosis: "ews.off-online",
+			Title: "EWS is switched off in the tenant",
+			late:  inTenant(func(t *tenantSite) { t.org.Objects("OrganizationConfig")[0].Set("EwsEnabled", false) }),
 		},
 		{
-			ID: "access.right-missing", Turns: "access.onprem", Title: "the account may not run New-IntraOrganizationConnector in contoso",
-			late: func(l *Lab) { l.contoso().org.Deny("New-IntraOrganizationConnector") },
+			ID: "access.right-missing", Turns: turns("access.onprem"), Diagnosis: "access.role-missing",
+			Title: "the account may not run New-IntraOrganizationConnector in contoso",
+			late:  inContoso(func(f *forestSite) { f.org.Deny("New-IntraOrganizationConnector") }),
 		},
 		{
-			ID: "oauth.override-limited", Turns: "oauth.overrides", Title: "contoso's setting override for the dedicated application holds for another server only",
-			late: func(l *Lab) {
-				l.contoso().org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global", "SectionName", "ExchangeOnpremAsThirdPartyAppId",
-					"Parameters", []string{"Enabled=true"}, "Server", []string{"EX2"}, "Reason", "trial")
-			},
+			ID: "access.view-only", Turns: turns("access.onprem", "access.online"), Diagnosis: "access.role-missing",
+			Title: "the accounts may run Get and Test cmdlets only, in every forest and in Exchange Online",
+			early: everywhere(func(l *Lab) {
+				for _, f := range l.forests {
+					f.viewOnly = true
+				}
+				l.tenant.viewOnly = true
+			}),
 		},
 		{
-			ID: "lookup.vdir-address", Title: "contoso's EWS virtual directory publishes an address that nobody answers",
-			late: func(l *Lab) {
-				l.contoso().org.Objects("WebServicesVirtualDirectory")[0].Set("ExternalUrl", "https://gone."+l.contoso().domain+"/EWS/Exchange.asmx")
-			},
+			ID: "access.read-right-missing", Turns: turns("access.onprem"), Diagnosis: "access.role-missing",
+			Title: "the account may not run Get-SettingOverride in contoso",
+			late:  inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
 		},
 		{
-			ID: "lookup.oauth-off", Turns: "oauth.virtual-directories", Title: "contoso's EWS virtual directory takes no tokens",
-			late: func(l *Lab) {
-				l.contoso().org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
-			},
+			ID: "oauth.override-limited", Turns: turns("oauth.overrides"), Diagnosis: "oauth.override-limited",
+			Title: "contoso's setting override for the dedicated application applies to another server only",
+			late: inContoso(func(f *forestSite) {
+				f.org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global",
+					"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server", []string{"EX2"}, "Reason", "trial")
+			}),
+		},
+		{
+			ID: "lookup.vdir-address", Diagnosis: "ews.external-url",
+			Title: "contoso's EWS virtual directory publishes an address that no server answers",
+			late: inContoso(func(f *forestSite) {
+				f.org.Objects("WebServicesVirtualDirectory")[0].Set("ExternalUrl", "https://gone."+f.domain+"/EWS/Exchange.asmx")
+			}),
+		},
+		{
+			ID: "lookup.oauth-off", Turns: turns("oauth.virtual-directories"), Diagnosis: "oauth.virtual-directory-off",
+			Title: "contoso's EWS virtual directory takes no tokens",
+			late: inContoso(func(f *forestSite) {
+				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
+			}),
 		},
 	}
 }
@@ -123,16 +206,31 @@ func Faults() []Fault {
 func (l *Lab) contoso() *forestSite  { return l.forests[0] }
 func (l *Lab) fabrikam() *forestSite { return l.forests[1] }
 
-// find looks faults up by their ids.
-func find(ids []string) ([]Fault, error) {
+// Exit is the exit code of check with the fault planted.
+func (f Fault) Exit() int {
+	switch {
+	case len(f.Turns) == 0 || f.Verdict == Warns:
+		return 0
+	case f.Verdict == Skips:
+		return 9
+	}
+	return 3
+}
+
+// find looks faults up by their ids, for a lab of so many forests.
+func find(ids []string, forests int) ([]Fault, error) {
 	var found []Fault
 next:
 	for _, id := range ids {
 		for _, f := range Faults() {
-			if f.ID == id {
-				found = append(found, f)
-				continue next
+			if f.ID != id {
+				continue
 			}
+			if needs := max(f.early.forests, f.late.forests); needs > forests {
+				return nil, fmt.Errorf("fault %s needs %d forests, and the lab has %d: raise --forests", id, needs, forests)
+			}
+			found = append(found, f)
+			continue next
 		}
 		return nil, fmt.Errorf("no fault %q: hybridge lab faults lists them", id)
 	}

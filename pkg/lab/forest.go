@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
+	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
@@ -23,20 +25,65 @@ import (
 // forestSite is a forest's Exchange organization, running.
 type forestSite struct {
 	*forest
+	servers
 	premise              *premise
 	org                  *organization.Organization
 	ldap                 *directory.Server
-	silent               bool        // a fault: nobody answers for the autodiscover name
-	transport            *issued     // the certificate that mail and clients see
-	alter                func(*leaf) // a fault's change to it
+	transport            *issued // the certificate that mail and clients see
 	directoryCertificate *issued
 	serverCertificate    *issued   // what the server shows under its own name, from the organization's own authority
 	authCertificates     []*issued // those whose key is here
 	passwords            map[string]string
 	now                  func() time.Time
 
+	// Hooks of faults.
+	alter    func(*leaf) // changes the transport certificate before it is made
+	viewOnly bool        // every account has view-only roles
+
 	mu   sync.Mutex
 	keys map[string]keptKeys // of auth servers, by metadata URL
+}
+
+func newForestSite(f *forest, l *Lab) *forestSite {
+	return &forestSite{
+		forest: f, servers: servers{network: l.network}, now: l.now, passwords: map[string]string{}, keys: map[string]keptKeys{},
+		authCertificates: make([]*issued, 1),
+	}
+}
+
+// transportLeaf is the certificate that a forest bought: its mail host by name, its other names beside it.
+func (f *forest) transportLeaf() leaf {
+	return leaf{
+		subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}},
+		names:   []string{f.mail, f.autodiscover, f.domain}, rsa: true,
+	}
+}
+
+func (f *forestSite) register(r *registry) {
+	transport := f.transportLeaf()
+	if f.alter != nil {
+		f.alter(&transport)
+	}
+	r.certificate(&f.transport, transport)
+	from := f.now().AddDate(-1, 0, 0)
+	r.certificate(&f.authCertificates[0], leaf{
+		subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from, to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
+	})
+	r.certificate(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
+	r.certificate(&f.directoryCertificate, leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
+	r.zones = append(r.zones, f.domain)
+	r.host(f.mail, f.autodiscover, f.server, f.controller)
+	r.records = append(r.records,
+		f.domain+". MX 10 "+f.mail+".", f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`,
+		f.domain+`. TXT "v=spf1 mx -all"`,
+		"_ldap._tcp.dc._msdcs."+f.domain+". SRV 0 100 636 "+f.controller+".",
+		"_ldap._tcp."+f.domain+". SRV 0 100 636 "+f.controller+".",
+	)
+}
+
+func (f *forestSite) link(way *link.Link) {
+	f.premise.link = way
+	f.start()
 }
 
 // account is the service account of the answers file.

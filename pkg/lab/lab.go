@@ -1,13 +1,13 @@
-// Package lab is a simulated estate on loopback: two Active Directory forests with their Exchange organizations, DNS, and a Microsoft 365
-// tenant, all speaking the real protocols. It is honest: a lookup between premises really resolves the target address, picks
-// connector or relationship by Exchange's rules, asks autodiscover, presents a token that is really verified, and calls the other side. What is
+// Package lab is a simulated estate on loopback: Active Directory forests with their Exchange
+// organizations, DNS, and a Microsoft 365 tenant, all speaking the real protocols. It is honest: a
+// lookup between premises resolves the target address, picks connector or relationship by Exchange's
+// rules, asks autodiscover, presents a token that is verified, and calls the other side. What is
 // misconfigured fails the way it fails in life.
 package lab
 
 import (
 	"context"
 	"crypto/rand"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -19,40 +19,80 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // Options for Start.
 type Options struct {
-	Dir    string       // answers.yaml, lab.json, the CA and the secrets are written here
-	Faults []string     // ids of Faults() to plant
-	Users  int          // people a forest; 200 when 0
-	Log    *slog.Logger // what the lab's servers have to say; nil discards it
-	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then takes Kerberos too, from any KDC that issued it.
+	Dir     string       // answers.yaml, lab.json, the CA and the secrets are written here
+	Forests int          // 2 when 0
+	Faults  []string     // ids of Faults() to plant
+	Users   int          // people per forest; 200 when 0
+	Log     *slog.Logger // messages of the lab's servers; nil discards them
+	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then takes
+	// Kerberos too, from any KDC that issued it.
 	Keytab string
-	// Today is the clock by which Exchange Online goes on with the retirement of EWS; time.Now when nil. Certificates and tokens go by the machine's.
+	// Today is the clock of the retirement of EWS in Exchange Online; time.Now when nil. Certificates
+	// and tokens follow the machine's clock.
 	Today func() time.Time
+}
+
+// site is one system of the estate. Start calls each method once, on every site before the next one.
+type site interface {
+	// register announces DNS records and certificates.
+	register(*registry)
+	// raise builds the state and opens the listeners.
+	raise(*Lab) error
+	// link gives the site its way to the other sites; from then on it serves.
+	link(*link.Link)
+	close()
+}
+
+// registry collects what the sites announce before their servers stand.
+type registry struct {
+	zones, records []string
+	certificates   []request
+}
+
+type request struct {
+	to   **issued
+	leaf leaf
+}
+
+func (r *registry) certificate(to **issued, l leaf) {
+	r.certificates = append(r.certificates, request{to, l})
+}
+
+// host announces names with an address in the lab.
+func (r *registry) host(names ...string) {
+	for _, name := range names {
+		r.records = append(r.records, name+". A 127.0.0.1")
+	}
 }
 
 // Lab is a running estate.
 type Lab struct {
 	dir         string
+	users       int
 	now         func() time.Time
 	network     *network
 	authority   *authority
 	zone        *dns.Server
-	link        *link.Link
+	sites       []site // forests and tenant
 	forests     []*forestSite
 	tenant      *tenantSite
+	way         *link.Link
 	credentials *credentials
 	keytab      string
 }
 
-// Start brings the estate up. Every listener is on loopback with a port of its own; Close ends them all.
+// Start brings the estate up. Every listener is on loopback with a port of its own; Close stops them.
 func Start(ctx context.Context, o Options) (*Lab, error) {
-	planted, err := find(o.Faults)
+	if o.Forests == 0 {
+		o.Forests = 2
+	}
+	planted, err := find(o.Faults, o.Forests)
 	if err != nil {
 		return nil, err
 	}
@@ -66,15 +106,24 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Log != nil {
 		messages = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 	}
-	l := &Lab{dir: o.Dir, now: time.Now, network: &network{log: messages}, keytab: o.Keytab, tenant: &tenantSite{now: time.Now, today: o.Today}}
-	if err := l.build(ctx, o.Users, planted); err != nil {
+	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages}, keytab: o.Keytab}
+	for _, f := range forests(o.Forests) {
+		f.populate(o.Users)
+		l.forests = append(l.forests, newForestSite(f, l))
+	}
+	l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today}
+	for _, f := range l.forests {
+		l.sites = append(l.sites, f)
+	}
+	l.sites = append(l.sites, l.tenant)
+	for _, f := range planted {
+		f.early.plant(l)
+	}
+	if err := l.build(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	l.network.start()
 	for _, f := range planted {
-		if f.late != nil {
-			f.late(l)
-		}
+		f.late.plant(l)
 	}
 	if err := l.write(); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -82,7 +131,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	return l, nil
 }
 
-func (l *Lab) build(ctx context.Context, users int, planted []Fault) error {
+func (l *Lab) build(ctx context.Context) error {
 	var err error
 	if l.credentials, err = newCredentials(l.dir); err != nil {
 		return err
@@ -90,102 +139,53 @@ func (l *Lab) build(ctx context.Context, users int, planted []Fault) error {
 	if l.authority, err = newAuthority(l.now()); err != nil {
 		return err
 	}
-	for _, f := range forests() {
-		f.populate(users)
-		l.forests = append(l.forests, &forestSite{forest: f, now: l.now, passwords: map[string]string{}, keys: map[string]keptKeys{}})
+	var r registry
+	for _, s := range l.sites {
+		s.register(&r)
 	}
-	for _, f := range planted {
-		if f.early != nil {
-			f.early(l)
-		}
-	}
-	if err := l.certify(ctx); err != nil {
+	if err := l.certify(ctx, r.certificates); err != nil {
 		return err
 	}
-	if err := l.tenant.register(l.forests); err != nil {
-		return fmt.Errorf("lab: tenant: %w", err)
+	if l.zone, err = dns.NewServer(r.zones, r.records...); err != nil {
+		return fmt.Errorf("lab: zones: %w", err)
 	}
-	if err := l.startZone(); err != nil {
+	if err := l.zone.Listen("127.0.0.1:0"); err != nil {
 		return err
 	}
-	for _, f := range l.forests {
-		if err := l.raiseForest(f); err != nil {
-			return fmt.Errorf("lab: forest %s: %w", f.name, err)
+	for _, s := range l.sites {
+		if err := s.raise(l); err != nil {
+			return fmt.Errorf("lab: %w", err)
 		}
 	}
-	if err := l.raiseTenant(); err != nil {
-		return fmt.Errorf("lab: tenant: %w", err)
-	}
-	// Only now is it known where everybody is.
-	l.link, err = link.New(link.Options{ConnectTo: l.network.connectTo, Resolvers: []string{l.zone.Address()}, CAs: l.authority.pool(), Timeout: 20 * time.Second})
+	l.way, err = link.New(link.Options{
+		ConnectTo: l.network.connectTo, Resolvers: []string{l.zone.Address()}, CAs: l.authority.pool(), Timeout: 20 * time.Second,
+	})
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	for _, f := range l.forests {
-		f.premise.link = l.link
+	for _, s := range l.sites {
+		s.link(l.way)
 	}
-	l.tenant.premise.link = l.link
 	return nil
 }
 
-// certify makes the certificates; RSA keys take a while, so they are made side by side.
-func (l *Lab) certify(ctx context.Context) error {
+// certify makes the certificates in parallel: RSA keys take a while.
+func (l *Lab) certify(ctx context.Context, wanted []request) error {
 	group, _ := errgroup.WithContext(ctx)
-	issue := func(to **issued, d leaf) {
+	for _, w := range wanted {
 		group.Go(func() (err error) {
-			*to, err = l.authority.issue(d)
+			*w.to, err = l.authority.issue(w.leaf)
 			return err
 		})
 	}
-	for _, f := range l.forests {
-		d := f.transportLeaf()
-		if f.alter != nil {
-			f.alter(&d)
-		}
-		issue(&f.transport, d)
-		f.authCertificates = make([]*issued, 1)
-		from := l.now().AddDate(-1, 0, 0)
-		issue(&f.authCertificates[0], leaf{
-			subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from, to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
-		})
-		issue(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
-		issue(&f.directoryCertificate, leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
-	}
-	issue(&l.tenant.automation, leaf{subject: pkix.Name{CommonName: "hybridge automation"}, rsa: true, selfSigned: true})
-	issue(&l.tenant.front, leaf{subject: pkix.Name{CommonName: "outlook.com"}, names: microsoftHosts})
 	return group.Wait()
-}
-
-// transportLeaf is the certificate that a forest bought: its mail host by name, its other names beside it.
-func (f *forest) transportLeaf() leaf {
-	return leaf{subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}}, names: []string{f.mail, f.autodiscover, f.domain}, rsa: true}
-}
-
-func (l *Lab) startZone() error {
-	zones := []string{tenantDomain, coexistenceDomain}
-	var records []string
-	for _, f := range l.forests {
-		zones = append(zones, f.domain)
-		records = append(records,
-			f.mail+". A 127.0.0.1", f.autodiscover+". A 127.0.0.1", f.server+". A 127.0.0.1", f.controller+". A 127.0.0.1",
-			f.domain+". MX 10 "+f.mail+".", f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`, f.domain+`. TXT "v=spf1 mx -all"`,
-			"_ldap._tcp.dc._msdcs."+f.domain+". SRV 0 100 636 "+f.controller+".", "_ldap._tcp."+f.domain+". SRV 0 100 636 "+f.controller+".",
-		)
-	}
-	for _, host := range microsoftHosts {
-		zones = append(zones, host)
-		records = append(records, host+". A 127.0.0.1")
-	}
-	var err error
-	if l.zone, err = dns.NewServer(zones, records...); err != nil {
-		return fmt.Errorf("lab: zones: %w", err)
-	}
-	return l.zone.Listen("127.0.0.1:0")
 }
 
 // Close stops every server.
 func (l *Lab) Close() error {
-	l.network.close()
+	for _, s := range l.sites {
+		s.close()
+	}
 	if l.zone != nil {
 		return l.zone.Close()
 	}

@@ -450,3 +450,41 @@ func TestOldServersKnowNoGraphAddress(t *testing.T) {
 		t.Errorf("a new server: %v", err)
 	}
 }
+
+// No two forests share a name, a GUID, or a person's address or routing address.
+func TestForestsDiffer(t *testing.T) {
+	seen := map[string]string{}
+	claim := func(what, of string) {
+		if before, taken := seen[what]; taken {
+			t.Errorf("%s: %s and %s", what, before, of)
+		}
+		seen[what] = of
+	}
+	for _, f := range forests(40) {
+		f.populate(200)
+		claim(f.name, f.name)
+		claim(f.guid, f.name)
+		for _, m := range f.users {
+			claim(m.primary, m.primary)
+			claim(m.target(), m.primary)
+		}
+	}
+}
+
+// A fault needs the forests that it changes.
+func TestFaultsNeedTheirForests(t *testing.T) {
+	if _, err := find([]string{"servers.old"}, 1); err == nil || !strings.Contains(err.Error(), "needs 2 forests") {
+		t.Errorf("fabrikam's fault with one forest: %v", err)
+	}
+	for _, f := range Faults() {
+		if _, err := find([]string{f.ID}, 2); err != nil {
+			t.Error(err)
+		}
+		if f.Title == "" || f.Diagnosis == "" || f.early.do == nil && f.late.do == nil {
+			t.Errorf("%s: a fault has a title, a diagnosis and a hook", f.ID)
+		}
+		if (f.Verdict == Warns || f.Verdict == Skips) && len(f.Turns) == 0 {
+			t.Errorf("%s: a verdict of no check", f.ID)
+		}
+	}
+}

@@ -17,10 +17,22 @@ func Markdown() []byte {
 	b.WriteString("| fault | what is wrong | found by |\n| --- | --- | --- |\n")
 	for _, f := range Faults() {
 		found := "`hybridge test`, after an apply: lookups fail"
-		if f.Turns != "" {
-			found = fmt.Sprintf("check [%s](checks.md#%s), and no other", f.Turns, strings.ReplaceAll(f.Turns, ".", "-"))
+		if len(f.Turns) > 0 {
+			found = links(f.Turns) + " " + map[Verdict]string{Warns: "warns", Skips: "is skipped"}[f.Verdict]
+			found = strings.TrimSpace(found) + ", and no other check"
+			if len(f.May) > 0 {
+				found += " but perhaps " + links(f.May)
+			}
 		}
 		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s |\n", f.Anchor(), f.ID, f.Title, found)
 	}
 	return []byte(b.String())
+}
+
+func links(checks []CheckID) string {
+	var list []string
+	for _, c := range checks {
+		list = append(list, fmt.Sprintf("[%s](checks.md#%s)", c, strings.ReplaceAll(string(c), ".", "-")))
+	}
+	return strings.Join(list, ", ")
 }

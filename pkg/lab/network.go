@@ -14,41 +14,57 @@ import (
 	"time"
 )
 
-// network is the lab's corner of loopback: who listens where, and the connect-to rules that lead a client there.
+// network is the lab's corner of loopback: the connect-to rules that lead clients to the sites, and
+// the network faults.
 type network struct {
 	connectTo []string // HOST:PORT=127.0.0.1:PORT
-	runs      []func() error
-	stops     []func()
-	wait      sync.WaitGroup
 	log       *log.Logger
+	silent    []string // HOST:PORT of a fault: no rule leads there, so that a connection is refused
 }
 
-// site is one virtual host: the certificate it shows and what answers.
-type site struct {
+// silence is a network fault: HOST:PORT refuses connections. It is planted before listeners open.
+func (n *network) silence(name string) { n.silent = append(n.silent, name) }
+
+// servers are the listeners of one site. A site queues them while it is raised; start runs them
+// once every site has an address.
+type servers struct {
+	network *network
+	runs    []func() error
+	stops   []func()
+	wait    sync.WaitGroup
+}
+
+// virtualHost is the certificate that a host name shows and what answers there.
+type virtualHost struct {
 	cert    *issued
 	handler http.Handler
 }
 
-func (n *network) listen(names ...string) (net.Listener, error) {
+// listen opens a port on loopback that stands for the names (HOST:PORT).
+func (s *servers) listen(names ...string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("lab: listen on loopback: %w", err)
 	}
 	for _, name := range names {
-		n.connectTo = append(n.connectTo, name+"="+l.Addr().String())
+		if !slices.Contains(s.network.silent, name) {
+			s.network.connectTo = append(s.network.connectTo, name+"="+l.Addr().String())
+		}
 	}
 	return l, nil
 }
 
-// serveTLS serves virtual hosts, told apart by SNI and Host, on a port of their own that stands for 443.
-// HTTP/2 is off: NTLM and Kerberos bind to the connection, as IIS has it.
-func (n *network) serveTLS(sites map[string]site, connContext func(context.Context, net.Conn) context.Context) error {
+type connContext func(context.Context, net.Conn) context.Context
+
+// serveTLS serves virtual hosts, distinguished by SNI and Host, on one port that stands for 443.
+// HTTP/2 is off: NTLM and Kerberos bind to the connection, as in IIS.
+func (s *servers) serveTLS(hosts map[string]virtualHost, c connContext) error {
 	var names []string
-	for host := range sites {
+	for host := range hosts {
 		names = append(names, host+":443")
 	}
 	slices.Sort(names)
-	l, err := n.listen(names...)
+	l, err := s.listen(names...)
 	if err != nil {
 		return err
 	}
@@ -56,73 +72,72 @@ func (n *network) serveTLS(sites map[string]site, connContext func(context.Conte
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			s, ok := sites[strings.ToLower(hello.ServerName)]
+			h, ok := hosts[strings.ToLower(hello.ServerName)]
 			if !ok {
 				return nil, fmt.Errorf("no site %q here", hello.ServerName)
 			}
-			c := s.cert.tls()
+			c := h.cert.tls()
 			return &c, nil
 		},
 	}
-	n.serve(tls.NewListener(l, config), byHost(sites), connContext)
+	s.serve(tls.NewListener(l, config), byHost(hosts), c)
 	return nil
 }
 
-// serveHTTP serves a handler on a port that stands for port 80 of the names.
-func (n *network) serveHTTP(h http.Handler, connContext func(context.Context, net.Conn) context.Context, hosts ...string) error {
+// serveHTTP serves a handler on a port that stands for port 80 of the hosts.
+func (s *servers) serveHTTP(h http.Handler, c connContext, hosts ...string) error {
 	var names []string
 	for _, host := range hosts {
 		names = append(names, host+":80")
 	}
-	l, err := n.listen(names...)
+	l, err := s.listen(names...)
 	if err != nil {
 		return err
 	}
-	n.serve(l, h, connContext)
+	s.serve(l, h, c)
 	return nil
 }
 
-func (n *network) serve(l net.Listener, h http.Handler, connContext func(context.Context, net.Conn) context.Context) {
-	s := &http.Server{Handler: h, ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, ErrorLog: n.log}
-	n.goServe(func() error { return s.Serve(l) }, func() { s.Close() })
+func (s *servers) serve(l net.Listener, h http.Handler, c connContext) {
+	server := &http.Server{Handler: h, ConnContext: c, ReadHeaderTimeout: 10 * time.Second, ErrorLog: s.network.log}
+	s.queue(func() error { return server.Serve(l) }, func() { server.Close(); l.Close() })
 }
 
-// goServe queues a server: start runs it, close calls stop.
-func (n *network) goServe(run func() error, stop func()) {
-	n.runs = append(n.runs, run)
-	n.stops = append(n.stops, stop)
+// queue adds a server: start calls run, close calls stop.
+func (s *servers) queue(run func() error, stop func()) {
+	s.runs = append(s.runs, run)
+	s.stops = append(s.stops, stop)
 }
 
-// start runs what was queued. Everybody's address is known by then.
-func (n *network) start() {
-	for _, run := range n.runs {
-		n.wait.Go(func() {
+func (s *servers) start() {
+	for _, run := range s.runs {
+		s.wait.Go(func() {
 			if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-				n.log.Print(err)
+				s.network.log.Print(err)
 			}
 		})
 	}
 }
 
-func (n *network) close() {
-	for _, stop := range n.stops {
+func (s *servers) close() {
+	for _, stop := range s.stops {
 		stop()
 	}
-	n.wait.Wait()
+	s.wait.Wait()
 }
 
-func byHost(sites map[string]site) http.Handler {
+func byHost(hosts map[string]virtualHost) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
+		name := r.Host
+		if h, _, err := net.SplitHostPort(name); err == nil {
+			name = h
 		}
-		s, ok := sites[strings.ToLower(host)]
+		h, ok := hosts[strings.ToLower(name)]
 		if !ok {
 			http.Error(w, "no such site", http.StatusMisdirectedRequest)
 			return
 		}
-		s.handler.ServeHTTP(w, r)
+		h.handler.ServeHTTP(w, r)
 	})
 }
 

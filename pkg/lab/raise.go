@@ -18,12 +18,18 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// raiseForest makes a forest's servers: the domain controller, and the Exchange server with its web services and remote PowerShell.
-func (l *Lab) raiseForest(f *forestSite) error {
-	var err error
+// raise makes the forest's servers: the domain controller, and the Exchange server with its web
+// services and remote PowerShell.
+func (f *forestSite) raise(l *Lab) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("forest %s: %w", f.name, err)
+		}
+	}()
 	if f.passwords["svc-hybridge"], err = l.credentials.password(f.name + "-svc-hybridge"); err != nil {
 		return err
 	}
@@ -48,36 +54,39 @@ func (l *Lab) raiseForest(f *forestSite) error {
 
 	f.ldap, err = directory.New(directory.Config{
 		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,
-		TLS: &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()}, MinVersion: tls.VersionTLS12},
+		NetBIOS: strings.ToUpper(f.name),
+		TLS:     &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()}, MinVersion: tls.VersionTLS12},
 	})
 	if err != nil {
 		return err
 	}
-	secure, err := l.network.listen(f.controller + ":636")
+	secure, err := f.listen(f.controller + ":636")
 	if err != nil {
 		return err
 	}
-	plain, err := l.network.listen(f.controller + ":389")
+	plain, err := f.listen(f.controller + ":389")
 	if err != nil {
 		return err
 	}
-	l.network.goServe(func() error { return f.ldap.ServeTLS(secure) }, func() { f.ldap.Close() })
-	l.network.goServe(func() error { return f.ldap.Serve(plain) }, func() {})
+	f.queue(func() error { return f.ldap.ServeTLS(secure) }, func() { f.ldap.Close() })
+	f.queue(func() error { return f.ldap.Serve(plain) }, func() {})
 
-	mail, err := l.network.listen(f.mail+":25", f.server+":25")
+	mail, err := f.listen(f.mail+":25", f.server+":25")
 	if err != nil {
 		return err
 	}
 	transport := f.transport.tls()
 	relay := &smtp.Server{Hostname: f.server}
 	relay.Configure(smtp.Config{Certificate: &transport, SecureCapabilities: []string{"XOORG"}})
-	l.network.goServe(func() error { return relay.Serve(mail) }, func() { mail.Close(); relay.Close() })
+	f.queue(func() error { return relay.Serve(mail) }, func() { mail.Close(); relay.Close() })
 
 	authentication := organization.Authentication{Password: func(_ context.Context, user, password string) error {
 		if want, ok := f.password(user); !ok || want != password {
 			return link.ErrAccess
 		}
 		return nil
+	}, Caller: func(c psrp.Caller) (organization.Caller, error) {
+		return organization.Caller{User: c.User, ReadOnly: f.viewOnly}, nil
 	}}
 	if l.keytab != "" {
 		keys, err := os.ReadFile(l.keytab)
@@ -93,20 +102,16 @@ func (l *Lab) raiseForest(f *forestSite) error {
 		return shell.ConnContext(link.ConnContext(ctx, c), c)
 	}
 	web := f.web(shell)
-	sites := map[string]site{}
+	hosts := map[string]virtualHost{f.server: {f.serverCertificate, web}}
 	for _, host := range []string{f.mail, f.autodiscover} {
-		sites[host] = site{f.transport, web}
+		hosts[host] = virtualHost{f.transport, web}
 	}
-	sites[f.server] = site{f.serverCertificate, web}
-	if f.silent {
-		delete(sites, f.autodiscover)
-	}
-	if err := l.network.serveTLS(sites, connContext); err != nil {
+	if err := f.serveTLS(hosts, connContext); err != nil {
 		return err
 	}
 	// Port 80: remote PowerShell with sealed messages, and the redirect that autodiscover clients look for.
 	redirect := autodiscover.Redirect("https://" + f.autodiscover + "/autodiscover/autodiscover.xml")
-	return l.network.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return f.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(strings.ToLower(r.URL.Path), "/powershell") {
 			shell.ServeHTTP(w, r)
 			return
@@ -129,9 +134,11 @@ func (p *premise) know(m *mailbox, here bool, target string) {
 	}
 }
 
-// raiseTenant makes Microsoft's side.
-func (l *Lab) raiseTenant() error {
-	t := l.tenant
+// raise makes Microsoft's side.
+func (t *tenantSite) raise(l *Lab) error {
+	if err := t.enroll(l.forests); err != nil {
+		return fmt.Errorf("tenant: %w", err)
+	}
 	t.org = organization.New(organization.Config{
 		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID, Fetch: l.fetch, Clock: l.now,
 	})
@@ -150,16 +157,16 @@ func (l *Lab) raiseTenant() error {
 			t.premise.know(m, m.remote, m.primary)
 		}
 	}
-	sites := map[string]site{}
+	hosts := map[string]virtualHost{}
 	for host, handler := range t.web() {
-		sites[host] = site{t.front, handler}
+		hosts[host] = virtualHost{t.front, handler}
 	}
-	return l.network.serveTLS(sites, link.ConnContext)
+	return t.serveTLS(hosts, link.ConnContext)
 }
 
 // fetch reads a metadata document for a cmdlet that is given its address.
 func (l *Lab) fetch(ctx context.Context, address string) ([]byte, error) {
-	client := l.link.Client(nil)
+	client := l.way.Client(nil)
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,6 +28,7 @@ var microsoftHosts = []string{
 
 // tenantSite is the Microsoft 365 tenant: Entra, and Exchange Online.
 type tenantSite struct {
+	servers
 	entra        *entra.Tenant
 	org          *organization.Organization
 	premise      *premise
@@ -35,6 +37,7 @@ type tenantSite struct {
 	automationID string
 	now          func() time.Time
 	today        func() time.Time // of the retirement of EWS
+	viewOnly     bool             // a fault's hook: every account has view-only roles in Exchange Online
 }
 
 // automationRoles are what the automation application has been granted.
@@ -44,8 +47,21 @@ var automationRoles = entra.NewApplication{
 	Graph:       []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All", "Organization.Read.All", "Calendars.Read"},
 }
 
-// register makes the Entra tenant with its verified domains and the automation application.
-func (t *tenantSite) register(forests []*forestSite) error {
+func (t *tenantSite) register(r *registry) {
+	r.certificate(&t.automation, leaf{subject: pkix.Name{CommonName: "hybridge automation"}, rsa: true, selfSigned: true})
+	r.certificate(&t.front, leaf{subject: pkix.Name{CommonName: "outlook.com"}, names: microsoftHosts})
+	r.zones = append(r.zones, tenantDomain, coexistenceDomain)
+	r.zones = append(r.zones, microsoftHosts...)
+	r.host(microsoftHosts...)
+}
+
+func (t *tenantSite) link(way *link.Link) {
+	t.premise.link = way
+	t.start()
+}
+
+// enroll makes the Entra tenant with its verified domains and the automation application.
+func (t *tenantSite) enroll(forests []*forestSite) error {
 	var err error
 	t.entra, err = entra.New(entra.Config{
 		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: tenantDomain,
@@ -173,7 +189,7 @@ func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 		return organization.Caller{}, err
 	}
 	if user := token.Claims.String("upn"); user != "" {
-		return organization.Caller{User: user}, nil
+		return organization.Caller{User: user, ReadOnly: t.viewOnly}, nil
 	}
 	application := token.Claims.String("appid")
 	if !slices.Contains(token.Claims.Strings("roles"), "Exchange.ManageAsApp") {
@@ -182,7 +198,7 @@ func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 	if application != t.automationID {
 		return organization.Caller{User: application}, fmt.Errorf("the application has no directory role: %w", link.ErrAccess)
 	}
-	return organization.Caller{User: application}, nil
+	return organization.Caller{User: application, ReadOnly: t.viewOnly}, nil
 }
 
 // token mints what Exchange Online presents to an on-premises server.

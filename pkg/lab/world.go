@@ -26,20 +26,40 @@ type forest struct {
 	mail         string // published namespace: EWS and SMTP
 	autodiscover string
 	build        string // as AdminDisplayVersion prints it
+	given        []string
 	users        []*mailbox
 }
 
-func forests() []*forest {
-	return []*forest{
-		newForest("contoso", "Contoso", "1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", "Version 15.2 (Build 2562.17)"),
-		newForest("fabrikam", "Fabrikam", "a84d02e6-53c7-4f0b-b9d2-7c1e5a6f3b02", "Version 15.2 (Build 2562.17)"),
+// companies name the forests: Microsoft's fictitious companies, then numbers.
+var companies = []string{
+	"contoso", "fabrikam", "adatum", "litware", "northwind", "proseware", "tailspin", "wingtip", "woodgrove", "margie", "lucerne", "nodpublishers",
+}
+
+const build = "Version 15.2 (Build 2562.17)"
+
+// forests makes n forests. The first two are always contoso and fabrikam, with GUIDs that stay.
+func forests(n int) []*forest {
+	guids := []string{"1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", "a84d02e6-53c7-4f0b-b9d2-7c1e5a6f3b02"}
+	list := make([]*forest, n)
+	for i := range list {
+		name := fmt.Sprintf("forest%d", i+1)
+		if i < len(companies) {
+			name = companies[i]
+		}
+		guid := stableGUID("Exchange organization " + name)
+		if i < len(guids) {
+			guid = guids[i]
+		}
+		list[i] = newForest(name, strings.ToUpper(name[:1])+name[1:], guid, build)
+		list[i].given = givenNames(i)
 	}
+	return list
 }
 
 func newForest(name, organization, guid, build string) *forest {
 	domain := name + ".example"
 	return &forest{
-		name: name, domain: domain, organization: organization, guid: guid, build: build,
+		name: name, domain: domain, organization: organization, guid: guid, build: build, given: givenNames(0),
 		controller: "dc1." + domain, server: "ex1." + domain, mail: "mail." + domain, autodiscover: "autodiscover." + domain,
 	}
 }
@@ -59,20 +79,47 @@ type mailbox struct {
 // target is the routing address of a mailbox that was moved to the tenant.
 func (m *mailbox) target() string { return m.account + "@" + coexistenceDomain }
 
-// The names differ between the forests: two people with one account name would share a routing address in the tenant.
-var (
-	givenNames = map[string][]string{
-		"contoso":  {"Anna", "Bruno", "Carla", "Dario", "Elena", "Fabio", "Giulia", "Hugo", "Irene", "Jonas", "Katrin", "Luca", "Marta", "Nico", "Olga", "Paolo", "Quirina", "Ricarda", "Sara", "Tomas"},
-		"fabrikam": {"Adele", "Boris", "Clara", "David", "Emma", "Franz", "Greta", "Henrik", "Ida", "Jakob", "Klara", "Lorenz", "Maria", "Noah", "Oskar", "Petra", "Quentin", "Rosa", "Stefan", "Tilda"},
+var familyNames = []string{
+	"Alberti", "Berger", "Conti", "Dahl", "Esposito", "Ferrari", "Greco", "Hofer", "Innerhofer", "Jensen",
+	"Klein", "Leone", "Moretti", "Neri", "Orsini", "Pichler", "Quadri", "Rossi", "Serra", "Testa",
+}
+
+// givenNames are the given names of the people in forest i. No two forests share one: two people with
+// one account name would share a routing address in the tenant.
+func givenNames(i int) []string {
+	switch i {
+	case 0:
+		return []string{
+			"Anna", "Bruno", "Carla", "Dario", "Elena", "Fabio", "Giulia", "Hugo", "Irene", "Jonas",
+			"Katrin", "Luca", "Marta", "Nico", "Olga", "Paolo", "Quirina", "Ricarda", "Sara", "Tomas",
+		}
+	case 1:
+		return []string{
+			"Adele", "Boris", "Clara", "David", "Emma", "Franz", "Greta", "Henrik", "Ida", "Jakob",
+			"Klara", "Lorenz", "Maria", "Noah", "Oskar", "Petra", "Quentin", "Rosa", "Stefan", "Tilda",
+		}
 	}
-	familyNames = []string{"Alberti", "Berger", "Conti", "Dahl", "Esposito", "Ferrari", "Greco", "Hofer", "Innerhofer", "Jensen", "Klein", "Leone", "Moretti", "Neri", "Orsini", "Pichler", "Quadri", "Rossi", "Serra", "Testa"}
-)
+	first := []string{"Al", "Be", "Ca", "Da", "El", "Fi", "Gi", "Ha", "Il", "Jo", "Ka", "Li", "Mi", "No", "Or", "Pe", "Ri", "Sa", "Te", "Vi"}
+	second := []string{"vin", "lena", "ron", "dora", "mar", "nita", "ton", "lia", "bert", "ssa"}
+	ending := ""
+	for n := i - 2; ; n = n/len(second) - 1 {
+		ending = second[n%len(second)] + ending
+		if n < len(second) {
+			break
+		}
+	}
+	names := make([]string, len(first))
+	for k, f := range first {
+		names[k] = f + ending
+	}
+	return names
+}
 
 // populate gives a forest n people. Every tenth has been moved to the tenant, starting with the third, so that
 // the first of each forest are still on-premises.
 func (f *forest) populate(n int) {
 	f.users = make([]*mailbox, 0, n)
-	names := givenNames[f.name]
+	names := f.given
 	for i := range n {
 		given, family := names[i%len(names)], familyNames[(i/len(names)+i)%len(familyNames)]
 		account := strings.ToLower(given + "." + family)

@@ -1,0 +1,37 @@
+// Package diagnose names the causes that a failure can have. Texts of causes, owners and fixes belong
+// here, too.
+package diagnose
+
+// ID is the stable name of a cause: topic.cause, "oauth.auth-certificate-missing".
+type ID string
+
+// The causes, by topic.
+const (
+	AccessRoleMissing         ID = "access.role-missing"
+	AutodiscoverUnreachable   ID = "autodiscover.unreachable"
+	CertificateExpired        ID = "certificate.expired"
+	CertificateNotDistinct    ID = "certificate.not-distinct"
+	DomainNoCoexistence       ID = "domain.no-coexistence"
+	DomainNotAccepted         ID = "domain.not-accepted"
+	DomainNotAuthoritative    ID = "domain.not-authoritative"
+	DomainNotVerified         ID = "domain.not-verified"
+	EntraReplicationLag       ID = "entra.replication-lag"
+	EWSExternalURL            ID = "ews.external-url"
+	EWSOffOnline              ID = "ews.off-online"
+	OAuthCertificateMissing   ID = "oauth.auth-certificate-missing"
+	OAuthOverrideLimited      ID = "oauth.override-limited"
+	OAuthSharedApplication    ID = "oauth.shared-application-refused"
+	OAuthVirtualDirectoryOff  ID = "oauth.virtual-directory-off"
+	UserAddressTwice          ID = "user.address-twice"
+	UserUPNDiffersFromPrimary ID = "user.upn-not-primary"
+)
+
+// IDs lists the causes.
+func IDs() []ID {
+	return []ID{
+		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
+		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EWSExternalURL, EWSOffOnline,
+		OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication, OAuthVirtualDirectoryOff, UserAddressTwice,
+		UserUPNDiffersFromPrimary,
+	}
+}
