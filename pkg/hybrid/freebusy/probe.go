@@ -3,17 +3,22 @@ package freebusy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // interval is the length of a slot of a View.
 const interval = 30 * time.Minute
 
-// EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the question starts. The account that asks is the
-// client's; what is asked of the other side, and how, is that server's affair.
+// EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the
+// question starts. The account that asks is the client's; what is asked of the other side, and how, is
+// that server's affair.
 func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context.Context, from, to string, w Window) (View, error) {
 	return func(ctx context.Context, _, to string, w Window) (View, error) {
 		c, err := client(ctx)
@@ -23,7 +28,7 @@ func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context
 		window := ews.Window{Start: w.Start, End: w.End}
 		answer, err := c.Availability(ctx, ews.Request{Mailboxes: []string{to}, Window: window, Interval: interval, View: ews.FreeBusyMerged})
 		if err != nil {
-			return View{}, err
+			return View{}, ownQuestion(err)
 		}
 		m := answer.Mailboxes[0]
 		var no *ews.ResponseError
@@ -37,8 +42,46 @@ func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context
 		if !ok {
 			return View{}, &refusal{"the server answered without free/busy"}
 		}
-		return View{Merged: merged, Interval: interval}, nil
+		v := View{Merged: merged, Interval: interval}
+		for _, e := range m.Events {
+			v.Elsewhere = v.Elsewhere || e.Busy == ews.WorkingElsewhere
+		}
+		return v, v.judge(w)
 	}
+}
+
+// ownQuestion tells what an error says about the lookup. Our own question to the asking side reached
+// EWS, or it was diverted on the way and nothing is known of the lookup. A 403 that Exchange itself
+// gives is an answer: EWS is switched off or blocked on the asking side, and no client gets further.
+func ownQuestion(err error) error {
+	var status *link.StatusError
+	var fault *ews.Fault
+	switch {
+	case errors.As(err, &status) && status.StatusCode == http.StatusForbidden && ews.FromExchange(status.Header):
+		return &refusal{err.Error()}
+	case errors.As(err, &status), errors.Is(err, ews.ErrNotEWS), errors.As(err, &fault) && fault.Temporary():
+		return &noVerdict{err}
+	}
+	return err
+}
+
+// judge tells whether a view answers the question: it covers the window, and it has data.
+func (v View) judge(w Window) error {
+	if v.Merged == "" {
+		return &refusal{"the answer holds no free/busy"}
+	}
+	slots := int((w.End.Sub(w.Start) + v.Interval - 1) / v.Interval)
+	if len(v.Merged) < slots {
+		return &refusal{fmt.Sprintf("the answer covers %d of %d slots of %s", len(v.Merged), slots, v.Interval)}
+	}
+	switch {
+	case strings.Trim(v.Merged, "5") == "":
+		return &refusal{"the answer says \"no data\" for the whole time: the other side could not read the calendar"}
+	case strings.Trim(v.Merged, "45") == "" && !v.Elsewhere:
+		// 4 is "no data" of older servers, and "working elsewhere" of newer ones.
+		return &refusal{"the answer says \"no data\" or \"working elsewhere\" for the whole time and shows no such entry: the other side could not read the calendar"}
+	}
+	return nil
 }
 
 // Graph asks Exchange Online by getSchedule in the name of the mailbox where the question starts.
@@ -58,6 +101,10 @@ func Graph(client func(ctx context.Context) (*entra.Client, error)) func(ctx con
 		if schedules[0].Err != nil {
 			return View{}, &refusal{schedules[0].Err.Error()}
 		}
-		return View{Merged: schedules[0].View, Interval: interval}, nil
+		v := View{Merged: schedules[0].View, Interval: interval}
+		for _, item := range schedules[0].Items {
+			v.Elsewhere = v.Elsewhere || item.Status == "workingElsewhere"
+		}
+		return v, v.judge(w)
 	}
 }

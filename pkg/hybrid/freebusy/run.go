@@ -15,10 +15,12 @@ import (
 // Window is the span of time a lookup asks for.
 type Window struct{ Start, End time.Time }
 
-// View is what a lookup answered: one digit a slot, as MergedFreeBusy has them (0 free, 1 tentative, 2 busy, 3 out of office, 4 elsewhere).
+// View is what a lookup answered: one digit per slot, as MergedFreeBusy has them (0 free, 1 tentative,
+// 2 busy, 3 out of office, 4 elsewhere, 5 no data; 4 is "no data" of older servers).
 type View struct {
-	Merged   string
-	Interval time.Duration
+	Merged    string
+	Interval  time.Duration
+	Elsewhere bool // an entry says "working elsewhere", so that 4 means this
 }
 
 // Premise is one place where mailboxes are: a forest's Exchange organization, or the tenant.

@@ -56,8 +56,9 @@ type Mailbox struct {
 	Merged       string // MergedFreeBusy; only when HasMerged. 0 free, 1 tentative, 2 busy, 3 out of office, 4 elsewhere
 	HasMerged    bool
 	Events       []Event
-	HasEvents    bool // tells a calendar without events from one that was not told
-	WorkingHours *WorkingHours
+	HasEvents    bool          // tells a calendar without events from one that was not told
+	Unread       int           // events whose times do not parse; they are left out
+	WorkingHours *WorkingHours // nil when absent or malformed
 }
 
 // Slots is the server's MergedFreeBusy, or the same made of the events where the server gives none. ok is false when neither was told.
@@ -184,8 +185,42 @@ func (c *Client) envelope(body string) []byte {
 	return b.Bytes()
 }
 
-// call posts body and opens the answer. Faults and everything that is no answer of the service are errors.
+// The limits of asking again when a server says that it is busy.
+const (
+	maxRetries     = 3
+	maxBackOff     = 30 * time.Second // of all waits together; a server that asks for more is reported
+	defaultBackOff = time.Second
+)
+
+// call is post, repeated while the server asks to come back later (ErrorServerBusy with
+// BackOffMilliseconds). A wait that goes beyond maxBackOff or the time that ctx leaves is not begun.
 func (c *Client) call(ctx context.Context, anchor, body string) (requestID string, answer soap.Envelope, err error) {
+	left := maxBackOff
+	for try := 0; ; try++ {
+		requestID, answer, err = c.post(ctx, anchor, body)
+		var busy *Fault
+		if try == maxRetries || !errors.As(err, &busy) || !busy.Temporary() {
+			return requestID, answer, err
+		}
+		wait := busy.BackOff
+		if wait == 0 {
+			wait = defaultBackOff << try
+		}
+		if end, ok := ctx.Deadline(); wait >= left || ok && time.Until(end) <= wait {
+			return requestID, answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return requestID, answer, err
+		case <-time.After(wait):
+			left -= wait
+		}
+	}
+}
+
+// post sends body once and opens the answer. Faults and everything that is no answer of the service
+// are errors.
+func (c *Client) post(ctx context.Context, anchor, body string) (requestID string, answer soap.Envelope, err error) {
 	timeout := c.Timeout
 	if timeout <= 0 {
 		timeout = DefaultTimeout
@@ -238,29 +273,25 @@ func readAnswer(resp *http.Response) (soap.Envelope, error) {
 			return envelope, nil
 		}
 	}
-	status := link.NewStatusError(resp, data)
-	if resp.StatusCode != http.StatusOK {
-		if location := resp.Header.Get("Location"); location != "" && resp.StatusCode/100 == 3 {
-			status.Detail = "redirects to " + link.PrintableURL(location)
-		}
-		return soap.Envelope{}, status
-	}
 	if errors.Is(err, soap.ErrLimit) {
 		return soap.Envelope{}, fmt.Errorf("%s: %w", resp.Request.URL.Redacted(), err)
 	}
-	if status.Detail == "" {
-		status.Detail = "empty"
+	status := link.NewStatusError(resp, data)
+	status.Detail = whatAnswered(resp, data)
+	if resp.StatusCode != http.StatusOK {
+		return soap.Envelope{}, status
 	}
-	return soap.Envelope{}, fmt.Errorf("%s: %w, but %q (%w)", resp.Request.URL.Redacted(), ErrNotEWS, status.Detail, err)
+	return soap.Envelope{}, fmt.Errorf("%s: %w, but %s (%w)", resp.Request.URL.Redacted(), ErrNotEWS, status.Detail, err)
 }
 
 func parseFault(e *soap.Element, resp *http.Response) *Fault {
 	f := &Fault{
 		URL: resp.Request.URL.Redacted(), StatusCode: resp.StatusCode, Header: resp.Header,
 		Code:         link.Printable(localName(e.Value("faultcode"))),
-		String:       link.Printable(e.Value("faultstring")),
+		String:       link.Line(e.Value("faultstring")),
 		ResponseCode: link.Printable(e.Value("detail", "ResponseCode")),
-		Message:      link.Printable(e.Value("detail", "Message")),
+		Message:      link.Line(e.Value("detail", "Message")),
+		Diagnostics:  Diagnostics(resp.Header),
 	}
 	for _, v := range e.Child("detail", "MessageXml").All("Value") {
 		name, _ := v.Get("Name")
@@ -302,16 +333,17 @@ func parseMailbox(e *soap.Element, address string, z TimeZone) (Mailbox, error) 
 	code := message.Value("ResponseCode")
 	if class == "Error" || code != "" && code != "NoError" && class != "Warning" {
 		m.Err = &ResponseError{
-			Address: address, Code: link.Printable(code), Text: link.Printable(message.Value("MessageText")),
-			LinkKey: link.Printable(message.Value("DescriptiveLinkKey")), Detail: link.Printable(deepText(message.Child("MessageXml"))),
+			Address: address, Code: link.Line(code), Text: link.Line(message.Value("MessageText")),
+			LinkKey: link.Line(message.Value("DescriptiveLinkKey")), Detail: link.Line(deepText(message.Child("MessageXml"))),
 		}
 		return m, nil
 	}
 	view := e.Child("FreeBusyView")
 	if view == nil {
-		return m, errors.New("an answer without FreeBusyView and without an error")
+		m.Err = errors.New("an answer without FreeBusyView and without an error")
+		return m, nil
 	}
-	m.View = View(link.Printable(view.Value("FreeBusyViewType")))
+	m.View = View(link.Line(view.Value("FreeBusyViewType")))
 	if merged := view.Child("MergedFreeBusy"); merged != nil {
 		m.Merged, m.HasMerged = merged.Text, true
 		if strings.Trim(m.Merged, "0123456789") != "" {
@@ -322,30 +354,41 @@ func parseMailbox(e *soap.Element, address string, z TimeZone) (Mailbox, error) 
 		m.HasEvents = true
 		for _, c := range array.All("CalendarEvent") {
 			event, err := parseEvent(c, z)
-			if err != nil {
+			switch {
+			case err == nil:
+				m.Events = append(m.Events, event)
+			case m.HasMerged: // MergedFreeBusy answers the question without it
+				m.Unread++
+			default:
 				return m, err
 			}
-			m.Events = append(m.Events, event)
 		}
 	} else if m.View.events() {
 		m.HasEvents = true // a server that shows events leaves the array out when there are none
 	}
-	if hours := view.Child("WorkingHours"); hours != nil {
-		zone, err := parseTimeZone(hours.Child("TimeZone"))
-		if err != nil {
-			return m, fmt.Errorf("working hours: %w", err)
-		}
-		m.WorkingHours = &WorkingHours{Zone: zone}
-		for _, p := range hours.Child("WorkingPeriodArray").All("WorkingPeriod") {
-			start, err1 := strconv.Atoi(p.Value("StartTimeInMinutes"))
-			end, err2 := strconv.Atoi(p.Value("EndTimeInMinutes"))
-			if err1 != nil || err2 != nil {
-				return m, errors.New("working hours: a period without start or end")
-			}
-			m.WorkingHours.Periods = append(m.WorkingHours.Periods, WorkingPeriod{parseWeekdays(p.Value("DayOfWeek")), start, end})
+	m.WorkingHours = parseWorkingHours(view.Child("WorkingHours"))
+	return m, nil
+}
+
+// parseWorkingHours is nil where the hours are absent or do not parse: they are an extra, and the
+// times of the calendar are right without them.
+func parseWorkingHours(e *soap.Element) *WorkingHours {
+	if e == nil {
+		return nil
+	}
+	zone, err := parseTimeZone(e.Child("TimeZone"))
+	if err != nil {
+		return nil
+	}
+	hours := &WorkingHours{Zone: zone}
+	for _, p := range e.Child("WorkingPeriodArray").All("WorkingPeriod") {
+		start, err1 := strconv.Atoi(p.Value("StartTimeInMinutes"))
+		end, err2 := strconv.Atoi(p.Value("EndTimeInMinutes"))
+		if err1 == nil && err2 == nil {
+			hours.Periods = append(hours.Periods, WorkingPeriod{parseWeekdays(p.Value("DayOfWeek")), start, end})
 		}
 	}
-	return m, nil
+	return hours
 }
 
 func parseEvent(e *soap.Element, z TimeZone) (Event, error) {

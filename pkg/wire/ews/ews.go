@@ -186,6 +186,7 @@ type Fault struct {
 	Message      string        // detail/Message, printable
 	BackOff      time.Duration // how long to wait before asking again, 0 when the server gives no hint
 	Values       map[string]string
+	Diagnostics  string // of X-MS-Diagnostics, "" when there is none
 	Header       http.Header
 }
 
@@ -201,6 +202,9 @@ func (e *Fault) Error() string {
 	s := fmt.Sprintf("%s: SOAP fault %s", e.URL, code)
 	if text != "" && text != code {
 		s += ": " + text
+	}
+	if e.Diagnostics != "" {
+		s += " (" + e.Diagnostics + ")"
 	}
 	if e.BackOff > 0 {
 		s += fmt.Sprintf(" (asks to wait %s)", e.BackOff)

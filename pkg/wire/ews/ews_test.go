@@ -257,11 +257,11 @@ func TestForeignAnswers(t *testing.T) {
 		check                   func(*testing.T, error)
 	}{
 		{name: "log-on page", status: 200, contentType: "text/html", body: "<html><head><title>Outlook\x1b[2J</title><body>", class: ErrNotEWS, text: `"Outlook [2J"`},
-		{name: "nothing", status: 200, class: ErrNotEWS, text: `"empty"`},
+		{name: "nothing", status: 200, class: ErrNotEWS, text: "an empty answer"},
 		{name: "unauthorized", status: 401, class: link.ErrAccess, text: "HTTP 401"},
 		{name: "forbidden", status: 403, body: "EWS is not enabled", class: link.ErrAccess, text: "HTTP 403 Forbidden: EWS is not enabled"},
 		{name: "gateway", status: 502, class: link.ErrUnreachable, text: "HTTP 502"},
-		{name: "redirect", status: 302, header: map[string]string{"Location": "https://mail/owa/auth/logon.aspx?url=secret"}, text: "redirects to https://mail/owa/auth/logon.aspx"},
+		{name: "redirect", status: 302, header: map[string]string{"Location": "https://mail/owa/auth/logon.aspx?url=secret"}, text: "redirects to the log-on page https://mail/owa/auth/logon.aspx"},
 		{name: "other service", status: 200, body: envelope(`<x xmlns="urn:x"/>`), class: ErrNotEWS, text: "the body is x"},
 		{name: "empty body", status: 200, body: envelope(""), class: ErrNotEWS, text: "the body is empty"},
 		{name: "too few", status: 200, body: envelope(`<GetUserAvailabilityResponse xmlns="` + Messages + `"/>`), text: "asked for 1 mailboxes, answered for 0"},
@@ -297,7 +297,10 @@ func TestForeignAnswers(t *testing.T) {
 				_, _ = io.WriteString(w, tt.body)
 			}))
 			c.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			_, err := c.Availability(t.Context(), Request{Mailboxes: []string{"a@contoso.test"}, Window: window})
+			answer, err := c.Availability(t.Context(), Request{Mailboxes: []string{"a@contoso.test"}, Window: window})
+			if err == nil {
+				err = answer.Mailboxes[0].Err
+			}
 			if err == nil || tt.class != nil && !errors.Is(err, tt.class) || !strings.Contains(err.Error(), tt.text) || strings.ContainsAny(err.Error(), "\x1b") || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("got %v, want %v with %q", err, tt.class, tt.text)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews/soap"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // TimeZone is a SerializableTimeZone: Windows' way to say when clocks change, the same every year. The zero TimeZone is UTC.
@@ -167,17 +168,23 @@ var timeLayouts = []struct {
 	{"2006-01-02T15:04:05", false},
 }
 
-// parseTime reads an xs:dateTime; without offset it is a wall clock of z.
+// parseTime reads an xs:dateTime; without offset it is a wall clock of z. 24:00:00 is the end of its
+// day, as XML Schema has it.
 func parseTime(s string, z TimeZone) (time.Time, error) {
+	text, days := s, 0
+	if day, rest, ok := strings.Cut(s, "T24:00:00"); ok {
+		text, days = day+"T00:00:00"+rest, 1
+	}
 	for _, l := range timeLayouts {
-		if t, err := time.Parse(l.layout, s); err == nil {
+		if t, err := time.Parse(l.layout, text); err == nil {
+			t = t.AddDate(0, 0, days)
 			if l.zoned {
 				return t.UTC(), nil
 			}
 			return z.UTC(t), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is not a time", s)
+	return time.Time{}, fmt.Errorf("%q is not a time", link.Line(s))
 }
 
 // formatTime writes t as a wall clock of z.
