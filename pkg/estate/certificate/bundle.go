@@ -38,6 +38,8 @@ type Bundle struct {
 	Leaf  *x509.Certificate
 	Chain []*x509.Certificate // the others, the leaf's issuer first as far as they link up
 	Key   crypto.Signer       // nil when there was none
+
+	Staple []byte // OCSP response that a server sent along
 }
 
 func (b Bundle) String() string {
@@ -283,7 +285,10 @@ func Served(ctx context.Context, dial func(ctx context.Context, network, address
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return Bundle{}, fmt.Errorf("read the certificate of %s: TLS handshake: %w", address, err)
 	}
-	return FromPeer(conn.ConnectionState().PeerCertificates)
+	state := conn.ConnectionState()
+	b, err := FromPeer(state.PeerCertificates)
+	b.Staple = state.OCSPResponse
+	return b, err
 }
 
 // FromPeer makes a Bundle of what a peer presented, in the order it did: whether the chain is complete shows in it.

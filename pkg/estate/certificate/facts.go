@@ -83,10 +83,11 @@ func Names(c *x509.Certificate) []string {
 	return out
 }
 
-// Covers tells whether a certificate's subject alternative names match a host name. A wildcard stands for exactly one whole label. The common name
-// does not count: no current TLS client looks at it.
+// Covers tells whether a certificate's subject alternative names match a host name. A wildcard stands
+// for exactly one whole label. The common name does not count: no current TLS client looks at it. An
+// alternative name that ends with a dot matches nothing (RFC 5280 knows no such name).
 func Covers(c *x509.Certificate, host string) bool {
-	return slices.ContainsFunc(c.DNSNames, func(n string) bool { return Matches(n, host) })
+	return slices.ContainsFunc(c.DNSNames, func(n string) bool { return !strings.HasSuffix(n, ".") && Matches(n, host) })
 }
 
 // Matches tells whether a certificate's name, which may begin with "*.", matches a host name.

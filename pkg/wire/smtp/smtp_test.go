@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"bufio"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +107,7 @@ func TestProbe(t *testing.T) {
 	}
 
 	s.Configure(Config{Greeting: "554 5.7.1 go away"})
-	if _, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); !errors.As(err, &refused) || refused.Code != 554 || refused.Command != "connect" {
+	if _, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); !errors.As(err, &refused) || refused.Code != 554 || refused.Command != "greeting" {
 		t.Errorf("%v", err)
 	}
 }
@@ -170,7 +170,7 @@ func TestHostileServers(t *testing.T) {
 		"another separator":    {[]string{"220=x\r\n220 x\r\n", "250 x\r\n", "221 x\r\n"}, ErrProtocol},
 		"control characters":   {[]string{"421 \x1b[2Jgo\x07 away\r\n"}, nil},
 		"EHLO is not known":    {[]string{"220 x\r\n", "502 5.5.1 what\r\n"}, nil},
-		"nothing after accept": {[]string{""}, context.DeadlineExceeded},
+		"nothing after accept": {[]string{""}, os.ErrDeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Probe(t.Context(), Options{Dial: dial, Timeout: 500 * time.Millisecond}, script(t, test.lines...), "x")
