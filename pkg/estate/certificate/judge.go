@@ -264,6 +264,9 @@ func judgePurpose(leaf *x509.Certificate, u Use) []finding.Finding {
 			"the key usage of the certificate lacks digitalSignature: it works with RSA key exchange alone, which modern TLS no longer offers").WithFix(fixReplace))
 	}
 	switch server, client := Usable(leaf); {
+	case slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth):
+		out = append(out, finding.Of(finding.Doubtful, "any-purpose",
+			"the extended key usage of the certificate is \"any\" and not serverAuth: Windows takes it, other senders refuse it").WithFix(fixReplace))
 	case !server:
 		out = append(out, finding.Of(finding.Wrong, "not-for-servers", "the certificate is not made for servers (its extended key usage lacks serverAuth)").WithFix(fixReplace))
 	case !client && u.Mail:
