@@ -3,22 +3,28 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
+	"golang.org/x/net/idna"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Why there is no answer; test with errors.Is. ErrFailed is not a statement about the name: nobody could be asked.
+// Why there is no answer; test with errors.Is. ErrFailed is not a statement about the name.
 var (
 	ErrAbsent = errors.New("no such name")              // NXDOMAIN
 	ErrEmpty  = errors.New("no record of this type")    // NODATA: the name exists
@@ -95,61 +101,203 @@ func (e *Error) Unwrap() []error {
 	return []error{e.class}
 }
 
-// Client asks resolvers in order: the next one when one fails, not when one says that there is nothing. The zero Client asks the system's.
+// Client asks resolvers in order: the next one when one fails, not when one says that there is nothing.
+// A resolver that was silent is asked last from then on, and not waited for as long, so keep one Client
+// for many questions. The zero Client asks the system's resolvers.
 type Client struct {
 	Resolvers []string      // HOST or HOST:PORT
 	Timeout   time.Duration // of one question to one resolver; 5 s when 0
 	// Dial replaces the connection's making (tests, a proxy). It is given "udp" or "tcp".
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu     sync.Mutex
+	silent map[string]bool // resolvers that did not answer the last time
 }
+
+// impatience is how long a resolver is waited for that did not answer the last time.
+const impatience = time.Second
 
 // maxChain bounds aliases that are followed by asking again.
 const maxChain = 8
 
-// Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do so itself. A name is taken as fully qualified.
+// Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do so
+// itself. A name is taken as fully qualified; letters beyond ASCII are asked for in punycode. With an
+// error, the Answer has the Chain of aliases as far as it is known.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
-	question := Name(name)
-	if _, ok := dns.StringToType[string(t)]; !ok {
-		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "record type not supported"}
+	question, fault := ascii(name)
+	fail := func(detail string, cause error) (Answer, error) {
+		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: detail, cause: cause}
 	}
-	if _, ok := dns.IsDomainName(question); !ok || question == "" {
-		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "not a domain name"}
+	if _, ok := dns.StringToType[string(t)]; !ok {
+		return fail("record type not supported", nil)
+	}
+	if fault != "" {
+		return fail(fault, nil)
 	}
 	resolvers, err := c.resolvers()
+	if errors.Is(err, errNoConfiguration) {
+		return c.system(ctx, question, t)
+	}
 	if err != nil {
-		if errors.Is(err, errNoConfiguration) {
-			return c.system(ctx, question, t)
-		}
-		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: "no resolver", cause: err}
+		return fail("no resolver", err)
 	}
 	var last *Error
-	for _, r := range resolvers {
+	for _, r := range c.inOrder(resolvers) {
 		a, err := c.follow(ctx, r, question, t)
 		if err == nil {
 			return a, nil
 		}
 		if ctx.Err() != nil {
-			return Answer{}, fmt.Errorf("look up %s %s: %w", t, question, context.Cause(ctx))
+			return Answer{Question: question, Type: t, Chain: err.Chain}, fmt.Errorf("look up %s %s: %w", t, question, context.Cause(ctx))
 		}
-		if !errors.Is(err, ErrFailed) {
-			return Answer{}, err
+		if last != nil && len(err.Chain) < len(last.Chain) {
+			err.Chain = last.Chain
 		}
 		last = err
+		if !errors.Is(err, ErrFailed) {
+			break
+		}
 	}
-	return Answer{}, last
+	return Answer{Question: question, Type: t, Chain: last.Chain, Resolver: last.Resolver}, last
+}
+
+// inOrder puts the resolvers that were silent behind the others.
+func (c *Client) inOrder(resolvers []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := slices.Clone(resolvers)
+	slices.SortStableFunc(out, func(a, b string) int {
+		switch {
+		case c.silent[a] == c.silent[b]:
+			return 0
+		case c.silent[b]:
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// patience is how long a question to a resolver may take.
+func (c *Client) patience(resolver string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := cmp.Or(c.Timeout, 5*time.Second)
+	if c.silent[resolver] {
+		limit = min(limit, impatience)
+	}
+	return limit
+}
+
+func (c *Client) noteSilence(resolver string, silent bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.silent == nil {
+		c.silent = map[string]bool{}
+	}
+	c.silent[resolver] = silent
+}
+
+// LookupHost gives the addresses of a host, IPv4 first, with the meaning of net.Resolver's method: IP
+// addresses are their own answer. IPv4 and IPv6 are asked for apart, and a failure of one is never taken
+// for the absence of the host. Without Resolvers of its own, a Client asks the system first, which knows
+// hosts files and search lists.
+func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) {
+	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return []string{address.String()}, nil
+	}
+	type result struct {
+		found []string
+		err   error
+	}
+	ask := func(t Type) result {
+		if len(c.Resolvers) == 0 {
+			if found := systemAddresses(ctx, host, t); len(found) > 0 {
+				return result{found: found}
+			}
+		}
+		a, err := c.Lookup(ctx, host, t)
+		r := result{err: err}
+		for _, record := range a.Records {
+			r.found = append(r.found, record.Address.String())
+		}
+		return r
+	}
+	six := make(chan result, 1)
+	go func() { six <- ask(AAAA) }()
+	v4 := ask(A)
+	v6 := <-six
+	if found := append(v4.found, v6.found...); len(found) > 0 {
+		return found, nil
+	}
+	// A failure tells nothing about the host, so it comes before an absence; the name exists where either
+	// says that it does.
+	for _, class := range []error{ErrFailed, ErrEmpty, ErrAbsent} {
+		for _, err := range []error{v4.err, v6.err} {
+			if errors.Is(err, class) {
+				return nil, err
+			}
+		}
+	}
+	return nil, v4.err
+}
+
+// systemAddresses asks the operating system, which may know the host from elsewhere than DNS.
+func systemAddresses(ctx context.Context, host string, t Type) []string {
+	network := "ip4"
+	if t == AAAA {
+		network = "ip6"
+	}
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
+	if err != nil {
+		return nil
+	}
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = a.Unmap().String()
+	}
+	return out
 }
 
 // Name brings a domain name into the form that this package gives and compares: lower case, no final dot.
 func Name(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
+
+// profile maps names as browsers do; underscores of services are left alone.
+var profile = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false), idna.BidiRule())
+
+// ascii is a name as it is asked for, and what is wrong with it.
+func ascii(name string) (question, fault string) {
+	question = Name(name)
+	if strings.ContainsFunc(question, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return question, "not a domain name: it holds a blank or a control character"
+	}
+	if strings.ContainsFunc(question, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		mapped, err := profile.ToASCII(question)
+		if err != nil {
+			return question, "not a domain name: " + strings.TrimPrefix(err.Error(), "idna: ")
+		}
+		question = mapped
+	}
+	if _, ok := dns.IsDomainName(question); !ok || question == "" {
+		return question, "not a domain name"
+	}
+	return question, ""
+}
 
 // follow asks one resolver, and again for where an alias ends when the answer stops there.
 func (c *Client) follow(ctx context.Context, resolver, question string, t Type) (Answer, *Error) {
 	a := Answer{Question: question, Type: t, Resolver: resolver, Verified: true}
 	name := question
 	seen := map[string]bool{name: true}
+	fail := func(class error, detail string) (Answer, *Error) {
+		return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: class, Detail: detail, Chain: a.Chain}
+	}
 	for range maxChain {
 		reply, err := c.exchange(ctx, resolver, name, t)
 		if err != nil {
+			if t != CNAME && err.cause == nil { // the resolver is there: it may know the alias whose end it cannot resolve
+				c.aliases(ctx, resolver, name, seen, &a.Chain)
+			}
 			err.Question, err.Chain = question, a.Chain
 			return Answer{}, err
 		}
@@ -158,14 +306,17 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 		if t != CNAME {
 			var loop bool
 			if end, loop = walk(reply.Answer, name, seen, &a.Chain); loop {
-				return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrFailed, Detail: "aliases run in a circle", Chain: a.Chain}
+				return fail(ErrFailed, "aliases run in a circle")
 			}
 		}
+		other := ""
 		for _, rr := range reply.Answer {
-			if Name(rr.Header().Name) == end {
-				if r, ok := record(rr); ok && r.Type == t {
-					a.Records = append(a.Records, r)
-				}
+			r, ok := record(rr)
+			switch owner := Name(rr.Header().Name); {
+			case ok && r.Type == t && owner == end:
+				a.Records = append(a.Records, r)
+			case !seen[owner]:
+				other = owner
 			}
 		}
 		switch {
@@ -173,13 +324,30 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 			sort.SliceStable(a.Records, func(i, j int) bool { return a.Records[i].Priority < a.Records[j].Priority })
 			return a, nil
 		case reply.Rcode == dns.RcodeNameError:
-			return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrAbsent, Chain: a.Chain}
+			return fail(ErrAbsent, "")
+		case end == name && other != "":
+			return fail(ErrFailed, "the answer is about another name, "+link.Line(other))
 		case end == name:
-			return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrEmpty, Chain: a.Chain}
+			return fail(ErrEmpty, "")
 		}
 		name = end
 	}
-	return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: ErrFailed, Detail: "too many aliases", Chain: a.Chain}
+	return fail(ErrFailed, "too many aliases")
+}
+
+// aliases asks where a name leads that does not resolve.
+func (c *Client) aliases(ctx context.Context, resolver, name string, seen map[string]bool, chain *[]string) {
+	for range maxChain {
+		reply, err := c.exchange(ctx, resolver, name, CNAME)
+		if err != nil {
+			return
+		}
+		end, loop := walk(reply.Answer, name, seen, chain)
+		if loop || end == name {
+			return
+		}
+		name = end
+	}
 }
 
 // walk follows the aliases of one reply from a name to where they end.
@@ -204,7 +372,8 @@ func walk(answer []dns.RR, name string, seen map[string]bool, chain *[]string) (
 	}
 }
 
-// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's code is NOERROR or NXDOMAIN.
+// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's code is
+// NOERROR or NXDOMAIN.
 func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*dns.Msg, *Error) {
 	fail := func(detail string, cause error) *Error {
 		return &Error{Type: t, Resolver: resolver, class: ErrFailed, Detail: detail, cause: cause}
@@ -213,9 +382,12 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 	m.SetQuestion(dns.Fqdn(name), dns.StringToType[string(t)])
 	m.SetEdns0(1232, false) // DNS flag day 2020: fits every path without fragments
 	reply, err := c.roundTrip(ctx, "udp", resolver, m)
-	if err == nil && reply.Rcode == dns.RcodeFormatError {
-		m.Extra = nil // a server that knows no EDNS (RFC 6891 section 7)
-		reply, err = c.roundTrip(ctx, "udp", resolver, m)
+	if err == nil && refusesEDNS(reply) {
+		plain := m.Copy()
+		plain.Extra = nil // a server that knows no EDNS (RFC 6891 section 7)
+		if second, err := c.roundTrip(ctx, "udp", resolver, plain); err == nil && answers(second) {
+			reply, m = second, plain
+		}
 	}
 	if err == nil && reply.Truncated {
 		reply, err = c.roundTrip(ctx, "tcp", resolver, m)
@@ -223,6 +395,9 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+			if ctx.Err() == nil {
+				c.noteSilence(resolver, true)
+			}
 			return nil, fail("time-out", errors.Join(link.ErrUnreachable, err))
 		}
 		var op *net.OpError
@@ -231,9 +406,13 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 		}
 		return nil, fail("malformed reply", err)
 	}
-	if reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
+	c.noteSilence(resolver, false)
+	if !answers(reply) {
 		code, ok := dns.RcodeToString[reply.Rcode]
-		if !ok {
+		switch {
+		case reply.Rcode == dns.RcodeBadVers: // the table has the code's other name, BADSIG
+			code = "BADVERS"
+		case !ok:
 			code = fmt.Sprintf("code %d", reply.Rcode)
 		}
 		return nil, fail(code, nil)
@@ -241,12 +420,35 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 	return reply, nil
 }
 
-func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns.Msg) (*dns.Msg, error) {
-	timeout := c.Timeout
-	if timeout == 0 {
-		timeout = 5 * time.Second
+// answers tells whether a reply says something about the name.
+func answers(reply *dns.Msg) bool {
+	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
+}
+
+// refusesEDNS tells whether a reply may be the refusal of a server that does not take EDNS. SERVFAIL is
+// one among old servers and firewalls.
+func refusesEDNS(reply *dns.Msg) bool {
+	switch reply.Rcode {
+	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeServerFailure, dns.RcodeBadVers:
+		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return false
+}
+
+func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns.Msg) (*dns.Msg, error) {
+	limit := c.patience(resolver)
+	if network != "udp" {
+		return c.once(ctx, network, resolver, m, limit)
+	}
+	reply, err := c.once(ctx, network, resolver, m, limit/2)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil { // one datagram may get lost
+		reply, err = c.once(ctx, network, resolver, m, limit/2)
+	}
+	return reply, err
+}
+
+func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg, limit time.Duration) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dial := c.Dial
 	if dial == nil {
@@ -259,15 +461,19 @@ func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) // ends a read that is under way
 	defer stop()
-	reply, _, err := (&dns.Client{Net: network, UDPSize: 1232, Timeout: timeout}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
+	reply, _, err := (&dns.Client{Net: network, UDPSize: 1232, Timeout: limit}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return nil, context.DeadlineExceeded
+		}
 		return nil, err
 	}
 	if !reply.Response || len(reply.Question) != 1 || Name(reply.Question[0].Name) != Name(m.Question[0].Name) || reply.Question[0].Qtype != m.Question[0].Qtype {
-		if reply.Rcode != dns.RcodeFormatError { // such replies may leave out the question
+		if answers(reply) || len(reply.Question) > 0 { // refusals may leave out the question
 			return nil, errors.New("the reply is to another question")
 		}
 	}
