@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,9 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 			return c.createApplication()
 		}
 		return 0, nil, c.methodNotAllowed()
+	}
+	if e := wellFormed(path[1]); e != nil {
+		return 0, nil, e
 	}
 	at := slices.IndexFunc(s.Applications, func(a *Application) bool { return named(path[1], a.ID, a.AppID) })
 	if e := c.may(readApplications...); e != nil {
@@ -56,7 +60,7 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 			return 0, nil, e
 		}
 		fresh.PasswordCredentials = a.PasswordCredentials
-		if e := fresh.check(given, a.KeyCredentials); e != nil {
+		if e := fresh.check(given, a.KeyCredentials, c.tenant.config.Clock()); e != nil {
 			return 0, nil, e
 		}
 		*a = fresh
@@ -72,6 +76,14 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		return http.StatusNoContent, nil, nil
 	}
 	return 0, nil, c.methodNotAllowed()
+}
+
+// wellFormed refuses a path segment that holds no GUID.
+func wellFormed(segment string) *odataError {
+	if id := strings.TrimPrefix(segment, "appId="); !isGUID(id) {
+		return badRequest("Invalid object identifier '%s'.", id)
+	}
+	return nil
 }
 
 // named tells whether a path segment, an object id or "appId=...", names an object.
@@ -96,35 +108,50 @@ func (c *call) createApplication() (int, any, *odataError) {
 	if e != nil {
 		return 0, nil, e
 	}
-	if fresh.DisplayName == "" {
-		return 0, nil, badRequest("Property displayName is required.")
-	}
-	if e := fresh.check(given, nil); e != nil {
+	if e := fresh.check(given, nil, c.tenant.config.Clock()); e != nil {
 		return 0, nil, e
 	}
 	c.tenant.state.Applications = append(c.tenant.state.Applications, &fresh)
+	c.tenant.made[fresh.ID] = c.tenant.config.Clock()
 	return one(c, http.StatusCreated, "applications", &fresh)
 }
 
 var audiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
 
 // check validates what was written.
-func (a *Application) check(given map[string]json.RawMessage, old []KeyCredential) *odataError {
+func (a *Application) check(given map[string]json.RawMessage, old []KeyCredential, now time.Time) *odataError {
+	if a.DisplayName == "" {
+		return badRequest("Property displayName is required.")
+	}
+	if len(a.DisplayName) > 256 {
+		return badRequest("Invalid value specified for property 'displayName' of resource 'Application'.")
+	}
+	if a.Notes != nil && len(*a.Notes) > 1024 {
+		return badRequest("Invalid value specified for property 'notes' of resource 'Application'.")
+	}
 	if !slices.Contains(audiences, a.SignInAudience) {
 		return badRequest("Invalid value specified for property 'signInAudience' of resource 'Application'.")
 	}
+	resources := map[string]bool{}
 	for _, r := range a.RequiredResourceAccess {
-		if r.ResourceAppID == "" || len(r.ResourceAccess) == 0 {
+		id := strings.ToLower(r.ResourceAppID)
+		if !isGUID(id) || len(r.ResourceAccess) == 0 || resources[id] {
 			return badRequest("Invalid value specified for property 'requiredResourceAccess' of resource 'Application'.")
 		}
+		resources[id] = true
+		permissions := map[string]bool{}
 		for _, p := range r.ResourceAccess {
+			if permissions[strings.ToLower(p.ID)] {
+				return badRequest("Duplicate permission '%s' in 'resourceAccess' of resource 'RequiredResourceAccess'.", p.ID)
+			}
+			permissions[strings.ToLower(p.ID)] = true
 			if !isGUID(p.ID) || p.Type != "Role" && p.Type != "Scope" {
 				return badRequest("Invalid value specified for property 'resourceAccess' of resource 'RequiredResourceAccess'.")
 			}
 		}
 	}
 	if _, ok := given["keyCredentials"]; ok {
-		keys, e := writtenKeys(a.KeyCredentials, old)
+		keys, e := writtenKeys(a.KeyCredentials, old, now)
 		if e != nil {
 			return e
 		}
@@ -133,29 +160,53 @@ func (a *Application) check(given map[string]json.RawMessage, old []KeyCredentia
 	return nil
 }
 
-// writtenKeys validates a list of key credentials that replaces an old one. An entry without its key must be an old one, by key id.
-func writtenKeys(keys, old []KeyCredential) ([]KeyCredential, *odataError) {
+// writtenKeys validates a list of key credentials that replaces an old one. An entry without its key
+// must be an old one, by key id, and an old one cannot be changed.
+func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *odataError) {
 	out := []KeyCredential{}
 	ids := map[string]bool{}
 	for _, k := range keys {
+		var kept *KeyCredential
+		if at := slices.IndexFunc(old, func(o KeyCredential) bool { return k.KeyID != "" && strings.EqualFold(o.KeyID, k.KeyID) }); at >= 0 {
+			kept = &old[at]
+		}
 		if len(k.Key) == 0 {
-			at := slices.IndexFunc(old, func(o KeyCredential) bool { return k.KeyID != "" && strings.EqualFold(o.KeyID, k.KeyID) })
-			if at < 0 {
+			if kept == nil {
 				return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidValue", "Key credential without a value does not reference an existing one."}
 			}
-			k.Key = old[at].Key
+			k.Key = kept.Key
+		}
+		if kept != nil {
+			if k.changes(*kept) {
+				return nil, badRequest("Update to existing credential with KeyId '%s' is not allowed.", k.KeyID)
+			}
+			k = *kept
 		}
 		complete, err := completeKey(k)
 		if err != nil {
-			return nil, &odataError{http.StatusBadRequest, "Request_BadRequest", "Invalid value specified for property 'keyCredentials': " + err.Error() + "."}
+			return nil, badRequest("Invalid value specified for property 'keyCredentials': %v.", err)
 		}
-		if ids[complete.KeyID] {
+		if kept == nil && !complete.EndDateTime.After(now) {
+			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidEndDate", "Key credential end date is invalid."}
+		}
+		id := strings.ToLower(complete.KeyID)
+		if ids[id] {
 			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsDuplicateKeyId", "Duplicate key id in key credentials."}
 		}
-		ids[complete.KeyID] = true
+		ids[id] = true
 		out = append(out, complete)
 	}
 	return out, nil
+}
+
+// changes tells whether an entry has another value than the one with its key id. What is left out
+// stays as it is.
+func (k KeyCredential) changes(old KeyCredential) bool {
+	moved := func(a, b *time.Time) bool { return a != nil && b != nil && !a.Equal(*b) }
+	return !bytes.Equal(k.Key, old.Key) || k.Type != "" && k.Type != old.Type || k.Usage != "" && k.Usage != old.Usage ||
+		k.CustomKeyIdentifier != "" && k.CustomKeyIdentifier != old.CustomKeyIdentifier ||
+		k.DisplayName != nil && old.DisplayName != nil && *k.DisplayName != *old.DisplayName ||
+		moved(k.StartDateTime, old.StartDateTime) || moved(k.EndDateTime, old.EndDateTime)
 }
 
 // completeKey fills in what the service derives from a certificate.
@@ -170,7 +221,7 @@ func completeKey(k KeyCredential) (KeyCredential, error) {
 	if k.KeyID == "" {
 		k.KeyID = newGUID()
 	}
-	if !isGUID(k.KeyID) {
+	if !isGUID(k.KeyID) || strings.Trim(k.KeyID, "0-") == "" {
 		return k, errors.New("the key id is not a GUID")
 	}
 	if k.CustomKeyIdentifier == "" {
@@ -182,6 +233,9 @@ func completeKey(k KeyCredential) (KeyCredential, error) {
 	}
 	if k.EndDateTime == nil {
 		k.EndDateTime = &end
+	}
+	if !k.StartDateTime.Before(*k.EndDateTime) {
+		return k, errors.New("the end date is not after the start date")
 	}
 	if k.EndDateTime.After(end) {
 		return k, errors.New("the end date is after the certificate's")

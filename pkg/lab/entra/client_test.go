@@ -403,8 +403,13 @@ func TestHybridApplication(t *testing.T) {
 	if diff := cmp.Diff(access, found[0]["requiredResourceAccess"]); diff != "" {
 		t.Error(diff)
 	}
-	var keys []string
 	for _, k := range found[0]["keyCredentials"].([]any) {
+		if key := k.(map[string]any)["key"]; key != nil {
+			t.Errorf("a list shows the certificate %v", key)
+		}
+	}
+	var keys []string
+	for _, k := range do("GET", "/applications/"+id+"?$select=keyCredentials", nil)["keyCredentials"].([]any) {
 		keys = append(keys, k.(map[string]any)["key"].(string))
 	}
 	if diff := cmp.Diff([]string{base64.StdEncoding.EncodeToString(auth.Leaf.Raw), base64.StdEncoding.EncodeToString(next.Leaf.Raw)}, keys); diff != "" {

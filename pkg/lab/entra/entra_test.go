@@ -369,6 +369,9 @@ func (e *estate) graph(t *testing.T, token, method, path string, body any) (int,
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := e.client.Do(req)
 	if err != nil {
 		t.Fatal(err)

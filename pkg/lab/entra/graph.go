@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -98,6 +99,15 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *
 		return 0, nil, &odataError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large."}
 	}
 	c.body = body
+	if r.Method == http.MethodPost || r.Method == http.MethodPatch {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+			return 0, nil, &odataError{http.StatusBadRequest, "BadRequest",
+				"Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."}
+		}
+	}
+	if match := r.Header.Get("If-Match"); match != "" && match != "*" {
+		return 0, nil, &odataError{http.StatusPreconditionFailed, "Request_PreconditionFailed", "The condition in If-Match is not met."}
+	}
 	segments, ok := split(path)
 	if !ok {
 		return 0, nil, badRequest("Resource not found for the segment '%s'.", path)

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,40 +54,140 @@ func split(path string) ([]string, bool) {
 	return out, true
 }
 
+// asked are the query options, read once. What is not answered is refused, never ignored.
+type asked struct {
+	filter *condition
+	fields []string // of $select; nil selects all
+	top    int
+	skip   int
+	count  bool
+}
+
+// options reads the query for objects of a type with these properties.
+func (c *call) options(kind string, known map[string]bool, collection bool) (asked, *odataError) {
+	o := asked{top: c.tenant.config.PageSize}
+	eventual := strings.EqualFold(c.Header.Get("ConsistencyLevel"), "eventual")
+	for option, values := range c.query {
+		value := values[0]
+		switch {
+		case option == "$select":
+			o.fields = []string{}
+			for name := range strings.SplitSeq(value, ",") {
+				name = strings.TrimSpace(name)
+				if name != "*" && !known[name] && !slices.Contains(unmodelled[kind], name) {
+					return o, unknownProperty(name, kind)
+				}
+				o.fields = append(o.fields, name)
+			}
+		case collection && option == "$filter":
+			var e *odataError
+			if o.filter, e = parseFilter(value); e != nil {
+				return o, e
+			}
+		case collection && option == "$top":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > 999 {
+				return o, badRequest("Invalid page size specified: '%s'. Must be between 1 and 999 inclusive.", value)
+			}
+			o.top = n
+		case collection && option == "$skiptoken":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 {
+				return o, badRequest("Invalid $skiptoken.")
+			}
+			o.skip = n
+		case collection && option == "$count" && (value == "true" || value == "false"):
+			o.count = value == "true"
+		case option == "api-version" || !strings.HasPrefix(option, "$"):
+		default:
+			return o, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery", fmt.Sprintf("The query option '%s' is not supported here.", option)}
+		}
+	}
+	if o.count && !eventual {
+		return o, badRequest("$count is not currently supported.")
+	}
+	if o.filter == nil {
+		return o, nil
+	}
+	if o.filter.advanced && !(eventual && o.count) {
+		return o, unsupportedFilter()
+	}
+	for _, name := range o.filter.reads {
+		if !known[name] {
+			return o, &odataError{http.StatusBadRequest, "BadRequest",
+				fmt.Sprintf("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, kind)}
+		}
+	}
+	return o, nil
+}
+
+// unmodelled are properties that Graph has and that are null here, by type.
+var unmodelled = map[string][]string{
+	"application": {
+		"addIns", "api", "applicationTemplateId", "appRoles", "certification", "deletedDateTime", "disabledByMicrosoftStatus", "groupMembershipClaims",
+		"info", "isDeviceOnlyAuthSupported", "isFallbackPublicClient", "optionalClaims", "publicClient", "publisherDomain", "samlMetadataUrl",
+		"serviceManagementReference", "servicePrincipalLockConfiguration", "spa", "tokenEncryptionKeyId", "uniqueName", "verifiedPublisher", "web",
+	},
+	"servicePrincipal": {
+		"addIns", "alternativeNames", "appDescription", "applicationTemplateId", "appRoleAssignmentRequired", "deletedDateTime",
+		"disabledByMicrosoftStatus", "homepage", "info", "loginUrl", "logoutUrl", "notificationEmailAddresses", "oauth2PermissionScopes",
+		"passwordCredentials", "preferredSingleSignOnMode", "replyUrls", "resourceSpecificApplicationPermissions", "signInAudience",
+		"tokenEncryptionKeyId", "verifiedPublisher",
+	},
+	"domain":       {"manufacturer", "model", "passwordNotificationWindowInDays", "passwordValidityPeriodInDays"},
+	"organization": {"assignedPlans", "businessPhones", "city", "country", "countryLetterCode", "createdDateTime", "provisionedPlans"},
+}
+
+// kinds are Graph's names of the types that a collection holds.
+var kinds = map[string]string{
+	"applications": "application", "servicePrincipals": "servicePrincipal", "appRoleAssignments": "appRoleAssignment", "domains": "domain",
+	"organization": "organization", "verificationDnsRecords": "domainDnsRecord", "serviceConfigurationRecords": "domainDnsRecord",
+}
+
+// propertiesOf are the properties of a type: the JSON names of a struct, or the keys of an object.
+func propertiesOf[T any](example ...T) map[string]bool {
+	out := map[string]bool{}
+	if k := reflect.TypeFor[T](); k.Kind() == reflect.Pointer && k.Elem().Kind() == reflect.Struct {
+		for i := range k.Elem().NumField() {
+			name, _, _ := strings.Cut(k.Elem().Field(i).Tag.Get("json"), ",")
+			out[name] = true
+		}
+		return out
+	}
+	for _, e := range example {
+		if m, ok := any(e).(map[string]any); ok {
+			for name := range m {
+				out[name] = true
+			}
+		}
+	}
+	return out
+}
+
 // list answers a collection: filtered, cut to pages, properties selected.
 func list[T any](c *call, context string, all []T) (int, any, *odataError) {
+	o, e := c.options(kinds[context], propertiesOf(all...), true)
+	if e != nil {
+		return 0, nil, e
+	}
 	var objects []map[string]any
-	for _, o := range all {
-		m, e := object(o)
+	for _, entry := range all {
+		m, e := object(entry)
 		if e != nil {
 			return 0, nil, e
 		}
-		ok, e := matches(c.query.Get("$filter"), m)
-		if e != nil {
-			return 0, nil, e
+		if id, _ := m["id"].(string); c.tenant.lags(id) {
+			continue // not yet replicated to where lists are answered
 		}
-		if ok {
+		if o.filter == nil || o.filter.holds(m) {
 			objects = append(objects, m)
 		}
 	}
-	size := c.tenant.config.PageSize
-	if top := c.query.Get("$top"); top != "" {
-		n, err := strconv.Atoi(top)
-		if err != nil || n < 1 || n > 999 {
-			return 0, nil, badRequest("Invalid page size specified: '%s'. Must be between 1 and 999 inclusive.", top)
-		}
-		size = n
-	}
-	skip := 0
-	if s := c.query.Get("$skiptoken"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 || n > len(objects) {
-			return 0, nil, badRequest("Invalid $skiptoken.")
-		}
-		skip = n
+	if o.skip > len(objects) {
+		return 0, nil, badRequest("Invalid $skiptoken.")
 	}
 	answer := map[string]any{"@odata.context": c.context(context)}
-	end := min(skip+size, len(objects))
+	end := min(o.skip+o.top, len(objects))
 	if end < len(objects) {
 		q := url.Values{}
 		for k, v := range c.query {
@@ -95,22 +196,53 @@ func list[T any](c *call, context string, all []T) (int, any, *odataError) {
 		q.Set("$skiptoken", strconv.Itoa(end))
 		answer["@odata.nextLink"] = "https://" + c.tenant.config.GraphHost + c.URL.EscapedPath() + "?" + q.Encode()
 	}
+	if o.count {
+		answer["@odata.count"] = len(objects)
+	}
 	value := []map[string]any{}
-	for _, m := range objects[skip:end] {
-		value = append(value, c.selected(m))
+	for _, m := range objects[o.skip:end] {
+		withoutKeys(m)
+		value = append(value, o.selected(m))
 	}
 	answer["value"] = value
 	return http.StatusOK, answer, nil
 }
 
-func one(c *call, status int, context string, o any) (int, any, *odataError) {
-	m, e := object(o)
+func one[T any](c *call, status int, context string, entry T) (int, any, *odataError) {
+	o, e := c.options(kinds[context], propertiesOf(entry), false)
 	if e != nil {
 		return 0, nil, e
 	}
-	m = c.selected(m)
+	m, e := object(entry)
+	if e != nil {
+		return 0, nil, e
+	}
+	if !slices.Contains(o.fields, "keyCredentials") {
+		withoutKeys(m)
+	}
+	m = o.selected(m)
 	m["@odata.context"] = c.context(context) + "/$entity"
 	return status, m, nil
+}
+
+// withoutKeys hides certificates. Graph shows them on a single object alone, and only when $select
+// names keyCredentials.
+func withoutKeys(m map[string]any) {
+	for _, k := range elements(m["keyCredentials"]) {
+		k["key"] = nil
+	}
+}
+
+// selected keeps the properties that $select names.
+func (o asked) selected(m map[string]any) map[string]any {
+	if o.fields == nil || slices.Contains(o.fields, "*") {
+		return m
+	}
+	out := map[string]any{}
+	for _, name := range o.fields {
+		out[name] = m[name]
+	}
+	return out
 }
 
 func (c *call) context(name string) string {
@@ -143,59 +275,6 @@ func elements(v any) []map[string]any {
 	return out
 }
 
-// selected keeps the properties that $select names. As in life, certificates come along only when keyCredentials are asked for by name.
-func (c *call) selected(m map[string]any) map[string]any {
-	names := c.query.Get("$select")
-	if names == "" {
-		for _, k := range elements(m["keyCredentials"]) {
-			k["key"] = nil
-		}
-		return m
-	}
-	out := map[string]any{}
-	for _, n := range strings.Split(names, ",") {
-		n = strings.TrimSpace(n)
-		if v, ok := m[n]; ok {
-			out[n] = v
-		}
-	}
-	return out
-}
-
-var clause = regexp.MustCompile(`^(?:(\w+) eq '((?:[^']|'')*)'|(\w+) eq (true|false)|startswith\((\w+), ?'((?:[^']|'')*)'\))$`)
-
-// matches evaluates a $filter of clauses joined by "and".
-func matches(filter string, m map[string]any) (bool, *odataError) {
-	if filter == "" {
-		return true, nil
-	}
-	for _, part := range strings.Split(filter, " and ") {
-		f := clause.FindStringSubmatch(strings.TrimSpace(part))
-		if f == nil {
-			return false, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause specified for property."}
-		}
-		property := f[1] + f[3] + f[5]
-		v, ok := m[property]
-		if !ok {
-			return false, &odataError{http.StatusBadRequest, "BadRequest", fmt.Sprintf("Invalid filter clause: Could not find a property named '%s'.", property)}
-		}
-		text, _ := v.(string)
-		var hit bool
-		switch {
-		case f[1] != "":
-			hit = strings.EqualFold(text, strings.ReplaceAll(f[2], "''", "'")) && v != nil
-		case f[3] != "":
-			hit = v == (f[4] == "true")
-		default:
-			hit = strings.HasPrefix(strings.ToLower(text), strings.ToLower(strings.ReplaceAll(f[6], "''", "'")))
-		}
-		if !hit {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
 // merge applies a request's properties to an object. Lists that are given replace the old ones whole; unknown properties are refused, and so are read-only ones.
 func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.RawMessage, *odataError) {
 	var given map[string]json.RawMessage
@@ -216,8 +295,11 @@ func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.R
 		merged[k] = v
 	}
 	for k, v := range given {
-		if strings.HasPrefix(k, "@odata.") {
+		if strings.HasPrefix(k, "@odata.") || strings.Contains(k, "@odata.") {
 			continue
+		}
+		if string(bytes.TrimSpace(v)) == "null" && isList(old[k]) {
+			return into, nil, badRequest("Property '%s' cannot be null.", k)
 		}
 		if _, ok := merged[k]; !ok {
 			return into, nil, &odataError{http.StatusBadRequest, "Request_BadRequest", fmt.Sprintf("Invalid property '%s'.", k)}
@@ -225,6 +307,9 @@ func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.R
 		merged[k] = v
 	}
 	raw, err := json.Marshal(merged)
+	if err == nil {
+		raw, err = withoutAnnotations(raw)
+	}
 	if err != nil {
 		return into, nil, badRequest("Invalid request.")
 	}
@@ -239,4 +324,35 @@ func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.R
 
 func (c *call) methodNotAllowed() *odataError {
 	return &odataError{http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."}
+}
+
+func isList(v any) bool { _, ok := v.([]any); return ok }
+
+// withoutAnnotations drops "@odata.type" and the like at every depth: SDKs send them along.
+func withoutAnnotations(raw []byte) ([]byte, error) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	var strip func(any)
+	strip = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, e := range v {
+				if strings.Contains(k, "@odata.") {
+					delete(v, k)
+					continue
+				}
+				strip(e)
+			}
+		case []any:
+			for _, e := range v {
+				strip(e)
+			}
+		}
+	}
+	strip(v)
+	return json.Marshal(v)
 }

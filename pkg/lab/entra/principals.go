@@ -24,6 +24,9 @@ func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
 		}
 		return 0, nil, c.methodNotAllowed()
 	}
+	if e := wellFormed(path[1]); e != nil {
+		return 0, nil, e
+	}
 	at := slices.IndexFunc(s.ServicePrincipals, func(p *ServicePrincipal) bool { return named(path[1], p.ID, p.AppID) })
 	if at < 0 {
 		return 0, nil, notFound(strings.TrimPrefix(path[1], "appId="))
@@ -34,6 +37,8 @@ func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
 		return c.servicePrincipal(p)
 	case path[2] == "appRoleAssignments":
 		return c.appRoleAssignments(p, path[3:])
+	case path[2] == "appRoleAssignedTo" && len(path) == 3 && c.Method == http.MethodPost:
+		return c.assignTo(p)
 	case path[2] == "appRoleAssignedTo" && len(path) == 3 && c.Method == http.MethodGet:
 		return list(c, "appRoleAssignments", filterAssignments(s, func(a *Assignment) bool { return a.ResourceID == p.ID }))
 	}
@@ -66,11 +71,16 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 			if p.AppOwnerOrganizationID == microsoft && !bareKeys(raw) {
 				return 0, nil, badRequest("Invalid value specified for property 'keyCredentials' of resource 'ServicePrincipal'.")
 			}
-			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials)
+			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials, c.tenant.config.Clock())
 			if e != nil {
 				return 0, nil, e
 			}
 			fresh.KeyCredentials = keys
+		}
+		if _, ok := given["servicePrincipalNames"]; ok {
+			if e := c.checkNames(&fresh); e != nil {
+				return 0, nil, e
+			}
 		}
 		*p = fresh
 		return http.StatusNoContent, nil, nil
@@ -82,6 +92,29 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 		return http.StatusNoContent, nil, nil
 	}
 	return 0, nil, c.methodNotAllowed()
+}
+
+// checkNames refuses names of a service principal that another one has, that come twice, and a list
+// without the application id.
+func (c *call) checkNames(p *ServicePrincipal) *odataError {
+	seen := map[string]bool{}
+	for _, n := range p.ServicePrincipalNames {
+		key := strings.ToLower(n)
+		if n == "" || strings.ContainsAny(n, " \t\r\n") || seen[key] {
+			return badRequest("Invalid value specified for property 'servicePrincipalNames' of resource 'ServicePrincipal'.")
+		}
+		seen[key] = true
+		for _, other := range c.tenant.state.ServicePrincipals {
+			if other.ID != p.ID && slices.ContainsFunc(other.ServicePrincipalNames, func(o string) bool { return strings.EqualFold(o, n) }) {
+				return &odataError{http.StatusConflict, "Request_MultipleObjectsWithSameKeyValue",
+					"Another object with the same value for property servicePrincipalNames already exists."}
+			}
+		}
+	}
+	if !seen[strings.ToLower(p.AppID)] {
+		return badRequest("The application identifier cannot be removed from property 'servicePrincipalNames'.")
+	}
+	return nil
 }
 
 // bareKeys tells whether keys are written as the principals of Microsoft's own applications take them: key, type and usage, nothing else (CSS-Exchange,
@@ -132,6 +165,7 @@ func (c *call) createServicePrincipal() (int, any, *odataError) {
 		return 0, nil, e
 	}
 	*p = fresh
+	c.tenant.made[p.ID] = c.tenant.config.Clock()
 	return one(c, http.StatusCreated, "servicePrincipals", p)
 }
 
@@ -163,6 +197,23 @@ func (c *call) appRoleAssignments(p *ServicePrincipal, rest []string) (int, any,
 	return 0, nil, c.methodNotAllowed()
 }
 
+// assignTo is the same consent, posted to the resource.
+func (c *call) assignTo(resource *ServicePrincipal) (int, any, *odataError) {
+	var want struct {
+		PrincipalID string `json:"principalId"`
+		ResourceID  string `json:"resourceId"`
+	}
+	if err := json.Unmarshal(c.body, &want); err != nil || !strings.EqualFold(want.ResourceID, resource.ID) {
+		return 0, nil, badRequest("Invalid value specified for property 'resourceId' of resource 'AppRoleAssignment'.")
+	}
+	for _, p := range c.tenant.state.ServicePrincipals {
+		if strings.EqualFold(p.ID, want.PrincipalID) {
+			return c.assign(p)
+		}
+	}
+	return 0, nil, notFound(want.PrincipalID)
+}
+
 func (c *call) assign(p *ServicePrincipal) (int, any, *odataError) {
 	if e := c.may(giveConsent...); e != nil {
 		return 0, nil, e
@@ -173,7 +224,11 @@ func (c *call) assign(p *ServicePrincipal) (int, any, *odataError) {
 		ResourceID  string `json:"resourceId"`
 		AppRoleID   string `json:"appRoleId"`
 	}
-	d := json.NewDecoder(bytes.NewReader(c.body))
+	body, err := withoutAnnotations(c.body)
+	if err != nil {
+		return 0, nil, badRequest("Invalid request.")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&want); err != nil {
 		return 0, nil, badRequest("Invalid request.")

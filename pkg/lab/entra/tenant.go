@@ -49,6 +49,8 @@ type Tenant struct {
 	mu        sync.Mutex
 	state     State
 	devices   map[string]*deviceCode // by device code
+	lag       time.Duration          // how long a new object is missing from lists
+	made      map[string]time.Time   // when objects were made through Graph, by id
 	throttled int                    // requests to Graph that are still to be refused
 	wait      time.Duration
 }
@@ -216,7 +218,7 @@ func New(c Config) (*Tenant, error) {
 	if len(c.ExchangeResources) == 0 {
 		c.ExchangeResources = []string{"https://outlook.office365.com", "https://outlook.office.com"}
 	}
-	t := &Tenant{config: c, devices: map[string]*deviceCode{}}
+	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{}}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("simulated tenant: %w", err)
@@ -296,6 +298,19 @@ func (t *Tenant) Restore(snapshot []byte) error {
 	defer t.mu.Unlock()
 	t.state = s
 	return nil
+}
+
+// Lag makes lists miss new objects for so long, as Entra's do while it replicates.
+func (t *Tenant) Lag(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lag = d
+}
+
+// lags tells whether lists miss an object still; t.mu must be held.
+func (t *Tenant) lags(id string) bool {
+	made, ok := t.made[id]
+	return ok && t.config.Clock().Before(made.Add(t.lag))
 }
 
 // Throttle makes Graph refuse the next n requests with 429 and a Retry-After.

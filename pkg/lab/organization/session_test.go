@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -332,6 +334,8 @@ func TestRemoteLanguage(t *testing.T) {
 	}
 }
 
+var notALetter = regexp.MustCompile(`[^A-Za-z0-9]`)
+
 // Every object that a real server printed is read whole through the server and client halves.
 func TestRecordedObjects(t *testing.T) {
 	dir, err := filepath.Abs("../../../../shared/fixtures/clixml")
@@ -355,8 +359,8 @@ func TestRecordedObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := strings.TrimSuffix(filepath.Base(f), ".xml")
-		recorded["Get-"+strings.TrimPrefix(name, "Get")] = objects
+		name := strings.TrimPrefix(strings.TrimSuffix(filepath.Base(f), ".xml"), "Get")
+		recorded["Get-"+notALetter.ReplaceAllString(name, "")] = objects
 	}
 	s := remoteTo(t, &psrp.Server{
 		Authenticate: func(context.Context, string, string) error { return nil },
@@ -392,7 +396,9 @@ func TestRecordedObjects(t *testing.T) {
 					}
 				}
 			}
-			if names == 0 || o.Text == "" && cmdlet != "Get-ExchangeCertificate" {
+			// Some fixtures hold what a script of the fixtures' author put together, which has no text.
+			madeUp := slices.Contains(o.Types, "System.Management.Automation.PSCustomObject") || cmdlet == "Get-ExchangeCertificate"
+			if names == 0 || o.Text == "" && !madeUp {
 				t.Errorf("%s: object %d came as %+v", cmdlet, i, o)
 			}
 		}
