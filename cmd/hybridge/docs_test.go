@@ -334,7 +334,7 @@ func knownValues(c *cobra.Command) error {
 	}
 	if faults, err := c.Flags().GetStringArray("fault"); err == nil {
 		faults = slices.DeleteFunc(faults, placeholder)
-		if err := knownFaults(faults); err != nil {
+		if err := lab.CheckFaults(faults, 2); err != nil {
 			return err
 		}
 	}

@@ -80,8 +80,8 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 		return err
 	}
 	defer r.close(&err)
-	if err := knownFaults(o.faults); err != nil {
-		return err
+	if err := lab.CheckFaults(o.faults, o.forests); err != nil {
+		return usage("--fault: %w", err)
 	}
 	unlock, err := claim(o.dir)
 	if err != nil {
@@ -141,19 +141,6 @@ func claim(dir string) (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-func knownFaults(ids []string) error {
-	known := map[string]bool{}
-	for _, f := range lab.Faults() {
-		known[f.ID] = true
-	}
-	for _, id := range ids {
-		if !known[id] {
-			return usage("--fault %s: there is no such fault; hybridge lab faults lists them", id)
-		}
-	}
-	return nil
-}
-
 func newLabFaultsCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "faults",
@@ -191,7 +178,10 @@ func newLabFaultsCommand(a app) *cobra.Command {
 }
 
 func foundBy(f lab.Fault) string {
-	if len(f.Turns) == 0 {
+	switch {
+	case f.Passes:
+		return "-"
+	case len(f.Turns) == 0:
 		return "test"
 	}
 	ids := make([]string, len(f.Turns))

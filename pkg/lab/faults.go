@@ -37,10 +37,15 @@ type Fault struct {
 	May []CheckID
 	// Diagnosis is the cause that explain and test must name.
 	Diagnosis DiagnosisID
+	// Value is the default of a fault that takes one, as in entra.lag=40s.
+	Value string
+	// Passes marks a fault that neither a check nor a lookup finds: an apply has to cope with it.
+	Passes bool
 
 	// early runs before certificates are made and servers stand: names, people, builds, network.
 	// late runs when everything is up: objects, rights, tenant.
 	early, late hook
+	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
 
 // hook plants a fault in sites or network.
@@ -187,6 +192,18 @@ func Faults() []Fault {
 			}),
 		},
 		{
+			ID: "entra.lag", Value: "40s", Passes: true, Diagnosis: "entra.replication-lag",
+			Title: "lists of Microsoft Graph miss a new object for so long",
+			valued: func(l *Lab, value string) error {
+				d, err := time.ParseDuration(value)
+				if err != nil || d < 0 {
+					return fmt.Errorf("fault entra.lag=%s: a duration such as 75s is required", value)
+				}
+				l.tenant.entra.Lag(d)
+				return nil
+			},
+		},
+		{
 			ID: "lookup.vdir-address", Diagnosis: "ews.external-url",
 			Title: "contoso's EWS virtual directory publishes an address that no server answers",
 			late: inContoso(func(f *forestSite) {
@@ -217,22 +234,35 @@ func (f Fault) Exit() int {
 	return 3
 }
 
-// find looks faults up by their ids, for a lab of so many forests.
+// CheckFaults tells whether the faults (ID or ID=VALUE) can be planted in a lab of so many forests.
+func CheckFaults(ids []string, forests int) error {
+	_, err := find(ids, forests)
+	return err
+}
+
+// find looks faults up by their ids, with their values filled in.
 func find(ids []string, forests int) ([]Fault, error) {
 	var found []Fault
 next:
 	for _, id := range ids {
+		name, value, valued := strings.Cut(id, "=")
 		for _, f := range Faults() {
-			if f.ID != id {
+			if f.ID != name {
 				continue
 			}
 			if needs := max(f.early.forests, f.late.forests); needs > forests {
 				return nil, fmt.Errorf("fault %s needs %d forests, and the lab has %d: raise --forests", id, needs, forests)
 			}
+			if valued && f.Value == "" {
+				return nil, fmt.Errorf("fault %s takes no value", name)
+			}
+			if valued {
+				f.Value = value
+			}
 			found = append(found, f)
 			continue next
 		}
-		return nil, fmt.Errorf("no fault %q: hybridge lab faults lists them", id)
+		return nil, fmt.Errorf("no fault %q: hybridge lab faults lists them", name)
 	}
 	return found, nil
 }

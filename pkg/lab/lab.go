@@ -27,7 +27,7 @@ import (
 type Options struct {
 	Dir     string       // answers.yaml, lab.json, the CA and the secrets are written here
 	Forests int          // 2 when 0
-	Faults  []string     // ids of Faults() to plant
+	Faults  []string     // ids of Faults() to plant, with a value as ID=VALUE
 	Users   int          // people per forest; 200 when 0
 	Log     *slog.Logger // messages of the lab's servers; nil discards them
 	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then takes
@@ -124,6 +124,12 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	for _, f := range planted {
 		f.late.plant(l)
+		if f.valued == nil {
+			continue
+		}
+		if err := f.valued(l, f.Value); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
 	}
 	if err := l.write(); err != nil {
 		return nil, errors.Join(err, l.Close())

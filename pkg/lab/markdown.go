@@ -24,7 +24,14 @@ func Markdown() []byte {
 				found += " but perhaps " + links(f.May)
 			}
 		}
-		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s |\n", f.Anchor(), f.ID, f.Title, found)
+		if f.Passes {
+			found = "nothing: an apply copes with it"
+		}
+		title := f.Title
+		if f.Value != "" {
+			title += "; `" + f.ID + "=" + f.Value + "` is the default"
+		}
+		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s |\n", f.Anchor(), f.ID, title, found)
 	}
 	return []byte(b.String())
 }

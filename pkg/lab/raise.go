@@ -136,9 +136,16 @@ func (p *premise) know(m *mailbox, here bool, target string) {
 
 // raise makes Microsoft's side.
 func (t *tenantSite) raise(l *Lab) error {
+	// A browser finds no way to the login host in here: the page has an address of its own.
+	page, err := t.listen()
+	if err != nil {
+		return err
+	}
+	t.devicePage = "http://" + page.Addr().String() + "/device"
 	if err := t.enroll(l.forests); err != nil {
 		return fmt.Errorf("tenant: %w", err)
 	}
+	t.serve(page, t.entra.DevicePage(), nil)
 	t.org = organization.New(organization.Config{
 		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID, Fetch: l.fetch, Clock: l.now,
 	})

@@ -35,6 +35,7 @@ type tenantSite struct {
 	front        *issued
 	automation   *issued // the certificate of the application that hybridge signs in as
 	automationID string
+	devicePage   string // where a person finishes a device code
 	now          func() time.Time
 	today        func() time.Time // of the retirement of EWS
 	viewOnly     bool             // a fault's hook: every account has view-only roles in Exchange Online
@@ -65,7 +66,8 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	var err error
 	t.entra, err = entra.New(entra.Config{
 		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: tenantDomain,
-		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", Clock: t.now, Schedules: t.schedules,
+		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
+		Clock: t.now, Schedules: t.schedules,
 	})
 	if err != nil {
 		return err

@@ -16,27 +16,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// deviceCode is a sign-in that waits for a person.
-type deviceCode struct {
-	user, clientID, scope string
-	expires               time.Time
-	polls                 int
-	confirmed             bool
-}
-
-// ConfirmDeviceCode is the person who types the user code; false when it is not waited for.
-func (t *Tenant) ConfirmDeviceCode(userCode string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, d := range t.devices {
-		if strings.EqualFold(d.user, userCode) {
-			d.confirmed = true
-			return true
-		}
-	}
-	return false
-}
-
 // Login answers as the login host, and as the hosts of ACS and federation metadata (accounts.accesscontrol.windows.net, login.windows.net), whose paths do not
 // collide with it.
 func (t *Tenant) Login() http.Handler {
@@ -44,6 +23,10 @@ func (t *Tenant) Login() http.Handler {
 		w.Header().Set("Cache-Control", "no-store, no-cache")
 		w.Header().Set("X-Ms-Request-Id", newGUID())
 		w.Header().Set("Date", t.config.Clock().UTC().Format(http.TimeFormat))
+		if r.URL.Path == "/device" {
+			t.DevicePage().ServeHTTP(w, r)
+			return
+		}
 		tenant, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if !t.knows(tenant) {
 			t.refuse(w, refuse(400, "invalid_tenant", 90002, "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", tenant))
@@ -153,6 +136,8 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request, tenant string) {
 		t.clientCredentials(w, r, tenant)
 	case "urn:ietf:params:oauth:grant-type:device_code", "device_code":
 		t.redeemDeviceCode(w, r.PostForm)
+	case "refresh_token":
+		t.refresh(w, r.PostForm)
 	case "":
 		t.refuse(w, refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."))
 	default:
@@ -181,7 +166,7 @@ func (t *Tenant) clientCredentials(w http.ResponseWriter, r *http.Request, tenan
 	form := r.PostForm
 	clientID := form.Get("client_id")
 	if tenant == "organizations" || tenant == "common" {
-		t.refuse(w, refuse(400, "invalid_request", 90133, "Device Code flow and client credentials are not supported under /common or /organizations endpoint."))
+		t.refuse(w, refuse(400, "invalid_request", 50059, "No tenant-identifying information found in either the request or implied by any provided credentials."))
 		return
 	}
 	resource, ok := resourceOf(form.Get("scope"))
@@ -288,7 +273,7 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 	}
 	v := oauth.Verifier{
 		Keys: keys, Algorithms: []string{"RS256", "PS256"}, Issuers: []string{app.AppID}, Audiences: audiences,
-		Now: t.config.Clock, Leeway: 5 * time.Minute, Replay: &t.replays,
+		Now: t.config.Clock, Leeway: 5 * time.Minute, Replay: &t.replays, TextTimes: true,
 	}
 	token, err := v.Verify(text)
 	switch {
@@ -337,70 +322,4 @@ func claimTime(c oauth.Claims, name string) string {
 		return "unknown"
 	}
 	return stamp(at)
-}
-
-func (t *Tenant) deviceCode(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil || r.PostForm.Get("client_id") == "" {
-		t.refuse(w, refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."))
-		return
-	}
-	code, user := newAssignmentID(), strings.ToUpper(newGUID()[:9])
-	t.mu.Lock()
-	if len(t.devices) < 1000 {
-		t.devices[code] = &deviceCode{user: user, clientID: r.PostForm.Get("client_id"), scope: r.PostForm.Get("scope"), expires: t.config.Clock().Add(15 * time.Minute)}
-	}
-	t.mu.Unlock()
-	page := "https://" + t.config.LoginHost + "/device"
-	writeJSON(w, http.StatusOK, map[string]any{
-		"user_code": user, "device_code": code, "verification_uri": page, "expires_in": 900, "interval": 1,
-		"message": "To sign in, use a web browser to open the page " + page + " and enter the code " + user + " to authenticate.",
-	})
-}
-
-func (t *Tenant) redeemDeviceCode(w http.ResponseWriter, form url.Values) {
-	code := form.Get("device_code")
-	t.mu.Lock()
-	d := t.devices[code]
-	var claims oauth.Claims
-	var refused *refusal
-	scope := ""
-	switch {
-	case d == nil || d.clientID != form.Get("client_id"):
-		refused = refuse(400, "invalid_grant", 70000, "The provided value for the 'device_code' parameter is not valid.")
-	case t.config.Clock().After(d.expires):
-		delete(t.devices, code)
-		refused = refuse(400, "expired_token", 70020, "The provided value for the input parameter 'device_code' is not valid. This device code has expired.")
-	default:
-		d.polls++
-		if !d.confirmed && (!t.config.ConfirmDeviceCodes || d.polls < 2) {
-			refused = refuse(400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending. Continue polling.")
-			break
-		}
-		resource, ok := resourceOf(d.scope)
-		if !ok {
-			refused = refuse(400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid.")
-			break
-		}
-		delete(t.devices, code)
-		if claims, refused = t.userClaims(d.clientID, resource); refused == nil {
-			scope = claims.String("scp") + " " + resource + "/.default"
-		}
-	}
-	t.mu.Unlock()
-	if refused != nil {
-		t.refuse(w, refused)
-		return
-	}
-	identity := oauth.Claims{
-		"aud": form.Get("client_id"), "iss": t.authority() + "/v2.0", "iat": claims["iat"], "nbf": claims["nbf"], "exp": claims["exp"],
-		"oid": claims["oid"], "sub": claims["sub"], "tid": t.config.TenantID, "preferred_username": t.config.Admin, "ver": "2.0",
-	}
-	idToken, err := t.signer().Sign(identity)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	info, _ := json.Marshal(map[string]any{"uid": claims["oid"], "utid": t.config.TenantID}) // texts always encode
-	t.answerToken(w, claims, map[string]any{"id_token": idToken, "client_info": base64.RawURLEncoding.EncodeToString(info), "scope": scope})
 }

@@ -31,6 +31,8 @@ type Config struct {
 	ExchangeResources []string
 	// Admin is the user who signs in when a device code is confirmed; "admin@" + InitialDomain when empty.
 	Admin string
+	// DevicePage is the address that a device code's message names; /device at the login host when empty.
+	DevicePage string
 	// ConfirmDeviceCodes confirms device codes at the second poll, as if a person had typed them; otherwise ConfirmDeviceCode does.
 	ConfirmDeviceCodes bool
 	Clock              func() time.Time // time.Now when nil
@@ -49,9 +51,10 @@ type Tenant struct {
 	mu        sync.Mutex
 	state     State
 	devices   map[string]*deviceCode // by device code
-	lag       time.Duration          // how long a new object is missing from lists
-	made      map[string]time.Time   // when objects were made through Graph, by id
-	throttled int                    // requests to Graph that are still to be refused
+	refreshes map[string]refreshToken
+	lag       time.Duration        // how long a new object is missing from lists
+	made      map[string]time.Time // when objects were made through Graph, by id
+	throttled int                  // requests to Graph that are still to be refused
 	wait      time.Duration
 }
 
@@ -218,7 +221,7 @@ func New(c Config) (*Tenant, error) {
 	if len(c.ExchangeResources) == 0 {
 		c.ExchangeResources = []string{"https://outlook.office365.com", "https://outlook.office.com"}
 	}
-	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{}}
+	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{}, refreshes: map[string]refreshToken{}}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("simulated tenant: %w", err)

@@ -161,8 +161,8 @@ func (t *Tenant) userClaims(clientID, resource string) (oauth.Claims, *refusal) 
 	now := t.config.Clock()
 	scope := "AdminApi.AccessAsUser.All FfoPowerShell.AccessAsUser.All"
 	if target.AppID == oauth.AppGraph {
-		// What Azure PowerShell's preauthorization comes to for a global administrator.
-		scope = "AppRoleAssignment.ReadWrite.All Application.ReadWrite.All Directory.AccessAsUser.All Directory.ReadWrite.All Domain.Read.All Organization.Read.All User.Read.All"
+		// What Azure PowerShell gets: Directory.AccessAsUser.All stands for the person's own directory roles.
+		scope = "AuditLog.Read.All Directory.AccessAsUser.All email openid profile"
 	}
 	return oauth.Claims{
 		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(tokenLifetime).Unix(),

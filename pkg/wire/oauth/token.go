@@ -237,6 +237,7 @@ type Verifier struct {
 	Now        func() time.Time // time.Now when nil
 	Leeway     time.Duration    // tolerated difference of clocks
 	Replay     *Replays         // refuses a second use of a "jti"; nil: no such memory
+	TextTimes  bool             // takes "exp" and "nbf" as texts too: MSAL.NET writes them so, and Entra takes them
 }
 
 // Verify parses a token and checks algorithm, key, signature, times, issuer, audience and replay, in that order. The error wraps one of the
@@ -259,6 +260,13 @@ func (v Verifier) Verify(text string) (Token, error) {
 	}
 	if err := v.verifySignature(t); err != nil {
 		return t, err
+	}
+	if v.TextTimes {
+		for _, name := range []string{"exp", "nbf"} {
+			if s, ok := t.Claims[name].(string); ok {
+				t.Claims[name] = json.Number(s)
+			}
+		}
 	}
 	now := time.Now()
 	if v.Now != nil {
