@@ -155,8 +155,8 @@ func (m *model) change(c change.Change, width int) []string {
 			lines = append(lines, "      "+line)
 		}
 	}
-	if c.Reason != "" {
-		put("why: "+c.Reason, "     ")
+	if !c.Reason.IsZero() {
+		put("why: "+c.Reason.String(), "     ")
 	}
 	if c.Risk != "" {
 		put("risk: "+c.Risk, "      ")

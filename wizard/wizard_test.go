@@ -175,10 +175,10 @@ func newFake() *fake {
 			Summary: change.Summary{Create: 1, Update: 1, Unchanged: 4},
 			Changes: []change.Change{
 				{ID: "onprem/contoso/IntraOrganizationConnector/x", Target: "onprem/contoso", Kind: "IntraOrganizationConnector", Name: "HybridIOC - contoso", Action: change.Create,
-					Reason: "lookups from contoso to the cloud go through it", Risk: "an enabled connector has no fallback to the organization relationship",
+					Reason: msg.Plain("lookups from contoso to the cloud go through it"), Risk: "an enabled connector has no fallback to the organization relationship",
 					After: change.Properties{"Enabled": true, "TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"}},
 				{ID: "online/OrganizationRelationship/y", Target: "online", Kind: "OrganizationRelationship", Name: "O365 to On-premises", Action: change.Update,
-					Reason: "MailTips are asked for",
+					Reason: msg.Plain("MailTips are asked for"),
 					Before: change.Properties{"MailTipsAccessEnabled": false, "DomainNames": []string{"contoso.com"}},
 					After:  change.Properties{"MailTipsAccessEnabled": true, "DomainNames": []string{"contoso.com", "fabrikam.example"}}},
 			},

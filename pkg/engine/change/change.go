@@ -5,6 +5,8 @@ package change
 import (
 	"context"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 // DefaultPatience is the patience of a kind that does not say.
@@ -29,8 +31,8 @@ type Live struct {
 	Properties Properties
 }
 
-// Place is one system that holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online ("online"), Entra
-// ("entra"). A place runs one command at a time, in order.
+// Place holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online ("online"), Entra
+// ("entra"). A place runs one command at a time, in order. NewPlace makes one of a System.
 type Place interface {
 	// Read returns every live resource of a kind. An error means unknown, never none.
 	Read(ctx context.Context, k *Kind) ([]Live, error)
@@ -38,10 +40,14 @@ type Place interface {
 	Run(ctx context.Context, c Command) (Properties, error)
 }
 
-// Command is what a change runs at its place: a cmdlet with parameters, or a Graph request ("PATCH /applications/{id}") with its body.
+// Command is what a change runs at its place: a cmdlet with parameters, or a Graph request ("PATCH /applications/{id}")
+// with its body.
 type Command struct {
 	Name       string         `json:"name"`
 	Parameters map[string]any `json:"parameters,omitempty"`
+	// Then runs after the command so that it takes effect at once. Its failure is a warning: what the command
+	// wrote stands. It holds no Refs.
+	Then []Command `json:"then,omitempty"`
 }
 
 // Mode is how a property is written.
@@ -59,29 +65,56 @@ const (
 // Comparison tells whether a live value satisfies a desired one.
 type Comparison func(want, live any) bool
 
-// Property declares how one property is compared (Equal when nil) and written.
-type Property struct {
-	Compare Comparison
-	Write   Mode
+// Type is what a property holds.
+type Type struct {
+	Name    string
+	Read    func(raw any) any // brings a raw value to the form that desired values have; nil: it has it already
+	Compare Comparison        // Equal when nil
+	List    bool
 }
 
-// Kind declares a kind of resource, once, as data.
+// Property declares one property of a kind.
+type Property struct {
+	Type    Type
+	Compare Comparison // when it is not the type's
+	Write   Mode
+	// From is the name under which the place shows it, when that is not the property's own.
+	From string
+	// Derived properties are made by the place from others: they serve to recognize a resource and are never sent.
+	Derived bool
+	// MayHide properties are lists that are written whole and that a place may not show: where it shows none, the list
+	// is unknown, which is not empty.
+	MayHide bool
+}
+
+// Kind declares a kind of resource, once, as data. Declare adds its system and its operations.
 type Kind struct {
-	Noun       string // "IntraOrganizationConnector": also the kind's documented id
-	Title      string
-	Match      func(want Properties, live Live) bool // by meaning, never by display name alone
+	Noun   string // "IntraOrganizationConnector": also the kind's documented id
+	Title  string
+	Why    string   // what the resource is for, in one or two sentences
+	Places []string // which places of its system hold such resources; see PlaceSort
+	// Match recognizes a resource by meaning, never by display name alone. When nil, all Key properties must be the same.
+	Match      func(want Properties, live Live) bool
 	Properties map[string]Property
 	Risk       string // what touching it can do to an organization; shown with every change
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
 	Permanent string
-	// Recreates tells that there is no Set cmdlet: a resource that differs is removed and made anew. Command is then asked for
-	// Delete and for Create.
-	Recreates bool
 	// Patience is how long what was written may take to show when it is read back; DefaultPatience when 0.
 	Patience time.Duration
-	// Command renders an action as the command that its place runs. want holds the properties to write (all for Create, the differing ones,
-	// already merged with live, for Update; nil for Delete). It must be deterministic.
+
+	// What follows is made by Declare.
+
+	// Reads and Writes are what an account must be allowed to read and to write such resources: cmdlets, for Exchange.
+	Reads, Writes []string
+	// Recreates says that nothing updates a resource: one that differs is removed and made again. Command is then asked
+	// for Delete and for Create.
+	Recreates bool
+	// Command renders an action as the command that its place runs. want holds the properties to write (all for Create, the
+	// differing ones, already merged with live, for Update; nil for Delete). It must be deterministic.
 	Command func(a Action, name string, want Properties, live *Live) (Command, error)
+
+	family *Family
+	read   any // func(context.Context, C) ([]Live, error)
 }
 
 // Resource is a resource that should exist (or, with Absent, should not) at a target.
@@ -91,8 +124,8 @@ type Resource struct {
 	Key        string // distinguishes it from others of its kind at its target; stable across runs
 	Name       string // given when it is created
 	Properties Properties
-	Needs      []string // ids of resources that must be in order before
-	Reason     string   // why it should exist, in one clause
+	Needs      []string // ids of resources that come before
+	Reason     msg.Text // why it should exist, in one clause
 	Absent     bool
 }
 
@@ -119,7 +152,7 @@ type Change struct {
 	Name     string     `json:"name"`               // as it will be; for Update and Delete, as it is
 	Identity string     `json:"identity,omitempty"` // of the live resource that is touched; empty for Create
 	Action   Action     `json:"action"`
-	Reason   string     `json:"reason"`
+	Reason   msg.Text   `json:"reason"`
 	Risk     string     `json:"risk,omitempty"`
 	Before   Properties `json:"before,omitempty"`  // what is touched, as it was; the whole resource for Delete and Recreate
 	After    Properties `json:"after,omitempty"`   // what is written: everything for Create and Recreate, what differs for Update

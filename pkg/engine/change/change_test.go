@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
@@ -84,7 +85,7 @@ func contoso() Resource {
 	return Resource{
 		Kind: relationship, Target: "online", Key: "contoso", Name: "O365 to contoso",
 		Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
-		Reason:     "free/busy",
+		Reason:     msg.Plain("free/busy"),
 	}
 }
 
@@ -109,7 +110,7 @@ func TestMake(t *testing.T) {
 			resources: []Resource{contoso()},
 			want: []Change{{
 				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
-				Reason: "free/busy", Risk: "lookups stop",
+				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				After: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
 				Command: Command{Name: "create", Parameters: map[string]any{
 					"Domains": []string{"contoso.com"}, "Enabled": true, "Name": "O365 to contoso", "URL": "https://mail.contoso.com/ews/",
@@ -132,7 +133,7 @@ func TestMake(t *testing.T) {
 			resources: []Resource{with(contoso(), func(r *Resource) { r.Properties["Domains"] = []string{"contoso.com", "litware.com"} })},
 			want: []Change{{
 				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Update,
-				Reason: "free/busy", Risk: "lookups stop",
+				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				Before: Properties{"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false},
 				After:  Properties{"Domains": []string{"Fabrikam.com", "Contoso.com", "litware.com"}, "Enabled": true},
 				Command: Command{Name: "update", Parameters: map[string]any{
@@ -148,7 +149,7 @@ func TestMake(t *testing.T) {
 			resources: []Resource{with(contoso(), func(r *Resource) { r.Absent = true })},
 			want: []Change{{
 				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Delete,
-				Reason: "free/busy", Risk: "lookups stop",
+				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				Before:  Properties{"Domains": []string{"contoso.com"}, "Level": int64(3)},
 				Command: Command{Name: "delete", Parameters: map[string]any{"Identity": "1"}},
 			}},
@@ -182,7 +183,7 @@ func TestMake(t *testing.T) {
 			},
 			want: []Change{{
 				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
-				Reason: "free/busy", Risk: "lookups stop",
+				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				After:   Properties{"Domains": "contoso.com", "App": "guid"},
 				Command: Command{Name: "create", Parameters: map[string]any{"App": "guid", "Domains": "contoso.com", "Name": "O365 to contoso"}},
 			}},
@@ -203,7 +204,7 @@ func TestMake(t *testing.T) {
 				},
 				{
 					ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
-					Reason: "free/busy", Risk: "lookups stop",
+					Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 					After: Properties{"Domains": []string{"contoso.com"}, "App": []any{Ref{"entra/Application/hybrid", "AppID"}}},
 					Command: Command{Name: "create", Parameters: map[string]any{
 						"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"}, "Name": "O365 to contoso",

@@ -7,8 +7,11 @@ import (
 
 // compare is the property's comparison.
 func (p Property) compare() Comparison {
-	if p.Compare != nil {
+	switch {
+	case p.Compare != nil:
 		return p.Compare
+	case p.Type.Compare != nil:
+		return p.Type.Compare
 	}
 	return Equal
 }

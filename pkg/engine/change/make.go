@@ -415,7 +415,7 @@ func (k *Kind) Matches(want Properties, l Live) bool {
 		return k.Match(want, l)
 	}
 	for name, p := range k.Properties {
-		if p.Write == Key && !p.compare()(want[name], l.Properties[name]) {
+		if p.Write == Key && (want[name] == nil || !p.compare()(want[name], l.Properties[name])) {
 			return false
 		}
 	}

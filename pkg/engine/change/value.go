@@ -330,13 +330,14 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	var raw struct {
 		Name       string     `json:"name"`
 		Parameters Properties `json:"parameters"`
+		Then       []Command  `json:"then"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {
 		return err
 	}
-	c.Name, c.Parameters = raw.Name, raw.Parameters
+	c.Name, c.Parameters, c.Then = raw.Name, raw.Parameters, raw.Then
 	return nil
 }
 

@@ -78,12 +78,12 @@ func checks() check.Report {
 func plan() change.Plan {
 	changes := []change.Change{
 		{
-			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp", Action: change.Create, Reason: "the dedicated hybrid application",
+			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp", Action: change.Create, Reason: msg.Plain("the dedicated hybrid application"),
 			After: change.Properties{"DisplayName": "ExchangeServerApp", "Audience": "AzureADMyOrg"}, Command: change.Command{Name: "POST /applications"},
 		},
 		{
 			ID: "online/OrganizationRelationship/contoso.com", Target: "online", Kind: "OrganizationRelationship", Name: "O365 to On-premises", Identity: "1", Action: change.Update,
-			Reason: "free/busy of contoso.com", Risk: "while it is wrong, nobody in the cloud sees free/busy of people on premises",
+			Reason: msg.Plain("free/busy of contoso.com"), Risk: "while it is wrong, nobody in the cloud sees free/busy of people on premises",
 			Before:  change.Properties{"DomainNames": []string{"old.com", "contoso.com"}, "Enabled": false, "TargetApplicationUri": nil},
 			After:   change.Properties{"DomainNames": []string{"contoso.com", "fabrikam.com", "litware.com"}, "Enabled": true, "TargetApplicationUri": change.Ref{Change: "entra/Application/hybrid", Property: "AppID"}},
 			Command: change.Command{Name: "Set-OrganizationRelationship"}, Needs: []string{"entra/Application/hybrid"},
@@ -381,7 +381,7 @@ func FuzzText(f *testing.F) {
 		var b bytes.Buffer
 		x := NewText(&b, Style{Width: width % 500})
 		x.Check(check.Result{ID: check.ID(text), Status: check.StatusFail, Scope: text, Summary: msg.Plain(text), Detail: msg.Plain(text), Remedy: check.Remedy{Text: msg.Plain(text), Commands: []string{text}, Docs: text}})
-		x.Change(change.Change{ID: text, Name: text, Action: change.Update, Reason: text, Before: change.Properties{text: text}, After: change.Properties{text: []string{text, "x"}}})
+		x.Change(change.Change{ID: text, Name: text, Action: change.Update, Reason: msg.Plain(text), Before: change.Properties{text: text}, After: change.Properties{text: []string{text, "x"}}})
 		x.Matrix([]Lookup{{From: text, To: text, Direction: text, Probe: text, Status: text, Error: text, Route: []string{text}, Causes: []Cause{{ID: text}}}})
 		safe(t, b.Bytes(), false)
 	})

@@ -282,8 +282,8 @@ func (t *Text) Change(c change.Change) {
 	}
 	t.printf("\n")
 	const indent = 6
-	if c.Reason != "" {
-		t.block(indent, "why ", plain, c.Reason)
+	if !c.Reason.IsZero() {
+		t.block(indent, "why ", plain, c.Reason.String())
 	}
 	if c.Risk != "" {
 		t.block(indent, "risk", plain, c.Risk)

@@ -18,7 +18,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
@@ -99,7 +98,7 @@ func (d *Deployment) Close(ctx context.Context) error { return d.disconnect(ctx)
 func Kinds() map[string]*change.Kind {
 	out := map[string]*change.Kind{}
 	for _, k := range desired.Kinds() {
-		out[k.Noun] = k.Change()
+		out[k.Noun] = k
 	}
 	return out
 }
@@ -196,31 +195,38 @@ func (d *Deployment) warm(ctx context.Context, f *prereq.Facts) {
 func (d *Deployment) places(f *prereq.Facts) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
-		out[desired.PlaceOnline] = &desired.ExchangePlace{Name: desired.PlaceOnline, Session: session(d.tenant.online), Warn: d.warn}
-		out[desired.PlaceEntra] = &desired.EntraPlace{
-			Graph:  func(ctx context.Context) (desired.Graph, error) { return d.tenant.graph.get(ctx) },
-			NotYet: entra.NotYet,
-			Applications: func(ctx context.Context) ([]string, error) {
-				var names []string
-				for _, forest := range f.Forests {
-					organization, err := forest.Organization.Get(ctx)
-					if err != nil {
-						return nil, err
-					}
-					names = append(names, desired.ApplicationName(organization.GUID))
-				}
-				return names, nil
-			},
-		}
+		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online), d.warn)
+		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f), d.warn)
 	}
 	for _, forest := range d.forests {
 		name := desired.PlaceForest(forest.answers.Name)
-		out[name] = &desired.ExchangePlace{Name: name, Session: session(forest.exchange), Warn: d.warn}
+		out[name] = change.NewPlace(name, desired.Exchange, session(forest.exchange), d.warn)
 	}
 	return out
 }
 
-func session(c *connection[*guarded]) desired.Sessions {
+// directory opens the tenant's directory, which is read at the dedicated applications of all forests.
+func (d *Deployment) directory(f *prereq.Facts) func(context.Context) (desired.Directory, error) {
+	return func(ctx context.Context) (desired.Directory, error) {
+		graph, err := d.tenant.graph.get(ctx)
+		if err != nil {
+			return desired.Directory{}, err
+		}
+		return desired.Directory{Graph: graph, Applications: func(ctx context.Context) ([]string, error) {
+			var names []string
+			for _, forest := range f.Forests {
+				organization, err := forest.Organization.Get(ctx)
+				if err != nil {
+					return nil, err
+				}
+				names = append(names, desired.ApplicationName(organization.GUID))
+			}
+			return names, nil
+		}}, nil
+	}
+}
+
+func session(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
 	return func(ctx context.Context) (exchange.Session, error) {
 		g, err := c.get(ctx)
 		if err != nil {

@@ -194,7 +194,9 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 }
 
 // lazySession opens its session when it is first asked.
-type lazySession struct{ open desired.Sessions }
+type lazySession struct {
+	open func(context.Context) (exchange.Session, error)
+}
 
 func (s lazySession) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
 	session, err := s.open(ctx)

@@ -13,7 +13,7 @@ func TestPropertiesExistInGraph(t *testing.T) {
 	types := map[*Kind]string{application: "application", servicePrincipal: "servicePrincipal", servicePrincipalName: "servicePrincipal", appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
 	asked := map[string][]string{"application": strings.Split(applicationFields, ","), "servicePrincipal": strings.Split(servicePrincipalFields, ","), "keyCredential": keyFields}
 	for _, k := range Kinds() {
-		if k.Sides&Entra == 0 {
+		if k.System() != &MicrosoftGraph.Family {
 			continue
 		}
 		name, ok := types[k]

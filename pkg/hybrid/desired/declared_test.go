@@ -44,13 +44,13 @@ func TestEveryDeclarationIsListed(t *testing.T) {
 	}
 }
 
-// nounOf is the noun of a declaration: declare(Kind{Noun: "..."}).
+// nounOf is the noun of a declaration: SYSTEM.Declare(Kind{Noun: "..."}, ...).
 func nounOf(n ast.Node) (string, bool) {
 	call, ok := n.(*ast.CallExpr)
-	if !ok || len(call.Args) != 1 {
+	if !ok || len(call.Args) != 2 {
 		return "", false
 	}
-	if f, ok := call.Fun.(*ast.Ident); !ok || f.Name != "declare" {
+	if f, ok := call.Fun.(*ast.SelectorExpr); !ok || f.Sel.Name != "Declare" {
 		return "", false
 	}
 	literal, ok := call.Args[0].(*ast.CompositeLit)

@@ -19,6 +19,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
@@ -355,7 +356,7 @@ func TestReadFailureIsNoAbsence(t *testing.T) {
 }
 
 func TestUnreadableProperty(t *testing.T) {
-	live := organizationRelationship.live(exchange.NewObject(nil, "x", "Name", "x", "DomainNames", exchange.Unreadable{Reason: "odd"}, "Enabled", true))
+	live := image(organizationRelationship, exchange.NewObject(nil, "x", "Name", "x", "DomainNames", exchange.Unreadable{Reason: "odd"}, "Enabled", true))
 	if _, ok := live.Properties["DomainNames"].(change.Unreadable); !ok {
 		t.Errorf("DomainNames = %#v, want Unreadable", live.Properties["DomainNames"])
 	}
@@ -375,8 +376,8 @@ func TestGetWithoutUnknownParameter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &picky{err: tt.err}
-			p := &ExchangePlace{Name: "online", Session: func(context.Context) (exchange.Session, error) { return s, nil }}
-			_, err := p.Read(t.Context(), organizationConfig.Change())
+			p := change.NewPlace("online", Exchange, func(context.Context) (exchange.Session, error) { return s, nil }, nil)
+			_, err := p.Read(t.Context(), organizationConfig)
 			if s.calls != tt.want || (err == nil) != (tt.want == 2) {
 				t.Errorf("%d calls, error %v", s.calls, err)
 			}
@@ -519,7 +520,7 @@ func TestThumbprintOf(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	method, path, body, err := Request(change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a/b", "keyCredentials": []any{}}})
+	method, path, body, err := request(change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a/b", "keyCredentials": []any{}}})
 	if err != nil || method != "PATCH" || path != "/applications/a%2Fb" {
 		t.Errorf("%s %s, %v", method, path, err)
 	}
@@ -527,7 +528,7 @@ func TestRequest(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, c := range []change.Command{{Name: "PATCH /applications/{id}"}, {Name: "Set-Mailbox"}, {Name: ""}} {
-		if _, _, _, err := Request(c); err == nil {
+		if _, _, _, err := request(c); err == nil {
 			t.Errorf("%q was accepted", c.Name)
 		}
 	}
@@ -540,8 +541,8 @@ func TestDeleteUndoesCreate(t *testing.T) {
 	p := makePlan(t, w, f, a)
 	w.carryOut(t, p)
 	for _, c := range slices.Backward(p.Changes) {
-		kind := kindNamed(t, c.Kind)
-		live, err := w.places[c.Target].Read(t.Context(), kind.Change())
+		kind := kindNamed(c.Kind)
+		live, err := w.places[c.Target].Read(t.Context(), kind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -554,7 +555,7 @@ func TestDeleteUndoesCreate(t *testing.T) {
 		if c.Action == change.Update {
 			action, want = change.Update, c.Before
 		}
-		command, err := kind.Change().Command(action, c.Name, want, &live[i])
+		command, err := kind.Command(action, c.Name, want, &live[i])
 		if err != nil {
 			t.Fatalf("%s: %v", c.ID, err)
 		}
@@ -584,11 +585,10 @@ func TestDeleteUndoesCreate(t *testing.T) {
 // A script that is run by hand does not stop at every removal to ask: who runs it has agreed.
 func TestRemovalsDoNotAsk(t *testing.T) {
 	for _, k := range Kinds() {
-		if k.Sides&Entra != 0 || k.Verbs&Remove == 0 {
+		c, err := k.Command(change.Delete, "x", nil, &change.Live{Identity: "x"})
+		if errors.Is(err, change.ErrNoOperation) {
 			continue
-		}
-		c, err := k.Change().Command(change.Delete, "x", nil, &change.Live{Identity: "x"})
-		if err != nil {
+		} else if err != nil {
 			t.Fatal(err)
 		}
 		if asks, given := c.Parameters["Confirm"]; strings.HasPrefix(c.Name, "Remove-") && (!given || asks != false) {
@@ -599,13 +599,13 @@ func TestRemovalsDoNotAsk(t *testing.T) {
 
 // A kind without New and Set: an address space is added, and one that differs is removed and added anew.
 func TestKindThatIsAdded(t *testing.T) {
-	k := declare(Kind{
-		Noun: "AvailabilityAddressSpace", Sides: OnPremises, Verbs: Add | Remove, Match: byValue("ForestName"),
+	k := Exchange.Declare(Kind{
+		Noun: "AvailabilityAddressSpace", Places: []string{OnPremises},
 		Properties: map[string]Property{"ForestName": {Type: text, Write: change.Key}, "AccessMethod": {Type: text}},
-	})
+	}, Cmdlets{Verbs: Add | Remove})
 	place := addressSpaces{{Identity: "x", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "OrgWideFB"}}}
 	p, err := change.Make(t.Context(), map[string]change.Place{"here": place}, []change.Resource{{
-		Kind: k.Change(), Target: "here", Key: "fabrikam.com", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"},
+		Kind: k, Target: "here", Key: "fabrikam.com", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"},
 	}}, change.Options{})
 	if err != nil || len(p.Changes) != 1 {
 		t.Fatalf("%v, %v", p.Changes, err)
@@ -617,7 +617,7 @@ func TestKindThatIsAdded(t *testing.T) {
 	if diff := cmp.Diff(want, p.Changes[0].Commands()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"Get-AvailabilityAddressSpace", "Add-AvailabilityAddressSpace", "Remove-AvailabilityAddressSpace"}, k.Cmdlets()); diff != "" {
+	if diff := cmp.Diff([]string{"Get-AvailabilityAddressSpace", "Add-AvailabilityAddressSpace", "Remove-AvailabilityAddressSpace"}, slices.Concat(k.Reads, k.Writes)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -629,17 +629,6 @@ func (p addressSpaces) Run(context.Context, change.Command) (change.Properties, 
 	return nil, nil
 }
 
-func kindNamed(t *testing.T, noun string) *Kind {
-	t.Helper()
-	for _, k := range Kinds() {
-		if k.Noun == noun {
-			return k
-		}
-	}
-	t.Fatalf("no kind %s", noun)
-	return nil
-}
-
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range Kinds() {
@@ -647,20 +636,22 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s is declared twice", k.Noun)
 		}
 		seen[k.Noun] = true
-		if k.Title == "" || k.Why == "" || k.Risk == "" || k.Match == nil || len(k.Properties) == 0 {
-			t.Errorf("%s: a declaration has a title, a reason, a risk, a match and properties", k.Noun)
+		if k.Title == "" || k.Why == "" || k.Risk == "" || len(k.Places) == 0 || len(k.Properties) == 0 {
+			t.Errorf("%s: a declaration has a title, a reason, a risk, places and properties", k.Noun)
 		}
-		if entra := k.Sides&Entra != 0; entra != (k.Read != nil) || entra != (k.Command != nil) {
-			t.Errorf("%s: a kind in Entra says how it is read and written, one of Exchange leaves that to its cmdlets", k.Noun)
+		for _, place := range k.Places {
+			if !slices.ContainsFunc(k.System().Places, func(s change.PlaceSort) bool { return s.Name == place }) {
+				t.Errorf("%s: its system has no places %s", k.Noun, place)
+			}
 		}
 		for _, side := range []struct {
-			bit  Sides
-			side exchange.Side
+			place string
+			side  exchange.Side
 		}{{OnPremises, exchange.OnPremises}, {Online, exchange.Online}} {
-			if k.Sides&side.bit == 0 {
+			if !slices.Contains(k.Places, side.place) {
 				continue
 			}
-			for _, name := range k.Cmdlets() {
+			for _, name := range slices.Concat(k.Reads, k.Writes) {
 				c, ok := exchange.Catalogue().Find(name)
 				if !ok || !c.On(side.side) {
 					t.Errorf("%s: %s does not exist %s", k.Noun, name, side.side)
@@ -720,7 +711,7 @@ func TestScriptIsInert(t *testing.T) {
 func evilPlan() change.Plan {
 	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)"
 	return change.Plan{Fingerprint: "f\nRemove-Item", Changes: []change.Change{{
-		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: "r\u2028Remove-Item",
+		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
 		Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
 	}}}
 }

@@ -2,7 +2,6 @@ package desired
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
@@ -126,7 +126,7 @@ type tenant struct {
 	late    int // how many more requests are told that the directory does not know the object yet
 }
 
-var errNotYet = fmt.Errorf("Request_ResourceNotFound: the resource does not exist")
+var errNotYet = &entra.Error{Status: 404, Code: "Request_ResourceNotFound"}
 
 func newTenant() *tenant {
 	return &tenant{objects: map[string][]map[string]any{"servicePrincipals": {{
@@ -213,19 +213,22 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{contoso: newOrganization(exchange.OnPremises), fabrikam: newOrganization(exchange.OnPremises), online: newOrganization(exchange.Online), entra: newTenant()}
-	session := func(o *organization) Sessions {
-		return func(context.Context) (exchange.Session, error) { return o, nil }
+	exchangeAt := func(name string, o *organization) change.Place {
+		return change.NewPlace(name, Exchange, func(context.Context) (exchange.Session, error) { return o, nil }, nil)
 	}
 	w.places = map[string]change.Place{
-		"onprem/contoso":  &ExchangePlace{Name: "onprem/contoso", Session: session(w.contoso)},
-		"onprem/fabrikam": &ExchangePlace{Name: "onprem/fabrikam", Session: session(w.fabrikam)},
-		"online":          &ExchangePlace{Name: "online", Session: session(w.online)},
-		"entra": &EntraPlace{Graph: func(context.Context) (Graph, error) { return w.entra, nil }, NotYet: func(err error) bool { return errors.Is(err, errNotYet) }, Pause: 1,
-			Applications: func(context.Context) ([]string, error) {
-				return []string{ApplicationName(contosoOrg), ApplicationName(fabrikam)}, nil
-			}},
+		"onprem/contoso":  exchangeAt("onprem/contoso", w.contoso),
+		"onprem/fabrikam": exchangeAt("onprem/fabrikam", w.fabrikam),
+		"online":          exchangeAt("online", w.online),
+		"entra":           entraAt(w.entra, ApplicationName(contosoOrg), ApplicationName(fabrikam)),
 	}
 	return w
+}
+
+func entraAt(g Graph, applications ...string) change.Place {
+	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (Directory, error) {
+		return Directory{Graph: g, Pause: 1, Applications: func(context.Context) ([]string, error) { return applications, nil }}, nil
+	}, nil)
 }
 
 // carryOut runs a plan as the engine would, in order.
@@ -244,7 +247,7 @@ func (w *world) carryOut(t *testing.T, p change.Plan) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.ID, err)
 			}
-			out, err := w.places[c.Target].Run(t.Context(), change.Command{Name: command.Name, Parameters: parameters.(map[string]any)})
+			out, err := w.places[c.Target].Run(t.Context(), change.Command{Name: command.Name, Parameters: parameters.(map[string]any), Then: command.Then})
 			if err != nil {
 				t.Fatalf("%s: %s: %v", c.ID, command.Name, err)
 			}

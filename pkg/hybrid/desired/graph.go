@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version ("/applications?$filter=...").
@@ -21,19 +24,135 @@ type Graph interface {
 	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
-// EntraPlace is a tenant's directory as the engine sees it. It reads only the dedicated applications it is told the names of, what
+// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications of these names, what
 // belongs to them, and the names of Exchange Online's service principal: nothing else in the tenant is hybridge's business.
-type EntraPlace struct {
-	Graph        func(ctx context.Context) (Graph, error)
+type Directory struct {
+	Graph
 	Applications func(ctx context.Context) ([]string, error) // their display names
-	// NotYet tells whether an error means that the directory does not know a new object yet; nil: never. Such a
-	// request is put again for a while, since Entra's replicas lag.
-	NotYet func(error) bool
-	// Pause is how long to wait before such a request is put again; 2 s when 0.
+	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s when 0.
 	Pause time.Duration
 }
 
-var _ change.Place = (*EntraPlace)(nil)
+// MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}" in the path is filled
+// with the parameter of that name, which is not part of the body then.
+var MicrosoftGraph = &change.System[Directory]{
+	Family: change.Family{
+		ID: "graph", Title: "Microsoft Graph",
+		Places: []change.PlaceSort{{Name: Entra, Title: "Entra", Use: func(string) []string {
+			return []string{
+				"Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:",
+				"  Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All",
+				"Run this script first: the others ask for what it prints.",
+			}
+		}}},
+		Script: change.Script{Language: "PowerShell", Write: writeRequest},
+	},
+	Run: runRequest,
+}
+
+// Methods are what a Collection can do with its objects.
+type Methods uint8
+
+// The methods. All can be read.
+const (
+	Post Methods = 1 << iota
+	Patch
+	Delete
+)
+
+// Collection is the operations of an Entra kind, built from a collection of Microsoft Graph: POST makes an object, PATCH
+// and DELETE address it as PATH/{id}.
+type Collection struct {
+	Path    string // "/applications"
+	Methods Methods
+	// Under is the property with the id of the object that the collection belongs to, {id} of the path.
+	Under string
+	// Aspect says that the kind is one aspect of an object that another kind makes: PATCH makes and empties it, at the object
+	// that the property id names.
+	Aspect bool
+	// Read finds the objects; none is an empty list and not an error. An object's id and displayName become the live
+	// resource's identity and name.
+	Read func(ctx context.Context, d Directory) ([]map[string]any, error)
+}
+
+// For builds the operations of a kind.
+func (c Collection) For(k *Kind) change.Ops[Directory] {
+	var ops change.Ops[Directory]
+	ops.Read = func(ctx context.Context, d Directory) ([]change.Live, error) {
+		objects, err := c.Read(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		var out []change.Live
+		for _, o := range objects {
+			if l := graphImage(k, o); !c.Aspect || k.Shown(l) {
+				out = append(out, l)
+			}
+		}
+		return out, nil
+	}
+	patch := func(id any, want change.Properties) (change.Command, error) {
+		parameters := sent(k, want, Property.Sent)
+		for name, v := range parameters {
+			if v == nil && k.Properties[name].Type.List {
+				parameters[name] = []any{} // Graph refuses null for a list
+			}
+		}
+		parameters["id"] = id
+		return change.Command{Name: "PATCH " + c.Path + "/{id}", Parameters: parameters}, nil
+	}
+	switch {
+	case c.Aspect:
+		ops.Create = func(_ string, want change.Properties) (change.Command, error) { return patch(want["id"], want) }
+		ops.Delete = func(live change.Live) (change.Command, error) {
+			nothing := change.Properties{}
+			for name := range k.Properties {
+				nothing[name] = nil
+			}
+			return patch(live.Identity, nothing)
+		}
+	case c.Methods&Post != 0:
+		ops.Create = func(_ string, want change.Properties) (change.Command, error) {
+			parameters := sent(k, want, func(p Property) bool { return !p.Derived })
+			if c.Under != "" {
+				parameters["id"] = want[c.Under]
+			}
+			return change.Command{Name: "POST " + c.Path, Parameters: parameters}, nil
+		}
+	}
+	if c.Methods&Patch != 0 {
+		ops.Update = func(want change.Properties, live change.Live) (change.Command, error) {
+			return patch(live.Identity, want)
+		}
+	}
+	if c.Methods&Delete != 0 {
+		ops.Delete = func(live change.Live) (change.Command, error) {
+			if c.Under == "" {
+				return change.Command{Name: "DELETE " + c.Path + "/{id}", Parameters: map[string]any{"id": live.Identity}}, nil
+			}
+			return change.Command{Name: "DELETE " + c.Path + "/{item}", Parameters: map[string]any{
+				"id": live.Properties[c.Under], "item": live.Identity,
+			}}, nil
+		}
+	}
+	return ops
+}
+
+// graphImage is a live resource of what Graph gives. Beside the declared properties it keeps the ids, for references.
+func graphImage(k *Kind, o map[string]any) change.Live {
+	l := k.Image(str(o["id"]), str(o["displayName"]), func(property string) (any, error) {
+		if v := o[property]; v != nil {
+			return v, nil
+		}
+		return nil, change.ErrAbsent
+	})
+	for _, name := range []string{"id", "appId"} {
+		if v, shown := o[name].(string); shown {
+			l.Properties[name] = v
+		}
+	}
+	return l
+}
 
 // Select lists: what a list must ask for, because Graph leaves some properties out otherwise.
 const (
@@ -41,64 +160,62 @@ const (
 	servicePrincipalFields = "id,appId,displayName,accountEnabled"
 )
 
-// Read returns the live resources of a kind that belong to the place's applications or to Exchange Online's service principal.
-func (p *EntraPlace) Read(ctx context.Context, k *change.Kind) ([]change.Live, error) {
-	kind, err := kindOf(k)
+// applications reads the dedicated applications.
+func applications(ctx context.Context, d Directory) ([]map[string]any, error) {
+	names, err := d.Applications(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if kind.Read == nil {
-		return nil, fmt.Errorf("kind %s is not kept in Entra", k.Noun)
-	}
-	return kind.Read(ctx, p)
+	return each(names, func(name string) ([]map[string]any, error) { return ApplicationsNamed(ctx, d, name) })
 }
 
-// perApplication reads a kind at each of the place's applications.
-func perApplication(read func(ctx context.Context, graph Graph, application map[string]any) ([]change.Live, error)) func(context.Context, *EntraPlace) ([]change.Live, error) {
-	return func(ctx context.Context, p *EntraPlace) ([]change.Live, error) {
-		graph, err := p.Graph(ctx)
-		if err != nil {
-			return nil, err
-		}
-		names, err := p.Applications(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var out []change.Live
-		for _, name := range names {
-			applications, err := ApplicationsNamed(ctx, graph, name)
-			if err != nil {
-				return nil, err
-			}
-			for _, a := range applications {
-				live, err := read(ctx, graph, a)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, live...)
-			}
-		}
-		return out, nil
+// principals reads the service principals of the dedicated applications, under the names of these.
+func principals(ctx context.Context, d Directory) ([]map[string]any, error) {
+	found, err := applications(ctx, d)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// perPrincipal reads a kind at the service principals of each of the place's applications; name is the application's.
-func perPrincipal(read func(ctx context.Context, graph Graph, name string, principal map[string]any) ([]change.Live, error)) func(context.Context, *EntraPlace) ([]change.Live, error) {
-	return perApplication(func(ctx context.Context, graph Graph, a map[string]any) ([]change.Live, error) {
-		principals, err := graph.List(ctx, "/servicePrincipals?"+entra.Filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
-		if err != nil {
-			return nil, err
-		}
-		var out []change.Live
-		for _, sp := range principals {
-			live, err := read(ctx, graph, str(a["displayName"]), sp)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, live...)
-		}
-		return out, nil
+	return each(found, func(a map[string]any) ([]map[string]any, error) {
+		list, err := d.List(ctx, "/servicePrincipals?"+entra.Filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
+		return named(list, str(a["displayName"])), err
 	})
+}
+
+// assignments reads the app roles that are assigned to the dedicated applications.
+func assignments(ctx context.Context, d Directory) ([]map[string]any, error) {
+	found, err := principals(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return each(found, func(sp map[string]any) ([]map[string]any, error) {
+		list, err := d.List(ctx, "/servicePrincipals/"+url.PathEscape(str(sp["id"]))+"/appRoleAssignments")
+		for i, a := range list {
+			list[i] = named(list[i:i+1], str(sp["displayName"])+" "+str(a["resourceDisplayName"]))[0]
+		}
+		return list, err
+	})
+}
+
+// named gives copies of objects a name.
+func named(objects []map[string]any, name string) []map[string]any {
+	out := make([]map[string]any, len(objects))
+	for i, o := range objects {
+		out[i] = maps.Clone(o)
+		out[i]["displayName"] = name
+	}
+	return out
+}
+
+func each[T any](list []T, read func(T) ([]map[string]any, error)) ([]map[string]any, error) {
+	var out []map[string]any
+	for _, e := range list {
+		found, err := read(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
 }
 
 // ApplicationsNamed finds the applications of exactly that display name.
@@ -112,21 +229,19 @@ func str(v any) string {
 }
 
 // keyList keeps of key credentials what a PATCH sends back: all of it text.
-func keyList(v any) []any {
-	return fields(v, keyFields...)
-}
+func keyList(v any) any { return fields(v, keyFields...) }
 
 var keyFields = []string{"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"}
 
 // KeyCredentials reads an application's key credentials, and RequiredResourceAccess what it asks for, as Facts hold them.
-func KeyCredentials(app map[string]any) []any { return keyList(app["keyCredentials"]) }
+func KeyCredentials(app map[string]any) []any { return fields(app["keyCredentials"], keyFields...) }
 
 // RequiredResourceAccess is what an application asks for.
 func RequiredResourceAccess(app map[string]any) []any {
-	return accessList(app["requiredResourceAccess"])
+	return elements(accessList(app["requiredResourceAccess"]))
 }
 
-func accessList(v any) []any {
+func accessList(v any) any {
 	out := []any{}
 	for _, e := range elements(v) {
 		m, ok := e.(map[string]any)
@@ -158,8 +273,8 @@ func fields(v any, names ...string) []any {
 
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 
-// Request is a plan's command as Microsoft Graph takes it: method, path with its placeholders filled, and body, nil when there is none.
-func Request(c change.Command) (method, path string, body map[string]any, err error) {
+// request is a plan's command as Microsoft Graph takes it: method, path with its placeholders filled, and body, nil when there is none.
+func request(c change.Command) (method, path string, body map[string]any, err error) {
 	method, template, ok := strings.Cut(c.Name, " ")
 	if !ok || !strings.HasPrefix(template, "/") {
 		return "", "", nil, fmt.Errorf("%q is not a request to Microsoft Graph", c.Name)
@@ -188,20 +303,17 @@ func Request(c change.Command) (method, path string, body map[string]any, err er
 	return method, path, body, nil
 }
 
-// patience is how many times a request is put again because the directory does not know a new object yet.
+// patience is how many times a request is put again because the directory does not know a new object yet: Entra's replicas
+// lag.
 const patience = 15
 
-// Run puts one request. Its answer's properties are what references may ask for.
-func (p *EntraPlace) Run(ctx context.Context, c change.Command) (change.Properties, error) {
-	graph, err := p.Graph(ctx)
+// runRequest puts one request. Its answer's properties are what references may ask for.
+func runRequest(ctx context.Context, d Directory, c change.Command) (change.Properties, error) {
+	method, path, body, err := request(c)
 	if err != nil {
 		return nil, err
 	}
-	method, path, body, err := Request(c)
-	if err != nil {
-		return nil, err
-	}
-	pause := p.Pause
+	pause := d.Pause
 	if pause == 0 {
 		pause = 2 * time.Second
 	}
@@ -210,7 +322,7 @@ func (p *EntraPlace) Run(ctx context.Context, c change.Command) (change.Properti
 		if body != nil {
 			send = body
 		}
-		answer, err := graph.Do(ctx, method, path, send)
+		answer, err := d.Do(ctx, method, path, send)
 		if err == nil {
 			out := change.Properties{}
 			for name, v := range answer {
@@ -222,7 +334,7 @@ func (p *EntraPlace) Run(ctx context.Context, c change.Command) (change.Properti
 			return out, nil
 		}
 		// What is to be removed and is not there is as it should be.
-		if p.NotYet == nil || !p.NotYet(err) || method == "DELETE" || try == patience {
+		if !entra.NotYet(err) || method == "DELETE" || try == patience {
 			return nil, err
 		}
 		select {
@@ -231,4 +343,43 @@ func (p *EntraPlace) Run(ctx context.Context, c change.Command) (change.Properti
 			return nil, errors.Join(err, ctx.Err())
 		}
 	}
+}
+
+// writeRequest writes one request of Microsoft Graph PowerShell.
+func writeRequest(c change.Command, w change.Writing) []string {
+	method, template, _ := strings.Cut(c.Name, " ")
+	body := maps.Clone(c.Parameters)
+	var uri []string
+	rest := "/v1.0" + template
+	for {
+		at := placeholder.FindStringSubmatchIndex(rest)
+		if at == nil {
+			break
+		}
+		parameter := rest[at[2]:at[3]]
+		delete(body, parameter)
+		uri = append(uri, exchange.Quote(rest[:at[0]]), w.Value(c.Parameters[parameter]))
+		rest = rest[at[1]:]
+	}
+	if rest != "" {
+		uri = append(uri, exchange.Quote(rest))
+	}
+	var lines []string
+	call := []string{"    Method = " + exchange.Quote(method), "    Uri = (" + strings.Join(uri, " + ") + ")"}
+	if len(body) > 0 {
+		lines = append(lines, "$"+w.Name+"Body = @{")
+		for _, k := range parameterOrder(body) {
+			lines = append(lines, "    "+k+" = "+w.Value(body[k]))
+		}
+		lines = append(lines, "}")
+		call = append(call, "    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)", "    ContentType = 'application/json'")
+	}
+	lines = slices.Concat(lines, []string{"$" + w.Name + " = @{"}, call, []string{"}"})
+	run := "Invoke-MgGraphRequest @" + w.Name
+	if w.Result != "" {
+		run = "$" + w.Result + " = " + run
+	} else {
+		run = "$null = " + run
+	}
+	return append(lines, run)
 }

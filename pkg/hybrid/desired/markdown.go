@@ -2,22 +2,18 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// Anchor is the kind's anchor on the reference page.
-func (k *Kind) Anchor() string { return strings.ToLower(k.Noun) }
-
-func (s Sides) String() string {
+// where are the titles of the places that hold resources of a kind.
+func where(k *Kind) string {
 	var out []string
-	for _, e := range []struct {
-		side Sides
-		name string
-	}{{OnPremises, "Exchange on-premises"}, {Online, "Exchange Online"}, {Entra, "Entra"}} {
-		if s&e.side != 0 {
-			out = append(out, e.name)
+	for _, sort := range k.System().Places {
+		if slices.Contains(k.Places, sort.Name) {
+			out = append(out, sort.Title)
 		}
 	}
 	return strings.Join(out, ", ")
@@ -33,12 +29,12 @@ func Markdown() []byte {
 	b.WriteString("# Kinds of resources\n\nGenerated from the declarations in pkg/hybrid/desired; do not edit.\n\n")
 	b.WriteString("| kind | where | what |\n| --- | --- | --- |\n")
 	for _, k := range Kinds() {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", k.Noun, k.Anchor(), k.Sides, k.Title)
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", k.Noun, k.Anchor(), where(k), k.Title)
 	}
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n", k.Noun, k.Title, k.Why)
-		fmt.Fprintf(&b, "- Where: %s\n", k.Sides)
-		if c := k.Cmdlets(); len(c) > 0 {
+		fmt.Fprintf(&b, "- Where: %s\n", where(k))
+		if c := slices.Concat(k.Reads, k.Writes); len(c) > 0 {
 			fmt.Fprintf(&b, "- Cmdlets: `%s`\n", strings.Join(c, "`, `"))
 		}
 		if k.Risk != "" {

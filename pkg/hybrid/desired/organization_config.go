@@ -1,19 +1,29 @@
 package desired
 
-import "github.com/hybridge-cli/hybridge/pkg/engine/change"
+import (
+	"context"
 
-var organizationConfig = declare(Kind{
-	Noun:  "OrganizationConfig",
-	Title: "EWS switch and allow list of the tenant",
-	Why:   "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, only applications on the list may use it. The list is written whole, so what others put there is kept.",
-	Sides: Online,
-	Verbs: Set,
-	Only:  true,
-	Get:   map[string]any{"RetrieveEwsOperationAccessPolicy": true},
-	Match: func(change.Properties, change.Live) bool { return true },
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+var organizationConfig = Exchange.Declare(Kind{
+	Noun:   "OrganizationConfig",
+	Title:  "EWS switch and allow list of the tenant",
+	Why:    "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, only applications on the list may use it. The list is written whole, so what others put there is kept.",
+	Places: []string{Online},
+	Match:  func(change.Properties, change.Live) bool { return true },
 	Properties: map[string]Property{
 		"EwsEnabled":       {Type: boolean},
-		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, Told: true},
+		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true},
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
-})
+}, Cmdlets{Verbs: Set, Get: map[string]any{"RetrieveEwsOperationAccessPolicy": true}, Only: true})
+
+// ReadOnlineConfig reads Get-OrganizationConfig of Exchange Online with its EWS policy.
+func ReadOnlineConfig(ctx context.Context, session exchange.Session) ([]exchange.Object, error) {
+	return Get(ctx, session, exchange.Command{Name: "Get-OrganizationConfig", Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}})
+}
+
+// AppIDs reads a list of application ids as Exchange Online keeps it: one text with commas.
+func AppIDs(v any) []string { return texts(readJoined(plainValue(v))) }

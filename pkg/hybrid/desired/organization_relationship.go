@@ -2,14 +2,13 @@ package desired
 
 import "github.com/hybridge-cli/hybridge/pkg/engine/change"
 
-var organizationRelationship = declare(Kind{
+var organizationRelationship = Exchange.Declare(Kind{
 	Noun:  "OrganizationRelationship",
 	Title: "Organization relationship",
 	Why: "Says what the other side may ask for (free/busy, MailTips, photos, mailbox moves) and where to ask. On-premises it also carries the Exchange " +
 		"Online EWS address that lookups with the dedicated application use.",
-	Sides: OnPremises | Online,
-	Verbs: New | Set | Remove,
-	Match: bySharedDomain("DomainNames"),
+	Places: []string{OnPremises, Online},
+	Match:  bySharedDomain("DomainNames"),
 	Properties: map[string]Property{
 		"DomainNames":           {Type: domains, Write: change.Merge},
 		"Enabled":               {Type: boolean},
@@ -25,4 +24,4 @@ var organizationRelationship = declare(Kind{
 		"TargetSharingEpr":      {Type: address},
 	},
 	Risk: "lookups and mailbox moves between the two sides follow this object; a domain taken from another relationship loses its own settings",
-})
+}, Cmdlets{Verbs: New | Set | Remove})

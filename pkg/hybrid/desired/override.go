@@ -2,16 +2,13 @@ package desired
 
 import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-var settingOverride = declare(Kind{
-	Noun:  "SettingOverride",
-	Title: "Setting override",
-	Why:   "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, and lookups through Microsoft Graph.",
-	Sides: OnPremises,
-	Verbs: New | Set | Remove,
-	Match: byValue("Component", "Section"),
+var settingOverride = Exchange.Declare(Kind{
+	Noun:   "SettingOverride",
+	Title:  "Setting override",
+	Why:    "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, and lookups through Microsoft Graph.",
+	Places: []string{OnPremises},
 	Properties: map[string]Property{
 		"Component":  {Type: text, Write: change.Key, From: "ComponentName"},
 		"Section":    {Type: text, Write: change.Key, From: "SectionName"},
@@ -19,7 +16,9 @@ var settingOverride = declare(Kind{
 		"Reason":     {Type: text, Write: change.CreateOnly},
 	},
 	Risk: "takes effect on every Exchange server of the organization",
-	After: []exchange.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
+}, Cmdlets{
+	Verbs: New | Set | Remove,
+	Then: []change.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
 		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration", "Argument": "Refresh",
 	}}},
 })

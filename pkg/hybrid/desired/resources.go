@@ -12,6 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
@@ -40,7 +41,7 @@ type plan struct {
 }
 
 func (p *plan) add(k *Kind, target, key, name, reason string, properties change.Properties, needs ...string) string {
-	r := change.Resource{Kind: k.Change(), Target: target, Key: key, Name: name, Properties: properties, Needs: slices.Compact(slices.Sorted(slices.Values(needs))), Reason: reason}
+	r := change.Resource{Kind: k, Target: target, Key: key, Name: name, Properties: properties, Needs: slices.Compact(slices.Sorted(slices.Values(needs))), Reason: msg.Plain(reason)}
 	p.out = append(p.out, r)
 	return r.ID()
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Scripts renders a plan as PowerShell, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell, 10-onprem-FOREST.ps1 for the Exchange
-// Management Shell, 20-online.ps1 for Exchange Online PowerShell. They are meant to be run in the order of their names.
+// Scripts renders a plan as scripts, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell, 10-onprem-FOREST.ps1 for the
+// Exchange Management Shell, 20-online.ps1 for Exchange Online PowerShell. They are meant to be run in the order of their names.
 //
 // What one place makes and another needs (an application's id) is a parameter of the script that needs it and is printed by the
 // script that makes it. Nothing of the plan is ever evaluated: texts are single-quoted literals.
@@ -40,26 +40,30 @@ func Scripts(p change.Plan) map[string][]byte {
 	return out
 }
 
+// sortOf is the sort of a place, and what stands for the * of its name.
+func sortOf(place string) (change.PlaceSort, string) {
+	for _, family := range []*change.Family{&MicrosoftGraph.Family, &Exchange.Family} {
+		for _, sort := range family.Places {
+			if name, ok := sort.Holds(place); ok {
+				return sort, name
+			}
+		}
+	}
+	return change.PlaceSort{}, place
+}
+
 // scriptNames names the file of each place.
 func scriptNames(places []string) map[string]string {
 	out := map[string]string{}
 	taken := map[string]bool{}
 	for _, place := range slices.Sorted(slices.Values(places)) {
-		var name string
-		switch place {
-		case PlaceEntra:
-			name = "00-entra"
-		case PlaceOnline:
-			name = "20-online"
-		default:
-			forest := strings.TrimPrefix(place, "onprem/")
-			name = "10-onprem-" + strings.Map(func(r rune) rune {
-				if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' || r == '-' || r == '_') {
-					return r
-				}
-				return '-'
-			}, forest)
-		}
+		sort, _ := sortOf(place)
+		name := fmt.Sprintf("%02d-", sort.Step) + strings.Map(func(r rune) rune {
+			if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' || r == '-' || r == '_') {
+				return r
+			}
+			return '-'
+		}, place)
 		unique := name
 		for n := 2; taken[unique]; n++ {
 			unique = name + "-" + strconv.Itoa(n)
@@ -105,18 +109,12 @@ func (s *script) render(changes []change.Change) string {
 		}
 	}
 
-	s.comment("hybridge plan %s", s.plan.Fingerprint)
-	switch s.place {
-	case PlaceEntra:
-		s.comment("Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:")
-		s.comment("  Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All")
-		s.comment("Run this script first: the others ask for what it prints.")
-	case PlaceOnline:
-		s.comment("Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.")
-		s.comment("Run after the scripts whose names come before this one's.")
-	default:
-		s.comment("Run in an Exchange Management Shell of forest %s, as Organization Management.", strings.TrimPrefix(s.place, "onprem/"))
-		s.comment("Run after the scripts whose names come before this one's.")
+	s.comment("hybridge plan: %s", s.place)
+	sort, name := sortOf(s.place)
+	if sort.Use != nil {
+		for _, line := range sort.Use(name) {
+			s.comment("%s", line)
+		}
 	}
 	s.comment("It does not look at the live state again: make a new plan when it is old.")
 	if len(asked) > 0 {
@@ -138,7 +136,7 @@ func (s *script) render(changes []change.Change) string {
 	for i, c := range changes {
 		s.line("")
 		s.comment("%d of %d: %s %s %q", i+1, len(changes), c.Action, c.Kind, c.Name)
-		if c.Reason != "" {
+		if !c.Reason.IsZero() {
 			s.comment("Why: %s", c.Reason)
 		}
 		if c.Risk != "" {
@@ -154,11 +152,7 @@ func (s *script) render(changes []change.Change) string {
 			if j < len(c.Commands())-1 {
 				name = "removal" + strconv.Itoa(i+1)
 			}
-			if s.place == PlaceEntra {
-				s.request(name, command, here)
-			} else {
-				s.cmdlet(name, command, here)
-			}
+			s.command(kindNamed(c.Kind), name, command, here)
 		}
 	}
 	s.printed(changes, here)
@@ -227,69 +221,23 @@ func (s *script) printed(changes []change.Change, here map[string]int) {
 	}
 }
 
-// cmdlet writes one cmdlet with its parameters splatted.
-func (s *script) cmdlet(name string, c change.Command, here map[string]int) {
-	s.line("$%s = @{", name)
-	for _, p := range parameterOrder(c.Parameters) {
-		value := s.literal(c.Parameters[p], here)
-		if joined(c, p) {
-			value = "(" + value + " -join ',')"
-		}
-		s.line("    %s = %s", p, value)
+// command writes one command and what follows it, as the system of its kind does.
+func (s *script) command(k *Kind, name string, c change.Command, here map[string]int) {
+	if k == nil {
+		s.comment("%s is of a kind that this hybridge does not know", c.Name)
+		return
 	}
-	s.line("}")
+	w := change.Writing{Name: name, Value: func(v any) string { return s.literal(v, here) }}
 	if s.needed[name] {
-		s.line("$%sResult = %s @%s", name, c.Name, name)
-	} else {
-		s.line("%s @%s", c.Name, name)
+		w.Result = name + "Result"
 	}
-	for i, after := range afterwards(c) {
+	for _, line := range k.System().Script.Write(c, w) {
+		s.line("%s", line)
+	}
+	for i, then := range c.Then {
 		s.comment("makes it known to the running services")
-		s.cmdlet(name+"after"+strconv.Itoa(i+1), change.Command{Name: after.Name, Parameters: after.Parameters}, here)
+		s.command(k, name+"then"+strconv.Itoa(i+1), then, here)
 	}
-}
-
-// request writes one request to Microsoft Graph.
-func (s *script) request(name string, c change.Command, here map[string]int) {
-	method, template, _ := strings.Cut(c.Name, " ")
-	used := map[string]bool{}
-	var uri []string
-	rest := "/v1.0" + template
-	for {
-		at := placeholder.FindStringSubmatchIndex(rest)
-		if at == nil {
-			break
-		}
-		parameter := rest[at[2]:at[3]]
-		used[parameter] = true
-		uri = append(uri, exchange.Quote(rest[:at[0]]), s.literal(c.Parameters[parameter], here))
-		rest = rest[at[1]:]
-	}
-	if rest != "" {
-		uri = append(uri, exchange.Quote(rest))
-	}
-	body := map[string]any{}
-	for k, v := range c.Parameters {
-		if !used[k] {
-			body[k] = v
-		}
-	}
-	if len(body) > 0 {
-		s.line("$%sBody = @{", name)
-		for _, k := range parameterOrder(body) {
-			s.line("    %s = %s", k, s.literal(body[k], here))
-		}
-		s.line("}")
-	}
-	s.line("$%s = @{", name)
-	s.line("    Method = %s", exchange.Quote(method))
-	s.line("    Uri = (%s)", strings.Join(uri, " + "))
-	if len(body) > 0 {
-		s.line("    Body = (ConvertTo-Json -InputObject $%sBody -Depth 10)", name)
-		s.line("    ContentType = 'application/json'")
-	}
-	s.line("}")
-	s.line("$%sResult = Invoke-MgGraphRequest @%s", name, name)
 }
 
 func parameterOrder(p map[string]any) []string {

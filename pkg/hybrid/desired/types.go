@@ -1,9 +1,10 @@
 package desired
 
 import (
+	"cmp"
 	"encoding/base64"
+	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,20 +24,18 @@ var (
 	// address is a URL: scheme and host are compared without case, one slash at the end does not count.
 	address = Type{Name: "URL", Read: readText, Compare: sameURL}
 	// domains is a set of SMTP domains.
-	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain)}
+	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain), List: true}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
-	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), Joined: true}
+	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true}
 	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
-	principalNames = Type{Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName)}
+	principalNames = Type{Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true}
 	// settings is a list of NAME=VALUE.
-	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower)}
+	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
 	// keys is a list of key credentials, told apart by the thumbprint of their certificate.
-	keys = Type{Name: "list of key credentials", Read: asIs, Compare: containsKeys}
+	keys = Type{Name: "list of key credentials", Read: keyList, Compare: containsKeys, List: true}
 	// accesses is an application's required resource access.
-	accesses = Type{Name: "list of required permissions", Read: asIs, Compare: containsAccesses}
+	accesses = Type{Name: "list of required permissions", Read: accessList, Compare: containsAccesses, List: true}
 )
-
-func asIs(v any) any { return v }
 
 func readBool(v any) any {
 	if s, ok := v.(string); ok {
@@ -106,7 +105,10 @@ func texts(v any) []string {
 	return nil
 }
 
-func equal(want, live any) bool { return want == live }
+// nothing is what Exchange and Graph print for what is not set: null, an empty text or an empty list.
+func nothing(v any) bool { return len(elements(v)) == 0 }
+
+func equal(want, live any) bool { return change.Equal(want, live) }
 
 func foldEqual(want, live any) bool {
 	w, ok1 := want.(string)
@@ -114,13 +116,10 @@ func foldEqual(want, live any) bool {
 	if ok1 && ok2 {
 		return strings.EqualFold(w, l)
 	}
-	return want == live || want == "" && live == nil
+	return equal(want, live)
 }
 
-func filled(_, live any) bool {
-	s, ok := live.(string)
-	return ok && s != ""
-}
+func filled(want, live any) bool { return nothing(want) || !nothing(live) }
 
 func showsFreeBusy(want, live any) bool {
 	return foldEqual(want, live) || foldEqual("AvailabilityOnly", live)
@@ -129,14 +128,17 @@ func showsFreeBusy(want, live any) bool {
 func sameGUID(want, live any) bool {
 	w, ok1 := want.(string)
 	l, ok2 := live.(string)
-	return ok1 && ok2 && normalGUID(w) == normalGUID(l)
+	if !ok1 || !ok2 {
+		return equal(want, live)
+	}
+	return normalGUID(w) == normalGUID(l)
 }
 
 func sameURL(want, live any) bool {
 	w, ok1 := want.(string)
 	l, ok2 := live.(string)
 	if !ok1 || !ok2 {
-		return want == live
+		return equal(want, live)
 	}
 	return normalURL(w) == normalURL(l)
 }
@@ -176,17 +178,26 @@ func normalGUID(s string) string {
 	return strings.ToLower(strings.Trim(strings.TrimSpace(s), "{}"))
 }
 
+// members are the elements of a set, texts in their normal form.
+func members(v any, normal func(string) string) map[string]bool {
+	out := map[string]bool{}
+	for _, e := range elements(v) {
+		if s, isText := e.(string); isText {
+			out[normal(s)] = true
+		} else {
+			out[change.Text(e)] = true
+		}
+	}
+	return out
+}
+
 // containsAll is satisfied when every wanted element is live, whatever else is. A Ref among the wanted ones is not
 // live by definition.
 func containsAll(normal func(string) string) change.Comparison {
 	return func(want, live any) bool {
-		have := map[string]bool{}
-		for _, s := range texts(live) {
-			have[normal(s)] = true
-		}
-		for _, e := range elements(want) {
-			s, ok := e.(string)
-			if !ok || !have[normal(s)] {
+		have := members(live, normal)
+		for e := range members(want, normal) {
+			if !have[e] {
 				return false
 			}
 		}
@@ -195,34 +206,10 @@ func containsAll(normal func(string) string) change.Comparison {
 }
 
 func sameSet(normal func(string) string) change.Comparison {
-	return func(want, live any) bool {
-		norm := func(v any) []string {
-			var out []string
-			for _, s := range texts(v) {
-				out = append(out, normal(s))
-			}
-			slices.Sort(out)
-			return slices.Compact(out)
-		}
-		return slices.Equal(norm(want), norm(live))
-	}
+	return func(want, live any) bool { return maps.Equal(members(want, normal), members(live, normal)) }
 }
 
-func elements(v any) []any {
-	switch v := v.(type) {
-	case []any:
-		return v
-	case []string:
-		out := make([]any, len(v))
-		for i, s := range v {
-			out[i] = s
-		}
-		return out
-	case nil:
-		return nil
-	}
-	return []any{v}
-}
+func elements(v any) []any { return change.Elements(v) }
 
 // thumbprintOf reads the thumbprint of a key credential as Graph prints it; empty when it tells none.
 func thumbprintOf(credential any) string {
@@ -237,14 +224,19 @@ func thumbprintOf(credential any) string {
 	return k.Thumbprint()
 }
 
-// containsKeys is satisfied when every wanted certificate is there.
+// containsKeys is satisfied when every wanted certificate is there. A credential without a thumbprint is known by its
+// keyId.
 func containsKeys(want, live any) bool {
+	known := func(credential any) string {
+		m, _ := credential.(map[string]any)
+		return cmp.Or(thumbprintOf(credential), str(m["keyId"]), change.Text(credential))
+	}
 	have := map[string]bool{}
 	for _, c := range elements(live) {
-		have[thumbprintOf(c)] = true
+		have[known(c)] = true
 	}
 	for _, c := range elements(want) {
-		if t := thumbprintOf(c); t == "" || !have[t] {
+		if !have[known(c)] {
 			return false
 		}
 	}

@@ -17,10 +17,10 @@ import (
 func TestUpdatesLeaveOutWhatIsFixed(t *testing.T) {
 	for _, k := range Kinds() {
 		for name, p := range k.Properties {
-			if p.Write != change.CreateOnly || k.Sides&Entra == 0 && k.Verbs&Set == 0 || k.Noun == "KeyCredential" || name == "Identity" {
+			if p.Write != change.CreateOnly || k.Noun == "KeyCredential" || name == "Identity" {
 				continue // what says which resource is meant goes along
 			}
-			c, err := k.Change().Command(change.Update, "x", change.Properties{name: "value"}, &change.Live{Identity: "x"})
+			c, err := k.Command(change.Update, "x", change.Properties{name: "value"}, &change.Live{Identity: "x"})
 			if err != nil {
 				continue
 			}
@@ -33,7 +33,7 @@ func TestUpdatesLeaveOutWhatIsFixed(t *testing.T) {
 
 // The service principal of Exchange Online is Microsoft's: nothing makes or removes it.
 func TestPrincipalOfMicrosoftStays(t *testing.T) {
-	k := kindNamed(t, "ServicePrincipalName").Change()
+	k := kindNamed("ServicePrincipalName")
 	for _, a := range []change.Action{change.Create, change.Delete} {
 		if c, err := k.Command(a, "x", change.Properties{}, &change.Live{Identity: "x"}); err == nil {
 			t.Errorf("%s gives %s", a, c.Name)
@@ -63,7 +63,7 @@ func TestMatchesOfOAuth(t *testing.T) {
 		{"partner of one realm", partnerApplication, partner, change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": tenantID}, false},
 		{"another partner", partnerApplication, partner, change.Properties{"ApplicationIdentifier": tenantID, "Realm": ""}, false},
 	} {
-		if got := test.kind.Change().Matches(test.want, change.Live{Properties: test.live}); got != test.good {
+		if got := test.kind.Matches(test.want, change.Live{Properties: test.live}); got != test.good {
 			t.Errorf("%s: %t", test.name, got)
 		}
 	}
@@ -83,7 +83,7 @@ func TestNamesNotTold(t *testing.T) {
 		names any
 		want  any
 	}{
-		{nil, change.Unreadable{Reason: "Microsoft Graph did not tell the list"}},
+		{nil, change.Unreadable{Reason: "it is not shown, and a list written without what is on it would lose what others put there"}},
 		{[]any{}, []string{}},
 		{[]any{"https://a/"}, []string{"https://a/"}},
 	} {
@@ -91,8 +91,8 @@ func TestNamesNotTold(t *testing.T) {
 		if test.names != nil {
 			principal["servicePrincipalNames"] = test.names
 		}
-		place := &EntraPlace{Graph: func(context.Context) (Graph, error) { return listed{principal}, nil }}
-		live, err := place.Read(t.Context(), servicePrincipalName.Change())
+		place := entraAt(listed{principal})
+		live, err := place.Read(t.Context(), servicePrincipalName)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestListsOfOthersAreMerged(t *testing.T) {
 		{organizationRelationship, "DomainNames"}, {intraOrganizationConnector, "TargetAddressDomains"},
 		{authServer, "DomainName"}, {authServerApplication, "DomainName"}, {servicePrincipalName, "servicePrincipalNames"},
 	} {
-		p, declared := test.kind.Change().Properties[test.property]
+		p, declared := test.kind.Properties[test.property]
 		if !declared || p.Write != change.Merge {
 			t.Errorf("%s.%s is not merged", test.kind.Noun, test.property)
 			continue

@@ -81,19 +81,15 @@ var graphRights = [][]string{
 }
 
 // readCmdlets are the cmdlets that facts are read with, beside those of the kinds.
-var readCmdlets = map[desired.Sides][]string{
+var readCmdlets = map[string][]string{
 	desired.OnPremises: {"Get-OrganizationConfig", "Get-ExchangeServer", "Get-AcceptedDomain", "Get-AuthConfig", "Get-ExchangeCertificate", "Get-WebServicesVirtualDirectory", "Get-AutodiscoverVirtualDirectory"},
 	desired.Online:     {"Get-OrganizationConfig", "Get-AcceptedDomain"},
 }
 
 // Cmdlets lists what check, plan, apply and rollback run on a side, sorted.
-func Cmdlets(side desired.Sides) []string {
-	out := slices.Clone(readCmdlets[side])
-	for _, k := range desired.Kinds() {
-		if k.Sides&side != 0 {
-			out = append(out, k.Cmdlets()...)
-		}
-	}
+func Cmdlets(side string) []string {
+	reads, writes := desired.Rights(side, nil)
+	out := slices.Concat(readCmdlets[side], reads, writes)
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -1,4 +1,4 @@
-# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
+# hybridge plan: entra
 # Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:
 #   Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
 # Run this script first: the others ask for what it prints.
@@ -18,7 +18,7 @@ $change1 = @{
     Body = (ConvertTo-Json -InputObject $change1Body -Depth 10)
     ContentType = 'application/json'
 }
-$change1Result = Invoke-MgGraphRequest @change1
+$null = Invoke-MgGraphRequest @change1
 
 # 2 of 9: create Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
 # Why: Exchange in contoso is this application to the tenant
@@ -48,7 +48,7 @@ $change3 = @{
     Body = (ConvertTo-Json -InputObject $change3Body -Depth 10)
     ContentType = 'application/json'
 }
-$change3Result = Invoke-MgGraphRequest @change3
+$null = Invoke-MgGraphRequest @change3
 
 # 4 of 9: create ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
 # Why: the application signs in as it
@@ -79,7 +79,7 @@ $change5 = @{
     Body = (ConvertTo-Json -InputObject $change5Body -Depth 10)
     ContentType = 'application/json'
 }
-$change5Result = Invoke-MgGraphRequest @change5
+$null = Invoke-MgGraphRequest @change5
 
 # 6 of 9: create Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
 # Why: Exchange in fabrikam is this application to the tenant
@@ -109,7 +109,7 @@ $change7 = @{
     Body = (ConvertTo-Json -InputObject $change7Body -Depth 10)
     ContentType = 'application/json'
 }
-$change7Result = Invoke-MgGraphRequest @change7
+$null = Invoke-MgGraphRequest @change7
 
 # 8 of 9: create ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
 # Why: the application signs in as it
@@ -140,7 +140,7 @@ $change9 = @{
     Body = (ConvertTo-Json -InputObject $change9Body -Depth 10)
     ContentType = 'application/json'
 }
-$change9Result = Invoke-MgGraphRequest @change9
+$null = Invoke-MgGraphRequest @change9
 
 # What the other scripts ask for
 Write-Output ('Application5_appId = ' + $change2Result.appId)

@@ -1,4 +1,4 @@
-# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
+# hybridge plan: onprem/contoso
 # Run in an Exchange Management Shell of forest contoso, as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.
@@ -101,11 +101,11 @@ $change7 = @{
 }
 New-SettingOverride @change7
 # makes it known to the running services
-$change7after1 = @{
+$change7then1 = @{
     Argument = 'Refresh'
     Component = 'VariantConfiguration'
     Process = 'Microsoft.Exchange.Directory.TopologyService'
 }
-Get-ExchangeDiagnosticInfo @change7after1
+Get-ExchangeDiagnosticInfo @change7then1
 
 exit 0

@@ -1,4 +1,4 @@
-# hybridge plan sha256:a1d9f5c135f31e0442a412397244944f43c8985132a604ccb50563ead12d60c2
+# hybridge plan: online
 # Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.
 # Run after the scripts whose names come before this one's.
 # It does not look at the live state again: make a new plan when it is old.

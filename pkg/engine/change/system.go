@@ -1,0 +1,200 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// System is what places of one sort have in common: their client, C, and how it runs a command.
+type System[C any] struct {
+	Family
+	// Run runs one command, all Refs resolved, and returns the properties that later Refs may ask for.
+	Run func(ctx context.Context, client C, c Command) (Properties, error)
+}
+
+// Family is what a system is to those who have no client of it: documents and scripts.
+type Family struct {
+	ID     string
+	Title  string
+	Places []PlaceSort
+	Script Script
+	// Later says when what was written takes effect although a follow-up command (Command.Then) failed.
+	Later string
+}
+
+// PlaceSort is a place of a system, or all that are alike.
+type PlaceSort struct {
+	Name  string // of the place; "onprem/*" stands for one place per forest
+	Title string
+	// Step orders the scripts of places: a lower one runs first.
+	Step int
+	// Use says where the place's script is run, and as what; name stands for the * of the place.
+	Use func(name string) []string
+}
+
+// Holds tells whether a place is of this sort, and what stands for the * of its name.
+func (s PlaceSort) Holds(place string) (name string, ok bool) {
+	if before, many := strings.CutSuffix(s.Name, "*"); many {
+		return strings.CutPrefix(place, before)
+	}
+	return "", place == s.Name
+}
+
+// Script is how a system's commands are written for people who run them themselves.
+type Script struct {
+	Language string
+	// Write is the statements that run a command. What the command gives is kept under w.Result.
+	Write func(c Command, w Writing) []string
+}
+
+// Writing is what a script gives to what is written into it.
+type Writing struct {
+	Name   string             // of variables; unique in the script
+	Result string             // the variable for what a command gives; empty: not needed
+	Value  func(v any) string // an expression for a value of a plan
+}
+
+// Ops are the operations of a kind: how live resources are read, and the commands that make, set and remove one. One
+// that is nil does not exist. Without Update, a resource that differs is removed and made again.
+type Ops[C any] struct {
+	Read   func(ctx context.Context, client C) ([]Live, error)
+	Create func(name string, want Properties) (Command, error)
+	Update func(want Properties, live Live) (Command, error)
+	Delete func(live Live) (Command, error)
+	// Reads and Writes are what an account must be allowed.
+	Reads, Writes []string
+}
+
+// For makes Ops Operations.
+func (o Ops[C]) For(*Kind) Ops[C] { return o }
+
+// Operations make the operations of a kind from its declaration.
+type Operations[C any] interface {
+	For(k *Kind) Ops[C]
+}
+
+// ErrNoOperation says that nothing carries out an action on resources of a kind.
+var ErrNoOperation = errors.New("no command does this")
+
+// Declare completes the declaration of a kind: its system, and what its operations make of it. Kinds are compared by
+// identity.
+func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
+	out := &k
+	ops := operations.For(out)
+	out.family, out.read = &s.Family, ops.Read
+	out.Reads, out.Writes = ops.Reads, ops.Writes
+	out.Recreates = ops.Update == nil && ops.Create != nil && ops.Delete != nil
+	out.Command = func(a Action, name string, want Properties, live *Live) (Command, error) {
+		switch {
+		case a == Create && ops.Create != nil:
+			return ops.Create(name, want)
+		case a == Update && ops.Update != nil && live != nil:
+			return ops.Update(want, *live)
+		case a == Delete && ops.Delete != nil && live != nil:
+			return ops.Delete(*live)
+		}
+		return Command{}, fmt.Errorf("%s %s %q: %w", a, out.Noun, name, ErrNoOperation)
+	}
+	return out
+}
+
+// System is what the kind belongs to; nil for one that was not declared.
+func (k *Kind) System() *Family { return k.family }
+
+// Anchor is the kind's anchor on the reference page.
+func (k *Kind) Anchor() string { return strings.ToLower(k.Noun) }
+
+// At tells whether a place holds resources of the kind.
+func (k *Kind) At(place string) bool {
+	for _, name := range k.Places {
+		if _, ok := (PlaceSort{Name: name}).Holds(place); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrAbsent is what the values of Image give for one that the place does not show.
+var ErrAbsent = errors.New("not shown")
+
+// Image is a live resource of the kind, made of raw values: one that the place does not show is left out, one that
+// cannot be read is Unreadable.
+func (k *Kind) Image(identity, name string, value func(name string) (any, error)) Live {
+	l := Live{Identity: identity, Name: name, Properties: Properties{}}
+	for property, p := range k.Properties {
+		from := property
+		if p.From != "" {
+			from = p.From
+		}
+		switch v, err := value(from); {
+		case errors.Is(err, ErrAbsent) && p.MayHide:
+			l.Properties[property] = Unreadable{Reason: "it is not shown, and a list written without what is on it would lose what others put there"}
+		case errors.Is(err, ErrAbsent):
+		case err != nil:
+			l.Properties[property] = Unreadable{Reason: err.Error()}
+		case p.Type.Read != nil:
+			l.Properties[property] = p.Type.Read(v)
+		default:
+			l.Properties[property] = v
+		}
+	}
+	return l
+}
+
+// Shown tells whether any property of a live resource that can be set is set, or cannot be read. A kind that is one
+// aspect of another kind's object is there when this holds.
+func (k *Kind) Shown(l Live) bool {
+	for name, p := range k.Properties {
+		if p.Sent() && len(elements(l.Properties[name])) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Sent tells whether an update may send the property.
+func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write != CreateOnly }
+
+// NewPlace is a place of a system. open gives its client when it is first needed, and the same one ever after. warn takes
+// what a person should know and what stops nothing.
+func NewPlace[C any](name string, s *System[C], open func(context.Context) (C, error), warn func(text string)) Place {
+	return &place[C]{name: name, system: s, open: open, warn: warn}
+}
+
+type place[C any] struct {
+	name   string
+	system *System[C]
+	open   func(context.Context) (C, error)
+	warn   func(string)
+}
+
+func (p *place[C]) Read(ctx context.Context, k *Kind) ([]Live, error) {
+	read, ok := k.read.(func(context.Context, C) ([]Live, error))
+	if !ok || k.family != &p.system.Family || read == nil {
+		return nil, fmt.Errorf("%s are not kept at %s", k.Noun, p.name)
+	}
+	client, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return read(ctx, client)
+}
+
+func (p *place[C]) Run(ctx context.Context, c Command) (Properties, error) {
+	client, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.system.Run(ctx, client, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, then := range c.Then {
+		if _, err := p.system.Run(ctx, client, then); err != nil && p.warn != nil {
+			p.warn(fmt.Sprintf("%s: %s failed (%v); %s", p.name, then.Name, err, p.system.Later))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,274 @@
+package desired
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// Exchange is Exchange as a system: on-premises and online the cmdlets are read and run alike.
+var Exchange = &change.System[exchange.Session]{
+	Family: change.Family{
+		ID: "exchange", Title: "Exchange",
+		Places: []change.PlaceSort{
+			{Name: OnPremises, Title: "Exchange on-premises", Step: 10, Use: func(forest string) []string {
+				return []string{
+					"Run in an Exchange Management Shell of forest " + forest + ", as Organization Management.",
+					"Run after the scripts whose names come before this one's.",
+				}
+			}},
+			{Name: Online, Title: "Exchange Online", Step: 20, Use: func(string) []string {
+				return []string{
+					"Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.",
+					"Run after the scripts whose names come before this one's.",
+				}
+			}},
+		},
+		Script: change.Script{Language: "PowerShell", Write: writeCmdlet},
+		Later:  "Exchange takes the setting over by itself within the hour or when its services restart",
+	},
+	Run: runCmdlet,
+}
+
+// Verbs are the cmdlet verbs that exist for a kind.
+type Verbs uint8
+
+// The verbs. Get exists for all.
+const (
+	New Verbs = 1 << iota
+	Add       // makes one where there is no New
+	Set       // without it, what differs is removed and made again
+	Remove
+)
+
+// Cmdlets are the operations of an Exchange kind, built from its noun.
+type Cmdlets struct {
+	Verbs Verbs
+	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind makes. The aspect is there when one
+	// of its properties is set. The Set cmdlet makes and removes it, at the object that the property Identity names.
+	Of  string
+	Get map[string]any // parameters of the Get cmdlet; left out again where the server does not know them
+	// Only says that there is exactly one, and that its Set cmdlet takes no Identity (OrganizationConfig).
+	Only   bool
+	Adjust func(*change.Command) // corrects a command where the cmdlet is irregular
+	// Then runs after each command of the kind. It makes a setting known to the running services, which take it over
+	// only some time later otherwise.
+	Then []change.Command
+}
+
+func (c Cmdlets) noun(k *Kind) string {
+	if c.Of != "" {
+		return c.Of
+	}
+	return k.Noun
+}
+
+// For builds the operations of a kind.
+func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
+	noun := c.noun(k)
+	ops := change.Ops[exchange.Session]{Reads: []string{"Get-" + noun}}
+	for _, v := range []struct {
+		verb Verbs
+		name string
+	}{{New, "New-"}, {Add, "Add-"}, {Set, "Set-"}, {Remove, "Remove-"}} {
+		if c.Verbs&v.verb != 0 {
+			ops.Writes = append(ops.Writes, v.name+noun)
+		}
+	}
+	command := func(name string, parameters map[string]any) (change.Command, error) {
+		out := change.Command{Name: name + noun, Parameters: parameters, Then: c.Then}
+		if c.Adjust != nil {
+			c.Adjust(&out)
+		}
+		return out, nil
+	}
+	set := func(identity any, want change.Properties) (change.Command, error) {
+		parameters := sent(k, want, Property.Sent)
+		if !c.Only {
+			parameters["Identity"] = identity
+		}
+		return command("Set-", parameters)
+	}
+
+	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
+		objects, err := Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
+		if err != nil {
+			return nil, err
+		}
+		live := make([]change.Live, 0, len(objects))
+		for _, o := range objects {
+			if l := image(k, o); c.Of == "" || k.Shown(l) {
+				live = append(live, l)
+			}
+		}
+		return live, nil
+	}
+	switch {
+	case c.Of != "":
+		ops.Create = func(name string, want change.Properties) (change.Command, error) {
+			var identity any = name
+			if whose := want["Identity"]; whose != nil {
+				identity = whose // that of the object it is an aspect of, which another change may have yet to make
+			}
+			return set(identity, want)
+		}
+		ops.Delete = func(live change.Live) (change.Command, error) {
+			nothing := change.Properties{}
+			for name := range k.Properties {
+				nothing[name] = nil
+			}
+			return set(identityOf(live), nothing)
+		}
+	case c.Verbs&(New|Add) != 0:
+		ops.Create = func(name string, want change.Properties) (change.Command, error) {
+			parameters := sent(k, want, func(p Property) bool { return !p.Derived })
+			maps.DeleteFunc(parameters, func(_ string, v any) bool { return v == nil })
+			if c.Verbs&New == 0 {
+				return command("Add-", parameters)
+			}
+			parameters["Name"] = name
+			return command("New-", parameters)
+		}
+	}
+	if c.Verbs&Set != 0 {
+		ops.Update = func(want change.Properties, live change.Live) (change.Command, error) {
+			return set(identityOf(live), want)
+		}
+	}
+	if c.Verbs&Remove != 0 {
+		ops.Delete = func(live change.Live) (change.Command, error) {
+			return command("Remove-", map[string]any{"Identity": identityOf(live), "Confirm": false})
+		}
+	}
+	return ops
+}
+
+func identityOf(l change.Live) any { return cmp.Or(l.Identity, l.Name) }
+
+// sent are the wanted values that a command of the kind may send.
+func sent(k *Kind, want change.Properties, may func(Property) bool) map[string]any {
+	out := map[string]any{}
+	for name, v := range want {
+		if p, declared := k.Properties[name]; declared && may(p) {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// Get runs a reading cmdlet, without its parameters where the server does not know one of them.
+func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]exchange.Object, error) {
+	objects, err := session.Run(ctx, c)
+	if err != nil && len(c.Parameters) > 0 && unknownParameter(err) {
+		objects, err = session.Run(ctx, exchange.Command{Name: c.Name})
+	}
+	return objects, err
+}
+
+// unknownParameter tells whether a server refused a command because it does not know one of its parameters.
+func unknownParameter(err error) bool {
+	var e *exchange.Error
+	return errors.As(err, &e) &&
+		(strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound"))
+}
+
+// image brings an object to the form that desired values have. A property that the object lacks is left out: the server
+// is too old to know it, or nothing is set.
+func image(k *Kind, o exchange.Object) change.Live {
+	name, _ := o.String("Name")
+	identity, _ := o.String("Identity")
+	return k.Image(cmp.Or(identity, name), name, func(property string) (any, error) {
+		v, err := o.Value(property)
+		if errors.Is(err, exchange.ErrAbsent) {
+			return nil, change.ErrAbsent
+		}
+		return plainValue(v), err
+	})
+}
+
+// plainValue turns Exchange's own types into their text.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = plainValue(e)
+		}
+		return out
+	case exchange.Object:
+		return v.Text
+	case nil, bool, string, int64:
+		return v
+	}
+	if s, ok := exchange.Scalar(v); ok {
+		return s
+	}
+	return change.Unreadable{Reason: fmt.Sprintf("a value of type %T", v)}
+}
+
+// runCmdlet runs one cmdlet. What it prints are the properties that references may ask for.
+func runCmdlet(ctx context.Context, session exchange.Session, c change.Command) (change.Properties, error) {
+	objects, err := session.Run(ctx, cmdlet(c))
+	if err != nil {
+		return nil, err
+	}
+	out := change.Properties{}
+	if len(objects) == 1 {
+		for _, name := range objects[0].Names() {
+			if v, err := objects[0].Value(name); err == nil {
+				switch v := plainValue(v).(type) {
+				case nil, bool, string, int64:
+					out[name] = v
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// cmdlet is a plan's command as a session takes it.
+func cmdlet(c change.Command) exchange.Command {
+	out := exchange.Command{Name: c.Name, Parameters: maps.Clone(c.Parameters)}
+	for name, v := range out.Parameters {
+		if joined(c, name) {
+			out.Parameters[name] = strings.Join(texts(v), ",")
+		}
+	}
+	return out
+}
+
+// joined tells whether a cmdlet takes a list as one text with commas: its parameter is a String then.
+func joined(c change.Command, parameter string) bool {
+	switch c.Parameters[parameter].(type) {
+	case []any, []string:
+	default:
+		return false
+	}
+	cmdlet, _ := exchange.Catalogue().Find(c.Name)
+	p, known := cmdlet.Parameter(parameter)
+	return known && p.Type == "String"
+}
+
+// writeCmdlet writes a cmdlet with its parameters splatted.
+func writeCmdlet(c change.Command, w change.Writing) []string {
+	lines := []string{"$" + w.Name + " = @{"}
+	for _, p := range parameterOrder(c.Parameters) {
+		value := w.Value(c.Parameters[p])
+		if joined(c, p) {
+			value = "(" + value + " -join ',')"
+		}
+		lines = append(lines, "    "+p+" = "+value)
+	}
+	lines = append(lines, "}")
+	run := c.Name + " @" + w.Name
+	if w.Result != "" {
+		run = "$" + w.Result + " = " + run
+	}
+	return append(lines, run)
+}
