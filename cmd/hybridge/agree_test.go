@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -101,11 +102,15 @@ func TestCheckCode(t *testing.T) {
 	unknown := check.Result{Status: check.StatusError}
 	minor := check.Result{Status: check.StatusError, Severity: check.Warn}
 	refused := check.Result{Status: check.StatusError, Cause: link.ErrAccess}
+	unread := check.Result{Status: check.StatusSkip, Severity: check.Warn, MissingRights: []msg.Text{msg.Plain("Get-AuthConfig in contoso")}}
 	for _, test := range []struct {
 		results []check.Result
 		want    int
 	}{
 		{nil, exitFine},
+		{[]check.Result{unread}, exitInconclusive},
+		{[]check.Result{unread, fail}, exitInconclusive},
+		{[]check.Result{{Status: check.StatusSkip}}, exitFine},
 		{[]check.Result{minor}, exitFine},
 		{[]check.Result{fail, minor}, exitFailed},
 		{[]check.Result{fail, unknown}, exitInconclusive},

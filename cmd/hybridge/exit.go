@@ -195,7 +195,7 @@ func checkCode(r check.Report) int {
 		switch {
 		case errors.Is(result.Cause, link.ErrAccess):
 			return exitAccess
-		case result.Status == check.StatusError && result.Severity != check.Warn:
+		case result.Status == check.StatusError && result.Severity != check.Warn, len(result.MissingRights) > 0:
 			code = exitInconclusive // outranks a failure: what else is wrong is not known
 		case result.Status == check.StatusFail && code == exitFine:
 			code = exitFailed

@@ -62,9 +62,9 @@ func TestHelp(t *testing.T) {
 		{"", 0, "hybridge bridges", ""},
 		{"plan", 0, "Plan compares", ""},
 		{"lab start", 0, "Start brings", ""},
-		{"checks", 0, "  access.onprem ", ""},
+		{"checks", 0, "  access.onprem-read ", ""},
 		{"authserver", 0, "AuthServer\n", ""}, // as it is typed
-		{"access.onprem", 0, "access.onprem\n\nThe Exchange credential", ""},
+		{"access.onprem-read", 0, "access.onprem-read\n\nThe Exchange account", ""},
 		{"frob", 2, "", `there is no help about "frob"`},
 		{"chekc", 2, "", `did you mean "check`},
 		{"lab frob", 2, "", "lab frob"},
@@ -75,7 +75,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	// One section alone.
-	if _, out, _ := helped(t, "access.onprem"); strings.Contains(out, "access.online") {
+	if _, out, _ := helped(t, "access.onprem-read"); strings.Contains(out, "access.online") {
 		t.Error(out)
 	}
 }

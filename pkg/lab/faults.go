@@ -164,12 +164,12 @@ func Faults() []Fault {
 			late:  inTenant(func(t *tenantSite) { t.org.Objects("OrganizationConfig")[0].Set("EwsEnabled", false) }),
 		},
 		{
-			ID: "access.right-missing", Turns: turns("access.onprem"), Diagnosis: "access.role-missing",
+			ID: "access.right-missing", Turns: turns("access.onprem-write"), Verdict: Warns, Diagnosis: "access.role-missing",
 			Title: "the account may not run New-IntraOrganizationConnector in contoso",
 			late:  inContoso(func(f *forestSite) { f.org.Deny("New-IntraOrganizationConnector") }),
 		},
 		{
-			ID: "access.view-only", Turns: turns("access.onprem", "access.online"), Diagnosis: "access.role-missing",
+			ID: "access.view-only", Turns: turns("access.onprem-write", "access.online-write"), Verdict: Warns, Diagnosis: "access.role-missing",
 			Title: "the accounts may run Get and Test cmdlets only, in every forest and in Exchange Online",
 			early: everywhere(func(l *Lab) {
 				for _, f := range l.forests {
@@ -179,7 +179,8 @@ func Faults() []Fault {
 			}),
 		},
 		{
-			ID: "access.read-right-missing", Turns: turns("access.onprem"), Diagnosis: "access.role-missing",
+			ID: "access.read-right-missing", Turns: turns("oauth.overrides"), Verdict: Skips,
+			May: turns("access.onprem-read", "access.onprem-write"), Diagnosis: "access.role-missing",
 			Title: "the account may not run Get-SettingOverride in contoso",
 			late:  inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
 		},

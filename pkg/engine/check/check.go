@@ -1,5 +1,5 @@
-// Package check runs declared checks: dependencies between them, one instance a scope, retries with a deadline,
-// in parallel across scopes, results to an observer. It knows no Exchange.
+// Package check runs declared checks: dependencies between them, one instance per scope instance,
+// retries with a deadline, in parallel across scopes, results to an observer. It knows no Exchange.
 package check
 
 import (
@@ -9,14 +9,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// ID is a check's stable name: category.topic, "directory.upn-matches-primary". It is documented under the anchor
-// that Anchor gives in docs/reference/checks.md.
+// ID is a check's stable name: category.topic, "directory.upn-matches-primary". It is documented
+// under the anchor that Anchor gives in docs/reference/checks.md.
 type ID string
 
 // Severity is what a finding of a check amounts to.
 type Severity string
 
-// Status is the outcome of one check in one scope. Error means that it could not look: never that something is wrong.
+// Status is the outcome of one check in one scope. Error means that it could not look: never that
+// something is wrong.
 type Status string
 
 // The severities and statuses.
@@ -31,29 +32,45 @@ const (
 	StatusError Status = "error"
 )
 
-// Scope says once for what a check runs.
-type Scope string
+// ScopeID names a scope: "forest".
+type ScopeID string
 
-// The scopes.
-const (
-	PerForest       Scope = "forest"
-	PerTenant       Scope = "tenant"
-	PerOrganization Scope = "organization" // once, over everything
-)
+// Scope is what checks run for, once per instance.
+type Scope[In any] struct {
+	ID        ScopeID
+	Instances []Instance[In]
+	Absent    msg.Text // why there is no instance; checks of the scope are then not applicable
+}
+
+// Instance is one instance of a scope, or of a parameterized check.
+type Instance[In any] struct {
+	Name  string // "contoso"
+	Input In
+}
+
+// Read is something that a check reads.
+type Read[In any] interface {
+	// Missing names the rights that the account lacks to read it. What is not known is not missing.
+	Missing(ctx context.Context, in In) []msg.Text
+}
 
 // Retry is how long a check that did not pass is tried again. The zero Retry tries once.
 type Retry struct{ Every, For time.Duration }
 
-// Check is a declaration. In is what the checks of one product read from (facts, lazily fetched and shared).
+// Check is a declaration. In is what the checks of one product read from.
 type Check[In any] struct {
 	ID       ID
 	Title    string
-	Scope    Scope
+	Scope    ScopeID
 	Severity Severity // what Fail-ing results of this check count as; Fail by default
-	Needs    []ID     // checks of the same scope instance, or of the whole organization, that must not have failed
-	Retry    Retry
-	Timeout  time.Duration // one attempt; 30 s by default
-	Run      func(ctx context.Context, in In) Result
+	Needs    []ID     // checks of the same scope instance, or of another scope, that must not have failed
+	// Reads are what the check reads. It is skipped where a right to read one of them is missing.
+	Reads []Read[In]
+	// Each makes one instance per parameter of a scope instance, from what needs no lookup; nil: one.
+	Each    func(in In) []Instance[In]
+	Retry   Retry
+	Timeout time.Duration // one attempt; 30 s by default
+	Run     func(ctx context.Context, in In) Result
 }
 
 // Category is the part of the ID before the first dot.
@@ -73,22 +90,25 @@ type Remedy struct {
 	Docs     string   `json:"docs,omitempty"` // where to read on: a command, "hybridge help tenant.ews-switch"
 }
 
-// Result is what a check found. Run sets Status (and so on) with Pass, Failed, Unknown and NotApplicable; the
-// runner fills in ID, Category, Title, Scope, Duration and Attempts. Cause is kept for exit codes and is not encoded.
+// Result is what a check found. Run sets Status (and so on) with Pass, Failed, Unknown and
+// NotApplicable; the runner fills in ID, Category, Title, Scope, Duration and Attempts. Cause is
+// kept for exit codes and is not encoded.
 type Result struct {
-	ID         ID             `json:"id"`
-	Category   string         `json:"category"`
-	Title      string         `json:"title"`
-	Status     Status         `json:"status"`
-	Scope      string         `json:"scope"`           // the instance: a forest's name, "tenant", "organization"
-	Summary    msg.Text       `json:"summary"`         // one sentence: what, where
-	Detail     msg.Text       `json:"detail,omitzero"` // why it matters
-	Evidence   map[string]any `json:"evidence,omitempty"`
-	Remedy     Remedy         `json:"remedy,omitzero"`
-	DurationMS int64          `json:"durationMs"`
-	Attempts   int            `json:"attempts,omitempty"`
-	Cause      error          `json:"-"`
-	Severity   Severity       `json:"-"` // of the check: what it would have counted as, for one that could not look
+	ID       ID             `json:"id"`
+	Category string         `json:"category"`
+	Title    string         `json:"title"`
+	Status   Status         `json:"status"`
+	Scope    string         `json:"scope"`           // the instance: a forest's name, "tenant", "organization"
+	Summary  msg.Text       `json:"summary"`         // one sentence: what, where
+	Detail   msg.Text       `json:"detail,omitzero"` // why it matters
+	Evidence map[string]any `json:"evidence,omitempty"`
+	// MissingRights are the rights to read for want of which the check was skipped.
+	MissingRights []msg.Text `json:"missingRights,omitempty"`
+	Remedy        Remedy     `json:"remedy,omitzero"`
+	DurationMS    int64      `json:"durationMs"`
+	Attempts      int        `json:"attempts,omitempty"`
+	Cause         error      `json:"-"`
+	Severity      Severity   `json:"-"` // of the check: what it would have counted as, for one that could not look
 }
 
 // Event makes a Result an observe.Event.

@@ -21,13 +21,23 @@ import (
 // input is what the checks of these tests read from: the name of their scope instance.
 type input string
 
-func scopes() []Scoped[input] {
-	return []Scoped[input]{
-		{PerForest, "contoso", "contoso"}, {PerForest, "fabrikam", "fabrikam"}, {PerTenant, "tenant", "tenant"}, {PerOrganization, "organization", "organization"},
+// The scopes of these tests.
+const (
+	PerForest       ScopeID = "forest"
+	PerTenant       ScopeID = "tenant"
+	PerOrganization ScopeID = "organization"
+)
+
+func scopes() []Scope[input] {
+	return []Scope[input]{
+		{ID: PerForest, Instances: []Instance[input]{{"contoso", "contoso"}, {"fabrikam", "fabrikam"}}},
+		{ID: PerTenant, Instances: []Instance[input]{{"tenant", "tenant"}}},
+		{ID: PerOrganization, Instances: []Instance[input]{{"organization", "organization"}}},
+		{ID: "elsewhere", Absent: msg.Of("nothing is elsewhere")},
 	}
 }
 
-func declare(id ID, scope Scope, run func(context.Context, input) Result, needs ...ID) Check[input] {
+func declare(id ID, scope ScopeID, run func(context.Context, input) Result, needs ...ID) Check[input] {
 	return Check[input]{ID: id, Title: string(id), Scope: scope, Needs: needs, Run: run}
 }
 
@@ -122,6 +132,40 @@ func TestRun(t *testing.T) {
 			summary: Summary{Pass: 1, Error: 2},
 		},
 		{
+			name: "a scope without an instance makes its checks not applicable, and stops no other",
+			checks: []Check[input]{
+				declare("a.away", "elsewhere", func(context.Context, input) Result { panic("there is nothing") }),
+				declare("a.next", PerTenant, pass, "a.away"),
+			},
+			want:    []string{"skip a.away elsewhere: nothing is elsewhere", "pass a.next tenant: fine"},
+			summary: Summary{Pass: 1, Skip: 1},
+		},
+		{
+			name: "a missing right to read skips the check that needs it, where it is missing, and no other",
+			checks: []Check[input]{
+				reading(declare("a.one", PerForest, pass), right{"contoso", "Get-A"}, right{"contoso", "Get-B"}, right{"contoso", "Get-A"}),
+				declare("a.two", PerForest, pass, "a.one"),
+				reading(declare("a.three", PerForest, pass), right{"", ""}),
+			},
+			want: []string{
+				"skip a.one contoso: a right to read is missing: Get-A in contoso, Get-B in contoso", "pass a.one fabrikam: fine",
+				"pass a.two contoso: fine", "pass a.two fabrikam: fine", "pass a.three contoso: fine", "pass a.three fabrikam: fine",
+			},
+			summary: Summary{Pass: 5, Skip: 1},
+		},
+		{
+			name: "one declaration with parameters is one instance per parameter",
+			checks: []Check[input]{
+				{ID: "a.hosts", Scope: PerForest, Run: failsIn("contoso mail"), Each: hosts},
+				declare("a.next", PerForest, pass, "a.hosts"),
+			},
+			want: []string{
+				"fail a.hosts contoso: mail: broken in contoso mail", "pass a.hosts contoso: web: fine", "skip a.hosts fabrikam: nothing to look at in fabrikam",
+				"skip a.next contoso: needs a.hosts, which failed", "pass a.next fabrikam: fine",
+			},
+			summary: Summary{Pass: 2, Fail: 1, Skip: 2},
+		},
+		{
 			name:    "a need that is not selected counts as met",
 			checks:  []Check[input]{declare("a.one", PerTenant, failsIn("tenant")), declare("a.two", PerTenant, pass, "a.one"), declare("b.three", PerTenant, pass)},
 			options: Options{Only: []string{"a.*"}, Skip: []string{"*.one"}},
@@ -163,6 +207,34 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// right is a right that is missing in one place.
+type right struct {
+	in   input
+	name string
+}
+
+func (r right) Missing(_ context.Context, in input) []msg.Text {
+	if in != r.in {
+		return nil
+	}
+	return []msg.Text{msg.Of("%s in %s", r.name, string(in))}
+}
+
+func reading(c Check[input], rights ...right) Check[input] {
+	for _, r := range rights {
+		c.Reads = append(c.Reads, r)
+	}
+	return c
+}
+
+// hosts are two hosts of contoso.
+func hosts(in input) []Instance[input] {
+	if in != "contoso" {
+		return nil
+	}
+	return []Instance[input]{{"mail", in + " mail"}, {"web", in + " web"}}
 }
 
 func TestResult(t *testing.T) {

@@ -21,13 +21,6 @@ const DefaultTimeout = 30 * time.Second
 // grace is what an attempt gets, after its context ended, to return by itself. One that does not is left behind.
 const grace = 2 * time.Second
 
-// Scoped is one instance of a scope: what checks of that scope run for.
-type Scoped[In any] struct {
-	Scope Scope
-	Name  string // a forest's name, "tenant", "organization"
-	Input In
-}
-
 // Options for Run.
 type Options struct {
 	Parallel int      // scope instances at once; 4 when 0
@@ -35,11 +28,12 @@ type Options struct {
 	Skip     []string
 }
 
-// Run runs the checks that o selects, each once for every instance of its scope: instances in parallel, and in the order of
-// declaration (as far as Needs allow) within one. A need that o leaves out counts as met. The error is one of usage
-// (selection.ErrUnmatched) or of declaration (see Validate); what goes wrong in a check is its result. When ctx ends, the checks that
-// did not run are skipped: look at ctx to tell.
-func Run[In any](ctx context.Context, checks []Check[In], scopes []Scoped[In], o Options, obs observe.Observer) (Report, error) {
+// Run runs the checks that o selects, each once per instance of its scope: instances in parallel,
+// and in the order of declaration (as far as Needs allow) within one. A need that o leaves out
+// counts as met. The error is one of usage (selection.ErrUnmatched) or of declaration (see
+// Validate); what goes wrong in a check is its result. When ctx ends, the checks that did not run
+// are skipped: look at ctx to tell.
+func Run[In any](ctx context.Context, checks []Check[In], scopes []Scope[In], o Options, obs observe.Observer) (Report, error) {
 	order, err := arrange(checks)
 	if err != nil {
 		return Report{}, err
@@ -58,14 +52,17 @@ func Run[In any](ctx context.Context, checks []Check[In], scopes []Scoped[In], o
 		slots: make(chan struct{}, max(1, cmp.Or(o.Parallel, 4))),
 		obs:   obs,
 	}
+	places := flatten(scopes)
 	var declared []*node[In]
 	for _, c := range checks {
 		if !selected.Picks(string(c.ID)) {
 			continue
 		}
-		for i := range scopes {
-			if scopes[i].Scope == c.Scope {
-				n := &node[In]{check: c, scope: i, done: make(chan struct{})}
+		for i := range places {
+			if places[i].scope != c.Scope {
+				continue
+			}
+			for _, n := range nodes(c, i, places[i]) {
 				declared = append(declared, n)
 				r.byID[c.ID] = append(r.byID[c.ID], n)
 			}
@@ -75,18 +72,18 @@ func Run[In any](ctx context.Context, checks []Check[In], scopes []Scoped[In], o
 	r.observe(observe.Started{Stage: "check", Total: r.total})
 
 	var wg sync.WaitGroup
-	for i := range scopes {
+	for i := range places {
 		var mine []*node[In]
 		for _, index := range order {
 			for _, n := range r.byID[checks[index].ID] {
-				if n.scope == i {
+				if n.place == i {
 					mine = append(mine, n)
 				}
 			}
 		}
 		wg.Go(func() {
 			for _, n := range mine {
-				r.run(ctx, n, scopes[i])
+				r.run(ctx, n)
 			}
 		})
 	}
@@ -100,12 +97,52 @@ func Run[In any](ctx context.Context, checks []Check[In], scopes []Scoped[In], o
 	return report, nil
 }
 
+// place is one instance of a scope, or one that stands for a scope without an instance.
+type place[In any] struct {
+	scope ScopeID
+	Instance[In]
+	absent msg.Text
+}
+
+func flatten[In any](scopes []Scope[In]) []place[In] {
+	var out []place[In]
+	for _, s := range scopes {
+		for _, instance := range s.Instances {
+			out = append(out, place[In]{scope: s.ID, Instance: instance})
+		}
+		if len(s.Instances) == 0 {
+			out = append(out, place[In]{scope: s.ID, Instance: Instance[In]{Name: string(s.ID)}, absent: s.Absent})
+		}
+	}
+	return out
+}
+
+// nodes are a check's instances at a place: one, or one per parameter.
+func nodes[In any](c Check[In], index int, p place[In]) []*node[In] {
+	single := []*node[In]{{check: c, place: index, instance: p.Instance, absent: p.absent, done: make(chan struct{})}}
+	if c.Each == nil || !p.absent.IsZero() {
+		return single
+	}
+	var out []*node[In]
+	for _, part := range c.Each(p.Input) {
+		part.Name = p.Name + ": " + part.Name
+		out = append(out, &node[In]{check: c, place: index, instance: part, done: make(chan struct{})})
+	}
+	if len(out) == 0 {
+		single[0].absent = msg.Of("nothing to look at in %s", p.Name)
+		return single
+	}
+	return out
+}
+
 // node is one check in one instance of its scope.
 type node[In any] struct {
-	check  Check[In]
-	scope  int
-	done   chan struct{}
-	result Result
+	check    Check[In]
+	place    int
+	instance Instance[In]
+	absent   msg.Text // why there is nothing to look at
+	done     chan struct{}
+	result   Result
 	// blocked: it did not run for a reason that holds for its dependents too (unlike NotApplicable).
 	blocked bool
 }
@@ -129,30 +166,20 @@ func (r *runner[In]) observe(e observe.Event) {
 	r.obs.Observe(e)
 }
 
-func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
+func (r *runner[In]) run(ctx context.Context, n *node[In]) {
 	defer close(n.done)
 	begun := time.Now()
 	var result Result
-	if reason := r.obstacle(n); !reason.IsZero() {
+	switch reason := r.obstacle(n); {
+	case !n.absent.IsZero():
+		result = Result{Status: StatusSkip, Summary: n.absent}
+	case !reason.IsZero():
 		result, n.blocked = Result{Status: StatusSkip, Summary: reason}, true
-	} else {
-		select {
-		case r.slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			result, n.blocked = NotApplicable("%s", ended(ctx)), true
-		} else {
-			begun = time.Now() // waiting for others is not the check's own time
-			result = r.attempts(ctx, n.check, scope)
-			<-r.slots
-			if ctx.Err() != nil && result.Status == StatusError {
-				result, n.blocked = NotApplicable("%s", ended(ctx)), true
-			}
-		}
+	default:
+		result, begun, n.blocked = r.perform(ctx, n)
 	}
 
-	result.ID, result.Category, result.Title, result.Scope = n.check.ID, n.check.ID.Category(), n.check.Title, scope.Name
+	result.ID, result.Category, result.Title, result.Scope = n.check.ID, n.check.ID.Category(), n.check.Title, n.instance.Name
 	result.Severity = cmp.Or(n.check.Severity, Fail)
 	if result.Status == StatusFail && n.check.Severity == Warn {
 		result.Status = StatusWarn
@@ -173,16 +200,34 @@ func (r *runner[In]) run(ctx context.Context, n *node[In], scope Scoped[In]) {
 	}
 }
 
+// perform runs a check when a slot is free. Waiting for others is not the check's own time.
+func (r *runner[In]) perform(ctx context.Context, n *node[In]) (result Result, begun time.Time, blocked bool) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+	}
+	begun = time.Now()
+	if ctx.Err() != nil {
+		return Result{Status: StatusSkip, Summary: ended(ctx)}, begun, true
+	}
+	result = r.attempts(ctx, n.check, n.instance)
+	if ctx.Err() != nil && result.Status == StatusError {
+		return Result{Status: StatusSkip, Summary: ended(ctx)}, begun, true
+	}
+	return result, begun, false
+}
+
 // obstacle waits for what n needs and says why n cannot run, or nothing.
 func (r *runner[In]) obstacle(n *node[In]) msg.Text {
 	for _, id := range n.check.Needs {
 		for _, need := range r.byID[id] {
-			if need.check.Scope == n.check.Scope && need.scope != n.scope {
+			if need.check.Scope == n.check.Scope && need.place != n.place {
 				continue // another forest's
 			}
 			<-need.done
 			var where msg.Text
-			if need.scope != n.scope {
+			if need.place != n.place {
 				where = msg.Of(" for %s", need.result.Scope)
 			}
 			switch {
@@ -198,22 +243,22 @@ func (r *runner[In]) obstacle(n *node[In]) msg.Text {
 	return msg.Text{}
 }
 
-func ended(ctx context.Context) string {
+func ended(ctx context.Context) msg.Text {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return "time limit reached"
+		return msg.Of("time limit reached")
 	}
-	return "cancelled"
+	return msg.Of("cancelled")
 }
 
 // attempts runs a check until it passes, is not applicable, or its retries are used up.
-func (r *runner[In]) attempts(ctx context.Context, c Check[In], scope Scoped[In]) Result {
+func (r *runner[In]) attempts(ctx context.Context, c Check[In], instance Instance[In]) Result {
 	until := time.Now().Add(c.Retry.For)
 	for n := 1; ; n++ {
 		r.mu.Lock()
 		done := r.finished
 		r.mu.Unlock()
-		r.observe(observe.Progress{Stage: "check", Done: done, Total: r.total, Text: c.Title + " (" + scope.Name + ")"})
-		result := attempt(ctx, c, scope.Input)
+		r.observe(observe.Progress{Stage: "check", Done: done, Total: r.total, Text: c.Title + " (" + instance.Name + ")"})
+		result := attempt(ctx, c, instance.Input)
 		result.Attempts = n
 		if result.Status == StatusPass || result.Status == StatusSkip || ctx.Err() != nil {
 			return result
@@ -242,6 +287,12 @@ func attempt[In any](ctx context.Context, c Check[In], in In) Result {
 				results <- Unknown(&PanicError{ID: c.ID, Value: p, Stack: debug.Stack()})
 			}
 		}()
+		if missing := missing(ctx, c, in); len(missing) > 0 {
+			r := NotApplicable("a right to read is missing: %s", msg.Join(missing, ", "))
+			r.MissingRights = missing
+			results <- r
+			return
+		}
 		results <- c.Run(ctx, in)
 	}()
 	overdue := make(chan struct{})
@@ -259,6 +310,21 @@ func attempt[In any](ctx context.Context, c Check[In], in In) Result {
 	case <-overdue:
 		return Unknown(fmt.Errorf("no result within %s: %w", limit, context.Cause(ctx)))
 	}
+}
+
+// missing are the rights that the account lacks for what a check reads, each once.
+func missing[In any](ctx context.Context, c Check[In], in In) []msg.Text {
+	var out []msg.Text
+	seen := map[string]bool{}
+	for _, read := range c.Reads {
+		for _, right := range read.Missing(ctx, in) {
+			if s := right.String(); !seen[s] {
+				seen[s] = true
+				out = append(out, right)
+			}
+		}
+	}
+	return out
 }
 
 // PanicError is the Cause of a result whose check panicked.
@@ -293,7 +359,7 @@ func arrange[In any](checks []Check[In]) ([]int, error) {
 		if c.Run == nil {
 			errs = append(errs, fmt.Errorf("check %s has no Run", c.ID))
 		}
-		if c.Scope != PerForest && c.Scope != PerTenant && c.Scope != PerOrganization {
+		if c.Scope == "" {
 			errs = append(errs, fmt.Errorf("check %s has no scope", c.ID))
 		}
 		index[c.ID] = i

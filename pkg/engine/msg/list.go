@@ -37,3 +37,16 @@ func Join(texts []Text, separator string) Text {
 	separator = strings.ReplaceAll(separator, "%", "%%")
 	return Text{Format: strings.TrimSuffix(strings.Repeat("%s"+separator, len(texts)), separator), Args: args}
 }
+
+// Alternatives makes a Text of names of which one is enough: "a or b or c".
+func Alternatives(names []string) Text {
+	var t Text
+	for i, name := range names {
+		if i == 0 {
+			t = Plain(name)
+		} else {
+			t = Of("%s or %s", t, name)
+		}
+	}
+	return t
+}

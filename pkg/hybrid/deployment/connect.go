@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
@@ -28,23 +28,23 @@ import (
 type connection[T any] struct {
 	open func(ctx context.Context) (T, error)
 
-	mu   sync.Mutex
-	fact *prereq.Fact[T]
-	up   bool
-	err  error // of the last attempt
+	mu    sync.Mutex
+	value *once.Value[T]
+	up    bool
+	err   error // of the last attempt
 }
 
 func (c *connection[T]) get(ctx context.Context) (T, error) {
 	c.mu.Lock()
-	if c.fact == nil {
-		c.fact = prereq.NewFact(c.open)
+	if c.value == nil {
+		c.value = once.New(c.open)
 	}
-	fact := c.fact
+	value := c.value
 	c.mu.Unlock()
-	v, err := fact.Get(ctx)
+	v, err := value.Get(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fact == fact {
+	if c.value == value {
 		c.up, c.err = c.up || err == nil, err
 	}
 	return v, err
@@ -69,20 +69,20 @@ func (c *connection[T]) drop() {
 
 func (c *connection[T]) forget() error {
 	err := c.err
-	c.fact, c.up, c.err = nil, false, nil
+	c.value, c.up, c.err = nil, false, nil
 	return err
 }
 
 // opened is what is open, if anything is.
 func (c *connection[T]) opened() (T, bool) {
 	c.mu.Lock()
-	fact, up := c.fact, c.up
+	value, up := c.value, c.up
 	c.mu.Unlock()
 	if !up {
 		var zero T
 		return zero, false
 	}
-	v, err := fact.Get(context.Background()) // there already
+	v, err := value.Get(context.Background()) // there already
 	return v, err == nil
 }
 
@@ -284,7 +284,7 @@ func (d *Deployment) secret(ctx context.Context, ref secret.Ref, label string) (
 func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 	online := d.answers.ExchangeOnline
 	if online == nil {
-		return nil, fmt.Errorf("tenant: %w", prereq.ErrNoSource)
+		return nil, fmt.Errorf("tenant: %w", fact.ErrNotConfigured)
 	}
 	l, err := d.link.get(ctx)
 	if err != nil {
@@ -464,13 +464,4 @@ func (d *Deployment) disconnect(ctx context.Context) error {
 	}
 	wait.Wait()
 	return errors.Join(errs...)
-}
-
-// anonymous is a client that presents no credential and follows no redirect.
-func (d *Deployment) anonymous(ctx context.Context) (*http.Client, error) {
-	l, err := d.link.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return l.Client(nil), nil
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -143,7 +143,7 @@ func TestSecretIsAskedAgainAfterRefusal(t *testing.T) {
 	}
 	for verb, want := range []error{link.ErrAccess, nil, nil} {
 		facts, end := d.begin(&events{})
-		if _, err := facts.Forests[0].Rights.Get(t.Context()); !errors.Is(err, want) {
+		if _, err := fact.OnPremisesRights.In(t.Context(), facts.Forests[0]); !errors.Is(err, want) {
 			t.Errorf("verb %d: %v, want %v", verb, err, want)
 		}
 		end()
@@ -233,15 +233,17 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := &prereq.Facts{Tenant: prereq.Tenant{AcceptedDomains: prereq.Known([]prereq.AcceptedDomain{
+	live, broken := fact.New(a, d.cloud), fact.New(a, d.cloud)
+	fact.OnlineAcceptedDomains.Seed(live.Tenant, []fact.AcceptedDomain{
 		{Name: "contoso.mail.onmicrosoft.us", Coexistence: true}, {Name: "contoso.onmicrosoft.us", Initial: true},
-	})}}
+	}, nil)
+	fact.OnlineAcceptedDomains.Seed(broken.Tenant, nil, link.ErrUnreachable)
 	for name, tt := range map[string]struct {
-		facts *prereq.Facts
+		facts *fact.Set
 		want  []string
 	}{
-		"live":         {facts, []string{"contoso.onmicrosoft.com", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"}},
-		"not readable": {&prereq.Facts{}, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
+		"live":         {live, []string{"contoso.onmicrosoft.com", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"}},
+		"not readable": {broken, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
 	} {
 		premises, release, err := d.premises(t.Context(), tt.facts)
 		if err != nil {
@@ -250,17 +252,6 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 		release()
 		if diff := cmp.Diff(tt.want, premises[0].Domains); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
-func TestRootDomain(t *testing.T) {
-	for dn, want := range map[string]string{
-		"CN=Contoso,CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=corp,DC=Contoso,DC=com": "corp.contoso.com",
-		"contoso.onmicrosoft.com": "", "": "",
-	} {
-		if got := rootDomain(dn); got != want {
-			t.Errorf("%q: %q, want %q", dn, got, want)
 		}
 	}
 }

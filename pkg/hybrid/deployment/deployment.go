@@ -18,8 +18,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -136,7 +136,7 @@ func (d *Deployment) warn(text string) {
 
 // begin opens a verb: facts of its own, failures of the last one forgotten, the observer told what everyone must know. The returned function
 // ends it.
-func (d *Deployment) begin(obs observe.Observer) (facts *prereq.Facts, end func()) {
+func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 	d.observerMu.Lock()
 	d.observer = obs
 	unheard := d.unheard
@@ -160,7 +160,7 @@ func (d *Deployment) begin(obs observe.Observer) (facts *prereq.Facts, end func(
 func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return check.Run(ctx, prereq.Declarations(), prereq.Scopes(facts), check.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip}, d)
+	return prereq.Run(ctx, facts, check.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip}, d)
 }
 
 // Plan compares what should be with what is. Everything that the plan rests on must be readable: an error that wraps one of the link.Err classes,
@@ -169,7 +169,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	facts, end := d.begin(obs)
 	defer end()
 	d.warm(ctx, facts)
-	known, err := facts.Desired(ctx)
+	known, err := prereq.Desired(ctx, facts)
 	if err != nil {
 		return change.Plan{}, err
 	}
@@ -181,18 +181,18 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 }
 
 // warm looks the forests' and the tenant's facts up side by side.
-func (d *Deployment) warm(ctx context.Context, f *prereq.Facts) {
+func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	var wait sync.WaitGroup
-	wait.Go(func() { _, _ = f.Tenant.Organization.Get(ctx) })
-	wait.Go(func() { _, _ = f.Tenant.Config.Get(ctx) })
+	wait.Go(func() { _, _ = fact.Tenant.In(ctx, f.Tenant) })
+	wait.Go(func() { _, _ = fact.OnlineConfig.In(ctx, f.Tenant) })
 	for _, forest := range f.Forests {
-		wait.Go(func() { _, _ = forest.Auth.Get(ctx) })
+		wait.Go(func() { _, _ = fact.Auth.In(ctx, forest) })
 	}
 	wait.Wait()
 }
 
 // places are the systems that hold resources.
-func (d *Deployment) places(f *prereq.Facts) map[string]change.Place {
+func (d *Deployment) places(f *fact.Set) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
 		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online), d.warn)
@@ -206,7 +206,7 @@ func (d *Deployment) places(f *prereq.Facts) map[string]change.Place {
 }
 
 // directory opens the tenant's directory, which is read at the dedicated applications of all forests.
-func (d *Deployment) directory(f *prereq.Facts) func(context.Context) (desired.Directory, error) {
+func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Directory, error) {
 	return func(ctx context.Context) (desired.Directory, error) {
 		graph, err := d.tenant.graph.get(ctx)
 		if err != nil {
@@ -215,24 +215,14 @@ func (d *Deployment) directory(f *prereq.Facts) func(context.Context) (desired.D
 		return desired.Directory{Graph: graph, Applications: func(ctx context.Context) ([]string, error) {
 			var names []string
 			for _, forest := range f.Forests {
-				organization, err := forest.Organization.Get(ctx)
+				organization, err := fact.Organization.In(ctx, forest)
 				if err != nil {
 					return nil, err
 				}
-				names = append(names, desired.ApplicationName(organization.GUID))
+				names = append(names, fact.ApplicationName(organization.GUID))
 			}
 			return names, nil
 		}}, nil
-	}
-}
-
-func session(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
-	return func(ctx context.Context) (exchange.Session, error) {
-		g, err := c.get(ctx)
-		if err != nil {
-			return nil, err // not a typed nil
-		}
-		return g, nil
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -118,7 +118,7 @@ func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 }
 
 // premises are the places that lookups go between. Nothing is connected to before it is asked; release lets go of what was.
-func (d *Deployment) premises(ctx context.Context, facts *prereq.Facts) (premises []freebusy.Premise, release func(), err error) {
+func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(), err error) {
 	var clients []*connection[*ews.Client]
 	for _, f := range d.forests {
 		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) { return d.openEWS(ctx, f.answers) }}
@@ -131,7 +131,7 @@ func (d *Deployment) premises(ctx context.Context, facts *prereq.Facts) (premise
 	if online := d.answers.ExchangeOnline; online != nil {
 		// The tenant knows best under which domains its mailboxes are found; where it cannot be asked, what the answers and the cloud say will do.
 		domains, live := []string{online.Tenant}, ""
-		if accepted, err := facts.Tenant.AcceptedDomains.Get(ctx); err == nil {
+		if accepted, err := fact.OnlineAcceptedDomains.In(ctx, facts.Tenant); err == nil {
 			for _, a := range accepted {
 				if a.Coexistence {
 					live = a.Name

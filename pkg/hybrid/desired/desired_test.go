@@ -51,7 +51,7 @@ func testAnswers() answers.Answers {
 }
 
 func testFacts() Facts {
-	build := Build{15, 2, 1748, 39}
+	build := Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}
 	return Facts{
 		Now: now,
 		Tenant: Tenant{
@@ -86,7 +86,7 @@ func makePlan(t *testing.T, w *world, f Facts, a answers.Answers) change.Plan {
 
 // Convergence: what was planned and carried out leaves nothing to plan, on both routes and from states that are half there.
 func TestConvergence(t *testing.T) {
-	se := Build{15, 2, 2562, 46}
+	se := Build{Major: 15, Minor: 2, Build: 2562, Revision: 46}
 	tests := map[string]struct {
 		prepare func(*world, *Facts, *answers.Answers)
 		verify  func(*testing.T, *world)
@@ -270,7 +270,7 @@ func TestResourcesRefuse(t *testing.T) {
 		"the coexistence domain as one's own":    {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"} }, "coexistence domain"},
 		"more domains than a relationship holds": {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = many }, "at most 238"},
 		"a server that knows no application": {func(f *Facts, _ *answers.Answers) {
-			f.Forests[1].Servers = append(f.Forests[1].Servers, Server{"OLD", Build{15, 2, 1258, 12}})
+			f.Forests[1].Servers = append(f.Forests[1].Servers, Server{"OLD", Build{Major: 15, Minor: 2, Build: 1258, Revision: 12}})
 		}, "OLD in fabrikam is at 15.2.1258.12"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -400,8 +400,8 @@ func (p *picky) Run(_ context.Context, c exchange.Command) ([]exchange.Object, e
 }
 
 func TestChooseRoute(t *testing.T) {
-	se := Build{15, 2, 2562, 41}
-	old := Build{15, 2, 1748, 39}
+	se := Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}
+	old := Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}
 	china, _ := cloud.Get("21vianet")
 	tests := []struct {
 		name, answer string
@@ -410,10 +410,10 @@ func TestChooseRoute(t *testing.T) {
 		want         Route
 		fails        bool
 	}{
-		{"all new", "auto", worldwide(t), []Build{se, {15, 2, 2562, 46}}, RouteGraph, false},
+		{"all new", "auto", worldwide(t), []Build{se, {Major: 15, Minor: 2, Build: 2562, Revision: 46}}, RouteGraph, false},
 		{"one old", "auto", worldwide(t), []Build{se, old}, RouteEWS, false},
-		{"update level not told", "auto", worldwide(t), []Build{{15, 2, 2562, 17}}, RouteEWS, false},
-		{"update level not told, insisted", "graph", worldwide(t), []Build{{15, 2, 2562, 17}}, RouteGraph, false},
+		{"update level not told", "auto", worldwide(t), []Build{{Major: 15, Minor: 2, Build: 2562, Revision: 17}}, RouteEWS, false},
+		{"update level not told, insisted", "graph", worldwide(t), []Build{{Major: 15, Minor: 2, Build: 2562, Revision: 17}}, RouteGraph, false},
 		{"china", "auto", china, []Build{se}, RouteEWS, false},
 		{"china, insisted", "graph", china, []Build{se}, "", true},
 		{"old, insisted", "graph", worldwide(t), []Build{old}, "", true},
@@ -444,10 +444,10 @@ func TestRouteAfterTheEndOfEWS(t *testing.T) {
 		build  Build
 		want   Route
 	}{
-		"update level not told": {"auto", worldwide(t), Build{15, 2, 2562, 17}, RouteGraph},
-		"too old":               {"auto", worldwide(t), Build{15, 2, 1748, 39}, RouteEWS},
-		"china":                 {"auto", china, Build{15, 2, 2562, 41}, RouteEWS},
-		"insisted on":           {"ews", worldwide(t), Build{15, 2, 2562, 41}, RouteEWS},
+		"update level not told": {"auto", worldwide(t), Build{Major: 15, Minor: 2, Build: 2562, Revision: 17}, RouteGraph},
+		"too old":               {"auto", worldwide(t), Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}, RouteEWS},
+		"china":                 {"auto", china, Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}, RouteEWS},
+		"insisted on":           {"ews", worldwide(t), Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}, RouteEWS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, a := testFacts(), testAnswers()
@@ -469,36 +469,6 @@ func TestRouteAfterTheEndOfEWS(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestParseBuild(t *testing.T) {
-	for in, want := range map[string]string{
-		"Version 15.2 (Build 2562.17)":  "15.2.2562.17",
-		"Version 15.2 (Build 32562.17)": "15.2.2562.17",
-		"15.1.2507.72":                  "15.1.2507.72",
-		"15.2":                          "",
-		"Version 15.2 (Build x.17)":     "",
-		"":                              "",
-	} {
-		b, err := ParseBuild(in)
-		if want == "" && err == nil || want != "" && (err != nil || b.String() != want) {
-			t.Errorf("ParseBuild(%q) = %v, %v; want %s", in, b, err, want)
-		}
-	}
-}
-
-func FuzzParseBuild(f *testing.F) {
-	f.Add("Version 15.2 (Build 2562.17)")
-	f.Add("15.2.2562.17")
-	f.Fuzz(func(t *testing.T, s string) {
-		b, err := ParseBuild(s)
-		if err != nil {
-			return
-		}
-		if again, err := ParseBuild(b.String()); err != nil || again != b {
-			t.Errorf("%q reads as %v, which reads as %v, %v", s, b, again, err)
-		}
-	})
 }
 
 func TestThumbprintOf(t *testing.T) {
@@ -721,7 +691,7 @@ func TestScriptsLint(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	all := Scripts(makePlan(t, w, f, a))
 	for i := range f.Forests {
-		f.Forests[i].Servers[0].Build = Build{15, 2, 2562, 46}
+		f.Forests[i].Servers[0].Build = Build{Major: 15, Minor: 2, Build: 2562, Revision: 46}
 	}
 	for name, content := range Scripts(makePlan(t, w, f, a)) {
 		all["graph-"+name] = content

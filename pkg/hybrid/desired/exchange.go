@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Exchange is Exchange as a system: on-premises and online the cmdlets are read and run alike.
@@ -97,7 +98,7 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 	}
 
 	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
-		objects, err := Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
+		objects, err := fact.Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
 		if err != nil {
 			return nil, err
 		}
@@ -160,22 +161,6 @@ func sent(k *Kind, want change.Properties, may func(Property) bool) map[string]a
 		}
 	}
 	return out
-}
-
-// Get runs a reading cmdlet, without its parameters where the server does not know one of them.
-func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]exchange.Object, error) {
-	objects, err := session.Run(ctx, c)
-	if err != nil && len(c.Parameters) > 0 && unknownParameter(err) {
-		objects, err = session.Run(ctx, exchange.Command{Name: c.Name})
-	}
-	return objects, err
-}
-
-// unknownParameter tells whether a server refused a command because it does not know one of its parameters.
-func unknownParameter(err error) bool {
-	var e *exchange.Error
-	return errors.As(err, &e) &&
-		(strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound"))
 }
 
 // image brings an object to the form that desired values have. A property that the object lacks is left out: the server

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Facts are what the desired state is derived from besides the answers. What could not be read must not be there as an
@@ -76,7 +77,7 @@ var (
 
 // ApplicationName is the name by which the dedicated application of an Exchange organization is found.
 func ApplicationName(organizationGUID string) string {
-	return "ExchangeServerApp-" + strings.ToLower(organizationGUID)
+	return fact.ApplicationName(organizationGUID)
 }
 
 // ErrUnknown says that the desired state cannot be derived because a fact is missing.

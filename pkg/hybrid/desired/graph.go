@@ -233,14 +233,6 @@ func keyList(v any) any { return fields(v, keyFields...) }
 
 var keyFields = []string{"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"}
 
-// KeyCredentials reads an application's key credentials, and RequiredResourceAccess what it asks for, as Facts hold them.
-func KeyCredentials(app map[string]any) []any { return fields(app["keyCredentials"], keyFields...) }
-
-// RequiredResourceAccess is what an application asks for.
-func RequiredResourceAccess(app map[string]any) []any {
-	return elements(accessList(app["requiredResourceAccess"]))
-}
-
 func accessList(v any) any {
 	out := []any{}
 	for _, e := range elements(v) {

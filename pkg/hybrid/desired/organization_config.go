@@ -1,10 +1,7 @@
 package desired
 
 import (
-	"context"
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
 var organizationConfig = Exchange.Declare(Kind{
@@ -19,11 +16,3 @@ var organizationConfig = Exchange.Declare(Kind{
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
 }, Cmdlets{Verbs: Set, Get: map[string]any{"RetrieveEwsOperationAccessPolicy": true}, Only: true})
-
-// ReadOnlineConfig reads Get-OrganizationConfig of Exchange Online with its EWS policy.
-func ReadOnlineConfig(ctx context.Context, session exchange.Session) ([]exchange.Object, error) {
-	return Get(ctx, session, exchange.Command{Name: "Get-OrganizationConfig", Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}})
-}
-
-// AppIDs reads a list of application ids as Exchange Online keeps it: one text with commas.
-func AppIDs(v any) []string { return texts(readJoined(plainValue(v))) }

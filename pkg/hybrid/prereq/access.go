@@ -5,126 +5,169 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
-	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-var accessChecks = []Check{
-	{
-		ID:    "access.onprem",
-		Title: "The Exchange credential may run the cmdlets that are needed",
-		Scope: check.PerForest,
-		Why:   "A plan that stops half-way for want of a right leaves lookups in between.",
-		Fix:   "Add the account to the role group Organization Management, or to one with the roles that hold the cmdlets named.",
-		Run: func(ctx context.Context, in Input) check.Result {
-			allowed, err := in.Forest.Rights.Get(ctx)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			return rights(in.Forest.Name(), allowed, Cmdlets(desired.OnPremises))
+// account is one account of the answers with what it is for. Rights to read and rights to write are
+// checks of their own: who may only read can run every check.
+type account struct {
+	id     string // "onprem": the checks are access.onprem-read and access.onprem-write
+	scope  check.ScopeID
+	system fact.System
+	side   func(in Input) *fact.Side
+	reads  []fact.Fact // what is read besides what the checks read
+	// answers says how the account is seen to be let in; nil: by telling its rights.
+	answers         func(ctx context.Context, in Input) (msg.Text, error)
+	read, write     string // titles
+	fix, fixToWrite string
+}
+
+var accessChecks = slices.Concat(
+	account{
+		id: "onprem", scope: PerForest, system: fact.OnPremises, side: func(in Input) *fact.Side { return in.Forest },
+		read: "The Exchange account may read what the checks need", fix: "Add the account to the role group View-Only Organization Management, or to one with the roles that hold the cmdlets named.",
+		write: "The Exchange account may write what a plan needs", fixToWrite: "Add the account to the role group Organization Management, or to one with the roles that hold the cmdlets named, before you apply.",
+	}.checks(),
+	account{
+		id: "online", scope: PerTenant, system: fact.Online, side: func(in Input) *fact.Side { return in.Tenant },
+		read: "The tenant's account may read what the checks need in Exchange Online", fix: "Give the application Exchange.ManageAsApp and the directory role Global Reader, or sign in as a member of View-Only Organization Management.",
+		write: "The tenant's account may write what a plan needs in Exchange Online", fixToWrite: "Give the application Exchange.ManageAsApp and the directory role Exchange Administrator, or sign in as a member of Organization Management, before you apply.",
+	}.checks(),
+	account{
+		id: "entra", scope: PerTenant, system: fact.Entra, side: func(in Input) *fact.Side { return in.Tenant }, reads: fact.List(fact.Tenant),
+		answers: func(ctx context.Context, in Input) (msg.Text, error) {
+			tenant, err := fact.Tenant.In(ctx, in.Tenant)
+			return msg.Of("tenant %s (%s) answers", tenant.DisplayName, tenant.ID), err
 		},
-	},
-	{
-		ID:    "access.online",
-		Title: "The tenant's credential may run the Exchange Online cmdlets that are needed",
-		Scope: check.PerTenant,
-		Why:   "A plan that stops half-way for want of a right leaves lookups in between.",
-		Fix:   "Give the application Exchange.ManageAsApp and the directory role Exchange Administrator, or sign in as a member of Organization Management.",
-		Run: func(ctx context.Context, in Input) check.Result {
-			allowed, err := in.Tenant.Rights.Get(ctx)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			return rights("Exchange Online", allowed, Cmdlets(desired.Online))
+		read: "The tenant's account may read what the checks need through Microsoft Graph", fix: "Grant Organization.Read.All, Domain.Read.All and Application.Read.All (or Directory.Read.All for all three), with an administrator's consent.",
+		write: "The tenant's account may manage the hybrid applications", fixToWrite: "Grant Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All, with an administrator's consent, before you apply.",
+	}.checks(),
+)
+
+func (a account) checks() []Check {
+	read := check.ID("access." + a.id + "-read")
+	return []Check{
+		{
+			ID: read, Title: a.read, Scope: a.scope, Fix: a.fix, Run: a.mayRead,
+			Why: "A check whose right to read is missing is skipped. The others run.",
 		},
-	},
-	{
-		ID:    "access.entra",
-		Title: "The tenant's credential may manage the hybrid applications",
-		Scope: check.PerTenant,
-		Why:   "The dedicated application, its certificate, its consent and the names of the forests' hosts are written through Microsoft Graph.",
-		Fix:   "Grant Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All, Organization.Read.All and Domain.Read.All (or Directory.Read.All for the last two), with an administrator's consent.",
-		Run: func(ctx context.Context, in Input) check.Result {
-			organization, err := in.Tenant.Organization.Get(ctx)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			permissions, err := in.Tenant.Permissions.Get(ctx)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			if len(permissions) > 0 {
-				var lacking []string
-				for _, alternatives := range graphRights {
-					if !slices.ContainsFunc(alternatives, func(a string) bool { return slices.Contains(permissions, a) }) {
-						lacking = append(lacking, strings.Join(alternatives, " or "))
-					}
-				}
-				if len(lacking) > 0 {
-					return check.Failed("the credential lacks %s", strings.Join(lacking, ", ")).With("lacking", lacking)
-				}
-			}
-			return check.Pass("tenant %s (%s) answers", organization.DisplayName, organization.ID)
+		{
+			ID: "access." + check.ID(a.id) + "-write", Title: a.write, Scope: a.scope, Severity: check.Warn, Needs: []check.ID{read}, Fix: a.fixToWrite, Run: a.mayWrite,
+			Why: "An apply that stops half-way for want of a right leaves lookups in between. Checks and plans do not need these rights.",
 		},
-	},
+	}
 }
 
-// graphRights are the permissions that the plan needs, each with those that include it.
-var graphRights = [][]string{
-	{"Application.ReadWrite.All"}, // of all: the names of Exchange Online's principal are written, too
-	{"AppRoleAssignment.ReadWrite.All"},
-	{"Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
-	{"Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"},
+// mayRead judges the rights that the selected checks need. A missing one is a warning: it says
+// nothing about the deployment.
+func (a account) mayRead(ctx context.Context, in Input) check.Result {
+	side := a.side(in)
+	rights, err := fact.RightsIn(ctx, a.system, side)
+	if err != nil {
+		return check.Unknown(err)
+	}
+	var lacking, skipped []string
+	needed := 0
+	for _, source := range readsIn(a.system, append([]Check{{Reads: a.reads}}, in.selected...)) {
+		needed++
+		if rights.Lacks(source.Right...) {
+			lacking = append(lacking, msg.Alternatives(source.Right).String())
+		}
+	}
+	for _, c := range in.selected {
+		if slices.ContainsFunc(readsIn(a.system, []Check{c}), func(s fact.Source) bool { return rights.Lacks(s.Right...) }) {
+			skipped = append(skipped, string(c.ID))
+		}
+	}
+	where := side.Place(a.system)
+	if len(lacking) > 0 {
+		slices.Sort(lacking)
+		lacking = slices.Compact(lacking)
+		r := check.Warned("%s: the account lacks %s", where, someOf(lacking)).With("lacking", lacking)
+		if len(skipped) > 0 {
+			r.Summary = msg.Of("%s; skipped for it: %s", r.Summary, strings.Join(skipped, ", "))
+			r = r.With("skipped", skipped)
+		}
+		return r
+	}
+	if a.answers != nil {
+		text, err := a.answers(ctx, in)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		return check.Result{Status: check.StatusPass, Summary: text}
+	}
+	return check.Pass("%s: the account has all %d rights that the checks need", where, needed)
 }
 
-// readCmdlets are the cmdlets that facts are read with, beside those of the kinds.
-var readCmdlets = map[string][]string{
-	desired.OnPremises: {"Get-OrganizationConfig", "Get-ExchangeServer", "Get-AcceptedDomain", "Get-AuthConfig", "Get-ExchangeCertificate", "Get-WebServicesVirtualDirectory", "Get-AutodiscoverVirtualDirectory"},
-	desired.Online:     {"Get-OrganizationConfig", "Get-AcceptedDomain"},
-}
-
-// Cmdlets lists what check, plan, apply and rollback run on a side, sorted.
-func Cmdlets(side string) []string {
-	reads, writes := desired.Rights(side, nil)
-	out := slices.Concat(readCmdlets[side], reads, writes)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// rights judges what may be run of what is needed. Without a Remove cmdlet everything can be made, but not taken back.
-func rights(where string, allowed map[string]exchange.Allowance, needed []string) check.Result {
-	have := map[string]bool{}
-	for name := range allowed {
-		have[strings.ToLower(name)] = true
+// mayWrite judges the rights that applying a plan needs. Without a Remove cmdlet everything can be
+// made, but not rolled back.
+func (a account) mayWrite(ctx context.Context, in Input) check.Result {
+	side := a.side(in)
+	rights, err := fact.RightsIn(ctx, a.system, side)
+	if err != nil {
+		return check.Unknown(err)
 	}
 	var lacking, removing []string
+	needed := writes(a.system, in.Answers.Features)
 	for _, name := range needed {
 		switch {
-		case have[strings.ToLower(name)]:
+		case !rights.Lacks(name):
 		case strings.HasPrefix(name, "Remove-"):
 			removing = append(removing, name)
 		default:
 			lacking = append(lacking, name)
 		}
 	}
+	where := side.Place(a.system)
 	switch {
 	case len(lacking) > 0:
-		return check.Failed("%s: the credential may not run %s", where, someOf(lacking)).With("lacking", slices.Concat(lacking, removing))
+		return check.Warned("%s: an apply would lack %s", where, someOf(lacking)).With("lacking", slices.Concat(lacking, removing))
 	case len(removing) > 0:
-		return check.Warned("%s: the credential may not run %s: what is made cannot be rolled back", where, someOf(removing)).With("lacking", removing)
+		return check.Warned("%s: an apply could not be rolled back: the account lacks %s", where, someOf(removing)).With("lacking", removing)
 	}
-	return check.Pass("%s: all %d cmdlets may be run", where, len(needed))
+	return check.Pass("%s: the account has all %d rights that an apply needs", where, len(needed))
 }
 
-// TokenPermissions are the permissions that an access token names (roles for an application, scp for a person); nil when it cannot
-// be read, which is its issuer's right.
-func TokenPermissions(token string) []string {
-	claims, err := oauth.AccessToken{Value: secret.NewValue(token)}.Claims()
-	if err != nil {
-		return nil
+// readsIn are the sources of a system that need a right, as checks read them.
+func readsIn(system fact.System, checks []Check) []fact.Source {
+	var facts []fact.Fact
+	for _, c := range checks {
+		facts = append(facts, c.Reads...)
 	}
-	return append(claims.Strings("roles"), strings.Fields(claims.String("scp"))...)
+	return slices.DeleteFunc(fact.SourcesOf(facts...), func(s fact.Source) bool { return s.System != system || len(s.Right) == 0 })
+}
+
+// writes are the rights in a system that plan, apply and rollback need for the features, sorted.
+func writes(system fact.System, features []answers.Feature) []string {
+	if system == fact.Entra {
+		return fact.WritePermissions
+	}
+	place := desired.OnPremises
+	if system == fact.Online {
+		place = desired.Online
+	}
+	reads, writes := desired.Rights(place, features)
+	out := slices.Concat(reads, writes)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Cmdlets lists by system what check, plan, apply and rollback run, sorted: the cmdlets of which the
+// rights are asked.
+func Cmdlets() map[fact.System][]string {
+	out := map[fact.System][]string{}
+	for _, system := range []fact.System{fact.OnPremises, fact.Online} {
+		list := writes(system, nil)
+		for _, s := range readsIn(system, Checks()) {
+			list = append(list, s.Right...)
+		}
+		slices.Sort(list)
+		out[system] = slices.Compact(list)
+	}
+	return out
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -20,7 +21,8 @@ var autodiscoverChecks = []Check{
 	{
 		ID:    "autodiscover.answers",
 		Title: "Autodiscover of the forest answers",
-		Scope: check.PerForest,
+		Scope: PerForest,
+		Reads: fact.List(fact.Aliases, fact.AutodiscoverHosts),
 		Why:   "Exchange Online finds the forest's calendars by autodiscover, unless a connector names the address of EWS (TargetSharingEpr): at the forest's own name, without pre-authentication, and with a certificate that it can trust (the wizard's errors HCW8034 and HCW8057).",
 		Fix:   "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority; while mailboxes are in the forest the name must not lead to Exchange Online.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -28,14 +30,14 @@ var autodiscoverChecks = []Check{
 			if host == "" {
 				return check.NotApplicable("the answers name no autodiscover host for %s", in.Forest.Name())
 			}
-			chain, err := in.Aliases.Get(ctx, host)
-			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) && !errors.Is(err, ErrNoSource) && !errors.Is(err, dns.ErrFailed) {
+			chain, err := fact.Aliases.In(ctx, in.Network, host)
+			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) && !errors.Is(err, fact.ErrNotConfigured) && !errors.Is(err, dns.ErrFailed) {
 				return check.Unknown(err)
 			}
 			if at := slices.IndexFunc(chain, cloud.IsExchangeOnline); at >= 0 {
 				return check.Failed("%s leads to Exchange Online (%s)", host, chain[at]).With("aliases", chain)
 			}
-			answer, err := in.Forest.Autodiscover.Get(ctx, host)
+			answer, err := fact.AutodiscoverHosts.In(ctx, in.Network, host)
 			switch {
 			case errors.Is(err, link.ErrUntrusted) && transportDisorder(ctx, in, in.Forest, host):
 				return check.Unknown(err) // see transportToBlame

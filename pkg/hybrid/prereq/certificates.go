@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -29,16 +30,22 @@ var certificateChecks = []Check{
 	{
 		ID:    "certificates.transport",
 		Title: "The transport certificate is valid, trusted and rightly named",
-		Scope: check.PerForest,
+		Scope: PerForest,
+		Reads: fact.List(fact.CertificateFile, fact.MailServers),
 		Why:   "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail to the forest by its name.",
 		Fix:   "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import it on every server that sends or receives, and enable it for SMTP; answer No when asked to overwrite the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			candidates, err := transportCertificates(ctx, in.Forest)
+			seen, err := transportCertificates(ctx, in.Set, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
+			if seen.clear {
+				host := in.Forest.Answers.Namespace.SMTP
+				return check.Failed("the mail server %s offers no STARTTLS: it shows no certificate, and mail with the tenant needs TLS", host).With("host", host).With("capabilities", seen.offers).
+					Fix("Enable TLS on the receive connector of port 25, and look for a firewall that inspects SMTP and takes STARTTLS out of the server's answer.")
+			}
 			var first check.Result
-			for i, c := range candidates {
+			for i, c := range seen.certificates {
 				r := judgeTransport(in, c)
 				if r.Status == check.StatusPass {
 					r = attributed(ctx, in, c, r)
@@ -56,8 +63,9 @@ var certificateChecks = []Check{
 	{
 		ID:    "certificates.transport-distinct",
 		Title: "Every forest has a transport certificate of its own",
-		Scope: check.PerOrganization,
+		Scope: PerOrganization,
 		Needs: []check.ID{"certificates.transport"},
+		Reads: fact.List(fact.CertificateFile, fact.MailServers),
 		Why:   "The tenant tells the forests' mail apart by the certificate: two forests whose certificates have the same common name and the same issuer are one to it.",
 		Fix:   "Get each forest a certificate with a common name of its own.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -66,11 +74,11 @@ var certificateChecks = []Check{
 			}
 			holders, names := map[string][]string{}, map[string][]string{}
 			for _, f := range in.Forests {
-				candidates, err := transportCertificates(ctx, f)
+				seen, err := transportCertificates(ctx, in.Set, f)
 				if err != nil {
 					return check.Unknown(err)
 				}
-				for _, c := range candidates {
+				for _, c := range seen.certificates {
 					name := strings.ToLower(certificate.CommonName(certificate.Subject(c.Leaf)))
 					if name != "" && !contains(names[name], f.Name()) {
 						names[name] = append(names[name], f.Name())
@@ -81,17 +89,7 @@ var certificateChecks = []Check{
 					}
 				}
 			}
-			var shared, alike []string
-			for _, name := range sorted(names) {
-				if len(names[name]) > 1 {
-					alike = append(alike, fmt.Sprintf("%s (%s)", name, strings.Join(names[name], ", ")))
-				}
-			}
-			for _, key := range sorted(holders) {
-				if len(holders[key]) > 1 {
-					shared = append(shared, fmt.Sprintf("%s (%s)", key, strings.Join(holders[key], ", ")))
-				}
-			}
+			shared, alike := withSeveral(holders), withSeveral(names)
 			if len(shared) == 0 && len(alike) > 0 {
 				return check.Warned("forests share the common name of their transport certificates: %s", strings.Join(alike, "; ")).With("shared", alike).
 					Because("Their issuers differ, which Microsoft's rules allow; but the tenant's inbound connectors know a forest by the name in its certificate alone, so two connectors would be for the same mail.")
@@ -105,13 +103,14 @@ var certificateChecks = []Check{
 	{
 		ID:    "certificates.auth",
 		Title: "The Exchange auth certificate is on every server and valid",
-		Scope: check.PerForest,
-		Needs: []check.ID{"access.onprem"},
+		Scope: PerForest,
+		Needs: []check.ID{"access.onprem-read"},
+		Reads: fact.List(fact.Auth),
 		Why:   "Exchange signs its tokens with it; what the tenant knows of it must be what every server has. When it ends, lookups end.",
 		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it wants -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig -NewCertificateThumbprint and an effective date two days ahead; " +
 			"run hybridge apply before that date, so that the application knows it. Answer No when asked to overwrite the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			auth, err := in.Forest.Auth.Get(ctx)
+			auth, err := fact.Auth.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -141,7 +140,7 @@ var certificateChecks = []Check{
 			case now.Before(current.NotBefore):
 				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(), day(current.NotBefore)))
 			}
-			staged := ""
+			var staged msg.Text
 			if auth.Next != "" && !strings.EqualFold(auth.Next, auth.Current) {
 				next, lacking := auth.Certificate(auth.Next)
 				switch {
@@ -150,18 +149,29 @@ var certificateChecks = []Check{
 				case len(lacking) > 0:
 					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
 				case days(now, next.NotAfter) > nextDays:
-					staged = "; the next one is staged"
+					staged = msg.Of("; the next one is staged")
 				}
 			}
-			if staged == "" && left < failDays {
-				return result(check.Failed("the auth certificate of %s ends in %s and no next one is staged", in.Forest.Name(), plural(left, "day", "days")))
+			if staged.IsZero() && left < failDays {
+				return result(check.Failed("the auth certificate of %s ends in %s and no next one is staged", in.Forest.Name(), daysLeft(left)))
 			}
-			if staged == "" && left < warnDays {
-				return result(check.Warned("the auth certificate of %s ends in %s", in.Forest.Name(), plural(left, "day", "days")))
+			if staged.IsZero() && left < warnDays {
+				return result(check.Warned("the auth certificate of %s ends in %s", in.Forest.Name(), daysLeft(left)))
 			}
-			return result(check.Pass("the auth certificate is on %s and valid for %s%s", plural(len(auth.Servers), "server", "servers"), plural(left, "day", "days"), staged))
+			return result(check.Pass("the auth certificate is on %s and valid for %s%s", msg.Count(len(auth.Servers), "%s server", "%s servers"), daysLeft(left), staged))
 		},
 	},
+}
+
+// withSeveral are the keys of several forests, with them.
+func withSeveral(forests map[string][]string) []string {
+	var out []string
+	for _, key := range sorted(forests) {
+		if len(forests[key]) > 1 {
+			out = append(out, key+" ("+strings.Join(forests[key], ", ")+")")
+		}
+	}
+	return out
 }
 
 // candidate is a certificate that a forest's mail may be sent and received with.
@@ -170,29 +180,49 @@ type candidate struct {
 	source string // "file" or "served"
 }
 
-// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway: outbound port 25 is often closed.
+// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway:
+// outbound port 25 is often closed.
 const probeLimit = 10 * time.Second
 
-// transportCertificates are the certificate that the answers name and, where it can be seen and is another, the one that the forest's SMTP
-// name serves now.
-func transportCertificates(ctx context.Context, f *Forest) ([]candidate, error) {
-	var out []candidate
-	file, err := f.CertificateFile.Get(ctx)
+// mailTLS is what can be seen of how a forest secures its mail.
+type mailTLS struct {
+	certificates []candidate
+	clear        bool     // the mail server offers no STARTTLS
+	offers       []string // what it offers instead
+}
+
+// transportCertificates are the certificate that the answers name and, where it can be seen and is
+// another, the one that the forest's SMTP name serves now.
+func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (mailTLS, error) {
+	var out mailTLS
+	file, err := fact.CertificateFile.In(ctx, f)
 	switch {
 	case err == nil:
-		out = append(out, candidate{file, "file"})
+		out.certificates = append(out.certificates, candidate{file, "file"})
 		limited, cancel := context.WithTimeout(ctx, probeLimit)
 		defer cancel()
 		ctx = limited
-	case !errors.Is(err, ErrNoSource):
-		return nil, err
+	case !errors.Is(err, fact.ErrNotConfigured):
+		return out, err
 	}
-	served, err := f.CertificateServed.Get(ctx)
+	if f.Answers.Namespace.SMTP == "" {
+		if len(out.certificates) == 0 {
+			return out, fmt.Errorf("%s: namespace.smtp: %w", f.Name(), fact.ErrNotConfigured)
+		}
+		return out, nil
+	}
+	server, err := fact.MailServers.In(ctx, set.Network, f.Answers.Namespace.SMTP)
 	switch {
-	case err == nil && (len(out) == 0 || !served.Leaf.Equal(file.Leaf)):
-		out = append(out, candidate{served, "served"})
-	case len(out) == 0:
-		return nil, err
+	case err != nil && len(out.certificates) == 0:
+		return out, err
+	case err != nil:
+	case !server.StartTLS:
+		out.clear = true
+		for _, c := range server.Capabilities {
+			out.offers = append(out.offers, c.Keyword)
+		}
+	case len(out.certificates) == 0 || !server.Certificate.Leaf.Equal(file.Leaf):
+		out.certificates = append(out.certificates, candidate{server.Certificate, "served"})
 	}
 	return out, nil
 }
@@ -203,9 +233,9 @@ func judgeTransport(in Input, c candidate) check.Result {
 	now := in.Now()
 	left := days(now, leaf.NotAfter)
 	name := certificate.CommonName(certificate.Subject(leaf))
-	what := fmt.Sprintf("the transport certificate %s of %s", name, forest)
+	what := msg.Of("the transport certificate %s of %s", name, forest)
 	if c.source == "served" {
-		what = fmt.Sprintf("the certificate %s that %s serves for mail", name, in.Forest.Answers.Namespace.SMTP)
+		what = msg.Of("the certificate %s that %s serves for mail", name, in.Forest.Answers.Namespace.SMTP)
 	}
 	result := func(r check.Result) check.Result {
 		return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(leaf)).With("subject", certificate.Subject(leaf)).
@@ -234,24 +264,21 @@ func judgeTransport(in Input, c candidate) check.Result {
 	case name == "":
 		return result(check.Failed("%s has no common name: connectors cannot name it", what))
 	case left < failDays:
-		return result(check.Failed("%s ends in %s", what, plural(left, "day", "days")))
+		return result(check.Failed("%s ends in %s", what, daysLeft(left)))
 	case !client:
 		return result(check.Warned("%s is not made for clients (extended key usage): the server may not be able to present it to the tenant", what)).
 			Because("For mail to the tenant the server is the client and shows this certificate. Microsoft says nothing about certificates for servers alone; public authorities are ceasing to issue others (DigiCert by 2027-03-01).").
 			Fix("Send a message to a cloud mailbox and look at its headers: while it arrives as internal, nothing needs to be done.")
 	case left < warnDays:
-		return result(check.Warned("%s ends in %s", what, plural(left, "day", "days")))
+		return result(check.Warned("%s ends in %s", what, daysLeft(left)))
 	}
-	return result(check.Pass("%s is valid for %s", name, plural(left, "day", "days")))
+	return result(check.Pass("%s is valid for %s", name, daysLeft(left)))
 }
 
 // attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be a domain that the tenant accepts, or a host right
 // under one; a domain further up is not enough. Where the tenant's domains cannot be read, other checks say so.
 func attributed(ctx context.Context, in Input, c candidate, r check.Result) check.Result {
-	if in.Tenant.AcceptedDomains == nil {
-		return r
-	}
-	accepted, err := in.Tenant.AcceptedDomains.Get(ctx)
+	accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 	if err != nil {
 		return r
 	}
@@ -276,7 +303,7 @@ func attributed(ctx context.Context, in Input, c candidate, r check.Result) chec
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // namespaces are the host names that a forest's certificate must hold.
-func namespaces(f *Forest) []string {
+func namespaces(f *fact.Side) []string {
 	var out []string
 	for _, host := range []string{f.Answers.Namespace.SMTP, f.Answers.Namespace.EWS, f.Answers.Namespace.Autodiscover} {
 		if host != "" && !contains(out, host) {
@@ -286,33 +313,10 @@ func namespaces(f *Forest) []string {
 	return out
 }
 
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if strings.EqualFold(e, s) {
-			return true
-		}
-	}
-	return false
-}
-
-// authCertificates are the current and the next auth certificate as the desired state uploads them.
-func authCertificates(a Auth) []desired.AuthCertificate {
-	var out []desired.AuthCertificate
-	for _, thumbprint := range []string{a.Current, a.Next} {
-		if thumbprint == "" || len(out) > 0 && strings.EqualFold(thumbprint, a.Current) {
-			continue
-		}
-		if c, _ := a.Certificate(thumbprint); c != nil {
-			out = append(out, desired.AuthCertificate{DER: c.Raw, NotAfter: c.NotAfter})
-		}
-	}
-	return out
-}
-
 // transportDisorder tells whether a forest's transport certificate holds a host's name and is not in order.
-func transportDisorder(ctx context.Context, in Input, f *Forest, host string) bool {
-	candidates, err := transportCertificates(ctx, f)
-	return err == nil && slices.ContainsFunc(candidates, func(c candidate) bool {
+func transportDisorder(ctx context.Context, in Input, f *fact.Side, host string) bool {
+	seen, err := transportCertificates(ctx, in.Set, f)
+	return err == nil && slices.ContainsFunc(seen.certificates, func(c candidate) bool {
 		return certificate.Covers(c.Leaf, host) && certificate.Verify(c.Bundle, in.Roots, "", in.Now()) != nil
 	})
 }
@@ -326,7 +330,7 @@ func transportToBlame(ctx context.Context, in Input, err error) string {
 	}
 	forests := in.Forests
 	if in.Forest != nil {
-		forests = []*Forest{in.Forest}
+		forests = []*fact.Side{in.Forest}
 	}
 	for _, f := range forests {
 		hosts := []string{f.Answers.Exchange.Server, f.Answers.Namespace.Autodiscover}

@@ -1,13 +1,14 @@
 package prereq
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -41,13 +42,15 @@ func TestServedCertificateIsNotWaitedFor(t *testing.T) {
 	_, ca := healthy(t)
 	file := ca.issue(t, leaf{cn: "mail.contoso.com"})
 	synctest.Test(t, func(t *testing.T) {
-		f := &Forest{CertificateFile: Known(file), CertificateServed: NewFact(func(context.Context) (certificate.Bundle, error) {
+		set := fact.New(answers.Answers{Forests: []answers.Forest{{Name: "contoso", Namespace: answers.Namespace{SMTP: "mail.contoso.com"}}}}, cloud.Cloud{})
+		fact.CertificateFile.Seed(set.Forests[0], file, nil)
+		fact.MailServers.SeedAll(set.Network, func(string) (fact.MailServer, error) {
 			time.Sleep(10 * time.Minute)
-			return certificate.Bundle{}, link.ErrUnreachable
-		})}
+			return fact.MailServer{}, link.ErrUnreachable
+		})
 		begun := time.Now()
-		found, err := transportCertificates(t.Context(), f)
-		if err != nil || len(found) != 1 || found[0].source != "file" {
+		seen, err := transportCertificates(t.Context(), set, set.Forests[0])
+		if found := seen.certificates; err != nil || len(found) != 1 || found[0].source != "file" {
 			t.Errorf("%v, %v", found, err)
 		}
 		if took := time.Since(begun); took > probeLimit {

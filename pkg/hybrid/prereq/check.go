@@ -1,9 +1,11 @@
+// Package prereq holds the prerequisite checks of an Exchange hybrid deployment, a file per
+// category. A check is one declaration; Checks lists them. What they read is in package fact.
 package prereq
 
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -11,132 +13,186 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Input is what a check looks at.
 type Input struct {
-	*Facts
-	Forest *Forest // nil unless the check's scope is a forest
+	*fact.Set
+	Forest *fact.Side // nil unless the check's scope is a forest
+	Host   string     // the parameter of a check per host
+
+	selected []Check // the checks of the run, for those about the rights that they need
 }
 
 // Check is a declaration.
 type Check struct {
 	ID       check.ID
 	Title    string
-	Scope    check.Scope
+	Scope    check.ScopeID
 	Severity check.Severity // check.Fail when empty
 	Needs    []check.ID
-	Timeout  time.Duration // of one attempt; two minutes when 0
-	Why      string        // why it matters: the detail of every finding, and on the reference page
-	Fix      string        // what to do about a finding, unless the finding says better
+	Reads    []fact.Fact
+	Each     func(in Input) []check.Instance[Input] // one instance per parameter; nil: one per scope instance
+	Timeout  time.Duration                          // of one attempt; two minutes when 0
+	Why      string                                 // the detail of every finding that gives no better one
+	Fix      string                                 // the remedy of every finding that gives no better one
 	Run      func(ctx context.Context, in Input) check.Result
 }
 
-// Checks lists every check, in the order in which reports show them.
+// Checks lists every check in the order in which reports show them.
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, oauthChecks, tenantChecks)
 }
 
-// defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a shorter limit of its own.
+// defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a
+// shorter limit of its own.
 const defaultLimit = 2 * time.Minute
 
+// The scopes.
+const (
+	PerForest       check.ScopeID = "forest"
+	PerTenant       check.ScopeID = "tenant"
+	PerOrganization check.ScopeID = "organization" // once, over everything
+)
+
+// scopes say what checks run for.
+var scopes = []struct {
+	id     check.ScopeID
+	at     fact.At
+	absent msg.Text
+}{
+	{PerForest, fact.AtForest, msg.Of("no forest is configured in the answers file")},
+	{PerTenant, fact.AtTenant, noTenant},
+	{PerOrganization, fact.AtOrganization, msg.Text{}},
+}
+
+var noTenant = msg.Of("Exchange Online is not configured in the answers file")
+
+// Run runs the checks that o selects.
+func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observer) (check.Report, error) {
+	return run(ctx, Checks(), set, o, obs)
+}
+
+func run(ctx context.Context, checks []Check, set *fact.Set, o check.Options, obs observe.Observer) (check.Report, error) {
+	return check.Run(ctx, declarations(checks), instances(set, selected(checks, o)), o, obs)
+}
+
 // Declarations are Checks as the engine runs them.
-func Declarations() []check.Check[Input] {
+func Declarations() []check.Check[Input] { return declarations(Checks()) }
+
+func declarations(checks []Check) []check.Check[Input] {
 	var out []check.Check[Input]
-	for _, c := range Checks() {
-		out = append(out, check.Check[Input]{
-			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs, Timeout: cmp.Or(c.Timeout, defaultLimit),
-			Run: func(ctx context.Context, in Input) check.Result {
-				r := c.Run(ctx, in)
-				if r.Status == check.StatusError {
-					if forest := transportToBlame(ctx, in, r.Cause); forest != "" {
-						return check.NotApplicable("the transport certificate of %s, with which its Exchange server answers, is not in order: see certificates.transport", forest)
-					}
-				}
-				if r.Status == check.StatusFail || r.Status == check.StatusWarn {
-					if r.Detail.IsZero() {
-						r.Detail = msg.Text{Format: c.Why}
-					}
-					if r.Remedy.Text.IsZero() {
-						r.Remedy.Text = msg.Text{Format: c.Fix}
-					}
-				}
-				return r
-			},
-		})
+	for _, c := range checks {
+		d := check.Check[Input]{
+			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs, Each: c.Each,
+			Timeout: cmp.Or(c.Timeout, defaultLimit),
+			Run:     func(ctx context.Context, in Input) check.Result { return c.complete(ctx, in, c.Run(ctx, in)) },
+		}
+		for _, f := range c.Reads {
+			d.Reads = append(d.Reads, read{f})
+		}
+		out = append(out, d)
 	}
 	return out
 }
 
-// Scopes are the instances that checks run for: every forest, the tenant, the whole organization.
-func Scopes(f *Facts) []check.Scoped[Input] {
-	var out []check.Scoped[Input]
-	for _, forest := range f.Forests {
-		out = append(out, check.Scoped[Input]{Scope: check.PerForest, Name: forest.Name(), Input: Input{Facts: f, Forest: forest}})
-	}
-	return append(out,
-		check.Scoped[Input]{Scope: check.PerTenant, Name: "tenant", Input: Input{Facts: f}},
-		check.Scoped[Input]{Scope: check.PerOrganization, Name: "organization", Input: Input{Facts: f}},
-	)
+// read is a fact as the engine asks about it.
+type read struct{ fact.Fact }
+
+func (r read) Missing(ctx context.Context, in Input) []msg.Text {
+	return in.Missing(ctx, in.Forest, r.Fact)
 }
 
-// Markdown renders the reference page of the checks, docs/reference/checks.md, from their declarations.
-func Markdown() []byte {
-	var b strings.Builder
-	b.WriteString("# Prerequisite checks\n\nGenerated from the declarations in pkg/hybrid/prereq; do not edit.\n\n")
-	b.WriteString("| check | runs | finding | what |\n| --- | --- | --- | --- |\n")
-	for _, c := range Checks() {
-		fmt.Fprintf(&b, "| [%s](#%s) | per %s | %s | %s |\n", c.ID, c.ID.Anchor(), c.Scope, cmp.Or(c.Severity, check.Fail), c.Title)
-	}
-	category := ""
-	for _, c := range Checks() {
-		if c.ID.Category() != category {
-			category = c.ID.Category()
-			fmt.Fprintf(&b, "\n## %s\n", category)
+// complete gives a finding its reason and its remedy, and says of an error whose it is.
+func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Result {
+	switch r.Status {
+	case check.StatusError:
+		if in.Tenant == nil && errors.Is(r.Cause, fact.ErrNotConfigured) && c.readsTenant() {
+			return check.Result{Status: check.StatusSkip, Summary: noTenant}
 		}
-		fmt.Fprintf(&b, "\n<a id=%q></a>\n\n### %s\n\n**%s.** %s\n\n", c.ID.Anchor(), c.ID, c.Title, c.Why)
-		fmt.Fprintf(&b, "- Runs once per %s; a finding counts as %s\n", c.Scope, cmp.Or(c.Severity, check.Fail))
-		if len(c.Needs) > 0 {
-			needs := make([]string, len(c.Needs))
-			for i, n := range c.Needs {
-				needs[i] = fmt.Sprintf("[%s](#%s)", n, n.Anchor())
+		if forest := transportToBlame(ctx, in, r.Cause); forest != "" {
+			return check.NotApplicable("the transport certificate of %s, with which its Exchange server answers, is not in order: see certificates.transport", forest)
+		}
+	case check.StatusFail, check.StatusWarn:
+		if r.Detail.IsZero() {
+			r.Detail = msg.Text{Format: c.Why}
+		}
+		if r.Remedy.Text.IsZero() {
+			r.Remedy.Text = msg.Text{Format: c.Fix}
+		}
+	}
+	return r
+}
+
+func (c Check) readsTenant() bool {
+	return slices.ContainsFunc(c.Reads, func(f fact.Fact) bool { return f.At() == fact.AtTenant })
+}
+
+// selected are the checks that a run is for, as far as they read something. A run for checks of
+// access alone is about the rights for all.
+func selected(checks []Check, o check.Options) []Check {
+	var out, all []Check
+	s := selection.Selection{Only: o.Only, Skip: o.Skip}
+	for _, c := range checks {
+		if c.ID.Category() == "access" {
+			continue
+		}
+		all = append(all, c)
+		if s.Picks(string(c.ID)) {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return all
+	}
+	return out
+}
+
+// instances are the sides of a set that checks run for.
+func instances(set *fact.Set, selected []Check) []check.Scope[Input] {
+	var out []check.Scope[Input]
+	for _, s := range scopes {
+		scope := check.Scope[Input]{ID: s.id, Absent: s.absent}
+		for _, side := range set.Sides(s.at, nil) {
+			in := Input{Set: set, selected: selected}
+			if s.at == fact.AtForest {
+				in.Forest = side
 			}
-			fmt.Fprintf(&b, "- Needs %s\n", strings.Join(needs, ", "))
+			scope.Instances = append(scope.Instances, check.Instance[Input]{Name: side.Name(), Input: in})
 		}
-		fmt.Fprintf(&b, "- Fix: %s\n", c.Fix)
+		out = append(out, scope)
 	}
-	return []byte(b.String())
+	return out
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // someOf lists the first few of many for a sentence: "a, b, c and 12 more".
-func someOf(list []string) string {
+func someOf(list []string) msg.Text {
 	const few = 3
 	if len(list) <= few {
-		return strings.Join(list, ", ")
+		return msg.Plain(strings.Join(list, ", "))
 	}
-	return fmt.Sprintf("%s and %s more", strings.Join(list[:few], ", "), count(len(list)-few))
+	return msg.Of("%s and %s more", strings.Join(list[:few], ", "), msg.Number(len(list)-few))
+}
+
+// some lists the first few of many texts.
+func some(list []msg.Text) msg.Text {
+	const few = 3
+	if len(list) <= few {
+		return msg.Join(list, ", ")
+	}
+	return msg.Of("%s and %s more", msg.Join(list[:few], ", "), msg.Number(len(list)-few))
 }
 
 // firstOf is the beginning of a list, for evidence.
 func firstOf[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
-// count writes a number with its thousands apart: 10,000.
-func count(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + many
-}
+// daysLeft writes a number of days.
+func daysLeft(n int) msg.Text { return msg.Count(n, "%s day", "%s days") }
 
 // days are the whole days from now until t, negative when t is past.
 func days(now, t time.Time) int {
@@ -146,4 +202,8 @@ func days(now, t time.Time) int {
 		n--
 	}
 	return n
+}
+
+func contains(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }

@@ -72,8 +72,8 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 })
 
 // sideOf is the side on which the commands of a check's remedy are meant to be run: a forest's in its own Exchange organization, the tenant's online.
-func sideOf(scope check.Scope) exchange.Side {
-	if scope == check.PerTenant {
+func sideOf(scope check.ScopeID) exchange.Side {
+	if scope == PerTenant {
 		return exchange.Online
 	}
 	return exchange.OnPremises

@@ -10,17 +10,19 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // Desired are the facts that the desired state is derived from. What cannot be read is an error: nothing is planned on the unknown.
-func (f *Facts) Desired(ctx context.Context) (desired.Facts, error) {
+func Desired(ctx context.Context, f *fact.Set) (desired.Facts, error) {
 	out := desired.Facts{Now: f.Now().UTC().Truncate(24 * time.Hour)}
 	var errs []error
-	organization, err := f.Tenant.Organization.Get(ctx)
+	organization, err := fact.Tenant.In(ctx, f.Tenant)
 	errs = append(errs, err)
-	config, err := f.Tenant.Config.Get(ctx)
+	config, err := fact.OnlineConfig.In(ctx, f.Tenant)
 	errs = append(errs, err)
-	accepted, err := f.Tenant.AcceptedDomains.Get(ctx)
+	accepted, err := fact.OnlineAcceptedDomains.In(ctx, f.Tenant)
 	errs = append(errs, err)
 	out.Tenant = desired.Tenant{ID: strings.ToLower(organization.ID), OrganizationGUID: config.GUID}
 	for _, v := range organization.VerifiedDomains {
@@ -32,10 +34,10 @@ func (f *Facts) Desired(ctx context.Context) (desired.Facts, error) {
 		}
 	}
 	for _, p := range []struct {
-		fact *Fact[entra.ServicePrincipal]
-		to   *desired.Resource
-	}{{f.Tenant.ExchangePrincipal, &out.Tenant.Exchange}, {f.Tenant.GraphPrincipal, &out.Tenant.Graph}} {
-		sp, err := p.fact.Get(ctx)
+		appID string
+		to    *desired.Resource
+	}{{oauth.AppExchangeOnline, &out.Tenant.Exchange}, {oauth.AppGraph, &out.Tenant.Graph}} {
+		sp, err := fact.Principal.In(ctx, f.Tenant, p.appID)
 		if errors.Is(err, entra.ErrNotFound) {
 			continue // only one of the two is needed; the derivation says when it is missing
 		}
@@ -48,7 +50,7 @@ func (f *Facts) Desired(ctx context.Context) (desired.Facts, error) {
 		}
 	}
 	for _, forest := range f.Forests {
-		df, err := f.desiredForest(ctx, forest)
+		df, err := desiredForest(ctx, f, forest)
 		errs = append(errs, err)
 		out.Forests = append(out.Forests, df)
 	}
@@ -68,9 +70,9 @@ func unique(errs []error) []error {
 	return out
 }
 
-func (f *Facts) desiredForest(ctx context.Context, forest *Forest) (desired.Forest, error) {
+func desiredForest(ctx context.Context, f *fact.Set, forest *fact.Side) (desired.Forest, error) {
 	out := desired.Forest{Name: forest.Name()}
-	organization, err := forest.Organization.Get(ctx)
+	organization, err := fact.Organization.In(ctx, forest)
 	if err != nil {
 		return out, err
 	}
@@ -78,20 +80,22 @@ func (f *Facts) desiredForest(ctx context.Context, forest *Forest) (desired.Fore
 	if out.Servers, err = mailboxServers(ctx, forest); err != nil {
 		return out, err
 	}
-	auth, err := forest.Auth.Get(ctx)
+	auth, err := fact.Auth.In(ctx, forest)
 	if err != nil {
 		return out, err
 	}
-	out.AuthCertificates = authCertificates(auth)
-	accepted, err := forest.AcceptedDomains.Get(ctx)
+	for _, c := range auth.Certificates() {
+		out.AuthCertificates = append(out.AuthCertificates, desired.AuthCertificate{DER: c.Raw, NotAfter: c.NotAfter})
+	}
+	accepted, err := fact.AcceptedDomains.In(ctx, forest)
 	if err != nil {
 		return out, err
 	}
 	for _, a := range accepted {
 		out.AcceptedDomains = append(out.AcceptedDomains, a.Name)
 	}
-	name := desired.ApplicationName(organization.GUID)
-	found, err := f.Tenant.Applications.Get(ctx, name)
+	name := fact.ApplicationName(organization.GUID)
+	found, err := fact.Applications.In(ctx, f.Tenant, name)
 	if err != nil {
 		return out, err
 	}
@@ -103,10 +107,8 @@ func (f *Facts) desiredForest(ctx context.Context, forest *Forest) (desired.Fore
 		return out, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses", change.ErrAmbiguous, len(found), name)
 	}
 	app := found[0]
-	id, _ := app["id"].(string)
-	appID, _ := app["appId"].(string)
-	out.Application = &desired.Application{ID: id, AppID: appID, KeyCredentials: desired.KeyCredentials(app), RequiredResourceAccess: desired.RequiredResourceAccess(app)}
-	sp, err := f.Tenant.Principal.Get(ctx, appID)
+	out.Application = &desired.Application{ID: app.ID, AppID: app.AppID, KeyCredentials: app.KeyCredentials, RequiredResourceAccess: app.RequiredResourceAccess}
+	sp, err := fact.Principal.In(ctx, f.Tenant, app.AppID)
 	if err != nil && !errors.Is(err, entra.ErrNotFound) {
 		return out, err
 	}

@@ -1,7 +1,6 @@
 package prereq
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -10,29 +9,27 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // deployed is healthy with what a plan needs beyond the checks: the principals, and the application of contoso.
-func deployed(t *testing.T) *Facts {
+func deployed(t *testing.T) *fact.Set {
 	f, _ := healthy(t)
-	f.Tenant.ExchangePrincipal = Known(entra.ServicePrincipal{ID: "exo", AppRoles: []entra.AppRole{
-		{ID: "r1", Value: "full_access_as_app", IsEnabled: true}, {ID: "r2", Value: "EWS.Old", IsEnabled: false},
-	}})
-	f.Tenant.GraphPrincipal = Failing[entra.ServicePrincipal](entra.ErrNotFound)
-	f.Tenant.Applications = NewKeyed(func(_ context.Context, name string) ([]map[string]any, error) {
-		if name == desired.ApplicationName("contoso-guid") {
-			return []map[string]any{{"id": "o1", "appId": "a1"}}, nil
-		}
-		return nil, nil
-	})
-	f.Tenant.Principal = NewKeyed(func(_ context.Context, appID string) (entra.ServicePrincipal, error) {
+	fact.Principal.SeedAll(f.Tenant, func(appID string) (entra.ServicePrincipal, error) {
 		return entra.ServicePrincipal{ID: "sp-of-" + appID}, nil
 	})
+	fact.Principal.Seed(f.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{ID: "exo", AppRoles: []entra.AppRole{
+		{ID: "r1", Value: "full_access_as_app", IsEnabled: true}, {ID: "r2", Value: "EWS.Old", IsEnabled: false},
+	}}, nil)
+	fact.Principal.Seed(f.Tenant, oauth.AppGraph, entra.ServicePrincipal{}, entra.ErrNotFound)
+	fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return nil, nil })
+	fact.Applications.Seed(f.Tenant, fact.ApplicationName("contoso-guid"), []fact.Application{{ID: "o1", AppID: "a1"}}, nil)
 	return f
 }
 
 func TestDesired(t *testing.T) {
-	got, err := deployed(t).Desired(t.Context())
+	got, err := Desired(t.Context(), deployed(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,28 +48,29 @@ func TestDesired(t *testing.T) {
 // What cannot be read is no fact, and is told once, however many facts it is the reason of.
 func TestDesiredUnknown(t *testing.T) {
 	broken := errors.New("nobody answers")
-	for name, disorder := range map[string]func(*Facts){
-		"organization":      func(f *Facts) { f.Tenant.Organization = Failing[entra.Organization](broken) },
-		"accepted domains":  func(f *Facts) { f.Tenant.AcceptedDomains = Failing[[]AcceptedDomain](broken) },
-		"principal":         func(f *Facts) { f.Tenant.ExchangePrincipal = Failing[entra.ServicePrincipal](broken) },
-		"servers":           func(f *Facts) { f.Forests[1].Servers = Failing[[]Server](broken) },
-		"auth certificates": func(f *Facts) { f.Forests[0].Auth = Failing[Auth](broken) },
-		"both": func(f *Facts) {
-			f.Forests[0].Auth, f.Forests[1].Organization = Failing[Auth](broken), Failing[Organization](broken)
+	for name, disorder := range map[string]func(*fact.Set){
+		"organization":     func(f *fact.Set) { failing(fact.Tenant, f.Tenant)(broken) },
+		"accepted domains": func(f *fact.Set) { failing(fact.OnlineAcceptedDomains, f.Tenant)(broken) },
+		"principal": func(f *fact.Set) {
+			fact.Principal.Seed(f.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{}, broken)
 		},
-		"the application's principal": func(f *Facts) {
-			f.Tenant.Principal = NewKeyed(func(context.Context, string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, broken })
+		"servers":           func(f *fact.Set) { failing(fact.Servers, f.Forests[1])(broken) },
+		"auth certificates": func(f *fact.Set) { failing(fact.Auth, f.Forests[0])(broken) },
+		"both": func(f *fact.Set) {
+			failing(fact.Auth, f.Forests[0])(broken)
+			failing(fact.Organization, f.Forests[1])(broken)
 		},
+		"the application's principal": func(f *fact.Set) { fact.Principal.Seed(f.Tenant, "a1", entra.ServicePrincipal{}, broken) },
 	} {
 		f := deployed(t)
 		disorder(f)
-		if _, err := f.Desired(t.Context()); !errors.Is(err, broken) || err.Error() != broken.Error() {
+		if _, err := Desired(t.Context(), f); !errors.Is(err, broken) || err.Error() != broken.Error() {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f := deployed(t)
-	f.Tenant.Applications = NewKeyed(func(context.Context, string) ([]map[string]any, error) { return make([]map[string]any, 2), nil })
-	if _, err := f.Desired(t.Context()); !errors.Is(err, change.ErrAmbiguous) {
+	fact.Applications.Seed(f.Tenant, fact.ApplicationName("contoso-guid"), make([]fact.Application, 2), nil)
+	if _, err := Desired(t.Context(), f); !errors.Is(err, change.ErrAmbiguous) {
 		t.Errorf("two applications of one name: %v", err)
 	}
 }

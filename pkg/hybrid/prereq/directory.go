@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // scanLimit is how long reading the users of a forest may take: a million of them over a slow line.
@@ -15,11 +17,12 @@ var directoryChecks = []Check{
 	{
 		ID:    "directory.reachable",
 		Title: "Active Directory can be read",
-		Scope: check.PerForest,
+		Scope: PerForest,
+		Reads: fact.List(fact.RootDSE),
 		Why:   "Users, domains and the Exchange configuration are read from the forest's directory.",
 		Fix:   "Check directory.servers and directory.bind in the answers, and network.caFile when the certificate is from an authority of your own.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			root, err := in.Forest.Directory.Get(ctx)
+			root, err := fact.RootDSE.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -29,22 +32,23 @@ var directoryChecks = []Check{
 	{
 		ID:      "directory.upn-matches-primary",
 		Title:   "User principal names equal primary SMTP addresses",
-		Scope:   check.PerForest,
+		Scope:   PerForest,
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: scanLimit,
+		Reads:   fact.List(fact.Users),
 		Why:     "Sign-in, and the tokens in which one side names a user to the other, go by the user principal name; mail and lookups go by the address. Where they differ, people cannot sign in with the address they know, a token can name nobody or somebody else, and Amazon WorkMail wants them equal.",
 		Fix:     "Set userPrincipalName to the primary address (or the other way round) before the users are synchronized.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			scan, err := in.Forest.Users.Get(ctx)
+			scan, err := fact.Users.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if scan.MismatchCount == 0 {
-				return check.Pass("%s sign in with their primary address", plural(scan.SignIn, "user", "users"))
+				return check.Pass("%s sign in with their primary address", msg.Count(scan.SignIn, "%s user", "%s users"))
 			}
 			first := scan.Mismatches[0]
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, first: %s (primary %s)",
-				count(scan.MismatchCount), count(scan.SignIn), cmp.Or(first.UPN, "nothing for "+first.DN), first.Primary).
+				msg.Number(scan.MismatchCount), msg.Number(scan.SignIn), cmp.Or(first.UPN, "nothing for "+first.DN), first.Primary).
 				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
 		},
 	},

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
@@ -15,30 +17,36 @@ var domainChecks = []Check{
 	{
 		ID:    "domains.accepted",
 		Title: "The forest's domains are accepted domains on both sides",
-		Scope: check.PerForest,
-		Needs: []check.ID{"access.onprem", "access.online"},
+		Scope: PerForest,
+		Needs: []check.ID{"access.onprem-read", "access.online-read"},
+		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
 		Why:   "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's errors HCW8016 and HCW8017).",
 		Fix:   "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or take it out of the forest's domains in the answers.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			onprem, err := in.Forest.AcceptedDomains.Get(ctx)
+			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			online, err := in.Tenant.AcceptedDomains.Get(ctx)
-			if err != nil {
-				return check.Unknown(err)
+			var online []fact.AcceptedDomain
+			if in.Tenant != nil {
+				if online, err = fact.OnlineAcceptedDomains.In(ctx, in.Tenant); err != nil {
+					return check.Unknown(err)
+				}
 			}
 			var lacking []string
 			for _, d := range in.Forest.Answers.Domains {
 				if findDomain(onprem, d) == nil {
 					lacking = append(lacking, d+" in "+in.Forest.Name())
 				}
-				if findDomain(online, d) == nil {
+				if in.Tenant != nil && findDomain(online, d) == nil {
 					lacking = append(lacking, d+" in Exchange Online")
 				}
 			}
 			if len(lacking) > 0 {
-				return check.Failed("%s not accepted: %s", plural(len(lacking), "domain is", "domains are"), strings.Join(lacking, ", ")).With("lacking", lacking)
+				return check.Failed("%s not accepted: %s", msg.Count(len(lacking), "%s domain is", "%s domains are"), strings.Join(lacking, ", ")).With("lacking", lacking)
+			}
+			if in.Tenant == nil {
+				return check.Pass("%s accepted in %s", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 			}
 			return check.Pass("%s accepted in %s and in Exchange Online", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 		},
@@ -46,8 +54,9 @@ var domainChecks = []Check{
 	{
 		ID:    "domains.authoritative",
 		Title: "Each forest is authoritative for a namespace of its own",
-		Scope: check.PerOrganization,
+		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
+		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
 		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each refuse the other's users; a shared domain has to be an " +
 			"internal relay domain in every forest that shares it.",
 		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a domain that is Authoritative there alone.",
@@ -55,9 +64,9 @@ var domainChecks = []Check{
 			holders := map[string][]string{}       // forests by domain
 			authoritative := map[string][]string{} // those of them that are authoritative
 			var without []string
-			lists := map[string][]AcceptedDomain{} // by forest
+			lists := map[string][]fact.AcceptedDomain{} // by forest
 			for _, f := range in.Forests {
-				accepted, err := f.AcceptedDomains.Get(ctx)
+				accepted, err := fact.AcceptedDomains.In(ctx, f)
 				if err != nil {
 					return check.Unknown(err)
 				}
@@ -94,9 +103,9 @@ var domainChecks = []Check{
 			}
 			switch {
 			case len(shared) > 0:
-				return check.Failed("%s accepted in several forests and authoritative in at least one: %s", plural(len(shared), "domain is", "domains are"), someOf(shared)).With("shared", shared)
+				return check.Failed("%s accepted in several forests and authoritative in at least one: %s", msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).With("shared", shared)
 			case len(without) > 0:
-				return check.Failed("%s authoritative for none of the domains that take part: %s", plural(len(without), "forest is", "forests are"), strings.Join(without, ", ")).With("forests", without)
+				return check.Failed("%s authoritative for none of the domains that take part: %s", msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).With("forests", without)
 			}
 			return check.Pass("every forest is authoritative for a domain of its own")
 		},
@@ -104,16 +113,18 @@ var domainChecks = []Check{
 	{
 		ID:    "domains.verified",
 		Title: "The forest's domains are verified in the tenant",
-		Scope: check.PerForest,
-		Needs: []check.ID{"access.entra"},
+		Scope: PerForest,
+		Needs: []check.ID{"access.entra-read"},
+		Reads: fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT),
 		Why:   "The tenant refuses users, mail and connectors of a domain that it does not know to be yours.",
 		Fix:   "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			domains, err := in.Tenant.Domains.Get(ctx)
+			domains, err := fact.TenantDomains.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			var open, detail []string
+			var open []string
+			var detail []msg.Text
 			for _, name := range in.Forest.Answers.Domains {
 				at := -1
 				for i, d := range domains {
@@ -125,7 +136,7 @@ var domainChecks = []Check{
 				switch {
 				case at < 0:
 					open = append(open, name)
-					detail = append(detail, name+" is not in the tenant")
+					detail = append(detail, msg.Of("%s is not in the tenant", name))
 				case !domains[at].IsVerified:
 					open = append(open, name)
 					text, err := proof(ctx, in, name)
@@ -136,7 +147,7 @@ var domainChecks = []Check{
 				}
 			}
 			if len(open) > 0 {
-				return check.Failed("%s not verified in the tenant: %s", plural(len(open), "domain is", "domains are"), strings.Join(detail, "; ")).With("domains", open)
+				return check.Failed("%s not verified in the tenant: %s", msg.Count(len(open), "%s domain is", "%s domains are"), msg.Join(detail, "; ")).With("domains", open)
 			}
 			return check.Pass("%s verified", strings.Join(in.Forest.Answers.Domains, ", "))
 		},
@@ -144,12 +155,13 @@ var domainChecks = []Check{
 	{
 		ID:    "domains.coexistence",
 		Title: "The coexistence domain exists",
-		Scope: check.PerTenant,
-		Needs: []check.ID{"access.online"},
+		Scope: PerTenant,
+		Needs: []check.ID{"access.online-read"},
+		Reads: fact.List(fact.OnlineAcceptedDomains),
 		Why:   "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for them there (the wizard's errors HCW8001 and HCW8009).",
 		Fix:   "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, set exchangeOnline.coexistenceDomain.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			accepted, err := in.Tenant.AcceptedDomains.Get(ctx)
+			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -166,7 +178,7 @@ var domainChecks = []Check{
 }
 
 // findDomain finds the accepted domain that a name falls under, the nearest one: itself, or one above it that is accepted with its subdomains.
-func findDomain(list []AcceptedDomain, name string) *AcceptedDomain {
+func findDomain(list []fact.AcceptedDomain, name string) *fact.AcceptedDomain {
 	for at, above := name, ""; at != ""; at = above {
 		for i := range list {
 			if strings.EqualFold(list[i].Name, at) && (at == name || list[i].SubDomains) {
@@ -181,7 +193,7 @@ func findDomain(list []AcceptedDomain, name string) *AcceptedDomain {
 // coexistenceDomain is the domain that the plan uses.
 func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 	live := ""
-	if accepted, err := in.Tenant.AcceptedDomains.Get(ctx); err == nil {
+	if accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant); err == nil {
 		for _, d := range accepted {
 			if d.Coexistence {
 				live = d.Name
@@ -189,16 +201,16 @@ func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 		}
 	}
 	if in.Answers.ExchangeOnline == nil {
-		return "", ErrNoSource
+		return "", fact.ErrNotConfigured
 	}
 	return desired.CoexistenceDomain(*in.Answers.ExchangeOnline, in.Cloud, live)
 }
 
 // proof says how far the verification of a domain is: what DNS holds of what the tenant wants to see.
-func proof(ctx context.Context, in Input, domain string) (string, error) {
-	records, err := in.Tenant.Verification.Get(ctx, strings.ToLower(domain))
+func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
+	records, err := fact.DomainProofs.In(ctx, in.Tenant, strings.ToLower(domain))
 	if err != nil {
-		return "", err
+		return msg.Text{}, err
 	}
 	wanted := ""
 	for _, r := range records {
@@ -206,14 +218,14 @@ func proof(ctx context.Context, in Input, domain string) (string, error) {
 			wanted = r.Text
 		}
 	}
-	have, err := in.TXT.Get(ctx, strings.ToLower(domain))
+	have, err := fact.TXT.In(ctx, in.Network, strings.ToLower(domain))
 	if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) {
-		return "", err
+		return msg.Text{}, err
 	}
 	var old []string
 	for _, text := range have {
 		if wanted != "" && strings.EqualFold(text, wanted) {
-			return domain + " has its TXT record " + wanted + " and waits to be verified", nil
+			return msg.Of("%s has its TXT record %s and waits to be verified", domain, wanted), nil
 		}
 		if len(text) > 3 && strings.EqualFold(text[:3], "MS=") {
 			old = append(old, text)
@@ -221,9 +233,9 @@ func proof(ctx context.Context, in Input, domain string) (string, error) {
 	}
 	switch {
 	case len(old) > 0:
-		return domain + " has the TXT record " + strings.Join(old, ", ") + ", which is another tenant's or an old one (wanted: " + wanted + ")", nil
+		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)", domain, strings.Join(old, ", "), wanted), nil
 	case wanted != "":
-		return domain + " lacks its TXT record " + wanted, nil
+		return msg.Of("%s lacks its TXT record %s", domain, wanted), nil
 	}
-	return domain + " has no TXT record with MS=", nil
+	return msg.Of("%s has no TXT record with MS=", domain), nil
 }

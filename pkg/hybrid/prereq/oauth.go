@@ -2,27 +2,29 @@ package prereq
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 var oauthChecks = []Check{
 	{
 		ID:    "oauth.virtual-directories",
 		Title: "EWS and autodiscover take the tenant's tokens",
-		Scope: check.PerForest,
-		Needs: []check.ID{"access.onprem"},
+		Scope: PerForest,
+		Needs: []check.ID{"access.onprem-read"},
+		Reads: fact.List(fact.VirtualDirectories, fact.Organization),
 		Why:   "Exchange Online signs in to EWS and autodiscover with a token, at the address that EWS publishes. Without OAuth on a server's virtual directory, or without an external address, its lookups are refused there, or go nowhere.",
 		Fix:   "Switch OAuth on again on the virtual directories named, give EWS its external address, and restart IIS on those servers.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			directories, err := in.Forest.VirtualDirectories.Get(ctx)
+			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -33,7 +35,7 @@ var oauthChecks = []Check{
 					closed = append(closed, d.Identity)
 					commands = append(commands, "Set-"+d.Noun+" -Identity "+exchange.Quote(d.Identity)+" -OAuthAuthentication $true")
 				}
-				if d.Noun != ewsDirectory {
+				if d.Noun != fact.EWSDirectory {
 					continue
 				}
 				u, err := url.Parse(d.ExternalURL)
@@ -45,11 +47,11 @@ var oauthChecks = []Check{
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}
 			}
-			organization, err := in.Forest.Organization.Get(ctx)
+			organization, err := fact.Organization.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			refusal, admit := organization.EwsPolicy.refusal()
+			refused, admit := refusal(organization.EwsPolicy)
 			switch {
 			case organization.EwsEnabled != nil && !*organization.EwsEnabled:
 				return check.Failed("EWS is switched off in the organization of forest %s (EwsEnabled is false)", in.Forest.Name()).
@@ -57,21 +59,21 @@ var oauthChecks = []Check{
 			case len(directories) == 0:
 				return check.Failed("forest %s has no virtual directory of EWS or autodiscover", in.Forest.Name())
 			case len(closed) > 0:
-				r := check.Failed("%s no tokens (OAuth is off): %s", plural(len(closed), "virtual directory takes", "virtual directories take"), someOf(closed)).With("oauthOff", closed)
+				r := check.Failed("%s no tokens (OAuth is off): %s", msg.Count(len(closed), "%s virtual directory takes", "%s virtual directories take"), someOf(closed)).With("oauthOff", closed)
 				return r.Fix("Switch OAuth on again, then restart IIS on the server.").FixWith(commands...)
 			case len(homeless) > 0:
-				r := check.Failed("%s no external address: %s", plural(len(homeless), "EWS virtual directory has", "EWS virtual directories have"), someOf(homeless)).With("noExternalUrl", homeless)
+				r := check.Failed("%s no external address: %s", msg.Count(len(homeless), "%s EWS virtual directory has", "%s EWS virtual directories have"), someOf(homeless)).With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
 				return check.Warned("EWS publishes an address that is none of the forest's namespaces: %s", someOf(foreign)).With("hosts", foreign).
 					Because("Exchange Online goes to the address that EWS publishes, and gets a token only for the hosts that the plan registers: those of namespace.ews and namespace.autodiscover.").
 					Fix("Give EWS the address of namespace.ews with Set-WebServicesVirtualDirectory -ExternalUrl, or correct namespace.ews in the answers.")
 			}
-			if refusal != "" {
-				return check.Warned("EWS may refuse the tenant's lookups: %s", refusal).Because(policyWhy).
+			if !refused.IsZero() {
+				return check.Warned("EWS may refuse the tenant's lookups: %s", refused).Because(policyWhy).
 					Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
-			return check.Pass("%s OAuth, EWS at https://%s/", plural(len(directories), "virtual directory takes", "virtual directories take"), strings.ToLower(namespace))
+			return check.Pass("%s OAuth, EWS at https://%s/", msg.Count(len(directories), "%s virtual directory takes", "%s virtual directories take"), strings.ToLower(namespace))
 		},
 	},
 	overrideCheck,
@@ -81,8 +83,9 @@ var oauthChecks = []Check{
 var overrideCheck = Check{
 	ID:    "oauth.overrides",
 	Title: "Setting overrides of hybrid hold for every server, one a feature",
-	Scope: check.PerForest,
-	Needs: []check.ID{"access.onprem"},
+	Scope: PerForest,
+	Needs: []check.ID{"access.onprem-read"},
+	Reads: fact.List(fact.SettingOverrides),
 	Why: "The dedicated application and the Graph route are switched on by a setting override each. One that is limited to servers or versions leaves the others as they were, and their lookups are refused; " +
 		"with two for the same feature nobody can say which of them holds.",
 	Fix: "Remove the overrides named with Remove-SettingOverride, and let hybridge plan make the one that is needed.",
@@ -110,10 +113,10 @@ var overrideCheck = Check{
 		case len(several) > 0:
 			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).With("overrides", several)
 		case len(limited) > 0:
-			return check.Failed("%s limited to servers or versions: %s", plural(len(limited), "setting override is", "setting overrides are"), someOf(limited)).
+			return check.Failed("%s limited to servers or versions: %s", msg.Count(len(limited), "%s setting override is", "%s setting overrides are"), someOf(limited)).
 				With("overrides", limited).Fix("Remove them, and let hybridge plan make the ones that are needed.").FixWith(commands...)
 		}
-		return check.Pass("%s, none of them limited", plural(len(overrides), "setting override", "setting overrides"))
+		return check.Pass("%s, none of them limited", msg.Count(len(overrides), "%s setting override", "%s setting overrides"))
 	},
 }
 
@@ -123,7 +126,7 @@ var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0", "ASPr
 const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both must let a request in. Lookups of another Exchange organization come as ASProxy/CrossForest/EmailDomain."
 
 // refusal says why the policy does not let lookups of another organization in, and what would; empty when it does.
-func (p EwsPolicy) refusal() (why, command string) {
+func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	match := func(list []string) (pattern string) {
 		for _, pattern := range list {
 			expression := "(?i)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
@@ -135,48 +138,15 @@ func (p EwsPolicy) refusal() (why, command string) {
 	}
 	switch {
 	case strings.EqualFold(p.Mode, "EnforceAllowList") && match(p.Allow) == "":
-		return "EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them", "Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
+		return msg.Of("EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them"), "Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
 	case strings.EqualFold(p.Mode, "EnforceBlockList") && match(p.Block) != "":
-		return "EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them", "Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
+		return msg.Of("EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them"), "Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
 	}
-	return "", ""
+	return msg.Text{}, ""
 }
 
-const (
-	ewsDirectory          = "WebServicesVirtualDirectory"
-	autodiscoverDirectory = "AutodiscoverVirtualDirectory"
-)
-
-// VirtualDirectoryNouns are the nouns of the virtual directories that lookups come in by.
-var VirtualDirectoryNouns = []string{ewsDirectory, autodiscoverDirectory}
-
-// override is a setting override of a section that hybrid uses.
-type override struct {
-	Name, Section          string
-	Servers                []string
-	MinVersion, MaxVersion string // empty: not limited
-}
-
-func overridesOf(ctx context.Context, f *Forest) ([]override, error) {
-	objects, err := f.Objects.Get(ctx, "Get-SettingOverride")
-	if err != nil {
-		return nil, err
-	}
-	var out []override
-	for _, o := range objects {
-		section, err := o.String("SectionName")
-		if err != nil {
-			return nil, fmt.Errorf("%s: Get-SettingOverride: %w", f.Name(), err)
-		}
-		if !slices.ContainsFunc(desired.OverrideSections(), func(known string) bool { return strings.EqualFold(known, section) }) {
-			continue
-		}
-		v := override{Section: section}
-		v.Name, _ = o.String("Name")
-		v.Servers, _ = o.Strings("Server")
-		v.MinVersion, _ = o.String("MinVersion")
-		v.MaxVersion, _ = o.String("MaxVersion")
-		out = append(out, v)
-	}
-	return out, nil
+// overridesOf are the setting overrides of the sections that hybrid uses.
+func overridesOf(ctx context.Context, f *fact.Side) ([]fact.SettingOverride, error) {
+	overrides, err := fact.SettingOverrides.In(ctx, f)
+	return slices.DeleteFunc(slices.Clone(overrides), func(o fact.SettingOverride) bool { return !contains(desired.OverrideSections(), o.Section) }), err
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -23,13 +22,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 var today = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -99,94 +100,89 @@ func (a *authority) issue(t *testing.T, l leaf) certificate.Bundle {
 }
 
 // healthy is a deployment of two forests in which every check passes.
-func healthy(t *testing.T) (*Facts, *authority) {
+func healthy(t *testing.T) (*fact.Set, *authority) {
 	t.Helper()
 	ca := newAuthority(t)
 	c, ok := cloud.Get("worldwide")
 	if !ok {
 		t.Fatal("no cloud worldwide")
 	}
-	on := true
-	f := &Facts{
-		Answers: answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com", RichCoexistence: "graph"}},
-		Cloud:   c, Now: func() time.Time { return today }, Roots: ca.pool,
-		Duplicates: Known[[]Duplicate](nil),
-		TXT:        NewKeyed(func(context.Context, string) ([]string, error) { return []string{"v=spf1 -all"}, nil }),
-		Aliases:    NewKeyed(func(context.Context, string) ([]string, error) { return nil, nil }),
-		Tenant: Tenant{
-			Organization: Known(entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"}),
-			Permissions:  Known([]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}),
-
-			ExchangePrincipal: Known(entra.ServicePrincipal{}),
-			Applications:      NewKeyed(func(context.Context, string) ([]map[string]any, error) { return nil, nil }),
-			Verification: NewKeyed(func(context.Context, string) ([]entra.DomainRecord, error) {
-				return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}}, nil
-			}),
-			Config: Known(OnlineConfig{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}),
-			Rights: Known(allow(Cmdlets(desired.Online))),
-		},
-	}
-	online := []AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
-	var domains []entra.Domain
+	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com", RichCoexistence: "graph"}}
 	for _, name := range []string{"contoso", "fabrikam"} {
 		domain := name + ".com"
-		online = append(online, AcceptedDomain{Name: domain, Type: "Authoritative"})
-		domains = append(domains, entra.Domain{ID: domain, IsVerified: true})
-		transport := ca.issue(t, leaf{cn: "mail." + domain, names: []string{"mail." + domain, "autodiscover." + domain, "ex1." + domain}})
-		auth := ca.issue(t, leaf{cn: "Microsoft Exchange Server Auth Certificate", selfSigned: true, to: today.AddDate(2, 0, 0)}).Leaf
-		f.Forests = append(f.Forests, &Forest{
-			Answers: answers.Forest{
-				Name: name, Domains: []string{domain}, Namespace: answers.Namespace{Autodiscover: "autodiscover." + domain, EWS: "mail." + domain, SMTP: "mail." + domain},
-				Exchange: answers.Exchange{Server: "ex1." + domain},
-			},
-			Directory:         Known(directory.RootDSE{DNSHostName: "dc1." + domain}),
-			Users:             Known(UserScan{Users: 3, SignIn: 3, Mailboxes: 3}),
-			Organization:      Known(Organization{Name: name, GUID: name + "-guid"}),
-			Servers:           Known([]Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}}),
-			AcceptedDomains:   Known([]AcceptedDomain{{Name: domain, Type: "Authoritative"}, {Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative"}}),
-			Auth:              Known(Auth{Current: certificate.Thumbprint(auth), Servers: map[string][]*x509.Certificate{"EX1": {auth}}}),
-			Rights:            Known(allow(Cmdlets(desired.OnPremises))),
-			CertificateFile:   Known(transport),
-			CertificateServed: Known(transport),
-			Autodiscover: NewKeyed(func(context.Context, string) (Autodiscover, error) {
-				return Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
-			}),
-			Objects: printed(map[string][]exchange.Object{
-				"Get-SettingOverride": {exchange.NewObject(nil, "", "Name", "EnableExchangeHybrid3PAppFeature", "SectionName", "ExchangeOnpremAsThirdPartyAppId")},
-			}),
-			VirtualDirectories: Known([]VirtualDirectory{
-				{Noun: ewsDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
-				{Noun: autodiscoverDirectory, Identity: `EX1\Autodiscover (Default Web Site)`, OAuth: true},
-			}),
+		a.Forests = append(a.Forests, answers.Forest{
+			Name: name, Domains: []string{domain}, Namespace: answers.Namespace{Autodiscover: "autodiscover." + domain, EWS: "mail." + domain, SMTP: "mail." + domain},
+			Exchange: answers.Exchange{Server: "ex1." + domain},
 		})
 	}
-	f.Tenant.AcceptedDomains, f.Tenant.Domains = Known(online), Known(domains)
+	f := fact.New(a, c)
+	f.Now, f.Roots, f.Cmdlets = func() time.Time { return today }, ca.pool, Cmdlets()
+	fact.Duplicates.Seed(f.Organization, nil, nil)
+	fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return []string{"v=spf1 -all"}, nil })
+	fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, nil })
+	fact.AutodiscoverHosts.SeedAll(f.Network, func(string) (fact.Autodiscover, error) {
+		return fact.Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
+	})
+
+	on := true
+	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"}, nil)
+	fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+	fact.Principal.SeedAll(f.Tenant, func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
+	fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return nil, nil })
+	fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
+		return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}}, nil
+	})
+	fact.OnlineConfig.Seed(f.Tenant, fact.OnlineOrganization{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}, nil)
+	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
+	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
+	var domains []entra.Domain
+	for _, forest := range f.Forests {
+		name, domain := forest.Name(), forest.Answers.Domains[0]
+		online = append(online, fact.AcceptedDomain{Name: domain, Type: "Authoritative"})
+		domains = append(domains, entra.Domain{ID: domain, IsVerified: true})
+		transport := ca.issue(t, leaf{cn: "mail." + domain, names: []string{"mail." + domain, "autodiscover." + domain, "ex1." + domain}})
+		auth := ca.issue(t, leaf{cn: "Microsoft Exchange fact.Server Auth Certificate", selfSigned: true, to: today.AddDate(2, 0, 0)}).Leaf
+		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain}, nil)
+		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3}, nil)
+		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
+		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}}, nil)
+		fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: domain, Type: "Authoritative"}, {Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative"}}, nil)
+		fact.Auth.Seed(forest, fact.AuthConfig{Current: certificate.Thumbprint(auth), Servers: map[string][]*x509.Certificate{"EX1": {auth}}}, nil)
+		fact.OnPremisesRights.Seed(forest, all(fact.OnPremises), nil)
+		fact.CertificateFile.Seed(forest, transport, nil)
+		fact.MailServers.Seed(f.Network, "mail."+domain, fact.MailServer{StartTLS: true, Certificate: transport}, nil)
+		fact.SettingOverrides.Seed(forest, []fact.SettingOverride{{Name: "EnableExchangeHybrid3PAppFeature", Section: "ExchangeOnpremAsThirdPartyAppId"}}, nil)
+		fact.VirtualDirectories.Seed(forest, []fact.VirtualDirectory{
+			{Noun: fact.EWSDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
+			{Noun: fact.AutodiscoverDirectory, Identity: `EX1\fact.Autodiscover (Default Web Site)`, OAuth: true},
+		}, nil)
+	}
+	fact.OnlineAcceptedDomains.Seed(f.Tenant, online, nil)
+	fact.TenantDomains.Seed(f.Tenant, domains, nil)
 	return f, ca
 }
 
-// printed is what Get cmdlets print; any other one, and one that the check of rights leaves out, is an error.
-func printed(objects map[string][]exchange.Object) *Keyed[[]exchange.Object] {
-	return NewKeyed(func(_ context.Context, cmdlet string) ([]exchange.Object, error) {
-		o, ok := objects[cmdlet]
-		if !ok || !slices.Contains(Cmdlets(desired.OnPremises), cmdlet) {
-			return nil, fmt.Errorf("%s: give what it prints, and list it among the cmdlets that the account must be able to run (readCmdlets)", cmdlet)
-		}
-		return o, nil
-	})
+// all are all rights that hybridge asks for in a system but for those named.
+func all(system fact.System, without ...string) fact.Rights {
+	asked := Cmdlets()[system]
+	return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked), func(c string) bool { return slices.Contains(without, c) }))
 }
 
-func allow(cmdlets []string) map[string]exchange.Allowance {
-	out := map[string]exchange.Allowance{}
-	for _, c := range cmdlets {
-		out[c] = exchange.Allowance{}
+// alter changes what a side answers.
+func alter[T any](t *testing.T, q *fact.Query[T], s *fact.Side, f func(v *T)) {
+	t.Helper()
+	v, err := q.In(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	f(&v)
+	q.Seed(s, v, nil)
 }
 
 // outcome is what is not a pass: "ID scope status".
-func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
+func outcome(t *testing.T, f *fact.Set) (out []string, report check.Report) {
 	t.Helper()
-	report, err := check.Run(t.Context(), Declarations(), Scopes(f), check.Options{}, nil)
+	report, err := Run(t.Context(), f, check.Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +191,9 @@ func outcome(t *testing.T, f *Facts) (out []string, report check.Report) {
 		sides[c.ID] = sideOf(c.Scope)
 	}
 	for _, r := range report.Results {
+		if len(r.MissingRights) > 0 {
+			out = append(out, fmt.Sprintf("%s %s %s: %s", r.Status, r.ID, r.Scope, msg.Join(r.MissingRights, ", ")))
+		}
 		if r.Status != check.StatusPass && r.Status != check.StatusSkip {
 			out = append(out, fmt.Sprintf("%s %s %s", r.Status, r.ID, r.Scope))
 		}
@@ -227,136 +226,138 @@ func TestHealthy(t *testing.T) {
 
 // Each disorder turns the check that is for it, and only that.
 func TestDisorders(t *testing.T) {
-	graphless := func(f *Facts) { f.Answers.ExchangeOnline.RichCoexistence = "ews" }
-	config := func(c OnlineConfig) func(*testing.T, *Facts, *authority) {
-		return func(_ *testing.T, f *Facts, _ *authority) {
+	graphless := func(f *fact.Set) { f.Answers.ExchangeOnline.RichCoexistence = "ews" }
+	config := func(c fact.OnlineOrganization) func(*testing.T, *fact.Set, *authority) {
+		return func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
-			f.Tenant.Config = Known(c)
+			fact.OnlineConfig.Seed(f.Tenant, c, nil)
 		}
 	}
 	on, off := true, false
-	organization := func(change func(*Organization)) func(*testing.T, *Facts, *authority) {
-		return func(t *testing.T, f *Facts, _ *authority) {
-			o, err := f.Forests[0].Organization.Get(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			change(&o)
-			f.Forests[0].Organization = Known(o)
-		}
+	organization := func(change func(*fact.OnPremisesOrganization)) func(*testing.T, *fact.Set, *authority) {
+		return func(t *testing.T, f *fact.Set, _ *authority) { alter(t, fact.Organization, f.Forests[0], change) }
 	}
-	overridden := func(pairs ...any) func(*testing.T, *Facts, *authority) {
-		return func(t *testing.T, f *Facts, _ *authority) {
-			have, err := f.Forests[0].Objects.Get(t.Context(), "Get-SettingOverride")
-			if err != nil {
-				t.Fatal(err)
-			}
-			f.Forests[0].Objects = printed(map[string][]exchange.Object{"Get-SettingOverride": append(have, exchange.NewObject(nil, "", pairs...))})
+	overridden := func(o fact.SettingOverride) func(*testing.T, *fact.Set, *authority) {
+		return func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.SettingOverrides, f.Forests[0], func(have *[]fact.SettingOverride) { *have = append(*have, o) })
 		}
 	}
 	tests := []struct {
 		name    string
-		disturb func(t *testing.T, f *Facts, ca *authority)
+		disturb func(t *testing.T, f *fact.Set, ca *authority)
 		want    []string
 	}{
-		{"cmdlet not allowed on-premises", func(_ *testing.T, f *Facts, _ *authority) {
-			allowed := allow(Cmdlets(desired.OnPremises))
-			delete(allowed, "Set-AuthServer")
-			f.Forests[0].Rights = Known(allowed)
-		}, []string{"fail access.onprem contoso"}},
-		{"cmdlet names differ in case", func(_ *testing.T, f *Facts, _ *authority) {
+		{"write cmdlet not allowed on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnPremisesRights.Seed(f.Forests[0], all(fact.OnPremises, "Set-AuthServer"), nil)
+		}, []string{"warn access.onprem-write contoso"}},
+		{"read cmdlet not allowed on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnPremisesRights.Seed(f.Forests[0], all(fact.OnPremises, "Get-AuthConfig"), nil)
+		}, []string{"skip certificates.auth contoso: Get-AuthConfig in contoso", "warn access.onprem-read contoso"}},
+		{"read cmdlet not allowed online", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Get-AcceptedDomain"), nil)
+		}, []string{
+			"skip domains.accepted contoso: Get-AcceptedDomain in Exchange Online", "skip domains.accepted fabrikam: Get-AcceptedDomain in Exchange Online",
+			"skip domains.authoritative organization: Get-AcceptedDomain in Exchange Online", "skip domains.coexistence tenant: Get-AcceptedDomain in Exchange Online",
+			"warn access.online-read tenant",
+		}},
+		{"cmdlet names differ in case", func(_ *testing.T, f *fact.Set, _ *authority) {
+			asked := Cmdlets()[fact.OnPremises]
 			var lower []string
-			for _, c := range Cmdlets(desired.OnPremises) {
+			for _, c := range asked {
 				lower = append(lower, strings.ToLower(c))
 			}
-			f.Forests[0].Rights = Known(allow(lower))
+			fact.OnPremisesRights.Seed(f.Forests[0], fact.NewRights(asked, lower), nil)
 		}, nil},
-		{"removing not allowed", func(_ *testing.T, f *Facts, _ *authority) {
-			allowed := allow(Cmdlets(desired.Online))
-			delete(allowed, "Remove-OrganizationRelationship")
-			f.Tenant.Rights = Known(allowed)
-		}, []string{"warn access.online tenant"}},
-		{"cmdlet not allowed online", func(_ *testing.T, f *Facts, _ *authority) { f.Tenant.Rights = Known(allow(nil)) }, []string{"fail access.online tenant"}},
-		{"permission missing", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.Permissions = Known([]string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"})
-		}, []string{"fail access.entra tenant"}},
-		{"permission to read domains missing", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.Permissions = Known([]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"})
-		}, []string{"fail access.entra tenant"}},
-		{"permissions not told", func(_ *testing.T, f *Facts, _ *authority) { f.Tenant.Permissions = Known[[]string](nil) }, nil},
+		{"rights that were not asked for", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{}, nil)
+		}, nil},
+		{"removing not allowed", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Remove-OrganizationRelationship"), nil)
+		}, []string{"warn access.online-write tenant"}},
+		{"permission to write missing", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+		}, []string{"warn access.entra-write tenant"}},
+		{"permission to read domains missing", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"}, nil)
+		}, []string{
+			"skip domains.verified contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in Microsoft Graph",
+			"skip domains.verified fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in Microsoft Graph",
+			"warn access.entra-read tenant",
+		}},
+		{"permissions not told", func(_ *testing.T, f *fact.Set, _ *authority) { fact.Permissions.Seed(f.Tenant, nil, nil) }, nil},
+		{"nothing but reading", func(_ *testing.T, f *fact.Set, _ *authority) {
+			viewOnly(f)
+		}, []string{"warn access.entra-write tenant", "warn access.online-write tenant", "warn access.onprem-write contoso", "warn access.onprem-write fabrikam"}},
+		{"no Exchange Online", func(_ *testing.T, f *fact.Set, _ *authority) { withoutTenant(f) }, nil},
 
-		{"UPN mismatch", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[1].Users = Known(UserScan{SignIn: 10_000, MismatchCount: 203, Mismatches: []Mismatch{{"CN=r", "r.neri@fabrikam.com", "ricarda.neri@fabrikam.com"}}})
+		{"UPN mismatch", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[1], fact.UserScan{SignIn: 10_000, MismatchCount: 203, Mismatches: []fact.Mismatch{{DN: "CN=r", UPN: "r.neri@fabrikam.com", Primary: "ricarda.neri@fabrikam.com"}}}, nil)
 		}, []string{"fail directory.upn-matches-primary fabrikam"}},
-		{"no primary", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[0].Users = Known(UserScan{Mailboxes: 5, PrimaryCount: 1, Primaries: []Primaries{{DN: "CN=x"}}})
+		{"no primary", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Mailboxes: 5, PrimaryCount: 1, Primaries: []fact.Primaries{{DN: "CN=x"}}}, nil)
 		}, []string{"fail directory.one-primary contoso"}},
-		{"duplicate address", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Duplicates = Known([]Duplicate{{"a@contoso.com", []Owner{{"contoso", "CN=a", ""}, {"fabrikam", "CN=b", ""}}}})
+		{"duplicate address", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Duplicates.Seed(f.Organization, []fact.Duplicate{{Address: "a@contoso.com", Owners: []fact.Owner{{Forest: "contoso", DN: "CN=a"}, {Forest: "fabrikam", DN: "CN=b"}}}}, nil)
 		}, []string{"fail directory.unique-addresses organization"}},
 
-		{"domain not accepted on-premises", func(_ *testing.T, f *Facts, _ *authority) {
+		{"domain not accepted on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = append(f.Forests[0].Answers.Domains, "extra.com")
-			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "extra.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}})
+			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "extra.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.accepted contoso"}},
-		{"domain not accepted online", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}})
+		{"domain not accepted online", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
 		}, []string{"fail domains.accepted fabrikam"}},
-		{"not authoritative", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[1].AcceptedDomains = Known([]AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}})
+		{"not authoritative", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
-		{"shared and authoritative", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[1].AcceptedDomains = Known([]AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "Contoso.com", Type: "InternalRelay"}})
+		{"shared and authoritative", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "Contoso.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
-		{"shared as relay in both", func(_ *testing.T, f *Facts, _ *authority) {
+		{"shared as relay in both", func(_ *testing.T, f *fact.Set, _ *authority) {
 			for _, forest := range f.Forests {
-				forest.AcceptedDomains = Known([]AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}, {Name: "shared.com", Type: "InternalRelay"}})
+				fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}, {Name: "shared.com", Type: "InternalRelay"}}, nil)
 			}
 		}, nil},
-		{"accepted with its subdomains", func(_ *testing.T, f *Facts, _ *authority) {
+		{"accepted with its subdomains", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = []string{"mail.contoso.com"}
-			f.Forests[0].AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}})
-			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}})
-			f.Tenant.Domains = Known([]entra.Domain{{ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}})
+			fact.AcceptedDomains.Seed(f.Forests[0], []fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
+			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, nil},
-		{"accepted without its subdomains", func(_ *testing.T, f *Facts, _ *authority) {
+		{"accepted without its subdomains", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = []string{"contoso.com", "mail.contoso.com"}
-			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com"}, {Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}})
-			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}})
+			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.accepted contoso"}},
-		{"subdomain of another forest's domain", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[0].AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}})
-			f.Forests[1].AcceptedDomains = Known([]AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "sales.contoso.com", Type: "InternalRelay"}})
+		{"subdomain of another forest's domain", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.AcceptedDomains.Seed(f.Forests[0], []fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "sales.contoso.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
-		{"domain not verified", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com"}, {ID: "fabrikam.com", IsVerified: true}})
+		{"domain not verified", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com"}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.verified contoso"}},
-		{"domain not in the tenant", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.Domains = Known([]entra.Domain{{ID: "contoso.com", IsVerified: true}})
+		{"domain not in the tenant", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.verified fabrikam"}},
-		{"no coexistence domain", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.AcceptedDomains = Known([]AcceptedDomain{{Name: "contoso.com"}, {Name: "fabrikam.com"}})
+		{"no coexistence domain", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "fabrikam.com"}}, nil)
 			for _, forest := range f.Forests {
-				forest.AcceptedDomains = Known([]AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}})
+				fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
 			}
 		}, []string{"fail domains.coexistence tenant"}},
 
-		{"autodiscover: nobody", autodiscovered(Autodiscover{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: no such name", autodiscovered(Autodiscover{}, &net.DNSError{IsNotFound: true}), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: time ran out", autodiscovered(Autodiscover{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)), []string{"error autodiscover.answers contoso"}},
-		{"autodiscover: untrusted", autodiscovered(Autodiscover{}, fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: 404", autodiscovered(Autodiscover{Status: 404}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: open", autodiscovered(Autodiscover{Status: 200}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: pre-authentication", autodiscovered(Autodiscover{Status: 401}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: to the cloud", autodiscovered(Autodiscover{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: elsewhere", autodiscovered(Autodiscover{Status: 302, Location: "https://other.contoso.com/x"}, nil), []string{"warn autodiscover.answers contoso"}},
-		{"autodiscover: alias to the cloud", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Aliases = NewKeyed(func(_ context.Context, host string) ([]string, error) {
-				if host == "autodiscover.contoso.com" {
-					return []string{"autodiscover.outlook.com"}, nil
-				}
-				return nil, dns.ErrEmpty
-			})
+		{"autodiscover: nobody", autodiscovered(fact.Autodiscover{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: no such name", autodiscovered(fact.Autodiscover{}, &net.DNSError{IsNotFound: true}), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: time ran out", autodiscovered(fact.Autodiscover{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)), []string{"error autodiscover.answers contoso"}},
+		{"autodiscover: untrusted", autodiscovered(fact.Autodiscover{}, fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: 404", autodiscovered(fact.Autodiscover{Status: 404}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: open", autodiscovered(fact.Autodiscover{Status: 200}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: pre-authentication", autodiscovered(fact.Autodiscover{Status: 401}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: to the cloud", autodiscovered(fact.Autodiscover{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: elsewhere", autodiscovered(fact.Autodiscover{Status: 302, Location: "https://other.contoso.com/x"}, nil), []string{"warn autodiscover.answers contoso"}},
+		{"autodiscover: alias to the cloud", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, dns.ErrEmpty })
+			fact.Aliases.Seed(f.Network, "autodiscover.contoso.com", []string{"autodiscover.outlook.com"}, nil)
 		}, []string{"fail autodiscover.answers contoso"}},
 
 		{"transport: ended", transport(leaf{to: today.AddDate(0, 0, -1)}), []string{"fail certificates.transport contoso"}},
@@ -367,39 +368,47 @@ func TestDisorders(t *testing.T) {
 		{"transport: name missing", transport(leaf{names: []string{"mail.contoso.com"}}), []string{"fail certificates.transport contoso"}},
 		{"transport: wildcard", transport(leaf{names: []string{"*.contoso.com"}}), nil},
 		{"transport: servers only", transport(leaf{usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), []string{"warn certificates.transport contoso"}},
-		{"transport: untrusted", func(t *testing.T, f *Facts, _ *authority) {
+		{"transport: untrusted", func(t *testing.T, f *fact.Set, _ *authority) {
 			transport(leaf{})(t, f, newAuthority(t))
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: alike", transport(leaf{cn: "mail.fabrikam.com"}), []string{"fail certificates.transport-distinct organization"}},
-		{"transport: alike, but of another issuer", func(t *testing.T, f *Facts, _ *authority) {
+		{"transport: alike, but of another issuer", func(t *testing.T, f *fact.Set, _ *authority) {
 			other := authorityNamed(t, "Other Root")
 			f.Roots = f.Roots.Clone()
 			f.Roots.AddCert(other.cert)
 			transport(leaf{cn: "mail.fabrikam.com"})(t, f, other)
 		}, []string{"warn certificates.transport-distinct organization"}},
-		{"transport: served, where no file is named", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Forests[0].CertificateFile = Failing[certificate.Bundle](fmt.Errorf("contoso: %w", ErrNoSource))
-			f.Forests[0].CertificateServed = Failing[certificate.Bundle](link.ErrUnreachable)
+		{"transport: served, where no file is named", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{}, link.ErrUnreachable)
 		}, []string{"error certificates.transport contoso"}},
-		{"transport: the file is in order, what is served is not", func(t *testing.T, f *Facts, ca *authority) {
-			f.Forests[0].CertificateServed = Known(ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"}, to: today.AddDate(0, 0, -3)}))
+		{"transport: the file is in order, what is served is not", func(t *testing.T, f *fact.Set, ca *authority) {
+			old := ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"}, to: today.AddDate(0, 0, -3)})
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{StartTLS: true, Certificate: old}, nil)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: remote PowerShell is served with the one that ended", func(t *testing.T, f *Facts, ca *authority) {
-			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			f.Forests[0].Rights = Failing[map[string]exchange.Allowance](fmt.Errorf("contoso: %w", &link.HostError{Host: "EX1.contoso.com", Err: link.ErrUntrusted}))
+		{"transport: no STARTTLS, with a file", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Banner: "mail.contoso.com"}, nil)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: autodiscover answers with the one that ended", func(t *testing.T, f *Facts, ca *authority) {
-			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			autodiscovered(Autodiscover{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
+		{"transport: no STARTTLS, without a file", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Banner: "mail.contoso.com"}, nil)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: another host is not trusted, whose error only mentions the server", func(t *testing.T, f *Facts, ca *authority) {
+		{"transport: remote PowerShell is served with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			f.Forests[0].Rights = Failing[map[string]exchange.Allowance](&link.HostError{Host: "proxy.contoso.com", Err: fmt.Errorf("connect to ex1.contoso.com: %w", link.ErrUntrusted)})
-		}, []string{"error access.onprem contoso", "fail certificates.transport contoso"}},
+			fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{}, fmt.Errorf("contoso: %w", &link.HostError{Host: "EX1.contoso.com", Err: link.ErrUntrusted}))
+		}, []string{"fail certificates.transport contoso"}},
+		{"transport: autodiscover answers with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
+			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+			autodiscovered(fact.Autodiscover{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
+		}, []string{"fail certificates.transport contoso"}},
+		{"transport: another host is not trusted, whose error only mentions the server", func(t *testing.T, f *fact.Set, ca *authority) {
+			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+			fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{}, &link.HostError{Host: "proxy.contoso.com", Err: fmt.Errorf("connect to ex1.contoso.com: %w", link.ErrUntrusted)})
+		}, []string{"error access.onprem-read contoso", "fail certificates.transport contoso"}},
 
-		{"auth: none", authChanged(func(a *Auth, _ *x509.Certificate) { a.Current = "" }), []string{"fail certificates.auth contoso"}},
-		{"auth: on no server", authChanged(func(a *Auth, _ *x509.Certificate) { a.Servers["EX1"] = nil }), []string{"fail certificates.auth contoso"}},
-		{"auth: missing on one", authChanged(func(a *Auth, _ *x509.Certificate) { a.Servers["EX2"] = nil }), []string{"fail certificates.auth contoso"}},
+		{"auth: none", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Current = "" }), []string{"fail certificates.auth contoso"}},
+		{"auth: on no server", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX1"] = nil }), []string{"fail certificates.auth contoso"}},
+		{"auth: missing on one", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX2"] = nil }), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days", authEnds(20, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 40 days", authEnds(40, 0), []string{"warn certificates.auth contoso"}},
 		{"auth: ended", authEnds(-1, 0), []string{"fail certificates.auth contoso"}},
@@ -407,95 +416,93 @@ func TestDisorders(t *testing.T) {
 		{"auth: ends in 20 days, next has 120", authEnds(20, 120), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days, next has 121", authEnds(20, 121), nil},
 		{"auth: ends in 20 days, next ends soon too", authEnds(20, 100), []string{"fail certificates.auth contoso"}},
-		{"auth: next nowhere", authChanged(func(a *Auth, _ *x509.Certificate) { a.Next = strings.Repeat("AB", 20) }), []string{"warn certificates.auth contoso"}},
+		{"auth: next nowhere", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Next = strings.Repeat("AB", 20) }), []string{"warn certificates.auth contoso"}},
 
 		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso"}},
-		{"server too old, EWS route", func(t *testing.T, f *Facts, ca *authority) {
+		{"server too old, EWS route", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1258.12)")(t, f, ca)
 			graphless(f)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
 		{"hotfix not told", build("Version 15.2 (Build 2562.17)"), []string{"warn servers.build contoso"}},
-		{"version without support", func(t *testing.T, f *Facts, ca *authority) {
+		{"version without support", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			graphless(f)
 		}, []string{"warn servers.build contoso", "warn tenant.ews-switch tenant"}},
-		{"no servers", func(_ *testing.T, f *Facts, _ *authority) {
+		{"no servers", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
-			f.Forests[0].Servers = Known([]Server{{Name: "EDGE", Version: "?", Edge: true}})
+			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
 		{"version not readable", build("eleven"), []string{"error servers.build contoso"}},
 
-		{"EWS off", config(OnlineConfig{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
-		{"EWS not set", config(OnlineConfig{}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS on, empty list", config(OnlineConfig{EwsEnabled: &on, ListKnown: true}), []string{"fail tenant.ews-switch tenant"}},
-		{"EWS on, empty list, before October 2026", func(t *testing.T, f *Facts, ca *authority) {
-			config(OnlineConfig{EwsEnabled: &on, ListKnown: true})(t, f, ca)
+		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
+		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},
+		{"EWS on, empty list", config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true}), []string{"fail tenant.ews-switch tenant"}},
+		{"EWS on, empty list, before October 2026", func(t *testing.T, f *fact.Set, ca *authority) {
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true})(t, f, ca)
 			f.Now = func() time.Time { return cloud.EWSRestricted.Add(-time.Second) }
 		}, []string{"warn tenant.ews-switch tenant"}},
-		{"keys at the shared application", func(_ *testing.T, f *Facts, _ *authority) {
-			f.Tenant.ExchangePrincipal = Known(entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)})
+		{"keys at the shared application", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Principal.Seed(f.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)}, nil)
 		}, []string{"warn tenant.shared-keys tenant"}},
 
-		{"a policy for EWS online without lookups", config(OnlineConfig{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}, EwsPolicy: EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*"}}}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS off on-premises", organization(func(o *Organization) { o.EwsEnabled = &off }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS on on-premises", organization(func(o *Organization) { o.EwsEnabled = &on }), nil},
-		{"a list of programs without lookups", organization(func(o *Organization) { o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Block: []string{"ASProxy/*"}} }), []string{"warn oauth.virtual-directories contoso"}},
-		{"a list of programs with lookups", organization(func(o *Organization) {
-			o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*", "asproxy/*"}}
-		}), nil},
-		{"a list of programs with lookups as the logs show them", organization(func(o *Organization) {
-			o.EwsPolicy = EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"ASProxy/CrossForest/EmailDomain/EXCH/*"}}
-		}), nil},
-		{"lookups blocked", organization(func(o *Organization) {
-			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"*CrossForest*"}}
+		{"a policy for EWS online without lookups", config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}, EwsPolicy: fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*"}}}), []string{"warn tenant.ews-switch tenant"}},
+		{"EWS off on-premises", organization(func(o *fact.OnPremisesOrganization) { o.EwsEnabled = &off }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS on on-premises", organization(func(o *fact.OnPremisesOrganization) { o.EwsEnabled = &on }), nil},
+		{"a list of programs without lookups", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Block: []string{"ASProxy/*"}}
 		}), []string{"warn oauth.virtual-directories contoso"}},
-		{"others blocked", organization(func(o *Organization) {
-			o.EwsPolicy = EwsPolicy{Mode: "EnforceBlockList", Block: []string{"Archiver/*"}, Allow: []string{"x"}}
+		{"a list of programs with lookups", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*", "asproxy/*"}}
 		}), nil},
-		{"two overrides of one feature", overridden("Name", "Again", "SectionName", "exchangeonpremasthirdpartyappid"), []string{"fail oauth.overrides contoso"}},
-		{"override for one server", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "Server", []any{"EX1"}), []string{"fail oauth.overrides contoso"}},
-		{"override up to a version", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "MaxVersion", "15.2.1748.0"), []string{"fail oauth.overrides contoso"}},
-		{"override from a version", overridden("Name", "G", "SectionName", "RouteThroughMSGraph", "MinVersion", "15.2.1748.0"), []string{"fail oauth.overrides contoso"}},
-		{"overrides of two features", overridden("Name", "G", "SectionName", "RouteThroughMSGraph"), nil},
-		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *Facts, ca *authority) {
+		{"a list of programs with lookups as the logs show them", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"ASProxy/CrossForest/EmailDomain/EXCH/*"}}
+		}), nil},
+		{"lookups blocked", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceBlockList", Block: []string{"*CrossForest*"}}
+		}), []string{"warn oauth.virtual-directories contoso"}},
+		{"others blocked", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceBlockList", Block: []string{"Archiver/*"}, Allow: []string{"x"}}
+		}), nil},
+		{"two overrides of one feature", overridden(fact.SettingOverride{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}), []string{"fail oauth.overrides contoso"}},
+		{"override for one server", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
+		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"overrides of two features", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph"}), nil},
+		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example", EWS: "mail.other.example", SMTP: "mail.other.example"}
-			directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
+			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
-		{"transport: two levels under an accepted domain", func(t *testing.T, f *Facts, ca *authority) {
+		{"transport: two levels under an accepted domain", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com", EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
-			directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://mail.eu.contoso.com/EWS/Exchange.asmx" })(t, f, ca)
+			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.eu.contoso.com/EWS/Exchange.asmx" })(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
-		{"autodiscover takes no tokens", directories(func(d []VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS takes no tokens", directories(func(d []VirtualDirectory) { d[0].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS publishes nothing", directories(func(d []VirtualDirectory) { d[0].ExternalURL = "" }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS publishes another name", directories(func(d []VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
-		{"EWS on, list not told", config(OnlineConfig{EwsEnabled: &on}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS on, application not listed", func(t *testing.T, f *Facts, ca *authority) {
-			config(OnlineConfig{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f, ca)
-			f.Tenant.Applications = NewKeyed(func(context.Context, string) ([]map[string]any, error) {
-				return []map[string]any{{"appId": "mine"}}, nil
-			})
+		{"autodiscover takes no tokens", directories(func(d []fact.VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS takes no tokens", directories(func(d []fact.VirtualDirectory) { d[0].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes nothing", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "" }), []string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes another name", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
+		{"EWS on, list not told", config(fact.OnlineOrganization{EwsEnabled: &on}), []string{"warn tenant.ews-switch tenant"}},
+		{"EWS on, application not listed", func(t *testing.T, f *fact.Set, ca *authority) {
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f, ca)
+			fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
 		}, []string{"fail tenant.ews-switch tenant"}},
-		{"EWS on, application listed", func(t *testing.T, f *Facts, ca *authority) {
-			config(OnlineConfig{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other", " MINE"}})(t, f, ca)
-			f.Tenant.Applications = NewKeyed(func(context.Context, string) ([]map[string]any, error) {
-				return []map[string]any{{"appId": "mine"}}, nil
-			})
+		{"EWS on, application listed", func(t *testing.T, f *fact.Set, ca *authority) {
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other", " MINE"}})(t, f, ca)
+			fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
 		}, []string{"warn tenant.ews-switch tenant"}},
-		{"EWS gone", func(_ *testing.T, f *Facts, _ *authority) {
+		{"EWS gone", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"fail tenant.ews-switch tenant", "warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
-		{"EWS gone, hotfix not told", func(t *testing.T, f *Facts, ca *authority) {
+		{"EWS gone, hotfix not told", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 2562.17)")(t, f, ca)
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"warn certificates.transport contoso", "warn certificates.transport fabrikam", "warn servers.build contoso"}},
-		{"EWS gone, too old for Graph", func(t *testing.T, f *Facts, ca *authority) {
+		{"EWS gone, too old for Graph", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
@@ -516,65 +523,75 @@ func TestDisorders(t *testing.T) {
 	}
 }
 
-func autodiscovered(a Autodiscover, err error) func(*testing.T, *Facts, *authority) {
-	return func(_ *testing.T, f *Facts, _ *authority) {
-		f.Forests[0].Autodiscover = NewKeyed(func(context.Context, string) (Autodiscover, error) { return a, err })
+func autodiscovered(a fact.Autodiscover, err error) func(*testing.T, *fact.Set, *authority) {
+	return func(_ *testing.T, f *fact.Set, _ *authority) {
+		fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.com", a, err)
 	}
 }
 
-func transport(l leaf) func(*testing.T, *Facts, *authority) {
-	return func(t *testing.T, f *Facts, ca *authority) {
+func transport(l leaf) func(*testing.T, *fact.Set, *authority) {
+	return func(t *testing.T, f *fact.Set, ca *authority) {
 		if l.cn == "" {
 			l.cn = "mail.contoso.com"
 		}
 		if l.names == nil {
 			l.names = []string{"mail.contoso.com", "autodiscover.contoso.com", "ex1.contoso.com"}
 		}
-		f.Forests[0].CertificateFile = Known(ca.issue(t, l))
-		f.Forests[0].CertificateServed = Failing[certificate.Bundle](link.ErrUnreachable)
+		fact.CertificateFile.Seed(f.Forests[0], ca.issue(t, l), nil)
+		fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{}, link.ErrUnreachable)
 	}
 }
 
-func directories(change func([]VirtualDirectory)) func(*testing.T, *Facts, *authority) {
-	return func(t *testing.T, f *Facts, _ *authority) {
-		list, err := f.Forests[0].VirtualDirectories.Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = slices.Clone(list)
-		change(list)
-		f.Forests[0].VirtualDirectories = Known(list)
+func directories(change func([]fact.VirtualDirectory)) func(*testing.T, *fact.Set, *authority) {
+	return func(t *testing.T, f *fact.Set, _ *authority) {
+		alter(t, fact.VirtualDirectories, f.Forests[0], func(list *[]fact.VirtualDirectory) { change(*list) })
 	}
 }
 
-func authChanged(change func(*Auth, *x509.Certificate)) func(*testing.T, *Facts, *authority) {
-	return func(t *testing.T, f *Facts, ca *authority) {
-		a, err := f.Forests[0].Auth.Get(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(&a, a.Servers["EX1"][0])
-		f.Forests[0].Auth = Known(a)
+func authChanged(change func(*fact.AuthConfig, *x509.Certificate)) func(*testing.T, *fact.Set, *authority) {
+	return func(t *testing.T, f *fact.Set, _ *authority) {
+		alter(t, fact.Auth, f.Forests[0], func(a *fact.AuthConfig) { change(a, a.Servers["EX1"][0]) })
 	}
 }
 
 // authEnds gives contoso an auth certificate with so many days left, and a next one when next is not 0.
-func authEnds(left, next int) func(*testing.T, *Facts, *authority) {
-	return func(t *testing.T, f *Facts, ca *authority) {
+func authEnds(left, next int) func(*testing.T, *fact.Set, *authority) {
+	return func(t *testing.T, f *fact.Set, ca *authority) {
 		current := ca.issue(t, leaf{cn: "auth", selfSigned: true, to: today.AddDate(0, 0, left)}).Leaf
-		a := Auth{Current: certificate.Thumbprint(current), Servers: map[string][]*x509.Certificate{"EX1": {current}}}
+		a := fact.AuthConfig{Current: certificate.Thumbprint(current), Servers: map[string][]*x509.Certificate{"EX1": {current}}}
 		if next != 0 {
 			coming := ca.issue(t, leaf{cn: "auth", selfSigned: true, to: today.AddDate(0, 0, next)}).Leaf
 			a.Next = certificate.Thumbprint(coming)
 			a.Servers["EX1"] = append(a.Servers["EX1"], coming)
 		}
-		f.Forests[0].Auth = Known(a)
+		fact.Auth.Seed(f.Forests[0], a, nil)
 	}
 }
 
-func build(version string) func(*testing.T, *Facts, *authority) {
-	return func(_ *testing.T, f *Facts, _ *authority) {
-		f.Forests[0].Servers = Known([]Server{{Name: "EX1", Version: version, Mailbox: true}})
+func build(version string) func(*testing.T, *fact.Set, *authority) {
+	return func(_ *testing.T, f *fact.Set, _ *authority) {
+		fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EX1", Version: version, Mailbox: true}}, nil)
+	}
+}
+
+// viewOnly leaves every account the rights to read.
+func viewOnly(f *fact.Set) {
+	reading := func(system fact.System) fact.Rights {
+		asked := Cmdlets()[system]
+		return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked), func(c string) bool { return !strings.HasPrefix(c, "Get-") }))
+	}
+	fact.OnlineRights.Seed(f.Tenant, reading(fact.Online), nil)
+	for _, forest := range f.Forests {
+		fact.OnPremisesRights.Seed(forest, reading(fact.OnPremises), nil)
+	}
+	fact.Permissions.Seed(f.Tenant, []string{"Directory.Read.All"}, nil)
+}
+
+// withoutTenant takes Exchange Online out of the answers, and its domain out of the forests.
+func withoutTenant(f *fact.Set) {
+	f.Answers.ExchangeOnline, f.Tenant = nil, nil
+	for _, forest := range f.Forests {
+		fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
 	}
 }
 
@@ -585,21 +602,26 @@ func TestUnknownIsNoFinding(t *testing.T) {
 			f, _ := healthy(t)
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
 			err := fmt.Errorf("somewhere: %w", cause)
-			t2 := &f.Tenant
-			t2.Organization, t2.Domains, t2.Permissions = Failing[entra.Organization](err), Failing[[]entra.Domain](err), Failing[[]string](err)
-			t2.AcceptedDomains, t2.Config, t2.Rights = Failing[[]AcceptedDomain](err), Failing[OnlineConfig](err), Failing[map[string]exchange.Allowance](err)
-			f.Duplicates = Failing[[]Duplicate](err)
-			for _, forest := range f.Forests {
-				forest.Directory, forest.Users = Failing[directory.RootDSE](err), Failing[UserScan](err)
-				forest.Servers, forest.AcceptedDomains, forest.Auth, forest.Rights = Failing[[]Server](err), Failing[[]AcceptedDomain](err), Failing[Auth](err), Failing[map[string]exchange.Allowance](err)
-				forest.CertificateFile, forest.VirtualDirectories = Failing[certificate.Bundle](err), Failing[[]VirtualDirectory](err)
-				forest.Objects = NewKeyed(func(context.Context, string) ([]exchange.Object, error) { return nil, err })
+			for _, q := range []seeds{
+				failing(fact.Tenant, f.Tenant), failing(fact.TenantDomains, f.Tenant), failing(fact.Permissions, f.Tenant), failing(fact.OnlineAcceptedDomains, f.Tenant),
+				failing(fact.OnlineConfig, f.Tenant), failing(fact.OnlineRights, f.Tenant), failing(fact.Duplicates, f.Organization),
+			} {
+				q(err)
 			}
-			t2.ExchangePrincipal = Failing[entra.ServicePrincipal](err)
+			fact.Principal.SeedAll(f.Tenant, func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, err })
+			for _, forest := range f.Forests {
+				for _, q := range []seeds{
+					failing(fact.RootDSE, forest), failing(fact.Users, forest), failing(fact.Servers, forest), failing(fact.AcceptedDomains, forest),
+					failing(fact.Auth, forest), failing(fact.OnPremisesRights, forest), failing(fact.CertificateFile, forest), failing(fact.VirtualDirectories, forest),
+					failing(fact.SettingOverrides, forest),
+				} {
+					q(err)
+				}
+			}
 			// Every check by itself: what one needs is not to hide it.
-			for _, declaration := range Declarations() {
+			for _, declaration := range Checks() {
 				declaration.Needs = nil
-				report, runErr := check.Run(t.Context(), []check.Check[Input]{declaration}, Scopes(f), check.Options{}, nil)
+				report, runErr := run(t.Context(), []Check{declaration}, f, check.Options{}, nil)
 				if runErr != nil {
 					t.Fatal(runErr)
 				}
@@ -613,6 +635,16 @@ func TestUnknownIsNoFinding(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// seeds gives a side an error for a question.
+type seeds func(err error)
+
+func failing[T any](q *fact.Query[T], s *fact.Side) seeds {
+	return func(err error) {
+		var zero T
+		q.Seed(s, zero, err)
 	}
 }
 
@@ -630,9 +662,9 @@ func TestProof(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := healthy(t)
-			f.TXT = NewKeyed(func(context.Context, string) ([]string, error) { return tt.txt, tt.err })
-			got, err := proof(t.Context(), Input{Facts: f}, "contoso.com")
-			if !strings.Contains(got, tt.want) || (err != nil) != (tt.want == "") {
+			fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return tt.txt, tt.err })
+			got, err := proof(t.Context(), Input{Set: f}, "contoso.com")
+			if !strings.Contains(got.String(), tt.want) || (err != nil) != (tt.want == "") {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)
 			}
 		})
@@ -654,14 +686,6 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := count(n); got != want {
-			t.Errorf("count(%d) = %s", n, got)
-		}
-	}
-}
-
 // A tenant where the switch is not set is told whether EWS ends for it or has ended.
 func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 	for _, test := range []struct {
@@ -670,29 +694,12 @@ func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 	}{{cloud.EWSRestricted.Add(-time.Second), "from 2026-10-01 on"}, {cloud.EWSRestricted, "since 2026-10-01"}} {
 		f, _ := healthy(t)
 		f.Answers.ExchangeOnline.RichCoexistence = "ews"
-		f.Tenant.Config = Known(OnlineConfig{})
+		fact.OnlineConfig.Seed(f.Tenant, fact.OnlineOrganization{}, nil)
 		f.Now = func() time.Time { return test.now }
 		_, report := outcome(t, f)
 		at := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.ID == "tenant.ews-switch" })
 		if got := report.Results[at]; got.Status != check.StatusWarn || !strings.Contains(got.Summary.String(), test.want) {
 			t.Errorf("%s: %s %s", test.now, got.Status, got.Summary)
-		}
-	}
-}
-
-// An application's token names roles, a person's scopes.
-func TestTokenPermissions(t *testing.T) {
-	for claims, want := range map[string][]string{
-		`{"roles":["A.Read","B.Read"]}`:         {"A.Read", "B.Read"},
-		`{"scp":"A.Read B.Read"}`:               {"A.Read", "B.Read"},
-		`{"roles":["A.Read"],"scp":"C.Read  "}`: {"A.Read", "C.Read"},
-		`{}`:                                    nil,
-		`no claims`:                             nil,
-	} {
-		encode := base64.RawURLEncoding.EncodeToString
-		token := encode([]byte(`{"alg":"RS256"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))
-		if diff := cmp.Diff(want, TokenPermissions(token)); diff != "" {
-			t.Errorf("%s: %s", claims, diff)
 		}
 	}
 }

@@ -7,7 +7,10 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
 // noGraph is said in the clouds where nothing takes the place of EWS. Source: the documentation of the dedicated application, May 2026.
@@ -17,17 +20,18 @@ var tenantChecks = []Check{
 	{
 		ID:    "tenant.ews-switch",
 		Title: "Exchange Online lets the hybrid applications use EWS",
-		Scope: check.PerTenant,
-		Needs: []check.ID{"access.online", "access.onprem"},
+		Scope: PerTenant,
+		Needs: []check.ID{"access.online-read", "access.onprem-read"},
+		Reads: fact.List(fact.OnlineConfig, fact.MailboxServers, fact.Organization, fact.Applications),
 		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
 			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
 		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 hours to take effect. Before it is applied, add every other application that needs EWS: what is not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide cloud).",
 		Run: func(ctx context.Context, in Input) check.Result {
-			route, _, err := chosenRoute(ctx, in)
+			route, err := chosenRoute(ctx, in)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			if route == desired.RouteGraph {
+			if route == fact.RouteGraph {
 				return check.Pass("lookups go through Microsoft Graph and need no EWS")
 			}
 			now := in.Now()
@@ -38,7 +42,7 @@ var tenantChecks = []Check{
 				}
 				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph or auto.")
 			}
-			config, err := in.Tenant.Config.Get(ctx)
+			config, err := fact.OnlineConfig.In(ctx, in.Tenant)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -68,30 +72,31 @@ var tenantChecks = []Check{
 				return check.Unknown(err)
 			}
 			if len(missing) > 0 {
-				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", plural(len(missing), "hybrid application is", "hybrid applications are"), strings.Join(missing, ", ")))
+				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", msg.Count(len(missing), "%s hybrid application is", "%s hybrid applications are"), strings.Join(missing, ", ")))
 			}
-			if refusal, admit := config.EwsPolicy.refusal(); refusal != "" {
-				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refusal)).Because(policyWhy).Fix("Let that program in, or take the policy away.").FixWith(admit)
+			if refused, admit := refusal(config.EwsPolicy); !refused.IsZero() {
+				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refused)).Because(policyWhy).Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
-			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", plural(len(config.EwsAllowedAppIDs), "application", "applications"), plural(left, "day", "days")))
+			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", msg.Count(len(config.EwsAllowedAppIDs), "%s application", "%s applications"), daysLeft(left)))
 		},
 	},
 	{
 		ID:       "tenant.shared-keys",
 		Title:    "The shared application holds no key of Exchange on-premises",
-		Scope:    check.PerTenant,
+		Scope:    PerTenant,
 		Severity: check.Warn,
-		Needs:    []check.ID{"access.entra"},
+		Needs:    []check.ID{"access.entra-read"},
+		Reads:    fact.List(fact.Principal),
 		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated application. Whoever has such a key's private half, as every on-premises Exchange administrator has, " +
 			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft asks every organization that ever ran hybrid to remove them.",
 		Fix: "When lookups work with the dedicated application, remove them with ConfigureExchangeHybridApplication.ps1 -ResetFirstPartyServicePrincipalKeyCredentials (CSS-Exchange), as a Global Administrator. Microsoft's wizard puts them back when it configures OAuth.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			principal, err := in.Tenant.ExchangePrincipal.Get(ctx)
+			principal, err := fact.Principal.In(ctx, in.Tenant, oauth.AppExchangeOnline)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if n := len(principal.KeyCredentials); n > 0 {
-				return check.Warned("the service principal of Exchange Online holds %s", plural(n, "key that somebody put there", "keys that somebody put there"))
+				return check.Warned("the service principal of Exchange Online holds %s", msg.Count(n, "%s key that somebody put there", "%s keys that somebody put there"))
 			}
 			return check.Pass("the service principal of Exchange Online holds no keys")
 		},
@@ -99,42 +104,36 @@ var tenantChecks = []Check{
 }
 
 // chosenRoute is the route that the plan takes.
-func chosenRoute(ctx context.Context, in Input) (desired.Route, string, error) {
+func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 	if in.Answers.ExchangeOnline == nil {
-		return "", "", ErrNoSource
+		return "", fact.ErrNotConfigured
 	}
 	answer := in.Answers.ExchangeOnline.RichCoexistence
-	switch desired.Route(answer) {
-	case desired.RouteEWS, desired.RouteGraph: // whether the servers are fit for it is what servers.build tells
-		return desired.Route(answer), "the answers ask for it", nil
+	switch fact.Route(answer) {
+	case fact.RouteEWS, fact.RouteGraph: // whether the servers are fit for it is what servers.build tells
+		return fact.Route(answer), nil
 	}
 	var forests []desired.Forest
 	for _, f := range in.Forests {
 		servers, err := mailboxServers(ctx, f)
 		if err != nil {
-			return "", "", err
+			return "", err
 		}
 		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers})
 	}
-	return desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
+	route, _, err := desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
+	return route, err
 }
 
 // mailboxServers are a forest's Mailbox servers as the desired state looks at them.
-func mailboxServers(ctx context.Context, f *Forest) ([]desired.Server, error) {
-	servers, err := f.Servers.Get(ctx)
+func mailboxServers(ctx context.Context, f *fact.Side) ([]desired.Server, error) {
+	servers, err := fact.MailboxServers.In(ctx, f)
 	if err != nil {
 		return nil, err
 	}
 	var out []desired.Server
 	for _, s := range servers {
-		if !s.Mailbox || s.Edge {
-			continue
-		}
-		b, err := s.Build()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, desired.Server{Name: s.Name, Build: b})
+		out = append(out, desired.Server{Name: s.Name, Build: s.Build})
 	}
 	return out, nil
 }
@@ -143,19 +142,18 @@ func mailboxServers(ctx context.Context, f *Forest) ([]desired.Server, error) {
 func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
 	var out []string
 	for _, f := range in.Forests {
-		organization, err := f.Organization.Get(ctx)
+		organization, err := fact.Organization.In(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		name := desired.ApplicationName(organization.GUID)
-		found, err := in.Tenant.Applications.Get(ctx, name)
+		name := fact.ApplicationName(organization.GUID)
+		found, err := fact.Applications.In(ctx, in.Tenant, name)
 		if err != nil {
 			return nil, err
 		}
 		for _, app := range found {
-			id, _ := app["appId"].(string)
-			if !slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(strings.TrimSpace(l), id) }) {
-				out = append(out, name+" ("+id+")")
+			if !slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(strings.TrimSpace(l), app.AppID) }) {
+				out = append(out, name+" ("+app.AppID+")")
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package prereq
+package once
 
 import (
 	"context"
@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-func TestFactIsLookedUpOnce(t *testing.T) {
+func TestLookedUpOnce(t *testing.T) {
 	for name, err := range map[string]error{"a value": nil, "an error": errors.New("no")} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int32
 			release := make(chan struct{})
-			f := NewFact(func(context.Context) (int, error) {
+			f := New(func(context.Context) (int, error) {
 				calls.Add(1)
 				<-release
 				return 7, err
@@ -39,10 +39,10 @@ func TestFactIsLookedUpOnce(t *testing.T) {
 }
 
 // One asker who gives up costs the others nothing; when all gave up the lookup ends, and the next asker gets a new one.
-func TestFactOutlivesOneAsker(t *testing.T) {
+func TestOutlivesOneCaller(t *testing.T) {
 	var calls atomic.Int32
 	begun := make(chan struct{}, 2)
-	f := NewFact(func(ctx context.Context) (int, error) {
+	f := New(func(ctx context.Context) (int, error) {
 		n := calls.Add(1)
 		begun <- struct{}{}
 		if n > 1 {
@@ -67,34 +67,5 @@ func TestFactOutlivesOneAsker(t *testing.T) {
 	wait.Wait()
 	if v, err := f.Get(t.Context()); v != 2 || err != nil {
 		t.Errorf("a new asker got %d, %v", v, err)
-	}
-}
-
-func TestFactWithoutSource(t *testing.T) {
-	var nobody *Fact[int]
-	if _, err := nobody.Get(t.Context()); !errors.Is(err, ErrNoSource) {
-		t.Errorf("error = %v", err)
-	}
-	var keyed *Keyed[int]
-	if _, err := keyed.Get(t.Context(), "x"); !errors.Is(err, ErrNoSource) {
-		t.Errorf("error = %v", err)
-	}
-}
-
-func TestKeyed(t *testing.T) {
-	var calls atomic.Int32
-	k := NewKeyed(func(_ context.Context, key string) (string, error) {
-		calls.Add(1)
-		return key + "!", nil
-	})
-	for range 3 {
-		for _, key := range []string{"a", "b"} {
-			if v, err := k.Get(t.Context(), key); v != key+"!" || err != nil {
-				t.Errorf("Get(%s) = %s, %v", key, v, err)
-			}
-		}
-	}
-	if n := calls.Load(); n != 2 {
-		t.Errorf("%d lookups, want 2", n)
 	}
 }

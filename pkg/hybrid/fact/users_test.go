@@ -1,4 +1,4 @@
-package prereq
+package fact
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 )
 
@@ -77,17 +79,20 @@ func TestScanUsersBrokenOff(t *testing.T) {
 	}
 }
 
-// forestOf is a forest of users that counts how often they are read.
-func forestOf(name string, reads *int, users ...directory.User) *Forest {
-	f := &Forest{}
-	f.Answers.Name = name
-	f.Stream = func(context.Context) iter.Seq2[directory.User, error] {
-		*reads++
-		return stream(users...)
-	}
-	f.Users = NewFact(func(ctx context.Context) (UserScan, error) { return ScanUsers(name, f.Stream(ctx)) })
-	return f
+// people are a directory that counts how often its users are read.
+type people struct {
+	reads int
+	users []directory.User
 }
+
+func (p *people) RootDSE() directory.RootDSE { return directory.RootDSE{} }
+
+func (p *people) Users(context.Context) iter.Seq2[directory.User, error] {
+	p.reads++
+	return stream(p.users...)
+}
+
+func (p *people) open(context.Context) (Directory, error) { return p, nil }
 
 func TestFindDuplicates(t *testing.T) {
 	anna, bob, carl := person("anna", "contoso.com"), person("bob", "fabrikam.com"), person("carl", "fabrikam.com")
@@ -116,16 +121,18 @@ func TestFindDuplicates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var first, second int
-			got, err := FindDuplicates(t.Context(), []*Forest{forestOf("contoso", &first, tt.contoso...), forestOf("fabrikam", &second, tt.fabrikam...)})
+			first, second := &people{users: tt.contoso}, &people{users: tt.fabrikam}
+			set := New(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}, {Name: "fabrikam"}}}, cloud.Cloud{})
+			set.Forests[0].Directory, set.Forests[1].Directory = first.open, second.open
+			got, err := Duplicates.In(t.Context(), set.Organization)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("duplicates (-want +got):\n%s", diff)
 			}
-			if first != tt.reads || second != tt.reads {
-				t.Errorf("users were read %d and %d times, want %d", first, second, tt.reads)
+			if first.reads != tt.reads || second.reads != tt.reads {
+				t.Errorf("users were read %d and %d times, want %d", first.reads, second.reads, tt.reads)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package prereq
+package fact
 
 import (
 	"cmp"
@@ -158,12 +158,12 @@ func suspects(scans []UserScan) map[uint64]bool {
 	}
 }
 
-// FindDuplicates finds the addresses that several users hold. Only when hashes say that there may be some are the users read a second
+// findDuplicates finds the addresses that several users hold. Only when hashes say that there may be some are the users read a second
 // time, to name them.
-func FindDuplicates(ctx context.Context, forests []*Forest) ([]Duplicate, error) {
+func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	var scans []UserScan
 	for _, f := range forests {
-		s, err := f.Users.Get(ctx)
+		s, err := Users.In(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -179,10 +179,14 @@ func FindDuplicates(ctx context.Context, forests []*Forest) ([]Duplicate, error)
 	}
 	holders := map[string][]holder{}
 	for _, f := range forests {
-		if f.Stream == nil {
-			return nil, fmt.Errorf("forest %s: %w", f.Name(), ErrNoSource)
+		if f.Directory == nil {
+			return nil, fmt.Errorf("forest %s: directory: %w", f.Name(), ErrNotConfigured)
 		}
-		for u, err := range f.Stream(ctx) {
+		d, err := f.Directory(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for u, err := range d.Users(ctx) {
 			if err != nil {
 				return nil, err
 			}

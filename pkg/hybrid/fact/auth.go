@@ -1,0 +1,115 @@
+package fact
+
+import (
+	"context"
+	"crypto/x509"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// AuthConfig is the auth configuration of an on-premises organization, with the certificates of its
+// servers.
+type AuthConfig struct {
+	Current       string // thumbprint, upper case
+	Next          string
+	NextEffective time.Time
+	Servers       map[string][]*x509.Certificate // by server name
+}
+
+// Certificate finds a certificate by its thumbprint, and names the servers that lack it.
+func (a AuthConfig) Certificate(thumbprint string) (found *x509.Certificate, lacking []string) {
+	for _, server := range slices.Sorted(maps.Keys(a.Servers)) {
+		has := false
+		for _, c := range a.Servers[server] {
+			if certificate.Thumbprint(c) == thumbprint {
+				has, found = true, c
+			}
+		}
+		if !has {
+			lacking = append(lacking, server)
+		}
+	}
+	return found, lacking
+}
+
+// Certificates are the current and the next auth certificate, as far as a server has them.
+func (a AuthConfig) Certificates() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, thumbprint := range []string{a.Current, a.Next} {
+		if thumbprint == "" || len(out) > 0 && strings.EqualFold(thumbprint, a.Current) {
+			continue
+		}
+		if c, _ := a.Certificate(thumbprint); c != nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+const (
+	getAuthConfig          = "Get-AuthConfig"
+	getExchangeCertificate = "Get-ExchangeCertificate"
+)
+
+// Auth is the auth configuration, and of every Mailbox server the certificates in its store.
+var Auth = Derive(AtForest, List(Servers), readAuth,
+	Source{OnPremises, getAuthConfig, []string{getAuthConfig}},
+	Source{OnPremises, getExchangeCertificate, []string{getExchangeCertificate}})
+
+func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
+	servers, err := Servers.In(ctx, side)
+	if err != nil {
+		return AuthConfig{}, err
+	}
+	return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (AuthConfig, error) {
+		objects, err := s.Run(ctx, exchange.Command{Name: getAuthConfig})
+		if err != nil {
+			return AuthConfig{}, err
+		}
+		out, err := one(getAuthConfig, readAuthConfig)(objects)
+		if err != nil {
+			return AuthConfig{}, side.unreadable(err)
+		}
+		for _, server := range servers {
+			if !server.Mailbox || server.Edge {
+				continue
+			}
+			objects, err := s.Run(ctx, exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}})
+			if err != nil {
+				return AuthConfig{}, err
+			}
+			found := []*x509.Certificate{}
+			for _, o := range objects {
+				der, err := o.Bytes("RawData")
+				if err != nil {
+					return AuthConfig{}, side.unreadable(unreadable(getExchangeCertificate, server.Name, err))
+				}
+				c, err := x509.ParseCertificate(der)
+				if err != nil {
+					continue // a store may hold what Go does not read; the auth certificate is not of that kind
+				}
+				found = append(found, c)
+			}
+			out.Servers[server.Name] = found
+		}
+		return out, nil
+	})
+}
+
+func readAuthConfig(o exchange.Object) (AuthConfig, error) {
+	current, err := exchange.Optional(o.String("CurrentCertificateThumbprint"))
+	if err != nil {
+		return AuthConfig{}, err
+	}
+	out := AuthConfig{Current: certificate.NormalThumbprint(current), Servers: map[string][]*x509.Certificate{}}
+	if next, err := exchange.Optional(o.String("NextCertificateThumbprint")); err == nil {
+		out.Next = certificate.NormalThumbprint(next)
+	}
+	out.NextEffective, _ = o.Time("NextCertificateEffectiveDate")
+	return out, nil
+}

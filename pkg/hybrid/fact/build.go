@@ -1,0 +1,123 @@
+package fact
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// Build is an Exchange Server build: 15.2.2562.41.
+type Build struct{ Major, Minor, Build, Revision int }
+
+var buildForms = []*regexp.Regexp{
+	regexp.MustCompile(`^Version (\d{1,3})\.(\d{1,3}) \(Build (\d{1,5})\.(\d{1,5})\)$`), // AdminDisplayVersion, serialNumber
+	regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,5})\.(\d{1,5})$`),
+}
+
+// directoryOffset is what the directory adds to build numbers; none is as high itself.
+const directoryOffset = 30000
+
+// ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build 2562.17)"), as the
+// directory keeps it (directoryOffset added to the build number), or dotted.
+func ParseBuild(s string) (Build, error) {
+	for _, form := range buildForms {
+		m := form.FindStringSubmatch(s)
+		if m == nil {
+			continue
+		}
+		var n [4]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(m[i+1])
+		}
+		if n[2] >= directoryOffset {
+			n[2] -= directoryOffset
+		}
+		if n[2] >= directoryOffset {
+			break
+		}
+		return Build{n[0], n[1], n[2], n[3]}, nil
+	}
+	return Build{}, fmt.Errorf("%q is not an Exchange build", s)
+}
+
+func (b Build) String() string {
+	return fmt.Sprintf("%d.%d.%d.%d", b.Major, b.Minor, b.Build, b.Revision)
+}
+
+// Compare orders builds.
+func (b Build) Compare(o Build) int {
+	return cmp.Or(cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor), cmp.Compare(b.Build, o.Build), cmp.Compare(b.Revision, o.Revision))
+}
+
+// Line is a cumulative update of an Exchange version: the part of a build that Get-ExchangeServer always tells.
+type Line struct {
+	Title     string
+	First     Build // as released; AdminDisplayVersion stays at this when hotfix and security updates are installed
+	Dedicated Build // first that can use the dedicated application; zero: none can
+	Graph     Build // first that can look up through Microsoft Graph; zero: none can
+	Latest    Build
+	EndOfLife bool // no more updates after October 2026
+}
+
+// Lines are the builds in use, newest first. Source: Microsoft's build number page and CSS-Exchange, as of 2026-09-02.
+var Lines = []Line{
+	{Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41}, Latest: Build{15, 2, 2562, 46}},
+	{Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Dedicated: Build{15, 2, 1748, 24}, Latest: Build{15, 2, 1748, 49}, EndOfLife: true},
+	{Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Dedicated: Build{15, 2, 1544, 25}, Latest: Build{15, 2, 1544, 44}, EndOfLife: true},
+	{Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Dedicated: Build{15, 1, 2507, 55}, Latest: Build{15, 1, 2507, 72}, EndOfLife: true},
+}
+
+// Line finds the cumulative update that a build belongs to. A build of Exchange SE that is newer than the table
+// belongs to Exchange SE.
+func (b Build) Line() (Line, bool) {
+	for _, l := range Lines {
+		if b.Major == l.First.Major && b.Minor == l.First.Minor && b.Build == l.First.Build {
+			return l, true
+		}
+	}
+	if b.Compare(Lines[0].First) > 0 {
+		return Line{Title: "Exchange Server, newer than this version of hybridge knows", First: b, Dedicated: Lines[0].Dedicated, Graph: Lines[0].Graph, Latest: b}, true
+	}
+	return Line{}, false
+}
+
+// Route is how on-premises Exchange looks up free/busy in the tenant.
+type Route string
+
+// The routes.
+const (
+	RouteEWS   Route = "ews"
+	RouteGraph Route = "graph"
+)
+
+// Fitness of a build for a route.
+type Fitness int
+
+// The fitnesses. Untold: the cumulative update fits, if a hotfix update is installed that the build number need not show.
+const (
+	Unfit Fitness = iota
+	Untold
+	Fit
+)
+
+// Fitness tells whether a server of this build can take a route.
+func (b Build) Fitness(r Route) Fitness {
+	l, ok := b.Line()
+	if !ok {
+		return Unfit
+	}
+	need := l.Dedicated
+	if r == RouteGraph {
+		need = l.Graph
+	}
+	switch {
+	case need == Build{}:
+		return Unfit
+	case b.Compare(need) >= 0:
+		return Fit
+	case b == l.First:
+		return Untold
+	}
+	return Unfit
+}

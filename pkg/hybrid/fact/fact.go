@@ -1,0 +1,278 @@
+// Package fact holds what can be read about an organization: one Query per question, a file per
+// topic. Checks, desired topics and diagnoses use the same queries. A query is put once per run and
+// side; rights to read follow from the queries.
+package fact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
+)
+
+// ErrNotConfigured says that the answers file names nothing that could be asked.
+var ErrNotConfigured = errors.New("not configured in the answers file")
+
+// At is the kind of side that a query is put to.
+type At string
+
+// The kinds of sides.
+const (
+	AtForest       At = "forest"
+	AtTenant       At = "tenant"
+	AtNetwork      At = "network"
+	AtOrganization At = "organization" // all sides together
+)
+
+// System is what answers.
+type System string
+
+// The systems.
+const (
+	OnPremises      System = "Exchange on-premises"
+	Online          System = "Exchange Online"
+	Entra           System = "Microsoft Graph"
+	ActiveDirectory System = "Active Directory"
+	DNS             System = "DNS"
+	SMTP            System = "SMTP"
+	HTTP            System = "HTTP"
+	Files           System = "files"
+)
+
+// Source is one raw question, as administrators of its system write it, with the right to put it.
+type Source struct {
+	System System
+	Ask    string   // "Get-ExchangeServer", "GET /domains", "TXT {key}"
+	Right  []string // one of these is enough; empty: everyone may ask
+}
+
+// Fact is a query of any type. Checks and topics name with it what they read.
+type Fact interface {
+	At() At
+	// Sources are the raw questions, those of underlying queries included.
+	Sources() []Source
+}
+
+// List names facts of several types.
+func List(facts ...Fact) []Fact { return facts }
+
+// question is what queries have in common.
+type question struct {
+	at      At
+	sources []Source
+}
+
+func (q *question) At() At            { return q.at }
+func (q *question) Sources() []Source { return q.sources }
+
+// Query is one question to one kind of side.
+type Query[T any] struct {
+	question
+	ask func(ctx context.Context, s *Side) (T, error)
+}
+
+// In returns the answer of a side. It is asked once; nil is a side that is not configured.
+func (q *Query[T]) In(ctx context.Context, s *Side) (T, error) {
+	v, err := answer(&q.question, s, "", func(ctx context.Context) (T, error) { return q.ask(ctx, s) })
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return v.Get(ctx)
+}
+
+// Seed gives a side the answer in advance, for tests.
+func (q *Query[T]) Seed(s *Side, v T, err error) { s.seed(&q.question, "", once.Known(v, err)) }
+
+// Keyed is one question per key: a host, a domain, an application.
+type Keyed[T any] struct {
+	question
+	ask func(ctx context.Context, s *Side, key string) (T, error)
+}
+
+// In returns the answer of a side for a key.
+func (q *Keyed[T]) In(ctx context.Context, s *Side, key string) (T, error) {
+	v, err := answer(&q.question, s, key, func(ctx context.Context) (T, error) {
+		if seeded := s.seededAll(&q.question); seeded != nil {
+			return seeded.(func(string) (T, error))(key)
+		}
+		return q.ask(ctx, s, key)
+	})
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return v.Get(ctx)
+}
+
+// Seed gives a side the answer for a key in advance, for tests.
+func (q *Keyed[T]) Seed(s *Side, key string, v T, err error) {
+	s.seed(&q.question, key, once.Known(v, err))
+}
+
+// SeedAll gives a side the answers for all keys that Seed does not give, for tests.
+func (q *Keyed[T]) SeedAll(s *Side, answer func(key string) (T, error)) {
+	s.seedAll(&q.question, answer)
+}
+
+// answer finds what a side remembers of a question, or begins to remember it.
+func answer[T any](q *question, s *Side, key string, fetch func(ctx context.Context) (T, error)) (*once.Value[T], error) {
+	if s == nil {
+		return nil, fmt.Errorf("%s: %w", q.at, ErrNotConfigured)
+	}
+	if s.at != q.at {
+		return nil, fmt.Errorf("%s is a question to a %s, and %s is a %s; this is a bug in hybridge", q.sources[0].Ask, q.at, s.Name(), s.at)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := asked{q, key}
+	v, ok := s.memo[at].(*once.Value[T])
+	if !ok {
+		v = once.New(fetch)
+		s.memo[at] = v
+	}
+	return v, nil
+}
+
+// Cmdlet declares a query that one cmdlet answers without parameters.
+func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Object) (T, error)) *Query[T] {
+	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Session) (T, error) {
+		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet})
+		if err != nil {
+			var zero T
+			return zero, err
+		}
+		return read(objects)
+	})
+}
+
+// Session declares a query that asks an Exchange session with some cmdlets.
+func Session[T any](system System, cmdlets []string, ask func(ctx context.Context, s exchange.Session) (T, error)) *Query[T] {
+	at := AtForest
+	if system == Online {
+		at = AtTenant
+	}
+	q := &Query[T]{question: question{at: at}}
+	for _, c := range cmdlets {
+		q.sources = append(q.sources, Source{System: system, Ask: c, Right: []string{c}})
+	}
+	q.ask = func(ctx context.Context, side *Side) (T, error) {
+		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (T, error) {
+			v, err := ask(ctx, s)
+			if unreadable := (*readError)(nil); errors.As(err, &unreadable) {
+				err = fmt.Errorf("%s: %w", side.Place(system), err)
+			}
+			return v, err
+		})
+	}
+	return q
+}
+
+// FromGraph declares a query to Microsoft Graph. One of the rights is enough.
+func FromGraph[T any](request string, right []string, ask func(ctx context.Context, g Graph) (T, error)) *Query[T] {
+	return &Query[T]{
+		question: question{AtTenant, []Source{{Entra, "GET " + request, right}}},
+		ask:      func(ctx context.Context, s *Side) (T, error) { return with(ctx, s, s.Graph, ask) },
+	}
+}
+
+// FromGraphBy declares a query by key to Microsoft Graph.
+func FromGraphBy[T any](request string, right []string, ask func(ctx context.Context, g Graph, key string) (T, error)) *Keyed[T] {
+	return &Keyed[T]{
+		question: question{AtTenant, []Source{{Entra, "GET " + request, right}}},
+		ask: func(ctx context.Context, s *Side, key string) (T, error) {
+			return with(ctx, s, s.Graph, func(ctx context.Context, g Graph) (T, error) { return ask(ctx, g, key) })
+		},
+	}
+}
+
+// FromNetwork declares a query by key to the network.
+func FromNetwork[T any](system System, question string, ask func(ctx context.Context, s *Side, key string) (T, error)) *Keyed[T] {
+	return &Keyed[T]{question: ofNetwork(system, question), ask: ask}
+}
+
+func ofNetwork(system System, ask string) question {
+	return question{AtNetwork, []Source{{System: system, Ask: ask}}}
+}
+
+// Derive declares a query that is answered from others, and from what they do not cover.
+func Derive[T any](at At, from []Fact, ask func(ctx context.Context, s *Side) (T, error), sources ...Source) *Query[T] {
+	return &Query[T]{question: question{at, slices.Concat(SourcesOf(from...), sources)}, ask: ask}
+}
+
+// SourcesOf are the raw questions of facts, each once.
+func SourcesOf(facts ...Fact) []Source {
+	var out []Source
+	for _, f := range facts {
+		for _, s := range f.Sources() {
+			if !slices.ContainsFunc(out, func(o Source) bool { return o.System == s.System && o.Ask == s.Ask }) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// with opens a connection of a side and asks it.
+func with[C, T any](ctx context.Context, s *Side, open func(context.Context) (C, error), ask func(context.Context, C) (T, error)) (T, error) {
+	var zero T
+	if open == nil {
+		return zero, fmt.Errorf("%s: %w", s.Name(), ErrNotConfigured)
+	}
+	c, err := open(ctx)
+	if err != nil {
+		return zero, err
+	}
+	return ask(ctx, c)
+}
+
+// readError is an answer that came and cannot be read.
+type readError struct {
+	cmdlet, object string
+	err            error
+}
+
+func (e *readError) Error() string {
+	if e.object != "" {
+		return e.cmdlet + ": " + e.object + ": " + e.err.Error()
+	}
+	return e.cmdlet + ": " + e.err.Error()
+}
+func (e *readError) Unwrap() error { return e.err }
+
+// unreadable says which cmdlet, and which of its objects, printed what cannot be read.
+func unreadable(cmdlet, object string, err error) error { return &readError{cmdlet, object, err} }
+
+// one reads what a cmdlet prints that prints one object.
+func one[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exchange.Object) (T, error) {
+	return func(objects []exchange.Object) (T, error) {
+		var zero T
+		if len(objects) != 1 {
+			return zero, unreadable(cmdlet, "", fmt.Errorf("%w: %d objects where one was expected", exchange.ErrUnreadable, len(objects)))
+		}
+		v, err := read(objects[0])
+		if err != nil {
+			return zero, unreadable(cmdlet, "", err)
+		}
+		return v, nil
+	}
+}
+
+// each reads what a cmdlet prints that prints a list.
+func each[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exchange.Object) ([]T, error) {
+	return func(objects []exchange.Object) ([]T, error) {
+		var out []T
+		for _, o := range objects {
+			v, err := read(o)
+			if err != nil {
+				name, _ := o.String("Name")
+				return nil, unreadable(cmdlet, name, err)
+			}
+			out = append(out, v)
+		}
+		return out, nil
+	}
+}

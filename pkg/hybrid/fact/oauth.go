@@ -1,0 +1,74 @@
+package fact
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// VirtualDirectory is a virtual directory of EWS or autodiscover.
+type VirtualDirectory struct {
+	Noun        string // EWSDirectory or AutodiscoverDirectory
+	Identity    string // EX1\EWS (Default Web Site)
+	OAuth       bool   // among the methods for requests from inside and from outside
+	ExternalURL string // of EWS; empty when it publishes none
+}
+
+// The nouns of the virtual directories that lookups come in by.
+const (
+	EWSDirectory          = "WebServicesVirtualDirectory"
+	AutodiscoverDirectory = "AutodiscoverVirtualDirectory"
+)
+
+// VirtualDirectories are those of EWS and autodiscover on all servers, as the directory knows them:
+// asking IIS of every server takes minutes.
+var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Get-" + AutodiscoverDirectory},
+	func(ctx context.Context, s exchange.Session) ([]VirtualDirectory, error) {
+		var out []VirtualDirectory
+		for _, noun := range []string{EWSDirectory, AutodiscoverDirectory} {
+			get := exchange.Command{Name: "Get-" + noun, Parameters: map[string]any{"ADPropertiesOnly": true}}
+			objects, err := Get(ctx, s, get)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range objects {
+				d := VirtualDirectory{Noun: noun, OAuth: true}
+				if d.Identity, err = o.String("Identity"); err != nil {
+					return nil, unreadable(get.Name, "", err)
+				}
+				for _, methods := range []string{"InternalAuthenticationMethods", "ExternalAuthenticationMethods"} {
+					list, err := o.Strings(methods)
+					if err != nil {
+						return nil, unreadable(get.Name, d.Identity, err)
+					}
+					d.OAuth = d.OAuth && slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, "OAuth") })
+				}
+				d.ExternalURL, _ = o.String("ExternalUrl")
+				out = append(out, d)
+			}
+		}
+		return out, nil
+	})
+
+// SettingOverride is a setting override of a forest.
+type SettingOverride struct {
+	Name, Section          string
+	Servers                []string
+	MinVersion, MaxVersion string // empty: not limited
+}
+
+const getSettingOverride = "Get-SettingOverride"
+
+// SettingOverrides are all setting overrides of a forest.
+var SettingOverrides = Cmdlet(OnPremises, getSettingOverride, each(getSettingOverride, func(o exchange.Object) (v SettingOverride, err error) {
+	if v.Section, err = o.String("SectionName"); err != nil {
+		return v, err
+	}
+	v.Name, _ = o.String("Name")
+	v.Servers, _ = o.Strings("Server")
+	v.MinVersion, _ = o.String("MinVersion")
+	v.MaxVersion, _ = o.String("MaxVersion")
+	return v, nil
+}))

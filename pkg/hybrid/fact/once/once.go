@@ -1,0 +1,77 @@
+// Package once looks a value up when it is first asked for, and shares the answer.
+package once
+
+import (
+	"context"
+	"sync"
+)
+
+// Value is looked up when first asked for, once, and shared by all who ask: the value, or the error
+// of the lookup. Callers that come while it runs wait for that one lookup. When every one of them
+// gives up, the lookup is cancelled and the next caller begins it anew: the time limit of one caller
+// is not the error of all.
+type Value[T any] struct {
+	fetch func(ctx context.Context) (T, error)
+
+	mu     sync.Mutex
+	lookup *lookup[T]
+}
+
+type lookup[T any] struct {
+	done    chan struct{}
+	waiting int
+	cancel  context.CancelFunc
+	value   T
+	err     error
+}
+
+// New makes a value that fetch looks up.
+func New[T any](fetch func(ctx context.Context) (T, error)) *Value[T] {
+	return &Value[T]{fetch: fetch}
+}
+
+// Known makes a value, or an error, that needs no lookup.
+func Known[T any](v T, err error) *Value[T] {
+	return New(func(context.Context) (T, error) { return v, err })
+}
+
+// Get returns the value.
+func (f *Value[T]) Get(ctx context.Context) (T, error) {
+	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
+	f.mu.Lock()
+	l := f.lookup
+	if l == nil {
+		background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		l = &lookup[T]{done: make(chan struct{}), cancel: cancel}
+		f.lookup = l
+		go func() {
+			defer cancel()
+			l.value, l.err = f.fetch(background)
+			close(l.done)
+		}()
+	}
+	l.waiting++
+	f.mu.Unlock()
+
+	select {
+	case <-l.done:
+		return l.value, l.err
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.value, l.err
+	default:
+	}
+	l.waiting--
+	if l.waiting == 0 && f.lookup == l {
+		l.cancel()
+		f.lookup = nil
+	}
+	return zero, ctx.Err()
+}

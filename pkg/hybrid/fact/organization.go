@@ -1,0 +1,148 @@
+package fact
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+)
+
+// OnPremisesOrganization is Get-OrganizationConfig of a forest as far as hybrid goes.
+type OnPremisesOrganization struct {
+	Name, GUID string
+	RootDomain string // DNS name of the forest root; empty when the object does not tell
+	EwsEnabled *bool  // nil: not set, which lets EWS be used
+	EwsPolicy  EwsPolicy
+}
+
+// OnlineOrganization is Get-OrganizationConfig of Exchange Online as far as hybrid goes.
+type OnlineOrganization struct {
+	GUID             string
+	EwsEnabled       *bool    // nil: not set
+	EwsAllowedAppIDs []string // nil when ListKnown is false
+	ListKnown        bool     // the service told the list, empty or not
+	EwsPolicy        EwsPolicy
+}
+
+// EwsPolicy is an organization's second gate before EWS, on either side: programs by their user
+// agent. The switch and the list of applications do not override it.
+type EwsPolicy struct {
+	Mode         string   // EwsApplicationAccessPolicy: EnforceAllowList, EnforceBlockList; empty: none
+	Allow, Block []string // EwsAllowList, EwsBlockList: user agents with "*"
+}
+
+const getOrganizationConfig = "Get-OrganizationConfig"
+
+// The organizations of both sides.
+var (
+	Organization = Cmdlet(OnPremises, getOrganizationConfig, one(getOrganizationConfig, readOrganizationConfig))
+
+	OnlineConfig = Session(Online, []string{getOrganizationConfig}, func(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
+		// Without the parameter Exchange Online keeps the list of applications to itself.
+		objects, err := Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}})
+		if err != nil {
+			return OnlineOrganization{}, err
+		}
+		return one(getOrganizationConfig, readOnlineConfig)(objects)
+	})
+)
+
+func readOrganizationConfig(o exchange.Object) (OnPremisesOrganization, error) {
+	guid, err := o.String("Guid")
+	if err != nil {
+		return OnPremisesOrganization{}, err
+	}
+	name, _ := o.String("Name")
+	dn, _ := o.String("DistinguishedName")
+	out := OnPremisesOrganization{Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn), EwsPolicy: ewsPolicy(o)}
+	out.EwsEnabled, err = ewsEnabled(o)
+	return out, err
+}
+
+func readOnlineConfig(o exchange.Object) (OnlineOrganization, error) {
+	guid, _ := o.String("Guid")
+	out := OnlineOrganization{GUID: strings.ToLower(guid), EwsPolicy: ewsPolicy(o)}
+	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
+		out.EwsAllowedAppIDs, out.ListKnown = appIDs(list), true
+	}
+	var err error
+	out.EwsEnabled, err = ewsEnabled(o)
+	return out, err
+}
+
+// ewsEnabled reads the switch with three states; nil where it is not set or not told.
+func ewsEnabled(o exchange.Object) (*bool, error) {
+	on, err := o.Bool("EwsEnabled")
+	switch {
+	case err == nil:
+		return &on, nil
+	case !errors.Is(err, exchange.ErrNull) && !errors.Is(err, exchange.ErrAbsent):
+		if text, _ := o.String("EwsEnabled"); text != "" {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func ewsPolicy(o exchange.Object) (p EwsPolicy) {
+	p.Mode, _ = o.String("EwsApplicationAccessPolicy")
+	p.Allow, _ = o.Strings("EwsAllowList")
+	p.Block, _ = o.Strings("EwsBlockList")
+	return p
+}
+
+// appIDs reads a list of application ids as Exchange Online keeps it: one text with commas, or
+// several values.
+func appIDs(v any) []string {
+	var values []any
+	switch v := v.(type) {
+	case nil:
+	case []any:
+		values = v
+	default:
+		values = []any{v}
+	}
+	out := []string{}
+	for _, v := range values {
+		text, ok := exchange.Scalar(v)
+		if o, is := v.(exchange.Object); is {
+			text, ok = o.Text, true
+		}
+		if !ok {
+			continue
+		}
+		for id := range strings.SplitSeq(text, ",") {
+			if id = strings.TrimSpace(id); id != "" {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// rootDomain is the DNS name of the forest that a distinguished name of the configuration is in.
+func rootDomain(dn string) string {
+	_, domain, ok := strings.Cut(strings.ToLower(dn), ",cn=configuration,dc=")
+	if !ok {
+		return ""
+	}
+	return strings.ReplaceAll(domain, ",dc=", ".")
+}
+
+// Get runs a reading cmdlet, without its parameters where the server does not know one of them.
+func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]exchange.Object, error) {
+	objects, err := session.Run(ctx, c)
+	if err != nil && len(c.Parameters) > 0 && unknownParameter(err) {
+		objects, err = session.Run(ctx, exchange.Command{Name: c.Name})
+	}
+	return objects, err
+}
+
+// unknownParameter tells whether a server refused a command because it does not know one of its
+// parameters.
+func unknownParameter(err error) bool {
+	var e *exchange.Error
+	return errors.As(err, &e) &&
+		(strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound"))
+}

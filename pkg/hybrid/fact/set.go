@@ -1,0 +1,169 @@
+package fact
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Set is what one run knows: the answers, the clock, and the sides that can be asked.
+type Set struct {
+	Answers answers.Answers
+	Cloud   cloud.Cloud // with the answers' overrides, placeholders not filled in
+	Now     func() time.Time
+	Roots   *x509.CertPool // trusted authorities; nil: the system's
+
+	Forests      []*Side // in the answers' order
+	Tenant       *Side   // nil: no Exchange Online in the answers
+	Network      *Side
+	Organization *Side
+
+	// Cmdlets are the cmdlets of which Rights asks whether the account may run them.
+	Cmdlets map[System][]string
+}
+
+// Side is one system of systems that questions go to: a forest, the tenant, the network.
+type Side struct {
+	Answers answers.Forest // of a forest
+	Clients
+
+	at  At
+	set *Set
+
+	mu   sync.Mutex
+	memo map[asked]any
+	all  map[*question]any // answers given in advance for every key
+}
+
+// asked is a question with its key.
+type asked struct {
+	question *question
+	key      string
+}
+
+// Clients open the connections of a side, or say how it is reached. A side has those of its kind;
+// nil is one that is not configured.
+type Clients struct {
+	// Of a forest, and of the tenant.
+	Exchange func(context.Context) (exchange.Session, error)
+
+	// Of a forest.
+	Directory   func(context.Context) (Directory, error)
+	Certificate func(context.Context) (certificate.Bundle, error) // the transport certificate's file
+
+	// Of the tenant.
+	Graph func(context.Context) (Graph, error)
+	Token func(context.Context) (string, error) // the access token for Microsoft Graph
+
+	// Of the network.
+	Lookup  func(ctx context.Context, name string, t dns.Type) (dns.Answer, error)
+	Link    func(context.Context) (*link.Link, error)
+	Timeout time.Duration // of one question to the network
+}
+
+// Directory is a forest's directory; *directory.Forest is one.
+type Directory interface {
+	RootDSE() directory.RootDSE
+	Users(ctx context.Context) iter.Seq2[directory.User, error]
+}
+
+// Graph is Microsoft Graph; *entra.Client is one. Paths follow the version.
+type Graph interface {
+	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
+	List(ctx context.Context, path string) ([]map[string]any, error)
+
+	Organization(ctx context.Context) (entra.Organization, error)
+	Domains(ctx context.Context) ([]entra.Domain, error)
+	VerificationRecords(ctx context.Context, domain string) ([]entra.DomainRecord, error)
+	ServicePrincipal(ctx context.Context, appID string) (entra.ServicePrincipal, error)
+}
+
+// New makes the sides that the answers name. The caller gives them their clients.
+func New(a answers.Answers, c cloud.Cloud) *Set {
+	s := &Set{Answers: a, Cloud: c, Now: time.Now}
+	s.Network, s.Organization = s.side(AtNetwork), s.side(AtOrganization)
+	if a.ExchangeOnline != nil {
+		s.Tenant = s.side(AtTenant)
+	}
+	for _, forest := range a.Forests {
+		side := s.side(AtForest)
+		side.Answers = forest
+		s.Forests = append(s.Forests, side)
+	}
+	return s
+}
+
+func (s *Set) side(at At) *Side {
+	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}}
+}
+
+// Sides are the sides of a kind; of forests only the given one, unless it is nil.
+func (s *Set) Sides(at At, forest *Side) []*Side {
+	switch {
+	case at == AtForest && forest != nil:
+		return []*Side{forest}
+	case at == AtForest:
+		return s.Forests
+	case at == AtNetwork:
+		return []*Side{s.Network}
+	case at == AtTenant && s.Tenant != nil:
+		return []*Side{s.Tenant}
+	case at == AtOrganization:
+		return []*Side{s.Organization}
+	}
+	return nil
+}
+
+// Name is a forest's name in the answers, or the kind of the side.
+func (s *Side) Name() string {
+	if s.at == AtForest {
+		return s.Answers.Name
+	}
+	return string(s.at)
+}
+
+// Place names a system of the side in errors.
+func (s *Side) Place(system System) string {
+	if s.at == AtForest {
+		return s.Answers.Name
+	}
+	return string(system)
+}
+
+func (s *Side) seed(q *question, key string, value any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memo[asked{q, key}] = value
+}
+
+func (s *Side) seedAll(q *question, answer any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[q] = answer
+	for at := range s.memo {
+		if at.question == q {
+			delete(s.memo, at)
+		}
+	}
+}
+
+func (s *Side) seededAll(q *question) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[q]
+}
+
+// unreadable names the side where an answer could not be read.
+func (s *Side) unreadable(err error) error { return fmt.Errorf("%s: %w", s.Name(), err) }
