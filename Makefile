@@ -38,6 +38,7 @@ docs:
 		echo "go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -update"; \
 		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \
 	fi
+	go test ./cmd/hybridge -run 'TestSchemas$$' -count=1 -update
 	go run ./cmd/hybridge reference --dir docs
 
 dist:

@@ -7,3 +7,8 @@ import "embed"
 //
 //go:embed answers/*.yaml
 var Answers embed.FS
+
+// Schemas holds the JSON Schema of every document that machines read as schemas/NAME.json.
+//
+//go:embed schemas/*.json
+var Schemas embed.FS

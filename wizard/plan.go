@@ -10,7 +10,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -182,7 +181,7 @@ func (m *model) change(c change.Change, width int) []string {
 }
 
 func (m *model) property(sign, name string, value any, width int, style func(...string) string) []string {
-	lines := wrap(sign+" "+clean(name)+": "+clean(report.Value(value)), width-6, "    ")
+	lines := wrap(sign+" "+clean(name)+": "+clean(change.Shown(value).String()), width-6, "    ")
 	const most = 6
 	if len(lines) > most {
 		lines = append(lines[:most], "    …")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,22 +37,18 @@ command goes on where it stopped; hybridge rollback undoes what was done.`,
 		Example: `  hybridge apply plan.json -f answers.yaml
   hybridge apply plan.json -f answers.yaml --yes -o json`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), a, o, args) },
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back; 0 is what each kind is known to need")
 	c.Flags().BoolVar(&o.allowDelete, "allow-delete", false, "carry out a plan that removes resources")
-	return c
+	return a.verb(c, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, args []string) error {
+		return runApply(ctx, t, o, args)
+	})
 }
 
-func runApply(ctx context.Context, a app, o applyOptions, args []string) (err error) {
-	r, err := begin(a, "text", "json", "jsonl", "junit")
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
+func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err error) {
 	var plan change.Plan
 	if len(args) > 0 {
-		if len(a.only)+len(a.skip) > 0 {
+		if len(t.only)+len(t.skip) > 0 {
 			return usage("--only and --skip choose when a plan is made, not when it is applied: make it anew with hybridge plan")
 		}
 		// Beside, so that an interrupt ends it: a pipe may never be written to.
@@ -63,47 +58,47 @@ func runApply(ctx context.Context, a app, o applyOptions, args []string) (err er
 		}
 		done := make(chan read, 1)
 		go func() {
-			plan, err := readPlan(a, args[0])
+			plan, err := t.readPlan(args[0])
 			done <- read{plan, err}
 		}()
 		select {
-		case r := <-done:
-			if plan, err = r.plan, r.err; err != nil {
+		case got := <-done:
+			if plan, err = got.plan, got.err; err != nil {
 				return err
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	if err := r.open(ctx); err != nil {
+	if err := t.open(ctx); err != nil {
 		return err
 	}
 	if len(args) == 0 {
-		if plan, err = r.deployed.Plan(ctx, r.obs); err != nil {
+		if plan, err = t.deployed.Plan(ctx, t.obs); err != nil {
 			return err
 		}
 	}
-	if err := r.agree(ctx, plan, o.allowDelete); err != nil {
+	if err := t.agree(ctx, plan, o.allowDelete); err != nil {
 		return err
 	}
-	applied, err := r.deployed.Apply(ctx, plan, r.applyOptions(o), r.obs)
-	if err = r.applied(applied, r.staleHint(plan, err)); err == nil {
-		r.afterApply(applied)
+	applied, err := t.deployed.Apply(ctx, plan, t.applyOptions(o), t.obs)
+	if err = t.applied(applied, t.staleHint(plan, err)); err == nil {
+		t.afterApply(applied)
 	}
 	return err
 }
 
 // applyOptions readies a run that writes. From here on a reader of the output who goes away (| head) does not end the process, in the middle of a change.
-func (r *session) applyOptions(o applyOptions) apply.Options {
+func (t *task) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
-	return apply.Options{StateDir: r.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
+	return apply.Options{StateDir: t.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
 }
 
 // readPlan reads a plan file; - is standard input.
-func readPlan(a app, path string) (change.Plan, error) {
-	in := a.In
+func (t *task) readPlan(path string) (change.Plan, error) {
+	in := t.In
 	if path == answers.Stdin {
-		if a.answersFile == answers.Stdin {
+		if t.answersFile == answers.Stdin {
 			return change.Plan{}, usage("the plan and the answers cannot both come from standard input")
 		}
 	} else {
@@ -125,18 +120,18 @@ func readPlan(a app, path string) (change.Plan, error) {
 }
 
 // agree shows the plan and has it agreed to.
-func (r *session) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
-	if len(plan.Changes) == 0 || r.yes {
+func (t *task) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
+	if len(plan.Changes) == 0 || t.yes {
 		return nil
 	}
-	if !r.interactive() {
+	if !t.interactive() {
 		return usage("%d changes are to be made and nobody is there to be asked: look at them with hybridge plan, then agree with --yes", len(plan.Changes))
 	}
-	r.aside().Plan(plan)
+	t.aside().View(plan.View())
 	if plan.Summary.Delete > 0 && !allowDelete {
 		return usage("%w", apply.ErrDeletes)
 	}
-	yes, err := r.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
+	yes, err := t.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
 	if err != nil {
 		return err
 	}
@@ -147,11 +142,11 @@ func (r *session) agree(ctx context.Context, plan change.Plan, allowDelete bool)
 }
 
 // applied reports what an apply or a rollback did, and gives its end.
-func (r *session) applied(applied apply.Report, err error) error {
+func (t *task) applied(applied apply.Report, err error) error {
 	if applied.Kind == "" {
 		return err // it did not begin
 	}
-	if reportErr := r.finish(applied, func(t *report.Text) { t.Apply(applied) }, func(w io.Writer) error { return report.JUnitApply(w, applied) }); reportErr != nil && err == nil {
+	if reportErr := t.write(applied); reportErr != nil && err == nil {
 		return fmt.Errorf("everything was carried out, but the report cannot be written: %w", reportErr)
 	}
 	return err

@@ -16,18 +16,18 @@ import (
 )
 
 // interactive tells that somebody is there to be asked.
-func (r *session) interactive() bool {
-	return r.InTTY && r.ErrTTY && !r.nonInteractive && r.answersFile != answers.Stdin && r.Env("CI") == ""
+func (t *task) interactive() bool {
+	return t.InTTY && t.ErrTTY && !t.nonInteractive && t.answersFile != answers.Stdin && t.Env("CI") == ""
 }
 
 // prompt asks for a secret, unseen.
-func (r *session) prompt(ctx context.Context, label string) (secret.Value, error) {
-	f, ok := r.In.(*os.File)
+func (t *task) prompt(ctx context.Context, label string) (secret.Value, error) {
+	f, ok := t.In.(*os.File)
 	if !ok {
 		return secret.Value{}, secret.ErrNobodyToAsk
 	}
-	r.settle()
-	fmt.Fprintf(r.Err, "%s: ", report.Sanitize(label))
+	t.settle()
+	fmt.Fprintf(t.Err, "%s: ", report.Sanitize(label))
 	state, stateErr := term.GetState(int(f.Fd()))
 	type answer struct {
 		text []byte
@@ -38,7 +38,7 @@ func (r *session) prompt(ctx context.Context, label string) (secret.Value, error
 		text, err := term.ReadPassword(int(f.Fd()))
 		typed <- answer{text, err}
 	}()
-	defer fmt.Fprintln(r.Err)
+	defer fmt.Fprintln(t.Err)
 	select {
 	case a := <-typed:
 		return secret.NewValue(string(a.text)), a.err
@@ -51,9 +51,9 @@ func (r *session) prompt(ctx context.Context, label string) (secret.Value, error
 }
 
 // confirm asks a yes-or-no question.
-func (r *session) confirm(ctx context.Context, question string) (bool, error) {
-	r.settle()
-	fmt.Fprintf(r.Err, "%s [y/N] ", question)
+func (t *task) confirm(ctx context.Context, question string) (bool, error) {
+	t.settle()
+	fmt.Fprintf(t.Err, "%s [y/N] ", question)
 	type answer struct {
 		text string
 		err  error
@@ -64,7 +64,7 @@ func (r *session) confirm(ctx context.Context, question string) (bool, error) {
 		var line []byte
 		b := make([]byte, 1)
 		for {
-			n, err := r.In.Read(b)
+			n, err := t.In.Read(b)
 			if n > 0 && b[0] != '\n' {
 				line = append(line, b[0])
 			}
@@ -82,7 +82,7 @@ func (r *session) confirm(ctx context.Context, question string) (bool, error) {
 		text := strings.ToLower(strings.TrimSpace(a.text))
 		return text == "y" || text == "yes", nil
 	case <-ctx.Done():
-		fmt.Fprintln(r.Err)
+		fmt.Fprintln(t.Err)
 		return false, context.Cause(ctx)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +9,7 @@ import (
 )
 
 func newCheckCommand(a app) *cobra.Command {
-	return &cobra.Command{
+	return a.verb(&cobra.Command{
 		Use:     "check",
 		GroupID: "flow",
 		Short:   "Check the prerequisites; nothing is changed",
@@ -23,29 +22,23 @@ Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is 
   hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
   hybridge check -f answers.yaml -o junit --output-file checks.xml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), a) },
-	}
+	}, report.Documents|report.Outcomes|report.Events, runCheck)
 }
 
-func runCheck(ctx context.Context, a app) (err error) {
-	r, err := begin(a, "text", "json", "jsonl", "junit")
+func runCheck(ctx context.Context, t *task, _ []string) error {
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	checks, err := t.deployed.Check(ctx, t.obs)
 	if err != nil {
 		return err
 	}
-	defer r.close(&err)
-	if err := r.open(ctx); err != nil {
-		return err
-	}
-	checks, err := r.deployed.Check(ctx, r.obs)
-	if err != nil {
-		return err
-	}
-	if err := r.finish(checks, func(t *report.Text) { t.Checks(checks) }, func(w io.Writer) error { return report.JUnitChecks(w, checks) }); err != nil {
+	if err := t.write(checks); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	r.afterCheck(checks)
-	return quietly(checkCode(checks))
+	t.afterCheck(checks)
+	return quietly(resultCode(checks))
 }

@@ -12,114 +12,139 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
 // demoDocument is what demo -o json writes.
 type demoDocument struct {
-	APIVersion string          `json:"apiVersion"` // hybridge/v1
-	Kind       string          `json:"kind"`       // DemoReport
-	Check      check.Report    `json:"check"`
-	Before     freebusy.Report `json:"before"`
-	Plan       change.Plan     `json:"plan"`
-	Apply      apply.Report    `json:"apply"`
-	After      freebusy.Report `json:"after"`
+	APIVersion string                `json:"apiVersion"` // hybridge/v1
+	Kind       string                `json:"kind"`       // DemoReport
+	Check      check.Report          `json:"check"`
+	Before     deployment.TestReport `json:"before"`
+	Plan       change.Plan           `json:"plan"`
+	Apply      apply.Report          `json:"apply"`
+	After      deployment.TestReport `json:"after"`
 }
 
 func newDemoCommand(a app) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "demo",
 		GroupID: "try",
 		Short:   "See it work: lab, check, test, plan, apply, test",
 		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy failing, plans and
 applies what is missing, and finds it working. Nothing leaves the machine, and nothing stays on it.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, a) },
+	}
+	return a.verb(c, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, _ []string) error {
+		return runDemo(ctx, c, a, t)
+	})
+}
+
+// View shows the five stages, and both matrices side by side.
+func (d demoDocument) View() report.View {
+	v := report.View{Name: "demo", Title: msg.Of("Demo"), Blocks: d.stages()}
+	return report.View{Name: v.Name, Title: v.Title, Blocks: append(v.Blocks, d.outcome()...)}
+}
+
+// stages are the sections of what was done so far.
+func (d demoDocument) stages() []report.Block {
+	var blocks []report.Block
+	for _, s := range []struct {
+		heading msg.Text
+		reached bool
+		stage   report.Document
+	}{
+		{msg.Of("Prerequisites"), d.Check.Kind != "", d.Check},
+		{msg.Of("Free/busy before"), d.Before.Kind != "", d.Before},
+		{msg.Of("Plan"), d.Plan.Kind != "", d.Plan},
+		{msg.Of("Apply"), d.Apply.Kind != "", d.Apply},
+		{msg.Of("Free/busy after"), d.After.Kind != "", d.After},
+	} {
+		if s.reached {
+			blocks = append(blocks, report.Section{Heading: s.heading, View: s.stage.View()})
+		}
+	}
+	return blocks
+}
+
+func (d demoDocument) outcome() []report.Block {
+	both := report.View{Blocks: []report.Block{deployment.BeforeAfter(d.Before, d.After)}}
+	return []report.Block{
+		report.Section{Heading: msg.Of("Before and after"), View: both},
+		report.Source{Language: "sh", Text: demoOutro},
 	}
 }
 
-func runDemo(cmd *cobra.Command, a app) (err error) {
-	ctx := cmd.Context()
-	r, err := begin(a, "text", "json", "jsonl")
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
+func runDemo(ctx context.Context, c *cobra.Command, a app, t *task) error {
 	dir, err := os.MkdirTemp("", "hybridge-demo-")
 	if err != nil {
 		return fmt.Errorf("make a directory for the lab: %w", err)
 	}
-	r.closers = append(r.closers, func() error { return os.RemoveAll(dir) })
-	r.note("bringing up a lab: two forests and a tenant, on this machine ...")
-	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: r.log})
+	t.closers = append(t.closers, func() error { return os.RemoveAll(dir) })
+	t.note("bringing up a lab: two forests and a tenant, on this machine ...")
+	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: t.log})
 	if err != nil {
 		return fmt.Errorf("start the lab: %w", err)
 	}
-	r.closers = append([]func() error{l.Close}, r.closers...)
+	t.closers = append([]func() error{l.Close}, t.closers...)
 	// The demo is of the lab, whatever answers and state the command line or the environment name.
-	inLab := *a.globals
-	inLab.answersFile, inLab.stateDir, inLab.only, inLab.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
-	inLab.nonInteractive = true
-	r.globals = &inLab
+	t.answersFile, t.stateDir, t.only, t.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
+	t.nonInteractive = true
 	described, err := answers.Load(ctx, l.Answers())
 	if err != nil {
 		return err
 	}
-	if err := r.openWith(described); err != nil {
+	if err := t.openWith(described); err != nil {
 		return err
 	}
 
-	d := demoDocument{APIVersion: "hybridge/v1", Kind: "DemoReport"}
-	t := r.text()
-	show := func(title string, write func()) {
-		r.settle()
-		if r.format == "text" {
-			fmt.Fprintf(r.out, "\n== %s\n\n", title)
-			write()
+	d := demoDocument{APIVersion: report.APIVersion, Kind: "DemoReport"}
+	for _, stage := range []func() error{
+		func() (err error) { d.Check, err = t.deployed.Check(ctx, t.obs); return err },
+		func() (err error) { d.Before, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); return err },
+		func() (err error) { d.Plan, err = t.deployed.Plan(ctx, t.obs); return err },
+		func() (err error) {
+			d.Apply, err = t.deployed.Apply(ctx, d.Plan, t.applyOptions(applyOptions{}), t.obs)
+			return err
+		},
+		func() (err error) { d.After, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); return err },
+	} {
+		if err := stage(); err != nil {
+			return err
+		}
+		// A person sees each stage when it ends.
+		if done := d.stages(); t.text() && len(done) > 0 {
+			if err := t.write(blocks{done[len(done)-1]}); err != nil {
+				return err
+			}
 		}
 	}
-	if d.Check, err = r.deployed.Check(ctx, r.obs); err != nil {
-		return err
-	}
-	show("Prerequisites", func() { t.Checks(d.Check) })
-	if d.Before, err = r.deployed.Test(ctx, deployment.TestOptions{}, r.obs); err != nil {
-		return err
-	}
-	show("Free/busy before", func() { t.Matrix(lookups(d.Before)) })
-	if d.Plan, err = r.deployed.Plan(ctx, r.obs); err != nil {
-		return err
-	}
-	show("Plan", func() { t.Plan(d.Plan) })
-	if d.Apply, err = r.deployed.Apply(ctx, d.Plan, r.applyOptions(applyOptions{}), r.obs); err != nil {
-		return err
-	}
-	show("Apply", func() { t.Apply(d.Apply) })
-	if d.After, err = r.deployed.Test(ctx, deployment.TestOptions{}, r.obs); err != nil {
-		return err
-	}
-	show("Free/busy after", func() { t.Matrix(lookups(d.After)) })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := r.finish(d, func(t *report.Text) {
-		fmt.Fprintf(r.out, "\n== Before and after\n\n")
-		t.BeforeAfter(lookups(d.Before), lookups(d.After))
-		fmt.Fprint(r.out, demoOutro)
-	}, nil); err != nil {
+	var whole report.Document = d
+	if t.text() {
+		whole = blocks(d.outcome())
+	}
+	if err := t.write(whole); err != nil {
 		return err
 	}
-	if code := testCode(d.After); code != exitFine {
+	if code := resultCode(d); code != exitFine {
 		return quietly(code)
 	}
-	return offerWizard(cmd, r, a, d.Apply.RunID)
+	return offerWizard(ctx, c, a, t, d.Apply.RunID)
 }
 
-const demoOutro = `
-How to go on:
+// blocks is a part of a document.
+type blocks []report.Block
+
+func (b blocks) View() report.View { return report.View{Blocks: b} }
+
+const demoOutro = `How to go on:
   hybridge lab start --dir lab              # the same lab, to try; Ctrl-C ends it
   hybridge wizard -f lab/answers.yaml       # in another terminal: step by step
   hybridge lab faults                       # what can be broken in it, with --fault
@@ -127,19 +152,19 @@ How to go on:
 `
 
 // offerWizard has the wizard walk the demo's lab from the beginning, when somebody is there and wants to: what the run did is rolled back before.
-func offerWizard(cmd *cobra.Command, r *session, a app, run string) error {
-	if r.format != "text" || a.outputFile != "" || a.nonInteractive || !a.canDraw() || !a.ErrTTY || a.Env("CI") != "" {
+func offerWizard(ctx context.Context, c *cobra.Command, a app, t *task, run string) error {
+	if !t.text() || a.outputFile != "" || a.nonInteractive || !a.canDraw() || !a.ErrTTY || a.Env("CI") != "" {
 		return nil
 	}
-	yes, err := r.confirm(cmd.Context(), "\nDo the same yourself in the wizard, from the beginning?")
+	yes, err := t.confirm(ctx, "\nDo the same yourself in the wizard, from the beginning?")
 	if err != nil || !yes {
 		return err
 	}
-	if _, err := r.deployed.Rollback(cmd.Context(), run, r.applyOptions(applyOptions{}), observe.Func(func(observe.Event) {})); err != nil {
+	if _, err := t.deployed.Rollback(ctx, run, t.applyOptions(applyOptions{}), observe.Func(func(observe.Event) {})); err != nil {
 		return fmt.Errorf("set the lab back: %w", err)
 	}
-	inLab := *r.globals
+	inLab := t.globals
 	inLab.nonInteractive = false
 	a.globals = &inLab
-	return walkWizard(cmd, a, true)
+	return walkWizard(c, a, true)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
@@ -290,7 +291,7 @@ func words(line string) []string {
 
 // parses tells what is wrong with a command line: the command, its flags, its arguments, and the ids it names.
 func parses(line string) error {
-	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil)
+	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	args := words(line)[1:]
@@ -343,7 +344,7 @@ func knownValues(c *cobra.Command) error {
 			return err
 		}
 	}
-	if output, err := c.Flags().GetString("output"); err == nil && !slices.Contains([]string{"text", "json", "jsonl", "junit"}, output) {
+	if output, err := c.Flags().GetString("output"); err == nil && !slices.Contains(report.Names(report.Documents|report.Outcomes|report.Events), output) {
 		return fmt.Errorf("-o %s: there is no such format", output)
 	}
 	return nil
@@ -374,7 +375,7 @@ func TestCommandsInTheGuideParse(t *testing.T) {
 
 // What a hint says to run exists.
 func TestCommandsNamedInCodeExist(t *testing.T) {
-	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil)
+	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	root.InitDefaultHelpCmd()
 	found := 0
 	sources(t, func(name, text string) {

@@ -16,11 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
-	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
-	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -76,12 +72,12 @@ var classes = []struct {
 	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
-	{exchange.ErrThrottled, exitInconclusive, hintThrottled},
-	{entra.ErrThrottled, exitInconclusive, "Microsoft asks for fewer requests; run it again in some minutes"},
-	{link.ErrAccess, exitAccess, "check the user name, the secret and the roles of the account that the answers name"},
+	{deployment.ErrExchangeThrottled, exitInconclusive, hintThrottled},
+	{deployment.ErrMicrosoftThrottled, exitInconclusive, "Microsoft asks for fewer requests; run it again in some minutes"},
+	{deployment.ErrAccess, exitAccess, "check the user name, the secret and the roles of the account that the answers name"},
 	{change.ErrUnreadable, exitInconclusive, "the account may lack a right to read it; nothing is planned on what is unknown"},
-	{link.ErrUntrusted, exitInconclusive, "name the certificate authority in network.caFile"},
-	{link.ErrUnreachable, exitInconclusive, "check name, port, firewall and proxy, or lead there with network.connectTo"},
+	{deployment.ErrUntrusted, exitInconclusive, "name the certificate authority in network.caFile"},
+	{deployment.ErrUnreachable, exitInconclusive, "check name, port, firewall and proxy, or lead there with network.connectTo"},
 	{change.ErrAmbiguous, exitFailed, ""},
 	{stage.ErrPrerequisites, exitFailed, "mend what failed, or leave checks out with --skip"},
 }
@@ -147,45 +143,67 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 	return exitFailure, ""
 }
 
-// complain tells an error on the error stream.
-func complain(w io.Writer, ctx context.Context, cmd *cobra.Command, err error) int {
+// explain is the failure that an error stands for: without a message when a report said it, or when
+// nothing failed.
+func explain(ctx context.Context, cmd *cobra.Command, err error) report.Failure {
 	code, hint := classify(ctx, err)
+	f := report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: code}
 	var exit *exitError
 	if code == exitFine || errors.As(err, &exit) && exit.err == nil {
-		return code
+		return f
 	}
+	f.Hint, f.See = hint, "hybridge help exit-codes"
 	switch code {
 	case exitCancelled:
-		text := "cancelled"
+		f.Message, f.Hint, f.See = "cancelled", "", ""
 		if exit != nil { // not agreed to
-			text = exit.Error()
+			f.Message = exit.Error()
 		}
-		fmt.Fprintf(w, "error: %s\n", report.Sanitize(text))
-		return code
 	case exitTimeLimit:
-		if text := err.Error(); text == context.DeadlineExceeded.Error() {
-			fmt.Fprintln(w, "error: time limit reached")
-		} else {
-			fmt.Fprintf(w, "error: time limit reached: %s\n", report.Sanitize(text))
+		f.Message = "time limit reached"
+		if text := err.Error(); text != context.DeadlineExceeded.Error() {
+			f.Message += ": " + text
 		}
-	default:
-		fmt.Fprintf(w, "error: %s\n", strings.TrimRight(report.Sanitize(err.Error()), "\n"))
-	}
-	if hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", hint)
-	}
-	see := "hybridge help exit-codes"
-	if code == exitUsage {
-		see = "hybridge --help"
+	case exitUsage:
+		f.Message, f.See = err.Error(), "hybridge --help"
 		if cmd != nil {
-			see = cmd.CommandPath() + " --help"
+			f.See = cmd.CommandPath() + " --help"
 		}
 		if errors.As(err, new(answers.Faults)) {
-			see = "hybridge help answers"
+			f.See = "hybridge help answers"
+		}
+	default:
+		f.Message = err.Error()
+	}
+	return f
+}
+
+// complain writes a failure for a person.
+func complain(w io.Writer, f report.Failure) {
+	for _, part := range []struct{ label, text string }{{"error", f.Message}, {"hint", f.Hint}, {"see", f.See}} {
+		if part.text != "" {
+			fmt.Fprintf(w, "%s: %s\n", part.label, strings.TrimRight(report.Sanitize(part.text), "\n"))
 		}
 	}
-	fmt.Fprintf(w, "see: %s\n", see)
-	return code
+}
+
+// resultCode is the exit code of what a verb found, by its document.
+func resultCode(d report.Document) int {
+	switch d := d.(type) {
+	case check.Report:
+		return checkCode(d)
+	case deployment.TestReport:
+		return testCode(d)
+	case demoDocument:
+		return testCode(d.After)
+	case runDocument:
+		if code := testCode(*d.Test); code != exitFine {
+			return code
+		}
+		// What could not be looked at did not stop the run, but it is not fine either.
+		return checkCode(*d.Check)
+	}
+	return exitFine
 }
 
 // checkCode is the exit code of a check report.
@@ -193,7 +211,7 @@ func checkCode(r check.Report) int {
 	code := exitFine
 	for _, result := range r.Results {
 		switch {
-		case errors.Is(result.Cause, link.ErrAccess):
+		case errors.Is(result.Cause, deployment.ErrAccess):
 			return exitAccess
 		case result.Status == check.StatusError && result.Severity != check.Warn, len(result.MissingRights) > 0:
 			code = exitInconclusive // outranks a failure: what else is wrong is not known
@@ -205,13 +223,13 @@ func checkCode(r check.Report) int {
 }
 
 // testCode is the exit code of a free/busy report.
-func testCode(r freebusy.Report) int {
+func testCode(r deployment.TestReport) int {
 	switch {
 	case r.Summary.Failed > 0:
 		return exitFailed
 	case r.Summary.Unknown > 0:
 		for _, a := range r.Matrix {
-			if errors.Is(a.Cause, link.ErrAccess) {
+			if errors.Is(a.Cause, deployment.ErrAccess) {
 				return exitAccess
 			}
 		}

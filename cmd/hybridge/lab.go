@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
@@ -54,7 +53,6 @@ authority, generated secrets), and runs until it is interrupted.`,
   hybridge check -f lab/answers.yaml
   hybridge lab start --dir many --forests 5`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runLab(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
 	c.Flags().IntVar(&o.forests, "forests", 2, "`NUMBER` of forests; contoso and fabrikam are the first two")
@@ -62,24 +60,36 @@ authority, generated secrets), and runs until it is interrupted.`,
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
-	return c
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if o.dir == "" {
+			return usage("--dir is needed: where to write answers.yaml")
+		}
+		if a.outputFile != "" {
+			return usage("--output-file: a lab writes %s, and runs until it is interrupted", filepath.Join(o.dir, "lab.json"))
+		}
+		if o.forests < 1 {
+			return usage("--forests %d: a lab has one forest or more", o.forests)
+		}
+		return nil
+	}
+	return a.verb(c, report.Documents, func(ctx context.Context, t *task, _ []string) error { return runLab(ctx, t, o) })
 }
 
-func runLab(ctx context.Context, a app, o labOptions) (err error) {
-	if o.dir == "" {
-		return usage("--dir is needed: where to write answers.yaml")
-	}
-	if a.outputFile != "" {
-		return usage("--output-file: a lab writes %s, and runs until it is interrupted", filepath.Join(o.dir, "lab.json"))
-	}
-	if o.forests < 1 {
-		return usage("--forests %d: a lab has one forest or more", o.forests)
-	}
-	r, err := begin(a, "text", "json")
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
+// labDocument is what lab start -o json writes.
+type labDocument struct {
+	// The path of the answers file that leads to the lab.
+	Answers string `json:"answers"`
+	// The version of the format: hybridge/v1.
+	APIVersion string `json:"apiVersion"`
+	// Always Lab.
+	Kind string `json:"kind"`
+}
+
+func (l labDocument) View() report.View {
+	return report.View{Name: "lab", Blocks: []report.Block{report.Source{Text: l.Answers}}}
+}
+
+func runLab(ctx context.Context, t *task, o labOptions) error {
 	if err := lab.CheckFaults(o.faults, o.forests); err != nil {
 		return usage("--fault: %w", err)
 	}
@@ -88,9 +98,9 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 		return err
 	}
 	defer unlock()
-	fmt.Fprintln(a.Err, "bringing the lab up ...")
+	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
-		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: r.log,
+		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -98,18 +108,13 @@ func runLab(ctx context.Context, a app, o labOptions) (err error) {
 		}
 		return fmt.Errorf("start the lab: %w", err)
 	}
-	document := map[string]string{"apiVersion": "hybridge/v1", "kind": "Lab", "answers": l.Answers()}
-	if r.format == "json" {
-		err = report.JSON(a.Out, document)
-	} else {
-		_, err = fmt.Fprintf(a.Out, "%s\n", l.Answers())
-	}
+	err = t.write(labDocument{l.Answers(), report.APIVersion, "Lab"})
 	if err == nil {
 		forests := "1 forest"
 		if o.forests != 1 {
 			forests = fmt.Sprintf("%d forests", o.forests)
 		}
-		fmt.Fprintf(a.Err, `the lab is up: %[2]s and a tenant, with nothing set up between them yet. Ctrl-C stops it.
+		fmt.Fprintf(t.Err, `the lab is up: %[2]s and a tenant, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
 `, report.ShellWord(l.Answers()), forests)
@@ -118,7 +123,7 @@ next, in another terminal: hybridge check -f %[1]s
 	if closeErr := l.Close(); err == nil && closeErr != nil {
 		return fmt.Errorf("stop the lab: %w", closeErr)
 	}
-	fmt.Fprintln(a.Err, "the lab has stopped; what was set up in it is gone")
+	fmt.Fprintln(t.Err, "the lab has stopped; what was set up in it is gone")
 	return err
 }
 
@@ -141,52 +146,57 @@ func claim(dir string) (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
+// faultsDocument is what lab faults -o json writes.
+type faultsDocument struct {
+	// The version of the format: hybridge/v1.
+	APIVersion string `json:"apiVersion"`
+	// The faults that can be planted.
+	Faults []labFault `json:"faults"`
+	// Always Faults.
+	Kind string `json:"kind"`
+}
+
+type labFault struct {
+	// The fault's id, for lab start --fault.
+	ID string `json:"id"`
+	// What is wrong.
+	Title string `json:"title"`
+	// The checks that report the fault; empty when only lookups find it.
+	Turns []lab.CheckID `json:"turns"`
+	// What those checks say; fail by default.
+	Verdict lab.Verdict `json:"verdict,omitempty"`
+	// The checks that can report the fault as well.
+	May []lab.CheckID `json:"may,omitempty"`
+	// The id of the cause that test must name.
+	Diagnosis lab.DiagnosisID `json:"diagnosis"`
+}
+
+func (d faultsDocument) View() report.View {
+	table := report.Table{Columns: []msg.Text{msg.Of("id"), msg.Of("found by"), msg.Of("what is wrong")}}
+	for _, f := range d.Faults {
+		found := msg.Of("test")
+		if len(f.Turns) > 0 {
+			var checks []msg.Text
+			for _, id := range f.Turns {
+				checks = append(checks, msg.Plain(string(id)))
+			}
+			found = msg.Join(checks, ", ")
+		}
+		table.Rows = append(table.Rows, []msg.Text{msg.Plain(f.ID), found, msg.Key(f.Title)})
+	}
+	return report.View{Name: "faults", Title: msg.Of("Faults"), Blocks: []report.Block{table}}
+}
+
 func newLabFaultsCommand(a app) *cobra.Command {
-	return &cobra.Command{
+	return a.verb(&cobra.Command{
 		Use:   "faults",
 		Short: "List the faults that can be planted, and what must find each",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) (err error) {
-			r, err := begin(a, "text", "json")
-			if err != nil {
-				return err
-			}
-			defer r.close(&err)
-			type fault struct {
-				ID        string          `json:"id"`
-				Title     string          `json:"title"`
-				Turns     []lab.CheckID   `json:"turns"`
-				Verdict   lab.Verdict     `json:"verdict,omitempty"`
-				May       []lab.CheckID   `json:"may,omitempty"`
-				Diagnosis lab.DiagnosisID `json:"diagnosis"`
-			}
-			faults := []fault{}
-			for _, f := range lab.Faults() {
-				faults = append(faults, fault{f.ID, f.Title, append([]lab.CheckID{}, f.Turns...), f.Verdict, f.May, f.Diagnosis})
-			}
-			if r.format == "json" {
-				return report.JSON(r.out, map[string]any{"apiVersion": "hybridge/v1", "kind": "Faults", "faults": faults})
-			}
-			w := tabwriter.NewWriter(r.out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tFOUND BY\tWHAT IS WRONG")
-			for _, f := range lab.Faults() {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", f.ID, foundBy(f), f.Title)
-			}
-			return w.Flush()
-		},
-	}
-}
-
-func foundBy(f lab.Fault) string {
-	switch {
-	case f.Passes:
-		return "-"
-	case len(f.Turns) == 0:
-		return "test"
-	}
-	ids := make([]string, len(f.Turns))
-	for i, id := range f.Turns {
-		ids[i] = string(id)
-	}
-	return strings.Join(ids, ", ")
+	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
+		d := faultsDocument{APIVersion: report.APIVersion, Faults: []labFault{}, Kind: "Faults"}
+		for _, f := range lab.Faults() {
+			d.Faults = append(d.Faults, labFault{f.ID, f.Title, append([]lab.CheckID{}, f.Turns...), f.Verdict, f.May, f.Diagnosis})
+		}
+		return t.write(d)
+	})
 }

@@ -10,21 +10,21 @@ import (
 )
 
 // logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a secret gets into it.
-func (r *session) logger() (*slog.Logger, error) {
-	if r.logLevel == "" && r.logFile == "" {
+func (t *task) logger() (*slog.Logger, error) {
+	if t.logLevel == "" && t.logFile == "" {
 		return slog.New(slog.DiscardHandler), nil
 	}
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(r.logLevel, "info"))); err != nil {
-		return nil, usage("--log-level %s: use debug, info, warn or error", r.logLevel)
+	if err := level.UnmarshalText([]byte(cmp.Or(t.logLevel, "info"))); err != nil {
+		return nil, usage("--log-level %s: use debug, info, warn or error", t.logLevel)
 	}
-	w := r.Err
-	if r.logFile != "" {
-		f, err := os.OpenFile(r.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	w := t.Err
+	if t.logFile != "" {
+		f, err := os.OpenFile(t.logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, usage("--log-file: %w", err)
 		}
-		r.closers = append(r.closers, f.Close)
+		t.closers = append(t.closers, f.Close)
 		w = f
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})), nil

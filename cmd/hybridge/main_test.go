@@ -23,6 +23,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -206,7 +207,7 @@ func TestExitCodes(t *testing.T) {
 		{"check blind", scripted{check: checked(pass, blind)}, []string{"check"}, 9, nil},
 		{"check blind in what only warns", scripted{check: checked(pass, minor)}, []string{"check"}, 0, nil},
 		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4, []string{"hint: check the user name"}},
-		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit"}},
+		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit, markdown"}},
 		{"plan", scripted{plan: plan}, []string{"plan"}, 0, nil},
 		{"plan, pending", scripted{plan: plan}, []string{"plan", "--detailed-exitcode"}, 5, nil},
 		{"plan, nothing pending", scripted{}, []string{"plan", "--detailed-exitcode"}, 0, nil},
@@ -285,7 +286,7 @@ func TestPlain(t *testing.T) {
 		want string // in the file, or in what is said aside
 	}{
 		{[]string{"init"}, 0, "kind: Answers"},
-		{[]string{"init", "-o", "json"}, 2, "--output json: this command writes an answers file, which is YAML"},
+		{[]string{"init", "-o", "json"}, 2, "--output json: this command writes text"},
 		{[]string{"schema"}, 0, `"$schema"`},
 		{[]string{"schema", "-o", "junit"}, 2, "--output junit"},
 		{[]string{"version"}, 0, "hybridge "},
@@ -343,7 +344,7 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%v: no progress aside", test.args)
 		}
 		lines := strings.Split(strings.TrimSpace(execute(t, fresh(), "", append(test.args, "-f", file, "-o", "jsonl")...).out), "\n")
-		if len(lines) < 3 || !strings.Contains(lines[0], `"event":"version"`) || !strings.Contains(lines[len(lines)-1], `"event":"report"`) {
+		if len(lines) < 3 || !strings.Contains(lines[0], `"event":"version"`) || !strings.Contains(lines[len(lines)-2], `"event":"report"`) || !strings.Contains(lines[len(lines)-1], `"exitCode":0`) {
 			t.Errorf("%v: %q", test.args, lines)
 		}
 	}
@@ -436,12 +437,14 @@ func TestStyle(t *testing.T) {
 
 func TestLogRedacts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	r, err := begin(app{streams: streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, globals: &globals{output: "text", logFile: file}}, "text")
+	g := &globals{output: "text", logFile: file}
+	a := app{streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, g, nil, &tasks{}}
+	task, err := a.start(report.Documents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2", "value", secret.NewValue("hunter2"))
-	r.close(&err)
+	task.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2", "value", secret.NewValue("hunter2"))
+	err = task.end(report.Failure{})
 	data, readErr := os.ReadFile(file)
 	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) || !bytes.Contains(data, []byte("anna")) || !bytes.Contains(data, []byte("msg=begin version=")) || !bytes.Contains(data, []byte("msg=end")) {
 		t.Errorf("%v, %v: %s", err, readErr, data)

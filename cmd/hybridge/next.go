@@ -12,31 +12,31 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // next tells on standard error how to go on. Who reads another format than text is no person, and is not told.
-func (r *session) next(format string, args ...any) {
-	if r.format == "text" {
-		fmt.Fprintf(r.Err, "next: "+format+"\n", args...)
+func (t *task) next(format string, args ...any) {
+	if t.text() {
+		fmt.Fprintf(t.Err, "next: "+format+"\n", args...)
 	}
 }
 
 // note tells on standard error what was done beside the report.
-func (r *session) note(format string, args ...any) {
-	if r.format == "text" {
-		fmt.Fprintf(r.Err, format+"\n", args...)
+func (t *task) note(format string, args ...any) {
+	if t.text() {
+		fmt.Fprintf(t.Err, format+"\n", args...)
 	}
 }
 
 // command is a command line for the same deployment, to be copied.
-func (r *session) command(words ...string) string {
+func (t *task) command(words ...string) string {
 	line := append([]string{"hybridge"}, words...)
-	if r.answersFile != defaultAnswers && r.answersFile != "" {
-		line = append(line, "-f", r.answersFile)
+	if t.answersFile != defaultAnswers && t.answersFile != "" {
+		line = append(line, "-f", t.answersFile)
 	}
-	if r.stateDir != "" && r.stateDir != r.Env("HYBRIDGE_STATE_DIR") {
-		line = append(line, "--state-dir", r.stateDir)
+	if t.stateDir != "" && t.stateDir != t.Env("HYBRIDGE_STATE_DIR") {
+		line = append(line, "--state-dir", t.stateDir)
 	}
 	for i, word := range line {
 		line[i] = report.ShellWord(word)
@@ -44,7 +44,7 @@ func (r *session) command(words ...string) string {
 	return strings.Join(line, " ")
 }
 
-func (r *session) afterCheck(checks check.Report) {
+func (t *task) afterCheck(checks check.Report) {
 	var again, hints []string
 	for _, result := range checks.Results {
 		if id := string(result.ID); (result.Status == check.StatusFail || result.Status == check.StatusError) && !slices.Contains(again, id) {
@@ -53,63 +53,63 @@ func (r *session) afterCheck(checks check.Report) {
 		// What stood in the way has no remedy of the check's.
 		if _, hint := classify(context.Background(), result.Cause); result.Status == check.StatusError && hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
-			r.note("hint: %s", hint)
+			t.note("hint: %s", hint)
 		}
 	}
 	switch {
 	case len(again) == 0:
-		r.next("%s", r.command("plan"))
+		t.next("%s", t.command("plan"))
 	case len(again) <= 3:
-		r.next("mend that, then look again with: %s", r.command("check", "--only", strings.Join(again, ",")))
+		t.next("mend that, then look again with: %s", t.command("check", "--only", strings.Join(again, ",")))
 	default:
-		r.next("mend these, then look again with: %s", r.command("check"))
+		t.next("mend these, then look again with: %s", t.command("check"))
 	}
 }
 
-func (r *session) afterPlan(plan change.Plan, o planOptions) {
+func (t *task) afterPlan(plan change.Plan, o planOptions) {
 	switch {
 	case len(plan.Changes) == 0:
-		r.next("%s", r.command("test"))
+		t.next("%s", t.command("test"))
 	case o.out != "":
-		r.next("%s", r.command("apply", o.out))
+		t.next("%s", t.command("apply", o.out))
 	default:
-		r.next("%s saves it; then: %s", r.command("plan", "--out", "plan.json"), r.command("apply", "plan.json"))
+		t.next("%s saves it; then: %s", t.command("plan", "--out", "plan.json"), t.command("apply", "plan.json"))
 	}
 }
 
-func (r *session) afterApply(applied apply.Report) {
+func (t *task) afterApply(applied apply.Report) {
 	if s := applied.Summary; s.Failed+s.Pending > 0 || len(applied.Changes) == 0 {
 		return // the error's hint says it
 	}
-	r.next("changes take minutes to show; ask with: %s\n      to undo it: %s", r.command("test", "--until-ok", "20m"), r.command("rollback", applied.RunID))
+	t.next("changes take minutes to show; ask with: %s\n      to undo it: %s", t.command("test", "--until-ok", "20m"), t.command("rollback", applied.RunID))
 }
 
-func (r *session) afterTest(tested freebusy.Report) {
+func (t *task) afterTest(tested deployment.TestReport) {
 	switch {
 	case len(tested.Matrix) == 0:
-		r.next("name people to ask about under tests.pairs in %s", r.answersFile)
+		t.next("name people to ask about under tests.pairs in %s", t.answersFile)
 	case tested.Summary.Failed > 0:
-		r.next("%s says what is missing; right after an apply, ask again with: %s", r.command("plan"), r.command("test", "--until-ok", "20m"))
+		t.next("%s says what is missing; right after an apply, ask again with: %s", t.command("plan"), t.command("test", "--until-ok", "20m"))
 	case tested.Summary.Unknown > 0:
-		r.next("%s says what cannot be reached", r.command("check"))
+		t.next("%s says what cannot be reached", t.command("check"))
 	}
 }
 
 // staleHint says why a plan does not fit any more, when the journals know.
-func (r *session) staleHint(plan change.Plan, err error) error {
+func (t *task) staleHint(plan change.Plan, err error) error {
 	if !errors.Is(err, apply.ErrStale) {
 		return err
 	}
-	runs, _ := apply.History(r.state) // what can be read
+	runs, _ := apply.History(t.state) // what can be read
 	for _, run := range runs {
 		if run.Action != "apply" || run.PlanHash != plan.Hash() || run.Outcome != "complete" {
 			continue
 		}
 		hint := fmt.Sprintf("run %s carried out this very plan on %s; nothing of it is left to do. See whether it works with: %s",
-			run.RunID, run.Started.Local().Format(time.DateTime), r.command("test"))
+			run.RunID, run.Started.Local().Format(time.DateTime), t.command("test"))
 		if run.UndoneBy != "" {
 			hint = fmt.Sprintf("run %s carried out this very plan, and run %s rolled it back; make a new one with: %s",
-				run.RunID, run.UndoneBy, r.command("plan", "--out", "plan.json"))
+				run.RunID, run.UndoneBy, t.command("plan", "--out", "plan.json"))
 		}
 		return &exitError{code: exitStale, err: err, hint: hint}
 	}
@@ -117,9 +117,9 @@ func (r *session) staleHint(plan change.Plan, err error) error {
 }
 
 // afterInit says what a fresh answers file needs.
-func (a app) afterInit(path string) {
-	if path == "" && a.OutTTY {
-		fmt.Fprintf(a.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
+func (t *task) afterInit(path string) {
+	if path == "" && t.OutTTY {
+		fmt.Fprintf(t.Err, "next: write it to a file: hybridge init --output-file %s\n", defaultAnswers)
 		return
 	}
 	if path == "" {
@@ -129,5 +129,5 @@ func (a app) afterInit(path string) {
 	if path != defaultAnswers {
 		command += " -f " + report.ShellWord(path)
 	}
-	fmt.Fprintf(a.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
+	fmt.Fprintf(t.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
 }

@@ -26,6 +26,9 @@ func (f *outputFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteString keeps io.WriteString from going past Write.
+func (f *outputFile) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+
 func newOutputFile(path string) (*outputFile, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory", path)

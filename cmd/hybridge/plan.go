@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 type planOptions struct {
@@ -34,20 +33,14 @@ is changed. The same facts give the same plan, byte for byte; it holds no secret
   hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file a place
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPlan(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
-	return c
+	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) })
 }
 
-func runPlan(ctx context.Context, a app, o planOptions) (err error) {
-	r, err := begin(a, "text", "json", "jsonl")
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
+func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 	var out *outputFile
 	if o.out != "" { // before anything is contacted: it may not be possible
 		if out, err = newOutputFile(o.out); err != nil {
@@ -55,10 +48,10 @@ func runPlan(ctx context.Context, a app, o planOptions) (err error) {
 		}
 		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
 	}
-	if err := r.open(ctx); err != nil {
+	if err := t.open(ctx); err != nil {
 		return err
 	}
-	plan, err := r.deployed.Plan(ctx, r.obs)
+	plan, err := t.deployed.Plan(ctx, t.obs)
 	if err != nil {
 		return err
 	}
@@ -69,24 +62,24 @@ func runPlan(ctx context.Context, a app, o planOptions) (err error) {
 		if err := out.commit(); err != nil {
 			return fmt.Errorf("save the plan: %w", err)
 		}
-		r.note("wrote %s", report.Sanitize(o.out))
+		t.note("wrote %s", report.Sanitize(o.out))
 	}
 	if o.scripts != "" {
 		if err := os.MkdirAll(o.scripts, 0o755); err != nil {
 			return fmt.Errorf("write the scripts: %w", err)
 		}
-		files := desired.Scripts(plan)
+		files := deployment.Scripts(plan)
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			if err := writeFile(filepath.Join(o.scripts, name), files[name]); err != nil {
 				return fmt.Errorf("write the scripts: %w", err)
 			}
-			r.note("wrote %s", report.Sanitize(filepath.Join(o.scripts, name)))
+			t.note("wrote %s", report.Sanitize(filepath.Join(o.scripts, name)))
 		}
 	}
-	if err := r.finish(json.RawMessage(plan.Encode()), func(t *report.Text) { t.Plan(plan) }, nil); err != nil {
+	if err := t.write(plan); err != nil {
 		return err
 	}
-	r.afterPlan(plan, o)
+	t.afterPlan(plan, o)
 	if o.detailed && len(plan.Changes) > 0 {
 		return quietly(exitPending)
 	}

@@ -13,8 +13,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
@@ -24,11 +23,11 @@ func referencePages() map[string][]byte {
 	return map[string][]byte{
 		"exit-codes.md":         exitCodesPage(),
 		"reference/answers.md":  answers.Markdown(),
-		"reference/checks.md":   prereq.Markdown(),
+		"reference/checks.md":   deployment.ChecksPage(),
 		"reference/clouds.md":   cloud.Markdown(),
 		"reference/commands.md": commandsPage(),
 		"reference/faults.md":   lab.Markdown(),
-		"reference/kinds.md":    desired.Markdown(),
+		"reference/kinds.md":    deployment.KindsPage(),
 	}
 }
 
@@ -83,7 +82,7 @@ Every failure is told on standard error in up to three lines: what happened (` +
 // commandsPage renders every command with its flags.
 func commandsPage() []byte {
 	// Made anew for the page: its defaults must not come from the environment of the person who runs it.
-	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil)
+	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	var b strings.Builder
 	b.WriteString("# Commands\n\nGenerated from the commands in cmd/hybridge; do not edit. `hybridge check --help` prints the same of one command.\n\n")
 	fmt.Fprintf(&b, "Without a command, hybridge is the wizard on a terminal; with `--answers FILE --non-interactive` it runs all stages in plain lines.\n\n## Flags of every command\n\n")

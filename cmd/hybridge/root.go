@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -31,7 +35,11 @@ type app struct {
 	streams
 	*globals
 	opener
+	tasks *tasks
 }
+
+// tasks are the commands at work: one, but for a demo that leads into the wizard.
+type tasks struct{ running []*task }
 
 // globals are the flags that every verb has.
 type globals struct {
@@ -50,7 +58,7 @@ type globals struct {
 }
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
-func run(args []string, io streams, open opener) int {
+func run(args []string, s streams, open opener) int {
 	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
 		asked = append(asked, syscall.SIGHUP) // a terminal or an SSH session that went away
@@ -59,25 +67,56 @@ func run(args []string, io streams, open opener) int {
 	defer stop()
 	// The first signal asks; a second one, no longer caught, ends the process. The journal takes that too.
 	context.AfterFunc(ctx, stop)
-	return runIn(ctx, args, io, open)
+	return runIn(ctx, args, s, open)
 }
 
-func runIn(ctx context.Context, args []string, io streams, open opener) int {
-	root := newRootCommand(io, open)
+func runIn(ctx context.Context, args []string, s streams, open opener) int {
+	running := &tasks{}
+	root := newRootCommand(s, open, running)
 	root.SetArgs(args)
-	root.SetIn(io.In)
-	root.SetOut(io.Out)
-	root.SetErr(io.Err)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if cmd != nil && cmd.Context() != nil {
 		ctx = cmd.Context() // with the time limit
 	}
-	return complain(io.Err, ctx, cmd, err)
+	f := explain(ctx, cmd, err)
+	for _, t := range slices.Backward(running.running) {
+		if endErr := t.end(f); endErr != nil && f.Code == exitFine {
+			f = explain(ctx, cmd, endErr)
+		}
+	}
+	if len(running.running) == 0 && f.Message != "" && !errors.Is(err, errFormat) {
+		failEarly(s.Out, args, f)
+	}
+	complain(s.Err, f)
+	return f.Code
 }
 
-func newRootCommand(io streams, open opener) *cobra.Command {
+// failEarly writes the failure of a run that did not come as far as a task, where a machine reads.
+func failEarly(w io.Writer, args []string, f report.Failure) {
+	for i, arg := range args {
+		name, found := strings.CutPrefix(arg, "--output=")
+		if !found {
+			name, found = strings.CutPrefix(arg, "-o")
+		}
+		if arg == "-o" || arg == "--output" {
+			name, found = strings.Join(args[min(i+1, len(args)):min(i+2, len(args))], ""), true
+		}
+		if found {
+			if format, known := report.Named(strings.TrimPrefix(name, "=")); known && format.Needs&report.Outcomes == 0 {
+				writer := format.Open(w, report.Options{Version: version})
+				_, _ = writer.Fail(f), writer.End(f.Code)
+			}
+			return
+		}
+	}
+}
+
+func newRootCommand(s streams, open opener, running *tasks) *cobra.Command {
 	g := &globals{}
-	a := app{io, g, open}
+	a := app{s, g, open, running}
 	root := &cobra.Command{
 		Use:   "hybridge",
 		Short: "Set up and check Exchange hybrid",
@@ -99,14 +138,15 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 		Args:              cobra.NoArgs,
 		DisableAutoGenTag: true,
 	}
-	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !g.nonInteractive && io.canDraw() {
+	unattended := newUnattendedRun(a)
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if !g.nonInteractive && s.canDraw() {
 			return runWizard(cmd, a)
 		}
 		if g.answersFile == "" {
 			return usage("there is no terminal for the wizard: name the answers with --answers FILE, or a command")
 		}
-		return runUnattended(cmd, a)
+		return unattended.RunE(cmd, args)
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		// The flags of a misspelt command are unknown too: what is wrong is the command.
@@ -129,17 +169,17 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	root.SetCompletionCommandGroupID("more")
 
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.answersFile, "answers", "f", io.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
-	flags.StringVarP(&g.output, "output", "o", "text", "`FORMAT` of what is written: text, json, jsonl, junit")
+	flags.StringVarP(&g.answersFile, "answers", "f", s.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
+	flags.StringVarP(&g.output, "output", "o", "text", "`FORMAT` of what is written; every command's help says which it can write")
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "ask nobody anything")
 	flags.BoolVar(&g.yes, "yes", false, "agree to changes without being asked")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts talked to at once")
-	flags.StringVar(&g.stateDir, "state-dir", io.Env("HYBRIDGE_STATE_DIR"), "`DIR` of journals and the lock; by default one a deployment, see: hybridge help environment")
-	flags.StringVar(&g.logLevel, "log-level", io.Env("HYBRIDGE_LOG_LEVEL"), "log to standard error, or to --log-file: debug, info, warn, error")
-	flags.StringVar(&g.logFile, "log-file", io.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
+	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"), "`DIR` of journals and the lock; by default one a deployment, see: hybridge help environment")
+	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"), "log to standard error, or to --log-file: debug, info, warn, error")
+	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
 	flags.StringSliceVar(&g.only, "only", nil, "only checks, or changes, whose id matches `GLOB`; may be given more than once")
 	flags.StringSliceVar(&g.skip, "skip", nil, "leave out checks, or changes, whose id matches `GLOB`")
 
@@ -156,11 +196,20 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	}
 
 	root.AddCommand(
-		newWizardCommand(a), newInitCommand(a), newCheckCommand(a), newPlanCommand(a),
-		newApplyCommand(a), newTestCommand(a), newValidateCommand(a),
-		newRollbackCommand(a), newHistoryCommand(a),
-		newDemoCommand(a), newLabCommand(a),
-		newSchemaCommand(a), newVersionCommand(a), newReferenceCommand(a),
+		newWizardCommand(a),
+		newInitCommand(a),
+		newCheckCommand(a),
+		newPlanCommand(a),
+		newApplyCommand(a),
+		newTestCommand(a),
+		newValidateCommand(a),
+		newRollbackCommand(a),
+		newHistoryCommand(a),
+		newDemoCommand(a),
+		newLabCommand(a),
+		newSchemaCommand(a),
+		newVersionCommand(a),
+		newReferenceCommand(a),
 	)
 	root.AddCommand(newHelpTopics()...)
 	root.SetHelpCommand(newHelpCommand())

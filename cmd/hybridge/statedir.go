@@ -25,11 +25,11 @@ func answersDir(path string) (string, error) {
 
 // stateDirOf is --state-dir, or a directory of the deployment's own under the system's place for state: what one deployment did must not
 // be rolled back in another.
-func (a app) stateDirOf(of answers.Answers, dir string) (string, error) {
-	if a.stateDir != "" {
-		return filepath.Abs(a.stateDir)
+func (t *task) stateDirOf(of answers.Answers, dir string) (string, error) {
+	if t.stateDir != "" {
+		return filepath.Abs(t.stateDir)
 	}
-	base, err := stateBase(a.streams)
+	base, err := stateBase(t.streams)
 	if err != nil {
 		return "", fmt.Errorf("no place for journals (%w): name one with --state-dir", err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"strings"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
 type testOptions struct {
@@ -33,43 +31,40 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be aske
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTest(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.From, "from", "", "only questions of `ADDRESS`")
 	c.Flags().StringVar(&o.To, "to", "", "only questions about `ADDRESS`")
 	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "ask again until every lookup works, for at most this long")
 	c.Flags().DurationVar(&o.watch, "watch", 0, "ask again every so often, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
-	return c
+	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })
 }
 
-func runTest(ctx context.Context, a app, o testOptions) (err error) {
+const testTraits = report.Documents | report.Outcomes | report.Events
+
+func runTest(ctx context.Context, t *task, o testOptions) error {
+	if o.watch > 0 {
+		if _, err := format(t.output, testTraits|report.Rounds); err != nil {
+			return err
+		}
+	}
 	if err := addresses(o.From, o.To); err != nil {
 		return err
 	}
-	formats := []string{"text", "json", "jsonl", "junit"}
-	if o.watch > 0 {
-		formats = []string{"text", "jsonl"}
-	}
-	r, err := begin(a, formats...)
-	if err != nil {
-		return err
-	}
-	defer r.close(&err)
-	if err := r.open(ctx); err != nil {
+	if err := t.open(ctx); err != nil {
 		return err
 	}
 	for {
-		tested, err := r.deployed.Test(ctx, o.TestOptions, r.obs)
+		tested, err := t.deployed.Test(ctx, o.TestOptions, t.obs)
 		if err != nil {
 			return err
 		}
-		err = r.tested(tested)
-		if err == nil && o.watch <= 0 {
-			r.afterTest(tested)
+		if err := t.write(tested); err != nil {
+			return err
 		}
-		if err != nil || o.watch <= 0 {
-			return orCode(err, testCode(tested))
+		if o.watch <= 0 {
+			t.afterTest(tested)
+			return quietly(resultCode(tested))
 		}
 		select {
 		case <-time.After(o.watch):
@@ -87,31 +82,4 @@ func addresses(given ...string) error {
 		}
 	}
 	return nil
-}
-
-func orCode(err error, code int) error {
-	if err != nil {
-		return err
-	}
-	return quietly(code)
-}
-
-func (r *session) tested(tested freebusy.Report) error {
-	rows := lookups(tested)
-	return r.finish(tested, func(t *report.Text) { t.Matrix(rows) }, func(w io.Writer) error { return report.JUnitLookups(w, rows) })
-}
-
-// lookups turns the answers of a free/busy report into the rows of a matrix.
-func lookups(r freebusy.Report) []report.Lookup {
-	rows := make([]report.Lookup, 0, len(r.Matrix))
-	for _, a := range r.Matrix {
-		row := report.Lookup{
-			From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Route: a.Route, Status: string(a.Status), LatencyMS: a.LatencyMS, Error: a.Error, Gist: a.Gist(),
-		}
-		for _, d := range a.Diagnosis {
-			row.Causes = append(row.Causes, report.Cause{ID: d.ID, Confidence: d.Confidence})
-		}
-		rows = append(rows, row)
-	}
-	return rows
 }

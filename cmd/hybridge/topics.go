@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // newHelpTopics are the topics of "hybridge help TOPIC": commands that only have a text.
@@ -23,6 +24,7 @@ func newHelpTopics() []*cobra.Command {
 		topic("clouds", "The clouds that Exchange Online runs in", topicClouds()),
 		topic("exit-codes", "What the exit codes mean", topicExitCodes()),
 		topic("environment", "Environment variables and places of files", topicEnvironment),
+		topic("formats", "The formats of what is written", topicFormats()),
 		topic("secrets", "Where secrets are kept", topicSecrets),
 	}
 }
@@ -76,7 +78,7 @@ No plan, journal, report or log holds a secret.`
 
 func topicChecks() string {
 	var b strings.Builder
-	for _, c := range prereq.Checks() {
+	for _, c := range deployment.Checks() {
 		fmt.Fprintf(&b, "  %-32s %s\n", c.ID, c.Title)
 	}
 	b.WriteString("\nhybridge help ID tells more about one; --only and --skip take ids, with * for any text.")
@@ -90,6 +92,22 @@ func topicClouds() string {
 		fmt.Fprintf(&b, "  %-12s %s\n", c.ID, c.Title)
 	}
 	b.WriteString("\nEvery host of a cloud can be overridden with exchangeOnline.hosts.")
+	return b.String()
+}
+
+func topicFormats() string {
+	var b strings.Builder
+	b.WriteString("-o FORMAT names one of:\n\n")
+	for _, f := range report.Formats(report.Documents | report.Outcomes | report.Events) {
+		fmt.Fprintf(&b, "  %-9s %s\n", f.Name, f.About)
+	}
+	b.WriteString(`
+The help of a command says which of them it writes. Data goes to standard output or to --output-file,
+everything else to standard error.
+
+json writes one document; jsonl writes events, then the document as the event "report", and last "end"
+with the exit code. A failure is a document too: {"kind": "Error", "code", "message", "hint", "see"}.
+hybridge schema NAME prints the JSON Schema of a document; hybridge schema --help lists them.`)
 	return b.String()
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
 type validateOptions struct {
@@ -31,36 +31,30 @@ from every side that can, and changes nothing.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return runValidate(cmd.Context(), a, o) },
 	}
 	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of who asks")
 	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of whose free/busy it is")
 	c.Flags().BoolVar(&o.both, "both-directions", false, "ask the other way round too")
-	return c
+	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runValidate(ctx, t, o) })
 }
 
-func runValidate(ctx context.Context, a app, o validateOptions) (err error) {
+func runValidate(ctx context.Context, t *task, o validateOptions) error {
 	if o.from == "" || o.to == "" {
 		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
 	}
 	if err := addresses(o.from, o.to); err != nil {
 		return err
 	}
-	r, err := begin(a, "text", "json", "jsonl", "junit")
-	if err != nil {
+	if err := t.open(ctx); err != nil {
 		return err
 	}
-	defer r.close(&err)
-	if err := r.open(ctx); err != nil {
-		return err
-	}
-	all := freebusy.Report{APIVersion: "hybridge/v1", Kind: "ValidateReport", Matrix: []freebusy.Answer{}}
+	all := deployment.TestReport{APIVersion: report.APIVersion, Kind: "ValidateReport", Matrix: []deployment.Answer{}}
 	questions := []deployment.TestOptions{{From: o.from, To: o.to}}
 	if o.both {
 		questions = append(questions, deployment.TestOptions{From: o.to, To: o.from})
 	}
 	for _, q := range questions {
-		tested, err := r.deployed.Test(ctx, q, r.obs)
+		tested, err := t.deployed.Test(ctx, q, t.obs)
 		if err != nil {
 			return err
 		}
@@ -72,5 +66,8 @@ func runValidate(ctx context.Context, a app, o validateOptions) (err error) {
 	if len(all.Matrix) == 0 {
 		return &exitError{code: exitInconclusive, err: fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)}
 	}
-	return orCode(r.tested(all), testCode(all))
+	if err := t.write(all); err != nil {
+		return err
+	}
+	return quietly(resultCode(all))
 }

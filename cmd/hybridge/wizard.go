@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -35,12 +34,11 @@ func runWizard(cmd *cobra.Command, a app) error {
 }
 
 // walkWizard runs the wizard; passing tells that the answers do not outlive it.
-func walkWizard(cmd *cobra.Command, a app, passing bool) (err error) {
-	r, err := begin(a, "text")
+func walkWizard(cmd *cobra.Command, a app, passing bool) error {
+	t, err := a.start(0)
 	if err != nil {
 		return err
 	}
-	defer r.close(&err)
 	if a.logFile == "" && a.logLevel != "" {
 		return usage("the wizard has the terminal: log to a file with --log-file")
 	}
@@ -55,13 +53,13 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) (err error) {
 	o := wizard.Options{
 		In: a.In, Out: a.Out, Path: path, Passing: passing, ASCII: !a.utf8(), NoColor: !a.style(a.OutTTY, a.noColor).Color,
 		Open: func(_ context.Context, described answers.Answers, p wizard.Person) (stage.Engine, error) {
-			stateDir, err := a.stateDirOf(described, dir)
+			stateDir, err := t.stateDirOf(described, dir)
 			if err != nil {
 				return nil, err
 			}
-			return a.opener(described, deployment.Options{
-				Dir: dir, StateDir: stateDir, Parallel: a.parallel, Only: a.only, Skip: a.skip, Version: version, Log: r.log, Prompt: p.Prompt, Say: p.Say,
-			})
+			o := t.options()
+			o.Dir, o.StateDir, o.Prompt, o.Say = dir, stateDir, p.Prompt, p.Say
+			return a.opener(described, o)
 		},
 	}
 	o.Hint = func(err error) string {

@@ -1,26 +1,18 @@
-package report
+package report_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha1"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/base64"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -31,6 +23,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -78,12 +71,12 @@ func checks() check.Report {
 func plan() change.Plan {
 	changes := []change.Change{
 		{
-			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp", Action: change.Create, Reason: msg.Plain("the dedicated hybrid application"),
+			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp", Action: change.Create, Reason: msg.Of("the dedicated hybrid application"),
 			After: change.Properties{"DisplayName": "ExchangeServerApp", "Audience": "AzureADMyOrg"}, Command: change.Command{Name: "POST /applications"},
 		},
 		{
 			ID: "online/OrganizationRelationship/contoso.com", Target: "online", Kind: "OrganizationRelationship", Name: "O365 to On-premises", Identity: "1", Action: change.Update,
-			Reason: msg.Plain("free/busy of contoso.com"), Risk: "while it is wrong, nobody in the cloud sees free/busy of people on premises",
+			Reason: msg.Of("free/busy of %s", "contoso.com"), Risk: "while it is wrong, nobody in the cloud sees free/busy of people on premises",
 			Before:  change.Properties{"DomainNames": []string{"old.com", "contoso.com"}, "Enabled": false, "TargetApplicationUri": nil},
 			After:   change.Properties{"DomainNames": []string{"contoso.com", "fabrikam.com", "litware.com"}, "Enabled": true, "TargetApplicationUri": change.Ref{Change: "entra/Application/hybrid", Property: "AppID"}},
 			Command: change.Command{Name: "Set-OrganizationRelationship"}, Needs: []string{"entra/Application/hybrid"},
@@ -116,17 +109,99 @@ func applied() apply.Report {
 	}
 }
 
-func matrix() []Lookup {
-	return []Lookup{
-		{From: "anna@contoso.com", To: "carol@contoso.onmicrosoft.com", Direction: "contoso -> online", Probe: "ews", Status: "ok", LatencyMS: 120},
+// shown is a document of nothing but a View.
+type shown struct{ view report.View }
+
+func (s shown) View() report.View { return s.view }
+
+func lookups() []report.Lookup {
+	plain := func(s string) report.Block { return report.Paragraph{Text: msg.Plain(s)} }
+	const refused = "The caller has not assigned any of the RBAC roles \x1b[2J requested in the management role header"
+	return []report.Lookup{
+		{From: "anna@contoso.com", To: "carol@contoso.onmicrosoft.com", Direction: "contoso -> online", Probe: "ews", Status: report.OK, Took: 120 * time.Millisecond},
 		{
-			From: "bob@fabrikam.com", To: "carol@contoso.onmicrosoft.com", Direction: "fabrikam -> online", Probe: "ews", Status: "failed", LatencyMS: 61000,
-			Route:  []string{"intra-organization connector HybridIOC", "autodiscover https://autodiscover-s.outlook.com"},
-			Error:  "The caller has not assigned any of the RBAC roles \x1b[2J requested in the management role header",
-			Causes: []Cause{{"oauth.partner-application-disabled", 0.8}},
+			From: "bob@fabrikam.com", To: "carol@contoso.onmicrosoft.com", Direction: "fabrikam -> online", Probe: "ews", Status: report.Fail, Took: 61 * time.Second,
+			Error: msg.Plain(refused),
+			Details: []report.Block{
+				plain(refused),
+				report.Path{Label: msg.Of("way"), Hops: []string{"intra-organization connector HybridIOC", "autodiscover https://autodiscover-s.outlook.com"}},
+				report.Paragraph{Label: msg.Of("why"), Text: msg.Of("%s (%.0f%%)", "oauth.partner-application-disabled", 80.0)},
+			},
 		},
-		{From: "carol@contoso.onmicrosoft.com", To: "anna@contoso.com", Direction: "online -> contoso", Probe: "graph", Status: "unknown", LatencyMS: 5, Error: "no token"},
+		{
+			From: "carol@contoso.onmicrosoft.com", To: "anna@contoso.com", Direction: "online -> contoso", Probe: "graph", Status: report.Unknown, Took: 5 * time.Millisecond,
+			Error: msg.Plain("no token"), Details: []report.Block{plain("no token")},
+		},
 	}
+}
+
+func matrix() report.Document {
+	return shown{report.View{
+		Name: "test", Title: msg.Of("Free/busy"), Blocks: []report.Block{report.Matrix{Lookups: lookups()}},
+		Summary: report.Summary{Lead: msg.Of("Free/busy:"), Counts: []report.Count{
+			{Text: msg.Of("%d of %d lookups work", 1, 3)}, {Text: msg.Of("%d failed", 1), Tone: report.Bad}, {Text: msg.Of("%d could not be asked", 1), Tone: report.Caution},
+		}},
+	}}
+}
+
+func compared() report.Document {
+	after := lookups()
+	after[1].Status = report.OK
+	return shown{report.View{Name: "demo", Blocks: []report.Block{report.Matrix{Lookups: after, Before: lookups()}}}}
+}
+
+func history() report.Document {
+	return apply.Runs{APIVersion: report.APIVersion, Kind: "History", StateDir: "/state", Runs: []apply.Entry{
+		{RunID: "20261122T060000.000Z", Action: "rollback", Of: "20261122T055801.000Z", Outcome: "complete", Summary: apply.Summary{Done: 12}},
+		{RunID: "20261122T055801.000Z", Action: "apply", Outcome: "complete", Summary: apply.Summary{Done: 12, Skipped: 1}, UndoneBy: "20261122T060000.000Z"},
+	}}
+}
+
+// documents are one of each shape that a View has.
+func documents() map[string]report.Document {
+	return map[string]report.Document{
+		"check": checks(), "plan": plan(), "apply": applied(), "matrix": matrix(), "compare": compared(), "history": history(),
+		"nothing": change.Plan{Summary: change.Summary{Unchanged: 7}},
+		"sections": shown{report.View{Name: "demo", Title: msg.Of("Demo"), Blocks: []report.Block{
+			report.Section{Heading: msg.Of("Prerequisites"), View: checks().View()},
+			report.Section{Heading: msg.Of("Free/busy"), View: matrix().View()},
+			report.Section{View: applied().View()},
+			report.Paragraph{Text: msg.Of("How to go on:")},
+			report.Command{Lines: []string{"hybridge lab start --dir lab"}},
+			report.Source{Language: "json", Text: "{\n  \"a\": 1\n}\n"},
+		}}},
+	}
+}
+
+// written is what a format makes of documents.
+func written(t *testing.T, format string, o report.Options, documents ...report.Document) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := writes(&b, format, o, documents...); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func open(w io.Writer, format string, o report.Options) report.Writer {
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC) }
+	}
+	f, known := report.Named(format)
+	if !known {
+		panic("no format " + format)
+	}
+	return f.Open(w, o)
+}
+
+func writes(w io.Writer, format string, o report.Options, documents ...report.Document) error {
+	out := open(w, format, o)
+	for _, d := range documents {
+		if err := out.Write(d); err != nil {
+			return err
+		}
+	}
+	return out.End(0)
 }
 
 // safe fails when output could act on a terminal: an escape byte that is not one of our colors, or any other control character.
@@ -134,7 +209,7 @@ func safe(t *testing.T, out []byte, color bool) {
 	t.Helper()
 	text := string(out)
 	if color {
-		for _, code := range []string{bold, dim, red, green, yellow, cyan, "0"} {
+		for _, code := range []string{"1", "2", "31", "32", "33", "36", "0"} {
 			text = strings.ReplaceAll(text, "\x1b["+code+"m", "")
 		}
 	}
@@ -149,49 +224,35 @@ func safe(t *testing.T, out []byte, color bool) {
 }
 
 func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
-	passed := check.Result{ID: "servers.build", Status: check.StatusPass, Scope: "contoso", Summary: msg.Plain(strings.Repeat("EX1 is fit, ", 20) + "and so is the last")}
+	passed := report.Finding{ID: "servers.build", Status: report.Pass, Place: "contoso", Summary: msg.Plain(strings.Repeat("EX1 is fit, ", 20) + "and so is the last")}
 	for width, whole := range map[int]bool{0: true, 80: false} {
-		var b bytes.Buffer
-		NewText(&b, Style{Width: width}).Check(passed)
-		if strings.Contains(b.String(), "the last") != whole {
-			t.Errorf("width %d: %s", width, b.String())
+		if text := strings.Join(report.Style{Width: width}.Block(passed), "\n"); strings.Contains(text, "the last") != whole {
+			t.Errorf("width %d: %s", width, text)
 		}
 	}
 }
 
 // A label and a text, both as long as a server likes, take no more room than both have.
 func TestLongLabel(t *testing.T) {
-	var b bytes.Buffer
 	long := strings.Repeat("label ", 500)
-	NewText(&b, Style{Width: 80}).Matrix([]Lookup{{Direction: long, From: long, To: long, Probe: "ews", Status: "ok"}})
-	if b.Len() > 10*len(long) {
-		t.Errorf("%d bytes of %d", b.Len(), len(long))
+	lines := report.Style{Width: 80}.Block(report.Matrix{Lookups: []report.Lookup{{Direction: long, From: long, To: long, Probe: "ews", Status: report.OK}}})
+	if n := len(strings.Join(lines, "\n")); n > 10*len(long) {
+		t.Errorf("%d bytes of %d", n, len(long))
 	}
 }
 
 func TestText(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		style Style
-	}{{"plain", Style{ASCII: true, Width: 100}}, {"color", Style{Color: true, Width: 72}}} {
+		style report.Style
+	}{{"plain", report.Style{ASCII: true, Width: 100}}, {"color", report.Style{Color: true, Width: 72}}} {
 		t.Run(test.name, func(t *testing.T) {
-			for name, write := range map[string]func(*Text){
-				"check":   func(x *Text) { x.Checks(checks()) },
-				"plan":    func(x *Text) { x.Plan(plan()) },
-				"apply":   func(x *Text) { x.Apply(applied()) },
-				"matrix":  func(x *Text) { x.Matrix(matrix()) },
-				"compare": func(x *Text) { after := matrix(); after[1].Status = "ok"; x.BeforeAfter(matrix(), after) },
-			} {
-				var b bytes.Buffer
-				x := NewText(&b, test.style)
-				write(x)
-				if x.Err() != nil {
-					t.Fatal(x.Err())
-				}
-				safe(t, b.Bytes(), test.style.Color)
-				golden(t, name+"-"+test.name+".txt", b.Bytes())
+			for name, d := range documents() {
+				out := written(t, "text", report.Options{Style: test.style}, d)
+				safe(t, out, test.style.Color)
+				golden(t, name+"-"+test.name+".txt", out)
 				if test.style.ASCII {
-					for _, r := range b.String() {
+					for _, r := range string(out) {
 						if r > 0x7e {
 							t.Errorf("%s: %q is not ASCII", name, r)
 						}
@@ -202,9 +263,53 @@ func TestText(t *testing.T) {
 	}
 }
 
+// The wizard paints with its own styles; widths stay those of the text.
+func TestPaint(t *testing.T) {
+	marks := map[report.Tone]string{report.Strong: "s", report.Faint: "f", report.Good: "g", report.Caution: "c", report.Bad: "b", report.Literal: "l"}
+	paint := func(t report.Tone, text string) string { return "<" + marks[t] + ">" + text + "</>" }
+	strip := strings.NewReplacer("</>", "", "<s>", "", "<f>", "", "<g>", "", "<c>", "", "<b>", "", "<l>", "")
+	for name, d := range documents() {
+		plain := report.Style{Width: 72}.View(d.View())
+		painted := report.Style{Width: 72, Paint: paint}.View(d.View())
+		for i := range painted {
+			painted[i] = strings.TrimRight(strip.Replace(painted[i]), " ")
+		}
+		if name != "check" && name != "sections" { // their texts hold < and >
+			if diff := cmp.Diff(plain, painted); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	for name, d := range documents() {
+		out := written(t, "markdown", report.Options{Style: report.Style{Color: true, Width: 40}}, d)
+		safe(t, out, false)
+		golden(t, name+".md", out)
+	}
+	// What a server says cannot become markup.
+	hostile := "![x](http://evil) <script> **b** `c` | d\n# e"
+	out := string(written(t, "markdown", report.Options{}, shown{report.View{Title: msg.Plain(hostile), Blocks: []report.Block{
+		report.Finding{ID: hostile, Status: report.Fail, Place: hostile, Summary: msg.Plain(hostile)},
+		report.Table{Columns: []msg.Text{msg.Plain(hostile)}, Rows: [][]msg.Text{{msg.Plain(hostile)}}},
+		report.Command{Lines: []string{"a `b` c"}},
+	}}}))
+	spans := regexp.MustCompile("(`+) ?!.*? d # e ?`+") // an id stands in a code span, where nothing acts
+	rest := regexp.MustCompile(`\\.`).ReplaceAllString(spans.ReplaceAllString(out, ""), "")
+	for _, bad := range []string{"![", "](", "<script", " **b", " `c`", "\n# e"} {
+		if strings.Contains(rest, bad) {
+			t.Errorf("%q acts: %s", bad, out)
+		}
+	}
+	if !strings.Contains(out, "``a `b` c``") {
+		t.Errorf("a command is not as it is: %s", out)
+	}
+}
+
 func TestProgress(t *testing.T) {
 	var b bytes.Buffer
-	p := NewProgress(&b, Style{})
+	p := report.NewProgress(&b, report.Style{})
 	for _, e := range []observe.Event{
 		observe.Started{Stage: "check", Total: 3}, observe.Progress{Stage: "check", Done: 0, Total: 3, Text: "one\x1b[2J"}, observe.Progress{Stage: "plan", Text: "reading"},
 		observe.Waiting{ID: "a.b", What: "not yet", Until: time.Date(2026, 11, 22, 6, 0, 0, 0, time.Local)}, observe.Warning{Text: "careful"}, checks().Results[0],
@@ -218,76 +323,12 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// TestProgressPace: of quick reads the first is told, of slow ones every one, of writes all, and nothing once the stage is settled.
-func TestProgressPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
-		p := NewProgress(&b, Style{})
-		for _, text := range []string{"a", "b", "c"} {
-			p.Observe(observe.Progress{Stage: "check", Text: text})
-		}
-		time.Sleep(2 * pace) // c takes long
-		p.Observe(observe.Progress{Stage: "check", Text: "d"})
-		p.Observe(observe.Progress{Stage: "check", Text: "e"})
-		p.Settle()
-		time.Sleep(2 * pace)
-		p.Observe(observe.Progress{Stage: "apply", Text: "f"})
-		p.Observe(observe.Progress{Stage: "apply", Text: "g"})
-		p.Observe(observe.Progress{Stage: "test", Text: "h"})
-		p.Settle()
-		time.Sleep(2 * pace)
-		if diff := cmp.Diff("check: a\ncheck: c\ncheck: d\napply: f\napply: g\ntest: h\n", b.String()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestValue(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, NotAfter: time.Date(2030, 11, 22, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := base64.StdEncoding.EncodeToString(der)
-	shown := fmt.Sprintf(`(certificate "CN=Microsoft Exchange Server Auth Certificate", thumbprint %X, until 2030-11-22)`, sha1.Sum(der))
-	long := strings.Repeat("ab ", 200)
-	for _, test := range []struct {
-		in   any
-		want string
-	}{
-		{nil, "(nothing)"},
-		{"", `""`},
-		{"https://a.example/" + strings.Repeat("x", 200), `"https://a.example/` + strings.Repeat("x", 200) + `"`},
-		{certificate, shown},
-		{strings.Repeat("A", 120), `"AAAAAAAAAAAA" (the beginning of 120 characters)`},
-		{long, `"` + long[:longest] + `" (the beginning of 600 bytes)`},
-		{[]string{"a", "b"}, `["a", "b"]`},
-		{[]any{map[string]any{"key": certificate, "id": "x"}}, `[{id: "x", key: ` + shown + `}]`},
-		{change.Ref{Change: "entra/Application/App-1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", Property: "appId"}, "(the appId of Application/App-1f3a7c52.., once it is made)"},
-		{change.Ref{Change: "onprem/contoso/AuthServer/evosts", Property: "Identity"}, "(the Identity of AuthServer/evosts, once it is made)"},
-		{true, "true"}, {int64(5), "5"},
-	} {
-		if diff := cmp.Diff(test.want, Value(test.in)); diff != "" {
-			t.Errorf("%v: %s", test.in, diff)
-		}
-	}
-}
-
 func TestJSON(t *testing.T) {
-	var b bytes.Buffer
-	if err := JSON(&b, checks()); err != nil {
-		t.Fatal(err)
-	}
-	safe(t, b.Bytes(), false)
-	golden(t, "check.json", b.Bytes())
+	out := written(t, "json", report.Options{}, checks())
+	safe(t, out, false)
+	golden(t, "check.json", out)
 	var back check.Report
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
+	if err := json.Unmarshal(out, &back); err != nil {
 		t.Fatal(err)
 	}
 	if back.Results[1].Summary.String() != checks().Results[1].Summary.String() || !strings.Contains(back.Results[2].Summary.String(), "\u009b2J") {
@@ -297,14 +338,16 @@ func TestJSON(t *testing.T) {
 
 func TestLines(t *testing.T) {
 	var b bytes.Buffer
-	l := &Lines{w: &b, now: func() time.Time { return time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC) }}
-	l.begin("1.2.3")
+	l := open(&b, "jsonl", report.Options{Version: "1.2.3"})
+	events := l.(observe.Observer)
 	for _, r := range checks().Results {
-		l.Observe(r)
+		events.Observe(r)
 	}
-	l.Observe(observe.Warning{Text: "a\nb"})
-	if err := l.Finish(checks()); err != nil {
-		t.Fatal(err)
+	events.Observe(observe.Warning{Text: "a\nb"})
+	for _, err := range []error{l.Write(checks()), l.Fail(failure), l.End(3)} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	safe(t, b.Bytes(), false)
 	golden(t, "check.jsonl", b.Bytes())
@@ -313,16 +356,63 @@ func TestLines(t *testing.T) {
 			t.Errorf("no JSON: %s", text)
 		}
 	}
-	full := NewLines(failing{}, "x")
-	full.Observe(observe.Warning{})
-	if full.Finish(nil) == nil {
+	if open(failing{}, "jsonl", report.Options{}).End(0) == nil {
 		t.Error("a stream that could not be written ends well")
 	}
 	broken := &once{}
-	short := NewLines(broken, "x")
-	short.Observe(observe.Warning{})
-	if err := short.Finish(checks()); !errors.Is(err, io.ErrShortWrite) || broken.writes != 1 {
+	short := open(broken, "jsonl", report.Options{})
+	short.(observe.Observer).Observe(observe.Warning{})
+	if err := short.Write(checks()); !errors.Is(err, io.ErrShortWrite) || broken.writes != 1 {
 		t.Errorf("after a line that was cut: %v, %d writes", err, broken.writes)
+	}
+}
+
+var failure = report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: 9, Message: "dc1: \x1b[2J no route", Hint: "check name and port", See: "hybridge help exit-codes"}
+
+// A failure is a document where a machine reads, and nothing where a person does: they have it on standard error.
+func TestFailure(t *testing.T) {
+	for format, names := range map[string]string{"json": "error.json", "jsonl": "error.jsonl", "junit": "error.xml", "text": "", "markdown": ""} {
+		var b bytes.Buffer
+		w := open(&b, format, report.Options{})
+		if err := errors.Join(w.Fail(failure), w.End(9)); err != nil {
+			t.Fatal(err)
+		}
+		safe(t, b.Bytes(), false)
+		if names == "" {
+			if b.Len() > 0 {
+				t.Errorf("%s: %s", format, b.String())
+			}
+			continue
+		}
+		golden(t, names, b.Bytes())
+	}
+	// One document per run: what was written stays alone.
+	for _, format := range []string{"json", "junit"} {
+		var b bytes.Buffer
+		w := open(&b, format, report.Options{})
+		if err := errors.Join(w.Write(checks()), w.Fail(failure)); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "no route\"") && strings.Contains(b.String(), "Error\"") {
+			t.Errorf("%s: two documents: %s", format, b.String())
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for _, test := range []struct {
+		has  report.Trait
+		want string
+	}{
+		{0, "text"},
+		{report.Documents, "text json markdown"},
+		{report.Documents | report.Events, "text json jsonl markdown"},
+		{report.Documents | report.Outcomes | report.Events, "text json jsonl junit markdown"},
+		{report.Documents | report.Outcomes | report.Events | report.Rounds, "text jsonl"},
+	} {
+		if got := strings.Join(report.Names(test.has), " "); got != test.want {
+			t.Errorf("%d: %s, want %s", test.has, got, test.want)
+		}
 	}
 }
 
@@ -341,20 +431,19 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 func TestJUnit(t *testing.T) {
-	for name, write := range map[string]func(io.Writer) error{
-		"check.xml":  func(w io.Writer) error { return JUnitChecks(w, checks()) },
-		"apply.xml":  func(w io.Writer) error { return JUnitApply(w, applied()) },
-		"matrix.xml": func(w io.Writer) error { return JUnitLookups(w, matrix()) },
-	} {
-		var b bytes.Buffer
-		if err := write(&b); err != nil {
-			t.Fatal(err)
+	late := applied()
+	late.Changes[3].Error, late.Changes[3].Cause = "cancelled", context.Canceled
+	for name, d := range map[string]report.Document{"check": checks(), "apply": applied(), "matrix": matrix(), "cancelled": late, "sections": documents()["sections"]} {
+		out := written(t, "junit", report.Options{}, d)
+		safe(t, out, false)
+		golden(t, name+".xml", out)
+		var back struct {
+			Suites []struct {
+				Tests int `xml:"tests,attr"`
+			} `xml:"testsuite"`
 		}
-		safe(t, b.Bytes(), false)
-		golden(t, name, b.Bytes())
-		var back junitSuites
-		if err := xml.Unmarshal(b.Bytes(), &back); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := xml.Unmarshal(out, &back); err != nil || len(back.Suites) == 0 || back.Suites[0].Tests == 0 {
+			t.Errorf("%s: %v %+v", name, err, back)
 		}
 	}
 }
@@ -367,7 +456,7 @@ func TestSanitize(t *testing.T) {
 		"\u0085\u200b\u2066": `\u0085\u200b\u2066`,
 		"\U000e0041":         `\U000e0041`,
 	} {
-		if got := Sanitize(in); got != want {
+		if got := report.Sanitize(in); got != want {
 			t.Errorf("Sanitize(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -378,29 +467,41 @@ func FuzzText(f *testing.F) {
 	f.Add(strings.Repeat("漢", 300)+" x\n\n y", 1)
 	f.Add("\xff\xfe\u202e", 80)
 	f.Fuzz(func(t *testing.T, text string, width int) {
-		var b bytes.Buffer
-		x := NewText(&b, Style{Width: width % 500})
-		x.Check(check.Result{ID: check.ID(text), Status: check.StatusFail, Scope: text, Summary: msg.Plain(text), Detail: msg.Plain(text), Remedy: check.Remedy{Text: msg.Plain(text), Commands: []string{text}, Docs: text}})
-		x.Change(change.Change{ID: text, Name: text, Action: change.Update, Reason: msg.Plain(text), Before: change.Properties{text: text}, After: change.Properties{text: []string{text, "x"}}})
-		x.Matrix([]Lookup{{From: text, To: text, Direction: text, Probe: text, Status: text, Error: text, Route: []string{text}, Causes: []Cause{{ID: text}}}})
-		safe(t, b.Bytes(), false)
+		said := msg.Plain(text)
+		details := []report.Block{report.Paragraph{Label: said, Text: said}, report.Command{Label: said, Lines: []string{text, text}}, report.Path{Label: said, Hops: []string{text}}}
+		v := report.View{Title: said, Blocks: []report.Block{
+			report.Finding{ID: text, Status: report.Status(text), Place: text, Summary: said, Details: details},
+			report.Finding{ID: text, Status: report.Pass, Place: text, Summary: said},
+			report.Finding{ID: text, Status: report.Done, Action: said, Summary: said},
+			report.Diff{Intro: said, Changes: []report.Change{{ID: text, Name: text, Details: details, Properties: []report.Property{
+				{Name: text, Sign: report.Changed, Before: said, After: said}, {Name: text, Sign: report.Changed, Gone: []msg.Text{said}, Come: []msg.Text{said}},
+			}}}},
+			report.Matrix{Lookups: []report.Lookup{{From: text, To: text, Direction: text, Probe: text, Status: report.Status(text), Error: said, Details: details}}},
+			report.Matrix{Before: []report.Lookup{{From: text, To: text, Direction: text, Probe: text}}, Lookups: []report.Lookup{}},
+			report.Table{Columns: []msg.Text{said}, Rows: [][]msg.Text{{said}}},
+			report.Source{Text: text},
+			report.Section{Heading: said, View: report.View{Blocks: details}},
+		}, Summary: report.Summary{Lead: said, Counts: []report.Count{{Text: said}}, Notes: details}}
+		for _, format := range []string{"text", "markdown", "junit"} {
+			safe(t, written(t, format, report.Options{Style: report.Style{Width: width % 500}}, shown{v}), false)
+		}
 	})
 }
 
 // A server can say any amount: nobody reads further than the first pages of it.
 func TestTextIsBounded(t *testing.T) {
-	var b bytes.Buffer
-	NewText(&b, Style{ASCII: true}).Check(check.Result{ID: "a.b", Scope: "x", Status: check.StatusFail, Summary: msg.Plain(strings.Repeat("word ", 200_000))})
-	if b.Len() > 20<<10 || !strings.Contains(b.String(), "bytes more)") {
-		t.Errorf("%d bytes: %.200s", b.Len(), b.String())
+	lines := report.Style{ASCII: true}.Block(report.Finding{ID: "a.b", Place: "x", Status: report.Fail, Summary: msg.Plain(strings.Repeat("word ", 200_000))})
+	if text := strings.Join(lines, "\n"); len(text) > 20<<10 || !strings.Contains(text, "bytes more)") {
+		t.Errorf("%d bytes: %.200s", len(text), text)
 	}
 }
 
-// What was cut off is told, also when later writes succeed.
+// The first error stays, also when later writes succeed.
 func TestTextKeepsTheFirstError(t *testing.T) {
 	w := &once{}
-	text := NewText(w, Style{ASCII: true})
-	text.Checks(checks())
+	text := report.NewText(w, report.Style{ASCII: true})
+	text.View(checks().View())
+	text.View(checks().View())
 	if !errors.Is(text.Err(), io.ErrShortWrite) || w.writes != 1 {
 		t.Errorf("%v after %d writes", text.Err(), w.writes)
 	}
@@ -408,11 +509,9 @@ func TestTextKeepsTheFirstError(t *testing.T) {
 
 // A property that goes away is shown as going, on a line of its own.
 func TestPropertyThatGoes(t *testing.T) {
-	var b bytes.Buffer
-	NewText(&b, Style{ASCII: true}).Change(change.Change{
-		ID: "online/Thing/a", Action: change.Update, Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"},
-	})
-	if text := b.String(); !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") || strings.Contains(text, "Same") {
+	c := change.Change{ID: "online/Thing/a", Action: change.Update, Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"}}
+	text := strings.Join(report.Style{ASCII: true}.Block(report.Diff{Changes: []report.Change{c.Diff()}}), "\n")
+	if !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") || strings.Contains(text, "Same") {
 		t.Error(text)
 	}
 }

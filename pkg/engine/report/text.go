@@ -1,601 +1,410 @@
-// Package report shows what the engine found and did: as text for people, as JSON, JSON lines and JUnit for machines. Whatever comes from
-// servers is sanitized on the way to a terminal.
 package report
 
 import (
-	"cmp"
-	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/mattn/go-runewidth"
 
-	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
-	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/engine/check"
-	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// Style is how text looks.
-type Style struct {
-	Color bool
-	ASCII bool // where the terminal or the locale is not UTF-8
-	Width int  // columns of the terminal; 0 elsewhere: paragraphs are 100 wide then, and nothing is cut off
-}
+var _ = register(Format{
+	Name: "text", About: "for people",
+	Open: func(w io.Writer, o Options) Writer { return textWriter{NewText(w, o.Style)} },
+})
 
-// Lookup is one cell of a free/busy matrix, as the product's free/busy package answers it.
-type Lookup struct {
-	From, To  string
-	Direction string // "contoso -> online"
-	Probe     string // how it was asked
-	Route     []string
-	Status    string // "ok", "failed", "unknown"
-	LatencyMS int64
-	Error     string
-	Gist      string // Error in a few lines, for people; Error itself when empty
-	Causes    []Cause
-}
+// textWriter leaves failures to standard error, where people look.
+type textWriter struct{ *Text }
 
-// Cause is a suspected cause of a failure.
-type Cause struct {
-	ID         string
-	Confidence float64 // 0 to 1
-}
+func (t textWriter) Write(d Document) error { t.View(d.View()); return t.Err() }
+func (textWriter) Fail(Failure) error       { return nil }
+func (textWriter) End(int) error            { return nil }
 
-// Text writes reports for people. The first error of the writer is kept.
+// Text writes blocks for people. The first error of the writer is kept.
 type Text struct {
 	w     io.Writer
 	style Style
-	cut   bool // what does not fit its line ends in ".."
 	err   error
 }
 
 // NewText makes a Text on w.
-func NewText(w io.Writer, s Style) *Text {
-	cut := s.Width > 0 // in a pipe or a file, people search
-	s.Width = max(cmp.Or(s.Width, 100), 40)
-	return &Text{w: w, style: s, cut: cut}
-}
+func NewText(w io.Writer, s Style) *Text { return &Text{w: w, style: s} }
 
 // Err is the first error of the writer.
 func (t *Text) Err() error { return t.err }
 
-func (t *Text) printf(format string, args ...any) {
-	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.w, format, args...)
+// View writes a View.
+func (t *Text) View(v View) { t.write(t.style.View(v)) }
+
+// Blocks writes blocks.
+func (t *Text) Blocks(blocks ...Block) { t.write(t.style.Blocks(blocks...)) }
+
+func (t *Text) write(lines []string) {
+	if t.err == nil && len(lines) > 0 {
+		_, t.err = io.WriteString(t.w, strings.Join(lines, "\n")+"\n")
 	}
 }
 
-// Colors of a terminal, by their SGR codes.
-const (
-	plain  = ""
-	bold   = "1"
-	dim    = "2"
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	cyan   = "36"
-)
-
-func (t *Text) paint(color, text string) string {
-	if !t.style.Color || color == plain || text == "" {
-		return text
-	}
-	return "\x1b[" + color + "m" + text + "\x1b[0m"
-}
-
-func (t *Text) arrow() string {
-	if t.style.ASCII {
-		return "->"
-	}
-	return "→"
-}
-
-// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of the text stay.
-func wrap(text string, width int) []string { return breakLines(text, width, true) }
-
-// breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be copied.
-func breakLines(text string, width int, breakWords bool) []string {
-	width = max(width, 20)
-	var lines []string
-	for paragraph := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		current, columns := "", 0
-		for _, word := range strings.Fields(paragraph) {
-			w := runewidth.StringWidth(word)
-			if columns > 0 && columns+1+w > width {
-				lines = append(lines, current)
-				current, columns = "", 0
-			}
-			if w > width && breakWords {
-				pieces := pieces(word, width)
-				lines = append(lines, pieces[:len(pieces)-1]...)
-				word = pieces[len(pieces)-1]
-				w = runewidth.StringWidth(word)
-			}
-			if columns > 0 {
-				current += " "
-				columns++
-			}
-			current += word
-			columns += w
-		}
-		lines = append(lines, current)
-	}
-	return lines
-}
-
-// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as long as its answer.
-func pieces(word string, width int) []string {
-	var parts []string
-	start, columns := 0, 0
-	for at, r := range word {
-		w := runewidth.RuneWidth(r)
-		if columns+w > width {
-			parts = append(parts, word[start:at])
-			start, columns = at, 0
-		}
-		columns += w
-	}
-	return append(parts, word[start:])
-}
-
-// visible is the number of columns of text that paint may have colored.
-func visible(s string) int {
-	n := 0
-	for i, part := range strings.Split(s, "\x1b[") {
-		if i > 0 {
-			_, part, _ = strings.Cut(part, "m")
-		}
-		n += runewidth.StringWidth(part)
-	}
-	return n
-}
-
-// block writes text, sanitized and wrapped, behind an indent; what follows the first line is indented as far as the label takes.
-func (t *Text) block(indent int, label, color, text string) {
-	margin := strings.Repeat(" ", indent)
-	hang := ""
-	if label != "" {
-		hang = strings.Repeat(" ", min(visible(label)+2, t.style.Width/2))
-		if label += "  "; !strings.Contains(label, "\x1b") {
-			label = t.paint(dim, label)
-		}
-	}
-	// Nobody reads further, and a server can say any amount.
-	const limit = 8 << 10
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + fmt.Sprintf(" ... (%d bytes more)", len(text)-limit)
-	}
-	for i, line := range wrap(Sanitize(text), t.style.Width-indent-len(hang)) {
-		lead := hang
-		if i == 0 && label != "" {
-			lead = label
-		}
-		t.printf("%s\n", strings.TrimRight(margin+lead+t.paint(color, line), " "))
-	}
-}
-
-var checkWords = map[check.Status]struct{ word, color string }{
-	check.StatusPass: {"PASS", green}, check.StatusWarn: {"WARN", yellow}, check.StatusFail: {"FAIL", red},
-	check.StatusSkip: {"SKIP", dim}, check.StatusError: {"ERR ", red},
-}
-
-// Checks writes a check report: every check on a line, with what it found where it did not pass, and a summary.
-func (t *Text) Checks(r check.Report) {
-	for _, result := range r.Results {
-		t.Check(result)
-	}
-	if len(r.Results) > 0 {
-		t.printf("\n")
-	}
-	s := r.Summary
-	parts := []string{fmt.Sprintf("%d passed", s.Pass)}
-	for _, p := range []struct {
-		n           int
-		text, color string
-	}{
-		{s.Warn, "with a warning", yellow}, {s.Fail, "failed", red}, {s.Skip, "skipped", plain}, {s.Error, "could not be looked at", red},
-	} {
-		if p.n > 0 {
-			parts = append(parts, t.paint(p.color, fmt.Sprintf("%d %s", p.n, p.text)))
-		}
-	}
-	t.printf("Checks: %s.\n", strings.Join(parts, ", "))
-}
-
-// Check writes one check result.
-func (t *Text) Check(r check.Result) {
-	look := checkWords[r.Status]
-	head := fmt.Sprintf("  %s  %s  %s", t.paint(look.color, look.word), t.paint(bold, line(string(r.ID))), line(r.Scope))
-	if r.Status == check.StatusPass {
-		// What was seen, as far as the line goes.
-		switch room := t.style.Width - visible(head) - 2; {
-		case r.Summary.IsZero():
-		case !t.cut:
-			head += "  " + t.paint(dim, line(r.Summary.String()))
-		case room >= 20:
-			head += "  " + t.paint(dim, runewidth.Truncate(line(r.Summary.String()), room, ".."))
-		}
-		t.printf("%s\n", head)
+func (p *page) view(v View) {
+	p.blocks(v.Blocks)
+	if v.Summary.Lead.IsZero() {
 		return
 	}
-	t.printf("%s\n", head)
+	if len(v.Blocks) > 0 {
+		p.add("")
+	}
+	p.summary(v.Summary)
+}
+
+func (p *page) blocks(blocks []Block) {
+	for i, b := range blocks {
+		if i > 0 && apart(blocks[i-1], b) {
+			p.add("")
+		}
+		p.block(b)
+	}
+}
+
+// apart tells whether an empty line stands between two blocks. Sections bring their own.
+func apart(before, b Block) bool {
+	if _, section := b.(Section); section {
+		return false
+	}
+	_, listed := before.(Finding)
+	_, goesOn := b.(Finding)
+	return !listed || !goesOn
+}
+
+func (p *page) block(b Block) {
+	switch b := b.(type) {
+	case Section:
+		if !b.Heading.IsZero() {
+			p.add("")
+			p.add("== " + line(p.say(b.Heading)))
+			p.add("")
+		}
+		p.view(b.View)
+	case Finding:
+		p.finding(b)
+	case Diff:
+		p.diff(b)
+	case Matrix:
+		if b.Before != nil {
+			p.beforeAfter(b)
+		} else {
+			p.matrix(b)
+		}
+	case Table:
+		p.table(b)
+	case Path, Paragraph, Command:
+		p.detail(0, 0, b)
+	case Source:
+		for source := range strings.Lines(b.Text) {
+			p.lines = append(p.lines, strings.TrimSuffix(Sanitize(source), "\n"))
+		}
+	}
+}
+
+// details writes what is said below something, the texts behind labels that are as wide as the widest and at least as wide as columns.
+func (p *page) details(indent, columns int, blocks []Block) {
+	for _, b := range blocks {
+		columns = max(columns, runewidth.StringWidth(line(p.say(labelOf(b)))))
+	}
+	for _, b := range blocks {
+		p.detail(indent, columns, b)
+	}
+}
+
+func labelOf(b Block) msg.Text {
+	switch b := b.(type) {
+	case Path:
+		return b.Label
+	case Paragraph:
+		return b.Label
+	case Command:
+		return b.Label
+	}
+	return msg.Text{}
+}
+
+func (p *page) detail(indent, columns int, b Block) {
+	name := line(p.say(labelOf(b)))
+	if name != "" {
+		name = pad(name, columns)
+	}
+	l := p.label(name, Faint)
+	switch b := b.(type) {
+	case Path:
+		p.text(indent, l, Plain, strings.Join(b.Hops, ", "))
+	case Paragraph:
+		p.text(indent, l, b.Tone, p.say(b.Text))
+	case Command:
+		if name == "" && columns > 0 {
+			l = p.label(strings.Repeat(" ", columns), Faint)
+		}
+		for i, command := range b.Lines {
+			if i == 1 {
+				l = p.label(strings.Repeat(" ", columns), Faint)
+			}
+			// A command is never wrapped: it is there to be copied.
+			p.add(strings.Repeat(" ", indent) + l.painted + p.paint(Literal, line(command)))
+		}
+	}
+}
+
+func (p *page) summary(s Summary) {
+	parts := make([]string, len(s.Counts))
+	for i, c := range s.Counts {
+		parts[i] = p.paint(c.Tone, Sanitize(p.say(c.Text)))
+	}
+	p.add(Sanitize(p.say(s.Lead)) + " " + strings.Join(parts, ", ") + ".")
+	p.details(0, 0, s.Notes)
+}
+
+// word is a status as a word that is at least four columns wide.
+func (p *page) word(s Status) string { return p.paint(s.look().tone, pad(p.say(s.look().word), 4)) }
+
+func (p *page) finding(f Finding) {
 	const indent = 8
-	t.block(indent, "", plain, r.Summary.String())
-	if !r.Detail.IsZero() {
-		t.block(indent, "", plain, r.Detail.String())
+	head := "  " + p.word(f.Status) + "  "
+	room := p.Width - 2 - max(4, runewidth.StringWidth(p.say(f.Status.look().word))) - 2
+	put := func(t Tone, text string) {
+		head += p.paint(t, text)
+		room -= runewidth.StringWidth(text)
 	}
-	if !r.Remedy.Text.IsZero() {
-		t.block(indent, "fix", plain, r.Remedy.Text.String())
+	if !f.Action.IsZero() {
+		put(Plain, line(p.say(f.Action))+" ")
 	}
-	for i, command := range r.Remedy.Commands {
-		label := "   "
-		if i == 0 && r.Remedy.Text.IsZero() {
-			label = "fix"
+	put(Strong, line(f.ID))
+	if f.Place != "" {
+		put(Plain, "  "+line(f.Place))
+	}
+	if !f.Action.IsZero() && f.Took > 0 {
+		put(Plain, "  ")
+		put(Faint, duration(f.Took))
+	}
+	summary := p.say(f.Summary)
+	if f.Status == Pass {
+		// What was seen, as far as the line goes.
+		switch room -= 2; {
+		case summary == "":
+		case !p.cut:
+			head += "  " + p.paint(Faint, line(summary))
+		case room >= 20:
+			head += "  " + p.paint(Faint, runewidth.Truncate(line(summary), room, ".."))
 		}
-		// A command is never wrapped: it is there to be copied.
-		t.printf("        %s  %s\n", t.paint(dim, label), t.paint(cyan, line(command)))
-	}
-	if r.Remedy.Docs != "" {
-		t.printf("        %s  %s\n", t.paint(dim, "see"), line(r.Remedy.Docs))
-	}
-}
-
-var actions = map[change.Action]struct{ symbol, word, color string }{
-	change.Create:   {"+", "create", green},
-	change.Update:   {"~", "change", yellow},
-	change.Recreate: {"-/+", "replace: remove, then make anew", red},
-	change.Delete:   {"-", "remove", red},
-}
-
-// Plan writes a plan as a diff, with a legend of the symbols that occur and a summary.
-func (t *Text) Plan(p change.Plan) {
-	if len(p.Changes) == 0 {
-		t.printf("Nothing to change: all %d resources are in order.\n", p.Summary.Unchanged)
+		p.add(head)
 		return
 	}
-	t.printf("Changes, in this order:")
-	for _, a := range []change.Action{change.Create, change.Update, change.Recreate, change.Delete} {
-		if slices.ContainsFunc(p.Changes, func(c change.Change) bool { return c.Action == a }) {
-			t.printf("  %s %s", t.paint(actions[a].color, actions[a].symbol), actions[a].word)
-		}
+	p.add(head)
+	if summary != "" {
+		p.text(indent, label{}, Plain, summary)
 	}
-	t.printf("\n")
-	for _, c := range p.Changes {
-		t.printf("\n")
-		t.Change(c)
-	}
-	s := p.Summary
-	t.printf("\nPlan: %d to create, %d to change, %d to replace, %d to remove; %d in order already.\n", s.Create, s.Update, s.Replace, s.Delete, s.Unchanged)
+	p.details(indent, 3, f.Details)
 }
 
-// Change writes one change.
-func (t *Text) Change(c change.Change) {
-	look := actions[c.Action]
-	t.printf("  %s %s", t.paint(look.color, look.symbol), t.paint(bold, line(c.ID)))
-	if c.Name != "" && !strings.HasSuffix(c.ID, "/"+c.Name) {
-		t.printf("  \"%s\"", line(c.Name))
-	}
-	t.printf("\n")
-	const indent = 6
-	if !c.Reason.IsZero() {
-		t.block(indent, "why ", plain, c.Reason.String())
-	}
-	if c.Risk != "" {
-		t.block(indent, "risk", plain, c.Risk)
-	}
-	names := map[string]bool{}
-	for name := range c.Before {
-		names[name] = true
-	}
-	for name := range c.After {
-		names[name] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		before, had := c.Before[name]
-		after, has := c.After[name]
-		switch {
-		case c.Action == change.Delete:
-			t.property(indent, t.paint(red, "-")+" "+line(name), Value(before))
-		case c.Action == change.Create || !had:
-			t.property(indent, t.paint(green, "+")+" "+line(name), Value(after))
-		case !has:
-			t.property(indent, t.paint(red, "-")+" "+line(name), Value(before))
-		case change.Equal(before, after):
-		default:
-			t.difference(indent, line(name), before, after)
+// diff writes changes with a legend of the symbols that occur.
+func (p *page) diff(d Diff) {
+	legend := line(p.say(d.Intro))
+	for _, a := range actions {
+		if slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Action == a.action }) {
+			legend += "  " + p.paint(a.tone, a.symbol) + " " + p.say(a.word)
 		}
+	}
+	if !d.Intro.IsZero() {
+		p.add(legend)
+	}
+	for i, c := range d.Changes {
+		if i > 0 || !d.Intro.IsZero() {
+			p.add("")
+		}
+		p.change(c)
+	}
+}
+
+func (p *page) change(c Change) {
+	const indent = 6
+	symbol, tone := c.Action.Symbol()
+	head := "  " + p.paint(tone, symbol) + " " + p.paint(Strong, line(c.ID))
+	if c.Name != "" && !strings.HasSuffix(c.ID, "/"+c.Name) {
+		head += `  "` + line(c.Name) + `"`
+	}
+	p.add(head)
+	p.details(indent, 4, c.Details)
+	for _, property := range c.Properties {
+		p.property(indent, property)
 	}
 }
 
 // property writes a name and its value: beside it, or below it when that takes more than a line. What is there to be copied (a URL, an id) is
 // not broken.
-func (t *Text) property(indent int, label, value string) {
-	value = strings.ReplaceAll(Sanitize(value), "\n", " ")
-	if indent+visible(label)+2+runewidth.StringWidth(value) <= t.style.Width {
-		t.printf("%s%s  %s\n", strings.Repeat(" ", indent), label, value)
-		return
-	}
-	t.printf("%s%s\n", strings.Repeat(" ", indent), label)
-	for _, line := range breakLines(value, t.style.Width-indent-4, false) {
-		t.printf("%s%s\n", strings.Repeat(" ", indent+4), line)
-	}
-}
-
-// difference shows one property before and after; of lists, what comes and what goes.
-func (t *Text) difference(indent int, name string, before, after any) {
-	label := t.paint(yellow, "~") + " " + name
-	_, wasText := before.(string)
-	_, isText := after.(string)
-	was, is := change.Elements(before), change.Elements(after)
-	if wasText || isText || len(was) < 2 && len(is) < 2 {
-		t.property(indent, label, Value(before)+" "+t.arrow()+" "+Value(after))
-		return
-	}
-	var p change.Property
-	t.printf("%s%s\n", strings.Repeat(" ", indent), label)
-	kept := 0
-	gone := p.Added(was, is)
-	for _, element := range gone {
-		t.block(indent+4, t.paint(red, "-"), plain, Value(element))
-	}
-	for _, element := range p.Added(is, was) {
-		t.block(indent+4, t.paint(green, "+"), plain, Value(element))
-	}
-	if kept = len(was) - len(gone); kept > 0 {
-		t.printf("%s%s\n", strings.Repeat(" ", indent+4), t.paint(dim, fmt.Sprintf("  %d kept", kept)))
-	}
-}
-
-var outcomeWords = map[apply.Status]struct{ word, color string }{
-	apply.Done: {"DONE", green}, apply.Failed: {"FAIL", red}, apply.Skipped: {"SKIP", dim}, apply.Pending: {"PEND", yellow},
-}
-
-// Apply writes what became of each change of a run, and how to go on.
-func (t *Text) Apply(r apply.Report) {
-	if len(r.Changes) == 0 {
-		t.printf("Nothing to do.\n")
-		return
-	}
-	for _, o := range r.Changes {
-		look := outcomeWords[o.Status]
-		t.printf("  %s  %s %s", t.paint(look.color, look.word), line(string(o.Action)), t.paint(bold, line(o.ID)))
-		if o.DurationMS > 0 {
-			t.printf("  %s", t.paint(dim, duration(o.DurationMS)))
+func (p *page) property(indent int, c Property) {
+	margin := strings.Repeat(" ", indent)
+	head := margin + p.paint(c.Sign.tone(), string(c.Sign)) + " " + line(c.Name)
+	if c.List() {
+		p.add(head)
+		for _, element := range c.Gone {
+			p.text(indent+4, p.label("-", Bad), Plain, p.say(element))
 		}
-		t.printf("\n")
-		if text := cmp.Or(o.Error, o.Note); text != "" {
-			t.block(8, "", plain, text)
+		for _, element := range c.Come {
+			p.text(indent+4, p.label("+", Good), Plain, p.say(element))
 		}
+		if c.Kept > 0 {
+			p.add(margin + "    " + p.paint(Faint, "  "+p.say(msg.Of("%d kept", c.Kept))))
+		}
+		return
 	}
-	s := r.Summary
-	t.printf("\nRun %s: %d done, %d failed, %d skipped, %d pending.\n", r.RunID, s.Done, s.Failed, s.Skipped, s.Pending)
-	t.printf("%s  %s\n", t.paint(dim, "journal"), r.Journal)
-}
-
-func duration(ms int64) string {
-	d := time.Duration(ms) * time.Millisecond
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", ms)
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	default:
-		return d.Round(time.Second).String()
+	value := strings.ReplaceAll(Sanitize(p.value(c)), "\n", " ")
+	if indent+2+runewidth.StringWidth(line(c.Name))+2+runewidth.StringWidth(value) <= p.Width {
+		p.add(head + "  " + value)
+		return
+	}
+	p.add(head)
+	for _, line := range breakLines(value, p.Width-indent-4, false) {
+		p.add(margin + "    " + line)
 	}
 }
 
-var lookupWords = map[string]struct{ word, color string }{
-	"ok": {"OK  ", green}, "failed": {"FAIL", red}, "unknown": {"ERR ", yellow},
+func (p *page) value(c Property) string {
+	switch c.Sign {
+	case Added:
+		return p.say(c.After)
+	case Removed:
+		return p.say(c.Before)
+	}
+	return p.say(c.Before) + " " + p.arrow() + " " + p.say(c.After)
 }
 
-// Matrix writes the free/busy matrix: by direction and question, a line for everyone who was asked, and what stands in the way where that failed.
-func (t *Text) Matrix(lookups []Lookup) {
-	counts := map[string]int{}
+// matrix writes who sees whom: by direction and question, a line per way of asking, and what stands in the way where that failed.
+func (p *page) matrix(m Matrix) {
+	const indent = 8
 	wide := 0
-	for _, l := range lookups {
-		wide = max(wide, runewidth.StringWidth(line(l.Probe)))
+	for _, l := range m.Lookups {
+		wide = max(wide, runewidth.StringWidth(p.by(l)))
 	}
-	first := true
-	t.questions(lookups, func(lookups []Lookup) {
-		if !first {
-			t.printf("\n")
+	for i, lookups := range questions(m.Lookups) {
+		if i > 0 {
+			p.add("")
 		}
-		first = false
-		t.question(lookups[0])
+		p.question(lookups[0])
 		for _, l := range lookups {
-			counts[l.Status]++
-			look, known := lookupWords[l.Status]
-			if !known {
-				look = lookupWords["unknown"]
-			}
-			t.printf("  %s  by %s  %s\n", t.paint(look.color, look.word), pad(line(l.Probe), wide), t.paint(dim, fmt.Sprintf("%7s", duration(l.LatencyMS))))
-			if l.Status == "ok" {
-				continue
-			}
-			if text := cmp.Or(l.Gist, l.Error); text != "" {
-				t.block(8, "", plain, text)
-			}
-			if len(l.Route) > 0 {
-				t.block(8, "way", plain, strings.Join(l.Route, ", "))
-			}
-			for _, c := range l.Causes {
-				t.printf("        %s  %s (%.0f%%)\n", t.paint(dim, "why"), line(c.ID), 100*c.Confidence)
-			}
+			took := duration(l.Took)
+			took = strings.Repeat(" ", max(0, 7-runewidth.StringWidth(took))) + took
+			p.add("  " + p.word(l.Status) + "  " + pad(p.by(l), wide) + "  " + p.paint(Faint, took))
+			p.details(indent, 3, l.Details)
 		}
-	})
-	if len(lookups) > 0 {
-		t.printf("\n")
 	}
-	unknown := len(lookups) - counts["ok"] - counts["failed"]
-	t.printf("Free/busy: %d of %d lookups work", counts["ok"], len(lookups))
-	if counts["failed"] > 0 {
-		t.printf(", %s", t.paint(red, fmt.Sprintf("%d failed", counts["failed"])))
-	}
-	if unknown > 0 {
-		t.printf(", %s", t.paint(yellow, fmt.Sprintf("%d could not be asked", unknown)))
-	}
-	t.printf(".\n")
 }
+
+func (p *page) by(l Lookup) string { return line(p.say(msg.Of("by %s", l.Probe))) }
+
+func (p *page) question(l Lookup) {
+	p.text(0, p.label(p.direction(l.Direction), Strong), Plain, p.say(l.Question()))
+}
+
+// Question is what a lookup asks.
+func (l Lookup) Question() msg.Text { return msg.Of("%s sees %s", l.From, l.To) }
 
 // questions gives the lookups of each question (who, whom, which way), in the order in which they come.
-func (t *Text) questions(lookups []Lookup, each func([]Lookup)) {
+func questions(lookups []Lookup) [][]Lookup {
 	type question struct{ direction, from, to string }
-	of := map[question][]Lookup{}
-	var order []question
+	at := map[question]int{}
+	var all [][]Lookup
 	for _, l := range lookups {
 		q := question{l.Direction, l.From, l.To}
-		if of[q] == nil {
-			order = append(order, q)
+		i, known := at[q]
+		if !known {
+			i = len(all)
+			at[q] = i
+			all = append(all, nil)
 		}
-		of[q] = append(of[q], l)
+		all[i] = append(all[i], l)
 	}
-	for _, q := range order {
-		each(of[q])
-	}
+	return all
 }
 
-func (t *Text) question(l Lookup) {
-	t.block(0, t.paint(bold, t.direction(l.Direction)), plain, l.From+" sees "+l.To)
+// pair is how one lookup ended before and after; "" where it was not asked.
+type pair struct {
+	Lookup
+	before, after Status
 }
 
-func (t *Text) direction(d string) string { return strings.ReplaceAll(line(d), "->", t.arrow()) }
-
-func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-runewidth.StringWidth(s)))
-}
-
-// BeforeAfter writes two matrices of the same questions beside each other.
-func (t *Text) BeforeAfter(before, after []Lookup) {
+// pairs gives the lookups of both matrices, by question.
+func pairs(m Matrix) [][]pair {
 	type key struct{ direction, from, to, probe string }
 	of := func(l Lookup) key { return key{l.Direction, l.From, l.To, l.Probe} }
-	statuses := map[key][2]string{}
+	before, after := map[key]Status{}, map[key]Status{}
 	var rows []Lookup
-	for i, lookups := range [][]Lookup{before, after} {
+	for _, l := range m.Before {
+		if _, seen := before[of(l)]; !seen {
+			rows = append(rows, l)
+		}
+		before[of(l)] = l.Status
+	}
+	for _, l := range m.Lookups {
+		_, asked := before[of(l)]
+		if _, seen := after[of(l)]; !seen && !asked {
+			rows = append(rows, l)
+		}
+		after[of(l)] = l.Status
+	}
+	var all [][]pair
+	for _, lookups := range questions(rows) {
+		var group []pair
 		for _, l := range lookups {
-			pair, seen := statuses[of(l)]
-			if !seen {
-				rows = append(rows, l)
-			}
-			pair[i] = l.Status
-			statuses[of(l)] = pair
+			group = append(group, pair{l, before[of(l)], after[of(l)]})
 		}
+		all = append(all, group)
 	}
-	cell := func(status string) string {
-		look, known := lookupWords[status]
-		if !known {
-			return "-     "
-		}
-		return t.paint(look.color, look.word) + "  "
-	}
-	t.printf("  %s\n", t.paint(dim, "before  after"))
-	t.questions(rows, func(lookups []Lookup) {
-		t.question(lookups[0])
-		for _, l := range lookups {
-			pair := statuses[of(l)]
-			t.printf("  %s  %s  by %s\n", cell(pair[0]), cell(pair[1]), line(l.Probe))
-		}
-	})
+	return all
 }
 
-// History writes the runs of a state directory.
-func (t *Text) History(runs []apply.Entry) {
-	if len(runs) == 0 {
-		t.printf("No run yet.\n")
-		return
+// beforeAfter writes two matrices of the same questions beside each other.
+func (p *page) beforeAfter(m Matrix) {
+	first, second := p.say(msg.Of("before")), p.say(msg.Of("after"))
+	cell := func(s Status, width int) string {
+		if s == "" {
+			return pad("-", width)
+		}
+		return p.word(s) + strings.Repeat(" ", max(0, width-max(4, runewidth.StringWidth(p.say(s.look().word)))))
 	}
-	for _, r := range runs {
-		what := r.Action
-		if r.Of != "" {
-			what += " of " + r.Of
+	p.add("  " + p.paint(Faint, first+"  "+second))
+	for _, group := range pairs(m) {
+		p.question(group[0].Lookup)
+		for _, l := range group {
+			p.add("  " + cell(l.before, runewidth.StringWidth(first)) + "  " + cell(l.after, max(6, runewidth.StringWidth(second))) + "  " + p.by(l.Lookup))
 		}
-		t.printf("%s  %s  %s: %d done, %d failed, %d skipped, %d pending", r.RunID, what, r.Outcome, r.Summary.Done, r.Summary.Failed, r.Summary.Skipped, r.Summary.Pending)
-		if r.UndoneBy != "" {
-			t.printf(", rolled back by %s", r.UndoneBy)
-		}
-		t.printf("\n")
 	}
 }
 
-// Progress writes what goes on, a line each: meant for standard error beside a report. It is an observe.Observer.
-//
-// Of reads that follow each other quickly only some are told, and one that takes longer is always told, so that a person sees what is being waited for.
-// Every write is told.
-type Progress struct {
-	mu      sync.Mutex
-	text    *Text
-	stage   string
-	last    time.Time
-	pending *observe.Progress
-	timer   *time.Timer
-}
-
-// pace is how long a read may take before it is worth a line.
-const pace = time.Second
-
-// writes are the stages that change something.
-var writes = map[string]bool{"apply": true, "rollback": true}
-
-// NewProgress makes a Progress on w.
-func NewProgress(w io.Writer, s Style) *Progress { return &Progress{text: NewText(w, s)} }
-
-// Observe writes a line for what a person who waits wants to know.
-func (p *Progress) Observe(e observe.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := p.text
-	switch e := e.(type) {
-	case observe.Progress:
-		since := time.Since(p.last)
-		if writes[e.Stage] || e.Stage != p.stage || since >= pace {
-			p.tell(e)
-			return
+// table writes columns as wide as their widest cell.
+func (p *page) table(t Table) {
+	rows := [][]string{}
+	head := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		head[i] = strings.ToUpper(line(p.say(c)))
+	}
+	rows = append(rows, head)
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = line(p.say(c))
 		}
-		p.pending = &e
-		if p.timer == nil {
-			p.timer = time.AfterFunc(pace-since, p.late)
+		rows = append(rows, cells)
+	}
+	widths := make([]int, len(t.Columns))
+	for _, row := range rows {
+		for i, c := range row[:min(len(row), len(widths))] {
+			widths[i] = max(widths[i], runewidth.StringWidth(c))
 		}
-	case observe.Waiting:
-		t.printf("%s\n", t.paint(dim, fmt.Sprintf("waiting until %s: %s: %s", e.Until.Local().Format("15:04:05"), line(e.ID), line(e.What))))
-	case observe.Warning:
-		t.printf("%s %s\n", t.paint(yellow, "warning:"), line(e.Text))
 	}
-}
-
-func (p *Progress) tell(e observe.Progress) {
-	p.settle()
-	p.stage, p.last = e.Stage, time.Now()
-	count := ""
-	if e.Total > 0 {
-		count = fmt.Sprintf("[%d/%d] ", min(e.Done+1, e.Total), e.Total)
+	for _, row := range rows {
+		text := ""
+		for i, c := range row[:min(len(row), len(widths))] {
+			text += pad(c, widths[i]) + "  "
+		}
+		p.add(text)
 	}
-	p.text.printf("%s\n", p.text.paint(dim, count+e.Stage+": "+line(e.Text)))
-}
-
-// late tells what is still the newest.
-func (p *Progress) late() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pending != nil {
-		p.tell(*p.pending)
-	}
-}
-
-// Settle forgets what was not told yet: the stage has ended, and its report comes.
-func (p *Progress) Settle() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.settle()
-	p.stage = ""
-}
-
-func (p *Progress) settle() {
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	p.timer, p.pending = nil, nil
 }

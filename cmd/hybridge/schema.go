@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/templates"
+)
+
+// published are the documents that machines read, by the name of their schema. Every schema but that
+// of the answers is generated from its type: go test ./cmd/hybridge -run TestSchemas -update.
+var published = []struct {
+	name, about string
+	document    any
+}{
+	{"answers", "the answers file", answers.Answers{}},
+	{"check-report", "check -o json", check.Report{}},
+	{"plan", "plan -o json, and the file that apply takes", change.Plan{}},
+	{"apply-report", "apply -o json and rollback -o json", apply.Report{}},
+	{"test-report", "test -o json and validate -o json", deployment.TestReport{}},
+	{"run-report", "a run of all stages with -o json", runDocument{}},
+	{"demo-report", "demo -o json", demoDocument{}},
+	{"history", "history -o json", apply.Runs{}},
+	{"lab", "lab start -o json", labDocument{}},
+	{"faults", "lab faults -o json", faultsDocument{}},
+	{"version", "version -o json", versionDocument{}},
+	{"error", "a failure, where json or jsonl is asked for", report.Failure{}},
+	{"event", "one line of -o jsonl", report.Line{}},
+}
+
+// schemaDocument is a JSON Schema, as it is.
+type schemaDocument []byte
+
+func (s schemaDocument) Encode() []byte { return s }
+
+func (s schemaDocument) View() report.View {
+	return report.View{Name: "schema", Blocks: []report.Block{report.Source{Language: "json", Text: string(s)}}}
+}
+
+func (s schemaDocument) MarshalJSON() ([]byte, error) { return json.RawMessage(s).MarshalJSON() }
+
+// schema is the published schema of that name.
+func schema(name string) (schemaDocument, error) {
+	if name == "answers" {
+		return answers.Schema(), nil
+	}
+	return templates.Schemas.ReadFile("schemas/" + name + ".json")
+}
+
+func newSchemaCommand(a app) *cobra.Command {
+	var list strings.Builder
+	var names []string
+	for _, p := range published {
+		names = append(names, p.name)
+		fmt.Fprintf(&list, "  %-13s %s\n", p.name, p.about)
+	}
+	c := &cobra.Command{
+		Use:       "schema [NAME]",
+		GroupID:   "more",
+		Short:     "Print a JSON Schema: of the answers file, of a document, of an event",
+		Long:      "Schema prints the JSON Schema of NAME; of the answers file without one.\n\n" + list.String(),
+		ValidArgs: names,
+		Args:      cobra.MaximumNArgs(1),
+	}
+	return a.verb(c, report.Documents, func(_ context.Context, t *task, args []string) error {
+		name := append(args, "answers")[0]
+		s, err := schema(name)
+		if err != nil {
+			return usage("there is no schema %q; there are %s", name, strings.Join(names, ", "))
+		}
+		return t.write(s)
+	})
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+)
+
+// task is one command at work: where its data goes, who looks on, and, once opened, the deployment.
+type task struct {
+	streams
+	globals // its own: what it settles on changes no other task
+	opener
+	out      io.Writer
+	writer   report.Writer
+	obs      observe.Observer
+	progress *report.Progress // nil where the format writes events itself
+	state    string           // directory of journals and the lock
+	deployed deployed
+	log      *slog.Logger
+	closers  []func() error // after the output's end
+}
+
+// start opens the output and the log. The task that it gives is ended by runIn.
+func (a app) start(has report.Trait) (*task, error) {
+	f, err := format(a.output, has)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{streams: a.streams, globals: *a.globals, opener: a.opener, out: a.Out}
+	if t.log, err = t.logger(); err != nil {
+		return nil, err
+	}
+	t.log.Info("begin", "version", version)
+	if a.outputFile != "" {
+		file, err := newOutputFile(a.outputFile)
+		if err != nil {
+			return nil, usage("--output-file: %w", err)
+		}
+		t.out = file
+		t.closers = append(t.closers, file.commit)
+	}
+	t.writer = f.Open(t.out, report.Options{Style: t.style(t.OutTTY && t.outputFile == "", t.noColor), Version: version})
+	var observed bool
+	if t.obs, observed = t.writer.(observe.Observer); !observed {
+		t.progress = report.NewProgress(a.Err, a.style(a.ErrTTY, a.noColor))
+		t.obs = t.progress
+	}
+	a.tasks.running = append(a.tasks.running, t)
+	return t, nil
+}
+
+// open loads the answers and opens the deployment that they describe.
+func (t *task) open(ctx context.Context) error {
+	if err := t.nameAnswers(); err != nil {
+		return err
+	}
+	a, err := answers.Load(ctx, t.answersFile)
+	if err != nil {
+		return err
+	}
+	return t.openWith(a)
+}
+
+func (t *task) openWith(a answers.Answers) error {
+	if a.WorkMail != nil {
+		t.obs.Observe(observe.Warning{Text: "workmail is validated; nothing is checked or set up there so far"})
+	}
+	dir, err := answersDir(t.answersFile)
+	if err != nil {
+		return err
+	}
+	if t.state, err = t.stateDirOf(a, dir); err != nil {
+		return err
+	}
+	o := t.options()
+	o.Dir, o.StateDir = dir, t.state
+	if t.interactive() {
+		o.Prompt, o.Say = t.prompt, func(text string) { fmt.Fprintln(t.Err, report.Sanitize(text)) }
+	}
+	t.deployed, err = t.opener(a, o)
+	return err
+}
+
+// options are what the flags say about a deployment.
+func (t *task) options() deployment.Options {
+	return deployment.Options{Parallel: t.parallel, Only: t.only, Skip: t.skip, Version: version, Log: t.log}
+}
+
+// write writes a document in the format that was asked for.
+func (t *task) write(d report.Document) error {
+	t.settle()
+	return t.writer.Write(d)
+}
+
+// end closes the deployment and the output. The first error counts.
+func (t *task) end(f report.Failure) error {
+	t.settle()
+	if f.Message != "" {
+		t.log.Error("end", "error", f.Message, "exit", f.Code)
+	} else {
+		t.log.Info("end", "exit", f.Code)
+	}
+	if t.deployed != nil {
+		// Sessions are ended at the servers also after a cancel.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		// What was done is done: a session that its server has to end is worth a word, not a failure.
+		if err := t.deployed.Close(ctx); err != nil {
+			t.log.Warn("close the deployment", "error", err)
+		}
+	}
+	var first error
+	keep := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
+	if f.Message != "" {
+		keep(t.writer.Fail(f))
+	}
+	keep(t.writer.End(f.Code))
+	for _, c := range t.closers {
+		keep(c())
+	}
+	return first
+}
+
+// settle ends the telling of what goes on: what is written next is the last word on it.
+func (t *task) settle() {
+	if t.progress != nil {
+		t.progress.Settle()
+	}
+}
+
+// text tells whether a person reads the output.
+func (t *task) text() bool { return t.output == "text" }
+
+// aside writes for a person who watches, whatever the format of the data.
+func (t *task) aside() *report.Text {
+	t.settle()
+	return report.NewText(t.Err, t.style(t.ErrTTY, t.noColor))
+}
+
+// defaultAnswers is read when no answers are named and it is there, by the wizard and by every other command.
+const defaultAnswers = "answers.yaml"
+
+// nameAnswers takes the default, when nothing else is named.
+func (t *task) nameAnswers() error {
+	if t.answersFile != "" {
+		return nil
+	}
+	if _, err := os.Stat(defaultAnswers); err != nil {
+		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)", defaultAnswers)
+	}
+	t.answersFile = defaultAnswers
+	return nil
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// verb makes c the command of a verb that offers these traits to formats. Its output is opened in the
+// format that --output names before do runs, and closed by runIn with the exit code.
+func (a app) verb(c *cobra.Command, has report.Trait, do func(ctx context.Context, t *task, args []string) error) *cobra.Command {
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		t, err := a.start(has)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), t, args)
+	}
+	if names := report.Names(has); len(names) > 1 {
+		c.Long = strings.TrimRight(cmp.Or(c.Long, c.Short+"."), "\n") + "\n\nFormats (-o): " + strings.Join(names, ", ") + "."
+	}
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Names(has), cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// errFormat is the class of refused formats.
+var errFormat = errors.New("format")
+
+// format is the format of that name; an error when a verb with these traits does not write it.
+func format(name string, has report.Trait) (report.Format, error) {
+	for _, f := range report.Formats(has) {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return report.Format{}, usage("--output %s: this command writes %s%w", name, strings.Join(report.Names(has), ", "), hidden{errFormat})
+}
+
+// hidden is an error that gives a message its class and no words.
+type hidden struct{ error }
+
+func (hidden) Error() string   { return "" }
+func (h hidden) Unwrap() error { return h.error }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// versionDocument is what version -o json writes.
+type versionDocument struct {
+	// The version of the format: hybridge/v1.
+	APIVersion string `json:"apiVersion"`
+	// The processor that the program is built for: amd64, arm64.
+	Arch string `json:"arch"`
+	// The version of Go.
+	Go string `json:"go"`
+	// Always Version.
+	Kind string `json:"kind"`
+	// The system that the program is built for: linux, darwin, windows.
+	OS string `json:"os"`
+	// The version of hybridge.
+	Version string `json:"version"`
+}
+
+func (v versionDocument) View() report.View {
+	text := msg.Of("hybridge %s %s %s/%s", v.Version, v.Go, v.OS, v.Arch)
+	return report.View{Name: "version", Blocks: []report.Block{report.Source{Text: text.String()}}}
+}
+
+func newVersionCommand(a app) *cobra.Command {
+	return a.verb(&cobra.Command{
+		Use:     "version",
+		GroupID: "more",
+		Short:   "Print the version",
+		Args:    cobra.NoArgs,
+	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
+		return t.write(versionDocument{report.APIVersion, runtime.GOARCH, runtime.Version(), "Version", runtime.GOOS, version})
+	})
+}

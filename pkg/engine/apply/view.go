@@ -1,0 +1,89 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// View shows what became of each change of a run, and where its journal is.
+func (r Report) View() report.View {
+	v := report.View{Name: "apply", Title: msg.Of("Apply")}
+	if len(r.Changes) == 0 {
+		v.Blocks = []report.Block{report.Paragraph{Text: msg.Of("Nothing to do.")}}
+		return v
+	}
+	for _, o := range r.Changes {
+		v.Blocks = append(v.Blocks, o.Block())
+	}
+	s := r.Summary
+	v.Summary = report.Summary{
+		Lead: msg.Of("Run %s:", r.RunID),
+		Counts: []report.Count{
+			{Text: msg.Of("%d done", s.Done)}, {Text: msg.Of("%d failed", s.Failed)},
+			{Text: msg.Of("%d skipped", s.Skipped)}, {Text: msg.Of("%d pending", s.Pending)},
+		},
+		Notes: []report.Block{report.Command{Label: msg.Of("journal"), Lines: []string{r.Journal}}},
+	}
+	return v
+}
+
+var shownAs = map[Status]report.Status{
+	Done: report.Done, Failed: report.Fail, Skipped: report.Skip, Pending: report.Pending,
+}
+
+// Block shows what became of one change.
+func (o Outcome) Block() report.Finding {
+	f := report.Finding{
+		Status: shownAs[o.Status], Action: msg.Key(string(o.Action)), ID: o.ID, Group: o.Target, Class: o.Kind,
+		Summary: msg.Plain(o.Error), Took: time.Duration(o.DurationMS) * time.Millisecond,
+		Interrupted: errors.Is(o.Cause, context.Canceled) || errors.Is(o.Cause, context.DeadlineExceeded) && o.Status == Pending,
+	}
+	if f.Summary.IsZero() {
+		f.Summary = msg.Plain(o.Note)
+	}
+	return f
+}
+
+// Runs is the document of the history of a state directory.
+type Runs struct {
+	// The version of the format: hybridge/v1.
+	APIVersion string `json:"apiVersion"`
+	// Always History.
+	Kind string `json:"kind"`
+	// The directory of the journals.
+	StateDir string `json:"stateDir"`
+	// The runs, newest first.
+	Runs []Entry `json:"runs"`
+}
+
+// View lists the runs.
+func (r Runs) View() report.View {
+	v := report.View{Name: "history", Title: msg.Of("History")}
+	if len(r.Runs) == 0 {
+		v.Blocks = []report.Block{report.Paragraph{Text: msg.Of("No run yet.")}}
+		return v
+	}
+	t := report.Table{Columns: []msg.Text{
+		msg.Of("run"), msg.Of("action"), msg.Of("outcome"), msg.Of("done"), msg.Of("failed"), msg.Of("skipped"), msg.Of("pending"), msg.Of("rolled back by"),
+	}}
+	for _, run := range r.Runs {
+		action := msg.Key(run.Action)
+		if run.Of != "" {
+			action = msg.Of("%s of %s", action, run.Of)
+		}
+		undone := msg.Plain("-")
+		if run.UndoneBy != "" {
+			undone = msg.Plain(run.UndoneBy)
+		}
+		s := run.Summary
+		t.Rows = append(t.Rows, []msg.Text{
+			msg.Plain(run.RunID), action, msg.Key(run.Outcome), msg.Of("%d", s.Done), msg.Of("%d", s.Failed), msg.Of("%d", s.Skipped), msg.Of("%d", s.Pending), undone,
+		})
+	}
+	v.Blocks = []report.Block{t}
+	return v
+}

@@ -1,0 +1,95 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+)
+
+// Progress writes what goes on, one line per event: meant for standard error beside a report. It is
+// an observe.Observer.
+//
+// It skips reads that follow each other quickly and shows every read that takes long, so that a
+// person sees what hybridge waits for. It shows every write.
+type Progress struct {
+	mu      sync.Mutex
+	w       io.Writer
+	style   Style
+	stage   string
+	last    time.Time
+	pending *observe.Progress
+	timer   *time.Timer
+}
+
+// pace is how long a read may take before it gets a line.
+const pace = time.Second
+
+// writes are the stages that change something.
+var writes = map[string]bool{"apply": true, "rollback": true}
+
+// NewProgress makes a Progress on w.
+func NewProgress(w io.Writer, s Style) *Progress { return &Progress{w: w, style: s} }
+
+// Observe writes a line for what a waiting person wants to know.
+func (p *Progress) Observe(e observe.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := e.(type) {
+	case observe.Progress:
+		since := time.Since(p.last)
+		if writes[e.Stage] || e.Stage != p.stage || since >= pace {
+			p.show(e)
+			return
+		}
+		p.pending = &e
+		if p.timer == nil {
+			p.timer = time.AfterFunc(pace-since, p.late)
+		}
+	case observe.Waiting:
+		p.line(Faint, msg.Of("waiting until %s: %s: %s", e.Until.Local().Format("15:04:05"), line(e.ID), line(e.What)))
+	case observe.Warning:
+		fmt.Fprintln(p.w, p.style.paint(Caution, p.style.say(msg.Of("warning:"))), line(e.Text))
+	}
+}
+
+func (p *Progress) line(t Tone, text msg.Text) {
+	fmt.Fprintln(p.w, p.style.paint(t, p.style.say(text)))
+}
+
+func (p *Progress) show(e observe.Progress) {
+	p.settle()
+	p.stage, p.last = e.Stage, time.Now()
+	if e.Total > 0 {
+		p.line(Faint, msg.Of("[%d/%d] %s: %s", min(e.Done+1, e.Total), e.Total, e.Stage, line(e.Text)))
+		return
+	}
+	p.line(Faint, msg.Of("%s: %s", e.Stage, line(e.Text)))
+}
+
+// late shows what is still the newest.
+func (p *Progress) late() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending != nil {
+		p.show(*p.pending)
+	}
+}
+
+// Settle drops what is not shown yet: the stage has ended, and its report comes.
+func (p *Progress) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settle()
+	p.stage = ""
+}
+
+func (p *Progress) settle() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.timer, p.pending = nil, nil
+}

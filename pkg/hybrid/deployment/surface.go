@@ -1,0 +1,65 @@
+package deployment
+
+import (
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// What cmd and wizard need of the packages below is passed on here: they import this package and the
+// engine's types, and nothing else of the product.
+
+// The document of a test, its answers, and how each can end.
+type (
+	TestReport  = freebusy.Report
+	TestSummary = freebusy.Summary
+	Answer      = freebusy.Answer
+)
+
+// How a lookup ended.
+const (
+	OK      = freebusy.OK
+	Failed  = freebusy.Failed
+	Unknown = freebusy.Unknown
+)
+
+// The classes of errors that decide on exit codes and hints.
+var (
+	ErrAccess             = link.ErrAccess
+	ErrUntrusted          = link.ErrUntrusted
+	ErrUnreachable        = link.ErrUnreachable
+	ErrExchangeThrottled  = exchange.ErrThrottled
+	ErrMicrosoftThrottled = entra.ErrThrottled
+)
+
+// Matrix shows answers as a matrix.
+func Matrix(answers []Answer) report.Matrix { return freebusy.Block(answers) }
+
+// BeforeAfter shows two reports of the same questions side by side.
+func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.BeforeAfter(before, after) }
+
+// Declaration names a check.
+type Declaration struct {
+	ID    check.ID
+	Title string
+}
+
+// Checks lists the checks in the order of their page.
+func Checks() []Declaration {
+	var list []Declaration
+	for _, c := range prereq.Checks() {
+		list = append(list, Declaration{c.ID, c.Title})
+	}
+	return list
+}
+
+// ChecksPage is docs/reference/checks.md.
+func ChecksPage() []byte { return prereq.Markdown() }
+
+// KindsPage is docs/reference/kinds.md.
+func KindsPage() []byte { return desired.Markdown() }

@@ -1,0 +1,64 @@
+package freebusy
+
+import (
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// View shows the matrix, and how many lookups work.
+func (r Report) View() report.View {
+	v := report.View{Name: "test", Title: msg.Of("Free/busy")}
+	if len(r.Matrix) > 0 {
+		v.Blocks = []report.Block{Block(r.Matrix)}
+	}
+	s := r.Summary
+	v.Summary = report.Summary{Lead: msg.Of("Free/busy:"), Counts: []report.Count{
+		{Text: msg.Of("%d of %d lookups work", s.OK, len(r.Matrix))},
+	}}
+	if s.Failed > 0 {
+		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of("%d failed", s.Failed), Tone: report.Bad})
+	}
+	if s.Unknown > 0 {
+		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of("%d could not be asked", s.Unknown), Tone: report.Caution})
+	}
+	return v
+}
+
+// BeforeAfter shows two reports of the same questions side by side.
+func BeforeAfter(before, after Report) report.Matrix {
+	return report.Matrix{Lookups: Block(after.Matrix).Lookups, Before: Block(before.Matrix).Lookups}
+}
+
+// Block shows answers as a matrix.
+func Block(answers []Answer) report.Matrix {
+	m := report.Matrix{Lookups: make([]report.Lookup, len(answers))}
+	for i, a := range answers {
+		m.Lookups[i] = a.Lookup()
+	}
+	return m
+}
+
+var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown}
+
+// Lookup shows one answer: of one that failed also the route, and what is suspected.
+func (a Answer) Lookup() report.Lookup {
+	l := report.Lookup{
+		From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],
+		Took: time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
+	}
+	if a.Status == OK {
+		return l
+	}
+	if gist := a.Gist(); gist != "" {
+		l.Details = append(l.Details, report.Paragraph{Text: msg.Plain(gist)})
+	}
+	if len(a.Route) > 0 {
+		l.Details = append(l.Details, report.Path{Label: msg.Of("way"), Hops: a.Route})
+	}
+	for _, d := range a.Diagnosis {
+		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("why"), Text: msg.Of("%s (%.0f%%)", d.ID, 100*d.Confidence)})
+	}
+	return l
+}
