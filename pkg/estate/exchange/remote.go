@@ -73,6 +73,7 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 		}
 	}
 	r := &Remote{o: o, turn: make(chan struct{}, 1)}
+	r.o.PSRP.Notice = func(text string) { r.warn("remote PowerShell", text) }
 	r.turn <- struct{}{}
 	return r, nil
 }
@@ -105,9 +106,9 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		}
 		fresh := r.pool == nil
 		if fresh {
-			opened, err := r.o.open(ctx, r.o.PSRP)
+			opened, err := r.reopen(ctx)
 			if err != nil {
-				return nil, throttled(err)
+				return nil, err
 			}
 			r.pool = opened
 		}
@@ -115,17 +116,19 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		lost := r.pool
 		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line()}})
 		for _, w := range out.Warnings {
-			if r.o.Warn != nil {
-				r.o.Warn(c.Name, link.Line(w))
-			}
+			r.warn(c.Name, w)
 		}
 		if broken(ctx, err) {
 			r.pool = nil
 			_ = lost.Close(ctx) // frees what is left; the next cmdlet opens a new session
 			// A server that does not know the shell any more was restarted, or the shell idled out; a connection that was good until now may have been cut
 			// by whatever stands between.
-			if again && attempt == 0 && (errors.Is(err, psrp.ErrShellGone) || !fresh && errors.Is(err, link.ErrUnreachable)) {
+			lostIt := errors.Is(err, psrp.ErrShellGone) || errors.Is(err, psrp.ErrCommandGone)
+			if again && attempt == 0 && (lostIt || !fresh && errors.Is(err, link.ErrUnreachable)) {
 				continue
+			}
+			if attempt == 0 && errors.Is(err, psrp.ErrClosed) {
+				continue // the shell was given up together with a command that was stopped; this one was not sent
 			}
 			if !again && !errors.Is(err, link.ErrAccess) { // what was refused was not executed
 				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name, throttled(err))
@@ -138,6 +141,31 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		}
 		r.stay(objects, err)
 		return objects, err
+	}
+}
+
+// reopen opens a shell. A server that refuses it for now and says how long is asked once more after that time.
+func (r *Remote) reopen(ctx context.Context) (pool, error) {
+	for again := true; ; again = false {
+		opened, err := r.o.open(ctx, r.o.PSRP)
+		wait := psrp.RetryAfter(err)
+		deadline, limited := ctx.Deadline()
+		switch {
+		case err == nil:
+			return opened, nil
+		case !again || wait == 0 || limited && time.Until(deadline) < wait:
+			return nil, throttled(err)
+		}
+		r.warn("open remote PowerShell", fmt.Sprintf("the server asks to wait %s before it opens another session", wait))
+		if sleepErr := sleep(ctx, wait); sleepErr != nil {
+			return nil, errors.Join(throttled(err), sleepErr)
+		}
+	}
+}
+
+func (r *Remote) warn(about, text string) {
+	if r.o.Warn != nil {
+		r.o.Warn(about, link.Line(text))
 	}
 }
 
@@ -183,7 +211,7 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 		return objects, nil
 	}
 	var record *psrp.ErrorRecord
-	if errors.As(err, &record) {
+	if errors.As(err, &record) && !errors.Is(err, psrp.ErrShellLimit) && !errors.Is(err, psrp.ErrLoadLimit) {
 		e := &Error{
 			Cmdlet: c.Name, Category: record.Category.String(), FullyQualifiedID: record.ID,
 			Message: record.Error(), Target: record.TargetName, ExceptionType: record.Reason,
@@ -200,10 +228,14 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 	return objects, throttled(err) // it names the host and the cmdlet
 }
 
-// throttled marks the faults by which a server refuses one shell or one request too many.
+// throttled marks the faults by which a server refuses one shell or one request too many, and says what helps.
 func throttled(err error) error {
-	if errors.Is(err, psrp.ErrShellLimit) || errors.Is(err, psrp.ErrLoadLimit) {
-		return fmt.Errorf("%w: %w", ErrThrottled, err)
+	switch {
+	case errors.Is(err, psrp.ErrShellLimit):
+		return fmt.Errorf("%w: close other remote PowerShell sessions of this account, or wait until they idle out (15 minutes), "+
+			"or raise PowerShellMaxConcurrency in its throttling policy: %w", ErrThrottled, err)
+	case errors.Is(err, psrp.ErrLoadLimit):
+		return fmt.Errorf("%w: run hybridge again later, or raise the PowerShell budgets in the account's throttling policy: %w", ErrThrottled, err)
 	}
 	return err
 }

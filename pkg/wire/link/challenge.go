@@ -22,8 +22,8 @@ func Challenges(h http.Header) []Challenge {
 	return all
 }
 
-// schemes names what is offered, for a sentence.
-func schemes(h http.Header) string {
+// Schemes names what is offered, for a sentence.
+func Schemes(h http.Header) string {
 	var names []string
 	for _, c := range Challenges(h) {
 		names = append(names, Printable(c.Scheme))

@@ -201,7 +201,7 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 	}
 	scheme, ok := p.pick(resp.Header)
 	if !ok {
-		offered := schemes(resp.Header)
+		offered := Schemes(resp.Header)
 		drain(resp)
 		if offered == "" {
 			offered = "nothing"

@@ -2,6 +2,7 @@ package psrp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -12,10 +13,13 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -38,6 +42,7 @@ type carrier struct {
 	url       *url.URL
 	security  securityContext // nil until the connection is authenticated with Kerberos
 	lost      atomic.Bool     // the connection that security belongs to is closed
+	negotiate bool            // the server offers Kerberos within Negotiate alone
 	newSecure func(ctx context.Context, spn string) (securityContext, error)
 }
 
@@ -87,6 +92,9 @@ func newCarrier(o Options) (*carrier, error) {
 			Proxy:                  func(*http.Request) (*url.URL, error) { return nil, nil }, // proxies are link's matter
 			MaxResponseHeaderBytes: 1 << 20,
 		},
+	}
+	if o.transport != nil {
+		c.client.Transport = o.transport
 	}
 	return c, nil
 }
@@ -139,6 +147,9 @@ func (c *carrier) handshake(ctx context.Context, network, address string, highes
 	if host, _, err := net.SplitHostPort(address); err == nil && (config.ServerName == "" || !strings.EqualFold(host, c.options.host)) {
 		config.ServerName = host // also after a redirect to another server
 	}
+	if !strings.EqualFold(config.ServerName, c.options.host) && !strings.EqualFold(hostOf(address), c.options.host) {
+		config.InsecureSkipVerify = false // was asked for the server of the options, not for where it leads
+	}
 	if config.MaxVersion == 0 || config.MaxVersion > highest {
 		config.MaxVersion = highest
 	}
@@ -154,6 +165,14 @@ func (c *carrier) handshake(ctx context.Context, network, address string, highes
 	return conn, nil
 }
 
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return host
+}
+
 // answer is an HTTP answer, unsealed.
 type answer struct {
 	status int
@@ -161,7 +180,7 @@ type answer struct {
 	body   []byte
 }
 
-// post sends an envelope and returns the answer's. Redirects to a server of the same domain are followed.
+// post sends an envelope and returns the answer's. Over https, redirects to a server of the same domain are followed.
 func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*answer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,7 +195,8 @@ func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*a
 			if err != nil {
 				return nil, c.place(err)
 			}
-			c.url = next
+			c.options.notice(fmt.Sprintf("%s redirects remote PowerShell to %s", c.url.Host, link.Line(next.Host)))
+			c.url, c.negotiate = next, false
 			c.forget()
 			c.client.CloseIdleConnections()
 			continue
@@ -194,22 +214,37 @@ func (c *carrier) place(err error) error {
 	return fmt.Errorf("redirected to %s: %w", c.url.Hostname(), err)
 }
 
-// redirect checks where the server sends us: to a server of the same domain, and never from https to http.
+// redirect checks where the server sends us: to a server of the same domain, by https alone. A redirect over http comes
+// outside of the sealed channel: anyone on the way can write it.
 func (c *carrier) redirect(location string) (*url.URL, error) {
 	next, err := c.url.Parse(location)
 	if err != nil || location == "" || next.Host == "" || next.User != nil || next.Scheme != "http" && next.Scheme != "https" {
 		return nil, errors.New("redirected to an address that does not parse")
 	}
-	if next.Scheme != "https" && c.url.Scheme == "https" {
+	if c.url.Scheme != "https" {
+		return nil, fmt.Errorf("redirected over unencrypted http to %s, which could come from anyone; "+
+			"use that server's own address if it is right", link.Line(next.Host))
+	}
+	if next.Scheme != "https" {
 		return nil, fmt.Errorf("redirected from https to http at %s", link.Line(next.Host))
 	}
-	if from, to := strings.ToLower(c.url.Hostname()), strings.ToLower(next.Hostname()); from != to {
-		_, domain, ok := strings.Cut(from, ".")
-		if !ok || !strings.Contains(domain, ".") || net.ParseIP(from) != nil || !strings.HasSuffix(to, "."+domain) {
-			return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right", link.Line(next.Host))
-		}
+	if from, to := c.url.Hostname(), next.Hostname(); !strings.EqualFold(from, to) && !sameDomain(from, to) {
+		return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right", link.Line(next.Host))
 	}
 	return next, nil
+}
+
+// sameDomain tells whether two hosts belong to one owner: the same name below a public suffix (co.uk, com).
+func sameDomain(a, b string) bool {
+	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
+		return false
+	}
+	owner, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(strings.TrimSuffix(a, ".")))
+	if err != nil {
+		return false
+	}
+	other, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(strings.TrimSuffix(b, ".")))
+	return err == nil && owner == other
 }
 
 func (c *carrier) forget() {
@@ -241,15 +276,35 @@ func (c *carrier) exchange(ctx context.Context, body []byte) (*answer, error) {
 			c.forget() // the server closed the connection, or no longer knows it; it has not taken the message
 			continue
 		}
+		if err == nil && a.status == http.StatusUnauthorized && c.offersNegotiateAlone(a.header) {
+			c.negotiate = true
+			continue
+		}
 		return c.refused(a, err)
 	}
 }
 
 func (c *carrier) scheme() string {
-	if c.options.Scheme != "" {
+	switch {
+	case c.options.Scheme != "":
 		return c.options.Scheme
+	case c.negotiate:
+		return "Negotiate"
 	}
 	return "Kerberos"
+}
+
+// offersNegotiateAlone tells whether a refusal means that the scheme was not understood: servers with the provider list
+// "Negotiate" know nothing of "Kerberos".
+func (c *carrier) offersNegotiateAlone(h http.Header) bool {
+	if c.options.Scheme != "" || c.negotiate {
+		return false
+	}
+	offers := link.Challenges(h)
+	has := func(scheme string) bool {
+		return slices.ContainsFunc(offers, func(o link.Challenge) bool { return strings.EqualFold(o.Scheme, scheme) })
+	}
+	return has("Negotiate") && !has("Kerberos")
 }
 
 // begin starts a security context and returns the Authorization header for it.
@@ -366,22 +421,14 @@ func (c *carrier) refused(a *answer, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	who := c.options.User
+	who, tried := c.options.User, "Basic"
 	if c.options.Kerberos != nil {
-		who = c.options.Kerberos.User()
+		who, tried = c.options.Kerberos.User(), c.scheme()
 	}
 	switch a.status {
 	case http.StatusUnauthorized:
-		var offers []string
-		for _, v := range a.header.Values("WWW-Authenticate") {
-			scheme, _, _ := strings.Cut(v, " ")
-			offers = append(offers, scheme)
-		}
-		offered := "nothing"
-		if len(offers) > 0 {
-			offered = link.Line(strings.Join(offers, ", "))
-		}
-		return nil, fmt.Errorf("sign in as %s: HTTP 401, the server offers %s: %w", who, offered, link.ErrAccess)
+		offered := cmp.Or(link.Schemes(a.header), "nothing")
+		return nil, fmt.Errorf("sign in as %s: HTTP 401, tried %s, the server offers %s: %w", who, tried, offered, link.ErrAccess)
 	case http.StatusForbidden:
 		return nil, fmt.Errorf("sign in as %s: HTTP 403: %w", who, link.ErrAccess)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,9 +43,12 @@ type Options struct {
 	MaxEnvelopeSize int
 	// Protocol is the protocol version offered, "2.3" when empty.
 	Protocol string
+	// Notice takes what the user should know beside the answers: a redirect, for one. May be nil.
+	Notice func(text string)
 
-	host      string // of URL
-	maxOutput int    // maxOutput when 0
+	host      string            // of URL
+	maxOutput int               // maxOutput when 0
+	transport http.RoundTripper // replaced by tests
 }
 
 const (
@@ -54,12 +58,23 @@ const (
 	maxOutput     = 64 << 20 // bytes of CLIXML that one pipeline may write to the client
 	maxTags       = 2 << 20  // of it; an object of Exchange has some hundred
 
-	// What Terminate and Delete may take, also after the caller's context is over: whoever cancels waits for both. A server that did not answer the
-	// one will hardly answer the other.
-	terminateTime  = 3 * time.Second
+	// A poll that took less than quickPoll and brought nothing is followed by a pause, which doubles up to mostPause.
+	quickPoll  = 200 * time.Millisecond
+	leastPause = 20 * time.Millisecond
+	mostPause  = time.Second
+
+	// What Terminate and Delete may take, also after the caller's context is over: the caller waits for both. A server
+	// that did not answer the one will hardly answer the other.
+	terminateTime  = 2 * time.Second
 	deleteTime     = 5 * time.Second
-	lastDeleteTime = 2 * time.Second // after a Terminate that was not answered
+	lastDeleteTime = time.Second // after a Terminate that was not answered
 )
+
+func (o Options) notice(text string) {
+	if o.Notice != nil {
+		o.Notice(text)
+	}
+}
 
 // Pool is an open runspace pool: one shell at the server. It is safe for concurrent use; pipelines run one after another.
 type Pool struct {
@@ -78,8 +93,10 @@ type Pool struct {
 	key      *sessionKey
 	private  *rsa.PrivateKey // while a session key is awaited
 	open     bool
-	mute     bool  // the server did not answer the last Terminate
-	gone     error // why the pool is of no use any more
+	mute     bool     // the server did not answer the last Terminate
+	gone     error    // why the pool is of no use any more
+	warnings []string // of the pool, for the next pipeline's output
+	empties  int      // polls in a row that brought nothing and took no time
 	closed   bool
 }
 
@@ -120,7 +137,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	p.turn <- struct{}{}
 	if err := p.create(ctx); err != nil {
 		if p.shell != "" {
-			_ = p.delete(ctx) // the error that is told is why it was not opened
+			_ = p.delete(ctx) // why it was not opened is the error to return
 		}
 		p.stop(ErrClosed)
 		p.carrier.close()
@@ -249,6 +266,7 @@ func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) 
 	}
 	if e.fault != nil {
 		f := parseFault(e.fault, a.status)
+		f.command = r.command
 		if errors.Is(f, ErrShellGone) {
 			p.gone = f
 		}
@@ -270,8 +288,16 @@ func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (
 	if command != "" {
 		of = ` CommandId="` + xmlText(command) + `"`
 	}
+	asked, brought := time.Now(), false
+	defer func() {
+		if err == nil && !done && !brought {
+			err = p.rest(ctx, time.Since(asked))
+		} else {
+			p.empties = 0
+		}
+	}()
 	e, err := p.call(ctx, request{
-		action: actionReceive, options: []option{{"WSMAN_CMDSHELL_OPTION_KEEPALIVE", "True"}},
+		action: actionReceive, command: command, options: []option{{"WSMAN_CMDSHELL_OPTION_KEEPALIVE", "True"}},
 		body: `<rsp:Receive><rsp:DesiredStream` + of + `>stdout</rsp:DesiredStream></rsp:Receive>`,
 	})
 	var f *Fault
@@ -294,6 +320,7 @@ func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (
 			if err != nil {
 				return messages, done, err
 			}
+			brought = brought || len(b) > 0
 			more, err := in.feed(b)
 			messages = append(messages, more...)
 			if err != nil {
@@ -306,6 +333,26 @@ func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (
 		}
 	}
 	return messages, done, nil
+}
+
+// rest pauses after a poll that brought nothing. A server that holds polls needs no pause; one that answers at once,
+// again and again, would be asked a thousand times a second.
+func (p *Pool) rest(ctx context.Context, took time.Duration) error {
+	if took >= quickPoll {
+		p.empties = 0
+		return nil
+	}
+	p.empties++
+	t := time.NewTimer(min(leastPause<<min(p.empties-1, 10), mostPause))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-p.closing.Done():
+		return context.Cause(p.closing)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // poolMessage handles a message for the pool itself.
@@ -345,13 +392,25 @@ func (p *Pool) poolMessage(m message) error {
 			return err
 		}
 		if p.private == nil {
-			return errors.New("the server sent a session key that nobody asked for")
+			return errors.New("the server sent a session key without a request")
 		}
 		p.key, err = openSessionKey(p.private, textOf(o, "EncryptedSessionKey"))
 		p.private = nil
 		return err
+	case warningRecord:
+		o, err := m.members()
+		if err != nil {
+			return err
+		}
+		p.warnings = append(p.warnings, warningText(o))
 	case runspacePoolHostCall:
-		return errors.New("the server asks a question that nobody can answer here")
+		call := m.hostCall()
+		if text, ok := call.warning(); ok {
+			p.warnings = append(p.warnings, text)
+		}
+		if call.answered {
+			return fmt.Errorf("the server asks a question (%s), and this client cannot answer questions", call.method)
+		}
 	}
 	return nil // private data, availability, a request for our public key: nothing to do
 }
@@ -415,8 +474,8 @@ func (p *Pool) sendFragments(ctx context.Context, command string, list [][]byte)
 	}
 	for _, f := range list {
 		if _, err := p.call(ctx, request{
-			action: actionSend,
-			body:   `<rsp:Send><rsp:Stream Name="stdin"` + of + `>` + base64.StdEncoding.EncodeToString(f) + `</rsp:Stream></rsp:Send>`,
+			action: actionSend, command: command,
+			body: `<rsp:Send><rsp:Stream Name="stdin"` + of + `>` + base64.StdEncoding.EncodeToString(f) + `</rsp:Stream></rsp:Send>`,
 		}); err != nil {
 			return err
 		}
@@ -439,7 +498,9 @@ func (p *Pool) Invoke(ctx context.Context, pl Pipeline) (Output, error) {
 		return out, fmt.Errorf("%s: run %s: %w", p.options.host, name, err)
 	}
 	defer func() { p.turn <- struct{}{} }()
-	if err := p.invoke(ctx, pl, &out); err != nil {
+	err := p.invoke(ctx, pl, &out)
+	out.Warnings, p.warnings = append(p.warnings, out.Warnings...), nil // those of the pool, since it was opened
+	if err != nil {
 		return out, fmt.Errorf("%s: run %s: %w", p.options.host, name, err)
 	}
 	return out, nil
@@ -458,10 +519,10 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	}
 	list := p.cut(m, p.fragmentSize())
 	command := upper(pid)
-	running := true
+	running, ended := true, false
 	defer func() { // also after an error: the server may have taken the command before it was lost
 		if running {
-			p.terminate(ctx, command)
+			p.terminate(ctx, command, ended)
 		}
 	}()
 	e, err := p.call(ctx, request{
@@ -496,7 +557,7 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 				}
 				continue
 			}
-			if ended, err := out.take(pl, m); ended || err != nil {
+			if ended, err = out.take(pl, m); ended || err != nil {
 				return err
 			}
 		}
@@ -510,21 +571,25 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 }
 
 // terminate frees the pipeline at the server. It takes a short time of its own when the caller's is over.
-func (p *Pool) terminate(ctx context.Context, command string) {
+func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	if p.gone != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTime)
 	defer cancel()
 	// A failure changes nothing: Delete frees what is left.
-	_, _ = p.callUnstopped(ctx, request{action: actionSignal, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
+	_, err := p.callUnstopped(ctx, request{action: actionSignal, command: command, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
 	p.mute = ctx.Err() != nil
+	if !ended && errors.Is(err, ErrCommandGone) {
+		// The server may not have seen the command yet, and would run it in this shell later. Without the shell it cannot.
+		_ = p.delete(ctx)
+		p.gone = fmt.Errorf("the server did not know a command that was stopped: %w", ErrClosed)
+	}
 }
 
+// delete removes the shell. It is sent also when the server has denied the shell: a shell that was left behind counts
+// towards the user's limit.
 func (p *Pool) delete(ctx context.Context) error {
-	if errors.Is(p.gone, ErrShellGone) {
-		return nil
-	}
 	limit := deleteTime
 	if p.mute {
 		limit = lastDeleteTime

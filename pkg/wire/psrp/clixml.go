@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ const (
 )
 
 // Unmarshal reads CLIXML: each top element's value, whether or not <Objs> wraps them. UTF-8 and, with a byte order mark, UTF-16 are
-// read. The members named SerializationData, in which Exchange carries .NET's binary form of an object, are left out unread.
+// read. Byte arrays named SerializationData, in which Exchange carries .NET's binary form of an object, are left out unread.
 func Unmarshal(data []byte) ([]any, error) {
 	if len(data) > maxDocument {
 		return nil, fmt.Errorf("read CLIXML: document of %d bytes is larger than %d", len(data), maxDocument)
@@ -34,6 +35,7 @@ func Unmarshal(data []byte) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read CLIXML: %w", err)
 	}
+	text = escapeForbidden(text)
 	d := decoder{xml: xml.NewDecoder(&tagLimit{text: text}), objects: map[string]*known{}, types: map[string][]string{}}
 	d.xml.CharsetReader = func(label string, r io.Reader) (io.Reader, error) {
 		switch strings.ToLower(label) {
@@ -77,6 +79,33 @@ func toUTF8(data []byte) ([]byte, error) {
 		return []byte(string(utf16.Decode(units))), nil
 	}
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+}
+
+// references are numeric character references and the two characters at the end of the Basic Multilingual Plane.
+var references = regexp.MustCompile(`&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));|\xef\xbf[\xbe\xbf]`)
+
+// escapeForbidden writes what XML forbids as PowerShell writes control characters: .NET's writer puts U+FFFE and U+FFFF
+// into a document as they are, or as &#xFFFE; and &#xFFFF;, and encoding/xml refuses both.
+func escapeForbidden(text []byte) []byte {
+	if !bytes.Contains(text, []byte("&#")) && !bytes.Contains(text, []byte("\xef\xbf")) {
+		return text
+	}
+	return references.ReplaceAllFunc(text, func(found []byte) []byte {
+		var n uint64
+		switch {
+		case found[0] != '&':
+			r, _ := utf8.DecodeRune(found)
+			n = uint64(r)
+		case found[2] == 'x':
+			n, _ = strconv.ParseUint(string(found[3:len(found)-1]), 16, 64)
+		default:
+			n, _ = strconv.ParseUint(string(found[2:len(found)-1]), 10, 64)
+		}
+		if n == '\t' || n == '\n' || n == '\r' || n >= 0x20 && n < 0xd800 || n > 0xdfff && n < 0xfffe || n > 0xffff {
+			return found
+		}
+		return fmt.Appendf(nil, "_x%04X_", n)
+	})
 }
 
 // tagLimit gives out a text as long as no tag of it is too long.
@@ -345,7 +374,7 @@ func (d *decoder) object(e xml.StartElement) (*Object, error) {
 
 func (d *decoder) properties(list *[]Property) error {
 	return d.children(func(e xml.StartElement) error {
-		if attribute(e, "N") == "SerializationData" {
+		if e.Name.Local == "BA" && attribute(e, "N") == "SerializationData" {
 			return d.xml.Skip()
 		}
 		v, name, err := d.value(e)

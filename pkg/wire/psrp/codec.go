@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
-	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // pipelineObject is the data of a CREATE_PIPELINE message ([MS-PSRP] 2.2.2.10).
@@ -243,7 +242,7 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 	}
 	switch m.kind {
 	case pipelineOutput:
-		v, err := unmarshalOne(m.data)
+		v, err := m.output()
 		if err != nil {
 			return false, err
 		}
@@ -264,10 +263,7 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		text := textOf(o, "InformationalRecord_Message")
-		if text == "" {
-			text = o.Text
-		}
+		text := warningText(o)
 		switch m.kind {
 		case warningRecord:
 			out.Warnings = append(out.Warnings, text)
@@ -304,12 +300,14 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 			Percent: int(integerOf(o, "PercentComplete", -1)), SecondsRemaining: int(integerOf(o, "SecondsRemaining", -1)), Completed: integerOf(o, "Type", 0) == 1,
 		})
 	case pipelineHostCall:
-		method := ""
-		if o, err := m.members(); err == nil {
-			v, _ := o.Get("mi")
-			method = link.Line(Text(v))
+		call := m.hostCall()
+		if text, ok := call.warning(); ok {
+			out.Warnings = append(out.Warnings, text)
+			record(Warning(text))
 		}
-		return false, fmt.Errorf("the command asks a question (%s) that nobody can answer here", method)
+		if call.answered {
+			return false, fmt.Errorf("the command asks a question (%s), and this client cannot answer questions", call.method)
+		}
 	case pipelineState:
 		o, err := m.members()
 		if err != nil {
@@ -329,6 +327,14 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// warningText is the text of a warning, verbose or debug record.
+func warningText(o *Object) string {
+	if text := textOf(o, "InformationalRecord_Message"); text != "" {
+		return text
+	}
+	return o.Text
 }
 
 var errStopped = errors.New("the pipeline was stopped")

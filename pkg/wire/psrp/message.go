@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // messageType names a message ([MS-PSRP] 2.2.1).
@@ -91,6 +93,43 @@ func (m message) members() (*Object, error) {
 		return nil, fmt.Errorf("message %#x holds no object", uint32(m.kind))
 	}
 	return o, nil
+}
+
+// output reads the data of a PIPELINE_OUTPUT message: $null comes as a message without data.
+func (m message) output() (any, error) {
+	if len(m.data) == 0 {
+		return nil, nil
+	}
+	return unmarshalOne(m.data)
+}
+
+// voidCall is the call id of the host's methods that return nothing (ServerDispatchTable.VoidCallId of PowerShell).
+const voidCall = -100
+
+// hostCall is a call of a method of the client's host ([MS-PSRP] 2.2.2.15, 2.2.2.27).
+type hostCall struct {
+	method     string
+	answered   bool // the server waits for a result
+	parameters []any
+}
+
+func (m message) hostCall() hostCall {
+	o, err := m.members()
+	if err != nil {
+		return hostCall{method: "unreadable", answered: true}
+	}
+	method, _ := o.Get("mi")
+	parameters, _ := o.Get("mp")
+	list, _ := listOf(parameters)
+	return hostCall{method: link.Line(Text(method)), answered: integerOf(o, "ci", 0) != voidCall, parameters: list}
+}
+
+// warning is the text of a call that shows a warning.
+func (c hostCall) warning() (string, bool) {
+	if c.method != "WriteWarningLine" || len(c.parameters) == 0 {
+		return "", false
+	}
+	return Text(c.parameters[0]), true
 }
 
 // integer reads a whole number, plain or under an enum.

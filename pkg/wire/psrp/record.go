@@ -21,6 +21,7 @@ type ErrorRecord struct {
 	CategoryMessage string   // category, target and reason as one line
 	Exception       []string // .NET type names of the exception, most derived first, without "Deserialized."
 	Details         string   // a text that replaces Message for readers; mostly empty
+	Recommended     string   // what the server recommends to do; mostly empty
 	Target          any      // the object that it happened on, as a value
 	Object          *Object  // the record as it came; nil for one made here
 }
@@ -34,8 +35,11 @@ func (e *ErrorRecord) Error() string {
 	if text == "" {
 		text = e.ID
 	}
-	return link.Line(text)
+	return link.Line(text + " " + e.Recommended)
 }
+
+// Is makes the record of a refused session one of the errors it stands for.
+func (e *ErrorRecord) Is(target error) bool { return isLimit(target, e.Message+" "+e.Details) }
 
 // Category is System.Management.Automation.ErrorCategory.
 type Category int
@@ -99,7 +103,8 @@ func errorRecordOf(v any) *ErrorRecord {
 	e := &ErrorRecord{
 		ID: textOf(o, "FullyQualifiedErrorId"), Category: Category(integerOf(o, "ErrorCategory_Category", 0)),
 		Activity: textOf(o, "ErrorCategory_Activity"), Reason: textOf(o, "ErrorCategory_Reason"), TargetName: textOf(o, "ErrorCategory_TargetName"),
-		TargetType: textOf(o, "ErrorCategory_TargetType"), CategoryMessage: textOf(o, "ErrorCategory_Message"), Details: textOf(o, "ErrorDetails_Message"), Object: o,
+		TargetType: textOf(o, "ErrorCategory_TargetType"), CategoryMessage: textOf(o, "ErrorCategory_Message"), Details: textOf(o, "ErrorDetails_Message"),
+		Recommended: textOf(o, "ErrorDetails_RecommendedAction"), Object: o,
 	}
 	e.Target, _ = o.Get("TargetObject")
 	if x, _ := o.Get("Exception"); x != nil {
@@ -152,8 +157,9 @@ func (e *ErrorRecord) object() *Object {
 			{"SerializeExtendedInfo", false},
 		},
 	}
-	if e.Details != "" {
-		o.Extended = append(o.Extended, Property{"ErrorDetails_Message", e.Details}, Property{"ErrorDetails_RecommendedAction", ""})
+	if e.Details != "" || e.Recommended != "" {
+		o.Extended = append(o.Extended,
+			Property{"ErrorDetails_Message", e.Details}, Property{"ErrorDetails_RecommendedAction", e.Recommended})
 	}
 	return o
 }

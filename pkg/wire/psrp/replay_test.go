@@ -47,6 +47,8 @@ type replay struct {
 	text     map[string]string // recorded id -> the client's
 	requests int
 	actions  []string
+	signals  bool          // play the recorded answers to Signal
+	hang     chan struct{} // Command is not answered before it is closed
 }
 
 func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -55,18 +57,29 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action := first(actionElement, body)
 	p.requests++
 	p.actions = append(p.actions, action[strings.LastIndex(action, "/")+1:])
+	if p.hang != nil && action == actionCommand {
+		select {
+		case <-p.hang:
+		case <-r.Context().Done():
+		}
+		return
+	}
 	if u, pw, ok := r.BasicAuth(); !ok || u != "admin" || pw != "pass:word" {
 		p.t.Errorf("authentication %q %q", u, pw)
 	}
 	if r.Header.Get("Accept-Encoding") != "identity" {
 		p.t.Errorf("Accept-Encoding %q", r.Header.Get("Accept-Encoding"))
 	}
-	if action == actionSignal { // not in the recordings
+	if action == actionSignal && !p.signals { // of Windows are not in the recordings
 		w.Write(answerEnvelope(actionSignal+"Response", "uuid:"+first(identifiers[0], body), "<rsp:SignalResponse/>"))
 		return
 	}
 	for p.next < len(p.messages.Messages) && first(actionElement, p.messages.Messages[p.next].Request) != action {
 		p.next++
+	}
+	if p.next == len(p.messages.Messages) && action == actionDelete { // some recordings end before it
+		w.Write(answerEnvelope(actionDelete+"Response", "uuid:"+first(identifiers[0], body), ""))
+		return
 	}
 	if p.next == len(p.messages.Messages) {
 		p.t.Errorf("request %d: no recorded %s is left", p.requests, action)
@@ -134,6 +147,7 @@ func TestTranscripts(t *testing.T) {
 			}
 		}
 	}
+	known := map[string]bool{}
 	for file, test := range map[string]struct {
 		configuration string
 		envelope      int
@@ -182,6 +196,25 @@ func TestTranscripts(t *testing.T) {
 		"psrp_multiple_commands.yml":        {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), fine()}}},
 		"psrp_run_protocol_version_2.2.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), fine()}}},
 		"psrp_small_msg_size.yml":           {envelope: 32 << 10, actions: "Create Receive Receive Command Send Send Receive Receive Signal Delete", steps: []step{{run(strings.Repeat("x", 45000)), fine()}}},
+		"client_copy_file_warning.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+			// The warning in the recording is of another command in another pool.
+			if err != nil || len(out.Warnings) != 0 || out.Progress != 1 {
+				t.Errorf("warnings %q, %d progress records, %v", out.Warnings, out.Progress, err)
+			}
+			if diff := cmp.Diff([]any{`C:\Users\vagrant\Documents\test_file`}, out.Objects); diff != "" {
+				t.Error(diff)
+			}
+		}}}},
+		// SetShouldExit wants no answer: the command goes on.
+		"psrp_pshost_methods.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+			if err != nil || len(out.Objects) != 1 || Text(out.Objects[0]) != "en-US" {
+				t.Errorf("got %v, %v", out.Objects, err)
+			}
+		}}}},
+		"psrp_receive_failure.yml": {actions: "Create Receive Receive Delete"}, // see TestCommandOrShellGone
+		"psrp_reset_runspace_state.yml": {actions: "Create Receive Receive Command Receive Signal Command Receive Signal Delete",
+			steps: []step{{run("…"), fine("hi")}, {run("…"), fine()}}},
+		"psrp_set_runspaces.yml": {actions: "Create Receive Receive Delete"},
 		"psrp_with_jea_configuration.yml": {configuration: "JEARole", actions: "Create Receive Receive Receive Command Receive Signal Command Receive Signal Delete", steps: []step{
 			{run("…"), func(t *testing.T, out Output, err error) {
 				if err != nil || len(out.Objects) != 1 {
@@ -205,24 +238,9 @@ func TestTranscripts(t *testing.T) {
 		}},
 	} {
 		t.Run(file, func(t *testing.T) {
-			data, err := os.ReadFile(filepath.Join(dir, file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := &replay{t: t, text: map[string]string{}}
-			if err := yaml.Unmarshal(data, &p.messages); err != nil {
-				t.Fatal(err)
-			}
-			server := httptest.NewTLSServer(p)
-			defer server.Close()
+			p := load(t, filepath.Join(dir, file))
+			pool := p.open(t, Options{Configuration: test.configuration, MaxEnvelopeSize: test.envelope})
 			ctx := context.Background()
-			if test.configuration == "" {
-				test.configuration = "Microsoft.PowerShell"
-			}
-			pool, err := Open(ctx, Options{URL: server.URL + "/wsman", Configuration: test.configuration, User: "admin", Password: secret.NewValue("pass:word"), TLS: trusting(server), MaxEnvelopeSize: test.envelope})
-			if err != nil {
-				t.Fatal(err)
-			}
 			for _, s := range test.steps {
 				out, err := pool.Invoke(ctx, s.pipeline)
 				s.check(t, out, err)
@@ -237,9 +255,52 @@ func TestTranscripts(t *testing.T) {
 				t.Errorf("counted %d requests, the server %d", pool.Requests(), p.requests)
 			}
 		})
+		known[file] = true
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "*.yml")); len(files) != 8 {
-		t.Errorf("%d transcripts, the test knows 8", len(files))
+	everyFileKnown(t, dir, known)
+}
+
+// load reads a transcript.
+func load(t *testing.T, path string) *replay {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &replay{t: t, text: map[string]string{}}
+	if err := yaml.Unmarshal(data, &p.messages); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// open serves the transcript and opens a pool with it.
+func (p *replay) open(t *testing.T, o Options) *Pool {
+	t.Helper()
+	server := httptest.NewTLSServer(p)
+	t.Cleanup(server.Close)
+	if o.Configuration == "" {
+		o.Configuration = "Microsoft.PowerShell"
+	}
+	o.URL, o.User, o.Password, o.TLS = server.URL+"/wsman", "admin", secret.NewValue("pass:word"), trusting(server)
+	pool, err := Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+// everyFileKnown fails for recordings that no test plays.
+func everyFileKnown(t *testing.T, dir string, known map[string]bool) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.yml"))
+	if len(files) < len(known) {
+		t.Errorf("%d transcripts, the test knows %d", len(files), len(known))
+	}
+	for _, f := range files {
+		if !known[filepath.Base(f)] {
+			t.Errorf("no test plays %s", filepath.Base(f))
+		}
 	}
 }
 

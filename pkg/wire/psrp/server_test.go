@@ -417,7 +417,7 @@ func TestRefusals(t *testing.T) {
 		is     error
 		text   string
 	}{
-		{"wrong password", func(o *Options) { o.Password = secret.NewValue("secret-wrong") }, link.ErrAccess, `sign in as CONTOSO\admin: HTTP 401, the server offers Basic`},
+		{"wrong password", func(o *Options) { o.Password = secret.NewValue("secret-wrong") }, link.ErrAccess, `sign in as CONTOSO\admin: HTTP 401, tried Basic, the server offers Basic`},
 		{"not admitted", func(o *Options) { o.User = "other" }, link.ErrAccess, "Access is denied. RemotePowerShellEnabled is false"},
 		{"no such configuration", func(o *Options) { o.Configuration = "Microsoft.Nope" }, nil, "Cannot find the Microsoft.Nope session configuration"},
 		{"password without TLS", func(o *Options) { o.URL = strings.Replace(o.URL, "https", "http", 1) }, nil, "not sent without TLS"},
@@ -563,7 +563,12 @@ func TestRedirect(t *testing.T) {
 		{"https://ex1.contoso.com/PowerShell/", "https://ex2.contoso.com/PowerShell/?a=b", ""},
 		{"https://ex1.contoso.com/PowerShell/", "/powershell-proxy/", ""},
 		{"https://ex1.contoso.com/PowerShell/", "https://ex1.contoso.com:444/", ""},
-		{"http://ex1.contoso.com/PowerShell/", "https://ex1.contoso.com/", ""},
+		{"https://ex1.contoso.co.uk/", "https://ex2.contoso.co.uk/", ""},
+		{"https://contoso.com/", "https://ex1.contoso.com/", ""},
+		{"https://contoso.co.uk/", "https://fabrikam.co.uk/", "not of the same domain"},
+		{"https://ex1.contoso.com/", "https://ex1.contoso.com.evil.net/", "not of the same domain"},
+		{"http://ex1.contoso.com/PowerShell/", "https://ex1.contoso.com/", "over unencrypted http"},
+		{"http://ex1.contoso.com/PowerShell/", "http://ex2.contoso.com/PowerShell/", "over unencrypted http"},
 		{"https://ex1.contoso.com/", "https://evil.com/", "not of the same domain"},
 		{"https://ex1.contoso.com/", "https://evilcontoso.com/", "not of the same domain"},
 		{"https://contoso.com/", "https://evil.com/", "not of the same domain"},

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -204,6 +207,7 @@ type option struct{ name, value string }
 // request is what a client's envelope is written from.
 type request struct {
 	to, resource, action, messageID, session, shell string
+	command                                         string // that it is about; its id stands in the body
 	maxSize                                         int
 	timeout                                         time.Duration
 	mustComply                                      bool
@@ -268,16 +272,56 @@ type Fault struct {
 	Detail  string // what the provider says, if more than Reason
 	Machine string // the server by its own name
 	Status  int    // of HTTP
+
+	command string // that the request was about
 }
 
 var (
-	// ErrShellLimit is the fault of a server where the user has as many shells open as the throttling policy allows (18 by default).
+	// ErrShellLimit says that the user has as many shells open as the throttling policy allows, 18 by default.
 	ErrShellLimit = errors.New("too many remote PowerShell sessions of this user")
-	// ErrLoadLimit is the fault of a server where the user asks more in a time than the throttling policy allows.
+	// ErrLoadLimit says that the user asks more in a time than the throttling policy allows.
 	ErrLoadLimit = errors.New("too many remote PowerShell requests of this user")
-	// ErrShellGone is the fault of a server that knows the shell no more: it was idle too long or the server was restarted.
+	// ErrShellGone says that the server has no such shell: it was idle too long or the server was restarted.
 	ErrShellGone = errors.New("remote PowerShell session is gone")
+	// ErrCommandGone says that the shell has no such command: it has ended, or the server has not seen it yet.
+	ErrCommandGone = errors.New("remote PowerShell command is gone")
 )
+
+// The words by which servers refuse a session or a request too many. Exchange 2010 has a fault code for the first;
+// later versions answer Create with success and fail the first Receive, or break the pool, with a text and
+// FailureCategory=AuthZ-AuthorizationException. The numbers within depend on the policy.
+var (
+	shellLimit = []string{"concurrent shells", "maximum number of connections allowed", "policy party : maxconcurrency"}
+	loadLimit  = []string{"user load quota", "budget to create runspace"}
+	waitTold   = regexp.MustCompile(`(?i)wait for (\d{1,6}) seconds`)
+)
+
+// isLimit tells whether a server's text means a limit.
+func isLimit(limit error, text string) bool {
+	words := shellLimit
+	switch limit {
+	case ErrShellLimit:
+	case ErrLoadLimit:
+		words = loadLimit
+	default:
+		return false
+	}
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+// RetryAfter is how long the server of a refused session asks to wait; 0 when it does not say.
+func RetryAfter(err error) time.Duration {
+	if err == nil || !errors.Is(err, ErrShellLimit) && !errors.Is(err, ErrLoadLimit) {
+		return 0
+	}
+	found := waitTold.FindStringSubmatch(err.Error())
+	if found == nil {
+		return 0
+	}
+	seconds, _ := strconv.Atoi(found[1])
+	return time.Duration(seconds) * time.Second
+}
 
 // Codes of faults. The first four are in recordings of real servers or in winerror.h as published; the others are recalled, and only the
 // server half sends them.
@@ -305,17 +349,29 @@ func (f *Fault) Error() string {
 
 // Is makes a fault one of the errors it stands for.
 func (f *Fault) Is(target error) bool {
+	text := f.Reason + " " + f.Detail
 	switch target {
 	case ErrShellLimit:
-		return f.Code == faultQuotaShells || strings.Contains(f.Reason+f.Detail, "concurrent shells")
-	case ErrLoadLimit: // "The user load quota of 1000 requests per 2 seconds has been exceeded."
-		return strings.Contains(f.Reason+f.Detail, "user load quota")
+		return f.Code == faultQuotaShells || isLimit(target, text)
+	case ErrLoadLimit:
+		return isLimit(target, text)
 	case ErrShellGone:
-		return f.Code == faultShellGone
+		return f.Code == faultShellGone && !f.aboutCommand()
+	case ErrCommandGone:
+		return f.Code == faultShellGone && f.aboutCommand()
 	case link.ErrAccess:
-		return f.Code == faultAccessDenied || strings.HasSuffix(f.Subcode, ":AccessDenied")
+		limited := isLimit(ErrShellLimit, text) || isLimit(ErrLoadLimit, text) // which servers file under authorization
+		return !limited && (f.Code == faultAccessDenied || strings.HasSuffix(f.Subcode, ":AccessDenied"))
 	}
 	return false
+}
+
+// aboutCommand tells a lost command from a lost shell, which have one code. Requests ask for English answers; a server
+// that answers in another language names the id of what it does not find.
+func (f *Fault) aboutCommand() bool {
+	text := strings.ToLower(f.Reason + " " + f.Detail)
+	return strings.Contains(text, "command identifier") ||
+		f.command != "" && strings.Contains(text, strings.ToLower(f.command))
 }
 
 func (f *Fault) timedOut() bool {
