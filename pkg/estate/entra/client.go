@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -94,8 +93,10 @@ type Options struct {
 	// Token gives a token for Graph; Identity.Source is one.
 	Token   func(ctx context.Context) (string, error)
 	Tries   int           // of a request that is throttled; 4 when 0
-	MaxWait time.Duration // the longest Retry-After that is obeyed; 2 minutes when 0
+	MaxWait time.Duration // the longest Retry-After that is obeyed; 5 minutes when 0
 	Timeout time.Duration // of one try; 100 s when 0
+	// Waiting learns of each pause before a request is put again; may be nil.
+	Waiting func(link.Wait)
 	// Wait pauses between tries; tests replace it.
 	Wait func(ctx context.Context, d time.Duration) error
 	// Now is for HTTP dates in Retry-After; time.Now when nil.
@@ -106,6 +107,7 @@ type Options struct {
 type Client struct {
 	o    Options
 	base *url.URL // .../v1.0
+	http *http.Client
 }
 
 // New makes a Client; nothing is connected to yet.
@@ -114,32 +116,39 @@ func New(o Options) (*Client, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("microsoft graph: %q is not an https URL", o.Graph)
 	}
-	if o.Tries == 0 {
-		o.Tries = 4
-	}
-	if o.MaxWait == 0 {
-		o.MaxWait = 2 * time.Minute
-	}
 	if o.Timeout == 0 {
 		o.Timeout = 100 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Wait == nil {
-		o.Wait = func(ctx context.Context, d time.Duration) error {
-			t := time.NewTimer(d)
-			defer t.Stop()
-			select {
-			case <-t.C:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
+	retry := link.Retry{
+		Tries: o.Tries, MaxWait: o.MaxWait, Timeout: o.Timeout, Backoff: backoff, Waiting: o.Waiting, Sleep: o.Wait, Now: o.Now,
+		Prepare: func(r *http.Request) error {
+			token, err := o.Token(r.Context())
+			if err != nil {
+				return err
 			}
-		}
+			r.Header.Set("Authorization", "Bearer "+token)
+			return nil
+		},
 	}
-	return &Client{o: o, base: u}, nil
+	return &Client{o: o, base: u, http: retry.Client(o.HTTP)}, nil
 }
+
+// Reads of keyCredentials are counted by the minute: 150 per tenant. Graph's refusal may come without Retry-After.
+const keyReadPause = 65 * time.Second
+
+// backoff is the pause before a request that was refused without Retry-After.
+func backoff(r *http.Request, status, try int) time.Duration {
+	if status == http.StatusTooManyRequests && strings.Contains(r.URL.RawQuery, "keyCredentials") {
+		return keyReadPause
+	}
+	return time.Second << (try - 1)
+}
+
+// Close closes the connections that are idle. The client may be used again.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // maxAnswer bounds one answer; a page of 999 users is some MiB.
 const maxAnswer = 64 << 20
@@ -228,60 +237,23 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 			return nil, fmt.Errorf("%s %s: %w", method, withoutQuery(path), err)
 		}
 	}
-	id := newGUID()
-	for try := 1; ; try++ {
-		token, err := c.o.Token(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
-		}
-		answer, failed, err := c.once(ctx, method, address, token, payload, id)
-		if method == http.MethodGet && try == 1 && errors.Is(err, link.ErrUnreachable) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			continue // a connection that broke is worth another one, a server that takes its time is not
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
-		}
-		if failed == nil {
-			if bytes.Count(answer, []byte(",")) > maxCommas {
-				return nil, fmt.Errorf("%s %s at %s: the answer holds more than %d values", method, withoutQuery(path), c.base.Host, maxCommas)
-			}
-			return answer, nil
-		}
-		failed.Path = withoutQuery(path)
-		wait, again := c.pause(failed, method, try)
-		if !again {
-			return nil, failed
-		}
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
-			return nil, fmt.Errorf("%w: it asks to wait %s, longer than there is time", failed, wait)
-		}
-		if err := c.o.Wait(ctx, wait); err != nil {
-			return nil, errors.Join(failed, err)
-		}
-	}
-}
-
-// pause tells whether and after how long a failed request is put again.
-func (c *Client) pause(e *Error, method string, try int) (time.Duration, bool) {
-	if try >= c.o.Tries || e.RetryAfter > c.o.MaxWait {
-		return 0, false
-	}
-	wait := e.RetryAfter
-	if wait == 0 {
-		wait = time.Second << (try - 1)
-	}
+	answer, failed, err := c.once(ctx, method, address, payload)
 	switch {
-	case e.Status == http.StatusTooManyRequests:
-		return wait, true // never carried out
-	case e.Status == http.StatusServiceUnavailable && (method == http.MethodGet || e.RetryAfter > 0):
-		return wait, true
-	case (e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout) && method == http.MethodGet:
-		return wait, true
+	case err != nil:
+		return nil, fmt.Errorf("%s %s at %s: %w", method, withoutQuery(path), c.base.Host, err)
+	case failed != nil:
+		failed.Path = withoutQuery(path)
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < failed.RetryAfter {
+			return nil, fmt.Errorf("%w: it asks to wait %s, longer than there is time", failed, failed.RetryAfter)
+		}
+		return nil, failed
+	case bytes.Count(answer, []byte(",")) > maxCommas:
+		return nil, fmt.Errorf("%s %s at %s: the answer holds more than %d values", method, withoutQuery(path), c.base.Host, maxCommas)
 	}
-	return 0, false
+	return answer, nil
 }
 
-func (c *Client) once(ctx context.Context, method, address, token string, payload []byte, id string) ([]byte, *Error, error) {
+func (c *Client) once(ctx context.Context, method, address string, payload []byte) ([]byte, *Error, error) {
 	var reader io.Reader
 	if payload != nil {
 		reader = bytes.NewReader(payload)
@@ -290,17 +262,14 @@ func (c *Client) once(ctx context.Context, method, address, token string, payloa
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	req = req.WithContext(ctx)
-	req.Header.Set("Authorization", "Bearer "+token)
+	id := newGUID()
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Client-Request-Id", id)
 	req.Header.Set("Return-Client-Request-Id", "true")
 	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.o.HTTP.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
@@ -325,7 +294,7 @@ func (c *Client) once(ctx context.Context, method, address, token string, payloa
 func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Method: method, Host: c.base.Host, Status: resp.StatusCode,
-		RequestID: link.Line(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.o.Now()),
+		RequestID: link.Line(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: link.RetryAfter(resp.Header, c.o.Now()),
 	}
 	var doc struct {
 		Error struct {
@@ -346,20 +315,6 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 		e.Message = link.NewStatusError(resp, body).Detail
 	}
 	return e
-}
-
-// retryAfter reads seconds or an HTTP date (RFC 9110 section 10.2.3).
-func retryAfter(s string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
-		if n < 0 || n > 24*3600 {
-			n = 24 * 3600
-		}
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil && t.After(now) {
-		return t.Sub(now)
-	}
-	return 0
 }
 
 // newGUID makes a random GUID.

@@ -9,12 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +40,8 @@ type OnlineOptions struct {
 	Retries int
 	// Warn takes what cmdlets warn of; may be nil.
 	Warn func(cmdlet, text string)
+	// Waiting learns of each pause before a request is put again; may be nil.
+	Waiting func(link.Wait)
 
 	sleep func(context.Context, time.Duration) error // replaced by tests
 }
@@ -54,7 +54,6 @@ const (
 	maxAnswer       = 64 << 20  // bytes of one page
 	maxList         = 256 << 20 // bytes of all pages
 	maxCommas       = 4 << 20   // of all pages: as many values, some hundred an object, of which each takes up to a hundred bytes
-	maxDelay        = 30 * time.Second
 	defaultTimeout  = 100 * time.Second
 	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
 	genericTable    = "#Exchange.GenericHashTable"
@@ -107,21 +106,8 @@ func NewOnline(o OnlineOptions) (*AdminAPI, error) {
 	case o.Retries < 0:
 		o.Retries = 0
 	}
-	if o.sleep == nil {
-		o.sleep = sleep
-	}
-	return &AdminAPI{o: o, base: base, client: &client, connection: newGUID(), tenant: strings.ToLower(o.Tenant), anchor: o.Anchor}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	retry := link.Retry{Tries: o.Retries + 1, Timeout: o.Timeout, Later: later, Waiting: o.Waiting, Sleep: o.sleep}
+	return &AdminAPI{o: o, base: base, client: retry.Client(&client), connection: newGUID(), tenant: strings.ToLower(o.Tenant), anchor: o.Anchor}, nil
 }
 
 func newGUID() string {
@@ -289,57 +275,36 @@ func (s *AdminAPI) invoke(ctx context.Context, c Command, body []byte, address s
 	return s.send(ctx, c.Name, c.Reads(), request)
 }
 
-// send is one exchange with the service, retries included.
-func (s *AdminAPI) send(ctx context.Context, cmdlet string, again bool, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
-	var last error
-	renewed := "" // the token that was refused once already
-	for attempt := 0; ; attempt++ {
-		token, err := s.o.Token(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s: get an access token: %w", cmdlet, err)
-		}
-		answer, wait, err := s.once(ctx, cmdlet, token, make)
-		if err == nil {
-			return answer, nil
-		}
-		last = err
-		var refused *refusedError
-		if errors.As(err, &refused) && renewed == "" {
-			// The token may have run out on the way. A refused request was not executed, so any cmdlet can be sent once more, with a new token.
-			renewed = token
-			if fresh, err := s.o.Token(ctx); err == nil && fresh != token {
-				continue
-			}
-		}
-		if wait < 0 || !again || attempt >= s.o.Retries || ctx.Err() != nil {
-			return nil, last
-		}
-		if wait == 0 {
-			wait = min(maxDelay, time.Duration(math.Pow(2, float64(attempt)))*time.Second)
-		}
-		// Waiting past the caller's time limit would only turn a clear answer into "deadline exceeded".
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait || wait > 10*maxDelay {
-			return nil, last
-		}
-		if err := s.o.sleep(ctx, wait); err != nil {
-			return nil, errors.Join(last, err)
+// send is one exchange with the service, retries included. A refused request was not executed, so any cmdlet can be sent
+// once more with a new token: the old one may have run out on the way.
+func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
+	if reads {
+		ctx = link.Reading(ctx)
+	}
+	token, err := s.o.Token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: get an access token: %w", cmdlet, err)
+	}
+	answer, err := s.once(ctx, cmdlet, token, make)
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		if fresh, tokenErr := s.o.Token(ctx); tokenErr == nil && fresh != token {
+			return s.once(ctx, cmdlet, fresh, make)
 		}
 	}
+	return answer, err
 }
 
-// once sends a request once. wait says when to send it again: negative never, 0 after the usual delay.
-func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx context.Context, tenant string) (*http.Request, error)) (answer []byte, wait time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
+// once sends a request, again where the service puts it off.
+func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
 	tenant, anchor, err := s.identify(token)
 	if err != nil {
-		return nil, -1, fmt.Errorf("%s: %w", cmdlet, err)
+		return nil, fmt.Errorf("%s: %w", cmdlet, err)
 	}
 	r, err := make(ctx, tenant)
 	if err != nil {
-		return nil, -1, fmt.Errorf("%s: %w", cmdlet, err)
+		return nil, fmt.Errorf("%s: %w", cmdlet, err)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Accept-Language", "en-US")
 	r.Header.Set("X-AnchorMailbox", anchor)
@@ -348,25 +313,26 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 	r.Header.Set("X-SerializationLevel", "Partial")
 	r.Header.Set("X-ClientApplication", clientAppHeader)
 	r.Header.Set("X-ClientModuleVersion", moduleVersion)
+	r.Header.Set("Authorization", "Bearer "+token)
 	response, err := s.client.Do(r)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // its text would repeat the address
 		}
-		return nil, 0, fmt.Errorf("%s: %w", cmdlet, link.Classify(err))
+		return nil, fmt.Errorf("%s: %w", cmdlet, link.Classify(err))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	// The body of a 403 is NUL bytes declared as gzip: the status says all.
 	if err != nil && response.StatusCode != http.StatusForbidden && response.StatusCode != http.StatusUnauthorized {
-		return nil, 0, fmt.Errorf("%s: the answer broke off: %w", cmdlet, link.Classify(err))
+		return nil, fmt.Errorf("%s: the answer broke off: %w", cmdlet, link.Classify(err))
 	}
 	if len(text) > maxAnswer {
-		return nil, -1, fmt.Errorf("%s: the answer is larger than %d MiB", cmdlet, maxAnswer>>20)
+		return nil, fmt.Errorf("%s: the answer is larger than %d MiB", cmdlet, maxAnswer>>20)
 	}
 	if bytes.Count(text, []byte(",")) > maxCommas {
-		return nil, -1, fmt.Errorf("%s: more than %d values", cmdlet, maxCommas)
+		return nil, fmt.Errorf("%s: more than %d values", cmdlet, maxCommas)
 	}
 	request := link.Line(response.Header.Get("request-id"))
 	if request != "" {
@@ -375,40 +341,37 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 	isJSON := jsonMedia(response.Header.Get("Content-Type"))
 	switch status := response.StatusCode; {
 	case status == http.StatusNoContent:
-		return nil, -1, nil
+		return nil, nil
 	case status == http.StatusOK:
 		if !isJSON && len(bytes.TrimSpace(text)) > 0 {
-			return nil, -1, fmt.Errorf("%s: answered with %s, not JSON: something between here and the service answers in its place", cmdlet, mediaName(response.Header.Get("Content-Type")))
+			return nil, fmt.Errorf("%s: answered with %s, not JSON: something between here and the service answers in its place", cmdlet, mediaName(response.Header.Get("Content-Type")))
 		}
-		return text, -1, nil
+		return text, nil
 	case status == http.StatusUnauthorized:
 		reason := "the token was refused: the application lacks Exchange.ManageAsApp, or the token is for another service"
 		if said := challengeReason(response.Header.Get("WWW-Authenticate")); said != "" {
 			reason += ": " + said
 		}
-		return nil, -1, &refusedError{fmt.Sprintf("%s: %s%s", cmdlet, reason, request)}
+		return nil, &refusedError{fmt.Sprintf("%s: %s%s", cmdlet, reason, request)}
 	case status == http.StatusForbidden:
 		// The service sends NUL bytes here; when it does say something, it is worth repeating.
 		if e := onlineError(cmdlet, text); e != nil {
-			return nil, -1, fmt.Errorf("%w: %w%s", e, link.ErrAccess, request)
+			return nil, fmt.Errorf("%w: %w%s", e, link.ErrAccess, request)
 		}
-		return nil, -1, fmt.Errorf("%s: %w: the caller has no role that holds this cmdlet, or Exchange Online has no such cmdlet%s", cmdlet, link.ErrAccess, request)
+		return nil, fmt.Errorf("%s: %w: the caller has no role that holds this cmdlet, or Exchange Online has no such cmdlet%s", cmdlet, link.ErrAccess, request)
 	case status == http.StatusTooManyRequests:
-		return nil, retryAfter(response.Header), fmt.Errorf("%s: %w%s", cmdlet, ErrThrottled, request)
+		asked := ""
+		if wait := link.RetryAfter(response.Header, time.Now()); wait > 0 {
+			asked = fmt.Sprintf(": it asks to wait %s", wait)
+		}
+		return nil, fmt.Errorf("%s: %w%s%s", cmdlet, ErrThrottled, asked, request)
 	case status >= 300 && status < 400:
-		return nil, -1, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, link.Line(response.Header.Get("Location")), request)
+		return nil, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, link.Line(response.Header.Get("Location")), request)
 	default:
-		wait = -1
-		if status >= 500 {
-			wait = retryAfter(response.Header)
-		}
 		if e := onlineError(cmdlet, text); e != nil {
-			if slices.ContainsFunc(transientErrors, func(name string) bool { return strings.HasSuffix(e.ExceptionType, name) }) {
-				wait = retryAfter(response.Header)
-			}
-			return nil, wait, e
+			return nil, e
 		}
-		return nil, wait, fmt.Errorf("%s: the service answered %s%s", cmdlet, link.Line(response.Status), request)
+		return nil, fmt.Errorf("%s: the service answered %s%s", cmdlet, link.Line(response.Status), request)
 	}
 }
 

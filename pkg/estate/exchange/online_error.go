@@ -2,17 +2,21 @@ package exchange
 
 import (
 	"encoding/json"
-	"net/http"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are tried again.
 var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException", "DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
+
+// later tells whether an error answer means that the cmdlet may work in a while.
+func later(body []byte) bool {
+	e := onlineError("", body)
+	return e != nil && slices.ContainsFunc(transientErrors, func(name string) bool { return strings.HasSuffix(e.ExceptionType, name) })
+}
 
 // refusedError is a 401.
 type refusedError struct{ reason string }
@@ -28,21 +32,6 @@ func challengeReason(header string) string {
 		return link.Line(m[1])
 	}
 	return ""
-}
-
-// retryAfter is the wait that the service asks for; 0 when it names none, so that the usual delay applies.
-func retryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil && n > 0 {
-		if n > 86400 {
-			n = 86400
-		}
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(time.Second, time.Until(t).Round(time.Second))
-	}
-	return 0
 }
 
 // segments of a message: Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text

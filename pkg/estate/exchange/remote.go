@@ -157,7 +157,7 @@ func (r *Remote) reopen(ctx context.Context) (pool, error) {
 			return nil, throttled(err)
 		}
 		r.warn("open remote PowerShell", fmt.Sprintf("the server asks to wait %s before it opens another session", wait))
-		if sleepErr := sleep(ctx, wait); sleepErr != nil {
+		if sleepErr := link.Sleep(ctx, wait); sleepErr != nil {
 			return nil, errors.Join(throttled(err), sleepErr)
 		}
 	}

@@ -302,8 +302,8 @@ func parseFault(e *soap.Element, resp *http.Response) *Fault {
 	}
 	if ms, err := strconv.ParseInt(f.Values["BackOffMilliseconds"], 10, 64); err == nil && ms > 0 && ms < int64(24*time.Hour/time.Millisecond) {
 		f.BackOff = time.Duration(ms) * time.Millisecond
-	} else if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 && s < 24*3600 {
-		f.BackOff = time.Duration(s) * time.Second
+	} else {
+		f.BackOff = link.RetryAfter(resp.Header, time.Now())
 	}
 	return f
 }
