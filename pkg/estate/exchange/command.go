@@ -75,7 +75,9 @@ func (c Command) names() []string {
 
 // Value brings a parameter's value, also one that went through JSON, to one of the kinds that Command documents: whole numbers to int64,
 // lists of text to []string, other lists to []any, a hashtable with only Add and Remove to a ListChange.
-func Value(v any) (any, error) {
+func Value(v any) (any, error) { return Convert(v, normalized) }
+
+func normalized(v any) (any, error) {
 	switch v := v.(type) {
 	case nil, bool, string, int64, []byte, secret.Value, Credential:
 		return v, nil
@@ -106,21 +108,14 @@ func Value(v any) (any, error) {
 		return append([]string{}, v...), nil
 	case []any:
 		texts := make([]string, 0, len(v))
-		mixed := make([]any, 0, len(v))
 		for _, e := range v {
-			n, err := Value(e)
-			if err != nil {
-				return nil, err
+			s, ok := e.(string)
+			if !ok {
+				return v, nil
 			}
-			if s, ok := n.(string); ok {
-				texts = append(texts, s)
-			}
-			mixed = append(mixed, n)
+			texts = append(texts, s)
 		}
-		if len(texts) == len(v) {
-			return texts, nil
-		}
-		return mixed, nil
+		return texts, nil
 	case ListChange:
 		return v, nil
 	case *ListChange:
@@ -132,21 +127,13 @@ func Value(v any) (any, error) {
 		if change, ok := listChange(v); ok {
 			return change, nil
 		}
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			n, err := Value(e)
-			if err != nil {
-				return nil, fmt.Errorf("key %s: %w", link.Line(k), err)
-			}
-			out[k] = n
-		}
-		return out, nil
+		return v, nil
 	default:
 		return nil, fmt.Errorf("a value of type %T cannot be given to a cmdlet", v)
 	}
 }
 
-// listChange reads @{Add=...; Remove=...}.
+// listChange reads @{Add=...; Remove=...}, its values normalized.
 func listChange(table map[string]any) (ListChange, bool) {
 	var change ListChange
 	if len(table) == 0 {
@@ -154,7 +141,7 @@ func listChange(table map[string]any) (ListChange, bool) {
 	}
 	for k, v := range table {
 		var list []string
-		switch n, _ := Value(v); n := n.(type) {
+		switch n := v.(type) {
 		case string:
 			list = []string{n}
 		case []string:

@@ -64,8 +64,41 @@ func (o *Object) put(name string, value any) {
 	o.properties[key] = canonical(value)
 }
 
+// Convert rebuilds a value from its leaves upwards: f is given each element of lists and hashtables first, then the list or
+// hashtable itself.
+func Convert(v any, f func(v any) (any, error)) (any, error) {
+	switch tree := v.(type) {
+	case []any:
+		list := make([]any, len(tree))
+		for i, e := range tree {
+			var err error
+			if list[i], err = Convert(e, f); err != nil {
+				return nil, err
+			}
+		}
+		v = list
+	case map[string]any:
+		table := make(map[string]any, len(tree))
+		for k, e := range tree {
+			var err error
+			if table[k], err = Convert(e, f); err != nil {
+				return nil, fmt.Errorf("key %s: %w", link.Line(k), err)
+			}
+		}
+		v = table
+	}
+	return f(v)
+}
+
+// must is for conversions that never fail.
+func must(v any, _ error) any { return v }
+
 // canonical brings a value to one of the kinds that Object documents.
 func canonical(v any) any {
+	return must(Convert(v, func(v any) (any, error) { return canonicalLeaf(v), nil }))
+}
+
+func canonicalLeaf(v any) any {
 	switch v := v.(type) {
 	case int:
 		return int64(v)
@@ -82,7 +115,7 @@ func canonical(v any) any {
 	case uint32:
 		return int64(v)
 	case uint:
-		return canonical(uint64(v))
+		return canonicalLeaf(uint64(v))
 	case uint64:
 		if v > math.MaxInt64 {
 			return strconv.FormatUint(v, 10)
@@ -96,24 +129,12 @@ func canonical(v any) any {
 			list[i] = s
 		}
 		return list
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = canonical(e)
-		}
-		return list
-	case map[string]any:
-		table := make(map[string]any, len(v))
-		for k, e := range v {
-			table[k] = canonical(e)
-		}
-		return table
 	case *Object:
 		if v == nil {
 			return nil
 		}
 		return *v
-	case nil, bool, int64, float64, string, time.Time, []byte, Object, Unreadable:
+	case nil, bool, int64, float64, string, time.Time, []byte, Object, Unreadable, []any, map[string]any:
 		return v
 	default:
 		return Unreadable{Reason: fmt.Sprintf("a value of type %T", v)}

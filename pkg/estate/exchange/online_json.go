@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -15,7 +16,7 @@ import (
 func onlineBody(c Command) ([]byte, error) {
 	parameters := make(map[string]any, len(c.Parameters)+1)
 	for name, v := range c.Parameters {
-		encoded, err := onlineValue(v)
+		encoded, err := Convert(v, onlineValue)
 		if err != nil {
 			return nil, fmt.Errorf("%s: parameter %s: %w", c.Name, name, err)
 		}
@@ -37,6 +38,7 @@ func takes(cmdlet, parameter string, side Side) bool {
 	return ok && p.On(side)
 }
 
+// onlineValue encodes one value of a parameter; its elements are encoded already.
 func onlineValue(v any) (any, error) {
 	switch v := v.(type) {
 	case []byte:
@@ -51,15 +53,8 @@ func onlineValue(v any) (any, error) {
 		}
 		return table, nil
 	case map[string]any:
-		table := map[string]any{"@odata.type": genericTable}
-		for k, e := range v {
-			encoded, err := onlineValue(e)
-			if err != nil {
-				return nil, err
-			}
-			table[k] = encoded
-		}
-		return table, nil
+		v["@odata.type"] = genericTable
+		return v, nil
 	case secret.Value, Credential:
 		return nil, errors.New("the admin API has no known form for a credential")
 	default:
@@ -97,7 +92,7 @@ func onlineObject(text json.RawMessage) (Object, error) {
 			}
 		case strings.Contains(name, "@"):
 		default:
-			out.put(name, withoutSidecars(v))
+			out.put(name, must(Convert(v, withoutSidecars)))
 		}
 	}
 	if out.Text == "" {
@@ -111,20 +106,10 @@ func onlineObject(text json.RawMessage) (Object, error) {
 	return out, nil
 }
 
-func withoutSidecars(v any) any {
-	switch v := v.(type) {
-	case []any:
-		for i := range v {
-			v[i] = withoutSidecars(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			if strings.Contains(k, "@") {
-				delete(v, k)
-				continue
-			}
-			v[k] = withoutSidecars(v[k])
-		}
+// withoutSidecars takes OData's annotations out of a hashtable.
+func withoutSidecars(v any) (any, error) {
+	if table, ok := v.(map[string]any); ok {
+		maps.DeleteFunc(table, func(k string, _ any) bool { return strings.Contains(k, "@") })
 	}
-	return v
+	return v, nil
 }

@@ -36,10 +36,10 @@ func (c Command) PowerShell() string {
 			}
 			switch {
 			case found && parameter.Type == "Boolean":
-				line.WriteString(" " + literal(b))
+				line.WriteString(" " + Literal(b, nil))
 			case found && parameter.Switch() && b:
 			default:
-				line.WriteString(":" + literal(b)) // right for switches and Booleans alike
+				line.WriteString(":" + Literal(b, nil)) // right for switches and Booleans alike
 			}
 			continue
 		}
@@ -54,7 +54,7 @@ func (c Command) PowerShell() string {
 			fmt.Fprintf(&asked, "%s = Get-Credential -UserName %s -Message %s\n", variable, Quote(value.User), Quote(p.Name+" -"+name))
 			line.WriteString(variable)
 		default:
-			line.WriteString(literal(value))
+			line.WriteString(Literal(value, nil))
 		}
 	}
 	return asked.String() + line.String()
@@ -66,8 +66,17 @@ func variableName(cmdlet, parameter string) string {
 	return strings.ToLower(s[:1]) + s[1:]
 }
 
-// literal renders a normalized value as an expression that can stand as an argument.
-func literal(v any) string {
+// Literal renders a value as a PowerShell expression that can stand as an argument. Texts are quoted, so that nothing in
+// them is evaluated. other, if not nil, renders the values that this package does not know, at any depth; what neither
+// renders, a secret for one, is $null.
+func Literal(v any, other func(v any) (text string, ok bool)) string {
+	list := func(n int, element func(i int) string) string {
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = element(i)
+		}
+		return "@(" + strings.Join(parts, ", ") + ")"
+	}
 	switch v := v.(type) {
 	case nil:
 		return "$null"
@@ -81,37 +90,33 @@ func literal(v any) string {
 	case string:
 		return Quote(v)
 	case []string:
-		parts := make([]string, len(v))
-		for i, s := range v {
-			parts[i] = Quote(s)
-		}
-		return "@(" + strings.Join(parts, ", ") + ")"
+		return list(len(v), func(i int) string { return Quote(v[i]) })
 	case []any:
-		parts := make([]string, len(v))
-		for i, e := range v {
-			parts[i] = literal(e)
-		}
-		return "@(" + strings.Join(parts, ", ") + ")"
+		return list(len(v), func(i int) string { return Literal(v[i], other) })
 	case []byte:
 		return "([Convert]::FromBase64String('" + base64.StdEncoding.EncodeToString(v) + "'))"
 	case ListChange:
 		var parts []string
 		if len(v.Add) > 0 {
-			parts = append(parts, "Add = "+literal(v.Add))
+			parts = append(parts, "Add = "+Literal(v.Add, nil))
 		}
 		if len(v.Remove) > 0 {
-			parts = append(parts, "Remove = "+literal(v.Remove))
+			parts = append(parts, "Remove = "+Literal(v.Remove, nil))
 		}
-		return "@{" + strings.Join(parts, "; ") + "}"
+		return "@{ " + strings.Join(parts, "; ") + " }"
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, Quote(k)+" = "+literal(v[k]))
+			parts = append(parts, Quote(k)+" = "+Literal(v[k], other))
 		}
-		return "@{" + strings.Join(parts, "; ") + "}"
-	default: // secrets inside a hashtable: nothing takes them there
-		return "$null"
+		return "@{ " + strings.Join(parts, "; ") + " }"
 	}
+	if other != nil {
+		if text, ok := other(v); ok {
+			return text
+		}
+	}
+	return "$null"
 }
 
 // Quote renders text as a PowerShell literal: in single quotes, with every character that PowerShell takes for a single quote doubled.

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
@@ -244,7 +243,7 @@ func throttled(err error) error {
 func (r *Remote) pipeline(c Command) psrp.Command {
 	out := psrp.Command{Name: c.Name}
 	for _, name := range c.names() {
-		out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: toPSRP(c.Parameters[name])})
+		out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: must(Convert(c.Parameters[name], toPSRP))})
 	}
 	add := func(name string, value any) {
 		if _, given := c.Parameter(name); !given {
@@ -273,7 +272,8 @@ func confirms(c Command) bool {
 	return false
 }
 
-func toPSRP(v any) any {
+// toPSRP writes this package's values as those of remote PowerShell.
+func toPSRP(v any) (any, error) {
 	switch v := v.(type) {
 	case ListChange:
 		table := map[string]any{}
@@ -283,26 +283,11 @@ func toPSRP(v any) any {
 		if len(v.Remove) > 0 {
 			table["Remove"] = v.Remove
 		}
-		return table
+		return table, nil
 	case Credential:
-		return psrp.Credential{User: v.User, Password: v.Password}
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = toPSRP(e)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = toPSRP(e)
-		}
-		return out
-	case secret.Value:
-		return v
-	default:
-		return v
+		return psrp.Credential{User: v.User, Password: v.Password}, nil
 	}
+	return v, nil
 }
 
 // conversion turns CLIXML values into those of an Object. What refers to one object many times would grow without bound as a tree, so the number of
