@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 )
 
 // Example is an answers file that is whole and valid: one forest, an application that signs in by certificate.
@@ -79,7 +79,7 @@ func Markdown() []byte {
 	return []byte(b.String())
 }
 
-func row(b *strings.Builder, at, name string, field reflect.StructField, s *jsonschema.Schema) {
+func row(b *strings.Builder, at, name string, field reflect.StructField, s *schema.Schema) {
 	path := strings.TrimPrefix(at+"."+name, ".")
 	property := s.Properties[name]
 	meaning, fallback := property.Description, ""
@@ -138,7 +138,7 @@ func asked(path string) string {
 }
 
 // typeName says what stands under a key, linked to its part when that is a mapping.
-func typeName(of reflect.Type, s *jsonschema.Schema) string {
+func typeName(of reflect.Type, s *schema.Schema) string {
 	if of.Kind() == reflect.Pointer {
 		of = of.Elem()
 	}
@@ -150,17 +150,17 @@ func typeName(of reflect.Type, s *jsonschema.Schema) string {
 			return "list of [mappings](#" + p.id + ")"
 		}
 	}
-	if s.Items2020 != nil {
-		return "list of " + typeName(of.Elem(), s.Items2020)
+	if s.Items != nil {
+		return "list of " + typeName(of.Elem(), s.Items)
 	}
 	switch {
 	case of.Kind() == reflect.Map:
 		return "mapping of text"
-	case s.Pattern != nil:
+	case s.Pattern != "":
 		return "[reference](../secrets.md)"
 	case s.Enum != nil:
 		var values []string
-		for _, v := range s.Enum.Values {
+		for _, v := range s.Enum {
 			values = append(values, fmt.Sprint(v))
 		}
 		return strings.Join(values, ", ")

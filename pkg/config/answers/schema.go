@@ -3,16 +3,13 @@ package answers
 import (
 	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
-
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 )
 
 // schema.json is generated from the types of this package by its tests (go test -update) and committed.
@@ -48,63 +45,16 @@ func texts[S ~string](values []S) []string {
 	return all
 }
 
-var compiled = sync.OnceValue(func() *jsonschema.Schema {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaJSON))
+var compiled = sync.OnceValue(func() *schema.Schema {
+	s, err := schema.Parse(schemaJSON)
 	if err != nil {
 		panic(fmt.Sprintf("answers: schema.json: %v", err)) // embedded and tested
 	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(refuse{})
-	if err := c.AddResource(SchemaURL, document); err != nil {
-		panic(fmt.Sprintf("answers: schema.json: %v", err))
-	}
-	return c.MustCompile(SchemaURL)
+	return s
 })
 
-// refuse loads nothing: the schema is whole, and validation must not read files or the net.
-type refuse struct{}
-
-func (refuse) Load(url string) (any, error) { return nil, fmt.Errorf("%s is not embedded", url) }
-
 // schemaAt returns the schema of a value deep in a document.
-func schemaAt(tokens []string) *jsonschema.Schema {
-	s := compiled()
-	for _, t := range tokens {
-		s = resolved(s)
-		if s == nil {
-			return nil
-		}
-		next := s.Properties[t]
-		if next == nil {
-			if more, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
-				next = more
-			} else {
-				next = s.Items2020
-			}
-		}
-		s = next
-	}
-	return resolved(s)
-}
-
-func resolved(s *jsonschema.Schema) *jsonschema.Schema {
-	for s != nil && s.Ref != nil && s.Properties == nil {
-		s = s.Ref
-	}
-	return s
-}
-
-func propertyNames(s *jsonschema.Schema) []string {
-	if s == nil {
-		return nil
-	}
-	names := make([]string, 0, len(s.Properties))
-	for name := range s.Properties {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func schemaAt(tokens []string) *schema.Schema { return compiled().At(tokens) }
 
 // description is the first sentence of what the schema says of a key.
 func description(path []string) string {
@@ -120,37 +70,21 @@ func description(path []string) string {
 // structure validates value against the schema, turns every violation into a fault, and takes what violates it out of value, so that the
 // rest can be decoded and looked at too.
 func (v *validation) structure(value any) {
-	err := compiled().Validate(value)
-	if err == nil {
-		return
+	for _, violation := range compiled().Validate(value) {
+		v.violation(value, violation)
 	}
-	var top *jsonschema.ValidationError
-	if !errors.As(err, &top) {
-		v.faultAt(nil, "the answers cannot be validated: "+err.Error(), "report this as a bug")
-		return
-	}
-	var walk func(*jsonschema.ValidationError)
-	walk = func(e *jsonschema.ValidationError) {
-		if len(e.Causes) == 0 {
-			v.violation(value, e)
-		}
-		for _, cause := range e.Causes {
-			walk(cause)
-		}
-	}
-	walk(top)
 }
 
-func (v *validation) violation(value any, e *jsonschema.ValidationError) {
-	at := e.InstanceLocation
-	switch k := e.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		for _, name := range k.Properties {
-			v.unknownKey(slices.Concat(at, []string{name}), propertyNames(schemaAt(at)))
+func (v *validation) violation(value any, k schema.Violation) {
+	at := k.At
+	switch k.Keyword {
+	case "additionalProperties":
+		for _, name := range k.Names {
+			v.unknownKey(slices.Concat(at, []string{name}), schemaAt(at).PropertyNames())
 			remove(value, slices.Concat(at, []string{name}))
 		}
-	case *kind.Required:
-		for _, name := range k.Missing {
+	case "required":
+		for _, name := range k.Names {
 			path := slices.Concat(at, []string{name})
 			hint := "add " + name
 			if about := description(path); about != "" {
@@ -158,14 +92,11 @@ func (v *validation) violation(value any, e *jsonschema.ValidationError) {
 			}
 			v.faultAt(path, "missing", hint)
 		}
-	case *kind.Type:
-		v.wrongType(at, k.Got, k.Want)
+	case "type":
+		v.wrongType(at, fmt.Sprint(k.Got), asTexts(k.Want))
 		remove(value, at)
-	case *kind.Enum:
-		want := make([]string, 0, len(k.Want))
-		for _, w := range k.Want {
-			want = append(want, fmt.Sprint(w))
-		}
+	case "enum":
+		want := asTexts(k.Want)
 		for _, c := range credentials { // the schema has one definition for all
 			if strings.HasSuffix(render(at), c.at+".kind") {
 				want = kinds(c.kinds)
@@ -174,21 +105,29 @@ func (v *validation) violation(value any, e *jsonschema.ValidationError) {
 		got := fmt.Sprint(k.Got)
 		v.faultAt(at, fmt.Sprintf("%s is not known here", quote(got)), choose(got, want))
 		remove(value, at)
-	case *kind.Const:
-		v.faultAt(at, fmt.Sprintf("%s is not known here", quote(fmt.Sprint(k.Got))), fmt.Sprintf("write %v", k.Want))
+	case "const":
+		v.faultAt(at, fmt.Sprintf("%s is not known here", quote(fmt.Sprint(k.Got))), fmt.Sprintf("write %v", k.Want[0]))
 		remove(value, at)
-	case *kind.MinLength:
+	case "minLength":
 		v.faultAt(at, "empty", "give it a value, or remove the key")
 		remove(value, at)
-	case *kind.MinItems:
-		v.faultAt(at, "an empty list", fmt.Sprintf("it needs %d at least", k.Want))
-	case *kind.Pattern: // only references to secrets have one
+	case "minItems":
+		v.faultAt(at, "an empty list", fmt.Sprintf("it needs %d at least", k.Min))
+	case "pattern": // only references to secrets have one
 		v.plainSecret(at)
 		remove(value, at)
 	default:
 		v.faultAt(at, "not valid here", "compare with: hybridge schema")
 		remove(value, at)
 	}
+}
+
+func asTexts(values []any) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = fmt.Sprint(v)
+	}
+	return all
 }
 
 func (v *validation) unknownKey(path, known []string) {
@@ -218,7 +157,7 @@ func (v *validation) wrongType(at []string, got string, want []string) {
 		hint = "write it as a list: [a, b], or one \"- a\" a line"
 	case wanted == "a mapping":
 		hint = "write its keys below it, indented"
-		if known := propertyNames(schemaAt(at)); len(known) > 0 {
+		if known := schemaAt(at).PropertyNames(); len(known) > 0 {
 			hint += ": " + strings.Join(known, ", ")
 		}
 	default:

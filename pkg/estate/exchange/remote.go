@@ -234,7 +234,7 @@ func throttled(err error) error {
 		return fmt.Errorf("%w: close other remote PowerShell sessions of this account, or wait until they idle out (15 minutes), "+
 			"or raise PowerShellMaxConcurrency in its throttling policy: %w", ErrThrottled, err)
 	case errors.Is(err, psrp.ErrLoadLimit):
-		return fmt.Errorf("%w: run hybridge again later, or raise the PowerShell budgets in the account's throttling policy: %w", ErrThrottled, err)
+		return fmt.Errorf("%w: try again later, or raise the PowerShell budgets in the account's throttling policy: %w", ErrThrottled, err)
 	}
 	return err
 }
