@@ -463,5 +463,8 @@ func (d *Deployment) disconnect(ctx context.Context) error {
 		}
 	}
 	wait.Wait()
+	if l, ok := d.link.opened(); ok {
+		l.CloseIdleConnections() // of Graph, the sign-in service, EWS and every probe
+	}
 	return errors.Join(errs...)
 }

@@ -22,6 +22,9 @@ type Authenticator interface {
 // classifies errors.
 func (l *Link) Client(a Authenticator) *http.Client {
 	transport := l.transport()
+	l.mu.Lock()
+	l.idle = append(l.idle, transport.CloseIdleConnections)
+	l.mu.Unlock()
 	var rt http.RoundTripper = transport
 	if a != nil {
 		rt = a.Wrap(transport)
@@ -29,6 +32,15 @@ func (l *Link) Client(a Authenticator) *http.Client {
 	return &http.Client{
 		Transport:     &guard{next: rt, maxBody: l.maxBody, patience: l.responseTimeout, idle: transport.CloseIdleConnections},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// CloseIdleConnections closes the connections that no request uses, of every client made so far. The clients stay usable.
+func (l *Link) CloseIdleConnections() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, closeIdle := range l.idle {
+		closeIdle()
 	}
 }
 

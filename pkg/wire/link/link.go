@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,6 +71,9 @@ type Link struct {
 	timeout         time.Duration
 	responseTimeout time.Duration
 	maxBody         int64
+
+	mu   sync.Mutex
+	idle []func() // closes the idle connections of a client
 }
 
 // New checks o and makes a Link. It reads CAFile and connects to nothing.
