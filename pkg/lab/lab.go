@@ -164,7 +164,7 @@ func (l *Lab) build(ctx context.Context) error {
 		}
 	}
 	l.way, err = link.New(link.Options{
-		ConnectTo: l.network.connectTo, Resolvers: []string{l.zone.Address()}, CAs: l.authority.pool(), Timeout: 20 * time.Second,
+		ConnectTo: l.network.connectTo, LookupHost: (&dns.Client{Resolvers: []string{l.zone.Address()}}).LookupHost, CAs: l.authority.pool(), Timeout: 20 * time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)

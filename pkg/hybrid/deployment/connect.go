@@ -197,7 +197,7 @@ type forest struct {
 func (d *Deployment) connect() {
 	d.link = &connection[*link.Link]{open: func(context.Context) (*link.Link, error) {
 		n := d.answers.Network
-		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, Resolvers: n.Resolvers, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
+		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, LookupHost: d.resolver().LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}

@@ -198,67 +198,6 @@ func (c *Client) noteSilence(resolver string, silent bool) {
 	c.silent[resolver] = silent
 }
 
-// LookupHost gives the addresses of a host, IPv4 first, with the meaning of net.Resolver's method: IP
-// addresses are their own answer. IPv4 and IPv6 are asked for apart, and a failure of one is never taken
-// for the absence of the host. Without Resolvers of its own, a Client asks the system first, which knows
-// hosts files and search lists.
-func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) {
-	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return []string{address.String()}, nil
-	}
-	type result struct {
-		found []string
-		err   error
-	}
-	ask := func(t Type) result {
-		if len(c.Resolvers) == 0 {
-			if found := systemAddresses(ctx, host, t); len(found) > 0 {
-				return result{found: found}
-			}
-		}
-		a, err := c.Lookup(ctx, host, t)
-		r := result{err: err}
-		for _, record := range a.Records {
-			r.found = append(r.found, record.Address.String())
-		}
-		return r
-	}
-	six := make(chan result, 1)
-	go func() { six <- ask(AAAA) }()
-	v4 := ask(A)
-	v6 := <-six
-	if found := append(v4.found, v6.found...); len(found) > 0 {
-		return found, nil
-	}
-	// A failure tells nothing about the host, so it comes before an absence; the name exists where either
-	// says that it does.
-	for _, class := range []error{ErrFailed, ErrEmpty, ErrAbsent} {
-		for _, err := range []error{v4.err, v6.err} {
-			if errors.Is(err, class) {
-				return nil, err
-			}
-		}
-	}
-	return nil, v4.err
-}
-
-// systemAddresses asks the operating system, which may know the host from elsewhere than DNS.
-func systemAddresses(ctx context.Context, host string, t Type) []string {
-	network := "ip4"
-	if t == AAAA {
-		network = "ip6"
-	}
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
-	if err != nil {
-		return nil
-	}
-	out := make([]string, len(addresses))
-	for i, a := range addresses {
-		out[i] = a.Unmap().String()
-	}
-	return out
-}
-
 // Name brings a domain name into the form that this package gives and compares: lower case, no final dot.
 func Name(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
 

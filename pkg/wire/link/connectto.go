@@ -82,19 +82,3 @@ func (l *Link) Target(address string) (target string, mapped bool) {
 	}
 	return address, false
 }
-
-// resolverAddress adds the port to "HOST" and checks "HOST:PORT".
-func resolverAddress(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	if ip := net.ParseIP(strings.Trim(s, "[]")); ip != nil {
-		return net.JoinHostPort(ip.String(), "53"), nil
-	}
-	if !strings.Contains(s, ":") && s != "" {
-		s += ":53"
-	}
-	host, port, err := splitRoute(s)
-	if err != nil || host == "" || port == "" {
-		return "", fmt.Errorf("resolver %q: want HOST or HOST:PORT", s)
-	}
-	return net.JoinHostPort(host, port), nil
-}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// DialContext connects to address ("HOST:PORT"): connect-to applied, name resolved by the chosen resolvers, through the proxy where
+// DialContext connects to address ("HOST:PORT"): connect-to applied, name resolved, through the proxy where
 // there is one and network is TCP, within the time limit. Errors are classified and name the address asked for.
 func (l *Link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
@@ -69,50 +68,6 @@ func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, err
 		return l.dialProxy(ctx, target)
 	}
 	return l.dialDirect(ctx, network, target)
-}
-
-// dialDirect connects without proxy. A resolver that fails is followed by the next one; one that knows that the name does not
-// exist is believed.
-func (l *Link) dialDirect(ctx context.Context, network, target string) (net.Conn, error) {
-	if len(l.resolvers) == 0 {
-		return (&net.Dialer{}).DialContext(ctx, network, target)
-	}
-	var last error
-	for _, server := range l.resolvers {
-		d := net.Dialer{Resolver: resolver(server)}
-		conn, err := d.DialContext(ctx, network, absolute(target))
-		if err == nil {
-			return conn, nil
-		}
-		var dns *net.DNSError
-		if !errors.As(err, &dns) || dns.IsNotFound {
-			return nil, err
-		}
-		last = err
-	}
-	return nil, last
-}
-
-// resolver asks one server. Go's own resolver is needed for that: the system's has no notion of another server.
-func resolver(server string) *net.Resolver {
-	return &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, server)
-		},
-	}
-}
-
-// absolute keeps the local search list out: with chosen resolvers mail.contoso.com must not become mail.contoso.com.home.arpa.
-func absolute(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".") {
-		return address
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return address
-	}
-	return net.JoinHostPort(host+".", port)
 }
 
 // bypassesProxy tells whether target is reached directly: loopback and the hosts of NoProxy.

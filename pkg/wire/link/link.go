@@ -7,6 +7,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -34,16 +35,16 @@ const (
 	DefaultMaxBody         = 64 << 20
 )
 
-// Options say how to connect. The zero Options connect directly, with the system's resolver and the system's authorities.
+// Options say how to connect. The zero Options connect directly, with the system's resolver and authorities.
 type Options struct {
 	// ConnectTo maps what is asked for to where it is connected, "HOST:PORT=HOST:PORT", first match wins. An empty HOST or PORT on
 	// the left matches any, on the right it keeps what was asked for. Names in URLs, TLS and HTTP stay what was asked for, as
 	// with curl's --connect-to.
 	ConnectTo []string
 
-	// Resolvers are asked instead of the system's name servers, in order, each "HOST" or "HOST:PORT" (port 53 by default). The next one
-	// is asked when one does not answer or fails, not when it says that there is no such name. The hosts file is read first, as ever.
-	Resolvers []string
+	// LookupHost gives the addresses of a host that is no IP address; the system's resolver when nil. Its
+	// errors are shown as they are, and are ErrUnreachable.
+	LookupHost func(ctx context.Context, host string) ([]string, error)
 
 	CAFile string         // PEM file of authorities trusted besides the system's
 	CAs    *x509.CertPool // authorities trusted instead of the system's; CAFile is added
@@ -63,7 +64,7 @@ type Options struct {
 // Link makes connections. It is safe for concurrent use.
 type Link struct {
 	routes          []route
-	resolvers       []string
+	lookupHost      func(ctx context.Context, host string) ([]string, error)
 	roots           *x509.CertPool
 	proxy           *url.URL
 	noProxy         []string
@@ -78,7 +79,7 @@ type Link struct {
 
 // New checks o and makes a Link. It reads CAFile and connects to nothing.
 func New(o Options) (*Link, error) {
-	l := &Link{timeout: o.Timeout, responseTimeout: o.ResponseTimeout, maxBody: o.MaxBody}
+	l := &Link{lookupHost: o.LookupHost, timeout: o.Timeout, responseTimeout: o.ResponseTimeout, maxBody: o.MaxBody}
 	if l.timeout <= 0 {
 		l.timeout = DefaultTimeout
 	}
@@ -94,13 +95,6 @@ func New(o Options) (*Link, error) {
 			return nil, err
 		}
 		l.routes = append(l.routes, r)
-	}
-	for _, s := range o.Resolvers {
-		r, err := resolverAddress(s)
-		if err != nil {
-			return nil, err
-		}
-		l.resolvers = append(l.resolvers, r)
 	}
 	if err := l.loadRoots(o); err != nil {
 		return nil, err

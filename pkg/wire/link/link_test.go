@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/miekg/dns"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
@@ -172,8 +171,6 @@ func TestOptionsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]Options{
-		"resolver":        {Resolvers: []string{"a:b:c"}},
-		"resolver port":   {Resolvers: []string{"ns1:domain"}},
 		"no CA file":      {CAFile: empty + ".missing"},
 		"empty CA file":   {CAFile: empty},
 		"proxy scheme":    {Proxy: "socks5://user:hunter2@proxy:1080"},
@@ -207,7 +204,6 @@ func TestFailures(t *testing.T) {
 	}
 	refused := reserved.Addr().String()
 	reserved.Close()
-	names := nameServer(t, map[string]string{"there.contoso.com.": "127.0.0.1"})
 
 	for _, tt := range []struct {
 		name, url, to string
@@ -224,11 +220,11 @@ func TestFailures(t *testing.T) {
 		{name: "closed", url: "https://mail.contoso.com/", to: closing, class: ErrUnreachable, sentence: "closed the connection during the TLS handshake"},
 		{name: "refused", url: "https://mail.contoso.com/", to: refused, class: ErrUnreachable, sentence: "connection refused"},
 		{name: "silent", url: "https://mail.contoso.com/", to: silent, timeout: 200 * time.Millisecond, class: ErrUnreachable, sentence: "no TLS handshake within the time limit"},
-		{name: "no such host", url: "https://missing.contoso.com/", class: ErrUnreachable, sentence: "no such host missing.contoso.com"},
-		{name: "server failure", url: "https://broken.contoso.com/", class: ErrUnreachable, sentence: "could not resolve broken.contoso.com"},
+		{name: "no such host", url: "https://missing.contoso.com/", class: ErrUnreachable, sentence: "look up A missing.contoso.com at 10.0.0.53:53: no such name"},
+		{name: "server failure", url: "https://broken.contoso.com/", class: ErrUnreachable, sentence: "SERVFAIL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := Options{Resolvers: []string{names}, Timeout: tt.timeout}
+			o := Options{LookupHost: failing, Timeout: tt.timeout}
 			if tt.to != "" {
 				o.ConnectTo = []string{":443=" + tt.to}
 			}
@@ -289,15 +285,36 @@ func TestCancelledIsNotUnreachable(t *testing.T) {
 	}
 }
 
-// TestResolvers asks the second name server when the first does not know what to do, and never the local search list.
-func TestResolvers(t *testing.T) {
-	broken := nameServer(t, nil)
-	good := nameServer(t, map[string]string{"there.contoso.com.": "127.0.0.1"})
+// failing is a resolver that knows no host.
+func failing(_ context.Context, host string) ([]string, error) {
+	if strings.HasPrefix(host, "broken.") {
+		return nil, errors.New("look up A " + host + " at 10.0.0.53:53: resolver could not answer: SERVFAIL")
+	}
+	return nil, errors.New("look up A " + host + " at 10.0.0.53:53: no such name")
+}
+
+// TestAddresses connects to the first of a host's addresses that answers.
+func TestAddresses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(ok))
 	t.Cleanup(server.Close)
-	l := newLink(t, Options{Resolvers: []string{broken, good}, ConnectTo: []string{"there.contoso.com:80=:" + port(t, server.Listener.Addr())}})
-	if got, err := get(t, l.Client(nil), "http://there.contoso.com/"); err != nil || got != "200 ok" {
-		t.Fatalf("%q, %v", got, err)
+	there := port(t, server.Listener.Addr())
+	for name, tt := range map[string]struct {
+		addresses []string
+		good      bool
+	}{
+		"one":                        {[]string{"127.0.0.1"}, true},
+		"the second, after refusal":  {[]string{"127.0.0.9", "127.0.0.1"}, true},
+		"the second, beside silence": {[]string{"198.51.100.1", "127.0.0.1"}, true},
+		"none that listens":          {[]string{"127.0.0.8", "127.0.0.9"}, false},
+		"none":                       {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(t, Options{Timeout: 2 * time.Second, LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
+			got, err := get(t, l.Client(nil), "http://there.contoso.com:"+there+"/")
+			if tt.good != (err == nil && got == "200 ok") || err != nil && !errors.Is(err, ErrUnreachable) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
@@ -308,32 +325,6 @@ func port(t *testing.T, a net.Addr) string {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// nameServer answers A questions; names below broken, and everything when zone is nil, with SERVFAIL.
-func nameServer(t *testing.T, zone map[string]string) string {
-	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		name := strings.ToLower(q.Question[0].Name)
-		address, known := zone[name]
-		switch {
-		case zone == nil || strings.HasPrefix(name, "broken."):
-			m.Rcode = dns.RcodeServerFailure
-		case !known:
-			m.Rcode = dns.RcodeNameError
-		case q.Question[0].Qtype == dns.TypeA:
-			m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.ParseIP(address)})
-		}
-		_ = w.WriteMsg(m)
-	})}
-	go func() { _ = s.ActivateAndServe() }()
-	t.Cleanup(func() { _ = s.Shutdown() })
-	return pc.LocalAddr().String()
 }
 
 // listen runs a raw TCP server.
