@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews/soap"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -199,6 +200,9 @@ func statusAttempt(r *reply) answer {
 		}
 		if len(offers) > 0 {
 			a.attempt.Detail = "offers " + strings.Join(offers, ", ")
+		}
+		if d := ews.Diagnostics(r.header); d != "" {
+			a.attempt.Detail = strings.TrimPrefix(a.attempt.Detail+": "+d, ": ")
 		}
 	case r.status >= 500:
 		a.attempt.Outcome = ServerError

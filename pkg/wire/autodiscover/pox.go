@@ -64,17 +64,24 @@ func parsePOX(data []byte) answer {
 		return answer{attempt: Attempt{Outcome: NotAutodiscover, Err: err}}
 	}
 	response := root.Child("Response")
-	if e := response.Child("Error"); e != nil {
-		return poxError(e)
-	}
-	if e := root.Child("Error"); e != nil {
-		return poxError(e)
-	}
 	account := response.Child("Account")
+	// Servers put an error into the response, the document, the account, and for mobile devices into the action.
+	for _, place := range []*soap.Element{response, root, account, response.Child("Action")} {
+		if e := place.Child("Error"); e != nil {
+			return poxError(e)
+		}
+	}
 	if account == nil {
-		return answer{attempt: Attempt{Outcome: NotAutodiscover, Detail: "an answer without account"}}
+		detail := "an answer without account"
+		if response.Child("Action", "Settings") != nil {
+			detail = "an answer for mobile devices (Exchange ActiveSync)"
+		}
+		return answer{attempt: Attempt{Outcome: NotAutodiscover, Detail: detail}}
 	}
 	address := account.Value("RedirectAddr")
+	if len(address) > 5 && strings.EqualFold(address[:5], "smtp:") {
+		address = address[5:]
+	}
 	target := account.Value("RedirectUrl")
 	if target == "" {
 		target = account.Value("RedirectURL")
@@ -91,6 +98,9 @@ func parsePOX(data []byte) answer {
 // poxError reads codes of the outlook schema: 500 the address is not known, 600 a bad request, 601 another schema. Other servers use 404.
 func poxError(e *soap.Element) answer {
 	code := e.Value("ErrorCode")
+	if code == "" {
+		code = e.Value("Status") // of the schema for mobile devices
+	}
 	a := Attempt{Outcome: ServerError, Detail: strings.TrimSpace(link.Printable("error " + code + " " + e.Value("Message")))}
 	if code == "500" || code == "404" {
 		a.Outcome = NoSuchMailbox
@@ -106,6 +116,7 @@ func poxSettings(response *soap.Element) Settings {
 		LegacyDN:    link.Printable(user.Value("LegacyDN")),
 	}
 	ews := map[string]string{}
+	var web []string // of EXHTTP: one for inside and outside, or the inside one first
 	for _, p := range account.All("Protocol") {
 		kind := p.Value("Type")
 		if kind == "" {
@@ -119,6 +130,9 @@ func poxSettings(response *soap.Element) Settings {
 		if u = link.PrintableURL(u); ews[kind] == "" {
 			ews[kind] = u
 		}
+		if kind == "EXHTTP" && u != "" {
+			web = append(web, u)
+		}
 		switch kind {
 		case "EXCH":
 			s.Server, s.ServerDN = link.Printable(p.Value("Server")), link.Printable(p.Value("ServerDN"))
@@ -129,8 +143,11 @@ func poxSettings(response *soap.Element) Settings {
 		}
 	}
 	s.ExternalEWS, s.InternalEWS = ews["EXPR"], ews["EXCH"]
-	if s.ExternalEWS == "" {
-		s.ExternalEWS = ews["EXHTTP"] // one URL for inside and outside
+	if s.ExternalEWS == "" && len(web) > 0 {
+		s.ExternalEWS = web[len(web)-1]
+	}
+	if s.InternalEWS == "" && len(web) > 1 {
+		s.InternalEWS = web[0]
 	}
 	return s
 }

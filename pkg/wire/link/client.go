@@ -52,7 +52,7 @@ func (l *Link) transport() *http.Transport {
 				defer cancel()
 				conn, err := l.dialDirect(ctx, network, address)
 				if err != nil {
-					return nil, fmt.Errorf("connect to proxy %s: %w", address, Classify(err))
+					return nil, &ProxyError{address, Classify(err)}
 				}
 				return conn, nil
 			}

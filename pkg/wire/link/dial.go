@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,7 +50,12 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, l.dialError(address, &HostError{Host: config.ServerName, Err: &handshakeError{err}})
+		failed := Classify(&HostError{Host: config.ServerName, Err: &handshakeError{err}})
+		if target, _ := l.Target(address); errors.Is(failed, ErrUntrusted) && l.proxied(network, target) {
+			// A proxy that inspects TLS shows a certificate of its own.
+			failed = &ProxyError{l.proxy.Host, fmt.Errorf("the certificate that came through it may be its own: %w", failed)}
+		}
+		return nil, l.dialError(address, failed)
 	}
 	return conn, nil
 }
@@ -64,10 +70,15 @@ func (l *Link) dialError(address string, err error) error {
 
 func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	target, _ := l.Target(address)
-	if l.proxy != nil && strings.HasPrefix(network, "tcp") && !l.bypassesProxy(target) {
+	if l.proxied(network, target) {
 		return l.dialProxy(ctx, target)
 	}
 	return l.dialDirect(ctx, network, target)
+}
+
+// proxied tells whether target is reached through the proxy.
+func (l *Link) proxied(network, target string) bool {
+	return l.proxy != nil && strings.HasPrefix(network, "tcp") && !l.bypassesProxy(target)
 }
 
 // bypassesProxy tells whether target is reached directly: loopback and the hosts of NoProxy.
@@ -102,20 +113,20 @@ func (l *Link) bypassesProxy(target string) bool {
 func (l *Link) dialProxy(ctx context.Context, target string) (net.Conn, error) {
 	conn, err := l.dialDirect(ctx, "tcp", l.proxy.Host)
 	if err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(err))
+		return nil, &ProxyError{l.proxy.Host, Classify(err)}
 	}
 	if l.proxy.Scheme == "https" {
 		secured := tls.Client(conn, l.TLS(l.proxy.Hostname()))
 		if err := secured.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}}))
+			return nil, &ProxyError{l.proxy.Host, Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}})}
 		}
 		conn = secured
 	}
 	tunnel, err := connect(ctx, conn, l.proxy, target)
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("proxy %s: %w", l.proxy.Host, Classify(err))
+		return nil, &ProxyError{l.proxy.Host, Classify(err)}
 	}
 	return tunnel, nil
 }

@@ -4,14 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
-	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/finding"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // What an administrator does about a finding.
@@ -148,29 +147,18 @@ func what(step Step) string {
 	return string(step)
 }
 
-// The alerts of TLS that tell what is wrong (RFC 8446 section 6).
-const (
-	alertHandshakeFailure    = 40
-	alertBadCertificate      = 42
-	alertUnknownCA           = 48
-	alertAccessDenied        = 49
-	alertProtocolVersion     = 70
-	alertInsufficient        = 71
-	alertCertificateRequired = 116
-)
-
 func judgeHandshake(r Report, e *StepError) finding.Finding {
 	var record tls.RecordHeaderError
-	alert, told := remoteAlert(e.Err)
+	alert, told := link.RemoteAlert(e.Err)
 	switch {
 	case wantsCertificate(r, e.Err):
 		return clientCertificate(r, "ended the handshake after its own certificate was seen")
-	case told && alert == alertProtocolVersion:
+	case told && alert == link.AlertProtocolVersion:
 		return finding.Of(finding.Wrong, "tls-version", "%s refuses TLS 1.2: Exchange Online, which needs it, cannot deliver", r.Address).WithFix(fixOld)
-	case told && (alert == alertHandshakeFailure || alert == alertInsufficient):
-		return finding.Of(finding.Wrong, "handshake", "the TLS handshake with %s fails (alert %s): the server has no cipher suite or key type that Exchange Online offers", r.Address, alertText(alert)).WithFix(fixECDH)
+	case told && (alert == link.AlertHandshakeFailure || alert == link.AlertInsufficientSecurity):
+		return finding.Of(finding.Wrong, "handshake", "the TLS handshake with %s fails (alert %s): the server has no cipher suite or key type that Exchange Online offers", r.Address, link.AlertName(alert)).WithFix(fixECDH)
 	case told:
-		return finding.Of(finding.Wrong, "handshake", "the TLS handshake with %s fails: the server sends the alert %s", r.Address, alertText(alert)).WithFix(fixKey)
+		return finding.Of(finding.Wrong, "handshake", "the TLS handshake with %s fails: the server sends the alert %s", r.Address, link.AlertName(alert)).WithFix(fixKey)
 	case errors.As(e.Err, &record):
 		return finding.Of(finding.Wrong, "handshake", "%s answers 220 to STARTTLS, and then does not speak TLS", r.Address).WithFix(fixKey)
 	case closed(e.Err):
@@ -179,30 +167,14 @@ func judgeHandshake(r Report, e *StepError) finding.Finding {
 	return finding.Of(finding.Wrong, "handshake", "the TLS handshake with %s fails: %v", r.Address, e.Err).WithFix(fixECDH)
 }
 
-func alertText(alert uint8) string { return strings.TrimPrefix(tls.AlertError(alert).Error(), "tls: ") }
-
-// remoteAlert is the alert that the server sent. crypto/tls exports no type for it: it is a number of
-// type uint8 in a net.OpError.
-func remoteAlert(err error) (alert uint8, ok bool) {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
-		return 0, false
-	}
-	v := reflect.ValueOf(op.Err)
-	if v.Kind() != reflect.Uint8 {
-		return 0, false
-	}
-	return uint8(v.Uint()), true //nolint:gosec // the kind is uint8
-}
-
 // wantsCertificate tells whether an alert is the refusal of a client that presents no certificate.
 func wantsCertificate(r Report, err error) bool {
-	alert, ok := remoteAlert(err)
+	alert, ok := link.RemoteAlert(err)
 	if !ok || r.TLS == nil || !r.TLS.CertificateRequested {
 		return false
 	}
 	switch alert {
-	case alertHandshakeFailure, alertBadCertificate, alertUnknownCA, alertAccessDenied, alertCertificateRequired:
+	case link.AlertHandshakeFailure, link.AlertBadCertificate, link.AlertUnknownCA, link.AlertAccessDenied, link.AlertCertificateRequired:
 		return true
 	}
 	return false

@@ -1,0 +1,39 @@
+package link
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+)
+
+// Alerts of TLS that tell what is wrong (RFC 8446 section 6).
+const (
+	AlertHandshakeFailure     = 40
+	AlertBadCertificate       = 42
+	AlertUnknownCA            = 48
+	AlertAccessDenied         = 49
+	AlertProtocolVersion      = 70
+	AlertInsufficientSecurity = 71
+	AlertInternalError        = 80
+	AlertUnrecognizedName     = 112
+	AlertCertificateRequired  = 116
+)
+
+// RemoteAlert is the alert that the other side sent. crypto/tls exports no type for it: it is a number of
+// type uint8 in a net.OpError.
+func RemoteAlert(err error) (alert uint8, ok bool) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return 0, false
+	}
+	v := reflect.ValueOf(op.Err)
+	if v.Kind() != reflect.Uint8 {
+		return 0, false
+	}
+	return uint8(v.Uint()), true //nolint:gosec // the kind is uint8
+}
+
+// AlertName is an alert in words: "handshake failure".
+func AlertName(alert uint8) string { return strings.TrimPrefix(tls.AlertError(alert).Error(), "tls: ") }
