@@ -22,6 +22,12 @@ const (
 	pageSize      = 1000    // Active Directory's MaxPageSize; it would cap more silently
 	maxEmptyPages = 1000    // pages without an entry, one after the other
 	maxValues     = 100_000 // values of one attribute, fetched by ranges
+
+	// The largest directories hold some million users. A server that goes on beyond, or that goes on in
+	// pages that are all but empty, has no end.
+	maxEntries   = 10_000_000
+	maxThinPages = 10_000
+	thin         = pageSize / 20
 )
 
 const (
@@ -256,6 +262,7 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 	defer stop()
 	var cookie []byte
 	var turns circle
+	entries, pages, thinPages := 0, 0, 0
 	for empty := 0; ; {
 		var controls *ber.Packet
 		if q.scope != ldap.ScopeBaseObject {
@@ -285,6 +292,12 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) erro
 		}
 		if cookie = next; len(cookie) == 0 {
 			return nil
+		}
+		if entries, pages = entries+n, pages+1; n < thin {
+			thinPages++
+		}
+		if entries > maxEntries || thinPages > maxThinPages {
+			return fmt.Errorf("%w: the answer has no end: %d entries in %d pages so far", errMalformed, entries, pages)
 		}
 		if n > 0 {
 			empty = 0

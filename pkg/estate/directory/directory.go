@@ -133,7 +133,9 @@ func (f *Forest) withPort(server string) string {
 	return net.JoinHostPort(strings.Trim(server, "[]"), port)
 }
 
-// discover finds the domain controllers of a domain, best first. The records name the port of plain LDAP, which LDAPS does not use.
+// discover finds the domain controllers of a domain, best first. The records name the port of plain LDAP,
+// which LDAPS does not use. DNS can be forged, and what is found gets a password: names outside the domain
+// are left out.
 func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
@@ -141,10 +143,14 @@ func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) 
 	if err != nil {
 		return nil, fmt.Errorf("find domain controllers of %s: %w", domain, link.Classify(err))
 	}
-	var out []string
+	var out, outside []string
 	for _, r := range records {
 		host := strings.TrimSuffix(r.Target, ".")
 		if host == "" {
+			continue
+		}
+		if !f.inForest(host, domain) {
+			outside = append(outside, link.Line(host))
 			continue
 		}
 		if f.cfg.Directory.Security == securityStartTLS && r.Port != 0 {
@@ -153,10 +159,25 @@ func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) 
 			out = append(out, f.withPort(host))
 		}
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) == 0 && len(outside) > 0:
+		return nil, fmt.Errorf("find domain controllers of %s: %w: DNS lists %s, outside the domain; name the servers in the answers (directory.servers) if they are right",
+			domain, link.ErrUnreachable, strings.Join(outside, ", "))
+	case len(out) == 0:
 		return nil, fmt.Errorf("find domain controllers of %s: %w: DNS lists none", domain, link.ErrUnreachable)
 	}
 	return out, nil
+}
+
+// inForest tells whether a host is in or below a domain, or another domain of the forest that the answers
+// or an authenticated server named.
+func (f *Forest) inForest(host, domain string) bool {
+	for _, d := range []string{domain, f.cfg.Directory.Domain, DomainName(f.root.RootDomain), DomainName(f.root.DefaultNamingContext)} {
+		if d = strings.ToLower(strings.Trim(d, ".")); d != "" && strings.HasSuffix("."+strings.ToLower(host), "."+d) {
+			return true
+		}
+	}
+	return false
 }
 
 // connect dials and binds to the first server that answers.
@@ -194,7 +215,7 @@ func (e *unreachableError) Unwrap() []error { return e.failures }
 func (f *Forest) connectTo(ctx context.Context, address string) (*conn, error) {
 	c, err := dial(ctx, &f.cfg, address)
 	if err != nil {
-		return nil, err
+		return nil, otherPort(err, address, f.cfg.Directory.Security)
 	}
 	if err := c.bind(ctx, &f.cfg); err != nil {
 		c.close()
@@ -205,6 +226,27 @@ func (f *Forest) connectTo(ctx context.Context, address string) (*conn, error) {
 		return nil, fmt.Errorf("bind to %s%s: %w", address, as, err)
 	}
 	return c, nil
+}
+
+// plainPorts and securePorts are those of LDAP and the global catalogue.
+var (
+	plainPorts  = map[string]bool{"389": true, "3268": true}
+	securePorts = map[string]bool{"636": true, "3269": true}
+)
+
+// otherPort adds to a failed connection that the port is that of the other kind of encryption.
+func otherPort(err error, address, security string) error {
+	if errors.Is(err, link.ErrUntrusted) || errors.Is(err, context.Canceled) {
+		return err // TLS was spoken
+	}
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case security != securityStartTLS && plainPorts[port]:
+		return fmt.Errorf("%w; port %s is that of LDAP without TLS: set directory.security to starttls, or use port 636", err, port)
+	case security == securityStartTLS && securePorts[port]:
+		return fmt.Errorf("%w; port %s is that of LDAP over TLS: set directory.security to ldaps, or use port 389", err, port)
+	}
+	return err
 }
 
 // readTime is what a read of configuration may take: a server that sends a little now and then is never silent.

@@ -551,3 +551,44 @@ func TestUsersOfChildDomains(t *testing.T) {
 		t.Errorf("%d users, then %v", n, last)
 	}
 }
+
+// A name that DNS gives gets the password only where it lies in the forest.
+func TestForgedDomainControllers(t *testing.T) {
+	e := start(t, nil)
+	for target, refused := range map[string]bool{"dc1.evil.example.": true, "contoso.example.evil.example.": true, "dc1.notcontoso.example.": true, host + ".": false} {
+		cfg := e.config(t)
+		cfg.Directory.Servers, cfg.Directory.Domain = nil, "contoso.example"
+		cfg.LookupSRV = func(context.Context, string, string, string) (string, []*net.SRV, error) {
+			return "", []*net.SRV{{Target: target, Port: 389}}, nil
+		}
+		f, err := directory.Open(t.Context(), cfg)
+		if err == nil {
+			f.Close()
+		}
+		if told := err != nil && strings.Contains(err.Error(), "outside the domain"); told != refused || !refused && err != nil {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+}
+
+// The port of the other kind of encryption is told.
+func TestOtherPort(t *testing.T) {
+	e := start(t, nil)
+	for _, tt := range []struct{ security, port, says string }{
+		{"ldaps", "389", "starttls, or use port 636"}, {"", "3268", "starttls, or use port 636"}, {"starttls", "636", "ldaps, or use port 389"}, {"starttls", "3269", "ldaps"},
+	} {
+		cfg := e.config(t)
+		cfg.Directory.Security, cfg.Directory.Servers, cfg.Timeout = tt.security, []string{host + ":" + tt.port}, time.Second
+		target := e.ldap
+		if tt.security == "starttls" {
+			target = e.ldaps
+		}
+		var err error
+		if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{":=" + target}, Timeout: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := directory.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s at %s: %v", tt.security, tt.port, err)
+		}
+	}
+}

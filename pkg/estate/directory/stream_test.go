@@ -191,6 +191,18 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
+// Pages that go on for ever, each with a user of a new name, end with an error that says how far it came.
+func TestEndlessPages(t *testing.T) {
+	served := 0
+	c := scripted(t, time.Minute, func(id int64, _ *ber.Packet) []byte {
+		served++
+		return join(userPacket(id, fmt.Sprintf("user%d", served)), donePacket(id, "more"))
+	})
+	if _, err := scan(t.Context(), c); !errors.Is(err, errMalformed) || !strings.Contains(err.Error(), "10001 entries in 10001 pages") {
+		t.Errorf("after %d pages: %v", served, err)
+	}
+}
+
 // A cancel must end a read that waits, at once.
 func TestCancelWhileTheServerIsSilent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
