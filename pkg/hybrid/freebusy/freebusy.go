@@ -27,6 +27,7 @@ type Answer struct {
 	Status    Status      `json:"status"`
 	LatencyMS int64       `json:"latencyMs"`
 	Error     string      `json:"error,omitempty"`
+	Note      string      `json:"note,omitempty"` // what was not looked at, or differs without being wrong
 	Diagnosis []Diagnosis `json:"diagnosis,omitempty"`
 	Cause     error       `json:"-"`
 }

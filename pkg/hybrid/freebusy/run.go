@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -167,13 +168,23 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 			blank.Route = []string{"no connector, relationship or address space for " + domainOf(at.Address)}
 		}
 	}
-	direct := timed(ctx, o.Timeout, blank, func(ctx context.Context) error {
-		view, err := p.Ask(ctx, pair.From, pair.To, o.Window)
+	var view View
+	direct := timed(ctx, o.Timeout, blank, func(ctx context.Context) (err error) {
+		view, err = p.Ask(ctx, pair.From, pair.To, o.Window)
 		if err == nil && view.Merged == "" {
 			err = errors.New("the answer holds no free/busy")
 		}
 		return err
 	})
+	if direct.Status == OK && at.Premise != p.Name {
+		if i := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise }); i >= 0 {
+			limited, cancel := context.WithTimeout(ctx, o.Timeout)
+			note, err := beside(limited, premises[i], pair.To, o.Window, view)
+			cancel()
+			direct = settle(direct, err, false)
+			direct.Note = note
+		}
+	}
 	// The token test presents a token to EWS: where lookups go to Microsoft Graph, the application need not be let in there.
 	if at.Premise == p.Name || throughGraph(blank.Route) {
 		return []Answer{direct}

@@ -1,0 +1,80 @@
+package freebusy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// maxShift is the largest difference of two time zones, and a little more.
+const maxShift = 27 * time.Hour
+
+// compared holds what a lookup saw beside what the mailbox's own side says. Some builds of Exchange shift
+// the times of the other side by the asker's offset from UTC and say nothing about it. err is a lookup
+// that is wrong; note says why nothing could be said.
+func compared(seen, own View) (note string, err error) {
+	if seen.Interval != own.Interval || seen.Interval <= 0 {
+		return "the times could not be compared: the intervals differ", nil
+	}
+	a, b := busy(seen.Merged), busy(own.Merged)
+	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
+	switch {
+	case !strings.Contains(b, "1"):
+		return "the times could not be compared: the calendar has no busy time in the window", nil
+	case a == b:
+		return "", nil
+	}
+	for slots := 1; slots < n && time.Duration(slots)*seen.Interval <= maxShift; slots++ {
+		for _, by := range []int{slots, -slots} {
+			if shifted(a, b, by) {
+				by := time.Duration(by) * seen.Interval
+				return "", &refusal{fmt.Sprintf("the busy times are shifted by %s against those of the mailbox's own side: Exchange Server builds 15.2.2562.41 to 15.2.2562.46 do that; install a later update on the asking servers", signed(by))}
+			}
+		}
+	}
+	return "the busy times differ from those of the mailbox's own side", nil
+}
+
+// busy is one letter per slot: 1 where somebody would see the person as not available.
+func busy(merged string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '1' || r == '2' || r == '3' {
+			return '1'
+		}
+		return '0'
+	}, merged)
+}
+
+// shifted tells whether a is b moved by a number of slots to the right, as far as both overlap, with
+// something busy to tell it by.
+func shifted(a, b string, by int) bool {
+	if by < 0 {
+		a, b = a[:len(a)+by], b[-by:]
+	} else {
+		a, b = a[by:], b[:len(b)-by]
+	}
+	return a == b && strings.Contains(a, "1")
+}
+
+func signed(d time.Duration) string {
+	sign := "+"
+	if d < 0 {
+		sign, d = "-", -d
+	}
+	return fmt.Sprintf("%s%d:%02d hours", sign, int(d.Hours()), int(d.Minutes())%60)
+}
+
+// beside asks the mailbox's own side for the same window, and compares. What cannot be asked there is a
+// note, never a failure of the lookup.
+func beside(ctx context.Context, home Premise, mailbox string, w Window, seen View) (note string, err error) {
+	if home.Ask == nil {
+		return "", nil
+	}
+	own, err := home.Ask(ctx, mailbox, mailbox, w)
+	if err != nil {
+		return "the times could not be compared with those of the mailbox's own side: " + err.Error(), nil
+	}
+	return compared(seen, own)
+}
