@@ -74,7 +74,7 @@ const (
 	fixPublish = "Publish /autodiscover/ and /EWS/ of the Exchange servers on port 443 under this name."
 	fixCloud   = "While mailboxes are in the forest, the name must lead to the forest's Exchange servers."
 	fixTLS     = "Enable TLS 1.2 with ECDHE cipher suites on what answers there, for this name (SNI), and demand no client certificate."
-	fixProxy   = "Look at the proxy (network.proxy, its sign-in and its log), or run hybridge where the host is reached directly."
+	fixProxy   = "Look at the proxy (network.proxy, its sign-in and its log), or run the check on a machine that reaches the host directly."
 )
 
 // Judge says what stands in the way of a caller from the other side, which brings a token of Exchange
