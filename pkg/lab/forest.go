@@ -210,14 +210,20 @@ func (f *forestSite) published() string {
 	return f.org.Objects("WebServicesVirtualDirectory")[0].String("ExternalUrl")
 }
 
-// password tells an account's password, however the account is spelled.
+// password tells an account's password: of DOMAIN\user, user@domain or user. DOMAIN is the NetBIOS name
+// or the DNS name of the forest's domain.
 func (f *forestSite) password(user string) (string, bool) {
-	if _, after, ok := strings.Cut(user, `\`); ok {
-		user = after
-	}
-	name, domain, ok := strings.Cut(user, "@")
-	if ok && !strings.EqualFold(domain, f.domain) {
-		return "", false
+	name := user
+	if domain, after, ok := strings.Cut(user, `\`); ok {
+		if !strings.EqualFold(domain, f.name) && !strings.EqualFold(domain, f.domain) {
+			return "", false
+		}
+		name = after
+	} else if before, domain, ok := strings.Cut(user, "@"); ok {
+		if !strings.EqualFold(domain, f.domain) {
+			return "", false
+		}
+		name = before
 	}
 	p, ok := f.passwords[strings.ToLower(name)]
 	return p, ok

@@ -488,3 +488,17 @@ func TestFaultsNeedTheirForests(t *testing.T) {
 		}
 	}
 }
+
+// The domain of an account counts, however it is written.
+func TestPasswordsBelongToADomain(t *testing.T) {
+	f := newForestSite(newForest("contoso", "Contoso", "", ""), &Lab{})
+	f.passwords["anna"] = "secret"
+	for user, want := range map[string]bool{
+		"anna": true, `CONTOSO\anna`: true, `contoso.example\Anna`: true, "ANNA@contoso.example": true,
+		`FABRIKAM\anna`: false, "anna@fabrikam.example": false, `\anna`: false, `CONTOSO\anna@contoso.example`: false, "bruno": false,
+	} {
+		if _, ok := f.password(user); ok != want {
+			t.Errorf("%s: %v", user, ok)
+		}
+	}
+}

@@ -219,7 +219,7 @@ func TestLifeOfAnObject(t *testing.T) {
 		t.Errorf("%q, %v", warnings, err)
 	}
 	mustRun(t, o, cmd("Remove-OrganizationRelationship", "Identity", "Renamed", "WhatIf", true))
-	mustRun(t, o, cmd("Remove-OrganizationRelationship", "Identity", "Renamed"))
+	mustRun(t, o, cmd("Remove-OrganizationRelationship", "Identity", "Renamed", "Confirm", false))
 	if left := mustRun(t, o, cmd("Get-OrganizationRelationship")); len(left) != 0 {
 		t.Errorf("%v", left)
 	}
@@ -260,6 +260,20 @@ func TestRefusals(t *testing.T) {
 		{"no such level", "ParameterBindingArgumentTransformationException", c, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "FreeBusyAccessLevel", "FullDetails"), "None, AvailabilityOnly, LimitedDetails"},
 		{"no such level of tips", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "MailTipsAccessLevel", "Most"), "All, Limited, None"},
 		{"no such type of domain", "ParameterBindingArgumentTransformationException", o, cmd("New-AcceptedDomain", "Name", "B", "DomainName", "b.com", "DomainType", "Relay"), "InternalRelay"},
+		{"a removal that asks", "HostException", o, cmd("Remove-IntraOrganizationConnector", "Identity", "A"), "does not support user interaction"},
+		{"a change that asks", "HostException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "Enabled", false, "Confirm", true), "does not support user interaction"},
+		{"an empty identity", "ParameterBindingArgumentTransformationException", o, cmd("Get-OrganizationRelationship", "Identity", ""), "can't be empty"},
+		{"an empty name", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "", "DomainNames", "b.com"), "can't be empty"},
+		{"a long name", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", strings.Repeat("x", 65), "DomainNames", "b.com"), "maximum length is 64"},
+		{"a name with a line break", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", "a\nb", "DomainNames", "b.com"), "control characters"},
+		{"a name with outer blanks", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", " a", "DomainNames", "b.com"), "whitespace"},
+		{"too many domains", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", manyDomains(239)), "maximum is 238"},
+		{"a preference that is none", "ParameterBindingException", o, cmd("Get-OrganizationRelationship", "ErrorAction", "Panic"), "ActionPreference"},
+		{"a domain controller that is none", "SuitabilityDirectoryException", o, cmd("Get-OrganizationRelationship", "DomainController", "gone.contoso.com"), "suitability of server 'gone.contoso.com'"},
+		{"no endpoint", "DataValidationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint", nil), "DiscoveryEndpoint"},
+		{"an auth server of nothing", "TaskInvalidOperationException", o, cmd("New-AuthServer", "Name", "X"), "AuthMetadataUrl"},
+		{"versions the wrong way round", "SettingOverrideMinVersionGreaterThanMaxVersionException", o, cmd("Set-SettingOverride", "Identity", "A", "MinVersion", "15.2.2562.17", "MaxVersion", "15.2.1748.10"), "greater"},
+		{"a type of connector that is none", "ParameterBindingArgumentTransformationException", c, cmd("New-InboundConnector", "Name", "in", "SenderDomains", "*", "ConnectorType", "Foo"), "OnPremises, Partner"},
 		{"default domain", "TaskInvalidOperationException", o, cmd("Remove-AcceptedDomain", "Identity", "contoso.com"), "default accepted domain"},
 		{"metadata gone", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "https://nowhere/"), "Cannot acquire auth metadata document from 'https://nowhere/'. Error: The remote server returned an error: (404)"},
 		{"metadata in the clear", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "http://nowhere/"), "HTTPS"},
@@ -449,7 +463,7 @@ func TestSnapshotRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := mustRun(t, o, cmd("Get-HybridConfiguration"))[0]
-	mustRun(t, o, cmd("Remove-AuthServer", "Identity", "ACS"))
+	mustRun(t, o, cmd("Remove-AuthServer", "Identity", "ACS", "Confirm", false))
 	mustRun(t, o, cmd("Set-HybridConfiguration", "Features", nil))
 	if err := o.Restore(before); err != nil {
 		t.Fatal(err)
@@ -488,5 +502,29 @@ func TestAddMakesNoDoubles(t *testing.T) {
 	got, err := changed(property{}, r, "Names", exchange.ListChange{Add: []string{"B", "c"}, Remove: []string{"A", "x"}})
 	if diff := cmp.Diff([]string{"b", "c"}, got); diff != "" || err != nil {
 		t.Error(diff, err)
+	}
+}
+
+func manyDomains(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("d%d.example", i)
+	}
+	return list
+}
+
+// Cmdlets that show recipients stop at 1,000 and say so.
+func TestRecipientsStopAtAThousand(t *testing.T) {
+	o := onprem(t)
+	for i := range 1001 {
+		o.Seed("Mailbox", "Name", fmt.Sprintf("m%d", i), "PrimarySmtpAddress", fmt.Sprintf("m%d@contoso.com", i))
+	}
+	for want, c := range map[int]exchange.Command{
+		1000: cmd("Get-Mailbox"), 1001: cmd("Get-Mailbox", "ResultSize", "Unlimited"), 7: cmd("Get-Mailbox", "ResultSize", "7"),
+	} {
+		found, warnings, err := o.Run(t.Context(), Caller{}, c)
+		if err != nil || len(found) != want || (len(warnings) == 1) != (want < 1001) {
+			t.Errorf("%d: %d objects, %q, %v", want, len(found), warnings, err)
+		}
 	}
 }

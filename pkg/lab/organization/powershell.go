@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -25,9 +27,37 @@ type Authentication struct {
 	Caller func(psrp.Caller) (Caller, error)
 }
 
-// PowerShell serves the organization as Exchange's remote PowerShell: the session configuration Microsoft.Exchange in restricted language mode. Its result
-// is an http.Handler, whose ConnContext an http.Server needs for Kerberos.
-func (o *Organization) PowerShell(a Authentication) *psrp.Server {
+// Shells serves an organization as Exchange's remote PowerShell. Sessions whose URL says
+// serializationLevel=Full and sessions whose URL does not are kept apart.
+type Shells struct{ Full, Plain *psrp.Server }
+
+// PowerShell serves the organization as Exchange's remote PowerShell: the session configuration
+// Microsoft.Exchange in restricted language mode. An http.Server needs its ConnContext for Kerberos.
+func (o *Organization) PowerShell(a Authentication) *Shells {
+	return &Shells{Full: o.shells(a, true), Plain: o.shells(a, false)}
+}
+
+// ServeHTTP answers one request.
+func (s *Shells) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.EqualFold(r.URL.Query().Get("serializationLevel"), "Full") {
+		s.Full.ServeHTTP(w, r)
+		return
+	}
+	s.Plain.ServeHTTP(w, r)
+}
+
+// ConnContext goes into the http.Server. Both kinds of sessions share what it keeps.
+func (s *Shells) ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return s.Full.ConnContext(ctx, c)
+}
+
+// Close ends all sessions.
+func (s *Shells) Close() {
+	s.Full.Close()
+	s.Plain.Close()
+}
+
+func (o *Organization) shells(a Authentication, full bool) *psrp.Server {
 	admit := func(_ context.Context, who psrp.Caller) error {
 		if a.Caller == nil {
 			return nil
@@ -46,13 +76,13 @@ func (o *Organization) PowerShell(a Authentication) *psrp.Server {
 						Exception: []string{"System.UnauthorizedAccessException", "System.SystemException", "System.Exception", "System.Object"}}
 				}
 			}
-			return o.pipeline(ctx, caller, p, w)
+			return o.pipeline(ctx, caller, p, w, full)
 		},
 	}
 }
 
 // pipeline runs what a client sent; scripts were refused before.
-func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipeline, w *psrp.Writer) error {
+func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipeline, w *psrp.Writer, full bool) error {
 	if len(p.Commands) != 1 {
 		return record(unsimulated("a pipeline of %d commands", len(p.Commands)))
 	}
@@ -71,7 +101,7 @@ func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipel
 		}
 	}
 	for _, e := range out {
-		if err := w.Output(e.wire()); err != nil {
+		if err := w.Output(e.wire(full)); err != nil {
 			return err
 		}
 	}
@@ -257,8 +287,9 @@ func (o *Organization) commandInfo(name string) *psrp.Object {
 var configurationTypes = []string{"Microsoft.Exchange.Data.Directory.SystemConfiguration.ADConfigurationObject", "Microsoft.Exchange.Data.Directory.ADObject",
 	"Microsoft.Exchange.Data.Directory.ADRawEntry", "Microsoft.Exchange.Data.ConfigurableObject", "System.Object"}
 
-// wire is an output object as remote PowerShell carries it.
-func (e output) wire() *psrp.Object {
+// wire is an output object as remote PowerShell carries it. With serializationLevel=Full in its URL a
+// session gets typed values; without it enumerations, ids, sizes and versions are plain texts.
+func (e output) wire(full bool) *psrp.Object {
 	if e.record == nil {
 		return wireObject(e.object)
 	}
@@ -272,7 +303,7 @@ func (e output) wire() *psrp.Object {
 		if len(n.prints) > 0 && !containsFold(n.prints, p.name) {
 			continue
 		}
-		out.Properties = append(out.Properties, psrp.Property{Name: p.name, Value: wireValue(p)})
+		out.Properties = append(out.Properties, psrp.Property{Name: p.name, Value: wireValue(p, full)})
 	}
 	return out
 }
@@ -289,7 +320,7 @@ func value(list []shown, name string) any {
 const assembly = ", Microsoft.Exchange.Data, Version=15.0.0.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35"
 
 // wireValue writes a value in the property's .NET type.
-func wireValue(p shown) any {
+func wireValue(p shown, full bool) any {
 	if p.value == nil {
 		return nil
 	}
@@ -303,7 +334,10 @@ func wireValue(p shown) any {
 		for _, s := range asList(p.value) {
 			one := p
 			one.list, one.value = false, s
-			list = append(list, wireValue(one))
+			list = append(list, wireValue(one, full))
+		}
+		if !full {
+			return &psrp.Object{Types: []string{"System.Collections.ArrayList", "System.Object"}, Value: list}
 		}
 		return &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1[[" + inner + "]]", "Microsoft.Exchange.Data.MultiValuedPropertyBase", "System.Object"}, Value: list}
 	}
@@ -318,8 +352,10 @@ func wireValue(p shown) any {
 		return text
 	case p.kind == "uri":
 		return psrp.URI(text)
+	case !full:
+		return text
 	case enum:
-		return &psrp.Object{Types: []string{fullType(kind), "System.Enum", "System.ValueType", "System.Object"}, Text: text, Value: int64(checksum(text) & 0xff)}
+		return &psrp.Object{Types: []string{fullType(kind), "System.Enum", "System.ValueType", "System.Object"}, Text: text, Value: enumNumber(kind, text)}
 	case p.kind == "Fqdn", p.kind == "IPAddress":
 		return text
 	}

@@ -25,16 +25,18 @@ type rule struct {
 }
 
 var rules = map[string]rule{
-	"AcceptedDomain":           {apply: acceptedDomain},
-	"AuthServer":               {prepare: authServerMetadata, apply: authServer},
-	"AuthConfig":               {apply: authConfig},
-	"OrganizationConfig":       {apply: organizationConfig},
-	"SettingOverride":          {apply: settingOverride},
-	"PartnerApplication":       {apply: partnerApplication},
-	"SendConnector":            {apply: sendConnector},
-	"OnPremisesOrganization":   {apply: onPremisesOrganization},
-	"MigrationEndpoint":        {apply: migrationEndpoint},
-	"AvailabilityAddressSpace": {apply: availabilityAddressSpace},
+	"AcceptedDomain":             {apply: acceptedDomain},
+	"AuthServer":                 {prepare: authServerMetadata, apply: authServer},
+	"AuthConfig":                 {apply: authConfig},
+	"IntraOrganizationConnector": {apply: intraOrganizationConnector},
+	"OrganizationRelationship":   {apply: organizationRelationship},
+	"OrganizationConfig":         {apply: organizationConfig},
+	"SettingOverride":            {apply: settingOverride},
+	"PartnerApplication":         {apply: partnerApplication},
+	"SendConnector":              {apply: sendConnector},
+	"OnPremisesOrganization":     {apply: onPremisesOrganization},
+	"MigrationEndpoint":          {apply: migrationEndpoint},
+	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},
 }
 
 // invalid is an error of a task that refuses what it was asked for.
@@ -66,6 +68,38 @@ func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) erro
 				other.values["default"] = false
 			}
 		}
+	}
+	return nil
+}
+
+// maxDomains is how many domains a relationship takes in one request.
+const maxDomains = 238
+
+func organizationRelationship(o *Organization, verb string, r *Record, c Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	if n := len(asList(r.get("DomainNames"))); given(c, "DomainNames") && n > maxDomains {
+		return invalid(dataValidation, "The number of values for property DomainNames is too large: %d. The maximum is %d.", n, maxDomains)
+	}
+	for _, scope := range []string{"FreeBusyAccessScope", "MailTipsAccessScope"} {
+		// Groups are no objects here: a name is taken for one unless it is a person's.
+		if name := r.text(scope); given(c, scope) && name != "" && slices.ContainsFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) }) {
+			return invalid(invalidArgument, "The recipient '%s' isn't a security group.", name)
+		}
+	}
+	return nil
+}
+
+func intraOrganizationConnector(_ *Organization, verb string, r *Record, _ Call, _ any) error {
+	if verb == "Remove" {
+		return nil
+	}
+	if r.text("DiscoveryEndpoint") == "" && r.text("TargetSharingEpr") == "" {
+		return invalid(dataValidation, "Property validation failed. Property = DiscoveryEndpoint Error = The property is mandatory and can't be null.")
+	}
+	if len(asList(r.get("TargetAddressDomains"))) == 0 {
+		return invalid(dataValidation, "Property validation failed. Property = TargetAddressDomains Error = The property is mandatory and can't be empty.")
 	}
 	return nil
 }
@@ -242,6 +276,9 @@ func authServer(o *Organization, verb string, r *Record, c Call, prepared any) e
 	if verb == "Remove" {
 		return nil
 	}
+	if verb == "New" && !given(c, "AuthMetadataUrl") && !given(c, "IssuerIdentifier") {
+		return invalid(invalidOperation, "You must specify AuthMetadataUrl, or IssuerIdentifier and TokenIssuingEndpoint.")
+	}
 	if id := r.text("ApplicationIdentifier"); given(c, "ApplicationIdentifier") && id != "" && !looksLikeGUID(id) {
 		return invalid(dataValidation, "The application identifier '%s' isn't a GUID.", id)
 	}
@@ -343,6 +380,9 @@ func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) err
 		}
 		// Several overrides of one section are taken, each under its name: they can be for different servers and versions. HealthChecker looks for them.
 		r.mustSet("ModifiedBy", c.Caller.User)
+	}
+	if lowest, highest := r.text("MinVersion"), r.text("MaxVersion"); lowest != "" && highest != "" && versionAfter(lowest, highest) {
+		return invalid(settingsNamespace+"SettingOverrideMinVersionGreaterThanMaxVersionException", "The minimum version '%s' is greater than the maximum version '%s'.", lowest, highest)
 	}
 	for _, p := range asList(r.get("Parameters")) {
 		name, value, ok := strings.Cut(p, "=")
@@ -555,4 +595,14 @@ func xmlName(s string) string {
 		return "Component"
 	}
 	return s
+}
+
+// versionAfter tells whether version a (15.2.1748.10) is after version b.
+func versionAfter(a, b string) bool {
+	number := func(s string) (v [4]int) {
+		_, _ = fmt.Sscanf(s, "%d.%d.%d.%d", &v[0], &v[1], &v[2], &v[3])
+		return v
+	}
+	x, y := number(a), number(b)
+	return slices.Compare(x[:], y[:]) > 0
 }

@@ -61,6 +61,9 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 		return nil, nil, err
 	}
 	spec, _ := exchange.Catalogue().Find(cmd.Name)
+	if err := o.refuse(spec, cmd.Parameters, bound); err != nil {
+		return nil, nil, o.complete(spec.Name, err)
+	}
 	var warnings []string
 	call := Call{Organization: o, Caller: caller, Cmdlet: spec.Name, Parameters: bound, Warn: func(text string) { warnings = append(warnings, text) }}
 	var out []output
@@ -232,6 +235,9 @@ func (o *Organization) create(n *noun, c Call, rule rule, prepared any, whatIf b
 	if whatIf {
 		return nil, nil, nil
 	}
+	if err := asks(c); err != nil {
+		return nil, nil, err
+	}
 	o.add(r)
 	return []output{o.print(r, nil)}, &Change{Noun: n.name, Verb: "New", Record: r}, nil
 }
@@ -257,6 +263,9 @@ func (o *Organization) change(n *noun, c Call, rule rule, prepared any, whatIf b
 	if whatIf {
 		return nil, nil, nil
 	}
+	if err := asks(c); err != nil {
+		return nil, nil, err
+	}
 	if same(r, draft) {
 		c.Warn(fmt.Sprintf("The command completed successfully but no settings of '%s' have been modified.", r.identity()))
 		return nil, nil, nil
@@ -278,6 +287,9 @@ func (o *Organization) drop(n *noun, c Call, rule rule, prepared any, whatIf boo
 	}
 	if whatIf {
 		return nil, nil, nil
+	}
+	if err := asks(c); err != nil {
+		return nil, nil, err
 	}
 	o.remove(r)
 	return nil, &Change{Noun: n.name, Verb: "Remove", Record: r}, nil
@@ -442,12 +454,16 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	identity, _ := c.Parameters["Identity"].(string)
-	limit := -1
+	limit, defaulted := -1, false
+	if n.class == "user" {
+		limit, defaulted = 1000, true // of every cmdlet that shows recipients
+	}
 	filters := map[string]any{}
 	for name, value := range c.Parameters {
 		switch {
 		case name == "Identity":
 		case strings.EqualFold(name, "ResultSize"):
+			limit, defaulted = -1, false
 			if s, _ := value.(string); !strings.EqualFold(s, "Unlimited") {
 				size, err := strconv.Atoi(s)
 				if err != nil || size < 0 {
@@ -479,10 +495,18 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	}
 	if limit >= 0 && len(out) > limit {
 		out = out[:limit]
+		if defaulted {
+			c.Warn(moreThanDefault)
+			return out, nil
+		}
 		c.Warn("There are more results available than are currently displayed. To view them, increase the value for the ResultSize parameter.")
 	}
 	return out, nil
 }
+
+const moreThanDefault = "By default, only the first 1000 items are returned. Use the ResultSize parameter to specify the number of items returned. " +
+	"To return all items, specify \"-ResultSize Unlimited\". Be aware that, depending on the actual number of items, returning all items can take a long time " +
+	"and consume a large amount of memory. Also, we don't recommend storing the results in a variable. Instead, pipe the results to another task or script to perform batch changes."
 
 func passes(r *Record, filters map[string]any) bool {
 	for name, want := range filters {

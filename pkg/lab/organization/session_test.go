@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -51,9 +52,23 @@ func remote(t *testing.T, o *Organization, a Authentication, change func(*exchan
 	return remoteTo(t, o.PowerShell(a), change)
 }
 
-func remoteTo(t *testing.T, handler *psrp.Server, change func(*exchange.RemoteOptions)) *exchange.Remote {
+func (s *Shells) poll(d time.Duration) { s.Full.MaxPoll, s.Plain.MaxPoll = d, d }
+
+// shellServer is what serves remote PowerShell: psrp.Server, or Shells.
+type shellServer interface {
+	http.Handler
+	ConnContext(context.Context, net.Conn) context.Context
+	Close()
+}
+
+func remoteTo(t *testing.T, handler shellServer, change func(*exchange.RemoteOptions)) *exchange.Remote {
 	t.Helper()
-	handler.MaxPoll = 200 * time.Millisecond
+	switch h := handler.(type) {
+	case *psrp.Server:
+		h.MaxPoll = 200 * time.Millisecond
+	case *Shells:
+		h.poll(200 * time.Millisecond)
+	}
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ConnContext = handler.ConnContext
 	server.StartTLS()
@@ -167,7 +182,7 @@ func TestSessions(t *testing.T) {
 					t.Errorf("%s: %v", tt.cmd.Name, err)
 				}
 			}
-			run(cmd("Remove-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid")))
+			run(cmd("Remove-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid"), "Confirm", false))
 			if none := run(cmd("Get-IntraOrganizationConnector")); len(none) != 0 {
 				t.Errorf("%v", none)
 			}
@@ -255,9 +270,9 @@ func TestRemoteSignIn(t *testing.T) {
 func TestRemoteLostShell(t *testing.T) {
 	o := onprem(t)
 	server := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
-	var swap atomic.Pointer[psrp.Server]
+	var swap atomic.Pointer[Shells]
 	swap.Store(server)
-	server.MaxPoll = 200 * time.Millisecond
+	server.poll(200 * time.Millisecond)
 	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { swap.Load().ServeHTTP(w, r) }))
 	h.Config.ConnContext = server.ConnContext
 	h.StartTLS()
@@ -274,7 +289,7 @@ func TestRemoteLostShell(t *testing.T) {
 	}
 	restart := func() {
 		again := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
-		again.MaxPoll = 200 * time.Millisecond
+		again.poll(200 * time.Millisecond)
 		swap.Store(again)
 	}
 	restart()
@@ -297,7 +312,7 @@ func TestRemoteLostShell(t *testing.T) {
 func TestRemoteLanguage(t *testing.T) {
 	o := onprem(t)
 	server := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
-	server.MaxPoll = 200 * time.Millisecond
+	server.poll(200 * time.Millisecond)
 	h := httptest.NewUnstartedServer(server)
 	h.Config.ConnContext = server.ConnContext
 	h.StartTLS()
@@ -526,5 +541,46 @@ func TestAdminAPIRefuses(t *testing.T) {
 				t.Errorf("403 in %q: %q", said, w.Body)
 			}
 		})
+	}
+}
+
+// TestSerializationLevel: without Full in the URL enumerations, ids, sizes and versions are plain texts,
+// and what a client reads is the same.
+func TestSerializationLevel(t *testing.T) {
+	o := onprem(t)
+	for _, query := range []string{"", "?serializationLevel=Full"} {
+		shells := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
+		shells.poll(200 * time.Millisecond)
+		h := httptest.NewUnstartedServer(shells)
+		h.StartTLS()
+		defer h.Close()
+		roots := x509.NewCertPool()
+		roots.AddCert(h.Certificate())
+		pool, err := psrp.Open(t.Context(), psrp.Options{
+			URL: h.URL + "/PowerShell/" + query, User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close(context.Background())
+		for cmdlet, properties := range map[string][]string{"Get-AcceptedDomain": {"DomainType", "Identity", "DomainName"}, "Get-ExchangeServer": {"AdminDisplayVersion", "ServerRole"}} {
+			out, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: cmdlet}}})
+			if err != nil || len(out.Objects) != 1 {
+				t.Fatal(out.Objects, err)
+			}
+			object := out.Objects[0].(*psrp.Object)
+			for _, p := range object.Properties {
+				if !slices.Contains(properties, p.Name) {
+					continue
+				}
+				_, plain := p.Value.(string)
+				if plain != (query == "") {
+					t.Errorf("%q: %s is %T", query, p.Name, p.Value)
+				}
+				if typed, ok := p.Value.(*psrp.Object); ok && p.Name == "DomainType" && typed.Value != any(int32(0)) && psrp.Text(typed.Value) != "0" {
+					t.Errorf("%q: Authoritative is number %v", query, typed.Value)
+				}
+			}
+		}
 	}
 }

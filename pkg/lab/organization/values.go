@@ -93,6 +93,11 @@ func (p property) normal(value any) (any, error) {
 		return p.form(v)
 	case []string: // several flags of an enumeration
 		if strings.HasPrefix(p.kind, "enum:") {
+			for _, one := range v {
+				if _, err := p.form(one); err != nil {
+					return nil, err
+				}
+			}
 			return strings.Join(v, ", "), nil
 		}
 	case int64:
@@ -109,6 +114,9 @@ type formError struct{ error }
 
 // form writes one text the way its type does.
 func (p property) form(s string) (string, error) {
+	if kind, enum := strings.CutPrefix(p.kind, "enum:"); enum {
+		return enumText(kind, s)
+	}
 	switch p.kind {
 	case "uri":
 		u, err := url.Parse(s)
