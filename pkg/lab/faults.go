@@ -205,6 +205,15 @@ func Faults() []Fault {
 			},
 		},
 		{
+			ID: "exchange.typed-values", Passes: true, Diagnosis: "exchange.serialization",
+			Title: "Exchange sends typed values, as with serializationLevel=Full, though the URL does not ask for it",
+			early: everywhere(func(l *Lab) {
+				for _, f := range l.forests {
+					f.typed = true
+				}
+			}),
+		},
+		{
 			ID: "lookup.vdir-address", Diagnosis: "ews.external-url",
 			Title: "contoso's EWS virtual directory publishes an address that no server answers",
 			late: inContoso(func(f *forestSite) {

@@ -39,6 +39,7 @@ type forestSite struct {
 	// Hooks of faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
+	typed    bool        // remote PowerShell sends typed values always
 
 	mu   sync.Mutex
 	keys map[string]keptKeys // of auth servers, by metadata URL

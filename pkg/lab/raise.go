@@ -98,6 +98,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		}
 	}
 	shell := f.org.PowerShell(authentication)
+	if f.typed {
+		shell.Plain = shell.Full
+	}
 	connContext := func(ctx context.Context, c net.Conn) context.Context {
 		return shell.ConnContext(link.ConnContext(ctx, c), c)
 	}

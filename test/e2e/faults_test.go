@@ -98,6 +98,7 @@ func TestApplyCopes(t *testing.T) {
 			}
 			e := startLab(t, "--fault", id)
 			e.must(t, 0, "apply", "--yes")
+			e.must(t, 0, "plan", "--detailed-exitcode")
 			e.must(t, 0, "test")
 		})
 	}

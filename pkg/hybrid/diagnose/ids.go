@@ -18,6 +18,7 @@ const (
 	EntraReplicationLag       ID = "entra.replication-lag"
 	EWSExternalURL            ID = "ews.external-url"
 	EWSOffOnline              ID = "ews.off-online"
+	ExchangeSerialization     ID = "exchange.serialization"
 	OAuthCertificateMissing   ID = "oauth.auth-certificate-missing"
 	OAuthOverrideLimited      ID = "oauth.override-limited"
 	OAuthSharedApplication    ID = "oauth.shared-application-refused"
@@ -31,7 +32,7 @@ func IDs() []ID {
 	return []ID{
 		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EWSExternalURL, EWSOffOnline,
-		OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication, OAuthVirtualDirectoryOff, UserAddressTwice,
+		ExchangeSerialization, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication, OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 	}
 }
