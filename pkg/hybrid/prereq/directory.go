@@ -1,7 +1,6 @@
 package prereq
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -47,8 +46,12 @@ var directoryChecks = []Check{
 				return check.Pass("%s sign in with their primary address", msg.Count(scan.SignIn, "%s user", "%s users"))
 			}
 			first := scan.Mismatches[0]
+			name := msg.Plain(first.UPN)
+			if first.UPN == "" {
+				name = msg.Of("nothing for %s", first.DN)
+			}
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, first: %s (primary %s)",
-				msg.Number(scan.MismatchCount), msg.Number(scan.SignIn), cmp.Or(first.UPN, "nothing for "+first.DN), first.Primary).
+				msg.Number(scan.MismatchCount), msg.Number(scan.SignIn), name, first.Primary).
 				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
 		},
 	},
