@@ -26,8 +26,8 @@ type premise struct {
 	org    *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
 	published func() string
-	// token mints what this side presents to another, for a URL: its own way differs by side.
-	token func(ctx context.Context, target string) (string, error)
+	// token mints what this side presents to another, for a URL and a domain: its own way differs by side.
+	token func(ctx context.Context, target, domain string) (string, error)
 	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here; ok is false when it is not.
 	graph func(ctx context.Context, address string, w ews.Window) (events []ews.Event, ok bool, err error)
 }
@@ -125,18 +125,18 @@ func (p *premise) askByToken(ctx context.Context, connector *organization.Record
 	if endpoint == "" {
 		discovery := connector.String("DiscoveryEndpoint")
 		var err error
-		if endpoint, err = p.discover(ctx, discovery, address); err != nil {
+		if endpoint, err = p.discover(ctx, discovery, address, domain); err != nil {
 			return nil, failed("ErrorProxyRequestProcessingFailed", "Autodiscover failed for e-mail address %s with error %v", address, err)
 		}
 	}
-	return p.call(ctx, endpoint, address, w)
+	return p.call(ctx, endpoint, address, domain, w)
 }
 
-// call asks another side's EWS for one mailbox, with this side's token.
-func (p *premise) call(ctx context.Context, endpoint, address string, w ews.Window) ([]ews.Event, error) {
+// call asks another side's EWS for one mailbox, with this side's token for a domain.
+func (p *premise) call(ctx context.Context, endpoint, address, domain string, w ews.Window) ([]ews.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint), AnchorMailbox: address, UserAgent: "ASProxy/CrossForest/EmailDomain"}
+	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: address, UserAgent: "ASProxy/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
 	answer, err := client.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
 	if err != nil {
@@ -151,9 +151,9 @@ func (p *premise) call(ctx context.Context, endpoint, address string, w ews.Wind
 }
 
 // client is an HTTP client that presents this side's token to a URL's host, in the name of the person for whom the request is made.
-func (p *premise) client(target string) *http.Client {
+func (p *premise) client(target, domain string) *http.Client {
 	return p.link.Client(link.Bearer{Token: func(ctx context.Context) (string, error) {
-		token, err := p.token(ctx, target)
+		token, err := p.token(ctx, target, domain)
 		if err != nil {
 			return "", err
 		}

@@ -9,8 +9,8 @@ import (
 
 // discover asks an autodiscover endpoint of another side for an address, with this side's token: in nobody's name,
 // since refusals of a person are known from EWS alone.
-func (p *premise) discover(ctx context.Context, endpoint, address string) (string, error) {
-	client := &autodiscover.Client{HTTP: p.client(endpoint), Anonymous: p.link.Client(nil), SOAP: true, UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
+func (p *premise) discover(ctx context.Context, endpoint, address, domain string) (string, error) {
+	client := &autodiscover.Client{HTTP: p.client(endpoint, domain), Anonymous: p.link.Client(nil), SOAP: true, UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
 	defer client.Anonymous.CloseIdleConnections()
 	result, err := client.FindAt(onBehalfOf(ctx, ""), endpoint, address)

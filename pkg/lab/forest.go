@@ -96,6 +96,7 @@ func (f *forestSite) seed() {
 	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain, "AdminDisplayVersion", f.build)
 	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
 	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build,
+		"BasicAuthentication", true, // which some program of the organization's needs
 		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build)
 	f.store(f.transport, "IIS, SMTP", false)
@@ -242,7 +243,12 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 	byHost := func(w http.ResponseWriter, r *http.Request, directory string, next http.Handler) {
 		a := *accept
 		host := hostOf(r)
-		if !f.org.Objects(directory)[0].Bool("OAuthAuthentication") {
+		virtual := f.org.Objects(directory)[0]
+		a.Basic, a.NTLM = virtual.Bool("BasicAuthentication"), virtual.Bool("WindowsAuthentication")
+		a.Names.Protection = map[string]ntlm.Protection{
+			"Allow": ntlm.ProtectionAllow, "Require": ntlm.ProtectionRequire,
+		}[virtual.String("ExtendedProtectionTokenChecking")]
+		if !virtual.Bool("OAuthAuthentication") {
 			a.Offers = nil
 			a.Handler(next).ServeHTTP(w, r)
 			return
@@ -258,7 +264,7 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
 		path := strings.ToLower(r.URL.Path)
 		switch {
-		case strings.HasPrefix(path, "/ews/"):
+		case path == "/ews/exchange.asmx":
 			byHost(w, r, "WebServicesVirtualDirectory", calendars)
 		case strings.HasPrefix(path, "/autodiscover/metadata/json/1"), strings.HasPrefix(path, "/metadata/json/1"):
 			f.metadata(w, r)

@@ -3,6 +3,8 @@ package lab
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,9 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		}, "", "could not be found in Active Directory"},
 		"override missing": {func() func() {
 			return set(f.org.Objects("SettingOverride")[0], "Parameters", []string{"Enabled=false"})
+		}, "403", ""},
+		"auth server for another domain": {func() func() {
+			return set(f.org.Object("AuthServer", "EvoSts"), "DomainName", []string{"other.example"})
 		}, "403", ""},
 		"application id missing": {func() func() { return set(f.org.Object("AuthServer", "EvoSts"), "ApplicationIdentifier", nil) }, "403", ""},
 		"not on the allow list": {func() func() {
@@ -499,6 +504,35 @@ func TestPasswordsBelongToADomain(t *testing.T) {
 	} {
 		if _, ok := f.password(user); ok != want {
 			t.Errorf("%s: %v", user, ok)
+		}
+	}
+}
+
+// The virtual directory decides how clients sign in, and only EWS's own path answers.
+func TestVirtualDirectoryDecides(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	web := f.web(http.NotFoundHandler())
+	offers := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(link.ConnContext(t.Context(), nil), "POST", "https://"+f.mail+path, nil)
+		web.ServeHTTP(w, r)
+		return w.Code, strings.Join(w.Header().Values("WWW-Authenticate"), ", ")
+	}
+	directory := f.org.Objects("WebServicesVirtualDirectory")[0]
+	if _, got := offers("/EWS/Exchange.asmx"); !strings.Contains(got, "Basic") || !strings.Contains(got, "NTLM") || !strings.Contains(got, "Bearer") {
+		t.Errorf("offers %s", got)
+	}
+	for flag, scheme := range map[string]string{"BasicAuthentication": "Basic", "WindowsAuthentication": "NTLM", "OAuthAuthentication": "Bearer"} {
+		mend := set(directory, flag, false)
+		if _, got := offers("/EWS/Exchange.asmx"); strings.Contains(got, scheme) {
+			t.Errorf("without %s: %s", flag, got)
+		}
+		mend()
+	}
+	for _, path := range []string{"/EWS/", "/EWS/Other.asmx", "/EWS/Exchange.asmx/x"} {
+		if code, _ := offers(path); code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, code)
 		}
 	}
 }

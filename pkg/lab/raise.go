@@ -37,7 +37,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		return err
 	}
 	f.org = organization.New(organization.Config{
-		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Fetch: l.fetch, Clock: l.now,
+		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Host: f.server, Fetch: l.fetch, Clock: l.now,
 	})
 	if !f.knowsGraph() {
 		f.org.Deny("New-AuthServer", "GraphBaseUrl")
@@ -45,7 +45,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	f.seed()
 	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, published: f.published, graph: f.askGraph}
-	f.premise.token = func(ctx context.Context, _ string) (string, error) { return f.onPremisesToken(ctx, exchangeResource) }
+	f.premise.token = func(ctx context.Context, _, domain string) (string, error) {
+		return f.onPremisesToken(ctx, exchangeResource, domain)
+	}
 	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
 	for _, m := range f.users {
@@ -203,7 +205,8 @@ func (f *forestSite) askGraph(ctx context.Context, address string, w ews.Window)
 		if base == "" || !s.Bool("Enabled") {
 			continue
 		}
-		token, err := f.onPremisesToken(ctx, base)
+		_, domain, _ := strings.Cut(address, "@")
+		token, err := f.onPremisesToken(ctx, base, domain)
 		if err != nil {
 			return nil, true, err
 		}

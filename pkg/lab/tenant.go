@@ -137,7 +137,7 @@ func (t *tenantSite) web() map[string]http.Handler {
 		switch {
 		case strings.HasPrefix(path, "/adminapi/"):
 			admin.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/ews/"):
+		case path == "/ews/exchange.asmx":
 			calendars.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/autodiscover/"):
 			discovery.ServeHTTP(w, r)
@@ -204,7 +204,7 @@ func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 }
 
 // token mints what Exchange Online presents to an on-premises server.
-func (t *tenantSite) token(_ context.Context, target string) (string, error) {
+func (t *tenantSite) token(_ context.Context, target, _ string) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return "", err

@@ -35,10 +35,10 @@ func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchang
 	}
 	var token string
 	if err == nil {
-		token, err = p.token(ctx, target)
+		token, err = p.token(ctx, target, "")
 	}
 	if err == nil {
-		_, err = p.call(ctx, target, mailbox, ews.Window{Start: now, End: now.Add(time.Hour)})
+		_, err = p.call(ctx, target, mailbox, "", ews.Window{Start: now, End: now.Add(time.Hour)})
 	}
 	var inside *lookupError
 	switch {

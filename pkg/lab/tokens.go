@@ -25,12 +25,13 @@ const (
 // onPremisesToken mints what an on-premises organization presents to the tenant: with the dedicated application, a token that Entra issues for
 // an assertion signed with the auth certificate. Without it Exchange presents itself as the application it shares with the whole service, which
 // Exchange Online has refused since October 2025, whatever token comes of it.
-func (f *forestSite) onPremisesToken(ctx context.Context, resource string) (string, error) {
+// domain is the one that the lookup is for; "" for a token that no lookup asks for.
+func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain string) (string, error) {
 	key, err := f.signingKey()
 	if err != nil {
 		return "", err
 	}
-	application, realm := f.dedicatedApplication()
+	application, realm := f.dedicatedApplication(domain)
 	if application == "" {
 		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared application " + exchangeOnlineAppID + ", which may not call this service any more")
 	}
@@ -76,14 +77,15 @@ func (f *forestSite) installed(thumbprint string) bool {
 }
 
 // dedicatedApplication is the application that the tenant's auth server names, when the setting override switches it on; "" when Exchange
-// goes on as the shared one: silently, where its build knows no other.
-func (f *forestSite) dedicatedApplication() (application, realm string) {
+// goes on as the shared one: silently, where its build knows no other. An auth server stands for the domains that its DomainName lists.
+func (f *forestSite) dedicatedApplication(domain string) (application, realm string) {
 	if !f.knowsApplication() || !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
 		return "", ""
 	}
 	for _, s := range f.org.Objects("AuthServer") {
 		id := s.String("ApplicationIdentifier")
-		if id != "" && s.Bool("Enabled") && s.String("Type") == "AzureAD" {
+		stands := domain == "" || slices.ContainsFunc(s.Strings("DomainName"), func(d string) bool { return strings.EqualFold(d, domain) })
+		if id != "" && stands && s.Bool("Enabled") && s.String("Type") == "AzureAD" {
 			return id, s.String("Realm")
 		}
 	}

@@ -26,8 +26,10 @@ type Config struct {
 	FQDN string
 	// Tenant is the tenant's GUID; online only.
 	Tenant string
-	// Server is the host that errors name; "dc1.FQDN" when empty.
+	// Server is the domain controller; "dc1.FQDN" when empty.
 	Server string
+	// Host is the Exchange server that runs the cmdlets; "ex1.FQDN" when empty.
+	Host string
 	// Fetch reads a metadata document for New-AuthServer. Without it every fetch fails.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
 	Clock func() time.Time // time.Now when nil
@@ -94,6 +96,9 @@ func New(c Config) *Organization {
 	if c.Server == "" {
 		c.Server = "dc1." + c.FQDN
 	}
+	if c.Host == "" {
+		c.Host = "ex1." + c.FQDN
+	}
 	if c.GUID == "" {
 		c.GUID = numbered("organization", c.Name, 0)
 	}
@@ -107,8 +112,14 @@ func New(c Config) *Organization {
 	if c.Side == exchange.OnPremises {
 		o.Seed("AuthConfig", "Name", "Auth Configuration")
 		o.Seed("AvailabilityConfig", "Name", "Availability Configuration", "PerUserAccount", c.FQDN+"/Microsoft Exchange Security Groups/Exchange Servers")
-		o.Seed("PartnerApplication", "Name", "Exchange Online", "ApplicationIdentifier", exchangeOnline,
+		o.Seed("PartnerApplication", "Name", "Exchange Online", "ApplicationIdentifier", exchangeOnline, "Enabled", false,
 			"LinkedAccount", c.FQDN+"/Users/Exchange Online-ApplicationAccount")
+		for _, p := range [][2]string{
+			{"Microsoft Graph", "00000003-0000-0000-c000-000000000000"}, {"SfBLegacy", "00000004-0000-0ff1-ce00-000000000000"},
+			{"TeamsScheduler", "7557eb47-c689-4224-abcf-aef9bd7573df"}, {"CloudVoicemail", "db7de2b5-2149-435e-8043-e080dd50afae"},
+		} {
+			o.Seed("PartnerApplication", "Name", p[0], "ApplicationIdentifier", p[1], "Enabled", strings.HasPrefix(p[1], "0000"))
+		}
 	} else {
 		o.Seed("AuthServer", "Name", "MicrosoftSts", "Type", "MicrosoftACS", "IssuerIdentifier", accessControl, "Realm", c.Tenant)
 	}

@@ -501,7 +501,10 @@ func (r *Record) derive() {
 			r.values["status"] = "DateInvalid"
 		}
 	case "WebServicesVirtualDirectory", "AutodiscoverVirtualDirectory":
-		for _, m := range []struct{ flag, method string }{{"OAuthAuthentication", "OAuth"}, {"WSSecurityAuthentication", "WSSecurity"}} {
+		for _, m := range []struct{ flag, method string }{
+			{"BasicAuthentication", "Basic"}, {"WindowsAuthentication", "Ntlm"}, {"WindowsAuthentication", "WindowsIntegrated"},
+			{"WSSecurityAuthentication", "WSSecurity"}, {"OAuthAuthentication", "OAuth"},
+		} {
 			on, _ := r.get(m.flag).(bool)
 			for _, list := range []string{"InternalAuthenticationMethods", "ExternalAuthenticationMethods"} {
 				methods := slices.DeleteFunc(append([]string{}, asList(r.get(list))...), func(e string) bool { return strings.EqualFold(e, m.method) })

@@ -99,8 +99,13 @@ func (o *Organization) complete(cmdlet string, err error) error {
 	full.Cmdlet = cmdlet
 	if full.FullyQualifiedID == "" {
 		_, short, _ := cutLast(full.ExceptionType, ".")
-		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] %X,Microsoft.Exchange.Management.SystemConfigurationTasks.%s",
-			strings.ToUpper(firstLabel(o.c.Server)), numbered(cmdlet, full.Message, 0), o.c.Clock().UTC().Format("1/2/2006 3:04:05 PM"), short,
+		_, name, _ := strings.Cut(cmdlet, "-")
+		tasks := "SystemConfigurationTasks"
+		if n, ok := nouns()[strings.ToLower(name)]; ok && n.class == "user" {
+			tasks = "RecipientTasks"
+		}
+		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] %X,Microsoft.Exchange.Management."+tasks+".%s",
+			strings.ToUpper(firstLabel(o.c.Host)), numbered(cmdlet, full.Message, 0), o.c.Clock().UTC().Format("1/2/2006 3:04:05 PM"), short,
 			checksum(short), strings.ReplaceAll(cmdlet, "-", ""))
 	}
 	return &full
@@ -126,7 +131,8 @@ func checksum(s string) uint32 {
 }
 
 func (o *Organization) notFound(identity string) error {
-	return &exchange.Error{Category: "NotSpecified", Target: identity, ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+	// Real errors end in "(:)": they name no target.
+	return &exchange.Error{Category: "NotSpecified", ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
 		Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.", identity, o.c.Server)}
 }
 
