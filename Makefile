@@ -33,7 +33,7 @@ peers:
 # Everything that is generated: the schema, the reference pages and, where the full cmdlet reference lies beside the checkout, the
 # catalogue that is taken from it. The order counts: the pages are made from the schema.
 docs:
-	go test ./pkg/config/answers -run 'TestSchema$$' -count=1 -update
+	go test ./pkg/config/answers -run 'TestSchema$$|TestTemplateFiles' -count=1 -update
 	@if [ -e ../shared/reference/exchange-cmdlets.json ]; then \
 		echo "go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -update"; \
 		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \

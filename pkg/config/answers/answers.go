@@ -17,16 +17,15 @@ const (
 // Answers is what hybridge is told about the organization: the clouds, the forests and how each is reached.
 // Domain names in validated Answers are lower case ASCII (an internationalized name is in its xn-- form).
 //
-// The comments of these types are what the JSON Schema, and so an editor, shows.
+// The JSON Schema, and so an editor, shows the comments of these types; for a key that a question asks
+// for, what questions.go says of it.
 type Answers struct {
 	// The version of the file's format: hybridge/v1.
 	APIVersion string `yaml:"apiVersion" json:"apiVersion" example:"hybridge/v1"`
 	// Always Answers.
-	Kind string `yaml:"kind" json:"kind" example:"Answers"`
-	// The organization's name, for reports.
-	Organization string `yaml:"organization" json:"organization"`
-	// What the hybrid deployment offers, as Microsoft's wizard names it. Default: all but centralizedTransport.
-	Features []Feature `yaml:"features,omitempty" json:"features,omitempty" example:"[freeBusy, mailTips]"`
+	Kind         string    `yaml:"kind" json:"kind" example:"Answers"`
+	Organization string    `yaml:"organization" json:"organization"`
+	Features     []Feature `yaml:"features,omitempty" json:"features,omitempty"`
 	// The Exchange Online tenant.
 	ExchangeOnline *ExchangeOnline `yaml:"exchangeOnline,omitempty" json:"exchangeOnline,omitempty"`
 	// The Amazon WorkMail organization.
@@ -62,25 +61,20 @@ func DefaultFeatures() []Feature {
 
 // ExchangeOnline is the tenant.
 type ExchangeOnline struct {
-	// The cloud that the tenant is in; see: hybridge help clouds.
-	Cloud string `yaml:"cloud" json:"cloud"`
-	// The tenant's initial domain, such as contoso.onmicrosoft.com.
+	Cloud  string `yaml:"cloud" json:"cloud"`
 	Tenant string `yaml:"tenant" json:"tenant"`
 	// The target delivery domain, such as contoso.mail.onmicrosoft.com. Default: derived from the tenant.
 	CoexistenceDomain string `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty" example:"contoso.mail.onmicrosoft.com"`
 	// How to sign in to the tenant: certificate, secret, deviceCode or workloadIdentity.
-	Credential Credential `yaml:"credential" json:"credential"`
-	// The route of calendar lookups from on-premises: auto (default), ews or graph.
-	RichCoexistence string `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty" example:"graph"`
+	Credential      Credential `yaml:"credential" json:"credential"`
+	RichCoexistence string     `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"`
 	// Overrides of the cloud's hosts, keyed as "hybridge help clouds" lists them.
 	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty" example:"{adminAPI: https://outlook.office365.us}"`
 }
 
 // WorkMail is an Amazon WorkMail organization.
 type WorkMail struct {
-	// The AWS region of the organization.
-	Region string `yaml:"region" json:"region"`
-	// The organization's alias or id (m-...).
+	Region       string `yaml:"region" json:"region"`
 	Organization string `yaml:"organization" json:"organization"`
 	// An access key: kind secret, the key's id as clientId, the key as secret. Default: what the AWS environment gives.
 	Credential Credential `yaml:"credential,omitempty" json:"credential,omitzero"`
@@ -88,7 +82,6 @@ type WorkMail struct {
 
 // Forest is one on-premises Active Directory forest with its Exchange organization.
 type Forest struct {
-	// A short name for the forest, used in reports and plans.
 	Name string `yaml:"name" json:"name"`
 	// How the forest's Active Directory is reached.
 	Directory Directory `yaml:"directory" json:"directory"`
@@ -96,35 +89,29 @@ type Forest struct {
 	Exchange Exchange `yaml:"exchange" json:"exchange"`
 	// The host names that the forest publishes.
 	Namespace Namespace `yaml:"namespace" json:"namespace"`
-	// The SMTP domains of this forest that take part. A domain belongs to one forest.
-	Domains []string `yaml:"domains" json:"domains"`
+	Domains   []string  `yaml:"domains" json:"domains"`
 	// The transport certificate with its key. It must differ from every other forest's in common name or issuer.
 	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"`
 	// The Exchange auth certificate with its key, exported; needed only to test, from here, the token that on-premises
 	// Exchange presents to the tenant.
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
 	// Edge Transport servers. With any, mail flows through them and not through the Mailbox servers.
-	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty"`
+	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`
 }
 
 // Directory says how a forest's Active Directory is reached. Name its domain, its servers, or both.
 type Directory struct {
-	// The forest root domain's DNS name; domain controllers are found by DNS when servers is absent.
-	Domain string `yaml:"domain,omitempty" json:"domain,omitempty"`
-	// Domain controllers, HOST or HOST:PORT.
-	Servers []string `yaml:"servers,omitempty" json:"servers,omitempty"`
-	// How the connection is protected: ldaps (default) or starttls.
-	Security string `yaml:"security,omitempty" json:"security,omitempty" example:"starttls"`
+	Domain   string   `yaml:"domain,omitempty" json:"domain,omitempty"`
+	Servers  []string `yaml:"servers,omitempty" json:"servers,omitempty"`
+	Security string   `yaml:"security,omitempty" json:"security,omitempty"`
 	// Who reads the directory: kerberos, keytab or password. No rights beyond those of any user are needed.
 	Bind Credential `yaml:"bind" json:"bind"`
 }
 
 // Exchange says how a forest's Exchange organization is reached.
 type Exchange struct {
-	// The host name of one Mailbox server, as its remote PowerShell is addressed.
 	Server string `yaml:"server" json:"server"`
-	// The remote PowerShell URL. Default: http://SERVER/PowerShell/, sealed by Kerberos.
-	URL string `yaml:"url,omitempty" json:"url,omitempty"`
+	URL    string `yaml:"url,omitempty" json:"url,omitempty"`
 	// Who manages Exchange: kerberos, keytab, password or basic. Needs Organization Management.
 	Credential Credential `yaml:"credential" json:"credential"`
 	// The account that asks for free/busy over EWS, a user with a mailbox who is synchronized to the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
@@ -133,12 +120,9 @@ type Exchange struct {
 
 // Namespace is the set of host names a forest publishes.
 type Namespace struct {
-	// The host that answers autodiscover, such as autodiscover.contoso.com. No two forests share one.
 	Autodiscover string `yaml:"autodiscover" json:"autodiscover"`
-	// The external host name of Exchange Web Services, such as mail.contoso.com. No two forests share one.
-	EWS string `yaml:"ews" json:"ews"`
-	// The host that takes mail from the cloud, such as mail.contoso.com. No two forests share one.
-	SMTP string `yaml:"smtp" json:"smtp"`
+	EWS          string `yaml:"ews" json:"ews"`
+	SMTP         string `yaml:"smtp" json:"smtp"`
 }
 
 // Certificate is a PKCS#12 or PEM file.
@@ -192,14 +176,10 @@ type Credential struct {
 
 // Network says how connections are made.
 type Network struct {
-	// DNS servers to ask instead of the system's, HOST or HOST:PORT.
 	Resolvers []string `yaml:"resolvers,omitempty" json:"resolvers,omitempty"`
-	// The path of a PEM file with certificate authorities to trust besides the system's.
-	CAFile string `yaml:"caFile,omitempty" json:"caFile,omitempty"`
-	// Where to really connect to, as curl's --connect-to: HOST:PORT=HOST:PORT; an empty left host or port matches any.
+	CAFile    string   `yaml:"caFile,omitempty" json:"caFile,omitempty"`
 	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"`
-	// The URL of an HTTP proxy.
-	Proxy string `yaml:"proxy,omitempty" json:"proxy,omitempty"`
+	Proxy     string   `yaml:"proxy,omitempty" json:"proxy,omitempty"`
 	// Hosts whose certificates are not verified. Every run says so.
 	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty" example:"[ex1.contoso.com]"`
 }

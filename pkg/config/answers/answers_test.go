@@ -444,37 +444,29 @@ func TestTemplates(t *testing.T) {
 			if !errors.As(err, &faults) {
 				t.Fatalf("a template needs filling in, got %v", err)
 			}
-			byKey := map[string]Question{}
-			for _, q := range Questions() {
-				byKey[q.Key] = q
-			}
 			for _, f := range faults {
 				if !strings.HasPrefix(f.What, "still to be filled in") {
 					t.Errorf("not a placeholder: %v", f)
-					continue
 				}
-				forest := 0
-				key := strings.TrimSuffix(f.Path, "[0]")
-				if strings.HasPrefix(key, "forests[1]") {
-					forest, key = 1, strings.Replace(key, "forests[1]", "forests[]", 1)
+			}
+			for _, p := range d.Pages() {
+				for _, q := range d.Questions(p) {
+					key := d.Key(q, p.Forest)
+					if values, given := d.Get(key); given && len(values) > 0 || d.find(key) == nil {
+						continue
+					}
+					example := q.Example
+					if other := recipes[s.ID].examples[q.Key]; other != "" {
+						example = other
+					}
+					if p.Forest == 1 {
+						example = strings.ReplaceAll(example, "contoso", "fabrikam")
+					}
+					d.Answer(q, p.Forest, key, []string{example})
 				}
-				key = strings.Replace(key, "forests[0]", "forests[]", 1)
-				q, ok := byKey[key]
-				if !ok {
-					t.Errorf("no question asks for %s", f.Path)
-					continue
-				}
-				example := q.Example
-				if forest == 1 {
-					example = strings.ReplaceAll(example, "contoso", "fabrikam")
-				}
-				switch {
-				case key == "exchangeOnline.tenant" && s.ID == "gcc-high":
-					example = "contoso.onmicrosoft.us"
-				case key == "exchangeOnline.tenant" && s.ID == "21vianet":
-					example = "contoso.partner.onmschina.cn"
-				}
-				d.Answer(q, forest, []string{example})
+			}
+			if got, want := d.Len("tests.pairs"), 2*max(1, d.Len("forests")); got != want {
+				t.Errorf("%d lookups, want %d", got, want)
 			}
 			if _, err := d.Answers(); err != nil {
 				t.Errorf("filled in:\n%v\n%s", err, d.Bytes())
@@ -496,7 +488,7 @@ func TestQuestions(t *testing.T) {
 		if !known[q.Section] || q.Label == "" || q.Help == "" {
 			t.Errorf("%s: incomplete", q.Key)
 		}
-		if schemaAt(splitKey(q.For(0))) == nil {
+		if schemaAt(tokens(q.Key)) == nil {
 			t.Errorf("%s: the schema has no such key", q.Key)
 		}
 		if q.Example != "" {
@@ -511,7 +503,7 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s: no answer: %v", q.Key, err)
 		}
 	}
-	for scenario, want := range map[string]int{"single-forest": 8, "multi-forest": 12, "workmail": 8} {
+	for scenario, want := range map[string]int{"single-forest": 8, "multi-forest": 13, "workmail": 8} {
 		d, err := New("a", scenario)
 		if err != nil || len(d.Pages()) != want {
 			t.Errorf("%s: %d pages, want %d: %v", scenario, len(d.Pages()), want, err)

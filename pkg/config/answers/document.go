@@ -22,21 +22,24 @@ const Header = "# yaml-language-server: $schema=" + SchemaURL
 const (
 	maxDepth = 32     // of nesting; an answers file needs 6
 	maxNodes = 50_000 // with aliases written out
+	bom      = "\ufeff"
 )
 
 // Document is an answers file as it is written, finished or not, with its comments. Keys are paths: "exchangeOnline.tenant",
 // "forests[0].domains".
 type Document struct {
-	name  string
-	lines []string   // of the source, secrets masked; nil once edited
-	root  *yaml.Node // the top mapping
-	all   *yaml.Node // the document around it, with its comments
+	name   string
+	source []byte     // the text; nil when the tree was changed and no text means the same
+	bom    bool       // the file begins with a byte order mark
+	lines  []string   // of the source, secrets masked
+	root   *yaml.Node // the top mapping
+	all    *yaml.Node // the document around it, with its comments
 }
 
 // NewDocument reads the bytes of an answers file; name stands for it in messages. What is no YAML mapping is refused with Faults.
 func NewDocument(name string, data []byte) (*Document, error) {
 	d := &Document{name: name}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data, d.bom = bytes.CutPrefix(data, []byte(bom))
 	if faults := d.characters(data); faults != nil {
 		return nil, faults
 	}
@@ -44,6 +47,7 @@ func NewDocument(name string, data []byte) (*Document, error) {
 	if faults := d.load(data); faults != nil {
 		return nil, faults
 	}
+	d.source = bytes.Clone(data)
 	return d, nil
 }
 
@@ -182,7 +186,7 @@ func (d *Document) fault(line, column int, path, what, hint string) Fault {
 
 // Answers validates the document: Faults with all that is wrong, or the answers.
 func (d *Document) Answers() (Answers, error) {
-	if d.lines == nil { // edited: positions come from the text as it would be saved
+	if d.source == nil { // positions come from the text as it would be saved
 		fresh, err := NewDocument(d.name, d.Bytes())
 		if err != nil {
 			return Answers{}, err

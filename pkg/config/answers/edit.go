@@ -73,7 +73,7 @@ func (d *Document) Len(key string) int {
 
 // Set puts a text under a key and makes the mappings and list elements on the way.
 func (d *Document) Set(key, value string) {
-	d.set(key, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value})
+	d.set(splitKey(key), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value})
 }
 
 // SetList puts a list of texts under a key.
@@ -82,38 +82,38 @@ func (d *Document) SetList(key string, values []string) {
 	for _, v := range values {
 		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v})
 	}
-	d.set(key, list)
+	d.set(splitKey(key), list)
 }
 
-// Unset removes a key, or an element of a list; of the mappings that become empty by that, none is left.
-func (d *Document) Unset(key string) {
-	tokens := splitKey(key)
-	for len(tokens) > 0 {
-		parent := d.walk(tokens[:len(tokens)-1])
-		if parent == nil {
-			return
-		}
-		last := tokens[len(tokens)-1]
-		switch parent.Kind {
-		case yaml.MappingNode:
-			for i := 0; i+1 < len(parent.Content); i += 2 {
-				if parent.Content[i].Value == last {
-					parent.Content = slices.Delete(parent.Content, i, i+2)
-					d.lines = nil
-					break
-				}
-			}
-		case yaml.SequenceNode:
-			if i, err := strconv.Atoi(last); err == nil && i >= 0 && i < len(parent.Content) {
-				parent.Content = slices.Delete(parent.Content, i, i+1)
-				d.lines = nil
-			}
-		}
-		if len(parent.Content) > 0 {
-			return
+// Unset removes a key, or an element of a list. Mappings and lists that become empty by that go too.
+func (d *Document) Unset(key string) { d.unset(splitKey(key)) }
+
+func (d *Document) unset(tokens []string) {
+	if len(tokens) == 0 || d.walk(tokens) == nil {
+		return
+	}
+	for len(tokens) > 1 {
+		if parent := d.walk(tokens[:len(tokens)-1]); len(parent.Content) > 2 || len(parent.Content) == 2 && parent.Kind == yaml.SequenceNode {
+			break
 		}
 		tokens = tokens[:len(tokens)-1]
 	}
+	parent, last := d.walk(tokens[:len(tokens)-1]), tokens[len(tokens)-1]
+	old := *parent
+	old.Content = slices.Clone(parent.Content)
+	if parent.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(old.Content); i += 2 {
+			if old.Content[i].Value == last {
+				parent.Content = slices.Delete(parent.Content, i, i+2)
+				d.edited(cut(&old, old.Content[i], old.Content[i+1]))
+				return
+			}
+		}
+		return
+	}
+	i, _ := strconv.Atoi(last)
+	parent.Content = slices.Delete(parent.Content, i, i+1)
+	d.edited(cut(&old, nil, old.Content[i]))
 }
 
 func (d *Document) find(key string) *yaml.Node { return d.walk(splitKey(key)) }
@@ -141,32 +141,92 @@ func (d *Document) walk(tokens []string) *yaml.Node {
 	return n
 }
 
-func (d *Document) set(key string, value *yaml.Node) {
-	d.lines = nil
-	tokens := splitKey(key)
+func (d *Document) set(tokens []string, value *yaml.Node) {
+	patches := d.patches(tokens, value)
 	n := d.root
-	for i, t := range tokens {
+	for _, t := range tokens {
 		var next *yaml.Node
-		if index, err := strconv.Atoi(t); err == nil && i > 0 {
+		if index, err := strconv.Atoi(t); err == nil && index >= 0 {
 			if n.Kind != yaml.SequenceNode {
 				become(n, &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"})
 			}
 			for len(n.Content) <= index {
 				n.Content = append(n.Content, &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"})
 			}
-			next = n.Content[index]
+			next = resolveAlias(n.Content[index])
 		} else {
 			if n.Kind != yaml.MappingNode {
 				become(n, &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"})
 			}
 			if next = child(n, t); next == nil {
 				next = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+				if len(n.Content) == 0 {
+					n.Style = 0 // {} does not become a mapping in braces
+				}
 				n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t}, next)
 			}
+			next = resolveAlias(next)
 		}
 		n = next
 	}
 	become(n, value)
+	d.edited(patches...)
+}
+
+// patches are how the text changes when a value is put under a key; none when that is not known.
+func (d *Document) patches(tokens []string, value *yaml.Node) []patch {
+	if n := d.walk(tokens); n != nil {
+		old := *n
+		if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 {
+			return elements(&old, value)
+		}
+		return []patch{replace(&old, flow(value))}
+	}
+	for i := len(tokens) - 1; i >= 0; i-- {
+		parent := d.walk(tokens[:i])
+		if parent == nil {
+			continue
+		}
+		old := *parent
+		old.Content = slices.Clone(parent.Content)
+		if parent.Kind != yaml.MappingNode && parent.Kind != yaml.SequenceNode || parent.Kind == yaml.SequenceNode && tokens[i] != strconv.Itoa(len(parent.Content)) {
+			return nil
+		}
+		// The new value with the mappings and lists around it.
+		for j := len(tokens) - 1; j > i; j-- {
+			switch tokens[j] {
+			case "0":
+				value = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{value}}
+			default:
+				value = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: tokens[j]}, value}}
+			}
+		}
+		return []patch{insert(&old, tokens[i], value, i == 0)}
+	}
+	return nil
+}
+
+// elements changes a list in block style line by line.
+func elements(old, value *yaml.Node) []patch {
+	if value.Kind != yaml.SequenceNode || len(old.Content) == 0 || len(value.Content) == 0 {
+		return nil
+	}
+	parent := *old
+	parent.Content = slices.Clone(old.Content)
+	var patches []patch
+	common := min(len(parent.Content), len(value.Content))
+	for i := range common {
+		if n := *parent.Content[i]; n.Value != value.Content[i].Value {
+			patches = append(patches, replace(&n, flow(value.Content[i])))
+		}
+	}
+	for i := len(parent.Content) - 1; i >= common; i-- {
+		patches = append(patches, cut(&parent, nil, parent.Content[i]))
+	}
+	for i := len(value.Content) - 1; i >= common; i-- { // each directly behind what was the last
+		patches = append(patches, insert(&parent, "", value.Content[i], false))
+	}
+	return patches
 }
 
 // become gives a node another value and keeps its comments and, of a list, its style.

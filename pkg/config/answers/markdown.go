@@ -116,6 +116,7 @@ func tokens(path string) []string {
 	return strings.Split(strings.ReplaceAll(path, "[]", ".0"), ".")
 }
 
+// questionFor returns the question that asks for a key.
 func questionFor(path string) (Question, bool) {
 	for _, q := range questions {
 		if q.Key == path {
@@ -128,7 +129,7 @@ func questionFor(path string) (Question, bool) {
 // asked is the example of the question that asks for a key, as YAML; the fields of keys that no question asks for have a tag.
 func asked(path string) string {
 	q, _ := questionFor(path)
-	if q.Kind == ListAnswer && q.Example != "" {
+	if (q.Kind == ListAnswer || q.Kind == ManyAnswer) && q.Example != "" {
 		if strings.ContainsAny(q.Example, ":=") {
 			return fmt.Sprintf("[%q]", q.Example)
 		}

@@ -23,17 +23,23 @@ const (
 	SecretAnswer AnswerKind = "secret"  // a reference to a secret, never the secret
 )
 
-// Question is one question about an organization, as the wizard's form asks it and as a template of init answers it.
+// Question is one question about an organization. The wizard's form asks it, init writes it, and the
+// schema and the reference page describe its key with it.
 type Question struct {
-	Key      string // where the answer goes: "exchangeOnline.tenant"; "forests[].name" is asked for every forest
-	Section  string // one of Sections
-	Label    string
-	Help     string
-	Kind     AnswerKind
+	// Key says where the answer goes: "exchangeOnline.tenant". "forests[].name" is asked per forest, and
+	// so is "tests.pairs[].from", of the lookup that belongs to the forest.
+	Key     string
+	Section string // one of Sections
+	Label   string
+	Help    string
+	Why     string // we ask, where that is not plain
+	Kind    AnswerKind
+	// Required questions need an answer whenever they are asked.
 	Required bool
 	Default  string   // what applies when there is no answer
 	Example  string   // a valid answer
 	Choices  []string // of ChoiceAnswer and ManyAnswer
+	Later    []string // those of Choices that change nothing yet: valid, and not offered
 	// Check returns what is wrong with one text (of a list, with one element) in words that follow it.
 	Check func(string) error
 	When  []Condition // all must hold for the question to be asked
@@ -46,14 +52,13 @@ type Condition struct {
 	In  []string
 }
 
-// Section groups questions: one screen of the form, one part of a template.
+// Section groups questions: one page of the form, one part of a template.
 type Section struct {
 	ID, Title string
 	PerForest bool
-	Root      string // the top key that everything in it is under; "" when there are several
 }
 
-// Page is a section as it is asked of one document: once, or once a forest.
+// Page is a section as one document is asked it: once, or once per forest.
 type Page struct {
 	Section
 	Forest int // counts from 0; 0 when the section is not per forest
@@ -65,7 +70,7 @@ func (d *Document) Pages() []Page {
 	var before, forest, after []Section
 	for _, s := range sections {
 		switch {
-		case s.Root == "workmail" && d.find("workmail") == nil, s.Root == "exchangeOnline" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
+		case s.ID == "workmail" && d.find("workmail") == nil, s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
 		case s.PerForest:
 			forest = append(forest, s)
 		case len(forest) == 0:
@@ -108,34 +113,35 @@ func Questions() []Question { return slices.Clone(questions) }
 
 var sections = []Section{
 	{ID: "organization", Title: "Organization"},
-	{ID: "cloud", Title: "Exchange Online", Root: "exchangeOnline"},
-	{ID: "workmail", Title: "Amazon WorkMail", Root: "workmail"},
-	{ID: "forest", Title: "Forest", PerForest: true, Root: "forests"},
-	{ID: "directory", Title: "Active Directory", PerForest: true, Root: "forests"},
-	{ID: "exchange", Title: "Exchange", PerForest: true, Root: "forests"},
-	{ID: "certificate", Title: "Transport certificate", PerForest: true, Root: "forests"},
-	{ID: "tests", Title: "Free/busy test", Root: "tests"},
-	{ID: "network", Title: "Network", Root: "network"},
+	{ID: "cloud", Title: "Exchange Online"},
+	{ID: "workmail", Title: "Amazon WorkMail"},
+	{ID: "forest", Title: "Forest", PerForest: true},
+	{ID: "directory", Title: "Active Directory", PerForest: true},
+	{ID: "exchange", Title: "Exchange", PerForest: true},
+	{ID: "certificate", Title: "Transport certificate", PerForest: true},
+	{ID: "tests", Title: "Free/busy test", PerForest: true},
+	{ID: "network", Title: "Network"},
 }
 
 var (
 	onlineKind = func(kinds ...string) Condition { return Condition{"exchangeOnline.credential.kind", kinds} }
 	bindKind   = func(kinds ...string) Condition { return Condition{"forests[].directory.bind.kind", kinds} }
 	serverKind = func(kinds ...string) Condition { return Condition{"forests[].exchange.credential.kind", kinds} }
+	ewsKind    = func(kinds ...string) Condition { return Condition{"forests[].exchange.ews.kind", kinds} }
 )
 
 var questions = []Question{
 	{Key: "organization", Section: "organization", Label: "Organization", Kind: TextAnswer, Required: true, Example: "Contoso", Check: rule(text),
 		Help: "The organization's name, for reports."},
-	{Key: "features", Section: "organization", Label: "Features", Kind: ManyAnswer, Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport",
+	{Key: "features", Section: "organization", Label: "Features", Kind: ManyAnswer, Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport", Later: texts([]Feature{SecureMail, CentralizedTransport}), Example: "freeBusy",
 		Help: "What the hybrid deployment offers, as Microsoft's wizard names it."},
 
 	{Key: "exchangeOnline.cloud", Section: "cloud", Label: "Cloud", Kind: ChoiceAnswer, Required: true, Choices: enumerations["ExchangeOnline.cloud"], Example: "worldwide",
-		Help: "The Microsoft cloud that the tenant is in. GCC is part of worldwide."},
+		Help: "The Microsoft cloud that the tenant is in; see: hybridge help clouds. GCC is part of worldwide."},
 	{Key: "exchangeOnline.tenant", Section: "cloud", Label: "Tenant", Kind: TextAnswer, Required: true, Example: "contoso.onmicrosoft.com", Check: rule(domainName),
 		Help: "The tenant's initial domain, such as contoso.onmicrosoft.com."},
 	{Key: "exchangeOnline.credential.kind", Section: "cloud", Label: "Sign in with", Kind: ChoiceAnswer, Required: true, Choices: texts(online), Example: "certificate",
-		Help: "certificate and secret: an application of your own; deviceCode: a person with a browser; workloadIdentity: what the platform gives."},
+		Help: "How to sign in to the tenant. certificate and secret: an application of your own; deviceCode: a person with a browser; workloadIdentity: what the platform gives."},
 	{Key: "exchangeOnline.credential.clientId", Section: "cloud", Label: "Application (client) id", Kind: TextAnswer, Required: true, Example: "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", Check: rule(guid),
 		When: []Condition{onlineKind("certificate", "secret")}, Help: "The application's id in Entra, a GUID."},
 	{Key: "exchangeOnline.credential.pfx", Section: "cloud", Label: "Application certificate", Kind: TextAnswer, Required: true, Example: "file:app.pfx", Check: rule(filePath),
@@ -144,7 +150,7 @@ var questions = []Question{
 		When: []Condition{onlineKind("certificate")}, Help: "Where the password is kept: " + secret.Forms + "."},
 	{Key: "exchangeOnline.credential.secret", Section: "cloud", Label: "Application secret", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/app", Check: checkSecret,
 		When: []Condition{onlineKind("secret")}, Help: "Where the secret is kept: " + secret.Forms + "."},
-	{Key: "exchangeOnline.richCoexistence", Section: "cloud", Label: "Calendar lookups by", Kind: ChoiceAnswer, Choices: enumerations["ExchangeOnline.richCoexistence"], Default: "auto",
+	{Key: "exchangeOnline.richCoexistence", Section: "cloud", Label: "Calendar lookups by", Kind: ChoiceAnswer, Choices: enumerations["ExchangeOnline.richCoexistence"], Default: "auto", Example: "graph",
 		Help: "The route of lookups from on-premises to the cloud. auto takes Graph where the servers can, EWS otherwise."},
 
 	{Key: "workmail.region", Section: "workmail", Label: "Region", Kind: ChoiceAnswer, Required: true, Choices: enumerations["WorkMail.region"], Example: "us-east-1",
@@ -159,18 +165,18 @@ var questions = []Question{
 	{Key: "forests[].namespace.autodiscover", Section: "forest", Label: "Autodiscover host", Kind: TextAnswer, Required: true, Example: "autodiscover.contoso.com", Check: rule(domainName),
 		Help: "The public host that answers autodiscover for this forest. No two forests share one."},
 	{Key: "forests[].namespace.ews", Section: "forest", Label: "EWS host", Kind: TextAnswer, Required: true, Example: "mail.contoso.com", Check: rule(domainName),
-		Help: "The external host name of Exchange Web Services."},
+		Help: "The external host name of Exchange Web Services. No two forests share one."},
 	{Key: "forests[].namespace.smtp", Section: "forest", Label: "SMTP host", Kind: TextAnswer, Required: true, Example: "mail.contoso.com", Check: rule(domainName),
-		Help: "The public host that takes mail from the cloud."},
+		Help: "The public host that takes mail from the cloud. No two forests share one."},
 
 	{Key: "forests[].directory.servers", Section: "directory", Label: "Domain controllers", Kind: ListAnswer, Example: "dc1.contoso.com", Check: rule(hostPort),
-		Help: "HOST or HOST:PORT. Leave empty to find them by DNS; then the domain is needed."},
+		Help: "Domain controllers, HOST or HOST:PORT. Without any, DNS finds them by the domain."},
 	{Key: "forests[].directory.domain", Section: "directory", Label: "Forest root domain", Kind: TextAnswer, Example: "contoso.com", Check: rule(domainName),
 		Help: "The DNS name of the forest root domain; domain controllers are found by it."},
-	{Key: "forests[].directory.security", Section: "directory", Label: "Protected by", Kind: ChoiceAnswer, Choices: enumerations["Directory.security"], Default: "ldaps",
+	{Key: "forests[].directory.security", Section: "directory", Label: "Protected by", Kind: ChoiceAnswer, Choices: enumerations["Directory.security"], Default: "ldaps", Example: "starttls",
 		Help: "How the LDAP connection is protected."},
 	{Key: "forests[].directory.bind.kind", Section: "directory", Label: "Bind with", Kind: ChoiceAnswer, Required: true, Choices: kinds(bindKinds), Example: "kerberos",
-		Help: "kerberos: the user who runs hybridge; keytab and password: an account. Any user may read what is needed."},
+		Help: "How to sign in to the directory. kerberos: the user who runs hybridge; keytab and password: an account. Any user may read what is needed."},
 	{Key: "forests[].directory.bind.user", Section: "directory", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
 		When: []Condition{bindKind("keytab", "password")}, Help: `user@domain or DOMAIN\user.`},
 	{Key: "forests[].directory.bind.password", Section: "directory", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
@@ -179,42 +185,44 @@ var questions = []Question{
 		When: []Condition{bindKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
 	{Key: "forests[].exchange.server", Section: "exchange", Label: "Exchange server", Kind: TextAnswer, Required: true, Example: "ex1.contoso.com", Check: rule(hostOrAddress),
-		Help: "The host name of one Mailbox server."},
+		Help: "The host name of one Mailbox server, as its remote PowerShell is addressed."},
 	{Key: "forests[].exchange.url", Section: "exchange", Label: "Remote PowerShell URL", Kind: TextAnswer, Default: "http://SERVER/PowerShell/, sealed by Kerberos", Example: "https://ex1.contoso.com/PowerShell/", Check: rule(webURL),
-		Help: "Needed when remote PowerShell is reached by https."},
+		Help: "The URL of remote PowerShell. Needed when it is reached by https."},
 	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer, Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
-		Help: "The account is a member of Organization Management. basic needs an https URL."},
+		Help: "How to sign in to Exchange. The account is a member of Organization Management. basic needs an https URL."},
 	{Key: "forests[].exchange.credential.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
 		When: []Condition{serverKind("keytab", "password", "basic")}, Help: `user@domain or DOMAIN\user.`},
 	{Key: "forests[].exchange.credential.password", Section: "exchange", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
 		When: []Condition{serverKind("password", "basic")}, Help: "Where the password is kept: " + secret.Forms + "."},
 	{Key: "forests[].exchange.credential.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "hybridge.keytab", Check: rule(filePath),
 		When: []Condition{serverKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
-	{Key: "forests[].edge", Section: "exchange", Label: "Edge Transport servers", Kind: ListAnswer, Example: "edge1.contoso.com", Check: rule(hostOrAddress),
-		Help: "With any, mail flows through them and not through the Mailbox servers."},
+	{Key: "forests[].exchange.ews.kind", Section: "exchange", Label: "Ask for free/busy as", Kind: ChoiceAnswer, Choices: kinds(ewsKinds), Default: "the account above", Example: "password",
+		Help: "The account that asks for free/busy over EWS: a user with a mailbox who is synchronized to the tenant.", Why: "A service account without a mailbox cannot ask."},
+	{Key: "forests[].exchange.ews.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true, Example: "anna@contoso.com", Check: rule(text),
+		When: []Condition{ewsKind("keytab", "password", "basic", "ntlm")}, Help: `user@domain or DOMAIN\user.`},
+	{Key: "forests[].exchange.ews.password", Section: "exchange", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/anna", Check: checkSecret,
+		When: []Condition{ewsKind("password", "basic", "ntlm")}, Help: "Where the password is kept: " + secret.Forms + "."},
+	{Key: "forests[].exchange.ews.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "anna.keytab", Check: rule(filePath),
+		When: []Condition{ewsKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
 	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer, Example: "file:mail-contoso.pfx", Check: rule(filePath),
 		Help: "The transport certificate with its key. It differs from every other forest's in common name or issuer."},
 	{Key: "forests[].certificate.password", Section: "certificate", Label: "Password of that file", Kind: SecretAnswer, Example: "env:PFX_PASSWORD", Check: checkSecret,
 		When: []Condition{{Key: "forests[].certificate.pfx"}}, Help: "Where the password is kept: " + secret.Forms + "."},
 
-	{Key: "tests.pairs[0].from", Section: "tests", Label: "On premises", Kind: TextAnswer, Example: "anna@contoso.com", Check: rule(address),
-		Help: "A user with a mailbox on premises, who looks at a calendar in the cloud."},
-	{Key: "tests.pairs[0].to", Section: "tests", Label: "... looks at, in the cloud", Kind: TextAnswer, Example: "bob@contoso.com", Check: rule(address),
+	{Key: "tests.pairs[].from", Section: "tests", Label: "User on premises", Kind: TextAnswer, Example: "anna@contoso.com", Check: rule(address),
+		Help: "A user of this forest with a mailbox on premises.", Why: "Free/busy is looked up in both directions between the two users."},
+	{Key: "tests.pairs[].to", Section: "tests", Label: "User in the cloud", Kind: TextAnswer, Example: "bob@contoso.com", Check: rule(address),
 		Help: "A user with a mailbox in the cloud."},
-	{Key: "tests.pairs[1].from", Section: "tests", Label: "In the cloud", Kind: TextAnswer, Example: "bob@contoso.com", Check: rule(address),
-		Help: "A user with a mailbox in the cloud, who looks at a calendar on premises."},
-	{Key: "tests.pairs[1].to", Section: "tests", Label: "... looks at, on premises", Kind: TextAnswer, Example: "anna@contoso.com", Check: rule(address),
-		Help: "A user with a mailbox on premises."},
 
 	{Key: "network.resolvers", Section: "network", Label: "DNS servers", Kind: ListAnswer, Example: "10.0.0.53", Check: rule(hostPort), Default: "the system's",
-		Help: "HOST or HOST:PORT."},
+		Help: "DNS servers to ask instead of the system's, HOST or HOST:PORT."},
 	{Key: "network.caFile", Section: "network", Label: "Certificate authorities", Kind: TextAnswer, Example: "corporate-ca.pem", Check: rule(filePath), Default: "the system's",
-		Help: "A PEM file with authorities to trust besides the system's."},
+		Help: "The path of a PEM file with certificate authorities to trust besides the system's."},
 	{Key: "network.proxy", Section: "network", Label: "Proxy", Kind: TextAnswer, Example: "http://proxy.contoso.com:8080", Check: rule(webURL), Default: "none",
 		Help: "The URL of an HTTP proxy, without user name and password."},
 	{Key: "network.connectTo", Section: "network", Label: "Connect to", Kind: ListAnswer, Example: "mail.contoso.com:443=10.0.0.4:443", Check: rule(connectTo),
-		Help: "Where to really connect to: HOST:PORT=HOST:PORT, as curl's --connect-to."},
+		Help: "Where to really connect to, as curl's --connect-to: HOST:PORT=HOST:PORT; an empty left host or port matches any."},
 }
 
 func rule(r func(string) (string, error)) func(string) error {
@@ -250,8 +258,49 @@ func kinds(rules map[CredentialKind]kindRule) []string {
 	return names
 }
 
-// For returns the question's key for one forest.
-func (q Question) For(forest int) string { return keyFor(q.Key, forest) }
+// about is everything that is said of a key.
+func (q Question) about() string {
+	text := q.Help
+	if q.Why != "" {
+		text += " " + q.Why
+	}
+	if q.Default != "" {
+		text += " Default: " + q.Default + "."
+	}
+	return text
+}
+
+// perForest reports whether the question is asked per forest.
+func (q Question) perForest() bool { return strings.Contains(q.Key, "[]") }
+
+// Offered are the choices that a form offers.
+func (q Question) Offered() []string {
+	return slices.DeleteFunc(slices.Clone(q.Choices), func(c string) bool { return slices.Contains(q.Later, c) })
+}
+
+// Toggle returns the choices with one of them turned on or off, in the order of Choices.
+func (q Question) Toggle(chosen []string, choice string) []string {
+	return slices.DeleteFunc(slices.Clone(q.Choices), func(c string) bool { return slices.Contains(chosen, c) == (c == choice) })
+}
+
+// Key returns the key under which the answer to a question stands in the document, or would stand.
+func (d *Document) Key(q Question, forest int) string {
+	if field, ok := strings.CutPrefix(q.Key, pairs+"[]."); ok {
+		return pairKey(d.pair(forest), field)
+	}
+	return keyFor(q.Key, forest)
+}
+
+// Chosen are the choices of a question that are on: those of the document, or the default.
+func (d *Document) Chosen(q Question, key string) []string {
+	if values, ok := d.Get(key); ok {
+		return values
+	}
+	if q.Key == "features" {
+		return texts(DefaultFeatures())
+	}
+	return nil
+}
 
 func keyFor(key string, forest int) string {
 	return strings.Replace(key, "forests[]", "forests["+strconv.Itoa(forest)+"]", 1)
@@ -301,37 +350,53 @@ func Split(typed string) []string {
 	return strings.FieldsFunc(typed, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
 }
 
-// Answer puts the answer to a question into a document; no values take it out.
-func (d *Document) Answer(q Question, forest int, values []string) {
-	key := q.For(forest)
+// Answer puts the answer to a question into a document, and no values take it out. The key is that of
+// Document.Key; the key under which the answer stands from now on is returned.
+func (d *Document) Answer(q Question, forest int, key string, values []string) string {
+	none := len(values) == 0 || len(values) == 1 && values[0] == ""
 	switch {
-	case len(values) == 0 || len(values) == 1 && values[0] == "":
+	case strings.HasPrefix(q.Key, pairs+"[]."):
+		return d.answerPair(q, forest, key, strings.Join(values, ""))
+	case none:
 		d.Unset(key)
 	case q.Kind == ListAnswer || q.Kind == ManyAnswer:
 		d.SetList(key, values)
 	default:
 		d.Set(key, values[0])
 	}
+	return key
 }
 
-// Prune takes out the answers to questions that are no longer asked, such as the password after the kind became kerberos, and a
-// template's placeholders where no answer is needed.
+// RemoveForest takes out a forest with all its answers, and the lookups of its users.
+func (d *Document) RemoveForest(forest int) {
+	for i := d.Len(pairs) - 1; i >= 0; i-- {
+		if from, to := d.lookup(i); d.forestOf(from) == forest || d.forestOf(from) < 0 && d.forestOf(to) == forest {
+			d.Unset(pairKey(i, ""))
+		}
+	}
+	d.Unset("forests[" + strconv.Itoa(forest) + "]")
+}
+
+// Prune takes out the answers to questions that are no longer asked, such as the password after the kind
+// became kerberos, and a template's placeholders where no answer is needed.
 func (d *Document) Prune() {
-	for i := range max(1, d.Len("forests")) {
-		for _, q := range slices.Backward(questions) { // so that indexes of lists stay true
-			if n := d.find(q.For(i)); n != nil && !q.Required && unfilled(n) {
-				d.Unset(q.For(i))
-			}
+	for i := d.Len(pairs) - 1; i >= 0; i-- {
+		if from, to := d.lookup(i); from == "" && to == "" {
+			d.Unset(pairKey(i, ""))
 		}
 	}
 	for _, q := range questions {
+		if strings.HasPrefix(q.Key, pairs) {
+			continue
+		}
 		forests := 1
-		if strings.HasPrefix(q.Key, "forests[]") {
-			forests = d.Len("forests")
+		if q.perForest() {
+			forests = max(1, d.Len("forests"))
 		}
 		for i := range forests {
-			if len(q.When) > 0 && !q.Asked(d, i) && d.find(q.For(i)) != nil {
-				d.Unset(q.For(i))
+			key := keyFor(q.Key, i)
+			if n := d.find(key); n != nil && (!q.Required && unfilled(n) || len(q.When) > 0 && !q.Asked(d, i)) {
+				d.Unset(key)
 			}
 		}
 	}

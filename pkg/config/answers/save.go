@@ -11,8 +11,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Bytes returns the document as YAML, Header first.
+// Bytes returns the document as YAML: the text that was read, with what was edited since.
 func (d *Document) Bytes() []byte {
+	if d.source != nil {
+		return append(d.mark(), d.source...)
+	}
 	data, err := yaml.Dump(d.all, layout())
 	if err != nil { // nodes that were loaded, or made by Set, can be dumped
 		panic(fmt.Sprintf("answers: write YAML: %v", err))
@@ -20,7 +23,14 @@ func (d *Document) Bytes() []byte {
 	if !bytes.HasPrefix(data, []byte("# yaml-language-server:")) {
 		data = append([]byte(Header+"\n"), data...)
 	}
-	return spaced(data)
+	return append(d.mark(), spaced(data)...)
+}
+
+func (d *Document) mark() []byte {
+	if d.bom {
+		return []byte(bom)
+	}
+	return nil
 }
 
 // layout is how YAML is written: lists indented, long lines left long. The library's options write to what they hold when they are applied, so that two
@@ -56,14 +66,14 @@ func (a Answers) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("write answers: %w", err)
 	}
-	fresh, err := NewDocument(path, data)
+	fresh, err := NewDocument(path, append([]byte(Header+"\n\n"), spaced(data)...))
 	if err != nil {
 		return fmt.Errorf("write answers: %w", err)
 	}
 	if old, err := readFile(path); err == nil {
 		if d, err := NewDocument(path, old); err == nil && !hasAliases(d.root) {
 			merge(d.root, fresh.root)
-			d.lines = nil
+			d.edited()
 			return d.Save(path)
 		}
 	}

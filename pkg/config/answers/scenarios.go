@@ -2,28 +2,30 @@ package answers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// Scenario is a kind of organization that init has a template for.
+// Scenario is a kind of organization that init has a file for.
 type Scenario struct{ ID, Title string }
 
 var scenarios = []Scenario{
 	{"single-forest", "one forest and Exchange Online"},
 	{"multi-forest", "two forests and Exchange Online"},
-	{"unattended", "one forest, run by a pipeline: nobody is asked for anything"},
+	{"unattended", "one forest, run by a pipeline: it asks no one"},
 	{"gcc-high", "one forest and a GCC High tenant (United States government)"},
 	{"21vianet", "one forest and a tenant operated by 21Vianet (China)"},
 	{"workmail", "one forest and Amazon WorkMail (the forest's checks only)"},
 }
 
 // Scenarios returns the scenarios, the most common first.
-func Scenarios() []Scenario { return append([]Scenario(nil), scenarios...) }
+func Scenarios() []Scenario { return slices.Clone(scenarios) }
 
-// Template returns the commented answers file of a scenario. What belongs to an organization stands there as
-// <placeholder>: Load reports every one that is still to be filled in.
+// Template returns the commented answers file of a scenario. The tests of this package generate the
+// files from the questions. What belongs to an organization stands there as <placeholder>: Load reports
+// every one that is still to be filled in.
 func Template(scenario string) ([]byte, error) {
 	var ids []string
 	for _, s := range scenarios {
@@ -32,7 +34,7 @@ func Template(scenario string) ([]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("template %s: %w", s.ID, err)
 			}
-			return append([]byte(Header+"\n"), data...), nil
+			return data, nil
 		}
 		ids = append(ids, s.ID)
 	}

@@ -46,6 +46,10 @@ func generateSchema(t *testing.T) []byte {
 	finish := func(name string, def *jsonschema.Schema) {
 		for p := def.Properties.Oldest(); p != nil; p = p.Next() {
 			value := p.Value
+			if q, ok := asks(name, p.Key); ok {
+				value.Title, value.Description = q.Label, q.about()
+				value.Examples = examples(q)
+			}
 			if value.Description == "" {
 				t.Errorf("%s.%s has no comment for the schema to show", name, p.Key)
 			}
@@ -66,6 +70,26 @@ func generateSchema(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// asks returns the question that asks for a property. Types that stand in several places have none.
+func asks(definition, property string) (Question, bool) {
+	for _, p := range parts {
+		if p.of.Name() == definition && p.id != "certificate" && p.id != "credential" && p.id != "pair" {
+			return questionFor(strings.TrimPrefix(p.at+"."+property, "."))
+		}
+	}
+	return Question{}, false
+}
+
+func examples(q Question) []any {
+	switch {
+	case q.Example == "":
+		return nil
+	case q.Kind == ListAnswer || q.Kind == ManyAnswer:
+		return []any{[]string{q.Example}}
+	}
+	return []any{q.Example}
 }
 
 // constrain adds what types cannot say: no text and no required list is empty, what values there are, and the form of a secret's reference.
