@@ -1,188 +1,91 @@
 package wizard
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
-	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// confirmScreen asks before anything is changed: for a key, or, when something is removed, for the organization's name.
-type confirmScreen struct {
-	input input
-	view  view
-}
-
-func (*confirmScreen) stage() stage.ID { return stage.Apply }
-
-func (s *confirmScreen) help() string {
-	return "Every change is written to a journal ahead of time, with what was there before: a run that is cut off goes on with hybridge apply, and hybridge rollback undoes it."
-}
-
-// severe tells whether the plan removes something.
-func (s *confirmScreen) severe(m *model) bool {
-	return m.plan.plan != nil && m.plan.plan.Summary.Delete+m.plan.plan.Summary.Replace > 0
-}
-
-func (s *confirmScreen) keys(m *model) []hint {
-	if s.severe(m) {
-		return []hint{{"enter", "apply"}, {"esc", "back to the plan"}, {"up/down", "scroll"}}
-	}
-	return []hint{{"y", "apply"}, {"n", "back to the plan"}, {"up/down", "scroll"}}
-}
-
-func (s *confirmScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
-	name := k.String()
-	if name == "esc" || !s.severe(m) && name == "n" {
-		m.screen = m.plan
-		return nil
-	}
-	if !s.severe(m) {
-		if name == "y" {
-			return m.apply.begin(m)
-		}
-		s.view.key(name)
-		return nil
-	}
-	switch name {
-	case "up", "down", "pgup", "pgdown":
-		s.view.key(name)
-		return nil
-	case "enter":
-	default:
-		s.input.key(k)
-		return nil
-	}
-	if strings.TrimSpace(s.input.String()) != m.answers.Organization {
-		m.note = "That is not the organization's name."
-		return nil
-	}
-	// Who types the name after having seen what is removed has allowed it.
-	m.options.Apply.AllowDelete = true
-	return m.apply.begin(m)
-}
-
-func (s *confirmScreen) render(m *model, width, height int) []string {
-	p := m.plan.plan
-	// What is asked stands on top: however much there is to say, it stays in view.
-	head := []string{m.styles.title.Render("Apply this plan?") + "  " + planned(p.Summary), ""}
-	if s.severe(m) {
-		head = append(head, wrap("Something is removed. Type the organization's name, "+clean(m.answers.Organization)+", to go on:", width, "")...)
-		head = append(head, "> "+s.input.render(m.styles, width-2, false))
-	} else {
-		head = append(head, "y applies it, n goes back. Nothing of it has been changed so far.")
-	}
-	head = append(head, "")
-	var lines []string
-	for _, c := range p.Changes {
-		if c.Action == change.Delete || c.Action == change.Recreate {
-			lines = append(lines, m.styles.bad.Render(fmt.Sprintf("  %s %s %s %q", signs[c.Action], clean(c.Target), clean(c.Kind), clean(c.Name))))
-		}
-	}
-	counts := map[string]int{}
-	var order []string
-	for _, c := range p.Changes {
-		if counts[c.Target] == 0 {
-			order = append(order, c.Target)
-		}
-		counts[c.Target]++
-	}
-	for _, target := range order {
-		lines = append(lines, fmt.Sprintf("  %s at %s", counted(counts[target], "change"), clean(target)))
-	}
-	lines = append(lines, "")
-	seen := map[string]bool{}
-	for _, c := range p.Changes {
-		if c.Risk != "" && !seen[c.Risk] {
-			seen[c.Risk] = true
-			lines = append(lines, wrap("  risk: "+clean(c.Kind)+": "+clean(c.Risk), width, "        ")...)
-		}
-	}
-	return append(head, m.window(&s.view, lines, height-len(head))...)
-}
-
 // applyScreen shows the changes as they are made.
 type applyScreen struct {
-	outcomes map[string]apply.Outcome
-	warnings []string
-	report   *apply.Report
-	err      error
-	view     view
-	follow   bool
+	listed
+	outcomes map[string]apply.Outcome // so far, by the id of the change
+	report   *apply.Report            // of the last run; nil when it was refused before it began
 }
 
-func (*applyScreen) stage() stage.ID { return stage.Apply }
-
-func (s *applyScreen) help() string {
-	return "DONE is made and read back. SKIPPED was in effect already. FAILED says why; what needs it stays PENDING. hybridge apply goes on where this ended, hybridge rollback undoes it."
-}
-
-func (s *applyScreen) keys(m *model) []hint {
-	switch {
-	case m.run != nil:
-		return []hint{{"up/down", "scroll"}, {"ctrl+c", "end the current change and leave"}}
-	case s.whole():
-		return []hint{{"enter", "free/busy"}, {"up/down", "scroll"}}
+func (*applyScreen) about() about {
+	return about{
+		step: "Apply", once: true, does: (*confirmScreen)(nil).about().does,
+		help: "DONE is made and read back. SKIP was in effect already. FAIL says why; what needs it stays PEND. hybridge apply goes on where this ended, hybridge rollback undoes it.",
 	}
-	return []hint{{"r", "plan again"}, {"t", "free/busy as it is"}, {"up/down", "scroll"}, {"esc", "back to the plan"}}
 }
 
+func (s *applyScreen) enter(m *model) tea.Cmd {
+	if m.run != nil || m.outcome.Plan == nil || m.spent {
+		return nil
+	}
+	*s = applyScreen{}
+	s.list.follow = true
+	return m.begin()
+}
+
+func (*applyScreen) run(m *model) work {
+	plan, o := *m.outcome.Plan, m.options.Apply
+	return func(ctx context.Context, e stage.Engine, obs observe.Observer) (any, error) {
+		return e.Apply(ctx, plan, o, obs)
+	}
+}
+
+func (s *applyScreen) observe(e observe.Event) {
+	if o, ok := e.(apply.Outcome); ok {
+		s.settle(o)
+		return
+	}
+	s.staged.observe(e)
+}
+
+// end takes in the report. The plan is spent: what is live is no longer what it was made from.
+func (s *applyScreen) end(m *model, v any, err error) {
+	s.err, m.spent = err, true
+	if r := result[apply.Report](v); r != nil && (r.RunID != "" || err == nil) {
+		s.report, m.outcome.Apply = r, r
+		for _, o := range r.Changes {
+			s.settle(o)
+		}
+	}
+}
+
+func (s *applyScreen) settle(o apply.Outcome) {
+	if s.outcomes == nil {
+		s.outcomes = map[string]apply.Outcome{}
+	}
+	s.outcomes[o.ID] = o
+}
+
+// whole reports whether nothing failed and nothing is left to do.
 func (s *applyScreen) whole() bool {
 	return s.err == nil && s.report != nil && s.report.Summary.Failed+s.report.Summary.Pending == 0
 }
 
-func (s *applyScreen) begin(m *model) tea.Cmd {
-	if m.run != nil {
-		return nil
+func (s *applyScreen) actions(m *model) []action {
+	switch {
+	case m.run != nil:
+		return s.list.actions(on("ctrl+c", "end the current change and leave", nil))
+	case s.whole():
+		return s.list.actions(on("enter", "free/busy", (*model).next, "enter", "t"), on("esc", "plan again", (*model).back, "esc", "r"))
 	}
-	*s = applyScreen{outcomes: map[string]apply.Outcome{}, follow: true}
-	m.screen = s
-	return m.begin(stage.Apply)
-}
-
-func (s *applyScreen) observe(e observe.Event) {
-	switch e := e.(type) {
-	case apply.Outcome:
-		s.outcomes[e.ID] = e
-	case observe.Warning:
-		s.warnings = append(s.warnings, clean(e.Text))
-	}
-}
-
-func (s *applyScreen) end(m *model, msg finished) {
-	s.err = msg.err
-	if r := msg.outcome.Apply; r != nil && (r.RunID != "" || msg.err == nil) { // else it was refused before it began
-		s.report, m.outcome.Apply = r, r
-		for _, o := range s.report.Changes {
-			s.outcomes[o.ID] = o
-		}
-	}
-	m.outcome.Plan = nil // it is spent; a look back plans anew
-}
-
-func (s *applyScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
-	name := k.String()
-	if m.run == nil {
-		switch {
-		case name == "enter" && s.whole() || name == "t":
-			return m.test.begin(m)
-		case name == "r" || name == "esc":
-			return m.plan.begin(m)
-		}
-	}
-	if s.view.key(name) {
-		s.follow = false
-	}
-	return nil
+	return s.list.actions(on("r", "plan again", (*model).back, "r", "esc"), on("t", "free/busy as it is", (*model).next))
 }
 
 func (s *applyScreen) render(m *model, width, height int) []string {
-	p := m.plan.plan
+	p := m.outcome.Plan
 	if p == nil {
 		return nil
 	}
@@ -201,46 +104,37 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		title = fmt.Sprintf("%d done, %d skipped, %d failed, %d pending", c.Done, c.Skipped, c.Failed, c.Pending)
 	}
 	lines := []string{m.styles.title.Render(title), bar(settled, len(p.Changes), width)}
-	lines = append(lines, m.problemLines(s.err, s.warnings, width)...)
+	lines = append(lines, m.problemLines(s.staged, width)...)
 	if s.report != nil && s.report.Journal != "" {
-		lines = append(lines, wrap("journal: "+clean(s.report.Journal), width, "  ")...)
+		lines = append(lines, m.labelled(width, "journal:", report.Plain, clean(s.report.Journal))...)
 	}
 	lines = append(lines, "")
-	var list []string
-	at, failed := 0, -1 // what is kept in view: the newest, or the first that failed
+	var items []item
+	newest, failed := "", ""
 	for _, c := range p.Changes {
 		o, known := s.outcomes[c.ID]
-		word, style := "", m.styles.faint
-		if known {
-			word = strings.ToUpper(string(o.Status))
-			if failed < 0 && o.Status != apply.Pending {
-				at = len(list)
-			}
-			switch o.Status {
-			case apply.Done:
-				style = m.styles.good
-			case apply.Failed:
-				style = m.styles.bad
-				if failed < 0 {
-					failed, at = len(list), len(list)
-				}
-			}
+		if !known {
+			o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action, Status: apply.Pending}
 		}
-		list = append(list, fmt.Sprintf("%s %s %s %s %q", style.Render(fmt.Sprintf("%-8s", word)), signs[c.Action], clean(c.Target), clean(c.Kind), clean(c.Name)))
-		if o.Error != "" {
-			for _, line := range wrap(clean(o.Error), width-9, "") {
-				list = append(list, "         "+m.styles.bad.Render(line))
-			}
+		switch {
+		case o.Status == apply.Failed && failed == "":
+			failed = c.ID
+			fallthrough
+		case o.Status != apply.Pending:
+			newest = c.ID
+		}
+		it := m.item(c.ID, width-gutter, o.Block())
+		it.detail = func(width int) []string {
+			return m.blocks(width, o.Block(), report.Diff{Changes: []report.Change{c.Diff()}})
+		}
+		items = append(items, it)
+	}
+	if s.list.follow {
+		if s.list.selected = newest; failed != "" {
+			s.list.selected = failed
 		}
 	}
-	if s.follow {
-		last := at + 1
-		if failed >= 0 {
-			last += 3 // with the reason
-		}
-		s.view.keep(at, min(last, len(list)-1), height-len(lines))
-	}
-	return append(lines, m.window(&s.view, list, height-len(lines))...)
+	return append(lines, s.list.render(m, items, width, height-len(lines))...)
 }
 
 // bar draws progress; the numbers say the same.
@@ -252,4 +146,36 @@ func bar(done, total, width int) string {
 		filled = cells * done / total
 	}
 	return "[" + strings.Repeat("#", filled) + strings.Repeat(".", cells-filled) + "]" + label
+}
+
+// unfinished reports whether changes were begun and not all are made.
+func (m *model) unfinished() bool {
+	r := m.outcome.Apply
+	if r != nil && r.Summary.Failed+r.Summary.Pending > 0 {
+		return true
+	}
+	return m.run != nil && m.run.screen == screen(find[*applyScreen](m))
+}
+
+// undo is how to take back what the last apply made.
+func (m *model) undo(c commands) []string {
+	if r := m.outcome.Apply; r != nil && r.Summary.Done > 0 {
+		return []string{"undo what is made with: " + c.line("rollback "+r.RunID)}
+	}
+	return nil
+}
+
+func (s *applyScreen) farewell(m *model, c commands) []string {
+	r := m.outcome.Apply
+	switch {
+	case m.unfinished():
+		var lines []string
+		if r != nil && r.Journal != "" {
+			lines = append(lines, "journal: "+clean(r.Journal))
+		}
+		return append(lines, "not all changes are made; go on with: "+c.line("apply"), "or undo what is made with:           "+c.line("rollback"))
+	case r != nil:
+		return append([]string{"see whether it works with: " + c.line("test")}, m.undo(c)...)
+	}
+	return nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// said is a message for the person, from the engine.
+// said is a message of the engine for the person.
 type said string
 
-// asked is a question for a secret, from the engine, which waits for the reply.
+// asked is a question of the engine for a secret. The engine waits for the reply.
 type asked struct {
 	label string
 	reply chan<- reply
@@ -37,30 +37,64 @@ func (q *queue) prompt(ctx context.Context, label string) (secret.Value, error) 
 	}
 }
 
-// question lies over the screen until the secret is given or refused. What is typed is never drawn.
+// question lies over the screen until the secret is given or refused. It never draws what is typed.
 type question struct {
+	page
 	asked
 	input input
 }
 
-func (q *question) key(m *model, k tea.KeyMsg) tea.Cmd {
-	switch k.String() {
-	case "enter":
-		q.answer(m, secret.NewValue(q.input.String()), nil)
-	case "esc":
-		q.answer(m, secret.Value{}, errNotGiven)
-	default:
-		q.input.key(k)
+func (q *question) typing(*model) bool { return true }
+
+func (q *question) actions(*model) []action {
+	return []action{
+		on("enter", "give it", func(m *model) tea.Cmd { return q.answer(m, secret.NewValue(q.input.String()), nil) }),
+		on("esc", "do not", func(m *model) tea.Cmd { return q.answer(m, secret.Value{}, errNotGiven) }),
+	}
+}
+
+func (q *question) answer(m *model, v secret.Value, err error) tea.Cmd {
+	q.reply <- reply{v, err}
+	m.over = m.over[1:]
+	return nil
+}
+
+func (q *question) other(_ *model, k tea.KeyMsg) tea.Cmd {
+	q.input.key(k)
+	return nil
+}
+
+func (q *question) render(m *model, width, _ int) []string {
+	lines := m.text(width, "hybridge needs the "+clean(q.label)+".")
+	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "", "It is used for this run and is not stored.")
+}
+
+// helpPane explains the screen and all its keys.
+type helpPane struct {
+	page
+	scroll scroll
+}
+
+func (h *helpPane) actions(*model) []action {
+	return []action{on("any key", "back", nil), on("up/down", "scroll", nil)}
+}
+
+func (h *helpPane) other(m *model, k tea.KeyMsg) tea.Cmd {
+	if !h.scroll.overflows() || !h.scroll.key(k) {
+		m.over = m.over[1:]
 	}
 	return nil
 }
 
-func (q *question) answer(m *model, v secret.Value, err error) {
-	q.reply <- reply{v, err}
-	m.asks = m.asks[1:]
-}
-
-func (q *question) render(m *model, width, _ int) []string {
-	lines := wrap("hybridge needs the "+clean(q.label)+".", width, "")
-	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "", "It is used for this run and kept nowhere.")
+func (h *helpPane) render(m *model, width, height int) []string {
+	s := m.screen.about()
+	lines := append([]string{m.styles.title.Render(s.step), ""}, m.text(width, s.does)...)
+	lines = append(lines, "")
+	lines = append(lines, m.text(width, s.help)...)
+	lines = append(lines, "")
+	for _, a := range append(m.screen.actions(m), always(m)...) {
+		lines = append(lines, describe(a))
+	}
+	lines = append(lines, describe(on("Ctrl-C", "end the current call and leave; twice: leave at once", nil)))
+	return m.window(&h.scroll, lines, height)
 }

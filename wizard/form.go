@@ -11,77 +11,112 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
-	"github.com/hybridge-cli/hybridge/wizard/stage"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// formScreen asks the questions of package answers, a page a section. What is typed goes into the document at once (a secret typed where a
-// reference belongs never does), so that nothing is lost whichever way the person turns.
+// formScreen asks the questions of package answers, a page per section. What is typed goes into the
+// document at once, so that nothing is lost whichever way the person turns. The exception is text where
+// the reference to a secret belongs and that is none: it may be the secret. It is kept as a draft,
+// which is in memory only and has to be completed or removed before the form is done.
 type formScreen struct {
-	at      int             // page
-	field   int             // question of the page
-	input   input           // of the field, when it is typed
-	choice  int             // of a field with several choices
-	touched map[string]bool // keys whose answers were left once: their faults are shown
-	faults  answers.Faults  // of the last validation
-	view    view
+	page
+	at      int               // page
+	field   int               // question of the page
+	key     string            // of the question, in the document
+	input   input             // of the question, when its answer is typed
+	emptied bool              // the input is, and the document is not yet
+	loaded  bool              // the input is as it was found: a secret's reference is replaced by typing
+	choice  int               // of a question with several choices
+	touched map[string]bool   // keys whose answers were left once: their faults are shown
+	drafts  map[string]string // by key
+	faults  answers.Faults    // of the last validation
+	scroll  scroll
 
-	removing bool // ctrl+d was the last key
+	removing int // the key press after which ctrl+d removes the forest
 }
 
-func (*formScreen) stage() stage.ID { return stage.Answers }
-
-func (f *formScreen) help() string {
-	return "Answers are saved when you leave, finished or not. What stands empty takes its default.\n" +
+func (*formScreen) about() about {
+	a := (*scenarioScreen)(nil).about()
+	a.help = "Answers are saved when you leave, finished or not. What stands empty takes its default.\n" +
 		"Secrets are given by where they are kept, never as such: " + secret.Forms + "."
+	return a
 }
 
-func (f *formScreen) open(m *model) {
-	f.at, f.field, f.touched, f.faults = 0, 0, map[string]bool{}, nil
+func (f *formScreen) typing(*model) bool { return true }
+
+func (f *formScreen) enter(m *model) tea.Cmd {
+	*f = formScreen{touched: map[string]bool{}, drafts: f.drafts}
+	if f.drafts == nil {
+		f.drafts = map[string]string{}
+	}
 	f.focus(m)
+	return nil
 }
 
 func (f *formScreen) pages(m *model) []answers.Page { return m.document.Pages() }
 
-func (f *formScreen) page(m *model) answers.Page {
+func (f *formScreen) section(m *model) answers.Page {
 	pages := f.pages(m)
 	f.at = max(0, min(f.at, len(pages)-1))
 	return pages[f.at]
 }
 
 // current is the question that has the focus.
-func (f *formScreen) current(m *model) (answers.Question, string) {
-	p := f.page(m)
-	questions := m.document.Questions(p)
+func (f *formScreen) current(m *model) answers.Question {
+	questions := m.document.Questions(f.section(m))
 	f.field = max(0, min(f.field, len(questions)-1))
-	q := questions[f.field]
-	return q, q.For(p.Forest)
+	return questions[f.field]
 }
 
-// typed tells whether the answer to a question is typed, and not chosen.
+// typed reports whether the answer to a question is typed, and not chosen.
 func typed(q answers.Question) bool {
 	return q.Kind != answers.ChoiceAnswer && q.Kind != answers.ManyAnswer
 }
 
 // focus takes the answer of the question that the person came to into the input line.
 func (f *formScreen) focus(m *model) {
-	_, key := f.current(m)
-	values, _ := m.document.Get(key)
-	f.input, f.choice = newInput(strings.Join(values, ", ")), 0
+	q := f.current(m)
+	f.key = m.document.Key(q, f.section(m).Forest)
+	values, _ := m.document.Get(f.key)
+	text, draft := f.drafts[f.key]
+	if !draft {
+		text = strings.Join(values, ", ")
+	}
+	f.input, f.choice, f.loaded = newInput(text), 0, !draft
 }
 
 // store puts the typed answer into the document.
-func (f *formScreen) store(m *model) {
-	q, key := f.current(m)
+func (f *formScreen) store(m *model, q answers.Question) {
 	values := f.values(q)
-	if q.Kind == answers.SecretAnswer && q.Validate(values) != nil {
-		return // it may be the secret itself
+	delete(f.drafts, f.key)
+	if q.Kind == answers.SecretAnswer && len(values) > 0 && q.Validate(values) != nil {
+		f.drafts[f.key] = f.input.String()
+		return
 	}
-	before, _ := m.document.Get(key)
-	if !slices.Equal(before, values) {
-		m.document.Answer(q, f.page(m).Forest, values)
-		m.edits++
-		f.faults = nil
+	if f.emptied = len(values) == 0; f.emptied {
+		return
 	}
+	if before, _ := m.document.Get(f.key); !slices.Equal(before, values) {
+		f.put(m, q, values)
+	}
+}
+
+// commit takes an answer that was emptied out of the document. That waits until the person leaves the
+// field: an answer that is typed anew keeps its place in the file.
+func (f *formScreen) commit(m *model) {
+	if !f.emptied || m.document == nil {
+		return
+	}
+	f.emptied = false
+	if values, _ := m.document.Get(f.key); len(values) > 0 {
+		f.put(m, f.current(m), nil)
+	}
+}
+
+func (f *formScreen) put(m *model, q answers.Question, values []string) {
+	f.key = m.document.Answer(q, f.section(m).Forest, f.key, values)
+	m.edits++
+	f.faults = nil
 }
 
 // values is what is typed, taken apart.
@@ -96,94 +131,92 @@ func (f *formScreen) values(q answers.Question) []string {
 	return []string{text}
 }
 
-func (f *formScreen) keys(m *model) []hint {
-	q, _ := f.current(m)
-	var hints []hint // what this field takes comes first: a narrow line ends early
-	switch q.Kind {
+func (f *formScreen) actions(m *model) []action {
+	var list []action // what this field takes comes first: a narrow line ends early
+	switch f.current(m).Kind {
 	case answers.ChoiceAnswer:
-		hints = append(hints, hint{"left/right", "choose"})
+		list = append(list, on("left/right", "choose", nil))
 	case answers.ManyAnswer:
-		hints = append(hints, hint{"left/right/space", "choose"})
+		list = append(list, on("left/right/space", "choose", nil))
 	}
-	hints = append(hints, hint{"ctrl+s", "done"}, hint{"up/down", "field"}, hint{"pgup/pgdn", "page"}, hint{"ctrl+n", "new forest"})
-	if f.page(m).PerForest {
-		hints = append(hints, hint{"ctrl+d", "remove this forest"})
+	list = append(list, on("ctrl+s", "done", f.done), on("up/down", "field", nil), on("pgup/pgdn", "page", nil), on("ctrl+n", "new forest", f.newForest))
+	if f.section(m).PerForest {
+		list = append(list, on("ctrl+d", "remove this forest", f.removeForest))
 	}
-	return hints
+	return append(list, on("esc", "back", f.leave))
 }
 
-func (f *formScreen) key(m *model, k tea.KeyMsg) tea.Cmd {
-	q, key := f.current(m)
-	name := k.String()
-	removing := f.removing
-	f.removing = false
-	switch name {
+// move moves the focus.
+func (f *formScreen) move(m *model, pages, fields int) {
+	f.commit(m)
+	f.touched[f.key] = true
+	last := len(m.document.Questions(f.section(m))) - 1
+	switch {
+	case pages != 0:
+		f.at, f.field = f.at+pages, 0
+	case fields < 0 && f.field == 0 && f.at > 0:
+		f.at, f.field = f.at-1, 1<<10
+	case fields > 0 && f.field == last && f.at < len(f.pages(m))-1:
+		f.at, f.field = f.at+1, 0
+	default:
+		f.field += fields
+	}
+	f.focus(m)
+}
+
+func (f *formScreen) other(m *model, k tea.KeyMsg) tea.Cmd {
+	switch k.String() {
 	case "up", "shift+tab":
-		f.touched[key] = true
-		if f.field > 0 {
-			f.field--
-		} else if f.at > 0 {
-			f.at--
-			f.field = 1 << 10
-		}
-		f.focus(m)
-	case "down", "tab", "enter":
-		f.touched[key] = true
-		last := f.field == len(m.document.Questions(f.page(m)))-1
-		switch {
-		case !last:
-			f.field++
-		case f.at < len(f.pages(m))-1:
-			f.at, f.field = f.at+1, 0
-		case name == "enter":
+		f.move(m, 0, -1)
+	case "down", "tab":
+		f.move(m, 0, 1)
+	case "enter":
+		if f.at == len(f.pages(m))-1 && f.field == len(m.document.Questions(f.section(m)))-1 {
+			f.touched[f.key] = true
 			return f.done(m)
 		}
-		f.focus(m)
+		f.move(m, 0, 1)
 	case "pgdown":
-		f.touched[key] = true
-		f.at, f.field = f.at+1, 0
-		f.focus(m)
+		f.move(m, 1, 0)
 	case "pgup":
-		f.touched[key] = true
-		f.at, f.field = f.at-1, 0
-		f.focus(m)
-	case "ctrl+s":
-		return f.done(m)
-	case "ctrl+n":
-		return f.newForest(m)
-	case "ctrl+d":
-		return f.removeForest(m, removing)
-	case "esc":
-		// back to the overview, when the answers are good for one; to the scenarios, when nothing was answered yet
-		untouched := m.edits == 1 && len(m.start.scenarios) > 0
-		switch {
-		case m.valid() == nil:
-			m.screen = m.start
-		case untouched:
-			m.document, m.edits, m.start.review, m.screen = nil, 0, false, m.start
-		default:
-			m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves."
-		}
+		f.move(m, -1, 0)
 	default:
-		f.edit(m, q, key, k)
+		f.edit(m, k)
 	}
 	return nil
 }
 
-func (f *formScreen) edit(m *model, q answers.Question, key string, k tea.KeyMsg) {
+// leave goes back to the overview, when the answers are good for one, and to the scenarios, when
+// nothing was answered yet.
+func (f *formScreen) leave(m *model) tea.Cmd {
+	f.commit(m)
+	untouched := m.edits == 1 && len(find[*scenarioScreen](m).scenarios) > 0
+	switch {
+	case untouched:
+		return m.back()
+	case len(f.drafts) == 0 && m.valid() == nil:
+		return m.next()
+	}
+	m.note = "Not all answers are given yet; ctrl+s shows which, ctrl+c saves and leaves."
+	return nil
+}
+
+func (f *formScreen) edit(m *model, k tea.KeyMsg) {
+	q := f.current(m)
 	name := k.String()
+	offered := q.Offered()
 	switch q.Kind {
 	case answers.ChoiceAnswer:
-		values, _ := m.document.Get(key)
+		values, _ := m.document.Get(f.key)
 		at := -1
 		if len(values) == 1 {
-			at = slices.Index(q.Choices, values[0])
+			at = slices.Index(offered, values[0])
 		}
 		switch name {
 		case "right", " ":
-			at = (at + 1) % len(q.Choices)
+			at = (at + 1) % len(offered)
 		case "left":
-			at = (max(at, 0) + len(q.Choices) - 1) % len(q.Choices)
+			at = (max(at, 0) + len(offered) - 1) % len(offered)
 		case "backspace", "delete":
 			if !q.Required {
 				f.put(m, q, nil)
@@ -193,63 +226,42 @@ func (f *formScreen) edit(m *model, q answers.Question, key string, k tea.KeyMsg
 			f.chosenNotTyped(m, k)
 			return
 		}
-		f.put(m, q, []string{q.Choices[at]})
+		f.put(m, q, []string{offered[at]})
 	case answers.ManyAnswer:
 		switch name {
 		case "right":
-			f.choice = min(f.choice+1, len(q.Choices)-1)
+			f.choice = min(f.choice+1, len(offered)-1)
 		case "left":
 			f.choice = max(f.choice-1, 0)
 		case " ":
-			chosen := f.chosen(m, key)
-			what := q.Choices[f.choice]
-			var next []string
-			for _, c := range q.Choices {
-				if slices.Contains(chosen, c) != (c == what) {
-					next = append(next, c)
-				}
-			}
-			f.put(m, q, next)
+			f.put(m, q, q.Toggle(m.document.Chosen(q, f.key), offered[f.choice]))
 		case "backspace", "delete":
 			f.put(m, q, nil)
 		default:
 			f.chosenNotTyped(m, k)
 		}
 	default:
+		if f.loaded && q.Kind == answers.SecretAnswer && (k.Type == tea.KeyRunes || k.Type == tea.KeySpace) && !k.Alt {
+			f.input = newInput("") // a reference is typed instead of the one that is there, not behind it
+		}
 		if f.input.key(k) {
-			f.store(m)
+			f.loaded = false
+			f.store(m, q)
 		}
 	}
 }
 
-// chosenNotTyped tells who types where there is nothing to type.
+// chosenNotTyped answers letters where there is nothing to type.
 func (f *formScreen) chosenNotTyped(m *model, k tea.KeyMsg) {
 	if k.Type == tea.KeyRunes {
 		m.note = "Here is nothing to type: left, right and space choose."
 	}
 }
 
-func (f *formScreen) put(m *model, q answers.Question, values []string) {
-	m.document.Answer(q, f.page(m).Forest, values)
-	m.edits++
-	f.faults = nil
-}
-
-// chosen are the choices that are on: those of the file, or the default.
-func (f *formScreen) chosen(m *model, key string) []string {
-	if values, ok := m.document.Get(key); ok {
-		return values
-	}
-	var all []string
-	for _, feature := range answers.DefaultFeatures() {
-		all = append(all, string(feature))
-	}
-	return all
-}
-
 func (f *formScreen) newForest(m *model) tea.Cmd {
+	f.commit(m)
 	n := max(1, m.document.Len("forests"))
-	// a new forest begins with what makes it a forest; the rest is asked
+	// A new forest begins with what makes it a forest; the rest is asked.
 	m.document.Set(fmt.Sprintf("forests[%d].directory.bind.kind", n), string(answers.CredentialKerberos))
 	m.document.Set(fmt.Sprintf("forests[%d].exchange.credential.kind", n), string(answers.CredentialKerberos))
 	m.edits++
@@ -264,36 +276,53 @@ func (f *formScreen) newForest(m *model) tea.Cmd {
 }
 
 // removeForest asks first: what was answered is gone then.
-func (f *formScreen) removeForest(m *model, again bool) tea.Cmd {
-	p := f.page(m)
+func (f *formScreen) removeForest(m *model) tea.Cmd {
+	f.commit(m)
+	p := f.section(m)
 	switch {
-	case !p.PerForest:
-		return nil
 	case m.document.Len("forests") < 2:
 		m.note = "One forest is needed."
 		return nil
-	case !again:
+	case f.removing != m.presses-1:
 		m.note = fmt.Sprintf("ctrl+d again removes forest %d with all its answers.", p.Forest+1)
-		f.removing = true
+		f.removing = m.presses
 		return nil
 	}
 	m.note = fmt.Sprintf("Forest %d is removed from the answers.", p.Forest+1)
-	m.document.Unset(fmt.Sprintf("forests[%d]", p.Forest))
+	m.document.RemoveForest(p.Forest)
 	m.edits++
-	f.at, f.field = 0, 0
+	f.at, f.field, f.drafts = 0, 0, map[string]string{}
 	f.focus(m)
 	return nil
 }
 
 // done validates everything and goes on, or to the first fault.
 func (f *formScreen) done(m *model) tea.Cmd {
+	f.commit(m)
+	if len(f.drafts) > 0 && f.toDraft(m) {
+		m.note = "This is no reference to a secret yet; complete it, or empty it with ctrl+u."
+		return nil
+	}
 	if err := m.valid(); err != nil {
 		f.fail(m, err)
 		return nil
 	}
-	m.start.review = true
-	m.screen = m.start
-	return m.saving()
+	return tea.Batch(m.store(), m.next())
+}
+
+// toDraft focuses the first question with a draft. Drafts of what is not asked any more go.
+func (f *formScreen) toDraft(m *model) bool {
+	for i, p := range f.pages(m) {
+		for j, q := range m.document.Questions(p) {
+			if key := m.document.Key(q, p.Forest); f.drafts[key] != "" {
+				f.at, f.field, f.touched[key] = i, j, true
+				f.focus(m)
+				return true
+			}
+		}
+	}
+	f.drafts = map[string]string{}
+	return false
 }
 
 // fail shows faults, the first of them focused.
@@ -305,7 +334,7 @@ func (f *formScreen) fail(m *model, err error) {
 	}
 	for i, p := range f.pages(m) {
 		for j, q := range m.document.Questions(p) {
-			if f.fault(q.For(p.Forest)) != "" {
+			if f.fault(m.document.Key(q, p.Forest)) != "" {
 				f.at, f.field = i, j
 				f.focus(m)
 				m.note = fmt.Sprintf("%s missing or wrong; this is the first.", counted(len(f.faults), "answer"))
@@ -337,12 +366,16 @@ func (f *formScreen) wrong(m *model, q answers.Question, key string, focused boo
 		return text
 	}
 	values, _ := m.document.Get(key)
-	if focused && typed(q) {
+	draft, drafted := f.drafts[key]
+	switch {
+	case drafted:
+		values = []string{draft}
+	case focused && typed(q):
 		values = f.values(q)
 		if len(values) == 0 && !f.touched[key] && f.fault(key) == "" {
 			return ""
 		}
-	} else if !f.touched[key] && f.fault(key) == "" {
+	case !f.touched[key] && f.fault(key) == "":
 		return ""
 	}
 	if err := q.Validate(values); err != nil {
@@ -365,12 +398,12 @@ func (f *formScreen) render(m *model, width, height int) []string {
 		if i < len(fields) {
 			right = fields[i]
 		}
-		lines[i] = pad(left, formSide) + m.styles.faint.Render(" │ ") + right
+		lines[i] = m.styles.past.Width(formSide).Render(fit(left, formSide)) + m.styles.faint.Render(" │ ") + right
 	}
 	return lines
 }
 
-// side lists the pages, and of each whether it is complete.
+// side lists the pages, and marks those that are not complete.
 func (f *formScreen) side(m *model, height int) []string {
 	var lines []string
 	here := 0
@@ -400,15 +433,16 @@ func (f *formScreen) side(m *model, height int) []string {
 		}
 	}
 	lines = append(lines, "", m.styles.faint.Render("* not complete"))
-	var v view
-	v.keep(here, here, height)
-	return v.window(lines, height)
+	var s scroll
+	s.keep(here, here, height)
+	return s.window(lines, height)
 }
 
 func (f *formScreen) incomplete(m *model, p answers.Page) bool {
 	for _, q := range m.document.Questions(p) {
-		values, _ := m.document.Get(q.For(p.Forest))
-		if q.Validate(values) != nil || f.fault(q.For(p.Forest)) != "" && len(values) > 0 {
+		key := m.document.Key(q, p.Forest)
+		values, _ := m.document.Get(key)
+		if q.Validate(values) != nil || f.drafts[key] != "" || f.fault(key) != "" && len(values) > 0 {
 			return true
 		}
 	}
@@ -416,12 +450,15 @@ func (f *formScreen) incomplete(m *model, p answers.Page) bool {
 }
 
 func (f *formScreen) fields(m *model, width, height int) []string {
-	p := f.page(m)
+	p := f.section(m)
 	var lines []string
 	first, last := 0, 0
 	for i, q := range m.document.Questions(p) {
-		key := q.For(p.Forest)
+		key := m.document.Key(q, p.Forest)
 		focused := i == f.field
+		if focused {
+			key = f.key
+		}
 		label := q.Label
 		if !q.Required {
 			label += m.styles.faint.Render(" (may stay empty)")
@@ -434,13 +471,13 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 		}
 		lines = append(lines, f.value(m, q, key, focused, width-4)...)
 		if focused {
-			for _, line := range wrap(f.about(q), width-4, "") {
+			for _, line := range m.text(width-4, f.explain(q)) {
 				lines = append(lines, "    "+m.styles.faint.Render(line))
 			}
 		}
 		if wrong := f.wrong(m, q, key, focused); wrong != "" {
-			for _, line := range wrap("! "+wrong, width-4, "  ") {
-				lines = append(lines, "    "+m.styles.bad.Render(line))
+			for _, line := range m.labelled(width-4, "!", report.Bad, wrong) {
+				lines = append(lines, "    "+line)
 			}
 		}
 		lines = append(lines, "")
@@ -448,20 +485,27 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 			first, last = from, len(lines)-1
 		}
 	}
-	f.view.keep(first, last, height)
-	return m.window(&f.view, lines, height)
+	f.scroll.keep(first, last, height)
+	return m.window(&f.scroll, lines, height)
 }
 
-// about is the help of the question that has the focus; while nothing is typed, with what that means, or with an example.
-func (f *formScreen) about(q answers.Question) string {
+// explain is the help of the question that has the focus, with what an empty answer means, or an
+// example.
+func (f *formScreen) explain(q answers.Question) string {
+	text := q.Help
+	if q.Why != "" {
+		text += " " + q.Why
+	}
 	switch {
+	case q.Kind == answers.SecretAnswer && f.loaded && f.input.String() != "":
+		return text + " Typing replaces it."
 	case !typed(q) || f.input.String() != "":
 	case q.Default != "":
-		return q.Help + " Empty: " + q.Default + "."
+		return text + " Empty: " + q.Default + "."
 	case q.Example != "" && !strings.Contains(q.Help, q.Example):
-		return q.Help + " For example: " + q.Example
+		return text + " For example: " + q.Example
 	}
-	return q.Help
+	return text
 }
 
 // value draws the answer to a question.
@@ -469,10 +513,10 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 	values, ok := m.document.Get(key)
 	switch {
 	case q.Kind == answers.ManyAnswer:
-		chosen := f.chosen(m, key)
+		chosen := m.document.Chosen(q, key)
 		var lines []string
 		line := "    "
-		for i, c := range q.Choices {
+		for i, c := range q.Offered() {
 			box := "[ ] "
 			if slices.Contains(chosen, c) {
 				box = "[x] "
@@ -500,10 +544,12 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 	case focused:
 		hide := q.Kind == answers.SecretAnswer && !beginsReference(f.input.String())
 		return []string{"    " + f.input.render(m.styles, width, hide)}
+	case f.drafts[key] != "":
+		return []string{"    " + m.styles.faint.Render("(typed, not complete)")}
 	case !ok || len(values) == 0:
 		if q.Default != "" {
 			var lines []string
-			for _, line := range wrap(q.Default+" (default)", width, "") {
+			for _, line := range m.text(width, q.Default+" (default)") {
 				lines = append(lines, "    "+m.styles.faint.Render(line))
 			}
 			return lines
@@ -515,7 +561,8 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 	return []string{"    " + fit(clean(strings.Join(values, ", ")), width)}
 }
 
-// beginsReference tells whether what is typed may become a reference to a secret; what may not is the secret, and is not drawn.
+// beginsReference reports whether what is typed may become a reference to a secret. What may not is
+// taken for the secret and is not drawn.
 func beginsReference(typed string) bool {
 	if strings.HasPrefix("prompt", typed) {
 		return true
@@ -526,11 +573,4 @@ func beginsReference(typed string) bool {
 		}
 	}
 	return false
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -4,94 +4,88 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/charmbracelet/bubbles/key"
+	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 )
 
 // input is one line of text with a cursor.
 type input struct {
-	text   []rune
-	cursor int
+	text  textinput.Model
+	ready bool
 }
-
-func newInput(s string) input {
-	r := []rune(s)
-	return input{r, len(r)}
-}
-
-func (in *input) String() string { return string(in.text) }
 
 const maxInput = 4096
 
-// key edits; false when the key is none for that. Pasted line breaks become blanks.
-func (in *input) key(k tea.KeyMsg) bool {
-	switch k.String() {
-	case "left", "ctrl+b":
-		in.cursor = max(0, in.cursor-1)
-	case "right", "ctrl+f":
-		in.cursor = min(len(in.text), in.cursor+1)
-	case "home", "ctrl+a":
-		in.cursor = 0
-	case "end", "ctrl+e":
-		in.cursor = len(in.text)
-	case "backspace", "ctrl+h":
-		if in.cursor > 0 {
-			in.text = append(in.text[:in.cursor-1:in.cursor-1], in.text[in.cursor:]...)
-			in.cursor--
-		}
-	case "delete":
-		if in.cursor < len(in.text) {
-			in.text = append(in.text[:in.cursor:in.cursor], in.text[in.cursor+1:]...)
-		}
-	case "ctrl+u":
-		in.text, in.cursor = in.text[in.cursor:], 0
-	case "ctrl+w":
-		from := in.cursor
-		for from > 0 && in.text[from-1] == ' ' {
-			from--
-		}
-		for from > 0 && in.text[from-1] != ' ' {
-			from--
-		}
-		in.text = append(in.text[:from:from], in.text[in.cursor:]...)
-		in.cursor = from
-	default:
-		if k.Type != tea.KeyRunes && k.Type != tea.KeySpace || k.Alt {
-			return false
-		}
-		typed := k.Runes
-		if k.Type == tea.KeySpace {
-			typed = []rune{' '}
-		}
-		var seen []rune
-		for _, r := range typed {
-			if !unicode.IsPrint(r) {
-				r = ' '
-			}
-			seen = append(seen, r)
-		}
-		seen = seen[:min(len(seen), max(0, maxInput-len(in.text)))]
-		in.text = append(in.text[:in.cursor:in.cursor], append(seen, in.text[in.cursor:]...)...)
-		in.cursor += len(seen)
+func newInput(s string) input {
+	in := input{}
+	in.line().SetValue(s)
+	in.text.CursorEnd()
+	return in
+}
+
+func (in *input) line() *textinput.Model {
+	if !in.ready {
+		in.text, in.ready = textinput.New(), true
+		in.text.CharLimit = maxInput
+		// The terminal pastes by itself. This one would start programs to read the clipboard.
+		in.text.KeyMap.Paste = key.NewBinding(key.WithDisabled())
+		in.text.Focus()
 	}
+	return &in.text
+}
+
+func (in *input) String() string { return in.line().Value() }
+
+// key edits; false when the key does not edit. Pasted line breaks become blanks, and so does what
+// cannot be seen.
+func (in *input) key(k tea.KeyMsg) bool {
+	line := in.line()
+	switch {
+	case k.Type == tea.KeyRunes && !k.Alt || k.Type == tea.KeySpace:
+		seen := []rune(strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return ' '
+		}, string(k.Runes)))
+		if k.Type == tea.KeySpace {
+			seen = []rune{' '}
+		}
+		k = tea.KeyMsg{Type: tea.KeyRunes, Runes: seen, Paste: k.Paste}
+	case key.Matches(k, line.KeyMap.AcceptSuggestion, line.KeyMap.NextSuggestion, line.KeyMap.PrevSuggestion):
+		return false
+	case !key.Matches(k, edits(line.KeyMap)...):
+		return false
+	}
+	*line, _ = line.Update(k)
 	return true
 }
 
-// render draws the line with its cursor into a width; hide draws every character as a star.
+func edits(m textinput.KeyMap) []key.Binding {
+	return []key.Binding{
+		m.CharacterForward, m.CharacterBackward, m.WordForward, m.WordBackward, m.DeleteWordBackward, m.DeleteWordForward, m.DeleteAfterCursor,
+		m.DeleteBeforeCursor, m.DeleteCharacterBackward, m.DeleteCharacterForward, m.LineStart, m.LineEnd,
+	}
+}
+
+// render draws the line with its cursor into a width; hide draws every character as a star. The
+// cursor of textinput cannot be seen on a terminal without attributes, so that it is drawn here.
 func (in *input) render(s styles, width int, hide bool) string {
-	text := in.text
+	text, cursor := []rune(in.String()), in.line().Position()
 	if hide {
 		text = []rune(strings.Repeat("*", len(text)))
 	}
-	from := in.cursor // back from the cursor as far as there is room: the line may be long
+	from := cursor // back from the cursor as far as there is room: the line may be long
 	for room := width - 3; from > 0; from-- {
 		if room -= ansi.StringWidth(string(text[from-1])); room < 0 {
 			break
 		}
 	}
-	before, at, after := string(text[from:in.cursor]), " ", ""
-	if in.cursor < len(text) {
-		at, after = string(text[in.cursor]), string(text[in.cursor+1:])
+	before, at, after := string(text[from:cursor]), " ", ""
+	if cursor < len(text) {
+		at, after = string(text[cursor]), string(text[cursor+1:])
 	}
 	return fit(before+s.mark(at)+after, width)
 }

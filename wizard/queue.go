@@ -9,8 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// queue brings messages from working goroutines to the program. Putting never waits: an engine must not be held up by a terminal, or by one
-// that is gone.
+// queue brings messages from working goroutines to the program. Putting never blocks: the engine does
+// not wait for a slow terminal, or for one that is gone.
 type queue struct {
 	mu       sync.Mutex
 	messages []tea.Msg
@@ -48,7 +48,7 @@ func (q *queue) next(ctx context.Context) tea.Cmd {
 	}
 }
 
-// happened is an event of the engine, of one run.
+// happened is an event of one run of the engine.
 type happened struct {
 	run   int
 	event observe.Event

@@ -1,0 +1,121 @@
+package wizard
+
+import (
+	"context"
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
+)
+
+// checkScreen shows the prerequisites as they are checked.
+type checkScreen struct {
+	listed
+	results  []check.Result // so far; those of the report once there is one
+	problems bool           // only those are shown
+}
+
+func (*checkScreen) about() about {
+	return about{
+		step: "Prerequisites", does: "Reads every system and says what is not ready. Nothing is changed.",
+		help: "PASS, WARN and FAIL are findings. ERR means that it could not be looked at, and says nothing about what is there. SKIP means that it does not apply here, or needs what failed before.",
+	}
+}
+
+// enter checks, if that was not done with these answers.
+func (s *checkScreen) enter(m *model) tea.Cmd {
+	if m.outcome.Check != nil && s.err == nil && m.fresh() {
+		return nil
+	}
+	return s.again(m)
+}
+
+func (s *checkScreen) again(m *model) tea.Cmd {
+	if m.run != nil {
+		return nil
+	}
+	*s = checkScreen{problems: s.problems}
+	s.list.follow = true
+	m.outcome.Check, m.outcome.Plan = nil, nil
+	return m.begin()
+}
+
+func (*checkScreen) run(*model) work {
+	return func(ctx context.Context, e stage.Engine, o observe.Observer) (any, error) { return e.Check(ctx, o) }
+}
+
+func (s *checkScreen) observe(e observe.Event) {
+	r, ok := e.(check.Result)
+	if !ok {
+		s.staged.observe(e)
+		return
+	}
+	for i := range s.results {
+		if s.results[i].ID == r.ID && s.results[i].Scope == r.Scope { // tried again
+			s.results[i] = r
+			return
+		}
+	}
+	s.results = append(s.results, r)
+}
+
+func (s *checkScreen) end(m *model, v any, err error) {
+	s.err, m.outcome.Check = err, result[check.Report](v)
+	s.list = list{}
+}
+
+func (s *checkScreen) actions(m *model) []action {
+	only := on("p", onlyProblems(s.problems), func(*model) tea.Cmd { s.problems = !s.problems; return nil })
+	if m.run != nil {
+		return s.list.actions(only, backward(m))
+	}
+	own := []action{only, on("r", "check again", s.again), backward(m)}
+	if m.outcome.Check != nil && s.err == nil {
+		own = append([]action{forward("plan")}, own...)
+	}
+	return s.list.actions(own...)
+}
+
+// onlyProblems is what the key p does next.
+func onlyProblems(on bool) string {
+	if on {
+		return "show all"
+	}
+	return "problems only"
+}
+
+func (s *checkScreen) render(m *model, width, height int) []string {
+	title := "Checking the prerequisites"
+	results := s.results
+	if r := m.outcome.Check; r != nil {
+		title = fmt.Sprintf("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn, r.Summary.Fail, r.Summary.Skip, r.Summary.Error)
+		if len(r.Results) > 0 {
+			results = r.Results // in the order of declaration
+		}
+	}
+	lines := append([]string{m.styles.title.Render(title)}, m.problemLines(s.staged, width)...)
+	lines = append(lines, "")
+	var items []item
+	hinted := map[string]bool{}
+	for _, r := range results {
+		if s.problems && (r.Status == check.StatusPass || r.Status == check.StatusSkip) {
+			continue
+		}
+		f := r.Block()
+		// What prevented the check has no remedy of the check's. The same advice is given once.
+		if hint := m.options.Hint(r.Cause); r.Status == check.StatusError && hint != "" && !hinted[hint] {
+			hinted[hint] = true
+			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
+		}
+		items = append(items, m.item(string(r.ID)+"\x00"+r.Scope, width-gutter, f))
+	}
+	if s.list.follow && len(items) > 0 {
+		s.list.selected = items[len(items)-1].id
+	}
+	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+}

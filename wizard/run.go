@@ -1,0 +1,172 @@
+package wizard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
+)
+
+// running is the run that is under way.
+type running struct {
+	number   int
+	screen   screen // that it is for
+	cancel   context.CancelFunc
+	started  time.Time
+	progress observe.Progress
+	waiting  string
+}
+
+func (r *running) observe(e observe.Event) {
+	switch e := e.(type) {
+	case observe.Started:
+		r.progress = observe.Progress{Stage: e.Stage, Total: e.Total}
+	case observe.Progress:
+		r.progress, r.waiting = e, ""
+	case observe.Waiting:
+		r.waiting = clean(e.What)
+	default:
+		r.screen.observe(e)
+	}
+}
+
+// text says what the run does now.
+func (r *running) text() string {
+	var parts []string
+	if r.progress.Total > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d", r.progress.Done, r.progress.Total))
+	}
+	if r.progress.Text != "" {
+		parts = append(parts, clean(r.progress.Text))
+	}
+	text := strings.Join(parts, ": ")
+	if r.waiting != "" {
+		text += "; waiting for " + r.waiting
+	}
+	return text
+}
+
+// finished ends a run.
+type finished struct {
+	run    int
+	engine stage.Engine // also when the run failed: it is open
+	opened string       // what the engine was opened with
+	saved  saved
+	result any
+	err    error
+}
+
+// begin runs what the screen in front wants to be run. The answers are saved first, and what another
+// program wrote to their file meanwhile is taken in.
+func (m *model) begin() tea.Cmd {
+	if m.run != nil {
+		return nil
+	}
+	work := m.screen.run(m)
+	if work == nil {
+		return nil
+	}
+	m.runs++
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.run = &running{number: m.runs, screen: m.screen, cancel: cancel, started: m.options.now()}
+	m.said = nil
+	number, engine, opened, o, q, a := m.runs, m.engine, m.opened, m.options, m.queue, m.answers
+	save := m.saving()
+	observer := observe.Func(func(e observe.Event) { q.put(happened{number, e}) })
+	person := Person{Prompt: q.prompt, Say: func(text string) { q.put(said(text)) }}
+	return tea.Batch(m.pulse.Tick, func() tea.Msg {
+		done := finished{run: number, engine: engine, opened: opened}
+		defer func() { q.put(done) }() // behind the events
+		done.saved = save()
+		if done.saved.stops() {
+			return nil
+		}
+		if d := done.saved.document; d != nil {
+			if a, done.saved.invalid = d.Answers(); done.saved.invalid != nil {
+				return nil
+			}
+		}
+		if done.engine != nil && done.saved.bytes != opened {
+			_ = done.engine.Close(ctx)
+			done.engine = nil
+		}
+		if done.engine == nil {
+			done.opened = done.saved.bytes
+			if done.engine, done.err = o.Open(ctx, a, person); done.err != nil {
+				done.engine = nil
+				return nil
+			}
+		}
+		done.result, done.err = work(ctx, done.engine, observer)
+		if done.err == nil {
+			done.err = ctx.Err() // what was cut off is no finding
+		}
+		return nil
+	})
+}
+
+// end takes in what a run gave.
+func (m *model) end(msg finished) tea.Cmd {
+	if m.run == nil || m.run.number != msg.run {
+		return nil
+	}
+	s := m.run.screen
+	m.run.cancel()
+	m.run, m.said, m.engine, m.opened = nil, nil, msg.engine, msg.opened
+	for len(m.over) > 0 { // a question of this run has no reader any more
+		if _, ok := m.over[0].(*question); !ok {
+			break
+		}
+		m.over = m.over[1:]
+	}
+	settled := m.settle(msg.saved, (*model).begin)
+	if !msg.saved.stops() && msg.saved.invalid == nil {
+		s.end(m, msg.result, msg.err)
+	}
+	switch {
+	case m.leaving:
+		return tea.Quit
+	case m.returning != nil:
+		to := m.returning
+		m.returning = nil
+		return tea.Batch(settled, m.front(to))
+	}
+	return settled
+}
+
+// close ends what still runs, and the engine's sessions.
+func (m *model) close() {
+	if m.run != nil {
+		m.run.cancel()
+		return // the engine is in use; its sessions end with the process
+	}
+	if m.engine != nil {
+		const farewell = 5 * time.Second // enough to end sessions
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), farewell)
+		defer cancel()
+		_ = m.engine.Close(ctx)
+	}
+}
+
+// valid takes out what is not asked for any more, and returns what is wrong with the rest.
+func (m *model) valid() error {
+	before := string(m.document.Bytes())
+	m.document.Prune()
+	if before != string(m.document.Bytes()) {
+		m.edits++
+	}
+	a, err := m.document.Answers()
+	if err != nil {
+		return err
+	}
+	m.answers = a
+	return nil
+}
+
+// fresh reports whether the engine knows the answers as they are now.
+func (m *model) fresh() bool { return m.document != nil && m.opened == string(m.document.Bytes()) }
