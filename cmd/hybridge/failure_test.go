@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// A failure is a document where a machine reads, and jsonl ends with the exit code, whatever happened.
+func TestFailureIsADocument(t *testing.T) {
+	comments := schemaComments(t)
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fail := check.Result{ID: "a.b", Status: check.StatusFail, Severity: check.Fail}
+	for _, test := range []struct {
+		name string
+		s    scripted
+		args []string
+		code int
+		said string // "": the document said it
+	}{
+		{"unreachable", scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, []string{"plan"}, exitInconclusive, "dc1"},
+		{"a flag that is none", scripted{}, []string{"check", "--nope"}, exitUsage, "unknown flag"},
+		{"a command that is none", scripted{}, []string{"chekc"}, exitUsage, "chekc"},
+		{"no answers", scripted{}, []string{"check", "-f", "missing.yaml"}, exitUsage, "missing.yaml"},
+		{"a limit", scripted{wait: true}, []string{"test", "--timeout", "10ms"}, exitTimeLimit, "time limit reached"},
+		{"a failed check", scripted{check: checked(fail)}, []string{"check"}, exitFailed, ""},
+		{"a failed lookup", scripted{test: tested(freebusy.Failed)}, []string{"test"}, exitFailed, ""},
+		{"fine", scripted{check: checked()}, []string{"check"}, exitFine, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"-f", file}, test.args...)
+			got := execute(t, &test.s, "", append(args, "-o", "json")...)
+			var f report.Failure
+			if err := json.Unmarshal([]byte(got.out), &f); err != nil || got.code != test.code {
+				t.Fatalf("exit %d, %v: %s", got.code, err, got.out)
+			}
+			if said := f.Kind == "Error"; said != (test.said != "") || said && (f.Code != test.code || !strings.Contains(f.Message, test.said)) {
+				t.Errorf("json: %s", got.out)
+			}
+			if test.said != "" {
+				if err := validates(t, comments, "error", []byte(got.out)); err != nil {
+					t.Error(err)
+				}
+			}
+
+			got = execute(t, &test.s, "", append(args, "-o", "jsonl")...)
+			lines := bytes.Split(bytes.TrimSpace([]byte(got.out)), []byte("\n"))
+			for _, line := range lines {
+				if err := validates(t, comments, "event", line); err != nil {
+					t.Errorf("%s: %v", line, err)
+				}
+			}
+			if last := string(lines[len(lines)-1]); !strings.Contains(last, fmt.Sprintf(`"event":"end"`)) || !strings.Contains(last, fmt.Sprintf(`"exitCode":%d}`, test.code)) {
+				t.Errorf("jsonl ends with %s", last)
+			}
+			if said := strings.Contains(got.out, `"event":"error"`); said != (test.said != "") {
+				t.Errorf("jsonl: %s", got.out)
+			}
+			if got := execute(t, &test.s, "", args...); strings.Contains(got.out, "error") {
+				t.Errorf("text: the error is among the data: %s", got.out)
+			}
+		})
+	}
+}
+
+// A format that a command does not write is refused in the same words everywhere, and not written.
+func TestRefusedFormats(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"check -o yaml":             "text, json, jsonl, junit, markdown",
+		"plan -o junit":             "text, json, jsonl, markdown",
+		"test --watch=1ms -o json":  "text, jsonl",
+		"test --watch=1ms -o junit": "text, jsonl",
+		"history -o jsonl":          "text, json, markdown",
+		"init -o json":              "text",
+		"wizard -o json":            "",
+		"lab faults -o junit":       "text, json, markdown",
+		"schema -o jsonl":           "text, json, markdown",
+	} {
+		words := strings.Fields(args)
+		got := execute(t, &scripted{test: tested(freebusy.OK)}, "", append(words, "-f", file)...)
+		if words[0] == "init" {
+			got = execute(t, &scripted{}, "", words...)
+		}
+		format := words[len(words)-1]
+		if got.code != exitUsage || want != "" && !strings.Contains(got.errout, "--output "+format+": this command writes "+want+"\n") {
+			t.Errorf("%s: exit %d, %s%s", args, got.code, got.out, got.errout)
+		}
+	}
+}
+
+// What a run could not begin is an error of the run in JUnit, so that a CI system shows it.
+func TestJUnitOfARunThatFailed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := execute(t, &scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, "", "check", "-f", file, "-o", "junit")
+	var suites struct {
+		Suites []struct {
+			Errors int `xml:"errors,attr"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal([]byte(got.out), &suites); err != nil || len(suites.Suites) != 1 || suites.Suites[0].Errors != 1 || !strings.Contains(got.out, "dc1") {
+		t.Errorf("%v: %s", err, got.out)
+	}
+}
+
+// What every schema has a name for is printed, and the answers' without a name.
+func TestSchemaCommand(t *testing.T) {
+	for _, p := range published {
+		got := execute(t, &scripted{}, "", "schema", p.name)
+		var s struct {
+			Title string `json:"title"`
+		}
+		if err := json.Unmarshal([]byte(got.out), &s); err != nil || s.Title != "hybridge "+p.name {
+			t.Errorf("schema %s: %v, %q", p.name, err, s.Title)
+		}
+	}
+	if bare := execute(t, &scripted{}, "", "schema"); bare.out != execute(t, &scripted{}, "", "schema", "answers").out {
+		t.Error("bare schema is not the answers'")
+	}
+	if got := execute(t, &scripted{}, "", "schema", "nope"); got.code != exitUsage || !strings.Contains(got.errout, "check-report") {
+		t.Errorf("%+v", got)
+	}
+}
