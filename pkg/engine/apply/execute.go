@@ -142,7 +142,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 		switch {
 		case s.outcome.Error != "":
 		case ctx.Err() != nil:
-			s.outcome.Status, s.outcome.Error = Pending, "cancelled"
+			s.outcome.Status, s.outcome.Error, s.outcome.Cause = Pending, "cancelled", context.Cause(ctx)
 		default:
 			begun := time.Now()
 			x.mu.Lock()

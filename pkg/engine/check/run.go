@@ -209,11 +209,11 @@ func (r *runner[In]) perform(ctx context.Context, n *node[In]) (result Result, b
 	}
 	begun = time.Now()
 	if ctx.Err() != nil {
-		return Result{Status: StatusSkip, Summary: ended(ctx)}, begun, true
+		return Result{Status: StatusSkip, Summary: ended(ctx), Cause: context.Cause(ctx)}, begun, true
 	}
 	result = r.attempts(ctx, n.check, n.instance)
 	if ctx.Err() != nil && result.Status == StatusError {
-		return Result{Status: StatusSkip, Summary: ended(ctx)}, begun, true
+		return Result{Status: StatusSkip, Summary: ended(ctx), Cause: context.Cause(ctx)}, begun, true
 	}
 	return result, begun, false
 }
