@@ -28,30 +28,34 @@ func newApplyCommand(a app) *cobra.Command {
 		Use:     "apply [PLAN]",
 		GroupID: "flow",
 		Short:   "Make the changes of a plan",
-		Long: `Apply carries out PLAN (- is standard input), or a plan made on the spot. It asks first; where
-nobody can be asked, --yes is needed. A saved plan is refused (exit 7) when the live state
-is no longer what it was made from.
+		Long: `Apply carries out PLAN (- is standard input), or makes a plan and carries it out. It asks first;
+without a terminal, --yes is required. It refuses a saved plan (exit 7) when the live state is
+no longer what the plan was made from.
 
-Before each write the journal records what was there. Killed or failed halfway, the same
+The journal records what was there before each write. After a kill or a failure, the same
 command goes on where it stopped; hybridge rollback undoes what was done.`,
 		Example: `  hybridge apply plan.json -f answers.yaml
   hybridge apply plan.json -f answers.yaml --yes -o json`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back; 0 is what each kind is known to need")
+	c.Flags().DurationVar(&o.wait, "wait", 0,
+		"how long a change may take to show when it is read back; 0 is the default of each kind")
 	c.Flags().BoolVar(&o.allowDelete, "allow-delete", false, "carry out a plan that removes resources")
-	return a.verb(c, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, args []string) error {
+	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
 		return runApply(ctx, t, o, args)
 	})
 }
+
+const applyTraits = report.Documents | report.Outcomes | report.Events
 
 func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err error) {
 	var plan change.Plan
 	if len(args) > 0 {
 		if len(t.only)+len(t.skip) > 0 {
-			return usage("--only and --skip choose when a plan is made, not when it is applied: make it anew with hybridge plan")
+			return usage("--only and --skip select when a plan is made, not when it is applied: " +
+				"make a new plan with hybridge plan")
 		}
-		// Beside, so that an interrupt ends it: a pipe may never be written to.
+		// In a goroutine, so that an interrupt ends it: a pipe may stay silent.
 		type read struct {
 			plan change.Plan
 			err  error
@@ -88,7 +92,8 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	return err
 }
 
-// applyOptions readies a run that writes. From here on a reader of the output who goes away (| head) does not end the process, in the middle of a change.
+// applyOptions are the options of a run that writes. From here on a reader of the output that goes away
+// (| head) does not end the process in the middle of a change.
 func (t *task) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
 	return apply.Options{StateDir: t.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
@@ -119,13 +124,14 @@ func (t *task) readPlan(path string) (change.Plan, error) {
 	return plan, nil
 }
 
-// agree shows the plan and has it agreed to.
+// agree shows the plan and asks for a confirmation.
 func (t *task) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
 	if len(plan.Changes) == 0 || t.yes {
 		return nil
 	}
 	if !t.interactive() {
-		return usage("%d changes are to be made and nobody is there to be asked: look at them with hybridge plan, then agree with --yes", len(plan.Changes))
+		return usage("%d changes need a confirmation and there is no terminal: look at them with hybridge plan, "+
+			"then confirm with --yes", len(plan.Changes))
 	}
 	t.aside().View(plan.View())
 	if plan.Summary.Delete > 0 && !allowDelete {
@@ -136,7 +142,7 @@ func (t *task) agree(ctx context.Context, plan change.Plan, allowDelete bool) er
 		return err
 	}
 	if !yes {
-		return &exitError{code: exitCancelled, err: errors.New("not agreed to; nothing was changed")}
+		return &exitError{code: exitCancelled, err: errors.New("not confirmed; nothing was changed")}
 	}
 	return nil
 }
@@ -147,7 +153,7 @@ func (t *task) applied(applied apply.Report, err error) error {
 		return err // it did not begin
 	}
 	if reportErr := t.write(applied); reportErr != nil && err == nil {
-		return fmt.Errorf("everything was carried out, but the report cannot be written: %w", reportErr)
+		return fmt.Errorf("the run is complete, but its report cannot be written: %w", reportErr)
 	}
 	return err
 }

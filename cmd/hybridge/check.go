@@ -13,8 +13,8 @@ func newCheckCommand(a app) *cobra.Command {
 		Use:     "check",
 		GroupID: "flow",
 		Short:   "Check the prerequisites; nothing is changed",
-		Long: `Check reads every system that the answers name and tells what is not ready for
-hybrid: what it found, why it matters, what to do. Nothing is changed.
+		Long: `Check reads every system that the answers file names and reports what is not ready for
+hybrid: what it found, why it matters, how to fix it. Nothing is changed.
 
 Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is missing,
 9 when something required could not be read.`,

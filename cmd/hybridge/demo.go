@@ -35,8 +35,9 @@ func newDemoCommand(a app) *cobra.Command {
 		Use:     "demo",
 		GroupID: "try",
 		Short:   "See it work: lab, check, test, plan, apply, test",
-		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy failing, plans and
-applies what is missing, and finds it working. Nothing leaves the machine, and nothing stays on it.`,
+		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy
+failing, plans and applies what is missing, and finds it working. Nothing leaves the machine, and
+nothing stays on it.`,
 		Args: cobra.NoArgs,
 	}
 	return a.verb(c, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, _ []string) error {
@@ -151,7 +152,8 @@ const demoOutro = `How to go on:
   hybridge init --output-file answers.yaml  # your own organization
 `
 
-// offerWizard has the wizard walk the demo's lab from the beginning, when somebody is there and wants to: what the run did is rolled back before.
+// offerWizard runs the wizard over the demo's lab from the beginning, when a person wants that. What
+// the run did is rolled back before.
 func offerWizard(ctx context.Context, c *cobra.Command, a app, t *task, run string) error {
 	if !t.text() || a.outputFile != "" || a.nonInteractive || !a.canDraw() || !a.ErrTTY || a.Env("CI") != "" {
 		return nil
@@ -160,7 +162,8 @@ func offerWizard(ctx context.Context, c *cobra.Command, a app, t *task, run stri
 	if err != nil || !yes {
 		return err
 	}
-	if _, err := t.deployed.Rollback(ctx, run, t.applyOptions(applyOptions{}), observe.Func(func(observe.Event) {})); err != nil {
+	silent := observe.Func(func(observe.Event) {})
+	if _, err := t.deployed.Rollback(ctx, run, t.applyOptions(applyOptions{}), silent); err != nil {
 		return fmt.Errorf("set the lab back: %w", err)
 	}
 	inLab := t.globals

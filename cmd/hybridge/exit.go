@@ -42,17 +42,52 @@ var exitCodes = []struct {
 	next    string // what to do
 }{
 	{exitFine, "fine", "Go on."},
-	{exitFailure, "unexpected failure", "Read the error; run it again with `--log-level debug --log-file hybridge.log` and report it if it stays. Another run that holds the lock, or a state directory that cannot be written, is told so."},
-	{exitUsage, "usage or invalid answers", "Nothing was contacted. Correct the command line, or the lines of the answers file that are named."},
-	{exitFailed, "a check or test failed", "Mend what stands as `FAIL`, or leave single checks out with `--skip`."},
-	{exitAccess, "authentication or permission", "Check the account that is named: user name, secret, roles. After a refusal hybridge does not try again in the same run, so that accounts are not locked."},
-	{exitPending, "changes pending (plan --detailed-exitcode)", "The live state differs from what should be: look at the plan, then apply it."},
-	{exitPartial, "applied in part; the journal is kept", "Remove the cause and run the same apply again: it goes on where it stopped. Or undo it with `hybridge rollback`."},
-	{exitStale, "the plan is stale: the live state is no longer what it was made from", "Nothing was written. Make a new plan and look at it again."},
-	{exitTimeLimit, "time limit reached", "Allow more with `--timeout`. After an apply, run it again: it goes on where it stopped."},
-	{exitInconclusive, "inconclusive: something required could not be read", "Nothing is known to be wrong: a server, name or certificate did not let hybridge look. Mend the connection, then run it again."},
-	{exitCancelled, "cancelled", "Interrupted, or not agreed to. After an apply, run it again: it goes on where it stopped."},
+	{
+		exitFailure, "unexpected failure",
+		"Read the error. Run it again with `--log-level debug --log-file hybridge.log` and report it if it stays. " +
+			"Another run that holds the lock, or a state directory that cannot be written, is named.",
+	},
+	{
+		exitUsage, "usage or invalid answers",
+		"Nothing was contacted. Correct the command line, or the lines of the answers file that are named.",
+	},
+	{exitFailed, "a check or test failed", "Fix what stands as `FAIL`, or exclude single checks with `--skip`."},
+	{
+		exitAccess, "authentication or permission",
+		"Check the account that is named: user name, secret, roles. " +
+			"hybridge does not retry a refused account in the same run, so that accounts are not locked.",
+	},
+	{
+		exitPending, "changes pending (plan --detailed-exitcode)",
+		"The live state differs from what should be: look at the plan, then apply it.",
+	},
+	{
+		exitPartial, "applied in part; the journal is kept",
+		"Remove the cause and run the same apply again: it goes on where it stopped. Or undo it with `hybridge rollback`.",
+	},
+	{
+		exitStale, "the plan is stale: the live state is no longer what it was made from",
+		"Nothing was written. Make a new plan and look at it again.",
+	},
+	{
+		exitTimeLimit, "time limit reached",
+		"Allow more with `--timeout`. After an apply, run it again: it goes on where it stopped.",
+	},
+	{
+		exitInconclusive, "inconclusive: something required could not be read",
+		"Nothing is known to be wrong: a server, a name, a certificate or a missing right did not let hybridge look. " +
+			"Fix the connection or the right that is named, then run it again.",
+	},
+	{
+		exitCancelled, "cancelled",
+		"Interrupted, or not confirmed. After an apply, run it again: it goes on where it stopped.",
+	},
 }
+
+// hintThrottled is for both sides: a run that was killed could not close its sessions, and a server
+// lets them idle out.
+const hintThrottled = "the server refuses more sessions or requests of this account for now; " +
+	"sessions of a run that was killed end within 15 minutes: run it again then"
 
 // classes maps errors to exit codes and to what a person can do; the first that fits counts.
 var classes = []struct {
@@ -60,30 +95,51 @@ var classes = []struct {
 	code  int
 	hint  string
 }{
-	// First of all: its causes may be of any of the classes below, and what they advise is for runs that changed nothing.
-	{apply.ErrPartial, exitPartial, "once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done"},
+	// First of all: its causes may be of any class below, whose hints are for runs that changed nothing.
+	{
+		apply.ErrPartial, exitPartial,
+		"once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done",
+	},
 	{errUsage, exitUsage, ""},
-	{selection.ErrUnmatched, exitUsage, "hybridge help checks lists the ids of checks, hybridge plan those of changes"},
-	{deployment.ErrNoPairs, exitUsage, "name pairs of people in the answers, under tests.pairs, or give both --from and --to"},
+	{
+		selection.ErrUnmatched, exitUsage,
+		"hybridge help checks lists the ids of checks, hybridge plan those of changes",
+	},
+	{
+		deployment.ErrNoPairs, exitUsage,
+		"name pairs of mailboxes in the answers file, under tests.pairs, or give both --from and --to",
+	},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
-	{apply.ErrState, exitFailure, "the journal must be written before anything is changed; choose another place with --state-dir"},
+	{
+		apply.ErrState, exitFailure,
+		"the journal is written before anything is changed; choose another place with --state-dir",
+	},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
 	{deployment.ErrExchangeThrottled, exitInconclusive, hintThrottled},
-	{deployment.ErrMicrosoftThrottled, exitInconclusive, "Microsoft asks for fewer requests; run it again in some minutes"},
-	{deployment.ErrAccess, exitAccess, "check the user name, the secret and the roles of the account that the answers name"},
-	{change.ErrUnreadable, exitInconclusive, "the account may lack a right to read it; nothing is planned on what is unknown"},
+	{
+		deployment.ErrMicrosoftThrottled, exitInconclusive,
+		"Microsoft asks for fewer requests; run it again in some minutes",
+	},
+	{
+		deployment.ErrAccess, exitAccess,
+		"check the user name, the secret and the roles of the account that the answers file names",
+	},
+	{
+		change.ErrUnreadable, exitInconclusive,
+		"the account may lack a right to read it; nothing is planned on what is unknown",
+	},
 	{deployment.ErrUntrusted, exitInconclusive, "name the certificate authority in network.caFile"},
-	{deployment.ErrUnreachable, exitInconclusive, "check name, port, firewall and proxy, or lead there with network.connectTo"},
+	{
+		deployment.ErrUnreachable, exitInconclusive,
+		"check name, port, firewall and proxy, or lead there with network.connectTo",
+	},
 	{change.ErrAmbiguous, exitFailed, ""},
-	{stage.ErrPrerequisites, exitFailed, "mend what failed, or leave checks out with --skip"},
+	{stage.ErrPrerequisites, exitFailed, "fix the failures, or exclude checks with --skip"},
 }
-
-// hintThrottled is for both sides: a run that was killed could not close its sessions, and a server lets them idle out.
-const hintThrottled = "the server refuses more sessions or requests of this account for now; sessions of a run that was killed end by themselves within 15 minutes: run it again then"
 
 // errUsage is the class of wrong use of the command line.
 var errUsage = errors.New("usage")

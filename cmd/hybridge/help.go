@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newHelpCommand is the help about a command, a topic, or anything that the reference pages explain under its id: whoever has the binary
-// alone can read them.
+// newHelpCommand is the help about a command, a topic, or anything that the reference pages explain
+// under its id: the binary alone is enough to read them.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND | TOPIC | ID]",
@@ -39,7 +39,8 @@ func newHelpCommand() *cobra.Command {
 			if near := cmd.Root().SuggestionsFor(args[0]); len(near) > 0 {
 				return usage("there is no help about %q; did you mean %q?", strings.Join(args, " "), near[0])
 			}
-			return usage("there is no help about %q; hybridge --help lists commands and topics, hybridge help checks the ids of checks", strings.Join(args, " "))
+			return usage("there is no help about %q; hybridge --help lists commands and topics, "+
+				"hybridge help checks the ids of checks", strings.Join(args, " "))
 		},
 	}
 }
@@ -84,7 +85,8 @@ func referenceLines() []string {
 	return lines
 }
 
-// helpAbout is what the reference pages say under a heading, or in the row of a table that has an anchor; "" when they say nothing.
+// helpAbout is what the reference pages say under a heading, or in the row of a table that has an
+// anchor; "" when they say nothing.
 func helpAbout(id string) string {
 	lines := referenceLines()
 	var columns []string

@@ -23,7 +23,11 @@ func newInitCommand(a app) *cobra.Command {
 		Use:     "init",
 		GroupID: "flow",
 		Short:   "Write a commented answers file, to be filled in",
-		Long:    "Init writes a commented answers file to standard output, or to --output-file (in Windows PowerShell 5, > writes UTF-16). What is yours to fill in stands there as <placeholder>.\n\nScenarios:\n" + list.String(),
+		Long: `Init writes a commented answers file to standard output, or to --output-file (in Windows
+PowerShell 5, > writes UTF-16). A <placeholder> stands for each value that you fill in.
+
+Scenarios:
+` + list.String(),
 		Example: `  hybridge init --scenario multi-forest --output-file answers.yaml`,
 		Args:    cobra.NoArgs,
 	}

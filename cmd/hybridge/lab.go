@@ -47,8 +47,8 @@ func newLabStartCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "start",
 		Short: "Bring the lab up, until it is interrupted",
-		Long: `Start brings the lab up in this process, writes what leads to it into --dir (answers.yaml, lab.json, its certificate
-authority, generated secrets), and runs until it is interrupted.`,
+		Long: `Start brings the lab up in this process and runs until it is interrupted. It writes into --dir what
+leads to the lab: answers.yaml, lab.json, its certificate authority, generated secrets.`,
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml
   hybridge lab start --dir many --forests 5`,
@@ -195,7 +195,8 @@ func newLabFaultsCommand(a app) *cobra.Command {
 	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
 		d := faultsDocument{APIVersion: report.APIVersion, Faults: []labFault{}, Kind: "Faults"}
 		for _, f := range lab.Faults() {
-			d.Faults = append(d.Faults, labFault{f.ID, f.Title, append([]lab.CheckID{}, f.Turns...), f.Verdict, f.May, f.Diagnosis})
+			turns := append([]lab.CheckID{}, f.Turns...) // never null
+			d.Faults = append(d.Faults, labFault{f.ID, f.Title, turns, f.Verdict, f.May, f.Diagnosis})
 		}
 		return t.write(d)
 	})

@@ -30,7 +30,9 @@ func (t *task) logger() (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})), nil
 }
 
-var secretWords = []string{"password", "passphrase", "secret", "token", "authorization", "assertion", "cookie", "privatekey"}
+var secretWords = []string{
+	"password", "passphrase", "secret", "token", "authorization", "assertion", "cookie", "privatekey",
+}
 
 func redact(_ []string, a slog.Attr) slog.Attr {
 	key := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(a.Key))

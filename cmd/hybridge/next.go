@@ -15,14 +15,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// next tells on standard error how to go on. Who reads another format than text is no person, and is not told.
+// next says on standard error how to go on. It is silent in other formats than text: a machine reads those.
 func (t *task) next(format string, args ...any) {
 	if t.text() {
 		fmt.Fprintf(t.Err, "next: "+format+"\n", args...)
 	}
 }
 
-// note tells on standard error what was done beside the report.
+// note says on standard error what was done beside the report.
 func (t *task) note(format string, args ...any) {
 	if t.text() {
 		fmt.Fprintf(t.Err, format+"\n", args...)
@@ -47,11 +47,13 @@ func (t *task) command(words ...string) string {
 func (t *task) afterCheck(checks check.Report) {
 	var again, hints []string
 	for _, result := range checks.Results {
-		if id := string(result.ID); (result.Status == check.StatusFail || result.Status == check.StatusError) && !slices.Contains(again, id) {
+		unseen := result.Status == check.StatusError
+		if id := string(result.ID); (result.Status == check.StatusFail || unseen) && !slices.Contains(again, id) {
 			again = append(again, id)
 		}
 		// What stood in the way has no remedy of the check's.
-		if _, hint := classify(context.Background(), result.Cause); result.Status == check.StatusError && hint != "" && !slices.Contains(hints, hint) {
+		_, hint := classify(context.Background(), result.Cause)
+		if unseen && hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)
 			t.note("hint: %s", hint)
 		}
@@ -60,9 +62,9 @@ func (t *task) afterCheck(checks check.Report) {
 	case len(again) == 0:
 		t.next("%s", t.command("plan"))
 	case len(again) <= 3:
-		t.next("mend that, then look again with: %s", t.command("check", "--only", strings.Join(again, ",")))
+		t.next("fix that, then look again with: %s", t.command("check", "--only", strings.Join(again, ",")))
 	default:
-		t.next("mend these, then look again with: %s", t.command("check"))
+		t.next("fix these, then look again with: %s", t.command("check"))
 	}
 }
 
@@ -81,15 +83,17 @@ func (t *task) afterApply(applied apply.Report) {
 	if s := applied.Summary; s.Failed+s.Pending > 0 || len(applied.Changes) == 0 {
 		return // the error's hint says it
 	}
-	t.next("changes take minutes to show; ask with: %s\n      to undo it: %s", t.command("test", "--until-ok", "20m"), t.command("rollback", applied.RunID))
+	t.next("changes take minutes to show; ask with: %s\n      to undo it: %s",
+		t.command("test", "--until-ok", "20m"), t.command("rollback", applied.RunID))
 }
 
 func (t *task) afterTest(tested deployment.TestReport) {
 	switch {
 	case len(tested.Matrix) == 0:
-		t.next("name people to ask about under tests.pairs in %s", t.answersFile)
+		t.next("name pairs of mailboxes under tests.pairs in %s", t.answersFile)
 	case tested.Summary.Failed > 0:
-		t.next("%s says what is missing; right after an apply, ask again with: %s", t.command("plan"), t.command("test", "--until-ok", "20m"))
+		t.next("%s says what is missing; right after an apply, ask again with: %s",
+			t.command("plan"), t.command("test", "--until-ok", "20m"))
 	case tested.Summary.Unknown > 0:
 		t.next("%s says what cannot be reached", t.command("check"))
 	}
@@ -105,7 +109,7 @@ func (t *task) staleHint(plan change.Plan, err error) error {
 		if run.Action != "apply" || run.PlanHash != plan.Hash() || run.Outcome != "complete" {
 			continue
 		}
-		hint := fmt.Sprintf("run %s carried out this very plan on %s; nothing of it is left to do. See whether it works with: %s",
+		hint := fmt.Sprintf("run %s carried out this very plan on %s; nothing of it is left to do. Test it with: %s",
 			run.RunID, run.Started.Local().Format(time.DateTime), t.command("test"))
 		if run.UndoneBy != "" {
 			hint = fmt.Sprintf("run %s carried out this very plan, and run %s rolled it back; make a new one with: %s",

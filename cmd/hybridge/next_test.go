@@ -40,7 +40,7 @@ func TestNext(t *testing.T) {
 		want string // "": no advice
 	}{
 		{"ready", scripted{check: checked()}, []string{"check"}, "next: hybridge plan" + f},
-		{"not ready", scripted{check: checked(fail)}, []string{"check"}, "next: mend that, then look again with: hybridge check --only a.b" + f},
+		{"not ready", scripted{check: checked(fail)}, []string{"check"}, "next: fix that, then look again with: hybridge check --only a.b" + f},
 		{"planned", scripted{plan: plan}, []string{"plan"}, "hybridge apply plan.json" + f},
 		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved}, "wrote " + saved + "\nnext: hybridge apply " + saved + f},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
@@ -48,7 +48,7 @@ func TestNext(t *testing.T) {
 		{"in part", scripted{plan: plan, apply: pending}, []string{"apply", "--yes"}, ""},
 		{"elsewhere", scripted{}, []string{"plan", "--state-dir", state}, "next: hybridge test" + f + " --state-dir " + state},
 		{"failing", scripted{test: tested(freebusy.Failed)}, []string{"test"}, "next: hybridge plan" + f},
-		{"nobody to ask about", scripted{}, []string{"test"}, "next: name people to ask about under tests.pairs"},
+		{"nobody to ask about", scripted{}, []string{"test"}, "next: name pairs of mailboxes under tests.pairs"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout, test.want) || strings.Contains(got.out, "next:") || test.want == "" && strings.Contains(got.errout, "next:") {

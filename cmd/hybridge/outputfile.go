@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 )
 
-// outputFile appears under its name only when the command wrote its report, whole: one that did not must not replace an earlier one.
+// outputFile appears under its name only when the command wrote its output, whole: one that did not
+// must not replace an earlier one.
 type outputFile struct {
 	*os.File
 	path    string
@@ -38,7 +39,7 @@ func newOutputFile(path string) (*outputFile, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if cause := new(fs.PathError); errors.As(err, &cause) {
-		err = fmt.Errorf("write %s: %w", path, cause.Err) // its own name says nothing to anybody
+		err = fmt.Errorf("write %s: %w", path, cause.Err) // the temporary name explains nothing
 	}
 	return &outputFile{File: f, path: path}, err
 }

@@ -27,17 +27,19 @@ func newPlanCommand(a app) *cobra.Command {
 		GroupID: "flow",
 		Short:   "Show what would change, as a diff; nothing is changed",
 		Long: `Plan compares what should be with what is, on every side, and shows the difference. Nothing
-is changed. The same facts give the same plan, byte for byte; it holds no secret.`,
+is changed. The same facts give the same plan, byte for byte. A plan holds no secret.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
-  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file a place
+  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, one file per place
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
-	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) })
+	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {
+		return runPlan(ctx, t, o)
+	})
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {

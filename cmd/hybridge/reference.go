@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// referencePages are the generated pages of the guide, by their paths under docs/. Each is rendered from the declarations that the program
-// runs on, so that it cannot say anything else.
+// referencePages are the generated pages of the guide, by their paths under docs/. Each is rendered
+// from the declarations that the program runs on.
 func referencePages() map[string][]byte {
 	return map[string][]byte{
 		"exit-codes.md":         exitCodesPage(),
@@ -64,17 +64,19 @@ func newReferenceCommand(a app) *cobra.Command {
 
 func exitCodesPage() []byte {
 	var b strings.Builder
-	b.WriteString("# Exit codes\n\nGenerated from the table in cmd/hybridge; do not edit.\n\nThey are stable: scripts may rely on them. `hybridge help exit-codes` prints them.\n\n")
+	b.WriteString("# Exit codes\n\nGenerated from the table in cmd/hybridge; do not edit.\n\n" +
+		"They are stable: scripts may rely on them. `hybridge help exit-codes` prints them.\n\n")
 	b.WriteString("| code | meaning | what to do |\n| --- | --- | --- |\n")
 	for _, c := range exitCodes {
 		fmt.Fprintf(&b, "| <a id=\"exit-%d\"></a>%d | %s | %s |\n", c.code, c.code, c.meaning, c.next)
 	}
 	b.WriteString(`
-Where several apply, a missing sign-in or right (4) comes before what could not be read (9), and that before what failed (3): as long
-as something could not be looked at, nobody knows what else is wrong.
+Where several apply, a refused account (4) comes before what could not be read (9), and that before what
+failed (3): what could not be looked at may hide another failure.
 
-Every failure is told on standard error in up to three lines: what happened (` + "`error:`" + `), what to do (` + "`hint:`" + `), and where to read on
-(` + "`see:`" + `). Data goes to standard output, and nothing else does.
+A failure writes up to three lines to standard error: ` + "`error:`" + ` says what happened, ` + "`hint:`" + ` what to do,
+and ` + "`see:`" + ` where to read on. With ` + "`-o json` or `-o jsonl`" + ` it is a document as well. Only data
+goes to standard output.
 `)
 	return []byte(b.String())
 }
@@ -84,15 +86,18 @@ func commandsPage() []byte {
 	// Made anew for the page: its defaults must not come from the environment of the person who runs it.
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	var b strings.Builder
-	b.WriteString("# Commands\n\nGenerated from the commands in cmd/hybridge; do not edit. `hybridge check --help` prints the same of one command.\n\n")
-	fmt.Fprintf(&b, "Without a command, hybridge is the wizard on a terminal; with `--answers FILE --non-interactive` it runs all stages in plain lines.\n\n## Flags of every command\n\n")
+	b.WriteString("# Commands\n\nGenerated from the commands in cmd/hybridge; do not edit. " +
+		"`hybridge check --help` prints the same of one command.\n\n" +
+		"Without a command, hybridge is the wizard on a terminal; " +
+		"with `--answers FILE --non-interactive` it runs all stages in plain lines.\n\n" +
+		"## Flags of every command\n\n")
 	flagTable(&b, root.PersistentFlags())
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			return
 		}
-		// A help topic has nothing to run and nothing below; a group of commands is told by its commands.
+		// A help topic has nothing to run and nothing below; a group of commands is described by its commands.
 		if c.Runnable() && !c.HasSubCommands() {
 			fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.CommandPath(), c.Short)
 			fmt.Fprintf(&b, "\n    %s\n", strings.TrimSuffix(c.UseLine(), " [flags]"))
@@ -115,7 +120,9 @@ func commandsPage() []byte {
 		}
 	}
 	walk(root)
-	b.WriteString("\n## Help topics\n\n`hybridge help secrets` prints one; `hybridge completion bash` prints completions, also for zsh, fish and powershell.\n\n| topic | what |\n| --- | --- |\n")
+	b.WriteString("\n## Help topics\n\n`hybridge help secrets` prints one; " +
+		"`hybridge completion bash` prints completions, " +
+		"also for zsh, fish and powershell.\n\n| topic | what |\n| --- | --- |\n")
 	for _, c := range root.Commands() {
 		if c.IsAdditionalHelpTopicCommand() && !c.Hidden {
 			fmt.Fprintf(&b, "| %s | %s |\n", c.Name(), c.Short)
@@ -125,8 +132,8 @@ func commandsPage() []byte {
 	return []byte(b.String())
 }
 
-// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their own in Markdown; elsewhere <placeholders>
-// must not become HTML.
+// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their own
+// in Markdown; elsewhere <placeholders> must not become HTML.
 func indentLists(text string) string {
 	var b strings.Builder
 	before := ""

@@ -169,19 +169,28 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	root.SetCompletionCommandGroupID("more")
 
 	flags := root.PersistentFlags()
-	flags.StringVarP(&g.answersFile, "answers", "f", s.Env("HYBRIDGE_ANSWERS"), "answers `FILE`; - is standard input (default answers.yaml, when it is here)")
-	flags.StringVarP(&g.output, "output", "o", "text", "`FORMAT` of what is written; every command's help says which it can write")
+	flags.StringVarP(&g.answersFile, "answers", "f", s.Env("HYBRIDGE_ANSWERS"),
+		"answers `FILE`; - is standard input (default answers.yaml, when it is here)")
+	flags.StringVarP(&g.output, "output", "o", "text",
+		"`FORMAT` of what is written; every command's help says which it can write")
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
-	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "ask nobody anything")
-	flags.BoolVar(&g.yes, "yes", false, "agree to changes without being asked")
+	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
+	flags.BoolVar(&g.yes, "yes", false, "confirm changes without being asked")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts talked to at once")
-	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"), "`DIR` of journals and the lock; by default one a deployment, see: hybridge help environment")
-	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"), "log to standard error, or to --log-file: debug, info, warn, error")
+	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
+		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
+	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),
+		"log to standard error, or to --log-file: debug, info, warn, error")
 	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
-	flags.StringSliceVar(&g.only, "only", nil, "only checks, or changes, whose id matches `GLOB`; may be given more than once")
-	flags.StringSliceVar(&g.skip, "skip", nil, "leave out checks, or changes, whose id matches `GLOB`")
+	flags.StringSliceVar(&g.only, "only", nil,
+		"only checks, or changes, whose id matches `GLOB`; may be given more than once")
+	flags.StringSliceVar(&g.skip, "skip", nil, "exclude checks, or changes, whose id matches `GLOB`")
+
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
+		report.Names(report.Documents|report.Outcomes|report.Events), cobra.ShellCompDirectiveNoFileComp,
+	))
 
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if g.timeout < 0 || g.parallel < 1 {

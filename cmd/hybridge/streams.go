@@ -24,7 +24,10 @@ type streams struct {
 
 func systemStreams() streams {
 	is := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-	s := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTTY: is(os.Stdin), OutTTY: is(os.Stdout), ErrTTY: is(os.Stderr), Env: os.Getenv}
+	s := streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTTY: is(os.Stdin), OutTTY: is(os.Stdout), ErrTTY: is(os.Stderr), Env: os.Getenv,
+	}
 	if s.OutTTY {
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			s.Width = width
@@ -33,16 +36,18 @@ func systemStreams() streams {
 	return s
 }
 
-// canDraw tells that there is a terminal that a full-screen program can draw on.
+// canDraw tells whether a full-screen program can draw on the terminal.
 func (s streams) canDraw() bool {
 	term := s.Env("TERM")
 	return s.InTTY && s.OutTTY && term != "dumb" && (term != "" || runtime.GOOS == "windows")
 }
 
-// style is how text looks on a stream: color only on a terminal that nobody asked to be plain, ASCII where UTF-8 is not declared.
+// style is how text looks on a stream: color only on a terminal and where no variable forbids it,
+// ASCII where UTF-8 is not declared.
 func (s streams) style(tty, noColor bool) report.Style {
 	forced := s.Env("CLICOLOR_FORCE") != "" && s.Env("CLICOLOR_FORCE") != "0"
-	plain := noColor || s.Env("NO_COLOR") != "" || s.Env("HYBRIDGE_NO_COLOR") != "" || s.Env("TERM") == "dumb" || runtime.GOOS == "windows" && s.Env("WT_SESSION") == ""
+	plain := noColor || s.Env("NO_COLOR") != "" || s.Env("HYBRIDGE_NO_COLOR") != "" || s.Env("TERM") == "dumb" ||
+		runtime.GOOS == "windows" && s.Env("WT_SESSION") == ""
 	return report.Style{Color: !plain && tty || forced && !noColor, ASCII: !s.utf8(), Width: s.Width}
 }
 

@@ -134,14 +134,14 @@ func (t *task) end(f report.Failure) error {
 	return first
 }
 
-// settle ends the telling of what goes on: what is written next is the last word on it.
+// settle ends the progress lines of a stage: what is written next is the last word on it.
 func (t *task) settle() {
 	if t.progress != nil {
 		t.progress.Settle()
 	}
 }
 
-// text tells whether a person reads the output.
+// text tells whether the output is text, which a person reads.
 func (t *task) text() bool { return t.output == "text" }
 
 // aside writes for a person who watches, whatever the format of the data.
@@ -159,7 +159,8 @@ func (t *task) nameAnswers() error {
 		return nil
 	}
 	if _, err := os.Stat(defaultAnswers); err != nil {
-		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)", defaultAnswers)
+		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)",
+			defaultAnswers)
 	}
 	t.answersFile = defaultAnswers
 	return nil

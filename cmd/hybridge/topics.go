@@ -59,7 +59,7 @@ const topicEnvironment = `Flags come before variables.
   HYBRIDGE_LOG_FILE    log to this file (--log-file)
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb
   CLICOLOR_FORCE       color also where there is no terminal
-  CI                   nobody is asked anything
+  CI                   hybridge never asks
 
 Journals are by default in a directory of the deployment's own, under:
 
@@ -81,7 +81,7 @@ func topicChecks() string {
 	for _, c := range deployment.Checks() {
 		fmt.Fprintf(&b, "  %-32s %s\n", c.ID, c.Title)
 	}
-	b.WriteString("\nhybridge help ID tells more about one; --only and --skip take ids, with * for any text.")
+	b.WriteString("\nhybridge help ID explains one; --only and --skip take ids, with * for any text.")
 	return b.String()
 }
 

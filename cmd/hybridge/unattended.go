@@ -45,7 +45,7 @@ func (d runDocument) View() report.View {
 	return v
 }
 
-// newUnattendedRun is what the root command does where nobody watches: all stages in plain lines, the wizard's way.
+// newUnattendedRun is what the root command does without a terminal: all stages in plain lines.
 func newUnattendedRun(a app) *cobra.Command {
 	return a.verb(&cobra.Command{}, report.Documents|report.Outcomes|report.Events, runUnattended)
 }
@@ -59,7 +59,10 @@ func runUnattended(ctx context.Context, t *task, _ []string) error {
 		o.Confirm = func(change.Plan) (bool, error) { return true, nil }
 	}
 	out, err := stage.Run(ctx, t.deployed, o, t.obs)
-	d := runDocument{APIVersion: report.APIVersion, Kind: "RunReport", Reached: out.Reached, Check: out.Check, Plan: out.Plan, Apply: out.Apply, Test: out.Test}
+	d := runDocument{
+		APIVersion: report.APIVersion, Kind: "RunReport", Reached: out.Reached,
+		Check: out.Check, Plan: out.Plan, Apply: out.Apply, Test: out.Test,
+	}
 	reportErr := t.write(d)
 	switch {
 	case errors.Is(err, stage.ErrPrerequisites):
@@ -69,7 +72,7 @@ func runUnattended(ctx context.Context, t *task, _ []string) error {
 		}
 		return &exitError{code: code, err: err, hint: hint}
 	case errors.Is(err, stage.ErrUnconfirmed):
-		return &exitError{code: exitUsage, err: err, hint: "look at them with hybridge plan, then agree with --yes"}
+		return &exitError{code: exitUsage, err: err, hint: "look at them with hybridge plan, then confirm with --yes"}
 	case err != nil:
 		return err
 	case reportErr != nil:

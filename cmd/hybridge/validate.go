@@ -21,9 +21,10 @@ func newValidateCommand(a app) *cobra.Command {
 		Use:     "validate freebusy",
 		GroupID: "flow",
 		Short:   "Look into one question, read-only: for the help desk",
-		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It asks the lookup
-from every side that can, and changes nothing.`,
-		Example:   `  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com --both-directions`,
+		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It asks the
+lookup from every side that can, and changes nothing.`,
+		Example: "  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com " +
+			"--both-directions",
 		ValidArgs: []string{"freebusy"},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] != "freebusy" {
@@ -64,7 +65,8 @@ func runValidate(ctx context.Context, t *task, o validateOptions) error {
 		all.Summary.Unknown += tested.Summary.Unknown
 	}
 	if len(all.Matrix) == 0 {
-		return &exitError{code: exitInconclusive, err: fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)}
+		err := fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)
+		return &exitError{code: exitInconclusive, err: err}
 	}
 	if err := t.write(all); err != nil {
 		return err

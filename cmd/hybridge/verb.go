@@ -11,9 +11,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
+// work is what a verb does.
+type work func(ctx context.Context, t *task, args []string) error
+
 // verb makes c the command of a verb that offers these traits to formats. Its output is opened in the
 // format that --output names before do runs, and closed by runIn with the exit code.
-func (a app) verb(c *cobra.Command, has report.Trait, do func(ctx context.Context, t *task, args []string) error) *cobra.Command {
+func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		t, err := a.start(has)
 		if err != nil {
@@ -22,9 +25,9 @@ func (a app) verb(c *cobra.Command, has report.Trait, do func(ctx context.Contex
 		return do(cmd.Context(), t, args)
 	}
 	if names := report.Names(has); len(names) > 1 {
-		c.Long = strings.TrimRight(cmp.Or(c.Long, c.Short+"."), "\n") + "\n\nFormats (-o): " + strings.Join(names, ", ") + "."
+		about := strings.TrimRight(cmp.Or(c.Long, c.Short+"."), "\n")
+		c.Long = about + "\n\nFormats (-o): " + strings.Join(names, ", ") + "."
 	}
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Names(has), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -38,7 +41,8 @@ func format(name string, has report.Trait) (report.Format, error) {
 			return f, nil
 		}
 	}
-	return report.Format{}, usage("--output %s: this command writes %s%w", name, strings.Join(report.Names(has), ", "), hidden{errFormat})
+	names := strings.Join(report.Names(has), ", ")
+	return report.Format{}, usage("--output %s: this command writes %s%w", name, names, hidden{errFormat})
 }
 
 // hidden is an error that gives a message its class and no words.

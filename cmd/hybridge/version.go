@@ -38,6 +38,9 @@ func newVersionCommand(a app) *cobra.Command {
 		Short:   "Print the version",
 		Args:    cobra.NoArgs,
 	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
-		return t.write(versionDocument{report.APIVersion, runtime.GOARCH, runtime.Version(), "Version", runtime.GOOS, version})
+		return t.write(versionDocument{
+			APIVersion: report.APIVersion, Kind: "Version",
+			Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		})
 	})
 }

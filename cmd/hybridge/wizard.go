@@ -22,7 +22,8 @@ anywhere saves the answers, and an apply that was begun goes on the next time.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.nonInteractive || !a.canDraw() {
-				return usage("the wizard needs a terminal, and one that can move the cursor; without one, use --answers FILE --non-interactive")
+				return usage("the wizard needs a terminal that can move the cursor; " +
+					"without one, use --answers FILE --non-interactive")
 			}
 			return runWizard(cmd, a)
 		},
@@ -33,7 +34,7 @@ func runWizard(cmd *cobra.Command, a app) error {
 	return walkWizard(cmd, a, false)
 }
 
-// walkWizard runs the wizard; passing tells that the answers do not outlive it.
+// walkWizard runs the wizard; with passing, the answers do not outlive it.
 func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	t, err := a.start(0)
 	if err != nil {
@@ -69,7 +70,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	o.Apply.Version = version
 	err = wizard.Run(cmd.Context(), o)
 	if errors.Is(err, wizard.ErrLeft) {
-		return quietly(exitCancelled) // it told how to go on
+		return quietly(exitCancelled) // the wizard said how to go on
 	}
 	return err
 }
