@@ -63,7 +63,7 @@ func TestFailureIsADocument(t *testing.T) {
 					t.Errorf("%s: %v", line, err)
 				}
 			}
-			if last := string(lines[len(lines)-1]); !strings.Contains(last, fmt.Sprintf(`"event":"end"`)) || !strings.Contains(last, fmt.Sprintf(`"exitCode":%d}`, test.code)) {
+			if last := string(lines[len(lines)-1]); !strings.Contains(last, `"event":"end"`) || !strings.Contains(last, fmt.Sprintf(`"exitCode":%d}`, test.code)) {
 				t.Errorf("jsonl ends with %s", last)
 			}
 			if said := strings.Contains(got.out, `"event":"error"`); said != (test.said != "") {

@@ -40,8 +40,9 @@ func (o Outcome) Block() report.Finding {
 	f := report.Finding{
 		Status: shownAs[o.Status], Action: msg.Key(string(o.Action)), ID: o.ID, Group: o.Target, Class: o.Kind,
 		Summary: msg.Plain(o.Error), Took: time.Duration(o.DurationMS) * time.Millisecond,
-		Interrupted: errors.Is(o.Cause, context.Canceled) || errors.Is(o.Cause, context.DeadlineExceeded) && o.Status == Pending,
 	}
+	ended := errors.Is(o.Cause, context.Canceled) || errors.Is(o.Cause, context.DeadlineExceeded)
+	f.Interrupted = ended && o.Status == Pending
 	if f.Summary.IsZero() {
 		f.Summary = msg.Plain(o.Note)
 	}
@@ -68,7 +69,8 @@ func (r Runs) View() report.View {
 		return v
 	}
 	t := report.Table{Columns: []msg.Text{
-		msg.Of("run"), msg.Of("action"), msg.Of("outcome"), msg.Of("done"), msg.Of("failed"), msg.Of("skipped"), msg.Of("pending"), msg.Of("rolled back by"),
+		msg.Of("run"), msg.Of("action"), msg.Of("outcome"),
+		msg.Of("done"), msg.Of("failed"), msg.Of("skipped"), msg.Of("pending"), msg.Of("rolled back by"),
 	}}
 	for _, run := range r.Runs {
 		action := msg.Key(run.Action)
@@ -81,7 +83,8 @@ func (r Runs) View() report.View {
 		}
 		s := run.Summary
 		t.Rows = append(t.Rows, []msg.Text{
-			msg.Plain(run.RunID), action, msg.Key(run.Outcome), msg.Of("%d", s.Done), msg.Of("%d", s.Failed), msg.Of("%d", s.Skipped), msg.Of("%d", s.Pending), undone,
+			msg.Plain(run.RunID), action, msg.Key(run.Outcome),
+			msg.Of("%d", s.Done), msg.Of("%d", s.Failed), msg.Of("%d", s.Skipped), msg.Of("%d", s.Pending), undone,
 		})
 	}
 	v.Blocks = []report.Block{t}

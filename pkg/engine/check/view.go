@@ -39,8 +39,9 @@ func (r Result) Block() report.Finding {
 	f := report.Finding{
 		Status: report.Status(r.Status), ID: string(r.ID), Place: r.Scope, Group: r.Category, Class: string(r.ID),
 		Title: msg.Key(r.Title), Summary: r.Summary, Took: time.Duration(r.DurationMS) * time.Millisecond,
-		Interrupted: errors.Is(r.Cause, context.Canceled) || errors.Is(r.Cause, context.DeadlineExceeded) && r.Status == StatusSkip,
 	}
+	ended := errors.Is(r.Cause, context.Canceled) || errors.Is(r.Cause, context.DeadlineExceeded)
+	f.Interrupted = ended && r.Status == StatusSkip
 	if !r.Detail.IsZero() {
 		f.Details = append(f.Details, report.Paragraph{Text: r.Detail})
 	}

@@ -15,7 +15,7 @@ var _ = register(Format{
 
 // lines writes events as JSON lines, as they come. The first says what the others are; a "report"
 // holds the document that JSON writes, an "error" the failure, and "end", the last, the exit code.
-// The first error of the writer is kept, and nothing is written after it.
+// The first error of the writer is kept for Write, Fail and End, and nothing is written after it.
 type lines struct {
 	w   io.Writer
 	now func() time.Time
@@ -56,11 +56,11 @@ func newLines(w io.Writer, o Options) *lines {
 	if l.now == nil {
 		l.now = time.Now
 	}
-	l.write("version", Stream{APIVersion, o.Version, "EventStream"})
+	_ = l.write("version", Stream{APIVersion, o.Version, "EventStream"})
 	return l
 }
 
-func (l *lines) Observe(e observe.Event) { l.write(e.Event(), e) }
+func (l *lines) Observe(e observe.Event) { _ = l.write(e.Event(), e) }
 
 func (l *lines) Write(d Document) error { return l.write("report", data(d)) }
 

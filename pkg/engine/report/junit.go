@@ -81,9 +81,8 @@ func (j *junitWriter) Fail(f Failure) error {
 	if f.Hint != "" {
 		body += "hint: " + f.Hint + "\n"
 	}
-	s.suite("hybridge", j.stamp()).add(junitCase{
-		Class: "hybridge", Name: "run", Error: &junitText{Sanitize(f.Message), fmt.Sprintf("exit %d", f.Code), Sanitize(body)},
-	}, 0)
+	text := &junitText{Sanitize(f.Message), fmt.Sprintf("exit %d", f.Code), Sanitize(body)}
+	s.suite("hybridge", j.stamp()).add(junitCase{Class: "hybridge", Name: "run", Error: text}, 0)
 	return j.write(s)
 }
 

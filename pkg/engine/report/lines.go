@@ -101,9 +101,10 @@ func (s Style) label(text string, t Tone) label {
 	return label{s.paint(t, text) + "  ", runewidth.StringWidth(text) + 2}
 }
 
-// text writes text, sanitized and wrapped, behind an indent; what follows the first line is indented as far as the label takes.
+// text writes text, sanitized and wrapped, behind an indent; what follows the first line is indented
+// as far as the label takes.
 func (p *page) text(indent int, l label, t Tone, text string) {
-	// Nobody reads further, and a server can say any amount.
+	// A server can say any amount; a person reads the beginning.
 	const limit = 8 << 10
 	if len(text) > limit {
 		text = strings.ToValidUTF8(text[:limit], "") + p.say(msg.Of(" ... (%d bytes more)", len(text)-limit))
@@ -119,10 +120,12 @@ func (p *page) text(indent int, l label, t Tone, text string) {
 	}
 }
 
-// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of the text stay.
+// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of
+// the text stay.
 func wrap(text string, width int) []string { return breakLines(text, width, true) }
 
-// breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be copied.
+// breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be
+// copied.
 func breakLines(text string, width int, breakWords bool) []string {
 	width = max(width, 20)
 	var lines []string
@@ -152,7 +155,8 @@ func breakLines(text string, width int, breakWords bool) []string {
 	return lines
 }
 
-// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as long as its answer.
+// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as long
+// as its answer.
 func pieces(word string, width int) []string {
 	var parts []string
 	start, columns := 0, 0

@@ -36,8 +36,8 @@ func (*markdownWriter) Fail(Failure) error { return nil }
 func (*markdownWriter) End(int) error      { return nil }
 
 var (
-	markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `<`, `&lt;`, `&`, `&amp;`,
-		`|`, `\|`, `~`, `\~`, `#`, `\#`, `$`, `\$`)
+	markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`,
+		`<`, `&lt;`, `&`, `&amp;`, `|`, `\|`, `~`, `\~`, `#`, `\#`, `$`, `\$`)
 	atStart = regexp.MustCompile(`^(\d*)([>+=.)-])`) // a quotation, an item of a list, the rule under a heading
 )
 
@@ -254,14 +254,18 @@ func (m *markdownWriter) matrix(x Matrix) {
 	if x.Before != nil {
 		for _, group := range pairs(x) {
 			for _, l := range group {
-				rows = append(rows, []string{status(l.before), status(l.after), plain(l.Direction), m.text(l.Question()), plain(l.Probe)})
+				rows = append(rows, []string{
+					status(l.before), status(l.after), plain(l.Direction), m.text(l.Question()), plain(l.Probe),
+				})
 			}
 		}
 		m.table(columns, rows)
 		return
 	}
 	for _, l := range x.Lookups {
-		rows = append(rows, []string{status(l.Status), plain(l.Direction), m.text(l.Question()), plain(l.Probe), plain(duration(l.Took))})
+		rows = append(rows, []string{
+			status(l.Status), plain(l.Direction), m.text(l.Question()), plain(l.Probe), plain(duration(l.Took)),
+		})
 	}
 	m.table(columns, rows)
 	first := true

@@ -107,7 +107,8 @@ func (p *page) block(b Block) {
 	}
 }
 
-// details writes what is said below something, the texts behind labels that are as wide as the widest and at least as wide as columns.
+// details writes the blocks below something, their texts behind labels that are as wide as the widest
+// and at least as wide as columns.
 func (p *page) details(indent, columns int, blocks []Block) {
 	for _, b := range blocks {
 		columns = max(columns, runewidth.StringWidth(line(p.say(labelOf(b)))))
@@ -238,8 +239,8 @@ func (p *page) change(c Change) {
 	}
 }
 
-// property writes a name and its value: beside it, or below it when that takes more than a line. What is there to be copied (a URL, an id) is
-// not broken.
+// property writes a name and its value: beside it, or below it when that takes more than a line. What
+// is there to be copied (a URL, an id) is not broken.
 func (p *page) property(indent int, c Property) {
 	margin := strings.Repeat(" ", indent)
 	head := margin + p.paint(c.Sign.tone(), string(c.Sign)) + " " + line(c.Name)
@@ -277,7 +278,8 @@ func (p *page) value(c Property) string {
 	return p.say(c.Before) + " " + p.arrow() + " " + p.say(c.After)
 }
 
-// matrix writes who sees whom: by direction and question, a line per way of asking, and what stands in the way where that failed.
+// matrix writes who sees whom: by direction and question, one line per way of asking, and what stands
+// in the way where that failed.
 func (p *page) matrix(m Matrix) {
 	const indent = 8
 	wide := 0
@@ -374,7 +376,8 @@ func (p *page) beforeAfter(m Matrix) {
 	for _, group := range pairs(m) {
 		p.question(group[0].Lookup)
 		for _, l := range group {
-			p.add("  " + cell(l.before, runewidth.StringWidth(first)) + "  " + cell(l.after, max(6, runewidth.StringWidth(second))) + "  " + p.by(l.Lookup))
+			before, after := cell(l.before, runewidth.StringWidth(first)), cell(l.after, max(6, runewidth.StringWidth(second)))
+			p.add("  " + before + "  " + after + "  " + p.by(l.Lookup))
 		}
 	}
 }

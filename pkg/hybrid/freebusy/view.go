@@ -17,11 +17,14 @@ func (r Report) View() report.View {
 	v.Summary = report.Summary{Lead: msg.Of("Free/busy:"), Counts: []report.Count{
 		{Text: msg.Of("%d of %d lookups work", s.OK, len(r.Matrix))},
 	}}
+	add := func(t report.Tone, text msg.Text) {
+		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: text, Tone: t})
+	}
 	if s.Failed > 0 {
-		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of("%d failed", s.Failed), Tone: report.Bad})
+		add(report.Bad, msg.Of("%d failed", s.Failed))
 	}
 	if s.Unknown > 0 {
-		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of("%d could not be asked", s.Unknown), Tone: report.Caution})
+		add(report.Caution, msg.Of("%d could not be asked", s.Unknown))
 	}
 	return v
 }
@@ -58,7 +61,8 @@ func (a Answer) Lookup() report.Lookup {
 		l.Details = append(l.Details, report.Path{Label: msg.Of("way"), Hops: a.Route})
 	}
 	for _, d := range a.Diagnosis {
-		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("why"), Text: msg.Of("%s (%.0f%%)", d.ID, 100*d.Confidence)})
+		suspect := msg.Of("%s (%.0f%%)", d.ID, 100*d.Confidence)
+		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("why"), Text: suspect})
 	}
 	return l
 }
