@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: build test race lint bench peers docs dist fuzz clean
+.PHONY: build test race lint long-lines bench peers docs dist fuzz clean
 
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
@@ -17,11 +17,20 @@ test: peers
 race:
 	go run ./test/run -race
 
-lint: bin/golangci-lint
+lint: bin/golangci-lint bin/deadcode
 	bin/golangci-lint run ./...
+	tools/unreachable.sh
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/deadcode: tools/go.mod tools/go.sum
+	cd tools && go build -o ../bin/deadcode golang.org/x/tools/cmd/deadcode
+
+# Files with lines that are too long, with their number: make long-lines DIRS=pkg/wire. To wrap the comments among them:
+# cd tools && go run ./longlines -fix ../pkg/wire
+long-lines:
+	@cd tools && go run ./longlines -summary $(addprefix ../,$(or $(DIRS),pkg cmd wizard test))
 
 # Ratios against a peer in the same run: users streamed beside ldapsearch's. BIG=1 takes a million users.
 bench: peers

@@ -1,5 +1,5 @@
-// Package psrp_test runs remote PowerShell against peers that we did not write: MIT Kerberos as the domain's key distribution center and as
-// the other side of sealed messages.
+// Package psrp_test runs remote PowerShell against peers that we did not write: MIT Kerberos as the
+// domain's key distribution center and as the other side of sealed messages.
 package psrp_test
 
 import (

@@ -27,7 +27,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// exchange is our server, with cmdlets that show what went over the wire. It tells when Get-Endless runs.
+// exchange is our server, with cmdlets that show what went over the wire. It tells when Get-Endless
+// runs.
 func exchange() (server *psrp.Server, endless chan struct{}) {
 	endless = make(chan struct{}, 1)
 	return &psrp.Server{
@@ -258,7 +259,8 @@ func TestKerberos(t *testing.T) {
 	}
 }
 
-// TestKerberosAgainstGSSAPI puts MIT's GSS-API between our client and our server: it must understand what we seal, and we what it seals.
+// TestKerberosAgainstGSSAPI puts MIT's GSS-API between our client and our server: it must
+// understand what we seal, and we what it seals.
 func TestKerberosAgainstGSSAPI(t *testing.T) {
 	python := ""
 	for _, p := range []string{"/usr/bin/python3", "python3"} {
@@ -369,7 +371,8 @@ func TestKerberosFailures(t *testing.T) {
 	})
 }
 
-// replayed sends a recorded ticket again, and a message on a connection that was never authenticated.
+// replayed sends a recorded ticket again, and a message on a connection that was never
+// authenticated.
 func replayed(t *testing.T, k kdc, ts *httptest.Server) {
 	c, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(), "HTTP/localhost")
 	if err != nil {

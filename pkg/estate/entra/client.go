@@ -1,6 +1,7 @@
-// Package entra speaks to an Entra tenant: it signs in, and puts requests to Microsoft Graph v1.0. What the checks and the tests read (service principals,
-// domains, the organization, schedules) has types; what plans write goes through Client.Do as the plan shows it. It speaks plain HTTPS; Microsoft's Graph
-// library is far heavier than what is needed here.
+// Package entra speaks to an Entra tenant: it signs in, and puts requests to Microsoft Graph v1.0.
+// What the checks and the tests read (service principals, domains, the organization, schedules) has
+// types; what plans write goes through Client.Do as the plan shows it. It speaks plain HTTPS;
+// Microsoft's Graph library is far heavier than what is needed here.
 package entra
 
 import (
@@ -69,8 +70,9 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// NotYet tells whether an error may only mean that the directory's replicas have not all heard of a new object: the request is worth putting
-// again when the object is known to have been created a moment ago.
+// NotYet tells whether an error may only mean that the directory's replicas have not all heard of a
+// new object: the request is worth putting again when the object is known to have been created a
+// moment ago.
 func NotYet(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -79,7 +81,8 @@ func NotYet(err error) bool {
 	if e.Status == http.StatusNotFound {
 		return true
 	}
-	// POST /servicePrincipals right after POST /applications; appRoleAssignments right after POST /servicePrincipals.
+	// POST /servicePrincipals right after POST /applications; appRoleAssignments right after POST
+	// /servicePrincipals.
 	return e.Status == http.StatusBadRequest &&
 		(e.Code == "NoBackingApplicationObject" || strings.Contains(e.Message, "NoBackingApplicationObject") ||
 			strings.Contains(e.Message, "backing application") || strings.Contains(e.Message, "does not reference a valid application object") ||
@@ -136,7 +139,8 @@ func New(o Options) (*Client, error) {
 	return &Client{o: o, base: u, http: retry.Client(o.HTTP)}, nil
 }
 
-// Reads of keyCredentials are counted by the minute: 150 per tenant. Graph's refusal may come without Retry-After.
+// Reads of keyCredentials are counted by the minute: 150 per tenant. Graph's refusal may come
+// without Retry-After.
 const keyReadPause = 65 * time.Second
 
 // backoff is the pause before a request that was refused without Retry-After.
@@ -153,10 +157,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // maxAnswer bounds one answer; a page of 999 users is some MiB.
 const maxAnswer = 64 << 20
 
-// Do puts one request. The path follows the version ("/applications?$filter=..."; values in it escaped by the caller) or is a whole URL of the same
-// host, as next links are. body is encoded as JSON, nil sends none. The answer is the decoded document, numbers as int64 or float64; nil when there is
-// none. Throttling (429, and 503 with Retry-After) is waited out; failed requests are put again only when they read (GET) or were not carried out.
-// Errors of the server are *Error.
+// Do puts one request. The path follows the version ("/applications?$filter=..."; values in it
+// escaped by the caller) or is a whole URL of the same host, as next links are. body is encoded as
+// JSON, nil sends none. The answer is the decoded document, numbers as int64 or float64; nil when
+// there is none. Throttling (429, and 503 with Retry-After) is waited out; failed requests are put
+// again only when they read (GET) or were not carried out. Errors of the server are *Error.
 func (c *Client) Do(ctx context.Context, method, path string, body any) (map[string]any, error) {
 	var out map[string]any
 	raw, err := c.do(ctx, method, path, body)
@@ -210,7 +215,8 @@ func withoutQuery(path string) string {
 	return link.Printable(path)
 }
 
-// resolve makes the address of a request. The token goes with it, so it must not leave Graph's host.
+// resolve makes the address of a request. The token goes with it, so it must not leave Graph's
+// host.
 func (c *Client) resolve(path string) (string, error) {
 	if strings.HasPrefix(path, "/") {
 		return c.base.String() + path, nil
@@ -374,7 +380,8 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	return nil, fmt.Errorf("GET %s at %s: the list does not end", withoutQuery(start), c.base.Host)
 }
 
-// Filter is the query that asks a collection for the objects of which a property has exactly that value.
+// Filter is the query that asks a collection for the objects of which a property has exactly that
+// value.
 func Filter(property, value string) string {
 	expression := property + " eq '" + strings.ReplaceAll(value, "'", "''") + "'"
 	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")

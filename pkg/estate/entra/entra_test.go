@@ -201,7 +201,8 @@ func TestNextLinkStaysAtHome(t *testing.T) {
 	}
 }
 
-// TestListsEnd: a list whose pages lead back to themselves, and an answer that never comes to its end, with a context that sets no limit.
+// TestListsEnd: a list whose pages lead back to themselves, and an answer that never comes to its
+// end, with a context that sets no limit.
 func TestListsEnd(t *testing.T) {
 	var waits []time.Duration
 	circle := answer(200, `{"value":[{"id":"contoso.example"}],"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"}`)

@@ -26,8 +26,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// exchangePowerShell is Microsoft's public client for Exchange's administration interface ("Microsoft Exchange REST API Based PowerShell"),
-// azurePowerShell the one with which Microsoft's own hybrid application script asks Microsoft Graph. Both exist in every tenant; a device-code
+// exchangePowerShell is Microsoft's public client for Exchange's administration interface
+// ("Microsoft Exchange REST API Based PowerShell"), azurePowerShell the one with which Microsoft's
+// own hybrid application script asks Microsoft Graph. Both exist in every tenant; a device-code
 // credential without a client id takes the one that fits the resource.
 const (
 	exchangePowerShell = "fb78d390-0c51-40cd-8e17-fdbfab77341b"
@@ -46,8 +47,9 @@ type Credential struct {
 	ClientID string
 	Bundle   certificate.Bundle // certificate
 	Secret   secret.Value       // secret
-	// TokenFile holds the federated token of a workload identity; AZURE_FEDERATED_TOKEN_FILE when empty. GitHub Actions, which hands out such
-	// tokens on request, is recognized when neither is there.
+	// TokenFile holds the federated token of a workload identity; AZURE_FEDERATED_TOKEN_FILE when
+	// empty. GitHub Actions, which hands out such tokens on request, is recognized when neither is
+	// there.
 	TokenFile string
 	// Say shows a person the message of the device code; it must be there for deviceCode.
 	Say func(text string)
@@ -62,11 +64,13 @@ type IdentityOptions struct {
 	Credential Credential
 	// Getenv reads the environment of workload identities; os.Getenv when nil.
 	Getenv func(string) string
-	// Now is held against the server's clock after a refusal; time.Now when nil. What is signed goes by the machine's.
+	// Now is held against the server's clock after a refusal; time.Now when nil. What is signed
+	// goes by the machine's.
 	Now func() time.Time
 }
 
-// Identity gets tokens for one credential in one tenant. Tokens are kept until shortly before they expire. It is safe for concurrent use.
+// Identity gets tokens for one credential in one tenant. Tokens are kept until shortly before they
+// expire. It is safe for concurrent use.
 type Identity struct {
 	login      string
 	host       string
@@ -99,8 +103,9 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	client := azcore.ClientOptions{
 		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
 		Transport: transport{o.HTTP},
-		// The library would send the very same assertion again, which may have got through although no answer came back: Token tries again with a
-		// new one. What a busy server put off was not taken.
+		// The library would send the very same assertion again, which may have got through although
+		// no answer came back: Token tries again with a new one. What a busy server put off was not
+		// taken.
 		Retry:     policy.RetryOptions{MaxRetries: tries - 1, TryTimeout: tryTimeout, ShouldRetry: func(resp *http.Response, err error) bool { return err == nil && busy(resp.StatusCode) }},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
@@ -111,8 +116,9 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	if c.ClientID == "" && (c.Kind == answers.CredentialCertificate || c.Kind == answers.CredentialSecret) {
 		return nil, fmt.Errorf("sign in to %s: a credential of kind %s needs a client id", o.Tenant, c.Kind)
 	}
-	// Instance discovery asks a fixed worldwide host whether the login host is Microsoft's. The login host comes from the cloud table or from
-	// the administrator's own answers, and many networks let only that host through.
+	// Instance discovery asks a fixed worldwide host whether the login host is Microsoft's. The
+	// login host comes from the cloud table or from the administrator's own answers, and many
+	// networks let only that host through.
 	const noDiscovery = true
 	switch c.Kind {
 	case answers.CredentialCertificate:
@@ -238,7 +244,8 @@ func (i *Identity) explain(ctx context.Context, err, dial error) error {
 	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, link.Line(err.Error()))
 }
 
-// failure keeps why a connection failed: the library passes it on as text only, which would lose its class.
+// failure keeps why a connection failed: the library passes it on as text only, which would lose
+// its class.
 type failure struct{ err error }
 
 type failureKey struct{}

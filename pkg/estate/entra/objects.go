@@ -25,8 +25,9 @@ type KeyCredential struct {
 	Usage               string     `json:"usage,omitempty"`
 }
 
-// Thumbprint is the certificate's SHA-1 in upper-case hexadecimal, from the certificate itself when it is there, else from customKeyIdentifier, which
-// the service has written as hexadecimal, as base64 of the hash, and as base64 of the hexadecimal. "" when neither tells.
+// Thumbprint is the certificate's SHA-1 in upper-case hexadecimal, from the certificate itself when
+// it is there, else from customKeyIdentifier, which the service has written as hexadecimal, as
+// base64 of the hash, and as base64 of the hexadecimal. "" when neither tells.
 func (k KeyCredential) Thumbprint() string {
 	if len(k.Key) > 0 {
 		return certificate.ThumbprintOf(k.Key)
@@ -62,8 +63,9 @@ type AppRole struct {
 
 const principalSelect = "$select=id,appId,displayName,appRoles,keyCredentials"
 
-// ServicePrincipal finds the service principal of an application, Microsoft's own too (oauth.AppExchangeOnline): ErrNotFound when the tenant has none. Its
-// key credentials come with their keys.
+// ServicePrincipal finds the service principal of an application, Microsoft's own too
+// (oauth.AppExchangeOnline): ErrNotFound when the tenant has none. Its key credentials come with
+// their keys.
 func (c *Client) ServicePrincipal(ctx context.Context, appID string) (ServicePrincipal, error) {
 	found, err := collect[ServicePrincipal](ctx, c, "/servicePrincipals?"+Filter("appId", appID)+"&"+principalSelect)
 	if err != nil {

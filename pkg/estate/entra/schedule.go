@@ -19,7 +19,8 @@ type ScheduleRequest struct {
 	Interval   time.Duration // of one slot of View; 30 minutes when 0, 5 to 1440 minutes
 }
 
-// Schedule is one address's answer. Err is set when that calendar could not be read; the others are good none the less.
+// Schedule is one address's answer. Err is set when that calendar could not be read; the others are
+// good none the less.
 type Schedule struct {
 	Address string
 	View    string // a digit a slot: 0 free, 1 tentative, 2 busy, 3 out of office, 4 working elsewhere
@@ -47,7 +48,8 @@ func (e *ScheduleError) Error() string {
 	return e.Code + ": " + e.Message
 }
 
-// dateTimeZone is Graph's dateTimeTimeZone. The names of its members are not part of the schema subset that the others are held against.
+// dateTimeZone is Graph's dateTimeTimeZone. The names of its members are not part of the schema
+// subset that the others are held against.
 type dateTimeZone struct {
 	DateTime string `json:"dateTime"`
 	TimeZone string `json:"timeZone"`
@@ -62,7 +64,8 @@ func (d dateTimeZone) time() (time.Time, error) {
 	return time.Parse(graphTime+".9999999", d.DateTime)
 }
 
-// GetSchedule asks Graph for free/busy (POST /users/{as}/calendar/getSchedule; needs Calendars.Read).
+// GetSchedule asks Graph for free/busy (POST /users/{as}/calendar/getSchedule; needs
+// Calendars.Read).
 func (c *Client) GetSchedule(ctx context.Context, r ScheduleRequest) ([]Schedule, error) {
 	if r.Interval == 0 {
 		r.Interval = 30 * time.Minute

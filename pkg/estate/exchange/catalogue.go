@@ -14,17 +14,20 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// catalogue.json is the part of the cmdlet reference that hybridge uses; `go test ./pkg/estate/exchange -run Catalogue -update` makes it anew.
+// catalogue.json is the part of the cmdlet reference that hybridge uses; `go test
+// ./pkg/estate/exchange -run Catalogue -update` makes it anew.
 //
 //go:embed catalogue.json
 var catalogueJSON []byte
 
-// amendments.json is what the reference leaves out, each with the place where it is documented. It is laid over the catalogue.
+// amendments.json is what the reference leaves out, each with the place where it is documented. It
+// is laid over the catalogue.
 //
 //go:embed amendments.json
 var amendmentsJSON []byte
 
-// Cmdlets is a catalogue of cmdlets: what exists on which side, with which parameters. It is not changed after it is made.
+// Cmdlets is a catalogue of cmdlets: what exists on which side, with which parameters. It is not
+// changed after it is made.
 type Cmdlets struct{ byName map[string]Cmdlet }
 
 // Cmdlet describes a cmdlet.
@@ -187,9 +190,11 @@ func IsCommon(name string) bool {
 	return slices.ContainsFunc(common, func(c string) bool { return strings.EqualFold(c, name) })
 }
 
-// Bind holds a command against the catalogue the way PowerShell's parameter binder does: the cmdlet exists on the side, so do its parameters,
-// those of one parameter set are given together, its mandatory ones are all there, and every value converts. It returns the values by the parameters'
-// own names, without the common ones. The error is an *Error with PowerShell's category, id and words.
+// Bind holds a command against the catalogue the way PowerShell's parameter binder does: the cmdlet
+// exists on the side, so do its parameters, those of one parameter set are given together, its
+// mandatory ones are all there, and every value converts. It returns the values by the parameters'
+// own names, without the common ones. The error is an *Error with PowerShell's category, id and
+// words.
 func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 	spec, ok := c.Find(cmd.Name)
 	if !ok || !spec.On(side) {
@@ -271,8 +276,9 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 	return values, nil
 }
 
-// convert checks that a value converts to the parameter's type and returns it converted: numbers from text, Booleans from $true and $false only,
-// one text to a list of one where the parameter takes a list.
+// convert checks that a value converts to the parameter's type and returns it converted: numbers
+// from text, Booleans from $true and $false only, one text to a list of one where the parameter
+// takes a list.
 func (p Parameter) convert(v any) (any, error) {
 	cannot := func() error {
 		text, ok := Scalar(v)
@@ -411,8 +417,9 @@ func (p Parameter) convert(v any) (any, error) {
 	return nil, cannot()
 }
 
-// CheckText holds a text against the form of the .NET type (without namespace) that it is to become; a type without a form of its own takes any. The error has the
-// words of PowerShell's parameter binder.
+// CheckText holds a text against the form of the .NET type (without namespace) that it is to
+// become; a type without a form of its own takes any. The error has the words of PowerShell's
+// parameter binder.
 func CheckText(kind, s string) error {
 	if s == "" {
 		return nil

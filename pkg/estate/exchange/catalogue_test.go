@@ -18,7 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files anew")
 
-// used are the cmdlets that hybridge or its lab runs: a noun, then its verbs. Every one must be in the reference.
+// used are the cmdlets that hybridge or its lab runs: a noun, then its verbs. Every one must be in
+// the reference.
 const used = `
 AcceptedDomain                   Get New Set Remove
 AuthConfig                       Get Set

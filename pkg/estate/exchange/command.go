@@ -46,8 +46,8 @@ func (c Command) Parameter(name string) (any, bool) {
 	return nil, false
 }
 
-// names returns the parameter names in the order in which they are written: identity and name first, the rest by alphabet, the ones
-// about the run itself last.
+// names returns the parameter names in the order in which they are written: identity and name
+// first, the rest by alphabet, the ones about the run itself last.
 func (c Command) names() []string {
 	rank := func(name string) int {
 		switch strings.ToLower(name) {
@@ -73,8 +73,9 @@ func (c Command) names() []string {
 	return names
 }
 
-// Value brings a parameter's value, also one that went through JSON, to one of the kinds that Command documents: whole numbers to int64,
-// lists of text to []string, other lists to []any, a hashtable with only Add and Remove to a ListChange.
+// Value brings a parameter's value, also one that went through JSON, to one of the kinds that
+// Command documents: whole numbers to int64, lists of text to []string, other lists to []any, a
+// hashtable with only Add and Remove to a ListChange.
 func Value(v any) (any, error) { return Convert(v, normalized) }
 
 func normalized(v any) (any, error) {

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// The JSON form of an Object is its properties in print order, after "$types" and "$text" where it has them. What JSON has no form for
-// is a one-member object: {"$time": RFC 3339}, {"$bytes": base64}, {"$hashtable": {...}}, {"$float": "NaN"}, {"$unreadable": reason}.
-// Decoding it gives the same object again.
+// The JSON form of an Object is its properties in print order, after "$types" and "$text" where it
+// has them. What JSON has no form for is a one-member object: {"$time": RFC 3339}, {"$bytes":
+// base64}, {"$hashtable": {...}}, {"$float": "NaN"}, {"$unreadable": reason}. Decoding it gives the
+// same object again.
 
 // MarshalJSON writes the object as said above.
 func (o Object) MarshalJSON() ([]byte, error) {
@@ -100,8 +101,8 @@ func encodeValue(v any) ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON reads the form that MarshalJSON writes. Plain JSON objects, without any "$" member, are read too: as properties at the top,
-// as hashtables below.
+// UnmarshalJSON reads the form that MarshalJSON writes. Plain JSON objects, without any "$" member,
+// are read too: as properties at the top, as hashtables below.
 func (o *Object) UnmarshalJSON(text []byte) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -191,7 +192,8 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			_, err := d.Token()
 			return list, err
 		}
-		// Whether it is an object with types or one of the one-member forms shows only at its first name.
+		// Whether it is an object with types or one of the one-member forms shows only at its first
+		// name.
 		return decodeBraced(d, depth)
 	default:
 		return t, nil // nil, bool, string

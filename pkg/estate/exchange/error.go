@@ -7,7 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Error is a cmdlet's error record. errors.Is tells its meaning: ErrNotFound, ErrNoCmdlet, ErrThrottled, link.ErrAccess.
+// Error is a cmdlet's error record. errors.Is tells its meaning: ErrNotFound, ErrNoCmdlet,
+// ErrThrottled, link.ErrAccess.
 type Error struct {
 	Cmdlet           string `json:"cmdlet"`
 	Category         string `json:"category,omitempty"`         // "ObjectNotFound", "InvalidArgument", ...; Online: the OData error code

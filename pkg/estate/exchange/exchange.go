@@ -1,13 +1,16 @@
-// Package exchange talks to an Exchange organization, on-premises or online: a Command in, Objects out. It is
-// the narrow waist of hybridge: remote PowerShell, the Exchange Online admin API and recorded snapshots are Sessions alike.
+// Package exchange talks to an Exchange organization, on-premises or online: a Command in, Objects
+// out. It is the narrow waist of hybridge: remote PowerShell, the Exchange Online admin API and
+// recorded snapshots are Sessions alike.
 package exchange
 
 import "context"
 
-// Session runs cmdlets in one Exchange organization. Implementations are safe for concurrent use; commands of one
-// session may be serialized. Close ends it at the server (a remote PowerShell shell is always deleted).
+// Session runs cmdlets in one Exchange organization. Implementations are safe for concurrent use;
+// commands of one session may be serialized. Close ends it at the server (a remote PowerShell shell
+// is always deleted).
 type Session interface {
-	// Run runs one cmdlet and returns its output objects, empty when it printed none. A cmdlet's error record is an
+	// Run runs one cmdlet and returns its output objects, empty when it printed none. A cmdlet's
+	// error record is an
 	// *Error; a refused sign-in or missing right is an error for which errors.Is(err, ErrAccess) holds; an object
 	// that does not exist, one for which errors.Is(err, ErrNotFound) holds.
 	Run(ctx context.Context, c Command) ([]Object, error)
@@ -27,8 +30,9 @@ const (
 
 // Command is a cmdlet with its parameters.
 //
-// A parameter's value is nil ($null), a bool (also for switches), string, int64, []string, []byte, map[string]any (a hashtable), ListChange,
-// secret.Value (SecureString) or Credential (PSCredential). Names carry no dash.
+// A parameter's value is nil ($null), a bool (also for switches), string, int64, []string, []byte,
+// map[string]any (a hashtable), ListChange, secret.Value (SecureString) or Credential
+// (PSCredential). Names carry no dash.
 type Command struct {
 	Name       string         `json:"name"`
 	Parameters map[string]any `json:"parameters,omitempty"`
@@ -40,7 +44,8 @@ type ListChange struct {
 	Remove []string `json:"remove,omitempty"`
 }
 
-// Allowance says what the caller may do with a cmdlet. A cmdlet that the caller may not run at all is absent from the map.
+// Allowance says what the caller may do with a cmdlet. A cmdlet that the caller may not run at all
+// is absent from the map.
 type Allowance struct {
 	Parameters []string // nil: not known in detail
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
-// A server that refuses a session and says for how long is asked once more after that time, if the caller has it.
+// A server that refuses a session and says for how long is asked once more after that time, if the
+// caller has it.
 func TestSessionLimitIsWaitedOut(t *testing.T) {
 	told := &psrp.Fault{Reason: "Fail to create runspace because you have exceeded your budget to create runspace. Please wait for 40 seconds."}
 	full := &psrp.Fault{Reason: "exceeded the maximum number of connections allowed: 18 for the policy party : MaxConcurrency"}
@@ -54,7 +55,8 @@ func TestSessionLimitIsWaitedOut(t *testing.T) {
 	}
 }
 
-// What was certainly not sent, or only read, is put again in a new session; a write of which nothing is known is not.
+// What was certainly not sent, or only read, is put again in a new session; a write of which
+// nothing is known is not.
 func TestLostCommands(t *testing.T) {
 	commandGone := &psrp.Fault{Code: 2150858843, Reason: "the command identifier does not exist"}
 	for _, test := range []struct {

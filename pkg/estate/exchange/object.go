@@ -22,13 +22,16 @@ var (
 	ErrThrottled  = errors.New("server asked to slow down") // 429 or the shell limit, after retries
 )
 
-// Object is one output object of a cmdlet: a bag of properties whose names are compared without case, as PowerShell does.
+// Object is one output object of a cmdlet: a bag of properties whose names are compared without
+// case, as PowerShell does.
 //
-// Values are nil ($null), bool, int64, float64, string, time.Time, []byte, []any (of these) and map[string]any (hashtables). Values of Exchange's
-// own types stand as their string form; a nested object as an Object.
+// Values are nil ($null), bool, int64, float64, string, time.Time, []byte, []any (of these) and
+// map[string]any (hashtables). Values of Exchange's own types stand as their string form; a nested
+// object as an Object.
 //
-// The typed getters tell four things apart: the property is absent (ErrAbsent), null (ErrNull), not readable as what was asked for
-// (ErrUnreadable), or there, in which case an empty string or list is a value like any other. Optional turns null into the zero value.
+// The typed getters tell four things apart: the property is absent (ErrAbsent), null (ErrNull), not
+// readable as what was asked for (ErrUnreadable), or there, in which case an empty string or list
+// is a value like any other. Optional turns null into the zero value.
 type Object struct {
 	Types      []string // .NET type names, most derived first; may be empty
 	Text       string   // ToString()
@@ -39,8 +42,9 @@ type Object struct {
 // Unreadable stands for a value that exists but could not be read.
 type Unreadable struct{ Reason string }
 
-// NewObject makes an object of pairs: a name, its value, and so on. A name given twice keeps its first place and its last value. It panics
-// on an odd number of pairs or a name that is no string: a programmer's error.
+// NewObject makes an object of pairs: a name, its value, and so on. A name given twice keeps its
+// first place and its last value. It panics on an odd number of pairs or a name that is no string:
+// a programmer's error.
 func NewObject(types []string, text string, pairs ...any) Object {
 	if len(pairs)%2 != 0 {
 		panic("exchange.NewObject: a name without a value")
@@ -64,8 +68,8 @@ func (o *Object) put(name string, value any) {
 	o.properties[key] = canonical(value)
 }
 
-// Convert rebuilds a value from its leaves upwards: f is given each element of lists and hashtables first, then the list or
-// hashtable itself.
+// Convert rebuilds a value from its leaves upwards: f is given each element of lists and hashtables
+// first, then the list or hashtable itself.
 func Convert(v any, f func(v any) (any, error)) (any, error) {
 	switch tree := v.(type) {
 	case []any:
@@ -204,8 +208,8 @@ func describe(v any) string {
 	}
 }
 
-// Scalar is the text of one value as PowerShell would print it: numbers in decimal, True and False, an object by its ToString().
-// Lists, hashtables, bytes and nil have none.
+// Scalar is the text of one value as PowerShell would print it: numbers in decimal, True and False,
+// an object by its ToString(). Lists, hashtables, bytes and nil have none.
 func Scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -228,8 +232,8 @@ func Scalar(v any) (string, bool) {
 	}
 }
 
-// String returns a property as text. Numbers, Booleans, times and nested objects are given as PowerShell prints them; a list of
-// one element as that element.
+// String returns a property as text. Numbers, Booleans, times and nested objects are given as
+// PowerShell prints them; a list of one element as that element.
 func (o Object) String(name string) (string, error) {
 	v, err := o.set(name)
 	if err != nil {
@@ -285,8 +289,9 @@ func (o Object) Int(name string) (int64, error) {
 	return 0, mismatch(name, v, "a whole number")
 }
 
-// Strings returns a multi-valued property as texts. A null one has none (nil, no error), an empty one an empty list; a single value, which
-// is how PowerShell may hand over a list of one, is a list of one.
+// Strings returns a multi-valued property as texts. A null one has none (nil, no error), an empty
+// one an empty list; a single value, which is how PowerShell may hand over a list of one, is a list
+// of one.
 func (o Object) Strings(name string) ([]string, error) {
 	v, err := o.Value(name)
 	if err != nil || v == nil {
@@ -311,8 +316,9 @@ func (o Object) Strings(name string) ([]string, error) {
 	return out, nil
 }
 
-// timeLayouts are how Exchange writes a time as text. Times without a zone are in UTC when the property's name says so; others
-// are in the server's zone, which nothing tells, and are read as UTC too.
+// timeLayouts are how Exchange writes a time as text. Times without a zone are in UTC when the
+// property's name says so; others are in the server's zone, which nothing tells, and are read as
+// UTC too.
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05Z07:00", "2006-01-02"}
 
 // Time returns a property that is a time, or text in ISO 8601 form.
@@ -334,7 +340,8 @@ func (o Object) Time(name string) (time.Time, error) {
 	return time.Time{}, mismatch(name, v, "a time")
 }
 
-// Bytes returns a property that holds bytes: a byte array, or its base64 text, which is how the admin API prints one.
+// Bytes returns a property that holds bytes: a byte array, or its base64 text, which is how the
+// admin API prints one.
 func (o Object) Bytes(name string) ([]byte, error) {
 	v, err := o.set(name)
 	if err != nil {
@@ -361,7 +368,8 @@ func (o Object) Bytes(name string) ([]byte, error) {
 	return nil, mismatch(name, v, "bytes")
 }
 
-// Optional passes a getter's result through and turns null into the zero value: exchange.Optional(o.String("TargetSharingEpr")).
+// Optional passes a getter's result through and turns null into the zero value:
+// exchange.Optional(o.String("TargetSharingEpr")).
 func Optional[T any](v T, err error) (T, error) {
 	if errors.Is(err, ErrNull) {
 		var zero T
@@ -370,7 +378,8 @@ func Optional[T any](v T, err error) (T, error) {
 	return v, err
 }
 
-// Format prints the object's text for %s, %q and %v, its type and property names (never their values) for %+v and %#v, all without control characters.
+// Format prints the object's text for %s, %q and %v, its type and property names (never their
+// values) for %+v and %#v, all without control characters.
 func (o Object) Format(f fmt.State, verb rune) {
 	text := link.Line(o.Text)
 	if text == "" && len(o.Types) > 0 {

@@ -27,16 +27,19 @@ type OnlineOptions struct {
 	Endpoint string
 	// Tenant is the tenant's GUID; the token's tid claim when empty.
 	Tenant string
-	// Token gives an access token for the endpoint; it is called before every request and should cache.
+	// Token gives an access token for the endpoint; it is called before every request and should
+	// cache.
 	Token func(ctx context.Context) (string, error)
-	// Client sends the requests; link.Link's Client(nil) fits. It must not follow redirects with credentials of its own.
+	// Client sends the requests; link.Link's Client(nil) fits. It must not follow redirects with
+	// credentials of its own.
 	Client *http.Client
-	// Anchor is the X-AnchorMailbox of the session. When empty it is the tenant's system mailbox for an application's token, the
-	// signed-in user for a person's.
+	// Anchor is the X-AnchorMailbox of the session. When empty it is the tenant's system mailbox
+	// for an application's token, the signed-in user for a person's.
 	Anchor string
 	// Timeout limits one request; 100 s when 0.
 	Timeout time.Duration
-	// Retries is how many more times a reading cmdlet is tried after a transient failure; 4 when 0, none when negative.
+	// Retries is how many more times a reading cmdlet is tried after a transient failure; 4 when 0,
+	// none when negative.
 	Retries int
 	// Warn takes what cmdlets warn of; may be nil.
 	Warn func(cmdlet, text string)
@@ -125,8 +128,8 @@ func (s *AdminAPI) Close(context.Context) error {
 	return nil
 }
 
-// identify finds the tenant and the anchor from the token, once. The token is not verified here: the service does that, and what is read
-// of it only routes requests.
+// identify finds the tenant and the anchor from the token, once. The token is not verified here:
+// the service does that, and what is read of it only routes requests.
 func (s *AdminAPI) identify(token string) (tenant, anchor string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,8 +278,8 @@ func (s *AdminAPI) invoke(ctx context.Context, c Command, body []byte, address s
 	return s.send(ctx, c.Name, c.Reads(), request)
 }
 
-// send is one exchange with the service, retries included. A refused request was not executed, so any cmdlet can be sent
-// once more with a new token: the old one may have run out on the way.
+// send is one exchange with the service, retries included. A refused request was not executed, so
+// any cmdlet can be sent once more with a new token: the old one may have run out on the way.
 func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
 	if reads {
 		ctx = link.Reading(ctx)

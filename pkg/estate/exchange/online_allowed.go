@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once; parameters are not told.
+// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once; parameters
+// are not told.
 func (s *AdminAPI) Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error) {
 	s.mu.Lock()
 	known := s.allowed
@@ -49,7 +50,8 @@ func (s *AdminAPI) Allowed(ctx context.Context, cmdlets ...string) (map[string]A
 	return out, nil
 }
 
-// exportedCmdlets reads value.exportedCmdlets: names with commas between them, in an object or a list of one.
+// exportedCmdlets reads value.exportedCmdlets: names with commas between them, in an object or a
+// list of one.
 func exportedCmdlets(text []byte) ([]string, error) {
 	type file struct {
 		Exported json.RawMessage `json:"exportedCmdlets"`

@@ -9,7 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are tried again.
+// transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are
+// tried again.
 var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException", "DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
 
 // later tells whether an error answer means that the cmdlet may work in a while.
@@ -34,7 +35,8 @@ func challengeReason(header string) string {
 	return ""
 }
 
-// segments of a message: Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text
+// segments of a message:
+// Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text
 var segments = regexp.MustCompile(`(?s)^\|?(Ex[0-9A-Fa-f]+)\|([A-Za-z0-9_.+]+)\|(.*)$`)
 
 // onlineError reads the service's error answer; nil when it is none.

@@ -13,11 +13,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// PowerShell renders the command as text that runs it in an Exchange Management Shell, one statement a line, without a line end. Texts are
-// single-quoted literals, so that nothing in them is ever evaluated. A secret is never written: the script asks for it first and holds it
-// in a variable. A command that cannot be rendered safely (a name that is no name) becomes a throw statement that says so.
+// PowerShell renders the command as text that runs it in an Exchange Management Shell, one
+// statement a line, without a line end. Texts are single-quoted literals, so that nothing in them
+// is ever evaluated. A secret is never written: the script asks for it first and holds it in a
+// variable. A command that cannot be rendered safely (a name that is no name) becomes a throw
+// statement that says so.
 //
-// Files with such text should begin with a byte order mark: Windows PowerShell takes a file without one to be in the system's code page.
+// Files with such text should begin with a byte order mark: Windows PowerShell takes a file without
+// one to be in the system's code page.
 func (c Command) PowerShell() string {
 	p, err := c.prepared()
 	if err != nil {
@@ -66,9 +69,9 @@ func variableName(cmdlet, parameter string) string {
 	return strings.ToLower(s[:1]) + s[1:]
 }
 
-// Literal renders a value as a PowerShell expression that can stand as an argument. Texts are quoted, so that nothing in
-// them is evaluated. other, if not nil, renders the values that this package does not know, at any depth; what neither
-// renders, a secret for one, is $null.
+// Literal renders a value as a PowerShell expression that can stand as an argument. Texts are
+// quoted, so that nothing in them is evaluated. other, if not nil, renders the values that this
+// package does not know, at any depth; what neither renders, a secret for one, is $null.
 func Literal(v any, other func(v any) (text string, ok bool)) string {
 	list := func(n int, element func(i int) string) string {
 		parts := make([]string, n)
@@ -119,8 +122,9 @@ func Literal(v any, other func(v any) (text string, ok bool)) string {
 	return "$null"
 }
 
-// Quote renders text as a PowerShell literal: in single quotes, with every character that PowerShell takes for a single quote doubled.
-// Control, line-separating and invisible formatting characters would make a script read otherwise than it runs, so they are written as [char] codes.
+// Quote renders text as a PowerShell literal: in single quotes, with every character that
+// PowerShell takes for a single quote doubled. Control, line-separating and invisible formatting
+// characters would make a script read otherwise than it runs, so they are written as [char] codes.
 func Quote(s string) string {
 	var out []string
 	var run strings.Builder

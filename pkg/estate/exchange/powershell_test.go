@@ -60,7 +60,8 @@ func TestPowerShell(t *testing.T) {
 	}
 }
 
-// unquote reads what Quote writes, by PowerShell's rules for single-quoted literals, and nothing else.
+// unquote reads what Quote writes, by PowerShell's rules for single-quoted literals, and nothing
+// else.
 func unquote(s string) (string, error) {
 	var out strings.Builder
 	single := func(s string) (string, error) { // reads a literal at the start of s, returns the rest

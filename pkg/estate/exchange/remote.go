@@ -34,10 +34,11 @@ type pool interface {
 	Close(ctx context.Context) error
 }
 
-// Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed, and runs one cmdlet after another in it.
+// Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed,
+// and runs one cmdlet after another in it.
 //
-// It stays with the domain controller that its first object came from, so that what was written is read back from where it was written, before the
-// others have it.
+// It stays with the domain controller that its first object came from, so that what was written is
+// read back from where it was written, before the others have it.
 type Remote struct {
 	o          RemoteOptions
 	turn       chan struct{} // holds one token: whoever has it owns the fields below
@@ -80,7 +81,8 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 // Pipelines is how many pipelines were sent so far.
 func (r *Remote) Pipelines() int { return int(r.runs.Load()) }
 
-// Run runs one cmdlet. Errors stop it (-ErrorAction Stop) and nothing is asked back (-Confirm:$false).
+// Run runs one cmdlet. Errors stop it (-ErrorAction Stop) and nothing is asked back
+// (-Confirm:$false).
 func (r *Remote) Run(ctx context.Context, c Command) ([]Object, error) {
 	p, err := c.prepared()
 	if err != nil {
@@ -120,8 +122,8 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		if broken(ctx, err) {
 			r.pool = nil
 			_ = lost.Close(ctx) // frees what is left; the next cmdlet opens a new session
-			// A server that does not know the shell any more was restarted, or the shell idled out; a connection that was good until now may have been cut
-			// by whatever stands between.
+			// A server that does not know the shell any more was restarted, or the shell idled out;
+			// a connection that was good until now may have been cut by whatever stands between.
 			lostIt := errors.Is(err, psrp.ErrShellGone) || errors.Is(err, psrp.ErrCommandGone)
 			if again && attempt == 0 && (lostIt || !fresh && errors.Is(err, link.ErrUnreachable)) {
 				continue
@@ -143,7 +145,8 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 	}
 }
 
-// reopen opens a shell. A server that refuses it for now and says how long is asked once more after that time.
+// reopen opens a shell. A server that refuses it for now and says how long is asked once more after
+// that time.
 func (r *Remote) reopen(ctx context.Context) (pool, error) {
 	for again := true; ; again = false {
 		opened, err := r.o.open(ctx, r.o.PSRP)
@@ -168,7 +171,8 @@ func (r *Remote) warn(about, text string) {
 	}
 }
 
-// stay keeps the session with a domain controller while all goes well. After an error Exchange chooses again: that one may be what failed.
+// stay keeps the session with a domain controller while all goes well. After an error Exchange
+// chooses again: that one may be what failed.
 func (r *Remote) stay(objects []Object, err error) {
 	switch {
 	case err != nil:
@@ -186,11 +190,12 @@ func (r *Remote) withheld(err error) bool {
 
 const domainController = "DomainController"
 
-// aboutPeople are the cmdlets that look for recipients: these may be of another domain of the forest, of which the configuration's domain controller
-// knows nothing.
+// aboutPeople are the cmdlets that look for recipients: these may be of another domain of the
+// forest, of which the configuration's domain controller knows nothing.
 var aboutPeople = regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
 
-// broken tells whether a session is of no use after an error: after any but a cmdlet's own and the caller's giving up.
+// broken tells whether a session is of no use after an error: after any but a cmdlet's own and the
+// caller's giving up.
 func broken(ctx context.Context, err error) bool {
 	var record *psrp.ErrorRecord
 	return err != nil && !errors.As(err, &record) && ctx.Err() == nil
@@ -218,7 +223,8 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 		if len(record.Exception) > 0 {
 			e.ExceptionType = record.Exception[0]
 		}
-		// A remote failure arrives in an exception of its own; the id and the reason tell the cause.
+		// A remote failure arrives in an exception of its own; the id and the reason tell the
+		// cause.
 		if strings.HasSuffix(e.ExceptionType, ".RemoteException") && record.Reason != "" {
 			e.ExceptionType = record.Reason
 		}
@@ -227,7 +233,8 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 	return objects, throttled(err) // it names the host and the cmdlet
 }
 
-// throttled marks the faults by which a server refuses one shell or one request too many, and says what helps.
+// throttled marks the faults by which a server refuses one shell or one request too many, and says
+// what helps.
 func throttled(err error) error {
 	switch {
 	case errors.Is(err, psrp.ErrShellLimit):
@@ -260,7 +267,8 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 	return out
 }
 
-// confirms tells whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it lacks, its verb.
+// confirms tells whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it
+// lacks, its verb.
 func confirms(c Command) bool {
 	if _, known := Catalogue().Find(c.Name); known {
 		return takes(c.Name, "Confirm", OnPremises)
@@ -290,8 +298,8 @@ func toPSRP(v any) (any, error) {
 	return v, nil
 }
 
-// conversion turns CLIXML values into those of an Object. What refers to one object many times would grow without bound as a tree, so the number of
-// values is bounded.
+// conversion turns CLIXML values into those of an Object. What refers to one object many times
+// would grow without bound as a tree, so the number of values is bounded.
 type conversion struct{ left int }
 
 const maxValues = 1_000_000 // of all that a cmdlet puts out
@@ -369,8 +377,9 @@ func (c *conversion) table(d *psrp.Dict, depth int) any {
 	return table
 }
 
-// nested converts an object that is a property's value. Exchange's own value types (addresses, sizes, identities, enumerations) are their
-// text; a collection is a list; what has properties and no text of its own stays an object.
+// nested converts an object that is a property's value. Exchange's own value types (addresses,
+// sizes, identities, enumerations) are their text; a collection is a list; what has properties and
+// no text of its own stays an object.
 func (c *conversion) nested(o *psrp.Object, depth int) any {
 	switch inner := o.Value.(type) {
 	case []any:
@@ -400,7 +409,8 @@ func firstType(o *psrp.Object) string {
 	return strings.TrimPrefix(o.Types[0], "Deserialized.")
 }
 
-// isTypeName tells whether the text is only what .NET prints for a type without a ToString of its own.
+// isTypeName tells whether the text is only what .NET prints for a type without a ToString of its
+// own.
 func isTypeName(o *psrp.Object) bool {
 	t, _, _ := strings.Cut(o.Text, "[")
 	u, _, _ := strings.Cut(firstType(o), "[")
@@ -438,7 +448,8 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	return out, nil
 }
 
-// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when it is not told.
+// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when it
+// is not told.
 func parameterNames(o Object) []string {
 	v, err := o.Value("Parameters")
 	if err != nil {
@@ -455,7 +466,8 @@ func parameterNames(o Object) []string {
 	return names
 }
 
-// Close deletes the shell at the server. It waits for the cmdlet that is running, as long as ctx allows.
+// Close deletes the shell at the server. It waits for the cmdlet that is running, as long as ctx
+// allows.
 func (r *Remote) Close(ctx context.Context) error {
 	select {
 	case <-r.turn:

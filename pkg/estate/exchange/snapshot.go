@@ -15,8 +15,9 @@ import (
 // ErrReadOnly is what a Snapshot answers to a cmdlet that would change something.
 var ErrReadOnly = errors.New("a snapshot cannot be changed")
 
-// Snapshot is a Session that answers from a recording. It never reaches anywhere. Its JSON form is an object of cmdlet names, each with its
-// output objects, or with {"error": {...}} where recording it failed:
+// Snapshot is a Session that answers from a recording. It never reaches anywhere. Its JSON form is
+// an object of cmdlet names, each with its output objects, or with {"error": {...}} where recording
+// it failed:
 //
 //	{"Get-AuthConfig": [{"$types": [], "Realm": ""}], "Get-AuthServer": {"error": {"cmdlet": "Get-AuthServer", "message": "..."}}}
 type Snapshot struct{ answers map[string]Recorded }
@@ -83,8 +84,9 @@ func WriteSnapshot(w io.Writer, answers map[string]Recorded) error {
 	return e.Encode(raw)
 }
 
-// Run answers a Get- cmdlet. An Identity picks the object of that identity, name, GUID or distinguished name; other parameters, which would say
-// how to ask, are taken to have been given when it was recorded.
+// Run answers a Get- cmdlet. An Identity picks the object of that identity, name, GUID or
+// distinguished name; other parameters, which would say how to ask, are taken to have been given
+// when it was recorded.
 func (s *Snapshot) Run(ctx context.Context, c Command) ([]Object, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -26,10 +26,12 @@ import (
 // clockSkew is how far clocks may differ; Active Directory's default as well.
 const clockSkew = 5 * time.Minute
 
-// maxReplays is how many authenticators are remembered; when they are that many within the clock skew, further ones are refused.
+// maxReplays is how many authenticators are remembered; when they are that many within the clock
+// skew, further ones are refused.
 const maxReplays = 100_000
 
-// Acceptor is the service's side: it holds the service's keys and remembers which authenticators it has seen.
+// Acceptor is the service's side: it holds the service's keys and remembers which authenticators it
+// has seen.
 type Acceptor struct {
 	keys *keytab.Keytab
 	mu   sync.Mutex
@@ -45,8 +47,8 @@ func NewAcceptor(keys []byte) (*Acceptor, error) {
 	return &Acceptor{keys: k, seen: map[[sha256.Size]byte]time.Time{}}, nil
 }
 
-// Context starts the service's side of one connection. Its first Step or Accept takes the user's token, plain or within SPNEGO, and
-// returns the reply.
+// Context starts the service's side of one connection. Its first Step or Accept takes the user's
+// token, plain or within SPNEGO, and returns the reply.
 func (a *Acceptor) Context() *Context { return &Context{mechanism: &accepted{acceptor: a}} }
 
 // remember notes an authenticator; false when it was seen before.

@@ -103,7 +103,8 @@ func loadConfig(path string) (*config.Config, error) {
 
 func parseConfig(text string) (cfg *config.Config, err error) {
 	defer recovered(&err, "parse")
-	// gokrb5 refuses include lines that stand before the first section. What they bring in is not read.
+	// gokrb5 refuses include lines that stand before the first section. What they bring in is not
+	// read.
 	var lines []string
 	for line := range strings.Lines(text) {
 		if t := strings.TrimSpace(line); strings.HasPrefix(t, "include ") || strings.HasPrefix(t, "includedir ") || strings.HasPrefix(t, "module ") {
@@ -122,7 +123,8 @@ func parseConfig(text string) (cfg *config.Config, err error) {
 // maxFile is far above any configuration, keytab or ticket cache.
 const maxFile = 16 << 20
 
-// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never end.
+// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never
+// end.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -242,7 +244,8 @@ func (c *center) close() {
 	}()
 }
 
-// networkCause leaves the last link of gokrb5's chain: "dial tcp 10.0.0.1:88: connect: connection refused".
+// networkCause leaves the last link of gokrb5's chain: "dial tcp 10.0.0.1:88: connect: connection
+// refused".
 func networkCause(text string) string {
 	for _, mark := range []string{"dial tcp", "dial udp", "lookup ", "error sending to a KDC: "} {
 		if i := strings.LastIndex(text, mark); i >= 0 {

@@ -119,7 +119,8 @@ func (i *initiator) reply(token []byte) (err error) {
 	if len(part.Subkey.KeyValue) > 0 {
 		key, subkey = part.Subkey, true
 	}
-	// Without a number in the reply the service counts from zero. Numbers are 32 bits wide here, also when written as negative ones.
+	// Without a number in the reply the service counts from zero. Numbers are 32 bits wide here,
+	// also when written as negative ones.
 	i.channel, err = newChannel(key, subkey, true, uint64(uint32(i.authenticator.SeqNumber)), uint64(uint32(part.SequenceNumber)))
 	return err
 }

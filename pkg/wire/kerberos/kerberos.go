@@ -1,6 +1,7 @@
-// Package kerberos proves a user to a service, and the service to the user, with Kerberos tickets (RFC 4120, RFC 4121), and seals
-// messages with the key that they then share. Tickets come from a password, a keytab or a ticket cache; on Windows, when no file is named,
-// from Windows itself (SSPI), for the current logon or for a user with a password.
+// Package kerberos proves a user to a service, and the service to the user, with Kerberos tickets
+// (RFC 4120, RFC 4121), and seals messages with the key that they then share. Tickets come from a
+// password, a keytab or a ticket cache; on Windows, when no file is named, from Windows itself
+// (SSPI), for the current logon or for a user with a password.
 package kerberos
 
 import (
@@ -61,13 +62,15 @@ func New(c Config) (*Client, error) {
 // User is the user as Kerberos knows it: admin@CONTOSO.COM. Empty when Windows has not told.
 func (c *Client) User() string { return c.source.user() }
 
-// Context gets a ticket for the service ("HTTP/ex1.contoso.com") and starts a security context with it.
+// Context gets a ticket for the service ("HTTP/ex1.contoso.com") and starts a security context with
+// it.
 func (c *Client) Context(ctx context.Context, spn string) (*Context, error) {
 	type result struct {
 		m   mechanism
 		err error
 	}
-	// Neither gokrb5 nor Windows knows contexts. What is left behind ends by itself: gokrb5 waits 5 s for each server.
+	// Neither gokrb5 nor Windows knows contexts. What is left behind ends by itself: gokrb5 waits 5
+	// s for each server.
 	done := make(chan result, 1)
 	go func() {
 		m, err := c.source.start(ctx, spn)
@@ -95,11 +98,12 @@ func (c *Client) Close() { c.source.close() }
 // Context is one side of a security context. It serves one connection, one message at a time.
 type Context struct{ mechanism mechanism }
 
-// Step takes the other side's token (nil at the start) and returns the next token to send, and whether the context stands: the
-// service then has proved itself too.
+// Step takes the other side's token (nil at the start) and returns the next token to send, and
+// whether the context stands: the service then has proved itself too.
 func (c *Context) Step(in []byte) (out []byte, done bool, err error) { return c.mechanism.step(in) }
 
-// Accept is Step for the service's side, with the name of the user once the context stands: admin@CONTOSO.COM.
+// Accept is Step for the service's side, with the name of the user once the context stands:
+// admin@CONTOSO.COM.
 func (c *Context) Accept(in []byte) (out []byte, user string, err error) {
 	out, done, err := c.mechanism.step(in)
 	if err != nil || !done {
@@ -111,12 +115,14 @@ func (c *Context) Accept(in []byte) (out []byte, user string, err error) {
 // Peer is the user that the service accepted, or the service that the user reached.
 func (c *Context) Peer() string { return c.mechanism.peer() }
 
-// Seal encrypts a message for the other side, in two parts as Windows does it: signature (its security trailer) and data.
+// Seal encrypts a message for the other side, in two parts as Windows does it: signature (its
+// security trailer) and data.
 func (c *Context) Seal(plain []byte) (signature, sealed []byte, err error) {
 	return c.mechanism.seal(plain)
 }
 
-// Unseal decrypts the other side's next message. Messages that were altered, repeated, left out or reordered are refused.
+// Unseal decrypts the other side's next message. Messages that were altered, repeated, left out or
+// reordered are refused.
 func (c *Context) Unseal(signature, sealed []byte) ([]byte, error) {
 	return c.mechanism.unseal(signature, sealed)
 }
@@ -124,7 +130,8 @@ func (c *Context) Unseal(signature, sealed []byte) ([]byte, error) {
 // Close releases what the system holds for the context.
 func (c *Context) Close() { c.mechanism.release() }
 
-// splitUser takes a user name apart: "admin@CONTOSO.COM", "CONTOSO\admin" (the NetBIOS name is no realm and is dropped) or "admin".
+// splitUser takes a user name apart: "admin@CONTOSO.COM", "CONTOSO\admin" (the NetBIOS name is no
+// realm and is dropped) or "admin".
 func splitUser(user string) (name, realm string) {
 	if _, name, ok := strings.Cut(user, `\`); ok {
 		return name, ""

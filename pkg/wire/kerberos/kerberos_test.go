@@ -488,7 +488,8 @@ func FuzzUnseal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, signature, sealed []byte) { b.unseal(signature, sealed) })
 }
 
-// Whoever floods a service with sign-ins gets it to refuse more, and not to forget which it has seen, or to grow without end.
+// Whoever floods a service with sign-ins gets it to refuse more, and not to forget which it has
+// seen, or to grow without end.
 func TestReplayMemoryIsBounded(t *testing.T) {
 	a := &Acceptor{seen: map[[32]byte]time.Time{}}
 	fill := func(at time.Time) {

@@ -53,8 +53,8 @@ func newChannel(key types.EncryptionKey, subkey, initiator bool, send, receive u
 	return &channel{key: key, etype: et, subkey: subkey, initiator: initiator, send: send, receive: receive}, nil
 }
 
-// keySize is the length of a key in bytes, for the encryption types that RFC 4121's sealing is done with here. (What gokrb5 says for
-// aes256-cts-hmac-sha384-192 is the length of its checksum keys.)
+// keySize is the length of a key in bytes, for the encryption types that RFC 4121's sealing is done
+// with here. (What gokrb5 says for aes256-cts-hmac-sha384-192 is the length of its checksum keys.)
 func keySize(encryption int32) (int, error) {
 	switch encryption {
 	case etypeID.AES128_CTS_HMAC_SHA1_96, etypeID.AES128_CTS_HMAC_SHA256_128:
@@ -94,7 +94,8 @@ func (c *channel) seal(plain []byte) (signature, sealed []byte, err error) {
 		return nil, nil, fmt.Errorf("seal a message: %w", err)
 	}
 	c.send++
-	// Rotated like this, what comes before the encrypted text is as long as Windows' security trailer.
+	// Rotated like this, what comes before the encrypted text is as long as Windows' security
+	// trailer.
 	rotate := wrapHeader + c.etype.GetHMACBitLength()/8
 	binary.BigEndian.PutUint16(header[6:], uint16(rotate))
 	token := slices.Concat(header, cipher[len(cipher)-rotate:], cipher[:len(cipher)-rotate])

@@ -17,7 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// newSource takes Windows' own Kerberos unless a file is named: it finds domain controllers, follows trusts and knows the current logon.
+// newSource takes Windows' own Kerberos unless a file is named: it finds domain controllers,
+// follows trusts and knows the current logon.
 func newSource(c Config) (source, error) {
 	if c.Keytab != "" || c.TicketCache != "" || c.Krb5Config != "" || os.Getenv("KRB5_CONFIG") != "" || c.Password == (secret.Value{}) && c.User == "" && os.Getenv("KRB5CCNAME") != "" {
 		return newCenter(c)
@@ -84,7 +85,8 @@ func (w *windows) start(_ context.Context, spn string) (mechanism, error) {
 		return nil, err
 	}
 	s := &sspiContext{owner: w, spn: spn, name: name, context: sspi.NewClientContext(c, wantedFlags)}
-	// The first token is made here, so that asking a domain controller for the ticket is part of what the caller waits for.
+	// The first token is made here, so that asking a domain controller for the ticket is part of
+	// what the caller waits for.
 	token, done, err := s.update(nil)
 	if err != nil {
 		return nil, fmt.Errorf("get a Kerberos ticket for %s: %w", spn, err)

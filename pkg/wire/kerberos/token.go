@@ -74,7 +74,8 @@ func unframe(token []byte) (kind uint16, message []byte, spnego bool, err error)
 
 func context0(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Constructed() }
 
-// negotiationStart reads a NegTokenInit (RFC 4178, 4.2.1) and returns its mechanism token, if Kerberos is the first choice.
+// negotiationStart reads a NegTokenInit (RFC 4178, 4.2.1) and returns its mechanism token, if
+// Kerberos is the first choice.
 func negotiationStart(s cryptobyte.String) ([]byte, error) {
 	var choice, sequence, list, mechanisms, first cryptobyte.String
 	if !s.ReadASN1(&choice, context0(0)) || !choice.ReadASN1(&sequence, asn1.SEQUENCE) || !sequence.ReadASN1(&list, context0(0)) ||
@@ -131,7 +132,8 @@ func negotiated(token []byte) []byte {
 	return b.BytesOrPanic()
 }
 
-// recovered turns a panic into an error. gokrb5 indexes into what it parses without looking at lengths.
+// recovered turns a panic into an error. gokrb5 indexes into what it parses without looking at
+// lengths.
 func recovered(err *error, doing string) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: malformed data", doing)

@@ -35,22 +35,25 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 
 // Acceptor is the server's side of a GSS-API exchange on one connection.
 type Acceptor interface {
-	// Accept takes the client's token. user is set when the exchange is complete; out may go along with it.
+	// Accept takes the client's token. user is set when the exchange is complete; out may go along
+	// with it.
 	Accept(in []byte) (out []byte, user string, err error)
 }
 
-// Accept authenticates requests for a server. The zero Accept lets nobody in. NTLM and Negotiate need ConnContext on the http.Server
-// and HTTP/1.1; without either they are not offered.
+// Accept authenticates requests for a server. The zero Accept lets nobody in. NTLM and Negotiate
+// need ConnContext on the http.Server and HTTP/1.1; without either they are not offered.
 type Accept struct {
 	Realm string // of Basic
 
-	// Password tells the password of a user spelled DOMAIN\user, user@domain or user. Needed by Basic and NTLM.
+	// Password tells the password of a user spelled DOMAIN\user, user@domain or user. Needed by
+	// Basic and NTLM.
 	Password func(user string) (password string, ok bool)
 	Basic    bool
 	NTLM     bool
 	Names    ntlm.Server // the names and the protection that NTLM challenges carry
 
-	// Certificate tells which certificate a request's connection was served with, for Extended Protection.
+	// Certificate tells which certificate a request's connection was served with, for Extended
+	// Protection.
 	Certificate func(*http.Request) *x509.Certificate
 
 	Negotiate func() Acceptor                                                              // nil: Negotiate is not offered, unless NTLM is
@@ -128,8 +131,8 @@ func (a *Accept) offers(r *http.Request, state *connState) []string {
 	return offers
 }
 
-// authenticate tells the caller, or what to answer in the middle of an exchange, or why a credential was refused. All empty: the
-// request carried none, and neither did its connection.
+// authenticate tells the caller, or what to answer in the middle of an exchange, or why a
+// credential was refused. All empty: the request carried none, and neither did its connection.
 func (a *Accept) authenticate(r *http.Request, state *connState) (caller *Caller, reply string, err error) {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	value = strings.TrimSpace(value)
@@ -171,8 +174,8 @@ func (a *Accept) basic(value string) (*Caller, string, error) {
 	return &Caller{Scheme: "Basic", User: user}, "", nil
 }
 
-// exchange runs NTLM or Negotiate. Whatever the connection was authenticated as is forgotten first: a new credential on a kept
-// connection must stand for itself.
+// exchange runs NTLM or Negotiate. Whatever the connection was authenticated as is forgotten first:
+// a new credential on a kept connection must stand for itself.
 func (a *Accept) exchange(r *http.Request, state *connState, scheme, value string) (*Caller, string, error) {
 	state.mu.Lock()
 	defer state.mu.Unlock()
@@ -242,7 +245,8 @@ func (a *Accept) negotiate(state *connState, token []byte) (*Caller, string, err
 	return state.caller, reply, nil
 }
 
-// Challenge refuses a request for want of a caller, with all that is offered. It is for handlers that find out late that they need one.
+// Challenge refuses a request for want of a caller, with all that is offered. It is for handlers
+// that find out late that they need one.
 func (a *Accept) Challenge(w http.ResponseWriter, r *http.Request) {
 	state, _ := r.Context().Value(connKey{}).(*connState)
 	if r.ProtoMajor != 1 {

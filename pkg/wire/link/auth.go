@@ -22,7 +22,8 @@ func (b Basic) Wrap(base *http.Transport) http.RoundTripper {
 	}}
 }
 
-// Bearer sends a token with every request, over https alone (RFC 6750). Token is called for each request and should cache.
+// Bearer sends a token with every request, over https alone (RFC 6750). Token is called for each
+// request and should cache.
 type Bearer struct {
 	Token func(ctx context.Context) (string, error)
 }

@@ -152,8 +152,8 @@ func (n onlyNegotiate) Wrap(base *http.Transport) http.RoundTripper {
 	return rt
 }
 
-// TestExtendedProtection: the server insists on channel bindings; go-ntlmssp, which sends none, is refused, and so are bindings of
-// another certificate.
+// TestExtendedProtection: the server insists on channel bindings; go-ntlmssp, which sends none, is
+// refused, and so are bindings of another certificate.
 func TestExtendedProtection(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Names: ntlm.Server{Protection: ntlm.ProtectionRequire}})
 	if got := g.post(t, g.link.Client(NTLM{`CONTOSO\alice`, secret.NewValue("Passw0rd!")}), "x"); got != `200 NTLM CONTOSO\alice 1` {
@@ -205,7 +205,8 @@ func TestForeignNTLMClient(t *testing.T) {
 	}
 }
 
-// TestConnectionIsVerifiedAnew: on a connection that alice authenticated, another credential must stand for itself.
+// TestConnectionIsVerifiedAnew: on a connection that alice authenticated, another credential must
+// stand for itself.
 func TestConnectionIsVerifiedAnew(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Basic: true})
 	transport := g.link.transport()

@@ -12,8 +12,8 @@ type Challenge struct {
 	Params map[string]string // names in lower case: realm, client_id, trusted_issuers, authorization_uri; the first wins when one is repeated
 }
 
-// Challenges reads every challenge of a response, in order. Servers write all challenges into one field or, as Exchange does, each into its
-// own. What cannot be read ends its field.
+// Challenges reads every challenge of a response, in order. Servers write all challenges into one
+// field or, as Exchange does, each into its own. What cannot be read ends its field.
 func Challenges(h http.Header) []Challenge {
 	var all []Challenge
 	for _, line := range h.Values("WWW-Authenticate") {

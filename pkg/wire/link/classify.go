@@ -26,8 +26,9 @@ type classified struct {
 func (e *classified) Error() string   { return e.sentence }
 func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 
-// HostError says which host a TLS handshake was with that failed: the name that its certificate was to be for. It says so to errors.As alone, its
-// text is that of the error within; Classify keeps it in the chain.
+// HostError says which host a TLS handshake was with that failed: the name that its certificate was
+// to be for. It says so to errors.As alone, its text is that of the error within; Classify keeps it
+// in the chain.
 type HostError struct {
 	Host string
 	Err  error
@@ -42,8 +43,10 @@ type handshakeError struct{ err error }
 func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
 
-// Classify wraps errors of net, tls, x509 and http in ErrAccess, ErrUntrusted or ErrUnreachable, with a sentence instead of the library's
-// text. The original stays in the chain; what was said around it does not stay in the sentence, so classify where the error arises. An error that has a class, a cancelled context and errors of no class come back as they are.
+// Classify wraps errors of net, tls, x509 and http in ErrAccess, ErrUntrusted or ErrUnreachable,
+// with a sentence instead of the library's text. The original stays in the chain; what was said
+// around it does not stay in the sentence, so classify where the error arises. An error that has a
+// class, a cancelled context and errors of no class come back as they are.
 func Classify(err error) error {
 	if err == nil || errors.Is(err, ErrAccess) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrUnreachable) || errors.Is(err, context.Canceled) {
 		return err
@@ -187,7 +190,8 @@ func certificateNames(c *x509.Certificate) string {
 	return strings.Join(names, ", ")
 }
 
-// StatusError is an HTTP answer that is not the one wanted. It is ErrAccess for 401, 403 and 407, ErrUnreachable for 502, 503 and 504.
+// StatusError is an HTTP answer that is not the one wanted. It is ErrAccess for 401, 403 and 407,
+// ErrUnreachable for 502, 503 and 504.
 type StatusError struct {
 	Method, URL string
 	StatusCode  int
@@ -215,7 +219,8 @@ func (e *StatusError) Is(target error) bool {
 	return false
 }
 
-// NewStatusError describes resp. The detail is the first text of an HTML or plain body, at most 200 characters; body may be nil.
+// NewStatusError describes resp. The detail is the first text of an HTML or plain body, at most 200
+// characters; body may be nil.
 func NewStatusError(resp *http.Response, body []byte) *StatusError {
 	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Detail: excerpt(body, resp.Header.Get("Content-Type"))}
 	if resp.Request != nil {

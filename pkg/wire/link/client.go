@@ -17,9 +17,9 @@ type Authenticator interface {
 	Wrap(base *http.Transport) http.RoundTripper
 }
 
-// Client is an HTTP client with connections of its own, never shared with another credential. A nil Authenticator is anonymous. It
-// speaks HTTP/1.1 (connection-bound authentication knows no streams), follows no redirect by itself, limits what it reads of a body and
-// classifies errors.
+// Client is an HTTP client with connections of its own, never shared with another credential. A nil
+// Authenticator is anonymous. It speaks HTTP/1.1 (connection-bound authentication knows no
+// streams), follows no redirect by itself, limits what it reads of a body and classifies errors.
 func (l *Link) Client(a Authenticator) *http.Client {
 	transport := l.transport()
 	l.mu.Lock()
@@ -35,7 +35,8 @@ func (l *Link) Client(a Authenticator) *http.Client {
 	}
 }
 
-// CloseIdleConnections closes the connections that no request uses, of every client made so far. The clients stay usable.
+// CloseIdleConnections closes the connections that no request uses, of every client made so far.
+// The clients stay usable.
 func (l *Link) CloseIdleConnections() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,8 +110,9 @@ type guard struct {
 	idle     func()
 }
 
-// RoundTrip gives every answer an end, whatever time the caller's context leaves: a server may take the request and never answer, never read
-// the request to its end, or send its answer a byte a minute.
+// RoundTrip gives every answer an end, whatever time the caller's context leaves: a server may take
+// the request and never answer, never read the request to its end, or send its answer a byte a
+// minute.
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	tooLate := &classified{ErrUnreachable, "no answer within the time limit", context.DeadlineExceeded}
@@ -140,7 +142,8 @@ func (g *guard) CloseIdleConnections() {
 	}
 }
 
-// limitedBody fails, rather than ends, when a body is longer than allowed or its request is over: a cut answer must not look whole.
+// limitedBody fails, rather than ends, when a body is longer than allowed or its request is over: a
+// cut answer must not look whole.
 type limitedBody struct {
 	io.ReadCloser
 	left, max int64

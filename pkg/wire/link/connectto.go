@@ -8,7 +8,8 @@ import (
 	"unicode"
 )
 
-// route is one parsed connect-to entry. Empty strings are wildcards on the left and "as asked" on the right.
+// route is one parsed connect-to entry. Empty strings are wildcards on the left and "as asked" on
+// the right.
 type route struct {
 	fromHost, fromPort string
 	toHost, toPort     string
@@ -62,7 +63,8 @@ func (r route) match(host, port string) bool {
 	return (r.fromHost == "" || r.fromHost == canonicalHost(host)) && (r.fromPort == "" || r.fromPort == port)
 }
 
-// Target tells where address ("HOST:PORT") is really connected to, and whether an entry of ConnectTo said so.
+// Target tells where address ("HOST:PORT") is really connected to, and whether an entry of
+// ConnectTo said so.
 func (l *Link) Target(address string) (target string, mapped bool) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
 )
 
-// NTLM authenticates connections with NTLMv2 (MS-NLMP), over https alone, bound to the server's certificate as Extended
-// Protection demands. User is DOMAIN\user, user@domain or user.
+// NTLM authenticates connections with NTLMv2 (MS-NLMP), over https alone, bound to the server's
+// certificate as Extended Protection demands. User is DOMAIN\user, user@domain or user.
 type NTLM struct {
 	User     string
 	Password secret.Value
@@ -60,14 +60,15 @@ func (c *ntlmContext) Step(in []byte) ([]byte, bool, error) {
 	return nil, true, errors.New("the server went on after the last NTLM message")
 }
 
-// SecurityContext is the client's side of a GSS-API exchange: Step takes the server's token (nil first) and gives the next one to send.
-// done says that the client has nothing more to ask; an error means that the server is not who it should be or refused.
+// SecurityContext is the client's side of a GSS-API exchange: Step takes the server's token (nil
+// first) and gives the next one to send. done says that the client has nothing more to ask; an
+// error means that the server is not who it should be or refused.
 type SecurityContext interface {
 	Step(in []byte) (out []byte, done bool, err error)
 }
 
-// Negotiate authenticates connections with SPNEGO (RFC 4559), over http too: Kerberos proves without sending a secret. Context makes a
-// fresh exchange for a service ("HTTP/mail.contoso.com").
+// Negotiate authenticates connections with SPNEGO (RFC 4559), over http too: Kerberos proves
+// without sending a secret. Context makes a fresh exchange for a service ("HTTP/mail.contoso.com").
 type Negotiate struct {
 	Context func(ctx context.Context, spn string) (SecurityContext, error)
 }
@@ -89,8 +90,9 @@ const (
 	maxIdleLanes = 8
 )
 
-// lanes runs a handshake on each connection. http.Transport hides which connection a request gets, so each lane is a transport that has
-// one connection at most and serves one request at a time; requests at the same time get lanes of their own.
+// lanes runs a handshake on each connection. http.Transport hides which connection a request gets,
+// so each lane is a transport that has one connection at most and serves one request at a time;
+// requests at the same time get lanes of their own.
 type lanes struct {
 	base    *http.Transport
 	name    string
@@ -254,7 +256,8 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 	return nil, fmt.Errorf("%s %s: %w: %s came to no end", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name)
 }
 
-// finish lets the exchange verify the server's last token. Over plain http that proof is the only one there is, so it must be there.
+// finish lets the exchange verify the server's last token. Over plain http that proof is the only
+// one there is, so it must be there.
 func (p *lanes) finish(r *http.Request, exchange SecurityContext, done bool, token []byte) error {
 	if p.name == "NTLM" || done && len(token) == 0 {
 		return nil

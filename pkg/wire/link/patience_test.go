@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// TestAnswersEnd asks servers that never come to an end, with a context that sets no limit. A limit that is missing hangs the test.
+// TestAnswersEnd asks servers that never come to an end, with a context that sets no limit. A limit
+// that is missing hangs the test.
 func TestAnswersEnd(t *testing.T) {
 	drip := func(w http.ResponseWriter, r *http.Request) {
 		for {
@@ -69,7 +70,8 @@ func TestAnswersEnd(t *testing.T) {
 	}
 }
 
-// TestRequestEnds sends to a server that takes the connection and reads nothing of a request larger than what the system holds for it.
+// TestRequestEnds sends to a server that takes the connection and reads nothing of a request larger
+// than what the system holds for it.
 func TestRequestEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -86,7 +88,8 @@ func TestRequestEnds(t *testing.T) {
 	}
 }
 
-// TestCancelKeepsItsName: a caller who gives up is told of that, not of a server that does not answer.
+// TestCancelKeepsItsName: a caller who gives up is told of that, not of a server that does not
+// answer.
 func TestCancelKeepsItsName(t *testing.T) {
 	begun := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,7 +139,8 @@ func TestCAFileThatIsNone(t *testing.T) {
 	}
 }
 
-// TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a name must not become one.
+// TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a
+// name must not become one.
 func TestNoNameIsNoWildcard(t *testing.T) {
 	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", "a..:443=x:1", ".a:443=x:1", "a:443=.:1"} {
 		if _, err := New(Options{ConnectTo: []string{entry}}); err == nil {
@@ -162,7 +166,8 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestAnEndAfterTheRequestsIsNone: a server that sees its client hang up may end what it was sending in due form.
+// TestAnEndAfterTheRequestsIsNone: a server that sees its client hang up may end what it was
+// sending in due form.
 func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		patience time.Duration
@@ -238,7 +243,8 @@ func TestCutAnswers(t *testing.T) {
 	}
 }
 
-// TestBrokenTransport: whatever net/http says of a connection that broke, the server was not reached.
+// TestBrokenTransport: whatever net/http says of a connection that broke, the server was not
+// reached.
 func TestBrokenTransport(t *testing.T) {
 	closed := &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
 	for want, err := range map[string]error{
@@ -252,7 +258,8 @@ func TestBrokenTransport(t *testing.T) {
 	}
 }
 
-// TestClockThatIsOff: a certificate that is not, or no longer, good by this machine's clock is shown together with what the clock shows.
+// TestClockThatIsOff: a certificate that is not, or no longer, good by this machine's clock is
+// shown together with what the clock shows.
 func TestClockThatIsOff(t *testing.T) {
 	ca := newAuthority(t)
 	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -17,8 +17,8 @@ import (
 //   - Other 5xx (not 501), and a connection that broke, leave that open: only a read is sent again.
 //   - A request that took its whole time is not sent again.
 //
-// A read is GET, HEAD, or a request whose context came from Reading. A write that failed otherwise is for the caller to
-// look at: only reading back tells whether it was carried out.
+// A read is GET, HEAD, or a request whose context came from Reading. A write that failed otherwise
+// is for the caller to look at: only reading back tells whether it was carried out.
 type Retry struct {
 	Tries   int           // of one request; 4 when 0
 	MaxWait time.Duration // the longest pause that is made; 5 minutes when 0
@@ -60,7 +60,8 @@ func reads(r *http.Request) bool {
 	return marked || r.Method == http.MethodGet || r.Method == http.MethodHead
 }
 
-// RetryAfter is the pause that a server asks for: seconds or a date (RFC 9110, 10.2.3), a day at most; 0 when it names none.
+// RetryAfter is the pause that a server asks for: seconds or a date (RFC 9110, 10.2.3), a day at
+// most; 0 when it names none.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	const day = 24 * time.Hour
 	text := strings.TrimSpace(h.Get("Retry-After"))
@@ -213,7 +214,8 @@ type endingBody struct {
 	cancel context.CancelFunc
 }
 
-// Read fails, rather than ends, when the time is over: a server that sees us hang up may end its answer in due form.
+// Read fails, rather than ends, when the time is over: a server that sees us hang up may end its
+// answer in due form.
 func (b *endingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && b.ctx.Err() != nil {

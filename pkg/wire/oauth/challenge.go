@@ -9,7 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// BearerChallenge is how an Exchange server, on-premises or online, asks for a token: it tells whom it trusts.
+// BearerChallenge is how an Exchange server, on-premises or online, asks for a token: it tells whom
+// it trusts.
 type BearerChallenge struct {
 	ClientID         string   // 00000002-0000-0ff1-ce00-000000000000: the server's own application id
 	TrustedIssuers   []string // "00000001-0000-0000-c000-000000000000@{tenantId}": one for each configured auth server
@@ -19,8 +20,8 @@ type BearerChallenge struct {
 	Realm            string
 }
 
-// FindBearer returns the Bearer challenge of a response; false when it has none, which on an Exchange server means that OAuth is off for that
-// virtual directory.
+// FindBearer returns the Bearer challenge of a response; false when it has none, which on an
+// Exchange server means that OAuth is off for that virtual directory.
 func FindBearer(h http.Header) (BearerChallenge, bool) {
 	for _, c := range link.Challenges(h) {
 		if !strings.EqualFold(c.Scheme, "Bearer") {
@@ -43,7 +44,8 @@ func FindBearer(h http.Header) (BearerChallenge, bool) {
 	return BearerChallenge{}, false
 }
 
-// TrustsTenant tells whether the server trusts tokens that ACS or Entra issues for this tenant. A realm of "*" trusts every tenant.
+// TrustsTenant tells whether the server trusts tokens that ACS or Entra issues for this tenant. A
+// realm of "*" trusts every tenant.
 func (b BearerChallenge) TrustsTenant(tenantID string) bool {
 	for _, issuer := range b.TrustedIssuers {
 		_, realm, ok := strings.Cut(issuer, "@")

@@ -23,14 +23,17 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// AssertionType is the value of client_assertion_type for a signed client assertion (RFC 7523 section 2.2).
+// AssertionType is the value of client_assertion_type for a signed client assertion (RFC 7523
+// section 2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// assertionLifetime is how long an assertion is good for. Entra allows up to an hour; a request needs seconds, clocks differ by minutes.
+// assertionLifetime is how long an assertion is good for. Entra allows up to an hour; a request
+// needs seconds, clocks differ by minutes.
 const assertionLifetime = 10 * time.Minute
 
-// Assertion makes the signed statement with which an application proves that it holds a certificate's key: iss = sub = the application's id,
-// aud = the token endpoint, x5t in the header. key must be the certificate's and RSA.
+// Assertion makes the signed statement with which an application proves that it holds a
+// certificate's key: iss = sub = the application's id, aud = the token endpoint, x5t in the header.
+// key must be the certificate's and RSA.
 func Assertion(certificate *x509.Certificate, key crypto.Signer, clientID, tokenURL string, now time.Time) (string, error) {
 	return Signer{Key: key, Certificate: certificate}.Sign(Claims{
 		"iss": clientID,
@@ -52,7 +55,8 @@ func newID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// ClientCredentials asks for tokens as an application (RFC 6749 section 4.4), proven by a certificate's key or, without one, by a secret.
+// ClientCredentials asks for tokens as an application (RFC 6749 section 4.4), proven by a
+// certificate's key or, without one, by a secret.
 type ClientCredentials struct {
 	TokenURL    string // https://login.microsoftonline.com/{tenantId}/oauth2/v2.0/token
 	ClientID    string
@@ -63,13 +67,15 @@ type ClientCredentials struct {
 	Now         func() time.Time // time.Now when nil
 }
 
-// AccessToken is a token for a resource. Claims can be looked at when it is a JWT; it prints redacted.
+// AccessToken is a token for a resource. Claims can be looked at when it is a JWT; it prints
+// redacted.
 type AccessToken struct {
 	Value   secret.Value
 	Expires time.Time
 }
 
-// Claims parses the token, unverified: the resource verifies it, a client only looks (aud, appid, tid, roles).
+// Claims parses the token, unverified: the resource verifies it, a client only looks (aud, appid,
+// tid, roles).
 func (t AccessToken) Claims() (Claims, error) {
 	parsed, err := Parse(t.Value.Reveal())
 	return parsed.Claims, err
@@ -137,8 +143,8 @@ func (c ClientCredentials) Token(ctx context.Context, client *http.Client) (Acce
 	return AccessToken{Value: secret.NewValue(answer.AccessToken), Expires: now().Add(time.Duration(seconds) * time.Second)}, nil
 }
 
-// Source returns a function that gives a valid token, kept until five minutes before it expires; safe for concurrent use. It is what
-// link.Bearer takes.
+// Source returns a function that gives a valid token, kept until five minutes before it expires;
+// safe for concurrent use. It is what link.Bearer takes.
 func (c ClientCredentials) Source(client *http.Client) func(ctx context.Context) (string, error) {
 	now := time.Now
 	if c.Now != nil {
@@ -161,7 +167,8 @@ func (c ClientCredentials) Source(client *http.Client) func(ctx context.Context)
 	}
 }
 
-// bare takes the URL, which the caller's sentence names in a shorter way, out of an http.Client's error, and classifies it.
+// bare takes the URL, which the caller's sentence names in a shorter way, out of an http.Client's
+// error, and classifies it.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -180,7 +187,8 @@ func mediaType(h http.Header) string {
 
 var aadsts = regexp.MustCompile(`AADSTS(\d{4,9})`)
 
-// ParseError reads the error document of a token endpoint. Bodies that are no such document give an Error with only a status.
+// ParseError reads the error document of a token endpoint. Bodies that are no such document give an
+// Error with only a status.
 func ParseError(host string, status int, body []byte) *Error {
 	e := &Error{Host: host, Status: status}
 	var doc struct {
@@ -195,7 +203,8 @@ func ParseError(host string, status int, body []byte) *Error {
 	}
 	e.Code, e.CorrelationID, e.TraceID = clean(doc.Error), clean(doc.CorrelationID), clean(doc.TraceID)
 	description := doc.Description
-	// Entra appends "Trace ID: ... Correlation ID: ... Timestamp: ..." which stand in fields of their own.
+	// Entra appends "Trace ID: ... Correlation ID: ... Timestamp: ..." which stand in fields of
+	// their own.
 	if at := strings.Index(description, "Trace ID:"); at > 0 {
 		description = description[:at]
 	}

@@ -19,10 +19,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// maxDocument bounds every document that is fetched. Entra's federation metadata, the largest, is about 100 KiB.
+// maxDocument bounds every document that is fetched. Entra's federation metadata, the largest, is
+// about 100 KiB.
 const maxDocument = 4 << 20
 
-// OpenIDConfiguration is the discovery document of a token issuer (OpenID Connect Discovery 1.0, section 3), as far as Entra clients use it.
+// OpenIDConfiguration is the discovery document of a token issuer (OpenID Connect Discovery 1.0,
+// section 3), as far as Entra clients use it.
 type OpenIDConfiguration struct {
 	Issuer                      string   `json:"issuer"`
 	AuthorizationEndpoint       string   `json:"authorization_endpoint"`
@@ -40,7 +42,8 @@ type OpenIDConfiguration struct {
 
 var guid = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
 
-// TenantID is the tenant's GUID, which the issuer and the token endpoint hold; "" when neither does.
+// TenantID is the tenant's GUID, which the issuer and the token endpoint hold; "" when neither
+// does.
 func (c OpenIDConfiguration) TenantID() string {
 	for _, u := range []string{c.Issuer, c.TokenEndpoint} {
 		if id := guid.FindString(u); id != "" {
@@ -50,8 +53,10 @@ func (c OpenIDConfiguration) TenantID() string {
 	return ""
 }
 
-// FetchOpenIDConfiguration reads AUTHORITY/v2.0/.well-known/openid-configuration. The authority is a login host with a tenant's GUID or
-// one of its domains: https://login.microsoftonline.com/contoso.com. A tenant that does not exist is an *Error with AADSTS90002.
+// FetchOpenIDConfiguration reads AUTHORITY/v2.0/.well-known/openid-configuration. The authority is
+// a login host with a tenant's GUID or one of its domains:
+// https://login.microsoftonline.com/contoso.com. A tenant that does not exist is an *Error with
+// AADSTS90002.
 func FetchOpenIDConfiguration(ctx context.Context, client *http.Client, authority string) (OpenIDConfiguration, error) {
 	var c OpenIDConfiguration
 	address := strings.TrimSuffix(authority, "/") + "/v2.0/.well-known/openid-configuration"
@@ -65,7 +70,8 @@ func FetchOpenIDConfiguration(ctx context.Context, client *http.Client, authorit
 	return c, nil
 }
 
-// fetch gets a document. It follows no redirect; a status other than 200 is an *Error when the body is an OAuth error, else a
+// fetch gets a document. It follows no redirect; a status other than 200 is an *Error when the body
+// is an OAuth error, else a
 // *link.StatusError.
 func fetch(ctx context.Context, client *http.Client, address, accept string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -209,8 +215,9 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 	return c, nil
 }
 
-// AuthMetadata is the document at .../metadata/json/1 with which ACS, Entra and Exchange servers ([host]/autodiscover/metadata/json/1) tell who
-// they are and by which keys they sign ([MS-XOAUTH] and the AuthMetadataUrl of Set-AuthServer). Member names are read without case.
+// AuthMetadata is the document at .../metadata/json/1 with which ACS, Entra and Exchange servers
+// ([host]/autodiscover/metadata/json/1) tell who they are and by which keys they sign ([MS-XOAUTH]
+// and the AuthMetadataUrl of Set-AuthServer). Member names are read without case.
 type AuthMetadata struct {
 	ID               string             `json:"id,omitempty"`
 	Version          string             `json:"version,omitempty"`
@@ -241,7 +248,8 @@ type MetadataKeyValue struct {
 	Value string `json:"value"`
 }
 
-// MetadataEndpoint is one endpoint of an AuthMetadata: where tokens are issued, or where the document itself is.
+// MetadataEndpoint is one endpoint of an AuthMetadata: where tokens are issued, or where the
+// document itself is.
 type MetadataEndpoint struct {
 	Location string `json:"location"`
 	Protocol string `json:"protocol"` // "OAuth2"
@@ -260,8 +268,8 @@ func ACSMetadata(tenantID, tokenEndpoint string, certificates ...*x509.Certifica
 	}
 }
 
-// ExchangeMetadata makes the document that an Exchange server publishes. The realm is AuthConfig's, or the default accepted domain when that
-// is empty.
+// ExchangeMetadata makes the document that an Exchange server publishes. The realm is AuthConfig's,
+// or the default accepted domain when that is empty.
 func ExchangeMetadata(id, realm, address string, certificates ...*x509.Certificate) AuthMetadata {
 	return AuthMetadata{
 		ID:               id,
@@ -310,7 +318,8 @@ func FetchAuthMetadata(ctx context.Context, client *http.Client, address string)
 	return m, nil
 }
 
-// SigningKeys are the document's RSA keys for signing. A key that does not parse is an error, not left out: Exchange refuses such a document.
+// SigningKeys are the document's RSA keys for signing. A key that does not parse is an error, not
+// left out: Exchange refuses such a document.
 func (m AuthMetadata) SigningKeys() ([]Key, error) {
 	var keys []Key
 	for i, k := range m.Keys {
@@ -330,7 +339,8 @@ func (m AuthMetadata) SigningKeys() ([]Key, error) {
 	return keys, nil
 }
 
-// FederationMetadata is what Exchange takes from a WS-Federation metadata document (the AuthMetadataUrl of an AuthServer of type AzureAD):
+// FederationMetadata is what Exchange takes from a WS-Federation metadata document (the
+// AuthMetadataUrl of an AuthServer of type AzureAD):
 // .../federationmetadata/2007-06/federationmetadata.xml.
 type FederationMetadata struct {
 	EntityID     string // https://sts.windows.net/{tenantId}/
@@ -366,8 +376,8 @@ type keyDescriptor struct {
 	Certificates []string `xml:"http://www.w3.org/2000/09/xmldsig# KeyInfo>X509Data>X509Certificate"`
 }
 
-// ParseFederationMetadata reads the security token service's part of the document. Its signature is not verified: as for Exchange, the TLS
-// connection that it came over vouches for it.
+// ParseFederationMetadata reads the security token service's part of the document. Its signature is
+// not verified: as for Exchange, the TLS connection that it came over vouches for it.
 func ParseFederationMetadata(document []byte) (FederationMetadata, error) {
 	var d entityDescriptor
 	if err := xml.Unmarshal(document, &d); err != nil || d.EntityID == "" {

@@ -1,5 +1,6 @@
-// Package oauth speaks the parts of OAuth 2.0 that Exchange hybrid rests on: signed tokens (RFC 7519), the client-credentials grant with a
-// certificate (RFC 7523), OpenID and Exchange auth metadata, EvoSTS federation metadata, and the challenge of a server (RFC 6750). It has both
+// Package oauth speaks the parts of OAuth 2.0 that Exchange hybrid rests on: signed tokens (RFC
+// 7519), the client-credentials grant with a certificate (RFC 7523), OpenID and Exchange auth
+// metadata, EvoSTS federation metadata, and the challenge of a server (RFC 6750). It has both
 // halves: what a client sends, and what a token issuer or a resource does with it.
 package oauth
 
@@ -33,7 +34,8 @@ var (
 	ErrReplayed    = errors.New("token was presented before")
 )
 
-// Error is a refusal by a token endpoint (RFC 6749 section 5.2, with Entra's additions). Its text never holds a token or a secret.
+// Error is a refusal by a token endpoint (RFC 6749 section 5.2, with Entra's additions). Its text
+// never holds a token or a secret.
 type Error struct {
 	Host          string
 	Status        int    // HTTP
@@ -45,10 +47,12 @@ type Error struct {
 	Ahead         time.Duration // of this machine's clock, compared with the server's; negative when it is behind, 0 when that is not known
 }
 
-// clockLeeway is a difference of clocks that is never the reason for a refusal: Entra tolerates 5 minutes.
+// clockLeeway is a difference of clocks that is never the reason for a refusal: Entra tolerates 5
+// minutes.
 const clockLeeway = 2 * time.Minute
 
-// Compare notes how far the clock of this machine, which shows now, is from that of the server (the Date of its answer, RFC 9110 section 6.6.1).
+// Compare notes how far the clock of this machine, which shows now, is from that of the server (the
+// Date of its answer, RFC 9110 section 6.6.1).
 func (e *Error) Compare(answer http.Header, now time.Time) {
 	if date, err := http.ParseTime(answer.Get("Date")); err == nil {
 		e.Ahead = now.Sub(date).Round(time.Second)
@@ -82,7 +86,8 @@ func (e *Error) AADSTS(code int) bool {
 	return false
 }
 
-// Unwrap classifies: a token endpoint that answers with an OAuth error refuses access; a failing server is not reachable.
+// Unwrap classifies: a token endpoint that answers with an OAuth error refuses access; a failing
+// server is not reachable.
 func (e *Error) Unwrap() error {
 	if e.Status >= 500 || e.Status == 429 {
 		return link.ErrUnreachable

@@ -525,7 +525,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// An authorization server that is silent is not waited for without end, whatever the caller's context allows.
+// An authorization server that is silent is not waited for without end, whatever the caller's
+// context allows.
 func TestTokenRequestEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -543,7 +544,8 @@ func TestTokenRequestEnds(t *testing.T) {
 	})
 }
 
-// Which key a token names decides which are tried: none that it does not mean, and all that it may mean.
+// Which key a token names decides which are tried: none that it does not mean, and all that it may
+// mean.
 func TestKeysThatATokenNames(t *testing.T) {
 	c, key := newCertificate(t)
 	stranger, _ := newCertificate(t)

@@ -60,7 +60,8 @@ func (c Claims) Strings(name string) []string {
 	return nil
 }
 
-// Time returns a claim that is a NumericDate ("exp", "nbf", "iat"). ok is false when it is absent; err is set when it is no such number.
+// Time returns a claim that is a NumericDate ("exp", "nbf", "iat"). ok is false when it is absent;
+// err is set when it is no such number.
 func (c Claims) Time(name string) (t time.Time, ok bool, err error) {
 	v, present := c[name]
 	if !present {
@@ -88,7 +89,8 @@ func (c Claims) Time(name string) (t time.Time, ok bool, err error) {
 	return time.Unix(int64(seconds), 0).UTC(), true, nil
 }
 
-// Token is a parsed token. Parsing proves nothing; a Verifier does. It prints as what it claims, never as itself.
+// Token is a parsed token. Parsing proves nothing; a Verifier does. It prints as what it claims,
+// never as itself.
 type Token struct {
 	Header    Header
 	Claims    Claims
@@ -100,7 +102,8 @@ func (t Token) String() string {
 	return fmt.Sprintf("token iss=%q aud=%q", t.Claims.String("iss"), t.Claims.Strings("aud"))
 }
 
-// Parse decodes a compact JWT without verifying anything, as one does to look at a token's claims. Unsigned tokens ("alg": "none") parse.
+// Parse decodes a compact JWT without verifying anything, as one does to look at a token's claims.
+// Unsigned tokens ("alg": "none") parse.
 func Parse(text string) (Token, error) {
 	if len(text) > maxToken {
 		return Token{}, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxToken)
@@ -196,14 +199,16 @@ func X5TS256(c *x509.Certificate) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Key is a public key that verifies tokens. A key with a certificate is found by its thumbprints as well as by its ID.
+// Key is a public key that verifies tokens. A key with a certificate is found by its thumbprints as
+// well as by its ID.
 type Key struct {
 	ID          string
 	Public      *rsa.PublicKey
 	Certificate *x509.Certificate // may be nil
 }
 
-// CertificateKey is the key of a certificate, its x5t as ID (as Entra publishes its own); an error when it is not RSA.
+// CertificateKey is the key of a certificate, its x5t as ID (as Entra publishes its own); an error
+// when it is not RSA.
 func CertificateKey(c *x509.Certificate) (Key, error) {
 	public, ok := c.PublicKey.(*rsa.PublicKey)
 	if !ok {
@@ -221,7 +226,8 @@ func (k Key) answers(h Header) bool {
 	return h.KeyID != "" && k.ID != "" && equal(h.KeyID, k.ID)
 }
 
-// equal compares thumbprints and key ids. Some libraries (MSAL for Go among them) write thumbprints in plain base64 instead of base64url.
+// equal compares thumbprints and key ids. Some libraries (MSAL for Go among them) write thumbprints
+// in plain base64 instead of base64url.
 func equal(a, b string) bool {
 	return subtle.ConstantTimeCompare([]byte(urlAlphabet.Replace(a)), []byte(urlAlphabet.Replace(b))) == 1
 }
@@ -240,8 +246,9 @@ type Verifier struct {
 	TextTimes  bool             // takes "exp" and "nbf" as texts too: MSAL.NET writes them so, and Entra takes them
 }
 
-// Verify parses a token and checks algorithm, key, signature, times, issuer, audience and replay, in that order. The error wraps one of the
-// Err values of this package. The parsed token is returned with errors other than ErrMalformed, so that a refusal can be explained by what the
+// Verify parses a token and checks algorithm, key, signature, times, issuer, audience and replay,
+// in that order. The error wraps one of the Err values of this package. The parsed token is
+// returned with errors other than ErrMalformed, so that a refusal can be explained by what the
 // token claims; it must not be believed then.
 func (v Verifier) Verify(text string) (Token, error) {
 	t, err := Parse(text)
@@ -331,8 +338,8 @@ func (v Verifier) verifySignature(t Token) error {
 	return ErrSignature
 }
 
-// Replays remembers which tokens were presented, by issuer and "jti" (by their whole text when they have none), until they expire. The zero
-// value is ready; it must not be copied after use.
+// Replays remembers which tokens were presented, by issuer and "jti" (by their whole text when they
+// have none), until they expire. The zero value is ready; it must not be copied after use.
 type Replays struct {
 	mu   sync.Mutex
 	seen map[string]time.Time

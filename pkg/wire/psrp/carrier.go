@@ -32,7 +32,8 @@ const (
 	dialTimeout  = 30 * time.Second
 )
 
-// carrier posts envelopes over one connection of its own, which authentication is bound to, one after another.
+// carrier posts envelopes over one connection of its own, which authentication is bound to, one
+// after another.
 type carrier struct {
 	options   Options
 	client    *http.Client
@@ -122,7 +123,8 @@ func (c *carrier) dial(ctx context.Context, network, address string) (net.Conn, 
 	return &watched{conn, func() { c.lost.Store(true) }}, nil
 }
 
-// dialTLS speaks TLS 1.2 first: IIS asks for client certificates in a renegotiation, which TLS 1.3 does not have.
+// dialTLS speaks TLS 1.2 first: IIS asks for client certificates in a renegotiation, which TLS 1.3
+// does not have.
 func (c *carrier) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := c.handshake(ctx, network, address, tls.VersionTLS12)
 	// crypto/tls keeps the type of the alert to itself.
@@ -180,7 +182,8 @@ type answer struct {
 	body   []byte
 }
 
-// post sends an envelope and returns the answer's. Over https, redirects to a server of the same domain are followed.
+// post sends an envelope and returns the answer's. Over https, redirects to a server of the same
+// domain are followed.
 func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*answer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,8 +217,8 @@ func (c *carrier) place(err error) error {
 	return fmt.Errorf("redirected to %s: %w", c.url.Hostname(), err)
 }
 
-// redirect checks where the server sends us: to a server of the same domain, by https alone. A redirect over http comes
-// outside of the sealed channel: anyone on the way can write it.
+// redirect checks where the server sends us: to a server of the same domain, by https alone. A
+// redirect over http comes outside of the sealed channel: anyone on the way can write it.
 func (c *carrier) redirect(location string) (*url.URL, error) {
 	next, err := c.url.Parse(location)
 	if err != nil || location == "" || next.Host == "" || next.User != nil || next.Scheme != "http" && next.Scheme != "https" {
@@ -234,7 +237,8 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 	return next, nil
 }
 
-// sameDomain tells whether two hosts belong to one owner: the same name below a public suffix (co.uk, com).
+// sameDomain tells whether two hosts belong to one owner: the same name below a public suffix
+// (co.uk, com).
 func sameDomain(a, b string) bool {
 	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
 		return false
@@ -294,8 +298,8 @@ func (c *carrier) scheme() string {
 	return "Kerberos"
 }
 
-// offersNegotiateAlone tells whether a refusal means that the scheme was not understood: servers with the provider list
-// "Negotiate" know nothing of "Kerberos".
+// offersNegotiateAlone tells whether a refusal means that the scheme was not understood: servers
+// with the provider list "Negotiate" know nothing of "Kerberos".
 func (c *carrier) offersNegotiateAlone(h http.Header) bool {
 	if c.options.Scheme != "" || c.negotiate {
 		return false
@@ -325,7 +329,8 @@ func (c *carrier) begin(ctx context.Context) (securityContext, string, error) {
 	return s, c.scheme() + " " + base64.StdEncoding.EncodeToString(token), nil
 }
 
-// establish checks the server's proof in its answer. After it the connection counts as authenticated.
+// establish checks the server's proof in its answer. After it the connection counts as
+// authenticated.
 func (c *carrier) establish(s securityContext, a *answer) error {
 	for _, value := range a.header.Values("WWW-Authenticate") {
 		for part := range strings.SplitSeq(value, ",") {
@@ -465,7 +470,8 @@ func (c *carrier) send(ctx context.Context, body []byte, contentType string, edi
 	return &answer{status: resp.StatusCode, header: resp.Header, body: text}, nil
 }
 
-// sendError names the cause: the caller's cancel or time limit before all else, then the class of the failure.
+// sendError names the cause: the caller's cancel or time limit before all else, then the class of
+// the failure.
 func sendError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

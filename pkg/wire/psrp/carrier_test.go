@@ -107,7 +107,8 @@ type readFunc func(p []byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A server that sees us hang up may end what it was sending in due form: a cut answer must not look whole.
+// A server that sees us hang up may end what it was sending in due form: a cut answer must not look
+// whole.
 func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p")})
 	if err != nil {
@@ -125,7 +126,8 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	}
 }
 
-// A server that no longer knows a kept connection has not taken the message: it is signed in again and put once more.
+// A server that no longer knows a kept connection has not taken the message: it is signed in again
+// and put once more.
 func TestForgottenConnection(t *testing.T) {
 	known, signIns := false, 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,8 @@ type Options struct {
 	TLS *tls.Config
 	// OperationTimeout is how long the server may hold a poll; 20 s when 0.
 	OperationTimeout time.Duration
-	// MaxEnvelopeSize is the largest request and answer in bytes. When 0: 153,600, and 512,000 once the server speaks protocol 2.2 or later.
+	// MaxEnvelopeSize is the largest request and answer in bytes. When 0: 153,600, and 512,000 once
+	// the server speaks protocol 2.2 or later.
 	MaxEnvelopeSize int
 	// Protocol is the protocol version offered, "2.3" when empty.
 	Protocol string
@@ -58,13 +59,14 @@ const (
 	maxOutput     = 64 << 20 // bytes of CLIXML that one pipeline may write to the client
 	maxTags       = 2 << 20  // of it; an object of Exchange has some hundred
 
-	// A poll that took less than quickPoll and brought nothing is followed by a pause, which doubles up to mostPause.
+	// A poll that took less than quickPoll and brought nothing is followed by a pause, which
+	// doubles up to mostPause.
 	quickPoll  = 200 * time.Millisecond
 	leastPause = 20 * time.Millisecond
 	mostPause  = time.Second
 
-	// What Terminate and Delete may take, also after the caller's context is over: the caller waits for both. A server
-	// that did not answer the one will hardly answer the other.
+	// What Terminate and Delete may take, also after the caller's context is over: the caller waits
+	// for both. A server that did not answer the one will hardly answer the other.
 	terminateTime  = 2 * time.Second
 	deleteTime     = 5 * time.Second
 	lastDeleteTime = time.Second // after a Terminate that was not answered
@@ -76,7 +78,8 @@ func (o Options) notice(text string) {
 	}
 }
 
-// Pool is an open runspace pool: one shell at the server. It is safe for concurrent use; pipelines run one after another.
+// Pool is an open runspace pool: one shell at the server. It is safe for concurrent use; pipelines
+// run one after another.
 type Pool struct {
 	options  Options
 	carrier  *carrier
@@ -103,7 +106,8 @@ type Pool struct {
 // ErrClosed is returned for a pool that was closed.
 var ErrClosed = errors.New("remote PowerShell session is closed")
 
-// Open opens a runspace pool. Close must follow, also after the context is over: Exchange allows a user few shells.
+// Open opens a runspace pool. Close must follow, also after the context is over: Exchange allows a
+// user few shells.
 func Open(ctx context.Context, o Options) (*Pool, error) {
 	if o.Configuration == "" {
 		o.Configuration = "Microsoft.Exchange"
@@ -171,8 +175,9 @@ func (p *Pool) create(ctx context.Context) error {
 			`<creationXml xmlns="http://schemas.microsoft.com/powershell">` + text + `</creationXml></rsp:Shell>`,
 	})
 	if err != nil {
-		// A fault, a refused sign-in and a certificate that is not trusted mean that none was made. A refused sign-in is not to be tried again in order to
-		// delete it: it would count twice towards locking the account.
+		// A fault, a refused sign-in and a certificate that is not trusted mean that none was made.
+		// A refused sign-in is not to be tried again in order to delete it: it would count twice
+		// towards locking the account.
 		var f *Fault
 		if errors.As(err, &f) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) {
 			p.shell = ""
@@ -229,8 +234,8 @@ func (p *Pool) cut(m message, size int) [][]byte {
 	return fragments(p.object, m.bytes(), size)
 }
 
-// fragmentSize is how large a fragment may be so that its envelope stays within the limit: base64 makes 4 bytes of 3, and the envelope itself
-// is some 2 kB with long addresses.
+// fragmentSize is how large a fragment may be so that its envelope stays within the limit: base64
+// makes 4 bytes of 3, and the envelope itself is some 2 kB with long addresses.
 func (p *Pool) fragmentSize() int {
 	return (p.envelope - 2048 - len(p.options.URL) - 2*len(p.options.Configuration)) / 4 * 3
 }
@@ -278,7 +283,8 @@ func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) 
 	return e, nil
 }
 
-// receive polls once, for the pool or for one command. done says that the command has ended. Nothing pending is no error.
+// receive polls once, for the pool or for one command. done says that the command has ended.
+// Nothing pending is no error.
 func (p *Pool) receive(ctx context.Context, command string) (messages []message, done bool, err error) {
 	return p.receiveInto(ctx, command, &p.incoming)
 }
@@ -335,8 +341,8 @@ func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (
 	return messages, done, nil
 }
 
-// rest pauses after a poll that brought nothing. A server that holds polls needs no pause; one that answers at once,
-// again and again, would be asked a thousand times a second.
+// rest pauses after a poll that brought nothing. A server that holds polls needs no pause; one that
+// answers at once, again and again, would be asked a thousand times a second.
 func (p *Pool) rest(ctx context.Context, took time.Duration) error {
 	if took >= quickPoll {
 		p.empties = 0
@@ -483,8 +489,9 @@ func (p *Pool) sendFragments(ctx context.Context, command string, list [][]byte)
 	return nil
 }
 
-// Invoke runs a pipeline to its end. The error is an *ErrorRecord when the pipeline failed, a *Fault when the service refused; Output then
-// holds what came before. When ctx ends, the pipeline is stopped at the server.
+// Invoke runs a pipeline to its end. The error is an *ErrorRecord when the pipeline failed, a
+// *Fault when the service refused; Output then holds what came before. When ctx ends, the pipeline
+// is stopped at the server.
 func (p *Pool) Invoke(ctx context.Context, pl Pipeline) (Output, error) {
 	out := Output{Objects: []any{}}
 	if len(pl.Commands) == 0 {
@@ -570,7 +577,8 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	}
 }
 
-// terminate frees the pipeline at the server. It takes a short time of its own when the caller's is over.
+// terminate frees the pipeline at the server. It takes a short time of its own when the caller's is
+// over.
 func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	if p.gone != nil {
 		return
@@ -581,14 +589,15 @@ func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	_, err := p.callUnstopped(ctx, request{action: actionSignal, command: command, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
 	p.mute = ctx.Err() != nil
 	if !ended && errors.Is(err, ErrCommandGone) {
-		// The server may not have seen the command yet, and would run it in this shell later. Without the shell it cannot.
+		// The server may not have seen the command yet, and would run it in this shell later.
+		// Without the shell it cannot.
 		_ = p.delete(ctx)
 		p.gone = fmt.Errorf("the server did not know a command that was stopped: %w", ErrClosed)
 	}
 }
 
-// delete removes the shell. It is sent also when the server has denied the shell: a shell that was left behind counts
-// towards the user's limit.
+// delete removes the shell. It is sent also when the server has denied the shell: a shell that was
+// left behind counts towards the user's limit.
 func (p *Pool) delete(ctx context.Context) error {
 	limit := deleteTime
 	if p.mute {
@@ -603,7 +612,8 @@ func (p *Pool) delete(ctx context.Context) error {
 	return err
 }
 
-// Close stops what runs and deletes the shell, also when ctx is over. It does nothing the second time.
+// Close stops what runs and deletes the shell, also when ctx is over. It does nothing the second
+// time.
 func (p *Pool) Close(ctx context.Context) error {
 	p.stop(ErrClosed)
 	<-p.turn // whoever has it gets an error at once, and has a time limit for cleaning up

@@ -16,8 +16,9 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what Unmarshal takes. They are far above what Exchange prints, an object a document, and far below what hurts: a value takes up to 250 bytes
-// for each element, and reading it up to 40 times the document.
+// Limits of what Unmarshal takes. They are far above what Exchange prints, an object a document,
+// and far below what hurts: a value takes up to 250 bytes for each element, and reading it up to 40
+// times the document.
 const (
 	maxDocument = 16 << 20  // bytes of one document or message
 	maxDepth    = 96        // levels of nesting; PowerShell serializes a handful
@@ -25,8 +26,9 @@ const (
 	maxTag      = 64 << 10  // bytes of one tag: encoding/xml keeps all attributes of one
 )
 
-// Unmarshal reads CLIXML: each top element's value, whether or not <Objs> wraps them. UTF-8 and, with a byte order mark, UTF-16 are
-// read. Byte arrays named SerializationData, in which Exchange carries .NET's binary form of an object, are left out unread.
+// Unmarshal reads CLIXML: each top element's value, whether or not <Objs> wraps them. UTF-8 and,
+// with a byte order mark, UTF-16 are read. Byte arrays named SerializationData, in which Exchange
+// carries .NET's binary form of an object, are left out unread.
 func Unmarshal(data []byte) ([]any, error) {
 	if len(data) > maxDocument {
 		return nil, fmt.Errorf("read CLIXML: document of %d bytes is larger than %d", len(data), maxDocument)
@@ -81,11 +83,13 @@ func toUTF8(data []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
-// references are numeric character references and the two characters at the end of the Basic Multilingual Plane.
+// references are numeric character references and the two characters at the end of the Basic
+// Multilingual Plane.
 var references = regexp.MustCompile(`&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));|\xef\xbf[\xbe\xbf]`)
 
-// escapeForbidden writes what XML forbids as PowerShell writes control characters: .NET's writer puts U+FFFE and U+FFFF
-// into a document as they are, or as &#xFFFE; and &#xFFFF;, and encoding/xml refuses both.
+// escapeForbidden writes what XML forbids as PowerShell writes control characters: .NET's writer
+// puts U+FFFE and U+FFFF into a document as they are, or as &#xFFFE; and &#xFFFF;, and encoding/xml
+// refuses both.
 func escapeForbidden(text []byte) []byte {
 	if !bytes.Contains(text, []byte("&#")) && !bytes.Contains(text, []byte("\xef\xbf")) {
 		return text
@@ -567,7 +571,8 @@ func parseTimeSpan(text string) (TimeSpan, error) {
 	return TimeSpan(total), nil
 }
 
-// unescape turns _xHHHH_ into the UTF-16 code unit it names. A surrogate without its partner becomes U+FFFD.
+// unescape turns _xHHHH_ into the UTF-16 code unit it names. A surrogate without its partner
+// becomes U+FFFD.
 func unescape(s string) string {
 	if !strings.Contains(s, "_x") {
 		return s

@@ -16,7 +16,8 @@ import (
 
 var sameValues = cmp.Options{cmpopts.EquateNaNs()}
 
-// shared returns the folder of recordings beside the repository, and skips the test where there is none.
+// shared returns the folder of recordings beside the repository, and skips the test where there is
+// none.
 func shared(t testing.TB, folder string) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -168,8 +169,8 @@ func TestMarshalRefuses(t *testing.T) {
 	}
 }
 
-// TestRecordedObjects reads what a real Exchange server printed. Nothing but the binary serialization may get lost: the count of elements of
-// the value is that of the file.
+// TestRecordedObjects reads what a real Exchange server printed. Nothing but the binary
+// serialization may get lost: the count of elements of the value is that of the file.
 func TestRecordedObjects(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(shared(t, "clixml"), "*.xml"))
 	if len(files) < 24 {

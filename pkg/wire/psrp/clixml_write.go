@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// Marshal writes values as a CLIXML document, as Export-Clixml does. What Unmarshal read is written so that it reads equal again.
-// Secrets are refused: they need the session key of a pool.
+// Marshal writes values as a CLIXML document, as Export-Clixml does. What Unmarshal read is written
+// so that it reads equal again. Secrets are refused: they need the session key of a pool.
 func Marshal(values ...any) ([]byte, error) {
 	e := encoder{}
 	e.WriteString(`<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">`)
@@ -30,7 +30,8 @@ func Marshal(values ...any) ([]byte, error) {
 	return e.Bytes(), nil
 }
 
-// marshalOne writes a message's data: one value without a wrapper. key, if not nil, encrypts secrets.
+// marshalOne writes a message's data: one value without a wrapper. key, if not nil, encrypts
+// secrets.
 func marshalOne(v any, key *sessionKey) ([]byte, error) {
 	e := encoder{key: key}
 	if err := e.value("", v); err != nil {
@@ -342,7 +343,8 @@ func (t TimeSpan) xml() string {
 	return text
 }
 
-// escape writes text for XML as PowerShell does: control characters and surrogates as _xHHHH_, an underscore before an x likewise.
+// escape writes text for XML as PowerShell does: control characters and surrogates as _xHHHH_, an
+// underscore before an x likewise.
 func escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {

@@ -80,7 +80,8 @@ func TestFragmentsRefused(t *testing.T) {
 	}
 }
 
-// TestMessageHeader holds the bytes against [MS-PSRP] 2.2.1: little-endian numbers, GUIDs in .NET's order.
+// TestMessageHeader holds the bytes against [MS-PSRP] 2.2.1: little-endian numbers, GUIDs in .NET's
+// order.
 func TestMessageHeader(t *testing.T) {
 	pool, _ := ParseGUID("00112233-4455-6677-8899-aabbccddeeff")
 	got := message{destination: toServer, kind: createPipeline, pool: pool, data: []byte("x")}.bytes()
@@ -166,7 +167,8 @@ func TestSealedBody(t *testing.T) {
 			if err != nil || string(got) != plain {
 				t.Errorf("%q came back as %q, %v", plain, got, err)
 			}
-			// Exchange writes a blank before the boundary. It is not in the sealed text: that is turned over.
+			// Exchange writes a blank before the boundary. It is not in the sealed text: that is
+			// turned over.
 			quirk := bytes.ReplaceAll(body, []byte("--Encrypted Boundary"), []byte("-- Encrypted Boundary"))
 			if got, err := unsealBody(mirror{}, kind, quirk); err != nil || string(got) != plain {
 				t.Errorf("with blanks, %q came back as %q, %v", plain, got, err)

@@ -16,8 +16,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// The session key of a pool encrypts secure strings: the client sends an RSA public key, the server answers with an AES-256 key
-// encrypted with it, both as blobs of Windows' CryptoAPI ([MS-PSRP] 2.2.2.3 and 2.2.2.4).
+// The session key of a pool encrypts secure strings: the client sends an RSA public key, the server
+// answers with an AES-256 key encrypted with it, both as blobs of Windows' CryptoAPI ([MS-PSRP]
+// 2.2.2.3 and 2.2.2.4).
 
 // sessionKey is AES-256 in CBC mode with a zero vector, as [MS-PSRP] 2.2.5.1.24 demands.
 type sessionKey struct{ block cipher.Block }

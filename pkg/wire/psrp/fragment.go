@@ -8,8 +8,8 @@ import (
 
 const fragmentHeader = 21
 
-// fragments cuts a message into fragments of at most size bytes each ([MS-PSRP] 2.2.4), big-endian: object id, fragment id, flags (1 start,
-// 2 end), length, bytes.
+// fragments cuts a message into fragments of at most size bytes each ([MS-PSRP] 2.2.4), big-endian:
+// object id, fragment id, flags (1 start, 2 end), length, bytes.
 func fragments(object uint64, message []byte, size int) [][]byte {
 	size = max(size, fragmentHeader+1)
 	var out [][]byte
@@ -32,7 +32,8 @@ func fragments(object uint64, message []byte, size int) [][]byte {
 	}
 }
 
-// assembler puts fragments together again. Bytes may be fed in any cut: several fragments at once, or one in pieces.
+// assembler puts fragments together again. Bytes may be fed in any cut: several fragments at once,
+// or one in pieces.
 type assembler struct {
 	limit   int // bytes of one message, and of all messages in pieces together; maxDocument when 0
 	rest    []byte

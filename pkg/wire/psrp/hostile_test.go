@@ -25,8 +25,9 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestTextInPieces: comments cut an element's text into as many pieces as a server likes. Putting them together must cost what the text costs, and not
-// its square: an answer of 32 MB would keep the client busy for hours.
+// TestTextInPieces: comments cut an element's text into as many pieces as a server likes. Putting
+// them together must cost what the text costs, and not its square: an answer of 32 MB would keep
+// the client busy for hours.
 func TestTextInPieces(t *testing.T) {
 	const pieces = 20_000
 	document := []byte("<a>" + strings.Repeat("x<!---->", pieces) + "</a>")
@@ -40,7 +41,8 @@ func TestTextInPieces(t *testing.T) {
 	}
 }
 
-// TestFragmentInPieces feeds one fragment in small pieces, as a server may with a stream element each.
+// TestFragmentInPieces feeds one fragment in small pieces, as a server may with a stream element
+// each.
 func TestFragmentInPieces(t *testing.T) {
 	m := message{destination: toClient, kind: pipelineOutput, data: []byte(strings.Repeat("x", 1<<20))}
 	whole := fragments(1, m.bytes(), 2<<20)[0]
@@ -134,7 +136,8 @@ func TestManySmallElements(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordOnce: accounts are locked after a few wrong passwords, so that one mistake must be one attempt.
+// TestWrongPasswordOnce: accounts are locked after a few wrong passwords, so that one mistake must
+// be one attempt.
 func TestWrongPasswordOnce(t *testing.T) {
 	var attempts atomic.Int32
 	ts, _ := serve(t, &Server{Authenticate: func(context.Context, string, string) error {
@@ -151,7 +154,8 @@ func TestWrongPasswordOnce(t *testing.T) {
 	}
 }
 
-// TestCancelWithMuteServer cancels a pipeline at a server that answers nothing any more. A limit that is missing hangs the test.
+// TestCancelWithMuteServer cancels a pipeline at a server that answers nothing any more. A limit
+// that is missing hangs the test.
 func TestCancelWithMuteServer(t *testing.T) {
 	s := &Server{}
 	running := make(chan struct{})

@@ -48,7 +48,8 @@ const (
 	pipelineFailed    int64 = 5
 )
 
-// message is a remoting message: little-endian destination and type, the GUIDs of pool and pipeline in .NET's order, CLIXML.
+// message is a remoting message: little-endian destination and type, the GUIDs of pool and pipeline
+// in .NET's order, CLIXML.
 type message struct {
 	destination    uint32
 	kind           messageType
@@ -103,7 +104,8 @@ func (m message) output() (any, error) {
 	return unmarshalOne(m.data)
 }
 
-// voidCall is the call id of the host's methods that return nothing (ServerDispatchTable.VoidCallId of PowerShell).
+// voidCall is the call id of the host's methods that return nothing (ServerDispatchTable.VoidCallId
+// of PowerShell).
 const voidCall = -100
 
 // hostCall is a call of a method of the client's host ([MS-PSRP] 2.2.2.15, 2.2.2.27).

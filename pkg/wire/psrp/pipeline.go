@@ -3,10 +3,11 @@ package psrp
 // Pipeline is one command, or several chained with "|".
 type Pipeline struct {
 	Commands []Command
-	// OnOutput, if set, takes each output object when it arrives, and Output.Objects stays empty. An error from it stops the pipeline.
+	// OnOutput, if set, takes each output object when it arrives, and Output.Objects stays empty.
+	// An error from it stops the pipeline.
 	OnOutput func(object any) error
-	// OnRecord, if set, takes each record of the other streams when it arrives: *ErrorRecord, Warning, Verbose, Debug, Information
-	// or Progress. They are collected in Output as well.
+	// OnRecord, if set, takes each record of the other streams when it arrives: *ErrorRecord,
+	// Warning, Verbose, Debug, Information or Progress. They are collected in Output as well.
 	OnRecord func(record any)
 }
 
@@ -18,12 +19,14 @@ type Command struct {
 	Script bool
 }
 
-// Parameter is a named argument; a positional one when Name is empty. A switch is given as the bool true. Names carry no dash.
+// Parameter is a named argument; a positional one when Name is empty. A switch is given as the bool
+// true. Names carry no dash.
 //
-// Written are nil, bool, string, Go's integers, float64, time.Time, []string, []byte, []any, map[string]any (a hashtable),
-// secret.Value (a SecureString), Credential (a PSCredential), and every value that CLIXML reads.
-// A server gets, plainly: nil, bool, string, int64, uint64, float64, time.Time, []byte, []any, map[string]any, secret.Value, Credential, GUID,
-// TimeSpan, Version, URI and other named texts, and *Object for the rest.
+// Written are nil, bool, string, Go's integers, float64, time.Time, []string, []byte, []any,
+// map[string]any (a hashtable), secret.Value (a SecureString), Credential (a PSCredential), and
+// every value that CLIXML reads. A server gets, plainly: nil, bool, string, int64, uint64, float64,
+// time.Time, []byte, []any, map[string]any, secret.Value, Credential, GUID, TimeSpan, Version, URI
+// and other named texts, and *Object for the rest.
 type Parameter struct {
 	Name  string
 	Value any

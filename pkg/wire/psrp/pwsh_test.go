@@ -19,8 +19,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// TestPowerShellTranscripts plays what PowerShell 7.6 answered: values at their ends, null, characters that XML forbids,
-// errors of every kind, small envelopes, polls that time out, exit and a killed server.
+// TestPowerShellTranscripts plays what PowerShell 7.6 answered: values at their ends, null,
+// characters that XML forbids, errors of every kind, small envelopes, polls that time out, exit and
+// a killed server.
 func TestPowerShellTranscripts(t *testing.T) {
 	dir := shared(t, "psrp-pwsh")
 	type result struct {
@@ -115,7 +116,8 @@ func commands(t *testing.T, dir, file string) (n int) {
 	return n
 }
 
-// sent is how long a script must be for as many Send requests as the recording has after its pipeline number n.
+// sent is how long a script must be for as many Send requests as the recording has after its
+// pipeline number n.
 func (p *replay) sent(n int) int {
 	command, sends := -1, 0
 	for _, m := range p.messages.Messages {
@@ -161,8 +163,8 @@ func TestCommandOrShellGone(t *testing.T) {
 	}
 }
 
-// A command is stopped before the server has seen it: the shell is deleted, or the command would run in it later, and
-// the shells left behind add up to the user's limit.
+// A command is stopped before the server has seen it: the shell is deleted, or the command would
+// run in it later, and the shells left behind add up to the user's limit.
 func TestStopOfAnUnknownCommand(t *testing.T) {
 	p := load(t, filepath.Join(shared(t, "psrp-pwsh"), "pwsh_unknown_command.yml"))
 	p.signals, p.hang = true, make(chan struct{})
@@ -255,7 +257,8 @@ func openScripted(t *testing.T, s *scripted) (*Pool, error) {
 	return Open(t.Context(), o)
 }
 
-// A server whose polls bring nothing and take no time is asked a few times a second, not a thousand times.
+// A server whose polls bring nothing and take no time is asked a few times a second, not a thousand
+// times.
 func TestEmptyPollsDoNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		polls, began := 0, time.Now()
@@ -313,8 +316,8 @@ func TestWarningsOfTheOpening(t *testing.T) {
 	}
 }
 
-// The words by which servers refuse one session too many (facts I.2). Exchange 2013 and later say it when the first
-// Receive fails, after Create succeeded; the shell is deleted all the same.
+// The words by which servers refuse one session too many (facts I.2). Exchange 2013 and later say
+// it when the first Receive fails, after Create succeeded; the shell is deleted all the same.
 func TestSessionLimits(t *testing.T) {
 	const authorization = "[FailureCategory=AuthZ-AuthorizationException] "
 	for _, test := range []struct {

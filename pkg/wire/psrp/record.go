@@ -8,8 +8,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// ErrorRecord is an error of PowerShell's: what went wrong, in which category, with which object. Its texts are the server's: they may hold
-// line breaks.
+// ErrorRecord is an error of PowerShell's: what went wrong, in which category, with which object.
+// Its texts are the server's: they may hold line breaks.
 type ErrorRecord struct {
 	Message         string   // the exception's message
 	ID              string   // fully qualified error id: "CommandNotFoundException", "[Server=EX1,RequestId=…] 1A2B,Microsoft.Exchange.…"

@@ -38,8 +38,8 @@ func first(r *regexp.Regexp, s string) string {
 	return ""
 }
 
-// replay serves a transcript: each request gets the answer to the next recorded request of its action, with the recorded ids
-// exchanged for the client's, in the envelope and in the messages.
+// replay serves a transcript: each request gets the answer to the next recorded request of its
+// action, with the recorded ids exchanged for the client's, in the envelope and in the messages.
 type replay struct {
 	t        *testing.T
 	messages transcript
@@ -104,7 +104,8 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, response)
 }
 
-// pipelineIDs exchanges the ids in the headers of messages. The recordings cut messages behind the header only.
+// pipelineIDs exchanges the ids in the headers of messages. The recordings cut messages behind the
+// header only.
 func (p *replay) pipelineIDs(stream string) string {
 	start, rest, _ := strings.Cut(stream, ">")
 	raw, err := streamBytes(&node{text: strings.TrimSuffix(rest, "<")})

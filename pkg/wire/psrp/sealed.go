@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Over plain HTTP, Kerberos seals each message: a body of type multipart/encrypted ([MS-WSMV] 2.2.9.1) holds the length of the signature, the
-// signature and the sealed text.
+// Over plain HTTP, Kerberos seals each message: a body of type multipart/encrypted ([MS-WSMV]
+// 2.2.9.1) holds the length of the signature, the signature and the sealed text.
 
 // sealer is what a security context offers to this package.
 type sealer interface {

@@ -24,11 +24,13 @@ type Caller struct {
 	Remote    string // address and port
 }
 
-// Server serves runspace pools over HTTP, the way Exchange's front end does. Set the fields before the first request.
+// Server serves runspace pools over HTTP, the way Exchange's front end does. Set the fields before
+// the first request.
 type Server struct {
 	// Name is the server's own name, as faults tell it.
 	Name string
-	// Authenticate tells whether the password is the user's; any error refuses. Basic is not offered when nil.
+	// Authenticate tells whether the password is the user's; any error refuses. Basic is not
+	// offered when nil.
 	Authenticate func(ctx context.Context, user, password string) error
 	// Kerberos accepts tickets. ConnContext must then be the http.Server's. Not offered when nil.
 	Kerberos *kerberos.Acceptor
@@ -36,20 +38,25 @@ type Server struct {
 	AllowUnencrypted bool
 	// Configurations are the session configurations served; "Microsoft.Exchange" alone when empty.
 	Configurations []string
-	// Admit, if set, decides whether the caller may open a shell. A *Fault is answered as it is, any other error as "access denied".
+	// Admit, if set, decides whether the caller may open a shell. A *Fault is answered as it is,
+	// any other error as "access denied".
 	Admit func(ctx context.Context, caller Caller) error
-	// Run runs one pipeline; it is never given scripts. A returned error ends the pipeline as failed: an *ErrorRecord as it is, any
-	// other as a record of its text. ctx ends when the client stops the pipeline or the shell is closed.
+	// Run runs one pipeline; it is never given scripts. A returned error ends the pipeline as
+	// failed: an *ErrorRecord as it is, any other as a record of its text. ctx ends when the client
+	// stops the pipeline or the shell is closed.
 	Run func(ctx context.Context, caller Caller, p Pipeline, w *Writer) error
-	// ShellsPerUser is how many shells a user may have open; 18, as Exchange's throttling policy says, when 0.
+	// ShellsPerUser is how many shells a user may have open; 18, as Exchange's throttling policy
+	// says, when 0.
 	ShellsPerUser int
 	// IdleTimeout closes a shell that nobody asked for anything; 15 minutes when 0.
 	IdleTimeout time.Duration
-	// MaxPoll is the longest that a poll is held, whatever the client asks for; as long as it asks when 0.
+	// MaxPoll is the longest that a poll is held, whatever the client asks for; as long as it asks
+	// when 0.
 	MaxPoll time.Duration
 	// MaxRequest is the largest request in bytes; 1 MiB when 0.
 	MaxRequest int
-	// FragmentSize is the largest fragment sent, in bytes with its header; what fits into the client's envelope when 0.
+	// FragmentSize is the largest fragment sent, in bytes with its header; what fits into the
+	// client's envelope when 0.
 	FragmentSize int
 	// FragmentsPerReceive is how many fragments one answer carries at most; as many as fit when 0.
 	FragmentsPerReceive int
@@ -69,7 +76,8 @@ type connState struct {
 	scheme  string
 }
 
-// ConnContext ties Kerberos authentication to its connection: set it as the http.Server's ConnContext.
+// ConnContext ties Kerberos authentication to its connection: set it as the http.Server's
+// ConnContext.
 func (s *Server) ConnContext(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, &connState{})
 }

@@ -196,7 +196,8 @@ func TestScriptsAreRefused(t *testing.T) {
 	}
 }
 
-// TestRecordedObjectsOnTheWire serves what a real Exchange server printed and reads it back through the whole protocol.
+// TestRecordedObjectsOnTheWire serves what a real Exchange server printed and reads it back through
+// the whole protocol.
 func TestRecordedObjectsOnTheWire(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(shared(t, "clixml"), "*.xml"))
 	objects := map[string][]any{}
@@ -652,7 +653,8 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestTLSVersions: TLS 1.2 is spoken where it is offered, because IIS asks for client certificates by renegotiation; else TLS 1.3.
+// TestTLSVersions: TLS 1.2 is spoken where it is offered, because IIS asks for client certificates
+// by renegotiation; else TLS 1.3.
 func TestTLSVersions(t *testing.T) {
 	for _, test := range []struct{ least, most, want uint16 }{{0, 0, tls.VersionTLS12}, {tls.VersionTLS13, 0, tls.VersionTLS13}, {tls.VersionTLS12, tls.VersionTLS12, tls.VersionTLS12}} {
 		s := &Server{Authenticate: func(context.Context, string, string) error { return nil }}

@@ -85,8 +85,8 @@ func (q *queue) end() {
 	q.wake()
 }
 
-// take returns what is pending, waiting for it until ctx ends: as many fragments as fit into room in base64, and at least one. done: there
-// is no more to come.
+// take returns what is pending, waiting for it until ctx ends: as many fragments as fit into room
+// in base64, and at least one. done: there is no more to come.
 func (q *queue) take(ctx context.Context, room, most int) (list [][]byte, done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -346,7 +346,8 @@ type pipeline struct {
 	started  bool
 }
 
-// feed takes fragments. The first message must be the pipeline itself, which then runs; what a client pipes into it is not looked at.
+// feed takes fragments. The first message must be the pipeline itself, which then runs; what a
+// client pipes into it is not looked at.
 func (p *pipeline) feed(data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -440,7 +441,8 @@ func CommandNotFound(name string) *ErrorRecord {
 	}
 }
 
-// Writer is where a pipeline writes. Its methods wait while the client lags behind, and fail when the pipeline was stopped or a value has no CLIXML.
+// Writer is where a pipeline writes. Its methods wait while the client lags behind, and fail when
+// the pipeline was stopped or a value has no CLIXML.
 type Writer struct{ pipeline *pipeline }
 
 func (w *Writer) write(kind messageType, data any) error {

@@ -26,8 +26,9 @@ import (
 //	*Object                   Obj: types, text, properties and, if any, a plain value or a collection
 //	Ancestor                  a Ref to an Obj that encloses it
 //
-// Within an Object, a collection is a []any (LST, IE, QUE, STK) or a *Dict (DCT).
-// When written, the other Go integers, []string, []any, map[string]any, *Dict, secret.Value and Credential are taken too.
+// Within an Object, a collection is a []any (LST, IE, QUE, STK) or a *Dict (DCT). When written, the
+// other Go integers, []string, []any, map[string]any, *Dict, secret.Value and Credential are taken
+// too.
 type (
 	// Char is a UTF-16 code unit.
 	Char uint16
@@ -43,8 +44,8 @@ type (
 	XML string
 	// SecureString is a string encrypted with the session key of its pool.
 	SecureString []byte
-	// Ancestor stands for a reference to an enclosing object, so many levels up (1: the object it is a member of). It is
-	// no pointer, so that whoever walks a value comes to an end.
+	// Ancestor stands for a reference to an enclosing object, so many levels up (1: the object it
+	// is a member of). It is no pointer, so that whoever walks a value comes to an end.
 	Ancestor int
 	// Other is an element that this package does not know.
 	Other struct{ Tag, Text string }
@@ -53,7 +54,8 @@ type (
 // Unspecified is the location of a date that was written without a zone. Its offset is that of UTC.
 var Unspecified = time.FixedZone("unspecified", 0)
 
-// TimeSpan is a .NET time span in ticks of 100 ns. TimeSpan.MaxValue, which stands for "unlimited" in places, exceeds a time.Duration.
+// TimeSpan is a .NET time span in ticks of 100 ns. TimeSpan.MaxValue, which stands for "unlimited"
+// in places, exceeds a time.Duration.
 type TimeSpan int64
 
 // Duration returns the span as a Go duration, false when it does not fit.
@@ -108,7 +110,8 @@ func (g GUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", g[0:4], g[4:6], g[6:8], g[8:10], g[10:16])
 }
 
-// swapped turns the order of the text into .NET's memory order, in which messages carry a GUID, and back.
+// swapped turns the order of the text into .NET's memory order, in which messages carry a GUID, and
+// back.
 func (g GUID) swapped() GUID {
 	g[0], g[1], g[2], g[3] = g[3], g[2], g[1], g[0]
 	g[4], g[5], g[6], g[7] = g[5], g[4], g[7], g[6]
@@ -142,7 +145,8 @@ const (
 	Stack      Collection = "STK"
 )
 
-// Get returns the property of that name, compared without case, extended ones after adapted ones; false when there is none.
+// Get returns the property of that name, compared without case, extended ones after adapted ones;
+// false when there is none.
 func (o *Object) Get(name string) (any, bool) {
 	if o == nil {
 		return nil, false
@@ -193,7 +197,8 @@ type Credential struct {
 	Password secret.Value
 }
 
-// Text returns a value as PowerShell would print it in a string: the text of an object, "" for nil, "True" and "False".
+// Text returns a value as PowerShell would print it in a string: the text of an object, "" for nil,
+// "True" and "False".
 func Text(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -264,7 +264,8 @@ func streamBytes(n *node) ([]byte, error) {
 	return b, nil
 }
 
-// Fault is a WS-Management fault. errors.Is knows it as ErrShellLimit, ErrLoadLimit, ErrShellGone or link.ErrAccess when it says so.
+// Fault is a WS-Management fault. errors.Is knows it as ErrShellLimit, ErrLoadLimit, ErrShellGone
+// or link.ErrAccess when it says so.
 type Fault struct {
 	Code    uint32 // of WSManFault; 0 when the fault carries none
 	Subcode string // "w:TimedOut"
@@ -277,19 +278,23 @@ type Fault struct {
 }
 
 var (
-	// ErrShellLimit says that the user has as many shells open as the throttling policy allows, 18 by default.
+	// ErrShellLimit says that the user has as many shells open as the throttling policy allows, 18
+	// by default.
 	ErrShellLimit = errors.New("too many remote PowerShell sessions of this user")
 	// ErrLoadLimit says that the user asks more in a time than the throttling policy allows.
 	ErrLoadLimit = errors.New("too many remote PowerShell requests of this user")
-	// ErrShellGone says that the server has no such shell: it was idle too long or the server was restarted.
+	// ErrShellGone says that the server has no such shell: it was idle too long or the server was
+	// restarted.
 	ErrShellGone = errors.New("remote PowerShell session is gone")
-	// ErrCommandGone says that the shell has no such command: it has ended, or the server has not seen it yet.
+	// ErrCommandGone says that the shell has no such command: it has ended, or the server has not
+	// seen it yet.
 	ErrCommandGone = errors.New("remote PowerShell command is gone")
 )
 
-// The words by which servers refuse a session or a request too many. Exchange 2010 has a fault code for the first;
-// later versions answer Create with success and fail the first Receive, or break the pool, with a text and
-// FailureCategory=AuthZ-AuthorizationException. The numbers within depend on the policy.
+// The words by which servers refuse a session or a request too many. Exchange 2010 has a fault code
+// for the first; later versions answer Create with success and fail the first Receive, or break the
+// pool, with a text and FailureCategory=AuthZ-AuthorizationException. The numbers within depend on
+// the policy.
 var (
 	shellLimit = []string{"concurrent shells", "maximum number of connections allowed", "policy party : maxconcurrency"}
 	loadLimit  = []string{"user load quota", "budget to create runspace"}
@@ -323,8 +328,8 @@ func RetryAfter(err error) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// Codes of faults. The first four are in recordings of real servers or in winerror.h as published; the others are recalled, and only the
-// server half sends them.
+// Codes of faults. The first four are in recordings of real servers or in winerror.h as published;
+// the others are recalled, and only the server half sends them.
 const (
 	faultAccessDenied  uint32 = 5
 	faultTimedOut      uint32 = 2150858793 // 0x80338029
@@ -366,8 +371,8 @@ func (f *Fault) Is(target error) bool {
 	return false
 }
 
-// aboutCommand tells a lost command from a lost shell, which have one code. Requests ask for English answers; a server
-// that answers in another language names the id of what it does not find.
+// aboutCommand tells a lost command from a lost shell, which have one code. Requests ask for
+// English answers; a server that answers in another language names the id of what it does not find.
 func (f *Fault) aboutCommand() bool {
 	text := strings.ToLower(f.Reason + " " + f.Detail)
 	return strings.Contains(text, "command identifier") ||

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Client is one exchange of the client half. Set the fields, then send Negotiate, then Authenticate with the server's challenge.
+// Client is one exchange of the client half. Set the fields, then send Negotiate, then Authenticate
+// with the server's challenge.
 type Client struct {
 	Domain, User string
 	Hash         Hash
@@ -26,7 +27,8 @@ func (c *Client) Negotiate() []byte {
 	b := header(typeNegotiate, 40)
 	binary.LittleEndian.PutUint32(b[12:], clientFlags)
 	copy(b[32:], version[:])
-	// Both name fields are empty but point behind the header: a bare message of 32 bytes is refused by some servers.
+	// Both name fields are empty but point behind the header: a bare message of 32 bytes is refused
+	// by some servers.
 	binary.LittleEndian.PutUint32(b[20:], 40)
 	binary.LittleEndian.PutUint32(b[28:], 40)
 	c.negotiate = b

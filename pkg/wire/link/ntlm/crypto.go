@@ -14,7 +14,8 @@ import (
 	"golang.org/x/crypto/md4" //nolint:staticcheck // prescribed by MS-NLMP
 )
 
-// Hash is the NT hash of a password, MS-NLMP 3.3.1 NTOWFv1: as good as the password, so treat it as a secret.
+// Hash is the NT hash of a password, MS-NLMP 3.3.1 NTOWFv1: as good as the password, so treat it as
+// a secret.
 type Hash [16]byte
 
 // String keeps the hash out of logs.
@@ -46,7 +47,8 @@ func hmacMD5(key []byte, parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// responseKey is NTOWFv2, MS-NLMP 3.3.2. The user is folded to upper case, the domain is taken as it is.
+// responseKey is NTOWFv2, MS-NLMP 3.3.2. The user is folded to upper case, the domain is taken as
+// it is.
 func responseKey(h Hash, domain, user string) []byte {
 	return hmacMD5(h[:], toUTF16(strings.ToUpper(user)+domain))
 }
@@ -61,9 +63,9 @@ func rc4Once(key, data []byte) []byte {
 	return out
 }
 
-// EndPointBinding is the tls-server-end-point channel binding of a server certificate as NTLM carries it: MD5 over
-// gss_channel_bindings_struct (RFC 2744, 3.11) with the certificate's hash (RFC 5929, 4.1). ok is false for signature algorithms that
-// RFC 5929 leaves undefined (Ed25519).
+// EndPointBinding is the tls-server-end-point channel binding of a server certificate as NTLM
+// carries it: MD5 over gss_channel_bindings_struct (RFC 2744, 3.11) with the certificate's hash
+// (RFC 5929, 4.1). ok is false for signature algorithms that RFC 5929 leaves undefined (Ed25519).
 func EndPointBinding(cert *x509.Certificate) (binding [16]byte, ok bool) {
 	hash := crypto.SHA256 // also in place of MD5 and SHA-1
 	switch cert.SignatureAlgorithm {

@@ -1,7 +1,9 @@
-// Package ntlm is NTLMv2 as HTTP needs it (MS-NLMP, connection-oriented, without sealing): both halves of the exchange, with the
-// message integrity code and the channel bindings that Extended Protection demands. NTLMv1 and LM are neither sent nor accepted.
+// Package ntlm is NTLMv2 as HTTP needs it (MS-NLMP, connection-oriented, without sealing): both
+// halves of the exchange, with the message integrity code and the channel bindings that Extended
+// Protection demands. NTLMv1 and LM are neither sent nor accepted.
 //
-// The cryptography is what the protocol prescribes (MD4, MD5, RC4), not what one would choose; that is why link sends it over TLS alone.
+// The cryptography is what the protocol prescribes (MD4, MD5, RC4), not what one would choose; that
+// is why link sends it over TLS alone.
 package ntlm
 
 import (
@@ -56,7 +58,8 @@ const (
 	avFlagMIC = 0x2
 )
 
-// version is what Windows Server 2019 puts there, MS-NLMP 2.2.2.10. Some servers want the field, none reads it.
+// version is what Windows Server 2019 puts there, MS-NLMP 2.2.2.10. Some servers want the field,
+// none reads it.
 var version = [8]byte{10, 0, 0x63, 0x45, 0, 0, 0, 15}
 
 // ErrMalformed is a message that is not NTLM, or not whole.

@@ -107,7 +107,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Who is not known is not let in, also when what the lookup gives along with it, the hash of no password, fits.
+// Who is not known is not let in, also when what the lookup gives along with it, the hash of no
+// password, fits.
 func TestUnknownUserWithoutPassword(t *testing.T) {
 	server := Server{Domain: "CONTOSO"}
 	client := Client{Domain: "CONTOSO", User: "mallory", Hash: HashOf("")}
@@ -143,8 +144,8 @@ func TestKeyExchange(t *testing.T) {
 	}
 }
 
-// TestRecordedClient: the first and third message of python's ntlm-auth, as exchangelib sent them. The password is right, the
-// challenge was another one.
+// TestRecordedClient: the first and third message of python's ntlm-auth, as exchangelib sent them.
+// The password is right, the challenge was another one.
 func TestRecordedClient(t *testing.T) {
 	decode := func(s string) []byte {
 		b, err := base64.StdEncoding.DecodeString(s)
@@ -169,8 +170,8 @@ func TestRecordedClient(t *testing.T) {
 	}
 }
 
-// TestEndPointBinding pins the binding of an empty certificate, worked out by hand: MD5 over 16 zero bytes, the length 53 and the prefix with
-// the SHA-256 of nothing.
+// TestEndPointBinding pins the binding of an empty certificate, worked out by hand: MD5 over 16
+// zero bytes, the length 53 and the prefix with the SHA-256 of nothing.
 func TestEndPointBinding(t *testing.T) {
 	got, ok := EndPointBinding(&x509.Certificate{SignatureAlgorithm: x509.SHA1WithRSA})
 	if want := unhex(t, "cf763932e9d2616ab952b63b584204e3"); !ok || !bytes.Equal(got[:], want) {

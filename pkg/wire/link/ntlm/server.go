@@ -18,7 +18,8 @@ var (
 	ErrChannelBinding = errors.New("channel bindings missing or of another TLS connection")
 )
 
-// Protection is how a server treats channel bindings, as Windows' Extended Protection for Authentication has it.
+// Protection is how a server treats channel bindings, as Windows' Extended Protection for
+// Authentication has it.
 type Protection int
 
 // The settings of Extended Protection.
@@ -28,7 +29,8 @@ const (
 	ProtectionRequire            // the default of Exchange Server 2019 CU14 and later
 )
 
-// Server is one exchange of the server half, on one connection. Set the fields, answer the first message with Challenge, then Verify the third.
+// Server is one exchange of the server half, on one connection. Set the fields, answer the first
+// message with Challenge, then Verify the third.
 type Server struct {
 	Domain, Computer       string // NetBIOS names, "CONTOSO", "EX1"
 	DNSDomain, DNSComputer string
@@ -57,7 +59,8 @@ func (s *Server) Challenge(negotiate []byte) ([]byte, error) {
 		return nil, malformed("not a negotiate message")
 	}
 	asked := binary.LittleEndian.Uint32(negotiate[12:])
-	// Python's ntlm-auth offers OEM names alone and then uses Unicode all the same, so what is offered is not held against it.
+	// Python's ntlm-auth offers OEM names alone and then uses Unicode all the same, so what is
+	// offered is not held against it.
 	b := header(typeChallenge, 56)
 	binary.LittleEndian.PutUint32(b[20:], challengeFlags|asked&challengeFlagsOnOffer)
 	if s.nonce != nil {
@@ -79,7 +82,8 @@ func (s *Server) Challenge(negotiate []byte) ([]byte, error) {
 	return b, nil
 }
 
-// Verify checks the third message against the NT hash of the user it names. A challenge is good for one try.
+// Verify checks the third message against the NT hash of the user it names. A challenge is good for
+// one try.
 func (s *Server) Verify(authenticate []byte, lookup func(Identity) (Hash, bool)) (Identity, error) {
 	if s.challenge == nil {
 		return Identity{}, malformed("no challenge was sent on this connection")
