@@ -27,7 +27,7 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bin/deadcode: tools/go.mod tools/go.sum
 	cd tools && go build -o ../bin/deadcode golang.org/x/tools/cmd/deadcode
 
-# Files with lines that are too long, with their number: make long-lines DIRS=pkg/wire. To wrap the comments among them:
+# Files with lines that are too long, with their number: make long-lines DIRS=pkg/wire. To cut and wrap them:
 # cd tools && go run ./longlines -fix ../pkg/wire
 long-lines:
 	@cd tools && go run ./longlines -summary $(addprefix ../,$(or $(DIRS),pkg cmd wizard test))

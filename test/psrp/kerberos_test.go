@@ -168,7 +168,8 @@ func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{
 	defer pool.Close(context.Background())
 	run := func(name string, parameters ...psrp.Parameter) []any {
 		t.Helper()
-		out, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: name, Parameters: parameters}}})
+		out, err := pool.Invoke(t.Context(),
+			psrp.Pipeline{Commands: []psrp.Command{{Name: name, Parameters: parameters}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,11 +181,14 @@ func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{
 	if diff := cmp.Diff([]any{strings.Repeat("x", 1_000_000)}, run("Get-Large")); diff != "" {
 		t.Error("a large answer was changed")
 	}
-	if diff := cmp.Diff([]any{`FABRIKAM\svc/hush-hush`}, run("Test-Secret", psrp.Parameter{Name: "Credential", Value: psrp.Credential{User: `FABRIKAM\svc`, Password: secret.NewValue("hush-hush")}})); diff != "" {
+	if diff := cmp.Diff([]any{`FABRIKAM\svc/hush-hush`},
+		run("Test-Secret", psrp.Parameter{Name: "Credential",
+			Value: psrp.Credential{User: `FABRIKAM\svc`, Password: secret.NewValue("hush-hush")}})); diff != "" {
 		t.Error(diff)
 	}
 	var e *psrp.ErrorRecord
-	if _, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Nope"}}}); !errors.As(err, &e) || e.ID != "CommandNotFoundException" {
+	if _, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Nope"}}}); !errors.As(err,
+		&e) || e.ID != "CommandNotFoundException" {
 		t.Errorf("unknown cmdlet: %v", err)
 	}
 	// A cancel closes the connection: what follows must authenticate again, by itself.
@@ -200,7 +204,8 @@ func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{
 		}
 		cancel()
 	}()
-	if _, err := pool.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Endless"}}}); !errors.Is(err, context.Canceled) {
+	if _, err := pool.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{{Name: "Get-Endless"}}}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	<-polled
@@ -213,20 +218,24 @@ func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{
 }
 
 func TestKerberos(t *testing.T) {
-	for _, encryption := range []string{"aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96", "aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128"} {
+	for _, encryption := range []string{"aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96",
+		"aes256-cts-hmac-sha384-192", "aes128-cts-hmac-sha256-128"} {
 		t.Run(encryption, func(t *testing.T) {
 			k := startKDC(t, encryption)
 			for _, user := range []struct {
 				name, caller string
 				config       kerberos.Config
 			}{
-				{"password", "admin@" + realm, kerberos.Config{User: "admin@contoso.lab", Password: secret.NewValue(password)}},
+				{"password", "admin@" + realm,
+					kerberos.Config{User: "admin@contoso.lab", Password: secret.NewValue(password)}},
 				{"keytab", "robot@" + realm, kerberos.Config{User: "robot", Keytab: k.Path("robot.keytab")}},
-				{"ticket cache", "admin@" + realm, kerberos.Config{TicketCache: "FILE:" + k.TicketCache("admin", password)}},
+				{"ticket cache", "admin@" + realm,
+					kerberos.Config{TicketCache: "FILE:" + k.TicketCache("admin", password)}},
 			} {
 				for _, withTLS := range []bool{false, true} {
 					for _, scheme := range []string{"Kerberos", "Negotiate"} {
-						if encryption != "aes256-cts-hmac-sha1-96" && (user.name != "password" || withTLS || scheme != "Kerberos") {
+						if encryption != "aes256-cts-hmac-sha1-96" &&
+							(user.name != "password" || withTLS || scheme != "Kerberos") {
 							continue // the other types differ in sealing alone
 						}
 						t.Run(fmt.Sprintf("%s TLS=%v %s", user.name, withTLS, scheme), func(t *testing.T) {
@@ -278,7 +287,8 @@ func TestKerberosAgainstGSSAPI(t *testing.T) {
 			t.Run(encryption+" "+scheme, func(t *testing.T) {
 				s, endless := exchange()
 				ts, _ := start(t, s, false)
-				cmd := exec.Command(python, "testdata/front.py", ts.URL+"/PowerShell/", "Basic "+base64.StdEncoding.EncodeToString([]byte("front:front")), scheme)
+				cmd := exec.Command(python, "testdata/front.py", ts.URL+"/PowerShell/",
+					"Basic "+base64.StdEncoding.EncodeToString([]byte("front:front")), scheme)
 				cmd.Env = append(k.Environment(), "KRB5_KTNAME="+k.Path("http.keytab"))
 				var log bytes.Buffer
 				cmd.Stderr = &log
@@ -304,9 +314,12 @@ func TestKerberosAgainstGSSAPI(t *testing.T) {
 					t.Fatalf("front: %v %s", err, log.String())
 				}
 				url := "http://localhost:" + strings.TrimSpace(line) + "/PowerShell/?serializationLevel=Full"
-				session(t, psrp.Options{URL: url, Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}), Scheme: scheme}, "front", endless)
+				session(t, psrp.Options{URL: url,
+					Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}),
+					Scheme:   scheme}, "front", endless)
 				stop()
-				if !strings.Contains(log.String(), "authenticated admin@"+realm) || strings.Contains(log.String(), "Traceback") {
+				if !strings.Contains(log.String(), "authenticated admin@"+realm) ||
+					strings.Contains(log.String(), "Traceback") {
 					t.Errorf("front: %s", log.String())
 				}
 			})
@@ -328,19 +341,25 @@ func TestKerberosFailures(t *testing.T) {
 		is     error
 		text   string
 	}{
-		{"wrong password", kerberos.Config{User: "admin", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "wrong user name or password"},
-		{"unknown user", kerberos.Config{User: "nobody", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess, "does not know this user"},
+		{"wrong password", kerberos.Config{User: "admin", Password: secret.NewValue("secret-wrong")}, "",
+			link.ErrAccess, "wrong user name or password"},
+		{"unknown user", kerberos.Config{User: "nobody", Password: secret.NewValue("secret-wrong")}, "", link.ErrAccess,
+			"does not know this user"},
 		{"wrong keytab", kerberos.Config{User: "admin", Keytab: k.Path("robot.keytab")}, "", link.ErrAccess, "keytab"},
-		{"unknown service", kerberos.Config{User: "admin", Password: secret.NewValue(password)}, "HTTP/nowhere.contoso.lab", kerberos.ErrUnknownService, "HTTP/nowhere.contoso.lab"},
-		{"no domain controller", kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.Path("gone.conf")}, "", link.ErrUnreachable, "domain controller"},
+		{"unknown service", kerberos.Config{User: "admin", Password: secret.NewValue(password)},
+			"HTTP/nowhere.contoso.lab", kerberos.ErrUnknownService, "HTTP/nowhere.contoso.lab"},
+		{"no domain controller", kerberos.Config{User: "admin", Password: secret.NewValue(password),
+			Krb5Config: k.Path("gone.conf")}, "", link.ErrUnreachable, "domain controller"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			pool, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, test.config), SPN: test.spn, Dial: loopback})
+			pool, err := psrp.Open(t.Context(),
+				psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, test.config), SPN: test.spn, Dial: loopback})
 			if err == nil {
 				pool.Close(t.Context())
 				t.Fatal("opened")
 			}
-			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), "secret-wrong") {
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.text) ||
+				strings.Contains(err.Error(), "secret-wrong") {
 				t.Errorf("got %v", err)
 			}
 			t.Log(err)
@@ -349,7 +368,10 @@ func TestKerberosFailures(t *testing.T) {
 	t.Run("ticket for another service", func(t *testing.T) {
 		// The server cannot read it.
 		k.Admin("addprinc", "-randkey", "HTTP/other")
-		_, err := psrp.Open(t.Context(), psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}), SPN: "HTTP/other", Dial: loopback})
+		_, err := psrp.Open(t.Context(),
+			psrp.Options{URL: address(ts.URL),
+				Kerberos: k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}),
+				SPN:      "HTTP/other", Dial: loopback})
 		if !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "the server offers Kerberos") {
 			t.Errorf("got %v", err)
 		}
@@ -364,7 +386,8 @@ func TestKerberosFailures(t *testing.T) {
 		k.Write("silent.conf", k.Config(silent.Addr().(*net.TCPAddr).Port))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		client := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password), Krb5Config: k.Path("silent.conf")})
+		client := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password),
+			Krb5Config: k.Path("silent.conf")})
 		if _, err := client.Context(ctx, "HTTP/localhost"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -374,7 +397,8 @@ func TestKerberosFailures(t *testing.T) {
 // replayed sends a recorded ticket again, and a message on a connection that was never
 // authenticated.
 func replayed(t *testing.T, k kdc, ts *httptest.Server) {
-	c, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(), "HTTP/localhost")
+	c, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(),
+		"HTTP/localhost")
 	if err != nil {
 		t.Fatal(err)
 	}

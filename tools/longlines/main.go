@@ -2,7 +2,8 @@
 //
 //	go run ./longlines [-fix] [-summary] DIRECTORY...
 //
-// With -fix, comments are wrapped anew: paragraphs that hold a long line, never lists, indented text or directives.
+// With -fix, comments are wrapped anew (paragraphs that hold a long line, never lists, indented text or directives), and
+// code is cut at a comma or an operator. What stays is a text that is too long by itself.
 package main
 
 import (
@@ -63,6 +64,7 @@ func file(path string, fix, list bool) (int, error) {
 	}
 	lines := strings.Split(string(data), "\n")
 	if fix {
+		lines = strings.Split(shortened(strings.Join(lines, "\n")), "\n")
 		lines = wrapped(lines)
 		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
 			return 0, err
@@ -105,13 +107,10 @@ func prose(line string) (indent, text string, ok bool) {
 // wrapped wraps every paragraph of comments in which a line is too long.
 func wrapped(lines []string) []string {
 	var out []string
-	inRaw := false // within a raw string, where nothing is a comment
+	literal := literals(strings.Join(lines, "\n"))
 	for i := 0; i < len(lines); {
-		if strings.Count(lines[i], "`")%2 == 1 {
-			inRaw = !inRaw
-		}
 		indent, _, ok := prose(lines[i])
-		if !ok || inRaw {
+		if !ok || literal[i+1] {
 			out = append(out, lines[i])
 			i++
 			continue

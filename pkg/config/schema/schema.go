@@ -1,5 +1,6 @@
-// Package schema validates values by the part of JSON Schema (draft 2020-12) that this project's schemas use. A whole
-// implementation compiles every draft's metaschema when the program starts, which took more than a third of a start.
+// Package schema validates values by the part of JSON Schema (draft 2020-12) that this project's
+// schemas use. A whole implementation compiles every draft's metaschema when the program starts,
+// which took more than a third of a start.
 package schema
 
 import (
@@ -34,7 +35,8 @@ type Schema struct {
 	Items       *Schema  `json:"items"`
 
 	Properties map[string]*Schema `json:"properties"`
-	// Additional is nil where any further property may stand, and a schema with Never where none may.
+	// Additional is nil where any further property may stand, and a schema with Never where none
+	// may.
 	Additional *Schema `json:"additionalProperties"`
 
 	AllOf []*Schema `json:"allOf"`
@@ -121,7 +123,8 @@ func (s *Schema) Resolved() *Schema {
 	return s
 }
 
-// At is the schema of a value deep in a document: of the key or the element that each token names. nil when there is none.
+// At is the schema of a value deep in a document: of the key or the element that each token names.
+// nil when there is none.
 func (s *Schema) At(tokens []string) *Schema {
 	s = s.Resolved()
 	for _, t := range tokens {
@@ -161,8 +164,8 @@ type Violation struct {
 	Min     int      // of minItems
 }
 
-// Validate lists what is wrong with a value as encoding/json or a YAML library gives it. A value whose
-// type is wrong, or that is none of the values allowed, is not looked into.
+// Validate lists what is wrong with a value as encoding/json or a YAML library gives it. A value
+// whose type is wrong, or that is none of the values allowed, is not looked into.
 func (s *Schema) Validate(value any) []Violation {
 	var out []Violation
 	s.validate(value, nil, &out)

@@ -109,7 +109,8 @@ func mutate(r *rand.Rand, v any) any {
 	return odd[r.IntN(len(odd))]
 }
 
-// The answers' schema gives the same verdict on 3,000 damaged files as the library that implements all of JSON Schema.
+// The answers' schema gives the same verdict on 3,000 damaged files as the library that implements
+// all of JSON Schema.
 func TestAgreesWithAWholeImplementation(t *testing.T) {
 	ours, theirs := both(t, answers.Schema())
 	r := rand.New(rand.NewPCG(1, 2))
@@ -152,7 +153,8 @@ func TestKeywords(t *testing.T) {
 		{`{"allOf":[{"required":["a"]},{"required":["b"]}]}`, `{"a":1,"b":1}`, `{"a":1}`},
 		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `null`, `1`},
 		{`{"not":{"type":"string"}}`, `1`, `"a"`},
-		{`{"$ref":"#/$defs/n","$defs":{"n":{"properties":{"next":{"$ref":"#/$defs/n"}},"required":["v"]}}}`, `{"v":1,"next":{"v":2}}`, `{"v":1,"next":{}}`},
+		{`{"$ref":"#/$defs/n","$defs":{"n":{"properties":{"next":{"$ref":"#/$defs/n"}},"required":["v"]}}}`,
+			`{"v":1,"next":{"v":2}}`, `{"v":1,"next":{}}`},
 	} {
 		ours, theirs := both(t, []byte(test.schema))
 		for text, want := range map[string]bool{test.fits: true, test.not: false} {
@@ -165,7 +167,8 @@ func TestKeywords(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{`{"oneOf":[]}`, `{"$ref":"#/$defs/absent"}`, `{"$ref":"other.json"}`, `{"pattern":"("}`, `[]`} {
+	for _, text := range []string{`{"oneOf":[]}`, `{"$ref":"#/$defs/absent"}`, `{"$ref":"other.json"}`,
+		`{"pattern":"("}`, `[]`} {
 		if _, err := schema.Parse([]byte(text)); err == nil {
 			t.Errorf("%s is taken", text)
 		}
@@ -177,7 +180,8 @@ func TestAt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{"": "forests", "forests/0": "namespace", "forests/3/directory/bind": "kind", "forests/0/nothing/here": ""} {
+	for path, want := range map[string]string{"": "forests", "forests/0": "namespace",
+		"forests/3/directory/bind": "kind", "forests/0/nothing/here": ""} {
 		var at []string
 		if path != "" {
 			at = strings.Split(path, "/")

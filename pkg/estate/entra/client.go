@@ -22,8 +22,9 @@ import (
 
 // What Graph may say beside the classes of package link; test with errors.Is.
 var (
-	ErrNotFound  = errors.New("no such object")             // 404
-	ErrThrottled = errors.New("server asked to slow down")  // 429 after retries, or a longer wait than there is time for
+	ErrNotFound = errors.New("no such object") // 404
+	// 429 after retries, or a longer wait than there is time for
+	ErrThrottled = errors.New("server asked to slow down")
 	ErrForeign   = errors.New("link leads to another host") // an @odata.nextLink that does not stay at Graph
 )
 
@@ -61,7 +62,8 @@ func (e *Error) Is(target error) bool {
 	case link.ErrAccess:
 		return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
 	case link.ErrUnreachable:
-		return e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout
+		return e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable ||
+			e.Status == http.StatusGatewayTimeout
 	case ErrNotFound:
 		return e.Status == http.StatusNotFound
 	case ErrThrottled:
@@ -85,7 +87,8 @@ func NotYet(err error) bool {
 	// /servicePrincipals.
 	return e.Status == http.StatusBadRequest &&
 		(e.Code == "NoBackingApplicationObject" || strings.Contains(e.Message, "NoBackingApplicationObject") ||
-			strings.Contains(e.Message, "backing application") || strings.Contains(e.Message, "does not reference a valid application object") ||
+			strings.Contains(e.Message, "backing application") ||
+			strings.Contains(e.Message, "does not reference a valid application object") ||
 			strings.Contains(e.Message, "Not a valid reference update"))
 }
 
@@ -126,7 +129,8 @@ func New(o Options) (*Client, error) {
 		o.Now = time.Now
 	}
 	retry := link.Retry{
-		Tries: o.Tries, MaxWait: o.MaxWait, Timeout: o.Timeout, Backoff: backoff, Waiting: o.Waiting, Sleep: o.Wait, Now: o.Now,
+		Tries: o.Tries, MaxWait: o.MaxWait, Timeout: o.Timeout, Backoff: backoff, Waiting: o.Waiting, Sleep: o.Wait,
+		Now: o.Now,
 		Prepare: func(r *http.Request) error {
 			token, err := o.Token(r.Context())
 			if err != nil {
@@ -254,7 +258,8 @@ func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte,
 		}
 		return nil, failed
 	case bytes.Count(answer, []byte(",")) > maxCommas:
-		return nil, fmt.Errorf("%s %s at %s: the answer holds more than %d values", method, withoutQuery(path), c.base.Host, maxCommas)
+		return nil, fmt.Errorf("%s %s at %s: the answer holds more than %d values", method, withoutQuery(path),
+			c.base.Host, maxCommas)
 	}
 	return answer, nil
 }
@@ -300,7 +305,8 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Method: method, Host: c.base.Host, Status: resp.StatusCode,
-		RequestID: link.Line(resp.Header.Get("Request-Id")), ClientRequestID: id, RetryAfter: link.RetryAfter(resp.Header, c.o.Now()),
+		RequestID: link.Line(resp.Header.Get("Request-Id")), ClientRequestID: id,
+		RetryAfter: link.RetryAfter(resp.Header, c.o.Now()),
 	}
 	var doc struct {
 		Error struct {
@@ -356,10 +362,12 @@ func collect[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 			return nil, err
 		}
 		if size += len(raw); size > maxCollection {
-			return nil, fmt.Errorf("GET %s at %s: the list is larger than %d MiB", withoutQuery(start), c.base.Host, maxCollection>>20)
+			return nil, fmt.Errorf("GET %s at %s: the list is larger than %d MiB", withoutQuery(start), c.base.Host,
+				maxCollection>>20)
 		}
 		if commas += bytes.Count(raw, []byte(",")); commas > maxCommas {
-			return nil, fmt.Errorf("GET %s at %s: the list holds more than %d values", withoutQuery(start), c.base.Host, maxCommas)
+			return nil, fmt.Errorf("GET %s at %s: the list holds more than %d values", withoutQuery(start), c.base.Host,
+				maxCommas)
 		}
 		var page struct {
 			Value *[]T   `json:"value"`

@@ -12,7 +12,8 @@ import (
 func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
 	for name, v := range map[string]any{
-		"keyCredential": KeyCredential{}, "servicePrincipal": ServicePrincipal{}, "appRole": AppRole{}, "domain": Domain{},
+		"keyCredential": KeyCredential{}, "servicePrincipal": ServicePrincipal{}, "appRole": AppRole{},
+		"domain":       Domain{},
 		"organization": Organization{}, "verifiedDomain": VerifiedDomain{},
 	} {
 		k := reflect.TypeOf(v)
@@ -26,7 +27,8 @@ func TestPropertiesExistInGraph(t *testing.T) {
 	k := reflect.TypeOf(DomainRecord{})
 	for i := range k.NumField() {
 		tag, _, _ := strings.Cut(k.Field(i).Tag.Get("json"), ",")
-		if !properties["domainDnsTxtRecord"][tag] && !properties["domainDnsMxRecord"][tag] && !properties["domainDnsCnameRecord"][tag] {
+		if !properties["domainDnsTxtRecord"][tag] && !properties["domainDnsMxRecord"][tag] &&
+			!properties["domainDnsCnameRecord"][tag] {
 			t.Errorf("domainDnsRecord.%s is not in the schema", tag)
 		}
 	}

@@ -56,7 +56,8 @@ func newBundle(t *testing.T, name string, to time.Time) certificate.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: to}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: to}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -95,9 +96,10 @@ func answer(status int, body string, headers ...string) http.HandlerFunc {
 func scriptedClient(t *testing.T, waits *[]time.Duration, steps ...http.HandlerFunc) *entra.Client {
 	t.Helper()
 	c, err := entra.New(entra.Options{
-		Graph: graph, HTTP: scripted(t, steps...), Token: func(context.Context) (string, error) { return "secret-token", nil },
-		Wait: func(_ context.Context, d time.Duration) error { *waits = append(*waits, d); return nil },
-		Now:  func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) },
+		Graph: graph, HTTP: scripted(t, steps...),
+		Token: func(context.Context) (string, error) { return "secret-token", nil },
+		Wait:  func(_ context.Context, d time.Duration) error { *waits = append(*waits, d); return nil },
+		Now:   func() time.Time { return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -122,13 +124,18 @@ func TestThrottling(t *testing.T) {
 		fails  error
 	}{
 		{"seconds", "GET", []http.HandlerFunc{busy(429, "7"), fine}, []time.Duration{7 * time.Second}, nil},
-		{"a date", "PATCH", []http.HandlerFunc{busy(429, "Sun, 22 Nov 2026 10:00:30 GMT"), fine}, []time.Duration{30 * time.Second}, nil},
-		{"no word of when", "POST", []http.HandlerFunc{busy(429, ""), busy(429, ""), fine}, []time.Duration{time.Second, 2 * time.Second}, nil},
-		{"again and again", "GET", []http.HandlerFunc{busy(429, "1"), busy(429, "1"), busy(429, "1"), busy(429, "1")}, []time.Duration{time.Second, time.Second, time.Second}, entra.ErrThrottled},
+		{"a date", "PATCH", []http.HandlerFunc{busy(429, "Sun, 22 Nov 2026 10:00:30 GMT"), fine},
+			[]time.Duration{30 * time.Second}, nil},
+		{"no word of when", "POST", []http.HandlerFunc{busy(429, ""), busy(429, ""), fine},
+			[]time.Duration{time.Second, 2 * time.Second}, nil},
+		{"again and again", "GET", []http.HandlerFunc{busy(429, "1"), busy(429, "1"), busy(429, "1"), busy(429, "1")},
+			[]time.Duration{time.Second, time.Second, time.Second}, entra.ErrThrottled},
 		{"too long", "GET", []http.HandlerFunc{busy(429, "3600")}, nil, entra.ErrThrottled},
-		{"failing read", "GET", []http.HandlerFunc{busy(503, ""), busy(504, ""), fine}, []time.Duration{time.Second, 2 * time.Second}, nil},
+		{"failing read", "GET", []http.HandlerFunc{busy(503, ""), busy(504, ""), fine},
+			[]time.Duration{time.Second, 2 * time.Second}, nil},
 		{"failing write is not repeated", "POST", []http.HandlerFunc{busy(503, "")}, nil, link.ErrUnreachable},
-		{"write that was put off", "POST", []http.HandlerFunc{busy(503, "2"), fine}, []time.Duration{2 * time.Second}, nil},
+		{"write that was put off", "POST", []http.HandlerFunc{busy(503, "2"), fine}, []time.Duration{2 * time.Second},
+			nil},
 		{"cut read", "GET", []http.HandlerFunc{cut, fine}, nil, nil},
 		{"cut read, twice", "GET", []http.HandlerFunc{cut, cut}, nil, link.ErrUnreachable},
 		{"cut write is not repeated", "POST", []http.HandlerFunc{cut}, nil, link.ErrUnreachable},
@@ -155,13 +162,17 @@ func TestThrottling(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	var waits []time.Duration
-	c := scriptedClient(t, &waits, answer(403, "{\"error\":{\"code\":\"Authorization_RequestDenied\",\"message\":\"Insufficient \\u001b[31mprivileges\\nto complete\",\"innerError\":{\"request-id\":\"abc\"}}}"))
+	c := scriptedClient(t, &waits,
+		answer(403, "{\"error\":{\"code\":\"Authorization_RequestDenied\",\"message\":\"Insufficient "+
+			"\\u001b[31mprivileges\\nto complete\",\"innerError\":{\"request-id\":\"abc\"}}}"))
 	_, err := c.Do(t.Context(), "PATCH", "/applications/1?$select=x", map[string]any{"displayName": "x"})
 	var e *entra.Error
-	if !errors.As(err, &e) || !errors.Is(err, link.ErrAccess) || e.RequestID != "abc" || e.ClientRequestID == "" || e.Code != "Authorization_RequestDenied" {
+	if !errors.As(err, &e) || !errors.Is(err, link.ErrAccess) || e.RequestID != "abc" || e.ClientRequestID == "" ||
+		e.Code != "Authorization_RequestDenied" {
 		t.Fatalf("%#v", err)
 	}
-	if got, want := err.Error(), "PATCH /applications/1 at graph.microsoft.com: 403 Authorization_RequestDenied: Insufficient [31mprivileges to complete (request id abc)"; got != want {
+	if got, want := err.Error(), "PATCH /applications/1 at graph.microsoft.com: 403 Authorization_RequestDenied: "+
+		"Insufficient [31mprivileges to complete (request id abc)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for name, step := range map[string]http.HandlerFunc{
@@ -184,11 +195,14 @@ func TestErrors(t *testing.T) {
 // A next link to another host would carry the token away.
 func TestNextLinkStaysAtHome(t *testing.T) {
 	for _, next := range []string{
-		"https://evil.example/v1.0/domains?$skiptoken=1", "http://graph.microsoft.com/v1.0/domains", "https://graph.microsoft.com@evil.example/v1.0/domains",
+		"https://evil.example/v1.0/domains?$skiptoken=1", "http://graph.microsoft.com/v1.0/domains",
+		"https://graph.microsoft.com@evil.example/v1.0/domains",
 		"https://user@graph.microsoft.com/v1.0/domains", "https://graph.microsoft.com:444/x", "//evil.example/x", "%zz",
 	} {
 		var waits []time.Duration
-		c := scriptedClient(t, &waits, answer(200, fmt.Sprintf(`{"value":[{"id":"contoso.example"}],"@odata.nextLink":%q}`, next)), answer(200, `{"value":[]}`))
+		c := scriptedClient(t, &waits,
+			answer(200, fmt.Sprintf(`{"value":[{"id":"contoso.example"}],"@odata.nextLink":%q}`, next)), answer(200,
+				`{"value":[]}`))
 		if strings.HasPrefix(next, "//") { // a path on Graph itself: harmless
 			if _, err := c.Domains(t.Context()); err != nil {
 				t.Errorf("%s: %v", next, err)
@@ -206,21 +220,25 @@ func TestNextLinkStaysAtHome(t *testing.T) {
 func TestListsEnd(t *testing.T) {
 	var waits []time.Duration
 	circle := answer(200, `{"value":[{"id":"contoso.example"}],"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"}`)
-	if _, err := scriptedClient(t, &waits, circle, circle).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "does not end") {
+	if _, err := scriptedClient(t, &waits, circle, circle).Domains(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "does not end") {
 		t.Errorf("pages in a circle: %v", err)
 	}
 	crowd := func(n int, next string) http.HandlerFunc {
 		return answer(200, `{"value":[`+strings.Repeat(`{},`, n)+`{}]`+next+`}`)
 	}
-	if _, err := scriptedClient(t, &waits, crowd(4<<20+1, "")).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "values") {
+	if _, err := scriptedClient(t, &waits, crowd(4<<20+1, "")).Domains(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "values") {
 		t.Errorf("a crowd of objects: %v", err)
 	}
 	next := `,"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"`
-	if _, err := scriptedClient(t, &waits, crowd(3<<20, next), crowd(3<<20, "")).Domains(t.Context()); err == nil || !strings.Contains(err.Error(), "values") {
+	if _, err := scriptedClient(t, &waits, crowd(3<<20, next), crowd(3<<20, "")).Domains(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "values") {
 		t.Errorf("a crowd of objects, in pages: %v", err)
 	}
 	c, err := entra.New(entra.Options{
-		Graph: "https://graph.microsoft.com", Timeout: 50 * time.Millisecond, Token: func(context.Context) (string, error) { return "t", nil },
+		Graph: "https://graph.microsoft.com", Timeout: 50 * time.Millisecond,
+		Token: func(context.Context) (string, error) { return "t", nil },
 		HTTP: serveGraph(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
@@ -260,7 +278,8 @@ func TestKeyCredentials(t *testing.T) {
 // Without a token nothing is asked.
 func TestNoToken(t *testing.T) {
 	refused := errors.New("refused")
-	c, err := entra.New(entra.Options{Graph: graph, HTTP: scripted(t), Token: func(context.Context) (string, error) { return "", refused }})
+	c, err := entra.New(entra.Options{Graph: graph, HTTP: scripted(t),
+		Token: func(context.Context) (string, error) { return "", refused }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +294,8 @@ func TestNoTimeToWait(t *testing.T) {
 	defer cancel()
 	var waits []time.Duration
 	c := scriptedClient(t, &waits, answer(429, `{}`, "Retry-After", "60"))
-	if _, err := c.Do(ctx, "GET", "/organization", nil); !errors.Is(err, entra.ErrThrottled) || !strings.Contains(err.Error(), "longer than there is time") || len(waits) > 0 {
+	if _, err := c.Do(ctx, "GET", "/organization", nil); !errors.Is(err, entra.ErrThrottled) ||
+		!strings.Contains(err.Error(), "longer than there is time") || len(waits) > 0 {
 		t.Errorf("got %v after %v", err, waits)
 	}
 }
@@ -307,7 +327,8 @@ func TestLoginHostAlone(t *testing.T) {
 		asked := hosts{}
 		identity, err := entra.NewIdentity(entra.IdentityOptions{
 			Tenant: "contoso.onmicrosoft.com", Login: login, Graph: graph, HTTP: &http.Client{Transport: asked},
-			Credential: entra.Credential{Kind: answers.CredentialSecret, ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d", Secret: secret.NewValue("s")},
+			Credential: entra.Credential{Kind: answers.CredentialSecret,
+				ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d", Secret: secret.NewValue("s")},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -329,13 +350,15 @@ func (unsteady) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := ""
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
-		body = `{"issuer":"` + login + `/v2.0","authorization_endpoint":"` + login + `/oauth2/v2.0/authorize","token_endpoint":"` + login + `/oauth2/v2.0/token"}`
+		body = `{"issuer":"` + login + `/v2.0","authorization_endpoint":"` + login +
+			`/oauth2/v2.0/authorize","token_endpoint":"` + login + `/oauth2/v2.0/token"}`
 	case strings.HasSuffix(r.URL.Path, "/devicecode"):
 		body = `{"user_code":"ABC123","device_code":"code","verification_uri":"https://login.microsoftonline.com/device","expires_in":900,"interval":1,"message":"enter ABC123"}`
 	default:
 		return nil, &net.OpError{Op: "read", Err: errors.New("connection reset")}
 	}
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 // A person who has entered a device code is not asked for another one because a connection broke.
@@ -343,7 +366,8 @@ func TestDeviceCodeIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		said := 0
 		identity, err := entra.NewIdentity(entra.IdentityOptions{
-			Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph, HTTP: &http.Client{Transport: unsteady{}},
+			Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph,
+			HTTP:       &http.Client{Transport: unsteady{}},
 			Credential: entra.Credential{Kind: answers.CredentialDeviceCode, Say: func(string) { said++ }},
 		})
 		if err != nil {

@@ -101,16 +101,19 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 		i.now = time.Now
 	}
 	client := azcore.ClientOptions{
-		Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/", Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
+		Cloud: azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/",
+			Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
 		Transport: transport{o.HTTP},
 		// The library would send the very same assertion again, which may have got through although
 		// no answer came back: Token tries again with a new one. What a busy server put off was not
 		// taken.
-		Retry:     policy.RetryOptions{MaxRetries: tries - 1, TryTimeout: tryTimeout, ShouldRetry: func(resp *http.Response, err error) bool { return err == nil && busy(resp.StatusCode) }},
+		Retry: policy.RetryOptions{MaxRetries: tries - 1, TryTimeout: tryTimeout,
+			ShouldRetry: func(resp *http.Response, err error) bool { return err == nil && busy(resp.StatusCode) }},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}
 	c := o.Credential
-	if c.Kind == answers.CredentialDeviceCode { // nothing in its requests is good for once only, and a person must not be asked again
+	// nothing in its requests is good for once only, and a person must not be asked again
+	if c.Kind == answers.CredentialDeviceCode {
 		client.Retry.ShouldRetry = nil
 	}
 	if c.ClientID == "" && (c.Kind == answers.CredentialCertificate || c.Kind == answers.CredentialSecret) {
@@ -125,8 +128,10 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 		if c.Bundle.Key == nil || c.Bundle.Leaf == nil {
 			return nil, fmt.Errorf("sign in to %s as %s: %w", o.Tenant, c.ClientID, certificate.ErrNoKey)
 		}
-		i.single, err = azidentity.NewClientCertificateCredential(o.Tenant, c.ClientID, []*x509.Certificate{c.Bundle.Leaf}, c.Bundle.Key,
-			&azidentity.ClientCertificateCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
+		i.single, err = azidentity.NewClientCertificateCredential(o.Tenant, c.ClientID,
+			[]*x509.Certificate{c.Bundle.Leaf}, c.Bundle.Key,
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: client,
+				DisableInstanceDiscovery: noDiscovery})
 	case answers.CredentialSecret:
 		i.single, err = azidentity.NewClientSecretCredential(o.Tenant, c.ClientID, c.Secret.Reveal(),
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
@@ -135,15 +140,18 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 		if c.TokenFile == "" && getenv("AZURE_FEDERATED_TOKEN_FILE") == "" && request != "" {
 			assertion := githubAssertion(o.HTTP, request, secret.NewValue(getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")))
 			i.single, err = azidentity.NewClientAssertionCredential(o.Tenant, c.ClientID, assertion,
-				&azidentity.ClientAssertionCredentialOptions{ClientOptions: client, DisableInstanceDiscovery: noDiscovery})
+				&azidentity.ClientAssertionCredentialOptions{ClientOptions: client,
+					DisableInstanceDiscovery: noDiscovery})
 			break
 		}
 		i.single, err = azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: client, DisableInstanceDiscovery: noDiscovery, ClientID: c.ClientID, TenantID: o.Tenant, TokenFilePath: c.TokenFile,
+			ClientOptions: client, DisableInstanceDiscovery: noDiscovery, ClientID: c.ClientID, TenantID: o.Tenant,
+			TokenFilePath: c.TokenFile,
 		})
 	case answers.CredentialDeviceCode:
 		if c.Say == nil {
-			return nil, fmt.Errorf("sign in to %s: a device code needs a person to enter it: %w", o.Tenant, link.ErrAccess)
+			return nil, fmt.Errorf("sign in to %s: a device code needs a person to enter it: %w", o.Tenant,
+				link.ErrAccess)
 		}
 		i.deviceCode = func(clientID string) (azcore.TokenCredential, error) {
 			return azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
@@ -177,13 +185,15 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	}
 	for try := 1; ; try++ {
 		seen := &failure{}
-		t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen), policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(resource, "/") + "/.default"}})
+		t, err := credential.GetToken(context.WithValue(ctx, failureKey{}, seen),
+			policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(resource, "/") + "/.default"}})
 		if err == nil {
 			return t.Token, nil
 		}
 		err = i.explain(ctx, err, seen.err)
 		var answered *oauth.Error
-		if try == tries || i.deviceCode != nil || !errors.Is(err, link.ErrUnreachable) || errors.As(err, &answered) && busy(answered.Status) {
+		if try == tries || i.deviceCode != nil || !errors.Is(err, link.ErrUnreachable) || errors.As(err, &answered) &&
+			busy(answered.Status) {
 			return "", err
 		}
 		select {
@@ -236,7 +246,8 @@ func (i *Identity) explain(ctx context.Context, err, dial error) error {
 	}
 	var failed *azidentity.AuthenticationFailedError
 	if errors.As(err, &failed) && failed.RawResponse != nil {
-		body, _ := runtime.Payload(failed.RawResponse) // what the library has read already; an unreadable body leaves the status
+		// what the library has read already; an unreadable body leaves the status
+		body, _ := runtime.Payload(failed.RawResponse)
 		e := oauth.ParseError(i.host, failed.RawResponse.StatusCode, body)
 		e.Compare(failed.RawResponse.Header, i.now())
 		return e
@@ -284,7 +295,8 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 }
 
 // githubAssertion asks GitHub Actions for the token that stands for the running job.
-func githubAssertion(client *http.Client, address string, token secret.Value) func(ctx context.Context) (string, error) {
+func githubAssertion(client *http.Client, address string, token secret.Value) func(ctx context.Context) (string,
+	error) {
 	return func(ctx context.Context) (string, error) {
 		u, err := url.Parse(address)
 		if err != nil {

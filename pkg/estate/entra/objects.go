@@ -129,12 +129,14 @@ type VerifiedDomain struct {
 
 // Organization reads the tenant.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
-	found, err := collect[Organization](ctx, c, "/organization?$select=id,displayName,tenantType,onPremisesSyncEnabled,onPremisesLastSyncDateTime,verifiedDomains")
+	found, err := collect[Organization](ctx, c,
+		"/organization?$select=id,displayName,tenantType,onPremisesSyncEnabled,onPremisesLastSyncDateTime,verifiedDomains")
 	if err != nil {
 		return Organization{}, err
 	}
 	if len(found) != 1 {
-		return Organization{}, fmt.Errorf("GET /organization at %s: %d organizations instead of one", c.base.Host, len(found))
+		return Organization{}, fmt.Errorf("GET /organization at %s: %d organizations instead of one", c.base.Host,
+			len(found))
 	}
 	return found[0], nil
 }

@@ -109,11 +109,13 @@ func (c *Client) GetSchedule(ctx context.Context, r ScheduleRequest) ([]Schedule
 		for _, item := range v.ScheduleItems {
 			start, err := item.Start.time()
 			if err != nil {
-				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID), err)
+				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID),
+					err)
 			}
 			end, err := item.End.time()
 			if err != nil {
-				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID), err)
+				return nil, fmt.Errorf("POST %s at %s: schedule of %s: %w", path, c.base.Host, link.Line(v.ScheduleID),
+					err)
 			}
 			s.Items = append(s.Items, ScheduleItem{Status: item.Status, Subject: item.Subject, Start: start, End: end})
 		}

@@ -96,7 +96,8 @@ func readCatalogue(files ...[]byte) (Cmdlets, error) {
 				key := strings.ToLower(pname)
 				old, amended := cmdlet.parameters[key]
 				if !amended {
-					old = Parameter{Name: pname, Type: p.Type, Sides: p.Where, Aliases: p.Aliases, Sets: p.Sets, Mandatory: p.RequiredIn, Values: p.Values, Closed: p.Closed}
+					old = Parameter{Name: pname, Type: p.Type, Sides: p.Where, Aliases: p.Aliases, Sets: p.Sets,
+						Mandatory: p.RequiredIn, Values: p.Values, Closed: p.Closed}
 				} else {
 					if p.Type != "" {
 						old.Type = p.Type
@@ -176,14 +177,16 @@ func (p Parameter) Switch() bool { return p.Type == "SwitchParameter" }
 
 // List tells whether the parameter takes several values.
 func (p Parameter) List() bool {
-	return strings.HasPrefix(p.Type, "MultiValuedProperty") || strings.HasSuffix(p.Type, "[]") && p.Type != "Byte[]" || strings.HasSuffix(p.Type, "Collection") ||
+	return strings.HasPrefix(p.Type, "MultiValuedProperty") || strings.HasSuffix(p.Type, "[]") && p.Type != "Byte[]" ||
+		strings.HasSuffix(p.Type, "Collection") ||
 		len(p.Values) > 1 && (p.Type == "AuthMechanisms" || p.Type == "PermissionGroups")
 }
 
 const allSets = "(All)"
 
 // common are the parameters that PowerShell itself gives to every cmdlet.
-var common = []string{"Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable", "WarningVariable", "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable"}
+var common = []string{"Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable",
+	"WarningVariable", "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable"}
 
 // IsCommon tells whether a parameter is one that every cmdlet has.
 func IsCommon(name string) bool {
@@ -199,15 +202,19 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 	spec, ok := c.Find(cmd.Name)
 	if !ok || !spec.On(side) {
 		return nil, &Error{
-			Cmdlet: cmd.Name, Category: "ObjectNotFound", FullyQualifiedID: "CommandNotFoundException", Target: cmd.Name,
+			Cmdlet: cmd.Name, Category: "ObjectNotFound", FullyQualifiedID: "CommandNotFoundException",
+			Target:        cmd.Name,
 			ExceptionType: "System.Management.Automation.CommandNotFoundException",
-			Message:       fmt.Sprintf("The term '%s' is not recognized as the name of a cmdlet, function, script file, or operable program. Check the spelling of the name, or if a path was included, verify that the path is correct and try again.", cmd.Name),
+			Message: fmt.Sprintf("The term '%s' is not recognized as the name of a cmdlet, function, script "+
+				"file, or operable program. Check the spelling of the name, or if a path was included, verify that "+
+				"the path is correct and try again.", cmd.Name),
 		}
 	}
 	bad := func(id, target, format string, args ...any) *Error {
 		return &Error{
 			Cmdlet: spec.Name, Category: "InvalidArgument", FullyQualifiedID: id + "," + spec.Name, Target: target,
-			ExceptionType: "System.Management.Automation.ParameterBindingException", Message: fmt.Sprintf(format, args...),
+			ExceptionType: "System.Management.Automation.ParameterBindingException",
+			Message:       fmt.Sprintf(format, args...),
 		}
 	}
 	prepared, err := cmd.prepared()
@@ -223,19 +230,26 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 		}
 		p, ok := spec.Parameter(name)
 		if !ok || !p.On(side) {
-			return nil, bad("NamedParameterNotFound", name, "A parameter cannot be found that matches parameter name '%s'.", name)
+			return nil, bad("NamedParameterNotFound", name,
+				"A parameter cannot be found that matches parameter name '%s'.", name)
 		}
 		value, err := p.convert(prepared.Parameters[name])
 		if err != nil {
-			e := bad("ParameterArgumentTransformationError", name, "Cannot process argument transformation on parameter '%s'. %v", p.Name, err)
-			e.Category, e.ExceptionType = "InvalidData", "System.Management.Automation.ParameterBindingArgumentTransformationException"
+			e := bad("ParameterArgumentTransformationError", name,
+				"Cannot process argument transformation on parameter '%s'. %v", p.Name, err)
+			e.Category, e.ExceptionType = "InvalidData",
+				"System.Management.Automation.ParameterBindingArgumentTransformationException"
 			return nil, e
 		}
 		if value == nil && slices.Contains(p.Mandatory, allSets) {
-			return nil, bad("ParameterArgumentValidationErrorNullNotAllowed", name, "Cannot bind argument to parameter '%s' because it is null.", p.Name)
+			return nil, bad("ParameterArgumentValidationErrorNullNotAllowed", name,
+				"Cannot bind argument to parameter '%s' because it is null.", p.Name)
 		}
 		if _, twice := values[p.Name]; twice {
-			return nil, bad("ParameterAlreadyBound", name, "Cannot bind parameter because parameter '%s' is specified more than once. To provide multiple values to parameters that can accept multiple values, use the array syntax. For example, \"-parameter value1,value2,value3\".", p.Name)
+			return nil, bad("ParameterAlreadyBound", name,
+				"Cannot bind parameter because parameter '%s' is specified more than once. To provide multiple "+
+					"values to parameters that can accept multiple values, use the array syntax. For example, "+
+					"\"-parameter value1,value2,value3\".", p.Name)
 		}
 		values[p.Name] = value
 		if len(p.Sets) == 0 || slices.Contains(p.Sets, allSets) {
@@ -254,7 +268,8 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 			}
 		}
 		if len(sets) == 0 {
-			return nil, bad("AmbiguousParameterSet", name, "Parameter set cannot be resolved using the specified named parameters.")
+			return nil, bad("AmbiguousParameterSet", name,
+				"Parameter set cannot be resolved using the specified named parameters.")
 		}
 	}
 	for _, p := range spec.Parameters(side) {
@@ -270,7 +285,8 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 			}
 		}
 		if required {
-			return nil, bad("MissingMandatoryParameter", p.Name, "Cannot process command because of one or more missing mandatory parameters: %s.", p.Name)
+			return nil, bad("MissingMandatoryParameter", p.Name,
+				"Cannot process command because of one or more missing mandatory parameters: %s.", p.Name)
 		}
 	}
 	return values, nil
@@ -370,7 +386,8 @@ func (p Parameter) convert(v any) (any, error) {
 		return nil, cannot()
 	case "DateTime":
 		if s, ok := v.(string); ok {
-			for _, layout := range append([]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "1/2/2006", "2006-01-02 15:04:05", "2006-01-02 15:04"}, timeLayouts...) {
+			for _, layout := range append([]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "1/2/2006",
+				"2006-01-02 15:04:05", "2006-01-02 15:04"}, timeLayouts...) {
 				if t, err := time.Parse(layout, s); err == nil {
 					return t, nil
 				}
@@ -397,7 +414,9 @@ func (p Parameter) convert(v any) (any, error) {
 		if len(p.Values) > 0 && p.Closed && v != "" {
 			i := slices.IndexFunc(p.Values, func(w string) bool { return strings.EqualFold(w, v) })
 			if i < 0 {
-				return nil, fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the identifier name %s to a valid enumerator name. Specify one of the following enumerator names and try again: %s\"", link.Line(v), p.Type, link.Line(v), strings.Join(p.Values, ", "))
+				return nil, fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the "+
+					"identifier name %s to a valid enumerator name. Specify one of the following enumerator names "+
+					"and try again: %s\"", link.Line(v), p.Type, link.Line(v), strings.Join(p.Values, ", "))
 			}
 			return p.Values[i], nil
 		}
@@ -471,7 +490,8 @@ func isDomain(s string) bool {
 		}
 		for i := range len(label) {
 			c := label[i]
-			if c >= 0x80 || !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			if c >= 0x80 || !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' ||
+				c == '_') {
 				return false
 			}
 		}

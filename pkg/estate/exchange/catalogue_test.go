@@ -156,7 +156,8 @@ func TestCatalogueIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), string(have)); d != "" {
-		t.Errorf("catalogue.json is not what the reference gives; run: go test ./pkg/estate/exchange -run Catalogue -update\n%s", d)
+		t.Errorf("catalogue.json is not what the reference gives; run: go test ./pkg/estate/exchange -run Catalogue "+
+			"-update\n%s", d)
 	}
 }
 
@@ -197,25 +198,48 @@ func TestBind(t *testing.T) {
 		is   error
 	}{
 		{"lists from one text, names without case", OnPremises,
-			Command{"new-intraorganizationconnector", parameters("NAME", "x", "DiscoveryEndpoint", "https://a/", "targetaddressdomains", "contoso.com", "ErrorAction", "Stop")},
-			parameters("Name", "x", "DiscoveryEndpoint", "https://a/", "TargetAddressDomains", []string{"contoso.com"}), "", nil},
-		{"alias", OnPremises, Command{"Get-AuthConfig", parameters("DomainController", "dc1.contoso.com")}, parameters("DomainController", "dc1.contoso.com"), "", nil},
-		{"cmdlet of the other side", Online, Command{Name: "New-AuthServer"}, nil, "CommandNotFoundException", ErrNoCmdlet},
+			Command{"new-intraorganizationconnector",
+				parameters("NAME", "x", "DiscoveryEndpoint", "https://a/", "targetaddressdomains", "contoso.com",
+					"ErrorAction", "Stop")},
+			parameters("Name", "x", "DiscoveryEndpoint", "https://a/", "TargetAddressDomains", []string{"contoso.com"}),
+			"", nil},
+		{"alias", OnPremises, Command{"Get-AuthConfig", parameters("DomainController", "dc1.contoso.com")},
+			parameters("DomainController", "dc1.contoso.com"), "", nil},
+		{"cmdlet of the other side", Online, Command{Name: "New-AuthServer"}, nil, "CommandNotFoundException",
+			ErrNoCmdlet},
 		{"cmdlet unknown", OnPremises, Command{Name: "Get-Weather"}, nil, "CommandNotFoundException", ErrNoCmdlet},
-		{"parameter of the other side", OnPremises, Command{"Set-OrganizationConfig", parameters("EwsAllowedAppIDs", "a")}, nil, "NamedParameterNotFound,Set-OrganizationConfig", nil},
-		{"mandatory", OnPremises, Command{"New-IntraOrganizationConnector", parameters("Name", "x", "DiscoveryEndpoint", "https://a/")}, nil, "MissingMandatoryParameter,New-IntraOrganizationConnector", nil},
-		{"null for mandatory", OnPremises, Command{"Remove-AuthServer", parameters("Identity", nil)}, nil, "ParameterArgumentValidationErrorNullNotAllowed,Remove-AuthServer", nil},
-		{"text for Boolean", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "Enabled", "true")}, nil, "ParameterArgumentTransformationError,Set-AuthServer", nil},
-		{"number for Boolean", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "Enabled", 1)}, parameters("Identity", "x", "Enabled", true), "", nil},
-		{"two sets", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "ApplicationIdentifier", "a", "GraphBaseUrl", "https://g/")}, nil, "AmbiguousParameterSet,Set-AuthServer", nil},
-		{"one set", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "ApplicationIdentifier", "a", "DomainName", ListChange{Add: []string{"b.com"}})},
-			parameters("Identity", "x", "ApplicationIdentifier", "a", "DomainName", ListChange{Add: []string{"b.com"}}), "", nil},
-		{"closed enumeration", OnPremises, Command{"Add-AvailabilityAddressSpace", parameters("ForestName", "a.com", "AccessMethod", "Telepathy")}, nil, "ParameterArgumentTransformationError,Add-AvailabilityAddressSpace", nil},
-		{"amended enumeration", OnPremises, Command{"New-AuthServer", parameters("Name", "evoSTS", "Type", "AzureAD", "AuthMetadataUrl", "https://a/")},
+		{"parameter of the other side", OnPremises,
+			Command{"Set-OrganizationConfig", parameters("EwsAllowedAppIDs", "a")}, nil,
+			"NamedParameterNotFound,Set-OrganizationConfig", nil},
+		{"mandatory", OnPremises, Command{"New-IntraOrganizationConnector",
+			parameters("Name", "x", "DiscoveryEndpoint", "https://a/")}, nil,
+			"MissingMandatoryParameter,New-IntraOrganizationConnector", nil},
+		{"null for mandatory", OnPremises, Command{"Remove-AuthServer", parameters("Identity", nil)}, nil,
+			"ParameterArgumentValidationErrorNullNotAllowed,Remove-AuthServer", nil},
+		{"text for Boolean", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "Enabled", "true")}, nil,
+			"ParameterArgumentTransformationError,Set-AuthServer", nil},
+		{"number for Boolean", OnPremises, Command{"Set-AuthServer", parameters("Identity", "x", "Enabled", 1)},
+			parameters("Identity", "x", "Enabled", true), "", nil},
+		{"two sets", OnPremises, Command{"Set-AuthServer",
+			parameters("Identity", "x", "ApplicationIdentifier", "a", "GraphBaseUrl", "https://g/")}, nil,
+			"AmbiguousParameterSet,Set-AuthServer", nil},
+		{"one set", OnPremises, Command{"Set-AuthServer",
+			parameters("Identity", "x", "ApplicationIdentifier", "a", "DomainName",
+				ListChange{Add: []string{"b.com"}})},
+			parameters("Identity", "x", "ApplicationIdentifier", "a", "DomainName", ListChange{Add: []string{"b.com"}}),
+			"", nil},
+		{"closed enumeration", OnPremises,
+			Command{"Add-AvailabilityAddressSpace", parameters("ForestName", "a.com", "AccessMethod", "Telepathy")},
+			nil, "ParameterArgumentTransformationError,Add-AvailabilityAddressSpace", nil},
+		{"amended enumeration", OnPremises,
+			Command{"New-AuthServer", parameters("Name", "evoSTS", "Type", "AzureAD", "AuthMetadataUrl", "https://a/")},
 			parameters("Name", "evoSTS", "Type", "AzureAD", "AuthMetadataUrl", "https://a/"), "", nil},
-		{"hashtable as JSON gave it", OnPremises, Command{"Set-OrganizationRelationship", parameters("Identity", "x", "DomainNames", map[string]any{"add": []any{"b.com"}})},
+		{"hashtable as JSON gave it", OnPremises,
+			Command{"Set-OrganizationRelationship",
+				parameters("Identity", "x", "DomainNames", map[string]any{"add": []any{"b.com"}})},
 			parameters("Identity", "x", "DomainNames", ListChange{Add: []string{"b.com"}}), "", nil},
-		{"a name that is none", OnPremises, Command{"Get-AuthConfig", parameters("x; Remove-Item", 1)}, nil, "InvalidArgument,Get-AuthConfig", nil},
+		{"a name that is none", OnPremises, Command{"Get-AuthConfig", parameters("x; Remove-Item", 1)}, nil,
+			"InvalidArgument,Get-AuthConfig", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,11 +10,13 @@ import (
 // Error is a cmdlet's error record. errors.Is tells its meaning: ErrNotFound, ErrNoCmdlet,
 // ErrThrottled, link.ErrAccess.
 type Error struct {
-	Cmdlet           string `json:"cmdlet"`
-	Category         string `json:"category,omitempty"`         // "ObjectNotFound", "InvalidArgument", ...; Online: the OData error code
-	FullyQualifiedID string `json:"fullyQualifiedId,omitempty"` // "[Server=EX1,...] 6F9304,Microsoft.Exchange....GetOrganizationRelationship"
-	ExceptionType    string `json:"exceptionType,omitempty"`    // with its namespace
-	Message          string `json:"message"`                    // as the server worded it, in the server's language
+	Cmdlet string `json:"cmdlet"`
+	// "ObjectNotFound", "InvalidArgument", ...; Online: the OData error code
+	Category string `json:"category,omitempty"`
+	// "[Server=EX1,...] 6F9304,Microsoft.Exchange....GetOrganizationRelationship"
+	FullyQualifiedID string `json:"fullyQualifiedId,omitempty"`
+	ExceptionType    string `json:"exceptionType,omitempty"` // with its namespace
+	Message          string `json:"message"`                 // as the server worded it, in the server's language
 	Target           string `json:"target,omitempty"`
 }
 
@@ -35,10 +37,14 @@ func (e *Error) Error() string {
 
 // The short names of exceptions by what they mean.
 var (
-	notFoundExceptions  = []string{"ManagementObjectNotFoundException", "ADObjectNotFoundException", "ObjectNotFoundException", "MailboxNotFoundException"}
-	noCmdletExceptions  = []string{"CommandNotFoundException", "CmdletNotFoundException"}
-	accessExceptions    = []string{"CmdletAccessDeniedException", "UnauthorizedAccessException", "AuthorizationException", "SecurityException", "PSSecurityException", "ADScopeException", "TaskPermissionException"}
-	throttlingException = []string{"OverBudgetException", "TooManyRequestsException", "ThrottlingRejectedOperationException"}
+	notFoundExceptions = []string{"ManagementObjectNotFoundException", "ADObjectNotFoundException",
+		"ObjectNotFoundException", "MailboxNotFoundException"}
+	noCmdletExceptions = []string{"CommandNotFoundException", "CmdletNotFoundException"}
+	accessExceptions   = []string{"CmdletAccessDeniedException", "UnauthorizedAccessException",
+		"AuthorizationException", "SecurityException", "PSSecurityException", "ADScopeException",
+		"TaskPermissionException"}
+	throttlingException = []string{"OverBudgetException", "TooManyRequestsException",
+		"ThrottlingRejectedOperationException"}
 )
 
 // Is makes the record match the errors of this package and link.ErrAccess.

@@ -18,8 +18,10 @@ import (
 // A server that refuses a session and says for how long is asked once more after that time, if the
 // caller has it.
 func TestSessionLimitIsWaitedOut(t *testing.T) {
-	told := &psrp.Fault{Reason: "Fail to create runspace because you have exceeded your budget to create runspace. Please wait for 40 seconds."}
-	full := &psrp.Fault{Reason: "exceeded the maximum number of connections allowed: 18 for the policy party : MaxConcurrency"}
+	told := &psrp.Fault{Reason: "Fail to create runspace because you have exceeded your budget to create runspace. " +
+		"Please wait for 40 seconds."}
+	full := &psrp.Fault{Reason: "exceeded the maximum number of connections allowed: 18 for the policy party : " +
+		"MaxConcurrency"}
 	for _, test := range []struct {
 		name    string
 		refusal error
@@ -41,7 +43,8 @@ func TestSessionLimitIsWaitedOut(t *testing.T) {
 				defer cancel()
 				began := time.Now()
 				_, err := r.Run(ctx, Command{Name: "Get-ExchangeServer"})
-				if !errors.Is(err, ErrThrottled) || errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), test.says) {
+				if !errors.Is(err, ErrThrottled) || errors.Is(err, link.ErrAccess) ||
+					!strings.Contains(err.Error(), test.says) {
 					t.Errorf("got %v", err)
 				}
 				if f.opened != test.opened || time.Since(began) != test.waits {
@@ -69,13 +72,15 @@ func TestLostCommands(t *testing.T) {
 		{"a read whose command is gone", "Get-SendConnector", commandGone, 2, true},
 		{"a write whose command is gone", "Set-SendConnector", commandGone, 1, false},
 		{"a read in a pool that was given up", "Get-SendConnector", fmt.Errorf("stopped: %w", psrp.ErrClosed), 2, true},
-		{"a write in a pool that was given up", "Set-SendConnector", fmt.Errorf("stopped: %w", psrp.ErrClosed), 2, true},
+		{"a write in a pool that was given up", "Set-SendConnector", fmt.Errorf("stopped: %w", psrp.ErrClosed), 2,
+			true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fakeServer{answers: []func() (psrp.Output, error){
 				func() (psrp.Output, error) { return psrp.Output{}, test.err }, gives(),
 			}}
-			_, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: test.cmdlet, Parameters: map[string]any{"Identity": "x"}})
+			_, err := f.session(t, RemoteOptions{}).Run(t.Context(),
+				Command{Name: test.cmdlet, Parameters: map[string]any{"Identity": "x"}})
 			if (err == nil) != test.succeed || f.opened != test.opened {
 				t.Errorf("opened %d times, %v", f.opened, err)
 			}

@@ -27,7 +27,8 @@ func TestNextPageStaysAtItsHost(t *testing.T) {
 }
 
 func TestParameterGivenTwice(t *testing.T) {
-	if _, err := (Command{Name: "Set-Mailbox", Parameters: map[string]any{"Identity": "a", "identity": "b"}}).prepared(); err == nil {
+	if _, err := (Command{Name: "Set-Mailbox",
+		Parameters: map[string]any{"Identity": "a", "identity": "b"}}).prepared(); err == nil {
 		t.Error("which of the two counts?")
 	}
 }

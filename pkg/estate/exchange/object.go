@@ -14,9 +14,10 @@ import (
 
 // Errors of the getters and of Run; test with errors.Is.
 var (
-	ErrAbsent     = errors.New("no such property")          // the object has no property of that name
-	ErrNull       = errors.New("property is null")          // the property is there and holds $null
-	ErrUnreadable = errors.New("property not readable")     // the server says it is there, but not what it is; or it is of another type than asked for
+	ErrAbsent = errors.New("no such property") // the object has no property of that name
+	ErrNull   = errors.New("property is null") // the property is there and holds $null
+	// the server says it is there, but not what it is; or it is of another type than asked for
+	ErrUnreadable = errors.New("property not readable")
 	ErrNotFound   = errors.New("no such object")            // ManagementObjectNotFoundException and kin
 	ErrNoCmdlet   = errors.New("cmdlet not available")      // not exported to this caller, or unknown on this side
 	ErrThrottled  = errors.New("server asked to slow down") // 429 or the shell limit, after retries

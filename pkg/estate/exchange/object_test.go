@@ -17,9 +17,12 @@ import (
 func TestGettersTellApart(t *testing.T) {
 	when := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	o := NewObject([]string{"Microsoft.Exchange.Thing"}, "thing",
-		"Empty", "", "Null", nil, "Text", "x", "Yes", true, "TextYes", "True", "Number", 7, "TextNumber", "8", "Half", 1.5,
-		"None", []any{}, "List", []string{"a", "b"}, "Single", "a", "When", when, "TextWhen", "2026-11-22T10:00:00", "Raw", []byte{1, 2}, "TextRaw", "AQI=",
-		"Odd", Unreadable{"blob"}, "Inner", NewObject(nil, "inner", "A", 1), "Table", map[string]any{"k": "v"}, "Nested", []any{[]any{"x"}})
+		"Empty", "", "Null", nil, "Text", "x", "Yes", true, "TextYes", "True", "Number", 7, "TextNumber", "8", "Half",
+		1.5,
+		"None", []any{}, "List", []string{"a", "b"}, "Single", "a", "When", when, "TextWhen", "2026-11-22T10:00:00",
+		"Raw", []byte{1, 2}, "TextRaw", "AQI=",
+		"Odd", Unreadable{"blob"}, "Inner", NewObject(nil, "inner", "A",
+			1), "Table", map[string]any{"k": "v"}, "Nested", []any{[]any{"x"}})
 	str := func(name string) func() (any, error) { return func() (any, error) { return o.String(name) } }
 	boolean := func(name string) func() (any, error) { return func() (any, error) { return o.Bool(name) } }
 	number := func(name string) func() (any, error) { return func() (any, error) { return o.Int(name) } }
@@ -87,7 +90,8 @@ func TestObjectPrintsNoValues(t *testing.T) {
 	o := NewObject([]string{"T\x1b[31m"}, "name\x1b]0;x\a\u202e", "Secret", "hunter2")
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "o", o)
-	for _, s := range []string{fmt.Sprint(o), fmt.Sprintf("%v", o), fmt.Sprintf("%+v", o), fmt.Sprintf("%#v", o), fmt.Sprintf("%s", o), fmt.Sprintf("%q", o), log.String()} {
+	for _, s := range []string{fmt.Sprint(o), fmt.Sprintf("%v", o), fmt.Sprintf("%+v", o), fmt.Sprintf("%#v", o),
+		fmt.Sprintf("%s", o), fmt.Sprintf("%q", o), log.String()} {
 		if strings.Contains(s, "hunter2") || strings.ContainsAny(s, "\x1b\a\u202e") {
 			t.Errorf("prints %q", s)
 		}
@@ -97,17 +101,23 @@ func TestObjectPrintsNoValues(t *testing.T) {
 // values generates what an Object can hold.
 func values(depth int) *rapid.Generator[any] {
 	kinds := []*rapid.Generator[any]{
-		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(v bool) any { return v }), rapid.Map(rapid.Int64(), func(v int64) any { return v }),
-		rapid.Map(rapid.Float64Range(-1e9, 1e9), func(v float64) any { return v }), rapid.Map(rapid.String(), func(v string) any { return v }),
+		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(v bool) any { return v }),
+		rapid.Map(rapid.Int64(), func(v int64) any { return v }),
+		rapid.Map(rapid.Float64Range(-1e9, 1e9), func(v float64) any { return v }),
+		rapid.Map(rapid.String(), func(v string) any { return v }),
 		rapid.Map(rapid.Int64Range(0, 4e9), func(v int64) any { return time.Unix(v, 0).UTC() }),
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(v []byte) any { return append([]byte{}, v...) }),
 		rapid.Map(rapid.String(), func(v string) any { return Unreadable{v} }),
 	}
 	if depth > 0 {
 		kinds = append(kinds,
-			rapid.Map(rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }), 0, 3), func(v []any) any { return append([]any{}, v...) }),
-			rapid.Map(rapid.MapOfN(rapid.String(), rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }), 0, 3), func(v map[string]any) any { return v }),
-			rapid.Map(rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }), func(v any) any { return NewObject([]string{"Inner"}, "text", "P", v) }))
+			rapid.Map(rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }), 0, 3),
+				func(v []any) any { return append([]any{}, v...) }),
+			rapid.Map(rapid.MapOfN(rapid.String(),
+				rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }), 0, 3),
+				func(v map[string]any) any { return v }),
+			rapid.Map(rapid.Deferred(func() *rapid.Generator[any] { return values(depth - 1) }),
+				func(v any) any { return NewObject([]string{"Inner"}, "text", "P", v) }))
 	}
 	return rapid.OneOf(kinds...)
 }
@@ -127,14 +137,16 @@ func TestObjectJSONRoundTrip(t *testing.T) {
 		if err := json.Unmarshal(text, &got); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if d := cmp.Diff(want, got, cmp.AllowUnexported(Object{}), cmp.Comparer(func(a, b float64) bool { return a == b })); d != "" {
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(Object{}),
+			cmp.Comparer(func(a, b float64) bool { return a == b })); d != "" {
 			t.Fatalf("%s\n%s", text, d)
 		}
 	})
 }
 
 func FuzzObjectJSON(f *testing.F) {
-	for _, s := range []string{`{}`, `{"$types":["A"],"$text":"x","P":{"$time":"2026-01-01T00:00:00Z"}}`, `{"a":[[[1]]]}`, `{"a":{"$hashtable":{"b":null}}}`, `{"a":1e400}`, strings.Repeat(`{"a":`, 100)} {
+	for _, s := range []string{`{}`, `{"$types":["A"],"$text":"x","P":{"$time":"2026-01-01T00:00:00Z"}}`,
+		`{"a":[[[1]]]}`, `{"a":{"$hashtable":{"b":null}}}`, `{"a":1e400}`, strings.Repeat(`{"a":`, 100)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -155,9 +167,10 @@ func FuzzObjectJSON(f *testing.F) {
 
 func TestSnapshot(t *testing.T) {
 	answers := map[string]Recorded{
-		"Get-AcceptedDomain": {Objects: []Object{NewObject([]string{"T"}, "contoso.com", "Name", "contoso.com", "Guid", "1"), NewObject([]string{"T"}, "fabrikam.com", "Name", "fabrikam.com")}},
-		"Get-AuthServer":     {Err: &Error{Cmdlet: "Get-AuthServer", Category: "PermissionDenied", Message: "no"}},
-		"Get-RemoteDomain":   {},
+		"Get-AcceptedDomain": {Objects: []Object{NewObject([]string{"T"}, "contoso.com", "Name", "contoso.com", "Guid",
+			"1"), NewObject([]string{"T"}, "fabrikam.com", "Name", "fabrikam.com")}},
+		"Get-AuthServer":   {Err: &Error{Cmdlet: "Get-AuthServer", Category: "PermissionDenied", Message: "no"}},
+		"Get-RemoteDomain": {},
 	}
 	var text bytes.Buffer
 	if err := WriteSnapshot(&text, answers); err != nil {

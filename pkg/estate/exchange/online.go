@@ -51,12 +51,14 @@ type OnlineOptions struct {
 
 // The recorded constants of the service and this client's limits.
 const (
-	systemMailbox   = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}"
-	pageSize        = 1000
-	maxPages        = 1000
-	maxAnswer       = 64 << 20  // bytes of one page
-	maxList         = 256 << 20 // bytes of all pages
-	maxCommas       = 4 << 20   // of all pages: as many values, some hundred an object, of which each takes up to a hundred bytes
+	systemMailbox = "SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}"
+	pageSize      = 1000
+	maxPages      = 1000
+	maxAnswer     = 64 << 20  // bytes of one page
+	maxList       = 256 << 20 // bytes of all pages
+	// of all pages: as many values, some hundred an object, of which each takes up to a hundred
+	// bytes
+	maxCommas       = 4 << 20
 	defaultTimeout  = 100 * time.Second
 	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
 	genericTable    = "#Exchange.GenericHashTable"
@@ -110,7 +112,8 @@ func NewOnline(o OnlineOptions) (*AdminAPI, error) {
 		o.Retries = 0
 	}
 	retry := link.Retry{Tries: o.Retries + 1, Timeout: o.Timeout, Later: later, Waiting: o.Waiting, Sleep: o.sleep}
-	return &AdminAPI{o: o, base: base, client: retry.Client(&client), connection: newGUID(), tenant: strings.ToLower(o.Tenant), anchor: o.Anchor}, nil
+	return &AdminAPI{o: o, base: base, client: retry.Client(&client), connection: newGUID(),
+		tenant: strings.ToLower(o.Tenant), anchor: o.Anchor}, nil
 }
 
 func newGUID() string {
@@ -243,7 +246,8 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 func (s *AdminAPI) link(next string) (string, error) {
 	u, err := s.base.Parse(next)
 	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, s.base.Host) || u.User != nil {
-		return "", fmt.Errorf("the next page is said to be at %q, which is another host: %w", link.Line(next), link.ErrUntrusted)
+		return "", fmt.Errorf("the next page is said to be at %q, which is another host: %w", link.Line(next),
+			link.ErrUntrusted)
 	}
 	return u.String(), nil
 }
@@ -280,7 +284,8 @@ func (s *AdminAPI) invoke(ctx context.Context, c Command, body []byte, address s
 
 // send is one exchange with the service, retries included. A refused request was not executed, so
 // any cmdlet can be sent once more with a new token: the old one may have run out on the way.
-func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
+func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool,
+	make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
 	if reads {
 		ctx = link.Reading(ctx)
 	}
@@ -299,7 +304,8 @@ func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool, make fun
 }
 
 // once sends a request, again where the service puts it off.
-func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
+func (s *AdminAPI) once(ctx context.Context, cmdlet, token string,
+	make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
 	tenant, anchor, err := s.identify(token)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cmdlet, err)
@@ -347,11 +353,13 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 		return nil, nil
 	case status == http.StatusOK:
 		if !isJSON && len(bytes.TrimSpace(text)) > 0 {
-			return nil, fmt.Errorf("%s: answered with %s, not JSON: something between here and the service answers in its place", cmdlet, mediaName(response.Header.Get("Content-Type")))
+			return nil, fmt.Errorf("%s: answered with %s, not JSON: something between here and the service answers "+
+				"in its place", cmdlet, mediaName(response.Header.Get("Content-Type")))
 		}
 		return text, nil
 	case status == http.StatusUnauthorized:
-		reason := "the token was refused: the application lacks Exchange.ManageAsApp, or the token is for another service"
+		reason := "the token was refused: the application lacks Exchange.ManageAsApp, or the token is for another " +
+			"service"
 		if said := challengeReason(response.Header.Get("WWW-Authenticate")); said != "" {
 			reason += ": " + said
 		}
@@ -361,7 +369,8 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 		if e := onlineError(cmdlet, text); e != nil {
 			return nil, fmt.Errorf("%w: %w%s", e, link.ErrAccess, request)
 		}
-		return nil, fmt.Errorf("%s: %w: the caller has no role that holds this cmdlet, or Exchange Online has no such cmdlet%s", cmdlet, link.ErrAccess, request)
+		return nil, fmt.Errorf("%s: %w: the caller has no role that holds this cmdlet, or Exchange Online has no "+
+			"such cmdlet%s", cmdlet, link.ErrAccess, request)
 	case status == http.StatusTooManyRequests:
 		asked := ""
 		if wait := link.RetryAfter(response.Header, time.Now()); wait > 0 {
@@ -369,7 +378,8 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string, make func(ctx
 		}
 		return nil, fmt.Errorf("%s: %w%s%s", cmdlet, ErrThrottled, asked, request)
 	case status >= 300 && status < 400:
-		return nil, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet, response.Status, link.Line(response.Header.Get("Location")), request)
+		return nil, fmt.Errorf("%s: the service points elsewhere (%s to %q), which is not followed%s", cmdlet,
+			response.Status, link.Line(response.Header.Get("Location")), request)
 	default:
 		if e := onlineError(cmdlet, text); e != nil {
 			return nil, e

@@ -11,12 +11,14 @@ import (
 
 // transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are
 // tried again.
-var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException", "DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
+var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException",
+	"DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
 
 // later tells whether an error answer means that the cmdlet may work in a while.
 func later(body []byte) bool {
 	e := onlineError("", body)
-	return e != nil && slices.ContainsFunc(transientErrors, func(name string) bool { return strings.HasSuffix(e.ExceptionType, name) })
+	return e != nil && slices.ContainsFunc(transientErrors,
+		func(name string) bool { return strings.HasSuffix(e.ExceptionType, name) })
 }
 
 // refusedError is a 401.
@@ -63,7 +65,8 @@ func onlineError(cmdlet string, text []byte) *Error {
 		return nil
 	}
 	in := answer.Error
-	e := &Error{Cmdlet: cmdlet, Category: in.Code, Message: in.Message, Target: in.Target, ExceptionType: in.Inner.Internal.Type}
+	e := &Error{Cmdlet: cmdlet, Category: in.Code, Message: in.Message, Target: in.Target,
+		ExceptionType: in.Inner.Internal.Type}
 	if len(in.Details) > 0 {
 		d := in.Details[0]
 		if m := segments.FindStringSubmatch(d.Message); m != nil {

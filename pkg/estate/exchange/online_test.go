@@ -90,7 +90,8 @@ func TestOnlineRequest(t *testing.T) {
 	s := &service{answers: []http.HandlerFunc{json200(`{"value":[]}`)}}
 	a := online(t, s, nil)
 	_, err := a.Run(t.Context(), Command{"Set-OrganizationRelationship", map[string]any{
-		"Identity": "x", "DomainNames": ListChange{Add: []string{"a.com"}, Remove: []string{"b.com"}}, "Enabled": true, "TargetSharingEpr": nil, "Raw": []byte("hi"), "List": []string{}}})
+		"Identity": "x", "DomainNames": ListChange{Add: []string{"a.com"}, Remove: []string{"b.com"}}, "Enabled": true,
+		"TargetSharingEpr": nil, "Raw": []byte("hi"), "List": []string{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,8 @@ func TestOnlineRequest(t *testing.T) {
 			t.Errorf("%s: %q, then %q", h, first.Header.Get(h), second.Header.Get(h))
 		}
 	}
-	if want := "APP:SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}@" + testTenant; first.Header.Get("X-AnchorMailbox") != want {
+	if want := "APP:SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}@" +
+		testTenant; first.Header.Get("X-AnchorMailbox") != want {
 		t.Errorf("anchor %q", first.Header.Get("X-AnchorMailbox"))
 	}
 	if first.Header.Get("Client-Request-Id") == second.Header.Get("Client-Request-Id") {
@@ -127,7 +129,10 @@ func TestOnlineRequest(t *testing.T) {
 	if want := `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":{}}}`; s.bodies[1] != want {
 		t.Errorf("body %s", s.bodies[1])
 	}
-	if _, err := a.Run(t.Context(), Command{"New-MigrationEndpoint", map[string]any{"Credentials": Credential{"u", secret.NewValue("hunter2")}}}); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := a.Run(t.Context(),
+		Command{"New-MigrationEndpoint",
+			map[string]any{"Credentials": Credential{"u", secret.NewValue("hunter2")}}}); err == nil ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a credential is sent, or shown: %v", err)
 	}
 }
@@ -158,7 +163,8 @@ func TestOnlineObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Object{NewObject(nil, "a", "Name", "a", "Guid", "1-2", "List", []string{"x"}, "Empty", []any{}, "Null", nil, "N", 3, "Inner", map[string]any{"A": 1})}
+	want := []Object{NewObject(nil, "a", "Name", "a", "Guid", "1-2", "List", []string{"x"}, "Empty", []any{}, "Null",
+		nil, "N", 3, "Inner", map[string]any{"A": 1})}
 	if d := cmp.Diff(want, objects, cmp.AllowUnexported(Object{})); d != "" {
 		t.Error(d)
 	}
@@ -183,13 +189,15 @@ func TestOnlinePaging(t *testing.T) {
 	if err != nil || len(objects) != 2 || len(s.asked) != 2 {
 		t.Fatalf("%d objects in %d requests, %v", len(objects), len(s.asked), err)
 	}
-	if s.bodies[0] != s.bodies[1] || s.asked[0].Header.Get("X-AnchorMailbox") != s.asked[1].Header.Get("X-AnchorMailbox") {
+	if s.bodies[0] != s.bodies[1] ||
+		s.asked[0].Header.Get("X-AnchorMailbox") != s.asked[1].Header.Get("X-AnchorMailbox") {
 		t.Error("the second page is asked for otherwise than the first")
 	}
 
 	t.Run("expired once", func(t *testing.T) {
 		s.asked, s.bodies = nil, nil
-		expired := says(400, "application/json", `{"error":{"code":"BadRequest","message":"`+expiredPaging+`. Default Expiry time is 00:30:00"}}`)
+		expired := says(400, "application/json",
+			`{"error":{"code":"BadRequest","message":"`+expiredPaging+`. Default Expiry time is 00:30:00"}}`)
 		s.answers = []http.HandlerFunc{page, expired, page, page}
 		objects, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"})
 		if err != nil || len(objects) != 2 || len(s.asked) != 4 {
@@ -197,7 +205,8 @@ func TestOnlinePaging(t *testing.T) {
 		}
 	})
 	t.Run("elsewhere", func(t *testing.T) {
-		for _, link := range []string{"https://evil.example/x", "http://" + a.base.Host + "/x", "//evil.example/x", "https://u:p@" + a.base.Host + "/x", "https://%zz"} {
+		for _, link := range []string{"https://evil.example/x", "http://" + a.base.Host + "/x", "//evil.example/x",
+			"https://u:p@" + a.base.Host + "/x", "https://%zz"} {
 			s.asked, s.bodies = nil, nil
 			s.answers = []http.HandlerFunc{json200(fmt.Sprintf(`{"value":[],"@odata.nextLink":%q}`, link))}
 			if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil || len(s.asked) != 1 {
@@ -219,9 +228,11 @@ func TestOnlinePaging(t *testing.T) {
 			return json200(`{"value":[` + strings.Repeat(`1,`, n) + `1]` + next + `}`)
 		}
 		more := fmt.Sprintf(`,"@odata.nextLink":%q`, next)
-		for _, answers := range [][]http.HandlerFunc{{crowd(maxCommas+1, "")}, {crowd(maxCommas/2, more), crowd(maxCommas/2+1, "")}} {
+		for _, answers := range [][]http.HandlerFunc{{crowd(maxCommas+1, "")},
+			{crowd(maxCommas/2, more), crowd(maxCommas/2+1, "")}} {
 			s.asked, s.bodies, s.answers = nil, nil, answers
-			if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil || !strings.Contains(err.Error(), "values") {
+			if _, err := a.Run(t.Context(), Command{Name: "Get-Mailbox"}); err == nil ||
+				!strings.Contains(err.Error(), "values") {
 				t.Errorf("%d pages: %v", len(answers), err)
 			}
 		}
@@ -249,13 +260,20 @@ func TestOnlineFailures(t *testing.T) {
 		requests int
 	}{
 		{"record", says(404, "application/json", record), "Get-X", ErrNotFound, "from inside", 1},
-		{"detail only", says(400, "application/json", `{"error":{"code":"BadRequest","message":"m","details":[{"message":"Ex1|System.Foo|why"}]}}`), "Get-X", nil, "why", 1},
-		{"message only", says(400, "application/json", `{"error":{"code":"BadRequest","message":"plain"}}`), "Get-X", nil, "plain", 1},
-		{"401", says(401, "", "", "WWW-Authenticate", `Bearer error="invalid_token", error_description="The audience is wrong."`), "Get-X", link.ErrAccess, "The audience is wrong.", 1},
+		{"detail only", says(400, "application/json",
+			`{"error":{"code":"BadRequest","message":"m","details":[{"message":"Ex1|System.Foo|why"}]}}`), "Get-X", nil,
+			"why", 1},
+		{"message only", says(400, "application/json", `{"error":{"code":"BadRequest","message":"plain"}}`), "Get-X",
+			nil, "plain", 1},
+		{"401", says(401, "", "", "WWW-Authenticate",
+			`Bearer error="invalid_token", error_description="The audience is wrong."`), "Get-X", link.ErrAccess,
+			"The audience is wrong.", 1},
 		{"403 of NUL bytes", says(403, "application/octet-stream", nul), "Get-X", link.ErrAccess, "no role", 1},
-		{"403 with gzip declared", says(403, "application/json", nul, "Content-Encoding", "gzip"), "Get-X", link.ErrAccess, "no role", 1},
+		{"403 with gzip declared", says(403, "application/json", nul, "Content-Encoding", "gzip"), "Get-X",
+			link.ErrAccess, "no role", 1},
 		{"429 storm, reading", says(429, "", "", "Retry-After", "2"), "Get-X", ErrThrottled, "slow down", 5},
-		{"429, writing: it was not carried out", says(429, "", "", "Retry-After", "2"), "New-X", ErrThrottled, "slow down", 5},
+		{"429, writing: it was not carried out", says(429, "", "", "Retry-After", "2"), "New-X", ErrThrottled,
+			"slow down", 5},
 		{"503 with a time, writing", says(503, "", "", "Retry-After", "2"), "New-X", nil, "503", 5},
 		{"429 for a day", says(429, "", "", "Retry-After", "86400"), "Get-X", ErrThrottled, "slow down", 1},
 		{"503, reading", says(503, "text/html", "<html>busy</html>"), "Get-X", nil, "503", 5},
@@ -269,8 +287,10 @@ func TestOnlineFailures(t *testing.T) {
 		{"no value", json200(`{}`), "Get-X", nil, "no value", 1},
 		{"nothing", json200(``), "Get-X", nil, "not the JSON", 1},
 		{"object of a list", json200(`{"value":[[1]]}`), "Get-X", nil, "not an object", 1},
-		{"deep", json200(`{"value":[{"a":` + strings.Repeat(`[`, 500) + strings.Repeat(`]`, 500) + `}]}`), "Get-X", nil, "too deep", 1},
-		{"escape sequences", says(400, "application/json", `{"error":{"message":"a\u001b]0;x\u0007b\nc"}}`), "Get-X", nil, "b c", 1},
+		{"deep", json200(`{"value":[{"a":` + strings.Repeat(`[`, 500) + strings.Repeat(`]`, 500) + `}]}`), "Get-X", nil,
+			"too deep", 1},
+		{"escape sequences", says(400, "application/json", `{"error":{"message":"a\u001b]0;x\u0007b\nc"}}`), "Get-X",
+			nil, "b c", 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -300,7 +320,8 @@ func TestOnlineFailures(t *testing.T) {
 }
 
 func TestOnlineRecovers(t *testing.T) {
-	s := &service{answers: []http.HandlerFunc{says(429, "", "", "Retry-After", "3"), says(502, "", ""), json200(`{"value":[{"Name":"a"}]}`)}}
+	s := &service{answers: []http.HandlerFunc{says(429, "", "", "Retry-After", "3"), says(502, "", ""),
+		json200(`{"value":[{"Name":"a"}]}`)}}
 	a := online(t, s, nil)
 	objects, err := a.Run(t.Context(), Command{Name: "Get-X"})
 	if err != nil || len(objects) != 1 {
@@ -343,7 +364,8 @@ func TestOnlineCancel(t *testing.T) {
 
 func TestOnlineAllowed(t *testing.T) {
 	for name, body := range map[string]string{
-		"list": `{"value":[{"exportedCmdlets":"Get-AcceptedDomain,Set-AcceptedDomain"}]}`, "object": `{"value":{"exportedCmdlets":["Get-AcceptedDomain"," Set-AcceptedDomain "]}}`,
+		"list":   `{"value":[{"exportedCmdlets":"Get-AcceptedDomain,Set-AcceptedDomain"}]}`,
+		"object": `{"value":{"exportedCmdlets":["Get-AcceptedDomain"," Set-AcceptedDomain "]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &service{answers: []http.HandlerFunc{json200(body)}}
@@ -360,7 +382,8 @@ func TestOnlineAllowed(t *testing.T) {
 			if len(s.asked) != 1 {
 				t.Errorf("%d requests", len(s.asked))
 			}
-			if r := s.asked[0]; r.Method != "GET" || r.URL.Path != "/adminapi/v1.0/"+testTenant+"/EXOModuleFile" || r.Header.Get("CommandName") != "*" {
+			if r := s.asked[0]; r.Method != "GET" || r.URL.Path != "/adminapi/v1.0/"+testTenant+"/EXOModuleFile" ||
+				r.Header.Get("CommandName") != "*" {
 				t.Errorf("%s %s", r.Method, r.URL)
 			}
 		})
@@ -376,7 +399,8 @@ func TestOnlineAllowed(t *testing.T) {
 func TestNewOnlineRefuses(t *testing.T) {
 	token := func(context.Context) (string, error) { return "opaque", nil }
 	for _, o := range []OnlineOptions{
-		{Endpoint: "http://outlook.office365.com", Token: token}, {Endpoint: "outlook.office365.com", Token: token}, {Endpoint: "https://u:p@x", Token: token},
+		{Endpoint: "http://outlook.office365.com", Token: token}, {Endpoint: "outlook.office365.com", Token: token},
+		{Endpoint: "https://u:p@x", Token: token},
 		{Endpoint: "https://x"}, {Endpoint: "https://x", Token: token, Tenant: "contoso"},
 	} {
 		if _, err := NewOnline(o); err == nil {

@@ -54,7 +54,8 @@ func (c Command) PowerShell() string {
 			line.WriteString(variable)
 		case Credential:
 			variable := "$" + variableName(p.Name, name)
-			fmt.Fprintf(&asked, "%s = Get-Credential -UserName %s -Message %s\n", variable, Quote(value.User), Quote(p.Name+" -"+name))
+			fmt.Fprintf(&asked, "%s = Get-Credential -UserName %s -Message %s\n", variable, Quote(value.User),
+				Quote(p.Name+" -"+name))
 			line.WriteString(variable)
 		default:
 			line.WriteString(Literal(value, nil))

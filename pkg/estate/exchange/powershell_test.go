@@ -23,29 +23,49 @@ func TestPowerShell(t *testing.T) {
 		cmd  Command
 		want string
 	}{
-		{"identity first, control last", Command{"Set-AuthServer", map[string]any{"DomainName": []string{"a.com", "b.com"}, "Confirm": false, "Enabled": true, "Identity": "x"}},
+		{"identity first, control last",
+			Command{"Set-AuthServer", map[string]any{"DomainName": []string{"a.com", "b.com"}, "Confirm": false,
+				"Enabled": true, "Identity": "x"}},
 			`Set-AuthServer -Identity 'x' -DomainName @('a.com', 'b.com') -Enabled $true -Confirm:$false`},
-		{"switches", Command{"Set-AuthServer", map[string]any{"Identity": "x", "RefreshAuthMetadata": true, "TrustAnySSLCertificate": false}},
+		{"switches", Command{"Set-AuthServer",
+			map[string]any{"Identity": "x", "RefreshAuthMetadata": true, "TrustAnySSLCertificate": false}},
 			`Set-AuthServer -Identity 'x' -RefreshAuthMetadata -TrustAnySSLCertificate:$false`},
-		{"null and numbers", Command{"Set-RemoteDomain", map[string]any{"Identity": "x", "LineWrapSize": 77, "TNEFEnabled": nil}},
+		{"null and numbers", Command{"Set-RemoteDomain",
+			map[string]any{"Identity": "x", "LineWrapSize": 77, "TNEFEnabled": nil}},
 			`Set-RemoteDomain -Identity 'x' -LineWrapSize 77 -TNEFEnabled $null`},
-		{"list change", Command{"Set-OrganizationRelationship", map[string]any{"Identity": "x", "DomainNames": ListChange{Add: []string{"a.com"}, Remove: []string{"b.com"}}}},
+		{"list change", Command{"Set-OrganizationRelationship",
+			map[string]any{"Identity": "x",
+				"DomainNames": ListChange{Add: []string{"a.com"}, Remove: []string{"b.com"}}}},
 			`Set-OrganizationRelationship -Identity 'x' -DomainNames @{ Add = @('a.com'); Remove = @('b.com') }`},
-		{"values from JSON", Command{"Set-OrganizationRelationship", map[string]any{"Identity": "x", "DomainNames": []any{"a.com"}}},
+		{"values from JSON", Command{"Set-OrganizationRelationship",
+			map[string]any{"Identity": "x", "DomainNames": []any{"a.com"}}},
 			`Set-OrganizationRelationship -Identity 'x' -DomainNames @('a.com')`},
-		{"bytes and tables", Command{"Get-Unknown", map[string]any{"Data": []byte("hi"), "Table": map[string]any{"it's": int64(1)}, "Flag": true}},
+		{"bytes and tables", Command{"Get-Unknown",
+			map[string]any{"Data": []byte("hi"), "Table": map[string]any{"it's": int64(1)}, "Flag": true}},
 			`Get-Unknown -Data ([Convert]::FromBase64String('aGk=')) -Flag:$true -Table @{ 'it''s' = 1 }`},
-		{"quotes of every kind", Command{"Get-Unknown", map[string]any{"A": "'‘’‚‛“$(x)`n"}}, "Get-Unknown -A '''‘‘’’‚‚‛‛“$(x)`n'"},
-		{"invisible characters", Command{"Get-Unknown", map[string]any{"A": "a\nb\u202e"}}, `Get-Unknown -A ('' + 'a' + [char]10 + 'b' + [char]8238)`},
-		{"a cmdlet that is none", Command{Name: "Get-A; Remove-Item C:\\'"}, `throw '"Get-A; Remove-Item C:\\''": not a cmdlet''s name'`},
-		{"a parameter that is none", Command{"Get-A", map[string]any{"B $(x)": "1"}}, `throw 'Get-A: "B $(x)" is not a parameter''s name'`},
-		{"a value that is none", Command{"Get-A", map[string]any{"B": struct{}{}}}, `throw 'Get-A: parameter B: a value of type struct {} cannot be given to a cmdlet'`},
-		{"credential", Command{"Add-AvailabilityAddressSpace", map[string]any{"ForestName": "a.com", "AccessMethod": "OrgWideFB", "Credentials": Credential{"A\\b'", secret.NewValue("hunter2")}}},
-			"$addAvailabilityAddressSpaceCredentials = Get-Credential -UserName 'A\\b''' -Message 'Add-AvailabilityAddressSpace -Credentials'\n" +
-				"Add-AvailabilityAddressSpace -AccessMethod 'OrgWideFB' -Credentials $addAvailabilityAddressSpaceCredentials -ForestName 'a.com'"},
-		{"secret", Command{"Import-ExchangeCertificate", map[string]any{"FileData": []byte{1}, "Password": secret.NewValue("hunter2")}},
-			"$importExchangeCertificatePassword = Read-Host -AsSecureString -Prompt 'Import-ExchangeCertificate -Password'\n" +
-				"Import-ExchangeCertificate -FileData ([Convert]::FromBase64String('AQ==')) -Password $importExchangeCertificatePassword"},
+		{"quotes of every kind", Command{"Get-Unknown", map[string]any{"A": "'‘’‚‛“$(x)`n"}},
+			"Get-Unknown -A '''‘‘’’‚‚‛‛“$(x)`n'"},
+		{"invisible characters", Command{"Get-Unknown", map[string]any{"A": "a\nb\u202e"}},
+			`Get-Unknown -A ('' + 'a' + [char]10 + 'b' + [char]8238)`},
+		{"a cmdlet that is none", Command{Name: "Get-A; Remove-Item C:\\'"},
+			`throw '"Get-A; Remove-Item C:\\''": not a cmdlet''s name'`},
+		{"a parameter that is none", Command{"Get-A", map[string]any{"B $(x)": "1"}},
+			`throw 'Get-A: "B $(x)" is not a parameter''s name'`},
+		{"a value that is none", Command{"Get-A", map[string]any{"B": struct{}{}}},
+			`throw 'Get-A: parameter B: a value of type struct {} cannot be given to a cmdlet'`},
+		{"credential", Command{"Add-AvailabilityAddressSpace",
+			map[string]any{"ForestName": "a.com", "AccessMethod": "OrgWideFB",
+				"Credentials": Credential{"A\\b'", secret.NewValue("hunter2")}}},
+			"$addAvailabilityAddressSpaceCredentials = Get-Credential -UserName 'A\\b''' -Message " +
+				"'Add-AvailabilityAddressSpace -Credentials'\n" +
+				"Add-AvailabilityAddressSpace -AccessMethod 'OrgWideFB' -Credentials " +
+				"$addAvailabilityAddressSpaceCredentials -ForestName 'a.com'"},
+		{"secret", Command{"Import-ExchangeCertificate",
+			map[string]any{"FileData": []byte{1}, "Password": secret.NewValue("hunter2")}},
+			"$importExchangeCertificatePassword = Read-Host -AsSecureString -Prompt 'Import-ExchangeCertificate " +
+				"-Password'\n" +
+				"Import-ExchangeCertificate -FileData ([Convert]::FromBase64String('AQ==')) -Password " +
+				"$importExchangeCertificatePassword"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,7 +140,8 @@ func unquote(s string) (string, error) {
 }
 
 func TestQuote(t *testing.T) {
-	nasty := rapid.SampledFrom([]rune{'\'', '‘', '’', '‚', '‛', '"', '“', '$', '`', '(', ')', ';', '\n', '\r', 0, 0x1b, 0x202e, 0x2028, 'a', '@', '#', 'ü', '𝒳'})
+	nasty := rapid.SampledFrom([]rune{'\'', '‘', '’', '‚', '‛', '"', '“', '$', '`', '(', ')', ';', '\n', '\r', 0, 0x1b,
+		0x202e, 0x2028, 'a', '@', '#', 'ü', '𝒳'})
 	text := rapid.OneOf(rapid.String(), rapid.StringOf(nasty))
 	rapid.Check(t, func(t *rapid.T) {
 		s := text.Draw(t, "s")
@@ -143,11 +164,17 @@ func TestQuote(t *testing.T) {
 // The independent grammar and the full catalogue have the last word on what is rendered.
 func TestPowerShellLint(t *testing.T) {
 	commands := []Command{
-		{"New-IntraOrganizationConnector", map[string]any{"Name": "HybridIOC - ‘x’", "DiscoveryEndpoint": "https://a/autodiscover.svc", "TargetAddressDomains": []string{"a.com"}, "Enabled": true, "Confirm": false}},
-		{"Set-OrganizationRelationship", map[string]any{"Identity": "a'b\n", "DomainNames": ListChange{Add: []string{"a.com"}}, "TargetSharingEpr": nil, "FreeBusyAccessEnabled": true}},
+		{"New-IntraOrganizationConnector",
+			map[string]any{"Name": "HybridIOC - ‘x’", "DiscoveryEndpoint": "https://a/autodiscover.svc",
+				"TargetAddressDomains": []string{"a.com"}, "Enabled": true, "Confirm": false}},
+		{"Set-OrganizationRelationship",
+			map[string]any{"Identity": "a'b\n", "DomainNames": ListChange{Add: []string{"a.com"}},
+				"TargetSharingEpr": nil, "FreeBusyAccessEnabled": true}},
 		{"Set-AuthServer", map[string]any{"Identity": "x", "RefreshAuthMetadata": true}},
-		{"Import-ExchangeCertificate", map[string]any{"FileData": []byte{1, 2}, "Password": secret.NewValue("x"), "PrivateKeyExportable": true}},
-		{"Add-AvailabilityAddressSpace", map[string]any{"ForestName": "a.com", "AccessMethod": "OrgWideFB", "Credentials": Credential{User: "x"}}},
+		{"Import-ExchangeCertificate",
+			map[string]any{"FileData": []byte{1, 2}, "Password": secret.NewValue("x"), "PrivateKeyExportable": true}},
+		{"Add-AvailabilityAddressSpace",
+			map[string]any{"ForestName": "a.com", "AccessMethod": "OrgWideFB", "Credentials": Credential{User: "x"}}},
 	}
 	var script strings.Builder
 	for _, c := range commands {
@@ -173,7 +200,8 @@ func FuzzCommandJSON(f *testing.F) {
 				t.Fatalf("%q renders with %U in it: %q", text, r, line)
 			}
 		}
-		if !strings.HasPrefix(line, "throw '") && !strings.HasPrefix(line, "throw (") && !strings.HasPrefix(line, c.Name) {
+		if !strings.HasPrefix(line, "throw '") && !strings.HasPrefix(line, "throw (") &&
+			!strings.HasPrefix(line, c.Name) {
 			t.Fatalf("%q renders as %q", text, line)
 		}
 	})

@@ -132,7 +132,8 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 				continue // the shell was given up together with a command that was stopped; this one was not sent
 			}
 			if !again && !errors.Is(err, link.ErrAccess) { // what was refused was not executed
-				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name, throttled(err))
+				return nil, fmt.Errorf("the session was lost; whether %s took effect is not known: %w", c.Name,
+					throttled(err))
 			}
 		}
 		objects, err := collect(c, out, err)
@@ -158,7 +159,8 @@ func (r *Remote) reopen(ctx context.Context) (pool, error) {
 		case !again || wait == 0 || limited && time.Until(deadline) < wait:
 			return nil, throttled(err)
 		}
-		r.warn("open remote PowerShell", fmt.Sprintf("the server asks to wait %s before it opens another session", wait))
+		r.warn("open remote PowerShell",
+			fmt.Sprintf("the server asks to wait %s before it opens another session", wait))
 		if sleepErr := link.Sleep(ctx, wait); sleepErr != nil {
 			return nil, errors.Join(throttled(err), sleepErr)
 		}
@@ -185,7 +187,8 @@ func (r *Remote) stay(objects []Object, err error) {
 // withheld tells that a cmdlet was refused for the parameter that only the session added.
 func (r *Remote) withheld(err error) bool {
 	var e *Error
-	return r.controller != "" && errors.As(err, &e) && strings.HasPrefix(e.FullyQualifiedID, "NamedParameterNotFound") && strings.Contains(e.Message, domainController)
+	return r.controller != "" && errors.As(err, &e) &&
+		strings.HasPrefix(e.FullyQualifiedID, "NamedParameterNotFound") && strings.Contains(e.Message, domainController)
 }
 
 const domainController = "DomainController"
@@ -238,10 +241,12 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 func throttled(err error) error {
 	switch {
 	case errors.Is(err, psrp.ErrShellLimit):
-		return fmt.Errorf("%w: close other remote PowerShell sessions of this account, or wait until they idle out (15 minutes), "+
+		return fmt.Errorf("%w: close other remote PowerShell sessions of this account, or wait until they idle out "+
+			"(15 minutes), "+
 			"or raise PowerShellMaxConcurrency in its throttling policy: %w", ErrThrottled, err)
 	case errors.Is(err, psrp.ErrLoadLimit):
-		return fmt.Errorf("%w: try again later, or raise the PowerShell budgets in the account's throttling policy: %w", ErrThrottled, err)
+		return fmt.Errorf("%w: try again later, or raise the PowerShell budgets in the account's throttling policy: %w",
+			ErrThrottled, err)
 	}
 	return err
 }
@@ -250,7 +255,8 @@ func throttled(err error) error {
 func (r *Remote) pipeline(c Command) psrp.Command {
 	out := psrp.Command{Name: c.Name}
 	for _, name := range c.names() {
-		out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: must(Convert(c.Parameters[name], toPSRP))})
+		out.Parameters = append(out.Parameters,
+			psrp.Parameter{Name: name, Value: must(Convert(c.Parameters[name], toPSRP))})
 	}
 	add := func(name string, value any) {
 		if _, given := c.Parameter(name); !given {

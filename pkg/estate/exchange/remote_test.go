@@ -97,7 +97,8 @@ func TestRemotePipeline(t *testing.T) {
 		{"Set-AuthServer", map[string]any{"Identity": "x", "DomainName": ListChange{Add: []string{"a.com"}}}},
 		{"Get-AuthServer", nil},
 		{"Get-RemoteMailbox", map[string]any{"Identity": "anna"}},
-		{"New-MigrationEndpoint", map[string]any{"Name": "x", "Credentials": Credential{"u", secret.NewValue("p")}, "DomainController": "dc2"}},
+		{"New-MigrationEndpoint", map[string]any{"Name": "x", "Credentials": Credential{"u", secret.NewValue("p")},
+			"DomainController": "dc2"}},
 		{"Test-OAuthConnectivity", map[string]any{"Service": "EWS", "TargetUri": "https://x"}},
 	} {
 		if _, err := r.Run(t.Context(), c); err != nil {
@@ -106,13 +107,22 @@ func TestRemotePipeline(t *testing.T) {
 	}
 	want := []psrp.Command{
 		{Name: "Get-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "ErrorAction", Value: "Stop"}}},
-		{Name: "Set-AuthServer", Parameters: []psrp.Parameter{{Name: "Identity", Value: "x"}, {Name: "DomainName", Value: map[string]any{"Add": []string{"a.com"}}},
-			{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
-		{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "ErrorAction", Value: "Stop"}}},
-		{Name: "Get-RemoteMailbox", Parameters: []psrp.Parameter{{Name: "Identity", Value: "anna"}, {Name: "ErrorAction", Value: "Stop"}}},
-		{Name: "New-MigrationEndpoint", Parameters: []psrp.Parameter{{Name: "Name", Value: "x"}, {Name: "Credentials", Value: psrp.Credential{User: "u", Password: secret.NewValue("p")}},
-			{Name: "DomainController", Value: "dc2"}, {Name: "Confirm", Value: false}, {Name: "ErrorAction", Value: "Stop"}}},
-		{Name: "Test-OAuthConnectivity", Parameters: []psrp.Parameter{{Name: "Service", Value: "EWS"}, {Name: "TargetUri", Value: "https://x"}, {Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Set-AuthServer", Parameters: []psrp.Parameter{{Name: "Identity", Value: "x"},
+			{Name: "DomainName", Value: map[string]any{"Add": []string{"a.com"}}},
+			{Name: "DomainController", Value: "dc1.contoso.com"}, {Name: "Confirm", Value: false},
+			{Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "DomainController", Value: "dc1.contoso.com"},
+			{Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Get-RemoteMailbox", Parameters: []psrp.Parameter{{Name: "Identity", Value: "anna"},
+			{Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "New-MigrationEndpoint",
+			Parameters: []psrp.Parameter{{Name: "Name", Value: "x"},
+				{Name: "Credentials", Value: psrp.Credential{User: "u", Password: secret.NewValue("p")}},
+				{Name: "DomainController", Value: "dc2"}, {Name: "Confirm", Value: false},
+				{Name: "ErrorAction", Value: "Stop"}}},
+		{Name: "Test-OAuthConnectivity",
+			Parameters: []psrp.Parameter{{Name: "Service", Value: "EWS"}, {Name: "TargetUri", Value: "https://x"},
+				{Name: "ErrorAction", Value: "Stop"}}},
 	}
 	if d := cmp.Diff(want, f.sent, cmp.AllowUnexported(secret.Value{})); d != "" {
 		t.Error(d)
@@ -144,10 +154,14 @@ func TestRemoteStaysWithADomainController(t *testing.T) {
 		answers []func() (psrp.Output, error)
 		want    []any // the domain controller named by each of the pipelines of five cmdlets
 	}{
-		{"the first that answered", []func() (psrp.Output, error){gives(), from("dc1"), from("dc2")}, []any{nil, nil, "dc1", "dc1", "dc1"}},
-		{"another one after an error", []func() (psrp.Output, error){from("dc1"), refuses("X,Get-AuthServer", "dc1 is not available"), from("dc2"), gives()}, []any{nil, "dc1", nil, "dc2", "dc2"}},
+		{"the first that answered", []func() (psrp.Output, error){gives(), from("dc1"), from("dc2")},
+			[]any{nil, nil, "dc1", "dc1", "dc1"}},
+		{"another one after an error",
+			[]func() (psrp.Output, error){from("dc1"), refuses("X,Get-AuthServer", "dc1 is not available"), from("dc2"),
+				gives()}, []any{nil, "dc1", nil, "dc2", "dc2"}},
 		{"the parameter is withheld", []func() (psrp.Output, error){
-			from("dc1"), refuses("NamedParameterNotFound,Get-AuthServer", "A parameter cannot be found that matches parameter name 'DomainController'."), from("dc1"),
+			from("dc1"), refuses("NamedParameterNotFound,Get-AuthServer",
+				"A parameter cannot be found that matches parameter name 'DomainController'."), from("dc1"),
 		}, []any{nil, "dc1", nil, nil, nil, nil}},
 		{"objects that do not tell", []func() (psrp.Output, error){gives("x")}, []any{nil, nil, nil, nil, nil}},
 	} {
@@ -191,9 +205,11 @@ func TestRemoteLostShell(t *testing.T) {
 		opened int
 		good   bool
 	}{
-		{"connection cut while reading", "Get-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")}, 2, true},
+		{"connection cut while reading", "Get-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")},
+			2, true},
 		{"connection cut twice", "Get-AuthServer", []func() (psrp.Output, error){gives("x"), cut, cut}, 2, false},
-		{"connection cut while writing", "Set-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")}, 1, false},
+		{"connection cut while writing", "Set-AuthServer", []func() (psrp.Output, error){gives("x"), cut, gives("x")},
+			1, false},
 		{"connection that never was good", "Get-AuthServer", []func() (psrp.Output, error){cut, gives("x")}, 1, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -212,14 +228,16 @@ func TestRemoteLostShell(t *testing.T) {
 	}
 	t.Run("reading, lost again", func(t *testing.T) {
 		f := &fakeServer{answers: []func() (psrp.Output, error){gone}}
-		if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || f.opened != 2 {
+		if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil ||
+			f.opened != 2 {
 			t.Errorf("%v, %d opened", err, f.opened)
 		}
 	})
 	t.Run("writing", func(t *testing.T) {
 		f := &fakeServer{answers: []func() (psrp.Output, error){gone, gives()}}
 		r := f.session(t, RemoteOptions{})
-		if _, err := r.Run(t.Context(), Command{Name: "New-AuthServer"}); err == nil || !strings.Contains(err.Error(), "not known") || len(f.sent) != 1 {
+		if _, err := r.Run(t.Context(), Command{Name: "New-AuthServer"}); err == nil ||
+			!strings.Contains(err.Error(), "not known") || len(f.sent) != 1 {
 			t.Errorf("%v, %d sent", err, len(f.sent))
 		}
 		if _, err := r.Run(t.Context(), Command{Name: "Get-AuthServer"}); err != nil || f.opened != 2 {
@@ -230,19 +248,26 @@ func TestRemoteLostShell(t *testing.T) {
 
 func TestRemoteErrors(t *testing.T) {
 	record := func(id, reason string, category psrp.Category, exception ...string) error {
-		return &psrp.ErrorRecord{Message: "sorry\x1b[0m\nx", ID: id, Reason: reason, Category: category, TargetName: "t", Exception: exception}
+		return &psrp.ErrorRecord{Message: "sorry\x1b[0m\nx", ID: id, Reason: reason, Category: category,
+			TargetName: "t", Exception: exception}
 	}
 	tests := []struct {
 		name string
 		err  error
 		is   error
 	}{
-		{"not found", record("[Server=EX1,RequestId=1] 6F9304,Microsoft.X", "ManagementObjectNotFoundException", psrp.NotSpecified, "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException"), ErrNotFound},
-		{"not found, wrapped", record("6F9304,X", "ManagementObjectNotFoundException", psrp.NotSpecified, "System.Management.Automation.RemoteException"), ErrNotFound},
-		{"no cmdlet", record("CommandNotFoundException", "CommandNotFoundException", psrp.ObjectNotFound, "System.Management.Automation.CommandNotFoundException"), ErrNoCmdlet},
+		{"not found", record("[Server=EX1,RequestId=1] 6F9304,Microsoft.X", "ManagementObjectNotFoundException",
+			psrp.NotSpecified, "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException"),
+			ErrNotFound},
+		{"not found, wrapped", record("6F9304,X", "ManagementObjectNotFoundException", psrp.NotSpecified,
+			"System.Management.Automation.RemoteException"), ErrNotFound},
+		{"no cmdlet", record("CommandNotFoundException", "CommandNotFoundException", psrp.ObjectNotFound,
+			"System.Management.Automation.CommandNotFoundException"), ErrNoCmdlet},
 		{"access", record("1", "X", psrp.PermissionDenied), link.ErrAccess},
-		{"load", &psrp.Fault{Code: 1, Reason: "The user load quota of 1000 requests per 2 seconds has been exceeded."}, ErrThrottled},
-		{"shells", &psrp.Fault{Code: 1, Reason: "This user is allowed a maximum number of 18 concurrent shells"}, ErrThrottled},
+		{"load", &psrp.Fault{Code: 1, Reason: "The user load quota of 1000 requests per 2 seconds has been exceeded."},
+			ErrThrottled},
+		{"shells", &psrp.Fault{Code: 1, Reason: "This user is allowed a maximum number of 18 concurrent shells"},
+			ErrThrottled},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -262,14 +287,16 @@ func TestRemoteErrors(t *testing.T) {
 		})
 	}
 	f := &fakeServer{refuse: fmt.Errorf("no: %w", link.ErrUntrusted)}
-	if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); !errors.Is(err, link.ErrUntrusted) {
+	if _, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); !errors.Is(err,
+		link.ErrUntrusted) {
 		t.Errorf("%v", err)
 	}
 	// an error that did not end the pipeline is an error all the same
 	f = &fakeServer{answers: []func() (psrp.Output, error){func() (psrp.Output, error) {
 		return psrp.Output{Objects: []any{"x"}, Errors: []*psrp.ErrorRecord{{Message: "half"}}}, nil
 	}}}
-	if objects, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil || len(objects) != 1 {
+	if objects, err := f.session(t, RemoteOptions{}).Run(t.Context(), Command{Name: "Get-AuthServer"}); err == nil ||
+		len(objects) != 1 {
 		t.Errorf("%v, %v", objects, err)
 	}
 }
@@ -300,7 +327,8 @@ func TestRemoteSerialized(t *testing.T) {
 
 func TestRemoteAllowed(t *testing.T) {
 	info := &psrp.Object{Properties: []psrp.Property{{Name: "Name", Value: "Get-AuthServer"},
-		{Name: "Parameters", Value: &psrp.Object{Value: &psrp.Dict{Entries: []psrp.Entry{{Key: "Identity", Value: "x"}}}}}}}
+		{Name: "Parameters", Value: &psrp.Object{Value: &psrp.Dict{Entries: []psrp.Entry{{Key: "Identity",
+			Value: "x"}}}}}}}
 	f := &fakeServer{answers: []func() (psrp.Output, error){gives(info)}}
 	got, err := f.session(t, RemoteOptions{}).Allowed(t.Context(), "get-authserver", "Set-AuthServer")
 	if err != nil {
@@ -316,29 +344,42 @@ func TestRemoteAllowed(t *testing.T) {
 
 func TestFromPSRP(t *testing.T) {
 	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	enum := &psrp.Object{Types: []string{"Deserialized.X.Kind", "Deserialized.System.Enum"}, Text: "Authoritative", Value: int64(1)}
-	id := &psrp.Object{Types: []string{"Microsoft.Exchange.Data.Directory.ADObjectId", "System.Object"}, Text: "contoso.com/Users/x", Properties: []psrp.Property{{Name: "Depth", Value: int64(1)}}}
-	shared := &psrp.Object{Types: []string{"Y"}, Properties: []psrp.Property{{Name: "SerializationData", Value: []byte{1}}, {Name: "A", Value: id}}}
+	enum := &psrp.Object{Types: []string{"Deserialized.X.Kind", "Deserialized.System.Enum"}, Text: "Authoritative",
+		Value: int64(1)}
+	id := &psrp.Object{Types: []string{"Microsoft.Exchange.Data.Directory.ADObjectId", "System.Object"},
+		Text: "contoso.com/Users/x", Properties: []psrp.Property{{Name: "Depth", Value: int64(1)}}}
+	shared := &psrp.Object{Types: []string{"Y"},
+		Properties: []psrp.Property{{Name: "SerializationData", Value: []byte{1}}, {Name: "A", Value: id}}}
 	in := &psrp.Object{Types: []string{"Deserialized.Microsoft.Exchange.X"}, Text: "x", Properties: []psrp.Property{
-		{Name: "Kind", Value: enum}, {Name: "Id", Value: id}, {Name: "When", Value: when}, {Name: "Guid", Value: psrp.GUID{1}}, {Name: "Url", Value: psrp.URI("https://x/")},
-		{Name: "Span", Value: psrp.TimeSpan(10_000_000)}, {Name: "Big", Value: uint64(1 << 63)}, {Name: "Raw", Value: []byte{1}}, {Name: "Null", Value: nil},
-		{Name: "List", Value: &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1"}, Value: []any{"a", enum, id}}},
-		{Name: "Nested", Value: shared}, {Name: "Again", Value: shared}, {Name: "Up", Value: psrp.Ancestor(1)}, {Name: "Secret", Value: psrp.SecureString("x")}},
-		Extended: []psrp.Property{{Name: "PSComputerName", Value: "ex1"}, {Name: "SerializationData", Value: []byte{1}}}}
+		{Name: "Kind", Value: enum}, {Name: "Id", Value: id}, {Name: "When", Value: when},
+		{Name: "Guid", Value: psrp.GUID{1}}, {Name: "Url", Value: psrp.URI("https://x/")},
+		{Name: "Span", Value: psrp.TimeSpan(10_000_000)}, {Name: "Big", Value: uint64(1 << 63)},
+		{Name: "Raw", Value: []byte{1}}, {Name: "Null", Value: nil},
+		{Name: "List", Value: &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1"},
+			Value: []any{"a", enum, id}}},
+		{Name: "Nested", Value: shared}, {Name: "Again", Value: shared}, {Name: "Up", Value: psrp.Ancestor(1)},
+		{Name: "Secret", Value: psrp.SecureString("x")}},
+		Extended: []psrp.Property{{Name: "PSComputerName", Value: "ex1"},
+			{Name: "SerializationData", Value: []byte{1}}}}
 	nested := NewObject([]string{"Y"}, "", "A", "contoso.com/Users/x")
-	want := NewObject([]string{"Microsoft.Exchange.X"}, "x", "Kind", "Authoritative", "Id", "contoso.com/Users/x", "When", when, "Guid", "01000000-0000-0000-0000-000000000000",
-		"Url", "https://x/", "Span", "00:00:01", "Big", "9223372036854775808", "Raw", []byte{1}, "Null", nil, "List", []any{"a", "Authoritative", "contoso.com/Users/x"},
-		"Nested", nested, "Again", nested, "Up", Unreadable{"it refers back to the object that it is a part of"}, "Secret", Unreadable{"it is encrypted"}, "PSComputerName", "ex1")
+	want := NewObject([]string{"Microsoft.Exchange.X"}, "x", "Kind", "Authoritative", "Id", "contoso.com/Users/x",
+		"When", when, "Guid", "01000000-0000-0000-0000-000000000000",
+		"Url", "https://x/", "Span", "00:00:01", "Big", "9223372036854775808", "Raw", []byte{1}, "Null", nil, "List",
+		[]any{"a", "Authoritative", "contoso.com/Users/x"},
+		"Nested", nested, "Again", nested, "Up", Unreadable{"it refers back to the object that it is a part of"},
+		"Secret", Unreadable{"it is encrypted"}, "PSComputerName", "ex1")
 	if d := cmp.Diff(want, (&conversion{left: maxValues}).output(in), cmp.AllowUnexported(Object{})); d != "" {
 		t.Error(d)
 	}
 }
 
-// An object that refers to one below it twice, that to the next one twice, and so on, would be 2^60 values as a tree.
+// An object that refers to one below it twice, that to the next one twice, and so on, would be 2^60
+// values as a tree.
 func TestFromPSRPBounded(t *testing.T) {
 	o := &psrp.Object{Types: []string{"X"}, Properties: []psrp.Property{{Name: "A", Value: "x"}}}
 	for range 60 {
-		o = &psrp.Object{Types: []string{"X"}, Properties: []psrp.Property{{Name: "A", Value: o}, {Name: "B", Value: o}}}
+		o = &psrp.Object{Types: []string{"X"},
+			Properties: []psrp.Property{{Name: "A", Value: o}, {Name: "B", Value: o}}}
 	}
 	got := (&conversion{left: maxValues}).output(o)
 	if !got.Has("A") || !got.Has("B") {
@@ -346,7 +387,8 @@ func TestFromPSRPBounded(t *testing.T) {
 	}
 }
 
-// TestSharedValuesAreBounded: a small answer can refer to the same value any number of times, in any number of objects.
+// TestSharedValuesAreBounded: a small answer can refer to the same value any number of times, in
+// any number of objects.
 func TestSharedValuesAreBounded(t *testing.T) {
 	list := make([]any, 1000)
 	inner := &psrp.Object{Value: list}

@@ -123,8 +123,10 @@ func (s *Snapshot) Run(ctx context.Context, c Command) ([]Object, error) {
 		}
 	}
 	if found == nil {
-		return nil, &Error{Cmdlet: p.Name, Category: "ObjectNotFound", Target: identity, ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
-			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found in the snapshot.", identity)}
+		return nil, &Error{Cmdlet: p.Name, Category: "ObjectNotFound", Target: identity,
+			ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found in "+
+				"the snapshot.", identity)}
 	}
 	return found, nil
 }

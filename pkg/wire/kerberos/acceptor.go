@@ -128,7 +128,8 @@ func (c *accepted) accept(token []byte) (reply []byte, err error) {
 	if a.Cksum.CksumType != chksumtype.GSSAPI || len(a.Cksum.Checksum) < 24 {
 		return nil, errors.New("authenticator without the flags of GSS-API")
 	}
-	if asked := binary.LittleEndian.Uint32(a.Cksum.Checksum[20:]); asked&2 == 0 || !types.IsFlagSet(&request.APOptions, flags.APOptionMutualRequired) {
+	if asked := binary.LittleEndian.Uint32(a.Cksum.Checksum[20:]); asked&2 == 0 ||
+		!types.IsFlagSet(&request.APOptions, flags.APOptionMutualRequired) {
 		return nil, errors.New("the client asks for no mutual authentication")
 	}
 	session := request.Ticket.DecryptedEncPart.Key
@@ -157,11 +158,13 @@ func (c *accepted) accept(token []byte) (reply []byte, err error) {
 
 // apReply makes a KRB_AP_REP (RFC 4120, 5.5.2), which gokrb5 cannot write.
 func apReply(a types.Authenticator, session, subkey types.EncryptionKey, sequence int64) ([]byte, error) {
-	part, err := asn1.Marshal(messages.EncAPRepPart{CTime: a.CTime.UTC(), Cusec: a.Cusec, Subkey: subkey, SequenceNumber: sequence})
+	part, err := asn1.Marshal(messages.EncAPRepPart{CTime: a.CTime.UTC(), Cusec: a.Cusec, Subkey: subkey,
+		SequenceNumber: sequence})
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := crypto.GetEncryptedData(asn1tools.AddASNAppTag(part, asnAppTag.EncAPRepPart), session, usageReplyPart, 0)
+	sealed, err := crypto.GetEncryptedData(asn1tools.AddASNAppTag(part, asnAppTag.EncAPRepPart), session,
+		usageReplyPart, 0)
 	if err != nil {
 		return nil, err
 	}

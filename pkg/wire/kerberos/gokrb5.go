@@ -42,7 +42,8 @@ func newCenter(c Config) (*center, error) {
 		}
 		owner := cache.DefaultPrincipal
 		if name != "" && !strings.EqualFold(name, owner.PrincipalName.PrincipalNameString()) {
-			return nil, fmt.Errorf("the ticket cache holds tickets of %s@%s, not of %s", owner.PrincipalName.PrincipalNameString(), owner.Realm, name)
+			return nil, fmt.Errorf("the ticket cache holds tickets of %s@%s, not of %s",
+				owner.PrincipalName.PrincipalNameString(), owner.Realm, name)
 		}
 		realm = owner.Realm
 	}
@@ -72,7 +73,8 @@ func newCenter(c Config) (*center, error) {
 	return &center{client: client.NewWithPassword(name, realm, c.Password.Reveal(), cfg, plain)}, nil
 }
 
-func newFromCache(cache *credentials.CCache, cfg *config.Config, settings ...func(*client.Settings)) (cl *client.Client, err error) {
+func newFromCache(cache *credentials.CCache, cfg *config.Config, settings ...func(*client.Settings)) (cl *client.Client,
+	err error) {
 	defer recovered(&err, "ticket cache")
 	cl, err = client.NewFromCCache(cache, cfg, settings...)
 	if err != nil {
@@ -107,7 +109,8 @@ func parseConfig(text string) (cfg *config.Config, err error) {
 	// read.
 	var lines []string
 	for line := range strings.Lines(text) {
-		if t := strings.TrimSpace(line); strings.HasPrefix(t, "include ") || strings.HasPrefix(t, "includedir ") || strings.HasPrefix(t, "module ") {
+		if t := strings.TrimSpace(line); strings.HasPrefix(t, "include ") || strings.HasPrefix(t, "includedir ") ||
+			strings.HasPrefix(t, "module ") {
 			continue
 		}
 		lines = append(lines, line)
@@ -195,7 +198,8 @@ func loadCache(path string) (*credentials.CCache, error) {
 	}
 	data, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no Kerberos ticket at %s: run kinit, or give the account by keytab or password", link.ErrAccess, path)
+		return nil, fmt.Errorf("%w: there is no Kerberos ticket at %s: run kinit, or give the account by keytab or "+
+			"password", link.ErrAccess, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ticket cache: %w", err)
@@ -233,7 +237,8 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, classify(err))
 	}
-	return &initiator{spn: spn, ticket: ticket, session: key, realm: c.client.Credentials.Domain(), name: c.client.Credentials.CName()}, nil
+	return &initiator{spn: spn, ticket: ticket, session: key, realm: c.client.Credentials.Domain(),
+		name: c.client.Credentials.CName()}, nil
 }
 
 func (c *center) close() {
@@ -267,13 +272,17 @@ func classify(err error) error {
 	switch {
 	case strings.Contains(text, "clock skew"):
 		return fmt.Errorf("%w: %w", ErrClockSkew, err)
-	case strings.Contains(text, "Networking_Error"), strings.Contains(text, "communication error with KDC"), strings.Contains(text, "failed to communicate with KDC"),
+	case strings.Contains(text, "Networking_Error"), strings.Contains(text, "communication error with KDC"),
+		strings.Contains(text, "failed to communicate with KDC"),
 		strings.Contains(text, "no KDC"), strings.Contains(text, "KDCs"):
-		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable, networkCause(text))
-	case strings.Contains(text, "Decrypting_Error"), strings.Contains(text, "decrypting"), strings.Contains(text, "integrity verification failed"):
+		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable,
+			networkCause(text))
+	case strings.Contains(text, "Decrypting_Error"), strings.Contains(text, "decrypting"), strings.Contains(text,
+		"integrity verification failed"):
 		return fmt.Errorf("%w: wrong user name or password", link.ErrAccess)
 	case strings.Contains(text, "matching key not found in keytab"):
-		return fmt.Errorf("%w: the keytab holds no key of this user in an encryption type that the domain takes", link.ErrAccess)
+		return fmt.Errorf("%w: the keytab holds no key of this user in an encryption type that the domain takes",
+			link.ErrAccess)
 	case strings.Contains(text, "no user credentials available"):
 		return fmt.Errorf("%w: the ticket has expired; run kinit", link.ErrAccess)
 	}

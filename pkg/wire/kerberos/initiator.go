@@ -121,7 +121,8 @@ func (i *initiator) reply(token []byte) (err error) {
 	}
 	// Without a number in the reply the service counts from zero. Numbers are 32 bits wide here,
 	// also when written as negative ones.
-	i.channel, err = newChannel(key, subkey, true, uint64(uint32(i.authenticator.SeqNumber)), uint64(uint32(part.SequenceNumber)))
+	i.channel, err = newChannel(key, subkey, true, uint64(uint32(i.authenticator.SeqNumber)),
+		uint64(uint32(part.SequenceNumber)))
 	return err
 }
 
@@ -163,13 +164,15 @@ func krbErrorCode(code int32, cause error) error {
 	case errorcode.KRB_AP_ERR_TKT_EXPIRED:
 		text, class = "the ticket has expired", link.ErrAccess
 	case errorcode.KRB_AP_ERR_MODIFIED, errorcode.KRB_AP_ERR_NOKEY, errorcode.KRB_AP_ERR_BADKEYVER:
-		text, class = "the service cannot read the ticket: its name is registered on another account, or the keys changed", link.ErrAccess
+		text, class = "the service cannot read the ticket: its name is registered on another account, or the keys "+
+			"changed", link.ErrAccess
 	case errorcode.KRB_AP_ERR_REPEAT:
 		text, class = "the ticket was used before", ErrReplay
 	case errorcode.KRB_AP_ERR_SKEW:
 		text, class = "set this machine's clock by the domain's (5 minutes are the limit)", ErrClockSkew
 	case errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN:
-		text, class = "no account of the domain carries this service name; use the server's full name as it is registered (setspn -Q)", ErrUnknownService
+		text, class = "no account of the domain carries this service name; use the server's full name as it is "+
+			"registered (setspn -Q)", ErrUnknownService
 	case errorcode.KDC_ERR_ETYPE_NOSUPP:
 		text, class = "the domain and this machine share no encryption type; enable AES for the account", link.ErrAccess
 	default:

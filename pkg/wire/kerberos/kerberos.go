@@ -22,12 +22,16 @@ var (
 
 // Config says whose tickets to get, and from where.
 type Config struct {
-	User        string       // "admin", "admin@CONTOSO.COM", "CONTOSO\admin"; taken from the ticket cache when empty
-	Realm       string       // that of User, else the default realm of the krb5 configuration
-	Password    secret.Value // one of Password, Keytab and TicketCache
-	Keytab      string       // file
-	TicketCache string       // file, with or without "FILE:"; that of the environment (KRB5CCNAME) when nothing else is given
-	Krb5Config  string       // file; that of the environment (KRB5_CONFIG), else /etc/krb5.conf; without any, servers are found by DNS
+	User     string       // "admin", "admin@CONTOSO.COM", "CONTOSO\admin"; taken from the ticket cache when empty
+	Realm    string       // that of User, else the default realm of the krb5 configuration
+	Password secret.Value // one of Password, Keytab and TicketCache
+	Keytab   string       // file
+	// file, with or without "FILE:"; that of the environment (KRB5CCNAME) when nothing else is
+	// given
+	TicketCache string
+	// file; that of the environment (KRB5_CONFIG), else /etc/krb5.conf; without any, servers are
+	// found by DNS
+	Krb5Config string
 }
 
 // Client gets tickets for one user. It is safe for concurrent use.

@@ -23,7 +23,8 @@ import (
 	"github.com/jcmturner/gokrb5/v8/types"
 )
 
-var sealing = []int32{etypeID.AES128_CTS_HMAC_SHA1_96, etypeID.AES256_CTS_HMAC_SHA1_96, etypeID.AES128_CTS_HMAC_SHA256_128, etypeID.AES256_CTS_HMAC_SHA384_192}
+var sealing = []int32{etypeID.AES128_CTS_HMAC_SHA1_96, etypeID.AES256_CTS_HMAC_SHA1_96,
+	etypeID.AES128_CTS_HMAC_SHA256_128, etypeID.AES256_CTS_HMAC_SHA384_192}
 
 func channels(t testing.TB, encryption int32, subkey bool) (initiator, acceptor *channel) {
 	t.Helper()
@@ -47,7 +48,8 @@ func TestSeal(t *testing.T) {
 		for _, subkey := range []bool{false, true} {
 			t.Run(fmt.Sprint(encryption, subkey), func(t *testing.T) {
 				a, b := channels(t, encryption, subkey)
-				for i, plain := range [][]byte{[]byte("hello"), {}, bytes.Repeat([]byte("x"), 200_000), []byte("1234567890123456")} {
+				for i, plain := range [][]byte{[]byte("hello"), {}, bytes.Repeat([]byte("x"), 200_000),
+					[]byte("1234567890123456")} {
 					for _, way := range [][2]*channel{{a, b}, {b, a}} {
 						signature, sealed, err := way[0].seal(plain)
 						if err != nil {
@@ -77,7 +79,8 @@ func TestUnsealForeign(t *testing.T) {
 		header := []byte{5, 4, flagSealed | flagAcceptorSubkey, 0xff, 0, byte(test.extra), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 		binary.BigEndian.PutUint64(header[8:], 100+uint64(i))
 		plain := []byte("hello")
-		_, cipher, err := a.etype.EncryptMessage(a.key.KeyValue, append(append(append([]byte{}, plain...), make([]byte, test.extra)...), header...), usageInitiatorSeal)
+		_, cipher, err := a.etype.EncryptMessage(a.key.KeyValue,
+			append(append(append([]byte{}, plain...), make([]byte, test.extra)...), header...), usageInitiatorSeal)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +137,8 @@ func TestUnsealRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if _, err := newChannel(types.EncryptionKey{KeyType: etypeID.RC4_HMAC, KeyValue: make([]byte, 16)}, false, true, 0, 0); err == nil {
+	if _, err := newChannel(types.EncryptionKey{KeyType: etypeID.RC4_HMAC, KeyValue: make([]byte, 16)}, false, true, 0,
+		0); err == nil {
 		t.Error("RC4 would seal")
 	}
 }
@@ -172,7 +176,8 @@ func newRealm(t testing.TB) *realm {
 
 func (r *realm) ticket(encryption int32, from, until time.Time) (messages.Ticket, types.EncryptionKey) {
 	r.t.Helper()
-	ticket, _, err := messages.NewTicket(admin, "CONTOSO.COM", service, "CONTOSO.COM", types.NewKrbFlags(), r.keys, encryption, 1, from, from, until, until)
+	ticket, _, err := messages.NewTicket(admin, "CONTOSO.COM", service, "CONTOSO.COM", types.NewKrbFlags(), r.keys,
+		encryption, 1, from, from, until, until)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -184,12 +189,15 @@ func (r *realm) ticket(encryption int32, from, until time.Time) (messages.Ticket
 
 func (r *realm) user(encryption int32) *Context {
 	ticket, key := r.ticket(encryption, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
-	return &Context{&initiator{spn: "HTTP/ex1.contoso.com", ticket: ticket, session: key, realm: "CONTOSO.COM", name: admin}}
+	return &Context{&initiator{spn: "HTTP/ex1.contoso.com", ticket: ticket, session: key, realm: "CONTOSO.COM",
+		name: admin}}
 }
 
 func TestHandshake(t *testing.T) {
 	r := newRealm(t)
-	for _, encryption := range sealing[:3] { // gokrb5 makes a session key of the wrong length for the fourth; real tickets of it are in test/psrp
+	// gokrb5 makes a session key of the wrong length for the fourth; real tickets of it are in
+	// test/psrp
+	for _, encryption := range sealing[:3] {
 		t.Run(fmt.Sprint(encryption), func(t *testing.T) {
 			user, server := r.user(encryption), r.acceptor.Context()
 			if _, _, err := user.Seal(nil); err == nil {
@@ -288,7 +296,8 @@ func TestReplyIsChecked(t *testing.T) {
 			user := r.user(etypeID.AES256_CTS_HMAC_SHA1_96)
 			token, _, _ := user.Step(nil)
 			_, done, err := user.Step(test.reply(token))
-			if err == nil || done || test.is != nil && !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.text) {
+			if err == nil || done || test.is != nil && !errors.Is(err, test.is) ||
+				!strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v", err)
 			}
 			if _, _, err := user.Seal(nil); err == nil {
@@ -309,7 +318,8 @@ func TestReplyIsChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := user.step(frame(tokenReply, message)); !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "another request") {
+	if _, _, err := user.step(frame(tokenReply, message)); !errors.Is(err, link.ErrAccess) ||
+		!strings.Contains(err.Error(), "another request") {
 		t.Errorf("old reply: %v", err)
 	}
 }
@@ -351,7 +361,8 @@ func TestAcceptRefuses(t *testing.T) {
 		}
 		return frame(tokenRequest, message)
 	}
-	if _, user, err := r.acceptor.Context().Accept(unlike(with(now, now.Add(time.Hour)), contextFlags, true)); err != nil || user == "" {
+	if _, user, err := r.acceptor.Context().Accept(unlike(with(now, now.Add(time.Hour)), contextFlags,
+		true)); err != nil || user == "" {
 		t.Fatalf("a client that asks for what ours does: %q, %v", user, err)
 	}
 	for name, test := range map[string]struct {
@@ -377,7 +388,8 @@ func TestAcceptRefuses(t *testing.T) {
 			i.session, _ = randomKey(i.session.KeyType)
 			return step(i)
 		}(), link.ErrAccess},
-		"no mutual flag":     {unlike(with(now, now.Add(time.Hour)), contextFlags&^gssapi.ContextFlagMutual, true), nil},
+		"no mutual flag": {unlike(with(now, now.Add(time.Hour)), contextFlags&^gssapi.ContextFlagMutual, true),
+			nil},
 		"no mutual option":   {unlike(with(now, now.Add(time.Hour)), contextFlags, false), nil},
 		"reply":              {frame(tokenReply, nil), nil},
 		"another mechanism":  {negotiationInit([]byte{6, 2, 0x2a, 3}, nil), nil},
@@ -413,18 +425,25 @@ func TestConfig(t *testing.T) {
 		fails  string
 	}{
 		{"plain", Config{User: "admin", Password: pw, Krb5Config: conf}, "admin@CONTOSO.COM", ""},
-		{"user principal name", Config{User: "admin@fabrikam.com", Password: pw, Krb5Config: conf}, "admin@FABRIKAM.COM", ""},
+		{"user principal name", Config{User: "admin@fabrikam.com", Password: pw, Krb5Config: conf},
+			"admin@FABRIKAM.COM", ""},
 		{"NetBIOS name", Config{User: `CONTOSO\admin`, Password: pw, Krb5Config: conf}, "admin@CONTOSO.COM", ""},
-		{"realm", Config{User: "admin@mail.com", Realm: "corp.local", Password: pw, Krb5Config: none}, "admin@CORP.LOCAL", ""},
-		{"keytab", Config{User: "admin", Keytab: write("keytab", string(keys)), Krb5Config: conf}, "admin@CONTOSO.COM", ""},
+		{"realm", Config{User: "admin@mail.com", Realm: "corp.local", Password: pw, Krb5Config: none},
+			"admin@CORP.LOCAL", ""},
+		{"keytab", Config{User: "admin", Keytab: write("keytab", string(keys)), Krb5Config: conf}, "admin@CONTOSO.COM",
+			""},
 		{"no realm", Config{User: "admin", Password: pw, Krb5Config: none}, "", "name@DOMAIN"},
 		{"no user", Config{Password: pw, Krb5Config: conf}, "", "user name"},
-		{"no configuration", Config{User: "admin", Password: pw, Krb5Config: filepath.Join(dir, "absent")}, "", "krb5 configuration"},
-		{"broken keytab", Config{User: "admin", Keytab: write("broken", "\x05\x02\x00\x00\x00\x50abc"), Krb5Config: conf}, "", "keytab"},
+		{"no configuration", Config{User: "admin", Password: pw, Krb5Config: filepath.Join(dir, "absent")}, "",
+			"krb5 configuration"},
+		{"broken keytab", Config{User: "admin", Keytab: write("broken", "\x05\x02\x00\x00\x00\x50abc"),
+			Krb5Config: conf}, "", "keytab"},
 		{"no cache", Config{TicketCache: filepath.Join(dir, "absent"), Krb5Config: conf}, "", "run kinit"},
 		{"empty cache", Config{TicketCache: write("empty", ""), Krb5Config: conf}, "", "ticket cache"},
-		{"broken cache", Config{TicketCache: write("cache", "\x05\x04\x00\x0c\x00\x01"), Krb5Config: conf}, "", "ticket cache"},
-		{"cache of the kernel", Config{TicketCache: "KEYRING:persistent:0", Krb5Config: conf}, "", "only files are read"},
+		{"broken cache", Config{TicketCache: write("cache", "\x05\x04\x00\x0c\x00\x01"), Krb5Config: conf}, "",
+			"ticket cache"},
+		{"cache of the kernel", Config{TicketCache: "KEYRING:persistent:0", Krb5Config: conf}, "",
+			"only files are read"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := New(test.config)
@@ -471,7 +490,8 @@ func FuzzReply(f *testing.F) {
 	f.Add(frame(tokenError, []byte{0x7e, 0}))
 	ticket, key := r.ticket(etypeID.AES256_CTS_HMAC_SHA1_96, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		user := &Context{&initiator{spn: "HTTP/ex1.contoso.com", ticket: ticket, session: key, realm: "CONTOSO.COM", name: admin}}
+		user := &Context{&initiator{spn: "HTTP/ex1.contoso.com", ticket: ticket, session: key, realm: "CONTOSO.COM",
+			name: admin}}
 		if _, _, err := user.Step(nil); err != nil {
 			t.Fatal(err)
 		}

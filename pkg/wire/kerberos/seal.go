@@ -62,7 +62,8 @@ func keySize(encryption int32) (int, error) {
 	case etypeID.AES256_CTS_HMAC_SHA1_96, etypeID.AES256_CTS_HMAC_SHA384_192:
 		return 32, nil
 	}
-	return 0, fmt.Errorf("session key of encryption type %d: only AES keys can seal messages; enable AES for the account of the service", encryption)
+	return 0, fmt.Errorf("session key of encryption type %d: only AES keys can seal messages; enable AES for the "+
+		"account of the service", encryption)
 }
 
 // randomKey makes a key of that encryption type.
@@ -126,7 +127,8 @@ func (c *channel) unseal(signature, sealed []byte) (plain []byte, err error) {
 		return nil, fmt.Errorf("sealed message with flags %#x, not %#x", header[2], flags)
 	}
 	extra, rotate := int(binary.BigEndian.Uint16(header[4:])), int(binary.BigEndian.Uint16(header[6:]))
-	if least := c.etype.GetConfounderByteSize() + extra + wrapHeader + c.etype.GetHMACBitLength()/8; len(cipher) < least {
+	if least := c.etype.GetConfounderByteSize() + extra + wrapHeader +
+		c.etype.GetHMACBitLength()/8; len(cipher) < least {
 		return nil, errors.New("sealed message is cut off")
 	}
 	rotate %= len(cipher)
@@ -142,7 +144,8 @@ func (c *channel) unseal(signature, sealed []byte) (plain []byte, err error) {
 		return nil, errUnseal
 	}
 	if n := binary.BigEndian.Uint64(header[8:]); n != c.receive {
-		return nil, fmt.Errorf("sealed message number %d where %d belongs: repeated, left out or out of order", n, c.receive)
+		return nil, fmt.Errorf("sealed message number %d where %d belongs: repeated, left out or out of order", n,
+			c.receive)
 	}
 	c.receive++
 	return text[:len(text)-wrapHeader-extra], nil

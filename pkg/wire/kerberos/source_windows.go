@@ -20,7 +20,8 @@ import (
 // newSource takes Windows' own Kerberos unless a file is named: it finds domain controllers,
 // follows trusts and knows the current logon.
 func newSource(c Config) (source, error) {
-	if c.Keytab != "" || c.TicketCache != "" || c.Krb5Config != "" || os.Getenv("KRB5_CONFIG") != "" || c.Password == (secret.Value{}) && c.User == "" && os.Getenv("KRB5CCNAME") != "" {
+	if c.Keytab != "" || c.TicketCache != "" || c.Krb5Config != "" || os.Getenv("KRB5_CONFIG") != "" ||
+		c.Password == (secret.Value{}) && c.User == "" && os.Getenv("KRB5CCNAME") != "" {
 		return newCenter(c)
 	}
 	if c.User != "" && c.Password == (secret.Value{}) {
@@ -62,11 +63,14 @@ func (w *windows) acquire() (*sspi.Credentials, error) {
 			text[i] = u
 		}
 		identity = &sspi.SEC_WINNT_AUTH_IDENTITY{
-			User: &text[0][0], UserLength: uint32(len(text[0]) - 1), Domain: &text[1][0], DomainLength: uint32(len(text[1]) - 1),
-			Password: &text[2][0], PasswordLength: uint32(len(text[2]) - 1), Flags: sspi.SEC_WINNT_AUTH_IDENTITY_UNICODE,
+			User: &text[0][0], UserLength: uint32(len(text[0]) - 1), Domain: &text[1][0],
+			DomainLength: uint32(len(text[1]) - 1),
+			Password:     &text[2][0], PasswordLength: uint32(len(text[2]) - 1),
+			Flags: sspi.SEC_WINNT_AUTH_IDENTITY_UNICODE,
 		}
 	}
-	c, err := sspi.AcquireCredentials("", sspi.MICROSOFT_KERBEROS_NAME, sspi.SECPKG_CRED_OUTBOUND, (*byte)(unsafe.Pointer(identity)))
+	c, err := sspi.AcquireCredentials("", sspi.MICROSOFT_KERBEROS_NAME, sspi.SECPKG_CRED_OUTBOUND,
+		(*byte)(unsafe.Pointer(identity)))
 	runtime.KeepAlive(text)
 	if err != nil {
 		return nil, fmt.Errorf("take credentials for Kerberos from Windows: %w", sspiError(err))
@@ -151,7 +155,8 @@ func (s *sspiContext) step(in []byte) (out []byte, done bool, err error) {
 		return s.first, false, nil
 	}
 	if len(in) == 0 {
-		return nil, false, fmt.Errorf("check the reply of %s: the server did not prove itself: %w", s.spn, link.ErrAccess)
+		return nil, false, fmt.Errorf("check the reply of %s: the server did not prove itself: %w", s.spn,
+			link.ErrAccess)
 	}
 	out, done, err = s.update(in)
 	if err != nil {
@@ -160,7 +165,8 @@ func (s *sspiContext) step(in []byte) (out []byte, done bool, err error) {
 	if done {
 		need := uint32(sspi.ISC_REQ_MUTUAL_AUTH | sspi.ISC_REQ_CONFIDENTIALITY | sspi.ISC_REQ_INTEGRITY)
 		if s.context.EstablishedFlags&need != need {
-			return nil, false, fmt.Errorf("check the reply of %s: mutual authentication or encryption is missing: %w", s.spn, link.ErrAccess)
+			return nil, false, fmt.Errorf("check the reply of %s: mutual authentication or encryption is missing: %w",
+				s.spn, link.ErrAccess)
 		}
 		_, _, s.block, s.trailer, err = s.context.Sizes()
 		if err != nil {
@@ -198,7 +204,8 @@ func (s *sspiContext) unseal(signature, sealed []byte) ([]byte, error) {
 	b[0].Set(sspi.SECBUFFER_STREAM, slices.Concat(signature, sealed))
 	b[1].Set(sspi.SECBUFFER_DATA, []byte{})
 	var quality uint32
-	if ret := sspi.DecryptMessage(s.context.Handle, sspi.NewSecBufferDesc(b[:]), s.receive, &quality); ret != sspi.SEC_E_OK {
+	if ret := sspi.DecryptMessage(s.context.Handle, sspi.NewSecBufferDesc(b[:]), s.receive,
+		&quality); ret != sspi.SEC_E_OK {
 		return nil, fmt.Errorf("unseal a message: %w", sspiError(ret))
 	}
 	const notEncrypted = 0x80000001 // SECQOP_WRAP_NO_ENCRYPT: signed only
@@ -232,7 +239,8 @@ func sspiError(err error) error {
 	case sspi.SEC_E_LOGON_DENIED:
 		return fmt.Errorf("%w: wrong user name or password", link.ErrAccess)
 	case secNoCredentials:
-		return fmt.Errorf("%w: Windows has no Kerberos credentials for this user; sign in to the domain or give user and password", link.ErrAccess)
+		return fmt.Errorf("%w: Windows has no Kerberos credentials for this user; sign in to the domain or give user "+
+			"and password", link.ErrAccess)
 	case secNotFound:
 		return fmt.Errorf("%w: no account of the domain carries this service name (setspn -Q)", ErrUnknownService)
 	case secNoAuthority:
@@ -240,7 +248,8 @@ func sspiError(err error) error {
 	case secTimeSkew:
 		return fmt.Errorf("%w: set this machine's clock by the domain's", ErrClockSkew)
 	case secWrongPrincipal:
-		return fmt.Errorf("%w: the service name is registered on another account than the one that answers", link.ErrAccess)
+		return fmt.Errorf("%w: the service name is registered on another account than the one that answers",
+			link.ErrAccess)
 	case secAltered, secOutOfSequence:
 		return errUnseal
 	}

@@ -16,8 +16,9 @@ const (
 )
 
 var (
-	oidKerberos   = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02}
-	oidMSKerberos = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02} // what old Windows offers for it
+	oidKerberos = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02}
+	// what old Windows offers for it
+	oidMSKerberos = []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02}
 	oidSPNEGO     = []byte{0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02}
 )
 
@@ -78,7 +79,8 @@ func context0(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific().Construct
 // Kerberos is the first choice.
 func negotiationStart(s cryptobyte.String) ([]byte, error) {
 	var choice, sequence, list, mechanisms, first cryptobyte.String
-	if !s.ReadASN1(&choice, context0(0)) || !choice.ReadASN1(&sequence, asn1.SEQUENCE) || !sequence.ReadASN1(&list, context0(0)) ||
+	if !s.ReadASN1(&choice, context0(0)) || !choice.ReadASN1(&sequence, asn1.SEQUENCE) ||
+		!sequence.ReadASN1(&list, context0(0)) ||
 		!list.ReadASN1(&mechanisms, asn1.SEQUENCE) || !mechanisms.ReadASN1Element(&first, asn1.OBJECT_IDENTIFIER) {
 		return nil, errors.New("negotiation does not parse")
 	}

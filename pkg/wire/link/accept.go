@@ -56,11 +56,15 @@ type Accept struct {
 	// Protection.
 	Certificate func(*http.Request) *x509.Certificate
 
-	Negotiate func() Acceptor                                                              // nil: Negotiate is not offered, unless NTLM is
+	// nil: Negotiate is not offered, unless NTLM is
+	Negotiate func() Acceptor
 	Bearer    func(ctx context.Context, token string) (user string, claims any, err error) // nil: not accepted
-	Offers    func(r *http.Request) []string                                               // further WWW-Authenticate values, such as a Bearer challenge
-	Anonymous func(r *http.Request) bool                                                   // requests let through without a caller; nil: none
-	Refused   func(r *http.Request, err error)                                             // told why a credential was refused; may be nil
+	// further WWW-Authenticate values, such as a Bearer challenge
+	Offers func(r *http.Request) []string
+	// requests let through without a caller; nil: none
+	Anonymous func(r *http.Request) bool
+	// told why a credential was refused; may be nil
+	Refused func(r *http.Request, err error)
 }
 
 // connState is what a connection has been authenticated as.
@@ -155,7 +159,8 @@ func (a *Accept) authenticate(r *http.Request, state *connState) (caller *Caller
 			return nil, "", err
 		}
 		return &Caller{Scheme: "Bearer", User: user, Claims: claims}, "", nil
-	case state != nil && (strings.EqualFold(scheme, "NTLM") && a.NTLM || strings.EqualFold(scheme, "Negotiate") && (a.NTLM || a.Negotiate != nil)):
+	case state != nil && (strings.EqualFold(scheme, "NTLM") && a.NTLM || strings.EqualFold(scheme, "Negotiate") &&
+		(a.NTLM || a.Negotiate != nil)):
 		return a.exchange(r, state, scheme, value)
 	}
 	return nil, "", ErrAccess

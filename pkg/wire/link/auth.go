@@ -60,7 +60,8 @@ func requireTLS(r *http.Request, scheme string) error {
 		return nil
 	}
 	closeBody(r)
-	return fmt.Errorf("%s %s: %s credentials are never sent over an unencrypted connection", r.Method, PrintableURL(r.URL.String()), scheme)
+	return fmt.Errorf("%s %s: %s credentials are never sent over an unencrypted connection", r.Method,
+		PrintableURL(r.URL.String()), scheme)
 }
 
 func closeBody(r *http.Request) {

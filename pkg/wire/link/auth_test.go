@@ -45,11 +45,13 @@ func guardedServer(t *testing.T, a *Accept) *guarded {
 	ca := newAuthority(t)
 	cert := ca.issue(t, time.Now().Add(time.Hour), "mail.contoso.com")
 	if a.Password == nil {
-		passwords := map[string]string{`CONTOSO\alice`: "Passw0rd!", "alice@contoso.com": "Passw0rd!", `CONTOSO\bob`: "Hunter2!", "jürgen@contoso.com": "pässwört"}
+		passwords := map[string]string{`CONTOSO\alice`: "Passw0rd!", "alice@contoso.com": "Passw0rd!",
+			`CONTOSO\bob`: "Hunter2!", "jürgen@contoso.com": "pässwört"}
 		a.Password = func(user string) (string, bool) { p, ok := passwords[user]; return p, ok }
 	}
 	a.Certificate = func(*http.Request) *x509.Certificate { return cert.Leaf }
-	a.Names.Domain, a.Names.Computer, a.Names.DNSDomain, a.Names.DNSComputer = "CONTOSO", "EX1", "contoso.com", "ex1.contoso.com"
+	a.Names.Domain, a.Names.Computer, a.Names.DNSDomain, a.Names.DNSComputer = "CONTOSO", "EX1", "contoso.com",
+		"ex1.contoso.com"
 	accept := a.Handler(http.HandlerFunc(who))
 	address := serve(t, cert, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -78,7 +80,8 @@ func (g *guarded) post(t *testing.T, c *http.Client, body string) string {
 
 func TestBasic(t *testing.T) {
 	g := guardedServer(t, &Accept{Basic: true, Realm: "mail"})
-	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}), "12345"); got != "200 Basic alice@contoso.com 5" {
+	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}),
+		"12345"); got != "200 Basic alice@contoso.com 5" {
 		t.Error(got)
 	}
 	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("wrong")}), "12345"); got != "401 " {
@@ -97,13 +100,15 @@ func TestNTLM(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if got, want := strings.Join(g.requests, ","), ",NTLM,NTLM,"; got != want { // the second request rides on the authenticated connection
+	// the second request rides on the authenticated connection
+	if got, want := strings.Join(g.requests, ","), ",NTLM,NTLM,"; got != want {
 		t.Errorf("requests %q, want %q", got, want)
 	}
 	if got := g.post(t, g.link.Client(NTLM{`CONTOSO\alice`, secret.NewValue("wrong")}), "x"); got != "401 " {
 		t.Errorf("wrong password: %s", got)
 	}
-	if got := g.post(t, g.link.Client(NTLM{"jürgen@contoso.com", secret.NewValue("pässwört")}), "x"); got != "200 NTLM jürgen@contoso.com 1" {
+	if got := g.post(t, g.link.Client(NTLM{"jürgen@contoso.com", secret.NewValue("pässwört")}),
+		"x"); got != "200 NTLM jürgen@contoso.com 1" {
 		t.Errorf("user principal name: %s", got)
 	}
 	if got := g.post(t, g.link.Client(nil), "x"); got != "401 " {
@@ -118,7 +123,8 @@ func TestNTLMInParallel(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range 20 {
 		wait.Go(func() {
-			if got, want := g.post(t, alice, strings.Repeat("x", i)), fmt.Sprintf(`200 NTLM CONTOSO\alice %d`, i); got != want {
+			if got, want := g.post(t, alice, strings.Repeat("x", i)), fmt.Sprintf(`200 NTLM CONTOSO\alice %d`,
+				i); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		})
@@ -156,14 +162,16 @@ func (n onlyNegotiate) Wrap(base *http.Transport) http.RoundTripper {
 // refused, and so are bindings of another certificate.
 func TestExtendedProtection(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Names: ntlm.Server{Protection: ntlm.ProtectionRequire}})
-	if got := g.post(t, g.link.Client(NTLM{`CONTOSO\alice`, secret.NewValue("Passw0rd!")}), "x"); got != `200 NTLM CONTOSO\alice 1` {
+	if got := g.post(t, g.link.Client(NTLM{`CONTOSO\alice`, secret.NewValue("Passw0rd!")}),
+		"x"); got != `200 NTLM CONTOSO\alice 1` {
 		t.Error(got)
 	}
 	if got := g.foreign(t, `CONTOSO\alice`, "Passw0rd!"); got != 401 {
 		t.Errorf("without channel bindings: %d", got)
 	}
 	var refused []error
-	stolen := &Accept{NTLM: true, Names: ntlm.Server{Protection: ntlm.ProtectionAllow}, Refused: func(_ *http.Request, err error) { refused = append(refused, err) }}
+	stolen := &Accept{NTLM: true, Names: ntlm.Server{Protection: ntlm.ProtectionAllow},
+		Refused: func(_ *http.Request, err error) { refused = append(refused, err) }}
 	g = guardedServer(t, stolen)
 	other := newAuthority(t).cert
 	stolen.Certificate = func(*http.Request) *x509.Certificate { return other }
@@ -291,7 +299,11 @@ func TestNegotiate(t *testing.T) {
 	}{{"server's proof", nil}, {"a lie", ErrUntrusted}} {
 		g := guardedServer(t, &Accept{Negotiate: func() Acceptor { return acceptProof{tt.reply} }})
 		var asked string
-		client := g.link.Client(Negotiate{func(_ context.Context, spn string) (SecurityContext, error) { asked = spn; return &proof{}, nil }})
+		client := g.link.Client(Negotiate{func(_ context.Context, spn string) (SecurityContext,
+			error) {
+			asked = spn
+			return &proof{}, nil
+		}})
 		resp, err := client.Post(g.url, "text/xml", strings.NewReader("12345"))
 		if asked != "HTTP/mail.contoso.com" {
 			t.Errorf("asked for %q", asked)
@@ -321,7 +333,10 @@ func TestNegotiateOverPlainHTTP(t *testing.T) {
 		s.Config.ConnContext = ConnContext
 		s.Start()
 		t.Cleanup(s.Close)
-		client := newLink(t, Options{}).Client(Negotiate{func(context.Context, string) (SecurityContext, error) { return &proof{}, nil }})
+		client := newLink(t, Options{}).Client(Negotiate{func(context.Context, string) (SecurityContext,
+			error) {
+			return &proof{}, nil
+		}})
 		_, err := get(t, client, s.URL)
 		if class == nil && err != nil || class != nil && !errors.Is(err, class) {
 			t.Errorf("proof %q: %v", reply, err)
@@ -349,7 +364,10 @@ func TestBearer(t *testing.T) {
 			t.Errorf("%q: %s", bad, got)
 		}
 	}
-	failing := g.link.Client(Bearer{func(context.Context) (string, error) { return "", fmt.Errorf("%w: AADSTS700027", ErrAccess) }})
+	failing := g.link.Client(Bearer{func(context.Context) (string, error) {
+		return "",
+			fmt.Errorf("%w: AADSTS700027", ErrAccess)
+	}})
 	if _, err := get(t, failing, g.url); !errors.Is(err, ErrAccess) || !strings.Contains(err.Error(), "AADSTS700027") {
 		t.Error(err)
 	}
@@ -371,7 +389,8 @@ func TestRefusedIsNotAnonymous(t *testing.T) {
 // What is not offered is not taken either.
 func TestBasicIsNotTakenUnoffered(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Realm: "mail"})
-	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}), "12345"); got != "401 " {
+	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}),
+		"12345"); got != "401 " {
 		t.Error(got)
 	}
 }

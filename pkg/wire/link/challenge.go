@@ -7,9 +7,11 @@ import (
 
 // Challenge is one way to authenticate that a server offers in WWW-Authenticate (RFC 9110, 11.6.1).
 type Challenge struct {
-	Scheme string            // as spelled by the server: "NTLM", "Negotiate", "Basic", "Bearer"
-	Token  string            // the token68 form: "Negotiate YII..."
-	Params map[string]string // names in lower case: realm, client_id, trusted_issuers, authorization_uri; the first wins when one is repeated
+	Scheme string // as spelled by the server: "NTLM", "Negotiate", "Basic", "Bearer"
+	Token  string // the token68 form: "Negotiate YII..."
+	// names in lower case: realm, client_id, trusted_issuers, authorization_uri; the first wins
+	// when one is repeated
+	Params map[string]string
 }
 
 // Challenges reads every challenge of a response, in order. Servers write all challenges into one
@@ -75,7 +77,8 @@ func parseChallenges(s string) []Challenge {
 }
 
 func isTokenByte(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' ||
+		strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 }
 
 func cutToken(s string) (token, rest string) {
@@ -86,8 +89,8 @@ func cutToken(s string) (token, rest string) {
 	return s[:i], s[i:]
 }
 
-// cutToken68 takes a token68, which must end the challenge: only a comma or the end may follow. A bare word before "=" is a parameter, and
-// before another word a scheme, not a token68.
+// cutToken68 takes a token68, which must end the challenge: only a comma or the end may follow. A
+// bare word before "=" is a parameter, and before another word a scheme, not a token68.
 func cutToken68(s string) (token, rest string, ok bool) {
 	i := 0
 	for i < len(s) && (isTokenByte(s[i]) || s[i] == '/') {
@@ -108,7 +111,8 @@ func cutToken68(s string) (token, rest string, ok bool) {
 
 func cutValue(s string) (value, rest string, ok bool) {
 	if !strings.HasPrefix(s, `"`) {
-		// Unquoted; servers also leave URLs unquoted, so anything up to a comma or white space is taken.
+		// Unquoted; servers also leave URLs unquoted, so anything up to a comma or white space is
+		// taken.
 		end := strings.IndexAny(s, ", \t")
 		if end < 0 {
 			end = len(s)

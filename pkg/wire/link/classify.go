@@ -48,7 +48,8 @@ func (e *handshakeError) Unwrap() error { return e.err }
 // around it does not stay in the sentence, so classify where the error arises. An error that has a
 // class, a cancelled context and errors of no class come back as they are.
 func Classify(err error) error {
-	if err == nil || errors.Is(err, ErrAccess) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrUnreachable) || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, ErrAccess) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrUnreachable) ||
+		errors.Is(err, context.Canceled) {
 		return err
 	}
 	if u, ok := err.(*url.Error); ok { //nolint:errorlint // one below would lose what is said around it
@@ -82,7 +83,8 @@ func classifyTLS(err error) error {
 	}
 	switch {
 	case errors.As(err, &hostname):
-		return untrusted("the certificate is not for %s, it is for %s", hostname.Host, certificateNames(hostname.Certificate))
+		return untrusted("the certificate is not for %s, it is for %s", hostname.Host,
+			certificateNames(hostname.Certificate))
 	case errors.As(err, &unknown):
 		if leaf == nil {
 			leaf = unknown.Cert
@@ -93,12 +95,14 @@ func classifyTLS(err error) error {
 		if leaf.Subject.String() == leaf.Issuer.String() {
 			return untrusted("the certificate is self-signed (%s) and not trusted here", leaf.Subject)
 		}
-		return untrusted("the certificate of %s is signed by an authority that is not trusted here (issuer %s), or the server does not send the intermediate certificate", certificateNames(leaf), leaf.Issuer)
+		return untrusted("the certificate of %s is signed by an authority that is not trusted here (issuer %s), or "+
+			"the server does not send the intermediate certificate", certificateNames(leaf), leaf.Issuer)
 	case errors.As(err, &invalid):
 		if invalid.Reason == x509.Expired && invalid.Cert != nil {
 			c := invalid.Cert
 			now, _, _ := strings.Cut(strings.TrimPrefix(invalid.Detail, "current time "), " is ")
-			return untrusted("the certificate is outside its validity, %s to %s (%s), if this machine's clock is right: it shows %s",
+			return untrusted("the certificate is outside its validity, %s to %s (%s), if this machine's clock is "+
+				"right: it shows %s",
 				c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339), c.Subject, now)
 		}
 		return untrusted("the certificate is not valid: %s", strings.TrimPrefix(invalid.Error(), "x509: "))
@@ -109,17 +113,20 @@ func classifyTLS(err error) error {
 	case errors.As(err, &record):
 		return &classified{ErrUnreachable, "the server does not speak TLS on this port", err}
 	case errors.As(err, &alert):
-		return &classified{ErrUnreachable, "TLS handshake refused by the server: " + strings.TrimPrefix(alert.Error(), "tls: "), err}
+		return &classified{ErrUnreachable,
+			"TLS handshake refused by the server: " + strings.TrimPrefix(alert.Error(), "tls: "), err}
 	case errors.As(err, &hs):
 		switch {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 			return &classified{ErrUnreachable, "no TLS handshake within the time limit", err}
 		case errors.Is(err, io.EOF), hasErrno(err, syscall.ECONNRESET, 10054):
 			return &classified{ErrUnreachable, "the server closed the connection during the TLS handshake", err}
-		case strings.Contains(hs.err.Error(), "unsupported protocol version"), strings.Contains(hs.err.Error(), "protocol version not supported"):
+		case strings.Contains(hs.err.Error(), "unsupported protocol version"), strings.Contains(hs.err.Error(),
+			"protocol version not supported"):
 			return &classified{ErrUnreachable, "the server offers no TLS 1.2 or better", err}
 		}
-		return &classified{ErrUnreachable, "TLS handshake failed: " + Printable(strings.TrimPrefix(hs.err.Error(), "tls: ")), err}
+		return &classified{ErrUnreachable,
+			"TLS handshake failed: " + Printable(strings.TrimPrefix(hs.err.Error(), "tls: ")), err}
 	}
 	return nil
 }
@@ -150,11 +157,15 @@ func classifyNet(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return unreachable("no answer within the time limit")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"): // net/http exports none of its own errors
+	// net/http exports none of its own errors
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(),
+		"server closed idle connection"):
 		return unreachable("the server closed the connection without an answer")
 	case strings.Contains(err.Error(), "malformed HTTP "), strings.Contains(err.Error(), "malformed MIME header"):
 		return unreachable("what the server answers is not HTTP")
-	case errors.Is(err, net.ErrClosed): // on our side, because something about it went wrong, and a moment later the wrong thing was asked of it
+	// on our side, because something about it went wrong, and a moment later the wrong thing was
+	// asked of it
+	case errors.Is(err, net.ErrClosed):
 		return unreachable("the connection broke")
 	case errors.As(err, &op):
 		return unreachable("%s: %v", op.Op, op.Err)
@@ -222,7 +233,8 @@ func (e *StatusError) Is(target error) bool {
 // NewStatusError describes resp. The detail is the first text of an HTML or plain body, at most 200
 // characters; body may be nil.
 func NewStatusError(resp *http.Response, body []byte) *StatusError {
-	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header, Detail: excerpt(body, resp.Header.Get("Content-Type"))}
+	e := &StatusError{StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header,
+		Detail: excerpt(body, resp.Header.Get("Content-Type"))}
 	if resp.Request != nil {
 		e.Method, e.URL = resp.Request.Method, resp.Request.URL.String()
 	}

@@ -30,7 +30,8 @@ func (l *Link) Client(a Authenticator) *http.Client {
 		rt = a.Wrap(transport)
 	}
 	return &http.Client{
-		Transport:     &guard{next: rt, maxBody: l.maxBody, patience: l.responseTimeout, idle: transport.CloseIdleConnections},
+		Transport: &guard{next: rt, maxBody: l.maxBody, patience: l.responseTimeout,
+			idle: transport.CloseIdleConnections},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -199,7 +200,8 @@ func classifyRead(err error) error {
 	switch {
 	case err == nil || err == io.EOF: //nolint:errorlint // readers return io.EOF itself
 		return err
-	case errors.Is(err, io.ErrUnexpectedEOF): // shorter than its Content-Length, without its last chunk, packed and not to the end
+	// shorter than its Content-Length, without its last chunk, packed and not to the end
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &classified{ErrUnreachable, "the server closed the connection in the middle of its answer", err}
 	}
 	return Classify(err)

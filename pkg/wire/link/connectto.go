@@ -56,7 +56,8 @@ func splitRoute(s string) (host, port string, err error) {
 }
 
 func notInName(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar || strings.ContainsRune("/@=[]", r)
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar ||
+		strings.ContainsRune("/@=[]", r)
 }
 
 func (r route) match(host, port string) bool {

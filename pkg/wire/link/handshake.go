@@ -190,7 +190,8 @@ func replayable(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > maxReplay {
-		return nil, fmt.Errorf("%s %s: a request body above %d bytes cannot be authenticated", r.Method, PrintableURL(r.URL.String()), maxReplay)
+		return nil, fmt.Errorf("%s %s: a request body above %d bytes cannot be authenticated", r.Method,
+			PrintableURL(r.URL.String()), maxReplay)
 	}
 	return body, nil
 }
@@ -208,7 +209,8 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		if offered == "" {
 			offered = "nothing"
 		}
-		return nil, fmt.Errorf("%s %s: %w: the server does not offer %s, it offers %s", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name, offered)
+		return nil, fmt.Errorf("%s %s: %w: the server does not offer %s, it offers %s", r.Method,
+			PrintableURL(r.URL.String()), ErrAccess, p.name, offered)
 	}
 	state := resp.TLS
 	drain(resp)
@@ -237,7 +239,8 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		}
 		if step > 0 && l.conn != conn {
 			drain(resp)
-			return nil, fmt.Errorf("%s %s: %w: the server closed the connection in the middle of %s", r.Method, PrintableURL(r.URL.String()), ErrUnreachable, p.name)
+			return nil, fmt.Errorf("%s %s: %w: the server closed the connection in the middle of %s", r.Method,
+				PrintableURL(r.URL.String()), ErrUnreachable, p.name)
 		}
 		conn = l.conn
 		token, ok = answerToken(resp.Header, scheme)
@@ -266,7 +269,8 @@ func (p *lanes) finish(r *http.Request, exchange SecurityContext, done bool, tok
 		if r.URL.Scheme == "https" {
 			return nil
 		}
-		return fmt.Errorf("%s %s: %w: the server did not prove who it is", r.Method, PrintableURL(r.URL.String()), ErrUntrusted)
+		return fmt.Errorf("%s %s: %w: the server did not prove who it is", r.Method, PrintableURL(r.URL.String()),
+			ErrUntrusted)
 	}
 	if _, _, err := exchange.Step(token); err != nil {
 		return p.stepError(r, err)

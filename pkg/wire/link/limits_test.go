@@ -18,12 +18,14 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // A request body that is too long to be sent again is refused, and not sent in part.
 func TestBodyTooLongToReplay(t *testing.T) {
 	for _, more := range []int64{0, 1} {
-		r, err := http.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS", io.LimitReader(zeros{}, maxReplay+more))
+		r, err := http.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS",
+			io.LimitReader(zeros{}, maxReplay+more))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := replayable(r)
-		if more == 0 && (err != nil || len(body) != maxReplay) || more > 0 && (err == nil || !strings.Contains(err.Error(), "cannot be authenticated")) {
+		if more == 0 && (err != nil || len(body) != maxReplay) || more > 0 &&
+			(err == nil || !strings.Contains(err.Error(), "cannot be authenticated")) {
 			t.Errorf("%d bytes more: %d bytes, %v", more, len(body), err)
 		}
 	}
@@ -34,7 +36,8 @@ func TestTLSConfiguration(t *testing.T) {
 	for host, insecure := range map[string]bool{"lab.contoso.com.": true, "mail.contoso.com": false} {
 		c := l.TLS(host)
 		if c.MinVersion < tls.VersionTLS12 || c.InsecureSkipVerify != insecure || strings.HasSuffix(c.ServerName, ".") {
-			t.Errorf("%s: from version %#x, unverified %v, as %q", host, c.MinVersion, c.InsecureSkipVerify, c.ServerName)
+			t.Errorf("%s: from version %#x, unverified %v, as %q", host, c.MinVersion, c.InsecureSkipVerify,
+				c.ServerName)
 		}
 	}
 }
@@ -73,9 +76,13 @@ func TestExchangeKeepsItsConnection(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer srv.Close()
-	c := newLink(t, Options{}).Client(Negotiate{Context: func(context.Context, string) (SecurityContext, error) { return endless{}, nil }})
+	c := newLink(t, Options{}).Client(Negotiate{Context: func(context.Context, string) (SecurityContext,
+		error) {
+		return endless{}, nil
+	}})
 	defer c.CloseIdleConnections()
-	if _, err := get(t, c, srv.URL); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "closed the connection in the middle") {
+	if _, err := get(t, c, srv.URL); !errors.Is(err, ErrUnreachable) ||
+		!strings.Contains(err.Error(), "closed the connection in the middle") {
 		t.Errorf("got %v", err)
 	}
 }

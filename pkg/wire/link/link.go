@@ -56,9 +56,11 @@ type Options struct {
 
 	InsecureHosts []string // hosts whose certificate is not verified; a report must list them
 
-	Timeout         time.Duration // to have a connection: name, TCP, proxy, TLS; DefaultTimeout when 0
-	ResponseTimeout time.Duration // of a request until its answer begins, and again until it has ended; DefaultResponseTimeout when 0
-	MaxBody         int64         // bytes of an answer's body, unpacked; DefaultMaxBody when 0
+	Timeout time.Duration // to have a connection: name, TCP, proxy, TLS; DefaultTimeout when 0
+	// of a request until its answer begins, and again until it has ended; DefaultResponseTimeout
+	// when 0
+	ResponseTimeout time.Duration
+	MaxBody         int64 // bytes of an answer's body, unpacked; DefaultMaxBody when 0
 }
 
 // Link makes connections. It is safe for concurrent use.
@@ -179,10 +181,11 @@ func (l *Link) Roots() *x509.CertPool {
 // serverName is one of the insecure hosts.
 func (l *Link) TLS(serverName string) *tls.Config {
 	return &tls.Config{
-		ServerName:         strings.TrimSuffix(serverName, "."),
-		RootCAs:            l.roots,
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: slices.Contains(l.insecure, canonicalHost(serverName)), //nolint:gosec // asked for by name, listed in reports
+		ServerName: strings.TrimSuffix(serverName, "."),
+		RootCAs:    l.roots,
+		MinVersion: tls.VersionTLS12,
+		InsecureSkipVerify: slices.Contains(l.insecure,
+			canonicalHost(serverName)), //nolint:gosec // asked for by name, listed in reports
 	}
 }
 

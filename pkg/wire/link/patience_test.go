@@ -35,9 +35,13 @@ func TestAnswersEnd(t *testing.T) {
 		}
 	}
 	for name, handler := range map[string]http.HandlerFunc{
-		"no answer":             func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"a body in drips":       drip,
-		"headers, then nothing": func(w http.ResponseWriter, r *http.Request) { w.(http.Flusher).Flush(); <-r.Context().Done() },
+		"no answer":       func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a body in drips": drip,
+		"headers, then nothing": func(w http.ResponseWriter,
+			r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		},
 		"less than it promised": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			w.(http.Flusher).Flush()
@@ -82,7 +86,8 @@ func TestRequestEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.Client(nil).Post("http://"+listener.Addr().String(), "text/plain", strings.NewReader(strings.Repeat("x", 32<<20)))
+	_, err = l.Client(nil).Post("http://"+listener.Addr().String(), "text/plain",
+		strings.NewReader(strings.Repeat("x", 32<<20)))
 	if !errors.Is(err, ErrUnreachable) {
 		t.Errorf("error %v, want ErrUnreachable", err)
 	}
@@ -142,7 +147,8 @@ func TestCAFileThatIsNone(t *testing.T) {
 // TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a
 // name must not become one.
 func TestNoNameIsNoWildcard(t *testing.T) {
-	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", "a..:443=x:1", ".a:443=x:1", "a:443=.:1"} {
+	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", "a..:443=x:1",
+		".a:443=x:1", "a:443=.:1"} {
 		if _, err := New(Options{ConnectTo: []string{entry}}); err == nil {
 			t.Errorf("%s was accepted", entry)
 		}
@@ -174,22 +180,25 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 		end      func(ctx context.Context, cancel context.CancelFunc)
 		want     error
 	}{
-		"cancelled":      {time.Hour, func(_ context.Context, cancel context.CancelFunc) { cancel() }, context.Canceled},
-		"the time limit": {time.Millisecond, func(ctx context.Context, _ context.CancelFunc) { <-ctx.Done() }, ErrUnreachable},
-		"whole":          {time.Hour, func(context.Context, context.CancelFunc) {}, nil},
+		"cancelled": {time.Hour, func(_ context.Context, cancel context.CancelFunc) { cancel() },
+			context.Canceled},
+		"the time limit": {time.Millisecond, func(ctx context.Context, _ context.CancelFunc) { <-ctx.Done() },
+			ErrUnreachable},
+		"whole": {time.Hour, func(context.Context, context.CancelFunc) {}, nil},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		g := &guard{maxBody: 100, patience: c.patience, next: roundTripFunc(func(r *http.Request) (*http.Response, error) {
-			sent := false
-			return &http.Response{Body: bodyFunc(func(p []byte) (int, error) {
-				if !sent {
-					sent = true
-					return copy(p, `{"value":[]}`), nil
-				}
-				c.end(r.Context(), cancel)
-				return 0, io.EOF
-			})}, nil
-		})}
+		g := &guard{maxBody: 100, patience: c.patience,
+			next: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				sent := false
+				return &http.Response{Body: bodyFunc(func(p []byte) (int, error) {
+					if !sent {
+						sent = true
+						return copy(p, `{"value":[]}`), nil
+					}
+					c.end(r.Context(), cancel)
+					return 0, io.EOF
+				})}, nil
+			})}
 		resp, err := g.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 		if err != nil {
 			t.Fatal(err)
@@ -213,9 +222,12 @@ func TestCutAnswers(t *testing.T) {
 	z.Close()
 	for name, text := range map[string]string{
 		"shorter than its Content-Length": "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"value\":[]}",
-		"no last chunk":                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{\"value\":[]}\r\n",
-		"the last chunk begun":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n{\"value\":[]}\r\n0",
-		"packed, without the end":         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(packed.Bytes()[:packed.Len()-1]),
+		"no last chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nc\r\n{\"value\":[]}\r\n",
+		"the last chunk begun": "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nc\r\n{\"value\":[]}\r\n0",
+		"packed, without the end": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" +
+			string(packed.Bytes()[:packed.Len()-1]),
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -262,9 +274,12 @@ func TestBrokenTransport(t *testing.T) {
 // shown together with what the clock shows.
 func TestClockThatIsOff(t *testing.T) {
 	ca := newAuthority(t)
-	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	_, err := newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}}).Client(nil).Get("https://mail.contoso.com/")
-	if shown := "clock is right: it shows " + time.Now().Format("2006-01-02T15"); !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), shown) {
+	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"),
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	_, err := newLink(t, Options{CAFile: ca.file,
+		ConnectTo: []string{":443=" + address}}).Client(nil).Get("https://mail.contoso.com/")
+	if shown := "clock is right: it shows " + time.Now().Format("2006-01-02T15"); !errors.Is(err, ErrUntrusted) ||
+		!strings.Contains(err.Error(), shown) {
 		t.Errorf("%v, want %q", err, shown)
 	}
 }

@@ -136,7 +136,8 @@ func (t *retrier) RoundTrip(r *http.Request) (*http.Response, error) {
 			continue // a connection that broke is worth another one, a server that takes its time is not
 		}
 		wait, again := t.pause(r, resp, try)
-		if deadline, ok := r.Context().Deadline(); last || !again || wait > t.MaxWait || ok && time.Until(deadline) < wait {
+		if deadline, ok := r.Context().Deadline(); last || !again || wait > t.MaxWait || ok &&
+			time.Until(deadline) < wait {
 			return resp, nil
 		}
 		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection is of use again

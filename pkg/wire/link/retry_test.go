@@ -64,25 +64,31 @@ func TestRetry(t *testing.T) {
 		sent   int
 	}{
 		{"fine", "GET", steps{fine}, nil, 200, 1},
-		{"put off, reading", "GET", steps{gives(429, "", "Retry-After", "7"), fine}, []time.Duration{7 * second}, 200, 2},
-		{"put off, writing", "PATCH", steps{gives(429, "", "Retry-After", "7"), fine}, []time.Duration{7 * second}, 200, 2},
-		{"put off without a time", "POST", steps{gives(429, ""), gives(429, ""), fine}, []time.Duration{second, 2 * second}, 200, 3},
+		{"put off, reading", "GET", steps{gives(429, "", "Retry-After", "7"), fine}, []time.Duration{7 * second}, 200,
+			2},
+		{"put off, writing", "PATCH", steps{gives(429, "", "Retry-After", "7"), fine}, []time.Duration{7 * second}, 200,
+			2},
+		{"put off without a time", "POST", steps{gives(429, ""), gives(429, ""), fine},
+			[]time.Duration{second, 2 * second}, 200, 3},
 		{"not put off for ever", "GET", steps{gives(429, "")}, []time.Duration{second, 2 * second, 4 * second}, 429, 4},
 		{"too long", "GET", steps{gives(429, "", "Retry-After", "3600")}, nil, 429, 1},
 		{"busy, reading", "GET", steps{gives(503, ""), fine}, []time.Duration{second}, 200, 2},
 		{"busy, writing", "POST", steps{gives(503, "")}, nil, 503, 1},
-		{"busy with a time, writing", "POST", steps{gives(503, "", "Retry-After", "2"), fine}, []time.Duration{2 * second}, 200, 2},
+		{"busy with a time, writing", "POST", steps{gives(503, "", "Retry-After", "2"), fine},
+			[]time.Duration{2 * second}, 200, 2},
 		{"gateway, reading", "GET", steps{gives(504, ""), fine}, []time.Duration{second}, 200, 2},
 		{"gateway, writing", "DELETE", steps{gives(504, "", "Retry-After", "2")}, nil, 504, 1},
 		{"not implemented", "GET", steps{gives(501, "")}, nil, 501, 1},
 		{"refused", "GET", steps{gives(403, "")}, nil, 403, 1},
-		{"a document that says later, reading", "GET", steps{gives(400, "busy now"), fine}, []time.Duration{second}, 200, 2},
+		{"a document that says later, reading", "GET", steps{gives(400, "busy now"), fine}, []time.Duration{second},
+			200, 2},
 		{"a document that says later, writing", "POST", steps{gives(400, "busy now")}, nil, 400, 1},
 		{"a document that says no", "GET", steps{gives(400, "no such thing")}, nil, 400, 1},
 		{"a broken connection, reading", "GET", steps{breaks(link.ErrUnreachable), fine}, nil, 200, 2},
 		{"broken twice", "GET", steps{breaks(link.ErrUnreachable)}, nil, 0, 2},
 		{"a broken connection, writing", "POST", steps{breaks(link.ErrUnreachable)}, nil, 0, 1},
-		{"no answer in time", "GET", steps{breaks(errors.Join(link.ErrUnreachable, context.DeadlineExceeded))}, nil, 0, 1},
+		{"no answer in time", "GET", steps{breaks(errors.Join(link.ErrUnreachable, context.DeadlineExceeded))}, nil, 0,
+			1},
 		{"an untrusted certificate", "GET", steps{breaks(link.ErrUntrusted)}, nil, 0, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -123,7 +129,8 @@ func TestRetry(t *testing.T) {
 				t.Error(diff)
 			}
 			for i, sent := range server.sent { // each try has the whole body and a token of its own
-				if want := strings.Repeat("I", i+1); !strings.HasSuffix(sent, want) || body != nil && !strings.HasPrefix(sent, "body") {
+				if want := strings.Repeat("I", i+1); !strings.HasSuffix(sent, want) || body != nil &&
+					!strings.HasPrefix(sent, "body") {
 					t.Errorf("request %d carries %q", i+1, sent)
 				}
 			}
@@ -156,8 +163,10 @@ func TestRetryReading(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "0": 0, "99999999999": 24 * time.Hour,
-		"Thu, 26 Nov 2026 10:00:30 GMT": 30 * time.Second, "Thu, 26 Nov 2026 09:00:00 GMT": 0, "Thu, 26 Nov 2099 10:00:30 GMT": 24 * time.Hour,
+		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "0": 0,
+		"99999999999":                   24 * time.Hour,
+		"Thu, 26 Nov 2026 10:00:30 GMT": 30 * time.Second, "Thu, 26 Nov 2026 09:00:00 GMT": 0,
+		"Thu, 26 Nov 2099 10:00:30 GMT": 24 * time.Hour,
 	} {
 		if got := link.RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)

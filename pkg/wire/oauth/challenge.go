@@ -111,5 +111,6 @@ func FindDiagnostics(h http.Header) (Diagnostics, bool) {
 // Format renders the header's value.
 func (d Diagnostics) Format() string {
 	plain := strings.NewReplacer(`"`, `'`, "\r", "", "\n", "")
-	return strconv.Itoa(d.Code) + `;reason="` + plain.Replace(d.Reason) + `";error_category="` + plain.Replace(d.Category) + `"`
+	return strconv.Itoa(d.Code) + `;reason="` + plain.Replace(d.Reason) + `";error_category="` +
+		plain.Replace(d.Category) + `"`
 }

@@ -34,7 +34,8 @@ const assertionLifetime = 10 * time.Minute
 // Assertion makes the signed statement with which an application proves that it holds a
 // certificate's key: iss = sub = the application's id, aud = the token endpoint, x5t in the header.
 // key must be the certificate's and RSA.
-func Assertion(certificate *x509.Certificate, key crypto.Signer, clientID, tokenURL string, now time.Time) (string, error) {
+func Assertion(certificate *x509.Certificate, key crypto.Signer, clientID, tokenURL string, now time.Time) (string,
+	error) {
 	return Signer{Key: key, Certificate: certificate}.Sign(Claims{
 		"iss": clientID,
 		"sub": clientID,
@@ -131,16 +132,19 @@ func (c ClientCredentials) Token(ctx context.Context, client *http.Client) (Acce
 		ExpiresIn   json.Number `json:"expires_in"` // v1 endpoints quote it; json.Number takes both
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.AccessToken == "" {
-		return AccessToken{}, fmt.Errorf("request a token from %s: the answer (%s) holds no token", req.URL.Host, mediaType(resp.Header))
+		return AccessToken{}, fmt.Errorf("request a token from %s: the answer (%s) holds no token", req.URL.Host,
+			mediaType(resp.Header))
 	}
 	if !strings.EqualFold(answer.TokenType, "Bearer") {
-		return AccessToken{}, fmt.Errorf("request a token from %s: token type %q instead of Bearer", req.URL.Host, clean(answer.TokenType))
+		return AccessToken{}, fmt.Errorf("request a token from %s: token type %q instead of Bearer", req.URL.Host,
+			clean(answer.TokenType))
 	}
 	seconds, err := answer.ExpiresIn.Int64()
 	if err != nil || seconds < 0 || seconds > 7*24*3600 {
 		seconds = 0 // use it once
 	}
-	return AccessToken{Value: secret.NewValue(answer.AccessToken), Expires: now().Add(time.Duration(seconds) * time.Second)}, nil
+	return AccessToken{Value: secret.NewValue(answer.AccessToken),
+		Expires: now().Add(time.Duration(seconds) * time.Second)}, nil
 }
 
 // Source returns a function that gives a valid token, kept until five minutes before it expires;

@@ -100,7 +100,8 @@ func fetch(ctx context.Context, client *http.Client, address, accept string) ([]
 		return nil, fmt.Errorf("read %s: %w", address, e)
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return nil, fmt.Errorf("read %s: status %d, redirected to %q", address, resp.StatusCode, clean(resp.Header.Get("Location")))
+		return nil, fmt.Errorf("read %s: status %d, redirected to %q", address, resp.StatusCode,
+			clean(resp.Header.Get("Location")))
 	}
 	return nil, fmt.Errorf("read metadata: %w", link.NewStatusError(resp, body))
 }
@@ -427,7 +428,8 @@ func (m FederationMetadata) Format() []byte {
 		_ = xml.EscapeText(&e, []byte(s)) // never fails on a strings.Builder
 		return e.String()
 	}
-	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?><EntityDescriptor xmlns=%q entityID="%s">`, nsMetadata, escape(m.EntityID))
+	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?><EntityDescriptor xmlns=%q entityID="%s">`, nsMetadata,
+		escape(m.EntityID))
 	fmt.Fprintf(&b, `<RoleDescriptor xmlns:xsi=%q xmlns:fed=%q xsi:type="fed:SecurityTokenServiceType" protocolSupportEnumeration=%q>`, nsInstance, nsFederation, nsFederation)
 	for _, c := range m.Certificates {
 		fmt.Fprintf(&b, `<KeyDescriptor use="signing"><KeyInfo xmlns=%q><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>`,

@@ -16,7 +16,8 @@ import (
 
 // Application ids of Microsoft's own services; the same in every tenant and cloud.
 const (
-	AppExchangeOnline       = "00000002-0000-0ff1-ce00-000000000000" // Office 365 Exchange Online; also every on-premises Exchange
+	// Office 365 Exchange Online; also every on-premises Exchange
+	AppExchangeOnline       = "00000002-0000-0ff1-ce00-000000000000"
 	AppGraph                = "00000003-0000-0000-c000-000000000000" // Microsoft Graph
 	AppAccessControlService = "00000001-0000-0000-c000-000000000000" // ACS, the issuer of service-to-service tokens
 )
@@ -44,7 +45,9 @@ type Error struct {
 	Description   string // the server's words, cleaned; one line
 	CorrelationID string
 	TraceID       string
-	Ahead         time.Duration // of this machine's clock, compared with the server's; negative when it is behind, 0 when that is not known
+	// of this machine's clock, compared with the server's; negative when it is behind, 0 when that
+	// is not known
+	Ahead time.Duration
 }
 
 // clockLeeway is a difference of clocks that is never the reason for a refusal: Entra tolerates 5

@@ -36,7 +36,8 @@ func newCertificate(t testing.TB) (*x509.Certificate, *rsa.PrivateKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: now, NotAfter: now.AddDate(5, 0, 0)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: now,
+		NotAfter: now.AddDate(5, 0, 0)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,8 @@ func newCertificate(t testing.TB) (*x509.Certificate, *rsa.PrivateKey) {
 // forge makes a token with any header and body, signed by sign (nil: no signature).
 func forge(t testing.TB, header, body string, sign func(digest []byte) []byte) string {
 	t.Helper()
-	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(body))
+	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(body))
 	if sign == nil {
 		return signed + "."
 	}
@@ -81,7 +83,8 @@ func TestVerify(t *testing.T) {
 		return s
 	}
 	ps256 := func(sum []byte) []byte {
-		s, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, sum, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		s, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, sum,
+			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +93,8 @@ func TestVerify(t *testing.T) {
 	x5t := X5T(c)
 	head := `{"alg":"RS256","x5t":"` + x5t + `"}`
 	body := func(more string) string {
-		return fmt.Sprintf(`{"iss":"me","aud":"you","nbf":%d,"exp":%d%s}`, now.Add(-time.Minute).Unix(), now.Add(time.Minute).Unix(), more)
+		return fmt.Sprintf(`{"iss":"me","aud":"you","nbf":%d,"exp":%d%s}`, now.Add(-time.Minute).Unix(),
+			now.Add(time.Minute).Unix(), more)
 	}
 	std := base64.StdEncoding.EncodeToString
 	sum256 := sha256.Sum256(c.Raw)
@@ -100,14 +104,18 @@ func TestVerify(t *testing.T) {
 	}{
 		{"good", forge(t, head, body(""), rs256), nil},
 		{"by kid", forge(t, `{"alg":"RS256","kid":"`+x5t+`"}`, body(""), rs256), nil},
-		{"PS256 under x5t#S256 in plain base64", forge(t, `{"alg":"PS256","x5t#S256":"`+std(sum256[:])+`"}`, body(""), ps256), nil},
-		{"audience in a list, other case", forge(t, head, strings.Replace(body(""), `"you"`, `["they","YOU"]`, 1), rs256), nil},
-		{"fraction of a second", forge(t, head, fmt.Sprintf(`{"iss":"me","aud":"you","exp":%d.5}`, now.Unix()+60), rs256), nil},
+		{"PS256 under x5t#S256 in plain base64",
+			forge(t, `{"alg":"PS256","x5t#S256":"`+std(sum256[:])+`"}`, body(""), ps256), nil},
+		{"audience in a list, other case",
+			forge(t, head, strings.Replace(body(""), `"you"`, `["they","YOU"]`, 1), rs256), nil},
+		{"fraction of a second", forge(t, head, fmt.Sprintf(`{"iss":"me","aud":"you","exp":%d.5}`, now.Unix()+60),
+			rs256), nil},
 		{"none", forge(t, `{"alg":"none"}`, body(""), nil), ErrAlgorithm},
 		{"None with our key named", forge(t, `{"alg":"nOnE","x5t":"`+x5t+`"}`, body(""), nil), ErrAlgorithm},
 		{"HS256 with the public key", forge(t, `{"alg":"HS256","x5t":"`+x5t+`"}`, body(""), rs256), ErrAlgorithm},
 		{"RS512", forge(t, `{"alg":"RS512","x5t":"`+x5t+`"}`, body(""), rs256), ErrAlgorithm},
-		{"critical extension", forge(t, `{"alg":"RS256","x5t":"`+x5t+`","crit":["b64"]}`, body(""), rs256), ErrAlgorithm},
+		{"critical extension", forge(t, `{"alg":"RS256","x5t":"`+x5t+`","crit":["b64"]}`, body(""), rs256),
+			ErrAlgorithm},
 		{"unknown kid", forge(t, `{"alg":"RS256","kid":"other"}`, body(""), rs256), ErrUnknownKey},
 		{"no key named", forge(t, `{"alg":"RS256"}`, body(""), rs256), ErrUnknownKey},
 		{"signed by another", forge(t, head, body(""), byOther), ErrSignature},
@@ -117,8 +125,11 @@ func TestVerify(t *testing.T) {
 		{"never expires", forge(t, head, `{"iss":"me","aud":"you"}`, rs256), ErrExpired},
 		{"expiry is text", forge(t, head, `{"iss":"me","aud":"you","exp":"9999999999"}`, rs256), ErrMalformed},
 		{"expiry out of range", forge(t, head, `{"iss":"me","aud":"you","exp":1e300}`, rs256), ErrMalformed},
-		{"from the future", forge(t, head, fmt.Sprintf(`{"iss":"me","aud":"you","nbf":%d,"exp":%d}`, now.Unix()+10, now.Unix()+60), rs256), ErrNotYetValid},
-		{"start is a list", forge(t, head, fmt.Sprintf(`{"iss":"me","aud":"you","nbf":[],"exp":%d}`, now.Unix()+60), rs256), ErrMalformed},
+		{"from the future", forge(t, head,
+			fmt.Sprintf(`{"iss":"me","aud":"you","nbf":%d,"exp":%d}`, now.Unix()+10, now.Unix()+60), rs256),
+			ErrNotYetValid},
+		{"start is a list", forge(t, head, fmt.Sprintf(`{"iss":"me","aud":"you","nbf":[],"exp":%d}`, now.Unix()+60),
+			rs256), ErrMalformed},
 		{"other issuer", forge(t, head, strings.Replace(body(""), `"me"`, `"them"`, 1), rs256), ErrIssuer},
 		{"issuer is a list", forge(t, head, strings.Replace(body(""), `"me"`, `["me"]`, 1), rs256), ErrIssuer},
 		{"other audience", forge(t, head, strings.Replace(body(""), `"you"`, `"us"`, 1), rs256), ErrAudience},
@@ -135,7 +146,8 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := Verifier{
-				Keys: []Key{k}, Algorithms: []string{"RS256", "PS256"}, Issuers: []string{"me"}, Audiences: []string{"you"}, Now: func() time.Time { return now },
+				Keys: []Key{k}, Algorithms: []string{"RS256", "PS256"}, Issuers: []string{"me"},
+				Audiences: []string{"you"}, Now: func() time.Time { return now },
 			}
 			_, err := v.Verify(test.token)
 			if !errors.Is(err, test.want) {
@@ -173,7 +185,8 @@ func TestReplays(t *testing.T) {
 		return text
 	}
 	exp := now.Add(time.Minute).Unix()
-	one, other, bare, bare2 := sign(Claims{"iss": "a", "jti": "1", "exp": exp}), sign(Claims{"iss": "b", "jti": "1", "exp": exp}), sign(Claims{"exp": exp}), sign(Claims{"exp": exp + 1})
+	one, other, bare, bare2 := sign(Claims{"iss": "a", "jti": "1", "exp": exp}), sign(Claims{"iss": "b", "jti": "1",
+		"exp": exp}), sign(Claims{"exp": exp}), sign(Claims{"exp": exp + 1})
 	for i, step := range []struct {
 		token string
 		want  error
@@ -245,11 +258,13 @@ func TestTokenAnswers(t *testing.T) {
 	}{
 		{"token", 200, `{"token_type":"bearer","expires_in":3600,"access_token":"abc"}`, "", nil},
 		{"version 1", 200, `{"token_type":"Bearer","expires_in":"3600","access_token":"abc"}`, "", nil},
-		{"refused", 401, entra, "request a token from HOST: AADSTS700027: The certificate is not registered. [2J [token]", link.ErrAccess},
+		{"refused", 401, entra, "request a token from HOST: AADSTS700027: The certificate is not registered. [2J " +
+			"[token]", link.ErrAccess},
 		{"plain OAuth", 400, `{"error":"invalid_scope"}`, "request a token from HOST: invalid_scope", link.ErrAccess},
 		{"gateway", 502, `<html>`, "request a token from HOST: status 502", link.ErrUnreachable},
 		{"page of a portal", 200, `<html>`, "request a token from HOST: the answer (text/html) holds no token", nil},
-		{"other type", 200, `{"token_type":"PoP","access_token":"abc"}`, `request a token from HOST: token type "PoP" instead of Bearer`, nil},
+		{"other type", 200, `{"token_type":"PoP","access_token":"abc"}`,
+			`request a token from HOST: token type "PoP" instead of Bearer`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -258,7 +273,8 @@ func TestTokenAnswers(t *testing.T) {
 				fmt.Fprint(w, test.body)
 			}))
 			defer srv.Close()
-			g := ClientCredentials{TokenURL: srv.URL, ClientID: "app", Scope: "x/.default", Certificate: c, Key: key, Now: func() time.Time { return now }}
+			g := ClientCredentials{TokenURL: srv.URL, ClientID: "app", Scope: "x/.default", Certificate: c, Key: key,
+				Now: func() time.Time { return now }}
 			got, err := g.Token(t.Context(), srv.Client())
 			if test.want == "" {
 				if err != nil || got.Value.Reveal() != "abc" || !got.Expires.Equal(now.Add(time.Hour)) {
@@ -300,7 +316,8 @@ func TestSourceKeepsTokens(t *testing.T) {
 	}))
 	defer srv.Close()
 	at := now
-	source := ClientCredentials{TokenURL: srv.URL, Secret: secret.NewValue("s"), Now: func() time.Time { return at }}.Source(srv.Client())
+	source := ClientCredentials{TokenURL: srv.URL, Secret: secret.NewValue("s"),
+		Now: func() time.Time { return at }}.Source(srv.Client())
 	for i, step := range []struct {
 		after time.Duration
 		want  string
@@ -314,8 +331,10 @@ func TestSourceKeepsTokens(t *testing.T) {
 
 func TestBearerChallenge(t *testing.T) {
 	want := BearerChallenge{
-		ClientID: AppExchangeOnline, TrustedIssuers: []string{AppAccessControlService + "@6d1a2b3c", AppExchangeOnline + "@contoso.example"},
-		TokenTypes: []string{"a", "b"}, AuthorizationURI: "https://login.example/common/oauth2/authorize", Error: "invalid_token", Realm: `x "y"`,
+		ClientID: AppExchangeOnline, TrustedIssuers: []string{AppAccessControlService + "@6d1a2b3c",
+			AppExchangeOnline + "@contoso.example"},
+		TokenTypes: []string{"a", "b"}, AuthorizationURI: "https://login.example/common/oauth2/authorize",
+		Error: "invalid_token", Realm: `x "y"`,
 	}
 	got, ok := FindBearer(http.Header{"Www-Authenticate": {"Negotiate", want.Format()}})
 	if !ok {
@@ -324,7 +343,8 @@ func TestBearerChallenge(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if !got.TrustsTenant("6D1A2B3C") || got.TrustsTenant("other") || !(BearerChallenge{TrustedIssuers: []string{"a@*"}}).TrustsTenant("other") {
+	if !got.TrustsTenant("6D1A2B3C") || got.TrustsTenant("other") ||
+		!(BearerChallenge{TrustedIssuers: []string{"a@*"}}).TrustsTenant("other") {
 		t.Error("trust is wrong")
 	}
 	if _, ok := FindBearer(http.Header{"Www-Authenticate": {"Basic realm=x"}}); ok {
@@ -346,15 +366,17 @@ func TestDiagnostics(t *testing.T) {
 func TestMetadataDocuments(t *testing.T) {
 	c, _ := newCertificate(t)
 	for name, m := range map[string]AuthMetadata{
-		"ACS":      ACSMetadata("6d1a2b3c", "https://accounts.example/tokens/OAuth/2", c),
-		"Exchange": ExchangeMetadata("id", "contoso.example", "https://mail.contoso.example/autodiscover/metadata/json/1", c),
+		"ACS": ACSMetadata("6d1a2b3c", "https://accounts.example/tokens/OAuth/2", c),
+		"Exchange": ExchangeMetadata("id", "contoso.example",
+			"https://mail.contoso.example/autodiscover/metadata/json/1", c),
 	} {
 		raw, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Servers differ in the case of these names.
-		got, err := ParseAuthMetadata([]byte(strings.NewReplacer("keyInfo", "keyinfo", "keyValue", "keyvalue", `"signing"`, `"Signing"`).Replace(string(raw))))
+		got, err := ParseAuthMetadata([]byte(strings.NewReplacer("keyInfo", "keyinfo", "keyValue", "keyvalue",
+			`"signing"`, `"Signing"`).Replace(string(raw))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,15 +394,18 @@ func TestMetadataDocuments(t *testing.T) {
 			t.Errorf("%q was read", bad)
 		}
 	}
-	f := FederationMetadata{EntityID: "https://sts.windows.net/6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d/?a=1&b=2", Certificates: []*x509.Certificate{c}, Endpoint: "https://login.example/<wsfed>"}
+	f := FederationMetadata{EntityID: "https://sts.windows.net/6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d/?a=1&b=2",
+		Certificates: []*x509.Certificate{c}, Endpoint: "https://login.example/<wsfed>"}
 	got, err := ParseFederationMetadata(f.Format())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.EntityID != f.EntityID || got.Endpoint != f.Endpoint || len(got.Certificates) != 1 || got.TenantID() != "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d" {
+	if got.EntityID != f.EntityID || got.Endpoint != f.Endpoint || len(got.Certificates) != 1 ||
+		got.TenantID() != "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d" {
 		t.Errorf("%+v", got)
 	}
-	for _, bad := range []string{"", "<html/>", "<EntityDescriptor/>", strings.Replace(string(f.Format()), "MII", "!!!", 1)} {
+	for _, bad := range []string{"", "<html/>", "<EntityDescriptor/>",
+		strings.Replace(string(f.Format()), "MII", "!!!", 1)} {
 		if _, err := ParseFederationMetadata([]byte(bad)); err == nil {
 			t.Errorf("%.40q was read", bad)
 		}
@@ -403,15 +428,18 @@ func TestKeySets(t *testing.T) {
 	for name, bad := range map[string]string{
 		"no set":                     `{}`,
 		"certificate of another key": mixed,
-		"exponent 1":                 `{"keys":[{"kty":"RSA","n":"` + base64.RawURLEncoding.EncodeToString(k.Public.N.Bytes()) + `","e":"AQ"}]}`,
-		"short modulus":              `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
-		"long exponent":              `{"keys":[{"kty":"RSA","n":"` + base64.RawURLEncoding.EncodeToString(k.Public.N.Bytes()) + `","e":"AQABAQABAQAB"}]}`,
+		"exponent 1": `{"keys":[{"kty":"RSA","n":"` +
+			base64.RawURLEncoding.EncodeToString(k.Public.N.Bytes()) + `","e":"AQ"}]}`,
+		"short modulus": `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
+		"long exponent": `{"keys":[{"kty":"RSA","n":"` +
+			base64.RawURLEncoding.EncodeToString(k.Public.N.Bytes()) + `","e":"AQABAQABAQAB"}]}`,
 	} {
 		if _, err := ParseKeys([]byte(bad)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if got, err := ParseKeys([]byte(`{"keys":[{"kty":"EC","crv":"P-256"},{"kty":"RSA","use":"enc"}]}`)); err != nil || len(got) != 0 {
+	if got, err := ParseKeys([]byte(`{"keys":[{"kty":"EC","crv":"P-256"},{"kty":"RSA","use":"enc"}]}`)); err != nil ||
+		len(got) != 0 {
 		t.Errorf("keys of other kinds: %d, %v", len(got), err)
 	}
 }
@@ -432,7 +460,8 @@ func TestFetchRefusals(t *testing.T) {
 	defer srv.Close()
 	client := srv.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	for path, class := range map[string]error{"/moved": nil, "/denied": link.ErrAccess, "/broken": link.ErrUnreachable, "/big": nil} {
+	for path, class := range map[string]error{"/moved": nil, "/denied": link.ErrAccess, "/broken": link.ErrUnreachable,
+		"/big": nil} {
 		_, err := FetchAuthMetadata(t.Context(), client, srv.URL+path)
 		if err == nil || class != nil && !errors.Is(err, class) {
 			t.Errorf("%s: %v", path, err)
@@ -441,7 +470,8 @@ func TestFetchRefusals(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"", "..", "e30.e30.", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsiYSJdfQ.AA"} {
+	for _, seed := range []string{"", "..", "e30.e30.", "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.",
+		"eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOlsiYSJdfQ.AA"} {
 		f.Add(seed)
 	}
 	c, key := newCertificate(f)
@@ -513,7 +543,8 @@ func TestParseBoundsTheText(t *testing.T) {
 		length int
 		want   error
 	}{{maxToken / 2, nil}, {maxToken, ErrMalformed}} {
-		text := head + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"x":"`+strings.Repeat("x", test.length)+`"}`)) + "."
+		text := head + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"x":"`+strings.Repeat("x",
+			test.length)+`"}`)) + "."
 		if _, err := Parse(text); !errors.Is(err, test.want) {
 			t.Errorf("%d bytes: got %v, want %v", len(text), err, test.want)
 		}
@@ -537,7 +568,8 @@ func TestTokenRequestEnds(t *testing.T) {
 				return nil, errors.New("waited for an hour")
 			}
 		})}
-		_, err := ClientCredentials{TokenURL: "https://login.example/token", Secret: secret.NewValue("s")}.Token(t.Context(), silent)
+		_, err := ClientCredentials{TokenURL: "https://login.example/token",
+			Secret: secret.NewValue("s")}.Token(t.Context(), silent)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -587,7 +619,8 @@ func TestKeysThatATokenNames(t *testing.T) {
 
 // Some endpoints name the code in the sentence alone.
 func TestCodeInTheSentence(t *testing.T) {
-	e := ParseError("login.example", 401, []byte(`{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: x"}`))
+	e := ParseError("login.example", 401,
+		[]byte(`{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: x"}`))
 	if diff := cmp.Diff([]int{7000215}, e.Codes); diff != "" {
 		t.Error(diff)
 	}
@@ -595,8 +628,12 @@ func TestCodeInTheSentence(t *testing.T) {
 
 // An error names the host; what else stands in the address belongs into no report.
 func TestTokenErrorNamesTheHostAlone(t *testing.T) {
-	dead := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection cut") })}
-	_, err := ClientCredentials{TokenURL: "https://login.example/tenant/token?hint=me", Secret: secret.NewValue("s")}.Token(t.Context(), dead)
+	dead := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		return nil,
+			errors.New("connection cut")
+	})}
+	_, err := ClientCredentials{TokenURL: "https://login.example/tenant/token?hint=me",
+		Secret: secret.NewValue("s")}.Token(t.Context(), dead)
 	if err == nil || !strings.Contains(err.Error(), "login.example") || strings.Contains(err.Error(), "hint") {
 		t.Errorf("got %v", err)
 	}

@@ -219,7 +219,8 @@ func CertificateKey(c *x509.Certificate) (Key, error) {
 
 func (k Key) answers(h Header) bool {
 	if k.Certificate != nil {
-		if h.X5T != "" && equal(h.X5T, X5T(k.Certificate)) || h.X5TS256 != "" && equal(h.X5TS256, X5TS256(k.Certificate)) {
+		if h.X5T != "" && equal(h.X5T, X5T(k.Certificate)) || h.X5TS256 != "" &&
+			equal(h.X5TS256, X5TS256(k.Certificate)) {
 			return true
 		}
 	}
@@ -259,7 +260,8 @@ func (v Verifier) Verify(text string) (Token, error) {
 	if len(accepted) == 0 {
 		accepted = []string{"RS256"}
 	}
-	if !slices.Contains(accepted, t.Header.Algorithm) || t.Header.Algorithm != "RS256" && t.Header.Algorithm != "PS256" {
+	if !slices.Contains(accepted, t.Header.Algorithm) || t.Header.Algorithm != "RS256" &&
+		t.Header.Algorithm != "PS256" {
 		return t, fmt.Errorf("%w: %q", ErrAlgorithm, clean(t.Header.Algorithm))
 	}
 	if len(t.Header.Critical) > 0 {
@@ -287,14 +289,16 @@ func (v Verifier) Verify(text string) (Token, error) {
 		return t, fmt.Errorf("%w: it does not say when it expires", ErrExpired)
 	}
 	if !now.Before(expires.Add(v.Leeway)) {
-		return t, fmt.Errorf("%w at %s, it is %s", ErrExpired, expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return t, fmt.Errorf("%w at %s, it is %s", ErrExpired, expires.Format(time.RFC3339),
+			now.UTC().Format(time.RFC3339))
 	}
 	starts, ok, err := t.Claims.Time("nbf")
 	if err != nil {
 		return t, err
 	}
 	if ok && now.Add(v.Leeway).Before(starts) {
-		return t, fmt.Errorf("%w: only from %s, it is %s", ErrNotYetValid, starts.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return t, fmt.Errorf("%w: only from %s, it is %s", ErrNotYetValid, starts.Format(time.RFC3339),
+			now.UTC().Format(time.RFC3339))
 	}
 	if issuer := t.Claims.String("iss"); len(v.Issuers) > 0 && !slices.Contains(v.Issuers, issuer) {
 		return t, fmt.Errorf("%w: %q", ErrIssuer, clean(issuer))
@@ -324,7 +328,8 @@ func (v Verifier) verifySignature(t Token) error {
 		found = true
 		var err error
 		if t.Header.Algorithm == "PS256" {
-			err = rsa.VerifyPSS(k.Public, crypto.SHA256, sum[:], t.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
+			err = rsa.VerifyPSS(k.Public, crypto.SHA256, sum[:], t.signature,
+				&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
 		} else {
 			err = rsa.VerifyPKCS1v15(k.Public, crypto.SHA256, sum[:], t.signature)
 		}
@@ -333,7 +338,8 @@ func (v Verifier) verifySignature(t Token) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("%w: kid %q, x5t %q", ErrUnknownKey, clean(t.Header.KeyID), clean(t.Header.X5T+t.Header.X5TS256))
+		return fmt.Errorf("%w: kid %q, x5t %q", ErrUnknownKey, clean(t.Header.KeyID),
+			clean(t.Header.X5T+t.Header.X5TS256))
 	}
 	return ErrSignature
 }

@@ -88,9 +88,12 @@ func newCarrier(o Options) (*carrier, error) {
 		Transport: &http.Transport{
 			DialContext: c.dial, DialTLSContext: c.dialTLS,
 			MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, IdleConnTimeout: 15 * time.Minute,
-			DisableCompression:     true,                                                      // IIS before Exchange compresses otherwise, wrongly
-			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},    // authentication is bound to the connection: no HTTP/2
-			Proxy:                  func(*http.Request) (*url.URL, error) { return nil, nil }, // proxies are link's matter
+			// IIS before Exchange compresses otherwise, wrongly
+			DisableCompression: true,
+			// authentication is bound to the connection: no HTTP/2
+			TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+			// proxies are link's matter
+			Proxy:                  func(*http.Request) (*url.URL, error) { return nil, nil },
 			MaxResponseHeaderBytes: 1 << 20,
 		},
 	}
@@ -146,7 +149,8 @@ func (c *carrier) handshake(ctx context.Context, network, address string, highes
 	if c.options.TLS != nil {
 		config = c.options.TLS.Clone()
 	}
-	if host, _, err := net.SplitHostPort(address); err == nil && (config.ServerName == "" || !strings.EqualFold(host, c.options.host)) {
+	if host, _, err := net.SplitHostPort(address); err == nil &&
+		(config.ServerName == "" || !strings.EqualFold(host, c.options.host)) {
 		config.ServerName = host // also after a redirect to another server
 	}
 	if !strings.EqualFold(config.ServerName, c.options.host) && !strings.EqualFold(hostOf(address), c.options.host) {
@@ -221,7 +225,8 @@ func (c *carrier) place(err error) error {
 // redirect over http comes outside of the sealed channel: anyone on the way can write it.
 func (c *carrier) redirect(location string) (*url.URL, error) {
 	next, err := c.url.Parse(location)
-	if err != nil || location == "" || next.Host == "" || next.User != nil || next.Scheme != "http" && next.Scheme != "https" {
+	if err != nil || location == "" || next.Host == "" || next.User != nil || next.Scheme != "http" &&
+		next.Scheme != "https" {
 		return nil, errors.New("redirected to an address that does not parse")
 	}
 	if c.url.Scheme != "https" {
@@ -232,7 +237,8 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 		return nil, fmt.Errorf("redirected from https to http at %s", link.Line(next.Host))
 	}
 	if from, to := c.url.Hostname(), next.Hostname(); !strings.EqualFold(from, to) && !sameDomain(from, to) {
-		return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right", link.Line(next.Host))
+		return nil, fmt.Errorf("redirected to %s, which is not of the same domain; use that address if it is right",
+			link.Line(next.Host))
 	}
 	return next, nil
 }
@@ -261,7 +267,8 @@ func (c *carrier) forget() {
 // exchange authenticates as the options say and posts one body.
 func (c *carrier) exchange(ctx context.Context, body []byte) (*answer, error) {
 	if c.newSecure == nil {
-		a, err := c.send(ctx, body, soapType, func(r *http.Request) { r.SetBasicAuth(c.options.User, c.options.Password.Reveal()) })
+		a, err := c.send(ctx, body, soapType,
+			func(r *http.Request) { r.SetBasicAuth(c.options.User, c.options.Password.Reveal()) })
 		return c.refused(a, err)
 	}
 	for attempt := 0; ; attempt++ {
@@ -433,15 +440,18 @@ func (c *carrier) refused(a *answer, err error) (*answer, error) {
 	switch a.status {
 	case http.StatusUnauthorized:
 		offered := cmp.Or(link.Schemes(a.header), "nothing")
-		return nil, fmt.Errorf("sign in as %s: HTTP 401, tried %s, the server offers %s: %w", who, tried, offered, link.ErrAccess)
+		return nil, fmt.Errorf("sign in as %s: HTTP 401, tried %s, the server offers %s: %w", who, tried, offered,
+			link.ErrAccess)
 	case http.StatusForbidden:
 		return nil, fmt.Errorf("sign in as %s: HTTP 403: %w", who, link.ErrAccess)
 	}
 	return a, nil
 }
 
-func (c *carrier) send(ctx context.Context, body []byte, contentType string, edit func(*http.Request)) (*answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.wait, fmt.Errorf("no answer within %s: %w", c.wait, link.ErrUnreachable))
+func (c *carrier) send(ctx context.Context, body []byte, contentType string, edit func(*http.Request)) (*answer,
+	error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.wait,
+		fmt.Errorf("no answer within %s: %w", c.wait, link.ErrUnreachable))
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), bytes.NewReader(body))
 	if err != nil {

@@ -53,8 +53,10 @@ func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
 		{"no proof", "", sealed, "did not prove itself", link.ErrAccess},
 		{"another's proof", "Kerberos aGVsbG8=", sealed, "not the server's token", nil},
 		{"not sealed", proof, func(w http.ResponseWriter) { _, _ = io.WriteString(w, "answer") }, "not encrypted", nil},
-		{"a fault that is not sealed", proof, func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, "not encrypted", nil},
-		{"too long", proof, func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, maxAnswer+1)) }, "answer of more than", nil},
+		{"a fault that is not sealed", proof,
+			func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, "not encrypted", nil},
+		{"too long", proof, func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, maxAnswer+1)) },
+			"answer of more than", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			signIns := 0
@@ -70,7 +72,8 @@ func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
 				}
 			}))
 			defer srv.Close()
-			c, err := newCarrier(Options{URL: "https://mail.contoso.com/PowerShell", User: "u", Password: secret.NewValue("p")})
+			c, err := newCarrier(Options{URL: "https://mail.contoso.com/PowerShell", User: "u",
+				Password: secret.NewValue("p")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +88,8 @@ func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
 					}
 					continue
 				}
-				if err == nil || !strings.Contains(err.Error(), test.want) || test.class != nil && !errors.Is(err, test.class) {
+				if err == nil || !strings.Contains(err.Error(), test.want) || test.class != nil &&
+					!errors.Is(err, test.class) {
 					t.Errorf("got %v", err)
 				}
 				if c.security != nil {
@@ -174,10 +178,13 @@ func TestServerNameAfterRedirect(t *testing.T) {
 	}}
 	srv.StartTLS()
 	defer srv.Close()
-	for address, want := range map[string]string{"ex1.contoso.com:443": "mail.contoso.com", "ex2.contoso.com:443": "ex2.contoso.com"} {
+	for address, want := range map[string]string{"ex1.contoso.com:443": "mail.contoso.com",
+		"ex2.contoso.com:443": "ex2.contoso.com"} {
 		c, err := newCarrier(Options{
-			URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), host: "ex1.contoso.com",
-			TLS: &tls.Config{ServerName: "mail.contoso.com", InsecureSkipVerify: true}, // of ex1 alone: not spread by a redirect
+			URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"),
+			host: "ex1.contoso.com",
+			// of ex1 alone: not spread by a redirect
+			TLS: &tls.Config{ServerName: "mail.contoso.com", InsecureSkipVerify: true},
 			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
 			},
@@ -201,7 +208,8 @@ func TestServerNameAfterRedirect(t *testing.T) {
 // A server that is silent is not waited for without end, whatever the caller's context allows.
 func TestEnvelopeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), OperationTimeout: time.Minute})
+		c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u",
+			Password: secret.NewValue("p"), OperationTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +221,8 @@ func TestEnvelopeEnds(t *testing.T) {
 				return nil, errors.New("waited for a day")
 			}
 		})
-		if _, err := c.send(t.Context(), nil, soapType, nil); !errors.Is(err, link.ErrUnreachable) || !strings.Contains(err.Error(), "no answer within 1m30s") {
+		if _, err := c.send(t.Context(), nil, soapType, nil); !errors.Is(err, link.ErrUnreachable) ||
+			!strings.Contains(err.Error(), "no answer within 1m30s") {
 			t.Errorf("got %v", err)
 		}
 	})

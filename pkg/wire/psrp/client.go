@@ -122,7 +122,8 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		o.maxOutput = maxOutput
 	}
 	if o.MaxEnvelopeSize != 0 && o.MaxEnvelopeSize < leastEnvelope {
-		return nil, fmt.Errorf("an envelope of %d bytes is too small, %d are the least", o.MaxEnvelopeSize, leastEnvelope)
+		return nil, fmt.Errorf("an envelope of %d bytes is too small, %d are the least", o.MaxEnvelopeSize,
+			leastEnvelope)
 	}
 	if u, err := url.Parse(o.URL); err == nil {
 		o.host = u.Hostname()
@@ -132,7 +133,8 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		options: o, carrier: c, id: NewGUID(), session: "uuid:" + upper(NewGUID()), turn: make(chan struct{}, 1), envelope: o.MaxEnvelopeSize, protocol: o.Protocol,
+		options: o, carrier: c, id: NewGUID(), session: "uuid:" + upper(NewGUID()), turn: make(chan struct{}, 1),
+		envelope: o.MaxEnvelopeSize, protocol: o.Protocol,
 	}
 	if p.envelope == 0 {
 		p.envelope = smallEnvelope
@@ -155,7 +157,8 @@ func upper(g GUID) string { return strings.ToUpper(g.String()) }
 
 func (p *Pool) create(ctx context.Context) error {
 	capability, err := p.outgoing(sessionCapability, GUID{}, members(
-		Property{"protocolversion", Version(p.options.Protocol)}, Property{"PSVersion", Version("2.0")}, Property{"SerializationVersion", Version("1.1.0.1")}))
+		Property{"protocolversion", Version(p.options.Protocol)}, Property{"PSVersion", Version("2.0")},
+		Property{"SerializationVersion", Version("1.1.0.1")}))
 	if err != nil {
 		return err
 	}
@@ -167,11 +170,13 @@ func (p *Pool) create(ctx context.Context) error {
 		return err
 	}
 	size := p.fragmentSize()
-	text := base64.StdEncoding.EncodeToString(slices.Concat(slices.Concat(p.cut(capability, size)...), slices.Concat(p.cut(start, size)...)))
+	text := base64.StdEncoding.EncodeToString(slices.Concat(slices.Concat(p.cut(capability, size)...),
+		slices.Concat(p.cut(start, size)...)))
 	p.shell = upper(p.id)
 	e, err := p.call(ctx, request{
 		action: actionCreate, mustComply: true, options: []option{{"protocolversion", p.options.Protocol}},
-		body: `<rsp:Shell ShellId="` + upper(p.id) + `"><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>` +
+		body: `<rsp:Shell ShellId="` + upper(p.id) +
+			`"><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>` +
 			`<creationXml xmlns="http://schemas.microsoft.com/powershell">` + text + `</creationXml></rsp:Shell>`,
 	})
 	if err != nil {
@@ -289,7 +294,8 @@ func (p *Pool) receive(ctx context.Context, command string) (messages []message,
 	return p.receiveInto(ctx, command, &p.incoming)
 }
 
-func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (messages []message, done bool, err error) {
+func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (messages []message, done bool,
+	err error) {
 	of := ""
 	if command != "" {
 		of = ` CommandId="` + xmlText(command) + `"`
@@ -481,7 +487,8 @@ func (p *Pool) sendFragments(ctx context.Context, command string, list [][]byte)
 	for _, f := range list {
 		if _, err := p.call(ctx, request{
 			action: actionSend, command: command,
-			body: `<rsp:Send><rsp:Stream Name="stdin"` + of + `>` + base64.StdEncoding.EncodeToString(f) + `</rsp:Stream></rsp:Send>`,
+			body: `<rsp:Send><rsp:Stream Name="stdin"` + of + `>` + base64.StdEncoding.EncodeToString(f) +
+				`</rsp:Stream></rsp:Send>`,
 		}); err != nil {
 			return err
 		}
@@ -534,7 +541,8 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	}()
 	e, err := p.call(ctx, request{
 		action: actionCommand, options: []option{{"WINRS_SKIP_CMD_SHELL", "False"}},
-		body: `<rsp:CommandLine CommandId="` + command + `"><rsp:Command/><rsp:Arguments>` + base64.StdEncoding.EncodeToString(list[0]) + `</rsp:Arguments></rsp:CommandLine>`,
+		body: `<rsp:CommandLine CommandId="` + command + `"><rsp:Command/><rsp:Arguments>` +
+			base64.StdEncoding.EncodeToString(list[0]) + `</rsp:Arguments></rsp:CommandLine>`,
 	})
 	if err != nil {
 		var f *Fault
@@ -586,7 +594,10 @@ func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTime)
 	defer cancel()
 	// A failure changes nothing: Delete frees what is left.
-	_, err := p.callUnstopped(ctx, request{action: actionSignal, command: command, body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate + `</rsp:Code></rsp:Signal>`})
+	_, err := p.callUnstopped(ctx,
+		request{action: actionSignal, command: command,
+			body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate +
+				`</rsp:Code></rsp:Signal>`})
 	p.mute = ctx.Err() != nil
 	if !ended && errors.Is(err, ErrCommandGone) {
 		// The server may not have seen the command yet, and would run it in this shell later.

@@ -126,7 +126,8 @@ func (l *tagLimit) Read(p []byte) (int, error) {
 	n := copy(p, l.text)
 	for i, c := range l.text[:n] {
 		switch {
-		case l.tag == 0 && c == '<' && (i+1 >= len(l.text) || l.text[i+1] != '!'): // comments end otherwise, and a document type is refused
+		// comments end otherwise, and a document type is refused
+		case l.tag == 0 && c == '<' && (i+1 >= len(l.text) || l.text[i+1] != '!'):
 			l.tag, l.quote = 1, 0
 		case l.tag == 0:
 		case l.quote == 0 && c == '>':

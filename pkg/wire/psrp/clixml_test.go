@@ -56,35 +56,47 @@ func TestUnmarshal(t *testing.T) {
 		{"nothing", ``, []any{}},
 		{"empty document", `<Objs Version="1.1.0.1"></Objs>`, []any{}},
 		{"several", `<S>a</S><I32>1</I32>`, []any{"a", int64(1)}},
-		{"byte order mark", "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Objs>\n <Nil />\n</Objs>\n", []any{nil}},
+		{"byte order mark", "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Objs>\n <Nil />\n</Objs>\n",
+			[]any{nil}},
 		{"UTF-16", "\xff\xfe<\x00S\x00>\x00\xe4\x00<\x00/\x00S\x00>\x00", []any{"ä"}},
 		{"numbers", `<By>255</By><SB>-1</SB><I16>-2</I16><U16>3</U16><U32>4294967295</U32><I64>-9223372036854775808</I64><U64>18446744073709551615</U64>`,
-			[]any{int64(255), int64(-1), int64(-2), int64(3), int64(4294967295), int64(math.MinInt64), uint64(math.MaxUint64)}},
+			[]any{int64(255), int64(-1), int64(-2), int64(3), int64(4294967295), int64(math.MinInt64),
+				uint64(math.MaxUint64)}},
 		{"fractions", `<Sg>0.5</Sg><Db>1E+20</Db><Db>INF</Db><Db>-INF</Db><Db>NaN</Db><D>79228162514264337593543950335</D>`,
 			[]any{0.5, 1e20, math.Inf(1), math.Inf(-1), math.NaN(), Decimal("79228162514264337593543950335")}},
 		{"truth", `<B>true</B><B>false</B>`, []any{true, false}},
 		{"dates", `<DT>2019-10-01T10:20:30.1234567-05:00</DT><DT>2019-10-01T10:20:30Z</DT><DT>0001-01-01T00:00:00</DT>`,
-			[]any{time.Date(2019, 10, 1, 15, 20, 30, 123456700, time.UTC), time.Date(2019, 10, 1, 10, 20, 30, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, Unspecified)}},
+			[]any{time.Date(2019, 10, 1, 15, 20, 30, 123456700, time.UTC),
+				time.Date(2019, 10, 1, 10, 20, 30, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, Unspecified)}},
 		{"spans", `<TS>PT0S</TS><TS>P1DT2H3M4.5S</TS><TS>-PT1S</TS><TS>P10675199DT2H48M5.4775807S</TS>`,
 			[]any{TimeSpan(0), TimeSpan(937845000000), TimeSpan(-10000000), TimeSpan(math.MaxInt64)}},
 		{"smallest span", `<TS>-P10675199DT2H48M5.4775808S</TS>`, []any{TimeSpan(math.MinInt64)}},
 		{"span of months is kept by days alone", `<TS>P30D</TS>`, []any{span("P30D")}},
 		{"texts", `<URI>https://a/?b&amp;c</URI><Version>15.2.1</Version><SBK>{ 1 }</SBK><XD>&lt;a/&gt;</XD><G>59ce2f71-eaa2-4ddf-a4fa-f25069d0b324</G><C>97</C><BA>AQI=</BA><SS>AQI=</SS>`,
-			[]any{URI("https://a/?b&c"), Version("15.2.1"), ScriptBlock("{ 1 }"), XML("<a/>"), GUID{0x59, 0xce, 0x2f, 0x71, 0xea, 0xa2, 0x4d, 0xdf, 0xa4, 0xfa, 0xf2, 0x50, 0x69, 0xd0, 0xb3, 0x24}, Char('a'), []byte{1, 2}, SecureString{1, 2}}},
-		{"escapes", `<S>a_x000D__x000A_b_x005F_x0041_ _x0041 _xD83D__xDE00_ _xD83D_</S>`, []any{"a\r\nb_x0041_ _x0041 😀 \ufffd"}},
+			[]any{URI("https://a/?b&c"), Version("15.2.1"), ScriptBlock("{ 1 }"), XML("<a/>"),
+				GUID{0x59, 0xce, 0x2f, 0x71, 0xea, 0xa2, 0x4d, 0xdf, 0xa4, 0xfa, 0xf2, 0x50, 0x69, 0xd0, 0xb3, 0x24},
+				Char('a'), []byte{1, 2}, SecureString{1, 2}}},
+		{"escapes", `<S>a_x000D__x000A_b_x005F_x0041_ _x0041 _xD83D__xDE00_ _xD83D_</S>`,
+			[]any{"a\r\nb_x0041_ _x0041 😀 \ufffd"}},
 		{"unknown element", `<Q>z</Q>`, []any{Other{"Q", "z"}}},
 		{"object", `<Obj RefId="0"><TN RefId="0"><T>A</T><T>System.Object</T></TN><ToString>a</ToString><Props><S N="Name">x</S></Props></Obj>`, []any{inner}},
 		{"references", `<Obj RefId="0"><LST><Obj RefId="1"><TN RefId="7"><T>A</T><T>System.Object</T></TN><ToString>a</ToString><Props><S N="Name">x</S></Props></Obj><Ref RefId="1"/><Obj RefId="2"><TNRef RefId="7"/></Obj></LST></Obj>`,
 			[]any{&Object{Value: []any{inner, inner, &Object{Types: []string{"A", "System.Object"}}}}}},
-		{"reference to what encloses it", `<Obj RefId="0"><Props><Obj N="Child" RefId="1"><MS><Ref N="Parent" RefId="0"/><Ref N="Self" RefId="1"/></MS></Obj></Props></Obj>`,
-			[]any{&Object{Properties: []Property{{"Child", &Object{Extended: []Property{{"Parent", Ancestor(2)}, {"Self", Ancestor(1)}}}}}}}},
+		{"reference to what encloses it",
+			`<Obj RefId="0"><Props><Obj N="Child" RefId="1"><MS><Ref N="Parent" RefId="0"/><Ref N="Self" RefId="1"/></MS></Obj></Props></Obj>`,
+			[]any{&Object{Properties: []Property{{"Child",
+				&Object{Extended: []Property{{"Parent", Ancestor(2)}, {"Self", Ancestor(1)}}}}}}}},
 		{"collections", `<Obj><IE><S>a</S></IE></Obj><Obj><QUE/></Obj><Obj><STK><Nil/></STK></Obj>`,
-			[]any{&Object{Kind: Enumerable, Value: []any{"a"}}, &Object{Kind: Queue, Value: []any{}}, &Object{Kind: Stack, Value: []any{nil}}}},
+			[]any{&Object{Kind: Enumerable, Value: []any{"a"}}, &Object{Kind: Queue, Value: []any{}},
+				&Object{Kind: Stack, Value: []any{nil}}}},
 		{"dictionary", `<Obj><DCT><En><S N="Key">b</S><I32 N="Value">1</I32></En><En><I32 N="Key">2</I32><Nil N="Value"/></En></DCT></Obj>`,
 			[]any{&Object{Value: &Dict{[]Entry{{"b", int64(1)}, {int64(2), nil}}}}}},
-		{"enum", `<Obj><TN RefId="0"><T>E</T></TN><ToString>Two</ToString><I32>2</I32></Obj>`, []any{&Object{Types: []string{"E"}, Text: "Two", Value: int64(2)}}},
-		{"object in object", `<Obj RefId="0"><ToString>o</ToString><Obj RefId="1"><ToString>i</ToString></Obj></Obj>`, []any{&Object{Text: "o", Value: &Object{Text: "i"}}}},
-		{"binary serialization is left out", `<Obj><Props><S N="A">1</S></Props><MS><BA N="SerializationData">not even base64 <S>x</S></BA><S N="B">2</S></MS></Obj>`,
+		{"enum", `<Obj><TN RefId="0"><T>E</T></TN><ToString>Two</ToString><I32>2</I32></Obj>`,
+			[]any{&Object{Types: []string{"E"}, Text: "Two", Value: int64(2)}}},
+		{"object in object", `<Obj RefId="0"><ToString>o</ToString><Obj RefId="1"><ToString>i</ToString></Obj></Obj>`,
+			[]any{&Object{Text: "o", Value: &Object{Text: "i"}}}},
+		{"binary serialization is left out",
+			`<Obj><Props><S N="A">1</S></Props><MS><BA N="SerializationData">not even base64 <S>x</S></BA><S N="B">2</S></MS></Obj>`,
 			[]any{&Object{Properties: []Property{{"A", "1"}}, Extended: []Property{{"B", "2"}}}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,7 +174,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 func TestMarshalRefuses(t *testing.T) {
 	loop := &Object{}
 	loop.Value = loop
-	for _, v := range []any{loop, struct{}{}, secret.NewValue("hush"), Credential{User: "u"}, Ancestor(1), Other{Tag: "a b"}, &Object{Kind: "X", Value: []any{}}} {
+	for _, v := range []any{loop, struct{}{}, secret.NewValue("hush"), Credential{User: "u"}, Ancestor(1),
+		Other{Tag: "a b"}, &Object{Kind: "X", Value: []any{}}} {
 		if text, err := Marshal(v); err == nil {
 			t.Errorf("wrote %T as %s", v, text)
 		}
@@ -194,7 +207,8 @@ func TestRecordedObjects(t *testing.T) {
 				c.walk(v, seen)
 			}
 			for tag, want := range map[string]int{
-				"Nil": count(data, "<Nil "), "B": count(data, "<B ", "<B>"), "S": count(data, "<S ", "<S>"), "Obj": count(data, "<Obj "), "G": count(data, "<G ", "<G>"),
+				"Nil": count(data, "<Nil "), "B": count(data, "<B ", "<B>"), "S": count(data, "<S ", "<S>"),
+				"Obj": count(data, "<Obj "), "G": count(data, "<G ", "<G>"),
 				"DT": count(data, "<DT ", "<DT>"), "int": count(data, "<I32", "<I64", "<By", "<U32"),
 				"BA": count(data, "<BA ", "<BA>") - count(data, `N="SerializationData"`),
 			} {
@@ -269,7 +283,8 @@ func (c census) walk(v any, seen map[*Object]bool) {
 }
 
 func TestTimeSpanString(t *testing.T) {
-	for span, want := range map[TimeSpan]string{0: "00:00:00", 937845000000: "1.02:03:04.5000000", -10000000: "-00:00:01", math.MaxInt64: "10675199.02:48:05.4775807"} {
+	for span, want := range map[TimeSpan]string{0: "00:00:00", 937845000000: "1.02:03:04.5000000",
+		-10000000: "-00:00:01", math.MaxInt64: "10675199.02:48:05.4775807"} {
 		if got := span.String(); got != want {
 			t.Errorf("%d is %s, want %s", int64(span), got, want)
 		}

@@ -157,7 +157,8 @@ func (e *encoder) value(name string, v any) error {
 		return e.leaf("SS", name, base64.StdEncoding.EncodeToString(e.key.encrypt(v.Reveal())))
 	case Credential:
 		return e.object(name, &Object{
-			Types: []string{"System.Management.Automation.PSCredential", "System.Object"}, Text: "System.Management.Automation.PSCredential",
+			Types:      []string{"System.Management.Automation.PSCredential", "System.Object"},
+			Text:       "System.Management.Automation.PSCredential",
 			Properties: []Property{{"UserName", v.User}, {"Password", v.Password}},
 		})
 	case []string:

@@ -29,7 +29,8 @@ func pipelineObject(pl Pipeline, protocol string) *Object {
 			result("MergeMyResult"), result("MergeToResult"), result("MergePreviousResults"),
 			Property{"Args", &Object{Types: objectListTypes, Value: args}})
 		if protocol != "2.0" && protocol != "2.1" {
-			command.Extended = append(command.Extended, result("MergeError"), result("MergeWarning"), result("MergeVerbose"), result("MergeDebug"))
+			command.Extended = append(command.Extended, result("MergeError"), result("MergeWarning"),
+				result("MergeVerbose"), result("MergeDebug"))
 			if protocol != "2.2" {
 				command.Extended = append(command.Extended, result("MergeInformation"))
 			}
@@ -41,12 +42,15 @@ func pipelineObject(pl Pipeline, protocol string) *Object {
 		Property{"RemoteStreamOptions", enum("System.Management.Automation.RemoteStreamOptions", "0", 0)},
 		Property{"AddToHistory", false}, Property{"HostInfo", noHost()},
 		Property{"PowerShell", members(
-			Property{"IsNested", false}, Property{"ExtraCmds", nil}, Property{"Cmds", &Object{Types: objectListTypes, Value: list}},
+			Property{"IsNested", false}, Property{"ExtraCmds", nil},
+			Property{"Cmds", &Object{Types: objectListTypes, Value: list}},
 			Property{"History", nil}, Property{"RedirectShellErrorOutputPipe", false})},
 		Property{"IsNested", false})
 }
 
-var objectListTypes = []string{"System.Collections.Generic.List`1[[System.Management.Automation.PSObject, System.Management.Automation, Version=1.0.0.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35]]", "System.Object"}
+var objectListTypes = []string{"System.Collections.Generic.List`1[[System.Management.Automation.PSObject, " +
+	"System.Management.Automation, Version=1.0.0.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35]]",
+	"System.Object"}
 
 func apartment() *Object {
 	return enum("System.Management.Automation.Runspaces.ApartmentState", "UNKNOWN", 2)
@@ -54,7 +58,8 @@ func apartment() *Object {
 
 // noHost says that there is nobody to ask: a cmdlet that wants to confirm fails rather than waits.
 func noHost() *Object {
-	return members(Property{"_isHostNull", true}, Property{"_isHostUINull", true}, Property{"_isHostRawUINull", true}, Property{"_useRunspaceHost", true})
+	return members(Property{"_isHostNull", true}, Property{"_isHostUINull", true}, Property{"_isHostRawUINull", true},
+		Property{"_useRunspaceHost", true})
 }
 
 // needsKey tells whether a parameter carries a secret.
@@ -76,9 +81,12 @@ func needsKey(pl Pipeline) bool {
 				}
 			}
 		case *Dict:
-			return v != nil && slices.ContainsFunc(v.Entries, func(e Entry) bool { return holds(e.Key, depth+1) || holds(e.Value, depth+1) })
+			return v != nil && slices.ContainsFunc(v.Entries,
+				func(e Entry) bool { return holds(e.Key, depth+1) || holds(e.Value, depth+1) })
 		case *Object:
-			return v != nil && (holds(v.Value, depth+1) || slices.ContainsFunc(slices.Concat(v.Properties, v.Extended), func(p Property) bool { return holds(p.Value, depth+1) }))
+			return v != nil && (holds(v.Value, depth+1) ||
+				slices.ContainsFunc(slices.Concat(v.Properties, v.Extended),
+					func(p Property) bool { return holds(p.Value, depth+1) }))
 		}
 		return false
 	}
@@ -92,12 +100,14 @@ func needsKey(pl Pipeline) bool {
 	return false
 }
 
-// What a pipeline, its PowerShell and each command must say ([MS-PSRP] 2.2.2.10, 2.2.3.11, 2.2.3.12), be it nothing. Windows refuses what leaves
-// one out.
+// What a pipeline, its PowerShell and each command must say ([MS-PSRP] 2.2.2.10, 2.2.3.11,
+// 2.2.3.12), be it nothing. Windows refuses what leaves one out.
 var (
-	pipelineMembers   = []string{"NoInput", "ApartmentState", "RemoteStreamOptions", "AddToHistory", "HostInfo", "PowerShell", "IsNested"}
+	pipelineMembers = []string{"NoInput", "ApartmentState", "RemoteStreamOptions", "AddToHistory", "HostInfo",
+		"PowerShell", "IsNested"}
 	powerShellMembers = []string{"IsNested", "Cmds", "History", "RedirectShellErrorOutputPipe"}
-	commandMembers    = []string{"Cmd", "IsScript", "UseLocalScope", "MergeMyResult", "MergeToResult", "MergePreviousResults", "Args"}
+	commandMembers    = []string{"Cmd", "IsScript", "UseLocalScope", "MergeMyResult", "MergeToResult",
+		"MergePreviousResults", "Args"}
 )
 
 func lacks(o *Object, members []string) error {
@@ -109,7 +119,8 @@ func lacks(o *Object, members []string) error {
 	return nil
 }
 
-// parsePipeline reads the data of a CREATE_PIPELINE message. key decrypts secrets; without it they stay a SecureString.
+// parsePipeline reads the data of a CREATE_PIPELINE message. key decrypts secrets; without it they
+// stay a SecureString.
 func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 	var pl Pipeline
 	if err := lacks(o, pipelineMembers); err != nil {
@@ -161,7 +172,8 @@ func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 				return pl, fmt.Errorf("argument of %.60q: %w", text, err)
 			}
 			// "-Name" and "-Name:" are how the console sends parameters.
-			command.Parameters = append(command.Parameters, Parameter{strings.TrimSuffix(strings.TrimPrefix(Text(n), "-"), ":"), plainValue})
+			command.Parameters = append(command.Parameters,
+				Parameter{strings.TrimSuffix(strings.TrimPrefix(Text(n), "-"), ":"), plainValue})
 		}
 		pl.Commands = append(pl.Commands, command)
 	}
@@ -176,7 +188,8 @@ func listOf(v any) ([]any, bool) {
 	return list, ok
 }
 
-// plain takes collections, hashtables, credentials and decorated primitives out of their objects, and decrypts secrets.
+// plain takes collections, hashtables, credentials and decorated primitives out of their objects,
+// and decrypts secrets.
 func plain(v any, key *sessionKey) (any, error) {
 	switch v := v.(type) {
 	case SecureString:
@@ -296,8 +309,10 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 		}
 		out.Progress++
 		record(Progress{
-			Activity: textOf(o, "Activity"), Status: textOf(o, "StatusDescription"), Operation: textOf(o, "CurrentOperation"),
-			Percent: int(integerOf(o, "PercentComplete", -1)), SecondsRemaining: int(integerOf(o, "SecondsRemaining", -1)), Completed: integerOf(o, "Type", 0) == 1,
+			Activity: textOf(o, "Activity"), Status: textOf(o, "StatusDescription"),
+			Operation:        textOf(o, "CurrentOperation"),
+			Percent:          int(integerOf(o, "PercentComplete", -1)),
+			SecondsRemaining: int(integerOf(o, "SecondsRemaining", -1)), Completed: integerOf(o, "Type", 0) == 1,
 		})
 	case pipelineHostCall:
 		call := m.hostCall()
@@ -306,7 +321,8 @@ func (out *Output) take(pl Pipeline, m message) (ended bool, err error) {
 			record(Warning(text))
 		}
 		if call.answered {
-			return false, fmt.Errorf("the command asks a question (%s), and this client cannot answer questions", call.method)
+			return false, fmt.Errorf("the command asks a question (%s), and this client cannot answer questions",
+				call.method)
 		}
 	case pipelineState:
 		o, err := m.members()

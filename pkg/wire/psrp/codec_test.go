@@ -15,7 +15,8 @@ import (
 )
 
 func TestFragments(t *testing.T) {
-	m := message{destination: toClient, kind: pipelineOutput, pool: NewGUID(), pipeline: NewGUID(), data: []byte(strings.Repeat("<S>ä</S>", 100))}
+	m := message{destination: toClient, kind: pipelineOutput, pool: NewGUID(), pipeline: NewGUID(),
+		data: []byte(strings.Repeat("<S>ä</S>", 100))}
 	for _, size := range []int{22, 23, 61, 100, 1000, 1 << 20} {
 		list := fragments(7, m.bytes(), size)
 		for _, f := range list {
@@ -55,21 +56,24 @@ func TestFragments(t *testing.T) {
 
 func TestFragmentsRefused(t *testing.T) {
 	fragment := func(object, id byte, flags byte, data string) string {
-		return string([]byte{0, 0, 0, 0, 0, 0, 0, object, 0, 0, 0, 0, 0, 0, 0, id, flags, 0, 0, 0, byte(len(data))}) + data
+		return string([]byte{0, 0, 0, 0, 0, 0, 0, object, 0, 0, 0, 0, 0, 0, 0, id, flags, 0, 0, 0, byte(len(data))}) +
+			data
 	}
 	many := ""
 	for i := range maxPartial + 1 {
 		many += fragment(byte(i), 0, 1, "x")
 	}
 	for name, test := range map[string]struct{ data, want string }{
-		"no start":       {fragment(1, 1, 0, "x"), "without its start"},
-		"start again":    {fragment(1, 1, 1, "x"), "with flags"},
-		"gap":            {fragment(1, 0, 1, "x") + fragment(1, 2, 2, "x"), "where 1 was expected"},
-		"unknown flags":  {fragment(1, 0, 0x83, "x"), "unknown flags"},
-		"short message":  {fragment(1, 0, 3, "x"), "shorter than its header"},
-		"huge":           {"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x7f\xff\xff\xff", "larger than"},
+		"no start":      {fragment(1, 1, 0, "x"), "without its start"},
+		"start again":   {fragment(1, 1, 1, "x"), "with flags"},
+		"gap":           {fragment(1, 0, 1, "x") + fragment(1, 2, 2, "x"), "where 1 was expected"},
+		"unknown flags": {fragment(1, 0, 0x83, "x"), "unknown flags"},
+		"short message": {fragment(1, 0, 3, "x"), "shorter than its header"},
+		"huge": {"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x7f\xff\xff\xff",
+			"larger than"},
 		"many in pieces": {many, "too many"},
-		"too long":       {fragment(1, 0, 1, strings.Repeat("x", 200)) + fragment(1, 1, 0, strings.Repeat("x", 200)), "more than"},
+		"too long": {fragment(1, 0, 1, strings.Repeat("x", 200)) + fragment(1, 1, 0, strings.Repeat("x", 200)),
+			"more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := assembler{limit: 300}
@@ -85,7 +89,8 @@ func TestFragmentsRefused(t *testing.T) {
 func TestMessageHeader(t *testing.T) {
 	pool, _ := ParseGUID("00112233-4455-6677-8899-aabbccddeeff")
 	got := message{destination: toServer, kind: createPipeline, pool: pool, data: []byte("x")}.bytes()
-	want := append([]byte{2, 0, 0, 0, 6, 0x10, 2, 0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}, make([]byte, 16)...)
+	want := append([]byte{2, 0, 0, 0, 6, 0x10, 2, 0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa,
+		0xbb, 0xcc, 0xdd, 0xee, 0xff}, make([]byte, 16)...)
 	if want = append(want, "\xef\xbb\xbfx"...); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
@@ -108,7 +113,8 @@ func TestSessionKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if raw, _ := base64.StdEncoding.DecodeString(sealed); fmt.Sprintf("%x", raw[:12]) != "010200001066000000a40000" || len(raw) != 268 {
+	if raw, _ := base64.StdEncoding.DecodeString(sealed); fmt.Sprintf("%x", raw[:12]) != "010200001066000000a40000" ||
+		len(raw) != 268 {
 		t.Errorf("session key blob %x", raw[:12])
 	}
 	client, err := openSessionKey(private, sealed)
@@ -158,7 +164,8 @@ func (m mirror) Unseal(signature, sealed []byte) ([]byte, error) {
 
 func TestSealedBody(t *testing.T) {
 	for _, scheme := range []string{"Kerberos", "Negotiate"} {
-		for _, plain := range []string{"", "<a/>", "x\r\n--Encrypted Boundary--\r\n", strings.Repeat("ü", 1000), string([]byte{0xd2, 0xd2, 0xdf, 0xdf})} {
+		for _, plain := range []string{"", "<a/>", "x\r\n--Encrypted Boundary--\r\n", strings.Repeat("ü", 1000),
+			string([]byte{0xd2, 0xd2, 0xdf, 0xdf})} {
 			kind, body, err := sealBody(mirror{}, scheme, []byte(plain))
 			if err != nil {
 				t.Fatal(err)
@@ -179,8 +186,11 @@ func TestSealedBody(t *testing.T) {
 	if want := `multipart/encrypted;protocol="application/HTTP-Kerberos-session-encrypted";boundary="Encrypted Boundary"`; kind != want {
 		t.Errorf("type %s", kind)
 	}
-	if want := "--Encrypted Boundary\r\n\tContent-Type: application/HTTP-Kerberos-session-encrypted\r\n\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=5\r\n" +
-		"--Encrypted Boundary\r\n\tContent-Type: application/octet-stream\r\n\x09\x00\x00\x00signature\x97\x9a\x93\x93\x90--Encrypted Boundary--\r\n"; string(body) != want {
+	if want := "--Encrypted Boundary\r\n\tContent-Type: " +
+		"application/HTTP-Kerberos-session-encrypted\r\n\tOriginalContent: " +
+		"type=application/soap+xml;charset=UTF-8;Length=5\r\n" +
+		"--Encrypted Boundary\r\n\tContent-Type: " +
+		"application/octet-stream\r\n\x09\x00\x00\x00signature\x97\x9a\x93\x93\x90--Encrypted Boundary--\r\n"; string(body) != want {
 		t.Errorf("body %q", body)
 	}
 	for name, change := range map[string]func(string) string{
@@ -191,8 +201,11 @@ func TestSealedBody(t *testing.T) {
 		"wrong length":    func(s string) string { return strings.Replace(s, "Length=5", "Length=6", 1) },
 		"negative length": func(s string) string { return strings.Replace(s, "Length=5", "Length=-5", 1) },
 		"second part":     func(s string) string { return strings.Replace(s, "octet-stream", "soap", 1) },
-		"long signature":  func(s string) string { return strings.Replace(s, "\x09\x00\x00\x00", "\xff\xff\xff\xff", 1) },
-		"after the end":   func(s string) string { return s + "more" },
+		"long signature": func(s string) string {
+			return strings.Replace(s, "\x09\x00\x00\x00", "\xff\xff\xff\xff",
+				1)
+		},
+		"after the end": func(s string) string { return s + "more" },
 	} {
 		if got, err := unsealBody(mirror{}, kind, []byte(change(string(body)))); err == nil {
 			t.Errorf("%s: opened as %q", name, got)
@@ -206,9 +219,12 @@ func TestPipelineRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, change := range [][2]string{{`N="Cmds"`, `N="Other"`}, {`N="PowerShell"`, `N="Other"`}, {`<S N="Cmd">Get-Thing</S>`, `<S N="Cmd"></S>`}, {`<S N="Cmd">Get-Thing</S>`, `<I32 N="Cmd">1</I32>`},
-		{`<I32 N="V">1</I32>`, `<SS N="V">AAAA</SS>`}, {`<LST><Obj`, `<LST><S>x</S><Obj`}, {`<Nil N="ExtraCmds"/>`, `<S N="ExtraCmds">x</S>`},
-		{`N="NoInput"`, `N="Other"`}, {`N="HostInfo"`, `N="Other"`}, {`N="RedirectShellErrorOutputPipe"`, `N="Other"`}, {`N="MergeMyResult"`, `N="Other"`}, {`N="Args"`, `N="Other"`}} {
+	for _, change := range [][2]string{{`N="Cmds"`, `N="Other"`}, {`N="PowerShell"`, `N="Other"`},
+		{`<S N="Cmd">Get-Thing</S>`, `<S N="Cmd"></S>`}, {`<S N="Cmd">Get-Thing</S>`, `<I32 N="Cmd">1</I32>`},
+		{`<I32 N="V">1</I32>`, `<SS N="V">AAAA</SS>`}, {`<LST><Obj`, `<LST><S>x</S><Obj`},
+		{`<Nil N="ExtraCmds"/>`, `<S N="ExtraCmds">x</S>`},
+		{`N="NoInput"`, `N="Other"`}, {`N="HostInfo"`, `N="Other"`}, {`N="RedirectShellErrorOutputPipe"`, `N="Other"`},
+		{`N="MergeMyResult"`, `N="Other"`}, {`N="Args"`, `N="Other"`}} {
 		changed := strings.Replace(string(text), change[0], change[1], 1)
 		if changed == string(text) {
 			t.Fatalf("%s is not in %s", change[0], text)
@@ -226,9 +242,11 @@ func TestPipelineRefused(t *testing.T) {
 // TestFaultClasses reads the refusals of the throttling policy as the service words them.
 func TestFaultClasses(t *testing.T) {
 	for reason, want := range map[string]error{
-		"The WS-Management service cannot process the request. This user is allowed a maximum of 18 concurrent shells, which has been exceeded.": ErrShellLimit,
-		"The WS-Management service cannot process the request. The user load quota of 1000 requests per 2 seconds has been exceeded.":            ErrLoadLimit,
-		"The WS-Management service cannot process the request.":                                                                                  nil,
+		"The WS-Management service cannot process the request. This user is allowed a maximum of 18 concurrent " +
+			"shells, which has been exceeded.": ErrShellLimit,
+		"The WS-Management service cannot process the request. The user load quota of 1000 requests per 2 seconds " +
+			"has been exceeded.": ErrLoadLimit,
+		"The WS-Management service cannot process the request.": nil,
 	} {
 		for _, class := range []error{ErrShellLimit, ErrLoadLimit, ErrShellGone, link.ErrAccess} {
 			if got := errors.Is(&Fault{Reason: reason}, class); got != (class == want) {
@@ -261,7 +279,8 @@ func FuzzFragments(f *testing.F) {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	f.Add(request{to: "http://a/", resource: "r", action: actionCreate, messageID: "m", maxSize: 1, timeout: 1, shell: "s", options: []option{{"a", "b"}}, body: "<a/>"}.bytes())
+	f.Add(request{to: "http://a/", resource: "r", action: actionCreate, messageID: "m", maxSize: 1, timeout: 1,
+		shell: "s", options: []option{{"a", "b"}}, body: "<a/>"}.bytes())
 	f.Add(answerEnvelope(actionFault, "m", shellGone.body()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := parseEnvelope(data)

@@ -69,8 +69,10 @@ func (k *sessionKey) decrypt(s SecureString) (secret.Value, error) {
 }
 
 var (
-	publicKeyHeader  = []byte{6, 2, 0, 0, 0, 0xa4, 0, 0, 'R', 'S', 'A', '1', 0, 8, 0, 0} // PUBLICKEYBLOB, CALG_RSA_KEYX, 2048 bits
-	sessionKeyHeader = []byte{1, 2, 0, 0, 0x10, 0x66, 0, 0, 0, 0xa4, 0, 0}               // SIMPLEBLOB, CALG_AES_256, CALG_RSA_KEYX
+	// PUBLICKEYBLOB, CALG_RSA_KEYX, 2048 bits
+	publicKeyHeader = []byte{6, 2, 0, 0, 0, 0xa4, 0, 0, 'R', 'S', 'A', '1', 0, 8, 0, 0}
+	// SIMPLEBLOB, CALG_AES_256, CALG_RSA_KEYX
+	sessionKeyHeader = []byte{1, 2, 0, 0, 0x10, 0x66, 0, 0, 0, 0xa4, 0, 0}
 )
 
 const keyBytes = 256 // of an RSA key of 2048 bits
@@ -102,7 +104,8 @@ func parsePublicKeyBlob(text string) (*rsa.PublicKey, error) {
 func sealSessionKey(pub *rsa.PublicKey) (*sessionKey, string, error) {
 	raw := make([]byte, 32)
 	rand.Read(raw)
-	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, raw) //nolint:staticcheck // the protocol prescribes this padding (MS-PSRP 2.2.2.4)
+	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub,
+		raw) //nolint:staticcheck // the protocol prescribes this padding (MS-PSRP 2.2.2.4)
 	if err != nil {
 		return nil, "", err
 	}

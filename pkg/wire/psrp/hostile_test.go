@@ -131,7 +131,8 @@ func TestManySmallElements(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close(context.Background())
-	if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); err == nil || !strings.Contains(err.Error(), "tags") || len(out.Objects) > 10 {
+	if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); err == nil ||
+		!strings.Contains(err.Error(), "tags") || len(out.Objects) > 10 {
 		t.Errorf("%d objects, error %v", len(out.Objects), err)
 	}
 }

@@ -30,7 +30,8 @@ func TestPowerShellTranscripts(t *testing.T) {
 		warnings []string
 	}
 	note := func(properties ...Property) *Object {
-		return &Object{Types: []string{"System.Management.Automation.PSCustomObject", "System.Object"}, Extended: properties}
+		return &Object{Types: []string{"System.Management.Automation.PSCustomObject", "System.Object"},
+			Extended: properties}
 	}
 	arrayList := []string{"System.Collections.ArrayList", "System.Object"}
 	inner := note(Property{"X", int64(1)})
@@ -47,7 +48,8 @@ func TestPowerShellTranscripts(t *testing.T) {
 		"pwsh_noncharacters.yml": {steps: []result{
 			{objects: []any{"a\ufffeb"}}, {objects: []any{"a\uffffb"}},
 			{objects: []any{note(Property{"A", int64(1)}, Property{"B", "x\ufffe"}, Property{"n\uffff", "y"})}},
-			{objects: []any{&Object{Types: []string{"System.Collections.Hashtable", "System.Object"}, Value: &Dict{[]Entry{{"k\ufffe", Char(0xffff)}}}}}},
+			{objects: []any{&Object{Types: []string{"System.Collections.Hashtable", "System.Object"},
+				Value: &Dict{[]Entry{{"k\ufffe", Char(0xffff)}}}}}},
 			{objects: []any{"alive"}},
 		}},
 		"pwsh_serialization_data.yml": {steps: []result{
@@ -58,16 +60,20 @@ func TestPowerShellTranscripts(t *testing.T) {
 			{objects: []any{note(Property{"Other", "x"})}},
 		}},
 		"pwsh_timeouts.yml": {steps: []result{{objects: []any{"woke"}}}},
-		"pwsh_killed.yml":   {steps: []result{{objects: []any{"before"}, err: "ended with exit code -9"}}, gone: ErrShellGone},
+		"pwsh_killed.yml": {steps: []result{{objects: []any{"before"}, err: "ended with exit code -9"}},
+			gone: ErrShellGone},
 		"pwsh_errors.yml": {steps: []result{
-			{objects: []any{"between"}, err: "outer"}, {err: "You must provide a value expression"}, {err: "'Get-NoSuchThing' is not recognized"},
-			{err: "Cannot bind parameter 'Year'"}, {err: "Cannot find path '/no/such'"}, {err: "parameter name 'NoSuch'"},
+			{objects: []any{"between"}, err: "outer"}, {err: "You must provide a value expression"},
+			{err: "'Get-NoSuchThing' is not recognized"},
+			{err: "Cannot bind parameter 'Year'"}, {err: "Cannot find path '/no/such'"},
+			{err: "parameter name 'NoSuch'"},
 			{err: "line 1 line 2"}, {err: "ScriptHalted"},
 		}},
-		"pwsh_streams.yml":         {steps: []result{{objects: []any{"o"}, warnings: []string{"w\r\n2", ""}}}},
-		"pwsh_primitives.yml":      {steps: make([]result, commands(t, dir, "pwsh_primitives.yml"))},
-		"pwsh_dates.yml":           {steps: make([]result, commands(t, dir, "pwsh_dates.yml"))},
-		"pwsh_small_envelopes.yml": {envelope: 16 << 10, steps: make([]result, commands(t, dir, "pwsh_small_envelopes.yml"))},
+		"pwsh_streams.yml":    {steps: []result{{objects: []any{"o"}, warnings: []string{"w\r\n2", ""}}}},
+		"pwsh_primitives.yml": {steps: make([]result, commands(t, dir, "pwsh_primitives.yml"))},
+		"pwsh_dates.yml":      {steps: make([]result, commands(t, dir, "pwsh_dates.yml"))},
+		"pwsh_small_envelopes.yml": {envelope: 16 << 10,
+			steps: make([]result, commands(t, dir, "pwsh_small_envelopes.yml"))},
 	} {
 		known[file] = true
 		t.Run(file, func(t *testing.T) {
@@ -77,7 +83,8 @@ func TestPowerShellTranscripts(t *testing.T) {
 				script := strings.Repeat("x", p.sent(i)) // as many fragments as the recording client sent
 				out, err := pool.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: script, Script: true}}})
 				switch {
-				case want.err == "" && err != nil, want.err != "" && (err == nil || !strings.Contains(err.Error(), want.err)):
+				case want.err == "" && err != nil, want.err != "" &&
+					(err == nil || !strings.Contains(err.Error(), want.err)):
 					t.Errorf("step %d: error %v, want %q", i, err, want.err)
 				case test.gone != nil && !errors.Is(err, test.gone):
 					t.Errorf("step %d: %v is no %v", i, err, test.gone)
@@ -149,11 +156,16 @@ func TestCommandOrShellGone(t *testing.T) {
 		f    *Fault
 		want error
 	}{
-		{"Windows, Receive of an unknown command", fault("psrp-transcripts", "psrp_receive_failure.yml"), ErrCommandGone},
+		{"Windows, Receive of an unknown command", fault("psrp-transcripts", "psrp_receive_failure.yml"),
+			ErrCommandGone},
 		{"PowerShell, Signal of an unknown command", fault("psrp-pwsh", "pwsh_unknown_command.yml"), ErrCommandGone},
 		{"a killed shell", fault("psrp-pwsh", "pwsh_killed.yml"), ErrShellGone},
-		{"Windows, an unknown shell", &Fault{Code: faultShellGone, Reason: "The request for the Windows Remote Shell with ShellId AB failed because the shell was not found on the server."}, ErrShellGone},
-		{"German, an unknown command", &Fault{Code: faultShellGone, Reason: "Der Befehl 1F2E ist nicht vorhanden.", command: "1f2e"}, ErrCommandGone},
+		{"Windows, an unknown shell", &Fault{Code: faultShellGone,
+			Reason: "The request for the Windows Remote Shell with ShellId AB failed because the shell was not found " +
+				"on the server."}, ErrShellGone},
+		{"German, an unknown command",
+			&Fault{Code: faultShellGone, Reason: "Der Befehl 1F2E ist nicht vorhanden.", command: "1f2e"},
+			ErrCommandGone},
 	} {
 		for _, class := range []error{ErrShellGone, ErrCommandGone} {
 			if got := errors.Is(test.f, class); got != (class == test.want) {
@@ -171,13 +183,16 @@ func TestStopOfAnUnknownCommand(t *testing.T) {
 	pool := p.open(t, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := pool.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Start-Sleep 60", Script: true}}}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := pool.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Start-Sleep 60",
+		Script: true}}}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if got := strings.Join(p.actions[2:], " "); got != "Command Signal Delete" && got != "Receive Command Signal Delete" {
+	if got := strings.Join(p.actions[2:], " "); got != "Command Signal Delete" &&
+		got != "Receive Command Signal Delete" {
 		t.Errorf("requests %s", got)
 	}
-	if _, err := pool.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err, ErrClosed) {
+	if _, err := pool.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
+		ErrClosed) {
 		t.Errorf("the pool of a deleted shell gives %v", err)
 	}
 }
@@ -231,7 +246,8 @@ func stream(command GUID, messages ...message) []byte {
 	for i, m := range messages {
 		raw = append(raw, slices.Concat(fragments(uint64(i+1), m.bytes(), 1<<20)...)...)
 	}
-	return []byte(`<rsp:ReceiveResponse><rsp:Stream Name="stdout"` + of + `>` + base64.StdEncoding.EncodeToString(raw) + `</rsp:Stream></rsp:ReceiveResponse>`)
+	return []byte(`<rsp:ReceiveResponse><rsp:Stream Name="stdout"` + of + `>` + base64.StdEncoding.EncodeToString(raw) +
+		`</rsp:Stream></rsp:ReceiveResponse>`)
 }
 
 func text(t *testing.T, kind messageType, pool, pipeline GUID, data any) message {
@@ -271,7 +287,8 @@ func TestEmptyPollsDoNotSpin(t *testing.T) {
 				if polls++; time.Since(began) < time.Minute {
 					return []byte(`<rsp:ReceiveResponse/>`)
 				}
-				return stream(command, text(t, pipelineState, pool, command, members(Property{"PipelineState", int(pipelineCompleted)})))
+				return stream(command, text(t, pipelineState, pool, command,
+					members(Property{"PipelineState", int(pipelineCompleted)})))
 			case "Command":
 				return []byte(`<rsp:CommandResponse/>`)
 			}
@@ -299,10 +316,13 @@ func TestWarningsOfTheOpening(t *testing.T) {
 	s := &scripted{answer: func(action string, pool, command GUID) []byte {
 		switch {
 		case action == "Receive" && command == (GUID{}):
-			line := members(Property{"ci", int64(voidCall)}, Property{"mi", enum("RemoteHostMethodId", "WriteWarningLine", 22)}, Property{"mp", &Object{Value: []any{"by the host"}}})
+			line := members(Property{"ci", int64(voidCall)},
+				Property{"mi", enum("RemoteHostMethodId", "WriteWarningLine", 22)}, Property{"mp",
+					&Object{Value: []any{"by the host"}}})
 			return opening(t, pool, warning(pool, "at the opening"), text(t, runspacePoolHostCall, pool, GUID{}, line))
 		case action == "Receive":
-			return stream(command, warning(pool, "while running"), text(t, pipelineState, pool, command, members(Property{"PipelineState", int(pipelineCompleted)})))
+			return stream(command, warning(pool, "while running"),
+				text(t, pipelineState, pool, command, members(Property{"PipelineState", int(pipelineCompleted)})))
 		}
 		return []byte(`<rsp:CommandResponse/>`)
 	}}
@@ -311,7 +331,8 @@ func TestWarningsOfTheOpening(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := pool.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}})
-	if diff := cmp.Diff([]string{"at the opening", "by the host", "while running"}, out.Warnings); diff != "" || err != nil {
+	if diff := cmp.Diff([]string{"at the opening", "by the host", "while running"}, out.Warnings); diff != "" ||
+		err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
@@ -327,10 +348,17 @@ func TestSessionLimits(t *testing.T) {
 		want  error
 		wait  time.Duration
 	}{
-		{"Exchange 2010", "The WS-Management service cannot process the request. This user is allowed a maximum number of 18 concurrent shells, which has been exceeded.", faultQuotaShells, ErrShellLimit, 0},
-		{"Exchange 2019", authorization + "Fail to create a runspace because you have exceeded the maximum number of connections allowed: 18 for the policy party : MaxConcurrency. Please close existing runspace and try again.", 5, ErrShellLimit, 0},
-		{"Exchange Online", authorization + "Fail to create a runspace because you have exceeded the maximum number of connections allowed: 3 for the policy party : MaxConcurrency.", 0, ErrShellLimit, 0},
-		{"budget", authorization + "Fail to create runspace because you have exceeded your budget to create runspace. Please wait for 299 seconds.", 0, ErrLoadLimit, 299 * time.Second},
+		{"Exchange 2010", "The WS-Management service cannot process the request. This user is allowed a maximum " +
+			"number of 18 concurrent shells, which has been exceeded.", faultQuotaShells, ErrShellLimit, 0},
+		{"Exchange 2019", authorization +
+			"Fail to create a runspace because you have exceeded the maximum number of connections allowed: 18 for " +
+			"the policy party : MaxConcurrency. Please close existing runspace and try again.", 5, ErrShellLimit,
+			0},
+		{"Exchange Online", authorization +
+			"Fail to create a runspace because you have exceeded the maximum number of connections allowed: 3 for " +
+			"the policy party : MaxConcurrency.", 0, ErrShellLimit, 0},
+		{"budget", authorization + "Fail to create runspace because you have exceeded your budget to create " +
+			"runspace. Please wait for 299 seconds.", 0, ErrLoadLimit, 299 * time.Second},
 		{"load", "The user load quota of 1000 requests per 2 seconds has been exceeded.", 2150859174, ErrLoadLimit, 0},
 		{"access", "Access is denied.", 5, link.ErrAccess, 0},
 	} {
@@ -355,7 +383,8 @@ func TestSessionLimits(t *testing.T) {
 			}
 		})
 	}
-	broken := &ErrorRecord{Message: authorization + "Fail to create a runspace because you have exceeded the maximum number of connections allowed: 18"}
+	broken := &ErrorRecord{Message: authorization +
+		"Fail to create a runspace because you have exceeded the maximum number of connections allowed: 18"}
 	if !errors.Is(broken, ErrShellLimit) {
 		t.Error("the record of a broken pool is not recognized")
 	}
@@ -363,7 +392,8 @@ func TestSessionLimits(t *testing.T) {
 
 // A record's recommended action reaches the reader.
 func TestRecommendedAction(t *testing.T) {
-	e := errorRecordOf((&ErrorRecord{Message: "failed", Details: "It failed.", Recommended: "Restart the service."}).object())
+	e := errorRecordOf((&ErrorRecord{Message: "failed", Details: "It failed.",
+		Recommended: "Restart the service."}).object())
 	if e.Recommended != "Restart the service." || e.Error() != "It failed. Restart the service." {
 		t.Errorf("got %q, %q", e.Recommended, e)
 	}

@@ -11,8 +11,10 @@ import (
 // ErrorRecord is an error of PowerShell's: what went wrong, in which category, with which object.
 // Its texts are the server's: they may hold line breaks.
 type ErrorRecord struct {
-	Message         string   // the exception's message
-	ID              string   // fully qualified error id: "CommandNotFoundException", "[Server=EX1,RequestId=…] 1A2B,Microsoft.Exchange.…"
+	Message string // the exception's message
+	// fully qualified error id: "CommandNotFoundException", "[Server=EX1,RequestId=…]
+	// 1A2B,Microsoft.Exchange.…"
+	ID              string
 	Category        Category // error category
 	Activity        string   // the cmdlet, mostly
 	Reason          string   // short type name of the exception: "ManagementObjectNotFoundException"
@@ -81,9 +83,12 @@ const (
 )
 
 var categoryNames = [...]string{
-	"NotSpecified", "OpenError", "CloseError", "DeviceError", "DeadlockDetected", "InvalidArgument", "InvalidData", "InvalidOperation", "InvalidResult", "InvalidType",
-	"MetadataError", "NotImplemented", "NotInstalled", "ObjectNotFound", "OperationStopped", "OperationTimeout", "SyntaxError", "ParserError", "PermissionDenied",
-	"ResourceBusy", "ResourceExists", "ResourceUnavailable", "ReadError", "WriteError", "FromStdErr", "SecurityError", "ProtocolError", "ConnectionError",
+	"NotSpecified", "OpenError", "CloseError", "DeviceError", "DeadlockDetected", "InvalidArgument", "InvalidData",
+	"InvalidOperation", "InvalidResult", "InvalidType",
+	"MetadataError", "NotImplemented", "NotInstalled", "ObjectNotFound", "OperationStopped", "OperationTimeout",
+	"SyntaxError", "ParserError", "PermissionDenied",
+	"ResourceBusy", "ResourceExists", "ResourceUnavailable", "ReadError", "WriteError", "FromStdErr", "SecurityError",
+	"ProtocolError", "ConnectionError",
 	"AuthenticationError", "LimitsExceeded", "QuotaExceeded", "NotEnabled",
 }
 
@@ -102,8 +107,10 @@ func errorRecordOf(v any) *ErrorRecord {
 	}
 	e := &ErrorRecord{
 		ID: textOf(o, "FullyQualifiedErrorId"), Category: Category(integerOf(o, "ErrorCategory_Category", 0)),
-		Activity: textOf(o, "ErrorCategory_Activity"), Reason: textOf(o, "ErrorCategory_Reason"), TargetName: textOf(o, "ErrorCategory_TargetName"),
-		TargetType: textOf(o, "ErrorCategory_TargetType"), CategoryMessage: textOf(o, "ErrorCategory_Message"), Details: textOf(o, "ErrorDetails_Message"),
+		Activity: textOf(o, "ErrorCategory_Activity"), Reason: textOf(o, "ErrorCategory_Reason"),
+		TargetName: textOf(o, "ErrorCategory_TargetName"),
+		TargetType: textOf(o, "ErrorCategory_TargetType"), CategoryMessage: textOf(o, "ErrorCategory_Message"),
+		Details:     textOf(o, "ErrorDetails_Message"),
 		Recommended: textOf(o, "ErrorDetails_RecommendedAction"), Object: o,
 	}
 	e.Target, _ = o.Get("TargetObject")
@@ -133,7 +140,9 @@ func (e *ErrorRecord) object() *Object {
 	}
 	types := slices.Clone(e.Exception)
 	if len(types) == 0 {
-		types = []string{"System.Management.Automation.RemoteException", "System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception", "System.Object"}
+		types = []string{"System.Management.Automation.RemoteException",
+			"System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception",
+			"System.Object"}
 	}
 	reason := e.Reason
 	if reason == "" {
@@ -148,12 +157,16 @@ func (e *ErrorRecord) object() *Object {
 		Extended: []Property{
 			{"writeErrorStream", true},
 			{"Exception", &Object{Types: types, Text: types[0] + ": " + e.Message, Properties: []Property{
-				{"Message", e.Message}, {"Data", &Object{Types: []string{"System.Collections.ListDictionaryInternal", "System.Object"}, Value: &Dict{}}},
+				{"Message", e.Message}, {"Data",
+					&Object{Types: []string{"System.Collections.ListDictionaryInternal", "System.Object"},
+						Value: &Dict{}}},
 				{"InnerException", nil}, {"TargetSite", nil}, {"StackTrace", nil}, {"HelpLink", nil}, {"Source", nil},
 			}}},
 			{"TargetObject", e.Target}, {"FullyQualifiedErrorId", e.ID}, {"InvocationInfo", nil},
-			{"ErrorCategory_Category", int(e.Category)}, {"ErrorCategory_Activity", e.Activity}, {"ErrorCategory_Reason", reason},
-			{"ErrorCategory_TargetName", e.TargetName}, {"ErrorCategory_TargetType", e.TargetType}, {"ErrorCategory_Message", line},
+			{"ErrorCategory_Category", int(e.Category)}, {"ErrorCategory_Activity", e.Activity},
+			{"ErrorCategory_Reason", reason},
+			{"ErrorCategory_TargetName", e.TargetName}, {"ErrorCategory_TargetType", e.TargetType},
+			{"ErrorCategory_Message", line},
 			{"SerializeExtendedInfo", false},
 		},
 	}

@@ -27,7 +27,8 @@ type transcript struct {
 }
 
 var identifiers = []*regexp.Regexp{
-	regexp.MustCompile(`MessageID>uuid:([^<]+)<`), regexp.MustCompile(`Selector Name="ShellId">([^<]+)<`), regexp.MustCompile(`Shell ShellId="([^"]+)"`), regexp.MustCompile(`CommandId="([^"]+)"`),
+	regexp.MustCompile(`MessageID>uuid:([^<]+)<`), regexp.MustCompile(`Selector Name="ShellId">([^<]+)<`),
+	regexp.MustCompile(`Shell ShellId="([^"]+)"`), regexp.MustCompile(`CommandId="([^"]+)"`),
 }
 var actionElement = regexp.MustCompile(`Action[^>]*>([^<]+)<`)
 
@@ -97,7 +98,8 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for old, live := range p.text {
 		response = regexp.MustCompile("(?i)"+regexp.QuoteMeta(old)).ReplaceAllString(response, live)
 	}
-	response = regexp.MustCompile(`(<rsp:Stream [^>]*>)([A-Za-z0-9+/=\s]+)<`).ReplaceAllStringFunc(response, func(s string) string { return p.pipelineIDs(s) })
+	response = regexp.MustCompile(`(<rsp:Stream [^>]*>)([A-Za-z0-9+/=\s]+)<`).ReplaceAllStringFunc(response,
+		func(s string) string { return p.pipelineIDs(s) })
 	if m.TransportError.Code != 0 {
 		w.WriteHeader(m.TransportError.Code)
 	}
@@ -156,87 +158,104 @@ func TestTranscripts(t *testing.T) {
 		actions       string
 	}{
 		"psrp_open_runspace.yml": {actions: "Create Receive Receive Delete"},
-		"psrp_error_failed.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
-			var e *ErrorRecord
-			if !asRecord(err, &e) {
-				t.Fatalf("got error %v", err)
-			}
-			if e.Message != "error" || e.ID != "Microsoft.PowerShell.Commands.WriteErrorException" || e.Reason != "WriteErrorException" || e.Activity != "Write-Error" || e.Exception[0] != "Microsoft.PowerShell.Commands.WriteErrorException" {
-				t.Errorf("record %+v", e)
-			}
-			if diff := cmp.Diff([]any{"before"}, out.Objects); diff != "" {
-				t.Error(diff)
-			}
-			if out.Progress != 1 {
-				t.Errorf("%d progress records", out.Progress)
-			}
-		}}}},
-		"psrp_stream_output_invocation.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			type streams struct {
-				Objects                  []any
-				Warnings, Verbose, Debug []string
-				Errors, Information      []string
-			}
-			got := streams{Objects: out.Objects, Warnings: out.Warnings, Verbose: out.Verbose, Debug: out.Debug}
-			for _, e := range out.Errors {
-				got.Errors = append(got.Errors, e.Message+"|"+e.Category.String()+"|"+e.Reason)
-			}
-			for _, i := range out.Information {
-				got.Information = append(got.Information, Text(i.Message))
-			}
-			want := streams{Objects: []any{"output stream"}, Warnings: []string{"warning stream"}, Verbose: []string{"verbose stream"}, Debug: []string{"debug stream"},
-				Errors: []string{"error stream|NotSpecified|WriteErrorException"}, Information: []string{"information stream"}}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		}}}},
-		"psrp_long_running_cmdlet.yml":      {actions: "Create Receive Receive Command Receive Receive Receive Signal Delete", steps: []step{{run("…"), fine()}}},
-		"psrp_multiple_commands.yml":        {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), fine()}}},
-		"psrp_run_protocol_version_2.2.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), fine()}}},
-		"psrp_small_msg_size.yml":           {envelope: 32 << 10, actions: "Create Receive Receive Command Send Send Receive Receive Signal Delete", steps: []step{{run(strings.Repeat("x", 45000)), fine()}}},
-		"client_copy_file_warning.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
-			// The warning in the recording is of another command in another pool.
-			if err != nil || len(out.Warnings) != 0 || out.Progress != 1 {
-				t.Errorf("warnings %q, %d progress records, %v", out.Warnings, out.Progress, err)
-			}
-			if diff := cmp.Diff([]any{`C:\Users\vagrant\Documents\test_file`}, out.Objects); diff != "" {
-				t.Error(diff)
-			}
-		}}}},
+		"psrp_error_failed.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+				var e *ErrorRecord
+				if !asRecord(err, &e) {
+					t.Fatalf("got error %v", err)
+				}
+				if e.Message != "error" || e.ID != "Microsoft.PowerShell.Commands.WriteErrorException" ||
+					e.Reason != "WriteErrorException" || e.Activity != "Write-Error" ||
+					e.Exception[0] != "Microsoft.PowerShell.Commands.WriteErrorException" {
+					t.Errorf("record %+v", e)
+				}
+				if diff := cmp.Diff([]any{"before"}, out.Objects); diff != "" {
+					t.Error(diff)
+				}
+				if out.Progress != 1 {
+					t.Errorf("%d progress records", out.Progress)
+				}
+			}}}},
+		"psrp_stream_output_invocation.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				type streams struct {
+					Objects                  []any
+					Warnings, Verbose, Debug []string
+					Errors, Information      []string
+				}
+				got := streams{Objects: out.Objects, Warnings: out.Warnings, Verbose: out.Verbose, Debug: out.Debug}
+				for _, e := range out.Errors {
+					got.Errors = append(got.Errors, e.Message+"|"+e.Category.String()+"|"+e.Reason)
+				}
+				for _, i := range out.Information {
+					got.Information = append(got.Information, Text(i.Message))
+				}
+				want := streams{Objects: []any{"output stream"}, Warnings: []string{"warning stream"},
+					Verbose: []string{"verbose stream"}, Debug: []string{"debug stream"},
+					Errors:      []string{"error stream|NotSpecified|WriteErrorException"},
+					Information: []string{"information stream"}}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}}}},
+		"psrp_long_running_cmdlet.yml": {actions: "Create Receive Receive Command Receive Receive Receive Signal " +
+			"Delete", steps: []step{{run("…"), fine()}}},
+		"psrp_multiple_commands.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), fine()}}},
+		"psrp_run_protocol_version_2.2.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), fine()}}},
+		"psrp_small_msg_size.yml": {envelope: 32 << 10,
+			actions: "Create Receive Receive Command Send Send Receive Receive Signal Delete",
+			steps:   []step{{run(strings.Repeat("x", 45000)), fine()}}},
+		"client_copy_file_warning.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+				// The warning in the recording is of another command in another pool.
+				if err != nil || len(out.Warnings) != 0 || out.Progress != 1 {
+					t.Errorf("warnings %q, %d progress records, %v", out.Warnings, out.Progress, err)
+				}
+				if diff := cmp.Diff([]any{`C:\Users\vagrant\Documents\test_file`}, out.Objects); diff != "" {
+					t.Error(diff)
+				}
+			}}}},
 		// SetShouldExit wants no answer: the command goes on.
-		"psrp_pshost_methods.yml": {actions: "Create Receive Receive Command Receive Signal Delete", steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
-			if err != nil || len(out.Objects) != 1 || Text(out.Objects[0]) != "en-US" {
-				t.Errorf("got %v, %v", out.Objects, err)
-			}
-		}}}},
+		"psrp_pshost_methods.yml": {actions: "Create Receive Receive Command Receive Signal Delete",
+			steps: []step{{run("…"), func(t *testing.T, out Output, err error) {
+				if err != nil || len(out.Objects) != 1 || Text(out.Objects[0]) != "en-US" {
+					t.Errorf("got %v, %v", out.Objects, err)
+				}
+			}}}},
 		"psrp_receive_failure.yml": {actions: "Create Receive Receive Delete"}, // see TestCommandOrShellGone
-		"psrp_reset_runspace_state.yml": {actions: "Create Receive Receive Command Receive Signal Command Receive Signal Delete",
+		"psrp_reset_runspace_state.yml": {actions: "Create Receive Receive Command Receive Signal Command Receive " +
+			"Signal Delete",
 			steps: []step{{run("…"), fine("hi")}, {run("…"), fine()}}},
 		"psrp_set_runspaces.yml": {actions: "Create Receive Receive Delete"},
-		"psrp_with_jea_configuration.yml": {configuration: "JEARole", actions: "Create Receive Receive Receive Command Receive Signal Command Receive Signal Delete", steps: []step{
-			{run("…"), func(t *testing.T, out Output, err error) {
-				if err != nil || len(out.Objects) != 1 {
-					t.Fatalf("got %v, %v", out.Objects, err)
-				}
-				outer, _ := out.Objects[0].(*Object)
-				element, _ := outer.Value.(*Object) // decorated: the object itself is within
-				if name, _ := element.Get("name"); name != "AllowUnencrypted" {
-					t.Errorf("object %+v", element)
-				}
+		"psrp_with_jea_configuration.yml": {configuration: "JEARole",
+			actions: "Create Receive Receive Receive Command Receive Signal Command Receive Signal Delete",
+			steps: []step{
+				{run("…"), func(t *testing.T, out Output, err error) {
+					if err != nil || len(out.Objects) != 1 {
+						t.Fatalf("got %v, %v", out.Objects, err)
+					}
+					outer, _ := out.Objects[0].(*Object)
+					element, _ := outer.Value.(*Object) // decorated: the object itself is within
+					if name, _ := element.Get("name"); name != "AllowUnencrypted" {
+						t.Errorf("object %+v", element)
+					}
+				}},
+				{run("…"), func(t *testing.T, out Output, err error) {
+					var e *ErrorRecord
+					if !asRecord(err, &e) || e.ID != "ScriptsNotAllowed" || e.Category != ParserError ||
+						e.Reason != "ParseException" || e.TargetType != "String" {
+						t.Errorf("got %v", err)
+					}
+					if len(out.Errors) != 1 || out.Errors[0].ID != "ProviderNotFound,Microsoft.PowerShell.Commands.GetItemCommand" || out.Errors[0].Category != ObjectNotFound || out.Errors[0].Target != "FileSystem" {
+						t.Errorf("errors %+v", out.Errors)
+					}
+				}},
 			}},
-			{run("…"), func(t *testing.T, out Output, err error) {
-				var e *ErrorRecord
-				if !asRecord(err, &e) || e.ID != "ScriptsNotAllowed" || e.Category != ParserError || e.Reason != "ParseException" || e.TargetType != "String" {
-					t.Errorf("got %v", err)
-				}
-				if len(out.Errors) != 1 || out.Errors[0].ID != "ProviderNotFound,Microsoft.PowerShell.Commands.GetItemCommand" || out.Errors[0].Category != ObjectNotFound || out.Errors[0].Target != "FileSystem" {
-					t.Errorf("errors %+v", out.Errors)
-				}
-			}},
-		}},
 	} {
 		t.Run(file, func(t *testing.T) {
 			p := load(t, filepath.Join(dir, file))

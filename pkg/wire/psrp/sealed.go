@@ -36,7 +36,8 @@ func sealBody(s sealer, scheme string, plain []byte) (contentType string, body [
 	}
 	protocol := protocolOf(scheme)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "--%s\r\n\tContent-Type: %s\r\n\tOriginalContent: type=%s;Length=%d\r\n--%s\r\n\tContent-Type: application/octet-stream\r\n", boundary, protocol, soapType, len(plain), boundary)
+	fmt.Fprintf(&b, "--%s\r\n\tContent-Type: %s\r\n\tOriginalContent: type=%s;Length=%d\r\n--%s\r\n\tContent-Type: "+
+		"application/octet-stream\r\n", boundary, protocol, soapType, len(plain), boundary)
 	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(signature))))
 	b.Write(signature)
 	b.Write(sealed)

@@ -136,7 +136,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		x.sealing = nil
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/soap+xml" {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
+			kind != "application/soap+xml" {
 			w.WriteHeader(http.StatusUnsupportedMediaType)
 			return
 		}
@@ -189,7 +190,8 @@ func (x *exchange) authenticate(empty bool) bool {
 		}
 		x.caller = Caller{User: user, Mechanism: "Basic", Remote: r.RemoteAddr}
 		return true
-	case (strings.EqualFold(scheme, "Kerberos") || strings.EqualFold(scheme, "Negotiate")) && s.Kerberos != nil && state != nil:
+	case (strings.EqualFold(scheme, "Kerberos") || strings.EqualFold(scheme, "Negotiate")) && s.Kerberos != nil &&
+		state != nil:
 		state.mu.Lock()
 		defer state.mu.Unlock()
 		state.context, state.caller = nil, Caller{} // a new sign-in replaces the old one, also when it fails
@@ -260,13 +262,18 @@ func (x *exchange) fault(f *Fault) {
 }
 
 func invalid(format string, args ...any) *Fault {
-	return &Fault{Code: faultInvalid, Subcode: "w:SchemaValidationError", Reason: "The request is not valid: " + fmt.Sprintf(format, args...) + "."}
+	return &Fault{Code: faultInvalid, Subcode: "w:SchemaValidationError",
+		Reason: "The request is not valid: " + fmt.Sprintf(format, args...) + "."}
 }
 
-var shellGone = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors", Reason: "The WS-Management service cannot process the request because the request contained invalid selectors for the resource. " +
-	"The shell was not found on the server."}
+var shellGone = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors",
+	Reason: "The WS-Management service cannot process the request because the request contained invalid selectors " +
+		"for the resource. " +
+		"The shell was not found on the server."}
 
-var noSuchCommand = &Fault{Code: faultParameter, Subcode: "w:InvalidParameter", Reason: "The Windows Remote Shell received a request to perform an operation on a command identifier that does not exist."}
+var noSuchCommand = &Fault{Code: faultParameter, Subcode: "w:InvalidParameter",
+	Reason: "The Windows Remote Shell received a request to perform an operation on a command identifier that does " +
+		"not exist."}
 
 func (x *exchange) dispatch() {
 	if x.env.action == actionCreate {
@@ -295,7 +302,9 @@ func (x *exchange) dispatch() {
 		x.server.remove(s)
 		x.answer(actionDelete, "")
 	default:
-		f = &Fault{Code: faultUnsupported, Subcode: "a:ActionNotSupported", Reason: "The WS-Management service cannot process the request because the WS-Addressing action URI in the request is not compatible with the resource."}
+		f = &Fault{Code: faultUnsupported, Subcode: "a:ActionNotSupported",
+			Reason: "The WS-Management service cannot process the request because the WS-Addressing action URI in " +
+				"the request is not compatible with the resource."}
 	}
 	if f != nil {
 		x.fault(f)
@@ -345,8 +354,10 @@ func (s *Server) Close() {
 func (x *exchange) create() *Fault {
 	s, e := x.server, x.env
 	if !s.serves(e.resource) {
-		return &Fault{Code: faultNoSuchSession, Subcode: "w:InvalidResourceURI", Reason: fmt.Sprintf("The WS-Management service cannot process the request. Cannot find the %s session configuration in the WSMan: drive on the %s computer.",
-			link.Line(strings.TrimPrefix(e.resource, resourceURI)), s.Name)}
+		return &Fault{Code: faultNoSuchSession, Subcode: "w:InvalidResourceURI",
+			Reason: fmt.Sprintf("The WS-Management service cannot process the request. Cannot find the %s session "+
+				"configuration in the WSMan: drive on the %s computer.",
+				link.Line(strings.TrimPrefix(e.resource, resourceURI)), s.Name)}
 	}
 	if e.body == nil || e.body.name != "Shell" {
 		return invalid("no shell")
@@ -364,7 +375,8 @@ func (x *exchange) create() *Fault {
 			if errors.As(err, &f) {
 				return f
 			}
-			return &Fault{Code: faultAccessDenied, Subcode: "w:AccessDenied", Reason: "Access is denied. " + link.Line(err.Error())}
+			return &Fault{Code: faultAccessDenied, Subcode: "w:AccessDenied",
+				Reason: "Access is denied. " + link.Line(err.Error())}
 		}
 	}
 	id := strings.ToUpper(e.body.attribute("ShellId"))
@@ -410,8 +422,10 @@ func (x *exchange) create() *Fault {
 	case mine >= limit:
 		s.mu.Unlock()
 		sh.close()
-		return &Fault{Code: faultQuotaShells, Subcode: "w:QuotaLimit", Reason: fmt.Sprintf("The WS-Management service cannot process the request. This user is allowed a maximum number of %d concurrent shells, which has been exceeded. "+
-			"Close existing shells or raise the quota for this user.", limit)}
+		return &Fault{Code: faultQuotaShells, Subcode: "w:QuotaLimit",
+			Reason: fmt.Sprintf("The WS-Management service cannot process the request. This user is allowed a "+
+				"maximum number of %d concurrent shells, which has been exceeded. "+
+				"Close existing shells or raise the quota for this user.", limit)}
 	}
 	if s.shells == nil {
 		s.shells = map[string]*shell{}
@@ -428,7 +442,8 @@ func (x *exchange) create() *Fault {
 	x.answer(actionCreate, `<x:ResourceCreated><a:Address>`+xmlText(scheme+"://"+host+x.r.URL.RequestURI())+`</a:Address><a:ReferenceParameters><w:ResourceURI>`+xmlText(e.resource)+
 		`</w:ResourceURI><w:SelectorSet><w:Selector Name="ShellId">`+id+`</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>`+
 		`<rsp:Shell><rsp:ShellId>`+id+`</rsp:ShellId><rsp:ResourceUri>`+xmlText(e.resource)+`</rsp:ResourceUri><rsp:Owner>`+xmlText(x.caller.User)+`</rsp:Owner><rsp:ClientIP>`+xmlText(client)+
-		`</rsp:ClientIP><rsp:IdleTimeOut>`+fmt.Sprintf("PT%.3fS", s.idle().Seconds())+`</rsp:IdleTimeOut><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>`+
+		`</rsp:ClientIP><rsp:IdleTimeOut>`+fmt.Sprintf("PT%.3fS",
+		s.idle().Seconds())+`</rsp:IdleTimeOut><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>`+
 		`<rsp:State>Connected</rsp:State><rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime><rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>`)
 	return nil
 }
@@ -490,7 +505,9 @@ func (x *exchange) receive(s *shell) *Fault {
 		return shellGone
 	}
 	if len(list) == 0 && !done {
-		return &Fault{Code: faultTimedOut, Subcode: "w:TimedOut", Reason: "The WS-Management service cannot complete the operation within the time specified in OperationTimeout."}
+		return &Fault{Code: faultTimedOut, Subcode: "w:TimedOut",
+			Reason: "The WS-Management service cannot complete the operation within the time specified in " +
+				"OperationTimeout."}
 	}
 	of := ""
 	if command != "" {
@@ -503,7 +520,8 @@ func (x *exchange) receive(s *shell) *Fault {
 	}
 	if command != "" {
 		if done {
-			b.WriteString(`<rsp:CommandState` + of + ` State="` + commandDone + `"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState>`)
+			b.WriteString(`<rsp:CommandState` + of + ` State="` + commandDone +
+				`"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState>`)
 		} else {
 			b.WriteString(`<rsp:CommandState` + of + ` State="` + commandRunning + `"/>`)
 		}

@@ -70,7 +70,8 @@ func serve(t *testing.T, s *Server) (*httptest.Server, func() string) {
 }
 
 func optionsFor(ts *httptest.Server) Options {
-	return Options{URL: ts.URL + "/PowerShell/?serializationLevel=Full", User: `CONTOSO\admin`, Password: secret.NewValue(password), TLS: trusting(ts)}
+	return Options{URL: ts.URL + "/PowerShell/?serializationLevel=Full", User: `CONTOSO\admin`,
+		Password: secret.NewValue(password), TLS: trusting(ts)}
 }
 
 func open(t *testing.T, ts *httptest.Server) *Pool {
@@ -94,28 +95,38 @@ func TestParameters(t *testing.T) {
 	}})
 	p := open(t, ts)
 	sent := []Parameter{
-		{"Null", nil}, {"Switch", true}, {"Text", "a\r\n<&>_x000D_ 😀"}, {"Number", int64(1 << 40)}, {"Int", 7}, {"Double", 1.5}, {"When", when},
-		{"List", []string{"a", "b"}}, {"Bytes", []byte{0, 1, 255}}, {"Change", map[string]any{"Add": []string{"x"}, "Remove": "y"}},
-		{"Credential", Credential{`FABRIKAM\svc`, secret.NewValue("hush ä😀")}}, {"Password", secret.NewValue("")}, {"", "positional"}, {"Mixed", []any{"a", int64(1), nil, []any{true}}},
+		{"Null", nil}, {"Switch", true}, {"Text", "a\r\n<&>_x000D_ 😀"}, {"Number", int64(1 << 40)}, {"Int", 7},
+		{"Double", 1.5}, {"When", when},
+		{"List", []string{"a", "b"}}, {"Bytes", []byte{0, 1, 255}},
+		{"Change", map[string]any{"Add": []string{"x"}, "Remove": "y"}},
+		{"Credential", Credential{`FABRIKAM\svc`, secret.NewValue("hush ä😀")}}, {"Password", secret.NewValue("")},
+		{"", "positional"}, {"Mixed", []any{"a", int64(1), nil, []any{true}}},
 		{"ID", GUID{1, 2}}, {"Span", TimeSpan(5)},
 	}
-	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: sent}, {Name: "Select-Object", Parameters: []Parameter{{"First", 1}}}}}); err != nil {
+	if _, err := p.Invoke(t.Context(),
+		Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: sent},
+			{Name: "Select-Object", Parameters: []Parameter{{"First", 1}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	want := Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: []Parameter{
-		{"Null", nil}, {"Switch", true}, {"Text", "a\r\n<&>_x000D_ 😀"}, {"Number", int64(1 << 40)}, {"Int", int64(7)}, {"Double", 1.5}, {"When", when},
-		{"List", []any{"a", "b"}}, {"Bytes", []byte{0, 1, 255}}, {"Change", map[string]any{"Add": []any{"x"}, "Remove": "y"}},
-		{"Credential", Credential{`FABRIKAM\svc`, secret.NewValue("hush ä😀")}}, {"Password", secret.NewValue("")}, {"", "positional"}, {"Mixed", []any{"a", int64(1), nil, []any{true}}},
+		{"Null", nil}, {"Switch", true}, {"Text", "a\r\n<&>_x000D_ 😀"}, {"Number", int64(1 << 40)}, {"Int", int64(7)},
+		{"Double", 1.5}, {"When", when},
+		{"List", []any{"a", "b"}}, {"Bytes", []byte{0, 1, 255}},
+		{"Change", map[string]any{"Add": []any{"x"}, "Remove": "y"}},
+		{"Credential", Credential{`FABRIKAM\svc`, secret.NewValue("hush ä😀")}}, {"Password", secret.NewValue("")},
+		{"", "positional"}, {"Mixed", []any{"a", int64(1), nil, []any{true}}},
 		{"ID", GUID{1, 2}}, {"Span", TimeSpan(5)},
 	}}, {Name: "Select-Object", Parameters: []Parameter{{"First", int64(1)}}}}}
-	if diff := cmp.Diff(want, got, compareSecrets, cmpopts.IgnoreFields(Pipeline{}, "OnOutput", "OnRecord")); diff != "" {
+	if diff := cmp.Diff(want, got, compareSecrets,
+		cmpopts.IgnoreFields(Pipeline{}, "OnOutput", "OnRecord")); diff != "" {
 		t.Errorf("the server got (-want +got):\n%s", diff)
 	}
 	if caller.User != `CONTOSO\admin` || caller.Mechanism != "Basic" || caller.Remote == "" {
 		t.Errorf("caller %+v", caller)
 	}
 	// The key is agreed on once.
-	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: sent[11:12]}}}); err != nil {
+	if _, err := p.Invoke(t.Context(),
+		Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: sent[11:12]}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Close(t.Context()); err != nil {
@@ -131,14 +142,20 @@ func TestParameters(t *testing.T) {
 
 // TestStreams sends everything a pipeline can write, in fragments of many sizes.
 func TestStreams(t *testing.T) {
-	record := &ErrorRecord{Message: "The operation couldn't be performed because object 'x' couldn't be found.", ID: "[Server=EX1] 1A2B,Microsoft.Exchange.Management.GetThing", Category: InvalidData,
-		Activity: "Get-Thing", Reason: "ManagementObjectNotFoundException", TargetName: "x", TargetType: "ThingIdParameter", CategoryMessage: "line",
-		Exception: []string{"Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException", "System.Exception", "System.Object"}, Target: "x", Details: "details"}
-	object := &Object{Types: []string{"A", "System.Object"}, Text: "a", Properties: []Property{{"Name", strings.Repeat("n", 3000)}, {"List", &Object{Types: []string{"L"}, Value: []any{"1", int64(2)}}}}}
+	record := &ErrorRecord{Message: "The operation couldn't be performed because object 'x' couldn't be found.",
+		ID: "[Server=EX1] 1A2B,Microsoft.Exchange.Management.GetThing", Category: InvalidData,
+		Activity: "Get-Thing", Reason: "ManagementObjectNotFoundException", TargetName: "x",
+		TargetType: "ThingIdParameter", CategoryMessage: "line",
+		Exception: []string{"Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			"System.Exception", "System.Object"}, Target: "x", Details: "details"}
+	object := &Object{Types: []string{"A", "System.Object"}, Text: "a",
+		Properties: []Property{{"Name", strings.Repeat("n", 3000)},
+			{"List", &Object{Types: []string{"L"}, Value: []any{"1", int64(2)}}}}}
 	run := func(_ context.Context, _ Caller, p Pipeline, w *Writer) error {
 		for _, err := range []error{
 			w.Output("text", nil, object), w.Warning("careful"), w.Verbose("detail"), w.Debug("bug"), w.Error(record),
-			w.Information(Information{Message: "info", Source: "s", Tags: []string{"t"}}), w.Progress(Progress{Activity: "work", Percent: 50, SecondsRemaining: -1}), w.Output(int64(9)),
+			w.Information(Information{Message: "info", Source: "s", Tags: []string{"t"}}),
+			w.Progress(Progress{Activity: "work", Percent: 50, SecondsRemaining: -1}), w.Output(int64(9)),
 		} {
 			if err != nil {
 				return err
@@ -160,17 +177,21 @@ func TestStreams(t *testing.T) {
 			ts, _ := serve(t, &Server{Run: run, FragmentSize: size.fragment, FragmentsPerReceive: size.perReceive})
 			p := open(t, ts)
 			var records []any
-			out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}, OnRecord: func(r any) { records = append(records, r) }})
+			out, err := p.Invoke(t.Context(),
+				Pipeline{Commands: []Command{{Name: "Get-Thing"}},
+					OnRecord: func(r any) { records = append(records, r) }})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := Output{Objects: []any{"text", nil, object, int64(9)}, Errors: []*ErrorRecord{record}, Warnings: []string{"careful"}, Verbose: []string{"detail"}, Debug: []string{"bug"},
+			want := Output{Objects: []any{"text", nil, object, int64(9)}, Errors: []*ErrorRecord{record},
+				Warnings: []string{"careful"}, Verbose: []string{"detail"}, Debug: []string{"bug"},
 				Information: []Information{{Message: "info", Source: "s", Tags: []string{"t"}}}, Progress: 1}
 			ignore := cmpopts.IgnoreFields(ErrorRecord{}, "Object")
 			if diff := cmp.Diff(want, out, ignore); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			wantRecords := []any{Warning("careful"), Verbose("detail"), Debug("bug"), record, want.Information[0], Progress{Activity: "work", Percent: 50, SecondsRemaining: -1}}
+			wantRecords := []any{Warning("careful"), Verbose("detail"), Debug("bug"), record, want.Information[0],
+				Progress{Activity: "work", Percent: 50, SecondsRemaining: -1}}
 			if diff := cmp.Diff(wantRecords, records, ignore); diff != "" {
 				t.Errorf("records (-want +got):\n%s", diff)
 			}
@@ -180,7 +201,8 @@ func TestStreams(t *testing.T) {
 			} else if diff := cmp.Diff(record, e, ignore); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Break"}}}); !errors.As(err, &e) || e.Message != "broken" || len(out.Objects) != 4 {
+			if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Break"}}}); !errors.As(err, &e) ||
+				e.Message != "broken" || len(out.Objects) != 4 {
 				t.Errorf("got %v with %d objects", err, len(out.Objects))
 			}
 		})
@@ -188,7 +210,11 @@ func TestStreams(t *testing.T) {
 }
 
 func TestScriptsAreRefused(t *testing.T) {
-	ts, _ := serve(t, &Server{Run: func(context.Context, Caller, Pipeline, *Writer) error { t.Error("a script ran"); return nil }})
+	ts, _ := serve(t, &Server{Run: func(context.Context, Caller, Pipeline,
+		*Writer) error {
+		t.Error("a script ran")
+		return nil
+	}})
 	var e *ErrorRecord
 	_, err := open(t, ts).Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "1+1", Script: true}}})
 	if !errors.As(err, &e) || e.ID != "ScriptsNotAllowed" || e.Category != ParserError {
@@ -228,7 +254,8 @@ func TestRecordedObjectsOnTheWire(t *testing.T) {
 		}
 	}
 	var e *ErrorRecord
-	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Nope"}}}); !errors.As(err, &e) || e.ID != "CommandNotFoundException" || e.Category != ObjectNotFound || e.TargetName != "Get-Nope" {
+	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Nope"}}}); !errors.As(err, &e) ||
+		e.ID != "CommandNotFoundException" || e.Category != ObjectNotFound || e.TargetName != "Get-Nope" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -241,7 +268,9 @@ func TestLargePipeline(t *testing.T) {
 		return nil
 	}})
 	p := open(t, ts)
-	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Import-ExchangeCertificate", Parameters: []Parameter{{"FileData", make([]byte, 700_000)}}}}}); err != nil {
+	if _, err := p.Invoke(t.Context(),
+		Pipeline{Commands: []Command{{Name: "Import-ExchangeCertificate",
+			Parameters: []Parameter{{"FileData", make([]byte, 700_000)}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got != 700_000 {
@@ -297,13 +326,15 @@ func TestCancel(t *testing.T) {
 	p := open(t, ts)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-started; cancel() }()
-	if _, err := p.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Get-Endless"}}}); !errors.Is(err, context.Canceled) {
+	if _, err := p.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Get-Endless"}}}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if err := <-stopped; err == nil {
 		t.Error("a stopped pipeline could write")
 	}
-	if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Quick"}}}); err != nil || len(out.Objects) != 1 {
+	if out, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Quick"}}}); err != nil ||
+		len(out.Objects) != 1 {
 		t.Errorf("afterwards: %v, %v", out.Objects, err)
 	}
 	// Close while a pipeline runs, with a context that is over.
@@ -361,7 +392,8 @@ func TestShells(t *testing.T) {
 	a, b := open(t, ts), open(t, ts)
 	_, err := Open(t.Context(), optionsFor(ts))
 	var f *Fault
-	if !errors.Is(err, ErrShellLimit) || !errors.As(err, &f) || f.Code != faultQuotaShells || f.Status != 500 || f.Machine != "EX1" || !strings.Contains(f.Reason, "maximum number of 2 concurrent shells") {
+	if !errors.Is(err, ErrShellLimit) || !errors.As(err, &f) || f.Code != faultQuotaShells || f.Status != 500 ||
+		f.Machine != "EX1" || !strings.Contains(f.Reason, "maximum number of 2 concurrent shells") {
 		t.Fatalf("third shell: %v", err)
 	}
 	other := optionsFor(ts)
@@ -373,7 +405,8 @@ func TestShells(t *testing.T) {
 	defer o.Close(context.Background())
 	// Nobody reaches another's shell.
 	o.shell, a.shell = a.shell, o.shell
-	if _, err := o.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err, ErrShellGone) {
+	if _, err := o.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
+		ErrShellGone) {
 		t.Errorf("another user's shell answers: %v", err)
 	}
 	o.shell, a.shell = a.shell, o.shell
@@ -384,11 +417,13 @@ func TestShells(t *testing.T) {
 	open(t, ts)
 	// A shell that is deleted behind the client's back.
 	s.remove(s.shells[a.shell])
-	if _, err := a.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err, ErrShellGone) {
+	if _, err := a.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
+		ErrShellGone) {
 		t.Errorf("deleted shell: %v", err)
 	}
 	before := a.Requests()
-	if _, err := a.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err, ErrShellGone) || a.Requests() != before {
+	if _, err := a.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
+		ErrShellGone) || a.Requests() != before {
 		t.Errorf("asked again: %v", err)
 	}
 	if err := a.Close(t.Context()); err != nil {
@@ -418,12 +453,17 @@ func TestRefusals(t *testing.T) {
 		is     error
 		text   string
 	}{
-		{"wrong password", func(o *Options) { o.Password = secret.NewValue("secret-wrong") }, link.ErrAccess, `sign in as CONTOSO\admin: HTTP 401, tried Basic, the server offers Basic`},
-		{"not admitted", func(o *Options) { o.User = "other" }, link.ErrAccess, "Access is denied. RemotePowerShellEnabled is false"},
-		{"no such configuration", func(o *Options) { o.Configuration = "Microsoft.Nope" }, nil, "Cannot find the Microsoft.Nope session configuration"},
-		{"password without TLS", func(o *Options) { o.URL = strings.Replace(o.URL, "https", "http", 1) }, nil, "not sent without TLS"},
+		{"wrong password", func(o *Options) { o.Password = secret.NewValue("secret-wrong") }, link.ErrAccess,
+			`sign in as CONTOSO\admin: HTTP 401, tried Basic, the server offers Basic`},
+		{"not admitted", func(o *Options) { o.User = "other" }, link.ErrAccess,
+			"Access is denied. RemotePowerShellEnabled is false"},
+		{"no such configuration", func(o *Options) { o.Configuration = "Microsoft.Nope" }, nil,
+			"Cannot find the Microsoft.Nope session configuration"},
+		{"password without TLS", func(o *Options) { o.URL = strings.Replace(o.URL, "https", "http", 1) }, nil,
+			"not sent without TLS"},
 		{"untrusted certificate", func(o *Options) { o.TLS = nil }, link.ErrUntrusted, ""},
-		{"nobody there", func(o *Options) { o.URL = "https://127.0.0.1:1/PowerShell/" }, link.ErrUnreachable, "127.0.0.1"},
+		{"nobody there", func(o *Options) { o.URL = "https://127.0.0.1:1/PowerShell/" }, link.ErrUnreachable,
+			"127.0.0.1"},
 		{"nobody to be", func(o *Options) { o.User = "" }, nil, "needs Kerberos tickets or a user"},
 		{"no address", func(o *Options) { o.URL = "ex1" }, nil, "address"},
 		{"password in the address", func(o *Options) { o.URL = "https://a:secret-wrong@ex1/" }, nil, "address"},
@@ -439,7 +479,8 @@ func TestRefusals(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is no %v", err, test.is)
 			}
-			if at := new(link.HostError); errors.Is(test.is, link.ErrUntrusted) && (!errors.As(err, &at) || !strings.Contains(o.URL, "//"+at.Host+":")) {
+			if at := new(link.HostError); errors.Is(test.is, link.ErrUntrusted) &&
+				(!errors.As(err, &at) || !strings.Contains(o.URL, "//"+at.Host+":")) {
 				t.Errorf("%v is told to be of the host %q", err, at.Host)
 			}
 			if !strings.Contains(err.Error(), test.text) {
@@ -456,14 +497,17 @@ func TestRefusals(t *testing.T) {
 func TestRawRequests(t *testing.T) {
 	ts, _ := serve(t, &Server{MaxRequest: 100_000})
 	p := open(t, ts)
-	base := request{to: ts.URL, resource: resourceURI + "Microsoft.Exchange", messageID: "uuid:1", session: "uuid:2", maxSize: smallEnvelope, timeout: time.Second, shell: p.shell}
+	base := request{to: ts.URL, resource: resourceURI + "Microsoft.Exchange", messageID: "uuid:1", session: "uuid:2",
+		maxSize: smallEnvelope, timeout: time.Second, shell: p.shell}
 	capability, err := p.outgoing(sessionCapability, GUID{}, members(
-		Property{"protocolversion", Version("2.3")}, Property{"PSVersion", Version("2.0")}, Property{"SerializationVersion", Version("1.1.0.1")}))
+		Property{"protocolversion", Version("2.3")}, Property{"PSVersion", Version("2.0")},
+		Property{"SerializationVersion", Version("1.1.0.1")}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	halfOpen := upper(NewGUID())
-	creation := `<rsp:Shell ShellId="` + halfOpen + `"><creationXml>` + encode64(fragments(1, capability.bytes(), smallEnvelope)[0]) + `</creationXml></rsp:Shell>`
+	creation := `<rsp:Shell ShellId="` + halfOpen + `"><creationXml>` +
+		encode64(fragments(1, capability.bytes(), smallEnvelope)[0]) + `</creationXml></rsp:Shell>`
 	half := base
 	half.action, half.shell, half.body, half.options = actionCreate, "", creation, []option{{"protocolversion", "2.3"}}
 	start, _ := http.NewRequest(http.MethodPost, ts.URL, strings.NewReader(string(half.bytes())))
@@ -489,13 +533,19 @@ func TestRawRequests(t *testing.T) {
 		{"no password", "POST", false, nil, 401, ""},
 		{"no envelope", "POST", true, func() string { return "<a/>" }, 400, ""},
 		{"no XML", "POST", true, func() string { return "hello" }, 400, ""},
-		{"entities", "POST", true, func() string { return `<!DOCTYPE a [<!ENTITY b "c">]>` + string(base.bytes()) }, 400, ""},
+		{"entities", "POST", true, func() string { return `<!DOCTYPE a [<!ENTITY b "c">]>` + string(base.bytes()) },
+			400, ""},
 		{"too large", "POST", true, func() string { return strings.Repeat("x", 100_001) }, 413, ""},
-		{"unknown action", "POST", true, func() string { r := base; r.action = shellNS + "/Disconnect"; return string(r.bytes()) }, 500, fmt.Sprint(faultUnsupported)},
-		{"unknown shell", "POST", true, func() string { r := base; r.action, r.shell = actionReceive, "x"; return string(r.bytes()) }, 500, fmt.Sprint(faultShellGone)},
+		{"unknown action", "POST", true,
+			func() string { r := base; r.action = shellNS + "/Disconnect"; return string(r.bytes()) }, 500,
+			fmt.Sprint(faultUnsupported)},
+		{"unknown shell", "POST", true,
+			func() string { r := base; r.action, r.shell = actionReceive, "x"; return string(r.bytes()) }, 500,
+			fmt.Sprint(faultShellGone)},
 		{"unknown command", "POST", true, func() string {
 			r := base
-			r.action, r.body = actionReceive, `<rsp:Receive><rsp:DesiredStream CommandId="x">stdout</rsp:DesiredStream></rsp:Receive>`
+			r.action, r.body = actionReceive,
+				`<rsp:Receive><rsp:DesiredStream CommandId="x">stdout</rsp:DesiredStream></rsp:Receive>`
 			return string(r.bytes())
 		}, 500, fmt.Sprint(faultParameter)},
 		{"create without capability", "POST", true, func() string {
@@ -511,7 +561,8 @@ func TestRawRequests(t *testing.T) {
 		{"command before the pool is open", "POST", true, func() string {
 			r := base
 			r.action, r.shell = actionCommand, halfOpen
-			r.body = `<rsp:CommandLine CommandId="` + upper(NewGUID()) + `"><rsp:Command/><rsp:Arguments>AAAA</rsp:Arguments></rsp:CommandLine>`
+			r.body = `<rsp:CommandLine CommandId="` + upper(NewGUID()) +
+				`"><rsp:Command/><rsp:Arguments>AAAA</rsp:Arguments></rsp:CommandLine>`
 			return string(r.bytes())
 		}, 500, fmt.Sprint(faultInvalid)},
 		{"another content type", "POST", true, func() string { return string(base.bytes()) }, 415, ""},
@@ -522,7 +573,8 @@ func TestRawRequests(t *testing.T) {
 		}, 500, fmt.Sprint(faultInvalid)},
 		{"fragment without a start", "POST", true, func() string {
 			r := base
-			r.action, r.body = actionSend, `<rsp:Send><rsp:Stream Name="stdin">`+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x01a"))+`</rsp:Stream></rsp:Send>`
+			r.action, r.body = actionSend,
+				`<rsp:Send><rsp:Stream Name="stdin">`+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x01a"))+`</rsp:Stream></rsp:Send>`
 			return string(r.bytes())
 		}, 500, fmt.Sprint(faultInvalid)},
 		{"sealed without Kerberos", "POST", true, func() string { return "" }, 400, ""},
@@ -549,7 +601,8 @@ func TestRawRequests(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			text, _ := io.ReadAll(resp.Body)
-			if resp.StatusCode != test.status || test.code != "" && !strings.Contains(string(text), `Code="`+test.code+`"`) {
+			if resp.StatusCode != test.status || test.code != "" &&
+				!strings.Contains(string(text), `Code="`+test.code+`"`) {
 				t.Errorf("%d %s", resp.StatusCode, text)
 			}
 			if resp.StatusCode == 401 && resp.Header.Get("WWW-Authenticate") != `Basic realm="WSMAN"` {
@@ -634,10 +687,15 @@ func TestHostileAnswers(t *testing.T) {
 	}{
 		{"empty", "", 200, "does not parse"},
 		{"HTML", "<html><body>Error</body></html>", 503, "HTTP 503"},
-		{"other request", string(answerEnvelope(actionCreate+"Response", "uuid:other", "")), 200, "belongs to another request"},
-		{"fault with escapes", string(answerEnvelope(actionFault, "MESSAGE", "<s:Fault><s:Reason><s:Text>a&#x9b;31m&#10;b</s:Text></s:Reason></s:Fault>")), 500, "WS-Management fault 0: a 31m b"},
-		{"never opened", string(answerEnvelope(actionReceive+"Response", "MESSAGE", "<rsp:ReceiveResponse><rsp:Stream>????</rsp:Stream></rsp:ReceiveResponse>")), 200, "base64"},
-		{"fragment too large", string(answerEnvelope(actionReceive+"Response", "MESSAGE", "<rsp:ReceiveResponse><rsp:Stream>"+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff"))+"</rsp:Stream></rsp:ReceiveResponse>")), 200, "larger than"},
+		{"other request", string(answerEnvelope(actionCreate+"Response", "uuid:other", "")), 200,
+			"belongs to another request"},
+		{"fault with escapes", string(answerEnvelope(actionFault, "MESSAGE",
+			"<s:Fault><s:Reason><s:Text>a&#x9b;31m&#10;b</s:Text></s:Reason></s:Fault>")), 500,
+			"WS-Management fault 0: a 31m b"},
+		{"never opened", string(answerEnvelope(actionReceive+"Response", "MESSAGE",
+			"<rsp:ReceiveResponse><rsp:Stream>????</rsp:Stream></rsp:ReceiveResponse>")), 200, "base64"},
+		{"fragment too large", string(answerEnvelope(actionReceive+"Response", "MESSAGE",
+			"<rsp:ReceiveResponse><rsp:Stream>"+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff"))+"</rsp:Stream></rsp:ReceiveResponse>")), 200, "larger than"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			answer, status = test.answer, test.status
@@ -656,7 +714,8 @@ func TestHostileAnswers(t *testing.T) {
 // TestTLSVersions: TLS 1.2 is spoken where it is offered, because IIS asks for client certificates
 // by renegotiation; else TLS 1.3.
 func TestTLSVersions(t *testing.T) {
-	for _, test := range []struct{ least, most, want uint16 }{{0, 0, tls.VersionTLS12}, {tls.VersionTLS13, 0, tls.VersionTLS13}, {tls.VersionTLS12, tls.VersionTLS12, tls.VersionTLS12}} {
+	for _, test := range []struct{ least, most, want uint16 }{{0, 0, tls.VersionTLS12},
+		{tls.VersionTLS13, 0, tls.VersionTLS13}, {tls.VersionTLS12, tls.VersionTLS12, tls.VersionTLS12}} {
 		s := &Server{Authenticate: func(context.Context, string, string) error { return nil }}
 		var got uint16
 		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -134,7 +134,8 @@ type shell struct {
 }
 
 func newShell(s *Server, id string, caller Caller, size int) *shell {
-	sh := &shell{server: s, id: id, caller: caller, size: size, pipelines: map[string]*pipeline{}, runspace: make(chan struct{}, 1), used: time.Now()}
+	sh := &shell{server: s, id: id, caller: caller, size: size, pipelines: map[string]*pipeline{},
+		runspace: make(chan struct{}, 1), used: time.Now()}
 	sh.context, sh.stop = context.WithCancelCause(context.Background())
 	return sh
 }
@@ -207,7 +208,8 @@ func (s *shell) message(kind messageType, pipeline GUID, data any) ([][]byte, er
 		return nil, err
 	}
 	s.object++
-	return fragments(s.object, message{destination: toClient, kind: kind, pool: s.pool, pipeline: pipeline, data: text}.bytes(), s.size), nil
+	return fragments(s.object, message{destination: toClient, kind: kind, pool: s.pool, pipeline: pipeline,
+		data: text}.bytes(), s.size), nil
 }
 
 func (s *shell) post(kind messageType, data any) error {
@@ -253,7 +255,8 @@ func (s *shell) take(m message) error {
 		s.pool, s.protocol = m.pool, asked
 		s.mu.Unlock()
 		return s.post(sessionCapability, members(
-			Property{"protocolversion", Version(asked)}, Property{"PSVersion", Version("2.0")}, Property{"SerializationVersion", Version("1.1.0.1")}))
+			Property{"protocolversion", Version(asked)}, Property{"PSVersion", Version("2.0")},
+			Property{"SerializationVersion", Version("1.1.0.1")}))
 	case initRunspacePool:
 		if _, err := m.members(); err != nil {
 			return err
@@ -263,13 +266,16 @@ func (s *shell) take(m message) error {
 		s.opened = true
 		s.mu.Unlock()
 		versions := &Dict{Entries: []Entry{
-			{"PSVersion", Version("5.1.20348.1")}, {"PSEdition", "Desktop"}, {"PSRemotingProtocolVersion", Version(protocol)},
+			{"PSVersion", Version("5.1.20348.1")}, {"PSEdition", "Desktop"},
+			{"PSRemotingProtocolVersion", Version(protocol)},
 			{"SerializationVersion", Version("1.1.0.1")}, {"WSManStackVersion", Version("3.0")},
 		}}
-		types := []string{"System.Management.Automation.PSPrimitiveDictionary", "System.Collections.Hashtable", "System.Object"}
-		if err := s.post(applicationPrivateData, members(Property{"ApplicationPrivateData", &Object{Types: types, Value: &Dict{Entries: []Entry{
-			{"PSVersionTable", &Object{Types: types, Value: versions}},
-		}}}})); err != nil {
+		types := []string{"System.Management.Automation.PSPrimitiveDictionary", "System.Collections.Hashtable",
+			"System.Object"}
+		if err := s.post(applicationPrivateData,
+			members(Property{"ApplicationPrivateData", &Object{Types: types, Value: &Dict{Entries: []Entry{
+				{"PSVersionTable", &Object{Types: types, Value: versions}},
+			}}}})); err != nil {
 			return err
 		}
 		return s.post(runspacePoolState, members(Property{"RunspaceState", poolOpened}))
@@ -394,8 +400,11 @@ func (p *pipeline) run(pl Pipeline) {
 	switch {
 	case p.context.Err() != nil:
 		state = pipelineStopped
-		record = &ErrorRecord{Message: "The pipeline has been stopped.", ID: "PipelineStopped", Category: OperationStopped, Reason: "PipelineStoppedException",
-			Exception: []string{"System.Management.Automation.PipelineStoppedException", "System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception", "System.Object"}}
+		record = &ErrorRecord{Message: "The pipeline has been stopped.", ID: "PipelineStopped",
+			Category: OperationStopped, Reason: "PipelineStoppedException",
+			Exception: []string{"System.Management.Automation.PipelineStoppedException",
+				"System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception",
+				"System.Object"}}
 	case err != nil:
 		state = pipelineFailed
 		if !errors.As(err, &record) {
@@ -420,9 +429,12 @@ func (p *pipeline) call(pl Pipeline) error {
 	for _, c := range pl.Commands {
 		if c.Script {
 			return &ErrorRecord{
-				Message: "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.", ID: "ScriptsNotAllowed", Category: ParserError, Reason: "ParseException",
+				Message: "The syntax is not supported by this runspace. This can occur if the runspace is in " +
+					"no-language mode.", ID: "ScriptsNotAllowed", Category: ParserError, Reason: "ParseException",
 				TargetName: c.Name, TargetType: "String", Target: c.Name,
-				Exception: []string{"System.Management.Automation.ParseException", "System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception", "System.Object"},
+				Exception: []string{"System.Management.Automation.ParseException",
+					"System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception",
+					"System.Object"},
 			}
 		}
 	}
@@ -435,9 +447,14 @@ func (p *pipeline) call(pl Pipeline) error {
 // CommandNotFound is the error record of a command that the session does not have.
 func CommandNotFound(name string) *ErrorRecord {
 	return &ErrorRecord{
-		Message: "The term '" + name + "' is not recognized as the name of a cmdlet, function, script file, or operable program. Check the spelling of the name, or if a path was included, verify that the path is correct and try again.",
-		ID:      "CommandNotFoundException", Category: ObjectNotFound, Reason: "CommandNotFoundException", TargetName: name, TargetType: "String", Target: name,
-		Exception: []string{"System.Management.Automation.CommandNotFoundException", "System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception", "System.Object"},
+		Message: "The term '" + name +
+			"' is not recognized as the name of a cmdlet, function, script file, or operable program. Check the " +
+			"spelling of the name, or if a path was included, verify that the path is correct and try again.",
+		ID: "CommandNotFoundException", Category: ObjectNotFound, Reason: "CommandNotFoundException",
+		TargetName: name, TargetType: "String", Target: name,
+		Exception: []string{"System.Management.Automation.CommandNotFoundException",
+			"System.Management.Automation.RuntimeException", "System.SystemException", "System.Exception",
+			"System.Object"},
 	}
 }
 
@@ -492,8 +509,10 @@ func (w *Writer) Debug(text string) error {
 func (w *Writer) Information(i Information) error {
 	return w.write(informationRecord, members(
 		Property{"MessageData", i.Message}, Property{"Source", i.Source}, Property{"TimeGenerated", time.Now()},
-		Property{"Tags", i.Tags}, Property{"User", w.pipeline.shell.caller.User}, Property{"Computer", w.pipeline.shell.server.Name},
-		Property{"ProcessId", 0}, Property{"NativeThreadId", 0}, Property{"ManagedThreadId", 0}, Property{"WriteInformationStream", true}))
+		Property{"Tags", i.Tags}, Property{"User", w.pipeline.shell.caller.User},
+		Property{"Computer", w.pipeline.shell.server.Name},
+		Property{"ProcessId", 0}, Property{"NativeThreadId", 0}, Property{"ManagedThreadId", 0},
+		Property{"WriteInformationStream", true}))
 }
 
 // Progress writes to the progress stream.
@@ -503,14 +522,19 @@ func (w *Writer) Progress(p Progress) error {
 		kind, n = "Completed", 1
 	}
 	return w.write(progressRecord, members(
-		Property{"Activity", p.Activity}, Property{"ActivityId", 0}, Property{"StatusDescription", p.Status}, Property{"CurrentOperation", p.Operation},
-		Property{"ParentActivityId", -1}, Property{"PercentComplete", p.Percent}, Property{"Type", enum("System.Management.Automation.ProgressRecordType", kind, n)},
+		Property{"Activity", p.Activity}, Property{"ActivityId", 0}, Property{"StatusDescription", p.Status},
+		Property{"CurrentOperation", p.Operation},
+		Property{"ParentActivityId", -1}, Property{"PercentComplete", p.Percent},
+		Property{"Type", enum("System.Management.Automation.ProgressRecordType", kind, n)},
 		Property{"SecondsRemaining", p.SecondsRemaining}))
 }
 
 func informational(kind, text string) *Object {
 	return &Object{
-		Types: []string{"System.Management.Automation." + kind, "System.Management.Automation.InformationalRecord", "System.Object"}, Text: text,
-		Extended: []Property{{"InformationalRecord_Message", text}, {"InformationalRecord_SerializeInvocationInfo", false}, {"InformationalRecord_PipelineIterationInfo", []any{0, 0}}},
+		Types: []string{"System.Management.Automation." + kind, "System.Management.Automation.InformationalRecord",
+			"System.Object"}, Text: text,
+		Extended: []Property{{"InformationalRecord_Message", text},
+			{"InformationalRecord_SerializeInvocationInfo", false},
+			{"InformationalRecord_PipelineIterationInfo", []any{0, 0}}},
 	}
 }

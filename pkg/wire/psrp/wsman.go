@@ -168,7 +168,8 @@ func parseEnvelope(data []byte) (*envelope, error) {
 	}
 	head := root.at("Header")
 	e := &envelope{
-		to: head.value("To"), resource: head.value("ResourceURI"), action: head.value("Action"), messageID: head.value("MessageID"), relatesTo: head.value("RelatesTo"),
+		to: head.value("To"), resource: head.value("ResourceURI"), action: head.value("Action"),
+		messageID: head.value("MessageID"), relatesTo: head.value("RelatesTo"),
 		options: map[string]string{},
 	}
 	_, _ = fmt.Sscanf(head.value("MaxEnvelopeSize"), "%d", &e.maxSize)
@@ -217,10 +218,13 @@ type request struct {
 
 func (r request) bytes() []byte {
 	var b strings.Builder
-	b.WriteString(`<s:Envelope ` + namespaces + `><s:Header><a:To>` + xmlText(r.to) + `</a:To><w:ResourceURI s:mustUnderstand="true">` + xmlText(r.resource) + `</w:ResourceURI>` +
-		`<a:ReplyTo><a:Address s:mustUnderstand="true">` + anonymous + `</a:Address></a:ReplyTo><a:Action s:mustUnderstand="true">` + r.action + `</a:Action>`)
+	b.WriteString(`<s:Envelope ` + namespaces + `><s:Header><a:To>` + xmlText(r.to) +
+		`</a:To><w:ResourceURI s:mustUnderstand="true">` + xmlText(r.resource) + `</w:ResourceURI>` +
+		`<a:ReplyTo><a:Address s:mustUnderstand="true">` + anonymous +
+		`</a:Address></a:ReplyTo><a:Action s:mustUnderstand="true">` + r.action + `</a:Action>`)
 	fmt.Fprintf(&b, `<w:MaxEnvelopeSize s:mustUnderstand="true">%d</w:MaxEnvelopeSize>`, r.maxSize)
-	b.WriteString(`<a:MessageID>` + r.messageID + `</a:MessageID><w:Locale xml:lang="en-US" s:mustUnderstand="false"/><p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>` +
+	b.WriteString(`<a:MessageID>` + r.messageID +
+		`</a:MessageID><w:Locale xml:lang="en-US" s:mustUnderstand="false"/><p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>` +
 		`<p:SessionId s:mustUnderstand="false">` + r.session + `</p:SessionId>`)
 	fmt.Fprintf(&b, `<w:OperationTimeout>%s</w:OperationTimeout>`, TimeSpan(r.timeout/100).xml())
 	if len(r.options) > 0 {
@@ -242,8 +246,10 @@ func (r request) bytes() []byte {
 }
 
 func answerEnvelope(action, relatesTo, body string) []byte {
-	return []byte(`<s:Envelope xml:lang="en-US" ` + namespaces + `><s:Header><a:Action>` + action + `</a:Action><a:MessageID>uuid:` + strings.ToUpper(NewGUID().String()) +
-		`</a:MessageID><a:To>` + anonymous + `</a:To><a:RelatesTo>` + xmlText(relatesTo) + `</a:RelatesTo></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`)
+	return []byte(`<s:Envelope xml:lang="en-US" ` + namespaces + `><s:Header><a:Action>` + action +
+		`</a:Action><a:MessageID>uuid:` + strings.ToUpper(NewGUID().String()) +
+		`</a:MessageID><a:To>` + anonymous + `</a:To><a:RelatesTo>` + xmlText(relatesTo) +
+		`</a:RelatesTo></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`)
 }
 
 func xmlText(s string) string {
@@ -384,7 +390,8 @@ func (f *Fault) timedOut() bool {
 }
 
 func parseFault(n *node, status int) *Fault {
-	f := &Fault{Status: status, Subcode: link.Line(n.value("Code", "Subcode", "Value")), Reason: link.Line(n.value("Reason", "Text"))}
+	f := &Fault{Status: status, Subcode: link.Line(n.value("Code", "Subcode", "Value")),
+		Reason: link.Line(n.value("Reason", "Text"))}
 	if w := n.at("Detail", "WSManFault"); w != nil {
 		_, _ = fmt.Sscanf(w.attribute("Code"), "%d", &f.Code)
 		f.Machine = link.Line(w.attribute("Machine"))

@@ -39,7 +39,8 @@ func TestProtocolExample(t *testing.T) {
 	if want := unhex(t, "8de40ccadbc14a82f15cb0ad0de95ca3"); !bytes.Equal(hmacMD5(key, proof), want) {
 		t.Errorf("SessionBaseKey %x, want %x", hmacMD5(key, proof), want)
 	}
-	if lm, want := hmacMD5(key, serverChallenge, clientChallenge), unhex(t, "86c35097ac9cec102554764a57cccc19"); !bytes.Equal(lm, want) {
+	if lm, want := hmacMD5(key, serverChallenge, clientChallenge), unhex(t,
+		"86c35097ac9cec102554764a57cccc19"); !bytes.Equal(lm, want) {
 		t.Errorf("LMv2 %x, want %x", lm, want)
 	}
 }
@@ -64,18 +65,25 @@ func TestExchange(t *testing.T) {
 		want       error
 	}{
 		{name: "fine", client: Client{Domain: "CONTOSO", User: "alice"}, password: "secret"},
-		{name: "case of the user", client: Client{Domain: "CONTOSO", User: "ALICE"}, password: "secret", want: ErrLogon}, // the lookup here minds case
+		// the lookup here minds case
+		{name: "case of the user", client: Client{Domain: "CONTOSO", User: "ALICE"}, password: "secret",
+			want: ErrLogon},
 		{name: "user principal name", client: Client{User: "alice@contoso.com"}, password: "secret"},
-		{name: "target and bindings", client: Client{Domain: "CONTOSO", User: "alice", Target: "HTTP/mail", ChannelBinding: binding}, protection: ProtectionRequire, password: "secret"},
-		{name: "no bindings", client: Client{Domain: "CONTOSO", User: "alice"}, protection: ProtectionRequire, password: "secret", want: ErrChannelBinding},
-		{name: "other bindings", client: Client{Domain: "CONTOSO", User: "alice", ChannelBinding: [16]byte{9}}, protection: ProtectionAllow, password: "secret", want: ErrChannelBinding},
+		{name: "target and bindings", client: Client{Domain: "CONTOSO", User: "alice", Target: "HTTP/mail",
+			ChannelBinding: binding}, protection: ProtectionRequire, password: "secret"},
+		{name: "no bindings", client: Client{Domain: "CONTOSO", User: "alice"}, protection: ProtectionRequire,
+			password: "secret", want: ErrChannelBinding},
+		{name: "other bindings", client: Client{Domain: "CONTOSO", User: "alice", ChannelBinding: [16]byte{9}},
+			protection: ProtectionAllow, password: "secret", want: ErrChannelBinding},
 		{name: "wrong password", client: Client{Domain: "CONTOSO", User: "alice"}, password: "wrong", want: ErrLogon},
 		{name: "unknown user", client: Client{Domain: "CONTOSO", User: "mallory"}, password: "", want: ErrLogon},
-		{name: "flags changed on the way", client: Client{Domain: "CONTOSO", User: "alice"}, password: "secret", tamper: func(b []byte) { b[62] ^= 0x10 }, want: ErrIntegrity},
+		{name: "flags changed on the way", client: Client{Domain: "CONTOSO", User: "alice"}, password: "secret",
+			tamper: func(b []byte) { b[62] ^= 0x10 }, want: ErrIntegrity},
 		{name: "anonymous", client: Client{}, want: ErrLogon},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server := Server{Domain: "CONTOSO", Computer: "EX1", DNSDomain: "contoso.com", DNSComputer: "ex1.contoso.com", Protection: tt.protection, ChannelBinding: binding}
+			server := Server{Domain: "CONTOSO", Computer: "EX1", DNSDomain: "contoso.com",
+				DNSComputer: "ex1.contoso.com", Protection: tt.protection, ChannelBinding: binding}
 			client := tt.client
 			client.Hash = HashOf(tt.password)
 			challenge, err := server.Challenge(client.Negotiate())
@@ -120,7 +128,8 @@ func TestUnknownUserWithoutPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Verify(answer, func(Identity) (Hash, bool) { return HashOf(""), false }); !errors.Is(err, ErrLogon) {
+	if _, err := server.Verify(answer, func(Identity) (Hash, bool) { return HashOf(""), false }); !errors.Is(err,
+		ErrLogon) {
 		t.Errorf("got %v", err)
 	}
 }

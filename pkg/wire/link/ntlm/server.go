@@ -99,7 +99,8 @@ func (s *Server) Verify(authenticate []byte, lookup func(Identity) (Hash, bool))
 	if want := hmacMD5(key, challenge[24:32], m.temp); !hmac.Equal(want, m.proof) || !ok {
 		return Identity{}, fmt.Errorf("%s: %w", m.identity, ErrLogon)
 	}
-	if value, ok := findAV(m.pairs, avFlags); ok && len(value) == 4 && binary.LittleEndian.Uint32(value)&avFlagMIC != 0 {
+	if value, ok := findAV(m.pairs, avFlags); ok && len(value) == 4 &&
+		binary.LittleEndian.Uint32(value)&avFlagMIC != 0 {
 		if err := s.checkIntegrity(authenticate, challenge, m, key); err != nil {
 			return Identity{}, err
 		}
