@@ -21,8 +21,8 @@ const (
 	AlertCertificateRequired  = 116
 )
 
-// RemoteAlert is the alert that the other side sent. crypto/tls exports no type for it: it is a number of
-// type uint8 in a net.OpError.
+// RemoteAlert is the alert that the other side sent. crypto/tls exports no type for it: it is a
+// number of type uint8 in a net.OpError.
 func RemoteAlert(err error) (alert uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {

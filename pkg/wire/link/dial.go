@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// DialContext connects to address ("HOST:PORT"): connect-to applied, name resolved, through the proxy where
-// there is one and network is TCP, within the time limit. Errors are classified and name the address asked for.
+// DialContext connects to address ("HOST:PORT"): connect-to applied, name resolved, through the
+// proxy where there is one and network is TCP, within the time limit. Errors are classified and
+// name the address asked for.
 func (l *Link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
@@ -28,7 +29,8 @@ func (l *Link) DialContext(ctx context.Context, network, address string) (net.Co
 	return conn, nil
 }
 
-// DialTLS is DialContext and a TLS handshake with serverName. When serverName is empty the host of address is taken.
+// DialTLS is DialContext and a TLS handshake with serverName. When serverName is empty the host of
+// address is taken.
 func (l *Link) DialTLS(ctx context.Context, address, serverName string) (*tls.Conn, error) {
 	if serverName == "" {
 		host, _, err := net.SplitHostPort(address)
@@ -53,7 +55,8 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 		failed := Classify(&HostError{Host: config.ServerName, Err: &handshakeError{err}})
 		if target, _ := l.Target(address); errors.Is(failed, ErrUntrusted) && l.proxied(network, target) {
 			// A proxy that inspects TLS shows a certificate of its own.
-			failed = &ProxyError{l.proxy.Host, fmt.Errorf("the certificate that came through it may be its own: %w", failed)}
+			failed = &ProxyError{l.proxy.Host,
+				fmt.Errorf("the certificate that came through it may be its own: %w", failed)}
 		}
 		return nil, l.dialError(address, failed)
 	}
@@ -119,7 +122,8 @@ func (l *Link) dialProxy(ctx context.Context, target string) (net.Conn, error) {
 		secured := tls.Client(conn, l.TLS(l.proxy.Hostname()))
 		if err := secured.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, &ProxyError{l.proxy.Host, Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}})}
+			return nil, &ProxyError{l.proxy.Host,
+				Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}})}
 		}
 		conn = secured
 	}
@@ -138,7 +142,8 @@ func connect(ctx context.Context, conn net.Conn, proxy *url.URL, target string) 
 	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: target}, Host: target, Header: http.Header{}}
 	if u := proxy.User; u != nil {
 		password, _ := u.Password()
-		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
+		req.Header.Set("Proxy-Authorization",
+			"Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
 	}
 	err := req.Write(conn)
 	var resp *http.Response
@@ -153,7 +158,8 @@ func connect(ctx context.Context, conn net.Conn, proxy *url.URL, target string) 
 		return nil, fmt.Errorf("CONNECT %s: %w", target, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &StatusError{Method: http.MethodConnect, URL: target, StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header}
+		return nil, &StatusError{Method: http.MethodConnect, URL: target, StatusCode: resp.StatusCode,
+			Status: resp.Status, Header: resp.Header}
 	}
 	if !stop() { // the deadline was, or is being, moved into the past
 		return nil, fmt.Errorf("CONNECT %s: %w", target, context.Cause(ctx))

@@ -1,9 +1,11 @@
-// Package link is how a connection is made: where a name is really connected to, who resolves it, which certificate authorities are
-// trusted, through which proxy, within what time, and how the caller proves who it is.
+// Package link is how a connection is made: where a name is really connected to, who resolves it,
+// which certificate authorities are trusted, through which proxy, within what time, and how the
+// caller proves who it is.
 //
-// A Link is made once from the answers' network section and shared by everything that connects. Credentials are not part of it:
-// each Client has connections of its own, because NTLM and often Kerberos authenticate a connection and not a request, so that a
-// connection shared by two callers would answer the second with the rights of the first.
+// A Link is made once from the answers' network section and shared by everything that connects.
+// Credentials are not part of it: each Client has connections of its own, because NTLM and often
+// Kerberos authenticate a connection and not a request, so that a connection shared by two callers
+// would answer the second with the rights of the first.
 package link
 
 import (
@@ -35,22 +37,24 @@ const (
 	DefaultMaxBody         = 64 << 20
 )
 
-// Options say how to connect. The zero Options connect directly, with the system's resolver and authorities.
+// Options say how to connect. The zero Options connect directly, with the system's resolver and
+// authorities.
 type Options struct {
-	// ConnectTo maps what is asked for to where it is connected, "HOST:PORT=HOST:PORT", first match wins. An empty HOST or PORT on
-	// the left matches any, on the right it keeps what was asked for. Names in URLs, TLS and HTTP stay what was asked for, as
-	// with curl's --connect-to.
+	// ConnectTo maps what is asked for to where it is connected, "HOST:PORT=HOST:PORT", first match
+	// wins. An empty HOST or PORT on the left matches any, on the right it keeps what was asked
+	// for. Names in URLs, TLS and HTTP stay what was asked for, as with curl's --connect-to.
 	ConnectTo []string
 
-	// LookupHost gives the addresses of a host that is no IP address; the system's resolver when nil. Its
-	// errors are shown as they are, and are ErrUnreachable.
+	// LookupHost gives the addresses of a host that is no IP address; the system's resolver when
+	// nil. Its errors are shown as they are, and are ErrUnreachable.
 	LookupHost func(ctx context.Context, host string) ([]string, error)
 
 	CAFile string         // PEM file of authorities trusted besides the system's
 	CAs    *x509.CertPool // authorities trusted instead of the system's; CAFile is added
 
-	// Proxy is an HTTP proxy, "http://[USER:PASSWORD@]HOST[:PORT]" or https. TCP goes through it by CONNECT, except for loopback
-	// addresses and the hosts of NoProxy ("host", ".suffix", "10.0.0.0/8"). Nothing is taken from the environment.
+	// Proxy is an HTTP proxy, "http://[USER:PASSWORD@]HOST[:PORT]" or https. TCP goes through it by
+	// CONNECT, except for loopback addresses and the hosts of NoProxy ("host", ".suffix",
+	// "10.0.0.0/8"). Nothing is taken from the environment.
 	Proxy   string
 	NoProxy []string
 
@@ -152,7 +156,8 @@ func (l *Link) loadRoots(o Options) error {
 // maxCAFile is far above any list of authorities; the system's has some 200 KiB.
 const maxCAFile = 16 << 20
 
-// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never end.
+// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never
+// end.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -177,8 +182,8 @@ func (l *Link) Roots() *x509.CertPool {
 	return l.roots.Clone()
 }
 
-// TLS is the configuration for a connection to serverName (a host name or address without port): TLS 1.2 or better, verified unless
-// serverName is one of the insecure hosts.
+// TLS is the configuration for a connection to serverName (a host name or address without port):
+// TLS 1.2 or better, verified unless serverName is one of the insecure hosts.
 func (l *Link) TLS(serverName string) *tls.Config {
 	return &tls.Config{
 		ServerName: strings.TrimSuffix(serverName, "."),

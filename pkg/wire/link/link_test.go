@@ -67,7 +67,8 @@ func (a *authority) issue(t testing.TB, until time.Time, names ...string) tls.Ce
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: until.Add(-48 * time.Hour), NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore: until.Add(-48 * time.Hour), NotAfter: until,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -151,7 +152,8 @@ func TestParseRoute(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	l := newLink(t, Options{ConnectTo: []string{"mail.contoso.com:443=127.0.0.1:8443", "mail.contoso.com:=127.0.0.2:", ":25=:2525"}})
+	l := newLink(t, Options{ConnectTo: []string{"mail.contoso.com:443=127.0.0.1:8443", "mail.contoso.com:=127.0.0.2:",
+		":25=:2525"}})
 	for in, want := range map[string]string{
 		"mail.contoso.com:443":  "127.0.0.1:8443",
 		"MAIL.contoso.com.:443": "127.0.0.1:8443",
@@ -188,7 +190,8 @@ func TestOptionsRefused(t *testing.T) {
 	}
 }
 
-// TestFailures reads the class and the sentence of everything that keeps a connection from being made.
+// TestFailures reads the class and the sentence of everything that keeps a connection from being
+// made.
 func TestFailures(t *testing.T) {
 	ca := newAuthority(t)
 	handler := http.HandlerFunc(ok)
@@ -213,14 +216,22 @@ func TestFailures(t *testing.T) {
 		sentence      string
 	}{
 		{name: "fine", url: "https://mail.contoso.com/", to: good, trust: true},
-		{name: "unknown authority", url: "https://mail.contoso.com/", to: good, class: ErrUntrusted, sentence: "authority that is not trusted here (issuer CN=Test CA)"},
-		{name: "wrong name", url: "https://other.contoso.com/", to: good, trust: true, class: ErrUntrusted, sentence: "the certificate is not for other.contoso.com, it is for mail.contoso.com"},
-		{name: "expired", url: "https://mail.contoso.com/", to: expired, trust: true, class: ErrUntrusted, sentence: "outside its validity"},
-		{name: "no TLS", url: "https://mail.contoso.com/", to: plain.Listener.Addr().String(), class: ErrUnreachable, sentence: "does not speak TLS"},
-		{name: "closed", url: "https://mail.contoso.com/", to: closing, class: ErrUnreachable, sentence: "closed the connection during the TLS handshake"},
-		{name: "refused", url: "https://mail.contoso.com/", to: refused, class: ErrUnreachable, sentence: "connection refused"},
-		{name: "silent", url: "https://mail.contoso.com/", to: silent, timeout: 200 * time.Millisecond, class: ErrUnreachable, sentence: "no TLS handshake within the time limit"},
-		{name: "no such host", url: "https://missing.contoso.com/", class: ErrUnreachable, sentence: "look up A missing.contoso.com at 10.0.0.53:53: no such name"},
+		{name: "unknown authority", url: "https://mail.contoso.com/", to: good, class: ErrUntrusted,
+			sentence: "authority that is not trusted here (issuer CN=Test CA)"},
+		{name: "wrong name", url: "https://other.contoso.com/", to: good, trust: true, class: ErrUntrusted,
+			sentence: "the certificate is not for other.contoso.com, it is for mail.contoso.com"},
+		{name: "expired", url: "https://mail.contoso.com/", to: expired, trust: true, class: ErrUntrusted,
+			sentence: "outside its validity"},
+		{name: "no TLS", url: "https://mail.contoso.com/", to: plain.Listener.Addr().String(), class: ErrUnreachable,
+			sentence: "does not speak TLS"},
+		{name: "closed", url: "https://mail.contoso.com/", to: closing, class: ErrUnreachable,
+			sentence: "closed the connection during the TLS handshake"},
+		{name: "refused", url: "https://mail.contoso.com/", to: refused, class: ErrUnreachable,
+			sentence: "connection refused"},
+		{name: "silent", url: "https://mail.contoso.com/", to: silent, timeout: 200 * time.Millisecond,
+			class: ErrUnreachable, sentence: "no TLS handshake within the time limit"},
+		{name: "no such host", url: "https://missing.contoso.com/", class: ErrUnreachable,
+			sentence: "look up A missing.contoso.com at 10.0.0.53:53: no such name"},
 		{name: "server failure", url: "https://broken.contoso.com/", class: ErrUnreachable, sentence: "SERVFAIL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -262,8 +273,10 @@ func TestSelfSigned(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(ok))
 	t.Cleanup(s.Close)
 	s.Config.ErrorLog = discardLog()
-	l := newLink(t, Options{InsecureHosts: []string{"Insecure.contoso.com."}, ConnectTo: []string{":443=" + s.Listener.Addr().String()}})
-	if _, err := get(t, l.Client(nil), "https://example.com/"); !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), "self-signed") {
+	l := newLink(t, Options{InsecureHosts: []string{"Insecure.contoso.com."},
+		ConnectTo: []string{":443=" + s.Listener.Addr().String()}})
+	if _, err := get(t, l.Client(nil), "https://example.com/"); !errors.Is(err, ErrUntrusted) ||
+		!strings.Contains(err.Error(), "self-signed") {
 		t.Errorf("self-signed: %v", err)
 	}
 	if got, err := get(t, l.Client(nil), "https://insecure.contoso.com/"); err != nil || got != "200 ok" {
@@ -309,7 +322,8 @@ func TestAddresses(t *testing.T) {
 		"none":                       {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLink(t, Options{Timeout: 2 * time.Second, LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
+			l := newLink(t, Options{Timeout: 2 * time.Second,
+				LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
 			got, err := get(t, l.Client(nil), "http://there.contoso.com:"+there+"/")
 			if tt.good != (err == nil && got == "200 ok") || err != nil && !errors.Is(err, ErrUnreachable) {
 				t.Errorf("%q, %v", got, err)
@@ -349,29 +363,35 @@ func listen(t *testing.T, serve func(net.Conn)) string {
 
 func TestNoRedirectAndLimits(t *testing.T) {
 	ca := newAuthority(t)
-	address := serve(t, ca.issue(t, time.Now().Add(time.Hour), "mail.contoso.com"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/redirect" {
-			http.Redirect(w, r, "/", http.StatusFound)
-			return
-		}
-		fmt.Fprint(w, strings.Repeat("x", 1000))
-	}))
+	address := serve(t, ca.issue(t, time.Now().Add(time.Hour), "mail.contoso.com"),
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/redirect" {
+				http.Redirect(w, r, "/", http.StatusFound)
+				return
+			}
+			fmt.Fprint(w, strings.Repeat("x", 1000))
+		}))
 	l := newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}, MaxBody: 1000})
-	if got, err := get(t, l.Client(nil), "https://mail.contoso.com/redirect"); err != nil || !strings.HasPrefix(got, "302 ") {
+	if got, err := get(t, l.Client(nil), "https://mail.contoso.com/redirect"); err != nil ||
+		!strings.HasPrefix(got, "302 ") {
 		t.Errorf("redirect: %q, %v", got, err)
 	}
 	if got, err := get(t, l.Client(nil), "https://mail.contoso.com/"); err != nil || len(got) != 1004 {
 		t.Errorf("a body of the longest length: %d bytes, %v", len(got), err)
 	}
 	l = newLink(t, Options{CAFile: ca.file, ConnectTo: []string{":443=" + address}, MaxBody: 999})
-	if _, err := get(t, l.Client(nil), "https://mail.contoso.com/"); err == nil || !strings.Contains(err.Error(), "larger than 999 bytes") {
+	if _, err := get(t, l.Client(nil), "https://mail.contoso.com/"); err == nil ||
+		!strings.Contains(err.Error(), "larger than 999 bytes") {
 		t.Errorf("a body one byte too long: %v", err)
 	}
 }
 
 func TestSecretsStayOffPlainHTTP(t *testing.T) {
 	var seen []string
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = append(seen, r.Header.Get("Authorization")) }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		seen = append(seen, r.Header.Get("Authorization"))
+	}))
 	t.Cleanup(s.Close)
 	l := newLink(t, Options{})
 	for name, a := range map[string]Authenticator{
@@ -419,11 +439,13 @@ func TestProxy(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	address := proxy.Listener.Addr().String()
 
-	l := newLink(t, Options{CAFile: ca.file, Proxy: "http://u:hunter2@" + address, NoProxy: []string{".direct.example"}})
+	l := newLink(t, Options{CAFile: ca.file, Proxy: "http://u:hunter2@" + address,
+		NoProxy: []string{".direct.example"}})
 	if got, err := get(t, l.Client(nil), "https://mail.contoso.com/"); err != nil || got != "200 ok" {
 		t.Errorf("https: %q, %v", got, err)
 	}
-	if got, err := get(t, l.Client(nil), "http://www.contoso.com/x"); err != nil || got != "200 proxied http://www.contoso.com/x" {
+	if got, err := get(t, l.Client(nil), "http://www.contoso.com/x"); err != nil ||
+		got != "200 proxied http://www.contoso.com/x" {
 		t.Errorf("http: %q, %v", got, err)
 	}
 	want := []string{"CONNECT mail.contoso.com:443 Basic dTpodW50ZXIy", "GET www.contoso.com Basic dTpodW50ZXIy"}
@@ -433,22 +455,26 @@ func TestProxy(t *testing.T) {
 	if _, err := get(t, l.Client(nil), "https://"+origin+"/"); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("loopback must be reached directly, and its certificate is for another name: %v", err)
 	}
-	_, err := get(t, newLink(t, Options{Proxy: "http://u:wrong-hunter2@" + address}).Client(nil), "https://mail.contoso.com/")
-	if !errors.Is(err, ErrAccess) || !strings.Contains(err.Error(), "proxy "+address) || strings.Contains(err.Error(), "hunter2") {
+	_, err := get(t, newLink(t, Options{Proxy: "http://u:wrong-hunter2@" + address}).Client(nil),
+		"https://mail.contoso.com/")
+	if !errors.Is(err, ErrAccess) || !strings.Contains(err.Error(), "proxy "+address) ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("wrong proxy password: %v", err)
 	}
 	reserved, _ := net.Listen("tcp", "127.0.0.1:0")
 	gone := reserved.Addr().String()
 	reserved.Close()
 	_, err = get(t, newLink(t, Options{Proxy: "http://u:hunter2@" + gone}).Client(nil), "https://mail.contoso.com/")
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "proxy "+gone) || strings.Contains(err.Error(), "hunter2") {
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "proxy "+gone) ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("no proxy: %v", err)
 	}
 }
 
 func TestStatusError(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "https://mail.contoso.com/EWS/Exchange.asmx?code=secret", nil)
-	resp := &http.Response{StatusCode: http.StatusForbidden, Status: "403 For\x1bbidden", Request: r, Header: http.Header{"Content-Type": {"text/html"}}}
+	resp := &http.Response{StatusCode: http.StatusForbidden, Status: "403 For\x1bbidden", Request: r,
+		Header: http.Header{"Content-Type": {"text/html"}}}
 	err := NewStatusError(resp, []byte("<html><head><TITLE>Pre-\x1b[31mauthentication\nrequired</TITLE></head>"))
 	want := "POST https://mail.contoso.com/EWS/Exchange.asmx: HTTP 403 For bidden: Pre- [31mauthentication required"
 	if err.Error() != want {
@@ -464,21 +490,29 @@ func TestChallenges(t *testing.T) {
 		in   []string
 		want []Challenge
 	}{
-		{[]string{"Negotiate", "NTLM", `Basic realm="mail.contoso.com"`}, []Challenge{{Scheme: "Negotiate"}, {Scheme: "NTLM"}, {Scheme: "Basic", Params: map[string]string{"realm": "mail.contoso.com"}}}},
-		{[]string{"Negotiate, NTLM,Basic realm=x"}, []Challenge{{Scheme: "Negotiate"}, {Scheme: "NTLM"}, {Scheme: "Basic", Params: map[string]string{"realm": "x"}}}},
+		{[]string{"Negotiate", "NTLM", `Basic realm="mail.contoso.com"`},
+			[]Challenge{{Scheme: "Negotiate"}, {Scheme: "NTLM"},
+				{Scheme: "Basic", Params: map[string]string{"realm": "mail.contoso.com"}}}},
+		{[]string{"Negotiate, NTLM,Basic realm=x"},
+			[]Challenge{{Scheme: "Negotiate"}, {Scheme: "NTLM"},
+				{Scheme: "Basic", Params: map[string]string{"realm": "x"}}}},
 		{[]string{"NTLM TlRMTVNTUAAC=="}, []Challenge{{Scheme: "NTLM", Token: "TlRMTVNTUAAC=="}}},
 		{[]string{"Negotiate oYG2/+A=, NTLM"}, []Challenge{{Scheme: "Negotiate", Token: "oYG2/+A="}, {Scheme: "NTLM"}}},
-		{[]string{`Basic realm="msrpc realm", charset="utf-8"`}, []Challenge{{Scheme: "Basic", Params: map[string]string{"realm": "msrpc realm", "charset": "utf-8"}}}},
+		{[]string{`Basic realm="msrpc realm", charset="utf-8"`},
+			[]Challenge{{Scheme: "Basic", Params: map[string]string{"realm": "msrpc realm", "charset": "utf-8"}}}},
 		{
 			[]string{`Bearer client_id="00000002-0000-0ff1-ce00-000000000000", trusted_issuers="00000001-0000-0000-c000-000000000000@a,00000001@b", token_types="app_asserted_user_v1 service_asserted_app_v1", error="invalid_token"`},
 			[]Challenge{{Scheme: "Bearer", Params: map[string]string{
-				"client_id": "00000002-0000-0ff1-ce00-000000000000", "trusted_issuers": "00000001-0000-0000-c000-000000000000@a,00000001@b",
-				"token_types": "app_asserted_user_v1 service_asserted_app_v1", "error": "invalid_token",
+				"client_id":       "00000002-0000-0ff1-ce00-000000000000",
+				"trusted_issuers": "00000001-0000-0000-c000-000000000000@a,00000001@b",
+				"token_types":     "app_asserted_user_v1 service_asserted_app_v1", "error": "invalid_token",
 			}}},
 		},
-		{[]string{`Basic realm="a \"b\", c", NTLM`}, []Challenge{{Scheme: "Basic", Params: map[string]string{"realm": `a "b", c`}}, {Scheme: "NTLM"}}},
+		{[]string{`Basic realm="a \"b\", c", NTLM`},
+			[]Challenge{{Scheme: "Basic", Params: map[string]string{"realm": `a "b", c`}}, {Scheme: "NTLM"}}},
 		{[]string{`Bearer authorization_uri=https://login.example/x, error=invalid_token`}, []Challenge{
-			{Scheme: "Bearer", Params: map[string]string{"authorization_uri": "https://login.example/x", "error": "invalid_token"}},
+			{Scheme: "Bearer", Params: map[string]string{"authorization_uri": "https://login.example/x",
+				"error": "invalid_token"}},
 		}},
 		{[]string{`Bearer realm="not closed`}, []Challenge{{Scheme: "Bearer"}}},
 		{[]string{`Bearer a=1, A=2`}, []Challenge{{Scheme: "Bearer", Params: map[string]string{"a": "1"}}}},
@@ -519,7 +553,8 @@ func orElse(s, other string) string {
 }
 
 func FuzzChallenges(f *testing.F) {
-	for _, s := range []string{"Negotiate, NTLM", `Basic realm="x", charset=utf-8`, "NTLM TlRM==", `Bearer a="b`, "a=,=,b c=d e"} {
+	for _, s := range []string{"Negotiate, NTLM", `Basic realm="x", charset=utf-8`, "NTLM TlRM==", `Bearer a="b`,
+		"a=,=,b c=d e"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -2,7 +2,8 @@ package link
 
 import "errors"
 
-// ProxyError is a connection that failed at the proxy, or because of it: it says nothing about the host.
+// ProxyError is a connection that failed at the proxy, or because of it: it says nothing about the
+// host.
 type ProxyError struct {
 	Proxy string // HOST:PORT
 	Err   error
