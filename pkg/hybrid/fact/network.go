@@ -55,9 +55,12 @@ type MailServer struct {
 }
 
 // MailServers are what mail servers show on port 25 by host.
-var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", func(ctx context.Context, s *Side, host string) (MailServer, error) {
+var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", readMailServer)
+
+func readMailServer(ctx context.Context, s *Side, host string) (MailServer, error) {
 	return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (MailServer, error) {
-		r, err := smtp.Probe(ctx, smtp.Options{Dial: l.DialContext, Timeout: cmp.Or(s.Timeout, defaultTimeout)}, net.JoinHostPort(host, "25"), host)
+		o := smtp.Options{Dial: l.DialContext, Timeout: cmp.Or(s.Timeout, defaultTimeout)}
+		r, err := smtp.Probe(ctx, o, net.JoinHostPort(host, "25"), host)
 		out := MailServer{Banner: r.Banner, Capabilities: r.Capabilities, StartTLS: r.Capabilities.Has("STARTTLS")}
 		if r.TLS == nil {
 			return out, err
@@ -66,7 +69,7 @@ var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", func(ctx conte
 		out.Certificate, err = certificate.FromPeer(r.TLS.Certificates)
 		return out, err
 	})
-})
+}
 
 // Autodiscover is an unauthenticated answer of an autodiscover service.
 type Autodiscover struct {
@@ -80,7 +83,9 @@ type Autodiscover struct {
 const maxAnswer = 64 << 10
 
 // AutodiscoverHosts are what hosts answer at /autodiscover/autodiscover.xml without credentials.
-var AutodiscoverHosts = FromNetwork(HTTP, "GET https://{key}/autodiscover/autodiscover.xml", func(ctx context.Context, s *Side, host string) (Autodiscover, error) {
+var AutodiscoverHosts = FromNetwork(HTTP, "GET https://{key}/autodiscover/autodiscover.xml", readAutodiscover)
+
+func readAutodiscover(ctx context.Context, s *Side, host string) (Autodiscover, error) {
 	return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (Autodiscover, error) {
 		client := l.Client(nil) // presents no credential and follows no redirect
 		defer client.CloseIdleConnections()
@@ -108,4 +113,4 @@ var AutodiscoverHosts = FromNetwork(HTTP, "GET https://{key}/autodiscover/autodi
 		}
 		return out, nil
 	})
-})
+}
