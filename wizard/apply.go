@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
@@ -67,6 +68,7 @@ func (s *applyScreen) settle(o apply.Outcome) {
 		s.outcomes = map[string]apply.Outcome{}
 	}
 	s.outcomes[o.ID] = o
+	s.changed()
 }
 
 // whole reports whether nothing failed and nothing is left to do.
@@ -109,32 +111,39 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		lines = append(lines, m.labelled(width, "journal:", report.Plain, clean(s.report.Journal))...)
 	}
 	lines = append(lines, "")
-	var items []item
-	newest, failed := "", ""
-	for _, c := range p.Changes {
-		o, known := s.outcomes[c.ID]
-		if !known {
-			o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action, Status: apply.Pending}
+	items := s.items(width, func() []item {
+		var items []item
+		for _, c := range p.Changes {
+			o, known := s.outcomes[c.ID]
+			if !known {
+				o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action, Status: apply.Pending}
+			}
+			it := m.item(c.ID, width-gutter, o.Block())
+			it.detail = func(width int) []string {
+				return m.blocks(width, o.Block(), report.Diff{Changes: []report.Change{c.Diff()}})
+			}
+			items = append(items, it)
 		}
-		switch {
-		case o.Status == apply.Failed && failed == "":
-			failed = c.ID
-			fallthrough
-		case o.Status != apply.Pending:
-			newest = c.ID
-		}
-		it := m.item(c.ID, width-gutter, o.Block())
-		it.detail = func(width int) []string {
-			return m.blocks(width, o.Block(), report.Diff{Changes: []report.Change{c.Diff()}})
-		}
-		items = append(items, it)
-	}
+		return items
+	})
 	if s.list.follow {
-		if s.list.selected = newest; failed != "" {
-			s.list.selected = failed
-		}
+		s.list.selected = s.newest(p.Changes)
 	}
 	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+}
+
+// newest is the change to keep in view: the first that failed, else the last that is settled.
+func (s *applyScreen) newest(changes []change.Change) string {
+	id := ""
+	for _, c := range changes {
+		switch s.outcomes[c.ID].Status {
+		case apply.Failed:
+			return c.ID
+		case apply.Done, apply.Skipped:
+			id = c.ID
+		}
+	}
+	return id
 }
 
 // bar draws progress; the numbers say the same.

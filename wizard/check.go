@@ -55,6 +55,7 @@ func (s *checkScreen) observe(e observe.Event) {
 		s.staged.observe(e)
 		return
 	}
+	s.changed()
 	for i := range s.results {
 		if s.results[i].ID == r.ID && s.results[i].Scope == r.Scope { // tried again
 			s.results[i] = r
@@ -67,10 +68,11 @@ func (s *checkScreen) observe(e observe.Event) {
 func (s *checkScreen) end(m *model, v any, err error) {
 	s.err, m.outcome.Check = err, result[check.Report](v)
 	s.list = list{}
+	s.changed()
 }
 
 func (s *checkScreen) actions(m *model) []action {
-	only := on("p", onlyProblems(s.problems), func(*model) tea.Cmd { s.problems = !s.problems; return nil })
+	only := on("p", onlyProblems(s.problems), s.toggle)
 	if m.run != nil {
 		return s.list.actions(only, backward(m))
 	}
@@ -79,6 +81,12 @@ func (s *checkScreen) actions(m *model) []action {
 		own = append([]action{forward("plan")}, own...)
 	}
 	return s.list.actions(own...)
+}
+
+func (s *checkScreen) toggle(*model) tea.Cmd {
+	s.problems = !s.problems
+	s.changed()
+	return nil
 }
 
 // onlyProblems is what the key p does next.
@@ -100,6 +108,14 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 	}
 	lines := append([]string{m.styles.title.Render(title)}, m.problemLines(s.staged, width)...)
 	lines = append(lines, "")
+	items := s.items(width, func() []item { return s.findings(m, results, width-gutter) })
+	if s.list.follow && len(items) > 0 {
+		s.list.selected = items[len(items)-1].id
+	}
+	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+}
+
+func (s *checkScreen) findings(m *model, results []check.Result, width int) []item {
 	var items []item
 	hinted := map[string]bool{}
 	for _, r := range results {
@@ -112,10 +128,7 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 			hinted[hint] = true
 			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
 		}
-		items = append(items, m.item(string(r.ID)+"\x00"+r.Scope, width-gutter, f))
+		items = append(items, m.item(string(r.ID)+"\x00"+r.Scope, width, f))
 	}
-	if s.list.follow && len(items) > 0 {
-		s.list.selected = items[len(items)-1].id
-	}
-	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+	return items
 }

@@ -176,6 +176,9 @@ func (m *model) settle(s saved, retry func(*model) tea.Cmd) tea.Cmd {
 		// What was typed since then is kept.
 		m.document, _ = answers.Merge(s.own, m.document, s.document, answers.Ours)
 		m.note = clean(m.file.name()) + " was changed by another program; the changes are taken in."
+		if f, ok := m.screen.(*formScreen); ok {
+			f.focus(m)
+		}
 		if err := m.valid(); err != nil {
 			return m.complain(err)
 		}

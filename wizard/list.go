@@ -192,8 +192,21 @@ func (l *list) selectVisible() {
 // listed is a stage with a list.
 type listed struct {
 	staged
-	list list
+	list  list
+	built []item // for width; nil when what they show has changed
+	width int
 }
+
+// items returns the items of the list. They are drawn anew only when they changed: a window is drawn
+// ten times per second while something runs.
+func (s *listed) items(width int, draw func() []item) []item {
+	if s.built == nil || s.width != width {
+		s.built, s.width = draw(), width
+	}
+	return s.built
+}
+
+func (s *listed) changed() { s.built = nil }
 
 func (s *listed) typing(*model) bool { return s.list.filtering }
 

@@ -48,6 +48,7 @@ func (*planScreen) run(*model) work {
 func (s *planScreen) end(m *model, v any, err error) {
 	if s.err = err; err == nil {
 		m.outcome.Plan = result[change.Plan](v)
+		s.changed()
 	}
 }
 
@@ -77,12 +78,15 @@ func (s *planScreen) render(m *model, width, height int) []string {
 	if len(p.Changes) == 0 {
 		return append(lines, "Everything is as it should be. There is nothing to change.")
 	}
-	var items []item
-	for _, c := range p.Changes {
-		it := m.item(c.ID, width-gutter, report.Diff{Changes: []report.Change{c.Diff()}})
-		it.lines = append(it.lines, "")
-		items = append(items, it)
-	}
+	items := s.items(width, func() []item {
+		var items []item
+		for _, c := range p.Changes {
+			it := m.item(c.ID, width-gutter, report.Diff{Changes: []report.Change{c.Diff()}})
+			it.lines = append(it.lines, "")
+			items = append(items, it)
+		}
+		return items
+	})
 	return append(lines, s.list.render(m, items, width, height-len(lines))...)
 }
 

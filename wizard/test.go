@@ -48,6 +48,7 @@ func (s *testScreen) observe(e observe.Event) {
 		s.staged.observe(e)
 		return
 	}
+	s.changed()
 	for i := range s.answers {
 		if s.answers[i].From == a.From && s.answers[i].To == a.To && s.answers[i].Probe == a.Probe { // asked again
 			s.answers[i] = a
@@ -61,6 +62,7 @@ func (s *testScreen) end(m *model, v any, err error) {
 	if s.err = err; err == nil {
 		m.outcome.Test = result[freebusy.Report](v)
 		s.answers = m.outcome.Test.Matrix
+		s.changed()
 	}
 }
 
@@ -69,7 +71,13 @@ func (s *testScreen) actions(m *model) []action {
 		return s.list.actions(backward(m))
 	}
 	return s.list.actions(on("r", "ask again", s.enter),
-		on("p", onlyProblems(s.problems), func(*model) tea.Cmd { s.problems = !s.problems; return nil }), backward(m))
+		on("p", onlyProblems(s.problems), s.toggle), backward(m))
+}
+
+func (s *testScreen) toggle(*model) tea.Cmd {
+	s.problems = !s.problems
+	s.changed()
+	return nil
 }
 
 // done reports whether the last run of the screen came to its end.
@@ -94,12 +102,17 @@ func (s *testScreen) render(m *model, width, height int) []string {
 		lines = append(lines, m.blocks(width, t)...)
 	}
 	lines = append(lines, "")
+	items := s.items(width, func() []item { return s.lookups(m, width-gutter) })
+	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+}
+
+func (s *testScreen) lookups(m *model, width int) []item {
 	var items []item
 	for _, a := range s.answers {
 		if s.problems && a.Status == freebusy.OK {
 			continue
 		}
-		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width-gutter, report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
+		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
 		if a.Status != freebusy.OK { // with all that the server said
 			it.detail = func(width int) []string {
 				return append(m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}}), append([]string{""}, m.text(width, a.Error)...)...)
@@ -107,7 +120,7 @@ func (s *testScreen) render(m *model, width, height int) []string {
 		}
 		items = append(items, it)
 	}
-	return append(lines, s.list.render(m, items, width, height-len(lines))...)
+	return items
 }
 
 // verdict says what the matrix means, and what to do next.

@@ -1,8 +1,10 @@
-// Package wizard walks a person through a hybrid deployment on a terminal: answers, prerequisites, plan, apply, free/busy. It is one more
-// view of the flow that the verbs are views of, and the only importer of the Charm libraries.
+// Package wizard walks a person through a hybrid deployment on a terminal: answers, prerequisites, plan,
+// apply, free/busy. It is one more view of the flow that the verbs are views of, and the only importer of
+// the Charm libraries.
 //
-// One tea.Model (model.go) owns the routing of keys and messages; the screens (a file each) are plain values that render into a
-// width and a height and hold no terminal. What takes time runs in commands and reports through a queue.
+// One tea.Model (model.go) routes keys and messages. Each screen is a file and an entry of the list in
+// screen.go: it owns what the engine runs for it, and renders into a width and a height. Lists, scrolling
+// and input are shared components. What takes time runs in commands and reports through a queue.
 package wizard
 
 import (
@@ -22,7 +24,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// Person is whoever sits at the terminal, for what the engine has to ask or say on the way. Both may be called from any goroutine.
+// Person is how the engine asks and tells the person at the terminal. Both functions may be called from
+// any goroutine.
 type Person struct {
 	// Prompt asks for a secret; it waits for the person, or for ctx.
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
@@ -34,30 +37,31 @@ type Person struct {
 type Options struct {
 	In  io.Reader // the terminal; os.Stdin when nil
 	Out io.Writer // the terminal; os.Stdout when nil
-	// Path of the answers file: loaded when it exists, saved to in any case. "answers.yaml" when empty.
+	// Path of the answers file, which is loaded when it exists and written in any case. "answers.yaml"
+	// when empty.
 	Path string
-	// Open opens a deployment; nothing may be connected to yet.
+	// Open opens a deployment without connecting to anything.
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
 	Apply apply.Options
 	Test  deployment.TestOptions
-	// Hint says what a person can do about an error; "" when there is nothing to say. Nobody is told anything when it is nil.
+	// Hint says what a person can do about an error; "" when there is nothing to say. May be nil.
 	Hint func(error) string
-	// Passing tells that the answers do not outlive the wizard: there is nothing to say on how to go on.
+	// Passing says that the answers do not outlive the wizard: no farewell is printed.
 	Passing bool
 	// NoColor draws without color; the environment variable NO_COLOR does so too.
 	NoColor bool
 	// ASCII draws without line-drawing characters, for a terminal or locale that is not UTF-8.
 	ASCII bool
 
-	now func() time.Time // of the clock that counts seconds; tests hold it still
+	now func() time.Time // tests stop this clock
 }
 
 // ErrLeft says that the person left before the last stage was done.
 var ErrLeft = errors.New("the wizard was left before it was done")
 
-// Run shows the wizard until the person leaves or ctx ends. However that comes, the answers are saved, and Out tells how to go on. The error
-// is nil when the last stage was reached and left in peace, ErrLeft when not, context.Canceled after Ctrl-C, or what went wrong with the
-// terminal.
+// Run shows the wizard until the person leaves or ctx ends. In every case the answers are saved, and how to
+// go on is printed to Out. The error is nil when the last stage was done, ErrLeft when not,
+// context.Canceled after Ctrl-C, or what went wrong with the terminal.
 func Run(ctx context.Context, o Options) error {
 	if o.In == nil {
 		o.In = os.Stdin
@@ -66,7 +70,8 @@ func Run(ctx context.Context, o Options) error {
 		o.Out = os.Stdout
 	}
 	m := newModel(ctx, o)
-	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(), tea.WithoutSignalHandler())
+	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(),
+		tea.WithoutSignalHandler())
 	_, err := program.Run()
 	m.close()
 	// What was answered is worth more than how the program ended.

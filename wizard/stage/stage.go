@@ -1,5 +1,5 @@
-// Package stage is the order of a hybrid deployment as data, and what each stage calls. The wizard shows it stage by stage; a run that nobody
-// watches walks it with Run. It draws nothing.
+// Package stage is what the wizard needs of a deployment, and Run, which goes the wizard's way unattended.
+// It draws nothing.
 package stage
 
 import (
@@ -25,47 +25,29 @@ type Engine interface {
 
 var _ Engine = (*deployment.Deployment)(nil)
 
-// ID names a stage; but for Answers, it is the verb that does the same.
+// ID names a stage by the verb that does the same.
 type ID string
 
 // The stages.
 const (
-	Answers ID = "answers"
-	Check   ID = "check"
-	Plan    ID = "plan"
-	Apply   ID = "apply"
-	Test    ID = "test"
+	Check ID = "check"
+	Plan  ID = "plan"
+	Apply ID = "apply"
+	Test  ID = "test"
 )
-
-// Stage is one step of the way.
-type Stage struct {
-	ID    ID
-	Title string
-	About string // what it does, and what it touches
-}
-
-// All are the stages, in order.
-func All() []Stage {
-	return []Stage{
-		{Answers, "Answers", "What hybridge needs to know. Nothing is connected to."},
-		{Check, "Prerequisites", "Reads every system and tells what is not ready. Nothing is changed."},
-		{Plan, "Plan", "Compares what should be with what is. Nothing is changed."},
-		{Apply, "Apply", "Makes the changes of the plan, a journal ahead of each."},
-		{Test, "Free/busy", "Asks every lookup from both sides. Nothing is changed."},
-	}
-}
 
 // Options for Run.
 type Options struct {
 	Apply apply.Options
 	Test  deployment.TestOptions
-	// Confirm is asked before anything is changed; nil: nothing is changed, and Run ends after the plan when there are changes.
+	// Confirm is called before anything is changed. When it is nil, nothing is changed, and Run ends
+	// after a plan with changes.
 	Confirm func(change.Plan) (bool, error)
 	// IgnoreFailures goes on to the plan although prerequisites failed.
 	IgnoreFailures bool
 }
 
-// Outcome is what the stages gave; those that were not reached are nil.
+// Outcome is what the stages returned; those that were not reached are nil.
 type Outcome struct {
 	Reached ID
 	Check   *check.Report
@@ -74,7 +56,7 @@ type Outcome struct {
 	Test    *freebusy.Report
 }
 
-// ErrPrerequisites says that prerequisites failed, ErrUnconfirmed that there are changes which nobody agreed to.
+// ErrPrerequisites says that prerequisites failed, ErrUnconfirmed that changes were not agreed to.
 var (
 	ErrPrerequisites = errors.New("prerequisites are not met")
 	ErrUnconfirmed   = errors.New("changes are pending and were not agreed to")
