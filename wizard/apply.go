@@ -24,7 +24,8 @@ type applyScreen struct {
 func (*applyScreen) about() about {
 	return about{
 		step: "Apply", once: true, does: (*confirmScreen)(nil).about().does,
-		help: "DONE is made and read back. SKIP was in effect already. FAIL says why; what needs it stays PEND. hybridge apply goes on where this ended, hybridge rollback undoes it.",
+		help: "DONE is made and read back. SKIP was in effect already. FAIL says why; what needs it stays PEND. " +
+			"hybridge apply goes on where this ended, hybridge rollback undoes it.",
 	}
 }
 
@@ -81,9 +82,11 @@ func (s *applyScreen) actions(m *model) []action {
 	case m.run != nil:
 		return s.list.actions(on("ctrl+c", "end the current change and leave", nil))
 	case s.whole():
-		return s.list.actions(on("enter", "free/busy", (*model).next, "enter", "t"), on("esc", "plan again", (*model).back, "esc", "r"))
+		return s.list.actions(on("enter", "free/busy", (*model).next, "enter", "t"),
+			on("esc", "plan again", (*model).back, "esc", "r"))
 	}
-	return s.list.actions(on("r", "plan again", (*model).back, "r", "esc"), on("t", "free/busy as it is", (*model).next))
+	return s.list.actions(on("r", "plan again", (*model).back, "r", "esc"),
+		on("t", "free/busy as it is", (*model).next))
 }
 
 func (s *applyScreen) render(m *model, width, height int) []string {
@@ -116,7 +119,8 @@ func (s *applyScreen) render(m *model, width, height int) []string {
 		for _, c := range p.Changes {
 			o, known := s.outcomes[c.ID]
 			if !known {
-				o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action, Status: apply.Pending}
+				o = apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action,
+					Status: apply.Pending}
 			}
 			it := m.item(c.ID, width-gutter, o.Block())
 			it.detail = func(width int) []string {
@@ -182,7 +186,8 @@ func (s *applyScreen) farewell(m *model, c commands) []string {
 		if r != nil && r.Journal != "" {
 			lines = append(lines, "journal: "+clean(r.Journal))
 		}
-		return append(lines, "not all changes are made; go on with: "+c.line("apply"), "or undo what is made with:           "+c.line("rollback"))
+		return append(lines, "not all changes are made; go on with: "+c.line("apply"),
+			"or undo what is made with:           "+c.line("rollback"))
 	case r != nil:
 		return append([]string{"see whether it works with: " + c.line("test")}, m.undo(c)...)
 	}

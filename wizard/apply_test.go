@@ -69,7 +69,8 @@ func TestApplyInterrupted(t *testing.T) {
 	text := strings.Join(b.m.farewell(nil), "\n")
 	b.m.file.path.Store("my answers.yaml") // a command that is to be copied has it quoted
 	text += "\n" + strings.Join(b.m.farewell(nil), "\n")
-	for _, want := range []string{"journal: state/journal-r1.jsonl", "hybridge apply -f", "hybridge rollback -f answers.yaml", "hybridge rollback -f " + report.ShellWord("my answers.yaml")} {
+	for _, want := range []string{"journal: state/journal-r1.jsonl", "hybridge apply -f",
+		"hybridge rollback -f answers.yaml", "hybridge rollback -f " + report.ShellWord("my answers.yaml")} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
@@ -82,7 +83,8 @@ func TestApplyRefused(t *testing.T) {
 	engine.locked = true
 	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
 	b.until("Nothing was changed")
-	if shown := b.m.View(); !strings.Contains(shown, "error:  another run is at work") || strings.Contains(shown, "0 done") {
+	if shown := b.m.View(); !strings.Contains(shown, "error:  another run is at work") || strings.Contains(shown,
+		"0 done") {
 		t.Errorf("shown:\n%s", shown)
 	}
 	text := strings.Join(b.m.farewell(nil), "\n")
@@ -98,7 +100,8 @@ func TestFarewell(t *testing.T) {
 	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
 	b.until("1 done, 0 skipped, 0 failed, 0 pending")
 	text := strings.Join(b.m.farewell(nil), "\n")
-	for _, want := range []string{"see whether it works with: hybridge test -f answers.yaml", "undo what is made with: hybridge rollback r1 -f answers.yaml"} {
+	for _, want := range []string{"see whether it works with: hybridge test -f answers.yaml",
+		"undo what is made with: hybridge rollback r1 -f answers.yaml"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -66,7 +66,8 @@ func (q *question) other(_ *model, k tea.KeyMsg) tea.Cmd {
 
 func (q *question) render(m *model, width, _ int) []string {
 	lines := m.text(width, "hybridge needs the "+clean(q.label)+".")
-	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "", "It is used for this run and is not stored.")
+	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "",
+		"It is used for this run and is not stored.")
 }
 
 // helpPane explains the screen and all its keys.

@@ -184,41 +184,64 @@ func (f *fake) Close(context.Context) error { f.closed++; return nil }
 func newFake() *fake {
 	f := &fake{
 		checks: []check.Result{
-			{ID: "directory.reachable", Title: "Directory answers", Scope: "contoso", Status: check.StatusPass, Summary: msg.Plain("dc1.contoso.com answers")},
-			{ID: "directory.upn-matches-primary", Title: "User principal names equal primary SMTP addresses", Scope: "fabrikam", Status: check.StatusFail,
-				Summary: msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
-				Detail:  msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no free/busy."),
-				Remedy:  check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"), Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"}},
-			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn, Summary: msg.Plain("expires in 20 days \x1b[2J\x07and says so")},
-			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError, Summary: msg.Plain("fabrikam: connect to ex1.fabrikam.example: server not reachable"), Cause: errBlocked},
-			{ID: "exchange.version", Title: "Exchange version", Scope: "fabrikam", Status: check.StatusError, Summary: msg.Plain("connect to ex1.fabrikam.example: server not reachable"), Cause: errBlocked},
-			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip, Summary: msg.Plain("needs dns.resolver")},
+			{ID: "directory.reachable", Title: "Directory answers", Scope: "contoso", Status: check.StatusPass,
+				Summary: msg.Plain("dc1.contoso.com answers")},
+			{ID: "directory.upn-matches-primary", Title: "User principal names equal primary SMTP addresses",
+				Scope: "fabrikam", Status: check.StatusFail,
+				Summary: msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP " +
+					"address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
+				Detail: msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no " +
+					"free/busy."),
+				Remedy: check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"),
+					Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge " +
+						"help directory.upn-matches-primary"}},
+			{ID: "certificates.transport", Title: "Transport certificate", Scope: "contoso", Status: check.StatusWarn,
+				Summary: msg.Plain("expires in 20 days \x1b[2J\x07and says so")},
+			{ID: "exchange.rights", Title: "Cmdlet rights", Scope: "fabrikam", Status: check.StatusError,
+				Summary: msg.Plain("fabrikam: connect to ex1.fabrikam.example: server not " +
+					"reachable"), Cause: errBlocked},
+			{ID: "exchange.version", Title: "Exchange version", Scope: "fabrikam", Status: check.StatusError,
+				Summary: msg.Plain("connect to ex1.fabrikam.example: server not reachable"), Cause: errBlocked},
+			{ID: "dns.tenant-txt", Title: "DNS TXT", Scope: "organization", Status: check.StatusSkip,
+				Summary: msg.Plain("needs dns.resolver")},
 		},
 		plan: change.Plan{
 			Summary: change.Summary{Create: 1, Update: 1, Unchanged: 4},
 			Changes: []change.Change{
-				{ID: "onprem/contoso/IntraOrganizationConnector/x", Target: "onprem/contoso", Kind: "IntraOrganizationConnector", Name: "HybridIOC - contoso", Action: change.Create,
-					Reason: msg.Plain("lookups from contoso to the cloud go through it"), Risk: "an enabled connector has no fallback to the organization relationship",
-					After: change.Properties{"Enabled": true, "TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"}},
-				{ID: "online/OrganizationRelationship/y", Target: "online", Kind: "OrganizationRelationship", Name: "O365 to On-premises", Action: change.Update,
+				{ID: "onprem/contoso/IntraOrganizationConnector/x", Target: "onprem/contoso",
+					Kind: "IntraOrganizationConnector", Name: "HybridIOC - contoso", Action: change.Create,
+					Reason: msg.Plain("lookups from contoso to the cloud go through it"), Risk: "an enabled " +
+						"connector has no fallback to the organization relationship",
+					After: change.Properties{"Enabled": true,
+						"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"}},
+				{ID: "online/OrganizationRelationship/y", Target: "online", Kind: "OrganizationRelationship",
+					Name: "O365 to On-premises", Action: change.Update,
 					Reason: msg.Plain("MailTips are asked for"),
 					Before: change.Properties{"MailTipsAccessEnabled": false, "DomainNames": []string{"contoso.com"}},
-					After:  change.Properties{"MailTipsAccessEnabled": true, "DomainNames": []string{"contoso.com", "fabrikam.example"}}},
+					After: change.Properties{"MailTipsAccessEnabled": true,
+						"DomainNames": []string{"contoso.com", "fabrikam.example"}}},
 			},
 		},
 		cells: []freebusy.Answer{
-			{From: "anna@contoso.com", To: "bob@contoso.com", Direction: "contoso -> online", Probe: "ews", Status: freebusy.OK, LatencyMS: 120},
-			{From: "bob@contoso.com", To: "anna@contoso.com", Direction: "online -> contoso", Probe: "graph", Status: freebusy.OK, LatencyMS: 340},
-			{From: "gina@fabrikam.example", To: "bob@contoso.com", Direction: "fabrikam -> online", Probe: "ews", Status: freebusy.Failed, LatencyMS: 90,
-				Route: []string{"intra-organization connector HybridIOC - fabrikam", "autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
-				Error: "The caller has not assigned any of the RBAC roles\x1b]0;gotcha\x07", Diagnosis: []freebusy.Diagnosis{{ID: "oauth.partner-application-disabled", Confidence: 0.8}}},
-			{From: "bob@contoso.com", To: "gina@fabrikam.example", Direction: "online -> fabrikam", Probe: "graph", Status: freebusy.Unknown, LatencyMS: 30000, Error: "graph.microsoft.com: time limit"},
+			{From: "anna@contoso.com", To: "bob@contoso.com", Direction: "contoso -> online", Probe: "ews",
+				Status: freebusy.OK, LatencyMS: 120},
+			{From: "bob@contoso.com", To: "anna@contoso.com", Direction: "online -> contoso", Probe: "graph",
+				Status: freebusy.OK, LatencyMS: 340},
+			{From: "gina@fabrikam.example", To: "bob@contoso.com", Direction: "fabrikam -> online", Probe: "ews",
+				Status: freebusy.Failed, LatencyMS: 90,
+				Route: []string{"intra-organization connector HybridIOC - fabrikam",
+					"autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
+				Error: "The caller has not assigned any of the RBAC " +
+					"roles\x1b]0;gotcha\x07", Diagnosis: []freebusy.Diagnosis{{ID: "oauth.partner-application-disabled", Confidence: 0.8}}},
+			{From: "bob@contoso.com", To: "gina@fabrikam.example", Direction: "online -> fabrikam", Probe: "graph",
+				Status: freebusy.Unknown, LatencyMS: 30000, Error: "graph.microsoft.com: time limit"},
 		},
 	}
 	for i, c := range f.plan.Changes {
 		o := apply.Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action, Status: apply.Done}
 		if i == 1 {
-			o.Status, o.Error = apply.Failed, "online: Set-OrganizationRelationship: access refused: the role Organization Sharing is missing"
+			o.Status, o.Error = apply.Failed, "online: Set-OrganizationRelationship: access refused: the role "+
+				"Organization Sharing is missing"
 		}
 		f.apply = append(f.apply, o)
 	}
@@ -376,7 +399,8 @@ func (b *bench) left() {
 	b.wait("did not leave", func() bool { return b.quit })
 }
 
-// step presses keys and waits until the window shows a text. Keys are names in <>, the rest is typed.
+// step presses keys and waits until the window shows a text. Keys are names in <>, the rest is
+// typed.
 type step struct{ keys, until string }
 
 func (b *bench) walk(steps ...step) {
@@ -390,7 +414,8 @@ func (b *bench) walk(steps ...step) {
 var named = map[string]tea.KeyMsg{
 	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown}, "left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
 	"pgdown": {Type: tea.KeyPgDown}, "pgup": {Type: tea.KeyPgUp}, "ctrl+s": {Type: tea.KeyCtrlS}, "ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD},
-	"ctrl+u": {Type: tea.KeyCtrlU}, "space": {Type: tea.KeySpace, Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace}, "home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},
+	"ctrl+u": {Type: tea.KeyCtrlU}, "space": {Type: tea.KeySpace,
+		Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace}, "home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},
 }
 
 // keysOf takes a text of keys apart.

@@ -23,7 +23,8 @@ type checkScreen struct {
 func (*checkScreen) about() about {
 	return about{
 		step: "Prerequisites", does: "Reads every system and says what is not ready. Nothing is changed.",
-		help: "PASS, WARN and FAIL are findings. ERR means that it could not be looked at, and says nothing about what is there. SKIP means that it does not apply here, or needs what failed before.",
+		help: "PASS, WARN and FAIL are findings. ERR means that it could not be looked at, and says nothing about " +
+			"what is there. SKIP means that it does not apply here, or needs what failed before.",
 	}
 }
 
@@ -101,7 +102,8 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 	title := "Checking the prerequisites"
 	results := s.results
 	if r := m.outcome.Check; r != nil {
-		title = fmt.Sprintf("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn, r.Summary.Fail, r.Summary.Skip, r.Summary.Error)
+		title = fmt.Sprintf("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn,
+			r.Summary.Fail, r.Summary.Skip, r.Summary.Error)
 		if len(r.Results) > 0 {
 			results = r.Results // in the order of declaration
 		}

@@ -17,13 +17,15 @@ func TestCheckScreen(t *testing.T) {
 	b.goldens("check-problems")
 	b.press("p?")
 	b.goldens("check-help")
-	b.walk(step{"x", checkSummary}, step{"<up>", "> PASS"}, step{"<down>", "> FAIL"}, step{"<end>", "> SKIP"}, step{"<home>", "> PASS"})
+	b.walk(step{"x", checkSummary}, step{"<up>", "> PASS"}, step{"<down>", "> FAIL"}, step{"<end>", "> SKIP"},
+		step{"<home>", "> PASS"})
 }
 
 // A search narrows the list; its letters are no keys, and esc shows everything again.
 func TestSearch(t *testing.T) {
 	b, s := open[*checkScreen](t, given{result: newFake().checked()})
-	b.walk(step{"/", "/ "}, step{"quit: exchange", "0 of 6"}, step{"<ctrl+u>exchange", "2 of 6"}, step{"<enter><down>", "> ERR   exchange.version"}, step{"<esc>", "directory.reachable"})
+	b.walk(step{"/", "/ "}, step{"quit: exchange", "0 of 6"}, step{"<ctrl+u>exchange", "2 of 6"},
+		step{"<enter><down>", "> ERR   exchange.version"}, step{"<esc>", "directory.reachable"})
 	if b.quit || s.list.pattern() != "" {
 		t.Errorf("left %t, searching %q", b.quit, s.list.pattern())
 	}
@@ -41,8 +43,8 @@ func TestStoppedCheck(t *testing.T) {
 	}
 }
 
-// While a server hangs, what runs and for how long stand at the beginning of the status line, however
-// long the rest is.
+// While a server hangs, what runs and for how long stand at the beginning of the status line,
+// however long the rest is.
 func TestHangingServer(t *testing.T) {
 	engine := newFake()
 	engine.stuck = stage.Check

@@ -21,7 +21,8 @@ type confirmScreen struct {
 func (*confirmScreen) about() about {
 	return about{
 		step: "Apply", once: true, does: "Makes the changes of the plan. Each is written to the journal first.",
-		help: "Every change is written to the journal before it is made, with what was there before. hybridge apply goes on with a run that was cut off, and hybridge rollback undoes it.",
+		help: "Every change is written to the journal before it is made, with what was there before. hybridge " +
+			"apply goes on with a run that was cut off, and hybridge rollback undoes it.",
 	}
 }
 
@@ -44,7 +45,8 @@ func (s *confirmScreen) actions(m *model) []action {
 	return []action{agree, back, on("up/down", "scroll", nil)}
 }
 
-// agree takes the organization's name, typed after what is removed was shown, as consent to remove it.
+// agree takes the organization's name, typed after what is removed was shown, as consent to remove
+// it.
 func (s *confirmScreen) agree(m *model) tea.Cmd {
 	if strings.TrimSpace(s.input.String()) != m.answers.Organization {
 		m.note = "That is not the organization's name."
@@ -74,7 +76,8 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 	// The question stands on top, so that it stays in view.
 	head := []string{m.styles.title.Render("Apply this plan?") + "  " + planned(p.Summary), ""}
 	if severe(p) {
-		head = append(head, m.text(width, "Something is removed. Type the organization's name, "+clean(m.answers.Organization)+", to go on:")...)
+		head = append(head, m.text(width, "Something is removed. Type the organization's name, "+
+			""+clean(m.answers.Organization)+", to go on:")...)
 		head = append(head, "> "+s.input.render(m.styles, width-2, false))
 	} else {
 		head = append(head, "y applies it, n goes back. Nothing of it has been changed so far.")
@@ -83,7 +86,9 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 	var lines []string
 	for _, c := range p.Changes {
 		if c.Action == change.Delete || c.Action == change.Recreate {
-			lines = append(lines, m.blocks(width, report.Diff{Changes: []report.Change{{Action: report.Action(c.Action), ID: c.ID, Name: c.Name}}})...)
+			lines = append(lines,
+				m.blocks(width, report.Diff{Changes: []report.Change{{Action: report.Action(c.Action), ID: c.ID,
+					Name: c.Name}}})...)
 		}
 	}
 	counts := map[string]int{}

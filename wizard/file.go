@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// file is the answers file. It never writes an older state over a newer one, though commands run side
-// by side, and never writes over what another program wrote meanwhile.
+// file is the answers file. It never writes an older state over a newer one, though commands run
+// side by side, and never writes over what another program wrote meanwhile.
 type file struct {
 	mu    sync.Mutex
 	saved int    // edits that are in the file
@@ -99,7 +99,8 @@ func (f *file) save(d *answers.Document, edits int, side answers.Side) saved {
 			taken := f.name()
 			f.path.Store(free(taken))
 			f.base = nil
-			s.err = fmt.Errorf("%s was changed meanwhile and cannot be read any more; the answers go to %s", clean(taken), clean(f.name()))
+			s.err = fmt.Errorf("%s was changed meanwhile and cannot be read any more; the answers go to %s",
+				clean(taken), clean(f.name()))
 			return f.write(s, d, edits)
 		}
 		merged, keys := answers.Merge(f.before(), d, theirs, side)
@@ -227,7 +228,8 @@ func (c *conflictPane) render(m *model, width, _ int) []string {
 		lines = append(lines, "  "+clean(k))
 	}
 	lines = append(lines, "")
-	return append(lines, m.text(width, "m keeps what you answered here, t takes what the file holds. All other changes of both are kept.")...)
+	return append(lines, m.text(width, "m keeps what you answered here, t takes what the file holds. All other "+
+		"changes of both are kept.")...)
 }
 
 // commands are the command lines that go on where the wizard ended.

@@ -50,15 +50,16 @@ func onDisk(t *testing.T) string {
 	return string(data)
 }
 
-// What an editor changed meanwhile is taken in before anything runs with the answers, and the person
-// reads it in the status line.
+// What an editor changed meanwhile is taken in before anything runs with the answers, and the
+// person reads it in the status line.
 func TestChangedMeanwhile(t *testing.T) {
 	engine := newFake()
 	b, _ := open[*formScreen](t, given{engine: engine})
 	b.walk(step{"<ctrl+u>Fabrikam", "Fabrikam"})
 	edit(t, "tenant: contoso.onmicrosoft.com", "tenant: other.onmicrosoft.com")
 	b.walk(step{"<ctrl+s>", "was changed by another program"}, step{"", "other.onmicrosoft.com"})
-	if got := onDisk(t); !strings.Contains(got, "organization: Fabrikam\n") || !strings.Contains(got, "tenant: other.onmicrosoft.com") {
+	if got := onDisk(t); !strings.Contains(got, "organization: Fabrikam\n") || !strings.Contains(got,
+		"tenant: other.onmicrosoft.com") {
 		t.Errorf("merged:\n%s", got)
 	}
 	edit(t, "tenant: other.onmicrosoft.com", "tenant: third.onmicrosoft.com")
@@ -96,7 +97,8 @@ func TestConflictOnLeaving(t *testing.T) {
 	edit(t, "organization: Contoso", "organization: Adatum")
 	b.press("<ctrl+c>")
 	b.left()
-	if err := b.m.save(); err != nil || b.m.file.name() != "answers.yaml.new.yaml" || !strings.Contains(onDisk(t), "Adatum") {
+	if err := b.m.save(); err != nil || b.m.file.name() != "answers.yaml.new.yaml" || !strings.Contains(onDisk(t),
+		"Adatum") {
 		t.Errorf("%s, %v:\n%s", b.m.file.name(), err, onDisk(t))
 	}
 	if !strings.Contains(strings.Join(b.m.farewell(nil), "\n"), "answers.yaml.new.yaml") {
@@ -110,7 +112,8 @@ func TestBrokenMeanwhile(t *testing.T) {
 	b.walk(step{"<ctrl+u>Fabrikam", "Fabrikam"})
 	edit(t, "organization: Contoso", "organization: [")
 	b.walk(step{"<ctrl+s>", "cannot be read any more"})
-	if data, err := os.ReadFile("answers.yaml.new.yaml"); err != nil || !strings.Contains(string(data), "Fabrikam") || !strings.Contains(onDisk(t), "organization: [") {
+	if data, err := os.ReadFile("answers.yaml.new.yaml"); err != nil || !strings.Contains(string(data),
+		"Fabrikam") || !strings.Contains(onDisk(t), "organization: [") {
 		t.Errorf("%v: %s", err, data)
 	}
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // formScreen asks the questions of package answers, a page per section. What is typed goes into the
-// document at once, so that nothing is lost whichever way the person turns. The exception is text where
-// the reference to a secret belongs and that is none: it may be the secret. It is kept as a draft,
-// which is in memory only and has to be completed or removed before the form is done.
+// document at once, so that nothing is lost whichever way the person turns. The exception is text
+// where the reference to a secret belongs and that is none: it may be the secret. It is kept as a
+// draft, which is in memory only and has to be completed or removed before the form is done.
 type formScreen struct {
 	page
 	at      int               // page
@@ -101,8 +101,8 @@ func (f *formScreen) store(m *model, q answers.Question) {
 	}
 }
 
-// commit takes an answer that was emptied out of the document. That waits until the person leaves the
-// field: an answer that is typed anew keeps its place in the file.
+// commit takes an answer that was emptied out of the document. That waits until the person leaves
+// the field: an answer that is typed anew keeps its place in the file.
 func (f *formScreen) commit(m *model) {
 	if !f.emptied || m.document == nil {
 		return
@@ -139,7 +139,8 @@ func (f *formScreen) actions(m *model) []action {
 	case answers.ManyAnswer:
 		list = append(list, on("left/right/space", "choose", nil))
 	}
-	list = append(list, on("ctrl+s", "done", f.done), on("up/down", "field", nil), on("pgup/pgdn", "page", nil), on("ctrl+n", "new forest", f.newForest))
+	list = append(list, on("ctrl+s", "done", f.done), on("up/down", "field", nil), on("pgup/pgdn", "page", nil),
+		on("ctrl+n", "new forest", f.newForest))
 	if f.section(m).PerForest {
 		list = append(list, on("ctrl+d", "remove this forest", f.removeForest))
 	}
@@ -360,7 +361,8 @@ func (f *formScreen) fault(key string) string {
 	return ""
 }
 
-// wrong is what to show beside a question: what validation said, or what is wrong with what is typed.
+// wrong is what to show beside a question: what validation said, or what is wrong with what is
+// typed.
 func (f *formScreen) wrong(m *model, q answers.Question, key string, focused bool) string {
 	if text := f.fault(key); text != "" && !strings.HasPrefix(text, "still to be filled in") {
 		return text
@@ -465,7 +467,8 @@ func (f *formScreen) fields(m *model, width, height int) []string {
 		}
 		from := len(lines)
 		if focused {
-			lines = append(lines, m.styles.focus.Render("> ")+m.styles.focus.Render(q.Label)+strings.TrimPrefix(label, q.Label))
+			lines = append(lines, m.styles.focus.Render("> ")+m.styles.focus.Render(q.Label)+strings.TrimPrefix(label,
+				q.Label))
 		} else {
 			lines = append(lines, "  "+label)
 		}

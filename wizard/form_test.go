@@ -11,14 +11,16 @@ import (
 
 func TestFormScreen(t *testing.T) {
 	b := sit(t, 80, 24, "", newFake())
-	b.walk(step{"", "Which organization"}, step{"<down><enter>", "Organization"}, step{"Contoso<pgdown><down>https://contoso<down>", "is a URL"})
+	b.walk(step{"", "Which organization"}, step{"<down><enter>", "Organization"},
+		step{"Contoso<pgdown><down>https://contoso<down>", "is a URL"})
 	b.goldens("form")
 
 	b, _ = open[*formScreen](t, given{})
 	b.walk(step{"<pgdown><pgdown><pgdown><pgdown><down><down><down><down>plain", "!  that is not"})
 	b.goldens("form-forest")
 
-	b = sit(t, 80, 24, strings.Replace(valid, "tenant: contoso.onmicrosoft.com", "tenant: contoso.partner.onmschina.cn", 1), newFake())
+	b = sit(t, 80, 24, strings.Replace(valid, "tenant: contoso.onmicrosoft.com",
+		"tenant: contoso.partner.onmschina.cn", 1), newFake())
 	b.until("1 answer missing or wrong")
 	b.goldens("form-faults")
 }
@@ -31,7 +33,8 @@ func TestForm(t *testing.T) {
 		step{"<enter>", "ctrl+s"},
 		step{"<ctrl+s>", "missing or wrong; this is the first"},
 		step{"Contoso<pgdown><down>contoso.onmicrosoft.com", "contoso.onmicrosoft.com"},
-		step{"<pgdown>contoso<down>contoso.com, bücher.example<down>autodiscover.contoso.com<down>mail.contoso.com<down>mail.contoso.com", "SMTP host"},
+		step{"<pgdown>contoso<down>contoso.com, " +
+			"bücher.example<down>autodiscover.contoso.com<down>mail.contoso.com<down>mail.contoso.com", "SMTP host"},
 		step{"<pgdown>dc1.contoso.com<down><down><down><right><right>", "< password >"},
 		step{"<down>svc@contoso.com<down>Hunter2", "!  that is not a reference"},
 		step{"<ctrl+u>keyring:hybridge/contoso<pgdown>ex1.contoso.com", "ex1.contoso.com"},
@@ -47,7 +50,8 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Forests[0].Domains[1] != "xn--bcher-kva.example" || a.Forests[0].Directory.Bind.Password != "keyring:hybridge/contoso" || a.Forests[0].Certificate != nil {
+	if a.Forests[0].Domains[1] != "xn--bcher-kva.example" ||
+		a.Forests[0].Directory.Bind.Password != "keyring:hybridge/contoso" || a.Forests[0].Certificate != nil {
 		t.Errorf("got %+v", a.Forests[0])
 	}
 	data, _ := os.ReadFile(b.m.file.name())
@@ -56,20 +60,24 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// A reference that is typed where one stands replaces it; what is no reference yet stays, unseen, until
-// it is completed, wherever the person goes meanwhile. It never reaches the file.
+// A reference that is typed where one stands replaces it; what is no reference yet stays, unseen,
+// until it is completed, wherever the person goes meanwhile. It never reaches the file.
 func TestTypedReference(t *testing.T) {
 	toPassword := "<pgdown><pgdown><pgdown><pgdown><down><down><down><down>"
 	b, _ := open[*formScreen](t, given{})
-	b.walk(step{toPassword, "prompt"}, step{"keyring:hybridge/svc", "keyring:hybridge/svc"}, step{"<ctrl+s>", "These are the answers"})
+	b.walk(step{toPassword, "prompt"}, step{"keyring:hybridge/svc", "keyring:hybridge/svc"},
+		step{"<ctrl+s>", "These are the answers"})
 	if got := b.m.answers.Forests[0].Exchange.Credential.Password; got != "keyring:hybridge/svc" {
 		t.Errorf("typed over what stood there: %q", got)
 	}
 
 	b, _ = open[*formScreen](t, given{})
-	b.walk(step{toPassword + "<end>", "prompt"}, step{"<backspace>", "promp"}, step{"<pgdown><pgup>" + strings.Repeat("<down>", 4), "promp"},
-		step{"<ctrl+s>", "no reference to a secret yet"}, step{"<ctrl+u>Hunter2<up>", "(typed, not complete)"}, step{"<down>", "*******"},
-		step{"<pgup><pgup><ctrl+s>", "*******"}, step{"<esc>", "Not all answers"}, step{"<ctrl+u>env:PW<ctrl+s>", "These are the answers"})
+	b.walk(step{toPassword + "<end>", "prompt"}, step{"<backspace>", "promp"},
+		step{"<pgdown><pgup>" + strings.Repeat("<down>", 4), "promp"},
+		step{"<ctrl+s>", "no reference to a secret yet"}, step{"<ctrl+u>Hunter2<up>",
+			"(typed, not complete)"}, step{"<down>", "*******"},
+		step{"<pgup><pgup><ctrl+s>", "*******"}, step{"<esc>", "Not all answers"}, step{"<ctrl+u>env:PW<ctrl+s>",
+			"These are the answers"})
 	if got := b.m.answers.Forests[0].Exchange.Credential.Password; got != "env:PW" {
 		t.Errorf("completed: %q", got)
 	}
@@ -78,28 +86,35 @@ func TestTypedReference(t *testing.T) {
 	}
 	// Under the other kind, nothing asks for the draft any more.
 	b, f := open[*formScreen](t, given{})
-	b.walk(step{toPassword + "x", "!  that is not"}, step{"<up><up><left><left>", "< kerberos >"}, step{"<ctrl+s>", "These are the answers"})
+	b.walk(step{toPassword + "x", "!  that is not"}, step{"<up><up><left><left>", "< kerberos >"},
+		step{"<ctrl+s>", "These are the answers"})
 	if len(f.drafts) != 0 {
 		t.Error("the draft stays")
 	}
 }
 
-// The account for EWS is asked, and is gone when it is not given any more; one pair of users per forest
-// becomes lookups in both directions.
+// The account for EWS is asked, and is gone when it is not given any more; one pair of users per
+// forest becomes lookups in both directions.
 func TestAccountAndPairs(t *testing.T) {
 	b, _ := open[*formScreen](t, given{})
-	b.walk(step{"<pgdown><pgdown><pgdown><pgdown>" + strings.Repeat("<down>", 5), "Ask for free/busy as"}, step{"<right><right><right>", "< password >"},
+	b.walk(step{"<pgdown><pgdown><pgdown><pgdown>" + strings.Repeat("<down>", 5), "Ask for free/busy as"},
+		step{"<right><right><right>", "< password >"},
 		step{"<down>anna@contoso.com<down>prompt", "prompt"}, step{"<pgdown><pgdown>", "anna@contoso.com"})
-	b.walk(step{strings.Repeat("<pgdown>", 5), "User in the cloud"}, step{"gina@fabrikam.example<down>bob@contoso.com", "bob@contoso.com"}, step{"<ctrl+s>", "These are the answers"})
+	b.walk(step{strings.Repeat("<pgdown>", 5), "User in the cloud"},
+		step{"gina@fabrikam.example<down>bob@contoso.com", "bob@contoso.com"}, step{"<ctrl+s>",
+			"These are the answers"})
 	a := b.m.answers
 	if ews := a.Forests[0].Exchange.EWS; ews == nil || ews.User != "anna@contoso.com" || ews.Password != "prompt" {
 		t.Errorf("account: %+v", ews)
 	}
-	want := []answers.Pair{{From: "anna@contoso.com", To: "bob@contoso.com"}, {From: "gina@fabrikam.example", To: "bob@contoso.com"}, {From: "bob@contoso.com", To: "gina@fabrikam.example"}}
-	if len(a.Tests.Pairs) != 3 || a.Tests.Pairs[1] != want[1] || a.Tests.Pairs[2] != want[2] || a.Tests.Pairs[0] != want[0] {
+	want := []answers.Pair{{From: "anna@contoso.com", To: "bob@contoso.com"},
+		{From: "gina@fabrikam.example", To: "bob@contoso.com"}, {From: "bob@contoso.com", To: "gina@fabrikam.example"}}
+	if len(a.Tests.Pairs) != 3 || a.Tests.Pairs[1] != want[1] || a.Tests.Pairs[2] != want[2] ||
+		a.Tests.Pairs[0] != want[0] {
 		t.Errorf("lookups: %+v", a.Tests.Pairs)
 	}
-	b.walk(step{"e<pgdown><pgdown><pgdown><pgdown>" + strings.Repeat("<down>", 5) + "<backspace>", "the account above"}, step{"<ctrl+s>", "These are the answers"})
+	b.walk(step{"e<pgdown><pgdown><pgdown><pgdown>" + strings.Repeat("<down>", 5) + "<backspace>",
+		"the account above"}, step{"<ctrl+s>", "These are the answers"})
 	if b.m.answers.Forests[0].Exchange.EWS != nil {
 		t.Error("the account stays")
 	}
@@ -109,7 +124,11 @@ func TestAccountAndPairs(t *testing.T) {
 func TestEditKeepsTheFile(t *testing.T) {
 	b, _ := open[*formScreen](t, given{})
 	b.walk(step{"<ctrl+u>Fabrikam", "Fabrikam"}, step{"<ctrl+s>", "These are the answers"})
-	b.wait("never saved", func() bool { data, _ := os.ReadFile("answers.yaml"); return bytes.Contains(data, []byte("Fabrikam")) })
+	b.wait("never saved", func() bool {
+		data, _ := os.ReadFile("answers.yaml")
+		return bytes.Contains(data,
+			[]byte("Fabrikam"))
+	})
 	data, _ := os.ReadFile("answers.yaml")
 	if want := strings.Replace(valid, "organization: Contoso", "organization: Fabrikam", 1); string(data) != want {
 		t.Errorf("got\n%s\nwant\n%s", data, want)
@@ -119,16 +138,18 @@ func TestEditKeepsTheFile(t *testing.T) {
 // An answer that is emptied is gone, also when the program is left in that field.
 func TestEmptied(t *testing.T) {
 	for _, then := range []string{"<down>", "<ctrl+c>"} {
-		b, _ := open[*formScreen](t, given{file: strings.Replace(valid, "organization", "network: {caFile: ca.pem}\norganization", 1)})
-		b.walk(step{strings.Repeat("<pgdown>", 12) + "<down>", "ca.pem"}, step{"<ctrl+u>" + then, "Certificate authorities"})
+		b, _ := open[*formScreen](t, given{file: strings.Replace(valid, "organization",
+			"network: {caFile: ca.pem}\norganization", 1)})
+		b.walk(step{strings.Repeat("<pgdown>", 12) + "<down>", "ca.pem"},
+			step{"<ctrl+u>" + then, "Certificate authorities"})
 		if b.m.document.Text("network.caFile") != "" {
 			t.Errorf("%s: it stays", then)
 		}
 	}
 }
 
-// A scenario can be chosen again as long as nothing is answered, and typing where there is nothing to
-// type changes nothing.
+// A scenario can be chosen again as long as nothing is answered, and typing where there is nothing
+// to type changes nothing.
 func TestWrongTurn(t *testing.T) {
 	b := sit(t, 80, 24, "", newFake())
 	b.walk(
@@ -146,14 +167,16 @@ func TestWrongTurn(t *testing.T) {
 	b.press("<ctrl+c>")
 	b.left()
 	if b.m.interrupted || b.m.document.Len("forests") != 1 || b.m.document.Text("exchangeOnline.cloud") != "gcc-high" {
-		t.Errorf("interrupted %v, %d forests, cloud %s", b.m.interrupted, b.m.document.Len("forests"), b.m.document.Text("exchangeOnline.cloud"))
+		t.Errorf("interrupted %v, %d forests, cloud %s", b.m.interrupted, b.m.document.Len("forests"),
+			b.m.document.Text("exchangeOnline.cloud"))
 	}
 }
 
 // A forest is added and another taken away.
 func TestForests(t *testing.T) {
 	b, _ := open[*formScreen](t, given{})
-	b.walk(step{"<pgdown><pgdown><ctrl+n>", "forest 3"}, step{"adatum", "adatum"}, step{"<esc>", "Not all answers"}, step{"<ctrl+d>", "ctrl+d again removes forest 3"},
+	b.walk(step{"<pgdown><pgdown><ctrl+n>", "forest 3"}, step{"adatum", "adatum"}, step{"<esc>", "Not all answers"},
+		step{"<ctrl+d>", "ctrl+d again removes forest 3"},
 		step{"x", "adatumx"}, step{"<ctrl+d>", "ctrl+d again"}, step{"<ctrl+d>", "Forest 3 is removed"})
 	b.press("<ctrl+c>")
 	b.left()
@@ -183,7 +206,8 @@ func TestLettersOfKeys(t *testing.T) {
 
 // Features that change nothing yet are not offered; those of the file stay.
 func TestFeaturesOffered(t *testing.T) {
-	b, _ := open[*formScreen](t, given{file: strings.Replace(valid, "organization: Contoso", "organization: Contoso\nfeatures: [freeBusy, secureMail]", 1)})
+	b, _ := open[*formScreen](t, given{file: strings.Replace(valid, "organization: Contoso",
+		"organization: Contoso\nfeatures: [freeBusy, secureMail]", 1)})
 	b.walk(step{"<down>", "[x] freeBusy"}, step{"<right><space>", "[x] mailTips"})
 	if shown := b.m.View(); strings.Contains(shown, "secureMail") || strings.Contains(shown, "centralizedTransport") {
 		t.Errorf("offered:\n%s", shown)

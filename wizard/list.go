@@ -17,8 +17,8 @@ type item struct {
 	detail func(width int) []string
 }
 
-// list is a list of items: one is selected, a filter narrows it, and the selected item opens in a pane
-// of its own.
+// list is a list of items: one is selected, a filter narrows it, and the selected item opens in a
+// pane of its own.
 type list struct {
 	scroll   scroll
 	items    []item // as they were drawn last
@@ -69,7 +69,8 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 	}
 	var head []string
 	if l.filtering || pattern != "" {
-		head = append(head, "/ "+l.prompt(m, width-2)+m.styles.faint.Render(fmt.Sprintf("  %d of %d", len(l.items), len(items))))
+		head = append(head, "/ "+l.prompt(m, width-2)+m.styles.faint.Render(fmt.Sprintf("  %d of %d", len(l.items),
+			len(items))))
 	}
 	if l.follow {
 		l.reveal(height - len(head))
@@ -108,8 +109,8 @@ func (l *list) choose(i int) {
 	}
 }
 
-// actions are those of the list, after the screen's own. While the filter is typed or a pane is open,
-// the screen's own do not hold.
+// actions are those of the list, after the screen's own. While the filter is typed or a pane is
+// open, the screen's own do not hold.
 func (l *list) actions(own ...action) []action {
 	switch {
 	case l.filtering:
@@ -197,8 +198,8 @@ type listed struct {
 	width int
 }
 
-// items returns the items of the list. They are drawn anew only when they changed: a window is drawn
-// ten times per second while something runs.
+// items returns the items of the list. They are drawn anew only when they changed: a window is
+// drawn ten times per second while something runs.
 func (s *listed) items(width int, draw func() []item) []item {
 	if s.built == nil || s.width != width {
 		s.built, s.width = draw(), width

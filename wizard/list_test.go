@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Moving through a list keeps the selected item in view, and reads one that is taller than the window
-// line by line.
+// Moving through a list keeps the selected item in view, and reads one that is taller than the
+// window line by line.
 func TestListMoves(t *testing.T) {
 	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
 	tall := item{id: "tall", search: "tall"}
@@ -23,7 +23,8 @@ func TestListMoves(t *testing.T) {
 		seen = append(seen, l.selected+" "+strings.TrimSpace(lines[4]))
 		l.key(k)
 	}
-	want := []string{"first line 3", "tall line 4", "tall line 5", "tall line 6", "tall line 7", "tall line 8", "tall line 9", "tall line 10", "tall line 11", "last > last", "last > last"}
+	want := []string{"first line 3", "tall line 4", "tall line 5", "tall line 6", "tall line 7", "tall line 8",
+		"tall line 9", "tall line 10", "tall line 11", "last > last", "last > last"}
 	if got := strings.Join(seen[:11], ", "); got != strings.Join(want, ", ") {
 		t.Errorf("down: %s", got)
 	}
@@ -37,7 +38,8 @@ func TestListMoves(t *testing.T) {
 // Items that come and go leave the selection where it is; what is gone leaves it at the top.
 func TestListChanges(t *testing.T) {
 	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
-	a, b, c := item{id: "a", lines: []string{"a"}, search: "a"}, item{id: "b", lines: []string{"b"}, search: "b"}, item{id: "c", lines: []string{"c"}, search: "c"}
+	a, b, c := item{id: "a", lines: []string{"a"}, search: "a"}, item{id: "b", lines: []string{"b"},
+		search: "b"}, item{id: "c", lines: []string{"c"}, search: "c"}
 	l := &list{}
 	for _, test := range []struct {
 		items []item

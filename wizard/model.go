@@ -72,7 +72,8 @@ func newModel(ctx context.Context, o Options) *model {
 		o.Hint = func(error) string { return "" }
 	}
 	m := &model{
-		ctx: ctx, options: o, styles: newStyles(o.Out, o.NoColor), queue: newQueue(), file: newFile(o.Path), width: minWidth, height: minHeight,
+		ctx: ctx, options: o, styles: newStyles(o.Out,
+			o.NoColor), queue: newQueue(), file: newFile(o.Path), width: minWidth, height: minHeight,
 		way: screens(), pulse: spinner.New(),
 	}
 	m.screen = m.way[0]
@@ -273,7 +274,8 @@ func (m *model) headline(width int) string {
 	}
 	left := m.styles.title.Render("hybridge") + "  " + fit(name, width/3)
 	right := fit(clean(m.file.name()), width/2)
-	return " " + left + strings.Repeat(" ", max(1, width-2-ansi.StringWidth(left)-ansi.StringWidth(right))) + m.styles.faint.Render(right)
+	return " " + left + strings.Repeat(" "+
+		"", max(1, width-2-ansi.StringWidth(left)-ansi.StringWidth(right))) + m.styles.faint.Render(right)
 }
 
 func (m *model) breadcrumb(width int) string {
@@ -328,7 +330,8 @@ func elapsed(d time.Duration) string {
 func (m *model) keyLine(width int) string {
 	line := help.New()
 	line.ShortSeparator, line.Ellipsis = "   ", ""
-	line.Styles = help.Styles{ShortKey: m.styles.key, ShortDesc: m.styles.past, ShortSeparator: m.styles.past, Ellipsis: m.styles.past}
+	line.Styles = help.Styles{ShortKey: m.styles.key, ShortDesc: m.styles.past, ShortSeparator: m.styles.past,
+		Ellipsis: m.styles.past}
 	last := ""
 	if len(m.over) == 0 {
 		last = line.ShortHelpView(bindings(always(m)))

@@ -25,8 +25,8 @@ func TestWindow(t *testing.T) {
 	golden(t, "window-140x45", trimmed(b.m.View()))
 }
 
-// Every screen can be drawn with nothing known and in any size, says what it does, and stands under a
-// step of the breadcrumb.
+// Every screen can be drawn with nothing known and in any size, says what it does, and stands under
+// a step of the breadcrumb.
 func TestScreens(t *testing.T) {
 	b := sit(t, 80, 24, valid, newFake())
 	b.until("These are the answers")
@@ -101,8 +101,10 @@ func TestBack(t *testing.T) {
 	engine := newFake()
 	b, _ := open[*reviewScreen](t, given{engine: engine})
 	b.m.opened = ""
-	b.walk(step{"<enter>", checkSummary}, step{"<enter>", "1 to create"}, step{"<esc>", "1 pass"}, step{"<esc>", "These are the answers"}, step{"<enter>", "1 pass"},
-		step{"<esc>", "These are the answers"}, step{"e<ctrl+u>Fabrikam<ctrl+s>", "Fabrikam"}, step{"<enter>", "1 pass"})
+	b.walk(step{"<enter>", checkSummary}, step{"<enter>", "1 to create"}, step{"<esc>", "1 pass"},
+		step{"<esc>", "These are the answers"}, step{"<enter>", "1 pass"},
+		step{"<esc>", "These are the answers"}, step{"e<ctrl+u>Fabrikam<ctrl+s>", "Fabrikam"}, step{"<enter>",
+			"1 pass"})
 	if b.m.runs != 3 || engine.closed != 1 {
 		t.Errorf("%d runs, want check, plan and check; engine closed %d times, want 1", b.m.runs, engine.closed)
 	}
@@ -130,8 +132,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// What the engine says on opening is shown, without its control characters, and an engine that could not
-// be opened is opened anew.
+// What the engine says on opening is shown, without its control characters, and an engine that
+// could not be opened is opened anew.
 func TestOpenFails(t *testing.T) {
 	opened := 0
 	b := sit(t, 80, 24, valid, newFake())
@@ -151,7 +153,8 @@ func TestOpenFails(t *testing.T) {
 func TestSaidIsCleaned(t *testing.T) {
 	m := newModel(t.Context(), Options{Out: io.Discard, NoColor: true})
 	m.Update(said("open https://login\x1b[2J.example \x07now"))
-	if text := strings.Join(m.saidLines(80), "\n"); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "now") {
+	if text := strings.Join(m.saidLines(80), "\n"); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text,
+		"now") {
 		t.Errorf("%q", text)
 	}
 }
@@ -214,7 +217,8 @@ func TestLateComers(t *testing.T) {
 	}
 }
 
-// Of a long line the part before the cursor is in view, as wide as there is room, whatever it is made of.
+// Of a long line the part before the cursor is in view, as wide as there is room, whatever it is
+// made of.
 func TestInputView(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                " ",

@@ -19,7 +19,8 @@ type planScreen struct{ listed }
 func (*planScreen) about() about {
 	return about{
 		step: "Plan", does: "Compares what should be with what is. Nothing is changed.",
-		help: "+ is created, ~ is changed, - is removed, -/+ is removed and created anew. Within a change, - is what goes and + what comes. " +
+		help: "+ is created, ~ is changed, - is removed, -/+ is removed and created anew. Within a change, - is " +
+			"what goes and + what comes. " +
 			"What others put into a list stays. The plan holds for what is live now: when that moves, apply refuses.",
 	}
 }
@@ -99,7 +100,8 @@ func planned(c change.Summary) string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{c.Create, "to create"}, {c.Update, "to update"}, {c.Replace, "to replace"}, {c.Delete, "to delete"}, {c.Unchanged, "unchanged"}} {
+	}{{c.Create, "to create"}, {c.Update, "to update"}, {c.Replace, "to replace"}, {c.Delete,
+		"to delete"}, {c.Unchanged, "unchanged"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}

@@ -9,7 +9,9 @@ import (
 )
 
 func TestPlanScreen(t *testing.T) {
-	b, _ := open[*planScreen](t, given{result: newFake().plan, events: []observe.Event{observe.Warning{Text: "fabrikam has no Edge\x1b[31m server"}}})
+	b, _ := open[*planScreen](t,
+		given{result: newFake().plan, events: []observe.Event{observe.Warning{Text: "fabrikam has no Edge\x1b[31m " +
+			"server"}}})
 	b.until("1 to create, 1 to update, 4 unchanged")
 	b.goldens("plan")
 	b.press("<space>")

@@ -36,7 +36,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("HYBRIDGE_WIZARD_TEST") == "stuck" {
 		engine.stuck, engine.deaf = stage.Check, true
 	}
-	err := Run(context.Background(), Options{Path: "answers.yaml", Open: func(context.Context, answers.Answers, Person) (stage.Engine, error) { return engine, nil }})
+	err := Run(context.Background(), Options{Path: "answers.yaml", Open: func(context.Context, answers.Answers,
+		Person) (stage.Engine, error) {
+		return engine, nil
+	}})
 	switch {
 	case err == nil:
 		os.Exit(0)
@@ -63,7 +66,8 @@ func start(t *testing.T, mode, dir string, env ...string) *terminal {
 	t.Helper()
 	c := exec.Command(os.Args[0])
 	c.Dir = dir
-	c.Env = append(os.Environ(), append([]string{"HYBRIDGE_WIZARD_TEST=" + mode, "TERM=xterm-256color", "CI=", "NO_COLOR="}, env...)...)
+	c.Env = append(os.Environ(), append([]string{"HYBRIDGE_WIZARD_TEST=" + mode, "TERM=xterm-256color", "CI=",
+		"NO_COLOR="}, env...)...)
 	f, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +98,8 @@ func (p *terminal) text() string {
 
 func (p *terminal) until(text string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.text(), text); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.text(),
+		text); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("never showed %q:\n%q", text, p.text())
 		}
@@ -117,8 +122,8 @@ func (p *terminal) exit() int {
 	return p.command.ProcessState.ExitCode()
 }
 
-// TestQuiet: a program that merely imports the wizard asks its terminal nothing. Without package quiet, it writes an OSC 11 query here and
-// waits five seconds for an answer.
+// TestQuiet: a program that merely imports the wizard asks its terminal nothing. Without package
+// quiet, it writes an OSC 11 query here and waits five seconds for an answer.
 func TestQuiet(t *testing.T) {
 	p := start(t, "help", t.TempDir())
 	if code := p.exit(); code != 0 {
@@ -160,7 +165,8 @@ func TestTerminal(t *testing.T) {
 	}
 	text := p.text()
 	_, after, left := strings.Cut(text, "\x1b[?1049l")
-	if !left || !strings.Contains(after, "answers: answers.yaml") || !strings.Contains(after, "hybridge apply -f answers.yaml") {
+	if !left || !strings.Contains(after, "answers: answers.yaml") || !strings.Contains(after,
+		"hybridge apply -f answers.yaml") {
 		t.Errorf("after the wizard: %q", after)
 	}
 	for _, hostile := range []string{"\x1b[2J\x07", "\x1b]0;gotcha", "\x07"} {
@@ -170,7 +176,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestTerminalForced: Ctrl-C twice leaves although the engine hears nothing, and what was typed is saved.
+// TestTerminalForced: Ctrl-C twice leaves although the engine hears nothing, and what was typed is
+// saved.
 func TestTerminalForced(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "answers.yaml"), []byte(valid), 0o600); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// queue brings messages from working goroutines to the program. Putting never blocks: the engine does
-// not wait for a slow terminal, or for one that is gone.
+// queue brings messages from working goroutines to the program. Putting never blocks: the engine
+// does not wait for a slow terminal, or for one that is gone.
 type queue struct {
 	mu       sync.Mutex
 	messages []tea.Msg

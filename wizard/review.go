@@ -31,7 +31,8 @@ func (*reviewScreen) render(m *model, width, _ int) []string {
 		row("WorkMail", w.Organization+" in "+w.Region+"; nothing is checked or set up there so far")
 	}
 	for _, f := range a.Forests {
-		row("Forest", fmt.Sprintf("%s with %s; Exchange at %s as %s", f.Name, enumerate(f.Domains), f.Exchange.Server, f.Exchange.Credential.Kind))
+		row("Forest", fmt.Sprintf("%s with %s; Exchange at %s as %s", f.Name, enumerate(f.Domains), f.Exchange.Server,
+			f.Exchange.Credential.Kind))
 	}
 	row("Lookups", fmt.Sprintf("%d to ask", len(a.Tests.Pairs)))
 	for _, host := range a.Network.InsecureHosts {

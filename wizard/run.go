@@ -61,8 +61,8 @@ type finished struct {
 	err    error
 }
 
-// begin runs what the screen in front wants to be run. The answers are saved first, and what another
-// program wrote to their file meanwhile is taken in.
+// begin runs what the screen in front wants to be run. The answers are saved first, and what
+// another program wrote to their file meanwhile is taken in.
 func (m *model) begin() tea.Cmd {
 	if m.run != nil {
 		return nil

@@ -19,7 +19,8 @@ type scenarioScreen struct {
 func (*scenarioScreen) about() about {
 	return about{
 		step: "Answers", does: "What hybridge needs to know. Nothing is connected to.",
-		help: "The answers are kept in one YAML file, the same that every other command takes with -f. Secrets are never in it: only where they are kept.",
+		help: "The answers are kept in one YAML file, the same that every other command takes with -f. Secrets are " +
+			"never in it: only where they are kept.",
 	}
 }
 

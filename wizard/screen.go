@@ -10,16 +10,16 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// screens are the screens, in order. The list is the only place that knows them all: the breadcrumb,
-// next and back follow from it.
+// screens are the screens, in order. The list is the only place that knows them all: the
+// breadcrumb, next and back follow from it.
 func screens() []screen {
 	return []screen{
 		&scenarioScreen{}, &formScreen{}, &reviewScreen{}, &checkScreen{}, &planScreen{}, &confirmScreen{}, &applyScreen{}, &testScreen{},
 	}
 }
 
-// A screen shows one part of the way and owns its stage: what the engine runs for it, what it makes of
-// the events, and what it makes of the result. A screen embeds page and implements what differs.
+// A screen shows one part of the way and owns its stage: what the engine runs for it, what it makes
+// of the events, and what it makes of the result. A screen embeds page and implements what differs.
 type screen interface {
 	pane
 	about() about

@@ -55,7 +55,8 @@ func (s *scroll) position() string {
 	if !s.overflows() {
 		return ""
 	}
-	return fmt.Sprintf("lines %d to %d of %d", s.viewport.YOffset+1, min(s.viewport.YOffset+s.viewport.Height, len(s.lines)), len(s.lines))
+	return fmt.Sprintf("lines %d to %d of %d", s.viewport.YOffset+1,
+		min(s.viewport.YOffset+s.viewport.Height, len(s.lines)), len(s.lines))
 }
 
 var (
@@ -71,7 +72,8 @@ func (s *scroll) key(k tea.KeyMsg) bool {
 		v.GotoTop()
 	case key.Matches(k, toBottom):
 		v.GotoBottom()
-	case key.Matches(k, v.KeyMap.Up, v.KeyMap.Down, v.KeyMap.PageUp, v.KeyMap.PageDown, v.KeyMap.HalfPageUp, v.KeyMap.HalfPageDown):
+	case key.Matches(k, v.KeyMap.Up, v.KeyMap.Down, v.KeyMap.PageUp, v.KeyMap.PageDown, v.KeyMap.HalfPageUp,
+		v.KeyMap.HalfPageDown):
 		*v, _ = v.Update(k)
 	default:
 		return false

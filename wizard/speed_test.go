@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// From a key to the window it takes less than 50 ms, with two forests in the form, 300 changes in the
-// plan and 130 results of checks. The best of 20 counts: the machine may have other work.
+// From a key to the window it takes less than 50 ms, with two forests in the form, 300 changes in
+// the plan and 130 results of checks. The best of 20 counts: the machine may have other work.
 func TestSpeed(t *testing.T) {
 	engine := newFake()
 	for i := range 298 {

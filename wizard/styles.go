@@ -66,7 +66,8 @@ func newStyles(out io.Writer, noColor bool) styles {
 	}
 }
 
-// clean makes text from elsewhere fit for the terminal: escape sequences go, and what cannot be seen becomes a blank.
+// clean makes text from elsewhere fit for the terminal: escape sequences go, and what cannot be
+// seen becomes a blank.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -22,7 +22,8 @@ type testScreen struct {
 func (*testScreen) about() about {
 	return about{
 		step: "Free/busy", does: "Asks every lookup from both sides. Nothing is changed.",
-		help: "A row asks, a column is asked about; a cell counts the lookups that came back. ERR and unknown mean that the question could not be asked: nothing is said about the route. " +
+		help: "A row asks, a column is asked about; a cell counts the lookups that came back. ERR and unknown mean " +
+			"that the question could not be asked: nothing is said about the route. " +
 			"Changes to connectors take effect within minutes; ask again.",
 	}
 }
@@ -112,10 +113,12 @@ func (s *testScreen) lookups(m *model, width int) []item {
 		if s.problems && a.Status == freebusy.OK {
 			continue
 		}
-		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
+		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width,
+			report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
 		if a.Status != freebusy.OK { // with all that the server said
 			it.detail = func(width int) []string {
-				return append(m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}}), append([]string{""}, m.text(width, a.Error)...)...)
+				return append(m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}}),
+					append([]string{""}, m.text(width, a.Error)...)...)
 			}
 		}
 		items = append(items, it)

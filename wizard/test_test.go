@@ -13,7 +13,8 @@ func TestTestScreen(t *testing.T) {
 	if shown := b.m.View(); strings.Contains(shown, "340 ms") || !strings.Contains(shown, "FAIL ") {
 		t.Errorf("problems only:\n%s", shown)
 	}
-	if text := strings.Join(b.m.farewell(nil), "\n"); !strings.Contains(text, "ask again with: hybridge test -f answers.yaml") || !b.m.finished() {
+	if text := strings.Join(b.m.farewell(nil), "\n"); !strings.Contains(text,
+		"ask again with: hybridge test -f answers.yaml") || !b.m.finished() {
 		t.Errorf("farewell: %s", text)
 	}
 	b.walk(step{"<esc>", "1 to create"})

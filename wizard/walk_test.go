@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// TestWalk is the one test that goes the whole way, in the real program: from no answers to the matrix,
-// back to a new plan, and out.
+// TestWalk is the one test that goes the whole way, in the real program: from no answers to the
+// matrix, back to a new plan, and out.
 func TestWalk(t *testing.T) {
 	engine := newFake()
 	m := wizardOn(t, valid, engine)
@@ -26,7 +26,8 @@ func TestWalk(t *testing.T) {
 		for _, k := range keysOf(t, keys) {
 			program.Send(k)
 		}
-		teatest.WaitFor(t, program.Output(), func(out []byte) bool { return bytes.Contains(out, []byte(until)) }, teatest.WithDuration(20*time.Second))
+		teatest.WaitFor(t, program.Output(), func(out []byte) bool { return bytes.Contains(out, []byte(until)) },
+			teatest.WithDuration(20*time.Second))
 	}
 	pass("", "These are the answers")
 	pass("<enter>", checkSummary)

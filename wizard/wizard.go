@@ -1,10 +1,11 @@
-// Package wizard walks a person through a hybrid deployment on a terminal: answers, prerequisites, plan,
-// apply, free/busy. It is one more view of the flow that the verbs are views of, and the only importer of
-// the Charm libraries.
+// Package wizard walks a person through a hybrid deployment on a terminal: answers, prerequisites,
+// plan, apply, free/busy. It is one more view of the flow that the verbs are views of, and the only
+// importer of the Charm libraries.
 //
-// One tea.Model (model.go) routes keys and messages. Each screen is a file and an entry of the list in
-// screen.go: it owns what the engine runs for it, and renders into a width and a height. Lists, scrolling
-// and input are shared components. What takes time runs in commands and reports through a queue.
+// One tea.Model (model.go) routes keys and messages. Each screen is a file and an entry of the list
+// in screen.go: it owns what the engine runs for it, and renders into a width and a height. Lists,
+// scrolling and input are shared components. What takes time runs in commands and reports through a
+// queue.
 package wizard
 
 import (
@@ -24,8 +25,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// Person is how the engine asks and tells the person at the terminal. Both functions may be called from
-// any goroutine.
+// Person is how the engine asks and tells the person at the terminal. Both functions may be called
+// from any goroutine.
 type Person struct {
 	// Prompt asks for a secret; it waits for the person, or for ctx.
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
@@ -37,8 +38,8 @@ type Person struct {
 type Options struct {
 	In  io.Reader // the terminal; os.Stdin when nil
 	Out io.Writer // the terminal; os.Stdout when nil
-	// Path of the answers file, which is loaded when it exists and written in any case. "answers.yaml"
-	// when empty.
+	// Path of the answers file, which is loaded when it exists and written in any case.
+	// "answers.yaml" when empty.
 	Path string
 	// Open opens a deployment without connecting to anything.
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
@@ -59,9 +60,9 @@ type Options struct {
 // ErrLeft says that the person left before the last stage was done.
 var ErrLeft = errors.New("the wizard was left before it was done")
 
-// Run shows the wizard until the person leaves or ctx ends. In every case the answers are saved, and how to
-// go on is printed to Out. The error is nil when the last stage was done, ErrLeft when not,
-// context.Canceled after Ctrl-C, or what went wrong with the terminal.
+// Run shows the wizard until the person leaves or ctx ends. In every case the answers are saved,
+// and how to go on is printed to Out. The error is nil when the last stage was done, ErrLeft when
+// not, context.Canceled after Ctrl-C, or what went wrong with the terminal.
 func Run(ctx context.Context, o Options) error {
 	if o.In == nil {
 		o.In = os.Stdin

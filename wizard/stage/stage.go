@@ -1,5 +1,5 @@
-// Package stage is what the wizard needs of a deployment, and Run, which goes the wizard's way unattended.
-// It draws nothing.
+// Package stage is what the wizard needs of a deployment, and Run, which goes the wizard's way
+// unattended. It draws nothing.
 package stage
 
 import (
@@ -40,8 +40,8 @@ const (
 type Options struct {
 	Apply apply.Options
 	Test  deployment.TestOptions
-	// Confirm is called before anything is changed. When it is nil, nothing is changed, and Run ends
-	// after a plan with changes.
+	// Confirm is called before anything is changed. When it is nil, nothing is changed, and Run
+	// ends after a plan with changes.
 	Confirm func(change.Plan) (bool, error)
 	// IgnoreFailures goes on to the plan although prerequisites failed.
 	IgnoreFailures bool
@@ -62,7 +62,8 @@ var (
 	ErrUnconfirmed   = errors.New("changes are pending and were not agreed to")
 )
 
-// Run walks the stages from Check on and stops at the first that does not succeed. The outcome holds what was reached, also with an error.
+// Run walks the stages from Check on and stops at the first that does not succeed. The outcome
+// holds what was reached, also with an error.
 func Run(ctx context.Context, e Engine, o Options, obs observe.Observer) (Outcome, error) {
 	out := Outcome{Reached: Check}
 	checked, err := e.Check(ctx, obs)

@@ -68,15 +68,18 @@ func TestRun(t *testing.T) {
 		{"prerequisites ignored", script{failed: 1}, Options{IgnoreFailures: true}, "cpt", Test, nil},
 		{"check broken", script{errs: map[ID]error{Check: broken}}, Options{}, "c", Check, broken},
 		{"plan broken", script{errs: map[ID]error{Plan: broken}}, Options{}, "cp", Plan, broken},
-		{"apply broken", script{changes: 1, errs: map[ID]error{Apply: broken}}, Options{Confirm: yes}, "cpa", Apply, broken},
+		{"apply broken", script{changes: 1, errs: map[ID]error{Apply: broken}}, Options{Confirm: yes}, "cpa", Apply,
+			broken},
 		{"test broken", script{errs: map[ID]error{Test: broken}}, Options{}, "cpt", Test, broken},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, err := Run(t.Context(), &test.engine, test.options, observe.Func(func(observe.Event) {}))
 			if !errors.Is(err, test.err) || out.Reached != test.reached || test.engine.calls != test.calls {
-				t.Errorf("calls %s, reached %s, %v; want %s, %s, %v", test.engine.calls, out.Reached, err, test.calls, test.reached, test.err)
+				t.Errorf("calls %s, reached %s, %v; want %s, %s, %v", test.engine.calls, out.Reached, err, test.calls,
+					test.reached, test.err)
 			}
-			if (out.Check != nil) != (test.calls != "") || (out.Apply != nil) != (test.reached == Apply || test.calls == "cpat") {
+			if (out.Check != nil) != (test.calls != "") || (out.Apply != nil) != (test.reached == Apply ||
+				test.calls == "cpat") {
 				t.Errorf("what was reached is not in the outcome: %+v", out)
 			}
 		})
@@ -86,11 +89,13 @@ func TestRun(t *testing.T) {
 // What the caller wants of apply and test reaches them.
 func TestRunPassesOptions(t *testing.T) {
 	o := Options{
-		Apply: apply.Options{StateDir: "state", Wait: time.Minute}, Test: deployment.TestOptions{From: "a@x", UntilOK: time.Hour},
+		Apply: apply.Options{StateDir: "state", Wait: time.Minute}, Test: deployment.TestOptions{From: "a@x",
+			UntilOK: time.Hour},
 		Confirm: func(change.Plan) (bool, error) { return true, nil },
 	}
 	s := &script{changes: 1}
-	if _, err := Run(t.Context(), s, o, observe.Func(func(observe.Event) {})); err != nil || s.given.Apply.StateDir != "state" || s.given.Apply.Wait != time.Minute || s.given.Test != o.Test {
+	if _, err := Run(t.Context(), s, o, observe.Func(func(observe.Event) {})); err != nil ||
+		s.given.Apply.StateDir != "state" || s.given.Apply.Wait != time.Minute || s.given.Test != o.Test {
 		t.Errorf("%+v, %v", s.given, err)
 	}
 }

@@ -25,8 +25,8 @@ const (
 	bom      = "\ufeff"
 )
 
-// Document is an answers file as it is written, finished or not, with its comments. Keys are paths: "exchangeOnline.tenant",
-// "forests[0].domains".
+// Document is an answers file as it is written, finished or not, with its comments. Keys are paths:
+// "exchangeOnline.tenant", "forests[0].domains".
 type Document struct {
 	name   string
 	source []byte     // the text; nil when the tree was changed and no text means the same
@@ -36,7 +36,8 @@ type Document struct {
 	all    *yaml.Node // the document around it, with its comments
 }
 
-// NewDocument reads the bytes of an answers file; name stands for it in messages. What is no YAML mapping is refused with Faults.
+// NewDocument reads the bytes of an answers file; name stands for it in messages. What is no YAML
+// mapping is refused with Faults.
 func NewDocument(name string, data []byte) (*Document, error) {
 	d := &Document{name: name}
 	data, d.bom = bytes.CutPrefix(data, []byte(bom))
@@ -60,7 +61,8 @@ func (d *Document) characters(data []byte) Faults {
 		return tooBig(d.name)
 	case len(bytes.TrimSpace(data)) == 0:
 		return whole("the file is empty", write)
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}), len(data) > 3 && (data[0] == 0) != (data[1] == 0) && (data[0] == 0) == (data[2] == 0):
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data,
+		[]byte{0xfe, 0xff}), len(data) > 3 && (data[0] == 0) != (data[1] == 0) && (data[0] == 0) == (data[2] == 0):
 		return whole("this is UTF-16 text", "save it as UTF-8 (in Windows PowerShell: Out-File -Encoding utf8)")
 	case bytes.IndexByte(data, 0) >= 0:
 		return whole("this is a binary file, not YAML", write)
@@ -94,19 +96,22 @@ func (d *Document) characters(data []byte) Faults {
 }
 
 func tooBig(name string) Faults {
-	return Faults{{File: name, What: fmt.Sprintf("this is larger than %d KiB, no answers file is", MaxSize>>10), Hint: "check the name"}}
+	return Faults{{File: name, What: fmt.Sprintf("this is larger than %d KiB, no answers file is", MaxSize>>10),
+		Hint: "check the name"}}
 }
 
 // load makes the tree of nodes.
 func (d *Document) load(data []byte) Faults {
-	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
+	loader, err := yaml.NewLoader(bytes.NewReader(data),
+		yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
 	if err != nil {
 		return Faults{{File: d.name, What: err.Error()}}
 	}
 	var node, second yaml.Node
 	switch err := loader.Load(&node); {
 	case errors.Is(err, io.EOF) || err == nil && len(node.Content) == 0:
-		return Faults{{File: d.name, What: "the file holds nothing but comments", Hint: "write one with: hybridge init"}}
+		return Faults{{File: d.name, What: "the file holds nothing but comments",
+			Hint: "write one with: hybridge init"}}
 	case err != nil:
 		return d.syntax(err)
 	}
@@ -116,20 +121,23 @@ func (d *Document) load(data []byte) Faults {
 		if top.Kind == yaml.ScalarNode && top.ShortTag() == "!!null" {
 			what = "the file holds nothing"
 		}
-		return Faults{d.fault(top.Line, top.Column, "", what, "it begins with apiVersion: "+APIVersion+"; write one with: hybridge init")}
+		return Faults{d.fault(top.Line, top.Column, "", what, "it begins with apiVersion: "+APIVersion+"; write "+
+			"one with: hybridge init")}
 	}
 	switch err := loader.Load(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
 		return d.syntax(err)
 	default:
-		return Faults{d.fault(max(second.Line, 1), max(second.Column, 1), "", "a second YAML document begins", "keep one document a file")}
+		return Faults{d.fault(max(second.Line, 1), max(second.Column, 1), "", "a second YAML document begins",
+			"keep one document a file")}
 	}
 	d.all, d.root = &node, top
 	return nil
 }
 
-// syntax puts YAML's errors into words. A tab in the indentation is what stands behind most of them, so those lines come instead.
+// syntax puts YAML's errors into words. A tab in the indentation is what stands behind most of
+// them, so those lines come instead.
 func (d *Document) syntax(err error) Faults {
 	var faults Faults
 	for i, line := range d.lines {
@@ -149,7 +157,8 @@ func (d *Document) syntax(err error) Faults {
 	mark := e.Mark
 	switch {
 	case strings.Contains(what, "max depth"):
-		what, hint = fmt.Sprintf("nested deeper than %d levels", maxDepth), "no answers file is; compare with: hybridge init"
+		what, hint = fmt.Sprintf("nested deeper than %d levels", maxDepth), "no answers file is; compare with: "+
+			"hybridge init"
 	case strings.Contains(what, "mapping values are not allowed"):
 		what, hint = "a second \":\" on one line, or a wrong indentation", "put text that holds \": \" in quotes"
 	case strings.Contains(what, "did not find expected key"):
@@ -157,17 +166,21 @@ func (d *Document) syntax(err error) Faults {
 	case strings.Contains(what, "unexpected end of stream") && e.ContextMark.Line > 0:
 		what, hint, mark = "the quotes that open here are never closed", "close them", e.ContextMark
 	case strings.Contains(what, "did not find expected ',' or"):
-		what, hint = "a list or mapping in brackets is not closed", fmt.Sprintf("close what begins on line %d", e.ContextMark.Line)
+		what, hint = "a list or mapping in brackets is not closed", fmt.Sprintf("close what begins on line %d",
+			e.ContextMark.Line)
 	case strings.Contains(what, "cannot start any token"):
 		what, hint = "this character cannot begin a value", "put the value in quotes"
 	case strings.Contains(what, "unknown escape character"), strings.Contains(what, "expected hexadecimal number"):
 		what, hint = `a \ between double quotes begins an escape`, `put the value in single quotes: 'CONTOSO\svc'`
 	case strings.Contains(what, "could not find expected ':'"):
-		what, hint = "a line without a key, or with a key and no blank behind its \":\"", "write KEY: VALUE; look at the line before, too"
+		what, hint = "a line without a key, or with a key and no blank behind its \":\"", "write KEY: VALUE; look "+
+			"at the line before, too"
 	case strings.Contains(what, "unknown anchor"), strings.Contains(what, "alphabetic or numeric character"):
-		what, hint = "a value that begins with * or & is taken for a reference within the file", "put the value in quotes"
+		what, hint = "a value that begins with * or & is taken for a reference within the file", "put the value in "+
+			"quotes"
 	default:
-		// YAML's own words quote no values, but anchors and tags: keep the sentence, drop what it quotes.
+		// YAML's own words quote no values, but anchors and tags: keep the sentence, drop what it
+		// quotes.
 		if at := strings.IndexAny(what, "'\"`"); at > 0 {
 			what = strings.TrimRight(what[:at], " ")
 		}

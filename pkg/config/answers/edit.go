@@ -31,7 +31,8 @@ func (d *Document) Clone() *Document {
 	return &c
 }
 
-// Get returns the text under a key; of a list, its elements. False when the key is absent, or still a template's placeholder.
+// Get returns the text under a key; of a list, its elements. False when the key is absent, or still
+// a template's placeholder.
 func (d *Document) Get(key string) ([]string, bool) {
 	n := d.find(key)
 	if n == nil {
@@ -85,7 +86,8 @@ func (d *Document) SetList(key string, values []string) {
 	d.set(splitKey(key), list)
 }
 
-// Unset removes a key, or an element of a list. Mappings and lists that become empty by that go too.
+// Unset removes a key, or an element of a list. Mappings and lists that become empty by that go
+// too.
 func (d *Document) Unset(key string) { d.unset(splitKey(key)) }
 
 func (d *Document) unset(tokens []string) {
@@ -93,7 +95,8 @@ func (d *Document) unset(tokens []string) {
 		return
 	}
 	for len(tokens) > 1 {
-		if parent := d.walk(tokens[:len(tokens)-1]); len(parent.Content) > 2 || len(parent.Content) == 2 && parent.Kind == yaml.SequenceNode {
+		if parent := d.walk(tokens[:len(tokens)-1]); len(parent.Content) > 2 || len(parent.Content) == 2 &&
+			parent.Kind == yaml.SequenceNode {
 			break
 		}
 		tokens = tokens[:len(tokens)-1]
@@ -189,7 +192,8 @@ func (d *Document) patches(tokens []string, value *yaml.Node) []patch {
 		}
 		old := *parent
 		old.Content = slices.Clone(parent.Content)
-		if parent.Kind != yaml.MappingNode && parent.Kind != yaml.SequenceNode || parent.Kind == yaml.SequenceNode && tokens[i] != strconv.Itoa(len(parent.Content)) {
+		if parent.Kind != yaml.MappingNode && parent.Kind != yaml.SequenceNode || parent.Kind == yaml.SequenceNode &&
+			tokens[i] != strconv.Itoa(len(parent.Content)) {
 			return nil
 		}
 		// The new value with the mappings and lists around it.
@@ -198,7 +202,8 @@ func (d *Document) patches(tokens []string, value *yaml.Node) []patch {
 			case "0":
 				value = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{value}}
 			default:
-				value = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: tokens[j]}, value}}
+				value = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map",
+					Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: tokens[j]}, value}}
 			}
 		}
 		return []patch{insert(&old, tokens[i], value, i == 0)}

@@ -17,9 +17,9 @@ const (
 	Theirs
 )
 
-// Merge returns theirs with the changes that lead from base to ours; base may be nil. Comments and order
-// are those of theirs. Where both changed the same answer, side decides; undecided, the keys are
-// returned and the document is nil.
+// Merge returns theirs with the changes that lead from base to ours; base may be nil. Comments and
+// order are those of theirs. Where both changed the same answer, side decides; undecided, the keys
+// are returned and the document is nil.
 func Merge(base, ours, theirs *Document, side Side) (*Document, []string) {
 	merged := theirs.Clone()
 	var root *yaml.Node
@@ -71,7 +71,8 @@ func (m *merger) node(at []string, base, ours, theirs *yaml.Node) {
 			if base != nil {
 				b = resolveAlias(base.Content[i])
 			}
-			m.mapping(append(slices.Clone(at), strconv.Itoa(i)), b, resolveAlias(ours.Content[i]), resolveAlias(theirs.Content[i]))
+			m.mapping(append(slices.Clone(at), strconv.Itoa(i)), b, resolveAlias(ours.Content[i]),
+				resolveAlias(theirs.Content[i]))
 		}
 	case same(theirs, base), m.side == Ours:
 		m.changes = append(m.changes, change{at, copyOf(ours)})
@@ -83,7 +84,8 @@ func (m *merger) node(at []string, base, ours, theirs *yaml.Node) {
 // listsOfMappings reports whether two values are lists of mappings of one length, which are merged
 // element by element.
 func listsOfMappings(a, b *yaml.Node) bool {
-	if a == nil || b == nil || a.Kind != yaml.SequenceNode || b.Kind != yaml.SequenceNode || len(a.Content) != len(b.Content) {
+	if a == nil || b == nil || a.Kind != yaml.SequenceNode || b.Kind != yaml.SequenceNode ||
+		len(a.Content) != len(b.Content) {
 		return false
 	}
 	for _, item := range slices.Concat(a.Content, b.Content) {

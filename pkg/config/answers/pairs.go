@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// The form asks for one pair of users per forest and writes both directions of it as lookups. A lookup
-// belongs to the forest that has the domain of one of its users. Lookups that the form does not show
-// stay as they are.
+// The form asks for one pair of users per forest and writes both directions of it as lookups. A
+// lookup belongs to the forest that has the domain of one of its users. Lookups that the form does
+// not show stay as they are.
 
 const pairs = "tests.pairs"
 
@@ -42,8 +42,8 @@ func (d *Document) forestOf(address string) int {
 	return -1
 }
 
-// pair returns the index of the lookup that the form shows for a forest: the first that belongs to it,
-// else one that belongs to none, else a new one.
+// pair returns the index of the lookup that the form shows for a forest: the first that belongs to
+// it, else one that belongs to none, else a new one.
 func (d *Document) pair(forest int) int {
 	shown := map[int]int{} // by forest
 	var spare []int
@@ -74,8 +74,8 @@ func (d *Document) pair(forest int) int {
 	return n
 }
 
-// reverse returns the first lookup between two users in the other direction; -1 when there is none. Of
-// lookups that are not filled in, each is the reverse of another.
+// reverse returns the first lookup between two users in the other direction; -1 when there is none.
+// Of lookups that are not filled in, each is the reverse of another.
 func (d *Document) reverse(from, to string) int {
 	for i := range d.Len(pairs) {
 		if f, t := d.lookup(i); strings.EqualFold(f, to) && strings.EqualFold(t, from) {

@@ -15,17 +15,23 @@ func TestPairs(t *testing.T) {
 		want        string
 	}{
 		{"the first", "", 0, "from=u@a.example to=c@a.example", "u@a.example>c@a.example c@a.example>u@a.example"},
-		{"of the second forest alone", "", 1, "from=u@b.example to=c@a.example", "u@b.example>c@a.example c@a.example>u@b.example"},
+		{"of the second forest alone", "", 1, "from=u@b.example to=c@a.example",
+			"u@b.example>c@a.example c@a.example>u@b.example"},
 		{"of the second forest", "[{from: u@a.example, to: c@x.example}]", 1, "from=u@b.example to=c@x.example",
 			"u@a.example>c@x.example u@b.example>c@x.example c@x.example>u@b.example"},
-		{"both directions are kept in step", "[{from: u@a.example, to: c@x.example}, {from: c@x.example, to: u@a.example}]", 0, "to=d@x.example",
+		{"both directions are kept in step", "[{from: u@a.example, to: c@x.example}, {from: c@x.example, to: " +
+			"u@a.example}]", 0, "to=d@x.example",
 			"u@a.example>d@x.example d@x.example>u@a.example"},
-		{"one direction stays one", "[{from: u@a.example, to: c@x.example}]", 0, "to=d@x.example", "u@a.example>d@x.example"},
-		{"order does not matter", "[{from: u@b.example, to: c@x.example}, {from: u@a.example, to: c@x.example}]", 0, "to=d@x.example",
+		{"one direction stays one", "[{from: u@a.example, to: c@x.example}]", 0, "to=d@x.example",
+			"u@a.example>d@x.example"},
+		{"order does not matter", "[{from: u@b.example, to: c@x.example}, {from: u@a.example, to: c@x.example}]", 0,
+			"to=d@x.example",
 			"u@b.example>c@x.example u@a.example>d@x.example"},
-		{"removed in both directions", "[{from: u@a.example, to: c@x.example}, {from: c@x.example, to: u@a.example}, {from: u@b.example, to: c@x.example}]", 0, "from= to=",
+		{"removed in both directions", "[{from: u@a.example, to: c@x.example}, {from: c@x.example, to: " +
+			"u@a.example}, {from: u@b.example, to: c@x.example}]", 0, "from= to=",
 			"u@b.example>c@x.example"},
-		{"a template's", "[{from: <one>, to: <two>}, {from: <two>, to: <one>}]", 0, "from=u@a.example to=c@x.example", "u@a.example>c@x.example c@x.example>u@a.example"},
+		{"a template's", "[{from: <one>, to: <two>}, {from: <two>, to: <one>}]", 0, "from=u@a.example to=c@x.example",
+			"u@a.example>c@x.example c@x.example>u@a.example"},
 		{"half", "", 0, "from=u@a.example", "u@a.example>"},
 	} {
 		text := forests

@@ -9,8 +9,8 @@ import (
 )
 
 // Editing changes the tree of nodes first. Then the text is patched where the change is, so that a
-// person's comments, order, quotes and alignment stay; the patched text counts only when it means what
-// the tree means. Where no patch is known, the tree is written anew.
+// person's comments, order, quotes and alignment stay; the patched text counts only when it means
+// what the tree means. Where no patch is known, the tree is written anew.
 
 // edited brings the text after a change of the tree; patches are tried one after the other.
 func (d *Document) edited(patches ...patch) {
@@ -73,8 +73,8 @@ func (t written) at(n *yaml.Node) (before, after string, ok bool) {
 	return line[:i], line[i:], i <= len(line)
 }
 
-// flowEnd is the length of what begins a text, up to one of the ends at its own level; -1 when the line
-// ends before.
+// flowEnd is the length of what begins a text, up to one of the ends at its own level; -1 when the
+// line ends before.
 func flowEnd(s, ends string) int {
 	depth := 0
 	for i := 0; i < len(s); i++ {
@@ -116,9 +116,11 @@ func length(n *yaml.Node, after string) int {
 	switch {
 	case n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
 		return quotedEnd(after)
-	case n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && strings.HasPrefix(after, n.Value):
+	case n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && strings.HasPrefix(after,
+		n.Value):
 		return len(n.Value)
-	case n.Kind == yaml.SequenceNode && strings.HasPrefix(after, "["), n.Kind == yaml.MappingNode && strings.HasPrefix(after, "{"):
+	case n.Kind == yaml.SequenceNode && strings.HasPrefix(after, "["), n.Kind == yaml.MappingNode &&
+		strings.HasPrefix(after, "{"):
 		if end := flowEnd(after[1:], "]}"); end >= 0 {
 			return end + 2
 		}
@@ -184,7 +186,8 @@ func insert(parent *yaml.Node, key string, value *yaml.Node, root bool) patch {
 		column := parent.Column
 		if parent.Kind == yaml.MappingNode {
 			column = parent.Content[0].Column
-			whole = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, value}}
+			whole = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{{Kind: yaml.ScalarNode,
+				Tag: "!!str", Value: key}, value}}
 		}
 		data, err := yaml.Dump(whole, layout())
 		if err != nil {
@@ -263,8 +266,11 @@ func flow(n *yaml.Node) string {
 // scalar writes a text so that it is a text again wherever it stands.
 func scalar(s string) string {
 	var n yaml.Node
-	if err := yaml.Load([]byte("[{k: "+s+"}]"), &n); err == nil && len(n.Content) == 1 && len(n.Content[0].Content) == 1 {
-		if m := n.Content[0].Content[0]; m.Kind == yaml.MappingNode && len(m.Content) == 2 && m.Content[1].Kind == yaml.ScalarNode && m.Content[1].ShortTag() == "!!str" && m.Content[1].Value == s && m.Content[1].Style == 0 {
+	if err := yaml.Load([]byte("[{k: "+s+"}]"), &n); err == nil && len(n.Content) == 1 &&
+		len(n.Content[0].Content) == 1 {
+		if m := n.Content[0].Content[0]; m.Kind == yaml.MappingNode && len(m.Content) == 2 &&
+			m.Content[1].Kind == yaml.ScalarNode && m.Content[1].ShortTag() == "!!str" && m.Content[1].Value == s &&
+			m.Content[1].Style == 0 {
 			return s
 		}
 	}

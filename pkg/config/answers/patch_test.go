@@ -44,12 +44,17 @@ func TestEditKeepsTheRest(t *testing.T) {
 		edit         func(*Document)
 		gone, arrive string // the lines that differ
 	}{
-		{"quoted text", func(d *Document) { d.Set("organization", "Fabrikam Inc.") }, "organization: 'Contoso'", "organization: Fabrikam Inc."},
-		{"text that YAML would take for something else", func(d *Document) { d.Set("organization", "no: 1 # x") }, "organization: 'Contoso'", `organization: "no: 1 # x"`},
+		{"quoted text", func(d *Document) { d.Set("organization", "Fabrikam Inc.") }, "organization: 'Contoso'",
+			"organization: Fabrikam Inc."},
+		{"text that YAML would take for something else", func(d *Document) { d.Set("organization", "no: 1 # x") },
+			"organization: 'Contoso'", `organization: "no: 1 # x"`},
 		{"backslash", func(d *Document) { d.Set("forests[0].directory.bind.user", `FABRIKAM\svc, 'a'`) },
 			`      directory: {servers: [dc1.contoso.com], bind: {kind: password, user: 'CONTOSO\svc', password: prompt}} # bind`,
 			`      directory: {servers: [dc1.contoso.com], bind: {kind: password, user: 'FABRIKAM\svc, ''a''', password: prompt}} # bind`},
-		{"behind a wide character", func(d *Document) { d.SetList("forests[0].domains", []string{"contoso.com", "xn--bcher-kva.example"}) },
+		{"behind a wide character", func(d *Document) {
+			d.SetList("forests[0].domains",
+				[]string{"contoso.com", "xn--bcher-kva.example"})
+		},
 			"        - bücher.example", "        - xn--bcher-kva.example"},
 		{"list in brackets", func(d *Document) {
 			d.SetList("forests[0].directory.servers", []string{"dc1.contoso.com", "dc2.contoso.com:636"})
@@ -60,14 +65,19 @@ func TestEditKeepsTheRest(t *testing.T) {
 			d.SetList("forests[0].domains", []string{"contoso.com", "bücher.example", "a.example", "b.example"})
 		},
 			"", "        - a.example\n        - b.example"},
-		{"shorter list", func(d *Document) { d.SetList("forests[0].domains", []string{"contoso.com"}) }, "        - bücher.example", ""},
+		{"shorter list", func(d *Document) { d.SetList("forests[0].domains", []string{"contoso.com"}) },
+			"        - bücher.example", ""},
 		{"new key in braces", func(d *Document) { d.Set("exchangeOnline.credential.password", "env:PFX") },
 			"pfx: app.pfx}}", `pfx: app.pfx, password: env:PFX}}`},
-		{"new key in a block", func(d *Document) { d.Set("forests[0].exchange.ews.kind", "kerberos") }, "", "        ews:\n          kind: kerberos"},
-		{"new part", func(d *Document) { d.Set("network.proxy", "http://proxy:8080") }, "", "\nnetwork:\n  proxy: http://proxy:8080"},
+		{"new key in a block", func(d *Document) { d.Set("forests[0].exchange.ews.kind", "kerberos") }, "",
+			"        ews:\n          kind: kerberos"},
+		{"new part", func(d *Document) { d.Set("network.proxy", "http://proxy:8080") }, "",
+			"\nnetwork:\n  proxy: http://proxy:8080"},
 		{"new element", func(d *Document) { d.Set("tests.pairs[1].from", "bob@contoso.com") },
-			"  pairs: [{from: anna@contoso.com, to: bob@contoso.com}]   # one", "  pairs: [{from: anna@contoso.com, to: bob@contoso.com}, {from: bob@contoso.com}]   # one"},
-		{"new element of a block", func(d *Document) { d.Set("forests[1].name", "fabrikam") }, "", "    - name: fabrikam"},
+			"  pairs: [{from: anna@contoso.com, to: bob@contoso.com}]   # one", "  pairs: [{from: " +
+				"anna@contoso.com, to: bob@contoso.com}, {from: bob@contoso.com}]   # one"},
+		{"new element of a block", func(d *Document) { d.Set("forests[1].name", "fabrikam") }, "",
+			"    - name: fabrikam"},
 		{"removed with its comment", func(d *Document) { d.Unset("forests[0].exchange.url") },
 			"        # the second one is in repair\n        url: \"https://ex1.contoso.com/PowerShell/\"", ""},
 		{"removed from braces", func(d *Document) {
@@ -129,7 +139,8 @@ func FuzzEdit(f *testing.F) {
 	f.Add(good, "CONTOSO\\svc")
 	f.Fuzz(func(t *testing.T, source, value string) {
 		d, err := NewDocument("f", []byte(source))
-		if err != nil || hasAliases(d.root) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) || value == "" || isPlaceholder(value) {
+		if err != nil || hasAliases(d.root) || strings.ContainsFunc(value,
+			func(r rune) bool { return r < ' ' || r > '~' }) || value == "" || isPlaceholder(value) {
 			return
 		}
 		want := d.Clone()

@@ -23,11 +23,11 @@ const (
 	SecretAnswer AnswerKind = "secret"  // a reference to a secret, never the secret
 )
 
-// Question is one question about an organization. The wizard's form asks it, init writes it, and the
-// schema and the reference page describe its key with it.
+// Question is one question about an organization. The wizard's form asks it, init writes it, and
+// the schema and the reference page describe its key with it.
 type Question struct {
-	// Key says where the answer goes: "exchangeOnline.tenant". "forests[].name" is asked per forest, and
-	// so is "tests.pairs[].from", of the lookup that belongs to the forest.
+	// Key says where the answer goes: "exchangeOnline.tenant". "forests[].name" is asked per
+	// forest, and so is "tests.pairs[].from", of the lookup that belongs to the forest.
 	Key     string
 	Section string // one of Sections
 	Label   string
@@ -40,13 +40,14 @@ type Question struct {
 	Example  string   // a valid answer
 	Choices  []string // of ChoiceAnswer and ManyAnswer
 	Later    []string // those of Choices that change nothing yet: valid, and not offered
-	// Check returns what is wrong with one text (of a list, with one element) in words that follow it.
+	// Check returns what is wrong with one text (of a list, with one element) in words that follow
+	// it.
 	Check func(string) error
 	When  []Condition // all must hold for the question to be asked
 }
 
-// Condition holds when the answer to a question (of the same forest, for "forests[]." keys) is one of In; with In empty, when there is an
-// answer at all.
+// Condition holds when the answer to a question (of the same forest, for "forests[]." keys) is one
+// of In; with In empty, when there is an answer at all.
 type Condition struct {
 	Key string
 	In  []string
@@ -64,13 +65,15 @@ type Page struct {
 	Forest int // counts from 0; 0 when the section is not per forest
 }
 
-// Pages returns the sections that a document is to be asked: that of the cloud it has (Exchange Online, when it has none yet), those of
-// every forest (of one, when there is none yet), and the others.
+// Pages returns the sections that a document is to be asked: that of the cloud it has (Exchange
+// Online, when it has none yet), those of every forest (of one, when there is none yet), and the
+// others.
 func (d *Document) Pages() []Page {
 	var before, forest, after []Section
 	for _, s := range sections {
 		switch {
-		case s.ID == "workmail" && d.find("workmail") == nil, s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
+		case s.ID == "workmail" && d.find("workmail") == nil,
+			s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
 		case s.PerForest:
 			forest = append(forest, s)
 		case len(forest) == 0:
@@ -130,99 +133,153 @@ var (
 	ewsKind    = func(kinds ...string) Condition { return Condition{"forests[].exchange.ews.kind", kinds} }
 )
 
+const passwordKept = "Where the password is kept: " + secret.Forms + "."
+
 var questions = []Question{
-	{Key: "organization", Section: "organization", Label: "Organization", Kind: TextAnswer, Required: true, Example: "Contoso", Check: rule(text),
+	{Key: "organization", Section: "organization", Label: "Organization", Kind: TextAnswer, Required: true,
+		Example: "Contoso", Check: rule(text),
 		Help: "The organization's name, for reports."},
-	{Key: "features", Section: "organization", Label: "Features", Kind: ManyAnswer, Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport", Later: texts([]Feature{SecureMail, CentralizedTransport}), Example: "freeBusy",
+	{Key: "features", Section: "organization", Label: "Features", Kind: ManyAnswer,
+		Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport",
+		Later: texts([]Feature{SecureMail, CentralizedTransport}), Example: "freeBusy",
 		Help: "What the hybrid deployment offers, as Microsoft's wizard names it."},
 
-	{Key: "exchangeOnline.cloud", Section: "cloud", Label: "Cloud", Kind: ChoiceAnswer, Required: true, Choices: enumerations["ExchangeOnline.cloud"], Example: "worldwide",
+	{Key: "exchangeOnline.cloud", Section: "cloud", Label: "Cloud", Kind: ChoiceAnswer, Required: true,
+		Choices: enumerations["ExchangeOnline.cloud"], Example: "worldwide",
 		Help: "The Microsoft cloud that the tenant is in; see: hybridge help clouds. GCC is part of worldwide."},
-	{Key: "exchangeOnline.tenant", Section: "cloud", Label: "Tenant", Kind: TextAnswer, Required: true, Example: "contoso.onmicrosoft.com", Check: rule(domainName),
+	{Key: "exchangeOnline.tenant", Section: "cloud", Label: "Tenant", Kind: TextAnswer, Required: true,
+		Example: "contoso.onmicrosoft.com", Check: rule(domainName),
 		Help: "The tenant's initial domain, such as contoso.onmicrosoft.com."},
-	{Key: "exchangeOnline.credential.kind", Section: "cloud", Label: "Sign in with", Kind: ChoiceAnswer, Required: true, Choices: texts(online), Example: "certificate",
-		Help: "How to sign in to the tenant. certificate and secret: an application of your own; deviceCode: a person with a browser; workloadIdentity: what the platform gives."},
-	{Key: "exchangeOnline.credential.clientId", Section: "cloud", Label: "Application (client) id", Kind: TextAnswer, Required: true, Example: "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", Check: rule(guid),
+	{Key: "exchangeOnline.credential.kind", Section: "cloud", Label: "Sign in with", Kind: ChoiceAnswer,
+		Required: true, Choices: texts(online), Example: "certificate",
+		Help: "How to sign in to the tenant. certificate and secret: an application of your own; deviceCode: a " +
+			"person with a browser; workloadIdentity: what the platform gives."},
+	{Key: "exchangeOnline.credential.clientId", Section: "cloud", Label: "Application (client) id", Kind: TextAnswer,
+		Required: true, Example: "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", Check: rule(guid),
 		When: []Condition{onlineKind("certificate", "secret")}, Help: "The application's id in Entra, a GUID."},
-	{Key: "exchangeOnline.credential.pfx", Section: "cloud", Label: "Application certificate", Kind: TextAnswer, Required: true, Example: "file:app.pfx", Check: rule(filePath),
-		When: []Condition{onlineKind("certificate")}, Help: "A PKCS#12 file with the application's certificate and key, relative to the answers file."},
-	{Key: "exchangeOnline.credential.password", Section: "cloud", Label: "Password of that file", Kind: SecretAnswer, Example: "keyring:hybridge/app", Check: checkSecret,
-		When: []Condition{onlineKind("certificate")}, Help: "Where the password is kept: " + secret.Forms + "."},
-	{Key: "exchangeOnline.credential.secret", Section: "cloud", Label: "Application secret", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/app", Check: checkSecret,
+	{Key: "exchangeOnline.credential.pfx", Section: "cloud", Label: "Application certificate", Kind: TextAnswer,
+		Required: true, Example: "file:app.pfx", Check: rule(filePath),
+		When: []Condition{onlineKind("certificate")}, Help: "A PKCS#12 file with the application's certificate and " +
+			"key, relative to the answers file."},
+	{Key: "exchangeOnline.credential.password", Section: "cloud", Label: "Password of that file", Kind: SecretAnswer,
+		Example: "keyring:hybridge/app", Check: checkSecret,
+		When: []Condition{onlineKind("certificate")}, Help: passwordKept},
+	{Key: "exchangeOnline.credential.secret", Section: "cloud", Label: "Application secret", Kind: SecretAnswer,
+		Required: true, Example: "keyring:hybridge/app", Check: checkSecret,
 		When: []Condition{onlineKind("secret")}, Help: "Where the secret is kept: " + secret.Forms + "."},
-	{Key: "exchangeOnline.richCoexistence", Section: "cloud", Label: "Calendar lookups by", Kind: ChoiceAnswer, Choices: enumerations["ExchangeOnline.richCoexistence"], Default: "auto", Example: "graph",
-		Help: "The route of lookups from on-premises to the cloud. auto takes Graph where the servers can, EWS otherwise."},
+	{Key: "exchangeOnline.richCoexistence", Section: "cloud", Label: "Calendar lookups by", Kind: ChoiceAnswer,
+		Choices: enumerations["ExchangeOnline.richCoexistence"], Default: "auto", Example: "graph",
+		Help: "The route of lookups from on-premises to the cloud. auto takes Graph where the servers can, EWS " +
+			"otherwise."},
 
-	{Key: "workmail.region", Section: "workmail", Label: "Region", Kind: ChoiceAnswer, Required: true, Choices: enumerations["WorkMail.region"], Example: "us-east-1",
+	{Key: "workmail.region", Section: "workmail", Label: "Region", Kind: ChoiceAnswer, Required: true,
+		Choices: enumerations["WorkMail.region"], Example: "us-east-1",
 		Help: "The AWS region of the organization."},
-	{Key: "workmail.organization", Section: "workmail", Label: "Organization", Kind: TextAnswer, Required: true, Example: "contoso", Check: rule(text),
+	{Key: "workmail.organization", Section: "workmail", Label: "Organization", Kind: TextAnswer, Required: true,
+		Example: "contoso", Check: rule(text),
 		Help: "The organization's alias or id (m-...)."},
 
-	{Key: "forests[].name", Section: "forest", Label: "Forest", Kind: TextAnswer, Required: true, Example: "contoso", Check: rule(shortName),
-		Help: "A short name for the forest, used in reports and plans."},
-	{Key: "forests[].domains", Section: "forest", Label: "SMTP domains", Kind: ListAnswer, Required: true, Example: "contoso.com", Check: rule(domainName),
+	{Key: "forests[].name", Section: "forest", Label: "Forest", Kind: TextAnswer, Required: true, Example: "contoso",
+		Check: rule(shortName),
+		Help:  "A short name for the forest, used in reports and plans."},
+	{Key: "forests[].domains", Section: "forest", Label: "SMTP domains", Kind: ListAnswer, Required: true,
+		Example: "contoso.com", Check: rule(domainName),
 		Help: "The mail domains of this forest that take part. A domain belongs to one forest."},
-	{Key: "forests[].namespace.autodiscover", Section: "forest", Label: "Autodiscover host", Kind: TextAnswer, Required: true, Example: "autodiscover.contoso.com", Check: rule(domainName),
+	{Key: "forests[].namespace.autodiscover", Section: "forest", Label: "Autodiscover host", Kind: TextAnswer,
+		Required: true, Example: "autodiscover.contoso.com", Check: rule(domainName),
 		Help: "The public host that answers autodiscover for this forest. No two forests share one."},
-	{Key: "forests[].namespace.ews", Section: "forest", Label: "EWS host", Kind: TextAnswer, Required: true, Example: "mail.contoso.com", Check: rule(domainName),
+	{Key: "forests[].namespace.ews", Section: "forest", Label: "EWS host", Kind: TextAnswer, Required: true,
+		Example: "mail.contoso.com", Check: rule(domainName),
 		Help: "The external host name of Exchange Web Services. No two forests share one."},
-	{Key: "forests[].namespace.smtp", Section: "forest", Label: "SMTP host", Kind: TextAnswer, Required: true, Example: "mail.contoso.com", Check: rule(domainName),
+	{Key: "forests[].namespace.smtp", Section: "forest", Label: "SMTP host", Kind: TextAnswer, Required: true,
+		Example: "mail.contoso.com", Check: rule(domainName),
 		Help: "The public host that takes mail from the cloud. No two forests share one."},
 
-	{Key: "forests[].directory.servers", Section: "directory", Label: "Domain controllers", Kind: ListAnswer, Example: "dc1.contoso.com", Check: rule(hostPort),
+	{Key: "forests[].directory.servers", Section: "directory", Label: "Domain controllers", Kind: ListAnswer,
+		Example: "dc1.contoso.com", Check: rule(hostPort),
 		Help: "Domain controllers, HOST or HOST:PORT. Without any, DNS finds them by the domain."},
-	{Key: "forests[].directory.domain", Section: "directory", Label: "Forest root domain", Kind: TextAnswer, Example: "contoso.com", Check: rule(domainName),
+	{Key: "forests[].directory.domain", Section: "directory", Label: "Forest root domain", Kind: TextAnswer,
+		Example: "contoso.com", Check: rule(domainName),
 		Help: "The DNS name of the forest root domain; domain controllers are found by it."},
-	{Key: "forests[].directory.security", Section: "directory", Label: "Protected by", Kind: ChoiceAnswer, Choices: enumerations["Directory.security"], Default: "ldaps", Example: "starttls",
+	{Key: "forests[].directory.security", Section: "directory", Label: "Protected by", Kind: ChoiceAnswer,
+		Choices: enumerations["Directory.security"], Default: "ldaps", Example: "starttls",
 		Help: "How the LDAP connection is protected."},
-	{Key: "forests[].directory.bind.kind", Section: "directory", Label: "Bind with", Kind: ChoiceAnswer, Required: true, Choices: kinds(bindKinds), Example: "kerberos",
-		Help: "How to sign in to the directory. kerberos: the user who runs hybridge; keytab and password: an account. Any user may read what is needed."},
-	{Key: "forests[].directory.bind.user", Section: "directory", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
+	{Key: "forests[].directory.bind.kind", Section: "directory", Label: "Bind with", Kind: ChoiceAnswer,
+		Required: true, Choices: kinds(bindKinds), Example: "kerberos",
+		Help: "How to sign in to the directory. kerberos: the user who runs hybridge; keytab and password: an " +
+			"account. Any user may read what is needed."},
+	{Key: "forests[].directory.bind.user", Section: "directory", Label: "Account", Kind: TextAnswer, Required: true,
+		Example: "svc-hybridge@contoso.com", Check: rule(text),
 		When: []Condition{bindKind("keytab", "password")}, Help: `user@domain or DOMAIN\user.`},
-	{Key: "forests[].directory.bind.password", Section: "directory", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
-		When: []Condition{bindKind("password")}, Help: "Where the password is kept: " + secret.Forms + "."},
-	{Key: "forests[].directory.bind.keytab", Section: "directory", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "hybridge.keytab", Check: rule(filePath),
+	{Key: "forests[].directory.bind.password", Section: "directory", Label: "Password", Kind: SecretAnswer,
+		Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
+		When: []Condition{bindKind("password")}, Help: passwordKept},
+	{Key: "forests[].directory.bind.keytab", Section: "directory", Label: "Keytab", Kind: TextAnswer, Required: true,
+		Example: "hybridge.keytab", Check: rule(filePath),
 		When: []Condition{bindKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
-	{Key: "forests[].exchange.server", Section: "exchange", Label: "Exchange server", Kind: TextAnswer, Required: true, Example: "ex1.contoso.com", Check: rule(hostOrAddress),
+	{Key: "forests[].exchange.server", Section: "exchange", Label: "Exchange server", Kind: TextAnswer, Required: true,
+		Example: "ex1.contoso.com", Check: rule(hostOrAddress),
 		Help: "The host name of one Mailbox server, as its remote PowerShell is addressed."},
-	{Key: "forests[].exchange.url", Section: "exchange", Label: "Remote PowerShell URL", Kind: TextAnswer, Default: "http://SERVER/PowerShell/, sealed by Kerberos", Example: "https://ex1.contoso.com/PowerShell/", Check: rule(webURL),
+	{Key: "forests[].exchange.url", Section: "exchange", Label: "Remote PowerShell URL", Kind: TextAnswer,
+		Default: "http://SERVER/PowerShell/, sealed by Kerberos",
+		Example: "https://ex1.contoso.com/PowerShell/", Check: rule(webURL),
 		Help: "The URL of remote PowerShell. Needed when it is reached by https."},
-	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer, Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
-		Help: "How to sign in to Exchange. The account is a member of Organization Management. basic needs an https URL."},
-	{Key: "forests[].exchange.credential.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
+	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer,
+		Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
+		Help: "How to sign in to Exchange. The account is a member of Organization Management. basic needs an " +
+			"https URL."},
+	{Key: "forests[].exchange.credential.user", Section: "exchange", Label: "Account", Kind: TextAnswer,
+		Required: true, Example: "svc-hybridge@contoso.com", Check: rule(text),
 		When: []Condition{serverKind("keytab", "password", "basic")}, Help: `user@domain or DOMAIN\user.`},
-	{Key: "forests[].exchange.credential.password", Section: "exchange", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
-		When: []Condition{serverKind("password", "basic")}, Help: "Where the password is kept: " + secret.Forms + "."},
-	{Key: "forests[].exchange.credential.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "hybridge.keytab", Check: rule(filePath),
+	{Key: "forests[].exchange.credential.password", Section: "exchange", Label: "Password", Kind: SecretAnswer,
+		Required: true, Example: "keyring:hybridge/contoso", Check: checkSecret,
+		When: []Condition{serverKind("password", "basic")}, Help: passwordKept},
+	{Key: "forests[].exchange.credential.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer,
+		Required: true, Example: "hybridge.keytab", Check: rule(filePath),
 		When: []Condition{serverKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
-	{Key: "forests[].exchange.ews.kind", Section: "exchange", Label: "Ask for free/busy as", Kind: ChoiceAnswer, Choices: kinds(ewsKinds), Default: "the account above", Example: "password",
-		Help: "The account that asks for free/busy over EWS: a user with a mailbox who is synchronized to the tenant.", Why: "A service account without a mailbox cannot ask."},
-	{Key: "forests[].exchange.ews.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true, Example: "anna@contoso.com", Check: rule(text),
+	{Key: "forests[].exchange.ews.kind", Section: "exchange", Label: "Ask for free/busy as", Kind: ChoiceAnswer,
+		Choices: kinds(ewsKinds), Default: "the account above", Example: "password",
+		Help: "The account that asks for free/busy over EWS: a user with a mailbox who is synchronized to the " +
+			"tenant.", Why: "A service account without a mailbox cannot ask."},
+	{Key: "forests[].exchange.ews.user", Section: "exchange", Label: "Account", Kind: TextAnswer, Required: true,
+		Example: "anna@contoso.com", Check: rule(text),
 		When: []Condition{ewsKind("keytab", "password", "basic", "ntlm")}, Help: `user@domain or DOMAIN\user.`},
-	{Key: "forests[].exchange.ews.password", Section: "exchange", Label: "Password", Kind: SecretAnswer, Required: true, Example: "keyring:hybridge/anna", Check: checkSecret,
-		When: []Condition{ewsKind("password", "basic", "ntlm")}, Help: "Where the password is kept: " + secret.Forms + "."},
-	{Key: "forests[].exchange.ews.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true, Example: "anna.keytab", Check: rule(filePath),
+	{Key: "forests[].exchange.ews.password", Section: "exchange", Label: "Password", Kind: SecretAnswer,
+		Required: true, Example: "keyring:hybridge/anna", Check: checkSecret,
+		When: []Condition{ewsKind("password", "basic", "ntlm")}, Help: passwordKept},
+	{Key: "forests[].exchange.ews.keytab", Section: "exchange", Label: "Keytab", Kind: TextAnswer, Required: true,
+		Example: "anna.keytab", Check: rule(filePath),
 		When: []Condition{ewsKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
-	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer, Example: "file:mail-contoso.pfx", Check: rule(filePath),
+	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer,
+		Example: "file:mail-contoso.pfx", Check: rule(filePath),
 		Help: "The transport certificate with its key. It differs from every other forest's in common name or issuer."},
-	{Key: "forests[].certificate.password", Section: "certificate", Label: "Password of that file", Kind: SecretAnswer, Example: "env:PFX_PASSWORD", Check: checkSecret,
-		When: []Condition{{Key: "forests[].certificate.pfx"}}, Help: "Where the password is kept: " + secret.Forms + "."},
+	{Key: "forests[].certificate.password", Section: "certificate", Label: "Password of that file", Kind: SecretAnswer,
+		Example: "env:PFX_PASSWORD", Check: checkSecret,
+		When: []Condition{{Key: "forests[].certificate.pfx"}}, Help: passwordKept},
 
-	{Key: "tests.pairs[].from", Section: "tests", Label: "User on premises", Kind: TextAnswer, Example: "anna@contoso.com", Check: rule(address),
-		Help: "A user of this forest with a mailbox on premises.", Why: "Free/busy is looked up in both directions between the two users."},
-	{Key: "tests.pairs[].to", Section: "tests", Label: "User in the cloud", Kind: TextAnswer, Example: "bob@contoso.com", Check: rule(address),
+	{Key: "tests.pairs[].from", Section: "tests", Label: "User on premises", Kind: TextAnswer,
+		Example: "anna@contoso.com", Check: rule(address),
+		Help: "A user of this forest with a mailbox on premises.", Why: "Free/busy is looked up in both directions " +
+			"between the two users."},
+	{Key: "tests.pairs[].to", Section: "tests", Label: "User in the cloud", Kind: TextAnswer,
+		Example: "bob@contoso.com", Check: rule(address),
 		Help: "A user with a mailbox in the cloud."},
 
-	{Key: "network.resolvers", Section: "network", Label: "DNS servers", Kind: ListAnswer, Example: "10.0.0.53", Check: rule(hostPort), Default: "the system's",
+	{Key: "network.resolvers", Section: "network", Label: "DNS servers", Kind: ListAnswer, Example: "10.0.0.53",
+		Check: rule(hostPort), Default: "the system's",
 		Help: "DNS servers to ask instead of the system's, HOST or HOST:PORT."},
-	{Key: "network.caFile", Section: "network", Label: "Certificate authorities", Kind: TextAnswer, Example: "corporate-ca.pem", Check: rule(filePath), Default: "the system's",
+	{Key: "network.caFile", Section: "network", Label: "Certificate authorities", Kind: TextAnswer,
+		Example: "corporate-ca.pem", Check: rule(filePath), Default: "the system's",
 		Help: "The path of a PEM file with certificate authorities to trust besides the system's."},
-	{Key: "network.proxy", Section: "network", Label: "Proxy", Kind: TextAnswer, Example: "http://proxy.contoso.com:8080", Check: rule(webURL), Default: "none",
+	{Key: "network.proxy", Section: "network", Label: "Proxy", Kind: TextAnswer,
+		Example: "http://proxy.contoso.com:8080", Check: rule(webURL), Default: "none",
 		Help: "The URL of an HTTP proxy, without user name and password."},
-	{Key: "network.connectTo", Section: "network", Label: "Connect to", Kind: ListAnswer, Example: "mail.contoso.com:443=10.0.0.4:443", Check: rule(connectTo),
-		Help: "Where to really connect to, as curl's --connect-to: HOST:PORT=HOST:PORT; an empty left host or port matches any."},
+	{Key: "network.connectTo", Section: "network", Label: "Connect to", Kind: ListAnswer,
+		Example: "mail.contoso.com:443=10.0.0.4:443", Check: rule(connectTo),
+		Help: "Where to really connect to, as curl's --connect-to: HOST:PORT=HOST:PORT; an empty left host or port " +
+			"matches any."},
 }
 
 func rule(r func(string) (string, error)) func(string) error {
@@ -280,7 +337,10 @@ func (q Question) Offered() []string {
 
 // Toggle returns the choices with one of them turned on or off, in the order of Choices.
 func (q Question) Toggle(chosen []string, choice string) []string {
-	return slices.DeleteFunc(slices.Clone(q.Choices), func(c string) bool { return slices.Contains(chosen, c) == (c == choice) })
+	return slices.DeleteFunc(slices.Clone(q.Choices), func(c string) bool {
+		on := slices.Contains(chosen, c)
+		return on == (c == choice)
+	})
 }
 
 // Key returns the key under which the answer to a question stands in the document, or would stand.
@@ -306,8 +366,8 @@ func keyFor(key string, forest int) string {
 	return strings.Replace(key, "forests[]", "forests["+strconv.Itoa(forest)+"]", 1)
 }
 
-// Asked tells whether the question is to be asked, given a document's answers so far; forest counts from 0 and is ignored
-// for questions that are not per forest.
+// Asked tells whether the question is to be asked, given a document's answers so far; forest counts
+// from 0 and is ignored for questions that are not per forest.
 func (q Question) Asked(d *Document, forest int) bool {
 	for _, c := range q.When {
 		text := d.Text(keyFor(c.Key, forest))
@@ -318,8 +378,8 @@ func (q Question) Asked(d *Document, forest int) bool {
 	return true
 }
 
-// Validate returns what is wrong with the answer to a question: every text of it is checked, and none is a fault when one is
-// required. The error never holds what was typed for a secret.
+// Validate returns what is wrong with the answer to a question: every text of it is checked, and
+// none is a fault when one is required. The error never holds what was typed for a secret.
 func (q Question) Validate(values []string) error {
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		if q.Required {
@@ -350,8 +410,8 @@ func Split(typed string) []string {
 	return strings.FieldsFunc(typed, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
 }
 
-// Answer puts the answer to a question into a document, and no values take it out. The key is that of
-// Document.Key; the key under which the answer stands from now on is returned.
+// Answer puts the answer to a question into a document, and no values take it out. The key is that
+// of Document.Key; the key under which the answer stands from now on is returned.
 func (d *Document) Answer(q Question, forest int, key string, values []string) string {
 	none := len(values) == 0 || len(values) == 1 && values[0] == ""
 	switch {
@@ -377,8 +437,8 @@ func (d *Document) RemoveForest(forest int) {
 	d.Unset("forests[" + strconv.Itoa(forest) + "]")
 }
 
-// Prune takes out the answers to questions that are no longer asked, such as the password after the kind
-// became kerberos, and a template's placeholders where no answer is needed.
+// Prune takes out the answers to questions that are no longer asked, such as the password after the
+// kind became kerberos, and a template's placeholders where no answer is needed.
 func (d *Document) Prune() {
 	for i := d.Len(pairs) - 1; i >= 0; i-- {
 		if from, to := d.lookup(i); from == "" && to == "" {

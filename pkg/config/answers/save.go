@@ -33,10 +33,11 @@ func (d *Document) mark() []byte {
 	return nil
 }
 
-// layout is how YAML is written: lists indented, long lines left long. The library's options write to what they hold when they are applied, so that two
-// writers must not share them.
+// layout is how YAML is written: lists indented, long lines left long. The library's options write
+// to what they hold when they are applied, so that two writers must not share them.
 func layout() yaml.Option {
-	return yaml.Options(yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1), yaml.WithQuotePreference(yaml.QuoteDouble))
+	return yaml.Options(yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1),
+		yaml.WithQuotePreference(yaml.QuoteDouble))
 }
 
 // spaced puts the blank lines back between the top keys, which the tree of nodes does not hold.
@@ -58,8 +59,8 @@ func spaced(data []byte) []byte {
 // Save writes the document to a file, at once or not at all, readable by its owner only.
 func (d *Document) Save(path string) error { return writeFile(path, d.Bytes()) }
 
-// Save writes answers to a file, at once or not at all, readable by its owner only. Where the file holds answers already, their
-// comments and order are kept.
+// Save writes answers to a file, at once or not at all, readable by its owner only. Where the file
+// holds answers already, their comments and order are kept.
 func (a Answers) Save(path string) error {
 	a.APIVersion, a.Kind = APIVersion, Kind
 	data, err := yaml.Dump(a, layout())
@@ -123,7 +124,8 @@ func hasAliases(n *yaml.Node) bool {
 	return n.Kind == yaml.AliasNode || slices.ContainsFunc(n.Content, hasAliases)
 }
 
-// writeFile replaces a file as one act: a reader sees the old or the new bytes, and a crash leaves one of them.
+// writeFile replaces a file as one act: a reader sees the old or the new bytes, and a crash leaves
+// one of them.
 func writeFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".answers-*") // mode 0600
 	if err != nil {

@@ -24,8 +24,8 @@ var scenarios = []Scenario{
 func Scenarios() []Scenario { return slices.Clone(scenarios) }
 
 // Template returns the commented answers file of a scenario. The tests of this package generate the
-// files from the questions. What belongs to an organization stands there as <placeholder>: Load reports
-// every one that is still to be filled in.
+// files from the questions. What belongs to an organization stands there as <placeholder>: Load
+// reports every one that is still to be filled in.
 func Template(scenario string) ([]byte, error) {
 	var ids []string
 	for _, s := range scenarios {

@@ -77,15 +77,18 @@ var recipes = map[string]recipe{
 }
 
 // templateAsks are the optional questions that a file asks all the same.
-var templateAsks = []string{"forests[].directory.servers", "forests[].certificate.pfx", "tests.pairs[].from", "tests.pairs[].to"}
+var templateAsks = []string{"forests[].directory.servers", "forests[].certificate.pfx", "tests.pairs[].from",
+	"tests.pairs[].to"}
 
 func (s recipe) template(title string) []byte {
 	w := &sketch{}
 	fmt.Fprintf(&w.out, "%s\n# hybridge answers: %s.\n", Header, title)
 	w.out.WriteString("# Replace every <placeholder>; remove what you do not use. Then: hybridge check -f FILE\n")
-	fmt.Fprintf(&w.out, "# Secrets stand here by reference only: %s.\n\napiVersion: %s\nkind: %s\n", secret.Forms, APIVersion, Kind)
+	fmt.Fprintf(&w.out, "# Secrets stand here by reference only: %s.\n\napiVersion: %s\nkind: %s\n", secret.Forms,
+		APIVersion, Kind)
 	for _, section := range sections {
-		if section.ID == "workmail" && s.answers["workmail.region"] == "" || section.ID == "cloud" && s.answers["workmail.region"] != "" || section.PerForest {
+		if section.ID == "workmail" && s.answers["workmail.region"] == "" || section.ID == "cloud" &&
+			s.answers["workmail.region"] != "" || section.PerForest {
 			continue
 		}
 		if section.ID == "network" { // what is asked per forest comes before
@@ -168,7 +171,8 @@ func (w *sketch) line(key string, comment, value string, off bool) {
 		same++
 	}
 	first := same // that differs from the key before
-	if first == 0 || first == 1 && isIndex(tokens[1]) && first < last || tokens[0] == "forests" && first == 2 && last > 2 {
+	if first == 0 || first == 1 && isIndex(tokens[1]) && first < last || tokens[0] == "forests" && first == 2 &&
+		last > 2 {
 		w.out.WriteByte('\n')
 	}
 	dash := false
