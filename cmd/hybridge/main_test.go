@@ -207,7 +207,7 @@ func TestExitCodes(t *testing.T) {
 		{"check blind", scripted{check: checked(pass, blind)}, []string{"check"}, 9, nil},
 		{"check blind in what only warns", scripted{check: checked(pass, minor)}, []string{"check"}, 0, nil},
 		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4, []string{"hint: check the user name"}},
-		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit, markdown"}},
+		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit"}},
 		{"plan", scripted{plan: plan}, []string{"plan"}, 0, nil},
 		{"plan, pending", scripted{plan: plan}, []string{"plan", "--detailed-exitcode"}, 5, nil},
 		{"plan, nothing pending", scripted{}, []string{"plan", "--detailed-exitcode"}, 0, nil},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -400,19 +401,22 @@ func TestFailure(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	for _, test := range []struct {
-		has  report.Trait
-		want string
-	}{
-		{0, "text"},
-		{report.Documents, "text json markdown"},
-		{report.Documents | report.Events, "text json jsonl markdown"},
-		{report.Documents | report.Outcomes | report.Events, "text json jsonl junit markdown"},
-		{report.Documents | report.Outcomes | report.Events | report.Rounds, "text jsonl"},
+	all := report.Documents | report.Outcomes | report.Events
+	for name, needs := range map[string]report.Trait{
+		"text": 0, "json": report.Documents, "markdown": report.Documents, "jsonl": report.Events, "junit": report.Outcomes,
 	} {
-		if got := strings.Join(report.Names(test.has), " "); got != test.want {
-			t.Errorf("%d: %s, want %s", test.has, got, test.want)
+		for _, has := range []report.Trait{0, report.Documents, report.Documents | report.Events, report.Documents | report.Outcomes, all} {
+			if fits := slices.Contains(report.Names(has), name); fits != (needs&^has == 0) {
+				t.Errorf("%s fits %b: %t", name, has, fits)
+			}
 		}
+		several := name == "text" || name == "jsonl"
+		if fits := slices.Contains(report.Names(all|report.Rounds), name); fits != several {
+			t.Errorf("%s for several documents: %t", name, fits)
+		}
+	}
+	if report.Names(all)[0] != "text" {
+		t.Errorf("the default is %s", report.Names(all)[0])
 	}
 }
 

@@ -51,6 +51,9 @@ func (a Answer) Lookup() report.Lookup {
 		From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],
 		Took: time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
 	}
+	if a.Note != "" {
+		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("note"), Text: msg.Plain(a.Note)})
+	}
 	if a.Status == OK {
 		return l
 	}
