@@ -2,6 +2,7 @@ package tls_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -13,11 +14,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
-	"github.com/hybridge-cli/hybridge/pkg/wire/finding"
-	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 const oddHost = "mail.contoso.example"
@@ -103,28 +108,11 @@ func startPostfix(t *testing.T, dir, pki, name string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
-// verdict is what the findings come to. named tells that a certificate file in order is known.
-func verdict(all []finding.Finding, named bool) string {
-	worst, _ := finding.Worst(all)
-	switch {
-	case worst.Level == finding.Wrong:
-		return "fail"
-	case worst.Level == finding.Doubtful:
-		return "warn"
-	case worst.Level == finding.Unseen && named:
-		return "warn"
-	case worst.Level == finding.Unseen, worst.Level == finding.Refused && !named:
-		return "error"
-	}
-	return "pass"
-}
-
-// notWords are what the expected texts hold beside the words that the findings must hold: numbers that
-// differ, names and codes of the texts.
+// quoted are the reply codes in the expected texts: they must be told.
 var quoted = regexp.MustCompile(`\b(?:4|5)\d\d(?: \d\.\d\.\d)?\b`)
 
-// TestOddServers looks at every odd server and compares the verdict with the administrator's, with and
-// without a certificate file.
+// TestOddServers runs the check of the transport certificate against every odd server, with and without a
+// certificate file, and compares the verdict with that of an administrator.
 func TestOddServers(t *testing.T) {
 	dir := oddServers(t)
 	pki := t.TempDir()
@@ -136,6 +124,10 @@ func TestOddServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	roots.AppendCertsFromPEM(pem)
+	file, err := certificate.Load(filepath.Join(pki, "good.pfx"), secret.NewValue("odd"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	slots := make(chan struct{}, 12) // most wait for a silent server
 	for server, cases := range oddCases(t, dir) {
 		t.Run(server, func(t *testing.T) {
@@ -153,42 +145,57 @@ func TestOddServers(t *testing.T) {
 			} else {
 				address = startTemper(t, dir, pki, name)
 			}
-			r, err := smtp.Probe(t.Context(), smtp.Options{Dial: dial}, address, oddHost)
-			findings := smtp.Judge(r, err)
-			if r.TLS != nil {
-				b, err := certificate.FromPeer(r.TLS.Certificates)
-				if err != nil {
-					t.Fatal(err)
-				}
-				b.Staple = r.TLS.Staple
-				findings = append(findings, certificate.Judge(b, certificate.Use{
-					Roots: roots, Hosts: []string{oddHost, "autodiscover.contoso.example"}, Now: time.Now(), Mail: true, Served: true,
-				})...)
+			l, err := link.New(link.Options{ConnectTo: []string{oddHost + ":25=" + address}, CAFile: filepath.Join(pki, "ca.pem")})
+			if err != nil {
+				t.Fatal(err)
 			}
-			worst, _ := finding.Worst(findings)
+			set := oddSet(roots, l)
+			server, err := fact.MailServers.In(t.Context(), set.Network, oddHost) // one look for both situations
 			for _, c := range cases {
-				got := verdict(findings, c.Situation == "certificate file")
-				if got != c.Verdict {
-					t.Errorf("%s: %s, want %s (%s)\n%v\n%v", c.Situation, got, c.Verdict, c.MustSay, findings, err)
+				set := oddSet(roots, l)
+				fact.MailServers.Seed(set.Network, oddHost, server, err)
+				if c.Situation == "certificate file" {
+					fact.CertificateFile.Seed(set.Forests[0], file, nil)
 				}
-				if got == "pass" {
+				report, err := prereq.Run(t.Context(), set, check.Options{Only: []string{"certificates.transport"}}, nil)
+				if err != nil || len(report.Results) != 1 {
+					t.Fatalf("%d results, %v", len(report.Results), err)
+				}
+				r := report.Results[0]
+				told := r.Summary.String() + " " + r.Detail.String()
+				if string(r.Status) != c.Verdict {
+					t.Errorf("%s: %s, want %s (%s)\n%s", c.Situation, r.Status, c.Verdict, c.MustSay, told)
+				}
+				if strings.ContainsAny(told, "\x1b\x07\u202e\r\n") {
+					t.Errorf("control characters in %q", told)
+				}
+				if c.Verdict == "pass" {
 					continue
 				}
 				for _, code := range quoted.FindAllString(c.MustSay, -1) {
-					if !strings.Contains(worst.String(), code) {
-						t.Errorf("%q does not tell %s (%s)", worst, code, c.MustSay)
+					if !strings.Contains(told, code) {
+						t.Errorf("%q does not tell %s (%s)", told, code, c.MustSay)
 					}
 				}
-				if worst.Fix == "" {
-					t.Errorf("%q has no remedy", worst)
+				if !strings.Contains(told, oddHost) {
+					t.Errorf("%q does not name the server", told)
 				}
-			}
-			if worst.Level != 0 {
-				t.Logf("%s: %s", worst.Level, worst)
-			}
-			if strings.ContainsAny(fmt.Sprint(findings), "\x1b\x07\u202e\r\n") {
-				t.Errorf("control characters in %q", findings)
+				if r.Remedy.Text.IsZero() {
+					t.Errorf("%q has no remedy", told)
+				}
+				t.Logf("%s: %s: %s", c.Situation, r.Status, told)
 			}
 		})
 	}
+}
+
+// oddSet is a deployment of one forest whose mail server is an odd one.
+func oddSet(roots *x509.CertPool, l *link.Link) *fact.Set {
+	set := fact.New(answers.Answers{Forests: []answers.Forest{{
+		Name: "contoso", Domains: []string{"contoso.example"}, Namespace: answers.Namespace{SMTP: oddHost, Autodiscover: "autodiscover.contoso.example"},
+	}}}, cloud.Cloud{})
+	set.Roots = roots
+	set.Network.Clients = fact.Clients{Link: func(context.Context) (*link.Link, error) { return l, nil }}
+	fact.CertificateFile.Seed(set.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+	return set
 }

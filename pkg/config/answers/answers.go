@@ -180,6 +180,9 @@ type Network struct {
 	CAFile    string   `yaml:"caFile,omitempty" json:"caFile,omitempty"`
 	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"`
 	Proxy     string   `yaml:"proxy,omitempty" json:"proxy,omitempty"`
+	// The name that mail servers are greeted with (EHLO). Default: this machine's name where it is public,
+	// else its address.
+	EHLOName string `yaml:"ehloName,omitempty" json:"ehloName,omitempty" example:"admin.contoso.com"`
 	// Hosts whose certificates are not verified. Every run says so.
 	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty" example:"[ex1.contoso.com]"`
 }

@@ -313,6 +313,7 @@ func (v *validation) rules(a *Answers) {
 	v.single(append(network, "caFile"), &a.Network.CAFile, filePath)
 	v.list(append(network, "connectTo"), a.Network.ConnectTo, connectTo)
 	v.single(append(network, "proxy"), &a.Network.Proxy, webURL)
+	v.single(append(network, "ehloName"), &a.Network.EHLOName, hostOrAddress)
 	v.list(append(network, "insecureHosts"), a.Network.InsecureHosts, hostOrAddress)
 	for i := range a.Tests.Pairs {
 		p := &a.Tests.Pairs[i]

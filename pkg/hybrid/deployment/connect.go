@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
@@ -195,9 +196,10 @@ type forest struct {
 
 // connect prepares every connection; nothing is opened.
 func (d *Deployment) connect() {
+	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers} // one for everything: it remembers which resolver is silent
 	d.link = &connection[*link.Link]{open: func(context.Context) (*link.Link, error) {
 		n := d.answers.Network
-		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, LookupHost: d.resolver().LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
+		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, LookupHost: d.names.LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -49,6 +50,7 @@ type Deployment struct {
 	cloud   cloud.Cloud
 	now     func() time.Time
 
+	names   *dns.Client
 	link    *connection[*link.Link]
 	tenant  tenant
 	forests []*forest

@@ -22,7 +22,7 @@ func (d *Deployment) facts() *fact.Set {
 	if l, err := d.link.get(context.Background()); err == nil {
 		set.Roots = l.Roots()
 	}
-	set.Network.Clients = fact.Clients{Lookup: d.resolver().Lookup, Link: d.link.get, Timeout: d.limit()}
+	set.Network.Clients = fact.Clients{Lookup: d.names.Lookup, Link: d.link.get, Timeout: d.limit(), EHLOName: d.answers.Network.EHLOName}
 	if set.Tenant != nil {
 		set.Tenant.Clients = fact.Clients{
 			Exchange: session(d.tenant.online),
@@ -84,14 +84,10 @@ func session(c *connection[*guarded]) func(context.Context) (exchange.Session, e
 	return func(ctx context.Context) (exchange.Session, error) { return opened[exchange.Session](c.get(ctx)) }
 }
 
-func (d *Deployment) resolver() *dns.Client {
-	return &dns.Client{Resolvers: d.answers.Network.Resolvers}
-}
-
 // lookupSRV finds domain controllers with the answers' resolvers.
 func (d *Deployment) lookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	full := "_" + service + "._" + proto + "." + name
-	a, err := d.resolver().Lookup(ctx, full, dns.SRV)
+	a, err := d.names.Lookup(ctx, full, dns.SRV)
 	if err != nil {
 		return "", nil, err
 	}

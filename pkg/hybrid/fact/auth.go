@@ -79,8 +79,7 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 			if !server.Mailbox || server.Edge {
 				continue
 			}
-			get := exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}}
-			objects, err := s.Run(ctx, get)
+			objects, err := s.Run(ctx, exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}})
 			if err != nil {
 				return AuthConfig{}, err
 			}

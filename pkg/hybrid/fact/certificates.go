@@ -11,8 +11,6 @@ import (
 var CertificateFile = &Query[certificate.Bundle]{
 	question: question{AtForest, []Source{{System: Files, Ask: "certificate.pfx"}}},
 	ask: func(ctx context.Context, s *Side) (certificate.Bundle, error) {
-		return with(ctx, s, s.Certificate, itself)
+		return with(ctx, s, s.Certificate, func(_ context.Context, b certificate.Bundle) (certificate.Bundle, error) { return b, nil })
 	},
 }
-
-func itself[T any](_ context.Context, v T) (T, error) { return v, nil }

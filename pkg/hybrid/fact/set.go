@@ -71,6 +71,8 @@ type Clients struct {
 	Lookup  func(ctx context.Context, name string, t dns.Type) (dns.Answer, error)
 	Link    func(context.Context) (*link.Link, error)
 	Timeout time.Duration // of one question to the network
+	// EHLOName is what mail servers are greeted with; this machine's name or address when empty.
+	EHLOName string
 }
 
 // Directory is a forest's directory; *directory.Forest is one.

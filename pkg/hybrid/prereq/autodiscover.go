@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/finding"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -38,41 +40,92 @@ var autodiscoverChecks = []Check{
 				return check.Failed("%s leads to Exchange Online (%s)", host, chain[at]).With("aliases", chain)
 			}
 			answer, err := fact.AutodiscoverHosts.In(ctx, in.Network, host)
-			switch {
-			case errors.Is(err, link.ErrUntrusted) && transportDisorder(ctx, in, in.Forest, host):
-				return check.Unknown(err) // see transportToBlame
-			case errors.Is(err, link.ErrUntrusted):
-				return check.Failed("the certificate of %s is not to be trusted: %v", host, err).With("host", host)
-			case refuses(err):
-				return check.Failed("nothing answers at https://%s/autodiscover/: %v", host, err).With("host", host)
-			case err != nil:
-				return check.Unknown(err)
-			}
-			result := func(r check.Result) check.Result {
-				return r.With("host", host).With("status", answer.Status).With("schemes", answer.Schemes)
-			}
-			switch {
-			case answer.Status >= 300 && answer.Status < 400:
-				target, err := url.Parse(answer.Location)
-				if err == nil && cloud.IsExchangeOnline(target.Hostname()) {
-					return result(check.Failed("autodiscover at %s redirects to Exchange Online (%s)", host, target.Hostname()))
-				}
-				return result(check.Warned("autodiscover at %s redirects to %q", host, answer.Location))
-			case answer.Status == http.StatusUnauthorized && len(answer.Schemes) > 0:
-				return result(check.Pass("autodiscover at %s asks for a sign-in (%s)", host, strings.Join(answer.Schemes, ", ")))
-			case answer.Status == http.StatusUnauthorized:
-				return result(check.Failed("autodiscover at %s answers 401 and offers no way to sign in: something before Exchange answers", host))
-			case answer.Status == http.StatusOK:
-				return result(check.Failed("autodiscover at %s answers without asking for a sign-in: something before Exchange answers", host))
-			}
-			return result(check.Failed("autodiscover at %s answers %d %s", host, answer.Status, http.StatusText(answer.Status)))
+			return judgeFront(ctx, in, "autodiscover", host, answer, err)
 		},
 	},
+	{
+		ID:    "ews.answers",
+		Title: "EWS of the forest answers",
+		Scope: PerForest,
+		Reads: fact.List(fact.EWSHosts),
+		Why:   "Exchange Online asks the forest for calendars at its EWS address, without pre-authentication and with a token of its own.",
+		Fix:   "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			host := in.Forest.Answers.Namespace.EWS
+			if host == "" {
+				return check.NotApplicable("the answers name no EWS host for %s", in.Forest.Name())
+			}
+			answer, err := fact.EWSHosts.In(ctx, in.Network, host)
+			return judgeFront(ctx, in, "EWS", host, answer, err)
+		},
+	},
+}
+
+// judgeFront judges what answers at an Exchange address that Exchange Online has to use. What happened on
+// our own way to it is no finding.
+func judgeFront(ctx context.Context, in Input, service, host string, answer ews.Front, err error) check.Result {
+	var all []finding.Finding
+	switch {
+	case link.ByProxy(err):
+		all = append(all, ews.JudgeConnection(host, err))
+	case errors.Is(err, link.ErrUntrusted) && transportDisorder(ctx, in, in.Forest, host):
+		return check.Unknown(err) // see transportToBlame
+	case errors.Is(err, link.ErrUntrusted):
+		return check.Failed("the certificate of %s is not to be trusted: %v", host, err).With("host", host)
+	case refuses(err):
+		return check.Failed("nothing answers for %s at https://%s: %v", service, host, err).With("host", host)
+	case err != nil:
+		all = append(all, ews.JudgeConnection(host, err))
+	default:
+		all = append(all, answer.Judge(cloud.IsExchangeOnline)...)
+		all = append(all, judgeFrontCertificate(ctx, in, host, answer)...)
+	}
+	worst, found := finding.Worst(all)
+	var r check.Result
+	switch {
+	case !found:
+		r = check.Pass("%s at %s asks for a sign-in (%s)", service, host, strings.Join(answer.Schemes, ", "))
+	case worst.Level == finding.Wrong:
+		r = check.Failed("%s", text(worst))
+	case worst.Level == finding.Doubtful:
+		r = check.Warned("%s", text(worst))
+	default:
+		r = check.Unknown(err)
+		r.Summary = text(worst)
+	}
+	if worst.Fix != "" {
+		r = r.Fix("%s", msg.Text{Format: worst.Fix})
+	}
+	if others := besides(all, worst); len(others) > 0 {
+		r = r.Because("Seen besides: %s.", msg.Join(others, "; "))
+	}
+	r = r.With("host", host)
+	if answer.Status != 0 {
+		r = r.With("status", answer.Status).With("schemes", answer.Schemes)
+	}
+	return r
+}
+
+// judgeFrontCertificate judges the certificate of a web address, unless it is the transport certificate,
+// which certificates.transport judges.
+func judgeFrontCertificate(ctx context.Context, in Input, host string, answer ews.Front) []finding.Finding {
+	b, err := certificate.FromPeer(answer.Certificates)
+	if err != nil {
+		return nil // seeded without one
+	}
+	b.Staple = answer.Staple
+	seen, err := transportCertificates(ctx, in.Set, in.Forest)
+	if err == nil && slices.ContainsFunc(seen.certificates, func(c candidate) bool { return c.Leaf.Equal(b.Leaf) }) {
+		return nil
+	}
+	return certificate.Judge(b, certificate.Use{
+		What: msg.Of("the certificate that %s serves for https", host), Roots: in.Roots, Hosts: []string{host}, Now: in.Now(), Served: true,
+	})
 }
 
 // refuses tells whether a connection failed because there is nobody: the name does not exist or the port is closed. Time running out
 // may also be a firewall between here and there, and proves nothing.
 func refuses(err error) bool {
 	var name *net.DNSError
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound || errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty)
+	return !link.ByProxy(err) && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound || errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty))
 }

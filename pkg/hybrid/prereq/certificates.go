@@ -13,7 +13,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/finding"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // The thresholds of certificate lifetimes, in days. Source: HealthChecker (CSS-Exchange).
@@ -39,25 +41,7 @@ var certificateChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
-			if seen.clear {
-				host := in.Forest.Answers.Namespace.SMTP
-				return check.Failed("the mail server %s offers no STARTTLS: it shows no certificate, and mail with the tenant needs TLS", host).With("host", host).With("capabilities", seen.offers).
-					Fix("Enable TLS on the receive connector of port 25, and look for a firewall that inspects SMTP and takes STARTTLS out of the server's answer.")
-			}
-			var first check.Result
-			for i, c := range seen.certificates {
-				r := judgeTransport(in, c)
-				if r.Status == check.StatusPass {
-					r = attributed(ctx, in, c, r)
-				}
-				if r.Status != check.StatusPass {
-					return r
-				}
-				if i == 0 {
-					first = r
-				}
-			}
-			return first
+			return judgeTransport(ctx, in, seen)
 		},
 	},
 	{
@@ -180,19 +164,18 @@ type candidate struct {
 	source string // "file" or "served"
 }
 
-// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway:
-// outbound port 25 is often closed.
-const probeLimit = 10 * time.Second
+// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway.
+const probeLimit = 50 * time.Second
 
 // mailTLS is what can be seen of how a forest secures its mail.
 type mailTLS struct {
 	certificates []candidate
-	clear        bool     // the mail server offers no STARTTLS
-	offers       []string // what it offers instead
+	server       fact.MailServer
+	findings     []finding.Finding // about the mail server; not about its certificate
 }
 
-// transportCertificates are the certificate that the answers name and, where it can be seen and is
-// another, the one that the forest's SMTP name serves now.
+// transportCertificates are the certificate that the answers name and, where it can be seen, the one
+// that the forest's SMTP name serves now, with what the server shows besides.
 func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (mailTLS, error) {
 	var out mailTLS
 	file, err := fact.CertificateFile.In(ctx, f)
@@ -205,82 +188,155 @@ func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (ma
 	case !errors.Is(err, fact.ErrNotConfigured):
 		return out, err
 	}
-	if f.Answers.Namespace.SMTP == "" {
+	host := f.Answers.Namespace.SMTP
+	if host == "" {
 		if len(out.certificates) == 0 {
 			return out, fmt.Errorf("%s: namespace.smtp: %w", f.Name(), fact.ErrNotConfigured)
 		}
 		return out, nil
 	}
-	server, err := fact.MailServers.In(ctx, set.Network, f.Answers.Namespace.SMTP)
+	server, err := fact.MailServers.In(ctx, set.Network, host)
 	switch {
 	case err != nil && len(out.certificates) == 0:
 		return out, err
 	case err != nil:
-	case !server.StartTLS:
-		out.clear = true
-		for _, c := range server.Capabilities {
-			out.offers = append(out.offers, c.Keyword)
-		}
-	case len(out.certificates) == 0 || !server.Certificate.Leaf.Equal(file.Leaf):
+		out.findings = []finding.Finding{{ID: "unseen", Level: finding.Blind, Format: "%s could not be looked at: %v", Args: []any{host, err}}}
+		return out, nil
+	}
+	server.Address = host
+	out.server, out.findings = server, smtp.Judge(server.Report, server.Err)
+	if server.Certificate.Leaf != nil {
 		out.certificates = append(out.certificates, candidate{server.Certificate, "served"})
 	}
 	return out, nil
 }
 
-// judgeTransport judges one certificate of a forest.
-func judgeTransport(in Input, c candidate) check.Result {
-	leaf, forest := c.Leaf, in.Forest.Name()
-	now := in.Now()
-	left := days(now, leaf.NotAfter)
-	name := certificate.CommonName(certificate.Subject(leaf))
-	what := msg.Of("the transport certificate %s of %s", name, forest)
-	if c.source == "served" {
-		what = msg.Of("the certificate %s that %s serves for mail", name, in.Forest.Answers.Namespace.SMTP)
-	}
-	result := func(r check.Result) check.Result {
-		return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(leaf)).With("subject", certificate.Subject(leaf)).
-			With("issuer", certificate.Issuer(leaf)).With("names", certificate.Names(leaf)).With("notAfter", day(leaf.NotAfter))
-	}
-	switch {
-	case now.After(leaf.NotAfter):
-		return result(check.Failed("%s ended on %s", what, day(leaf.NotAfter)))
-	case now.Before(leaf.NotBefore):
-		return result(check.Failed("%s is not valid before %s", what, day(leaf.NotBefore)))
-	case certificate.SelfSigned(leaf):
-		return result(check.Failed("%s is self-signed: the tenant does not trust it", what))
-	}
-	if err := certificate.Verify(c.Bundle, in.Roots, "", now); err != nil {
-		return result(check.Failed("%s is not trusted: %v", what, err))
-	}
-	var lacking []string
-	for _, host := range namespaces(in.Forest) {
-		if !certificate.Covers(leaf, host) {
-			lacking = append(lacking, host)
+// judgeTransport judges the certificates and the mail server of a forest. The worst finding is the
+// result, and the others stand below it.
+func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
+	var all []finding.Finding
+	file, fileRight := candidate{}, false
+	for _, c := range seen.certificates {
+		found := certificate.Judge(c.Bundle, certificate.Use{
+			What: in.certificateName(c), Roots: in.Roots, Hosts: namespaces(in.Forest), Now: in.Now(), Mail: true, Served: c.source == "served",
+		})
+		worst, _ := finding.Worst(found)
+		if c.source == "file" {
+			file, fileRight = c, worst.Level < finding.Wrong
+		}
+		if c.source == "file" || file.Leaf == nil || !c.Leaf.Equal(file.Leaf) {
+			all = append(all, found...)
+			continue
+		}
+		for _, f := range found { // of the same certificate, as the server sends it
+			if !slices.ContainsFunc(all, func(o finding.Finding) bool { return o.ID == f.ID }) {
+				all = append(all, f)
+			}
 		}
 	}
-	switch _, client := certificate.Usable(leaf); {
-	case len(lacking) > 0:
-		return result(check.Failed("%s lacks %s", what, strings.Join(lacking, ", ")))
-	case name == "":
-		return result(check.Failed("%s has no common name: connectors cannot name it", what))
-	case left < failDays:
-		return result(check.Failed("%s ends in %s", what, daysLeft(left)))
-	case !client:
-		return result(check.Warned("%s is not made for clients (extended key usage): the server may not be able to present it to the tenant", what)).
-			Because("For mail to the tenant the server is the client and shows this certificate. Microsoft says nothing about certificates for servers alone; public authorities are ceasing to issue others (DigiCert by 2027-03-01).").
-			Fix("Send a message to a cloud mailbox and look at its headers: while it arrives as internal, nothing needs to be done.")
-	case left < warnDays:
-		return result(check.Warned("%s ends in %s", what, daysLeft(left)))
+	all = append(all, seen.findings...)
+	worst, found := finding.Worst(all)
+	var r check.Result
+	switch {
+	case !found:
+	case worst.Level == finding.Wrong:
+		r = check.Failed("%s", text(worst))
+	case worst.Level == finding.Doubtful:
+		r = check.Warned("%s", text(worst))
+	case !fileRight:
+		r = check.Unknown(errors.New(worst.String()))
+		r.Summary = text(worst)
+	case worst.Level == finding.Unseen:
+		r = check.Warned("the certificate file is in order, but the mail server could not be checked: %s", text(worst))
 	}
-	return result(check.Pass("%s is valid for %s", name, daysLeft(left)))
+	if r.Status == "" && len(seen.certificates) > 0 {
+		r = in.transportInOrder(ctx, seen.certificates, worst)
+	}
+	if worst.Fix != "" && r.Status != check.StatusPass {
+		r = r.Fix("%s", msg.Text{Format: worst.Fix})
+	}
+	if others := besides(all, worst); len(others) > 0 {
+		r.Detail = msg.Of("Seen besides: %s.", msg.Join(others, "; "))
+	}
+	if len(seen.certificates) > 0 {
+		r = evidence(r, seen.certificates)
+	}
+	if host := in.Forest.Answers.Namespace.SMTP; seen.server.Address != "" {
+		r = r.With("host", host).With("banner", seen.server.Banner)
+		if len(seen.server.Capabilities) > 0 {
+			r = r.With("capabilities", keywords(seen.server.Capabilities))
+		}
+	}
+	return r
+}
+
+// transportInOrder passes, unless the tenant cannot tell by a certificate whose mail it is.
+func (in Input) transportInOrder(ctx context.Context, certificates []candidate, unseen finding.Finding) check.Result {
+	for _, c := range certificates {
+		if r, ok := attributed(ctx, in, c); !ok {
+			return r
+		}
+	}
+	leaf := certificates[0].Leaf
+	name, left := certificate.CommonName(certificate.Subject(leaf)), daysLeft(days(in.Now(), leaf.NotAfter))
+	if unseen.Level != 0 {
+		return check.Pass("%s is valid for %s; the mail server was not checked: %s", name, left, text(unseen))
+	}
+	return check.Pass("%s is valid for %s", name, left)
+}
+
+// certificateName is a certificate in a sentence.
+func (in Input) certificateName(c candidate) msg.Text {
+	name := certificate.CommonName(certificate.Subject(c.Leaf))
+	if c.source == "served" {
+		return msg.Of("the certificate %s that %s serves for mail", name, in.Forest.Answers.Namespace.SMTP)
+	}
+	return msg.Of("the transport certificate %s of %s", name, in.Forest.Name())
+}
+
+// evidence adds what identifies the certificates: of the first one, and of a second one that is another.
+func evidence(r check.Result, certificates []candidate) check.Result {
+	c := certificates[0]
+	for _, o := range certificates[1:] {
+		if !o.Leaf.Equal(c.Leaf) {
+			r = r.With("served", certificate.Thumbprint(o.Leaf))
+		}
+	}
+	return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(c.Leaf)).With("subject", certificate.Subject(c.Leaf)).
+		With("issuer", certificate.Issuer(c.Leaf)).With("names", certificate.Names(c.Leaf)).With("notAfter", day(c.Leaf.NotAfter))
+}
+
+// text is a finding as reports hold texts.
+func text(f finding.Finding) msg.Text { return msg.Text{Format: f.Format, Args: f.Args} }
+
+// besides are the findings beside the worst one.
+func besides(all []finding.Finding, worst finding.Finding) []msg.Text {
+	var out []msg.Text
+	skipped := false
+	for _, f := range all {
+		if !skipped && f.ID == worst.ID && f.String() == worst.String() {
+			skipped = true
+			continue
+		}
+		out = append(out, text(f))
+	}
+	return out
+}
+
+func keywords(c smtp.Capabilities) []string {
+	var out []string
+	for _, x := range c {
+		out = append(out, x.Keyword)
+	}
+	return out
 }
 
 // attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be a domain that the tenant accepts, or a host right
 // under one; a domain further up is not enough. Where the tenant's domains cannot be read, other checks say so.
-func attributed(ctx context.Context, in Input, c candidate, r check.Result) check.Result {
+func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok bool) {
 	accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 	if err != nil {
-		return r
+		return r, true
 	}
 	domains := slices.Clone(in.Forest.Answers.Domains) // whether these are accepted is what domains.accepted tells
 	for _, d := range accepted {
@@ -290,14 +346,12 @@ func attributed(ctx context.Context, in Input, c candidate, r check.Result) chec
 	for _, name := range names {
 		_, parent, _ := strings.Cut(name, ".")
 		if contains(domains, name) || contains(domains, parent) {
-			return r
+			return r, true
 		}
 	}
-	w := check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s", in.Forest.Name(), someOf(names)).
+	return check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s", in.Forest.Name(), someOf(names)).
 		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then to the connector. Mail with this certificate arrives as anonymous, or is refused (550 5.7.64 with ATTR36).").
-		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and verify the certificate's domain.")
-	w.Evidence = r.Evidence
-	return w
+		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and verify the certificate's domain."), false
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
@@ -333,7 +387,7 @@ func transportToBlame(ctx context.Context, in Input, err error) string {
 		forests = []*fact.Side{in.Forest}
 	}
 	for _, f := range forests {
-		hosts := []string{f.Answers.Exchange.Server, f.Answers.Namespace.Autodiscover}
+		hosts := []string{f.Answers.Exchange.Server, f.Answers.Namespace.Autodiscover, f.Answers.Namespace.EWS}
 		if u, err := url.Parse(f.Answers.Exchange.URL); err == nil {
 			hosts = append(hosts, u.Hostname())
 		}

@@ -21,7 +21,7 @@ func TestTransportIsToldByItsOwnFault(t *testing.T) {
 	}{
 		{"ended", leaf{to: today.AddDate(0, 0, -1)}, " ended on "},
 		{"not yet", leaf{from: today.AddDate(0, 0, 1)}, " is not valid before "},
-		{"self-signed", leaf{selfSigned: true}, " is self-signed: the tenant"},
+		{"self-signed", leaf{selfSigned: true}, " is self-signed: Exchange Online does not trust it"},
 		{"short", leaf{to: today.AddDate(0, 0, 29)}, " ends in 29 days"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,8 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// Desired are the facts that the desired state is derived from. What cannot be read is an error:
-// nothing is planned on the unknown.
+// Desired are the facts that the desired state is derived from. What cannot be read is an error: nothing is planned on the unknown.
 func Desired(ctx context.Context, f *fact.Set) (desired.Facts, error) {
 	out := desired.Facts{Now: f.Now().UTC().Truncate(24 * time.Hour)}
 	var errs []error
@@ -105,13 +104,10 @@ func desiredForest(ctx context.Context, f *fact.Set, forest *fact.Side) (desired
 		return out, nil
 	case 1:
 	default:
-		return out, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses",
-			change.ErrAmbiguous, len(found), name)
+		return out, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses", change.ErrAmbiguous, len(found), name)
 	}
 	app := found[0]
-	out.Application = &desired.Application{
-		ID: app.ID, AppID: app.AppID, KeyCredentials: app.KeyCredentials, RequiredResourceAccess: app.RequiredResourceAccess,
-	}
+	out.Application = &desired.Application{ID: app.ID, AppID: app.AppID, KeyCredentials: app.KeyCredentials, RequiredResourceAccess: app.RequiredResourceAccess}
 	sp, err := fact.Principal.In(ctx, f.Tenant, app.AppID)
 	if err != nil && !errors.Is(err, entra.ErrNotFound) {
 		return out, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -20,10 +21,8 @@ var domainChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read", "access.online-read"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's " +
-			"errors HCW8016 and HCW8017).",
-		Fix: "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or " +
-			"take it out of the forest's domains in the answers.",
+		Why:   "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's errors HCW8016 and HCW8017).",
+		Fix:   "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or take it out of the forest's domains in the answers.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -45,16 +44,12 @@ var domainChecks = []Check{
 				}
 			}
 			if len(lacking) > 0 {
-				return check.Failed("%s not accepted: %s",
-					msg.Count(len(lacking), "%s domain is", "%s domains are"), strings.Join(lacking, ", ")).
-					With("lacking", lacking)
+				return check.Failed("%s not accepted: %s", msg.Count(len(lacking), "%s domain is", "%s domains are"), strings.Join(lacking, ", ")).With("lacking", lacking)
 			}
 			if in.Tenant == nil {
-				return check.Pass("%s accepted in %s",
-					strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
+				return check.Pass("%s accepted in %s", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 			}
-			return check.Pass("%s accepted in %s and in Exchange Online",
-				strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
+			return check.Pass("%s accepted in %s and in Exchange Online", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 		},
 	},
 	{
@@ -63,11 +58,9 @@ var domainChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each " +
-			"refuse the other's users; a shared domain has to be an " +
+		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each refuse the other's users; a shared domain has to be an " +
 			"internal relay domain in every forest that shares it.",
-		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a " +
-			"domain that is Authoritative there alone.",
+		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a domain that is Authoritative there alone.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			holders := map[string][]string{}       // forests by domain
 			authoritative := map[string][]string{} // those of them that are authoritative
@@ -111,13 +104,9 @@ var domainChecks = []Check{
 			}
 			switch {
 			case len(shared) > 0:
-				return check.Failed("%s accepted in several forests and authoritative in at least one: %s",
-					msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).
-					With("shared", shared)
+				return check.Failed("%s accepted in several forests and authoritative in at least one: %s", msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).With("shared", shared)
 			case len(without) > 0:
-				return check.Failed("%s authoritative for none of the domains that take part: %s",
-					msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).
-					With("forests", without)
+				return check.Failed("%s authoritative for none of the domains that take part: %s", msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).With("forests", without)
 			}
 			return check.Pass("every forest is authoritative for a domain of its own")
 		},
@@ -127,7 +116,7 @@ var domainChecks = []Check{
 		Title: "The forest's domains are verified in the tenant",
 		Scope: PerForest,
 		Needs: []check.ID{"access.entra-read"},
-		Reads: fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT),
+		Reads: fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT, fact.MX),
 		Why:   "The tenant refuses users, mail and connectors of a domain that it does not know to be yours.",
 		Fix:   "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -140,8 +129,7 @@ var domainChecks = []Check{
 			for _, name := range in.Forest.Answers.Domains {
 				at := -1
 				for i, d := range domains {
-					// A subdomain of a verified domain needs no proof of its own, but has to be
-					// there.
+					// A subdomain of a verified domain needs no proof of its own, but has to be there.
 					if strings.EqualFold(d.ID, name) {
 						at = i
 					}
@@ -160,9 +148,7 @@ var domainChecks = []Check{
 				}
 			}
 			if len(open) > 0 {
-				return check.Failed("%s not verified in the tenant: %s",
-					msg.Count(len(open), "%s domain is", "%s domains are"), msg.Join(detail, "; ")).
-					With("domains", open)
+				return check.Failed("%s not verified in the tenant: %s", msg.Count(len(open), "%s domain is", "%s domains are"), msg.Join(detail, "; ")).With("domains", open)
 			}
 			return check.Pass("%s verified", strings.Join(in.Forest.Answers.Domains, ", "))
 		},
@@ -173,10 +159,8 @@ var domainChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OnlineAcceptedDomains),
-		Why: "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for " +
-			"them there (the wizard's errors HCW8001 and HCW8009).",
-		Fix: "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, " +
-			"set exchangeOnline.coexistenceDomain.",
+		Why:   "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for them there (the wizard's errors HCW8001 and HCW8009).",
+		Fix:   "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, set exchangeOnline.coexistenceDomain.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 			if err != nil {
@@ -194,8 +178,7 @@ var domainChecks = []Check{
 	},
 }
 
-// findDomain finds the nearest accepted domain that a name falls under: itself, or one above it
-// that is accepted with its subdomains.
+// findDomain finds the accepted domain that a name falls under, the nearest one: itself, or one above it that is accepted with its subdomains.
 func findDomain(list []fact.AcceptedDomain, name string) *fact.AcceptedDomain {
 	for at, above := name, ""; at != ""; at = above {
 		for i := range list {
@@ -224,38 +207,70 @@ func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 	return desired.CoexistenceDomain(*in.Answers.ExchangeOnline, in.Cloud, live)
 }
 
-// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to
-// see.
+// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to see, a
+// TXT or an MX record.
 func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
-	records, err := fact.DomainProofs.In(ctx, in.Tenant, strings.ToLower(domain))
+	domain = strings.ToLower(domain)
+	records, err := fact.DomainProofs.In(ctx, in.Tenant, domain)
 	if err != nil {
 		return msg.Text{}, err
 	}
-	wanted := ""
+	wanted, exchange := "", ""
 	for _, r := range records {
-		if strings.EqualFold(r.RecordType, "Txt") {
+		switch strings.ToLower(r.RecordType) {
+		case "txt":
 			wanted = r.Text
+		case "mx":
+			exchange = dns.Name(r.MailExchange)
 		}
 	}
-	have, err := fact.TXT.In(ctx, in.Network, strings.ToLower(domain))
+	have, err := fact.TXT.In(ctx, in.Network, domain)
 	if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) {
 		return msg.Text{}, err
 	}
-	var old []string
+	var old, near []string
 	for _, text := range have {
-		if wanted != "" && strings.EqualFold(text, wanted) {
+		plain := unquoted(text)
+		switch {
+		case wanted != "" && strings.EqualFold(plain, wanted):
 			return msg.Of("%s has its TXT record %s and waits to be verified", domain, wanted), nil
+		case len(wanted) > len("MS=") && strings.Contains(letters(plain), letters(strings.TrimPrefix(strings.ToUpper(wanted), "MS="))):
+			near = append(near, strconv.Quote(text))
+		case len(plain) > 3 && strings.EqualFold(plain[:3], "MS="):
+			old = append(old, plain)
 		}
-		if len(text) > 3 && strings.EqualFold(text[:3], "MS=") {
-			old = append(old, text)
+	}
+	if exchange != "" {
+		found, err := fact.MX.In(ctx, in.Network, domain)
+		if err == nil && contains(found, exchange) {
+			return msg.Of("%s has its MX record %s and waits to be verified", domain, exchange), nil
 		}
 	}
 	switch {
+	case len(near) > 0:
+		return msg.Of("%s has the TXT record %s, which differs from the wanted %s: correct the record", domain, strings.Join(near, ", "), wanted), nil
 	case len(old) > 0:
-		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)",
-			domain, strings.Join(old, ", "), wanted), nil
+		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)", domain, strings.Join(old, ", "), wanted), nil
 	case wanted != "":
 		return msg.Of("%s lacks its TXT record %s", domain, wanted), nil
 	}
 	return msg.Of("%s has no TXT record with MS=", domain), nil
+}
+
+// unquoted is a TXT record without what forms of DNS providers add around it: blanks and quotes.
+func unquoted(text string) string {
+	return strings.Trim(text, " \t\r\n\"'\u00a0\u200b\u201c\u201d\u201e")
+}
+
+// letters are the ASCII letters and digits of a text, in lower case: what stays when it was mistyped around them.
+func letters(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'a' && r <= 'z':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return -1
+	}, text)
 }

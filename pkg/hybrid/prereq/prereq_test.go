@@ -5,12 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,8 +31,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 var today = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -51,6 +55,15 @@ func authorityNamed(t *testing.T, name string) *authority {
 	a.cert = sign(t, template, template, a.key, a.key)
 	a.pool.AddCert(a.cert)
 	return a
+}
+
+// below is an authority that the root vouches for.
+func (a *authority) below(t *testing.T, name string) *authority {
+	t.Helper()
+	b := &authority{key: newKey(t), pool: a.pool}
+	template := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: name}, NotBefore: today.AddDate(-1, 0, 0), NotAfter: today.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	b.cert = sign(t, template, a.cert, b.key, a.key)
+	return b
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -87,7 +100,7 @@ func (a *authority) issue(t *testing.T, l leaf) certificate.Bundle {
 	t.Helper()
 	key := newKey(t)
 	if l.from.IsZero() {
-		l.from = today.AddDate(-1, 0, 0)
+		l.from = today.AddDate(0, 0, -200)
 	}
 	if l.to.IsZero() {
 		l.to = today.AddDate(0, 0, 180)
@@ -120,9 +133,11 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.Duplicates.Seed(f.Organization, nil, nil)
 	fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return []string{"v=spf1 -all"}, nil })
 	fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, nil })
-	fact.AutodiscoverHosts.SeedAll(f.Network, func(string) (fact.Autodiscover, error) {
-		return fact.Autodiscover{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
-	})
+	exchange := func(string) (ews.Front, error) {
+		return ews.Front{Status: 401, Schemes: []string{"Negotiate", "NTLM"}}, nil
+	}
+	fact.AutodiscoverHosts.SeedAll(f.Network, exchange)
+	fact.EWSHosts.SeedAll(f.Network, exchange)
 
 	on := true
 	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"}, nil)
@@ -150,7 +165,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		fact.Auth.Seed(forest, fact.AuthConfig{Current: certificate.Thumbprint(auth), Servers: map[string][]*x509.Certificate{"EX1": {auth}}}, nil)
 		fact.OnPremisesRights.Seed(forest, all(fact.OnPremises), nil)
 		fact.CertificateFile.Seed(forest, transport, nil)
-		fact.MailServers.Seed(f.Network, "mail."+domain, fact.MailServer{StartTLS: true, Certificate: transport}, nil)
+		fact.MailServers.Seed(f.Network, "mail."+domain, served(transport), nil)
 		fact.SettingOverrides.Seed(forest, []fact.SettingOverride{{Name: "EnableExchangeHybrid3PAppFeature", Section: "ExchangeOnpremAsThirdPartyAppId"}}, nil)
 		fact.VirtualDirectories.Seed(forest, []fact.VirtualDirectory{
 			{Noun: fact.EWSDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
@@ -346,15 +361,20 @@ func TestDisorders(t *testing.T) {
 			}
 		}, []string{"fail domains.coexistence tenant"}},
 
-		{"autodiscover: nobody", autodiscovered(fact.Autodiscover{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: no such name", autodiscovered(fact.Autodiscover{}, &net.DNSError{IsNotFound: true}), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: time ran out", autodiscovered(fact.Autodiscover{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)), []string{"error autodiscover.answers contoso"}},
-		{"autodiscover: untrusted", autodiscovered(fact.Autodiscover{}, fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: 404", autodiscovered(fact.Autodiscover{Status: 404}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: open", autodiscovered(fact.Autodiscover{Status: 200}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: pre-authentication", autodiscovered(fact.Autodiscover{Status: 401}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: to the cloud", autodiscovered(fact.Autodiscover{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: elsewhere", autodiscovered(fact.Autodiscover{Status: 302, Location: "https://other.contoso.com/x"}, nil), []string{"warn autodiscover.answers contoso"}},
+		{"autodiscover: nobody", autodiscovered(ews.Front{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: no such name", autodiscovered(ews.Front{}, &net.DNSError{IsNotFound: true}), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: time ran out", autodiscovered(ews.Front{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)), []string{"error autodiscover.answers contoso"}},
+		{"autodiscover: untrusted", autodiscovered(ews.Front{}, fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: 404", autodiscovered(ews.Front{Status: 404}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: open", autodiscovered(ews.Front{Status: 200}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: pre-authentication", autodiscovered(ews.Front{Status: 401}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: to the cloud", autodiscovered(ews.Front{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: elsewhere", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://other.contoso.com/autodiscover/autodiscover.xml"}, nil), []string{"warn autodiscover.answers contoso"}},
+		{"autodiscover: another service", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://other.contoso.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: AD FS", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://sts.contoso.com/adfs/ls/"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: Basic alone", autodiscovered(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: the proxy is dead", autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080", Err: fmt.Errorf("dial: %w: %w", link.ErrUnreachable, syscall.ECONNREFUSED)}), []string{"error autodiscover.answers contoso"}},
+		{"autodiscover: the proxy shows a certificate of its own", autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080", Err: link.ErrUntrusted}), []string{"error autodiscover.answers contoso"}},
 		{"autodiscover: alias to the cloud", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, dns.ErrEmpty })
 			fact.Aliases.Seed(f.Network, "autodiscover.contoso.com", []string{"autodiscover.outlook.com"}, nil)
@@ -384,14 +404,35 @@ func TestDisorders(t *testing.T) {
 		}, []string{"error certificates.transport contoso"}},
 		{"transport: the file is in order, what is served is not", func(t *testing.T, f *fact.Set, ca *authority) {
 			old := ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"}, to: today.AddDate(0, 0, -3)})
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{StartTLS: true, Certificate: old}, nil)
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(old), nil)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: no STARTTLS, with a file", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Banner: "mail.contoso.com"}, nil)
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: no STARTTLS, without a file", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Banner: "mail.contoso.com"}, nil)
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
+		}, []string{"fail certificates.transport contoso"}},
+		{"transport: STARTTLS is refused, with a file", mailFails(smtp.StartTLS, &smtp.ReplyError{Command: "STARTTLS", Code: 454, Text: "TLS not available"}), []string{"fail certificates.transport contoso"}},
+		{"transport: no SMTP, with a file", mailFails(smtp.Greeting, fmt.Errorf("%w: a web server answers", smtp.ErrProtocol)), []string{"fail certificates.transport contoso"}},
+		{"transport: silent, with a file", mailFails(smtp.Greeting, os.ErrDeadlineExceeded), []string{"warn certificates.transport contoso"}},
+		{"transport: refused here, with a file", mailFails(smtp.Greeting, &smtp.ReplyError{Code: 554, Text: "go away"}), nil},
+		{"transport: port closed, with a file", mailFails(smtp.Connect, syscall.ECONNREFUSED), nil},
+		{"transport: silent, without a file", func(t *testing.T, f *fact.Set, ca *authority) {
+			mailFails(smtp.Greeting, os.ErrDeadlineExceeded)(t, f, ca)
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+		}, []string{"error certificates.transport contoso"}},
+		{"transport: TLS 1.0, with a file", func(_ *testing.T, f *fact.Set, _ *authority) {
+			file, _ := fact.CertificateFile.In(context.Background(), f.Forests[0])
+			m := served(file)
+			m.TLS.Version = tls.VersionTLS10
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", m, nil)
+		}, []string{"fail certificates.transport contoso"}},
+		{"transport: the file is in order, the server sends no intermediate", func(t *testing.T, f *fact.Set, ca *authority) {
+			between := ca.below(t, "Issuing CA")
+			leaf := between.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com", "autodiscover.contoso.com"}})
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{Leaf: leaf.Leaf, Chain: []*x509.Certificate{between.cert}}, nil)
+			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(certificate.Bundle{Leaf: leaf.Leaf}), nil)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: remote PowerShell is served with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
@@ -399,7 +440,7 @@ func TestDisorders(t *testing.T) {
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: autodiscover answers with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			autodiscovered(fact.Autodiscover{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
+			autodiscovered(ews.Front{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: another host is not trusted, whose error only mentions the server", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
@@ -523,7 +564,24 @@ func TestDisorders(t *testing.T) {
 	}
 }
 
-func autodiscovered(a fact.Autodiscover, err error) func(*testing.T, *fact.Set, *authority) {
+// served is a mail server in order with a certificate.
+func served(b certificate.Bundle) fact.MailServer {
+	starttls := smtp.Capabilities{{Keyword: "STARTTLS"}}
+	sent := []*x509.Certificate{b.Leaf}
+	sent = append(sent, b.Chain...)
+	return fact.MailServer{Certificate: b, Report: smtp.Report{
+		Banner: "mail", Capabilities: starttls, TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent},
+	}}
+}
+
+// mailFails lets the look at contoso's mail server end at a step.
+func mailFails(step smtp.Step, err error) func(*testing.T, *fact.Set, *authority) {
+	return func(_ *testing.T, f *fact.Set, _ *authority) {
+		fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Err: &smtp.StepError{Step: step, Err: err}}, nil)
+	}
+}
+
+func autodiscovered(a ews.Front, err error) func(*testing.T, *fact.Set, *authority) {
 	return func(_ *testing.T, f *fact.Set, _ *authority) {
 		fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.com", a, err)
 	}
@@ -626,7 +684,7 @@ func TestUnknownIsNoFinding(t *testing.T) {
 					t.Fatal(runErr)
 				}
 				for _, r := range report.Results {
-					if r.ID == "autodiscover.answers" {
+					if r.ID == "autodiscover.answers" || r.ID == "ews.answers" {
 						continue // looks at something else
 					}
 					if r.Status != check.StatusError || !errors.Is(r.Cause, cause) {
@@ -654,15 +712,31 @@ func TestProof(t *testing.T) {
 		err  error
 		want string
 	}{
-		"published":     {[]string{"MS=MS123"}, nil, "waits to be verified"},
-		"missing":       {[]string{"v=spf1"}, nil, "lacks its TXT record MS=ms123"},
-		"another":       {[]string{"MS=ms999"}, nil, "another tenant's"},
-		"no such name":  {nil, dns.ErrAbsent, "lacks its TXT record"},
-		"nobody to ask": {nil, dns.ErrFailed, ""},
+		"published":      {[]string{"MS=MS123"}, nil, "waits to be verified"},
+		"trailing blank": {[]string{"MS=ms123 "}, nil, "waits to be verified"},
+		"quotes":         {[]string{`"MS=ms123"`}, nil, "waits to be verified"},
+		"curly quotes":   {[]string{"\u201cMS=ms123\u201d"}, nil, "waits to be verified"},
+		"prefix missing": {[]string{"ms123"}, nil, `"ms123", which differs from the wanted MS=ms123`},
+		"blank inside":   {[]string{"MS= ms123"}, nil, "differs from the wanted"},
+		"two in one":     {[]string{"v=spf1 -all MS=ms123"}, nil, "differs from the wanted"},
+		"by MX":          {[]string{"v=spf1 by-mx"}, nil, "MX record ms123.msv1.invalid and waits"},
+		"missing":        {[]string{"v=spf1"}, nil, "lacks its TXT record MS=ms123"},
+		"another":        {[]string{"MS=ms999"}, nil, "another tenant's"},
+		"no such name":   {nil, dns.ErrAbsent, "lacks its TXT record"},
+		"nobody to ask":  {nil, dns.ErrFailed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := healthy(t)
 			fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return tt.txt, tt.err })
+			fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
+				return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}, {RecordType: "Mx", MailExchange: "ms123.msv1.invalid."}}, nil
+			})
+			fact.MX.SeedAll(f.Network, func(string) ([]string, error) {
+				if name == "by MX" {
+					return []string{"ms123.msv1.invalid"}, nil
+				}
+				return []string{"mail.contoso.com"}, nil
+			})
 			got, err := proof(t.Context(), Input{Set: f}, "contoso.com")
 			if !strings.Contains(got.String(), tt.want) || (err != nil) != (tt.want == "") {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)

@@ -3,6 +3,7 @@ package ews
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,9 @@ type Front struct {
 	OAuth    bool     // the challenge is Exchange's own: OAuth reaches it
 	Exchange bool     // something in the answer is Exchange's own
 	What     string   // what answered, where it is not Exchange
+
+	Certificates []*x509.Certificate // as served, leaf first
+	Staple       []byte              // OCSP response that was sent along
 }
 
 // Look asks an address with an empty Authorization: Bearer, which Exchange answers with its own challenge,
@@ -53,6 +57,9 @@ func Look(ctx context.Context, client *http.Client, address string) (Front, erro
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came of it tells enough
 	f.Status, f.Location = resp.StatusCode, link.Printable(resp.Header.Get("Location"))
 	f.Exchange = FromExchange(resp.Header)
+	if resp.TLS != nil {
+		f.Certificates, f.Staple = resp.TLS.PeerCertificates, resp.TLS.OCSPResponse
+	}
 	for _, c := range link.Challenges(resp.Header) {
 		scheme := link.Printable(c.Scheme)
 		if !slices.Contains(f.Schemes, scheme) {
@@ -164,7 +171,7 @@ func JudgeConnection(host string, err error) finding.Finding {
 	}
 	switch {
 	case link.ByProxy(err):
-		return finding.Of(finding.Unseen, "proxy", "%s could not be looked at, because of the proxy: %v", host, err).WithFix(fixProxy)
+		return finding.Of(finding.Blind, "proxy", "%s could not be looked at, because of the proxy: %v", host, err).WithFix(fixProxy)
 	case errors.As(err, &record):
 		return finding.Of(finding.Wrong, "no-tls", "%s does not speak TLS on this port", host).WithFix(fixPublish)
 	case told && alert == link.AlertCertificateRequired:

@@ -165,20 +165,20 @@ func TestFrontConnection(t *testing.T) {
 		{"no common suite", func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)); _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) }, false, finding.Wrong, "handshake"},
 		{"closed in the handshake", func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, false, finding.Unseen, "unreachable"},
 		{"silent", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, false, finding.Unseen, "unreachable"},
-		{"dead proxy", nil, true, finding.Unseen, "proxy"},
-		{"proxy that refuses", func(c net.Conn) { io.WriteString(c, "HTTP/1.1 403 Forbidden\r\n\r\n") }, true, finding.Unseen, "proxy"},
+		{"dead proxy", nil, true, finding.Blind, "proxy"},
+		{"proxy that refuses", func(c net.Conn) { io.WriteString(c, "HTTP/1.1 403 Forbidden\r\n\r\n") }, true, finding.Blind, "proxy"},
 		{"proxy that wants a sign-in", func(c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: NTLM\r\n\r\n")
-		}, true, finding.Unseen, "proxy"},
-		{"proxy that cannot reach the host", func(c net.Conn) { io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n") }, true, finding.Unseen, "proxy"},
-		{"proxy that hangs up", func(net.Conn) {}, true, finding.Unseen, "proxy"},
-		{"proxy that is none", func(c net.Conn) { io.WriteString(c, "220 mail ESMTP\r\n") }, true, finding.Unseen, "proxy"},
-		{"proxy that is silent", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, true, finding.Unseen, "proxy"},
+		}, true, finding.Blind, "proxy"},
+		{"proxy that cannot reach the host", func(c net.Conn) { io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n") }, true, finding.Blind, "proxy"},
+		{"proxy that hangs up", func(net.Conn) {}, true, finding.Blind, "proxy"},
+		{"proxy that is none", func(c net.Conn) { io.WriteString(c, "220 mail ESMTP\r\n") }, true, finding.Blind, "proxy"},
+		{"proxy that is silent", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, true, finding.Blind, "proxy"},
 		{"proxy that inspects", func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 4096))
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 			overTLS(&tls.Config{Certificates: []tls.Certificate{served}})(c)
-		}, true, finding.Unseen, "proxy"},
+		}, true, finding.Blind, "proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

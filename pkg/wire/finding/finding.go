@@ -10,7 +10,7 @@ type Level int
 
 // The levels.
 const (
-	Refused  Level = iota + 1 // the server refuses this machine: that says nothing about other clients
+	Blind    Level = iota + 1 // this machine is refused or does not get there: that says nothing about others
 	Unseen                    // no answer, closed, busy: others may see the same
 	Doubtful                  // seen: the server can be used, but something is off
 	Wrong                     // seen: the other side cannot use the server
@@ -20,7 +20,7 @@ const (
 func (l Level) Seen() bool { return l >= Doubtful }
 
 func (l Level) String() string {
-	return [...]string{"none", "refused", "unseen", "doubtful", "wrong"}[l]
+	return [...]string{"none", "blind", "unseen", "doubtful", "wrong"}[l]
 }
 
 // Finding is one sentence about a server or a certificate.

@@ -94,7 +94,7 @@ func judgeStep(r Report, e *StepError) finding.Finding {
 	case errors.Is(e.Err, ErrProtocol):
 		return finding.Of(finding.Wrong, "not-smtp", "the answer of %s to %s is not SMTP: %s", r.Address, string(e.Step), detail(e.Err)).WithFix(fixPort)
 	case e.Step == Connect:
-		return unseen("unreachable", "%s could not be reached: %v", r.Address, e.Err)
+		return finding.Of(finding.Blind, "unreachable", "%s could not be reached from here: %v", r.Address, e.Err).WithFix(fixLook)
 	case e.Silent() && r.ImplicitTLS:
 		return finding.Of(finding.Unseen, "implicit-tls",
 			"%s gave no greeting within %d seconds, and does a TLS handshake at once: it expects TLS from the first byte, as on port 465", r.Address, seconds).
@@ -137,7 +137,7 @@ func judgeReply(r Report, step Step, reply *ReplyError) finding.Finding {
 	case step == Hello && (reply.Code == 500 || reply.Code == 502):
 		return finding.Of(finding.Wrong, "no-ehlo", "%s does not know EHLO (%s), so it has no STARTTLS: a firewall inspects SMTP, or the server is very old", r.Address, reply.Status()).WithFix(fixMask)
 	}
-	return finding.Of(finding.Refused, "refused", "%s refuses this machine: it answered %s (%s) to %s", r.Address, reply.Status(), reply.Text, what(step)).WithFix(fixSelf)
+	return finding.Of(finding.Blind, "refused", "%s refuses this machine: it answered %s (%s) to %s", r.Address, reply.Status(), reply.Text, what(step)).WithFix(fixSelf)
 }
 
 func what(step Step) string {

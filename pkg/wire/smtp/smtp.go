@@ -206,8 +206,13 @@ func (s *session) probe(o Options, serverName string, r *Report) error {
 	}
 	r.Banner = link.Line(strings.Join(lines, " "))
 	r.Hostname, _, _ = strings.Cut(r.Banner, " ")
-	if r.Hello = o.Hello; r.Hello == "" {
+	switch address, err := netip.ParseAddr(o.Hello); {
+	case o.Hello == "":
 		r.Hello = ownName(raw)
+	case err == nil:
+		r.Hello = literal(address)
+	default:
+		r.Hello = o.Hello
 	}
 	s.begin(Hello)
 	if r.Capabilities, err = s.hello(r.Hello); err != nil {
@@ -389,11 +394,16 @@ func ownName(conn net.Conn) string {
 		return "[127.0.0.1]"
 	}
 	address, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "[127.0.0.1]"
-	case address.Unmap().Is4():
-		return "[" + address.Unmap().String() + "]"
+	}
+	return literal(address)
+}
+
+// literal is an address as EHLO takes it (RFC 5321 section 4.1.3).
+func literal(address netip.Addr) string {
+	if address = address.Unmap(); address.Is4() {
+		return "[" + address.String() + "]"
 	}
 	return "[IPv6:" + address.WithZone("").String() + "]"
 }
