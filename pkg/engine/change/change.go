@@ -126,6 +126,7 @@ type Resource struct {
 	Properties Properties
 	Needs      []string // ids of resources that come before
 	Reason     msg.Text // why it should exist, in one clause
+	Topic      string   // what it belongs to, for LeftOut
 	Absent     bool
 }
 
@@ -178,6 +179,15 @@ type Summary struct {
 	Unchanged int `json:"unchanged"`
 }
 
+// LeftOut is what a plan lacks because something that it rests on is unknown. A plan never removes for its sake.
+type LeftOut struct {
+	Topic     string   `json:"topic"`
+	Place     string   `json:"place,omitempty"`     // empty: everywhere
+	Resources []string `json:"resources,omitempty"` // ids, as far as they are known
+	Reason    msg.Text `json:"reason"`
+	Err       error    `json:"-"` // the reason, when it is an error
+}
+
 // Plan is the ordered list of changes between what is live and what should be. It holds no secret and no clock: the
 // same facts give the same bytes.
 type Plan struct {
@@ -187,4 +197,5 @@ type Plan struct {
 	Live        map[string]string `json:"live"` // fingerprint of every "target/Kind" that was read
 	Summary     Summary           `json:"summary"`
 	Changes     []Change          `json:"changes"`
+	LeftOut     []LeftOut         `json:"leftOut,omitempty"`
 }

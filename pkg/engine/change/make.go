@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 )
@@ -22,6 +23,7 @@ type Options struct {
 	Only     []string // globs of change ids; see package selection
 	Skip     []string
 	Observer observe.Observer // nil: nobody looks
+	LeftOut  []LeftOut        // what could not be derived; the plan says so
 }
 
 // Errors of Make; test with errors.Is.
@@ -30,14 +32,14 @@ var (
 	ErrAmbiguous  = errors.New("more than one match") // several live resources are the one desired, or the reverse
 )
 
-// Make reads what is live at the places and plans what brings it to the resources: each kind is read once a place, places in parallel. All
-// reads must succeed, since a failed read is not an absence; the errors of all places come together.
+// Make reads what is live at the places and plans what brings it to the resources: each kind is read once per place, places in parallel. A
+// failed read is not an absence: what rests on it is left out, and so is what needs that. When nothing at all could be read, that is an error.
 //
 // A change comes after what it needs and otherwise in the order of resources. Needs that are in order already drop out, with their own needs
 // taking their place; removals are ordered the other way round. A reference to a resource that exists is replaced by its live value. Changes
 // that o leaves out take those that need them along, each with a Warning to the observer.
 func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
-	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o}
+	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
 		return Plan{}, err
 	}
@@ -58,13 +60,16 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 	if err := m.decide(order); err != nil {
 		return Plan{}, err
 	}
+	if plan.LeftOut, err = m.leftOut(); err != nil {
+		return Plan{}, err
+	}
 	if plan.Changes, err = m.sorted(); err != nil {
 		return Plan{}, err
 	}
 	plan.Changes = m.selected(plan.Changes)
 	plan.Summary = Count(plan.Changes)
-	for _, d := range m.decisions {
-		if d.change == nil {
+	for i, d := range m.decisions {
+		if _, left := m.left[i]; !left && d.change == nil {
 			plan.Summary.Unchanged++
 		}
 	}
@@ -106,6 +111,7 @@ type maker struct {
 	options   Options
 	live      map[string]reading // by "target/Kind"
 	decisions []decision
+	left      map[int]LeftOut // what is left out, by resource
 }
 
 func (m *maker) observe(e observe.Event) {
@@ -148,7 +154,14 @@ func (m *maker) validate() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return selection.Selection{Only: m.options.Only, Skip: m.options.Skip}.Validate(ids)
+	if len(m.options.LeftOut) > 0 {
+		return nil // what is selected may be what could not be derived
+	}
+	return m.selection().Validate(ids)
+}
+
+func (m *maker) selection() selection.Selection {
+	return selection.Selection{Only: m.options.Only, Skip: m.options.Skip}
 }
 
 // dependencies are the ids of the known resources that resource i needs or refers to.
@@ -227,39 +240,116 @@ func (m *maker) read(ctx context.Context) error {
 
 	m.live = map[string]reading{}
 	var mu sync.Mutex
-	errs := make([]error, len(requests))
+	unread := map[string]error{}
 	var g errgroup.Group
 	g.SetLimit(max(1, cmp.Or(m.options.Parallel, 4)))
-	for i, q := range requests {
+	for _, q := range requests {
 		g.Go(func() error {
 			for _, kind := range q.kinds {
 				mu.Lock()
 				m.observe(observe.Progress{Stage: "plan", Done: len(m.live), Total: total, Text: "reading " + kind.Noun + " at " + q.target})
 				mu.Unlock()
 				live, err := m.places[q.target].Read(ctx, kind)
-				if err != nil {
-					errs[i] = fmt.Errorf("%s: read %s: %w", q.target, kind.Noun, err)
-					return nil
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
 				}
 				mu.Lock()
-				m.live[q.target+"/"+kind.Noun] = reading{kind, live}
+				if err != nil {
+					unread[q.target+"/"+kind.Noun] = fmt.Errorf("%s: read %s: %w", q.target, kind.Noun, err)
+				} else {
+					m.live[q.target+"/"+kind.Noun] = reading{kind, live}
+				}
 				mu.Unlock()
 			}
 			return nil
 		})
 	}
-	_ = g.Wait()
-	return errors.Join(errs...)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, r := range m.resources {
+		if err := unread[r.Target+"/"+r.Kind.Noun]; err != nil {
+			m.leave(i, msg.Plain(err.Error()), err)
+		}
+	}
+	return nil
+}
+
+// leave leaves a resource out of the plan.
+func (m *maker) leave(i int, reason msg.Text, err error) {
+	r := m.resources[i]
+	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err}
+}
+
+// spread leaves out what needs something that is left out, and the removal of what such a thing needs.
+func (m *maker) spread() {
+	for again := true; again; {
+		again = false
+		need := func(i, j int) { // i is left out when j is
+			_, left := m.left[i]
+			if _, other := m.left[j]; other && !left {
+				m.leave(i, msg.Of("it needs %s, which is left out", m.resources[j].ID()), nil)
+				again = true
+			}
+		}
+		for i := range m.resources {
+			for _, id := range m.dependencies(i) {
+				j := m.index[id]
+				need(i, j)
+				if m.resources[j].Absent {
+					need(j, i)
+				}
+			}
+		}
+	}
+}
+
+// leftOut tells what the plan lacks. It is an error when nothing is left of the plan.
+func (m *maker) leftOut() ([]LeftOut, error) {
+	var out []LeftOut
+	var errs []error
+	for _, l := range slices.Concat(m.options.LeftOut, sortedValues(m.left)) {
+		l.Resources = slices.DeleteFunc(slices.Clone(l.Resources), func(id string) bool { return !m.selection().Picks(id) })
+		if l.Resources == nil || len(l.Resources) > 0 {
+			same := func(o LeftOut) bool {
+				return o.Topic == l.Topic && o.Place == l.Place && o.Reason.String() == l.Reason.String()
+			}
+			if at := slices.IndexFunc(out, same); at >= 0 {
+				out[at].Resources = append(out[at].Resources, l.Resources...)
+			} else {
+				out = append(out, l)
+			}
+		}
+		if l.Err != nil && !slices.ContainsFunc(errs, func(err error) bool { return err.Error() == l.Err.Error() }) {
+			errs = append(errs, l.Err)
+		}
+	}
+	if len(errs) > 0 && len(m.left) == len(m.resources) {
+		return nil, errors.Join(errs...)
+	}
+	return out, nil
+}
+
+func sortedValues(m map[int]LeftOut) []LeftOut {
+	var out []LeftOut
+	for _, i := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[i])
+	}
+	return out
 }
 
 // decide compares each resource with its live counterpart. order has what a resource refers to before it.
 func (m *maker) decide(order []int) error {
 	m.decisions = make([]decision, len(m.resources))
+	m.spread()
 	claimed := map[*Live]string{}
 	var errs []error
 	faulty := map[string]bool{}
 	for _, i := range order {
 		r := &m.resources[i]
+		if _, left := m.left[i]; left {
+			continue
+		}
 		// One fault is told once: what depends on it would only repeat it.
 		if slices.ContainsFunc(Refs(r.Properties), func(ref Ref) bool { return faulty[ref.Change] }) {
 			faulty[r.ID()] = true
@@ -272,11 +362,19 @@ func (m *maker) decide(order []int) error {
 			}
 			claimed[d.live] = r.ID()
 		}
+		if errors.Is(err, ErrUnreadable) {
+			m.leave(i, msg.Plain(err.Error()), fmt.Errorf("%s: %w", r.ID(), err))
+			m.spread()
+			continue
+		}
 		if err != nil {
 			faulty[r.ID()] = true
 			errs = append(errs, fmt.Errorf("%s: %w", r.ID(), err))
 		}
 		m.decisions[i] = d
+	}
+	for i := range m.left {
+		m.decisions[i] = decision{}
 	}
 	return errors.Join(errs...)
 }
@@ -545,7 +643,7 @@ func (m *maker) sorted() ([]Change, error) {
 
 // selected leaves out what the options do, and what needs it.
 func (m *maker) selected(changes []Change) []Change {
-	s := selection.Selection{Only: m.options.Only, Skip: m.options.Skip}
+	s := m.selection()
 	out := map[string]bool{}
 	kept := make([]Change, 0, len(changes))
 	for _, c := range changes {

@@ -165,26 +165,34 @@ func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Rep
 	return prereq.Run(ctx, facts, check.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip}, d)
 }
 
-// Plan compares what should be with what is. Everything that the plan rests on must be readable: an error that wraps one of the link.Err classes,
-// desired.ErrUnknown or change.ErrUnreadable says what is not.
+// Plan compares what should be with what is. What rests on something that cannot be read is left out, and the plan says so. When nothing at
+// all can be planned, an error that wraps one of the link.Err classes, desired.ErrUnknown or change.ErrUnreadable says what is not known.
 func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
 	facts, end := d.begin(obs)
 	defer end()
 	d.warm(ctx, facts)
-	known, err := prereq.Desired(ctx, facts)
+	resources, left, err := desired.Resources(ctx, facts)
 	if err != nil {
 		return change.Plan{}, err
 	}
-	resources, err := desired.Resources(known, d.answers, d.cloud)
-	if err != nil {
-		return change.Plan{}, err
+	switch {
+	case len(resources)+len(left) > 0:
+	case facts.Tenant == nil:
+		d.warn("nothing is planned: the answers file names no tenant (exchangeOnline), and nothing is configured between forests or with Amazon WorkMail yet")
+	default:
+		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not configured yet")
 	}
-	return change.Make(ctx, d.places(facts), resources, change.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d})
+	return change.Make(ctx, d.places(facts), resources, change.Options{
+		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
+	})
 }
 
 // warm looks the forests' and the tenant's facts up side by side.
 func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	var wait sync.WaitGroup
+	if f.Tenant == nil {
+		return
+	}
 	wait.Go(func() { _, _ = fact.Tenant.In(ctx, f.Tenant) })
 	wait.Go(func() { _, _ = fact.OnlineConfig.In(ctx, f.Tenant) })
 	for _, forest := range f.Forests {
@@ -207,7 +215,8 @@ func (d *Deployment) places(f *fact.Set) map[string]change.Place {
 	return out
 }
 
-// directory opens the tenant's directory, which is read at the dedicated applications of all forests.
+// directory opens the tenant's directory. It is read at the dedicated applications of all forests whose organization is known: nothing is
+// planned at the others.
 func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Directory, error) {
 	return func(ctx context.Context) (desired.Directory, error) {
 		graph, err := d.tenant.graph.get(ctx)
@@ -216,12 +225,17 @@ func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Direc
 		}
 		return desired.Directory{Graph: graph, Applications: func(ctx context.Context) ([]string, error) {
 			var names []string
+			var unknown error
 			for _, forest := range f.Forests {
 				organization, err := fact.Organization.In(ctx, forest)
 				if err != nil {
-					return nil, err
+					unknown = err
+					continue
 				}
 				names = append(names, fact.ApplicationName(organization.GUID))
+			}
+			if len(names) == 0 {
+				return nil, unknown
 			}
 			return names, nil
 		}}, nil

@@ -2,11 +2,81 @@ package desired
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
+
+var hybridApplication = &Topic{
+	ID:        "application",
+	Title:     "Dedicated hybrid application, its certificate and its consent",
+	Features:  lookupFeatures,
+	PerForest: true,
+	Kinds:     []*Kind{application, keyCredential, servicePrincipal, appRoleAssignment},
+	Derive: func(ctx context.Context, p *Planner) error {
+		route, err := p.route(ctx)
+		if err != nil {
+			return err
+		}
+		name, err := p.applicationName(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		offer, err := p.offer(ctx, route)
+		if err != nil {
+			return err
+		}
+		switch servers, err := fact.MailboxServers.In(ctx, p.Forest); {
+		case err != nil:
+			return err
+		case len(servers) == 0:
+			return missing("Exchange servers", "forest "+p.Forest.Name())
+		}
+		existing, err := p.existingApplication(ctx, name)
+		if err != nil {
+			return err
+		}
+		auth, err := fact.Auth.In(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		certificates := auth.Certificates()
+		if len(certificates) == 0 {
+			return missing("auth certificate", "forest "+p.Forest.Name())
+		}
+
+		forest := p.Forest.Name()
+		p.Add(application, PlaceEntra, name, name, msg.Of("Exchange in %s is this application to the tenant", forest), change.Properties{
+			"displayName": name, "signInAudience": "AzureADMyOrg",
+			"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application, offer.access()),
+		})
+		app := One(application, PlaceEntra, name)
+		p.Add(keyCredential, PlaceEntra, name, name, msg.Of("with this key Exchange in %s proves that it is the application", forest), change.Properties{
+			"application": name, "id": Ref(application, PlaceEntra, name, "id"),
+			"keyCredentials": keyCredentials(existing.KeyCredentials, encoded(certificates), p.day()),
+		}, app)
+		p.Add(servicePrincipal, PlaceEntra, name, name, msg.Of("the application signs in as it"), change.Properties{
+			"appId": Ref(application, PlaceEntra, name, "appId"), "accountEnabled": true,
+		}, app)
+		for i, permission := range offer.permissions {
+			p.Add(appRoleAssignment, PlaceEntra, name+":"+permission, name+" "+permission, msg.Of("lookups from %s need the permission", forest), change.Properties{
+				"principalId": Ref(servicePrincipal, PlaceEntra, name, "id"), "resourceId": offer.principal, "appRoleId": offer.ids[i],
+			}, One(servicePrincipal, PlaceEntra, name), app)
+		}
+		return nil
+	},
+}
 
 var application = MicrosoftGraph.Declare(Kind{
 	Noun:   "Application",
@@ -59,18 +129,142 @@ var appRoleAssignment = MicrosoftGraph.Declare(Kind{
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
 }, Collection{Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: assignments})
 
-// Exchange Online's service principal is Microsoft's: it exists, and hybridge neither makes nor removes it.
-var servicePrincipalName = MicrosoftGraph.Declare(Kind{
-	Noun:  "ServicePrincipalName",
-	Title: "Names of Exchange on-premises, at the service principal of Exchange Online",
-	Why: "Entra issues Exchange Online a token for an on-premises server only when the server's host is among these names: without it every lookup from the " +
-		"tenant is refused before it leaves.",
-	Places: []string{Entra},
-	Properties: map[string]Property{
-		"appId":                 {Type: guid, Write: change.Key},
-		"servicePrincipalNames": {Type: principalNames, Write: change.Merge, MayHide: true},
-	},
-	Risk: "Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again",
-}, Collection{Path: "/servicePrincipals", Methods: Patch, Read: func(ctx context.Context, d Directory) ([]map[string]any, error) {
-	return d.List(ctx, "/servicePrincipals?"+entra.Filter("appId", oauth.AppExchangeOnline)+"&$select=id,appId,displayName,servicePrincipalNames")
-}})
+// offer is what a resource of Microsoft's offers to the application of a route.
+type offer struct {
+	application string   // the resource's application id
+	principal   string   // object id of its service principal in this tenant
+	permissions []string // by value, "full_access_as_app"
+	ids         []string // of the permissions
+}
+
+// access is the permissions as an application asks for them.
+func (o offer) access() []any {
+	var out []any
+	for _, id := range o.ids {
+		out = append(out, map[string]any{"id": id, "type": "Role"})
+	}
+	return out
+}
+
+// offer finds the permissions that a route needs.
+func (p *Planner) offer(ctx context.Context, r fact.Route) (offer, error) {
+	o := offer{application: oauth.AppExchangeOnline, permissions: []string{"full_access_as_app"}}
+	if r == fact.RouteGraph {
+		o = offer{application: oauth.AppGraph, permissions: []string{"Calendars.Read", "MailboxSettings.Read", "MailTips.ReadBasic.All", "ProfilePhoto.Read.All"}}
+	}
+	principal, err := fact.Principal.In(ctx, p.set.Tenant, o.application)
+	switch {
+	case errors.Is(err, entra.ErrNotFound), err == nil && principal.ID == "":
+		return o, missing("service principal of application "+o.application, p.tenant())
+	case err != nil:
+		return o, err
+	}
+	o.principal = principal.ID
+	for _, permission := range o.permissions {
+		at := slices.IndexFunc(principal.AppRoles, func(r entra.AppRole) bool { return r.IsEnabled && r.Value == permission })
+		if at < 0 {
+			return o, missing("id of permission "+permission, p.tenant())
+		}
+		o.ids = append(o.ids, principal.AppRoles[at].ID)
+	}
+	return o, nil
+}
+
+// applicationName is the name of a forest's dedicated application.
+func (p *Planner) applicationName(ctx context.Context, forest *fact.Side) (string, error) {
+	guid, err := p.organization(ctx, forest)
+	return fact.ApplicationName(guid), err
+}
+
+// existingApplication is the dedicated application as it is; empty when there is none.
+func (p *Planner) existingApplication(ctx context.Context, name string) (fact.Application, error) {
+	found, err := fact.Applications.In(ctx, p.set.Tenant, name)
+	switch {
+	case err != nil || len(found) == 0:
+		return fact.Application{}, err
+	case len(found) > 1:
+		return fact.Application{}, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses", change.ErrAmbiguous, len(found), name)
+	}
+	return found[0], nil
+}
+
+// keyCredentials is the list to upload: what is there and has not ended, then the auth certificates that are missing.
+func keyCredentials(existing []any, certificates []authCertificate, now time.Time) []any {
+	var out []any
+	have := map[string]bool{}
+	for _, c := range existing {
+		t := thumbprintOf(c)
+		if m, ok := c.(map[string]any); !ok || t == "" || ended(m, now) || have[t] {
+			continue
+		}
+		have[t] = true
+		out = append(out, c)
+	}
+	for _, c := range certificates {
+		t := certificate.ThumbprintOf(c.der)
+		if have[t] || !c.end.After(now) {
+			continue // Graph refuses a certificate that has ended; the check certificates.auth says so
+		}
+		have[t] = true
+		out = append(out, map[string]any{
+			"displayName": "CN=Microsoft Exchange Server Auth Certificate " + t[:8], "keyId": keyID(t),
+			"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(c.der),
+		})
+	}
+	return out
+}
+
+// authCertificate is the public half of an Exchange auth certificate.
+type authCertificate struct {
+	der []byte
+	end time.Time
+}
+
+func encoded(certificates []*x509.Certificate) []authCertificate {
+	var out []authCertificate
+	for _, c := range certificates {
+		out = append(out, authCertificate{c.Raw, c.NotAfter})
+	}
+	return out
+}
+
+func ended(credential map[string]any, now time.Time) bool {
+	s, _ := credential["endDateTime"].(string)
+	end, err := parseTime(s)
+	return err == nil && !end.After(now)
+}
+
+// keyID makes the GUID that Graph wants for a new key of the thumbprint, so that the same certificate gets the same id.
+func keyID(thumbprint string) string {
+	b, _ := hex.DecodeString(thumbprint)
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8: made from what the application knows (RFC 9562)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+// withAccess is the required resource access with a resource's permissions added to what is there.
+func withAccess(existing []any, resource string, access []any) []any {
+	out := []any{}
+	done := false
+	for _, e := range existing {
+		m, ok := e.(map[string]any)
+		id, _ := m["resourceAppId"].(string)
+		if !ok || normalGUID(id) != resource {
+			out = append(out, e)
+			continue
+		}
+		merged := slices.Clone(elements(m["resourceAccess"]))
+		have := permissions([]any{m})
+		for _, a := range access {
+			am := a.(map[string]any)
+			if !have[permission{resource, normalGUID(am["id"].(string)), "Role"}] {
+				merged = append(merged, a)
+			}
+		}
+		out = append(out, map[string]any{"resourceAppId": resource, "resourceAccess": merged})
+		done = true
+	}
+	if !done {
+		out = append(out, map[string]any{"resourceAppId": resource, "resourceAccess": access})
+	}
+	return out
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
@@ -39,6 +40,14 @@ func worldwide(t *testing.T) cloud.Cloud {
 	return c
 }
 
+func build(major, minor, number, revision int) fact.Build {
+	return fact.Build{Major: major, Minor: minor, Build: number, Revision: revision}
+}
+
+func server(name string, b fact.Build) fact.MailboxServer {
+	return fact.MailboxServer{Name: name, Build: b}
+}
+
 func testAnswers() answers.Answers {
 	return answers.Answers{
 		Organization:   "Contoso",
@@ -50,30 +59,30 @@ func testAnswers() answers.Answers {
 	}
 }
 
-func testFacts() Facts {
-	build := Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}
-	return Facts{
+func testFacts() facts {
+	old := build(15, 2, 1748, 39)
+	return facts{
 		Now: now,
-		Tenant: Tenant{
+		Tenant: tenantFacts{
 			ID: tenantID, OrganizationGUID: "CCCCCCCC-0000-0000-0000-000000000003", CoexistenceDomain: "contoso.mail.onmicrosoft.com",
-			Exchange: Resource{ID: "eeeeeeee-0000-0000-0000-000000000005", Roles: map[string]string{"full_access_as_app": "dc890d15-9560-4a4c-9b7f-a736ec74ec40"}},
-			Graph: Resource{ID: "eeeeeeee-0000-0000-0000-000000000006", Roles: map[string]string{
+			Exchange: resource{ID: "eeeeeeee-0000-0000-0000-000000000005", Roles: map[string]string{"full_access_as_app": "dc890d15-9560-4a4c-9b7f-a736ec74ec40"}},
+			Graph: resource{ID: "eeeeeeee-0000-0000-0000-000000000006", Roles: map[string]string{
 				"Calendars.Read": "00000000-aaaa-0000-0000-000000000001", "MailboxSettings.Read": "00000000-aaaa-0000-0000-000000000002",
 				"MailTips.ReadBasic.All": "00000000-aaaa-0000-0000-000000000003", "ProfilePhoto.Read.All": "00000000-aaaa-0000-0000-000000000004",
 			}},
 		},
-		Forests: []Forest{
-			{Name: "contoso", OrganizationGUID: contosoOrg, RootDomain: "contoso.com", Servers: []Server{{"EX1", build}},
-				AuthCertificates: []AuthCertificate{{DER: []byte("contoso auth certificate"), NotAfter: now.AddDate(2, 0, 0)}, {DER: []byte("contoso next"), NotAfter: now.AddDate(5, 0, 0)}}},
-			{Name: "fabrikam", OrganizationGUID: fabrikam, Servers: []Server{{"FX1", build}},
-				AuthCertificates: []AuthCertificate{{DER: []byte("fabrikam auth certificate"), NotAfter: now.AddDate(1, 0, 0)}}},
+		Forests: []forestFacts{
+			{Name: "contoso", OrganizationGUID: contosoOrg, RootDomain: "contoso.com", Servers: []fact.MailboxServer{server("EX1", old)},
+				AuthCertificates: []authCertificate{{der: []byte("contoso auth certificate"), end: now.AddDate(2, 0, 0)}, {der: []byte("contoso next"), end: now.AddDate(5, 0, 0)}}},
+			{Name: "fabrikam", OrganizationGUID: fabrikam, Servers: []fact.MailboxServer{server("FX1", old)},
+				AuthCertificates: []authCertificate{{der: []byte("fabrikam auth certificate"), end: now.AddDate(1, 0, 0)}}},
 		},
 	}
 }
 
-func makePlan(t *testing.T, w *world, f Facts, a answers.Answers) change.Plan {
+func makePlan(t *testing.T, w *world, f facts, a answers.Answers) change.Plan {
 	t.Helper()
-	resources, err := Resources(f, a, worldwide(t))
+	resources, err := resourcesOf(t, f, a, worldwide(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,13 +95,13 @@ func makePlan(t *testing.T, w *world, f Facts, a answers.Answers) change.Plan {
 
 // Convergence: what was planned and carried out leaves nothing to plan, on both routes and from states that are half there.
 func TestConvergence(t *testing.T) {
-	se := Build{Major: 15, Minor: 2, Build: 2562, Revision: 46}
+	se := build(15, 2, 2562, 46)
 	tests := map[string]struct {
-		prepare func(*world, *Facts, *answers.Answers)
+		prepare func(*world, *facts, *answers.Answers)
 		verify  func(*testing.T, *world)
 	}{
 		"green field": {
-			prepare: func(w *world, _ *Facts, _ *answers.Answers) { w.entra.late = 3 },
+			prepare: func(w *world, _ *facts, _ *answers.Answers) { w.entra.late = 3 },
 			verify: func(t *testing.T, w *world) {
 				config := w.online.objects["OrganizationConfig"][0]
 				if config["EwsEnabled"] != true || strings.Count(config["EwsAllowedAppIDs"].(string), ",") != 1 {
@@ -112,7 +121,7 @@ func TestConvergence(t *testing.T) {
 			},
 		},
 		"graph route": {
-			prepare: func(_ *world, f *Facts, _ *answers.Answers) {
+			prepare: func(_ *world, f *facts, _ *answers.Answers) {
 				f.Forests[0].Servers[0].Build, f.Forests[1].Servers[0].Build = se, se
 			},
 			verify: func(t *testing.T, w *world) {
@@ -128,7 +137,7 @@ func TestConvergence(t *testing.T) {
 			},
 		},
 		"what others put there stays": {
-			prepare: func(w *world, _ *Facts, _ *answers.Answers) {
+			prepare: func(w *world, _ *facts, _ *answers.Answers) {
 				w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
 				w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
 				w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "ExchangeHybridOnlineToOnPremises", "TargetAddressDomains": []string{"CONTOSO.COM"}, "DiscoveryEndpoint": "https://Autodiscover.contoso.com/autodiscover/autodiscover.svc/", "Enabled": true}}
@@ -159,12 +168,12 @@ func TestConvergence(t *testing.T) {
 			},
 		},
 		"an application that is there": {
-			prepare: func(w *world, f *Facts, _ *answers.Answers) {
+			prepare: func(w *world, f *facts, _ *answers.Answers) {
 				old := map[string]any{"keyId": "k1", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("AB", 20), "endDateTime": "2030-01-01T00:00:00Z"}
 				gone := map[string]any{"keyId": "k0", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("CD", 20), "endDateTime": "2020-01-01T00:00:00Z"}
 				access := []any{map[string]any{"resourceAppId": oauth.AppGraph, "resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
-				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id", "displayName": ApplicationName(contosoOrg), "keyCredentials": []any{old, gone}, "requiredResourceAccess": access}}
-				f.Forests[0].Application = &Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
+				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id", "displayName": fact.ApplicationName(contosoOrg), "keyCredentials": []any{old, gone}, "requiredResourceAccess": access}}
+				f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
 			},
 			verify: func(t *testing.T, w *world) {
 				app := w.entra.objects["applications"][0]
@@ -232,27 +241,27 @@ func TestOrder(t *testing.T) {
 }
 
 func TestResourcesRefuseTheUnknown(t *testing.T) {
-	tests := map[string]func(*Facts, *answers.Answers){
-		"tenant id":         func(f *Facts, _ *answers.Answers) { f.Tenant.ID = "" },
-		"organization GUID": func(f *Facts, _ *answers.Answers) { f.Forests[1].OrganizationGUID = "" },
-		"forest":            func(f *Facts, _ *answers.Answers) { f.Forests = f.Forests[:1] },
-		"auth certificate":  func(f *Facts, _ *answers.Answers) { f.Forests[0].AuthCertificates = nil },
-		"permission":        func(f *Facts, _ *answers.Answers) { f.Tenant.Exchange.Roles = nil },
-		"resource":          func(f *Facts, _ *answers.Answers) { f.Tenant.Exchange.ID = "" },
-		"servers":           func(f *Facts, _ *answers.Answers) { f.Forests[0].Servers = nil },
+	tests := map[string]func(*facts, *answers.Answers){
+		"tenant id":         func(f *facts, _ *answers.Answers) { f.Tenant.ID = "" },
+		"organization GUID": func(f *facts, _ *answers.Answers) { f.Forests[1].OrganizationGUID = "" },
+		"forest":            func(f *facts, _ *answers.Answers) { f.Forests = f.Forests[:1] },
+		"auth certificate":  func(f *facts, _ *answers.Answers) { f.Forests[0].AuthCertificates = nil },
+		"permission":        func(f *facts, _ *answers.Answers) { f.Tenant.Exchange.Roles = nil },
+		"resource":          func(f *facts, _ *answers.Answers) { f.Tenant.Exchange.ID = "" },
+		"servers":           func(f *facts, _ *answers.Answers) { f.Forests[0].Servers = nil },
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
 			f, a := testFacts(), testAnswers()
 			spoil(&f, &a)
-			if _, err := Resources(f, a, worldwide(t)); !errors.Is(err, ErrUnknown) {
+			if _, err := resourcesOf(t, f, a, worldwide(t)); !errors.Is(err, ErrUnknown) {
 				t.Errorf("error = %v, want ErrUnknown", err)
 			}
 		})
 	}
 	f, a := testFacts(), testAnswers()
 	f.Forests[1].OrganizationGUID = strings.ToLower(contosoOrg)
-	if _, err := Resources(f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "same Exchange organization") {
+	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "same Exchange organization") {
 		t.Errorf("two forests of one organization: %v", err)
 	}
 }
@@ -263,20 +272,20 @@ func TestResourcesRefuse(t *testing.T) {
 		many[i] = fmt.Sprintf("d%d.example", i)
 	}
 	for name, tt := range map[string]struct {
-		spoil func(*Facts, *answers.Answers)
+		spoil func(*facts, *answers.Answers)
 		want  string
 	}{
-		"one domain in two forests":              {func(_ *Facts, a *answers.Answers) { a.Forests[1].Domains = []string{"CONTOSO.com."} }, "both name the domain contoso.com"},
-		"the coexistence domain as one's own":    {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"} }, "coexistence domain"},
-		"more domains than a relationship holds": {func(_ *Facts, a *answers.Answers) { a.Forests[0].Domains = many }, "at most 238"},
-		"a server that knows no application": {func(f *Facts, _ *answers.Answers) {
-			f.Forests[1].Servers = append(f.Forests[1].Servers, Server{"OLD", Build{Major: 15, Minor: 2, Build: 1258, Revision: 12}})
+		"one domain in two forests":              {func(_ *facts, a *answers.Answers) { a.Forests[1].Domains = []string{"CONTOSO.com."} }, "both name the domain contoso.com"},
+		"the coexistence domain as one's own":    {func(_ *facts, a *answers.Answers) { a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"} }, "coexistence domain"},
+		"more domains than a relationship holds": {func(_ *facts, a *answers.Answers) { a.Forests[0].Domains = many }, "at most 238"},
+		"a server that knows no application": {func(f *facts, _ *answers.Answers) {
+			f.Forests[1].Servers = append(f.Forests[1].Servers, server("OLD", build(15, 2, 1258, 12)))
 		}, "OLD in fabrikam is at 15.2.1258.12"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, a := testFacts(), testAnswers()
 			tt.spoil(&f, &a)
-			if _, err := Resources(f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error = %v, want one with %q", err, tt.want)
 			}
 		})
@@ -296,7 +305,7 @@ func TestDuplicatesAreRefused(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.contoso.objects[noun] = objects
-		resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+		resources, err := resourcesOf(t, testFacts(), testAnswers(), worldwide(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,16 +315,28 @@ func TestDuplicatesAreRefused(t *testing.T) {
 	}
 }
 
-// The list of allowed applications is written whole: one that is not told is not an empty one.
-func TestAllowListNotTold(t *testing.T) {
+// The list of allowed applications is written whole: a hidden one is not empty. What needs it is left out, too.
+func TestHiddenAllowList(t *testing.T) {
 	w := newWorld(t)
 	delete(w.online.objects["OrganizationConfig"][0], "EwsAllowedAppIDs")
-	resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+	resources, err := resourcesOf(t, testFacts(), testAnswers(), worldwide(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, change.ErrUnreadable) {
-		t.Errorf("Make = %v, want that the list cannot be read", err)
+	p, err := change.Make(t.Context(), w.places, resources, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.LeftOut) == 0 || p.LeftOut[0].Topic != "ews-switch" || !errors.Is(p.LeftOut[0].Err, change.ErrUnreadable) {
+		t.Errorf("left out: %v, want that the list cannot be read", p.LeftOut)
+	}
+	for _, id := range []string{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"} {
+		if strings.Contains(ids(p), id) {
+			t.Errorf("%s is planned", id)
+		}
+	}
+	if !strings.Contains(ids(p), "entra/Application/") {
+		t.Errorf("nothing of the rest is planned: %s", ids(p))
 	}
 }
 
@@ -341,17 +362,24 @@ func TestChoicesOfOthersStay(t *testing.T) {
 	}
 }
 
-// A read that fails must end the plan: it is not an absence.
+// A read that fails is not an absence: what rests on it is left out, and the rest is planned.
 func TestReadFailureIsNoAbsence(t *testing.T) {
 	w := newWorld(t)
 	denied := errors.New("denied")
 	w.online.fail["Get-OrganizationRelationship"] = denied
-	resources, err := Resources(testFacts(), testAnswers(), worldwide(t))
+	resources, err := resourcesOf(t, testFacts(), testAnswers(), worldwide(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, denied) {
-		t.Errorf("Make = %v, want the read's error", err)
+	p, err := change.Make(t.Context(), w.places, resources, change.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.LeftOut) != 1 || !errors.Is(p.LeftOut[0].Err, denied) || p.LeftOut[0].Topic != "relationships" || len(p.LeftOut[0].Resources) != 2 {
+		t.Errorf("left out: %+v, want the two relationships, with the read's error", p.LeftOut)
+	}
+	if strings.Contains(ids(p), "online/OrganizationRelationship/") || !strings.Contains(ids(p), "online/IntraOrganizationConnector/") {
+		t.Errorf("planned: %s", ids(p))
 	}
 }
 
@@ -400,32 +428,32 @@ func (p *picky) Run(_ context.Context, c exchange.Command) ([]exchange.Object, e
 }
 
 func TestChooseRoute(t *testing.T) {
-	se := Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}
-	old := Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}
+	se := build(15, 2, 2562, 41)
+	old := build(15, 2, 1748, 39)
 	china, _ := cloud.Get("21vianet")
 	tests := []struct {
 		name, answer string
 		cloud        cloud.Cloud
-		builds       []Build
-		want         Route
+		builds       []fact.Build
+		want         fact.Route
 		fails        bool
 	}{
-		{"all new", "auto", worldwide(t), []Build{se, {Major: 15, Minor: 2, Build: 2562, Revision: 46}}, RouteGraph, false},
-		{"one old", "auto", worldwide(t), []Build{se, old}, RouteEWS, false},
-		{"update level not told", "auto", worldwide(t), []Build{{Major: 15, Minor: 2, Build: 2562, Revision: 17}}, RouteEWS, false},
-		{"update level not told, insisted", "graph", worldwide(t), []Build{{Major: 15, Minor: 2, Build: 2562, Revision: 17}}, RouteGraph, false},
-		{"china", "auto", china, []Build{se}, RouteEWS, false},
-		{"china, insisted", "graph", china, []Build{se}, "", true},
-		{"old, insisted", "graph", worldwide(t), []Build{old}, "", true},
-		{"ews", "ews", worldwide(t), []Build{se}, RouteEWS, false},
-		{"nonsense", "fax", worldwide(t), []Build{se}, "", true},
+		{"all new", "auto", worldwide(t), []fact.Build{se, build(15, 2, 2562, 46)}, fact.RouteGraph, false},
+		{"one old", "auto", worldwide(t), []fact.Build{se, old}, fact.RouteEWS, false},
+		{"update level not told", "auto", worldwide(t), []fact.Build{build(15, 2, 2562, 17)}, fact.RouteEWS, false},
+		{"update level not told, insisted", "graph", worldwide(t), []fact.Build{build(15, 2, 2562, 17)}, fact.RouteGraph, false},
+		{"china", "auto", china, []fact.Build{se}, fact.RouteEWS, false},
+		{"china, insisted", "graph", china, []fact.Build{se}, "", true},
+		{"old, insisted", "graph", worldwide(t), []fact.Build{old}, "", true},
+		{"ews", "ews", worldwide(t), []fact.Build{se}, fact.RouteEWS, false},
+		{"nonsense", "fax", worldwide(t), []fact.Build{se}, "", true},
 		{"no servers known", "auto", worldwide(t), nil, "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := Forest{Name: "contoso"}
 			for _, b := range tt.builds {
-				f.Servers = append(f.Servers, Server{"EX", b})
+				f.Servers = append(f.Servers, server("EX", b))
 			}
 			got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{f}, cloud.EWSEnds.Add(-time.Second))
 			if got != tt.want || (err != nil) != tt.fails {
@@ -441,29 +469,29 @@ func TestRouteAfterTheEndOfEWS(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer string
 		cloud  cloud.Cloud
-		build  Build
-		want   Route
+		build  fact.Build
+		want   fact.Route
 	}{
-		"update level not told": {"auto", worldwide(t), Build{Major: 15, Minor: 2, Build: 2562, Revision: 17}, RouteGraph},
-		"too old":               {"auto", worldwide(t), Build{Major: 15, Minor: 2, Build: 1748, Revision: 39}, RouteEWS},
-		"china":                 {"auto", china, Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}, RouteEWS},
-		"insisted on":           {"ews", worldwide(t), Build{Major: 15, Minor: 2, Build: 2562, Revision: 41}, RouteEWS},
+		"update level not told": {"auto", worldwide(t), build(15, 2, 2562, 17), fact.RouteGraph},
+		"too old":               {"auto", worldwide(t), build(15, 2, 1748, 39), fact.RouteEWS},
+		"china":                 {"auto", china, build(15, 2, 2562, 41), fact.RouteEWS},
+		"insisted on":           {"ews", worldwide(t), build(15, 2, 2562, 41), fact.RouteEWS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, a := testFacts(), testAnswers()
 			f.Now, a.ExchangeOnline.RichCoexistence = cloud.EWSEnds, tt.answer
 			for i := range f.Forests {
-				f.Forests[i].Servers = []Server{{"EX", tt.build}}
+				f.Forests[i].Servers = []fact.MailboxServer{server("EX", tt.build)}
 			}
-			if got, _, err := ChooseRoute(tt.answer, tt.cloud, f.Forests, f.Now); got != tt.want || err != nil {
+			if got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{{Name: "contoso", Servers: f.Forests[0].Servers}}, f.Now); got != tt.want || err != nil {
 				t.Errorf("route %q, error %v; want %q", got, err, tt.want)
 			}
-			_, err := Resources(f, a, tt.cloud)
-			if refused := err != nil && strings.Contains(err.Error(), "ended on 2027-04-01"); refused != (tt.want == RouteEWS) {
+			_, err := resourcesOf(t, f, a, tt.cloud)
+			if refused := err != nil && strings.Contains(err.Error(), "ended on 2027-04-01"); refused != (tt.want == fact.RouteEWS) {
 				t.Errorf("resources: %v", err)
 			}
-			if f.Now = cloud.EWSEnds.Add(-time.Second); tt.want == RouteEWS {
-				if _, err := Resources(f, a, tt.cloud); err != nil {
+			if f.Now = cloud.EWSEnds.Add(-time.Second); tt.want == fact.RouteEWS {
+				if _, err := resourcesOf(t, f, a, tt.cloud); err != nil {
 					t.Errorf("the day before: %v", err)
 				}
 			}
@@ -691,7 +719,7 @@ func TestScriptsLint(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	all := Scripts(makePlan(t, w, f, a))
 	for i := range f.Forests {
-		f.Forests[i].Servers[0].Build = Build{Major: 15, Minor: 2, Build: 2562, Revision: 46}
+		f.Forests[i].Servers[0].Build = build(15, 2, 2562, 46)
 	}
 	for name, content := range Scripts(makePlan(t, w, f, a)) {
 		all["graph-"+name] = content

@@ -2,15 +2,22 @@ package desired
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -203,6 +210,98 @@ func matchesFilter(query string, m map[string]any) bool {
 	return !ok || m[property] == strings.Trim(value, "'")
 }
 
+// facts are what the sides answer.
+type facts struct {
+	Tenant  tenantFacts
+	Forests []forestFacts
+	Now     time.Time
+}
+
+type tenantFacts struct {
+	ID, OrganizationGUID string
+	VerifiedDomains      []string
+	CoexistenceDomain    string
+	Exchange, Graph      resource
+}
+
+// resource is a service principal that offers permissions: ids by value.
+type resource struct {
+	ID    string
+	Roles map[string]string
+}
+
+type forestFacts struct {
+	Name, OrganizationGUID, RootDomain string
+	AcceptedDomains                    []string
+	AuthCertificates                   []authCertificate
+	Servers                            []fact.MailboxServer
+	Application                        *fact.Application
+	Unknown                            error // why none of it is known
+}
+
+// set makes sides that answer so.
+func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
+	set := fact.New(a, c)
+	set.Now = func() time.Time { return f.Now }
+	if set.Tenant == nil {
+		return set
+	}
+	organization := entra.Organization{ID: f.Tenant.ID}
+	for _, d := range f.Tenant.VerifiedDomains {
+		organization.VerifiedDomains = append(organization.VerifiedDomains, entra.VerifiedDomain{Name: d})
+	}
+	fact.Tenant.Seed(set.Tenant, organization, nil)
+	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID}, nil)
+	fact.OnlineAcceptedDomains.Seed(set.Tenant, []fact.AcceptedDomain{{Name: f.Tenant.CoexistenceDomain, Coexistence: true}}, nil)
+	for appID, r := range map[string]resource{oauth.AppExchangeOnline: f.Tenant.Exchange, oauth.AppGraph: f.Tenant.Graph} {
+		sp := entra.ServicePrincipal{ID: r.ID}
+		for value, id := range r.Roles {
+			sp.AppRoles = append(sp.AppRoles, entra.AppRole{Value: value, ID: id, IsEnabled: true})
+		}
+		fact.Principal.Seed(set.Tenant, appID, sp, nil)
+	}
+	applications := map[string][]fact.Application{}
+	for _, side := range set.Forests {
+		i := slices.IndexFunc(f.Forests, func(ff forestFacts) bool { return ff.Name == side.Name() })
+		ff := forestFacts{Unknown: missing("facts", "forest "+side.Name())}
+		if i >= 0 {
+			ff = f.Forests[i]
+		}
+		auth := fact.AuthConfig{Servers: map[string][]*x509.Certificate{}}
+		for i, c := range ff.AuthCertificates {
+			parsed := &x509.Certificate{Raw: c.der, NotAfter: c.end}
+			auth.Servers["EX1"] = append(auth.Servers["EX1"], parsed)
+			*[]*string{&auth.Current, &auth.Next}[i] = certificate.Thumbprint(parsed)
+		}
+		var accepted []fact.AcceptedDomain
+		for _, d := range ff.AcceptedDomains {
+			accepted = append(accepted, fact.AcceptedDomain{Name: d})
+		}
+		if ff.Application != nil {
+			applications[fact.ApplicationName(ff.OrganizationGUID)] = []fact.Application{*ff.Application}
+		}
+		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID), RootDomain: ff.RootDomain}, ff.Unknown)
+		if ff.Unknown != nil {
+			ff.Servers = nil
+		}
+		fact.MailboxServers.Seed(side, ff.Servers, ff.Unknown)
+		fact.Auth.Seed(side, auth, ff.Unknown)
+		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
+	}
+	fact.Applications.SeedAll(set.Tenant, func(name string) ([]fact.Application, error) { return applications[name], nil })
+	return set
+}
+
+// resourcesOf are the resources of facts that are complete; else the error says what is unknown.
+func resourcesOf(t *testing.T, f facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, error) {
+	t.Helper()
+	resources, left, err := Resources(t.Context(), f.set(a, c))
+	for _, l := range left {
+		err = errors.Join(err, l.Err)
+	}
+	return resources, err
+}
+
 // world is two forests and a tenant.
 type world struct {
 	contoso, fabrikam, online *organization
@@ -220,7 +319,7 @@ func newWorld(t *testing.T) *world {
 		"onprem/contoso":  exchangeAt("onprem/contoso", w.contoso),
 		"onprem/fabrikam": exchangeAt("onprem/fabrikam", w.fabrikam),
 		"online":          exchangeAt("online", w.online),
-		"entra":           entraAt(w.entra, ApplicationName(contosoOrg), ApplicationName(fabrikam)),
+		"entra":           entraAt(w.entra, fact.ApplicationName(contosoOrg), fact.ApplicationName(fabrikam)),
 	}
 	return w
 }

@@ -46,7 +46,7 @@ func kindNamed(noun string) *Kind {
 // Rights lists what an account must be allowed on a sort of places to read and to write the kinds that the features need:
 // cmdlets, for Exchange.
 func Rights(sort string, features []answers.Feature) (reads, writes []string) {
-	for _, k := range Kinds() {
+	for _, k := range kindsFor(features) {
 		if slices.Contains(k.Places, sort) {
 			reads, writes = append(reads, k.Reads...), append(writes, k.Writes...)
 		}

@@ -27,7 +27,27 @@ var modeTexts = map[change.Mode]string{
 func Markdown() []byte {
 	var b strings.Builder
 	b.WriteString("# Kinds of resources\n\nGenerated from the declarations in pkg/hybrid/desired; do not edit.\n\n")
-	b.WriteString("| kind | where | what |\n| --- | --- | --- |\n")
+	b.WriteString("A topic is a subject of hybrid: what should exist of some kinds, and for which features of the answers file. A feature that " +
+		"is not wanted adds nothing; an answers file that names none wants all but centralizedTransport. Mail flow is not configured yet: " +
+		"no topic belongs to secureMail and centralizedTransport.\n\n" +
+		"A plan leaves a topic out when a fact that it rests on is unknown, in the forest where it is, and says so (exit code 9). " +
+		"What needs a topic that is left out is left out, too. Nothing is removed for it.\n\n" +
+		"| topic | what | kinds | features |\n| --- | --- | --- | --- |\n")
+	for _, t := range Topics() {
+		var kinds, features []string
+		for _, k := range t.Kinds {
+			kinds = append(kinds, fmt.Sprintf("[%s](#%s)", k.Noun, k.Anchor()))
+		}
+		for _, f := range t.Features {
+			features = append(features, string(f))
+		}
+		what := t.Title
+		if t.PerForest {
+			what += "; per forest"
+		}
+		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s | %s |\n", t.ID, t.ID, what, strings.Join(kinds, ", "), strings.Join(features, ", "))
+	}
+	b.WriteString("\n| kind | where | what |\n| --- | --- | --- |\n")
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", k.Noun, k.Anchor(), where(k), k.Title)
 	}

@@ -1,24 +1,73 @@
 package desired
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-var intraOrganizationConnector = Exchange.Declare(Kind{
-	Noun:   "IntraOrganizationConnector",
-	Title:  "Intra-organization connector",
-	Why:    "Sends lookups for the other side's addresses there with OAuth, and says where autodiscover of the other side is.",
-	Places: []string{OnPremises, Online},
-	Match:  bySharedDomain("TargetAddressDomains"),
-	Properties: map[string]Property{
-		"TargetAddressDomains": {Type: domains, Write: change.Merge},
-		"DiscoveryEndpoint":    {Type: address},
-		"Enabled":              {Type: boolean},
+var oauthTrust = &Topic{
+	ID:        "oauth",
+	Title:     "Exchange on-premises takes the tenant's tokens, and gets its own",
+	Features:  lookupFeatures,
+	PerForest: true,
+	Kinds:     []*Kind{authServer, partnerApplication},
+	Derive: func(ctx context.Context, p *Planner) error {
+		domains, err := p.domains()
+		if err != nil {
+			return err
+		}
+		coexistence, err := p.coexistence(ctx)
+		if err != nil {
+			return err
+		}
+		cloud, err := p.cloud(ctx)
+		if err != nil {
+			return err
+		}
+		name, err := p.tenantName(ctx)
+		if err != nil {
+			return err
+		}
+		evo, err := p.evoSTS(ctx)
+		if err != nil {
+			return err
+		}
+		organization, err := fact.Organization.In(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		p.Add(authServer, p.at(), "acs", "ACS - "+name, msg.Of("tokens that Exchange Online presents are checked against it"), change.Properties{
+			"Type": "MicrosoftACS", "Realm": evo["Realm"], "AuthMetadataUrl": cloud.ACSMetadataURL,
+			"DomainName": lower(slices.Concat([]string{coexistence}, domains)), "Enabled": true,
+		})
+		p.Add(authServer, p.at(), evoSTSKey, "EvoSts - "+name, msg.Of("Exchange asks it for tokens to the tenant"), with(evo, change.Properties{"Enabled": true}))
+		partner := change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Enabled": true}
+		if organization.RootDomain != "" {
+			partner["LinkedAccount"] = organization.RootDomain + "/Users/Exchange Online-ApplicationAccount"
+		}
+		p.Add(partnerApplication, p.at(), oauth.AppExchangeOnline, "Exchange Online", msg.Of("it lets lookups from Exchange Online in"), partner)
+		return nil
 	},
-	Risk: "an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does",
-}, Cmdlets{Verbs: New | Set | Remove})
+}
+
+// evoSTSKey is the key of the Entra auth server and of its aspects.
+const evoSTSKey = "evosts"
+
+// evoSTS is what the Entra auth server is recognized by.
+func (p *Planner) evoSTS(ctx context.Context) (change.Properties, error) {
+	id, err := p.tenantID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cloud, err := p.cloud(ctx)
+	return change.Properties{"Type": "AzureAD", "Realm": id, "AuthMetadataUrl": cloud.EvoSTSMetadataURL}, err
+}
 
 // An auth server is recognized by its type and by the tenant whose tokens it issues.
 func byTenant(want change.Properties, live change.Live) bool {
@@ -58,39 +107,6 @@ var authServer = Exchange.Declare(Kind{
 		}
 	},
 })
-
-var authServerApplication = Exchange.Declare(Kind{
-	Noun:   "AuthServerApplication",
-	Title:  "Application of the Entra auth server",
-	Why:    "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of the shared first-party one, which Exchange Online refuses.",
-	Places: []string{OnPremises},
-	Match:  byTenant,
-	Properties: map[string]Property{
-		"Type":                  {Type: text, Write: change.Key, Derived: true},
-		"Realm":                 {Type: guid, Write: change.Key, Derived: true},
-		"AuthMetadataUrl":       {Type: address, Write: change.Key, Derived: true},
-		"Identity":              {Type: text, Write: change.CreateOnly},
-		"ApplicationIdentifier": {Type: guid},
-		"DomainName":            {Type: domains, Write: change.Merge},
-	},
-	Risk: "every on-premises lookup to the tenant is made as this application from then on",
-}, Cmdlets{Verbs: Set, Of: "AuthServer"})
-
-var authServerGraphRoute = Exchange.Declare(Kind{
-	Noun:   "AuthServerGraphRoute",
-	Title:  "Microsoft Graph address of the Entra auth server",
-	Why:    "Tells Exchange SE where Microsoft Graph is, for lookups that no longer go through EWS.",
-	Places: []string{OnPremises},
-	Match:  byTenant,
-	Properties: map[string]Property{
-		"Type":            {Type: text, Write: change.Key, Derived: true},
-		"Realm":           {Type: guid, Write: change.Key, Derived: true},
-		"AuthMetadataUrl": {Type: address, Write: change.Key, Derived: true},
-		"Identity":        {Type: text, Write: change.CreateOnly},
-		"GraphBaseUrl":    {Type: address},
-	},
-	Risk: "only servers of the May 2026 hotfix update or later know the setting",
-}, Cmdlets{Verbs: Set, Of: "AuthServer"})
 
 var partnerApplication = Exchange.Declare(Kind{
 	Noun:   "PartnerApplication",

@@ -115,27 +115,11 @@ func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 	}
 	var forests []desired.Forest
 	for _, f := range in.Forests {
-		servers, err := mailboxServers(ctx, f)
-		if err != nil {
-			return "", err
-		}
-		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers})
+		servers, err := fact.MailboxServers.In(ctx, f)
+		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers, Unknown: err})
 	}
 	route, _, err := desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
 	return route, err
-}
-
-// mailboxServers are a forest's Mailbox servers as the desired state looks at them.
-func mailboxServers(ctx context.Context, f *fact.Side) ([]desired.Server, error) {
-	servers, err := fact.MailboxServers.In(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	var out []desired.Server
-	for _, s := range servers {
-		out = append(out, desired.Server{Name: s.Name, Build: s.Build})
-	}
-	return out, nil
 }
 
 // unlisted are the dedicated applications that exist and are not on the list. One that is still to be made is put there by the plan.

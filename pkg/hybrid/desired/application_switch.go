@@ -1,0 +1,141 @@
+package desired
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+var applicationSwitch = &Topic{
+	ID:        "application-switch",
+	Title:     "Exchange on-premises looks up as the dedicated application",
+	Features:  lookupFeatures,
+	PerForest: true,
+	Kinds:     []*Kind{authServerApplication, settingOverride},
+	Derive: func(ctx context.Context, p *Planner) error {
+		domains, err := p.domains()
+		if err != nil {
+			return err
+		}
+		coexistence, err := p.coexistence(ctx)
+		if err != nil {
+			return err
+		}
+		name, err := p.tenantName(ctx)
+		if err != nil {
+			return err
+		}
+		app, err := p.applicationName(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		evo, err := p.evoSTS(ctx)
+		if err != nil {
+			return err
+		}
+		common, err := p.common(ctx)
+		if err != nil {
+			return err
+		}
+		p.Add(authServerApplication, p.at(), evoSTSKey, "EvoSts - "+name, msg.Of("Exchange presents itself to the tenant as its own application"), with(evo, change.Properties{
+			"Identity":              Ref(authServer, p.at(), evoSTSKey, "Identity"),
+			"ApplicationIdentifier": Ref(application, PlaceEntra, app, "appId"),
+			"DomainName":            lower(slices.Concat([]string{coexistence}, domains, common)),
+		}), slices.Concat(All(p.at(), authServer, partnerApplication), All(PlaceEntra, keyCredential, appRoleAssignment), All(PlaceOnline, organizationConfig))...)
+		p.override(dedicatedApplicationOverride, All(p.at(), authServerApplication, intraOrganizationConnector, organizationRelationship)...)
+		return nil
+	},
+}
+
+// common are the domains that Exchange accepts and the tenant has verified, but for the initial one: for all of them the tenant is asked as
+// the application, whichever of them the answers name.
+func (p *Planner) common(ctx context.Context) ([]string, error) {
+	organization, err := fact.Tenant.In(ctx, p.set.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	var verified, accepted []string
+	for _, d := range organization.VerifiedDomains {
+		verified = append(verified, d.Name)
+	}
+	found, err := fact.AcceptedDomains.In(ctx, p.Forest)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range found {
+		accepted = append(accepted, d.Name)
+	}
+	verified = lower(verified)
+	initial := strings.ToLower(p.Answers.ExchangeOnline.Tenant)
+	return slices.DeleteFunc(lower(accepted), func(d string) bool { return d == initial || !slices.Contains(verified, d) }), nil
+}
+
+var authServerApplication = Exchange.Declare(Kind{
+	Noun:   "AuthServerApplication",
+	Title:  "Application of the Entra auth server",
+	Why:    "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of the shared first-party one, which Exchange Online refuses.",
+	Places: []string{OnPremises},
+	Match:  byTenant,
+	Properties: map[string]Property{
+		"Type":                  {Type: text, Write: change.Key, Derived: true},
+		"Realm":                 {Type: guid, Write: change.Key, Derived: true},
+		"AuthMetadataUrl":       {Type: address, Write: change.Key, Derived: true},
+		"Identity":              {Type: text, Write: change.CreateOnly},
+		"ApplicationIdentifier": {Type: guid},
+		"DomainName":            {Type: domains, Write: change.Merge},
+	},
+	Risk: "every on-premises lookup to the tenant is made as this application from then on",
+}, Cmdlets{Verbs: Set, Of: "AuthServer"})
+
+var settingOverride = Exchange.Declare(Kind{
+	Noun:   "SettingOverride",
+	Title:  "Setting override",
+	Why:    "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, and lookups through Microsoft Graph.",
+	Places: []string{OnPremises},
+	Properties: map[string]Property{
+		"Component":  {Type: text, Write: change.Key, From: "ComponentName"},
+		"Section":    {Type: text, Write: change.Key, From: "SectionName"},
+		"Parameters": {Type: settings},
+		"Reason":     {Type: text, Write: change.CreateOnly},
+	},
+	Risk: "takes effect on every Exchange server of the organization",
+}, Cmdlets{
+	Verbs: New | Set | Remove,
+	Then: []change.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
+		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration", "Argument": "Refresh",
+	}}},
+})
+
+// override is one setting override that hybrid needs.
+type override struct {
+	key, name, component, section, reason string
+	why                                   msg.Text
+}
+
+var (
+	dedicatedApplicationOverride = override{
+		key: "ExchangeOnpremAsThirdPartyAppId", name: "EnableExchangeHybrid3PAppFeature", component: "Global", section: "ExchangeOnpremAsThirdPartyAppId",
+		reason: "Exchange hybrid: lookups as the dedicated application",
+		why:    msg.Of("it makes Exchange use the dedicated application"),
+	}
+	graphRouteOverride = override{
+		key: "RouteThroughMSGraph", name: "EnableRouteThroughMSGraphFeature", component: "SettingOverride", section: "RouteThroughMSGraph",
+		reason: "Exchange hybrid: lookups through Microsoft Graph",
+		why:    msg.Of("it makes Exchange look up through Microsoft Graph: free/busy, photos, and of MailTips the automatic replies"),
+	}
+)
+
+func (p *Planner) override(o override, needs ...Need) {
+	p.Add(settingOverride, p.at(), o.key, o.name, o.why, change.Properties{
+		"Component": o.component, "Section": o.section, "Parameters": []string{"Enabled=true"}, "Reason": o.reason,
+	}, needs...)
+}
+
+// OverrideSections are the sections of the setting overrides that hybrid needs.
+func OverrideSections() []string {
+	return []string{dedicatedApplicationOverride.section, graphRouteOverride.section}
+}

@@ -1,0 +1,48 @@
+package desired
+
+import (
+	"context"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// ewsSwitch needs the applications of all forests: with a list, Exchange Online refuses the one that is not on it.
+var ewsSwitch = &Topic{
+	ID:       "ews-switch",
+	Title:    "EWS of Exchange Online, for the applications that use it",
+	Features: lookupFeatures,
+	Kinds:    []*Kind{organizationConfig},
+	Derive: func(ctx context.Context, p *Planner) error {
+		route, err := p.route(ctx)
+		if err != nil || route != fact.RouteEWS {
+			return err
+		}
+		var allowed []any
+		for _, forest := range p.set.Forests {
+			name, err := p.applicationName(ctx, forest)
+			if err != nil {
+				return err
+			}
+			allowed = append(allowed, Ref(application, PlaceEntra, name, "appId"))
+		}
+		p.Add(organizationConfig, PlaceOnline, "ews", "EWS switch and allow list",
+			msg.Of("Exchange Online lets only listed applications use EWS, and none at all from 2027-04-01 on"),
+			change.Properties{"EwsEnabled": true, "EwsAllowedAppIDs": allowed}, All(PlaceEntra, appRoleAssignment)...)
+		return nil
+	},
+}
+
+var organizationConfig = Exchange.Declare(Kind{
+	Noun:   "OrganizationConfig",
+	Title:  "EWS switch and allow list of the tenant",
+	Why:    "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, only applications on the list may use it. The list is written whole, so what others put there is kept.",
+	Places: []string{Online},
+	Match:  func(change.Properties, change.Live) bool { return true },
+	Properties: map[string]Property{
+		"EwsEnabled":       {Type: boolean},
+		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true},
+	},
+	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; the list takes up to 24 hours to take effect, the switch about one",
+}, Cmdlets{Verbs: Set, Get: map[string]any{"RetrieveEwsOperationAccessPolicy": true}, Only: true})

@@ -1,0 +1,355 @@
+package desired
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// Planner gives a topic the answers and the facts, and takes the resources that should exist.
+type Planner struct {
+	Answers answers.Answers
+	// Forest is the one that a topic per forest is derived for.
+	Forest *fact.Side
+
+	set   *fact.Set
+	topic *Topic
+	out   []*planned
+	left  []instance
+}
+
+// planned is a resource with where it comes from.
+type planned struct {
+	change.Resource
+	instance
+	needs []Need
+}
+
+// instance is a topic, in a forest when it is one per forest.
+type instance struct {
+	topic  *Topic
+	forest *fact.Side
+	err    error // why it is left out
+}
+
+// Need is what must come before a resource: one resource of a kind at a place, or, without a key, all of the same
+// forest and of no forest. For a topic that is not per forest it is those of all forests.
+type Need struct {
+	kind       *Kind
+	place, key string
+	loose      bool // only left out together, in no order
+}
+
+// All needs all resources of kinds at a place.
+func All(place string, kinds ...*Kind) []Need {
+	var out []Need
+	for _, k := range kinds {
+		out = append(out, Need{kind: k, place: place})
+	}
+	return out
+}
+
+// One needs one resource.
+func One(k *Kind, place, key string) Need { return Need{kind: k, place: place, key: key} }
+
+// Ref stands for a property of another resource: its live value when it exists, else what its change brings forth.
+func Ref(k *Kind, place, key, property string) change.Ref {
+	return change.Ref{Change: change.Resource{Kind: k, Target: place, Key: key}.ID(), Property: property}
+}
+
+// Add says that a resource should exist. What its properties refer to comes before it, and so does what it needs.
+func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
+	r := &planned{instance: instance{topic: p.topic, forest: p.Forest}, needs: needs}
+	r.Resource = change.Resource{Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID}
+	p.out = append(p.out, r)
+}
+
+// refusal is an error by which nothing can be planned: the answers contradict themselves or what is there.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
+// ErrUnknown says that a fact is missing.
+var ErrUnknown = errors.New("not known")
+
+func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, what, ErrUnknown) }
+
+// Resources derives what should exist from the answers and the facts: the same facts give the same resources in the same
+// order. A topic that lacks a fact is left out, in the forest where it lacks it, and so is what needs it; nothing is planned on
+// the unknown. Without a tenant, and for features that need no topic, nothing should exist.
+func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
+	p := &Planner{Answers: set.Answers, set: set}
+	if set.Tenant == nil {
+		return nil, nil, nil
+	}
+	topics := slices.DeleteFunc(Topics(), func(t *Topic) bool { return !t.wanted(set.Answers.Features) })
+	if len(topics) == 0 {
+		return nil, nil, nil
+	}
+	if err := p.consistent(ctx); err != nil {
+		return nil, nil, err
+	}
+	for i := 0; i < len(topics); {
+		if !topics[i].PerForest {
+			if err := p.derive(ctx, topics[i], nil); err != nil {
+				return nil, nil, err
+			}
+			i++
+			continue
+		}
+		// What belongs to a forest stays together.
+		end := i
+		for end < len(topics) && topics[end].PerForest {
+			end++
+		}
+		for _, forest := range set.Forests {
+			for _, t := range topics[i:end] {
+				if err := p.derive(ctx, t, forest); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		i = end
+	}
+	resources, left := p.settle()
+	return resources, left, nil
+}
+
+// derive derives one topic. One that is left out has no resources.
+func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error {
+	before := len(p.out)
+	p.topic, p.Forest = t, forest
+	err := t.Derive(ctx, p)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &refusal{}), errors.Is(err, change.ErrAmbiguous):
+		return err
+	}
+	p.out = p.out[:before]
+	p.left = append(p.left, instance{t, forest, err})
+	return nil
+}
+
+// settle turns needs into ids, and leaves out what needs something that is left out.
+func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) {
+	out := map[*planned]msg.Text{}
+	for again := true; again; {
+		again = false
+		for _, r := range p.out {
+			if _, gone := out[r]; gone {
+				continue
+			}
+			if why := p.lacks(r, out); !why.IsZero() {
+				out[r], again = why, true
+			}
+		}
+	}
+	for _, i := range p.left {
+		place := ""
+		if i.forest != nil {
+			place = PlaceForest(i.forest.Name())
+		}
+		left = append(left, change.LeftOut{Topic: i.topic.ID, Place: place, Reason: msg.Plain(i.err.Error()), Err: i.err})
+	}
+	for _, r := range p.out {
+		if why, gone := out[r]; gone {
+			left = append(left, change.LeftOut{Topic: r.topic.ID, Place: r.Target, Resources: []string{r.ID()}, Reason: why})
+			continue
+		}
+		for _, n := range r.needs {
+			for _, other := range p.out {
+				if !n.loose && other != r && n.met(r, other) {
+					r.Needs = append(r.Needs, other.ID())
+				}
+			}
+		}
+		slices.Sort(r.Needs)
+		r.Needs = slices.Compact(r.Needs)
+		resources = append(resources, r.Resource)
+	}
+	return resources, left
+}
+
+// lacks says what a resource needs that is left out.
+func (p *Planner) lacks(r *planned, out map[*planned]msg.Text) msg.Text {
+	for _, n := range append(references(r.Resource), r.needs...) {
+		for _, other := range p.out {
+			if _, gone := out[other]; gone && other != r && n.met(r, other) {
+				return msg.Of("it needs %s, which is left out", other.ID())
+			}
+		}
+		for _, i := range p.left {
+			if slices.Contains(i.topic.Kinds, n.kind) && n.kind.At(n.place) && n.meets(r.instance, i) {
+				if i.forest == nil {
+					return msg.Of("it needs %s, which is left out", i.topic.ID)
+				}
+				return msg.Of("it needs %s of forest %s, which is left out", i.topic.ID, i.forest.Name())
+			}
+		}
+	}
+	return msg.Text{}
+}
+
+// references are the needs that a resource's properties imply.
+func references(r change.Resource) []Need {
+	var out []Need
+	for _, ref := range change.Refs(r.Properties) {
+		for _, k := range Kinds() {
+			if place, key, ok := strings.Cut(ref.Change, "/"+k.Noun+"/"); ok {
+				out = append(out, One(k, place, key))
+			}
+		}
+	}
+	return out
+}
+
+// met tells whether other is what r needs.
+func (n Need) met(r, other *planned) bool {
+	return other.Kind == n.kind && other.Target == n.place && (n.key == "" || other.Key == n.key) && n.meets(r.instance, other.instance)
+}
+
+// meets tells whether what an instance needs may be of another one.
+func (n Need) meets(of, other instance) bool {
+	return of.forest == nil || other.forest == nil || of.forest == other.forest
+}
+
+// maxDomains is how many domains an organization relationship holds: Exchange refuses a filter of more than 250 parts, some of them its own.
+const maxDomains = 238
+
+// consistent refuses answers by which two forests would claim one domain: each side keeps a domain in one relationship and one connector, and the
+// second forest's would be refused when the first one's are there. It refuses two forests that are one.
+func (p *Planner) consistent(ctx context.Context) error {
+	coexistence, _ := p.coexistence(ctx) // unknown, it is no forest's
+	holder := map[string]string{}
+	for _, f := range p.Answers.Forests {
+		for _, d := range lower(f.Domains) {
+			if other := holder[d]; other != "" {
+				return refuse("forests %s and %s both name the domain %s: lookups from the tenant for a domain go to one forest; name it in the forest that its autodiscover leads to", other, f.Name, d)
+			}
+			if d == coexistence {
+				return refuse("forest %s names the coexistence domain %s among its own: its mailboxes are in the tenant", f.Name, d)
+			}
+			holder[d] = f.Name
+		}
+		if n := len(lower(f.Domains)); n > maxDomains {
+			return refuse("forest %s names %d domains: an organization relationship holds at most %d", f.Name, n, maxDomains)
+		}
+	}
+	byGUID := map[string]string{}
+	for _, forest := range p.set.Forests {
+		guid, err := p.organization(ctx, forest)
+		if err != nil {
+			continue
+		}
+		if other := byGUID[guid]; other != "" {
+			return refuse("forests %s and %s have the same Exchange organization %s: they are one forest", other, forest.Name(), guid)
+		}
+		byGUID[guid] = forest.Name()
+	}
+	return nil
+}
+
+// at is the place of the forest.
+func (p *Planner) at() string { return PlaceForest(p.Forest.Name()) }
+
+// day is the date, as far as it decides anything: a plan does not depend on the time of day.
+func (p *Planner) day() time.Time { return p.set.Now().UTC().Truncate(24 * time.Hour) }
+
+// tenant is where facts of the tenant are missing.
+func (p *Planner) tenant() string { return "tenant " + p.Answers.ExchangeOnline.Tenant }
+
+// tenantID is the tenant's GUID.
+func (p *Planner) tenantID(ctx context.Context) (string, error) {
+	organization, err := fact.Tenant.In(ctx, p.set.Tenant)
+	if err == nil && organization.ID == "" {
+		err = missing("tenant id", p.tenant())
+	}
+	return strings.ToLower(organization.ID), err
+}
+
+// tenantName is the GUID in the names of on-premises objects: the Exchange Online organization's; the tenant's stands in when it shows none.
+func (p *Planner) tenantName(ctx context.Context) (string, error) {
+	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
+	if err != nil {
+		return "", err
+	}
+	if config.GUID != "" {
+		return strings.ToLower(config.GUID), nil
+	}
+	return p.tenantID(ctx)
+}
+
+// cloud is the tenant's cloud, its addresses filled in.
+func (p *Planner) cloud(ctx context.Context) (cloud.Cloud, error) {
+	id, err := p.tenantID(ctx)
+	return p.set.Cloud.Expand(p.Answers.ExchangeOnline.Tenant, id), err
+}
+
+// coexistence is the target delivery domain.
+func (p *Planner) coexistence(ctx context.Context) (string, error) {
+	live := ""
+	if p.Answers.ExchangeOnline.CoexistenceDomain == "" {
+		accepted, err := fact.OnlineAcceptedDomains.In(ctx, p.set.Tenant)
+		if err != nil {
+			return "", err
+		}
+		for _, a := range accepted {
+			if a.Coexistence {
+				live = a.Name
+			}
+		}
+	}
+	return CoexistenceDomain(*p.Answers.ExchangeOnline, p.set.Cloud, live)
+}
+
+// organization is the GUID of a forest's Exchange organization.
+func (p *Planner) organization(ctx context.Context, forest *fact.Side) (string, error) {
+	organization, err := fact.Organization.In(ctx, forest)
+	if err == nil && organization.GUID == "" {
+		err = missing("GUID of the Exchange organization", "forest "+forest.Name())
+	}
+	return strings.ToLower(organization.GUID), err
+}
+
+// domains are the forest's domains that take part.
+func (p *Planner) domains() ([]string, error) {
+	if len(p.Forest.Answers.Domains) == 0 {
+		return nil, missing("SMTP domains that take part", "forest "+p.Forest.Name())
+	}
+	return lower(p.Forest.Answers.Domains), nil
+}
+
+func with(a, b change.Properties) change.Properties {
+	out := change.Properties{}
+	for k, v := range a {
+		out[k] = v
+	}
+	for k, v := range b {
+		out[k] = v
+	}
+	return out
+}
+
+func lower(in []string) []string {
+	out := make([]string, 0, len(in))
+	for _, s := range in {
+		if s = normalDomain(s); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

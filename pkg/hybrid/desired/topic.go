@@ -1,0 +1,62 @@
+package desired
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+)
+
+// Topic is one subject of hybrid: the kinds of resources that it needs, and what should exist of them.
+type Topic struct {
+	ID    string // documented; a plan names a topic that it leaves out
+	Title string
+	// Features are those that need the topic; one of them is enough.
+	Features []answers.Feature
+	// PerForest topics are derived once per forest, the others once.
+	PerForest bool
+	Kinds     []*Kind
+	// Derive adds the resources that should exist. An error that is not a refusal says what is unknown: the topic is left out of
+	// the plan then, here or in this forest.
+	Derive func(ctx context.Context, p *Planner) error
+}
+
+// The features that need a lookup of the other side's calendars or mailboxes, and those that need an organization relationship.
+var (
+	lookupFeatures = []answers.Feature{answers.FreeBusy, answers.MailTips, answers.Photos, answers.MessageTracking, answers.OnlineArchive}
+	allowances     = append(slices.Clone(lookupFeatures), answers.MoveMailbox, answers.OWARedirection)
+)
+
+// Topics lists all topics. A topic comes after those that it refers to.
+func Topics() []*Topic {
+	return []*Topic{hostNames, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch, graphRoute}
+}
+
+// Kinds lists every kind that hybridge manages.
+func Kinds() []*Kind { return kindsFor(nil) }
+
+// kindsFor lists the kinds of the topics that features need.
+func kindsFor(features []answers.Feature) []*Kind {
+	var out []*Kind
+	for _, t := range Topics() {
+		for _, k := range t.Kinds {
+			if (features == nil || t.wanted(features)) && !slices.Contains(out, k) {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// wanted tells whether one of the features needs the topic.
+func (t *Topic) wanted(features []answers.Feature) bool {
+	return slices.ContainsFunc(t.Features, func(f answers.Feature) bool { return wants(features, f) })
+}
+
+// wants tells whether a feature is wanted. An answers file that names none wants the usual ones.
+func wants(features []answers.Feature, f answers.Feature) bool {
+	if len(features) == 0 {
+		features = answers.DefaultFeatures()
+	}
+	return slices.Contains(features, f)
+}
