@@ -82,6 +82,9 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		return err
 	}
 	t.afterPlan(plan, o)
+	if len(plan.LeftOut) > 0 {
+		return quietly(exitInconclusive)
+	}
 	if o.detailed && len(plan.Changes) > 0 {
 		return quietly(exitPending)
 	}

@@ -14,26 +14,44 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// View shows the changes as a diff, and how many there are of each action.
+// View shows the changes as a diff, what is left out, and how many changes there are of each action.
 func (p Plan) View() report.View {
 	v := report.View{Name: "plan", Title: msg.Of("Plan")}
 	s := p.Summary
 	if len(p.Changes) == 0 {
-		v.Blocks = []report.Block{
+		v.Blocks = append([]report.Block{
 			report.Paragraph{Text: msg.Of("Nothing to change: all %d resources are in order.", s.Unchanged)},
-		}
+		}, p.leftOut()...)
 		return v
 	}
 	diff := report.Diff{Intro: msg.Of("Changes, in this order:")}
 	for _, c := range p.Changes {
 		diff.Changes = append(diff.Changes, c.Diff())
 	}
-	v.Blocks = []report.Block{diff}
+	v.Blocks = append([]report.Block{diff}, p.leftOut()...)
 	v.Summary = report.Summary{Lead: msg.Of("Plan:"), Counts: []report.Count{{Text: msg.Of(
 		"%d to create, %d to change, %d to replace, %d to remove; %d in order already",
 		s.Create, s.Update, s.Replace, s.Delete, s.Unchanged,
 	)}}}
 	return v
+}
+
+// leftOut shows what the plan lacks.
+func (p Plan) leftOut() []report.Block {
+	if len(p.LeftOut) == 0 {
+		return nil
+	}
+	out := []report.Block{report.Paragraph{
+		Text: msg.Of("Left out, because something that it rests on is unknown. Plan again when it can be read:"), Tone: report.Caution,
+	}}
+	for _, l := range p.LeftOut {
+		f := report.Finding{Status: report.Unknown, ID: l.Topic, Place: l.Place, Group: "plan", Class: l.Topic, Title: msg.Of("left out"), Summary: l.Reason}
+		for _, id := range l.Resources {
+			f.Details = append(f.Details, report.Paragraph{Text: msg.Plain(id)})
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // Diff shows one change, property by property. What stays as it is is left out.

@@ -87,7 +87,8 @@ func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, 
 
 // Resources derives what should exist from the answers and the facts: the same facts give the same resources in the same
 // order. A topic that lacks a fact is left out, in the forest where it lacks it, and so is what needs it; nothing is planned on
-// the unknown. Without a tenant, and for features that need no topic, nothing should exist.
+// the unknown. When no forest is known, that is an error: there is nothing to connect. Without a tenant, and for features that need no topic,
+// nothing should exist.
 func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
 	p := &Planner{Answers: set.Answers, set: set}
 	if set.Tenant == nil {
@@ -121,6 +122,15 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 			}
 		}
 		i = end
+	}
+	if !slices.ContainsFunc(p.out, func(r *planned) bool { return r.forest != nil }) {
+		var errs []error
+		for _, i := range p.left {
+			if !slices.ContainsFunc(errs, func(err error) bool { return err.Error() == i.err.Error() }) {
+				errs = append(errs, i.err)
+			}
+		}
+		return nil, nil, errors.Join(errs...)
 	}
 	resources, left := p.settle()
 	return resources, left, nil

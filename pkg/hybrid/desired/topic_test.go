@@ -187,22 +187,23 @@ func TestForestDown(t *testing.T) {
 	}
 }
 
-// When nothing can be planned, the plan fails with what every part of it lacks.
-func TestNothingIsKnown(t *testing.T) {
+// When no forest is known there is nothing to connect: the plan fails with the reasons, each once.
+func TestNoForestIsKnown(t *testing.T) {
 	down := errors.New("connection refused")
-	f, a := testFacts(), testAnswers()
-	set := f.set(a, worldwide(t))
-	for _, side := range set.Forests {
-		fact.Organization.Seed(side, fact.OnPremisesOrganization{}, down)
+	f := testFacts()
+	f.Forests[0].Unknown, f.Forests[1].Unknown = down, down
+	if _, left, err := Resources(t.Context(), f.set(testAnswers(), worldwide(t))); len(left) > 0 || err == nil || err.Error() != down.Error() {
+		t.Errorf("%v, %v", left, err)
 	}
-	w := newWorld(t)
-	w.places[PlaceEntra] = change.NewPlace(PlaceEntra, MicrosoftGraph, func(context.Context) (Directory, error) { return Directory{}, os.ErrPermission }, nil)
-	resources, left, err := Resources(t.Context(), set)
-	if err != nil || len(left) == 0 {
-		t.Fatalf("%v, %v", left, err)
-	}
-	if _, err := change.Make(t.Context(), w.places, resources, change.Options{LeftOut: left}); !errors.Is(err, down) || !errors.Is(err, os.ErrPermission) {
-		t.Errorf("Make = %v", err)
+}
+
+// When a tenant lets nothing be read, the plan fails with the reason.
+func TestTenantIsUnknown(t *testing.T) {
+	set := testFacts().set(testAnswers(), worldwide(t))
+	fact.Tenant.Seed(set.Tenant, entra.Organization{}, os.ErrPermission)
+	fact.Applications.SeedAll(set.Tenant, func(string) ([]fact.Application, error) { return nil, os.ErrPermission })
+	if _, _, err := Resources(t.Context(), set); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("Resources = %v", err)
 	}
 }
 
