@@ -19,7 +19,7 @@ import (
 )
 
 var hybridApplication = &Topic{
-	ID:        "application",
+	ID:        "dedicated-application",
 	Title:     "Dedicated hybrid application, its certificate and its consent",
 	Features:  lookupFeatures,
 	PerForest: true,

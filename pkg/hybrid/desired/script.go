@@ -42,8 +42,8 @@ func Scripts(p change.Plan) map[string][]byte {
 
 // sortOf is the sort of a place, and what stands for the * of its name.
 func sortOf(place string) (change.PlaceSort, string) {
-	for _, family := range []*change.Family{&MicrosoftGraph.Family, &Exchange.Family} {
-		for _, sort := range family.Places {
+	for _, k := range Kinds() {
+		for _, sort := range k.System().Places {
 			if name, ok := sort.Holds(place); ok {
 				return sort, name
 			}

@@ -43,7 +43,7 @@ func topicsOf(resources []change.Resource) []string {
 
 // A feature that is not wanted adds nothing.
 func TestFeaturesSwitchTopics(t *testing.T) {
-	all := []string{"host-names", "oauth", "application", "ews-switch", "relationships", "connectors", "application-switch"}
+	all := []string{"host-names", "oauth", "dedicated-application", "ews-switch", "relationships", "connectors", "application-switch"}
 	for name, test := range map[string]struct {
 		features []answers.Feature
 		topics   []string
@@ -118,19 +118,19 @@ func TestForestDown(t *testing.T) {
 		left    []string // topic, place
 	}{
 		// EWS is the only route that contoso's server can take. The allow list would shut fabrikam's application out.
-		"known route": {build(15, 2, 1748, 39), "auto", []string{"host-names", "oauth", "application", "relationships", "connectors"}, []string{
-			"oauth onprem/fabrikam", "application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam", "connectors onprem/fabrikam",
+		"known route": {build(15, 2, 1748, 39), "auto", []string{"host-names", "oauth", "dedicated-application", "relationships", "connectors"}, []string{
+			"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam", "connectors onprem/fabrikam",
 			"application-switch onprem/fabrikam", "connectors onprem/contoso", "application-switch onprem/contoso",
 		}},
 		// fabrikam's servers decide whether the route is Microsoft Graph.
 		"unknown route": {build(15, 2, 2562, 46), "auto", []string{"host-names", "oauth", "relationships", "connectors"}, []string{
-			"oauth onprem/fabrikam", "application onprem/contoso", "application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam",
+			"oauth onprem/fabrikam", "dedicated-application onprem/contoso", "dedicated-application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam",
 			"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/contoso", "graph-route onprem/fabrikam",
 			"connectors onprem/contoso", "application-switch onprem/contoso",
 		}},
 		"the route that the answers ask for": {build(15, 2, 2562, 46), "graph", []string{
-			"host-names", "oauth", "application", "relationships", "connectors", "application-switch", "graph-route"}, []string{
-			"oauth onprem/fabrikam", "application onprem/fabrikam", "relationships onprem/fabrikam",
+			"host-names", "oauth", "dedicated-application", "relationships", "connectors", "application-switch", "graph-route"}, []string{
+			"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "relationships onprem/fabrikam",
 			"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/fabrikam",
 		}},
 	} {
@@ -235,7 +235,7 @@ func TestDisabledPermission(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.Principal.Seed(set.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{ID: "exo", AppRoles: []entra.AppRole{{ID: "r1", Value: "full_access_as_app"}}}, nil)
 	_, left, err := Resources(t.Context(), set)
-	if err != nil || len(left) == 0 || !errors.Is(left[0].Err, ErrUnknown) || left[0].Topic != "application" {
+	if err != nil || len(left) == 0 || !errors.Is(left[0].Err, ErrUnknown) || left[0].Topic != "dedicated-application" {
 		t.Errorf("%+v, %v", left, err)
 	}
 }
