@@ -20,7 +20,8 @@ type Family struct {
 	Title  string
 	Places []PlaceSort
 	Script Script
-	// Later says when what was written takes effect although a follow-up command (Command.Then) failed.
+	// Later says when what was written takes effect although a follow-up command (Command.Then)
+	// failed.
 	Later string
 }
 
@@ -56,8 +57,9 @@ type Writing struct {
 	Value  func(v any) string // an expression for a value of a plan
 }
 
-// Ops are the operations of a kind: how live resources are read, and the commands that make, set and remove one. One
-// that is nil does not exist. Without Update, a resource that differs is removed and made again.
+// Ops are the operations of a kind: how live resources are read, and the commands that make, set
+// and remove one. One that is nil does not exist. Without Update, a resource that differs is
+// removed and made again.
 type Ops[C any] struct {
 	Read   func(ctx context.Context, client C) ([]Live, error)
 	Create func(name string, want Properties) (Command, error)
@@ -78,8 +80,8 @@ type Operations[C any] interface {
 // ErrNoOperation says that nothing carries out an action on resources of a kind.
 var ErrNoOperation = errors.New("no command does this")
 
-// Declare completes the declaration of a kind: its system, and what its operations make of it. Kinds are compared by
-// identity.
+// Declare completes the declaration of a kind: its system, and what its operations make of it.
+// Kinds are compared by identity.
 func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
 	out := &k
 	ops := operations.For(out)
@@ -119,8 +121,8 @@ func (k *Kind) At(place string) bool {
 // ErrAbsent is what the values of Image give for one that the place does not show.
 var ErrAbsent = errors.New("not shown")
 
-// Image is a live resource of the kind, made of raw values: one that the place does not show is left out, one that
-// cannot be read is Unreadable.
+// Image is a live resource of the kind, made of raw values: one that the place does not show is
+// left out, one that cannot be read is Unreadable.
 func (k *Kind) Image(identity, name string, value func(name string) (any, error)) Live {
 	l := Live{Identity: identity, Name: name, Properties: Properties{}}
 	for property, p := range k.Properties {
@@ -130,7 +132,9 @@ func (k *Kind) Image(identity, name string, value func(name string) (any, error)
 		}
 		switch v, err := value(from); {
 		case errors.Is(err, ErrAbsent) && p.MayHide:
-			l.Properties[property] = Unreadable{Reason: "it is not shown, and a list written without what is on it would lose what others put there"}
+			l.Properties[property] = Unreadable{
+				Reason: "it is not shown, and a list written without what is on it would lose what others put there",
+			}
 		case errors.Is(err, ErrAbsent):
 		case err != nil:
 			l.Properties[property] = Unreadable{Reason: err.Error()}
@@ -143,8 +147,8 @@ func (k *Kind) Image(identity, name string, value func(name string) (any, error)
 	return l
 }
 
-// Shown tells whether any property of a live resource that can be set is set, or cannot be read. A kind that is one
-// aspect of another kind's object is there when this holds.
+// Shown tells whether any property of a live resource that can be set is set, or cannot be read. A
+// kind that is one aspect of another kind's object is there when this holds.
 func (k *Kind) Shown(l Live) bool {
 	for name, p := range k.Properties {
 		if p.Sent() && len(elements(l.Properties[name])) > 0 {
@@ -157,8 +161,8 @@ func (k *Kind) Shown(l Live) bool {
 // Sent tells whether an update may send the property.
 func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write != CreateOnly }
 
-// NewPlace is a place of a system. open gives its client when it is first needed, and the same one ever after. warn takes
-// what a person should know and what stops nothing.
+// NewPlace is a place of a system. open gives its client when it is first needed, and the same one
+// ever after. warn takes what a person should know and what stops nothing.
 func NewPlace[C any](name string, s *System[C], open func(context.Context) (C, error), warn func(text string)) Place {
 	return &place[C]{name: name, system: s, open: open, warn: warn}
 }

@@ -57,44 +57,52 @@ var hybridApplication = &Topic{
 		}
 
 		forest := p.Forest.Name()
-		p.Add(application, PlaceEntra, name, name, msg.Of("Exchange in %s is this application to the tenant", forest), change.Properties{
-			"displayName": name, "signInAudience": "AzureADMyOrg",
-			"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application, offer.access()),
-		})
+		p.Add(application, PlaceEntra, name, name,
+			msg.Of("Exchange in %s is this application to the tenant", forest), change.Properties{
+				"displayName": name, "signInAudience": "AzureADMyOrg",
+				"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application, offer.access()),
+			})
 		app := One(application, PlaceEntra, name)
-		p.Add(keyCredential, PlaceEntra, name, name, msg.Of("with this key Exchange in %s proves that it is the application", forest), change.Properties{
-			"application": name, "id": Ref(application, PlaceEntra, name, "id"),
-			"keyCredentials": keyCredentials(existing.KeyCredentials, encoded(certificates), p.day()),
-		}, app)
+		p.Add(keyCredential, PlaceEntra, name, name,
+			msg.Of("with this key Exchange in %s proves that it is the application", forest), change.Properties{
+				"application": name, "id": Ref(application, PlaceEntra, name, "id"),
+				"keyCredentials": keyCredentials(existing.KeyCredentials, encoded(certificates), p.day()),
+			}, app)
 		p.Add(servicePrincipal, PlaceEntra, name, name, msg.Of("the application signs in as it"), change.Properties{
 			"appId": Ref(application, PlaceEntra, name, "appId"), "accountEnabled": true,
 		}, app)
 		for i, permission := range offer.permissions {
-			p.Add(appRoleAssignment, PlaceEntra, name+":"+permission, name+" "+permission, msg.Of("lookups from %s need the permission", forest), change.Properties{
-				"principalId": Ref(servicePrincipal, PlaceEntra, name, "id"), "resourceId": offer.principal, "appRoleId": offer.ids[i],
-			}, One(servicePrincipal, PlaceEntra, name), app)
+			p.Add(appRoleAssignment, PlaceEntra, name+":"+permission, name+" "+permission,
+				msg.Of("lookups from %s need the permission", forest), change.Properties{
+					"principalId": Ref(servicePrincipal, PlaceEntra, name, "id"),
+					"resourceId":  offer.principal, "appRoleId": offer.ids[i],
+				}, One(servicePrincipal, PlaceEntra, name), app)
 		}
 		return nil
 	},
 }
 
 var application = MicrosoftGraph.Declare(Kind{
-	Noun:   "Application",
-	Title:  "Dedicated Exchange hybrid application",
-	Why:    "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per Exchange organization, found by its name.",
+	Noun:  "Application",
+	Title: "Dedicated Exchange hybrid application",
+	Why: "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per " +
+		"Exchange organization, found by its name.",
 	Places: []string{Entra},
 	Properties: map[string]Property{
 		"displayName":            {Type: text, Write: change.Key},
 		"signInAudience":         {Type: text, Write: change.CreateOnly},
 		"requiredResourceAccess": {Type: accesses},
 	},
-	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's key",
+	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once " +
+		"it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's " +
+		"key",
 }, Collection{Path: "/applications", Methods: Post | Patch | Delete, Read: applications})
 
 var keyCredential = MicrosoftGraph.Declare(Kind{
-	Noun:   "KeyCredential",
-	Title:  "Auth certificate of the hybrid application",
-	Why:    "The public half of the Exchange auth certificate, the current one and the next: with its key Exchange on-premises proves that it is the application.",
+	Noun:  "KeyCredential",
+	Title: "Auth certificate of the hybrid application",
+	Why: "The public half of the Exchange auth certificate, the current one and the next: with its key Exchange " +
+		"on-premises proves that it is the application.",
 	Places: []string{Entra},
 	Properties: map[string]Property{
 		"application":    {Type: text, Write: change.Key, From: "displayName"},
@@ -127,7 +135,9 @@ var appRoleAssignment = MicrosoftGraph.Declare(Kind{
 		"appRoleId":   {Type: guid, Write: change.Key},
 	},
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
-}, Collection{Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: assignments})
+}, Collection{
+	Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: assignments,
+})
 
 // offer is what a resource of Microsoft's offers to the application of a route.
 type offer struct {
@@ -150,7 +160,9 @@ func (o offer) access() []any {
 func (p *Planner) offer(ctx context.Context, r fact.Route) (offer, error) {
 	o := offer{application: oauth.AppExchangeOnline, permissions: []string{"full_access_as_app"}}
 	if r == fact.RouteGraph {
-		o = offer{application: oauth.AppGraph, permissions: []string{"Calendars.Read", "MailboxSettings.Read", "MailTips.ReadBasic.All", "ProfilePhoto.Read.All"}}
+		o = offer{application: oauth.AppGraph, permissions: []string{
+			"Calendars.Read", "MailboxSettings.Read", "MailTips.ReadBasic.All", "ProfilePhoto.Read.All",
+		}}
 	}
 	principal, err := fact.Principal.In(ctx, p.set.Tenant, o.application)
 	switch {
@@ -183,12 +195,15 @@ func (p *Planner) existingApplication(ctx context.Context, name string) (fact.Ap
 	case err != nil || len(found) == 0:
 		return fact.Application{}, err
 	case len(found) > 1:
-		return fact.Application{}, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that Exchange uses", change.ErrAmbiguous, len(found), name)
+		return fact.Application{}, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that "+
+			"Exchange uses",
+			change.ErrAmbiguous, len(found), name)
 	}
 	return found[0], nil
 }
 
-// keyCredentials is the list to upload: what is there and has not ended, then the auth certificates that are missing.
+// keyCredentials is the list to upload: what is there and has not ended, then the auth certificates
+// that are missing.
 func keyCredentials(existing []any, certificates []authCertificate, now time.Time) []any {
 	var out []any
 	have := map[string]bool{}
@@ -234,7 +249,8 @@ func ended(credential map[string]any, now time.Time) bool {
 	return err == nil && !end.After(now)
 }
 
-// keyID makes the GUID that Graph wants for a new key of the thumbprint, so that the same certificate gets the same id.
+// keyID makes the GUID that Graph wants for a new key of the thumbprint, so that the same
+// certificate gets the same id.
 func keyID(thumbprint string) string {
 	b, _ := hex.DecodeString(thumbprint)
 	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8: made from what the application knows (RFC 9562)

@@ -41,18 +41,24 @@ var applicationSwitch = &Topic{
 		if err != nil {
 			return err
 		}
-		p.Add(authServerApplication, p.at(), evoSTSKey, "EvoSts - "+name, msg.Of("Exchange presents itself to the tenant as its own application"), with(evo, change.Properties{
-			"Identity":              Ref(authServer, p.at(), evoSTSKey, "Identity"),
-			"ApplicationIdentifier": Ref(application, PlaceEntra, app, "appId"),
-			"DomainName":            lower(slices.Concat([]string{coexistence}, domains, common)),
-		}), slices.Concat(All(p.at(), authServer, partnerApplication), All(PlaceEntra, keyCredential, appRoleAssignment), All(PlaceOnline, organizationConfig))...)
-		p.override(dedicatedApplicationOverride, All(p.at(), authServerApplication, intraOrganizationConnector, organizationRelationship)...)
+		p.Add(authServerApplication, p.at(), evoSTSKey, "EvoSts - "+name,
+			msg.Of("Exchange presents itself to the tenant as its own application"), with(evo, change.Properties{
+				"Identity":              Ref(authServer, p.at(), evoSTSKey, "Identity"),
+				"ApplicationIdentifier": Ref(application, PlaceEntra, app, "appId"),
+				"DomainName":            lower(slices.Concat([]string{coexistence}, domains, common)),
+			}), slices.Concat(
+				All(p.at(), authServer, partnerApplication),
+				All(PlaceEntra, keyCredential, appRoleAssignment),
+				All(PlaceOnline, organizationConfig),
+			)...)
+		p.override(dedicatedApplicationOverride,
+			All(p.at(), authServerApplication, intraOrganizationConnector, organizationRelationship)...)
 		return nil
 	},
 }
 
-// common are the domains that Exchange accepts and the tenant has verified, but for the initial one: for all of them the tenant is asked as
-// the application, whichever of them the answers name.
+// common are the domains that Exchange accepts and the tenant has verified, but for the initial
+// one: for all of them the tenant is asked as the application, whichever of them the answers name.
 func (p *Planner) common(ctx context.Context) ([]string, error) {
 	organization, err := fact.Tenant.In(ctx, p.set.Tenant)
 	if err != nil {
@@ -71,13 +77,16 @@ func (p *Planner) common(ctx context.Context) ([]string, error) {
 	}
 	verified = lower(verified)
 	initial := strings.ToLower(p.Answers.ExchangeOnline.Tenant)
-	return slices.DeleteFunc(lower(accepted), func(d string) bool { return d == initial || !slices.Contains(verified, d) }), nil
+	return slices.DeleteFunc(lower(accepted), func(d string) bool {
+		return d == initial || !slices.Contains(verified, d)
+	}), nil
 }
 
 var authServerApplication = Exchange.Declare(Kind{
-	Noun:   "AuthServerApplication",
-	Title:  "Application of the Entra auth server",
-	Why:    "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of the shared first-party one, which Exchange Online refuses.",
+	Noun:  "AuthServerApplication",
+	Title: "Application of the Entra auth server",
+	Why: "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of " +
+		"the shared first-party one, which Exchange Online refuses.",
 	Places: []string{OnPremises},
 	Match:  byTenant,
 	Properties: map[string]Property{
@@ -92,9 +101,10 @@ var authServerApplication = Exchange.Declare(Kind{
 }, Cmdlets{Verbs: Set, Of: "AuthServer"})
 
 var settingOverride = Exchange.Declare(Kind{
-	Noun:   "SettingOverride",
-	Title:  "Setting override",
-	Why:    "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, and lookups through Microsoft Graph.",
+	Noun:  "SettingOverride",
+	Title: "Setting override",
+	Why: "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, " +
+		"and lookups through Microsoft Graph.",
 	Places: []string{OnPremises},
 	Properties: map[string]Property{
 		"Component":  {Type: text, Write: change.Key, From: "ComponentName"},
@@ -118,14 +128,17 @@ type override struct {
 
 var (
 	dedicatedApplicationOverride = override{
-		key: "ExchangeOnpremAsThirdPartyAppId", name: "EnableExchangeHybrid3PAppFeature", component: "Global", section: "ExchangeOnpremAsThirdPartyAppId",
+		key: "ExchangeOnpremAsThirdPartyAppId", name: "EnableExchangeHybrid3PAppFeature",
+		component: "Global", section: "ExchangeOnpremAsThirdPartyAppId",
 		reason: "Exchange hybrid: lookups as the dedicated application",
 		why:    msg.Of("it makes Exchange use the dedicated application"),
 	}
 	graphRouteOverride = override{
-		key: "RouteThroughMSGraph", name: "EnableRouteThroughMSGraphFeature", component: "SettingOverride", section: "RouteThroughMSGraph",
+		key: "RouteThroughMSGraph", name: "EnableRouteThroughMSGraphFeature",
+		component: "SettingOverride", section: "RouteThroughMSGraph",
 		reason: "Exchange hybrid: lookups through Microsoft Graph",
-		why:    msg.Of("it makes Exchange look up through Microsoft Graph: free/busy, photos, and of MailTips the automatic replies"),
+		why: msg.Of("it makes Exchange look up through Microsoft Graph: free/busy, photos, " +
+			"and of MailTips the automatic replies"),
 	}
 )
 

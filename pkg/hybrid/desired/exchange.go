@@ -51,15 +51,17 @@ const (
 // Cmdlets are the operations of an Exchange kind, built from its noun.
 type Cmdlets struct {
 	Verbs Verbs
-	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind makes. The aspect is there when one
-	// of its properties is set. The Set cmdlet makes and removes it, at the object that the property Identity names.
+	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind makes. The
+	// aspect is there when one of its properties is set. The Set cmdlet makes and removes it, at the
+	// object that the property Identity names.
 	Of  string
 	Get map[string]any // parameters of the Get cmdlet; left out again where the server does not know them
-	// Only says that there is exactly one, and that its Set cmdlet takes no Identity (OrganizationConfig).
+	// Only says that there is exactly one, and that its Set cmdlet takes no Identity
+	// (OrganizationConfig).
 	Only   bool
 	Adjust func(*change.Command) // corrects a command where the cmdlet is irregular
-	// Then runs after each command of the kind. It makes a setting known to the running services, which take it over
-	// only some time later otherwise.
+	// Then runs after each command of the kind. It makes a setting known to the running services,
+	// which take it over only some time later otherwise.
 	Then []change.Command
 }
 
@@ -163,8 +165,8 @@ func sent(k *Kind, want change.Properties, may func(Property) bool) map[string]a
 	return out
 }
 
-// image brings an object to the form that desired values have. A property that the object lacks is left out: the server
-// is too old to know it, or nothing is set.
+// image brings an object to the form that desired values have. A property that the object lacks is
+// left out: the server is too old to know it, or nothing is set.
 func image(k *Kind, o exchange.Object) change.Live {
 	name, _ := o.String("Name")
 	identity, _ := o.String("Identity")
@@ -228,7 +230,8 @@ func cmdlet(c change.Command) exchange.Command {
 	return out
 }
 
-// joined tells whether a cmdlet takes a list as one text with commas: its parameter is a String then.
+// joined tells whether a cmdlet takes a list as one text with commas: its parameter is a String
+// then.
 func joined(c change.Command, parameter string) bool {
 	switch c.Parameters[parameter].(type) {
 	case []any, []string:

@@ -16,7 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// Graph is Microsoft Graph; *entra.Client is one. Paths follow the version ("/applications?$filter=...").
+// Graph is Microsoft Graph; *entra.Client is one. Paths follow the version
+// ("/applications?$filter=...").
 type Graph interface {
 	// Do puts one request. The answer is the decoded body, nil when there is none.
 	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
@@ -24,17 +25,19 @@ type Graph interface {
 	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
-// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications of these names, what
-// belongs to them, and the names of Exchange Online's service principal: nothing else in the tenant is hybridge's business.
+// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications
+// of these names, what belongs to them, and the names of Exchange Online's service principal:
+// nothing else in the tenant is hybridge's business.
 type Directory struct {
 	Graph
 	Applications func(ctx context.Context) ([]string, error) // their display names
-	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s when 0.
+	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s
+	// when 0.
 	Pause time.Duration
 }
 
-// MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}" in the path is filled
-// with the parameter of that name, which is not part of the body then.
+// MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}"
+// in the path is filled with the parameter of that name, which is not part of the body then.
 var MicrosoftGraph = &change.System[Directory]{
 	Family: change.Family{
 		ID: "graph", Title: "Microsoft Graph",
@@ -60,18 +63,19 @@ const (
 	Delete
 )
 
-// Collection is the operations of an Entra kind, built from a collection of Microsoft Graph: POST makes an object, PATCH
-// and DELETE address it as PATH/{id}.
+// Collection is the operations of an Entra kind, built from a collection of Microsoft Graph: POST
+// makes an object, PATCH and DELETE address it as PATH/{id}.
 type Collection struct {
 	Path    string // "/applications"
 	Methods Methods
-	// Under is the property with the id of the object that the collection belongs to, {id} of the path.
+	// Under is the property with the id of the object that the collection belongs to, {id} of the
+	// path.
 	Under string
-	// Aspect says that the kind is one aspect of an object that another kind makes: PATCH makes and empties it, at the object
-	// that the property id names.
+	// Aspect says that the kind is one aspect of an object that another kind makes: PATCH makes and
+	// empties it, at the object that the property id names.
 	Aspect bool
-	// Read finds the objects; none is an empty list and not an error. An object's id and displayName become the live
-	// resource's identity and name.
+	// Read finds the objects; none is an empty list and not an error. An object's id and displayName
+	// become the live resource's identity and name.
 	Read func(ctx context.Context, d Directory) ([]map[string]any, error)
 }
 
@@ -138,7 +142,8 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 	return ops
 }
 
-// graphImage is a live resource of what Graph gives. Beside the declared properties it keeps the ids, for references.
+// graphImage is a live resource of what Graph gives. Beside the declared properties it keeps the
+// ids, for references.
 func graphImage(k *Kind, o map[string]any) change.Live {
 	l := k.Image(str(o["id"]), str(o["displayName"]), func(property string) (any, error) {
 		if v := o[property]; v != nil {
@@ -176,7 +181,8 @@ func principals(ctx context.Context, d Directory) ([]map[string]any, error) {
 		return nil, err
 	}
 	return each(found, func(a map[string]any) ([]map[string]any, error) {
-		list, err := d.List(ctx, "/servicePrincipals?"+entra.Filter("appId", str(a["appId"]))+"&$select="+servicePrincipalFields)
+		filter := entra.Filter("appId", str(a["appId"]))
+		list, err := d.List(ctx, "/servicePrincipals?"+filter+"&$select="+servicePrincipalFields)
 		return named(list, str(a["displayName"])), err
 	})
 }
@@ -231,14 +237,18 @@ func str(v any) string {
 // keyList keeps of key credentials what a PATCH sends back: all of it text.
 func keyList(v any) any { return fields(v, keyFields...) }
 
-var keyFields = []string{"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"}
+var keyFields = []string{
+	"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage",
+}
 
 func accessList(v any) any {
 	out := []any{}
 	for _, e := range elements(v) {
 		m, ok := e.(map[string]any)
 		if ok {
-			out = append(out, map[string]any{"resourceAppId": str(m["resourceAppId"]), "resourceAccess": fields(m["resourceAccess"], "id", "type")})
+			out = append(out, map[string]any{
+				"resourceAppId": str(m["resourceAppId"]), "resourceAccess": fields(m["resourceAccess"], "id", "type"),
+			})
 		}
 	}
 	return out
@@ -265,7 +275,8 @@ func fields(v any, names ...string) []any {
 
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 
-// request is a plan's command as Microsoft Graph takes it: method, path with its placeholders filled, and body, nil when there is none.
+// request is a plan's command as Microsoft Graph takes it: method, path with its placeholders
+// filled, and body, nil when there is none.
 func request(c change.Command) (method, path string, body map[string]any, err error) {
 	method, template, ok := strings.Cut(c.Name, " ")
 	if !ok || !strings.HasPrefix(template, "/") {
@@ -295,8 +306,8 @@ func request(c change.Command) (method, path string, body map[string]any, err er
 	return method, path, body, nil
 }
 
-// patience is how many times a request is put again because the directory does not know a new object yet: Entra's replicas
-// lag.
+// patience is how many times a request is put again because the directory does not know a new
+// object yet: Entra's replicas lag.
 const patience = 15
 
 // runRequest puts one request. Its answer's properties are what references may ask for.
@@ -364,7 +375,8 @@ func writeRequest(c change.Command, w change.Writing) []string {
 			lines = append(lines, "    "+k+" = "+w.Value(body[k]))
 		}
 		lines = append(lines, "}")
-		call = append(call, "    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)", "    ContentType = 'application/json'")
+		call = append(call,
+			"    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)", "    ContentType = 'application/json'")
 	}
 	lines = slices.Concat(lines, []string{"$" + w.Name + " = @{"}, call, []string{"}"})
 	run := "Invoke-MgGraphRequest @" + w.Name

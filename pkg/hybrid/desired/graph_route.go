@@ -31,10 +31,12 @@ var graphRoute = &Topic{
 		if err != nil {
 			return err
 		}
-		p.Add(authServerGraphRoute, p.at(), evoSTSKey, "EvoSts - "+name, msg.Of("Exchange asks Microsoft Graph there"), with(evo, change.Properties{
-			"Identity": Ref(authServer, p.at(), evoSTSKey, "Identity"), "GraphBaseUrl": cloud.Graph,
-		}), All(p.at(), authServerApplication)...)
-		p.override(graphRouteOverride, One(settingOverride, p.at(), dedicatedApplicationOverride.key), One(authServerGraphRoute, p.at(), evoSTSKey))
+		p.Add(authServerGraphRoute, p.at(), evoSTSKey, "EvoSts - "+name,
+			msg.Of("Exchange asks Microsoft Graph there"), with(evo, change.Properties{
+				"Identity": Ref(authServer, p.at(), evoSTSKey, "Identity"), "GraphBaseUrl": cloud.Graph,
+			}), All(p.at(), authServerApplication)...)
+		p.override(graphRouteOverride,
+			One(settingOverride, p.at(), dedicatedApplicationOverride.key), One(authServerGraphRoute, p.at(), evoSTSKey))
 		return nil
 	},
 }

@@ -1,5 +1,6 @@
-// Package desired turns answers and facts into the resources that should exist: in every forest's Exchange organization, in
-// Exchange Online and in Entra. A kind of resource is one declaration in the file of its topic; Topics lists the topics.
+// Package desired turns answers and facts into the resources that should exist: in every forest's
+// Exchange organization, in Exchange Online and in Entra. A kind of resource is one declaration in
+// the file of its topic; Topics lists the topics.
 package desired
 
 import (
@@ -43,8 +44,8 @@ func kindNamed(noun string) *Kind {
 	return nil
 }
 
-// Rights lists what an account must be allowed on a sort of places to read and to write the kinds that the features need:
-// cmdlets, for Exchange.
+// Rights lists what an account must be allowed on a sort of places to read and to write the kinds
+// that the features need: cmdlets, for Exchange.
 func Rights(sort string, features []answers.Feature) (reads, writes []string) {
 	for _, k := range kindsFor(features) {
 		if slices.Contains(k.Places, sort) {
@@ -69,8 +70,8 @@ func bySharedDomain(property string) func(change.Properties, change.Live) bool {
 	}
 }
 
-// byValue matches when the named properties are the same, without regard to case. A wanted value that another change
-// has yet to bring forth matches nothing.
+// byValue matches when the named properties are the same, without regard to case. A wanted value
+// that another change has yet to bring forth matches nothing.
 func byValue(properties ...string) func(change.Properties, change.Live) bool {
 	return func(want change.Properties, live change.Live) bool {
 		for _, p := range properties {

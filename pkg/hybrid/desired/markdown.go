@@ -20,17 +20,21 @@ func where(k *Kind) string {
 }
 
 var modeTexts = map[change.Mode]string{
-	change.Replace: "replaced", change.Merge: "added to; what others put there stays", change.CreateOnly: "given once, not compared", change.Key: "identifies it, never changed",
+	change.Replace: "replaced", change.Merge: "added to; what others put there stays",
+	change.CreateOnly: "given once, not compared", change.Key: "identifies it, never changed",
 }
 
-// Markdown renders the reference page of the kinds, docs/reference/kinds.md, from their declarations.
+// Markdown renders the reference page of the kinds, docs/reference/kinds.md, from their
+// declarations.
 func Markdown() []byte {
 	var b strings.Builder
 	b.WriteString("# Kinds of resources\n\nGenerated from the declarations in pkg/hybrid/desired; do not edit.\n\n")
-	b.WriteString("A topic is a subject of hybrid: what should exist of some kinds, and for which features of the answers file. A feature that " +
-		"is not wanted adds nothing; an answers file that names none wants all but centralizedTransport. Mail flow is not configured yet: " +
+	b.WriteString("A topic is a subject of hybrid: what should exist of some kinds, and for which features of the " +
+		"answers file. A feature that is not wanted adds nothing; an answers file that names none wants all but " +
+		"centralizedTransport. Mail flow is not configured yet: " +
 		"no topic belongs to secureMail and centralizedTransport.\n\n" +
-		"A plan leaves a topic out when a fact that it rests on is unknown, in the forest where it is, and says so (exit code 9). " +
+		"A plan leaves a topic out when a fact that it rests on is unknown, in the forest where it is, and says so " +
+		"(exit code 9). " +
 		"What needs a topic that is left out is left out, too. Nothing is removed for it.\n\n" +
 		"| topic | what | kinds | features |\n| --- | --- | --- | --- |\n")
 	for _, t := range Topics() {
@@ -45,7 +49,8 @@ func Markdown() []byte {
 		if t.PerForest {
 			what += "; per forest"
 		}
-		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s | %s |\n", t.ID, t.ID, what, strings.Join(kinds, ", "), strings.Join(features, ", "))
+		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s | %s |\n",
+			t.ID, t.ID, what, strings.Join(kinds, ", "), strings.Join(features, ", "))
 	}
 	b.WriteString("\n| kind | where | what |\n| --- | --- | --- |\n")
 	for _, k := range Kinds() {

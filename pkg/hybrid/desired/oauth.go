@@ -42,16 +42,19 @@ var oauthTrust = &Topic{
 		if err != nil {
 			return err
 		}
-		p.Add(authServer, p.at(), "acs", "ACS - "+name, msg.Of("tokens that Exchange Online presents are checked against it"), change.Properties{
-			"Type": "MicrosoftACS", "Realm": evo["Realm"], "AuthMetadataUrl": cloud.ACSMetadataURL,
-			"DomainName": lower(slices.Concat([]string{coexistence}, domains)), "Enabled": true,
-		})
-		p.Add(authServer, p.at(), evoSTSKey, "EvoSts - "+name, msg.Of("Exchange asks it for tokens to the tenant"), with(evo, change.Properties{"Enabled": true}))
+		p.Add(authServer, p.at(), "acs", "ACS - "+name,
+			msg.Of("tokens that Exchange Online presents are checked against it"), change.Properties{
+				"Type": "MicrosoftACS", "Realm": evo["Realm"], "AuthMetadataUrl": cloud.ACSMetadataURL,
+				"DomainName": lower(slices.Concat([]string{coexistence}, domains)), "Enabled": true,
+			})
+		p.Add(authServer, p.at(), evoSTSKey, "EvoSts - "+name,
+			msg.Of("Exchange asks it for tokens to the tenant"), with(evo, change.Properties{"Enabled": true}))
 		partner := change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Enabled": true}
 		if organization.RootDomain != "" {
 			partner["LinkedAccount"] = organization.RootDomain + "/Users/Exchange Online-ApplicationAccount"
 		}
-		p.Add(partnerApplication, p.at(), oauth.AppExchangeOnline, "Exchange Online", msg.Of("it lets lookups from Exchange Online in"), partner)
+		p.Add(partnerApplication, p.at(), oauth.AppExchangeOnline, "Exchange Online",
+			msg.Of("it lets lookups from Exchange Online in"), partner)
 		return nil
 	},
 }
@@ -85,9 +88,10 @@ func byTenant(want change.Properties, live change.Live) bool {
 }
 
 var authServer = Exchange.Declare(Kind{
-	Noun:   "AuthServer",
-	Title:  "Auth server",
-	Why:    "Makes Exchange on-premises trust the tokens of the tenant (ACS), and lets it ask Entra for tokens of its own (EvoSTS).",
+	Noun:  "AuthServer",
+	Title: "Auth server",
+	Why: "Makes Exchange on-premises trust the tokens of the tenant (ACS), and lets it ask Entra for tokens of its " +
+		"own (EvoSTS).",
 	Places: []string{OnPremises},
 	Match:  byTenant,
 	Properties: map[string]Property{
@@ -100,7 +104,8 @@ var authServer = Exchange.Declare(Kind{
 	Risk: "a disabled or wrong auth server refuses every OAuth request of the tenant",
 }, Cmdlets{
 	Verbs: New | Set | Remove,
-	// The type of an ACS server follows from its metadata; -Type belongs to a parameter set that is not made for it.
+	// The type of an ACS server follows from its metadata; -Type belongs to a parameter set that is
+	// not made for it.
 	Adjust: func(c *change.Command) {
 		if t, ok := c.Parameters["Type"].(string); ok && strings.EqualFold(t, "MicrosoftACS") {
 			delete(c.Parameters, "Type")

@@ -41,8 +41,9 @@ type instance struct {
 	err    error // why it is left out
 }
 
-// Need is what must come before a resource: one resource of a kind at a place, or, without a key, all of the same
-// forest and of no forest. For a topic that is not per forest it is those of all forests.
+// Need is what must come before a resource: one resource of a kind at a place, or, without a key,
+// all of the same forest and of no forest. For a topic that is not per forest it is those of all
+// forests.
 type Need struct {
 	kind       *Kind
 	place, key string
@@ -61,19 +62,24 @@ func All(place string, kinds ...*Kind) []Need {
 // One needs one resource.
 func One(k *Kind, place, key string) Need { return Need{kind: k, place: place, key: key} }
 
-// Ref stands for a property of another resource: its live value when it exists, else what its change brings forth.
+// Ref stands for a property of another resource: its live value when it exists, else what its
+// change brings forth.
 func Ref(k *Kind, place, key, property string) change.Ref {
 	return change.Ref{Change: change.Resource{Kind: k, Target: place, Key: key}.ID(), Property: property}
 }
 
-// Add says that a resource should exist. What its properties refer to comes before it, and so does what it needs.
+// Add says that a resource should exist. What its properties refer to comes before it, and so does
+// what it needs.
 func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
 	r := &planned{instance: instance{topic: p.topic, forest: p.Forest}, needs: needs}
-	r.Resource = change.Resource{Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID}
+	r.Resource = change.Resource{
+		Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID,
+	}
 	p.out = append(p.out, r)
 }
 
-// refusal is an error by which nothing can be planned: the answers contradict themselves or what is there.
+// refusal is an error by which nothing can be planned: the answers contradict themselves or what is
+// there.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
@@ -85,9 +91,10 @@ var ErrUnknown = errors.New("not known")
 
 func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, what, ErrUnknown) }
 
-// Resources derives what should exist from the answers and the facts: the same facts give the same resources in the same
-// order. A topic that lacks a fact is left out, in the forest where it lacks it, and so is what needs it; nothing is planned on
-// the unknown. When no forest is known, that is an error: there is nothing to connect. Without a tenant, and for features that need no topic,
+// Resources derives what should exist from the answers and the facts: the same facts give the same
+// resources in the same order. A topic that lacks a fact is left out, in the forest where it lacks
+// it, and so is what needs it; nothing is planned on the unknown. When no forest is known, that is
+// an error: there is nothing to connect. Without a tenant, and for features that need no topic,
 // nothing should exist.
 func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
 	p := &Planner{Answers: set.Answers, set: set}
@@ -229,7 +236,8 @@ func references(r change.Resource) []Need {
 
 // met tells whether other is what r needs.
 func (n Need) met(r, other *planned) bool {
-	return other.Kind == n.kind && other.Target == n.place && (n.key == "" || other.Key == n.key) && n.meets(r.instance, other.instance)
+	return other.Kind == n.kind && other.Target == n.place && (n.key == "" || other.Key == n.key) &&
+		n.meets(r.instance, other.instance)
 }
 
 // meets tells whether what an instance needs may be of another one.
@@ -237,18 +245,22 @@ func (n Need) meets(of, other instance) bool {
 	return of.forest == nil || other.forest == nil || of.forest == other.forest
 }
 
-// maxDomains is how many domains an organization relationship holds: Exchange refuses a filter of more than 250 parts, some of them its own.
+// maxDomains is how many domains an organization relationship holds: Exchange refuses a filter of
+// more than 250 parts, some of them its own.
 const maxDomains = 238
 
-// consistent refuses answers by which two forests would claim one domain: each side keeps a domain in one relationship and one connector, and the
-// second forest's would be refused when the first one's are there. It refuses two forests that are one.
+// consistent refuses answers by which two forests would claim one domain: each side keeps a domain
+// in one relationship and one connector, and the second forest's would be refused when the first
+// one's are there. It refuses two forests that are one.
 func (p *Planner) consistent(ctx context.Context) error {
 	coexistence, _ := p.coexistence(ctx) // unknown, it is no forest's
 	holder := map[string]string{}
 	for _, f := range p.Answers.Forests {
 		for _, d := range lower(f.Domains) {
 			if other := holder[d]; other != "" {
-				return refuse("forests %s and %s both name the domain %s: lookups from the tenant for a domain go to one forest; name it in the forest that its autodiscover leads to", other, f.Name, d)
+				return refuse("forests %s and %s both name the domain %s: lookups from the tenant for a domain go to one "+
+					"forest; name it in the forest that its autodiscover leads to",
+					other, f.Name, d)
 			}
 			if d == coexistence {
 				return refuse("forest %s names the coexistence domain %s among its own: its mailboxes are in the tenant", f.Name, d)
@@ -266,7 +278,8 @@ func (p *Planner) consistent(ctx context.Context) error {
 			continue
 		}
 		if other := byGUID[guid]; other != "" {
-			return refuse("forests %s and %s have the same Exchange organization %s: they are one forest", other, forest.Name(), guid)
+			return refuse("forests %s and %s have the same Exchange organization %s: they are one forest",
+				other, forest.Name(), guid)
 		}
 		byGUID[guid] = forest.Name()
 	}
@@ -291,7 +304,8 @@ func (p *Planner) tenantID(ctx context.Context) (string, error) {
 	return strings.ToLower(organization.ID), err
 }
 
-// tenantName is the GUID in the names of on-premises objects: the Exchange Online organization's; the tenant's stands in when it shows none.
+// tenantName is the GUID in the names of on-premises objects: the Exchange Online organization's;
+// the tenant's stands in when it shows none.
 func (p *Planner) tenantName(ctx context.Context) (string, error) {
 	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
 	if err != nil {

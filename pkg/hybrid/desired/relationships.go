@@ -54,18 +54,21 @@ var relationships = &Topic{
 		if hybridApplication.wanted(features) {
 			onprem["TargetSharingEpr"] = cloud.EWS
 		}
-		p.Add(organizationRelationship, p.at(), coexistence, "On-premises to O365 - "+name, msg.Of("it says what %s and the tenant may ask of each other", forest),
-			with(onprem, change.Properties{"DomainNames": []string{coexistence}, "Enabled": true}), All(p.at(), authServer, partnerApplication)...)
+		p.Add(organizationRelationship, p.at(), coexistence, "On-premises to O365 - "+name,
+			msg.Of("it says what %s and the tenant may ask of each other", forest),
+			with(onprem, change.Properties{"DomainNames": []string{coexistence}, "Enabled": true}),
+			All(p.at(), authServer, partnerApplication)...)
 		if len(online) > 0 {
-			p.Add(organizationRelationship, PlaceOnline, guid, "O365 to On-premises - "+guid, msg.Of("it says what the tenant and %s may ask of each other", forest),
+			p.Add(organizationRelationship, PlaceOnline, guid, "O365 to On-premises - "+guid,
+				msg.Of("it says what the tenant and %s may ask of each other", forest),
 				with(online, change.Properties{"DomainNames": domains, "Enabled": true}))
 		}
 		return nil
 	},
 }
 
-// allowed are the properties of organization relationships that features need. A feature that was not chosen is left as
-// it is, never switched off.
+// allowed are the properties of organization relationships that features need. A feature that was
+// not chosen is left as it is, never switched off.
 var allowed = map[answers.Feature]change.Properties{
 	answers.FreeBusy:        {"FreeBusyAccessEnabled": true, "FreeBusyAccessLevel": "LimitedDetails"},
 	answers.MailTips:        {"MailTipsAccessEnabled": true, "MailTipsAccessLevel": "All"},
@@ -75,14 +78,15 @@ var allowed = map[answers.Feature]change.Properties{
 	answers.Photos:          {"PhotosEnabled": true},
 }
 
-// onlyOnPremises are the features that concern what the tenant may do on-premises, and nothing in the tenant.
+// onlyOnPremises are the features that concern what the tenant may do on-premises, and nothing in
+// the tenant.
 var onlyOnPremises = map[answers.Feature]bool{answers.MoveMailbox: true, answers.OnlineArchive: true}
 
 var organizationRelationship = Exchange.Declare(Kind{
 	Noun:  "OrganizationRelationship",
 	Title: "Organization relationship",
-	Why: "Says what the other side may ask for (free/busy, MailTips, photos, mailbox moves) and where to ask. On-premises it also carries the Exchange " +
-		"Online EWS address that lookups with the dedicated application use.",
+	Why: "Says what the other side may ask for (free/busy, MailTips, photos, mailbox moves) and where to ask. " +
+		"On-premises it also carries the Exchange Online EWS address that lookups with the dedicated application use.",
 	Places: []string{OnPremises, Online},
 	Match:  bySharedDomain("DomainNames"),
 	Properties: map[string]Property{
@@ -99,5 +103,6 @@ var organizationRelationship = Exchange.Declare(Kind{
 		"TargetOwaURL":          {Type: address},
 		"TargetSharingEpr":      {Type: address},
 	},
-	Risk: "lookups and mailbox moves between the two sides follow this object; a domain taken from another relationship loses its own settings",
+	Risk: "lookups and mailbox moves between the two sides follow this object; a domain taken from another " +
+		"relationship loses its own settings",
 }, Cmdlets{Verbs: New | Set | Remove})

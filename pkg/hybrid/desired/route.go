@@ -18,7 +18,8 @@ type Forest struct {
 	Unknown error // why the servers are not known
 }
 
-// CoexistenceDomain is the target delivery domain: the answers', else the tenant's own, else the one that follows from the cloud.
+// CoexistenceDomain is the target delivery domain: the answers', else the tenant's own, else the
+// one that follows from the cloud.
 func CoexistenceDomain(online answers.ExchangeOnline, c cloud.Cloud, live string) (string, error) {
 	if online.CoexistenceDomain != "" {
 		return strings.ToLower(online.CoexistenceDomain), nil
@@ -29,10 +30,11 @@ func CoexistenceDomain(online answers.ExchangeOnline, c cloud.Cloud, live string
 	return c.CoexistenceDomain(online.Tenant)
 }
 
-// ChooseRoute says how on-premises Exchange should look up free/busy, and why. The Graph route needs every server at a
-// build that shows it, and a cloud that has it; the answer "graph" trusts the administrator about updates that build numbers do not show, and so
-// does "auto" once EWS of Exchange Online has ended: there is no other route then. Where one server decides, the servers of other
-// forests may be unknown.
+// ChooseRoute says how on-premises Exchange should look up free/busy, and why. The Graph route
+// needs every server at a build that shows it, and a cloud that has it; the answer "graph" trusts
+// the administrator about updates that build numbers do not show, and so does "auto" once EWS of
+// Exchange Online has ended: there is no other route then. Where one server decides, the servers of
+// other forests may be unknown.
 func ChooseRoute(answer string, c cloud.Cloud, forests []Forest, now time.Time) (fact.Route, string, error) {
 	least, chosen := fact.Fit, "every server has the Graph route"
 	if !now.Before(cloud.EWSEnds) {
@@ -91,14 +93,18 @@ func (p *Planner) route(ctx context.Context) (fact.Route, error) {
 	case err != nil:
 		return "", err
 	case r == fact.RouteEWS && !p.day().Before(cloud.EWSEnds):
-		return "", refuse("lookups from on-premises have no way into the tenant any more: EWS of Exchange Online ended on %s, and %s (check tenant.ews-switch)", cloud.EWSEnds.Format(time.DateOnly), reason)
+		return "", refuse("lookups from on-premises have no way into the tenant any more: EWS of Exchange Online ended "+
+			"on %s, and %s (check tenant.ews-switch)",
+			cloud.EWSEnds.Format(time.DateOnly), reason)
 	}
-	// The override that switches a route on holds for all servers, and one that does not know it either refuses the override or
-	// goes on as the shared application, which Exchange Online refuses.
+	// The override that switches a route on holds for all servers, and one that does not know it
+	// either refuses the override or goes on as the shared application, which Exchange Online refuses.
 	for _, f := range forests {
 		for _, s := range f.Servers {
 			if s.Build.Fitness(r) == fact.Unfit {
-				return "", refuse("%s in %s is at %s, which cannot use the dedicated application on the %s route: update or decommission it first (check servers.build lists all)", s.Name, f.Name, s.Build, r)
+				return "", refuse("%s in %s is at %s, which cannot use the dedicated application on the %s route: update or "+
+					"decommission it first (check servers.build lists all)",
+					s.Name, f.Name, s.Build, r)
 			}
 		}
 	}

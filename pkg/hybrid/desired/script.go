@@ -13,11 +13,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Scripts renders a plan as scripts, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell, 10-onprem-FOREST.ps1 for the
-// Exchange Management Shell, 20-online.ps1 for Exchange Online PowerShell. They are meant to be run in the order of their names.
+// Scripts renders a plan as scripts, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell,
+// 10-onprem-FOREST.ps1 for the Exchange Management Shell, 20-online.ps1 for Exchange Online
+// PowerShell. They are meant to be run in the order of their names.
 //
-// What one place makes and another needs (an application's id) is a parameter of the script that needs it and is printed by the
-// script that makes it. Nothing of the plan is ever evaluated: texts are single-quoted literals.
+// What one place makes and another needs (an application's id) is a parameter of the script that
+// needs it and is printed by the script that makes it. Nothing of the plan is ever evaluated: texts
+// are single-quoted literals.
 func Scripts(p change.Plan) map[string][]byte {
 	byPlace := map[string][]change.Change{}
 	var order []string
@@ -217,7 +219,8 @@ func (s *script) printed(changes []change.Change, here map[string]int) {
 	s.line("")
 	s.comment("What the other scripts ask for")
 	for _, ref := range refs {
-		s.line("Write-Output (%s + $change%dResult.%s)", exchange.Quote(s.variable(ref)+" = "), here[ref.Change], ref.Property)
+		s.line("Write-Output (%s + $change%dResult.%s)",
+			exchange.Quote(s.variable(ref)+" = "), here[ref.Change], ref.Property)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
-// Topic is one subject of hybrid: the kinds of resources that it needs, and what should exist of them.
+// Topic is one subject of hybrid: the kinds of resources that it needs, and what should exist of
+// them.
 type Topic struct {
 	ID    string // documented; a plan names a topic that it leaves out
 	Title string
@@ -16,20 +17,25 @@ type Topic struct {
 	// PerForest topics are derived once per forest, the others once.
 	PerForest bool
 	Kinds     []*Kind
-	// Derive adds the resources that should exist. An error that is not a refusal says what is unknown: the topic is left out of
-	// the plan then, here or in this forest.
+	// Derive adds the resources that should exist. An error that is not a refusal says what is
+	// unknown: the topic is left out of the plan then, here or in this forest.
 	Derive func(ctx context.Context, p *Planner) error
 }
 
-// The features that need a lookup of the other side's calendars or mailboxes, and those that need an organization relationship.
+// The features that need a lookup of the other side's calendars or mailboxes, and those that need
+// an organization relationship.
 var (
-	lookupFeatures = []answers.Feature{answers.FreeBusy, answers.MailTips, answers.Photos, answers.MessageTracking, answers.OnlineArchive}
-	allowances     = append(slices.Clone(lookupFeatures), answers.MoveMailbox, answers.OWARedirection)
+	lookupFeatures = []answers.Feature{
+		answers.FreeBusy, answers.MailTips, answers.Photos, answers.MessageTracking, answers.OnlineArchive,
+	}
+	allowances = append(slices.Clone(lookupFeatures), answers.MoveMailbox, answers.OWARedirection)
 )
 
 // Topics lists all topics. A topic comes after those that it refers to.
 func Topics() []*Topic {
-	return []*Topic{hostNames, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch, graphRoute}
+	return []*Topic{
+		hostNames, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch, graphRoute,
+	}
 }
 
 // Kinds lists every kind that hybridge manages.

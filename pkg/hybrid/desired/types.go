@@ -20,15 +20,20 @@ var (
 	// someText is a text that is given where there is none; any other is left as it is.
 	someText = Type{Name: "String, given where there is none", Read: readText, Compare: filled}
 	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not overruled.
-	freeBusyLevel = Type{Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy}
-	// address is a URL: scheme and host are compared without case, one slash at the end does not count.
+	freeBusyLevel = Type{
+		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
+	}
+	// address is a URL: scheme and host are compared without case, one slash at the end does not
+	// count.
 	address = Type{Name: "URL", Read: readText, Compare: sameURL}
 	// domains is a set of SMTP domains.
 	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain), List: true}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
 	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true}
 	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
-	principalNames = Type{Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true}
+	principalNames = Type{
+		Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true,
+	}
 	// settings is a list of NAME=VALUE.
 	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
 	// keys is a list of key credentials, told apart by the thumbprint of their certificate.
@@ -105,7 +110,8 @@ func texts(v any) []string {
 	return nil
 }
 
-// nothing is what Exchange and Graph print for what is not set: null, an empty text or an empty list.
+// nothing is what Exchange and Graph print for what is not set: null, an empty text or an empty
+// list.
 func nothing(v any) bool { return len(elements(v)) == 0 }
 
 func equal(want, live any) bool { return change.Equal(want, live) }
@@ -149,11 +155,12 @@ func normalURL(s string) string {
 		return s
 	}
 	host := strings.ToLower(u.Hostname())
-	if p := u.Port(); p != "" && !(p == "443" && strings.EqualFold(u.Scheme, "https")) && !(p == "80" && strings.EqualFold(u.Scheme, "http")) {
+	scheme := strings.ToLower(u.Scheme)
+	if p := u.Port(); p != "" && scheme+p != "https443" && scheme+p != "http80" {
 		host += ":" + p
 	}
 	// IIS and Exchange treat paths without case.
-	return strings.ToLower(u.Scheme) + "://" + host + strings.ToLower(strings.TrimSuffix(u.EscapedPath(), "/")) + queryOf(u)
+	return scheme + "://" + host + strings.ToLower(strings.TrimSuffix(u.EscapedPath(), "/")) + queryOf(u)
 }
 
 func queryOf(u *url.URL) string {
@@ -191,8 +198,8 @@ func members(v any, normal func(string) string) map[string]bool {
 	return out
 }
 
-// containsAll is satisfied when every wanted element is live, whatever else is. A Ref among the wanted ones is not
-// live by definition.
+// containsAll is satisfied when every wanted element is live, whatever else is. A Ref among the
+// wanted ones is not live by definition.
 func containsAll(normal func(string) string) change.Comparison {
 	return func(want, live any) bool {
 		have := members(live, normal)
@@ -211,7 +218,8 @@ func sameSet(normal func(string) string) change.Comparison {
 
 func elements(v any) []any { return change.Elements(v) }
 
-// thumbprintOf reads the thumbprint of a key credential as Graph prints it; empty when it tells none.
+// thumbprintOf reads the thumbprint of a key credential as Graph prints it; empty when it tells
+// none.
 func thumbprintOf(credential any) string {
 	m, _ := credential.(map[string]any)
 	var k entra.KeyCredential
@@ -224,8 +232,8 @@ func thumbprintOf(credential any) string {
 	return k.Thumbprint()
 }
 
-// containsKeys is satisfied when every wanted certificate is there. A credential without a thumbprint is known by its
-// keyId.
+// containsKeys is satisfied when every wanted certificate is there. A credential without a
+// thumbprint is known by its keyId.
 func containsKeys(want, live any) bool {
 	known := func(credential any) string {
 		m, _ := credential.(map[string]any)
