@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
@@ -18,12 +19,15 @@ import (
 // premise is one Exchange organization of the lab as a party to lookups: it answers for its own mailboxes and asks others about
 // those that are elsewhere. Nothing here looks at the other side's state: every fact about it comes over the wire.
 type premise struct {
-	name   string
+	name string
+
+	mu     sync.RWMutex
 	people map[string]*recipient // by every address, in lower case
 	shared map[string]bool       // addresses that more than one person holds
-	now    func() time.Time
-	link   *link.Link
-	org    *organization.Organization
+
+	now  func() time.Time
+	link *link.Link
+	org  *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
 	published func() string
 	// token mints what this side presents to another, for a URL and a domain: its own way differs by side.
@@ -51,7 +55,7 @@ func failed(code, format string, args ...any) error {
 // availability answers a lookup, from here or from the side that holds the mailbox. A request that came from another organization is
 // never passed on: foreign is true then.
 func (p *premise) availability(ctx context.Context, address string, w ews.Window, foreign bool) ([]ews.Event, error) {
-	r, ok := p.people[strings.ToLower(address)]
+	r, ok := p.find(address)
 	if !ok {
 		return nil, failed("ErrorMailRecipientNotFound", "Unable to resolve e-mail address %s to an Active Directory object.", address)
 	}

@@ -126,11 +126,11 @@ func (p *premise) speaksFor(claims oauth.Claims) error {
 		if address == "" {
 			continue
 		}
-		r, ok := p.people[address]
+		r, ok := p.find(address)
 		switch {
 		case !ok:
 			return refusedUser("does not exist")
-		case p.shared[address] || found != nil && found.mailbox != r.mailbox:
+		case p.ambiguous(address) || found != nil && found.mailbox != r.mailbox:
 			return refusedUser("is ambiguous")
 		}
 		found = r
@@ -150,7 +150,7 @@ func (p *premise) person(caller link.Caller, domain string) string {
 	if !strings.Contains(name, "@") {
 		name += "@" + domain
 	}
-	if r, ok := p.people[name]; ok {
+	if r, ok := p.find(name); ok {
 		return r.primary
 	}
 	return name

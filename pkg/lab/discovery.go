@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 )
@@ -22,7 +21,7 @@ func (p *premise) discover(ctx context.Context, endpoint, address, domain string
 
 // UserSettings answers autodiscover: the EWS address for a mailbox that is here, a redirect for one that is elsewhere.
 func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
-	r, ok := p.people[strings.ToLower(q.Address)]
+	r, ok := p.find(q.Address)
 	if !ok {
 		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser, Message: "Invalid user: '" + q.Address + "'"}
 	}
@@ -39,10 +38,8 @@ func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodis
 
 // DomainSettings answers autodiscover for a domain of this side.
 func (p *premise) DomainSettings(_ context.Context, q autodiscover.Query) (map[string]string, error) {
-	for address := range p.people {
-		if strings.HasSuffix(address, "@"+strings.ToLower(q.Domain)) {
-			return map[string]string{"ExternalEwsUrl": p.published(), "ExternalEwsVersion": "15.20.0.0"}, nil
-		}
+	if p.serves(q.Domain) {
+		return map[string]string{"ExternalEwsUrl": p.published(), "ExternalEwsVersion": "15.20.0.0"}, nil
 	}
 	return nil, &autodiscover.CodeError{Code: autodiscover.InvalidDomain, Message: "The domain is not hosted here."}
 }

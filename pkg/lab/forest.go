@@ -132,21 +132,26 @@ func (f *forestSite) store(c *issued, services string, selfSigned bool) {
 func (f *forestSite) people() []directory.User {
 	users := make([]directory.User, 0, len(f.users)+1)
 	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(), Password: f.passwords["svc-hybridge"]})
-	for _, m := range f.users {
-		given, surname, _ := strings.Cut(m.display, " ")
-		u := directory.User{
-			Name: m.display + " (" + m.account + ")", SAMAccountName: m.account, UPN: m.upn, Password: f.passwords[m.account], GivenName: given, Surname: surname,
-			Mail: m.primary, ProxyAddresses: []string{"SMTP:" + m.primary}, RecipientType: 1,
+	for _, noun := range []string{"Mailbox", "RemoteMailbox"} {
+		for _, r := range f.org.Objects(noun) {
+			users = append(users, f.person(r))
 		}
-		for _, a := range m.others {
-			u.ProxyAddresses = append(u.ProxyAddresses, "smtp:"+a)
-		}
-		if m.remote {
-			u.TargetAddress, u.RecipientType, u.RemoteType = "SMTP:"+m.target(), 2147483648, 4
-		}
-		users = append(users, u)
 	}
 	return users
+}
+
+// person is a recipient as its account stands in the directory.
+func (f *forestSite) person(r *organization.Record) directory.User {
+	account, display := r.String("SamAccountName"), r.String("DisplayName")
+	given, surname, _ := strings.Cut(display, " ")
+	u := directory.User{
+		Name: display + " (" + account + ")", SAMAccountName: account, UPN: r.String("UserPrincipalName"), Password: f.passwords[account],
+		GivenName: given, Surname: surname, Mail: r.String("PrimarySmtpAddress"), ProxyAddresses: r.Strings("EmailAddresses"), RecipientType: 1,
+	}
+	if r.Noun() == "RemoteMailbox" {
+		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4
+	}
+	return u
 }
 
 // configuration is the Exchange part of the configuration naming context, made of what the cmdlets show now.

@@ -536,3 +536,34 @@ func TestVirtualDirectoryDecides(t *testing.T) {
 		}
 	}
 }
+
+// Lookups follow recipients that move: by a new target address, and back to the premises.
+func TestLookupsFollowRecipients(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	configure(t, l, f)
+	m := f.moved()
+	if err := look(t, f.premise, m); err != nil {
+		t.Fatal(err)
+	}
+	run(t, f.org, "Set-RemoteMailbox", "Identity", m.account, "RemoteRoutingAddress", "SMTP:"+m.account+"@gone.example")
+	if err := look(t, f.premise, m); err == nil || !strings.Contains(err.Error(), "gone.example") {
+		t.Errorf("a stale target address: %v", err)
+	}
+	if _, _, err := f.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Disable-RemoteMailbox", Parameters: map[string]any{"Identity": m.account}}); err == nil {
+		t.Error("disabled without a question")
+	}
+	run(t, f.org, "Disable-RemoteMailbox", "Identity", m.account, "Confirm", false)
+	if err := look(t, f.premise, m); err == nil || !strings.Contains(err.Error(), "ErrorMailRecipientNotFound") {
+		t.Errorf("disabled: %v", err)
+	}
+	run(t, f.org, "Enable-RemoteMailbox", "Identity", m.primary, "RemoteRoutingAddress", m.target())
+	if err := look(t, f.premise, m); err != nil {
+		t.Errorf("enabled again: %v", err)
+	}
+	run(t, f.org, "Disable-RemoteMailbox", "Identity", m.account, "Confirm", false)
+	run(t, f.org, "Enable-Mailbox", "Identity", m.account)
+	if err := look(t, f.premise, m); err != nil {
+		t.Errorf("at home: %v", err)
+	}
+}

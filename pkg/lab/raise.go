@@ -44,15 +44,14 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		f.org.Deny("Set-AuthServer", "GraphBaseUrl")
 	}
 	f.seed()
-	f.premise = &premise{name: f.name, org: f.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, published: f.published, graph: f.askGraph}
+	f.premise = &premise{name: f.name, org: f.org, now: l.now, published: f.published, graph: f.askGraph}
 	f.premise.token = func(ctx context.Context, _, domain string) (string, error) {
 		return f.onPremisesToken(ctx, exchangeResource, domain)
 	}
 	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
-	for _, m := range f.users {
-		f.premise.know(m, !m.remote, m.target())
-	}
+	f.premise.follow()
+	f.premise.moves()
 
 	f.ldap, err = directory.New(directory.Config{
 		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,
@@ -125,20 +124,6 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}), connContext, f.server, f.mail, f.autodiscover)
 }
 
-// know puts a person into a premise's address book, under every address.
-func (p *premise) know(m *mailbox, here bool, target string) {
-	r := &recipient{mailbox: m, here: here, target: target}
-	for _, a := range append([]string{m.primary, m.upn}, m.others...) {
-		a = strings.ToLower(a)
-		switch before, taken := p.people[a]; {
-		case !taken:
-			p.people[a] = r
-		case before.mailbox != m:
-			p.shared[a] = true
-		}
-	}
-}
-
 // raise makes Microsoft's side.
 func (t *tenantSite) raise(l *Lab) error {
 	// A browser finds no way to the login host in here: the page has an address of its own.
@@ -159,16 +144,12 @@ func (t *tenantSite) raise(l *Lab) error {
 		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs") // the switch goes with EWS
 	}
 	t.premise = &premise{
-		name: "online", org: t.org, people: map[string]*recipient{}, shared: map[string]bool{}, now: l.now, token: t.token,
+		name: "online", org: t.org, now: l.now, token: t.token,
 		published: func() string { return exchangeResource + "/EWS/Exchange.asmx" },
 	}
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
 	t.org.Handle("Get-Recipient", t.premise.getRecipient)
-	for _, f := range l.forests {
-		for _, m := range f.users {
-			t.premise.know(m, m.remote, m.primary)
-		}
-	}
+	t.premise.follow()
 	hosts := map[string]virtualHost{}
 	for host, handler := range t.web() {
 		hosts[host] = virtualHost{t.front, handler}

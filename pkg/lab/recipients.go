@@ -15,11 +15,26 @@ import (
 // a remote mailbox.
 func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchange.Object, error) {
 	identity, _ := c.Parameters["Identity"].(string)
-	limit, _ := strconv.Atoi(fmt.Sprint(c.Parameters["ResultSize"]))
+	limit, size := 1000, fmt.Sprint(c.Parameters["ResultSize"])
+	if c.Parameters["ResultSize"] != nil {
+		limit, _ = strconv.Atoi(size) // 0 is Unlimited
+	}
+	kinds, _ := c.Parameters["RecipientTypeDetails"].([]string)
+	if kind, ok := c.Parameters["RecipientTypeDetails"].(string); ok {
+		kinds = strings.Split(kind, ",")
+	}
+	for name := range c.Parameters {
+		if !slices.Contains([]string{"Identity", "ResultSize", "RecipientTypeDetails", "DomainController", "SortBy"}, name) {
+			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException", Message: "The lab doesn't simulate this: Get-Recipient -" + name}
+		}
+	}
 	var found []exchange.Object
-	for _, noun := range []string{"Mailbox", "RemoteMailbox", "MailUser"} {
+	for _, noun := range recipientNouns {
 		for _, r := range p.org.Objects(noun) {
 			if identity != "" && !named(r, identity) {
+				continue
+			}
+			if len(kinds) > 0 && !slices.ContainsFunc(kinds, func(k string) bool { return strings.EqualFold(strings.TrimSpace(k), r.String("RecipientTypeDetails")) }) {
 				continue
 			}
 			target := r.String("ExternalEmailAddress")
@@ -34,8 +49,9 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 			if target != "" {
 				pairs[15] = target
 			}
-			if found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}, r.String("Name"), pairs...)); limit > 0 && len(found) == limit {
-				return found, nil
+			if found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}, r.String("Name"), pairs...)); limit > 0 && len(found) > limit {
+				c.Warn("There are more results available than are currently displayed. To view them, increase the value for the ResultSize parameter.")
+				return found[:limit], nil
 			}
 		}
 	}

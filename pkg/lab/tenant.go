@@ -216,13 +216,14 @@ func (t *tenantSite) token(_ context.Context, target, _ string) (string, error) 
 // schedules answers Graph's getSchedule: an application of a person's or of ours asks for anyone, as a mailbox user would; the dedicated application of
 // an on-premises organization for mailboxes that are here.
 func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, error) {
-	if r, ok := t.premise.people[strings.ToLower(q.As)]; !ok || !r.here {
+	as, ok := t.premise.find(q.As)
+	if !ok || !as.here {
 		return nil, entra.ErrNoMailbox
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	foreign := q.AppID != t.automationID && q.User == ""
-	ctx = onBehalfOf(ctx, t.premise.people[strings.ToLower(q.As)].primary)
+	ctx = onBehalfOf(ctx, as.primary)
 	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof", ews.WorkingElsewhere: "workingElsewhere"}
 	var out []entra.Schedule
 	for _, address := range q.Addresses {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -17,7 +16,7 @@ import (
 func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
 	target, _ := c.Parameters["TargetUri"].(string)
 	mailbox, _ := c.Parameters["Mailbox"].(string)
-	r, ok := p.people[strings.ToLower(mailbox)]
+	r, ok := p.find(mailbox)
 	if !ok || !r.here { // a mail user is no mailbox
 		return nil, &exchange.Error{
 			Cmdlet: c.Cmdlet, Category: "InvalidData", ExceptionType: "ManagementObjectNotFoundException",

@@ -39,7 +39,7 @@ HybridConfiguration              Get New Set
 InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
-Mailbox                          Get Set
+Mailbox                          Get Set Enable Disable
 MailUser                         Get Set
 MigrationEndpoint                Get New Set Remove
 MigrationServerAvailability      Test
@@ -53,7 +53,7 @@ PartnerApplication               Get New Set Remove
 ReceiveConnector                 Get Set
 Recipient                        Get
 RemoteDomain                     Get New Set Remove
-RemoteMailbox                    Get Set
+RemoteMailbox                    Get Set Enable Disable
 SendConnector                    Get New Set Remove
 SettingOverride                  Get New Set Remove
 SharingPolicy                    Get

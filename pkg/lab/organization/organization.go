@@ -425,6 +425,9 @@ func escapeRDN(s string) string {
 
 // is tells whether an Identity finds the object. An asterisk stands for anything, as Get cmdlets have it.
 func (r *Record) is(identity string) bool {
+	if bare := strings.TrimSuffix(strings.TrimPrefix(identity, "{"), "}"); len(bare) == len(identity)-2 && looksLikeGUID(bare) {
+		identity = bare
+	}
 	candidates := []string{r.text("Name"), r.identity(), r.text("Guid"), r.distinguishedName()}
 	for _, name := range r.noun.also {
 		switch v := r.get(name).(type) {
@@ -438,6 +441,13 @@ func (r *Record) is(identity string) bool {
 		candidates = append(candidates, address)
 		if _, plain, ok := strings.Cut(address, ":"); ok {
 			candidates = append(candidates, plain)
+		}
+	}
+	if r.noun.class == "user" {
+		forest, _, _ := strings.Cut(r.org.c.FQDN, ".")
+		candidates = append(candidates, r.org.c.FQDN+"/Users/"+r.text("Name"))
+		if account := r.text("SamAccountName"); account != "" {
+			candidates = append(candidates, forest+`\`+account)
 		}
 	}
 	return slices.ContainsFunc(candidates, func(c string) bool { return c != "" && matches(identity, c) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,30 +84,157 @@ func (o *Organization) shells(a Authentication, full bool) *psrp.Server {
 
 // pipeline runs what a client sent; scripts were refused before.
 func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipeline, w *psrp.Writer, full bool) error {
-	if len(p.Commands) != 1 {
-		return record(unsimulated("a pipeline of %d commands", len(p.Commands)))
+	if len(p.Commands) == 0 {
+		return record(unsimulated("an empty pipeline"))
 	}
 	cmd, err := command(p.Commands[0])
 	if err != nil {
 		return record(err)
 	}
-	if strings.EqualFold(cmd.Name, "Get-Command") {
+	switch {
+	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-Command"):
 		return o.getCommand(caller, cmd, w)
+	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-FormatData"):
+		return nil // the lab has no views of its own
 	}
+	out, err := o.stage(ctx, caller, cmd, nil, w)
+	for _, next := range p.Commands[1:] {
+		if err != nil || out.ended {
+			return err
+		}
+		if cmd, err = command(next); err != nil {
+			return record(err)
+		}
+		out, err = o.stage(ctx, caller, cmd, &out, w)
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range out.objects {
+		if err := w.Output(e.narrowed(full)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// between is what one stage of a pipeline gives to the next.
+type between struct {
+	objects []staged
+	ended   bool // by an error that the caller did not want to stop at
+}
+
+// staged is one object in a pipeline: what a cmdlet printed, the properties that Select-Object left of
+// it, or the count that Measure-Object made.
+type staged struct {
+	output
+	only  []string
+	whole *psrp.Object
+}
+
+func (e staged) narrowed(full bool) *psrp.Object {
+	if e.whole != nil {
+		return e.whole
+	}
+	object := e.wire(full)
+	if e.only == nil {
+		return object
+	}
+	out := &psrp.Object{Types: []string{"Selected." + object.Types[0], "System.Management.Automation.PSCustomObject", "System.Object"}}
+	for _, name := range e.only {
+		var value any
+		for _, p := range object.Properties {
+			if matches(name, p.Name) {
+				value, name = p.Value, p.Name
+				break
+			}
+		}
+		out.Properties = append(out.Properties, psrp.Property{Name: name, Value: value})
+	}
+	return out
+}
+
+// stage runs one command of a pipeline on what the one before it gave; in is nil for the first.
+func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Command, in *between, w *psrp.Writer) (between, error) {
+	if in == nil {
+		return o.invoke(ctx, caller, cmd, w)
+	}
+	switch strings.ToLower(cmd.Name) {
+	case "select-object":
+		return selectObject(cmd, in.objects)
+	case "measure-object":
+		count := &psrp.Object{Types: []string{"Microsoft.PowerShell.Commands.GenericMeasureInfo", "Microsoft.PowerShell.Commands.MeasureInfo", "System.Object"},
+			Properties: []psrp.Property{{Name: "Count", Value: int32(len(in.objects))}}}
+		return between{objects: []staged{{whole: count}}}, nil
+	}
+	spec, _ := exchange.Catalogue().Find(cmd.Name)
+	_, takes := spec.Parameter("Identity") // what there is only one of takes none
+	var all between
+	for _, e := range in.objects {
+		one := exchange.Command{Name: cmd.Name, Parameters: map[string]any{}}
+		for name, value := range cmd.Parameters {
+			one.Parameters[name] = value
+		}
+		if _, bound := one.Parameters["Identity"]; !bound && takes && e.record != nil {
+			one.Parameters["Identity"] = e.record.String("Guid")
+		}
+		out, err := o.invoke(ctx, caller, one, w)
+		if err != nil {
+			return all, err
+		}
+		all.objects = append(all.objects, out.objects...)
+	}
+	return all, nil
+}
+
+func selectObject(cmd exchange.Command, in []staged) (between, error) {
+	list := func(name string) []string {
+		switch v := cmd.Parameters[name].(type) {
+		case string:
+			return []string{v}
+		case []string:
+			return v
+		case []any:
+			var out []string
+			for _, e := range v {
+				out = append(out, fmt.Sprint(e))
+			}
+			return out
+		}
+		return nil
+	}
+	out := slices.Clone(in)
+	for name, value := range cmd.Parameters {
+		n, _ := value.(int64)
+		switch strings.ToLower(name) {
+		case "first":
+			out = out[:min(int(max(n, 0)), len(out))]
+		case "property", "name": // Name is where a positional argument went
+			for i := range out {
+				out[i].only = list(name)
+			}
+		default:
+			return between{}, record(unsimulated("Select-Object -%s", name))
+		}
+	}
+	return between{objects: out}, nil
+}
+
+// invoke runs one cmdlet and writes its warnings, and its error as ErrorAction says.
+func (o *Organization) invoke(ctx context.Context, caller Caller, cmd exchange.Command, w *psrp.Writer) (between, error) {
 	action, _ := cmd.Parameter("ErrorAction")
 	out, warnings, err := o.run(ctx, caller, cmd)
 	for _, text := range warnings {
 		if err := w.Warning(text); err != nil {
-			return err
+			return between{}, err
 		}
 	}
+	var found between
 	for _, e := range out {
-		if err := w.Output(e.wire(full)); err != nil {
-			return err
-		}
+		found.objects = append(found.objects, staged{output: e})
 	}
 	if err == nil {
-		return nil
+		return found, nil
 	}
 	how, _ := action.(string)
 	if number, ok := action.(int64); ok { // ActionPreference as a number
@@ -117,37 +245,80 @@ func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipel
 	binding := errors.As(err, &e) && strings.HasPrefix(e.ExceptionType, "System.Management.Automation.")
 	switch {
 	case strings.EqualFold(how, "Stop") || binding:
-		return r
+		return found, r
 	case strings.EqualFold(how, "SilentlyContinue") || strings.EqualFold(how, "Ignore"):
-		return nil
+		return found, nil
 	}
-	return w.Error(r)
+	return found, w.Error(r)
 }
 
-// command reads what a client sent into a Command.
+// command reads what a client sent into a Command. PowerShell sends "-Name value" as two arguments, a
+// name without value and a value without name, and a bare switch as a name alone.
 func command(c psrp.Command) (exchange.Command, error) {
 	out := exchange.Command{Name: c.Name, Parameters: map[string]any{}}
 	spec, known := exchange.Catalogue().Find(c.Name)
-	for _, p := range c.Parameters {
+	bad := func(id, target, format string, args ...any) error {
+		return &exchange.Error{
+			Cmdlet: c.Name, Category: "InvalidArgument", FullyQualifiedID: id + "," + c.Name, Target: target,
+			ExceptionType: "System.Management.Automation.ParameterBindingException", Message: fmt.Sprintf(format, args...),
+		}
+	}
+	for i := 0; i < len(c.Parameters); i++ {
+		p := c.Parameters[i]
 		name := strings.TrimSuffix(strings.TrimPrefix(p.Name, "-"), ":")
+		isSwitch := false
 		if name == "" { // positional: Identity, or Name where there is none
 			if _, ok := spec.Parameter("Identity"); known && ok {
 				name = "Identity"
 			} else {
 				name = "Name"
 			}
+		} else if known {
+			full, several := spell(spec, name)
+			if len(several) > 1 {
+				return out, bad("AmbiguousParameter", name, "Parameter cannot be processed because the parameter name '%s' is ambiguous. Possible matches include: -%s.",
+					name, strings.Join(several, " -"))
+			}
+			name, isSwitch = full.Name, full.Switch()
+			if full.Name == "" {
+				name = strings.TrimSuffix(strings.TrimPrefix(p.Name, "-"), ":")
+			}
 		}
-		if spec, ok := spec.Parameter(name); ok && known {
-			name = spec.Name
+		value := argument(p.Value)
+		if p.Name != "" && p.Value == nil {
+			switch {
+			case isSwitch:
+				value = true
+			case i+1 < len(c.Parameters) && c.Parameters[i+1].Name == "":
+				i++
+				value = argument(c.Parameters[i].Value)
+			}
 		}
 		if _, twice := out.Parameters[name]; twice {
-			return out, &exchange.Error{Cmdlet: c.Name, Category: "InvalidArgument", FullyQualifiedID: "ParameterAlreadyBound," + c.Name, Target: name,
-				ExceptionType: "System.Management.Automation.ParameterBindingException",
-				Message:       fmt.Sprintf("Cannot bind parameter because parameter '%s' is specified more than once.", name)}
+			return out, bad("ParameterAlreadyBound", name, "Cannot bind parameter because parameter '%s' is specified more than once.", name)
 		}
-		out.Parameters[name] = argument(p.Value)
+		out.Parameters[name] = value
 	}
 	return out, nil
+}
+
+// spell finds a parameter by its name, an alias, or the beginning of its name; several when the
+// beginning is that of more than one.
+func spell(spec exchange.Cmdlet, name string) (p exchange.Parameter, several []string) {
+	if p, ok := spec.Parameter(name); ok {
+		return p, nil
+	}
+	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
+		for _, candidate := range spec.Parameters(side) {
+			if len(name) < len(candidate.Name) && strings.EqualFold(candidate.Name[:len(name)], name) && !slices.Contains(several, candidate.Name) {
+				p, several = candidate, append(several, candidate.Name)
+			}
+		}
+	}
+	if len(several) != 1 {
+		return exchange.Parameter{}, several
+	}
+	return p, nil
 }
 
 // argument reads one value.
@@ -185,6 +356,9 @@ func argument(v any) any {
 		if v == nil {
 			return nil
 		}
+		if v.Is("System.Management.Automation.SwitchParameter") {
+			return strings.EqualFold(psrp.Text(v), "True") || isPresent(v)
+		}
 		if v.Value != nil && !v.Is("System.Enum") {
 			return argument(v.Value)
 		}
@@ -192,6 +366,18 @@ func argument(v any) any {
 	default:
 		return psrp.Text(v)
 	}
+}
+
+// isPresent is the state of a SwitchParameter.
+func isPresent(v *psrp.Object) bool {
+	for _, list := range [][]psrp.Property{v.Properties, v.Extended} {
+		for _, p := range list {
+			if on, ok := p.Value.(bool); ok && p.Name == "IsPresent" {
+				return on
+			}
+		}
+	}
+	return false
 }
 
 // categories by name.

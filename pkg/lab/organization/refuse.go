@@ -105,6 +105,11 @@ func asks(c Call) error {
 	if given && !confirm || !given && !destructive {
 		return nil
 	}
+	return CannotAsk(c)
+}
+
+// CannotAsk is the failure of a cmdlet that would ask for confirmation.
+func CannotAsk(c Call) error {
 	return &exchange.Error{
 		Category: "NotImplemented", FullyQualifiedID: "HostFunctionNotImplemented," + c.Cmdlet,
 		ExceptionType: "System.Management.Automation.Host.HostException",

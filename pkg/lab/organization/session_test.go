@@ -331,8 +331,32 @@ func TestRemoteLanguage(t *testing.T) {
 	if _, err := invoke(psrp.Command{Name: "1+1", Script: true}); !errors.As(err, &r) || r.ID != "ScriptsNotAllowed" {
 		t.Errorf("a script: %v", err)
 	}
-	if _, err := invoke(psrp.Command{Name: "Get-AuthServer"}, psrp.Command{Name: "Remove-AuthServer"}); !errors.As(err, &r) {
-		t.Errorf("a chain: %v", err)
+	if _, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "ForEach-Object"}); !errors.As(err, &r) {
+		t.Errorf("a chain with what does not exist: %v", err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-OrganizationConfig"}, psrp.Command{Name: "Set-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "MapiHttp"}, {Value: false}}}); err != nil || len(out.Errors) != 0 {
+		t.Errorf("Get | Set with a name and a value as two arguments: %v, %v", out.Errors, err)
+	}
+	if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
+		t.Errorf("after Get | Set: %v, %v", on, err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "Select-Object", Parameters: []psrp.Parameter{{Name: "-Property", Value: []any{"DomainName"}}, {Name: "First", Value: int64(1)}}}); err != nil || len(out.Objects) != 1 || len(out.Objects[0].(*psrp.Object).Properties) != 1 {
+		t.Errorf("Select-Object: %+v, %v", out.Objects, err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "Measure-Object"}); err != nil || len(out.Objects) != 1 {
+		t.Errorf("Measure-Object: %v, %v", out.Objects, err)
+	}
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "Ident"}, {Value: "x"}, {Name: "ErrorAction"}, {Value: "Ignore"}}}); err != nil || len(out.Errors) != 0 {
+		t.Errorf("abbreviated: %v, %v", out.Errors, err)
+	}
+	on := &psrp.Object{Types: []string{"System.Management.Automation.SwitchParameter", "System.ValueType", "System.Object"}, Text: "True", Properties: []psrp.Property{{Name: "IsPresent", Value: true}}}
+	for name, p := range map[string]psrp.Parameter{"bare": {Name: "WhatIf"}, "an object": {Name: "WhatIf", Value: on}} {
+		if _, err := invoke(psrp.Command{Name: "Set-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "MapiHttpEnabled", Value: true}, p}}); err != nil {
+			t.Errorf("a switch, %s: %v", name, err)
+		}
+		if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
+			t.Errorf("a switch, %s, was not taken: %v, %v", name, on, err)
+		}
 	}
 	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain", Parameters: []psrp.Parameter{{Value: "contoso.com"}}}); err != nil || len(out.Objects) != 1 {
 		t.Errorf("a positional argument: %v, %v", out.Objects, err)
