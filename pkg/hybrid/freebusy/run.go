@@ -111,7 +111,7 @@ func round(ctx context.Context, premises []Premise, o Options, obs observe.Obser
 		})
 	}
 	wait.Wait()
-	report := Report{APIVersion: "hybridge/v1", Kind: "TestReport"}
+	report := Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: []Answer{}} // JSON holds no null
 	for _, a := range answers {
 		report.Matrix = append(report.Matrix, a...)
 	}
@@ -242,6 +242,9 @@ func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Co
 // settle gives an answer its status. Where the question could not be put (before is true, or the asking side was not reached or refused us), the
 // status is unknown; where it was put and came back without free/busy, failed.
 func settle(a Answer, err error, before bool) Answer {
+	if a.Route == nil {
+		a.Route = []string{} // JSON holds no null
+	}
 	var no *refusal
 	var none *noVerdict
 	switch {
