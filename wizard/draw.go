@@ -9,7 +9,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // blocks renders blocks of a document into lines of a width.
@@ -67,7 +67,7 @@ func (m *model) problemLines(s staged, width int) []string {
 }
 
 // grid is who sees whom: places by places.
-func grid(all []freebusy.Answer) report.Table {
+func grid(all []deployment.Answer) report.Table {
 	type cell struct{ ok, total, unknown int }
 	cells := map[[2]string]*cell{}
 	var places []string
@@ -88,9 +88,9 @@ func grid(all []freebusy.Answer) report.Table {
 		}
 		c.total++
 		switch a.Status {
-		case freebusy.OK:
+		case deployment.OK:
 			c.ok++
-		case freebusy.Unknown:
+		case deployment.Unknown:
 			c.unknown++
 		}
 	}

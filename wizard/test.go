@@ -8,14 +8,14 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
 // testScreen shows the free/busy matrix as it fills: who can see whom, and below it every lookup.
 type testScreen struct {
 	listed
-	answers  []freebusy.Answer // so far; those of the report once there is one
+	answers  []deployment.Answer // so far; those of the report once there is one
 	problems bool
 }
 
@@ -44,7 +44,7 @@ func (*testScreen) run(m *model) work {
 }
 
 func (s *testScreen) observe(e observe.Event) {
-	a, ok := e.(freebusy.Answer)
+	a, ok := e.(deployment.Answer)
 	if !ok {
 		s.staged.observe(e)
 		return
@@ -61,7 +61,7 @@ func (s *testScreen) observe(e observe.Event) {
 
 func (s *testScreen) end(m *model, v any, err error) {
 	if s.err = err; err == nil {
-		m.outcome.Test = result[freebusy.Report](v)
+		m.outcome.Test = result[deployment.TestReport](v)
 		s.answers = m.outcome.Test.Matrix
 		s.changed()
 	}
@@ -110,12 +110,12 @@ func (s *testScreen) render(m *model, width, height int) []string {
 func (s *testScreen) lookups(m *model, width int) []item {
 	var items []item
 	for _, a := range s.answers {
-		if s.problems && a.Status == freebusy.OK {
+		if s.problems && a.Status == deployment.OK {
 			continue
 		}
 		it := m.item(a.Direction+"\x00"+a.From+"\x00"+a.To+"\x00"+a.Probe, width,
 			report.Matrix{Lookups: []report.Lookup{a.Lookup()}})
-		if a.Status != freebusy.OK { // with all that the server said
+		if a.Status != deployment.OK { // with all that the server said
 			it.detail = func(width int) []string {
 				return append(m.blocks(width, report.Matrix{Lookups: []report.Lookup{a.Lookup()}}),
 					append([]string{""}, m.text(width, a.Error)...)...)

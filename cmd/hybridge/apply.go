@@ -88,9 +88,7 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	applied, err := t.deployed.Apply(ctx, plan, t.applyOptions(o), t.obs)
 	if err = t.applied(applied, t.staleHint(plan, err)); err == nil {
 		t.afterApply(applied)
-		if len(plan.LeftOut) > 0 {
-			return quietly(exitInconclusive) // what was planned is done; the plan was not the whole of it
-		}
+		return quietly(resultCode(plan)) // the plan is carried out; it can lack something
 	}
 	return err
 }

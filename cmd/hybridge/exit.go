@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -248,6 +249,10 @@ func resultCode(d report.Document) int {
 	switch d := d.(type) {
 	case check.Report:
 		return checkCode(d)
+	case change.Plan:
+		if len(d.LeftOut) > 0 {
+			return exitInconclusive
+		}
 	case deployment.TestReport:
 		return testCode(d)
 	case demoDocument:
@@ -256,8 +261,8 @@ func resultCode(d report.Document) int {
 		if code := testCode(*d.Test); code != exitFine {
 			return code
 		}
-		// What could not be looked at did not stop the run, but it is not fine either.
-		return checkCode(*d.Check)
+		// What could not be looked at, or planned, did not stop the run, but it is not fine either.
+		return cmp.Or(checkCode(*d.Check), resultCode(*d.Plan))
 	}
 	return exitFine
 }

@@ -82,8 +82,8 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		return err
 	}
 	t.afterPlan(plan, o)
-	if len(plan.LeftOut) > 0 {
-		return quietly(exitInconclusive)
+	if code := resultCode(plan); code != exitFine {
+		return quietly(code)
 	}
 	if o.detailed && len(plan.Changes) > 0 {
 		return quietly(exitPending)

@@ -11,7 +11,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
 // Engine is an opened deployment; *deployment.Deployment is one.
@@ -19,7 +18,7 @@ type Engine interface {
 	Check(ctx context.Context, obs observe.Observer) (check.Report, error)
 	Plan(ctx context.Context, obs observe.Observer) (change.Plan, error)
 	Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error)
-	Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error)
+	Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (deployment.TestReport, error)
 	Close(ctx context.Context) error
 }
 
@@ -53,7 +52,7 @@ type Outcome struct {
 	Check   *check.Report
 	Plan    *change.Plan
 	Apply   *apply.Report
-	Test    *freebusy.Report
+	Test    *deployment.TestReport
 }
 
 // ErrPrerequisites says that prerequisites failed, ErrUnconfirmed that changes were not agreed to.
