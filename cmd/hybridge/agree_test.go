@@ -20,7 +20,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// At a terminal nothing is changed before somebody said yes, and a removal is not even asked about before it is allowed.
+// At a terminal nothing is changed before somebody said yes, and a removal is not even asked about
+// before it is allowed.
 func TestAgreedAtATerminal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
@@ -46,15 +47,18 @@ func TestAgreedAtATerminal(t *testing.T) {
 			var out, errout bytes.Buffer
 			home := t.TempDir()
 			s := &scripted{plan: test.plan}
-			at := streams{In: strings.NewReader(test.typed), Out: &out, Err: &errout, InTTY: true, ErrTTY: true, Env: func(name string) string {
-				return map[string]string{"HOME": home, "LocalAppData": home}[name]
-			}}
-			code := runIn(t.Context(), append([]string{"apply", "-f", file}, test.args...), at, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+			at := streams{In: strings.NewReader(test.typed), Out: &out, Err: &errout, InTTY: true, ErrTTY: true,
+				Env: func(name string) string {
+					return map[string]string{"HOME": home, "LocalAppData": home}[name]
+				}}
+			code := runIn(t.Context(), append([]string{"apply", "-f", file}, test.args...), at,
+				func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
 			applied := strings.Contains(strings.Join(s.called, " "), "apply")
 			if code != test.code || applied != test.applied {
 				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
 			}
-			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrDeletes.Error()) || strings.Contains(errout.String(), "[y/N]")) {
+			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrDeletes.Error()) ||
+				strings.Contains(errout.String(), "[y/N]")) {
 				t.Errorf("says %s", errout.String())
 			}
 		})
@@ -84,7 +88,8 @@ func TestInterruptedBeforeThePlanCame(t *testing.T) {
 		s := streams{In: in, Out: io.Discard, Err: io.Discard, Env: func(name string) string {
 			return map[string]string{"HOME": home, "LocalAppData": home}[name]
 		}}
-		ended <- runIn(ctx, []string{"apply", "-", "-f", file, "--yes"}, s, func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
+		ended <- runIn(ctx, []string{"apply", "-", "-f", file, "--yes"}, s,
+			func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
 	}()
 	select {
 	case code := <-ended:
@@ -96,13 +101,15 @@ func TestInterruptedBeforeThePlanCame(t *testing.T) {
 	}
 }
 
-// What could not be looked at outranks what failed, in either order; a refused sign-in outranks both.
+// What could not be looked at outranks what failed, in either order; a refused sign-in outranks
+// both.
 func TestCheckCode(t *testing.T) {
 	fail := check.Result{Status: check.StatusFail}
 	unknown := check.Result{Status: check.StatusError}
 	minor := check.Result{Status: check.StatusError, Severity: check.Warn}
 	refused := check.Result{Status: check.StatusError, Cause: link.ErrAccess}
-	unread := check.Result{Status: check.StatusSkip, Severity: check.Warn, MissingRights: []msg.Text{msg.Plain("Get-AuthConfig in contoso")}}
+	unread := check.Result{Status: check.StatusSkip, Severity: check.Warn,
+		MissingRights: []msg.Text{msg.Plain("Get-AuthConfig in contoso")}}
 	for _, test := range []struct {
 		results []check.Result
 		want    int
@@ -146,10 +153,12 @@ func TestNobodyIsAskedInCI(t *testing.T) {
 	for _, ci := range []string{"", "true"} {
 		home := t.TempDir()
 		s := &scripted{plan: onePlan(t)}
-		at := streams{In: strings.NewReader("y\n"), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true, Env: func(name string) string {
-			return map[string]string{"HOME": home, "LocalAppData": home, "CI": ci}[name]
-		}}
-		runIn(t.Context(), []string{"apply", "-f", file}, at, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+		at := streams{In: strings.NewReader("y\n"), Out: io.Discard, Err: io.Discard, InTTY: true, ErrTTY: true,
+			Env: func(name string) string {
+				return map[string]string{"HOME": home, "LocalAppData": home, "CI": ci}[name]
+			}}
+		runIn(t.Context(), []string{"apply", "-f", file}, at,
+			func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
 		if applied := strings.Contains(strings.Join(s.called, " "), "apply"); applied != (ci == "") {
 			t.Errorf("CI=%s: called %v", ci, s.called)
 		}
@@ -167,7 +176,8 @@ func TestHistoryWithABrokenJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := execute(t, &scripted{}, "", "history", "--state-dir", state); got.code != exitFailure || !strings.Contains(got.errout, "r2.jsonl") || !strings.Contains(got.out, "r1") {
+	if got := execute(t, &scripted{}, "", "history", "--state-dir", state); got.code != exitFailure ||
+		!strings.Contains(got.errout, "r2.jsonl") || !strings.Contains(got.out, "r1") {
 		t.Errorf("exit %d: %s%s", got.code, got.out, got.errout)
 	}
 }

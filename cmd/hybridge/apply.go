@@ -93,8 +93,8 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	return err
 }
 
-// applyOptions are the options of a run that writes. From here on a reader of the output that goes away
-// (| head) does not end the process in the middle of a change.
+// applyOptions are the options of a run that writes. From here on a reader of the output that goes
+// away (| head) does not end the process in the middle of a change.
 func (t *task) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
 	return apply.Options{StateDir: t.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}

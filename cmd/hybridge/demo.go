@@ -40,9 +40,10 @@ failing, plans and applies what is missing, and finds it working. Nothing leaves
 nothing stays on it.`,
 		Args: cobra.NoArgs,
 	}
-	return a.verb(c, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, _ []string) error {
-		return runDemo(ctx, c, a, t)
-	})
+	return a.verb(c, report.Documents|report.Outcomes|report.Events,
+		func(ctx context.Context, t *task, _ []string) error {
+			return runDemo(ctx, c, a, t)
+		})
 }
 
 // View shows the five stages, and both matrices side by side.
@@ -152,8 +153,8 @@ const demoOutro = `How to go on:
   hybridge init --output-file answers.yaml  # your own organization
 `
 
-// offerWizard runs the wizard over the demo's lab from the beginning, when a person wants that. What
-// the run did is rolled back before.
+// offerWizard runs the wizard over the demo's lab from the beginning, when a person wants that.
+// What the run did is rolled back before.
 func offerWizard(ctx context.Context, c *cobra.Command, a app, t *task, run string) error {
 	if !t.text() || a.outputFile != "" || a.nonInteractive || !a.canDraw() || !a.ErrTTY || a.Env("CI") != "" {
 		return nil

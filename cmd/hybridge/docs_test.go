@@ -26,8 +26,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// The guide is held to the code here: pages that are generated are current, what has an id has its anchor, links lead somewhere, and the
-// commands that people will paste parse.
+// The guide is held to the code here: pages that are generated are current, what has an id has its
+// anchor, links lead somewhere, and the commands that people will paste parse.
 
 const top = "../.."
 
@@ -84,7 +84,8 @@ func TestReferencePagesAreTheSameEverywhere(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var out bytes.Buffer
-	if code := runIn(t.Context(), []string{"reference", "--dir", dir}, streams{In: &out, Out: &out, Err: &out, Env: os.Getenv}, nil); code != 0 || out.Len() > 0 {
+	if code := runIn(t.Context(), []string{"reference", "--dir", dir},
+		streams{In: &out, Out: &out, Err: &out, Env: os.Getenv}, nil); code != 0 || out.Len() > 0 {
 		t.Fatalf("exit %d: %s", code, out.String())
 	}
 	for name, want := range before {
@@ -102,7 +103,8 @@ var (
 	linked  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// anchors are what a page can be led to by: its headings, as forges slug them, and what it names itself.
+// anchors are what a page can be led to by: its headings, as forges slug them, and what it names
+// itself.
 func anchors(page string) map[string]bool {
 	page = fence.ReplaceAllString(page, "")
 	found := map[string]bool{}
@@ -197,7 +199,8 @@ func sources(t *testing.T, f func(name, text string)) {
 	t.Helper()
 	for _, dir := range []string{"cmd", "pkg", "wizard", "templates"} {
 		err := filepath.WalkDir(filepath.Join(top, dir), func(p string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") || !slices.Contains([]string{".go", ".yaml"}, filepath.Ext(p)) {
+			if err != nil || d.IsDir() || strings.HasSuffix(p, "_test.go") ||
+				!slices.Contains([]string{".go", ".yaml"}, filepath.Ext(p)) {
 				return err
 			}
 			data, err := os.ReadFile(p)
@@ -234,7 +237,8 @@ var (
 	hintInCode = regexp.MustCompile(`(?:: |see |run |= ")hybridge ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?`)
 )
 
-// commandLines are the hybridge command lines of a page: lines of code blocks, and code in sentences.
+// commandLines are the hybridge command lines of a page: lines of code blocks, and code in
+// sentences.
 func commandLines(page string) []string {
 	var lines []string
 	fenced := false
@@ -289,7 +293,8 @@ func words(line string) []string {
 	return out
 }
 
-// parses tells what is wrong with a command line: the command, its flags, its arguments, and the ids it names.
+// parses tells what is wrong with a command line: the command, its flags, its arguments, and the
+// ids it names.
 func parses(line string) error {
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	root.InitDefaultHelpCmd()
@@ -297,7 +302,8 @@ func parses(line string) error {
 	args := words(line)[1:]
 	if len(args) > 0 && args[0] == "help" {
 		about := strings.Join(args[1:], " ")
-		if _, rest, err := root.Find(args[1:]); (err != nil || len(rest) > 0) && !placeholder(about) && helpAbout(about) == "" {
+		if _, rest, err := root.Find(args[1:]); (err != nil || len(rest) > 0) && !placeholder(about) &&
+			helpAbout(about) == "" {
 			return fmt.Errorf("there is no help about %q", about)
 		}
 		return nil
@@ -327,7 +333,8 @@ func knownValues(c *cobra.Command) error {
 	for _, name := range []string{"only", "skip"} {
 		if globs, err := c.Flags().GetStringSlice(name); err == nil {
 			for _, g := range globs {
-				if matched := slices.ContainsFunc(ids, func(id string) bool { return selection.Match(g, id) }); !matched && !placeholder(g) {
+				if matched := slices.ContainsFunc(ids,
+					func(id string) bool { return selection.Match(g, id) }); !matched && !placeholder(g) {
 					return fmt.Errorf("--%s %s matches no check", name, g)
 				}
 			}
@@ -344,7 +351,8 @@ func knownValues(c *cobra.Command) error {
 			return err
 		}
 	}
-	if output, err := c.Flags().GetString("output"); err == nil && !slices.Contains(report.Names(report.Documents|report.Outcomes|report.Events), output) {
+	if output, err := c.Flags().GetString("output"); err == nil &&
+		!slices.Contains(report.Names(report.Documents|report.Outcomes|report.Events), output) {
 		return fmt.Errorf("-o %s: there is no such format", output)
 	}
 	return nil
@@ -364,7 +372,8 @@ func TestCommandsInTheGuideParse(t *testing.T) {
 		t.Errorf("only %d commands found: is this test looking?", found)
 	}
 	for _, wrong := range []string{
-		"hybridge frob", "hybridge check --frob", "hybridge plan answers.yaml", "hybridge check --only 'nothing.*'", "hybridge lab start --fault no.such",
+		"hybridge frob", "hybridge check --frob", "hybridge plan answers.yaml", "hybridge check --only 'nothing.*'",
+		"hybridge lab start --fault no.such",
 		"hybridge init --scenario moon", "hybridge check -o html", "hybridge help frob", "hybridge --timeout soon",
 	} {
 		if parses(wrong) == nil {

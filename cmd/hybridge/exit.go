@@ -64,7 +64,8 @@ var exitCodes = []struct {
 	},
 	{
 		exitPartial, "applied in part; the journal is kept",
-		"Remove the cause and run the same apply again: it goes on where it stopped. Or undo it with `hybridge rollback`.",
+		"Remove the cause and run the same apply again: it goes on where it stopped. " +
+			"Or undo it with `hybridge rollback`.",
 	},
 	{
 		exitStale, "the plan is stale: the live state is no longer what it was made from",
@@ -96,7 +97,8 @@ var classes = []struct {
 	code  int
 	hint  string
 }{
-	// First of all: its causes may be of any class below, whose hints are for runs that changed nothing.
+	// First of all: its causes may be of any class below, whose hints are for runs that changed
+	// nothing.
 	{
 		apply.ErrPartial, exitPartial,
 		"once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done",
@@ -176,7 +178,8 @@ func quietly(code int) error {
 	return &exitError{code: code}
 }
 
-// classify gives the exit code of an error and a hint. ctx is the run's: only its own end is a cancel or a time limit.
+// classify gives the exit code of an error and a hint. ctx is the run's: only its own end is a
+// cancel or a time limit.
 func classify(ctx context.Context, err error) (code int, hint string) {
 	var exit *exitError
 	var faults answers.Faults

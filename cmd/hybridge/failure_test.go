@@ -17,7 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// A failure is a document where a machine reads, and jsonl ends with the exit code, whatever happened.
+// A failure is a document where a machine reads, and jsonl ends with the exit code, whatever
+// happened.
 func TestFailureIsADocument(t *testing.T) {
 	comments := schemaComments(t)
 	file := filepath.Join(t.TempDir(), "answers.yaml")
@@ -32,7 +33,8 @@ func TestFailureIsADocument(t *testing.T) {
 		code int
 		said string // "": the document said it
 	}{
-		{"unreachable", scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, []string{"plan"}, exitInconclusive, "dc1"},
+		{"unreachable", scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, []string{"plan"}, exitInconclusive,
+			"dc1"},
 		{"a flag that is none", scripted{}, []string{"check", "--nope"}, exitUsage, "unknown flag"},
 		{"a command that is none", scripted{}, []string{"chekc"}, exitUsage, "chekc"},
 		{"no answers", scripted{}, []string{"check", "-f", "missing.yaml"}, exitUsage, "missing.yaml"},
@@ -48,7 +50,8 @@ func TestFailureIsADocument(t *testing.T) {
 			if err := json.Unmarshal([]byte(got.out), &f); err != nil || got.code != test.code {
 				t.Fatalf("exit %d, %v: %s", got.code, err, got.out)
 			}
-			if said := f.Kind == "Error"; said != (test.said != "") || said && (f.Code != test.code || !strings.Contains(f.Message, test.said)) {
+			if said := f.Kind == "Error"; said != (test.said != "") || said &&
+				(f.Code != test.code || !strings.Contains(f.Message, test.said)) {
 				t.Errorf("json: %s", got.out)
 			}
 			if test.said != "" {
@@ -64,7 +67,8 @@ func TestFailureIsADocument(t *testing.T) {
 					t.Errorf("%s: %v", line, err)
 				}
 			}
-			if last := string(lines[len(lines)-1]); !strings.Contains(last, `"event":"end"`) || !strings.Contains(last, fmt.Sprintf(`"exitCode":%d}`, test.code)) {
+			if last := string(lines[len(lines)-1]); !strings.Contains(last, `"event":"end"`) ||
+				!strings.Contains(last, fmt.Sprintf(`"exitCode":%d}`, test.code)) {
 				t.Errorf("jsonl ends with %s", last)
 			}
 			if said := strings.Contains(got.out, `"event":"error"`); said != (test.said != "") {
@@ -84,7 +88,8 @@ func TestRefusedFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range []string{
-		"check -o yaml", "plan -o junit", "test --watch=1ms -o json", "test --watch=1ms -o junit", "history -o jsonl", "lab faults -o junit",
+		"check -o yaml", "plan -o junit", "test --watch=1ms -o json", "test --watch=1ms -o junit", "history -o jsonl",
+		"lab faults -o junit",
 		"schema -o jsonl", "init -o json",
 	} {
 		words := strings.Fields(args)
@@ -95,7 +100,8 @@ func TestRefusedFormats(t *testing.T) {
 		_, format, _ := strings.Cut(args, "-o ")
 		_, writes, found := strings.Cut(got.errout, "--output "+format+": this command writes ")
 		writes, _, _ = strings.Cut(writes, "\n")
-		if names := strings.Split(writes, ", "); got.code != exitUsage || !found || names[0] != "text" || slices.Contains(names, format) {
+		if names := strings.Split(writes, ", "); got.code != exitUsage || !found || names[0] != "text" ||
+			slices.Contains(names, format) {
 			t.Errorf("%s: exit %d, %s%s", args, got.code, got.out, got.errout)
 		}
 	}
@@ -107,13 +113,15 @@ func TestJUnitOfARunThatFailed(t *testing.T) {
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := execute(t, &scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, "", "check", "-f", file, "-o", "junit")
+	got := execute(t, &scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, "", "check", "-f", file, "-o",
+		"junit")
 	var suites struct {
 		Suites []struct {
 			Errors int `xml:"errors,attr"`
 		} `xml:"testsuite"`
 	}
-	if err := xml.Unmarshal([]byte(got.out), &suites); err != nil || len(suites.Suites) != 1 || suites.Suites[0].Errors != 1 || !strings.Contains(got.out, "dc1") {
+	if err := xml.Unmarshal([]byte(got.out), &suites); err != nil || len(suites.Suites) != 1 ||
+		suites.Suites[0].Errors != 1 || !strings.Contains(got.out, "dc1") {
 		t.Errorf("%v: %s", err, got.out)
 	}
 }
@@ -132,7 +140,8 @@ func TestSchemaCommand(t *testing.T) {
 	if bare := execute(t, &scripted{}, "", "schema"); bare.out != execute(t, &scripted{}, "", "schema", "answers").out {
 		t.Error("bare schema is not the answers'")
 	}
-	if got := execute(t, &scripted{}, "", "schema", "nope"); got.code != exitUsage || !strings.Contains(got.errout, "check-report") {
+	if got := execute(t, &scripted{}, "", "schema", "nope"); got.code != exitUsage ||
+		!strings.Contains(got.errout, "check-report") {
 		t.Errorf("%+v", got)
 	}
 }

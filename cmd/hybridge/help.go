@@ -102,7 +102,8 @@ func helpAbout(id string) string {
 			return readable(text)
 		}
 		if m := sectionHead.FindStringSubmatch(line); m != nil && strings.EqualFold(m[2], id) {
-			return readable(m[2] + "\n" + strings.TrimRight(strings.Join(section(lines[i+1:], len(m[1])), "\n"), "\n") + "\n")
+			text := strings.Join(section(lines[i+1:], len(m[1])), "\n")
+			return readable(m[2] + "\n" + strings.TrimRight(text, "\n") + "\n")
 		}
 	}
 	return ""

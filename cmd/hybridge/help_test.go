@@ -15,7 +15,8 @@ import (
 func helped(t *testing.T, words ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = runIn(t.Context(), append([]string{"help"}, words...), streams{In: strings.NewReader(""), Out: &o, Err: &e, Env: func(string) string { return "" }}, nil)
+	code = runIn(t.Context(), append([]string{"help"}, words...),
+		streams{In: strings.NewReader(""), Out: &o, Err: &e, Env: func(string) string { return "" }}, nil)
 	return code, o.String(), e.String()
 }
 
@@ -38,7 +39,8 @@ func TestHelpAboutEveryID(t *testing.T) {
 	listed := helpIDs()
 	for id, part := range want {
 		code, out, errs := helped(t, id)
-		if first, _, _ := strings.Cut(out, "\n"); code != 0 || errs != "" || first != id || !strings.Contains(out, part) {
+		if first, _, _ := strings.Cut(out, "\n"); code != 0 || errs != "" || first != id ||
+			!strings.Contains(out, part) {
 			t.Errorf("help %s: exit %d, %q, %q", id, code, out, errs)
 		}
 		for _, other := range []string{"<a id", "](", "\n#", "**", "---"} {
@@ -70,7 +72,8 @@ func TestHelp(t *testing.T) {
 		{"lab frob", 2, "", "lab frob"},
 	} {
 		code, out, errs := helped(t, strings.Fields(tt.words)...)
-		if code != tt.code || !strings.HasPrefix(out, tt.out) || tt.out == "" && out != "" || !strings.Contains(errs, tt.err) {
+		if code != tt.code || !strings.HasPrefix(out, tt.out) || tt.out == "" && out != "" ||
+			!strings.Contains(errs, tt.err) {
 			t.Errorf("help %s: exit %d, %q, %q", tt.words, code, out, errs)
 		}
 	}

@@ -38,7 +38,8 @@ func runHistory(ctx context.Context, t *task, _ []string) error {
 		}
 	}
 	runs, historyErr := apply.History(dir)
-	if err := t.write(apply.Runs{APIVersion: report.APIVersion, Kind: "History", StateDir: dir, Runs: runs}); err != nil {
+	if err := t.write(apply.Runs{APIVersion: report.APIVersion, Kind: "History", StateDir: dir,
+		Runs: runs}); err != nil {
 		return err
 	}
 	return historyErr

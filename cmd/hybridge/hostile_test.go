@@ -12,9 +12,11 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// TestPartialOutranksItsCauses: a run that changed something must never be told as one that changed nothing, whatever stopped it.
+// TestPartialOutranksItsCauses: a run that changed something must never be told as one that changed
+// nothing, whatever stopped it.
 func TestPartialOutranksItsCauses(t *testing.T) {
-	for _, cause := range []error{apply.ErrStale, apply.ErrState, apply.ErrConflict, change.ErrPlan, link.ErrAccess, link.ErrUnreachable, errUsage} {
+	for _, cause := range []error{apply.ErrStale, apply.ErrState, apply.ErrConflict, change.ErrPlan, link.ErrAccess,
+		link.ErrUnreachable, errUsage} {
 		err := fmt.Errorf("%w: %w", apply.ErrPartial, errors.Join(fmt.Errorf("a change: %w", cause)))
 		if code, _ := classify(t.Context(), err); code != exitPartial {
 			t.Errorf("%v: exit %d, want %d", err, code, exitPartial)

@@ -65,14 +65,16 @@ leads to the lab: answers.yaml, lab.json, its certificate authority, generated s
 			return usage("--dir is needed: where to write answers.yaml")
 		}
 		if a.outputFile != "" {
-			return usage("--output-file: a lab writes %s, and runs until it is interrupted", filepath.Join(o.dir, "lab.json"))
+			return usage("--output-file: a lab writes %s, and runs until it is interrupted",
+				filepath.Join(o.dir, "lab.json"))
 		}
 		if o.forests < 1 {
 			return usage("--forests %d: a lab has one forest or more", o.forests)
 		}
 		return nil
 	}
-	return a.verb(c, report.Documents, func(ctx context.Context, t *task, _ []string) error { return runLab(ctx, t, o) })
+	return a.verb(c, report.Documents,
+		func(ctx context.Context, t *task, _ []string) error { return runLab(ctx, t, o) })
 }
 
 // labDocument is what lab start -o json writes.
@@ -127,7 +129,8 @@ next, in another terminal: hybridge check -f %[1]s
 	return err
 }
 
-// claim takes a directory for a lab, until unlock: one lab at a time, and never over answers that no lab wrote.
+// claim takes a directory for a lab, until unlock: one lab at a time, and never over answers that
+// no lab wrote.
 func claim(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, usage("--dir: %w", err)

@@ -9,7 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a secret gets into it.
+// logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a
+// secret gets into it.
 func (t *task) logger() (*slog.Logger, error) {
 	if t.logLevel == "" && t.logFile == "" {
 		return slog.New(slog.DiscardHandler), nil

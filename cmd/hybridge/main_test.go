@@ -92,12 +92,14 @@ func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan,
 	return s.plan, s.call(ctx, "plan", obs)
 }
 
-func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
+func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
+	error) {
 	s.applied = o
 	return s.apply, s.call(ctx, "apply", obs)
 }
 
-func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, obs observe.Observer) (apply.Report, error) {
+func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, obs observe.Observer) (apply.Report,
+	error) {
 	return s.apply, s.call(ctx, "rollback "+run, obs)
 }
 
@@ -137,7 +139,8 @@ func checked(results ...check.Result) check.Report {
 }
 
 func tested(status freebusy.Status) freebusy.Report {
-	r := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: []freebusy.Answer{{From: "a@x", To: "b@y", Direction: "x -> y", Probe: "ews", Status: status}}}
+	r := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport",
+		Matrix: []freebusy.Answer{{From: "a@x", To: "b@y", Direction: "x -> y", Probe: "ews", Status: status}}}
 	switch status {
 	case freebusy.OK:
 		r.Summary.OK = 1
@@ -156,10 +159,10 @@ type result struct {
 
 func execute(t *testing.T, s *scripted, stdin string, args ...string) result {
 	t.Helper()
-	return executeIn(t, t.Context(), s, stdin, args...)
+	return executeIn(t.Context(), t, s, stdin, args...)
 }
 
-func executeIn(t *testing.T, ctx context.Context, s *scripted, stdin string, args ...string) result {
+func executeIn(ctx context.Context, t *testing.T, s *scripted, stdin string, args ...string) result {
 	t.Helper()
 	var out, errout bytes.Buffer
 	home := t.TempDir()
@@ -192,7 +195,8 @@ func TestExitCodes(t *testing.T) {
 	denied.Cause = fmt.Errorf("sign in: %w", link.ErrAccess)
 	refused := tested(freebusy.Unknown)
 	refused.Matrix[0].Cause = denied.Cause
-	done := apply.Report{Kind: "ApplyReport", RunID: "r", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}}
+	done := apply.Report{Kind: "ApplyReport", RunID: "r", Summary: apply.Summary{Done: 1},
+		Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}}
 
 	tests := []struct {
 		name string
@@ -206,53 +210,80 @@ func TestExitCodes(t *testing.T) {
 		{"check fails and is blind", scripted{check: checked(pass, fail, blind)}, []string{"check"}, 9, nil},
 		{"check blind", scripted{check: checked(pass, blind)}, []string{"check"}, 9, nil},
 		{"check blind in what only warns", scripted{check: checked(pass, minor)}, []string{"check"}, 0, nil},
-		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4, []string{"hint: check the user name"}},
-		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2, []string{"--output yaml", "text, json, jsonl, junit"}},
+		{"check denied", scripted{check: checked(fail, denied)}, []string{"check"}, 4,
+			[]string{"hint: check the user name"}},
+		{"check in an unknown format", scripted{}, []string{"check", "-o", "yaml"}, 2,
+			[]string{"--output yaml", "text, json, jsonl, junit"}},
 		{"plan", scripted{plan: plan}, []string{"plan"}, 0, nil},
 		{"plan, pending", scripted{plan: plan}, []string{"plan", "--detailed-exitcode"}, 5, nil},
 		{"plan, nothing pending", scripted{}, []string{"plan", "--detailed-exitcode"}, 0, nil},
-		{"plan on the unknown", scripted{err: fmt.Errorf("x: %w", change.ErrUnreadable)}, []string{"plan"}, 9, []string{"error: x: cannot be read", "hint: "}},
-		{"unreachable", scripted{err: fmt.Errorf("x: %w", link.ErrUnreachable)}, []string{"plan"}, 9, []string{"network.connectTo"}},
-		{"untrusted", scripted{err: fmt.Errorf("x: %w", link.ErrUntrusted)}, []string{"plan"}, 9, []string{"network.caFile"}},
-		{"throttled", scripted{err: fmt.Errorf("x: %w", exchange.ErrThrottled)}, []string{"plan"}, 9, []string{"within 15 minutes"}},
+		{"plan on the unknown", scripted{err: fmt.Errorf("x: %w", change.ErrUnreadable)}, []string{"plan"}, 9,
+			[]string{"error: x: cannot be read", "hint: "}},
+		{"unreachable", scripted{err: fmt.Errorf("x: %w", link.ErrUnreachable)}, []string{"plan"}, 9,
+			[]string{"network.connectTo"}},
+		{"untrusted", scripted{err: fmt.Errorf("x: %w", link.ErrUntrusted)}, []string{"plan"}, 9,
+			[]string{"network.caFile"}},
+		{"throttled", scripted{err: fmt.Errorf("x: %w", exchange.ErrThrottled)}, []string{"plan"}, 9,
+			[]string{"within 15 minutes"}},
 		{"access", scripted{err: fmt.Errorf("x: %w", link.ErrAccess)}, []string{"plan"}, 4, nil},
 		{"nobody to ask for a secret", scripted{err: secret.ErrNobodyToAsk}, []string{"plan"}, 2, nil},
-		{"anything else", scripted{err: errors.New("b\x1b[2Jang")}, []string{"plan"}, 1, []string{`error: b\u001b[2Jang`}},
+		{"anything else", scripted{err: errors.New("b\x1b[2Jang")}, []string{"plan"}, 1,
+			[]string{`error: b\u001b[2Jang`}},
 		{"apply, nobody to ask", scripted{plan: plan}, []string{"apply"}, 2, []string{"--yes"}},
 		{"apply", scripted{plan: plan, apply: done}, []string{"apply", "--yes"}, 0, nil},
 		{"apply a file", scripted{apply: done}, []string{"apply", planFile, "--yes"}, 0, nil},
 		{"apply no plan", scripted{}, []string{"apply", file, "--yes"}, 2, []string{"not a usable plan"}},
-		{"apply what is not there", scripted{}, []string{"apply", planFile + "x", "--yes"}, 2, []string{"plan.jsonx", "make one with: hybridge plan --out"}},
-		{"answers as an argument", scripted{}, []string{"check", "answers.yaml"}, 2, []string{`hybridge check does not take "answers.yaml"; the answers file is named with -f`}},
-		{"one argument too many", scripted{}, []string{"apply", planFile, "answers.yaml"}, 2, []string{`does not take "answers.yaml"`}},
-		{"plan to nowhere", scripted{plan: plan}, []string{"plan", "--out", filepath.Join(dir, "nowhere", "p.json")}, 2, []string{"--out: write " + filepath.Join(dir, "nowhere", "p.json") + ": no such"}},
+		{"apply what is not there", scripted{}, []string{"apply", planFile + "x", "--yes"}, 2,
+			[]string{"plan.jsonx", "make one with: hybridge plan --out"}},
+		{"answers as an argument", scripted{}, []string{"check", "answers.yaml"}, 2,
+			[]string{`hybridge check does not take "answers.yaml"; the answers file is named with -f`}},
+		{"one argument too many", scripted{}, []string{"apply", planFile, "answers.yaml"}, 2,
+			[]string{`does not take "answers.yaml"`}},
+		{"plan to nowhere", scripted{plan: plan}, []string{"plan", "--out", filepath.Join(dir, "nowhere", "p.json")}, 2,
+			[]string{"--out: write " + filepath.Join(dir, "nowhere", "p.json") + ": no such"}},
 		{"init with -f", scripted{}, []string{"init"}, 2, []string{"--output-file"}},
-		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2, []string{"--only"}},
-		{"apply, stale", scripted{plan: plan, err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)}, []string{"apply", planFile, "--yes"}, 7, []string{"online/Thing changed", "hint: nothing was written"}},
-		{"apply, partial", scripted{plan: plan, apply: done, err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6, []string{"goes on where it stopped"}},
-		{"apply, deletes", scripted{plan: plan, err: apply.ErrDeletes}, []string{"apply", planFile, "--yes"}, 2, []string{"--allow-delete"}},
+		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2,
+			[]string{"--only"}},
+		{"apply, stale", scripted{plan: plan, err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)},
+			[]string{"apply", planFile, "--yes"}, 7, []string{"online/Thing changed", "hint: nothing was written"}},
+		{"apply, partial", scripted{plan: plan, apply: done,
+			err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6,
+			[]string{"goes on where it stopped"}},
+		{"apply, deletes", scripted{plan: plan, err: apply.ErrDeletes}, []string{"apply", planFile, "--yes"}, 2,
+			[]string{"--allow-delete"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},
 		{"rollback", scripted{apply: done}, []string{"rollback", "--yes"}, 0, nil},
-		{"rollback nothing", scripted{err: apply.ErrNoRun}, []string{"rollback", "--yes"}, 2, []string{"hybridge history"}},
+		{"rollback nothing", scripted{err: apply.ErrNoRun}, []string{"rollback", "--yes"}, 2,
+			[]string{"hybridge history"}},
 		{"test", scripted{test: tested(freebusy.OK)}, []string{"test"}, 0, nil},
 		{"test fails", scripted{test: tested(freebusy.Failed)}, []string{"test"}, 3, nil},
 		{"test cannot ask", scripted{test: tested(freebusy.Unknown)}, []string{"test"}, 9, nil},
 		{"test is not let in", scripted{test: refused}, []string{"test"}, 4, nil},
-		{"unattended, blind in one thing", scripted{check: checked(pass, blind), test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 9, nil},
-		{"validate", scripted{test: tested(freebusy.OK)}, []string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, 0, nil},
-		{"test nobody", scripted{err: fmt.Errorf("x: %w", deployment.ErrNoPairs)}, []string{"test"}, 2, []string{"tests.pairs"}},
+		{"unattended, blind in one thing", scripted{check: checked(pass, blind), test: tested(freebusy.OK)},
+			[]string{"--non-interactive", "--yes"}, 9, nil},
+		{"validate", scripted{test: tested(freebusy.OK)},
+			[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, 0, nil},
+		{"test nobody", scripted{err: fmt.Errorf("x: %w", deployment.ErrNoPairs)}, []string{"test"}, 2,
+			[]string{"tests.pairs"}},
 		{"test no address", scripted{}, []string{"test", "--from", "anna"}, 2, []string{`"anna" is not an address`}},
-		{"validate no address", scripted{}, []string{"validate", "freebusy", "--from", "a@x", "--to", "bob"}, 2, []string{`"bob" is not an address`}},
+		{"validate no address", scripted{}, []string{"validate", "freebusy", "--from", "a@x", "--to", "bob"}, 2,
+			[]string{`"bob" is not an address`}},
 		{"validate nothing", scripted{}, []string{"validate"}, 2, []string{"freebusy"}},
 		{"validate whom", scripted{}, []string{"validate", "freebusy"}, 2, []string{"--from and --to"}},
-		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8, []string{"time limit reached", "--timeout"}},
+		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8,
+			[]string{"time limit reached", "--timeout"}},
 		{"no such flag", scripted{}, []string{"check", "--nope"}, 2, []string{"--nope"}},
 		{"no such command", scripted{}, []string{"chekc"}, 2, []string{`did you mean "check"?`}},
-		{"no such command with a flag of its own", scripted{}, []string{"lab", "stert", "--dir", "x"}, 2, []string{`hybridge lab has no command "stert"; did you mean "start"?`}},
-		{"unattended", scripted{check: checked(pass), plan: plan, apply: done, test: tested(freebusy.OK)}, []string{"--non-interactive", "--yes"}, 0, nil},
-		{"unattended, not agreed to", scripted{check: checked(pass), plan: plan}, []string{"--non-interactive"}, 2, []string{"--yes"}},
-		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3, []string{"prerequisites"}},
-		{"unattended, still failing", scripted{check: checked(pass), test: tested(freebusy.Failed)}, []string{"--non-interactive", "--yes"}, 3, nil},
+		{"no such command with a flag of its own", scripted{}, []string{"lab", "stert", "--dir", "x"}, 2,
+			[]string{`hybridge lab has no command "stert"; did you mean "start"?`}},
+		{"unattended", scripted{check: checked(pass), plan: plan, apply: done, test: tested(freebusy.OK)},
+			[]string{"--non-interactive", "--yes"}, 0, nil},
+		{"unattended, not agreed to", scripted{check: checked(pass), plan: plan}, []string{"--non-interactive"}, 2,
+			[]string{"--yes"}},
+		{"unattended, not ready", scripted{check: checked(fail), plan: plan}, []string{"--non-interactive", "--yes"}, 3,
+			[]string{"prerequisites"}},
+		{"unattended, still failing", scripted{check: checked(pass), test: tested(freebusy.Failed)},
+			[]string{"--non-interactive", "--yes"}, 3, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -295,7 +326,8 @@ func TestPlain(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "out")
 		got := execute(t, &scripted{}, "", append(test.args, "--output-file", file)...)
 		data, _ := os.ReadFile(file) // none after a refusal
-		if got.code != test.code || got.out != "" || !strings.Contains(string(data)+got.errout, test.want) || test.code != 0 && data != nil {
+		if got.code != test.code || got.out != "" || !strings.Contains(string(data)+got.errout, test.want) ||
+			test.code != 0 && data != nil {
 			t.Errorf("%v: %+v, file %q", test.args, got, data)
 		}
 	}
@@ -308,12 +340,13 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &scripted{wait: true, begun: cancel}
-	if got := executeIn(t, ctx, s, "", "plan", "-f", file); got.code != 130 || got.errout == "" || !s.closed {
+	if got := executeIn(ctx, t, s, "", "plan", "-f", file); got.code != 130 || got.errout == "" || !s.closed {
 		t.Errorf("%+v, closed %v", got, s.closed)
 	}
 }
 
-// What goes to standard output is the data and nothing else, in every format; a file takes its place whole.
+// What goes to standard output is the data and nothing else, in every format; a file takes its
+// place whole.
 func TestFormats(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "answers.yaml")
@@ -324,33 +357,41 @@ func TestFormats(t *testing.T) {
 	fresh := func() *scripted {
 		return &scripted{
 			check: checked(check.Result{ID: "a.b", Status: check.StatusPass}), plan: plan, test: tested(freebusy.OK),
-			apply: apply.Report{APIVersion: "hybridge/v1", Kind: "ApplyReport", Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}},
+			apply: apply.Report{APIVersion: "hybridge/v1", Kind: "ApplyReport",
+				Changes: []apply.Outcome{{ID: "online/Thing/a", Status: apply.Done}}},
 		}
 	}
 	for _, test := range []struct {
 		args []string
 		kind string
 	}{
-		{[]string{"check"}, "CheckReport"}, {[]string{"plan"}, "Plan"}, {[]string{"apply", "--yes"}, "ApplyReport"}, {[]string{"test"}, "TestReport"},
-		{[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, "ValidateReport"}, {[]string{"rollback", "--yes"}, "ApplyReport"},
+		{[]string{"check"}, "CheckReport"}, {[]string{"plan"}, "Plan"}, {[]string{"apply", "--yes"}, "ApplyReport"},
+		{[]string{"test"}, "TestReport"},
+		{[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, "ValidateReport"},
+		{[]string{"rollback", "--yes"}, "ApplyReport"},
 		{[]string{"--non-interactive", "--yes"}, "RunReport"},
 	} {
 		got := execute(t, fresh(), "", append(test.args, "-f", file, "-o", "json")...)
 		var document struct{ APIVersion, Kind string }
-		if err := json.Unmarshal([]byte(got.out), &document); err != nil || document.APIVersion != "hybridge/v1" || document.Kind != test.kind {
+		if err := json.Unmarshal([]byte(got.out), &document); err != nil || document.APIVersion != "hybridge/v1" ||
+			document.Kind != test.kind {
 			t.Errorf("%v: %v: %+v\n%s", test.args, err, document, got.out)
 		}
 		if !strings.Contains(got.errout, "at work") {
 			t.Errorf("%v: no progress aside", test.args)
 		}
-		lines := strings.Split(strings.TrimSpace(execute(t, fresh(), "", append(test.args, "-f", file, "-o", "jsonl")...).out), "\n")
-		if len(lines) < 3 || !strings.Contains(lines[0], `"event":"version"`) || !strings.Contains(lines[len(lines)-2], `"event":"report"`) || !strings.Contains(lines[len(lines)-1], `"exitCode":0`) {
+		lines := strings.Split(strings.TrimSpace(execute(t, fresh(), "",
+			append(test.args, "-f", file, "-o", "jsonl")...).out), "\n")
+		if len(lines) < 3 || !strings.Contains(lines[0], `"event":"version"`) ||
+			!strings.Contains(lines[len(lines)-2], `"event":"report"`) ||
+			!strings.Contains(lines[len(lines)-1], `"exitCode":0`) {
 			t.Errorf("%v: %q", test.args, lines)
 		}
 	}
 
 	out := filepath.Join(dir, "out.json")
-	if got := execute(t, fresh(), "", "check", "-f", file, "-o", "json", "--output-file", out); got.code != 0 || got.out != "" {
+	if got := execute(t, fresh(), "", "check", "-f", file, "-o", "json", "--output-file", out); got.code != 0 ||
+		got.out != "" {
 		t.Errorf("%+v", got)
 	}
 	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) {
@@ -385,7 +426,8 @@ func TestValidateBothWays(t *testing.T) {
 func TestStateDir(t *testing.T) {
 	dirs := map[string]bool{}
 	file := filepath.Join(t.TempDir(), "answers.yaml")
-	for _, text := range []string{answersFile, strings.ReplaceAll(answersFile, "contoso.onmicrosoft.com", "fabrikam.onmicrosoft.com")} {
+	for _, text := range []string{answersFile,
+		strings.ReplaceAll(answersFile, "contoso.onmicrosoft.com", "fabrikam.onmicrosoft.com")} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -420,7 +462,8 @@ func TestStyle(t *testing.T) {
 		{"pipe", map[string]string{"LANG": "en_US.UTF-8"}, false, false, false, false},
 		{"--no-color", map[string]string{"LANG": "C.utf8"}, true, true, false, false},
 		{"NO_COLOR", map[string]string{"LANG": "C.UTF-8", "NO_COLOR": "1"}, true, false, false, false},
-		{"HYBRIDGE_NO_COLOR", map[string]string{"LANG": "C.UTF-8", "HYBRIDGE_NO_COLOR": "1"}, true, false, false, false},
+		{"HYBRIDGE_NO_COLOR", map[string]string{"LANG": "C.UTF-8", "HYBRIDGE_NO_COLOR": "1"}, true, false, false,
+			false},
 		{"dumb", map[string]string{"LANG": "C.UTF-8", "TERM": "dumb"}, true, false, false, false},
 		{"forced", map[string]string{"LANG": "C.UTF-8", "CLICOLOR_FORCE": "1"}, false, false, true, false},
 		{"forced by 0", map[string]string{"LANG": "C.UTF-8", "CLICOLOR_FORCE": "0"}, false, false, false, false},
@@ -438,15 +481,19 @@ func TestStyle(t *testing.T) {
 func TestLogRedacts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	g := &globals{output: "text", logFile: file}
-	a := app{streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, g, nil, &tasks{}}
+	a := app{streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Env: func(string) string { return "" }}, g, nil,
+		&tasks{}}
 	task, err := a.start(report.Documents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	task.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2", "value", secret.NewValue("hunter2"))
+	task.log.Info("sign in", "user", "anna", "Password", "hunter2", "client_secret", "hunter2", "token", "hunter2",
+		"value", secret.NewValue("hunter2"))
 	err = task.end(report.Failure{})
 	data, readErr := os.ReadFile(file)
-	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) || !bytes.Contains(data, []byte("anna")) || !bytes.Contains(data, []byte("msg=begin version=")) || !bytes.Contains(data, []byte("msg=end")) {
+	if err != nil || readErr != nil || bytes.Contains(data, []byte("hunter2")) ||
+		!bytes.Contains(data, []byte("anna")) || !bytes.Contains(data, []byte("msg=begin version=")) ||
+		!bytes.Contains(data, []byte("msg=end")) {
 		t.Errorf("%v, %v: %s", err, readErr, data)
 	}
 }
@@ -475,10 +522,12 @@ func TestWizardWithAnswersFromAPipe(t *testing.T) {
 	defer cancel()
 	var errout bytes.Buffer
 	home := t.TempDir()
-	at := streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errout, InTTY: true, OutTTY: true, ErrTTY: true, Env: func(name string) string {
-		return map[string]string{"HOME": home, "LocalAppData": home, "TERM": "xterm"}[name]
-	}}
-	code := runIn(ctx, []string{"wizard", "-f", "-"}, at, func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
+	at := streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errout, InTTY: true, OutTTY: true,
+		ErrTTY: true, Env: func(name string) string {
+			return map[string]string{"HOME": home, "LocalAppData": home, "TERM": "xterm"}[name]
+		}}
+	code := runIn(ctx, []string{"wizard", "-f", "-"}, at,
+		func(answers.Answers, deployment.Options) (deployed, error) { return &scripted{}, nil })
 	if code != exitUsage || !strings.Contains(errout.String(), "reads keys from standard input") {
 		t.Errorf("exit %d: %s", code, errout.String())
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// next says on standard error how to go on. It is silent in other formats than text: a machine reads those.
+// next says on standard error how to go on. It is silent in other formats than text: a machine
+// reads those.
 func (t *task) next(format string, args ...any) {
 	if t.text() {
 		fmt.Fprintf(t.Err, "next: "+format+"\n", args...)

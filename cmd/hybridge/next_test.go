@@ -30,8 +30,10 @@ func TestNext(t *testing.T) {
 	f := " -f '" + strings.ReplaceAll(file, "'", `'\''`) + "'"
 	saved := filepath.Join(t.TempDir(), "p.json")
 	fail := check.Result{ID: "a.b", Status: check.StatusFail, Severity: check.Fail}
-	applied := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1}, Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
-	pending := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1, Pending: 1}, Changes: []apply.Outcome{{ID: "x", Status: apply.Pending}}}
+	applied := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1},
+		Changes: []apply.Outcome{{ID: "x", Status: apply.Done}}}
+	pending := apply.Report{Kind: "ApplyReport", RunID: "r1", Summary: apply.Summary{Done: 1, Pending: 1},
+		Changes: []apply.Outcome{{ID: "x", Status: apply.Pending}}}
 	state := t.TempDir()
 	for _, test := range []struct {
 		name string
@@ -40,28 +42,36 @@ func TestNext(t *testing.T) {
 		want string // "": no advice
 	}{
 		{"ready", scripted{check: checked()}, []string{"check"}, "next: hybridge plan" + f},
-		{"not ready", scripted{check: checked(fail)}, []string{"check"}, "next: fix that, then look again with: hybridge check --only a.b" + f},
+		{"not ready", scripted{check: checked(fail)}, []string{"check"},
+			"next: fix that, then look again with: hybridge check --only a.b" + f},
 		{"planned", scripted{plan: plan}, []string{"plan"}, "hybridge apply plan.json" + f},
-		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved}, "wrote " + saved + "\nnext: hybridge apply " + saved + f},
+		{"saved", scripted{plan: plan}, []string{"plan", "--out", saved},
+			"wrote " + saved + "\nnext: hybridge apply " + saved + f},
 		{"nothing to do", scripted{}, []string{"plan"}, "next: hybridge test" + f},
-		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"}, "hybridge test --until-ok 20m" + f + "\n      to undo it: hybridge rollback r1" + f},
+		{"applied", scripted{plan: plan, apply: applied}, []string{"apply", "--yes"},
+			"hybridge test --until-ok 20m" + f + "\n      to undo it: hybridge rollback r1" + f},
 		{"in part", scripted{plan: plan, apply: pending}, []string{"apply", "--yes"}, ""},
-		{"elsewhere", scripted{}, []string{"plan", "--state-dir", state}, "next: hybridge test" + f + " --state-dir " + state},
+		{"elsewhere", scripted{}, []string{"plan", "--state-dir", state},
+			"next: hybridge test" + f + " --state-dir " + state},
 		{"failing", scripted{test: tested(freebusy.Failed)}, []string{"test"}, "next: hybridge plan" + f},
 		{"nobody to ask about", scripted{}, []string{"test"}, "next: name pairs of mailboxes under tests.pairs"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout, test.want) || strings.Contains(got.out, "next:") || test.want == "" && strings.Contains(got.errout, "next:") {
+			if got := execute(t, &test.s, "", append(test.args, "-f", file)...); !strings.Contains(got.errout,
+				test.want) || strings.Contains(got.out, "next:") || test.want == "" &&
+				strings.Contains(got.errout, "next:") {
 				t.Errorf("%q does not say %q", got.errout, test.want)
 			}
-			if got := execute(t, &test.s, "", append(test.args, "-f", file, "-o", "json")...); strings.Contains(got.errout+got.out, "next:") {
+			if got := execute(t, &test.s, "",
+				append(test.args, "-f", file, "-o", "json")...); strings.Contains(got.errout+got.out, "next:") {
 				t.Errorf("a machine is told: %q", got.errout)
 			}
 		})
 	}
 }
 
-// TestStaleBecauseDone: the plan that a finished run carried out does not fit any more, and that is no riddle.
+// TestStaleBecauseDone: the plan that a finished run carried out does not fit any more, and that is
+// no riddle.
 func TestStaleBecauseDone(t *testing.T) {
 	state := t.TempDir()
 	file, plan := filepath.Join(t.TempDir(), "answers.yaml"), onePlan(t)
@@ -73,7 +83,8 @@ func TestStaleBecauseDone(t *testing.T) {
 {"record":"end","time":"2026-11-22T06:00:01Z","change":"online/Thing/a","status":"done"}
 {"record":"finish","time":"2026-11-22T06:00:02Z","outcome":"complete"}
 `, plan.Hash())
-	for path, data := range map[string]string{file: answersFile, planFile: string(plan.Encode()), filepath.Join(state, "runs", "r1.jsonl"): journal} {
+	for path, data := range map[string]string{file: answersFile, planFile: string(plan.Encode()),
+		filepath.Join(state, "runs", "r1.jsonl"): journal} {
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -84,11 +95,13 @@ func TestStaleBecauseDone(t *testing.T) {
 	if got.code != exitStale || !strings.Contains(got.errout, "hint: run r1 carried out this very plan on 2026-11-2") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
-	undone := strings.NewReplacer(`"runId":"r1","action":"apply"`, `"runId":"r2","action":"rollback","of":"r1"`).Replace(journal)
+	undone := strings.NewReplacer(`"runId":"r1","action":"apply"`,
+		`"runId":"r2","action":"rollback","of":"r1"`).Replace(journal)
 	if err := os.WriteFile(filepath.Join(state, "runs", "r2.jsonl"), []byte(undone), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := execute(t, s, "", args...); got.code != exitStale || !strings.Contains(got.errout, "run r2 rolled it back") {
+	if got := execute(t, s, "", args...); got.code != exitStale ||
+		!strings.Contains(got.errout, "run r2 rolled it back") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 }
@@ -104,7 +117,8 @@ func TestWatch(t *testing.T) {
 	s := &watched{scripted: scripted{test: tested(freebusy.Failed)}, cancel: cancel}
 	var out, errout bytes.Buffer
 	io := streams{In: strings.NewReader(""), Out: &out, Err: &errout, Env: func(string) string { return "" }}
-	code := runIn(ctx, []string{"test", "-f", file, "--watch=1ms", "--state-dir", t.TempDir()}, io, func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
+	code := runIn(ctx, []string{"test", "-f", file, "--watch=1ms", "--state-dir", t.TempDir()}, io,
+		func(answers.Answers, deployment.Options) (deployed, error) { return s, nil })
 	if code != exitCancelled || len(s.called) != 3 {
 		t.Errorf("exit %d after %d rounds: %s", code, len(s.called), errout.String())
 	}

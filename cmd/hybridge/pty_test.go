@@ -12,8 +12,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// A terminal that answers no question: nothing may ask it one. (The library behind the wizard does so when it is imported, and waits five
-// seconds for the answer; see package wizard/quiet.)
+// A terminal that answers no question: nothing may ask it one. (The library behind the wizard does
+// so when it is imported, and waits five seconds for the answer; see package wizard/quiet.)
 func TestSilentTerminal(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -31,7 +31,8 @@ func referencePages() map[string][]byte {
 	}
 }
 
-// newReferenceCommand writes the generated pages: "make docs" runs it. As a help topic it shows the commands page.
+// newReferenceCommand writes the generated pages: "make docs" runs it. As a help topic it shows the
+// commands page.
 func newReferenceCommand(a app) *cobra.Command {
 	var dir string
 	c := &cobra.Command{
@@ -74,16 +75,17 @@ func exitCodesPage() []byte {
 Where several apply, a refused account (4) comes before what could not be read (9), and that before what
 failed (3): what could not be looked at may hide another failure.
 
-A failure writes up to three lines to standard error: ` + "`error:`" + ` says what happened, ` + "`hint:`" + ` what to do,
-and ` + "`see:`" + ` where to read on. With ` + "`-o json` or `-o jsonl`" + ` it is a document as well. Only data
-goes to standard output.
+A failure writes up to three lines to standard error: ` + "`error:`" + ` says what happened, ` + "`hint:`" + `
+what to do, and ` + "`see:`" + ` where to read on. With ` + "`-o json` or `-o jsonl`" + ` it is a document as well.
+Only data goes to standard output.
 `)
 	return []byte(b.String())
 }
 
 // commandsPage renders every command with its flags.
 func commandsPage() []byte {
-	// Made anew for the page: its defaults must not come from the environment of the person who runs it.
+	// Made anew for the page: its defaults must not come from the environment of the person who
+	// runs it.
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	var b strings.Builder
 	b.WriteString("# Commands\n\nGenerated from the commands in cmd/hybridge; do not edit. " +
@@ -97,7 +99,8 @@ func commandsPage() []byte {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			return
 		}
-		// A help topic has nothing to run and nothing below; a group of commands is described by its commands.
+		// A help topic has nothing to run and nothing below; a group of commands is described by
+		// its commands.
 		if c.Runnable() && !c.HasSubCommands() {
 			fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.CommandPath(), c.Short)
 			fmt.Fprintf(&b, "\n    %s\n", strings.TrimSuffix(c.UseLine(), " [flags]"))
@@ -132,8 +135,8 @@ func commandsPage() []byte {
 	return []byte(b.String())
 }
 
-// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their own
-// in Markdown; elsewhere <placeholders> must not become HTML.
+// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their
+// own in Markdown; elsewhere <placeholders> must not become HTML.
 func indentLists(text string) string {
 	var b strings.Builder
 	before := ""

@@ -30,7 +30,8 @@ type deployed interface {
 // opener opens a deployment. Nothing is connected to yet.
 type opener func(answers.Answers, deployment.Options) (deployed, error)
 
-// app is what every verb is made of: how it meets the world, the flags that all have, and how a deployment is opened.
+// app is what every verb is made of: how it meets the world, the flags that all have, and how a
+// deployment is opened.
 type app struct {
 	streams
 	*globals
@@ -65,7 +66,8 @@ func run(args []string, s streams, open opener) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), asked...)
 	defer stop()
-	// The first signal asks; a second one, no longer caught, ends the process. The journal takes that too.
+	// The first signal asks; a second one, no longer caught, ends the process. The journal takes
+	// that too.
 	context.AfterFunc(ctx, stop)
 	return runIn(ctx, args, s, open)
 }
@@ -105,7 +107,8 @@ func failEarly(w io.Writer, args []string, f report.Failure) {
 			name, found = strings.Join(args[min(i+1, len(args)):min(i+2, len(args))], ""), true
 		}
 		if found {
-			if format, known := report.Named(strings.TrimPrefix(name, "=")); known && format.Needs&report.Outcomes == 0 {
+			if format, known := report.Named(strings.TrimPrefix(name, "=")); known &&
+				format.Needs&report.Outcomes == 0 {
 				writer := format.Open(w, report.Options{Version: version})
 				_, _ = writer.Fail(f), writer.End(f.Code)
 			}
@@ -236,7 +239,8 @@ func misuse(c *cobra.Command) {
 				return err
 			}
 			if !cmd.HasSubCommands() {
-				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(), args[len(args)-1])
+				return usage("%s does not take %q; the answers file is named with -f", cmd.CommandPath(),
+					args[len(args)-1])
 			}
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				return usage("%w; did you mean %q?", err, near[0])

@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// published are the documents that machines read, by the name of their schema. Every schema but that
-// of the answers is generated from its type: go test ./cmd/hybridge -run TestSchemas -update.
+// published are the documents that machines read, by the name of their schema. Every schema but
+// that of the answers is generated from its type: go test ./cmd/hybridge -run TestSchemas -update.
 var published = []struct {
 	name, about string
 	document    any

@@ -30,7 +30,8 @@ var update = flag.Bool("update", false, "rewrite templates/schemas")
 
 // schemaSources are the packages whose comments describe the fields of documents.
 var schemaSources = []string{
-	"cmd/hybridge", "pkg/engine/check", "pkg/engine/change", "pkg/engine/apply", "pkg/engine/observe", "pkg/engine/report", "pkg/hybrid/freebusy",
+	"cmd/hybridge", "pkg/engine/check", "pkg/engine/change", "pkg/engine/apply", "pkg/engine/observe",
+	"pkg/engine/report", "pkg/hybrid/freebusy",
 }
 
 // TestSchemas compares templates/schemas with the types that they are generated from.
@@ -71,7 +72,8 @@ func schemaComments(t *testing.T) map[string]string {
 	r := jsonschema.Reflector{}
 	t.Chdir(top)
 	for _, dir := range schemaSources {
-		if err := r.AddGoComments("github.com/hybridge-cli/hybridge", "./"+dir, jsonschema.WithFullComment()); err != nil {
+		if err := r.AddGoComments("github.com/hybridge-cli/hybridge", "./"+dir,
+			jsonschema.WithFullComment()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,14 +84,16 @@ func schemaComments(t *testing.T) map[string]string {
 			continue
 		}
 		// The test sees this package under its own name.
-		out[strings.Replace(k, "github.com/hybridge-cli/hybridge/cmd/hybridge.", reflect.TypeFor[runDocument]().PkgPath()+".", 1)] = strings.Join(strings.Fields(text), " ")
+		out[strings.Replace(k, "github.com/hybridge-cli/hybridge/cmd/hybridge.",
+			reflect.TypeFor[runDocument]().PkgPath()+".", 1)] = strings.Join(strings.Fields(text), " ")
 	}
 	return out
 }
 
 // values are the types of few values.
 var values = map[reflect.Type][]any{
-	reflect.TypeFor[check.Status]():    {check.StatusPass, check.StatusWarn, check.StatusFail, check.StatusSkip, check.StatusError},
+	reflect.TypeFor[check.Status](): {check.StatusPass, check.StatusWarn, check.StatusFail, check.StatusSkip,
+		check.StatusError},
 	reflect.TypeFor[change.Action]():   {change.Create, change.Update, change.Delete, change.Recreate},
 	reflect.TypeFor[apply.Status]():    {apply.Done, apply.Failed, apply.Skipped, apply.Pending},
 	reflect.TypeFor[freebusy.Status](): {freebusy.OK, freebusy.Failed, freebusy.Unknown},
@@ -98,8 +102,10 @@ var values = map[reflect.Type][]any{
 
 // kinds are what the field "kind" of a document says.
 var kinds = map[string][]any{
-	"check-report": {"CheckReport"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"}, "test-report": {"TestReport", "ValidateReport"},
-	"run-report": {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"}, "faults": {"Faults"}, "version": {"Version"}, "error": {"Error"},
+	"check-report": {"CheckReport"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
+	"test-report": {"TestReport", "ValidateReport"},
+	"run-report":  {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},
+	"faults": {"Faults"}, "version": {"Version"}, "error": {"Error"},
 }
 
 // events are the data of the lines of jsonl, by event.
@@ -116,8 +122,8 @@ type events struct {
 	End      report.Ended      `json:"end"`
 }
 
-// generateSchema makes the schema of a document. An open schema, as it is published, allows properties
-// that a later version adds.
+// generateSchema makes the schema of a document. An open schema, as it is published, allows
+// properties that a later version adds.
 func generateSchema(t *testing.T, comments map[string]string, name string, open bool) []byte {
 	t.Helper()
 	r := jsonschema.Reflector{
@@ -155,7 +161,8 @@ func generateSchema(t *testing.T, comments map[string]string, name string, open 
 	if name == "event" {
 		s = eventSchema(s)
 	}
-	s.ID = jsonschema.ID("https://raw.githubusercontent.com/hybridge-cli/hybridge/main/templates/schemas/" + name + ".json")
+	s.ID = jsonschema.ID("https://raw.githubusercontent.com/hybridge-cli/hybridge/main/templates/schemas/" + name +
+		".json")
 	s.Title = "hybridge " + name
 	if p, found := s.Properties.Get("kind"); found {
 		p.Enum = kinds[name]
@@ -181,7 +188,8 @@ func eventSchema(all *jsonschema.Schema) *jsonschema.Schema {
 	}
 	name := &jsonschema.Schema{Type: "string"}
 	line.Properties.Set("event", name)
-	line.Properties.Set("time", &jsonschema.Schema{Type: "string", Format: "date-time", Description: "When it happened, in UTC."})
+	line.Properties.Set("time", &jsonschema.Schema{Type: "string", Format: "date-time",
+		Description: "When it happened, in UTC."})
 	line.Properties.Set("data", &jsonschema.Schema{Type: "object", Description: "What the event carries."})
 	add := func(event string, data *jsonschema.Schema) {
 		name.Enum = append(name.Enum, event)
@@ -259,7 +267,8 @@ func TestGoldensFitTheirSchemas(t *testing.T) {
 	if documents < 2 || lines < 10 {
 		t.Errorf("%d documents and %d lines: is this test looking?", documents, lines)
 	}
-	if validates(t, comments, "error", []byte(`{"apiVersion":"hybridge/v1","kind":"Error","code":1,"message":"x","more":1}`)) == nil {
+	if validates(t, comments, "error",
+		[]byte(`{"apiVersion":"hybridge/v1","kind":"Error","code":1,"message":"x","more":1}`)) == nil {
 		t.Error("a property that no schema knows is taken")
 	}
 }

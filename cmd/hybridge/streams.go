@@ -11,7 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// streams is how a command meets the world. Data goes to Out; everything else that a person may want to read, to Err.
+// streams is how a command meets the world. Data goes to Out; everything else that a person may
+// want to read, to Err.
 type streams struct {
 	In       io.Reader
 	Out, Err io.Writer

@@ -48,7 +48,8 @@ func (a app) start(has report.Trait) (*task, error) {
 		t.out = file
 		t.closers = append(t.closers, file.commit)
 	}
-	t.writer = f.Open(t.out, report.Options{Style: t.style(t.OutTTY && t.outputFile == "", t.noColor), Version: version})
+	t.writer = f.Open(t.out, report.Options{Style: t.style(t.OutTTY && t.outputFile == "", t.noColor),
+		Version: version})
 	var observed bool
 	if t.obs, observed = t.writer.(observe.Observer); !observed {
 		t.progress = report.NewProgress(a.Err, a.style(a.ErrTTY, a.noColor))
@@ -113,7 +114,8 @@ func (t *task) end(f report.Failure) error {
 		// Sessions are ended at the servers also after a cancel.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		// What was done is done: a session that its server has to end is worth a word, not a failure.
+		// What was done is done: a session that its server has to end is worth a word, not a
+		// failure.
 		if err := t.deployed.Close(ctx); err != nil {
 			t.log.Warn("close the deployment", "error", err)
 		}
@@ -150,7 +152,8 @@ func (t *task) aside() *report.Text {
 	return report.NewText(t.Err, t.style(t.ErrTTY, t.noColor))
 }
 
-// defaultAnswers is read when no answers are named and it is there, by the wizard and by every other command.
+// defaultAnswers is read when no answers are named and it is there, by the wizard and by every
+// other command.
 const defaultAnswers = "answers.yaml"
 
 // nameAnswers takes the default, when nothing else is named.

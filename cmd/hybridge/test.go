@@ -22,8 +22,9 @@ func newTestCommand(a app) *cobra.Command {
 		Use:     "test",
 		GroupID: "flow",
 		Short:   "Ask for free/busy in both directions",
-		Long: `Test asks, for every pair of people in the answers, whether the one sees the other's free/busy: both ways,
-and from both sides. It shows the way each question took and, where it failed, the suspected cause.
+		Long: `Test asks for every pair of mailboxes in the answers file whether the one sees the other's free/busy:
+both ways, and from both sides. It shows the route of each question and, after a failure, the
+suspected cause.
 
 Exits 0 when every lookup works, 3 when one failed, 9 when one could not be asked.`,
 		Example: `  hybridge test -f answers.yaml

@@ -15,7 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// runDocument is what a run of all stages writes with -o json. Stages that were not reached are absent.
+// runDocument is what a run of all stages writes with -o json. Stages that were not reached are
+// absent.
 type runDocument struct {
 	APIVersion string                 `json:"apiVersion"` // hybridge/v1
 	Kind       string                 `json:"kind"`       // RunReport

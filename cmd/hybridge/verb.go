@@ -14,8 +14,8 @@ import (
 // work is what a verb does.
 type work func(ctx context.Context, t *task, args []string) error
 
-// verb makes c the command of a verb that offers these traits to formats. Its output is opened in the
-// format that --output names before do runs, and closed by runIn with the exit code.
+// verb makes c the command of a verb that offers these traits to formats. Its output is opened in
+// the format that --output names before do runs, and closed by runIn with the exit code.
 func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		t, err := a.start(has)

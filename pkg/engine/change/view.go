@@ -14,7 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// View shows the changes as a diff, what is left out, and how many changes there are of each action.
+// View shows the changes as a diff, what is left out, and how many changes there are of each
+// action.
 func (p Plan) View() report.View {
 	v := report.View{Name: "plan", Title: msg.Of("Plan")}
 	s := p.Summary
@@ -42,10 +43,12 @@ func (p Plan) leftOut() []report.Block {
 		return nil
 	}
 	out := []report.Block{report.Paragraph{
-		Text: msg.Of("Left out, because something that it rests on is unknown. Plan again when it can be read:"), Tone: report.Caution,
+		Text: msg.Of("Left out, because something that it rests on is unknown. Plan again when it can be read:"),
+		Tone: report.Caution,
 	}}
 	for _, l := range p.LeftOut {
-		f := report.Finding{Status: report.Unknown, ID: l.Topic, Place: l.Place, Group: "plan", Class: l.Topic, Title: msg.Of("left out"), Summary: l.Reason}
+		f := report.Finding{Status: report.Unknown, ID: l.Topic, Place: l.Place, Group: "plan", Class: l.Topic,
+			Title: msg.Of("left out"), Summary: l.Reason}
 		for _, id := range l.Resources {
 			f.Details = append(f.Details, report.Paragraph{Text: msg.Plain(id)})
 		}
@@ -178,7 +181,8 @@ func shownText(s string) msg.Text {
 				// The thumbprint is the name that Exchange and Windows give it.
 				sum := sha1.Sum(der)
 				return msg.Of("(certificate %s, thumbprint %s, until %s)",
-					Text(c.Subject.String()), strings.ToUpper(hex.EncodeToString(sum[:])), c.NotAfter.Format("2006-01-02"))
+					Text(c.Subject.String()), strings.ToUpper(hex.EncodeToString(sum[:])),
+					c.NotAfter.Format("2006-01-02"))
 			}
 		}
 		return msg.Of("%s (the beginning of %d characters)", Text(s[:beginning]), len(s))

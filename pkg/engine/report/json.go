@@ -52,8 +52,8 @@ func JSON(w io.Writer, document any) error {
 	return err
 }
 
-// encode is JSON without HTML escapes, but with escapes for DEL, C1 control characters and those that
-// reorder or hide text, which encoding/json leaves alone and terminals do not.
+// encode is JSON without HTML escapes, but with escapes for DEL, C1 control characters and those
+// that reorder or hide text, which encoding/json leaves alone and terminals do not.
 func encode(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -24,8 +24,8 @@ type lines struct {
 
 // Line is one line of the format jsonl.
 type Line struct {
-	// The event's name: version, started, progress, waiting, warning, check, change, lookup, report,
-	// error or end.
+	// The event's name: version, started, progress, waiting, warning, check, change, lookup,
+	// report, error or end.
 	Event string `json:"event"`
 	// When it happened, in UTC.
 	Time time.Time `json:"time"`

@@ -19,7 +19,8 @@ var _ = register(Format{
 	},
 })
 
-// junitWriter writes one file of results. A failure that comes before every result is the one result.
+// junitWriter writes one file of results. A failure that comes before every result is the one
+// result.
 type junitWriter struct {
 	w       io.Writer
 	style   Style
@@ -136,7 +137,8 @@ func (j *junitWriter) collect(s *junitSuites, v View) {
 	}
 }
 
-// outcome says how a case went. What a time limit or a cancel cut off is an error: it was not decided.
+// outcome says how a case went. What a time limit or a cancel cut off is an error: it was not
+// decided.
 func (j *junitWriter) outcome(c *junitCase, f Finding) {
 	message := Sanitize(j.style.say(f.Summary))
 	body := strings.TrimLeft(message+"\n"+j.body(f.Details), "\n") // many CI systems show the body alone

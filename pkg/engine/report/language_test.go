@@ -21,19 +21,26 @@ import (
 // german is what a translator writes: the English format is the key.
 var german = map[string]string{
 	// pkg/engine/report
-	"PASS": "OK", "OK": "OK", "DONE": "FERTIG", "WARN": "WARN", "PEND": "OFFEN", "FAIL": "FEHLER", "SKIP": "ENTF", "ERR": "UNKL",
-	"create": "anlegen", "change": "ändern", "replace: remove, then make anew": "ersetzen: entfernen, dann neu anlegen", "remove": "entfernen",
+	"PASS": "OK", "OK": "OK", "DONE": "FERTIG", "WARN": "WARN", "PEND": "OFFEN", "FAIL": "FEHLER", "SKIP": "ENTF",
+	"ERR":    "UNKL",
+	"create": "anlegen", "change": "ändern", "replace: remove, then make anew": "ersetzen: entfernen, dann neu anlegen",
+	"remove":  "entfernen",
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
-	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s", "%s: %s": "%s: %s",
+	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",
+	"%s: %s":               "%s: %s",
 	" ... (%d bytes more)": " ... (%d Bytes mehr)",
 	// pkg/engine/check
-	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden", "%d with a warning": "%d mit Warnung", "%d failed": "%d fehlgeschlagen",
+	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden",
+	"%d with a warning": "%d mit Warnung", "%d failed": "%d fehlgeschlagen",
 	"%d skipped": "%d ausgelassen", "%d could not be looked at": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
 	// pkg/engine/change
-	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund", "risk": "Risiko", "(nothing)": "(nichts)",
-	"%d to create, %d to change, %d to replace, %d to remove; %d in order already": "%d anzulegen, %d zu ändern, %d zu ersetzen, %d zu entfernen; %d schon richtig",
-	"Nothing to change: all %d resources are in order.":                            "Nichts zu ändern: alle %d Ressourcen stimmen.",
+	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
+	"risk": "Risiko", "(nothing)": "(nichts)",
+	"%d to create, %d to change, %d to replace, %d to remove; %d in order already": "%d anzulegen, %d zu ändern, %d " +
+		"zu ersetzen, %d zu entfernen; %d schon richtig",
+	"Nothing to change: all %d resources are in order.": "Nichts zu ändern: alle %d " +
+		"Ressourcen stimmen.",
 	"left out": "ausgelassen",
 	"Left out, because something that it rests on is unknown. Plan again when it can be read:": "Ausgelassen, weil etwas unbekannt ist, worauf es beruht. Neu planen, sobald es lesbar ist:",
 	"(the %s of %s, once it is made)":           "(%s von %s, sobald angelegt)",
@@ -47,7 +54,8 @@ var german = map[string]string{
 	"%d servers answer":                        "%d Server antworten",
 	"the dedicated hybrid application":         "die eigene Hybridanwendung",
 	"free/busy of %s":                          "Frei/Gebucht von %s",
-	"while it is wrong, nobody in the cloud sees free/busy of people on premises": "solange sie falsch ist, sieht in der Cloud niemand Frei/Gebucht von Postfächern vor Ort",
+	"while it is wrong, nobody in the cloud sees free/busy of people on premises": "solange sie falsch ist, sieht in " +
+		"der Cloud niemand Frei/Gebucht von Postfächern vor Ort",
 }
 
 func printer(t *testing.T) *message.Printer {
@@ -70,10 +78,12 @@ func TestGerman(t *testing.T) {
 		check.Unknown(errRoute),
 	}
 	for i := range results {
-		results[i].ID, results[i].Scope, results[i].Category = []check.ID{"directory.reachable", "directory.upn", "tenant.domains"}[i], "contoso", "directory"
+		results[i].ID, results[i].Scope, results[i].Category = []check.ID{"directory.reachable", "directory.upn",
+			"tenant.domains"}[i], "contoso", "directory"
 	}
 	results[2].Remedy.Docs = "hybridge help tenant.domains"
-	checked := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport", Summary: check.Count(results), Results: results}
+	checked := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport", Summary: check.Count(results),
+		Results: results}
 	p := plan()
 	o := report.Options{Style: report.Style{Width: 90, Language: printer(t)}}
 	for name, d := range map[string]report.Document{"german-check": checked, "german-plan": p} {

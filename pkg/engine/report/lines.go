@@ -19,8 +19,8 @@ type Style struct {
 	Width int  // columns of the terminal; 0 elsewhere: paragraphs are 100 wide, and nothing is cut off
 	// Language renders texts in another language than English.
 	Language *message.Printer
-	// Paint replaces the colors of a terminal; the wizard brings its own. The text that it is given may
-	// not be broken.
+	// Paint replaces the colors of a terminal; the wizard brings its own. The text that it is given
+	// may not be broken.
 	Paint func(Tone, string) string
 }
 
@@ -101,8 +101,8 @@ func (s Style) label(text string, t Tone) label {
 	return label{s.paint(t, text) + "  ", runewidth.StringWidth(text) + 2}
 }
 
-// text writes text, sanitized and wrapped, behind an indent; what follows the first line is indented
-// as far as the label takes.
+// text writes text, sanitized and wrapped, behind an indent; what follows the first line is
+// indented as far as the label takes.
 func (p *page) text(indent int, l label, t Tone, text string) {
 	// A server can say any amount; a person reads the beginning.
 	const limit = 8 << 10
@@ -120,8 +120,8 @@ func (p *page) text(indent int, l label, t Tone, text string) {
 	}
 }
 
-// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks of
-// the text stay.
+// wrap breaks text into lines of at most width columns, at spaces where there are any. Line breaks
+// of the text stay.
 func wrap(text string, width int) []string { return breakLines(text, width, true) }
 
 // breakLines is wrap; with breakWords unset a word that is wider than a line stays whole, to be
@@ -155,8 +155,8 @@ func breakLines(text string, width int, breakWords bool) []string {
 	return lines
 }
 
-// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as long
-// as its answer.
+// pieces cuts a word into parts of at most width columns, in one pass: a server's word may be as
+// long as its answer.
 func pieces(word string, width int) []string {
 	var parts []string
 	start, columns := 0, 0

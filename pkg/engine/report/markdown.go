@@ -16,8 +16,8 @@ var _ = register(Format{
 	},
 })
 
-// markdownWriter writes Markdown as GitHub, GitLab and most wikis read it. No text from a server can
-// become markup.
+// markdownWriter writes Markdown as GitHub, GitLab and most wikis read it. No text from a server
+// can become markup.
 type markdownWriter struct {
 	w     io.Writer
 	style Style

@@ -53,18 +53,29 @@ func golden(t *testing.T, name string, got []byte) {
 
 func checks() check.Report {
 	results := []check.Result{
-		{ID: "directory.reachable", Category: "directory", Title: "The directory answers", Status: check.StatusPass, Scope: "contoso", Summary: msg.Plain("dc1 answers"), DurationMS: 41},
+		{ID: "directory.reachable", Category: "directory", Title: "The directory answers", Status: check.StatusPass,
+			Scope: "contoso", Summary: msg.Plain("dc1 answers"), DurationMS: 41},
 		{
-			ID: "directory.upn-matches-primary", Category: "directory", Title: "User principal names equal primary SMTP addresses", Status: check.StatusFail, Scope: "fabrikam",
-			Summary:    msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP address, first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
-			Detail:     msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no free/busy."),
-			Remedy:     check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"), Commands: []string{"hybridge check --only directory.upn-matches-primary"}, Docs: "hybridge help directory.upn-matches-primary"},
+			ID: "directory.upn-matches-primary", Category: "directory",
+			Title: "User principal names equal primary SMTP addresses", Status: check.StatusFail, Scope: "fabrikam",
+			Summary: msg.Plain("203 of 10,000 users sign in with a name that is not their primary SMTP address, " +
+				"first: r.neri@fabrikam.example (primary ricarda.neri@fabrikam.example)"),
+			Detail: msg.Plain("Cross-premises lookups and sign-in go by the address; these users will see no " +
+				"free/busy."),
+			Remedy: check.Remedy{Text: msg.Plain("correct userPrincipalName or the primary address"),
+				Commands: []string{"hybridge check --only directory.upn-matches-primary"},
+				Docs:     "hybridge help directory.upn-matches-primary"},
 			Evidence:   map[string]any{"count": 203},
 			DurationMS: 12345,
 		},
-		{ID: "tls.hostile", Category: "tls", Title: "A server that \x1b[31mshouts", Status: check.StatusWarn, Scope: "contoso", Summary: msg.Plain("it said \x1b]0;owned\x07 and \u202e\u009b2J <&\"> \xff\ttwice\nand more")},
-		{ID: "cloud.domain", Category: "cloud", Title: "The domain is verified", Status: check.StatusSkip, Scope: "tenant", Summary: msg.Plain("needs cloud.signed-in, which could not be looked at")},
-		{ID: "cloud.signed-in", Category: "cloud", Title: "Signed in", Status: check.StatusError, Scope: "tenant", Summary: msg.Plain("sign in to login.microsoftonline.com: no route"), Remedy: check.Remedy{Commands: []string{"one", "two"}}},
+		{ID: "tls.hostile", Category: "tls", Title: "A server that \x1b[31mshouts", Status: check.StatusWarn,
+			Scope: "contoso", Summary: msg.Plain("it said \x1b]0;owned\x07 and \u202e\u009b2J <&\"> \xff\ttwice\nand " +
+				"more")},
+		{ID: "cloud.domain", Category: "cloud", Title: "The domain is verified", Status: check.StatusSkip,
+			Scope: "tenant", Summary: msg.Plain("needs cloud.signed-in, which could not be looked at")},
+		{ID: "cloud.signed-in", Category: "cloud", Title: "Signed in", Status: check.StatusError, Scope: "tenant",
+			Summary: msg.Plain("sign in to login.microsoftonline.com: no route"),
+			Remedy:  check.Remedy{Commands: []string{"one", "two"}}},
 	}
 	return check.Report{APIVersion: "hybridge/v1", Kind: "CheckReport", Summary: check.Count(results), Results: results}
 }
@@ -72,23 +83,34 @@ func checks() check.Report {
 func plan() change.Plan {
 	changes := []change.Change{
 		{
-			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp", Action: change.Create, Reason: msg.Of("the dedicated hybrid application"),
-			After: change.Properties{"DisplayName": "ExchangeServerApp", "Audience": "AzureADMyOrg"}, Command: change.Command{Name: "POST /applications"},
+			ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "ExchangeServerApp",
+			Action: change.Create, Reason: msg.Of("the dedicated hybrid application"),
+			After:   change.Properties{"DisplayName": "ExchangeServerApp", "Audience": "AzureADMyOrg"},
+			Command: change.Command{Name: "POST /applications"},
 		},
 		{
-			ID: "online/OrganizationRelationship/contoso.com", Target: "online", Kind: "OrganizationRelationship", Name: "O365 to On-premises", Identity: "1", Action: change.Update,
-			Reason: msg.Of("free/busy of %s", "contoso.com"), Risk: "while it is wrong, nobody in the cloud sees free/busy of people on premises",
-			Before:  change.Properties{"DomainNames": []string{"old.com", "contoso.com"}, "Enabled": false, "TargetApplicationUri": nil},
-			After:   change.Properties{"DomainNames": []string{"contoso.com", "fabrikam.com", "litware.com"}, "Enabled": true, "TargetApplicationUri": change.Ref{Change: "entra/Application/hybrid", Property: "AppID"}},
+			ID: "online/OrganizationRelationship/contoso.com", Target: "online", Kind: "OrganizationRelationship",
+			Name: "O365 to On-premises", Identity: "1", Action: change.Update,
+			Reason: msg.Of("free/busy of %s", "contoso.com"),
+			Risk:   "while it is wrong, nobody in the cloud sees free/busy of people on premises",
+			Before: change.Properties{"DomainNames": []string{"old.com", "contoso.com"}, "Enabled": false,
+				"TargetApplicationUri": nil},
+			After: change.Properties{"DomainNames": []string{"contoso.com", "fabrikam.com", "litware.com"},
+				"Enabled": true, "TargetApplicationUri": change.Ref{Change: "entra/Application/hybrid",
+					Property: "AppID"}},
 			Command: change.Command{Name: "Set-OrganizationRelationship"}, Needs: []string{"entra/Application/hybrid"},
 		},
 		{
-			ID: "onprem/contoso/SettingOverride/Exo", Target: "onprem/contoso", Kind: "SettingOverride", Name: "\x1b[2JExo", Identity: "2", Action: change.Recreate,
-			Before: change.Properties{"Parameters": []string{"a=1"}, "Reason": "why"}, After: change.Properties{"Parameters": []string{"a=2"}, "Reason": "why"},
-			Removal: &change.Command{Name: "Remove-SettingOverride"}, Command: change.Command{Name: "New-SettingOverride"},
+			ID: "onprem/contoso/SettingOverride/Exo", Target: "onprem/contoso", Kind: "SettingOverride",
+			Name: "\x1b[2JExo", Identity: "2", Action: change.Recreate,
+			Before:  change.Properties{"Parameters": []string{"a=1"}, "Reason": "why"},
+			After:   change.Properties{"Parameters": []string{"a=2"}, "Reason": "why"},
+			Removal: &change.Command{Name: "Remove-SettingOverride"},
+			Command: change.Command{Name: "New-SettingOverride"},
 		},
 		{
-			ID: "online/Connector/old", Target: "online", Kind: "Connector", Name: "old", Identity: "3", Action: change.Delete,
+			ID: "online/Connector/old", Target: "online", Kind: "Connector", Name: "old", Identity: "3",
+			Action: change.Delete,
 			Before: change.Properties{"Enabled": true}, Command: change.Command{Name: "Remove-Connector"},
 		},
 	}
@@ -99,13 +121,18 @@ func plan() change.Plan {
 
 func applied() apply.Report {
 	return apply.Report{
-		APIVersion: "hybridge/v1", Kind: "ApplyReport", RunID: "20261122T055801.000Z", Journal: "/state/runs/20261122T055801.000Z.jsonl",
+		APIVersion: "hybridge/v1", Kind: "ApplyReport", RunID: "20261122T055801.000Z",
+		Journal: "/state/runs/20261122T055801.000Z.jsonl",
 		Summary: apply.Summary{Done: 1, Failed: 1, Skipped: 1, Pending: 1},
 		Changes: []apply.Outcome{
-			{ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Action: change.Create, Status: apply.Done, DurationMS: 1234},
-			{ID: "online/A/x", Target: "online", Kind: "A", Action: change.Update, Status: apply.Failed, Error: "online: Set-A: access \x1b[31mdenied", DurationMS: 88},
-			{ID: "online/A/y", Target: "online", Kind: "A", Action: change.Delete, Status: apply.Skipped, Note: "in effect already"},
-			{ID: "online/A/z", Target: "online", Kind: "A", Action: change.Recreate, Status: apply.Pending, Error: "needs online/A/x, which failed"},
+			{ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Action: change.Create,
+				Status: apply.Done, DurationMS: 1234},
+			{ID: "online/A/x", Target: "online", Kind: "A", Action: change.Update, Status: apply.Failed,
+				Error: "online: Set-A: access \x1b[31mdenied", DurationMS: 88},
+			{ID: "online/A/y", Target: "online", Kind: "A", Action: change.Delete, Status: apply.Skipped,
+				Note: "in effect already"},
+			{ID: "online/A/z", Target: "online", Kind: "A", Action: change.Recreate, Status: apply.Pending,
+				Error: "needs online/A/x, which failed"},
 		},
 	}
 }
@@ -119,18 +146,24 @@ func lookups() []report.Lookup {
 	plain := func(s string) report.Block { return report.Paragraph{Text: msg.Plain(s)} }
 	const refused = "The caller has not assigned any of the RBAC roles \x1b[2J requested in the management role header"
 	return []report.Lookup{
-		{From: "anna@contoso.com", To: "carol@contoso.onmicrosoft.com", Direction: "contoso -> online", Probe: "ews", Status: report.OK, Took: 120 * time.Millisecond},
+		{From: "anna@contoso.com", To: "carol@contoso.onmicrosoft.com", Direction: "contoso -> online", Probe: "ews",
+			Status: report.OK, Took: 120 * time.Millisecond},
 		{
-			From: "bob@fabrikam.com", To: "carol@contoso.onmicrosoft.com", Direction: "fabrikam -> online", Probe: "ews", Status: report.Fail, Took: 61 * time.Second,
+			From: "bob@fabrikam.com", To: "carol@contoso.onmicrosoft.com", Direction: "fabrikam -> online",
+			Probe: "ews", Status: report.Fail, Took: 61 * time.Second,
 			Error: msg.Plain(refused),
 			Details: []report.Block{
 				plain(refused),
-				report.Path{Label: msg.Of("way"), Hops: []string{"intra-organization connector HybridIOC", "autodiscover https://autodiscover-s.outlook.com"}},
-				report.Paragraph{Label: msg.Of("why"), Text: msg.Of("%s (%.0f%%)", "oauth.partner-application-disabled", 80.0)},
+				report.Path{Label: msg.Of("way"),
+					Hops: []string{"intra-organization connector HybridIOC",
+						"autodiscover https://autodiscover-s.outlook.com"}},
+				report.Paragraph{Label: msg.Of("why"),
+					Text: msg.Of("%s (%.0f%%)", "oauth.partner-application-disabled", 80.0)},
 			},
 		},
 		{
-			From: "carol@contoso.onmicrosoft.com", To: "anna@contoso.com", Direction: "online -> contoso", Probe: "graph", Status: report.Unknown, Took: 5 * time.Millisecond,
+			From: "carol@contoso.onmicrosoft.com", To: "anna@contoso.com", Direction: "online -> contoso",
+			Probe: "graph", Status: report.Unknown, Took: 5 * time.Millisecond,
 			Error: msg.Plain("no token"), Details: []report.Block{plain("no token")},
 		},
 	}
@@ -140,7 +173,8 @@ func matrix() report.Document {
 	return shown{report.View{
 		Name: "test", Title: msg.Of("Free/busy"), Blocks: []report.Block{report.Matrix{Lookups: lookups()}},
 		Summary: report.Summary{Lead: msg.Of("Free/busy:"), Counts: []report.Count{
-			{Text: msg.Of("%d of %d lookups work", 1, 3)}, {Text: msg.Of("%d failed", 1), Tone: report.Bad}, {Text: msg.Of("%d could not be asked", 1), Tone: report.Caution},
+			{Text: msg.Of("%d of %d lookups work", 1, 3)}, {Text: msg.Of("%d failed", 1), Tone: report.Bad},
+			{Text: msg.Of("%d could not be asked", 1), Tone: report.Caution},
 		}},
 	}}
 }
@@ -153,15 +187,18 @@ func compared() report.Document {
 
 func history() report.Document {
 	return apply.Runs{APIVersion: report.APIVersion, Kind: "History", StateDir: "/state", Runs: []apply.Entry{
-		{RunID: "20261122T060000.000Z", Action: "rollback", Of: "20261122T055801.000Z", Outcome: "complete", Summary: apply.Summary{Done: 12}},
-		{RunID: "20261122T055801.000Z", Action: "apply", Outcome: "complete", Summary: apply.Summary{Done: 12, Skipped: 1}, UndoneBy: "20261122T060000.000Z"},
+		{RunID: "20261122T060000.000Z", Action: "rollback", Of: "20261122T055801.000Z", Outcome: "complete",
+			Summary: apply.Summary{Done: 12}},
+		{RunID: "20261122T055801.000Z", Action: "apply", Outcome: "complete",
+			Summary: apply.Summary{Done: 12, Skipped: 1}, UndoneBy: "20261122T060000.000Z"},
 	}}
 }
 
 // documents are one of each shape that a View has.
 func documents() map[string]report.Document {
 	return map[string]report.Document{
-		"check": checks(), "plan": plan(), "apply": applied(), "matrix": matrix(), "compare": compared(), "history": history(),
+		"check": checks(), "plan": plan(), "apply": applied(), "matrix": matrix(), "compare": compared(),
+		"history": history(),
 		"nothing": change.Plan{Summary: change.Summary{Unchanged: 7}},
 		"sections": shown{report.View{Name: "demo", Title: msg.Of("Demo"), Blocks: []report.Block{
 			report.Section{Heading: msg.Of("Prerequisites"), View: checks().View()},
@@ -205,7 +242,8 @@ func writes(w io.Writer, format string, o report.Options, documents ...report.Do
 	return out.End(0)
 }
 
-// safe fails when output could act on a terminal: an escape byte that is not one of our colors, or any other control character.
+// safe fails when output could act on a terminal: an escape byte that is not one of our colors, or
+// any other control character.
 func safe(t *testing.T, out []byte, color bool) {
 	t.Helper()
 	text := string(out)
@@ -225,9 +263,11 @@ func safe(t *testing.T, out []byte, color bool) {
 }
 
 func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
-	passed := report.Finding{ID: "servers.build", Status: report.Pass, Place: "contoso", Summary: msg.Plain(strings.Repeat("EX1 is fit, ", 20) + "and so is the last")}
+	passed := report.Finding{ID: "servers.build", Status: report.Pass, Place: "contoso",
+		Summary: msg.Plain(strings.Repeat("EX1 is fit, ", 20) + "and so is the last")}
 	for width, whole := range map[int]bool{0: true, 80: false} {
-		if text := strings.Join(report.Style{Width: width}.Block(passed), "\n"); strings.Contains(text, "the last") != whole {
+		if text := strings.Join(report.Style{Width: width}.Block(passed), "\n"); strings.Contains(text,
+			"the last") != whole {
 			t.Errorf("width %d: %s", width, text)
 		}
 	}
@@ -236,7 +276,8 @@ func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
 // A label and a text, both as long as a server likes, take no more room than both have.
 func TestLongLabel(t *testing.T) {
 	long := strings.Repeat("label ", 500)
-	lines := report.Style{Width: 80}.Block(report.Matrix{Lookups: []report.Lookup{{Direction: long, From: long, To: long, Probe: "ews", Status: report.OK}}})
+	lines := report.Style{Width: 80}.Block(report.Matrix{Lookups: []report.Lookup{{Direction: long, From: long,
+		To: long, Probe: "ews", Status: report.OK}}})
 	if n := len(strings.Join(lines, "\n")); n > 10*len(long) {
 		t.Errorf("%d bytes of %d", n, len(long))
 	}
@@ -266,7 +307,8 @@ func TestText(t *testing.T) {
 
 // The wizard paints with its own styles; widths stay those of the text.
 func TestPaint(t *testing.T) {
-	marks := map[report.Tone]string{report.Strong: "s", report.Faint: "f", report.Good: "g", report.Caution: "c", report.Bad: "b", report.Literal: "l"}
+	marks := map[report.Tone]string{report.Strong: "s", report.Faint: "f", report.Good: "g", report.Caution: "c",
+		report.Bad: "b", report.Literal: "l"}
 	paint := func(t report.Tone, text string) string { return "<" + marks[t] + ">" + text + "</>" }
 	strip := strings.NewReplacer("</>", "", "<s>", "", "<f>", "", "<g>", "", "<c>", "", "<b>", "", "<l>", "")
 	for name, d := range documents() {
@@ -291,11 +333,12 @@ func TestMarkdown(t *testing.T) {
 	}
 	// What a server says cannot become markup.
 	hostile := "![x](http://evil) <script> **b** `c` | d\n# e"
-	out := string(written(t, "markdown", report.Options{}, shown{report.View{Title: msg.Plain(hostile), Blocks: []report.Block{
-		report.Finding{ID: hostile, Status: report.Fail, Place: hostile, Summary: msg.Plain(hostile)},
-		report.Table{Columns: []msg.Text{msg.Plain(hostile)}, Rows: [][]msg.Text{{msg.Plain(hostile)}}},
-		report.Command{Lines: []string{"a `b` c"}},
-	}}}))
+	out := string(written(t, "markdown", report.Options{},
+		shown{report.View{Title: msg.Plain(hostile), Blocks: []report.Block{
+			report.Finding{ID: hostile, Status: report.Fail, Place: hostile, Summary: msg.Plain(hostile)},
+			report.Table{Columns: []msg.Text{msg.Plain(hostile)}, Rows: [][]msg.Text{{msg.Plain(hostile)}}},
+			report.Command{Lines: []string{"a `b` c"}},
+		}}}))
 	spans := regexp.MustCompile("(`+) ?!.*? d # e ?`+") // an id stands in a code span, where nothing acts
 	rest := regexp.MustCompile(`\\.`).ReplaceAllString(spans.ReplaceAllString(out, ""), "")
 	for _, bad := range []string{"![", "](", "<script", " **b", " `c`", "\n# e"} {
@@ -312,8 +355,11 @@ func TestProgress(t *testing.T) {
 	var b bytes.Buffer
 	p := report.NewProgress(&b, report.Style{})
 	for _, e := range []observe.Event{
-		observe.Started{Stage: "check", Total: 3}, observe.Progress{Stage: "check", Done: 0, Total: 3, Text: "one\x1b[2J"}, observe.Progress{Stage: "plan", Text: "reading"},
-		observe.Waiting{ID: "a.b", What: "not yet", Until: time.Date(2026, 11, 22, 6, 0, 0, 0, time.Local)}, observe.Warning{Text: "careful"}, checks().Results[0],
+		observe.Started{Stage: "check", Total: 3},
+		observe.Progress{Stage: "check", Done: 0, Total: 3, Text: "one\x1b[2J"},
+		observe.Progress{Stage: "plan", Text: "reading"},
+		observe.Waiting{ID: "a.b", What: "not yet", Until: time.Date(2026, 11, 22, 6, 0, 0, 0, time.Local)},
+		observe.Warning{Text: "careful"}, checks().Results[0],
 	} {
 		p.Observe(e)
 	}
@@ -332,7 +378,8 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(out, &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Results[1].Summary.String() != checks().Results[1].Summary.String() || !strings.Contains(back.Results[2].Summary.String(), "\u009b2J") {
+	if back.Results[1].Summary.String() != checks().Results[1].Summary.String() ||
+		!strings.Contains(back.Results[2].Summary.String(), "\u009b2J") {
 		t.Errorf("escapes changed the text: %q", back.Results[2].Summary)
 	}
 }
@@ -368,11 +415,14 @@ func TestLines(t *testing.T) {
 	}
 }
 
-var failure = report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: 9, Message: "dc1: \x1b[2J no route", Hint: "check name and port", See: "hybridge help exit-codes"}
+var failure = report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: 9, Message: "dc1: \x1b[2J no route",
+	Hint: "check name and port", See: "hybridge help exit-codes"}
 
-// A failure is a document where a machine reads, and nothing where a person does: they have it on standard error.
+// A failure is a document where a machine reads, and nothing where a person does: they have it on
+// standard error.
 func TestFailure(t *testing.T) {
-	for format, names := range map[string]string{"json": "error.json", "jsonl": "error.jsonl", "junit": "error.xml", "text": "", "markdown": ""} {
+	for format, names := range map[string]string{"json": "error.json", "jsonl": "error.jsonl", "junit": "error.xml",
+		"text": "", "markdown": ""} {
 		var b bytes.Buffer
 		w := open(&b, format, report.Options{})
 		if err := errors.Join(w.Fail(failure), w.End(9)); err != nil {
@@ -403,9 +453,11 @@ func TestFailure(t *testing.T) {
 func TestFormats(t *testing.T) {
 	all := report.Documents | report.Outcomes | report.Events
 	for name, needs := range map[string]report.Trait{
-		"text": 0, "json": report.Documents, "markdown": report.Documents, "jsonl": report.Events, "junit": report.Outcomes,
+		"text": 0, "json": report.Documents, "markdown": report.Documents, "jsonl": report.Events,
+		"junit": report.Outcomes,
 	} {
-		for _, has := range []report.Trait{0, report.Documents, report.Documents | report.Events, report.Documents | report.Outcomes, all} {
+		for _, has := range []report.Trait{0, report.Documents, report.Documents | report.Events,
+			report.Documents | report.Outcomes, all} {
 			if fits := slices.Contains(report.Names(has), name); fits != (needs&^has == 0) {
 				t.Errorf("%s fits %b: %t", name, has, fits)
 			}
@@ -420,7 +472,8 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// once fails at the first write and takes the others: a line after one that was cut would be glued to it.
+// once fails at the first write and takes the others: a line after one that was cut would be glued
+// to it.
 type once struct{ writes int }
 
 func (o *once) Write(p []byte) (int, error) {
@@ -437,7 +490,8 @@ func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 func TestJUnit(t *testing.T) {
 	late := applied()
 	late.Changes[3].Error, late.Changes[3].Cause = "cancelled", context.Canceled
-	for name, d := range map[string]report.Document{"check": checks(), "apply": applied(), "matrix": matrix(), "cancelled": late, "sections": documents()["sections"]} {
+	for name, d := range map[string]report.Document{"check": checks(), "apply": applied(), "matrix": matrix(),
+		"cancelled": late, "sections": documents()["sections"]} {
 		out := written(t, "junit", report.Options{}, d)
 		safe(t, out, false)
 		golden(t, name+".xml", out)
@@ -472,16 +526,21 @@ func FuzzText(f *testing.F) {
 	f.Add("\xff\xfe\u202e", 80)
 	f.Fuzz(func(t *testing.T, text string, width int) {
 		said := msg.Plain(text)
-		details := []report.Block{report.Paragraph{Label: said, Text: said}, report.Command{Label: said, Lines: []string{text, text}}, report.Path{Label: said, Hops: []string{text}}}
+		details := []report.Block{report.Paragraph{Label: said, Text: said},
+			report.Command{Label: said, Lines: []string{text, text}}, report.Path{Label: said, Hops: []string{text}}}
 		v := report.View{Title: said, Blocks: []report.Block{
 			report.Finding{ID: text, Status: report.Status(text), Place: text, Summary: said, Details: details},
 			report.Finding{ID: text, Status: report.Pass, Place: text, Summary: said},
 			report.Finding{ID: text, Status: report.Done, Action: said, Summary: said},
-			report.Diff{Intro: said, Changes: []report.Change{{ID: text, Name: text, Details: details, Properties: []report.Property{
-				{Name: text, Sign: report.Changed, Before: said, After: said}, {Name: text, Sign: report.Changed, Gone: []msg.Text{said}, Come: []msg.Text{said}},
-			}}}},
-			report.Matrix{Lookups: []report.Lookup{{From: text, To: text, Direction: text, Probe: text, Status: report.Status(text), Error: said, Details: details}}},
-			report.Matrix{Before: []report.Lookup{{From: text, To: text, Direction: text, Probe: text}}, Lookups: []report.Lookup{}},
+			report.Diff{Intro: said, Changes: []report.Change{{ID: text, Name: text, Details: details,
+				Properties: []report.Property{
+					{Name: text, Sign: report.Changed, Before: said, After: said},
+					{Name: text, Sign: report.Changed, Gone: []msg.Text{said}, Come: []msg.Text{said}},
+				}}}},
+			report.Matrix{Lookups: []report.Lookup{{From: text, To: text, Direction: text, Probe: text,
+				Status: report.Status(text), Error: said, Details: details}}},
+			report.Matrix{Before: []report.Lookup{{From: text, To: text, Direction: text, Probe: text}},
+				Lookups: []report.Lookup{}},
 			report.Table{Columns: []msg.Text{said}, Rows: [][]msg.Text{{said}}},
 			report.Source{Text: text},
 			report.Section{Heading: said, View: report.View{Blocks: details}},
@@ -494,7 +553,8 @@ func FuzzText(f *testing.F) {
 
 // A server can say any amount: nobody reads further than the first pages of it.
 func TestTextIsBounded(t *testing.T) {
-	lines := report.Style{ASCII: true}.Block(report.Finding{ID: "a.b", Place: "x", Status: report.Fail, Summary: msg.Plain(strings.Repeat("word ", 200_000))})
+	lines := report.Style{ASCII: true}.Block(report.Finding{ID: "a.b", Place: "x", Status: report.Fail,
+		Summary: msg.Plain(strings.Repeat("word ", 200_000))})
 	if text := strings.Join(lines, "\n"); len(text) > 20<<10 || !strings.Contains(text, "bytes more)") {
 		t.Errorf("%d bytes: %.200s", len(text), text)
 	}
@@ -513,9 +573,11 @@ func TestTextKeepsTheFirstError(t *testing.T) {
 
 // A property that goes away is shown as going, on a line of its own.
 func TestPropertyThatGoes(t *testing.T) {
-	c := change.Change{ID: "online/Thing/a", Action: change.Update, Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"}}
+	c := change.Change{ID: "online/Thing/a", Action: change.Update,
+		Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"}}
 	text := strings.Join(report.Style{ASCII: true}.Block(report.Diff{Changes: []report.Change{c.Diff()}}), "\n")
-	if !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") || strings.Contains(text, "Same") {
+	if !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") ||
+		strings.Contains(text, "Same") {
 		t.Error(text)
 	}
 }

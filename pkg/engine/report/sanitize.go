@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Sanitize makes text from elsewhere fit for a terminal. Everything that a terminal could take for a
-// command (escape sequences, other control characters, C1 included, and characters that reorder or
-// hide text) is shown as \u escapes, bytes that are no UTF-8 as \x escapes. Line breaks stay; tabs
-// become spaces.
+// Sanitize makes text from elsewhere fit for a terminal. Everything that a terminal could take for
+// a command (escape sequences, other control characters, C1 included, and characters that reorder
+// or hide text) is shown as \u escapes, bytes that are no UTF-8 as \x escapes. Line breaks stay;
+// tabs become spaces.
 func Sanitize(s string) string {
 	if clean(s) {
 		return s

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ShellWord is a word of a command line for a person to copy, quoted where the shells of this system
-// need it.
+// ShellWord is a word of a command line for a person to copy, quoted where the shells of this
+// system need it.
 func ShellWord(word string) string { return shellWord(word, runtime.GOOS == "windows") }
 
 func shellWord(word string, windows bool) string {

@@ -107,8 +107,8 @@ func (p *page) block(b Block) {
 	}
 }
 
-// details writes the blocks below something, their texts behind labels that are as wide as the widest
-// and at least as wide as columns.
+// details writes the blocks below something, their texts behind labels that are as wide as the
+// widest and at least as wide as columns.
 func (p *page) details(indent, columns int, blocks []Block) {
 	for _, b := range blocks {
 		columns = max(columns, runewidth.StringWidth(line(p.say(labelOf(b)))))
@@ -239,8 +239,8 @@ func (p *page) change(c Change) {
 	}
 }
 
-// property writes a name and its value: beside it, or below it when that takes more than a line. What
-// is there to be copied (a URL, an id) is not broken.
+// property writes a name and its value: beside it, or below it when that takes more than a line.
+// What is there to be copied (a URL, an id) is not broken.
 func (p *page) property(indent int, c Property) {
 	margin := strings.Repeat(" ", indent)
 	head := margin + p.paint(c.Sign.tone(), string(c.Sign)) + " " + line(c.Name)
@@ -278,8 +278,8 @@ func (p *page) value(c Property) string {
 	return p.say(c.Before) + " " + p.arrow() + " " + p.say(c.After)
 }
 
-// matrix writes who sees whom: by direction and question, one line per way of asking, and what stands
-// in the way where that failed.
+// matrix writes who sees whom: by direction and question, one line per way of asking, and what
+// stands in the way where that failed.
 func (p *page) matrix(m Matrix) {
 	const indent = 8
 	wide := 0
@@ -309,7 +309,8 @@ func (p *page) question(l Lookup) {
 // Question is what a lookup asks.
 func (l Lookup) Question() msg.Text { return msg.Of("%s sees %s", l.From, l.To) }
 
-// questions gives the lookups of each question (who, whom, which way), in the order in which they come.
+// questions gives the lookups of each question (who, whom, which way), in the order in which they
+// come.
 func questions(lookups []Lookup) [][]Lookup {
 	type question struct{ direction, from, to string }
 	at := map[question]int{}
@@ -376,7 +377,8 @@ func (p *page) beforeAfter(m Matrix) {
 	for _, group := range pairs(m) {
 		p.question(group[0].Lookup)
 		for _, l := range group {
-			before, after := cell(l.before, runewidth.StringWidth(first)), cell(l.after, max(6, runewidth.StringWidth(second)))
+			before := cell(l.before, runewidth.StringWidth(first))
+			after := cell(l.after, max(6, runewidth.StringWidth(second)))
 			p.add("  " + before + "  " + after + "  " + p.by(l.Lookup))
 		}
 	}

@@ -1,6 +1,7 @@
-// Package report shows documents: as text for people, as Markdown, as JSON, JSON lines and JUnit for
-// machines. A document says in its View what it contains; a format is one file here that renders
-// Views. This package knows no document. Whatever comes from servers is sanitized on the way out.
+// Package report shows documents: as text for people, as Markdown, as JSON, JSON lines and JUnit
+// for machines. A document says in its View what it contains; a format is one file here that
+// renders Views. This package knows no document. Whatever comes from servers is sanitized on the
+// way out.
 package report
 
 import (
@@ -37,7 +38,8 @@ type Finding struct {
 	Status Status
 	// Action is what was done to the thing; zero when it was only looked at.
 	Action msg.Text
-	// ID is the stable id of the check or change, Place its forest or cloud where the ID does not say.
+	// ID is the stable id of the check or change, Place its forest or cloud where the ID does not
+	// say.
 	ID, Place string
 	// Group and Class sort findings for machines: JUnit's suite and class name.
 	Group, Class string
@@ -64,8 +66,8 @@ type Change struct {
 	Properties      []Property
 }
 
-// Property is one property of a Change. A list that changes shows its elements instead of Before and
-// After.
+// Property is one property of a Change. A list that changes shows its elements instead of Before
+// and After.
 type Property struct {
 	Name          string
 	Sign          Sign

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// What cmd and wizard need of the packages below is passed on here: they import this package and the
-// engine's types, and nothing else of the product.
+// What cmd and wizard need of the packages below is passed on here: they import this package and
+// the engine's types, and nothing else of the product.
 
 // The document of a test, its answers, and how each can end.
 type (
