@@ -653,29 +653,34 @@ func withoutTenant(f *fact.Set) {
 	}
 }
 
+// broken is the healthy deployment whose every connection fails.
+func broken(t *testing.T, err error) *fact.Set {
+	t.Helper()
+	known, _ := healthy(t)
+	f := fact.New(known.Answers, known.Cloud)
+	f.Now, f.Roots, f.Cmdlets = known.Now, known.Roots, known.Cmdlets
+	failing := fact.Clients{
+		Exchange:    func(context.Context) (exchange.Session, error) { return nil, err },
+		Directory:   func(context.Context) (fact.Directory, error) { return nil, err },
+		Certificate: func(context.Context) (certificate.Bundle, error) { return certificate.Bundle{}, err },
+		Graph:       func(context.Context) (fact.Graph, error) { return nil, err },
+		Token:       func(context.Context) (string, error) { return "", err },
+		Lookup:      func(context.Context, string, dns.Type) (dns.Answer, error) { return dns.Answer{}, err },
+		Link:        func(context.Context) (*link.Link, error) { return nil, err },
+	}
+	f.Tenant.Clients, f.Network.Clients = failing, failing
+	for _, forest := range f.Forests {
+		forest.Clients = failing
+	}
+	return f
+}
+
 // What cannot be looked at is never a finding, and keeps its cause for the exit code.
 func TestUnknownIsNoFinding(t *testing.T) {
 	for name, cause := range map[string]error{"access": link.ErrAccess, "untrusted": link.ErrUntrusted, "unreachable": link.ErrUnreachable} {
 		t.Run(name, func(t *testing.T) {
-			f, _ := healthy(t)
+			f := broken(t, fmt.Errorf("somewhere: %w", cause))
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
-			err := fmt.Errorf("somewhere: %w", cause)
-			for _, q := range []seeds{
-				failing(fact.Tenant, f.Tenant), failing(fact.TenantDomains, f.Tenant), failing(fact.Permissions, f.Tenant), failing(fact.OnlineAcceptedDomains, f.Tenant),
-				failing(fact.OnlineConfig, f.Tenant), failing(fact.OnlineRights, f.Tenant), failing(fact.Duplicates, f.Organization),
-			} {
-				q(err)
-			}
-			fact.Principal.SeedAll(f.Tenant, func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, err })
-			for _, forest := range f.Forests {
-				for _, q := range []seeds{
-					failing(fact.RootDSE, forest), failing(fact.Users, forest), failing(fact.Servers, forest), failing(fact.AcceptedDomains, forest),
-					failing(fact.Auth, forest), failing(fact.OnPremisesRights, forest), failing(fact.CertificateFile, forest), failing(fact.VirtualDirectories, forest),
-					failing(fact.SettingOverrides, forest),
-				} {
-					q(err)
-				}
-			}
 			// Every check by itself: what one needs is not to hide it.
 			for _, declaration := range Checks() {
 				declaration.Needs = nil
