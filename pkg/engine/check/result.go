@@ -7,7 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// Anchor is the check's anchor on docs/reference/checks.md: "directory.upn-matches-primary" is at "directory-upn-matches-primary".
+// Anchor is the check's anchor on docs/reference/checks.md: "directory.upn-matches-primary" is at
+// "directory-upn-matches-primary".
 func (id ID) Anchor() string { return strings.ReplaceAll(string(id), ".", "-") }
 
 // Pass says in one sentence what is right, and where.
@@ -15,7 +16,8 @@ func Pass(format string, args ...any) Result {
 	return Result{Status: StatusPass, Summary: msg.Of(format, args...)}
 }
 
-// Failed says in one sentence what is wrong, and where. A check whose Severity is Warn reports it as a warning.
+// Failed says in one sentence what is wrong, and where. A check whose Severity is Warn reports it
+// as a warning.
 func Failed(format string, args ...any) Result {
 	return Result{Status: StatusFail, Summary: msg.Of(format, args...)}
 }

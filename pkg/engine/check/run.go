@@ -18,7 +18,8 @@ import (
 // DefaultTimeout is how long one attempt of a check may take when it does not say.
 const DefaultTimeout = 30 * time.Second
 
-// grace is what an attempt gets, after its context ended, to return by itself. One that does not is left behind.
+// grace is what an attempt gets, after its context ended, to return by itself. One that does not is
+// left behind.
 const grace = 2 * time.Second
 
 // Options for Run.
@@ -143,7 +144,8 @@ type node[In any] struct {
 	absent   msg.Text // why there is nothing to look at
 	done     chan struct{}
 	result   Result
-	// blocked: it did not run for a reason that holds for its dependents too (unlike NotApplicable).
+	// blocked: it did not run for a reason that holds for its dependents too (unlike
+	// NotApplicable).
 	blocked bool
 }
 
@@ -275,7 +277,8 @@ func (r *runner[In]) attempts(ctx context.Context, c Check[In], instance Instanc
 	}
 }
 
-// attempt runs a check once. A panic is an error of that check alone, and so is one that heeds no time limit.
+// attempt runs a check once. A panic is an error of that check alone, and so is one that heeds no
+// time limit.
 func attempt[In any](ctx context.Context, c Check[In], in In) Result {
 	limit := cmp.Or(c.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -338,14 +341,16 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("check %s broke off (%v); this is a bug in hybridge", e.ID, e.Value)
 }
 
-// Validate tells what is wrong with a set of declarations: an id twice or without a category, a need that is not declared, a cycle.
+// Validate tells what is wrong with a set of declarations: an id twice or without a category, a
+// need that is not declared, a cycle.
 func Validate[In any](checks []Check[In]) error {
 	_, err := arrange(checks)
 	return err
 }
 
-// arrange orders the checks so that every one comes after its needs, and otherwise as declared. Every scope instance keeps to this one
-// order, so that instances that wait for each other always end.
+// arrange orders the checks so that every one comes after its needs, and otherwise as declared.
+// Every scope instance keeps to this one order, so that instances that wait for each other always
+// end.
 func arrange[In any](checks []Check[In]) ([]int, error) {
 	var errs []error
 	index := map[ID]int{}

@@ -276,3 +276,37 @@ func TestRetirementOfEWS(t *testing.T) {
 		})
 	}
 }
+
+// Without Exchange Online in the answers, checks of the tenant are not applicable, and the others run.
+func TestCheckWithoutExchangeOnline(t *testing.T) {
+	d := open(t)
+	a := d.answers
+	a.ExchangeOnline = nil
+	alone, err := Open(a, Options{Dir: d.options.Dir, StateDir: t.TempDir(), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = alone.Close(t.Context()) })
+	r, err := alone.Check(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	skipped := 0
+	for _, result := range r.Results {
+		switch {
+		case result.Status == check.StatusError, result.Status == check.StatusFail, len(result.MissingRights) > 0:
+			// The coexistence domain is in every forest of the lab: without its tenant it is one like others.
+			if result.ID != "domains.authoritative" {
+				t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
+			}
+		case result.Status == check.StatusSkip:
+			skipped++
+			if result.Summary.String() != "Exchange Online is not configured in the answers file" {
+				t.Errorf("%s (%s) is skipped: %s", result.ID, result.Scope, result.Summary)
+			}
+		}
+	}
+	if skipped < 8 {
+		t.Errorf("%d skipped: %+v", skipped, r.Summary)
+	}
+}

@@ -27,29 +27,38 @@ type Application struct {
 // The principals and applications of the tenant.
 var (
 	// Principal is the service principal of an application by its id, Microsoft's own too.
-	Principal = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}'", readApplications, func(ctx context.Context, g Graph, appID string) (entra.ServicePrincipal, error) {
-		return g.ServicePrincipal(ctx, appID)
-	})
+	Principal = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}'", readApplications, Graph.ServicePrincipal)
 
-	// Applications are the applications of exactly that display name: none, one, or by mistake several.
-	Applications = FromGraphBy("/applications?$filter=displayName eq '{key}'", readApplications, func(ctx context.Context, g Graph, name string) ([]Application, error) {
-		found, err := g.List(ctx, "/applications?"+entra.Filter("displayName", name)+"&$select=id,appId,displayName,signInAudience,requiredResourceAccess,keyCredentials")
-		if err != nil {
-			return nil, err
-		}
-		var out []Application
-		for _, app := range found {
-			out = append(out, ReadApplication(app))
-		}
-		return out, nil
-	})
+	// Applications are the applications of exactly that display name: none, one, or by mistake
+	// several.
+	Applications = FromGraphBy("/applications?$filter=displayName eq '{key}'", readApplications,
+		func(g Graph, ctx context.Context, name string) ([]Application, error) {
+			return applicationsNamed(ctx, g, name)
+		})
 )
+
+const applicationFields = "id,appId,displayName,signInAudience,requiredResourceAccess,keyCredentials"
+
+func applicationsNamed(ctx context.Context, g Graph, name string) ([]Application, error) {
+	found, err := g.List(ctx, "/applications?"+entra.Filter("displayName", name)+"&$select="+applicationFields)
+	if err != nil {
+		return nil, err
+	}
+	var out []Application
+	for _, app := range found {
+		out = append(out, ReadApplication(app))
+	}
+	return out, nil
+}
 
 // ReadApplication reads an application.
 func ReadApplication(app map[string]any) Application {
-	a := Application{ID: text(app["id"]), AppID: text(app["appId"]), DisplayName: text(app["displayName"]), SignInAudience: text(app["signInAudience"])}
-	a.KeyCredentials = fields(app["keyCredentials"], "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage")
-	a.RequiredResourceAccess = []any{}
+	a := Application{
+		ID: text(app["id"]), AppID: text(app["appId"]), DisplayName: text(app["displayName"]), SignInAudience: text(app["signInAudience"]),
+		KeyCredentials: fields(app["keyCredentials"],
+			"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"),
+		RequiredResourceAccess: []any{},
+	}
 	for _, m := range objectsOf(app["requiredResourceAccess"]) {
 		a.RequiredResourceAccess = append(a.RequiredResourceAccess, map[string]any{
 			"resourceAppId": text(m["resourceAppId"]), "resourceAccess": fields(m["resourceAccess"], "id", "type"),

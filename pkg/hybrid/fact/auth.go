@@ -79,7 +79,8 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 			if !server.Mailbox || server.Edge {
 				continue
 			}
-			objects, err := s.Run(ctx, exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}})
+			get := exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}}
+			objects, err := s.Run(ctx, get)
 			if err != nil {
 				return AuthConfig{}, err
 			}

@@ -18,8 +18,8 @@ var buildForms = []*regexp.Regexp{
 // directoryOffset is what the directory adds to build numbers; none is as high itself.
 const directoryOffset = 30000
 
-// ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build 2562.17)"), as the
-// directory keeps it (directoryOffset added to the build number), or dotted.
+// ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build
+// 2562.17)"), as the directory keeps it (directoryOffset added to the build number), or dotted.
 func ParseBuild(s string) (Build, error) {
 	for _, form := range buildForms {
 		m := form.FindStringSubmatch(s)
@@ -47,10 +47,12 @@ func (b Build) String() string {
 
 // Compare orders builds.
 func (b Build) Compare(o Build) int {
-	return cmp.Or(cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor), cmp.Compare(b.Build, o.Build), cmp.Compare(b.Revision, o.Revision))
+	return cmp.Or(
+		cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor), cmp.Compare(b.Build, o.Build), cmp.Compare(b.Revision, o.Revision))
 }
 
-// Line is a cumulative update of an Exchange version: the part of a build that Get-ExchangeServer always tells.
+// Line is a cumulative update of an Exchange version: the part of a build that Get-ExchangeServer
+// always tells.
 type Line struct {
 	Title     string
 	First     Build // as released; AdminDisplayVersion stays at this when hotfix and security updates are installed
@@ -60,16 +62,29 @@ type Line struct {
 	EndOfLife bool // no more updates after October 2026
 }
 
-// Lines are the builds in use, newest first. Source: Microsoft's build number page and CSS-Exchange, as of 2026-09-02.
+// Lines are the builds in use, newest first. Source: Microsoft's build number page and
+// CSS-Exchange, as of 2026-09-02.
 var Lines = []Line{
-	{Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41}, Latest: Build{15, 2, 2562, 46}},
-	{Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Dedicated: Build{15, 2, 1748, 24}, Latest: Build{15, 2, 1748, 49}, EndOfLife: true},
-	{Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Dedicated: Build{15, 2, 1544, 25}, Latest: Build{15, 2, 1544, 44}, EndOfLife: true},
-	{Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Dedicated: Build{15, 1, 2507, 55}, Latest: Build{15, 1, 2507, 72}, EndOfLife: true},
+	{
+		Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Latest: Build{15, 2, 2562, 46},
+		Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41},
+	},
+	{
+		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 49}, EndOfLife: true,
+		Dedicated: Build{15, 2, 1748, 24},
+	},
+	{
+		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 44}, EndOfLife: true,
+		Dedicated: Build{15, 2, 1544, 25},
+	},
+	{
+		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 72}, EndOfLife: true,
+		Dedicated: Build{15, 1, 2507, 55},
+	},
 }
 
-// Line finds the cumulative update that a build belongs to. A build of Exchange SE that is newer than the table
-// belongs to Exchange SE.
+// Line finds the cumulative update that a build belongs to. A build of Exchange SE that is newer
+// than the table belongs to Exchange SE.
 func (b Build) Line() (Line, bool) {
 	for _, l := range Lines {
 		if b.Major == l.First.Major && b.Minor == l.First.Minor && b.Build == l.First.Build {
@@ -77,7 +92,9 @@ func (b Build) Line() (Line, bool) {
 		}
 	}
 	if b.Compare(Lines[0].First) > 0 {
-		return Line{Title: "Exchange Server, newer than this version of hybridge knows", First: b, Dedicated: Lines[0].Dedicated, Graph: Lines[0].Graph, Latest: b}, true
+		newest := Lines[0]
+		newest.Title, newest.First, newest.Latest = "Exchange Server, newer than this version of hybridge knows", b, b
+		return newest, true
 	}
 	return Line{}, false
 }
@@ -94,7 +111,8 @@ const (
 // Fitness of a build for a route.
 type Fitness int
 
-// The fitnesses. Untold: the cumulative update fits, if a hotfix update is installed that the build number need not show.
+// The fitnesses. Untold: the cumulative update fits, if a hotfix update is installed that the build
+// number need not show.
 const (
 	Unfit Fitness = iota
 	Untold

@@ -11,6 +11,8 @@ import (
 var CertificateFile = &Query[certificate.Bundle]{
 	question: question{AtForest, []Source{{System: Files, Ask: "certificate.pfx"}}},
 	ask: func(ctx context.Context, s *Side) (certificate.Bundle, error) {
-		return with(ctx, s, s.Certificate, func(_ context.Context, b certificate.Bundle) (certificate.Bundle, error) { return b, nil })
+		return with(ctx, s, s.Certificate, itself)
 	},
 }
+
+func itself[T any](_ context.Context, v T) (T, error) { return v, nil }

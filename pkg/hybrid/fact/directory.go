@@ -10,7 +10,9 @@ import (
 var RootDSE = &Query[directory.RootDSE]{
 	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "rootDSE"}}},
 	ask: func(ctx context.Context, s *Side) (directory.RootDSE, error) {
-		return with(ctx, s, s.Directory, func(_ context.Context, d Directory) (directory.RootDSE, error) { return d.RootDSE(), nil })
+		return with(ctx, s, s.Directory, func(_ context.Context, d Directory) (directory.RootDSE, error) {
+			return d.RootDSE(), nil
+		})
 	},
 }
 
@@ -18,7 +20,9 @@ var RootDSE = &Query[directory.RootDSE]{
 var Users = &Query[UserScan]{
 	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "users"}}},
 	ask: func(ctx context.Context, s *Side) (UserScan, error) {
-		return with(ctx, s, s.Directory, func(ctx context.Context, d Directory) (UserScan, error) { return ScanUsers(s.Name(), d.Users(ctx)) })
+		return with(ctx, s, s.Directory, func(ctx context.Context, d Directory) (UserScan, error) {
+			return ScanUsers(s.Name(), d.Users(ctx))
+		})
 	},
 }
 

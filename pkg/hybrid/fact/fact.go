@@ -118,13 +118,17 @@ func (q *Keyed[T]) SeedAll(s *Side, answer func(key string) (T, error)) {
 	s.seedAll(&q.question, answer)
 }
 
+// fetch looks an answer up.
+type fetch[T any] = func(ctx context.Context) (T, error)
+
 // answer finds what a side remembers of a question, or begins to remember it.
-func answer[T any](q *question, s *Side, key string, fetch func(ctx context.Context) (T, error)) (*once.Value[T], error) {
+func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Value[T], error) {
 	if s == nil {
 		return nil, fmt.Errorf("%s: %w", q.at, ErrNotConfigured)
 	}
 	if s.at != q.at {
-		return nil, fmt.Errorf("%s is a question to a %s, and %s is a %s; this is a bug in hybridge", q.sources[0].Ask, q.at, s.Name(), s.at)
+		return nil, fmt.Errorf("%s is a question to a %s, and %s is a %s; this is a bug in hybridge",
+			q.sources[0].Ask, q.at, s.Name(), s.at)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +154,7 @@ func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Ob
 }
 
 // Session declares a query that asks an Exchange session with some cmdlets.
-func Session[T any](system System, cmdlets []string, ask func(ctx context.Context, s exchange.Session) (T, error)) *Query[T] {
+func Session[T any](system System, cmdlets []string, ask func(context.Context, exchange.Session) (T, error)) *Query[T] {
 	at := AtForest
 	if system == Online {
 		at = AtTenant
@@ -171,31 +175,30 @@ func Session[T any](system System, cmdlets []string, ask func(ctx context.Contex
 	return q
 }
 
-// FromGraph declares a query to Microsoft Graph. One of the rights is enough.
-func FromGraph[T any](request string, right []string, ask func(ctx context.Context, g Graph) (T, error)) *Query[T] {
+// FromGraph declares a query to Microsoft Graph, asked by a method of Graph. One of the rights is
+// enough.
+func FromGraph[T any](request string, right []string, ask func(Graph, context.Context) (T, error)) *Query[T] {
 	return &Query[T]{
 		question: question{AtTenant, []Source{{Entra, "GET " + request, right}}},
-		ask:      func(ctx context.Context, s *Side) (T, error) { return with(ctx, s, s.Graph, ask) },
+		ask: func(ctx context.Context, s *Side) (T, error) {
+			return with(ctx, s, s.Graph, func(ctx context.Context, g Graph) (T, error) { return ask(g, ctx) })
+		},
 	}
 }
 
 // FromGraphBy declares a query by key to Microsoft Graph.
-func FromGraphBy[T any](request string, right []string, ask func(ctx context.Context, g Graph, key string) (T, error)) *Keyed[T] {
+func FromGraphBy[T any](request string, right []string, ask func(g Graph, ctx context.Context, key string) (T, error)) *Keyed[T] {
 	return &Keyed[T]{
 		question: question{AtTenant, []Source{{Entra, "GET " + request, right}}},
 		ask: func(ctx context.Context, s *Side, key string) (T, error) {
-			return with(ctx, s, s.Graph, func(ctx context.Context, g Graph) (T, error) { return ask(ctx, g, key) })
+			return with(ctx, s, s.Graph, func(ctx context.Context, g Graph) (T, error) { return ask(g, ctx, key) })
 		},
 	}
 }
 
 // FromNetwork declares a query by key to the network.
-func FromNetwork[T any](system System, question string, ask func(ctx context.Context, s *Side, key string) (T, error)) *Keyed[T] {
-	return &Keyed[T]{question: ofNetwork(system, question), ask: ask}
-}
-
-func ofNetwork(system System, ask string) question {
-	return question{AtNetwork, []Source{{System: system, Ask: ask}}}
+func FromNetwork[T any](system System, asks string, ask func(ctx context.Context, s *Side, key string) (T, error)) *Keyed[T] {
+	return &Keyed[T]{question: question{AtNetwork, []Source{{System: system, Ask: asks}}}, ask: ask}
 }
 
 // Derive declares a query that is answered from others, and from what they do not cover.
@@ -217,7 +220,7 @@ func SourcesOf(facts ...Fact) []Source {
 }
 
 // with opens a connection of a side and asks it.
-func with[C, T any](ctx context.Context, s *Side, open func(context.Context) (C, error), ask func(context.Context, C) (T, error)) (T, error) {
+func with[C, T any](ctx context.Context, s *Side, open fetch[C], ask func(context.Context, C) (T, error)) (T, error) {
 	var zero T
 	if open == nil {
 		return zero, fmt.Errorf("%s: %w", s.Name(), ErrNotConfigured)
@@ -251,7 +254,8 @@ func one[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exc
 	return func(objects []exchange.Object) (T, error) {
 		var zero T
 		if len(objects) != 1 {
-			return zero, unreadable(cmdlet, "", fmt.Errorf("%w: %d objects where one was expected", exchange.ErrUnreadable, len(objects)))
+			err := fmt.Errorf("%w: %d objects where one was expected", exchange.ErrUnreadable, len(objects))
+			return zero, unreadable(cmdlet, "", err)
 		}
 		v, err := read(objects[0])
 		if err != nil {

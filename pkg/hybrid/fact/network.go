@@ -63,7 +63,9 @@ type MailServer struct {
 const connectLimit = 10 * time.Second
 
 // MailServers are what mail servers show on port 25 by host.
-var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", func(ctx context.Context, s *Side, host string) (MailServer, error) {
+var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", readMailServer)
+
+func readMailServer(ctx context.Context, s *Side, host string) (MailServer, error) {
 	return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (MailServer, error) {
 		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connectLimit)
@@ -84,7 +86,7 @@ var MailServers = FromNetwork(SMTP, "EHLO, STARTTLS at {key}:25", func(ctx conte
 		out.Certificate.Staple = out.TLS.Staple
 		return out, err
 	})
-})
+}
 
 // AutodiscoverHosts are what hosts answer at /autodiscover/autodiscover.xml without credentials.
 var AutodiscoverHosts = front("/autodiscover/autodiscover.xml")

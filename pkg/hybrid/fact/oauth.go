@@ -62,7 +62,9 @@ type SettingOverride struct {
 const getSettingOverride = "Get-SettingOverride"
 
 // SettingOverrides are all setting overrides of a forest.
-var SettingOverrides = Cmdlet(OnPremises, getSettingOverride, each(getSettingOverride, func(o exchange.Object) (v SettingOverride, err error) {
+var SettingOverrides = Cmdlet(OnPremises, getSettingOverride, each(getSettingOverride, readSettingOverride))
+
+func readSettingOverride(o exchange.Object) (v SettingOverride, err error) {
 	if v.Section, err = o.String("SectionName"); err != nil {
 		return v, err
 	}
@@ -71,4 +73,4 @@ var SettingOverrides = Cmdlet(OnPremises, getSettingOverride, each(getSettingOve
 	v.MinVersion, _ = o.String("MinVersion")
 	v.MaxVersion, _ = o.String("MaxVersion")
 	return v, nil
-}))
+}

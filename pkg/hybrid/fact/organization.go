@@ -38,15 +38,19 @@ const getOrganizationConfig = "Get-OrganizationConfig"
 var (
 	Organization = Cmdlet(OnPremises, getOrganizationConfig, one(getOrganizationConfig, readOrganizationConfig))
 
-	OnlineConfig = Session(Online, []string{getOrganizationConfig}, func(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
-		// Without the parameter Exchange Online keeps the list of applications to itself.
-		objects, err := Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}})
-		if err != nil {
-			return OnlineOrganization{}, err
-		}
-		return one(getOrganizationConfig, readOnlineConfig)(objects)
-	})
+	OnlineConfig = Session(Online, []string{getOrganizationConfig}, getOnlineConfig)
 )
+
+// getOnlineConfig asks with the parameter without which Exchange Online does not tell the list of
+// applications.
+func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
+	get := exchange.Command{Name: getOrganizationConfig, Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}}
+	objects, err := Get(ctx, s, get)
+	if err != nil {
+		return OnlineOrganization{}, err
+	}
+	return one(getOrganizationConfig, readOnlineConfig)(objects)
+}
 
 func readOrganizationConfig(o exchange.Object) (OnPremisesOrganization, error) {
 	guid, err := o.String("Guid")
@@ -55,7 +59,9 @@ func readOrganizationConfig(o exchange.Object) (OnPremisesOrganization, error) {
 	}
 	name, _ := o.String("Name")
 	dn, _ := o.String("DistinguishedName")
-	out := OnPremisesOrganization{Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn), EwsPolicy: ewsPolicy(o)}
+	out := OnPremisesOrganization{
+		Name: name, GUID: strings.ToLower(guid), RootDomain: rootDomain(dn), EwsPolicy: ewsPolicy(o),
+	}
 	out.EwsEnabled, err = ewsEnabled(o)
 	return out, err
 }
@@ -143,6 +149,8 @@ func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]e
 // parameters.
 func unknownParameter(err error) bool {
 	var e *exchange.Error
-	return errors.As(err, &e) &&
-		(strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound"))
+	if !errors.As(err, &e) {
+		return false
+	}
+	return strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound")
 }

@@ -76,7 +76,11 @@ func names(allowed map[string]exchange.Allowance) []string {
 var Permissions = &Query[[]string]{
 	question: question{AtTenant, []Source{{System: Entra, Ask: "access token"}}},
 	ask: func(ctx context.Context, s *Side) ([]string, error) {
-		return with(ctx, s, s.Token, func(_ context.Context, token string) ([]string, error) { return TokenPermissions(token), nil })
+		token, err := with(ctx, s, s.Token, itself)
+		if err != nil {
+			return nil, err
+		}
+		return TokenPermissions(token), nil
 	},
 }
 
@@ -137,12 +141,16 @@ func sideOf(system System) At {
 
 // The Graph permissions that reading needs; the first of each is the least.
 var (
-	readOrganization = []string{"Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
-	readDomains      = []string{"Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
-	readApplications = []string{"Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
+	readOrganization = readOf("Organization")
+	readDomains      = readOf("Domain")
+	readApplications = readOf("Application")
 
 	graphPermissions = slices.Concat(readOrganization, readDomains, readApplications, WritePermissions)
 )
+
+func readOf(what string) []string {
+	return []string{what + ".Read.All", what + ".ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
+}
 
 // WritePermissions are the Graph permissions that plans are applied with. Application.ReadWrite.All
 // and not OwnedBy: the names of Exchange Online's own service principal are written, too.

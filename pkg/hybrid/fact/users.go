@@ -15,8 +15,8 @@ import (
 // maxFindings is how many users of a rule are kept by name; all are counted.
 const maxFindings = 10_000
 
-// addressSeed is fixed for a run, so that hashes of several forests compare; unpredictable, so that nobody can
-// make addresses that collide.
+// addressSeed is fixed for a run, so that hashes of several forests compare; unpredictable, so that
+// no one can make addresses that collide.
 var addressSeed = maphash.MakeSeed()
 
 // UserScan is what one pass over a forest's users found.
@@ -31,8 +31,9 @@ type UserScan struct {
 	Primaries     []Primaries // not exactly one primary address; the first maxFindings
 	PrimaryCount  int
 
-	// hashes of every address, sorted, once a user: eight bytes an address, where the addresses of a million users would not fit the
-	// memory that is there for them. Equal hashes are looked at again by text.
+	// hashes of every address, sorted, once a user: eight bytes an address, where the addresses of
+	// a million users would not fit the memory that is there for them. Equal hashes are looked at
+	// again by text.
 	hashes []uint64
 }
 
@@ -63,12 +64,12 @@ type Duplicate struct {
 	Owners  []Owner `json:"owners"`
 }
 
-// signIn are the types of recipients that sign in with their UPN and have a mailbox of their own. 0 is a user that has addresses without
-// Exchange having been told.
+// signIn are the types of recipients that sign in with their UPN and have a mailbox of their own. 0
+// is a user that has addresses without Exchange having been told.
 const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.RemoteUserMailbox
 
-// ScanUsers feeds every user rule from one pass over the stream. An error of the stream is the scan's: users that
-// were not seen are not known to be in order.
+// ScanUsers feeds every user rule from one pass over the stream. An error of the stream is the
+// scan's: users that were not seen are not known to be in order.
 func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan, error) {
 	s := UserScan{Forest: forest}
 	for u, err := range users {
@@ -158,8 +159,8 @@ func suspects(scans []UserScan) map[uint64]bool {
 	}
 }
 
-// findDuplicates finds the addresses that several users hold. Only when hashes say that there may be some are the users read a second
-// time, to name them.
+// findDuplicates finds the addresses that several users hold. Only when hashes say that there may
+// be some are the users read a second time, to name them.
 func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	var scans []UserScan
 	for _, f := range forests {
@@ -216,7 +217,9 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 			}
 		}
 		if len(owners) > 1 {
-			slices.SortFunc(owners, func(a, b Owner) int { return cmp.Or(cmp.Compare(a.Forest, b.Forest), cmp.Compare(a.DN, b.DN)) })
+			slices.SortFunc(owners, func(a, b Owner) int {
+				return cmp.Or(cmp.Compare(a.Forest, b.Forest), cmp.Compare(a.DN, b.DN))
+			})
 			out = append(out, Duplicate{address, owners})
 		}
 	}
@@ -224,8 +227,9 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	return out, nil
 }
 
-// represents tells whether a is in its forest for b of another forest: a mail user that forwards to one of b's addresses, or the account
-// that b's linked mailbox belongs to. The directory synchronization joins the two.
+// represents tells whether a is in its forest for b of another forest: a mail user that forwards to
+// one of b's addresses, or the account that b's linked mailbox belongs to. The directory
+// synchronization joins the two.
 func represents(a, b directory.User) bool {
 	if b.Type&(directory.LinkedMailbox|directory.LinkedRoomMailbox) != 0 && a.Type == 0 {
 		return true

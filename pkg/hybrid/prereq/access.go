@@ -29,22 +29,35 @@ type account struct {
 var accessChecks = slices.Concat(
 	account{
 		id: "onprem", scope: PerForest, system: fact.OnPremises, side: func(in Input) *fact.Side { return in.Forest },
-		read: "The Exchange account may read what the checks need", fix: "Add the account to the role group View-Only Organization Management, or to one with the roles that hold the cmdlets named.",
-		write: "The Exchange account may write what a plan needs", fixToWrite: "Add the account to the role group Organization Management, or to one with the roles that hold the cmdlets named, before you apply.",
+		read: "The Exchange account may read what the checks need",
+		fix: "Add the account to the role group View-Only Organization Management, or to one with the roles that " +
+			"hold the cmdlets named.",
+		write: "The Exchange account may write what a plan needs",
+		fixToWrite: "Add the account to the role group Organization Management, or to one with the roles that " +
+			"hold the cmdlets named, before you apply.",
 	}.checks(),
 	account{
 		id: "online", scope: PerTenant, system: fact.Online, side: func(in Input) *fact.Side { return in.Tenant },
-		read: "The tenant's account may read what the checks need in Exchange Online", fix: "Give the application Exchange.ManageAsApp and the directory role Global Reader, or sign in as a member of View-Only Organization Management.",
-		write: "The tenant's account may write what a plan needs in Exchange Online", fixToWrite: "Give the application Exchange.ManageAsApp and the directory role Exchange Administrator, or sign in as a member of Organization Management, before you apply.",
+		read: "The tenant's account may read what the checks need in Exchange Online",
+		fix: "Give the application Exchange.ManageAsApp and the directory role Global Reader, or sign in as a " +
+			"member of View-Only Organization Management.",
+		write: "The tenant's account may write what a plan needs in Exchange Online",
+		fixToWrite: "Give the application Exchange.ManageAsApp and the directory role Exchange Administrator, or " +
+			"sign in as a member of Organization Management, before you apply.",
 	}.checks(),
 	account{
-		id: "entra", scope: PerTenant, system: fact.Entra, side: func(in Input) *fact.Side { return in.Tenant }, reads: fact.List(fact.Tenant),
+		id: "entra", scope: PerTenant, system: fact.Entra, side: func(in Input) *fact.Side { return in.Tenant },
+		reads: fact.List(fact.Tenant),
 		answers: func(ctx context.Context, in Input) (msg.Text, error) {
 			tenant, err := fact.Tenant.In(ctx, in.Tenant)
 			return msg.Of("tenant %s (%s) answers", tenant.DisplayName, tenant.ID), err
 		},
-		read: "The tenant's account may read what the checks need through Microsoft Graph", fix: "Grant Organization.Read.All, Domain.Read.All and Application.Read.All (or Directory.Read.All for all three), with an administrator's consent.",
-		write: "The tenant's account may manage the hybrid applications", fixToWrite: "Grant Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All, with an administrator's consent, before you apply.",
+		read: "The tenant's account may read what the checks need through Microsoft Graph",
+		fix: "Grant Organization.Read.All, Domain.Read.All and Application.Read.All (or Directory.Read.All for " +
+			"all three), with an administrator's consent.",
+		write: "The tenant's account may manage the hybrid applications",
+		fixToWrite: "Grant Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All, with an " +
+			"administrator's consent, before you apply.",
 	}.checks(),
 )
 
@@ -53,11 +66,14 @@ func (a account) checks() []Check {
 	return []Check{
 		{
 			ID: read, Title: a.read, Scope: a.scope, Fix: a.fix, Run: a.mayRead,
-			Why: "A check whose right to read is missing is skipped. The others run.",
+			Why: "A check whose right to read is missing is skipped, and the others run. A missing right is a " +
+				"warning: it says nothing about the deployment.",
 		},
 		{
-			ID: "access." + check.ID(a.id) + "-write", Title: a.write, Scope: a.scope, Severity: check.Warn, Needs: []check.ID{read}, Fix: a.fixToWrite, Run: a.mayWrite,
-			Why: "An apply that stops half-way for want of a right leaves lookups in between. Checks and plans do not need these rights.",
+			ID: "access." + check.ID(a.id) + "-write", Title: a.write, Scope: a.scope, Severity: check.Warn,
+			Needs: []check.ID{read}, Fix: a.fixToWrite, Run: a.mayWrite,
+			Why: "An apply that stops half-way for want of a right leaves lookups in between. No check needs " +
+				"these rights.",
 		},
 	}
 }
@@ -79,7 +95,8 @@ func (a account) mayRead(ctx context.Context, in Input) check.Result {
 		}
 	}
 	for _, c := range in.selected {
-		if slices.ContainsFunc(readsIn(a.system, []Check{c}), func(s fact.Source) bool { return rights.Lacks(s.Right...) }) {
+		lacks := func(s fact.Source) bool { return rights.Lacks(s.Right...) }
+		if slices.ContainsFunc(readsIn(a.system, []Check{c}), lacks) {
 			skipped = append(skipped, string(c.ID))
 		}
 	}
@@ -126,9 +143,11 @@ func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 	where := side.Place(a.system)
 	switch {
 	case len(lacking) > 0:
-		return check.Warned("%s: an apply would lack %s", where, someOf(lacking)).With("lacking", slices.Concat(lacking, removing))
+		return check.Warned("%s: an apply would lack %s", where, someOf(lacking)).
+			With("lacking", slices.Concat(lacking, removing))
 	case len(removing) > 0:
-		return check.Warned("%s: an apply could not be rolled back: the account lacks %s", where, someOf(removing)).With("lacking", removing)
+		return check.Warned("%s: an apply could not be rolled back: the account lacks %s", where, someOf(removing)).
+			With("lacking", removing)
 	}
 	return check.Pass("%s: the account has all %d rights that an apply needs", where, len(needed))
 }
@@ -139,7 +158,8 @@ func readsIn(system fact.System, checks []Check) []fact.Source {
 	for _, c := range checks {
 		facts = append(facts, c.Reads...)
 	}
-	return slices.DeleteFunc(fact.SourcesOf(facts...), func(s fact.Source) bool { return s.System != system || len(s.Right) == 0 })
+	others := func(s fact.Source) bool { return s.System != system || len(s.Right) == 0 }
+	return slices.DeleteFunc(fact.SourcesOf(facts...), others)
 }
 
 // writes are the rights in a system that plan, apply and rollback need for the features, sorted.
@@ -157,8 +177,8 @@ func writes(system fact.System, features []answers.Feature) []string {
 	return slices.Compact(out)
 }
 
-// Cmdlets lists by system what check, plan, apply and rollback run, sorted: the cmdlets of which the
-// rights are asked.
+// Cmdlets lists by system what check, plan, apply and rollback run, sorted: the cmdlets of which
+// the rights are asked.
 func Cmdlets() map[fact.System][]string {
 	out := map[fact.System][]string{}
 	for _, system := range []fact.System{fact.OnPremises, fact.Online} {

@@ -17,22 +17,25 @@ var addressChecks = []Check{
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: scanLimit,
 		Reads:   fact.List(fact.Users),
-		Why:     "Without exactly one address in capitals (SMTP:) a user is not synchronized, or under an address that nobody chose.",
-		Fix:     "Correct proxyAddresses with Set-Mailbox or Set-RemoteMailbox -PrimarySmtpAddress.",
+		Why: "Without exactly one address in capitals (SMTP:) a user is not synchronized, or gets an " +
+			"address that no one chose.",
+		Fix: "Correct proxyAddresses with Set-Mailbox or Set-RemoteMailbox -PrimarySmtpAddress.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := fact.Users.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if scan.PrimaryCount == 0 {
-				return check.Pass("%s have one primary address each", msg.Count(scan.Mailboxes, "%s user", "%s users"))
+				return check.Pass("%s have one primary address each",
+					msg.Count(scan.Mailboxes, "%s user", "%s users"))
 			}
 			first := scan.Primaries[0]
 			what := msg.Of("none")
 			if len(first.Primary) > 0 {
 				what = msg.Plain(strings.Join(first.Primary, ", "))
 			}
-			return check.Failed("%s of %s users have not exactly one primary SMTP address, first: %s (%s)", msg.Number(scan.PrimaryCount), msg.Number(scan.Mailboxes), first.DN, what).
+			return check.Failed("%s of %s users have not exactly one primary SMTP address, first: %s (%s)",
+				msg.Number(scan.PrimaryCount), msg.Number(scan.Mailboxes), first.DN, what).
 				With("count", scan.PrimaryCount).With("users", firstOf(scan.Primaries, 100))
 		},
 	},
@@ -43,8 +46,9 @@ var addressChecks = []Check{
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: 2 * scanLimit,
 		Reads:   fact.List(fact.Duplicates),
-		Why:     "The tenant takes an address once: the second user is not synchronized or loses the address, and lookups reach the wrong calendar.",
-		Fix:     "Take the address from all but one of its holders.",
+		Why: "The tenant takes an address once: the second user is not synchronized or loses the address, " +
+			"and lookups reach the wrong calendar.",
+		Fix: "Take the address from all but one of its holders.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			duplicates, err := fact.Duplicates.In(ctx, in.Organization)
 			if err != nil {
@@ -54,11 +58,12 @@ var addressChecks = []Check{
 				return check.Pass("every address has one holder")
 			}
 			first := duplicates[0]
-			var holders []string
+			var holders []msg.Text
 			for _, o := range first.Owners {
-				holders = append(holders, o.DN+" in "+o.Forest)
+				holders = append(holders, msg.Of("%s in %s", o.DN, o.Forest))
 			}
-			return check.Failed("%s held by more than one user, first: %s (%s)", msg.Count(len(duplicates), "%s address is", "%s addresses are"), first.Address, someOf(holders)).
+			return check.Failed("%s held by more than one user, first: %s (%s)",
+				msg.Count(len(duplicates), "%s address is", "%s addresses are"), first.Address, some(holders)).
 				With("count", len(duplicates)).With("addresses", firstOf(duplicates, 100))
 		},
 	},

@@ -44,7 +44,8 @@ type Check struct {
 
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
-	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, oauthChecks, tenantChecks)
+	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks,
+		certificateChecks, serverChecks, oauthChecks, tenantChecks)
 }
 
 // defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a
@@ -114,7 +115,8 @@ func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Res
 			return check.Result{Status: check.StatusSkip, Summary: noTenant}
 		}
 		if forest := transportToBlame(ctx, in, r.Cause); forest != "" {
-			return check.NotApplicable("the transport certificate of %s, with which its Exchange server answers, is not in order: see certificates.transport", forest)
+			return check.NotApplicable("the transport certificate of %s, with which its Exchange server answers, "+
+				"is at fault: see certificates.transport", forest)
 		}
 	case check.StatusFail, check.StatusWarn:
 		if r.Detail.IsZero() {

@@ -19,7 +19,8 @@ var directoryChecks = []Check{
 		Scope: PerForest,
 		Reads: fact.List(fact.RootDSE),
 		Why:   "Users, domains and the Exchange configuration are read from the forest's directory.",
-		Fix:   "Check directory.servers and directory.bind in the answers, and network.caFile when the certificate is from an authority of your own.",
+		Fix: "Check directory.servers and directory.bind in the answers, and network.caFile when the " +
+			"certificate is from an authority of your own.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			root, err := fact.RootDSE.In(ctx, in.Forest)
 			if err != nil {
@@ -35,22 +36,28 @@ var directoryChecks = []Check{
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: scanLimit,
 		Reads:   fact.List(fact.Users),
-		Why:     "Sign-in, and the tokens in which one side names a user to the other, go by the user principal name; mail and lookups go by the address. Where they differ, people cannot sign in with the address they know, a token can name nobody or somebody else, and Amazon WorkMail wants them equal.",
-		Fix:     "Set userPrincipalName to the primary address (or the other way round) before the users are synchronized.",
+		Why: "Sign-in, and the tokens in which one side names a user to the other, go by the user " +
+			"principal name; mail and lookups go by the address. Where they differ, people cannot sign in " +
+			"with the address they know, a token can name no one or another person, and Amazon WorkMail " +
+			"wants them equal.",
+		Fix: "Set userPrincipalName to the primary address (or the other way round) before the users are " +
+			"synchronized.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := fact.Users.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if scan.MismatchCount == 0 {
-				return check.Pass("%s sign in with their primary address", msg.Count(scan.SignIn, "%s user", "%s users"))
+				return check.Pass("%s sign in with their primary address",
+					msg.Count(scan.SignIn, "%s user", "%s users"))
 			}
 			first := scan.Mismatches[0]
 			name := msg.Plain(first.UPN)
 			if first.UPN == "" {
 				name = msg.Of("nothing for %s", first.DN)
 			}
-			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, first: %s (primary %s)",
+			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, "+
+				"first: %s (primary %s)",
 				msg.Number(scan.MismatchCount), msg.Number(scan.SignIn), name, first.Primary).
 				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
 		},

@@ -21,8 +21,10 @@ var domainChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read", "access.online-read"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why:   "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's errors HCW8016 and HCW8017).",
-		Fix:   "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or take it out of the forest's domains in the answers.",
+		Why: "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's " +
+			"errors HCW8016 and HCW8017).",
+		Fix: "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or " +
+			"take it out of the forest's domains in the answers.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -44,12 +46,16 @@ var domainChecks = []Check{
 				}
 			}
 			if len(lacking) > 0 {
-				return check.Failed("%s not accepted: %s", msg.Count(len(lacking), "%s domain is", "%s domains are"), strings.Join(lacking, ", ")).With("lacking", lacking)
+				return check.Failed("%s not accepted: %s",
+					msg.Count(len(lacking), "%s domain is", "%s domains are"), strings.Join(lacking, ", ")).
+					With("lacking", lacking)
 			}
 			if in.Tenant == nil {
-				return check.Pass("%s accepted in %s", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
+				return check.Pass("%s accepted in %s",
+					strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 			}
-			return check.Pass("%s accepted in %s and in Exchange Online", strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
+			return check.Pass("%s accepted in %s and in Exchange Online",
+				strings.Join(in.Forest.Answers.Domains, ", "), in.Forest.Name())
 		},
 	},
 	{
@@ -58,9 +64,11 @@ var domainChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each refuse the other's users; a shared domain has to be an " +
+		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each " +
+			"refuse the other's users; a shared domain has to be an " +
 			"internal relay domain in every forest that shares it.",
-		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a domain that is Authoritative there alone.",
+		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a " +
+			"domain that is Authoritative there alone.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			holders := map[string][]string{}       // forests by domain
 			authoritative := map[string][]string{} // those of them that are authoritative
@@ -104,9 +112,13 @@ var domainChecks = []Check{
 			}
 			switch {
 			case len(shared) > 0:
-				return check.Failed("%s accepted in several forests and authoritative in at least one: %s", msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).With("shared", shared)
+				return check.Failed("%s accepted in several forests and authoritative in at least one: %s",
+					msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).
+					With("shared", shared)
 			case len(without) > 0:
-				return check.Failed("%s authoritative for none of the domains that take part: %s", msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).With("forests", without)
+				return check.Failed("%s authoritative for none of the domains that take part: %s",
+					msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).
+					With("forests", without)
 			}
 			return check.Pass("every forest is authoritative for a domain of its own")
 		},
@@ -129,7 +141,8 @@ var domainChecks = []Check{
 			for _, name := range in.Forest.Answers.Domains {
 				at := -1
 				for i, d := range domains {
-					// A subdomain of a verified domain needs no proof of its own, but has to be there.
+					// A subdomain of a verified domain needs no proof of its own, but has to be
+					// there.
 					if strings.EqualFold(d.ID, name) {
 						at = i
 					}
@@ -148,7 +161,9 @@ var domainChecks = []Check{
 				}
 			}
 			if len(open) > 0 {
-				return check.Failed("%s not verified in the tenant: %s", msg.Count(len(open), "%s domain is", "%s domains are"), msg.Join(detail, "; ")).With("domains", open)
+				return check.Failed("%s not verified in the tenant: %s",
+					msg.Count(len(open), "%s domain is", "%s domains are"), msg.Join(detail, "; ")).
+					With("domains", open)
 			}
 			return check.Pass("%s verified", strings.Join(in.Forest.Answers.Domains, ", "))
 		},
@@ -159,8 +174,10 @@ var domainChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OnlineAcceptedDomains),
-		Why:   "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for them there (the wizard's errors HCW8001 and HCW8009).",
-		Fix:   "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, set exchangeOnline.coexistenceDomain.",
+		Why: "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for " +
+			"them there (the wizard's errors HCW8001 and HCW8009).",
+		Fix: "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, " +
+			"set exchangeOnline.coexistenceDomain.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 			if err != nil {
@@ -178,7 +195,8 @@ var domainChecks = []Check{
 	},
 }
 
-// findDomain finds the accepted domain that a name falls under, the nearest one: itself, or one above it that is accepted with its subdomains.
+// findDomain finds the nearest accepted domain that a name falls under: itself, or one above it
+// that is accepted with its subdomains.
 func findDomain(list []fact.AcceptedDomain, name string) *fact.AcceptedDomain {
 	for at, above := name, ""; at != ""; at = above {
 		for i := range list {
@@ -250,7 +268,8 @@ func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 	case len(near) > 0:
 		return msg.Of("%s has the TXT record %s, which differs from the wanted %s: correct the record", domain, strings.Join(near, ", "), wanted), nil
 	case len(old) > 0:
-		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)", domain, strings.Join(old, ", "), wanted), nil
+		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)",
+			domain, strings.Join(old, ", "), wanted), nil
 	case wanted != "":
 		return msg.Of("%s lacks its TXT record %s", domain, wanted), nil
 	}

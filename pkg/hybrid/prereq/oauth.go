@@ -21,8 +21,11 @@ var oauthChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.VirtualDirectories, fact.Organization),
-		Why:   "Exchange Online signs in to EWS and autodiscover with a token, at the address that EWS publishes. Without OAuth on a server's virtual directory, or without an external address, its lookups are refused there, or go nowhere.",
-		Fix:   "Switch OAuth on again on the virtual directories named, give EWS its external address, and restart IIS on those servers.",
+		Why: "Exchange Online signs in to EWS and autodiscover with a token, at the address that EWS " +
+			"publishes. Without OAuth on a server's virtual directory, or without an external address, its " +
+			"lookups are refused there, or go nowhere.",
+		Fix: "Switch OAuth on again on the virtual directories named, give EWS its external address, and " +
+			"restart IIS on those servers.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
 			if err != nil {
@@ -42,7 +45,8 @@ var oauthChecks = []Check{
 				switch {
 				case err != nil || u.Host == "":
 					homeless = append(homeless, d.Identity)
-					commands = append(commands, "Set-"+d.Noun+" -Identity "+exchange.Quote(d.Identity)+" -ExternalUrl "+exchange.Quote("https://"+namespace+"/EWS/Exchange.asmx"))
+					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
+					commands = append(commands, "Set-"+d.Noun+" -Identity "+exchange.Quote(d.Identity)+" -ExternalUrl "+address)
 				case !contains(namespaces(in.Forest), u.Hostname()):
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}
@@ -54,40 +58,54 @@ var oauthChecks = []Check{
 			refused, admit := refusal(organization.EwsPolicy)
 			switch {
 			case organization.EwsEnabled != nil && !*organization.EwsEnabled:
-				return check.Failed("EWS is switched off in the organization of forest %s (EwsEnabled is false)", in.Forest.Name()).
-					Fix("Switch EWS on again for the organization.").FixWith("Set-OrganizationConfig -EwsEnabled $null")
+				return check.Failed("EWS is switched off in the organization of forest %s (EwsEnabled is false)",
+					in.Forest.Name()).
+					Fix("Switch EWS on again for the organization.").
+					FixWith("Set-OrganizationConfig -EwsEnabled $null")
 			case len(directories) == 0:
 				return check.Failed("forest %s has no virtual directory of EWS or autodiscover", in.Forest.Name())
 			case len(closed) > 0:
-				r := check.Failed("%s no tokens (OAuth is off): %s", msg.Count(len(closed), "%s virtual directory takes", "%s virtual directories take"), someOf(closed)).With("oauthOff", closed)
+				r := check.Failed("%s no tokens (OAuth is off): %s",
+					msg.Count(len(closed), "%s virtual directory takes", "%s virtual directories take"), someOf(closed)).
+					With("oauthOff", closed)
 				return r.Fix("Switch OAuth on again, then restart IIS on the server.").FixWith(commands...)
 			case len(homeless) > 0:
-				r := check.Failed("%s no external address: %s", msg.Count(len(homeless), "%s EWS virtual directory has", "%s EWS virtual directories have"), someOf(homeless)).With("noExternalUrl", homeless)
+				r := check.Failed("%s no external address: %s",
+					msg.Count(len(homeless), "%s EWS virtual directory has", "%s EWS virtual directories have"), someOf(homeless)).
+					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
-				return check.Warned("EWS publishes an address that is none of the forest's namespaces: %s", someOf(foreign)).With("hosts", foreign).
-					Because("Exchange Online goes to the address that EWS publishes, and gets a token only for the hosts that the plan registers: those of namespace.ews and namespace.autodiscover.").
-					Fix("Give EWS the address of namespace.ews with Set-WebServicesVirtualDirectory -ExternalUrl, or correct namespace.ews in the answers.")
+				return check.Warned("EWS publishes an address that is none of the forest's namespaces: %s",
+					someOf(foreign)).
+					With("hosts", foreign).
+					Because("Exchange Online goes to the address that EWS publishes, and gets a token only for " +
+						"the hosts that the plan registers: those of namespace.ews and " +
+						"namespace.autodiscover.").
+					Fix("Give EWS the address of namespace.ews with Set-WebServicesVirtualDirectory " +
+						"-ExternalUrl, or correct namespace.ews in the answers.")
 			}
 			if !refused.IsZero() {
 				return check.Warned("EWS may refuse the tenant's lookups: %s", refused).Because(policyWhy).
 					Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
-			return check.Pass("%s OAuth, EWS at https://%s/", msg.Count(len(directories), "%s virtual directory takes", "%s virtual directories take"), strings.ToLower(namespace))
+			return check.Pass("%s OAuth, EWS at https://%s/",
+				msg.Count(len(directories), "%s virtual directory takes", "%s virtual directories take"), strings.ToLower(namespace))
 		},
 	},
 	overrideCheck,
 }
 
-// overrideCheck is about what the plan switches on: it compares the parameters of the one override of a section, and not for whom it holds.
+// overrideCheck is about what the plan does not compare: for which servers an override applies, and
+// how many there are of a section.
 var overrideCheck = Check{
 	ID:    "oauth.overrides",
-	Title: "Setting overrides of hybrid hold for every server, one a feature",
+	Title: "Each hybrid feature has at most one setting override, for every server",
 	Scope: PerForest,
 	Needs: []check.ID{"access.onprem-read"},
 	Reads: fact.List(fact.SettingOverrides),
-	Why: "The dedicated application and the Graph route are switched on by a setting override each. One that is limited to servers or versions leaves the others as they were, and their lookups are refused; " +
-		"with two for the same feature nobody can say which of them holds.",
+	Why: "The dedicated application and the Graph route are switched on by a setting override each. One that " +
+		"is limited to servers or versions leaves the others as they were, and their lookups are refused; " +
+		"of two for the same feature it is not known which one Exchange uses.",
 	Fix: "Remove the overrides named with Remove-SettingOverride, and let hybridge plan make the one that is needed.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		overrides, err := overridesOf(ctx, in.Forest)
@@ -111,21 +129,29 @@ var overrideCheck = Check{
 		}
 		switch {
 		case len(several) > 0:
-			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).With("overrides", several)
+			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).
+				With("overrides", several)
 		case len(limited) > 0:
-			return check.Failed("%s limited to servers or versions: %s", msg.Count(len(limited), "%s setting override is", "%s setting overrides are"), someOf(limited)).
-				With("overrides", limited).Fix("Remove them, and let hybridge plan make the ones that are needed.").FixWith(commands...)
+			return check.Failed("%s limited to servers or versions: %s",
+				msg.Count(len(limited), "%s setting override is", "%s setting overrides are"), someOf(limited)).
+				With("overrides", limited).
+				Fix("Remove them, and let hybridge plan make the ones that are needed.").FixWith(commands...)
 		}
-		return check.Pass("%s, none of them limited", msg.Count(len(overrides), "%s setting override", "%s setting overrides"))
+		return check.Pass("%s, none of them limited",
+			msg.Count(len(overrides), "%s setting override", "%s setting overrides"))
 	},
 }
 
-// crossPremises are the user agents of lookups that come from another Exchange organization, in both forms that logs show.
+// crossPremises are the user agents of lookups that come from another Exchange organization, in
+// both forms that logs show.
 var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0", "ASProxy/CrossForest/EmailDomain/EXCH/15.20.0.0"}
 
-const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both must let a request in. Lookups of another Exchange organization come as ASProxy/CrossForest/EmailDomain."
+const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both " +
+	"must let a request in. Lookups of another Exchange organization come as " +
+	"ASProxy/CrossForest/EmailDomain."
 
-// refusal says why the policy does not let lookups of another organization in, and what would; empty when it does.
+// refusal says why the policy does not let lookups of another organization in, and what would;
+// empty when it does.
 func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	match := func(list []string) (pattern string) {
 		for _, pattern := range list {
@@ -138,9 +164,11 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	}
 	switch {
 	case strings.EqualFold(p.Mode, "EnforceAllowList") && match(p.Allow) == "":
-		return msg.Of("EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them"), "Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
+		return msg.Of("EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them"),
+			"Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
 	case strings.EqualFold(p.Mode, "EnforceBlockList") && match(p.Block) != "":
-		return msg.Of("EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them"), "Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
+		return msg.Of("EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them"),
+			"Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
 	}
 	return msg.Text{}, ""
 }
@@ -148,5 +176,6 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 // overridesOf are the setting overrides of the sections that hybrid uses.
 func overridesOf(ctx context.Context, f *fact.Side) ([]fact.SettingOverride, error) {
 	overrides, err := fact.SettingOverrides.In(ctx, f)
-	return slices.DeleteFunc(slices.Clone(overrides), func(o fact.SettingOverride) bool { return !contains(desired.OverrideSections(), o.Section) }), err
+	others := func(o fact.SettingOverride) bool { return !contains(desired.OverrideSections(), o.Section) }
+	return slices.DeleteFunc(slices.Clone(overrides), others), err
 }

@@ -13,8 +13,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// noGraph is said in the clouds where nothing takes the place of EWS. Source: the documentation of the dedicated application, May 2026.
-const noGraph = "The Graph route exists in the worldwide cloud only: in this one nothing takes the place of EWS for lookups from on-premises when it ends on 2027-04-01."
+// noGraph is said in the clouds where nothing takes the place of EWS. Source: the documentation of
+// the dedicated application, May 2026.
+const noGraph = "The Graph route exists in the worldwide cloud only: in this one nothing takes the place of EWS " +
+	"for lookups from on-premises when it ends on 2027-04-01."
 
 var tenantChecks = []Check{
 	{
@@ -23,9 +25,14 @@ var tenantChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read", "access.onprem-read"},
 		Reads: fact.List(fact.OnlineConfig, fact.MailboxServers, fact.Organization, fact.Applications),
-		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. " +
+		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless " +
+			"EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for " +
+			"good. " +
 			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
-		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 hours to take effect. Before it is applied, add every other application that needs EWS: what is not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide cloud).",
+		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 " +
+			"hours to take effect. Before it is applied, add every other application that needs EWS: what is " +
+			"not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide " +
+			"cloud).",
 		Run: func(ctx context.Context, in Input) check.Result {
 			route, err := chosenRoute(ctx, in)
 			if err != nil {
@@ -36,11 +43,15 @@ var tenantChecks = []Check{
 			}
 			now := in.Now()
 			if !now.Before(cloud.EWSEnds) {
-				r := check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from on-premises need the Graph route")
+				r := check.Failed("Exchange Online has no EWS any more since 2027-04-01; lookups from " +
+					"on-premises need the Graph route")
 				if !in.Cloud.GraphCoexistence {
-					return r.Because(noGraph).Fix("Ask Microsoft when the Graph route comes to %s. Until then lookups from on-premises to the tenant fail.", in.Cloud.Title)
+					return r.Because(noGraph).
+						Fix("Ask Microsoft when the Graph route comes to %s. Until then lookups from on-premises "+
+							"to the tenant fail.", in.Cloud.Title)
 				}
-				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and set richCoexistence: graph or auto.")
+				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and " +
+					"set richCoexistence: graph or auto.")
 			}
 			config, err := fact.OnlineConfig.In(ctx, in.Tenant)
 			if err != nil {
@@ -51,33 +62,42 @@ var tenantChecks = []Check{
 				if !in.Cloud.GraphCoexistence {
 					r = r.Because(noGraph)
 				}
-				return r.With("ewsEnabled", config.EwsEnabled).With("ewsAllowedAppIDs", config.EwsAllowedAppIDs).With("daysLeft", left)
+				return r.With("ewsEnabled", config.EwsEnabled).
+					With("ewsAllowedAppIDs", config.EwsAllowedAppIDs).With("daysLeft", left)
 			}
 			switch {
 			case config.EwsEnabled != nil && !*config.EwsEnabled:
 				return evidence(check.Failed("EwsEnabled is false: Exchange Online refuses every EWS request"))
 			case config.EwsEnabled == nil && !now.Before(cloud.EWSRestricted):
-				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants since 2026-10-01"))
+				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants " +
+					"since 2026-10-01"))
 			case config.EwsEnabled == nil:
-				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants from 2026-10-01 on"))
+				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants " +
+					"from 2026-10-01 on"))
 			case !config.ListKnown:
-				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of allowed applications"))
+				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of " +
+					"allowed applications"))
 			case len(config.EwsAllowedAppIDs) == 0 && now.Before(cloud.EWSRestricted):
-				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: every application is refused from 2026-10-01 on"))
+				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: " +
+					"every application is refused from 2026-10-01 on"))
 			case len(config.EwsAllowedAppIDs) == 0:
-				return evidence(check.Failed("EwsEnabled is true and its list of allowed applications is empty: every application is refused since 2026-10-01"))
+				return evidence(check.Failed("EwsEnabled is true and its list of allowed applications is empty: " +
+					"every application is refused since 2026-10-01"))
 			}
 			missing, err := unlisted(ctx, in, config.EwsAllowedAppIDs)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if len(missing) > 0 {
-				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s", msg.Count(len(missing), "%s hybrid application is", "%s hybrid applications are"), strings.Join(missing, ", ")))
+				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s",
+					msg.Count(len(missing), "%s hybrid application is", "%s hybrid applications are"), strings.Join(missing, ", ")))
 			}
 			if refused, admit := refusal(config.EwsPolicy); !refused.IsZero() {
-				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s", refused)).Because(policyWhy).Fix("Let that program in, or take the policy away.").FixWith(admit)
+				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s",
+					refused)).Because(policyWhy).Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
-			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s", msg.Count(len(config.EwsAllowedAppIDs), "%s application", "%s applications"), daysLeft(left)))
+			return evidence(check.Warned("EWS is on and restricted to %s; it ends on 2027-04-01, in %s",
+				msg.Count(len(config.EwsAllowedAppIDs), "%s application", "%s applications"), daysLeft(left)))
 		},
 	},
 	{
@@ -87,16 +107,23 @@ var tenantChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.entra-read"},
 		Reads:    fact.List(fact.Principal),
-		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated application. Whoever has such a key's private half, as every on-premises Exchange administrator has, " +
-			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft asks every organization that ever ran hybrid to remove them.",
-		Fix: "When lookups work with the dedicated application, remove them with ConfigureExchangeHybridApplication.ps1 -ResetFirstPartyServicePrincipalKeyCredentials (CSS-Exchange), as a Global Administrator. Microsoft's wizard puts them back when it configures OAuth.",
+		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated " +
+			"application. The holder of such a key's private half, as every on-premises Exchange " +
+			"administrator is, " +
+			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft " +
+			"asks every organization that ever ran hybrid to remove them.",
+		Fix: "When lookups work with the dedicated application, remove them with " +
+			"ConfigureExchangeHybridApplication.ps1 -ResetFirstPartyServicePrincipalKeyCredentials " +
+			"(CSS-Exchange), as a Global Administrator. Microsoft's wizard puts them back when it configures " +
+			"OAuth.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			principal, err := fact.Principal.In(ctx, in.Tenant, oauth.AppExchangeOnline)
 			if err != nil {
 				return check.Unknown(err)
 			}
 			if n := len(principal.KeyCredentials); n > 0 {
-				return check.Warned("the service principal of Exchange Online holds %s", msg.Count(n, "%s key that somebody put there", "%s keys that somebody put there"))
+				return check.Warned("the service principal of Exchange Online holds %s",
+					msg.Count(n, "%s key that an administrator or a program added", "%s keys that an administrator or a program added"))
 			}
 			return check.Pass("the service principal of Exchange Online holds no keys")
 		},
@@ -122,7 +149,8 @@ func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 	return route, err
 }
 
-// unlisted are the dedicated applications that exist and are not on the list. One that is still to be made is put there by the plan.
+// unlisted are the dedicated applications that exist and are not on the list. The plan lists those
+// that it makes.
 func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
 	var out []string
 	for _, f := range in.Forests {

@@ -35,7 +35,7 @@ func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]b
 				case *ast.FuncLit:
 					return false
 				case *ast.BinaryExpr:
-					if n.Op == token.ADD && (isText(n.X) || isText(n.Y)) {
+					if n.Op == token.ADD && !isFormat(n, constants) && (isText(n.X) || isText(n.Y)) {
 						out = append(out, fmt.Sprintf("%s: texts are joined in %s", files.Position(n.Pos()), function.Sel.Name))
 					}
 				case *ast.CallExpr:
@@ -51,13 +51,15 @@ func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]b
 	return out
 }
 
-// isFormat tells whether a format is one literal, or a constant that is.
+// isFormat tells whether a format is constant: literals and names of constants.
 func isFormat(e ast.Expr, constants map[string]bool) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		return e.Kind == token.STRING
 	case *ast.Ident:
 		return constants[e.Name]
+	case *ast.BinaryExpr:
+		return isFormat(e.X, constants) && isFormat(e.Y, constants)
 	}
 	return false
 }
