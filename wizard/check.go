@@ -130,7 +130,15 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 			hinted[hint] = true
 			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
 		}
-		items = append(items, m.item(string(r.ID)+"\x00"+r.Scope, width, f))
+		it := m.item(string(r.ID)+"\x00"+r.Scope, width, f)
+		it.detail = func(width int) []string { // the list cuts what a check that passed saw
+			title := report.Paragraph{Text: f.Title, Tone: report.Strong}
+			if r.Status == check.StatusPass {
+				return m.blocks(width, title, f, report.Paragraph{Text: f.Summary})
+			}
+			return m.blocks(width, title, f)
+		}
+		items = append(items, it)
 	}
 	return items
 }

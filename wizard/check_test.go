@@ -15,7 +15,9 @@ func TestCheckScreen(t *testing.T) {
 	b.goldens("check")
 	b.press("p")
 	b.goldens("check-problems")
-	b.press("p?")
+	b.press("<space>")
+	b.goldens("check-detail")
+	b.press("<esc>p?")
 	b.goldens("check-help")
 	b.walk(step{"x", checkSummary}, step{"<up>", "> PASS"}, step{"<down>", "> FAIL"}, step{"<end>", "> SKIP"},
 		step{"<home>", "> PASS"})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // item is one entry of a list.
@@ -65,7 +66,8 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 		lines[l.starts[at]] = m.styles.focus.Render("> ") + strings.TrimPrefix(lines[l.starts[at]], "  ")
 	}
 	if l.opened && at < len(l.items) {
-		return m.window(&l.detail, l.items[at].detail(width), height)
+		whole := strings.Join(l.items[at].detail(width), "\n") // ids and URLs may be wider than the window
+		return m.window(&l.detail, strings.Split(ansi.Hardwrap(whole, width, true), "\n"), height)
 	}
 	var head []string
 	if l.filtering || pattern != "" {

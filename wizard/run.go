@@ -44,6 +44,9 @@ func (r *running) text() string {
 	if r.progress.Text != "" {
 		parts = append(parts, clean(r.progress.Text))
 	}
+	if len(parts) == 0 {
+		parts = append(parts, r.screen.about().step)
+	}
 	text := strings.Join(parts, ": ")
 	if r.waiting != "" {
 		text += "; waiting for " + r.waiting

@@ -62,7 +62,7 @@ func (s *testScreen) observe(e observe.Event) {
 func (s *testScreen) end(m *model, v any, err error) {
 	if s.err = err; err == nil {
 		m.outcome.Test = result[deployment.TestReport](v)
-		s.answers = m.outcome.Test.Matrix
+		s.answers, s.list = m.outcome.Test.Matrix, list{}
 		s.changed()
 	}
 }
