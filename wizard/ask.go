@@ -39,7 +39,6 @@ func (q *queue) prompt(ctx context.Context, label string) (secret.Value, error) 
 
 // question lies over the screen until the secret is given or refused. It never draws what is typed.
 type question struct {
-	page
 	asked
 	input input
 }

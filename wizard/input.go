@@ -65,9 +65,9 @@ func (in *input) key(k tea.KeyMsg) bool {
 
 func edits(m textinput.KeyMap) []key.Binding {
 	return []key.Binding{
-		m.CharacterForward, m.CharacterBackward, m.WordForward, m.WordBackward, m.DeleteWordBackward,
-		m.DeleteWordForward, m.DeleteAfterCursor,
-		m.DeleteBeforeCursor, m.DeleteCharacterBackward, m.DeleteCharacterForward, m.LineStart, m.LineEnd,
+		m.CharacterForward, m.CharacterBackward, m.WordForward, m.WordBackward, m.LineStart, m.LineEnd,
+		m.DeleteWordBackward, m.DeleteWordForward, m.DeleteAfterCursor, m.DeleteBeforeCursor,
+		m.DeleteCharacterBackward, m.DeleteCharacterForward,
 	}
 }
 

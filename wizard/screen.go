@@ -14,8 +14,14 @@ import (
 // breadcrumb, next and back follow from it.
 func screens() []screen {
 	return []screen{
-		&scenarioScreen{}, &formScreen{}, &reviewScreen{}, &checkScreen{}, &planScreen{}, &confirmScreen{},
-		&applyScreen{}, &testScreen{},
+		&scenarioScreen{},
+		&formScreen{},
+		&reviewScreen{},
+		&checkScreen{},
+		&planScreen{},
+		&confirmScreen{},
+		&applyScreen{},
+		&testScreen{},
 	}
 }
 

@@ -1,9 +1,10 @@
-// Package answers is the answers file: what an administrator tells hybridge about the organization. Load reads and
-// validates it; every fault is reported at once with file, line and column.
+// Package answers is the answers file: what an administrator tells hybridge about the organization.
+// Load reads and validates it; every fault is reported at once with file, line and column.
 //
-// The way of a file: limits on what is read at all (source.go), YAML into a tree of nodes that know their lines (document.go),
-// the JSON Schema that editors use too (schema.go), and the rules that tie values together (validate.go). The
-// questions that a form or a template asks are data (questions.go) and share the rules.
+// The way of a file: limits on what is read at all (source.go), YAML into a tree of nodes that know
+// their lines (document.go), the JSON Schema that editors use too (schema.go), and the rules that
+// tie values together (validate.go). The questions that a form or a template asks are data
+// (questions.go) and share the rules.
 package answers
 
 import "github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -14,11 +15,12 @@ const (
 	Kind       = "Answers"
 )
 
-// Answers is what hybridge is told about the organization: the clouds, the forests and how each is reached.
-// Domain names in validated Answers are lower case ASCII (an internationalized name is in its xn-- form).
+// Answers is what hybridge is told about the organization: the clouds, the forests and how each is
+// reached. Domain names in validated Answers are lower case ASCII (an internationalized name is in
+// its xn-- form).
 //
-// The JSON Schema, and so an editor, shows the comments of these types; for a key that a question asks
-// for, what questions.go says of it.
+// The JSON Schema, and so an editor, shows the comments of these types; for a key that a question
+// asks for, what questions.go says of it.
 type Answers struct {
 	// The version of the file's format: hybridge/v1.
 	APIVersion string `yaml:"apiVersion" json:"apiVersion" example:"hybridge/v1"`
@@ -54,16 +56,19 @@ const (
 	CentralizedTransport Feature = "centralizedTransport"
 )
 
-// DefaultFeatures are the features that apply when the file names none: all but centralizedTransport.
+// DefaultFeatures are the features that apply when the file names none: all but
+// centralizedTransport.
 func DefaultFeatures() []Feature {
-	return []Feature{FreeBusy, MailTips, Photos, MessageTracking, MoveMailbox, OnlineArchive, OWARedirection, SecureMail}
+	return []Feature{FreeBusy, MailTips, Photos, MessageTracking, MoveMailbox, OnlineArchive, OWARedirection,
+		SecureMail}
 }
 
 // ExchangeOnline is the tenant.
 type ExchangeOnline struct {
 	Cloud  string `yaml:"cloud" json:"cloud"`
 	Tenant string `yaml:"tenant" json:"tenant"`
-	// The target delivery domain, such as contoso.mail.onmicrosoft.com. Default: derived from the tenant.
+	// The target delivery domain, such as contoso.mail.onmicrosoft.com. Default: derived from the
+	// tenant.
 	CoexistenceDomain string `yaml:"coexistenceDomain,omitempty" json:"coexistenceDomain,omitempty" example:"contoso.mail.onmicrosoft.com"`
 	// How to sign in to the tenant: certificate, secret, deviceCode or workloadIdentity.
 	Credential      Credential `yaml:"credential" json:"credential"`
@@ -76,7 +81,8 @@ type ExchangeOnline struct {
 type WorkMail struct {
 	Region       string `yaml:"region" json:"region"`
 	Organization string `yaml:"organization" json:"organization"`
-	// An access key: kind secret, the key's id as clientId, the key as secret. Default: what the AWS environment gives.
+	// An access key: kind secret, the key's id as clientId, the key as secret. Default: what the
+	// AWS environment gives.
 	Credential Credential `yaml:"credential,omitempty" json:"credential,omitzero"`
 }
 
@@ -90,12 +96,14 @@ type Forest struct {
 	// The host names that the forest publishes.
 	Namespace Namespace `yaml:"namespace" json:"namespace"`
 	Domains   []string  `yaml:"domains" json:"domains"`
-	// The transport certificate with its key. It must differ from every other forest's in common name or issuer.
+	// The transport certificate with its key. It must differ from every other forest's in common
+	// name or issuer.
 	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"`
-	// The Exchange auth certificate with its key, exported; needed only to test, from here, the token that on-premises
-	// Exchange presents to the tenant.
+	// The Exchange auth certificate with its key, exported; needed only to test, from here, the
+	// token that on-premises Exchange presents to the tenant.
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
-	// Edge Transport servers. With any, mail flows through them and not through the Mailbox servers.
+	// Edge Transport servers. With any, mail flows through them and not through the Mailbox
+	// servers.
 	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`
 }
 
@@ -104,7 +112,8 @@ type Directory struct {
 	Domain   string   `yaml:"domain,omitempty" json:"domain,omitempty"`
 	Servers  []string `yaml:"servers,omitempty" json:"servers,omitempty"`
 	Security string   `yaml:"security,omitempty" json:"security,omitempty"`
-	// Who reads the directory: kerberos, keytab or password. No rights beyond those of any user are needed.
+	// Who reads the directory: kerberos, keytab or password. No rights beyond those of any user are
+	// needed.
 	Bind Credential `yaml:"bind" json:"bind"`
 }
 
@@ -114,7 +123,8 @@ type Exchange struct {
 	URL    string `yaml:"url,omitempty" json:"url,omitempty"`
 	// Who manages Exchange: kerberos, keytab, password or basic. Needs Organization Management.
 	Credential Credential `yaml:"credential" json:"credential"`
-	// The account that asks for free/busy over EWS, a user with a mailbox who is synchronized to the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
+	// The account that asks for free/busy over EWS, a user with a mailbox who is synchronized to
+	// the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
 	EWS *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 }
 
@@ -127,7 +137,8 @@ type Namespace struct {
 
 // Certificate is a PKCS#12 or PEM file.
 type Certificate struct {
-	// The path of a PKCS#12 or PEM file, relative to the answers file; a leading "file:" is allowed.
+	// The path of a PKCS#12 or PEM file, relative to the answers file; a leading "file:" is
+	// allowed.
 	PFX string `yaml:"pfx" json:"pfx"`
 	// Where the file's password is kept.
 	Password secret.Ref `yaml:"password,omitempty" json:"password,omitempty"`
@@ -136,9 +147,9 @@ type Certificate struct {
 // CredentialKind says how to authenticate.
 type CredentialKind string
 
-// Credential kinds. On-premises: kerberos (the logged-on user or the default ticket cache), keytab, password (Kerberos
-// with a password for remote PowerShell over http, Basic over https; NTLM for EWS), basic, ntlm.
-// Online: certificate, secret, deviceCode, workloadIdentity.
+// Credential kinds. On-premises: kerberos (the logged-on user or the default ticket cache), keytab,
+// password (Kerberos with a password for remote PowerShell over http, Basic over https; NTLM for
+// EWS), basic, ntlm. Online: certificate, secret, deviceCode, workloadIdentity.
 const (
 	CredentialKerberos         CredentialKind = "kerberos"
 	CredentialKeytab           CredentialKind = "keytab"
@@ -153,8 +164,8 @@ const (
 
 // Credential says who to be, and where the proof is kept.
 type Credential struct {
-	// How to authenticate. On-premises: kerberos, keytab, password, basic, ntlm. Online: certificate, secret, deviceCode,
-	// workloadIdentity.
+	// How to authenticate. On-premises: kerberos, keytab, password, basic, ntlm. Online:
+	// certificate, secret, deviceCode, workloadIdentity.
 	Kind CredentialKind `yaml:"kind" json:"kind"`
 	// The account: user@domain or DOMAIN\user.
 	User string `yaml:"user,omitempty" json:"user,omitempty" example:"svc-hybridge@contoso.com"`
@@ -168,7 +179,8 @@ type Credential struct {
 	Krb5Config string `yaml:"krb5Config,omitempty" json:"krb5Config,omitempty" example:"krb5.conf"`
 	// The application (client) id, a GUID; for workmail, the id of the access key.
 	ClientID string `yaml:"clientId,omitempty" json:"clientId,omitempty"`
-	// The path of the application's certificate with its key, PKCS#12, relative to the answers file.
+	// The path of the application's certificate with its key, PKCS#12, relative to the answers
+	// file.
 	PFX string `yaml:"pfx,omitempty" json:"pfx,omitempty"`
 	// Where the application's secret is kept.
 	Secret secret.Ref `yaml:"secret,omitempty" json:"secret,omitempty"`

@@ -45,15 +45,18 @@ func (f Fault) Error() string {
 	}
 	line, at := excerpt(f.Source, f.Column)
 	number := fmt.Sprintf("%5d", f.Line)
-	return fmt.Sprintf("%s\n%s | %s\n%s | %s^", f.String(), number, line, strings.Repeat(" ", len(number)), strings.Repeat(" ", at))
+	return fmt.Sprintf("%s\n%s | %s\n%s | %s^", f.String(), number, line, strings.Repeat(" ", len(number)),
+		strings.Repeat(" ", at))
 }
 
 func (f Fault) Unwrap() error { return f.Cause }
 
-// Faults is everything that is wrong with an answers file, in the order of its lines. It is the error of Load and Parse.
+// Faults is everything that is wrong with an answers file, in the order of its lines. It is the
+// error of Load and Parse.
 type Faults []Fault
 
-// shownFaults is how many faults an error's text holds; a file with more is not the file that was meant.
+// shownFaults is how many faults an error's text holds; a file with more is not the file that was
+// meant.
 const shownFaults = 50
 
 // Error returns one Fault after the other.
@@ -88,7 +91,8 @@ func (f Faults) sort() {
 	})
 }
 
-// escape makes text fit for a terminal and a log: control, formatting and other unprintable characters as \u escapes, long text cut.
+// escape makes text fit for a terminal and a log: control, formatting and other unprintable
+// characters as \u escapes, long text cut.
 func escape(s string) string {
 	const limit = 600
 	var b strings.Builder
@@ -115,7 +119,8 @@ func escapeRune(at string, r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// excerpt returns the part of a line around a column (from 1), escaped, and how many characters stand before the column.
+// excerpt returns the part of a line around a column (from 1), escaped, and how many characters
+// stand before the column.
 func excerpt(line string, column int) (text string, before int) {
 	const width, lead = 100, 60
 	runes := []rune(line)

@@ -11,7 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 )
 
-// Example is an answers file that is whole and valid: one forest, an application that signs in by certificate.
+// Example is an answers file that is whole and valid: one forest, an application that signs in by
+// certificate.
 const Example = `apiVersion: hybridge/v1
 kind: Answers
 organization: Contoso
@@ -35,8 +36,9 @@ tests:
     - {from: bob@contoso.com, to: anna@contoso.com}
 `
 
-// parts are the mappings of an answers file as the reference page shows them: where each stands, and the type that it is read into. A mapping
-// that stands in several places has one part; parts of a path follow it.
+// parts are the mappings of an answers file as the reference page shows them: where each stands,
+// and the type that it is read into. A mapping that stands in several places has one part; parts of
+// a path follow it.
 var parts = []struct {
 	id, title string
 	at        string // the first place
@@ -49,20 +51,23 @@ var parts = []struct {
 	{"directory", "forests[].directory", "forests[].directory", reflect.TypeFor[Directory]()},
 	{"exchange", "forests[].exchange", "forests[].exchange", reflect.TypeFor[Exchange]()},
 	{"namespace", "forests[].namespace", "forests[].namespace", reflect.TypeFor[Namespace]()},
-	{"certificate", "forests[].certificate, forests[].authCertificate", "forests[].certificate", reflect.TypeFor[Certificate]()},
+	{"certificate", "forests[].certificate, forests[].authCertificate", "forests[].certificate",
+		reflect.TypeFor[Certificate]()},
 	{"credential", "Credentials", "exchangeOnline.credential", reflect.TypeFor[Credential]()},
 	{"network", "network", "network", reflect.TypeFor[Network]()},
 	{"tests", "tests", "tests", reflect.TypeFor[Tests]()},
 	{"pair", "tests.pairs[]", "tests.pairs[]", reflect.TypeFor[Pair]()},
 }
 
-// Markdown renders the reference page of the answers file, docs/reference/answers.md: from the schema, the questions and the rules about
-// credentials.
+// Markdown renders the reference page of the answers file, docs/reference/answers.md: from the
+// schema, the questions and the rules about credentials.
 func Markdown() []byte {
 	var b strings.Builder
 	b.WriteString("# The answers file\n\nGenerated from the types in pkg/config/answers; do not edit.\n\n")
-	b.WriteString("YAML, one document. `hybridge init` writes one with a comment at every key; `hybridge schema` prints the JSON Schema that editors use.\n" +
-		"Unknown keys are faults, and every fault is reported at once, with line and column. Paths are relative to the answers file.\n" +
+	b.WriteString("YAML, one document. `hybridge init` writes one with a comment at every key; `hybridge schema` " +
+		"prints the JSON Schema that editors use.\n" +
+		"Unknown keys are faults, and every fault is reported at once, with line and column. Paths are relative to " +
+		"the answers file.\n" +
 		"Secrets are [references](../secrets.md), never values.\n\n```yaml\n" + Example + "```\n")
 	for _, p := range parts {
 		fmt.Fprintf(&b, "\n<a id=%q></a>\n\n## %s\n\n", p.id, p.title)
@@ -126,7 +131,8 @@ func questionFor(path string) (Question, bool) {
 	return Question{}, false
 }
 
-// asked is the example of the question that asks for a key, as YAML; the fields of keys that no question asks for have a tag.
+// asked is the example of the question that asks for a key, as YAML; the fields of keys that no
+// question asks for have a tag.
 func asked(path string) string {
 	q, _ := questionFor(path)
 	if (q.Kind == ListAnswer || q.Kind == ManyAnswer) && q.Example != "" {
@@ -171,12 +177,14 @@ func typeName(of reflect.Type, s *schema.Schema) string {
 
 // credentialKinds is the table of the kinds: where each can stand, what it needs, what it may have.
 func credentialKinds(b *strings.Builder) {
-	b.WriteString("`directory.bind`, `exchange.credential`, `exchange.ews`, `exchangeOnline.credential` and `workmail.credential` have a kind and what it needs:\n\n" +
+	b.WriteString("`directory.bind`, `exchange.credential`, `exchange.ews`, `exchangeOnline.credential` and " +
+		"`workmail.credential` have a kind and what it needs:\n\n" +
 		"| kind | who signs in | where | needs | may have |\n| --- | --- | --- | --- | --- |\n")
 	who := map[CredentialKind]string{
-		CredentialKerberos:         "the user who runs hybridge: logged on to Windows, or with a ticket from kinit",
-		CredentialKeytab:           "the account that the keytab is of, by Kerberos",
-		CredentialPassword:         "an account with its password: to the directory by LDAP, to remote PowerShell by Kerberos over http and by Basic over https, to EWS by NTLM",
+		CredentialKerberos: "the user who runs hybridge: logged on to Windows, or with a ticket from kinit",
+		CredentialKeytab:   "the account that the keytab is of, by Kerberos",
+		CredentialPassword: "an account with its password: to the directory by LDAP, to remote PowerShell " +
+			"by Kerberos over http and by Basic over https, to EWS by NTLM",
 		CredentialBasic:            "an account with its password, as Basic authentication; https only",
 		CredentialNTLM:             "an account with its password, as NTLM",
 		CredentialCertificate:      "an application, with a certificate of its own",
@@ -196,7 +204,8 @@ func credentialKinds(b *strings.Builder) {
 				}
 			}
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", kind, who[kind], strings.Join(where, ", "), strings.Join(needs, ", "), strings.Join(may, ", "))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", kind, who[kind], strings.Join(where, ", "),
+			strings.Join(needs, ", "), strings.Join(may, ", "))
 	}
 	b.WriteString("\n")
 }

@@ -13,7 +13,8 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// Every key stands on the page, in the part of its mapping, with a meaning and, unless it is a mapping, an example.
+// Every key stands on the page, in the part of its mapping, with a meaning and, unless it is a
+// mapping, an example.
 func TestMarkdown(t *testing.T) {
 	page := string(Markdown())
 	shown := map[reflect.Type]bool{}

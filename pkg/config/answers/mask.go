@@ -9,7 +9,8 @@ import (
 // isSecretKey tells whether a key, perhaps misspelt, is one that secrets are put under.
 func isSecretKey(key string) bool {
 	key = strings.ToLower(key)
-	for _, part := range []string{"passw", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "privatekey"} {
+	for _, part := range []string{"passw", "passphrase", "pwd", "secret", "token", "apikey", "accesskey",
+		"privatekey"} {
 		if strings.Contains(key, part) {
 			return true
 		}
@@ -17,8 +18,9 @@ func isSecretKey(key string) bool {
 	return edits(key, "password") <= 3 || edits(key, "secret") <= 2
 }
 
-// maskLines returns lines fit to be shown: what stands under the keys of secrets, unless it is a reference, is masked, and so
-// are passwords in URLs. It works on text, since a file that is no YAML has to be shown as well, and masks rather too much.
+// maskLines returns lines fit to be shown: what stands under the keys of secrets, unless it is a
+// reference, is masked, and so are passwords in URLs. It works on text, since a file that is no
+// YAML has to be shown as well, and masks rather too much.
 func maskLines(lines []string) []string {
 	masked := make([]string, len(lines))
 	within := -1  // indentation of the key whose secret goes on over several lines; -1: none
@@ -49,7 +51,8 @@ func maskLines(lines []string) []string {
 	return masked
 }
 
-// closes tells whether a value in a flow mapping ends on its line: its quotes are closed, and a } follows.
+// closes tells whether a value in a flow mapping ends on its line: its quotes are closed, and a }
+// follows.
 func closes(value string) bool {
 	if value != "" && (value[0] == '"' || value[0] == '\'') {
 		end := strings.LastIndexByte(value[1:], value[0])
@@ -67,7 +70,8 @@ func leadingKey(line string) (string, bool) {
 	return key, found && key != "" && !strings.ContainsAny(key, " {[")
 }
 
-// secretStart finds where on a line a secret begins that is not a reference (-1: nowhere), and whether it may go on on the next line.
+// secretStart finds where on a line a secret begins that is not a reference (-1: nowhere), and
+// whether it may go on on the next line.
 func secretStart(line string) (at int, open bool) {
 	for from := 0; ; {
 		colon := strings.IndexByte(line[from:], ':')

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// The rules of single values. Each takes a text and returns it in the one form that hybridge uses, or says what is wrong
-// with it in words that follow the value.
+// The rules of single values. Each takes a text and returns it in the one form that hybridge uses,
+// or says what is wrong with it in words that follow the value.
 
 var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckHyphens(false), idna.StrictDomainName(true))
 
@@ -181,7 +181,8 @@ func address(s string) (string, error) {
 	if lower := strings.ToLower(local); strings.HasPrefix(lower, "smtp:") {
 		return "", errors.New("has a prefix; write user@domain")
 	}
-	if local == "" || len(local) > 64 || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") || strings.ContainsAny(local, "@<>()[],;:\\\" ") {
+	if local == "" || len(local) > 64 || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local,
+		"..") || strings.ContainsAny(local, "@<>()[],;:\\\" ") {
 		return "", errors.New("is not an address; what stands before the @ is not valid")
 	}
 	domain, err := domainName(s[cut+1:])
@@ -218,7 +219,8 @@ func filePath(s string) (string, error) {
 		}
 	}
 	if strings.HasPrefix(strings.TrimPrefix(s, "file:"), "~") {
-		return "", errors.New("begins with ~, which is not your home directory here; write the whole path, or one relative to the answers file")
+		return "", errors.New("begins with ~, which is not your home directory here; write the whole path, or one " +
+			"relative to the answers file")
 	}
 	return s, plain(s)
 }
@@ -226,7 +228,8 @@ func filePath(s string) (string, error) {
 // plain refuses what would not be seen: line breaks, control characters, blanks at the ends.
 func plain(s string) error {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return errors.New(`holds a line break or another character that cannot be seen; between double quotes \n and \t are such: use single quotes`)
+		return errors.New("holds a line break or another character that cannot be seen; " +
+			`between double quotes \n and \t are such: use single quotes`)
 	}
 	if s != strings.TrimSpace(s) {
 		return errors.New("begins or ends with a blank")

@@ -12,7 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 )
 
-// schema.json is generated from the types of this package by its tests (go test -update) and committed.
+// schema.json is generated from the types of this package by its tests (go test -update) and
+// committed.
 //
 //go:embed schema.json
 var schemaJSON []byte
@@ -33,8 +34,10 @@ var enumerations = map[string][]string{
 }
 
 var (
-	onPremises = []CredentialKind{CredentialKerberos, CredentialKeytab, CredentialPassword, CredentialBasic, CredentialNTLM}
-	online     = []CredentialKind{CredentialCertificate, CredentialSecret, CredentialDeviceCode, CredentialWorkloadIdentity}
+	onPremises = []CredentialKind{CredentialKerberos, CredentialKeytab, CredentialPassword, CredentialBasic,
+		CredentialNTLM}
+	online = []CredentialKind{CredentialCertificate, CredentialSecret, CredentialDeviceCode,
+		CredentialWorkloadIdentity}
 )
 
 func texts[S ~string](values []S) []string {
@@ -67,8 +70,8 @@ func description(path []string) string {
 	return strings.TrimSuffix(text, ".")
 }
 
-// structure validates value against the schema, turns every violation into a fault, and takes what violates it out of value, so that the
-// rest can be decoded and looked at too.
+// structure validates value against the schema, turns every violation into a fault, and takes what
+// violates it out of value, so that the rest can be decoded and looked at too.
 func (v *validation) structure(value any) {
 	for _, violation := range compiled().Validate(value) {
 		v.violation(value, violation)
@@ -141,7 +144,8 @@ func (v *validation) unknownKey(path, known []string) {
 
 func (v *validation) wrongType(at []string, got string, want []string) {
 	names := map[string]string{
-		"string": "text", "number": "a number", "integer": "a number", "boolean": "a truth value", "array": "a list", "object": "a mapping", "null": "nothing",
+		"string": "text", "number": "a number", "integer": "a number", "boolean": "a truth value",
+		"array": "a list", "object": "a mapping", "null": "nothing",
 	}
 	wanted := "something else"
 	if len(want) > 0 {
@@ -166,7 +170,8 @@ func (v *validation) wrongType(at []string, got string, want []string) {
 	v.faultAt(at, fmt.Sprintf("%s where %s belongs", names[got], wanted), hint)
 }
 
-// remove takes the value at a place out of its mapping; of a list, the element becomes null, which decodes to nothing.
+// remove takes the value at a place out of its mapping; of a list, the element becomes null, which
+// decodes to nothing.
 func remove(value any, at []string) {
 	for i, t := range at {
 		last := i == len(at)-1

@@ -24,14 +24,16 @@ func TestSchema(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(want), string(Schema())); diff != "" {
-		t.Errorf("schema.json is not what the types say; run go test ./pkg/config/answers -update (-want +got):\n%s", diff)
+		t.Errorf("schema.json is not what the types say; run go test ./pkg/config/answers -update (-want +got):\n%s",
+			diff)
 	}
 }
 
 func generateSchema(t *testing.T) []byte {
 	t.Helper()
 	r := jsonschema.Reflector{ExpandedStruct: true, BaseSchemaID: "https://example.com"}
-	if err := r.AddGoComments("github.com/hybridge-cli/hybridge/pkg/config/answers", "./", jsonschema.WithFullComment()); err != nil {
+	if err := r.AddGoComments("github.com/hybridge-cli/hybridge/pkg/config/answers", "./",
+		jsonschema.WithFullComment()); err != nil {
 		t.Fatal(err)
 	}
 	for k := range r.CommentMap { // types are described where they are used
@@ -92,7 +94,8 @@ func examples(q Question) []any {
 	return []any{q.Example}
 }
 
-// constrain adds what types cannot say: no text and no required list is empty, what values there are, and the form of a secret's reference.
+// constrain adds what types cannot say: no text and no required list is empty, what values there
+// are, and the form of a secret's reference.
 func constrain(path string, s *jsonschema.Schema) {
 	one := uint64(1)
 	switch s.Type {

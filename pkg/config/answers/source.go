@@ -13,14 +13,16 @@ import (
 // MaxSize is the size limit of an answers file, in bytes.
 const MaxSize = 1 << 20
 
-// patience is how long a file may take to be read: a pipe that nobody writes to must not hang a run.
+// patience is how long a file may take to be read: a pipe that nobody writes to must not hang a
+// run.
 const patience = 4 * time.Second
 
 // Stdin is the path that stands for standard input.
 const Stdin = "-"
 
-// Load reads and validates an answers file; "-" is standard input. What is wrong is returned as Faults, all at once, and
-// never holds a secret that the file gave as a value. A cancelled ctx is returned as such.
+// Load reads and validates an answers file; "-" is standard input. What is wrong is returned as
+// Faults, all at once, and never holds a secret that the file gave as a value. A cancelled ctx is
+// returned as such.
 func Load(ctx context.Context, path string) (Answers, error) {
 	d, err := Open(ctx, path)
 	if err != nil {
@@ -29,8 +31,9 @@ func Load(ctx context.Context, path string) (Answers, error) {
 	return d.Answers()
 }
 
-// Open reads an answers file, finished or not, to be edited; "-" is standard input. Only what is no YAML mapping at all is
-// refused (as Faults): whether the answers are valid is for Document.Answers to tell.
+// Open reads an answers file, finished or not, to be edited; "-" is standard input. Only what is no
+// YAML mapping at all is refused (as Faults): whether the answers are valid is for Document.Answers
+// to tell.
 func Open(ctx context.Context, path string) (*Document, error) {
 	if path == Stdin {
 		return Read(ctx, "standard input", os.Stdin)
@@ -42,7 +45,8 @@ func Open(ctx context.Context, path string) (*Document, error) {
 	return NewDocument(path, data)
 }
 
-// Read is Open for a stream; name stands for it in messages. It waits until r ends, has given too much, or ctx ends.
+// Read is Open for a stream; name stands for it in messages. It waits until r ends, has given too
+// much, or ctx ends.
 func Read(ctx context.Context, name string, r io.Reader) (*Document, error) {
 	data, err := within(ctx, 0, func() ([]byte, error) { return readLimited(r) })
 	if err != nil {
@@ -136,7 +140,8 @@ func unreadable(ctx context.Context, name string, err error) error {
 	case errors.Is(err, errTooBig):
 		f.What, f.Hint = fmt.Sprintf("this is larger than %d KiB, no answers file is", MaxSize>>10), "check the name"
 	case errors.Is(err, errSilent):
-		f.What, f.Hint = fmt.Sprintf("nothing could be read within %s", patience), "check that something writes to this pipe, or name a file"
+		f.What, f.Hint = fmt.Sprintf("nothing could be read within %s",
+			patience), "check that something writes to this pipe, or name a file"
 	case errors.As(err, &path):
 		f.What, f.Hint = "the file could not be read: "+path.Err.Error(), "check the file and its disk"
 	default:

@@ -55,26 +55,31 @@ func (v *validation) run() Answers {
 	return a
 }
 
-// header tells whether this is another kind of file, or another version; nothing else is looked at then.
+// header tells whether this is another kind of file, or another version; nothing else is looked at
+// then.
 func (v *validation) header(tree map[string]any) bool {
 	version, versionIsText := tree["apiVersion"].(string)
 	kind, kindIsText := tree["kind"].(string)
 	switch {
 	case kindIsText && kind != Kind:
-		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)), "write kind: "+Kind+"; if this file is something else, name the answers file")
+		v.faultAt([]string{"kind"}, fmt.Sprintf("%s is not an answers file's kind", quote(kind)),
+			"write kind: "+Kind+"; if this file is something else, name the answers file")
 	case versionIsText && version != APIVersion:
-		v.faultAt([]string{"apiVersion"}, fmt.Sprintf("this hybridge reads %s, the file says %s", APIVersion, quote(version)), "write apiVersion: "+APIVersion+", or use the hybridge that the file was written for")
+		v.faultAt([]string{"apiVersion"}, fmt.Sprintf("this hybridge reads %s, the file says %s", APIVersion,
+			quote(version)), "write apiVersion: "+APIVersion+", or use the hybridge that the file was written for")
 	default:
 		return false
 	}
 	return true
 }
 
-// value turns a node into what JSON has, and notes where everything stands. False: nothing can be said of it.
+// value turns a node into what JSON has, and notes where everything stands. False: nothing can be
+// said of it.
 func (v *validation) value(n *yaml.Node, path []string) (any, bool) {
 	if v.budget--; v.budget < 0 {
 		if v.budget == -1 {
-			v.faultAt(path, fmt.Sprintf("the file grows beyond %d values once its aliases are written out", maxNodes), "write the values out, without & and *")
+			v.faultAt(path, fmt.Sprintf("the file grows beyond %d values once its aliases are written out", maxNodes),
+				"write the values out, without & and *")
 		}
 		return nil, false
 	}
@@ -119,13 +124,16 @@ func (v *validation) mapping(n *yaml.Node, path []string) (any, bool) {
 		at := slices.Concat(path, []string{key.Value})
 		switch {
 		case key.ShortTag() == "!!merge":
-			v.positioned(key, path, "\"<<\" merges are not supported", "write the values out, or use an alias for the whole mapping")
+			v.positioned(key, path, "\"<<\" merges are not supported",
+				"write the values out, or use an alias for the whole mapping")
 			continue
 		case key.Kind != yaml.ScalarNode:
-			v.positioned(key, path, "a key that is not text", "a \"{\" or \"[\" at the beginning of a value is put in quotes")
+			v.positioned(key, path, "a key that is not text", "a \"{\" or \"[\" at the beginning of a value is put "+
+				"in quotes")
 			continue
 		case first[key.Value] > 0:
-			v.positioned(key, at, "this key was given before, on line "+strconv.Itoa(first[key.Value]), "keep one of the two")
+			v.positioned(key, at, "this key was given before, on line "+strconv.Itoa(first[key.Value]),
+				"keep one of the two")
 			continue
 		}
 		first[key.Value] = max(key.Line, 1)
@@ -189,7 +197,8 @@ func render(path []string) string {
 
 func isIndex(t string) bool { return t != "" && strings.Trim(t, "0123456789") == "" }
 
-// faultAt reports a fault at a value; of a missing one, at the key above it. One fault a path: the first says enough.
+// faultAt reports a fault at a value; of a missing one, at the key above it. One fault a path: the
+// first says enough.
 func (v *validation) faultAt(path []string, what, hint string) {
 	if v.reported[join(path)] {
 		return
@@ -197,7 +206,8 @@ func (v *validation) faultAt(path []string, what, hint string) {
 	for at := path; len(at) > 0; at = at[:len(at)-1] {
 		if p, ok := v.nodes[join(at)]; ok {
 			n := p.value
-			if p.key != nil && (len(at) < len(path) || n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 || n.Line == 0) {
+			if p.key != nil && (len(at) < len(path) || n.Kind == yaml.MappingNode ||
+				n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 || n.Line == 0) {
 				n = p.key
 			}
 			v.positioned(n, path, what, hint)
@@ -273,7 +283,8 @@ func (v *validation) list(path []string, values []string, rule func(string) (str
 			continue
 		}
 		if before, ok := seen[values[i]]; ok {
-			v.faultAt(at, fmt.Sprintf("%s is listed before, on line %d", quote(values[i]), v.line(path, before)), "list it once")
+			v.faultAt(at, fmt.Sprintf("%s is listed before, on line %d", quote(values[i]), v.line(path, before)),
+				"list it once")
 			continue
 		}
 		seen[values[i]] = i
@@ -321,7 +332,8 @@ func (v *validation) rules(a *Answers) {
 		from := v.single(slices.Concat(at, []string{"from"}), &p.From, address)
 		to := v.single(slices.Concat(at, []string{"to"}), &p.To, address)
 		if from && to && strings.EqualFold(p.From, p.To) {
-			v.faultAt(slices.Concat(at, []string{"to"}), "from and to are one mailbox", "ask about a mailbox on the other side")
+			v.faultAt(slices.Concat(at, []string{"to"}), "from and to are one mailbox",
+				"ask about a mailbox on the other side")
 		}
 	}
 }
@@ -335,9 +347,11 @@ func (v *validation) exchangeOnline(a *Answers, e *ExchangeOnline) {
 		v.tenant(at("tenant"), e.Tenant, c)
 	}
 	v.single(at("coexistenceDomain"), &e.CoexistenceDomain, domainName)
-	if e.CoexistenceDomain == "" && e.Tenant != "" && known && !v.reported[join(at("tenant"))] && !v.reported[join(at("coexistenceDomain"))] && c.InitialSuffix == "" {
+	if e.CoexistenceDomain == "" && e.Tenant != "" && known && !v.reported[join(at("tenant"))] &&
+		!v.reported[join(at("coexistenceDomain"))] && c.InitialSuffix == "" {
 		if _, err := c.CoexistenceDomain(e.Tenant); err != nil {
-			v.faultAt(at("coexistenceDomain"), "missing: the domain suffixes of this cloud are not known to hybridge", "add coexistenceDomain, the target delivery domain")
+			v.faultAt(at("coexistenceDomain"), "missing: the domain suffixes of this cloud are not known to hybridge",
+				"add coexistenceDomain, the target delivery domain")
 		}
 	}
 	if e.RichCoexistence == RichCoexistenceGraph && known && !c.GraphCoexistence {
@@ -356,12 +370,14 @@ func (v *validation) exchangeOnline(a *Answers, e *ExchangeOnline) {
 	v.credential(at("credential"), &e.Credential, onlineKinds)
 }
 
-// tenant refuses names that are of the tenant, but not its initial domain, and those of another cloud.
+// tenant refuses names that are of the tenant, but not its initial domain, and those of another
+// cloud.
 func (v *validation) tenant(path []string, tenant string, c cloud.Cloud) {
 	for _, other := range cloud.All() {
 		if other.CoexistenceSuffix != "" && strings.HasSuffix(tenant, "."+other.CoexistenceSuffix) {
 			name := strings.TrimSuffix(tenant, "."+other.CoexistenceSuffix)
-			v.faultAt(path, quote(tenant)+" is the coexistence domain", "write the initial domain: "+name+"."+other.InitialSuffix)
+			v.faultAt(path, quote(tenant)+" is the coexistence domain",
+				"write the initial domain: "+name+"."+other.InitialSuffix)
 			return
 		}
 	}
@@ -369,7 +385,8 @@ func (v *validation) tenant(path []string, tenant string, c cloud.Cloud) {
 	if !ok || c.MayHold(tenant) {
 		return
 	}
-	v.faultAt(path, fmt.Sprintf("%s is a tenant of cloud %s, not of %s", quote(tenant), other.ID, c.ID), "correct the tenant or the cloud")
+	v.faultAt(path, fmt.Sprintf("%s is a tenant of cloud %s, not of %s", quote(tenant), other.ID, c.ID),
+		"correct the tenant or the cloud")
 }
 
 func (v *validation) forests(a *Answers) {
@@ -379,15 +396,19 @@ func (v *validation) forests(a *Answers) {
 		at := func(key ...string) []string { return append([]string{"forests", strconv.Itoa(i)}, key...) }
 		if v.single(at("name"), &f.Name, shortName) {
 			if before, ok := names[strings.ToLower(f.Name)]; ok {
-				v.faultAt(at("name"), fmt.Sprintf("there is a forest %s before, on line %d", quote(f.Name), v.line([]string{"forests"}, before, "name")), "give every forest a name of its own")
+				v.faultAt(at("name"), fmt.Sprintf("there is a forest %s before, on line %d", quote(f.Name),
+					v.line([]string{"forests"}, before, "name")), "give every forest a name of its own")
 			} else {
 				names[strings.ToLower(f.Name)] = i
 			}
 		}
 		v.single(at("directory", "domain"), &f.Directory.Domain, domainName)
 		v.list(at("directory", "servers"), f.Directory.Servers, hostPort)
-		if f.Directory.Domain == "" && len(f.Directory.Servers) == 0 && !v.reported[join(at())] && !v.reported[join(at("directory"))] && !v.reported[join(at("directory", "domain"))] && !v.reported[join(at("directory", "servers"))] {
-			v.faultAt(at("directory", "servers"), "missing, and so is domain", "add servers, or domain to find them by DNS")
+		if f.Directory.Domain == "" && len(f.Directory.Servers) == 0 && !v.reported[join(at())] &&
+			!v.reported[join(at("directory"))] && !v.reported[join(at("directory", "domain"))] &&
+			!v.reported[join(at("directory", "servers"))] {
+			v.faultAt(at("directory", "servers"), "missing, and so is domain",
+				"add servers, or domain to find them by DNS")
 		}
 		v.credential(at("directory", "bind"), &f.Directory.Bind, bindKinds)
 		v.single(at("exchange", "server"), &f.Exchange.Server, hostOrAddress)
@@ -396,8 +417,10 @@ func (v *validation) forests(a *Answers) {
 		if f.Exchange.EWS != nil {
 			v.credential(at("exchange", "ews"), f.Exchange.EWS, ewsKinds)
 		}
-		if f.Exchange.Credential.Kind == CredentialBasic && !strings.HasPrefix(f.Exchange.URL, "https://") && !v.reported[join(at("exchange", "url"))] {
-			v.faultAt(at("exchange", "credential", "kind"), "basic would send the password in the clear to http://", "set exchange.url to an https:// URL, or use kind: password")
+		if f.Exchange.Credential.Kind == CredentialBasic && !strings.HasPrefix(f.Exchange.URL, "https://") &&
+			!v.reported[join(at("exchange", "url"))] {
+			v.faultAt(at("exchange", "credential", "kind"), "basic would send the password in the clear to http://",
+				"set exchange.url to an https:// URL, or use kind: password")
 		}
 		for _, n := range []struct {
 			key  string
@@ -407,7 +430,8 @@ func (v *validation) forests(a *Answers) {
 				continue
 			}
 			if before, ok := hosts[n.key+" "+*n.host]; ok {
-				v.faultAt(at("namespace", n.key), fmt.Sprintf("forest %s has the same host, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "namespace", n.key)),
+				v.faultAt(at("namespace", n.key), fmt.Sprintf("forest %s has the same host, on line %d",
+					quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "namespace", n.key)),
 					"every forest publishes "+n.key+" under a host of its own")
 			} else {
 				hosts[n.key+" "+*n.host] = i
@@ -419,8 +443,10 @@ func (v *validation) forests(a *Answers) {
 		if f.Certificate != nil && f.Certificate.PFX != "" {
 			file := strings.TrimPrefix(f.Certificate.PFX, "file:")
 			if before, ok := files[file]; ok {
-				v.faultAt(at("certificate", "pfx"), fmt.Sprintf("forest %s has the same certificate, on line %d", quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "certificate", "pfx")),
-					"transport certificates of two forests differ in common name or issuer, or the cloud cannot tell the forests apart")
+				v.faultAt(at("certificate", "pfx"), fmt.Sprintf("forest %s has the same certificate, on line %d",
+					quote(a.Forests[before].Name), v.line([]string{"forests"}, before, "certificate", "pfx")),
+					"transport certificates of two forests differ in common name or issuer, or the cloud cannot "+
+						"tell the forests apart")
 			} else {
 				files[file] = i
 			}
@@ -439,11 +465,13 @@ func (v *validation) domains(a *Answers, i int, claims map[string][]string) {
 			continue
 		}
 		if e := a.ExchangeOnline; e != nil && (domain == e.Tenant || domain == e.CoexistenceDomain) {
-			v.faultAt(at, quote(domain)+" is a domain of the tenant", "list the domains that this forest's users have their addresses in")
+			v.faultAt(at, quote(domain)+" is a domain of the tenant", "list the domains that this forest's users "+
+				"have their addresses in")
 			continue
 		}
 		if before, ok := claims[domain]; ok {
-			v.faultAt(at, fmt.Sprintf("forest %s has the domain already, on line %d", quote(before[0]), v.line(before[1:])), "a domain belongs to one forest")
+			v.faultAt(at, fmt.Sprintf("forest %s has the domain already, on line %d", quote(before[0]),
+				v.line(before[1:])), "a domain belongs to one forest")
 			continue
 		}
 		claims[domain] = append([]string{f.Name}, at...)
@@ -495,7 +523,8 @@ var credentials = []struct {
 	at    string
 	kinds map[CredentialKind]kindRule
 }{
-	{"directory.bind", bindKinds}, {"exchange.credential", exchangeKinds}, {"exchange.ews", ewsKinds}, {"exchangeOnline.credential", onlineKinds}, {"workmail.credential", workMailKinds},
+	{"directory.bind", bindKinds}, {"exchange.credential", exchangeKinds}, {"exchange.ews",
+		ewsKinds}, {"exchangeOnline.credential", onlineKinds}, {"workmail.credential", workMailKinds},
 }
 
 func (v *validation) credential(path []string, c *Credential, allowed map[CredentialKind]kindRule) {
@@ -519,7 +548,8 @@ func (v *validation) credential(path []string, c *Credential, allowed map[Creden
 	}
 	rule, ok := allowed[c.Kind]
 	if !ok {
-		v.faultAt(at("kind"), fmt.Sprintf("kind %s does not work here", quote(string(c.Kind))), "use one of "+strings.Join(kinds(allowed), ", "))
+		v.faultAt(at("kind"), fmt.Sprintf("kind %s does not work here", quote(string(c.Kind))),
+			"use one of "+strings.Join(kinds(allowed), ", "))
 		return
 	}
 	for _, f := range fields {
@@ -537,7 +567,8 @@ func (v *validation) credential(path []string, c *Credential, allowed map[Creden
 	}
 }
 
-// Has tells whether a feature is asked for: it is listed, or none is and it is one of DefaultFeatures.
+// Has tells whether a feature is asked for: it is listed, or none is and it is one of
+// DefaultFeatures.
 func (a Answers) Has(f Feature) bool {
 	if len(a.Features) == 0 {
 		return f != CentralizedTransport
