@@ -66,7 +66,8 @@ type Check[In any] struct {
 	Needs    []ID     // checks of the same scope instance, or of another scope, that must not have failed
 	// Reads are what the check reads. It is skipped where a right to read one of them is missing.
 	Reads []Read[In]
-	// Each makes one instance per parameter of a scope instance, from what needs no lookup; nil: one.
+	// Each makes one instance per parameter of a scope instance, from what needs no lookup; nil:
+	// one.
 	Each    func(in In) []Instance[In]
 	Retry   Retry
 	Timeout time.Duration // one attempt; 30 s by default

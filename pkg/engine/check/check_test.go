@@ -72,17 +72,20 @@ func TestRun(t *testing.T) {
 		{
 			name: "results stand in the order of declaration, then of scopes",
 			checks: []Check[input]{
-				declare("b.late", PerForest, pass, "a.early"), declare("a.early", PerForest, pass), declare("c.tenant", PerTenant, pass),
+				declare("b.late", PerForest, pass, "a.early"), declare("a.early", PerForest, pass),
+				declare("c.tenant", PerTenant, pass),
 			},
 			want: []string{
-				"pass b.late contoso: fine", "pass b.late fabrikam: fine", "pass a.early contoso: fine", "pass a.early fabrikam: fine", "pass c.tenant tenant: fine",
+				"pass b.late contoso: fine", "pass b.late fabrikam: fine", "pass a.early contoso: fine",
+				"pass a.early fabrikam: fine", "pass c.tenant tenant: fine",
 			},
 			summary: Summary{Pass: 5},
 		},
 		{
 			name: "a failure skips what needs it, in its own forest only, and on",
 			checks: []Check[input]{
-				declare("a.one", PerForest, failsIn("contoso")), declare("a.two", PerForest, pass, "a.one"), declare("a.three", PerForest, pass, "a.two"),
+				declare("a.one", PerForest, failsIn("contoso")), declare("a.two", PerForest, pass, "a.one"),
+				declare("a.three", PerForest, pass, "a.two"),
 			},
 			want: []string{
 				"fail a.one contoso: broken in contoso", "pass a.one fabrikam: fine",
@@ -103,14 +106,16 @@ func TestRun(t *testing.T) {
 				"pass a.forest contoso: fine", "fail a.forest fabrikam: broken in fabrikam",
 				"skip a.all organization: needs a.forest, which failed for fabrikam",
 				"error b.org organization: boom",
-				"skip b.forest contoso: needs b.org, which could not be looked at for organization", "skip b.forest fabrikam: needs b.org, which could not be looked at for organization",
+				"skip b.forest contoso: needs b.org, which could not be looked at for organization",
+				"skip b.forest fabrikam: needs b.org, which could not be looked at for organization",
 			},
 			summary: Summary{Pass: 1, Fail: 1, Skip: 3, Error: 1},
 		},
 		{
 			name: "neither a warning nor what does not apply stops others",
 			checks: []Check[input]{
-				{ID: "a.warn", Scope: PerTenant, Severity: Warn, Run: func(context.Context, input) Result { return Failed("so so") }},
+				{ID: "a.warn", Scope: PerTenant, Severity: Warn,
+					Run: func(context.Context, input) Result { return Failed("so so") }},
 				declare("a.na", PerTenant, func(context.Context, input) Result { return NotApplicable("no tenant") }),
 				declare("a.next", PerTenant, pass, "a.warn", "a.na"),
 			},
@@ -143,13 +148,16 @@ func TestRun(t *testing.T) {
 		{
 			name: "a missing right to read skips the check that needs it, where it is missing, and no other",
 			checks: []Check[input]{
-				reading(declare("a.one", PerForest, pass), right{"contoso", "Get-A"}, right{"contoso", "Get-B"}, right{"contoso", "Get-A"}),
+				reading(declare("a.one", PerForest, pass), right{"contoso", "Get-A"}, right{"contoso", "Get-B"},
+					right{"contoso", "Get-A"}),
 				declare("a.two", PerForest, pass, "a.one"),
 				reading(declare("a.three", PerForest, pass), right{"", ""}),
 			},
 			want: []string{
-				"skip a.one contoso: a right to read is missing: Get-A in contoso, Get-B in contoso", "pass a.one fabrikam: fine",
-				"pass a.two contoso: fine", "pass a.two fabrikam: fine", "pass a.three contoso: fine", "pass a.three fabrikam: fine",
+				"skip a.one contoso: a right to read is missing: Get-A in contoso, Get-B in contoso",
+				"pass a.one fabrikam: fine",
+				"pass a.two contoso: fine", "pass a.two fabrikam: fine", "pass a.three contoso: fine",
+				"pass a.three fabrikam: fine",
 			},
 			summary: Summary{Pass: 5, Skip: 1},
 		},
@@ -160,14 +168,16 @@ func TestRun(t *testing.T) {
 				declare("a.next", PerForest, pass, "a.hosts"),
 			},
 			want: []string{
-				"fail a.hosts contoso: mail: broken in contoso mail", "pass a.hosts contoso: web: fine", "skip a.hosts fabrikam: nothing to look at in fabrikam",
+				"fail a.hosts contoso: mail: broken in contoso mail", "pass a.hosts contoso: web: fine",
+				"skip a.hosts fabrikam: nothing to look at in fabrikam",
 				"skip a.next contoso: needs a.hosts, which failed", "pass a.next fabrikam: fine",
 			},
 			summary: Summary{Pass: 2, Fail: 1, Skip: 2},
 		},
 		{
-			name:    "a need that is not selected counts as met",
-			checks:  []Check[input]{declare("a.one", PerTenant, failsIn("tenant")), declare("a.two", PerTenant, pass, "a.one"), declare("b.three", PerTenant, pass)},
+			name: "a need that is not selected counts as met",
+			checks: []Check[input]{declare("a.one", PerTenant, failsIn("tenant")),
+				declare("a.two", PerTenant, pass, "a.one"), declare("b.three", PerTenant, pass)},
 			options: Options{Only: []string{"a.*"}, Skip: []string{"*.one"}},
 			want:    []string{"pass a.two tenant: fine"},
 			summary: Summary{Pass: 1},
@@ -175,11 +185,13 @@ func TestRun(t *testing.T) {
 		{
 			name: "instances that wait for each other end, with one at a time too",
 			checks: []Check[input]{
-				declare("o.first", PerOrganization, pass, "f.mid"), declare("f.mid", PerForest, pass, "o.last"), declare("o.last", PerOrganization, pass, "t.root"), declare("t.root", PerTenant, pass),
+				declare("o.first", PerOrganization, pass, "f.mid"), declare("f.mid", PerForest, pass, "o.last"),
+				declare("o.last", PerOrganization, pass, "t.root"), declare("t.root", PerTenant, pass),
 			},
 			options: Options{Parallel: 1},
 			want: []string{
-				"pass o.first organization: fine", "pass f.mid contoso: fine", "pass f.mid fabrikam: fine", "pass o.last organization: fine", "pass t.root tenant: fine",
+				"pass o.first organization: fine", "pass f.mid contoso: fine", "pass f.mid fabrikam: fine",
+				"pass o.last organization: fine", "pass t.root tenant: fine",
 			},
 			summary: Summary{Pass: 5},
 		},
@@ -202,7 +214,8 @@ func TestRun(t *testing.T) {
 				t.Errorf("summary (-want +got):\n%s", diff)
 			}
 			slices.Sort(seen)
-			if unique := slices.Compact(slices.Clone(seen)); len(unique) != len(report.Results) || len(seen) != len(unique) {
+			if unique := slices.Compact(slices.Clone(seen)); len(unique) != len(report.Results) ||
+				len(seen) != len(unique) {
 				t.Errorf("the observer saw %v", seen)
 			}
 		})
@@ -254,7 +267,8 @@ func TestResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Remedy{{Text: msg.Of("mend it"), Commands: []string{"mend --now"}, Docs: "hybridge help a.x"}, {Docs: "hybridge help a.y"}, {}}
+	want := []Remedy{{Text: msg.Of("mend it"), Commands: []string{"mend --now"}, Docs: "hybridge help a.x"},
+		{Docs: "hybridge help a.y"}, {}}
 	for i, r := range report.Results {
 		if diff := cmp.Diff(want[i], r.Remedy); diff != "" {
 			t.Errorf("%s: %s", r.ID, diff)
@@ -278,14 +292,15 @@ func TestRetry(t *testing.T) {
 		never := declare("a.never", PerTenant, func(context.Context, input) Result { return Failed("no") })
 		never.Retry = Retry{Every: 5 * time.Second, For: 12 * time.Second}
 		begun := time.Now()
-		report, err := Run(t.Context(), []Check[input]{c, never}, scopes(), Options{}, observe.Func(func(e observe.Event) {
-			if w, is := e.(observe.Waiting); is && w.ID == "a.slow" {
-				waits++
-				if w.What != "not yet" || !w.Until.Equal(begun.Add(time.Minute)) {
-					t.Errorf("waits for %+v", w)
+		report, err := Run(t.Context(), []Check[input]{c, never}, scopes(), Options{},
+			observe.Func(func(e observe.Event) {
+				if w, is := e.(observe.Waiting); is && w.ID == "a.slow" {
+					waits++
+					if w.What != "not yet" || !w.Until.Equal(begun.Add(time.Minute)) {
+						t.Errorf("waits for %+v", w)
+					}
 				}
-			}
-		}))
+			}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,12 +315,15 @@ func TestRetry(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		heeds := declare("a.heeds", PerTenant, func(ctx context.Context, _ input) Result { <-ctx.Done(); return Unknown(ctx.Err()) })
+		heeds := declare("a.heeds", PerTenant,
+			func(ctx context.Context, _ input) Result { <-ctx.Done(); return Unknown(ctx.Err()) })
 		heeds.Timeout = time.Second
 		release := make(chan struct{})
-		deaf := declare("a.deaf", PerTenant, func(context.Context, input) Result { <-release; return Pass("much later") })
+		deaf := declare("a.deaf", PerTenant,
+			func(context.Context, input) Result { <-release; return Pass("much later") })
 		begun := time.Now()
-		report, err := Run(t.Context(), []Check[input]{heeds, deaf, declare("a.next", PerTenant, pass)}, scopes(), Options{}, nil)
+		report, err := Run(t.Context(), []Check[input]{heeds, deaf, declare("a.next", PerTenant, pass)}, scopes(),
+			Options{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +332,8 @@ func TestTimeout(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
-		if took := time.Since(begun); took != time.Second+DefaultTimeout+grace || report.Results[2].Status != StatusPass {
+		if took := time.Since(begun); took != time.Second+DefaultTimeout+grace ||
+			report.Results[2].Status != StatusPass {
 			t.Errorf("took %s: %v", took, told(report))
 		}
 		close(release)
@@ -325,14 +344,16 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	report, err := Run(ctx, []Check[input]{
 		declare("a.first", PerTenant, pass),
-		declare("a.second", PerTenant, func(ctx context.Context, _ input) Result { cancel(); return Unknown(ctx.Err()) }),
+		declare("a.second", PerTenant,
+			func(ctx context.Context, _ input) Result { cancel(); return Unknown(ctx.Err()) }),
 		declare("a.third", PerTenant, pass),
 		declare("a.fourth", PerTenant, pass, "a.third"),
 	}, scopes(), Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"pass a.first tenant: fine", "skip a.second tenant: cancelled", "skip a.third tenant: cancelled", "skip a.fourth tenant: needs a.third, which was skipped"}
+	want := []string{"pass a.first tenant: fine", "skip a.second tenant: cancelled", "skip a.third tenant: cancelled",
+		"skip a.fourth tenant: needs a.third, which was skipped"}
 	if diff := cmp.Diff(want, told(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -353,7 +374,8 @@ func TestParallel(t *testing.T) {
 			return Unknown(ctx.Err())
 		}
 	}
-	report, err := Run(t.Context(), []Check[input]{declare("a.meet", PerForest, meet)}, scopes(), Options{Parallel: 2}, nil)
+	report, err := Run(t.Context(), []Check[input]{declare("a.meet", PerForest, meet)}, scopes(), Options{Parallel: 2},
+		nil)
 	if err != nil || report.Summary.Pass != 2 {
 		t.Errorf("%v, %v", told(report), err)
 	}
@@ -365,10 +387,13 @@ func TestValidate(t *testing.T) {
 		checks []Check[input]
 		want   string
 	}{
-		{"cycle", []Check[input]{declare("x.free", PerTenant, pass), declare("a.1", PerTenant, pass, "a.2"), declare("a.2", PerForest, pass, "a.3"), declare("a.3", PerTenant, pass, "a.1")}, "a.1 > a.2 > a.3 > a.1"},
+		{"cycle", []Check[input]{declare("x.free", PerTenant, pass), declare("a.1", PerTenant, pass, "a.2"),
+			declare("a.2", PerForest, pass, "a.3"), declare("a.3", PerTenant, pass, "a.1")}, "a.1 > a.2 > a.3 > a.1"},
 		{"itself", []Check[input]{declare("a.1", PerTenant, pass, "a.1")}, "a.1 > a.1"},
-		{"twice", []Check[input]{declare("a.1", PerTenant, pass), declare("a.1", PerForest, pass)}, "a.1 is declared twice"},
-		{"unknown need", []Check[input]{declare("a.1", PerTenant, pass, "a.2")}, "a.1 needs a.2, which is not declared"},
+		{"twice", []Check[input]{declare("a.1", PerTenant, pass), declare("a.1", PerForest, pass)},
+			"a.1 is declared twice"},
+		{"unknown need", []Check[input]{declare("a.1", PerTenant, pass, "a.2")},
+			"a.1 needs a.2, which is not declared"},
 		{"no category", []Check[input]{declare("a", PerTenant, pass)}, "no category"},
 		{"no run", []Check[input]{declare("a.1", PerTenant, nil)}, "no Run"},
 		{"no scope", []Check[input]{declare("a.1", "", pass)}, "no scope"},
@@ -384,7 +409,8 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
-	_, err := Run(t.Context(), []Check[input]{declare("a.1", PerTenant, pass)}, scopes(), Options{Only: []string{"b.*"}}, nil)
+	_, err := Run(t.Context(), []Check[input]{declare("a.1", PerTenant, pass)}, scopes(),
+		Options{Only: []string{"b.*"}}, nil)
 	if !errors.Is(err, selection.ErrUnmatched) {
 		t.Errorf("a glob that picks nothing: %v", err)
 	}

@@ -34,7 +34,9 @@ type Options struct {
 // counts as met. The error is one of usage (selection.ErrUnmatched) or of declaration (see
 // Validate); what goes wrong in a check is its result. When ctx ends, the checks that did not run
 // are skipped: look at ctx to tell.
-func Run[In any](ctx context.Context, checks []Check[In], scopes []Scope[In], o Options, obs observe.Observer) (Report, error) {
+func Run[In any](
+	ctx context.Context, checks []Check[In], scopes []Scope[In], o Options, obs observe.Observer,
+) (Report, error) {
 	order, err := arrange(checks)
 	if err != nil {
 		return Report{}, err
@@ -181,13 +183,14 @@ func (r *runner[In]) run(ctx context.Context, n *node[In]) {
 		result, begun, n.blocked = r.perform(ctx, n)
 	}
 
-	result.ID, result.Category, result.Title, result.Scope = n.check.ID, n.check.ID.Category(), n.check.Title, n.instance.Name
+	result.ID, result.Category = n.check.ID, n.check.ID.Category()
+	result.Title, result.Scope = n.check.Title, n.instance.Name
 	result.Severity = cmp.Or(n.check.Severity, Fail)
 	if result.Status == StatusFail && n.check.Severity == Warn {
 		result.Status = StatusWarn
 	}
 	if result.Status == StatusFail || result.Status == StatusWarn || result.Status == StatusError {
-		result.Remedy.Docs = "hybridge help " + string(n.check.ID) // a page would be out of reach for who has the binary alone
+		result.Remedy.Docs = "hybridge help " + string(n.check.ID) // works where there is the binary alone
 	}
 	if result.Attempts > 0 {
 		result.DurationMS = time.Since(begun).Milliseconds()
@@ -259,7 +262,8 @@ func (r *runner[In]) attempts(ctx context.Context, c Check[In], instance Instanc
 		r.mu.Lock()
 		done := r.finished
 		r.mu.Unlock()
-		r.observe(observe.Progress{Stage: "check", Done: done, Total: r.total, Text: c.Title + " (" + instance.Name + ")"})
+		r.observe(observe.Progress{Stage: "check", Done: done, Total: r.total,
+			Text: c.Title + " (" + instance.Name + ")"})
 		result := attempt(ctx, c, instance.Input)
 		result.Attempts = n
 		if result.Status == StatusPass || result.Status == StatusSkip || ctx.Err() != nil {

@@ -54,7 +54,8 @@ func applicationsNamed(ctx context.Context, g Graph, name string) ([]Application
 // ReadApplication reads an application.
 func ReadApplication(app map[string]any) Application {
 	a := Application{
-		ID: text(app["id"]), AppID: text(app["appId"]), DisplayName: text(app["displayName"]), SignInAudience: text(app["signInAudience"]),
+		ID: text(app["id"]), AppID: text(app["appId"]),
+		DisplayName: text(app["displayName"]), SignInAudience: text(app["signInAudience"]),
 		KeyCredentials: fields(app["keyCredentials"],
 			"customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage"),
 		RequiredResourceAccess: []any{},

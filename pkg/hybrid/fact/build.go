@@ -11,7 +11,8 @@ import (
 type Build struct{ Major, Minor, Build, Revision int }
 
 var buildForms = []*regexp.Regexp{
-	regexp.MustCompile(`^Version (\d{1,3})\.(\d{1,3}) \(Build (\d{1,5})\.(\d{1,5})\)$`), // AdminDisplayVersion, serialNumber
+	// AdminDisplayVersion, serialNumber
+	regexp.MustCompile(`^Version (\d{1,3})\.(\d{1,3}) \(Build (\d{1,5})\.(\d{1,5})\)$`),
 	regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,5})\.(\d{1,5})$`),
 }
 
@@ -48,7 +49,9 @@ func (b Build) String() string {
 // Compare orders builds.
 func (b Build) Compare(o Build) int {
 	return cmp.Or(
-		cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor), cmp.Compare(b.Build, o.Build), cmp.Compare(b.Revision, o.Revision))
+		cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor),
+		cmp.Compare(b.Build, o.Build), cmp.Compare(b.Revision, o.Revision),
+	)
 }
 
 // Line is a cumulative update of an Exchange version: the part of a build that Get-ExchangeServer
@@ -70,15 +73,18 @@ var Lines = []Line{
 		Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41},
 	},
 	{
-		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 49}, EndOfLife: true,
+		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 49},
+		EndOfLife: true,
 		Dedicated: Build{15, 2, 1748, 24},
 	},
 	{
-		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 44}, EndOfLife: true,
+		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 44},
+		EndOfLife: true,
 		Dedicated: Build{15, 2, 1544, 25},
 	},
 	{
-		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 72}, EndOfLife: true,
+		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 72},
+		EndOfLife: true,
 		Dedicated: Build{15, 1, 2507, 55},
 	},
 }

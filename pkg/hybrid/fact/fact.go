@@ -187,7 +187,7 @@ func FromGraph[T any](request string, right []string, ask func(Graph, context.Co
 }
 
 // FromGraphBy declares a query by key to Microsoft Graph.
-func FromGraphBy[T any](request string, right []string, ask func(g Graph, ctx context.Context, key string) (T, error)) *Keyed[T] {
+func FromGraphBy[T any](request string, right []string, ask func(Graph, context.Context, string) (T, error)) *Keyed[T] {
 	return &Keyed[T]{
 		question: question{AtTenant, []Source{{Entra, "GET " + request, right}}},
 		ask: func(ctx context.Context, s *Side, key string) (T, error) {
@@ -197,7 +197,7 @@ func FromGraphBy[T any](request string, right []string, ask func(g Graph, ctx co
 }
 
 // FromNetwork declares a query by key to the network.
-func FromNetwork[T any](system System, asks string, ask func(ctx context.Context, s *Side, key string) (T, error)) *Keyed[T] {
+func FromNetwork[T any](system System, asks string, ask func(context.Context, *Side, string) (T, error)) *Keyed[T] {
 	return &Keyed[T]{question: question{AtNetwork, []Source{{System: system, Ask: asks}}}, ask: ask}
 }
 

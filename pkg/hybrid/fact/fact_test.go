@@ -67,7 +67,8 @@ func object(pairs ...any) exchange.Object { return exchange.NewObject(nil, "", p
 
 // organization is a set of one forest and the tenant, which print what is given.
 func organization(prints map[string][]exchange.Object) (*Set, *cmdlets) {
-	set := New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}, Forests: []answers.Forest{{Name: "contoso"}}}, cloud.Cloud{})
+	set := New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}, Forests: []answers.Forest{{Name: "contoso"}}},
+		cloud.Cloud{})
 	session := &cmdlets{prints: prints}
 	set.Forests[0].Exchange, set.Tenant.Exchange = session.open, session.open
 	return set, session
@@ -95,29 +96,42 @@ func TestAnswersAreRead(t *testing.T) {
 	}{
 		{
 			name: "organization", ask: read(Organization, forest),
-			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "Name", "Contoso", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList", []any{"OWA/*"},
-				"DistinguishedName", "CN=Contoso,CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=contoso,DC=com")}},
-			want: "{Name:Contoso GUID:ab RootDomain:contoso.com EwsEnabled:<nil> EwsPolicy:{Mode:EnforceAllowList Allow:[OWA/*] Block:[]}}",
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "Name", "Contoso",
+				"EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList", []any{"OWA/*"},
+				"DistinguishedName", "CN=Contoso,CN=Microsoft "+
+					"Exchange,CN=Services,CN=Configuration,DC=contoso,DC=com")}},
+			want: "{Name:Contoso GUID:ab RootDomain:contoso.com EwsEnabled:<nil> EwsPolicy:{Mode:EnforceAllowList " +
+				"Allow:[OWA/*] Block:[]}}",
 		},
-		{name: "no GUID", ask: read(Organization, forest), prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Name", "x")}}, err: "contoso: Get-OrganizationConfig: "},
-		{name: "two organizations", ask: read(Organization, forest), prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object(), object()}}, err: "2 objects where one was expected"},
+		{name: "no GUID", ask: read(Organization, forest),
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Name", "x")}},
+			err:    "contoso: Get-OrganizationConfig: "},
+		{name: "two organizations", ask: read(Organization, forest),
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object(), object()}},
+			err:    "2 objects where one was expected"},
 		{
 			name: "online", ask: read(OnlineConfig, tenant), refuses: unknownParameter,
-			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "EwsAllowedAppIDs", "a, b,")}},
-			want:   "{GUID:ab EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] Block:[]}}",
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "EwsAllowedAppIDs",
+				"a, b,")}},
+			want: "{GUID:ab EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
+				"Block:[]}}",
 		},
 		{
 			name: "online, list as a list", ask: read(OnlineConfig, tenant),
-			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsAllowedAppIDs", []any{"a", "b"})}},
-			want:   "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] Block:[]}}",
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsAllowedAppIDs",
+				[]any{"a", "b"})}},
+			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
+				"Block:[]}}",
 		},
 		{
-			name: "online, list not told", ask: read(OnlineConfig, tenant), prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
-			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[]}}",
+			name: "online, list not told", ask: read(OnlineConfig, tenant),
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
+			want:   "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[]}}",
 		},
 		{
-			name: "the switch is no switch", ask: read(OnlineConfig, tenant), prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsEnabled", "perhaps")}},
-			err: "Exchange Online: Get-OrganizationConfig: ",
+			name: "the switch is no switch", ask: read(OnlineConfig, tenant),
+			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsEnabled", "perhaps")}},
+			err:    "Exchange Online: Get-OrganizationConfig: ",
 		},
 		{
 			name: "servers", ask: read(MailboxServers, forest),
@@ -129,25 +143,30 @@ func TestAnswersAreRead(t *testing.T) {
 			want: "[{Name:EX1 Build:15.2.2562.17} {Name:EX2 Build:15.2.2562.17}]",
 		},
 		{
-			name: "a server without a version", ask: read(Servers, forest), prints: map[string][]exchange.Object{"Get-ExchangeServer": {object("Name", "EX1")}},
-			err: "contoso: Get-ExchangeServer: EX1: ",
+			name: "a server without a version", ask: read(Servers, forest),
+			prints: map[string][]exchange.Object{"Get-ExchangeServer": {object("Name", "EX1")}},
+			err:    "contoso: Get-ExchangeServer: EX1: ",
 		},
 		{
 			name: "a version that is none", ask: read(MailboxServers, forest),
-			prints: map[string][]exchange.Object{"Get-ExchangeServer": {object("Name", "EX1", "AdminDisplayVersion", "eleven")}}, err: `contoso: server EX1: "eleven" is not an Exchange build`,
+			prints: map[string][]exchange.Object{"Get-ExchangeServer": {object("Name", "EX1", "AdminDisplayVersion",
+				"eleven")}}, err: `contoso: server EX1: "eleven" is not an Exchange build`,
 		},
 		{
 			name: "auth", ask: read(Auth, forest),
 			prints: map[string][]exchange.Object{
-				"Get-ExchangeServer": {object("Name", "EX1", "AdminDisplayVersion", "x")}, "Get-AuthConfig": {object("CurrentCertificateThumbprint", strings.Repeat("ab ", 20))},
+				"Get-ExchangeServer":      {object("Name", "EX1", "AdminDisplayVersion", "x")},
+				"Get-AuthConfig":          {object("CurrentCertificateThumbprint", strings.Repeat("ab ", 20))},
 				"Get-ExchangeCertificate": {object("RawData", []byte("no certificate"))},
 			},
-			want: "{Current:ABABABABABABABABABABABABABABABABABABABAB Next: NextEffective:0001-01-01 00:00:00 +0000 UTC Servers:map[EX1:[]]}",
+			want: "{Current:ABABABABABABABABABABABABABABABABABABABAB Next: NextEffective:0001-01-01 00:00:00 +0000 " +
+				"UTC Servers:map[EX1:[]]}",
 		},
 		{
 			name: "a store that cannot be read", ask: read(Auth, forest),
 			prints: map[string][]exchange.Object{
-				"Get-ExchangeServer": {object("Name", "EX1", "AdminDisplayVersion", "x")}, "Get-AuthConfig": {object("CurrentCertificateThumbprint", nil)},
+				"Get-ExchangeServer":      {object("Name", "EX1", "AdminDisplayVersion", "x")},
+				"Get-AuthConfig":          {object("CurrentCertificateThumbprint", nil)},
 				"Get-ExchangeCertificate": {object("Thumbprint", "AB")},
 			},
 			err: "contoso: Get-ExchangeCertificate: EX1: ",
@@ -155,17 +174,23 @@ func TestAnswersAreRead(t *testing.T) {
 		{
 			name: "virtual directories", ask: read(VirtualDirectories, forest),
 			prints: map[string][]exchange.Object{
-				"Get-WebServicesVirtualDirectory":  {object("Identity", "EWS", "InternalAuthenticationMethods", []any{"OAuth"}, "ExternalAuthenticationMethods", []any{"oauth"}, "ExternalUrl", "https://x/")},
-				"Get-AutodiscoverVirtualDirectory": {object("Identity", "AD", "InternalAuthenticationMethods", []any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
+				"Get-WebServicesVirtualDirectory": {object("Identity", "EWS", "InternalAuthenticationMethods",
+					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"oauth"}, "ExternalUrl", "https://x/")},
+				"Get-AutodiscoverVirtualDirectory": {object("Identity", "AD", "InternalAuthenticationMethods",
+					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
 			},
-			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/} {Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL:}]",
+			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/} " +
+				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL:}]",
 		},
 		{
 			name: "overrides", ask: read(SettingOverrides, forest),
-			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a", "SectionName", "b", "Server", []any{"EX1"}, "MaxVersion", "15.2")}},
-			want:   "[{Name:a Section:b Servers:[EX1] MinVersion: MaxVersion:15.2}]",
+			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a", "SectionName", "b",
+				"Server", []any{"EX1"}, "MaxVersion", "15.2")}},
+			want: "[{Name:a Section:b Servers:[EX1] MinVersion: MaxVersion:15.2}]",
 		},
-		{name: "an override of nothing", ask: read(SettingOverrides, forest), prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a")}}, err: "contoso: Get-SettingOverride: a: "},
+		{name: "an override of nothing", ask: read(SettingOverrides, forest),
+			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a")}},
+			err:    "contoso: Get-SettingOverride: a: "},
 		{name: "a refusal", ask: read(SettingOverrides, forest), err: "Get-SettingOverride: no such cmdlet"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -185,7 +210,8 @@ func TestAnswersAreRead(t *testing.T) {
 // A question is put once per side, also when a derived one puts it, and anew by the next run.
 func TestAskedOnce(t *testing.T) {
 	prints := map[string][]exchange.Object{
-		"Get-ExchangeServer": {object("Name", "EX1", "AdminDisplayVersion", "15.2.2562.17")}, "Get-AuthConfig": {object("CurrentCertificateThumbprint", "AB")},
+		"Get-ExchangeServer":      {object("Name", "EX1", "AdminDisplayVersion", "15.2.2562.17")},
+		"Get-AuthConfig":          {object("CurrentCertificateThumbprint", "AB")},
 		"Get-ExchangeCertificate": {}, "Get-AcceptedDomain": {object("DomainName", "contoso.com")},
 	}
 	set, session := organization(prints)
@@ -193,7 +219,8 @@ func TestAskedOnce(t *testing.T) {
 	for range 5 {
 		wait.Go(func() {
 			for _, err := range []error{
-				ask(t, Auth, set.Forests[0]), ask(t, Servers, set.Forests[0]), ask(t, MailboxServers, set.Forests[0]), ask(t, AcceptedDomains, set.Forests[0]), ask(t, OnlineAcceptedDomains, set.Tenant),
+				ask(t, Auth, set.Forests[0]), ask(t, Servers, set.Forests[0]), ask(t, MailboxServers, set.Forests[0]),
+				ask(t, AcceptedDomains, set.Forests[0]), ask(t, OnlineAcceptedDomains, set.Tenant),
 			} {
 				if err != nil {
 					t.Error(err)
@@ -202,7 +229,8 @@ func TestAskedOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	want := map[string]int{"Get-ExchangeServer": 1, "Get-AuthConfig": 1, "Get-ExchangeCertificate": 1, "Get-AcceptedDomain": 2}
+	want := map[string]int{"Get-ExchangeServer": 1, "Get-AuthConfig": 1, "Get-ExchangeCertificate": 1,
+		"Get-AcceptedDomain": 2}
 	if diff := cmp.Diff(want, session.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
@@ -268,7 +296,8 @@ func TestKeyed(t *testing.T) {
 // A right is missing where the system tells so, and only there.
 func TestMissing(t *testing.T) {
 	set, session := organization(map[string][]exchange.Object{"Get-ExchangeServer": nil})
-	set.Cmdlets = map[System][]string{OnPremises: {"Get-ExchangeServer", "Get-AuthConfig", "Get-ExchangeCertificate", "Get-AcceptedDomain"}, Online: {"Get-AcceptedDomain"}}
+	set.Cmdlets = map[System][]string{OnPremises: {"Get-ExchangeServer", "Get-AuthConfig", "Get-ExchangeCertificate",
+		"Get-AcceptedDomain"}, Online: {"Get-AcceptedDomain"}}
 	Permissions.Seed(set.Tenant, []string{"Domain.ReadWrite.All"}, nil)
 	missing := func(forest *Side, facts ...Fact) string {
 		var out []string
@@ -283,12 +312,16 @@ func TestMissing(t *testing.T) {
 		name, got, want string
 	}{
 		{"allowed", missing(set.Forests[0], Servers), ""},
-		{"of a derived question", missing(set.Forests[0], Auth), "Get-AuthConfig in contoso; Get-ExchangeCertificate in contoso"},
-		{"over all forests", missing(nil, AcceptedDomains, OnlineAcceptedDomains), "Get-AcceptedDomain in contoso; Get-AcceptedDomain in Exchange Online"},
+		{"of a derived question", missing(set.Forests[0], Auth),
+			"Get-AuthConfig in contoso; Get-ExchangeCertificate in contoso"},
+		{"over all forests", missing(nil, AcceptedDomains, OnlineAcceptedDomains),
+			"Get-AcceptedDomain in contoso; Get-AcceptedDomain in Exchange Online"},
 		{"not asked for", missing(nil, SettingOverrides), ""},
 		{"everyone may", missing(nil, TXT, RootDSE), ""},
 		{"an alternative is there", missing(nil, TenantDomains), ""},
-		{"no alternative is there", missing(nil, Tenant), "Organization.Read.All or Organization.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in Microsoft Graph"},
+		{"no alternative is there", missing(nil, Tenant),
+			"Organization.Read.All or Organization.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in " +
+				"Microsoft Graph"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, test.got, test.want)
@@ -315,7 +348,8 @@ func TestSources(t *testing.T) {
 		asks = append(asks, string(s.System)+": "+s.Ask)
 	}
 	want := []string{
-		"Exchange on-premises: Get-ExchangeServer", "Exchange on-premises: Get-AuthConfig", "Exchange on-premises: Get-ExchangeCertificate", "Active Directory: users",
+		"Exchange on-premises: Get-ExchangeServer", "Exchange on-premises: Get-AuthConfig",
+		"Exchange on-premises: Get-ExchangeCertificate", "Active Directory: users",
 		"Microsoft Graph: GET /applications?$filter=displayName eq '{key}'", "DNS: TXT {key}",
 	}
 	if diff := cmp.Diff(want, asks); diff != "" {
@@ -323,7 +357,8 @@ func TestSources(t *testing.T) {
 	}
 	known := exchange.Catalogue()
 	for _, f := range []Fact{
-		Organization, OnlineConfig, Servers, AcceptedDomains, OnlineAcceptedDomains, Auth, VirtualDirectories, SettingOverrides,
+		Organization, OnlineConfig, Servers, AcceptedDomains, OnlineAcceptedDomains, Auth, VirtualDirectories,
+		SettingOverrides,
 	} {
 		for _, s := range f.Sources() {
 			side := exchange.OnPremises
@@ -339,12 +374,15 @@ func TestSources(t *testing.T) {
 
 func TestReadApplication(t *testing.T) {
 	got := ReadApplication(map[string]any{
-		"id": "o", "appId": "a", "displayName": "n", "keyCredentials": []any{map[string]any{"keyId": "k", "usage": "Verify", "length": 3, "key": nil}},
-		"requiredResourceAccess": []any{map[string]any{"resourceAppId": "r", "resourceAccess": []any{map[string]any{"id": "p", "type": "Role", "x": 1}}}, "?"},
+		"id": "o", "appId": "a", "displayName": "n",
+		"keyCredentials": []any{map[string]any{"keyId": "k", "usage": "Verify", "length": 3, "key": nil}},
+		"requiredResourceAccess": []any{map[string]any{"resourceAppId": "r",
+			"resourceAccess": []any{map[string]any{"id": "p", "type": "Role", "x": 1}}}, "?"},
 	})
 	want := Application{
 		ID: "o", AppID: "a", DisplayName: "n", KeyCredentials: []any{map[string]any{"keyId": "k", "usage": "Verify"}},
-		RequiredResourceAccess: []any{map[string]any{"resourceAppId": "r", "resourceAccess": []any{map[string]any{"id": "p", "type": "Role"}}}},
+		RequiredResourceAccess: []any{map[string]any{"resourceAppId": "r",
+			"resourceAccess": []any{map[string]any{"id": "p", "type": "Role"}}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -360,7 +398,8 @@ func TestSeedsAreOfOneSide(t *testing.T) {
 	if err := ask(t, Servers, set.Forests[1]); !errors.Is(err, ErrNotConfigured) {
 		t.Errorf("another side answers with it: %v", err)
 	}
-	if got := slices.Sorted(maps.Keys(map[string]bool{set.Forests[0].Name(): true, set.Network.Name(): true, set.Organization.Name(): true})); strings.Join(got, " ") != "a network organization" {
+	if got := slices.Sorted(maps.Keys(map[string]bool{set.Forests[0].Name(): true, set.Network.Name(): true,
+		set.Organization.Name(): true})); strings.Join(got, " ") != "a network organization" {
 		t.Errorf("sides are called %v", got)
 	}
 }

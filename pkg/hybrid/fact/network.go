@@ -59,7 +59,8 @@ type MailServer struct {
 	Certificate certificate.Bundle // as served after STARTTLS, not judged; zero without it
 }
 
-// connectLimit is how long a connection to a mail server may take: outbound port 25 is often closed.
+// connectLimit is how long a connection to a mail server may take: outbound port 25 is often
+// closed.
 const connectLimit = 10 * time.Second
 
 // MailServers are what mail servers show on port 25 by host.
@@ -96,13 +97,14 @@ var EWSHosts = front("/EWS/Exchange.asmx")
 
 // front asks hosts at a path of Exchange without credentials.
 func front(path string) *Keyed[ews.Front] {
-	return FromNetwork(HTTP, "GET https://{key}"+path, func(ctx context.Context, s *Side, host string) (ews.Front, error) {
-		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (ews.Front, error) {
-			client := l.Client(nil) // presents no credential and follows no redirect
-			defer client.CloseIdleConnections()
-			ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
-			defer cancel()
-			return ews.Look(ctx, client, "https://"+host+path)
+	return FromNetwork(HTTP, "GET https://{key}"+path,
+		func(ctx context.Context, s *Side, host string) (ews.Front, error) {
+			return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (ews.Front, error) {
+				client := l.Client(nil) // presents no credential and follows no redirect
+				defer client.CloseIdleConnections()
+				ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
+				defer cancel()
+				return ews.Look(ctx, client, "https://"+host+path)
+			})
 		})
-	})
 }

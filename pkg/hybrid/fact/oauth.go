@@ -43,7 +43,8 @@ var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Ge
 					if err != nil {
 						return nil, unreadable(get.Name, d.Identity, err)
 					}
-					d.OAuth = d.OAuth && slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, "OAuth") })
+					d.OAuth = d.OAuth && slices.ContainsFunc(list,
+						func(m string) bool { return strings.EqualFold(m, "OAuth") })
 				}
 				d.ExternalURL, _ = o.String("ExternalUrl")
 				out = append(out, d)

@@ -44,8 +44,8 @@ var (
 // getOnlineConfig asks with the parameter without which Exchange Online does not tell the list of
 // applications.
 func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
-	get := exchange.Command{Name: getOrganizationConfig, Parameters: map[string]any{"RetrieveEwsOperationAccessPolicy": true}}
-	objects, err := Get(ctx, s, get)
+	policy := map[string]any{"RetrieveEwsOperationAccessPolicy": true}
+	objects, err := Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: policy})
 	if err != nil {
 		return OnlineOrganization{}, err
 	}
@@ -152,5 +152,6 @@ func unknownParameter(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return strings.Contains(e.ExceptionType, "ParameterBindingException") || strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound")
+	return strings.Contains(e.ExceptionType, "ParameterBindingException") ||
+		strings.Contains(e.FullyQualifiedID, "NamedParameterNotFound")
 }

@@ -208,7 +208,8 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 		for i, h := range who {
 			alone := false
 			for j, other := range who {
-				if i != j && !(h.Forest != other.Forest && (represents(h.user, other.user) || represents(other.user, h.user))) {
+				if i != j && !(h.Forest != other.Forest &&
+					(represents(h.user, other.user) || represents(other.user, h.user))) {
 					alone = true
 				}
 			}

@@ -40,19 +40,31 @@ func TestScanUsers(t *testing.T) {
 		signIn, mismatch, primary, holds int
 	}{
 		{"in order", anna, 1, 0, 0, 1},
-		{"letter case does not count", change(anna, func(u *directory.User) { u.UPN = "Anna@CONTOSO.com" }), 1, 0, 0, 1},
+		{"letter case does not count", change(anna, func(u *directory.User) { u.UPN = "Anna@CONTOSO.com" }), 1, 0, 0,
+			1},
 		{"UPN differs", change(anna, func(u *directory.User) { u.UPN = "a@contoso.com" }), 1, 1, 0, 1},
 		{"no UPN", change(anna, func(u *directory.User) { u.UPN = "" }), 1, 1, 0, 1},
-		{"disabled", change(anna, func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountDisabled }), 0, 0, 0, 1},
-		{"state not shown", change(anna, func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountUnknown }), 1, 1, 0, 1},
-		{"shared mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.SharedMailbox }), 0, 0, 0, 1},
-		{"moved mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.RemoteUserMailbox }), 1, 1, 0, 1},
-		{"without Exchange's attributes", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", 0 }), 1, 1, 0, 1},
-		{"a system mailbox", change(anna, func(u *directory.User) { u.UPN, u.Type, u.Primary = "", directory.MonitoringMailbox, nil }), 0, 0, 0, 0},
-		{"two primary addresses", change(anna, func(u *directory.User) { u.Primary = append([]string{"a@contoso.com"}, u.Primary...) }), 0, 0, 1, 2},
-		{"no primary address", change(anna, func(u *directory.User) { u.Aliases, u.Primary = u.Primary, nil }), 0, 0, 1, 1},
+		{"disabled", change(anna, func(u *directory.User) {
+			u.UPN, u.Account = "a@contoso.com",
+				directory.AccountDisabled
+		}), 0, 0, 0, 1},
+		{"state not shown", change(anna,
+			func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountUnknown }), 1, 1, 0, 1},
+		{"shared mailbox", change(anna,
+			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.SharedMailbox }), 0, 0, 0, 1},
+		{"moved mailbox", change(anna,
+			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.RemoteUserMailbox }), 1, 1, 0, 1},
+		{"without Exchange's attributes", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", 0 }),
+			1, 1, 0, 1},
+		{"a system mailbox", change(anna,
+			func(u *directory.User) { u.UPN, u.Type, u.Primary = "", directory.MonitoringMailbox, nil }), 0, 0, 0, 0},
+		{"two primary addresses", change(anna,
+			func(u *directory.User) { u.Primary = append([]string{"a@contoso.com"}, u.Primary...) }), 0, 0, 1, 2},
+		{"no primary address", change(anna, func(u *directory.User) { u.Aliases, u.Primary = u.Primary, nil }), 0, 0, 1,
+			1},
 		{"mail alone, unknown to Exchange", directory.User{DN: "x", UPN: "x@y", Mail: "z@y"}, 0, 0, 0, 0},
-		{"an alias that repeats the primary", change(anna, func(u *directory.User) { u.Aliases = []string{"ANNA@contoso.com"} }), 1, 0, 0, 1},
+		{"an alias that repeats the primary",
+			change(anna, func(u *directory.User) { u.Aliases = []string{"ANNA@contoso.com"} }), 1, 0, 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,9 +72,11 @@ func TestScanUsers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.SignIn != tt.signIn || s.MismatchCount != tt.mismatch || s.PrimaryCount != tt.primary || len(s.hashes) != tt.holds || s.Users != 1 {
+			if s.SignIn != tt.signIn || s.MismatchCount != tt.mismatch || s.PrimaryCount != tt.primary ||
+				len(s.hashes) != tt.holds || s.Users != 1 {
 				t.Errorf("%d sign in, %d mismatch, %d primaries wrong, %d addresses; want %d, %d, %d, %d",
-					s.SignIn, s.MismatchCount, s.PrimaryCount, len(s.hashes), tt.signIn, tt.mismatch, tt.primary, tt.holds)
+					s.SignIn, s.MismatchCount, s.PrimaryCount, len(s.hashes), tt.signIn, tt.mismatch, tt.primary,
+					tt.holds)
 			}
 		})
 	}
@@ -98,9 +112,11 @@ func TestFindDuplicates(t *testing.T) {
 	anna, bob, carl := person("anna", "contoso.com"), person("bob", "fabrikam.com"), person("carl", "fabrikam.com")
 	with := func(u directory.User, aliases ...string) directory.User { u.Aliases = aliases; return u }
 	owners := func(who ...Owner) []Owner { return who }
-	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN}, Owner{"fabrikam", bob.DN, bob.UPN}, Owner{"fabrikam", carl.DN, carl.UPN}
+	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN}, Owner{"fabrikam", bob.DN,
+		bob.UPN}, Owner{"fabrikam", carl.DN, carl.UPN}
 	forward := with(bob)
-	forward.Type, forward.TargetAddress, forward.Aliases = directory.MailUser, "SMTP:Anna@contoso.com", []string{"anna@contoso.com"}
+	forward.Type, forward.TargetAddress, forward.Aliases = directory.MailUser, "SMTP:Anna@contoso.com",
+		[]string{"anna@contoso.com"}
 	linked := with(bob, "anna@contoso.com")
 	linked.Type = directory.LinkedMailbox
 	account := anna
@@ -112,12 +128,19 @@ func TestFindDuplicates(t *testing.T) {
 		reads             int // of each forest's users
 	}{
 		{"none", []directory.User{anna}, []directory.User{bob, carl}, nil, 1},
-		{"in one forest", []directory.User{anna}, []directory.User{with(bob, "x@fabrikam.com"), with(carl, "X@Fabrikam.com")}, []Duplicate{{"x@fabrikam.com", owners(bobOwner, carlOwner)}}, 2},
-		{"across forests", []directory.User{anna}, []directory.User{with(bob, "ANNA@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner)}}, 2},
-		{"three holders", []directory.User{anna}, []directory.User{with(bob, "anna@contoso.com"), with(carl, "anna@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
+		{"in one forest", []directory.User{anna},
+			[]directory.User{with(bob, "x@fabrikam.com"), with(carl, "X@Fabrikam.com")},
+			[]Duplicate{{"x@fabrikam.com", owners(bobOwner, carlOwner)}}, 2},
+		{"across forests", []directory.User{anna}, []directory.User{with(bob, "ANNA@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner)}}, 2},
+		{"three holders", []directory.User{anna},
+			[]directory.User{with(bob, "anna@contoso.com"), with(carl, "anna@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
 		{"a mail user that forwards to the other forest", []directory.User{anna}, []directory.User{forward}, nil, 2},
 		{"a linked mailbox and its account", []directory.User{account}, []directory.User{linked}, nil, 2},
-		{"a representation beside a real second holder", []directory.User{anna}, []directory.User{forward, with(carl, "anna@contoso.com")}, []Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
+		{"a representation beside a real second holder", []directory.User{anna},
+			[]directory.User{forward, with(carl, "anna@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,15 +25,20 @@ var autodiscoverChecks = []Check{
 		Title: "Autodiscover of the forest answers",
 		Scope: PerForest,
 		Reads: fact.List(fact.Aliases, fact.AutodiscoverHosts),
-		Why:   "Exchange Online finds the forest's calendars by autodiscover, unless a connector names the address of EWS (TargetSharingEpr): at the forest's own name, without pre-authentication, and with a certificate that it can trust (the wizard's errors HCW8034 and HCW8057).",
-		Fix:   "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority; while mailboxes are in the forest the name must not lead to Exchange Online.",
+		Why: "Exchange Online finds the forest's calendars by autodiscover, unless a connector names the address " +
+			"of EWS (TargetSharingEpr): at the forest's own name, without pre-authentication, and with a certificate " +
+			"that it can trust (the wizard's errors HCW8034 and HCW8057).",
+		Fix: "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that " +
+			"holds the name and a chain to a public authority; while mailboxes are in the forest the name must not " +
+			"lead to Exchange Online.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.Autodiscover
 			if host == "" {
 				return check.NotApplicable("the answers name no autodiscover host for %s", in.Forest.Name())
 			}
 			chain, err := fact.Aliases.In(ctx, in.Network, host)
-			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) && !errors.Is(err, fact.ErrNotConfigured) && !errors.Is(err, dns.ErrFailed) {
+			if err != nil && !errors.Is(err, dns.ErrAbsent) && !errors.Is(err, dns.ErrEmpty) &&
+				!errors.Is(err, fact.ErrNotConfigured) && !errors.Is(err, dns.ErrFailed) {
 				return check.Unknown(err)
 			}
 			if at := slices.IndexFunc(chain, cloud.IsExchangeOnline); at >= 0 {
@@ -48,8 +53,10 @@ var autodiscoverChecks = []Check{
 		Title: "EWS of the forest answers",
 		Scope: PerForest,
 		Reads: fact.List(fact.EWSHosts),
-		Why:   "Exchange Online asks the forest for calendars at its EWS address, without pre-authentication and with a token of its own.",
-		Fix:   "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the name and a chain to a public authority.",
+		Why: "Exchange Online asks the forest for calendars at its EWS address, without pre-authentication and " +
+			"with a token of its own.",
+		Fix: "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the " +
+			"name and a chain to a public authority.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.EWS
 			if host == "" {
@@ -61,8 +68,8 @@ var autodiscoverChecks = []Check{
 	},
 }
 
-// judgeFront judges what answers at an Exchange address that Exchange Online has to use. What happened on
-// our own way to it is no finding.
+// judgeFront judges what answers at an Exchange address that Exchange Online has to use. What
+// happened on our own way to it is no finding.
 func judgeFront(ctx context.Context, in Input, service, host string, answer ews.Front, err error) check.Result {
 	var all []finding.Finding
 	switch {
@@ -106,8 +113,8 @@ func judgeFront(ctx context.Context, in Input, service, host string, answer ews.
 	return r
 }
 
-// judgeFrontCertificate judges the certificate of a web address, unless it is the transport certificate,
-// which certificates.transport judges.
+// judgeFrontCertificate judges the certificate of a web address, unless it is the transport
+// certificate, which certificates.transport judges.
 func judgeFrontCertificate(ctx context.Context, in Input, host string, answer ews.Front) []finding.Finding {
 	b, err := certificate.FromPeer(answer.Certificates)
 	if err != nil {
@@ -119,13 +126,16 @@ func judgeFrontCertificate(ctx context.Context, in Input, host string, answer ew
 		return nil
 	}
 	return certificate.Judge(b, certificate.Use{
-		What: msg.Of("the certificate that %s serves for https", host), Roots: in.Roots, Hosts: []string{host}, Now: in.Now(), Served: true,
+		What: msg.Of("the certificate that %s serves for https", host), Roots: in.Roots, Hosts: []string{host},
+		Now: in.Now(), Served: true,
 	})
 }
 
-// refuses tells whether a connection failed because there is nobody: the name does not exist or the port is closed. Time running out
-// may also be a firewall between here and there, and proves nothing.
+// refuses tells whether a connection failed because there is nobody: the name does not exist or the
+// port is closed. Time running out may also be a firewall between here and there, and proves
+// nothing.
 func refuses(err error) bool {
 	var name *net.DNSError
-	return !link.ByProxy(err) && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound || errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty))
+	return !link.ByProxy(err) && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound ||
+		errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty))
 }

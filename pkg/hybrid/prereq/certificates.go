@@ -22,11 +22,16 @@ import (
 const (
 	warnDays = 60
 	failDays = 30
-	nextDays = 120 // a next auth certificate with no more is no relief; source: MonitorExchangeAuthCertificate (CSS-Exchange)
+	// a next auth certificate with no more is no relief; source: MonitorExchangeAuthCertificate
+	// (CSS-Exchange)
+	nextDays = 120
 )
 
-// distribute is what to do where only the distribution of the auth certificate failed: a new one would end lookups until it is uploaded.
-const distribute = "Do not make a new one: export it with its key from a server that has it, and import it on the servers named with Import-ExchangeCertificate (Exchange does so by itself within some hours, unless sites keep servers apart)."
+// distribute is what to do where only the distribution of the auth certificate failed: a new one
+// would end lookups until it is uploaded.
+const distribute = "Do not make a new one: export it with its key from a server that has it, and import it on the " +
+	"servers named with Import-ExchangeCertificate (Exchange does so by itself within some hours, unless sites keep " +
+	"servers apart)."
 
 var certificateChecks = []Check{
 	{
@@ -34,8 +39,11 @@ var certificateChecks = []Check{
 		Title: "The transport certificate is valid, trusted and rightly named",
 		Scope: PerForest,
 		Reads: fact.List(fact.CertificateFile, fact.MailServers),
-		Why:   "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail to the forest by its name.",
-		Fix:   "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import it on every server that sends or receives, and enable it for SMTP; answer No when asked to overwrite the default SMTP certificate.",
+		Why: "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail " +
+			"to the forest by its name.",
+		Fix: "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import " +
+			"it on every server that sends or receives, and enable it for SMTP; answer No when asked to overwrite " +
+			"the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			seen, err := transportCertificates(ctx, in.Set, in.Forest)
 			if err != nil {
@@ -50,8 +58,9 @@ var certificateChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"certificates.transport"},
 		Reads: fact.List(fact.CertificateFile, fact.MailServers),
-		Why:   "The tenant tells the forests' mail apart by the certificate: two forests whose certificates have the same common name and the same issuer are one to it.",
-		Fix:   "Get each forest a certificate with a common name of its own.",
+		Why: "The tenant tells the forests' mail apart by the certificate: two forests whose certificates have the " +
+			"same common name and the same issuer are one to it.",
+		Fix: "Get each forest a certificate with a common name of its own.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if len(in.Forests) < 2 {
 				return check.NotApplicable("there is only one forest")
@@ -75,11 +84,15 @@ var certificateChecks = []Check{
 			}
 			shared, alike := withSeveral(holders), withSeveral(names)
 			if len(shared) == 0 && len(alike) > 0 {
-				return check.Warned("forests share the common name of their transport certificates: %s", strings.Join(alike, "; ")).With("shared", alike).
-					Because("Their issuers differ, which Microsoft's rules allow; but the tenant's inbound connectors know a forest by the name in its certificate alone, so two connectors would be for the same mail.")
+				return check.Warned("forests share the common name of their transport certificates: %s",
+					strings.Join(alike, "; ")).With("shared", alike).
+					Because("Their issuers differ, which Microsoft's rules allow; but the tenant's inbound " +
+						"connectors know a forest by the name in its certificate alone, so two connectors would be " +
+						"for the same mail.")
 			}
 			if len(shared) > 0 {
-				return check.Failed("forests share the common name and the issuer of their transport certificates: %s", strings.Join(shared, "; ")).With("shared", shared)
+				return check.Failed("forests share the common name and the issuer of their transport certificates: %s",
+					strings.Join(shared, "; ")).With("shared", shared)
 			}
 			return check.Pass("the certificates of all %d forests differ in common name or issuer", len(in.Forests))
 		},
@@ -90,9 +103,13 @@ var certificateChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Auth),
-		Why:   "Exchange signs its tokens with it; what the tenant knows of it must be what every server has. When it ends, lookups end.",
-		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it wants -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig -NewCertificateThumbprint and an effective date two days ahead; " +
-			"run hybridge apply before that date, so that the application knows it. Answer No when asked to overwrite the default SMTP certificate.",
+		Why: "Exchange signs its tokens with it; what the tenant knows of it must be what every server has. When " +
+			"it ends, lookups end.",
+		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it " +
+			"wants -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig " +
+			"-NewCertificateThumbprint and an effective date two days ahead; " +
+			"run hybridge apply before that date, so that the application knows it. Answer No when asked to " +
+			"overwrite the default SMTP certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			auth, err := fact.Auth.In(ctx, in.Forest)
 			if err != nil {
@@ -111,10 +128,12 @@ var certificateChecks = []Check{
 				return r
 			}
 			if current == nil {
-				return result(check.Failed("the auth certificate %s of %s is on none of its servers", auth.Current, in.Forest.Name()))
+				return result(check.Failed("the auth certificate %s of %s is on none of its servers", auth.Current,
+					in.Forest.Name()))
 			}
 			if len(lacking) > 0 {
-				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current, in.Forest.Name(), someOf(lacking))).With("servers", lacking).Fix(distribute)
+				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current,
+					in.Forest.Name(), someOf(lacking))).With("servers", lacking).Fix(distribute)
 			}
 			left := days(now, current.NotAfter)
 			ends := day(current.NotAfter)
@@ -122,27 +141,32 @@ var certificateChecks = []Check{
 			case now.After(current.NotAfter):
 				return result(check.Failed("the auth certificate of %s ended on %s", in.Forest.Name(), ends))
 			case now.Before(current.NotBefore):
-				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(), day(current.NotBefore)))
+				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(),
+					day(current.NotBefore)))
 			}
 			var staged msg.Text
 			if auth.Next != "" && !strings.EqualFold(auth.Next, auth.Current) {
 				next, lacking := auth.Certificate(auth.Next)
 				switch {
 				case next == nil:
-					return result(check.Warned("the next auth certificate %s of %s is on none of its servers", auth.Next, in.Forest.Name()))
+					return result(check.Warned("the next auth certificate %s of %s is on none of its servers",
+						auth.Next, in.Forest.Name()))
 				case len(lacking) > 0:
-					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next, in.Forest.Name(), someOf(lacking))).With("servers", lacking)
+					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next,
+						in.Forest.Name(), someOf(lacking))).With("servers", lacking)
 				case days(now, next.NotAfter) > nextDays:
 					staged = msg.Of("; the next one is staged")
 				}
 			}
 			if staged.IsZero() && left < failDays {
-				return result(check.Failed("the auth certificate of %s ends in %s and no next one is staged", in.Forest.Name(), daysLeft(left)))
+				return result(check.Failed("the auth certificate of %s ends in %s and no next one is staged",
+					in.Forest.Name(), daysLeft(left)))
 			}
 			if staged.IsZero() && left < warnDays {
 				return result(check.Warned("the auth certificate of %s ends in %s", in.Forest.Name(), daysLeft(left)))
 			}
-			return result(check.Pass("the auth certificate is on %s and valid for %s%s", msg.Count(len(auth.Servers), "%s server", "%s servers"), daysLeft(left), staged))
+			return result(check.Pass("the auth certificate is on %s and valid for %s%s",
+				msg.Count(len(auth.Servers), "%s server", "%s servers"), daysLeft(left), staged))
 		},
 	},
 }
@@ -174,8 +198,8 @@ type mailTLS struct {
 	findings     []finding.Finding // about the mail server; not about its certificate
 }
 
-// transportCertificates are the certificate that the answers name and, where it can be seen, the one
-// that the forest's SMTP name serves now, with what the server shows besides.
+// transportCertificates are the certificate that the answers name and, where it can be seen, the
+// one that the forest's SMTP name serves now, with what the server shows besides.
 func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (mailTLS, error) {
 	var out mailTLS
 	file, err := fact.CertificateFile.In(ctx, f)
@@ -200,7 +224,8 @@ func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (ma
 	case err != nil && len(out.certificates) == 0:
 		return out, err
 	case err != nil:
-		out.findings = []finding.Finding{{ID: "unseen", Level: finding.Blind, Format: "%s could not be looked at: %v", Args: []any{host, err}}}
+		out.findings = []finding.Finding{{ID: "unseen", Level: finding.Blind, Format: "%s could not be looked at: %v",
+			Args: []any{host, err}}}
 		return out, nil
 	}
 	server.Address = host
@@ -218,7 +243,8 @@ func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 	file, fileRight := candidate{}, false
 	for _, c := range seen.certificates {
 		found := certificate.Judge(c.Bundle, certificate.Use{
-			What: in.certificateName(c), Roots: in.Roots, Hosts: namespaces(in.Forest), Now: in.Now(), Mail: true, Served: c.source == "served",
+			What: in.certificateName(c), Roots: in.Roots, Hosts: namespaces(in.Forest), Now: in.Now(), Mail: true,
+			Served: c.source == "served",
 		})
 		worst, _ := finding.Worst(found)
 		if c.source == "file" {
@@ -294,7 +320,8 @@ func (in Input) certificateName(c candidate) msg.Text {
 	return msg.Of("the transport certificate %s of %s", name, in.Forest.Name())
 }
 
-// evidence adds what identifies the certificates: of the first one, and of a second one that is another.
+// evidence adds what identifies the certificates: of the first one, and of a second one that is
+// another.
 func evidence(r check.Result, certificates []candidate) check.Result {
 	c := certificates[0]
 	for _, o := range certificates[1:] {
@@ -302,8 +329,10 @@ func evidence(r check.Result, certificates []candidate) check.Result {
 			r = r.With("served", certificate.Thumbprint(o.Leaf))
 		}
 	}
-	return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(c.Leaf)).With("subject", certificate.Subject(c.Leaf)).
-		With("issuer", certificate.Issuer(c.Leaf)).With("names", certificate.Names(c.Leaf)).With("notAfter", day(c.Leaf.NotAfter))
+	return r.With("source", c.source).With("thumbprint", certificate.Thumbprint(c.Leaf)).With("subject",
+		certificate.Subject(c.Leaf)).
+		With("issuer", certificate.Issuer(c.Leaf)).With("names", certificate.Names(c.Leaf)).With("notAfter",
+		day(c.Leaf.NotAfter))
 }
 
 // text is a finding as reports hold texts.
@@ -331,8 +360,9 @@ func keywords(c smtp.Capabilities) []string {
 	return out
 }
 
-// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it must be a domain that the tenant accepts, or a host right
-// under one; a domain further up is not enough. Where the tenant's domains cannot be read, other checks say so.
+// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it
+// must be a domain that the tenant accepts, or a host right under one; a domain further up is not
+// enough. Where the tenant's domains cannot be read, other checks say so.
 func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok bool) {
 	accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 	if err != nil {
@@ -349,9 +379,13 @@ func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok 
 			return r, true
 		}
 	}
-	return check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s", in.Forest.Name(), someOf(names)).
-		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then to the connector. Mail with this certificate arrives as anonymous, or is refused (550 5.7.64 with ATTR36).").
-		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and verify the certificate's domain."), false
+	return check.Warned("no name of the transport certificate of %s is in a domain that Exchange Online accepts: %s",
+		in.Forest.Name(), someOf(names)).
+		Because("Exchange Online attributes mail to the tenant whose accepted domain the certificate names, and then " +
+			"to the connector. Mail with this certificate arrives as anonymous, or is refused (550 5.7.64 with " +
+			"ATTR36).").
+		Fix("Get a certificate with a name in one of the tenant's accepted domains, or have the tenant accept and " +
+			"verify the certificate's domain."), false
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
@@ -367,7 +401,8 @@ func namespaces(f *fact.Side) []string {
 	return out
 }
 
-// transportDisorder tells whether a forest's transport certificate holds a host's name and is not in order.
+// transportDisorder tells whether a forest's transport certificate holds a host's name and is not
+// in order.
 func transportDisorder(ctx context.Context, in Input, f *fact.Side, host string) bool {
 	seen, err := transportCertificates(ctx, in.Set, f)
 	return err == nil && slices.ContainsFunc(seen.certificates, func(c candidate) bool {
@@ -375,8 +410,9 @@ func transportDisorder(ctx context.Context, in Input, f *fact.Side, host string)
 	})
 }
 
-// transportToBlame names the forest whose transport certificate is why a question could not be put: its servers answer with the same one
-// on port 443 as a rule. One fault is told once, by certificates.transport. Empty when it is not the reason.
+// transportToBlame names the forest whose transport certificate is why a question could not be put:
+// its servers answer with the same one on port 443 as a rule. One fault is told once, by
+// certificates.transport. Empty when it is not the reason.
 func transportToBlame(ctx context.Context, in Input, err error) string {
 	var refused *link.HostError
 	if !errors.Is(err, link.ErrUntrusted) || !errors.As(err, &refused) {

@@ -29,7 +29,8 @@ func TestTransportIsToldByItsOwnFault(t *testing.T) {
 			transport(test.leaf)(t, f, ca)
 			_, report := outcome(t, f)
 			for _, r := range report.Results {
-				if r.ID == "certificates.transport" && r.Scope == "contoso" && !strings.Contains(r.Summary.String(), test.want) {
+				if r.ID == "certificates.transport" && r.Scope == "contoso" &&
+					!strings.Contains(r.Summary.String(), test.want) {
 					t.Errorf("says %q", r.Summary)
 				}
 			}
@@ -37,12 +38,14 @@ func TestTransportIsToldByItsOwnFault(t *testing.T) {
 	}
 }
 
-// Where a file names the certificate, a firewall that swallows port 25 costs seconds and not the check.
+// Where a file names the certificate, a firewall that swallows port 25 costs seconds and not the
+// check.
 func TestServedCertificateIsNotWaitedFor(t *testing.T) {
 	_, ca := healthy(t)
 	file := ca.issue(t, leaf{cn: "mail.contoso.com"})
 	synctest.Test(t, func(t *testing.T) {
-		set := fact.New(answers.Answers{Forests: []answers.Forest{{Name: "contoso", Namespace: answers.Namespace{SMTP: "mail.contoso.com"}}}}, cloud.Cloud{})
+		set := fact.New(answers.Answers{Forests: []answers.Forest{{Name: "contoso",
+			Namespace: answers.Namespace{SMTP: "mail.contoso.com"}}}}, cloud.Cloud{})
 		fact.CertificateFile.Seed(set.Forests[0], file, nil)
 		fact.MailServers.SeedAll(set.Network, func(string) (fact.MailServer, error) {
 			time.Sleep(10 * time.Minute)

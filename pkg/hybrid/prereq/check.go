@@ -77,7 +77,9 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 	return run(ctx, Checks(), set, o, obs)
 }
 
-func run(ctx context.Context, checks []Check, set *fact.Set, o check.Options, obs observe.Observer) (check.Report, error) {
+func run(
+	ctx context.Context, checks []Check, set *fact.Set, o check.Options, obs observe.Observer,
+) (check.Report, error) {
 	return check.Run(ctx, declarations(checks), instances(set, selected(checks, o)), o, obs)
 }
 
@@ -88,7 +90,8 @@ func declarations(checks []Check) []check.Check[Input] {
 	var out []check.Check[Input]
 	for _, c := range checks {
 		d := check.Check[Input]{
-			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs, Each: c.Each,
+			ID: c.ID, Title: c.Title, Scope: c.Scope, Severity: cmp.Or(c.Severity, check.Fail), Needs: c.Needs,
+			Each:    c.Each,
 			Timeout: cmp.Or(c.Timeout, defaultLimit),
 			Run:     func(ctx context.Context, in Input) check.Result { return c.complete(ctx, in, c.Run(ctx, in)) },
 		}

@@ -22,9 +22,9 @@ var (
 	windows = []string{"Get-Command"}
 )
 
-// reference are the parameters of Exchange cmdlets with the sides they exist on: those that the product carries, and where the project's reference
-// is there, all; full tells which.
-// The empty parameter stands for the cmdlet itself.
+// reference are the parameters of Exchange cmdlets with the sides they exist on: those that the
+// product carries, and where the project's reference is there, all; full tells which. The empty
+// parameter stands for the cmdlet itself.
 var reference = sync.OnceValues(func() (known map[string]map[string][]string, full bool) {
 	out := map[string]map[string][]string{}
 	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
@@ -71,7 +71,8 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 	return out, true
 })
 
-// sideOf is the side on which the commands of a check's remedy are meant to be run: a forest's in its own Exchange organization, the tenant's online.
+// sideOf is the side on which the commands of a check's remedy are meant to be run: a forest's in
+// its own Exchange organization, the tenant's online.
 func sideOf(scope check.ScopeID) exchange.Side {
 	if scope == PerTenant {
 		return exchange.Online
@@ -79,7 +80,8 @@ func sideOf(scope check.ScopeID) exchange.Side {
 	return exchange.OnPremises
 }
 
-// wrongCommands finds the cmdlets in a text that do not exist on a side ("" for either), and the parameters that they do not have there.
+// wrongCommands finds the cmdlets in a text that do not exist on a side ("" for either), and the
+// parameters that they do not have there.
 func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	cmdlets, full := reference()
 	exists := func(where []string) bool {
@@ -118,8 +120,8 @@ func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	return wrong
 }
 
-// Every cmdlet that a text names exists, with the parameters that it is named with, on the side where it is to be run. What findings say besides is looked at
-// wherever a test makes one.
+// Every cmdlet that a text names exists, with the parameters that it is named with, on the side
+// where it is to be run. What findings say besides is looked at wherever a test makes one.
 func TestTextsNameCmdletsThatExist(t *testing.T) {
 	if wrong := wrongCommands(string(desired.Markdown()), ""); len(wrong) > 0 {
 		t.Errorf("kinds: %s", strings.Join(wrong, ", "))
@@ -139,7 +141,8 @@ func TestTextsNameCmdletsThatExist(t *testing.T) {
 		{"Run Set-AcceptedDomain -DomainType InternalRelay.", "", ""},
 		{"Run Set-AcceptedDomain -Sorts InternalRelay.", "", "Set-AcceptedDomain -Sorts"},
 		{"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication", exchange.OnPremises, ""},
-		{"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication", exchange.Online, "Set-WebServicesVirtualDirectory"},
+		{"Set-WebServicesVirtualDirectory -Identity 'a' -OAuthAuthentication", exchange.Online,
+			"Set-WebServicesVirtualDirectory"},
 		{"Set-OrganizationConfig -EwsAllowedAppIDs a", exchange.Online, ""},
 		{"Set-OrganizationConfig -EwsAllowedAppIDs a", exchange.OnPremises, "Set-OrganizationConfig -EwsAllowedAppIDs"},
 		{"Get-Command ExSetup.exe", "", ""},
@@ -149,7 +152,8 @@ func TestTextsNameCmdletsThatExist(t *testing.T) {
 		}
 	}
 	if _, full := reference(); !full {
-		t.Skip("../shared/reference/exchange-cmdlets.json is not there: only cmdlets that hybridge runs are held against their parameters")
+		t.Skip("../shared/reference/exchange-cmdlets.json is not there: only cmdlets that hybridge runs are held " +
+			"against their parameters")
 	}
 	if len(wrongCommands("Set-Weather -Sunny $true", "")) == 0 {
 		t.Error("a cmdlet that does not exist passes")

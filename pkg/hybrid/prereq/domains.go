@@ -225,8 +225,8 @@ func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 	return desired.CoexistenceDomain(*in.Answers.ExchangeOnline, in.Cloud, live)
 }
 
-// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to see, a
-// TXT or an MX record.
+// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to
+// see, a TXT or an MX record.
 func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 	domain = strings.ToLower(domain)
 	records, err := fact.DomainProofs.In(ctx, in.Tenant, domain)
@@ -252,7 +252,8 @@ func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 		switch {
 		case wanted != "" && strings.EqualFold(plain, wanted):
 			return msg.Of("%s has its TXT record %s and waits to be verified", domain, wanted), nil
-		case len(wanted) > len("MS=") && strings.Contains(letters(plain), letters(strings.TrimPrefix(strings.ToUpper(wanted), "MS="))):
+		case len(wanted) > len("MS=") &&
+			strings.Contains(letters(plain), letters(strings.TrimPrefix(strings.ToUpper(wanted), "MS="))):
 			near = append(near, strconv.Quote(text))
 		case len(plain) > 3 && strings.EqualFold(plain[:3], "MS="):
 			old = append(old, plain)
@@ -266,7 +267,8 @@ func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 	}
 	switch {
 	case len(near) > 0:
-		return msg.Of("%s has the TXT record %s, which differs from the wanted %s: correct the record", domain, strings.Join(near, ", "), wanted), nil
+		return msg.Of("%s has the TXT record %s, which differs from the wanted %s: correct the record", domain,
+			strings.Join(near, ", "), wanted), nil
 	case len(old) > 0:
 		return msg.Of("%s has the TXT record %s, which is another tenant's or an old one (wanted: %s)",
 			domain, strings.Join(old, ", "), wanted), nil
@@ -281,7 +283,8 @@ func unquoted(text string) string {
 	return strings.Trim(text, " \t\r\n\"'\u00a0\u200b\u201c\u201d\u201e")
 }
 
-// letters are the ASCII letters and digits of a text, in lower case: what stays when it was mistyped around them.
+// letters are the ASCII letters and digits of a text, in lower case: what stays when it was
+// mistyped around them.
 func letters(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -17,7 +17,8 @@ func Markdown() []byte {
 	b.WriteString("# Prerequisite checks\n\nGenerated from the declarations in pkg/hybrid/prereq; do not edit.\n\n")
 	b.WriteString("| check | runs | finding | what |\n| --- | --- | --- | --- |\n")
 	for _, c := range Checks() {
-		fmt.Fprintf(&b, "| [%s](#%s) | per %s | %s | %s |\n", c.ID, c.ID.Anchor(), c.Scope, cmp.Or(c.Severity, check.Fail), c.Title)
+		fmt.Fprintf(&b, "| [%s](#%s) | per %s | %s | %s |\n", c.ID, c.ID.Anchor(), c.Scope,
+			cmp.Or(c.Severity, check.Fail), c.Title)
 	}
 	category := ""
 	for _, c := range Checks() {

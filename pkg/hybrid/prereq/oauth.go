@@ -66,12 +66,14 @@ var oauthChecks = []Check{
 				return check.Failed("forest %s has no virtual directory of EWS or autodiscover", in.Forest.Name())
 			case len(closed) > 0:
 				r := check.Failed("%s no tokens (OAuth is off): %s",
-					msg.Count(len(closed), "%s virtual directory takes", "%s virtual directories take"), someOf(closed)).
+					msg.Count(len(closed), "%s virtual directory takes", "%s virtual directories take"),
+					someOf(closed)).
 					With("oauthOff", closed)
 				return r.Fix("Switch OAuth on again, then restart IIS on the server.").FixWith(commands...)
 			case len(homeless) > 0:
 				r := check.Failed("%s no external address: %s",
-					msg.Count(len(homeless), "%s EWS virtual directory has", "%s EWS virtual directories have"), someOf(homeless)).
+					msg.Count(len(homeless), "%s EWS virtual directory has", "%s EWS virtual directories have"),
+					someOf(homeless)).
 					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
@@ -89,7 +91,8 @@ var oauthChecks = []Check{
 					Fix("Let that program in, or take the policy away.").FixWith(admit)
 			}
 			return check.Pass("%s OAuth, EWS at https://%s/",
-				msg.Count(len(directories), "%s virtual directory takes", "%s virtual directories take"), strings.ToLower(namespace))
+				msg.Count(len(directories), "%s virtual directory takes",
+					"%s virtual directories take"), strings.ToLower(namespace))
 		},
 	},
 	overrideCheck,
@@ -144,7 +147,8 @@ var overrideCheck = Check{
 
 // crossPremises are the user agents of lookups that come from another Exchange organization, in
 // both forms that logs show.
-var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0", "ASProxy/CrossForest/EmailDomain/EXCH/15.20.0.0"}
+var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0",
+	"ASProxy/CrossForest/EmailDomain/EXCH/15.20.0.0"}
 
 const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and the list of applications: both " +
 	"must let a request in. Lookups of another Exchange organization come as " +
@@ -156,7 +160,8 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	match := func(list []string) (pattern string) {
 		for _, pattern := range list {
 			expression := "(?i)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
-			if known, err := regexp.Compile(expression); err == nil && slices.ContainsFunc(crossPremises, known.MatchString) {
+			if known, err := regexp.Compile(expression); err == nil &&
+				slices.ContainsFunc(crossPremises, known.MatchString) {
 				return pattern
 			}
 		}

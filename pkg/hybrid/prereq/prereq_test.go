@@ -51,7 +51,8 @@ func newAuthority(t *testing.T) *authority { return authorityNamed(t, "Test Root
 func authorityNamed(t *testing.T, name string) *authority {
 	t.Helper()
 	a := &authority{key: newKey(t), pool: x509.NewCertPool()}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: today.AddDate(-5, 0, 0), NotAfter: today.AddDate(5, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: today.AddDate(-5, 0, 0), NotAfter: today.AddDate(5, 0, 0), IsCA: true, BasicConstraintsValid: true}
 	a.cert = sign(t, template, template, a.key, a.key)
 	a.pool.AddCert(a.cert)
 	return a
@@ -61,7 +62,8 @@ func authorityNamed(t *testing.T, name string) *authority {
 func (a *authority) below(t *testing.T, name string) *authority {
 	t.Helper()
 	b := &authority{key: newKey(t), pool: a.pool}
-	template := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: name}, NotBefore: today.AddDate(-1, 0, 0), NotAfter: today.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: name},
+		NotBefore: today.AddDate(-1, 0, 0), NotAfter: today.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true}
 	b.cert = sign(t, template, a.cert, b.key, a.key)
 	return b
 }
@@ -105,7 +107,8 @@ func (a *authority) issue(t *testing.T, l leaf) certificate.Bundle {
 	if l.to.IsZero() {
 		l.to = today.AddDate(0, 0, 180)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: l.cn}, DNSNames: l.names, NotBefore: l.from, NotAfter: l.to, ExtKeyUsage: l.usage}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: l.cn}, DNSNames: l.names,
+		NotBefore: l.from, NotAfter: l.to, ExtKeyUsage: l.usage}
 	if l.selfSigned {
 		return certificate.Bundle{Leaf: sign(t, template, template, key, key)}
 	}
@@ -120,11 +123,14 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	if !ok {
 		t.Fatal("no cloud worldwide")
 	}
-	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com", RichCoexistence: "graph"}}
+	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com",
+		RichCoexistence: "graph"}}
 	for _, name := range []string{"contoso", "fabrikam"} {
 		domain := name + ".com"
 		a.Forests = append(a.Forests, answers.Forest{
-			Name: name, Domains: []string{domain}, Namespace: answers.Namespace{Autodiscover: "autodiscover." + domain, EWS: "mail." + domain, SMTP: "mail." + domain},
+			Name: name, Domains: []string{domain},
+			Namespace: answers.Namespace{Autodiscover: "autodiscover." + domain, EWS: "mail." + domain,
+				SMTP: "mail." + domain},
 			Exchange: answers.Exchange{Server: "ex1." + domain},
 		})
 	}
@@ -140,14 +146,18 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.EWSHosts.SeedAll(f.Network, exchange)
 
 	on := true
-	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"}, nil)
-	fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
-	fact.Principal.SeedAll(f.Tenant, func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
+	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"},
+		nil)
+	fact.Permissions.Seed(f.Tenant,
+		[]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+	fact.Principal.SeedAll(f.Tenant,
+		func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
 	fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return nil, nil })
 	fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
 		return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}}, nil
 	})
-	fact.OnlineConfig.Seed(f.Tenant, fact.OnlineOrganization{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}, nil)
+	fact.OnlineConfig.Seed(f.Tenant,
+		fact.OnlineOrganization{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}, nil)
 	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
 	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
 	var domains []entra.Domain
@@ -155,20 +165,29 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		name, domain := forest.Name(), forest.Answers.Domains[0]
 		online = append(online, fact.AcceptedDomain{Name: domain, Type: "Authoritative"})
 		domains = append(domains, entra.Domain{ID: domain, IsVerified: true})
-		transport := ca.issue(t, leaf{cn: "mail." + domain, names: []string{"mail." + domain, "autodiscover." + domain, "ex1." + domain}})
-		auth := ca.issue(t, leaf{cn: "Microsoft Exchange fact.Server Auth Certificate", selfSigned: true, to: today.AddDate(2, 0, 0)}).Leaf
+		transport := ca.issue(t, leaf{cn: "mail." + domain,
+			names: []string{"mail." + domain, "autodiscover." + domain, "ex1." + domain}})
+		auth := ca.issue(t, leaf{cn: "Microsoft Exchange fact.Server Auth Certificate", selfSigned: true,
+			to: today.AddDate(2, 0, 0)}).Leaf
 		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain}, nil)
 		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3}, nil)
 		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
-		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}}, nil)
-		fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: domain, Type: "Authoritative"}, {Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative"}}, nil)
-		fact.Auth.Seed(forest, fact.AuthConfig{Current: certificate.Thumbprint(auth), Servers: map[string][]*x509.Certificate{"EX1": {auth}}}, nil)
+		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}},
+			nil)
+		fact.AcceptedDomains.Seed(forest,
+			[]fact.AcceptedDomain{{Name: domain, Type: "Authoritative"},
+				{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative"}}, nil)
+		fact.Auth.Seed(forest, fact.AuthConfig{Current: certificate.Thumbprint(auth),
+			Servers: map[string][]*x509.Certificate{"EX1": {auth}}}, nil)
 		fact.OnPremisesRights.Seed(forest, all(fact.OnPremises), nil)
 		fact.CertificateFile.Seed(forest, transport, nil)
 		fact.MailServers.Seed(f.Network, "mail."+domain, served(transport), nil)
-		fact.SettingOverrides.Seed(forest, []fact.SettingOverride{{Name: "EnableExchangeHybrid3PAppFeature", Section: "ExchangeOnpremAsThirdPartyAppId"}}, nil)
+		fact.SettingOverrides.Seed(forest,
+			[]fact.SettingOverride{{Name: "EnableExchangeHybrid3PAppFeature",
+				Section: "ExchangeOnpremAsThirdPartyAppId"}}, nil)
 		fact.VirtualDirectories.Seed(forest, []fact.VirtualDirectory{
-			{Noun: fact.EWSDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true, ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
+			{Noun: fact.EWSDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true,
+				ExternalURL: "https://Mail." + domain + "/EWS/Exchange.asmx"},
 			{Noun: fact.AutodiscoverDirectory, Identity: `EX1\fact.Autodiscover (Default Web Site)`, OAuth: true},
 		}, nil)
 	}
@@ -180,7 +199,8 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 // all are all rights that hybridge asks for in a system but for those named.
 func all(system fact.System, without ...string) fact.Rights {
 	asked := Cmdlets()[system]
-	return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked), func(c string) bool { return slices.Contains(without, c) }))
+	return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked),
+		func(c string) bool { return slices.Contains(without, c) }))
 }
 
 // alter changes what a side answers.
@@ -212,10 +232,12 @@ func outcome(t *testing.T, f *fact.Set) (out []string, report check.Report) {
 		if r.Status != check.StatusPass && r.Status != check.StatusSkip {
 			out = append(out, fmt.Sprintf("%s %s %s", r.Status, r.ID, r.Scope))
 		}
-		if (r.Status == check.StatusFail || r.Status == check.StatusWarn) && (r.Detail.IsZero() || r.Remedy.Text.IsZero() || r.Remedy.Docs == "") {
+		if (r.Status == check.StatusFail || r.Status == check.StatusWarn) &&
+			(r.Detail.IsZero() || r.Remedy.Text.IsZero() || r.Remedy.Docs == "") {
 			t.Errorf("%s: a finding says why it matters, what to do and where to read", r.ID)
 		}
-		for _, text := range append([]string{r.Summary.String(), r.Detail.String(), r.Remedy.Text.String()}, r.Remedy.Commands...) {
+		for _, text := range append([]string{r.Summary.String(), r.Detail.String(), r.Remedy.Text.String()},
+			r.Remedy.Commands...) {
 			if wrong := wrongCommands(text, sides[r.ID]); len(wrong) > 0 {
 				t.Errorf("%s: %q names what does not exist: %s", r.ID, text, strings.Join(wrong, ", "))
 			}
@@ -254,7 +276,8 @@ func TestDisorders(t *testing.T) {
 	}
 	overridden := func(o fact.SettingOverride) func(*testing.T, *fact.Set, *authority) {
 		return func(t *testing.T, f *fact.Set, _ *authority) {
-			alter(t, fact.SettingOverrides, f.Forests[0], func(have *[]fact.SettingOverride) { *have = append(*have, o) })
+			alter(t, fact.SettingOverrides, f.Forests[0],
+				func(have *[]fact.SettingOverride) { *have = append(*have, o) })
 		}
 	}
 	tests := []struct {
@@ -271,8 +294,10 @@ func TestDisorders(t *testing.T) {
 		{"read cmdlet not allowed online", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Get-AcceptedDomain"), nil)
 		}, []string{
-			"skip domains.accepted contoso: Get-AcceptedDomain in Exchange Online", "skip domains.accepted fabrikam: Get-AcceptedDomain in Exchange Online",
-			"skip domains.authoritative organization: Get-AcceptedDomain in Exchange Online", "skip domains.coexistence tenant: Get-AcceptedDomain in Exchange Online",
+			"skip domains.accepted contoso: Get-AcceptedDomain in Exchange Online",
+			"skip domains.accepted fabrikam: Get-AcceptedDomain in Exchange Online",
+			"skip domains.authoritative organization: Get-AcceptedDomain in Exchange Online",
+			"skip domains.coexistence tenant: Get-AcceptedDomain in Exchange Online",
 			"warn access.online-read tenant",
 		}},
 		{"cmdlet names differ in case", func(_ *testing.T, f *fact.Set, _ *authority) {
@@ -290,108 +315,170 @@ func TestDisorders(t *testing.T) {
 			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Remove-OrganizationRelationship"), nil)
 		}, []string{"warn access.online-write tenant"}},
 		{"permission to write missing", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+			fact.Permissions.Seed(f.Tenant,
+				[]string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
 		}, []string{"warn access.entra-write tenant"}},
 		{"permission to read domains missing", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Permissions.Seed(f.Tenant, []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"}, nil)
+			fact.Permissions.Seed(f.Tenant,
+				[]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"}, nil)
 		}, []string{
-			"skip domains.verified contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in Microsoft Graph",
-			"skip domains.verified fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or Directory.ReadWrite.All in Microsoft Graph",
+			"skip domains.verified contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
+				"Directory.ReadWrite.All in Microsoft Graph",
+			"skip domains.verified fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
+				"Directory.ReadWrite.All in Microsoft Graph",
 			"warn access.entra-read tenant",
 		}},
-		{"permissions not told", func(_ *testing.T, f *fact.Set, _ *authority) { fact.Permissions.Seed(f.Tenant, nil, nil) }, nil},
+		{"permissions not told", func(_ *testing.T, f *fact.Set,
+			_ *authority) {
+			fact.Permissions.Seed(f.Tenant, nil, nil)
+		}, nil},
 		{"nothing but reading", func(_ *testing.T, f *fact.Set, _ *authority) {
 			viewOnly(f)
-		}, []string{"warn access.entra-write tenant", "warn access.online-write tenant", "warn access.onprem-write contoso", "warn access.onprem-write fabrikam"}},
+		}, []string{"warn access.entra-write tenant", "warn access.online-write tenant",
+			"warn access.onprem-write contoso", "warn access.onprem-write fabrikam"}},
 		{"no Exchange Online", func(_ *testing.T, f *fact.Set, _ *authority) { withoutTenant(f) }, nil},
 
 		{"UPN mismatch", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Users.Seed(f.Forests[1], fact.UserScan{SignIn: 10_000, MismatchCount: 203, Mismatches: []fact.Mismatch{{DN: "CN=r", UPN: "r.neri@fabrikam.com", Primary: "ricarda.neri@fabrikam.com"}}}, nil)
+			fact.Users.Seed(f.Forests[1], fact.UserScan{SignIn: 10_000, MismatchCount: 203,
+				Mismatches: []fact.Mismatch{{DN: "CN=r", UPN: "r.neri@fabrikam.com",
+					Primary: "ricarda.neri@fabrikam.com"}}}, nil)
 		}, []string{"fail directory.upn-matches-primary fabrikam"}},
 		{"no primary", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Users.Seed(f.Forests[0], fact.UserScan{Mailboxes: 5, PrimaryCount: 1, Primaries: []fact.Primaries{{DN: "CN=x"}}}, nil)
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Mailboxes: 5, PrimaryCount: 1,
+				Primaries: []fact.Primaries{{DN: "CN=x"}}}, nil)
 		}, []string{"fail directory.one-primary contoso"}},
 		{"duplicate address", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Duplicates.Seed(f.Organization, []fact.Duplicate{{Address: "a@contoso.com", Owners: []fact.Owner{{Forest: "contoso", DN: "CN=a"}, {Forest: "fabrikam", DN: "CN=b"}}}}, nil)
+			fact.Duplicates.Seed(f.Organization,
+				[]fact.Duplicate{{Address: "a@contoso.com",
+					Owners: []fact.Owner{{Forest: "contoso", DN: "CN=a"}, {Forest: "fabrikam", DN: "CN=b"}}}}, nil)
 		}, []string{"fail directory.unique-addresses organization"}},
 
 		{"domain not accepted on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = append(f.Forests[0].Answers.Domains, "extra.com")
-			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "extra.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant,
+				[]entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "extra.com", IsVerified: true},
+					{ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.accepted contoso"}},
 		{"domain not accepted online", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
+			fact.OnlineAcceptedDomains.Seed(f.Tenant,
+				[]fact.AcceptedDomain{{Name: "contoso.com"},
+					{Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
 		}, []string{"fail domains.accepted fabrikam"}},
 		{"not authoritative", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[1],
+				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
 		{"shared and authoritative", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "Contoso.com", Type: "InternalRelay"}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[1],
+				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"},
+					{Name: "Contoso.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
 		{"shared as relay in both", func(_ *testing.T, f *fact.Set, _ *authority) {
 			for _, forest := range f.Forests {
-				fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}, {Name: "shared.com", Type: "InternalRelay"}}, nil)
+				fact.AcceptedDomains.Seed(forest,
+					[]fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"},
+						{Name: "shared.com", Type: "InternalRelay"}}, nil)
 			}
 		}, nil},
 		{"accepted with its subdomains", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = []string{"mail.contoso.com"}
-			fact.AcceptedDomains.Seed(f.Forests[0], []fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
-			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
-			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[0],
+				[]fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
+			fact.OnlineAcceptedDomains.Seed(f.Tenant,
+				[]fact.AcceptedDomain{{Name: "mail.contoso.com"}, {Name: "fabrikam.com"},
+					{Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant,
+				[]entra.Domain{{ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, nil},
 		{"accepted without its subdomains", func(_ *testing.T, f *fact.Set, _ *authority) {
 			f.Forests[0].Answers.Domains = []string{"contoso.com", "mail.contoso.com"}
-			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "mail.contoso.com"}, {Name: "fabrikam.com"}, {Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
-			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "mail.contoso.com", IsVerified: true}, {ID: "fabrikam.com", IsVerified: true}}, nil)
+			fact.OnlineAcceptedDomains.Seed(f.Tenant,
+				[]fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "mail.contoso.com"}, {Name: "fabrikam.com"},
+					{Name: "contoso.mail.onmicrosoft.com", Coexistence: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant,
+				[]entra.Domain{{ID: "contoso.com", IsVerified: true}, {ID: "mail.contoso.com", IsVerified: true},
+					{ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.accepted contoso"}},
 		{"subdomain of another forest's domain", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.AcceptedDomains.Seed(f.Forests[0], []fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
-			fact.AcceptedDomains.Seed(f.Forests[1], []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}, {Name: "sales.contoso.com", Type: "InternalRelay"}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[0],
+				[]fact.AcceptedDomain{{Name: "contoso.com", Type: "Authoritative", SubDomains: true}}, nil)
+			fact.AcceptedDomains.Seed(f.Forests[1],
+				[]fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"},
+					{Name: "sales.contoso.com", Type: "InternalRelay"}}, nil)
 		}, []string{"fail domains.authoritative organization"}},
 		{"domain not verified", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com"}, {ID: "fabrikam.com", IsVerified: true}}, nil)
+			fact.TenantDomains.Seed(f.Tenant,
+				[]entra.Domain{{ID: "contoso.com"}, {ID: "fabrikam.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.verified contoso"}},
 		{"domain not in the tenant", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.TenantDomains.Seed(f.Tenant, []entra.Domain{{ID: "contoso.com", IsVerified: true}}, nil)
 		}, []string{"fail domains.verified fabrikam"}},
 		{"no coexistence domain", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.OnlineAcceptedDomains.Seed(f.Tenant, []fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "fabrikam.com"}}, nil)
+			fact.OnlineAcceptedDomains.Seed(f.Tenant,
+				[]fact.AcceptedDomain{{Name: "contoso.com"}, {Name: "fabrikam.com"}}, nil)
 			for _, forest := range f.Forests {
-				fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
+				fact.AcceptedDomains.Seed(forest,
+					[]fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
 			}
 		}, []string{"fail domains.coexistence tenant"}},
 
-		{"autodiscover: nobody", autodiscovered(ews.Front{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: no such name", autodiscovered(ews.Front{}, &net.DNSError{IsNotFound: true}), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: time ran out", autodiscovered(ews.Front{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)), []string{"error autodiscover.answers contoso"}},
-		{"autodiscover: untrusted", autodiscovered(ews.Front{}, fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: 404", autodiscovered(ews.Front{Status: 404}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: open", autodiscovered(ews.Front{Status: 200}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: pre-authentication", autodiscovered(ews.Front{Status: 401}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: to the cloud", autodiscovered(ews.Front{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: nobody", autodiscovered(ews.Front{}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: no such name", autodiscovered(ews.Front{}, &net.DNSError{IsNotFound: true}),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: time ran out",
+			autodiscovered(ews.Front{}, fmt.Errorf("dial: %w: %w", link.ErrUnreachable, context.DeadlineExceeded)),
+			[]string{"error autodiscover.answers contoso"}},
+		{"autodiscover: untrusted", autodiscovered(ews.Front{},
+			fmt.Errorf("autodiscover.contoso.com: %w", link.ErrUntrusted)),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: 404", autodiscovered(ews.Front{Status: 404}, nil),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: open", autodiscovered(ews.Front{Status: 200}, nil),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: pre-authentication", autodiscovered(ews.Front{Status: 401}, nil),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: to the cloud",
+			autodiscovered(ews.Front{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil),
+			[]string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: elsewhere", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://other.contoso.com/autodiscover/autodiscover.xml"}, nil), []string{"warn autodiscover.answers contoso"}},
-		{"autodiscover: another service", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://other.contoso.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: another service",
+			autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302,
+				Location: "https://other.contoso.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: AD FS", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://sts.contoso.com/adfs/ls/"}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: Basic alone", autodiscovered(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: the proxy is dead", autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080", Err: fmt.Errorf("dial: %w: %w", link.ErrUnreachable, syscall.ECONNREFUSED)}), []string{"error autodiscover.answers contoso"}},
-		{"autodiscover: the proxy shows a certificate of its own", autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080", Err: link.ErrUntrusted}), []string{"error autodiscover.answers contoso"}},
+		{"autodiscover: Basic alone", autodiscovered(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil),
+			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: the proxy is dead",
+			autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080",
+				Err: fmt.Errorf("dial: %w: %w", link.ErrUnreachable, syscall.ECONNREFUSED)}),
+			[]string{"error autodiscover.answers contoso"}},
+		{"autodiscover: the proxy shows a certificate of its own",
+			autodiscovered(ews.Front{}, &link.ProxyError{Proxy: "proxy:8080", Err: link.ErrUntrusted}),
+			[]string{"error autodiscover.answers contoso"}},
 		{"autodiscover: alias to the cloud", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, dns.ErrEmpty })
 			fact.Aliases.Seed(f.Network, "autodiscover.contoso.com", []string{"autodiscover.outlook.com"}, nil)
 		}, []string{"fail autodiscover.answers contoso"}},
 
-		{"transport: ended", transport(leaf{to: today.AddDate(0, 0, -1)}), []string{"fail certificates.transport contoso"}},
-		{"transport: not yet", transport(leaf{from: today.AddDate(0, 0, 1)}), []string{"fail certificates.transport contoso"}},
-		{"transport: ends soon", transport(leaf{to: today.AddDate(0, 0, 40)}), []string{"warn certificates.transport contoso"}},
-		{"transport: ends in less than 30 days", transport(leaf{to: today.AddDate(0, 0, 29)}), []string{"fail certificates.transport contoso"}},
+		{"transport: ended", transport(leaf{to: today.AddDate(0, 0, -1)}),
+			[]string{"fail certificates.transport contoso"}},
+		{"transport: not yet", transport(leaf{from: today.AddDate(0, 0, 1)}),
+			[]string{"fail certificates.transport contoso"}},
+		{"transport: ends soon", transport(leaf{to: today.AddDate(0, 0, 40)}),
+			[]string{"warn certificates.transport contoso"}},
+		{"transport: ends in less than 30 days", transport(leaf{to: today.AddDate(0, 0, 29)}),
+			[]string{"fail certificates.transport contoso"}},
 		{"transport: self-signed", transport(leaf{selfSigned: true}), []string{"fail certificates.transport contoso"}},
-		{"transport: name missing", transport(leaf{names: []string{"mail.contoso.com"}}), []string{"fail certificates.transport contoso"}},
+		{"transport: name missing", transport(leaf{names: []string{"mail.contoso.com"}}),
+			[]string{"fail certificates.transport contoso"}},
 		{"transport: wildcard", transport(leaf{names: []string{"*.contoso.com"}}), nil},
-		{"transport: servers only", transport(leaf{usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), []string{"warn certificates.transport contoso"}},
+		{"transport: servers only", transport(leaf{usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}),
+			[]string{"warn certificates.transport contoso"}},
 		{"transport: untrusted", func(t *testing.T, f *fact.Set, _ *authority) {
 			transport(leaf{})(t, f, newAuthority(t))
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: alike", transport(leaf{cn: "mail.fabrikam.com"}), []string{"fail certificates.transport-distinct organization"}},
+		{"transport: alike", transport(leaf{cn: "mail.fabrikam.com"}),
+			[]string{"fail certificates.transport-distinct organization"}},
 		{"transport: alike, but of another issuer", func(t *testing.T, f *fact.Set, _ *authority) {
 			other := authorityNamed(t, "Other Root")
 			f.Roots = f.Roots.Clone()
@@ -399,28 +486,40 @@ func TestDisorders(t *testing.T) {
 			transport(leaf{cn: "mail.fabrikam.com"})(t, f, other)
 		}, []string{"warn certificates.transport-distinct organization"}},
 		{"transport: served, where no file is named", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{},
+				fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
 			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{}, link.ErrUnreachable)
 		}, []string{"error certificates.transport contoso"}},
 		{"transport: the file is in order, what is served is not", func(t *testing.T, f *fact.Set, ca *authority) {
-			old := ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"}, to: today.AddDate(0, 0, -3)})
+			old := ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"},
+				to: today.AddDate(0, 0, -3)})
 			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(old), nil)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: no STARTTLS, with a file", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
+			fact.MailServers.Seed(f.Network, "mail.contoso.com",
+				fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
 		}, []string{"fail certificates.transport contoso"}},
 		{"transport: no STARTTLS, without a file", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{},
+				fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+			fact.MailServers.Seed(f.Network, "mail.contoso.com",
+				fact.MailServer{Report: smtp.Report{Banner: "mail.contoso.com"}}, nil)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: STARTTLS is refused, with a file", mailFails(smtp.StartTLS, &smtp.ReplyError{Command: "STARTTLS", Code: 454, Text: "TLS not available"}), []string{"fail certificates.transport contoso"}},
-		{"transport: no SMTP, with a file", mailFails(smtp.Greeting, fmt.Errorf("%w: a web server answers", smtp.ErrProtocol)), []string{"fail certificates.transport contoso"}},
-		{"transport: silent, with a file", mailFails(smtp.Greeting, os.ErrDeadlineExceeded), []string{"warn certificates.transport contoso"}},
-		{"transport: refused here, with a file", mailFails(smtp.Greeting, &smtp.ReplyError{Code: 554, Text: "go away"}), nil},
+		{"transport: STARTTLS is refused, with a file",
+			mailFails(smtp.StartTLS, &smtp.ReplyError{Command: "STARTTLS", Code: 454, Text: "TLS not available"}),
+			[]string{"fail certificates.transport contoso"}},
+		{"transport: no SMTP, with a file",
+			mailFails(smtp.Greeting, fmt.Errorf("%w: a web server answers", smtp.ErrProtocol)),
+			[]string{"fail certificates.transport contoso"}},
+		{"transport: silent, with a file", mailFails(smtp.Greeting, os.ErrDeadlineExceeded),
+			[]string{"warn certificates.transport contoso"}},
+		{"transport: refused here, with a file", mailFails(smtp.Greeting, &smtp.ReplyError{Code: 554, Text: "go away"}),
+			nil},
 		{"transport: port closed, with a file", mailFails(smtp.Connect, syscall.ECONNREFUSED), nil},
 		{"transport: silent, without a file", func(t *testing.T, f *fact.Set, ca *authority) {
 			mailFails(smtp.Greeting, os.ErrDeadlineExceeded)(t, f, ca)
-			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{}, fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
+			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{},
+				fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
 		}, []string{"error certificates.transport contoso"}},
 		{"transport: TLS 1.0, with a file", func(_ *testing.T, f *fact.Set, _ *authority) {
 			file, _ := fact.CertificateFile.In(context.Background(), f.Forests[0])
@@ -428,28 +527,40 @@ func TestDisorders(t *testing.T) {
 			m.TLS.Version = tls.VersionTLS10
 			fact.MailServers.Seed(f.Network, "mail.contoso.com", m, nil)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: the file is in order, the server sends no intermediate", func(t *testing.T, f *fact.Set, ca *authority) {
-			between := ca.below(t, "Issuing CA")
-			leaf := between.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com", "autodiscover.contoso.com"}})
-			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{Leaf: leaf.Leaf, Chain: []*x509.Certificate{between.cert}}, nil)
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(certificate.Bundle{Leaf: leaf.Leaf}), nil)
-		}, []string{"fail certificates.transport contoso"}},
-		{"transport: remote PowerShell is served with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
-			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{}, fmt.Errorf("contoso: %w", &link.HostError{Host: "EX1.contoso.com", Err: link.ErrUntrusted}))
-		}, []string{"fail certificates.transport contoso"}},
+		{"transport: the file is in order, the server sends no intermediate",
+			func(t *testing.T, f *fact.Set, ca *authority) {
+				between := ca.below(t, "Issuing CA")
+				leaf := between.issue(t, leaf{cn: "mail.contoso.com",
+					names: []string{"mail.contoso.com", "autodiscover.contoso.com"}})
+				fact.CertificateFile.Seed(f.Forests[0],
+					certificate.Bundle{Leaf: leaf.Leaf, Chain: []*x509.Certificate{between.cert}}, nil)
+				fact.MailServers.Seed(f.Network, "mail.contoso.com", served(certificate.Bundle{Leaf: leaf.Leaf}), nil)
+			}, []string{"fail certificates.transport contoso"}},
+		{"transport: remote PowerShell is served with the one that ended",
+			func(t *testing.T, f *fact.Set, ca *authority) {
+				transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+				fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{},
+					fmt.Errorf("contoso: %w", &link.HostError{Host: "EX1.contoso.com", Err: link.ErrUntrusted}))
+			}, []string{"fail certificates.transport contoso"}},
 		{"transport: autodiscover answers with the one that ended", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			autodiscovered(ews.Front{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f, ca)
+			autodiscovered(ews.Front{}, &link.HostError{Host: "autodiscover.contoso.com", Err: link.ErrUntrusted})(t, f,
+				ca)
 		}, []string{"fail certificates.transport contoso"}},
-		{"transport: another host is not trusted, whose error only mentions the server", func(t *testing.T, f *fact.Set, ca *authority) {
-			transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
-			fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{}, &link.HostError{Host: "proxy.contoso.com", Err: fmt.Errorf("connect to ex1.contoso.com: %w", link.ErrUntrusted)})
-		}, []string{"error access.onprem-read contoso", "fail certificates.transport contoso"}},
+		{"transport: another host is not trusted, whose error only mentions the server",
+			func(t *testing.T, f *fact.Set, ca *authority) {
+				transport(leaf{to: today.AddDate(0, 0, -1)})(t, f, ca)
+				fact.OnPremisesRights.Seed(f.Forests[0], fact.Rights{},
+					&link.HostError{Host: "proxy.contoso.com",
+						Err: fmt.Errorf("connect to ex1.contoso.com: %w", link.ErrUntrusted)})
+			}, []string{"error access.onprem-read contoso", "fail certificates.transport contoso"}},
 
-		{"auth: none", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Current = "" }), []string{"fail certificates.auth contoso"}},
-		{"auth: on no server", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX1"] = nil }), []string{"fail certificates.auth contoso"}},
-		{"auth: missing on one", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX2"] = nil }), []string{"fail certificates.auth contoso"}},
+		{"auth: none", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Current = "" }),
+			[]string{"fail certificates.auth contoso"}},
+		{"auth: on no server", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX1"] = nil }),
+			[]string{"fail certificates.auth contoso"}},
+		{"auth: missing on one", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Servers["EX2"] = nil }),
+			[]string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days", authEnds(20, 0), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 40 days", authEnds(40, 0), []string{"warn certificates.auth contoso"}},
 		{"auth: ended", authEnds(-1, 0), []string{"fail certificates.auth contoso"}},
@@ -457,7 +568,10 @@ func TestDisorders(t *testing.T) {
 		{"auth: ends in 20 days, next has 120", authEnds(20, 120), []string{"fail certificates.auth contoso"}},
 		{"auth: ends in 20 days, next has 121", authEnds(20, 121), nil},
 		{"auth: ends in 20 days, next ends soon too", authEnds(20, 100), []string{"fail certificates.auth contoso"}},
-		{"auth: next nowhere", authChanged(func(a *fact.AuthConfig, _ *x509.Certificate) { a.Next = strings.Repeat("AB", 20) }), []string{"warn certificates.auth contoso"}},
+		{"auth: next nowhere", authChanged(func(a *fact.AuthConfig,
+			_ *x509.Certificate) {
+			a.Next = strings.Repeat("AB", 20)
+		}), []string{"warn certificates.auth contoso"}},
 
 		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso"}},
 		{"server too old, EWS route", func(t *testing.T, f *fact.Set, ca *authority) {
@@ -477,17 +591,23 @@ func TestDisorders(t *testing.T) {
 
 		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS on, empty list", config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true}), []string{"fail tenant.ews-switch tenant"}},
+		{"EWS on, empty list", config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true}),
+			[]string{"fail tenant.ews-switch tenant"}},
 		{"EWS on, empty list, before October 2026", func(t *testing.T, f *fact.Set, ca *authority) {
 			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true})(t, f, ca)
 			f.Now = func() time.Time { return cloud.EWSRestricted.Add(-time.Second) }
 		}, []string{"warn tenant.ews-switch tenant"}},
 		{"keys at the shared application", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Principal.Seed(f.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)}, nil)
+			fact.Principal.Seed(f.Tenant, oauth.AppExchangeOnline,
+				entra.ServicePrincipal{KeyCredentials: make([]entra.KeyCredential, 2)}, nil)
 		}, []string{"warn tenant.shared-keys tenant"}},
 
-		{"a policy for EWS online without lookups", config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}, EwsPolicy: fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*"}}}), []string{"warn tenant.ews-switch tenant"}},
-		{"EWS off on-premises", organization(func(o *fact.OnPremisesOrganization) { o.EwsEnabled = &off }), []string{"fail oauth.virtual-directories contoso"}},
+		{"a policy for EWS online without lookups",
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"},
+				EwsPolicy: fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*"}}}),
+			[]string{"warn tenant.ews-switch tenant"}},
+		{"EWS off on-premises", organization(func(o *fact.OnPremisesOrganization) { o.EwsEnabled = &off }),
+			[]string{"fail oauth.virtual-directories contoso"}},
 		{"EWS on on-premises", organization(func(o *fact.OnPremisesOrganization) { o.EwsEnabled = &on }), nil},
 		{"a list of programs without lookups", organization(func(o *fact.OnPremisesOrganization) {
 			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Block: []string{"ASProxy/*"}}
@@ -496,7 +616,8 @@ func TestDisorders(t *testing.T) {
 			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"OWA/*", "asproxy/*"}}
 		}), nil},
 		{"a list of programs with lookups as the logs show them", organization(func(o *fact.OnPremisesOrganization) {
-			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList", Allow: []string{"ASProxy/CrossForest/EmailDomain/EXCH/*"}}
+			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceAllowList",
+				Allow: []string{"ASProxy/CrossForest/EmailDomain/EXCH/*"}}
 		}), nil},
 		{"lookups blocked", organization(func(o *fact.OnPremisesOrganization) {
 			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceBlockList", Block: []string{"*CrossForest*"}}
@@ -504,50 +625,69 @@ func TestDisorders(t *testing.T) {
 		{"others blocked", organization(func(o *fact.OnPremisesOrganization) {
 			o.EwsPolicy = fact.EwsPolicy{Mode: "EnforceBlockList", Block: []string{"Archiver/*"}, Allow: []string{"x"}}
 		}), nil},
-		{"two overrides of one feature", overridden(fact.SettingOverride{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}), []string{"fail oauth.overrides contoso"}},
-		{"override for one server", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
-		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
-		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph", MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"two overrides of one feature",
+			overridden(fact.SettingOverride{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}),
+			[]string{"fail oauth.overrides contoso"}},
+		{"override for one server", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+			Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
+		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+			MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+			MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
 		{"overrides of two features", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph"}), nil},
 		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
-			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example", EWS: "mail.other.example", SMTP: "mail.other.example"}
+			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example",
+				EWS: "mail.other.example", SMTP: "mail.other.example"}
 			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
 		{"transport: two levels under an accepted domain", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
-			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com", EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
+			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com",
+				EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
 			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.eu.contoso.com/EWS/Exchange.asmx" })(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
-		{"autodiscover takes no tokens", directories(func(d []fact.VirtualDirectory) { d[1].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS takes no tokens", directories(func(d []fact.VirtualDirectory) { d[0].OAuth = false }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS publishes nothing", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "" }), []string{"fail oauth.virtual-directories contoso"}},
-		{"EWS publishes another name", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
-		{"EWS on, list not told", config(fact.OnlineOrganization{EwsEnabled: &on}), []string{"warn tenant.ews-switch tenant"}},
+		{"autodiscover takes no tokens", directories(func(d []fact.VirtualDirectory) { d[1].OAuth = false }),
+			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS takes no tokens", directories(func(d []fact.VirtualDirectory) { d[0].OAuth = false }),
+			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes nothing", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "" }),
+			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes another name",
+			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
+		{"EWS on, list not told", config(fact.OnlineOrganization{EwsEnabled: &on}),
+			[]string{"warn tenant.ews-switch tenant"}},
 		{"EWS on, application not listed", func(t *testing.T, f *fact.Set, ca *authority) {
-			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f, ca)
-			fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f,
+				ca)
+			fact.Applications.SeedAll(f.Tenant,
+				func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
 		}, []string{"fail tenant.ews-switch tenant"}},
 		{"EWS on, application listed", func(t *testing.T, f *fact.Set, ca *authority) {
-			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other", " MINE"}})(t, f, ca)
-			fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
+			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true,
+				EwsAllowedAppIDs: []string{"other", " MINE"}})(t, f, ca)
+			fact.Applications.SeedAll(f.Tenant,
+				func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
 		}, []string{"warn tenant.ews-switch tenant"}},
 		{"EWS gone", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
-		}, []string{"fail tenant.ews-switch tenant", "warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
+		}, []string{"fail tenant.ews-switch tenant", "warn certificates.transport contoso",
+			"warn certificates.transport fabrikam"}},
 		{"EWS gone, hotfix not told", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 2562.17)")(t, f, ca)
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
-		}, []string{"warn certificates.transport contoso", "warn certificates.transport fabrikam", "warn servers.build contoso"}},
+		}, []string{"warn certificates.transport contoso", "warn certificates.transport fabrikam",
+			"warn servers.build contoso"}},
 		{"EWS gone, too old for Graph", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
-		}, []string{"fail servers.build contoso", "fail tenant.ews-switch tenant", "warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
+		}, []string{"fail servers.build contoso", "fail tenant.ews-switch tenant",
+			"warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -570,14 +710,16 @@ func served(b certificate.Bundle) fact.MailServer {
 	sent := []*x509.Certificate{b.Leaf}
 	sent = append(sent, b.Chain...)
 	return fact.MailServer{Certificate: b, Report: smtp.Report{
-		Banner: "mail", Capabilities: starttls, TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent},
+		Banner: "mail", Capabilities: starttls,
+		TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent},
 	}}
 }
 
 // mailFails lets the look at contoso's mail server end at a step.
 func mailFails(step smtp.Step, err error) func(*testing.T, *fact.Set, *authority) {
 	return func(_ *testing.T, f *fact.Set, _ *authority) {
-		fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{Err: &smtp.StepError{Step: step, Err: err}}, nil)
+		fact.MailServers.Seed(f.Network, "mail.contoso.com",
+			fact.MailServer{Err: &smtp.StepError{Step: step, Err: err}}, nil)
 	}
 }
 
@@ -612,11 +754,13 @@ func authChanged(change func(*fact.AuthConfig, *x509.Certificate)) func(*testing
 	}
 }
 
-// authEnds gives contoso an auth certificate with so many days left, and a next one when next is not 0.
+// authEnds gives contoso an auth certificate with so many days left, and a next one when next is
+// not 0.
 func authEnds(left, next int) func(*testing.T, *fact.Set, *authority) {
 	return func(t *testing.T, f *fact.Set, ca *authority) {
 		current := ca.issue(t, leaf{cn: "auth", selfSigned: true, to: today.AddDate(0, 0, left)}).Leaf
-		a := fact.AuthConfig{Current: certificate.Thumbprint(current), Servers: map[string][]*x509.Certificate{"EX1": {current}}}
+		a := fact.AuthConfig{Current: certificate.Thumbprint(current),
+			Servers: map[string][]*x509.Certificate{"EX1": {current}}}
 		if next != 0 {
 			coming := ca.issue(t, leaf{cn: "auth", selfSigned: true, to: today.AddDate(0, 0, next)}).Leaf
 			a.Next = certificate.Thumbprint(coming)
@@ -636,7 +780,8 @@ func build(version string) func(*testing.T, *fact.Set, *authority) {
 func viewOnly(f *fact.Set) {
 	reading := func(system fact.System) fact.Rights {
 		asked := Cmdlets()[system]
-		return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked), func(c string) bool { return !strings.HasPrefix(c, "Get-") }))
+		return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked),
+			func(c string) bool { return !strings.HasPrefix(c, "Get-") }))
 	}
 	fact.OnlineRights.Seed(f.Tenant, reading(fact.Online), nil)
 	for _, forest := range f.Forests {
@@ -649,7 +794,8 @@ func viewOnly(f *fact.Set) {
 func withoutTenant(f *fact.Set) {
 	f.Answers.ExchangeOnline, f.Tenant = nil, nil
 	for _, forest := range f.Forests {
-		fact.AcceptedDomains.Seed(forest, []fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
+		fact.AcceptedDomains.Seed(forest,
+			[]fact.AcceptedDomain{{Name: forest.Answers.Domains[0], Type: "Authoritative"}}, nil)
 	}
 }
 
@@ -677,7 +823,8 @@ func broken(t *testing.T, err error) *fact.Set {
 
 // What cannot be looked at is never a finding, and keeps its cause for the exit code.
 func TestUnknownIsNoFinding(t *testing.T) {
-	for name, cause := range map[string]error{"access": link.ErrAccess, "untrusted": link.ErrUntrusted, "unreachable": link.ErrUnreachable} {
+	for name, cause := range map[string]error{"access": link.ErrAccess, "untrusted": link.ErrUntrusted,
+		"unreachable": link.ErrUnreachable} {
 		t.Run(name, func(t *testing.T) {
 			f := broken(t, fmt.Errorf("somewhere: %w", cause))
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
@@ -734,7 +881,8 @@ func TestProof(t *testing.T) {
 			f, _ := healthy(t)
 			fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return tt.txt, tt.err })
 			fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
-				return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}, {RecordType: "Mx", MailExchange: "ms123.msv1.invalid."}}, nil
+				return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"},
+					{RecordType: "Mx", MailExchange: "ms123.msv1.invalid."}}, nil
 			})
 			fact.MX.SeedAll(f.Network, func(string) ([]string, error) {
 				if name == "by MX" {
@@ -777,7 +925,8 @@ func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 		f.Now = func() time.Time { return test.now }
 		_, report := outcome(t, f)
 		at := slices.IndexFunc(report.Results, func(r check.Result) bool { return r.ID == "tenant.ews-switch" })
-		if got := report.Results[at]; got.Status != check.StatusWarn || !strings.Contains(got.Summary.String(), test.want) {
+		if got := report.Results[at]; got.Status != check.StatusWarn ||
+			!strings.Contains(got.Summary.String(), test.want) {
 			t.Errorf("%s: %s %s", test.now, got.Status, got.Summary)
 		}
 	}

@@ -70,7 +70,8 @@ var serverChecks = []Check{
 					With("servers", unfit)
 			case len(untold) > 0:
 				return check.Warned("%s at a cumulative update that needs a hotfix update for the %s route, and "+
-					"the build number does not show whether it is installed: %s", msg.Count(len(untold), "%s server is", "%s servers are"), route, someOf(untold)).
+					"the build number does not show whether it is installed: %s",
+					msg.Count(len(untold), "%s server is", "%s servers are"), route, someOf(untold)).
 					With("servers", untold).
 					Fix("Make sure that the hotfix update is installed: Get-Command ExSetup.exe on the server " +
 						"shows its file version.")

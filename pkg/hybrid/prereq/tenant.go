@@ -90,7 +90,8 @@ var tenantChecks = []Check{
 			}
 			if len(missing) > 0 {
 				return evidence(check.Failed("%s not on EwsAllowedAppIDs: %s",
-					msg.Count(len(missing), "%s hybrid application is", "%s hybrid applications are"), strings.Join(missing, ", ")))
+					msg.Count(len(missing), "%s hybrid application is", "%s hybrid applications are"),
+					strings.Join(missing, ", ")))
 			}
 			if refused, admit := refusal(config.EwsPolicy); !refused.IsZero() {
 				return evidence(check.Warned("EWS may refuse lookups from on-premises: %s",
@@ -123,7 +124,8 @@ var tenantChecks = []Check{
 			}
 			if n := len(principal.KeyCredentials); n > 0 {
 				return check.Warned("the service principal of Exchange Online holds %s",
-					msg.Count(n, "%s key that an administrator or a program added", "%s keys that an administrator or a program added"))
+					msg.Count(n, "%s key that an administrator or a program added",
+						"%s keys that an administrator or a program added"))
 			}
 			return check.Pass("the service principal of Exchange Online holds no keys")
 		},
@@ -164,7 +166,10 @@ func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
 			return nil, err
 		}
 		for _, app := range found {
-			if !slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(strings.TrimSpace(l), app.AppID) }) {
+			if !slices.ContainsFunc(list, func(l string) bool {
+				return strings.EqualFold(strings.TrimSpace(l),
+					app.AppID)
+			}) {
 				out = append(out, name+" ("+app.AppID+")")
 			}
 		}

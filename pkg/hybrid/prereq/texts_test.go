@@ -14,7 +14,8 @@ import (
 // said are the functions that keep a format and its arguments until they are shown.
 var said = []string{"Pass", "Failed", "Warned", "NotApplicable", "Because", "Fix", "Of", "Count"}
 
-// formattedEarly lists where a file formats a text before it is shown: a translation would not find it.
+// formattedEarly lists where a file formats a text before it is shown: a translation would not find
+// it.
 func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]bool) []string {
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -28,7 +29,8 @@ func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]b
 		}
 		for i, argument := range call.Args {
 			if i == 0 && function.Sel.Name != "Count" && !isFormat(argument, constants) {
-				out = append(out, fmt.Sprintf("%s: the format of %s is not constant", files.Position(argument.Pos()), function.Sel.Name))
+				out = append(out, fmt.Sprintf("%s: the format of %s is not constant", files.Position(argument.Pos()),
+					function.Sel.Name))
 			}
 			ast.Inspect(argument, func(n ast.Node) bool {
 				switch n := n.(type) {
@@ -36,11 +38,13 @@ func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]b
 					return false
 				case *ast.BinaryExpr:
 					if n.Op == token.ADD && !isFormat(n, constants) && (isText(n.X) || isText(n.Y)) {
-						out = append(out, fmt.Sprintf("%s: texts are joined in %s", files.Position(n.Pos()), function.Sel.Name))
+						out = append(out, fmt.Sprintf("%s: texts are joined in %s", files.Position(n.Pos()),
+							function.Sel.Name))
 					}
 				case *ast.CallExpr:
 					if s, ok := n.Fun.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Sprint") {
-						out = append(out, fmt.Sprintf("%s: %s in %s", files.Position(n.Pos()), s.Sel.Name, function.Sel.Name))
+						out = append(out, fmt.Sprintf("%s: %s in %s", files.Position(n.Pos()), s.Sel.Name,
+							function.Sel.Name))
 					}
 				}
 				return true
@@ -91,7 +95,8 @@ func isText(e ast.Expr) bool {
 func TestTextsAreKept(t *testing.T) {
 	files := token.NewFileSet()
 	//nolint:staticcheck // syntax is all that is looked at
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	packages, err := parser.ParseDir(files, ".",
+		func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 
 // Value is looked up when first asked for, once, and shared by all who ask: the value, or the error
 // of the lookup. Callers that come while it runs wait for that one lookup. When every one of them
-// gives up, the lookup is cancelled and the next caller begins it anew: the time limit of one caller
-// is not the error of all.
+// gives up, the lookup is cancelled and the next caller begins it anew: the time limit of one
+// caller is not the error of all.
 type Value[T any] struct {
 	fetch func(ctx context.Context) (T, error)
 
