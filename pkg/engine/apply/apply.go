@@ -1,22 +1,45 @@
-// Package apply carries out a plan: journal ahead of every write, places in parallel and in order within one, read
-// back after each write, resume after a kill, roll back what was done.
+// Package apply carries out a plan: it writes the journal ahead of every change, works at the places
+// in parallel and in the plan's order within one, reads back after each write, resumes after a kill,
+// and rolls back what was done.
 package apply
 
 import (
+	"context"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// Options for Run and Rollback.
+// Options for Run, Rollback and Preview.
 type Options struct {
-	StateDir    string        // journals and the lock live here
-	Wait        time.Duration // how long a read-back may take to show what was written; 0: the kind's own patience
-	AllowDelete bool
-	Version     string // of hybridge, for the journal
+	StateDir string        // journals and the lock live here
+	Wait     time.Duration // how long a read-back may take to show what was written; 0: the kind's own patience
+	Accept   []string      // ids of Consents
+	Digest   string        // when set, the digest that the plan must have; Run only
+	Version  string        // of hybridge, for the journal
+
+	// Identity gives the stable id of what a place stands for: the tenant's id, the GUID of an
+	// Exchange organization. The journal keeps it, and is used nowhere else. Nil: not known.
+	Identity func(ctx context.Context, place string) (string, error)
+	// Secret reads a secret when a command that needs it is about to run; label says for what.
+	// Nil: no plan that refers to secrets can be carried out.
+	Secret func(ctx context.Context, ref secret.Ref, label string) (secret.Value, error)
 
 	// fault, in tests, is asked at every point where a process can die; an error stands for its death.
 	fault func(point string) error
+}
+
+// AcceptRemovals is the consent to a plan that removes resources.
+const AcceptRemovals = "removals"
+
+// Consent is something that a person must agree to by name, beyond agreeing to the plan.
+type Consent struct{ ID, Title string }
+
+// Consents lists what Options.Accept takes.
+func Consents() []Consent {
+	return []Consent{{AcceptRemovals, "carry out a plan that removes resources"}}
 }
 
 // Status of one change of a run.
@@ -32,16 +55,18 @@ const (
 
 // Outcome is what became of one change. It is an observe.Event.
 type Outcome struct {
-	ID         string        `json:"id"`
-	Target     string        `json:"target"`
-	Kind       string        `json:"kind"`
-	Name       string        `json:"name"`
-	Action     change.Action `json:"action"`
-	Status     Status        `json:"status"`
-	Error      string        `json:"error,omitempty"`
-	Note       string        `json:"note,omitempty"` // why it was skipped
-	DurationMS int64         `json:"durationMs"`
-	Cause      error         `json:"-"`
+	ID     string        `json:"id"`
+	Target string        `json:"target"`
+	Kind   string        `json:"kind"`
+	Name   string        `json:"name"`
+	Action change.Action `json:"action"`
+	Status Status        `json:"status"`
+	Error  string        `json:"error,omitempty"`
+	// Uncertain tells that a failed change may be in effect: its answer was lost. The next run looks.
+	Uncertain  bool     `json:"uncertain,omitempty"`
+	Note       msg.Text `json:"note,omitzero"` // why it was skipped
+	DurationMS int64    `json:"durationMs"`
+	Cause      error    `json:"-"`
 }
 
 // Event makes an Outcome an observe.Event.
@@ -55,12 +80,26 @@ type Summary struct {
 	Pending int `json:"pending"`
 }
 
+func (s *Summary) add(status Status) {
+	switch status {
+	case Done:
+		s.Done++
+	case Failed:
+		s.Failed++
+	case Skipped:
+		s.Skipped++
+	case Pending:
+		s.Pending++
+	}
+}
+
 // Report is the outcome of a run.
 type Report struct {
 	APIVersion string    `json:"apiVersion"` // hybridge/v1
 	Kind       string    `json:"kind"`       // ApplyReport
 	RunID      string    `json:"runId"`
-	Journal    string    `json:"journal"` // path
+	Journal    string    `json:"journal"`          // path
+	Digest     string    `json:"digest,omitempty"` // of the plan; empty for a rollback
 	Summary    Summary   `json:"summary"`
 	Changes    []Outcome `json:"changes"`
 }

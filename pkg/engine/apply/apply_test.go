@@ -45,7 +45,7 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	before := w.content()
 	p := w.plan(t)
 	var events []string
-	report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true, Version: "1"}, observe.Func(func(e observe.Event) {
+	report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Version: "1", Wait: soon}, observe.Func(func(e observe.Event) {
 		events = append(events, e.Event())
 	}))
 	if err != nil {
@@ -87,14 +87,14 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	}
 
 	// The same plan once more: what it was made from is gone.
-	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil); !errors.Is(err, ErrStale) {
+	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) {
 		t.Errorf("applied twice: %v", err)
 	}
 
 	if undo, err := ToUndo(dir, ""); err != nil || undo.RunID != report.RunID || undo.Summary.Done != 7 {
 		t.Errorf("to undo: %+v, %v", undo, err)
 	}
-	undone, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil)
+	undone, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,15 +111,15 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	if err != nil || len(history) != 2 || history[0].Of != report.RunID || history[1].UndoneBy != undone.RunID || history[1].Summary.Done != 7 {
 		t.Errorf("history: %+v, %v", history, err)
 	}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); !errors.Is(err, ErrNoRun) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrNoRun) {
 		t.Errorf("rolled back twice: %v", err)
 	}
-	if _, err := Rollback(t.Context(), w.places(), kinds, report.RunID, Options{StateDir: dir}, nil); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), undone.RunID) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, report.RunID, Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), undone.RunID) {
 		t.Errorf("rolled back twice by name: %v", err)
 	}
 
 	// Rolled back, the plan fits again, and begins a new run.
-	redone, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, AllowDelete: true}, nil)
+	redone, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	if err != nil || redone.RunID == report.RunID || redone.Summary.Done != 7 {
 		t.Errorf("applied anew: %+v, %v", redone.Summary, err)
 	}
@@ -132,11 +132,11 @@ func TestKilledAnywhere(t *testing.T) {
 	count := &death{}
 	dir := t.TempDir()
 	before := clean.content()
-	run(t, clean, clean.plan(t), Options{StateDir: dir, AllowDelete: true, fault: count.fault})
+	run(t, clean, clean.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: count.fault})
 	want := clean.content()
 	points := count.n
 	count.n = 0
-	if _, err := Rollback(t.Context(), clean.places(), kinds, "", Options{StateDir: dir, fault: count.fault}, nil); err != nil {
+	if _, err := Rollback(t.Context(), clean.places(), kinds, "", Options{StateDir: dir, Wait: soon, fault: count.fault}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rollbackPoints := count.n
@@ -151,14 +151,14 @@ func TestKilledAnywhere(t *testing.T) {
 			p := w.plan(t)
 			d := &death{at: at}
 			w.online.death, w.onprem.death = d, d
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true, fault: d.fault}, nil); err == nil {
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil); err == nil {
 				// It died after the last thing that matters.
 				if d.n > at {
 					t.Fatal("the dead process said that all is well")
 				}
 			}
 			w.online.death, w.onprem.death = nil, nil
-			report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+			report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 			finished := at >= points && errors.Is(err, ErrStale)
 			if err != nil && !finished {
 				t.Fatalf("died at %q, then: %v", d.seen[len(d.seen)-1], err)
@@ -175,7 +175,7 @@ func TestKilledAnywhere(t *testing.T) {
 				t.Errorf("ran %v", ran)
 			}
 			// And back: what both sessions did counts as one run.
-			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil {
+			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before, w.content(), restored); diff != "" {
@@ -187,12 +187,12 @@ func TestKilledAnywhere(t *testing.T) {
 	for at := 1; at <= rollbackPoints; at++ {
 		t.Run(fmt.Sprintf("rollback/%d", at), func(t *testing.T) {
 			w, dir := newWorld(), t.TempDir()
-			run(t, w, w.plan(t), Options{StateDir: dir, AllowDelete: true})
+			run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 			d := &death{at: at}
 			w.online.death, w.onprem.death = d, d
-			_, _ = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, fault: d.fault}, nil)
+			_, _ = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon, fault: d.fault}, nil)
 			w.online.death, w.onprem.death = nil, nil
-			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil && !(errors.Is(err, ErrNoRun) && at == rollbackPoints) {
+			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil && !(errors.Is(err, ErrNoRun) && at == rollbackPoints) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before, w.content(), restored); diff != "" {
@@ -207,14 +207,14 @@ func TestRollBackOfTheUnfinished(t *testing.T) {
 	count := &death{}
 	clean := newWorld()
 	before := clean.content()
-	run(t, clean, clean.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true, fault: count.fault})
+	run(t, clean, clean.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon, fault: count.fault})
 	for at := 1; at <= count.n; at++ {
 		w, dir := newWorld(), t.TempDir()
 		d := &death{at: at}
 		w.online.death, w.onprem.death = d, d
-		_, _ = Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, AllowDelete: true, fault: d.fault}, nil)
+		_, _ = Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil)
 		w.online.death, w.onprem.death = nil, nil
-		if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil && !errors.Is(err, ErrNoRun) {
+		if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil && !errors.Is(err, ErrNoRun) {
 			t.Fatalf("died at %q: %v", d.seen[at-1], err)
 		}
 		if diff := cmp.Diff(before, w.content(), cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })); diff != "" {
@@ -236,7 +236,7 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		{"moved, what is only looked at", func(_ *testing.T, w *world, _ *change.Plan, _ *Options) {
 			w.online.live["Thing"][2].Properties["Enabled"] = false
 		}, ErrStale, []string{"online/Thing"}},
-		{"deletes", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.AllowDelete = false }, ErrDeletes, []string{"online/Thing/delete"}},
+		{"deletes", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.Accept = nil }, ErrNotAccepted, []string{"online/Thing/delete"}},
 		{"unreadable", func(_ *testing.T, w *world, _ *change.Plan, _ *Options) {
 			w.online.refuse = map[string]error{"Get-Thing": os.ErrPermission}
 		}, os.ErrPermission, []string{"online: read Thing"}},
@@ -252,14 +252,14 @@ func TestRefusesBeforeWriting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ErrState, nil},
-		{"anybody may write journals", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
+		{"others may write journals", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
 			if runtime.GOOS == "windows" {
 				t.Skip("rights are not in the mode there")
 			}
-			if err := errors.Join(os.Mkdir(runsDir(o.StateDir), 0o700), os.Chmod(runsDir(o.StateDir), 0o702)); err != nil {
+			if err := errors.Join(os.Mkdir(runsDir(o.StateDir), 0o700), os.Chmod(runsDir(o.StateDir), 0o720)); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrState, []string{"everybody may write to"}},
+		}, ErrState, []string{"other accounts may write to"}},
 		{"locked", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
 			s, err := openState(o.StateDir)
 			if err != nil {
@@ -277,32 +277,52 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		}, change.ErrPlan, []string{`"onprem/litware"`}},
 		{"another command than shown", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
 			p.Changes[0].Command.Name = "Remove-Everything"
-		}, change.ErrPlan, []string{"what it runs for"}},
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{"what it runs is not"}},
+		{"another command than shown, with the digest of before", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
+			p.Changes[0].Command.Name = "Remove-Everything"
+		}, change.ErrEdited, []string{"digest"}},
 		{"another parameter than shown", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
 			p.Changes[0].Command.Parameters = map[string]any{"Identity": "*"}
-		}, change.ErrPlan, []string{"what it runs for"}},
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{"what it runs is not"}},
 		{"another removal than shown", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
 			at := slices.IndexFunc(p.Changes, func(c change.Change) bool { return c.Removal != nil })
 			if at < 0 {
 				t.Fatal("the plan has no replacement")
 			}
 			p.Changes[at].Removal.Parameters = map[string]any{"Identity": "*"}
-		}, change.ErrPlan, []string{"what it runs for"}},
-		{"a journal that is a link", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
-			if err := os.MkdirAll(runsDir(o.StateDir), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink("/dev/zero", filepath.Join(runsDir(o.StateDir), "20260101T000000.000Z.jsonl")); err != nil {
-				t.Skip(err)
-			}
-		}, ErrState, []string{"not a regular file"}},
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{"what it runs is not"}},
+		{"another risk than the kind's", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
+			p.Changes[0].Risk = "none at all"
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{"its risk is not"}},
+		{"another object than named", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
+			c := changeOf(t, p, "online/Thing/delete")
+			c.Identity, c.Command.Parameters["Identity"], c.Command.Parameters["Key"] = "3", "3", "others"
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{`touches "three" and says that it touches "two"`}},
+		{"another object, with its name", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
+			c := changeOf(t, p, "online/Thing/delete")
+			c.Identity, c.Name, c.Command.Parameters["Identity"], c.Command.Parameters["Key"] = "3", "three", "3", "others"
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{"Key of"}},
+		{"takes out of a list", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
+			c := changeOf(t, p, "online/Thing/update")
+			c.After["Targets"], c.Command.Parameters["Targets"] = []string{"ours.com"}, []string{"ours.com"}
+			*p = p.Sealed()
+		}, change.ErrEdited, []string{`takes ["Theirs.com"] out of Targets`}},
+		{"another digest than required", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) {
+			o.Digest = "sha256:" + strings.Repeat("0", 64)
+		}, change.ErrEdited, []string{"required is sha256:0000"}},
 		{"tampered", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) { p.Changes[0].Action = "explode" }, change.ErrPlan, []string{"explode"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld()
 			p := w.plan(t)
-			o := Options{StateDir: t.TempDir(), AllowDelete: true}
+			o := Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}
 			test.prepare(t, w, &p, &o)
 			_, err := Run(t.Context(), w.places(), kinds, p, o, nil)
 			if !errors.Is(err, test.class) {
@@ -316,14 +336,29 @@ func TestRefusesBeforeWriting(t *testing.T) {
 			if ran := slices.Concat(w.online.ran, w.onprem.ran); len(ran) > 0 {
 				t.Errorf("ran %v", ran)
 			}
-			if runs, _ := runIDs(runsDir(o.StateDir)); len(runs) > 0 && test.name != "a journal that is a link" {
+			if runs, _ := runIDs(runsDir(o.StateDir)); len(runs) > 0 {
 				t.Errorf("began %v", runs)
 			}
 		})
 	}
 	if parting > 5*time.Second {
-		t.Errorf("whoever cancels waits %s for a server that hangs, and then for its session to end", parting)
+		t.Errorf("a person who cancels waits %s for a server that hangs, and then for its session to end", parting)
 	}
+}
+
+// changeOf is a change of a plan, to be edited.
+func changeOf(t *testing.T, p *change.Plan, id string) *change.Change {
+	t.Helper()
+	at := slices.IndexFunc(p.Changes, func(c change.Change) bool { return c.ID == id })
+	if at < 0 {
+		t.Fatalf("the plan has no %s", id)
+	}
+	return &p.Changes[at]
+}
+
+// emptyPlan is a plan without changes.
+func emptyPlan() change.Plan {
+	return change.Plan{APIVersion: change.PlanVersion, Kind: "Plan", Live: map[string]string{}, Changes: []change.Change{}}.Sealed()
 }
 
 // relabelled rewrites a plan as an editor would, with a fingerprint to match.
@@ -342,7 +377,7 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 	boom := errors.New("the server said no")
 	w.online.refuse = map[string]error{"New-Thing new": boom}
 	p := w.plan(t)
-	report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+	report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, boom) {
 		t.Fatalf("got %v", err)
 	}
@@ -361,7 +396,7 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 
 	// The cause is removed, and the same plan goes on where it was.
 	w.online.refuse = nil
-	again := run(t, w, p, Options{StateDir: dir, AllowDelete: true})
+	again := run(t, w, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 	if again.RunID != report.RunID || again.Summary.Done != 7 {
 		t.Errorf("%s then %s: %+v", report.RunID, again.RunID, again.Summary)
 	}
@@ -376,7 +411,7 @@ func TestErrorAfterEffect(t *testing.T) {
 	var warned bool
 	late := &lateError{memory: w.online, on: "New-Thing"}
 	places := map[string]change.Place{"online": late, "onprem/contoso": w.onprem}
-	report, err := Run(t.Context(), places, kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, observe.Func(func(e observe.Event) {
+	report, err := Run(t.Context(), places, kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, observe.Func(func(e observe.Event) {
 		_, is := e.(observe.Warning)
 		warned = warned || is
 	}))
@@ -402,10 +437,10 @@ func TestStaleWhileResuming(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
 	p := w.plan(t)
-	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	w.online.refuse = nil
 	w.online.live["Thing"][0].Properties["URL"] = "https://someone.else/"
-	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "online/Thing") {
+	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "online/Thing") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -416,7 +451,7 @@ func TestReadBack(t *testing.T) {
 			w := newWorld()
 			w.online.hide = 5
 			waited := 0
-			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, observe.Func(func(e observe.Event) {
+			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo}, observe.Func(func(e observe.Event) {
 				if _, is := e.(observe.Waiting); is {
 					waited++
 				}
@@ -431,7 +466,7 @@ func TestReadBack(t *testing.T) {
 			w := newWorld()
 			w.onprem.hide = 1 << 30
 			begun := time.Now()
-			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true, Wait: time.Minute}, nil)
+			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: time.Minute}, nil)
 			if !errors.Is(err, ErrNotSeen) || !errors.Is(err, ErrPartial) || statuses(report)["onprem/contoso/Thing/app"] != Failed {
 				t.Errorf("%v: %+v", err, report.Changes)
 			}
@@ -451,21 +486,21 @@ func TestCancel(t *testing.T) {
 		}
 	}
 	p := w.plan(t)
-	report, err := Run(ctx, w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+	report, err := Run(ctx, w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 	if s := statuses(report); s["online/Thing/new"] != Done || report.Summary.Done != 1 || report.Summary.Pending != 6 {
 		t.Errorf("%+v", s)
 	}
-	if report := run(t, w, p, Options{StateDir: dir, AllowDelete: true}); report.Summary.Done != 7 {
+	if report := run(t, w, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}); report.Summary.Done != 7 {
 		t.Errorf("taken up again: %+v", report.Summary)
 	}
 }
 
 func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
-	run(t, w, w.plan(t), Options{StateDir: dir, AllowDelete: true})
+	run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 	find := func(key string) change.Properties {
 		for _, l := range w.online.live["Thing"] {
 			if l.Properties["Key"] == key {
@@ -478,7 +513,7 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 	find("new")["Enabled"] = false
 	find("update")["URL"] = "https://someone.else/"
 	find("update")["Targets"] = []string{"OURS.com", "theirs.com", "more.com"}
-	report, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil)
+	report, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, ErrConflict) {
 		t.Fatalf("got %v", err)
 	}
@@ -499,12 +534,12 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 	}
 	// It is not undone yet: once the conflicts are out of the way, the rest follows.
 	find("update")["URL"] = "https://old"
-	report, err = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil)
+	report, err = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
 	if !errors.Is(err, ErrConflict) || statuses(report)["online/Thing/new"] != Failed || find("new")["Enabled"] != false {
 		t.Errorf("%v: %+v", err, report.Changes)
 	}
 	find("new")["Enabled"] = true
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil {
 		t.Error(err)
 	}
 	if len(w.onprem.live["Thing"]) != 0 {
@@ -518,12 +553,12 @@ func TestPermanent(t *testing.T) {
 		{Kind: forever, Target: "online", Key: "f", Name: "f", Properties: change.Properties{"Key": "f", "Value": "v"}, Needs: []string{"online/Thing/t"}},
 		{Kind: thing, Target: "online", Key: "t", Name: "t", Properties: change.Properties{"Key": "t"}},
 	}
-	run(t, w, w.plan(t), Options{StateDir: dir})
-	report, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil)
+	run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon})
+	report, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Changes[0].Status != Skipped || report.Changes[0].Note != "not undone: a tenant never forgets" || report.Changes[1].Status != Done {
+	if report.Changes[0].Status != Skipped || report.Changes[0].Note.String() != "not undone: a tenant never forgets" || report.Changes[1].Status != Done {
 		t.Errorf("%+v", report.Changes)
 	}
 }
@@ -531,7 +566,7 @@ func TestPermanent(t *testing.T) {
 func TestEmptyPlan(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.resources = nil
-	if report := run(t, w, w.plan(t), Options{StateDir: dir}); report.Kind != "ApplyReport" || report.RunID != "" {
+	if report := run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon}); report.Kind != "ApplyReport" || report.RunID != "" {
 		t.Errorf("%+v", report)
 	}
 }
@@ -540,7 +575,7 @@ func TestHalfWrittenLine(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
 	p := w.plan(t)
-	report, _ := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
+	report, _ := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	f, err := os.OpenFile(report.Journal, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -550,7 +585,7 @@ func TestHalfWrittenLine(t *testing.T) {
 	}
 	_ = f.Close()
 	w.online.refuse = nil
-	run(t, w, p, Options{StateDir: dir, AllowDelete: true})
+	run(t, w, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 	if _, err := readJournal(report.Journal); err != nil {
 		t.Errorf("the journal is broken now: %v", err)
 	}
@@ -616,7 +651,7 @@ func TestConvergence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(context.Background(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil); err != nil {
+		if _, err := Run(context.Background(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); err != nil {
 			t.Fatal(err)
 		}
 		again, err := change.Make(context.Background(), w.places(), w.resources, change.Options{})
@@ -626,7 +661,7 @@ func TestConvergence(t *testing.T) {
 		if len(p.Changes) == 0 {
 			return
 		}
-		if _, err := Rollback(context.Background(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil {
+		if _, err := Rollback(context.Background(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if after := w.content(); !sameContent(before, after) {
@@ -654,14 +689,14 @@ func sameContent(a, b map[string]map[string][]string) bool {
 
 func FuzzReadJournal(f *testing.F) {
 	w, dir := newWorld(), f.TempDir()
-	report := run(f, w, w.plan(f), Options{StateDir: dir, AllowDelete: true})
+	report := run(f, w, w.plan(f), Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 	data, err := os.ReadFile(report.Journal)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(data)
 	f.Add(data[:len(data)-20])
-	f.Add([]byte("{\"record\":\"run\",\"apiVersion\":\"hybridge/v1\"}\n{\"record\":\"end\"}\n"))
+	f.Add([]byte("{\"record\":\"run\",\"apiVersion\":\"hybridge/v2\"}\n{\"record\":\"end\"}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		state := t.TempDir()
 		if err := os.MkdirAll(runsDir(state), 0o700); err != nil {

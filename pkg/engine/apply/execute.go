@@ -5,18 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// parting is how long the write that is under way gets to finish after the run was cancelled. Whoever cancels waits that long at a server that hangs, and
-// then for its session to be ended. A write that is cut short is one the journal knows as begun: the next run looks what became of it.
+// parting is how long the write that is under way gets to finish after the run was cancelled. A person
+// who cancels waits that long at a server that hangs, and then for its session to be ended. A write
+// that is cut short is one the journal knows as begun: the next run looks what became of it.
 const parting = 4 * time.Second
 
 // step is one change to carry out or to undo.
@@ -28,17 +30,23 @@ type step struct {
 	// prepare decides, from the live resources of the kind at the place, what is to be run now.
 	prepare func(live []change.Live) (prepared, error)
 	settled bool // by an earlier session of the run: outcome holds
+	// late tells that an earlier session may have made something that does not show yet: what prepare
+	// does not find is waited for.
+	late bool
 
 	done    chan struct{}
 	after   *change.Live
 	outputs change.Properties
 }
 
+func (s *step) key() string { return s.outcome.Target + "/" + s.outcome.Kind }
+
 // prepared is what a step runs, and how to tell that it took effect.
 type prepared struct {
 	commands []change.Command // empty: nothing to do, for the reason in note
 	removal  bool             // the first command removes, and the second makes anew
-	note     string
+	merged   bool             // commands were rendered anew, because others extended a list
+	note     msg.Text
 	conflict error        // what must be left alone; the commands do the rest
 	object   *change.Live // as it is
 	before   *change.Live // as it was, when an earlier session of the run changed it already
@@ -54,12 +62,17 @@ type execution struct {
 	journal *journal
 	options Options
 	stage   string
-	keep    map[change.Ref]bool // outputs that later changes refer to
+	digest  string                   // of the plan
+	keep    map[change.Ref]bool      // outputs that later changes refer to
+	live    map[string][]change.Live // what was read before the first step, by "target/Kind"
+	secrets hidden
 
 	mu       sync.Mutex
 	obs      observe.Observer
 	finished int
-	live     map[string][]change.Live // what was last read, by "target/Kind"
+	// doubt holds, by "target/Kind", the change whose answer was lost. Nothing else of the kind is
+	// written there until it is known what became of it: the next run could not tell the two apart.
+	doubt map[string]string
 }
 
 func (x *execution) observe(e observe.Event) {
@@ -71,8 +84,13 @@ func (x *execution) observe(e observe.Event) {
 	x.obs.Observe(e)
 }
 
+// patience is how long what was written may take to show.
+func (x *execution) patience(k *change.Kind) time.Duration {
+	return cmp.Or(x.options.Wait, k.Patience, change.DefaultPatience)
+}
+
 func (x *execution) run(ctx context.Context) (Report, error) {
-	x.byID = map[string]*step{}
+	x.byID, x.doubt = map[string]*step{}, map[string]string{}
 	var targets []string
 	for _, s := range x.steps {
 		s.done = make(chan struct{})
@@ -96,7 +114,7 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 
 	report := Report{
 		APIVersion: "hybridge/v1", Kind: "ApplyReport",
-		RunID: strings.TrimSuffix(filepath.Base(x.journal.path), ".jsonl"), Journal: x.journal.path,
+		RunID: strings.TrimSuffix(base(x.journal.path), journalSuffix), Journal: x.journal.path, Digest: x.digest,
 		Changes: make([]Outcome, 0, len(x.steps)),
 	}
 	var causes []error
@@ -111,8 +129,10 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 	var err error
 	switch {
 	case x.journal.broken != nil:
-		if report.Summary.Done+report.Summary.Failed > 0 { // something may be in effect: only this journal can go on from it, or undo it
-			return report, fmt.Errorf("%w: the journal cannot be written any more (make room where it is, not elsewhere): %w", ErrPartial, x.journal.broken)
+		// Something may be in effect: only this journal can go on from it, or undo it.
+		if report.Summary.Done+report.Summary.Failed > 0 {
+			return report, fmt.Errorf("%w: the journal cannot be written any more (make room where it is, not elsewhere): %w",
+				ErrPartial, x.journal.broken)
 		}
 		return report, x.journal.broken
 	case ctx.Err() != nil && report.Summary.Failed+report.Summary.Pending > 0:
@@ -126,7 +146,7 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 	return report, err
 }
 
-// carry sees to one step and tells the observer what became of it.
+// carry sees to one step and reports its outcome to the observer.
 func (x *execution) carry(ctx context.Context, s *step) {
 	defer close(s.done)
 	if !s.settled {
@@ -135,68 +155,84 @@ func (x *execution) carry(ctx context.Context, s *step) {
 				<-other.done
 				if status := other.outcome.Status; status != Done && status != Skipped && s.outcome.Error == "" {
 					s.outcome.Status = Pending
-					s.outcome.Error = fmt.Sprintf("needs %s, which %s", need, map[Status]string{Failed: "failed", Pending: "was not carried out"}[status])
+					s.outcome.Error = fmt.Sprintf("needs %s, which %s", need, standing[status])
 				}
 			}
 		}
+		x.mu.Lock()
+		done, doubt := x.finished, x.doubt[s.key()]
+		x.mu.Unlock()
 		switch {
 		case s.outcome.Error != "":
 		case ctx.Err() != nil:
 			s.outcome.Status, s.outcome.Error, s.outcome.Cause = Pending, "cancelled", context.Cause(ctx)
+		case doubt != "":
+			s.outcome.Status = Pending
+			s.outcome.Error = fmt.Sprintf("waits until it is known what became of %s; the next run looks", doubt)
 		default:
 			begun := time.Now()
-			x.mu.Lock()
-			done := x.finished
-			x.mu.Unlock()
-			x.observe(observe.Progress{Stage: x.stage, Done: done, Total: len(x.steps), Text: fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)})
+			text := fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)
+			x.observe(observe.Progress{Stage: x.stage, Done: done, Total: len(x.steps), Text: text})
 			x.write(ctx, s)
 			s.outcome.DurationMS = time.Since(begun).Milliseconds()
 		}
 	}
 	x.mu.Lock()
 	x.finished++
+	if s.outcome.Uncertain {
+		x.doubt[s.key()] = s.outcome.ID
+	}
 	x.mu.Unlock()
 	x.observe(s.outcome)
 }
 
-func (s *step) fail(err error) {
+// standing says what became of a step that another one needs.
+var standing = map[Status]string{Failed: "failed", Pending: "was not carried out"}
+
+func (x *execution) fail(s *step, err error) {
+	err = x.secrets.error(err)
 	s.outcome.Status, s.outcome.Error, s.outcome.Cause = Failed, err.Error(), err
 }
 
-// write prepares, journals, runs and reads back one step.
+// write prepares, journals, runs and reads back one step. What is live is read right before: others
+// may have written since the plan was made or the last step was done.
 func (x *execution) write(ctx context.Context, s *step) {
-	live, err := x.current(ctx, s)
+	live, p, err := x.ready(ctx, s)
 	if err != nil {
-		s.fail(err)
-		return
-	}
-	p, err := s.prepare(live)
-	if err != nil {
-		s.fail(err)
-		x.end(s, live, nil)
+		x.fail(s, err)
+		if live != nil {
+			x.end(s, live, nil)
+		}
 		return
 	}
 	if len(p.commands) == 0 {
 		s.outcome.Status, s.outcome.Note, s.after = Skipped, p.note, p.object
 		if p.conflict != nil {
-			s.fail(p.conflict)
+			x.fail(s, p.conflict)
 		}
+		x.end(s, live, nil)
+		return
+	}
+	commands, err := x.reveal(ctx, s, p.commands)
+	if err != nil {
+		x.fail(s, err)
 		x.end(s, live, nil)
 		return
 	}
 
 	others, err := change.Fingerprint(s.kind, without(live, p.object))
 	if err != nil {
-		s.fail(err)
+		x.fail(s, err)
 		return
 	}
 	now, err := change.Fingerprint(s.kind, live)
 	if err != nil {
-		s.fail(err)
+		x.fail(s, err)
 		return
 	}
 	begin := record{
-		Record: eventBegin, Change: s.outcome.ID, Before: imageOf(s.kind, cmp.Or(p.before, p.object)), Want: p.want, Others: others, Live: now,
+		Record: eventBegin, Change: s.outcome.ID, Before: x.imageOf(s.kind, cmp.Or(p.before, p.object)), Want: p.want,
+		Others: others, Live: now,
 	}
 	if err := x.journal.append(begin); err != nil {
 		s.outcome.Status, s.outcome.Error, s.outcome.Cause = Pending, err.Error(), err
@@ -207,14 +243,14 @@ func (x *execution) write(ctx context.Context, s *step) {
 	defer release()
 	var outputs change.Properties
 	var failure error
-	for i, command := range p.commands {
+	for i, command := range commands {
 		if err := x.fault("before run " + s.outcome.ID); err != nil {
-			s.fail(err)
+			x.fail(s, err)
 			return
 		}
 		outputs, failure = s.place.Run(work, command)
 		if err := x.fault("after run " + s.outcome.ID); err != nil {
-			s.fail(err)
+			x.fail(s, err)
 			return
 		}
 		if failure != nil {
@@ -223,53 +259,98 @@ func (x *execution) write(ctx context.Context, s *step) {
 		}
 		if i == 0 && p.removal {
 			if err := x.journal.append(record{Record: eventRemoved, Change: s.outcome.ID}); err != nil {
-				s.fail(err)
+				x.fail(s, err)
 				return
 			}
 		}
 	}
 
-	patience := cmp.Or(x.options.Wait, s.kind.Patience, change.DefaultPatience)
-	if failure != nil {
+	patience := x.patience(s.kind)
+	lost := failure != nil && !refused(failure)
+	creates := s.outcome.Action == change.Create || s.outcome.Action == change.Recreate
+	if failure != nil && !(lost && creates) {
 		patience = 0 // only to learn what it did all the same
 	}
-	x.forget(s.outcome.Target)
 	live, after, missing, err := x.await(ctx, work, s, p, patience)
 	switch {
 	case failure == nil && err != nil:
-		s.fail(fmt.Errorf("read back: %w", err))
+		x.fail(s, fmt.Errorf("read back: %w", err))
+		s.outcome.Uncertain = true
 		x.end(s, nil, nil)
 		return
 	case failure == nil && missing != "" && ctx.Err() != nil:
 		// Neither done nor failed: the journal keeps it as begun, and the next run looks again.
-		s.fail(fmt.Errorf("written, then cancelled before it could be seen: %s", missing))
+		x.fail(s, fmt.Errorf("written, then cancelled before it could be seen: %s", missing))
+		s.outcome.Uncertain = true
 		return
 	case failure == nil && missing != "":
-		s.fail(fmt.Errorf("%w within %s: %s", ErrNotSeen, patience, missing))
+		x.fail(s, fmt.Errorf("%w within %s: %s", ErrNotSeen, patience, missing))
+		s.outcome.Uncertain = creates
 		x.end(s, live, nil)
 		return
 	case failure != nil && (err != nil || missing != ""):
-		s.fail(failure)
+		if lost {
+			failure = fmt.Errorf("%w (the next run looks first): %w", ErrUncertain, failure)
+		}
+		x.fail(s, failure)
+		s.outcome.Uncertain = lost || err != nil
 		if err != nil {
 			live = nil
 		}
 		x.end(s, live, nil)
 		return
 	case failure != nil:
-		x.observe(observe.Warning{Text: fmt.Sprintf("%s reported an error, but is in effect: %v", s.outcome.ID, failure)})
+		text := fmt.Sprintf("%s reported an error, but is in effect: %v", s.outcome.ID, failure)
+		x.observe(observe.Warning{Text: x.secrets.text(text)})
 	}
 
 	s.after = after
 	s.outcome.Status = Done
-	if s.outputs, err = x.kept(s.outcome.ID, outputs, after); err != nil {
-		s.fail(err)
+	if s.outputs, err = x.kept(s.outcome.ID, x.secrets.properties(outputs), after); err != nil {
+		x.fail(s, err)
 		x.end(s, live, nil)
 		return
 	}
 	if p.conflict != nil {
-		s.fail(p.conflict)
+		x.fail(s, p.conflict)
 	}
 	x.end(s, live, after)
+}
+
+// ready reads what is live and prepares the step. Of a step that may have been carried out already it
+// waits for what does not show yet.
+func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared, error) {
+	until := time.Now().Add(x.patience(s.kind))
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		live, err := x.read(ctx, s)
+		if err != nil {
+			return nil, prepared{}, err
+		}
+		p, err := s.prepare(live)
+		if err != nil || !s.late || p.object != nil || !time.Now().Before(until) {
+			return live, p, err
+		}
+		what := fmt.Sprintf("%s %q does not show", s.outcome.Kind, s.outcome.Name)
+		x.observe(observe.Waiting{Stage: x.stage, ID: s.outcome.ID, What: what, Until: until})
+		if err := pauseFor(ctx, min(pause, time.Until(until))); err != nil {
+			return nil, prepared{}, err
+		}
+	}
+}
+
+// refused tells whether a place said no, so that nothing was written. After any other error the
+// command may have been carried out, and only its answer be lost.
+func refused(err error) bool {
+	return answered(err) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted)
+}
+
+func pauseFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // kept is what the plan refers to of a command's outputs and of the resource it brought about.
@@ -290,8 +371,11 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 		} else {
 			var err error
 			if value, err = change.LiveValue(*after, ref.Property); err != nil {
-				continue // told by the change that refers to it
+				continue // the change that refers to it reports this
 			}
+		}
+		if x.secrets.within(value) {
+			continue
 		}
 		if kept == nil {
 			kept = change.Properties{}
@@ -304,8 +388,9 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 // end journals what became of a step. Nil live: not known.
 func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	r := record{
-		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Error: s.outcome.Error, Note: s.outcome.Note,
-		After: imageOf(s.kind, after), Outputs: s.outputs, DurationMS: s.outcome.DurationMS,
+		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Uncertain: s.outcome.Uncertain,
+		Error: s.outcome.Error, Note: s.outcome.Note, After: x.imageOf(s.kind, after), Outputs: s.outputs,
+		DurationMS: s.outcome.DurationMS,
 	}
 	if live != nil {
 		fingerprint, err := change.Fingerprint(s.kind, live)
@@ -314,30 +399,7 @@ func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 		}
 	}
 	if err := x.journal.append(r); err != nil && s.outcome.Status != Failed {
-		s.fail(fmt.Errorf("carried out, but not recorded: %w", err))
-	}
-}
-
-// current is what is live of the step's kind: as read last, or now when something was written at the place since.
-func (x *execution) current(ctx context.Context, s *step) ([]change.Live, error) {
-	key := s.outcome.Target + "/" + s.outcome.Kind
-	x.mu.Lock()
-	live, known := x.live[key]
-	x.mu.Unlock()
-	if known {
-		return live, nil
-	}
-	return x.read(ctx, s)
-}
-
-// forget drops what was read at a place: a write of one kind can show in another, when both are aspects of one object.
-func (x *execution) forget(target string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for key := range x.live {
-		if of, _ := cut(key); of == target {
-			delete(x.live, key)
-		}
+		x.fail(s, fmt.Errorf("carried out, but not recorded: %w", err))
 	}
 }
 
@@ -349,14 +411,13 @@ func (x *execution) read(ctx context.Context, s *step) ([]change.Live, error) {
 	if live == nil {
 		live = []change.Live{}
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.live[s.outcome.Target+"/"+s.outcome.Kind] = live
 	return live, nil
 }
 
 // await reads until the step is in effect, at most for patience. A cancelled run reads once more and no longer.
-func (x *execution) await(ctx, work context.Context, s *step, p prepared, patience time.Duration) (live []change.Live, after *change.Live, missing string, err error) {
+func (x *execution) await(
+	ctx, work context.Context, s *step, p prepared, patience time.Duration,
+) (live []change.Live, after *change.Live, missing string, err error) {
 	until := time.Now().Add(patience)
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		if live, err = x.read(work, s); err != nil {
@@ -368,11 +429,8 @@ func (x *execution) await(ctx, work context.Context, s *step, p prepared, patien
 		if ctx.Err() != nil || !time.Now().Add(pause).Before(until) {
 			return live, nil, missing, nil
 		}
-		x.observe(observe.Waiting{Stage: x.stage, ID: s.outcome.ID, What: missing, Until: until})
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		x.observe(observe.Waiting{Stage: x.stage, ID: s.outcome.ID, What: x.secrets.text(missing), Until: until})
+		_ = pauseFor(ctx, pause) // cancelled: read once more
 	}
 }
 

@@ -1,12 +1,15 @@
 package apply
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,29 +20,48 @@ type Entry struct {
 	Of       string    `json:"of,omitempty"` // the run that a rollback undoes
 	Started  time.Time `json:"started"`
 	Version  string    `json:"version,omitempty"` // of hybridge
-	Outcome  string    `json:"outcome"`           // complete, partial, cancelled, unfinished
+	Outcome  string    `json:"outcome"`           // complete, partial, cancelled, unfinished, unreadable
 	UndoneBy string    `json:"undoneBy,omitempty"`
 	Summary  Summary   `json:"summary"`
-	Journal  string    `json:"journal"` // path
-	PlanHash string    `json:"planHash,omitempty"`
+	Journal  string    `json:"journal"`          // path
+	Digest   string    `json:"digest,omitempty"` // of the plan
+	Error    string    `json:"error,omitempty"`  // why the journal cannot be read
 }
 
-// History lists the runs under a state directory, newest first. One that cannot be read is told in the error, beside the others.
+// History lists the runs under a state directory, newest first. A journal that cannot be read is listed
+// with its error; it does not hide the others. The error tells of those that are damaged.
 func History(stateDir string) ([]Entry, error) {
-	runs, err := readRuns(stateDir)
-	entries := make([]Entry, 0, len(runs))
+	runs, faults, err := readRuns(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(runs)+len(faults))
 	for _, run := range runs {
 		entries = append(entries, entry(runs, run))
 	}
-	slices.Reverse(entries)
-	return entries, err
+	var errs []error
+	for _, u := range faults {
+		e := Entry{
+			RunID: u.id, Action: u.head.Action, Of: u.head.Of, Started: u.head.Time, Version: u.head.Version,
+			Outcome: "unreadable", Journal: u.path, Error: u.err.Error(),
+		}
+		entries = append(entries, e)
+		if !u.older {
+			errs = append(errs, u.err)
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return strings.Compare(b.RunID, a.RunID) })
+	return entries, errors.Join(errs...)
 }
 
 // entry is how a run is listed.
 func entry(runs []*past, run *past) Entry {
 	e := Entry{
 		RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time, Version: run.head.Version,
-		Outcome: run.outcome(), Journal: run.path, PlanHash: run.head.PlanHash,
+		Outcome: run.outcome(), Journal: run.path,
+	}
+	if run.head.Plan != nil {
+		e.Digest = run.head.Plan.Digest
 	}
 	traces := run.traces()
 	for _, id := range run.head.IDs {
@@ -57,37 +79,72 @@ func entry(runs []*past, run *past) Entry {
 
 // ToUndo is the run that Rollback would undo; ErrNoRun when there is none.
 func ToUndo(stateDir, runID string) (Entry, error) {
-	runs, err := readRuns(stateDir)
+	runs, faults, err := readRuns(stateDir)
 	if err != nil {
 		return Entry{}, err
 	}
-	run, err := toUndo(runs, runID)
+	run, err := toUndo(runs, faults, runID)
 	if err != nil {
 		return Entry{}, err
 	}
 	return entry(runs, run), nil
 }
 
-// readRuns reads every journal, oldest first.
-func readRuns(stateDir string) ([]*past, error) {
+// unreadable is a journal that cannot be used.
+type unreadable struct {
+	id, path string
+	err      error
+	older    bool   // of a version that is not read, and not damaged
+	complete bool   // of such a version, and came to its end
+	head     record // what can be told of it
+}
+
+// readRuns reads every journal, oldest first, and those that cannot be used beside them.
+func readRuns(stateDir string) (runs []*past, faults []unreadable, err error) {
+	if err := privateState(stateDir); err != nil {
+		return nil, nil, err
+	}
 	ids, err := runIDs(runsDir(stateDir))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	var runs []*past
-	var errs []error
 	for _, id := range ids {
-		run, err := readJournal(filepath.Join(runsDir(stateDir), id+".jsonl"))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) {
-			continue
+		path := filepath.Join(runsDir(stateDir), id+journalSuffix)
+		run, err := readJournal(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			u := unreadable{id: id, path: path, err: err}
+			var other *versionError
+			if errors.As(err, &other) && other.version != "" {
+				u.older = true
+				u.head, u.complete = otherRun(path)
+			}
+			faults = append(faults, u)
+		default:
+			runs = append(runs, run)
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		runs = append(runs, run)
 	}
-	return runs, errors.Join(errs...)
+	return runs, faults, nil
+}
+
+// otherRun tells what can be told of a journal of another version: how it began, and whether it came
+// to its end.
+func otherRun(path string) (head record, complete bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return head, false
+	}
+	lines := bytes.Split(bytes.TrimSpace(data), []byte{'\n'})
+	var first struct {
+		Time                time.Time
+		Action, Of, Version string
+	}
+	var last struct{ Record, Outcome string }
+	_ = json.Unmarshal(lines[0], &first)
+	_ = json.Unmarshal(lines[len(lines)-1], &last)
+	head = record{Time: first.Time, Action: first.Action, Of: first.Of, Version: first.Version}
+	return head, last.Record == string(eventFinish) && last.Outcome == "complete"
 }
 
 // undoing is the newest rollback of a run, nil when there is none.
@@ -98,22 +155,4 @@ func undoing(runs []*past, runID string) *past {
 		}
 	}
 	return nil
-}
-
-const (
-	actionApply    = "apply"
-	actionRollback = "rollback"
-)
-
-func (s *Summary) add(status Status) {
-	switch status {
-	case Done:
-		s.Done++
-	case Failed:
-		s.Failed++
-	case Skipped:
-		s.Skipped++
-	case Pending:
-		s.Pending++
-	}
 }

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,13 +37,13 @@ func TestSomeoneElseWhileDead(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			w, dir := newWorld(), t.TempDir()
 			p := w.plan(t)
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true, fault: dies(w, at)}, nil); err == nil {
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: dies(w, at)}, nil); err == nil {
 				t.Fatal("the dead process said that all is well")
 			}
 			w.online.death, w.onprem.death = nil, nil
 			w.online.live["Thing"][2].Properties["Enabled"] = false
 			ran := len(w.online.ran)
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil); !errors.Is(err, ErrStale) {
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) {
 				t.Errorf("got %v", err)
 			}
 			if len(w.online.ran) != ran {
@@ -62,7 +61,7 @@ func TestSomeoneElseDuringTheRun(t *testing.T) {
 			w.online.live["Thing"][0].Properties["URL"] = "https://someone.else/"
 		}
 	}
-	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, nil)
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, ErrStale) || statuses(report)["online/Thing/update"] != Failed {
 		t.Errorf("%v: %v", err, statuses(report))
 	}
@@ -76,15 +75,16 @@ func TestNotResumedWhileRolledBack(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
 	p := w.plan(t)
-	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, AllowDelete: true}, nil)
-	if run, err := unfinished(dir, p.Hash()); err != nil || run == nil {
+	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
+	x := &execution{options: Options{StateDir: dir, Wait: soon}}
+	if run, err := x.unfinished(p.Digest); err != nil || run == nil {
 		t.Fatalf("got %v, %v", run, err)
 	}
 	w.online.refuse = map[string]error{"New-Thing delete": errors.New("no")}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); !errors.Is(err, ErrPartial) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrPartial) {
 		t.Fatalf("got %v", err)
 	}
-	if run, err := unfinished(dir, p.Hash()); err != nil || run != nil {
+	if run, err := x.unfinished(p.Digest); err != nil || run != nil {
 		t.Errorf("got %v, %v", run, err)
 	}
 }
@@ -101,6 +101,7 @@ func TestUncertain(t *testing.T) {
 		{"done", trace{begin: begin, end: &record{Status: Done}}, false, true},
 		{"skipped", trace{end: &record{Status: Skipped}}, false, true},
 		{"failed, and what is live was read", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1"}}, false, false},
+		{"failed, its answer lost", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1", Uncertain: true}}, true, false},
 		{"failed, and nothing could be read", trace{begin: begin, end: &record{Status: Failed}}, true, false},
 	} {
 		if got, done := test.trace.uncertain(), test.trace.done(); got != test.uncertain || done != test.done {
@@ -112,7 +113,7 @@ func TestUncertain(t *testing.T) {
 // A replacement says in the journal that its first half is done, before the second.
 func TestReplacementIsJournalledByHalves(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
-	report := run(t, w, w.plan(t), Options{StateDir: dir, AllowDelete: true})
+	report := run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon})
 	p, err := readJournal(report.Journal)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +154,7 @@ func TestJournal(t *testing.T) {
 	}
 	defer s.close()
 	failing := false
-	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{change.Plan{}}}, func(string) error {
+	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{emptyPlan()}}, func(string) error {
 		if failing {
 			return errDead
 		}
@@ -177,7 +178,11 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j, err = openJournal(j.path, nil); err != nil {
+	p, err := readJournal(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j, err = p.reopen(nil); err != nil {
 		t.Fatal(err)
 	}
 	defer j.close()
@@ -231,23 +236,10 @@ func TestJournalIsFlushed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	j := &journal{path: "a pipe", file: in}
+	j := &journal{path: "a pipe", format: formats[JournalVersion], file: in}
 	defer j.close()
 	if err := j.append(record{Record: eventBegin, Change: "a"}); !errors.Is(err, ErrState) {
 		t.Errorf("got %v", err)
-	}
-}
-
-// A journal of another version is not read as if it were of this one.
-func TestJournalOfAnotherVersion(t *testing.T) {
-	for version, good := range map[string]bool{"hybridge/v1": true, "hybridge/v2": false, "": false} {
-		path := filepath.Join(t.TempDir(), "r.jsonl")
-		if err := os.WriteFile(path, fmt.Appendf(nil, `{"record":"run","apiVersion":%q,"runId":"r"}`+"\n", version), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readJournal(path); (err == nil) != good || !good && !strings.Contains(err.Error(), "version") {
-			t.Errorf("%q: %v", version, err)
-		}
 	}
 }
 
@@ -262,7 +254,7 @@ func TestJournalsArePrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{change.Plan{}}}, nil)
+	j, err := s.create(record{Action: actionApply, Plan: &storedPlan{emptyPlan()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +272,7 @@ func TestLostJournal(t *testing.T) {
 	for at, partial := range map[string]bool{"before begin online/Thing/new": false, "before end online/Thing/new": true} {
 		t.Run(at, func(t *testing.T) {
 			w := newWorld()
-			_, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true, fault: func(point string) error {
+			_, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon, fault: func(point string) error {
 				if point == at || strings.HasPrefix(point, "before begin onprem/") {
 					return full
 				}
@@ -297,7 +289,7 @@ func TestLostJournal(t *testing.T) {
 func TestRefusedSecondHalf(t *testing.T) {
 	w, refused := newWorld(), errors.New("no right to make it")
 	w.online.refuse = map[string]error{"New-Fixed fixed": refused}
-	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), AllowDelete: true}, nil)
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, refused) || statuses(report)["online/Fixed/fixed"] != Failed {
 		t.Errorf("%v: %v", err, statuses(report))
 	}

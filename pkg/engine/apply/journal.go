@@ -1,30 +1,29 @@
 package apply
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// A journal is a file of JSON lines, runs/RUNID.jsonl under the state directory, one record a line, each flushed to the disk before anything
-// else happens. It holds no secret: commands are not in it beyond what the plan has, and outputs only as far as the plan refers to them.
+// A journal is a file of JSON lines, runs/RUNID.jsonl under the state directory. Each record is one
+// line and is flushed to the disk before anything else happens. A journal holds no secret: commands
+// are not in it beyond what the plan has, secrets are references, and outputs are kept only as far as
+// the plan refers to them.
 
-// event is what a record tells.
+// event is what a record says.
 type event string
 
 const (
@@ -36,25 +35,34 @@ const (
 	eventFinish  event = "finish"  // the run ended
 )
 
+// Actions of a run.
+const (
+	actionApply    = "apply"
+	actionRollback = "rollback"
+)
+
 // record is one line.
 type record struct {
 	Record event     `json:"record"`
 	Time   time.Time `json:"time"`
 
 	// run
-	APIVersion string      `json:"apiVersion,omitempty"`
-	RunID      string      `json:"runId,omitempty"`
-	Action     string      `json:"action,omitempty"` // apply or rollback
-	Of         string      `json:"of,omitempty"`     // the run that a rollback undoes
-	Version    string      `json:"version,omitempty"`
-	PlanHash   string      `json:"planHash,omitempty"`
-	Plan       *storedPlan `json:"plan,omitempty"`
-	IDs        []string    `json:"ids,omitempty"` // of the changes, in order
+	APIVersion string            `json:"apiVersion,omitempty"`
+	RunID      string            `json:"runId,omitempty"`
+	Action     string            `json:"action,omitempty"` // apply or rollback
+	Of         string            `json:"of,omitempty"`     // the run that a rollback undoes
+	Places     map[string]string `json:"places,omitempty"` // ids of tenant and forests by place; see Options.Identity
+	Plan       *storedPlan       `json:"plan,omitempty"`
+	IDs        []string          `json:"ids,omitempty"` // of the changes, in their order
+
+	// run and resume
+	Version  string   `json:"version,omitempty"`
+	Accepted []string `json:"accepted,omitempty"` // ids of Consents
 
 	// begin, removed, end
 	Change string            `json:"change,omitempty"`
 	Before *image            `json:"before,omitempty"` // nil: nothing was there
-	Want   change.Properties `json:"want,omitempty"`   // what is written, references resolved
+	Want   change.Properties `json:"want,omitempty"`   // what is written, references resolved, secrets as references
 	Others string            `json:"others,omitempty"` // fingerprint of the kind's other resources at the place
 
 	// begin and end
@@ -62,8 +70,9 @@ type record struct {
 
 	// end
 	Status     Status            `json:"status,omitempty"`
+	Uncertain  bool              `json:"uncertain,omitempty"` // failed, and may be in effect
 	Error      string            `json:"error,omitempty"`
-	Note       string            `json:"note,omitempty"`
+	Note       msg.Text          `json:"note,omitzero"`
 	After      *image            `json:"after,omitempty"` // nil: nothing is there now
 	Outputs    change.Properties `json:"outputs,omitempty"`
 	DurationMS int64             `json:"durationMs,omitempty"`
@@ -72,32 +81,55 @@ type record struct {
 	Outcome string `json:"outcome,omitempty"` // complete, partial, cancelled
 }
 
+// validate checks the record that stands in line n.
+func (r *record) validate(n int) error {
+	if (n == 1) != (r.Record == eventRun) {
+		return fmt.Errorf("a record %q stands where it does not belong", r.Record)
+	}
+	for _, i := range []*image{r.Before, r.After} {
+		if i != nil && len(change.Refs(i.Properties))+len(change.Secrets(i.Properties)) > 0 {
+			return errors.New("an image of a live resource holds a reference")
+		}
+	}
+	switch r.Record {
+	case eventRun:
+		if r.Action != actionRollback && (r.Action != actionApply || r.Plan == nil) {
+			return fmt.Errorf("a run to %q without a plan", r.Action)
+		}
+		return nil
+	case eventResume, eventBegin, eventRemoved, eventEnd, eventFinish:
+		return nil
+	}
+	return fmt.Errorf("unknown record %q", r.Record)
+}
+
 // image is a live resource as it was read.
 type image struct {
 	Identity   string            `json:"identity"`
 	Name       string            `json:"name"`
 	Properties change.Properties `json:"properties"`
+	Foreign    string            `json:"foreign,omitempty"` // see change.Live
 }
 
 func (i *image) live() *change.Live {
 	if i == nil {
 		return nil
 	}
-	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties}
+	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties, Foreign: i.Foreign}
 }
 
-// imageOf keeps of a live resource what its kind declares.
-func imageOf(k *change.Kind, l *change.Live) *image {
+// imageOf keeps of a live resource what its kind declares, less what shows a secret of the run.
+func (x *execution) imageOf(k *change.Kind, l *change.Live) *image {
 	if l == nil {
 		return nil
 	}
 	properties := change.Properties{}
 	for name := range k.Properties {
-		if value, present := l.Properties[name]; present {
+		if value, present := l.Properties[name]; present && !x.secrets.within(value) {
 			properties[name] = value
 		}
 	}
-	return &image{l.Identity, l.Name, properties}
+	return &image{l.Identity, l.Name, properties, l.Foreign}
 }
 
 // storedPlan is a plan within a journal, decoded as strictly as one in a file.
@@ -112,25 +144,29 @@ func (p *storedPlan) UnmarshalJSON(data []byte) (err error) {
 
 // journal is an open journal. It is safe for concurrent use; after a failed write it refuses all others.
 type journal struct {
-	path  string
-	fault func(string) error
+	path   string
+	format format
+	fault  func(string) error
 
 	mu     sync.Mutex
 	file   *os.File
+	chain  string
 	broken error
 }
 
 func (j *journal) append(r record) error {
 	r.Time = time.Now().UTC()
-	line, err := json.Marshal(r)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil {
+		return j.broken
+	}
+	line, chain, err := j.format.encode(j.chain, r)
 	if err != nil {
 		return fmt.Errorf("journal %s: %w", j.path, err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken == nil {
-		j.broken = j.write(append(line, '\n'), string(r.Record)+" "+r.Change)
-	}
+	j.chain = chain
+	j.broken = j.write(append(line, '\n'), string(r.Record)+" "+r.Change)
 	return j.broken
 }
 
@@ -158,191 +194,90 @@ func (j *journal) close() {
 	_ = j.file.Close()
 }
 
-// state is the state directory, locked.
-type state struct {
-	dir  string
-	lock *flock.Flock
-}
-
-func runsDir(stateDir string) string { return filepath.Join(stateDir, "runs") }
-
-// openState makes and locks the state directory.
-func openState(dir string) (*state, error) {
-	if dir == "" {
-		return nil, fmt.Errorf("%w: none is given", ErrState)
-	}
-	if err := os.MkdirAll(runsDir(dir), 0o700); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
-	}
-	for _, d := range []string{dir, runsDir(dir)} {
-		if info, err := os.Stat(d); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0 {
-			return nil, fmt.Errorf("%w: everybody may write to %s, and a journal decides what a rollback runs; take that right away (chmod o-w)", ErrState, d)
+// reopen opens the journal of a run to add to it. What a kill left of a last line is cut off.
+func (p *past) reopen(fault func(string) error) (*journal, error) {
+	f, err := os.OpenFile(p.path, os.O_RDWR, 0)
+	if err == nil {
+		if err = f.Truncate(p.size); err == nil {
+			_, err = f.Seek(p.size, io.SeekStart)
 		}
-	}
-	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
-	ok, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("%w: lock %s: %w", ErrState, lock.Path(), err)
-	}
-	if !ok {
-		return nil, fmt.Errorf("%w: %s is locked", ErrLocked, lock.Path())
-	}
-	return &state{dir, lock}, nil
-}
-
-func (s *state) close() { _ = s.lock.Unlock() }
-
-// create begins a journal. The file appears whole or not at all, with its first record on the disk.
-func (s *state) create(r record, fault func(string) error) (*journal, error) {
-	dir := runsDir(s.dir)
-	id, err := nextID(dir)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
-	}
-	r.Record, r.Time, r.APIVersion, r.RunID = eventRun, time.Now().UTC(), "hybridge/v1", id
-	line, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	path := filepath.Join(dir, id+".jsonl")
-	if err := writeNew(path, append(line, '\n')); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
-	}
-	return openJournal(path, fault)
-}
-
-func writeNew(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
 		if err != nil {
 			_ = f.Close()
-			_ = os.Remove(f.Name())
 		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if runtime.GOOS == "windows" { // has no way to flush a directory
-		return nil
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
-}
-
-// openJournal opens a journal to add to it. What a kill left of a last line is cut off.
-func openJournal(path string, fault func(string) error) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	data, err := io.ReadAll(f)
-	if err == nil {
-		whole := int64(bytes.LastIndexByte(data, '\n') + 1)
-		if err = f.Truncate(whole); err == nil {
-			_, err = f.Seek(whole, io.SeekStart)
-		}
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
-	}
-	return &journal{path: path, file: f, fault: fault}, nil
-}
-
-// nextID gives an id that sorts behind all others: the time, to the millisecond.
-func nextID(dir string) (string, error) {
-	ids, err := runIDs(dir)
-	if err != nil {
-		return "", err
-	}
-	const layout = "20060102T150405.000Z"
-	now := time.Now().UTC()
-	if len(ids) > 0 {
-		last := ids[len(ids)-1]
-		if at, err := time.Parse(layout, last); err == nil && now.Format(layout) <= last {
-			now = at.Add(time.Millisecond) // the clock went back, or two runs in one millisecond
-		}
-	}
-	return now.Format(layout), nil
-}
-
-// runIDs lists the runs, oldest first.
-func runIDs(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var ids []string
-	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids, nil
+	return &journal{path: p.path, format: p.format, chain: p.chain, file: f, fault: fault}, nil
 }
 
 // past is a journal as it was read.
 type past struct {
 	path    string
+	version string
+	format  format
+	size    int64  // of its whole lines
+	chain   string // digest that the next line continues
 	head    record
 	records []record
 }
 
-// maxJournal is far above any run's: a line a change with its before-image.
+// maxJournal is far above any run's: a line per change with its before-image.
 const maxJournal = 256 << 20
 
-// readJournal reads a journal. A last line that a kill cut short is ignored; any other fault is an error.
+// readJournal reads a journal. A last line that a kill cut short is ignored; any other fault is an
+// error of class ErrJournal, and names the line.
+//
+// Lines that are missing at the end cannot be told from those that a kill kept from being written.
+// The run then counts as unfinished: what is live decides, and nothing is done that the plan or a
+// rollback of the rest would not do.
 func readJournal(path string) (*past, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
+	fault := func(err error) error { return fmt.Errorf("journal %s: %w", path, err) }
 	if !info.Mode().IsRegular() { // a pipe would hang, a device not end, and a link lead out of the state directory
-		return nil, fmt.Errorf("%w: journal %s is not a regular file", ErrState, path)
+		return nil, fault(fmt.Errorf("%w: it is not a regular file", ErrJournal))
+	}
+	if err := private(path, info); err != nil {
+		return nil, fault(fmt.Errorf("%w: %w", ErrJournal, err))
 	}
 	if info.Size() > maxJournal {
-		return nil, fmt.Errorf("%w: journal %s is larger than %d MiB", ErrState, path, maxJournal>>20)
+		return nil, fault(fmt.Errorf("%w: it is larger than %d MiB", ErrJournal, maxJournal>>20))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
-	data = data[:bytes.LastIndexByte(data, '\n')+1]
-	p := &past{path: path}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, len(data)+1)
-	for n := 1; lines.Scan(); n++ {
-		var r record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return nil, fmt.Errorf("journal %s: line %d: %w", path, n, err)
-		}
-		p.records = append(p.records, r)
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	p, err := decodeLines(whole)
+	if err != nil {
+		return nil, fault(err)
 	}
-	if len(p.records) == 0 || p.records[0].Record != eventRun {
-		return nil, fmt.Errorf("journal %s does not begin with a run", path)
+	if p.tampered(data[len(whole):]) {
+		n := len(p.records) + 1
+		return nil, fault(fmt.Errorf("%w: line %d: it is damaged or edited: it is whole, and does not end there", ErrJournal, n))
 	}
-	p.head = p.records[0]
-	if p.head.APIVersion != "hybridge/v1" {
-		return nil, fmt.Errorf("journal %s is of version %q; this hybridge reads \"hybridge/v1\"", path, p.head.APIVersion)
+	p.path, p.size = path, int64(len(whole))
+	if p.head.RunID+journalSuffix != base(path) {
+		return nil, fault(fmt.Errorf("%w: it is the journal of run %q under another name", ErrJournal, p.head.RunID))
 	}
 	return p, nil
+}
+
+// tampered tells whether what follows the last whole line holds more than the beginning of a line: a
+// line whose end was overwritten.
+func (p *past) tampered(rest []byte) bool {
+	for at := range rest {
+		if rest[at] != '}' || at+1 == len(rest) {
+			continue
+		}
+		if _, _, err := p.format.decode(p.chain, rest[:at+1]); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // trace is what a journal knows of one change.
@@ -356,12 +291,15 @@ func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.e
 
 // uncertain tells that what was written may or may not be in effect.
 func (t trace) uncertain() bool {
-	return t.begin != nil && (t.end == nil || t.end.Status == Failed && t.end.Live == "")
+	return t.begin != nil && (t.end == nil || t.end.Uncertain || t.end.Status == Failed && t.end.Live == "")
 }
 
 // traces sums up the journal by change.
 func (p *past) traces() map[string]trace {
 	m := map[string]trace{}
+	if p == nil {
+		return m
+	}
 	for i := range p.records {
 		r := &p.records[i]
 		t := m[r.Change]
@@ -386,4 +324,39 @@ func (p *past) outcome() string {
 		return last.Outcome
 	}
 	return "unfinished"
+}
+
+// elsewhere refuses a journal that was written for another tenant or another forest.
+func (p *past) elsewhere(now map[string]string) error {
+	for _, place := range slices.Sorted(maps.Keys(p.head.Places)) {
+		was := p.head.Places[place]
+		if is, asked := now[place]; asked && !strings.EqualFold(was, is) {
+			return fmt.Errorf("%w: run %s was made where %s is %s; here it is %s",
+				ErrElsewhere, p.head.RunID, place, was, orUnknown(is))
+		}
+	}
+	return nil
+}
+
+func orUnknown(id string) string {
+	if id == "" {
+		return "not known"
+	}
+	return id
+}
+
+// runIDs lists the runs, oldest first.
+func runIDs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), journalSuffix); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }

@@ -9,11 +9,24 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
 var errDead = errors.New("the process died")
+
+// removalsToo agrees to what most plans of these tests do.
+var removalsToo = []string{AcceptRemovals}
+
+// soon is for runs that wait for what will never show.
+const soon = time.Millisecond
+
+// refusal is a place's own no.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+func (refusal) Answered() bool  { return true }
 
 // death kills the process at the nth point at which it can die: from there on nothing works.
 type death struct {
@@ -97,7 +110,7 @@ func (m *memory) Run(ctx context.Context, c change.Command) (change.Properties, 
 		m.before(label)
 	}
 	if err := m.refuse[label]; err != nil {
-		return nil, err
+		return nil, refusal{err}
 	}
 	m.ran = append(m.ran, label)
 	m.shown = map[string][]change.Live{noun: clone(m.live[noun])}

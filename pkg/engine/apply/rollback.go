@@ -8,37 +8,71 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// Rollback undoes a run, the newest one that is not undone when runID is empty (ErrNoRun when there is none), last change first.
+// Rollback undoes a run, last change first: the newest run that is not undone when runID is empty
+// (ErrNoRun when there is none).
 //
-// What is undone is computed from what is live now: a resource that the run made is removed when it is still as it was made, a property set
-// back when it still has the value it was given, a list loses the elements that the run added, what was removed is made again from the before-image. What
-// someone else changed since is left alone and reported (ErrConflict, within an ErrPartial); so is what stands on it. A change of a Permanent kind is
-// skipped with its reason. A rollback that was killed is simply run again.
-func Rollback(ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options, obs observe.Observer) (Report, error) {
+// What is undone is computed from what is live now. A resource that the run made is removed when it is
+// still as it was made, a property is set back when it still has the value that the run gave it, a list
+// loses the elements that the run added, and what was removed is made again from the before-image.
+// What someone else changed or extended since is left alone and reported (ErrConflict, within an
+// ErrPartial); so is what stands on it. A change of a Permanent kind is skipped with its reason. A
+// secret that an update wrote stays: the one before is not known. A rollback that was killed is simply
+// run again.
+func Rollback(
+	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
+	obs observe.Observer,
+) (Report, error) {
 	state, err := openState(o.StateDir)
 	if err != nil {
 		return Report{}, err
 	}
 	defer state.close()
-	runs, err := readRuns(o.StateDir)
+	x := &execution{options: o, stage: "rollback", obs: obs}
+	run, ids, err := x.undo(ctx, places, kinds, runID)
 	if err != nil {
 		return Report{}, err
 	}
-	run, err := toUndo(runs, runID)
-	if err != nil {
+	steps := make([]string, len(x.steps))
+	for i, s := range x.steps {
+		steps[i] = s.outcome.ID
+	}
+	head := record{
+		Action: actionRollback, Of: run.head.RunID, Version: o.Version, Accepted: o.Accept, Places: ids, IDs: steps,
+	}
+	if x.journal, err = state.create(head, o.fault); err != nil {
 		return Report{}, err
+	}
+	defer x.journal.close()
+	return x.run(ctx)
+}
+
+// undo picks the run to roll back and makes the steps that undo it.
+func (x *execution) undo(
+	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string,
+) (run *past, ids map[string]string, err error) {
+	runs, unreadable, err := readRuns(x.options.StateDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if run, err = toUndo(runs, unreadable, runID); err != nil {
+		return nil, nil, err
 	}
 	plan := run.head.Plan.Plan
 	if err := known(places, kinds, plan); err != nil {
-		return Report{}, err
+		return nil, nil, err
 	}
-
-	x := &execution{options: o, stage: "rollback", obs: obs, live: map[string][]change.Live{}}
+	if ids, err = identities(ctx, x.options, plan); err != nil {
+		return nil, nil, err
+	}
+	if err := run.elsewhere(ids); err != nil {
+		return nil, nil, err
+	}
 	traces := run.traces()
-	var ids []string
+	earlier := undoing(runs, run.head.RunID).traces() // of a rollback that was cut off
 	for _, c := range slices.Backward(plan.Changes) {
 		t := traces[c.ID]
 		if t.begin == nil {
@@ -48,6 +82,8 @@ func Rollback(ctx context.Context, places map[string]change.Place, kinds map[str
 			outcome: Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: inverse[c.Action]},
 			kind:    kinds[c.Kind],
 			place:   places[c.Target],
+			// Made, or made again, without an answer: what does not show yet may be there.
+			late: c.Action == change.Create && t.uncertain() || c.Action != change.Create && earlier[c.ID].uncertain(),
 		}
 		if t.begin.Before != nil && c.Action == change.Create {
 			s.outcome.Action = change.Update
@@ -59,23 +95,22 @@ func Rollback(ctx context.Context, places map[string]change.Place, kinds map[str
 		}
 		s.prepare = backward(c, s.kind, t)
 		x.steps = append(x.steps, s)
-		ids = append(ids, c.ID)
 	}
-	x.journal, err = state.create(record{Action: actionRollback, Of: run.head.RunID, Version: o.Version, IDs: ids}, o.fault)
-	if err != nil {
-		return Report{}, err
-	}
-	defer x.journal.close()
-	return x.run(ctx)
+	return run, ids, nil
 }
 
 // toUndo picks the run to roll back.
-func toUndo(runs []*past, runID string) (*past, error) {
+func toUndo(runs []*past, unreadable []unreadable, runID string) (*past, error) {
+	for _, u := range unreadable {
+		if u.id == runID {
+			return nil, u.err
+		}
+	}
 	for _, run := range slices.Backward(runs) {
 		switch {
 		case runID != "" && run.head.RunID != runID:
 			continue
-		case run.head.Action != actionApply || run.head.Plan == nil:
+		case run.head.Action != actionApply:
 			if runID != "" {
 				return nil, fmt.Errorf("%w: %s is itself a rollback", ErrNoRun, runID)
 			}
@@ -91,21 +126,33 @@ func toUndo(runs []*past, runID string) (*past, error) {
 		for _, t := range run.traces() {
 			written = written || t.begin != nil
 		}
-		if written {
-			return run, nil
-		}
-		if runID != "" {
+		switch {
+		case !written && runID != "":
 			return nil, fmt.Errorf("%w: %s changed nothing", ErrNoRun, runID)
+		case !written:
+			continue
+		case runID == "":
+			// Newer runs are undone first. Which one is the newest is not known here.
+			for _, u := range unreadable {
+				if u.id > run.head.RunID {
+					return nil, fmt.Errorf("%w; to undo an older run all the same, name it: %s", u.err, run.head.RunID)
+				}
+			}
 		}
+		return run, nil
 	}
 	if runID != "" {
 		return nil, fmt.Errorf("%w: there is no run %s", ErrNoRun, runID)
+	}
+	if len(unreadable) > 0 {
+		return nil, fmt.Errorf("%w, but some cannot be read: %w", ErrNoRun, unreadable[len(unreadable)-1].err)
 	}
 	return nil, ErrNoRun
 }
 
 var inverse = map[change.Action]change.Action{
-	change.Create: change.Delete, change.Update: change.Update, change.Delete: change.Create, change.Recreate: change.Recreate,
+	change.Create: change.Delete, change.Update: change.Update,
+	change.Delete: change.Create, change.Recreate: change.Recreate,
 }
 
 // backward prepares the undoing of a change.
@@ -117,13 +164,13 @@ func backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (pre
 	}
 	return func(live []change.Live) (prepared, error) {
 		if k.Permanent != "" {
-			return prepared{note: "not undone: " + k.Permanent}, nil
+			return prepared{note: msg.Of("not undone: %s", msg.Text{Format: k.Permanent})}, nil
 		}
 		switch c.Action {
 		case change.Create:
 			if before != nil { // it was half there, and went with the object that it is an aspect of
 				if byIdentity(live, before.Identity) == nil {
-					return prepared{note: "not there any more"}, nil
+					return prepared{note: noteGone}, nil
 				}
 				return setBack(c, k, before.Identity, want, before, live)
 			}
@@ -156,6 +203,8 @@ func made(k *change.Kind, want change.Properties, after *change.Live, live []cha
 		return nil, ""
 	case after == nil:
 		return object, lacking(k, want, object)
+	case after.Foreign != "" && object.Foreign != "" && after.Foreign != object.Foreign:
+		return object, fmt.Sprintf("%q was extended since: it has more than this run gave it", object.Name)
 	default:
 		return object, differing(k, after, object)
 	}
@@ -178,14 +227,21 @@ func differing(k *change.Kind, was, is *change.Live) string {
 	return ""
 }
 
+var (
+	noteGone   = msg.Of("not there any more")
+	noteBefore = msg.Of("as it was before")
+)
+
 func conflict(what string) error { return fmt.Errorf("%w: %s", ErrConflict, what) }
 
 // unmake removes what was created.
-func unmake(c change.Change, k *change.Kind, want change.Properties, after *change.Live, live []change.Live) (prepared, error) {
+func unmake(
+	c change.Change, k *change.Kind, want change.Properties, after *change.Live, live []change.Live,
+) (prepared, error) {
 	object, moved := made(k, want, after, live)
 	switch {
 	case object == nil:
-		return prepared{note: "not there any more"}, nil
+		return prepared{note: noteGone}, nil
 	case moved != "":
 		return prepared{object: object, conflict: conflict(moved)}, nil
 	}
@@ -202,18 +258,24 @@ func unmake(c change.Change, k *change.Kind, want change.Properties, after *chan
 	}, err
 }
 
-// setBack gives the properties that were written their old values, as far as nobody else wrote them since.
-func setBack(c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live) (prepared, error) {
+// setBack gives the properties that were written their old values, as far as they still have the values that the run gave them.
+func setBack(
+	c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live,
+) (prepared, error) {
 	object := byIdentity(live, identity)
 	if object == nil {
 		return prepared{conflict: conflict(fmt.Sprintf("%s %q is not there any more", c.Kind, c.Name))}, nil
 	}
-	set := change.Properties{}
+	set, secrets := change.Properties{}, change.Properties{}
 	removed := map[string][]any{}
 	var moved []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		property, now := k.Properties[name], object.Properties[name]
 		if property.Write == change.CreateOnly || property.Write == change.Key {
+			continue
+		}
+		if len(change.Secrets(want[name])) > 0 {
+			secrets[name] = want[name]
 			continue
 		}
 		var was any
@@ -238,13 +300,14 @@ func setBack(c change.Change, k *change.Kind, identity string, want change.Prope
 			moved = append(moved, fmt.Sprintf("%s was set to %s, is %s", name, change.Text(want[name]), change.Text(now)))
 		}
 	}
-	p := prepared{object: object, want: set, note: "as it was before"}
+	p := prepared{object: object, want: set, note: noteBefore}
 	if moved != nil {
 		p.conflict = conflict(fmt.Sprintf("%s %q: %s", c.Kind, object.Name, strings.Join(moved, "; ")))
 	}
 	if len(set) == 0 {
 		return p, nil
 	}
+	maps.Copy(set, secrets) // go along with an update: see change.SecretRef
 	command, err := k.Render(change.Update, object.Name, set, object)
 	p.commands = []change.Command{command}
 	p.effect = func(live []change.Live) (*change.Live, string) {
@@ -253,6 +316,9 @@ func setBack(c change.Change, k *change.Kind, identity string, want change.Prope
 			return nil, fmt.Sprintf("%s %q is not there", k.Noun, object.Name)
 		}
 		for name, value := range set {
+			if secrets[name] != nil {
+				continue
+			}
 			property, now := k.Properties[name], l.Properties[name]
 			if gone := removed[name]; gone != nil {
 				if len(change.Elements(property.Without(now, gone))) < len(change.Elements(now)) {
@@ -285,7 +351,7 @@ func restorable(k *change.Kind, before *change.Live) change.Properties {
 // remake makes again what was removed.
 func remake(c change.Change, k *change.Kind, before *change.Live, live []change.Live) (prepared, error) {
 	if before == nil {
-		return prepared{note: "there was nothing"}, nil
+		return prepared{note: msg.Of("there was nothing")}, nil
 	}
 	want := restorable(k, before)
 	for i := range live {
@@ -295,7 +361,7 @@ func remake(c change.Change, k *change.Kind, before *change.Live, live []change.
 		if moved := differing(k, before, &live[i]); moved != "" {
 			return prepared{object: &live[i], conflict: conflict("there is another one by now: " + moved)}, nil
 		}
-		return prepared{object: &live[i], note: "there again already"}, nil
+		return prepared{object: &live[i], note: msg.Of("there again already")}, nil
 	}
 	return create(k, c.Kind, before.Name, want)
 }
@@ -311,19 +377,26 @@ func create(k *change.Kind, noun, name string, want change.Properties) (prepared
 }
 
 // replaceBack undoes a replacement, also one that only got to remove.
-func replaceBack(c change.Change, k *change.Kind, want change.Properties, before, after *change.Live, live []change.Live) (prepared, error) {
+func replaceBack(
+	c change.Change, k *change.Kind, want change.Properties, before, after *change.Live, live []change.Live,
+) (prepared, error) {
 	if before == nil {
 		return unmake(c, k, want, after, live)
 	}
 	old := restorable(k, before)
 	for i := range live {
 		if k.Matches(old, live[i]) && differing(k, before, &live[i]) == "" {
-			return prepared{object: &live[i], note: "as it was before"}, nil
+			return prepared{object: &live[i], note: noteBefore}, nil
 		}
 	}
 	object, moved := made(k, want, after, live)
 	if moved != "" {
 		return prepared{object: object, conflict: conflict(moved)}, nil
+	}
+	for name, value := range want { // what was removed had a secret too, which only the reference can give
+		if len(change.Secrets(value)) > 0 {
+			old[name] = value
+		}
 	}
 	p, err := create(k, c.Kind, before.Name, old)
 	p.effect = func(live []change.Live) (*change.Live, string) {

@@ -15,55 +15,74 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// Errors of Run, Rollback and History; test with errors.Is.
+// Errors of Run, Rollback, Preview and History; test with errors.Is.
 var (
-	ErrStale    = errors.New("the live state is not what the plan was made from")
-	ErrPartial  = errors.New("not everything was carried out") // the journal is kept; the causes are wrapped too
-	ErrDeletes  = errors.New("the plan removes resources, which was not allowed")
-	ErrLocked   = errors.New("another run is at work")
-	ErrNoRun    = errors.New("no run to roll back")
-	ErrState    = errors.New("the state directory cannot be used")
-	ErrConflict = errors.New("changed by someone else since, left alone")
-	ErrNotSeen  = errors.New("written, but not to be seen")
+	ErrStale       = errors.New("the live state is not what the plan was made from")
+	ErrPartial     = errors.New("not everything was carried out") // the journal is kept; the causes are wrapped too
+	ErrNotAccepted = errors.New("not accepted")
+	ErrLocked      = errors.New("another run is at work")
+	ErrNoRun       = errors.New("no run to roll back")
+	ErrState       = errors.New("the state directory cannot be used")
+	ErrJournal     = errors.New("the journal cannot be used")
+	ErrElsewhere   = errors.New("the run belongs to another organization")
+	ErrConflict    = errors.New("changed by someone else since, left alone")
+	ErrNotSeen     = errors.New("written, but not to be seen")
+	ErrUncertain   = errors.New("no answer, it may be in effect")
 )
 
 // Run carries out a plan at its places. kinds are those of the plan, by noun.
 //
-// Nothing is written before the state directory is locked and writable, the plan is found sound, removals are allowed and the live
-// state, all of it, is what the plan was made from (ErrStale otherwise). A run of the same plan that was killed, cancelled or carried out in
-// part is taken up again: what it did stays done, and a change that was under way is looked at first. The error is nil when every change is in
-// effect, of class ErrPartial when some are not, and the context's when it ended; the report tells which in all three cases.
-func Run(ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, p change.Plan, o Options, obs observe.Observer) (Report, error) {
+// Run writes nothing before the state directory is locked and writable, the plan is found to be one
+// that hybridge wrote (change.ErrPlan, change.ErrEdited), removals are accepted, and the live state,
+// all of it, is what the plan was made from (ErrStale). It takes up a run of the same plan that was
+// killed, cancelled or carried out in part: what is done stays done, and what was under way is looked
+// at first. The error is nil when every change is in effect, of class ErrPartial when some are not,
+// and the context's when it ended; the report tells which in all three cases.
+func Run(
+	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, p change.Plan, o Options,
+	obs observe.Observer,
+) (Report, error) {
 	if err := p.Validate(); err != nil {
 		return Report{}, err
+	}
+	if o.Digest != "" && !strings.EqualFold(strings.TrimPrefix(p.Digest, "sha256:"), strings.TrimPrefix(o.Digest, "sha256:")) {
+		return Report{}, fmt.Errorf("%w: its digest is %s, required is %s", change.ErrEdited, p.Digest, o.Digest)
 	}
 	if err := known(places, kinds, p); err != nil {
 		return Report{}, err
 	}
-	if err := deletes(p); err != nil && !o.AllowDelete {
-		return Report{}, err
+	if removed := removals(p); removed != nil && !slices.Contains(o.Accept, AcceptRemovals) {
+		return Report{}, fmt.Errorf("%w: the plan removes %s", ErrNotAccepted, strings.Join(removed, ", "))
 	}
 	if len(p.Changes) == 0 {
-		return Report{APIVersion: "hybridge/v1", Kind: "ApplyReport", Changes: []Outcome{}}, nil
+		return Report{APIVersion: "hybridge/v1", Kind: "ApplyReport", Digest: p.Digest, Changes: []Outcome{}}, nil
 	}
 	state, err := openState(o.StateDir)
 	if err != nil {
 		return Report{}, err
 	}
 	defer state.close()
-	prior, err := unfinished(o.StateDir, p.Hash())
+	x := &execution{options: o, stage: "apply", digest: p.Digest, obs: obs, keep: map[change.Ref]bool{}}
+	prior, err := x.unfinished(p.Digest)
 	if err != nil {
 		return Report{}, err
 	}
-	live, err := readAll(ctx, places, kinds, slices.Collect(maps.Keys(p.Live)))
+	ids, err := identities(ctx, o, p)
 	if err != nil {
 		return Report{}, err
 	}
-
-	x := &execution{options: o, stage: "apply", obs: obs, live: live, keep: map[change.Ref]bool{}}
+	if prior != nil {
+		if err := prior.elsewhere(ids); err != nil {
+			return Report{}, err
+		}
+	}
+	if x.live, err = readAll(ctx, places, kinds, slices.Collect(maps.Keys(p.Live))); err != nil {
+		return Report{}, err
+	}
 	for _, c := range p.Changes {
 		x.steps = append(x.steps, &step{
 			outcome: Outcome{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Action: c.Action},
@@ -80,38 +99,43 @@ func Run(ctx context.Context, places map[string]change.Place, kinds map[string]*
 	}
 
 	if prior == nil {
-		if err := stale(p.Live, live, kinds); err != nil {
+		if err := stale(p.Live, x.live, kinds); err != nil {
 			return Report{}, err
 		}
-		if err := genuine(p, live, kinds); err != nil {
+		if err := genuine(p, x.live, kinds); err != nil {
 			return Report{}, err
 		}
-		ids := make([]string, len(p.Changes))
-		for i, c := range p.Changes {
-			ids[i] = c.ID
+		head := record{
+			Action: actionApply, Version: o.Version, Accepted: o.Accept, Places: ids, Plan: &storedPlan{p}, IDs: idsOf(p.Changes),
 		}
-		x.journal, err = state.create(record{Action: actionApply, Version: o.Version, PlanHash: p.Hash(), Plan: &storedPlan{p}, IDs: ids}, o.fault)
-		if err != nil {
+		if x.journal, err = state.create(head, o.fault); err != nil {
 			return Report{}, err
 		}
 	} else {
-		settle, err := x.resume(ctx, kinds, p, prior)
+		settled, err := x.resume(ctx, kinds, p, prior)
 		if err != nil {
 			return Report{}, err
 		}
-		if x.journal, err = openJournal(prior.path, o.fault); err != nil {
+		if x.journal, err = prior.reopen(o.fault); err != nil {
 			return Report{}, err
 		}
 		defer x.journal.close()
-		for _, r := range append([]record{{Record: eventResume, Version: o.Version}}, settle...) {
+		for _, r := range append([]record{{Record: eventResume, Version: o.Version, Accepted: o.Accept}}, settled...) {
 			if err := x.journal.append(r); err != nil {
 				return Report{}, err
 			}
 		}
 	}
 	defer x.journal.close()
-	report, err := x.run(ctx)
-	return report, err
+	return x.run(ctx)
+}
+
+func idsOf(changes []change.Change) []string {
+	ids := make([]string, len(changes))
+	for i, c := range changes {
+		ids[i] = c.ID
+	}
+	return ids
 }
 
 // known refuses a plan that speaks of places or kinds that are not there.
@@ -134,28 +158,51 @@ func cut(key string) (target, noun string) {
 	return key[:max(at, 0)], key[at+1:]
 }
 
-func deletes(p change.Plan) error {
-	var names []string
+// removals are the ids of the changes that remove a resource.
+func removals(p change.Plan) (ids []string) {
 	for _, c := range p.Changes {
 		if c.Action == change.Delete {
-			names = append(names, c.ID)
+			ids = append(ids, c.ID)
 		}
 	}
-	if names == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrDeletes, strings.Join(names, ", "))
+	return ids
 }
 
-// unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did not come to its end
-// and nobody began to roll it back.
-func unfinished(stateDir, hash string) (*past, error) {
-	runs, err := readRuns(stateDir)
+// identities asks which organizations the places of a plan's changes are.
+func identities(ctx context.Context, o Options, p change.Plan) (map[string]string, error) {
+	ids := map[string]string{}
+	for _, c := range p.Changes {
+		if _, asked := ids[c.Target]; asked {
+			continue
+		}
+		if o.Identity == nil {
+			ids[c.Target] = ""
+			continue
+		}
+		id, err := o.Identity(ctx, c.Target)
+		if err != nil {
+			return nil, fmt.Errorf("which organization %s is: %w", c.Target, err)
+		}
+		ids[c.Target] = id
+	}
+	return ids, nil
+}
+
+// unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did not
+// come to its end and no rollback of it was begun. A journal that cannot be read is no reason to
+// refuse the plan, since what is live must be what the plan was made from; it is told.
+func (x *execution) unfinished(digest string) (*past, error) {
+	runs, unreadable, err := readRuns(x.options.StateDir)
 	if err != nil {
 		return nil, err
 	}
+	for _, u := range unreadable {
+		if !u.complete {
+			x.observe(observe.Warning{Text: u.err.Error()})
+		}
+	}
 	for _, run := range slices.Backward(runs) {
-		if run.head.Action != actionApply || run.head.PlanHash != hash {
+		if run.head.Action != actionApply || run.head.Plan.Digest != digest {
 			continue
 		}
 		if run.outcome() == "complete" || undoing(runs, run.head.RunID) != nil {
@@ -167,7 +214,9 @@ func unfinished(stateDir, hash string) (*past, error) {
 }
 
 // readAll reads kinds at places, by "target/Kind": places in parallel.
-func readAll(ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, keys []string) (map[string][]change.Live, error) {
+func readAll(
+	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, keys []string,
+) (map[string][]change.Live, error) {
 	slices.Sort(keys)
 	byTarget := map[string][]string{}
 	for _, key := range keys {
@@ -218,49 +267,72 @@ func stale(expected map[string]string, live map[string][]change.Live, kinds map[
 	return staleness(moved)
 }
 
-// genuine holds every command of a plan against what its kind renders for the change. A plan is a file that people and pipelines pass on: what it shows
-// as the change, and was agreed to, must be what is run. live is what the plan was made from.
+// genuine compares every change of a plan with what is live and with what its kind makes of it. People
+// and pipelines pass plans on as files: what the plan shows, and was agreed to, must be what is run.
+// live is what the plan was made from.
 func genuine(p change.Plan, live map[string][]change.Live, kinds map[string]*change.Kind) error {
 	for _, c := range p.Changes {
-		k := kinds[c.Kind]
-		object := byIdentity(live[c.Target+"/"+c.Kind], c.Identity)
-		if c.Action != change.Create && object == nil {
-			return fmt.Errorf("%w: %s touches %q, which is not there", change.ErrPlan, c.ID, c.Identity)
+		if err := genuineChange(c, kinds[c.Kind], live[c.Target+"/"+c.Kind]); err != nil {
+			return fmt.Errorf("%w: %s: %w (edited, or of another version of hybridge)", change.ErrEdited, c.ID, err)
 		}
-		var want []change.Command
-		var err error
-		render := func(a change.Action, values change.Properties, object *change.Live) {
-			if err == nil {
-				var command change.Command
-				command, err = k.Render(a, c.Name, values, object)
-				want = append(want, command)
+	}
+	return nil
+}
+
+func genuineChange(c change.Change, k *change.Kind, live []change.Live) error {
+	if c.Risk != k.Risk {
+		return fmt.Errorf("its risk is not that of the kind %s", c.Kind)
+	}
+	object := byIdentity(live, c.Identity)
+	if c.Action != change.Create {
+		switch {
+		case object == nil:
+			return fmt.Errorf("it touches %q, which is not there", c.Identity)
+		case object.Name != c.Name:
+			return fmt.Errorf("it touches %q and says that it touches %q", object.Name, c.Name)
+		}
+		if moved := fits(c, k, live); moved != "" {
+			return errors.New(moved)
+		}
+	}
+	var want []change.Command
+	var err error
+	render := func(a change.Action, values change.Properties, object *change.Live) {
+		if err == nil {
+			var command change.Command
+			command, err = k.Render(a, c.Name, values, object)
+			want = append(want, command)
+		}
+	}
+	switch c.Action {
+	case change.Update:
+		for name, property := range k.Properties {
+			if gone := property.Added(c.Before[name], c.After[name]); property.Write == change.Merge && len(gone) > 0 {
+				return fmt.Errorf("it takes %s out of %s", change.Text(gone), name)
 			}
 		}
-		switch c.Action {
-		case change.Update:
-			render(change.Update, c.After, object)
-		case change.Delete:
-			render(change.Delete, nil, object)
-		case change.Recreate:
-			render(change.Delete, nil, object)
-			render(change.Create, c.After, nil)
-		default:
-			render(change.Create, c.After, nil)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
-		}
-		wanted, err := json.Marshal(want)
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
-		}
-		given, err := json.Marshal(c.Commands())
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", change.ErrPlan, c.ID, err)
-		}
-		if !bytes.Equal(wanted, given) {
-			return fmt.Errorf("%w: what it runs for %s is not what the change takes: make the plan again", change.ErrPlan, c.ID)
-		}
+		render(change.Update, c.After, object)
+	case change.Delete:
+		render(change.Delete, nil, object)
+	case change.Recreate:
+		render(change.Delete, nil, object)
+		render(change.Create, c.After, nil)
+	default:
+		render(change.Create, c.After, nil)
+	}
+	if err != nil {
+		return err
+	}
+	wanted, err := json.Marshal(want)
+	if err != nil {
+		return err
+	}
+	given, err := json.Marshal(c.Commands())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(wanted, given) {
+		return errors.New("what it runs is not what the change takes")
 	}
 	return nil
 }
@@ -273,15 +345,18 @@ func staleness(moved []string) error {
 	return fmt.Errorf("%w: %s changed", ErrStale, strings.Join(slices.Compact(moved), ", "))
 }
 
-// resume brings the steps to where an earlier session of the run left them. It returns what the journal has to be told: the changes
-// that were under way and turn out to be in effect.
-func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p change.Plan, prior *past) ([]record, error) {
+// resume brings the steps to where an earlier session of the run left them. It returns what the
+// journal lacks: the changes that were under way and turn out to be in effect.
+func (x *execution) resume(
+	ctx context.Context, kinds map[string]*change.Kind, p change.Plan, prior *past,
+) ([]record, error) {
 	traces := prior.traces()
 	expected := maps.Clone(p.Live)
-	written := map[string]bool{}            // places that this run wrote to
-	open := map[string]int{}                // changes still to be made, by "target/Kind"
-	touched := map[string]bool{}            // by this run
-	uncertain := map[string]change.Change{} // the change whose effect is not known, at most one a kind and place
+	written := map[string]bool{} // places that this run wrote to
+	open := map[string]int{}     // changes still to be made, by "target/Kind"
+	touched := map[string]bool{} // by this run
+	// The change whose effect is not known: at most one per kind and place, see execution.doubt.
+	uncertain := map[string]change.Change{}
 	for _, r := range prior.records {
 		s := x.find(r.Change)
 		if s == nil {
@@ -289,11 +364,12 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 		}
 		written[s.outcome.Target] = true
 		if (r.Record == eventBegin || r.Record == eventEnd) && r.Live != "" {
-			expected[s.outcome.Target+"/"+s.outcome.Kind] = r.Live
+			expected[s.key()] = r.Live
 		}
 	}
 	for i, c := range p.Changes {
-		s, t, key := x.steps[i], traces[c.ID], c.Target+"/"+c.Kind
+		s, t := x.steps[i], traces[c.ID]
+		key := s.key()
 		switch {
 		case t.done():
 			s.settled, touched[key] = true, true
@@ -308,7 +384,7 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 	}
 
 	var moved []string
-	var settle []record
+	var settled []record
 	for _, key := range slices.Sorted(maps.Keys(expected)) {
 		_, noun := cut(key)
 		kind := kinds[noun]
@@ -321,8 +397,8 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 		}
 		c, doubtful := uncertain[key]
 		if !doubtful {
-			// A write of one kind can show in another, so at a place that this run wrote to it is enough that each
-			// change still to be made meets what the plan says it touches.
+			// A write of one kind can show in another, so at a place that this run wrote to it is
+			// enough that each change still to be made meets what the plan says it touches.
 			target, _ := cut(key)
 			if now != expected[key] && !(written[target] && x.fits(p, traces, key)) {
 				moved = append(moved, key)
@@ -338,10 +414,10 @@ func (x *execution) resume(ctx context.Context, kinds map[string]*change.Kind, p
 			return nil, err
 		}
 		if r != nil {
-			settle = append(settle, *r)
+			settled = append(settled, *r)
 		}
 	}
-	return settle, staleness(moved)
+	return settled, staleness(moved)
 }
 
 // fits tells whether the changes that a run has still to make of a kind at a place find what the plan was made from.
@@ -381,51 +457,80 @@ func (x *execution) find(id string) *step {
 	return nil
 }
 
-// settle finds out what became of a change that was under way: in effect (the record says so), not in effect (nil: it is
-// run again, from where it was), or neither (ErrStale). expected is the fingerprint from before it.
+// settle finds out what became of a change that was under way: in effect (the record says so), not in
+// effect (nil: it is run again, from where it was), or neither (ErrStale). expected is the fingerprint
+// from before it.
+//
+// A system that answers from a replica may not show yet what it made. What would be made twice is
+// therefore waited for, as long as the kind is known to need; everything else is simply written again.
 func (x *execution) settle(ctx context.Context, c change.Change, t trace, expected string) (*record, error) {
 	s := x.find(c.ID)
-	// What a slow system was told may not show yet: give it the time it is known to need.
-	for until := time.Now().Add(s.kind.Patience); ; {
-		live := x.live[c.Target+"/"+c.Kind]
+	until := time.Now()
+	if c.Action == change.Create || t.removed {
+		until = until.Add(x.patience(s.kind))
+	}
+	live := x.live[s.key()]
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		now, err := change.Fingerprint(s.kind, live)
 		if err != nil {
 			return nil, err
 		}
 		object, missing := inEffect(s.kind, c, t.begin.Want, live)
-		others, err := change.Fingerprint(s.kind, without(live, object))
+		likely := object
+		if likely == nil {
+			likely = candidate(s.kind, c, t.begin.Want, live)
+		}
+		others, err := change.Fingerprint(s.kind, without(live, likely))
 		if err != nil {
 			return nil, err
 		}
+		halved := c.Action == change.Recreate && byIdentity(live, c.Identity) == nil && now == t.begin.Others
+		late := !time.Now().Before(until)
 		switch {
 		case missing == "" && others == t.begin.Others:
 			s.settled, s.after, s.outcome.Status = true, object, Done
 			if s.outputs, err = x.kept(c.ID, nil, object); err != nil {
 				return nil, err
 			}
-			return &record{Record: eventEnd, Change: c.ID, Status: Done, After: imageOf(s.kind, object), Live: now, Outputs: s.outputs}, nil
-		case c.Action == change.Recreate && byIdentity(live, c.Identity) == nil && now == t.begin.Others:
+			return &record{
+				Record: eventEnd, Change: c.ID, Status: Done, After: x.imageOf(s.kind, object), Live: now, Outputs: s.outputs,
+			}, nil
+		case halved && late:
 			s.prepare = x.forward(c, s.kind, t.begin.Before.live()) // only its first half was done
 			return nil, nil
-		case now != expected:
+		case now != expected && !halved && (late || others != t.begin.Others):
 			return nil, ErrStale
-		case !time.Now().Before(until):
+		case late:
 			return nil, nil
 		}
-		x.observe(observe.Waiting{Stage: x.stage, ID: c.ID, What: missing, Until: until})
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		x.observe(observe.Waiting{Stage: x.stage, ID: c.ID, What: x.secrets.text(missing), Until: until})
+		if err := pauseFor(ctx, min(pause, time.Until(until))); err != nil {
+			return nil, err
 		}
-		if _, err := x.read(ctx, s); err != nil {
+		if live, err = x.read(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// forward prepares a change of the plan. removed is what a replacement, of which only the removal was done, has removed.
-func (x *execution) forward(c change.Change, k *change.Kind, removed *change.Live) func([]change.Live) (prepared, error) {
+// candidate is the live resource that a creation has made in part, or of which not everything shows.
+func candidate(k *change.Kind, c change.Change, want change.Properties, live []change.Live) *change.Live {
+	if c.Action == change.Update || c.Action == change.Delete {
+		return byIdentity(live, c.Identity)
+	}
+	for i := range live {
+		if k.Matches(want, live[i]) {
+			return &live[i]
+		}
+	}
+	return nil
+}
+
+// forward prepares a change of the plan. removed is what a replacement, of which only the removal was
+// done, has removed.
+func (x *execution) forward(
+	c change.Change, k *change.Kind, removed *change.Live,
+) func([]change.Live) (prepared, error) {
 	return func(live []change.Live) (prepared, error) {
 		var p prepared
 		after, err := change.Resolve(c.After, x.lookup)
@@ -449,23 +554,57 @@ func (x *execution) forward(c change.Change, k *change.Kind, removed *change.Liv
 		}
 		if c.Action != change.Create {
 			p.object = byIdentity(live, c.Identity)
-		} else if at := slices.IndexFunc(live, func(l change.Live) bool { return k.Matches(p.want, l) }); at >= 0 {
+		} else {
 			// An aspect of an object that a change before this one made may be half there.
-			p.object = &live[at]
+			p.object = candidate(k, c, p.want, live)
+		}
+		if c.Action == change.Update && p.object != nil {
+			if err := p.merge(c, k); err != nil {
+				return p, err
+			}
 		}
 		p.effect = func(live []change.Live) (*change.Live, string) { return inEffect(k, c, p.want, live) }
 		if object, missing := p.effect(live); missing == "" {
 			// Someone, or a change before this one, saw to it.
-			p.commands, p.object, p.note = nil, object, "in effect already"
+			p.commands, p.object, p.note = nil, object, msg.Of("in effect already")
 			return p, nil
 		}
 		if removed == nil {
-			if moved := fits(c, k, live); moved != "" {
+			if moved := fits(c, k, live); moved != "" && !p.merged {
 				return p, fmt.Errorf("%w: %s", ErrStale, moved)
 			}
 		}
 		return p, nil
 	}
+}
+
+// merge adds to lists that others extend what the plan adds to them, and nothing else: what others put
+// in or took out since the plan was made stays so. Anything else that moved is left to fits.
+func (p *prepared) merge(c change.Change, k *change.Kind) error {
+	want := maps.Clone(p.want)
+	for _, name := range slices.Sorted(maps.Keys(c.Before)) {
+		property, declared := k.Properties[name]
+		now := p.object.Properties[name]
+		if !declared || property.Same(c.Before[name], now) {
+			continue
+		}
+		if _, unreadable := now.(change.Unreadable); unreadable || property.Write != change.Merge {
+			p.merged = false
+			return nil
+		}
+		want[name] = property.Merged(property.Added(p.want[name], c.Before[name]), now)
+		p.merged = true
+	}
+	if !p.merged {
+		return nil
+	}
+	p.want = want
+	command, err := k.Render(change.Update, c.Name, want, p.object)
+	if err != nil {
+		return err
+	}
+	p.commands = []change.Command{command}
+	return nil
 }
 
 // lookup gives what another change brought forth.
@@ -483,8 +622,8 @@ func (x *execution) lookup(ref change.Ref) (any, error) {
 	return change.LiveValue(*s.after, ref.Property)
 }
 
-// inEffect finds the resource that a change was to bring about among the live ones, or says what is missing. For a removal, the
-// resource found is nil.
+// inEffect finds the resource that a change was to bring about among the live ones, or says what is
+// missing. For a removal, the resource found is nil.
 func inEffect(k *change.Kind, c change.Change, want change.Properties, live []change.Live) (*change.Live, string) {
 	switch c.Action {
 	case change.Delete:
@@ -515,6 +654,9 @@ func inEffect(k *change.Kind, c change.Change, want change.Properties, live []ch
 // lacking names the first property that is not as wanted.
 func lacking(k *change.Kind, want change.Properties, l *change.Live) string {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if len(change.Secrets(want[name])) > 0 {
+			continue // never compared
+		}
 		value := l.Properties[name]
 		if u, unreadable := value.(change.Unreadable); unreadable {
 			return fmt.Sprintf("%s of %q cannot be read: %s", name, l.Name, u.Reason)

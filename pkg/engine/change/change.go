@@ -13,7 +13,7 @@ import (
 const DefaultPatience = 30 * time.Second
 
 // Properties are a resource's values by property name: nil, bool, int64, string, []string, []any, map[string]any, or, in
-// desired state only, a Ref to something that another change will bring forth. Command parameters are made of the same values: a plan
+// desired state only, a Ref to something that another change will bring forth, or a SecretRef. Command parameters are made of the same values: a plan
 // holds nothing else. A list whose elements are all strings is a []string in a plan, whatever it was made from.
 type Properties map[string]any
 
@@ -29,6 +29,10 @@ type Live struct {
 	Identity   string // what the place's commands take to address it
 	Name       string
 	Properties Properties
+	// Foreign is a digest of what the place tells about the resource beyond what any kind declares,
+	// without what changes by itself; empty when the place does not tell. A rollback leaves alone
+	// what the run made and others have extended since.
+	Foreign string
 }
 
 // Place holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online ("online"), Entra
@@ -36,7 +40,9 @@ type Live struct {
 type Place interface {
 	// Read returns every live resource of a kind. An error means unknown, never none.
 	Read(ctx context.Context, k *Kind) ([]Live, error)
-	// Run runs one command of a plan, all Refs resolved, and returns the properties that later Refs may ask for.
+	// Run runs one command of a plan and returns the properties that later Refs may ask for. All Refs are resolved, and each
+	// SecretRef is the secret.Value that it stands for. An error that has a method Answered() bool, and says true, tells that the
+	// place refused the command; after any other error nobody knows whether it was carried out.
 	Run(ctx context.Context, c Command) (Properties, error)
 }
 
@@ -191,11 +197,11 @@ type LeftOut struct {
 // Plan is the ordered list of changes between what is live and what should be. It holds no secret and no clock: the
 // same facts give the same bytes.
 type Plan struct {
-	APIVersion  string            `json:"apiVersion"` // hybridge/v1
-	Kind        string            `json:"kind"`       // Plan
-	Fingerprint string            `json:"fingerprint"`
-	Live        map[string]string `json:"live"` // fingerprint of every "target/Kind" that was read
-	Summary     Summary           `json:"summary"`
-	Changes     []Change          `json:"changes"`
-	LeftOut     []LeftOut         `json:"leftOut,omitempty"`
+	APIVersion string            `json:"apiVersion"` // PlanVersion
+	Kind       string            `json:"kind"`       // Plan
+	Digest     string            `json:"digest"`     // of everything else in the plan; see Sealed
+	Live       map[string]string `json:"live"`       // fingerprint of every "target/Kind" that was read
+	Summary    Summary           `json:"summary"`
+	Changes    []Change          `json:"changes"`
+	LeftOut    []LeftOut         `json:"leftOut,omitempty"`
 }

@@ -3,11 +3,13 @@ package change
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
@@ -462,46 +465,156 @@ func TestEncodeWithoutEscapes(t *testing.T) {
 	}
 }
 
+// resealed gives an edited plan document the digest that fits it, as one who knows the format would.
+func resealed(text string) string {
+	document, err := generic([]byte(text))
+	if err != nil {
+		return text
+	}
+	return digestLine.ReplaceAllString(text, `"digest": "`+documentDigest(document)+`"`)
+}
+
+var digestLine = regexp.MustCompile(`"digest": "[^"]*"`)
+
 func TestDecodeRefuses(t *testing.T) {
-	plan, err := Make(t.Context(), map[string]Place{"online": &shelf{}}, []Resource{contoso()}, Options{})
+	other := application
+	place := &shelf{live: map[string][]Live{"Application": {
+		{Identity: "1", Name: "a", Properties: Properties{"Key": "a"}}, {Identity: "2", Name: "b", Properties: Properties{"Key": "b"}},
+	}}}
+	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
+		contoso(),
+		{Kind: other, Target: "online", Key: "a", Properties: Properties{"Key": "a"}, Absent: true},
+		{Kind: other, Target: "online", Key: "b", Properties: Properties{"Key": "b"}, Absent: true},
+	}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	good := string(plan.Encode())
-	tests := []struct{ name, from, to, want string }{
+	tests := []struct {
+		name, from, to, want string
+	}{
 		{"kind", `"kind": "Plan"`, `"kind": "CheckReport"`, `"CheckReport"`},
-		{"version", "hybridge/v1", "hybridge/v9", `reads "hybridge/v1"`},
+		{"version", "hybridge/v2", "hybridge/v9", `reads "hybridge/v2"`},
+		{"version before the first that is kept", "hybridge/v2", "hybridge/v1", `make a new plan`},
 		{"unknown key", `"summary"`, `"summery"`, "summery"},
+		{"key in another case", `"changes"`, `"Changes"`, "/Changes is not written"},
+		{"key with the Kelvin sign", `"kind": "Relationship"`, "\"\u212Aind\": \"Relationship\"", "/changes/0/"},
+		{"kind with the Kelvin sign", `"kind": "Plan"`, "\"\u212Aind\": \"Plan\"", "its kind is null"},
+		{"key twice", `"Enabled": true`, `"Enabled": true, "Enabled": false`, "are the same"},
+		{"key twice but for case", `"Enabled": true`, `"Enabled": true, "enabled": false`, "are the same"},
+		{"key twice by an escape", `"Enabled": true`, `"Enabled": true, "\u0045nabled": false`, "are the same"},
 		{"fraction", `"Enabled": true`, `"Enabled": 1.5`, "integer"},
 		{"too large", `"Enabled": true`, `"Enabled": 99999999999999999999`, "integer"},
+		{"exponent", `"Enabled": true`, `"Enabled": 1e2`, "integer"},
 		{"action", `"action": "create"`, `"action": "explode"`, "explode"},
-		{"fingerprint", `"fingerprint": "sha256:`, `"fingerprint": "sha256:0`, "fingerprint"},
 		{"id of elsewhere", `"id": "online/`, `"id": "entra/`, "begin with"},
 		{"reference with more", `"Enabled": true`, `"Enabled": {"$ref": "a/b/c#d", "x": 1}`, "a reference must read"},
 		{"bad reference", `"Enabled": true`, `"Enabled": {"$ref": "x"}`, "reference"},
+		{"secret as text", `"Enabled": true`, `"Enabled": {"$secret": "hunter2"}`, "by reference"},
+		{"unknown special", `"Enabled": true`, `"Enabled": {"$env": "HOME"}`, "dollar sign"},
+		{"secret in what was there", `"before": {`, `"before": {"x": {"$secret": "env:HOME"},`, "holds a reference"},
 		{"reference without need", `"Enabled": true`, `"Enabled": {"$ref": "a/b/c#d"}`, "without needing"},
 		{"need of nothing", `"after"`, `"needs": ["x"], "after"`, "no earlier change"},
+		{"one object twice", `"identity": "1"`, `"identity": "2"`, "touches what"},
+		{"identity of a creation", `"action": "create"`, `"identity": "7", "action": "create"`, "identity"},
+		{"removals not counted", `"delete": 2`, `"delete": 0`, "summary"},
 		{"syntax", `"changes": [`, `"changes": ]`, "line "},
+		{"cut", "}\n  ]", "", "line "},
 		{"unknown key of a command", `"parameters"`, `"script": "x", "parameters"`, "script"},
-		{"tail", "}\n", "}\n{}", "after"},
+		{"tail", "\n}\n", "\n}\n{}", "follows"},
 		{"nesting", `"Enabled": true`, `"Enabled": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100), "nested"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var text string
-			if test.name == "tail" {
-				text = good + "{}"
-			} else if text = strings.Replace(good, test.from, test.to, 1); text == good {
+			text := strings.Replace(good, test.from, test.to, 1)
+			if text == good {
 				t.Fatal("the test changes nothing")
 			}
-			_, err := Decode(strings.NewReader(text))
+			if _, err := Decode(strings.NewReader(text)); !errors.Is(err, ErrPlan) && !errors.Is(err, ErrEdited) {
+				t.Errorf("as edited: %v", err)
+			}
+			_, err := Decode(strings.NewReader(resealed(text)))
 			if !errors.Is(err, ErrPlan) {
 				t.Fatalf("got %v, want ErrPlan", err)
 			}
-			if !strings.Contains(err.Error(), test.want) {
+			if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%q does not say %q", err, test.want)
 			}
 		})
+	}
+	// What still is a plan, but another one.
+	for _, edit := range [][2]string{
+		{`"Enabled": true`, `"Enabled": false`}, {"contoso.com", "contoso.org"}, {"free/busy", "nothing"}, {"lookups stop", ""}, {`"unchanged": 0`, `"unchanged": 1`},
+		{`"digest": "sha256:`, `"digest": "sha256:0`}, {`"online/Relationship": "sha256:`, `"online/Relationship": "sha256:0`},
+	} {
+		text := strings.Replace(good, edit[0], edit[1], 1)
+		if text == good {
+			t.Fatalf("%s: the test changes nothing", edit[0])
+		}
+		if _, err := Decode(strings.NewReader(text)); !errors.Is(err, ErrEdited) || errors.Is(err, ErrPlan) {
+			t.Errorf("%s: %v", edit[0], err)
+		}
+	}
+	// Another layout is the same plan.
+	var flat bytes.Buffer
+	if err := json.Compact(&flat, []byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Decode(&flat); err != nil || p.Digest != plan.Digest {
+		t.Errorf("without white space: %v", err)
+	}
+}
+
+func TestSecretRef(t *testing.T) {
+	kept := SecretRef{"env:PASSWORD"}
+	resource := contoso()
+	resource.Properties = maps.Clone(resource.Properties)
+	resource.Properties["App"] = map[string]any{"user": "svc", "password": kept}
+	make := func(live ...Live) Plan {
+		t.Helper()
+		places := map[string]Place{"online": &shelf{live: map[string][]Live{"Relationship": live}}}
+		p, err := Make(t.Context(), places, []Resource{resource}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Decode(bytes.NewReader(p.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(p, again); diff != "" {
+			t.Errorf("after a file (-want +got):\n%s", diff)
+		}
+		return p
+	}
+	want := map[string]any{"user": "svc", "password": kept}
+	if p := make(); !cmp.Equal(p.Changes[0].After["App"], any(want)) || !cmp.Equal(p.Changes[0].Command.Parameters["App"], any(want)) {
+		t.Errorf("created with %v", p.Changes[0])
+	} else if !strings.Contains(string(p.Encode()), `"$secret": "env:PASSWORD"`) {
+		t.Errorf("encoded as %s", p.Encode())
+	}
+	live := Live{Identity: "1", Name: "n", Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"}}
+	if p := make(live); len(p.Changes) > 0 {
+		t.Errorf("a secret is a reason for %+v", p.Changes)
+	}
+	live.Properties["Enabled"] = false
+	if p := make(live); len(p.Changes) != 1 || !cmp.Equal(p.Changes[0].After, Properties{"Enabled": true, "App": want}) {
+		t.Errorf("an update takes along %+v", p.Changes)
+	}
+
+	for _, bad := range []any{SecretRef{"hunter2"}, SecretRef{}, secret.NewValue("hunter2"), map[string]any{"$secret": "env:X"}, map[string]any{"$ref": "a#b"}} {
+		if _, err := Normal(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%T: %v", bad, err)
+		}
+	}
+	if text := fmt.Sprint(SecretRef{"hunter2"}.String(), Text(SecretRef{"hunter2"})); strings.Contains(text, "hunter2") {
+		t.Error(text)
+	}
+	revealed, err := Reveal(want, func(r SecretRef) (secret.Value, error) { return secret.NewValue("of " + r.Ref), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, is := revealed.(map[string]any)["password"].(secret.Value); !is || v.Reveal() != "of env:PASSWORD" {
+		t.Errorf("revealed as %T", revealed.(map[string]any)["password"])
 	}
 }
 
@@ -519,11 +632,13 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	}
-	f.Add([]byte(`{"apiVersion":"hybridge/v1","kind":"Plan","changes":[{"id":"a/b/c","before":{"x":{"$ref":"a#b"}}}]}`))
+	f.Add([]byte(`{"apiVersion":"hybridge/v2","kind":"Plan","changes":[{"id":"a/b/c","before":{"x":{"$ref":"a#b"}}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Decode(bytes.NewReader(data))
 		if err != nil {
-			return
+			if p, err = Decode(strings.NewReader(resealed(string(data)))); err != nil {
+				return
+			}
 		}
 		again, err := Decode(bytes.NewReader(p.Encode()))
 		if err != nil {

@@ -61,8 +61,11 @@ func (p Property) Without(live any, remove []any) any {
 }
 
 // InEffect tells whether a live value is what was to be written: satisfied by comparison or, for Merge, containing every
-// element. CreateOnly and Key properties always are.
+// element. CreateOnly and Key properties always are, and so are those that hold a secret: see SecretRef.
 func (p Property) InEffect(want, live any) bool {
+	if len(Secrets(want)) > 0 {
+		return true
+	}
 	switch p.Write {
 	case CreateOnly, Key:
 		return true

@@ -50,13 +50,12 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 	if err := m.read(ctx); err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{APIVersion: "hybridge/v1", Kind: "Plan", Live: map[string]string{}}
+	plan := Plan{APIVersion: PlanVersion, Kind: "Plan", Live: map[string]string{}}
 	for key, r := range m.live {
 		if plan.Live[key], err = Fingerprint(r.kind, r.live); err != nil {
 			return Plan{}, fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	plan.Fingerprint = overall(plan.Live)
 	if err := m.decide(order); err != nil {
 		return Plan{}, err
 	}
@@ -73,7 +72,7 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 			plan.Summary.Unchanged++
 		}
 	}
-	return plan, nil
+	return plan.Sealed(), nil
 }
 
 // Count sums up changes; Unchanged stays 0.
@@ -558,7 +557,7 @@ func difference(k *Kind, want Properties, live *Live) (before, after Properties,
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		p := k.Properties[name]
-		if p.Write == CreateOnly || p.Write == Key {
+		if p.Write == CreateOnly || p.Write == Key || len(Secrets(want[name])) > 0 {
 			continue
 		}
 		value := live.Properties[name]
@@ -577,6 +576,13 @@ func difference(k *Kind, want Properties, live *Live) (before, after Properties,
 		before[name], after[name] = value, want[name]
 		if p.Write == Merge {
 			after[name] = p.Merged(want[name], value)
+		}
+	}
+	if len(after) > 0 { // a secret goes along: see SecretRef
+		for name, value := range want {
+			if mode := k.Properties[name].Write; mode != CreateOnly && mode != Key && len(Secrets(value)) > 0 {
+				after[name] = value
+			}
 		}
 	}
 	return before, after, errors.Join(errs...)

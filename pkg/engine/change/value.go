@@ -7,36 +7,69 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+)
+
+// SecretRef stands for a secret by the place where it is kept: "env:NAME", "file:PATH",
+// "keyring:SERVICE/ACCOUNT", "prompt". Plans and journals hold the reference; the secret itself is
+// read when the command runs and goes nowhere else.
+//
+// A secret is never compared: no place tells the one that it holds. A property that contains a
+// SecretRef is therefore never a reason for a change. It is written when its resource is made, and
+// along with an update that other properties of the resource cause.
+type SecretRef struct{ Ref string }
+
+// The keys of values that are not plain JSON. No other key of a map begins with a dollar sign: text
+// from a server never turns into a reference.
+const (
+	keyRef        = "$ref"
+	keySecret     = "$secret"
+	keyUnreadable = "$unreadable"
 )
 
 // MarshalJSON writes {"$ref": "CHANGE#PROPERTY"}.
 func (r Ref) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{"$ref": r.String()})
+	return json.Marshal(map[string]string{keyRef: r.String()})
 }
 
 func (r Ref) String() string { return r.Change + "#" + r.Property }
 
+// MarshalJSON writes {"$secret": "env:NAME"}.
+func (r SecretRef) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{keySecret: r.String()})
+}
+
+// String is the reference. What is not one may be the secret itself, and is redacted.
+func (r SecretRef) String() string { return secret.Ref(r.Ref).String() }
+
 // MarshalJSON writes {"$unreadable": true}. The reason stays out: it differs from one read to the next.
-func (Unreadable) MarshalJSON() ([]byte, error) { return []byte(`{"$unreadable":true}`), nil }
+func (Unreadable) MarshalJSON() ([]byte, error) { return []byte(`{"` + keyUnreadable + `":true}`), nil }
 
 const maxDepth = 32
 
-// normal brings a value into the one form that plans hold: integers as int64, lists of strings as []string, other lists as
-// []any, maps as map[string]any.
+var errTooDeep = errors.New("nested too deeply")
+
+// normal brings a value into the one form that plans hold: integers as int64, lists of strings as
+// []string, other lists as []any, maps as map[string]any.
 func normal(v any) (any, error) { return normalize(v, 0) }
 
 func normalize(v any, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, errors.New("nested too deeply")
+		return nil, errTooDeep
 	}
 	switch v := v.(type) {
 	case nil, bool, string, int64, Ref, Unreadable:
+		return v, nil
+	case SecretRef:
+		if _, err := secret.Parse(v.Ref); err != nil {
+			return nil, err
+		}
 		return v, nil
 	case []string:
 		return append(make([]string, 0, len(v)), v...), nil
@@ -54,6 +87,9 @@ func normalize(v any, depth int) (any, error) {
 	case map[string]any:
 		m := make(map[string]any, len(v))
 		for key, element := range v {
+			if strings.HasPrefix(key, "$") {
+				return nil, fmt.Errorf("a key that begins with a dollar sign (%q) cannot stand in a plan", key)
+			}
 			var err error
 			if m[key], err = normalize(element, depth+1); err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)
@@ -97,45 +133,57 @@ func normalProperties(p Properties) (Properties, error) {
 }
 
 // Refs lists the references within a value.
-func Refs(v any) []Ref {
-	var refs []Ref
-	walk(v, func(r Ref) { refs = append(refs, r) })
-	return refs
-}
+func Refs(v any) []Ref { return leaves[Ref](v) }
 
-func walk(v any, visit func(Ref)) {
+// Secrets lists the references to secrets within a value.
+func Secrets(v any) []SecretRef { return leaves[SecretRef](v) }
+
+// leaves lists the values of one type within a value, those of maps by key.
+func leaves[T any](v any) (out []T) {
 	switch v := v.(type) {
-	case Ref:
-		visit(v)
+	case T:
+		return []T{v}
 	case []any:
 		for _, element := range v {
-			walk(element, visit)
+			out = append(out, leaves[T](element)...)
 		}
 	case Properties:
-		walk(map[string]any(v), visit)
+		return leaves[T](map[string]any(v))
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			walk(v[key], visit)
+			out = append(out, leaves[T](v[key])...)
 		}
 	}
+	return out
 }
 
 // Resolve returns v with every reference replaced by what lookup gives for it.
-func Resolve(v any, lookup func(Ref) (any, error)) (any, error) {
+func Resolve(v any, lookup func(Ref) (any, error)) (any, error) { return replaced(v, lookup) }
+
+// Reveal returns v with every reference to a secret replaced by what resolve gives for it. The
+// result goes to the place that runs a command, and nowhere else.
+func Reveal(v any, resolve func(SecretRef) (secret.Value, error)) (any, error) {
+	return replaced(v, func(r SecretRef) (any, error) {
+		value, err := resolve(r)
+		return value, err
+	})
+}
+
+func replaced[T any](v any, with func(T) (any, error)) (any, error) {
 	switch v := v.(type) {
-	case Ref:
-		return lookup(v)
+	case T:
+		return with(v)
 	case []any:
 		list := make([]any, len(v))
 		for i := range v {
 			var err error
-			if list[i], err = Resolve(v[i], lookup); err != nil {
+			if list[i], err = replaced(v[i], with); err != nil {
 				return nil, err
 			}
 		}
 		return narrowed(list), nil
 	case Properties:
-		m, err := Resolve(map[string]any(v), lookup)
+		m, err := replaced(map[string]any(v), with)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +192,7 @@ func Resolve(v any, lookup func(Ref) (any, error)) (any, error) {
 		m := make(map[string]any, len(v))
 		for key, element := range v {
 			var err error
-			if m[key], err = Resolve(element, lookup); err != nil {
+			if m[key], err = replaced(element, with); err != nil {
 				return nil, err
 			}
 		}
@@ -191,8 +239,9 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Fingerprint is a digest of live resources of one kind, in any order: of their identities, their names, and the properties that the
-// kind declares. Lists whose order the kind's comparison ignores are digested without it.
+// Fingerprint is a digest of live resources of one kind, in any order: of their identities, their
+// names, and the properties that the kind declares. Lists whose order the kind's comparison ignores
+// are digested without it.
 func Fingerprint(k *Kind, live []Live) (string, error) {
 	rows := make([]string, 0, len(live))
 	for _, l := range live {
@@ -208,7 +257,8 @@ func Fingerprint(k *Kind, live []Live) (string, error) {
 			}
 			properties[name] = unordered(v, declared.compare())
 		}
-		rows = append(rows, string(canonical(map[string]any{"identity": l.Identity, "name": l.Name, "properties": properties})))
+		row := map[string]any{"identity": l.Identity, "name": l.Name, "properties": properties}
+		rows = append(rows, string(canonical(row)))
 	}
 	sort.Strings(rows)
 	return digest([]byte(strings.Join(rows, "\n"))), nil
@@ -233,217 +283,6 @@ func unordered(v any, compare Comparison) any {
 	return sorted
 }
 
-// Encode writes the plan as indented JSON that ends with a newline: the same plan, the same bytes.
-func (p Plan) Encode() []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(p); err != nil {
-		panic(fmt.Sprintf("change: encoding a plan: %v", err))
-	}
-	return b.Bytes()
-}
-
-// Hash is the digest of the encoded plan: what its journals know it by.
-func (p Plan) Hash() string { return digest(p.Encode()) }
-
-// ErrPlan is the class of what Decode finds wrong with a plan file.
-var ErrPlan = errors.New("not a usable plan")
-
-// maxPlan is far above any real plan, and far below what would hurt.
-const maxPlan = 64 << 20
-
-// Decode reads a plan that Encode wrote, as strictly as a file from elsewhere deserves: another version or kind, unknown keys, anything
-// after the document, needs and references that lead nowhere or backwards are errors of class ErrPlan.
-func Decode(r io.Reader) (Plan, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxPlan+1))
-	if err != nil {
-		return Plan{}, fmt.Errorf("read plan: %w", err)
-	}
-	if len(data) > maxPlan {
-		return Plan{}, fmt.Errorf("%w: larger than %d MB", ErrPlan, maxPlan>>20)
-	}
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil { // also when something follows the document
-		return Plan{}, fmt.Errorf("%w: %s", ErrPlan, jsonFault(data, err))
-	}
-	switch {
-	case head.Kind != "Plan":
-		return Plan{}, fmt.Errorf("%w: its kind is %q, not \"Plan\"", ErrPlan, head.Kind)
-	case head.APIVersion != "hybridge/v1":
-		return Plan{}, fmt.Errorf("%w: its apiVersion is %q; this hybridge reads \"hybridge/v1\"", ErrPlan, head.APIVersion)
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	var p Plan
-	if err := d.Decode(&p); err != nil {
-		return Plan{}, fmt.Errorf("%w: %s", ErrPlan, jsonFault(data, err))
-	}
-	if p.Changes == nil {
-		p.Changes = []Change{}
-	}
-	if err := p.Validate(); err != nil {
-		return Plan{}, err
-	}
-	return p, nil
-}
-
-func jsonFault(data []byte, err error) string {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
-		return fmt.Sprintf("line %d: %v", line, err)
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
-}
-
-// UnmarshalJSON reads properties back as what plans hold: integers as int64, lists of strings as []string, references as Ref.
-func (p *Properties) UnmarshalJSON(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var raw map[string]any
-	if err := d.Decode(&raw); err != nil {
-		return err
-	}
-	if raw == nil {
-		*p = nil
-		return nil
-	}
-	v, err := revived(raw, 0)
-	if err != nil {
-		return err
-	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return errors.New("a reference stands where properties belong")
-	}
-	*p = m
-	return nil
-}
-
-// UnmarshalJSON reads a command back, its parameters as Properties are; unknown keys are errors.
-func (c *Command) UnmarshalJSON(data []byte) error {
-	var raw struct {
-		Name       string     `json:"name"`
-		Parameters Properties `json:"parameters"`
-		Then       []Command  `json:"then"`
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&raw); err != nil {
-		return err
-	}
-	c.Name, c.Parameters, c.Then = raw.Name, raw.Parameters, raw.Then
-	return nil
-}
-
-func revived(v any, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, errors.New("nested too deeply")
-	}
-	switch v := v.(type) {
-	case json.Number:
-		n, err := v.Int64()
-		if err != nil {
-			return nil, fmt.Errorf("%s is not a 64-bit integer", v)
-		}
-		return n, nil
-	case []any:
-		for i := range v {
-			var err error
-			if v[i], err = revived(v[i], depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return narrowed(v), nil
-	case map[string]any:
-		if ref, ok := v["$ref"]; ok {
-			text, _ := ref.(string)
-			at := strings.LastIndexByte(text, '#')
-			if len(v) != 1 || at <= 0 || at == len(text)-1 {
-				return nil, errors.New(`a reference must read {"$ref": "CHANGE#PROPERTY"}`)
-			}
-			return Ref{Change: text[:at], Property: text[at+1:]}, nil
-		}
-		if _, ok := v["$unreadable"]; ok {
-			return Unreadable{}, nil
-		}
-		for key := range v {
-			var err error
-			if v[key], err = revived(v[key], depth+1); err != nil {
-				return nil, fmt.Errorf("%s: %w", key, err)
-			}
-		}
-	}
-	return v, nil
-}
-
-// Validate tells whether the plan hangs together; its errors are of class ErrPlan. Make's plans do.
-func (p Plan) Validate() error {
-	seen := map[string]bool{}
-	for i, c := range p.Changes {
-		fault := func(format string, args ...any) error {
-			return fmt.Errorf("%w: change %d (%q): %s", ErrPlan, i+1, c.ID, fmt.Sprintf(format, args...))
-		}
-		switch {
-		case c.ID == "" || c.Target == "" || c.Kind == "":
-			return fault("id, target or kind is missing")
-		case !strings.HasPrefix(c.ID, c.Target+"/"+c.Kind+"/"):
-			return fault("its id does not begin with its target and kind, %s/%s/", c.Target, c.Kind)
-		case seen[c.ID]:
-			return fault("there twice")
-		case c.Command.Name == "":
-			return fault("it has no command")
-		}
-		switch c.Action {
-		case Create, Update, Delete:
-			if c.Removal != nil {
-				return fault("only a replacement has a removal")
-			}
-		case Recreate:
-			if c.Removal == nil || c.Removal.Name == "" {
-				return fault("a replacement needs a removal")
-			}
-		default:
-			return fault("unknown action %q", c.Action)
-		}
-		if c.Action != Create && c.Identity == "" {
-			return fault("it does not say what it touches")
-		}
-		if _, read := p.Live[c.Target+"/"+c.Kind]; !read {
-			return fault("the plan has no fingerprint of %s/%s", c.Target, c.Kind)
-		}
-		for _, need := range c.Needs {
-			if !seen[need] {
-				return fault("it needs %q, which is no earlier change", need)
-			}
-		}
-		refs := slices.Concat(Refs(c.After), Refs(c.Command.Parameters))
-		for _, ref := range refs {
-			if !slices.Contains(c.Needs, ref.Change) {
-				return fault("it refers to %s without needing it", ref)
-			}
-		}
-		seen[c.ID] = true
-	}
-	if want := overall(p.Live); p.Fingerprint != want {
-		return fmt.Errorf("%w: its fingerprint does not fit what it was made from", ErrPlan)
-	}
-	return nil
-}
-
-func overall(live map[string]string) string {
-	m := make(map[string]any, len(live))
-	for key, value := range live {
-		m[key] = value
-	}
-	return digest(canonical(m))
-}
-
 // Normal brings a value into the form that plans hold, or says why it cannot stand in one.
 func Normal(v any) (any, error) { return normal(v) }
 
@@ -454,10 +293,4 @@ func Text(v any) string {
 		return fmt.Sprintf("(a %T)", v)
 	}
 	return string(canonical(n))
-}
-
-// Sealed is the plan with the fingerprint that fits its Live.
-func (p Plan) Sealed() Plan {
-	p.Fingerprint = overall(p.Live)
-	return p
 }

@@ -1,0 +1,110 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// Undo says what a rollback would do, by what is live now. Nothing was written.
+type Undo struct {
+	APIVersion string          `json:"apiVersion"` // hybridge/v1
+	Kind       string          `json:"kind"`       // RollbackPlan
+	RunID      string          `json:"runId"`      // of the run that it would undo
+	Started    time.Time       `json:"started"`
+	Summary    change.Summary  `json:"summary"`
+	Changes    []change.Change `json:"changes"` // in the order in which they would be made
+	// Left lists what the run did and what stays, with the reason in Note or Error.
+	Left []Outcome `json:"left"`
+}
+
+// Preview tells what Rollback would do, without a write.
+//
+// Each step is computed from what is live now. What an earlier step of the rollback changes can still
+// turn a later one.
+func Preview(
+	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
+) (Undo, error) {
+	x := &execution{options: o}
+	run, _, err := x.undo(ctx, places, kinds, runID)
+	if err != nil {
+		return Undo{}, err
+	}
+	var keys []string
+	for _, s := range x.steps {
+		if !slices.Contains(keys, s.key()) {
+			keys = append(keys, s.key())
+		}
+	}
+	live, err := readAll(ctx, places, kinds, keys)
+	if err != nil {
+		return Undo{}, err
+	}
+	u := Undo{
+		APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run.head.RunID, Started: run.head.Time,
+		Changes: []change.Change{}, Left: []Outcome{},
+	}
+	left := map[string]bool{} // failed, or waiting for what failed
+	for _, s := range x.steps {
+		leave := func(status Status, text string) {
+			s.outcome.Status, s.outcome.Error = status, text
+			left[s.outcome.ID] = true
+			u.Left = append(u.Left, s.outcome)
+		}
+		if at := slices.IndexFunc(s.needs, func(id string) bool { return left[id] }); at >= 0 {
+			leave(Pending, fmt.Sprintf("needs %s, which is left alone", s.needs[at]))
+			continue
+		}
+		p, err := s.prepare(live[s.key()])
+		if err != nil {
+			leave(Failed, err.Error())
+			continue
+		}
+		if len(p.commands) > 0 {
+			u.Changes = append(u.Changes, s.change(p))
+		}
+		switch {
+		case p.conflict != nil:
+			leave(Failed, p.conflict.Error())
+		case len(p.commands) == 0:
+			s.outcome.Status, s.outcome.Note = Skipped, p.note
+			u.Left = append(u.Left, s.outcome)
+		}
+	}
+	u.Summary = change.Count(u.Changes)
+	return u, nil
+}
+
+// change shows what a step of a rollback does as a change of a plan.
+func (s *step) change(p prepared) change.Change {
+	c := change.Change{
+		ID: s.outcome.ID, Target: s.outcome.Target, Kind: s.outcome.Kind, Name: s.outcome.Name, Action: s.outcome.Action,
+		Risk: s.kind.Risk, Command: p.commands[len(p.commands)-1], After: p.want,
+	}
+	if p.removal {
+		c.Removal = &p.commands[0]
+	} else if c.Action == change.Recreate { // only a half of it was done
+		c.Action = change.Create
+		if p.want == nil {
+			c.Action = change.Delete
+		}
+	}
+	if p.object == nil {
+		return c
+	}
+	c.Identity, c.Name, c.Before = p.object.Identity, p.object.Name, change.Properties{}
+	for name := range s.kind.Properties {
+		if _, set := p.want[name]; set || c.Action != change.Update {
+			c.Before[name] = p.object.Properties[name]
+		}
+	}
+	maps.DeleteFunc(c.Before, func(_ string, v any) bool {
+		_, unreadable := v.(change.Unreadable)
+		return unreadable || v == nil && c.Action != change.Update
+	})
+	return c
+}
