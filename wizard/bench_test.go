@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,7 +141,7 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 }
 
 func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
-	f.allowedDelete = o.AllowDelete
+	f.allowedDelete = slices.Contains(o.Accept, apply.AcceptRemovals)
 	if f.locked {
 		return apply.Report{}, apply.ErrLocked
 	}

@@ -6,6 +6,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
@@ -52,7 +53,7 @@ func (s *confirmScreen) agree(m *model) tea.Cmd {
 		m.note = "That is not the organization's name."
 		return nil
 	}
-	m.options.Apply.AllowDelete = true
+	m.options.Apply.Accept = []string{apply.AcceptRemovals}
 	return m.next()
 }
 

@@ -40,8 +40,8 @@ func TestAgreedAtATerminal(t *testing.T) {
 		{"no", "n\n", onePlan(t), nil, 130, false},
 		{"nothing", "\n", onePlan(t), nil, 130, false},
 		{"removal", "y\n", removal, nil, 2, false},
-		{"removal allowed", "y\n", removal, []string{"--allow-delete"}, 0, true},
-		{"removal allowed and refused", "n\n", removal, []string{"--allow-delete"}, 130, false},
+		{"removal allowed", "y\n", removal, []string{"--accept", "removals"}, 0, true},
+		{"removal allowed and refused", "n\n", removal, []string{"--accept", "removals"}, 130, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out, errout bytes.Buffer
@@ -57,7 +57,7 @@ func TestAgreedAtATerminal(t *testing.T) {
 			if code != test.code || applied != test.applied {
 				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
 			}
-			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrDeletes.Error()) ||
+			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrNotAccepted.Error()) ||
 				strings.Contains(errout.String(), "[y/N]")) {
 				t.Errorf("says %s", errout.String())
 			}

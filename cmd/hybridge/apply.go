@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 )
 
 type applyOptions struct {
-	wait        time.Duration
-	allowDelete bool
+	wait   time.Duration
+	digest string
 }
 
 func newApplyCommand(a app) *cobra.Command {
@@ -30,7 +31,8 @@ func newApplyCommand(a app) *cobra.Command {
 		Short:   "Make the changes of a plan",
 		Long: `Apply carries out PLAN (- is standard input), or makes a plan and carries it out. It asks first;
 without a terminal, --yes is required. It refuses a saved plan (exit 7) when the live state is
-no longer what the plan was made from.
+no longer what the plan was made from, or when the plan was edited. A plan that removes
+resources needs --accept removals.
 
 The journal records what was there before each write. After a kill or a failure, the same
 command goes on where it stopped; hybridge rollback undoes what was done.`,
@@ -40,7 +42,7 @@ command goes on where it stopped; hybridge rollback undoes what was done.`,
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0,
 		"how long a change may take to show when it is read back; 0 is the default of each kind")
-	c.Flags().BoolVar(&o.allowDelete, "allow-delete", false, "carry out a plan that removes resources")
+	c.Flags().StringVar(&o.digest, "digest", "", "carry out only the plan of this `DIGEST`, as hybridge plan shows it")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
 		return runApply(ctx, t, o, args)
 	})
@@ -82,7 +84,7 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 			return err
 		}
 	}
-	if err := t.agree(ctx, plan, o.allowDelete); err != nil {
+	if err := t.agree(ctx, plan); err != nil {
 		return err
 	}
 	applied, err := t.deployed.Apply(ctx, plan, t.applyOptions(o), t.obs)
@@ -97,7 +99,7 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 // away (| head) does not end the process in the middle of a change.
 func (t *task) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
-	return apply.Options{StateDir: t.state, Wait: o.wait, AllowDelete: o.allowDelete, Version: version}
+	return apply.Options{StateDir: t.state, Wait: o.wait, Accept: t.accept, Digest: o.digest, Version: version}
 }
 
 // readPlan reads a plan file; - is standard input.
@@ -126,7 +128,7 @@ func (t *task) readPlan(path string) (change.Plan, error) {
 }
 
 // agree shows the plan and asks for a confirmation.
-func (t *task) agree(ctx context.Context, plan change.Plan, allowDelete bool) error {
+func (t *task) agree(ctx context.Context, plan change.Plan) error {
 	if len(plan.Changes) == 0 || t.yes {
 		return nil
 	}
@@ -135,8 +137,8 @@ func (t *task) agree(ctx context.Context, plan change.Plan, allowDelete bool) er
 			"then confirm with --yes", len(plan.Changes))
 	}
 	t.aside().View(plan.View())
-	if plan.Summary.Delete > 0 && !allowDelete {
-		return usage("%w", apply.ErrDeletes)
+	if plan.Summary.Delete > 0 && !slices.Contains(t.accept, apply.AcceptRemovals) {
+		return usage("%w: the plan removes %d resources", apply.ErrNotAccepted, plan.Summary.Delete)
 	}
 	yes, err := t.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
 	if err != nil {

@@ -68,7 +68,7 @@ var exitCodes = []struct {
 			"Or undo it with `hybridge rollback`.",
 	},
 	{
-		exitStale, "the plan is stale: the live state is no longer what it was made from",
+		exitStale, "the plan is stale (the live state is no longer what it was made from) or edited",
 		"Nothing was written. Make a new plan and look at it again.",
 	},
 	{
@@ -113,13 +113,19 @@ var classes = []struct {
 		"name pairs of mailboxes in the answers file, under tests.pairs, or give both --from and --to",
 	},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
-	{apply.ErrDeletes, exitUsage, "look at what is removed with hybridge plan, then allow it with --allow-delete"},
+	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
+	{apply.ErrNotAccepted, exitUsage, "look at what is removed with hybridge plan, then accept it with --accept removals"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
 	{
 		apply.ErrState, exitFailure,
 		"the journal is written before anything is changed; choose another place with --state-dir",
 	},
+	{
+		apply.ErrElsewhere, exitUsage,
+		"name the answers file of that organization with -f, or the state directory of this one with --state-dir",
+	},
+	{apply.ErrJournal, exitFailure, "nothing was written; hybridge history lists the runs that can be used"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
 	{deployment.ErrExchangeThrottled, exitInconclusive, hintThrottled},

@@ -103,21 +103,30 @@ func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, ob
 	return s.apply, s.call(ctx, "rollback "+run, obs)
 }
 
+func (s *scripted) PreviewRollback(
+	ctx context.Context, run string, _ apply.Options, obs observe.Observer,
+) (apply.Undo, error) {
+	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run, Changes: s.plan.Changes, Summary: s.plan.Summary},
+		s.call(ctx, strings.TrimSpace("preview "+run), obs)
+}
+
 func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
 	return s.test, s.call(ctx, strings.TrimSpace("test "+o.From+" "+o.To), obs)
 }
 
 func (s *scripted) Close(context.Context) error { s.closed = true; return nil }
 
+var thingKind = &change.Kind{
+	Noun: "Thing", Properties: map[string]change.Property{"Key": {Write: change.Key}},
+	Command: func(a change.Action, _ string, _ change.Properties, _ *change.Live) (change.Command, error) {
+		return change.Command{Name: map[change.Action]string{change.Create: "New-Thing", change.Delete: "Remove-Thing"}[a]}, nil
+	},
+}
+
 // onePlan is a plan of one creation, made by the engine itself.
 func onePlan(t *testing.T) change.Plan {
 	t.Helper()
-	k := &change.Kind{
-		Noun: "Thing", Properties: map[string]change.Property{"Key": {Write: change.Key}},
-		Command: func(change.Action, string, change.Properties, *change.Live) (change.Command, error) {
-			return change.Command{Name: "New-Thing"}, nil
-		},
-	}
+	k := thingKind
 	p, err := change.Make(t.Context(), map[string]change.Place{"online": nothing{}}, []change.Resource{
 		{Kind: k, Target: "online", Key: "a", Name: "a", Properties: change.Properties{"Key": "a"}},
 	}, change.Options{})
@@ -249,8 +258,8 @@ func TestExitCodes(t *testing.T) {
 		{"apply, partial", scripted{plan: plan, apply: done,
 			err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6,
 			[]string{"goes on where it stopped"}},
-		{"apply, deletes", scripted{plan: plan, err: apply.ErrDeletes}, []string{"apply", planFile, "--yes"}, 2,
-			[]string{"--allow-delete"}},
+		{"apply, removals", scripted{plan: plan, err: apply.ErrNotAccepted}, []string{"apply", planFile, "--yes"}, 2,
+			[]string{"--accept removals"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},
 		{"rollback", scripted{apply: done}, []string{"rollback", "--yes"}, 0, nil},
 		{"rollback nothing", scripted{err: apply.ErrNoRun}, []string{"rollback", "--yes"}, 2,
@@ -373,7 +382,11 @@ func TestFormats(t *testing.T) {
 	} {
 		got := execute(t, fresh(), "", append(test.args, "-f", file, "-o", "json")...)
 		var document struct{ APIVersion, Kind string }
-		if err := json.Unmarshal([]byte(got.out), &document); err != nil || document.APIVersion != "hybridge/v1" ||
+		version := "hybridge/v1"
+		if test.kind == "Plan" {
+			version = change.PlanVersion
+		}
+		if err := json.Unmarshal([]byte(got.out), &document); err != nil || document.APIVersion != version ||
 			document.Kind != test.kind {
 			t.Errorf("%v: %v: %+v\n%s", test.args, err, document, got.out)
 		}

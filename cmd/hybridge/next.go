@@ -107,7 +107,7 @@ func (t *task) staleHint(plan change.Plan, err error) error {
 	}
 	runs, _ := apply.History(t.state) // what can be read
 	for _, run := range runs {
-		if run.Action != "apply" || run.PlanHash != plan.Hash() || run.Outcome != "complete" {
+		if run.Action != "apply" || run.Digest != plan.Digest || run.Outcome != "complete" {
 			continue
 		}
 		hint := fmt.Sprintf("run %s carried out this very plan on %s; nothing of it is left to do. Test it with: %s",

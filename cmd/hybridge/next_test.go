@@ -11,6 +11,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -76,34 +77,42 @@ func TestStaleBecauseDone(t *testing.T) {
 	state := t.TempDir()
 	file, plan := filepath.Join(t.TempDir(), "answers.yaml"), onePlan(t)
 	planFile := filepath.Join(filepath.Dir(file), "plan.json")
-	if err := os.MkdirAll(filepath.Join(state, "runs"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	journal := fmt.Sprintf(`{"record":"run","time":"2026-11-22T06:00:00Z","apiVersion":"hybridge/v1","runId":"r1","action":"apply","planHash":%q,"ids":["online/Thing/a"]}
-{"record":"end","time":"2026-11-22T06:00:01Z","change":"online/Thing/a","status":"done"}
-{"record":"finish","time":"2026-11-22T06:00:02Z","outcome":"complete"}
-`, plan.Hash())
-	for path, data := range map[string]string{file: answersFile, planFile: string(plan.Encode()),
-		filepath.Join(state, "runs", "r1.jsonl"): journal} {
+	for path, data := range map[string]string{file: answersFile, planFile: string(plan.Encode())} {
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	places, kinds := map[string]change.Place{"online": &oneThing{}}, map[string]*change.Kind{"Thing": thingKind}
+	done, err := apply.Run(t.Context(), places, kinds, plan, apply.Options{StateDir: state}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &scripted{err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)}
 	args := []string{"apply", planFile, "-f", file, "--yes", "--state-dir", state}
 	got := execute(t, s, "", args...)
-	if got.code != exitStale || !strings.Contains(got.errout, "hint: run r1 carried out this very plan on 2026-11-2") {
+	if got.code != exitStale || !strings.Contains(got.errout, "hint: run "+done.RunID+" carried out this very plan on 20") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
-	undone := strings.NewReplacer(`"runId":"r1","action":"apply"`,
-		`"runId":"r2","action":"rollback","of":"r1"`).Replace(journal)
-	if err := os.WriteFile(filepath.Join(state, "runs", "r2.jsonl"), []byte(undone), 0o600); err != nil {
+	undone, err := apply.Rollback(t.Context(), places, kinds, "", apply.Options{StateDir: state}, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := execute(t, s, "", args...); got.code != exitStale ||
-		!strings.Contains(got.errout, "run r2 rolled it back") {
+		!strings.Contains(got.errout, "run "+undone.RunID+" rolled it back") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
+}
+
+// oneThing is a place that holds a Thing or none.
+type oneThing struct{ live []change.Live }
+
+func (p *oneThing) Read(context.Context, *change.Kind) ([]change.Live, error) { return p.live, nil }
+func (p *oneThing) Run(_ context.Context, c change.Command) (change.Properties, error) {
+	p.live = nil
+	if c.Name == "New-Thing" {
+		p.live = []change.Live{{Identity: "1", Name: "a", Properties: change.Properties{"Key": "a"}}}
+	}
+	return nil, nil
 }
 
 // --watch asks again and again, until it is cancelled.

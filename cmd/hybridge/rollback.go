@@ -13,38 +13,56 @@ import (
 )
 
 func newRollbackCommand(a app) *cobra.Command {
-	var wait time.Duration
+	var o rollbackOptions
 	c := &cobra.Command{
 		Use:     "rollback [RUN]",
 		GroupID: "back",
 		Short:   "Undo a run, the newest by default",
 		Long: `Rollback undoes what a run of apply did, last change first: it removes what the run made, sets back
 what it set, and makes again what it removed. An object that changed since is left alone and
-reported (exit 6). hybridge history lists the runs.`,
+reported (exit 6). hybridge history lists the runs.
+
+It shows what it will undo and asks first; without a terminal, --yes is required. --dry-run only
+shows it.`,
 		Example: `  hybridge rollback -f answers.yaml
+  hybridge rollback -f answers.yaml --dry-run
   hybridge rollback 20261122T092817.931Z -f answers.yaml    # as hybridge history lists it`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	c.Flags().DurationVar(&wait, "wait", 0, "how long a change may take to show when it is read back")
+	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "show what would be undone, and change nothing")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
-		return runRollback(ctx, t, strings.Join(args, ""), wait)
+		return runRollback(ctx, t, strings.Join(args, ""), o)
 	})
 }
 
-func runRollback(ctx context.Context, t *task, run string, wait time.Duration) error {
+type rollbackOptions struct {
+	wait   time.Duration
+	dryRun bool
+}
+
+func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) error {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
-	if !t.yes {
-		if !t.interactive() {
-			return usage("the rollback needs a confirmation and there is no terminal: confirm with --yes")
-		}
-		undo, err := apply.ToUndo(t.state, run)
+	if o.dryRun {
+		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
 		if err != nil {
 			return err
 		}
+		return t.write(undo)
+	}
+	if !t.yes {
+		if !t.interactive() {
+			return usage("the rollback needs a confirmation and there is no terminal: look with --dry-run, then confirm with --yes")
+		}
+		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
+		if err != nil {
+			return err
+		}
+		t.aside().View(undo.View())
 		run = undo.RunID // what was confirmed, whatever comes in between
-		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, undo.Summary.Done+undo.Summary.Failed))
+		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, len(undo.Changes)))
 		if err != nil {
 			return err
 		}
@@ -52,6 +70,6 @@ func runRollback(ctx context.Context, t *task, run string, wait time.Duration) e
 			return &exitError{code: exitCancelled, err: errors.New("not confirmed; nothing was changed")}
 		}
 	}
-	undone, err := t.deployed.Rollback(ctx, run, t.applyOptions(applyOptions{wait: wait}), t.obs)
+	undone, err := t.deployed.Rollback(ctx, run, t.applyOptions(applyOptions{wait: o.wait}), t.obs)
 	return t.applied(undone, err)
 }

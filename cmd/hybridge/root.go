@@ -25,6 +25,7 @@ import (
 type deployed interface {
 	stage.Engine
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
+	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 
 // opener opens a deployment. Nothing is connected to yet.
@@ -56,6 +57,7 @@ type globals struct {
 	logLevel       string
 	logFile        string
 	only, skip     []string
+	accept         []string // ids of apply.Consents
 }
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
@@ -179,6 +181,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
 	flags.BoolVar(&g.yes, "yes", false, "confirm changes without being asked")
+	flags.StringSliceVar(&g.accept, "accept", nil, "accept the risk of this `ID` by name: removals; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts talked to at once")
@@ -198,6 +201,11 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if g.timeout < 0 || g.parallel < 1 {
 			return usage("--timeout must not be negative, and --parallel at least 1")
+		}
+		for _, id := range g.accept {
+			if !slices.ContainsFunc(apply.Consents(), func(c apply.Consent) bool { return c.ID == id }) {
+				return usage("--accept does not know %q", id)
+			}
 		}
 		if g.timeout > 0 {
 			ctx, cancel := context.WithTimeout(cmd.Context(), g.timeout)

@@ -27,6 +27,7 @@ var published = []struct {
 	{"check-report", "check -o json", check.Report{}},
 	{"plan", "plan -o json, and the file that apply takes", change.Plan{}},
 	{"apply-report", "apply -o json and rollback -o json", apply.Report{}},
+	{"rollback-plan", "rollback --dry-run -o json", apply.Undo{}},
 	{"test-report", "test -o json and validate -o json", deployment.TestReport{}},
 	{"run-report", "a run of all stages with -o json", runDocument{}},
 	{"demo-report", "demo -o json", demoDocument{}},

@@ -103,8 +103,9 @@ var values = map[reflect.Type][]any{
 // kinds are what the field "kind" of a document says.
 var kinds = map[string][]any{
 	"check-report": {"CheckReport"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
-	"test-report": {"TestReport", "ValidateReport"},
-	"run-report":  {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},
+	"rollback-plan": {"RollbackPlan"},
+	"test-report":   {"TestReport", "ValidateReport"},
+	"run-report":    {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},
 	"faults": {"Faults"}, "version": {"Version"}, "error": {"Error"},
 }
 

@@ -231,6 +231,7 @@ func TestNetworkFaults(t *testing.T) {
 
 func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 	e := startLab(t) // one a round: a cut session leaves its shell behind, and a user may have 18
+	e.wait = "3s"
 	c := meddle(t, e)
 	saved := filepath.Join(t.TempDir(), "plan.json")
 	before := e.plan(t)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ type run struct {
 type estate struct {
 	dir, state string
 	env        []string
+	wait       string // of apply and rollback: where runs are killed, and the lab shows at once what it has
 }
 
 // startLab brings a lab up and ends it with the test.
@@ -85,6 +87,9 @@ func startLab(t *testing.T, args ...string) *estate {
 }
 
 func (e *estate) command(args ...string) *exec.Cmd {
+	if e.wait != "" && len(args) > 0 && (args[0] == "apply" || args[0] == "rollback") {
+		args = append(slices.Clone(args), "--wait", e.wait)
+	}
 	cmd := exec.Command(binary, append(args, "-f", filepath.Join(e.dir, "answers.yaml"), "--state-dir", e.state)...)
 	cmd.Env = e.env
 	return cmd
@@ -144,9 +149,9 @@ func decode[T any](t *testing.T, text string) T {
 }
 
 type plan struct {
-	Fingerprint string
-	Summary     struct{ Create, Update, Replace, Delete, Unchanged int }
-	Changes     []struct{ ID, Target, Kind, Action string }
+	Digest  string
+	Summary struct{ Create, Update, Replace, Delete, Unchanged int }
+	Changes []struct{ ID, Target, Kind, Action string }
 }
 
 func (e *estate) plan(t *testing.T) plan {

@@ -54,6 +54,7 @@ func TestApplyRefusesAStalePlan(t *testing.T) {
 // lost, and rollback still finds its way home.
 func TestApplySurvivesBeingKilled(t *testing.T) {
 	e := startLab(t)
+	e.wait = "3s"
 	before := e.plan(t)
 	file := filepath.Join(t.TempDir(), "p.json")
 	step := 1
@@ -64,6 +65,7 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 		if n%12 == 0 {
 			// A killed run leaves its shells behind until they idle out, and a user may have 18.
 			e = startLab(t)
+			e.wait = "3s"
 			before = e.plan(t)
 		}
 		t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) {
@@ -97,6 +99,7 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 	for i := range kills {
 		if i%4 == 0 { // killed runs leave their shells behind, and a user may have 18
 			e = startLab(t)
+			e.wait = "3s"
 			before = e.plan(t)
 		}
 		moment := time.Duration(rand.IntN(500)) * time.Millisecond

@@ -61,6 +61,7 @@ type memory struct {
 	live    map[string][]change.Live
 	next    int
 	ran     []string
+	log     []string         // ran, with all parameters
 	refuse  map[string]error // by command and name: "New-Thing a"
 	before  func(command string)
 	after   func(command string)
@@ -74,6 +75,7 @@ func clone(live []change.Live) []change.Live {
 	out := slices.Clone(live)
 	for i := range out {
 		out[i].Properties = maps.Clone(out[i].Properties)
+		out[i].Foreign = fmt.Sprint("notes: ", out[i].Properties["Notes"])
 	}
 	return out
 }
@@ -113,6 +115,7 @@ func (m *memory) Run(ctx context.Context, c change.Command) (change.Properties, 
 		return nil, refusal{err}
 	}
 	m.ran = append(m.ran, label)
+	m.log = append(m.log, c.Name+" "+change.Text(c.Parameters))
 	m.shown = map[string][]change.Live{noun: clone(m.live[noun])}
 	at := slices.IndexFunc(m.live[noun], func(l change.Live) bool {
 		return l.Identity == identity || identity == "" && l.Properties["Key"] == c.Parameters["Key"]

@@ -28,6 +28,9 @@ func (r Report) View() report.View {
 		},
 		Notes: []report.Block{report.Command{Label: msg.Of("journal"), Lines: []string{r.Journal}}},
 	}
+	if r.Digest != "" {
+		v.Summary.Notes = append(v.Summary.Notes, report.Command{Label: msg.Of("digest"), Lines: []string{r.Digest}})
+	}
 	return v
 }
 
@@ -44,7 +47,7 @@ func (o Outcome) Block() report.Finding {
 	ended := errors.Is(o.Cause, context.Canceled) || errors.Is(o.Cause, context.DeadlineExceeded)
 	f.Interrupted = ended && o.Status == Pending
 	if f.Summary.IsZero() {
-		f.Summary = msg.Plain(o.Note)
+		f.Summary = o.Note
 	}
 	return f
 }
@@ -88,5 +91,37 @@ func (r Runs) View() report.View {
 		})
 	}
 	v.Blocks = []report.Block{t}
+	for _, run := range r.Runs {
+		if run.Error != "" {
+			v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Plain(run.RunID), Text: msg.Plain(run.Error), Tone: report.Caution})
+		}
+	}
+	return v
+}
+
+// View shows what a rollback would do as a diff, and what it would leave as findings.
+func (u Undo) View() report.View {
+	v := report.View{Name: "rollback", Title: msg.Of("Rollback")}
+	v.Blocks = append(v.Blocks, report.Paragraph{Text: msg.Of("To undo run %s:", u.RunID)})
+	if len(u.Changes) == 0 {
+		v.Blocks = append(v.Blocks, report.Paragraph{Text: msg.Of("Nothing to change.")})
+	} else {
+		diff := report.Diff{Intro: msg.Of("Changes, in this order:")}
+		for _, c := range u.Changes {
+			diff.Changes = append(diff.Changes, c.Diff())
+		}
+		v.Blocks = append(v.Blocks, diff)
+	}
+	for i, o := range u.Left {
+		if i == 0 {
+			v.Blocks = append(v.Blocks, report.Paragraph{Text: msg.Of("Left as it is:")})
+		}
+		v.Blocks = append(v.Blocks, o.Block())
+	}
+	s := u.Summary
+	v.Summary = report.Summary{Lead: msg.Of("Rollback:"), Counts: []report.Count{{Text: msg.Of(
+		"%d to create, %d to change, %d to replace, %d to remove; %d left as it is",
+		s.Create, s.Update, s.Replace, s.Delete, len(u.Left),
+	)}}}
 	return v
 }

@@ -601,7 +601,7 @@ func TestSecretRef(t *testing.T) {
 		t.Errorf("an update takes along %+v", p.Changes)
 	}
 
-	for _, bad := range []any{SecretRef{"hunter2"}, SecretRef{}, secret.NewValue("hunter2"), map[string]any{"$secret": "env:X"}, map[string]any{"$ref": "a#b"}} {
+	for _, bad := range []any{SecretRef{"hunter2"}, SecretRef{}, secret.NewValue("hunter2"), map[string]any{"$secret": "env:X"}, map[string]any{"$ref": "a#b"}, map[string]any{"Name": 1, "name": 2}} {
 		if _, err := Normal(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%T: %v", bad, err)
 		}

@@ -45,8 +45,10 @@ func (p Plan) Encode() []byte {
 
 // Sealed is the plan with the digest of its content.
 func (p Plan) Sealed() Plan {
-	document, err := generic(p.Encode())
-	if err != nil {
+	d := json.NewDecoder(bytes.NewReader(p.Encode()))
+	d.UseNumber()
+	var document map[string]any
+	if err := d.Decode(&document); err != nil {
 		panic(fmt.Sprintf("change: a plan is no JSON: %v", err))
 	}
 	p.Digest = documentDigest(document)

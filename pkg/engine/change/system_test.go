@@ -103,7 +103,7 @@ func TestImage(t *testing.T) {
 }
 
 func TestCommandKeepsWhatFollows(t *testing.T) {
-	p := Plan{APIVersion: "hybridge/v1", Kind: "Plan", Live: map[string]string{"online/Pen": "x"}, Changes: []Change{{
+	p := Plan{APIVersion: PlanVersion, Kind: "Plan", Summary: Summary{Create: 1}, Live: map[string]string{"online/Pen": "x"}, Changes: []Change{{
 		ID: "online/Pen/a", Target: "online", Kind: "Pen", Name: "a", Action: Create,
 		Command: Command{Name: "make", Then: []Command{{Name: "look", Parameters: map[string]any{"how": "twice"}}}},
 	}}}.Sealed()

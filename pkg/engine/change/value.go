@@ -86,10 +86,15 @@ func normalize(v any, depth int) (any, error) {
 		return normalize(map[string]any(v), depth)
 	case map[string]any:
 		m := make(map[string]any, len(v))
+		folded := make(map[string]string, len(v))
 		for key, element := range v {
 			if strings.HasPrefix(key, "$") {
 				return nil, fmt.Errorf("a key that begins with a dollar sign (%q) cannot stand in a plan", key)
 			}
+			if twin, twice := folded[fold(key)]; twice {
+				return nil, fmt.Errorf("the keys %q and %q are the same", min(twin, key), max(twin, key))
+			}
+			folded[fold(key)] = key
 			var err error
 			if m[key], err = normalize(element, depth+1); err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)

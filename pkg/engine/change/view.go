@@ -34,6 +34,9 @@ func (p Plan) View() report.View {
 		"%d to create, %d to change, %d to replace, %d to remove; %d in order already",
 		s.Create, s.Update, s.Replace, s.Delete, s.Unchanged,
 	)}}}
+	if p.Digest != "" {
+		v.Summary.Notes = []report.Block{report.Command{Label: msg.Of("digest"), Lines: []string{p.Digest}}}
+	}
 	return v
 }
 
@@ -123,6 +126,8 @@ func Shown(v any) msg.Text {
 		return msg.Of("(nothing)")
 	case Ref:
 		return shownRef(v)
+	case SecretRef:
+		return msg.Of("(secret %s)", v.String())
 	case string:
 		return shownText(v)
 	case []string:

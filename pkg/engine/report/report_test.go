@@ -130,7 +130,7 @@ func applied() apply.Report {
 			{ID: "online/A/x", Target: "online", Kind: "A", Action: change.Update, Status: apply.Failed,
 				Error: "online: Set-A: access \x1b[31mdenied", DurationMS: 88},
 			{ID: "online/A/y", Target: "online", Kind: "A", Action: change.Delete, Status: apply.Skipped,
-				Note: "in effect already"},
+				Note: msg.Of("in effect already")},
 			{ID: "online/A/z", Target: "online", Kind: "A", Action: change.Recreate, Status: apply.Pending,
 				Error: "needs online/A/x, which failed"},
 		},

@@ -246,22 +246,12 @@ func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Direc
 func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return apply.Run(ctx, d.places(facts), Kinds(), p, d.applying(o), d)
+	return apply.Run(ctx, d.places(facts), Kinds(), p, d.applying(o, facts), d)
 }
 
 // Rollback undoes a run; the newest when runID is empty.
 func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return apply.Rollback(ctx, d.places(facts), Kinds(), runID, d.applying(o), d)
-}
-
-func (d *Deployment) applying(o apply.Options) apply.Options {
-	if o.StateDir == "" {
-		o.StateDir = d.options.StateDir
-	}
-	if o.Version == "" {
-		o.Version = d.options.Version
-	}
-	return o
+	return apply.Rollback(ctx, d.places(facts), Kinds(), runID, d.applying(o, facts), d)
 }

@@ -163,7 +163,7 @@ func TestPlanApplyRollback(t *testing.T) {
 			t.Errorf("not converged: %s %s %v -> %v", c.Action, c.ID, c.Before, c.After)
 		}
 	}
-	if r, err = d.Rollback(t.Context(), "", apply.Options{AllowDelete: true}, &heard); err != nil {
+	if r, err = d.Rollback(t.Context(), "", apply.Options{Accept: []string{apply.AcceptRemovals}}, &heard); err != nil {
 		for _, c := range r.Changes {
 			t.Logf("%s %s: %s", c.Status, c.ID, c.Error)
 		}

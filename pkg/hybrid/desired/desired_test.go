@@ -708,7 +708,7 @@ func TestScriptIsInert(t *testing.T) {
 // evilPlan is a plan whose names would like to be statements.
 func evilPlan() change.Plan {
 	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)"
-	return change.Plan{Fingerprint: "f\nRemove-Item", Changes: []change.Change{{
+	return change.Plan{Digest: "f\nRemove-Item", Changes: []change.Change{{
 		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
 		Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
 	}}}

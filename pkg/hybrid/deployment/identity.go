@@ -1,0 +1,51 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// PreviewRollback tells what Rollback would undo, without a write; the newest run when runID is empty.
+func (d *Deployment) PreviewRollback(
+	ctx context.Context, runID string, o apply.Options, obs observe.Observer,
+) (apply.Undo, error) {
+	facts, end := d.begin(obs)
+	defer end()
+	return apply.Preview(ctx, d.places(facts), Kinds(), runID, d.applying(o, facts))
+}
+
+// applying completes what the engine needs to write.
+func (d *Deployment) applying(o apply.Options, facts *fact.Set) apply.Options {
+	if o.StateDir == "" {
+		o.StateDir = d.options.StateDir
+	}
+	if o.Version == "" {
+		o.Version = d.options.Version
+	}
+	o.Identity = func(ctx context.Context, place string) (string, error) { return identity(ctx, facts, place) }
+	o.Secret = func(ctx context.Context, ref secret.Ref, label string) (secret.Value, error) {
+		return d.secret(ctx, ref, label)
+	}
+	return o
+}
+
+// identity is the id of what a place stands for: of the tenant, or of a forest's Exchange organization.
+func identity(ctx context.Context, facts *fact.Set, place string) (string, error) {
+	if place == desired.PlaceOnline || place == desired.PlaceEntra {
+		tenant, err := fact.Tenant.In(ctx, facts.Tenant)
+		return tenant.ID, err
+	}
+	for _, forest := range facts.Forests {
+		if desired.PlaceForest(forest.Name()) == place {
+			organization, err := fact.Organization.In(ctx, forest)
+			return organization.GUID, err
+		}
+	}
+	return "", fmt.Errorf("%s is no place of this deployment", place)
+}
