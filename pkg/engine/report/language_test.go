@@ -36,7 +36,8 @@ var german = map[string]string{
 	"%d skipped": "%d ausgelassen", "%d could not be looked at": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
 	// pkg/engine/change
 	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
-	"risk": "Risiko", "(nothing)": "(nichts)",
+	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
+	"(secret %s)": "(Geheimnis %s)",
 	"%d to create, %d to change, %d to replace, %d to remove; %d in order already": "%d anzulegen, %d zu ändern, %d " +
 		"zu ersetzen, %d zu entfernen; %d schon richtig",
 	"Nothing to change: all %d resources are in order.": "Nichts zu ändern: alle %d " +
