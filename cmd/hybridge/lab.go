@@ -112,10 +112,7 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	}
 	err = t.write(labDocument{l.Answers(), report.APIVersion, "Lab"})
 	if err == nil {
-		forests := "1 forest"
-		if o.forests != 1 {
-			forests = fmt.Sprintf("%d forests", o.forests)
-		}
+		forests := msg.Plural(o.forests, "%d forest", "%d forests")
 		fmt.Fprintf(t.Err, `the lab is up: %[2]s and a tenant, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s

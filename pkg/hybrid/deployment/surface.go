@@ -37,9 +37,6 @@ var (
 	ErrMicrosoftThrottled = entra.ErrThrottled
 )
 
-// Matrix shows answers as a matrix.
-func Matrix(answers []Answer) report.Matrix { return freebusy.Block(answers) }
-
 // BeforeAfter shows two reports of the same questions side by side.
 func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.BeforeAfter(before, after) }
 
