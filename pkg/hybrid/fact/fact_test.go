@@ -85,7 +85,8 @@ func read[T any](q *Query[T], side func(*Set) *Side) func(ctx context.Context, s
 func TestAnswersAreRead(t *testing.T) {
 	forest := func(s *Set) *Side { return s.Forests[0] }
 	tenant := func(s *Set) *Side { return s.Tenant }
-	unknownParameter := map[string]error{"Get-OrganizationConfig": &exchange.Error{ExceptionType: "System.Management.Automation.ParameterBindingException"}}
+	unbound := &exchange.Error{ExceptionType: "System.Management.Automation.ParameterBindingException"}
+	unknownParameter := map[string]error{"Get-OrganizationConfig": unbound}
 	for _, test := range []struct {
 		name    string
 		ask     func(context.Context, *Set) (string, error)

@@ -34,9 +34,10 @@ var oauthChecks = []Check{
 			var closed, homeless, foreign, commands []string
 			namespace := in.Forest.Answers.Namespace.EWS
 			for _, d := range directories {
+				set := "Set-" + d.Noun + " -Identity " + exchange.Quote(d.Identity)
 				if !d.OAuth {
 					closed = append(closed, d.Identity)
-					commands = append(commands, "Set-"+d.Noun+" -Identity "+exchange.Quote(d.Identity)+" -OAuthAuthentication $true")
+					commands = append(commands, set+" -OAuthAuthentication $true")
 				}
 				if d.Noun != fact.EWSDirectory {
 					continue
@@ -46,7 +47,7 @@ var oauthChecks = []Check{
 				case err != nil || u.Host == "":
 					homeless = append(homeless, d.Identity)
 					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
-					commands = append(commands, "Set-"+d.Noun+" -Identity "+exchange.Quote(d.Identity)+" -ExternalUrl "+address)
+					commands = append(commands, set+" -ExternalUrl "+address)
 				case !contains(namespaces(in.Forest), u.Hostname()):
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}

@@ -441,11 +441,13 @@ func TestDisorders(t *testing.T) {
 		{"autodiscover: to the cloud",
 			autodiscovered(ews.Front{Status: 302, Location: "https://autodiscover-s.outlook.com/x"}, nil),
 			[]string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: elsewhere", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://other.contoso.com/autodiscover/autodiscover.xml"}, nil), []string{"warn autodiscover.answers contoso"}},
+		{"autodiscover: elsewhere", redirected("https://other.contoso.com/autodiscover/autodiscover.xml"),
+			[]string{"warn autodiscover.answers contoso"}},
 		{"autodiscover: another service",
 			autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302,
 				Location: "https://other.contoso.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
-		{"autodiscover: AD FS", autodiscovered(ews.Front{URL: "https://autodiscover.contoso.com/autodiscover/autodiscover.xml", Status: 302, Location: "https://sts.contoso.com/adfs/ls/"}, nil), []string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: AD FS", redirected("https://sts.contoso.com/adfs/ls/"),
+			[]string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: Basic alone", autodiscovered(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil),
 			[]string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: the proxy is dead",
@@ -639,14 +641,14 @@ func TestDisorders(t *testing.T) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.other.example",
 				EWS: "mail.other.example", SMTP: "mail.other.example"}
-			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.other.example/EWS/Exchange.asmx" })(t, f, ca)
+			publishedAt("https://mail.other.example/EWS/Exchange.asmx")(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
 		{"transport: two levels under an accepted domain", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.eu.contoso.com", names: []string{"mail.eu.contoso.com"}})(t, f, ca)
 			f.Forests[0].Answers.Namespace = answers.Namespace{Autodiscover: "mail.eu.contoso.com",
 				EWS: "mail.eu.contoso.com", SMTP: "mail.eu.contoso.com"}
-			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://mail.eu.contoso.com/EWS/Exchange.asmx" })(t, f, ca)
+			publishedAt("https://mail.eu.contoso.com/EWS/Exchange.asmx")(t, f, ca)
 		}, []string{"warn certificates.transport contoso"}},
 
 		{"autodiscover takes no tokens", directories(func(d []fact.VirtualDirectory) { d[1].OAuth = false }),
@@ -656,7 +658,8 @@ func TestDisorders(t *testing.T) {
 		{"EWS publishes nothing", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "" }),
 			[]string{"fail oauth.virtual-directories contoso"}},
 		{"EWS publishes another name",
-			directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "https://eu.contoso.com/EWS/Exchange.asmx" }), []string{"warn oauth.virtual-directories contoso"}},
+			publishedAt("https://eu.contoso.com/EWS/Exchange.asmx"),
+			[]string{"warn oauth.virtual-directories contoso"}},
 		{"EWS on, list not told", config(fact.OnlineOrganization{EwsEnabled: &on}),
 			[]string{"warn tenant.ews-switch tenant"}},
 		{"EWS on, application not listed", func(t *testing.T, f *fact.Set, ca *authority) {
@@ -746,6 +749,17 @@ func directories(change func([]fact.VirtualDirectory)) func(*testing.T, *fact.Se
 	return func(t *testing.T, f *fact.Set, _ *authority) {
 		alter(t, fact.VirtualDirectories, f.Forests[0], func(list *[]fact.VirtualDirectory) { change(*list) })
 	}
+}
+
+// publishedAt changes the address that contoso's EWS publishes.
+func publishedAt(address string) func(*testing.T, *fact.Set, *authority) {
+	return directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = address })
+}
+
+// redirected is an autodiscover name of contoso that leads elsewhere.
+func redirected(location string) func(*testing.T, *fact.Set, *authority) {
+	const address = "https://autodiscover.contoso.com/autodiscover/autodiscover.xml"
+	return autodiscovered(ews.Front{URL: address, Status: 302, Location: location}, nil)
 }
 
 func authChanged(change func(*fact.AuthConfig, *x509.Certificate)) func(*testing.T, *fact.Set, *authority) {

@@ -119,7 +119,8 @@ func TestTextsAreKept(t *testing.T) {
 		t.Errorf("%d files", found)
 	}
 	file, err := parser.ParseFile(files, "wrong.go", `package p
-func f() { check.Failed("a" + b); check.Pass("a %s", fmt.Sprintf("b")); r.Because(text); check.Warned("%s", "x" + y); msg.Of("%d", 1) }`, 0)
+func f() { check.Failed("a" + b); check.Pass("a %s", fmt.Sprintf("b"))
+r.Because(text); check.Warned("%s", "x" + y); msg.Of("%d", 1) }`, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
