@@ -9,15 +9,21 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
+// levelTrace shows the bodies of remote calls too (link.LevelTrace, which this floor does not
+// import).
+const levelTrace = slog.LevelDebug - 4
+
 // logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a
 // secret gets into it.
 func (t *task) logger() (*slog.Logger, error) {
 	if t.logLevel == "" && t.logFile == "" {
 		return slog.New(slog.DiscardHandler), nil
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(t.logLevel, "info"))); err != nil {
-		return nil, usage("--log-level %s: use debug, info, warn or error", t.logLevel)
+	level := levelTrace
+	if name := cmp.Or(t.logLevel, "info"); !strings.EqualFold(name, "trace") {
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return nil, usage("--log-level %s: use trace, debug, info, warn or error", t.logLevel)
+		}
 	}
 	w := t.Err
 	if t.logFile != "" {
@@ -36,6 +42,9 @@ var secretWords = []string{
 }
 
 func redact(_ []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && level == levelTrace {
+		return slog.String(a.Key, "TRACE")
+	}
 	key := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(a.Key))
 	for _, word := range secretWords {
 		if strings.Contains(key, word) {

@@ -188,7 +188,7 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),
-		"log to standard error, or to --log-file: debug, info, warn, error")
+		"log to standard error, or to --log-file: trace, debug, info, warn, error")
 	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
 	flags.StringSliceVar(&g.only, "only", nil,
 		"only checks, or changes, whose id matches `GLOB`; may be given more than once")

@@ -55,7 +55,7 @@ const topicEnvironment = `Flags come before variables.
 
   HYBRIDGE_ANSWERS     the answers file (--answers)
   HYBRIDGE_STATE_DIR   where journals and the lock are (--state-dir)
-  HYBRIDGE_LOG_LEVEL   debug, info, warn, error (--log-level)
+  HYBRIDGE_LOG_LEVEL   trace, debug, info, warn, error (--log-level)
   HYBRIDGE_LOG_FILE    log to this file (--log-file)
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb
   CLICOLOR_FORCE       color also where there is no terminal

@@ -1,9 +1,11 @@
 package exchange
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -71,6 +73,36 @@ func (c Command) names() []string {
 		return strings.Compare(a, b)
 	})
 	return names
+}
+
+// String renders the command for logs and errors, on one line and without secrets.
+func (c Command) String() string {
+	var b strings.Builder
+	b.WriteString(c.Name)
+	for _, name := range c.names() {
+		b.WriteString(" -" + name + " " + Literal(c.Parameters[name], func(any) (string, bool) { return "<secret>", true }))
+	}
+	return link.Line(b.String())
+}
+
+// logged runs a cmdlet and logs it: what was asked, how long it took, and what came of it.
+func logged(ctx context.Context, log *slog.Logger, place string, c Command, run func() ([]Object, error)) ([]Object, error) {
+	if log == nil || !log.Enabled(ctx, slog.LevelDebug) {
+		return run()
+	}
+	began := time.Now()
+	objects, err := run()
+	attributes := []slog.Attr{slog.String("place", place), slog.String("cmdlet", c.String()),
+		slog.Duration("took", time.Since(began).Round(time.Millisecond)), slog.Int("objects", len(objects))}
+	var record *Error
+	if errors.As(err, &record) {
+		attributes = append(attributes, slog.String("id", link.Line(record.FullyQualifiedID)))
+	}
+	if err != nil {
+		attributes = append(attributes, slog.String("error", link.Line(err.Error())))
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "cmdlet", attributes...)
+	return objects, err
 }
 
 // Value brings a parameter's value, also one that went through JSON, to one of the kinds that

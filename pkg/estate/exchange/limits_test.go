@@ -1,9 +1,11 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
@@ -132,5 +135,33 @@ func TestRecordedServerObjects(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A log shows each cmdlet with its parameters and outcome, and no secret.
+func TestCmdletsAreLogged(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	failure := &psrp.ErrorRecord{Message: "no such object", ID: "AB12,Microsoft.Exchange.Thing"}
+	f := &fakeServer{answers: []func() (psrp.Output, error){
+		gives("x"), func() (psrp.Output, error) { return psrp.Output{}, failure },
+	}}
+	r := f.session(t, RemoteOptions{PSRP: psrp.Options{Log: log}})
+	c := Command{Name: "New-MigrationEndpoint", Parameters: map[string]any{
+		"Name": "it's", "Credentials": Credential{User: "u", Password: secret.NewValue("hush")},
+		"Table": map[string]any{"k": secret.NewValue("hush")},
+	}}
+	for range 2 {
+		_, _ = r.Run(t.Context(), c)
+	}
+	text := out.String()
+	for _, want := range []string{"cmdlet=\"New-MigrationEndpoint -Name 'it''s' -Credentials <secret>", "objects=1", "took=",
+		"place=contoso", "id=AB12,Microsoft.Exchange.Thing", "no such object"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "hush") {
+		t.Errorf("a secret is in the log:\n%s", text)
 	}
 }

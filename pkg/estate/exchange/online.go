@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/cookiejar"
@@ -43,6 +44,8 @@ type OnlineOptions struct {
 	Retries int
 	// Warn takes what cmdlets warn of; may be nil.
 	Warn func(cmdlet, text string)
+	// Log takes one line per cmdlet at debug; the requests are logged by Client's link. May be nil.
+	Log *slog.Logger
 	// Waiting learns of each pause before a request is put again; may be nil.
 	Waiting func(link.Wait)
 
@@ -181,7 +184,7 @@ func (s *AdminAPI) Run(ctx context.Context, c Command) ([]Object, error) {
 		return nil, at(s.place(), err)
 	}
 	for restarted := false; ; restarted = true {
-		objects, err := s.pages(ctx, p, body)
+		objects, err := logged(ctx, s.o.Log, s.place(), p, func() ([]Object, error) { return s.pages(ctx, p, body) })
 		// A paged query that outlived its token at the server begins again, once.
 		if err != nil && !restarted && p.Reads() && strings.Contains(err.Error(), expiredPaging) {
 			continue

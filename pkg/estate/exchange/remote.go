@@ -88,7 +88,9 @@ func (r *Remote) Run(ctx context.Context, c Command) ([]Object, error) {
 	if err != nil {
 		return nil, at(r.o.Name, err)
 	}
-	objects, err := r.run(ctx, p, func() psrp.Command { return r.pipeline(p) }, p.Reads())
+	objects, err := logged(ctx, r.o.PSRP.Log, r.o.Name, p, func() ([]Object, error) {
+		return r.run(ctx, p, func() psrp.Command { return r.pipeline(p) }, p.Reads())
+	})
 	return objects, at(r.o.Name, err)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
@@ -196,10 +197,14 @@ type forest struct {
 
 // connect prepares every connection; nothing is opened.
 func (d *Deployment) connect() {
-	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers} // one for everything: it remembers which resolver is silent
+	// One for everything: it remembers which resolver is silent.
+	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers, Log: d.options.Log}
 	d.link = &connection[*link.Link]{open: func(context.Context) (*link.Link, error) {
 		n := d.answers.Network
-		l, err := link.New(link.Options{ConnectTo: n.ConnectTo, LookupHost: d.names.LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy, InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout})
+		l, err := link.New(link.Options{
+			ConnectTo: n.ConnectTo, LookupHost: d.names.LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy,
+			InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout, Log: d.options.Log,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}
@@ -327,7 +332,9 @@ func (d *Deployment) openGraph(ctx context.Context) (*entra.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return entra.New(entra.Options{Graph: d.cloud.Graph, HTTP: l.Client(nil), Token: t.source(d.cloud.Graph)})
+	return entra.New(entra.Options{
+		Graph: d.cloud.Graph, HTTP: l.Client(nil), Token: t.source(d.cloud.Graph), Waiting: d.waiting,
+	})
 }
 
 func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
@@ -340,7 +347,7 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 		return nil, err
 	}
 	s, err := exchange.NewOnline(exchange.OnlineOptions{
-		Endpoint: d.cloud.AdminAPI, Token: t.source(d.cloud.ExchangeResource), Client: l.Client(nil), Timeout: d.options.Timeout,
+		Endpoint: d.cloud.AdminAPI, Token: t.source(d.cloud.ExchangeResource), Client: l.Client(nil), Timeout: d.options.Timeout, Log: d.options.Log, Waiting: d.waiting,
 		Warn: func(cmdlet, text string) { d.warn("Exchange Online: " + cmdlet + ": " + text) },
 	})
 	if err != nil {
@@ -366,6 +373,13 @@ func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*dire
 	return directory.Open(ctx, directory.Config{Name: a.Name, Directory: section, Password: password, Link: l, LookupSRV: d.lookupSRV, Timeout: d.options.Timeout})
 }
 
+// waiting says that a service has put a request off.
+func (d *Deployment) waiting(w link.Wait) {
+	d.Observe(observe.Waiting{
+		ID: w.Host, What: fmt.Sprintf("%s asks to wait %s (HTTP %d)", w.Host, w.For, w.Status), Until: d.now().Add(w.For),
+	})
+}
+
 // remoteURL is where a forest's remote PowerShell is.
 func remoteURL(e answers.Exchange) string {
 	return cmp.Or(e.URL, "http://"+e.Server+"/PowerShell/")
@@ -377,7 +391,7 @@ func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guard
 		return nil, err
 	}
 	address := remoteURL(a.Exchange)
-	o := psrp.Options{URL: address, Dial: l.DialContext}
+	o := psrp.Options{URL: address, Dial: l.DialContext, Log: d.options.Log}
 	secure := strings.HasPrefix(strings.ToLower(address), "https:")
 	if secure {
 		o.TLS = l.TLS(hostOf(address))

@@ -29,6 +29,9 @@ func (l *Link) Client(a Authenticator) *http.Client {
 	if a != nil {
 		rt = a.Wrap(transport)
 	}
+	if l.log != nil {
+		rt = &logging{log: l.log, next: rt}
+	}
 	return &http.Client{
 		Transport: &guard{next: rt, maxBody: l.maxBody, patience: l.responseTimeout,
 			idle: transport.CloseIdleConnections},

@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -65,6 +66,9 @@ type Options struct {
 	// when 0
 	ResponseTimeout time.Duration
 	MaxBody         int64 // bytes of an answer's body, unpacked; DefaultMaxBody when 0
+
+	// Log takes one line per call at debug, and bodies at LevelTrace. May be nil.
+	Log *slog.Logger
 }
 
 // Link makes connections. It is safe for concurrent use.
@@ -79,13 +83,15 @@ type Link struct {
 	responseTimeout time.Duration
 	maxBody         int64
 
+	log *slog.Logger // nil: nothing is logged
+
 	mu   sync.Mutex
 	idle []func() // closes the idle connections of a client
 }
 
 // New checks o and makes a Link. It reads CAFile and connects to nothing.
 func New(o Options) (*Link, error) {
-	l := &Link{lookupHost: o.LookupHost, timeout: o.Timeout, responseTimeout: o.ResponseTimeout, maxBody: o.MaxBody}
+	l := &Link{log: o.Log, lookupHost: o.LookupHost, timeout: o.Timeout, responseTimeout: o.ResponseTimeout, maxBody: o.MaxBody}
 	if l.timeout <= 0 {
 		l.timeout = DefaultTimeout
 	}

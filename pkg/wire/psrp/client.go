@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -44,6 +45,8 @@ type Options struct {
 	MaxEnvelopeSize int
 	// Protocol is the protocol version offered, "2.3" when empty.
 	Protocol string
+	// Log takes one line per request at debug, and what the messages say at link.LevelTrace. May be nil.
+	Log *slog.Logger
 	// Notice takes what the user should know beside the answers: a redirect, for one. May be nil.
 	Notice func(text string)
 
@@ -117,6 +120,9 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	}
 	if o.Protocol == "" {
 		o.Protocol = "2.3"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.maxOutput == 0 {
 		o.maxOutput = maxOutput
@@ -231,7 +237,17 @@ func (e *envelope) shellID() string {
 // outgoing writes a message to the server.
 func (p *Pool) outgoing(kind messageType, pipeline GUID, data any) (message, error) {
 	text, err := marshalOne(data, p.key)
+	p.trace("sent", kind, text)
 	return message{destination: toServer, kind: kind, pool: p.id, pipeline: pipeline, data: text}, err
+}
+
+// trace logs what a message says. Secrets in it are encrypted; link.Redact takes them out all the same.
+func (p *Pool) trace(direction string, kind messageType, text []byte) {
+	if ctx := context.Background(); len(text) > 0 && p.options.Log.Enabled(ctx, link.LevelTrace) {
+		p.options.Log.LogAttrs(ctx, link.LevelTrace, "remote powershell message", slog.String("direction", direction),
+			slog.String("type", fmt.Sprintf("%#x", uint32(kind))),
+			slog.String("text", link.Redact("text/xml", text[:min(len(text), 32<<10)])))
+	}
 }
 
 func (p *Pool) cut(m message, size int) [][]byte {
@@ -253,7 +269,17 @@ func (p *Pool) call(ctx context.Context, r request) (*envelope, error) {
 	return p.callUnstopped(ctx, r)
 }
 
-func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) {
+func (p *Pool) callUnstopped(ctx context.Context, r request) (e *envelope, err error) {
+	began := time.Now()
+	defer func() {
+		attributes := []slog.Attr{slog.String("server", p.options.host),
+			slog.String("action", r.action[strings.LastIndex(r.action, "/")+1:]), slog.String("shell", p.shell),
+			slog.String("command", r.command), slog.Duration("took", time.Since(began).Round(time.Millisecond))}
+		if err != nil {
+			attributes = append(attributes, slog.String("error", link.Line(err.Error())))
+		}
+		p.options.Log.LogAttrs(ctx, slog.LevelDebug, "remote powershell", attributes...)
+	}()
 	r.messageID, r.session = "uuid:"+upper(NewGUID()), p.session
 	r.resource = resourceURI + p.options.Configuration
 	r.maxSize, r.timeout = p.envelope, p.options.OperationTimeout
@@ -267,7 +293,7 @@ func (p *Pool) callUnstopped(ctx context.Context, r request) (*envelope, error) 
 	if err != nil {
 		return nil, err
 	}
-	e, err := parseEnvelope(a.body)
+	e, err = parseEnvelope(a.body)
 	if err != nil {
 		if a.status != 200 {
 			return nil, p.carrier.place(fmt.Errorf("HTTP %d", a.status))
@@ -335,6 +361,9 @@ func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (
 			brought = brought || len(b) > 0
 			more, err := in.feed(b)
 			messages = append(messages, more...)
+			for _, m := range more {
+				p.trace("received", m.kind, m.data)
+			}
 			if err != nil {
 				return messages, done, err
 			}

@@ -1,10 +1,12 @@
 package psrp
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -396,5 +398,33 @@ func TestRecommendedAction(t *testing.T) {
 		Recommended: "Restart the service."}).object())
 	if e.Recommended != "Restart the service." || e.Error() != "It failed. Restart the service." {
 		t.Errorf("got %q, %q", e.Recommended, e)
+	}
+}
+
+// Debug shows each request, trace what the messages say; a secret shows in neither.
+func TestRequestsAreLogged(t *testing.T) {
+	var out bytes.Buffer
+	ts, _ := serve(t, &Server{Run: func(_ context.Context, _ Caller, _ Pipeline, w *Writer) error { return w.Output("answer-text") }})
+	o := optionsFor(ts)
+	o.Log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: link.LevelTrace}))
+	p, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secretly := Command{Name: "Set-Thing", Parameters: []Parameter{{Name: "Password", Value: secret.NewValue("hush")}}}
+	if _, err := p.Invoke(t.Context(), Pipeline{Commands: []Command{secretly}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, want := range []string{"action=Create", "action=Command", "action=Receive", "action=Delete", "took=", "Set-Thing", "answer-text", "REDACTED"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%.3000s", want, text)
+		}
+	}
+	if strings.Contains(text, "hush") || strings.Contains(text, o.Password.Reveal()) {
+		t.Error("a secret is in the log")
 	}
 }
