@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -45,6 +46,7 @@ type conn struct {
 	address string // HOST:PORT
 	limit   time.Duration
 	lastID  int64
+	log     *slog.Logger // nil: nothing is logged
 }
 
 // patience reads from a connection with a time limit for each message, and gives up when ctx is done.
@@ -78,6 +80,9 @@ func (c *conn) attach(nc net.Conn) {
 // dial makes an encrypted connection to address ("HOST:PORT"), not yet bound.
 func dial(ctx context.Context, cfg *Config, address string) (*conn, error) {
 	c := &conn{address: address, limit: cfg.Timeout}
+	if cfg.Link != nil {
+		c.log = cfg.Link.Log()
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -253,10 +258,23 @@ func (q query) encode() (*ber.Packet, error) {
 // search runs q, page by page, and calls each for every entry; the entry is valid until each returns. It returns nil only when the server
 // said that the answer is complete. Continuation references are skipped: they lead to other naming contexts, which callers enumerate
 // themselves from the crossRef objects.
-func (c *conn) search(ctx context.Context, q query, each func(entry) error) error {
+func (c *conn) search(ctx context.Context, q query, each func(entry) error) (err error) {
 	operation, err := q.encode()
 	if err != nil {
 		return err
+	}
+	if c.log != nil && c.log.Enabled(ctx, slog.LevelDebug) {
+		found, began, inner := 0, time.Now(), each
+		each = func(e entry) error { found++; return inner(e) }
+		defer func() {
+			attributes := []slog.Attr{slog.String("server", c.address), slog.String("base", link.Line(q.base)),
+				slog.String("filter", link.Line(q.filter)), slog.Int("scope", q.scope), slog.Int("entries", found),
+				slog.Duration("took", time.Since(began).Round(time.Millisecond))}
+			if err != nil {
+				attributes = append(attributes, slog.String("error", link.Line(err.Error())))
+			}
+			c.log.LogAttrs(ctx, slog.LevelDebug, "ldap search", attributes...)
+		}()
 	}
 	stop := c.under(ctx)
 	defer stop()

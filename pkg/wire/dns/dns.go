@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -107,6 +108,8 @@ func (e *Error) Unwrap() []error {
 type Client struct {
 	Resolvers []string      // HOST or HOST:PORT
 	Timeout   time.Duration // of one question to one resolver; 5 s when 0
+	// Log takes one line per question at debug. May be nil.
+	Log *slog.Logger
 	// Dial replaces the connection's making (tests, a proxy). It is given "udp" or "tcp".
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -374,6 +377,25 @@ func refusesEDNS(reply *dns.Msg) bool {
 	return false
 }
 
+func (c *Client) log(ctx context.Context, network, resolver string, m, reply *dns.Msg, err error, took time.Duration) {
+	if c.Log == nil || !c.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attributes := []slog.Attr{slog.String("resolver", resolver), slog.String("network", network),
+		slog.Duration("took", took.Round(time.Millisecond))}
+	for _, q := range m.Question {
+		attributes = append(attributes, slog.String("name", q.Name), slog.String("type", dns.TypeToString[q.Qtype]))
+	}
+	switch {
+	case err != nil:
+		attributes = append(attributes, slog.String("error", link.Line(err.Error())))
+	case reply != nil:
+		attributes = append(attributes, slog.String("code", dns.RcodeToString[reply.Rcode]),
+			slog.Int("answers", len(reply.Answer)))
+	}
+	c.Log.LogAttrs(ctx, slog.LevelDebug, "dns", attributes...)
+}
+
 func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns.Msg) (*dns.Msg, error) {
 	limit := c.patience(resolver)
 	if network != "udp" {
@@ -386,7 +408,10 @@ func (c *Client) roundTrip(ctx context.Context, network, resolver string, m *dns
 	return reply, err
 }
 
-func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg, limit time.Duration) (*dns.Msg, error) {
+func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg, limit time.Duration) (reply *dns.Msg,
+	err error) {
+	began := time.Now()
+	defer func() { c.log(ctx, network, resolver, m, reply, err, time.Since(began)) }()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dial := c.Dial
@@ -400,7 +425,7 @@ func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg,
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) // ends a read that is under way
 	defer stop()
-	reply, _, err := (&dns.Client{Net: network, UDPSize: 1232, Timeout: limit}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
+	reply, _, err = (&dns.Client{Net: network, UDPSize: 1232, Timeout: limit}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

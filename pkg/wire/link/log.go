@@ -42,7 +42,17 @@ func (t *logging) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.log.Enabled(ctx, slog.LevelDebug) {
 		return t.next.RoundTrip(r)
 	}
-	t.trace(ctx, "http request body", r.Header, requestBody(r))
+	if r.Body != nil && t.log.Enabled(ctx, LevelTrace) {
+		// Not by GetBody: some libraries give the same stream again.
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		t.trace(ctx, "http request body", r.Header, body[:min(len(body), maxTraced)])
+		r = r.Clone(ctx)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	began := time.Now()
 	resp, err := t.next.RoundTrip(r)
 	attributes := []slog.Attr{slog.String("method", r.Method), slog.String("url", loggedURL(r.URL)),
@@ -81,19 +91,6 @@ func (t *logging) trace(ctx context.Context, what string, h http.Header, body []
 
 // maxTraced is how much of one body a log shows.
 const maxTraced = 32 << 10
-
-func requestBody(r *http.Request) []byte {
-	if r.GetBody == nil {
-		return nil
-	}
-	body, err := r.GetBody()
-	if err != nil {
-		return nil
-	}
-	defer body.Close()
-	text, _ := io.ReadAll(io.LimitReader(body, maxTraced)) // of a reader in memory
-	return text
-}
 
 // tracedBody keeps the beginning of a body for the log.
 type tracedBody struct {
