@@ -124,3 +124,6 @@ func (k *KDC) TicketCache(user, password string) string {
 	k.run(password+"\n", Program(k.t, "kinit", "krb5-user"), "-c", path, user+"@"+k.Realm)
 	return path
 }
+
+// Port is where the KDC listens.
+func (k *KDC) Port() int { return k.port }

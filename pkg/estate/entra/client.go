@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -302,6 +303,11 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 	return nil, c.parseError(method, id, resp, body), nil
 }
 
+// blob is a certificate or another piece of base64 that Graph repeats from the request.
+var blob = regexp.MustCompile(`[A-Za-z0-9+/=_-]{100,}`)
+
+func withoutBlobs(text string) string { return blob.ReplaceAllString(text, "...") }
+
 func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Method: method, Host: c.base.Host, Status: resp.StatusCode,
@@ -318,7 +324,7 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 		} `json:"error"`
 	}
 	if json.Unmarshal(body, &doc) == nil {
-		e.Code, e.Message = link.Line(doc.Error.Code), link.Line(doc.Error.Message)
+		e.Code, e.Message = link.Line(doc.Error.Code), withoutBlobs(link.Line(doc.Error.Message))
 		if e.RequestID == "" {
 			e.RequestID = link.Line(doc.Error.InnerError.RequestID)
 		}

@@ -288,6 +288,31 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
+// Reads of keyCredentials are counted by the minute: a refusal without a time is waited out, others are not so long.
+func TestKeyReadsBackOff(t *testing.T) {
+	refused, fine := answer(429, `{"error":{"code":"TooManyRequests"}}`), answer(200, `{"id":"x"}`)
+	for path, want := range map[string]time.Duration{
+		"/applications/1?$select=id,keyCredentials": 65 * time.Second, "/applications/1?$select=id": time.Second,
+	} {
+		var waits []time.Duration
+		if _, err := scriptedClient(t, &waits, refused, fine).Do(t.Context(), "GET", path, nil); err != nil {
+			t.Error(err)
+		}
+		if len(waits) != 1 || waits[0] != want {
+			t.Errorf("%s: waited %v, want %s", path, waits, want)
+		}
+	}
+}
+
+// An error never shows a certificate that Graph repeats from the request.
+func TestErrorsShowNoCertificate(t *testing.T) {
+	var waits []time.Duration
+	c := scriptedClient(t, &waits, answer(400, `{"error":{"code":"Request_BadRequest","message":"Invalid value `+strings.Repeat("MIIC", 200)+`== for key"}}`))
+	if _, err := c.Do(t.Context(), "PATCH", "/applications/1", nil); err == nil || strings.Contains(err.Error(), "MIIC") || !strings.Contains(err.Error(), "Invalid value ... for key") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A wait that the caller has no time for is not begun.
 func TestNoTimeToWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

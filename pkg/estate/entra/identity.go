@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -16,7 +17,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -103,7 +103,7 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	client := azcore.ClientOptions{
 		Cloud: azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/",
 			Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
-		Transport: transport{o.HTTP},
+		Transport: transport{o.HTTP, u.Host},
 		// The library would send the very same assertion again, which may have got through although
 		// no answer came back: Token tries again with a new one. What a busy server put off was not
 		// taken.
@@ -190,7 +190,7 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 		if err == nil {
 			return t.Token, nil
 		}
-		err = i.explain(ctx, err, seen.err)
+		err = i.explain(ctx, err, seen)
 		var answered *oauth.Error
 		if try == tries || i.deviceCode != nil || !errors.Is(err, link.ErrUnreachable) || errors.As(err, &answered) &&
 			busy(answered.Status) {
@@ -237,47 +237,70 @@ func (i *Identity) credential(resource string) (azcore.TokenCredential, error) {
 }
 
 // explain turns the library's error, whose text holds whole HTTP answers, into ours.
-func (i *Identity) explain(ctx context.Context, err, dial error) error {
+func (i *Identity) explain(ctx context.Context, err error, seen *failure) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("request a token from %s: %w", i.host, ctx.Err())
 	}
-	if dial != nil {
-		return fmt.Errorf("request a token from %s: %w", i.host, dial)
+	if seen.err != nil {
+		return fmt.Errorf("request a token from %s: %w", i.host, seen.err)
 	}
-	var failed *azidentity.AuthenticationFailedError
-	if errors.As(err, &failed) && failed.RawResponse != nil {
-		// what the library has read already; an unreadable body leaves the status
-		body, _ := runtime.Payload(failed.RawResponse)
-		e := oauth.ParseError(i.host, failed.RawResponse.StatusCode, body)
-		e.Compare(failed.RawResponse.Header, i.now())
+	if seen.refusal != nil {
+		e := oauth.ParseError(i.host, seen.refusal.StatusCode, seen.body)
+		e.Compare(seen.refusal.Header, i.now())
 		return e
 	}
 	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, link.Line(err.Error()))
 }
 
-// failure keeps why a connection failed: the library passes it on as text only, which would lose
-// its class.
-type failure struct{ err error }
+// failure keeps why the last request failed. The library passes a broken connection on as text, which would lose its
+// class, and reads the body of a refusal to its end.
+type failure struct {
+	err     error
+	refusal *http.Response // its body is read
+	body    []byte
+}
 
 type failureKey struct{}
 
-// transport is link's client as the library takes it.
-type transport struct{ client *http.Client }
+// transport is link's client as the library takes it. Secrets, assertions and codes go to the login host by https and
+// nowhere else, whatever the host's own metadata says.
+type transport struct {
+	client *http.Client
+	host   string
+}
 
 func (t transport) Do(r *http.Request) (*http.Response, error) {
-	resp, err := t.client.Do(r)
-	if seen, ok := r.Context().Value(failureKey{}).(*failure); ok {
-		seen.err = nil
-		if err != nil {
-			var u *url.Error
-			if seen.err = err; errors.As(err, &u) {
-				seen.err = link.Classify(u.Err)
-			}
-		} else {
-			resp.Body = &watchedBody{resp.Body, seen}
-		}
+	seen, ok := r.Context().Value(failureKey{}).(*failure)
+	if !ok {
+		seen = &failure{}
 	}
-	return resp, err
+	*seen = failure{}
+	if r.URL.Scheme != "https" || !strings.EqualFold(r.URL.Host, t.host) {
+		seen.err = fmt.Errorf("%w: the sign-in service of %s points to %s, where no credential is sent", link.ErrUntrusted,
+			t.host, link.PrintableURL(r.URL.String()))
+		return nil, seen.err
+	}
+	resp, err := t.client.Do(r)
+	if err != nil {
+		var u *url.Error
+		if seen.err = err; errors.As(err, &u) {
+			seen.err = link.Classify(u.Err)
+		}
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		resp.Body.Close()
+		if err != nil {
+			seen.err = link.Classify(err)
+			return nil, err
+		}
+		seen.refusal, seen.body = resp, body
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return resp, nil
+	}
+	resp.Body = &watchedBody{resp.Body, seen}
+	return resp, nil
 }
 
 // watchedBody notes why an answer broke off.

@@ -16,7 +16,10 @@ import (
 	"github.com/jcmturner/gokrb5/v8/client"
 	"github.com/jcmturner/gokrb5/v8/config"
 	"github.com/jcmturner/gokrb5/v8/credentials"
+	"github.com/jcmturner/gokrb5/v8/iana/nametype"
 	"github.com/jcmturner/gokrb5/v8/keytab"
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/types"
 )
 
 // center gets tickets from a key distribution center, through gokrb5.
@@ -235,10 +238,57 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 	}
 	ticket, key, err := c.client.GetServiceTicket(spn)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, classify(err))
+		err = classify(err)
+	}
+	if errors.Is(err, ErrUnknownService) { // of this realm; a trusted one may have it
+		ticket, key, err = c.refer(spn, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return &initiator{spn: spn, ticket: ticket, session: key, realm: c.client.Credentials.Domain(),
 		name: c.client.Credentials.CName()}, nil
+}
+
+// refer asks for a service by the way of referrals (RFC 6806, 8): the user's domain controller knows in which trusted
+// realm the service is. gokrb5 asks without the flag for it, and with a type of name for which MIT Kerberos gives none.
+// It cannot go on beyond the first trust: it names the issuer of the last ticket as the user's realm.
+func (c *center) refer(spn string, unknown error) (ticket messages.Ticket, key types.EncryptionKey, err error) {
+	home := c.client.Credentials.Realm()
+	ticket, key, err = c.client.GetServiceTicket("krbtgt/" + home)
+	if err != nil {
+		return ticket, key, unknown
+	}
+	canonical := *c.client.Config
+	canonical.LibDefaults.Canonicalize = true
+	service := types.NewPrincipalName(nametype.KRB_NT_SRV_INST, spn)
+	realms := []string{home}
+	for {
+		realm := realms[len(realms)-1]
+		request, err := messages.NewTGSReq(c.client.Credentials.CName(), realm, &canonical, ticket, key, service, false)
+		if err != nil {
+			return ticket, key, err
+		}
+		const one = 6 // gokrb5 then leaves a further referral to us, and calls it an error
+		_, reply, err := c.client.TGSExchange(request, realm, ticket, key, one)
+		names := reply.Ticket.SName.NameString
+		referred := len(names) == 2 && names[0] == "krbtgt" && names[1] != realm
+		switch {
+		case referred && len(realms) == 1:
+			realms = append(realms, names[1])
+			ticket, key = reply.Ticket, reply.DecryptedEncPart.Key
+			continue
+		case referred:
+			return ticket, key, fmt.Errorf("%w: the way to the service leads over the trusts %s to %s, and this program "+
+				"follows one trust alone; use an account of %s, or map its domain to it in krb5.conf ([domain_realm])",
+				ErrUnknownService, strings.Join(realms, ", "), names[1], names[1])
+		case err != nil && len(realms) == 1:
+			return ticket, key, unknown
+		case err != nil:
+			return ticket, key, fmt.Errorf("after a referral to %s: %w", realm, classify(err))
+		}
+		return reply.Ticket, reply.DecryptedEncPart.Key, nil
+	}
 }
 
 func (c *center) close() {

@@ -157,6 +157,10 @@ func krbErrorCode(code int32, cause error) error {
 		text, class = "wrong user name or password", link.ErrAccess
 	case errorcode.KDC_ERR_CLIENT_REVOKED:
 		text, class = "the account is disabled, locked or expired", link.ErrAccess
+	case errorcode.KDC_ERR_NAME_EXP:
+		text, class = "the account has expired", link.ErrAccess
+	case errorcode.KDC_ERR_SERVICE_EXP:
+		text, class = "the account of the service has expired", link.ErrAccess
 	case errorcode.KDC_ERR_KEY_EXPIRED:
 		text, class = "the password has expired", link.ErrAccess
 	case errorcode.KDC_ERR_POLICY:

@@ -72,7 +72,8 @@ const (
 	// for both. A server that did not answer the one will hardly answer the other.
 	terminateTime  = 2 * time.Second
 	deleteTime     = 5 * time.Second
-	lastDeleteTime = time.Second // after a Terminate that was not answered
+	lateDeleteTime = 2 * time.Second // after the caller's time
+	lastDeleteTime = time.Second     // after a Terminate that was not answered
 )
 
 func (o Options) notice(text string) {
@@ -640,8 +641,11 @@ func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 // left behind counts towards the user's limit.
 func (p *Pool) delete(ctx context.Context) error {
 	limit := deleteTime
-	if p.mute {
+	switch {
+	case p.mute:
 		limit = lastDeleteTime
+	case ctx.Err() != nil:
+		limit = lateDeleteTime
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()

@@ -428,3 +428,42 @@ func TestRequestsAreLogged(t *testing.T) {
 		t.Error("a secret is in the log")
 	}
 }
+
+// A silent server costs the caller a short time beyond its own, whatever was asked when the time ran out.
+func TestTimeLimitsHold(t *testing.T) {
+	for _, silent := range []string{"Create", "Receive", "Command"} {
+		t.Run(silent, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				quiet := false
+				s := &scripted{answer: func(action string, pool, command GUID) []byte {
+					if action == "Receive" && command == (GUID{}) && silent != "Receive" {
+						return opening(t, pool)
+					}
+					return nil
+				}}
+				hanging := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+					resp, err := s.RoundTrip(r)
+					if quiet = quiet || s.actions[len(s.actions)-1] == silent; quiet {
+						<-r.Context().Done()
+						return nil, r.Context().Err()
+					}
+					return resp, err
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				began := time.Now()
+				pool, err := Open(ctx, Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), transport: hanging})
+				if err == nil {
+					_, err = pool.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Get-Thing"}}})
+					_ = pool.Close(ctx)
+				}
+				if took := time.Since(began); err == nil || took > 5*time.Second {
+					t.Errorf("took %s, %v", took, err)
+				}
+				if last := s.actions[len(s.actions)-1]; last != "Delete" {
+					t.Errorf("the last request is %s", last)
+				}
+			})
+		})
+	}
+}
