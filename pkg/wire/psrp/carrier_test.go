@@ -168,6 +168,56 @@ func TestForgottenConnection(t *testing.T) {
 	}
 }
 
+// A server that knows Negotiate alone answers "Kerberos" with 401: the scheme follows what it offers, once.
+func TestSchemeFollowsTheOffer(t *testing.T) {
+	for _, test := range []struct {
+		name, given, offer string
+		tried              []string
+		fine               bool
+	}{
+		{"both", "", "Kerberos,Negotiate", []string{"Kerberos"}, true},
+		{"Negotiate alone", "", "Negotiate", []string{"Kerberos", "Negotiate"}, true},
+		{"neither", "", "Basic", []string{"Kerberos"}, false},
+		{"the options decide", "Kerberos", "Negotiate", []string{"Kerberos"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var tried []string
+			proof := base64.StdEncoding.EncodeToString([]byte("proof"))
+			srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+				tried = append(tried, scheme)
+				if !strings.Contains(test.offer, scheme) {
+					for offer := range strings.SplitSeq(test.offer, ",") {
+						w.Header().Add("WWW-Authenticate", offer)
+					}
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				w.Header().Set("WWW-Authenticate", scheme+" "+proof)
+				_, _ = io.WriteString(w, "answer")
+			}))
+			defer srv.Close()
+			c, err := newCarrier(Options{URL: srv.URL + "/PowerShell/", User: "u", Password: secret.NewValue("p"), Scheme: test.given,
+				TLS: trusting(srv), host: "127.0.0.1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.close()
+			c.newSecure = func(context.Context, string) (securityContext, error) { return unsealed{}, nil }
+			a, err := c.exchange(t.Context(), []byte("question"))
+			if (err == nil) != test.fine || test.fine && string(a.body) != "answer" {
+				t.Errorf("got %v", err)
+			}
+			if err != nil && (!errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "the server offers "+test.offer)) {
+				t.Errorf("got %v", err)
+			}
+			if got := strings.Join(tried, " "); got != strings.Join(test.tried, " ") {
+				t.Errorf("tried %s", got)
+			}
+		})
+	}
+}
+
 // After a redirect the certificate must be of the server that was led to.
 func TestServerNameAfterRedirect(t *testing.T) {
 	asked := make(chan string, 1)

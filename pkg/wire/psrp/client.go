@@ -70,10 +70,11 @@ const (
 
 	// What Terminate and Delete may take, also after the caller's context is over: the caller waits
 	// for both. A server that did not answer the one will hardly answer the other.
-	terminateTime  = 2 * time.Second
-	deleteTime     = 5 * time.Second
-	lateDeleteTime = 2 * time.Second // after the caller's time
-	lastDeleteTime = time.Second     // after a Terminate that was not answered
+	terminateTime     = 2 * time.Second
+	deleteTime        = 5 * time.Second
+	lateTerminateTime = time.Second // after the caller's time
+	lateDeleteTime    = 2 * time.Second
+	lastDeleteTime    = time.Second // after a Terminate that was not answered
 )
 
 func (o Options) notice(text string) {
@@ -621,7 +622,11 @@ func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	if p.gone != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTime)
+	limit := terminateTime
+	if ctx.Err() != nil {
+		limit = lateTerminateTime
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	// A failure changes nothing: Delete frees what is left.
 	_, err := p.callUnstopped(ctx,
