@@ -11,7 +11,7 @@ import (
 )
 
 func TestApplyScreen(t *testing.T) {
-	b, _ := open[*applyScreen](t, given{plan: &newFake().plan, result: newFake().applied()})
+	b, _ := open[*applyScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}, result: newFake().applied()})
 	b.until("1 done, 0 skipped, 1 failed, 0 pending")
 	b.goldens("apply")
 	b.walk(step{"t", "2 ok, 1 failed"})
@@ -19,7 +19,7 @@ func TestApplyScreen(t *testing.T) {
 
 // After an apply the plan is spent: what is live is no longer what it was made from.
 func TestSpentPlan(t *testing.T) {
-	b, _ := open[*applyScreen](t, given{plan: &newFake().plan})
+	b, _ := open[*applyScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
 	b.walk(step{"", "FAIL "}, step{"<esc>", "apply ..."})
 	if b.m.runs != 2 {
 		t.Errorf("%d runs, want apply and plan", b.m.runs)
@@ -30,7 +30,7 @@ func TestSpentPlan(t *testing.T) {
 func TestApplyErrorsAreCleaned(t *testing.T) {
 	engine := newFake()
 	engine.apply[1].Error = "refused \x1b]0;gotcha\x07\x1b[2Jby policy"
-	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
+	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
 	b.until("FAIL ")
 	if text := b.m.View(); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "by policy") {
 		t.Errorf("%q", text)
@@ -62,7 +62,7 @@ func TestWhole(t *testing.T) {
 func TestApplyInterrupted(t *testing.T) {
 	engine := newFake()
 	engine.stuck = stage.Apply
-	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
+	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
 	b.until("FAIL ")
 	b.press("<ctrl+c>")
 	b.left()
@@ -81,7 +81,7 @@ func TestApplyInterrupted(t *testing.T) {
 func TestApplyRefused(t *testing.T) {
 	engine := newFake()
 	engine.locked = true
-	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
+	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
 	b.until("Nothing was changed")
 	if shown := b.m.View(); !strings.Contains(shown, "error:  another run is at work") || strings.Contains(shown,
 		"0 done") {
@@ -97,7 +97,7 @@ func TestApplyRefused(t *testing.T) {
 func TestFarewell(t *testing.T) {
 	engine := newFake()
 	engine.apply = engine.apply[:1] // nothing fails
-	b, _ := open[*applyScreen](t, given{engine: engine, plan: &engine.plan})
+	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
 	b.until("1 done, 0 skipped, 0 failed, 0 pending")
 	text := strings.Join(b.m.farewell(nil), "\n")
 	for _, want := range []string{"see whether it works with: hybridge test -f answers.yaml",

@@ -315,12 +315,12 @@ func sit(t *testing.T, width, height int, file string, engine *fake) *bench {
 
 // given is what a screen is opened with.
 type given struct {
-	engine *fake  // newFake when nil
-	file   string // valid when ""
-	plan   *change.Plan
-	result any // of the screen's run, when it is over
-	err    error
-	events []observe.Event
+	engine  *fake  // newFake when nil
+	file    string // valid when ""
+	outcome stage.Outcome
+	result  any // of the screen's run, when it is over
+	err     error
+	events  []observe.Event
 }
 
 // open opens one screen with data, in a window of 80x24.
@@ -335,7 +335,7 @@ func open[S screen](t *testing.T, g given) (*bench, S) {
 	b := sit(t, 80, 24, g.file, g.engine)
 	b.until("These are the answers")
 	m, s := b.m, find[S](b.m)
-	m.outcome.Plan, m.opened, m.screen = g.plan, string(m.document.Bytes()), s
+	m.outcome, m.opened, m.screen = g.outcome, string(m.document.Bytes()), s
 	switch {
 	case g.result != nil || g.err != nil || len(g.events) > 0:
 		for _, e := range g.events {

@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
 func TestConfirmScreen(t *testing.T) {
-	b, _ := open[*confirmScreen](t, given{plan: &newFake().plan})
+	b, _ := open[*confirmScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
 	b.goldens("confirm")
 	b.walk(step{"y", "1 done, 0 skipped, 1 failed"})
 }
@@ -16,7 +17,7 @@ func TestConfirmScreen(t *testing.T) {
 // From the question there are ways back, and nothing is applied by taking one.
 func TestConfirmBack(t *testing.T) {
 	for _, key := range []string{"<esc>", "n", "<enter>"} {
-		b, _ := open[*confirmScreen](t, given{plan: &newFake().plan})
+		b, _ := open[*confirmScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
 		b.press(key)
 		if back := b.m.screen == screen(find[*planScreen](b.m)); b.m.run != nil || back != (key != "<enter>") {
 			t.Errorf("%s: run %v, at %T", key, b.m.run, b.m.screen)
@@ -34,7 +35,7 @@ func TestSevere(t *testing.T) {
 		c.ID, c.Kind, c.Action = fmt.Sprint("online/K/", i), fmt.Sprint("Kind", i), change.Delete
 		engine.plan.Changes = append(engine.plan.Changes, c)
 	}
-	b, _ := open[*confirmScreen](t, given{engine: engine, plan: &engine.plan})
+	b, _ := open[*confirmScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
 	b.walk(step{"", "Type the organization's name"}, step{"y<enter>", "not the organization's name"},
 		step{"<backspace>Contoso", "> Contoso"}, step{"<pgdown>", "lines 1"}, step{"<enter>", "1 done"})
 	if !engine.allowedDelete {
