@@ -10,6 +10,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
+var _ = pass[*applyScreen]("1 done, 0 skipped, 1 failed", "t")
+
 func TestApplyScreen(t *testing.T) {
 	b, _ := open[*applyScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}, result: newFake().applied()})
 	b.until("1 done, 0 skipped, 1 failed, 0 pending")
@@ -17,12 +19,16 @@ func TestApplyScreen(t *testing.T) {
 	b.walk(step{"t", "2 ok, 1 failed"})
 }
 
-// After an apply the plan is spent: what is live is no longer what it was made from.
+// After an apply the plan is spent: what is live is no longer what it was made from. The new plan can
+// be applied.
 func TestSpentPlan(t *testing.T) {
-	b, _ := open[*applyScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
-	b.walk(step{"", "FAIL "}, step{"<esc>", "apply ..."})
-	if b.m.runs != 2 {
-		t.Errorf("%d runs, want apply and plan", b.m.runs)
+	engine := newFake()
+	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &newFake().plan}})
+	b.until("FAIL ")
+	engine.plan.Summary.Create = 7
+	b.walk(step{"<esc>", "7 to create"}, step{"<enter>", "Apply this plan?"}, step{"y", "1 done"})
+	if b.m.runs != 3 || b.m.outcome.Apply == nil {
+		t.Errorf("%d runs, want apply, plan and apply", b.m.runs)
 	}
 }
 

@@ -251,6 +251,42 @@ func newFake() *fake {
 
 var errBlocked = errors.New("server not reachable")
 
+// passes says how a walk passes each screen: what it shows when it is done, and the keys that lead on.
+// The test of a screen adds its own.
+var passes = map[string]step{}
+
+// pass adds a screen to the walk. A screen that a walk with answers does not meet shows "".
+func pass[S screen](shows, keys string) bool {
+	var s S
+	passes[fmt.Sprintf("%T", s)] = step{keys: keys, until: shows}
+	return true
+}
+
+// onTheWay are the passes of all screens, in order.
+func onTheWay(t *testing.T) []step {
+	t.Helper()
+	var way []step
+	for _, s := range screens() {
+		p, known := passes[fmt.Sprintf("%T", s)]
+		if !known {
+			t.Fatalf("the test of %T does not say how a walk passes it", s)
+		}
+		if p.until != "" {
+			way = append(way, p)
+		}
+	}
+	return way
+}
+
+// neighbours are the screens that the tests of single screens count on, so that another screen on the
+// way changes none of them.
+func neighbours() []screen {
+	return []screen{
+		&scenarioScreen{}, &formScreen{}, &reviewScreen{}, &checkScreen{}, &planScreen{}, &confirmScreen{},
+		&applyScreen{}, &testScreen{},
+	}
+}
+
 // bench is a wizard whose messages the test hands over one by one.
 type bench struct {
 	*testing.T
@@ -291,6 +327,8 @@ func wizardOn(t *testing.T, file string, engine *fake) *model {
 func sit(t *testing.T, width, height int, file string, engine *fake) *bench {
 	t.Helper()
 	b := &bench{T: t, m: wizardOn(t, file, engine), messages: make(chan tea.Msg, 100)}
+	b.m.way = neighbours()
+	b.m.screen = b.m.way[0]
 	ctx, cancel := context.WithCancel(b.m.ctx)
 	b.m.ctx = ctx
 	t.Cleanup(func() { // a late command would write into the next test's directory
@@ -334,7 +372,12 @@ func open[S screen](t *testing.T, g given) (*bench, S) {
 	}
 	b := sit(t, 80, 24, g.file, g.engine)
 	b.until("These are the answers")
-	m, s := b.m, find[S](b.m)
+	m := b.m
+	var none S
+	if screen(find[S](m)) == screen(none) { // it is none of the neighbours
+		m.way = screens()
+	}
+	s := find[S](m)
 	m.outcome, m.opened, m.screen = g.outcome, string(m.document.Bytes()), s
 	switch {
 	case g.result != nil || g.err != nil || len(g.events) > 0:

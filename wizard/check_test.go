@@ -9,6 +9,8 @@ import (
 
 const checkSummary = "1 pass, 1 warn, 1 fail, 1 skip, 2 error"
 
+var _ = pass[*checkScreen](checkSummary, "<enter>")
+
 func TestCheckScreen(t *testing.T) {
 	b, _ := open[*checkScreen](t, given{result: newFake().checked()})
 	b.until(checkSummary)

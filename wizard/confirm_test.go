@@ -8,6 +8,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
+var _ = pass[*confirmScreen]("Apply this plan?", "y")
+
 func TestConfirmScreen(t *testing.T) {
 	b, _ := open[*confirmScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
 	b.goldens("confirm")

@@ -8,6 +8,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
+var _ = pass[*planScreen]("1 to create, 1 to update, 4 unchanged", "<enter>")
+
 func TestPlanScreen(t *testing.T) {
 	b, _ := open[*planScreen](t,
 		given{result: newFake().plan, events: []observe.Event{observe.Warning{Text: "fabrikam has no Edge\x1b[31m " +

@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+var _ = pass[*scenarioScreen]("", "")
+
 func TestScenarioScreen(t *testing.T) {
 	b := sit(t, 80, 24, "", newFake())
 	b.until("Which organization")

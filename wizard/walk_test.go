@@ -21,24 +21,23 @@ func TestWalk(t *testing.T) {
 	m := wizardOn(t, valid, engine)
 	program := teatest.NewTestModel(t, m, teatest.WithInitialTermSize(80, 24))
 	t.Cleanup(func() { _ = program.Quit() })
-	pass := func(keys, until string) {
-		t.Helper()
+	press := func(keys string) {
 		for _, k := range keysOf(t, keys) {
 			program.Send(k)
 		}
-		teatest.WaitFor(t, program.Output(), func(out []byte) bool { return bytes.Contains(out, []byte(until)) },
+	}
+	until := func(text string) {
+		t.Helper()
+		teatest.WaitFor(t, program.Output(), func(out []byte) bool { return bytes.Contains(out, []byte(text)) },
 			teatest.WithDuration(20*time.Second))
 	}
-	pass("", "These are the answers")
-	pass("<enter>", checkSummary)
-	pass("<enter>", "1 to create, 1 to update, 4 unchanged")
-	pass("<enter>", "Apply this plan?")
-	pass("y", "1 done, 0 skipped, 1 failed, 0 pending")
-	pass("t", "2 ok, 1 failed, 1 unknown")
+	for _, p := range onTheWay(t) {
+		until(p.until)
+		press(p.keys)
+	}
 	engine.plan.Summary = change.Summary{Create: 7} // a plan that was applied is not offered again
-	pass("<esc>", "7 to create")
-	pass("<enter>", "Apply this plan?")
-	pass("y", "1 done")
+	press("<esc>")
+	until("7 to create")
 	program.Send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{'q'}})
 	program.WaitFinished(t, teatest.WithFinalTimeout(10*time.Second))
 	out, err := io.ReadAll(program.FinalOutput(t))
