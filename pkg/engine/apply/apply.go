@@ -1,6 +1,6 @@
-// Package apply carries out a plan: it writes the journal ahead of every change, works at the places
-// in parallel and in the plan's order within one, reads back after each write, resumes after a kill,
-// and rolls back what was done.
+// Package apply carries out a plan: it writes the journal ahead of every change, works at the
+// places in parallel and in the plan's order within one, reads back after each write, resumes after
+// a kill, and rolls back what was done.
 package apply
 
 import (
@@ -27,7 +27,8 @@ type Options struct {
 	// Nil: no plan that refers to secrets can be carried out.
 	Secret func(ctx context.Context, ref secret.Ref, label string) (secret.Value, error)
 
-	// fault, in tests, is asked at every point where a process can die; an error stands for its death.
+	// fault, in tests, is asked at every point where a process can die; an error stands for its
+	// death.
 	fault func(point string) error
 }
 
@@ -62,7 +63,8 @@ type Outcome struct {
 	Action change.Action `json:"action"`
 	Status Status        `json:"status"`
 	Error  string        `json:"error,omitempty"`
-	// Uncertain tells that a failed change may be in effect: its answer was lost. The next run looks.
+	// Uncertain tells that a failed change may be in effect: its answer was lost. The next run
+	// looks.
 	Uncertain  bool     `json:"uncertain,omitempty"`
 	Note       msg.Text `json:"note,omitzero"` // why it was skipped
 	DurationMS int64    `json:"durationMs"`

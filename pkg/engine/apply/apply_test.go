@@ -45,9 +45,10 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	before := w.content()
 	p := w.plan(t)
 	var events []string
-	report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Version: "1", Wait: soon}, observe.Func(func(e observe.Event) {
-		events = append(events, e.Event())
-	}))
+	report, err := Run(t.Context(), w.places(), kinds, p,
+		Options{StateDir: dir, Accept: removalsToo, Version: "1", Wait: soon}, observe.Func(func(e observe.Event) {
+			events = append(events, e.Event())
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,46 +88,58 @@ func TestConvergesAndRollsBack(t *testing.T) {
 	}
 
 	// The same plan once more: what it was made from is gone.
-	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) {
+	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+		nil); !errors.Is(err, ErrStale) {
 		t.Errorf("applied twice: %v", err)
 	}
 
-	if undo, err := ToUndo(dir, ""); err != nil || undo.RunID != report.RunID || undo.Summary.Done != 7 {
+	preview := func() (Undo, error) {
+		return Preview(t.Context(), w.places(), kinds, "", Options{StateDir: dir})
+	}
+	if undo, err := preview(); err != nil || undo.RunID != report.RunID || len(undo.Changes) != 7 {
 		t.Errorf("to undo: %+v, %v", undo, err)
 	}
 	undone, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if undo, err := ToUndo(dir, ""); !errors.Is(err, ErrNoRun) {
+	if undo, err := preview(); !errors.Is(err, ErrNoRun) {
 		t.Errorf("still to undo: %+v, %v", undo, err)
 	}
-	if diff := cmp.Diff(before, w.content(), cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })); diff != "" {
+	if diff := cmp.Diff(before, w.content(),
+		cmp.Transformer("false", func(s string) string {
+			return strings.ReplaceAll(s, `"False"`,
+				"false")
+		})); diff != "" {
 		t.Errorf("after rollback (-before +after):\n%s", diff)
 	}
 	if undone.Changes[0].ID != "onprem/contoso/Thing/last" || undone.Changes[0].Action != change.Delete {
 		t.Errorf("not the last change first: %+v", undone.Changes[0])
 	}
 	history, err := History(dir)
-	if err != nil || len(history) != 2 || history[0].Of != report.RunID || history[1].UndoneBy != undone.RunID || history[1].Summary.Done != 7 {
+	if err != nil || len(history) != 2 || history[0].Of != report.RunID || history[1].UndoneBy != undone.RunID ||
+		history[1].Summary.Done != 7 {
 		t.Errorf("history: %+v, %v", history, err)
 	}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrNoRun) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err,
+		ErrNoRun) {
 		t.Errorf("rolled back twice: %v", err)
 	}
-	if _, err := Rollback(t.Context(), w.places(), kinds, report.RunID, Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), undone.RunID) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, report.RunID, Options{StateDir: dir, Wait: soon},
+		nil); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), undone.RunID) {
 		t.Errorf("rolled back twice by name: %v", err)
 	}
 
 	// Rolled back, the plan fits again, and begins a new run.
-	redone, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
+	redone, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+		Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	if err != nil || redone.RunID == report.RunID || redone.Summary.Done != 7 {
 		t.Errorf("applied anew: %+v, %v", redone.Summary, err)
 	}
 }
 
-// The process dies at every point at which it can, and the run is begun again: the same end, nothing doubled, nothing lost; and the same again
-// while rolling back.
+// The process dies at every point at which it can, and the run is begun again: the same end,
+// nothing doubled, nothing lost; and the same again while rolling back.
 func TestKilledAnywhere(t *testing.T) {
 	clean := newWorld()
 	count := &death{}
@@ -136,7 +149,8 @@ func TestKilledAnywhere(t *testing.T) {
 	want := clean.content()
 	points := count.n
 	count.n = 0
-	if _, err := Rollback(t.Context(), clean.places(), kinds, "", Options{StateDir: dir, Wait: soon, fault: count.fault}, nil); err != nil {
+	if _, err := Rollback(t.Context(), clean.places(), kinds, "",
+		Options{StateDir: dir, Wait: soon, fault: count.fault}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rollbackPoints := count.n
@@ -151,14 +165,16 @@ func TestKilledAnywhere(t *testing.T) {
 			p := w.plan(t)
 			d := &death{at: at}
 			w.online.death, w.onprem.death = d, d
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil); err == nil {
+			if _, err := Run(t.Context(), w.places(), kinds, p,
+				Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil); err == nil {
 				// It died after the last thing that matters.
 				if d.n > at {
 					t.Fatal("the dead process said that all is well")
 				}
 			}
 			w.online.death, w.onprem.death = nil, nil
-			report, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
+			report, err := Run(t.Context(), w.places(), kinds, p,
+				Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 			finished := at >= points && errors.Is(err, ErrStale)
 			if err != nil && !finished {
 				t.Fatalf("died at %q, then: %v", d.seen[len(d.seen)-1], err)
@@ -175,7 +191,8 @@ func TestKilledAnywhere(t *testing.T) {
 				t.Errorf("ran %v", ran)
 			}
 			// And back: what both sessions did counts as one run.
-			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil {
+			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon},
+				nil); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before, w.content(), restored); diff != "" {
@@ -192,7 +209,8 @@ func TestKilledAnywhere(t *testing.T) {
 			w.online.death, w.onprem.death = d, d
 			_, _ = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon, fault: d.fault}, nil)
 			w.online.death, w.onprem.death = nil, nil
-			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil && !(errors.Is(err, ErrNoRun) && at == rollbackPoints) {
+			if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon},
+				nil); err != nil && !(errors.Is(err, ErrNoRun) && at == rollbackPoints) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before, w.content(), restored); diff != "" {
@@ -212,12 +230,18 @@ func TestRollBackOfTheUnfinished(t *testing.T) {
 		w, dir := newWorld(), t.TempDir()
 		d := &death{at: at}
 		w.online.death, w.onprem.death = d, d
-		_, _ = Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil)
+		_, _ = Run(t.Context(), w.places(), kinds, w.plan(t),
+			Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: d.fault}, nil)
 		w.online.death, w.onprem.death = nil, nil
-		if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil && !errors.Is(err, ErrNoRun) {
+		if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon},
+			nil); err != nil && !errors.Is(err, ErrNoRun) {
 			t.Fatalf("died at %q: %v", d.seen[at-1], err)
 		}
-		if diff := cmp.Diff(before, w.content(), cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })); diff != "" {
+		if diff := cmp.Diff(before, w.content(),
+			cmp.Transformer("false", func(s string) string {
+				return strings.ReplaceAll(s, `"False"`,
+					"false")
+			})); diff != "" {
 			t.Errorf("died at %q (-before +after):\n%s", d.seen[at-1], diff)
 		}
 	}
@@ -236,11 +260,13 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		{"moved, what is only looked at", func(_ *testing.T, w *world, _ *change.Plan, _ *Options) {
 			w.online.live["Thing"][2].Properties["Enabled"] = false
 		}, ErrStale, []string{"online/Thing"}},
-		{"deletes", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.Accept = nil }, ErrNotAccepted, []string{"online/Thing/delete"}},
+		{"deletes", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.Accept = nil }, ErrNotAccepted,
+			[]string{"online/Thing/delete"}},
 		{"unreadable", func(_ *testing.T, w *world, _ *change.Plan, _ *Options) {
 			w.online.refuse = map[string]error{"Get-Thing": os.ErrPermission}
 		}, os.ErrPermission, []string{"online: read Thing"}},
-		{"no state directory", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.StateDir = "" }, ErrState, nil},
+		{"no state directory", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) { o.StateDir = "" }, ErrState,
+			nil},
 		{"state directory is a file", func(t *testing.T, _ *world, _ *change.Plan, o *Options) {
 			o.StateDir = filepath.Join(t.TempDir(), "file")
 			if err := os.WriteFile(o.StateDir, nil, 0o600); err != nil {
@@ -256,7 +282,8 @@ func TestRefusesBeforeWriting(t *testing.T) {
 			if runtime.GOOS == "windows" {
 				t.Skip("rights are not in the mode there")
 			}
-			if err := errors.Join(os.Mkdir(runsDir(o.StateDir), 0o700), os.Chmod(runsDir(o.StateDir), 0o720)); err != nil {
+			if err := errors.Join(os.Mkdir(runsDir(o.StateDir), 0o700),
+				os.Chmod(runsDir(o.StateDir), 0o720)); err != nil {
 				t.Fatal(err)
 			}
 		}, ErrState, []string{"other accounts may write to"}},
@@ -279,9 +306,10 @@ func TestRefusesBeforeWriting(t *testing.T) {
 			p.Changes[0].Command.Name = "Remove-Everything"
 			*p = p.Sealed()
 		}, change.ErrEdited, []string{"what it runs is not"}},
-		{"another command than shown, with the digest of before", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
-			p.Changes[0].Command.Name = "Remove-Everything"
-		}, change.ErrEdited, []string{"digest"}},
+		{"another command than shown, with the digest of before",
+			func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
+				p.Changes[0].Command.Name = "Remove-Everything"
+			}, change.ErrEdited, []string{"digest"}},
 		{"another parameter than shown", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) {
 			p.Changes[0].Command.Parameters = map[string]any{"Identity": "*"}
 			*p = p.Sealed()
@@ -305,7 +333,8 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		}, change.ErrEdited, []string{`touches "three" and says that it touches "two"`}},
 		{"another object, with its name", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
 			c := changeOf(t, p, "online/Thing/delete")
-			c.Identity, c.Name, c.Command.Parameters["Identity"], c.Command.Parameters["Key"] = "3", "three", "3", "others"
+			c.Identity, c.Name, c.Command.Parameters["Identity"], c.Command.Parameters["Key"] = "3", "three", "3",
+				"others"
 			*p = p.Sealed()
 		}, change.ErrEdited, []string{"Key of"}},
 		{"takes out of a list", func(t *testing.T, _ *world, p *change.Plan, _ *Options) {
@@ -316,7 +345,8 @@ func TestRefusesBeforeWriting(t *testing.T) {
 		{"another digest than required", func(_ *testing.T, _ *world, _ *change.Plan, o *Options) {
 			o.Digest = "sha256:" + strings.Repeat("0", 64)
 		}, change.ErrEdited, []string{"required is sha256:0000"}},
-		{"tampered", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) { p.Changes[0].Action = "explode" }, change.ErrPlan, []string{"explode"}},
+		{"tampered", func(_ *testing.T, _ *world, p *change.Plan, _ *Options) { p.Changes[0].Action = "explode" },
+			change.ErrPlan, []string{"explode"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -358,7 +388,8 @@ func changeOf(t *testing.T, p *change.Plan, id string) *change.Change {
 
 // emptyPlan is a plan without changes.
 func emptyPlan() change.Plan {
-	return change.Plan{APIVersion: change.PlanVersion, Kind: "Plan", Live: map[string]string{}, Changes: []change.Change{}}.Sealed()
+	return change.Plan{APIVersion: change.PlanVersion, Kind: "Plan", Live: map[string]string{},
+		Changes: []change.Change{}}.Sealed()
 }
 
 // relabelled rewrites a plan as an editor would, with a fingerprint to match.
@@ -382,8 +413,9 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	want := map[string]Status{
-		"online/Thing/new": Failed, "onprem/contoso/Thing/app": Pending, "online/Thing/update": Pending, "onprem/contoso/Thing/last": Pending,
-		"online/Fixed/fixed": Done, "online/Thing/delete": Done, "online/Aspect/new": Pending,
+		"online/Thing/new": Failed, "onprem/contoso/Thing/app": Pending, "online/Thing/update": Pending,
+		"onprem/contoso/Thing/last": Pending,
+		"online/Fixed/fixed":        Done, "online/Thing/delete": Done, "online/Aspect/new": Pending,
 	}
 	if diff := cmp.Diff(want, statuses(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -405,16 +437,18 @@ func TestOneFailureStopsWhatNeedsIt(t *testing.T) {
 	}
 }
 
-// An error although the server did what it was asked (a connection that broke too late) is not repeated.
+// An error although the server did what it was asked (a connection that broke too late) is not
+// repeated.
 func TestErrorAfterEffect(t *testing.T) {
 	w := newWorld()
 	var warned bool
 	late := &lateError{memory: w.online, on: "New-Thing"}
 	places := map[string]change.Place{"online": late, "onprem/contoso": w.onprem}
-	report, err := Run(t.Context(), places, kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, observe.Func(func(e observe.Event) {
-		_, is := e.(observe.Warning)
-		warned = warned || is
-	}))
+	report, err := Run(t.Context(), places, kinds, w.plan(t),
+		Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, observe.Func(func(e observe.Event) {
+			_, is := e.(observe.Warning)
+			warned = warned || is
+		}))
 	if err != nil || report.Summary.Done != 7 || !warned {
 		t.Errorf("%+v, warned %v, %v", report.Summary, warned, err)
 	}
@@ -440,7 +474,8 @@ func TestStaleWhileResuming(t *testing.T) {
 	_, _ = Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
 	w.online.refuse = nil
 	w.online.live["Thing"][0].Properties["URL"] = "https://someone.else/"
-	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "online/Thing") {
+	if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+		nil); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "online/Thing") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -451,11 +486,12 @@ func TestReadBack(t *testing.T) {
 			w := newWorld()
 			w.online.hide = 5
 			waited := 0
-			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo}, observe.Func(func(e observe.Event) {
-				if _, is := e.(observe.Waiting); is {
-					waited++
-				}
-			}))
+			report, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+				Options{StateDir: t.TempDir(), Accept: removalsToo}, observe.Func(func(e observe.Event) {
+					if _, is := e.(observe.Waiting); is {
+						waited++
+					}
+				}))
 			if err != nil || report.Summary.Done != 7 || waited != 5 {
 				t.Errorf("waited %d times: %+v, %v", waited, report.Summary, err)
 			}
@@ -466,8 +502,10 @@ func TestReadBack(t *testing.T) {
 			w := newWorld()
 			w.onprem.hide = 1 << 30
 			begun := time.Now()
-			report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: time.Minute}, nil)
-			if !errors.Is(err, ErrNotSeen) || !errors.Is(err, ErrPartial) || statuses(report)["onprem/contoso/Thing/app"] != Failed {
+			report, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+				Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: time.Minute}, nil)
+			if !errors.Is(err, ErrNotSeen) || !errors.Is(err, ErrPartial) ||
+				statuses(report)["onprem/contoso/Thing/app"] != Failed {
 				t.Errorf("%v: %+v", err, report.Changes)
 			}
 			if took := time.Since(begun); took > time.Minute {
@@ -529,13 +567,15 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 	if diff := cmp.Diff(want, statuses(report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := find("update"); !sameTruth(false, got["Enabled"]) || got["URL"] != "https://someone.else/" || !slices.Equal(got["Targets"].([]string), []string{"theirs.com", "more.com"}) {
+	if got := find("update"); !sameTruth(false, got["Enabled"]) || got["URL"] != "https://someone.else/" ||
+		!slices.Equal(got["Targets"].([]string), []string{"theirs.com", "more.com"}) {
 		t.Errorf("update is %v", got)
 	}
 	// It is not undone yet: once the conflicts are out of the way, the rest follows.
 	find("update")["URL"] = "https://old"
 	report, err = Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
-	if !errors.Is(err, ErrConflict) || statuses(report)["online/Thing/new"] != Failed || find("new")["Enabled"] != false {
+	if !errors.Is(err, ErrConflict) || statuses(report)["online/Thing/new"] != Failed ||
+		find("new")["Enabled"] != false {
 		t.Errorf("%v: %+v", err, report.Changes)
 	}
 	find("new")["Enabled"] = true
@@ -550,7 +590,8 @@ func TestRollbackLeavesOthersWorkAlone(t *testing.T) {
 func TestPermanent(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.resources = []change.Resource{
-		{Kind: forever, Target: "online", Key: "f", Name: "f", Properties: change.Properties{"Key": "f", "Value": "v"}, Needs: []string{"online/Thing/t"}},
+		{Kind: forever, Target: "online", Key: "f", Name: "f", Properties: change.Properties{"Key": "f", "Value": "v"},
+			Needs: []string{"online/Thing/t"}},
 		{Kind: thing, Target: "online", Key: "t", Name: "t", Properties: change.Properties{"Key": "t"}},
 	}
 	run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon})
@@ -558,7 +599,8 @@ func TestPermanent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Changes[0].Status != Skipped || report.Changes[0].Note.String() != "not undone: a tenant never forgets" || report.Changes[1].Status != Done {
+	if report.Changes[0].Status != Skipped || report.Changes[0].Note.String() != "not undone: a tenant never forgets" ||
+		report.Changes[1].Status != Done {
 		t.Errorf("%+v", report.Changes)
 	}
 }
@@ -566,7 +608,8 @@ func TestPermanent(t *testing.T) {
 func TestEmptyPlan(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.resources = nil
-	if report := run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon}); report.Kind != "ApplyReport" || report.RunID != "" {
+	if report := run(t, w, w.plan(t), Options{StateDir: dir, Wait: soon}); report.Kind != "ApplyReport" ||
+		report.RunID != "" {
 		t.Errorf("%+v", report)
 	}
 }
@@ -591,7 +634,8 @@ func TestHalfWrittenLine(t *testing.T) {
 	}
 }
 
-// Whatever is live and whatever is wanted: plan, apply, plan is empty; roll back, and all is as it was.
+// Whatever is live and whatever is wanted: plan, apply, plan is empty; roll back, and all is as it
+// was.
 func TestConvergence(t *testing.T) {
 	parent := t.TempDir()
 	n := 0
@@ -600,7 +644,8 @@ func TestConvergence(t *testing.T) {
 		dir := filepath.Join(parent, fmt.Sprint(n))
 		keys := []string{"a", "b", "c"}
 		value := rapid.SampledFrom([]string{"x", "y", "z"})
-		targets := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"one.com", "two.com", "Three.com"}), 0, 3, rapid.ID[string])
+		targets := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"one.com", "two.com", "Three.com"}), 0, 3,
+			rapid.ID[string])
 		properties := func(noun, key, label string) change.Properties {
 			p := change.Properties{"Key": key}
 			if noun == "Fixed" {
@@ -619,7 +664,8 @@ func TestConvergence(t *testing.T) {
 			}
 			return p
 		}
-		w := &world{online: &memory{name: "online", next: 100, live: map[string][]change.Live{}}, onprem: &memory{name: "onprem", next: 200, live: map[string][]change.Live{}}}
+		w := &world{online: &memory{name: "online", next: 100, live: map[string][]change.Live{}},
+			onprem: &memory{name: "onprem", next: 200, live: map[string][]change.Live{}}}
 		var ids []string
 		for _, target := range []string{"online", "onprem/contoso"} {
 			m := w.places()[target].(*memory)
@@ -628,13 +674,17 @@ func TestConvergence(t *testing.T) {
 					label := target + kind.Noun + key
 					if rapid.Bool().Draw(t, label+" live") {
 						m.next++
-						m.live[kind.Noun] = append(m.live[kind.Noun], change.Live{Identity: fmt.Sprint(m.next), Name: key, Properties: properties(kind.Noun, key, label+" live")})
+						m.live[kind.Noun] = append(m.live[kind.Noun],
+							change.Live{Identity: fmt.Sprint(m.next), Name: key,
+								Properties: properties(kind.Noun, key, label+" live")})
 					}
 					if !rapid.Bool().Draw(t, label+" wanted") {
 						continue
 					}
-					r := change.Resource{Kind: kind, Target: target, Key: key, Name: key, Absent: rapid.Bool().Draw(t, label+" absent")}
-					if r.Properties = properties(kind.Noun, key, label+" want"); len(ids) > 0 && rapid.Bool().Draw(t, label+" needs") {
+					r := change.Resource{Kind: kind, Target: target, Key: key, Name: key,
+						Absent: rapid.Bool().Draw(t, label+" absent")}
+					if r.Properties = properties(kind.Noun, key, label+" want"); len(ids) > 0 &&
+						rapid.Bool().Draw(t, label+" needs") {
 						r.Needs = []string{rapid.SampledFrom(ids).Draw(t, label+" need")}
 					}
 					ids = append(ids, r.ID())
@@ -651,7 +701,8 @@ func TestConvergence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(context.Background(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); err != nil {
+		if _, err := Run(context.Background(), w.places(), kinds, p,
+			Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); err != nil {
 			t.Fatal(err)
 		}
 		again, err := change.Make(context.Background(), w.places(), w.resources, change.Options{})
@@ -661,7 +712,8 @@ func TestConvergence(t *testing.T) {
 		if len(p.Changes) == 0 {
 			return
 		}
-		if _, err := Rollback(context.Background(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); err != nil {
+		if _, err := Rollback(context.Background(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon},
+			nil); err != nil {
 			t.Fatal(err)
 		}
 		if after := w.content(); !sameContent(before, after) {

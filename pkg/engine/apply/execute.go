@@ -16,9 +16,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// parting is how long the write that is under way gets to finish after the run was cancelled. A person
-// who cancels waits that long at a server that hangs, and then for its session to be ended. A write
-// that is cut short is one the journal knows as begun: the next run looks what became of it.
+// parting is how long the write that is under way gets to finish after the run was cancelled. A
+// person who cancels waits that long at a server that hangs, and then for its session to be ended.
+// A write that is cut short is one the journal knows as begun: the next run looks what became of
+// it.
 const parting = 4 * time.Second
 
 // step is one change to carry out or to undo.
@@ -30,8 +31,8 @@ type step struct {
 	// prepare decides, from the live resources of the kind at the place, what is to be run now.
 	prepare func(live []change.Live) (prepared, error)
 	settled bool // by an earlier session of the run: outcome holds
-	// late tells that an earlier session may have made something that does not show yet: what prepare
-	// does not find is waited for.
+	// late tells that an earlier session may have made something that does not show yet: what
+	// prepare does not find is waited for.
 	late bool
 
 	done    chan struct{}
@@ -131,7 +132,8 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 	case x.journal.broken != nil:
 		// Something may be in effect: only this journal can go on from it, or undo it.
 		if report.Summary.Done+report.Summary.Failed > 0 {
-			return report, fmt.Errorf("%w: the journal cannot be written any more (make room where it is, not elsewhere): %w",
+			return report, fmt.Errorf("%w: the journal cannot be written any more (make room where it is, not "+
+				"elsewhere): %w",
 				ErrPartial, x.journal.broken)
 		}
 		return report, x.journal.broken
@@ -317,8 +319,8 @@ func (x *execution) write(ctx context.Context, s *step) {
 	x.end(s, live, after)
 }
 
-// ready reads what is live and prepares the step. Of a step that may have been carried out already it
-// waits for what does not show yet.
+// ready reads what is live and prepares the step. Of a step that may have been carried out already
+// it waits for what does not show yet.
 func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared, error) {
 	until := time.Now().Add(x.patience(s.kind))
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -414,7 +416,8 @@ func (x *execution) read(ctx context.Context, s *step) ([]change.Live, error) {
 	return live, nil
 }
 
-// await reads until the step is in effect, at most for patience. A cancelled run reads once more and no longer.
+// await reads until the step is in effect, at most for patience. A cancelled run reads once more
+// and no longer.
 func (x *execution) await(
 	ctx, work context.Context, s *step, p prepared, patience time.Duration,
 ) (live []change.Live, after *change.Live, missing string, err error) {

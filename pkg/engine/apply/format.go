@@ -117,5 +117,6 @@ func (e *versionError) Error() string {
 	case "hybridge/v1":
 		return "an earlier version of hybridge wrote it (hybridge/v1); finish the run or roll it back with that version"
 	}
-	return fmt.Sprintf("it is of version %q, this hybridge reads %q; use the version that wrote it", e.version, JournalVersion)
+	return fmt.Sprintf("it is of version %q, this hybridge reads %q; use the version that wrote it", e.version,
+		JournalVersion)
 }

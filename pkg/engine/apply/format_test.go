@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "write the golden journal of the current
 
 const goldenRun = "20261126T120000.000Z"
 
-// halfway is a world in which a run of its plan was killed: three changes are done, one is under way.
+// halfway is a world in which a run of its plan was killed: three changes are done, one is under
+// way.
 func halfway(t testing.TB, dir string) (*world, change.Plan, string) {
 	t.Helper()
 	w := newWorld()
@@ -171,8 +172,10 @@ func TestFlippedBits(t *testing.T) {
 			if err := os.WriteFile(file, flipped, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			// The first line says of which version the journal is: there, the version may be what is wrong.
-			if _, err := readJournal(file); !errors.Is(err, ErrJournal) || line > 1 && !strings.Contains(err.Error(), fmt.Sprintf("line %d:", line)) {
+			// The first line says of which version the journal is: there, the version may be what
+			// is wrong.
+			if _, err := readJournal(file); !errors.Is(err, ErrJournal) || line > 1 &&
+				!strings.Contains(err.Error(), fmt.Sprintf("line %d:", line)) {
 				t.Fatalf("bit %d of byte %d, line %d: %v", bit, at, line, err)
 			}
 		}
@@ -217,8 +220,10 @@ func TestJournalIsRefused(t *testing.T) {
 		{"a line of another journal", bytes.Join([][]byte{lines[0], others[1]}, nil), "line 2"},
 		{"nothing", nil, "no whole line"},
 		{"no version", []byte("{}\n"), "names no version"},
-		{"version before the first that is kept", []byte(`{"record":"run","apiVersion":"hybridge/v1","runId":"r"}` + "\n"), "with that version"},
-		{"version of the future", []byte(`{"record":"run","apiVersion":"hybridge/v9","runId":"r"}` + "\n"), "use the version that wrote it"},
+		{"version before the first that is kept",
+			[]byte(`{"record":"run","apiVersion":"hybridge/v1","runId":"r"}` + "\n"), "with that version"},
+		{"version of the future", []byte(`{"record":"run","apiVersion":"hybridge/v9","runId":"r"}` + "\n"),
+			"use the version that wrote it"},
 		{"an edited plan", forged(func(r []record) []record {
 			plan := *r[0].Plan
 			plan.Changes = slices.Clone(plan.Changes)
@@ -240,7 +245,8 @@ func TestJournalIsRefused(t *testing.T) {
 			}
 			return r
 		}), "holds a reference"},
-		{"an unknown record", forged(func(r []record) []record { r[1].Record = "run-this"; return r }), "unknown record"},
+		{"an unknown record", forged(func(r []record) []record { r[1].Record = "run-this"; return r }),
+			"unknown record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := install(t, id, test.data)
@@ -255,7 +261,8 @@ func TestJournalIsRefused(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	w, p, _ := halfway(t, dir)
-	for name, identity := range map[string]func(context.Context, string) (string, error){"another tenant": organizations("t2"), "not known": nil} {
+	for name, identity := range map[string]func(context.Context, string) (string,
+		error){"another tenant": organizations("t2"), "not known": nil} {
 		o := Options{StateDir: dir, Accept: removalsToo, Wait: soon, Identity: identity}
 		_, err := Run(t.Context(), w.places(), kinds, p, o, nil)
 		_, undone := Rollback(t.Context(), w.places(), kinds, "", o, nil)
@@ -267,7 +274,8 @@ func TestElsewhere(t *testing.T) {
 		}
 	}
 	unknown := errors.New("no answer")
-	o := Options{StateDir: dir, Accept: removalsToo, Identity: func(context.Context, string) (string, error) { return "", unknown }}
+	o := Options{StateDir: dir, Accept: removalsToo,
+		Identity: func(context.Context, string) (string, error) { return "", unknown }}
 	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, unknown) {
 		t.Errorf("unknown: %v", err)
 	}
@@ -289,11 +297,12 @@ func TestUnreadableJournals(t *testing.T) {
 	write("20260101T000000.000Z", v1+`{"record":"finish","outcome":"complete"}`+"\n")
 	write("20260101T000000.001Z", "garbage\n")
 	var warned []string
-	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo}, observe.Func(func(e observe.Event) {
-		if w, is := e.(observe.Warning); is {
-			warned = append(warned, w.Text)
-		}
-	}))
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: dir, Accept: removalsToo},
+		observe.Func(func(e observe.Event) {
+			if w, is := e.(observe.Warning); is {
+				warned = append(warned, w.Text)
+			}
+		}))
 	if err != nil || len(warned) != 1 || !strings.Contains(warned[0], "20260101T000000.001Z") {
 		t.Errorf("%v, warned %q", err, warned)
 	}
@@ -311,10 +320,12 @@ func TestUnreadableJournals(t *testing.T) {
 		t.Errorf("history: %v\n%s", err, strings.Join(got, "\n"))
 	}
 	o := Options{StateDir: dir}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, ErrJournal) || !strings.Contains(err.Error(), "name it: "+report.RunID) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, ErrJournal) ||
+		!strings.Contains(err.Error(), "name it: "+report.RunID) {
 		t.Errorf("a newer one is not known: %v", err)
 	}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "29990101T000000.000Z", o, nil); !errors.Is(err, ErrJournal) || !strings.Contains(err.Error(), "with that version") {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "29990101T000000.000Z", o, nil); !errors.Is(err,
+		ErrJournal) || !strings.Contains(err.Error(), "with that version") {
 		t.Errorf("of another version, by name: %v", err)
 	}
 	if _, err := Rollback(t.Context(), w.places(), kinds, report.RunID, o, nil); err != nil {
@@ -356,7 +367,8 @@ func TestStateOfOthers(t *testing.T) {
 	}
 	if os.Geteuid() == 0 {
 		if err := os.Chown(path, 65534, -1); err == nil {
-			if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, ErrJournal) || !strings.Contains(err.Error(), "another account") {
+			if _, err := Rollback(t.Context(), w.places(), kinds, "", o, nil); !errors.Is(err, ErrJournal) ||
+				!strings.Contains(err.Error(), "another account") {
 				t.Errorf("of another account: %v", err)
 			}
 			_ = os.Chown(path, 0, -1)
@@ -374,7 +386,8 @@ func TestJournalThatIsALink(t *testing.T) {
 	if err := os.Symlink("/dev/zero", link); err != nil {
 		t.Skip(err)
 	}
-	if _, err := readJournal(link); !errors.Is(err, ErrJournal) || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := readJournal(link); !errors.Is(err, ErrJournal) ||
+		!strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -405,7 +418,8 @@ func mutate(random *rand.Rand, data []byte) []byte {
 			lines[i], lines[j] = lines[j], lines[random.IntN(2)*(i-j)+j]
 			data = bytes.Join(lines, nil)
 		case 7:
-			for _, swap := range [][2]string{{`"1"`, `"3"`}, {"online", "onprem/contoso"}, {"true", "false"}, {"https://", "http://"}, {"Set-", "Remove-"}}[random.IntN(5):][:1] {
+			for _, swap := range [][2]string{{`"1"`, `"3"`}, {"online", "onprem/contoso"}, {"true", "false"},
+				{"https://", "http://"}, {"Set-", "Remove-"}}[random.IntN(5):][:1] {
 				data = bytes.Replace(data, []byte(swap[0]), []byte(swap[1]), 1+random.IntN(3))
 			}
 		}
@@ -413,8 +427,8 @@ func mutate(random *rand.Rand, data []byte) []byte {
 	return data
 }
 
-// Two thousand mutated journals: none makes a rollback or a resume do anything that the journal as it
-// was does not do.
+// Two thousand mutated journals: none makes a rollback or a resume do anything that the journal as
+// it was does not do.
 func TestMutatedJournals(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 26))
 	_, p, path := halfway(t, t.TempDir())
@@ -451,8 +465,8 @@ func TestMutatedJournals(t *testing.T) {
 			refused++
 		}
 		if got != want[rollback] && got != nothing {
-			// A journal that lost its last lines whole is one that a kill cut short: less is known, and
-			// what is live decides. It may do less than the whole one, and nothing else.
+			// A journal that lost its last lines whole is one that a kill cut short: less is known,
+			// and what is live decides. It may do less than the whole one, and nothing else.
 			if !bytes.HasPrefix(data, mutated[:bytes.LastIndexByte(mutated, '\n')+1]) {
 				t.Fatalf("mutation %d, rollback %v: %v\n%s\nit did\n%s", n, rollback, err, mutated, got)
 			}
@@ -491,8 +505,8 @@ func halfwayWorld(t testing.TB) *world {
 	return w
 }
 
-// Two thousand mutated plans: each is refused or does what the plan as it was does. Half of them are
-// given a digest that fits, as one who knows the format would, and are applied with --digest.
+// Two thousand mutated plans: each is refused or does what the plan as it was does. Half of them
+// are given a digest that fits, as one who knows the format would, and are applied with --digest.
 func TestMutatedPlans(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 27))
 	p := newWorld().plan(t)

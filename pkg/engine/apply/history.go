@@ -28,8 +28,8 @@ type Entry struct {
 	Error    string    `json:"error,omitempty"`  // why the journal cannot be read
 }
 
-// History lists the runs under a state directory, newest first. A journal that cannot be read is listed
-// with its error; it does not hide the others. The error tells of those that are damaged.
+// History lists the runs under a state directory, newest first. A journal that cannot be read is
+// listed with its error; it does not hide the others. The error tells of those that are damaged.
 func History(stateDir string) ([]Entry, error) {
 	runs, faults, err := readRuns(stateDir)
 	if err != nil {
@@ -57,7 +57,8 @@ func History(stateDir string) ([]Entry, error) {
 // entry is how a run is listed.
 func entry(runs []*past, run *past) Entry {
 	e := Entry{
-		RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time, Version: run.head.Version,
+		RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time,
+		Version: run.head.Version,
 		Outcome: run.outcome(), Journal: run.path,
 	}
 	if run.head.Plan != nil {
@@ -75,19 +76,6 @@ func entry(runs []*past, run *past) Entry {
 		e.UndoneBy = by.head.RunID
 	}
 	return e
-}
-
-// ToUndo is the run that Rollback would undo; ErrNoRun when there is none.
-func ToUndo(stateDir, runID string) (Entry, error) {
-	runs, faults, err := readRuns(stateDir)
-	if err != nil {
-		return Entry{}, err
-	}
-	run, err := toUndo(runs, faults, runID)
-	if err != nil {
-		return Entry{}, err
-	}
-	return entry(runs, run), nil
 }
 
 // unreadable is a journal that cannot be used.
@@ -128,8 +116,8 @@ func readRuns(stateDir string) (runs []*past, faults []unreadable, err error) {
 	return runs, faults, nil
 }
 
-// otherRun tells what can be told of a journal of another version: how it began, and whether it came
-// to its end.
+// otherRun tells what can be told of a journal of another version: how it began, and whether it
+// came to its end.
 func otherRun(path string) (head record, complete bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {

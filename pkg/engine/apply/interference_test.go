@@ -30,20 +30,22 @@ func dies(w *world, at string) func(string) error {
 	}
 }
 
-// Someone else changes a resource beside the one that a killed run was writing: neither what is in effect nor what is not may be taken for the
-// whole truth.
+// Someone else changes a resource beside the one that a killed run was writing: neither what is in
+// effect nor what is not may be taken for the whole truth.
 func TestSomeoneElseWhileDead(t *testing.T) {
 	for _, at := range []string{"before run online/Thing/new", "after run online/Thing/new"} {
 		t.Run(at, func(t *testing.T) {
 			w, dir := newWorld(), t.TempDir()
 			p := w.plan(t)
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: dies(w, at)}, nil); err == nil {
+			if _, err := Run(t.Context(), w.places(), kinds, p,
+				Options{StateDir: dir, Accept: removalsToo, Wait: soon, fault: dies(w, at)}, nil); err == nil {
 				t.Fatal("the dead process said that all is well")
 			}
 			w.online.death, w.onprem.death = nil, nil
 			w.online.live["Thing"][2].Properties["Enabled"] = false
 			ran := len(w.online.ran)
-			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil); !errors.Is(err, ErrStale) {
+			if _, err := Run(t.Context(), w.places(), kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+				nil); !errors.Is(err, ErrStale) {
 				t.Errorf("got %v", err)
 			}
 			if len(w.online.ran) != ran {
@@ -53,7 +55,8 @@ func TestSomeoneElseWhileDead(t *testing.T) {
 	}
 }
 
-// Someone else writes a property, that the plan writes too, after the run began and before its turn.
+// Someone else writes a property, that the plan writes too, after the run began and before its
+// turn.
 func TestSomeoneElseDuringTheRun(t *testing.T) {
 	w := newWorld()
 	w.online.after = func(command string) {
@@ -61,7 +64,8 @@ func TestSomeoneElseDuringTheRun(t *testing.T) {
 			w.online.live["Thing"][0].Properties["URL"] = "https://someone.else/"
 		}
 	}
-	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+		Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, ErrStale) || statuses(report)["online/Thing/update"] != Failed {
 		t.Errorf("%v: %v", err, statuses(report))
 	}
@@ -81,7 +85,8 @@ func TestNotResumedWhileRolledBack(t *testing.T) {
 		t.Fatalf("got %v, %v", run, err)
 	}
 	w.online.refuse = map[string]error{"New-Thing delete": errors.New("no")}
-	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err, ErrPartial) {
+	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil); !errors.Is(err,
+		ErrPartial) {
 		t.Fatalf("got %v", err)
 	}
 	if run, err := x.unfinished(p.Digest); err != nil || run != nil {
@@ -100,8 +105,10 @@ func TestUncertain(t *testing.T) {
 		{"begun", trace{begin: begin}, true, false},
 		{"done", trace{begin: begin, end: &record{Status: Done}}, false, true},
 		{"skipped", trace{end: &record{Status: Skipped}}, false, true},
-		{"failed, and what is live was read", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1"}}, false, false},
-		{"failed, its answer lost", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1", Uncertain: true}}, true, false},
+		{"failed, and what is live was read", trace{begin: begin, end: &record{Status: Failed, Live: "sha256:1"}},
+			false, false},
+		{"failed, its answer lost", trace{begin: begin,
+			end: &record{Status: Failed, Live: "sha256:1", Uncertain: true}}, true, false},
 		{"failed, and nothing could be read", trace{begin: begin, end: &record{Status: Failed}}, true, false},
 	} {
 		if got, done := test.trace.uncertain(), test.trace.done(); got != test.uncertain || done != test.done {
@@ -207,7 +214,8 @@ func TestNextID(t *testing.T) {
 	}
 }
 
-// What could not be read before says nothing about a difference; what cannot be read now may be anything.
+// What could not be read before says nothing about a difference; what cannot be read now may be
+// anything.
 func TestDiffering(t *testing.T) {
 	hidden := change.Unreadable{Reason: "no right"}
 	for _, test := range []struct {
@@ -219,14 +227,16 @@ func TestDiffering(t *testing.T) {
 		{hidden, "https://b/", false},
 		{"https://a/", hidden, true},
 	} {
-		got := differing(thing, &change.Live{Properties: change.Properties{"URL": test.was}}, &change.Live{Properties: change.Properties{"URL": test.is}})
+		got := differing(thing, &change.Live{Properties: change.Properties{"URL": test.was}},
+			&change.Live{Properties: change.Properties{"URL": test.is}})
 		if (got != "") != test.differ {
 			t.Errorf("%v, then %v: %q", test.was, test.is, got)
 		}
 	}
 }
 
-// What cannot be flushed to the disk does not count as written: nothing may be changed after it. A pipe takes the line, and has no disk.
+// What cannot be flushed to the disk does not count as written: nothing may be changed after it. A
+// pipe takes the line, and has no disk.
 func TestJournalIsFlushed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("flushing a pipe waits for its reader")
@@ -266,18 +276,21 @@ func TestJournalsArePrivate(t *testing.T) {
 	}
 }
 
-// A run whose journal cannot be written any more has changed something or not: which one decides what a person is told.
+// A run whose journal cannot be written any more has changed something or not: which one decides
+// what a person is told.
 func TestLostJournal(t *testing.T) {
 	full := errors.New("no space left")
-	for at, partial := range map[string]bool{"before begin online/Thing/new": false, "before end online/Thing/new": true} {
+	for at, partial := range map[string]bool{"before begin online/Thing/new": false,
+		"before end online/Thing/new": true} {
 		t.Run(at, func(t *testing.T) {
 			w := newWorld()
-			_, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon, fault: func(point string) error {
-				if point == at || strings.HasPrefix(point, "before begin onprem/") {
-					return full
-				}
-				return nil
-			}}, nil)
+			_, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+				Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon, fault: func(point string) error {
+					if point == at || strings.HasPrefix(point, "before begin onprem/") {
+						return full
+					}
+					return nil
+				}}, nil)
 			if !errors.Is(err, full) || errors.Is(err, ErrPartial) != partial {
 				t.Errorf("got %v", err)
 			}
@@ -285,11 +298,13 @@ func TestLostJournal(t *testing.T) {
 	}
 }
 
-// When the second half of a replacement is refused, the refusal is what is told, and nothing is waited for.
+// When the second half of a replacement is refused, the refusal is what is told, and nothing is
+// waited for.
 func TestRefusedSecondHalf(t *testing.T) {
 	w, refused := newWorld(), errors.New("no right to make it")
 	w.online.refuse = map[string]error{"New-Fixed fixed": refused}
-	report, err := Run(t.Context(), w.places(), kinds, w.plan(t), Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
+	report, err := Run(t.Context(), w.places(), kinds, w.plan(t),
+		Options{StateDir: t.TempDir(), Accept: removalsToo, Wait: soon}, nil)
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, refused) || statuses(report)["online/Fixed/fixed"] != Failed {
 		t.Errorf("%v: %v", err, statuses(report))
 	}

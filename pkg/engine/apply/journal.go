@@ -20,8 +20,8 @@ import (
 
 // A journal is a file of JSON lines, runs/RUNID.jsonl under the state directory. Each record is one
 // line and is flushed to the disk before anything else happens. A journal holds no secret: commands
-// are not in it beyond what the plan has, secrets are references, and outputs are kept only as far as
-// the plan refers to them.
+// are not in it beyond what the plan has, secrets are references, and outputs are kept only as far
+// as the plan refers to them.
 
 // event is what a record says.
 type event string
@@ -142,7 +142,8 @@ func (p *storedPlan) UnmarshalJSON(data []byte) (err error) {
 	return err
 }
 
-// journal is an open journal. It is safe for concurrent use; after a failed write it refuses all others.
+// journal is an open journal. It is safe for concurrent use; after a failed write it refuses all
+// others.
 type journal struct {
 	path   string
 	format format
@@ -257,7 +258,8 @@ func readJournal(path string) (*past, error) {
 	}
 	if p.tampered(data[len(whole):]) {
 		n := len(p.records) + 1
-		return nil, fault(fmt.Errorf("%w: line %d: it is damaged or edited: it is whole, and does not end there", ErrJournal, n))
+		return nil, fault(fmt.Errorf("%w: line %d: it is damaged or edited: it is whole, and does not end there",
+			ErrJournal, n))
 	}
 	p.path, p.size = path, int64(len(whole))
 	if p.head.RunID+journalSuffix != base(path) {
@@ -266,8 +268,8 @@ func readJournal(path string) (*past, error) {
 	return p, nil
 }
 
-// tampered tells whether what follows the last whole line holds more than the beginning of a line: a
-// line whose end was overwritten.
+// tampered tells whether what follows the last whole line holds more than the beginning of a line:
+// a line whose end was overwritten.
 func (p *past) tampered(rest []byte) bool {
 	for at := range rest {
 		if rest[at] != '}' || at+1 == len(rest) {

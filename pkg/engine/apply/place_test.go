@@ -53,8 +53,8 @@ func (d *death) dead() bool {
 	return d.at > 0 && d.n >= d.at
 }
 
-// memory is a place that holds resources. It is as strict as Exchange: what is there is not made twice, and what is not there is neither
-// set nor removed.
+// memory is a place that holds resources. It is as strict as Exchange: what is there is not made
+// twice, and what is not there is neither set nor removed.
 type memory struct {
 	mu      sync.Mutex
 	name    string
@@ -94,7 +94,8 @@ func (m *memory) Read(ctx context.Context, k *change.Kind) ([]change.Live, error
 		return clone(m.shown[k.Noun]), nil
 	}
 	if k == aspect {
-		return slices.DeleteFunc(clone(m.live["Thing"]), func(l change.Live) bool { return l.Properties["Shadow"] == nil && l.Properties["Note"] == nil }), ctx.Err()
+		return slices.DeleteFunc(clone(m.live["Thing"]),
+			func(l change.Live) bool { return l.Properties["Shadow"] == nil && l.Properties["Note"] == nil }), ctx.Err()
 	}
 	return clone(m.live[k.Noun]), ctx.Err()
 }
@@ -133,7 +134,8 @@ func (m *memory) Run(ctx context.Context, c change.Command) (change.Properties, 
 		delete(properties, "Name")
 		properties["Shadow"] = "of " + noun
 		properties["Id"] = fmt.Sprintf("id-%s-%d", m.name, m.next)
-		m.live[noun] = append(m.live[noun], change.Live{Identity: fmt.Sprint(m.next), Name: c.Parameters["Name"].(string), Properties: properties})
+		m.live[noun] = append(m.live[noun],
+			change.Live{Identity: fmt.Sprint(m.next), Name: c.Parameters["Name"].(string), Properties: properties})
 	case "Set":
 		if at < 0 {
 			return nil, fmt.Errorf("%s is not there", identity)
@@ -192,7 +194,8 @@ func command(noun string) func(change.Action, string, change.Properties, *change
 		case change.Update:
 			c.Name, c.Parameters["Identity"], c.Parameters["Key"] = "Set-"+noun, live.Identity, live.Properties["Key"]
 		case change.Delete:
-			c.Name, c.Parameters["Identity"], c.Parameters["Key"] = "Remove-"+noun, live.Identity, live.Properties["Key"]
+			c.Name, c.Parameters["Identity"], c.Parameters["Key"] = "Remove-"+noun, live.Identity,
+				live.Properties["Key"]
 		default:
 			return c, fmt.Errorf("asked for %s", a)
 		}
@@ -224,7 +227,8 @@ var (
 		Permanent:  "a tenant never forgets",
 		Command:    command("Forever"),
 	}
-	// aspect is a side of Things: it is there when its properties are, and a new Thing comes with one of them.
+	// aspect is a side of Things: it is there when its properties are, and a new Thing comes with
+	// one of them.
 	aspect = &change.Kind{
 		Noun:       "Aspect",
 		Properties: map[string]change.Property{"Key": {Write: change.Key}, "Shadow": {}, "Note": {}},
@@ -273,8 +277,10 @@ func newWorld() *world {
 	return &world{
 		online: &memory{name: "online", next: 100, live: map[string][]change.Live{
 			"Thing": {
-				live("1", "one", change.Properties{"Key": "update", "Enabled": "False", "Targets": []string{"Theirs.com"}, "URL": "https://old/", "Id": "i1"}),
-				live("2", "two", change.Properties{"Key": "delete", "Enabled": true, "Targets": []string{"x.com"}, "Id": "i2"}),
+				live("1", "one", change.Properties{"Key": "update", "Enabled": "False",
+					"Targets": []string{"Theirs.com"}, "URL": "https://old/", "Id": "i1"}),
+				live("2", "two", change.Properties{"Key": "delete", "Enabled": true, "Targets": []string{"x.com"},
+					"Id": "i2"}),
 				live("3", "three", change.Properties{"Key": "others", "Enabled": true, "Id": "i3"}),
 			},
 			"Fixed": {live("4", "four", change.Properties{"Key": "fixed", "Value": "old", "Keep": "kept", "Id": "i4"})},
@@ -283,17 +289,25 @@ func newWorld() *world {
 		resources: []change.Resource{
 			{
 				Kind: thing, Target: "onprem/contoso", Key: "app", Name: "app",
-				Properties: change.Properties{"Key": "app", "App": change.Ref{Change: "online/Thing/new", Property: "Id"}, "Targets": []string{"a.com"}},
+				Properties: change.Properties{"Key": "app",
+					"App": change.Ref{Change: "online/Thing/new", Property: "Id"}, "Targets": []string{"a.com"}},
 			},
-			{Kind: thing, Target: "online", Key: "new", Name: "new", Properties: change.Properties{"Key": "new", "Enabled": true, "Targets": []string{"n.com"}}},
+			{Kind: thing, Target: "online", Key: "new", Name: "new",
+				Properties: change.Properties{"Key": "new", "Enabled": true, "Targets": []string{"n.com"}}},
 			{
-				Kind: thing, Target: "online", Key: "update", Name: "update", Needs: []string{"onprem/contoso/Thing/app"},
-				Properties: change.Properties{"Key": "update", "Enabled": true, "Targets": []string{"ours.com"}, "URL": "https://new/"},
+				Kind: thing, Target: "online", Key: "update", Name: "update",
+				Needs: []string{"onprem/contoso/Thing/app"},
+				Properties: change.Properties{"Key": "update", "Enabled": true, "Targets": []string{"ours.com"},
+					"URL": "https://new/"},
 			},
-			{Kind: fixed, Target: "online", Key: "fixed", Name: "fixed", Properties: change.Properties{"Key": "fixed", "Value": "new"}},
-			{Kind: aspect, Target: "online", Key: "new", Properties: change.Properties{"Key": "new", "Note": "noted"}, Needs: []string{"online/Thing/new"}},
-			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"}, Absent: true},
-			{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last", Properties: change.Properties{"Key": "last"}, Needs: []string{"online/Thing/update"}},
+			{Kind: fixed, Target: "online", Key: "fixed", Name: "fixed",
+				Properties: change.Properties{"Key": "fixed", "Value": "new"}},
+			{Kind: aspect, Target: "online", Key: "new", Properties: change.Properties{"Key": "new", "Note": "noted"},
+				Needs: []string{"online/Thing/new"}},
+			{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"},
+				Absent: true},
+			{Kind: thing, Target: "onprem/contoso", Key: "last", Name: "last",
+				Properties: change.Properties{"Key": "last"}, Needs: []string{"online/Thing/update"}},
 		},
 	}
 }

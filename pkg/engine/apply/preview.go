@@ -24,8 +24,8 @@ type Undo struct {
 
 // Preview tells what Rollback would do, without a write.
 //
-// Each step is computed from what is live now. What an earlier step of the rollback changes can still
-// turn a later one.
+// Each step is computed from what is live now. What an earlier step of the rollback changes can
+// still turn a later one.
 func Preview(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 ) (Undo, error) {
@@ -82,8 +82,9 @@ func Preview(
 // change shows what a step of a rollback does as a change of a plan.
 func (s *step) change(p prepared) change.Change {
 	c := change.Change{
-		ID: s.outcome.ID, Target: s.outcome.Target, Kind: s.outcome.Kind, Name: s.outcome.Name, Action: s.outcome.Action,
-		Risk: s.kind.Risk, Command: p.commands[len(p.commands)-1], After: p.want,
+		ID: s.outcome.ID, Target: s.outcome.Target, Kind: s.outcome.Kind, Name: s.outcome.Name,
+		Action: s.outcome.Action,
+		Risk:   s.kind.Risk, Command: p.commands[len(p.commands)-1], After: p.want,
 	}
 	if p.removal {
 		c.Removal = &p.commands[0]

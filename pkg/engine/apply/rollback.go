@@ -15,13 +15,13 @@ import (
 // Rollback undoes a run, last change first: the newest run that is not undone when runID is empty
 // (ErrNoRun when there is none).
 //
-// What is undone is computed from what is live now. A resource that the run made is removed when it is
-// still as it was made, a property is set back when it still has the value that the run gave it, a list
-// loses the elements that the run added, and what was removed is made again from the before-image.
-// What someone else changed or extended since is left alone and reported (ErrConflict, within an
-// ErrPartial); so is what stands on it. A change of a Permanent kind is skipped with its reason. A
-// secret that an update wrote stays: the one before is not known. A rollback that was killed is simply
-// run again.
+// What is undone is computed from what is live now. A resource that the run made is removed when it
+// is still as it was made, a property is set back when it still has the value that the run gave it,
+// a list loses the elements that the run added, and what was removed is made again from the
+// before-image. What someone else changed or extended since is left alone and reported
+// (ErrConflict, within an ErrPartial); so is what stands on it. A change of a Permanent kind is
+// skipped with its reason. A secret that an update wrote stays: the one before is not known. A
+// rollback that was killed is simply run again.
 func Rollback(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 	obs observe.Observer,
@@ -258,7 +258,8 @@ func unmake(
 	}, err
 }
 
-// setBack gives the properties that were written their old values, as far as they still have the values that the run gave them.
+// setBack gives the properties that were written their old values, as far as they still have the
+// values that the run gave them.
 func setBack(
 	c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live,
 ) (prepared, error) {
@@ -297,7 +298,8 @@ func setBack(
 		case property.InEffect(want[name], now):
 			set[name] = was
 		default:
-			moved = append(moved, fmt.Sprintf("%s was set to %s, is %s", name, change.Text(want[name]), change.Text(now)))
+			moved = append(moved, fmt.Sprintf("%s was set to %s, is %s", name, change.Text(want[name]),
+				change.Text(now)))
 		}
 	}
 	p := prepared{object: object, want: set, note: noteBefore}
@@ -322,7 +324,8 @@ func setBack(
 			property, now := k.Properties[name], l.Properties[name]
 			if gone := removed[name]; gone != nil {
 				if len(change.Elements(property.Without(now, gone))) < len(change.Elements(now)) {
-					return nil, fmt.Sprintf("%s of %q is %s, not %s", name, l.Name, change.Text(now), change.Text(value))
+					return nil, fmt.Sprintf("%s of %q is %s, not %s", name, l.Name, change.Text(now),
+						change.Text(value))
 				}
 				continue
 			}

@@ -37,11 +37,11 @@ var (
 // Run carries out a plan at its places. kinds are those of the plan, by noun.
 //
 // Run writes nothing before the state directory is locked and writable, the plan is found to be one
-// that hybridge wrote (change.ErrPlan, change.ErrEdited), removals are accepted, and the live state,
-// all of it, is what the plan was made from (ErrStale). It takes up a run of the same plan that was
-// killed, cancelled or carried out in part: what is done stays done, and what was under way is looked
-// at first. The error is nil when every change is in effect, of class ErrPartial when some are not,
-// and the context's when it ended; the report tells which in all three cases.
+// that hybridge wrote (change.ErrPlan, change.ErrEdited), removals are accepted, and the live
+// state, all of it, is what the plan was made from (ErrStale). It takes up a run of the same plan
+// that was killed, cancelled or carried out in part: what is done stays done, and what was under
+// way is looked at first. The error is nil when every change is in effect, of class ErrPartial when
+// some are not, and the context's when it ended; the report tells which in all three cases.
 func Run(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, p change.Plan, o Options,
 	obs observe.Observer,
@@ -49,7 +49,8 @@ func Run(
 	if err := p.Validate(); err != nil {
 		return Report{}, err
 	}
-	if o.Digest != "" && !strings.EqualFold(strings.TrimPrefix(p.Digest, "sha256:"), strings.TrimPrefix(o.Digest, "sha256:")) {
+	if o.Digest != "" && !strings.EqualFold(strings.TrimPrefix(p.Digest, "sha256:"),
+		strings.TrimPrefix(o.Digest, "sha256:")) {
 		return Report{}, fmt.Errorf("%w: its digest is %s, required is %s", change.ErrEdited, p.Digest, o.Digest)
 	}
 	if err := known(places, kinds, p); err != nil {
@@ -106,7 +107,8 @@ func Run(
 			return Report{}, err
 		}
 		head := record{
-			Action: actionApply, Version: o.Version, Accepted: o.Accept, Places: ids, Plan: &storedPlan{p}, IDs: idsOf(p.Changes),
+			Action: actionApply, Version: o.Version, Accepted: o.Accept, Places: ids, Plan: &storedPlan{p},
+			IDs: idsOf(p.Changes),
 		}
 		if x.journal, err = state.create(head, o.fault); err != nil {
 			return Report{}, err
@@ -188,9 +190,9 @@ func identities(ctx context.Context, o Options, p change.Plan) (map[string]strin
 	return ids, nil
 }
 
-// unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did not
-// come to its end and no rollback of it was begun. A journal that cannot be read is no reason to
-// refuse the plan, since what is live must be what the plan was made from; it is told.
+// unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did
+// not come to its end and no rollback of it was begun. A journal that cannot be read is no reason
+// to refuse the plan, since what is live must be what the plan was made from; it is told.
 func (x *execution) unfinished(digest string) (*past, error) {
 	runs, unreadable, err := readRuns(x.options.StateDir)
 	if err != nil {
@@ -267,9 +269,9 @@ func stale(expected map[string]string, live map[string][]change.Live, kinds map[
 	return staleness(moved)
 }
 
-// genuine compares every change of a plan with what is live and with what its kind makes of it. People
-// and pipelines pass plans on as files: what the plan shows, and was agreed to, must be what is run.
-// live is what the plan was made from.
+// genuine compares every change of a plan with what is live and with what its kind makes of it.
+// People and pipelines pass plans on as files: what the plan shows, and was agreed to, must be what
+// is run. live is what the plan was made from.
 func genuine(p change.Plan, live map[string][]change.Live, kinds map[string]*change.Kind) error {
 	for _, c := range p.Changes {
 		if err := genuineChange(c, kinds[c.Kind], live[c.Target+"/"+c.Kind]); err != nil {
@@ -420,7 +422,8 @@ func (x *execution) resume(
 	return settled, staleness(moved)
 }
 
-// fits tells whether the changes that a run has still to make of a kind at a place find what the plan was made from.
+// fits tells whether the changes that a run has still to make of a kind at a place find what the
+// plan was made from.
 func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
 	for i, c := range p.Changes {
 		if c.Target+"/"+c.Kind == key && !traces[c.ID].done() && fits(c, x.steps[i].kind, x.live[key]) != "" {
@@ -442,7 +445,8 @@ func fits(c change.Change, k *change.Kind, live []change.Live) string {
 	for _, name := range slices.Sorted(maps.Keys(c.Before)) {
 		property, declared := k.Properties[name]
 		if declared && !property.Same(c.Before[name], object.Properties[name]) {
-			return fmt.Sprintf("%s of %q was %s, is %s", name, c.Name, change.Text(c.Before[name]), change.Text(object.Properties[name]))
+			return fmt.Sprintf("%s of %q was %s, is %s", name, c.Name, change.Text(c.Before[name]),
+				change.Text(object.Properties[name]))
 		}
 	}
 	return ""
@@ -457,12 +461,13 @@ func (x *execution) find(id string) *step {
 	return nil
 }
 
-// settle finds out what became of a change that was under way: in effect (the record says so), not in
-// effect (nil: it is run again, from where it was), or neither (ErrStale). expected is the fingerprint
-// from before it.
+// settle finds out what became of a change that was under way: in effect (the record says so), not
+// in effect (nil: it is run again, from where it was), or neither (ErrStale). expected is the
+// fingerprint from before it.
 //
 // A system that answers from a replica may not show yet what it made. What would be made twice is
-// therefore waited for, as long as the kind is known to need; everything else is simply written again.
+// therefore waited for, as long as the kind is known to need; everything else is simply written
+// again.
 func (x *execution) settle(ctx context.Context, c change.Change, t trace, expected string) (*record, error) {
 	s := x.find(c.ID)
 	until := time.Now()
@@ -493,7 +498,8 @@ func (x *execution) settle(ctx context.Context, c change.Change, t trace, expect
 				return nil, err
 			}
 			return &record{
-				Record: eventEnd, Change: c.ID, Status: Done, After: x.imageOf(s.kind, object), Live: now, Outputs: s.outputs,
+				Record: eventEnd, Change: c.ID, Status: Done, After: x.imageOf(s.kind, object), Live: now,
+				Outputs: s.outputs,
 			}, nil
 		case halved && late:
 			s.prepare = x.forward(c, s.kind, t.begin.Before.live()) // only its first half was done
@@ -513,7 +519,8 @@ func (x *execution) settle(ctx context.Context, c change.Change, t trace, expect
 	}
 }
 
-// candidate is the live resource that a creation has made in part, or of which not everything shows.
+// candidate is the live resource that a creation has made in part, or of which not everything
+// shows.
 func candidate(k *change.Kind, c change.Change, want change.Properties, live []change.Live) *change.Live {
 	if c.Action == change.Update || c.Action == change.Delete {
 		return byIdentity(live, c.Identity)
@@ -526,8 +533,8 @@ func candidate(k *change.Kind, c change.Change, want change.Properties, live []c
 	return nil
 }
 
-// forward prepares a change of the plan. removed is what a replacement, of which only the removal was
-// done, has removed.
+// forward prepares a change of the plan. removed is what a replacement, of which only the removal
+// was done, has removed.
 func (x *execution) forward(
 	c change.Change, k *change.Kind, removed *change.Live,
 ) func([]change.Live) (prepared, error) {
@@ -578,8 +585,8 @@ func (x *execution) forward(
 	}
 }
 
-// merge adds to lists that others extend what the plan adds to them, and nothing else: what others put
-// in or took out since the plan was made stays so. Anything else that moved is left to fits.
+// merge adds to lists that others extend what the plan adds to them, and nothing else: what others
+// put in or took out since the plan was made stays so. Anything else that moved is left to fits.
 func (p *prepared) merge(c change.Change, k *change.Kind) error {
 	want := maps.Clone(p.want)
 	for _, name := range slices.Sorted(maps.Keys(c.Before)) {

@@ -78,8 +78,8 @@ func (h *hidden) within(v any) bool {
 	return false
 }
 
-// shortest is the length from which a secret is cut out of a text. A text that holds a shorter one is
-// withheld: the gaps would show what is missing.
+// shortest is the length from which a secret is cut out of a text. A text that holds a shorter one
+// is withheld: the gaps would show what is missing.
 const shortest = 4
 
 // text is a text without the secrets in it.

@@ -43,7 +43,8 @@ func (s *safe) Run(ctx context.Context, c change.Command) (change.Properties, er
 	}
 	if s.refuse {
 		quoted, _ := json.Marshal(password)
-		return nil, refusal{fmt.Errorf("%w: bad password %s, or %s", errNo, quoted, base64.StdEncoding.EncodeToString([]byte(password)))}
+		return nil, refusal{fmt.Errorf("%w: bad password %s, or %s", errNo, quoted,
+			base64.StdEncoding.EncodeToString([]byte(password)))}
 	}
 	out, err := s.memory.Run(ctx, c)
 	if out != nil {
@@ -71,13 +72,14 @@ func TestSecretsGoNowhere(t *testing.T) {
 		fmt.Fprintf(&said, "%s %v\n%+v\n", data, err, v)
 	}
 	asked := 0
-	o := Options{StateDir: dir, Wait: soon, Secret: func(_ context.Context, ref secret.Ref, label string) (secret.Value, error) {
-		asked++
-		if ref != "env:VAULT" || !strings.Contains(label, "online/Vault/") {
-			t.Errorf("asked for %s of %q", ref, label)
-		}
-		return secret.NewValue(password), nil
-	}}
+	o := Options{StateDir: dir, Wait: soon,
+		Secret: func(_ context.Context, ref secret.Ref, label string) (secret.Value, error) {
+			asked++
+			if ref != "env:VAULT" || !strings.Contains(label, "online/Vault/") {
+				t.Errorf("asked for %s of %q", ref, label)
+			}
+			return secret.NewValue(password), nil
+		}}
 	obs := observe.Func(func(e observe.Event) { note(e) })
 	plan := func(resources ...change.Resource) change.Plan {
 		t.Helper()
@@ -113,9 +115,11 @@ func TestSecretsGoNowhere(t *testing.T) {
 		t.Errorf("%+v, given %d", r, len(s.given))
 	}
 	s.refuse = true
-	if r := ended(Run(t.Context(), places, kinds, plan(vaults("a", "https://a"), vaults("b", "https://b")), o, obs)); r.Summary.Failed != 1 {
+	if r := ended(Run(t.Context(), places, kinds, plan(vaults("a", "https://a"), vaults("b", "https://b")), o,
+		obs)); r.Summary.Failed != 1 {
 		t.Errorf("%+v", r)
-	} else if cause := r.Changes[0].Cause; !errors.Is(cause, errNo) || !refused(cause) || !strings.Contains(cause.Error(), secret.Redacted) {
+	} else if cause := r.Changes[0].Cause; !errors.Is(cause, errNo) || !refused(cause) ||
+		!strings.Contains(cause.Error(), secret.Redacted) {
 		t.Errorf("%v", cause)
 	}
 	// No resolver, or nothing found: nothing is begun.

@@ -48,8 +48,8 @@ func openState(dir string) (*state, error) {
 
 func (s *state) close() { _ = s.lock.Unlock() }
 
-// privateState refuses a state directory that another account can write to: a journal decides what a
-// rollback runs.
+// privateState refuses a state directory that another account can write to: a journal decides what
+// a rollback runs.
 func privateState(dir string) error {
 	for _, d := range []string{dir, runsDir(dir)} {
 		info, err := os.Stat(d)

@@ -16,7 +16,8 @@ import (
 func lost(t *testing.T, w *world, dir string, p change.Plan, reads int) Report {
 	t.Helper()
 	w.online.hide = reads
-	places := map[string]change.Place{"online": &lateError{memory: w.online, on: "New-Thing"}, "onprem/contoso": w.onprem}
+	places := map[string]change.Place{"online": &lateError{memory: w.online, on: "New-Thing"},
+		"onprem/contoso": w.onprem}
 	report, err := Run(t.Context(), places, kinds, p, Options{StateDir: dir, Accept: removalsToo}, nil)
 	if !errors.Is(err, ErrUncertain) || !errors.Is(err, ErrPartial) {
 		t.Fatalf("got %v", err)
@@ -56,7 +57,8 @@ func TestLostAnswer(t *testing.T) {
 				if err != nil || again.RunID != first.RunID || again.Summary.Done != 7 {
 					t.Fatalf("%v: %+v", err, again.Changes)
 				}
-				if made := slices.DeleteFunc(slices.Clone(w.online.ran), func(c string) bool { return c != "New-Thing new" }); len(made) != 1 {
+				if made := slices.DeleteFunc(slices.Clone(w.online.ran),
+					func(c string) bool { return c != "New-Thing new" }); len(made) != 1 {
 					t.Errorf("made %d times", len(made))
 				}
 				if next := w.plan(t); len(next.Changes) > 0 {
@@ -74,7 +76,8 @@ func TestLostRequest(t *testing.T) {
 		p := w.plan(t)
 		lost(t, w, dir, p, 1<<30)
 		w.online.hide = 0
-		w.online.live["Thing"] = slices.DeleteFunc(w.online.live["Thing"], func(l change.Live) bool { return l.Properties["Key"] == "new" })
+		w.online.live["Thing"] = slices.DeleteFunc(w.online.live["Thing"],
+			func(l change.Live) bool { return l.Properties["Key"] == "new" })
 		if again := run(t, w, p, Options{StateDir: dir, Accept: removalsToo}); again.Summary.Done != 7 {
 			t.Errorf("%+v", again.Changes)
 		}
@@ -101,25 +104,28 @@ func TestLostAnswerRolledBack(t *testing.T) {
 func TestLostAnswerWhileRollingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, dir := newWorld(), t.TempDir()
-		w.resources = []change.Resource{{Kind: thing, Target: "online", Key: "delete", Properties: change.Properties{"Key": "delete"}, Absent: true}}
+		w.resources = []change.Resource{{Kind: thing, Target: "online", Key: "delete",
+			Properties: change.Properties{"Key": "delete"}, Absent: true}}
 		run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo})
 		w.online.hide, w.online.shown = 1<<30, nil
 		places := map[string]change.Place{"online": &lateError{memory: w.online, on: "New-Thing"}}
-		if _, err := Rollback(t.Context(), places, kinds, "", Options{StateDir: dir}, nil); !errors.Is(err, ErrUncertain) {
+		if _, err := Rollback(t.Context(), places, kinds, "", Options{StateDir: dir}, nil); !errors.Is(err,
+			ErrUncertain) {
 			t.Fatalf("got %v", err)
 		}
 		w.online.hide = 3
 		if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if made := slices.DeleteFunc(slices.Clone(w.online.ran), func(c string) bool { return c != "New-Thing delete" }); len(made) != 1 {
+		if made := slices.DeleteFunc(slices.Clone(w.online.ran),
+			func(c string) bool { return c != "New-Thing delete" }); len(made) != 1 {
 			t.Errorf("made %d times: %v", len(made), w.online.ran)
 		}
 	})
 }
 
-// Lists that others write too are read right before they are written: what was put in meanwhile stays
-// in, and what was taken out stays out.
+// Lists that others write too are read right before they are written: what was put in meanwhile
+// stays in, and what was taken out stays out.
 func TestListsAreMergedAtTheLastMoment(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.after = func(command string) {
@@ -128,7 +134,8 @@ func TestListsAreMergedAtTheLastMoment(t *testing.T) {
 		}
 	}
 	run(t, w, w.plan(t), Options{StateDir: dir, Accept: removalsToo})
-	if got := w.online.live["Thing"][0].Properties["Targets"]; !slices.Equal(got.([]string), []string{"more.com", "ours.com"}) {
+	if got := w.online.live["Thing"][0].Properties["Targets"]; !slices.Equal(got.([]string),
+		[]string{"more.com", "ours.com"}) {
 		t.Errorf("got %v", got)
 	}
 	if _, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir}, nil); err != nil {
@@ -146,11 +153,13 @@ func TestRollbackLeavesWhatOthersExtended(t *testing.T) {
 	extended := w.onprem.live["Thing"][0]
 	extended.Properties["Notes"] = "used by payroll"
 	undo, err := Preview(t.Context(), w.places(), kinds, "", Options{StateDir: dir})
-	if err != nil || !slices.ContainsFunc(undo.Left, func(o Outcome) bool { return strings.Contains(o.Error, "extended since") }) {
+	if err != nil || !slices.ContainsFunc(undo.Left,
+		func(o Outcome) bool { return strings.Contains(o.Error, "extended since") }) {
 		t.Errorf("preview: %v: %+v", err, undo.Left)
 	}
 	report, err := Rollback(t.Context(), w.places(), kinds, "", Options{StateDir: dir, Wait: soon}, nil)
-	if !errors.Is(err, ErrConflict) || !slices.ContainsFunc(w.onprem.live["Thing"], func(l change.Live) bool { return l.Name == extended.Name }) {
+	if !errors.Is(err, ErrConflict) ||
+		!slices.ContainsFunc(w.onprem.live["Thing"], func(l change.Live) bool { return l.Name == extended.Name }) {
 		t.Errorf("%v: %+v", err, report.Changes)
 	}
 }
@@ -175,7 +184,8 @@ func TestPreview(t *testing.T) {
 	}
 	var got []string
 	for _, c := range undo.Changes {
-		got = append(got, fmt.Sprintf("%s %s before=%s after=%s", c.Action, c.ID, change.Text(c.Before), change.Text(c.After)))
+		got = append(got, fmt.Sprintf("%s %s before=%s after=%s", c.Action, c.ID, change.Text(c.Before),
+			change.Text(c.After)))
 	}
 	want := []string{
 		`delete onprem/contoso/Thing/last before={"Key":"last"} after={}`,
@@ -193,7 +203,8 @@ func TestPreview(t *testing.T) {
 	for _, o := range undo.Left {
 		left = append(left, fmt.Sprintf("%s %s", o.Status, o.ID))
 	}
-	if want := []string{"failed online/Thing/update", "pending onprem/contoso/Thing/app", "pending online/Thing/new"}; !slices.Equal(left, want) {
+	if want := []string{"failed online/Thing/update", "pending onprem/contoso/Thing/app",
+		"pending online/Thing/new"}; !slices.Equal(left, want) {
 		t.Errorf("left %v", left)
 	}
 }

@@ -93,7 +93,8 @@ func (r Runs) View() report.View {
 	v.Blocks = []report.Block{t}
 	for _, run := range r.Runs {
 		if run.Error != "" {
-			v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Plain(run.RunID), Text: msg.Plain(run.Error), Tone: report.Caution})
+			v.Blocks = append(v.Blocks, report.Paragraph{Label: msg.Plain(run.RunID), Text: msg.Plain(run.Error),
+				Tone: report.Caution})
 		}
 	}
 	return v
