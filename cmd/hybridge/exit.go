@@ -114,7 +114,8 @@ var classes = []struct {
 	},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
-	{apply.ErrNotAccepted, exitUsage, "look at what is removed with hybridge plan, then accept it with --accept removals"},
+	{apply.ErrNotAccepted, exitUsage,
+		"look at what is removed with hybridge plan, then accept it with --accept removals"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
 	{

@@ -106,7 +106,8 @@ func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, ob
 func (s *scripted) PreviewRollback(
 	ctx context.Context, run string, _ apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {
-	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run, Changes: s.plan.Changes, Summary: s.plan.Summary},
+	return apply.Undo{APIVersion: "hybridge/v1", Kind: "RollbackPlan", RunID: run, Changes: s.plan.Changes,
+			Summary: s.plan.Summary},
 		s.call(ctx, strings.TrimSpace("preview "+run), obs)
 }
 
@@ -119,7 +120,8 @@ func (s *scripted) Close(context.Context) error { s.closed = true; return nil }
 var thingKind = &change.Kind{
 	Noun: "Thing", Properties: map[string]change.Property{"Key": {Write: change.Key}},
 	Command: func(a change.Action, _ string, _ change.Properties, _ *change.Live) (change.Command, error) {
-		return change.Command{Name: map[change.Action]string{change.Create: "New-Thing", change.Delete: "Remove-Thing"}[a]}, nil
+		return change.Command{Name: map[change.Action]string{change.Create: "New-Thing",
+			change.Delete: "Remove-Thing"}[a]}, nil
 	},
 }
 

@@ -90,7 +90,8 @@ func TestStaleBecauseDone(t *testing.T) {
 	s := &scripted{err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)}
 	args := []string{"apply", planFile, "-f", file, "--yes", "--state-dir", state}
 	got := execute(t, s, "", args...)
-	if got.code != exitStale || !strings.Contains(got.errout, "hint: run "+done.RunID+" carried out this very plan on 20") {
+	if got.code != exitStale || !strings.Contains(got.errout,
+		"hint: run "+done.RunID+" carried out this very plan on 20") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 	undone, err := apply.Rollback(t.Context(), places, kinds, "", apply.Options{StateDir: state}, nil)

@@ -54,7 +54,8 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 	}
 	if !t.yes {
 		if !t.interactive() {
-			return usage("the rollback needs a confirmation and there is no terminal: look with --dry-run, then confirm with --yes")
+			return usage("the rollback needs a confirmation and there is no terminal: look with --dry-run, then " +
+				"confirm with --yes")
 		}
 		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
 		if err != nil {

@@ -181,7 +181,8 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
 	flags.BoolVar(&g.yes, "yes", false, "confirm changes without being asked")
-	flags.StringSliceVar(&g.accept, "accept", nil, "accept the risk of this `ID` by name: removals; may be given more than once")
+	flags.StringSliceVar(&g.accept, "accept", nil,
+		"accept the risk of this `ID` by name: removals; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts talked to at once")

@@ -10,9 +10,9 @@ import (
 // maxShift is the largest difference of two time zones, and a little more.
 const maxShift = 27 * time.Hour
 
-// compared holds what a lookup saw beside what the mailbox's own side says. Some builds of Exchange shift
-// the times of the other side by the asker's offset from UTC and say nothing about it. err is a lookup
-// that is wrong; note says why nothing could be said.
+// compared holds what a lookup saw beside what the mailbox's own side says. Some builds of Exchange
+// shift the times of the other side by the asker's offset from UTC and say nothing about it. err is
+// a lookup that is wrong; note says why nothing could be said.
 func compared(seen, own View) (note string, err error) {
 	if seen.Interval != own.Interval || seen.Interval <= 0 {
 		return "the times could not be compared: the intervals differ", nil
@@ -30,7 +30,9 @@ func compared(seen, own View) (note string, err error) {
 		for _, by := range []int{slots, -slots} {
 			if shifted(a, b, by) {
 				by := time.Duration(by) * seen.Interval
-				return "", &refusal{fmt.Sprintf("the busy times are shifted by %s against those of the mailbox's own side: Exchange Server builds 15.2.2562.41 to 15.2.2562.46 do that; install a later update on the asking servers", signed(by))}
+				return "", &refusal{fmt.Sprintf("the busy times are shifted by %s against those of the mailbox's own "+
+					"side: Exchange Server builds 15.2.2562.41 to 15.2.2562.46 do that; install a later update on "+
+					"the asking servers", signed(by))}
 			}
 		}
 	}
@@ -47,8 +49,8 @@ func busy(merged string) string {
 	}, merged)
 }
 
-// shifted tells whether a is b moved by a number of slots to the right, as far as both overlap, with
-// something busy to tell it by.
+// shifted tells whether a is b moved by a number of slots to the right, as far as both overlap,
+// with something busy to tell it by.
 func shifted(a, b string, by int) bool {
 	if by < 0 {
 		a, b = a[:len(a)+by], b[-by:]
@@ -66,8 +68,8 @@ func signed(d time.Duration) string {
 	return fmt.Sprintf("%s%d:%02d hours", sign, int(d.Hours()), int(d.Minutes())%60)
 }
 
-// beside asks the mailbox's own side for the same window, and compares. What cannot be asked there is a
-// note, never a failure of the lookup.
+// beside asks the mailbox's own side for the same window, and compares. What cannot be asked there
+// is a note, never a failure of the lookup.
 func beside(ctx context.Context, home Premise, mailbox string, w Window, seen View) (note string, err error) {
 	if home.Ask == nil {
 		return "", nil

@@ -30,7 +30,8 @@ func TestCompared(t *testing.T) {
 		wrong, note string
 	}{
 		{"the same", day(9, 10, 14, 16), day(9, 10, 14, 16), "", ""},
-		{"tentative and busy", View{strings.Replace(day(9, 10).Merged, "22", "12", 1), 30 * time.Minute, false}, day(9, 10), "", ""},
+		{"tentative and busy", View{strings.Replace(day(9, 10).Merged, "22", "12", 1), 30 * time.Minute, false},
+			day(9, 10), "", ""},
 		{"elsewhere is free", elsewhere, day(9, 10), "", ""},
 		{"two hours later", day(11, 12, 16, 18), day(9, 10, 14, 16), "+2:00 hours", ""},
 		{"five hours earlier", day(4, 5, 9, 11), day(9, 10, 14, 16), "-5:00 hours", ""},
@@ -43,24 +44,29 @@ func TestCompared(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			note, err := compared(tt.seen, tt.own)
-			if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(note, tt.note) || tt.note == "" && note != "" {
+			if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) ||
+				!strings.Contains(note, tt.note) || tt.note == "" && note != "" {
 				t.Errorf("%q, %v", note, err)
 			}
 		})
 	}
 }
 
-// TestShiftedLookup fails a lookup whose times are shifted, and only notes what could not be compared.
+// TestShiftedLookup fails a lookup whose times are shifted, and only notes what could not be
+// compared.
 func TestShiftedLookup(t *testing.T) {
 	premises := func(seen, own View, ownErr error) []Premise {
 		found := recipients(map[string]exchange.Object{
 			"anna@contoso.example": object("RecipientTypeDetails", "UserMailbox"),
-			"bob@contoso.example":  object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress", "SMTP:bob@contoso.mail.onmicrosoft.com"),
+			"bob@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress",
+				"SMTP:bob@contoso.mail.onmicrosoft.com"),
 		})
 		return []Premise{
-			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"}, Session: fakeSession{"Get-Recipient": found, "Get-IntraOrganizationConnector": prints(connector)},
-				Ask: func(context.Context, string, string, Window) (View, error) { return seen, nil }},
-			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"}, Session: fakeSession{},
+			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"},
+				Session: fakeSession{"Get-Recipient": found, "Get-IntraOrganizationConnector": prints(connector)},
+				Ask:     func(context.Context, string, string, Window) (View, error) { return seen, nil }},
+			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"},
+				Session: fakeSession{},
 				Ask: func(_ context.Context, from, to string, _ Window) (View, error) {
 					if from != to || to != "bob@contoso.example" {
 						t.Errorf("asked for %s as %s", to, from)
@@ -82,7 +88,8 @@ func TestShiftedLookup(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := premises(tt.seen, tt.own, tt.err)
-			a := ask(t.Context(), p[0], p, Options{Window: wholeDay, Timeout: time.Second}, Pair{From: "anna@contoso.example", To: "bob@contoso.example"})[0]
+			a := ask(t.Context(), p[0], p, Options{Window: wholeDay, Timeout: time.Second},
+				Pair{From: "anna@contoso.example", To: "bob@contoso.example"})[0]
 			if a.Status != tt.want || !strings.Contains(a.Error+a.Note, tt.text) {
 				t.Errorf("%+v", a)
 			}

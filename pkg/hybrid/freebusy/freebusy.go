@@ -1,4 +1,5 @@
-// Package freebusy knows how a free/busy lookup between premises is routed, asks it from both sides, and fills the matrix.
+// Package freebusy knows how a free/busy lookup between premises is routed, asks it from both
+// sides, and fills the matrix.
 package freebusy
 
 // Status of one lookup. Unknown: the question could not be put.
@@ -19,11 +20,12 @@ type Diagnosis struct {
 
 // Answer is one cell of the matrix: what came of asking whether From sees To's calendar.
 type Answer struct {
-	From      string      `json:"from"`
-	To        string      `json:"to"`
-	Direction string      `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
-	Probe     string      `json:"probe"`     // "ews", "graph", "test-oauthconnectivity"
-	Route     []string    `json:"route"`     // the hops, in order: "intra-organization connector HybridIOC", "autodiscover https://...", ...
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Direction string `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
+	Probe     string `json:"probe"`     // "ews", "graph", "test-oauthconnectivity"
+	// the hops, in order: "intra-organization connector HybridIOC", "autodiscover https://...", ...
+	Route     []string    `json:"route"`
 	Status    Status      `json:"status"`
 	LatencyMS int64       `json:"latencyMs"`
 	Error     string      `json:"error,omitempty"`

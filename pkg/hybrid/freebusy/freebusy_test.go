@@ -47,59 +47,83 @@ func recipients(known map[string]exchange.Object) func(map[string]any) ([]exchan
 func object(pairs ...any) exchange.Object { return exchange.NewObject(nil, "", pairs...) }
 
 var (
-	connector = object("Name", "HybridIOC - 1", "Enabled", true, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint", "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc")
-	relation  = object("Name", "On-premises to O365", "Enabled", true, "FreeBusyAccessEnabled", true, "DomainNames", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://outlook.office365.com/EWS/Exchange.asmx")
-	space     = object("Name", "1", "ForestName", "Contoso.mail.onmicrosoft.com", "ProxyUrl", "https://mail/EWS/Exchange.asmx")
+	connector = object("Name", "HybridIOC - 1", "Enabled", true, "TargetAddressDomains",
+		[]any{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint",
+		"https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc")
+	relation = object("Name", "On-premises to O365", "Enabled", true, "FreeBusyAccessEnabled", true, "DomainNames",
+		[]any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://outlook.office365.com/EWS/Exchange.asmx")
+	space = object("Name", "1", "ForestName", "Contoso.mail.onmicrosoft.com", "ProxyUrl",
+		"https://mail/EWS/Exchange.asmx")
 )
 
 func TestRouteFollowsExchangesOrder(t *testing.T) {
 	disabled := object("Name", "off", "Enabled", false, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"})
-	closed := object("Name", "closed", "Enabled", true, "FreeBusyAccessEnabled", false, "DomainNames", []any{"contoso.mail.onmicrosoft.com"})
+	closed := object("Name", "closed", "Enabled", true, "FreeBusyAccessEnabled", false, "DomainNames",
+		[]any{"contoso.mail.onmicrosoft.com"})
 	for name, c := range map[string]struct {
 		session fakeSession
 		want    []string
 	}{
 		"connector before relationship": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
+				"Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
 			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
 		},
 		"connector without a relationship": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(closed)},
-			[]string{"intra-organization connector HybridIOC - 1", "autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
+				"Get-OrganizationRelationship": prints(closed)},
+			[]string{"intra-organization connector HybridIOC - 1",
+				"autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
 		},
 		"connector, and the relationship of another domain": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(object("Name", "other", "Enabled", true, "DomainNames", []any{"fabrikam.example"}, "TargetSharingEpr", "https://other.example/EWS/Exchange.asmx"), relation)},
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
+				"Get-OrganizationRelationship": prints(object("Name", "other", "Enabled", true, "DomainNames",
+					[]any{"fabrikam.example"}, "TargetSharingEpr", "https://other.example/EWS/Exchange.asmx"), relation)},
 			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
 		},
 		"connector with an address of its own": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(object("Name", "own", "Enabled", true, "TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr", "https://agent.example/EWS/Exchange.asmx")), "Get-OrganizationRelationship": prints(relation)},
+			fakeSession{"Get-IntraOrganizationConnector": prints(object("Name", "own", "Enabled", true,
+				"TargetAddressDomains", []any{"contoso.mail.onmicrosoft.com"}, "TargetSharingEpr",
+				"https://agent.example/EWS/Exchange.asmx")), "Get-OrganizationRelationship": prints(relation)},
 			[]string{"intra-organization connector own", "https://agent.example/EWS/Exchange.asmx"},
 		},
 		"switched over to Graph": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation),
-				"Get-SettingOverride": prints(object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=true"})),
-				"Get-AuthServer":      prints(object("Name", "ACS", "Enabled", true), object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
+				"Get-OrganizationRelationship": prints(relation),
+				"Get-SettingOverride": prints(object("SectionName", "RouteThroughMSGraph", "Parameters",
+					[]any{"Enabled=true"})),
+				"Get-AuthServer": prints(object("Name", "ACS", "Enabled", true),
+					object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
 			[]string{"intra-organization connector HybridIOC - 1", "Microsoft Graph https://graph.microsoft.com"},
 		},
 		"another override is on": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(connector), "Get-OrganizationRelationship": prints(relation),
-				"Get-SettingOverride": prints(object("SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []any{"Enabled=true"}), object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=false"})),
-				"Get-AuthServer":      prints(object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))},
+			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
+				"Get-OrganizationRelationship": prints(relation),
+				"Get-SettingOverride": prints(object("SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters",
+					[]any{"Enabled=true"}), object("SectionName", "RouteThroughMSGraph", "Parameters",
+					[]any{"Enabled=false"})),
+				"Get-AuthServer": prints(object("Name", "EvoSts", "Enabled", true, "GraphBaseUrl",
+					"https://graph.microsoft.com"))},
 			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
 		},
 		"relationship when the connector is off": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(disabled), "Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
-			[]string{"organization relationship On-premises to O365", "https://outlook.office365.com/EWS/Exchange.asmx"},
+			fakeSession{"Get-IntraOrganizationConnector": prints(disabled),
+				"Get-OrganizationRelationship": prints(relation), "Get-AvailabilityAddressSpace": prints(space)},
+			[]string{"organization relationship On-premises to O365",
+				"https://outlook.office365.com/EWS/Exchange.asmx"},
 		},
 		"address space last": {
-			fakeSession{"Get-IntraOrganizationConnector": prints(), "Get-OrganizationRelationship": prints(closed), "Get-AvailabilityAddressSpace": prints(space)},
+			fakeSession{"Get-IntraOrganizationConnector": prints(), "Get-OrganizationRelationship": prints(closed),
+				"Get-AvailabilityAddressSpace": prints(space)},
 			[]string{"availability address space Contoso.mail.onmicrosoft.com", "https://mail/EWS/Exchange.asmx"},
 		},
-		"none":                 {fakeSession{"Get-IntraOrganizationConnector": prints(), "Get-OrganizationRelationship": prints()}, nil},
+		"none": {fakeSession{"Get-IntraOrganizationConnector": prints(),
+			"Get-OrganizationRelationship": prints()}, nil},
 		"cmdlet not available": {fakeSession{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := route(t.Context(), Premise{Session: c.session, Side: exchange.OnPremises}, "x@contoso.mail.onmicrosoft.com")
+			got, err := route(t.Context(), Premise{Session: c.session, Side: exchange.OnPremises},
+				"x@contoso.mail.onmicrosoft.com")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,16 +135,21 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 }
 
 func TestRouteThatCouldNotBeReadIsAnError(t *testing.T) {
-	s := fakeSession{"Get-IntraOrganizationConnector": func(map[string]any) ([]exchange.Object, error) { return nil, link.ErrUnreachable }}
+	s := fakeSession{"Get-IntraOrganizationConnector": func(map[string]any) ([]exchange.Object, error) {
+		return nil,
+			link.ErrUnreachable
+	}}
 	if _, err := route(t.Context(), Premise{Session: s}, "x@y.example"); !errors.Is(err, link.ErrUnreachable) {
 		t.Errorf("got %v, want unreachable", err)
 	}
 }
 
-// A target address in a domain of the premise that names it leads nowhere: the premise has no mailbox for it, and says so by naming it.
+// A target address in a domain of the premise that names it leads nowhere: the premise has no
+// mailbox for it, and says so by naming it.
 func TestTargetAddressLeadsElsewhere(t *testing.T) {
 	s := fakeSession{"Get-Recipient": recipients(map[string]exchange.Object{
-		"loop@contoso.example": object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress", "SMTP:loop@contoso.example"),
+		"loop@contoso.example": object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress",
+			"SMTP:loop@contoso.example"),
 	})}
 	p := Premise{Name: "contoso", Session: s, Domains: []string{"contoso.example"}}
 	if got, err := locate(t.Context(), p, []Premise{p}, "loop@contoso.example"); err == nil {
@@ -133,9 +162,10 @@ func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Pr
 	asker := func(_ context.Context, from, to string, _ Window) (View, error) { return ask(from, to) }
 	onprem := fakeSession{
 		"Get-Recipient": recipients(map[string]exchange.Object{
-			"anna@contoso.example":  object("RecipientTypeDetails", "UserMailbox"),
-			"carla@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress", "SMTP:carla@contoso.mail.onmicrosoft.com"),
-			"lost@contoso.example":  object("RecipientTypeDetails", "MailUser"),
+			"anna@contoso.example": object("RecipientTypeDetails", "UserMailbox"),
+			"carla@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress",
+				"SMTP:carla@contoso.mail.onmicrosoft.com"),
+			"lost@contoso.example": object("RecipientTypeDetails", "MailUser"),
 		}),
 		"Get-IntraOrganizationConnector": prints(connector),
 		"Test-OAuthConnectivity":         prints(oauth),
@@ -143,15 +173,18 @@ func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Pr
 	online := fakeSession{
 		"Get-Recipient": recipients(map[string]exchange.Object{
 			"carla@contoso.example": object("RecipientTypeDetails", "UserMailbox"),
-			"anna@contoso.example":  object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress", "SMTP:anna@contoso.example"),
+			"anna@contoso.example": object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress",
+				"SMTP:anna@contoso.example"),
 		}),
 		"Get-IntraOrganizationConnector": prints(),
 		"Get-OrganizationRelationship":   prints(),
 		"Test-OAuthConnectivity":         prints(oauth),
 	}
 	return []Premise{
-		{Name: "contoso", Side: exchange.OnPremises, Session: onprem, Domains: []string{"contoso.example"}, EWS: "https://mail.contoso.example/EWS/Exchange.asmx", Probe: "ews", Ask: asker},
-		{Name: "online", Side: exchange.Online, Session: online, Domains: []string{"contoso.mail.onmicrosoft.com"}, EWS: "https://outlook.office365.com/EWS/Exchange.asmx", Probe: "graph", Ask: asker},
+		{Name: "contoso", Side: exchange.OnPremises, Session: onprem, Domains: []string{"contoso.example"},
+			EWS: "https://mail.contoso.example/EWS/Exchange.asmx", Probe: "ews", Ask: asker},
+		{Name: "online", Side: exchange.Online, Session: online, Domains: []string{"contoso.mail.onmicrosoft.com"},
+			EWS: "https://outlook.office365.com/EWS/Exchange.asmx", Probe: "graph", Ask: asker},
 	}
 }
 
@@ -161,7 +194,9 @@ func TestRunAsksBothSidesAndBothWays(t *testing.T) {
 	}
 	success := object("ResultType", "Success")
 	var seen []string
-	report, err := Run(t.Context(), estate(free, success), Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}, {"carla@contoso.example", "anna@contoso.example"}}},
+	report, err := Run(t.Context(), estate(free, success),
+		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"},
+			{"carla@contoso.example", "anna@contoso.example"}}},
 		observe.Func(func(e observe.Event) { seen = append(seen, e.Event()) }))
 	if err != nil {
 		t.Fatal(err)
@@ -182,13 +217,17 @@ func TestRunAsksBothSidesAndBothWays(t *testing.T) {
 	}
 }
 
-// Lookups through Microsoft Graph need no EWS: the token test, which asks EWS, would say no where everything is right.
+// Lookups through Microsoft Graph need no EWS: the token test, which asks EWS, would say no where
+// everything is right.
 func TestGraphRouteHasNoTokenTest(t *testing.T) {
-	premises := estate(func(string, string) (View, error) { return View{Merged: "0"}, nil }, object("ResultType", "Error"))
+	premises := estate(func(string, string) (View, error) { return View{Merged: "0"}, nil },
+		object("ResultType", "Error"))
 	onprem := premises[0].Session.(fakeSession)
-	onprem["Get-SettingOverride"] = prints(object("SectionName", "RouteThroughMSGraph", "Parameters", []any{"Enabled=true"}))
+	onprem["Get-SettingOverride"] = prints(object("SectionName", "RouteThroughMSGraph", "Parameters",
+		[]any{"Enabled=true"}))
 	onprem["Get-AuthServer"] = prints(object("Enabled", true, "GraphBaseUrl", "https://graph.microsoft.com"))
-	report, err := Run(t.Context(), premises, Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}}, observe.Func(func(observe.Event) {}))
+	report, err := Run(t.Context(), premises, Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}},
+		observe.Func(func(observe.Event) {}))
 	if err != nil || len(report.Matrix) != 1 || report.Matrix[0].Status != OK {
 		t.Errorf("%v, %+v; want the lookup alone", err, report.Matrix)
 	}
@@ -202,18 +241,24 @@ func TestCouldNotAskIsUnknownAndNoIsFailed(t *testing.T) {
 		oauth exchange.Object
 		want  []Status
 	}{
-		"the answer says no":                 {"carla@contoso.example", errors.New("ErrorProxyRequestProcessingFailed"), success, []Status{Failed, OK}},
-		"an empty answer":                    {"carla@contoso.example", nil, success, []Status{Failed, OK}},
-		"our own credential is refused":      {"carla@contoso.example", fmt.Errorf("401: %w", link.ErrAccess), success, []Status{Unknown, OK}},
-		"the asking side is not reachable":   {"carla@contoso.example", fmt.Errorf("dial: %w", link.ErrUnreachable), success, []Status{Unknown, OK}},
-		"the token test says no":             {"carla@contoso.example", errors.New("no"), object("ResultType", "Error", "Detail", "403 Forbidden"), []Status{Failed, Failed}},
-		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1), []Status{Failed, Unknown}},
-		"no target address":                  {"lost@contoso.example", nil, success, []Status{Unknown}},
-		"no such recipient":                  {"nobody@contoso.example", nil, success, []Status{Unknown}},
+		"the answer says no": {"carla@contoso.example", errors.New("ErrorProxyRequestProcessingFailed"),
+			success, []Status{Failed, OK}},
+		"an empty answer": {"carla@contoso.example", nil, success, []Status{Failed, OK}},
+		"our own credential is refused": {"carla@contoso.example", fmt.Errorf("401: %w", link.ErrAccess), success,
+			[]Status{Unknown, OK}},
+		"the asking side is not reachable": {"carla@contoso.example", fmt.Errorf("dial: %w", link.ErrUnreachable),
+			success, []Status{Unknown, OK}},
+		"the token test says no": {"carla@contoso.example", errors.New("no"),
+			object("ResultType", "Error", "Detail", "403 Forbidden"), []Status{Failed, Failed}},
+		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1),
+			[]Status{Failed, Unknown}},
+		"no target address": {"lost@contoso.example", nil, success, []Status{Unknown}},
+		"no such recipient": {"nobody@contoso.example", nil, success, []Status{Unknown}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask := func(string, string) (View, error) { return View{}, c.ask }
-			report, err := Run(t.Context(), estate(ask, c.oauth), Options{Pairs: []Pair{{"anna@contoso.example", c.to}}}, observe.Func(func(observe.Event) {}))
+			report, err := Run(t.Context(), estate(ask, c.oauth),
+				Options{Pairs: []Pair{{"anna@contoso.example", c.to}}}, observe.Func(func(observe.Event) {}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +286,8 @@ func TestUntilOKAsksAgain(t *testing.T) {
 	}
 	waits := 0
 	report, err := Run(t.Context(), estate(ask, object("ResultType", "Success")),
-		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour, Every: time.Millisecond},
+		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour,
+			Every: time.Millisecond},
 		observe.Func(func(e observe.Event) {
 			if w, ok := e.(observe.Waiting); ok && strings.Contains(w.What, "not ok yet") {
 				waits++
@@ -256,7 +302,8 @@ func TestCancelEndsTheLoop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ask := func(string, string) (View, error) { cancel(); return View{}, context.Canceled }
 	report, err := Run(ctx, estate(ask, object("ResultType", "Success")),
-		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour, Every: time.Hour}, observe.Func(func(observe.Event) {}))
+		Options{Pairs: []Pair{{"anna@contoso.example", "carla@contoso.example"}}, UntilOK: time.Hour,
+			Every: time.Hour}, observe.Func(func(observe.Event) {}))
 	if !errors.Is(err, context.Canceled) || report.Matrix[0].Status != Unknown {
 		t.Errorf("err %v, %+v", err, report.Matrix)
 	}

@@ -2,15 +2,18 @@ package freebusy
 
 import "strings"
 
-// Words that stand in a line which tells what went wrong, in the free text of Test-OAuthConnectivity and of .NET's web exceptions.
+// Words that stand in a line which tells what went wrong, in the free text of
+// Test-OAuthConnectivity and of .NET's web exceptions.
 var telling = []string{
-	"error", "exception", "unauthorized", "forbidden", "denied", "refused", "invalid", "missing", "fail", "could not", "couldn't", "unable", "cannot", "not found",
+	"error", "exception", "unauthorized", "forbidden", "denied", "refused", "invalid", "missing", "fail", "could not",
+	"couldn't", "unable", "cannot", "not found",
 	"timed out", "status code", "http 4", "http 5",
 }
 
 const gistLines = 3
 
-// Gist is Error in a few lines, for people: of a long text, the lines that tell what went wrong. Error has the whole.
+// Gist is Error in a few lines, for people: of a long text, the lines that tell what went wrong.
+// Error has the whole.
 func (a Answer) Gist() string {
 	lines := strings.Split(strings.ReplaceAll(a.Error, "\r\n", "\n"), "\n")
 	if len(lines) <= gistLines {
@@ -21,12 +24,14 @@ func (a Answer) Gist() string {
 	for i, line := range lines {
 		line = strings.TrimSpace(line)
 		if i == 0 {
-			// "contoso: Test-OAuthConnectivity: Error: " is ours; the configuration's age, which follows, is the same in good runs.
+			// "contoso: Test-OAuthConnectivity: Error: " is ours; the configuration's age, which
+			// follows, is the same in good runs.
 			if at := strings.Index(line, "The configuration was last successfully loaded"); at >= 0 {
 				title, line = line[:at], ""
 			}
 		}
-		if line == "" || strings.HasSuffix(line, ":") || strings.HasPrefix(line, "at ") { // a heading, or a line of a stack trace
+		// a heading, or a line of a stack trace
+		if line == "" || strings.HasSuffix(line, ":") || strings.HasPrefix(line, "at ") {
 			continue
 		}
 		last = line

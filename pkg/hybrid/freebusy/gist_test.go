@@ -12,13 +12,18 @@ func TestGist(t *testing.T) {
 		{"nothing", "", ""},
 		{"short stays", "one\ntwo\nthree", "one\ntwo\nthree"},
 		{
-			"refused", head + "The configuration was last successfully loaded at 01/01/0001 00:00:00 UTC.\r\nThe token cache is being cleared because \"use cached token\" was set to false.\r\n" +
-				"Exchange Outbound Oauth Log:\r\nToken: 0 bytes\r\nExchange Response Details:\r\nHTTP response message:\r\nthe request failed with HTTP status 403: Forbidden.\r\n",
+			"refused", head + "The configuration was last successfully loaded at 01/01/0001 00:00:00 UTC.\r\nThe " +
+				"token cache is being cleared because \"use cached token\" was set to false.\r\n" +
+				"Exchange Outbound Oauth Log:\r\nToken: 0 bytes\r\nExchange Response Details:\r\nHTTP response " +
+				"message:\r\nthe request failed with HTTP status 403: Forbidden.\r\n",
 			head + "the request failed with HTTP status 403: Forbidden.",
 		},
 		{
-			"an exception with its stack", head + "The configuration was last successfully loaded at 11/22/2026 07:12:32 UTC.\nInformation:[OAuthCredentials:Authenticate] entering\n" +
-				"System.Net.WebException: The remote server returned an error: (401) Unauthorized.\n   at System.Net.HttpWebRequest.GetResponse()\n",
+			"an exception with its stack", head +
+				"The configuration was last successfully loaded at 11/22/2026 07:12:32 " +
+				"UTC.\nInformation:[OAuthCredentials:Authenticate] entering\n" +
+				"System.Net.WebException: The remote server returned an error: (401) Unauthorized.\n   at " +
+				"System.Net.HttpWebRequest.GetResponse()\n",
 			head + "System.Net.WebException: The remote server returned an error: (401) Unauthorized.",
 		},
 		{"nothing that tells", "a\nb\nc:\nd", "d"},

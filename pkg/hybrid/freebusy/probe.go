@@ -17,16 +17,18 @@ import (
 const interval = 30 * time.Minute
 
 // EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the
-// question starts. The account that asks is the client's; what is asked of the other side, and how, is
-// that server's affair.
-func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context.Context, from, to string, w Window) (View, error) {
+// question starts. The account that asks is the client's; what is asked of the other side, and how,
+// is that server's affair.
+func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context.Context, from, to string,
+	w Window) (View, error) {
 	return func(ctx context.Context, _, to string, w Window) (View, error) {
 		c, err := client(ctx)
 		if err != nil {
 			return View{}, err
 		}
 		window := ews.Window{Start: w.Start, End: w.End}
-		answer, err := c.Availability(ctx, ews.Request{Mailboxes: []string{to}, Window: window, Interval: interval, View: ews.FreeBusyMerged})
+		answer, err := c.Availability(ctx,
+			ews.Request{Mailboxes: []string{to}, Window: window, Interval: interval, View: ews.FreeBusyMerged})
 		if err != nil {
 			return View{}, ownQuestion(err)
 		}
@@ -50,9 +52,10 @@ func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context
 	}
 }
 
-// ownQuestion tells what an error says about the lookup. Our own question to the asking side reached
-// EWS, or it was diverted on the way and nothing is known of the lookup. A 403 that Exchange itself
-// gives is an answer: EWS is switched off or blocked on the asking side, and no client gets further.
+// ownQuestion tells what an error says about the lookup. Our own question to the asking side
+// reached EWS, or it was diverted on the way and nothing is known of the lookup. A 403 that
+// Exchange itself gives is an answer: EWS is switched off or blocked on the asking side, and no
+// client gets further.
 func ownQuestion(err error) error {
 	var status *link.StatusError
 	var fault *ews.Fault
@@ -79,19 +82,22 @@ func (v View) judge(w Window) error {
 		return &refusal{"the answer says \"no data\" for the whole time: the other side could not read the calendar"}
 	case strings.Trim(v.Merged, "45") == "" && !v.Elsewhere:
 		// 4 is "no data" of older servers, and "working elsewhere" of newer ones.
-		return &refusal{"the answer says \"no data\" or \"working elsewhere\" for the whole time and shows no such entry: the other side could not read the calendar"}
+		return &refusal{"the answer says \"no data\" or \"working elsewhere\" for the whole time and shows no such " +
+			"entry: the other side could not read the calendar"}
 	}
 	return nil
 }
 
 // Graph asks Exchange Online by getSchedule in the name of the mailbox where the question starts.
-func Graph(client func(ctx context.Context) (*entra.Client, error)) func(ctx context.Context, from, to string, w Window) (View, error) {
+func Graph(client func(ctx context.Context) (*entra.Client, error)) func(ctx context.Context, from, to string,
+	w Window) (View, error) {
 	return func(ctx context.Context, from, to string, w Window) (View, error) {
 		c, err := client(ctx)
 		if err != nil {
 			return View{}, err
 		}
-		schedules, err := c.GetSchedule(ctx, entra.ScheduleRequest{As: from, Addresses: []string{to}, Start: w.Start, End: w.End, Interval: interval})
+		schedules, err := c.GetSchedule(ctx,
+			entra.ScheduleRequest{As: from, Addresses: []string{to}, Start: w.Start, End: w.End, Interval: interval})
 		if err != nil {
 			return View{}, err
 		}

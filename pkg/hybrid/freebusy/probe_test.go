@@ -34,7 +34,11 @@ func TestProbes(t *testing.T) {
 		return func() error {
 			srv := httptest.NewServer(&ews.Handler{Backend: fixed(c)})
 			defer srv.Close()
-			_, err := EWS(func(context.Context) (*ews.Client, error) { return &ews.Client{URL: srv.URL, HTTP: srv.Client()}, nil })(t.Context(), "anna@contoso.com", "bob@contoso.com", window)
+			_, err := EWS(func(context.Context) (*ews.Client,
+				error) {
+				return &ews.Client{URL: srv.URL, HTTP: srv.Client()}, nil
+			})(t.Context(), "anna@contoso.com",
+				"bob@contoso.com", window)
 			return err
 		}
 	}
@@ -46,11 +50,13 @@ func TestProbes(t *testing.T) {
 				fmt.Fprint(w, body)
 			}))
 			defer srv.Close()
-			c, err := entra.New(entra.Options{Graph: srv.URL, HTTP: srv.Client(), Token: func(context.Context) (string, error) { return "token", nil }})
+			c, err := entra.New(entra.Options{Graph: srv.URL, HTTP: srv.Client(),
+				Token: func(context.Context) (string, error) { return "token", nil }})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Graph(func(context.Context) (*entra.Client, error) { return c, nil })(t.Context(), "anna@contoso.com", "bob@contoso.com", window)
+			_, err = Graph(func(context.Context) (*entra.Client, error) { return c, nil })(t.Context(),
+				"anna@contoso.com", "bob@contoso.com", window)
 			return err
 		}
 	}
@@ -61,13 +67,18 @@ func TestProbes(t *testing.T) {
 		no, good bool
 	}{
 		{"EWS tells", overEWS(ews.Calendar{}), false, true},
-		{"EWS refuses the mailbox", overEWS(ews.Calendar{Err: &ews.ResponseError{Code: "ErrorMailRecipientNotFound", Text: "no"}}), true, false},
+		{"EWS refuses the mailbox", overEWS(ews.Calendar{Err: &ews.ResponseError{Code: "ErrorMailRecipientNotFound",
+			Text: "no"}}), true, false},
 		{"EWS without a client", func() error {
-			_, err := EWS(func(context.Context) (*ews.Client, error) { return nil, broken })(t.Context(), "a@x", "b@x", window)
+			_, err := EWS(func(context.Context) (*ews.Client, error) { return nil, broken })(t.Context(), "a@x", "b@x",
+				window)
 			return err
 		}, false, false},
-		{"Graph tells", overGraph(200, `{"value":[{"scheduleId":"bob@contoso.com","availabilityView":"`+strings.Repeat("0", 48)+`"}]}`), false, true},
-		{"Graph refuses the mailbox", overGraph(200, `{"value":[{"scheduleId":"bob@contoso.com","error":{"message":"no","responseCode":"ErrorMailRecipientNotFound"}}]}`), true, false},
+		{"Graph tells", overGraph(200,
+			`{"value":[{"scheduleId":"bob@contoso.com","availabilityView":"`+strings.Repeat("0", 48)+`"}]}`), false,
+			true},
+		{"Graph refuses the mailbox", overGraph(200,
+			`{"value":[{"scheduleId":"bob@contoso.com","error":{"message":"no","responseCode":"ErrorMailRecipientNotFound"}}]}`), true, false},
 		{"Graph refuses us", overGraph(403, `{"error":{"code":"ErrorAccessDenied","message":"no"}}`), false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

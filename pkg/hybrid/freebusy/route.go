@@ -15,15 +15,18 @@ type Location struct {
 	Address string // the address a lookup goes by: the target address of a mailbox that is elsewhere, else its own
 }
 
-// The recipient types whose mailbox is in the organization that was asked (Get-Recipient RecipientTypeDetails).
+// The recipient types whose mailbox is in the organization that was asked (Get-Recipient
+// RecipientTypeDetails).
 var localTypes = map[string]bool{
-	"UserMailbox": true, "SharedMailbox": true, "RoomMailbox": true, "EquipmentMailbox": true, "LinkedMailbox": true, "LegacyMailbox": true, "SchedulingMailbox": true,
+	"UserMailbox": true, "SharedMailbox": true, "RoomMailbox": true, "EquipmentMailbox": true, "LinkedMailbox": true,
+	"LegacyMailbox": true, "SchedulingMailbox": true,
 	"LinkedRoomMailbox": true, "TeamMailbox": true, "GroupMailbox": true,
 }
 
 // locate asks a premise where an address is: in itself, or at the domain of its target address.
 func locate(ctx context.Context, p Premise, premises []Premise, address string) (Location, error) {
-	found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
+	found, err := p.Session.Run(ctx,
+		exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
 	if err != nil {
 		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, err)
 	}
@@ -43,20 +46,23 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	}
 	target = withoutPrefix(target)
 	if target == "" {
-		return Location{}, fmt.Errorf("%s: %s is a %s without a target address: a lookup for it goes nowhere", p.Name, address, kind)
+		return Location{}, fmt.Errorf("%s: %s is a %s without a target address: a lookup for it goes nowhere", p.Name,
+			address, kind)
 	}
 	for _, other := range premises {
 		if other.Name != p.Name && other.holds(domainOf(target)) {
 			return Location{Premise: other.Name, Address: target}, nil
 		}
 	}
-	return Location{}, fmt.Errorf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name, address, target)
+	return Location{}, fmt.Errorf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name,
+		address, target)
 }
 
-// route predicts, by Exchange's rules, which way a lookup for an address leaves a premise: an enabled intra-organization connector
-// first, then an organization relationship with free/busy, then an availability address space. A connector without an address of its own leads to the one
-// that the relationship for the same domain gives, and only without that to autodiscover; on-premises, it leads to Microsoft Graph where lookups
-// are switched over to that.
+// route predicts, by Exchange's rules, which way a lookup for an address leaves a premise: an
+// enabled intra-organization connector first, then an organization relationship with free/busy,
+// then an availability address space. A connector without an address of its own leads to the one
+// that the relationship for the same domain gives, and only without that to autodiscover;
+// on-premises, it leads to Microsoft Graph where lookups are switched over to that.
 func route(ctx context.Context, p Premise, address string) ([]string, error) {
 	domain := domainOf(address)
 	for i, rule := range routeRules {
@@ -79,7 +85,8 @@ func route(ctx context.Context, p Premise, address string) ([]string, error) {
 }
 
 // connectorRoute is the way on from an intra-organization connector.
-func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, domain string, hops []string) ([]string, error) {
+func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, domain string, hops []string) ([]string,
+	error) {
 	if base, err := graphAddress(ctx, p); err != nil || base != "" {
 		return []string{hops[0], graphHop + base}, err
 	}
@@ -104,7 +111,8 @@ func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, d
 
 const graphHop = "Microsoft Graph "
 
-// graphAddress is where an on-premises organization asks Microsoft Graph instead of EWS; empty where it does not.
+// graphAddress is where an on-premises organization asks Microsoft Graph instead of EWS; empty
+// where it does not.
 func graphAddress(ctx context.Context, p Premise) (string, error) {
 	if p.Side != exchange.OnPremises {
 		return "", nil
@@ -178,7 +186,8 @@ var routeRules = []routeRule{
 	}},
 }
 
-// target matches an object that leads to a domain: a given TargetSharingEpr is called at once, an endpoint through autodiscover.
+// target matches an object that leads to a domain: a given TargetSharingEpr is called at once, an
+// endpoint through autodiscover.
 func target(o exchange.Object, what, enabled, domains, endpoint, domain string) ([]string, bool) {
 	if on, err := o.Bool(enabled); err != nil || !on {
 		return nil, false

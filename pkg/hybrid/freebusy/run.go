@@ -16,8 +16,8 @@ import (
 // Window is the span of time a lookup asks for.
 type Window struct{ Start, End time.Time }
 
-// View is what a lookup answered: one digit per slot, as MergedFreeBusy has them (0 free, 1 tentative,
-// 2 busy, 3 out of office, 4 elsewhere, 5 no data; 4 is "no data" of older servers).
+// View is what a lookup answered: one digit per slot, as MergedFreeBusy has them (0 free, 1
+// tentative, 2 busy, 3 out of office, 4 elsewhere, 5 no data; 4 is "no data" of older servers).
 type View struct {
 	Merged    string
 	Interval  time.Duration
@@ -32,7 +32,8 @@ type Premise struct {
 	Domains []string // SMTP and routing domains of its mailboxes
 	EWS     string   // its EWS address as the other premises reach it
 	Probe   string   // the name of Ask's way: "ews" or "graph"
-	// Ask puts the lookup as a client of this premise would: from's premise is asked for to's calendar.
+	// Ask puts the lookup as a client of this premise would: from's premise is asked for to's
+	// calendar.
 	Ask func(ctx context.Context, from, to string, w Window) (View, error)
 }
 
@@ -50,8 +51,8 @@ type Options struct {
 	Every   time.Duration // pause between rounds; 10 s when 0
 }
 
-// Run asks every pair, from both sides: by the direct probe of the side the question starts on, and by Test-OAuthConnectivity there.
-// Premises are asked in parallel, one question at a time each.
+// Run asks every pair, from both sides: by the direct probe of the side the question starts on, and
+// by Test-OAuthConnectivity there. Premises are asked in parallel, one question at a time each.
 func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observer) (Report, error) {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -74,7 +75,8 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 		if rest == 0 || time.Now().Add(o.Every).After(deadline) {
 			return report, nil
 		}
-		obs.Observe(observe.Waiting{Stage: "test", ID: "lookups", What: fmt.Sprintf("%d lookups are not ok yet", rest), Until: deadline})
+		obs.Observe(observe.Waiting{Stage: "test", ID: "lookups", What: fmt.Sprintf("%d lookups are not ok yet", rest),
+			Until: deadline})
 		select {
 		case <-ctx.Done():
 			return report, ctx.Err()
@@ -133,8 +135,8 @@ func (r *Report) count() {
 	}
 }
 
-// home is the premise that holds an address's mailbox. Every on-premises organization that has the domain is asked first: it knows
-// where its people's mailboxes went.
+// home is the premise that holds an address's mailbox. Every on-premises organization that has the
+// domain is asked first: it knows where its people's mailboxes went.
 func home(ctx context.Context, premises []Premise, address string) (Premise, error) {
 	for _, p := range premises {
 		if !p.holds(domainOf(address)) {
@@ -185,20 +187,23 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 			direct.Note = note
 		}
 	}
-	// The token test presents a token to EWS: where lookups go to Microsoft Graph, the application need not be let in there.
+	// The token test presents a token to EWS: where lookups go to Microsoft Graph, the application
+	// need not be let in there.
 	if at.Premise == p.Name || throughGraph(blank.Route) {
 		return []Answer{direct}
 	}
 	for _, q := range premises {
 		if q.Name == at.Premise && q.EWS != "" {
 			blank.Probe = "test-oauthconnectivity"
-			return []Answer{direct, timed(ctx, o.Timeout, blank, func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) })}
+			return []Answer{direct, timed(ctx, o.Timeout, blank,
+				func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) })}
 		}
 	}
 	return []Answer{direct}
 }
 
-// testOAuth lets a premise present its own token to another: Test-OAuthConnectivity. Only ResultType counts; the detail is free text.
+// testOAuth lets a premise present its own token to another: Test-OAuthConnectivity. Only
+// ResultType counts; the detail is free text.
 func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
 	out, err := p.Session.Run(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
 		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
@@ -239,8 +244,9 @@ func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Co
 	return settle(a, err, false)
 }
 
-// settle gives an answer its status. Where the question could not be put (before is true, or the asking side was not reached or refused us), the
-// status is unknown; where it was put and came back without free/busy, failed.
+// settle gives an answer its status. Where the question could not be put (before is true, or the
+// asking side was not reached or refused us), the status is unknown; where it was put and came back
+// without free/busy, failed.
 func settle(a Answer, err error, before bool) Answer {
 	if a.Route == nil {
 		a.Route = []string{} // JSON holds no null
@@ -252,7 +258,8 @@ func settle(a Answer, err error, before bool) Answer {
 		a.Status = OK
 	case errors.As(err, &no):
 		a.Status = Failed
-	case before, errors.As(err, &none), errors.Is(err, context.Canceled), errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess), errors.Is(err, exchange.ErrNoCmdlet):
+	case before, errors.As(err, &none), errors.Is(err, context.Canceled), errors.Is(err, exchange.ErrNoCmdlet),
+		errors.Is(err, link.ErrUnreachable), errors.Is(err, link.ErrUntrusted), errors.Is(err, link.ErrAccess):
 		a.Status = Unknown
 	default:
 		a.Status = Failed
