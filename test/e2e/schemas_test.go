@@ -62,6 +62,7 @@ func TestDocumentsFitTheirSchemas(t *testing.T) {
 		{[]string{"plan"}, "plan", 0}, // an empty one
 		{[]string{"apply", "--yes"}, "apply-report", 0},
 		{[]string{"history"}, "history", 0},
+		{[]string{"rollback", "--dry-run"}, "rollback-plan", 0},
 		{[]string{"validate", "freebusy", "--from", "nobody@contoso.example", "--to", "nobody@fabrikam.example"}, "test-report", 9},
 		{[]string{"rollback", "--yes"}, "apply-report", 0},
 		{[]string{"--non-interactive", "--yes"}, "run-report", 0},
