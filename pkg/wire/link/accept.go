@@ -192,6 +192,13 @@ func (a *Accept) exchange(r *http.Request, state *connState, scheme, value strin
 	if len(token) == 0 {
 		return nil, "", nil
 	}
+	wrapped := false
+	if message, ok := unwrapNTLM(token); ok && a.NTLM && a.Negotiate == nil && strings.EqualFold(scheme, "Negotiate") {
+		if len(message) == 0 {
+			return nil, scheme + " " + base64.StdEncoding.EncodeToString(wrapNTLM(negotiationIncomplete, nil)), nil
+		}
+		token, wrapped = message, true
+	}
 	kind := ntlm.MessageType(token)
 	switch {
 	case kind == 0 && strings.EqualFold(scheme, "Negotiate") && a.Negotiate != nil:
@@ -210,6 +217,9 @@ func (a *Accept) exchange(r *http.Request, state *connState, scheme, value strin
 			return nil, "", err
 		}
 		state.exchange = &server
+		if wrapped {
+			challenge = wrapNTLM(negotiationIncomplete, challenge)
+		}
 		return nil, scheme + " " + base64.StdEncoding.EncodeToString(challenge), nil
 	case kind == 3 && state.exchange != nil:
 		identity, err := state.exchange.Verify(token, func(i ntlm.Identity) (ntlm.Hash, bool) {
@@ -220,6 +230,9 @@ func (a *Accept) exchange(r *http.Request, state *connState, scheme, value strin
 			return nil, "", err
 		}
 		state.caller = &Caller{Scheme: "NTLM", User: identity.String()}
+		if wrapped {
+			return state.caller, scheme + " " + base64.StdEncoding.EncodeToString(wrapNTLM(negotiationComplete, nil)), nil
+		}
 		return state.caller, "", nil
 	}
 	return nil, "", ntlm.ErrMalformed
