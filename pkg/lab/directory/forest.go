@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -82,6 +83,11 @@ func (u User) Entry(domainDN string) Entry {
 	e := NewEntry(u.dn(domainDN), "objectClass", "user", "displayName", u.Name, "givenName", u.GivenName, "sn", u.Surname,
 		"sAMAccountName", u.sam(), "userPrincipalName", u.UPN, "mail", u.Mail, "targetAddress", u.TargetAddress,
 		"msExchMasterAccountSid", u.MasterSID, "userAccountControl", strconv.Itoa(control))
+	e.add("whenCreated", "20200101080000.0Z")
+	e.add("whenChanged", "20260901080000.0Z")
+	if u.RecipientType == 1 || u.RemoteType != 0 {
+		e.add("msExchMailboxGuid", guid("mailbox "+u.dn(domainDN)))
+	}
 	if u.RecipientType != 0 {
 		e.add("msExchRecipientTypeDetails", strconv.FormatInt(u.RecipientType, 10))
 		e.add("mailNickname", u.sam())
@@ -159,6 +165,8 @@ func (c *Config) base(l layout) []Entry {
 		"domainControllerFunctionality": {level},
 		"isGlobalCatalogReady":          {"TRUE"},
 		"isSynchronized":                {"TRUE"},
+		"supportedSASLMechanisms":       {"GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"},
+		"currentTime":                   {time.Now().UTC().Format("20060102150405.0Z")},
 	}}
 	partitions := NewEntry("CN=Partitions,"+l.configuration, "objectClass", "crossRefContainer", "msDS-Behavior-Version", level)
 	partitions.add("uPNSuffixes", c.UPNSuffixes...)

@@ -179,6 +179,10 @@ func (ses *session) handle(p *ber.Packet) bool {
 		controls = p.Children[2].Children
 	}
 	var err error
+	if known := request.Tag == ldap.ApplicationSearchRequest; !known && request.Tag != ldap.ApplicationUnbindRequest &&
+		request.Tag != ldap.ApplicationAbandonRequest && critical(controls) {
+		return ses.result(id, request.Tag+1, unknownControl) == nil
+	}
 	switch request.Tag {
 	case ldap.ApplicationBindRequest:
 		r := ses.bind(request)
@@ -188,6 +192,8 @@ func (ses *session) handle(p *ber.Packet) bool {
 	case ldap.ApplicationAbandonRequest: // one request at a time: there is nothing left to abandon
 	case ldap.ApplicationSearchRequest:
 		err = ses.search(id, request, controls)
+	case ldap.ApplicationCompareRequest:
+		err = ses.result(id, ldap.ApplicationCompareResponse, ses.compare(request))
 	case ldap.ApplicationExtendedRequest:
 		return ses.extended(id, request)
 	case ldap.ApplicationModifyRequest, ldap.ApplicationAddRequest, ldap.ApplicationDelRequest, ldap.ApplicationModifyDNRequest:
@@ -201,9 +207,51 @@ func (ses *session) handle(p *ber.Packet) bool {
 
 // outcome is an LDAPResult.
 type outcome struct {
-	code    int
-	matched string
-	text    string
+	code     int
+	matched  string
+	text     string
+	referral string // URL
+}
+
+var unknownControl = outcome{code: ldap.LDAPResultUnavailableCriticalExtension, text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"}
+
+// critical tells whether one of the controls must be understood. Only searches have one that is: paging.
+func critical(controls []*ber.Packet) bool {
+	return slices.ContainsFunc(controls, func(c *ber.Packet) bool {
+		return slices.ContainsFunc(c.Children[min(1, len(c.Children)):], func(part *ber.Packet) bool {
+			on, _ := part.Value.(bool)
+			return part.Tag == ber.TagBoolean && on
+		})
+	})
+}
+
+// compare tells whether an object has a value.
+func (ses *session) compare(request *ber.Packet) outcome {
+	if len(request.Children) != 2 || len(request.Children[1].Children) != 2 {
+		return outcome{code: ldap.LDAPResultProtocolError, text: "malformed compare request"}
+	}
+	if ses.user == "" {
+		return unbound
+	}
+	t, err := ses.server.tree()
+	if err != nil {
+		return outcome{code: ldap.LDAPResultOther, text: err.Error()}
+	}
+	found, _, fault := t.find(searchRequest{
+		base: content(request.Children[0]), scope: ldap.ScopeBaseObject, match: func(*record) bool { return true },
+	})
+	if fault != nil {
+		return *fault
+	}
+	name, want := content(request.Children[1].Children[0]), content(request.Children[1].Children[1])
+	values := found[0].values(name)
+	switch {
+	case values == nil:
+		return outcome{code: ldap.LDAPResultNoSuchAttribute, text: "00002080: AtrErr: DSID-03080155, #1:\n\t0: 00002080: DSID-03080155, problem 1001 (NO_ATTRIBUTE_OR_VAL), data 0\n"}
+	case slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, want) }):
+		return outcome{code: ldap.LDAPResultCompareTrue}
+	}
+	return outcome{code: ldap.LDAPResultCompareFalse}
 }
 
 func (ses *session) write(id int64, operation *ber.Packet, controls ...*ber.Packet) error {
@@ -227,6 +275,11 @@ func response(tag ber.Tag, r outcome) *ber.Packet {
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, r.code, ""))
 	p.AppendChild(octets(r.matched))
 	p.AppendChild(octets(r.text))
+	if r.referral != "" {
+		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 3, nil, "")
+		list.AppendChild(octets(r.referral))
+		p.AppendChild(list)
+	}
 	return p
 }
 
@@ -367,7 +420,7 @@ func decodeSearch(p *ber.Packet, controls []*ber.Packet) (searchRequest, *outcom
 		}
 		if content(c.Children[0]) != oidPaging {
 			if critical {
-				return q, &outcome{code: ldap.LDAPResultUnavailableCriticalExtension, text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"}
+				return q, &unknownControl
 			}
 			continue
 		}
@@ -384,6 +437,8 @@ func decodeSearch(p *ber.Packet, controls []*ber.Packet) (searchRequest, *outcom
 	return q, nil
 }
 
+var unbound = outcome{code: ldap.LDAPResultOperationsError, text: "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563"}
+
 func (ses *session) search(id int64, p *ber.Packet, controls []*ber.Packet) error {
 	done := func(r outcome, controls ...*ber.Packet) error {
 		return ses.result(id, ldap.ApplicationSearchResultDone, r, controls...)
@@ -394,7 +449,7 @@ func (ses *session) search(id int64, p *ber.Packet, controls []*ber.Packet) erro
 	}
 	isRoot := q.base == "" && q.scope == ldap.ScopeBaseObject
 	if ses.user == "" && !isRoot {
-		return done(outcome{code: ldap.LDAPResultOperationsError, text: "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563"})
+		return done(unbound)
 	}
 	if q.cookie != "" {
 		i := slices.IndexFunc(ses.results, func(r resultSet) bool { return r.cookie == q.cookie })

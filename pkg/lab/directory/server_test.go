@@ -418,3 +418,44 @@ func FuzzSession(f *testing.F) {
 		far.Close()
 	})
 }
+
+// What other clients ask of a domain controller: compare, controls, referrals, the root's attributes.
+func TestOtherOperations(t *testing.T) {
+	c := bound(t, nil)
+	const anna = "CN=Anna Ek,CN=Users,DC=contoso,DC=example"
+	for value, want := range map[string]bool{"anna@contoso.example": true, "ANNA@contoso.example": true, "bob@contoso.example": false} {
+		if got, err := c.Compare(anna, "mail", value); err != nil || got != want {
+			t.Errorf("mail=%s: %v, %v", value, got, err)
+		}
+	}
+	if _, err := c.Compare(anna, "telephoneNumber", "1"); !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchAttribute) {
+		t.Errorf("an absent attribute: %v", err)
+	}
+	if _, err := c.Compare("CN=Gone,DC=contoso,DC=example", "mail", "x"); !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		t.Errorf("an absent object: %v", err)
+	}
+	search := func(base string, controls ...ldap.Control) (*ldap.SearchResult, error) {
+		return c.Search(ldap.NewSearchRequest(base, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", nil, controls))
+	}
+	if _, err := search(anna, ldap.NewControlString("1.2.3.4", true, "")); !ldap.IsErrorWithCode(err, ldap.LDAPResultUnavailableCriticalExtension) {
+		t.Errorf("an unknown critical control: %v", err)
+	}
+	if _, err := search(anna, ldap.NewControlString("1.2.3.4", false, "")); err != nil {
+		t.Errorf("an unknown control: %v", err)
+	}
+	d := ldap.NewDelRequest(anna, []ldap.Control{ldap.NewControlString("1.2.3.4", true, "")})
+	if err := c.Del(d); !ldap.IsErrorWithCode(err, ldap.LDAPResultUnavailableCriticalExtension) {
+		t.Errorf("a write with an unknown critical control: %v", err)
+	}
+	if _, err := search("DC=fabrikam,DC=example"); !ldap.IsErrorWithCode(err, ldap.LDAPResultReferral) {
+		t.Errorf("another domain: %v", err)
+	}
+	root, err := search("")
+	if err != nil || root.Entries[0].GetAttributeValue("currentTime") == "" || len(root.Entries[0].GetAttributeValues("supportedSASLMechanisms")) < 2 {
+		t.Errorf("root DSE: %v", err)
+	}
+	person, err := search(anna)
+	if err != nil || person.Entries[0].GetAttributeValue("whenChanged") == "" || len(person.Entries[0].GetRawAttributeValue("msExchMailboxGuid")) != 16 {
+		t.Errorf("person: %v", err)
+	}
+}

@@ -149,7 +149,14 @@ func (t *tree) noObject(base string) *outcome {
 		}
 		best = parent(best)
 	}
-	return &outcome{code: ldap.LDAPResultReferral, text: "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '" + strings.ToLower(base) + "'\n"}
+	// The URL names the host by the DN's domain components, as a domain controller guesses it.
+	var labels []string
+	for part := range strings.SplitSeq(base, ",") {
+		if label, ok := strings.CutPrefix(part, "dc="); ok {
+			labels = append(labels, label)
+		}
+	}
+	return &outcome{code: ldap.LDAPResultReferral, referral: "ldap://" + strings.Join(labels, ".") + "/" + base, text: "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '" + strings.ToLower(base) + "'\n"}
 }
 
 // parentDN cuts the first component off, and leaves the rest as it is written.
