@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,6 +202,18 @@ func Faults() []Fault {
 					return fmt.Errorf("fault entra.lag=%s: a duration such as 75s is required", value)
 				}
 				l.tenant.entra.Lag(d)
+				return nil
+			},
+		},
+		{
+			ID: "entra.key-quota", Value: "150", Passes: true, Diagnosis: "entra.throttled",
+			Title: "Microsoft Graph answers so many reads of keyCredentials per minute, and 429 without Retry-After beyond",
+			valued: func(l *Lab, value string) error {
+				n, err := strconv.Atoi(value)
+				if err != nil || n < 1 {
+					return fmt.Errorf("fault entra.key-quota=%s: a number of reads is required", value)
+				}
+				l.tenant.entra.LimitKeyReads(n)
 				return nil
 			},
 		},

@@ -93,7 +93,7 @@ func TestApplyCopes(t *testing.T) {
 		}
 		t.Run(f.ID, func(t *testing.T) {
 			id := f.ID
-			if f.Value != "" {
+			if f.ID == "entra.lag" {
 				id += "=4s"
 			}
 			e := startLab(t, "--fault", id)

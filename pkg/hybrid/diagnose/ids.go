@@ -16,6 +16,7 @@ const (
 	DomainNotAuthoritative    ID = "domain.not-authoritative"
 	DomainNotVerified         ID = "domain.not-verified"
 	EntraReplicationLag       ID = "entra.replication-lag"
+	EntraThrottled            ID = "entra.throttled"
 	EWSExternalURL            ID = "ews.external-url"
 	EWSOffOnline              ID = "ews.off-online"
 	ExchangeSerialization     ID = "exchange.serialization"
@@ -31,7 +32,7 @@ const (
 func IDs() []ID {
 	return []ID{
 		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
-		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EWSExternalURL, EWSOffOnline,
+		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled, EWSExternalURL, EWSOffOnline,
 		ExchangeSerialization, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication, OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 	}

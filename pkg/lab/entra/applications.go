@@ -45,6 +45,14 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		}
 		return http.StatusNoContent, nil, nil
 	}
+	if len(path) == 3 && c.Method == http.MethodPost {
+		switch strings.TrimPrefix(path[2], "microsoft.graph.") {
+		case "addPassword":
+			return c.addPassword(a)
+		case "removePassword":
+			return c.removePassword(a)
+		}
+	}
 	if len(path) != 2 {
 		return 0, nil, badRequest("Resource not found for the segment '%s'.", path[2])
 	}
@@ -76,6 +84,58 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		return http.StatusNoContent, nil, nil
 	}
 	return 0, nil, c.methodNotAllowed()
+}
+
+// addPassword makes a client secret. It is shown in this answer and never again.
+func (c *call) addPassword(a *Application) (int, any, *odataError) {
+	if e := c.may(writeApplications...); e != nil {
+		return 0, nil, e
+	}
+	var body struct {
+		Credential struct {
+			DisplayName *string    `json:"displayName"`
+			EndDateTime *time.Time `json:"endDateTime"`
+		} `json:"passwordCredential"`
+	}
+	if len(c.body) > 0 && json.Unmarshal(c.body, &body) != nil {
+		return 0, nil, badRequest("Invalid request.")
+	}
+	now := c.tenant.config.Clock().UTC().Truncate(time.Second)
+	end := now.AddDate(2, 0, 0)
+	if body.Credential.EndDateTime != nil {
+		end = *body.Credential.EndDateTime
+	}
+	if !end.After(now) {
+		return 0, nil, badRequest("Password credential end date is invalid.")
+	}
+	secret := newAssignmentID()[:40]
+	hint := secret[:3]
+	a.PasswordCredentials = append(a.PasswordCredentials, PasswordCredential{
+		KeyID: newGUID(), DisplayName: body.Credential.DisplayName, EndDateTime: &end, Hint: &hint, SecretText: &secret,
+	})
+	made := a.PasswordCredentials[len(a.PasswordCredentials)-1]
+	return http.StatusOK, map[string]any{
+		"@odata.context": c.context("microsoft.graph.passwordCredential"), "keyId": made.KeyID, "displayName": made.DisplayName,
+		"startDateTime": now, "endDateTime": end, "hint": hint, "secretText": secret, "customKeyIdentifier": nil,
+	}, nil
+}
+
+func (c *call) removePassword(a *Application) (int, any, *odataError) {
+	if e := c.may(writeApplications...); e != nil {
+		return 0, nil, e
+	}
+	var body struct {
+		KeyID string `json:"keyId"`
+	}
+	if err := json.Unmarshal(c.body, &body); err != nil || !isGUID(body.KeyID) {
+		return 0, nil, badRequest("Invalid request.")
+	}
+	left := slices.DeleteFunc(slices.Clone(a.PasswordCredentials), func(p PasswordCredential) bool { return strings.EqualFold(p.KeyID, body.KeyID) })
+	if len(left) == len(a.PasswordCredentials) {
+		return 0, nil, badRequest("No password credential found with keyId.")
+	}
+	a.PasswordCredentials = left
+	return http.StatusNoContent, nil, nil
 }
 
 // wellFormed refuses a path segment that holds no GUID.

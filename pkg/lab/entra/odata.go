@@ -103,6 +103,10 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 			return o, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery", fmt.Sprintf("The query option '%s' is not supported here.", option)}
 		}
 	}
+	if slices.Contains(o.fields, "keyCredentials") && !c.tenant.readsKeys() {
+		// Without Retry-After, as Entra's own limits come at times.
+		return o, &odataError{http.StatusTooManyRequests, "TooManyRequests", "Too many requests"}
+	}
 	if o.count && !eventual {
 		return o, badRequest("$count is not currently supported.")
 	}

@@ -173,3 +173,48 @@ func TestLag(t *testing.T) {
 		t.Errorf("after 41 s the list has %d", n)
 	}
 }
+
+// Reads of keyCredentials have a quota of their own, and secrets are shown once.
+func TestQuotaAndSecrets(t *testing.T) {
+	e := newEstate(t, nil)
+	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Graph: []string{"Application.ReadWrite.All"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := e.AppToken(admin, "https://graph.microsoft.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	application := "/applications(appId='" + admin + "')"
+	e.LimitKeyReads(2)
+	for i, want := range []int{200, 200, 429} {
+		if status, _ := e.graph(t, token, "GET", application+"?$select=keyCredentials", nil); status != want {
+			t.Errorf("read %d: %d, want %d", i+1, status, want)
+		}
+	}
+	if status, _ := e.graph(t, token, "GET", application+"?$select=id", nil); status != 200 {
+		t.Errorf("a read without keys: %d", status)
+	}
+	e.clock.Set(start.Add(time.Minute))
+	if status, _ := e.graph(t, token, "GET", application+"?$select=keyCredentials", nil); status != 200 {
+		t.Errorf("a minute later: %d", status)
+	}
+	status, made := e.graph(t, token, "POST", application+"/addPassword", map[string]any{"passwordCredential": map[string]any{"displayName": "x"}})
+	secret, _ := made["secretText"].(string)
+	if status != 200 || secret == "" {
+		t.Fatal(status, made)
+	}
+	if _, m := e.graph(t, token, "GET", application, nil); strings.Contains(toJSON(t, m), secret) {
+		t.Error("the secret is shown again")
+	}
+	for _, want := range []int{204, 400} {
+		if status, _ := e.graph(t, token, "POST", application+"/removePassword", map[string]any{"keyId": made["keyId"]}); status != want {
+			t.Errorf("removed: %d, want %d", status, want)
+		}
+	}
+	for zone, good := range map[string]bool{"W. Europe Standard Time": true, "Europe/Berlin": true, "UTC": true, "Middle Earth Standard Time": false, "": false} {
+		if _, err := (dateTimeZone{"2026-11-26T08:00:00", zone}).time(); (err == nil) != good {
+			t.Errorf("time zone %q: %v", zone, err)
+		}
+	}
+}

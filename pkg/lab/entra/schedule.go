@@ -43,8 +43,23 @@ type dateTimeZone struct {
 
 const graphTime = "2006-01-02T15:04:05"
 
+// windowsZones are names of Windows for time zones: Graph takes them beside those of IANA.
+var windowsZones = map[string]string{
+	"AUS Eastern Standard Time": "Australia/Sydney", "Central Europe Standard Time": "Europe/Budapest", "Central European Standard Time": "Europe/Warsaw",
+	"Central Standard Time": "America/Chicago", "China Standard Time": "Asia/Shanghai", "E. Europe Standard Time": "Europe/Chisinau",
+	"Eastern Standard Time": "America/New_York", "FLE Standard Time": "Europe/Kiev", "GMT Standard Time": "Europe/London",
+	"Greenwich Standard Time": "Atlantic/Reykjavik", "India Standard Time": "Asia/Calcutta", "Mountain Standard Time": "America/Denver",
+	"Pacific Standard Time": "America/Los_Angeles", "Romance Standard Time": "Europe/Paris", "Russian Standard Time": "Europe/Moscow",
+	"Singapore Standard Time": "Asia/Singapore", "Tokyo Standard Time": "Asia/Tokyo", "Turkey Standard Time": "Europe/Istanbul",
+	"W. Europe Standard Time": "Europe/Berlin", "tzone://Microsoft/Utc": "UTC",
+}
+
 func (d dateTimeZone) time() (time.Time, error) {
-	location, err := time.LoadLocation(d.TimeZone)
+	zone := d.TimeZone
+	if known, ok := windowsZones[zone]; ok {
+		zone = known
+	}
+	location, err := time.LoadLocation(zone)
 	if err != nil || d.TimeZone == "" {
 		return time.Time{}, fmt.Errorf("time zone %q", d.TimeZone)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,8 @@ type Tenant struct {
 	refreshes map[string]refreshToken
 	lag       time.Duration        // how long a new object is missing from lists
 	made      map[string]time.Time // when objects were made through Graph, by id
+	keyQuota  int                  // reads of keyCredentials per minute; 0: no limit
+	keyReads  []time.Time          // within the last minute
 	throttled int                  // requests to Graph that are still to be refused
 	wait      time.Duration
 }
@@ -308,6 +311,31 @@ func (t *Tenant) Lag(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lag = d
+}
+
+// LimitKeyReads limits reads of keyCredentials per minute, as Entra does per tenant (150).
+func (t *Tenant) LimitKeyReads(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keyQuota = n
+}
+
+// readsKeys counts a read of keyCredentials; false when the quota is used up. t.mu must be held.
+func (t *Tenant) readsKeys() bool {
+	now := t.config.Clock()
+	t.keyReads = slices.DeleteFunc(t.keyReads, func(at time.Time) bool { return !now.Before(at.Add(time.Minute)) })
+	if t.keyQuota > 0 && len(t.keyReads) >= t.keyQuota {
+		return false
+	}
+	t.keyReads = append(t.keyReads, now)
+	return true
+}
+
+// KeyReads is how often keyCredentials were read within the last minute.
+func (t *Tenant) KeyReads() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.keyReads)
 }
 
 // lags tells whether lists miss an object still; t.mu must be held.
