@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -178,6 +179,19 @@ func (p *premise) gate(next http.Handler) http.Handler {
 		policy := config.String("EwsApplicationAccessPolicy")
 		if config.Get("EwsEnabled") == false || policy == "EnforceAllowList" && !named("EwsAllowList") || policy == "EnforceBlockList" && named("EwsBlockList") {
 			http.Error(w, "EWS is not allowed for this program.", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// soapOnly refuses bodies that do not say that they are SOAP 1.1, as Exchange's web services do.
+func soapOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given := r.Header.Get("Content-Type")
+		if kind, _, err := mime.ParseMediaType(given); r.Method == http.MethodPost && (err != nil || kind != "text/xml") {
+			http.Error(w, fmt.Sprintf("Cannot process the message because the content type '%s' was not the expected type 'text/xml; charset=utf-8'.",
+				link.Printable(given)), http.StatusUnsupportedMediaType)
 			return
 		}
 		next.ServeHTTP(w, r)

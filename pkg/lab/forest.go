@@ -261,7 +261,9 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 		a.Bearer = f.premise.bearer(w, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
 		a.Handler(next).ServeHTTP(w, r)
 	}
-	calendars := f.premise.gate(&ews.Handler{Backend: answering{f.premise, f.domain}})
+	version := ews.ServerVersion{}
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build, &version.Revision)
+	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain}, Version: version}))
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		byHost(w, r, "AutodiscoverVirtualDirectory", &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))

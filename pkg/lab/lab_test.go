@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/x509/pkix"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
@@ -565,5 +568,73 @@ func TestLookupsFollowRecipients(t *testing.T) {
 	run(t, f.org, "Enable-Mailbox", "Identity", m.account)
 	if err := look(t, f.premise, m); err != nil {
 		t.Errorf("at home: %v", err)
+	}
+}
+
+// EWS takes SOAP alone, and answers with the server's own version.
+func TestWebServicesTakeSOAP(t *testing.T) {
+	f := start(t).contoso()
+	f.passwords["anna"] = "secret"
+	web := f.web(http.NotFoundHandler())
+	ask := func(kind string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetServerTimeZones xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body></s:Envelope>`
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "https://"+f.mail+"/EWS/Exchange.asmx", strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		r.SetBasicAuth("anna", "secret")
+		web.ServeHTTP(w, r)
+		return w
+	}
+	for kind, want := range map[string]int{"text/xml; charset=utf-8": http.StatusOK, "application/xml": http.StatusUnsupportedMediaType, "application/json": http.StatusUnsupportedMediaType, "": http.StatusUnsupportedMediaType} {
+		w := ask(kind)
+		if w.Code != want {
+			t.Errorf("%q: %d, want %d: %s", kind, w.Code, want, w.Body)
+		}
+		if want == http.StatusOK && !strings.Contains(w.Body.String(), `MajorBuildNumber="2562"`) {
+			t.Errorf("the version: %s", w.Body)
+		}
+	}
+}
+
+// A certificate that is imported can become the auth certificate that signs.
+func TestCertificatesAreImported(t *testing.T) {
+	l := start(t)
+	f := l.contoso()
+	next, err := l.authority.issue(leaf{subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, rsa: true, selfSigned: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := pkcs12.Modern.Encode(next.key, next.cert, nil, "pass")
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(cmdlet string, pairs ...any) error {
+		c := exchange.Command{Name: cmdlet, Parameters: map[string]any{}}
+		for i := 0; i < len(pairs); i += 2 {
+			c.Parameters[pairs[i].(string)] = pairs[i+1]
+		}
+		_, _, err := f.org.Run(t.Context(), organization.Caller{}, c)
+		return err
+	}
+	thumbprint := certificate.Thumbprint(next.cert)
+	if err := try("Import-ExchangeCertificate", "FileData", file, "Password", secret.NewValue("wrong")); err == nil {
+		t.Error("imported with a wrong password")
+	}
+	if err := try("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", time.Now().Format(time.RFC3339), "Force", true); err == nil {
+		t.Error("an auth certificate that the server does not have")
+	}
+	run(t, f.org, "Import-ExchangeCertificate", "FileData", file, "Password", secret.NewValue("pass"))
+	if err := try("Import-ExchangeCertificate", "FileData", file, "Password", secret.NewValue("pass")); err == nil {
+		t.Error("imported twice")
+	}
+	if err := try("Enable-ExchangeCertificate", "Thumbprint", thumbprint, "Services", "SMTP"); err == nil {
+		t.Error("replaced the SMTP certificate without asking")
+	}
+	run(t, f.org, "Enable-ExchangeCertificate", "Thumbprint", thumbprint, "Services", "SMTP", "Force", true)
+	run(t, f.org, "Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", time.Now().Format(time.RFC3339), "Force", true)
+	run(t, f.org, "Set-AuthConfig", "PublishCertificate", true)
+	key, err := f.signingKey()
+	if err != nil || !key.cert.Equal(next.cert) {
+		t.Errorf("signs with %v, %v", key, err)
 	}
 }

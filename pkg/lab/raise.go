@@ -52,6 +52,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
 	f.premise.follow()
 	f.premise.moves()
+	f.keeps()
 
 	f.ldap, err = directory.New(directory.Config{
 		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,

@@ -129,7 +129,9 @@ func (t *tenantSite) web() map[string]http.Handler {
 			a.Handler(next).ServeHTTP(w, r)
 		})
 	}
-	calendars := known(t.policy(t.premise.gate(&ews.Handler{Backend: answering{t.premise, tenantDomain}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10}})))
+	calendars := known(t.policy(t.premise.gate(soapOnly(&ews.Handler{
+		Backend: answering{t.premise, tenantDomain}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10},
+	}))))
 	discovery := autodiscover.Advertise(known(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20, Build: 9000, Unauthorized: accept.Challenge}))
 	admin := t.org.AdminAPI(t.administrator)
 	exchangeOnline := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -49,9 +49,12 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 
 // signingKey is the auth certificate that Get-AuthConfig names, if this server has it with its key and it is valid.
 func (f *forestSite) signingKey() (*issued, error) {
+	f.mu.Lock()
+	held := slices.Clone(f.authCertificates)
+	f.mu.Unlock()
 	for _, c := range f.org.Objects("AuthConfig") {
 		thumbprint := c.String("CurrentCertificateThumbprint")
-		for _, have := range f.authCertificates {
+		for _, have := range held {
 			if !strings.EqualFold(certificate.Thumbprint(have.cert), thumbprint) {
 				continue
 			}

@@ -104,6 +104,7 @@ func New(c Config) *Organization {
 	}
 	o := &Organization{c: c, records: map[string][]*Record{}, denied: map[string][]string{}, handlers: map[string]Handler{}, runs: map[string]int{}}
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
+	o.handlers["get-federationinformation"] = federationInformation
 	o.Seed("OrganizationConfig", "Name", c.Name, "Guid", c.GUID, "LegacyExchangeDN", "/o="+c.Name)
 	o.Seed("TransportConfig", "Name", "Transport Settings")
 	o.Seed("IntraOrganizationConfiguration", "Name", "Intra-Organization Configuration")

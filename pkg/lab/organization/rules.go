@@ -581,6 +581,12 @@ func diagnosticInfo(_ context.Context, c Call) ([]exchange.Object, error) {
 		"Timestamp", o.c.Clock().UTC().Truncate(time.Second))}, nil
 }
 
+// federationInformation asks another organization for what it publishes about its federation: none here is federated.
+func federationInformation(_ context.Context, c Call) ([]exchange.Object, error) {
+	return nil, &exchange.Error{Category: "NotSpecified", ExceptionType: "Microsoft.Exchange.Management.SystemConfigurationTasks.GetFederationInformationFailedException",
+		Message: fmt.Sprintf("Federation information could not be received from the external organization '%v'.", c.Parameters["DomainName"])}
+}
+
 func xmlText(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s))
