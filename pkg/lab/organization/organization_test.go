@@ -394,7 +394,7 @@ func TestCertificates(t *testing.T) {
 	if got := mustRun(t, o, cmd("Get-ExchangeCertificate", "Thumbprint", thumbprint)); len(got) != 1 {
 		t.Errorf("%d certificates", len(got))
 	}
-	mustRun(t, o, cmd("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", "2026-11-23"))
+	mustRun(t, o, cmd("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", "2026-11-23", "Force", true))
 	mustRun(t, o, cmd("Set-AuthConfig", "PublishCertificate", true))
 	config := mustRun(t, o, cmd("Get-AuthConfig"))[0]
 	if text(t, config, "CurrentCertificateThumbprint") != thumbprint || text(t, config, "NextCertificateThumbprint") != "" || config.Has("PublishCertificate") {

@@ -317,6 +317,12 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		if !held(next) {
 			return invalid(invalidArgument, "A certificate with thumbprint %s was not found on the server.", next)
 		}
+		// Servers need two days to get it: a date before that is asked about.
+		effective, _ := c.Parameters["NewCertificateEffectiveDate"].(time.Time)
+		force, _ := c.Parameters["Force"].(bool)
+		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) && effective.Before(o.c.Clock().Add(48*time.Hour)) {
+			return CannotAsk(c)
+		}
 		r.mustSet("NextCertificateThumbprint", strings.ToUpper(next))
 		r.mustSet("NextCertificateEffectiveDate", c.Parameters["NewCertificateEffectiveDate"])
 	}
