@@ -83,8 +83,6 @@ func (u User) Entry(domainDN string) Entry {
 	e := NewEntry(u.dn(domainDN), "objectClass", "user", "displayName", u.Name, "givenName", u.GivenName, "sn", u.Surname,
 		"sAMAccountName", u.sam(), "userPrincipalName", u.UPN, "mail", u.Mail, "targetAddress", u.TargetAddress,
 		"msExchMasterAccountSid", u.MasterSID, "userAccountControl", strconv.Itoa(control))
-	e.add("whenCreated", "20200101080000.0Z")
-	e.add("whenChanged", "20260901080000.0Z")
 	if u.RecipientType == 1 || u.RemoteType != 0 {
 		e.add("msExchMailboxGuid", guid("mailbox "+u.dn(domainDN)))
 	}

@@ -36,6 +36,9 @@ func (s *Server) tree() (*tree, error) {
 		if len(e.Attributes["objectSid"]) == 0 {
 			e.add("objectSid", sid(s.cfg.Domain, uint32(1100+i)))
 		}
+		// What a domain controller itself writes.
+		e.add("whenCreated", "20200101080000.0Z")
+		e.add("whenChanged", "20260901080000.0Z")
 		entries = append(entries, e)
 	}
 	if s.cfg.Exchange != nil {
