@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,6 +154,11 @@ func exists(path string) bool {
 func prepare(cfg *config.Config, realm string) {
 	cfg.LibDefaults.DefaultRealm = realm
 	cfg.LibDefaults.UDPPreferenceLimit = 1 // tickets of Active Directory do not fit into UDP
+	// gokrb5 asks for its default types whatever permitted_enctypes says, and would take RC4 where a domain was set to
+	// AES alone.
+	forbidden := func(id int32) bool { return !slices.Contains(cfg.LibDefaults.PermittedEnctypeIDs, id) }
+	cfg.LibDefaults.DefaultTktEnctypeIDs = slices.DeleteFunc(cfg.LibDefaults.DefaultTktEnctypeIDs, forbidden)
+	cfg.LibDefaults.DefaultTGSEnctypeIDs = slices.DeleteFunc(cfg.LibDefaults.DefaultTGSEnctypeIDs, forbidden)
 	listed := false
 	for _, r := range cfg.Realms {
 		listed = listed || r.Realm == realm && len(r.KDC) > 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -529,5 +530,26 @@ func TestReplayMemoryIsBounded(t *testing.T) {
 	}
 	if err := a.remember([]byte("one more")); !errors.Is(err, ErrReplay) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What krb5.conf does not permit is not asked for either.
+func TestPermittedTypes(t *testing.T) {
+	for text, want := range map[string][]int32{
+		"[libdefaults]\n permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n": {17, 18},
+		"[libdefaults]\n permitted_enctypes = aes256-cts-hmac-sha1-96\n":                         {18},
+	} {
+		cfg, err := parseConfig(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepare(cfg, "CONTOSO.COM")
+		for _, list := range [][]int32{cfg.LibDefaults.DefaultTktEnctypeIDs, cfg.LibDefaults.DefaultTGSEnctypeIDs} {
+			got := slices.Clone(list)
+			slices.Sort(got)
+			if !slices.Equal(slices.Compact(got), want) {
+				t.Errorf("%q: %v, want %v", text, got, want)
+			}
+		}
 	}
 }

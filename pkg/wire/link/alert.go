@@ -37,3 +37,28 @@ func RemoteAlert(err error) (alert uint8, ok bool) {
 
 // AlertName is an alert in words: "handshake failure".
 func AlertName(alert uint8) string { return strings.TrimPrefix(tls.AlertError(alert).Error(), "tls: ") }
+
+// meanings are what the other side means by an alert, for a person.
+var meanings = map[uint8]string{
+	AlertCertificateRequired:  "the server requires a client certificate, which this program does not send",
+	AlertBadCertificate:       "the server requires a client certificate, which this program does not send",
+	AlertUnknownCA:            "the server does not accept this client's certificate",
+	AlertHandshakeFailure:     "the server accepts none of the ciphers offered, or requires a client certificate",
+	AlertProtocolVersion:      "the server offers no TLS 1.2 or better",
+	AlertInsufficientSecurity: "the server demands stronger ciphers than this program offers",
+	AlertUnrecognizedName:     "the server has no certificate for this host name (SNI)",
+	AlertAccessDenied:         "the server refuses this client",
+	AlertInternalError:        "the server's TLS failed, by its own word",
+}
+
+// alertSentence is the sentence for an alert of the other side; empty when err is none.
+func alertSentence(err error) string {
+	alert, ok := RemoteAlert(err)
+	if !ok {
+		return ""
+	}
+	if meaning := meanings[alert]; meaning != "" {
+		return meaning + " (TLS alert: " + AlertName(alert) + ")"
+	}
+	return "the server ended TLS with the alert: " + AlertName(alert)
+}

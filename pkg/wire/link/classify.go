@@ -110,6 +110,8 @@ func classifyTLS(err error) error {
 		return untrusted("this machine has no list of trusted certificate authorities")
 	case verify != nil:
 		return untrusted("the certificate is not valid: %s", strings.TrimPrefix(verify.Err.Error(), "x509: "))
+	case alertSentence(err) != "":
+		return &classified{ErrUnreachable, alertSentence(err), err}
 	case errors.As(err, &record):
 		return &classified{ErrUnreachable, "the server does not speak TLS on this port", err}
 	case errors.As(err, &alert):

@@ -119,7 +119,7 @@ type guard struct {
 // minute.
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	tooLate := &classified{ErrUnreachable, "no answer within the time limit", context.DeadlineExceeded}
+	tooLate := &classified{ErrUnreachable, fmt.Sprintf("no answer within %s", g.patience), context.DeadlineExceeded}
 	timer := time.AfterFunc(g.patience, func() { cancel(tooLate) })
 	resp, err := g.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -22,9 +23,10 @@ import (
 func (l *Link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	began := time.Now()
 	conn, err := l.dial(ctx, network, address)
 	if err != nil {
-		return nil, l.dialError(address, err)
+		return nil, l.dialError(address, after(err, began))
 	}
 	return conn, nil
 }
@@ -45,9 +47,10 @@ func (l *Link) DialTLS(ctx context.Context, address, serverName string) (*tls.Co
 func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls.Config) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	began := time.Now()
 	raw, err := l.dial(ctx, network, address)
 	if err != nil {
-		return nil, l.dialError(address, err)
+		return nil, l.dialError(address, after(err, began))
 	}
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -58,9 +61,17 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 			failed = &ProxyError{l.proxy.Host,
 				fmt.Errorf("the certificate that came through it may be its own: %w", failed)}
 		}
-		return nil, l.dialError(address, failed)
+		return nil, l.dialError(address, after(failed, began))
 	}
 	return conn, nil
+}
+
+// after says how long a time-out was waited for.
+func after(err error, began time.Time) error {
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w, after %.1f s", Classify(err), time.Since(began).Seconds())
 }
 
 // dialError names the address asked for and, when it differs, where it was connected to.
