@@ -17,8 +17,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// premise is one Exchange organization of the lab as a party to lookups: it answers for its own mailboxes and asks others about
-// those that are elsewhere. Nothing here looks at the other side's state: every fact about it comes over the wire.
+// premise is one Exchange organization of the lab as a party to lookups: it answers for its own
+// mailboxes and asks others about those that are elsewhere. Nothing here looks at the other side's
+// state: every fact about it comes over the wire.
 type premise struct {
 	name string
 
@@ -31,9 +32,11 @@ type premise struct {
 	org  *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
 	published func() string
-	// token mints what this side presents to another, for a URL and a domain: its own way differs by side.
+	// token mints what this side presents to another, for a URL and a domain: its own way differs
+	// by side.
 	token func(ctx context.Context, target, domain string) (string, error)
-	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here; ok is false when it is not.
+	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here;
+	// ok is false when it is not.
 	graph func(ctx context.Context, address string, w ews.Window) (events []ews.Event, ok bool, err error)
 }
 
@@ -53,18 +56,21 @@ func failed(code, format string, args ...any) error {
 	return &lookupError{code, fmt.Sprintf(format, args...)}
 }
 
-// availability answers a lookup, from here or from the side that holds the mailbox. A request that came from another organization is
-// never passed on: foreign is true then.
+// availability answers a lookup, from here or from the side that holds the mailbox. A request that
+// came from another organization is never passed on: foreign is true then.
 func (p *premise) availability(ctx context.Context, address string, w ews.Window, foreign bool) ([]ews.Event, error) {
 	r, ok := p.find(address)
 	if !ok {
-		return nil, failed("ErrorMailRecipientNotFound", "Unable to resolve e-mail address %s to an Active Directory object.", address)
+		return nil, failed("ErrorMailRecipientNotFound",
+			"Unable to resolve e-mail address %s to an Active Directory object.", address)
 	}
 	if r.here {
 		return events(r.primary, w), nil
 	}
 	if foreign {
-		return nil, failed("ErrorProxyRequestNotAllowed", "The cross-organization request for mailbox %s is not allowed because the requester is from a different organization.", address)
+		return nil, failed("ErrorProxyRequestNotAllowed",
+			"The cross-organization request for mailbox %s is not allowed because the requester is from a different "+
+				"organization.", address)
 	}
 	found, err := p.ask(ctx, r.target, w)
 	var already *lookupError
@@ -84,8 +90,9 @@ func events(address string, w ews.Window) []ews.Event {
 	return list
 }
 
-// ask takes a lookup for a target address to the side that the configuration leads to: an enabled intra-organization connector wins, and then
-// there is no way back; an organization relationship comes after it. Availability address spaces lead nowhere here yet.
+// ask takes a lookup for a target address to the side that the configuration leads to: an enabled
+// intra-organization connector wins, and then there is no way back; an organization relationship
+// comes after it. Availability address spaces lead nowhere here yet.
 func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {
@@ -96,11 +103,16 @@ func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.
 		}
 		return p.askByToken(ctx, connector, address, domain, w)
 	}
-	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil && relationship.Bool("FreeBusyAccessEnabled") {
-		// Delegated authentication needs a federation trust with the Microsoft Federation Gateway; nobody here has one.
-		return nil, failed("ErrorProxyRequestProcessingFailed", "System.Web.Services.Protocols.SoapHeaderException: An error occurred when processing the security tokens in the message.")
+	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil &&
+		relationship.Bool("FreeBusyAccessEnabled") {
+		// Delegated authentication needs a federation trust with the Microsoft Federation Gateway;
+		// nobody here has one.
+		return nil, failed("ErrorProxyRequestProcessingFailed",
+			"System.Web.Services.Protocols.SoapHeaderException: An error occurred when processing the security "+
+				"tokens in the message.")
 	}
-	return nil, failed("ErrorMailRecipientNotFound", "Configuration information for forest/domain %s could not be found in Active Directory.", domain)
+	return nil, failed("ErrorMailRecipientNotFound",
+		"Configuration information for forest/domain %s could not be found in Active Directory.", domain)
 }
 
 // leadsTo finds the enabled object whose list of domains holds a domain.
@@ -119,10 +131,12 @@ func (p *premise) leadsTo(noun, list, domain string) *organization.Record {
 }
 
 // askByToken finds the other side's EWS, presents a token, and asks.
-func (p *premise) askByToken(ctx context.Context, connector *organization.Record, address, domain string, w ews.Window) ([]ews.Event, error) {
+func (p *premise) askByToken(ctx context.Context, connector *organization.Record, address, domain string,
+	w ews.Window) ([]ews.Event, error) {
 	endpoint := connector.String("TargetSharingEpr")
 	if endpoint == "" {
-		// The dedicated application works with the address given in the relationship for the same domain.
+		// The dedicated application works with the address given in the relationship for the same
+		// domain.
 		if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil {
 			endpoint = relationship.String("TargetSharingEpr")
 		}
@@ -131,7 +145,8 @@ func (p *premise) askByToken(ctx context.Context, connector *organization.Record
 		discovery := connector.String("DiscoveryEndpoint")
 		var err error
 		if endpoint, err = p.discover(ctx, discovery, address, domain); err != nil {
-			return nil, failed("ErrorProxyRequestProcessingFailed", "Autodiscover failed for e-mail address %s with error %v", address, err)
+			return nil, failed("ErrorProxyRequestProcessingFailed",
+				"Autodiscover failed for e-mail address %s with error %v", address, err)
 		}
 	}
 	return p.call(ctx, endpoint, address, domain, w)
@@ -141,9 +156,11 @@ func (p *premise) askByToken(ctx context.Context, connector *organization.Record
 func (p *premise) call(ctx context.Context, endpoint, address, domain string, w ews.Window) ([]ews.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: address, UserAgent: "ASProxy/CrossForest/EmailDomain"}
+	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: address,
+		UserAgent: "ASProxy/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
-	answer, err := client.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
+	answer, err := client.Availability(ctx,
+		ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -155,7 +172,8 @@ func (p *premise) call(ctx context.Context, endpoint, address, domain string, w 
 	return m.Events, m.Err
 }
 
-// client is an HTTP client that presents this side's token to a URL's host, in the name of the person for whom the request is made.
+// client is an HTTP client that presents this side's token to a URL's host, in the name of the
+// person for whom the request is made.
 func (p *premise) client(target, domain string) *http.Client {
 	return p.link.Client(link.Bearer{Token: func(ctx context.Context) (string, error) {
 		token, err := p.token(ctx, target, domain)
@@ -166,18 +184,21 @@ func (p *premise) client(target, domain string) *http.Client {
 	}})
 }
 
-// gate lets programs use EWS by the organization's own rules, which hold on both sides: the switch, and the policy by user agent.
+// gate lets programs use EWS by the organization's own rules, which hold on both sides: the switch,
+// and the policy by user agent.
 func (p *premise) gate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		config := p.org.Objects("OrganizationConfig")[0]
 		named := func(list string) bool {
 			return slices.ContainsFunc(config.Strings(list), func(pattern string) bool {
-				found, err := regexp.MatchString("(?i)^"+strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")+"$", r.UserAgent())
+				found, err := regexp.MatchString("(?i)^"+strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")+"$",
+					r.UserAgent())
 				return err == nil && found
 			})
 		}
 		policy := config.String("EwsApplicationAccessPolicy")
-		if config.Get("EwsEnabled") == false || policy == "EnforceAllowList" && !named("EwsAllowList") || policy == "EnforceBlockList" && named("EwsBlockList") {
+		if config.Get("EwsEnabled") == false || policy == "EnforceAllowList" && !named("EwsAllowList") ||
+			policy == "EnforceBlockList" && named("EwsBlockList") {
 			http.Error(w, "EWS is not allowed for this program.", http.StatusForbidden)
 			return
 		}
@@ -189,8 +210,10 @@ func (p *premise) gate(next http.Handler) http.Handler {
 func soapOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Get("Content-Type")
-		if kind, _, err := mime.ParseMediaType(given); r.Method == http.MethodPost && (err != nil || kind != "text/xml") {
-			http.Error(w, fmt.Sprintf("Cannot process the message because the content type '%s' was not the expected type 'text/xml; charset=utf-8'.",
+		if kind, _, err := mime.ParseMediaType(given); r.Method == http.MethodPost &&
+			(err != nil || kind != "text/xml") {
+			http.Error(w, fmt.Sprintf("Cannot process the message because the content type '%s' was not the expected "+
+				"type 'text/xml; charset=utf-8'.",
 				link.Printable(given)), http.StatusUnsupportedMediaType)
 			return
 		}

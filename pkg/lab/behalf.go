@@ -14,12 +14,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// A server asks another one in the name of the person who looks somebody up: around its own token, which is signed, it puts one that is not and
-// names the person ([MS-XOAUTH] 2.2). The other side must know both.
+// A server asks another one in the name of the person who looks somebody up: around its own token,
+// which is signed, it puts one that is not and names the person ([MS-XOAUTH] 2.2). The other side
+// must know both.
 
 type behalfKey struct{}
 
-// onBehalfOf makes requests to the other side speak for a person: an SMTP address, or the sign-in name of somebody without a mailbox.
+// onBehalfOf makes requests to the other side speak for a person: an SMTP address, or the sign-in
+// name of somebody without a mailbox.
 func onBehalfOf(ctx context.Context, person string) context.Context {
 	return context.WithValue(ctx, behalfKey{}, person)
 }
@@ -36,7 +38,8 @@ func userToken(ctx context.Context, actor string, now time.Time) (string, error)
 	}
 	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"}) // texts always encode
 	claims, err := json.Marshal(oauth.Claims{
-		"aud": inner.Claims["aud"], "iss": applicationOf(inner), "nbf": now.Unix(), "exp": inner.Claims["exp"], "smtp": person, "actortoken": actor,
+		"aud": inner.Claims["aud"], "iss": applicationOf(inner), "nbf": now.Unix(), "exp": inner.Claims["exp"],
+		"smtp": person, "actortoken": actor,
 	})
 	if err != nil {
 		return "", err
@@ -52,35 +55,41 @@ func applicationOf(t oauth.Token) string {
 	return t.Claims.String("appid") + "@" + t.Claims.String("tid")
 }
 
-// refusedToken is a token that does not get in, with the reason that Exchange gives in the header x-ms-diagnostics.
+// refusedToken is a token that does not get in, with the reason that Exchange gives in the header
+// x-ms-diagnostics.
 type refusedToken struct{ oauth.Diagnostics }
 
 func (e *refusedToken) Error() string { return e.Reason }
 
 func refusedUser(what string) error {
-	return &refusedToken{oauth.Diagnostics{Code: 2000005, Reason: "The user specified by the user-context in the token " + what + ".", Category: "invalid_user"}}
+	return &refusedToken{oauth.Diagnostics{Code: 2000005,
+		Reason: "The user specified by the user-context in the token " + what + ".", Category: "invalid_user"}}
 }
 
 // permissionless is the refusal of an application that is known and has been given nothing.
 func permissionless(application string) *refusedToken {
 	return &refusedToken{oauth.Diagnostics{
 		Code: 2000008, Category: "invalid_grant",
-		Reason: "The token should have valid permissions or linked account associated with partner application '" + application + "'.",
+		Reason: "The token should have valid permissions or linked account associated with partner application '" +
+			application + "'.",
 	}}
 }
 
-// bearer verifies what comes with a request: an application's token by its own server's rules, and the person for whom it speaks. It tells the client
-// why not.
-func (p *premise) bearer(w http.ResponseWriter, now func() time.Time, verify func(context.Context, string) (oauth.Token, error)) func(context.Context, string) (string, any, error) {
+// bearer verifies what comes with a request: an application's token by its own server's rules, and
+// the person for whom it speaks. It tells the client why not.
+func (p *premise) bearer(w http.ResponseWriter, now func() time.Time,
+	verify func(context.Context, string) (oauth.Token, error)) func(context.Context, string) (string, any, error) {
 	return func(ctx context.Context, presented string) (string, any, error) {
 		token, err := p.admit(ctx, presented, now(), verify)
 		var refused *refusedToken
 		switch {
 		case errors.As(err, &refused):
 		case errors.Is(err, oauth.ErrSignature), errors.Is(err, oauth.ErrUnknownKey):
-			refused = &refusedToken{oauth.Diagnostics{Code: 2000000, Reason: "The token has an invalid signature.", Category: "invalid_signature"}}
+			refused = &refusedToken{oauth.Diagnostics{Code: 2000000, Reason: "The token has an invalid signature.",
+				Category: "invalid_signature"}}
 		case errors.Is(err, oauth.ErrAudience):
-			refused = &refusedToken{oauth.Diagnostics{Code: 2000003, Reason: "The audience is invalid.", Category: "invalid_resource"}}
+			refused = &refusedToken{oauth.Diagnostics{Code: 2000003, Reason: "The audience is invalid.",
+				Category: "invalid_resource"}}
 		}
 		if refused != nil {
 			w.Header().Set("x-ms-diagnostics", refused.Format())
@@ -90,7 +99,8 @@ func (p *premise) bearer(w http.ResponseWriter, now func() time.Time, verify fun
 	}
 }
 
-func (p *premise) admit(ctx context.Context, presented string, now time.Time, verify func(context.Context, string) (oauth.Token, error)) (oauth.Token, error) {
+func (p *premise) admit(ctx context.Context, presented string, now time.Time,
+	verify func(context.Context, string) (oauth.Token, error)) (oauth.Token, error) {
 	outer, err := oauth.Parse(presented)
 	if err != nil {
 		return oauth.Token{}, err
@@ -103,12 +113,14 @@ func (p *premise) admit(ctx context.Context, presented string, now time.Time, ve
 	if err != nil {
 		return token, err
 	}
-	// Nothing vouches for the outer token but that it is presented together with the inner one: it must say nothing else than that does.
+	// Nothing vouches for the outer token but that it is presented together with the inner one: it
+	// must say nothing else than that does.
 	starts, begins, err1 := outer.Claims.Time("nbf")
 	ends, stops, err2 := outer.Claims.Time("exp")
 	audience, same := outer.Claims.Strings("aud"), token.Claims.Strings("aud")
 	switch {
-	case err1 != nil || err2 != nil || !begins || !stops || now.Add(5*time.Minute).Before(starts) || !now.Before(ends.Add(5*time.Minute)):
+	case err1 != nil || err2 != nil || !begins || !stops || now.Add(5*time.Minute).Before(starts) ||
+		!now.Before(ends.Add(5*time.Minute)):
 		return token, oauth.ErrExpired
 	case len(audience) != 1 || len(same) != 1 || !strings.EqualFold(audience[0], same[0]):
 		return token, oauth.ErrAudience
@@ -118,7 +130,8 @@ func (p *premise) admit(ctx context.Context, presented string, now time.Time, ve
 	return token, p.speaksFor(outer.Claims)
 }
 
-// speaksFor tells whether the person of a token is known here: with a mailbox or as a mail user, and as one.
+// speaksFor tells whether the person of a token is known here: with a mailbox or as a mail user,
+// and as one.
 func (p *premise) speaksFor(claims oauth.Claims) error {
 	var found *recipient
 	for _, name := range []string{"smtp", "upn"} {
@@ -141,7 +154,8 @@ func (p *premise) speaksFor(claims oauth.Claims) error {
 	return nil
 }
 
-// person is the address by which the other side knows a caller of this one: the primary SMTP address, or the sign-in name of who has no mailbox.
+// person is the address by which the other side knows a caller of this one: the primary SMTP
+// address, or the sign-in name of who has no mailbox.
 func (p *premise) person(caller link.Caller, domain string) string {
 	name := strings.ToLower(caller.User)
 	if _, after, ok := strings.Cut(name, `\`); ok {
@@ -162,9 +176,11 @@ func refusal(err error) error {
 	if !errors.As(err, &status) {
 		return err
 	}
-	text := fmt.Sprintf("The request failed with HTTP status %d: %s.", status.StatusCode, http.StatusText(status.StatusCode))
+	text := fmt.Sprintf("The request failed with HTTP status %d: %s.", status.StatusCode,
+		http.StatusText(status.StatusCode))
 	if d, ok := oauth.FindDiagnostics(status.Header); ok {
-		text = fmt.Sprintf("The request failed with HTTP status %d: %s diagnostics: %s", status.StatusCode, http.StatusText(status.StatusCode), d.Format())
+		text = fmt.Sprintf("The request failed with HTTP status %d: %s diagnostics: %s", status.StatusCode,
+			http.StatusText(status.StatusCode), d.Format())
 	}
 	return errors.New(text)
 }

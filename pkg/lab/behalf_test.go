@@ -17,7 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// A lookup speaks for the person who asks, and the other side must know that person as one: in both directions.
+// A lookup speaks for the person who asks, and the other side must know that person as one: in both
+// directions.
 func TestLookupsSpeakForSomebody(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -33,7 +34,8 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 		return found[0].Err
 	}
 	toForest := func(as string) error {
-		found, err := l.tenant.schedules(entra.ScheduleQuestion{AppID: l.tenant.automationID, As: as, Addresses: []string{f.local().primary}, Start: today().Start, End: today().End})
+		found, err := l.tenant.schedules(entra.ScheduleQuestion{AppID: l.tenant.automationID, As: as,
+			Addresses: []string{f.local().primary}, Start: today().Start, End: today().End})
 		if err != nil {
 			return err
 		}
@@ -56,14 +58,19 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 		ask   func() error
 		want  string
 	}{
-		"to the tenant":                          {nil, func() error { return toTenant(f.local().primary) }, ""},
-		"to the tenant, as DOMAIN\\account":      {nil, func() error { return toTenant(strings.ToUpper(f.name) + `\` + f.local().account) }, ""},
-		"to the tenant, not synchronized":        {func() func() { return forget(l.tenant.premise, f.local()) }, func() error { return toTenant(f.local().primary) }, nobody},
-		"to the tenant, two of the address":      {func() func() { return share(l.tenant.premise, f.local()) }, func() error { return toTenant(f.local().primary) }, twice},
+		"to the tenant": {nil, func() error { return toTenant(f.local().primary) }, ""},
+		"to the tenant, as DOMAIN\\account": {nil,
+			func() error { return toTenant(strings.ToUpper(f.name) + `\` + f.local().account) }, ""},
+		"to the tenant, not synchronized": {func() func() { return forget(l.tenant.premise, f.local()) },
+			func() error { return toTenant(f.local().primary) }, nobody},
+		"to the tenant, two of the address": {func() func() { return share(l.tenant.premise, f.local()) },
+			func() error { return toTenant(f.local().primary) }, twice},
 		"to the tenant, an account of no person": {nil, func() error { return toTenant(f.account()) }, nobody},
 		"to the forest":                          {nil, func() error { return toForest(f.moved().primary) }, ""},
-		"to the forest, not in its directory":    {func() func() { return forget(f.premise, f.moved()) }, func() error { return toForest(f.moved().primary) }, nobody},
-		"to the forest, two of the address":      {func() func() { return share(f.premise, f.moved()) }, func() error { return toForest(f.moved().primary) }, twice},
+		"to the forest, not in its directory": {func() func() { return forget(f.premise, f.moved()) },
+			func() error { return toForest(f.moved().primary) }, nobody},
+		"to the forest, two of the address": {func() func() { return share(f.premise, f.moved()) },
+			func() error { return toForest(f.moved().primary) }, twice},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.spoil != nil {
@@ -78,9 +85,11 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 	t.Run("Test-OAuthConnectivity", func(t *testing.T) {
 		defer forget(l.tenant.premise, f.local())()
 		for appOnly, want := range map[bool]string{false: "Error", true: "Success"} {
-			out, _, err := f.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
-				"Service": "EWS", "TargetUri": exchangeResource + "/EWS/Exchange.asmx", "Mailbox": f.local().primary, "AppOnly": appOnly,
-			}})
+			out, _, err := f.org.Run(t.Context(), organization.Caller{},
+				exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
+					"Service": "EWS", "TargetUri": exchangeResource + "/EWS/Exchange.asmx", "Mailbox": f.local().primary,
+					"AppOnly": appOnly,
+				}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,30 +120,35 @@ func TestUserTokens(t *testing.T) {
 		change    func(oauth.Claims)
 		good      bool
 	}{
-		"as it should be":    {"none", func(oauth.Claims) {}, true},
-		"by sign-in name":    {"none", func(c oauth.Claims) { c["upn"] = c["smtp"]; delete(c, "smtp") }, true},
-		"two people":         {"none", func(c oauth.Claims) { c["upn"] = f.local().upn }, false},
-		"nobody":             {"none", func(c oauth.Claims) { delete(c, "smtp") }, false},
-		"another audience":   {"none", func(c oauth.Claims) { c["aud"] = "x" }, false},
-		"another issuer":     {"none", func(c oauth.Claims) { c["iss"] = stableGUID("x") + "@" + tenantID }, false},
-		"over":               {"none", func(c oauth.Claims) { c["exp"] = now.Add(-time.Hour).Unix() }, false},
-		"not yet":            {"none", func(c oauth.Claims) { c["nbf"] = now.Add(time.Hour).Unix() }, false},
-		"without an end":     {"none", func(c oauth.Claims) { delete(c, "exp") }, false},
-		"no actor":           {"none", func(c oauth.Claims) { delete(c, "actortoken") }, false},
-		"an actor forged":    {"none", func(c oauth.Claims) { c["actortoken"] = actor[:len(actor)-8] + "AAAAAAAA" }, false},
+		"as it should be":  {"none", func(oauth.Claims) {}, true},
+		"by sign-in name":  {"none", func(c oauth.Claims) { c["upn"] = c["smtp"]; delete(c, "smtp") }, true},
+		"two people":       {"none", func(c oauth.Claims) { c["upn"] = f.local().upn }, false},
+		"nobody":           {"none", func(c oauth.Claims) { delete(c, "smtp") }, false},
+		"another audience": {"none", func(c oauth.Claims) { c["aud"] = "x" }, false},
+		"another issuer":   {"none", func(c oauth.Claims) { c["iss"] = stableGUID("x") + "@" + tenantID }, false},
+		"over":             {"none", func(c oauth.Claims) { c["exp"] = now.Add(-time.Hour).Unix() }, false},
+		"not yet":          {"none", func(c oauth.Claims) { c["nbf"] = now.Add(time.Hour).Unix() }, false},
+		"without an end":   {"none", func(c oauth.Claims) { delete(c, "exp") }, false},
+		"no actor":         {"none", func(c oauth.Claims) { delete(c, "actortoken") }, false},
+		"an actor forged": {"none", func(c oauth.Claims) { c["actortoken"] = actor[:len(actor)-8] + "AAAAAAAA" },
+			false},
 		"an actor in itself": {"none", func(c oauth.Claims) { c["actortoken"] = outerToken(t, "none", c) }, false},
 		"another algorithm":  {"RS256", func(oauth.Claims) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			claims := oauth.Claims{"aud": inner.Claims["aud"], "iss": inner.Claims["nameid"], "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(), "smtp": f.moved().primary, "actortoken": actor}
+			claims := oauth.Claims{"aud": inner.Claims["aud"], "iss": inner.Claims["nameid"], "nbf": now.Unix(),
+				"exp": now.Add(time.Hour).Unix(), "smtp": f.moved().primary, "actortoken": actor}
 			c.change(claims)
 			answer := httptest.NewRecorder()
-			admit := f.premise.bearer(answer, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, f.mail) })
+			admit := f.premise.bearer(answer, f.now,
+				func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, f.mail) })
 			if _, _, err := admit(t.Context(), outerToken(t, c.algorithm, claims)); (err == nil) != c.good {
 				t.Errorf("error %v", err)
 			}
-			want := map[string]string{"another audience": "2000003;", "two people": "2000005;", "nobody": "2000005;", "an actor forged": "2000000;"}[name]
-			if got := answer.Header().Get("x-ms-diagnostics"); want != "" && !strings.HasPrefix(got, want) || c.good && got != "" {
+			want := map[string]string{"another audience": "2000003;", "two people": "2000005;", "nobody": "2000005;",
+				"an actor forged": "2000000;"}[name]
+			if got := answer.Header().Get("x-ms-diagnostics"); want != "" && !strings.HasPrefix(got, want) || c.good &&
+				got != "" {
 				t.Errorf("diagnostics %q, want %q", got, want)
 			}
 		})

@@ -25,7 +25,8 @@ func (f *forestSite) keeps() {
 
 func refusedCertificate(c organization.Call, format string, args ...any) error {
 	return &exchange.Error{
-		Cmdlet: c.Cmdlet, Category: "InvalidOperation", ExceptionType: "System.InvalidOperationException", Message: fmt.Sprintf(format, args...),
+		Cmdlet: c.Cmdlet, Category: "InvalidOperation", ExceptionType: "System.InvalidOperationException",
+		Message: fmt.Sprintf(format, args...),
 	}
 }
 
@@ -40,11 +41,14 @@ func (f *forestSite) importCertificate(_ context.Context, c organization.Call) (
 	}
 	key, leaf, chain, err := pkcs12.DecodeChain(data, password)
 	if err != nil {
-		return nil, refusedCertificate(c, "Cannot import certificate. Either a PFX file with this password or a valid PKCS#7 or .cer file is required.")
+		return nil, refusedCertificate(c,
+			"Cannot import certificate. Either a PFX file with this password or a valid PKCS#7 or .cer file is "+
+				"required.")
 	}
 	thumbprint := certificate.Thumbprint(leaf)
 	if f.installed(thumbprint) {
-		return nil, refusedCertificate(c, "Cannot import certificate. A certificate with the thumbprint %s already exists.", thumbprint)
+		return nil, refusedCertificate(c,
+			"Cannot import certificate. A certificate with the thumbprint %s already exists.", thumbprint)
 	}
 	if dry, _ := c.Parameters["WhatIf"].(bool); dry {
 		return nil, nil
@@ -82,11 +86,13 @@ func (f *forestSite) enableCertificate(_ context.Context, c organization.Call) (
 			continue
 		}
 		if ends, ok := r.Get("NotAfter").(time.Time); ok && f.now().After(ends) {
-			return nil, refusedCertificate(c, "The certificate with thumbprint %s has expired and can't be enabled.", thumbprint)
+			return nil, refusedCertificate(c, "The certificate with thumbprint %s has expired and can't be enabled.",
+				thumbprint)
 		}
 		// Without -Force Exchange asks whether the default SMTP certificate is to be replaced.
 		force, _ := c.Parameters["Force"].(bool)
-		smtp := slices.ContainsFunc(services, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "SMTP") })
+		smtp := slices.ContainsFunc(services,
+			func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), "SMTP") })
 		if confirm, given := c.Parameters["Confirm"].(bool); smtp && !force && (!given || confirm) {
 			return nil, organization.CannotAsk(c)
 		}
@@ -96,7 +102,8 @@ func (f *forestSite) enableCertificate(_ context.Context, c organization.Call) (
 		var on []string
 		for _, s := range append(strings.Split(r.String("Services"), ","), services...) {
 			s = strings.TrimSpace(s)
-			if s != "" && !strings.EqualFold(s, "None") && !slices.ContainsFunc(on, func(o string) bool { return strings.EqualFold(o, s) }) {
+			if s != "" && !strings.EqualFold(s, "None") &&
+				!slices.ContainsFunc(on, func(o string) bool { return strings.EqualFold(o, s) }) {
 				on = append(on, s)
 			}
 		}

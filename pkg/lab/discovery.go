@@ -6,10 +6,11 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 )
 
-// discover asks an autodiscover endpoint of another side for an address, with this side's token: in nobody's name,
-// since refusals of a person are known from EWS alone.
+// discover asks an autodiscover endpoint of another side for an address, with this side's token: in
+// nobody's name, since refusals of a person are known from EWS alone.
 func (p *premise) discover(ctx context.Context, endpoint, address, domain string) (string, error) {
-	client := &autodiscover.Client{HTTP: p.client(endpoint, domain), Anonymous: p.link.Client(nil), SOAP: true, UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
+	client := &autodiscover.Client{HTTP: p.client(endpoint, domain), Anonymous: p.link.Client(nil), SOAP: true,
+		UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
 	defer client.Anonymous.CloseIdleConnections()
 	result, err := client.FindAt(onBehalfOf(ctx, ""), endpoint, address)
@@ -19,20 +20,27 @@ func (p *premise) discover(ctx context.Context, endpoint, address, domain string
 	return result.EWS(), nil
 }
 
-// UserSettings answers autodiscover: the EWS address for a mailbox that is here, a redirect for one that is elsewhere.
+// UserSettings answers autodiscover: the EWS address for a mailbox that is here, a redirect for one
+// that is elsewhere.
 func (p *premise) UserSettings(_ context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
 	r, ok := p.find(q.Address)
 	if !ok {
-		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser, Message: "Invalid user: '" + q.Address + "'"}
+		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser,
+			Message: "Invalid user: '" + q.Address + "'"}
 	}
 	if !r.here {
-		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.CodeRedirectAddress, Message: "Redirection address.", Target: r.target}
+		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.CodeRedirectAddress,
+			Message: "Redirection address.", Target: r.target}
 	}
 	published := p.published()
 	return autodiscover.Settings{
-		Address: r.primary, DisplayName: r.display, LegacyDN: "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + r.account,
+		Address: r.primary, DisplayName: r.display,
+		LegacyDN: "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" +
+			r.account,
 		ExternalEWS: published, InternalEWS: published, ExternalAuth: "ntlm",
-		Values: map[string]string{"MailboxDN": "/o=" + p.name + "/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=Database/cn=Microsoft Private MDB"},
+		Values: map[string]string{"MailboxDN": "/o=" + p.name +
+			"/ou=Exchange Administrative Group " +
+			"(FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=Database/cn=Microsoft Private MDB"},
 	}, nil
 }
 
@@ -46,5 +54,6 @@ func (p *premise) DomainSettings(_ context.Context, q autodiscover.Query) (map[s
 
 // FederationInformation: nobody here has a federation trust.
 func (p *premise) FederationInformation(context.Context, string) (autodiscover.Federation, error) {
-	return autodiscover.Federation{}, &autodiscover.CodeError{Code: autodiscover.NotFederated, Message: "The organization is not federated."}
+	return autodiscover.Federation{}, &autodiscover.CodeError{Code: autodiscover.NotFederated,
+		Message: "The organization is not federated."}
 }

@@ -30,8 +30,8 @@ const (
 type Fault struct {
 	ID    string
 	Title string
-	// Turns are the checks that report the fault, each with the verdict; no other check fails. Empty for
-	// a fault that only lookups can find.
+	// Turns are the checks that report the fault, each with the verdict; no other check fails.
+	// Empty for a fault that only lookups can find.
 	Turns   []CheckID
 	Verdict Verdict // Fails when empty
 	// May are checks that can report the fault as well, whatever their verdict.
@@ -81,8 +81,9 @@ func turns(ids ...CheckID) []CheckID { return ids }
 func Faults() []Fault {
 	return []Fault{
 		{
-			ID: "directory.upn-differs", Turns: turns("directory.upn-matches-primary"), Diagnosis: "user.upn-not-primary",
-			Title: "three people of contoso sign in with a name that is not their primary SMTP address",
+			ID: "directory.upn-differs", Turns: turns("directory.upn-matches-primary"),
+			Diagnosis: "user.upn-not-primary",
+			Title:     "three people of contoso sign in with a name that is not their primary SMTP address",
 			early: inContoso(func(f *forestSite) {
 				for _, m := range f.users[3:6] {
 					m.upn = m.account[:1] + m.account[strings.Index(m.account, "."):] + "@" + f.domain
@@ -99,7 +100,10 @@ func Faults() []Fault {
 		{
 			ID: "domains.relay-only", Turns: turns("domains.authoritative"), Diagnosis: "domain.not-authoritative",
 			Title: "fabrikam is authoritative for no domain",
-			late:  inFabrikam(func(f *forestSite) { f.org.Objects("AcceptedDomain")[0].Set("DomainType", "InternalRelay") }),
+			late: inFabrikam(func(f *forestSite) {
+				f.org.Objects("AcceptedDomain")[0].Set("DomainType",
+					"InternalRelay")
+			}),
 		},
 		{
 			ID: "autodiscover.silent", Turns: turns("autodiscover.answers"), Diagnosis: "autodiscover.unreachable",
@@ -107,22 +111,25 @@ func Faults() []Fault {
 			early: inFabrikam(func(f *forestSite) { f.network.silence(f.autodiscover + ":443") }),
 		},
 		{
-			ID: "certificates.transport-expired", Turns: turns("certificates.transport"), Diagnosis: "certificate.expired",
-			Title: "contoso's transport certificate has expired",
+			ID: "certificates.transport-expired", Turns: turns("certificates.transport"),
+			Diagnosis: "certificate.expired",
+			Title:     "contoso's transport certificate has expired",
 			early: inContoso(func(f *forestSite) {
 				f.alter = func(d *leaf) { d.from, d.to = f.now().AddDate(-1, 0, 0), f.now().Add(-24*time.Hour) }
 			}),
 		},
 		{
-			ID: "certificates.transport-alike", Turns: turns("certificates.transport-distinct"), Diagnosis: "certificate.not-distinct",
-			Title: "both forests' transport certificates have the same subject and issuer",
+			ID: "certificates.transport-alike", Turns: turns("certificates.transport-distinct"),
+			Diagnosis: "certificate.not-distinct",
+			Title:     "both forests' transport certificates have the same subject and issuer",
 			early: hook{2, func(l *Lab) {
 				l.fabrikam().alter = func(d *leaf) { d.subject = l.contoso().transportLeaf().subject }
 			}},
 		},
 		{
-			ID: "certificates.auth-missing", Turns: turns("certificates.auth"), Diagnosis: "oauth.auth-certificate-missing",
-			Title: "contoso's server does not have the auth certificate",
+			ID: "certificates.auth-missing", Turns: turns("certificates.auth"),
+			Diagnosis: "oauth.auth-certificate-missing",
+			Title:     "contoso's server does not have the auth certificate",
 			late: inContoso(func(f *forestSite) {
 				for _, c := range f.org.Objects("ExchangeCertificate") {
 					if c.Bool("IsSelfSigned") {
@@ -165,13 +172,15 @@ func Faults() []Fault {
 			late:  inTenant(func(t *tenantSite) { t.org.Objects("OrganizationConfig")[0].Set("EwsEnabled", false) }),
 		},
 		{
-			ID: "access.right-missing", Turns: turns("access.onprem-write"), Verdict: Warns, Diagnosis: "access.role-missing",
-			Title: "the account may not run New-IntraOrganizationConnector in contoso",
-			late:  inContoso(func(f *forestSite) { f.org.Deny("New-IntraOrganizationConnector") }),
+			ID: "access.right-missing", Turns: turns("access.onprem-write"), Verdict: Warns,
+			Diagnosis: "access.role-missing",
+			Title:     "the account may not run New-IntraOrganizationConnector in contoso",
+			late:      inContoso(func(f *forestSite) { f.org.Deny("New-IntraOrganizationConnector") }),
 		},
 		{
-			ID: "access.view-only", Turns: turns("access.onprem-write", "access.online-write"), Verdict: Warns, Diagnosis: "access.role-missing",
-			Title: "the accounts may run Get and Test cmdlets only, in every forest and in Exchange Online",
+			ID: "access.view-only", Turns: turns("access.onprem-write", "access.online-write"), Verdict: Warns,
+			Diagnosis: "access.role-missing",
+			Title:     "the accounts may run Get and Test cmdlets only, in every forest and in Exchange Online",
 			early: everywhere(func(l *Lab) {
 				for _, f := range l.forests {
 					f.viewOnly = true
@@ -190,7 +199,8 @@ func Faults() []Fault {
 			Title: "contoso's setting override for the dedicated application applies to another server only",
 			late: inContoso(func(f *forestSite) {
 				f.org.Seed("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global",
-					"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server", []string{"EX2"}, "Reason", "trial")
+					"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Server",
+					[]string{"EX2"}, "Reason", "trial")
 			}),
 		},
 		{
@@ -207,7 +217,8 @@ func Faults() []Fault {
 		},
 		{
 			ID: "entra.key-quota", Value: "150", Passes: true, Diagnosis: "entra.throttled",
-			Title: "Microsoft Graph answers so many reads of keyCredentials per minute, and 429 without Retry-After beyond",
+			Title: "Microsoft Graph answers so many reads of keyCredentials per minute, and 429 without Retry-After " +
+				"beyond",
 			valued: func(l *Lab, value string) error {
 				n, err := strconv.Atoi(value)
 				if err != nil || n < 1 {
@@ -230,7 +241,8 @@ func Faults() []Fault {
 			ID: "lookup.vdir-address", Diagnosis: "ews.external-url",
 			Title: "contoso's EWS virtual directory publishes an address that no server answers",
 			late: inContoso(func(f *forestSite) {
-				f.org.Objects("WebServicesVirtualDirectory")[0].Set("ExternalUrl", "https://gone."+f.domain+"/EWS/Exchange.asmx")
+				f.org.Objects("WebServicesVirtualDirectory")[0].Set("ExternalUrl",
+					"https://gone."+f.domain+"/EWS/Exchange.asmx")
 			}),
 		},
 		{
@@ -274,7 +286,8 @@ next:
 				continue
 			}
 			if needs := max(f.early.forests, f.late.forests); needs > forests {
-				return nil, fmt.Errorf("fault %s needs %d forests, and the lab has %d: raise --forests", id, needs, forests)
+				return nil, fmt.Errorf("fault %s needs %d forests, and the lab has %d: raise --forests", id, needs,
+					forests)
 			}
 			if valued && f.Value == "" {
 				return nil, fmt.Errorf("fault %s takes no value", name)

@@ -13,7 +13,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// write leaves what leads to the lab in its directory; lab.json comes last and says that everything is up.
+// write leaves what leads to the lab in its directory; lab.json comes last and says that everything
+// is up.
 func (l *Lab) write() error {
 	if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), l.authority.pem(), 0o600); err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -21,21 +22,27 @@ func (l *Lab) write() error {
 	a := answers.Answers{
 		APIVersion: answers.APIVersion, Kind: answers.Kind, Organization: "Contoso",
 		ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: tenantDomain, RichCoexistence: "auto"},
-		Network:        answers.Network{Resolvers: []string{l.zone.Address()}, CAFile: "ca.pem", ConnectTo: slices.Sorted(slices.Values(l.network.connectTo))},
+		Network: answers.Network{Resolvers: []string{l.zone.Address()}, CAFile: "ca.pem",
+			ConnectTo: slices.Sorted(slices.Values(l.network.connectTo))},
 	}
 	pfx, password, err := l.pfx("automation", l.tenant.automation)
 	if err != nil {
 		return err
 	}
-	a.ExchangeOnline.Credential = answers.Credential{Kind: answers.CredentialCertificate, ClientID: l.tenant.automationID, PFX: pfx, Password: password}
+	a.ExchangeOnline.Credential = answers.Credential{Kind: answers.CredentialCertificate,
+		ClientID: l.tenant.automationID, PFX: pfx, Password: password}
 	for _, f := range l.forests {
 		forest := answers.Forest{
 			Name: f.name, Domains: []string{f.domain},
-			Directory: answers.Directory{Servers: []string{f.controller}, Bind: answers.Credential{Kind: answers.CredentialPassword, User: f.account(), Password: f.reference("svc-hybridge")}},
+			Directory: answers.Directory{Servers: []string{f.controller},
+				Bind: answers.Credential{Kind: answers.CredentialPassword, User: f.account(),
+					Password: f.reference("svc-hybridge")}},
 			Exchange: answers.Exchange{
 				Server: f.server, URL: "https://" + f.server + "/PowerShell/",
-				Credential: answers.Credential{Kind: answers.CredentialBasic, User: f.account(), Password: f.reference("svc-hybridge")},
-				EWS:        &answers.Credential{Kind: answers.CredentialNTLM, User: f.local().primary, Password: f.reference(f.local().account)},
+				Credential: answers.Credential{Kind: answers.CredentialBasic, User: f.account(),
+					Password: f.reference("svc-hybridge")},
+				EWS: &answers.Credential{Kind: answers.CredentialNTLM, User: f.local().primary,
+					Password: f.reference(f.local().account)},
 			},
 			Namespace: answers.Namespace{Autodiscover: f.autodiscover, EWS: f.mail, SMTP: f.mail},
 		}
@@ -52,7 +59,8 @@ func (l *Lab) write() error {
 			}
 		}
 		a.Forests = append(a.Forests, forest)
-		a.Tests.Pairs = append(a.Tests.Pairs, answers.Pair{From: f.local().primary, To: f.moved().primary}, answers.Pair{From: f.moved().primary, To: f.local().primary})
+		a.Tests.Pairs = append(a.Tests.Pairs, answers.Pair{From: f.local().primary, To: f.moved().primary},
+			answers.Pair{From: f.moved().primary, To: f.local().primary})
 	}
 	if err := a.Save(l.Answers()); err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -75,7 +83,8 @@ func (l *Lab) pfx(name string, c *issued) (file string, password secret.Ref, err
 	if err != nil {
 		return "", "", fmt.Errorf("lab: %s.pfx: %w", name, err)
 	}
-	return "secrets/" + name + ".pfx", secret.Ref("file:secrets/" + name + ".password"), l.credentials.keep(name+".pfx", content)
+	return "secrets/" + name + ".pfx", secret.Ref("file:secrets/" + name + ".password"), l.credentials.keep(name+".pfx",
+		content)
 }
 
 // facts is lab.json.
@@ -100,14 +109,16 @@ type forestFacts struct {
 }
 
 func (l *Lab) writeFacts() error {
-	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(), Endpoints: map[string]string{}, Tenant: tenantDomain, TenantID: tenantID}
+	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(),
+		Endpoints: map[string]string{}, Tenant: tenantDomain, TenantID: tenantID}
 	for _, rule := range l.network.connectTo {
 		name, address := cutRule(rule)
 		f.Endpoints[name] = address
 	}
 	for _, site := range l.forests {
 		f.Forests = append(f.Forests, forestFacts{
-			Name: site.name, Domain: site.domain, Account: site.account(), User: site.local().primary, Remote: site.moved().primary, People: len(site.users),
+			Name: site.name, Domain: site.domain, Account: site.account(), User: site.local().primary,
+			Remote: site.moved().primary, People: len(site.users),
 			Password: string(site.reference(site.local().account)),
 		})
 	}

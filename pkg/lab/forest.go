@@ -47,12 +47,14 @@ type forestSite struct {
 
 func newForestSite(f *forest, l *Lab) *forestSite {
 	return &forestSite{
-		forest: f, servers: servers{network: l.network}, now: l.now, passwords: map[string]string{}, keys: map[string]keptKeys{},
+		forest: f, servers: servers{network: l.network}, now: l.now, passwords: map[string]string{},
+		keys:             map[string]keptKeys{},
 		authCertificates: make([]*issued, 1),
 	}
 }
 
-// transportLeaf is the certificate that a forest bought: its mail host by name, its other names beside it.
+// transportLeaf is the certificate that a forest bought: its mail host by name, its other names
+// beside it.
 func (f *forest) transportLeaf() leaf {
 	return leaf{
 		subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}},
@@ -68,10 +70,12 @@ func (f *forestSite) register(r *registry) {
 	r.certificate(&f.transport, transport)
 	from := f.now().AddDate(-1, 0, 0)
 	r.certificate(&f.authCertificates[0], leaf{
-		subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from, to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
+		subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, from: from,
+		to: from.AddDate(5, 0, 0), rsa: true, selfSigned: true,
 	})
 	r.certificate(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
-	r.certificate(&f.directoryCertificate, leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
+	r.certificate(&f.directoryCertificate,
+		leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
 	r.zones = append(r.zones, f.domain)
 	r.host(f.mail, f.autodiscover, f.server, f.controller)
 	r.records = append(r.records,
@@ -90,15 +94,19 @@ func (f *forestSite) link(way *link.Link) {
 // account is the service account of the answers file.
 func (f *forest) account() string { return "svc-hybridge@" + f.domain }
 
-// seed fills the Exchange organization with what setup and years of use leave behind, and nothing of hybrid.
+// seed fills the Exchange organization with what setup and years of use leave behind, and nothing
+// of hybrid.
 func (f *forestSite) seed() {
 	o := f.org
-	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain, "AdminDisplayVersion", f.build)
+	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain,
+		"AdminDisplayVersion", f.build)
 	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
-	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build,
+	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
+		f.build,
 		"BasicAuthentication", true, // which some program of the organization's needs
 		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
-	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion", f.build)
+	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
+		f.build)
 	f.store(f.transport, "IIS, SMTP", false)
 	for _, c := range f.authCertificates {
 		f.store(c, "SMTP", true)
@@ -110,7 +118,8 @@ func (f *forestSite) seed() {
 			addresses = append(addresses, "smtp:"+a)
 		}
 		common := []any{
-			"Name", m.display, "Alias", m.account, "DisplayName", m.display, "PrimarySmtpAddress", m.primary, "WindowsEmailAddress", m.primary,
+			"Name", m.display, "Alias", m.account, "DisplayName", m.display, "PrimarySmtpAddress", m.primary,
+			"WindowsEmailAddress", m.primary,
 			"UserPrincipalName", m.upn, "SamAccountName", m.account, "EmailAddresses", addresses,
 		}
 		if m.remote {
@@ -123,15 +132,19 @@ func (f *forestSite) seed() {
 
 // store puts a certificate into the server's store.
 func (f *forestSite) store(c *issued, services string, selfSigned bool) {
-	f.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server", strings.ToUpper(firstLabel(f.server)),
-		"RawData", c.cert.Raw, "Thumbprint", certificate.Thumbprint(c.cert), "Subject", certificate.Subject(c.cert), "Issuer", certificate.Issuer(c.cert), "SerialNumber", fmt.Sprintf("%X", c.cert.SerialNumber),
-		"NotBefore", c.cert.NotBefore, "NotAfter", c.cert.NotAfter, "CertificateDomains", c.cert.DNSNames, "Services", services, "IsSelfSigned", selfSigned)
+	f.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server",
+		strings.ToUpper(firstLabel(f.server)),
+		"RawData", c.cert.Raw, "Thumbprint", certificate.Thumbprint(c.cert), "Subject", certificate.Subject(c.cert),
+		"Issuer", certificate.Issuer(c.cert), "SerialNumber", fmt.Sprintf("%X", c.cert.SerialNumber),
+		"NotBefore", c.cert.NotBefore, "NotAfter", c.cert.NotAfter, "CertificateDomains", c.cert.DNSNames, "Services",
+		services, "IsSelfSigned", selfSigned)
 }
 
 // people is the directory's users.
 func (f *forestSite) people() []directory.User {
 	users := make([]directory.User, 0, len(f.users)+1)
-	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(), Password: f.passwords["svc-hybridge"]})
+	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(),
+		Password: f.passwords["svc-hybridge"]})
 	for _, noun := range []string{"Mailbox", "RemoteMailbox"} {
 		for _, r := range f.org.Objects(noun) {
 			users = append(users, f.person(r))
@@ -145,8 +158,10 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 	account, display := r.String("SamAccountName"), r.String("DisplayName")
 	given, surname, _ := strings.Cut(display, " ")
 	u := directory.User{
-		Name: display + " (" + account + ")", SAMAccountName: account, UPN: r.String("UserPrincipalName"), Password: f.passwords[account],
-		GivenName: given, Surname: surname, Mail: r.String("PrimarySmtpAddress"), ProxyAddresses: r.Strings("EmailAddresses"), RecipientType: 1,
+		Name: display + " (" + account + ")", SAMAccountName: account, UPN: r.String("UserPrincipalName"),
+		Password:  f.passwords[account],
+		GivenName: given, Surname: surname, Mail: r.String("PrimarySmtpAddress"),
+		ProxyAddresses: r.Strings("EmailAddresses"), RecipientType: 1,
 	}
 	if r.Noun() == "RemoteMailbox" {
 		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4
@@ -154,7 +169,8 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 	return u
 }
 
-// configuration is the Exchange part of the configuration naming context, made of what the cmdlets show now.
+// configuration is the Exchange part of the configuration naming context, made of what the cmdlets
+// show now.
 func (f *forestSite) configuration() *directory.Organization {
 	out := &directory.Organization{Name: f.organization, GUID: f.guid}
 	for _, s := range f.org.Objects("ExchangeServer") {
@@ -162,30 +178,37 @@ func (f *forestSite) configuration() *directory.Organization {
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
 			AutodiscoverURL: "https://" + f.autodiscover + "/Autodiscover/Autodiscover.xml",
 		}
-		_, _ = fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor, &server.Build, &server.Revision)
+		_, _ = fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor,
+			&server.Build, &server.Revision)
 		out.Servers = append(out.Servers, server)
 	}
 	types := map[string]int{"Authoritative": 0, "ExternalRelay": 1, "InternalRelay": 2}
 	for _, d := range f.org.Objects("AcceptedDomain") {
-		out.AcceptedDomains = append(out.AcceptedDomains, directory.AcceptedDomain{Domain: d.String("DomainName"), Type: types[d.String("DomainType")], Default: d.Bool("Default")})
+		out.AcceptedDomains = append(out.AcceptedDomains,
+			directory.AcceptedDomain{Domain: d.String("DomainName"), Type: types[d.String("DomainType")],
+				Default: d.Bool("Default")})
 	}
 	for _, c := range f.org.Objects("IntraOrganizationConnector") {
 		out.Connectors = append(out.Connectors, directory.Connector{
-			Name: c.String("Name"), DiscoveryEndpoint: c.String("DiscoveryEndpoint"), Domains: c.Strings("TargetAddressDomains"), Enabled: c.Bool("Enabled"),
+			Name: c.String("Name"), DiscoveryEndpoint: c.String("DiscoveryEndpoint"),
+			Domains: c.Strings("TargetAddressDomains"), Enabled: c.Bool("Enabled"),
 		})
 	}
 	for _, r := range f.org.Objects("OrganizationRelationship") {
 		var actions []string
-		for _, a := range [][2]string{{"FreeBusyAccessEnabled", "SharingCalendarFreeBusyEnabled"}, {"MailboxMoveEnabled", "MailboxMove"}, {"DeliveryReportEnabled", "DeliveryReportEnabled"},
-			{"MailTipsAccessEnabled", "MailTipsAccessEnabled"}, {"ArchiveAccessEnabled", "ArchiveAccessEnabled"}, {"PhotosEnabled", "PhotosEnabled"}} {
+		for _, a := range [][2]string{{"FreeBusyAccessEnabled", "SharingCalendarFreeBusyEnabled"},
+			{"MailboxMoveEnabled", "MailboxMove"}, {"DeliveryReportEnabled", "DeliveryReportEnabled"},
+			{"MailTipsAccessEnabled", "MailTipsAccessEnabled"}, {"ArchiveAccessEnabled", "ArchiveAccessEnabled"},
+			{"PhotosEnabled", "PhotosEnabled"}} {
 			if r.Bool(a[0]) {
 				actions = append(actions, "MSExchange."+a[1])
 			}
 		}
 		out.Relationships = append(out.Relationships, directory.Relationship{
 			Actions: actions,
-			Name:    r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"), AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
-			SharingURL: r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"), Enabled: r.Bool("Enabled"),
+			Name:    r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"),
+			AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
+			SharingURL:      r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"), Enabled: r.Bool("Enabled"),
 		})
 	}
 	for _, a := range f.org.Objects("AuthConfig") {
@@ -197,14 +220,19 @@ func (f *forestSite) configuration() *directory.Organization {
 	}
 	for _, s := range f.org.Objects("AuthServer") {
 		out.AuthServers = append(out.AuthServers, directory.AuthServer{
-			Name: s.String("Name"), IssuerName: s.String("IssuerIdentifier"), IssuingURL: s.String("TokenIssuingEndpoint"),
-			AuthorizationURL: s.String("AuthorizationEndpoint"), DefaultAuthorization: s.Bool("IsDefaultAuthorizationEndpoint"), MetadataURL: s.String("AuthMetadataUrl"),
-			Realm: s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"), Type: s.String("Type"), Enabled: s.Bool("Enabled"), Domains: s.Strings("DomainName"),
+			Name: s.String("Name"), IssuerName: s.String("IssuerIdentifier"),
+			IssuingURL:           s.String("TokenIssuingEndpoint"),
+			AuthorizationURL:     s.String("AuthorizationEndpoint"),
+			DefaultAuthorization: s.Bool("IsDefaultAuthorizationEndpoint"),
+			MetadataURL:          s.String("AuthMetadataUrl"),
+			Realm:                s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"), Type: s.String("Type"),
+			Enabled: s.Bool("Enabled"), Domains: s.Strings("DomainName"),
 		})
 	}
 	for _, p := range f.org.Objects("PartnerApplication") {
 		out.PartnerApplications = append(out.PartnerApplications, directory.PartnerApplication{
-			Name: p.String("Name"), ApplicationIdentifier: p.String("ApplicationIdentifier"), LinkedAccount: p.String("LinkedAccount"), Enabled: p.Bool("Enabled"),
+			Name: p.String("Name"), ApplicationIdentifier: p.String("ApplicationIdentifier"),
+			LinkedAccount: p.String("LinkedAccount"), Enabled: p.Bool("Enabled"),
 			MetadataURL: p.String("AuthMetadataUrl"), Realm: p.String("Realm"), UseAuthServer: p.Bool("UseAuthServer"),
 			AcceptSecurityIdentifierInformation: p.Bool("AcceptSecurityIdentifierInformation"),
 		})
@@ -217,8 +245,8 @@ func (f *forestSite) published() string {
 	return f.org.Objects("WebServicesVirtualDirectory")[0].String("ExternalUrl")
 }
 
-// password tells an account's password: of DOMAIN\user, user@domain or user. DOMAIN is the NetBIOS name
-// or the DNS name of the forest's domain.
+// password tells an account's password: of DOMAIN\user, user@domain or user. DOMAIN is the NetBIOS
+// name or the DNS name of the forest's domain.
 func (f *forestSite) password(user string) (string, bool) {
 	name := user
 	if domain, after, ok := strings.Cut(user, `\`); ok {
@@ -236,11 +264,13 @@ func (f *forestSite) password(user string) (string, bool) {
 	return p, ok
 }
 
-// web is what the Exchange server answers on https: EWS, autodiscover, its auth metadata, and remote PowerShell.
+// web is what the Exchange server answers on https: EWS, autodiscover, its auth metadata, and
+// remote PowerShell.
 func (f *forestSite) web(powershell http.Handler) http.Handler {
 	accept := &link.Accept{
 		Realm: f.mail, Basic: true, NTLM: true, Password: f.password,
-		Names:       ntlm.Server{Computer: strings.ToUpper(firstLabel(f.server)), Domain: strings.ToUpper(f.name), DNSDomain: f.domain, DNSComputer: f.server},
+		Names: ntlm.Server{Computer: strings.ToUpper(firstLabel(f.server)), Domain: strings.ToUpper(f.name),
+			DNSDomain: f.domain, DNSComputer: f.server},
 		Certificate: func(*http.Request) *x509.Certificate { return f.transport.cert },
 		Offers:      f.challenge,
 		Anonymous:   autodiscover.Anonymous,
@@ -258,14 +288,17 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 			a.Handler(next).ServeHTTP(w, r)
 			return
 		}
-		a.Bearer = f.premise.bearer(w, f.now, func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
+		a.Bearer = f.premise.bearer(w, f.now,
+			func(ctx context.Context, actor string) (oauth.Token, error) { return f.verify(ctx, actor, host) })
 		a.Handler(next).ServeHTTP(w, r)
 	}
 	version := ews.ServerVersion{}
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build, &version.Revision)
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d", &version.Major, &version.Minor, &version.Build,
+		&version.Revision)
 	calendars := f.premise.gate(soapOnly(&ews.Handler{Backend: answering{f.premise, f.domain}, Version: version}))
 	discovery := autodiscover.Advertise(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		byHost(w, r, "AutodiscoverVirtualDirectory", &autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
+		byHost(w, r, "AutodiscoverVirtualDirectory",
+			&autodiscover.Handler{Backend: f.premise, Unauthorized: accept.Challenge})
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
@@ -285,7 +318,8 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 	})
 }
 
-// answering is a premise as EWS's backend: people ask for anyone, other organizations for mailboxes that are here.
+// answering is a premise as EWS's backend: people ask for anyone, other organizations for mailboxes
+// that are here.
 type answering struct {
 	*premise
 	domain string // of callers that name none
@@ -296,7 +330,8 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 	foreign := q.Caller.Scheme == "Bearer"
 	if !foreign {
 		if q.Impersonated != "" { // nobody in the lab holds the role ApplicationImpersonation
-			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied", Message: "The account does not have permission to impersonate the requested user."}
+			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied",
+				Message: "The account does not have permission to impersonate the requested user."}
 		}
 		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
 	}

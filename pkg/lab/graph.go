@@ -12,7 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
-// getSchedule asks Microsoft Graph for a mailbox's free/busy, as Exchange SE does when its lookups are routed there.
+// getSchedule asks Microsoft Graph for a mailbox's free/busy, as Exchange SE does when its lookups
+// are routed there.
 func (p *premise) getSchedule(ctx context.Context, address, token, mailbox string, w ews.Window) ([]ews.Event, error) {
 	type moment struct {
 		DateTime string `json:"dateTime"`
@@ -20,7 +21,8 @@ func (p *premise) getSchedule(ctx context.Context, address, token, mailbox strin
 	}
 	const layout = "2006-01-02T15:04:05"
 	body, err := json.Marshal(map[string]any{
-		"schedules": []string{mailbox}, "startTime": moment{w.Start.UTC().Format(layout), "UTC"}, "endTime": moment{w.End.UTC().Format(layout), "UTC"}, "availabilityViewInterval": 30,
+		"schedules": []string{mailbox}, "startTime": moment{w.Start.UTC().Format(layout), "UTC"},
+		"endTime": moment{w.End.UTC().Format(layout), "UTC"}, "availabilityViewInterval": 30,
 	})
 	if err != nil {
 		return nil, err
@@ -43,7 +45,8 @@ func (p *premise) getSchedule(ctx context.Context, address, token, mailbox strin
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the remote server returned an error: (%d) %s", response.StatusCode, http.StatusText(response.StatusCode))
+		return nil, fmt.Errorf("the remote server returned an error: (%d) %s", response.StatusCode,
+			http.StatusText(response.StatusCode))
 	}
 	var found struct {
 		Value []struct {
@@ -60,7 +63,8 @@ func (p *premise) getSchedule(ctx context.Context, address, token, mailbox strin
 	if e := found.Value[0].Error; e != nil {
 		return nil, failed(e.ResponseCode, "%s", e.Message)
 	}
-	status := map[string]ews.BusyType{"tentative": ews.Tentative, "busy": ews.Busy, "oof": ews.OutOfOffice, "workingElsewhere": ews.WorkingElsewhere}
+	status := map[string]ews.BusyType{"tentative": ews.Tentative, "busy": ews.Busy, "oof": ews.OutOfOffice,
+		"workingElsewhere": ews.WorkingElsewhere}
 	var list []ews.Event
 	for _, item := range found.Value[0].ScheduleItems {
 		start, err1 := time.Parse(layout, item.Start.DateTime[:min(len(layout), len(item.Start.DateTime))])

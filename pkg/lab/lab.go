@@ -1,8 +1,8 @@
 // Package lab is a simulated estate on loopback: Active Directory forests with their Exchange
 // organizations, DNS, and a Microsoft 365 tenant, all speaking the real protocols. It is honest: a
-// lookup between premises resolves the target address, picks connector or relationship by Exchange's
-// rules, asks autodiscover, presents a token that is verified, and calls the other side. What is
-// misconfigured fails the way it fails in life.
+// lookup between premises resolves the target address, picks connector or relationship by
+// Exchange's rules, asks autodiscover, presents a token that is verified, and calls the other side.
+// What is misconfigured fails the way it fails in life.
 package lab
 
 import (
@@ -30,15 +30,16 @@ type Options struct {
 	Faults  []string     // ids of Faults() to plant, with a value as ID=VALUE
 	Users   int          // people per forest; 200 when 0
 	Log     *slog.Logger // messages of the lab's servers; nil discards them
-	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then takes
-	// Kerberos too, from any KDC that issued it.
+	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then
+	// takes Kerberos too, from any KDC that issued it.
 	Keytab string
-	// Today is the clock of the retirement of EWS in Exchange Online; time.Now when nil. Certificates
-	// and tokens follow the machine's clock.
+	// Today is the clock of the retirement of EWS in Exchange Online; time.Now when nil.
+	// Certificates and tokens follow the machine's clock.
 	Today func() time.Time
 }
 
-// site is one system of the estate. Start calls each method once, on every site before the next one.
+// site is one system of the estate. Start calls each method once, on every site before the next
+// one.
 type site interface {
 	// register announces DNS records and certificates.
 	register(*registry)
@@ -87,7 +88,8 @@ type Lab struct {
 	keytab      string
 }
 
-// Start brings the estate up. Every listener is on loopback with a port of its own; Close stops them.
+// Start brings the estate up. Every listener is on loopback with a port of its own; Close stops
+// them.
 func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Forests == 0 {
 		o.Forests = 2
@@ -164,7 +166,8 @@ func (l *Lab) build(ctx context.Context) error {
 		}
 	}
 	l.way, err = link.New(link.Options{
-		ConnectTo: l.network.connectTo, LookupHost: (&dns.Client{Resolvers: []string{l.zone.Address()}}).LookupHost, CAs: l.authority.pool(), Timeout: 20 * time.Second,
+		ConnectTo: l.network.connectTo, LookupHost: (&dns.Client{Resolvers: []string{l.zone.Address()}}).LookupHost,
+		CAs: l.authority.pool(), Timeout: 20 * time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -201,7 +204,8 @@ func (l *Lab) Close() error {
 // Answers is the path of the answers file that leads to this lab.
 func (l *Lab) Answers() string { return filepath.Join(l.dir, "answers.yaml") }
 
-// credentials are the lab's generated secrets, each in a file of its own that only its owner can read.
+// credentials are the lab's generated secrets, each in a file of its own that only its owner can
+// read.
 type credentials struct{ dir string }
 
 func newCredentials(dir string) (*credentials, error) {

@@ -58,27 +58,38 @@ const appRole = "full_access_as_app"
 // configure makes by hand what a complete hybrid needs for one forest.
 func configure(t *testing.T, l *Lab, f *forestSite) {
 	t.Helper()
-	app, err := l.tenant.entra.AddApplication(entra.NewApplication{DisplayName: "ExchangeServerApp-" + f.guid, Certificate: f.authCertificates[0].cert, Exchange: []string{appRole}})
+	app, err := l.tenant.entra.AddApplication(entra.NewApplication{DisplayName: "ExchangeServerApp-" + f.guid,
+		Certificate: f.authCertificates[0].cert, Exchange: []string{appRole}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	on := l.tenant.org
 	config := on.Objects("OrganizationConfig")[0]
 	config.Set("EwsAllowedAppIDs", config.String("EwsAllowedAppIDs")+","+app)
-	run(t, on, "New-IntraOrganizationConnector", "Name", "HybridIOC - "+f.guid, "DiscoveryEndpoint", "https://"+f.autodiscover+"/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{f.domain}, "Enabled", true)
+	run(t, on, "New-IntraOrganizationConnector", "Name", "HybridIOC - "+f.guid, "DiscoveryEndpoint",
+		"https://"+f.autodiscover+"/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{f.domain},
+		"Enabled", true)
 	l.tenant.entra.Update(func(s *entra.State) {
 		for _, p := range s.ServicePrincipals {
 			if p.AppID == exchangeOnlineAppID {
-				p.ServicePrincipalNames = append(p.ServicePrincipalNames, "https://"+f.autodiscover+"/", "https://"+f.mail+"/")
+				p.ServicePrincipalNames = append(p.ServicePrincipalNames, "https://"+f.autodiscover+"/",
+					"https://"+f.mail+"/")
 			}
 		}
 	})
-	run(t, f.org, "New-AuthServer", "Name", "ACS", "AuthMetadataUrl", "https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1", "DomainName", []string{coexistenceDomain})
-	run(t, f.org, "New-AuthServer", "Name", "EvoSts", "Type", "AzureAD", "AuthMetadataUrl", "https://login.windows.net/"+tenantDomain+"/federationmetadata/2007-06/federationmetadata.xml")
-	run(t, f.org, "Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", app, "DomainName", []string{coexistenceDomain})
+	run(t, f.org, "New-AuthServer", "Name", "ACS", "AuthMetadataUrl",
+		"https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1", "DomainName",
+		[]string{coexistenceDomain})
+	run(t, f.org, "New-AuthServer", "Name", "EvoSts", "Type", "AzureAD", "AuthMetadataUrl",
+		"https://login.windows.net/"+tenantDomain+"/federationmetadata/2007-06/federationmetadata.xml")
+	run(t, f.org, "Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", app, "DomainName",
+		[]string{coexistenceDomain})
 	run(t, f.org, "Set-PartnerApplication", "Identity", "Exchange Online", "Enabled", true)
-	run(t, f.org, "New-IntraOrganizationConnector", "Name", "HybridIOC", "DiscoveryEndpoint", "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc", "TargetAddressDomains", []string{coexistenceDomain}, "Enabled", true)
-	run(t, f.org, "New-SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "Component", "Global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "test")
+	run(t, f.org, "New-IntraOrganizationConnector", "Name", "HybridIOC", "DiscoveryEndpoint",
+		"https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc", "TargetAddressDomains",
+		[]string{coexistenceDomain}, "Enabled", true)
+	run(t, f.org, "New-SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "Component", "Global", "Section",
+		"ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "test")
 }
 
 // look asks a premise for a person, and wants the right calendar.
@@ -86,7 +97,8 @@ func look(t *testing.T, p *premise, m *mailbox) error {
 	t.Helper()
 	got, err := p.availability(context.Background(), m.primary, today(), false)
 	if err == nil {
-		if d := cmp.Diff(ews.Merge(events(m.primary, today()), today(), 30*time.Minute), ews.Merge(got, today(), 30*time.Minute)); d != "" {
+		if d := cmp.Diff(ews.Merge(events(m.primary, today()), today(), 30*time.Minute),
+			ews.Merge(got, today(), 30*time.Minute)); d != "" {
 			t.Errorf("%s asked for %s: not that person's calendar:\n%s", p.name, m.primary, d)
 		}
 	}
@@ -96,10 +108,12 @@ func look(t *testing.T, p *premise, m *mailbox) error {
 func TestLookupsWorkOnceEverythingIsThere(t *testing.T) {
 	l := start(t)
 	for _, f := range l.forests {
-		if err := look(t, f.premise, f.moved()); err == nil || !strings.Contains(err.Error(), "could not be found in Active Directory") {
+		if err := look(t, f.premise, f.moved()); err == nil ||
+			!strings.Contains(err.Error(), "could not be found in Active Directory") {
 			t.Errorf("%s -> tenant before: %v", f.name, err)
 		}
-		if err := look(t, l.tenant.premise, f.local()); err == nil || !strings.Contains(err.Error(), "could not be found in Active Directory") {
+		if err := look(t, l.tenant.premise, f.local()); err == nil ||
+			!strings.Contains(err.Error(), "could not be found in Active Directory") {
 			t.Errorf("tenant -> %s before: %v", f.name, err)
 		}
 	}
@@ -129,8 +143,9 @@ func TestSigningKeyIsValid(t *testing.T) {
 	}
 }
 
-// TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works, and wants the one direction that depends on it to
-// fail with the words that it fails with in life, and the other to go on.
+// TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works, and wants the
+// one direction that depends on it to fail with the words that it fails with in life, and the other
+// to go on.
 func TestEveryLinkOfTheChainCounts(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -139,7 +154,10 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		spoil           func() (mend func())
 		toCloud, toHere string // what the error holds; "" for a lookup that works
 	}{
-		"connector to the tenant off": {func() func() { return flip(f.org.Object("IntraOrganizationConnector", "HybridIOC"), "Enabled") }, "could not be found in Active Directory", ""},
+		"connector to the tenant off": {func() func() {
+			return flip(f.org.Object("IntraOrganizationConnector",
+				"HybridIOC"), "Enabled")
+		}, "could not be found in Active Directory", ""},
 		"connector to the forest off": {func() func() {
 			return flip(l.tenant.org.Object("IntraOrganizationConnector", "HybridIOC - "+f.guid), "Enabled")
 		}, "", "could not be found in Active Directory"},
@@ -149,13 +167,20 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		"auth server for another domain": {func() func() {
 			return set(f.org.Object("AuthServer", "EvoSts"), "DomainName", []string{"other.example"})
 		}, "403", ""},
-		"application id missing": {func() func() { return set(f.org.Object("AuthServer", "EvoSts"), "ApplicationIdentifier", nil) }, "403", ""},
+		"application id missing": {func() func() {
+			return set(f.org.Object("AuthServer", "EvoSts"),
+				"ApplicationIdentifier", nil)
+		}, "403", ""},
 		"not on the allow list": {func() func() {
 			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", stableGUID("other"))
 		}, "403", ""},
-		"EWS switched off": {func() func() { return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "403", ""},
+		"EWS switched off": {func() func() {
+			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsEnabled",
+				false)
+		}, "403", ""},
 		"two overrides of one section": {func() func() {
-			run(t, f.org, "New-SettingOverride", "Name", "Again", "Component", "Global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=false"}, "Reason", "test")
+			run(t, f.org, "New-SettingOverride", "Name", "Again", "Component", "Global", "Section",
+				"ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=false"}, "Reason", "test")
 			return func() { f.org.Object("SettingOverride", "Again").Remove() }
 		}, "403", ""},
 		"an update that knows no application": {func() func() {
@@ -171,10 +196,14 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		}, "403", ""},
 		"a policy without lookups in the forest": {func() func() {
 			config := f.org.Objects("OrganizationConfig")[0]
-			policy, list := set(config, "EwsApplicationAccessPolicy", "EnforceBlockList"), set(config, "EwsBlockList", []string{"ASProxy/*"})
+			policy, list := set(config, "EwsApplicationAccessPolicy", "EnforceBlockList"), set(config, "EwsBlockList",
+				[]string{"ASProxy/*"})
 			return func() { policy(); list() }
 		}, "", "403"},
-		"EWS switched off in the forest": {func() func() { return set(f.org.Objects("OrganizationConfig")[0], "EwsEnabled", false) }, "", "403"},
+		"EWS switched off in the forest": {func() func() {
+			return set(f.org.Objects("OrganizationConfig")[0],
+				"EwsEnabled", false)
+		}, "", "403"},
 		"EWS on, empty list": {func() func() {
 			return set(l.tenant.org.Objects("OrganizationConfig")[0], "EwsAllowedAppIDs", "")
 		}, "403", ""},
@@ -204,14 +233,22 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 		"partner application of another realm": {func() func() {
 			return set(f.org.Object("PartnerApplication", "Exchange Online"), "Realm", stableGUID("another tenant"))
 		}, "", "401"},
-		"EWS takes no tokens": {func() func() { return flip(f.org.Objects("WebServicesVirtualDirectory")[0], "OAuthAuthentication") }, "", "401"},
+		"EWS takes no tokens": {func() func() {
+			return flip(f.org.Objects("WebServicesVirtualDirectory")[0],
+				"OAuthAuthentication")
+		}, "", "401"},
 		"autodiscover takes no tokens": {func() func() {
 			return flip(f.org.Objects("AutodiscoverVirtualDirectory")[0], "OAuthAuthentication")
 		}, "", "Autodiscover failed"},
-		"partner application off": {func() func() { return flip(f.org.Object("PartnerApplication", "Exchange Online"), "Enabled") }, "", "401"},
-		"ACS auth server off":     {func() func() { return flip(f.org.Object("AuthServer", "ACS"), "Enabled") }, "", "401"},
+		"partner application off": {func() func() {
+			return flip(f.org.Object("PartnerApplication", "Exchange Online"),
+				"Enabled")
+		}, "", "401"},
+		"ACS auth server off": {func() func() { return flip(f.org.Object("AuthServer", "ACS"), "Enabled") }, "",
+			"401"},
 		"discovery endpoint wrong": {func() func() {
-			return set(l.tenant.org.Object("IntraOrganizationConnector", "HybridIOC - "+f.guid), "DiscoveryEndpoint", "https://gone.contoso.example/autodiscover/autodiscover.svc")
+			return set(l.tenant.org.Object("IntraOrganizationConnector", "HybridIOC - "+f.guid), "DiscoveryEndpoint",
+				"https://gone.contoso.example/autodiscover/autodiscover.svc")
 		}, "", "Autodiscover failed"},
 		"auth certificate not the uploaded one": {func() func() {
 			old := f.authCertificates[0]
@@ -221,7 +258,8 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 			}
 			f.authCertificates[0] = other
 			f.store(other, "SMTP", true)
-			mend := set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint", certificate.Thumbprint(other.cert))
+			mend := set(f.org.Objects("AuthConfig")[0], "CurrentCertificateThumbprint",
+				certificate.Thumbprint(other.cert))
 			return func() { f.authCertificates[0] = old; mend() }
 		}, "AADSTS700027", ""},
 		"auth certificate missing": {func() func() {
@@ -272,16 +310,21 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 	}
 }
 
-// An on-premises server names every access control service that it trusts, and nothing that it does not.
+// An on-premises server names every access control service that it trusts, and nothing that it does
+// not.
 func TestChallenge(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
 	configure(t, l, f)
-	if got := f.challenge(nil)[0]; !strings.Contains(got, `client_id="`+exchangeOnlineAppID+`"`) || !strings.Contains(got, `trusted_issuers="00000001-0000-0000-c000-000000000000@`+tenantID+`"`) || strings.Contains(got, "authorization_uri") {
+	if got := f.challenge(nil)[0]; !strings.Contains(got, `client_id="`+exchangeOnlineAppID+`"`) ||
+		!strings.Contains(got, `trusted_issuers="00000001-0000-0000-c000-000000000000@`+tenantID+`"`) ||
+		strings.Contains(got, "authorization_uri") {
 		t.Errorf("challenge %s", got)
 	}
-	f.org.Seed("AuthServer", "Name", "ACS of another tenant", "Type", "MicrosoftACS", "IssuerIdentifier", "00000001-0000-0000-c000-000000000000", "Realm", "other", "Enabled", true)
-	f.org.Seed("AuthServer", "Name", "ACS off", "Type", "MicrosoftACS", "IssuerIdentifier", "00000001-0000-0000-c000-000000000000", "Realm", "off", "Enabled", false)
+	f.org.Seed("AuthServer", "Name", "ACS of another tenant", "Type", "MicrosoftACS", "IssuerIdentifier",
+		"00000001-0000-0000-c000-000000000000", "Realm", "other", "Enabled", true)
+	f.org.Seed("AuthServer", "Name", "ACS off", "Type", "MicrosoftACS", "IssuerIdentifier",
+		"00000001-0000-0000-c000-000000000000", "Realm", "off", "Enabled", false)
 	f.org.Object("AuthServer", "EvoSts").Set("IsDefaultAuthorizationEndpoint", true)
 	got := f.challenge(nil)[0]
 	for _, want := range []string{"c000-000000000000@" + tenantID, "c000-000000000000@other", "authorization_uri"} {
@@ -300,9 +343,10 @@ func TestOAuthConnectivityWantsAMailbox(t *testing.T) {
 	f := l.contoso()
 	configure(t, l, f)
 	test := func(mailbox string) error {
-		_, _, err := f.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
-			"Service": "EWS", "TargetUri": "https://outlook.office365.com/EWS/Exchange.asmx", "Mailbox": mailbox,
-		}})
+		_, _, err := f.org.Run(t.Context(), organization.Caller{},
+			exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
+				"Service": "EWS", "TargetUri": "https://outlook.office365.com/EWS/Exchange.asmx", "Mailbox": mailbox,
+			}})
 		return err
 	}
 	if err := test(f.local().primary); err != nil {
@@ -353,7 +397,8 @@ func TestForeignLookupsAreNotPassedOn(t *testing.T) {
 func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 	f := start(t).forests[0]
 	f.org.Objects("AuthConfig")[0].Set("NextCertificateThumbprint", strings.Repeat("AB", 20))
-	run(t, f.org, "New-OrganizationRelationship", "Name", "r", "DomainNames", []any{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "LimitedDetails", "MailTipsAccessEnabled", true)
+	run(t, f.org, "New-OrganizationRelationship", "Name", "r", "DomainNames", []any{"contoso.mail.onmicrosoft.com"},
+		"FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "LimitedDetails", "MailTipsAccessEnabled", true)
 	partner := f.org.Objects("PartnerApplication")[0]
 	partner.Set("UseAuthServer", true)
 	partner.Set("AcceptSecurityIdentifierInformation", true)
@@ -361,10 +406,12 @@ func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 	if n := len(got.AuthThumbprints); n != 2 || got.AuthThumbprints[1] != strings.Repeat("AB", 20) {
 		t.Errorf("thumbprints %q", got.AuthThumbprints)
 	}
-	if diff := cmp.Diff([]string{"MSExchange.SharingCalendarFreeBusyEnabled", "MSExchange.MailTipsAccessEnabled"}, got.Relationships[len(got.Relationships)-1].Actions); diff != "" {
+	if diff := cmp.Diff([]string{"MSExchange.SharingCalendarFreeBusyEnabled", "MSExchange.MailTipsAccessEnabled"},
+		got.Relationships[len(got.Relationships)-1].Actions); diff != "" {
 		t.Error(diff)
 	}
-	if p := got.PartnerApplications[0]; !p.UseAuthServer || !p.AcceptSecurityIdentifierInformation || p.ApplicationIdentifier == "" {
+	if p := got.PartnerApplications[0]; !p.UseAuthServer || !p.AcceptSecurityIdentifierInformation ||
+		p.ApplicationIdentifier == "" {
 		t.Errorf("partner %+v", p)
 	}
 }
@@ -372,13 +419,15 @@ func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 // A password does not make one somebody else.
 func TestNobodyImpersonates(t *testing.T) {
 	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example"}
-	q := ews.Query{Caller: link.Caller{User: "anna", Scheme: "Basic"}, Mailboxes: []string{"anna@contoso.example"}, Window: today()}
+	q := ews.Query{Caller: link.Caller{User: "anna", Scheme: "Basic"}, Mailboxes: []string{"anna@contoso.example"},
+		Window: today()}
 	if found, err := a.Availability(t.Context(), q); err != nil || found[0].Err != nil {
 		t.Fatalf("as oneself: %+v, %v", found, err)
 	}
 	q.Impersonated = "boss@contoso.example"
 	var fault *ews.Fault
-	if _, err := a.Availability(t.Context(), q); !errors.As(err, &fault) || fault.ResponseCode != "ErrorImpersonateUserDenied" {
+	if _, err := a.Availability(t.Context(), q); !errors.As(err, &fault) ||
+		fault.ResponseCode != "ErrorImpersonateUserDenied" {
 		t.Errorf("as somebody else: %v", err)
 	}
 }
@@ -390,9 +439,11 @@ func TestSwitchGoesWithEWS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = l.tenant.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-OrganizationConfig", Parameters: map[string]any{"EwsEnabled": true}})
+		_, _, err = l.tenant.org.Run(t.Context(), organization.Caller{},
+			exchange.Command{Name: "Set-OrganizationConfig", Parameters: map[string]any{"EwsEnabled": true}})
 		var refused *exchange.Error
-		if (err != nil) != gone || gone && (!errors.As(err, &refused) || !strings.HasPrefix(refused.FullyQualifiedID, "NamedParameterNotFound")) {
+		if (err != nil) != gone || gone &&
+			(!errors.As(err, &refused) || !strings.HasPrefix(refused.FullyQualifiedID, "NamedParameterNotFound")) {
 			t.Errorf("at %s: %v", moment, err)
 		}
 		if err := l.Close(); err != nil {
@@ -401,7 +452,8 @@ func TestSwitchGoesWithEWS(t *testing.T) {
 	}
 }
 
-// Without a connector the relationship for the domain decides, and one that allows no free/busy is as good as none.
+// Without a connector the relationship for the domain decides, and one that allows no free/busy is
+// as good as none.
 func TestRelationshipAlone(t *testing.T) {
 	l := start(t)
 	p := l.forests[0].premise
@@ -416,7 +468,8 @@ func TestRelationshipAlone(t *testing.T) {
 	if got := code(); got != "ErrorMailRecipientNotFound" {
 		t.Errorf("without anything: %s", got)
 	}
-	run(t, p.org, "New-OrganizationRelationship", "Name", "tenant", "DomainNames", []string{coexistenceDomain}, "Enabled", true, "FreeBusyAccessEnabled", false)
+	run(t, p.org, "New-OrganizationRelationship", "Name", "tenant", "DomainNames", []string{coexistenceDomain},
+		"Enabled", true, "FreeBusyAccessEnabled", false)
 	if got := code(); got != "ErrorMailRecipientNotFound" {
 		t.Errorf("without free/busy: %s", got)
 	}
@@ -448,12 +501,16 @@ func TestWhatBuildsKnow(t *testing.T) {
 // A server that has no route through Microsoft Graph has no address for it, either.
 func TestOldServersKnowNoGraphAddress(t *testing.T) {
 	l := start(t, "servers.old")
-	_, _, err := l.fabrikam().org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-AuthServer", Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
+	_, _, err := l.fabrikam().org.Run(t.Context(), organization.Caller{},
+		exchange.Command{Name: "Set-AuthServer",
+			Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
 	var refused *exchange.Error
 	if !errors.As(err, &refused) || !strings.HasPrefix(refused.FullyQualifiedID, "NamedParameterNotFound") {
 		t.Errorf("an old server: %v", err)
 	}
-	_, _, err = l.contoso().org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Set-AuthServer", Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
+	_, _, err = l.contoso().org.Run(t.Context(), organization.Caller{},
+		exchange.Command{Name: "Set-AuthServer",
+			Parameters: map[string]any{"Identity": "x", "GraphBaseUrl": "https://graph.microsoft.com"}})
 	if !errors.Is(err, exchange.ErrNotFound) {
 		t.Errorf("a new server: %v", err)
 	}
@@ -503,7 +560,8 @@ func TestPasswordsBelongToADomain(t *testing.T) {
 	f.passwords["anna"] = "secret"
 	for user, want := range map[string]bool{
 		"anna": true, `CONTOSO\anna`: true, `contoso.example\Anna`: true, "ANNA@contoso.example": true,
-		`FABRIKAM\anna`: false, "anna@fabrikam.example": false, `\anna`: false, `CONTOSO\anna@contoso.example`: false, "bruno": false,
+		`FABRIKAM\anna`: false, "anna@fabrikam.example": false, `\anna`: false, `CONTOSO\anna@contoso.example`: false,
+		"bruno": false,
 	} {
 		if _, ok := f.password(user); ok != want {
 			t.Errorf("%s: %v", user, ok)
@@ -523,10 +581,12 @@ func TestVirtualDirectoryDecides(t *testing.T) {
 		return w.Code, strings.Join(w.Header().Values("WWW-Authenticate"), ", ")
 	}
 	directory := f.org.Objects("WebServicesVirtualDirectory")[0]
-	if _, got := offers("/EWS/Exchange.asmx"); !strings.Contains(got, "Basic") || !strings.Contains(got, "NTLM") || !strings.Contains(got, "Bearer") {
+	if _, got := offers("/EWS/Exchange.asmx"); !strings.Contains(got, "Basic") || !strings.Contains(got, "NTLM") ||
+		!strings.Contains(got, "Bearer") {
 		t.Errorf("offers %s", got)
 	}
-	for flag, scheme := range map[string]string{"BasicAuthentication": "Basic", "WindowsAuthentication": "NTLM", "OAuthAuthentication": "Bearer"} {
+	for flag, scheme := range map[string]string{"BasicAuthentication": "Basic", "WindowsAuthentication": "NTLM",
+		"OAuthAuthentication": "Bearer"} {
 		mend := set(directory, flag, false)
 		if _, got := offers("/EWS/Exchange.asmx"); strings.Contains(got, scheme) {
 			t.Errorf("without %s: %s", flag, got)
@@ -553,7 +613,9 @@ func TestLookupsFollowRecipients(t *testing.T) {
 	if err := look(t, f.premise, m); err == nil || !strings.Contains(err.Error(), "gone.example") {
 		t.Errorf("a stale target address: %v", err)
 	}
-	if _, _, err := f.org.Run(t.Context(), organization.Caller{}, exchange.Command{Name: "Disable-RemoteMailbox", Parameters: map[string]any{"Identity": m.account}}); err == nil {
+	if _, _, err := f.org.Run(t.Context(), organization.Caller{},
+		exchange.Command{Name: "Disable-RemoteMailbox",
+			Parameters: map[string]any{"Identity": m.account}}); err == nil {
 		t.Error("disabled without a question")
 	}
 	run(t, f.org, "Disable-RemoteMailbox", "Identity", m.account, "Confirm", false)
@@ -579,13 +641,16 @@ func TestWebServicesTakeSOAP(t *testing.T) {
 	ask := func(kind string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		body := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetServerTimeZones xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body></s:Envelope>`
-		r := httptest.NewRequestWithContext(t.Context(), "POST", "https://"+f.mail+"/EWS/Exchange.asmx", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "https://"+f.mail+"/EWS/Exchange.asmx",
+			strings.NewReader(body))
 		r.Header.Set("Content-Type", kind)
 		r.SetBasicAuth("anna", "secret")
 		web.ServeHTTP(w, r)
 		return w
 	}
-	for kind, want := range map[string]int{"text/xml; charset=utf-8": http.StatusOK, "application/xml": http.StatusUnsupportedMediaType, "application/json": http.StatusUnsupportedMediaType, "": http.StatusUnsupportedMediaType} {
+	for kind, want := range map[string]int{"text/xml; charset=utf-8": http.StatusOK,
+		"application/xml": http.StatusUnsupportedMediaType, "application/json": http.StatusUnsupportedMediaType,
+		"": http.StatusUnsupportedMediaType} {
 		w := ask(kind)
 		if w.Code != want {
 			t.Errorf("%q: %d, want %d: %s", kind, w.Code, want, w.Body)
@@ -600,7 +665,8 @@ func TestWebServicesTakeSOAP(t *testing.T) {
 func TestCertificatesAreImported(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
-	next, err := l.authority.issue(leaf{subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, rsa: true, selfSigned: true})
+	next, err := l.authority.issue(leaf{subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"},
+		rsa: true, selfSigned: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -620,7 +686,8 @@ func TestCertificatesAreImported(t *testing.T) {
 	if err := try("Import-ExchangeCertificate", "FileData", file, "Password", secret.NewValue("wrong")); err == nil {
 		t.Error("imported with a wrong password")
 	}
-	if err := try("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", time.Now().Format(time.RFC3339), "Force", true); err == nil {
+	if err := try("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate",
+		time.Now().Format(time.RFC3339), "Force", true); err == nil {
 		t.Error("an auth certificate that the server does not have")
 	}
 	run(t, f.org, "Import-ExchangeCertificate", "FileData", file, "Password", secret.NewValue("pass"))
@@ -631,7 +698,8 @@ func TestCertificatesAreImported(t *testing.T) {
 		t.Error("replaced the SMTP certificate without asking")
 	}
 	run(t, f.org, "Enable-ExchangeCertificate", "Thumbprint", thumbprint, "Services", "SMTP", "Force", true)
-	run(t, f.org, "Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", time.Now().Format(time.RFC3339), "Force", true)
+	run(t, f.org, "Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate",
+		time.Now().Format(time.RFC3339), "Force", true)
 	run(t, f.org, "Set-AuthConfig", "PublishCertificate", true)
 	key, err := f.signingKey()
 	if err != nil || !key.cert.Equal(next.cert) {

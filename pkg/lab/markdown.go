@@ -5,14 +5,17 @@ import (
 	"strings"
 )
 
-// Anchor is the fault's anchor on the reference page: "directory.upn-differs" is at "directory-upn-differs".
+// Anchor is the fault's anchor on the reference page: "directory.upn-differs" is at
+// "directory-upn-differs".
 func (f Fault) Anchor() string { return strings.ReplaceAll(f.ID, ".", "-") }
 
-// Markdown renders the reference page of the faults, docs/reference/faults.md, from their declarations.
+// Markdown renders the reference page of the faults, docs/reference/faults.md, from their
+// declarations.
 func Markdown() []byte {
 	var b strings.Builder
 	b.WriteString("# Faults\n\nGenerated from the declarations in pkg/lab; do not edit.\n\n")
-	b.WriteString("What can be planted in [the lab](../lab.md), and what must find it. `--fault` may be given more than once.\n\n" +
+	b.WriteString("What can be planted in [the lab](../lab.md), and what must find it. `--fault` may be given more " +
+		"than once.\n\n" +
 		"    hybridge lab start --dir lab --fault directory.upn-differs &\n    hybridge check -f lab/answers.yaml\n\n")
 	b.WriteString("| fault | what is wrong | found by |\n| --- | --- | --- |\n")
 	for _, f := range Faults() {

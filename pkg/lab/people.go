@@ -48,7 +48,8 @@ func (p *premise) read() {
 
 func recipientOf(o *organization.Record) *recipient {
 	r := &recipient{here: o.Noun() == "Mailbox", mailbox: &mailbox{
-		account: o.String("Alias"), display: o.String("DisplayName"), upn: o.String("UserPrincipalName"), primary: o.String("PrimarySmtpAddress"),
+		account: o.String("Alias"), display: o.String("DisplayName"), upn: o.String("UserPrincipalName"),
+		primary: o.String("PrimarySmtpAddress"),
 	}}
 	for _, a := range o.Strings("EmailAddresses") {
 		if kind, address, ok := strings.Cut(a, ":"); ok && strings.EqualFold(kind, "smtp") {
@@ -88,8 +89,8 @@ func (p *premise) serves(domain string) bool {
 	return false
 }
 
-// moves lets the cmdlets that turn one kind of recipient into another do so: what is disabled keeps its
-// account and can be enabled as the other kind.
+// moves lets the cmdlets that turn one kind of recipient into another do so: what is disabled keeps
+// its account and can be enabled as the other kind.
 func (p *premise) moves() {
 	kept := map[string][]any{} // properties of accounts without a mailbox, by alias
 	disable := func(noun string) organization.Handler {
@@ -103,7 +104,8 @@ func (p *premise) moves() {
 				return nil, p.absent(c, identity)
 			}
 			var pairs []any
-			for _, name := range []string{"Name", "Alias", "DisplayName", "UserPrincipalName", "SamAccountName", "PrimarySmtpAddress", "EmailAddresses"} {
+			for _, name := range []string{"Name", "Alias", "DisplayName", "UserPrincipalName", "SamAccountName",
+				"PrimarySmtpAddress", "EmailAddresses"} {
 				pairs = append(pairs, name, r.Get(name))
 			}
 			kept[strings.ToLower(r.String("Alias"))] = pairs
@@ -116,7 +118,8 @@ func (p *premise) moves() {
 		return func(_ context.Context, c organization.Call) ([]exchange.Object, error) {
 			identity, _ := c.Parameters["Identity"].(string)
 			for alias, pairs := range kept {
-				names := []string{fmt.Sprint(pairs[1]), alias, fmt.Sprint(pairs[7]), fmt.Sprint(pairs[9]), fmt.Sprint(pairs[11])}
+				names := []string{fmt.Sprint(pairs[1]), alias, fmt.Sprint(pairs[7]), fmt.Sprint(pairs[9]),
+					fmt.Sprint(pairs[11])}
 				if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, identity) }) {
 					continue
 				}
@@ -146,7 +149,9 @@ func (p *premise) moves() {
 
 func (p *premise) absent(c organization.Call, identity string) error {
 	return &exchange.Error{
-		Cmdlet: c.Cmdlet, Category: "NotSpecified", ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
-		Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.", identity, p.name),
+		Cmdlet: c.Cmdlet, Category: "NotSpecified",
+		ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+		Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.",
+			identity, p.name),
 	}
 }

@@ -36,7 +36,8 @@ func newAuthority(now time.Time) (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab authority: %w", err)
 	}
-	a := &authority{key: key, now: now, name: pkix.Name{CommonName: "hybridge lab CA", Organization: []string{"hybridge lab"}}}
+	a := &authority{key: key, now: now,
+		name: pkix.Name{CommonName: "hybridge lab CA", Organization: []string{"hybridge lab"}}}
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: a.name,
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(5, 0, 0),

@@ -37,7 +37,8 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		return err
 	}
 	f.org = organization.New(organization.Config{
-		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Host: f.server, Fetch: l.fetch, Clock: l.now,
+		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Host: f.server,
+		Fetch: l.fetch, Clock: l.now,
 	})
 	if !f.knowsGraph() {
 		f.org.Deny("New-AuthServer", "GraphBaseUrl")
@@ -57,7 +58,8 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.ldap, err = directory.New(directory.Config{
 		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,
 		NetBIOS: strings.ToUpper(f.name),
-		TLS:     &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()}, MinVersion: tls.VersionTLS12},
+		TLS: &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()},
+			MinVersion: tls.VersionTLS12},
 	})
 	if err != nil {
 		return err
@@ -114,7 +116,8 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	if err := f.serveTLS(hosts, connContext); err != nil {
 		return err
 	}
-	// Port 80: remote PowerShell with sealed messages, and the redirect that autodiscover clients look for.
+	// Port 80: remote PowerShell with sealed messages, and the redirect that autodiscover clients
+	// look for.
 	redirect := autodiscover.Redirect("https://" + f.autodiscover + "/autodiscover/autodiscover.xml")
 	return f.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(strings.ToLower(r.URL.Path), "/powershell") {
@@ -138,7 +141,8 @@ func (t *tenantSite) raise(l *Lab) error {
 	}
 	t.serve(page, t.entra.DevicePage(), nil)
 	t.org = organization.New(organization.Config{
-		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID, Fetch: l.fetch, Clock: l.now,
+		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID,
+		Fetch: l.fetch, Clock: l.now,
 	})
 	t.seed(l.forests)
 	if !t.today().Before(cloud.EWSEnds) {
@@ -192,7 +196,8 @@ func (f *forestSite) askGraph(ctx context.Context, address string, w ews.Window)
 		if err != nil {
 			return nil, true, err
 		}
-		found, err := f.premise.getSchedule(ctx, base+"/v1.0/users/"+url.PathEscape(address)+"/calendar/getSchedule", token, address, w)
+		found, err := f.premise.getSchedule(ctx, base+"/v1.0/users/"+url.PathEscape(address)+"/calendar/getSchedule",
+			token, address, w)
 		return found, true, err
 	}
 	return nil, true, failed("ErrorProxyRequestProcessingFailed", "The Graph base URL is not set on the auth server.")

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 )
 
-// getRecipient is Get-Recipient: every kind of recipient in one reduced form, whose ExternalEmailAddress is the target address also of
-// a remote mailbox.
+// getRecipient is Get-Recipient: every kind of recipient in one reduced form, whose
+// ExternalEmailAddress is the target address also of a remote mailbox.
 func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchange.Object, error) {
 	identity, _ := c.Parameters["Identity"].(string)
 	limit, size := 1000, fmt.Sprint(c.Parameters["ResultSize"])
@@ -24,8 +24,10 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 		kinds = strings.Split(kind, ",")
 	}
 	for name := range c.Parameters {
-		if !slices.Contains([]string{"Identity", "ResultSize", "RecipientTypeDetails", "DomainController", "SortBy"}, name) {
-			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException", Message: "The lab doesn't simulate this: Get-Recipient -" + name}
+		if !slices.Contains([]string{"Identity", "ResultSize", "RecipientTypeDetails", "DomainController", "SortBy"},
+			name) {
+			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
+				Message: "The lab doesn't simulate this: Get-Recipient -" + name}
 		}
 	}
 	var found []exchange.Object
@@ -34,7 +36,11 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 			if identity != "" && !named(r, identity) {
 				continue
 			}
-			if len(kinds) > 0 && !slices.ContainsFunc(kinds, func(k string) bool { return strings.EqualFold(strings.TrimSpace(k), r.String("RecipientTypeDetails")) }) {
+			if len(kinds) > 0 && !slices.ContainsFunc(kinds,
+				func(k string) bool {
+					return strings.EqualFold(strings.TrimSpace(k),
+						r.String("RecipientTypeDetails"))
+				}) {
 				continue
 			}
 			target := r.String("ExternalEmailAddress")
@@ -42,30 +48,36 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 				target = r.String("RemoteRoutingAddress")
 			}
 			pairs := []any{
-				"Name", r.String("Name"), "Alias", r.String("Alias"), "DisplayName", r.String("DisplayName"), "PrimarySmtpAddress", r.String("PrimarySmtpAddress"),
-				"EmailAddresses", r.Strings("EmailAddresses"), "RecipientType", r.String("RecipientType"), "RecipientTypeDetails", r.String("RecipientTypeDetails"),
+				"Name", r.String("Name"), "Alias", r.String("Alias"), "DisplayName", r.String("DisplayName"),
+				"PrimarySmtpAddress", r.String("PrimarySmtpAddress"),
+				"EmailAddresses", r.Strings("EmailAddresses"), "RecipientType", r.String("RecipientType"),
+				"RecipientTypeDetails", r.String("RecipientTypeDetails"),
 				"ExternalEmailAddress", nil, "SamAccountName", r.String("SamAccountName"),
 			}
 			if target != "" {
 				pairs[15] = target
 			}
 			if found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}, r.String("Name"), pairs...)); limit > 0 && len(found) > limit {
-				c.Warn("There are more results available than are currently displayed. To view them, increase the value for the ResultSize parameter.")
+				c.Warn("There are more results available than are currently displayed. To view them, increase the " +
+					"value for the ResultSize parameter.")
 				return found[:limit], nil
 			}
 		}
 	}
 	if identity != "" && len(found) == 0 {
 		return nil, &exchange.Error{
-			Cmdlet: c.Cmdlet, Category: "NotSpecified", FullyQualifiedID: "ManagementObjectNotFoundException,Microsoft.Exchange.Management.RecipientTasks.GetRecipient",
-			ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
-			Message:       fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.", identity, p.name),
+			Cmdlet: c.Cmdlet, Category: "NotSpecified",
+			FullyQualifiedID: "ManagementObjectNotFoundException,Microsoft.Exchange.Management.RecipientTasks.GetRecipient",
+			ExceptionType:    "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on "+
+				"'%s'.", identity, p.name),
 		}
 	}
 	return found, nil
 }
 
-// named tells whether an identity finds a recipient: by an address, the alias, the name or the sign-in name.
+// named tells whether an identity finds a recipient: by an address, the alias, the name or the
+// sign-in name.
 func named(r *organization.Record, identity string) bool {
 	for _, property := range []string{"Name", "Alias", "UserPrincipalName", "SamAccountName", "PrimarySmtpAddress"} {
 		if strings.EqualFold(r.String(property), identity) {

@@ -45,11 +45,13 @@ type tenantSite struct {
 var automationRoles = entra.NewApplication{
 	DisplayName: "hybridge automation",
 	Exchange:    []string{"Exchange.ManageAsApp"},
-	Graph:       []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All", "Organization.Read.All", "Calendars.Read"},
+	Graph: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All",
+		"Organization.Read.All", "Calendars.Read"},
 }
 
 func (t *tenantSite) register(r *registry) {
-	r.certificate(&t.automation, leaf{subject: pkix.Name{CommonName: "hybridge automation"}, rsa: true, selfSigned: true})
+	r.certificate(&t.automation, leaf{subject: pkix.Name{CommonName: "hybridge automation"}, rsa: true,
+		selfSigned: true})
 	r.certificate(&t.front, leaf{subject: pkix.Name{CommonName: "outlook.com"}, names: microsoftHosts})
 	r.zones = append(r.zones, tenantDomain, coexistenceDomain)
 	r.zones = append(r.zones, microsoftHosts...)
@@ -82,8 +84,9 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	return err
 }
 
-// seed fills Exchange Online with what a synchronized tenant has before hybrid: the domains, the mailboxes that were moved, and a mail user for everyone
-// whose mailbox is on-premises. EWS is on for an application of somebody else's.
+// seed fills Exchange Online with what a synchronized tenant has before hybrid: the domains, the
+// mailboxes that were moved, and a mail user for everyone whose mailbox is on-premises. EWS is on
+// for an application of somebody else's.
 func (t *tenantSite) seed(forests []*forestSite) {
 	o := t.org
 	o.Seed("AcceptedDomain", "Name", tenantDomain, "DomainName", tenantDomain, "Default", true, "InitialDomain", true)
@@ -99,7 +102,8 @@ func (t *tenantSite) seed(forests []*forestSite) {
 				addresses = append(addresses, "smtp:"+a)
 			}
 			common := []any{
-				"Name", m.account + "." + f.name, "Alias", m.account + "." + f.name, "DisplayName", m.display, "PrimarySmtpAddress", m.primary, "WindowsEmailAddress", m.primary,
+				"Name", m.account + "." + f.name, "Alias", m.account + "." + f.name, "DisplayName", m.display,
+				"PrimarySmtpAddress", m.primary, "WindowsEmailAddress", m.primary,
 				"UserPrincipalName", m.upn, "EmailAddresses", addresses, "IsDirSynced", true,
 			}
 			if m.remote {
@@ -116,7 +120,8 @@ func (t *tenantSite) web() map[string]http.Handler {
 	login, graph := t.entra.Login(), t.entra.Graph()
 	accept := &link.Accept{
 		Offers: func(*http.Request) []string {
-			return []string{oauth.BearerChallenge{ClientID: exchangeOnlineAppID, TrustedIssuers: []string{"00000001-0000-0000-c000-000000000000@*"}}.Format()}
+			return []string{oauth.BearerChallenge{ClientID: exchangeOnlineAppID,
+				TrustedIssuers: []string{"00000001-0000-0000-c000-000000000000@*"}}.Format()}
 		},
 		Anonymous: autodiscover.Anonymous,
 	}
@@ -130,9 +135,11 @@ func (t *tenantSite) web() map[string]http.Handler {
 		})
 	}
 	calendars := known(t.policy(t.premise.gate(soapOnly(&ews.Handler{
-		Backend: answering{t.premise, tenantDomain}, Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10},
+		Backend: answering{t.premise, tenantDomain},
+		Version: ews.ServerVersion{Major: 15, Minor: 20, Build: 9000, Revision: 10},
 	}))))
-	discovery := autodiscover.Advertise(known(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20, Build: 9000, Unauthorized: accept.Challenge}))
+	discovery := autodiscover.Advertise(known(&autodiscover.Handler{Backend: t.premise, Major: 15, Minor: 20,
+		Build: 9000, Unauthorized: accept.Challenge}))
 	admin := t.org.AdminAPI(t.administrator)
 	exchangeOnline := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.ToLower(r.URL.Path)
@@ -148,13 +155,16 @@ func (t *tenantSite) web() map[string]http.Handler {
 		}
 	})
 	return map[string]http.Handler{
-		"login.microsoftonline.com": login, "login.windows.net": login, "accounts.accesscontrol.windows.net": login, "graph.microsoft.com": graph,
-		"outlook.office365.com": exchangeOnline, "outlook.office.com": exchangeOnline, "autodiscover-s.outlook.com": exchangeOnline,
+		"login.microsoftonline.com": login, "login.windows.net": login, "accounts.accesscontrol.windows.net": login,
+		"graph.microsoft.com":   graph,
+		"outlook.office365.com": exchangeOnline, "outlook.office.com": exchangeOnline,
+		"autodiscover-s.outlook.com": exchangeOnline,
 	}
 }
 
-// policy lets applications use EWS as Exchange Online does since October 2026: until it ends, and then not at all, the permission, the organization's
-// switch and its list. A switch that is not set lets all in: what Microsoft set to false can be set back to that.
+// policy lets applications use EWS as Exchange Online does since October 2026: until it ends, and
+// then not at all, the permission, the organization's switch and its list. A switch that is not set
+// lets all in: what Microsoft set to false can be set back to that.
 func (t *tenantSite) policy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, _ := link.CallerOf(r.Context())
@@ -183,10 +193,12 @@ func (t *tenantSite) policy(next http.Handler) http.Handler {
 }
 
 func lists(list, id string) bool {
-	return slices.ContainsFunc(strings.Split(list, ","), func(e string) bool { return strings.EqualFold(strings.TrimSpace(e), id) })
+	return slices.ContainsFunc(strings.Split(list, ","),
+		func(e string) bool { return strings.EqualFold(strings.TrimSpace(e), id) })
 }
 
-// administrator tells who calls the admin API: an application that may manage Exchange, or a person with an admin role.
+// administrator tells who calls the admin API: an application that may manage Exchange, or a person
+// with an admin role.
 func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 	token, err := t.entra.VerifyToken(bearer, "exchange")
 	if err != nil {
@@ -200,7 +212,8 @@ func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 		return organization.Caller{}, errors.New("the application has no permission Exchange.ManageAsApp")
 	}
 	if application != t.automationID {
-		return organization.Caller{User: application}, fmt.Errorf("the application has no directory role: %w", link.ErrAccess)
+		return organization.Caller{User: application}, fmt.Errorf("the application has no directory role: %w",
+			link.ErrAccess)
 	}
 	return organization.Caller{User: application, ReadOnly: t.viewOnly}, nil
 }
@@ -215,8 +228,9 @@ func (t *tenantSite) token(_ context.Context, target, _ string) (string, error) 
 	return t.entra.ServiceToken(entra.ServiceTokenOptions{Host: u.Hostname(), Realm: realm})
 }
 
-// schedules answers Graph's getSchedule: an application of a person's or of ours asks for anyone, as a mailbox user would; the dedicated application of
-// an on-premises organization for mailboxes that are here.
+// schedules answers Graph's getSchedule: an application of a person's or of ours asks for anyone,
+// as a mailbox user would; the dedicated application of an on-premises organization for mailboxes
+// that are here.
 func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, error) {
 	as, ok := t.premise.find(q.As)
 	if !ok || !as.here {
@@ -226,7 +240,8 @@ func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, erro
 	defer cancel()
 	foreign := q.AppID != t.automationID && q.User == ""
 	ctx = onBehalfOf(ctx, as.primary)
-	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof", ews.WorkingElsewhere: "workingElsewhere"}
+	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof",
+		ews.WorkingElsewhere: "workingElsewhere"}
 	var out []entra.Schedule
 	for _, address := range q.Addresses {
 		s := entra.Schedule{Address: address}

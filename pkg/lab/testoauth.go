@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
-// testOAuth is Test-OAuthConnectivity: a token as for a lookup of a mailbox that is here, presented to the given address. Whether the mailbox
-// exists over there does not matter.
+// testOAuth is Test-OAuthConnectivity: a token as for a lookup of a mailbox that is here, presented
+// to the given address. Whether the mailbox exists over there does not matter.
 func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
 	target, _ := c.Parameters["TargetUri"].(string)
 	mailbox, _ := c.Parameters["Mailbox"].(string)
@@ -47,9 +47,13 @@ func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchang
 	default:
 		result, detail = "Error", err.Error()
 	}
-	detail = fmt.Sprintf("The configuration was last successfully loaded at %s UTC.\nThe token cache is being cleared because \"use cached token\" was set to false.\n"+
-		"Exchange Outbound Oauth Log:\nToken: %d bytes\nExchange Response Details:\nHTTP response message:\n%s", now.Format("01/02/2006 15:04:05"), len(token), detail)
+	detail = fmt.Sprintf("The configuration was last successfully loaded at %s UTC.\nThe token cache is being "+
+		"cleared because \"use cached token\" was set to false.\n"+
+		"Exchange Outbound Oauth Log:\nToken: %d bytes\nExchange Response Details:\nHTTP response message:\n%s",
+		now.Format("01/02/2006 15:04:05"), len(token), detail)
 	return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Monitoring.ResultItem"}, "",
-		"RunspaceId", stableGUID(p.name), "Task", "Checking EWS API Call Under Oauth", "Detail", detail, "ResultType", result,
-		"Identity", "Microsoft.Exchange.Security.OAuth.ValidationResultNodeId", "IsValid", true, "ObjectState", "New")}, nil
+			"RunspaceId", stableGUID(p.name), "Task", "Checking EWS API Call Under Oauth", "Detail", detail, "ResultType",
+			result,
+			"Identity", "Microsoft.Exchange.Security.OAuth.ValidationResultNodeId", "IsValid", true, "ObjectState", "New")},
+		nil
 }

@@ -22,10 +22,11 @@ const (
 	tokenIssuer         = "https://login.microsoftonline.com"
 )
 
-// onPremisesToken mints what an on-premises organization presents to the tenant: with the dedicated application, a token that Entra issues for
-// an assertion signed with the auth certificate. Without it Exchange presents itself as the application it shares with the whole service, which
-// Exchange Online has refused since October 2025, whatever token comes of it.
-// domain is the one that the lookup is for; "" for a token that no lookup asks for.
+// onPremisesToken mints what an on-premises organization presents to the tenant: with the dedicated
+// application, a token that Entra issues for an assertion signed with the auth certificate. Without
+// it Exchange presents itself as the application it shares with the whole service, which Exchange
+// Online has refused since October 2025, whatever token comes of it. domain is the one that the
+// lookup is for; "" for a token that no lookup asks for.
 func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain string) (string, error) {
 	key, err := f.signingKey()
 	if err != nil {
@@ -33,12 +34,14 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 	}
 	application, realm := f.dedicatedApplication(domain)
 	if application == "" {
-		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared application " + exchangeOnlineAppID + ", which may not call this service any more")
+		return "", errors.New("the request failed with HTTP status 403: Forbidden. The token identifies the shared " +
+			"application " + exchangeOnlineAppID + ", which may not call this service any more")
 	}
 	client := f.premise.link.Client(nil)
 	defer client.CloseIdleConnections()
 	token, err := oauth.ClientCredentials{
-		TokenURL: tokenIssuer + "/" + realm + "/oauth2/v2.0/token", ClientID: application, Scope: resource + "/.default",
+		TokenURL: tokenIssuer + "/" + realm + "/oauth2/v2.0/token", ClientID: application,
+		Scope:       resource + "/.default",
 		Certificate: key.cert, Key: key.key,
 	}.Token(ctx, client)
 	if err != nil {
@@ -47,7 +50,8 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 	return token.Value.Reveal(), nil
 }
 
-// signingKey is the auth certificate that Get-AuthConfig names, if this server has it with its key and it is valid.
+// signingKey is the auth certificate that Get-AuthConfig names, if this server has it with its key
+// and it is valid.
 func (f *forestSite) signingKey() (*issued, error) {
 	f.mu.Lock()
 	held := slices.Clone(f.authCertificates)
@@ -79,15 +83,17 @@ func (f *forestSite) installed(thumbprint string) bool {
 	return false
 }
 
-// dedicatedApplication is the application that the tenant's auth server names, when the setting override switches it on; "" when Exchange
-// goes on as the shared one: silently, where its build knows no other. An auth server stands for the domains that its DomainName lists.
+// dedicatedApplication is the application that the tenant's auth server names, when the setting
+// override switches it on; "" when Exchange goes on as the shared one: silently, where its build
+// knows no other. An auth server stands for the domains that its DomainName lists.
 func (f *forestSite) dedicatedApplication(domain string) (application, realm string) {
 	if !f.knowsApplication() || !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
 		return "", ""
 	}
 	for _, s := range f.org.Objects("AuthServer") {
 		id := s.String("ApplicationIdentifier")
-		stands := domain == "" || slices.ContainsFunc(s.Strings("DomainName"), func(d string) bool { return strings.EqualFold(d, domain) })
+		stands := domain == "" || slices.ContainsFunc(s.Strings("DomainName"),
+			func(d string) bool { return strings.EqualFold(d, domain) })
 		if id != "" && stands && s.Bool("Enabled") && s.String("Type") == "AzureAD" {
 			return id, s.String("Realm")
 		}
@@ -95,8 +101,9 @@ func (f *forestSite) dedicatedApplication(domain string) (application, realm str
 	return "", ""
 }
 
-// knowsApplication tells whether the server's cumulative update has had the hotfix update of April 2025 or contains it; knowsGraph, that of May 2026. What
-// updates exist for a cumulative update is installed here, though AdminDisplayVersion does not show it.
+// knowsApplication tells whether the server's cumulative update has had the hotfix update of April
+// 2025 or contains it; knowsGraph, that of May 2026. What updates exist for a cumulative update is
+// installed here, though AdminDisplayVersion does not show it.
 func (f *forest) knowsApplication() bool {
 	v := f.version()
 	return slices.Contains([][3]int{{15, 2, 1748}, {15, 2, 1544}, {15, 1, 2507}}, v) || f.knowsGraph()
@@ -112,16 +119,19 @@ func (f *forest) version() (v [3]int) {
 	return v
 }
 
-// overridden tells whether a setting override switches a feature on. One that is limited to servers or versions is taken to leave this server out. With several of one section it is not known which of them a server goes by
-// (HealthChecker calls that an error): none, here, so that it is noticed.
+// overridden tells whether a setting override switches a feature on. One that is limited to servers
+// or versions is taken to leave this server out. With several of one section it is not known which
+// of them a server goes by (HealthChecker calls that an error): none, here, so that it is noticed.
 func (f *forestSite) overridden(component, section string) bool {
 	var found []*organization.Record
 	for _, o := range f.org.Objects("SettingOverride") {
-		if strings.EqualFold(o.String("ComponentName"), component) && strings.EqualFold(o.String("SectionName"), section) {
+		if strings.EqualFold(o.String("ComponentName"), component) &&
+			strings.EqualFold(o.String("SectionName"), section) {
 			found = append(found, o)
 		}
 	}
-	if len(found) == 1 && (len(found[0].Strings("Server")) > 0 || found[0].String("MinVersion") != "" || found[0].String("MaxVersion") != "") {
+	if len(found) == 1 && (len(found[0].Strings("Server")) > 0 || found[0].String("MinVersion") != "" ||
+		found[0].String("MaxVersion") != "") {
 		return false
 	}
 	return len(found) == 1 && slices.ContainsFunc(found[0].Strings("Parameters"), func(p string) bool {
@@ -129,8 +139,9 @@ func (f *forestSite) overridden(component, section string) bool {
 	})
 }
 
-// verify is what an on-premises server does with a token that comes with a request: the auth server that issued it must be known here and
-// enabled, its signature must verify with that server's keys, and the application it names must be an enabled partner.
+// verify is what an on-premises server does with a token that comes with a request: the auth server
+// that issued it must be known here and enabled, its signature must verify with that server's keys,
+// and the application it names must be an enabled partner.
 func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.Token, error) {
 	unverified, err := oauth.Parse(presented)
 	if err != nil {
@@ -139,7 +150,8 @@ func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.
 	issuer := unverified.Claims.String("iss")
 	for _, s := range f.org.Objects("AuthServer") {
 		realm := s.String("Realm")
-		if !s.Bool("Enabled") || s.String("Type") != "MicrosoftACS" || issuer != s.String("IssuerIdentifier")+"@"+realm {
+		if !s.Bool("Enabled") || s.String("Type") != "MicrosoftACS" ||
+			issuer != s.String("IssuerIdentifier")+"@"+realm {
 			continue
 		}
 		keys, err := f.authServerKeys(ctx, s.String("AuthMetadataUrl"))
@@ -157,7 +169,8 @@ func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.
 	return oauth.Token{}, fmt.Errorf("the token is issued by %s, which no enabled auth server here stands for", issuer)
 }
 
-// audiences are the names under which tokens may be meant for this server: its host, at any domain of the organization.
+// audiences are the names under which tokens may be meant for this server: its host, at any domain
+// of the organization.
 func (f *forestSite) audiences(host string) []string {
 	var names []string
 	for _, d := range f.org.Objects("AcceptedDomain") {
@@ -166,16 +179,19 @@ func (f *forestSite) audiences(host string) []string {
 	return names
 }
 
-// partner tells whether a token's application is an enabled partner application: of the token's realm, or of any where it names none.
+// partner tells whether a token's application is an enabled partner application: of the token's
+// realm, or of any where it names none.
 func (f *forestSite) partner(token oauth.Token, realm string) error {
 	caller, _, _ := strings.Cut(token.Claims.String("nameid"), "@")
 	for _, p := range f.org.Objects("PartnerApplication") {
 		own := p.String("Realm")
-		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") && (own == "" || strings.EqualFold(own, realm)) {
+		if strings.EqualFold(p.String("ApplicationIdentifier"), caller) && p.Bool("Enabled") &&
+			(own == "" || strings.EqualFold(own, realm)) {
 			if p.String("LinkedAccount") == "" {
 				return &refusedToken{oauth.Diagnostics{
 					Code: 2000008, Category: "invalid_grant",
-					Reason: "The application is missing a linked account for RBAC roles, or the linked account has no RBAC role assignments, or the calling users account is logon disabled.",
+					Reason: "The application is missing a linked account for RBAC roles, or the linked account has " +
+						"no RBAC role assignments, or the calling users account is logon disabled.",
 				}}
 			}
 			return nil
@@ -210,8 +226,8 @@ type keptKeys struct {
 	until time.Time
 }
 
-// challenge is how an on-premises server asks for a token: it names every access control service that it trusts, and where people sign in when
-// modern authentication is on.
+// challenge is how an on-premises server asks for a token: it names every access control service
+// that it trusts, and where people sign in when modern authentication is on.
 func (f *forestSite) challenge(*http.Request) []string {
 	b := oauth.BearerChallenge{ClientID: exchangeOnlineAppID}
 	for _, s := range f.org.Objects("AuthServer") {
@@ -226,9 +242,11 @@ func (f *forestSite) challenge(*http.Request) []string {
 	return []string{b.Format()}
 }
 
-// metadata is the document with which an Exchange server tells who it is and with which certificate it signs.
+// metadata is the document with which an Exchange server tells who it is and with which certificate
+// it signs.
 func (f *forestSite) metadata(w http.ResponseWriter, r *http.Request) {
-	document := oauth.ExchangeMetadata(exchangeOnlineAppID, f.domain, "https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificates[0].cert)
+	document := oauth.ExchangeMetadata(exchangeOnlineAppID, f.domain,
+		"https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificates[0].cert)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(document) // a client that left needs no answer
 }

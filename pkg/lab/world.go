@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// What the lab simulates: names under the reserved example top-level domain for what is on-premises, Microsoft's own names
-// for what is Microsoft's, since those are what a real organization's configuration holds.
+// What the lab simulates: names under the reserved example top-level domain for what is
+// on-premises, Microsoft's own names for what is Microsoft's, since those are what a real
+// organization's configuration holds.
 const (
 	tenantDomain      = "contoso.onmicrosoft.com"
 	coexistenceDomain = "contoso.mail.onmicrosoft.com"
@@ -32,7 +33,8 @@ type forest struct {
 
 // companies name the forests: Microsoft's fictitious companies, then numbers.
 var companies = []string{
-	"contoso", "fabrikam", "adatum", "litware", "northwind", "proseware", "tailspin", "wingtip", "woodgrove", "margie", "lucerne", "nodpublishers",
+	"contoso", "fabrikam", "adatum", "litware", "northwind", "proseware", "tailspin", "wingtip", "woodgrove", "margie",
+	"lucerne", "nodpublishers",
 }
 
 const build = "Version 15.2 (Build 2562.17)"
@@ -60,7 +62,8 @@ func newForest(name, organization, guid, build string) *forest {
 	domain := name + ".example"
 	return &forest{
 		name: name, domain: domain, organization: organization, guid: guid, build: build, given: givenNames(0),
-		controller: "dc1." + domain, server: "ex1." + domain, mail: "mail." + domain, autodiscover: "autodiscover." + domain,
+		controller: "dc1." + domain, server: "ex1." + domain, mail: "mail." + domain,
+		autodiscover: "autodiscover." + domain,
 	}
 }
 
@@ -84,8 +87,8 @@ var familyNames = []string{
 	"Klein", "Leone", "Moretti", "Neri", "Orsini", "Pichler", "Quadri", "Rossi", "Serra", "Testa",
 }
 
-// givenNames are the given names of the people in forest i. No two forests share one: two people with
-// one account name would share a routing address in the tenant.
+// givenNames are the given names of the people in forest i. No two forests share one: two people
+// with one account name would share a routing address in the tenant.
 func givenNames(i int) []string {
 	switch i {
 	case 0:
@@ -99,7 +102,8 @@ func givenNames(i int) []string {
 			"Klara", "Lorenz", "Maria", "Noah", "Oskar", "Petra", "Quentin", "Rosa", "Stefan", "Tilda",
 		}
 	}
-	first := []string{"Al", "Be", "Ca", "Da", "El", "Fi", "Gi", "Ha", "Il", "Jo", "Ka", "Li", "Mi", "No", "Or", "Pe", "Ri", "Sa", "Te", "Vi"}
+	first := []string{"Al", "Be", "Ca", "Da", "El", "Fi", "Gi", "Ha", "Il", "Jo", "Ka", "Li", "Mi", "No", "Or", "Pe",
+		"Ri", "Sa", "Te", "Vi"}
 	second := []string{"vin", "lena", "ron", "dora", "mar", "nita", "ton", "lia", "bert", "ssa"}
 	ending := ""
 	for n := i - 2; ; n = n/len(second) - 1 {
@@ -115,8 +119,8 @@ func givenNames(i int) []string {
 	return names
 }
 
-// populate gives a forest n people. Every tenth has been moved to the tenant, starting with the third, so that
-// the first of each forest are still on-premises.
+// populate gives a forest n people. Every tenth has been moved to the tenant, starting with the
+// third, so that the first of each forest are still on-premises.
 func (f *forest) populate(n int) {
 	f.users = make([]*mailbox, 0, n)
 	names := f.given
@@ -138,7 +142,8 @@ func (f *forest) populate(n int) {
 	}
 }
 
-// local and moved are the first people of a forest on each side: what the answers file's test pairs name.
+// local and moved are the first people of a forest on each side: what the answers file's test pairs
+// name.
 func (f *forest) local() *mailbox { return f.first(false) }
 func (f *forest) moved() *mailbox { return f.first(true) }
 
@@ -160,15 +165,17 @@ func stableGUID(name string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// event is one entry of a calendar. Status counts as MergedFreeBusy does: 1 tentative, 2 busy, 3 out of office.
+// event is one entry of a calendar. Status counts as MergedFreeBusy does: 1 tentative, 2 busy, 3
+// out of office.
 type event struct {
 	start, end time.Time
 	status     int
 	subject    string
 }
 
-// calendar lists the entries of a mailbox that touch a window. It is a function of address and day: everybody's
-// differ, and every part of the lab (and its tests) can tell a right answer from a wrong one.
+// calendar lists the entries of a mailbox that touch a window. It is a function of address and day:
+// everybody's differ, and every part of the lab (and its tests) can tell a right answer from a
+// wrong one.
 func calendar(address string, from, to time.Time) []event {
 	var events []event
 	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {
@@ -178,7 +185,8 @@ func calendar(address string, from, to time.Time) []event {
 		for i := range 1 + int(seed%3) {
 			seed = seed*6364136223846793005 + 1442695040888963407
 			start := day.Add(8*time.Hour + time.Duration(i)*3*time.Hour + time.Duration(seed>>33%4)*30*time.Minute)
-			e := event{start: start, end: start.Add(time.Duration(1+seed>>45%3) * 30 * time.Minute), status: 1 + int(seed>>53%3), subject: "Meeting"}
+			e := event{start: start, end: start.Add(time.Duration(1+seed>>45%3) * 30 * time.Minute),
+				status: 1 + int(seed>>53%3), subject: "Meeting"}
 			if e.end.After(from) && e.start.Before(to) {
 				events = append(events, e)
 			}

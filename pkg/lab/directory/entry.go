@@ -11,15 +11,16 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Entry is one object of the tree, as it would stand in LDIF. Values are bytes in a string. What Active Directory adds by itself
-// (distinguishedName, name, objectGUID, objectCategory) is added when it is missing.
+// Entry is one object of the tree, as it would stand in LDIF. Values are bytes in a string. What
+// Active Directory adds by itself (distinguishedName, name, objectGUID, objectCategory) is added
+// when it is missing.
 type Entry struct {
 	DN         string
 	Attributes map[string][]string
 }
 
-// NewEntry makes an entry of attribute names and values: NewEntry("CN=x,DC=y", "objectClass", "top", "objectClass", "container"). An
-// empty value adds nothing.
+// NewEntry makes an entry of attribute names and values: NewEntry("CN=x,DC=y", "objectClass",
+// "top", "objectClass", "container"). An empty value adds nothing.
 func NewEntry(dn string, pairs ...string) Entry {
 	e := Entry{DN: dn, Attributes: map[string][]string{}}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -57,7 +58,8 @@ func (r *record) values(name string) []string {
 	return nil
 }
 
-// canonical gives the form in which DNs are compared: lower case, no spaces around separators, separators in values as hex.
+// canonical gives the form in which DNs are compared: lower case, no spaces around separators,
+// separators in values as hex.
 func canonical(dn string) (string, error) {
 	parsed, err := ldap.ParseDN(dn)
 	if err != nil {
@@ -142,7 +144,8 @@ var superclasses = map[string][]string{
 	"msexchavailabilityconfig":           {"top", "container", "msExchAvailabilityConfig"},
 }
 
-// category is the common name of a class's default object category: the class's own name, with hyphens between its words.
+// category is the common name of a class's default object category: the class's own name, with
+// hyphens between its words.
 func category(class string) string {
 	switch strings.ToLower(class) {
 	case "user", "person", "contact", "organizationalperson", "inetorgperson":

@@ -18,8 +18,8 @@ type matcher func(*record) bool
 // maxFilterDepth bounds nesting.
 const maxFilterDepth = 64
 
-// compile turns the filter of a search request (RFC 4511, 4.5.1.7) into a matcher. An attribute that an object does not have makes a term
-// false, and its negation true, as in Active Directory.
+// compile turns the filter of a search request (RFC 4511, 4.5.1.7) into a matcher. An attribute
+// that an object does not have makes a term false, and its negation true, as in Active Directory.
 func compile(p *ber.Packet, depth int) (matcher, error) {
 	if p == nil || p.ClassType != ber.ClassContext || depth > maxFilterDepth {
 		return nil, errFilter
@@ -40,7 +40,10 @@ func compile(p *ber.Packet, depth int) (matcher, error) {
 		case p.Tag == ldap.FilterNot:
 			return nil, errFilter
 		case p.Tag == ldap.FilterAnd:
-			return func(r *record) bool { return !slices.ContainsFunc(terms, func(m matcher) bool { return !m(r) }) }, nil
+			return func(r *record) bool {
+				return !slices.ContainsFunc(terms,
+					func(m matcher) bool { return !m(r) })
+			}, nil
 		}
 		return func(r *record) bool { return slices.ContainsFunc(terms, func(m matcher) bool { return m(r) }) }, nil
 	case ldap.FilterPresent:

@@ -11,8 +11,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Config says what the forest holds. The functions are called for every search, so that the directory follows the lab's state; they must be
-// safe for concurrent use.
+// Config says what the forest holds. The functions are called for every search, so that the
+// directory follows the lab's state; they must be safe for concurrent use.
 type Config struct {
 	Domain  string // DNS name of the forest root domain, the only one: contoso.example
 	NetBIOS string // first label of Domain in upper case when empty
@@ -74,13 +74,15 @@ func (u User) dn(domain string) string {
 	return "CN=" + ldap.EscapeDN(u.Name) + "," + ou + "," + domain
 }
 
-// Entry is the user's object below the domain's DN, as it would be added to a domain controller, which gives it its identifiers.
+// Entry is the user's object below the domain's DN, as it would be added to a domain controller,
+// which gives it its identifiers.
 func (u User) Entry(domainDN string) Entry {
 	control := 512 // NORMAL_ACCOUNT
 	if u.Disabled {
 		control |= 2
 	}
-	e := NewEntry(u.dn(domainDN), "objectClass", "user", "displayName", u.Name, "givenName", u.GivenName, "sn", u.Surname,
+	e := NewEntry(u.dn(domainDN), "objectClass", "user", "displayName", u.Name, "givenName", u.GivenName, "sn",
+		u.Surname,
 		"sAMAccountName", u.sam(), "userPrincipalName", u.UPN, "mail", u.Mail, "targetAddress", u.TargetAddress,
 		"msExchMasterAccountSid", u.MasterSID, "userAccountControl", strconv.Itoa(control))
 	if u.RecipientType == 1 || u.RemoteType != 0 {
@@ -143,19 +145,20 @@ func (c *Config) base(l layout) []Entry {
 	zones := []string{"DC=DomainDnsZones," + l.domain, "DC=ForestDnsZones," + l.domain}
 
 	root := Entry{Attributes: map[string][]string{
-		"dnsHostName":                   {c.Host},
-		"serverName":                    {server},
-		"dsServiceName":                 {"CN=NTDS Settings," + server},
-		"ldapServiceName":               {c.Domain + ":" + strings.ToLower(host) + "$@" + strings.ToUpper(c.Domain)},
-		"defaultNamingContext":          {l.domain},
-		"rootDomainNamingContext":       {l.domain},
-		"configurationNamingContext":    {l.configuration},
-		"schemaNamingContext":           {l.schema},
-		"namingContexts":                append([]string{l.domain, l.configuration, l.schema}, zones...),
-		"subschemaSubentry":             {"CN=Aggregate," + l.schema},
-		"supportedLDAPVersion":          {"3", "2"},
-		"supportedControl":              {oidPaging, "1.2.840.113556.1.4.1338"},
-		"supportedCapabilities":         {"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670", "1.2.840.113556.1.4.1791"},
+		"dnsHostName":                {c.Host},
+		"serverName":                 {server},
+		"dsServiceName":              {"CN=NTDS Settings," + server},
+		"ldapServiceName":            {c.Domain + ":" + strings.ToLower(host) + "$@" + strings.ToUpper(c.Domain)},
+		"defaultNamingContext":       {l.domain},
+		"rootDomainNamingContext":    {l.domain},
+		"configurationNamingContext": {l.configuration},
+		"schemaNamingContext":        {l.schema},
+		"namingContexts":             append([]string{l.domain, l.configuration, l.schema}, zones...),
+		"subschemaSubentry":          {"CN=Aggregate," + l.schema},
+		"supportedLDAPVersion":       {"3", "2"},
+		"supportedControl":           {oidPaging, "1.2.840.113556.1.4.1338"},
+		"supportedCapabilities": {"1.2.840.113556.1.4.800", "1.2.840.113556.1.4.1670",
+			"1.2.840.113556.1.4.1791"},
 		"supportedExtension":            {oidStartTLS},
 		"supportedLDAPPolicies":         {"MaxPageSize", "MaxValRange", "MaxResultSetSize", "MaxConnIdleTime"},
 		"forestFunctionality":           {level},
@@ -166,11 +169,13 @@ func (c *Config) base(l layout) []Entry {
 		"supportedSASLMechanisms":       {"GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"},
 		"currentTime":                   {time.Now().UTC().Format("20060102150405.0Z")},
 	}}
-	partitions := NewEntry("CN=Partitions,"+l.configuration, "objectClass", "crossRefContainer", "msDS-Behavior-Version", level)
+	partitions := NewEntry("CN=Partitions,"+l.configuration, "objectClass", "crossRefContainer",
+		"msDS-Behavior-Version", level)
 	partitions.add("uPNSuffixes", c.UPNSuffixes...)
 	entries := []Entry{
 		root,
-		NewEntry(l.domain, "objectClass", "domainDNS", "msDS-Behavior-Version", level, "objectSid", sid(c.Domain, 0)[:24]),
+		NewEntry(l.domain, "objectClass", "domainDNS", "msDS-Behavior-Version", level, "objectSid",
+			sid(c.Domain, 0)[:24]),
 		NewEntry("CN=Users,"+l.domain, "objectClass", "container"),
 		NewEntry("OU=Domain Controllers,"+l.domain, "objectClass", "organizationalUnit"),
 		NewEntry("CN=System,"+l.domain, "objectClass", "container"),
@@ -181,20 +186,26 @@ func (c *Config) base(l layout) []Entry {
 		NewEntry("CN=Servers,CN=Default-First-Site-Name,CN=Sites,"+l.configuration, "objectClass", "serversContainer"),
 		NewEntry(server, "objectClass", "server", "dNSHostName", c.Host),
 		partitions,
-		NewEntry("CN="+c.NetBIOS+",CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "3", "nCName", l.domain,
+		NewEntry("CN="+c.NetBIOS+",CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "3",
+			"nCName", l.domain,
 			"dnsRoot", c.Domain, "nETBIOSName", c.NetBIOS, "msDS-Behavior-Version", level),
-		NewEntry("CN=Enterprise Configuration,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "1", "nCName", l.configuration, "dnsRoot", c.Domain),
-		NewEntry("CN=Enterprise Schema,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "1", "nCName", l.schema, "dnsRoot", c.Domain),
+		NewEntry("CN=Enterprise Configuration,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags",
+			"1", "nCName", l.configuration, "dnsRoot", c.Domain),
+		NewEntry("CN=Enterprise Schema,CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "1",
+			"nCName", l.schema, "dnsRoot", c.Domain),
 		NewEntry(l.schema, "objectClass", "dMD"),
 	}
 	for i, zone := range zones {
 		name := [...]string{"DomainDnsZones", "ForestDnsZones"}[i]
 		entries = append(entries, NewEntry(zone, "objectClass", "domainDNS"),
-			NewEntry("CN="+name+",CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "5", "nCName", zone, "dnsRoot", name+"."+c.Domain))
+			NewEntry("CN="+name+",CN=Partitions,"+l.configuration, "objectClass", "crossRef", "systemFlags", "5",
+				"nCName", zone, "dnsRoot", name+"."+c.Domain))
 	}
 	for _, t := range c.Trusts {
-		entries = append(entries, NewEntry("CN="+ldap.EscapeDN(t.Partner)+",CN=System,"+l.domain, "objectClass", "trustedDomain", "trustPartner", t.Partner,
-			"flatName", t.NetBIOS, "trustDirection", strconv.Itoa(t.Direction), "trustType", "2", "trustAttributes", strconv.Itoa(t.Attributes)))
+		entries = append(entries, NewEntry("CN="+ldap.EscapeDN(t.Partner)+",CN=System,"+l.domain, "objectClass",
+			"trustedDomain", "trustPartner", t.Partner,
+			"flatName", t.NetBIOS, "trustDirection", strconv.Itoa(t.Direction), "trustType", "2", "trustAttributes",
+			strconv.Itoa(t.Attributes)))
 	}
 	return entries
 }

@@ -62,7 +62,8 @@ type Connector struct {
 	Enabled                 bool
 }
 
-// AddressSpace is an availability address space. Its account's password is not kept here: nobody but Exchange may read it.
+// AddressSpace is an availability address space. Its account's password is not kept here: nobody
+// but Exchange may read it.
 type AddressSpace struct {
 	Forest, AccessMethod, User, ProxyURL, AutodiscoverURL string
 	UseServiceAccount                                     bool
@@ -99,7 +100,8 @@ type SendConnector struct {
 
 const adminGroup = "Exchange Administrative Group (FYDIBOHF23SPDLT)"
 
-// Entries makes the organization's objects under configuration, the DN of the configuration naming context of the domain (a DNS name).
+// Entries makes the organization's objects under configuration, the DN of the configuration naming
+// context of the domain (a DNS name).
 func (o *Organization) Entries(configuration, domain string) ([]Entry, error) {
 	if o.Name == "" {
 		return nil, fmt.Errorf("lab directory: Exchange organization without a name")
@@ -117,7 +119,8 @@ func (o *Organization) Entries(configuration, domain string) ([]Entry, error) {
 			return nil, err
 		}
 	}
-	add("CN=ms-Exch-Schema-Version-Pt,CN=Schema,"+configuration, "attributeSchema", "rangeUpper", strconv.Itoa(orElse(o.SchemaVersion, 17003)),
+	add("CN=ms-Exch-Schema-Version-Pt,CN=Schema,"+configuration, "attributeSchema", "rangeUpper",
+		strconv.Itoa(orElse(o.SchemaVersion, 17003)),
 		"lDAPDisplayName", "msExchSchemaVersionPt")
 	exchange := "CN=Microsoft Exchange,CN=Services," + configuration
 	add(exchange, "msExchConfigurationContainer")
@@ -126,7 +129,8 @@ func (o *Organization) Entries(configuration, domain string) ([]Entry, error) {
 	if product == "" {
 		product = "15.02.2562.017"
 	}
-	add(root, "msExchOrganizationContainer", "objectGUID", id, "msExchProductID", product, "objectVersion", strconv.Itoa(orElse(o.ObjectVersion, 16763)))
+	add(root, "msExchOrganizationContainer", "objectGUID", id, "msExchProductID", product, "objectVersion",
+		strconv.Itoa(orElse(o.ObjectVersion, 16763)))
 	groups := "CN=Administrative Groups," + root
 	add(groups, "msExchAdminGroupContainer")
 	group := "CN=" + adminGroup + "," + groups
@@ -142,7 +146,8 @@ func (o *Organization) Entries(configuration, domain string) ([]Entry, error) {
 	add(routing, "msExchRoutingGroup")
 	add("CN=Connections,"+routing, "msExchConnectors")
 	for _, c := range o.SendConnectors {
-		add("CN="+ldap.EscapeDN(c.Name)+",CN=Connections,"+routing, "msExchRoutingSMTPConnector", "msExchSmtpSmartHost", c.SmartHost).add("routingList", c.AddressSpaces...)
+		add("CN="+ldap.EscapeDN(c.Name)+",CN=Connections,"+routing, "msExchRoutingSMTPConnector", "msExchSmtpSmartHost",
+			c.SmartHost).add("routingList", c.AddressSpaces...)
 	}
 
 	transport := "CN=Transport Settings," + root
@@ -153,65 +158,85 @@ func (o *Organization) Entries(configuration, domain string) ([]Entry, error) {
 		if d.Default {
 			flags |= 4
 		}
-		add("CN="+ldap.EscapeDN(d.Domain)+",CN=Accepted Domains,"+transport, "msExchAcceptedDomain", "msExchAcceptedDomainName", d.Domain, "msExchAcceptedDomainFlags", strconv.Itoa(flags))
+		add("CN="+ldap.EscapeDN(d.Domain)+",CN=Accepted Domains,"+transport, "msExchAcceptedDomain",
+			"msExchAcceptedDomainName", d.Domain, "msExchAcceptedDomainFlags", strconv.Itoa(flags))
 	}
 	add("CN=Recipient Policies,"+root, "msExchRecipientPolicyContainer")
 	if len(o.AddressTemplates) > 0 {
-		add("CN=Default Policy,CN=Recipient Policies,"+root, "msExchRecipientPolicy").add("gatewayProxy", o.AddressTemplates...)
+		add("CN=Default Policy,CN=Recipient Policies,"+root, "msExchRecipientPolicy").add("gatewayProxy",
+			o.AddressTemplates...)
 	}
 	add("CN=Global Settings,"+root, "msExchGlobalSettings")
 	add("CN=Internet Message Formats,CN=Global Settings,"+root, "msExchContentConfigContainer")
-	add("CN=Default,CN=Internet Message Formats,CN=Global Settings,"+root, "msExchDomainContentConfig", "domainName", "*")
+	add("CN=Default,CN=Internet Message Formats,CN=Global Settings,"+root, "msExchDomainContentConfig", "domainName",
+		"*")
 
 	add("CN=Federation,"+root, "msExchContainer")
 	for _, r := range o.Relationships {
-		e := add("CN="+ldap.EscapeDN(r.Name)+",CN=Federation,"+root, "msExchFedSharingRelationship", "msExchFedIsEnabled", boolean(r.Enabled),
-			"msExchFedTargetApplicationURI", r.ApplicationURI, "msExchFedTargetAutodiscoverEPR", r.AutodiscoverURL, "msExchFedTargetSharingEPR", r.SharingURL)
+		e := add("CN="+ldap.EscapeDN(r.Name)+",CN=Federation,"+root, "msExchFedSharingRelationship",
+			"msExchFedIsEnabled", boolean(r.Enabled),
+			"msExchFedTargetApplicationURI", r.ApplicationURI, "msExchFedTargetAutodiscoverEPR", r.AutodiscoverURL,
+			"msExchFedTargetSharingEPR", r.SharingURL)
 		e.add("msExchFedDomainNames", r.Domains...)
 		e.add("msExchFedEnabledActions", r.Actions...)
 	}
 	add("CN=Intra Organization Connectors,"+root, "msExchContainer")
 	for _, c := range o.Connectors {
-		add("CN="+ldap.EscapeDN(c.Name)+",CN=Intra Organization Connectors,"+root, "msExchIntraOrganizationConnector", "msExchFedIsEnabled", boolean(c.Enabled),
+		add("CN="+ldap.EscapeDN(c.Name)+",CN=Intra Organization Connectors,"+root, "msExchIntraOrganizationConnector",
+			"msExchFedIsEnabled", boolean(c.Enabled),
 			"msExchFedTargetAutodiscoverEPR", c.DiscoveryEndpoint).add("msExchFedDomainNames", c.Domains...)
 	}
 	add("CN=Availability Configuration,"+root, "msExchAvailabilityConfig")
 	for _, a := range o.AddressSpaces {
-		add("CN="+ldap.EscapeDN(a.Forest)+",CN=Availability Configuration,"+root, "msExchAvailabilityAddressSpace", "msExchAvailabilityForestName", a.Forest,
-			"msExchAvailabilityAccessMethod", a.AccessMethod, "msExchAvailabilityUseServiceAccount", boolean(a.UseServiceAccount), "msExchAvailabilityUserName", a.User,
+		add("CN="+ldap.EscapeDN(a.Forest)+",CN=Availability Configuration,"+root, "msExchAvailabilityAddressSpace",
+			"msExchAvailabilityForestName", a.Forest,
+			"msExchAvailabilityAccessMethod", a.AccessMethod, "msExchAvailabilityUseServiceAccount",
+			boolean(a.UseServiceAccount), "msExchAvailabilityUserName", a.User,
 			"wWWHomePage", a.ProxyURL, "msExchFedTargetAutodiscoverEPR", a.AutodiscoverURL)
 	}
 	add("CN=Hybrid Configuration,"+root, "msExchContainer")
 	if h := o.Hybrid; h != nil {
-		add("CN=Hybrid Configuration,CN=Hybrid Configuration,"+root, "msExchCoexistenceRelationship", "msExchCoexistenceSecureMailCertificateThumbprint", h.TLSCertificateName,
-			"msExchCoexistenceOnPremisesSmartHost", h.SmartHost, "msExchCoexistenceFeatureFlags", strconv.Itoa(h.Features),
+		add("CN=Hybrid Configuration,CN=Hybrid Configuration,"+root, "msExchCoexistenceRelationship",
+			"msExchCoexistenceSecureMailCertificateThumbprint", h.TLSCertificateName,
+			"msExchCoexistenceOnPremisesSmartHost", h.SmartHost, "msExchCoexistenceFeatureFlags",
+			strconv.Itoa(h.Features),
 			"msExchManagementSettings", strconv.Itoa(h.ServiceInstance)).add("msExchCoexistenceDomains", h.Domains...)
 	}
 	auth := "CN=Auth Configuration," + root
-	add(auth, "msExchAuthAuthConfig", "msExchAuthIssuerName", "00000002-0000-0ff1-ce00-000000000000").add("msExchAuthCertificateThumbprint", o.AuthThumbprints...)
+	add(auth, "msExchAuthAuthConfig", "msExchAuthIssuerName",
+		"00000002-0000-0ff1-ce00-000000000000").add("msExchAuthCertificateThumbprint", o.AuthThumbprints...)
 	add("CN=Auth Servers,"+auth, "msExchContainer")
 	for _, s := range o.AuthServers {
-		add("CN="+ldap.EscapeDN(s.Name)+",CN=Auth Servers,"+auth, "msExchAuthAuthServer", "msExchAuthIssuerName", s.IssuerName, "msExchAuthIssuingUrl", s.IssuingURL,
-			"msExchAuthAuthorizationUrl", s.AuthorizationURL, "msExchAuthMetadataUrl", s.MetadataURL, "msExchAuthRealm", s.Realm,
+		add("CN="+ldap.EscapeDN(s.Name)+",CN=Auth Servers,"+auth, "msExchAuthAuthServer", "msExchAuthIssuerName",
+			s.IssuerName, "msExchAuthIssuingUrl", s.IssuingURL,
+			"msExchAuthAuthorizationUrl", s.AuthorizationURL, "msExchAuthMetadataUrl", s.MetadataURL, "msExchAuthRealm",
+			s.Realm,
 			"msExchAuthApplicationIdentifier", s.ApplicationIdentifier, "msExchAuthAuthServerType", s.Type,
-			"msExchAuthFlags", strconv.Itoa(flag(s.Enabled, 1)|flag(s.DefaultAuthorization, 2))).add("msExchCoexistenceDomains", s.Domains...)
+			"msExchAuthFlags", strconv.Itoa(flag(s.Enabled, 1)|flag(s.DefaultAuthorization,
+				2))).add("msExchCoexistenceDomains", s.Domains...)
 	}
 	add("CN=Partner Applications,"+auth, "msExchContainer")
 	for _, p := range o.PartnerApplications {
-		add("CN="+ldap.EscapeDN(p.Name)+",CN=Partner Applications,"+auth, "msExchAuthPartnerApplication", "msExchAuthApplicationIdentifier", p.ApplicationIdentifier,
-			"msExchAuthMetadataUrl", p.MetadataURL, "msExchAuthRealm", p.Realm, "msExchAuthLinkedAccount", p.LinkedAccount,
-			"msExchAuthFlags", strconv.Itoa(flag(p.Enabled, 1)|flag(p.UseAuthServer, 2)|flag(p.AcceptSecurityIdentifierInformation, 4)))
+		add("CN="+ldap.EscapeDN(p.Name)+",CN=Partner Applications,"+auth, "msExchAuthPartnerApplication",
+			"msExchAuthApplicationIdentifier", p.ApplicationIdentifier,
+			"msExchAuthMetadataUrl", p.MetadataURL, "msExchAuthRealm", p.Realm, "msExchAuthLinkedAccount",
+			p.LinkedAccount,
+			"msExchAuthFlags", strconv.Itoa(flag(p.Enabled, 1)|flag(p.UseAuthServer,
+				2)|flag(p.AcceptSecurityIdentifierInformation, 4)))
 	}
 	return entries, nil
 }
 
-func (s ExchangeServer) entries(add func(dn, class string, pairs ...string) Entry, servers, configuration, legacy string) {
+func (s ExchangeServer) entries(add func(dn, class string, pairs ...string) Entry, servers, configuration,
+	legacy string) {
 	host, _, _ := strings.Cut(s.FQDN, ".")
 	host = strings.ToUpper(host)
 	dn := "CN=" + host + "," + servers
 	site := "CN=Default-First-Site-Name,CN=Sites," + configuration
-	e := add(dn, "msExchExchangeServer", "serialNumber", fmt.Sprintf("Version %d.%d (Build %d.%d)", s.Major, s.Minor, s.Build+30000, s.Revision),
-		"msExchCurrentServerRoles", strconv.Itoa(orElse(s.Roles, 16439)), "msExchServerSite", site, "msExchServerInternalTLSCert", string(s.TLSCertificate),
+	e := add(dn, "msExchExchangeServer", "serialNumber",
+		fmt.Sprintf("Version %d.%d (Build %d.%d)", s.Major, s.Minor, s.Build+30000, s.Revision),
+		"msExchCurrentServerRoles", strconv.Itoa(orElse(s.Roles, 16439)), "msExchServerSite", site,
+		"msExchServerInternalTLSCert", string(s.TLSCertificate),
 		"legacyExchangeDN", legacy+"/cn=Configuration/cn=Servers/cn="+host)
 	e.add("networkAddress", "netbios:"+host, "ncacn_ip_tcp:"+s.FQDN)
 	protocols := "CN=Protocols," + dn
@@ -244,8 +269,10 @@ func (s ExchangeServer) entries(add func(dn, class string, pairs ...string) Entr
 	}
 	if s.AutodiscoverURL != "" {
 		add("CN=Autodiscover,"+protocols, "container")
-		add("CN="+host+",CN=Autodiscover,"+protocols, "serviceConnectionPoint", "serviceBindingInformation", s.AutodiscoverURL, "serviceClassName", "ms-Exchange-AutoDiscover-Service",
-			"serviceDNSName", host).add("keywords", "77378F46-2C66-4aa9-A6A6-3E7A48B19596", "Site=Default-First-Site-Name")
+		add("CN="+host+",CN=Autodiscover,"+protocols, "serviceConnectionPoint", "serviceBindingInformation",
+			s.AutodiscoverURL, "serviceClassName", "ms-Exchange-AutoDiscover-Service",
+			"serviceDNSName", host).add("keywords", "77378F46-2C66-4aa9-A6A6-3E7A48B19596",
+			"Site=Default-First-Site-Name")
 	}
 }
 

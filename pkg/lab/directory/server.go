@@ -1,6 +1,7 @@
-// Package directory is an Active Directory domain controller for the lab, as far as its LDAP goes: root DSE, simple binds over TLS, searches in
-// the domain, configuration and schema naming contexts, with Active Directory's limits and error texts. The tree is read-only and is made
-// from what the lab holds at the moment of the search.
+// Package directory is an Active Directory domain controller for the lab, as far as its LDAP goes:
+// root DSE, simple binds over TLS, searches in the domain, configuration and schema naming
+// contexts, with Active Directory's limits and error texts. The tree is read-only and is made from
+// what the lab holds at the moment of the search.
 package directory
 
 import (
@@ -59,7 +60,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers plain LDAP, with StartTLS when Config.TLS is set, until Close. It returns nil after Close.
+// Serve answers plain LDAP, with StartTLS when Config.TLS is set, until Close. It returns nil after
+// Close.
 func (s *Server) Serve(ln net.Listener) error { return s.serve(ln, false) }
 
 // ServeTLS answers LDAPS until Close.
@@ -196,8 +198,10 @@ func (ses *session) handle(p *ber.Packet) bool {
 		err = ses.result(id, ldap.ApplicationCompareResponse, ses.compare(request))
 	case ldap.ApplicationExtendedRequest:
 		return ses.extended(id, request)
-	case ldap.ApplicationModifyRequest, ldap.ApplicationAddRequest, ldap.ApplicationDelRequest, ldap.ApplicationModifyDNRequest:
-		r := outcome{code: ldap.LDAPResultInsufficientAccessRights, text: "00002098: SecErr: DSID-03150F94, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0\n"}
+	case ldap.ApplicationModifyRequest, ldap.ApplicationAddRequest, ldap.ApplicationDelRequest,
+		ldap.ApplicationModifyDNRequest:
+		r := outcome{code: ldap.LDAPResultInsufficientAccessRights,
+			text: "00002098: SecErr: DSID-03150F94, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0\n"}
 		err = ses.result(id, request.Tag+1, r)
 	default:
 		return false
@@ -213,9 +217,11 @@ type outcome struct {
 	referral string // URL
 }
 
-var unknownControl = outcome{code: ldap.LDAPResultUnavailableCriticalExtension, text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"}
+var unknownControl = outcome{code: ldap.LDAPResultUnavailableCriticalExtension,
+	text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"}
 
-// critical tells whether one of the controls must be understood. Only searches have one that is: paging.
+// critical tells whether one of the controls must be understood. Only searches have one that is:
+// paging.
 func critical(controls []*ber.Packet) bool {
 	return slices.ContainsFunc(controls, func(c *ber.Packet) bool {
 		return slices.ContainsFunc(c.Children[min(1, len(c.Children)):], func(part *ber.Packet) bool {
@@ -247,7 +253,9 @@ func (ses *session) compare(request *ber.Packet) outcome {
 	values := found[0].values(name)
 	switch {
 	case values == nil:
-		return outcome{code: ldap.LDAPResultNoSuchAttribute, text: "00002080: AtrErr: DSID-03080155, #1:\n\t0: 00002080: DSID-03080155, problem 1001 (NO_ATTRIBUTE_OR_VAL), data 0\n"}
+		return outcome{code: ldap.LDAPResultNoSuchAttribute,
+			text: "00002080: AtrErr: DSID-03080155, #1:\n\t0: 00002080: DSID-03080155, problem 1001 " +
+				"(NO_ATTRIBUTE_OR_VAL), data 0\n"}
 	case slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, want) }):
 		return outcome{code: ldap.LDAPResultCompareTrue}
 	}
@@ -299,31 +307,38 @@ func (ses *session) bind(request *ber.Packet) outcome {
 	}
 	name, proof := content(request.Children[1]), request.Children[2]
 	if proof.Tag != 0 {
-		return outcome{code: ldap.LDAPResultAuthMethodNotSupported, text: "00002027: LdapErr: DSID-0C0905E5, comment: the lab's domain controller accepts simple binds alone, data 0, v4563"}
+		return outcome{code: ldap.LDAPResultAuthMethodNotSupported,
+			text: "00002027: LdapErr: DSID-0C0905E5, comment: the lab's domain controller accepts simple binds " +
+				"alone, data 0, v4563"}
 	}
 	password := content(proof)
 	if name == "" && password == "" {
 		return outcome{} // anonymous
 	}
 	if !ses.secure {
-		return outcome{code: ldap.LDAPResultStrongAuthRequired, text: `00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\TLS are not already active on the connection, data 0, v4563`}
+		return outcome{code: ldap.LDAPResultStrongAuthRequired,
+			text: `00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\TLS are not already active on the connection, data 0, v4563`}
 	}
 	if password == "" { // RFC 4513, 5.1.2: unauthenticated; Active Directory lets it pass as anonymous
 		return outcome{}
 	}
 	code := ses.server.authenticate(name, password)
 	if code != "" {
-		return outcome{code: ldap.LDAPResultInvalidCredentials, text: "80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data " + code + ", v4563\x00"}
+		return outcome{code: ldap.LDAPResultInvalidCredentials,
+			text: "80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data " + code +
+				", v4563\x00"}
 	}
 	ses.user = name
 	return outcome{}
 }
 
-// authenticate gives Active Directory's data code, or nothing when name and password are right. Names are a UPN, NETBIOS\sam or a DN.
+// authenticate gives Active Directory's data code, or nothing when name and password are right.
+// Names are a UPN, NETBIOS\sam or a DN.
 func (s *Server) authenticate(name, password string) string {
 	dn, _ := canonical(name)
 	for _, u := range s.users() {
-		matches := u.UPN != "" && strings.EqualFold(u.UPN, name) || strings.EqualFold(s.cfg.NetBIOS+`\`+u.sam(), name) ||
+		matches := u.UPN != "" && strings.EqualFold(u.UPN, name) ||
+			strings.EqualFold(s.cfg.NetBIOS+`\`+u.sam(), name) ||
 			strings.EqualFold(u.sam()+"@"+s.cfg.Domain, name)
 		if !matches && dn != "" {
 			own, err := canonical(u.dn(s.layout.domain))
@@ -351,9 +366,11 @@ func (ses *session) extended(id int64, request *ber.Packet) bool {
 	r := outcome{}
 	switch {
 	case name != oidStartTLS:
-		r = outcome{code: ldap.LDAPResultProtocolError, text: "0000203D: LdapErr: DSID-0C090F2D, comment: Unknown extended request OID, data 0, v4563"}
+		r = outcome{code: ldap.LDAPResultProtocolError,
+			text: "0000203D: LdapErr: DSID-0C090F2D, comment: Unknown extended request OID, data 0, v4563"}
 	case ses.server.cfg.TLS == nil:
-		r = outcome{code: ldap.LDAPResultUnavailable, text: "00000000: LdapErr: DSID-0C09114A, comment: Error initializing SSL/TLS, data 0, v4563"}
+		r = outcome{code: ldap.LDAPResultUnavailable,
+			text: "00000000: LdapErr: DSID-0C09114A, comment: Error initializing SSL/TLS, data 0, v4563"}
 	case ses.secure:
 		r = outcome{code: ldap.LDAPResultOperationsError, text: "TLS is already active"}
 	}
@@ -392,7 +409,8 @@ func decodeSearch(p *ber.Packet, controls []*ber.Packet) (searchRequest, *outcom
 	}
 	var ok bool
 	q.base = content(p.Children[0])
-	if q.scope, ok = p.Children[1].Value.(int64); !ok || q.scope < ldap.ScopeBaseObject || q.scope > ldap.ScopeWholeSubtree {
+	if q.scope, ok = p.Children[1].Value.(int64); !ok || q.scope < ldap.ScopeBaseObject ||
+		q.scope > ldap.ScopeWholeSubtree {
 		return q, malformed
 	}
 	if q.sizeLimit, ok = p.Children[3].Value.(int64); !ok {
@@ -437,7 +455,9 @@ func decodeSearch(p *ber.Packet, controls []*ber.Packet) (searchRequest, *outcom
 	return q, nil
 }
 
-var unbound = outcome{code: ldap.LDAPResultOperationsError, text: "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563"}
+var unbound = outcome{code: ldap.LDAPResultOperationsError,
+	text: "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be " +
+		"completed on the connection., data 0, v4563"}
 
 func (ses *session) search(id int64, p *ber.Packet, controls []*ber.Packet) error {
 	done := func(r outcome, controls ...*ber.Packet) error {
@@ -454,7 +474,8 @@ func (ses *session) search(id int64, p *ber.Packet, controls []*ber.Packet) erro
 	if q.cookie != "" {
 		i := slices.IndexFunc(ses.results, func(r resultSet) bool { return r.cookie == q.cookie })
 		if i < 0 {
-			return done(outcome{code: ldap.LDAPResultUnavailableCriticalExtension, text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"})
+			return done(outcome{code: ldap.LDAPResultUnavailableCriticalExtension,
+				text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"})
 		}
 		rest := ses.results[i].rest
 		ses.results = slices.Delete(ses.results, i, i+1)
@@ -493,8 +514,9 @@ func (s *Server) referral(nc string, secure bool) string {
 	return scheme + "://" + host + "/" + nc
 }
 
-// answer sends entries, up to the limits, and the result. Without the paging control more than MaxPageSize entries are an error after
-// the first MaxPageSize; with it larger pages than that are silently cut.
+// answer sends entries, up to the limits, and the result. Without the paging control more than
+// MaxPageSize entries are an error after the first MaxPageSize; with it larger pages than that are
+// silently cut.
 func (ses *session) answer(id int64, q searchRequest, found []*record) error {
 	limit, over := len(found), 0
 	page := ses.server.cfg.MaxPageSize

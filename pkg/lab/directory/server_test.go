@@ -28,8 +28,10 @@ func serve(t *testing.T, change func(*Config)) (plain, secure string, client *tl
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "dc1"}, DNSNames: []string{"dc1.contoso.example"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "dc1"},
+		DNSNames:  []string{"dc1.contoso.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -38,17 +40,21 @@ func serve(t *testing.T, change func(*Config)) (plain, secure string, client *tl
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
 
-	cfg := Config{Domain: "contoso.example", TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+	cfg := Config{Domain: "contoso.example",
+		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
 		Users: func() []User {
 			return []User{
-				{Name: "Anna Ek", UPN: "anna@contoso.example", Password: password, Mail: "anna@contoso.example", ProxyAddresses: []string{"SMTP:anna@contoso.example", "smtp:a@contoso.example"}, RecipientType: 1},
+				{Name: "Anna Ek", UPN: "anna@contoso.example", Password: password, Mail: "anna@contoso.example",
+					ProxyAddresses: []string{"SMTP:anna@contoso.example", "smtp:a@contoso.example"}, RecipientType: 1},
 				{Name: "Off", UPN: "off@contoso.example", Password: password, Disabled: true},
 				{Name: "Locked", UPN: "locked@contoso.example", Password: password, LogonError: "775"},
 				{Name: "Bob", SAMAccountName: "bob", OU: "OU=Sales,OU=People"},
 			}
 		},
 		Exchange: func() *Organization {
-			return &Organization{Name: "Contoso", Servers: []ExchangeServer{{FQDN: "ex1.contoso.example", Major: 15, Minor: 2, Build: 2562, Revision: 17}}}
+			return &Organization{Name: "Contoso",
+				Servers: []ExchangeServer{{FQDN: "ex1.contoso.example", Major: 15, Minor: 2, Build: 2562,
+					Revision: 17}}}
 		}}
 	if change != nil {
 		change(&cfg)
@@ -156,11 +162,14 @@ func TestAnonymousSeesTheRootAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	r, err := c.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"defaultNamingContext"}, nil))
-	if err != nil || len(r.Entries) != 1 || r.Entries[0].GetAttributeValue("defaultNamingContext") != "DC=contoso,DC=example" {
+	r, err := c.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)",
+		[]string{"defaultNamingContext"}, nil))
+	if err != nil || len(r.Entries) != 1 ||
+		r.Entries[0].GetAttributeValue("defaultNamingContext") != "DC=contoso,DC=example" {
 		t.Fatal(r, err)
 	}
-	_, err = c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false, "(objectClass=*)", nil, nil))
+	_, err = c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false,
+		"(objectClass=*)", nil, nil))
 	if !ldap.IsErrorWithCode(err, 1) || !strings.Contains(err.Error(), "successful bind") {
 		t.Error(err)
 	}
@@ -169,19 +178,20 @@ func TestAnonymousSeesTheRootAlone(t *testing.T) {
 func TestFilters(t *testing.T) {
 	c := bound(t, nil)
 	for filter, want := range map[string][]string{
-		"(sAMAccountName=anna.ek)":                                                    {"Anna Ek"},
-		"(samaccountname=ANNA.EK)":                                                    {"Anna Ek"},
-		"(proxyAddresses=smtp:A@contoso.example)":                                     {"Anna Ek"},
-		"(&(objectClass=user)(mail=*))":                                               {"Anna Ek"},
-		"(&(objectCategory=person)(objectClass=user)(!(mail=*)))":                     {"Bob", "Locked", "Off"},
-		"(objectCategory=CN=Person,CN=Schema,CN=Configuration,DC=contoso,DC=example)": {"Anna Ek", "Bob", "Locked", "Off"},
-		"(|(cn=Bob)(cn=off))":                                                         {"Bob", "Off"},
-		"(cn=*n*k)":                                                                   {"Anna Ek"},
-		"(cn=a*a*)":                                                                   {"Anna Ek"},
-		"(cn=ek*)":                                                                    nil,
-		"(userAccountControl:1.2.840.113556.1.4.803:=2)":                              {"Off"},
-		"(userAccountControl:1.2.840.113556.1.4.803:=6)":                              nil,
-		"(userAccountControl:1.2.840.113556.1.4.804:=3)":                              {"Off"},
+		"(sAMAccountName=anna.ek)":                                {"Anna Ek"},
+		"(samaccountname=ANNA.EK)":                                {"Anna Ek"},
+		"(proxyAddresses=smtp:A@contoso.example)":                 {"Anna Ek"},
+		"(&(objectClass=user)(mail=*))":                           {"Anna Ek"},
+		"(&(objectCategory=person)(objectClass=user)(!(mail=*)))": {"Bob", "Locked", "Off"},
+		"(objectCategory=CN=Person,CN=Schema,CN=Configuration,DC=contoso,DC=example)": {"Anna Ek", "Bob", "Locked",
+			"Off"},
+		"(|(cn=Bob)(cn=off))": {"Bob", "Off"},
+		"(cn=*n*k)":           {"Anna Ek"},
+		"(cn=a*a*)":           {"Anna Ek"},
+		"(cn=ek*)":            nil,
+		"(userAccountControl:1.2.840.113556.1.4.803:=2)": {"Off"},
+		"(userAccountControl:1.2.840.113556.1.4.803:=6)": nil,
+		"(userAccountControl:1.2.840.113556.1.4.804:=3)": {"Off"},
 		"(cn=a*a)": nil,
 		"(&(objectClass=user)(userAccountControl>=513))":                       {"Off"},
 		"(&(objectClass=user)(userAccountControl>=514))":                       {"Off"},
@@ -192,7 +202,8 @@ func TestFilters(t *testing.T) {
 		"(distinguishedName=cn=bob, ou=Sales,OU=People,DC=contoso,DC=example)": {"Bob"},
 		"(noSuchAttribute=*)":                                                  nil,
 	} {
-		r, err := c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false, filter, []string{"cn"}, nil))
+		r, err := c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false,
+			filter, []string{"cn"}, nil))
 		if err != nil {
 			t.Errorf("%s: %v", filter, err)
 			continue
@@ -222,24 +233,30 @@ func TestScopesAndNamingContexts(t *testing.T) {
 			t.Errorf("a search of the domain found %s", e.DN)
 		}
 	}
-	want := []string{"ldaps://contoso.example/CN=Configuration,DC=contoso,DC=example", "ldaps://DomainDnsZones.contoso.example/DC=DomainDnsZones,DC=contoso,DC=example",
+	want := []string{"ldaps://contoso.example/CN=Configuration,DC=contoso,DC=example",
+		"ldaps://DomainDnsZones.contoso.example/DC=DomainDnsZones,DC=contoso,DC=example",
 		"ldaps://ForestDnsZones.contoso.example/DC=ForestDnsZones,DC=contoso,DC=example"}
 	if diff := cmp.Diff(want, r.Referrals); diff != "" {
 		t.Error(diff)
 	}
-	if r, err := search("CN=Configuration,DC=contoso,DC=example", ldap.ScopeWholeSubtree, "(objectClass=msExchVirtualDirectory)"); err != nil || len(r.Entries) != 8 {
+	if r, err := search("CN=Configuration,DC=contoso,DC=example", ldap.ScopeWholeSubtree,
+		"(objectClass=msExchVirtualDirectory)"); err != nil || len(r.Entries) != 8 {
 		t.Error(r, err)
 	}
-	if r, err := search("OU=People,DC=contoso,DC=example", ldap.ScopeSingleLevel, "(objectClass=*)"); err != nil || len(r.Entries) != 1 || r.Entries[0].DN != "OU=Sales,OU=People,DC=contoso,DC=example" {
+	if r, err := search("OU=People,DC=contoso,DC=example", ldap.ScopeSingleLevel, "(objectClass=*)"); err != nil ||
+		len(r.Entries) != 1 || r.Entries[0].DN != "OU=Sales,OU=People,DC=contoso,DC=example" {
 		t.Error(r, err)
 	}
-	if r, err := search("ou=sales, ou=People,DC=contoso,DC=example", ldap.ScopeBaseObject, "(objectClass=*)"); err != nil || len(r.Entries) != 1 {
+	if r, err := search("ou=sales, ou=People,DC=contoso,DC=example", ldap.ScopeBaseObject,
+		"(objectClass=*)"); err != nil || len(r.Entries) != 1 {
 		t.Error(r, err)
 	}
-	if _, err := search("OU=None,DC=contoso,DC=example", ldap.ScopeWholeSubtree, "(objectClass=*)"); !ldap.IsErrorWithCode(err, 32) || !strings.Contains(err.Error(), "NO_OBJECT") {
+	if _, err := search("OU=None,DC=contoso,DC=example", ldap.ScopeWholeSubtree,
+		"(objectClass=*)"); !ldap.IsErrorWithCode(err, 32) || !strings.Contains(err.Error(), "NO_OBJECT") {
 		t.Error(err)
 	}
-	if _, err := search("DC=fabrikam,DC=example", ldap.ScopeWholeSubtree, "(objectClass=*)"); !ldap.IsErrorWithCode(err, 10) {
+	if _, err := search("DC=fabrikam,DC=example", ldap.ScopeWholeSubtree, "(objectClass=*)"); !ldap.IsErrorWithCode(err,
+		10) {
 		t.Error(err)
 	}
 	if _, err := search("nonsense", ldap.ScopeWholeSubtree, "(objectClass=*)"); !ldap.IsErrorWithCode(err, 34) {
@@ -260,7 +277,8 @@ func many(n int) func(*Config) {
 func TestPagesAndLimits(t *testing.T) {
 	c := bound(t, many(2100))
 	request := func(size int) *ldap.SearchRequest {
-		return ldap.NewSearchRequest("CN=Users,DC=contoso,DC=example", ldap.ScopeSingleLevel, 0, size, 0, false, "(cn=user*)", []string{"cn"}, nil)
+		return ldap.NewSearchRequest("CN=Users,DC=contoso,DC=example", ldap.ScopeSingleLevel, 0, size, 0, false,
+			"(cn=user*)", []string{"cn"}, nil)
 	}
 	r, err := c.Search(request(0))
 	if !ldap.IsErrorWithCode(err, 4) || len(r.Entries) != 1000 {
@@ -298,7 +316,8 @@ func TestRanges(t *testing.T) {
 		"proxyaddresses;Range=1-1": {"proxyAddresses;range=1-1": {"b"}},
 		"mail":                     {"mail": {"anna@contoso.example"}},
 	} {
-		r, err := c.Search(ldap.NewSearchRequest("CN=Anna Ek,CN=Users,DC=contoso,DC=example", ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{attribute}, nil))
+		r, err := c.Search(ldap.NewSearchRequest("CN=Anna Ek,CN=Users,DC=contoso,DC=example", ldap.ScopeBaseObject, 0,
+			0, 0, false, "(objectClass=*)", []string{attribute}, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +338,8 @@ func TestWritesAreRefused(t *testing.T) {
 	if err := c.Modify(q); !ldap.IsErrorWithCode(err, 50) {
 		t.Error(err)
 	}
-	if err := c.Del(ldap.NewDelRequest("CN=Bob,OU=Sales,OU=People,DC=contoso,DC=example", nil)); !ldap.IsErrorWithCode(err, 50) {
+	if err := c.Del(ldap.NewDelRequest("CN=Bob,OU=Sales,OU=People,DC=contoso,DC=example",
+		nil)); !ldap.IsErrorWithCode(err, 50) {
 		t.Error(err)
 	}
 }
@@ -335,11 +355,13 @@ func TestLiveEntries(t *testing.T) {
 			return &Organization{Name: name}
 		}
 		c.Entries = func() []Entry {
-			return []Entry{NewEntry("CN=Bob,OU=Sales,OU=People,DC=contoso,DC=example", "objectClass", "user", "mail", "replaced@contoso.example")}
+			return []Entry{NewEntry("CN=Bob,OU=Sales,OU=People,DC=contoso,DC=example", "objectClass", "user", "mail",
+				"replaced@contoso.example")}
 		}
 	})
 	find := func(filter string) int {
-		r, err := c.Search(ldap.NewSearchRequest("CN=Configuration,DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false, filter, nil, nil))
+		r, err := c.Search(ldap.NewSearchRequest("CN=Configuration,DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0,
+			0, false, filter, nil, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,14 +371,16 @@ func TestLiveEntries(t *testing.T) {
 		t.Error("no organization")
 	}
 	name = "Fabrikam"
-	if find("(&(objectClass=msExchOrganizationContainer)(cn=Fabrikam))") != 1 || find("(cn=Contoso)") != 1 { // the NetBIOS crossRef is left
+	// the NetBIOS crossRef is left
+	if find("(&(objectClass=msExchOrganizationContainer)(cn=Fabrikam))") != 1 || find("(cn=Contoso)") != 1 {
 		t.Error("the organization was not renamed")
 	}
 	name = ""
 	if find("(objectClass=msExchOrganizationContainer)") != 0 {
 		t.Error("the organization is still there")
 	}
-	r, err := c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false, "(cn=Bob)", []string{"mail"}, nil))
+	r, err := c.Search(ldap.NewSearchRequest("DC=contoso,DC=example", ldap.ScopeWholeSubtree, 0, 0, 0, false,
+		"(cn=Bob)", []string{"mail"}, nil))
 	if err != nil || len(r.Entries) != 1 || r.Entries[0].GetAttributeValue("mail") != "replaced@contoso.example" {
 		t.Error(r, err)
 	}
@@ -364,11 +388,14 @@ func TestLiveEntries(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, c := range map[string]Config{
-		"no domain":           {},
-		"not a domain":        {Domain: "contoso,DC=example"},
-		"entry outside":       {Domain: "contoso.example", Entries: func() []Entry { return []Entry{NewEntry("DC=other", "objectClass", "top")} }},
-		"entry without sense": {Domain: "contoso.example", Entries: func() []Entry { return []Entry{NewEntry("nonsense")} }},
-		"organization's GUID": {Domain: "contoso.example", Exchange: func() *Organization { return &Organization{Name: "x", GUID: "y"} }},
+		"no domain":    {},
+		"not a domain": {Domain: "contoso,DC=example"},
+		"entry outside": {Domain: "contoso.example",
+			Entries: func() []Entry { return []Entry{NewEntry("DC=other", "objectClass", "top")} }},
+		"entry without sense": {Domain: "contoso.example",
+			Entries: func() []Entry { return []Entry{NewEntry("nonsense")} }},
+		"organization's GUID": {Domain: "contoso.example",
+			Exchange: func() *Organization { return &Organization{Name: "x", GUID: "y"} }},
 	} {
 		if _, err := New(c); err == nil {
 			t.Errorf("%s: no error", name)
@@ -419,11 +446,13 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// What other clients ask of a domain controller: compare, controls, referrals, the root's attributes.
+// What other clients ask of a domain controller: compare, controls, referrals, the root's
+// attributes.
 func TestOtherOperations(t *testing.T) {
 	c := bound(t, nil)
 	const anna = "CN=Anna Ek,CN=Users,DC=contoso,DC=example"
-	for value, want := range map[string]bool{"anna@contoso.example": true, "ANNA@contoso.example": true, "bob@contoso.example": false} {
+	for value, want := range map[string]bool{"anna@contoso.example": true, "ANNA@contoso.example": true,
+		"bob@contoso.example": false} {
 		if got, err := c.Compare(anna, "mail", value); err != nil || got != want {
 			t.Errorf("mail=%s: %v, %v", value, got, err)
 		}
@@ -431,13 +460,16 @@ func TestOtherOperations(t *testing.T) {
 	if _, err := c.Compare(anna, "telephoneNumber", "1"); !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchAttribute) {
 		t.Errorf("an absent attribute: %v", err)
 	}
-	if _, err := c.Compare("CN=Gone,DC=contoso,DC=example", "mail", "x"); !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+	if _, err := c.Compare("CN=Gone,DC=contoso,DC=example", "mail", "x"); !ldap.IsErrorWithCode(err,
+		ldap.LDAPResultNoSuchObject) {
 		t.Errorf("an absent object: %v", err)
 	}
 	search := func(base string, controls ...ldap.Control) (*ldap.SearchResult, error) {
-		return c.Search(ldap.NewSearchRequest(base, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", nil, controls))
+		return c.Search(ldap.NewSearchRequest(base, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", nil,
+			controls))
 	}
-	if _, err := search(anna, ldap.NewControlString("1.2.3.4", true, "")); !ldap.IsErrorWithCode(err, ldap.LDAPResultUnavailableCriticalExtension) {
+	if _, err := search(anna, ldap.NewControlString("1.2.3.4", true, "")); !ldap.IsErrorWithCode(err,
+		ldap.LDAPResultUnavailableCriticalExtension) {
 		t.Errorf("an unknown critical control: %v", err)
 	}
 	if _, err := search(anna, ldap.NewControlString("1.2.3.4", false, "")); err != nil {
@@ -451,11 +483,13 @@ func TestOtherOperations(t *testing.T) {
 		t.Errorf("another domain: %v", err)
 	}
 	root, err := search("")
-	if err != nil || root.Entries[0].GetAttributeValue("currentTime") == "" || len(root.Entries[0].GetAttributeValues("supportedSASLMechanisms")) < 2 {
+	if err != nil || root.Entries[0].GetAttributeValue("currentTime") == "" ||
+		len(root.Entries[0].GetAttributeValues("supportedSASLMechanisms")) < 2 {
 		t.Errorf("root DSE: %v", err)
 	}
 	person, err := search(anna)
-	if err != nil || person.Entries[0].GetAttributeValue("whenChanged") == "" || len(person.Entries[0].GetRawAttributeValue("msExchMailboxGuid")) != 16 {
+	if err != nil || person.Entries[0].GetAttributeValue("whenChanged") == "" ||
+		len(person.Entries[0].GetRawAttributeValue("msExchMailboxGuid")) != 16 {
 		t.Errorf("person: %v", err)
 	}
 }

@@ -22,7 +22,8 @@ type namingContext struct{ dn, key string }
 func (s *Server) tree() (*tree, error) {
 	schema := s.layout.schema
 	t := &tree{byKey: map[string]*record{}}
-	for _, dn := range []string{s.layout.domain, s.layout.configuration, schema, "DC=DomainDnsZones," + s.layout.domain, "DC=ForestDnsZones," + s.layout.domain} {
+	for _, dn := range []string{s.layout.domain, s.layout.configuration, schema, "DC=DomainDnsZones," + s.layout.domain,
+		"DC=ForestDnsZones," + s.layout.domain} {
 		key, err := canonical(dn)
 		if err != nil {
 			return nil, err
@@ -69,7 +70,8 @@ func (s *Server) tree() (*tree, error) {
 	return t, nil
 }
 
-// insert adds r, and containers for the parents that it lacks. An entry with the name of another replaces it.
+// insert adds r, and containers for the parents that it lacks. An entry with the name of another
+// replaces it.
 func (t *tree) insert(r *record, schema string) error {
 	for _, c := range t.contexts {
 		if below(r.key, c.key) {
@@ -103,14 +105,17 @@ func (t *tree) insert(r *record, schema string) error {
 	return nil
 }
 
-// find runs a search. References are the naming contexts below the base that the search does not enter.
+// find runs a search. References are the naming contexts below the base that the search does not
+// enter.
 func (t *tree) find(q searchRequest) (found []*record, references []string, fault *outcome) {
 	if q.base == "" && q.scope == ldap.ScopeBaseObject {
 		return []*record{t.root}, nil, nil
 	}
 	base, err := canonical(q.base)
 	if err != nil {
-		return nil, nil, &outcome{code: ldap.LDAPResultInvalidDNSyntax, text: "0000208F: NameErr: DSID-03100225, problem 2006 (BAD_NAME), data 8350, best match of:\n\t'" + q.base + "'\n"}
+		return nil, nil, &outcome{code: ldap.LDAPResultInvalidDNSyntax,
+			text: "0000208F: NameErr: DSID-03100225, problem 2006 (BAD_NAME), data 8350, best match of:\n\t'" + q.base +
+				"'\n"}
 	}
 	start, ok := t.byKey[base]
 	if !ok {
@@ -148,7 +153,8 @@ func (t *tree) noObject(base string) *outcome {
 	for best != "" {
 		if r, ok := t.byKey[best]; ok {
 			return &outcome{code: ldap.LDAPResultNoSuchObject, matched: r.dn,
-				text: "0000208D: NameErr: DSID-0310028B, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'" + r.dn + "'\n"}
+				text: "0000208D: NameErr: DSID-0310028B, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'" + r.dn +
+					"'\n"}
 		}
 		best = parent(best)
 	}
@@ -159,7 +165,8 @@ func (t *tree) noObject(base string) *outcome {
 			labels = append(labels, label)
 		}
 	}
-	return &outcome{code: ldap.LDAPResultReferral, referral: "ldap://" + strings.Join(labels, ".") + "/" + base, text: "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '" + strings.ToLower(base) + "'\n"}
+	return &outcome{code: ldap.LDAPResultReferral, referral: "ldap://" + strings.Join(labels, ".") + "/" + base,
+		text: "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '" + strings.ToLower(base) + "'\n"}
 }
 
 // parentDN cuts the first component off, and leaves the rest as it is written.

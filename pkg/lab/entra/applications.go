@@ -115,7 +115,8 @@ func (c *call) addPassword(a *Application) (int, any, *odataError) {
 	})
 	made := a.PasswordCredentials[len(a.PasswordCredentials)-1]
 	return http.StatusOK, map[string]any{
-		"@odata.context": c.context("microsoft.graph.passwordCredential"), "keyId": made.KeyID, "displayName": made.DisplayName,
+		"@odata.context": c.context("microsoft.graph.passwordCredential"), "keyId": made.KeyID,
+		"displayName":   made.DisplayName,
 		"startDateTime": now, "endDateTime": end, "hint": hint, "secretText": secret, "customKeyIdentifier": nil,
 	}, nil
 }
@@ -130,7 +131,8 @@ func (c *call) removePassword(a *Application) (int, any, *odataError) {
 	if err := json.Unmarshal(c.body, &body); err != nil || !isGUID(body.KeyID) {
 		return 0, nil, badRequest("Invalid request.")
 	}
-	left := slices.DeleteFunc(slices.Clone(a.PasswordCredentials), func(p PasswordCredential) bool { return strings.EqualFold(p.KeyID, body.KeyID) })
+	left := slices.DeleteFunc(slices.Clone(a.PasswordCredentials),
+		func(p PasswordCredential) bool { return strings.EqualFold(p.KeyID, body.KeyID) })
 	if len(left) == len(a.PasswordCredentials) {
 		return 0, nil, badRequest("No password credential found with keyId.")
 	}
@@ -156,7 +158,8 @@ func named(segment, id, appID string) bool {
 
 func (s *State) removePrincipal(p *ServicePrincipal) {
 	s.ServicePrincipals = slices.DeleteFunc(s.ServicePrincipals, func(x *ServicePrincipal) bool { return x == p })
-	s.Assignments = slices.DeleteFunc(s.Assignments, func(a *Assignment) bool { return a.PrincipalID == p.ID || a.ResourceID == p.ID })
+	s.Assignments = slices.DeleteFunc(s.Assignments,
+		func(a *Assignment) bool { return a.PrincipalID == p.ID || a.ResourceID == p.ID })
 }
 
 func (c *call) createApplication() (int, any, *odataError) {
@@ -176,7 +179,8 @@ func (c *call) createApplication() (int, any, *odataError) {
 	return one(c, http.StatusCreated, "applications", &fresh)
 }
 
-var audiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
+var audiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount",
+	"PersonalMicrosoftAccount"}
 
 // check validates what was written.
 func (a *Application) check(given map[string]json.RawMessage, old []KeyCredential, now time.Time) *odataError {
@@ -196,17 +200,20 @@ func (a *Application) check(given map[string]json.RawMessage, old []KeyCredentia
 	for _, r := range a.RequiredResourceAccess {
 		id := strings.ToLower(r.ResourceAppID)
 		if !isGUID(id) || len(r.ResourceAccess) == 0 || resources[id] {
-			return badRequest("Invalid value specified for property 'requiredResourceAccess' of resource 'Application'.")
+			return badRequest("Invalid value specified for property 'requiredResourceAccess' of resource " +
+				"'Application'.")
 		}
 		resources[id] = true
 		permissions := map[string]bool{}
 		for _, p := range r.ResourceAccess {
 			if permissions[strings.ToLower(p.ID)] {
-				return badRequest("Duplicate permission '%s' in 'resourceAccess' of resource 'RequiredResourceAccess'.", p.ID)
+				return badRequest("Duplicate permission '%s' in 'resourceAccess' of resource 'RequiredResourceAccess'.",
+					p.ID)
 			}
 			permissions[strings.ToLower(p.ID)] = true
 			if !isGUID(p.ID) || p.Type != "Role" && p.Type != "Scope" {
-				return badRequest("Invalid value specified for property 'resourceAccess' of resource 'RequiredResourceAccess'.")
+				return badRequest("Invalid value specified for property 'resourceAccess' of resource " +
+					"'RequiredResourceAccess'.")
 			}
 		}
 	}
@@ -220,19 +227,21 @@ func (a *Application) check(given map[string]json.RawMessage, old []KeyCredentia
 	return nil
 }
 
-// writtenKeys validates a list of key credentials that replaces an old one. An entry without its key
-// must be an old one, by key id, and an old one cannot be changed.
+// writtenKeys validates a list of key credentials that replaces an old one. An entry without its
+// key must be an old one, by key id, and an old one cannot be changed.
 func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *odataError) {
 	out := []KeyCredential{}
 	ids := map[string]bool{}
 	for _, k := range keys {
 		var kept *KeyCredential
-		if at := slices.IndexFunc(old, func(o KeyCredential) bool { return k.KeyID != "" && strings.EqualFold(o.KeyID, k.KeyID) }); at >= 0 {
+		if at := slices.IndexFunc(old,
+			func(o KeyCredential) bool { return k.KeyID != "" && strings.EqualFold(o.KeyID, k.KeyID) }); at >= 0 {
 			kept = &old[at]
 		}
 		if len(k.Key) == 0 {
 			if kept == nil {
-				return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidValue", "Key credential without a value does not reference an existing one."}
+				return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidValue",
+					"Key credential without a value does not reference an existing one."}
 			}
 			k.Key = kept.Key
 		}
@@ -247,11 +256,13 @@ func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *od
 			return nil, badRequest("Invalid value specified for property 'keyCredentials': %v.", err)
 		}
 		if kept == nil && !complete.EndDateTime.After(now) {
-			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidEndDate", "Key credential end date is invalid."}
+			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsInvalidEndDate",
+				"Key credential end date is invalid."}
 		}
 		id := strings.ToLower(complete.KeyID)
 		if ids[id] {
-			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsDuplicateKeyId", "Duplicate key id in key credentials."}
+			return nil, &odataError{http.StatusBadRequest, "KeyCredentialsDuplicateKeyId",
+				"Duplicate key id in key credentials."}
 		}
 		ids[id] = true
 		out = append(out, complete)
@@ -263,7 +274,8 @@ func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *od
 // stays as it is.
 func (k KeyCredential) changes(old KeyCredential) bool {
 	moved := func(a, b *time.Time) bool { return a != nil && b != nil && !a.Equal(*b) }
-	return !bytes.Equal(k.Key, old.Key) || k.Type != "" && k.Type != old.Type || k.Usage != "" && k.Usage != old.Usage ||
+	return !bytes.Equal(k.Key, old.Key) || k.Type != "" && k.Type != old.Type || k.Usage != "" &&
+		k.Usage != old.Usage ||
 		k.CustomKeyIdentifier != "" && k.CustomKeyIdentifier != old.CustomKeyIdentifier ||
 		k.DisplayName != nil && old.DisplayName != nil && *k.DisplayName != *old.DisplayName ||
 		moved(k.StartDateTime, old.StartDateTime) || moved(k.EndDateTime, old.EndDateTime)

@@ -43,7 +43,8 @@ const (
 // serve puts a simulated tenant behind TLS; every connection of the client leads there.
 func serve(t *testing.T, change func(*lab.Config)) (*lab.Tenant, *http.Client) {
 	t.Helper()
-	config := lab.Config{TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com"}
+	config := lab.Config{TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com",
+		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com"}
 	if change != nil {
 		change(&config)
 	}
@@ -83,7 +84,8 @@ func newBundle(t *testing.T, name string, to time.Time) certificate.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: to}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: to}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +99,8 @@ func newBundle(t *testing.T, name string, to time.Time) certificate.Bundle {
 
 func newClient(t *testing.T, client *http.Client, credential entra.Credential) *entra.Client {
 	t.Helper()
-	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, Graph: graph, HTTP: client, Credential: credential})
+	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, Graph: graph, HTTP: client,
+		Credential: credential})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,13 +111,16 @@ func newClient(t *testing.T, client *http.Client, credential entra.Credential) *
 	return c
 }
 
-var adminRoles = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All", "Organization.Read.All"}
+var adminRoles = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All",
+	"Organization.Read.All"}
 
-// Every kind of credential signs in, through Microsoft's library, at a login host that really verifies it.
+// Every kind of credential signs in, through Microsoft's library, at a login host that really
+// verifies it.
 func TestCredentials(t *testing.T) {
 	tenant, client := serve(t, func(c *lab.Config) { c.ConfirmDeviceCodes = true })
 	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
-	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Secret: "s3cret", Graph: adminRoles})
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf,
+		Secret: "s3cret", Graph: adminRoles})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +130,8 @@ func TestCredentials(t *testing.T) {
 		credential entra.Credential
 	}{
 		{"certificate", entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: bundle}},
-		{"secret", entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("s3cret")}},
+		{"secret", entra.Credential{Kind: answers.CredentialSecret, ClientID: appID,
+			Secret: secret.NewValue("s3cret")}},
 		{"device code", entra.Credential{Kind: answers.CredentialDeviceCode, Say: func(s string) { said = s }}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -137,8 +144,10 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("the person was told %q", said)
 	}
 	t.Run("workload identity", func(t *testing.T) {
-		// The token of a workload is here a client assertion of the application itself: what the login host can verify.
-		assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token", time.Now())
+		// The token of a workload is here a client assertion of the application itself: what the
+		// login host can verify.
+		assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token",
+			time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,18 +155,21 @@ func TestCredentials(t *testing.T) {
 		if err := os.WriteFile(file, []byte(assertion), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c := newClient(t, client, entra.Credential{Kind: answers.CredentialWorkloadIdentity, ClientID: appID, TokenFile: file})
+		c := newClient(t, client, entra.Credential{Kind: answers.CredentialWorkloadIdentity, ClientID: appID,
+			TokenFile: file})
 		if _, err := c.Organization(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	})
 	t.Run("GitHub Actions", func(t *testing.T) {
 		github := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Authorization") != "Bearer request-token" || r.URL.Query().Get("audience") != "api://AzureADTokenExchange" {
+			if r.Header.Get("Authorization") != "Bearer request-token" ||
+				r.URL.Query().Get("audience") != "api://AzureADTokenExchange" {
 				w.WriteHeader(http.StatusForbidden)
 				return
 			}
-			assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token", time.Now())
+			assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token",
+				time.Now())
 			if err != nil {
 				t.Error(err)
 			}
@@ -170,9 +182,11 @@ func TestCredentials(t *testing.T) {
 			}
 			return client.Transport.RoundTrip(r)
 		})}
-		environment := map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": github.URL + "/?x=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
+		environment := map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": github.URL + "/?x=1",
+			"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
 		identity, err := entra.NewIdentity(entra.IdentityOptions{
-			Tenant: tenantID, Login: login, Graph: graph, HTTP: both, Getenv: func(k string) string { return environment[k] },
+			Tenant: tenantID, Login: login, Graph: graph, HTTP: both,
+			Getenv:     func(k string) string { return environment[k] },
 			Credential: entra.Credential{Kind: answers.CredentialWorkloadIdentity, ClientID: appID},
 		})
 		if err != nil {
@@ -190,8 +204,10 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 func TestCredentialsRefused(t *testing.T) {
 	tenant, client := serve(t, nil)
-	bundle, other := newBundle(t, "hybridge", time.Now().Add(time.Hour)), newBundle(t, "other", time.Now().Add(time.Hour))
-	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Secret: "s3cret", Graph: adminRoles})
+	bundle, other := newBundle(t, "hybridge", time.Now().Add(time.Hour)), newBundle(t, "other",
+		time.Now().Add(time.Hour))
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf,
+		Secret: "s3cret", Graph: adminRoles})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,10 +221,16 @@ func TestCredentialsRefused(t *testing.T) {
 		code       int
 		class      error
 	}{
-		{"certificate not uploaded", client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: other}, 700027, link.ErrAccess},
-		{"unknown application", client, entra.Credential{Kind: answers.CredentialCertificate, ClientID: tenantID, Bundle: bundle}, 700016, link.ErrAccess},
-		{"wrong secret", client, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("hunter2hunter2")}, 7000215, link.ErrAccess},
-		{"nobody there", dead, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID, Secret: secret.NewValue("hunter2hunter2")}, 0, link.ErrUnreachable},
+		{"certificate not uploaded", client,
+			entra.Credential{Kind: answers.CredentialCertificate, ClientID: appID, Bundle: other}, 700027,
+			link.ErrAccess},
+		{"unknown application", client,
+			entra.Credential{Kind: answers.CredentialCertificate, ClientID: tenantID, Bundle: bundle}, 700016,
+			link.ErrAccess},
+		{"wrong secret", client, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID,
+			Secret: secret.NewValue("hunter2hunter2")}, 7000215, link.ErrAccess},
+		{"nobody there", dead, entra.Credential{Kind: answers.CredentialSecret, ClientID: appID,
+			Secret: secret.NewValue("hunter2hunter2")}, 0, link.ErrUnreachable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := newClient(t, test.client, test.credential).Organization(t.Context())
@@ -227,18 +249,21 @@ func TestCredentialsRefused(t *testing.T) {
 		})
 	}
 	for name, credential := range map[string]entra.Credential{
-		"no key":       {Kind: answers.CredentialCertificate, ClientID: appID, Bundle: certificate.Bundle{Leaf: bundle.Leaf}},
+		"no key": {Kind: answers.CredentialCertificate, ClientID: appID,
+			Bundle: certificate.Bundle{Leaf: bundle.Leaf}},
 		"no client id": {Kind: answers.CredentialSecret},
 		"nobody there": {Kind: answers.CredentialDeviceCode},
 		"wrong kind":   {Kind: answers.CredentialKerberos},
 	} {
-		if _, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, HTTP: client, Credential: credential}); err == nil {
+		if _, err := entra.NewIdentity(entra.IdentityOptions{Tenant: tenantID, Login: login, HTTP: client,
+			Credential: credential}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-// A clock that is off is named where the answer tells it; one that is off by less than Entra minds is not blamed for what has another reason.
+// A clock that is off is named where the answer tells it; one that is off by less than Entra minds
+// is not blamed for what has another reason.
 func TestClockThatIsOff(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -255,7 +280,8 @@ func TestClockThatIsOff(t *testing.T) {
 		shown := time.Now().Truncate(time.Second)
 		tenant, client := serve(t, func(c *lab.Config) { c.Clock = func() time.Time { return shown.Add(-test.ahead) } })
 		bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
-		appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Graph: adminRoles})
+		appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf,
+			Graph: adminRoles})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +300,8 @@ func TestClockThatIsOff(t *testing.T) {
 		if errors.As(err, &refused) != (test.code != 0) || test.code != 0 && !refused.AADSTS(test.code) {
 			t.Errorf("%s: %v, want AADSTS%d", test.name, err, test.code)
 		}
-		if err != nil && (strings.Contains(err.Error(), "clock") != (test.says != "") || !strings.Contains(err.Error(), test.says)) {
+		if err != nil && (strings.Contains(err.Error(), "clock") != (test.says != "") ||
+			!strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%s: %v, want it to say %q", test.name, err, test.says)
 		}
 	}
@@ -285,11 +312,13 @@ type brokenBody struct{ io.ReadCloser }
 
 func (brokenBody) Read([]byte) (int, error) { return 0, link.Classify(io.ErrUnexpectedEOF) }
 
-// A token that the login host gave and nobody got is asked for again, with an assertion of its own: the host takes none twice.
+// A token that the login host gave and nobody got is asked for again, with an assertion of its own:
+// the host takes none twice.
 func TestTokenLostOnTheWay(t *testing.T) {
 	tenant, client := serve(t, nil)
 	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
-	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Graph: adminRoles})
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf,
+		Graph: adminRoles})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,10 +330,21 @@ func TestTokenLostOnTheWay(t *testing.T) {
 		want  error
 	}{
 		{"no answer", 2, func(*http.Response) (*http.Response, error) { return nil, link.Classify(io.EOF) }, nil},
-		{"half an answer", 2, func(r *http.Response) (*http.Response, error) { r.Body = brokenBody{r.Body}; return r, nil }, nil},
-		{"a gateway's word for it", 2, func(r *http.Response) (*http.Response, error) { r.StatusCode = http.StatusBadGateway; return r, nil }, nil},
-		{"always half an answer", 9, func(r *http.Response) (*http.Response, error) { r.Body = brokenBody{r.Body}; return r, nil }, link.ErrUnreachable},
-		{"never an answer", 9, func(*http.Response) (*http.Response, error) { return nil, link.Classify(io.EOF) }, link.ErrUnreachable},
+		{"half an answer", 2, func(r *http.Response) (*http.Response, error) {
+			r.Body = brokenBody{r.Body}
+			return r,
+				nil
+		}, nil},
+		{"a gateway's word for it", 2,
+			func(r *http.Response) (*http.Response, error) { r.StatusCode = http.StatusBadGateway; return r, nil },
+			nil},
+		{"always half an answer", 9, func(r *http.Response) (*http.Response,
+			error) {
+			r.Body = brokenBody{r.Body}
+			return r, nil
+		}, link.ErrUnreachable},
+		{"never an answer", 9, func(*http.Response) (*http.Response, error) { return nil, link.Classify(io.EOF) },
+			link.ErrUnreachable},
 	} {
 		asked := 0
 		lossy := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -326,10 +366,12 @@ func TestTokenLostOnTheWay(t *testing.T) {
 
 // newKey is a certificate as it is uploaded.
 func newKey(b certificate.Bundle) map[string]any {
-	return map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(b.Leaf.Raw)}
+	return map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify",
+		"key": base64.StdEncoding.EncodeToString(b.Leaf.Raw)}
 }
 
-// The life of a dedicated hybrid application, in the requests that a plan makes: made, given keys and consent, used, removed.
+// The life of a dedicated hybrid application, in the requests that a plan makes: made, given keys
+// and consent, used, removed.
 func TestHybridApplication(t *testing.T) {
 	asked := 0
 	tenant, client := serve(t, func(c *lab.Config) {
@@ -340,13 +382,15 @@ func TestHybridApplication(t *testing.T) {
 				return nil, lab.ErrNoMailbox
 			}
 			return []lab.Schedule{
-				{Address: q.Addresses[0], Items: []lab.ScheduleItem{{Status: "busy", Start: q.Start.Add(time.Hour), End: q.Start.Add(2 * time.Hour)}}},
+				{Address: q.Addresses[0], Items: []lab.ScheduleItem{{Status: "busy", Start: q.Start.Add(time.Hour),
+					End: q.Start.Add(2 * time.Hour)}}},
 				{Address: q.Addresses[1], ErrorCode: "ErrorMailRecipientNotFound", Message: "not here"},
 			}, nil
 		}
 	})
 	admin := newBundle(t, "hybridge", time.Now().Add(time.Hour))
-	adminID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: admin.Leaf, Graph: adminRoles})
+	adminID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: admin.Leaf,
+		Graph: adminRoles})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +414,8 @@ func TestHybridApplication(t *testing.T) {
 	}
 	named := func() []map[string]any {
 		t.Helper()
-		found, err := c.List(ctx, "/applications?"+entra.Filter("displayName", name)+"&$select=id,appId,keyCredentials,requiredResourceAccess")
+		found, err := c.List(ctx, "/applications?"+entra.Filter("displayName",
+			name)+"&$select=id,appId,keyCredentials,requiredResourceAccess")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -387,18 +432,21 @@ func TestHybridApplication(t *testing.T) {
 	for _, r := range resource.AppRoles {
 		roles[r.Value] = r.ID
 	}
-	access := []any{map[string]any{"resourceAppId": oauth.AppGraph, "resourceAccess": []any{map[string]any{"id": roles["Calendars.Read"], "type": "Role"}}}}
+	access := []any{map[string]any{"resourceAppId": oauth.AppGraph,
+		"resourceAccess": []any{map[string]any{"id": roles["Calendars.Read"], "type": "Role"}}}}
 	created := do("POST", "/applications", map[string]any{"displayName": name, "signInAudience": "AzureADMyOrg"})
 	id, appID := created["id"].(string), created["appId"].(string)
 	do("PATCH", "/applications/"+id, map[string]any{"requiredResourceAccess": access})
-	auth, next := newBundle(t, "Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0)), newBundle(t, "Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0))
+	auth, next := newBundle(t, "Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0)), newBundle(t,
+		"Microsoft Exchange Server Auth Certificate", time.Now().AddDate(5, 0, 0))
 	do("PATCH", "/applications/"+id, map[string]any{"keyCredentials": []any{newKey(auth)}})
 	found := named()
 	if len(found) != 1 {
 		t.Fatalf("found %v", found)
 	}
 	// What was read goes back, with the next one beside it.
-	do("PATCH", "/applications/"+id, map[string]any{"keyCredentials": append(found[0]["keyCredentials"].([]any), newKey(next))})
+	do("PATCH", "/applications/"+id,
+		map[string]any{"keyCredentials": append(found[0]["keyCredentials"].([]any), newKey(next))})
 	found = named()
 	if diff := cmp.Diff(access, found[0]["requiredResourceAccess"]); diff != "" {
 		t.Error(diff)
@@ -412,7 +460,8 @@ func TestHybridApplication(t *testing.T) {
 	for _, k := range do("GET", "/applications/"+id+"?$select=keyCredentials", nil)["keyCredentials"].([]any) {
 		keys = append(keys, k.(map[string]any)["key"].(string))
 	}
-	if diff := cmp.Diff([]string{base64.StdEncoding.EncodeToString(auth.Leaf.Raw), base64.StdEncoding.EncodeToString(next.Leaf.Raw)}, keys); diff != "" {
+	if diff := cmp.Diff([]string{base64.StdEncoding.EncodeToString(auth.Leaf.Raw),
+		base64.StdEncoding.EncodeToString(next.Leaf.Raw)}, keys); diff != "" {
 		t.Error(diff)
 	}
 
@@ -424,7 +473,8 @@ func TestHybridApplication(t *testing.T) {
 	}
 	consent := map[string]any{"principalId": sp, "resourceId": resource.ID, "appRoleId": roles["Calendars.Read"]}
 	granted := do("POST", "/servicePrincipals/"+sp+"/appRoleAssignments", consent)["id"].(string)
-	do("POST", "/servicePrincipals/"+sp+"/appRoleAssignments", map[string]any{"principalId": sp, "resourceId": resource.ID, "appRoleId": roles["MailboxSettings.Read"]})
+	do("POST", "/servicePrincipals/"+sp+"/appRoleAssignments",
+		map[string]any{"principalId": sp, "resourceId": resource.ID, "appRoleId": roles["MailboxSettings.Read"]})
 	refused("a second consent", http.StatusBadRequest, "POST", "/servicePrincipals/"+sp+"/appRoleAssignments", consent)
 	consents, err := c.List(ctx, "/servicePrincipals/"+sp+"/appRoleAssignments")
 	if err != nil || len(consents) != 2 || consents[0]["id"] != granted {
@@ -433,21 +483,26 @@ func TestHybridApplication(t *testing.T) {
 
 	// As the application itself, with the auth certificate's key.
 	grant := oauth.ClientCredentials{
-		TokenURL: login + "/" + tenantID + "/oauth2/v2.0/token", ClientID: appID, Scope: graph + "/.default", Certificate: auth.Leaf, Key: auth.Key,
+		TokenURL: login + "/" + tenantID + "/oauth2/v2.0/token", ClientID: appID, Scope: graph + "/.default",
+		Certificate: auth.Leaf, Key: auth.Key,
 	}
 	own, err := entra.New(entra.Options{Graph: graph, HTTP: client, Token: grant.Source(client)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	day := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
-	question := entra.ScheduleRequest{As: "anna@contoso.example", Addresses: []string{"bob@contoso.example", "nobody@contoso.example"}, Start: day, End: day.Add(4 * time.Hour), Interval: time.Hour}
+	question := entra.ScheduleRequest{As: "anna@contoso.example",
+		Addresses: []string{"bob@contoso.example",
+			"nobody@contoso.example"}, Start: day, End: day.Add(4 * time.Hour), Interval: time.Hour}
 	got, err := own.GetSchedule(ctx, question)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []entra.Schedule{
-		{Address: "bob@contoso.example", View: "0200", Items: []entra.ScheduleItem{{Status: "busy", Start: day.Add(time.Hour), End: day.Add(2 * time.Hour)}}},
-		{Address: "nobody@contoso.example", Err: &entra.ScheduleError{Code: "ErrorMailRecipientNotFound", Message: "not here"}},
+		{Address: "bob@contoso.example", View: "0200",
+			Items: []entra.ScheduleItem{{Status: "busy", Start: day.Add(time.Hour), End: day.Add(2 * time.Hour)}}},
+		{Address: "nobody@contoso.example",
+			Err: &entra.ScheduleError{Code: "ErrorMailRecipientNotFound", Message: "not here"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -481,7 +536,8 @@ func TestHybridApplication(t *testing.T) {
 func TestDomains(t *testing.T) {
 	tenant, client := serve(t, func(c *lab.Config) { c.PageSize = 1 })
 	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
-	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf, Graph: adminRoles})
+	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Certificate: bundle.Leaf,
+		Graph: adminRoles})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -491,7 +547,8 @@ func TestDomains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(domains) != 2 || domains[1].ID != "contoso.example" || domains[1].IsVerified || !slices.Contains(domains[1].SupportedServices, "Email") || !domains[0].IsInitial {
+	if len(domains) != 2 || domains[1].ID != "contoso.example" || domains[1].IsVerified ||
+		!slices.Contains(domains[1].SupportedServices, "Email") || !domains[0].IsInitial {
 		t.Errorf("%+v", domains)
 	}
 	records, err := c.VerificationRecords(t.Context(), "contoso.example")
@@ -508,7 +565,8 @@ func TestDomains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if organization.ID != tenantID || organization.OnPremisesSyncEnabled != nil || len(organization.VerifiedDomains) != 1 {
+	if organization.ID != tenantID || organization.OnPremisesSyncEnabled != nil ||
+		len(organization.VerifiedDomains) != 1 {
 		t.Errorf("%+v", organization)
 	}
 }

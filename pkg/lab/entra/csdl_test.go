@@ -12,8 +12,10 @@ import (
 func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
 	for name, v := range map[string]any{
-		"application": Application{}, "requiredResourceAccess": RequiredResourceAccess{}, "resourceAccess": ResourceAccess{}, "keyCredential": KeyCredential{},
-		"passwordCredential": PasswordCredential{}, "servicePrincipal": ServicePrincipal{}, "appRole": AppRole{}, "appRoleAssignment": Assignment{},
+		"application": Application{}, "requiredResourceAccess": RequiredResourceAccess{},
+		"resourceAccess": ResourceAccess{}, "keyCredential": KeyCredential{},
+		"passwordCredential": PasswordCredential{}, "servicePrincipal": ServicePrincipal{}, "appRole": AppRole{},
+		"appRoleAssignment": Assignment{},
 	} {
 		k := reflect.TypeOf(v)
 		for i := range k.NumField() {

@@ -23,7 +23,8 @@ type deviceCode struct {
 	confirmed, declined   bool
 }
 
-// publicClients are applications of Microsoft that exist in every tenant and may ask for device codes.
+// publicClients are applications of Microsoft that exist in every tenant and may ask for device
+// codes.
 var publicClients = []string{
 	"1950a258-227b-4e31-a9cf-717495945fc2", // Azure PowerShell
 	"14d82eec-204b-4c2f-b7e8-296a70dab67e", // Microsoft Graph Command Line Tools
@@ -49,14 +50,16 @@ func (t *Tenant) decide(userCode string, confirm bool) bool {
 
 func (t *Tenant) waiting(userCode string) *deviceCode {
 	for _, d := range t.devices {
-		if strings.EqualFold(d.user, strings.TrimSpace(userCode)) && !d.confirmed && !d.declined && t.config.Clock().Before(d.expires) {
+		if strings.EqualFold(d.user, strings.TrimSpace(userCode)) && !d.confirmed && !d.declined &&
+			t.config.Clock().Before(d.expires) {
 			return d
 		}
 	}
 	return nil
 }
 
-// newUserCode looks as Entra's user codes do: nine letters and digits, none of them easy to confuse.
+// newUserCode looks as Entra's user codes do: nine letters and digits, none of them easy to
+// confuse.
 func newUserCode() string {
 	const alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 	var b [9]byte
@@ -73,7 +76,8 @@ func (t *Tenant) deviceCode(w http.ResponseWriter, r *http.Request) {
 	client, scope := r.PostForm.Get("client_id"), r.PostForm.Get("scope")
 	for name, value := range map[string]string{"client_id": client, "scope": scope} {
 		if err != nil || value == "" {
-			t.refuse(w, refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: '%s'.", name))
+			t.refuse(w, refuse(400, "invalid_request", 900144,
+				"The request body must contain the following parameter: '%s'.", name))
 			return
 		}
 	}
@@ -82,13 +86,16 @@ func (t *Tenant) deviceCode(w http.ResponseWriter, r *http.Request) {
 	t.mu.Lock()
 	var refused *refusal
 	if target, _ := t.resource(resource); named && target == nil {
-		refused = refuse(400, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant named %s.", resource, t.config.DisplayName)
+		refused = refuse(400, "invalid_resource", 500011,
+			"The resource principal named %s was not found in the tenant named %s.", resource, t.config.DisplayName)
 	}
 	if !slices.Contains(publicClients, strings.ToLower(client)) && t.state.Application(client) == nil {
-		refused = refuse(400, "unauthorized_client", 700016, "Application with identifier '%s' was not found in the directory '%s'.", client, t.config.DisplayName)
+		refused = refuse(400, "unauthorized_client", 700016,
+			"Application with identifier '%s' was not found in the directory '%s'.", client, t.config.DisplayName)
 	}
 	if refused == nil && len(t.devices) < 1000 {
-		t.devices[code] = &deviceCode{user: user, clientID: client, scope: scope, expires: t.config.Clock().Add(15 * time.Minute)}
+		t.devices[code] = &deviceCode{user: user, clientID: client, scope: scope,
+			expires: t.config.Clock().Add(15 * time.Minute)}
 	}
 	t.mu.Unlock()
 	if refused != nil {
@@ -101,7 +108,8 @@ func (t *Tenant) deviceCode(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"user_code": user, "device_code": code, "verification_uri": page, "expires_in": 900, "interval": 1,
-		"message": "To sign in, use a web browser to open the page " + page + " and enter the code " + user + " to authenticate.",
+		"message": "To sign in, use a web browser to open the page " + page + " and enter the code " + user +
+			" to authenticate.",
 	})
 }
 
@@ -112,17 +120,20 @@ func (t *Tenant) redeemDeviceCode(w http.ResponseWriter, form url.Values) {
 	var refused *refusal
 	switch {
 	case d == nil || d.clientID != form.Get("client_id"):
-		refused = refuse(400, "invalid_grant", 70000, "The provided value for the 'device_code' parameter is not valid.")
+		refused = refuse(400, "invalid_grant", 70000,
+			"The provided value for the 'device_code' parameter is not valid.")
 	case t.config.Clock().After(d.expires):
 		delete(t.devices, code)
-		refused = refuse(400, "expired_token", 70020, "The provided value for the input parameter 'device_code' is not valid. This device code has expired.")
+		refused = refuse(400, "expired_token", 70020,
+			"The provided value for the input parameter 'device_code' is not valid. This device code has expired.")
 	case d.declined:
 		delete(t.devices, code)
 		refused = refuse(400, "authorization_declined", 65004, "User declined to consent to access the app.")
 	default:
 		d.polls++
 		if !d.confirmed && (!t.config.ConfirmDeviceCodes || d.polls < 2) {
-			refused = refuse(400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending. Continue polling.")
+			refused = refuse(400, "authorization_pending", 70016,
+				"OAuth 2.0 device flow error. Authorization is pending. Continue polling.")
 			break
 		}
 		delete(t.devices, code)
@@ -165,7 +176,8 @@ func (t *Tenant) refresh(w http.ResponseWriter, form url.Values) {
 func (t *Tenant) answerUser(w http.ResponseWriter, clientID, scope string) {
 	resource, ok := resourceOf(scope)
 	if !ok {
-		t.refuse(w, refuse(400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid."))
+		t.refuse(w, refuse(400, "invalid_scope", 70011,
+			"The provided value for the input parameter 'scope' is not valid."))
 		return
 	}
 	more := map[string]any{}
@@ -182,8 +194,10 @@ func (t *Tenant) answerUser(w http.ResponseWriter, clientID, scope string) {
 		return
 	}
 	identity := oauth.Claims{
-		"aud": clientID, "iss": t.authority() + "/v2.0", "iat": claims["iat"], "nbf": claims["nbf"], "exp": claims["exp"],
-		"oid": claims["oid"], "sub": claims["sub"], "tid": t.config.TenantID, "preferred_username": t.config.Admin, "ver": "2.0",
+		"aud": clientID, "iss": t.authority() + "/v2.0", "iat": claims["iat"], "nbf": claims["nbf"],
+		"exp": claims["exp"],
+		"oid": claims["oid"], "sub": claims["sub"], "tid": t.config.TenantID, "preferred_username": t.config.Admin,
+		"ver": "2.0",
 	}
 	idToken, err := t.signer().Sign(identity)
 	if err != nil {

@@ -54,14 +54,16 @@ func TestDevicePage(t *testing.T) {
 		kind string
 		code int
 	}{"approve": {"", 0}, "decline": {"authorization_declined", 65004}} {
-		given, _ := e.post(t, host+"/oauth2/v2.0/devicecode", url.Values{"client_id": {publicClient}, "scope": {graphScope}})
+		given, _ := e.post(t, host+"/oauth2/v2.0/devicecode",
+			url.Values{"client_id": {publicClient}, "scope": {graphScope}})
 		user, _ := given["user_code"].(string)
 		if !regexp.MustCompile(`^[A-Z0-9]{9}$`).MatchString(user) {
 			t.Errorf("user code %q", user)
 		}
 		redeem := func() (map[string]any, int) {
 			device, _ := given["device_code"].(string)
-			return e.post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {publicClient}, "device_code": {device}})
+			return e.post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"},
+				"client_id": {publicClient}, "device_code": {device}})
 		}
 		if _, code := redeem(); code != 70016 {
 			t.Errorf("before: AADSTS%d", code)
@@ -69,7 +71,8 @@ func TestDevicePage(t *testing.T) {
 		if text := click(url.Values{"code": {"WRONG2345"}}); !strings.Contains(text, "did not work") {
 			t.Errorf("a wrong code: %s", text)
 		}
-		if text := click(url.Values{"code": {strings.ToLower(user)}}); !strings.Contains(text, "Continue") || !strings.Contains(text, publicClient) {
+		if text := click(url.Values{"code": {strings.ToLower(user)}}); !strings.Contains(text, "Continue") ||
+			!strings.Contains(text, publicClient) {
 			t.Errorf("the code: %s", text)
 		}
 		click(url.Values{"code": {user}, "decision": {decision}})
@@ -80,11 +83,15 @@ func TestDevicePage(t *testing.T) {
 		if decision == "decline" {
 			continue
 		}
-		again, code := e.post(t, tokenURL, url.Values{"grant_type": {"refresh_token"}, "client_id": {publicClient}, "refresh_token": {answer["refresh_token"].(string)}, "scope": {"https://outlook.office365.com/.default"}})
+		again, code := e.post(t, tokenURL,
+			url.Values{"grant_type": {"refresh_token"}, "client_id": {publicClient},
+				"refresh_token": {answer["refresh_token"].(string)}, "scope": {"https://outlook.office365.com/.default"}})
 		if code != 0 || again["access_token"] == nil {
 			t.Errorf("refreshed: AADSTS%d", code)
 		}
-		if _, code := e.post(t, tokenURL, url.Values{"grant_type": {"refresh_token"}, "client_id": {newGUID()}, "refresh_token": {answer["refresh_token"].(string)}}); code != 9002313 {
+		if _, code := e.post(t, tokenURL,
+			url.Values{"grant_type": {"refresh_token"}, "client_id": {newGUID()},
+				"refresh_token": {answer["refresh_token"].(string)}}); code != 9002313 {
 			t.Errorf("another client's refresh token: AADSTS%d", code)
 		}
 	}
@@ -101,7 +108,8 @@ func TestDeviceCodesRefused(t *testing.T) {
 		"no client":         {url.Values{"scope": {graphScope}}, 900144},
 		"no scope":          {url.Values{"client_id": {publicClient}}, 900144},
 		"an unknown client": {url.Values{"client_id": {newGUID()}, "scope": {graphScope}}, 700016},
-		"another resource":  {url.Values{"client_id": {publicClient}, "scope": {"https://gone.example/.default"}}, 500011},
+		"another resource": {url.Values{"client_id": {publicClient}, "scope": {"https://gone.example/.default"}},
+			500011},
 	} {
 		if _, code := e.post(t, address, tt.form); code != tt.code {
 			t.Errorf("%s: AADSTS%d, want %d", name, code, tt.code)
@@ -113,9 +121,12 @@ func TestDeviceCodesRefused(t *testing.T) {
 func TestDelegatedAdministrator(t *testing.T) {
 	e := newEstate(t, nil)
 	host := strings.TrimSuffix(tokenURL, "/oauth2/v2.0/token")
-	given, _ := e.post(t, host+"/oauth2/v2.0/devicecode", url.Values{"client_id": {publicClient}, "scope": {graphScope}})
+	given, _ := e.post(t, host+"/oauth2/v2.0/devicecode",
+		url.Values{"client_id": {publicClient}, "scope": {graphScope}})
 	e.ConfirmDeviceCode(given["user_code"].(string))
-	answer, code := e.post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {publicClient}, "device_code": {given["device_code"].(string)}})
+	answer, code := e.post(t, tokenURL,
+		url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {publicClient},
+			"device_code": {given["device_code"].(string)}})
 	if code != 0 {
 		t.Fatalf("AADSTS%d", code)
 	}
@@ -123,7 +134,8 @@ func TestDelegatedAdministrator(t *testing.T) {
 	if status, m := e.graph(t, token, "POST", "/applications", map[string]any{"displayName": "x"}); status != 201 {
 		t.Errorf("%d %v", status, m)
 	}
-	if status, _ := e.graph(t, token, "POST", "/users/a@b.example/calendar/getSchedule", map[string]any{}); status != 403 {
+	if status, _ := e.graph(t, token, "POST", "/users/a@b.example/calendar/getSchedule",
+		map[string]any{}); status != 403 {
 		t.Errorf("calendars: %d", status)
 	}
 }

@@ -54,7 +54,8 @@ func newEstate(t *testing.T, change func(*Config)) *estate {
 	t.Helper()
 	c := &clock{now: start}
 	config := Config{
-		TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", Clock: c.Now,
+		TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.microsoftonline.com",
+		GraphHost: "graph.microsoft.com", Clock: c.Now,
 	}
 	if change != nil {
 		change(&config)
@@ -88,7 +89,8 @@ func newCertificate(t testing.TB, name string, from, to time.Time) (*x509.Certif
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: to}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: from, NotAfter: to}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -102,11 +104,13 @@ func newCertificate(t testing.TB, name string, from, to time.Time) (*x509.Certif
 
 const tokenURL = "https://login.microsoftonline.com/" + tenantID + "/oauth2/v2.0/token"
 
-// request puts a client-credentials request with a given assertion and returns the AADSTS code of the refusal, 0 for a token.
+// request puts a client-credentials request with a given assertion and returns the AADSTS code of
+// the refusal, 0 for a token.
 func (e *estate) request(t *testing.T, clientID, assertion string) (int, oauth.Claims) {
 	t.Helper()
 	resp, err := e.client.PostForm(tokenURL, url.Values{
-		"client_id": {clientID}, "scope": {"https://outlook.office365.com/.default"}, "grant_type": {"client_credentials"},
+		"client_id": {clientID}, "scope": {"https://outlook.office365.com/.default"},
+		"grant_type":            {"client_credentials"},
 		"client_assertion_type": {oauth.AssertionType}, "client_assertion": {assertion},
 	})
 	if err != nil {
@@ -139,10 +143,12 @@ func (e *estate) request(t *testing.T, clientID, assertion string) (int, oauth.C
 
 func TestClientAssertions(t *testing.T) {
 	e := newEstate(t, nil)
-	good, key := newCertificate(t, "Microsoft Exchange Server Auth Certificate", start.Add(-time.Hour), start.AddDate(5, 0, 0))
+	good, key := newCertificate(t, "Microsoft Exchange Server Auth Certificate", start.Add(-time.Hour),
+		start.AddDate(5, 0, 0))
 	old, oldKey := newCertificate(t, "old", start.AddDate(-5, 0, 0), start.Add(-time.Hour))
 	other, otherKey := newCertificate(t, "other", start.Add(-time.Hour), start.AddDate(5, 0, 0))
-	appID, err := e.AddApplication(NewApplication{DisplayName: "ExchangeServerApp-x", Certificate: good, Exchange: []string{"full_access_as_app"}})
+	appID, err := e.AddApplication(NewApplication{DisplayName: "ExchangeServerApp-x", Certificate: good,
+		Exchange: []string{"full_access_as_app"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +161,8 @@ func TestClientAssertions(t *testing.T) {
 		a.KeyCredentials = append(a.KeyCredentials, k)
 	})
 	claims := func(change func(oauth.Claims)) oauth.Claims {
-		c := oauth.Claims{"iss": appID, "sub": appID, "aud": tokenURL, "jti": newGUID(), "nbf": start.Unix(), "exp": start.Add(10 * time.Minute).Unix()}
+		c := oauth.Claims{"iss": appID, "sub": appID, "aud": tokenURL, "jti": newGUID(), "nbf": start.Unix(),
+			"exp": start.Add(10 * time.Minute).Unix()}
 		if change != nil {
 			change(c)
 		}
@@ -175,11 +182,13 @@ func TestClientAssertions(t *testing.T) {
 	}
 	// As MSAL.NET and Azure.Identity write the times.
 	if code, _ := e.request(t, appID, sign(signer, claims(func(c oauth.Claims) {
-		c["nbf"], c["exp"] = strconv.FormatInt(start.Unix(), 10), strconv.FormatInt(start.Add(10*time.Minute).Unix(), 10)
+		c["nbf"], c["exp"] = strconv.FormatInt(start.Unix(), 10), strconv.FormatInt(start.Add(10*time.Minute).Unix(),
+			10)
 	}))); code != 0 {
 		t.Errorf("times as texts: AADSTS%d", code)
 	}
-	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + strings.Split(sign(signer, claims(nil)), ".")[1] + "."
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." +
+		strings.Split(sign(signer, claims(nil)), ".")[1] + "."
 	tampered := func() string {
 		parts := strings.Split(sign(signer, claims(nil)), ".")
 		body, err := json.Marshal(claims(func(c oauth.Claims) { c["exp"] = start.Add(20 * time.Minute).Unix() }))
@@ -196,16 +205,22 @@ func TestClientAssertions(t *testing.T) {
 		{"unsigned", none, 50027},
 		{"no token", "x", 50027},
 		{"key not uploaded", sign(oauth.Signer{Key: otherKey, Certificate: other}, claims(nil)), 700027},
-		{"key of another under our thumbprint", sign(oauth.Signer{Key: otherKey, Certificate: good}, claims(nil)), 700027},
+		{"key of another under our thumbprint", sign(oauth.Signer{Key: otherKey, Certificate: good}, claims(nil)),
+			700027},
 		{"expired key", sign(oauth.Signer{Key: oldKey, Certificate: old}, claims(nil)), 700027},
 		{"names no key", sign(oauth.Signer{Key: key}, claims(nil)), 700027},
 		{"claims changed", tampered(), 700027},
-		{"expired", sign(signer, claims(func(c oauth.Claims) { c["exp"] = start.Add(-6 * time.Minute).Unix() })), 700024},
-		{"expired, as text", sign(signer, claims(func(c oauth.Claims) { c["exp"] = strconv.FormatInt(start.Add(-6*time.Minute).Unix(), 10) })), 700024},
+		{"expired", sign(signer, claims(func(c oauth.Claims) { c["exp"] = start.Add(-6 * time.Minute).Unix() })),
+			700024},
+		{"expired, as text", sign(signer,
+			claims(func(c oauth.Claims) { c["exp"] = strconv.FormatInt(start.Add(-6*time.Minute).Unix(), 10) })),
+			700024},
 		{"a time that is none", sign(signer, claims(func(c oauth.Claims) { c["exp"] = "tomorrow" })), 50027},
 		{"never expires", sign(signer, claims(func(c oauth.Claims) { delete(c, "exp") })), 700024},
-		{"from the future", sign(signer, claims(func(c oauth.Claims) { c["nbf"] = start.Add(6 * time.Minute).Unix() })), 700024},
-		{"for another tenant", sign(signer, claims(func(c oauth.Claims) { c["aud"] = strings.Replace(tokenURL, "6d1a", "7d1a", 1) })), 700023},
+		{"from the future", sign(signer, claims(func(c oauth.Claims) { c["nbf"] = start.Add(6 * time.Minute).Unix() })),
+			700024},
+		{"for another tenant", sign(signer,
+			claims(func(c oauth.Claims) { c["aud"] = strings.Replace(tokenURL, "6d1a", "7d1a", 1) })), 700023},
 		{"of another issuer", sign(signer, claims(func(c oauth.Claims) { c["iss"] = newGUID() })), 700021},
 		{"of another subject", sign(signer, claims(func(c oauth.Claims) { c["sub"] = newGUID() })), 700021},
 	} {
@@ -243,11 +258,13 @@ func TestClientAssertions(t *testing.T) {
 func TestClientCredentials(t *testing.T) {
 	e := newEstate(t, nil)
 	c, key := newCertificate(t, "app", start.Add(-time.Hour), start.AddDate(1, 0, 0))
-	appID, err := e.AddApplication(NewApplication{DisplayName: "app", Certificate: c, Secret: "s3cret", Graph: []string{"Calendars.Read"}})
+	appID, err := e.AddApplication(NewApplication{DisplayName: "app", Certificate: c, Secret: "s3cret",
+		Graph: []string{"Calendars.Read"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://graph.microsoft.com/.default", Certificate: c, Key: key, Now: e.clock.Now}
+	grant := oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://graph.microsoft.com/.default",
+		Certificate: c, Key: key, Now: e.clock.Now}
 	got, err := grant.Token(t.Context(), e.client)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +273,9 @@ func TestClientCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims.String("appid") != appID || claims.String("tid") != tenantID || claims.String("aud") != "https://graph.microsoft.com" || !cmp.Equal(claims.Strings("roles"), []string{"Calendars.Read"}) {
+	if claims.String("appid") != appID || claims.String("tid") != tenantID ||
+		claims.String("aud") != "https://graph.microsoft.com" ||
+		!cmp.Equal(claims.Strings("roles"), []string{"Calendars.Read"}) {
 		t.Errorf("claims %v", claims)
 	}
 	if !got.Expires.Equal(start.Add(time.Hour)) {
@@ -267,13 +286,15 @@ func TestClientCredentials(t *testing.T) {
 		change func(*oauth.ClientCredentials)
 		code   int
 	}{
-		{"wrong secret", func(g *oauth.ClientCredentials) { g.Key, g.Secret = nil, secret.NewValue("hunter2hunter2") }, 7000215},
+		{"wrong secret", func(g *oauth.ClientCredentials) { g.Key, g.Secret = nil, secret.NewValue("hunter2hunter2") },
+			7000215},
 		{"wrong tenant", func(g *oauth.ClientCredentials) {
 			g.TokenURL = "https://login.microsoftonline.com/fabrikam.example/oauth2/v2.0/token"
 		}, 90002},
 		{"unknown resource", func(g *oauth.ClientCredentials) { g.Scope = "https://example.org/.default" }, 500011},
 		{"no default scope", func(g *oauth.ClientCredentials) { g.Scope = "https://graph.microsoft.com/Calendars.Read" }, 1002012},
-		{"two resources", func(g *oauth.ClientCredentials) { g.Scope += " https://outlook.office365.com/.default" }, 1002012},
+		{"two resources", func(g *oauth.ClientCredentials) { g.Scope += " https://outlook.office365.com/.default" },
+			1002012},
 		{"no tenant named", func(g *oauth.ClientCredentials) {
 			g.TokenURL = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
 		}, 50059},
@@ -291,7 +312,8 @@ func TestClientCredentials(t *testing.T) {
 			}
 		})
 	}
-	if g := (oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://graph.microsoft.com/.default", Secret: secret.NewValue("s3cret")}); true {
+	if g := (oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://graph.microsoft.com/.default",
+		Secret: secret.NewValue("s3cret")}); true {
 		if _, err := g.Token(t.Context(), e.client); err != nil {
 			t.Error(err)
 		}
@@ -300,7 +322,8 @@ func TestClientCredentials(t *testing.T) {
 
 func TestMetadata(t *testing.T) {
 	e := newEstate(t, nil)
-	openID, err := oauth.FetchOpenIDConfiguration(t.Context(), e.client, "https://login.microsoftonline.com/contoso.onmicrosoft.com")
+	openID, err := oauth.FetchOpenIDConfiguration(t.Context(), e.client,
+		"https://login.microsoftonline.com/contoso.onmicrosoft.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +334,8 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	acs, err := oauth.FetchAuthMetadata(t.Context(), e.client, "https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1")
+	acs, err := oauth.FetchAuthMetadata(t.Context(), e.client,
+		"https://accounts.accesscontrol.windows.net/"+tenantID+"/metadata/json/1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,26 +343,32 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	federation, err := oauth.FetchFederationMetadata(t.Context(), e.client, "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml")
+	federation, err := oauth.FetchFederationMetadata(t.Context(), e.client,
+		"https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if federation.TenantID() != tenantID || len(federation.Certificates) != 1 {
 		t.Errorf("federation metadata of %q with %d certificates", federation.TenantID(), len(federation.Certificates))
 	}
-	// A token for on-premises Exchange verifies with what ACS publishes; an on-premises server looks at exactly this.
-	if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example"}); err == nil || !strings.Contains(err.Error(), "AADSTS500011") {
+	// A token for on-premises Exchange verifies with what ACS publishes; an on-premises server
+	// looks at exactly this.
+	if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example",
+		Realm: "contoso.example"}); err == nil || !strings.Contains(err.Error(), "AADSTS500011") {
 		t.Errorf("a token for a host that is not registered: %v", err)
 	}
-	for _, name := range []string{"https://mail.contoso.example/", oauth.AppExchangeOnline + "/mail.contoso.example", oauth.AppExchangeOnline + "/*.contoso.example"} {
+	for _, name := range []string{"https://mail.contoso.example/", oauth.AppExchangeOnline + "/mail.contoso.example",
+		oauth.AppExchangeOnline + "/*.contoso.example"} {
 		e.Update(func(s *State) {
 			p := s.principalOf(oauth.AppExchangeOnline)
 			p.ServicePrincipalNames = []string{p.AppID, name}
 		})
-		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "contoso.example", Realm: "contoso.example"}); err == nil {
+		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "contoso.example",
+			Realm: "contoso.example"}); err == nil {
 			t.Errorf("%s stands for the domain above too", name)
 		}
-		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example", Realm: "contoso.example"}); err != nil {
+		if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example",
+			Realm: "contoso.example"}); err != nil {
 			t.Errorf("registered as %s: %v", name, err)
 		}
 	}
@@ -357,7 +387,9 @@ func TestMetadata(t *testing.T) {
 	if _, err := v.Verify(text); err != nil {
 		t.Error("with the key set:", err)
 	}
-	if _, err := oauth.FetchOpenIDConfiguration(t.Context(), e.client, "https://login.microsoftonline.com/other.example"); err == nil || !strings.Contains(err.Error(), "AADSTS90002") {
+	if _, err := oauth.FetchOpenIDConfiguration(t.Context(), e.client,
+		"https://login.microsoftonline.com/other.example"); err == nil ||
+		!strings.Contains(err.Error(), "AADSTS90002") {
 		t.Errorf("unknown tenant: %v", err)
 	}
 }
@@ -402,7 +434,8 @@ func code(m map[string]any) string {
 func TestGraphRefuses(t *testing.T) {
 	e := newEstate(t, nil)
 	all := []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All"}
-	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Graph: all, Exchange: []string{"Exchange.ManageAsApp"}})
+	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Graph: all,
+		Exchange: []string{"Exchange.ManageAsApp"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,10 +450,12 @@ func TestGraphRefuses(t *testing.T) {
 		}
 		return text
 	}
-	full, readOnly, exchange := token(admin, "https://graph.microsoft.com"), token(reader, "https://graph.microsoft.com"), token(admin, "https://outlook.office365.com")
+	full, readOnly, exchange := token(admin, "https://graph.microsoft.com"), token(reader,
+		"https://graph.microsoft.com"), token(admin, "https://outlook.office365.com")
 	var sp, exo ServicePrincipal
 	e.Update(func(s *State) { sp, exo = *s.ServicePrincipal(reader), *s.ServicePrincipal(oauth.AppExchangeOnline) })
-	grant := map[string]any{"principalId": sp.ID, "resourceId": exo.ID, "appRoleId": exchangeRoles["full_access_as_app"]}
+	grant := map[string]any{"principalId": sp.ID, "resourceId": exo.ID,
+		"appRoleId": exchangeRoles["full_access_as_app"]}
 	for _, test := range []struct {
 		name, token, method, path string
 		body                      any
@@ -430,22 +465,31 @@ func TestGraphRefuses(t *testing.T) {
 		{"no token", "", "GET", "/applications", nil, 401, "InvalidAuthenticationToken"},
 		{"garbage", "eyJ.x.y", "GET", "/applications", nil, 401, "InvalidAuthenticationToken"},
 		{"token for Exchange", exchange, "GET", "/applications", nil, 401, "InvalidAuthenticationToken"},
-		{"may not write", readOnly, "POST", "/applications", map[string]any{"displayName": "x"}, 403, "Authorization_RequestDenied"},
+		{"may not write", readOnly, "POST", "/applications", map[string]any{"displayName": "x"}, 403,
+			"Authorization_RequestDenied"},
 		{"may not read domains", readOnly, "GET", "/domains", nil, 403, "Authorization_RequestDenied"},
-		{"no calendars", full, "POST", "/users/a@b.example/calendar/getSchedule", map[string]any{}, 403, "ErrorAccessDenied"},
+		{"no calendars", full, "POST", "/users/a@b.example/calendar/getSchedule", map[string]any{}, 403,
+			"ErrorAccessDenied"},
 		{"not there", full, "GET", "/applications/" + newGUID(), nil, 404, "Request_ResourceNotFound"},
 		{"no name", full, "POST", "/applications", map[string]any{}, 400, "Request_BadRequest"},
-		{"unknown property", full, "POST", "/applications", map[string]any{"displayName": "x", "colour": "red"}, 400, "Request_BadRequest"},
-		{"read-only property", full, "POST", "/applications", map[string]any{"displayName": "x", "appId": newGUID()}, 400, "Request_BadRequest"},
+		{"unknown property", full, "POST", "/applications", map[string]any{"displayName": "x", "colour": "red"}, 400,
+			"Request_BadRequest"},
+		{"read-only property", full, "POST", "/applications", map[string]any{"displayName": "x", "appId": newGUID()},
+			400, "Request_BadRequest"},
 		{"wrong type", full, "POST", "/applications", map[string]any{"displayName": 7}, 400, "Request_BadRequest"},
 		{"not JSON", full, "POST", "/applications", nil, 400, "BadRequest"},
-		{"bad filter", full, "GET", "/applications?$filter=displayName%20ne%20'x'", nil, 400, "Request_UnsupportedQuery"},
+		{"bad filter", full, "GET", "/applications?$filter=displayName%20ne%20'x'", nil, 400,
+			"Request_UnsupportedQuery"},
 		{"unknown segment", full, "GET", "/groups", nil, 400, "Request_BadRequest"},
-		{"principal without application", full, "POST", "/servicePrincipals", map[string]any{"appId": newGUID()}, 400, "NoBackingApplicationObject"},
-		{"principal twice", full, "POST", "/servicePrincipals", map[string]any{"appId": reader}, 409, "Request_MultipleObjectsWithSameKeyValue"},
-		{"consent without right", readOnly, "POST", "/servicePrincipals/" + sp.ID + "/appRoleAssignments", grant, 403, "Authorization_RequestDenied"},
+		{"principal without application", full, "POST", "/servicePrincipals", map[string]any{"appId": newGUID()}, 400,
+			"NoBackingApplicationObject"},
+		{"principal twice", full, "POST", "/servicePrincipals", map[string]any{"appId": reader}, 409,
+			"Request_MultipleObjectsWithSameKeyValue"},
+		{"consent without right", readOnly, "POST", "/servicePrincipals/" + sp.ID + "/appRoleAssignments", grant, 403,
+			"Authorization_RequestDenied"},
 		{"consent", full, "POST", "/servicePrincipals/" + sp.ID + "/appRoleAssignments", grant, 201, ""},
-		{"consent twice", full, "POST", "/servicePrincipals/" + sp.ID + "/appRoleAssignments", grant, 400, "Request_BadRequest"},
+		{"consent twice", full, "POST", "/servicePrincipals/" + sp.ID + "/appRoleAssignments", grant, 400,
+			"Request_BadRequest"},
 		{"wrong method", full, "PUT", "/applications", nil, 405, "Request_BadRequest"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -464,7 +508,8 @@ func TestGraphRefuses(t *testing.T) {
 func TestKeysAppearOnlyWhenAskedFor(t *testing.T) {
 	e := newEstate(t, nil)
 	c, _ := newCertificate(t, "auth", start.Add(-time.Hour), start.AddDate(5, 0, 0))
-	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Certificate: c, Secret: "s3cret", Graph: []string{"Application.ReadWrite.All"}})
+	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Certificate: c, Secret: "s3cret",
+		Graph: []string{"Application.ReadWrite.All"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,14 +537,16 @@ func TestKeysAppearOnlyWhenAskedFor(t *testing.T) {
 	}
 	// An entry that comes back without its certificate keeps it; one that is not known is refused.
 	delete(k, "key")
-	if status, m := e.graph(t, token, "PATCH", "/applications(appId='"+admin+"')", map[string]any{"keyCredentials": []any{k}}); status != 204 {
+	if status, m := e.graph(t, token, "PATCH", "/applications(appId='"+admin+"')",
+		map[string]any{"keyCredentials": []any{k}}); status != 204 {
 		t.Fatalf("%d %v", status, m)
 	}
 	if k := read("?$select=keyCredentials"); k["key"] == nil {
 		t.Error("the certificate got lost")
 	}
 	k["keyId"] = newGUID()
-	if status, _ := e.graph(t, token, "PATCH", "/applications(appId='"+admin+"')", map[string]any{"keyCredentials": []any{k}}); status != 400 {
+	if status, _ := e.graph(t, token, "PATCH", "/applications(appId='"+admin+"')",
+		map[string]any{"keyCredentials": []any{k}}); status != 400 {
 		t.Errorf("a key without value: %d, want 400", status)
 	}
 }
@@ -516,7 +563,8 @@ func toJSON(t *testing.T, v any) string {
 func TestSnapshot(t *testing.T) {
 	e := newEstate(t, nil)
 	c, _ := newCertificate(t, "auth", start.Add(-time.Hour), start.AddDate(5, 0, 0))
-	appID, err := e.AddApplication(NewApplication{DisplayName: "a", Certificate: c, Secret: "s", Exchange: []string{"full_access_as_app"}})
+	appID, err := e.AddApplication(NewApplication{DisplayName: "a", Certificate: c, Secret: "s",
+		Exchange: []string{"full_access_as_app"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -561,7 +609,8 @@ func TestView(t *testing.T) {
 
 func TestClientSecrets(t *testing.T) {
 	e := newEstate(t, nil)
-	appID, err := e.AddApplication(NewApplication{DisplayName: "app", Secret: "s3cret", Exchange: []string{"full_access_as_app"}})
+	appID, err := e.AddApplication(NewApplication{DisplayName: "app", Secret: "s3cret",
+		Exchange: []string{"full_access_as_app"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -577,7 +626,9 @@ func TestClientSecrets(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e.clock.Set(start.Add(test.after))
-			_, err := oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID, Scope: "https://outlook.office365.com/.default", Secret: secret.NewValue(test.secret)}.Token(t.Context(), e.client)
+			_, err := oauth.ClientCredentials{TokenURL: tokenURL, ClientID: appID,
+				Scope:  "https://outlook.office365.com/.default",
+				Secret: secret.NewValue(test.secret)}.Token(t.Context(), e.client)
 			var refused *oauth.Error
 			switch {
 			case test.code == 0 && err != nil:
@@ -589,7 +640,8 @@ func TestClientSecrets(t *testing.T) {
 	}
 }
 
-// TestDeviceCodes: a code serves the application that it was given to, one resource, one time, for as long as it lives.
+// TestDeviceCodes: a code serves the application that it was given to, one resource, one time, for
+// as long as it lives.
 func TestDeviceCodes(t *testing.T) {
 	const publicClient = "1950a258-227b-4e31-a9cf-717495945fc2" // Azure PowerShell
 	e := newEstate(t, func(c *Config) { c.ConfirmDeviceCodes = true })
@@ -615,19 +667,24 @@ func TestDeviceCodes(t *testing.T) {
 		after                 time.Duration
 		want                  []int // of one poll after the other
 	}{
-		{"confirmed at the second poll, good for one token", "https://graph.microsoft.com/.default offline_access", publicClient, 0, []int{70016, 0, 70000}},
-		{"another application", "https://graph.microsoft.com/.default", "fb78d390-0c51-40cd-8e17-fdbfab77341b", 0, []int{70000, 70000}},
+		{"confirmed at the second poll, good for one token", "https://graph.microsoft.com/.default offline_access",
+			publicClient, 0, []int{70016, 0, 70000}},
+		{"another application", "https://graph.microsoft.com/.default", "fb78d390-0c51-40cd-8e17-fdbfab77341b", 0,
+			[]int{70000, 70000}},
 		{"expired", "https://graph.microsoft.com/.default", publicClient, 16 * time.Minute, []int{70020, 70000}},
-		{"two resources", "https://graph.microsoft.com/.default https://outlook.office365.com/.default", publicClient, 0, []int{70016, 70011}},
+		{"two resources", "https://graph.microsoft.com/.default https://outlook.office365.com/.default", publicClient,
+			0, []int{70016, 70011}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e.clock.Set(start)
-			_, given := post(t, host+"/oauth2/v2.0/devicecode", url.Values{"client_id": {publicClient}, "scope": {test.scope}})
+			_, given := post(t, host+"/oauth2/v2.0/devicecode",
+				url.Values{"client_id": {publicClient}, "scope": {test.scope}})
 			device, _ := given["device_code"].(string)
 			e.clock.Set(start.Add(test.after))
 			var got []int
 			for range test.want {
-				code, _ := post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {test.redeemer}, "device_code": {device}})
+				code, _ := post(t, tokenURL, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"},
+					"client_id": {test.redeemer}, "device_code": {device}})
 				got = append(got, code)
 			}
 			if d := cmp.Diff(test.want, got); d != "" {

@@ -14,11 +14,12 @@ type condition struct {
 }
 
 func unsupportedFilter() *odataError {
-	return &odataError{http.StatusBadRequest, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause specified for property."}
+	return &odataError{http.StatusBadRequest, "Request_UnsupportedQuery",
+		"Unsupported or invalid query filter clause specified for property."}
 }
 
-// parseFilter reads the part of OData's filters that directory objects know: and, or, not, eq, ne, in,
-// startsWith, endsWith, any().
+// parseFilter reads the part of OData's filters that directory objects know: and, or, not, eq, ne,
+// in, startsWith, endsWith, any().
 func parseFilter(text string) (*condition, *odataError) {
 	if text == "" {
 		return nil, nil
@@ -223,7 +224,8 @@ func (p *filterParser) primary() (*condition, *odataError) {
 			return nil, p.invalid()
 		}
 		if len(wanted) > 15 {
-			return nil, badRequest("Too many child clauses specified in search filter expression containing 'OR' operators: %d. Max allowed: 15.", len(wanted))
+			return nil, badRequest("Too many child clauses specified in search filter expression containing 'OR' "+
+				"operators: %d. Max allowed: 15.", len(wanted))
 		}
 		c.holds = func(env map[string]any) bool {
 			have := value(env)
@@ -248,7 +250,8 @@ func equal(have, want any) bool {
 	return have == want
 }
 
-// path reads a property, a property of a complex one, or LIST/any(x: ...), whose condition is then complete.
+// path reads a property, a property of a complex one, or LIST/any(x: ...), whose condition is then
+// complete.
 func (p *filterParser) path() (func(env map[string]any) any, *condition, *odataError) {
 	name := p.word()
 	if name == "" || strings.ContainsAny(name, "(),:/") {
@@ -316,5 +319,6 @@ func (p *filterParser) any(list func(env map[string]any) any, c *condition) *oda
 
 func unknownProperty(name, kind string) *odataError {
 	return &odataError{http.StatusBadRequest, "BadRequest",
-		fmt.Sprintf("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, kind)}
+		fmt.Sprintf("Parsing OData Select and Expand failed: Could not find a property named '%s' on type "+
+			"'microsoft.graph.%s'.", name, kind)}
 }

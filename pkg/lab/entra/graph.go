@@ -34,7 +34,8 @@ func (c *call) may(permissions ...string) *odataError {
 		}
 	}
 	// The administrator's own directory roles, which do not open calendars.
-	if c.user != "" && slices.Contains(c.granted, "Directory.AccessAsUser.All") && !slices.Contains(permissions, "Calendars.Read") {
+	if c.user != "" && slices.Contains(c.granted, "Directory.AccessAsUser.All") &&
+		!slices.Contains(permissions, "Calendars.Read") {
 		return nil
 	}
 	e := denied
@@ -43,7 +44,8 @@ func (c *call) may(permissions ...string) *odataError {
 
 // What the operations need; any one suffices.
 var (
-	readApplications  = []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All", "Directory.ReadWrite.All"}
+	readApplications = []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy",
+		"Directory.Read.All", "Directory.ReadWrite.All"}
 	writeApplications = []string{"Application.ReadWrite.All"}
 	giveConsent       = []string{"AppRoleAssignment.ReadWrite.All"}
 	readDomains       = []string{"Domain.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"}
@@ -73,7 +75,9 @@ func (t *Tenant) Graph() http.Handler {
 		status, answer, err := t.serveGraph(w, r)
 		if err != nil {
 			if err.status == http.StatusUnauthorized {
-				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="", authorization_uri="https://%s/common/oauth2/authorize", client_id=%q`, t.config.LoginHost, oauth.AppGraph))
+				w.Header().Set("WWW-Authenticate",
+					fmt.Sprintf(`Bearer realm="", authorization_uri="https://%s/common/oauth2/authorize", client_id=%q`,
+						t.config.LoginHost, oauth.AppGraph))
 			}
 			t.writeError(w, requestID, err)
 			return
@@ -100,17 +104,20 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return 0, nil, &odataError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large."}
+		return 0, nil, &odataError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			"The request is too large."}
 	}
 	c.body = body
 	if r.Method == http.MethodPost || r.Method == http.MethodPatch {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 			return 0, nil, &odataError{http.StatusBadRequest, "BadRequest",
-				"Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."}
+				"Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of " +
+					"valid JSON format."}
 		}
 	}
 	if match := r.Header.Get("If-Match"); match != "" && match != "*" {
-		return 0, nil, &odataError{http.StatusPreconditionFailed, "Request_PreconditionFailed", "The condition in If-Match is not met."}
+		return 0, nil, &odataError{http.StatusPreconditionFailed, "Request_PreconditionFailed",
+			"The condition in If-Match is not met."}
 	}
 	segments, ok := split(path)
 	if !ok {
@@ -183,7 +190,8 @@ func (c *call) domains(path []string) (int, any, *odataError) {
 			kind = "Federated"
 		}
 		m := map[string]any{
-			"id": d.Name, "authenticationType": kind, "availabilityStatus": nil, "isAdminManaged": true, "isDefault": d.Default, "isInitial": d.Initial,
+			"id": d.Name, "authenticationType": kind, "availabilityStatus": nil, "isAdminManaged": true,
+			"isDefault": d.Default, "isInitial": d.Initial,
 			"isRoot": true, "isVerified": d.Verified, "supportedServices": d.Services, "state": nil,
 		}
 		if len(path) > 1 && strings.EqualFold(path[1], d.Name) {
@@ -202,11 +210,13 @@ func (c *call) domains(path []string) (int, any, *odataError) {
 	case len(path) == 3 && path[2] == "verificationDnsRecords":
 		return list(c, "verificationDnsRecords", []map[string]any{
 			{
-				"@odata.type": "#microsoft.graph.domainDnsTxtRecord", "id": stableGUID(found.Name + " txt"), "isOptional": false, "label": found.Name,
+				"@odata.type": "#microsoft.graph.domainDnsTxtRecord", "id": stableGUID(found.Name + " txt"),
+				"isOptional": false, "label": found.Name,
 				"recordType": "Txt", "supportedService": "Email", "ttl": 3600, "text": found.VerificationText(),
 			},
 			{
-				"@odata.type": "#microsoft.graph.domainDnsMxRecord", "id": stableGUID(found.Name + " mx"), "isOptional": false, "label": found.Name,
+				"@odata.type": "#microsoft.graph.domainDnsMxRecord", "id": stableGUID(found.Name + " mx"),
+				"isOptional": false, "label": found.Name,
 				"recordType": "Mx", "supportedService": "Email", "ttl": 3600, "preference": 32767,
 				"mailExchange": strings.ToLower(strings.TrimPrefix(found.VerificationText(), "MS=")) + ".msv1.invalid",
 			},
@@ -215,12 +225,16 @@ func (c *call) domains(path []string) (int, any, *odataError) {
 		key := strings.ReplaceAll(found.Name, ".", "-")
 		return list(c, "serviceConfigurationRecords", []map[string]any{
 			{
-				"@odata.type": "#microsoft.graph.domainDnsMxRecord", "id": stableGUID(found.Name + " service mx"), "isOptional": false, "label": found.Name,
-				"recordType": "Mx", "supportedService": "Email", "ttl": 3600, "preference": 0, "mailExchange": key + ".mail.protection.outlook.com",
+				"@odata.type": "#microsoft.graph.domainDnsMxRecord", "id": stableGUID(found.Name + " service mx"),
+				"isOptional": false, "label": found.Name,
+				"recordType": "Mx", "supportedService": "Email", "ttl": 3600, "preference": 0,
+				"mailExchange": key + ".mail.protection.outlook.com",
 			},
 			{
-				"@odata.type": "#microsoft.graph.domainDnsCnameRecord", "id": stableGUID(found.Name + " autodiscover"), "isOptional": false, "label": "autodiscover." + found.Name,
-				"recordType": "CName", "supportedService": "Email", "ttl": 3600, "canonicalName": "autodiscover.outlook.com",
+				"@odata.type": "#microsoft.graph.domainDnsCnameRecord", "id": stableGUID(found.Name + " autodiscover"),
+				"isOptional": false, "label": "autodiscover." + found.Name,
+				"recordType": "CName", "supportedService": "Email", "ttl": 3600,
+				"canonicalName": "autodiscover.outlook.com",
 			},
 		})
 	}
@@ -238,7 +252,8 @@ func (c *call) organization(path []string) (int, any, *odataError) {
 	verified := []map[string]any{}
 	for _, d := range t.state.Domains {
 		if d.Verified {
-			verified = append(verified, map[string]any{"capabilities": strings.Join(d.Services, ", "), "isDefault": d.Default, "isInitial": d.Initial, "name": d.Name, "type": "Managed"})
+			verified = append(verified, map[string]any{"capabilities": strings.Join(d.Services, ", "),
+				"isDefault": d.Default, "isInitial": d.Initial, "name": d.Name, "type": "Managed"})
 		}
 	}
 	m := map[string]any{

@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// Login answers as the login host, and as the hosts of ACS and federation metadata (accounts.accesscontrol.windows.net, login.windows.net), whose paths do not
-// collide with it.
+// Login answers as the login host, and as the hosts of ACS and federation metadata
+// (accounts.accesscontrol.windows.net, login.windows.net), whose paths do not collide with it.
 func (t *Tenant) Login() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store, no-cache")
@@ -29,7 +29,10 @@ func (t *Tenant) Login() http.Handler {
 		}
 		tenant, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if !t.knows(tenant) {
-			t.refuse(w, refuse(400, "invalid_tenant", 90002, "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", tenant))
+			t.refuse(w, refuse(400, "invalid_tenant", 90002,
+				"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the "+
+					"correct cloud. Check with your subscription administrator, this may happen if there are no active "+
+					"subscriptions for the tenant.", tenant))
 			return
 		}
 		get := r.Method == http.MethodGet
@@ -65,8 +68,8 @@ func (t *Tenant) FederationMetadata() oauth.FederationMetadata {
 // authority is the tenant's address at the login host.
 func (t *Tenant) authority() string { return "https://" + t.config.LoginHost + "/" + t.config.TenantID }
 
-// knows tells whether the first part of a path names this tenant: its GUID, a verified domain, or "organizations" and "common", under which a user may be of
-// any tenant.
+// knows tells whether the first part of a path names this tenant: its GUID, a verified domain, or
+// "organizations" and "common", under which a user may be of any tenant.
 func (t *Tenant) knows(name string) bool {
 	if strings.EqualFold(name, t.config.TenantID) || name == "organizations" || name == "common" {
 		return true
@@ -112,13 +115,14 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func (t *Tenant) refuse(w http.ResponseWriter, r *refusal) {
 	trace, correlation, now := newGUID(), newGUID(), t.config.Clock().UTC().Format("2006-01-02 15:04:05Z")
 	writeJSON(w, r.status, map[string]any{
-		"error":             r.kind,
-		"error_description": fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", r.code, r.text, trace, correlation, now),
-		"error_codes":       []int{r.code},
-		"timestamp":         now,
-		"trace_id":          trace,
-		"correlation_id":    correlation,
-		"error_uri":         fmt.Sprintf("https://%s/error?code=%d", t.config.LoginHost, r.code),
+		"error": r.kind,
+		"error_description": fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", r.code, r.text,
+			trace, correlation, now),
+		"error_codes":    []int{r.code},
+		"timestamp":      now,
+		"trace_id":       trace,
+		"correlation_id": correlation,
+		"error_uri":      fmt.Sprintf("https://%s/error?code=%d", t.config.LoginHost, r.code),
 	})
 }
 
@@ -128,7 +132,8 @@ const maxForm = 256 << 10
 func (t *Tenant) token(w http.ResponseWriter, r *http.Request, tenant string) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		t.refuse(w, refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."))
+		t.refuse(w, refuse(400, "invalid_request", 900144,
+			"The request body must contain the following parameter: 'grant_type'."))
 		return
 	}
 	switch grant := r.PostForm.Get("grant_type"); grant {
@@ -139,9 +144,11 @@ func (t *Tenant) token(w http.ResponseWriter, r *http.Request, tenant string) {
 	case "refresh_token":
 		t.refresh(w, r.PostForm)
 	case "":
-		t.refuse(w, refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."))
+		t.refuse(w, refuse(400, "invalid_request", 900144,
+			"The request body must contain the following parameter: 'grant_type'."))
 	default:
-		t.refuse(w, refuse(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '%s'.", grant))
+		t.refuse(w, refuse(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '%s'.",
+			grant))
 	}
 }
 
@@ -166,12 +173,15 @@ func (t *Tenant) clientCredentials(w http.ResponseWriter, r *http.Request, tenan
 	form := r.PostForm
 	clientID := form.Get("client_id")
 	if tenant == "organizations" || tenant == "common" {
-		t.refuse(w, refuse(400, "invalid_request", 50059, "No tenant-identifying information found in either the request or implied by any provided credentials."))
+		t.refuse(w, refuse(400, "invalid_request", 50059,
+			"No tenant-identifying information found in either the request or implied by any provided credentials."))
 		return
 	}
 	resource, ok := resourceOf(form.Get("scope"))
 	if !ok {
-		t.refuse(w, refuse(400, "invalid_scope", 1002012, "The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", form.Get("scope")))
+		t.refuse(w, refuse(400, "invalid_scope", 1002012,
+			"The provided value for scope %s is not valid. Client credential flows must have a scope value with "+
+				"/.default suffixed to the resource identifier (application ID URI).", form.Get("scope")))
 		return
 	}
 	t.mu.Lock()
@@ -180,13 +190,18 @@ func (t *Tenant) clientCredentials(w http.ResponseWriter, r *http.Request, tenan
 	var refused *refusal
 	switch {
 	case app == nil:
-		refused = refuse(400, "unauthorized_client", 700016, "Application with identifier '%s' was not found in the directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.", clientID, t.config.DisplayName)
+		refused = refuse(400, "unauthorized_client", 700016,
+			"Application with identifier '%s' was not found in the directory '%s'. This can happen if the "+
+				"application has not been installed by the administrator of the tenant or consented to by any user in "+
+				"the tenant. You may have sent your authentication request to the wrong tenant.", clientID,
+			t.config.DisplayName)
 	case form.Get("client_assertion") != "":
 		proof, refused = "2", t.checkAssertion(app, form, tenant)
 	case form.Get("client_secret") != "":
 		proof, refused = "1", t.checkSecret(app, form.Get("client_secret"))
 	default:
-		refused = refuse(401, "invalid_client", 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+		refused = refuse(401, "invalid_client", 7000218,
+			"The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
 	}
 	var claims oauth.Claims
 	if refused == nil {
@@ -206,7 +221,8 @@ func (t *Tenant) answerToken(w http.ResponseWriter, claims oauth.Claims, more ma
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	answer := map[string]any{"token_type": "Bearer", "expires_in": int(tokenLifetime.Seconds()), "ext_expires_in": int(tokenLifetime.Seconds()), "access_token": text}
+	answer := map[string]any{"token_type": "Bearer", "expires_in": int(tokenLifetime.Seconds()),
+		"ext_expires_in": int(tokenLifetime.Seconds()), "access_token": text}
 	for k, v := range more {
 		answer[k] = v
 	}
@@ -226,15 +242,20 @@ func (t *Tenant) checkSecret(app *Application, secret string) *refusal {
 		return nil
 	}
 	if expired {
-		return refuse(401, "invalid_client", 7000222, "The provided client secret keys for app '%s' are expired.", app.AppID)
+		return refuse(401, "invalid_client", 7000222, "The provided client secret keys for app '%s' are expired.",
+			app.AppID)
 	}
-	return refuse(401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", app.AppID)
+	return refuse(401, "invalid_client", 7000215,
+		"Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "+
+			"the client secret ID, for a secret added to app '%s'.", app.AppID)
 }
 
-// checkAssertion verifies a signed client assertion as RFC 7523 section 3 demands, against the application's uploaded keys.
+// checkAssertion verifies a signed client assertion as RFC 7523 section 3 demands, against the
+// application's uploaded keys.
 func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string) *refusal {
 	if form.Get("client_assertion_type") != oauth.AssertionType {
-		return refuse(400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_assertion_type'.")
+		return refuse(400, "invalid_request", 900144,
+			"The request body must contain the following parameter: 'client_assertion_type'.")
 	}
 	text := form.Get("client_assertion")
 	parsed, err := oauth.Parse(text)
@@ -243,7 +264,10 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 	}
 	now := t.config.Clock()
 	notRegistered := func(reason string) *refusal {
-		return refuse(401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - %s Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '%s'.]",
+		return refuse(401, "invalid_client", 700027,
+			"The certificate with identifier used to sign the client assertion is not registered on application. "+
+				"[Reason - %s Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or "+
+				"directly use MS Graph to see configured keys for app Id '%s'.]",
 			reason, hexThumbprint(parsed.Header), app.AppID)
 	}
 	var keys []oauth.Key
@@ -263,13 +287,15 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 			expired[oauth.X5T(c)], expired[oauth.X5TS256(c)], expired[key.ID] = true, true, true
 		}
 	}
-	if expired[normal(parsed.Header.X5T)] || expired[normal(parsed.Header.X5TS256)] || expired[strings.ToUpper(parsed.Header.KeyID)] {
+	if expired[normal(parsed.Header.X5T)] || expired[normal(parsed.Header.X5TS256)] ||
+		expired[strings.ToUpper(parsed.Header.KeyID)] {
 		return notRegistered("The key used is expired.,")
 	}
 	authority := "https://" + t.config.LoginHost + "/"
 	var audiences []string
 	for _, name := range []string{tenant, t.config.TenantID} {
-		audiences = append(audiences, authority+name+"/oauth2/v2.0/token", authority+name+"/v2.0", authority+name+"/oauth2/token")
+		audiences = append(audiences, authority+name+"/oauth2/v2.0/token", authority+name+"/v2.0",
+			authority+name+"/oauth2/token")
 	}
 	v := oauth.Verifier{
 		Keys: keys, Algorithms: []string{"RS256", "PS256"}, Issuers: []string{app.AppID}, Audiences: audiences,
@@ -285,17 +311,23 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 	case errors.Is(err, oauth.ErrSignature):
 		return notRegistered("Key was found, but use of the key to verify the signature failed.,")
 	case errors.Is(err, oauth.ErrExpired), errors.Is(err, oauth.ErrNotYetValid):
-		return refuse(401, "invalid_client", 700024, "Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time of assertion %s.",
+		return refuse(401, "invalid_client", 700024,
+			"Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry "+
+				"time of assertion %s.",
 			stamp(now), claimTime(token.Claims, "nbf"), claimTime(token.Claims, "exp"))
 	case errors.Is(err, oauth.ErrIssuer):
-		return refuse(401, "invalid_client", 700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
+		return refuse(401, "invalid_client", 700021,
+			"Client assertion application identifier doesn't match 'client_id' parameter.")
 	case errors.Is(err, oauth.ErrAudience):
-		return refuse(401, "invalid_client", 700023, "Client assertion audience claim does not match Realm issuer. Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials .")
+		return refuse(401, "invalid_client", 700023,
+			"Client assertion audience claim does not match Realm issuer. Review the documentation at "+
+				"https://learn.microsoft.com/entra/identity-platform/certificate-credentials .")
 	default: // replay; the number and words are the lab's
 		return refuse(401, "invalid_client", 50013, "Assertion failed. [Reason - The assertion was presented before.]")
 	}
 	if sub := token.Claims.String("sub"); !strings.EqualFold(sub, app.AppID) {
-		return refuse(401, "invalid_client", 700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
+		return refuse(401, "invalid_client", 700021,
+			"Client assertion application identifier doesn't match 'client_id' parameter.")
 	}
 	return nil
 }

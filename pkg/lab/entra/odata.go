@@ -25,15 +25,19 @@ func badRequest(format string, args ...any) *odataError {
 }
 
 func notFound(id string) *odataError {
-	return &odataError{http.StatusNotFound, "Request_ResourceNotFound", fmt.Sprintf("Resource '%s' does not exist or one of its queried reference-property objects are not present.", id)}
+	return &odataError{http.StatusNotFound, "Request_ResourceNotFound",
+		fmt.Sprintf("Resource '%s' does not exist or one of its queried reference-property objects are not present.",
+			id)}
 }
 
-var denied = odataError{http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."}
+var denied = odataError{http.StatusForbidden, "Authorization_RequestDenied",
+	"Insufficient privileges to complete the operation."}
 
 func (t *Tenant) writeError(w http.ResponseWriter, requestID string, e *odataError) {
 	writeJSON(w, e.status, map[string]any{"error": map[string]any{
 		"code": e.code, "message": e.message,
-		"innerError": map[string]any{"date": t.config.Clock().UTC().Format("2006-01-02T15:04:05"), "request-id": requestID, "client-request-id": w.Header().Get("Client-Request-Id")},
+		"innerError": map[string]any{"date": t.config.Clock().UTC().Format("2006-01-02T15:04:05"),
+			"request-id": requestID, "client-request-id": w.Header().Get("Client-Request-Id")},
 	}})
 }
 
@@ -100,7 +104,8 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 			o.count = value == "true"
 		case option == "api-version" || !strings.HasPrefix(option, "$"):
 		default:
-			return o, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery", fmt.Sprintf("The query option '%s' is not supported here.", option)}
+			return o, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery",
+				fmt.Sprintf("The query option '%s' is not supported here.", option)}
 		}
 	}
 	if slices.Contains(o.fields, "keyCredentials") && !c.tenant.readsKeys() {
@@ -119,7 +124,8 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 	for _, name := range o.filter.reads {
 		if !known[name] {
 			return o, &odataError{http.StatusBadRequest, "BadRequest",
-				fmt.Sprintf("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, kind)}
+				fmt.Sprintf("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.",
+					name, kind)}
 		}
 	}
 	return o, nil
@@ -128,24 +134,33 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 // unmodelled are properties that Graph has and that are null here, by type.
 var unmodelled = map[string][]string{
 	"application": {
-		"addIns", "api", "applicationTemplateId", "appRoles", "certification", "deletedDateTime", "disabledByMicrosoftStatus", "groupMembershipClaims",
-		"info", "isDeviceOnlyAuthSupported", "isFallbackPublicClient", "optionalClaims", "publicClient", "publisherDomain", "samlMetadataUrl",
-		"serviceManagementReference", "servicePrincipalLockConfiguration", "spa", "tokenEncryptionKeyId", "uniqueName", "verifiedPublisher", "web",
+		"addIns", "api", "applicationTemplateId", "appRoles", "certification", "deletedDateTime",
+		"disabledByMicrosoftStatus", "groupMembershipClaims",
+		"info", "isDeviceOnlyAuthSupported", "isFallbackPublicClient", "optionalClaims", "publicClient",
+		"publisherDomain", "samlMetadataUrl",
+		"serviceManagementReference", "servicePrincipalLockConfiguration", "spa", "tokenEncryptionKeyId", "uniqueName",
+		"verifiedPublisher", "web",
 	},
 	"servicePrincipal": {
-		"addIns", "alternativeNames", "appDescription", "applicationTemplateId", "appRoleAssignmentRequired", "deletedDateTime",
-		"disabledByMicrosoftStatus", "homepage", "info", "loginUrl", "logoutUrl", "notificationEmailAddresses", "oauth2PermissionScopes",
-		"passwordCredentials", "preferredSingleSignOnMode", "replyUrls", "resourceSpecificApplicationPermissions", "signInAudience",
+		"addIns", "alternativeNames", "appDescription", "applicationTemplateId", "appRoleAssignmentRequired",
+		"deletedDateTime",
+		"disabledByMicrosoftStatus", "homepage", "info", "loginUrl", "logoutUrl", "notificationEmailAddresses",
+		"oauth2PermissionScopes",
+		"passwordCredentials", "preferredSingleSignOnMode", "replyUrls", "resourceSpecificApplicationPermissions",
+		"signInAudience",
 		"tokenEncryptionKeyId", "verifiedPublisher",
 	},
-	"domain":       {"manufacturer", "model", "passwordNotificationWindowInDays", "passwordValidityPeriodInDays"},
-	"organization": {"assignedPlans", "businessPhones", "city", "country", "countryLetterCode", "createdDateTime", "provisionedPlans"},
+	"domain": {"manufacturer", "model", "passwordNotificationWindowInDays", "passwordValidityPeriodInDays"},
+	"organization": {"assignedPlans", "businessPhones", "city", "country", "countryLetterCode", "createdDateTime",
+		"provisionedPlans"},
 }
 
 // kinds are Graph's names of the types that a collection holds.
 var kinds = map[string]string{
-	"applications": "application", "servicePrincipals": "servicePrincipal", "appRoleAssignments": "appRoleAssignment", "domains": "domain",
-	"organization": "organization", "verificationDnsRecords": "domainDnsRecord", "serviceConfigurationRecords": "domainDnsRecord",
+	"applications": "application", "servicePrincipals": "servicePrincipal", "appRoleAssignments": "appRoleAssignment",
+	"domains":      "domain",
+	"organization": "organization", "verificationDnsRecords": "domainDnsRecord",
+	"serviceConfigurationRecords": "domainDnsRecord",
 }
 
 // propertiesOf are the properties of a type: the JSON names of a struct, or the keys of an object.
@@ -279,11 +294,14 @@ func elements(v any) []map[string]any {
 	return out
 }
 
-// merge applies a request's properties to an object. Lists that are given replace the old ones whole; unknown properties are refused, and so are read-only ones.
+// merge applies a request's properties to an object. Lists that are given replace the old ones
+// whole; unknown properties are refused, and so are read-only ones.
 func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.RawMessage, *odataError) {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(body, &given); err != nil || given == nil {
-		return into, nil, &odataError{http.StatusBadRequest, "BadRequest", "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."}
+		return into, nil, &odataError{http.StatusBadRequest, "BadRequest",
+			"Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid " +
+				"JSON format."}
 	}
 	for _, name := range readOnly {
 		if _, ok := given[name]; ok {
@@ -306,7 +324,8 @@ func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.R
 			return into, nil, badRequest("Property '%s' cannot be null.", k)
 		}
 		if _, ok := merged[k]; !ok {
-			return into, nil, &odataError{http.StatusBadRequest, "Request_BadRequest", fmt.Sprintf("Invalid property '%s'.", k)}
+			return into, nil, &odataError{http.StatusBadRequest, "Request_BadRequest",
+				fmt.Sprintf("Invalid property '%s'.", k)}
 		}
 		merged[k] = v
 	}
@@ -327,7 +346,8 @@ func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.R
 }
 
 func (c *call) methodNotAllowed() *odataError {
-	return &odataError{http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."}
+	return &odataError{http.StatusMethodNotAllowed, "Request_BadRequest",
+		"Specified HTTP method is not allowed for the request target."}
 }
 
 func isList(v any) bool { _, ok := v.([]any); return ok }

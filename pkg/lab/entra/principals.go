@@ -40,7 +40,8 @@ func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
 	case path[2] == "appRoleAssignedTo" && len(path) == 3 && c.Method == http.MethodPost:
 		return c.assignTo(p)
 	case path[2] == "appRoleAssignedTo" && len(path) == 3 && c.Method == http.MethodGet:
-		return list(c, "appRoleAssignments", filterAssignments(s, func(a *Assignment) bool { return a.ResourceID == p.ID }))
+		return list(c, "appRoleAssignments",
+			filterAssignments(s, func(a *Assignment) bool { return a.ResourceID == p.ID }))
 	}
 	return 0, nil, badRequest("Resource not found for the segment '%s'.", path[2])
 }
@@ -69,7 +70,8 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 		}
 		if raw, ok := given["keyCredentials"]; ok {
 			if p.AppOwnerOrganizationID == microsoft && !bareKeys(raw) {
-				return 0, nil, badRequest("Invalid value specified for property 'keyCredentials' of resource 'ServicePrincipal'.")
+				return 0, nil, badRequest("Invalid value specified for property 'keyCredentials' of resource " +
+					"'ServicePrincipal'.")
 			}
 			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials, c.tenant.config.Clock())
 			if e != nil {
@@ -101,11 +103,13 @@ func (c *call) checkNames(p *ServicePrincipal) *odataError {
 	for _, n := range p.ServicePrincipalNames {
 		key := strings.ToLower(n)
 		if n == "" || strings.ContainsAny(n, " \t\r\n") || seen[key] {
-			return badRequest("Invalid value specified for property 'servicePrincipalNames' of resource 'ServicePrincipal'.")
+			return badRequest("Invalid value specified for property 'servicePrincipalNames' of resource " +
+				"'ServicePrincipal'.")
 		}
 		seen[key] = true
 		for _, other := range c.tenant.state.ServicePrincipals {
-			if other.ID != p.ID && slices.ContainsFunc(other.ServicePrincipalNames, func(o string) bool { return strings.EqualFold(o, n) }) {
+			if other.ID != p.ID && slices.ContainsFunc(other.ServicePrincipalNames,
+				func(o string) bool { return strings.EqualFold(o, n) }) {
 				return &odataError{http.StatusConflict, "Request_MultipleObjectsWithSameKeyValue",
 					"Another object with the same value for property servicePrincipalNames already exists."}
 			}
@@ -117,8 +121,8 @@ func (c *call) checkNames(p *ServicePrincipal) *odataError {
 	return nil
 }
 
-// bareKeys tells whether keys are written as the principals of Microsoft's own applications take them: key, type and usage, nothing else (CSS-Exchange,
-// GraphApiFunctions).
+// bareKeys tells whether keys are written as the principals of Microsoft's own applications take
+// them: key, type and usage, nothing else (CSS-Exchange, GraphApiFunctions).
 func bareKeys(raw json.RawMessage) bool {
 	var keys []map[string]any
 	if json.Unmarshal(raw, &keys) != nil {
@@ -142,10 +146,14 @@ func (c *call) createServicePrincipal() (int, any, *odataError) {
 	}
 	a := s.Application(want.AppID)
 	if a == nil {
-		return 0, nil, &odataError{http.StatusBadRequest, "NoBackingApplicationObject", fmt.Sprintf("The appId '%s' of the service principal does not reference a valid application object.", want.AppID)}
+		return 0, nil, &odataError{http.StatusBadRequest, "NoBackingApplicationObject",
+			fmt.Sprintf("The appId '%s' of the service principal does not reference a valid application object.",
+				want.AppID)}
 	}
 	if s.principalOf(want.AppID) != nil {
-		return 0, nil, &odataError{http.StatusConflict, "Request_MultipleObjectsWithSameKeyValue", fmt.Sprintf("The service principal cannot be created, updated, or restored because the service principal name %s is already in use.", want.AppID)}
+		return 0, nil, &odataError{http.StatusConflict, "Request_MultipleObjectsWithSameKeyValue",
+			fmt.Sprintf("The service principal cannot be created, updated, or restored because the service principal "+
+				"name %s is already in use.", want.AppID)}
 	}
 	p := s.newServicePrincipal(a, c.tenant.config.TenantID)
 	var given map[string]json.RawMessage
@@ -174,7 +182,8 @@ func (c *call) appRoleAssignments(p *ServicePrincipal, rest []string) (int, any,
 	if len(rest) == 0 {
 		switch c.Method {
 		case http.MethodGet:
-			return list(c, "appRoleAssignments", filterAssignments(s, func(a *Assignment) bool { return a.PrincipalID == p.ID }))
+			return list(c, "appRoleAssignments",
+				filterAssignments(s, func(a *Assignment) bool { return a.PrincipalID == p.ID }))
 		case http.MethodPost:
 			return c.assign(p)
 		}
@@ -236,7 +245,8 @@ func (c *call) assign(p *ServicePrincipal) (int, any, *odataError) {
 	if !strings.EqualFold(want.PrincipalID, p.ID) {
 		return 0, nil, badRequest("Invalid value specified for property 'principalId' of resource 'AppRoleAssignment'.")
 	}
-	at := slices.IndexFunc(s.ServicePrincipals, func(x *ServicePrincipal) bool { return strings.EqualFold(x.ID, want.ResourceID) })
+	at := slices.IndexFunc(s.ServicePrincipals,
+		func(x *ServicePrincipal) bool { return strings.EqualFold(x.ID, want.ResourceID) })
 	if at < 0 {
 		return 0, nil, notFound(want.ResourceID)
 	}
@@ -250,7 +260,8 @@ func (c *call) assign(p *ServicePrincipal) (int, any, *odataError) {
 			return 0, nil, badRequest("Permission being assigned already exists on the object")
 		}
 	}
-	if err := s.consent(p, resource.AppID, resource.AppRoles[role].Value, c.tenant.config.Clock().UTC().Truncate(time.Second)); err != nil {
+	if err := s.consent(p, resource.AppID, resource.AppRoles[role].Value,
+		c.tenant.config.Clock().UTC().Truncate(time.Second)); err != nil {
 		return 0, nil, badRequest("%s", err)
 	}
 	return one(c, http.StatusCreated, "appRoleAssignments", s.Assignments[len(s.Assignments)-1])

@@ -8,11 +8,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// TestKeysOfMicrosoftsPrincipals: they take key, type and usage alone, and the empty list clears them.
+// TestKeysOfMicrosoftsPrincipals: they take key, type and usage alone, and the empty list clears
+// them.
 func TestKeysOfMicrosoftsPrincipals(t *testing.T) {
 	e := newEstate(t, nil)
 	c, _ := newCertificate(t, "auth", start, start.AddDate(5, 0, 0))
-	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Secret: "s3cret", Graph: []string{"Application.ReadWrite.All"}})
+	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Secret: "s3cret",
+		Graph: []string{"Application.ReadWrite.All"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +22,8 @@ func TestKeysOfMicrosoftsPrincipals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := map[string]any{"key": base64.StdEncoding.EncodeToString(c.Raw), "type": "AsymmetricX509Cert", "usage": "Verify"}
+	bare := map[string]any{"key": base64.StdEncoding.EncodeToString(c.Raw), "type": "AsymmetricX509Cert",
+		"usage": "Verify"}
 	named, short := maps.Clone(bare), maps.Clone(bare)
 	named["displayName"] = "auth"
 	delete(short, "key")
@@ -37,7 +40,8 @@ func TestKeysOfMicrosoftsPrincipals(t *testing.T) {
 		{"without the key", []any{short}, 400, 1},
 		{"none", []any{}, 204, 0},
 	} {
-		if status, m := e.graph(t, token, "PATCH", principal, map[string]any{"keyCredentials": tt.keys}); status != tt.status {
+		if status, m := e.graph(t, token, "PATCH", principal,
+			map[string]any{"keyCredentials": tt.keys}); status != tt.status {
 			t.Errorf("%s: %d %v", tt.name, status, m)
 		}
 		if _, m := e.graph(t, token, "GET", principal, nil); len(elements(m["keyCredentials"])) != tt.left {

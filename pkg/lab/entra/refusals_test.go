@@ -68,7 +68,8 @@ func TestWritesRefused(t *testing.T) {
 	e := newEstate(t, nil)
 	c, _ := newCertificate(t, "auth", start.Add(-time.Hour), start.AddDate(5, 0, 0))
 	ended, _ := newCertificate(t, "auth", start.AddDate(-2, 0, 0), start.AddDate(-1, 0, 0))
-	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Certificate: c, Graph: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"}})
+	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Certificate: c,
+		Graph: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,8 @@ func TestWritesRefused(t *testing.T) {
 		return out
 	}
 	fresh := func(raw []byte, pairs ...any) map[string]any {
-		out := map[string]any{"key": base64.StdEncoding.EncodeToString(raw), "type": "AsymmetricX509Cert", "usage": "Verify"}
+		out := map[string]any{"key": base64.StdEncoding.EncodeToString(raw), "type": "AsymmetricX509Cert",
+			"usage": "Verify"}
 		for i := 0; i < len(pairs); i += 2 {
 			out[pairs[i].(string)] = pairs[i+1]
 		}
@@ -113,24 +115,42 @@ func TestWritesRefused(t *testing.T) {
 		code               string
 	}{
 		{"an entry as it was", "PATCH", application, keys(with()), 204, ""},
-		{"an entry with SDK annotations", "PATCH", application, keys(with("@odata.type", "#microsoft.graph.keyCredential")), 204, ""},
+		{"an entry with SDK annotations", "PATCH", application,
+			keys(with("@odata.type", "#microsoft.graph.keyCredential")), 204, ""},
 		{"an entry without its key", "PATCH", application, keys(with("key", nil)), 204, ""},
-		{"another name under a key id", "PATCH", application, keys(with("displayName", "other")), 400, "Request_BadRequest"},
-		{"another end under a key id", "PATCH", application, keys(with("endDateTime", "2027-01-01T00:00:00Z")), 400, "Request_BadRequest"},
-		{"another key under a key id", "PATCH", application, keys(with("key", base64.StdEncoding.EncodeToString(ended.Raw))), 400, "Request_BadRequest"},
-		{"an ended certificate", "PATCH", application, keys(with(), fresh(ended.Raw)), 400, "KeyCredentialsInvalidEndDate"},
-		{"the end before the start", "PATCH", application, keys(fresh(c.Raw, "startDateTime", "2027-01-01T00:00:00Z", "endDateTime", "2026-12-01T00:00:00Z")), 400, "Request_BadRequest"},
-		{"a key id of zeros", "PATCH", application, keys(fresh(c.Raw, "keyId", "00000000-0000-0000-0000-000000000000")), 400, "Request_BadRequest"},
+		{"another name under a key id", "PATCH", application, keys(with("displayName", "other")), 400,
+			"Request_BadRequest"},
+		{"another end under a key id", "PATCH", application, keys(with("endDateTime", "2027-01-01T00:00:00Z")), 400,
+			"Request_BadRequest"},
+		{"another key under a key id", "PATCH", application,
+			keys(with("key", base64.StdEncoding.EncodeToString(ended.Raw))), 400, "Request_BadRequest"},
+		{"an ended certificate", "PATCH", application, keys(with(), fresh(ended.Raw)), 400,
+			"KeyCredentialsInvalidEndDate"},
+		{"the end before the start", "PATCH", application,
+			keys(fresh(c.Raw, "startDateTime", "2027-01-01T00:00:00Z", "endDateTime", "2026-12-01T00:00:00Z")), 400,
+			"Request_BadRequest"},
+		{"a key id of zeros", "PATCH", application, keys(fresh(c.Raw, "keyId", "00000000-0000-0000-0000-000000000000")),
+			400, "Request_BadRequest"},
 		{"null for a list", "PATCH", application, map[string]any{"keyCredentials": nil}, 400, "Request_BadRequest"},
 		{"an empty name", "PATCH", application, map[string]any{"displayName": ""}, 400, "Request_BadRequest"},
-		{"a long name", "PATCH", application, map[string]any{"displayName": strings.Repeat("x", 257)}, 400, "Request_BadRequest"},
-		{"a resource twice", "PATCH", application, map[string]any{"requiredResourceAccess": []any{access(exchange, role), access(exchange, role)}}, 400, "Request_BadRequest"},
-		{"a permission twice", "PATCH", application, map[string]any{"requiredResourceAccess": []any{access(exchange, role, role)}}, 400, "Request_BadRequest"},
-		{"a resource that is no GUID", "PATCH", application, map[string]any{"requiredResourceAccess": []any{access("exchange", role)}}, 400, "Request_BadRequest"},
+		{"a long name", "PATCH", application, map[string]any{"displayName": strings.Repeat("x", 257)}, 400,
+			"Request_BadRequest"},
+		{"a resource twice", "PATCH", application,
+			map[string]any{"requiredResourceAccess": []any{access(exchange, role), access(exchange, role)}}, 400,
+			"Request_BadRequest"},
+		{"a permission twice", "PATCH", application,
+			map[string]any{"requiredResourceAccess": []any{access(exchange, role, role)}}, 400, "Request_BadRequest"},
+		{"a resource that is no GUID", "PATCH", application,
+			map[string]any{"requiredResourceAccess": []any{access("exchange", role)}}, 400, "Request_BadRequest"},
 		{"a malformed id", "GET", "/applications/42", nil, 400, "Request_BadRequest"},
-		{"names without the application id", "PATCH", principal, map[string]any{"servicePrincipalNames": []any{"https://mail.contoso.example"}}, 400, "Request_BadRequest"},
-		{"names of another principal", "PATCH", principal, map[string]any{"servicePrincipalNames": []any{exchange, "https://graph.microsoft.com"}}, 409, "Request_MultipleObjectsWithSameKeyValue"},
-		{"a name twice", "PATCH", principal, map[string]any{"servicePrincipalNames": []any{exchange, "https://a.example", "https://A.example"}}, 400, "Request_BadRequest"},
+		{"names without the application id", "PATCH", principal,
+			map[string]any{"servicePrincipalNames": []any{"https://mail.contoso.example"}}, 400, "Request_BadRequest"},
+		{"names of another principal", "PATCH", principal,
+			map[string]any{"servicePrincipalNames": []any{exchange, "https://graph.microsoft.com"}}, 409,
+			"Request_MultipleObjectsWithSameKeyValue"},
+		{"a name twice", "PATCH", principal,
+			map[string]any{"servicePrincipalNames": []any{exchange, "https://a.example", "https://A.example"}}, 400,
+			"Request_BadRequest"},
 	} {
 		var body any
 		if tt.body != nil {
@@ -199,7 +219,8 @@ func TestQuotaAndSecrets(t *testing.T) {
 	if status, _ := e.graph(t, token, "GET", application+"?$select=keyCredentials", nil); status != 200 {
 		t.Errorf("a minute later: %d", status)
 	}
-	status, made := e.graph(t, token, "POST", application+"/addPassword", map[string]any{"passwordCredential": map[string]any{"displayName": "x"}})
+	status, made := e.graph(t, token, "POST", application+"/addPassword",
+		map[string]any{"passwordCredential": map[string]any{"displayName": "x"}})
 	secret, _ := made["secretText"].(string)
 	if status != 200 || secret == "" {
 		t.Fatal(status, made)
@@ -208,11 +229,13 @@ func TestQuotaAndSecrets(t *testing.T) {
 		t.Error("the secret is shown again")
 	}
 	for _, want := range []int{204, 400} {
-		if status, _ := e.graph(t, token, "POST", application+"/removePassword", map[string]any{"keyId": made["keyId"]}); status != want {
+		if status, _ := e.graph(t, token, "POST", application+"/removePassword",
+			map[string]any{"keyId": made["keyId"]}); status != want {
 			t.Errorf("removed: %d, want %d", status, want)
 		}
 	}
-	for zone, good := range map[string]bool{"W. Europe Standard Time": true, "Europe/Berlin": true, "UTC": true, "Middle Earth Standard Time": false, "": false} {
+	for zone, good := range map[string]bool{"W. Europe Standard Time": true, "Europe/Berlin": true, "UTC": true,
+		"Middle Earth Standard Time": false, "": false} {
 		if _, err := (dateTimeZone{"2026-11-26T08:00:00", zone}).time(); (err == nil) != good {
 			t.Errorf("time zone %q: %v", zone, err)
 		}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// ScheduleQuestion is a getSchedule call that may be answered: the caller has the right to read calendars.
+// ScheduleQuestion is a getSchedule call that may be answered: the caller has the right to read
+// calendars.
 type ScheduleQuestion struct {
 	AppID      string // of the caller
 	User       string // upn of a signed-in caller; empty for an application
@@ -33,7 +34,8 @@ type ScheduleItem struct {
 	Subject    string
 }
 
-// ErrNoMailbox is what Config.Schedules returns when the asking user has no mailbox in Exchange Online.
+// ErrNoMailbox is what Config.Schedules returns when the asking user has no mailbox in Exchange
+// Online.
 var ErrNoMailbox = errors.New("no mailbox")
 
 type dateTimeZone struct {
@@ -45,12 +47,18 @@ const graphTime = "2006-01-02T15:04:05"
 
 // windowsZones are names of Windows for time zones: Graph takes them beside those of IANA.
 var windowsZones = map[string]string{
-	"AUS Eastern Standard Time": "Australia/Sydney", "Central Europe Standard Time": "Europe/Budapest", "Central European Standard Time": "Europe/Warsaw",
-	"Central Standard Time": "America/Chicago", "China Standard Time": "Asia/Shanghai", "E. Europe Standard Time": "Europe/Chisinau",
-	"Eastern Standard Time": "America/New_York", "FLE Standard Time": "Europe/Kiev", "GMT Standard Time": "Europe/London",
-	"Greenwich Standard Time": "Atlantic/Reykjavik", "India Standard Time": "Asia/Calcutta", "Mountain Standard Time": "America/Denver",
-	"Pacific Standard Time": "America/Los_Angeles", "Romance Standard Time": "Europe/Paris", "Russian Standard Time": "Europe/Moscow",
-	"Singapore Standard Time": "Asia/Singapore", "Tokyo Standard Time": "Asia/Tokyo", "Turkey Standard Time": "Europe/Istanbul",
+	"AUS Eastern Standard Time": "Australia/Sydney", "Central Europe Standard Time": "Europe/Budapest",
+	"Central European Standard Time": "Europe/Warsaw",
+	"Central Standard Time":          "America/Chicago", "China Standard Time": "Asia/Shanghai",
+	"E. Europe Standard Time": "Europe/Chisinau",
+	"Eastern Standard Time":   "America/New_York", "FLE Standard Time": "Europe/Kiev",
+	"GMT Standard Time":       "Europe/London",
+	"Greenwich Standard Time": "Atlantic/Reykjavik", "India Standard Time": "Asia/Calcutta",
+	"Mountain Standard Time": "America/Denver",
+	"Pacific Standard Time":  "America/Los_Angeles", "Romance Standard Time": "Europe/Paris",
+	"Russian Standard Time":   "Europe/Moscow",
+	"Singapore Standard Time": "Asia/Singapore", "Tokyo Standard Time": "Asia/Tokyo",
+	"Turkey Standard Time":    "Europe/Istanbul",
 	"W. Europe Standard Time": "Europe/Berlin", "tzone://Microsoft/Utc": "UTC",
 }
 
@@ -75,7 +83,8 @@ func (c *call) users(path []string) (int, any, *odataError) {
 		return 0, nil, c.methodNotAllowed()
 	}
 	if c.may(readCalendars...) != nil {
-		return 0, nil, &odataError{http.StatusForbidden, "ErrorAccessDenied", "Access is denied. Check credentials and try again."}
+		return 0, nil, &odataError{http.StatusForbidden, "ErrorAccessDenied",
+			"Access is denied. Check credentials and try again."}
 	}
 	var body struct {
 		Schedules []string      `json:"schedules"`
@@ -83,26 +92,32 @@ func (c *call) users(path []string) (int, any, *odataError) {
 		EndTime   *dateTimeZone `json:"endTime"`
 		Interval  *int          `json:"availabilityViewInterval"`
 	}
-	if err := json.Unmarshal(c.body, &body); err != nil || body.StartTime == nil || body.EndTime == nil || len(body.Schedules) == 0 {
-		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidRequest", "The request is invalid: schedules, startTime and endTime are required."}
+	if err := json.Unmarshal(c.body, &body); err != nil || body.StartTime == nil || body.EndTime == nil ||
+		len(body.Schedules) == 0 {
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidRequest",
+			"The request is invalid: schedules, startTime and endTime are required."}
 	}
 	if len(body.Schedules) > 20 {
-		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidParameter", "The number of schedules must not be greater than 20."}
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidParameter",
+			"The number of schedules must not be greater than 20."}
 	}
 	start, err1 := body.StartTime.time()
 	end, err2 := body.EndTime.time()
 	if err1 != nil || err2 != nil {
-		return 0, nil, &odataError{http.StatusBadRequest, "TimeZoneNotSupportedException", "A valid TimeZone value must be specified."}
+		return 0, nil, &odataError{http.StatusBadRequest, "TimeZoneNotSupportedException",
+			"A valid TimeZone value must be specified."}
 	}
 	interval := 30
 	if body.Interval != nil {
 		interval = *body.Interval
 	}
 	if interval < 5 || interval > 1440 || !end.After(start) || end.Sub(start) > 62*24*time.Hour {
-		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidTimeInterval", "The time window or availabilityViewInterval is invalid."}
+		return 0, nil, &odataError{http.StatusBadRequest, "ErrorInvalidTimeInterval",
+			"The time window or availabilityViewInterval is invalid."}
 	}
 	q := ScheduleQuestion{
-		AppID: c.appID, User: c.user, As: path[1], Addresses: body.Schedules, Start: start.UTC(), End: end.UTC(), Interval: time.Duration(interval) * time.Minute,
+		AppID: c.appID, User: c.user, As: path[1], Addresses: body.Schedules, Start: start.UTC(), End: end.UTC(),
+		Interval: time.Duration(interval) * time.Minute,
 	}
 	if c.tenant.config.Schedules == nil {
 		return 0, nil, noMailbox(path[1])
@@ -133,18 +148,21 @@ func (c *call) users(path []string) (int, any, *odataError) {
 		m["availabilityView"], m["scheduleItems"] = view(q, s.Items), items
 		value = append(value, m)
 	}
-	return http.StatusOK, map[string]any{"@odata.context": c.context("Collection(microsoft.graph.scheduleInformation)"), "value": value}, nil
+	return http.StatusOK, map[string]any{"@odata.context": c.context("Collection(microsoft.graph.scheduleInformation)"),
+		"value": value}, nil
 }
 
 func noMailbox(user string) *odataError {
-	return &odataError{http.StatusNotFound, "ErrorInvalidUser", fmt.Sprintf("The requested user '%s' is invalid.", user)}
+	return &odataError{http.StatusNotFound, "ErrorInvalidUser",
+		fmt.Sprintf("The requested user '%s' is invalid.", user)}
 }
 
 func utc(t time.Time) dateTimeZone {
 	return dateTimeZone{t.UTC().Format(graphTime + ".0000000"), "UTC"}
 }
 
-// digits of availabilityView; where appointments overlap the higher one is shown, but for working elsewhere, which yields to all but free.
+// digits of availabilityView; where appointments overlap the higher one is shown, but for working
+// elsewhere, which yields to all but free.
 var digits = map[string]byte{"free": '0', "tentative": '1', "busy": '2', "oof": '3', "workingElsewhere": '4'}
 
 func view(q ScheduleQuestion, items []ScheduleItem) string {

@@ -1,5 +1,6 @@
-// Package entra is a simulated Entra tenant: the login host with its token endpoint and metadata, and Microsoft Graph. Nothing is waved through: client
-// assertions are verified against the keys that were uploaded, tokens carry the roles that were consented to, and Graph looks at them.
+// Package entra is a simulated Entra tenant: the login host with its token endpoint and metadata,
+// and Microsoft Graph. Nothing is waved through: client assertions are verified against the keys
+// that were uploaded, tokens carry the roles that were consented to, and Graph looks at them.
 package entra
 
 import (
@@ -28,13 +29,17 @@ type Config struct {
 	InitialDomain string // contoso.onmicrosoft.com
 	LoginHost     string // HOST or HOST:PORT under which clients know the login host
 	GraphHost     string
-	// ExchangeResources are the audiences of Exchange Online, as URLs; outlook.office365.com and outlook.office.com when empty.
+	// ExchangeResources are the audiences of Exchange Online, as URLs; outlook.office365.com and
+	// outlook.office.com when empty.
 	ExchangeResources []string
-	// Admin is the user who signs in when a device code is confirmed; "admin@" + InitialDomain when empty.
+	// Admin is the user who signs in when a device code is confirmed; "admin@" + InitialDomain when
+	// empty.
 	Admin string
-	// DevicePage is the address that a device code's message names; /device at the login host when empty.
+	// DevicePage is the address that a device code's message names; /device at the login host when
+	// empty.
 	DevicePage string
-	// ConfirmDeviceCodes confirms device codes at the second poll, as if a person had typed them; otherwise ConfirmDeviceCode does.
+	// ConfirmDeviceCodes confirms device codes at the second poll, as if a person had typed them;
+	// otherwise ConfirmDeviceCode does.
 	ConfirmDeviceCodes bool
 	Clock              func() time.Time // time.Now when nil
 	// Schedules answers getSchedule; without it every mailbox is unknown.
@@ -72,7 +77,8 @@ type State struct {
 	LastSync    *time.Time
 }
 
-// Domain is a domain of the tenant. Its verification record is derived from its name (VerificationText).
+// Domain is a domain of the tenant. Its verification record is derived from its name
+// (VerificationText).
 type Domain struct {
 	Name      string
 	Verified  bool
@@ -82,7 +88,8 @@ type Domain struct {
 	Services  []string // "Email"
 }
 
-// VerificationText is the TXT record that proves a domain, "MS=ms...": the same whenever it is asked for.
+// VerificationText is the TXT record that proves a domain, "MS=ms...": the same whenever it is
+// asked for.
 func (d Domain) VerificationText() string {
 	var n uint32 = 2166136261 // FNV-1a
 	for _, b := range []byte(strings.ToLower(d.Name)) {
@@ -182,8 +189,8 @@ type Assignment struct {
 // microsoft is the tenant that owns Microsoft's own applications.
 const microsoft = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
-// Permissions that resources offer, by value. The ids are Microsoft's, but for those of MailTips.ReadBasic.All and ProfilePhoto.Read.All, which are the lab's own;
-// clients look them up.
+// Permissions that resources offer, by value. The ids are Microsoft's, but for those of
+// MailTips.ReadBasic.All and ProfilePhoto.Read.All, which are the lab's own; clients look them up.
 var (
 	exchangeRoles = map[string]string{
 		"full_access_as_app":   "dc890d15-9560-4a4c-9b7f-a736ec74ec40",
@@ -204,7 +211,8 @@ var (
 	}
 )
 
-// New makes a tenant with its initial domain and the service principals of Exchange Online and Microsoft Graph.
+// New makes a tenant with its initial domain and the service principals of Exchange Online and
+// Microsoft Graph.
 func New(c Config) (*Tenant, error) {
 	if c.TenantID == "" || c.InitialDomain == "" || c.LoginHost == "" || c.GraphHost == "" {
 		return nil, errors.New("simulated tenant: TenantID, InitialDomain, LoginHost and GraphHost are needed")
@@ -224,7 +232,8 @@ func New(c Config) (*Tenant, error) {
 	if len(c.ExchangeResources) == 0 {
 		c.ExchangeResources = []string{"https://outlook.office365.com", "https://outlook.office.com"}
 	}
-	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{}, refreshes: map[string]refreshToken{}}
+	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{},
+		refreshes: map[string]refreshToken{}}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("simulated tenant: %w", err)
@@ -234,10 +243,12 @@ func New(c Config) (*Tenant, error) {
 		return nil, fmt.Errorf("simulated tenant: %w", err)
 	}
 	t.state = State{
-		Domains: []*Domain{{Name: c.InitialDomain, Verified: true, Default: true, Initial: true, Services: []string{"Email", "OfficeCommunicationsOnline"}}},
+		Domains: []*Domain{{Name: c.InitialDomain, Verified: true, Default: true, Initial: true,
+			Services: []string{"Email", "OfficeCommunicationsOnline"}}},
 		ServicePrincipals: []*ServicePrincipal{
 			firstParty(oauth.AppExchangeOnline, "Office 365 Exchange Online", exchangeRoles, c.ExchangeResources...),
-			firstParty(oauth.AppGraph, "Microsoft Graph", graphRoles, "https://"+c.GraphHost, "https://graph.microsoft.com"),
+			firstParty(oauth.AppGraph, "Microsoft Graph", graphRoles, "https://"+c.GraphHost,
+				"https://graph.microsoft.com"),
 		},
 	}
 	return t, nil
@@ -245,15 +256,18 @@ func New(c Config) (*Tenant, error) {
 
 func firstParty(appID, name string, roles map[string]string, names ...string) *ServicePrincipal {
 	sp := &ServicePrincipal{
-		ID: newGUID(), AccountEnabled: true, AppDisplayName: name, AppID: appID, AppOwnerOrganizationID: microsoft, DisplayName: name,
-		ServicePrincipalNames: []string{appID}, ServicePrincipalType: "Application", Tags: []string{}, KeyCredentials: []KeyCredential{},
+		ID: newGUID(), AccountEnabled: true, AppDisplayName: name, AppID: appID, AppOwnerOrganizationID: microsoft,
+		DisplayName:           name,
+		ServicePrincipalNames: []string{appID}, ServicePrincipalType: "Application", Tags: []string{},
+		KeyCredentials: []KeyCredential{},
 	}
 	for _, n := range names {
 		sp.ServicePrincipalNames = appendNew(sp.ServicePrincipalNames, n)
 	}
 	for _, value := range sortedKeys(roles) {
 		sp.AppRoles = append(sp.AppRoles, AppRole{
-			AllowedMemberTypes: []string{"Application"}, Description: value, DisplayName: value, ID: roles[value], IsEnabled: true, Value: value,
+			AllowedMemberTypes: []string{"Application"}, Description: value, DisplayName: value, ID: roles[value],
+			IsEnabled: true, Value: value,
 		})
 	}
 	return sp
@@ -265,7 +279,8 @@ func selfSigned(name string, key crypto.Signer, now time.Time) (*x509.Certificat
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-24 * time.Hour), NotAfter: now.AddDate(5, 0, 0),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-24 * time.Hour),
+		NotAfter: now.AddDate(5, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -278,7 +293,8 @@ func selfSigned(name string, key crypto.Signer, now time.Time) (*x509.Certificat
 // TenantID is the tenant's GUID.
 func (t *Tenant) TenantID() string { return t.config.TenantID }
 
-// Update changes the state under its lock, for what Graph does not do or a fault to be planted. f must not call the Tenant.
+// Update changes the state under its lock, for what Graph does not do or a fault to be planted. f
+// must not call the Tenant.
 func (t *Tenant) Update(f func(*State)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -331,13 +347,6 @@ func (t *Tenant) readsKeys() bool {
 	return true
 }
 
-// KeyReads is how often keyCredentials were read within the last minute.
-func (t *Tenant) KeyReads() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.keyReads)
-}
-
 // lags tells whether lists miss an object still; t.mu must be held.
 func (t *Tenant) lags(id string) bool {
 	made, ok := t.made[id]
@@ -366,17 +375,20 @@ func (t *Tenant) AddDomain(name string, verified bool) Domain {
 	return *d
 }
 
-// NewApplication describes an application that exists beforehand: the one hybridge itself signs in as.
+// NewApplication describes an application that exists beforehand: the one hybridge itself signs in
+// as.
 type NewApplication struct {
 	AppID       string // made up when empty
 	DisplayName string
 	Certificate *x509.Certificate // may be nil
 	Secret      string            // may be empty
-	// Graph and Exchange are permissions of Microsoft Graph and Exchange Online that are consented to, by value.
+	// Graph and Exchange are permissions of Microsoft Graph and Exchange Online that are consented
+	// to, by value.
 	Graph, Exchange []string
 }
 
-// AddApplication registers an application with its service principal and consents, and returns its application id.
+// AddApplication registers an application with its service principal and consents, and returns its
+// application id.
 func (t *Tenant) AddApplication(n NewApplication) (string, error) {
 	if n.AppID == "" {
 		n.AppID = newGUID()
@@ -392,7 +404,8 @@ func (t *Tenant) AddApplication(n NewApplication) (string, error) {
 	}
 	if n.Secret != "" {
 		end := now.AddDate(1, 0, 0)
-		a.PasswordCredentials = append(a.PasswordCredentials, PasswordCredential{KeyID: newGUID(), EndDateTime: &end, SecretText: &n.Secret})
+		a.PasswordCredentials = append(a.PasswordCredentials,
+			PasswordCredential{KeyID: newGUID(), EndDateTime: &end, SecretText: &n.Secret})
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -410,15 +423,19 @@ func (t *Tenant) AddApplication(n NewApplication) (string, error) {
 
 func newApplication(name, appID string, now time.Time) *Application {
 	return &Application{
-		ID: newGUID(), AppID: appID, CreatedDateTime: &now, DisplayName: name, SignInAudience: "AzureADMyOrg", Tags: []string{}, IdentifierURIs: []string{},
-		RequiredResourceAccess: []RequiredResourceAccess{}, KeyCredentials: []KeyCredential{}, PasswordCredentials: []PasswordCredential{},
+		ID: newGUID(), AppID: appID, CreatedDateTime: &now, DisplayName: name, SignInAudience: "AzureADMyOrg",
+		Tags: []string{}, IdentifierURIs: []string{},
+		RequiredResourceAccess: []RequiredResourceAccess{}, KeyCredentials: []KeyCredential{},
+		PasswordCredentials: []PasswordCredential{},
 	}
 }
 
 func (s *State) newServicePrincipal(a *Application, tenantID string) *ServicePrincipal {
 	sp := &ServicePrincipal{
-		ID: newGUID(), AccountEnabled: true, AppDisplayName: a.DisplayName, AppID: a.AppID, AppOwnerOrganizationID: tenantID, AppRoles: []AppRole{},
-		DisplayName: a.DisplayName, KeyCredentials: []KeyCredential{}, ServicePrincipalNames: []string{a.AppID}, ServicePrincipalType: "Application", Tags: []string{},
+		ID: newGUID(), AccountEnabled: true, AppDisplayName: a.DisplayName, AppID: a.AppID,
+		AppOwnerOrganizationID: tenantID, AppRoles: []AppRole{},
+		DisplayName: a.DisplayName, KeyCredentials: []KeyCredential{}, ServicePrincipalNames: []string{a.AppID},
+		ServicePrincipalType: "Application", Tags: []string{},
 	}
 	s.ServicePrincipals = append(s.ServicePrincipals, sp)
 	return sp
@@ -432,7 +449,8 @@ func (s *State) consent(sp *ServicePrincipal, resourceAppID, value string, now t
 	for _, r := range resource.AppRoles {
 		if r.Value == value {
 			s.Assignments = append(s.Assignments, &Assignment{
-				ID: newAssignmentID(), AppRoleID: r.ID, CreatedDateTime: &now, PrincipalDisplayName: sp.DisplayName, PrincipalID: sp.ID,
+				ID: newAssignmentID(), AppRoleID: r.ID, CreatedDateTime: &now, PrincipalDisplayName: sp.DisplayName,
+				PrincipalID:   sp.ID,
 				PrincipalType: "ServicePrincipal", ResourceDisplayName: resource.DisplayName, ResourceID: resource.ID,
 			})
 			return nil
@@ -441,7 +459,8 @@ func (s *State) consent(sp *ServicePrincipal, resourceAppID, value string, now t
 	return fmt.Errorf("%s has no role %s", resource.DisplayName, value)
 }
 
-// Application finds an application by its application id; nil when there is none. For use within Update.
+// Application finds an application by its application id; nil when there is none. For use within
+// Update.
 func (s *State) Application(appID string) *Application {
 	for _, a := range s.Applications {
 		if strings.EqualFold(a.AppID, appID) {

@@ -28,8 +28,8 @@ func (t *Tenant) Keys() []oauth.Key {
 	return []oauth.Key{k}
 }
 
-// VerifyToken verifies an access token that was issued for one of the audiences, as a resource does. The audience "exchange" stands for all names of
-// Exchange Online.
+// VerifyToken verifies an access token that was issued for one of the audiences, as a resource
+// does. The audience "exchange" stands for all names of Exchange Online.
 func (t *Tenant) VerifyToken(text string, audiences ...string) (oauth.Token, error) {
 	var accepted []string
 	for _, a := range audiences {
@@ -43,7 +43,8 @@ func (t *Tenant) VerifyToken(text string, audiences ...string) (oauth.Token, err
 }
 
 func (t *Tenant) verifier(audiences []string) oauth.Verifier {
-	return oauth.Verifier{Keys: t.Keys(), Issuers: []string{t.stsIssuer()}, Audiences: audiences, Now: t.config.Clock, Leeway: 5 * time.Minute}
+	return oauth.Verifier{Keys: t.Keys(), Issuers: []string{t.stsIssuer()}, Audiences: audiences, Now: t.config.Clock,
+		Leeway: 5 * time.Minute}
 }
 
 // resourceNames are the audiences of a resource, each with and without a final slash.
@@ -59,7 +60,8 @@ func (t *Tenant) resourceNames(appID string) []string {
 	return out
 }
 
-// AppToken issues an access token to an application without asking for proof, with the roles it has: for tests of a resource.
+// AppToken issues an access token to an application without asking for proof, with the roles it
+// has: for tests of a resource.
 func (t *Tenant) AppToken(appID, resource string) (string, error) {
 	t.mu.Lock()
 	claims, refusal := t.appClaims(appID, resource, "2")
@@ -78,12 +80,14 @@ type ServiceTokenOptions struct {
 	Mutate func(oauth.Claims)
 }
 
-// ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by Microsoft, for
-// 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata publishes the key. In whose name Exchange Online asks stands in an
-// unsigned token around it, which is not made here. The host must be among the names of Exchange Online's service principal.
+// ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by
+// Microsoft, for 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata
+// publishes the key. In whose name Exchange Online asks stands in an unsigned token around it,
+// which is not made here. The host must be among the names of Exchange Online's service principal.
 func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 	if !t.registered(o.Host) {
-		return "", fmt.Errorf("AADSTS500011: The resource principal named %s/%s was not found in the tenant named %s", oauth.AppExchangeOnline, o.Host, t.config.DisplayName)
+		return "", fmt.Errorf("AADSTS500011: The resource principal named %s/%s was not found in the tenant named %s",
+			oauth.AppExchangeOnline, o.Host, t.config.DisplayName)
 	}
 	now := t.config.Clock()
 	issuer := oauth.AppAccessControlService + "@" + t.config.TenantID
@@ -104,8 +108,9 @@ func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 	return t.signer().Sign(claims)
 }
 
-// registered tells whether a host is among the names of Exchange Online's service principal: as a URL, or in the older form APPID/HOST, where
-// "*." stands for the names of one level below a domain and not for the domain.
+// registered tells whether a host is among the names of Exchange Online's service principal: as a
+// URL, or in the older form APPID/HOST, where "*." stands for the names of one level below a domain
+// and not for the domain.
 func (t *Tenant) registered(host string) bool {
 	_, parent, _ := strings.Cut(host, ".")
 	return slices.ContainsFunc(t.resourceNames(oauth.AppExchangeOnline), func(name string) bool {
@@ -131,20 +136,29 @@ func refuse(status int, kind string, code int, format string, args ...any) *refu
 func (t *Tenant) appClaims(appID, resource, proof string) (oauth.Claims, *refusal) {
 	principal := t.state.principalOf(appID)
 	if principal == nil {
-		return nil, refuse(401, "invalid_client", 7000229, "The client application %s is missing service principal in the tenant %s. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119", appID, t.config.TenantID)
+		return nil, refuse(401, "invalid_client", 7000229,
+			"The client application %s is missing service principal in the tenant %s. See instructions here: "+
+				"https://go.microsoft.com/fwlink/?linkid=2225119", appID, t.config.TenantID)
 	}
 	if !principal.AccountEnabled {
-		return nil, refuse(401, "unauthorized_client", 7000112, "Application '%s'(%s) is disabled.", principal.AppID, principal.DisplayName)
+		return nil, refuse(401, "unauthorized_client", 7000112, "Application '%s'(%s) is disabled.", principal.AppID,
+			principal.DisplayName)
 	}
 	target, audience := t.resource(resource)
 	if target == nil {
-		return nil, refuse(400, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant named %s. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.", resource, t.config.DisplayName)
+		return nil, refuse(400, "invalid_resource", 500011,
+			"The resource principal named %s was not found in the tenant named %s. This can happen if the "+
+				"application has not been installed by the administrator of the tenant or consented to by any user in "+
+				"the tenant. You might have sent your authentication request to the wrong tenant.", resource,
+			t.config.DisplayName)
 	}
 	now := t.config.Clock()
 	claims := oauth.Claims{
-		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(tokenLifetime).Unix(),
-		"appid": principal.AppID, "appidacr": proof, "app_displayname": principal.DisplayName, "idp": t.stsIssuer(), "idtyp": "app",
-		"oid": principal.ID, "sub": principal.ID, "tid": t.config.TenantID, "uti": newAssignmentID()[:22], "ver": "1.0",
+		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(),
+		"exp":   now.Add(tokenLifetime).Unix(),
+		"appid": principal.AppID, "appidacr": proof, "app_displayname": principal.DisplayName, "idp": t.stsIssuer(),
+		"idtyp": "app",
+		"oid":   principal.ID, "sub": principal.ID, "tid": t.config.TenantID, "uti": newAssignmentID()[:22], "ver": "1.0",
 	}
 	if roles := t.state.Roles(appID, target.AppID); len(roles) > 0 {
 		claims["roles"] = roles
@@ -152,21 +166,26 @@ func (t *Tenant) appClaims(appID, resource, proof string) (oauth.Claims, *refusa
 	return claims, nil
 }
 
-// userClaims makes the claims of a token for the administrator, signed in through a public client; t.mu must be held.
+// userClaims makes the claims of a token for the administrator, signed in through a public client;
+// t.mu must be held.
 func (t *Tenant) userClaims(clientID, resource string) (oauth.Claims, *refusal) {
 	target, audience := t.resource(resource)
 	if target == nil {
-		return nil, refuse(400, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant named %s.", resource, t.config.DisplayName)
+		return nil, refuse(400, "invalid_resource", 500011,
+			"The resource principal named %s was not found in the tenant named %s.", resource, t.config.DisplayName)
 	}
 	now := t.config.Clock()
 	scope := "AdminApi.AccessAsUser.All FfoPowerShell.AccessAsUser.All"
 	if target.AppID == oauth.AppGraph {
-		// What Azure PowerShell gets: Directory.AccessAsUser.All stands for the person's own directory roles.
+		// What Azure PowerShell gets: Directory.AccessAsUser.All stands for the person's own
+		// directory roles.
 		scope = "AuditLog.Read.All Directory.AccessAsUser.All email openid profile"
 	}
 	return oauth.Claims{
-		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(tokenLifetime).Unix(),
-		"appid": clientID, "appidacr": "0", "idp": t.stsIssuer(), "idtyp": "user", "oid": stableGUID(t.config.Admin), "sub": stableGUID(t.config.Admin),
+		"aud": audience, "iss": t.stsIssuer(), "iat": now.Unix(), "nbf": now.Add(-5 * time.Minute).Unix(),
+		"exp":   now.Add(tokenLifetime).Unix(),
+		"appid": clientID, "appidacr": "0", "idp": t.stsIssuer(), "idtyp": "user", "oid": stableGUID(t.config.Admin),
+		"sub": stableGUID(t.config.Admin),
 		"tid": t.config.TenantID, "upn": t.config.Admin, "unique_name": t.config.Admin, "scp": scope, "ver": "1.0",
 		"wids": []string{"62e90394-69f5-4237-9190-012177145e10"}, // Global Administrator
 	}, nil
@@ -184,7 +203,8 @@ func stableGUID(s string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// resource finds the service principal that a scope without "/.default" names, and the audience of tokens for it.
+// resource finds the service principal that a scope without "/.default" names, and the audience of
+// tokens for it.
 func (t *Tenant) resource(name string) (*ServicePrincipal, string) {
 	plain := strings.TrimSuffix(name, "/")
 	for _, p := range t.state.ServicePrincipals {

@@ -27,15 +27,17 @@ const (
 	pagingExpired  = "Expired or Invalid pagination request. Default Expiry time is 00:30:00"
 )
 
-// AdminAPI serves the organization as Exchange Online's admin API. verify tells whose token a request bears; its error refuses the request
-// with 401, unless it is link.ErrAccess with a known caller, which is the 403 of an application that has no directory role.
+// AdminAPI serves the organization as Exchange Online's admin API. verify tells whose token a
+// request bears; its error refuses the request with 401, unless it is link.ErrAccess with a known
+// caller, which is the 403 of an application that has no directory role.
 func (o *Organization) AdminAPI(verify func(bearer string) (Caller, error)) http.Handler {
 	a := &adminAPI{o: o, verify: verify, pages: map[string]pending{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /adminapi/beta/{tenant}/InvokeCommand", a.authorized(a.invoke))
 	mux.HandleFunc("GET /adminapi/v1.0/{tenant}/EXOModuleFile", a.authorized(a.moduleFile))
 	mux.HandleFunc("GET /adminapi/beta/{tenant}/EXOModuleFile", a.authorized(a.moduleFile))
-	mux.HandleFunc("/adminapi/v1.0/{tenant}/InvokeCommand", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })
+	mux.HandleFunc("/adminapi/v1.0/{tenant}/InvokeCommand",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })
 	return mux
 }
 
@@ -67,7 +69,8 @@ func (a *adminAPI) authorized(next func(http.ResponseWriter, *http.Request, Call
 		if throttled {
 			w.Header().Set("Retry-After", "1")
 			w.Header().Set("Rate-Limit-Remaining", "0")
-			writeError(w, http.StatusTooManyRequests, "TooManyRequests", "The server is too busy to process the request.", nil)
+			writeError(w, http.StatusTooManyRequests, "TooManyRequests",
+				"The server is too busy to process the request.", nil)
 			return
 		}
 		bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -100,9 +103,11 @@ func randomText() string {
 
 // refuse is the service's 401.
 func refuse(w http.ResponseWriter, why string) {
-	challenge := `Bearer client_id="` + exchangeOnline + `", trusted_issuers="` + accessControl + `@*", token_types="app_asserted_user_v1 service_asserted_app_v1"`
+	challenge := `Bearer client_id="` + exchangeOnline + `", trusted_issuers="` + accessControl +
+		`@*", token_types="app_asserted_user_v1 service_asserted_app_v1"`
 	if why != "" {
-		challenge += `, error="invalid_token", error_description="` + strings.NewReplacer(`"`, "'", "\r", " ", "\n", " ").Replace(why) + `"`
+		challenge += `, error="invalid_token", error_description="` +
+			strings.NewReplacer(`"`, "'", "\r", " ", "\n", " ").Replace(why) + `"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	w.WriteHeader(http.StatusUnauthorized)
@@ -129,14 +134,17 @@ func writeError(w http.ResponseWriter, status int, code, message string, e *exch
 		body["details"] = []detail{{"Context", e.Target, text}}
 		body["innererror"] = map[string]any{
 			"message": "Error executing cmdlet", "type": "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
-			"internalexception": map[string]any{"message": text, "type": "Microsoft.Exchange.Management.PSDirectInvoke.DirectInvokeCmdletExecutionException", "stacktrace": ""},
+			"internalexception": map[string]any{"message": text,
+				"type":       "Microsoft.Exchange.Management.PSDirectInvoke.DirectInvokeCmdletExecutionException",
+				"stacktrace": ""},
 		}
 		w.Header().Set("x-ExceptionType", e.ExceptionType)
 		w.Header().Set("Cmdlet-Name", e.Cmdlet)
 	}
 	w.Header().Set("Content-Type", "application/json; odata.metadata=minimal")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": body, "adminapi.warnings@odata.type": "#Collection(String)", "@adminapi.warnings": []string{}})
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": body, "adminapi.warnings@odata.type": "#Collection(String)",
+		"@adminapi.warnings": []string{}})
 }
 
 func (a *adminAPI) moduleFile(w http.ResponseWriter, r *http.Request, caller Caller) {
@@ -227,26 +235,30 @@ func (a *adminAPI) page(w http.ResponseWriter, r *http.Request, body []byte, tok
 	a.mu.Lock()
 	p, ok := a.pages[token]
 	a.mu.Unlock()
-	if !ok || p.anchor != r.Header.Get("X-AnchorMailbox") || p.connection != r.Header.Get("Connection-Id") || p.body != string(body) {
+	if !ok || p.anchor != r.Header.Get("X-AnchorMailbox") || p.connection != r.Header.Get("Connection-Id") ||
+		p.body != string(body) {
 		writeError(w, http.StatusBadRequest, "BadRequest", pagingExpired, nil)
 		return
 	}
 	a.answer(w, r, body, p.rest, nil, size)
 }
 
-func (a *adminAPI) answer(w http.ResponseWriter, r *http.Request, body []byte, values []json.RawMessage, warnings []string, size int) {
+func (a *adminAPI) answer(w http.ResponseWriter, r *http.Request, body []byte, values []json.RawMessage,
+	warnings []string, size int) {
 	if warnings == nil {
 		warnings = []string{}
 	}
 	answer := map[string]any{
-		"@odata.context":               "https://" + r.Host + "/adminapi/beta/" + r.PathValue("tenant") + "/$metadata#Collection(Exchange.GenericHashTable)",
+		"@odata.context": "https://" + r.Host + "/adminapi/beta/" + r.PathValue("tenant") +
+			"/$metadata#Collection(Exchange.GenericHashTable)",
 		"adminapi.warnings@odata.type": "#Collection(String)",
 		"@adminapi.warnings":           warnings,
 	}
 	if len(values) > size {
 		token := randomText()
 		a.mu.Lock()
-		a.pages[token] = pending{anchor: r.Header.Get("X-AnchorMailbox"), connection: r.Header.Get("Connection-Id"), body: string(body), rest: values[size:]}
+		a.pages[token] = pending{anchor: r.Header.Get("X-AnchorMailbox"), connection: r.Header.Get("Connection-Id"),
+			body: string(body), rest: values[size:]}
 		a.order = append(a.order, token)
 		if len(a.order) > pagesKept {
 			delete(a.pages, a.order[0])
@@ -293,7 +305,8 @@ func invocation(body []byte) (exchange.Command, error) {
 	return cmd, nil
 }
 
-// fromOData reads a parameter's value: hashtables and byte arrays are marked by their types, an unmarked object is refused.
+// fromOData reads a parameter's value: hashtables and byte arrays are marked by their types, an
+// unmarked object is refused.
 func fromOData(v any) (any, error) {
 	switch v := v.(type) {
 	case []any:
@@ -393,7 +406,8 @@ func sidecars(name string, v any, list, guid bool) []jsonMember {
 	}
 	switch v := v.(type) {
 	case time.Time:
-		return []jsonMember{{name + "@data.type", "System.DateTime"}, {name, v.Format("2006-01-02T15:04:05.0000000Z07:00")}}
+		return []jsonMember{{name + "@data.type", "System.DateTime"},
+			{name, v.Format("2006-01-02T15:04:05.0000000Z07:00")}}
 	case []byte:
 		return []jsonMember{{name + "@odata.type", "#Binary"}, {name, base64.StdEncoding.EncodeToString(v)}}
 	case exchange.Object:

@@ -5,39 +5,49 @@ import (
 	"strings"
 )
 
-// enumerations are the values of Exchange's enumerations with their numbers. Numbers that no recording
-// shows are recalled. One that ends with "..." has more values than are known here: it takes any.
+// enumerations are the values of Exchange's enumerations with their numbers. Numbers that no
+// recording shows are recalled. One that ends with "..." has more values than are known here: it
+// takes any.
 var enumerations = map[string]string{
-	"AcceptedDomainType":                  "Authoritative=0 ExternalRelay=1 InternalRelay=2",
-	"AllowedOOFType":                      "None=0 External=1 InternalLegacy=2 ExternalLegacy=3",
-	"AuthMechanisms":                      "None=0 Tls=1 Integrated=2 BasicAuth=4 BasicAuthRequireTLS=8 ExchangeServer=16 ExternalAuthoritative=32 ...",
-	"AuthServerType":                      "Unknown=0 MicrosoftACS=1 Facebook=2 LinkedIn=3 ADFS=4 AzureAD=5 Twitter=6",
-	"AuthenticationMethod":                "Basic=0 Digest=1 Ntlm=2 Fba=3 WindowsIntegrated=4 LiveIdFba=5 LiveIdBasic=6 WSSecurity=7 Certificate=8 NegoEx=9 OAuth=10 Adfs=11 Kerberos=12 Negotiate=13 LiveIdNegotiate=14",
-	"AvailabilityAccessMethod":            "PerUserFB=0 OrgWideFB=1 PublicFolder=2 InternalProxy=3 OrgWideFBBasic=4 OrgWideFBToken=5 ...",
-	"CertificateStatus":                   "Unknown=0 Valid=1 Revoked=2 DateInvalid=3 Untrusted=4 Invalid=5 RevocationCheckFailure=6 PendingRequest=7",
+	"AcceptedDomainType": "Authoritative=0 ExternalRelay=1 InternalRelay=2",
+	"AllowedOOFType":     "None=0 External=1 InternalLegacy=2 ExternalLegacy=3",
+	"AuthMechanisms": "None=0 Tls=1 Integrated=2 BasicAuth=4 BasicAuthRequireTLS=8 " +
+		"ExchangeServer=16 ExternalAuthoritative=32 ...",
+	"AuthServerType": "Unknown=0 MicrosoftACS=1 Facebook=2 LinkedIn=3 ADFS=4 AzureAD=5 Twitter=6",
+	"AuthenticationMethod": "Basic=0 Digest=1 Ntlm=2 Fba=3 WindowsIntegrated=4 LiveIdFba=5 " +
+		"LiveIdBasic=6 WSSecurity=7 Certificate=8 NegoEx=9 OAuth=10 Adfs=11 Kerberos=12 Negotiate=13 " +
+		"LiveIdNegotiate=14",
+	"AvailabilityAccessMethod": "PerUserFB=0 OrgWideFB=1 PublicFolder=2 InternalProxy=3 OrgWideFBBasic=4 " +
+		"OrgWideFBToken=5 ...",
+	"CertificateStatus": "Unknown=0 Valid=1 Revoked=2 DateInvalid=3 Untrusted=4 Invalid=5 " +
+		"RevocationCheckFailure=6 PendingRequest=7",
 	"EwsApplicationAccessPolicy":          "EnforceAllowList=0 EnforceBlockList=1",
 	"ExtendedProtectionTokenCheckingMode": "None=0 Allow=1 Require=2",
 	"FreeBusyAccessLevel":                 "None=0 AvailabilityOnly=1 LimitedDetails=2",
 	"GzipLevel":                           "Off=0 Low=1 High=2 Error=3",
-	"HybridFeature":                       "FreeBusy=0 MoveMailbox=1 Mailtips=2 MessageTracking=3 OwaRedirection=4 OnlineArchive=5 SecureMail=6 CentralizedTransport=7 Photos=8 WacSync=9 ...",
-	"MailTipsAccessLevel":                 "None=0 All=1 Limited=2",
-	"MailboxMoveCapability":               "None=0 Inbound=1 RemoteInbound=3 Outbound=4 RemoteOutbound=12 ...",
-	"MtaStsMode":                          "None=0 Opportunistic=1",
-	"ObjectState":                         "New=0 Unchanged=1 Changed=2 Deleted=3",
-	"ProtocolLoggingLevel":                "None=0 Verbose=1",
-	"SendConnectorType":                   "Default=0 XPremises=1",
-	"ServerEditionType":                   "Unknown=-1 Standard=0 Enterprise=1 StandardEvaluation=2 EnterpriseEvaluation=3 Coexistence=4 CoexistenceEvaluation=5 ...",
-	"ServerRole":                          "None=0 Cafe=1 Mailbox=2 ClientAccess=4 UnifiedMessaging=16 HubTransport=32 Edge=64 FrontendTransport=16384 ...",
-	"SettingOverrideStatus":               "Accepted=3 ...",
-	"SmtpDaneMode":                        "None=0 Opportunistic=1 Mandatory=2",
-	"SupportedAccountType":                "OrganizationalAccount=1 ConsumerAccount=2 Any=3 ...",
-	"TenantConnectorSource":               "Default=0 Migrated=1 HybridWizard=2 AdminUI=3",
-	"TenantConnectorType":                 "OnPremises=1 Partner=2",
-	"TlsAuthLevel":                        "EncryptionOnly=1 CertificateValidation=2 DomainValidation=3 CertificateExpiryCheck=4",
+	"HybridFeature": "FreeBusy=0 MoveMailbox=1 Mailtips=2 MessageTracking=3 OwaRedirection=4 " +
+		"OnlineArchive=5 SecureMail=6 CentralizedTransport=7 Photos=8 WacSync=9 ...",
+	"MailTipsAccessLevel":   "None=0 All=1 Limited=2",
+	"MailboxMoveCapability": "None=0 Inbound=1 RemoteInbound=3 Outbound=4 RemoteOutbound=12 ...",
+	"MtaStsMode":            "None=0 Opportunistic=1",
+	"ObjectState":           "New=0 Unchanged=1 Changed=2 Deleted=3",
+	"ProtocolLoggingLevel":  "None=0 Verbose=1",
+	"SendConnectorType":     "Default=0 XPremises=1",
+	"ServerEditionType": "Unknown=-1 Standard=0 Enterprise=1 StandardEvaluation=2 " +
+		"EnterpriseEvaluation=3 Coexistence=4 CoexistenceEvaluation=5 ...",
+	"ServerRole": "None=0 Cafe=1 Mailbox=2 ClientAccess=4 UnifiedMessaging=16 " +
+		"HubTransport=32 Edge=64 FrontendTransport=16384 ...",
+	"SettingOverrideStatus": "Accepted=3 ...",
+	"SmtpDaneMode":          "None=0 Opportunistic=1 Mandatory=2",
+	"SupportedAccountType":  "OrganizationalAccount=1 ConsumerAccount=2 Any=3 ...",
+	"TenantConnectorSource": "Default=0 Migrated=1 HybridWizard=2 AdminUI=3",
+	"TenantConnectorType":   "OnPremises=1 Partner=2",
+	"TlsAuthLevel": "EncryptionOnly=1 CertificateValidation=2 DomainValidation=3 " +
+		"CertificateExpiryCheck=4",
 }
 
-// enumNumber is the number of an enumeration's value, or of several flags joined by commas; 0 where it
-// is not known.
+// enumNumber is the number of an enumeration's value, or of several flags joined by commas; 0 where
+// it is not known.
 func enumNumber(kind, text string) int64 {
 	var sum int64
 	for one := range strings.SplitSeq(text, ",") {
@@ -70,6 +80,7 @@ func enumText(kind, s string) (string, error) {
 		}
 		names = append(names, name)
 	}
-	return "", &formError{fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the identifier name %s to a valid enumerator name. "+
+	return "", &formError{fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"Unable to match the "+
+		"identifier name %s to a valid enumerator name. "+
 		"Specify one of the following enumerator names and try again: %s\"", s, kind, s, strings.Join(names, ", "))}
 }

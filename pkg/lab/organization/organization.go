@@ -1,8 +1,9 @@
-// Package organization simulates one Exchange organization, on-premises or online: objects that keep state, and the cmdlets that read and
-// change them, with Exchange's rules, defaults and refusals. It is served as remote PowerShell and as the Exchange Online admin API.
+// Package organization simulates one Exchange organization, on-premises or online: objects that
+// keep state, and the cmdlets that read and change them, with Exchange's rules, defaults and
+// refusals. It is served as remote PowerShell and as the Exchange Online admin API.
 //
-// What it knows is data: the cmdlets and parameters of each side from the catalogue of package exchange, the objects from nouns.txt, the rules
-// that are more than data from rules.go.
+// What it knows is data: the cmdlets and parameters of each side from the catalogue of package
+// exchange, the objects from nouns.txt, the rules that are more than data from rules.go.
 package organization
 
 import (
@@ -22,7 +23,8 @@ type Config struct {
 	Side exchange.Side
 	Name string // of the organization: "Contoso"; online the tenant's initial domain
 	GUID string // the organization's GUID
-	// FQDN is the forest's root domain: "contoso.com"; online the domain of the service's own forest.
+	// FQDN is the forest's root domain: "contoso.com"; online the domain of the service's own
+	// forest.
 	FQDN string
 	// Tenant is the tenant's GUID; online only.
 	Tenant string
@@ -60,7 +62,8 @@ type Record struct {
 // Caller is who runs a cmdlet.
 type Caller struct {
 	User string
-	// ReadOnly callers have the view-only roles: their session holds no cmdlet that changes anything.
+	// ReadOnly callers have the view-only roles: their session holds no cmdlet that changes
+	// anything.
 	ReadOnly bool
 	// Cmdlets, if not nil, are all that the caller's roles hold.
 	Cmdlets []string
@@ -102,27 +105,35 @@ func New(c Config) *Organization {
 	if c.GUID == "" {
 		c.GUID = numbered("organization", c.Name, 0)
 	}
-	o := &Organization{c: c, records: map[string][]*Record{}, denied: map[string][]string{}, handlers: map[string]Handler{}, runs: map[string]int{}}
+	o := &Organization{c: c, records: map[string][]*Record{}, denied: map[string][]string{},
+		handlers: map[string]Handler{}, runs: map[string]int{}}
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
 	o.handlers["get-federationinformation"] = federationInformation
 	o.Seed("OrganizationConfig", "Name", c.Name, "Guid", c.GUID, "LegacyExchangeDN", "/o="+c.Name)
 	o.Seed("TransportConfig", "Name", "Transport Settings")
 	o.Seed("IntraOrganizationConfiguration", "Name", "Intra-Organization Configuration")
 	o.Seed("FederatedOrganizationIdentifier", "Name", "Federation")
-	o.Seed("SharingPolicy", "Name", "Default Sharing Policy", "Default", true, "Domains", []string{"Anonymous:CalendarSharingFreeBusyReviewer", "*:CalendarSharingFreeBusySimple"})
+	o.Seed("SharingPolicy", "Name", "Default Sharing Policy", "Default", true, "Domains",
+		[]string{"Anonymous:CalendarSharingFreeBusyReviewer", "*:CalendarSharingFreeBusySimple"})
 	if c.Side == exchange.OnPremises {
 		o.Seed("AuthConfig", "Name", "Auth Configuration")
-		o.Seed("AvailabilityConfig", "Name", "Availability Configuration", "PerUserAccount", c.FQDN+"/Microsoft Exchange Security Groups/Exchange Servers")
-		o.Seed("PartnerApplication", "Name", "Exchange Online", "ApplicationIdentifier", exchangeOnline, "Enabled", false,
+		o.Seed("AvailabilityConfig", "Name", "Availability Configuration", "PerUserAccount",
+			c.FQDN+"/Microsoft Exchange Security Groups/Exchange Servers")
+		o.Seed("PartnerApplication", "Name", "Exchange Online", "ApplicationIdentifier", exchangeOnline, "Enabled",
+			false,
 			"LinkedAccount", c.FQDN+"/Users/Exchange Online-ApplicationAccount")
 		for _, p := range [][2]string{
-			{"Microsoft Graph", "00000003-0000-0000-c000-000000000000"}, {"SfBLegacy", "00000004-0000-0ff1-ce00-000000000000"},
-			{"TeamsScheduler", "7557eb47-c689-4224-abcf-aef9bd7573df"}, {"CloudVoicemail", "db7de2b5-2149-435e-8043-e080dd50afae"},
+			{"Microsoft Graph", "00000003-0000-0000-c000-000000000000"},
+			{"SfBLegacy", "00000004-0000-0ff1-ce00-000000000000"},
+			{"TeamsScheduler", "7557eb47-c689-4224-abcf-aef9bd7573df"},
+			{"CloudVoicemail", "db7de2b5-2149-435e-8043-e080dd50afae"},
 		} {
-			o.Seed("PartnerApplication", "Name", p[0], "ApplicationIdentifier", p[1], "Enabled", strings.HasPrefix(p[1], "0000"))
+			o.Seed("PartnerApplication", "Name", p[0], "ApplicationIdentifier", p[1], "Enabled",
+				strings.HasPrefix(p[1], "0000"))
 		}
 	} else {
-		o.Seed("AuthServer", "Name", "MicrosoftSts", "Type", "MicrosoftACS", "IssuerIdentifier", accessControl, "Realm", c.Tenant)
+		o.Seed("AuthServer", "Name", "MicrosoftSts", "Type", "MicrosoftACS", "IssuerIdentifier", accessControl, "Realm",
+			c.Tenant)
 	}
 	return o
 }
@@ -208,11 +219,12 @@ func (o *Organization) allowed(caller Caller, cmdlet string) bool {
 func (o *Organization) Cmdlets(caller Caller) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.DeleteFunc(exchange.Catalogue().Names(o.c.Side), func(name string) bool { return !o.allowed(caller, name) })
+	return slices.DeleteFunc(exchange.Catalogue().Names(o.c.Side),
+		func(name string) bool { return !o.allowed(caller, name) })
 }
 
-// Seed makes an object without running a cmdlet: no rule is applied. The pairs are property names and values. It panics on a noun or property
-// that does not exist, or a value of a wrong type.
+// Seed makes an object without running a cmdlet: no rule is applied. The pairs are property names
+// and values. It panics on a noun or property that does not exist, or a value of a wrong type.
 func (o *Organization) Seed(noun string, pairs ...any) *Record {
 	n, ok := nouns()[strings.ToLower(noun)]
 	if !ok {
@@ -300,7 +312,8 @@ func clone(v any) any {
 // Noun is the kind of the object.
 func (r *Record) Noun() string { return r.noun.name }
 
-// Get returns a property; nil when it is null or not there. Its kinds are bool, int64, string, []string, []byte and time.Time.
+// Get returns a property; nil when it is null or not there. Its kinds are bool, int64, string,
+// []string, []byte and time.Time.
 func (r *Record) Get(name string) any {
 	r.org.mu.Lock()
 	defer r.org.mu.Unlock()
@@ -355,7 +368,8 @@ func (r *Record) mustSet(name string, value any) {
 	}
 }
 
-// put sets a property, its value brought to the property's type. A property that the noun does not declare is kept as it comes.
+// put sets a property, its value brought to the property's type. A property that the noun does not
+// declare is kept as it comes.
 func (r *Record) put(name string, value any) error {
 	key := strings.ToLower(name)
 	if p, ok := r.noun.property(name, r.org.c.Side); ok {
@@ -396,9 +410,11 @@ func (r *Record) distinguishedName() string {
 	if given := r.text("DistinguishedName"); given != "" {
 		return given
 	}
-	root := "CN=" + escapeRDN(r.org.c.Name) + ",CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=" + strings.ReplaceAll(r.org.c.FQDN, ".", ",DC=")
+	root := "CN=" + escapeRDN(r.org.c.Name) + ",CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=" +
+		strings.ReplaceAll(r.org.c.FQDN, ".", ",DC=")
 	if r.org.c.Side == exchange.Online {
-		root = "CN=Configuration,CN=" + escapeRDN(r.org.c.Name) + ",CN=ConfigurationUnits,DC=" + strings.ReplaceAll(r.org.c.FQDN, ".", ",DC=")
+		root = "CN=Configuration,CN=" + escapeRDN(r.org.c.Name) + ",CN=ConfigurationUnits,DC=" +
+			strings.ReplaceAll(r.org.c.FQDN, ".", ",DC=")
 	}
 	leaf := "CN=" + escapeRDN(r.text("Name"))
 	switch {
@@ -415,18 +431,22 @@ func (r *Record) distinguishedName() string {
 	case r.noun.container == "-":
 		return leaf + "," + root
 	case r.noun.server:
-		return leaf + "," + r.noun.container + ",CN=" + escapeRDN(r.text("Server")) + ",CN=Servers,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups," + root
+		return leaf + "," + r.noun.container + ",CN=" + escapeRDN(r.text("Server")) +
+			",CN=Servers,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups," + root
 	}
 	return leaf + "," + r.noun.container + "," + root
 }
 
 func escapeRDN(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `+`, `\+`, `"`, `\"`, `<`, `\<`, `>`, `\>`, `;`, `\;`, `=`, `\=`, "\n", `\0A`).Replace(s)
+	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `+`, `\+`, `"`, `\"`, `<`, `\<`, `>`, `\>`, `;`, `\;`, `=`, `\=`,
+		"\n", `\0A`).Replace(s)
 }
 
-// is tells whether an Identity finds the object. An asterisk stands for anything, as Get cmdlets have it.
+// is tells whether an Identity finds the object. An asterisk stands for anything, as Get cmdlets
+// have it.
 func (r *Record) is(identity string) bool {
-	if bare := strings.TrimSuffix(strings.TrimPrefix(identity, "{"), "}"); len(bare) == len(identity)-2 && looksLikeGUID(bare) {
+	if bare := strings.TrimSuffix(strings.TrimPrefix(identity, "{"), "}"); len(bare) == len(identity)-2 &&
+		looksLikeGUID(bare) {
 		identity = bare
 	}
 	candidates := []string{r.text("Name"), r.identity(), r.text("Guid"), r.distinguishedName()}

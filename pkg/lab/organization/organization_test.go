@@ -36,7 +36,10 @@ func selfSigned(t *testing.T, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name, Organization: []string{"O"}}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour), DNSNames: []string{name}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(7),
+		Subject: pkix.Name{CommonName: name,
+			Organization: []string{"O"}}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour),
+		DNSNames: []string{name}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +66,8 @@ func fetch(t *testing.T) func(context.Context, string) ([]byte, error) {
 
 func onprem(t *testing.T) *Organization {
 	t.Helper()
-	o := New(Config{Side: exchange.OnPremises, Name: "Contoso", FQDN: "contoso.com", Fetch: fetch(t), Clock: func() time.Time { return noon }})
+	o := New(Config{Side: exchange.OnPremises, Name: "Contoso", FQDN: "contoso.com", Fetch: fetch(t),
+		Clock: func() time.Time { return noon }})
 	o.Seed("AcceptedDomain", "Name", "contoso.com", "DomainName", "contoso.com", "Default", true)
 	o.Seed("ExchangeServer", "Name", "EX1", "Fqdn", "ex1.contoso.com")
 	o.Seed("WebServicesVirtualDirectory", "Server", "EX1", "InternalUrl", "https://EX1.contoso.com/EWS/Exchange.asmx")
@@ -72,7 +76,8 @@ func onprem(t *testing.T) *Organization {
 
 func cloud(t *testing.T) *Organization {
 	t.Helper()
-	return New(Config{Side: exchange.Online, Name: "contoso.onmicrosoft.com", FQDN: "prod.outlook.com", Tenant: tenant, Clock: func() time.Time { return noon }})
+	return New(Config{Side: exchange.Online, Name: "contoso.onmicrosoft.com", FQDN: "prod.outlook.com", Tenant: tenant,
+		Clock: func() time.Time { return noon }})
 }
 
 func cmd(name string, pairs ...any) exchange.Command {
@@ -176,7 +181,8 @@ func TestPropertiesAsRecorded(t *testing.T) {
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("needs ../shared/fixtures/clixml beside the checkout")
 	}
-	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeServer", "HybridConfiguration", "PartnerApplication", "SendConnector", "SettingOverride", "WebServicesVirtualDirectory"} {
+	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeServer", "HybridConfiguration",
+		"PartnerApplication", "SendConnector", "SettingOverride", "WebServicesVirtualDirectory"} {
 		recorded, err := os.ReadFile(filepath.Join(dir, "Get"+name+".xml"))
 		if err != nil {
 			t.Fatal(err)
@@ -196,12 +202,17 @@ func TestLifeOfAnObject(t *testing.T) {
 	o := onprem(t)
 	var changes []string
 	o.OnChange(func(c Change) { changes = append(changes, c.Verb+" "+c.Noun+" "+c.Record.String("Name")) })
-	made := mustRun(t, o, cmd("New-OrganizationRelationship", "Name", "To cloud", "DomainNames", []string{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "limiteddetails", "TargetApplicationUri", "outlook.com", "TargetOwaURL", "https://Outlook.office.com"))
-	if len(made) != 1 || text(t, made[0], "TargetOwaURL") != "https://outlook.office.com/" || text(t, made[0], "FreeBusyAccessLevel") != "LimitedDetails" {
+	made := mustRun(t, o, cmd("New-OrganizationRelationship", "Name", "To cloud", "DomainNames",
+		[]string{"contoso.mail.onmicrosoft.com"}, "FreeBusyAccessEnabled", true, "FreeBusyAccessLevel",
+		"limiteddetails", "TargetApplicationUri", "outlook.com", "TargetOwaURL", "https://Outlook.office.com"))
+	if len(made) != 1 || text(t, made[0], "TargetOwaURL") != "https://outlook.office.com/" ||
+		text(t, made[0], "FreeBusyAccessLevel") != "LimitedDetails" {
 		t.Fatalf("%+v", made)
 	}
 	guid := text(t, made[0], "Guid")
-	mustRun(t, o, cmd("Set-OrganizationRelationship", "Identity", guid, "DomainNames", exchange.ListChange{Add: []string{"b.com", "B.COM"}, Remove: []string{"CONTOSO.mail.onmicrosoft.com", "gone.com"}}))
+	mustRun(t, o, cmd("Set-OrganizationRelationship", "Identity", guid, "DomainNames",
+		exchange.ListChange{Add: []string{"b.com", "B.COM"},
+			Remove: []string{"CONTOSO.mail.onmicrosoft.com", "gone.com"}}))
 	mustRun(t, o, cmd("Set-OrganizationRelationship", "Identity", "to CLOUD", "TargetOwaURL", nil, "Name", "Renamed"))
 	got := mustRun(t, o, cmd("Get-OrganizationRelationship", "Identity", "Renamed"))
 	list, _ := got[0].Strings("DomainNames")
@@ -211,11 +222,14 @@ func TestLifeOfAnObject(t *testing.T) {
 	if !got[0].Null("TargetOwaURL") || text(t, got[0], "Guid") != guid || text(t, got[0], "Identity") != "Renamed" {
 		t.Errorf("%v", got[0])
 	}
-	if want := "CN=Renamed,CN=Federation,CN=Contoso,CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=contoso,DC=com"; text(t, got[0], "DistinguishedName") != want {
+	if want := "CN=Renamed,CN=Federation,CN=Contoso,CN=Microsoft " +
+		"Exchange,CN=Services,CN=Configuration,DC=contoso,DC=com"; text(t, got[0], "DistinguishedName") != want {
 		t.Errorf("%s", text(t, got[0], "DistinguishedName"))
 	}
-	_, warnings, err := o.Run(t.Context(), Caller{}, cmd("Set-OrganizationRelationship", "Identity", "Renamed", "FreeBusyAccessEnabled", true))
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "no settings of 'Renamed' have been modified") {
+	_, warnings, err := o.Run(t.Context(), Caller{},
+		cmd("Set-OrganizationRelationship", "Identity", "Renamed", "FreeBusyAccessEnabled", true))
+	if err != nil || len(warnings) != 1 ||
+		!strings.Contains(warnings[0], "no settings of 'Renamed' have been modified") {
 		t.Errorf("%q, %v", warnings, err)
 	}
 	mustRun(t, o, cmd("Remove-OrganizationRelationship", "Identity", "Renamed", "WhatIf", true))
@@ -223,7 +237,8 @@ func TestLifeOfAnObject(t *testing.T) {
 	if left := mustRun(t, o, cmd("Get-OrganizationRelationship")); len(left) != 0 {
 		t.Errorf("%v", left)
 	}
-	want := []string{"New OrganizationRelationship To cloud", "Set OrganizationRelationship To cloud", "Set OrganizationRelationship Renamed", "Remove OrganizationRelationship Renamed"}
+	want := []string{"New OrganizationRelationship To cloud", "Set OrganizationRelationship To cloud",
+		"Set OrganizationRelationship Renamed", "Remove OrganizationRelationship Renamed"}
 	if d := cmp.Diff(want, changes); d != "" {
 		t.Error(d)
 	}
@@ -231,58 +246,122 @@ func TestLifeOfAnObject(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	o, c := onprem(t), cloud(t)
-	mustRun(t, o, cmd("New-IntraOrganizationConnector", "Name", "A", "DiscoveryEndpoint", "https://a/", "TargetAddressDomains", []string{"a.com"}))
-	mustRun(t, o, cmd("New-SettingOverride", "Name", "A", "Component", "Global", "Section", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "x"))
-	mustRun(t, o, cmd("Add-AvailabilityAddressSpace", "ForestName", "a.com", "AccessMethod", "InternalProxy", "UseServiceAccount", true, "ProxyUrl", "https://a/EWS/Exchange.asmx"))
+	mustRun(t, o, cmd("New-IntraOrganizationConnector", "Name", "A", "DiscoveryEndpoint", "https://a/",
+		"TargetAddressDomains", []string{"a.com"}))
+	mustRun(t, o, cmd("New-SettingOverride", "Name", "A", "Component", "Global", "Section",
+		"ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "x"))
+	mustRun(t, o, cmd("Add-AvailabilityAddressSpace", "ForestName", "a.com", "AccessMethod", "InternalProxy",
+		"UseServiceAccount", true, "ProxyUrl", "https://a/EWS/Exchange.asmx"))
 	tests := []struct {
 		name, exception string
 		org             *Organization
 		cmd             exchange.Command
 		text            string
 	}{
-		{"not found", "ManagementObjectNotFoundException", o, cmd("Get-AuthServer", "Identity", "X"), "The operation couldn't be performed because object 'X' couldn't be found on 'dc1.contoso.com'."},
-		{"set of nothing", "ManagementObjectNotFoundException", o, cmd("Set-AuthServer", "Identity", "X", "Enabled", true), "couldn't be found"},
-		{"remove of nothing", "ManagementObjectNotFoundException", o, cmd("Remove-AuthServer", "Identity", "*"), "couldn't be found"},
-		{"name taken", "ADObjectAlreadyExistsException", o, cmd("New-IntraOrganizationConnector", "Name", "a", "DiscoveryEndpoint", "https://a/", "TargetAddressDomains", []string{"b.com"}), "already exists"},
-		{"domain taken", "DuplicateIntraOrganizationConnectorDomainException", o, cmd("New-IntraOrganizationConnector", "Name", "B", "DiscoveryEndpoint", "https://a/", "TargetAddressDomains", []string{"b.com", "A.com"}), "'A.com'"},
+		{"not found", "ManagementObjectNotFoundException", o, cmd("Get-AuthServer", "Identity", "X"),
+			"The operation couldn't be performed because object 'X' couldn't be found on 'dc1.contoso.com'."},
+		{"set of nothing", "ManagementObjectNotFoundException", o,
+			cmd("Set-AuthServer", "Identity", "X", "Enabled", true), "couldn't be found"},
+		{"remove of nothing", "ManagementObjectNotFoundException", o, cmd("Remove-AuthServer", "Identity", "*"),
+			"couldn't be found"},
+		{"name taken", "ADObjectAlreadyExistsException", o,
+			cmd("New-IntraOrganizationConnector", "Name", "a", "DiscoveryEndpoint", "https://a/",
+				"TargetAddressDomains", []string{"b.com"}), "already exists"},
+		{"domain taken", "DuplicateIntraOrganizationConnectorDomainException", o,
+			cmd("New-IntraOrganizationConnector", "Name", "B", "DiscoveryEndpoint", "https://a/",
+				"TargetAddressDomains", []string{"b.com", "A.com"}), "'A.com'"},
 		{"unknown cmdlet", "CommandNotFoundException", o, cmd("Get-Weather"), "is not recognized"},
-		{"of the other side", "CommandNotFoundException", c, cmd("New-AuthServer", "Name", "x"), "'New-AuthServer' is not recognized"},
-		{"no such parameter", "ParameterBindingException", o, cmd("Set-OrganizationConfig", "EwsAllowedAppIDs", appID), "A parameter cannot be found that matches parameter name 'EwsAllowedAppIDs'."},
-		{"no Set", "CommandNotFoundException", o, cmd("Set-AvailabilityAddressSpace", "Identity", "a.com"), "is not recognized"},
-		{"second address space", "ADObjectAlreadyExistsException", o, cmd("Add-AvailabilityAddressSpace", "ForestName", "A.COM", "AccessMethod", "InternalProxy", "UseServiceAccount", true), "already"},
-		{"override's syntax", "SettingOverrideInvalidParameterSyntaxException", o, cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph", "Parameters", []string{"Enabled"}, "Reason", "x"), "name=value"},
-		{"override's component", "SettingOverrideInvalidComponentNameException", o, cmd("New-SettingOverride", "Name", "B", "Component", "Nowhere", "Section", "X", "Parameters", []string{"a=b"}, "Reason", "x"), "Nowhere"},
-		{"override's parameter", "SettingOverrideInvalidParameterNameException", o, cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph", "Parameters", []string{"Enable=true"}, "Reason", "x"), "'Enable'"},
-		{"override's value", "SettingOverrideInvalidParameterValueException", o, cmd("Set-SettingOverride", "Identity", "A", "Parameters", []string{"Enabled=yes"}), "'yes'"},
-		{"domain that is none", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", []string{"b.com", "anna@b.com"}), "parameter 'DomainNames'. Cannot convert value \"anna@b.com\" to type \"SmtpDomain\"."},
-		{"domain with a wildcard", "ParameterBindingArgumentTransformationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "TargetAddressDomains", exchange.ListChange{Add: []string{"*.b.com"}}), "parameter 'TargetAddressDomains'"},
-		{"address that is relative", "DataValidationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint", "autodiscover.b.com/autodiscover/autodiscover.svc"), "isn't of kind Absolute"},
-		{"no such level", "ParameterBindingArgumentTransformationException", c, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "FreeBusyAccessLevel", "FullDetails"), "None, AvailabilityOnly, LimitedDetails"},
-		{"no such level of tips", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "MailTipsAccessLevel", "Most"), "All, Limited, None"},
-		{"no such type of domain", "ParameterBindingArgumentTransformationException", o, cmd("New-AcceptedDomain", "Name", "B", "DomainName", "b.com", "DomainType", "Relay"), "InternalRelay"},
-		{"a removal that asks", "HostException", o, cmd("Remove-IntraOrganizationConnector", "Identity", "A"), "does not support user interaction"},
-		{"a change that asks", "HostException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "Enabled", false, "Confirm", true), "does not support user interaction"},
-		{"an empty identity", "ParameterBindingArgumentTransformationException", o, cmd("Get-OrganizationRelationship", "Identity", ""), "can't be empty"},
-		{"an empty name", "ParameterBindingArgumentTransformationException", o, cmd("New-OrganizationRelationship", "Name", "", "DomainNames", "b.com"), "can't be empty"},
-		{"a long name", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", strings.Repeat("x", 65), "DomainNames", "b.com"), "maximum length is 64"},
-		{"a name with a line break", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", "a\nb", "DomainNames", "b.com"), "control characters"},
-		{"a name with outer blanks", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", " a", "DomainNames", "b.com"), "whitespace"},
-		{"too many domains", "DataValidationException", o, cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", manyDomains(239)), "maximum is 238"},
-		{"a preference that is none", "ParameterBindingException", o, cmd("Get-OrganizationRelationship", "ErrorAction", "Panic"), "ActionPreference"},
-		{"a domain controller that is none", "SuitabilityDirectoryException", o, cmd("Get-OrganizationRelationship", "DomainController", "gone.contoso.com"), "suitability of server 'gone.contoso.com'"},
-		{"no endpoint", "DataValidationException", o, cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint", nil), "DiscoveryEndpoint"},
-		{"an auth server of nothing", "TaskInvalidOperationException", o, cmd("New-AuthServer", "Name", "X"), "AuthMetadataUrl"},
-		{"versions the wrong way round", "SettingOverrideMinVersionGreaterThanMaxVersionException", o, cmd("Set-SettingOverride", "Identity", "A", "MinVersion", "15.2.2562.17", "MaxVersion", "15.2.1748.10"), "greater"},
-		{"a type of connector that is none", "ParameterBindingArgumentTransformationException", c, cmd("New-InboundConnector", "Name", "in", "SenderDomains", "*", "ConnectorType", "Foo"), "OnPremises, Partner"},
-		{"default domain", "TaskInvalidOperationException", o, cmd("Remove-AcceptedDomain", "Identity", "contoso.com"), "default accepted domain"},
-		{"metadata gone", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "https://nowhere/"), "Cannot acquire auth metadata document from 'https://nowhere/'. Error: The remote server returned an error: (404)"},
-		{"metadata in the clear", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "http://nowhere/"), "HTTPS"},
-		{"metadata of another kind", "AuthMetadataClientException", o, cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", stsURL), "Type"},
-		{"list of applications", "DataValidationException", c, cmd("Set-OrganizationConfig", "EwsAllowedAppIDs", "a,b"), "'a'"},
-		{"connector of nothing", "ManagementObjectNotFoundException", c, cmd("New-OnPremisesOrganization", "Name", "x", "OrganizationGuid", appID, "HybridDomains", "a.com", "InboundConnector", "in", "OutboundConnector", "out"), "couldn't be found"},
-		{"not simulated", "NotImplementedException", o, cmd("Get-Recipient", "Filter", "Name -eq 'x'"), "doesn't simulate"},
-		{"singleton made twice", "ADObjectAlreadyExistsException", hybrid(t), cmd("New-HybridConfiguration"), "already exists"},
-		{"singleton that is not there", "ManagementObjectNotFoundException", o, cmd("Set-HybridConfiguration", "Features", []string{"FreeBusy"}), "couldn't be found"},
+		{"of the other side", "CommandNotFoundException", c, cmd("New-AuthServer", "Name", "x"),
+			"'New-AuthServer' is not recognized"},
+		{"no such parameter", "ParameterBindingException", o, cmd("Set-OrganizationConfig", "EwsAllowedAppIDs", appID),
+			"A parameter cannot be found that matches parameter name 'EwsAllowedAppIDs'."},
+		{"no Set", "CommandNotFoundException", o, cmd("Set-AvailabilityAddressSpace", "Identity", "a.com"),
+			"is not recognized"},
+		{"second address space", "ADObjectAlreadyExistsException", o,
+			cmd("Add-AvailabilityAddressSpace", "ForestName", "A.COM", "AccessMethod", "InternalProxy",
+				"UseServiceAccount", true), "already"},
+		{"override's syntax", "SettingOverrideInvalidParameterSyntaxException", o,
+			cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph",
+				"Parameters", []string{"Enabled"}, "Reason", "x"), "name=value"},
+		{"override's component", "SettingOverrideInvalidComponentNameException", o,
+			cmd("New-SettingOverride", "Name", "B", "Component", "Nowhere", "Section", "X", "Parameters",
+				[]string{"a=b"}, "Reason", "x"), "Nowhere"},
+		{"override's parameter", "SettingOverrideInvalidParameterNameException", o,
+			cmd("New-SettingOverride", "Name", "B", "Component", "SettingOverride", "Section", "RouteThroughMSGraph",
+				"Parameters", []string{"Enable=true"}, "Reason", "x"), "'Enable'"},
+		{"override's value", "SettingOverrideInvalidParameterValueException", o,
+			cmd("Set-SettingOverride", "Identity", "A", "Parameters", []string{"Enabled=yes"}), "'yes'"},
+		{"domain that is none", "ParameterBindingArgumentTransformationException", o,
+			cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", []string{"b.com", "anna@b.com"}),
+			"parameter 'DomainNames'. Cannot convert value \"anna@b.com\" to type \"SmtpDomain\"."},
+		{"domain with a wildcard", "ParameterBindingArgumentTransformationException", o,
+			cmd("Set-IntraOrganizationConnector", "Identity", "A", "TargetAddressDomains",
+				exchange.ListChange{Add: []string{"*.b.com"}}), "parameter 'TargetAddressDomains'"},
+		{"address that is relative", "DataValidationException", o,
+			cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint",
+				"autodiscover.b.com/autodiscover/autodiscover.svc"), "isn't of kind Absolute"},
+		{"no such level", "ParameterBindingArgumentTransformationException", c,
+			cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "FreeBusyAccessLevel",
+				"FullDetails"), "None, AvailabilityOnly, LimitedDetails"},
+		{"no such level of tips", "ParameterBindingArgumentTransformationException", o,
+			cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", "b.com", "MailTipsAccessLevel", "Most"),
+			"All, Limited, None"},
+		{"no such type of domain", "ParameterBindingArgumentTransformationException", o,
+			cmd("New-AcceptedDomain", "Name", "B", "DomainName", "b.com", "DomainType", "Relay"), "InternalRelay"},
+		{"a removal that asks", "HostException", o, cmd("Remove-IntraOrganizationConnector", "Identity", "A"),
+			"does not support user interaction"},
+		{"a change that asks", "HostException", o,
+			cmd("Set-IntraOrganizationConnector", "Identity", "A", "Enabled", false, "Confirm", true),
+			"does not support user interaction"},
+		{"an empty identity", "ParameterBindingArgumentTransformationException", o,
+			cmd("Get-OrganizationRelationship", "Identity", ""), "can't be empty"},
+		{"an empty name", "ParameterBindingArgumentTransformationException", o,
+			cmd("New-OrganizationRelationship", "Name", "", "DomainNames", "b.com"), "can't be empty"},
+		{"a long name", "DataValidationException", o,
+			cmd("New-OrganizationRelationship", "Name", strings.Repeat("x", 65), "DomainNames", "b.com"),
+			"maximum length is 64"},
+		{"a name with a line break", "DataValidationException", o,
+			cmd("New-OrganizationRelationship", "Name", "a\nb", "DomainNames", "b.com"), "control characters"},
+		{"a name with outer blanks", "DataValidationException", o,
+			cmd("New-OrganizationRelationship", "Name", " a", "DomainNames", "b.com"), "whitespace"},
+		{"too many domains", "DataValidationException", o,
+			cmd("New-OrganizationRelationship", "Name", "B", "DomainNames", manyDomains(239)), "maximum is 238"},
+		{"a preference that is none", "ParameterBindingException", o,
+			cmd("Get-OrganizationRelationship", "ErrorAction", "Panic"), "ActionPreference"},
+		{"a domain controller that is none", "SuitabilityDirectoryException", o,
+			cmd("Get-OrganizationRelationship", "DomainController", "gone.contoso.com"),
+			"suitability of server 'gone.contoso.com'"},
+		{"no endpoint", "DataValidationException", o,
+			cmd("Set-IntraOrganizationConnector", "Identity", "A", "DiscoveryEndpoint", nil), "DiscoveryEndpoint"},
+		{"an auth server of nothing", "TaskInvalidOperationException", o, cmd("New-AuthServer", "Name", "X"),
+			"AuthMetadataUrl"},
+		{"versions the wrong way round", "SettingOverrideMinVersionGreaterThanMaxVersionException", o,
+			cmd("Set-SettingOverride", "Identity", "A", "MinVersion", "15.2.2562.17", "MaxVersion", "15.2.1748.10"),
+			"greater"},
+		{"a type of connector that is none", "ParameterBindingArgumentTransformationException", c,
+			cmd("New-InboundConnector", "Name", "in", "SenderDomains", "*", "ConnectorType", "Foo"),
+			"OnPremises, Partner"},
+		{"default domain", "TaskInvalidOperationException", o, cmd("Remove-AcceptedDomain", "Identity", "contoso.com"),
+			"default accepted domain"},
+		{"metadata gone", "AuthMetadataClientException", o,
+			cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "https://nowhere/"),
+			"Cannot acquire auth metadata document from 'https://nowhere/'. Error: The remote server returned an " +
+				"error: (404)"},
+		{"metadata in the clear", "AuthMetadataClientException", o,
+			cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", "http://nowhere/"), "HTTPS"},
+		{"metadata of another kind", "AuthMetadataClientException", o,
+			cmd("New-AuthServer", "Name", "x", "AuthMetadataUrl", stsURL), "Type"},
+		{"list of applications", "DataValidationException", c, cmd("Set-OrganizationConfig", "EwsAllowedAppIDs", "a,b"),
+			"'a'"},
+		{"connector of nothing", "ManagementObjectNotFoundException", c,
+			cmd("New-OnPremisesOrganization", "Name", "x", "OrganizationGuid", appID, "HybridDomains", "a.com",
+				"InboundConnector", "in", "OutboundConnector", "out"), "couldn't be found"},
+		{"not simulated", "NotImplementedException", o, cmd("Get-Recipient", "Filter", "Name -eq 'x'"),
+			"doesn't simulate"},
+		{"singleton made twice", "ADObjectAlreadyExistsException", hybrid(t), cmd("New-HybridConfiguration"),
+			"already exists"},
+		{"singleton that is not there", "ManagementObjectNotFoundException", o,
+			cmd("Set-HybridConfiguration", "Features", []string{"FreeBusy"}), "couldn't be found"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -295,7 +374,8 @@ func TestRefusals(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("%v", err)
 			}
-			if !strings.HasSuffix(e.ExceptionType, "."+tt.exception) || !strings.Contains(e.Message, tt.text) || e.FullyQualifiedID == "" || e.Cmdlet == "" {
+			if !strings.HasSuffix(e.ExceptionType, "."+tt.exception) || !strings.Contains(e.Message, tt.text) ||
+				e.FullyQualifiedID == "" || e.Cmdlet == "" {
 				t.Errorf("%+v", *e)
 			}
 			after, err := tt.org.Snapshot()
@@ -317,21 +397,25 @@ func stripMade(s []byte) []byte {
 func hybrid(t *testing.T) *Organization {
 	o := onprem(t)
 	mustRun(t, o, cmd("New-HybridConfiguration"))
-	mustRun(t, o, cmd("Set-HybridConfiguration", "Features", []string{"FreeBusy", "Photos"}, "Domains", []string{"contoso.com"}))
+	mustRun(t, o, cmd("Set-HybridConfiguration", "Features", []string{"FreeBusy", "Photos"}, "Domains",
+		[]string{"contoso.com"}))
 	return o
 }
 
 func TestAuthServer(t *testing.T) {
 	o := onprem(t)
-	acs := mustRun(t, o, cmd("New-AuthServer", "Name", "ACS", "AuthMetadataUrl", acsURL, "DomainName", []string{"contoso.com"}))[0]
+	acs := mustRun(t, o, cmd("New-AuthServer", "Name", "ACS", "AuthMetadataUrl", acsURL, "DomainName",
+		[]string{"contoso.com"}))[0]
 	sts := mustRun(t, o, cmd("New-AuthServer", "Name", "EvoSts", "Type", "AzureAD", "AuthMetadataUrl", stsURL))[0]
 	got := map[string]string{}
 	for _, p := range []string{"Type", "Realm", "IssuerIdentifier", "TokenIssuingEndpoint"} {
 		got["ACS "+p], got["STS "+p] = text(t, acs, p), text(t, sts, p)
 	}
 	want := map[string]string{
-		"ACS Type": "MicrosoftACS", "ACS Realm": tenant, "ACS IssuerIdentifier": accessControl, "ACS TokenIssuingEndpoint": "https://accounts.accesscontrol.windows.net/tokens/OAuth/2",
-		"STS Type": "AzureAD", "STS Realm": tenant, "STS IssuerIdentifier": "https://sts.windows.net/" + tenant + "/", "STS TokenIssuingEndpoint": "https://login.windows.net/" + tenant + "/oauth2/token",
+		"ACS Type": "MicrosoftACS", "ACS Realm": tenant, "ACS IssuerIdentifier": accessControl,
+		"ACS TokenIssuingEndpoint": "https://accounts.accesscontrol.windows.net/tokens/OAuth/2",
+		"STS Type":                 "AzureAD", "STS Realm": tenant, "STS IssuerIdentifier": "https://sts.windows.net/" + tenant + "/",
+		"STS TokenIssuingEndpoint": "https://login.windows.net/" + tenant + "/oauth2/token",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -339,7 +423,8 @@ func TestAuthServer(t *testing.T) {
 	if certs, _ := sts.Strings("CertificateStrings"); len(certs) != 1 {
 		t.Errorf("%d certificates", len(certs))
 	}
-	mustRun(t, o, cmd("Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", appID, "DomainName", []string{"contoso.com"}))
+	mustRun(t, o, cmd("Set-AuthServer", "Identity", "EvoSts", "ApplicationIdentifier", appID, "DomainName",
+		[]string{"contoso.com"}))
 	mustRun(t, o, cmd("Set-AuthServer", "Identity", "EvoSts", "GraphBaseUrl", "https://graph.microsoft.com"))
 	r := o.Object("AuthServer", "evosts")
 	if r.String("ApplicationIdentifier") != appID || r.String("GraphBaseUrl") != "https://graph.microsoft.com" {
@@ -364,7 +449,8 @@ func FuzzMetadata(f *testing.F) {
 
 func TestOrganizationConfig(t *testing.T) {
 	o := cloud(t)
-	mustRun(t, o, cmd("Set-OrganizationConfig", "EwsEnabled", true, "EwsAllowedAppIDs", appID+", "+strings.ToUpper(tenant)+","+appID))
+	mustRun(t, o, cmd("Set-OrganizationConfig", "EwsEnabled", true, "EwsAllowedAppIDs",
+		appID+", "+strings.ToUpper(tenant)+","+appID))
 	plain := mustRun(t, o, cmd("Get-OrganizationConfig"))[0]
 	if plain.Has("EwsAllowedAppIDs") {
 		t.Error("the list is shown unasked")
@@ -381,23 +467,27 @@ func TestOrganizationConfig(t *testing.T) {
 
 func TestCertificates(t *testing.T) {
 	o := onprem(t)
-	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "mail.contoso.com"), "Services", "IIS, SMTP")
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "mail.contoso.com"), "Services",
+		"IIS, SMTP")
 	o.Seed("ExchangeCertificate", "Server", "EX2", "RawData", selfSigned(t, "mail.contoso.com"))
 	got := mustRun(t, o, cmd("Get-ExchangeCertificate", "Server", "ex1"))
 	if len(got) != 1 {
 		t.Fatalf("%d certificates", len(got))
 	}
 	thumbprint := text(t, got[0], "Thumbprint")
-	if len(thumbprint) != 40 || text(t, got[0], "Subject") != "CN=mail.contoso.com, O=O" || text(t, got[0], "Identity") != `EX1\`+thumbprint {
+	if len(thumbprint) != 40 || text(t, got[0], "Subject") != "CN=mail.contoso.com, O=O" ||
+		text(t, got[0], "Identity") != `EX1\`+thumbprint {
 		t.Errorf("%s %s %s", thumbprint, text(t, got[0], "Subject"), text(t, got[0], "Identity"))
 	}
 	if got := mustRun(t, o, cmd("Get-ExchangeCertificate", "Thumbprint", thumbprint)); len(got) != 1 {
 		t.Errorf("%d certificates", len(got))
 	}
-	mustRun(t, o, cmd("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate", "2026-11-23", "Force", true))
+	mustRun(t, o, cmd("Set-AuthConfig", "NewCertificateThumbprint", thumbprint, "NewCertificateEffectiveDate",
+		"2026-11-23", "Force", true))
 	mustRun(t, o, cmd("Set-AuthConfig", "PublishCertificate", true))
 	config := mustRun(t, o, cmd("Get-AuthConfig"))[0]
-	if text(t, config, "CurrentCertificateThumbprint") != thumbprint || text(t, config, "NextCertificateThumbprint") != "" || config.Has("PublishCertificate") {
+	if text(t, config, "CurrentCertificateThumbprint") != thumbprint ||
+		text(t, config, "NextCertificateThumbprint") != "" || config.Has("PublishCertificate") {
 		t.Errorf("%+v", config)
 	}
 }
@@ -423,10 +513,12 @@ func TestRights(t *testing.T) {
 		}
 	}
 	o.Allow("Set-AuthServer")
-	if got := o.Cmdlets(Caller{ReadOnly: true}); slices.Contains(got, "Set-AuthServer") || !slices.Contains(got, "Get-AuthServer") {
+	if got := o.Cmdlets(Caller{ReadOnly: true}); slices.Contains(got, "Set-AuthServer") ||
+		!slices.Contains(got, "Get-AuthServer") {
 		t.Errorf("%v", got)
 	}
-	if _, _, err := o.Run(t.Context(), Caller{}, cmd("Set-AuthServer", "Identity", "x")); !errors.Is(err, exchange.ErrNotFound) {
+	if _, _, err := o.Run(t.Context(), Caller{}, cmd("Set-AuthServer", "Identity", "x")); !errors.Is(err,
+		exchange.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 	if o.Runs("set-authserver") != 2 {
@@ -436,8 +528,10 @@ func TestRights(t *testing.T) {
 
 func TestRecipients(t *testing.T) {
 	o := onprem(t)
-	o.Seed("Mailbox", "Name", "Anna", "Alias", "anna", "PrimarySmtpAddress", "anna@contoso.com", "EmailAddresses", []string{"SMTP:anna@contoso.com", "smtp:a@contoso.com"})
-	o.Seed("RemoteMailbox", "Name", "Bob", "PrimarySmtpAddress", "bob@contoso.com", "RemoteRoutingAddress", "bob@contoso.mail.onmicrosoft.com")
+	o.Seed("Mailbox", "Name", "Anna", "Alias", "anna", "PrimarySmtpAddress", "anna@contoso.com", "EmailAddresses",
+		[]string{"SMTP:anna@contoso.com", "smtp:a@contoso.com"})
+	o.Seed("RemoteMailbox", "Name", "Bob", "PrimarySmtpAddress", "bob@contoso.com", "RemoteRoutingAddress",
+		"bob@contoso.mail.onmicrosoft.com")
 	if got := mustRun(t, o, cmd("Get-Recipient")); len(got) != 2 {
 		t.Errorf("%v", got)
 	}
@@ -475,10 +569,12 @@ func TestSnapshotRestores(t *testing.T) {
 	if d := cmp.Diff(string(before), string(after)); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(shown, mustRun(t, o, cmd("Get-HybridConfiguration"))[0], cmp.AllowUnexported(exchange.Object{})); d != "" {
+	if d := cmp.Diff(shown, mustRun(t, o, cmd("Get-HybridConfiguration"))[0],
+		cmp.AllowUnexported(exchange.Object{})); d != "" {
 		t.Error(d)
 	}
-	for _, bad := range []string{"", "{", `{"objects":{"Nothing":[{}]}}`, `{"objects":{"AuthServer":[{"Enabled":"x"}]}}`} {
+	for _, bad := range []string{"", "{", `{"objects":{"Nothing":[{}]}}`,
+		`{"objects":{"AuthServer":[{"Enabled":"x"}]}}`} {
 		if err := o.Restore([]byte(bad)); err == nil {
 			t.Errorf("%q is restored", bad)
 		}
@@ -489,17 +585,20 @@ func TestMatches(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, s string
 		want       bool
-	}{{"a", "A", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "abc", true}, {"a*b*c", "axbyc", true}, {"a*b", "ac", false}, {"*", "", true}, {"ab*ba", "aba", false}, {"", "a", false}} {
+	}{{"a", "A", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "abc", true}, {"a*b*c", "axbyc", true},
+		{"a*b", "ac", false}, {"*", "", true}, {"ab*ba", "aba", false}, {"", "a", false}} {
 		if got := matches(tt.pattern, tt.s); got != tt.want {
 			t.Errorf("%q ~ %q: %v", tt.pattern, tt.s, got)
 		}
 	}
 }
 
-// What is in a list is not added to it again, whatever its case and whether or not the noun declares the property.
+// What is in a list is not added to it again, whatever its case and whether or not the noun
+// declares the property.
 func TestAddMakesNoDoubles(t *testing.T) {
 	r := &Record{noun: &noun{}, values: map[string]any{"names": []string{"a", "b"}}}
-	got, err := changed(property{}, r, "Names", exchange.ListChange{Add: []string{"B", "c"}, Remove: []string{"A", "x"}})
+	got, err := changed(property{}, r, "Names",
+		exchange.ListChange{Add: []string{"B", "c"}, Remove: []string{"A", "x"}})
 	if diff := cmp.Diff([]string{"b", "c"}, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
@@ -520,7 +619,8 @@ func TestRecipientsStopAtAThousand(t *testing.T) {
 		o.Seed("Mailbox", "Name", fmt.Sprintf("m%d", i), "PrimarySmtpAddress", fmt.Sprintf("m%d@contoso.com", i))
 	}
 	for want, c := range map[int]exchange.Command{
-		1000: cmd("Get-Mailbox"), 1001: cmd("Get-Mailbox", "ResultSize", "Unlimited"), 7: cmd("Get-Mailbox", "ResultSize", "7"),
+		1000: cmd("Get-Mailbox"), 1001: cmd("Get-Mailbox", "ResultSize", "Unlimited"),
+		7: cmd("Get-Mailbox", "ResultSize", "7"),
 	} {
 		found, warnings, err := o.Run(t.Context(), Caller{}, c)
 		if err != nil || len(found) != want || (len(warnings) == 1) != (want < 1001) {

@@ -20,11 +20,13 @@ import (
 type Authentication struct {
 	// Password tells whether a password is the user's; Basic is not offered when nil.
 	Password func(ctx context.Context, user, password string) error
-	// Kerberos accepts tickets; not offered when nil. The http.Server needs the handler's ConnContext.
+	// Kerberos accepts tickets; not offered when nil. The http.Server needs the handler's
+	// ConnContext.
 	Kerberos *kerberos.Acceptor
 	// AllowUnencrypted takes Basic without TLS.
 	AllowUnencrypted bool
-	// Caller says what an authenticated user may do; everything when nil. An error refuses the session.
+	// Caller says what an authenticated user may do; everything when nil. An error refuses the
+	// session.
 	Caller func(psrp.Caller) (Caller, error)
 }
 
@@ -33,7 +35,8 @@ type Authentication struct {
 type Shells struct{ Full, Plain *psrp.Server }
 
 // PowerShell serves the organization as Exchange's remote PowerShell: the session configuration
-// Microsoft.Exchange in restricted language mode. An http.Server needs its ConnContext for Kerberos.
+// Microsoft.Exchange in restricted language mode. An http.Server needs its ConnContext for
+// Kerberos.
 func (o *Organization) PowerShell(a Authentication) *Shells {
 	return &Shells{Full: o.shells(a, true), Plain: o.shells(a, false)}
 }
@@ -67,14 +70,17 @@ func (o *Organization) shells(a Authentication, full bool) *psrp.Server {
 		return err
 	}
 	return &psrp.Server{
-		Name: strings.ToUpper(firstLabel(o.c.Server)), Admit: admit, Authenticate: a.Password, Kerberos: a.Kerberos, AllowUnencrypted: a.AllowUnencrypted,
+		Name: strings.ToUpper(firstLabel(o.c.Server)), Admit: admit, Authenticate: a.Password, Kerberos: a.Kerberos,
+		AllowUnencrypted: a.AllowUnencrypted,
 		Run: func(ctx context.Context, who psrp.Caller, p psrp.Pipeline, w *psrp.Writer) error {
 			caller := Caller{User: who.User}
 			if a.Caller != nil {
 				var err error
 				if caller, err = a.Caller(who); err != nil {
-					return &psrp.ErrorRecord{Message: err.Error(), ID: "AuthorizationException", Category: psrp.PermissionDenied, Reason: "AuthorizationException",
-						Exception: []string{"System.UnauthorizedAccessException", "System.SystemException", "System.Exception", "System.Object"}}
+					return &psrp.ErrorRecord{Message: err.Error(), ID: "AuthorizationException",
+						Category: psrp.PermissionDenied, Reason: "AuthorizationException",
+						Exception: []string{"System.UnauthorizedAccessException", "System.SystemException",
+							"System.Exception", "System.Object"}}
 				}
 			}
 			return o.pipeline(ctx, caller, p, w, full)
@@ -124,8 +130,8 @@ type between struct {
 	ended   bool // by an error that the caller did not want to stop at
 }
 
-// staged is one object in a pipeline: what a cmdlet printed, the properties that Select-Object left of
-// it, or the count that Measure-Object made.
+// staged is one object in a pipeline: what a cmdlet printed, the properties that Select-Object left
+// of it, or the count that Measure-Object made.
 type staged struct {
 	output
 	only  []string
@@ -140,7 +146,8 @@ func (e staged) narrowed(full bool) *psrp.Object {
 	if e.only == nil {
 		return object
 	}
-	out := &psrp.Object{Types: []string{"Selected." + object.Types[0], "System.Management.Automation.PSCustomObject", "System.Object"}}
+	out := &psrp.Object{Types: []string{"Selected." + object.Types[0], "System.Management.Automation.PSCustomObject",
+		"System.Object"}}
 	for _, name := range e.only {
 		var value any
 		for _, p := range object.Properties {
@@ -155,7 +162,8 @@ func (e staged) narrowed(full bool) *psrp.Object {
 }
 
 // stage runs one command of a pipeline on what the one before it gave; in is nil for the first.
-func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Command, in *between, w *psrp.Writer) (between, error) {
+func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Command, in *between,
+	w *psrp.Writer) (between, error) {
 	if in == nil {
 		return o.invoke(ctx, caller, cmd, w)
 	}
@@ -163,7 +171,8 @@ func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Co
 	case "select-object":
 		return selectObject(cmd, in.objects)
 	case "measure-object":
-		count := &psrp.Object{Types: []string{"Microsoft.PowerShell.Commands.GenericMeasureInfo", "Microsoft.PowerShell.Commands.MeasureInfo", "System.Object"},
+		count := &psrp.Object{Types: []string{"Microsoft.PowerShell.Commands.GenericMeasureInfo",
+			"Microsoft.PowerShell.Commands.MeasureInfo", "System.Object"},
 			Properties: []psrp.Property{{Name: "Count", Value: int32(len(in.objects))}}}
 		return between{objects: []staged{{whole: count}}}, nil
 	}
@@ -221,7 +230,8 @@ func selectObject(cmd exchange.Command, in []staged) (between, error) {
 }
 
 // invoke runs one cmdlet and writes its warnings, and its error as ErrorAction says.
-func (o *Organization) invoke(ctx context.Context, caller Caller, cmd exchange.Command, w *psrp.Writer) (between, error) {
+func (o *Organization) invoke(ctx context.Context, caller Caller, cmd exchange.Command, w *psrp.Writer) (between,
+	error) {
 	action, _ := cmd.Parameter("ErrorAction")
 	out, warnings, err := o.run(ctx, caller, cmd)
 	for _, text := range warnings {
@@ -252,15 +262,16 @@ func (o *Organization) invoke(ctx context.Context, caller Caller, cmd exchange.C
 	return found, w.Error(r)
 }
 
-// command reads what a client sent into a Command. PowerShell sends "-Name value" as two arguments, a
-// name without value and a value without name, and a bare switch as a name alone.
+// command reads what a client sent into a Command. PowerShell sends "-Name value" as two arguments,
+// a name without value and a value without name, and a bare switch as a name alone.
 func command(c psrp.Command) (exchange.Command, error) {
 	out := exchange.Command{Name: c.Name, Parameters: map[string]any{}}
 	spec, known := exchange.Catalogue().Find(c.Name)
 	bad := func(id, target, format string, args ...any) error {
 		return &exchange.Error{
 			Cmdlet: c.Name, Category: "InvalidArgument", FullyQualifiedID: id + "," + c.Name, Target: target,
-			ExceptionType: "System.Management.Automation.ParameterBindingException", Message: fmt.Sprintf(format, args...),
+			ExceptionType: "System.Management.Automation.ParameterBindingException",
+			Message:       fmt.Sprintf(format, args...),
 		}
 	}
 	for i := 0; i < len(c.Parameters); i++ {
@@ -276,7 +287,9 @@ func command(c psrp.Command) (exchange.Command, error) {
 		} else if known {
 			full, several := spell(spec, name)
 			if len(several) > 1 {
-				return out, bad("AmbiguousParameter", name, "Parameter cannot be processed because the parameter name '%s' is ambiguous. Possible matches include: -%s.",
+				return out, bad("AmbiguousParameter", name,
+					"Parameter cannot be processed because the parameter name '%s' is ambiguous. Possible matches "+
+						"include: -%s.",
 					name, strings.Join(several, " -"))
 			}
 			name, isSwitch = full.Name, full.Switch()
@@ -295,7 +308,8 @@ func command(c psrp.Command) (exchange.Command, error) {
 			}
 		}
 		if _, twice := out.Parameters[name]; twice {
-			return out, bad("ParameterAlreadyBound", name, "Cannot bind parameter because parameter '%s' is specified more than once.", name)
+			return out, bad("ParameterAlreadyBound", name,
+				"Cannot bind parameter because parameter '%s' is specified more than once.", name)
 		}
 		out.Parameters[name] = value
 	}
@@ -310,7 +324,8 @@ func spell(spec exchange.Cmdlet, name string) (p exchange.Parameter, several []s
 	}
 	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
 		for _, candidate := range spec.Parameters(side) {
-			if len(name) < len(candidate.Name) && strings.EqualFold(candidate.Name[:len(name)], name) && !slices.Contains(several, candidate.Name) {
+			if len(name) < len(candidate.Name) && strings.EqualFold(candidate.Name[:len(name)], name) &&
+				!slices.Contains(several, candidate.Name) {
 				p, several = candidate, append(several, candidate.Name)
 			}
 		}
@@ -382,15 +397,18 @@ func isPresent(v *psrp.Object) bool {
 
 // categories by name.
 var categories = map[string]psrp.Category{
-	"NotSpecified": psrp.NotSpecified, "InvalidArgument": psrp.InvalidArgument, "InvalidData": psrp.InvalidData, "InvalidOperation": psrp.InvalidOperation,
-	"ObjectNotFound": psrp.ObjectNotFound, "NotImplemented": psrp.NotImplemented, "PermissionDenied": psrp.PermissionDenied, "ResourceExists": psrp.ResourceExists,
+	"NotSpecified": psrp.NotSpecified, "InvalidArgument": psrp.InvalidArgument, "InvalidData": psrp.InvalidData,
+	"InvalidOperation": psrp.InvalidOperation,
+	"ObjectNotFound":   psrp.ObjectNotFound, "NotImplemented": psrp.NotImplemented,
+	"PermissionDenied": psrp.PermissionDenied, "ResourceExists": psrp.ResourceExists,
 }
 
 // record is an error as PowerShell reports it.
 func record(err error) *psrp.ErrorRecord {
 	var e *exchange.Error
 	if !errors.As(err, &e) {
-		return &psrp.ErrorRecord{Message: err.Error(), ID: "RuntimeException", Reason: "RuntimeException", Exception: []string{"System.Management.Automation.RuntimeException"}}
+		return &psrp.ErrorRecord{Message: err.Error(), ID: "RuntimeException", Reason: "RuntimeException",
+			Exception: []string{"System.Management.Automation.RuntimeException"}}
 	}
 	_, short, _ := cutLast(e.ExceptionType, ".")
 	types := []string{e.ExceptionType}
@@ -398,7 +416,8 @@ func record(err error) *psrp.ErrorRecord {
 		types = append(types, "Microsoft.Exchange.Data.Common.LocalizedException")
 	}
 	types = append(types, "System.Exception", "System.Object")
-	return &psrp.ErrorRecord{Message: e.Message, ID: e.FullyQualifiedID, Category: categories[e.Category], Activity: e.Cmdlet, Reason: short, TargetName: e.Target, Exception: types}
+	return &psrp.ErrorRecord{Message: e.Message, ID: e.FullyQualifiedID, Category: categories[e.Category],
+		Activity: e.Cmdlet, Reason: short, TargetName: e.Target, Exception: types}
 }
 
 // getCommand answers Get-Command: what the caller's roles export.
@@ -433,9 +452,14 @@ func (o *Organization) getCommand(caller Caller, cmd exchange.Command, w *psrp.W
 		if found || strings.Contains(pattern, "*") || action == "SilentlyContinue" || action == "Ignore" {
 			continue
 		}
-		r := &psrp.ErrorRecord{Message: fmt.Sprintf("The term '%s' is not recognized as the name of a cmdlet, function, script file, or operable program. Check the spelling of the name, or if a path was included, verify that the path is correct and try again.", pattern),
-			ID: "CommandNotFoundException,Microsoft.PowerShell.Commands.GetCommandCommand", Category: psrp.ObjectNotFound, Activity: "Get-Command",
-			Reason: "CommandNotFoundException", TargetName: pattern, Exception: []string{"System.Management.Automation.CommandNotFoundException", "System.Exception", "System.Object"}}
+		r := &psrp.ErrorRecord{Message: fmt.Sprintf("The term '%s' is not recognized as the name of a cmdlet, "+
+			"function, script file, or operable program. Check the spelling of the name, or if a path was included, "+
+			"verify that the path is correct and try again.", pattern),
+			ID:       "CommandNotFoundException,Microsoft.PowerShell.Commands.GetCommandCommand",
+			Category: psrp.ObjectNotFound, Activity: "Get-Command",
+			Reason: "CommandNotFoundException", TargetName: pattern,
+			Exception: []string{"System.Management.Automation.CommandNotFoundException", "System.Exception",
+				"System.Object"}}
 		if action == "Stop" {
 			return r
 		}
@@ -455,14 +479,17 @@ func (o *Organization) commandInfo(name string) *psrp.Object {
 	parameters := &psrp.Dict{}
 	for _, p := range spec.Parameters(o.c.Side) {
 		if !containsFold(withheld, p.Name) {
-			parameters.Entries = append(parameters.Entries, psrp.Entry{Key: p.Name, Value: "System.Management.Automation.ParameterMetadata"})
+			parameters.Entries = append(parameters.Entries,
+				psrp.Entry{Key: p.Name, Value: "System.Management.Automation.ParameterMetadata"})
 		}
 	}
 	return &psrp.Object{
-		Types: []string{"System.Management.Automation.FunctionInfo", "System.Management.Automation.CommandInfo", "System.Object"}, Text: name,
+		Types: []string{"System.Management.Automation.FunctionInfo", "System.Management.Automation.CommandInfo",
+			"System.Object"}, Text: name,
 		Properties: []psrp.Property{
 			{Name: "Name", Value: name},
-			{Name: "CommandType", Value: &psrp.Object{Types: []string{"System.Management.Automation.CommandTypes", "System.Enum", "System.ValueType", "System.Object"}, Text: "Function", Value: int64(2)}},
+			{Name: "CommandType", Value: &psrp.Object{Types: []string{"System.Management.Automation.CommandTypes",
+				"System.Enum", "System.ValueType", "System.Object"}, Text: "Function", Value: int64(2)}},
 			{Name: "ModuleName", Value: ""},
 			{Name: "Parameters", Value: &psrp.Object{Types: []string{"System.Collections.Generic.Dictionary`2[[System.String],[System.Management.Automation.ParameterMetadata]]", "System.Object"}, Value: parameters}},
 		},
@@ -470,11 +497,12 @@ func (o *Organization) commandInfo(name string) *psrp.Object {
 }
 
 // configurationTypes are the base types of what configuration cmdlets print.
-var configurationTypes = []string{"Microsoft.Exchange.Data.Directory.SystemConfiguration.ADConfigurationObject", "Microsoft.Exchange.Data.Directory.ADObject",
+var configurationTypes = []string{"Microsoft.Exchange.Data.Directory.SystemConfiguration.ADConfigurationObject",
+	"Microsoft.Exchange.Data.Directory.ADObject",
 	"Microsoft.Exchange.Data.Directory.ADRawEntry", "Microsoft.Exchange.Data.ConfigurableObject", "System.Object"}
 
-// wire is an output object as remote PowerShell carries it. With serializationLevel=Full in its URL a
-// session gets typed values; without it enumerations, ids, sizes and versions are plain texts.
+// wire is an output object as remote PowerShell carries it. With serializationLevel=Full in its URL
+// a session gets typed values; without it enumerations, ids, sizes and versions are plain texts.
 func (e output) wire(full bool) *psrp.Object {
 	if e.record == nil {
 		return wireObject(e.object)
@@ -483,7 +511,8 @@ func (e output) wire(full bool) *psrp.Object {
 	out := &psrp.Object{Types: append([]string{n.netType}, configurationTypes...), Text: e.object.Text}
 	if len(n.prints) > 0 {
 		out.Types = []string{n.netType, "System.Object"}
-		out.Text = fmt.Sprintf("[Subject]\r\n  %v\r\n\r\n[Issuer]\r\n  %v\r\n\r\n[Thumbprint]\r\n  %v\r\n", value(e.list, "Subject"), value(e.list, "Issuer"), value(e.list, "Thumbprint"))
+		out.Text = fmt.Sprintf("[Subject]\r\n  %v\r\n\r\n[Issuer]\r\n  %v\r\n\r\n[Thumbprint]\r\n  %v\r\n",
+			value(e.list, "Subject"), value(e.list, "Issuer"), value(e.list, "Thumbprint"))
 	}
 	for _, p := range e.list {
 		if len(n.prints) > 0 && !containsFold(n.prints, p.name) {
@@ -525,7 +554,8 @@ func wireValue(p shown, full bool) any {
 		if !full {
 			return &psrp.Object{Types: []string{"System.Collections.ArrayList", "System.Object"}, Value: list}
 		}
-		return &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1[[" + inner + "]]", "Microsoft.Exchange.Data.MultiValuedPropertyBase", "System.Object"}, Value: list}
+		return &psrp.Object{Types: []string{"Microsoft.Exchange.Data.MultiValuedProperty`1[[" + inner + "]]",
+			"Microsoft.Exchange.Data.MultiValuedPropertyBase", "System.Object"}, Value: list}
 	}
 	text, isText := p.value.(string)
 	switch {
@@ -541,11 +571,13 @@ func wireValue(p shown, full bool) any {
 	case !full:
 		return text
 	case enum:
-		return &psrp.Object{Types: []string{fullType(kind), "System.Enum", "System.ValueType", "System.Object"}, Text: text, Value: enumNumber(kind, text)}
+		return &psrp.Object{Types: []string{fullType(kind), "System.Enum", "System.ValueType", "System.Object"},
+			Text: text, Value: enumNumber(kind, text)}
 	case p.kind == "Fqdn", p.kind == "IPAddress":
 		return text
 	}
-	return &psrp.Object{Types: []string{fullType(kind), "System.Object"}, Text: text, Extended: []psrp.Property{{Name: "SerializationData", Value: []byte{0, 1, 0, 0, 0}}}}
+	return &psrp.Object{Types: []string{fullType(kind), "System.Object"}, Text: text,
+		Extended: []psrp.Property{{Name: "SerializationData", Value: []byte{0, 1, 0, 0, 0}}}}
 }
 
 // fullType gives a type its namespace, where it is not the common one.
@@ -553,7 +585,8 @@ func fullType(kind string) string {
 	switch kind {
 	case "ADObjectId", "OrganizationId":
 		return "Microsoft.Exchange.Data.Directory." + kind
-	case "AcceptedDomainType", "AuthServerType", "AuthenticationMethod", "ServerRole", "GzipLevel", "SettingOverrideStatus", "TlsAuthLevel", "SupportedAccountType":
+	case "AcceptedDomainType", "AuthServerType", "AuthenticationMethod", "ServerRole", "GzipLevel",
+		"SettingOverrideStatus", "TlsAuthLevel", "SupportedAccountType":
 		return "Microsoft.Exchange.Data.Directory.SystemConfiguration." + kind
 	}
 	return "Microsoft.Exchange.Data." + kind

@@ -23,17 +23,24 @@ func (o *Organization) refuse(spec exchange.Cmdlet, given, bound map[string]any)
 		switch {
 		case isText && s == "" && (name == "Identity" || len(p.Mandatory) > 0):
 			return notTransformed(spec.Name, name, fmt.Sprintf(
-				"Cannot convert value \"\" to type \"%s\". Error: \"The value of the identity or mandatory parameter can't be empty.\"", p.Type))
+				"Cannot convert value \"\" to type \"%s\". Error: \"The value of the identity or mandatory parameter "+
+					"can't be empty.\"", p.Type))
 		case name == "DomainController" && isText && !o.isController(s):
-			return &exchange.Error{Category: "InvalidArgument", ExceptionType: "Microsoft.Exchange.Data.Directory.SuitabilityDirectoryException", Target: s,
-				Message: fmt.Sprintf("An Active Directory error 0x51 occurred when trying to check the suitability of server '%s'. Error: 'Active directory response: The LDAP server is unavailable.'", s)}
+			return &exchange.Error{Category: "InvalidArgument",
+				ExceptionType: "Microsoft.Exchange.Data.Directory.SuitabilityDirectoryException", Target: s,
+				Message: fmt.Sprintf("An Active Directory error 0x51 occurred when trying to check the suitability "+
+					"of server '%s'. Error: 'Active directory response: The LDAP server is unavailable.'", s)}
 		case name == "Server" && isText && o.c.Side == exchange.OnPremises && !o.isServer(s):
 			return o.notFound(s)
-		case isText && (strings.EqualFold(p.Type, "Uri") || strings.EqualFold(p.Type, "System.Uri")) && strings.HasPrefix(s, "@{"):
-			return notTransformed(spec.Name, name, fmt.Sprintf("Cannot convert value \"%s\" to type \"System.Uri\".", s))
+		case isText && (strings.EqualFold(p.Type, "Uri") || strings.EqualFold(p.Type, "System.Uri")) &&
+			strings.HasPrefix(s, "@{"):
+			return notTransformed(spec.Name, name,
+				fmt.Sprintf("Cannot convert value \"%s\" to type \"System.Uri\".", s))
 		}
 		if n, ok := value.(int64); ok && p.Type == "Int32" && (n > 1<<31-1 || n < -1<<31) {
-			return notTransformed(spec.Name, name, fmt.Sprintf("Cannot convert value \"%d\" to type \"System.Int32\". Error: \"Value was either too large or too small for an Int32.\"", n))
+			return notTransformed(spec.Name, name,
+				fmt.Sprintf("Cannot convert value \"%d\" to type \"System.Int32\". Error: \"Value was either too "+
+					"large or too small for an Int32.\"", n))
 		}
 	}
 	verb, _, _ := strings.Cut(spec.Name, "-")
@@ -49,7 +56,8 @@ func (o *Organization) refuse(spec exchange.Cmdlet, given, bound map[string]any)
 
 func notTransformed(cmdlet, parameter, text string) error {
 	return &exchange.Error{
-		Category: "InvalidData", FullyQualifiedID: "ParameterArgumentTransformationError," + cmdlet, Target: parameter, Cmdlet: cmdlet,
+		Category: "InvalidData", FullyQualifiedID: "ParameterArgumentTransformationError," + cmdlet, Target: parameter,
+		Cmdlet:        cmdlet,
 		ExceptionType: "System.Management.Automation.ParameterBindingArgumentTransformationException",
 		Message:       fmt.Sprintf("Cannot process argument transformation on parameter '%s'. %s", parameter, text),
 	}
@@ -72,26 +80,36 @@ func preferences(cmdlet string, given map[string]any) error {
 			continue
 		}
 		return &exchange.Error{
-			Category: "InvalidArgument", FullyQualifiedID: "CannotConvertArgumentNoMessage," + cmdlet, Target: name, Cmdlet: cmdlet,
+			Category: "InvalidArgument", FullyQualifiedID: "CannotConvertArgumentNoMessage," + cmdlet, Target: name,
+			Cmdlet:        cmdlet,
 			ExceptionType: "System.Management.Automation.ParameterBindingException",
-			Message: fmt.Sprintf("Cannot bind parameter '%s'. Cannot convert value \"%v\" to type \"System.Management.Automation.ActionPreference\". Error: "+
-				"\"Unable to match the identifier name %v to a valid enumerator name. Specify one of the following enumerator names and try again: %s\"",
+			Message: fmt.Sprintf("Cannot bind parameter '%s'. Cannot convert value \"%v\" to type "+
+				"\"System.Management.Automation.ActionPreference\". Error: "+
+				"\"Unable to match the identifier name %v to a valid enumerator name. Specify one of the following "+
+				"enumerator names and try again: %s\"",
 				name, value, value, strings.Join(actionPreferences, ", ")),
 		}
 	}
 	return nil
 }
 
-// nameFits holds a directory object's name against the length and the characters that a name may have.
+// nameFits holds a directory object's name against the length and the characters that a name may
+// have.
 func nameFits(name string) error {
 	n := utf8.RuneCountInString(name)
 	switch {
 	case n > 64:
-		return invalid(dataValidation, "Property validation failed. Property = Name Error = The length of the property is too long. The maximum length is 64 and the length of the value provided is %d.", n)
+		return invalid(dataValidation,
+			"Property validation failed. Property = Name Error = The length of the property is too long. The maximum "+
+				"length is 64 and the length of the value provided is %d.", n)
 	case strings.TrimSpace(name) != name:
-		return invalid(dataValidation, "Property validation failed. Property = Name Error = The value \"%s\" contains leading or trailing whitespace, which isn't allowed.", name)
+		return invalid(dataValidation,
+			"Property validation failed. Property = Name Error = The value \"%s\" contains leading or trailing "+
+				"whitespace, which isn't allowed.", name)
 	case strings.ContainsFunc(name, unicode.IsControl):
-		return invalid(dataValidation, "Property validation failed. Property = Name Error = The property value is invalid. The value can't contain control characters.")
+		return invalid(dataValidation,
+			"Property validation failed. Property = Name Error = The property value is invalid. The value can't "+
+				"contain control characters.")
 	}
 	return nil
 }
@@ -113,8 +131,10 @@ func CannotAsk(c Call) error {
 	return &exchange.Error{
 		Category: "NotImplemented", FullyQualifiedID: "HostFunctionNotImplemented," + c.Cmdlet,
 		ExceptionType: "System.Management.Automation.Host.HostException",
-		Message: "A command that prompts the user failed because the host program or the command type does not support user interaction. " +
-			"The host was attempting to request confirmation with the following message: Are you sure you want to perform this action?",
+		Message: "A command that prompts the user failed because the host program or the command type does not " +
+			"support user interaction. " +
+			"The host was attempting to request confirmation with the following message: Are you sure you want to " +
+			"perform this action?",
 	}
 }
 
@@ -122,7 +142,8 @@ func (o *Organization) isController(name string) bool {
 	return strings.EqualFold(name, o.c.Server) || strings.EqualFold(name, firstLabel(o.c.Server))
 }
 
-// isServer tells whether an Exchange server has a name. Organizations without servers know none to compare.
+// isServer tells whether an Exchange server has a name. Organizations without servers know none to
+// compare.
 func (o *Organization) isServer(name string) bool {
 	servers := o.Objects("ExchangeServer")
 	return len(servers) == 0 || slices.ContainsFunc(servers, func(r *Record) bool {

@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// rule is what a noun does beyond its data. prepare runs before the lock is taken and may be slow; its result is given to apply, which
-// runs after the parameters were set on a copy and may refuse.
+// rule is what a noun does beyond its data. prepare runs before the lock is taken and may be slow;
+// its result is given to apply, which runs after the parameters were set on a copy and may refuse.
 type rule struct {
 	prepare func(ctx context.Context, o *Organization, verb string, c Call) (any, error)
 	apply   func(o *Organization, verb string, r *Record, c Call, prepared any) error
@@ -41,7 +41,8 @@ var rules = map[string]rule{
 
 // invalid is an error of a task that refuses what it was asked for.
 func invalid(exception, format string, args ...any) error {
-	return &exchange.Error{Category: "InvalidOperation", ExceptionType: exception, Message: fmt.Sprintf(format, args...)}
+	return &exchange.Error{Category: "InvalidOperation", ExceptionType: exception,
+		Message: fmt.Sprintf(format, args...)}
 }
 
 const (
@@ -80,11 +81,13 @@ func organizationRelationship(o *Organization, verb string, r *Record, c Call, _
 		return nil
 	}
 	if n := len(asList(r.get("DomainNames"))); given(c, "DomainNames") && n > maxDomains {
-		return invalid(dataValidation, "The number of values for property DomainNames is too large: %d. The maximum is %d.", n, maxDomains)
+		return invalid(dataValidation,
+			"The number of values for property DomainNames is too large: %d. The maximum is %d.", n, maxDomains)
 	}
 	for _, scope := range []string{"FreeBusyAccessScope", "MailTipsAccessScope"} {
 		// Groups are no objects here: a name is taken for one unless it is a person's.
-		if name := r.text(scope); given(c, scope) && name != "" && slices.ContainsFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) }) {
+		if name := r.text(scope); given(c, scope) && name != "" &&
+			slices.ContainsFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) }) {
 			return invalid(invalidArgument, "The recipient '%s' isn't a security group.", name)
 		}
 	}
@@ -96,10 +99,14 @@ func intraOrganizationConnector(_ *Organization, verb string, r *Record, _ Call,
 		return nil
 	}
 	if r.text("DiscoveryEndpoint") == "" && r.text("TargetSharingEpr") == "" {
-		return invalid(dataValidation, "Property validation failed. Property = DiscoveryEndpoint Error = The property is mandatory and can't be null.")
+		return invalid(dataValidation,
+			"Property validation failed. Property = DiscoveryEndpoint Error = The property is mandatory and can't be "+
+				"null.")
 	}
 	if len(asList(r.get("TargetAddressDomains"))) == 0 {
-		return invalid(dataValidation, "Property validation failed. Property = TargetAddressDomains Error = The property is mandatory and can't be empty.")
+		return invalid(dataValidation,
+			"Property validation failed. Property = TargetAddressDomains Error = The property is mandatory and can't "+
+				"be empty.")
 	}
 	return nil
 }
@@ -129,7 +136,8 @@ func authServerMetadata(ctx context.Context, o *Organization, verb string, c Cal
 		return nil, nil
 	}
 	failed := func(err error) error {
-		return invalid("Microsoft.Exchange.Security.OAuth.AuthMetadataClientException", "Cannot acquire auth metadata document from '%s'. Error: %v", address, err)
+		return invalid("Microsoft.Exchange.Security.OAuth.AuthMetadataClientException",
+			"Cannot acquire auth metadata document from '%s'. Error: %v", address, err)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
@@ -159,8 +167,9 @@ func authServerMetadata(ctx context.Context, o *Organization, verb string, c Cal
 	return m, nil
 }
 
-// parseMetadata reads the two kinds of documents: the JSON one of the access control service ([MS-XOAUTH] and RFC drafts of its time), and a WS-Federation
-// metadata document as Entra publishes one.
+// parseMetadata reads the two kinds of documents: the JSON one of the access control service
+// ([MS-XOAUTH] and RFC drafts of its time), and a WS-Federation metadata document as Entra
+// publishes one.
 func parseMetadata(text []byte) (metadata, error) {
 	if len(text) > 1<<20 {
 		return metadata{}, errors.New("The document is too large.")
@@ -277,7 +286,8 @@ func authServer(o *Organization, verb string, r *Record, c Call, prepared any) e
 		return nil
 	}
 	if verb == "New" && !given(c, "AuthMetadataUrl") && !given(c, "IssuerIdentifier") {
-		return invalid(invalidOperation, "You must specify AuthMetadataUrl, or IssuerIdentifier and TokenIssuingEndpoint.")
+		return invalid(invalidOperation,
+			"You must specify AuthMetadataUrl, or IssuerIdentifier and TokenIssuingEndpoint.")
 	}
 	if id := r.text("ApplicationIdentifier"); given(c, "ApplicationIdentifier") && id != "" && !looksLikeGUID(id) {
 		return invalid(dataValidation, "The application identifier '%s' isn't a GUID.", id)
@@ -311,7 +321,8 @@ func looksLikeGUID(s string) bool {
 
 func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 	held := func(thumbprint string) bool {
-		return slices.ContainsFunc(o.all("ExchangeCertificate"), func(e *Record) bool { return strings.EqualFold(e.text("Thumbprint"), thumbprint) })
+		return slices.ContainsFunc(o.all("ExchangeCertificate"),
+			func(e *Record) bool { return strings.EqualFold(e.text("Thumbprint"), thumbprint) })
 	}
 	if next, _ := c.Parameters["NewCertificateThumbprint"].(string); next != "" {
 		if !held(next) {
@@ -320,7 +331,8 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		// Servers need two days to get it: a date before that is asked about.
 		effective, _ := c.Parameters["NewCertificateEffectiveDate"].(time.Time)
 		force, _ := c.Parameters["Force"].(bool)
-		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) && effective.Before(o.c.Clock().Add(48*time.Hour)) {
+		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) &&
+			effective.Before(o.c.Clock().Add(48*time.Hour)) {
 			return CannotAsk(c)
 		}
 		r.mustSet("NextCertificateThumbprint", strings.ToUpper(next))
@@ -338,7 +350,8 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 	if on, _ := c.Parameters["ClearPreviousCertificate"].(bool); on {
 		r.mustSet("PreviousCertificateThumbprint", "")
 	}
-	for _, acted := range []string{"NewCertificateThumbprint", "NewCertificateEffectiveDate", "PublishCertificate", "ClearPreviousCertificate"} {
+	for _, acted := range []string{"NewCertificateThumbprint", "NewCertificateEffectiveDate", "PublishCertificate",
+		"ClearPreviousCertificate"} {
 		r.forget(acted)
 	}
 	return nil
@@ -362,7 +375,8 @@ func organizationConfig(_ *Organization, _ string, r *Record, c Call, _ any) err
 	return nil
 }
 
-// sections are the setting sections that an override of this lab can name. Each has the one parameter Enabled.
+// sections are the setting sections that an override of this lab can name. Each has the one
+// parameter Enabled.
 var sections = map[string][]string{
 	"global":          {"ExchangeOnpremAsThirdPartyAppId"},
 	"settingoverride": {"RouteThroughMSGraph"},
@@ -379,27 +393,35 @@ func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) err
 		component, section := r.text("ComponentName"), r.text("SectionName")
 		known, ok := sections[strings.ToLower(component)]
 		if !ok {
-			return invalid(settingsNamespace+"SettingOverrideInvalidComponentNameException", "The component '%s' doesn't exist.", component)
+			return invalid(settingsNamespace+"SettingOverrideInvalidComponentNameException",
+				"The component '%s' doesn't exist.", component)
 		}
 		if !containsFold(known, section) {
-			return invalid(settingsNamespace+"SettingOverrideInvalidSectionNameException", "The section '%s' of component '%s' doesn't exist.", section, component)
+			return invalid(settingsNamespace+"SettingOverrideInvalidSectionNameException",
+				"The section '%s' of component '%s' doesn't exist.", section, component)
 		}
-		// Several overrides of one section are taken, each under its name: they can be for different servers and versions. HealthChecker looks for them.
+		// Several overrides of one section are taken, each under its name: they can be for
+		// different servers and versions. HealthChecker looks for them.
 		r.mustSet("ModifiedBy", c.Caller.User)
 	}
-	if lowest, highest := r.text("MinVersion"), r.text("MaxVersion"); lowest != "" && highest != "" && versionAfter(lowest, highest) {
-		return invalid(settingsNamespace+"SettingOverrideMinVersionGreaterThanMaxVersionException", "The minimum version '%s' is greater than the maximum version '%s'.", lowest, highest)
+	if lowest, highest := r.text("MinVersion"), r.text("MaxVersion"); lowest != "" && highest != "" &&
+		versionAfter(lowest, highest) {
+		return invalid(settingsNamespace+"SettingOverrideMinVersionGreaterThanMaxVersionException",
+			"The minimum version '%s' is greater than the maximum version '%s'.", lowest, highest)
 	}
 	for _, p := range asList(r.get("Parameters")) {
 		name, value, ok := strings.Cut(p, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		switch {
 		case !ok || name == "":
-			return invalid(settingsNamespace+"SettingOverrideInvalidParameterSyntaxException", "The parameter '%s' isn't in the format 'name=value'.", p)
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterSyntaxException",
+				"The parameter '%s' isn't in the format 'name=value'.", p)
 		case !strings.EqualFold(name, "Enabled"):
-			return invalid(settingsNamespace+"SettingOverrideInvalidParameterNameException", "The parameter '%s' doesn't exist. Available parameters: Enabled.", name)
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterNameException",
+				"The parameter '%s' doesn't exist. Available parameters: Enabled.", name)
 		case !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false"):
-			return invalid(settingsNamespace+"SettingOverrideInvalidParameterValueException", "The value '%s' of parameter '%s' isn't a Boolean.", value, name)
+			return invalid(settingsNamespace+"SettingOverrideInvalidParameterValueException",
+				"The value '%s' of parameter '%s' isn't a Boolean.", value, name)
 		}
 	}
 	return nil
@@ -411,8 +433,12 @@ func partnerApplication(o *Organization, verb string, r *Record, c Call, _ any) 
 	}
 	id := r.text("ApplicationIdentifier")
 	for _, other := range o.all("PartnerApplication") {
-		if other.text("Guid") != r.text("Guid") && id != "" && strings.EqualFold(other.text("ApplicationIdentifier"), id) && strings.EqualFold(other.text("Realm"), r.text("Realm")) {
-			return invalid(invalidOperation, "The partner application '%s' already has application identifier '%s' and realm '%s'.", other.text("Name"), id, r.text("Realm"))
+		if other.text("Guid") != r.text("Guid") && id != "" &&
+			strings.EqualFold(other.text("ApplicationIdentifier"), id) &&
+			strings.EqualFold(other.text("Realm"), r.text("Realm")) {
+			return invalid(invalidOperation,
+				"The partner application '%s' already has application identifier '%s' and realm '%s'.",
+				other.text("Name"), id, r.text("Realm"))
 		}
 	}
 	return nil
@@ -423,7 +449,8 @@ func sendConnector(_ *Organization, verb string, r *Record, _ Call, _ any) error
 		return nil
 	}
 	if len(asList(r.get("AddressSpaces"))) == 0 {
-		return invalid(dataValidation, "You must specify at least one address space for the Send connector '%s'.", r.text("Name"))
+		return invalid(dataValidation, "You must specify at least one address space for the Send connector '%s'.",
+			r.text("Name"))
 	}
 	hosts := asList(r.get("SmartHosts"))
 	if dns, _ := r.get("DNSRoutingEnabled").(bool); dns && len(hosts) > 0 {
@@ -439,8 +466,10 @@ func onPremisesOrganization(o *Organization, verb string, r *Record, _ Call, _ a
 	if verb == "Remove" {
 		return nil
 	}
-	for property, noun := range map[string]string{"InboundConnector": "InboundConnector", "OutboundConnector": "OutboundConnector", "OrganizationRelationship": "OrganizationRelationship"} {
-		if name := r.text(property); name != "" && !slices.ContainsFunc(o.all(noun), func(e *Record) bool { return e.is(name) }) {
+	for property, noun := range map[string]string{"InboundConnector": "InboundConnector",
+		"OutboundConnector": "OutboundConnector", "OrganizationRelationship": "OrganizationRelationship"} {
+		if name := r.text(property); name != "" &&
+			!slices.ContainsFunc(o.all(noun), func(e *Record) bool { return e.is(name) }) {
 			return o.notFound(name)
 		}
 	}
@@ -508,12 +537,14 @@ func (r *Record) derive() {
 		}
 	case "WebServicesVirtualDirectory", "AutodiscoverVirtualDirectory":
 		for _, m := range []struct{ flag, method string }{
-			{"BasicAuthentication", "Basic"}, {"WindowsAuthentication", "Ntlm"}, {"WindowsAuthentication", "WindowsIntegrated"},
+			{"BasicAuthentication", "Basic"}, {"WindowsAuthentication", "Ntlm"},
+			{"WindowsAuthentication", "WindowsIntegrated"},
 			{"WSSecurityAuthentication", "WSSecurity"}, {"OAuthAuthentication", "OAuth"},
 		} {
 			on, _ := r.get(m.flag).(bool)
 			for _, list := range []string{"InternalAuthenticationMethods", "ExternalAuthenticationMethods"} {
-				methods := slices.DeleteFunc(append([]string{}, asList(r.get(list))...), func(e string) bool { return strings.EqualFold(e, m.method) })
+				methods := slices.DeleteFunc(append([]string{}, asList(r.get(list))...),
+					func(e string) bool { return strings.EqualFold(e, m.method) })
 				if on {
 					methods = append(methods, m.method)
 				}
@@ -583,14 +614,18 @@ func diagnosticInfo(_ context.Context, c Call) ([]exchange.Object, error) {
 		process = "All"
 	}
 	result := fmt.Sprintf("<Diagnostics><ProcessInfo><processName>%s</processName><recentlyStarted>false</recentlyStarted></ProcessInfo><Components><%s /></Components></Diagnostics>", xmlText(process), xmlName(component))
-	return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Data.Storage.DiagnosticInfo"}, "", "Result", result,
+	return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Data.Storage.DiagnosticInfo"}, "",
+		"Result", result,
 		"Timestamp", o.c.Clock().UTC().Truncate(time.Second))}, nil
 }
 
-// federationInformation asks another organization for what it publishes about its federation: none here is federated.
+// federationInformation asks another organization for what it publishes about its federation: none
+// here is federated.
 func federationInformation(_ context.Context, c Call) ([]exchange.Object, error) {
-	return nil, &exchange.Error{Category: "NotSpecified", ExceptionType: "Microsoft.Exchange.Management.SystemConfigurationTasks.GetFederationInformationFailedException",
-		Message: fmt.Sprintf("Federation information could not be received from the external organization '%v'.", c.Parameters["DomainName"])}
+	return nil, &exchange.Error{Category: "NotSpecified",
+		ExceptionType: "Microsoft.Exchange.Management.SystemConfigurationTasks.GetFederationInformationFailedException",
+		Message: fmt.Sprintf("Federation information could not be received from the external organization '%v'.",
+			c.Parameters["DomainName"])}
 }
 
 func xmlText(s string) string {

@@ -20,8 +20,10 @@ type output struct {
 	object exchange.Object
 }
 
-// Run runs a cmdlet as a caller. The error, when it is the cmdlet's, is an *exchange.Error with Exchange's category, exception and words.
-func (o *Organization) Run(ctx context.Context, caller Caller, cmd exchange.Command) (objects []exchange.Object, warnings []string, err error) {
+// Run runs a cmdlet as a caller. The error, when it is the cmdlet's, is an *exchange.Error with
+// Exchange's category, exception and words.
+func (o *Organization) Run(ctx context.Context, caller Caller, cmd exchange.Command) (objects []exchange.Object,
+	warnings []string, err error) {
 	out, warnings, err := o.run(ctx, caller, cmd)
 	for _, e := range out {
 		objects = append(objects, e.object)
@@ -52,8 +54,10 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 	}
 	for name := range cmd.Parameters {
 		if containsFold(withheld, name) {
-			return nil, nil, &exchange.Error{Cmdlet: cmd.Name, Category: "InvalidArgument", FullyQualifiedID: "NamedParameterNotFound," + cmd.Name, Target: name,
-				ExceptionType: "System.Management.Automation.ParameterBindingException", Message: fmt.Sprintf("A parameter cannot be found that matches parameter name '%s'.", name)}
+			return nil, nil, &exchange.Error{Cmdlet: cmd.Name, Category: "InvalidArgument",
+				FullyQualifiedID: "NamedParameterNotFound," + cmd.Name, Target: name,
+				ExceptionType: "System.Management.Automation.ParameterBindingException",
+				Message:       fmt.Sprintf("A parameter cannot be found that matches parameter name '%s'.", name)}
 		}
 	}
 	bound, err := exchange.Catalogue().Bind(cmd, o.c.Side)
@@ -65,7 +69,8 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 		return nil, nil, o.complete(spec.Name, err)
 	}
 	var warnings []string
-	call := Call{Organization: o, Caller: caller, Cmdlet: spec.Name, Parameters: bound, Warn: func(text string) { warnings = append(warnings, text) }}
+	call := Call{Organization: o, Caller: caller, Cmdlet: spec.Name, Parameters: bound,
+		Warn: func(text string) { warnings = append(warnings, text) }}
 	var out []output
 	if handler != nil {
 		objects, err := handler(ctx, call)
@@ -104,8 +109,10 @@ func (o *Organization) complete(cmdlet string, err error) error {
 		if n, ok := nouns()[strings.ToLower(name)]; ok && n.class == "user" {
 			tasks = "RecipientTasks"
 		}
-		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] %X,Microsoft.Exchange.Management."+tasks+".%s",
-			strings.ToUpper(firstLabel(o.c.Host)), numbered(cmdlet, full.Message, 0), o.c.Clock().UTC().Format("1/2/2006 3:04:05 PM"), short,
+		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] "+
+			"%X,Microsoft.Exchange.Management."+tasks+".%s",
+			strings.ToUpper(firstLabel(o.c.Host)), numbered(cmdlet, full.Message, 0),
+			o.c.Clock().UTC().Format("1/2/2006 3:04:05 PM"), short,
 			checksum(short), strings.ReplaceAll(cmdlet, "-", ""))
 	}
 	return &full
@@ -121,7 +128,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func firstLabel(host string) string { label, _, _ := strings.Cut(host, "."); return label }
 
-// checksum is the short code that Exchange puts before an error's task; its meaning is Exchange's own.
+// checksum is the short code that Exchange puts before an error's task; its meaning is Exchange's
+// own.
 func checksum(s string) uint32 {
 	var h uint32 = 2166136261
 	for i := range len(s) {
@@ -132,13 +140,17 @@ func checksum(s string) uint32 {
 
 func (o *Organization) notFound(identity string) error {
 	// Real errors end in "(:)": they name no target.
-	return &exchange.Error{Category: "NotSpecified", ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
-		Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.", identity, o.c.Server)}
+	return &exchange.Error{Category: "NotSpecified",
+		ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+		Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.",
+			identity, o.c.Server)}
 }
 
-// unsimulated is a refusal that Exchange would not give: honest about what this organization cannot do.
+// unsimulated is a refusal that Exchange would not give: honest about what this organization cannot
+// do.
 func unsimulated(format string, args ...any) error {
-	return &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException", Message: "The lab doesn't simulate this: " + fmt.Sprintf(format, args...)}
+	return &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
+		Message: "The lab doesn't simulate this: " + fmt.Sprintf(format, args...)}
 }
 
 // task runs the verbs that all nouns share.
@@ -214,8 +226,9 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, &exchange.Error{Category: "InvalidData", Target: identity, ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException",
-		Message: fmt.Sprintf("The operation couldn't be performed because '%s' matches multiple entries.", identity)}
+	return nil, &exchange.Error{Category: "InvalidData", Target: identity,
+		ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException",
+		Message:       fmt.Sprintf("The operation couldn't be performed because '%s' matches multiple entries.", identity)}
 }
 
 func (o *Organization) create(n *noun, c Call, rule rule, prepared any, whatIf bool) ([]output, *Change, error) {
@@ -273,7 +286,8 @@ func (o *Organization) change(n *noun, c Call, rule rule, prepared any, whatIf b
 		return nil, nil, err
 	}
 	if same(r, draft) {
-		c.Warn(fmt.Sprintf("The command completed successfully but no settings of '%s' have been modified.", r.identity()))
+		c.Warn(fmt.Sprintf("The command completed successfully but no settings of '%s' have been modified.",
+			r.identity()))
 		return nil, nil, nil
 	}
 	r.values, r.extra = draft.values, draft.extra
@@ -361,7 +375,8 @@ func refused(c Call, parameter string, err error) error {
 		return invalid(dataValidation, "%v", err)
 	}
 	return &exchange.Error{
-		Category: "InvalidData", FullyQualifiedID: "ParameterArgumentTransformationError," + c.Cmdlet, Target: parameter,
+		Category: "InvalidData", FullyQualifiedID: "ParameterArgumentTransformationError," + c.Cmdlet,
+		Target:        parameter,
 		ExceptionType: "System.Management.Automation.ParameterBindingArgumentTransformationException",
 		Message:       fmt.Sprintf("Cannot process argument transformation on parameter '%s'. %v", parameter, err),
 	}
@@ -372,8 +387,8 @@ func ruled(noun, parameter string) bool {
 	return noun == "AuthConfig" && containsFold([]string{"PublishCertificate", "ClearPreviousCertificate"}, parameter)
 }
 
-// changed is a list with a @{Add=...; Remove=...} carried out. What is there already is not added twice, what is not there cannot be removed silently wrong:
-// Exchange lets both pass.
+// changed is a list with a @{Add=...; Remove=...} carried out. What is there already is not added
+// twice, what is not there cannot be removed silently wrong: Exchange lets both pass.
 func changed(p property, r *Record, name string, change exchange.ListChange) ([]string, error) {
 	list := append([]string{}, asList(r.get(name))...)
 	form := func(s string) (string, error) {
@@ -402,8 +417,10 @@ func changed(p property, r *Record, name string, change exchange.ListChange) ([]
 }
 
 func exists(o *Organization, r *Record) error {
-	return &exchange.Error{Category: "NotSpecified", Target: r.identity(), ExceptionType: "Microsoft.Exchange.Data.Directory.ADObjectAlreadyExistsException",
-		Message: fmt.Sprintf("Active Directory operation failed on %s. The object '%s' already exists.", o.c.Server, r.distinguishedName())}
+	return &exchange.Error{Category: "NotSpecified", Target: r.identity(),
+		ExceptionType: "Microsoft.Exchange.Data.Directory.ADObjectAlreadyExistsException",
+		Message: fmt.Sprintf("Active Directory operation failed on %s. The object '%s' already exists.", o.c.Server,
+			r.distinguishedName())}
 }
 
 // clash holds a record against the others of its kind.
@@ -412,7 +429,8 @@ func (o *Organization) clash(r *Record) error {
 		if other.text("Guid") == r.text("Guid") {
 			continue
 		}
-		if !slices.Contains(r.noun.unique, "-") && r.noun.class != "user" && strings.EqualFold(other.identity(), r.identity()) {
+		if !slices.Contains(r.noun.unique, "-") && r.noun.class != "user" &&
+			strings.EqualFold(other.identity(), r.identity()) {
 			return exists(o, other)
 		}
 		for _, name := range r.noun.unique {
@@ -422,8 +440,10 @@ func (o *Organization) clash(r *Record) error {
 			mine, theirs := texts(r.get(name)), texts(other.get(name))
 			for _, s := range mine {
 				if containsFold(theirs, s) {
-					return &exchange.Error{Category: "InvalidArgument", Target: r.identity(), ExceptionType: duplicateException(r.noun.name),
-						Message: fmt.Sprintf("The value '%s' of %s is already used by '%s'. It must be unique.", s, name, other.identity())}
+					return &exchange.Error{Category: "InvalidArgument", Target: r.identity(),
+						ExceptionType: duplicateException(r.noun.name),
+						Message: fmt.Sprintf("The value '%s' of %s is already used by '%s'. It must be unique.", s,
+							name, other.identity())}
 				}
 			}
 		}
@@ -505,14 +525,18 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 			c.Warn(moreThanDefault)
 			return out, nil
 		}
-		c.Warn("There are more results available than are currently displayed. To view them, increase the value for the ResultSize parameter.")
+		c.Warn("There are more results available than are currently displayed. To view them, increase the value for " +
+			"the ResultSize parameter.")
 	}
 	return out, nil
 }
 
-const moreThanDefault = "By default, only the first 1000 items are returned. Use the ResultSize parameter to specify the number of items returned. " +
-	"To return all items, specify \"-ResultSize Unlimited\". Be aware that, depending on the actual number of items, returning all items can take a long time " +
-	"and consume a large amount of memory. Also, we don't recommend storing the results in a variable. Instead, pipe the results to another task or script to perform batch changes."
+const moreThanDefault = "By default, only the first 1000 items are returned. Use the ResultSize parameter to specify " +
+	"the number of items returned. " +
+	"To return all items, specify \"-ResultSize Unlimited\". Be aware that, depending on the actual number of items, " +
+	"returning all items can take a long time " +
+	"and consume a large amount of memory. Also, we don't recommend storing the results in a variable. Instead, pipe " +
+	"the results to another task or script to perform batch changes."
 
 func passes(r *Record, filters map[string]any) bool {
 	for name, want := range filters {
@@ -526,7 +550,8 @@ func passes(r *Record, filters map[string]any) bool {
 		}
 		ok := false
 		for _, w := range texts(want) {
-			ok = ok || slices.ContainsFunc(have, func(h string) bool { return matches(w, h) || strings.EqualFold(firstLabel(w), h) && name == "Server" })
+			ok = ok || slices.ContainsFunc(have,
+				func(h string) bool { return matches(w, h) || strings.EqualFold(firstLabel(w), h) && name == "Server" })
 		}
 		if !ok {
 			return false

@@ -77,7 +77,8 @@ func remoteTo(t *testing.T, handler shellServer, change func(*exchange.RemoteOpt
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	options := exchange.RemoteOptions{Name: "contoso", Timeout: time.Minute, PSRP: psrp.Options{
-		URL: server.URL + "/PowerShell/", User: "admin", Password: secret.NewValue("pass"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}}
+		URL: server.URL + "/PowerShell/", User: "admin", Password: secret.NewValue("pass"),
+		TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}}
 	if change != nil {
 		change(&options)
 	}
@@ -107,7 +108,8 @@ func admin(t *testing.T, o *Organization, caller Caller) (*exchange.AdminAPI, *c
 	})}
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)
-	s, err := exchange.NewOnline(exchange.OnlineOptions{Endpoint: server.URL, Tenant: tenant, Client: server.Client(), Token: func(context.Context) (string, error) { return "good", nil }})
+	s, err := exchange.NewOnline(exchange.OnlineOptions{Endpoint: server.URL, Tenant: tenant, Client: server.Client(),
+		Token: func(context.Context) (string, error) { return "good", nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +121,8 @@ func TestSessions(t *testing.T) {
 	onPremises := onprem(t)
 	inCloud := cloud(t)
 	api, _ := admin(t, inCloud, Caller{User: "app"})
-	for name, s := range map[string]exchange.Session{"remote PowerShell": remote(t, onPremises, Authentication{}, nil), "admin API": api} {
+	for name, s := range map[string]exchange.Session{"remote PowerShell": remote(t, onPremises, Authentication{}, nil),
+		"admin API": api} {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
 			run := func(c exchange.Command) []exchange.Object {
@@ -133,12 +136,14 @@ func TestSessions(t *testing.T) {
 			if none := run(cmd("Get-IntraOrganizationConnector")); len(none) != 0 {
 				t.Fatalf("%v", none)
 			}
-			made := run(cmd("New-IntraOrganizationConnector", "Name", "HybridIOC – ‘ü’ <&>", "DiscoveryEndpoint", "https://Auto.contoso.com/autodiscover/autodiscover.svc",
+			made := run(cmd("New-IntraOrganizationConnector", "Name", "HybridIOC – ‘ü’ <&>", "DiscoveryEndpoint",
+				"https://Auto.contoso.com/autodiscover/autodiscover.svc",
 				"TargetAddressDomains", []string{"a.com", "b.com"}, "Enabled", true))
 			if len(made) != 1 {
 				t.Fatalf("%v", made)
 			}
-			run(cmd("Set-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid"), "TargetAddressDomains", exchange.ListChange{Add: []string{"c.com"}, Remove: []string{"a.com"}}, "Enabled", false))
+			run(cmd("Set-IntraOrganizationConnector", "Identity", text(t, made[0], "Guid"), "TargetAddressDomains",
+				exchange.ListChange{Add: []string{"c.com"}, Remove: []string{"a.com"}}, "Enabled", false))
 			got := run(cmd("Get-IntraOrganizationConnector", "Identity", "HybridIOC – ‘ü’ <&>"))
 			if len(got) != 1 {
 				t.Fatalf("%v", got)
@@ -158,10 +163,12 @@ func TestSessions(t *testing.T) {
 			}
 			run(cmd("New-OrganizationRelationship", "Name", "r", "DomainNames", []string{"a.com"}))
 			relationship := run(cmd("Get-OrganizationRelationship"))[0]
-			if !relationship.Null("TargetSharingEpr") || relationship.Has("Nothing") || relationship.Null("AdminDisplayName") {
+			if !relationship.Null("TargetSharingEpr") || relationship.Has("Nothing") ||
+				relationship.Null("AdminDisplayName") {
 				t.Errorf("%+v", relationship)
 			}
-			if scopes, err := relationship.Strings("MailboxMovePublishedScopes"); err != nil || scopes == nil || len(scopes) != 0 {
+			if scopes, err := relationship.Strings("MailboxMovePublishedScopes"); err != nil || scopes == nil ||
+				len(scopes) != 0 {
 				t.Errorf("an empty list is %v, %v", scopes, err)
 			}
 			if text(t, relationship, "FreeBusyAccessLevel") != "None" || text(t, relationship, "Identity") != "r" {
@@ -172,13 +179,16 @@ func TestSessions(t *testing.T) {
 				is   error
 				text string
 			}{
-				{cmd("Get-IntraOrganizationConnector", "Identity", "X"), exchange.ErrNotFound, "object 'X' couldn't be found"},
-				{cmd("New-IntraOrganizationConnector", "Name", "N", "DiscoveryEndpoint", "https://x/", "TargetAddressDomains", "C.com"), nil, "'C.com'"},
+				{cmd("Get-IntraOrganizationConnector", "Identity", "X"), exchange.ErrNotFound,
+					"object 'X' couldn't be found"},
+				{cmd("New-IntraOrganizationConnector", "Name", "N", "DiscoveryEndpoint", "https://x/",
+					"TargetAddressDomains", "C.com"), nil, "'C.com'"},
 				{cmd("Get-OrganizationConfig", "Nonsense", "x"), nil, "parameter name 'Nonsense'"},
 			} {
 				_, err := s.Run(ctx, tt.cmd)
 				var e *exchange.Error
-				if !errors.As(err, &e) || tt.is != nil && !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) {
+				if !errors.As(err, &e) || tt.is != nil && !errors.Is(err, tt.is) ||
+					!strings.Contains(err.Error(), tt.text) {
 					t.Errorf("%s: %v", tt.cmd.Name, err)
 				}
 			}
@@ -218,7 +228,8 @@ func TestRemoteSession(t *testing.T) {
 	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "MapiHttpEnabled", true)); err != nil || len(warned) != 1 {
 		t.Errorf("%q, %v", warned, err)
 	}
-	if _, err := s.Run(ctx, cmd("Add-AvailabilityAddressSpace", "ForestName", "f.com", "AccessMethod", "OrgWideFB", "Credentials", exchange.Credential{User: `F\svc`, Password: secret.NewValue("hunter2")})); err != nil {
+	if _, err := s.Run(ctx, cmd("Add-AvailabilityAddressSpace", "ForestName", "f.com", "AccessMethod", "OrgWideFB",
+		"Credentials", exchange.Credential{User: `F\svc`, Password: secret.NewValue("hunter2")})); err != nil {
 		t.Error(err)
 	}
 	if r := o.Object("AvailabilityAddressSpace", "f.com"); r == nil || r.String("UserName") != `F\svc` {
@@ -253,15 +264,21 @@ func TestRemoteSession(t *testing.T) {
 }
 
 func TestRemoteSignIn(t *testing.T) {
-	s := remote(t, onprem(t), Authentication{}, func(r *exchange.RemoteOptions) { r.PSRP.Password = secret.NewValue("wrong-hunter2") })
-	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrAccess) || strings.Contains(err.Error(), "hunter2") {
+	s := remote(t, onprem(t), Authentication{},
+		func(r *exchange.RemoteOptions) { r.PSRP.Password = secret.NewValue("wrong-hunter2") })
+	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrAccess) ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}
-	s = remote(t, onprem(t), Authentication{}, func(r *exchange.RemoteOptions) { r.PSRP.TLS = &tls.Config{RootCAs: x509.NewCertPool()} })
+	s = remote(t, onprem(t), Authentication{},
+		func(r *exchange.RemoteOptions) { r.PSRP.TLS = &tls.Config{RootCAs: x509.NewCertPool()} })
 	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrUntrusted) {
 		t.Errorf("%v", err)
 	}
-	s = remote(t, onprem(t), Authentication{Caller: func(psrp.Caller) (Caller, error) { return Caller{}, errors.New("no role") }}, nil)
+	s = remote(t, onprem(t), Authentication{Caller: func(psrp.Caller) (Caller, error) {
+		return Caller{},
+			errors.New("no role")
+	}}, nil)
 	if _, err := s.Run(t.Context(), cmd("Get-AuthServer")); !errors.Is(err, link.ErrAccess) {
 		t.Errorf("%v", err)
 	}
@@ -273,13 +290,18 @@ func TestRemoteLostShell(t *testing.T) {
 	var swap atomic.Pointer[Shells]
 	swap.Store(server)
 	server.poll(200 * time.Millisecond)
-	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { swap.Load().ServeHTTP(w, r) }))
+	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		swap.Load().ServeHTTP(w, r)
+	}))
 	h.Config.ConnContext = server.ConnContext
 	h.StartTLS()
 	defer h.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(h.Certificate())
-	s, err := exchange.NewRemote(exchange.RemoteOptions{Name: "contoso", PSRP: psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}})
+	s, err := exchange.NewRemote(exchange.RemoteOptions{Name: "contoso",
+		PSRP: psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"),
+			TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,10 +319,12 @@ func TestRemoteLostShell(t *testing.T) {
 		t.Errorf("reading after a restart: %v, %v", objects, err)
 	}
 	restart()
-	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); !errors.Is(err, psrp.ErrShellGone) || o.Runs("Set-OrganizationConfig") != 0 {
+	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); !errors.Is(err,
+		psrp.ErrShellGone) || o.Runs("Set-OrganizationConfig") != 0 {
 		t.Errorf("writing after a restart: %v", err)
 	}
-	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); err != nil || o.Runs("Set-OrganizationConfig") != 1 {
+	if _, err := s.Run(t.Context(), cmd("Set-OrganizationConfig", "MapiHttpEnabled", false)); err != nil ||
+		o.Runs("Set-OrganizationConfig") != 1 {
 		t.Errorf("writing again: %v", err)
 	}
 	if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
@@ -319,7 +343,9 @@ func TestRemoteLanguage(t *testing.T) {
 	defer h.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(h.Certificate())
-	pool, err := psrp.Open(t.Context(), psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+	pool, err := psrp.Open(t.Context(),
+		psrp.Options{URL: h.URL + "/PowerShell/", User: "a", Password: secret.NewValue("b"),
+			TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,44 +357,61 @@ func TestRemoteLanguage(t *testing.T) {
 	if _, err := invoke(psrp.Command{Name: "1+1", Script: true}); !errors.As(err, &r) || r.ID != "ScriptsNotAllowed" {
 		t.Errorf("a script: %v", err)
 	}
-	if _, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "ForEach-Object"}); !errors.As(err, &r) {
+	if _, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "ForEach-Object"}); !errors.As(err,
+		&r) {
 		t.Errorf("a chain with what does not exist: %v", err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-OrganizationConfig"}, psrp.Command{Name: "Set-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "MapiHttp"}, {Value: false}}}); err != nil || len(out.Errors) != 0 {
+	if out, err := invoke(psrp.Command{Name: "Get-OrganizationConfig"},
+		psrp.Command{Name: "Set-OrganizationConfig",
+			Parameters: []psrp.Parameter{{Name: "MapiHttp"}, {Value: false}}}); err != nil || len(out.Errors) != 0 {
 		t.Errorf("Get | Set with a name and a value as two arguments: %v, %v", out.Errors, err)
 	}
 	if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
 		t.Errorf("after Get | Set: %v, %v", on, err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "Select-Object", Parameters: []psrp.Parameter{{Name: "-Property", Value: []any{"DomainName"}}, {Name: "First", Value: int64(1)}}}); err != nil || len(out.Objects) != 1 || len(out.Objects[0].(*psrp.Object).Properties) != 1 {
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"},
+		psrp.Command{Name: "Select-Object",
+			Parameters: []psrp.Parameter{{Name: "-Property", Value: []any{"DomainName"}},
+				{Name: "First", Value: int64(1)}}}); err != nil || len(out.Objects) != 1 ||
+		len(out.Objects[0].(*psrp.Object).Properties) != 1 {
 		t.Errorf("Select-Object: %+v, %v", out.Objects, err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "Measure-Object"}); err != nil || len(out.Objects) != 1 {
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain"}, psrp.Command{Name: "Measure-Object"}); err != nil ||
+		len(out.Objects) != 1 {
 		t.Errorf("Measure-Object: %v, %v", out.Objects, err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: []psrp.Parameter{{Name: "Ident"}, {Value: "x"}, {Name: "ErrorAction"}, {Value: "Ignore"}}}); err != nil || len(out.Errors) != 0 {
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer",
+		Parameters: []psrp.Parameter{{Name: "Ident"}, {Value: "x"}, {Name: "ErrorAction"},
+			{Value: "Ignore"}}}); err != nil || len(out.Errors) != 0 {
 		t.Errorf("abbreviated: %v, %v", out.Errors, err)
 	}
-	on := &psrp.Object{Types: []string{"System.Management.Automation.SwitchParameter", "System.ValueType", "System.Object"}, Text: "True", Properties: []psrp.Property{{Name: "IsPresent", Value: true}}}
+	on := &psrp.Object{Types: []string{"System.Management.Automation.SwitchParameter", "System.ValueType",
+		"System.Object"}, Text: "True", Properties: []psrp.Property{{Name: "IsPresent", Value: true}}}
 	for name, p := range map[string]psrp.Parameter{"bare": {Name: "WhatIf"}, "an object": {Name: "WhatIf", Value: on}} {
-		if _, err := invoke(psrp.Command{Name: "Set-OrganizationConfig", Parameters: []psrp.Parameter{{Name: "MapiHttpEnabled", Value: true}, p}}); err != nil {
+		if _, err := invoke(psrp.Command{Name: "Set-OrganizationConfig",
+			Parameters: []psrp.Parameter{{Name: "MapiHttpEnabled", Value: true}, p}}); err != nil {
 			t.Errorf("a switch, %s: %v", name, err)
 		}
 		if on, err := mustRun(t, o, cmd("Get-OrganizationConfig"))[0].Bool("MapiHttpEnabled"); on || err != nil {
 			t.Errorf("a switch, %s, was not taken: %v, %v", name, on, err)
 		}
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain", Parameters: []psrp.Parameter{{Value: "contoso.com"}}}); err != nil || len(out.Objects) != 1 {
+	if out, err := invoke(psrp.Command{Name: "Get-AcceptedDomain",
+		Parameters: []psrp.Parameter{{Value: "contoso.com"}}}); err != nil || len(out.Objects) != 1 {
 		t.Errorf("a positional argument: %v, %v", out.Objects, err)
 	}
 	missing := []psrp.Parameter{{Name: "Identity", Value: "x"}}
-	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: missing}); err != nil || len(out.Errors) != 1 {
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: missing}); err != nil ||
+		len(out.Errors) != 1 {
 		t.Errorf("an error without Stop: %v, %v", out.Errors, err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-AuthServer", Parameters: append(missing, psrp.Parameter{Name: "ErrorAction", Value: "SilentlyContinue"})}); err != nil || len(out.Errors) != 0 {
+	if out, err := invoke(psrp.Command{Name: "Get-AuthServer",
+		Parameters: append(missing, psrp.Parameter{Name: "ErrorAction", Value: "SilentlyContinue"})}); err != nil ||
+		len(out.Errors) != 0 {
 		t.Errorf("an error with SilentlyContinue: %v, %v", out.Errors, err)
 	}
-	if out, err := invoke(psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: "Get-Auth*"}}}); err != nil || len(out.Objects) != 2 {
+	if out, err := invoke(psrp.Command{Name: "Get-Command",
+		Parameters: []psrp.Parameter{{Name: "Name", Value: "Get-Auth*"}}}); err != nil || len(out.Objects) != 2 {
 		t.Errorf("%d commands, %v", len(out.Objects), err)
 	}
 }
@@ -435,8 +478,10 @@ func TestRecordedObjects(t *testing.T) {
 					}
 				}
 			}
-			// Some fixtures hold what a script of the fixtures' author put together, which has no text.
-			madeUp := slices.Contains(o.Types, "System.Management.Automation.PSCustomObject") || cmdlet == "Get-ExchangeCertificate"
+			// Some fixtures hold what a script of the fixtures' author put together, which has no
+			// text.
+			madeUp := slices.Contains(o.Types, "System.Management.Automation.PSCustomObject") ||
+				cmdlet == "Get-ExchangeCertificate"
 			if names == 0 || o.Text == "" && !madeUp {
 				t.Errorf("%s: object %d came as %+v", cmdlet, i, o)
 			}
@@ -450,18 +495,21 @@ func TestRecordedObjects(t *testing.T) {
 		return objects[0]
 	}
 	domain := one("Get-AcceptedDomain")
-	if text(t, domain, "DomainName") != "Solo.com" || text(t, domain, "DomainType") != "Authoritative" || text(t, domain, "Guid") != "49ef970b-7f97-475c-a415-91e2b7744875" {
+	if text(t, domain, "DomainName") != "Solo.com" || text(t, domain, "DomainType") != "Authoritative" ||
+		text(t, domain, "Guid") != "49ef970b-7f97-475c-a415-91e2b7744875" {
 		t.Errorf("%+v", domain)
 	}
 	config := one("Get-HybridConfiguration")
 	features, err := config.Strings("Features")
-	if d := cmp.Diff([]string{"FreeBusy", "MoveMailbox", "Mailtips", "MessageTracking", "OwaRedirection", "OnlineArchive", "SecureMail", "Photos"}, features); d != "" || err != nil {
+	if d := cmp.Diff([]string{"FreeBusy", "MoveMailbox", "Mailtips", "MessageTracking", "OwaRedirection",
+		"OnlineArchive", "SecureMail", "Photos"}, features); d != "" || err != nil {
 		t.Error(d, err)
 	}
 	if got := text(t, config, "TlsCertificateName"); !strings.HasPrefix(got, "<I>CN=GeoTrust") {
 		t.Error(got)
 	}
-	if servers, err := config.Strings("SendingTransportServers"); err != nil || len(servers) != 1 || servers[0] != "ex-02" {
+	if servers, err := config.Strings("SendingTransportServers"); err != nil || len(servers) != 1 ||
+		servers[0] != "ex-02" {
 		t.Errorf("%v, %v", servers, err)
 	}
 	if edge, err := config.Strings("EdgeTransportServers"); err != nil || edge == nil || len(edge) != 0 {
@@ -501,12 +549,14 @@ func TestAdminAPI(t *testing.T) {
 	}
 	calls.n.Store(0)
 	o.Throttle(1)
-	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "EwsEnabled", true)); err != nil || calls.n.Load() != 2 { // a 429 was not carried out
+	// a 429 was not carried out
+	if _, err := s.Run(ctx, cmd("Set-OrganizationConfig", "EwsEnabled", true)); err != nil || calls.n.Load() != 2 {
 		t.Errorf("%d requests, %v", calls.n.Load(), err)
 	}
 
 	calls.n.Store(0)
-	if _, err := s.Run(ctx, cmd("New-AuthServer", "Name", "x")); !errors.Is(err, link.ErrAccess) || calls.n.Load() != 1 {
+	if _, err := s.Run(ctx, cmd("New-AuthServer", "Name", "x")); !errors.Is(err, link.ErrAccess) ||
+		calls.n.Load() != 1 {
 		t.Errorf("a cmdlet of the other side: %v", err)
 	}
 	o.Deny("Set-OrganizationConfig")
@@ -543,11 +593,14 @@ func TestAdminAPIRefuses(t *testing.T) {
 		{"other tenant", "POST", strings.Replace(path, tenant, appID, 1), "good", body, 401},
 		{"old version", "POST", strings.Replace(path, "beta", "v1.0", 1), "good", body, 405},
 		{"no JSON", "POST", path, "good", "x", 400},
-		{"null parameters", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":null}}`, 400},
+		{"null parameters", "POST", path, "good",
+			`{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":null}}`, 400},
 		{"no cmdlet", "POST", path, "good", `{}`, 400},
-		{"an untyped hashtable", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Set-OrganizationRelationship","Parameters":{"Identity":"x","DomainNames":{"Add":["a.com"]}}}}`, 400},
+		{"an untyped hashtable", "POST", path, "good",
+			`{"CmdletInput":{"CmdletName":"Set-OrganizationRelationship","Parameters":{"Identity":"x","DomainNames":{"Add":["a.com"]}}}}`, 400},
 		{"a page of nobody's", "POST", path + "?$skiptoken=x", "good", body, 400},
-		{"not found", "POST", path, "good", `{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":{"Identity":"x"}}}`, 404},
+		{"not found", "POST", path, "good",
+			`{"CmdletInput":{"CmdletName":"Get-AcceptedDomain","Parameters":{"Identity":"x"}}}`, 404},
 		{"too large", "POST", path, "good", strings.Repeat("x", largestRequest+1), 413},
 	}
 	for _, tt := range tests {
@@ -561,15 +614,16 @@ func TestAdminAPIRefuses(t *testing.T) {
 			if w.Code != tt.status {
 				t.Errorf("%d, want %d: %s", w.Code, tt.status, w.Body)
 			}
-			if said := w.Header().Get("Content-Encoding"); tt.status == 403 && (said != "gzip" || strings.Trim(w.Body.String(), "\x00") != "") {
+			if said := w.Header().Get("Content-Encoding"); tt.status == 403 &&
+				(said != "gzip" || strings.Trim(w.Body.String(), "\x00") != "") {
 				t.Errorf("403 in %q: %q", said, w.Body)
 			}
 		})
 	}
 }
 
-// TestSerializationLevel: without Full in the URL enumerations, ids, sizes and versions are plain texts,
-// and what a client reads is the same.
+// TestSerializationLevel: without Full in the URL enumerations, ids, sizes and versions are plain
+// texts, and what a client reads is the same.
 func TestSerializationLevel(t *testing.T) {
 	o := onprem(t)
 	for _, query := range []string{"", "?serializationLevel=Full"} {
@@ -581,13 +635,15 @@ func TestSerializationLevel(t *testing.T) {
 		roots := x509.NewCertPool()
 		roots.AddCert(h.Certificate())
 		pool, err := psrp.Open(t.Context(), psrp.Options{
-			URL: h.URL + "/PowerShell/" + query, User: "a", Password: secret.NewValue("b"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+			URL: h.URL + "/PowerShell/" + query, User: "a", Password: secret.NewValue("b"),
+			TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer pool.Close(context.Background())
-		for cmdlet, properties := range map[string][]string{"Get-AcceptedDomain": {"DomainType", "Identity", "DomainName"}, "Get-ExchangeServer": {"AdminDisplayVersion", "ServerRole"}} {
+		for cmdlet, properties := range map[string][]string{"Get-AcceptedDomain": {"DomainType", "Identity",
+			"DomainName"}, "Get-ExchangeServer": {"AdminDisplayVersion", "ServerRole"}} {
 			out, err := pool.Invoke(t.Context(), psrp.Pipeline{Commands: []psrp.Command{{Name: cmdlet}}})
 			if err != nil || len(out.Objects) != 1 {
 				t.Fatal(out.Objects, err)
@@ -601,7 +657,8 @@ func TestSerializationLevel(t *testing.T) {
 				if plain != (query == "") {
 					t.Errorf("%q: %s is %T", query, p.Name, p.Value)
 				}
-				if typed, ok := p.Value.(*psrp.Object); ok && p.Name == "DomainType" && typed.Value != any(int32(0)) && psrp.Text(typed.Value) != "0" {
+				if typed, ok := p.Value.(*psrp.Object); ok && p.Name == "DomainType" && typed.Value != any(int32(0)) &&
+					psrp.Text(typed.Value) != "0" {
 					t.Errorf("%q: Authoritative is number %v", query, typed.Value)
 				}
 			}

@@ -21,7 +21,8 @@ func (o *Organization) Snapshot() ([]byte, error) {
 	s := state{Made: o.made, Objects: map[string][]exchange.Object{}}
 	for _, records := range o.records {
 		for _, r := range records {
-			pairs := []any{"Name", r.get("Name"), "Guid", r.get("Guid"), "WhenCreated", r.get("WhenCreated"), "WhenChanged", r.get("WhenChanged")}
+			pairs := []any{"Name", r.get("Name"), "Guid", r.get("Guid"), "WhenCreated", r.get("WhenCreated"),
+				"WhenChanged", r.get("WhenChanged")}
 			for _, p := range r.noun.properties {
 				if p.name != "Name" && p.on(o.c.Side) {
 					pairs = append(pairs, p.name, r.get(p.name))
@@ -36,7 +37,8 @@ func (o *Organization) Snapshot() ([]byte, error) {
 	return json.MarshalIndent(s, "", "  ")
 }
 
-// Restore replaces all objects by those of a snapshot. Records handed out before belong to no organization any more.
+// Restore replaces all objects by those of a snapshot. Records handed out before belong to no
+// organization any more.
 func (o *Organization) Restore(snapshot []byte) error {
 	var s state
 	if err := json.Unmarshal(snapshot, &s); err != nil {

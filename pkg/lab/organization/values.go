@@ -109,7 +109,8 @@ func (p property) normal(value any) (any, error) {
 // relative are the properties of type uri that hold names such as outlook.com, too.
 var relative = []string{"TargetApplicationUri", "ApplicationUri"}
 
-// formError is a text that does not convert to its property's type: the parameter binder refuses it before the cmdlet runs.
+// formError is a text that does not convert to its property's type: the parameter binder refuses it
+// before the cmdlet runs.
 type formError struct{ error }
 
 // form writes one text the way its type does.
@@ -163,7 +164,8 @@ type shown struct {
 	value any
 }
 
-// show lists what Get prints of a record, in Exchange's order: the noun's own properties, then those of every configuration object.
+// show lists what Get prints of a record, in Exchange's order: the noun's own properties, then
+// those of every configuration object.
 func (r *Record) show(online bool, asked map[string]any) []shown {
 	var out []shown
 	secret := map[string]bool{}
@@ -183,7 +185,8 @@ func (r *Record) show(online bool, asked map[string]any) []shown {
 	}
 	for _, name := range r.extra {
 		if !secret[strings.ToLower(name)] && !strings.EqualFold(name, "DistinguishedName") {
-			out = append(out, shown{property{name: name, kind: kindOf(r.get(name)), list: isList(r.get(name))}, r.get(name)})
+			out = append(out, shown{property{name: name, kind: kindOf(r.get(name)), list: isList(r.get(name))},
+				r.get(name)})
 		}
 	}
 	text := func(name, kind string, v any) { out = append(out, shown{property{name: name, kind: kind}, v}) }
