@@ -186,12 +186,22 @@ type Credential struct {
 	Secret secret.Ref `yaml:"secret,omitempty" json:"secret,omitempty"`
 }
 
+// ProxyCredential is an account of the proxy.
+type ProxyCredential struct {
+	// The account, DOMAIN\user, user@domain or user.
+	User string `yaml:"user" json:"user" example:"svc-hybridge"`
+	// Where its password is kept.
+	Password secret.Ref `yaml:"password" json:"password"`
+}
+
 // Network says how connections are made.
 type Network struct {
 	Resolvers []string `yaml:"resolvers,omitempty" json:"resolvers,omitempty"`
 	CAFile    string   `yaml:"caFile,omitempty" json:"caFile,omitempty"`
 	ConnectTo []string `yaml:"connectTo,omitempty" json:"connectTo,omitempty"`
 	Proxy     string   `yaml:"proxy,omitempty" json:"proxy,omitempty"`
+	// Who signs in to the proxy when it asks, by NTLM or Basic.
+	ProxyCredential *ProxyCredential `yaml:"proxyCredential,omitempty" json:"proxyCredential,omitempty"`
 	// The name that mail servers are greeted with (EHLO). Default: this machine's name where it is public,
 	// else its address.
 	EHLOName string `yaml:"ehloName,omitempty" json:"ehloName,omitempty" example:"admin.contoso.com"`

@@ -55,6 +55,7 @@ var parts = []struct {
 		reflect.TypeFor[Certificate]()},
 	{"credential", "Credentials", "exchangeOnline.credential", reflect.TypeFor[Credential]()},
 	{"network", "network", "network", reflect.TypeFor[Network]()},
+	{"proxy-credential", "network.proxyCredential", "network.proxyCredential", reflect.TypeFor[ProxyCredential]()},
 	{"tests", "tests", "tests", reflect.TypeFor[Tests]()},
 	{"pair", "tests.pairs[]", "tests.pairs[]", reflect.TypeFor[Pair]()},
 }

@@ -324,6 +324,9 @@ func (v *validation) rules(a *Answers) {
 	v.single(append(network, "caFile"), &a.Network.CAFile, filePath)
 	v.list(append(network, "connectTo"), a.Network.ConnectTo, connectTo)
 	v.single(append(network, "proxy"), &a.Network.Proxy, webURL)
+	if c := a.Network.ProxyCredential; c != nil {
+		v.single(append(network, "proxyCredential", "user"), &c.User, text)
+	}
 	v.single(append(network, "ehloName"), &a.Network.EHLOName, hostOrAddress)
 	v.list(append(network, "insecureHosts"), a.Network.InsecureHosts, hostOrAddress)
 	for i := range a.Tests.Pairs {

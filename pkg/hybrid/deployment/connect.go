@@ -199,12 +199,20 @@ type forest struct {
 func (d *Deployment) connect() {
 	// One for everything: it remembers which resolver is silent.
 	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers, Log: d.options.Log}
-	d.link = &connection[*link.Link]{open: func(context.Context) (*link.Link, error) {
+	d.link = &connection[*link.Link]{open: func(ctx context.Context) (*link.Link, error) {
 		n := d.answers.Network
-		l, err := link.New(link.Options{
+		o := link.Options{
 			ConnectTo: n.ConnectTo, LookupHost: d.names.LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy,
 			InsecureHosts: n.InsecureHosts, Timeout: d.options.Timeout, Log: d.options.Log,
-		})
+		}
+		if c := n.ProxyCredential; c != nil {
+			password, err := d.secret(ctx, c.Password, "password of "+c.User+" at the proxy")
+			if err != nil {
+				return nil, fmt.Errorf("network: proxy: %w", err)
+			}
+			o.ProxyUser, o.ProxyPassword = c.User, password
+		}
+		l, err := link.New(o)
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}

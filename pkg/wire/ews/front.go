@@ -176,7 +176,7 @@ func JudgeConnection(host string, err error) finding.Finding {
 		return finding.Of(finding.Wrong, "no-tls", "%s does not speak TLS on this port", host).WithFix(fixPublish)
 	case told && alert == link.AlertCertificateRequired:
 		return wrong("client-certificate", "%s demands a client certificate, which callers from the tenant do not have", host)
-	case told && alert == link.AlertProtocolVersion, strings.Contains(fmt.Sprint(err), "selected unsupported protocol version"):
+	case told && alert == link.AlertProtocolVersion, strings.Contains(fmt.Sprint(err), "no TLS 1.2 or better"):
 		return wrong("tls-version", "%s refuses TLS 1.2, which Exchange Online needs", host)
 	case told && alert == link.AlertUnrecognizedName:
 		return wrong("sni", "%s refuses its own name in the TLS handshake (SNI): what answers there does not serve it", host)

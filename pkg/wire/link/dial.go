@@ -1,17 +1,12 @@
 package link
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -121,65 +116,6 @@ func (l *Link) bypassesProxy(target string) bool {
 		}
 	}
 	return false
-}
-
-// dialProxy asks the proxy for a tunnel to target.
-func (l *Link) dialProxy(ctx context.Context, target string) (net.Conn, error) {
-	conn, err := l.dialDirect(ctx, "tcp", l.proxy.Host)
-	if err != nil {
-		return nil, &ProxyError{l.proxy.Host, Classify(err)}
-	}
-	if l.proxy.Scheme == "https" {
-		secured := tls.Client(conn, l.TLS(l.proxy.Hostname()))
-		if err := secured.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, &ProxyError{l.proxy.Host,
-				Classify(&HostError{Host: l.proxy.Hostname(), Err: &handshakeError{err}})}
-		}
-		conn = secured
-	}
-	tunnel, err := connect(ctx, conn, l.proxy, target)
-	if err != nil {
-		conn.Close()
-		return nil, &ProxyError{l.proxy.Host, Classify(err)}
-	}
-	return tunnel, nil
-}
-
-// connect speaks CONNECT (RFC 9110, 9.3.6) on conn.
-func connect(ctx context.Context, conn net.Conn, proxy *url.URL, target string) (net.Conn, error) {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: target}, Host: target, Header: http.Header{}}
-	if u := proxy.User; u != nil {
-		password, _ := u.Password()
-		req.Header.Set("Proxy-Authorization",
-			"Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
-	}
-	err := req.Write(conn)
-	var resp *http.Response
-	reader := bufio.NewReader(io.LimitReader(conn, 64<<10))
-	if err == nil {
-		resp, err = http.ReadResponse(reader, req) //nolint:bodyclose // what follows is the tunnel
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return nil, fmt.Errorf("CONNECT %s: %w", target, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, &StatusError{Method: http.MethodConnect, URL: target, StatusCode: resp.StatusCode,
-			Status: resp.Status, Header: resp.Header}
-	}
-	if !stop() { // the deadline was, or is being, moved into the past
-		return nil, fmt.Errorf("CONNECT %s: %w", target, context.Cause(ctx))
-	}
-	if n := reader.Buffered(); n > 0 { // a server that speaks first (SMTP) may have been quick
-		early, _ := reader.Peek(n)
-		return &prefixedConn{Conn: conn, early: append([]byte(nil), early...)}, nil
-	}
-	return conn, nil
 }
 
 // prefixedConn gives back what was read ahead of time.

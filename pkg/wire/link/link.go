@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
 // The classes of failure that every package above tells apart; test with errors.Is.
@@ -58,6 +60,9 @@ type Options struct {
 	// "10.0.0.0/8"). Nothing is taken from the environment.
 	Proxy   string
 	NoProxy []string
+	// ProxyUser and ProxyPassword sign in to the proxy when it asks, by NTLM or Basic.
+	ProxyUser     string
+	ProxyPassword secret.Value
 
 	InsecureHosts []string // hosts whose certificate is not verified; a report must list them
 
@@ -78,6 +83,8 @@ type Link struct {
 	roots           *x509.CertPool
 	proxy           *url.URL
 	noProxy         []string
+	proxyUser       string
+	proxyPassword   secret.Value
 	insecure        []string
 	timeout         time.Duration
 	responseTimeout time.Duration
@@ -116,7 +123,7 @@ func New(o Options) (*Link, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.proxy = u
+		l.proxy, l.proxyUser, l.proxyPassword = u, o.ProxyUser, o.ProxyPassword
 	}
 	for _, s := range o.NoProxy {
 		l.noProxy = append(l.noProxy, strings.ToLower(strings.TrimSpace(s)))
