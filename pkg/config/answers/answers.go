@@ -191,7 +191,7 @@ type ProxyCredential struct {
 	// The account, DOMAIN\user, user@domain or user.
 	User string `yaml:"user" json:"user" example:"svc-hybridge"`
 	// Where its password is kept.
-	Password secret.Ref `yaml:"password" json:"password"`
+	Password secret.Ref `yaml:"password" json:"password" example:"keyring:hybridge/proxy"`
 }
 
 // Network says how connections are made.
