@@ -24,7 +24,7 @@ var autodiscoverChecks = []Check{
 		ID:    "autodiscover.answers",
 		Title: "Autodiscover of the forest answers",
 		Scope: PerForest,
-		Reads: fact.List(fact.Aliases, fact.AutodiscoverHosts),
+		Reads: fact.List(fact.Aliases, fact.AutodiscoverHosts, fact.DeadAddresses),
 		Why: "Exchange Online finds the forest's calendars by autodiscover, unless a connector names the address " +
 			"of EWS (TargetSharingEpr): at the forest's own name, without pre-authentication, and with a certificate " +
 			"that it can trust (the wizard's errors HCW8034 and HCW8057).",
@@ -52,7 +52,7 @@ var autodiscoverChecks = []Check{
 		ID:    "ews.answers",
 		Title: "EWS of the forest answers",
 		Scope: PerForest,
-		Reads: fact.List(fact.EWSHosts),
+		Reads: fact.List(fact.EWSHosts, fact.DeadAddresses),
 		Why: "Exchange Online asks the forest for calendars at its EWS address, without pre-authentication and " +
 			"with a token of its own.",
 		Fix: "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the " +
@@ -86,6 +86,7 @@ func judgeFront(ctx context.Context, in Input, service, host string, answer ews.
 	default:
 		all = append(all, answer.Judge(cloud.IsExchangeOnline)...)
 		all = append(all, judgeFrontCertificate(ctx, in, host, answer)...)
+		all = append(all, judgeAddresses(ctx, in, net.JoinHostPort(host, "443"))...)
 	}
 	worst, found := finding.Worst(all)
 	var r check.Result
@@ -111,6 +112,24 @@ func judgeFront(ctx context.Context, in Input, service, host string, answer ews.
 		r = r.With("status", answer.Status).With("schemes", answer.Schemes)
 	}
 	return r
+}
+
+// judgeAddresses tells the addresses of a host that do not answer although another one does:
+// connections to them fail, by chance.
+func judgeAddresses(ctx context.Context, in Input, address string) []finding.Finding {
+	found, err := fact.DeadAddresses.In(ctx, in.Network, address)
+	if err != nil || len(found.Dead) == 0 || len(found.Dead) == found.All {
+		return nil
+	}
+	var dead []string
+	for _, d := range found.Dead {
+		dead = append(dead, d.Address)
+	}
+	return []finding.Finding{{
+		ID: "dead-address", Level: finding.Doubtful, Format: "%d of %d addresses of %s do not answer: %s",
+		Args: []any{len(dead), found.All, address, someOf(dead)},
+		Fix:  "Take the address out of DNS, or publish the service there too.",
+	}}
 }
 
 // judgeFrontCertificate judges the certificate of a web address, unless it is the transport

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ var certificateChecks = []Check{
 		ID:    "certificates.transport",
 		Title: "The transport certificate is valid, trusted and rightly named",
 		Scope: PerForest,
-		Reads: fact.List(fact.CertificateFile, fact.MailServers),
+		Reads: fact.List(fact.CertificateFile, fact.MailServers, fact.DeadAddresses),
 		Why: "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail " +
 			"to the forest by its name.",
 		Fix: "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import " +
@@ -261,6 +262,9 @@ func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 		}
 	}
 	all = append(all, seen.findings...)
+	if seen.server.Banner != "" {
+		all = append(all, judgeAddresses(ctx, in, net.JoinHostPort(in.Forest.Answers.Namespace.SMTP, "25"))...)
+	}
 	worst, found := finding.Worst(all)
 	var r check.Result
 	switch {

@@ -144,6 +144,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	}
 	fact.AutodiscoverHosts.SeedAll(f.Network, exchange)
 	fact.EWSHosts.SeedAll(f.Network, exchange)
+	fact.DeadAddresses.SeedAll(f.Network, func(string) (fact.DeadOf, error) { return fact.DeadOf{}, nil })
 
 	on := true
 	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"},
@@ -448,6 +449,10 @@ func TestDisorders(t *testing.T) {
 				Location: "https://other.contoso.com/x"}, nil), []string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: AD FS", redirected("https://sts.contoso.com/adfs/ls/"),
 			[]string{"fail autodiscover.answers contoso"}},
+		{"autodiscover: one of two addresses is dead", func(_ *testing.T, f *fact.Set, _ *authority) {
+			dead := fact.DeadOf{All: 2, Dead: []link.Dead{{Address: "192.0.2.9", Err: link.ErrUnreachable}}}
+			fact.DeadAddresses.Seed(f.Network, "autodiscover.contoso.com:443", dead, nil)
+		}, []string{"warn autodiscover.answers contoso"}},
 		{"autodiscover: Basic alone", autodiscovered(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil),
 			[]string{"fail autodiscover.answers contoso"}},
 		{"autodiscover: the proxy is dead",

@@ -332,6 +332,37 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestDeadAddresses tells which of a host's addresses does not answer.
+func TestDeadAddresses(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(ok))
+	t.Cleanup(server.Close)
+	there := port(t, server.Listener.Addr())
+	for name, tt := range map[string]struct {
+		addresses []string
+		proxy     string
+		dead      []string
+		all       int
+	}{
+		"one of two":   {[]string{"127.0.0.1", "127.0.0.9"}, "", []string{"127.0.0.9"}, 2},
+		"none of two":  {[]string{"127.0.0.1", "127.0.0.1"}, "", nil, 2},
+		"one address":  {[]string{"127.0.0.9"}, "", nil, 1},
+		"by the proxy": {[]string{"127.0.0.1", "127.0.0.9"}, "http://127.0.0.1:1", nil, 0},
+	} {
+		l := newLink(t, Options{Proxy: tt.proxy, LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
+		dead, all := l.DeadAddresses(t.Context(), "mail.contoso.example", there)
+		var got []string
+		for _, d := range dead {
+			got = append(got, d.Address)
+			if !errors.Is(d.Err, ErrUnreachable) {
+				t.Errorf("%s: %v", name, d.Err)
+			}
+		}
+		if strings.Join(got, " ") != strings.Join(tt.dead, " ") || all != tt.all {
+			t.Errorf("%s: %v of %d", name, got, all)
+		}
+	}
+}
+
 func port(t *testing.T, a net.Addr) string {
 	t.Helper()
 	_, p, err := net.SplitHostPort(a.String())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -78,4 +80,52 @@ func race(ctx context.Context, network string, addresses []string, port string) 
 		}
 	}
 	return nil, err
+}
+
+// Dead is an address of a host at which nothing answers.
+type Dead struct {
+	Address string
+	Err     error
+}
+
+// reachLimit is how long one address of several is waited for.
+const reachLimit = 5 * time.Second
+
+// DeadAddresses connects to each address of a host that has several, and gives those that fail, with the
+// number of all. A host that is reached through the proxy or led elsewhere by connect-to is not looked at,
+// and neither is an address that this machine has no route to.
+func (l *Link) DeadAddresses(ctx context.Context, host, port string) (dead []Dead, all int) {
+	address := net.JoinHostPort(host, port)
+	if target, mapped := l.Target(address); mapped || l.proxied("tcp", target) || l.lookupHost == nil {
+		return nil, 0
+	}
+	addresses, err := l.lookupHost(ctx, host)
+	if err != nil || len(addresses) < 2 {
+		return nil, len(addresses)
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(l.timeout, reachLimit))
+	defer cancel()
+	errs := make([]error, len(addresses))
+	var wait sync.WaitGroup
+	for i, a := range addresses {
+		wait.Go(func() {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(a, port))
+			if err == nil {
+				conn.Close()
+			}
+			errs[i] = err
+		})
+	}
+	wait.Wait()
+	for i, err := range errs {
+		if err != nil && !noRoute(err) {
+			dead = append(dead, Dead{addresses[i], Classify(err)})
+		}
+	}
+	return dead, len(addresses)
+}
+
+// noRoute tells whether this machine cannot get to an address at all, as to IPv6 without a router.
+func noRoute(err error) bool {
+	return hasErrno(err, syscall.ENETUNREACH, 10051) || hasErrno(err, syscall.EHOSTUNREACH, 10065) || hasErrno(err, syscall.EADDRNOTAVAIL, 10049)
 }
