@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,23 +12,28 @@ import (
 // Shared finds a file of the reference folder that stands beside a checkout of ours. A fresh clone elsewhere has none, and leaves the test out.
 func Shared(t testing.TB, path ...string) string {
 	t.Helper()
+	file := filepath.Join(append([]string{root(t), "..", "shared"}, path...)...)
+	if _, err := os.Stat(file); err != nil {
+		t.Skipf("NOT TESTED: %s is not beside this checkout", filepath.Join(path...))
+	}
+	return file
+}
+
+// root is the folder of go.mod.
+func root(t testing.TB) string {
+	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for ; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
 			t.Fatal("no go.mod above the test")
 		}
 	}
-	file := filepath.Join(append([]string{dir, "..", "shared"}, path...)...)
-	if _, err := os.Stat(file); err != nil {
-		t.Skipf("NOT TESTED: %s is not beside this checkout", filepath.Join(path...))
-	}
-	return file
 }
 
 // LintPowerShell holds scripts against an independent grammar and the full cmdlet catalogue. side is "onprem", "online", or "auto": told by the
@@ -34,7 +41,7 @@ func Shared(t testing.TB, path ...string) string {
 func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Helper()
 	tool := Shared(t, "tools", "pslint")
-	catalogue := Shared(t, "reference", "exchange-cmdlets.json")
+	catalogue := amended(t, Shared(t, "reference", "exchange-cmdlets.json"))
 	node, npm := Program(t, "node", "nodejs"), Program(t, "npm", "npm")
 	folder := filepath.Join(t.TempDir(), "pslint") // the tool's own may be read-only
 	if err := os.CopyFS(folder, os.DirFS(tool)); err != nil {
@@ -49,4 +56,48 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+}
+
+// amended is the cmdlet catalogue with what it lacks and other sources show: pkg/estate/exchange/amendments.json.
+func amended(t testing.TB, catalogue string) string {
+	t.Helper()
+	type cmdlet map[string]any
+	all, more := map[string]cmdlet{}, map[string]cmdlet{}
+	for path, into := range map[string]*map[string]cmdlet{
+		catalogue: &all, filepath.Join(root(t), "pkg", "estate", "exchange", "amendments.json"): &more,
+	} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	for name, c := range more {
+		known := all[name]
+		if known == nil {
+			continue // one that the linter need not know
+		}
+		parameters, _ := known["parameters"].(map[string]any)
+		added, _ := c["parameters"].(map[string]any)
+		for parameter, a := range added {
+			p, _ := parameters[parameter].(map[string]any)
+			if p == nil {
+				p = map[string]any{"aliases": []any{}, "sets": []any{}, "requiredIn": []any{}, "where": known["where"]}
+				parameters[parameter] = p
+			}
+			more, _ := a.(map[string]any)
+			maps.Copy(p, more)
+		}
+	}
+	data, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "cmdlets.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -119,6 +119,9 @@ type Kind struct {
 	// differing ones, already merged with live, for Update; nil for Delete). It must be deterministic.
 	Command func(a Action, name string, want Properties, live *Live) (Command, error)
 
+	// Show renders the command that gives one live resource; nil: there is none.
+	Show func(identity string) Command
+
 	family *Family
 	read   any // func(context.Context, C) ([]Live, error)
 }

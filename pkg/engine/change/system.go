@@ -48,6 +48,9 @@ type Script struct {
 	Language string
 	// Write is the statements that run a command. What the command gives is kept under w.Result.
 	Write func(c Command, w Writing) []string
+	// Merge is an expression for a list that c takes: what the resource in the variable live has of
+	// it, and what is added. check is statements that stop where the list is hidden.
+	Merge func(k *Kind, property, live string, added []any, c Command, w Writing) (check []string, list string)
 }
 
 // Writing is what a script gives to what is written into it.
@@ -62,6 +65,7 @@ type Writing struct {
 // removed and made again.
 type Ops[C any] struct {
 	Read   func(ctx context.Context, client C) ([]Live, error)
+	Show   func(identity string) Command // gives one live resource; for scripts, where lists are merged
 	Create func(name string, want Properties) (Command, error)
 	Update func(want Properties, live Live) (Command, error)
 	Delete func(live Live) (Command, error)
@@ -85,7 +89,7 @@ var ErrNoOperation = errors.New("no command does this")
 func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
 	out := &k
 	ops := operations.For(out)
-	out.family, out.read = &s.Family, ops.Read
+	out.family, out.read, out.Show = &s.Family, ops.Read, ops.Show
 	out.Reads, out.Writes = ops.Reads, ops.Writes
 	out.Recreates = ops.Update == nil && ops.Create != nil && ops.Delete != nil
 	out.Command = func(a Action, name string, want Properties, live *Live) (Command, error) {

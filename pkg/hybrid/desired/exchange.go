@@ -31,7 +31,7 @@ var Exchange = &change.System[exchange.Session]{
 				}
 			}},
 		},
-		Script: change.Script{Language: "PowerShell", Write: writeCmdlet},
+		Script: change.Script{Language: "PowerShell", Write: writeCmdlet, Merge: mergeList},
 		Later:  "Exchange takes the setting over by itself within the hour or when its services restart",
 	},
 	Run: runCmdlet,
@@ -99,6 +99,14 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 		return command("Set-", parameters)
 	}
 
+	ops.Show = func(identity string) change.Command {
+		parameters := maps.Clone(c.Get)
+		if !c.Only {
+			parameters = map[string]any{"Identity": identity}
+			maps.Copy(parameters, c.Get)
+		}
+		return change.Command{Name: "Get-" + noun, Parameters: parameters}
+	}
 	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
 		objects, err := fact.Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
 		if err != nil {
@@ -259,4 +267,28 @@ func writeCmdlet(c change.Command, w change.Writing) []string {
 		run = "$" + w.Result + " = " + run
 	}
 	return append(lines, run)
+}
+
+// mergeList adds to a list of an Exchange object. A cmdlet that takes one text with commas shows
+// one, too.
+func mergeList(
+	k *Kind, property, live string, added []any, c change.Command, w change.Writing,
+) (check []string, list string) {
+	from := cmp.Or(k.Properties[property].From, property)
+	if k.Properties[property].MayHide {
+		check = append(check, "if (-not $"+live+".PSObject.Properties["+exchange.Quote(from)+"]) { throw "+
+			exchange.Quote(hiddenList)+" }")
+	}
+	if joined(c, property) {
+		have := "\"$($" + live + "." + from + ")\" -split ','"
+		return check, "(" + union(have, w.Value(added)) + " -join ',')"
+	}
+	return check, union("$"+live+"."+from+" | ForEach-Object { \"$_\" }", w.Value(added))
+}
+
+const hiddenList = "The list is not shown. Written without what is on it, it would lose what others put there."
+
+// union is the elements of two lists of texts, each once, without regard to case.
+func union(a, b string) string {
+	return "@(@(" + a + ") + " + b + " | Where-Object { $_ } | Sort-Object -Unique)"
 }

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ var MicrosoftGraph = &change.System[Directory]{
 				"Run this script first: the others ask for what it prints.",
 			}
 		}}},
-		Script: change.Script{Language: "PowerShell", Write: writeRequest},
+		Script: change.Script{Language: "PowerShell", Write: writeRequest, Merge: mergeProperty},
 	},
 	Run: runRequest,
 }
@@ -94,6 +95,11 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 			}
 		}
 		return out, nil
+	}
+	if c.Under == "" {
+		ops.Show = func(id string) change.Command {
+			return change.Command{Name: "GET " + c.Path + "/{id}", Parameters: map[string]any{"id": id}}
+		}
 	}
 	patch := func(id any, want change.Properties) (change.Command, error) {
 		parameters := sent(k, want, Property.Sent)
@@ -386,4 +392,15 @@ func writeRequest(c change.Command, w change.Writing) []string {
 		run = "$null = " + run
 	}
 	return append(lines, run)
+}
+
+// mergeProperty adds to a list of a Graph object.
+func mergeProperty(
+	k *Kind, property, live string, added []any, _ change.Command, w change.Writing,
+) (check []string, list string) {
+	from := cmp.Or(k.Properties[property].From, property)
+	if k.Properties[property].MayHide {
+		check = append(check, "if ($null -eq $"+live+"."+from+") { throw "+exchange.Quote(hiddenList)+" }")
+	}
+	return check, union("$"+live+"."+from, w.Value(added))
 }

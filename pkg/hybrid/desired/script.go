@@ -118,7 +118,7 @@ func (s *script) render(changes []change.Change) string {
 			s.comment("%s", line)
 		}
 	}
-	s.comment("It does not look at the live state again: make a new plan when it is old.")
+	s.comment("Of the live state it reads only the lists that it adds to: make a new plan when it is old.")
 	if len(asked) > 0 {
 		s.line("param(")
 		for i, ref := range asked {
@@ -154,13 +154,55 @@ func (s *script) render(changes []change.Change) string {
 			if j < len(c.Commands())-1 {
 				name = "removal" + strconv.Itoa(i+1)
 			}
-			s.command(kindNamed(c.Kind), name, command, here)
+			k := kindNamed(c.Kind)
+			if c.Action == change.Update {
+				command = s.merged(k, c, i+1, command, here)
+			}
+			s.command(k, name, command, here)
 		}
 	}
 	s.printed(changes, here)
 	s.line("")
 	s.line("exit 0")
 	return s.b.String()
+}
+
+// expression is a value that a script computes.
+type expression string
+
+// merged writes what reads the lists that others write into as well, and gives the command that
+// adds to them.
+func (s *script) merged(
+	k *Kind, c change.Change, number int, command change.Command, here map[string]int,
+) change.Command {
+	if k == nil || k.Show == nil {
+		return command
+	}
+	live := "live" + strconv.Itoa(number)
+	w := change.Writing{Value: func(v any) string { return s.literal(v, here) }}
+	parameters := maps.Clone(command.Parameters)
+	shown := false
+	for _, name := range sortedKeys(c.After) {
+		p := k.Properties[name]
+		if _, sent := parameters[name]; p.Write != change.Merge || !sent {
+			continue
+		}
+		if !shown {
+			shown = true
+			s.comment("what others add until this runs stays")
+			show := k.Show(c.Identity)
+			for _, line := range k.System().Script.Write(show, change.Writing{Name: live + "of", Result: live, Value: w.Value}) {
+				s.line("%s", line)
+			}
+		}
+		check, list := k.System().Script.Merge(k, name, live, p.Added(c.After[name], c.Before[name]), command, w)
+		for _, line := range check {
+			s.line("%s", line)
+		}
+		parameters[name] = expression(list)
+	}
+	command.Parameters = parameters
+	return command
 }
 
 // target is the place of a change of the plan.
@@ -256,6 +298,8 @@ func parameterOrder(p map[string]any) []string {
 // literal renders a value as an expression.
 func (s *script) literal(v any, here map[string]int) string {
 	switch v := v.(type) {
+	case expression:
+		return string(v)
 	case nil:
 		return "$null"
 	case bool:

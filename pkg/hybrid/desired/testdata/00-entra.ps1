@@ -2,15 +2,22 @@
 # Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:
 #   Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
 # Run this script first: the others ask for what it prints.
-# It does not look at the live state again: make a new plan when it is old.
+# Of the live state it reads only the lists that it adds to: make a new plan when it is old.
 
 $ErrorActionPreference = 'Stop'
 
 # 1 of 9: update ServicePrincipalName "Office 365 Exchange Online"
 # Why: Exchange Online gets tokens for the servers of these names
 # Risk: Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again
+# what others add until this runs stays
+$live1of = @{
+    Method = 'GET'
+    Uri = ('/v1.0/servicePrincipals/' + 'eeeeeeee-0000-0000-0000-000000000005')
+}
+$live1 = Invoke-MgGraphRequest @live1of
+if ($null -eq $live1.servicePrincipalNames) { throw 'The list is not shown. Written without what is on it, it would lose what others put there.' }
 $change1Body = @{
-    servicePrincipalNames = @('00000002-0000-0ff1-ce00-000000000000', 'https://outlook.office365.com', 'https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/')
+    servicePrincipalNames = @(@($live1.servicePrincipalNames) + @('https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/') | Where-Object { $_ } | Sort-Object -Unique)
 }
 $change1 = @{
     Method = 'PATCH'

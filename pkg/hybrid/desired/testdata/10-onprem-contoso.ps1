@@ -1,7 +1,7 @@
 # hybridge plan: onprem/contoso
 # Run in an Exchange Management Shell of forest contoso, as Organization Management.
 # Run after the scripts whose names come before this one's.
-# It does not look at the live state again: make a new plan when it is old.
+# Of the live state it reads only the lists that it adds to: make a new plan when it is old.
 param(
     # appId of entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]

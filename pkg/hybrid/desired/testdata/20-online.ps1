@@ -1,7 +1,7 @@
 # hybridge plan: online
 # Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.
 # Run after the scripts whose names come before this one's.
-# It does not look at the live state again: make a new plan when it is old.
+# Of the live state it reads only the lists that it adds to: make a new plan when it is old.
 param(
     # appId of entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001, as 00-entra.ps1 prints it
     [Parameter(Mandatory = $true)]
@@ -20,8 +20,14 @@ $ErrorActionPreference = 'Stop'
 # Needs entra/AppRoleAssignment/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002:full_access_as_app of 00-entra.ps1
 # Needs entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 of 00-entra.ps1
 # Needs entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 of 00-entra.ps1
+# what others add until this runs stays
+$live1of = @{
+    RetrieveEwsOperationAccessPolicy = $true
+}
+$live1 = Get-OrganizationConfig @live1of
+if (-not $live1.PSObject.Properties['EwsAllowedAppIDs']) { throw 'The list is not shown. Written without what is on it, it would lose what others put there.' }
 $change1 = @{
-    EwsAllowedAppIDs = (@($Application5_appId, $Application12_appId) -join ',')
+    EwsAllowedAppIDs = (@(@("$($live1.EwsAllowedAppIDs)" -split ',') + @($Application5_appId, $Application12_appId) | Where-Object { $_ } | Sort-Object -Unique) -join ',')
     EwsEnabled = $true
 }
 Set-OrganizationConfig @change1

@@ -1,0 +1,40 @@
+package desired
+
+import (
+	"strings"
+	"testing"
+)
+
+// A list that others write into as well is read when the script runs: it loses nothing that was added since the plan, and
+// nothing comes back that was removed since.
+func TestScriptsMergeLists(t *testing.T) {
+	w, f, a := newWorld(t), testFacts(), testAnswers()
+	w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
+	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
+	a.Forests[0].Domains = append(a.Forests[0].Domains, "new.example")
+	scripts := Scripts(makePlan(t, w, f, a))
+	for name, parts := range map[string][]string{
+		"20-online.ps1": {
+			"$live2 = Get-OrganizationRelationship @live2of",
+			`DomainNames = @(@($live2.DomainNames | ForEach-Object { "$_" }) + @('new.example') | Where-Object { $_ } | Sort-Object -Unique)`,
+			`EwsAllowedAppIDs = (@(@("$($live1.EwsAllowedAppIDs)" -split ',') + @(`,
+			"if (-not $live1.PSObject.Properties['EwsAllowedAppIDs']) { throw",
+		},
+		"00-entra.ps1": {
+			"$live1 = Invoke-MgGraphRequest @live1of",
+			"servicePrincipalNames = @(@($live1.servicePrincipalNames) + @('https://autodiscover.contoso.com/'",
+			"if ($null -eq $live1.servicePrincipalNames) { throw",
+		},
+	} {
+		for _, part := range parts {
+			if !strings.Contains(string(scripts[name]), part) {
+				t.Errorf("%s lacks %s:\n%s", name, part, scripts[name])
+			}
+		}
+		for _, theirs := range []string{"other.example", "99999999-0000", "outlook.office365.com'"} {
+			if strings.Contains(string(scripts[name]), theirs) {
+				t.Errorf("%s writes %s, which others put there", name, theirs)
+			}
+		}
+	}
+}
