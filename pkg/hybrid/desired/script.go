@@ -81,8 +81,9 @@ type script struct {
 	plan  change.Plan
 	files map[string]string
 	// needed are the changes whose results others refer to, by the name of their variable.
-	needed map[string]bool
-	b      strings.Builder
+	needed  map[string]bool
+	secrets []change.SecretRef // that this script asks for
+	b       strings.Builder
 }
 
 func (s *script) line(format string, args ...any) {
@@ -100,6 +101,15 @@ func (s *script) render(changes []change.Change) string {
 		here[c.ID] = i + 1
 	}
 	asked := s.asked(changes, here)
+	for _, c := range changes {
+		for _, command := range c.Commands() {
+			for _, r := range change.Secrets(command.Parameters) {
+				if !slices.Contains(s.secrets, r) {
+					s.secrets = append(s.secrets, r)
+				}
+			}
+		}
+	}
 	s.needed = map[string]bool{}
 	for _, c := range s.plan.Changes {
 		for _, command := range c.Commands() {
@@ -119,20 +129,7 @@ func (s *script) render(changes []change.Change) string {
 		}
 	}
 	s.comment("Of the live state it reads only the lists that it adds to: make a new plan when it is old.")
-	if len(asked) > 0 {
-		s.line("param(")
-		for i, ref := range asked {
-			comma := ","
-			if i == len(asked)-1 {
-				comma = ""
-			}
-			s.b.WriteString("    ")
-			s.comment("%s of %s, as %s prints it", ref.Property, ref.Change, s.files[s.target(ref.Change)])
-			s.line("    [Parameter(Mandatory = $true)]")
-			s.line("    [string] $%s%s", s.variable(ref), comma)
-		}
-		s.line(")")
-	}
+	s.parameters(asked)
 	s.line("")
 	s.line("$ErrorActionPreference = 'Stop'")
 	for i, c := range changes {
@@ -165,6 +162,39 @@ func (s *script) render(changes []change.Change) string {
 	s.line("")
 	s.line("exit 0")
 	return s.b.String()
+}
+
+// parameters writes what the script asks for: ids that other scripts print, and secrets, of which the
+// plan knows only where they are kept.
+func (s *script) parameters(asked []change.Ref) {
+	type parameter struct{ comment, kind, name string }
+	var out []parameter
+	for _, ref := range asked {
+		out = append(out, parameter{
+			fmt.Sprintf("%s of %s, as %s prints it", ref.Property, ref.Change, s.files[s.target(ref.Change)]),
+			"string", s.variable(ref),
+		})
+	}
+	for i, r := range s.secrets {
+		out = append(out, parameter{
+			fmt.Sprintf("The secret that hybridge reads from %s", r), "securestring", "Secret" + strconv.Itoa(i+1),
+		})
+	}
+	if len(out) == 0 {
+		return
+	}
+	s.line("param(")
+	for i, p := range out {
+		comma := ","
+		if i == len(out)-1 {
+			comma = ""
+		}
+		s.b.WriteString("    ")
+		s.comment("%s", p.comment)
+		s.line("    [Parameter(Mandatory = $true)]")
+		s.line("    [%s] $%s%s", p.kind, p.name, comma)
+	}
+	s.line(")")
 }
 
 // expression is a value that a script computes.
@@ -300,6 +330,8 @@ func (s *script) literal(v any, here map[string]int) string {
 	switch v := v.(type) {
 	case expression:
 		return string(v)
+	case change.SecretRef:
+		return "$Secret" + strconv.Itoa(slices.Index(s.secrets, v)+1)
 	case nil:
 		return "$null"
 	case bool:

@@ -3,6 +3,8 @@ package desired
 import (
 	"strings"
 	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
 // A list that others write into as well is read when the script runs: it loses nothing that was added since the plan, and
@@ -35,6 +37,27 @@ func TestScriptsMergeLists(t *testing.T) {
 			if strings.Contains(string(scripts[name]), theirs) {
 				t.Errorf("%s writes %s, which others put there", name, theirs)
 			}
+		}
+	}
+}
+
+// A script asks for a secret: the plan knows only where it is kept.
+func TestScriptsAskForSecrets(t *testing.T) {
+	secret := func(id string, ref change.SecretRef) change.Change {
+		return change.Change{
+			ID: "online/OrganizationRelationship/" + id, Target: "online", Kind: "OrganizationRelationship", Name: id, Action: change.Create,
+			Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": id, "Password": ref}},
+		}
+	}
+	kept := change.SecretRef{Ref: "env:PASSWORD"}
+	p := change.Plan{Changes: []change.Change{secret("a", kept), secret("b", change.SecretRef{Ref: "prompt"}), secret("c", kept), secret("d", change.SecretRef{Ref: "hunter2"})}}
+	text := string(Scripts(p)["20-online.ps1"])
+	for part, times := range map[string]int{
+		"[securestring] $Secret": 3, "# The secret that hybridge reads from env:PASSWORD": 1,
+		"Password = $Secret1\n": 2, "Password = $Secret2\n": 1, "Password = $Secret3\n": 1, "hunter2": 0,
+	} {
+		if got := strings.Count(text, part); got != times {
+			t.Errorf("%q stands there %d times, not %d:\n%s", part, got, times, text)
 		}
 	}
 }
