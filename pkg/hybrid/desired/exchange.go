@@ -279,16 +279,22 @@ func mergeList(
 		check = append(check, "if (-not $"+live+".PSObject.Properties["+exchange.Quote(from)+"]) { throw "+
 			exchange.Quote(hiddenList)+" }")
 	}
+	has := "$" + live + "." + from + " | ForEach-Object { [string] $_ }"
 	if joined(c, property) {
-		have := "\"$($" + live + "." + from + ")\" -split ','"
-		return check, "(" + union(have, w.Value(added)) + " -join ',')"
+		has = "([string] $" + live + "." + from + ") -split ','"
 	}
-	return check, union("$"+live+"."+from+" | ForEach-Object { \"$_\" }", w.Value(added))
+	check, list = union(check, live+from, has, w.Value(added))
+	if joined(c, property) {
+		list = "(" + list + " -join ',')"
+	}
+	return check, list
 }
 
 const hiddenList = "The list is not shown. Written without what is on it, it would lose what others put there."
 
-// union is the elements of two lists of texts, each once, without regard to case.
-func union(a, b string) string {
-	return "@(@(" + a + ") + " + b + " | Where-Object { $_ } | Sort-Object -Unique)"
+// union is a list of texts and what it lacks of another one, without regard to case. statements keep the
+// list in a variable of that name.
+func union(statements []string, name, list, added string) ([]string, string) {
+	return append(statements, "$"+name+" = @("+list+" | Where-Object { $_ })"),
+		"@($" + name + " + @(" + added + " | Where-Object { $" + name + " -notcontains $_ }))"
 }

@@ -402,5 +402,5 @@ func mergeProperty(
 	if k.Properties[property].MayHide {
 		check = append(check, "if ($null -eq $"+live+"."+from+") { throw "+exchange.Quote(hiddenList)+" }")
 	}
-	return check, union("$"+live+"."+from, w.Value(added))
+	return union(check, live+from, "$"+live+"."+from, w.Value(added))
 }

@@ -18,13 +18,15 @@ func TestScriptsMergeLists(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"20-online.ps1": {
 			"$live2 = Get-OrganizationRelationship @live2of",
-			`DomainNames = @(@($live2.DomainNames | ForEach-Object { "$_" }) + @('new.example') | Where-Object { $_ } | Sort-Object -Unique)`,
-			`EwsAllowedAppIDs = (@(@("$($live1.EwsAllowedAppIDs)" -split ',') + @(`,
+			`$live2DomainNames = @($live2.DomainNames | ForEach-Object { [string] $_ } | Where-Object { $_ })`,
+			`DomainNames = @($live2DomainNames + @(@('new.example') | Where-Object { $live2DomainNames -notcontains $_ }))`,
+			`$live1EwsAllowedAppIDs = @(([string] $live1.EwsAllowedAppIDs) -split ',' | Where-Object { $_ })`,
+			`EwsAllowedAppIDs = (@($live1EwsAllowedAppIDs + @(@(`,
 			"if (-not $live1.PSObject.Properties['EwsAllowedAppIDs']) { throw",
 		},
 		"00-entra.ps1": {
 			"$live1 = Invoke-MgGraphRequest @live1of",
-			"servicePrincipalNames = @(@($live1.servicePrincipalNames) + @('https://autodiscover.contoso.com/'",
+			"servicePrincipalNames = @($live1servicePrincipalNames + @(@('https://autodiscover.contoso.com/'",
 			"if ($null -eq $live1.servicePrincipalNames) { throw",
 		},
 	} {

@@ -16,8 +16,9 @@ $live1of = @{
 }
 $live1 = Invoke-MgGraphRequest @live1of
 if ($null -eq $live1.servicePrincipalNames) { throw 'The list is not shown. Written without what is on it, it would lose what others put there.' }
+$live1servicePrincipalNames = @($live1.servicePrincipalNames | Where-Object { $_ })
 $change1Body = @{
-    servicePrincipalNames = @(@($live1.servicePrincipalNames) + @('https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/') | Where-Object { $_ } | Sort-Object -Unique)
+    servicePrincipalNames = @($live1servicePrincipalNames + @(@('https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/') | Where-Object { $live1servicePrincipalNames -notcontains $_ }))
 }
 $change1 = @{
     Method = 'PATCH'

@@ -26,8 +26,9 @@ $live1of = @{
 }
 $live1 = Get-OrganizationConfig @live1of
 if (-not $live1.PSObject.Properties['EwsAllowedAppIDs']) { throw 'The list is not shown. Written without what is on it, it would lose what others put there.' }
+$live1EwsAllowedAppIDs = @(([string] $live1.EwsAllowedAppIDs) -split ',' | Where-Object { $_ })
 $change1 = @{
-    EwsAllowedAppIDs = (@(@("$($live1.EwsAllowedAppIDs)" -split ',') + @($Application5_appId, $Application12_appId) | Where-Object { $_ } | Sort-Object -Unique) -join ',')
+    EwsAllowedAppIDs = (@($live1EwsAllowedAppIDs + @(@($Application5_appId, $Application12_appId) | Where-Object { $live1EwsAllowedAppIDs -notcontains $_ })) -join ',')
     EwsEnabled = $true
 }
 Set-OrganizationConfig @change1
