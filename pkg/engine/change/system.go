@@ -10,7 +10,8 @@ import (
 // System is what places of one sort have in common: their client, C, and how it runs a command.
 type System[C any] struct {
 	Family
-	// Run runs one command, all Refs resolved, and returns the properties that later Refs may ask for.
+	// Run runs one command, all Refs resolved, and returns the properties that later Refs may ask
+	// for.
 	Run func(ctx context.Context, client C, c Command) (Properties, error)
 }
 

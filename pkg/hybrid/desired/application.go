@@ -60,7 +60,8 @@ var hybridApplication = &Topic{
 		p.Add(application, PlaceEntra, name, name,
 			msg.Of("Exchange in %s is this application to the tenant", forest), change.Properties{
 				"displayName": name, "signInAudience": "AzureADMyOrg",
-				"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application, offer.access()),
+				"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application,
+					offer.access()),
 			})
 		app := One(application, PlaceEntra, name)
 		p.Add(keyCredential, PlaceEntra, name, name,
@@ -93,9 +94,9 @@ var application = MicrosoftGraph.Declare(Kind{
 		"signInAudience":         {Type: text, Write: change.CreateOnly},
 		"requiredResourceAccess": {Type: accesses},
 	},
-	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant once " +
-		"it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth certificate's " +
-		"key",
+	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant " +
+		"once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth " +
+		"certificate's key",
 }, Collection{Path: "/applications", Methods: Post | Patch | Delete, Read: applications})
 
 var keyCredential = MicrosoftGraph.Declare(Kind{
@@ -173,7 +174,8 @@ func (p *Planner) offer(ctx context.Context, r fact.Route) (offer, error) {
 	}
 	o.principal = principal.ID
 	for _, permission := range o.permissions {
-		at := slices.IndexFunc(principal.AppRoles, func(r entra.AppRole) bool { return r.IsEnabled && r.Value == permission })
+		at := slices.IndexFunc(principal.AppRoles,
+			func(r entra.AppRole) bool { return r.IsEnabled && r.Value == permission })
 		if at < 0 {
 			return o, missing("id of permission "+permission, p.tenant())
 		}

@@ -116,7 +116,8 @@ var settingOverride = Exchange.Declare(Kind{
 }, Cmdlets{
 	Verbs: New | Set | Remove,
 	Then: []change.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
-		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration", "Argument": "Refresh",
+		"Process": "Microsoft.Exchange.Directory.TopologyService", "Component": "VariantConfiguration",
+		"Argument": "Refresh",
 	}}},
 })
 

@@ -39,7 +39,8 @@ var connectors = &Topic{
 		p.Add(intraOrganizationConnector, PlaceOnline, guid, "HybridIOC - "+guid,
 			msg.Of("lookups from the tenant go to %s with OAuth", forest), change.Properties{
 				"TargetAddressDomains": domains, "Enabled": true,
-				"DiscoveryEndpoint": "https://" + p.Forest.Answers.Namespace.Autodiscover + "/autodiscover/autodiscover.svc",
+				"DiscoveryEndpoint": "https://" + p.Forest.Answers.Namespace.Autodiscover +
+					"/autodiscover/autodiscover.svc",
 			}, slices.Concat(trust, All(PlaceEntra, servicePrincipalName))...)
 
 		needs := slices.Concat(trust, All(PlaceEntra, appRoleAssignment, keyCredential))
@@ -47,7 +48,8 @@ var connectors = &Topic{
 		needs = append(needs, Need{kind: authServerApplication, place: p.at(), loose: true})
 		p.Add(intraOrganizationConnector, p.at(), coexistence, "HybridIOC - "+name,
 			msg.Of("lookups from %s go to the tenant with OAuth", forest), change.Properties{
-				"TargetAddressDomains": []string{coexistence}, "DiscoveryEndpoint": cloud.DiscoveryEndpoint, "Enabled": true,
+				"TargetAddressDomains": []string{coexistence}, "DiscoveryEndpoint": cloud.DiscoveryEndpoint,
+				"Enabled": true,
 			}, needs...)
 		return nil
 	},

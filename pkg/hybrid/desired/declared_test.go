@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestEveryDeclarationIsListed finds a kind that is declared and forgotten in Kinds: it could be planned, but not read, and nobody would be asked for
-// the right to its cmdlets.
+// TestEveryDeclarationIsListed finds a kind that is declared and forgotten in Kinds: it could be
+// planned, but not read, and nobody would be asked for the right to its cmdlets.
 func TestEveryDeclarationIsListed(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -53,8 +53,12 @@ func testAnswers() answers.Answers {
 		Organization:   "Contoso",
 		ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: "contoso.onmicrosoft.com"},
 		Forests: []answers.Forest{
-			{Name: "contoso", Domains: []string{"Contoso.com"}, Namespace: answers.Namespace{Autodiscover: "autodiscover.contoso.com", EWS: "mail.contoso.com", SMTP: "mail.contoso.com"}},
-			{Name: "fabrikam", Domains: []string{"fabrikam.example", "o'neil.example"}, Namespace: answers.Namespace{Autodiscover: "autodiscover.fabrikam.example", EWS: "mail.fabrikam.example"}},
+			{Name: "contoso", Domains: []string{"Contoso.com"},
+				Namespace: answers.Namespace{Autodiscover: "autodiscover.contoso.com", EWS: "mail.contoso.com",
+					SMTP: "mail.contoso.com"}},
+			{Name: "fabrikam", Domains: []string{"fabrikam.example", "o'neil.example"},
+				Namespace: answers.Namespace{Autodiscover: "autodiscover.fabrikam.example",
+					EWS: "mail.fabrikam.example"}},
 		},
 	}
 }
@@ -64,18 +68,25 @@ func testFacts() facts {
 	return facts{
 		Now: now,
 		Tenant: tenantFacts{
-			ID: tenantID, OrganizationGUID: "CCCCCCCC-0000-0000-0000-000000000003", CoexistenceDomain: "contoso.mail.onmicrosoft.com",
-			Exchange: resource{ID: "eeeeeeee-0000-0000-0000-000000000005", Roles: map[string]string{"full_access_as_app": "dc890d15-9560-4a4c-9b7f-a736ec74ec40"}},
+			ID: tenantID, OrganizationGUID: "CCCCCCCC-0000-0000-0000-000000000003",
+			CoexistenceDomain: "contoso.mail.onmicrosoft.com",
+			Exchange: resource{ID: "eeeeeeee-0000-0000-0000-000000000005",
+				Roles: map[string]string{"full_access_as_app": "dc890d15-9560-4a4c-9b7f-a736ec74ec40"}},
 			Graph: resource{ID: "eeeeeeee-0000-0000-0000-000000000006", Roles: map[string]string{
-				"Calendars.Read": "00000000-aaaa-0000-0000-000000000001", "MailboxSettings.Read": "00000000-aaaa-0000-0000-000000000002",
-				"MailTips.ReadBasic.All": "00000000-aaaa-0000-0000-000000000003", "ProfilePhoto.Read.All": "00000000-aaaa-0000-0000-000000000004",
+				"Calendars.Read":         "00000000-aaaa-0000-0000-000000000001",
+				"MailboxSettings.Read":   "00000000-aaaa-0000-0000-000000000002",
+				"MailTips.ReadBasic.All": "00000000-aaaa-0000-0000-000000000003",
+				"ProfilePhoto.Read.All":  "00000000-aaaa-0000-0000-000000000004",
 			}},
 		},
 		Forests: []forestFacts{
-			{Name: "contoso", OrganizationGUID: contosoOrg, RootDomain: "contoso.com", Servers: []fact.MailboxServer{server("EX1", old)},
-				AuthCertificates: []authCertificate{{der: []byte("contoso auth certificate"), end: now.AddDate(2, 0, 0)}, {der: []byte("contoso next"), end: now.AddDate(5, 0, 0)}}},
+			{Name: "contoso", OrganizationGUID: contosoOrg, RootDomain: "contoso.com",
+				Servers: []fact.MailboxServer{server("EX1", old)},
+				AuthCertificates: []authCertificate{{der: []byte("contoso auth certificate"),
+					end: now.AddDate(2, 0, 0)}, {der: []byte("contoso next"), end: now.AddDate(5, 0, 0)}}},
 			{Name: "fabrikam", OrganizationGUID: fabrikam, Servers: []fact.MailboxServer{server("FX1", old)},
-				AuthCertificates: []authCertificate{{der: []byte("fabrikam auth certificate"), end: now.AddDate(1, 0, 0)}}},
+				AuthCertificates: []authCertificate{{der: []byte("fabrikam auth certificate"),
+					end: now.AddDate(1, 0, 0)}}},
 		},
 	}
 }
@@ -93,7 +104,8 @@ func makePlan(t *testing.T, w *world, f facts, a answers.Answers) change.Plan {
 	return p
 }
 
-// Convergence: what was planned and carried out leaves nothing to plan, on both routes and from states that are half there.
+// Convergence: what was planned and carried out leaves nothing to plan, on both routes and from
+// states that are half there.
 func TestConvergence(t *testing.T) {
 	se := build(15, 2, 2562, 46)
 	tests := map[string]struct {
@@ -114,7 +126,9 @@ func TestConvergence(t *testing.T) {
 				if got := len(w.entra.objects["applications"][0]["keyCredentials"].([]any)); got != 2 {
 					t.Errorf("%d key credentials, want the current and the next", got)
 				}
-				want := []string{oauth.AppExchangeOnline, "https://outlook.office365.com", "https://autodiscover.contoso.com/", "https://mail.contoso.com/", "https://autodiscover.fabrikam.example/", "https://mail.fabrikam.example/"}
+				want := []string{oauth.AppExchangeOnline, "https://outlook.office365.com",
+					"https://autodiscover.contoso.com/", "https://mail.contoso.com/",
+					"https://autodiscover.fabrikam.example/", "https://mail.fabrikam.example/"}
 				if diff := cmp.Diff(want, texts(w.entra.objects["servicePrincipals"][0]["servicePrincipalNames"])); diff != "" {
 					t.Errorf("names of Exchange Online's principal (-want +got):\n%s", diff)
 				}
@@ -139,10 +153,14 @@ func TestConvergence(t *testing.T) {
 		"what others put there stays": {
 			prepare: func(w *world, _ *facts, _ *answers.Answers) {
 				w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
-				w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
+				w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand",
+					"DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
 				w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "ExchangeHybridOnlineToOnPremises", "TargetAddressDomains": []string{"CONTOSO.COM"}, "DiscoveryEndpoint": "https://Autodiscover.contoso.com/autodiscover/autodiscover.svc/", "Enabled": true}}
-				w.contoso.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS", "Type": "AzureAD", "Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true, "DomainName": []string{"legacy.example"}}}
-				w.fabrikam.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS by hand", "Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true}}
+				w.contoso.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS", "Type": "AzureAD",
+					"Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://login.microsoftonline.com/x",
+					"Enabled": true, "DomainName": []string{"legacy.example"}}}
+				w.fabrikam.objects["AuthServer"] = []map[string]any{{"Name": "evoSTS by hand", "Type": "AzureAD",
+					"Realm": tenantID, "AuthMetadataUrl": "https://login.microsoftonline.com/x", "Enabled": true}}
 			},
 			verify: func(t *testing.T, w *world) {
 				if got := w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"].(string); !strings.HasPrefix(got, "99999999-") || strings.Count(got, ",") != 2 {
@@ -152,13 +170,15 @@ func TestConvergence(t *testing.T) {
 				if relation["Name"] != "Contoso by hand" || relation["Enabled"] != true {
 					t.Errorf("organization relationship %v", relation)
 				}
-				if diff := cmp.Diff([]string{"contoso.com", "other.example"}, texts(relation["DomainNames"])); diff != "" {
+				if diff := cmp.Diff([]string{"contoso.com", "other.example"},
+					texts(relation["DomainNames"])); diff != "" {
 					t.Errorf("domain names (-want +got):\n%s", diff)
 				}
 				if got := len(w.online.objects["IntraOrganizationConnector"]); got != 2 {
 					t.Errorf("%d connectors, want the one that was there and fabrikam's", got)
 				}
-				if other := w.fabrikam.objects["AuthServer"][0]; other["Name"] != "evoSTS by hand" || other["ApplicationIdentifier"] == nil {
+				if other := w.fabrikam.objects["AuthServer"][0]; other["Name"] != "evoSTS by hand" ||
+					other["ApplicationIdentifier"] == nil {
 					t.Errorf("fabrikam's auth server %v, want the one that was there to get the application", other)
 				}
 				evo := w.contoso.objects["AuthServer"][0]
@@ -169,11 +189,17 @@ func TestConvergence(t *testing.T) {
 		},
 		"an application that is there": {
 			prepare: func(w *world, f *facts, _ *answers.Answers) {
-				old := map[string]any{"keyId": "k1", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("AB", 20), "endDateTime": "2030-01-01T00:00:00Z"}
-				gone := map[string]any{"keyId": "k0", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": strings.Repeat("CD", 20), "endDateTime": "2020-01-01T00:00:00Z"}
-				access := []any{map[string]any{"resourceAppId": oauth.AppGraph, "resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
-				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id", "displayName": fact.ApplicationName(contosoOrg), "keyCredentials": []any{old, gone}, "requiredResourceAccess": access}}
-				f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
+				old := map[string]any{"keyId": "k1", "type": "AsymmetricX509Cert", "usage": "Verify",
+					"customKeyIdentifier": strings.Repeat("AB", 20), "endDateTime": "2030-01-01T00:00:00Z"}
+				gone := map[string]any{"keyId": "k0", "type": "AsymmetricX509Cert", "usage": "Verify",
+					"customKeyIdentifier": strings.Repeat("CD", 20), "endDateTime": "2020-01-01T00:00:00Z"}
+				access := []any{map[string]any{"resourceAppId": oauth.AppGraph,
+					"resourceAccess": []any{map[string]any{"id": "u1", "type": "Scope"}}}}
+				w.entra.objects["applications"] = []map[string]any{{"id": "app-object", "appId": "app-id",
+					"displayName": fact.ApplicationName(contosoOrg), "keyCredentials": []any{old, gone},
+					"requiredResourceAccess": access}}
+				f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "app-id",
+					KeyCredentials: []any{old, gone}, RequiredResourceAccess: access}
 			},
 			verify: func(t *testing.T, w *world) {
 				app := w.entra.objects["applications"][0]
@@ -227,12 +253,16 @@ func TestOrder(t *testing.T) {
 		{"entra/Application/" + app, "entra/KeyCredential/" + app},
 		{"entra/ServicePrincipal/" + app, "entra/AppRoleAssignment/" + app + ":full_access_as_app"},
 		{"entra/AppRoleAssignment/" + app + ":full_access_as_app", "online/OrganizationConfig/ews"},
-		{"entra/ServicePrincipalName/" + oauth.AppExchangeOnline, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
+		{"entra/ServicePrincipalName/" + oauth.AppExchangeOnline,
+			"online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
 		{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts"},
 		{"onprem/contoso/AuthServer/evosts", "onprem/contoso/AuthServerApplication/evosts"},
-		{"onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
-		{"onprem/contoso/PartnerApplication/" + oauth.AppExchangeOnline, "online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
-		{"onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
+		{"onprem/contoso/AuthServerApplication/evosts",
+			"onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
+		{"onprem/contoso/PartnerApplication/" + oauth.AppExchangeOnline,
+			"online/IntraOrganizationConnector/" + strings.ToLower(contosoOrg)},
+		{"onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com",
+			"onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"},
 	} {
 		if at[pair[0]] == 0 || at[pair[1]] == 0 || at[pair[0]] > at[pair[1]] {
 			t.Errorf("%s (%d) is not before %s (%d)", pair[0], at[pair[0]], pair[1], at[pair[1]])
@@ -261,7 +291,8 @@ func TestResourcesRefuseTheUnknown(t *testing.T) {
 	}
 	f, a := testFacts(), testAnswers()
 	f.Forests[1].OrganizationGUID = strings.ToLower(contosoOrg)
-	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "same Exchange organization") {
+	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil ||
+		!strings.Contains(err.Error(), "same Exchange organization") {
 		t.Errorf("two forests of one organization: %v", err)
 	}
 }
@@ -275,9 +306,18 @@ func TestResourcesRefuse(t *testing.T) {
 		spoil func(*facts, *answers.Answers)
 		want  string
 	}{
-		"one domain in two forests":              {func(_ *facts, a *answers.Answers) { a.Forests[1].Domains = []string{"CONTOSO.com."} }, "both name the domain contoso.com"},
-		"the coexistence domain as one's own":    {func(_ *facts, a *answers.Answers) { a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"} }, "coexistence domain"},
-		"more domains than a relationship holds": {func(_ *facts, a *answers.Answers) { a.Forests[0].Domains = many }, "at most 238"},
+		"one domain in two forests": {func(_ *facts,
+			a *answers.Answers) {
+			a.Forests[1].Domains = []string{"CONTOSO.com."}
+		},
+			"both name the domain contoso.com"},
+		"the coexistence domain as one's own": {func(_ *facts,
+			a *answers.Answers) {
+			a.Forests[0].Domains = []string{"contoso.mail.onmicrosoft.com"}
+		},
+			"coexistence domain"},
+		"more domains than a relationship holds": {func(_ *facts, a *answers.Answers) { a.Forests[0].Domains = many },
+			"at most 238"},
 		"a server that knows no application": {func(f *facts, _ *answers.Answers) {
 			f.Forests[1].Servers = append(f.Forests[1].Servers, server("OLD", build(15, 2, 1258, 12)))
 		}, "OLD in fabrikam is at 15.2.1258.12"},
@@ -292,13 +332,16 @@ func TestResourcesRefuse(t *testing.T) {
 	}
 }
 
-// Two auth servers of the tenant, or two overrides of a section: nobody can tell which holds, so nothing is planned.
+// Two auth servers of the tenant, or two overrides of a section: nobody can tell which holds, so
+// nothing is planned.
 func TestDuplicatesAreRefused(t *testing.T) {
 	evo := func(name string) map[string]any {
-		return map[string]any{"Name": name, "Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": "https://login.windows.net/x", "Enabled": true}
+		return map[string]any{"Name": name, "Type": "AzureAD", "Realm": tenantID,
+			"AuthMetadataUrl": "https://login.windows.net/x", "Enabled": true}
 	}
 	override := func(name string) map[string]any {
-		return map[string]any{"Name": name, "ComponentName": "Global", "SectionName": "ExchangeOnpremAsThirdPartyAppId", "Parameters": []string{"Enabled=true"}}
+		return map[string]any{"Name": name, "ComponentName": "Global", "SectionName": "ExchangeOnpremAsThirdPartyAppId",
+			"Parameters": []string{"Enabled=true"}}
 	}
 	for noun, objects := range map[string][]map[string]any{
 		"AuthServer": {evo("EvoSts"), evo("EvoSts - old")}, "SettingOverride": {override("one"), override("two")},
@@ -309,13 +352,15 @@ func TestDuplicatesAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err, change.ErrAmbiguous) {
+		if _, err := change.Make(t.Context(), w.places, resources, change.Options{}); !errors.Is(err,
+			change.ErrAmbiguous) {
 			t.Errorf("two of %s: %v", noun, err)
 		}
 	}
 }
 
-// The list of allowed applications is written whole: a hidden one is not empty. What needs it is left out, too.
+// The list of allowed applications is written whole: a hidden one is not empty. What needs it is
+// left out, too.
 func TestHiddenAllowList(t *testing.T) {
 	w := newWorld(t)
 	delete(w.online.objects["OrganizationConfig"][0], "EwsAllowedAppIDs")
@@ -330,7 +375,8 @@ func TestHiddenAllowList(t *testing.T) {
 	if len(p.LeftOut) == 0 || p.LeftOut[0].Topic != "ews-switch" || !errors.Is(p.LeftOut[0].Err, change.ErrUnreadable) {
 		t.Errorf("left out: %v, want that the list cannot be read", p.LeftOut)
 	}
-	for _, id := range []string{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts", "onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"} {
+	for _, id := range []string{"online/OrganizationConfig/ews", "onprem/contoso/AuthServerApplication/evosts",
+		"onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId"} {
 		if strings.Contains(ids(p), id) {
 			t.Errorf("%s is planned", id)
 		}
@@ -343,8 +389,10 @@ func TestHiddenAllowList(t *testing.T) {
 // What is already there and does its work is left as somebody chose it.
 func TestChoicesOfOthersStay(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
-	f.Forests[0].AcceptedDomains, f.Tenant.VerifiedDomains = []string{"contoso.com", "also.example", "internal.local"}, []string{"Also.example", "contoso.com", "contoso.onmicrosoft.com"}
-	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com"}, "FreeBusyAccessLevel": "AvailabilityOnly"}}
+	f.Forests[0].AcceptedDomains, f.Tenant.VerifiedDomains = []string{"contoso.com", "also.example",
+		"internal.local"}, []string{"Also.example", "contoso.com", "contoso.onmicrosoft.com"}
+	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand",
+		"DomainNames": []string{"contoso.com"}, "FreeBusyAccessLevel": "AvailabilityOnly"}}
 	w.contoso.objects["PartnerApplication"][0]["LinkedAccount"] = ""
 	w.fabrikam.objects["PartnerApplication"][0]["LinkedAccount"] = "fabrikam.example/Services/exo"
 	f.Forests[1].RootDomain = "fabrikam.example"
@@ -352,12 +400,14 @@ func TestChoicesOfOthersStay(t *testing.T) {
 	if got := w.online.objects["OrganizationRelationship"][0]["FreeBusyAccessLevel"]; got != "AvailabilityOnly" {
 		t.Errorf("FreeBusyAccessLevel = %v: somebody chose to show less", got)
 	}
-	for o, want := range map[*organization]string{w.contoso: "contoso.com/Users/Exchange Online-ApplicationAccount", w.fabrikam: "fabrikam.example/Services/exo"} {
+	for o, want := range map[*organization]string{w.contoso: "contoso.com/Users/Exchange Online-ApplicationAccount",
+		w.fabrikam: "fabrikam.example/Services/exo"} {
 		if got := o.objects["PartnerApplication"][0]["LinkedAccount"]; got != want {
 			t.Errorf("LinkedAccount = %v, want %s", got, want)
 		}
 	}
-	if diff := cmp.Diff([]string{"contoso.mail.onmicrosoft.com", "contoso.com", "also.example"}, texts(w.contoso.objects["AuthServer"][1]["DomainName"])); diff != "" {
+	if diff := cmp.Diff([]string{"contoso.mail.onmicrosoft.com", "contoso.com", "also.example"},
+		texts(w.contoso.objects["AuthServer"][1]["DomainName"])); diff != "" {
 		t.Errorf("domains of the Entra auth server (-want +got):\n%s", diff)
 	}
 }
@@ -375,16 +425,19 @@ func TestReadFailureIsNoAbsence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.LeftOut) != 1 || !errors.Is(p.LeftOut[0].Err, denied) || p.LeftOut[0].Topic != "relationships" || len(p.LeftOut[0].Resources) != 2 {
+	if len(p.LeftOut) != 1 || !errors.Is(p.LeftOut[0].Err, denied) || p.LeftOut[0].Topic != "relationships" ||
+		len(p.LeftOut[0].Resources) != 2 {
 		t.Errorf("left out: %+v, want the two relationships, with the read's error", p.LeftOut)
 	}
-	if strings.Contains(ids(p), "online/OrganizationRelationship/") || !strings.Contains(ids(p), "online/IntraOrganizationConnector/") {
+	if strings.Contains(ids(p), "online/OrganizationRelationship/") ||
+		!strings.Contains(ids(p), "online/IntraOrganizationConnector/") {
 		t.Errorf("planned: %s", ids(p))
 	}
 }
 
 func TestUnreadableProperty(t *testing.T) {
-	live := image(organizationRelationship, exchange.NewObject(nil, "x", "Name", "x", "DomainNames", exchange.Unreadable{Reason: "odd"}, "Enabled", true))
+	live := image(organizationRelationship,
+		exchange.NewObject(nil, "x", "Name", "x", "DomainNames", exchange.Unreadable{Reason: "odd"}, "Enabled", true))
 	if _, ok := live.Properties["DomainNames"].(change.Unreadable); !ok {
 		t.Errorf("DomainNames = %#v, want Unreadable", live.Properties["DomainNames"])
 	}
@@ -393,18 +446,21 @@ func TestUnreadableProperty(t *testing.T) {
 	}
 }
 
-// The tenant's own switch of Get-OrganizationConfig is left away where the server does not know it, and only then.
+// The tenant's own switch of Get-OrganizationConfig is left away where the server does not know it,
+// and only then.
 func TestGetWithoutUnknownParameter(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
 		want int
 	}{
-		"unknown parameter": {&exchange.Error{Cmdlet: "Get-OrganizationConfig", FullyQualifiedID: "NamedParameterNotFound,Get-OrganizationConfig"}, 2},
-		"other error":       {&exchange.Error{Cmdlet: "Get-OrganizationConfig", Message: "busy"}, 1},
+		"unknown parameter": {&exchange.Error{Cmdlet: "Get-OrganizationConfig",
+			FullyQualifiedID: "NamedParameterNotFound,Get-OrganizationConfig"}, 2},
+		"other error": {&exchange.Error{Cmdlet: "Get-OrganizationConfig", Message: "busy"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &picky{err: tt.err}
-			p := change.NewPlace("online", Exchange, func(context.Context) (exchange.Session, error) { return s, nil }, nil)
+			p := change.NewPlace("online", Exchange, func(context.Context) (exchange.Session, error) { return s, nil },
+				nil)
 			_, err := p.Read(t.Context(), organizationConfig)
 			if s.calls != tt.want || (err == nil) != (tt.want == 2) {
 				t.Errorf("%d calls, error %v", s.calls, err)
@@ -441,7 +497,8 @@ func TestChooseRoute(t *testing.T) {
 		{"all new", "auto", worldwide(t), []fact.Build{se, build(15, 2, 2562, 46)}, fact.RouteGraph, false},
 		{"one old", "auto", worldwide(t), []fact.Build{se, old}, fact.RouteEWS, false},
 		{"update level not told", "auto", worldwide(t), []fact.Build{build(15, 2, 2562, 17)}, fact.RouteEWS, false},
-		{"update level not told, insisted", "graph", worldwide(t), []fact.Build{build(15, 2, 2562, 17)}, fact.RouteGraph, false},
+		{"update level not told, insisted", "graph", worldwide(t), []fact.Build{build(15, 2, 2562, 17)},
+			fact.RouteGraph, false},
 		{"china", "auto", china, []fact.Build{se}, fact.RouteEWS, false},
 		{"china, insisted", "graph", china, []fact.Build{se}, "", true},
 		{"old, insisted", "graph", worldwide(t), []fact.Build{old}, "", true},
@@ -463,7 +520,8 @@ func TestChooseRoute(t *testing.T) {
 	}
 }
 
-// Once EWS of Exchange Online has ended, Graph is the only route, and what asks for the other is refused.
+// Once EWS of Exchange Online has ended, Graph is the only route, and what asks for the other is
+// refused.
 func TestRouteAfterTheEndOfEWS(t *testing.T) {
 	china, _ := cloud.Get("21vianet")
 	for name, tt := range map[string]struct {
@@ -483,11 +541,13 @@ func TestRouteAfterTheEndOfEWS(t *testing.T) {
 			for i := range f.Forests {
 				f.Forests[i].Servers = []fact.MailboxServer{server("EX", tt.build)}
 			}
-			if got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{{Name: "contoso", Servers: f.Forests[0].Servers}}, f.Now); got != tt.want || err != nil {
+			if got, _, err := ChooseRoute(tt.answer, tt.cloud,
+				[]Forest{{Name: "contoso", Servers: f.Forests[0].Servers}}, f.Now); got != tt.want || err != nil {
 				t.Errorf("route %q, error %v; want %q", got, err, tt.want)
 			}
 			_, err := resourcesOf(t, f, a, tt.cloud)
-			if refused := err != nil && strings.Contains(err.Error(), "ended on 2027-04-01"); refused != (tt.want == fact.RouteEWS) {
+			if refused := err != nil && strings.Contains(err.Error(),
+				"ended on 2027-04-01"); refused != (tt.want == fact.RouteEWS) {
 				t.Errorf("resources: %v", err)
 			}
 			if f.Now = cloud.EWSEnds.Add(-time.Second); tt.want == fact.RouteEWS {
@@ -506,7 +566,8 @@ func TestThumbprintOf(t *testing.T) {
 		"key":         {"key": "YSBjZXJ0aWZpY2F0ZQ==", "customKeyIdentifier": "0000"},
 		"hexadecimal": {"customKeyIdentifier": strings.ToLower(want)},
 		"Base64":      {"customKeyIdentifier": "f8CTUuPtGfEc6TDpMJiZfPYP8tE="},
-		"both":        {"customKeyIdentifier": base64.StdEncoding.EncodeToString([]byte(want))}, // as Graph has printed it too
+		// as Graph has printed it too
+		"both": {"customKeyIdentifier": base64.StdEncoding.EncodeToString([]byte(want))},
 	} {
 		if got := thumbprintOf(c); name != "Base64" && got != want || len(got) != 40 {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -518,7 +579,8 @@ func TestThumbprintOf(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	method, path, body, err := request(change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a/b", "keyCredentials": []any{}}})
+	method, path, body, err := request(change.Command{Name: "PATCH /applications/{id}",
+		Parameters: map[string]any{"id": "a/b", "keyCredentials": []any{}}})
 	if err != nil || method != "PATCH" || path != "/applications/a%2Fb" {
 		t.Errorf("%s %s, %v", method, path, err)
 	}
@@ -545,7 +607,10 @@ func TestDeleteUndoesCreate(t *testing.T) {
 			t.Fatal(err)
 		}
 		name, _, _ := strings.Cut(c.Name, " full_access_as_app")
-		i := slices.IndexFunc(live, func(l change.Live) bool { return strings.HasPrefix(l.Name, name) || c.Kind == "OrganizationConfig" })
+		i := slices.IndexFunc(live, func(l change.Live) bool {
+			return strings.HasPrefix(l.Name, name) ||
+				c.Kind == "OrganizationConfig"
+		})
 		if i < 0 {
 			t.Fatalf("%s is not live", c.ID)
 		}
@@ -575,7 +640,8 @@ func TestDeleteUndoesCreate(t *testing.T) {
 	if left := w.entra.objects["applications"]; len(left) != 0 {
 		t.Errorf("applications left: %v", left)
 	}
-	if config := w.online.objects["OrganizationConfig"][0]; config["EwsEnabled"] != nil || config["EwsAllowedAppIDs"] != "" && config["EwsAllowedAppIDs"] != nil {
+	if config := w.online.objects["OrganizationConfig"][0]; config["EwsEnabled"] != nil ||
+		config["EwsAllowedAppIDs"] != "" && config["EwsAllowedAppIDs"] != nil {
 		t.Errorf("OrganizationConfig = %v", config)
 	}
 }
@@ -595,27 +661,32 @@ func TestRemovalsDoNotAsk(t *testing.T) {
 	}
 }
 
-// A kind without New and Set: an address space is added, and one that differs is removed and added anew.
+// A kind without New and Set: an address space is added, and one that differs is removed and added
+// anew.
 func TestKindThatIsAdded(t *testing.T) {
 	k := Exchange.Declare(Kind{
 		Noun: "AvailabilityAddressSpace", Places: []string{OnPremises},
 		Properties: map[string]Property{"ForestName": {Type: text, Write: change.Key}, "AccessMethod": {Type: text}},
 	}, Cmdlets{Verbs: Add | Remove})
-	place := addressSpaces{{Identity: "x", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "OrgWideFB"}}}
+	place := addressSpaces{{Identity: "x", Name: "fabrikam.com",
+		Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "OrgWideFB"}}}
 	p, err := change.Make(t.Context(), map[string]change.Place{"here": place}, []change.Resource{{
-		Kind: k, Target: "here", Key: "fabrikam.com", Name: "fabrikam.com", Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"},
+		Kind: k, Target: "here", Key: "fabrikam.com", Name: "fabrikam.com",
+		Properties: change.Properties{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"},
 	}}, change.Options{})
 	if err != nil || len(p.Changes) != 1 {
 		t.Fatalf("%v, %v", p.Changes, err)
 	}
 	want := []change.Command{
 		{Name: "Remove-AvailabilityAddressSpace", Parameters: map[string]any{"Identity": "x", "Confirm": false}},
-		{Name: "Add-AvailabilityAddressSpace", Parameters: map[string]any{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"}},
+		{Name: "Add-AvailabilityAddressSpace",
+			Parameters: map[string]any{"ForestName": "fabrikam.com", "AccessMethod": "InternalProxy"}},
 	}
 	if diff := cmp.Diff(want, p.Changes[0].Commands()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"Get-AvailabilityAddressSpace", "Add-AvailabilityAddressSpace", "Remove-AvailabilityAddressSpace"}, slices.Concat(k.Reads, k.Writes)); diff != "" {
+	if diff := cmp.Diff([]string{"Get-AvailabilityAddressSpace", "Add-AvailabilityAddressSpace",
+		"Remove-AvailabilityAddressSpace"}, slices.Concat(k.Reads, k.Writes)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -656,9 +727,11 @@ func TestKinds(t *testing.T) {
 				}
 				verb, _, _ := strings.Cut(name, "-")
 				for p, d := range k.Properties {
-					sent := !d.Derived && (verb == "New" || verb == "Add" || verb == "Set" && d.Write != change.Key && d.Write != change.CreateOnly)
+					sent := !d.Derived && (verb == "New" || verb == "Add" || verb == "Set" && d.Write != change.Key &&
+						d.Write != change.CreateOnly)
 					if parameter, ok := c.Parameter(p); sent && (!ok || !slices.Contains(parameter.Sides, side.side)) {
-						t.Errorf("%s: %s has no parameter %s %s; what only Set takes is a kind of its own (Of)", k.Noun, name, p, side.side)
+						t.Errorf("%s: %s has no parameter %s %s; what only Set takes is a kind of its own (Of)", k.Noun,
+							name, p, side.side)
 					}
 				}
 			}
@@ -678,14 +751,16 @@ func TestScripts(t *testing.T) {
 		golden(t, filepath.Join("testdata", name), content)
 	}
 	slices.Sort(names)
-	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"},
+		names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 
 func TestScriptNames(t *testing.T) {
 	got := scriptNames([]string{"onprem/../etc", "onprem/a b", "onprem/a-b", "online", "entra"})
-	want := map[string]string{"onprem/../etc": "10-onprem-..-etc.ps1", "onprem/a b": "10-onprem-a-b.ps1", "onprem/a-b": "10-onprem-a-b-2.ps1", "online": "20-online.ps1", "entra": "00-entra.ps1"}
+	want := map[string]string{"onprem/../etc": "10-onprem-..-etc.ps1", "onprem/a b": "10-onprem-a-b.ps1",
+		"onprem/a-b": "10-onprem-a-b-2.ps1", "online": "20-online.ps1", "entra": "00-entra.ps1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -696,7 +771,8 @@ func TestScriptIsInert(t *testing.T) {
 	text := string(Scripts(evilPlan())["20-online.ps1"])
 	for line := range strings.Lines(text) {
 		line = strings.TrimPrefix(line, "\ufeff")
-		if strings.HasPrefix(strings.TrimSpace(line), "Remove-Item") || strings.HasPrefix(strings.TrimSpace(line), "$(bad") {
+		if strings.HasPrefix(strings.TrimSpace(line), "Remove-Item") ||
+			strings.HasPrefix(strings.TrimSpace(line), "$(bad") {
 			t.Errorf("a statement came out of a name: %s", line)
 		}
 	}
@@ -709,12 +785,15 @@ func TestScriptIsInert(t *testing.T) {
 func evilPlan() change.Plan {
 	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)"
 	return change.Plan{Digest: "f\nRemove-Item", Changes: []change.Change{{
-		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
-		Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
+		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil,
+		Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
+		Command: change.Command{Name: "New-OrganizationRelationship",
+			Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
 	}}}
 }
 
-// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet catalogue.
+// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet
+// catalogue.
 func TestScriptsLint(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	all := Scripts(makePlan(t, w, f, a))

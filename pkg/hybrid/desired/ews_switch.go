@@ -46,6 +46,6 @@ var organizationConfig = Exchange.Declare(Kind{
 		"EwsEnabled":       {Type: boolean},
 		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true},
 	},
-	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the list; " +
-		"the list takes up to 24 hours to take effect, the switch about one",
+	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the " +
+		"list; the list takes up to 24 hours to take effect, the switch about one",
 }, Cmdlets{Verbs: Set, Get: map[string]any{"RetrieveEwsOperationAccessPolicy": true}, Only: true})

@@ -52,8 +52,8 @@ const (
 type Cmdlets struct {
 	Verbs Verbs
 	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind makes. The
-	// aspect is there when one of its properties is set. The Set cmdlet makes and removes it, at the
-	// object that the property Identity names.
+	// aspect is there when one of its properties is set. The Set cmdlet makes and removes it, at
+	// the object that the property Identity names.
 	Of  string
 	Get map[string]any // parameters of the Get cmdlet; left out again where the server does not know them
 	// Only says that there is exactly one, and that its Set cmdlet takes no Identity
@@ -292,8 +292,8 @@ func mergeList(
 
 const hiddenList = "The list is not shown. Written without what is on it, it would lose what others put there."
 
-// union is a list of texts and what it lacks of another one, without regard to case. statements keep the
-// list in a variable of that name.
+// union is a list of texts and what it lacks of another one, without regard to case. statements
+// keep the list in a variable of that name.
 func union(statements []string, name, list, added string) ([]string, string) {
 	return append(statements, "$"+name+" = @("+list+" | Where-Object { $_ })"),
 		"@($" + name + " + @(" + added + " | Where-Object { $" + name + " -notcontains $_ }))"

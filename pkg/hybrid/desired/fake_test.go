@@ -27,7 +27,8 @@ const (
 	fabrikam   = "bbbbbbbb-0000-0000-0000-000000000002"
 )
 
-// organization is an Exchange organization in memory. Every command is held against the cmdlet catalogue.
+// organization is an Exchange organization in memory. Every command is held against the cmdlet
+// catalogue.
 type organization struct {
 	side     exchange.Side
 	objects  map[string][]map[string]any // by noun, in order
@@ -38,9 +39,11 @@ type organization struct {
 func newOrganization(side exchange.Side) *organization {
 	o := &organization{side: side, objects: map[string][]map[string]any{}, fail: map[string]error{}}
 	if side == exchange.Online {
-		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "contoso.onmicrosoft.com", "EwsEnabled": nil, "EwsAllowedAppIDs": ""}}
+		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "contoso.onmicrosoft.com", "EwsEnabled": nil,
+			"EwsAllowedAppIDs": ""}}
 	} else {
-		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online", "ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": "", "Enabled": false}}
+		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online",
+			"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": "", "Enabled": false}}
 	}
 	return o
 }
@@ -137,7 +140,8 @@ var errNotYet = &entra.Error{Status: 404, Code: "Request_ResourceNotFound"}
 
 func newTenant() *tenant {
 	return &tenant{objects: map[string][]map[string]any{"servicePrincipals": {{
-		"id": "eeeeeeee-0000-0000-0000-000000000005", "appId": oauth.AppExchangeOnline, "displayName": "Office 365 Exchange Online",
+		"id": "eeeeeeee-0000-0000-0000-000000000005", "appId": oauth.AppExchangeOnline,
+		"displayName":           "Office 365 Exchange Online",
 		"servicePrincipalNames": []any{oauth.AppExchangeOnline, "https://outlook.office365.com"},
 	}}}}
 }
@@ -252,8 +256,10 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 	}
 	fact.Tenant.Seed(set.Tenant, organization, nil)
 	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID}, nil)
-	fact.OnlineAcceptedDomains.Seed(set.Tenant, []fact.AcceptedDomain{{Name: f.Tenant.CoexistenceDomain, Coexistence: true}}, nil)
-	for appID, r := range map[string]resource{oauth.AppExchangeOnline: f.Tenant.Exchange, oauth.AppGraph: f.Tenant.Graph} {
+	fact.OnlineAcceptedDomains.Seed(set.Tenant,
+		[]fact.AcceptedDomain{{Name: f.Tenant.CoexistenceDomain, Coexistence: true}}, nil)
+	for appID, r := range map[string]resource{oauth.AppExchangeOnline: f.Tenant.Exchange,
+		oauth.AppGraph: f.Tenant.Graph} {
 		sp := entra.ServicePrincipal{ID: r.ID}
 		for value, id := range r.Roles {
 			sp.AppRoles = append(sp.AppRoles, entra.AppRole{Value: value, ID: id, IsEnabled: true})
@@ -280,7 +286,8 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		if ff.Application != nil {
 			applications[fact.ApplicationName(ff.OrganizationGUID)] = []fact.Application{*ff.Application}
 		}
-		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID), RootDomain: ff.RootDomain}, ff.Unknown)
+		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID),
+			RootDomain: ff.RootDomain}, ff.Unknown)
 		if ff.Unknown != nil {
 			ff.Servers = nil
 		}
@@ -288,7 +295,8 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		fact.Auth.Seed(side, auth, ff.Unknown)
 		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
 	}
-	fact.Applications.SeedAll(set.Tenant, func(name string) ([]fact.Application, error) { return applications[name], nil })
+	fact.Applications.SeedAll(set.Tenant,
+		func(name string) ([]fact.Application, error) { return applications[name], nil })
 	return set
 }
 
@@ -311,7 +319,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{contoso: newOrganization(exchange.OnPremises), fabrikam: newOrganization(exchange.OnPremises), online: newOrganization(exchange.Online), entra: newTenant()}
+	w := &world{contoso: newOrganization(exchange.OnPremises), fabrikam: newOrganization(exchange.OnPremises),
+		online: newOrganization(exchange.Online), entra: newTenant()}
 	exchangeAt := func(name string, o *organization) change.Place {
 		return change.NewPlace(name, Exchange, func(context.Context) (exchange.Session, error) { return o, nil }, nil)
 	}
@@ -326,7 +335,8 @@ func newWorld(t *testing.T) *world {
 
 func entraAt(g Graph, applications ...string) change.Place {
 	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (Directory, error) {
-		return Directory{Graph: g, Pause: 1, Applications: func(context.Context) ([]string, error) { return applications, nil }}, nil
+		return Directory{Graph: g, Pause: 1,
+			Applications: func(context.Context) ([]string, error) { return applications, nil }}, nil
 	}, nil)
 }
 
@@ -346,7 +356,8 @@ func (w *world) carryOut(t *testing.T, p change.Plan) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.ID, err)
 			}
-			out, err := w.places[c.Target].Run(t.Context(), change.Command{Name: command.Name, Parameters: parameters.(map[string]any), Then: command.Then})
+			out, err := w.places[c.Target].Run(t.Context(),
+				change.Command{Name: command.Name, Parameters: parameters.(map[string]any), Then: command.Then})
 			if err != nil {
 				t.Fatalf("%s: %s: %v", c.ID, command.Name, err)
 			}

@@ -32,8 +32,8 @@ type Graph interface {
 type Directory struct {
 	Graph
 	Applications func(ctx context.Context) ([]string, error) // their display names
-	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s
-	// when 0.
+	// Pause is how long to wait before a request is put again that the directory is not ready for;
+	// 2 s when 0.
 	Pause time.Duration
 }
 
@@ -75,8 +75,8 @@ type Collection struct {
 	// Aspect says that the kind is one aspect of an object that another kind makes: PATCH makes and
 	// empties it, at the object that the property id names.
 	Aspect bool
-	// Read finds the objects; none is an empty list and not an error. An object's id and displayName
-	// become the live resource's identity and name.
+	// Read finds the objects; none is an empty list and not an error. An object's id and
+	// displayName become the live resource's identity and name.
 	Read func(ctx context.Context, d Directory) ([]map[string]any, error)
 }
 
@@ -138,7 +138,8 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 	if c.Methods&Delete != 0 {
 		ops.Delete = func(live change.Live) (change.Command, error) {
 			if c.Under == "" {
-				return change.Command{Name: "DELETE " + c.Path + "/{id}", Parameters: map[string]any{"id": live.Identity}}, nil
+				return change.Command{Name: "DELETE " + c.Path + "/{id}",
+					Parameters: map[string]any{"id": live.Identity}}, nil
 			}
 			return change.Command{Name: "DELETE " + c.Path + "/{item}", Parameters: map[string]any{
 				"id": live.Properties[c.Under], "item": live.Identity,
@@ -382,7 +383,8 @@ func writeRequest(c change.Command, w change.Writing) []string {
 		}
 		lines = append(lines, "}")
 		call = append(call,
-			"    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)", "    ContentType = 'application/json'")
+			"    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)",
+			"    ContentType = 'application/json'")
 	}
 	lines = slices.Concat(lines, []string{"$" + w.Name + " = @{"}, call, []string{"}"})
 	run := "Invoke-MgGraphRequest @" + w.Name

@@ -36,7 +36,8 @@ var graphRoute = &Topic{
 				"Identity": Ref(authServer, p.at(), evoSTSKey, "Identity"), "GraphBaseUrl": cloud.Graph,
 			}), All(p.at(), authServerApplication)...)
 		p.override(graphRouteOverride,
-			One(settingOverride, p.at(), dedicatedApplicationOverride.key), One(authServerGraphRoute, p.at(), evoSTSKey))
+			One(settingOverride, p.at(), dedicatedApplicationOverride.key), One(authServerGraphRoute, p.at(),
+				evoSTSKey))
 		return nil
 	},
 }

@@ -180,11 +180,13 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 		if i.forest != nil {
 			place = PlaceForest(i.forest.Name())
 		}
-		left = append(left, change.LeftOut{Topic: i.topic.ID, Place: place, Reason: msg.Plain(i.err.Error()), Err: i.err})
+		left = append(left, change.LeftOut{Topic: i.topic.ID, Place: place, Reason: msg.Plain(i.err.Error()),
+			Err: i.err})
 	}
 	for _, r := range p.out {
 		if why, gone := out[r]; gone {
-			left = append(left, change.LeftOut{Topic: r.topic.ID, Place: r.Target, Resources: []string{r.ID()}, Reason: why})
+			left = append(left, change.LeftOut{Topic: r.topic.ID, Place: r.Target, Resources: []string{r.ID()},
+				Reason: why})
 			continue
 		}
 		for _, n := range r.needs {
@@ -258,17 +260,19 @@ func (p *Planner) consistent(ctx context.Context) error {
 	for _, f := range p.Answers.Forests {
 		for _, d := range lower(f.Domains) {
 			if other := holder[d]; other != "" {
-				return refuse("forests %s and %s both name the domain %s: lookups from the tenant for a domain go to one "+
-					"forest; name it in the forest that its autodiscover leads to",
+				return refuse("forests %s and %s both name the domain %s: lookups from the tenant for a domain go "+
+					"to one forest; name it in the forest that its autodiscover leads to",
 					other, f.Name, d)
 			}
 			if d == coexistence {
-				return refuse("forest %s names the coexistence domain %s among its own: its mailboxes are in the tenant", f.Name, d)
+				return refuse("forest %s names the coexistence domain %s among its own: its mailboxes are in the "+
+					"tenant", f.Name, d)
 			}
 			holder[d] = f.Name
 		}
 		if n := len(lower(f.Domains)); n > maxDomains {
-			return refuse("forest %s names %d domains: an organization relationship holds at most %d", f.Name, n, maxDomains)
+			return refuse("forest %s names %d domains: an organization relationship holds at most %d", f.Name, n,
+				maxDomains)
 		}
 	}
 	byGUID := map[string]string{}

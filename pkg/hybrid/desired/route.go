@@ -93,17 +93,18 @@ func (p *Planner) route(ctx context.Context) (fact.Route, error) {
 	case err != nil:
 		return "", err
 	case r == fact.RouteEWS && !p.day().Before(cloud.EWSEnds):
-		return "", refuse("lookups from on-premises have no way into the tenant any more: EWS of Exchange Online ended "+
-			"on %s, and %s (check tenant.ews-switch)",
+		return "", refuse("lookups from on-premises have no way into the tenant any more: EWS of Exchange Online "+
+			"ended on %s, and %s (check tenant.ews-switch)",
 			cloud.EWSEnds.Format(time.DateOnly), reason)
 	}
 	// The override that switches a route on holds for all servers, and one that does not know it
-	// either refuses the override or goes on as the shared application, which Exchange Online refuses.
+	// either refuses the override or goes on as the shared application, which Exchange Online
+	// refuses.
 	for _, f := range forests {
 		for _, s := range f.Servers {
 			if s.Build.Fitness(r) == fact.Unfit {
-				return "", refuse("%s in %s is at %s, which cannot use the dedicated application on the %s route: update or "+
-					"decommission it first (check servers.build lists all)",
+				return "", refuse("%s in %s is at %s, which cannot use the dedicated application on the %s route: "+
+					"update or decommission it first (check servers.build lists all)",
 					s.Name, f.Name, s.Build, r)
 			}
 		}

@@ -7,12 +7,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// A value is the same as itself, absent, null and empty included. Where this does not hold, apply refuses what it has just read
-// as changed, and rollback what it has just restored.
+// A value is the same as itself, absent, null and empty included. Where this does not hold, apply
+// refuses what it has just read as changed, and rollback what it has just restored.
 func TestEveryValueIsTheSameAsItself(t *testing.T) {
 	values := []any{
-		nil, "", []string{}, []any{}, true, false, int64(3), "x", "https://mail.contoso.com/ews/", tenantID, []string{"a.example", "B.example"},
-		[]any{map[string]any{"keyId": "k1"}}, []any{map[string]any{"keyId": nil, "key": nil, "customKeyIdentifier": nil}}, []any{map[string]any{}},
+		nil, "", []string{}, []any{}, true, false, int64(3), "x", "https://mail.contoso.com/ews/", tenantID,
+		[]string{"a.example", "B.example"},
+		[]any{map[string]any{"keyId": "k1"}},
+		[]any{map[string]any{"keyId": nil, "key": nil, "customKeyIdentifier": nil}}, []any{map[string]any{}},
 		[]any{map[string]any{"resourceAppId": "r", "resourceAccess": []any{map[string]any{"id": "i", "type": "Role"}}}},
 		map[string]any{"a": "b"},
 	}
@@ -50,8 +52,10 @@ func TestSomeValuesDiffer(t *testing.T) {
 		{text, "a", nil}, {text, "a", ""}, {text, "a", "b"},
 		{guid, tenantID, nil}, {someText, "a", nil}, {someText, "a", ""},
 		{address, "https://a/", nil}, {domains, []string{"a"}, nil}, {settings, []string{"a=b"}, nil},
-		{keys, []any{map[string]any{"keyId": "k1"}}, []any{map[string]any{"keyId": "k2"}}}, {keys, []any{map[string]any{"keyId": "k1"}}, nil},
-		{accesses, []any{map[string]any{"resourceAppId": "r", "resourceAccess": []any{map[string]any{"id": "i", "type": "Role"}}}}, []any{}},
+		{keys, []any{map[string]any{"keyId": "k1"}}, []any{map[string]any{"keyId": "k2"}}},
+		{keys, []any{map[string]any{"keyId": "k1"}}, nil},
+		{accesses, []any{map[string]any{"resourceAppId": "r",
+			"resourceAccess": []any{map[string]any{"id": "i", "type": "Role"}}}}, []any{}},
 	} {
 		t.Run(fmt.Sprint(test.t.Name, test.want, test.live), func(t *testing.T) {
 			if test.t.Compare(test.want, test.live) {

@@ -164,8 +164,8 @@ func (s *script) render(changes []change.Change) string {
 	return s.b.String()
 }
 
-// parameters writes what the script asks for: ids that other scripts print, and secrets, of which the
-// plan knows only where they are kept.
+// parameters writes what the script asks for: ids that other scripts print, and secrets, of which
+// the plan knows only where they are kept.
 func (s *script) parameters(asked []change.Ref) {
 	type parameter struct{ comment, kind, name string }
 	var out []parameter
@@ -221,7 +221,8 @@ func (s *script) merged(
 			shown = true
 			s.comment("what others add until this runs stays")
 			show := k.Show(c.Identity)
-			for _, line := range k.System().Script.Write(show, change.Writing{Name: live + "of", Result: live, Value: w.Value}) {
+			for _, line := range k.System().Script.Write(show,
+				change.Writing{Name: live + "of", Result: live, Value: w.Value}) {
 				s.line("%s", line)
 			}
 		}

@@ -7,12 +7,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// A list that others write into as well is read when the script runs: it loses nothing that was added since the plan, and
-// nothing comes back that was removed since.
+// A list that others write into as well is read when the script runs: it loses nothing that was
+// added since the plan, and nothing comes back that was removed since.
 func TestScriptsMergeLists(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
-	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
+	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand",
+		"DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
 	a.Forests[0].Domains = append(a.Forests[0].Domains, "new.example")
 	scripts := Scripts(makePlan(t, w, f, a))
 	for name, parts := range map[string][]string{
@@ -47,12 +48,15 @@ func TestScriptsMergeLists(t *testing.T) {
 func TestScriptsAskForSecrets(t *testing.T) {
 	secret := func(id string, ref change.SecretRef) change.Change {
 		return change.Change{
-			ID: "online/OrganizationRelationship/" + id, Target: "online", Kind: "OrganizationRelationship", Name: id, Action: change.Create,
-			Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": id, "Password": ref}},
+			ID: "online/OrganizationRelationship/" + id, Target: "online", Kind: "OrganizationRelationship", Name: id,
+			Action: change.Create,
+			Command: change.Command{Name: "New-OrganizationRelationship",
+				Parameters: map[string]any{"Name": id, "Password": ref}},
 		}
 	}
 	kept := change.SecretRef{Ref: "env:PASSWORD"}
-	p := change.Plan{Changes: []change.Change{secret("a", kept), secret("b", change.SecretRef{Ref: "prompt"}), secret("c", kept), secret("d", change.SecretRef{Ref: "hunter2"})}}
+	p := change.Plan{Changes: []change.Change{secret("a", kept), secret("b", change.SecretRef{Ref: "prompt"}),
+		secret("c", kept), secret("d", change.SecretRef{Ref: "hunter2"})}}
 	text := string(Scripts(p)["20-online.ps1"])
 	for part, times := range map[string]int{
 		"[securestring] $Secret": 3, "# The secret that hybridge reads from env:PASSWORD": 1,

@@ -20,7 +20,8 @@ import (
 func TestTopics(t *testing.T) {
 	seen := map[string]bool{}
 	for _, topic := range Topics() {
-		if seen[topic.ID] || topic.ID == "" || topic.Title == "" || len(topic.Features) == 0 || len(topic.Kinds) == 0 || topic.Derive == nil {
+		if seen[topic.ID] || topic.ID == "" || topic.Title == "" || len(topic.Features) == 0 || len(topic.Kinds) == 0 ||
+			topic.Derive == nil {
 			t.Errorf("topic %q: an id of its own, a title, features, kinds and a derivation", topic.ID)
 		}
 		seen[topic.ID] = true
@@ -43,19 +44,26 @@ func topicsOf(resources []change.Resource) []string {
 
 // A feature that is not wanted adds nothing.
 func TestFeaturesSwitchTopics(t *testing.T) {
-	all := []string{"host-names", "oauth", "dedicated-application", "ews-switch", "relationships", "connectors", "application-switch"}
+	all := []string{"host-names", "oauth", "dedicated-application", "ews-switch", "relationships", "connectors",
+		"application-switch"}
 	for name, test := range map[string]struct {
 		features []answers.Feature
 		topics   []string
 		set      map[string]string // properties of contoso's relationships, by side
 	}{
-		"none named":     {nil, all, nil},
-		"all":            {append(answers.DefaultFeatures(), answers.CentralizedTransport), all, nil},
-		"mail only":      {[]answers.Feature{answers.SecureMail, answers.CentralizedTransport}, nil, nil},
-		"free/busy only": {[]answers.Feature{answers.FreeBusy}, all, map[string]string{"onprem/contoso": "DomainNames Enabled FreeBusyAccessEnabled FreeBusyAccessLevel TargetSharingEpr", "online": "DomainNames Enabled FreeBusyAccessEnabled FreeBusyAccessLevel"}},
-		"moves only":     {[]answers.Feature{answers.MoveMailbox}, []string{"relationships"}, map[string]string{"onprem/contoso": "DomainNames Enabled MailboxMoveEnabled"}},
-		"moves and mail": {[]answers.Feature{answers.SecureMail, answers.MoveMailbox, answers.OWARedirection}, []string{"relationships"}, map[string]string{"onprem/contoso": "DomainNames Enabled MailboxMoveEnabled TargetOwaURL", "online": "DomainNames Enabled TargetOwaURL"}},
-		"archive":        {[]answers.Feature{answers.OnlineArchive}, all, map[string]string{"onprem/contoso": "ArchiveAccessEnabled DomainNames Enabled TargetSharingEpr"}},
+		"none named": {nil, all, nil},
+		"all":        {append(answers.DefaultFeatures(), answers.CentralizedTransport), all, nil},
+		"mail only":  {[]answers.Feature{answers.SecureMail, answers.CentralizedTransport}, nil, nil},
+		"free/busy only": {[]answers.Feature{answers.FreeBusy}, all,
+			map[string]string{"onprem/contoso": "DomainNames Enabled FreeBusyAccessEnabled FreeBusyAccessLevel " +
+				"TargetSharingEpr", "online": "DomainNames Enabled FreeBusyAccessEnabled FreeBusyAccessLevel"}},
+		"moves only": {[]answers.Feature{answers.MoveMailbox}, []string{"relationships"},
+			map[string]string{"onprem/contoso": "DomainNames Enabled MailboxMoveEnabled"}},
+		"moves and mail": {[]answers.Feature{answers.SecureMail, answers.MoveMailbox, answers.OWARedirection},
+			[]string{"relationships"}, map[string]string{"onprem/contoso": "DomainNames Enabled MailboxMoveEnabled " +
+				"TargetOwaURL", "online": "DomainNames Enabled TargetOwaURL"}},
+		"archive": {[]answers.Feature{answers.OnlineArchive}, all,
+			map[string]string{"onprem/contoso": "ArchiveAccessEnabled DomainNames Enabled TargetSharingEpr"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, a := testFacts(), testAnswers()
@@ -69,7 +77,8 @@ func TestFeaturesSwitchTopics(t *testing.T) {
 			}
 			got := map[string]string{}
 			for _, r := range resources {
-				if r.Kind == organizationRelationship && !strings.Contains(r.ID(), "fabrikam") && !strings.Contains(r.Key, fabrikam) {
+				if r.Kind == organizationRelationship && !strings.Contains(r.ID(), "fabrikam") &&
+					!strings.Contains(r.Key, fabrikam) {
 					got[r.Target] = strings.Join(sortedKeys(r.Properties), " ")
 				}
 			}
@@ -91,7 +100,8 @@ func TestRights(t *testing.T) {
 	if diff := cmp.Diff([]string{"Get-OrganizationRelationship"}, reads); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"New-OrganizationRelationship", "Remove-OrganizationRelationship", "Set-OrganizationRelationship"}, writes); diff != "" {
+	if diff := cmp.Diff([]string{"New-OrganizationRelationship", "Remove-OrganizationRelationship",
+		"Set-OrganizationRelationship"}, writes); diff != "" {
 		t.Error(diff)
 	}
 	if _, all := Rights(OnPremises, nil); !slices.Contains(all, "New-SettingOverride") {
@@ -117,19 +127,26 @@ func TestForestDown(t *testing.T) {
 		planned []string // topics
 		left    []string // topic, place
 	}{
-		// EWS is the only route that contoso's server can take. The allow list would shut fabrikam's application out.
-		"known route": {build(15, 2, 1748, 39), "auto", []string{"host-names", "oauth", "dedicated-application", "relationships", "connectors"}, []string{
-			"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam", "connectors onprem/fabrikam",
-			"application-switch onprem/fabrikam", "connectors onprem/contoso", "application-switch onprem/contoso",
-		}},
+		// EWS is the only route that contoso's server can take. The allow list would shut
+		// fabrikam's application out.
+		"known route": {build(15, 2, 1748, 39), "auto",
+			[]string{"host-names", "oauth", "dedicated-application", "relationships", "connectors"}, []string{
+				"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "ews-switch ",
+				"relationships onprem/fabrikam", "connectors onprem/fabrikam",
+				"application-switch onprem/fabrikam", "connectors onprem/contoso", "application-switch onprem/contoso",
+			}},
 		// fabrikam's servers decide whether the route is Microsoft Graph.
-		"unknown route": {build(15, 2, 2562, 46), "auto", []string{"host-names", "oauth", "relationships", "connectors"}, []string{
-			"oauth onprem/fabrikam", "dedicated-application onprem/contoso", "dedicated-application onprem/fabrikam", "ews-switch ", "relationships onprem/fabrikam",
-			"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/contoso", "graph-route onprem/fabrikam",
-			"connectors onprem/contoso", "application-switch onprem/contoso",
-		}},
+		"unknown route": {build(15, 2, 2562, 46), "auto",
+			[]string{"host-names", "oauth", "relationships", "connectors"}, []string{
+				"oauth onprem/fabrikam", "dedicated-application onprem/contoso", "dedicated-application onprem/fabrikam",
+				"ews-switch ", "relationships onprem/fabrikam",
+				"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/contoso",
+				"graph-route onprem/fabrikam",
+				"connectors onprem/contoso", "application-switch onprem/contoso",
+			}},
 		"the route that the answers ask for": {build(15, 2, 2562, 46), "graph", []string{
-			"host-names", "oauth", "dedicated-application", "relationships", "connectors", "application-switch", "graph-route"}, []string{
+			"host-names", "oauth", "dedicated-application", "relationships", "connectors", "application-switch",
+			"graph-route"}, []string{
 			"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "relationships onprem/fabrikam",
 			"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/fabrikam",
 		}},
@@ -155,7 +172,8 @@ func TestForestDown(t *testing.T) {
 				if l.Err != nil && !errors.Is(l.Err, down) {
 					t.Errorf("%s: %v", at, l.Err)
 				}
-				if l.Err == nil && (len(l.Resources) == 0 || !strings.Contains(l.Reason.String(), "which is left out")) {
+				if l.Err == nil && (len(l.Resources) == 0 ||
+					!strings.Contains(l.Reason.String(), "which is left out")) {
 					t.Errorf("%s: %+v says neither what it needs nor what it is", at, l)
 				}
 			}
@@ -192,7 +210,8 @@ func TestNoForestIsKnown(t *testing.T) {
 	down := errors.New("connection refused")
 	f := testFacts()
 	f.Forests[0].Unknown, f.Forests[1].Unknown = down, down
-	if _, left, err := Resources(t.Context(), f.set(testAnswers(), worldwide(t))); len(left) > 0 || err == nil || err.Error() != down.Error() {
+	if _, left, err := Resources(t.Context(), f.set(testAnswers(), worldwide(t))); len(left) > 0 || err == nil ||
+		err.Error() != down.Error() {
 		t.Errorf("%v, %v", left, err)
 	}
 }
@@ -217,7 +236,8 @@ func TestRefusalsStop(t *testing.T) {
 	f, a = testFacts(), testAnswers()
 	f.Forests[0].Application, f.Forests[1].Application = &fact.Application{ID: "1"}, nil
 	set := f.set(a, worldwide(t))
-	fact.Applications.SeedAll(set.Tenant, func(string) ([]fact.Application, error) { return make([]fact.Application, 2), nil })
+	fact.Applications.SeedAll(set.Tenant,
+		func(string) ([]fact.Application, error) { return make([]fact.Application, 2), nil })
 	if _, _, err := Resources(t.Context(), set); !errors.Is(err, change.ErrAmbiguous) {
 		t.Errorf("two applications: %v", err)
 	}
@@ -233,7 +253,8 @@ func TestRefusalsStop(t *testing.T) {
 // A permission that is switched off cannot be given.
 func TestDisabledPermission(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
-	fact.Principal.Seed(set.Tenant, oauth.AppExchangeOnline, entra.ServicePrincipal{ID: "exo", AppRoles: []entra.AppRole{{ID: "r1", Value: "full_access_as_app"}}}, nil)
+	fact.Principal.Seed(set.Tenant, oauth.AppExchangeOnline,
+		entra.ServicePrincipal{ID: "exo", AppRoles: []entra.AppRole{{ID: "r1", Value: "full_access_as_app"}}}, nil)
 	_, left, err := Resources(t.Context(), set)
 	if err != nil || len(left) == 0 || !errors.Is(left[0].Err, ErrUnknown) || left[0].Topic != "dedicated-application" {
 		t.Errorf("%+v, %v", left, err)

@@ -19,7 +19,8 @@ var (
 	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID}
 	// someText is a text that is given where there is none; any other is left as it is.
 	someText = Type{Name: "String, given where there is none", Read: readText, Compare: filled}
-	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not overruled.
+	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not
+	// overruled.
 	freeBusyLevel = Type{
 		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
 	}
@@ -30,7 +31,8 @@ var (
 	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain), List: true}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
 	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true}
-	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
+	// principalNames is a set of service principal names; a slash at the end of a URL does not
+	// count.
 	principalNames = Type{
 		Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true,
 	}

@@ -53,15 +53,25 @@ func TestMatchesOfOAuth(t *testing.T) {
 		live change.Properties
 		good bool
 	}{
-		{"server of the tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": strings.ToUpper(tenantID), "AuthMetadataUrl": "https://elsewhere/"}, true},
-		{"server whose metadata was not read", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "", "AuthMetadataUrl": metadata}, true},
-		{"the like of another tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "", "AuthMetadataUrl": strings.ReplaceAll(metadata, "contoso", "fabrikam")}, false},
+		{"server of the tenant", authServer, server,
+			change.Properties{"Type": "AzureAD", "Realm": strings.ToUpper(tenantID),
+				"AuthMetadataUrl": "https://elsewhere/"}, true},
+		{"server whose metadata was not read", authServer, server,
+			change.Properties{"Type": "AzureAD", "Realm": "", "AuthMetadataUrl": metadata}, true},
+		{"the like of another tenant", authServer, server,
+			change.Properties{"Type": "AzureAD", "Realm": "",
+				"AuthMetadataUrl": strings.ReplaceAll(metadata, "contoso", "fabrikam")}, false},
 		{"the like without an address", authServer, server, change.Properties{"Type": "AzureAD"}, false},
-		{"server of another tenant", authServer, server, change.Properties{"Type": "AzureAD", "Realm": "other", "AuthMetadataUrl": metadata}, false},
-		{"server of another type", authServer, server, change.Properties{"Type": "MicrosoftACS", "Realm": tenantID, "AuthMetadataUrl": metadata}, false},
-		{"partner of all realms", partnerApplication, partner, change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": ""}, true},
-		{"partner of one realm", partnerApplication, partner, change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": tenantID}, false},
-		{"another partner", partnerApplication, partner, change.Properties{"ApplicationIdentifier": tenantID, "Realm": ""}, false},
+		{"server of another tenant", authServer, server,
+			change.Properties{"Type": "AzureAD", "Realm": "other", "AuthMetadataUrl": metadata}, false},
+		{"server of another type", authServer, server,
+			change.Properties{"Type": "MicrosoftACS", "Realm": tenantID, "AuthMetadataUrl": metadata}, false},
+		{"partner of all realms", partnerApplication, partner,
+			change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": ""}, true},
+		{"partner of one realm", partnerApplication, partner,
+			change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": tenantID}, false},
+		{"another partner", partnerApplication, partner,
+			change.Properties{"ApplicationIdentifier": tenantID, "Realm": ""}, false},
 	} {
 		if got := test.kind.Matches(test.want, change.Live{Properties: test.live}); got != test.good {
 			t.Errorf("%s: %t", test.name, got)
@@ -77,13 +87,15 @@ func (l listed) Do(context.Context, string, string, any) (map[string]any, error)
 	return nil, errors.ErrUnsupported
 }
 
-// The names of Exchange Online's principal are written whole: a list that was not told must not pass for an empty one.
+// The names of Exchange Online's principal are written whole: a list that was not told must not
+// pass for an empty one.
 func TestNamesNotTold(t *testing.T) {
 	for _, test := range []struct {
 		names any
 		want  any
 	}{
-		{nil, change.Unreadable{Reason: "it is not shown, and a list written without what is on it would lose what others put there"}},
+		{nil, change.Unreadable{Reason: "it is not shown, and a list written without what is on it would lose what " +
+			"others put there"}},
 		{[]any{}, []string{}},
 		{[]any{"https://a/"}, []string{"https://a/"}},
 	} {
@@ -109,14 +121,16 @@ func TestListsOfOthersAreMerged(t *testing.T) {
 		property string
 	}{
 		{organizationRelationship, "DomainNames"}, {intraOrganizationConnector, "TargetAddressDomains"},
-		{authServer, "DomainName"}, {authServerApplication, "DomainName"}, {servicePrincipalName, "servicePrincipalNames"},
+		{authServer, "DomainName"}, {authServerApplication, "DomainName"},
+		{servicePrincipalName, "servicePrincipalNames"},
 	} {
 		p, declared := test.kind.Properties[test.property]
 		if !declared || p.Write != change.Merge {
 			t.Errorf("%s.%s is not merged", test.kind.Noun, test.property)
 			continue
 		}
-		if diff := cmp.Diff([]string{"https://theirs.example/", "https://ours.example/"}, p.Merged([]string{"https://ours.example/"}, []string{"https://theirs.example/"})); diff != "" {
+		if diff := cmp.Diff([]string{"https://theirs.example/", "https://ours.example/"},
+			p.Merged([]string{"https://ours.example/"}, []string{"https://theirs.example/"})); diff != "" {
 			t.Errorf("%s.%s: %s", test.kind.Noun, test.property, diff)
 		}
 	}
