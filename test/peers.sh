@@ -8,7 +8,7 @@ packages=(
 	apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp                             # NTLM: a server that others wrote
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
-	bind9 dnsmasq-base postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, the PowerShell grammar
+	bind9 dnsmasq-base postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, what tests take from npm
 )
 missing=()
 for p in "${packages[@]}"; do

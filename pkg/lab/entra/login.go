@@ -299,7 +299,7 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 	}
 	v := oauth.Verifier{
 		Keys: keys, Algorithms: []string{"RS256", "PS256"}, Issuers: []string{app.AppID}, Audiences: audiences,
-		Now: t.config.Clock, Leeway: 5 * time.Minute, Replay: &t.replays, TextTimes: true,
+		Now: t.config.Clock, Leeway: 5 * time.Minute, TextTimes: true,
 	}
 	token, err := v.Verify(text)
 	switch {
@@ -322,8 +322,8 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 		return refuse(401, "invalid_client", 700023,
 			"Client assertion audience claim does not match Realm issuer. Review the documentation at "+
 				"https://learn.microsoft.com/entra/identity-platform/certificate-credentials .")
-	default: // replay; the number and words are the lab's
-		return refuse(401, "invalid_client", 50013, "Assertion failed. [Reason - The assertion was presented before.]")
+	default:
+		return refuse(401, "invalid_client", 50027, "JWT token is invalid or malformed.")
 	}
 	if sub := token.Claims.String("sub"); !strings.EqualFold(sub, app.AppID) {
 		return refuse(401, "invalid_client", 700021,

@@ -52,7 +52,6 @@ type Tenant struct {
 	config      Config
 	key         crypto.Signer
 	certificate *x509.Certificate
-	replays     oauth.Replays
 
 	mu        sync.Mutex
 	state     State

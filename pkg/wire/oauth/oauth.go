@@ -32,7 +32,6 @@ var (
 	ErrNotYetValid = errors.New("token is not yet valid")
 	ErrIssuer      = errors.New("token issuer not trusted")
 	ErrAudience    = errors.New("token audience is invalid")
-	ErrReplayed    = errors.New("token was presented before")
 )
 
 // Error is a refusal by a token endpoint (RFC 6749 section 5.2, with Entra's additions). Its text

@@ -168,42 +168,6 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestReplays(t *testing.T) {
-	c, key := newCertificate(t)
-	k, err := CertificateKey(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := now
-	v := Verifier{Keys: []Key{k}, Now: func() time.Time { return at }, Replay: &Replays{}}
-	s := Signer{Key: key, Certificate: c}
-	sign := func(claims Claims) string {
-		text, err := s.Sign(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	exp := now.Add(time.Minute).Unix()
-	one, other, bare, bare2 := sign(Claims{"iss": "a", "jti": "1", "exp": exp}), sign(Claims{"iss": "b", "jti": "1",
-		"exp": exp}), sign(Claims{"exp": exp}), sign(Claims{"exp": exp + 1})
-	for i, step := range []struct {
-		token string
-		want  error
-	}{{one, nil}, {one, ErrReplayed}, {other, nil}, {bare, nil}, {bare2, nil}, {bare, ErrReplayed}} {
-		if _, err := v.Verify(step.token); !errors.Is(err, step.want) {
-			t.Errorf("step %d: %v, want %v", i, err, step.want)
-		}
-	}
-	at = now.Add(2 * time.Minute)
-	if _, err := v.Verify(sign(Claims{"iss": "a", "jti": "2", "exp": exp + 300})); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(v.Replay.seen); n != 1 {
-		t.Errorf("%d ids are remembered after they expired, want 1", n)
-	}
-}
-
 func TestSignerNeedsRSA(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -235,7 +234,7 @@ func equal(a, b string) bool {
 
 var urlAlphabet = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
-// Verifier says which tokens are good. It is safe for concurrent use when its Replay is.
+// Verifier says which tokens are good. It is safe for concurrent use.
 type Verifier struct {
 	Keys       []Key
 	Algorithms []string         // RS256 alone when empty; PS256 may be added, others are never accepted
@@ -243,12 +242,11 @@ type Verifier struct {
 	Audiences  []string         // the accepted "aud", compared without case; any when empty
 	Now        func() time.Time // time.Now when nil
 	Leeway     time.Duration    // tolerated difference of clocks
-	Replay     *Replays         // refuses a second use of a "jti"; nil: no such memory
 	TextTimes  bool             // takes "exp" and "nbf" as texts too: MSAL.NET writes them so, and Entra takes them
 }
 
-// Verify parses a token and checks algorithm, key, signature, times, issuer, audience and replay,
-// in that order. The error wraps one of the Err values of this package. The parsed token is
+// Verify parses a token and checks algorithm, key, signature, times, issuer and audience, in
+// that order. The error wraps one of the Err values of this package. The parsed token is
 // returned with errors other than ErrMalformed, so that a refusal can be explained by what the
 // token claims; it must not be believed then.
 func (v Verifier) Verify(text string) (Token, error) {
@@ -306,9 +304,6 @@ func (v Verifier) Verify(text string) (Token, error) {
 	if audience := t.Claims.Strings("aud"); len(v.Audiences) > 0 && !intersects(audience, v.Audiences) {
 		return t, fmt.Errorf("%w: %q", ErrAudience, clean(strings.Join(audience, ", ")))
 	}
-	if v.Replay != nil && !v.Replay.first(t, expires.Add(v.Leeway), now) {
-		return t, fmt.Errorf("%w: jti %q", ErrReplayed, clean(t.Claims.String("jti")))
-	}
 	return t, nil
 }
 
@@ -342,35 +337,4 @@ func (v Verifier) verifySignature(t Token) error {
 			clean(t.Header.X5T+t.Header.X5TS256))
 	}
 	return ErrSignature
-}
-
-// Replays remembers which tokens were presented, by issuer and "jti" (by their whole text when they
-// have none), until they expire. The zero value is ready; it must not be copied after use.
-type Replays struct {
-	mu   sync.Mutex
-	seen map[string]time.Time
-}
-
-// first records a token and tells whether it is new.
-func (r *Replays) first(t Token, expires, now time.Time) bool {
-	id := t.Claims.String("iss") + "\x00" + t.Claims.String("jti")
-	if t.Claims.String("jti") == "" {
-		sum := sha256.Sum256([]byte(t.signed))
-		id = string(sum[:])
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for k, end := range r.seen {
-		if !now.Before(end) {
-			delete(r.seen, k)
-		}
-	}
-	if _, ok := r.seen[id]; ok {
-		return false
-	}
-	if r.seen == nil {
-		r.seen = map[string]time.Time{}
-	}
-	r.seen[id] = expires
-	return true
 }
