@@ -152,3 +152,13 @@ func TestCoexistenceDomain(t *testing.T) {
 		t.Errorf("got %s", c.ID)
 	}
 }
+
+// The admin API and its token scope of GCC High and DoD are seen in CISA's ScubaGear.
+func TestGovernmentCloudsAreConfirmed(t *testing.T) {
+	for _, id := range []string{"gcc-high", "dod"} {
+		c, _ := Get(id)
+		if slices.Contains(c.Unconfirmed, "adminAPI") || slices.Contains(c.Unconfirmed, "exchangeResource") {
+			t.Errorf("%s: %v", id, c.Unconfirmed)
+		}
+	}
+}

@@ -39,14 +39,14 @@ var clouds = []Cloud{
 		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
-		Unconfirmed:       []string{"adminAPI", "exchangeResource", "owa", "tlsDomain"},
+		Unconfirmed:       []string{"owa", "tlsDomain"},
 	},
 	{
 		ID:                "dod",
 		Title:             "DoD, United States Department of Defense",
 		Login:             "https://login.microsoftonline.us",
 		Graph:             "https://dod-graph.microsoft.us",
-		AdminAPI:          "https://outlook-dod.office365.us", // perhaps webmail.apps.mil
+		AdminAPI:          "https://outlook-dod.office365.us",
 		EWS:               "https://outlook-dod.office365.us/EWS/Exchange.asmx",
 		AutodiscoverJSON:  "https://outlook.office365.com", // as CSS-Exchange asks, for every cloud
 		ExchangeResource:  "https://outlook-dod.office365.us",
@@ -58,7 +58,7 @@ var clouds = []Cloud{
 		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
-		Unconfirmed:       []string{"adminAPI", "exchangeResource", "owa", "tlsDomain"},
+		Unconfirmed:       []string{"owa", "tlsDomain"},
 	},
 	{
 		ID:                "21vianet",
