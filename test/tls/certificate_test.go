@@ -27,16 +27,19 @@ func TestOpenSSLFiles(t *testing.T) {
 		"3des":   {"-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "SHA1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-certfile", at("intermediate.pem"), "-out", at(name + ".pfx"), "-passout", "pass:pä ss"}, more...)
+			args := append([]string{"pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-certfile",
+				at("intermediate.pem"), "-out", at(name + ".pfx"), "-passout", "pass:pä ss"}, more...)
 			run(t, "openssl", args...)
 			b, err := certificate.Load(at(name+".pfx"), secret.NewValue("pä ss"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b.Key == nil || len(b.Chain) != 1 || certificate.CommonName(certificate.Subject(b.Leaf)) != "mail.contoso.example" {
+			if b.Key == nil || len(b.Chain) != 1 ||
+				certificate.CommonName(certificate.Subject(b.Leaf)) != "mail.contoso.example" {
 				t.Errorf("%s with %d others", b, len(b.Chain))
 			}
-			if _, err := certificate.Load(at(name+".pfx"), secret.NewValue("wrong")); !errors.Is(err, certificate.ErrPassword) {
+			if _, err := certificate.Load(at(name+".pfx"), secret.NewValue("wrong")); !errors.Is(err,
+				certificate.ErrPassword) {
 				t.Errorf("wrong password: %v", err)
 			}
 		})
@@ -46,12 +49,16 @@ func TestOpenSSLFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	fingerprint := run(t, "openssl", "x509", "-in", at("leaf.pem"), "-noout", "-fingerprint", "-sha1")
-	if _, want, _ := strings.Cut(strings.TrimSpace(fingerprint), "="); certificate.NormalThumbprint(want) != certificate.Thumbprint(b.Leaf) {
+	if _, want, _ := strings.Cut(strings.TrimSpace(fingerprint),
+		"="); certificate.NormalThumbprint(want) != certificate.Thumbprint(b.Leaf) {
 		t.Errorf("thumbprint %s, OpenSSL has %s", certificate.Thumbprint(b.Leaf), want)
 	}
-	// OpenSSL prints names in the order and with the separators of .NET when told to; it differs in two keywords.
-	for option, got := range map[string]string{"-subject": certificate.Subject(b.Leaf), "-issuer": certificate.Issuer(b.Leaf)} {
-		printed := run(t, "openssl", "x509", "-in", at("leaf.pem"), "-noout", option, "-nameopt", "sname,dn_rev,sep_comma_plus_space,utf8")
+	// OpenSSL prints names in the order and with the separators of .NET when told to; it differs in
+	// two keywords.
+	for option, got := range map[string]string{"-subject": certificate.Subject(b.Leaf),
+		"-issuer": certificate.Issuer(b.Leaf)} {
+		printed := run(t, "openssl", "x509", "-in", at("leaf.pem"), "-noout", option, "-nameopt",
+			"sname,dn_rev,sep_comma_plus_space,utf8")
 		_, want, _ := strings.Cut(strings.TrimSpace(printed), "=")
 		want = strings.NewReplacer("emailAddress=", "E=", "ST=", "S=").Replace(want)
 		if got != want {
@@ -73,12 +80,14 @@ func TestOpenSSLFiles(t *testing.T) {
 	}
 }
 
-// A client assertion, checked by OpenSSL: the signature under the certificate's key, and the thumbprint that names it.
+// A client assertion, checked by OpenSSL: the signature under the certificate's key, and the
+// thumbprint that names it.
 func TestOpenSSLVerifiesAssertion(t *testing.T) {
 	need(t, "openssl")
 	dir := authority(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	run(t, "openssl", "pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-out", at("auth.pfx"), "-passout", "pass:p")
+	run(t, "openssl", "pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-out", at("auth.pfx"),
+		"-passout", "pass:p")
 	b, err := certificate.Load(at("auth.pfx"), secret.NewValue("p"))
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +104,8 @@ func TestOpenSSLVerifiesAssertion(t *testing.T) {
 	write(t, dir, "signed", parts[0]+"."+parts[1])
 	write(t, dir, "signature", string(signature))
 	write(t, dir, "public.pem", run(t, "openssl", "x509", "-in", at("leaf.pem"), "-noout", "-pubkey"))
-	if out := run(t, "openssl", "dgst", "-sha256", "-verify", at("public.pem"), "-signature", at("signature"), at("signed")); !strings.Contains(out, "Verified OK") {
+	if out := run(t, "openssl", "dgst", "-sha256", "-verify", at("public.pem"), "-signature", at("signature"),
+		at("signed")); !strings.Contains(out, "Verified OK") {
 		t.Error(out)
 	}
 	parsed, err := oauth.Parse(text)

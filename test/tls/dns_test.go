@@ -44,9 +44,12 @@ type question struct {
 }
 
 var questions = []question{
-	{"contoso.example", dns.MX}, {"contoso.example", dns.TXT}, {"contoso.example", dns.A}, {"mail.contoso.example", dns.A}, {"MAIL.contoso.example", dns.AAAA},
-	{"mail.contoso.example", dns.MX}, {"autodiscover.contoso.example", dns.A}, {"autodiscover.contoso.example", dns.CNAME}, {"autodiscover.contoso.example", dns.TXT},
-	{"lost.contoso.example", dns.A}, {"nobody.contoso.example", dns.A}, {"_tcp.contoso.example", dns.A}, {"_autodiscover._tcp.contoso.example", dns.SRV},
+	{"contoso.example", dns.MX}, {"contoso.example", dns.TXT}, {"contoso.example", dns.A},
+	{"mail.contoso.example", dns.A}, {"MAIL.contoso.example", dns.AAAA},
+	{"mail.contoso.example", dns.MX}, {"autodiscover.contoso.example", dns.A},
+	{"autodiscover.contoso.example", dns.CNAME}, {"autodiscover.contoso.example", dns.TXT},
+	{"lost.contoso.example", dns.A}, {"nobody.contoso.example", dns.A}, {"_tcp.contoso.example", dns.A},
+	{"_autodiscover._tcp.contoso.example", dns.SRV},
 	{"any.wild.contoso.example", dns.A}, {"big.contoso.example", dns.TXT},
 }
 
@@ -79,7 +82,8 @@ func ask(t *testing.T, c *dns.Client, q question) outcome {
 func compare(t *testing.T, ours, theirs *dns.Client, questions []question) {
 	t.Helper()
 	for _, q := range questions {
-		diff := cmp.Diff(ask(t, theirs, q), ask(t, ours, q), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.IgnoreFields(dns.Record{}, "TTL"), cmpopts.EquateEmpty())
+		diff := cmp.Diff(ask(t, theirs, q), ask(t, ours, q), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+			cmpopts.IgnoreFields(dns.Record{}, "TTL"), cmpopts.EquateEmpty())
 		if diff != "" {
 			t.Errorf("%s %s: we (+) differ from the peer (-): %s", q.t, q.name, diff)
 		}
@@ -103,7 +107,8 @@ func lab(t *testing.T) (*dns.Server, *dns.Client) {
 func TestBIND(t *testing.T) {
 	need(t, "named")
 	dir, port := t.TempDir(), freePort(t)
-	write(t, dir, "zone", "$TTL 60\ncontoso.example. IN SOA ns.contoso.example. hostmaster.contoso.example. 1 3600 600 86400 60\ncontoso.example. IN NS ns.contoso.example.\nns.contoso.example. IN A 127.0.0.1\n"+strings.Join(records(), "\n")+"\n")
+	write(t, dir, "zone", "$TTL 60\ncontoso.example. IN SOA ns.contoso.example. hostmaster.contoso.example. 1 3600 "+
+		"600 86400 60\ncontoso.example. IN NS ns.contoso.example.\nns.contoso.example. IN A 127.0.0.1\n"+strings.Join(records(), "\n")+"\n")
 	write(t, dir, "broken", "nonsense\n")
 	conf := fmt.Sprintf(`options { directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; pid-file none; session-keyfile none; };
 controls {};
@@ -134,8 +139,10 @@ func TestDnsmasq(t *testing.T) {
 	server, ours := lab(t)
 	host, labPort, _ := net.SplitHostPort(server.Address())
 	port := freePort(t)
-	args := []string{"--keep-in-foreground", "--conf-file=/dev/null", "--port=" + port, "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--no-daemon",
-		"--cache-size=0", "--pid-file=" + filepath.Join(t.TempDir(), "pid"), "--server=/contoso.example/" + host + "#" + labPort}
+	args := []string{"--keep-in-foreground", "--conf-file=/dev/null", "--port=" + port, "--listen-address=127.0.0.1",
+		"--bind-interfaces", "--no-resolv", "--no-hosts", "--no-daemon",
+		"--cache-size=0", "--pid-file=" + filepath.Join(t.TempDir(), "pid"), "--server=/contoso.example/" + host + "#" +
+			labPort}
 	if os.Geteuid() == 0 {
 		args = append(args, "--user=root") // else it gives up its rights and with them the test's directory
 	}
@@ -146,7 +153,8 @@ func TestDnsmasq(t *testing.T) {
 		return err
 	})
 	compare(t, ours, theirs, questions)
-	for fault, class := range map[dns.Fault]error{dns.NotFound: dns.ErrAbsent, dns.Empty: dns.ErrEmpty, dns.ServerFailure: dns.ErrFailed, dns.Refused: dns.ErrFailed} {
+	for fault, class := range map[dns.Fault]error{dns.NotFound: dns.ErrAbsent, dns.Empty: dns.ErrEmpty,
+		dns.ServerFailure: dns.ErrFailed, dns.Refused: dns.ErrFailed} {
 		server.SetFault("mail.contoso.example", fault)
 		if _, err := theirs.Lookup(t.Context(), "mail.contoso.example", dns.A); !errors.Is(err, class) {
 			t.Error(errUnlike(string(fault), err, class))

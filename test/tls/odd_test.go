@@ -70,7 +70,8 @@ func oddCases(t *testing.T, dir string) map[string][]oddCase {
 func startTemper(t *testing.T, dir, pki, temper string) string {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "port")
-	daemon(t, "python3", filepath.Join(dir, "smtp.py"), "--temper", temper, "--listen", "127.0.0.1:0", "--pki", pki, "--ready", ready, "--seconds", "90")
+	daemon(t, "python3", filepath.Join(dir, "smtp.py"), "--temper", temper, "--listen", "127.0.0.1:0", "--pki", pki,
+		"--ready", ready, "--seconds", "90")
 	var port string
 	await(t, temper, func() error {
 		data, err := os.ReadFile(ready)
@@ -111,12 +112,13 @@ func startPostfix(t *testing.T, dir, pki, name string) string {
 // quoted are the reply codes in the expected texts: they must be told.
 var quoted = regexp.MustCompile(`\b(?:4|5)\d\d(?: \d\.\d\.\d)?\b`)
 
-// TestOddServers runs the check of the transport certificate against every odd server, with and without a
-// certificate file, and compares the verdict with that of an administrator.
+// TestOddServers runs the check of the transport certificate against every odd server, with and
+// without a certificate file, and compares the verdict with that of an administrator.
 func TestOddServers(t *testing.T) {
 	dir := oddServers(t)
 	pki := t.TempDir()
-	run(t, "python3", filepath.Join(dir, "pki.py"), "--host", oddHost, "--also", "autodiscover.contoso.example", "--out", pki)
+	run(t, "python3", filepath.Join(dir, "pki.py"), "--host", oddHost, "--also", "autodiscover.contoso.example",
+		"--out", pki)
 	readable(t, pki)
 	roots := x509.NewCertPool()
 	pem, err := os.ReadFile(filepath.Join(pki, "ca.pem"))
@@ -145,7 +147,8 @@ func TestOddServers(t *testing.T) {
 			} else {
 				address = startTemper(t, dir, pki, name)
 			}
-			l, err := link.New(link.Options{ConnectTo: []string{oddHost + ":25=" + address}, CAFile: filepath.Join(pki, "ca.pem")})
+			l, err := link.New(link.Options{ConnectTo: []string{oddHost + ":25=" + address},
+				CAFile: filepath.Join(pki, "ca.pem")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +160,8 @@ func TestOddServers(t *testing.T) {
 				if c.Situation == "certificate file" {
 					fact.CertificateFile.Seed(set.Forests[0], file, nil)
 				}
-				report, err := prereq.Run(t.Context(), set, check.Options{Only: []string{"certificates.transport"}}, nil)
+				report, err := prereq.Run(t.Context(), set, check.Options{Only: []string{"certificates.transport"}},
+					nil)
 				if err != nil || len(report.Results) != 1 {
 					t.Fatalf("%d results, %v", len(report.Results), err)
 				}
@@ -192,7 +196,8 @@ func TestOddServers(t *testing.T) {
 // oddSet is a deployment of one forest whose mail server is an odd one.
 func oddSet(roots *x509.CertPool, l *link.Link) *fact.Set {
 	set := fact.New(answers.Answers{Forests: []answers.Forest{{
-		Name: "contoso", Domains: []string{"contoso.example"}, Namespace: answers.Namespace{SMTP: oddHost, Autodiscover: "autodiscover.contoso.example"},
+		Name: "contoso", Domains: []string{"contoso.example"},
+		Namespace: answers.Namespace{SMTP: oddHost, Autodiscover: "autodiscover.contoso.example"},
 	}}}, cloud.Cloud{})
 	set.Roots = roots
 	set.Network.Clients = fact.Clients{Link: func(context.Context) (*link.Link, error) { return l, nil }}

@@ -1,4 +1,5 @@
-// Package tls_test holds certificates, STARTTLS, DNS and signed tokens against programs that the project did not write: OpenSSL, Postfix, swaks, BIND, dnsmasq.
+// Package tls_test holds certificates, STARTTLS, DNS and signed tokens against programs that the
+// project did not write: OpenSSL, Postfix, swaks, BIND, dnsmasq.
 package tls_test
 
 import (
@@ -121,20 +122,25 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// authority makes, with OpenSSL, a root, an intermediate and a server certificate: root.pem, intermediate.pem, leaf.pem, leaf.key, chain.pem.
+// authority makes, with OpenSSL, a root, an intermediate and a server certificate: root.pem,
+// intermediate.pem, leaf.pem, leaf.key, chain.pem.
 func authority(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	write(t, dir, "ca.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n")
 	write(t, dir, "leaf.ext", "subjectAltName=DNS:mail.contoso.example,DNS:autodiscover.contoso.example\nextendedKeyUsage=serverAuth,clientAuth\n")
-	run(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", at("root.key"), "-out", at("root.pem"), "-days", "3650", "-subj", "/C=IT/O=Lab/CN=Lab Root")
+	run(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", at("root.key"), "-out",
+		at("root.pem"), "-days", "3650", "-subj", "/C=IT/O=Lab/CN=Lab Root")
 	request := func(name, subject, ext, ca string) {
-		run(t, "openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-utf8", "-keyout", at(name+".key"), "-out", at(name+".csr"), "-subj", subject)
-		run(t, "openssl", "x509", "-req", "-in", at(name+".csr"), "-CA", at(ca+".pem"), "-CAkey", at(ca+".key"), "-CAcreateserial", "-days", "300", "-extfile", at(ext), "-out", at(name+".pem"))
+		run(t, "openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-utf8", "-keyout", at(name+".key"), "-out",
+			at(name+".csr"), "-subj", subject)
+		run(t, "openssl", "x509", "-req", "-in", at(name+".csr"), "-CA", at(ca+".pem"), "-CAkey", at(ca+".key"),
+			"-CAcreateserial", "-days", "300", "-extfile", at(ext), "-out", at(name+".pem"))
 	}
 	request("intermediate", "/C=IT/ST=Südtirol/O=Lab/OU=PKI/CN=Lab Issuing 1", "ca.ext", "root")
-	request("leaf", "/C=IT/L=Bozen/O=Contoso/CN=mail.contoso.example/emailAddress=pki@contoso.example", "leaf.ext", "intermediate")
+	request("leaf", "/C=IT/L=Bozen/O=Contoso/CN=mail.contoso.example/emailAddress=pki@contoso.example", "leaf.ext",
+		"intermediate")
 	var chain []byte
 	for _, name := range []string{"leaf.pem", "intermediate.pem"} {
 		part, err := os.ReadFile(at(name))

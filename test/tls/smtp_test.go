@@ -16,7 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// postfix starts a Postfix of its own on loopback and returns its address. Its master process detaches itself, so it is ended by the id that it wrote.
+// postfix starts a Postfix of its own on loopback and returns its address. Its master process
+// detaches itself, so it is ended by the id that it wrote.
 func postfix(t *testing.T, settings ...string) string {
 	t.Helper()
 	need(t, "postfix")
@@ -54,9 +55,12 @@ func postfix(t *testing.T, settings ...string) string {
 	}
 	write(t, dir, "etc/master.cf", strings.Join(services, "\n")+"\n")
 	main := []string{
-		"compatibility_level = 3.6", "queue_directory = " + dir + "/queue", "data_directory = " + dir + "/data", "maillog_file = /dev/stdout",
-		"myhostname = mail.contoso.example", "mydestination =", "relay_domains = contoso.example", "relay_transport = discard:", "default_transport = discard:",
-		"inet_interfaces = 127.0.0.1", "inet_protocols = ipv4", "mynetworks = 127.0.0.0/8", "command_directory = /usr/sbin", "daemon_directory = /usr/lib/postfix/sbin",
+		"compatibility_level = 3.6", "queue_directory = " + dir + "/queue", "data_directory = " + dir + "/data",
+		"maillog_file = /dev/stdout",
+		"myhostname = mail.contoso.example", "mydestination =", "relay_domains = contoso.example",
+		"relay_transport = discard:", "default_transport = discard:",
+		"inet_interfaces = 127.0.0.1", "inet_protocols = ipv4", "mynetworks = 127.0.0.0/8",
+		"command_directory = /usr/sbin", "daemon_directory = /usr/lib/postfix/sbin",
 		"smtpd_peername_lookup = no",
 	}
 	write(t, dir, "etc/main.cf", strings.Join(append(main, settings...), "\n")+"\n")
@@ -106,7 +110,8 @@ func TestProbePostfix(t *testing.T) {
 	dir := authority(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	readable(t, dir)
-	address := postfix(t, "smtpd_tls_security_level = may", "smtpd_tls_cert_file = "+at("chain.pem"), "smtpd_tls_key_file = "+at("leaf.key"), "smtpd_tls_ask_ccert = yes", "smtpd_tls_CAfile = "+at("root.pem"))
+	address := postfix(t, "smtpd_tls_security_level = may", "smtpd_tls_cert_file = "+at("chain.pem"),
+		"smtpd_tls_key_file = "+at("leaf.key"), "smtpd_tls_ask_ccert = yes", "smtpd_tls_CAfile = "+at("root.pem"))
 	own, err := certificate.Load(at("chain.pem"), secret.Value{})
 	if err != nil {
 		t.Fatal(err)
@@ -118,13 +123,15 @@ func TestProbePostfix(t *testing.T) {
 	if r.Hostname != "mail.contoso.example" || !r.Capabilities.Has("STARTTLS") || !r.Capabilities.Has("PIPELINING") {
 		t.Errorf("%+v", r)
 	}
-	if r.TLS == nil || len(r.TLS.Certificates) != 2 || !r.TLS.Certificates[0].Equal(own.Leaf) || !r.TLS.CertificateRequested || r.TLS.Version < tls.VersionTLS12 || r.TLS.Capabilities.Has("STARTTLS") {
+	if r.TLS == nil || len(r.TLS.Certificates) != 2 || !r.TLS.Certificates[0].Equal(own.Leaf) ||
+		!r.TLS.CertificateRequested || r.TLS.Version < tls.VersionTLS12 || r.TLS.Capabilities.Has("STARTTLS") {
 		t.Errorf("%+v", r.TLS)
 	}
 }
 
 func TestProbePostfixWithoutTLS(t *testing.T) {
-	r, err := smtp.Probe(t.Context(), smtp.Options{Dial: dial}, postfix(t, "smtpd_tls_security_level = none"), "mail.contoso.example")
+	r, err := smtp.Probe(t.Context(), smtp.Options{Dial: dial}, postfix(t, "smtpd_tls_security_level = none"),
+		"mail.contoso.example")
 	if err != nil || r.TLS != nil || r.Capabilities.Has("STARTTLS") || !r.Capabilities.Has("SIZE") {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -154,7 +161,8 @@ func TestReceiver(t *testing.T) {
 	need(t, "openssl")
 	dir := authority(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	run(t, "openssl", "pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-certfile", at("intermediate.pem"), "-out", at("mail.pfx"), "-passout", "pass:p")
+	run(t, "openssl", "pkcs12", "-export", "-in", at("leaf.pem"), "-inkey", at("leaf.key"), "-certfile",
+		at("intermediate.pem"), "-out", at("mail.pfx"), "-passout", "pass:p")
 	b, err := certificate.Load(at("mail.pfx"), secret.NewValue("p"))
 	if err != nil {
 		t.Fatal(err)
@@ -172,19 +180,22 @@ func TestReceiver(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 
 	t.Run("openssl", func(t *testing.T) {
-		out := run(t, "sh", "-c", "printf 'QUIT\\r\\n' | openssl s_client -quiet -crlf -starttls smtp -verify_return_error -verify_hostname mail.contoso.example -CAfile "+at("root.pem")+" -connect 127.0.0.1:"+port+" 2>&1")
+		out := run(t, "sh", "-c", "printf 'QUIT\\r\\n' | openssl s_client -quiet -crlf -starttls smtp "+
+			"-verify_return_error -verify_hostname mail.contoso.example -CAfile "+at("root.pem")+" -connect 127.0.0.1:"+port+" 2>&1")
 		if !strings.Contains(out, "CN = mail.contoso.example") && !strings.Contains(out, "CN=mail.contoso.example") {
 			t.Error(out)
 		}
 	})
 	t.Run("swaks", func(t *testing.T) {
-		if out := run(t, "swaks", "--support"); !strings.Contains(out, "TLS supported") && !strings.Contains(out, "+ TLS") {
+		if out := run(t, "swaks", "--support"); !strings.Contains(out, "TLS supported") &&
+			!strings.Contains(out, "+ TLS") {
 			if os.Getenv("CI") == "true" {
 				t.Fatal("PEER MISSING: swaks has no TLS (libnet-ssleay-perl)")
 			}
 			t.Skip("PEER MISSING: swaks has no TLS (libnet-ssleay-perl), this boundary was not checked")
 		}
-		out := run(t, "swaks", "--server", "127.0.0.1", "--port", port, "--tls", "--tls-ca-path", at("root.pem"), "--tls-verify", "--timeout", "10s", "--from", "a@contoso.example", "--to", "b@fabrikam.example")
+		out := run(t, "swaks", "--server", "127.0.0.1", "--port", port, "--tls", "--tls-ca-path", at("root.pem"),
+			"--tls-verify", "--timeout", "10s", "--from", "a@contoso.example", "--to", "b@fabrikam.example")
 		if !strings.Contains(out, "250-XOORG") {
 			t.Error(out)
 		}

@@ -1,5 +1,6 @@
-// Package certificate reads certificates, with or without their keys, from PKCS#12 and PEM files and from servers, and knows what Exchange and
-// Exchange Online ask of them: names, lifetimes, chains, the "<I>issuer<S>subject" of connectors.
+// Package certificate reads certificates, with or without their keys, from PKCS#12 and PEM files
+// and from servers, and knows what Exchange and Exchange Online ask of them: names, lifetimes,
+// chains, the "<I>issuer<S>subject" of connectors.
 package certificate
 
 import (
@@ -61,8 +62,8 @@ func (b Bundle) TLS() tls.Certificate {
 	return t
 }
 
-// Load reads a PKCS#12 or PEM file. Errors name the file and wrap ErrPassword, ErrNoKey, ErrKeyMismatch or ErrFormat where one fits. A PEM file
-// needs no key: Key is then nil.
+// Load reads a PKCS#12 or PEM file. Errors name the file and wrap ErrPassword, ErrNoKey,
+// ErrKeyMismatch or ErrFormat where one fits. A PEM file needs no key: Key is then nil.
 func Load(path string, password secret.Value) (Bundle, error) {
 	// Before it is opened: opening a pipe waits for somebody to write to it.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -95,11 +96,12 @@ func Parse(data []byte, password secret.Value) (Bundle, error) {
 	return parsePKCS12(data, password)
 }
 
-// derivation is how long a PKCS#12 file may take to open. The file itself says how many rounds its keys are derived in, up to 2^31: honest ones
-// take well under a second.
+// derivation is how long a PKCS#12 file may take to open. The file itself says how many rounds its
+// keys are derived in, up to 2^31: honest ones take well under a second.
 const derivation = 20 * time.Second
 
-var errRounds = fmt.Errorf("not opened within %s: it asks for more rounds of key derivation than any honest file; export it again", derivation)
+var errRounds = fmt.Errorf("not opened within %s: it asks for more rounds of key derivation than any honest file; "+
+	"export it again", derivation)
 
 // decoded is what a PKCS#12 file holds.
 type decoded struct {
@@ -211,7 +213,8 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("its private key does not parse") // the parsers' words could quote it
 }
 
-// assemble finds the leaf: the certificate of the key or, without a key, the one that issued none of the others. The rest is put in chain order.
+// assemble finds the leaf: the certificate of the key or, without a key, the one that issued none
+// of the others. The rest is put in chain order.
 func assemble(certificates []*x509.Certificate, key crypto.Signer) (Bundle, error) {
 	leaf := -1
 	for i, c := range certificates {
@@ -271,9 +274,10 @@ func issuedOther(c *x509.Certificate, all []*x509.Certificate) bool {
 // handshake is how long a server may take to present itself.
 const handshake = 30 * time.Second
 
-// Served reads the certificates that a TLS server presents, without judging them (that is Verify's part), and sends nothing but the handshake.
-// dial is link's DialContext.
-func Served(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address, serverName string) (Bundle, error) {
+// Served reads the certificates that a TLS server presents, without judging them (that is Verify's
+// part), and sends nothing but the handshake. dial is link's DialContext.
+func Served(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address,
+	serverName string) (Bundle, error) {
 	raw, err := dial(ctx, "tcp", address)
 	if err != nil {
 		return Bundle{}, fmt.Errorf("read the certificate of %s: %w", address, err)
@@ -281,7 +285,8 @@ func Served(ctx context.Context, dial func(ctx context.Context, network, address
 	defer raw.Close()
 	ctx, cancel := context.WithTimeout(ctx, handshake)
 	defer cancel()
-	conn := tls.Client(raw, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // looked at, not relied on
+	conn := tls.Client(raw, &tls.Config{ServerName: serverName, InsecureSkipVerify: true,
+		MinVersion: tls.VersionTLS12}) //nolint:gosec // looked at, not relied on
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return Bundle{}, fmt.Errorf("read the certificate of %s: TLS handshake: %w", address, err)
 	}
@@ -291,7 +296,8 @@ func Served(ctx context.Context, dial func(ctx context.Context, network, address
 	return b, err
 }
 
-// FromPeer makes a Bundle of what a peer presented, in the order it did: whether the chain is complete shows in it.
+// FromPeer makes a Bundle of what a peer presented, in the order it did: whether the chain is
+// complete shows in it.
 func FromPeer(certificates []*x509.Certificate) (Bundle, error) {
 	if len(certificates) == 0 {
 		return Bundle{}, errors.New("the peer presented no certificate")

@@ -68,7 +68,8 @@ func issueWith(t testing.TB, template *x509.Certificate, parent *Bundle, key cry
 }
 
 func authority(t testing.TB, name string, parent *Bundle) Bundle {
-	return issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: name, Organization: []string{"Lab"}}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, parent)
+	return issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: name, Organization: []string{"Lab"}}, IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, parent)
 }
 
 func TestPKCS12(t *testing.T) {
@@ -88,14 +89,16 @@ func TestPKCS12(t *testing.T) {
 		return data
 	}
 	password := secret.NewValue("pässword")
-	for name, e := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern, "legacy DES": pkcs12.LegacyDES, "legacy RC2": pkcs12.LegacyRC2} {
+	for name, e := range map[string]*pkcs12.Encoder{"modern": pkcs12.Modern, "legacy DES": pkcs12.LegacyDES,
+		"legacy RC2": pkcs12.LegacyRC2} {
 		t.Run(name, func(t *testing.T) {
 			data := encode(e, leaf, root.Leaf, intermediate.Leaf)
 			b, err := Parse(data, password)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !b.Leaf.Equal(leaf.Leaf) || len(b.Chain) != 2 || !b.Chain[0].Equal(intermediate.Leaf) || !b.Chain[1].Equal(root.Leaf) || b.Key == nil {
+			if !b.Leaf.Equal(leaf.Leaf) || len(b.Chain) != 2 || !b.Chain[0].Equal(intermediate.Leaf) ||
+				!b.Chain[1].Equal(root.Leaf) || b.Key == nil {
 				t.Errorf("%s with %d others", b, len(b.Chain))
 			}
 			for _, wrong := range []string{"", "password", "pässword "} {
@@ -121,7 +124,8 @@ func TestPKCS12(t *testing.T) {
 		}
 	})
 	t.Run("the leaf is not first", func(t *testing.T) {
-		b, err := Parse(encode(pkcs12.Modern, Bundle{Leaf: root.Leaf, Key: leaf.Key}, intermediate.Leaf, leaf.Leaf), password)
+		b, err := Parse(encode(pkcs12.Modern, Bundle{Leaf: root.Leaf, Key: leaf.Key}, intermediate.Leaf, leaf.Leaf),
+			password)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +134,8 @@ func TestPKCS12(t *testing.T) {
 		}
 	})
 	t.Run("the key is another's", func(t *testing.T) {
-		if _, err := Parse(encode(pkcs12.Modern, Bundle{Leaf: leaf.Leaf, Key: rsaKey}), password); !errors.Is(err, ErrKeyMismatch) {
+		if _, err := Parse(encode(pkcs12.Modern, Bundle{Leaf: leaf.Leaf, Key: rsaKey}), password); !errors.Is(err,
+			ErrKeyMismatch) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -143,7 +148,8 @@ func TestPKCS12(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
-	for name, data := range map[string][]byte{"empty": {}, "text": []byte("hello"), "certificate in DER": leaf.Leaf.Raw} {
+	for name, data := range map[string][]byte{"empty": {}, "text": []byte("hello"),
+		"certificate in DER": leaf.Leaf.Raw} {
 		if _, err := Parse(data, password); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -188,8 +194,10 @@ func TestPEM(t *testing.T) {
 		})
 	}
 	for name, text := range map[string]string{
-		"encrypted key": block("ENCRYPTED PRIVATE KEY", pkcs8) + both, "two keys": block("PRIVATE KEY", pkcs8) + block("PRIVATE KEY", pkcs8) + both,
-		"broken key": block("PRIVATE KEY", pkcs8[:20]) + both, "broken certificate": block("CERTIFICATE", leaf.Leaf.Raw[:50]),
+		"encrypted key":      block("ENCRYPTED PRIVATE KEY", pkcs8) + both,
+		"two keys":           block("PRIVATE KEY", pkcs8) + block("PRIVATE KEY", pkcs8) + both,
+		"broken key":         block("PRIVATE KEY", pkcs8[:20]) + both,
+		"broken certificate": block("CERTIFICATE", leaf.Leaf.Raw[:50]),
 	} {
 		if _, err := Parse([]byte(text), secret.Value{}); err == nil {
 			t.Errorf("%s: no error", name)
@@ -216,8 +224,10 @@ func TestLoad(t *testing.T) {
 
 // The renewal of a certificate with the same key: the newer one is meant.
 func TestSameKeyTwice(t *testing.T) {
-	old := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: now, NotAfter: now.Add(time.Hour)}, nil)
-	renewed := issueWith(t, &x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: now, NotAfter: now.Add(2 * time.Hour)}, nil, old.Key)
+	old := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: now,
+		NotAfter: now.Add(time.Hour)}, nil)
+	renewed := issueWith(t, &x509.Certificate{Subject: pkix.Name{CommonName: "a"}, NotBefore: now,
+		NotAfter: now.Add(2 * time.Hour)}, nil, old.Key)
 	b, err := assemble([]*x509.Certificate{old.Leaf, renewed.Leaf}, old.Key)
 	if err != nil || !b.Leaf.Equal(renewed.Leaf) {
 		t.Errorf("%s until %s, %v", b, b.Leaf.NotAfter, err)
@@ -270,19 +280,26 @@ func TestFormatName(t *testing.T) {
 		want string
 	}{
 		{"empty", encodeName(t), ""},
-		{"as Exchange prints a public issuer", encodeName(t, rdn(oidC, "US"), rdn(oidO, "DigiCert Inc"), rdn(oidOU, "www.digicert.com"), rdn(oidCN, "GeoTrust TLS RSA CA G1")),
+		{"as Exchange prints a public issuer",
+			encodeName(t, rdn(oidC, "US"), rdn(oidO, "DigiCert Inc"), rdn(oidOU, "www.digicert.com"),
+				rdn(oidCN, "GeoTrust TLS RSA CA G1")),
 			"CN=GeoTrust TLS RSA CA G1, OU=www.digicert.com, O=DigiCert Inc, C=US"},
-		{"company with a comma", encodeName(t, rdn(oidO, "Contoso, Inc."), rdn(oidCN, "mail.contoso.example")), `CN=mail.contoso.example, O="Contoso, Inc."`},
+		{"company with a comma", encodeName(t, rdn(oidO, "Contoso, Inc."), rdn(oidCN, "mail.contoso.example")),
+			`CN=mail.contoso.example, O="Contoso, Inc."`},
 		{"quotes", encodeName(t, rdn(oidO, `The "Best" Co`)), `O="The ""Best"" Co"`},
-		{"state and e-mail", encodeName(t, rdn(oidS, "Südtirol"), rdn(oidE, "pki@contoso.example")), "E=pki@contoso.example, S=Südtirol"},
-		{"domain components", encodeName(t, rdn(oidDC, "example"), rdn(oidDC, "contoso"), rdn(oidCN, "contoso-CA")), "CN=contoso-CA, DC=contoso, DC=example"},
+		{"state and e-mail", encodeName(t, rdn(oidS, "Südtirol"), rdn(oidE, "pki@contoso.example")),
+			"E=pki@contoso.example, S=Südtirol"},
+		{"domain components", encodeName(t, rdn(oidDC, "example"), rdn(oidDC, "contoso"), rdn(oidCN, "contoso-CA")),
+			"CN=contoso-CA, DC=contoso, DC=example"},
 		{"unknown type", encodeName(t, rdn(oidX, "Private Organization")), "OID.2.5.4.15=Private Organization"},
 		{"spaces around", encodeName(t, rdn(oidO, " x ")), `O=" x "`},
 		{"empty value", encodeName(t, rdn(oidO, "")), `O=""`},
 		{"joined", encodeName(t, rdn(oidOU, "a", oidCN, "b"), rdn(oidO, "c")), "O=c, CN=b + OU=a"},
 		{"looks like the separator", encodeName(t, rdn(oidO, "<S>")), `O="<S>"`},
-		{"two-byte text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagBMPString, Bytes: []byte{0, 'a', 0x20, 0xac}})), "O=a€"},
-		{"Latin text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagT61String, Bytes: []byte{'a', 0xe9}})), "O=aé"},
+		{"two-byte text", encodeName(t,
+			rdn(oidO, asn1.RawValue{Tag: asn1.TagBMPString, Bytes: []byte{0, 'a', 0x20, 0xac}})), "O=a€"},
+		{"Latin text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagT61String, Bytes: []byte{'a', 0xe9}})),
+			"O=aé"},
 		{"no text", encodeName(t, rdn(oidO, asn1.RawValue{Tag: asn1.TagInteger, Bytes: []byte{7}})), `O="#020107"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -299,9 +316,11 @@ func TestFormatName(t *testing.T) {
 
 // What is printed reads back as it was, whatever the values are, and so does the pair of names.
 func TestNamesReadBack(t *testing.T) {
-	value := rapid.OneOf(rapid.StringMatching(`[a-zA-Z0-9 ,+="<>#;.ISéß\n]{0,12}`), rapid.SampledFrom([]string{"", `"`, `""`, "<S>", "<I>", `",`, " ", "a + b", "x\n"}))
+	value := rapid.OneOf(rapid.StringMatching(`[a-zA-Z0-9 ,+="<>#;.ISéß\n]{0,12}`),
+		rapid.SampledFrom([]string{"", `"`, `""`, "<S>", "<I>", `",`, " ", "a + b", "x\n"}))
 	attribute := rapid.Custom(func(t *rapid.T) Attribute {
-		return Attribute{Type: rapid.SampledFrom([]string{"CN", "O", "OU", "S", "OID.2.5.4.15"}).Draw(t, "type"), Value: value.Draw(t, "value"), Joined: rapid.Bool().Draw(t, "joined")}
+		return Attribute{Type: rapid.SampledFrom([]string{"CN", "O", "OU", "S", "OID.2.5.4.15"}).Draw(t, "type"),
+			Value: value.Draw(t, "value"), Joined: rapid.Bool().Draw(t, "joined")}
 	})
 	name := rapid.Custom(func(t *rapid.T) []Attribute {
 		out := rapid.SliceOfN(attribute, 1, 5).Draw(t, "attributes")
@@ -339,7 +358,8 @@ func TestParseIdentifier(t *testing.T) {
 		ok   bool
 	}{
 		{"<I>CN=localhost<S>CN=localhost", Identifier{"CN=localhost", "CN=localhost"}, true},
-		{`<I>CN=R11, O="Let's, Encrypt", C=US<S>CN=mail.contoso.example`, Identifier{`CN=R11, O="Let's, Encrypt", C=US`, "CN=mail.contoso.example"}, true},
+		{`<I>CN=R11, O="Let's, Encrypt", C=US<S>CN=mail.contoso.example`,
+			Identifier{`CN=R11, O="Let's, Encrypt", C=US`, "CN=mail.contoso.example"}, true},
 		{`<I>O="a<S>b"<S>CN=c`, Identifier{`O="a<S>b"`, "CN=c"}, true},
 		{"<I>CN=a<S>", Identifier{"CN=a", ""}, true}, // certificates without a subject exist
 		{"<I><S>CN=a", Identifier{}, false},
@@ -368,7 +388,8 @@ func TestParseIdentifier(t *testing.T) {
 func TestFacts(t *testing.T) {
 	ca := authority(t, "Lab CA", nil)
 	c := issue(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "Mail.contoso.example", Country: []string{"IT"}}, DNSNames: []string{"mail.contoso.example", "*.contoso.example."},
+		Subject:     pkix.Name{CommonName: "Mail.contoso.example", Country: []string{"IT"}},
+		DNSNames:    []string{"mail.contoso.example", "*.contoso.example."},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, &ca).Leaf
 	if got := IdentifierOf(c).String(); got != "<I>CN=Lab CA, O=Lab<S>CN=Mail.contoso.example, C=IT" {
@@ -452,7 +473,8 @@ func TestNameAndIssuer(t *testing.T) {
 // A certificate that an authority of the same name signed is not its own issuer.
 func TestNamesakeIsNotSelfSigned(t *testing.T) {
 	root := authority(t, "Contoso", nil)
-	namesake := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Contoso", Organization: []string{"Lab"}}}, &root)
+	namesake := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "Contoso", Organization: []string{"Lab"}}},
+		&root)
 	if Issuer(namesake.Leaf) != Subject(namesake.Leaf) || SelfSigned(namesake.Leaf) || !SelfSigned(root.Leaf) {
 		t.Error("the name alone decides")
 	}
@@ -461,7 +483,8 @@ func TestNamesakeIsNotSelfSigned(t *testing.T) {
 func TestVerify(t *testing.T) {
 	root := authority(t, "Root", nil)
 	intermediate := authority(t, "Intermediate", &root)
-	leaf := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "mail.contoso.example"}, DNSNames: []string{"mail.contoso.example"}}, &intermediate)
+	leaf := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "mail.contoso.example"},
+		DNSNames: []string{"mail.contoso.example"}}, &intermediate)
 	alone := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "own"}, DNSNames: []string{"own.example"}}, nil)
 	roots := x509.NewCertPool()
 	roots.AddCert(root.Leaf)
@@ -475,10 +498,12 @@ func TestVerify(t *testing.T) {
 	}{
 		{"good", full, "mail.contoso.example", now, ""},
 		{"no host asked", full, "", now, ""},
-		{"other host", full, "mail.fabrikam.example", now, "certificate refused: the certificate is for mail.contoso.example, not for mail.fabrikam.example"},
+		{"other host", full, "mail.fabrikam.example", now,
+			"certificate refused: the certificate is for mail.contoso.example, not for mail.fabrikam.example"},
 		{"late", full, "", now.AddDate(2, 0, 0), "expired on 2027-11-22T10:00:00Z"},
 		{"early", full, "", now.AddDate(-1, 0, 0), "is valid only from 2026-11-22T09:00:00Z"},
-		{"no intermediate", Bundle{Leaf: leaf.Leaf}, "", now, "the issuer CN=Intermediate, O=Lab is not trusted, and no intermediate certificate was sent along"},
+		{"no intermediate", Bundle{Leaf: leaf.Leaf}, "", now,
+			"the issuer CN=Intermediate, O=Lab is not trusted, and no intermediate certificate was sent along"},
 		{"self-signed", alone, "", now, "CN=own is self-signed and not among the trusted roots"},
 		{"nothing", Bundle{}, "", now, "no certificate"},
 	} {
@@ -500,7 +525,9 @@ func TestVerify(t *testing.T) {
 func TestServed(t *testing.T) {
 	root := authority(t, "Root", nil)
 	leaf := issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "mail.contoso.example"}}, &root)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{Bundle{Leaf: leaf.Leaf, Key: leaf.Key, Chain: []*x509.Certificate{root.Leaf}}.TLS()}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0",
+		&tls.Config{Certificates: []tls.Certificate{Bundle{Leaf: leaf.Leaf, Key: leaf.Key,
+			Chain: []*x509.Certificate{root.Leaf}}.TLS()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,7 +558,8 @@ func TestServed(t *testing.T) {
 }
 
 func FuzzParseIdentifier(f *testing.F) {
-	for _, seed := range []string{"<I>CN=a<S>CN=b", `<I>O="a, ""b""", C=US<S>CN=x + OU=y`, `<I>"<S>`, "<I>=<S>=", "<I>CN=a;O=b<S>"} {
+	for _, seed := range []string{"<I>CN=a<S>CN=b", `<I>O="a, ""b""", C=US<S>CN=x + OU=y`, `<I>"<S>`, "<I>=<S>=",
+		"<I>CN=a;O=b<S>"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -580,7 +608,8 @@ func FuzzParseFile(f *testing.F) {
 	f.Add(data)
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Leaf.Raw}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// A hostile file may ask for any number of rounds of key derivation; the harness has no hour to spend on that.
+		// A hostile file may ask for any number of rounds of key derivation; the harness has no
+		// hour to spend on that.
 		if bytes.Contains(data, []byte("-----BEGIN ")) {
 			Parse(data, secret.NewValue("p"))
 		}
@@ -593,7 +622,8 @@ func TestLargeFile(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path, secret.Value{}); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "larger than") {
+	if _, err := Load(path, secret.Value{}); !errors.Is(err, ErrFormat) ||
+		!strings.Contains(err.Error(), "larger than") {
 		t.Errorf("got %v", err)
 	}
 }

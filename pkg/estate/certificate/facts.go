@@ -17,7 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Thumbprint is the SHA-1 of the certificate in upper-case hexadecimal, as Windows shows it and Entra stores it in customKeyIdentifier.
+// Thumbprint is the SHA-1 of the certificate in upper-case hexadecimal, as Windows shows it and
+// Entra stores it in customKeyIdentifier.
 func Thumbprint(c *x509.Certificate) string { return ThumbprintOf(c.Raw) }
 
 // ThumbprintOf is the Thumbprint of a certificate in DER.
@@ -26,8 +27,8 @@ func ThumbprintOf(der []byte) string {
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// NormalThumbprint brings a thumbprint as people copy it (spaces, colons, lower case, the invisible mark that the Windows dialog puts in front)
-// into the form of Thumbprint; "" when it is none.
+// NormalThumbprint brings a thumbprint as people copy it (spaces, colons, lower case, the invisible
+// mark that the Windows dialog puts in front) into the form of Thumbprint; "" when it is none.
 func NormalThumbprint(s string) string {
 	out := strings.Map(func(r rune) rune {
 		switch {
@@ -48,10 +49,12 @@ func NormalThumbprint(s string) string {
 
 // SelfSigned tells whether a certificate is its own issuer, signature included.
 func SelfSigned(c *x509.Certificate) bool {
-	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+	return bytes.Equal(c.RawSubject, c.RawIssuer) &&
+		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// KeySize names the key's algorithm and its size in bits: "RSA", 2048. The size is 0 when the algorithm is not known.
+// KeySize names the key's algorithm and its size in bits: "RSA", 2048. The size is 0 when the
+// algorithm is not known.
 func KeySize(c *x509.Certificate) (algorithm string, bits int) {
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
@@ -64,8 +67,9 @@ func KeySize(c *x509.Certificate) (algorithm string, bits int) {
 	return c.PublicKeyAlgorithm.String(), 0
 }
 
-// Names are the DNS names that a certificate speaks for, lower case, without repetition: the subject alternative names, then the common name when it looks like
-// a host name. Exchange Online looks at both.
+// Names are the DNS names that a certificate speaks for, lower case, without repetition: the
+// subject alternative names, then the common name when it looks like a host name. Exchange Online
+// looks at both.
 func Names(c *x509.Certificate) []string {
 	var out []string
 	add := func(name string) {
@@ -83,11 +87,12 @@ func Names(c *x509.Certificate) []string {
 	return out
 }
 
-// Covers tells whether a certificate's subject alternative names match a host name. A wildcard stands
-// for exactly one whole label. The common name does not count: no current TLS client looks at it. An
-// alternative name that ends with a dot matches nothing (RFC 5280 knows no such name).
+// Covers tells whether a certificate's subject alternative names match a host name. A wildcard
+// stands for exactly one whole label. The common name does not count: no current TLS client looks
+// at it. An alternative name that ends with a dot matches nothing (RFC 5280 knows no such name).
 func Covers(c *x509.Certificate, host string) bool {
-	return slices.ContainsFunc(c.DNSNames, func(n string) bool { return !strings.HasSuffix(n, ".") && Matches(n, host) })
+	return slices.ContainsFunc(c.DNSNames,
+		func(n string) bool { return !strings.HasSuffix(n, ".") && Matches(n, host) })
 }
 
 // Matches tells whether a certificate's name, which may begin with "*.", matches a host name.
@@ -104,8 +109,9 @@ func Matches(name, host string) bool {
 	return ok && label != "" && label != "*" && rest == parent && strings.Contains(parent, ".")
 }
 
-// NameUnder returns a name of the certificate that lies in one of the domains, the domain itself and hosts and wildcards under it alike, with that domain: what
-// makes Exchange Online attribute a connection to the tenant that holds the domain. ok is false when there is none.
+// NameUnder returns a name of the certificate that lies in one of the domains, the domain itself
+// and hosts and wildcards under it alike, with that domain: what makes Exchange Online attribute a
+// connection to the tenant that holds the domain. ok is false when there is none.
 func NameUnder(c *x509.Certificate, domains []string) (name, domain string, ok bool) {
 	for _, n := range Names(c) {
 		plain := strings.TrimPrefix(n, "*.")
@@ -119,7 +125,8 @@ func NameUnder(c *x509.Certificate, domains []string) (name, domain string, ok b
 	return "", "", false
 }
 
-// Usable tells for which TLS roles a certificate's extended key usages allow it; a certificate without the extension is for all.
+// Usable tells for which TLS roles a certificate's extended key usages allow it; a certificate
+// without the extension is for all.
 func Usable(c *x509.Certificate) (server, client bool) {
 	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
 		return true, true
@@ -137,14 +144,16 @@ func Usable(c *x509.Certificate) (server, client bool) {
 	return server, client
 }
 
-// NameAndIssuer is by what Exchange finds a connector's certificate, and Exchange Online the organization that a connection comes from: the common name and the
-// issuer, in lower case. Forests that share a tenant must differ in it.
+// NameAndIssuer is by what Exchange finds a connector's certificate, and Exchange Online the
+// organization that a connection comes from: the common name and the issuer, in lower case. Forests
+// that share a tenant must differ in it.
 func NameAndIssuer(c *x509.Certificate) string {
 	return strings.ToLower(c.Subject.CommonName + " of " + Issuer(c))
 }
 
-// Verify checks that a certificate leads to one of the roots (the system's when nil) at a moment and, unless host is empty, that it covers the host. Errors wrap
-// link.ErrUntrusted and say which part failed.
+// Verify checks that a certificate leads to one of the roots (the system's when nil) at a moment
+// and, unless host is empty, that it covers the host. Errors wrap link.ErrUntrusted and say which
+// part failed.
 func Verify(b Bundle, roots *x509.CertPool, host string, now time.Time) error {
 	if b.Leaf == nil {
 		return fmt.Errorf("%w: no certificate", link.ErrUntrusted)
@@ -154,7 +163,8 @@ func Verify(b Bundle, roots *x509.CertPool, host string, now time.Time) error {
 		intermediates.AddCert(c)
 	}
 	_, err := b.Leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: intermediates, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		Roots: roots, Intermediates: intermediates, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %s", link.ErrUntrusted, explain(err, b, now))
@@ -181,7 +191,8 @@ func explain(err error, b Bundle, now time.Time) string {
 	case errors.As(err, &unknown) && SelfSigned(b.Leaf):
 		return fmt.Sprintf("%s is self-signed and not among the trusted roots", Subject(b.Leaf))
 	case errors.As(err, &unknown) && len(b.Chain) == 0:
-		return fmt.Sprintf("the issuer %s is not trusted, and no intermediate certificate was sent along", Issuer(b.Leaf))
+		return fmt.Sprintf("the issuer %s is not trusted, and no intermediate certificate was sent along",
+			Issuer(b.Leaf))
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("the chain of %s ends at no trusted root", Subject(b.Leaf))
 	}

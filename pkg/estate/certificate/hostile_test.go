@@ -26,7 +26,8 @@ func TestEndlessDerivation(t *testing.T) {
 	}
 }
 
-// TestLoadPipe: a pipe that nobody writes to is refused before it is opened, for opening it would wait.
+// TestLoadPipe: a pipe that nobody writes to is refused before it is opened, for opening it would
+// wait.
 func TestLoadPipe(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("pipes are no files there")
@@ -40,7 +41,8 @@ func TestLoadPipe(t *testing.T) {
 	}
 }
 
-// TestServedGivesUp: a server that takes the connection and says nothing must not hold a run up. The limit is the dialer's, closed here, or Served's own.
+// TestServedGivesUp: a server that takes the connection and says nothing must not hold a run up.
+// The limit is the dialer's, closed here, or Served's own.
 func TestServedGivesUp(t *testing.T) {
 	if handshake <= 0 || handshake > time.Minute {
 		t.Errorf("a handshake may take %s", handshake)

@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// keywords are the attribute types that Windows prints by a keyword; others print as OID.1.2.3. Windows has S for stateOrProvinceName and E for
-// an e-mail address where RFC 4514 has ST and an OID. CN to STREET are read from what Exchange servers print; the rest are recalled.
+// keywords are the attribute types that Windows prints by a keyword; others print as OID.1.2.3.
+// Windows has S for stateOrProvinceName and E for an e-mail address where RFC 4514 has ST and an
+// OID. CN to STREET are read from what Exchange servers print; the rest are recalled.
 var keywords = map[string]string{
 	"2.5.4.3":                    "CN",
 	"2.5.4.6":                    "C",
@@ -35,7 +36,8 @@ var keywords = map[string]string{
 	"2.5.4.46":                   "dnQualifier",
 }
 
-// Attribute is one attribute of a distinguished name: Type as printed ("CN", "OID.2.5.4.15"), Value unquoted.
+// Attribute is one attribute of a distinguished name: Type as printed ("CN", "OID.2.5.4.15"), Value
+// unquoted.
 type Attribute struct {
 	Type, Value string
 	// Joined says that it belongs to the same relative name as the one before it ("CN=a + OU=b").
@@ -49,8 +51,9 @@ type attributeValue struct {
 
 type relativeNameSET []attributeValue // the suffix SET tells encoding/asn1 the type
 
-// FormatName renders a DER distinguished name the way .NET does (X509Certificate2.Subject), and with it Exchange: most specific part first, ", " between,
-// " + " within a relative name, values quoted when they hold one of ,+="\n<>#; or begin or end with white space, quotes doubled.
+// FormatName renders a DER distinguished name the way .NET does (X509Certificate2.Subject), and
+// with it Exchange: most specific part first, ", " between, " + " within a relative name, values
+// quoted when they hold one of ,+="\n<>#; or begin or end with white space, quotes doubled.
 func FormatName(der []byte) (string, error) {
 	var sequence []relativeNameSET
 	rest, err := asn1.Unmarshal(der, &sequence)
@@ -203,7 +206,8 @@ func shorten(s string) string {
 	return s
 }
 
-// CommonName returns the first CN of a printed distinguished name; "" when it has none or does not parse.
+// CommonName returns the first CN of a printed distinguished name; "" when it has none or does not
+// parse.
 func CommonName(name string) string {
 	attributes, err := ParseName(name)
 	if err != nil {
@@ -231,7 +235,8 @@ func printed(der []byte) string {
 	return s
 }
 
-// Identifier is the value of a connector's TlsCertificateName: which certificate, by issuer and subject, so that renewals are found too.
+// Identifier is the value of a connector's TlsCertificateName: which certificate, by issuer and
+// subject, so that renewals are found too.
 type Identifier struct{ Issuer, Subject string }
 
 // IdentifierOf makes a certificate's identifier.

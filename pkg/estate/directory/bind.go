@@ -28,12 +28,14 @@ func (c *conn) bind(ctx context.Context, cfg *Config) error {
 	case answers.CredentialKerberos, answers.CredentialKeytab, "":
 		return c.bindKerberos(ctx, cfg)
 	}
-	return fmt.Errorf("a credential of kind %s cannot bind to a directory; use kerberos, keytab or password", credential.Kind)
+	return fmt.Errorf("a credential of kind %s cannot bind to a directory; use kerberos, keytab or password",
+		credential.Kind)
 }
 
 // bindSimple sends the password; conn is encrypted already, there is no other kind.
 func (c *conn) bindSimple(ctx context.Context, user, password string) error {
-	// RFC 4513, 5.1.2: a name without a password is accepted as anonymous, and everything after looks like missing rights.
+	// RFC 4513, 5.1.2: a name without a password is accepted as anonymous, and everything after
+	// looks like missing rights.
 	if user == "" || password == "" {
 		return fmt.Errorf("%w: user name or password is empty", link.ErrAccess)
 	}
@@ -51,15 +53,16 @@ func (c *conn) bindSimple(ctx context.Context, user, password string) error {
 	return nil
 }
 
-// securityContext is the client's side of SASL GSSAPI (RFC 4752): the gokrb5 and SSPI clients of go-ldap.
+// securityContext is the client's side of SASL GSSAPI (RFC 4752): the gokrb5 and SSPI clients of
+// go-ldap.
 type securityContext interface {
 	InitSecContext(target string, token []byte) (output []byte, more bool, err error)
 	NegotiateSaslAuth(token []byte, authzid string) ([]byte, error)
 	DeleteSecContext() error
 }
 
-// bindKerberos binds by SASL GSSAPI. It asks for no security layer: the connection is encrypted already, and Active Directory refuses both
-// at once.
+// bindKerberos binds by SASL GSSAPI. It asks for no security layer: the connection is encrypted
+// already, and Active Directory refuses both at once.
 func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 	host, err := c.principalHost(ctx)
 	if err != nil {
@@ -70,7 +73,8 @@ func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 		token   []byte
 		err     error
 	}
-	// gokrb5 and SSPI take no context: run them beside and leave when it is cancelled. They have time limits of their own.
+	// gokrb5 and SSPI take no context: run them beside and leave when it is cancelled. They have
+	// time limits of their own.
 	ready := make(chan made, 1)
 	go func() {
 		sc, err := newSecurityContext(cfg)
@@ -133,8 +137,8 @@ func saslBind(mechanism string, token []byte) *ber.Packet {
 	return request
 }
 
-// principalHost is the host of the server's Kerberos principal: the name we connected to, or, when that is an address, the name that the
-// server (whose certificate is verified by now) gives itself.
+// principalHost is the host of the server's Kerberos principal: the name we connected to, or, when
+// that is an address, the name that the server (whose certificate is verified by now) gives itself.
 func (c *conn) principalHost(ctx context.Context) (string, error) {
 	host, _, err := net.SplitHostPort(c.address)
 	if err != nil {
@@ -143,7 +147,8 @@ func (c *conn) principalHost(ctx context.Context) (string, error) {
 	if _, err := netip.ParseAddr(host); err != nil {
 		return strings.ToLower(strings.TrimSuffix(host, ".")), nil
 	}
-	objects, err := c.objects(ctx, query{scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{"dnsHostName"}})
+	objects, err := c.objects(ctx,
+		query{scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{"dnsHostName"}})
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +158,8 @@ func (c *conn) principalHost(ctx context.Context) (string, error) {
 	return "", errors.New("Kerberos needs the server's name: give the server by name, not by address") //nolint:staticcheck // a proper name
 }
 
-// kerberosError gives the sentence and class of what the key distribution center, or the library, refused.
+// kerberosError gives the sentence and class of what the key distribution center, or the library,
+// refused.
 func kerberosError(err error) error {
 	var refused messages.KRBError
 	if errors.As(err, &refused) {
@@ -168,7 +174,8 @@ func kerberosError(err error) error {
 			}
 		}
 		if wrapped.RootCause == krberror.NetworkingError {
-			return &ticketError{"no key distribution center of the realm answers (Kerberos, port 88)", link.ErrUnreachable, err}
+			return &ticketError{"no key distribution center of the realm answers (Kerberos, port 88)",
+				link.ErrUnreachable, err}
 		}
 	}
 	if errors.Is(err, os.ErrNotExist) {
@@ -180,14 +187,16 @@ func kerberosError(err error) error {
 // krbTexts says what the error codes of RFC 4120, 7.5.9, mean to an administrator.
 var krbTexts = map[int32]string{
 	errorcode.KDC_ERR_C_PRINCIPAL_UNKNOWN: "no such user in this realm",
-	errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN: "the domain controller's service principal ldap/HOST is unknown to the realm; is it given by the name it has in Active Directory?",
-	errorcode.KDC_ERR_CLIENT_REVOKED:      "the account is disabled, expired or locked out",
-	errorcode.KDC_ERR_KEY_EXPIRED:         "the password has expired",
-	errorcode.KDC_ERR_PREAUTH_FAILED:      "wrong user name or password",
-	errorcode.KDC_ERR_ETYPE_NOSUPP:        "the realm and this program share no encryption type",
-	errorcode.KDC_ERR_WRONG_REALM:         "the user belongs to another realm",
-	errorcode.KRB_AP_ERR_SKEW:             "the clocks of this machine and of the domain controller differ by more than Kerberos allows (5 minutes)",
-	errorcode.KRB_AP_ERR_TKT_EXPIRED:      "the ticket has expired; run kinit again",
+	errorcode.KDC_ERR_S_PRINCIPAL_UNKNOWN: "the domain controller's service principal ldap/HOST is unknown to the " +
+		"realm; is it given by the name it has in Active Directory?",
+	errorcode.KDC_ERR_CLIENT_REVOKED: "the account is disabled, expired or locked out",
+	errorcode.KDC_ERR_KEY_EXPIRED:    "the password has expired",
+	errorcode.KDC_ERR_PREAUTH_FAILED: "wrong user name or password",
+	errorcode.KDC_ERR_ETYPE_NOSUPP:   "the realm and this program share no encryption type",
+	errorcode.KDC_ERR_WRONG_REALM:    "the user belongs to another realm",
+	errorcode.KRB_AP_ERR_SKEW: "the clocks of this machine and of the domain controller differ by more " +
+		"than Kerberos allows (5 minutes)",
+	errorcode.KRB_AP_ERR_TKT_EXPIRED: "the ticket has expired; run kinit again",
 }
 
 func krbText(code int32) string {

@@ -24,8 +24,8 @@ const (
 	maxEmptyPages = 1000    // pages without an entry, one after the other
 	maxValues     = 100_000 // values of one attribute, fetched by ranges
 
-	// The largest directories hold some million users. A server that goes on beyond, or that goes on in
-	// pages that are all but empty, has no end.
+	// The largest directories hold some million users. A server that goes on beyond, or that goes
+	// on in pages that are all but empty, has no end.
 	maxEntries   = 10_000_000
 	maxThinPages = 10_000
 	thin         = pageSize / 20
@@ -36,9 +36,10 @@ const (
 	oidDisconnect = "1.3.6.1.4.1.1466.20036"
 )
 
-// conn is one encrypted LDAP connection with one operation at a time. go-ldap's Conn builds a tree of packets for every entry and stops
-// without an error when a search is cancelled; this reads the answers in place and reports everything that is not a complete answer.
-// After an error other than a *ResultError it must be closed.
+// conn is one encrypted LDAP connection with one operation at a time. go-ldap's Conn builds a tree
+// of packets for every entry and stops without an error when a search is cancelled; this reads the
+// answers in place and reports everything that is not a complete answer. After an error other than
+// a *ResultError it must be closed.
 type conn struct {
 	net     net.Conn
 	reader  *reader
@@ -49,7 +50,8 @@ type conn struct {
 	log     *slog.Logger // nil: nothing is logged
 }
 
-// patience reads from a connection with a time limit for each message, and gives up when ctx is done.
+// patience reads from a connection with a time limit for each message, and gives up when ctx is
+// done.
 type patience struct {
 	conn     net.Conn
 	ctx      context.Context
@@ -64,7 +66,8 @@ func (p *patience) Read(b []byte) (int, error) {
 	if err := p.conn.SetReadDeadline(p.deadline); err != nil {
 		return 0, err
 	}
-	// After the deadline is set: a cancel that comes now moves it into the past, one that came before is seen here.
+	// After the deadline is set: a cancel that comes now moves it into the past, one that came
+	// before is seen here.
 	if err := p.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -147,7 +150,8 @@ func (c *conn) close() {
 	_ = c.net.Close()
 }
 
-// under makes reads and writes end when ctx does; call the function it returns when the operation is over.
+// under makes reads and writes end when ctx does; call the function it returns when the operation
+// is over.
 func (c *conn) under(ctx context.Context) func() bool {
 	c.patient.ctx = ctx
 	return context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
@@ -179,7 +183,8 @@ func (c *conn) request(ctx context.Context, operation, controls *ber.Packet) (in
 // receive reads the next message that belongs to operation id.
 func (c *conn) receive(ctx context.Context, id int64) (message, error) {
 	for {
-		// Buffered messages are read without touching the connection: look here, or a cancel would be seen only at the next read.
+		// Buffered messages are read without touching the connection: look here, or a cancel would
+		// be seen only at the next read.
 		if err := ctx.Err(); err != nil {
 			return message{}, err
 		}
@@ -243,8 +248,10 @@ func (q query) encode() (*ber.Packet, error) {
 	p.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, q.base, ""))
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, q.scope, ""))
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, ldap.NeverDerefAliases, ""))
-	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0, "")) // size limit: the server's
-	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0, "")) // time limit: the server's
+	// size limit: the server's
+	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0, ""))
+	// time limit: the server's
+	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0, ""))
 	p.AppendChild(ber.NewBoolean(ber.ClassUniversal, ber.TypePrimitive, ber.TagBoolean, false, ""))
 	p.AppendChild(filter)
 	list := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSequence, nil, "")
@@ -255,9 +262,10 @@ func (q query) encode() (*ber.Packet, error) {
 	return p, nil
 }
 
-// search runs q, page by page, and calls each for every entry; the entry is valid until each returns. It returns nil only when the server
-// said that the answer is complete. Continuation references are skipped: they lead to other naming contexts, which callers enumerate
-// themselves from the crossRef objects.
+// search runs q, page by page, and calls each for every entry; the entry is valid until each
+// returns. It returns nil only when the server said that the answer is complete. Continuation
+// references are skipped: they lead to other naming contexts, which callers enumerate themselves
+// from the crossRef objects.
 func (c *conn) search(ctx context.Context, q query, each func(entry) error) (err error) {
 	operation, err := q.encode()
 	if err != nil {
@@ -325,8 +333,8 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) (err
 	}
 }
 
-// circle notices pages that repeat themselves, in constant memory (Brent's algorithm over the name of each page's first entry). Cookies do not tell:
-// Samba's stay the same from page to page.
+// circle notices pages that repeat themselves, in constant memory (Brent's algorithm over the name
+// of each page's first entry). Cookies do not tell: Samba's stay the same from page to page.
 type circle struct {
 	mark         []byte
 	steps, limit int
@@ -343,7 +351,8 @@ func (c *circle) again(dn []byte) bool {
 }
 
 // page reads the answers to one search request: how many entries, and the cookie of the next page.
-func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool) error) (n int, cookie []byte, err error) {
+func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool) error) (n int, cookie []byte,
+	err error) {
 	for {
 		m, err := c.receive(ctx, id)
 		if err != nil {
@@ -376,8 +385,9 @@ func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool
 	}
 }
 
-// splitRange takes "proxyAddresses;range=0-1499" apart; next is where the rest begins, 0 when there is no rest ("range=1500-*").
-// ranged is false for a name without a range, and then base is the name without other options (";binary").
+// splitRange takes "proxyAddresses;range=0-1499" apart; next is where the rest begins, 0 when there
+// is no rest ("range=1500-*"). ranged is false for a name without a range, and then base is the
+// name without other options (";binary").
 func splitRange(name string) (base string, next int, ranged bool, err error) {
 	base, options, found := strings.Cut(name, ";")
 	if !found {
@@ -403,14 +413,16 @@ func splitRange(name string) (base string, next int, ranged bool, err error) {
 	return base, 0, false, nil
 }
 
-// rest fetches the values of a large attribute from position from on (MS-ADTS 3.1.1.3.1.3.3, range retrieval).
+// rest fetches the values of a large attribute from position from on (MS-ADTS 3.1.1.3.1.3.3, range
+// retrieval).
 func (c *conn) rest(ctx context.Context, dn, attribute string, from int, each func(value []byte)) error {
 	for from > 0 {
 		if from > maxValues {
 			return fmt.Errorf("%s has more than %d values of %s", link.Line(dn), maxValues, attribute)
 		}
 		next, found := 0, false
-		q := query{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, from)}}
+		q := query{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
+			attributes: []string{fmt.Sprintf("%s;range=%d-*", attribute, from)}}
 		err := c.search(ctx, q, func(e entry) error {
 			return e.each(func(name, values []byte) error {
 				base, n, ranged, err := splitRange(string(name))
@@ -504,7 +516,8 @@ func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
 		for _, g := range gaps {
 			o := found[g.object]
 			key := strings.ToLower(g.attribute)
-			err := c.rest(ctx, o.dn, g.attribute, g.from, func(v []byte) { o.values[key] = append(o.values[key], append([]byte(nil), v...)) })
+			err := c.rest(ctx, o.dn, g.attribute, g.from,
+				func(v []byte) { o.values[key] = append(o.values[key], append([]byte(nil), v...)) })
 			if err != nil {
 				return err
 			}

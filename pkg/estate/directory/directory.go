@@ -1,8 +1,9 @@
-// Package directory reads one Active Directory forest over LDAP: its domains and trusts, the Exchange configuration that is kept in
-// it, and its users as a stream. It changes nothing.
+// Package directory reads one Active Directory forest over LDAP: its domains and trusts, the
+// Exchange configuration that is kept in it, and its users as a stream. It changes nothing.
 //
-// Connections are always encrypted (LDAPS or StartTLS). A bind is Kerberos (ticket cache, keytab, password; the logged-on user on Windows)
-// or a name with a password. Errors wrap link.ErrAccess, link.ErrUntrusted and link.ErrUnreachable; a read is complete or it is an error.
+// Connections are always encrypted (LDAPS or StartTLS). A bind is Kerberos (ticket cache, keytab,
+// password; the logged-on user on Windows) or a name with a password. Errors wrap link.ErrAccess,
+// link.ErrUntrusted and link.ErrUnreachable; a read is complete or it is an error.
 package directory
 
 import (
@@ -23,20 +24,22 @@ import (
 // Config says which forest, and how to reach it.
 type Config struct {
 	Name string // of the forest, for errors
-	// Directory is the forest's section of the answers. Servers are tried in their order; without servers they are found by
-	// DNS (_ldap._tcp.dc._msdcs.DOMAIN). Paths in Bind must be absolute or relative to the working directory.
+	// Directory is the forest's section of the answers. Servers are tried in their order; without
+	// servers they are found by DNS (_ldap._tcp.dc._msdcs.DOMAIN). Paths in Bind must be absolute
+	// or relative to the working directory.
 	Directory answers.Directory
 	Password  secret.Value // of Directory.Bind, resolved; zero when it has none
 	Link      *link.Link
 	// LookupSRV finds domain controllers; net.DefaultResolver's when nil.
 	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
-	// Timeout is how long a server may be silent; link.DefaultTimeout when 0. A read of configuration as a whole may take readTime; a stream of users is
-	// limited by its context alone.
+	// Timeout is how long a server may be silent; link.DefaultTimeout when 0. A read of
+	// configuration as a whole may take readTime; a stream of users is limited by its context
+	// alone.
 	Timeout time.Duration
 }
 
-// Forest is one Active Directory forest, read through one domain controller. It is safe for concurrent use: small reads take turns on one
-// connection, each stream of users has its own.
+// Forest is one Active Directory forest, read through one domain controller. It is safe for
+// concurrent use: small reads take turns on one connection, each stream of users has its own.
 type Forest struct {
 	cfg     Config
 	address string // of the domain controller chosen at Open
@@ -46,8 +49,9 @@ type Forest struct {
 	idle *conn // nil when none is open
 }
 
-// Open connects to the first domain controller that answers, binds, and reads its root DSE. The next server is tried only when one cannot be
-// reached: credentials or a certificate refused by one are not offered to another.
+// Open connects to the first domain controller that answers, binds, and reads its root DSE. The
+// next server is tried only when one cannot be reached: credentials or a certificate refused by one
+// are not offered to another.
 func Open(ctx context.Context, cfg Config) (*Forest, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = link.DefaultTimeout
@@ -133,9 +137,9 @@ func (f *Forest) withPort(server string) string {
 	return net.JoinHostPort(strings.Trim(server, "[]"), port)
 }
 
-// discover finds the domain controllers of a domain, best first. The records name the port of plain LDAP,
-// which LDAPS does not use. DNS can be forged, and what is found gets a password: names outside the domain
-// are left out.
+// discover finds the domain controllers of a domain, best first. The records name the port of plain
+// LDAP, which LDAPS does not use. DNS can be forged, and what is found gets a password: names
+// outside the domain are left out.
 func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
@@ -161,7 +165,8 @@ func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) 
 	}
 	switch {
 	case len(out) == 0 && len(outside) > 0:
-		return nil, fmt.Errorf("find domain controllers of %s: %w: DNS lists %s, outside the domain; name the servers in the answers (directory.servers) if they are right",
+		return nil, fmt.Errorf("find domain controllers of %s: %w: DNS lists %s, outside the domain; name the "+
+			"servers in the answers (directory.servers) if they are right",
 			domain, link.ErrUnreachable, strings.Join(outside, ", "))
 	case len(out) == 0:
 		return nil, fmt.Errorf("find domain controllers of %s: %w: DNS lists none", domain, link.ErrUnreachable)
@@ -169,10 +174,11 @@ func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) 
 	return out, nil
 }
 
-// inForest tells whether a host is in or below a domain, or another domain of the forest that the answers
-// or an authenticated server named.
+// inForest tells whether a host is in or below a domain, or another domain of the forest that the
+// answers or an authenticated server named.
 func (f *Forest) inForest(host, domain string) bool {
-	for _, d := range []string{domain, f.cfg.Directory.Domain, DomainName(f.root.RootDomain), DomainName(f.root.DefaultNamingContext)} {
+	for _, d := range []string{domain, f.cfg.Directory.Domain, DomainName(f.root.RootDomain),
+		DomainName(f.root.DefaultNamingContext)} {
 		if d = strings.ToLower(strings.Trim(d, ".")); d != "" && strings.HasSuffix("."+strings.ToLower(host), "."+d) {
 			return true
 		}
@@ -242,18 +248,21 @@ func otherPort(err error, address, security string) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case security != securityStartTLS && plainPorts[port]:
-		return fmt.Errorf("%w; port %s is that of LDAP without TLS: set directory.security to starttls, or use port 636", err, port)
+		return fmt.Errorf("%w; port %s is that of LDAP without TLS: set directory.security to starttls, or use port "+
+			"636", err, port)
 	case security == securityStartTLS && securePorts[port]:
-		return fmt.Errorf("%w; port %s is that of LDAP over TLS: set directory.security to ldaps, or use port 389", err, port)
+		return fmt.Errorf("%w; port %s is that of LDAP over TLS: set directory.security to ldaps, or use port 389", err,
+			port)
 	}
 	return err
 }
 
-// readTime is what a read of configuration may take: a server that sends a little now and then is never silent.
+// readTime is what a read of configuration may take: a server that sends a little now and then is
+// never silent.
 const readTime = 5 * time.Minute
 
-// read runs one operation on the shared connection. A connection that the server has closed since (Active Directory does after 15 minutes
-// without use) is replaced once.
+// read runs one operation on the shared connection. A connection that the server has closed since
+// (Active Directory does after 15 minutes without use) is replaced once.
 func (f *Forest) read(ctx context.Context, what string, run func(*conn) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

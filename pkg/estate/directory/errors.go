@@ -39,28 +39,30 @@ const (
 	resultUnwilling          = 53
 )
 
-// ResultError is a refusal by a directory server. It wraps link.ErrAccess or link.ErrUnreachable where one applies.
+// ResultError is a refusal by a directory server. It wraps link.ErrAccess or link.ErrUnreachable
+// where one applies.
 type ResultError struct {
 	Code       int    // LDAP result code
 	Data       string // Active Directory's data code in hexadecimal, such as "52e"; empty when the server gave none
 	Diagnostic string // the server's own text, control characters removed
 }
 
-// refusal is what a data code of AcceptSecurityContext means. They are Windows error codes in hexadecimal; see Microsoft's "LDAP bind
-// error codes" and winerror.h.
+// refusal is what a data code of AcceptSecurityContext means. They are Windows error codes in
+// hexadecimal; see Microsoft's "LDAP bind error codes" and winerror.h.
 var refusal = map[string]string{
-	"525":      "no such user",
-	"52e":      "wrong user name or password",
-	"52f":      "the account is restricted (empty password, or a protected account that may not authenticate this way)",
-	"530":      "the account may not log on at this time",
-	"531":      "the account may not log on from this computer",
-	"532":      "the password has expired",
-	"533":      "the account is disabled",
-	"568":      "the account is in too many groups",
-	"701":      "the account has expired",
-	"773":      "the password must be changed before the first logon",
-	"775":      "the account is locked out",
-	"80090346": "the domain controller requires channel binding, which this kind of bind cannot offer; use a password over LDAPS",
+	"525": "no such user",
+	"52e": "wrong user name or password",
+	"52f": "the account is restricted (empty password, or a protected account that may not authenticate this way)",
+	"530": "the account may not log on at this time",
+	"531": "the account may not log on from this computer",
+	"532": "the password has expired",
+	"533": "the account is disabled",
+	"568": "the account is in too many groups",
+	"701": "the account has expired",
+	"773": "the password must be changed before the first logon",
+	"775": "the account is locked out",
+	"80090346": "the domain controller requires channel binding, which this kind of bind cannot offer; use a " +
+		"password over LDAPS",
 }
 
 var dataCode = regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
@@ -120,11 +122,13 @@ func (e *ResultError) with(text string) string {
 
 func (e *ResultError) Unwrap() error {
 	switch e.Code {
-	case resultInvalidCredentials, resultStrongAuth, resultConfidentiality, resultInappropriateAuth, resultInsufficientAccess:
+	case resultInvalidCredentials, resultStrongAuth, resultConfidentiality, resultInappropriateAuth,
+		resultInsufficientAccess:
 		return link.ErrAccess
 	case resultOperationsError:
 		// What Active Directory answers to a search before a bind.
-		if strings.Contains(e.Diagnostic, "successful bind") || strings.Contains(e.Diagnostic, "without authentication") {
+		if strings.Contains(e.Diagnostic, "successful bind") ||
+			strings.Contains(e.Diagnostic, "without authentication") {
 			return link.ErrAccess
 		}
 	case resultBusy, resultUnavailable:

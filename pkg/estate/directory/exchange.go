@@ -15,12 +15,13 @@ type Object struct {
 	DN   string
 	Name string // its common name
 	GUID GUID
-	// Hidden lists attributes that every object of its class has, but that the server did not show: this account may not read them. Their
-	// fields are unknown, not empty.
+	// Hidden lists attributes that every object of its class has, but that the server did not show:
+	// this account may not read them. Their fields are unknown, not empty.
 	Hidden []string
 }
 
-// Exchange is the Exchange organization as the configuration naming context tells it. Lists are empty when there is no such object.
+// Exchange is the Exchange organization as the configuration naming context tells it. Lists are
+// empty when there is no such object.
 type Exchange struct {
 	Organization        Organization
 	Servers             []Server
@@ -41,7 +42,8 @@ type Exchange struct {
 	ServicePoints       []ServiceConnectionPoint
 }
 
-// Organization is the container of the Exchange organization. Its GUID names the dedicated hybrid application.
+// Organization is the container of the Exchange organization. Its GUID names the dedicated hybrid
+// application.
 type Organization struct {
 	Object
 	ProductID     string // msExchProductID, "15.02.2562.017"
@@ -66,7 +68,8 @@ func (r ServerRole) String() string {
 	for _, role := range []struct {
 		bit  ServerRole
 		name string
-	}{{RoleMailbox, "Mailbox"}, {RoleClientAccess, "ClientAccess"}, {RoleUnifiedMsg, "UnifiedMessaging"}, {RoleHubTransport, "HubTransport"}, {RoleEdge, "Edge"}, {RoleFrontEnd, "FrontendTransport"}} {
+	}{{RoleMailbox, "Mailbox"}, {RoleClientAccess, "ClientAccess"}, {RoleUnifiedMsg, "UnifiedMessaging"},
+		{RoleHubTransport, "HubTransport"}, {RoleEdge, "Edge"}, {RoleFrontEnd, "FrontendTransport"}} {
 		if r&role.bit != 0 {
 			names = append(names, role.name)
 		}
@@ -82,7 +85,8 @@ type Server struct {
 	SerialNumber string  // as stored, "Version 15.2 (Build 32562.17)"
 	Roles        ServerRole
 	Site         string // name of the Active Directory site
-	// InternalTLSCertificate is msExchServerInternalTLSCert: DER of the certificate that the server's transport uses between servers.
+	// InternalTLSCertificate is msExchServerInternalTLSCert: DER of the certificate that the
+	// server's transport uses between servers.
 	InternalTLSCertificate []byte
 }
 
@@ -151,7 +155,8 @@ type IntraOrganizationConnector struct {
 	Enabled           bool
 }
 
-// AvailabilityAddressSpace routes lookups for a domain with a method and an account. The account's password is never read.
+// AvailabilityAddressSpace routes lookups for a domain with a method and an account. The account's
+// password is never read.
 type AvailabilityAddressSpace struct {
 	Object
 	Forest            string // an SMTP domain
@@ -228,7 +233,8 @@ const (
 	HybridPhotos               HybridFeature = 512
 )
 
-// VirtualDirectory is a web application of a server. Settings of IIS (OAuth, Extended Protection) are not in Active Directory.
+// VirtualDirectory is a web application of a server. Settings of IIS (OAuth, Extended Protection)
+// are not in Active Directory.
 type VirtualDirectory struct {
 	Object
 	Kind         string // EWS, OWA, ECP, Autodiscover, PowerShell, ActiveSync, OAB, MAPI
@@ -264,7 +270,8 @@ type ServiceConnectionPoint struct {
 	Sites   []string // keywords Site=...
 }
 
-// class declares how the objects of one class are read: one line here and a decoder, nothing else to register.
+// class declares how the objects of one class are read: one line here and a decoder, nothing else
+// to register.
 type class struct {
 	name       string
 	attributes []string
@@ -272,79 +279,121 @@ type class struct {
 	decode     func(x *Exchange, o object, base Object)
 }
 
-// classes that are read below CN=Microsoft Exchange. Secrets (msExchAvailabilityUserPassword) must not be added. Most attribute names are from
-// Microsoft's list of schema changes and from dumps; those of protocols that hybridge does not configure are recalled.
+// classes that are read below CN=Microsoft Exchange. Secrets (msExchAvailabilityUserPassword) must
+// not be added. Most attribute names are from Microsoft's list of schema changes and from dumps;
+// those of protocols that hybridge does not configure are recalled.
 var classes = []class{
-	{"msExchOrganizationContainer", []string{"msExchProductID", "objectVersion"}, nil, func(x *Exchange, o object, base Object) {
-		x.Organization = Organization{base, o.text("msExchProductID"), int(o.number("objectVersion"))}
-	}},
-	{"msExchExchangeServer", []string{"serialNumber", "networkAddress", "msExchCurrentServerRoles", "msExchServerSite", "msExchServerInternalTLSCert"}, []string{"serialNumber"}, decodeServer},
-	{"msExchAcceptedDomain", []string{"msExchAcceptedDomainName", "msExchAcceptedDomainFlags"}, []string{"msExchAcceptedDomainName"}, func(x *Exchange, o object, base Object) {
-		flags := o.number("msExchAcceptedDomainFlags")
-		x.AcceptedDomains = append(x.AcceptedDomains, AcceptedDomain{base, o.text("msExchAcceptedDomainName"), AcceptedDomainType(flags & 3), flags&acceptedDomainDefault != 0})
-	}},
-	{"msExchDomainContentConfig", []string{"domainName"}, []string{"domainName"}, func(x *Exchange, o object, base Object) {
-		x.RemoteDomains = append(x.RemoteDomains, RemoteDomain{base, o.text("domainName")})
-	}},
-	{"msExchRecipientPolicy", []string{"gatewayProxy", "disabledGatewayProxy"}, nil, func(x *Exchange, o object, base Object) {
-		x.AddressPolicies = append(x.AddressPolicies, AddressPolicy{base, o.texts("gatewayProxy"), o.texts("disabledGatewayProxy")})
-	}},
-	{"msExchFedSharingRelationship", []string{"msExchFedDomainNames", "msExchFedIsEnabled", "msExchFedEnabledActions", "msExchFedTargetApplicationURI",
-		"msExchFedTargetAutodiscoverEPR", "msExchFedTargetSharingEPR", "msExchFedTargetOWAURL"}, []string{"msExchFedIsEnabled"}, func(x *Exchange, o object, base Object) {
-		x.Relationships = append(x.Relationships, OrganizationRelationship{
-			Object: base, Domains: o.texts("msExchFedDomainNames"), Enabled: o.boolean("msExchFedIsEnabled"), Actions: o.texts("msExchFedEnabledActions"),
-			ApplicationURI: o.text("msExchFedTargetApplicationURI"), AutodiscoverURL: o.text("msExchFedTargetAutodiscoverEPR"),
-			SharingURL: o.text("msExchFedTargetSharingEPR"), OwaURL: o.text("msExchFedTargetOWAURL"),
-		})
-	}},
-	{"msExchIntraOrganizationConnector", []string{"msExchFedDomainNames", "msExchFedTargetAutodiscoverEPR", "msExchFedIsEnabled"}, []string{"msExchFedIsEnabled"}, func(x *Exchange, o object, base Object) {
-		x.Connectors = append(x.Connectors, IntraOrganizationConnector{base, o.texts("msExchFedDomainNames"), o.text("msExchFedTargetAutodiscoverEPR"), o.boolean("msExchFedIsEnabled")})
-	}},
-	{"msExchAvailabilityAddressSpace", []string{"msExchAvailabilityForestName", "msExchAvailabilityAccessMethod", "msExchAvailabilityUseServiceAccount",
-		"msExchAvailabilityUserName", "wWWHomePage", "msExchFedTargetAutodiscoverEPR"}, []string{"msExchAvailabilityForestName"}, func(x *Exchange, o object, base Object) {
-		x.AddressSpaces = append(x.AddressSpaces, AvailabilityAddressSpace{
-			Object: base, Forest: o.text("msExchAvailabilityForestName"), AccessMethod: o.text("msExchAvailabilityAccessMethod"),
-			UseServiceAccount: o.boolean("msExchAvailabilityUseServiceAccount"), User: o.text("msExchAvailabilityUserName"),
-			ProxyURL: o.text("wWWHomePage"), AutodiscoverURL: o.text("msExchFedTargetAutodiscoverEPR"),
-		})
-	}},
+	{"msExchOrganizationContainer", []string{"msExchProductID", "objectVersion"}, nil,
+		func(x *Exchange, o object, base Object) {
+			x.Organization = Organization{base, o.text("msExchProductID"), int(o.number("objectVersion"))}
+		}},
+	{"msExchExchangeServer", []string{"serialNumber", "networkAddress", "msExchCurrentServerRoles", "msExchServerSite",
+		"msExchServerInternalTLSCert"}, []string{"serialNumber"}, decodeServer},
+	{"msExchAcceptedDomain", []string{"msExchAcceptedDomainName", "msExchAcceptedDomainFlags"},
+		[]string{"msExchAcceptedDomainName"}, func(x *Exchange, o object, base Object) {
+			flags := o.number("msExchAcceptedDomainFlags")
+			x.AcceptedDomains = append(x.AcceptedDomains,
+				AcceptedDomain{base, o.text("msExchAcceptedDomainName"), AcceptedDomainType(flags & 3),
+					flags&acceptedDomainDefault != 0})
+		}},
+	{"msExchDomainContentConfig", []string{"domainName"}, []string{"domainName"},
+		func(x *Exchange, o object, base Object) {
+			x.RemoteDomains = append(x.RemoteDomains, RemoteDomain{base, o.text("domainName")})
+		}},
+	{"msExchRecipientPolicy", []string{"gatewayProxy", "disabledGatewayProxy"}, nil,
+		func(x *Exchange, o object, base Object) {
+			x.AddressPolicies = append(x.AddressPolicies,
+				AddressPolicy{base, o.texts("gatewayProxy"), o.texts("disabledGatewayProxy")})
+		}},
+	{"msExchFedSharingRelationship",
+		[]string{"msExchFedDomainNames", "msExchFedIsEnabled", "msExchFedEnabledActions",
+			"msExchFedTargetApplicationURI",
+			"msExchFedTargetAutodiscoverEPR", "msExchFedTargetSharingEPR", "msExchFedTargetOWAURL"},
+		[]string{"msExchFedIsEnabled"}, func(x *Exchange, o object, base Object) {
+			x.Relationships = append(x.Relationships, OrganizationRelationship{
+				Object: base, Domains: o.texts("msExchFedDomainNames"), Enabled: o.boolean("msExchFedIsEnabled"),
+				Actions:         o.texts("msExchFedEnabledActions"),
+				ApplicationURI:  o.text("msExchFedTargetApplicationURI"),
+				AutodiscoverURL: o.text("msExchFedTargetAutodiscoverEPR"),
+				SharingURL:      o.text("msExchFedTargetSharingEPR"), OwaURL: o.text("msExchFedTargetOWAURL"),
+			})
+		}},
+	{"msExchIntraOrganizationConnector",
+		[]string{"msExchFedDomainNames", "msExchFedTargetAutodiscoverEPR",
+			"msExchFedIsEnabled"}, []string{"msExchFedIsEnabled"}, func(x *Exchange, o object, base Object) {
+			x.Connectors = append(x.Connectors,
+				IntraOrganizationConnector{base, o.texts("msExchFedDomainNames"), o.text("msExchFedTargetAutodiscoverEPR"),
+					o.boolean("msExchFedIsEnabled")})
+		}},
+	{"msExchAvailabilityAddressSpace",
+		[]string{"msExchAvailabilityForestName", "msExchAvailabilityAccessMethod",
+			"msExchAvailabilityUseServiceAccount",
+			"msExchAvailabilityUserName", "wWWHomePage", "msExchFedTargetAutodiscoverEPR"},
+		[]string{"msExchAvailabilityForestName"}, func(x *Exchange, o object, base Object) {
+			x.AddressSpaces = append(x.AddressSpaces, AvailabilityAddressSpace{
+				Object: base, Forest: o.text("msExchAvailabilityForestName"),
+				AccessMethod:      o.text("msExchAvailabilityAccessMethod"),
+				UseServiceAccount: o.boolean("msExchAvailabilityUseServiceAccount"),
+				User:              o.text("msExchAvailabilityUserName"),
+				ProxyURL:          o.text("wWWHomePage"), AutodiscoverURL: o.text("msExchFedTargetAutodiscoverEPR"),
+			})
+		}},
 	{"msExchFedTrust", nil, nil, func(x *Exchange, _ object, base Object) {
 		x.FederationTrusts = append(x.FederationTrusts, base)
 	}},
-	{"msExchAuthAuthConfig", []string{"msExchAuthCertificateThumbprint", "msExchAuthRealm", "msExchAuthIssuerName"}, nil, func(x *Exchange, o object, base Object) {
-		auth := AuthConfig{Object: base, Realm: o.text("msExchAuthRealm"), IssuerName: o.text("msExchAuthIssuerName")}
-		for _, t := range o.texts("msExchAuthCertificateThumbprint") {
-			auth.Thumbprints = append(auth.Thumbprints, strings.ToUpper(strings.TrimSpace(t)))
-		}
-		x.Auth = &auth
-	}},
-	{"msExchAuthAuthServer", []string{"msExchAuthIssuerName", "msExchAuthIssuingUrl", "msExchAuthAuthorizationUrl", "msExchAuthApplicationIdentifier", "msExchAuthMetadataUrl",
-		"msExchAuthRealm", "msExchAuthAuthServerType", "msExchAuthFlags", "msExchCoexistenceDomains"}, []string{"msExchAuthFlags"}, func(x *Exchange, o object, base Object) {
-		flags := o.number("msExchAuthFlags")
-		x.AuthServers = append(x.AuthServers, AuthServer{
-			Object: base, IssuerName: o.text("msExchAuthIssuerName"), IssuingURL: o.text("msExchAuthIssuingUrl"), AuthorizationURL: o.text("msExchAuthAuthorizationUrl"),
-			MetadataURL: o.text("msExchAuthMetadataUrl"), Realm: o.text("msExchAuthRealm"), ApplicationIdentifier: o.text("msExchAuthApplicationIdentifier"),
-			Type: o.text("msExchAuthAuthServerType"), Enabled: flags&1 != 0, DefaultAuthorization: flags&2 != 0, Domains: o.texts("msExchCoexistenceDomains"),
-		})
-	}},
-	{"msExchAuthPartnerApplication", []string{"msExchAuthApplicationIdentifier", "msExchAuthMetadataUrl", "msExchAuthRealm", "msExchAuthFlags", "msExchAuthLinkedAccount"}, []string{"msExchAuthFlags"}, func(x *Exchange, o object, base Object) {
-		flags := o.number("msExchAuthFlags")
-		x.PartnerApplications = append(x.PartnerApplications, PartnerApplication{
-			Object: base, ApplicationIdentifier: o.text("msExchAuthApplicationIdentifier"), MetadataURL: o.text("msExchAuthMetadataUrl"), Realm: o.text("msExchAuthRealm"),
-			LinkedAccount: o.text("msExchAuthLinkedAccount"), Enabled: flags&1 != 0, UseAuthServer: flags&2 != 0, AcceptSecurityIdentity: flags&4 != 0,
-		})
-	}},
-	{"msExchCoexistenceRelationship", []string{"msExchCoexistenceDomains", "msExchCoexistenceSecureMailCertificateThumbprint", "msExchCoexistenceOnPremisesSmartHost",
-		"msExchCoexistenceFeatureFlags", "msExchCoexistenceExternalIPAddresses", "msExchCoexistenceServers", "msExchCoexistenceTransportServers",
-		"msExchCoexistenceFrontendTransportServers", "msExchCoexistenceEdgeTransportServers", "msExchManagementSettings"}, nil, func(x *Exchange, o object, base Object) {
-		x.Hybrid = &HybridConfiguration{
-			Object: base, Domains: o.texts("msExchCoexistenceDomains"), TLSCertificateName: o.text("msExchCoexistenceSecureMailCertificateThumbprint"),
-			SmartHost: o.text("msExchCoexistenceOnPremisesSmartHost"), Features: HybridFeature(o.number("msExchCoexistenceFeatureFlags")),
-			ExternalIPAddresses: o.texts("msExchCoexistenceExternalIPAddresses"), ClientAccessServers: o.texts("msExchCoexistenceServers"),
-			SendingTransportServers: o.texts("msExchCoexistenceTransportServers"), ReceivingTransportServer: o.texts("msExchCoexistenceFrontendTransportServers"),
-			EdgeTransportServers: o.texts("msExchCoexistenceEdgeTransportServers"), ServiceInstance: int(o.number("msExchManagementSettings") & 0x1f),
-		}
-	}},
+	{"msExchAuthAuthConfig", []string{"msExchAuthCertificateThumbprint", "msExchAuthRealm", "msExchAuthIssuerName"},
+		nil, func(x *Exchange, o object, base Object) {
+			auth := AuthConfig{Object: base, Realm: o.text("msExchAuthRealm"), IssuerName: o.text("msExchAuthIssuerName")}
+			for _, t := range o.texts("msExchAuthCertificateThumbprint") {
+				auth.Thumbprints = append(auth.Thumbprints, strings.ToUpper(strings.TrimSpace(t)))
+			}
+			x.Auth = &auth
+		}},
+	{"msExchAuthAuthServer", []string{"msExchAuthIssuerName", "msExchAuthIssuingUrl", "msExchAuthAuthorizationUrl",
+		"msExchAuthApplicationIdentifier", "msExchAuthMetadataUrl",
+		"msExchAuthRealm", "msExchAuthAuthServerType", "msExchAuthFlags", "msExchCoexistenceDomains"},
+		[]string{"msExchAuthFlags"}, func(x *Exchange, o object, base Object) {
+			flags := o.number("msExchAuthFlags")
+			x.AuthServers = append(x.AuthServers, AuthServer{
+				Object: base, IssuerName: o.text("msExchAuthIssuerName"), IssuingURL: o.text("msExchAuthIssuingUrl"),
+				AuthorizationURL: o.text("msExchAuthAuthorizationUrl"),
+				MetadataURL:      o.text("msExchAuthMetadataUrl"), Realm: o.text("msExchAuthRealm"),
+				ApplicationIdentifier: o.text("msExchAuthApplicationIdentifier"),
+				Type:                  o.text("msExchAuthAuthServerType"), Enabled: flags&1 != 0, DefaultAuthorization: flags&2 != 0,
+				Domains: o.texts("msExchCoexistenceDomains"),
+			})
+		}},
+	{"msExchAuthPartnerApplication",
+		[]string{"msExchAuthApplicationIdentifier", "msExchAuthMetadataUrl", "msExchAuthRealm", "msExchAuthFlags",
+			"msExchAuthLinkedAccount"}, []string{"msExchAuthFlags"}, func(x *Exchange, o object, base Object) {
+			flags := o.number("msExchAuthFlags")
+			x.PartnerApplications = append(x.PartnerApplications, PartnerApplication{
+				Object: base, ApplicationIdentifier: o.text("msExchAuthApplicationIdentifier"),
+				MetadataURL: o.text("msExchAuthMetadataUrl"), Realm: o.text("msExchAuthRealm"),
+				LinkedAccount: o.text("msExchAuthLinkedAccount"), Enabled: flags&1 != 0, UseAuthServer: flags&2 != 0,
+				AcceptSecurityIdentity: flags&4 != 0,
+			})
+		}},
+	{"msExchCoexistenceRelationship",
+		[]string{"msExchCoexistenceDomains", "msExchCoexistenceSecureMailCertificateThumbprint",
+			"msExchCoexistenceOnPremisesSmartHost",
+			"msExchCoexistenceFeatureFlags", "msExchCoexistenceExternalIPAddresses", "msExchCoexistenceServers",
+			"msExchCoexistenceTransportServers",
+			"msExchCoexistenceFrontendTransportServers", "msExchCoexistenceEdgeTransportServers",
+			"msExchManagementSettings"}, nil, func(x *Exchange, o object, base Object) {
+			x.Hybrid = &HybridConfiguration{
+				Object: base, Domains: o.texts("msExchCoexistenceDomains"),
+				TLSCertificateName:       o.text("msExchCoexistenceSecureMailCertificateThumbprint"),
+				SmartHost:                o.text("msExchCoexistenceOnPremisesSmartHost"),
+				Features:                 HybridFeature(o.number("msExchCoexistenceFeatureFlags")),
+				ExternalIPAddresses:      o.texts("msExchCoexistenceExternalIPAddresses"),
+				ClientAccessServers:      o.texts("msExchCoexistenceServers"),
+				SendingTransportServers:  o.texts("msExchCoexistenceTransportServers"),
+				ReceivingTransportServer: o.texts("msExchCoexistenceFrontendTransportServers"),
+				EdgeTransportServers:     o.texts("msExchCoexistenceEdgeTransportServers"),
+				ServiceInstance:          int(o.number("msExchManagementSettings") & 0x1f),
+			}
+		}},
 	virtualDirectory("EWS", "msExchWebServicesVirtualDirectory"),
 	virtualDirectory("OWA", "msExchOWAVirtualDirectory"),
 	virtualDirectory("ECP", "msExchECPVirtualDirectory"),
@@ -353,28 +402,37 @@ var classes = []class{
 	virtualDirectory("ActiveSync", "msExchMobileVirtualDirectory"),
 	virtualDirectory("OAB", "msExchOABVirtualDirectory"),
 	virtualDirectory("MAPI", "msExchMapiVirtualDirectory"),
-	{"msExchRoutingSMTPConnector", []string{"routingList", "msExchSmtpSmartHost"}, nil, func(x *Exchange, o object, base Object) {
-		x.SendConnectors = append(x.SendConnectors, SendConnector{base, o.texts("routingList"), o.text("msExchSmtpSmartHost")})
-	}},
-	{"msExchSmtpReceiveConnector", []string{"msExchSmtpReceiveBindings", "msExchSMTPReceiveConnectorFQDN"}, nil, func(x *Exchange, o object, base Object) {
-		x.ReceiveConnectors = append(x.ReceiveConnectors, ReceiveConnector{base, serverOf(o.dn), o.texts("msExchSmtpReceiveBindings"), o.text("msExchSMTPReceiveConnectorFQDN")})
-	}},
+	{"msExchRoutingSMTPConnector", []string{"routingList", "msExchSmtpSmartHost"}, nil,
+		func(x *Exchange, o object, base Object) {
+			x.SendConnectors = append(x.SendConnectors,
+				SendConnector{base, o.texts("routingList"), o.text("msExchSmtpSmartHost")})
+		}},
+	{"msExchSmtpReceiveConnector", []string{"msExchSmtpReceiveBindings", "msExchSMTPReceiveConnectorFQDN"}, nil,
+		func(x *Exchange, o object, base Object) {
+			x.ReceiveConnectors = append(x.ReceiveConnectors,
+				ReceiveConnector{base, serverOf(o.dn), o.texts("msExchSmtpReceiveBindings"),
+					o.text("msExchSMTPReceiveConnectorFQDN")})
+		}},
 }
 
 func virtualDirectory(kind, name string) class {
-	return class{name, []string{"msExchInternalHostName", "msExchExternalHostName", "msExchInternalAuthenticationMethods", "msExchExternalAuthenticationMethods", "msExchMRSProxyFlags"}, nil,
+	return class{name, []string{"msExchInternalHostName", "msExchExternalHostName",
+		"msExchInternalAuthenticationMethods", "msExchExternalAuthenticationMethods", "msExchMRSProxyFlags"}, nil,
 		func(x *Exchange, o object, base Object) {
 			x.VirtualDirectories = append(x.VirtualDirectories, VirtualDirectory{
-				Object: base, Kind: kind, Server: serverOf(o.dn), InternalURL: o.text("msExchInternalHostName"), ExternalURL: o.text("msExchExternalHostName"),
-				InternalAuth: int(o.number("msExchInternalAuthenticationMethods")), ExternalAuth: int(o.number("msExchExternalAuthenticationMethods")),
-				MRSProxy: o.number("msExchMRSProxyFlags")&1 != 0,
+				Object: base, Kind: kind, Server: serverOf(o.dn), InternalURL: o.text("msExchInternalHostName"),
+				ExternalURL:  o.text("msExchExternalHostName"),
+				InternalAuth: int(o.number("msExchInternalAuthenticationMethods")),
+				ExternalAuth: int(o.number("msExchExternalAuthenticationMethods")),
+				MRSProxy:     o.number("msExchMRSProxyFlags")&1 != 0,
 			})
 		}}
 }
 
 func decodeServer(x *Exchange, o object, base Object) {
-	s := Server{Object: base, SerialNumber: o.text("serialNumber"), Roles: ServerRole(o.number("msExchCurrentServerRoles")),
-		Site: commonName(o.text("msExchServerSite")), InternalTLSCertificate: o.bytes("msExchServerInternalTLSCert")}
+	s := Server{Object: base, SerialNumber: o.text("serialNumber"),
+		Roles: ServerRole(o.number("msExchCurrentServerRoles")),
+		Site:  commonName(o.text("msExchServerSite")), InternalTLSCertificate: o.bytes("msExchServerInternalTLSCert")}
 	s.Version, _ = ParseSerialNumber(s.SerialNumber)
 	for _, a := range o.texts("networkAddress") {
 		if host, ok := strings.CutPrefix(a, "ncacn_ip_tcp:"); ok {
@@ -403,8 +461,9 @@ func (c class) object(o object) Object {
 	return base
 }
 
-// Exchange reads the whole Exchange configuration, in one pass, and the autodiscover service connection points. ErrNoExchange says that there is
-// no organization, or none that this account can see: Active Directory does not tell these two apart. Any other error means unknown.
+// Exchange reads the whole Exchange configuration, in one pass, and the autodiscover service
+// connection points. ErrNoExchange says that there is no organization, or none that this account
+// can see: Active Directory does not tell these two apart. Any other error means unknown.
 func (f *Forest) Exchange(ctx context.Context) (*Exchange, error) {
 	filter := "(|"
 	attributes := []string{"objectClass", "objectGUID"}
@@ -417,7 +476,8 @@ func (f *Forest) Exchange(ctx context.Context) (*Exchange, error) {
 	attributes = slices.Compact(attributes)
 
 	found, err := f.search(ctx, "Exchange configuration", query{
-		base: "CN=Microsoft Exchange,CN=Services," + f.root.Configuration, scope: ldap.ScopeWholeSubtree, filter: filter, attributes: attributes,
+		base: "CN=Microsoft Exchange,CN=Services," + f.root.Configuration, scope: ldap.ScopeWholeSubtree,
+		filter: filter, attributes: attributes,
 	})
 	if errors.Is(err, errNoSuchObject) {
 		return nil, f.noExchange(ctx)
@@ -450,12 +510,14 @@ func (f *Forest) noExchange(ctx context.Context) error {
 		return err
 	}
 	if version > 0 {
-		return f.wrap(fmt.Errorf("%w in %s: the schema is prepared (%d), so it is not installed yet or this account may not see it", ErrNoExchange, f.root.Configuration, version))
+		return f.wrap(fmt.Errorf("%w in %s: the schema is prepared (%d), so it is not installed yet or this account "+
+			"may not see it", ErrNoExchange, f.root.Configuration, version))
 	}
 	return f.wrap(fmt.Errorf("%w in %s: the schema was never prepared for one", ErrNoExchange, f.root.Configuration))
 }
 
-// Keywords of autodiscover's service connection points (Microsoft, "Generate a list of Autodiscover endpoints").
+// Keywords of autodiscover's service connection points (Microsoft, "Generate a list of Autodiscover
+// endpoints").
 const (
 	keywordPointer = "67661d7F-8FC4-4fa7-BFAC-E1D7794C1F68"
 	keywordURL     = "77378F46-2C66-4aa9-A6A6-3E7A48B19596"
@@ -464,7 +526,8 @@ const (
 func (f *Forest) servicePoints(ctx context.Context) ([]ServiceConnectionPoint, error) {
 	found, err := f.search(ctx, "autodiscover service connection points", query{
 		base: f.root.Configuration, scope: ldap.ScopeWholeSubtree,
-		filter:     "(&(objectClass=serviceConnectionPoint)(|(keywords=" + keywordPointer + ")(keywords=" + keywordURL + ")))",
+		filter: "(&(objectClass=serviceConnectionPoint)(|(keywords=" + keywordPointer + ")(keywords=" + keywordURL +
+			")))",
 		attributes: []string{"objectGUID", "keywords", "serviceBindingInformation"},
 	})
 	if err != nil {
@@ -472,7 +535,8 @@ func (f *Forest) servicePoints(ctx context.Context) ([]ServiceConnectionPoint, e
 	}
 	var out []ServiceConnectionPoint
 	for _, o := range found {
-		p := ServiceConnectionPoint{Object: (class{always: []string{"serviceBindingInformation"}}).object(o), URL: o.text("serviceBindingInformation")}
+		p := ServiceConnectionPoint{Object: (class{always: []string{"serviceBindingInformation"}}).object(o),
+			URL: o.text("serviceBindingInformation")}
 		for _, k := range o.texts("keywords") {
 			lower := strings.ToLower(k)
 			switch {
@@ -489,8 +553,8 @@ func (f *Forest) servicePoints(ctx context.Context) ([]ServiceConnectionPoint, e
 	return out, nil
 }
 
-// RankServicePoints orders the URLs for a client in site as Outlook does: those of its own site, those of no site, the others. Pointers to other
-// forests are left out.
+// RankServicePoints orders the URLs for a client in site as Outlook does: those of its own site,
+// those of no site, the others. Pointers to other forests are left out.
 func RankServicePoints(points []ServiceConnectionPoint, site string) []string {
 	rank := func(p ServiceConnectionPoint) int {
 		switch {
@@ -515,7 +579,8 @@ func RankServicePoints(points []ServiceConnectionPoint, site string) []string {
 	return out
 }
 
-// sort makes the order independent of the server's, and that of multi-valued attributes, which Active Directory does not keep, too.
+// sort makes the order independent of the server's, and that of multi-valued attributes, which
+// Active Directory does not keep, too.
 func (x *Exchange) sort() {
 	sortByName(x.Servers, func(o Server) Object { return o.Object })
 	sortByName(x.AcceptedDomains, func(o AcceptedDomain) Object { return o.Object })

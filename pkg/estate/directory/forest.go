@@ -35,8 +35,10 @@ type RootDSE struct {
 // readRootDSE asks only for what is used: some of the attributes are computed on demand.
 func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 	found, err := c.objects(ctx, query{scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{
-		"dnsHostName", "defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext", "schemaNamingContext",
-		"forestFunctionality", "domainFunctionality", "domainControllerFunctionality", "isGlobalCatalogReady", "supportedSASLMechanisms",
+		"dnsHostName", "defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext",
+		"schemaNamingContext",
+		"forestFunctionality", "domainFunctionality", "domainControllerFunctionality", "isGlobalCatalogReady",
+		"supportedSASLMechanisms",
 		"supportedControl", "vendorName", "currentTime", "supportedLDAPPolicies", "serverName", "isSynchronized",
 	}})
 	if err != nil {
@@ -47,15 +49,20 @@ func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 	}
 	o := found[0]
 	r := RootDSE{
-		DNSHostName: o.text("dnsHostName"), DefaultNamingContext: o.text("defaultNamingContext"), RootDomain: o.text("rootDomainNamingContext"),
+		DNSHostName: o.text("dnsHostName"), DefaultNamingContext: o.text("defaultNamingContext"),
+		RootDomain:    o.text("rootDomainNamingContext"),
 		Configuration: o.text("configurationNamingContext"), Schema: o.text("schemaNamingContext"),
-		ForestLevel: level(o, "forestFunctionality"), DomainLevel: level(o, "domainFunctionality"), DomainControllerLevel: level(o, "domainControllerFunctionality"),
-		GlobalCatalog: o.boolean("isGlobalCatalogReady"), SupportedSASL: o.texts("supportedSASLMechanisms"), SupportedControls: o.texts("supportedControl"),
-		VendorName: link.Line(o.text("vendorName")), CurrentTime: o.text("currentTime"), SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
-		ServerNameDN: o.text("serverName"), Synchronized: o.boolean("isSynchronized"),
+		ForestLevel: level(o, "forestFunctionality"), DomainLevel: level(o, "domainFunctionality"),
+		DomainControllerLevel: level(o, "domainControllerFunctionality"),
+		GlobalCatalog:         o.boolean("isGlobalCatalogReady"), SupportedSASL: o.texts("supportedSASLMechanisms"),
+		SupportedControls: o.texts("supportedControl"),
+		VendorName:        link.Line(o.text("vendorName")), CurrentTime: o.text("currentTime"),
+		SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
+		ServerNameDN:          o.text("serverName"), Synchronized: o.boolean("isSynchronized"),
 	}
 	if r.Configuration == "" || r.DefaultNamingContext == "" {
-		return r, fmt.Errorf("not an Active Directory domain controller: its root DSE names no configuration or default naming context")
+		return r, fmt.Errorf("not an Active Directory domain controller: its root DSE names no configuration or " +
+			"default naming context")
 	}
 	return r, nil
 }
@@ -114,12 +121,13 @@ type Facts struct {
 	Domains     []Domain // the root domain first, then by name
 	UPNSuffixes []string // those added by administrators; the domains' names are suffixes too
 	Trusts      []Trust
-	// SchemaVersion is rangeUpper of ms-Exch-Schema-Version-Pt: which Exchange setup extended the schema last (17003 for 2019 and
-	// SE). 0 when Exchange never did.
+	// SchemaVersion is rangeUpper of ms-Exch-Schema-Version-Pt: which Exchange setup extended the
+	// schema last (17003 for 2019 and SE). 0 when Exchange never did.
 	SchemaVersion int
 }
 
-// AllUPNSuffixes lists every suffix that a user can be given by the book: the domains' names and UPNSuffixes, in lower case, sorted.
+// AllUPNSuffixes lists every suffix that a user can be given by the book: the domains' names and
+// UPNSuffixes, in lower case, sorted.
 func (f Facts) AllUPNSuffixes() []string {
 	var out []string
 	for _, d := range f.Domains {
@@ -142,7 +150,9 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 	facts.Domains = domains
 
 	partitions := "CN=Partitions," + f.root.Configuration
-	found, err := f.search(ctx, "UPN suffixes", query{base: partitions, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attributes: []string{"uPNSuffixes"}})
+	found, err := f.search(ctx, "UPN suffixes",
+		query{base: partitions, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
+			attributes: []string{"uPNSuffixes"}})
 	if err != nil {
 		return Facts{}, err
 	}
@@ -150,16 +160,20 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 		facts.UPNSuffixes = o.texts("uPNSuffixes")
 	}
 
-	// Trusts are kept in the system container of the domain that a server holds; that of another domain is not asked.
-	found, err = f.search(ctx, "trusts", query{base: "CN=System," + f.root.DefaultNamingContext, scope: ldap.ScopeSingleLevel, filter: "(objectClass=trustedDomain)",
-		attributes: []string{"trustPartner", "flatName", "trustDirection", "trustType", "trustAttributes"}})
+	// Trusts are kept in the system container of the domain that a server holds; that of another
+	// domain is not asked.
+	found, err = f.search(ctx, "trusts",
+		query{base: "CN=System," + f.root.DefaultNamingContext, scope: ldap.ScopeSingleLevel,
+			filter:     "(objectClass=trustedDomain)",
+			attributes: []string{"trustPartner", "flatName", "trustDirection", "trustType", "trustAttributes"}})
 	if err != nil {
 		return Facts{}, err
 	}
 	for _, o := range found {
 		facts.Trusts = append(facts.Trusts, Trust{
-			Partner: o.text("trustPartner"), FlatName: o.text("flatName"), Direction: TrustDirection(o.number("trustDirection")),
-			Type: int(o.number("trustType")), Attributes: int(o.number("trustAttributes")),
+			Partner: o.text("trustPartner"), FlatName: o.text("flatName"),
+			Direction: TrustDirection(o.number("trustDirection")),
+			Type:      int(o.number("trustType")), Attributes: int(o.number("trustAttributes")),
 		})
 	}
 	slices.SortFunc(facts.Trusts, func(a, b Trust) int { return strings.Compare(a.Partner, b.Partner) })
@@ -170,8 +184,8 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 	return facts, nil
 }
 
-// domainCrossRef are the systemFlags of a crossRef that stands for a domain (FLAG_CR_NTDS_NC and FLAG_CR_NTDS_DOMAIN, MS-ADTS 6.1.1.2.1.1);
-// those of application partitions have only the first.
+// domainCrossRef are the systemFlags of a crossRef that stands for a domain (FLAG_CR_NTDS_NC and
+// FLAG_CR_NTDS_DOMAIN, MS-ADTS 6.1.1.2.1.1); those of application partitions have only the first.
 const domainCrossRef = 3
 
 // domains reads the crossRefs.
@@ -189,10 +203,12 @@ func (f *Forest) domains(ctx context.Context) ([]Domain, error) {
 		if o.number("systemFlags")&domainCrossRef != domainCrossRef {
 			continue
 		}
-		out = append(out, Domain{DN: o.text("nCName"), DNSName: o.text("dnsRoot"), NetBIOS: o.text("nETBIOSName"), Level: level(o, "msDS-Behavior-Version")})
+		out = append(out, Domain{DN: o.text("nCName"), DNSName: o.text("dnsRoot"), NetBIOS: o.text("nETBIOSName"),
+			Level: level(o, "msDS-Behavior-Version")})
 	}
 	if len(out) == 0 {
-		return nil, f.wrap(fmt.Errorf("read domains from %s: the server shows none (may the account read the configuration?)", f.address))
+		return nil, f.wrap(fmt.Errorf("read domains from %s: the server shows none (may the account read the "+
+			"configuration?)", f.address))
 	}
 	root := func(d Domain) int {
 		if sameDN(d.DN, f.root.RootDomain) {
@@ -211,7 +227,8 @@ func (f *Forest) domains(ctx context.Context) ([]Domain, error) {
 
 func (f *Forest) schemaVersion(ctx context.Context) (int, error) {
 	found, err := f.search(ctx, "Exchange schema version", query{
-		base: f.root.Schema, scope: ldap.ScopeSingleLevel, filter: "(cn=ms-Exch-Schema-Version-Pt)", attributes: []string{"rangeUpper"},
+		base: f.root.Schema, scope: ldap.ScopeSingleLevel, filter: "(cn=ms-Exch-Schema-Version-Pt)",
+		attributes: []string{"rangeUpper"},
 	})
 	if err != nil || len(found) == 0 {
 		return 0, err

@@ -36,8 +36,10 @@ func authority(t *testing.T, names ...string) (*tls.Config, *x509.CertPool) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -108,13 +110,15 @@ func start(t *testing.T, change func(*lab.Config)) *estate {
 // config points at e under the name that its certificate has.
 func (e *estate) config(t *testing.T) directory.Config {
 	t.Helper()
-	l, err := link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + e.ldaps, host + ":389=" + e.ldap}, Timeout: 5 * time.Second})
+	l, err := link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + e.ldaps, host + ":389=" + e.ldap},
+		Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return directory.Config{
 		Name: "contoso", Link: l, Password: secret.NewValue(password), Timeout: 5 * time.Second,
-		Directory: answers.Directory{Servers: []string{host}, Bind: answers.Credential{Kind: answers.CredentialPassword, User: reader}},
+		Directory: answers.Directory{Servers: []string{host},
+			Bind: answers.Credential{Kind: answers.CredentialPassword, User: reader}},
 		LookupSRV: func(context.Context, string, string, string) (string, []*net.SRV, error) {
 			return "", nil, &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}
 		},
@@ -159,22 +163,27 @@ func TestFacts(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := directory.Facts{
-				Level:         7,
-				Domains:       []directory.Domain{{DN: "DC=contoso,DC=example", DNSName: "contoso.example", NetBIOS: "CONTOSO", Level: 7}},
-				UPNSuffixes:   []string{"contoso.com", "Fabrikam.COM"},
-				Trusts:        []directory.Trust{{Partner: "fabrikam.example", FlatName: "FABRIKAM", Direction: 3, Type: 2, Attributes: 8}},
+				Level: 7,
+				Domains: []directory.Domain{{DN: "DC=contoso,DC=example", DNSName: "contoso.example",
+					NetBIOS: "CONTOSO", Level: 7}},
+				UPNSuffixes: []string{"contoso.com", "Fabrikam.COM"},
+				Trusts: []directory.Trust{{Partner: "fabrikam.example", FlatName: "FABRIKAM", Direction: 3,
+					Type: 2, Attributes: 8}},
 				SchemaVersion: 17003,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff([]string{"contoso.com", "contoso.example", "fabrikam.com"}, got.AllUPNSuffixes()); diff != "" {
+			if diff := cmp.Diff([]string{"contoso.com", "contoso.example", "fabrikam.com"},
+				got.AllUPNSuffixes()); diff != "" {
 				t.Error(diff)
 			}
-			if !got.Trusts[0].ForestWide() || got.Trusts[0].Direction.String() != "bidirectional" || got.Level.String() != "Windows Server 2016" {
+			if !got.Trusts[0].ForestWide() || got.Trusts[0].Direction.String() != "bidirectional" ||
+				got.Level.String() != "Windows Server 2016" {
 				t.Error(got.Trusts[0], got.Level)
 			}
-			if r := f.RootDSE(); r.DNSHostName != host || r.Configuration != "CN=Configuration,DC=contoso,DC=example" || !r.GlobalCatalog {
+			if r := f.RootDSE(); r.DNSHostName != host || r.Configuration != "CN=Configuration,DC=contoso,DC=example" ||
+				!r.GlobalCatalog {
 				t.Errorf("root DSE: %+v", r)
 			}
 		})
@@ -185,9 +194,14 @@ func TestUsers(t *testing.T) {
 	e := start(t, nil)
 	self := "\x01\x01\x00\x00\x00\x00\x00\x05\x0a\x00\x00\x00"
 	e.users.Store(&[]lab.User{
-		{Name: "Anna", UPN: "anna@contoso.example", Mail: "anna@contoso.example", ProxyAddresses: []string{"SMTP:anna@contoso.example", "smtp:a@contoso.example", "X500:/o=c"}, RecipientType: 1},
-		{Name: "Two, Primaries", SAMAccountName: "two", ProxyAddresses: []string{"SMTP:one@contoso.example", "SMTP:two@contoso.example"}, RecipientType: 1, Disabled: true, OU: "OU=Sales"},
-		{Name: "Remote", TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", RecipientType: 2147483648, RemoteType: 4},
+		{Name: "Anna", UPN: "anna@contoso.example", Mail: "anna@contoso.example",
+			ProxyAddresses: []string{"SMTP:anna@contoso.example", "smtp:a@contoso.example", "X500:/o=c"},
+			RecipientType:  1},
+		{Name: "Two, Primaries", SAMAccountName: "two",
+			ProxyAddresses: []string{"SMTP:one@contoso.example", "SMTP:two@contoso.example"}, RecipientType: 1,
+			Disabled: true, OU: "OU=Sales"},
+		{Name: "Remote", TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", RecipientType: 2147483648,
+			RemoteType: 4},
 		{Name: "Linked", RecipientType: 2, MasterSID: self},
 		{Name: "No mail"},
 		{Name: "Only mail", Mail: "only@contoso.example"},
@@ -200,11 +214,19 @@ func TestUsers(t *testing.T) {
 		got[i].GUID = directory.GUID{}
 	}
 	want := []directory.User{
-		{DN: "CN=Anna,CN=Users,DC=contoso,DC=example", UPN: "anna@contoso.example", SAMAccountName: "anna", Mail: "anna@contoso.example", Primary: []string{"anna@contoso.example"}, Aliases: []string{"a@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountEnabled},
-		{DN: `CN=Two\, Primaries,OU=Sales,DC=contoso,DC=example`, SAMAccountName: "two", Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountDisabled},
-		{DN: "CN=Remote,CN=Users,DC=contoso,DC=example", SAMAccountName: "remote", TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", Type: directory.RemoteUserMailbox, RemoteType: 4, Account: directory.AccountEnabled},
-		{DN: "CN=Linked,CN=Users,DC=contoso,DC=example", SAMAccountName: "linked", Type: directory.LinkedMailbox, MasterAccountSID: "S-1-5-10", Account: directory.AccountEnabled},
-		{DN: "CN=Only mail,CN=Users,DC=contoso,DC=example", SAMAccountName: "only.mail", Mail: "only@contoso.example", Account: directory.AccountEnabled},
+		{DN: "CN=Anna,CN=Users,DC=contoso,DC=example", UPN: "anna@contoso.example", SAMAccountName: "anna",
+			Mail: "anna@contoso.example", Primary: []string{"anna@contoso.example"},
+			Aliases: []string{"a@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountEnabled},
+		{DN: `CN=Two\, Primaries,OU=Sales,DC=contoso,DC=example`, SAMAccountName: "two",
+			Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox,
+			Account: directory.AccountDisabled},
+		{DN: "CN=Remote,CN=Users,DC=contoso,DC=example", SAMAccountName: "remote",
+			TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", Type: directory.RemoteUserMailbox, RemoteType: 4,
+			Account: directory.AccountEnabled},
+		{DN: "CN=Linked,CN=Users,DC=contoso,DC=example", SAMAccountName: "linked", Type: directory.LinkedMailbox,
+			MasterAccountSID: "S-1-5-10", Account: directory.AccountEnabled},
+		{DN: "CN=Only mail,CN=Users,DC=contoso,DC=example", SAMAccountName: "only.mail", Mail: "only@contoso.example",
+			Account: directory.AccountEnabled},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -215,7 +237,8 @@ func crowd(n int) *[]lab.User {
 	users := make([]lab.User, n)
 	for i := range users {
 		name := fmt.Sprintf("user%05d", i)
-		users[i] = lab.User{Name: name, UPN: name + "@contoso.example", Mail: name + "@contoso.example", ProxyAddresses: []string{"SMTP:" + name + "@contoso.example"}, RecipientType: 1}
+		users[i] = lab.User{Name: name, UPN: name + "@contoso.example", Mail: name + "@contoso.example",
+			ProxyAddresses: []string{"SMTP:" + name + "@contoso.example"}, RecipientType: 1}
 	}
 	return &users
 }
@@ -239,7 +262,9 @@ func TestUsersWithRanges(t *testing.T) {
 	for i := range 11 {
 		users[1].ProxyAddresses = append(users[1].ProxyAddresses, fmt.Sprintf("smtp:alias%d@contoso.example", i))
 	}
-	users[2].ProxyAddresses = append(users[2].ProxyAddresses, "smtp:x@contoso.example", "smtp:y@contoso.example", "smtp:z@contoso.example") // exactly one range
+	// exactly one range
+	users[2].ProxyAddresses = append(users[2].ProxyAddresses, "smtp:x@contoso.example", "smtp:y@contoso.example",
+		"smtp:z@contoso.example")
 	e.users.Store(&users)
 	counts := map[string]int{}
 	for _, u := range collect(t, open(t, e.config(t))) {
@@ -337,21 +362,31 @@ func TestRefusals(t *testing.T) {
 		class  error
 		want   string
 	}{
-		"wrong password": {func(c *directory.Config, _ *link.Options) { c.Password = secret.NewValue("wrong") }, link.ErrAccess,
+		"wrong password": {func(c *directory.Config, _ *link.Options) { c.Password = secret.NewValue("wrong") },
+			link.ErrAccess,
 			"contoso: bind to dc1.contoso.example as svc@contoso.example: wrong user name or password"},
-		"empty password": {func(c *directory.Config, _ *link.Options) { c.Password = secret.NewValue("") }, link.ErrAccess, ""},
-		"locked": {func(c *directory.Config, _ *link.Options) { c.Directory.Bind.User = "locked@contoso.example" }, link.ErrAccess,
+		"empty password": {func(c *directory.Config, _ *link.Options) { c.Password = secret.NewValue("") },
+			link.ErrAccess, ""},
+		"locked": {func(c *directory.Config, _ *link.Options) { c.Directory.Bind.User = "locked@contoso.example" },
+			link.ErrAccess,
 			"contoso: bind to dc1.contoso.example as locked@contoso.example: the account is locked out"},
-		"disabled": {func(c *directory.Config, _ *link.Options) { c.Directory.Bind.User = "off@contoso.example" }, link.ErrAccess,
+		"disabled": {func(c *directory.Config, _ *link.Options) { c.Directory.Bind.User = "off@contoso.example" },
+			link.ErrAccess,
 			"contoso: bind to dc1.contoso.example as off@contoso.example: the account is disabled"},
-		"untrusted":           {func(_ *directory.Config, o *link.Options) { o.CAs = stranger }, link.ErrUntrusted, ""},
-		"untrusted, StartTLS": {func(c *directory.Config, o *link.Options) { o.CAs = stranger; c.Directory.Security = "starttls" }, link.ErrUntrusted, ""},
+		"untrusted": {func(_ *directory.Config, o *link.Options) { o.CAs = stranger }, link.ErrUntrusted, ""},
+		"untrusted, StartTLS": {func(c *directory.Config,
+			o *link.Options) {
+			o.CAs = stranger
+			c.Directory.Security = "starttls"
+		}, link.ErrUntrusted, ""},
 		"wrong name": {func(c *directory.Config, o *link.Options) {
 			c.Directory.Servers = []string{"other.example"}
 			o.ConnectTo = []string{":636=" + e.ldaps}
 		}, link.ErrUntrusted, ""},
-		"stopped":      {func(_ *directory.Config, o *link.Options) { o.ConnectTo = []string{":636=127.0.0.1:1"} }, link.ErrUnreachable, ""},
-		"no TLS there": {func(_ *directory.Config, o *link.Options) { o.ConnectTo = []string{":636=" + e.ldap} }, link.ErrUnreachable, ""},
+		"stopped": {func(_ *directory.Config, o *link.Options) { o.ConnectTo = []string{":636=127.0.0.1:1"} },
+			link.ErrUnreachable, ""},
+		"no TLS there": {func(_ *directory.Config, o *link.Options) { o.ConnectTo = []string{":636=" + e.ldap} },
+			link.ErrUnreachable, ""},
 		"silent": {func(_ *directory.Config, o *link.Options) {
 			o.ConnectTo = []string{":636=" + gone}
 			o.Timeout = 200 * time.Millisecond
@@ -362,7 +397,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := e.config(t)
-			o := link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + e.ldaps, host + ":389=" + e.ldap}, Timeout: 5 * time.Second}
+			o := link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + e.ldaps, host + ":389=" + e.ldap},
+				Timeout: 5 * time.Second}
 			c.change(&cfg, &o)
 			l, err := link.New(o)
 			if err != nil {
@@ -387,7 +423,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// One server down: the next. Credentials refused: never the next, which would lock the account twice as fast.
+// One server down: the next. Credentials refused: never the next, which would lock the account
+// twice as fast.
 func TestFallOver(t *testing.T) {
 	e := start(t, nil)
 	cfg := e.config(t)
@@ -404,7 +441,9 @@ func TestFallOver(t *testing.T) {
 		}
 	}()
 	down := refusing.Addr().String()
-	l, err := link.New(link.Options{CAs: e.pool, ConnectTo: []string{"dc0.contoso.example:636=" + down, host + ":636=" + e.ldaps, "dc2.contoso.example:636=" + down}})
+	l, err := link.New(link.Options{CAs: e.pool,
+		ConnectTo: []string{"dc0.contoso.example:636=" + down, host + ":636=" + e.ldaps,
+			"dc2.contoso.example:636=" + down}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +454,8 @@ func TestFallOver(t *testing.T) {
 		if service != "ldap" || proto != "tcp" || name != "dc._msdcs.contoso.example" {
 			t.Errorf("asked for _%s._%s.%s", service, proto, name)
 		}
-		return "", []*net.SRV{{Target: "dc0.contoso.example.", Port: 389}, {Target: host + ".", Port: 389}, {Target: "dc2.contoso.example.", Port: 389}}, nil
+		return "", []*net.SRV{{Target: "dc0.contoso.example.", Port: 389}, {Target: host + ".", Port: 389},
+			{Target: "dc2.contoso.example.", Port: 389}}, nil
 	}
 	f := open(t, cfg)
 	if f.Server() != host+":636" || dials.Load() != 1 {
@@ -429,7 +469,8 @@ func TestFallOver(t *testing.T) {
 		t.Errorf("%d dials: a refused password was offered to the next server", dials.Load())
 	}
 	cfg.Directory.Servers = []string{"dc0.contoso.example", "dc2.contoso.example"}
-	if _, err := directory.Open(t.Context(), cfg); !errors.Is(err, link.ErrUnreachable) || !strings.Contains(err.Error(), "dc0") || !strings.Contains(err.Error(), "dc2") {
+	if _, err := directory.Open(t.Context(), cfg); !errors.Is(err, link.ErrUnreachable) ||
+		!strings.Contains(err.Error(), "dc0") || !strings.Contains(err.Error(), "dc2") {
 		t.Error(err)
 	}
 }
@@ -480,7 +521,8 @@ func TestConnectionClosedByTheServerIsReplaced(t *testing.T) {
 	r := newRelay(t, e.ldaps)
 	cfg := e.config(t)
 	var err error
-	if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + r.address}, Timeout: 5 * time.Second}); err != nil {
+	if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":636=" + r.address},
+		Timeout: 5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, cfg)
@@ -500,11 +542,13 @@ func TestConnectionClosedByTheServerIsReplaced(t *testing.T) {
 	}
 }
 
-// Every domain of the forest is read, each from a server of its own; one that cannot be read makes the whole stream an error.
+// Every domain of the forest is read, each from a server of its own; one that cannot be read makes
+// the whole stream an error.
 func TestUsersOfChildDomains(t *testing.T) {
 	e := start(t, func(c *lab.Config) {
 		c.Entries = func() []lab.Entry {
-			return []lab.Entry{lab.NewEntry("CN=EMEA,CN=Partitions,CN=Configuration,DC=contoso,DC=example", "objectClass", "crossRef", "systemFlags", "3",
+			return []lab.Entry{lab.NewEntry("CN=EMEA,CN=Partitions,CN=Configuration,DC=contoso,DC=example",
+				"objectClass", "crossRef", "systemFlags", "3",
 				"nCName", "DC=emea,DC=contoso,DC=example", "dnsRoot", "emea.contoso.example", "nETBIOSName", "EMEA")}
 		}
 	})
@@ -521,7 +565,9 @@ func TestUsersOfChildDomains(t *testing.T) {
 
 	cfg := e.config(t)
 	cfg.Directory.Security = "starttls"
-	if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{host + ":389=" + e.ldap, host + ":3890=" + ln.Addr().String()}, Timeout: 5 * time.Second}); err != nil {
+	if cfg.Link, err = link.New(link.Options{CAs: e.pool,
+		ConnectTo: []string{host + ":389=" + e.ldap, host + ":3890=" + ln.Addr().String()},
+		Timeout:   5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	notFound := cfg.LookupSRV
@@ -555,7 +601,8 @@ func TestUsersOfChildDomains(t *testing.T) {
 // A name that DNS gives gets the password only where it lies in the forest.
 func TestForgedDomainControllers(t *testing.T) {
 	e := start(t, nil)
-	for target, refused := range map[string]bool{"dc1.evil.example.": true, "contoso.example.evil.example.": true, "dc1.notcontoso.example.": true, host + ".": false} {
+	for target, refused := range map[string]bool{"dc1.evil.example.": true, "contoso.example.evil.example.": true,
+		"dc1.notcontoso.example.": true, host + ".": false} {
 		cfg := e.config(t)
 		cfg.Directory.Servers, cfg.Directory.Domain = nil, "contoso.example"
 		cfg.LookupSRV = func(context.Context, string, string, string) (string, []*net.SRV, error) {
@@ -565,7 +612,8 @@ func TestForgedDomainControllers(t *testing.T) {
 		if err == nil {
 			f.Close()
 		}
-		if told := err != nil && strings.Contains(err.Error(), "outside the domain"); told != refused || !refused && err != nil {
+		if told := err != nil && strings.Contains(err.Error(), "outside the domain"); told != refused || !refused &&
+			err != nil {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
@@ -575,16 +623,19 @@ func TestForgedDomainControllers(t *testing.T) {
 func TestOtherPort(t *testing.T) {
 	e := start(t, nil)
 	for _, tt := range []struct{ security, port, says string }{
-		{"ldaps", "389", "starttls, or use port 636"}, {"", "3268", "starttls, or use port 636"}, {"starttls", "636", "ldaps, or use port 389"}, {"starttls", "3269", "ldaps"},
+		{"ldaps", "389", "starttls, or use port 636"}, {"", "3268", "starttls, or use port 636"},
+		{"starttls", "636", "ldaps, or use port 389"}, {"starttls", "3269", "ldaps"},
 	} {
 		cfg := e.config(t)
-		cfg.Directory.Security, cfg.Directory.Servers, cfg.Timeout = tt.security, []string{host + ":" + tt.port}, time.Second
+		cfg.Directory.Security, cfg.Directory.Servers, cfg.Timeout = tt.security, []string{host + ":" +
+			tt.port}, time.Second
 		target := e.ldap
 		if tt.security == "starttls" {
 			target = e.ldaps
 		}
 		var err error
-		if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{":=" + target}, Timeout: time.Second}); err != nil {
+		if cfg.Link, err = link.New(link.Options{CAs: e.pool, ConnectTo: []string{":=" + target},
+			Timeout: time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := directory.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), tt.says) {

@@ -16,10 +16,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
-// newSecurityContext chooses where tickets come from: a keytab, a password, a ticket cache, or the current logon.
+// newSecurityContext chooses where tickets come from: a keytab, a password, a ticket cache, or the
+// current logon.
 func newSecurityContext(cfg *Config) (securityContext, error) {
 	credential := cfg.Directory.Bind
-	if credential.Kind != answers.CredentialKeytab && credential.Keytab == "" && credential.TicketCache == "" && cfg.Password.Reveal() == "" {
+	if credential.Kind != answers.CredentialKeytab && credential.Keytab == "" && credential.TicketCache == "" &&
+		cfg.Password.Reveal() == "" {
 		return currentLogon(cfg)
 	}
 	c, err := kerberosClient(cfg)
@@ -56,7 +58,8 @@ func kerberosClient(cfg *Config) (*client.Client, error) {
 	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
 	cache, err := credentials.LoadCCache(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path) // no file that is missing: nobody has signed in
+		// no file that is missing: nobody has signed in
+		return nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)
@@ -68,9 +71,9 @@ func kerberosClient(cfg *Config) (*client.Client, error) {
 	return c, nil
 }
 
-// principal splits "user@REALM" and "DOMAIN\user"; a realm that is not named is that of the forest. A UPN's suffix need not be the
-// realm, but Active Directory answers for every suffix of the forest only in enterprise names, which gokrb5 does not ask for: so users
-// have to give user@REALM.
+// principal splits "user@REALM" and "DOMAIN\user"; a realm that is not named is that of the forest.
+// A UPN's suffix need not be the realm, but Active Directory answers for every suffix of the forest
+// only in enterprise names, which gokrb5 does not ask for: so users have to give user@REALM.
 func principal(name, domain string) (user, realm string) {
 	if i := strings.LastIndexByte(name, '@'); i >= 0 {
 		return name[:i], strings.ToUpper(name[i+1:])
@@ -81,8 +84,8 @@ func principal(name, domain string) (user, realm string) {
 	return name, strings.ToUpper(domain)
 }
 
-// krb5Config reads the named file, KRB5_CONFIG or /etc/krb5.conf; without any of them the realm is that of the domain and its key
-// distribution centers are found by DNS.
+// krb5Config reads the named file, KRB5_CONFIG or /etc/krb5.conf; without any of them the realm is
+// that of the domain and its key distribution centers are found by DNS.
 func krb5Config(path, realm string) (*config.Config, error) {
 	named := path != ""
 	if !named {

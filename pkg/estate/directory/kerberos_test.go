@@ -18,7 +18,8 @@ func TestNoTicket(t *testing.T) {
 	if err := os.WriteFile(conf, []byte("[libdefaults]\n default_realm = CONTOSO.EXAMPLE\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bind := answers.Credential{Kind: answers.CredentialKerberos, TicketCache: filepath.Join(dir, "absent"), Krb5Config: conf}
+	bind := answers.Credential{Kind: answers.CredentialKerberos, TicketCache: filepath.Join(dir, "absent"),
+		Krb5Config: conf}
 	_, err := newSecurityContext(&Config{Directory: answers.Directory{Domain: "contoso.example", Bind: bind}})
 	if err == nil || !errors.Is(kerberosError(err), link.ErrAccess) || !strings.Contains(err.Error(), "run kinit") {
 		t.Errorf("got %v", err)

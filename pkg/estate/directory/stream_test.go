@@ -19,7 +19,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// scripted is a connection to a server that answers each request with what script returns; nil hangs up.
+// scripted is a connection to a server that answers each request with what script returns; nil
+// hangs up.
 func scripted(t *testing.T, limit time.Duration, script func(id int64, request *ber.Packet) []byte) *conn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +60,8 @@ func scripted(t *testing.T, limit time.Duration, script func(id int64, request *
 }
 
 func userPacket(id int64, name string) []byte {
-	return packet(id, entryPacket("CN="+name, []string{"sAMAccountName", name}, []string{"proxyAddresses", "SMTP:" + name + "@contoso.example"}))
+	return packet(id, entryPacket("CN="+name, []string{"sAMAccountName", name},
+		[]string{"proxyAddresses", "SMTP:" + name + "@contoso.example"}))
 }
 
 func donePacket(id int64, cookie string) []byte {
@@ -85,29 +87,58 @@ func TestServersThatMisbehave(t *testing.T) {
 		class  error
 		text   string
 	}{
-		"hangs up at once":         {func(int64, *ber.Packet) []byte { return nil }, link.ErrUnreachable, "closed the connection"},
-		"hangs up within an entry": {func(id int64, _ *ber.Packet) []byte { b := userPacket(id, "a"); return b[:len(b)-3] }, link.ErrUnreachable, silence},
-		"is silent":                {func(int64, *ber.Packet) []byte { return []byte{} }, link.ErrUnreachable, silence},
-		"is silent after a page":   {silentAfterOnePage(), link.ErrUnreachable, silence},
+		"hangs up at once": {func(int64, *ber.Packet) []byte { return nil }, link.ErrUnreachable,
+			"closed the connection"},
+		"hangs up within an entry": {func(id int64,
+			_ *ber.Packet) []byte {
+			b := userPacket(id, "a")
+			return b[:len(b)-3]
+		}, link.ErrUnreachable, silence},
+		"is silent":              {func(int64, *ber.Packet) []byte { return []byte{} }, link.ErrUnreachable, silence},
+		"is silent after a page": {silentAfterOnePage(), link.ErrUnreachable, silence},
 		"stops at a size limit": {func(id int64, _ *ber.Packet) []byte {
 			return join(userPacket(id, "a"), packet(id, resultPacket(5, 4, "")))
 		}, nil, "size limit"},
 		"stops at a time limit": {func(id int64, _ *ber.Packet) []byte {
 			return join(userPacket(id, "a"), packet(id, resultPacket(5, 3, "")))
 		}, nil, "time limit"},
-		"takes the rights away":      {func(id int64, _ *ber.Packet) []byte { return packet(id, resultPacket(5, 50, "no")) }, link.ErrAccess, "no right"},
-		"refers elsewhere":           {func(id int64, _ *ber.Packet) []byte { return packet(id, resultPacket(5, 10, "")) }, nil, "naming context"},
-		"answers another question":   {func(id int64, _ *ber.Packet) []byte { return userPacket(id+5, "a") }, errMalformed, "expected"},
-		"answers a bind":             {func(id int64, _ *ber.Packet) []byte { return packet(id, resultPacket(1, 0, "")) }, errMalformed, "unexpected answer"},
-		"speaks HTTP":                {func(int64, *ber.Packet) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") }, errMalformed, "not an LDAP answer"},
-		"sends a broken entry":       {func(id int64, _ *ber.Packet) []byte { return packet(id, ber.NewSequence("")) }, errMalformed, ""},
-		"says goodbye":               {func(int64, *ber.Packet) []byte { return disconnectNotice() }, link.ErrUnreachable, "ended the connection"},
-		"never ends, without users":  {func(id int64, _ *ber.Packet) []byte { return donePacket(id, "again") }, errMalformed, "without an entry"},
-		"claims a huge message":      {func(int64, *ber.Packet) []byte { return []byte("\x30\x84\x7f\xff\xff\xff") }, errMalformed, "more than"},
-		"lies about ranges":          {rangeLiar, errMalformed, "proxyAddresses"},
-		"has endless values":         {endlessRange, nil, "more than 100000 values"},
-		"breaks the paging control":  {func(id int64, _ *ber.Packet) []byte { return packet(id, resultPacket(5, 0, ""), text("x")) }, errMalformed, "control"},
-		"is not known to have users": {func(id int64, _ *ber.Packet) []byte { return packet(id, resultPacket(5, 32, "")) }, errNoSuchObject, "no such object"},
+		"takes the rights away": {func(id int64,
+			_ *ber.Packet) []byte {
+			return packet(id, resultPacket(5, 50, "no"))
+		}, link.ErrAccess, "no right"},
+		"refers elsewhere": {func(id int64,
+			_ *ber.Packet) []byte {
+			return packet(id, resultPacket(5, 10, ""))
+		}, nil, "naming context"},
+		"answers another question": {func(id int64, _ *ber.Packet) []byte { return userPacket(id+5, "a") },
+			errMalformed, "expected"},
+		"answers a bind": {func(id int64,
+			_ *ber.Packet) []byte {
+			return packet(id, resultPacket(1, 0, ""))
+		}, errMalformed, "unexpected answer"},
+		"speaks HTTP": {func(int64,
+			*ber.Packet) []byte {
+			return []byte("HTTP/1.1 400 Bad Request\r\n\r\n")
+		}, errMalformed,
+			"not an LDAP answer"},
+		"sends a broken entry": {func(id int64, _ *ber.Packet) []byte { return packet(id, ber.NewSequence("")) },
+			errMalformed, ""},
+		"says goodbye": {func(int64, *ber.Packet) []byte { return disconnectNotice() },
+			link.ErrUnreachable, "ended the connection"},
+		"never ends, without users": {func(id int64, _ *ber.Packet) []byte { return donePacket(id, "again") },
+			errMalformed, "without an entry"},
+		"claims a huge message": {func(int64, *ber.Packet) []byte { return []byte("\x30\x84\x7f\xff\xff\xff") },
+			errMalformed, "more than"},
+		"lies about ranges":  {rangeLiar, errMalformed, "proxyAddresses"},
+		"has endless values": {endlessRange, nil, "more than 100000 values"},
+		"breaks the paging control": {func(id int64,
+			_ *ber.Packet) []byte {
+			return packet(id, resultPacket(5, 0, ""), text("x"))
+		}, errMalformed, "control"},
+		"is not known to have users": {func(id int64,
+			_ *ber.Packet) []byte {
+			return packet(id, resultPacket(5, 32, ""))
+		}, errNoSuchObject, "no such object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit := time.Minute
@@ -157,7 +188,8 @@ func endlessRange(id int64, p *ber.Packet) []byte {
 	if list := p.Children[1].Children[7].Children; len(list) == 1 {
 		fmt.Sscanf(list[0].Data.String(), "proxyAddresses;range=%d-", &from)
 	}
-	e := packet(id, entryPacket("CN=a", []string{fmt.Sprintf("proxyAddresses;range=%d-%d", from, from+9999), "smtp:a@b"}))
+	e := packet(id, entryPacket("CN=a",
+		[]string{fmt.Sprintf("proxyAddresses;range=%d-%d", from, from+9999), "smtp:a@b"}))
 	return join(e, donePacket(id, ""))
 }
 
@@ -166,7 +198,8 @@ func TestReferencesAndInterimAnswersAreSkipped(t *testing.T) {
 		reference := ber.Encode(ber.ClassApplication, ber.TypeConstructed, 19, nil, "")
 		reference.AppendChild(text("ldaps://contoso.example/CN=Configuration,DC=contoso,DC=example"))
 		interim := ber.Encode(ber.ClassApplication, ber.TypeConstructed, 25, nil, "")
-		return join(packet(id, reference), userPacket(id, "a"), packet(id, interim), userPacket(id, "b"), packet(id, reference), donePacket(id, ""))
+		return join(packet(id, reference), userPacket(id, "a"), packet(id, interim), userPacket(id, "b"),
+			packet(id, reference), donePacket(id, ""))
 	})
 	names, err := scan(t.Context(), c)
 	if diff := cmp.Diff([]string{"a", "b"}, names); diff != "" || err != nil {
@@ -174,13 +207,15 @@ func TestReferencesAndInterimAnswersAreSkipped(t *testing.T) {
 	}
 }
 
-// A server that begins again, after one page or after many, with whatever cookies, has no end to wait for.
+// A server that begins again, after one page or after many, with whatever cookies, has no end to
+// wait for.
 func TestPagesInACircle(t *testing.T) {
 	for _, length := range []int{1, 2, 7, 100} {
 		served := 0
 		c := scripted(t, time.Minute, func(id int64, _ *ber.Packet) []byte {
 			served++
-			return join(userPacket(id, fmt.Sprintf("user%d", served%length)), userPacket(id, "same on every page"), donePacket(id, fmt.Sprintf("cookie%d", served)))
+			return join(userPacket(id, fmt.Sprintf("user%d", served%length)), userPacket(id, "same on every page"),
+				donePacket(id, fmt.Sprintf("cookie%d", served)))
 		})
 		if _, err := scan(t.Context(), c); !errors.Is(err, errMalformed) {
 			t.Errorf("a circle of %d pages: %v", length, err)
@@ -191,14 +226,16 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
-// Pages that go on for ever, each with a user of a new name, end with an error that says how far it came.
+// Pages that go on for ever, each with a user of a new name, end with an error that says how far it
+// came.
 func TestEndlessPages(t *testing.T) {
 	served := 0
 	c := scripted(t, time.Minute, func(id int64, _ *ber.Packet) []byte {
 		served++
 		return join(userPacket(id, fmt.Sprintf("user%d", served)), donePacket(id, "more"))
 	})
-	if _, err := scan(t.Context(), c); !errors.Is(err, errMalformed) || !strings.Contains(err.Error(), "10001 entries in 10001 pages") {
+	if _, err := scan(t.Context(), c); !errors.Is(err, errMalformed) ||
+		!strings.Contains(err.Error(), "10001 entries in 10001 pages") {
 		t.Errorf("after %d pages: %v", served, err)
 	}
 }

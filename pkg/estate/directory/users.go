@@ -24,7 +24,8 @@ type User struct {
 	TargetAddress  string   // with its prefix, as stored: "SMTP:anna@contoso.mail.onmicrosoft.com"
 	Type           RecipientType
 	RemoteType     int64 // msExchRemoteRecipientType, 0 when absent
-	// MasterAccountSID is the account of another forest that a linked mailbox belongs to; S-1-5-10 (self) for shared and resource mailboxes.
+	// MasterAccountSID is the account of another forest that a linked mailbox belongs to; S-1-5-10
+	// (self) for shared and resource mailboxes.
 	MasterAccountSID string
 	Account          AccountState
 }
@@ -43,7 +44,8 @@ func (s AccountState) String() string {
 	return [...]string{"unknown", "enabled", "disabled"}[s]
 }
 
-// RecipientType is msExchRecipientTypeDetails: a single bit. 0 means that the attribute is absent: Exchange does not manage the user.
+// RecipientType is msExchRecipientTypeDetails: a single bit. 0 means that the attribute is absent:
+// Exchange does not manage the user.
 type RecipientType int64
 
 // Recipient types (Exchange's RecipientTypeDetails).
@@ -77,13 +79,16 @@ const (
 const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox | AuditLogMailbox | AuxAuditLogMailbox | SupervisoryReviewPolicy
 
 var recipientTypes = map[RecipientType]string{
-	UserMailbox: "UserMailbox", LinkedMailbox: "LinkedMailbox", SharedMailbox: "SharedMailbox", LegacyMailbox: "LegacyMailbox",
-	RoomMailbox: "RoomMailbox", EquipmentMailbox: "EquipmentMailbox", MailContact: "MailContact", MailUser: "MailUser",
+	UserMailbox: "UserMailbox", LinkedMailbox: "LinkedMailbox", SharedMailbox: "SharedMailbox",
+	LegacyMailbox: "LegacyMailbox",
+	RoomMailbox:   "RoomMailbox", EquipmentMailbox: "EquipmentMailbox", MailContact: "MailContact", MailUser: "MailUser",
 	SystemMailbox: "SystemMailbox", ArbitrationMailbox: "ArbitrationMailbox", DiscoveryMailbox: "DiscoveryMailbox",
-	RemoteUserMailbox: "RemoteUserMailbox", RemoteRoomMailbox: "RemoteRoomMailbox", RemoteEquipmentMailbox: "RemoteEquipmentMailbox",
-	RemoteSharedMailbox: "RemoteSharedMailbox", TeamMailbox: "TeamMailbox", RemoteTeamMailbox: "RemoteTeamMailbox",
+	RemoteUserMailbox: "RemoteUserMailbox", RemoteRoomMailbox: "RemoteRoomMailbox",
+	RemoteEquipmentMailbox: "RemoteEquipmentMailbox",
+	RemoteSharedMailbox:    "RemoteSharedMailbox", TeamMailbox: "TeamMailbox", RemoteTeamMailbox: "RemoteTeamMailbox",
 	MonitoringMailbox: "MonitoringMailbox", LinkedRoomMailbox: "LinkedRoomMailbox", AuditLogMailbox: "AuditLogMailbox",
-	RemoteGroupMailbox: "RemoteGroupMailbox", AuxAuditLogMailbox: "AuxAuditLogMailbox", SupervisoryReviewPolicy: "SupervisoryReviewPolicyMailbox",
+	RemoteGroupMailbox: "RemoteGroupMailbox", AuxAuditLogMailbox: "AuxAuditLogMailbox",
+	SupervisoryReviewPolicy: "SupervisoryReviewPolicyMailbox",
 }
 
 func (t RecipientType) String() string {
@@ -96,7 +101,8 @@ func (t RecipientType) String() string {
 	return strconv.FormatInt(int64(t), 10)
 }
 
-// System tells whether the mailbox is one of Exchange's own (arbitration, discovery, monitoring, audit): user rules do not apply.
+// System tells whether the mailbox is one of Exchange's own (arbitration, discovery, monitoring,
+// audit): user rules do not apply.
 func (t RecipientType) System() bool { return t&systemTypes != 0 }
 
 // Remote tells whether the mailbox is in the cloud.
@@ -104,18 +110,21 @@ func (t RecipientType) Remote() bool {
 	return t&(RemoteUserMailbox|RemoteRoomMailbox|RemoteEquipmentMailbox|RemoteSharedMailbox|RemoteTeamMailbox|RemoteGroupMailbox) != 0
 }
 
-// userFilter selects users that Exchange manages, and those that somebody gave an address without it. An attribute that the schema does
-// not have makes its term undefined, not the search fail.
+// userFilter selects users that Exchange manages, and those that somebody gave an address without
+// it. An attribute that the schema does not have makes its term undefined, not the search fail.
 const userFilter = "(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
 
 var userAttributes = []string{
-	"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress", "msExchRecipientTypeDetails",
+	"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress",
+	"msExchRecipientTypeDetails",
 	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl",
 }
 
-// Users streams every user of every domain of the forest, in constant memory, over a connection of its own. The sequence ends after the last
-// user; an error is its last element, with a zero User, and means that the users seen are not all. A cancelled context is such an error.
-// Domains are read one after the other: the one of the server that Open chose first, others through a domain controller found by DNS.
+// Users streams every user of every domain of the forest, in constant memory, over a connection of
+// its own. The sequence ends after the last user; an error is its last element, with a zero User,
+// and means that the users seen are not all. A cancelled context is such an error. Domains are read
+// one after the other: the one of the server that Open chose first, others through a domain
+// controller found by DNS.
 func (f *Forest) Users(ctx context.Context) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		stopped := false
@@ -176,8 +185,8 @@ func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) e
 // errStop ends a search whose consumer wants no more.
 var errStop = errors.New("stopped by the caller")
 
-// users streams the users under base. Users with more addresses than a server shows at once are held back until the end of their page, when
-// the connection is free to ask for the rest.
+// users streams the users under base. Users with more addresses than a server shows at once are
+// held back until the end of their page, when the connection is free to ask for the rest.
 func (c *conn) users(ctx context.Context, base, filter string, yield func(User) bool) error {
 	type partial struct {
 		user User
@@ -215,7 +224,8 @@ func (c *conn) users(ctx context.Context, base, filter string, yield func(User) 
 	return err
 }
 
-// decodeUser makes a User of an entry; next is where the rest of its addresses begins, 0 when they are all there.
+// decodeUser makes a User of an entry; next is where the rest of its addresses begins, 0 when they
+// are all there.
 func decodeUser(e entry) (u User, next int, err error) {
 	u.DN = string(e.dn)
 	err = e.each(func(name, values []byte) error {
@@ -256,8 +266,9 @@ func decodeUser(e entry) (u User, next int, err error) {
 	return u, next, err
 }
 
-// userField gives the attribute's name as this package writes it, "" for one that was not asked for. Servers write names as their schema
-// does, which is how we write them; others are compared without case.
+// userField gives the attribute's name as this package writes it, "" for one that was not asked
+// for. Servers write names as their schema does, which is how we write them; others are compared
+// without case.
 func userField(name []byte) string {
 	for _, a := range userAttributes {
 		if string(name) == a {
@@ -301,8 +312,8 @@ func (u *User) set(field string, v []byte) {
 	}
 }
 
-// addAddress sorts a proxy address. The prefix's case is its meaning: SMTP is primary, smtp (Smtp, ...) is not. Other kinds (X500, SIP, EUM)
-// are left out.
+// addAddress sorts a proxy address. The prefix's case is its meaning: SMTP is primary, smtp (Smtp,
+// ...) is not. Other kinds (X500, SIP, EUM) are left out.
 func (u *User) addAddress(v []byte) {
 	if len(v) < 5 || v[4] != ':' || !bytes.EqualFold(v[:4], []byte("smtp")) {
 		return

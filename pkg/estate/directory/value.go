@@ -77,10 +77,12 @@ func (v Version) Compare(w Version) int {
 	return 0
 }
 
-// buildOffset is what Exchange 2007 and later add to the build number in serialNumber (recalled, not documented by Microsoft).
+// buildOffset is what Exchange 2007 and later add to the build number in serialNumber (recalled,
+// not documented by Microsoft).
 const buildOffset = 30000
 
-// ParseSerialNumber decodes the serialNumber of an Exchange server, "Version 15.2 (Build 32562.17)".
+// ParseSerialNumber decodes the serialNumber of an Exchange server, "Version 15.2 (Build
+// 32562.17)".
 func ParseSerialNumber(s string) (Version, bool) {
 	var v Version
 	rest, ok := strings.CutPrefix(strings.TrimSpace(s), "Version ")
@@ -123,7 +125,8 @@ type Level int
 
 // levels are the values of msDS-Behavior-Version (MS-ADTS 6.1.4.2).
 var levels = map[Level]string{
-	0: "Windows 2000", 1: "Windows Server 2003 interim", 2: "Windows Server 2003", 3: "Windows Server 2008", 4: "Windows Server 2008 R2",
+	0: "Windows 2000", 1: "Windows Server 2003 interim", 2: "Windows Server 2003", 3: "Windows Server 2008",
+	4: "Windows Server 2008 R2",
 	5: "Windows Server 2012", 6: "Windows Server 2012 R2", 7: "Windows Server 2016", 10: "Windows Server 2025",
 }
 

@@ -55,7 +55,8 @@ func TestParseSerialNumber(t *testing.T) {
 			t.Errorf("%q: got %q, %v; want %q", in, v, ok, want)
 		}
 	}
-	if (Version{15, 2, 1544, 4}).Compare(Version{15, 2, 2562, 17}) >= 0 || (Version{15, 2, 2562, 17}).Compare(Version{15, 1, 2507, 61}) <= 0 {
+	if (Version{15, 2, 1544, 4}).Compare(Version{15, 2, 2562, 17}) >= 0 ||
+		(Version{15, 2, 2562, 17}).Compare(Version{15, 1, 2507, 61}) <= 0 {
 		t.Error("versions in wrong order")
 	}
 }
@@ -86,7 +87,8 @@ func TestSplitRange(t *testing.T) {
 }
 
 func TestDomainName(t *testing.T) {
-	for in, want := range map[string]string{"DC=contoso,DC=com": "contoso.com", "dc=a": "a", "CN=x,DC=a": "", "nonsense": ""} {
+	for in, want := range map[string]string{"DC=contoso,DC=com": "contoso.com", "dc=a": "a", "CN=x,DC=a": "",
+		"nonsense": ""} {
 		if got := DomainName(in); got != want {
 			t.Errorf("%s: got %q, want %q", in, got, want)
 		}
@@ -95,7 +97,8 @@ func TestDomainName(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	var u User
-	for _, a := range []string{"SMTP:Anna@Contoso.com", "smtp:a@contoso.com", "Smtp:b@contoso.com", "X500:/o=x/cn=anna", "SIP:anna@contoso.com", "smtp:", "smt", ""} {
+	for _, a := range []string{"SMTP:Anna@Contoso.com", "smtp:a@contoso.com", "Smtp:b@contoso.com", "X500:/o=x/cn=anna",
+		"SIP:anna@contoso.com", "smtp:", "smt", ""} {
 		u.addAddress([]byte(a))
 	}
 	want := User{Primary: []string{"Anna@Contoso.com"}, Aliases: []string{"a@contoso.com", "b@contoso.com", ""}}
@@ -122,11 +125,16 @@ func TestResultErrors(t *testing.T) {
 		{49, accept + "701, v4563", "the account has expired", link.ErrAccess},
 		{49, accept + "773, v4563", "the password must be changed before the first logon", link.ErrAccess},
 		{49, accept + "775, v4563", "the account is locked out", link.ErrAccess},
-		{49, "80090346: LdapErr: DSID-0C0905F2, comment: AcceptSecurityContext error, data 80090346, v4563", "the domain controller requires channel binding, which this kind of bind cannot offer; use a password over LDAPS", link.ErrAccess},
+		{49, "80090346: LdapErr: DSID-0C0905F2, comment: AcceptSecurityContext error, data 80090346, v4563",
+			"the domain controller requires channel binding, which this kind of bind cannot offer; use a password " +
+				"over LDAPS", link.ErrAccess},
 		{49, "", "wrong user name or password", link.ErrAccess},
-		{8, "BindSimple: Transport encryption required.", "the server accepts this bind only over an encrypted or signed connection (BindSimple: Transport encryption required.)", link.ErrAccess},
+		{8, "BindSimple: Transport encryption required.",
+			"the server accepts this bind only over an encrypted or signed connection (BindSimple: Transport " +
+				"encryption required.)", link.ErrAccess},
 		{50, "", "the account has no right to do this", link.ErrAccess},
-		{1, "00002020: Operation unavailable without authentication", "the server could not do this (00002020: Operation unavailable without authentication)", link.ErrAccess},
+		{1, "00002020: Operation unavailable without authentication",
+			"the server could not do this (00002020: Operation unavailable without authentication)", link.ErrAccess},
 		{4, "", "incomplete answer: the server's size limit was exceeded", nil},
 		{52, "going down", "the server is not available (going down)", link.ErrUnreachable},
 		{32, "", "no such object", errNoSuchObject},

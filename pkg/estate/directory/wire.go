@@ -26,14 +26,15 @@ const (
 	tagExtendedOID = 0x8a // [10] of ExtendedResponse
 )
 
-// maxMessage bounds one LDAP message. The largest honest one is an entry with a full range (1,500 values) of a few long attributes: well
-// under a megabyte, unless someone stored a photo in an attribute that is asked for.
+// maxMessage bounds one LDAP message. The largest honest one is an entry with a full range (1,500
+// values) of a few long attributes: well under a megabyte, unless someone stored a photo in an
+// attribute that is asked for.
 const maxMessage = 8 << 20
 
 var errMalformed = errors.New("malformed LDAP message")
 
-// element splits the first BER element off b. Lengths must be definite and of at most four bytes, tags of one byte: all that LDAP uses.
-// body and rest are parts of b.
+// element splits the first BER element off b. Lengths must be definite and of at most four bytes,
+// tags of one byte: all that LDAP uses. body and rest are parts of b.
 func element(b []byte) (tag byte, body, rest []byte, ok bool) {
 	if len(b) < 2 || b[0]&0x1f == 0x1f {
 		return 0, nil, nil, false
@@ -83,7 +84,8 @@ type message struct {
 	controls []byte // of [0], empty when absent
 }
 
-// reader takes LDAP messages from a stream. It builds no tree of packets: an answer of a million entries is read through one buffer.
+// reader takes LDAP messages from a stream. It builds no tree of packets: an answer of a million
+// entries is read through one buffer.
 type reader struct {
 	buffered *bufio.Reader
 	limit    int
@@ -283,8 +285,8 @@ func parseResult(body []byte) (result, error) {
 
 const oidPaging = "1.2.840.113556.1.4.319"
 
-// pagingCookie finds the cookie of the paged results control (RFC 2696) in a message's controls. An empty cookie, or no such control,
-// means that there are no more pages.
+// pagingCookie finds the cookie of the paged results control (RFC 2696) in a message's controls. An
+// empty cookie, or no such control, means that there are no more pages.
 func pagingCookie(controls []byte) ([]byte, error) {
 	for rest := controls; len(rest) > 0; {
 		control, after, ok := expect(rest, tagSequence)

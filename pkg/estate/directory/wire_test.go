@@ -58,7 +58,8 @@ func resultPacket(tag ber.Tag, code int, diagnostic string) *ber.Packet {
 
 func TestReaderReadsWhatAnotherEncoderWrote(t *testing.T) {
 	large := strings.Repeat("x", 200_000) // larger than the buffer
-	stream := append(packet(7, entryPacket("CN=a,DC=b", []string{"mail", "a@b"}, []string{"proxyAddresses", "SMTP:a@b", "smtp:" + large})),
+	stream := append(packet(7, entryPacket("CN=a,DC=b", []string{"mail", "a@b"},
+		[]string{"proxyAddresses", "SMTP:a@b", "smtp:" + large})),
 		packet(7, resultPacket(5, 0, "done"))...)
 	r := newReader(bytes.NewReader(stream))
 	m, err := r.next()
@@ -73,7 +74,8 @@ func TestReaderReadsWhatAnotherEncoderWrote(t *testing.T) {
 	if err != nil || next != 0 {
 		t.Fatal(next, err)
 	}
-	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Mail: "a@b", Primary: []string{"a@b"}, Aliases: []string{large}}, u); diff != "" {
+	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Mail: "a@b", Primary: []string{"a@b"}, Aliases: []string{large}},
+		u); diff != "" {
 		t.Fatal(diff)
 	}
 	if m, err = r.next(); err != nil || m.tag != tagDone {
@@ -124,8 +126,10 @@ func TestReaderGrowsWithWhatArrives(t *testing.T) {
 }
 
 func FuzzReader(f *testing.F) {
-	f.Add(packet(1, entryPacket("CN=a", []string{"proxyAddresses;range=0-1499", "SMTP:a@b"}, []string{"objectGUID", strings.Repeat("g", 16)}, []string{"userAccountControl", "514"})))
-	f.Add(packet(2, resultPacket(5, 49, "80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data 52e, v4563\x00")))
+	f.Add(packet(1, entryPacket("CN=a", []string{"proxyAddresses;range=0-1499", "SMTP:a@b"},
+		[]string{"objectGUID", strings.Repeat("g", 16)}, []string{"userAccountControl", "514"})))
+	f.Add(packet(2, resultPacket(5, 49,
+		"80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data 52e, v4563\x00")))
 	cookie := ber.NewSequence("")
 	cookie.AppendChild(text(oidPaging))
 	cookie.AppendChild(text("\x30\x07\x02\x01\x00\x04\x02ab"))

@@ -78,7 +78,8 @@ func TestRouteFollowsExchangesOrder(t *testing.T) {
 		"connector, and the relationship of another domain": {
 			fakeSession{"Get-IntraOrganizationConnector": prints(connector),
 				"Get-OrganizationRelationship": prints(object("Name", "other", "Enabled", true, "DomainNames",
-					[]any{"fabrikam.example"}, "TargetSharingEpr", "https://other.example/EWS/Exchange.asmx"), relation)},
+					[]any{"fabrikam.example"}, "TargetSharingEpr", "https://other.example/EWS/Exchange.asmx"),
+					relation)},
 			[]string{"intra-organization connector HybridIOC - 1", "https://outlook.office365.com/EWS/Exchange.asmx"},
 		},
 		"connector with an address of its own": {

@@ -1,8 +1,9 @@
-// Package autodiscover finds where a mailbox's services are, as Exchange publishes it: the client half with POX, SOAP and JSON, in the
-// documented order, and the server half of the same.
+// Package autodiscover finds where a mailbox's services are, as Exchange publishes it: the client
+// half with POX, SOAP and JSON, in the documented order, and the server half of the same.
 //
-// The order and its rules are those of Microsoft's "Autodiscover for Exchange" and of the EWS Managed API: published service connection
-// points, the domain, autodiscover.domain, an unauthenticated http redirect, a DNS SRV record.
+// The order and its rules are those of Microsoft's "Autodiscover for Exchange" and of the EWS
+// Managed API: published service connection points, the domain, autodiscover.domain, an
+// unauthenticated http redirect, a DNS SRV record.
 package autodiscover
 
 import (
@@ -46,8 +47,9 @@ const (
 	NotAutodiscover Outcome = "not-autodiscover"
 	Untrusted       Outcome = "untrusted"
 	Unreachable     Outcome = "unreachable"
-	RefusedRedirect Outcome = "refused-redirect" // not https, not an autodiscover path, or a host that nobody vouches for
-	NoRecord        Outcome = "no-record"        // of SRV
+	// not https, not an autodiscover path, or a host that nobody vouches for
+	RefusedRedirect Outcome = "refused-redirect"
+	NoRecord        Outcome = "no-record" // of SRV
 	Failed          Outcome = "failed"
 )
 
@@ -81,11 +83,12 @@ type Result struct {
 	Trace    []Attempt
 }
 
-// EWS is the address of Exchange Web Services as seen from outside, or the inside one where none is published.
+// EWS is the address of Exchange Web Services as seen from outside, or the inside one where none is
+// published.
 func (r Result) EWS() string { return r.Settings.EWS() }
 
-// SearchError is a search that found nothing. It is of the class that tells most: access refused by a server that answered, then a certificate
-// not trusted, then not reachable.
+// SearchError is a search that found nothing. It is of the class that tells most: access refused by
+// a server that answered, then a certificate not trusted, then not reachable.
 type SearchError struct {
 	Address string
 	Trace   []Attempt
@@ -109,7 +112,8 @@ func (e *SearchError) Error() string {
 }
 
 // tellingMost orders outcomes by how much they say about what is wrong.
-var tellingMost = []Outcome{AccessRefused, NoSuchMailbox, ServerError, RefusedRedirect, Untrusted, NotAutodiscover, NotFound, Failed, Unreachable, NoRecord}
+var tellingMost = []Outcome{AccessRefused, NoSuchMailbox, ServerError, RefusedRedirect, Untrusted, NotAutodiscover,
+	NotFound, Failed, Unreachable, NoRecord}
 
 func (e *SearchError) best() *Attempt {
 	for _, o := range tellingMost {
@@ -147,11 +151,13 @@ func (e *SearchError) Unwrap() error {
 	return nil
 }
 
-// trusted is how a URL came to be a candidate, which decides whether a redirect from it is followed.
+// trusted is how a URL came to be a candidate, which decides whether a redirect from it is
+// followed.
 type trusted bool
 
 const (
-	vouched  trusted = true  // made of the address, told by the directory, or by a server whose certificate was verified
+	// made of the address, told by the directory, or by a server whose certificate was verified
+	vouched  trusted = true
 	spoofing trusted = false // told by plain http or DNS
 )
 
@@ -175,7 +181,8 @@ func (c *Client) Find(ctx context.Context, address string) (Result, error) {
 	}
 }
 
-// FindAt asks one endpoint: an autodiscover.svc by SOAP, anything else by POX. Redirects are followed as Find does.
+// FindAt asks one endpoint: an autodiscover.svc by SOAP, anything else by POX. Redirects are
+// followed as Find does.
 func (c *Client) FindAt(ctx context.Context, endpoint, address string) (Result, error) {
 	s := c.search(address)
 	next, err := s.ask(ctx, candidate{endpoint, vouched})
@@ -200,7 +207,8 @@ type search struct {
 }
 
 func (c *Client) search(address string) *search {
-	return &search{client: c, address: address, seen: map[string]bool{strings.ToLower(address): true}, asked: map[string]bool{}}
+	return &search{client: c, address: address, seen: map[string]bool{strings.ToLower(address): true},
+		asked: map[string]bool{}}
 }
 
 // errStop ends a search before all places were tried.
@@ -213,7 +221,8 @@ func (s *search) result(err error) (Result, error) {
 	if err != nil && !errors.Is(err, errStop) {
 		return Result{Address: s.address, Trace: s.trace}, err
 	}
-	return Result{Address: s.address, Trace: s.trace}, &SearchError{Address: s.address, Trace: s.trace, Reason: s.reason}
+	return Result{Address: s.address, Trace: s.trace}, &SearchError{Address: s.address, Trace: s.trace,
+		Reason: s.reason}
 }
 
 func (s *search) stop(format string, args ...any) error {
@@ -221,7 +230,8 @@ func (s *search) stop(format string, args ...any) error {
 	return errStop
 }
 
-// round tries every place for the address. It returns the address to go on with when one redirects to another address.
+// round tries every place for the address. It returns the address to go on with when one redirects
+// to another address.
 func (s *search) round(ctx context.Context, useSCP bool) (next string, err error) {
 	local, domain, ok := cutAddress(s.address)
 	if !ok || local == "" {
@@ -229,23 +239,27 @@ func (s *search) round(ctx context.Context, useSCP bool) (next string, err error
 	}
 	if useSCP {
 		for _, u := range s.client.SCP {
-			if next, err := s.ask(ctx, candidate{s.client.endpoint(u), vouched}); err != nil || next != "" || s.found != nil {
+			if next, err := s.ask(ctx, candidate{s.client.endpoint(u), vouched}); err != nil || next != "" ||
+				s.found != nil {
 				return next, err
 			}
 		}
 	}
 	for _, host := range []string{domain, "autodiscover." + domain} {
-		if next, err := s.ask(ctx, candidate{s.client.endpoint("https://" + host + "/autodiscover/autodiscover.xml"), vouched}); err != nil || next != "" || s.found != nil {
+		if next, err := s.ask(ctx, candidate{s.client.endpoint("https://" + host + "/autodiscover/autodiscover.xml"),
+			vouched}); err != nil || next != "" || s.found != nil {
 			return next, err
 		}
 	}
 	if target, ok := s.plainRedirect(ctx, domain); ok {
-		if next, err := s.ask(ctx, candidate{s.client.endpoint(target), spoofing}); err != nil || next != "" || s.found != nil {
+		if next, err := s.ask(ctx, candidate{s.client.endpoint(target), spoofing}); err != nil || next != "" ||
+			s.found != nil {
 			return next, err
 		}
 	}
 	if target, ok := s.service(ctx, domain); ok {
-		if next, err := s.ask(ctx, candidate{s.client.endpoint(target), spoofing}); err != nil || next != "" || s.found != nil {
+		if next, err := s.ask(ctx, candidate{s.client.endpoint(target), spoofing}); err != nil || next != "" ||
+			s.found != nil {
 			return next, err
 		}
 	}
@@ -311,11 +325,14 @@ func (s *search) ask(ctx context.Context, at candidate) (next string, err error)
 			}
 			target, err := resolve(at.url, answer.target)
 			if err != nil {
-				s.note(Attempt{Method: "POST", URL: link.Printable(answer.target), Outcome: RefusedRedirect, Detail: "not a URL"})
+				s.note(Attempt{Method: "POST", URL: link.Printable(answer.target), Outcome: RefusedRedirect,
+					Detail: "not a URL"})
 				return "", nil
 			}
-			if u, err := url.Parse(target); err != nil || !autodiscoverPath.MatchString(u.Path) { // that it is https, acceptable demands
-				s.note(Attempt{Method: "POST", URL: link.PrintableURL(target), Outcome: RefusedRedirect, Detail: "a redirect must lead to an autodiscover path"})
+			// that it is https, acceptable demands
+			if u, err := url.Parse(target); err != nil || !autodiscoverPath.MatchString(u.Path) {
+				s.note(Attempt{Method: "POST", URL: link.PrintableURL(target), Outcome: RefusedRedirect,
+					Detail: "a redirect must lead to an autodiscover path"})
 				return "", nil
 			}
 			at = candidate{s.client.endpoint(target), vouched}
@@ -371,7 +388,8 @@ func (s *search) service(ctx context.Context, domain string) (string, bool) {
 	case errors.As(err, &missing) && missing.IsNotFound, err == nil && len(records) == 0:
 		attempt.Outcome, attempt.Err = NoRecord, err
 	case err != nil:
-		attempt.Outcome, attempt.Err, attempt.Detail = Unreachable, link.Classify(err), link.Printable(link.Classify(err).Error())
+		attempt.Outcome, attempt.Err, attempt.Detail = Unreachable, link.Classify(err),
+			link.Printable(link.Classify(err).Error())
 	case best == nil:
 		attempt.Outcome, attempt.Detail = NoRecord, "no record with port 443"
 	case !hostName.MatchString(strings.TrimSuffix(best.Target, ".")):
@@ -387,9 +405,11 @@ func (s *search) service(ctx context.Context, domain string) (string, bool) {
 	return "https://" + strings.TrimSuffix(best.Target, ".") + "/autodiscover/autodiscover.xml", true
 }
 
-// bestService is the record with the lowest priority, then the highest weight; only port 443 counts.
+// bestService is the record with the lowest priority, then the highest weight; only port 443
+// counts.
 func bestService(records []*net.SRV) *net.SRV {
-	usable := slices.DeleteFunc(slices.Clone(records), func(r *net.SRV) bool { return r == nil || r.Port != 443 || strings.Trim(r.Target, ".") == "" })
+	usable := slices.DeleteFunc(slices.Clone(records),
+		func(r *net.SRV) bool { return r == nil || r.Port != 443 || strings.Trim(r.Target, ".") == "" })
 	if len(usable) == 0 {
 		return nil
 	}

@@ -23,7 +23,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// world is hosts behind one TLS and one plain server, told apart by the Host header. Hosts that are not in it refuse the connection.
+// world is hosts behind one TLS and one plain server, told apart by the Host header. Hosts that are
+// not in it refuse the connection.
 type world struct {
 	secure, plain map[string]http.Handler
 	srv           map[string][]*net.SRV
@@ -103,16 +104,20 @@ func (p people) FederationInformation(_ context.Context, domain string) (Federat
 	if domain != "contoso.com" {
 		return Federation{}, &CodeError{Code: NotFederated}
 	}
-	return Federation{ApplicationURI: "contoso.com", TokenIssuers: []string{"https://login.example/x"}, Domains: []string{"contoso.com", "a&b.example"}}, nil
+	return Federation{ApplicationURI: "contoso.com", TokenIssuers: []string{"https://login.example/x"},
+		Domains: []string{"contoso.com", "a&b.example"}}, nil
 }
 
 var aliceSettings = Settings{
-	Address: "alice@contoso.com", DisplayName: "Alice & Co", LegacyDN: "/o=Contoso/cn=alice", Server: "guid@contoso.com", Version: "15.2.1544",
-	ExternalEWS: "https://mail.contoso.com/EWS/Exchange.asmx", InternalEWS: "https://ex1.contoso.local/EWS/Exchange.asmx", ExternalAuth: "Ntlm",
+	Address: "alice@contoso.com", DisplayName: "Alice & Co", LegacyDN: "/o=Contoso/cn=alice",
+	Server: "guid@contoso.com", Version: "15.2.1544",
+	ExternalEWS: "https://mail.contoso.com/EWS/Exchange.asmx",
+	InternalEWS: "https://ex1.contoso.local/EWS/Exchange.asmx", ExternalAuth: "Ntlm",
 }
 
 func here(p people) http.Handler {
-	accept := &link.Accept{Basic: true, Realm: "r", Anonymous: Anonymous, Password: func(u string) (string, bool) { return "hunter2", u == "alice" }}
+	accept := &link.Accept{Basic: true, Realm: "r", Anonymous: Anonymous,
+		Password: func(u string) (string, bool) { return "hunter2", u == "alice" }}
 	return Advertise(accept.Handler(&Handler{Backend: p, Unauthorized: accept.Challenge}))
 }
 
@@ -135,7 +140,8 @@ func toURL(u string) error     { return &CodeError{Code: CodeRedirectURL, Target
 func steps(trace []Attempt) []string {
 	var all []string
 	for _, a := range trace {
-		u := strings.TrimSuffix(strings.TrimSuffix(a.URL, "/autodiscover/autodiscover.xml"), "/autodiscover/autodiscover.svc")
+		u := strings.TrimSuffix(strings.TrimSuffix(a.URL, "/autodiscover/autodiscover.xml"),
+			"/autodiscover/autodiscover.svc")
 		all = append(all, a.Method+" "+u+" "+string(a.Outcome))
 	}
 	return all
@@ -156,9 +162,11 @@ func TestFind(t *testing.T) {
 			name:  "service connection point",
 			world: world{secure: map[string]http.Handler{"ex1.contoso.com": alice}},
 			set: func(c *Client) {
-				c.SCP = []string{"https://gone.contoso.com/autodiscover/autodiscover.xml", "https://ex1.contoso.com/Autodiscover/Autodiscover.xml"}
+				c.SCP = []string{"https://gone.contoso.com/autodiscover/autodiscover.xml",
+					"https://ex1.contoso.com/Autodiscover/Autodiscover.xml"}
 			},
-			trace: []string{"POST https://gone.contoso.com unreachable", "POST https://ex1.contoso.com/Autodiscover/Autodiscover.xml found"},
+			trace: []string{"POST https://gone.contoso.com unreachable",
+				"POST https://ex1.contoso.com/Autodiscover/Autodiscover.xml found"},
 		},
 		{
 			name:  "domain",
@@ -166,8 +174,9 @@ func TestFind(t *testing.T) {
 			trace: []string{"POST https://contoso.com found"},
 		},
 		{
-			name:  "website at the domain",
-			world: world{secure: map[string]http.Handler{"contoso.com": answers(200, nil, "<html><title>Welcome</title>"), "autodiscover.contoso.com": alice}},
+			name: "website at the domain",
+			world: world{secure: map[string]http.Handler{"contoso.com": answers(200, nil,
+				"<html><title>Welcome</title>"), "autodiscover.contoso.com": alice}},
 			trace: []string{"POST https://contoso.com not-autodiscover", "POST https://autodiscover.contoso.com found"},
 		},
 		{
@@ -176,7 +185,8 @@ func TestFind(t *testing.T) {
 				secure: map[string]http.Handler{"mail.contoso.com": alice, "contoso.com": answers(404, nil, "")},
 				plain:  map[string]http.Handler{"autodiscover.contoso.com": redirect("https://mail.contoso.com/autodiscover/autodiscover.xml")},
 			},
-			trace: []string{"POST https://contoso.com not-found", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com redirect-url", "POST https://mail.contoso.com found"},
+			trace: []string{"POST https://contoso.com not-found", "POST https://autodiscover.contoso.com unreachable",
+				"GET http://autodiscover.contoso.com redirect-url", "POST https://mail.contoso.com found"},
 		},
 		{
 			name: "http redirect to a stranger",
@@ -184,7 +194,9 @@ func TestFind(t *testing.T) {
 				secure: map[string]http.Handler{"evil.example": alice},
 				plain:  map[string]http.Handler{"autodiscover.contoso.com": redirect("https://evil.example/autodiscover/autodiscover.xml")},
 			},
-			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com redirect-url", "POST https://evil.example refused-redirect", "SRV _autodiscover._tcp.contoso.com no-record"},
+			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable",
+				"GET http://autodiscover.contoso.com redirect-url", "POST https://evil.example refused-redirect",
+				"SRV _autodiscover._tcp.contoso.com no-record"},
 			class: errNone,
 		},
 		{
@@ -193,13 +205,16 @@ func TestFind(t *testing.T) {
 				secure: map[string]http.Handler{"autodiscover-s.outlook.example": alice},
 				plain:  map[string]http.Handler{"autodiscover.contoso.com": redirect("https://autodiscover-s.outlook.example/autodiscover/autodiscover.xml")},
 			},
-			set:   func(c *Client) { c.Hosts = []string{".outlook.example"} },
-			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com redirect-url", "POST https://autodiscover-s.outlook.example found"},
+			set: func(c *Client) { c.Hosts = []string{".outlook.example"} },
+			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable",
+				"GET http://autodiscover.contoso.com redirect-url",
+				"POST https://autodiscover-s.outlook.example found"},
 		},
 		{
 			name:  "http redirects that lead nowhere",
 			world: world{plain: map[string]http.Handler{"autodiscover.contoso.com": redirect("http://mail.contoso.com/autodiscover/autodiscover.xml")}},
-			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com refused-redirect", "SRV _autodiscover._tcp.contoso.com no-record"},
+			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable",
+				"GET http://autodiscover.contoso.com refused-redirect", "SRV _autodiscover._tcp.contoso.com no-record"},
 			class: errNone,
 		},
 		{
@@ -207,11 +222,15 @@ func TestFind(t *testing.T) {
 			world: world{
 				secure: map[string]http.Handler{"mail.contoso.com": alice},
 				srv: map[string][]*net.SRV{"_autodiscover._tcp.contoso.com": {
-					{Target: "other.contoso.com.", Port: 8443, Priority: 0}, {Target: "third.contoso.com.", Port: 443, Priority: 2},
-					{Target: "mail.contoso.com.", Port: 443, Priority: 1, Weight: 10}, {Target: "light.contoso.com.", Port: 443, Priority: 1, Weight: 5},
+					{Target: "other.contoso.com.", Port: 8443, Priority: 0},
+					{Target: "third.contoso.com.", Port: 443, Priority: 2},
+					{Target: "mail.contoso.com.", Port: 443, Priority: 1, Weight: 10},
+					{Target: "light.contoso.com.", Port: 443, Priority: 1, Weight: 5},
 				}},
 			},
-			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com redirect-url", "POST https://mail.contoso.com found"},
+			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com unreachable",
+				"GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com redirect-url",
+				"POST https://mail.contoso.com found"},
 		},
 		{
 			name: "redirected to another address",
@@ -219,8 +238,9 @@ func TestFind(t *testing.T) {
 				"contoso.com":                 here(people{"alice@contoso.com": toAddress("alice@tenant.example")}),
 				"autodiscover.tenant.example": here(people{"alice@tenant.example": aliceSettings}),
 			}},
-			set:   func(c *Client) { c.SCP = []string{"https://contoso.com/autodiscover/autodiscover.xml"} },
-			trace: []string{"POST https://contoso.com redirect-address", "POST https://tenant.example unreachable", "POST https://autodiscover.tenant.example found"},
+			set: func(c *Client) { c.SCP = []string{"https://contoso.com/autodiscover/autodiscover.xml"} },
+			trace: []string{"POST https://contoso.com redirect-address", "POST https://tenant.example unreachable",
+				"POST https://autodiscover.tenant.example found"},
 		},
 		{
 			name: "redirected to another URL",
@@ -233,14 +253,17 @@ func TestFind(t *testing.T) {
 		{
 			name:  "redirected by https",
 			world: world{secure: map[string]http.Handler{"contoso.com": redirect("https://mail.contoso.com/Autodiscover/Autodiscover.xml"), "mail.contoso.com": alice}},
-			trace: []string{"POST https://contoso.com redirect-url", "POST https://mail.contoso.com/Autodiscover/Autodiscover.xml found"},
+			trace: []string{"POST https://contoso.com redirect-url",
+				"POST https://mail.contoso.com/Autodiscover/Autodiscover.xml found"},
 		},
 		{
 			name:  "redirected to http and to a log-on page",
 			world: world{secure: map[string]http.Handler{"contoso.com": redirect("http://contoso.com/autodiscover/autodiscover.xml"), "autodiscover.contoso.com": redirect("/owa/auth/logon.aspx?x=y")}},
 			trace: []string{
-				"POST https://contoso.com redirect-url", "POST http://contoso.com refused-redirect", "POST https://autodiscover.contoso.com redirect-url",
-				"POST https://autodiscover.contoso.com/owa/auth/logon.aspx refused-redirect", "GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record",
+				"POST https://contoso.com redirect-url", "POST http://contoso.com refused-redirect",
+				"POST https://autodiscover.contoso.com redirect-url",
+				"POST https://autodiscover.contoso.com/owa/auth/logon.aspx refused-redirect",
+				"GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record",
 			},
 			class: errNone,
 		},
@@ -250,26 +273,34 @@ func TestFind(t *testing.T) {
 				"contoso.com":    here(people{"alice@contoso.com": toAddress("alice@tenant.example")}),
 				"tenant.example": here(people{"alice@tenant.example": toAddress("ALICE@contoso.com")}),
 			}},
-			trace:  []string{"POST https://contoso.com redirect-address", "POST https://tenant.example redirect-address"},
+			trace: []string{"POST https://contoso.com redirect-address",
+				"POST https://tenant.example redirect-address"},
 			class:  errNone,
 			reason: "redirected in a circle",
 		},
 		{
 			name:  "URL to itself",
 			world: world{secure: map[string]http.Handler{"contoso.com": here(people{"alice@contoso.com": toURL("https://contoso.com/autodiscover/autodiscover.xml")})}},
-			trace: []string{"POST https://contoso.com redirect-url", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record"},
+			trace: []string{"POST https://contoso.com redirect-url",
+				"POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com unreachable",
+				"SRV _autodiscover._tcp.contoso.com no-record"},
 			class: link.ErrUnreachable,
 		},
 		{
-			name:  "wrong password",
-			world: world{secure: map[string]http.Handler{"autodiscover.contoso.com": answers(401, map[string]string{"WWW-Authenticate": "NTLM"}, "")}},
-			trace: []string{"POST https://contoso.com unreachable", "POST https://autodiscover.contoso.com access-refused", "GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record"},
+			name: "wrong password",
+			world: world{secure: map[string]http.Handler{"autodiscover.contoso.com": answers(401,
+				map[string]string{"WWW-Authenticate": "NTLM"}, "")}},
+			trace: []string{"POST https://contoso.com unreachable",
+				"POST https://autodiscover.contoso.com access-refused",
+				"GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record"},
 			class: link.ErrAccess,
 		},
 		{
 			name:  "no such mailbox",
 			world: world{secure: map[string]http.Handler{"contoso.com": here(people{})}},
-			trace: []string{"POST https://contoso.com no-such-mailbox", "POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com unreachable", "SRV _autodiscover._tcp.contoso.com no-record"},
+			trace: []string{"POST https://contoso.com no-such-mailbox",
+				"POST https://autodiscover.contoso.com unreachable", "GET http://autodiscover.contoso.com unreachable",
+				"SRV _autodiscover._tcp.contoso.com no-record"},
 			class: errNone,
 		},
 	}
@@ -291,7 +322,8 @@ func TestFind(t *testing.T) {
 				if soap {
 					want = nil
 					for _, s := range tt.trace {
-						want = append(want, strings.ReplaceAll(s, "Autodiscover/Autodiscover.xml", "Autodiscover/Autodiscover.svc"))
+						want = append(want, strings.ReplaceAll(s, "Autodiscover/Autodiscover.xml",
+							"Autodiscover/Autodiscover.svc"))
 					}
 				}
 				if diff := cmp.Diff(want, steps(got.Trace)); diff != "" {
@@ -309,7 +341,8 @@ func TestFind(t *testing.T) {
 					return
 				}
 				var search *SearchError
-				if !errors.As(err, &search) || !strings.Contains(err.Error(), tt.reason) || strings.Contains(err.Error(), "hunter2") {
+				if !errors.As(err, &search) || !strings.Contains(err.Error(), tt.reason) ||
+					strings.Contains(err.Error(), "hunter2") {
 					t.Fatalf("got %v", err)
 				}
 				for _, class := range []error{link.ErrAccess, link.ErrUntrusted, link.ErrUnreachable} {
@@ -341,7 +374,11 @@ func TestRedirectCap(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	w := world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel(); time.Sleep(10 * time.Millisecond) })}}
+	w := world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		cancel()
+		time.Sleep(10 * time.Millisecond)
+	})}}
 	_, err := w.client(t).Find(ctx, "alice@contoso.com")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -371,10 +408,12 @@ func TestUntrusted(t *testing.T) {
 // TestBothHalves asks for everything that the server half tells.
 func TestBothHalves(t *testing.T) {
 	w := world{secure: map[string]http.Handler{"contoso.com": here(people{
-		"alice@contoso.com": aliceSettings, "moved@contoso.com": toAddress("x@tenant.example"), "broken@contoso.com": errors.New("password=hunter2"),
+		"alice@contoso.com": aliceSettings, "moved@contoso.com": toAddress("x@tenant.example"),
+		"broken@contoso.com": errors.New("password=hunter2"),
 	})}}
 	c := w.client(t)
-	const xml, svc = "https://contoso.com/autodiscover/autodiscover.xml", "https://contoso.com/AUTODISCOVER/Autodiscover.SVC"
+	const xml, svc = "https://contoso.com/autodiscover/autodiscover.xml",
+		"https://contoso.com/AUTODISCOVER/Autodiscover.SVC"
 	got, err := c.FindAt(t.Context(), xml, "alice@contoso.com")
 	if err != nil {
 		t.Fatal(err)
@@ -392,25 +431,31 @@ func TestBothHalves(t *testing.T) {
 	if diff := cmp.Diff(want, got.Settings); diff != "" {
 		t.Error("SOAP", diff)
 	}
-	if _, err := c.UserSettings(t.Context(), svc, "broken@contoso.com", "ExternalEwsUrl"); err == nil || !strings.Contains(err.Error(), "InternalServerError") || strings.Contains(err.Error(), "hunter2") {
+	if _, err := c.UserSettings(t.Context(), svc, "broken@contoso.com", "ExternalEwsUrl"); err == nil ||
+		!strings.Contains(err.Error(), "InternalServerError") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("broken: %v", err)
 	}
 	domain, err := c.DomainSettings(t.Context(), svc, "contoso.com", "ExternalEwsUrl", "ExternalEwsVersion")
-	if diff := cmp.Diff(map[string]string{"ExternalEwsUrl": "https://mail.contoso.com/EWS/Exchange.asmx"}, domain); diff != "" || err != nil {
+	if diff := cmp.Diff(map[string]string{"ExternalEwsUrl": "https://mail.contoso.com/EWS/Exchange.asmx"},
+		domain); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	var code *CodeError
-	if _, err := c.DomainSettings(t.Context(), svc, "other.example", "ExternalEwsUrl"); !errors.As(err, &code) || code.Code != InvalidDomain || code.Message != "not here" {
+	if _, err := c.DomainSettings(t.Context(), svc, "other.example", "ExternalEwsUrl"); !errors.As(err, &code) ||
+		code.Code != InvalidDomain || code.Message != "not here" {
 		t.Errorf("other domain: %v", err)
 	}
-	if _, err := c.UserSettings(t.Context(), svc, "alice@contoso.com"); !errors.As(err, &code) || code.Code != InvalidRequest {
+	if _, err := c.UserSettings(t.Context(), svc, "alice@contoso.com"); !errors.As(err, &code) ||
+		code.Code != InvalidRequest {
 		t.Errorf("no settings: %v", err)
 	}
 	federation, err := c.FederationInformation(t.Context(), svc, "contoso.com")
-	if diff := cmp.Diff(Federation{"contoso.com", []string{"https://login.example/x"}, []string{"contoso.com", "a&b.example"}}, federation); diff != "" || err != nil {
+	if diff := cmp.Diff(Federation{"contoso.com", []string{"https://login.example/x"},
+		[]string{"contoso.com", "a&b.example"}}, federation); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	if _, err := c.FederationInformation(t.Context(), svc, "other.example"); !errors.As(err, &code) || code.Code != NotFederated {
+	if _, err := c.FederationInformation(t.Context(), svc, "other.example"); !errors.As(err, &code) ||
+		code.Code != NotFederated {
 		t.Errorf("not federated: %v", err)
 	}
 	v2, err := c.V2(t.Context(), "contoso.com", "alice@contoso.com", "EWS")
@@ -419,11 +464,13 @@ func TestBothHalves(t *testing.T) {
 	}
 	var v2err *V2Error
 	for address, want := range map[string]string{"nobody@contoso.com": "UserNotFound", "alice": "InvalidUserId"} {
-		if _, err := c.V2(t.Context(), "contoso.com", address, "EWS"); !errors.As(err, &v2err) || v2err.ErrorCode != want {
+		if _, err := c.V2(t.Context(), "contoso.com", address, "EWS"); !errors.As(err, &v2err) ||
+			v2err.ErrorCode != want {
 			t.Errorf("V2 of %s: %v", address, err)
 		}
 	}
-	if _, err := c.V2(t.Context(), "contoso.com", "alice@contoso.com", "Gopher"); !errors.As(err, &v2err) || v2err.ErrorCode != "InvalidProtocol" {
+	if _, err := c.V2(t.Context(), "contoso.com", "alice@contoso.com", "Gopher"); !errors.As(err, &v2err) ||
+		v2err.ErrorCode != "InvalidProtocol" {
 		t.Errorf("V2 by another protocol: %v", err)
 	}
 	anonymous := &Client{HTTP: c.Anonymous, Anonymous: c.Anonymous}
@@ -455,7 +502,8 @@ func TestProbes(t *testing.T) {
 		}
 	}
 	r := Redirect("https://mail/autodiscover/autodiscover.xml")
-	for path, want := range map[string]int{"/autodiscover/autodiscover.xml": 302, "/": 404, "/autodiscover/autodiscover.svc": 404} {
+	for path, want := range map[string]int{"/autodiscover/autodiscover.xml": 302, "/": 404,
+		"/autodiscover/autodiscover.svc": 404} {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {
@@ -467,14 +515,16 @@ func TestProbes(t *testing.T) {
 // TestHeaders: the action names the operation and the version is told, or there is no answer.
 func TestHeaders(t *testing.T) {
 	h := &Handler{Backend: people{"alice@contoso.com": aliceSettings}}
-	good := soapRequest("https://x/", "GetUserSettings", `<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings))
+	good := soapRequest("https://x/", "GetUserSettings",
+		`<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings))
 	for _, tt := range []struct {
 		name, old, new string
 		status         int
 		says           string
 	}{
 		{"as it is", "", "", 200, "https://mail.contoso.com/EWS/Exchange.asmx"},
-		{"another action", "Autodiscover/GetUserSettings<", "Autodiscover/GetDomainSettings<", 500, "ActionNotSupported"},
+		{"another action", "Autodiscover/GetUserSettings<", "Autodiscover/GetDomainSettings<", 500,
+			"ActionNotSupported"},
 		{"no action", "wsa:Action", "wsa:Other", 500, "ActionNotSupported"},
 		{"an unknown operation", "GetUserSettings", "GetUser", 500, "ActionNotSupported"},
 		{"no version", "RequestedServerVersion", "Other", 200, "<ErrorCode>InvalidRequest</ErrorCode>"},
@@ -501,12 +551,17 @@ func TestPOXAnswers(t *testing.T) {
 		outcome                 Outcome
 	}{
 		{"EXPR first", account(`<Protocol><Type>EXCH</Type><EwsUrl>https://in/</EwsUrl></Protocol><Protocol><Type>EXPR</Type><EwsUrl>https://out/</EwsUrl></Protocol>`), "", "https://out/", Found},
-		{"ASUrl", account(`<Protocol><Type>EXPR</Type><ASUrl>https://out/</ASUrl></Protocol>`), "", "https://out/", Found},
-		{"inside alone", account(`<Protocol Type="EXCH"><EwsUrl>https://in/</EwsUrl></Protocol>`), "", "https://in/", Found},
-		{"RedirectURL", account(`<Action>redirectUrl</Action><RedirectURL>https://x/</RedirectURL>`), "https://x/", "", RedirectURL},
+		{"ASUrl", account(`<Protocol><Type>EXPR</Type><ASUrl>https://out/</ASUrl></Protocol>`), "", "https://out/",
+			Found},
+		{"inside alone", account(`<Protocol Type="EXCH"><EwsUrl>https://in/</EwsUrl></Protocol>`), "", "https://in/",
+			Found},
+		{"RedirectURL", account(`<Action>redirectUrl</Action><RedirectURL>https://x/</RedirectURL>`), "https://x/", "",
+			RedirectURL},
 		{"RedirectUrl without action", account(`<RedirectUrl>https://x/</RedirectUrl>`), "https://x/", "", RedirectURL},
-		{"RedirectAddr", account(`<Action>redirectAddr</Action><RedirectAddr>a@b</RedirectAddr>`), "a@b", "", RedirectAddress},
-		{"error 500", `<Autodiscover><Response><Error><ErrorCode>500</ErrorCode></Error></Response></Autodiscover>`, "", "", NoSuchMailbox},
+		{"RedirectAddr", account(`<Action>redirectAddr</Action><RedirectAddr>a@b</RedirectAddr>`), "a@b", "",
+			RedirectAddress},
+		{"error 500", `<Autodiscover><Response><Error><ErrorCode>500</ErrorCode></Error></Response></Autodiscover>`, "",
+			"", NoSuchMailbox},
 		{"error 600", `<Autodiscover><Response><Error><ErrorCode>600</ErrorCode><Message>Invalid Request</Message></Error></Response></Autodiscover>`, "", "", ServerError},
 		{"no account", `<Autodiscover><Response/></Autodiscover>`, "", "", NotAutodiscover},
 		{"another document", `<feed/>`, "", "", NotAutodiscover},
@@ -536,7 +591,8 @@ func TestOtherServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "..", "..", "..", "..", "shared", "fixtures", "ews-captures", "gromox-resp-pox.txt"))
+	data, err := os.ReadFile(filepath.Join(dir, "..", "..", "..", "..", "shared", "fixtures", "ews-captures",
+		"gromox-resp-pox.txt"))
 	if err != nil {
 		t.Skipf("the recordings are not here: %v", err)
 	}
@@ -544,10 +600,13 @@ func TestOtherServer(t *testing.T) {
 	got := parsePOX([]byte(body))
 	want := Settings{
 		Address: "alice@fabrikam.test", DisplayName: "alice Fabrikam",
-		LegacyDN: "/o=Gromox default/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=0100000001000000-alice",
-		Server:   "616c6963-6540-6661-6272-696b01000000@fabrikam.test", Version: "15.0.847",
-		ServerDN:    "/o=Gromox default/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=616c6963-6540-6661-6272-696b01000000@fabrikam.test",
-		ExternalEWS: "https://mail.fabrikam.test/EWS/Exchange.asmx", InternalEWS: "https://mail.fabrikam.test/EWS/Exchange.asmx",
+		LegacyDN: "/o=Gromox default/ou=Exchange Administrative Group " +
+			"(FYDIBOHF23SPDLT)/cn=Recipients/cn=0100000001000000-alice",
+		Server: "616c6963-6540-6661-6272-696b01000000@fabrikam.test", Version: "15.0.847",
+		ServerDN: "/o=Gromox default/ou=Exchange Administrative Group " +
+			"(FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=616c6963-6540-6661-6272-696b01000000@fabrikam.test",
+		ExternalEWS:  "https://mail.fabrikam.test/EWS/Exchange.asmx",
+		InternalEWS:  "https://mail.fabrikam.test/EWS/Exchange.asmx",
 		ExternalAuth: "basic", OAB: "https://mail.fabrikam.test/OAB/", ECP: "https://mail.fabrikam.test/EWS/",
 	}
 	if diff := cmp.Diff(want, got.settings); diff != "" || got.attempt.Outcome != Found {
@@ -559,7 +618,8 @@ func FuzzPOX(f *testing.F) {
 	f.Add([]byte(`<Autodiscover><Response><Account><Action>redirectAddr</Action><RedirectAddr>a@b</RedirectAddr></Account></Response></Autodiscover>`))
 	f.Add([]byte(`<Autodiscover><Response><Error><ErrorCode>500</ErrorCode></Error></Response></Autodiscover>`))
 	w := httptest.NewRecorder()
-	(&Handler{Backend: people{"alice@contoso.com": aliceSettings}}).pox(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(poxRequest("alice@contoso.com"))))
+	(&Handler{Backend: people{"alice@contoso.com": aliceSettings}}).pox(w,
+		httptest.NewRequest(http.MethodPost, "/", strings.NewReader(poxRequest("alice@contoso.com"))))
 	f.Add(w.Body.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a := parsePOX(b)
@@ -572,9 +632,14 @@ func FuzzPOX(f *testing.F) {
 func FuzzHandler(f *testing.F) {
 	h := &Handler{Backend: people{"alice@contoso.com": aliceSettings}}
 	f.Add("/autodiscover/autodiscover.xml", poxRequest("alice@contoso.com"))
-	f.Add("/autodiscover/autodiscover.svc", soapRequest("https://x/", "GetUserSettings", `<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings)))
-	f.Add("/autodiscover/autodiscover.svc", soapRequest("https://x/", "GetDomainSettings", `<a:Domains><a:Domain>contoso.com</a:Domain></a:Domains>`+settingsList([]string{"ExternalEwsUrl"})))
-	f.Add("/autodiscover/autodiscover.svc", soapRequest("https://x/", "GetFederationInformation", `<a:Domain>contoso.com</a:Domain>`))
+	f.Add("/autodiscover/autodiscover.svc",
+		soapRequest("https://x/", "GetUserSettings",
+			`<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings)))
+	f.Add("/autodiscover/autodiscover.svc",
+		soapRequest("https://x/", "GetDomainSettings",
+			`<a:Domains><a:Domain>contoso.com</a:Domain></a:Domains>`+settingsList([]string{"ExternalEwsUrl"})))
+	f.Add("/autodiscover/autodiscover.svc",
+		soapRequest("https://x/", "GetFederationInformation", `<a:Domain>contoso.com</a:Domain>`))
 	f.Fuzz(func(t *testing.T, path, body string) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.URL = &url.URL{Path: path}
@@ -589,23 +654,28 @@ func FuzzHandler(f *testing.F) {
 // A server that goes on redirecting is left after a while.
 func TestV2RedirectsEnd(t *testing.T) {
 	asked := 0
-	w := &world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w := &world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if asked++; asked > 3*MaxRedirects {
 			w.WriteHeader(http.StatusTeapot)
 			return
 		}
 		http.Redirect(w, r, fmt.Sprintf("https://contoso.com/autodiscover/autodiscover.json/v1.0/alice@contoso.com?n=%d", asked), http.StatusFound)
 	})}}
-	if _, err := w.client(t).V2(t.Context(), "contoso.com", "alice@contoso.com", "EWS"); err == nil || !strings.Contains(err.Error(), "redirected more than") {
+	if _, err := w.client(t).V2(t.Context(), "contoso.com", "alice@contoso.com", "EWS"); err == nil ||
+		!strings.Contains(err.Error(), "redirected more than") {
 		t.Errorf("after %d requests: %v", asked, err)
 	}
 }
 
 // Outlook follows 301, 302, 303 and 307 from plain http; so do we, and nothing else.
 func TestPlainRedirects(t *testing.T) {
-	for status, want := range map[int]Outcome{301: RedirectURL, 302: RedirectURL, 303: RedirectURL, 307: RedirectURL, 308: NotFound, 200: NotFound} {
-		w := &world{plain: map[string]http.Handler{"autodiscover.contoso.com": answers(status, map[string]string{"Location": "https://contoso.com/autodiscover/autodiscover.xml"}, "")}}
-		attempt, target := w.client(t).getRedirect(t.Context(), "http://autodiscover.contoso.com/autodiscover/autodiscover.xml")
+	for status, want := range map[int]Outcome{301: RedirectURL, 302: RedirectURL, 303: RedirectURL, 307: RedirectURL,
+		308: NotFound, 200: NotFound} {
+		w := &world{plain: map[string]http.Handler{"autodiscover.contoso.com": answers(status,
+			map[string]string{"Location": "https://contoso.com/autodiscover/autodiscover.xml"}, "")}}
+		attempt, target := w.client(t).getRedirect(t.Context(),
+			"http://autodiscover.contoso.com/autodiscover/autodiscover.xml")
 		if attempt.Outcome != want || (target != "") != (want == RedirectURL) {
 			t.Errorf("%d: %s to %q", status, attempt.Outcome, target)
 		}

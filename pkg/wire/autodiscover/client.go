@@ -28,10 +28,12 @@ type Client struct {
 
 	SCP       []string                                                   // URLs that the directory publishes, in order
 	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error) // nil: SRV records are not asked for
-	SOAP      bool                                                       // ask autodiscover.svc instead of autodiscover.xml
+	// ask autodiscover.svc instead of autodiscover.xml
+	SOAP bool
 
-	// Hosts may be redirected to by plain http and by SRV records, which anyone on the way can forge: host names, and ".suffix" for all
-	// below. The domain of the address and what is below it are always allowed.
+	// Hosts may be redirected to by plain http and by SRV records, which anyone on the way can
+	// forge: host names, and ".suffix" for all below. The domain of the address and what is below
+	// it are always allowed.
 	Hosts []string
 
 	UserAgent string
@@ -114,7 +116,8 @@ func (c *Client) askSettings(ctx context.Context, endpoint, address string) answ
 	} else {
 		a = c.askPOX(ctx, endpoint, address)
 	}
-	a.attempt.Method, a.attempt.URL, a.attempt.Duration = http.MethodPost, link.PrintableURL(endpoint), time.Since(start)
+	a.attempt.Method, a.attempt.URL, a.attempt.Duration = http.MethodPost, link.PrintableURL(endpoint),
+		time.Since(start)
 	if a.attempt.Err != nil && a.attempt.Detail == "" {
 		a.attempt.Detail = link.Printable(shortError(a.attempt.Err))
 	}
@@ -124,7 +127,8 @@ func (c *Client) askSettings(ctx context.Context, endpoint, address string) answ
 // shortError drops "POST URL:", which the attempt says already.
 func shortError(err error) string {
 	s := err.Error()
-	if _, rest, ok := strings.Cut(s, ": "); ok && (strings.HasPrefix(s, "POST http") || strings.HasPrefix(s, "GET http")) {
+	if _, rest, ok := strings.Cut(s, ": "); ok &&
+		(strings.HasPrefix(s, "POST http") || strings.HasPrefix(s, "GET http")) {
 		return rest
 	}
 	return s
@@ -148,7 +152,8 @@ func failed(err error) Attempt {
 }
 
 // post sends an XML document with the credential.
-func (c *Client) post(ctx context.Context, client *http.Client, endpoint, body string, header http.Header) (*reply, error) {
+func (c *Client) post(ctx context.Context, client *http.Client, endpoint, body string, header http.Header) (*reply,
+	error) {
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(body))
@@ -181,12 +186,14 @@ func do(client *http.Client, r *http.Request) (*reply, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, link.PrintableURL(r.URL.String()), link.Classify(err))
+		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, link.PrintableURL(r.URL.String()),
+			link.Classify(err))
 	}
 	return &reply{resp.StatusCode, resp.Header, data, link.NewStatusError(resp, data)}, nil
 }
 
-var redirects = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
+var redirects = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+	http.StatusPermanentRedirect}
 
 // statusAttempt makes an attempt of an answer that is not 200.
 func statusAttempt(r *reply) answer {
@@ -267,14 +274,15 @@ func (e *V2Error) Error() string {
 	return fmt.Sprintf("%s: HTTP %d %s: %s", e.URL, e.StatusCode, e.ErrorCode, e.ErrorMessage)
 }
 
-// V2 asks the JSON service of a host, without credentials, for the URL of a protocol: "EWS", "REST", "ActiveSync", "AutodiscoverV1".
-// It follows redirects to https.
+// V2 asks the JSON service of a host, without credentials, for the URL of a protocol: "EWS",
+// "REST", "ActiveSync", "AutodiscoverV1". It follows redirects to https.
 func (c *Client) V2(ctx context.Context, host, address, protocol string) (string, error) {
 	client, err := c.anonymous()
 	if err != nil {
 		return "", err
 	}
-	at := "https://" + host + "/autodiscover/autodiscover.json/v1.0/" + url.PathEscape(address) + "?Protocol=" + url.QueryEscape(protocol)
+	at := "https://" + host + "/autodiscover/autodiscover.json/v1.0/" + url.PathEscape(address) + "?Protocol=" +
+		url.QueryEscape(protocol)
 	for range MaxRedirects + 1 {
 		body, next, err := c.getV2(ctx, client, at)
 		if err != nil {
@@ -286,7 +294,8 @@ func (c *Client) V2(ctx context.Context, host, address, protocol string) (string
 		}
 		return body, nil
 	}
-	return "", fmt.Errorf("autodiscover of %s at %s: redirected more than %d times", link.Printable(address), host, MaxRedirects)
+	return "", fmt.Errorf("autodiscover of %s at %s: redirected more than %d times", link.Printable(address), host,
+		MaxRedirects)
 }
 
 func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (found, next string, err error) {
@@ -307,7 +316,8 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 		if err == nil && strings.HasPrefix(target, "https://") {
 			return "", target, nil
 		}
-		return "", "", fmt.Errorf("GET %s: redirects to %s, which is not https", link.PrintableURL(at), a.attempt.Detail)
+		return "", "", fmt.Errorf("GET %s: redirects to %s, which is not https", link.PrintableURL(at),
+			a.attempt.Detail)
 	}
 	var doc struct {
 		Protocol, URL           string
@@ -316,7 +326,8 @@ func (c *Client) getV2(ctx context.Context, client *http.Client, at string) (fou
 	jsonErr := json.Unmarshal(resp.body, &doc)
 	switch {
 	case jsonErr == nil && doc.ErrorCode != "":
-		return "", "", &V2Error{link.PrintableURL(at), resp.status, link.Printable(doc.ErrorCode), link.Printable(doc.ErrorMessage)}
+		return "", "", &V2Error{link.PrintableURL(at), resp.status, link.Printable(doc.ErrorCode),
+			link.Printable(doc.ErrorMessage)}
 	case resp.status != http.StatusOK:
 		return "", "", resp.err
 	case jsonErr != nil || doc.URL == "":

@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Backend knows mailboxes and domains. Its errors may be *CodeError: InvalidUser, InvalidDomain, NotFederated, a redirect with its Target.
-// Any other is an internal error.
+// Backend knows mailboxes and domains. Its errors may be *CodeError: InvalidUser, InvalidDomain,
+// NotFederated, a redirect with its Target. Any other is an internal error.
 type Backend interface {
 	UserSettings(ctx context.Context, q Query) (Settings, error)
 	DomainSettings(ctx context.Context, q Query) (map[string]string, error)
@@ -32,18 +32,21 @@ type Query struct {
 	Protocol string      // of JSON, "EWS"
 }
 
-// Handler is the server half: autodiscover.xml, autodiscover.svc and autodiscover.json, told apart by path without regard to case.
+// Handler is the server half: autodiscover.xml, autodiscover.svc and autodiscover.json, told apart
+// by path without regard to case.
 type Handler struct {
 	Backend      Backend
 	Major, Minor int // the server's version; 15.2.1544 when all are zero
 	Build        int
 
-	// Unauthorized answers requests that need a caller and have none; link.Accept.Challenge does. nil: they go to the backend.
+	// Unauthorized answers requests that need a caller and have none; link.Accept.Challenge does.
+	// nil: they go to the backend.
 	Unauthorized func(w http.ResponseWriter, r *http.Request)
 }
 
-// Anonymous is for link.Accept: requests that autodiscover answers without credentials. autodiscover.svc is among them, for the sake of
-// GetFederationInformation; Handler.Unauthorized stops the rest.
+// Anonymous is for link.Accept: requests that autodiscover answers without credentials.
+// autodiscover.svc is among them, for the sake of GetFederationInformation; Handler.Unauthorized
+// stops the rest.
 func Anonymous(r *http.Request) bool {
 	kind := kindOf(r.URL.Path)
 	return kind == ".json" || kind == ".svc" && r.Method == http.MethodPost
@@ -60,7 +63,8 @@ func kindOf(path string) string {
 	return ""
 }
 
-// Advertise puts the headers by which clients learn of the SOAP service on every answer, refusals too. It belongs outside of link.Accept.
+// Advertise puts the headers by which clients learn of the SOAP service on every answer, refusals
+// too. It belongs outside of link.Accept.
 func Advertise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kindOf(r.URL.Path) != "" {
@@ -74,7 +78,8 @@ func Advertise(next http.Handler) http.Handler {
 	})
 }
 
-// Redirect is what answers on http port 80: a redirect of autodiscover paths to the https URL target, and nothing else.
+// Redirect is what answers on http port 80: a redirect of autodiscover paths to the https URL
+// target, and nothing else.
 func Redirect(target string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kindOf(r.URL.Path) != ".xml" || r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -232,10 +237,12 @@ func (h *Handler) json(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	case !valid:
-		write(http.StatusBadRequest, map[string]string{"ErrorCode": "InvalidUserId", "ErrorMessage": "The user id is not an e-mail address."})
+		write(http.StatusBadRequest, map[string]string{"ErrorCode": "InvalidUserId",
+			"ErrorMessage": "The user id is not an e-mail address."})
 		return
 	case protocol == "":
-		write(http.StatusBadRequest, map[string]string{"ErrorCode": "MandatoryParameterMissing", "ErrorMessage": "A valid value must be provided for the query parameter 'Protocol'."})
+		write(http.StatusBadRequest, map[string]string{"ErrorCode": "MandatoryParameterMissing",
+			"ErrorMessage": "A valid value must be provided for the query parameter 'Protocol'."})
 		return
 	}
 	settings, err := h.Backend.UserSettings(r.Context(), Query{Address: address, Protocol: protocol})
@@ -251,10 +258,12 @@ func (h *Handler) json(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	case errors.As(err, &code) && code.Code == InvalidUser:
-		write(http.StatusNotFound, map[string]string{"ErrorCode": "UserNotFound", "ErrorMessage": "The given user was not found."})
+		write(http.StatusNotFound, map[string]string{"ErrorCode": "UserNotFound",
+			"ErrorMessage": "The given user was not found."})
 		return
 	case err != nil:
-		write(http.StatusInternalServerError, map[string]string{"ErrorCode": "InternalServerError", "ErrorMessage": "An internal error occurred."})
+		write(http.StatusInternalServerError,
+			map[string]string{"ErrorCode": "InternalServerError", "ErrorMessage": "An internal error occurred."})
 		return
 	}
 	answers := map[string]string{"ews": settings.EWS()}
@@ -267,7 +276,8 @@ func (h *Handler) json(w http.ResponseWriter, r *http.Request) {
 		write(http.StatusOK, map[string]string{"Protocol": protocol, "Url": found})
 		return
 	}
-	write(http.StatusBadRequest, map[string]string{"ErrorCode": "InvalidProtocol", "ErrorMessage": "The given protocol value '" + link.Printable(protocol) + "' is invalid."})
+	write(http.StatusBadRequest, map[string]string{"ErrorCode": "InvalidProtocol",
+		"ErrorMessage": "The given protocol value '" + link.Printable(protocol) + "' is invalid."})
 }
 
 func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
@@ -287,11 +297,14 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 	caller, _ := link.CallerOf(r.Context())
 	request := envelope.Body.Child("Request")
 	run, ok := map[string]func(context.Context, link.Caller, *soap.Element) string{
-		"GetUserSettings": h.userSettings, "GetDomainSettings": h.domainSettings, "GetFederationInformation": h.federation,
+		"GetUserSettings": h.userSettings, "GetDomainSettings": h.domainSettings,
+		"GetFederationInformation": h.federation,
 	}[operation]
-	if !ok || envelope.Header.Value("Action") != Namespace+"/Autodiscover/"+operation { // header and body must name it alike
-		writeXML(w, http.StatusInternalServerError, `<s:Envelope xmlns:s="`+soap.Namespace+`"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:ActionNotSupported</faultcode>`+
-			`<faultstring xml:lang="en-US">The message cannot be processed: it is none of the operations of this service.</faultstring></s:Fault></s:Body></s:Envelope>`)
+	// header and body must name it alike
+	if !ok || envelope.Header.Value("Action") != Namespace+"/Autodiscover/"+operation {
+		writeXML(w, http.StatusInternalServerError,
+			`<s:Envelope xmlns:s="`+soap.Namespace+`"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:ActionNotSupported</faultcode>`+
+				`<faultstring xml:lang="en-US">The message cannot be processed: it is none of the operations of this service.</faultstring></s:Fault></s:Body></s:Envelope>`)
 		return
 	}
 	answer, _ := status(&CodeError{Code: InvalidRequest, Message: "The header RequestedServerVersion is missing."})
@@ -302,7 +315,8 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 	writeXML(w, http.StatusOK, fmt.Sprintf(`<s:Envelope xmlns:s="%s" xmlns:a="%s"><s:Header><a:Action s:mustUnderstand="1">%s/Autodiscover/%sResponse</a:Action>`+
 		`<h:ServerVersionInfo xmlns:h="%s"><h:MajorVersion>%d</h:MajorVersion><h:MinorVersion>%d</h:MinorVersion><h:MajorBuildNumber>%d</h:MajorBuildNumber><h:MinorBuildNumber>9</h:MinorBuildNumber><h:Version>Exchange2016</h:Version></h:ServerVersionInfo></s:Header>`+
 		`<s:Body><%sResponseMessage xmlns="%s"><Response xmlns:i="http://www.w3.org/2001/XMLSchema-instance">%s</Response></%sResponseMessage></s:Body></s:Envelope>`,
-		soap.Namespace, Addressing, Namespace, operation, Namespace, major, minor, build, operation, Namespace, answer, operation))
+		soap.Namespace, Addressing, Namespace, operation, Namespace, major, minor, build, operation, Namespace, answer,
+		operation))
 }
 
 const maxUsers = 100 // what Exchange takes in one request
@@ -319,7 +333,8 @@ func status(err error) (text string, code *CodeError) {
 	if message == "" {
 		message = string(code.Code)
 	}
-	return `<ErrorCode>` + soap.Escape(string(code.Code)) + `</ErrorCode><ErrorMessage>` + soap.Escape(message) + `</ErrorMessage>`, code
+	return `<ErrorCode>` + soap.Escape(string(code.Code)) + `</ErrorCode><ErrorMessage>` + soap.Escape(message) +
+		`</ErrorMessage>`, code
 }
 
 func redirectTarget(code *CodeError) string {
@@ -341,7 +356,8 @@ func (h *Handler) userSettings(ctx context.Context, caller link.Caller, request 
 	users := request.Child("Users").All("User")
 	names := requested(request)
 	if len(users) == 0 || len(users) > maxUsers || len(names) == 0 {
-		text, _ := status(&CodeError{Code: InvalidRequest, Message: "The request must name 1 to 100 users and at least one setting."})
+		text, _ := status(&CodeError{Code: InvalidRequest,
+			Message: "The request must name 1 to 100 users and at least one setting."})
 		return text
 	}
 	ok, _ := status(nil)
@@ -369,10 +385,12 @@ func (h *Handler) values(s Settings) map[string]string {
 	major, minor, build := h.version()
 	values := map[string]string{
 		"UserDN": s.LegacyDN, "UserDisplayName": s.DisplayName, "AutoDiscoverSMTPAddress": s.Address,
-		"InternalEwsUrl": s.InternalEWS, "ExternalEwsUrl": s.ExternalEWS, "InternalMailboxServer": s.Server, "MailboxDN": s.ServerDN,
+		"InternalEwsUrl": s.InternalEWS, "ExternalEwsUrl": s.ExternalEWS, "InternalMailboxServer": s.Server,
+		"MailboxDN":      s.ServerDN,
 		"InternalEcpUrl": s.ECP, "InternalOABUrl": s.OAB,
-		"EwsSupportedSchemas": "Exchange2007, Exchange2007_SP1, Exchange2010, Exchange2010_SP1, Exchange2010_SP2, Exchange2013, Exchange2013_SP1, Exchange2015, Exchange2016",
-		"CasVersion":          fmt.Sprintf("%d.%02d.%d.009", major, minor, build),
+		"EwsSupportedSchemas": "Exchange2007, Exchange2007_SP1, Exchange2010, Exchange2010_SP1, Exchange2010_SP2, " +
+			"Exchange2013, Exchange2013_SP1, Exchange2015, Exchange2016",
+		"CasVersion": fmt.Sprintf("%d.%02d.%d.009", major, minor, build),
 	}
 	for k, v := range s.Values {
 		values[k] = v
@@ -384,19 +402,22 @@ func writeSettings(b *strings.Builder, element string, names []string, values ma
 	var found, missing strings.Builder
 	for _, n := range names {
 		if v := values[n]; v != "" {
-			fmt.Fprintf(&found, `<%s i:type="StringSetting"><Name>%s</Name><Value>%s</Value></%s>`, element, soap.Escape(n), soap.Escape(v), element)
+			fmt.Fprintf(&found, `<%s i:type="StringSetting"><Name>%s</Name><Value>%s</Value></%s>`, element,
+				soap.Escape(n), soap.Escape(v), element)
 		} else {
 			fmt.Fprintf(&missing, `<%sError><ErrorCode>SettingIsNotAvailable</ErrorCode><ErrorMessage>The requested setting '%s' isn't available.</ErrorMessage><SettingName>%s</SettingName></%sError>`, element, soap.Escape(n), soap.Escape(n), element)
 		}
 	}
-	fmt.Fprintf(b, `<%sErrors>%s</%sErrors><%ss>%s</%ss>`, element, missing.String(), element, element, found.String(), element)
+	fmt.Fprintf(b, `<%sErrors>%s</%sErrors><%ss>%s</%ss>`, element, missing.String(), element, element, found.String(),
+		element)
 }
 
 func (h *Handler) domainSettings(ctx context.Context, caller link.Caller, request *soap.Element) string {
 	domains := request.Child("Domains").All("Domain")
 	names := requested(request)
 	if len(domains) == 0 || len(domains) > maxUsers || len(names) == 0 {
-		text, _ := status(&CodeError{Code: InvalidRequest, Message: "The request must name 1 to 100 domains and at least one setting."})
+		text, _ := status(&CodeError{Code: InvalidRequest,
+			Message: "The request must name 1 to 100 domains and at least one setting."})
 		return text
 	}
 	ok, _ := status(nil)
@@ -428,7 +449,8 @@ func (h *Handler) federation(ctx context.Context, _ link.Caller, request *soap.E
 	}
 	b.WriteString(`</Domains><TokenIssuers>`)
 	for _, t := range f.TokenIssuers {
-		b.WriteString(`<TokenIssuer><Endpoint>` + soap.Escape(t) + `</Endpoint><Uri>urn:federation:MicrosoftOnline</Uri></TokenIssuer>`)
+		b.WriteString(`<TokenIssuer><Endpoint>` + soap.Escape(t) +
+			`</Endpoint><Uri>urn:federation:MicrosoftOnline</Uri></TokenIssuer>`)
 	}
 	b.WriteString(`</TokenIssuers>`)
 	return b.String()

@@ -34,12 +34,15 @@ func (s Settings) EWS() string {
 }
 
 func poxRequest(address string) string {
-	return `<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<Autodiscover xmlns="` + RequestSchema + `"><Request><EMailAddress>` + soap.Escape(address) +
-		`</EMailAddress><AcceptableResponseSchema>` + ResponseSchema + `</AcceptableResponseSchema></Request></Autodiscover>`
+	return `<?xml version="1.0" encoding="utf-8"?>` + "\n" + `<Autodiscover xmlns="` + RequestSchema +
+		`"><Request><EMailAddress>` + soap.Escape(address) +
+		`</EMailAddress><AcceptableResponseSchema>` + ResponseSchema +
+		`</AcceptableResponseSchema></Request></Autodiscover>`
 }
 
 func (c *Client) askPOX(ctx context.Context, endpoint, address string) answer {
-	header := http.Header{"X-Anchormailbox": {headerValue(address)}, "X-Clientcanhandle": {"Negotiate,ExHttpInfo"}, "X-Mapihttpcapability": {"1"}}
+	header := http.Header{"X-Anchormailbox": {headerValue(address)}, "X-Clientcanhandle": {"Negotiate,ExHttpInfo"},
+		"X-Mapihttpcapability": {"1"}}
 	resp, err := c.post(ctx, c.HTTP, endpoint, poxRequest(address), header)
 	if err != nil {
 		return answer{attempt: failed(err)}
@@ -57,7 +60,8 @@ func (c *Client) askPOX(ctx context.Context, endpoint, address string) answer {
 
 func headerValue(s string) string { return strings.TrimSpace(link.Printable(s)) }
 
-// parsePOX reads an Autodiscover document. Names decide, not namespaces: servers disagree on those of Response.
+// parsePOX reads an Autodiscover document. Names decide, not namespaces: servers disagree on those
+// of Response.
 func parsePOX(data []byte) answer {
 	root, err := soap.Parse(data, soap.Limits{Bytes: maxAnswer})
 	if err != nil || root.Name.Local != "Autodiscover" {
@@ -65,7 +69,8 @@ func parsePOX(data []byte) answer {
 	}
 	response := root.Child("Response")
 	account := response.Child("Account")
-	// Servers put an error into the response, the document, the account, and for mobile devices into the action.
+	// Servers put an error into the response, the document, the account, and for mobile devices
+	// into the action.
 	for _, place := range []*soap.Element{response, root, account, response.Child("Action")} {
 		if e := place.Child("Error"); e != nil {
 			return poxError(e)
@@ -95,13 +100,15 @@ func parsePOX(data []byte) answer {
 	return answer{settings: poxSettings(response), attempt: Attempt{Outcome: Found}}
 }
 
-// poxError reads codes of the outlook schema: 500 the address is not known, 600 a bad request, 601 another schema. Other servers use 404.
+// poxError reads codes of the outlook schema: 500 the address is not known, 600 a bad request, 601
+// another schema. Other servers use 404.
 func poxError(e *soap.Element) answer {
 	code := e.Value("ErrorCode")
 	if code == "" {
 		code = e.Value("Status") // of the schema for mobile devices
 	}
-	a := Attempt{Outcome: ServerError, Detail: strings.TrimSpace(link.Printable("error " + code + " " + e.Value("Message")))}
+	a := Attempt{Outcome: ServerError,
+		Detail: strings.TrimSpace(link.Printable("error " + code + " " + e.Value("Message")))}
 	if code == "500" || code == "404" {
 		a.Outcome = NoSuchMailbox
 	}

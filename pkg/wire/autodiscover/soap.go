@@ -53,7 +53,8 @@ func (e *CodeError) Error() string {
 }
 
 // DefaultSettings are the user settings that Find asks SOAP for.
-var defaultSettings = []string{"UserDN", "UserDisplayName", "AutoDiscoverSMTPAddress", "InternalEwsUrl", "ExternalEwsUrl", "EwsSupportedSchemas", "CasVersion", "InternalMailboxServer"}
+var defaultSettings = []string{"UserDN", "UserDisplayName", "AutoDiscoverSMTPAddress", "InternalEwsUrl",
+	"ExternalEwsUrl", "EwsSupportedSchemas", "CasVersion", "InternalMailboxServer"}
 
 // soapRequest is the envelope of an operation. Header and body order are those of the WSDL.
 func soapRequest(endpoint, operation, body string) string {
@@ -74,7 +75,8 @@ func settingsList(names []string) string {
 }
 
 // callSOAP gives the Response element of an operation's answer.
-func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, operation, anchor, body string) (*soap.Element, *reply, error) {
+func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, operation, anchor,
+	body string) (*soap.Element, *reply, error) {
 	header := http.Header{}
 	if anchor != "" {
 		header["X-Anchormailbox"] = []string{headerValue(anchor)}
@@ -90,7 +92,8 @@ func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, op
 	}
 	if err == nil {
 		if fault, ok := envelope.Fault(); ok {
-			return nil, resp, fmt.Errorf("%s: SOAP fault: %s", link.PrintableURL(endpoint), link.Printable(fault.Value("faultstring")))
+			return nil, resp, fmt.Errorf("%s: SOAP fault: %s", link.PrintableURL(endpoint),
+				link.Printable(fault.Value("faultstring")))
 		}
 	}
 	if resp.status != http.StatusOK {
@@ -101,7 +104,8 @@ func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, op
 	}
 	response := envelope.Body.Child("Response")
 	if !envelope.Body.Is(Namespace, operation+"ResponseMessage") || response == nil {
-		return nil, resp, fmt.Errorf("%s: %w: not an answer of autodiscover", link.PrintableURL(endpoint), soap.ErrNotSOAP)
+		return nil, resp, fmt.Errorf("%s: %w: not an answer of autodiscover", link.PrintableURL(endpoint),
+			soap.ErrNotSOAP)
 	}
 	if err := codeOf(endpoint, response); err != nil {
 		return nil, resp, err
@@ -115,17 +119,22 @@ func codeOf(endpoint string, e *soap.Element) error {
 	if code == NoError || code == "" {
 		return nil
 	}
-	return &CodeError{URL: link.PrintableURL(endpoint), Code: code, Message: link.Printable(e.Value("ErrorMessage")), Target: link.Printable(e.Value("RedirectTarget"))}
+	return &CodeError{URL: link.PrintableURL(endpoint), Code: code, Message: link.Printable(e.Value("ErrorMessage")),
+		Target: link.Printable(e.Value("RedirectTarget"))}
 }
 
-// UserSettings asks an autodiscover.svc for settings of one mailbox (GetUserSettings). A *CodeError may be a redirect.
-func (c *Client) UserSettings(ctx context.Context, endpoint, address string, names ...string) (map[string]string, error) {
+// UserSettings asks an autodiscover.svc for settings of one mailbox (GetUserSettings). A *CodeError
+// may be a redirect.
+func (c *Client) UserSettings(ctx context.Context, endpoint, address string, names ...string) (map[string]string,
+	error) {
 	values, _, err := c.userSettings(ctx, endpoint, address, names)
 	return values, err
 }
 
-func (c *Client) userSettings(ctx context.Context, endpoint, address string, names []string) (map[string]string, *reply, error) {
-	body := `<a:Users><a:User><a:Mailbox>` + soap.Escape(address) + `</a:Mailbox></a:User></a:Users>` + settingsList(names)
+func (c *Client) userSettings(ctx context.Context, endpoint, address string, names []string) (map[string]string, *reply,
+	error) {
+	body := `<a:Users><a:User><a:Mailbox>` + soap.Escape(address) + `</a:Mailbox></a:User></a:Users>` +
+		settingsList(names)
 	response, resp, err := c.callSOAP(ctx, c.HTTP, endpoint, "GetUserSettings", address, body)
 	if err != nil {
 		return nil, resp, err
@@ -140,8 +149,10 @@ func (c *Client) userSettings(ctx context.Context, endpoint, address string, nam
 	return readSettings(user.Child("UserSettings"), "UserSetting"), resp, nil
 }
 
-// DomainSettings asks an autodiscover.svc for settings of a domain (GetDomainSettings): ExternalEwsUrl, ExternalEwsVersion.
-func (c *Client) DomainSettings(ctx context.Context, endpoint, domain string, names ...string) (map[string]string, error) {
+// DomainSettings asks an autodiscover.svc for settings of a domain (GetDomainSettings):
+// ExternalEwsUrl, ExternalEwsVersion.
+func (c *Client) DomainSettings(ctx context.Context, endpoint, domain string, names ...string) (map[string]string,
+	error) {
 	body := `<a:Domains><a:Domain>` + soap.Escape(domain) + `</a:Domain></a:Domains>` + settingsList(names)
 	response, _, err := c.callSOAP(ctx, c.HTTP, endpoint, "GetDomainSettings", "", body)
 	if err != nil {
@@ -164,14 +175,16 @@ type Federation struct {
 	Domains        []string
 }
 
-// FederationInformation asks an autodiscover.svc, without credentials, how a domain is federated. A domain that is not gives a
+// FederationInformation asks an autodiscover.svc, without credentials, how a domain is federated. A
+// domain that is not gives a
 // *CodeError with NotFederated or InvalidDomain.
 func (c *Client) FederationInformation(ctx context.Context, endpoint, domain string) (Federation, error) {
 	client, err := c.anonymous()
 	if err != nil {
 		return Federation{}, err
 	}
-	response, _, err := c.callSOAP(ctx, client, endpoint, "GetFederationInformation", "", `<a:Domain>`+soap.Escape(domain)+`</a:Domain>`)
+	response, _, err := c.callSOAP(ctx, client, endpoint, "GetFederationInformation", "",
+		`<a:Domain>`+soap.Escape(domain)+`</a:Domain>`)
 	if err != nil {
 		return Federation{}, err
 	}
@@ -201,7 +214,8 @@ func (c *Client) askSOAP(ctx context.Context, endpoint, address string) answer {
 		var status *link.StatusError
 		switch {
 		case errors.As(err, &code):
-			a.attempt = Attempt{Outcome: ServerError, Detail: link.Printable(string(code.Code) + " " + code.Message), Err: err}
+			a.attempt = Attempt{Outcome: ServerError, Detail: link.Printable(string(code.Code) + " " + code.Message),
+				Err: err}
 			switch code.Code {
 			case CodeRedirectAddress:
 				a.attempt = Attempt{Outcome: RedirectAddress, Detail: code.Target}
@@ -226,15 +240,17 @@ func (c *Client) askSOAP(ctx context.Context, endpoint, address string) answer {
 	}
 	if a.attempt.Outcome == Found {
 		a.settings = Settings{
-			Address: values["AutoDiscoverSMTPAddress"], DisplayName: values["UserDisplayName"], LegacyDN: values["UserDN"],
-			Server: values["InternalMailboxServer"], Version: values["CasVersion"],
+			Address: values["AutoDiscoverSMTPAddress"], DisplayName: values["UserDisplayName"],
+			LegacyDN: values["UserDN"],
+			Server:   values["InternalMailboxServer"], Version: values["CasVersion"],
 			ExternalEWS: values["ExternalEwsUrl"], InternalEWS: values["InternalEwsUrl"], Values: values,
 		}
 	}
 	return a
 }
 
-// decodeVersion reads the hexadecimal ServerVersion of POX: 4 bits, major 6, minor 6, 1 bit, build 15.
+// decodeVersion reads the hexadecimal ServerVersion of POX: 4 bits, major 6, minor 6, 1 bit, build
+// 15.
 func decodeVersion(s string) string {
 	n, err := strconv.ParseUint(s, 16, 32)
 	if err != nil || n == 0 {

@@ -1,5 +1,6 @@
-// Package dns asks chosen resolvers questions and tells apart what a resolver may mean by having no answer: that the name does not exist, that it
-// has no record of the type, or that the resolver could not tell.
+// Package dns asks chosen resolvers questions and tells apart what a resolver may mean by having no
+// answer: that the name does not exist, that it has no record of the type, or that the resolver
+// could not tell.
 package dns
 
 import (
@@ -68,7 +69,8 @@ type Answer struct {
 	Verified bool     // the resolver says that DNSSEC vouches for it (AD)
 }
 
-// Error is a question without an answer. It wraps ErrAbsent, ErrEmpty or ErrFailed and, when no resolver could be reached, link.ErrUnreachable.
+// Error is a question without an answer. It wraps ErrAbsent, ErrEmpty or ErrFailed and, when no
+// resolver could be reached, link.ErrUnreachable.
 type Error struct {
 	Question string
 	Type     Type
@@ -102,9 +104,9 @@ func (e *Error) Unwrap() []error {
 	return []error{e.class}
 }
 
-// Client asks resolvers in order: the next one when one fails, not when one says that there is nothing.
-// A resolver that was silent is asked last from then on, and not waited for as long, so keep one Client
-// for many questions. The zero Client asks the system's resolvers.
+// Client asks resolvers in order: the next one when one fails, not when one says that there is
+// nothing. A resolver that was silent is asked last from then on, and not waited for as long, so
+// keep one Client for many questions. The zero Client asks the system's resolvers.
 type Client struct {
 	Resolvers []string      // HOST or HOST:PORT
 	Timeout   time.Duration // of one question to one resolver; 5 s when 0
@@ -123,9 +125,9 @@ const impatience = time.Second
 // maxChain bounds aliases that are followed by asking again.
 const maxChain = 8
 
-// Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do so
-// itself. A name is taken as fully qualified; letters beyond ASCII are asked for in punycode. With an
-// error, the Answer has the Chain of aliases as far as it is known.
+// Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do
+// so itself. A name is taken as fully qualified; letters beyond ASCII are asked for in punycode.
+// With an error, the Answer has the Chain of aliases as far as it is known.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	question, fault := ascii(name)
 	fail := func(detail string, cause error) (Answer, error) {
@@ -151,7 +153,8 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 			return a, nil
 		}
 		if ctx.Err() != nil {
-			return Answer{Question: question, Type: t, Chain: err.Chain}, fmt.Errorf("look up %s %s: %w", t, question, context.Cause(ctx))
+			return Answer{Question: question, Type: t, Chain: err.Chain}, fmt.Errorf("look up %s %s: %w", t, question,
+				context.Cause(ctx))
 		}
 		if last != nil && len(err.Chain) < len(last.Chain) {
 			err.Chain = last.Chain
@@ -201,7 +204,8 @@ func (c *Client) noteSilence(resolver string, silent bool) {
 	c.silent[resolver] = silent
 }
 
-// Name brings a domain name into the form that this package gives and compares: lower case, no final dot.
+// Name brings a domain name into the form that this package gives and compares: lower case, no
+// final dot.
 func Name(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
 
 // profile maps names as browsers do; underscores of services are left alone.
@@ -232,12 +236,14 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 	name := question
 	seen := map[string]bool{name: true}
 	fail := func(class error, detail string) (Answer, *Error) {
-		return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: class, Detail: detail, Chain: a.Chain}
+		return Answer{}, &Error{Question: question, Type: t, Resolver: resolver, class: class, Detail: detail,
+			Chain: a.Chain}
 	}
 	for range maxChain {
 		reply, err := c.exchange(ctx, resolver, name, t)
 		if err != nil {
-			if t != CNAME && err.cause == nil { // the resolver is there: it may know the alias whose end it cannot resolve
+			// the resolver is there: it may know the alias whose end it cannot resolve
+			if t != CNAME && err.cause == nil {
 				c.aliases(ctx, resolver, name, seen, &a.Chain)
 			}
 			err.Question, err.Chain = question, a.Chain
@@ -314,8 +320,8 @@ func walk(answer []dns.RR, name string, seen map[string]bool, chain *[]string) (
 	}
 }
 
-// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's code is
-// NOERROR or NXDOMAIN.
+// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's
+// code is NOERROR or NXDOMAIN.
 func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*dns.Msg, *Error) {
 	fail := func(detail string, cause error) *Error {
 		return &Error{Type: t, Resolver: resolver, class: ErrFailed, Detail: detail, cause: cause}
@@ -367,8 +373,8 @@ func answers(reply *dns.Msg) bool {
 	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 }
 
-// refusesEDNS tells whether a reply may be the refusal of a server that does not take EDNS. SERVFAIL is
-// one among old servers and firewalls.
+// refusesEDNS tells whether a reply may be the refusal of a server that does not take EDNS.
+// SERVFAIL is one among old servers and firewalls.
 func refusesEDNS(reply *dns.Msg) bool {
 	switch reply.Rcode {
 	case dns.RcodeFormatError, dns.RcodeNotImplemented, dns.RcodeServerFailure, dns.RcodeBadVers:
@@ -425,7 +431,8 @@ func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg,
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) // ends a read that is under way
 	defer stop()
-	reply, _, err = (&dns.Client{Net: network, UDPSize: 1232, Timeout: limit}).ExchangeWithConnContext(ctx, m, &dns.Conn{Conn: raw, UDPSize: 1232})
+	reply, _, err = (&dns.Client{Net: network, UDPSize: 1232, Timeout: limit}).ExchangeWithConnContext(ctx, m,
+		&dns.Conn{Conn: raw, UDPSize: 1232})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -436,7 +443,8 @@ func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg,
 		}
 		return nil, err
 	}
-	if !reply.Response || len(reply.Question) != 1 || Name(reply.Question[0].Name) != Name(m.Question[0].Name) || reply.Question[0].Qtype != m.Question[0].Qtype {
+	if !reply.Response || len(reply.Question) != 1 || Name(reply.Question[0].Name) != Name(m.Question[0].Name) ||
+		reply.Question[0].Qtype != m.Question[0].Qtype {
 		if answers(reply) || len(reply.Question) > 0 { // refusals may leave out the question
 			return nil, errors.New("the reply is to another question")
 		}
@@ -473,7 +481,8 @@ func record(rr dns.RR) (Record, bool) {
 	return r, true
 }
 
-// unescape turns the presentation format, in which miekg/dns holds texts (\" and \DDD), back into bytes.
+// unescape turns the presentation format, in which miekg/dns holds texts (\" and \DDD), back into
+// bytes.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
@@ -533,8 +542,9 @@ func withPort(resolver string) string {
 	return net.JoinHostPort(strings.Trim(resolver, "[]"), "53")
 }
 
-// system asks through the operating system where it does not say which resolvers it uses (Windows). TTLs and chains are not known there, and what it
-// reports as "not found" may be either of absent and empty: ErrEmpty is then reported only when the name is seen to exist.
+// system asks through the operating system where it does not say which resolvers it uses (Windows).
+// TTLs and chains are not known there, and what it reports as "not found" may be either of absent
+// and empty: ErrEmpty is then reported only when the name is seen to exist.
 func (c *Client) system(ctx context.Context, question string, t Type) (Answer, error) {
 	a := Answer{Question: question, Type: t, Resolver: "the system's resolver"}
 	name := question + "."

@@ -74,11 +74,15 @@ func TestLookup(t *testing.T) {
 	}{
 		{"MAIL.contoso.example.", A, nil, addresses("192.0.2.1")},
 		{"mail.contoso.example", AAAA, nil, []Record{{Type: AAAA, Address: netip.MustParseAddr("2001:db8::1")}}},
-		{"autodiscover.contoso.example", A, []string{"one.contoso.example", "mail.contoso.example"}, addresses("192.0.2.1")},
+		{"autodiscover.contoso.example", A, []string{"one.contoso.example", "mail.contoso.example"},
+			addresses("192.0.2.1")},
 		{"autodiscover.contoso.example", CNAME, nil, []Record{{Type: CNAME, Target: "one.contoso.example"}}},
-		{"contoso.example", MX, nil, []Record{{Type: MX, Target: "mail.contoso.example", Priority: 10}, {Type: MX, Target: "backup.contoso.example", Priority: 20}}},
-		{"contoso.example", TXT, nil, []Record{{Type: TXT, Text: "MS=ms12345678"}, {Type: TXT, Text: `v=spf1 include:"x" -all`}}},
-		{"_autodiscover._tcp.contoso.example", SRV, nil, []Record{{Type: SRV, Target: "autodiscover.contoso.example", Priority: 5, Weight: 1, Port: 443}}},
+		{"contoso.example", MX, nil, []Record{{Type: MX, Target: "mail.contoso.example", Priority: 10},
+			{Type: MX, Target: "backup.contoso.example", Priority: 20}}},
+		{"contoso.example", TXT, nil, []Record{{Type: TXT, Text: "MS=ms12345678"},
+			{Type: TXT, Text: `v=spf1 include:"x" -all`}}},
+		{"_autodiscover._tcp.contoso.example", SRV, nil,
+			[]Record{{Type: SRV, Target: "autodiscover.contoso.example", Priority: 5, Weight: 1, Port: 443}}},
 		{"any.wild.contoso.example", A, nil, addresses("192.0.2.7")},
 	} {
 		t.Run(test.name+" "+string(test.t), func(t *testing.T) {
@@ -86,7 +90,8 @@ func TestLookup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, a.Records, cmpopts.IgnoreFields(Record{}, "Name", "TTL"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			if diff := cmp.Diff(test.want, a.Records, cmpopts.IgnoreFields(Record{}, "Name", "TTL"),
+				cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(test.chain, a.Chain); diff != "" {
@@ -109,7 +114,8 @@ func TestLookup(t *testing.T) {
 
 func TestNoAnswer(t *testing.T) {
 	s := start(t, []string{"contoso.example"}, zone...)
-	for name, f := range map[string]Fault{"broken": ServerFailure, "closed": Refused, "gone": NotFound, "hollow": Empty, "silent": Silent} {
+	for name, f := range map[string]Fault{"broken": ServerFailure, "closed": Refused, "gone": NotFound, "hollow": Empty,
+		"silent": Silent} {
 		if err := s.Add(name + ".contoso.example. 60 IN A 192.0.2.1"); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +149,8 @@ func TestNoAnswer(t *testing.T) {
 		t.Run(test.name+" "+string(test.t), func(t *testing.T) {
 			_, err := c.Lookup(t.Context(), test.name, test.t)
 			var e *Error
-			if !errors.As(err, &e) || !errors.Is(err, test.class) || e.Detail != test.detail || test.also != nil && !errors.Is(err, test.also) {
+			if !errors.As(err, &e) || !errors.Is(err, test.class) || e.Detail != test.detail || test.also != nil &&
+				!errors.Is(err, test.also) {
 				t.Errorf("%v, want %v: %s", err, test.class, test.detail)
 			}
 			for _, other := range []error{ErrAbsent, ErrEmpty, ErrFailed} {
@@ -157,7 +164,8 @@ func TestNoAnswer(t *testing.T) {
 
 // A resolver that fails is passed over; one that says there is nothing is believed.
 func TestResolversInOrder(t *testing.T) {
-	broken, empty, good := start(t, []string{"contoso.example"}), start(t, []string{"contoso.example"}), start(t, []string{"contoso.example"}, zone...)
+	broken, empty, good := start(t, []string{"contoso.example"}), start(t, []string{"contoso.example"}), start(t,
+		[]string{"contoso.example"}, zone...)
 	broken.SetFault("mail.contoso.example", ServerFailure)
 	closed, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -175,7 +183,8 @@ func TestResolversInOrder(t *testing.T) {
 		t.Errorf("%v, want ErrAbsent", err)
 	}
 	c.Resolvers = []string{nobody}
-	if _, err := c.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, ErrFailed) || !errors.Is(err, link.ErrUnreachable) {
+	if _, err := c.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, ErrFailed) ||
+		!errors.Is(err, link.ErrUnreachable) {
 		t.Errorf("%v, want ErrFailed and ErrUnreachable", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -249,7 +258,8 @@ func TestRudeReplies(t *testing.T) {
 			m.Answer = []dns.RR{record}
 			return pack(t, m)
 		})}}
-		if a, err := c.Lookup(t.Context(), "other.contoso.example", A); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "another name, mail.contoso.example") {
+		if a, err := c.Lookup(t.Context(), "other.contoso.example", A); !errors.Is(err, ErrFailed) ||
+			!strings.Contains(err.Error(), "another name, mail.contoso.example") {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})
@@ -282,7 +292,9 @@ func TestSystemResolvers(t *testing.T) {
 	if _, err := systemResolvers(filepath.Join(dir, "missing")); !errors.Is(err, errNoConfiguration) {
 		t.Error(err)
 	}
-	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1:53", "dc1.contoso.example:5353": "dc1.contoso.example:5353", "2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]:54": "[2001:db8::1]:54"} {
+	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1:53",
+		"dc1.contoso.example:5353": "dc1.contoso.example:5353", "2001:db8::1": "[2001:db8::1]:53",
+		"[2001:db8::1]:54": "[2001:db8::1]:54"} {
 		if got := withPort(in); got != want {
 			t.Errorf("%s: %s", in, got)
 		}

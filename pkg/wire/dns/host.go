@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// LookupHost gives the addresses of a host, IPv4 first, with the meaning of net.Resolver's method: IP
-// addresses are their own answer. IPv4 and IPv6 are asked for apart, and a failure of one is never taken
-// for the absence of the host. The hosts file counts first, as ever. The system's own resolver is asked
-// first by a Client without Resolvers and for names of one label, which search lists complete.
+// LookupHost gives the addresses of a host, IPv4 first, with the meaning of net.Resolver's method:
+// IP addresses are their own answer. IPv4 and IPv6 are asked for apart, and a failure of one is
+// never taken for the absence of the host. The hosts file counts first, as ever. The system's own
+// resolver is asked first by a Client without Resolvers and for names of one label, which search
+// lists complete.
 func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) {
 	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return []string{address.String()}, nil
@@ -47,8 +48,8 @@ func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) 
 	if found := append(v4.found, v6.found...); len(found) > 0 {
 		return found, nil
 	}
-	// A failure tells nothing about the host, so it comes before an absence; the name exists where either
-	// says that it does.
+	// A failure tells nothing about the host, so it comes before an absence; the name exists where
+	// either says that it does.
 	for _, class := range []error{ErrFailed, ErrEmpty, ErrAbsent} {
 		for _, err := range []error{v4.err, v6.err} {
 			if errors.Is(err, class) {

@@ -81,13 +81,18 @@ func TestLookupHost(t *testing.T) {
 	}{
 		{"both", []string{both}, []string{"192.0.2.1", "2001:db8::1"}, nil, ""},
 		{"IPv4 although IPv6 fails", []string{four}, []string{"192.0.2.1"}, nil, ""},
-		{"IPv4 fails and IPv6 is empty", []string{code(dns.RcodeServerFailure, dns.RcodeSuccess)}, nil, ErrFailed, "SERVFAIL"},
-		{"IPv4 is empty and IPv6 fails", []string{code(dns.RcodeSuccess, dns.RcodeServerFailure)}, nil, ErrFailed, "SERVFAIL"},
-		{"IPv4 fails and IPv6 does not exist", []string{code(dns.RcodeRefused, dns.RcodeNameError)}, nil, ErrFailed, "REFUSED"},
+		{"IPv4 fails and IPv6 is empty", []string{code(dns.RcodeServerFailure, dns.RcodeSuccess)}, nil, ErrFailed,
+			"SERVFAIL"},
+		{"IPv4 is empty and IPv6 fails", []string{code(dns.RcodeSuccess, dns.RcodeServerFailure)}, nil, ErrFailed,
+			"SERVFAIL"},
+		{"IPv4 fails and IPv6 does not exist", []string{code(dns.RcodeRefused, dns.RcodeNameError)}, nil, ErrFailed,
+			"REFUSED"},
 		{"no address", []string{code(dns.RcodeSuccess, dns.RcodeSuccess)}, nil, ErrEmpty, "no record"},
 		{"no name", []string{code(dns.RcodeNameError, dns.RcodeNameError)}, nil, ErrAbsent, "no such name"},
-		{"the next resolver is asked after a failure", []string{code(dns.RcodeServerFailure, dns.RcodeSuccess), four}, []string{"192.0.2.1"}, nil, ""},
-		{"the next resolver is not asked after an absence", []string{code(dns.RcodeNameError, dns.RcodeNameError), both}, nil, ErrAbsent, ""},
+		{"the next resolver is asked after a failure", []string{code(dns.RcodeServerFailure, dns.RcodeSuccess), four},
+			[]string{"192.0.2.1"}, nil, ""},
+		{"the next resolver is not asked after an absence",
+			[]string{code(dns.RcodeNameError, dns.RcodeNameError), both}, nil, ErrAbsent, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &Client{Resolvers: tt.resolvers, Timeout: 2 * time.Second}
@@ -96,7 +101,8 @@ func TestLookupHost(t *testing.T) {
 				if !slices.Equal(got, tt.want) || !errors.Is(err, tt.class) {
 					t.Fatalf("%v, %v, want %v, %v", got, err, tt.want, tt.class)
 				}
-				if err != nil && (!strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), tt.resolvers[0])) {
+				if err != nil && (!strings.Contains(err.Error(), tt.says) ||
+					!strings.Contains(err.Error(), tt.resolvers[0])) {
 					t.Fatalf("%q does not say %q and the resolver", err, tt.says)
 				}
 			}
@@ -116,7 +122,9 @@ func TestLookupHost(t *testing.T) {
 func TestSilentResolver(t *testing.T) {
 	dead, asked := deaf(t)
 	address := rr(t, "mail.contoso.example. 60 IN A 192.0.2.1")
-	c := &Client{Resolvers: []string{dead, answering(t, func(m *dns.Msg, _ string, _ uint16) { m.Answer = []dns.RR{address} })}, Timeout: 400 * time.Millisecond}
+	c := &Client{Resolvers: []string{dead,
+		answering(t, func(m *dns.Msg, _ string, _ uint16) { m.Answer = []dns.RR{address} })},
+		Timeout: 400 * time.Millisecond}
 	if a, err := c.Lookup(t.Context(), "mail.contoso.example", A); err != nil || a.Resolver == dead {
 		t.Fatalf("%+v, %v", a, err)
 	}
@@ -135,7 +143,8 @@ func TestSilentResolver(t *testing.T) {
 	alone := &Client{Resolvers: []string{dead}, Timeout: 4 * time.Second}
 	alone.noteSilence(dead, true)
 	start := time.Now()
-	if _, err := alone.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, link.ErrUnreachable) || time.Since(start) > 2*time.Second {
+	if _, err := alone.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, link.ErrUnreachable) ||
+		time.Since(start) > 2*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 }
@@ -160,7 +169,8 @@ func TestLostDatagram(t *testing.T) {
 // TestNoEDNS asks servers that refuse EDNS in every way that is known.
 func TestNoEDNS(t *testing.T) {
 	address := rr(t, "mail.contoso.example. 60 IN A 192.0.2.1")
-	for name, code := range map[string]int{"FORMERR": dns.RcodeFormatError, "NOTIMP": dns.RcodeNotImplemented, "SERVFAIL": dns.RcodeServerFailure, "BADVERS": dns.RcodeBadVers} {
+	for name, code := range map[string]int{"FORMERR": dns.RcodeFormatError, "NOTIMP": dns.RcodeNotImplemented,
+		"SERVFAIL": dns.RcodeServerFailure, "BADVERS": dns.RcodeBadVers} {
 		t.Run(name, func(t *testing.T) {
 			c := &Client{Timeout: time.Second, Resolvers: []string{rude(t, func(q *dns.Msg) []byte {
 				m := new(dns.Msg).SetReply(q)
@@ -183,7 +193,8 @@ func TestNoEDNS(t *testing.T) {
 				}
 				return pack(t, m)
 			})}}
-			if _, err := stubborn.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, ErrFailed) || !strings.HasSuffix(err.Error(), ": "+name) {
+			if _, err := stubborn.Lookup(t.Context(), "mail.contoso.example", A); !errors.Is(err, ErrFailed) ||
+				!strings.HasSuffix(err.Error(), ": "+name) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -193,23 +204,26 @@ func TestNoEDNS(t *testing.T) {
 // TestChainSurvives keeps the aliases that lead to where nothing resolves.
 func TestChainSurvives(t *testing.T) {
 	alias := rr(t, "autodiscover.contoso.example. 60 IN CNAME autodiscover.outlook.com.")
-	for name, code := range map[string]int{"SERVFAIL": dns.RcodeServerFailure, "REFUSED": dns.RcodeRefused, "NXDOMAIN": dns.RcodeNameError, "NODATA": dns.RcodeSuccess} {
+	for name, code := range map[string]int{"SERVFAIL": dns.RcodeServerFailure, "REFUSED": dns.RcodeRefused,
+		"NXDOMAIN": dns.RcodeNameError, "NODATA": dns.RcodeSuccess} {
 		t.Run(name, func(t *testing.T) {
-			c := &Client{Timeout: time.Second, Resolvers: []string{answering(t, func(m *dns.Msg, name string, qtype uint16) {
-				switch {
-				case name != "autodiscover.contoso.example":
-					m.Rcode = code
-				case qtype == dns.TypeCNAME, code == dns.RcodeNameError, code == dns.RcodeSuccess:
-					m.Answer = []dns.RR{alias}
-					if qtype != dns.TypeCNAME {
+			c := &Client{Timeout: time.Second,
+				Resolvers: []string{answering(t, func(m *dns.Msg, name string, qtype uint16) {
+					switch {
+					case name != "autodiscover.contoso.example":
 						m.Rcode = code
+					case qtype == dns.TypeCNAME, code == dns.RcodeNameError, code == dns.RcodeSuccess:
+						m.Answer = []dns.RR{alias}
+						if qtype != dns.TypeCNAME {
+							m.Rcode = code
+						}
+					default:
+						m.Rcode = code // as a resolver does that follows the alias and gets no answer
 					}
-				default:
-					m.Rcode = code // as a resolver does that follows the alias and gets no answer
-				}
-			})}}
+				})}}
 			a, err := c.Lookup(t.Context(), "autodiscover.contoso.example", A)
-			if err == nil || !slices.Equal(a.Chain, []string{"autodiscover.outlook.com"}) || !strings.Contains(err.Error(), "alias of autodiscover.outlook.com") {
+			if err == nil || !slices.Equal(a.Chain, []string{"autodiscover.outlook.com"}) ||
+				!strings.Contains(err.Error(), "alias of autodiscover.outlook.com") {
 				t.Errorf("%v, %v", a.Chain, err)
 			}
 		})
@@ -224,8 +238,10 @@ func TestNames(t *testing.T) {
 		}
 	})}}
 	for name, says := range map[string]string{
-		"München.example": "", "münchen.example.": "", "  xn--mnchen-3ya.example ": "", "_autodiscover._tcp.münchen.example": "",
-		"contoso .example": "it holds a blank", "con\ttoso.example": "it holds a blank", "": "not a domain name", "a..b": "not a domain name",
+		"München.example": "", "münchen.example.": "", "  xn--mnchen-3ya.example ": "",
+		"_autodiscover._tcp.münchen.example": "",
+		"contoso .example":                   "it holds a blank", "con\ttoso.example": "it holds a blank", "": "not a domain name",
+		"a..b":                               "not a domain name",
 		strings.Repeat("a", 64) + ".example": "not a domain name", "\u202econtoso.example": "not a domain name",
 	} {
 		_, err := c.Lookup(t.Context(), name, TXT)

@@ -15,8 +15,9 @@ import (
 // Fault is how a Server misbehaves for a name.
 type Fault string
 
-// The faults. NotFound and ServerFailure answer with that code, Refused too; Silent never answers; Truncated makes UDP answers too large, so that
-// the question is asked over TCP; Empty says NOERROR without records.
+// The faults. NotFound and ServerFailure answer with that code, Refused too; Silent never answers;
+// Truncated makes UDP answers too large, so that the question is asked over TCP; Empty says NOERROR
+// without records.
 const (
 	NotFound      Fault = "NXDOMAIN"
 	ServerFailure Fault = "SERVFAIL"
@@ -26,8 +27,8 @@ const (
 	Empty         Fault = "empty"
 )
 
-// Server is an authoritative name server on loopback for names that are data, for simulated estates and tests. It is safe for concurrent use: records and faults
-// may change while it runs.
+// Server is an authoritative name server on loopback for names that are data, for simulated estates
+// and tests. It is safe for concurrent use: records and faults may change while it runs.
 type Server struct {
 	mu      sync.RWMutex
 	zones   []string
@@ -37,8 +38,9 @@ type Server struct {
 	address string
 }
 
-// NewServer makes a server that is authoritative for the zones and refuses questions about other names. Records are lines of a zone file with
-// full names: "contoso.com. 300 IN MX 10 mail.contoso.com."
+// NewServer makes a server that is authoritative for the zones and refuses questions about other
+// names. Records are lines of a zone file with full names: "contoso.com. 300 IN MX 10
+// mail.contoso.com."
 func NewServer(zones []string, records ...string) (*Server, error) {
 	s := &Server{records: map[string][]dns.RR{}, faults: map[string]Fault{}}
 	for _, z := range zones {
@@ -105,7 +107,8 @@ func (s *Server) Listen(address string) error {
 		if pc, err = config.ListenPacket(ctx, "udp", address); err != nil {
 			return fmt.Errorf("name server: %w", err)
 		}
-		// The system chose a UDP port; the TCP port of that number may be taken, then another one is tried.
+		// The system chose a UDP port; the TCP port of that number may be taken, then another one
+		// is tried.
 		if l, err = config.Listen(ctx, "tcp", pc.LocalAddr().String()); err == nil {
 			break
 		}
@@ -122,7 +125,8 @@ func (s *Server) Listen(address string) error {
 	s.running, s.address = []*dns.Server{udp, tcp}, pc.LocalAddr().String()
 	s.mu.Unlock()
 	for _, server := range []*dns.Server{udp, tcp} {
-		go func() { _ = server.ActivateAndServe() }() // ends with Shutdown; an accept error ends it too, and questions then time out
+		// ends with Shutdown; an accept error ends it too, and questions then time out
+		go func() { _ = server.ActivateAndServe() }()
 	}
 	<-ready
 	<-ready
@@ -210,7 +214,8 @@ func (s *Server) zone(name string) string {
 	return best
 }
 
-// answer fills in the records of a name, following aliases within the server's data, and wildcards (RFC 4592) one label deep.
+// answer fills in the records of a name, following aliases within the server's data, and wildcards
+// (RFC 4592) one label deep.
 func (s *Server) answer(m *dns.Msg, name string, qtype uint16) {
 	for range maxChain {
 		found := s.records[name]

@@ -30,7 +30,8 @@ func Diagnostics(h http.Header) string {
 }
 
 // exchangeHeaders are set by Exchange's front end and by no proxy before it.
-var exchangeHeaders = []string{"X-MS-Diagnostics", "X-FEServer", "X-BEServer", "X-CalculatedBETarget", "X-CalculatedFETarget", "X-DiagInfo"}
+var exchangeHeaders = []string{"X-MS-Diagnostics", "X-FEServer", "X-BEServer", "X-CalculatedBETarget",
+	"X-CalculatedFETarget", "X-DiagInfo"}
 
 // FromExchange tells whether an HTTP answer carries a header that Exchange alone sets.
 func FromExchange(h http.Header) bool {
@@ -65,18 +66,21 @@ func whatAnswered(resp *http.Response, body []byte) string {
 		}
 		return "redirects to " + link.PrintableURL(location)
 	case resp.StatusCode == 440:
-		return "a log-on form (440: the session of forms-based authentication has ended), so a proxy or the OWA authentication module stands before EWS"
+		return "a log-on form (440: the session of forms-based authentication has ended), so a proxy or the OWA " +
+			"authentication module stands before EWS"
 	case resp.StatusCode == 456:
 		return "456: Exchange Online wants this account to sign in with multi-factor authentication or to be unblocked"
 	case resp.StatusCode == http.StatusUnsupportedMediaType:
 		return "a service that does not take text/xml"
 	case has("you have created a service"):
 		return "the help page of a web service (\"You have created a service\"), which is not the endpoint of EWS"
-	case html && has("/owa/auth", "auth.owa", "signinbg", "/adfs/ls", "login.microsoftonline", "type=\"password\"", "type='password'"):
+	case html && has("/owa/auth", "auth.owa", "signinbg", "/adfs/ls", "login.microsoftonline", "type=\"password\"",
+		"type='password'"):
 		return "a log-on page" + titled(body, resp)
 	case html:
 		return "an HTML page" + titled(body, resp)
-	case strings.Contains(resp.Header.Get("Content-Type"), "json") || len(text) > 0 && (text[0] == '{' || text[0] == '['):
+	case strings.Contains(resp.Header.Get("Content-Type"), "json") || len(text) > 0 &&
+		(text[0] == '{' || text[0] == '['):
 		return "a JSON document"
 	case len(bytes.TrimSpace(body)) == 0 && resp.StatusCode == http.StatusOK:
 		return "an empty answer"
@@ -94,7 +98,8 @@ func titled(body []byte, resp *http.Response) string {
 }
 
 // logOnPaths are parts of addresses that lead to log-on pages.
-var logOnPaths = []string{"/owa", "/adfs/", "logon", "login", "signin", "/cgi/", "/my.policy", "/vpn/", "saml", "oauth2/authorize"}
+var logOnPaths = []string{"/owa", "/adfs/", "logon", "login", "signin", "/cgi/", "/my.policy", "/vpn/", "saml",
+	"oauth2/authorize"}
 
 // isLogOn tells whether an address is that of a log-on page, as far as its host and path show.
 func isLogOn(address string) bool {

@@ -16,7 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// DefaultTimeout is the time limit of one request. A server that asks another organization needs most of a minute to give up.
+// DefaultTimeout is the time limit of one request. A server that asks another organization needs
+// most of a minute to give up.
 const DefaultTimeout = 90 * time.Second
 
 // Client asks one endpoint. It is safe for concurrent use.
@@ -31,7 +32,8 @@ type Client struct {
 	Timeout       time.Duration // of one request; DefaultTimeout when 0
 }
 
-// Request is a GetUserAvailability. Limits of servers: an interval of 5 to 1440 minutes, a window of at most 62 days and at least an interval.
+// Request is a GetUserAvailability. Limits of servers: an interval of 5 to 1440 minutes, a window
+// of at most 62 days and at least an interval.
 type Request struct {
 	Mailboxes []string // SMTP addresses, any number: above MaxMailboxes they are asked for in turns
 	Window    Window
@@ -52,8 +54,10 @@ type Mailbox struct {
 	Address string
 	Err     error // *ResponseError: this mailbox could not be looked up; the rest is then empty
 
-	View         View   // what the server says it gives
-	Merged       string // MergedFreeBusy; only when HasMerged. 0 free, 1 tentative, 2 busy, 3 out of office, 4 elsewhere
+	View View // what the server says it gives
+	// MergedFreeBusy; only when HasMerged. 0 free, 1 tentative, 2 busy, 3 out of office, 4
+	// elsewhere
+	Merged       string
 	HasMerged    bool
 	Events       []Event
 	HasEvents    bool          // tells a calendar without events from one that was not told
@@ -61,7 +65,8 @@ type Mailbox struct {
 	WorkingHours *WorkingHours // nil when absent or malformed
 }
 
-// Slots is the server's MergedFreeBusy, or the same made of the events where the server gives none. ok is false when neither was told.
+// Slots is the server's MergedFreeBusy, or the same made of the events where the server gives none.
+// ok is false when neither was told.
 func (m Mailbox) Slots(w Window, interval time.Duration) (merged string, ok bool) {
 	switch {
 	case m.Err != nil:
@@ -74,8 +79,9 @@ func (m Mailbox) Slots(w Window, interval time.Duration) (merged string, ok bool
 	return "", false
 }
 
-// Availability asks for the free/busy times of mailboxes. An error is about the request as a whole: *Fault, *link.StatusError, ErrNotEWS or
-// a class of link. What is wrong with one mailbox is in its Err. When a later turn fails, the answers of the earlier ones are returned too.
+// Availability asks for the free/busy times of mailboxes. An error is about the request as a whole:
+// *Fault, *link.StatusError, ErrNotEWS or a class of link. What is wrong with one mailbox is in its
+// Err. When a later turn fails, the answers of the earlier ones are returned too.
 func (c *Client) Availability(ctx context.Context, r Request) (Response, error) {
 	if r.Interval == 0 {
 		r.Interval = 30 * time.Minute
@@ -136,7 +142,8 @@ func (c *Client) availability(ctx context.Context, r Request) (Response, error) 
 	answer := Response{Server: serverVersion(envelope.Header), RequestID: id}
 	answers := envelope.Body.Child("FreeBusyResponseArray").All("FreeBusyResponse")
 	if len(answers) != len(r.Mailboxes) {
-		return Response{}, fmt.Errorf("%s: asked for %d mailboxes, answered for %d", c.URL, len(r.Mailboxes), len(answers))
+		return Response{}, fmt.Errorf("%s: asked for %d mailboxes, answered for %d", c.URL, len(r.Mailboxes),
+			len(answers))
 	}
 	for i, e := range answers {
 		m, err := parseMailbox(e, r.Mailboxes[i], r.Zone)
@@ -161,7 +168,8 @@ func (r Request) body() string {
 	r.Zone.write(&b)
 	b.WriteString(`<m:MailboxDataArray>`)
 	for _, m := range r.Mailboxes {
-		b.WriteString(`<t:MailboxData><t:Email><t:Address>` + soap.Escape(m) + `</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType><t:ExcludeConflicts>false</t:ExcludeConflicts></t:MailboxData>`)
+		b.WriteString(`<t:MailboxData><t:Email><t:Address>` + soap.Escape(m) +
+			`</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType><t:ExcludeConflicts>false</t:ExcludeConflicts></t:MailboxData>`)
 	}
 	fmt.Fprintf(&b, `</m:MailboxDataArray><t:FreeBusyViewOptions><t:TimeWindow><t:StartTime>%s</t:StartTime><t:EndTime>%s</t:EndTime></t:TimeWindow>`+
 		`<t:MergedFreeBusyIntervalInMinutes>%d</t:MergedFreeBusyIntervalInMinutes><t:RequestedView>%s</t:RequestedView></t:FreeBusyViewOptions></m:GetUserAvailabilityRequest>`,
@@ -179,7 +187,8 @@ func (c *Client) envelope(body string) []byte {
 	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?>`+"\n"+`<s:Envelope xmlns:s="%s" xmlns:m="%s" xmlns:t="%s"><s:Header><t:RequestServerVersion Version="%s"/>`,
 		soap.Namespace, Messages, Types, soap.Escape(version))
 	if c.Impersonate != "" {
-		b.WriteString(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + soap.Escape(c.Impersonate) + `</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`)
+		b.WriteString(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + soap.Escape(c.Impersonate) +
+			`</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`)
 	}
 	b.WriteString(`</s:Header><s:Body>` + body + `</s:Body></s:Envelope>`)
 	return b.Bytes()
@@ -193,7 +202,8 @@ const (
 )
 
 // call is post, repeated while the server asks to come back later (ErrorServerBusy with
-// BackOffMilliseconds). A wait that goes beyond maxBackOff or the time that ctx leaves is not begun.
+// BackOffMilliseconds). A wait that goes beyond maxBackOff or the time that ctx leaves is not
+// begun.
 func (c *Client) call(ctx context.Context, anchor, body string) (requestID string, answer soap.Envelope, err error) {
 	left := maxBackOff
 	for try := 0; ; try++ {
@@ -281,7 +291,8 @@ func readAnswer(resp *http.Response) (soap.Envelope, error) {
 	if resp.StatusCode != http.StatusOK {
 		return soap.Envelope{}, status
 	}
-	return soap.Envelope{}, fmt.Errorf("%s: %w, but %s (%w)", resp.Request.URL.Redacted(), ErrNotEWS, status.Detail, err)
+	return soap.Envelope{}, fmt.Errorf("%s: %w, but %s (%w)", resp.Request.URL.Redacted(), ErrNotEWS, status.Detail,
+		err)
 }
 
 func parseFault(e *soap.Element, resp *http.Response) *Fault {
@@ -300,7 +311,8 @@ func parseFault(e *soap.Element, resp *http.Response) *Fault {
 		}
 		f.Values[name] = link.Printable(v.Text)
 	}
-	if ms, err := strconv.ParseInt(f.Values["BackOffMilliseconds"], 10, 64); err == nil && ms > 0 && ms < int64(24*time.Hour/time.Millisecond) {
+	if ms, err := strconv.ParseInt(f.Values["BackOffMilliseconds"], 10, 64); err == nil && ms > 0 &&
+		ms < int64(24*time.Hour/time.Millisecond) {
 		f.BackOff = time.Duration(ms) * time.Millisecond
 	} else {
 		f.BackOff = link.RetryAfter(resp.Header, time.Now())
@@ -323,7 +335,8 @@ func serverVersion(header *soap.Element) ServerVersion {
 		return n
 	}
 	schema, _ := e.Get("Version")
-	return ServerVersion{number("MajorVersion"), number("MinorVersion"), number("MajorBuildNumber"), number("MinorBuildNumber"), link.Printable(schema)}
+	return ServerVersion{number("MajorVersion"), number("MinorVersion"), number("MajorBuildNumber"),
+		number("MinorBuildNumber"), link.Printable(schema)}
 }
 
 func parseMailbox(e *soap.Element, address string, z TimeZone) (Mailbox, error) {
@@ -334,7 +347,8 @@ func parseMailbox(e *soap.Element, address string, z TimeZone) (Mailbox, error) 
 	if class == "Error" || code != "" && code != "NoError" && class != "Warning" {
 		m.Err = &ResponseError{
 			Address: address, Code: link.Line(code), Text: link.Line(message.Value("MessageText")),
-			LinkKey: link.Line(message.Value("DescriptiveLinkKey")), Detail: link.Line(deepText(message.Child("MessageXml"))),
+			LinkKey: link.Line(message.Value("DescriptiveLinkKey")),
+			Detail:  link.Line(deepText(message.Child("MessageXml"))),
 		}
 		return m, nil
 	}
@@ -405,7 +419,8 @@ func parseEvent(e *soap.Element, z TimeZone) (Event, error) {
 		is := func(name string) bool { s := d.Value(name); return s == "true" || s == "1" }
 		v.Details = &Details{
 			ID: d.Value("ID"), Subject: d.Value("Subject"), Location: d.Value("Location"),
-			Meeting: is("IsMeeting"), Recurring: is("IsRecurring"), Exception: is("IsException"), Reminder: is("IsReminderSet"), Private: is("IsPrivate"),
+			Meeting: is("IsMeeting"), Recurring: is("IsRecurring"), Exception: is("IsException"),
+			Reminder: is("IsReminderSet"), Private: is("IsPrivate"),
 		}
 	}
 	return v, nil

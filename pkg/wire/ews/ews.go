@@ -1,7 +1,8 @@
-// Package ews asks Exchange Web Services for free/busy times, and answers such questions: both halves of GetUserAvailability and of
-// the few operations that clients do around it.
+// Package ews asks Exchange Web Services for free/busy times, and answers such questions: both
+// halves of GetUserAvailability and of the few operations that clients do around it.
 //
-// Shapes and names are those of the schema (messages.xsd, types.xsd) and of Microsoft's "GetUserAvailability operation".
+// Shapes and names are those of the schema (messages.xsd, types.xsd) and of Microsoft's
+// "GetUserAvailability operation".
 package ews
 
 import (
@@ -21,7 +22,8 @@ const (
 	Errors   = "http://schemas.microsoft.com/exchange/services/2006/errors"
 )
 
-// DefaultVersion is the RequestServerVersion of a Client: the newest that every supported server and both published schemas know.
+// DefaultVersion is the RequestServerVersion of a Client: the newest that every supported server
+// and both published schemas know.
 const DefaultVersion = "Exchange2013_SP1"
 
 // MaxMailboxes is how many mailboxes one GetUserAvailability may ask for.
@@ -65,8 +67,8 @@ const (
 	NoData           BusyType = "NoData"
 )
 
-// digits are the busy types in MergedFreeBusy, the weakest first: in a slot with several events the strongest wins.
-// NoData's digit is not documented; it is what the schema's order gives.
+// digits are the busy types in MergedFreeBusy, the weakest first: in a slot with several events the
+// strongest wins. NoData's digit is not documented; it is what the schema's order gives.
 var digits = []struct {
 	busy  BusyType
 	digit byte
@@ -100,7 +102,8 @@ type WorkingPeriod struct {
 	Start, End int
 }
 
-// Merge is the MergedFreeBusy of events: one digit for each interval of the window, also for a last, shorter one.
+// Merge is the MergedFreeBusy of events: one digit for each interval of the window, also for a
+// last, shorter one.
 func Merge(events []Event, w Window, interval time.Duration) string {
 	if interval <= 0 || !w.End.After(w.Start) {
 		return ""
@@ -172,7 +175,8 @@ func (e *ResponseError) Is(target error) bool { return target == link.ErrAccess 
 
 // accessCodes are the response codes that say that the caller may not.
 var accessCodes = map[string]bool{
-	"ErrorAccessDenied": true, "ErrorNoFreeBusyAccess": true, "ErrorImpersonateUserDenied": true, "ErrorImpersonationDenied": true,
+	"ErrorAccessDenied": true, "ErrorNoFreeBusyAccess": true, "ErrorImpersonateUserDenied": true,
+	"ErrorImpersonationDenied":       true,
 	"ErrorOrganizationAccessBlocked": true, "ErrorUnauthorizedClientAccessTokenRequest": true,
 }
 
@@ -214,15 +218,18 @@ func (e *Fault) Error() string {
 
 // Is makes refusals link.ErrAccess.
 func (e *Fault) Is(target error) bool {
-	return target == link.ErrAccess && (accessCodes[e.ResponseCode] || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusUnauthorized)
+	return target == link.ErrAccess &&
+		(accessCodes[e.ResponseCode] || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusUnauthorized)
 }
 
 // Temporary tells whether the same question may be answered later.
 func (e *Fault) Temporary() bool {
-	return e.BackOff > 0 || e.ResponseCode == "ErrorServerBusy" || e.ResponseCode == "ErrorMailboxStoreUnavailable" || e.ResponseCode == "ErrorInternalServerTransientError"
+	return e.BackOff > 0 || e.ResponseCode == "ErrorServerBusy" || e.ResponseCode == "ErrorMailboxStoreUnavailable" ||
+		e.ResponseCode == "ErrorInternalServerTransientError"
 }
 
-// ErrNotEWS is an answer that did not come from Exchange Web Services: the page of a proxy, a log-on form, another service.
+// ErrNotEWS is an answer that did not come from Exchange Web Services: the page of a proxy, a
+// log-on form, another service.
 var ErrNotEWS = errors.New("the answer is not from Exchange Web Services")
 
 func parseWeekdays(s string) []time.Weekday {

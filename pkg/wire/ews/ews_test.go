@@ -43,7 +43,9 @@ func (c *calendars) Availability(_ context.Context, q Query) ([]Calendar, error)
 	for _, m := range q.Mailboxes {
 		answer, ok := c.all[strings.ToLower(m)]
 		if !ok {
-			answer = Calendar{Err: &ResponseError{Code: "ErrorMailRecipientNotFound", Text: "Unable to resolve e-mail address " + m + " to an Active Directory object.", LinkKey: "7", Detail: "deep\x01er"}}
+			answer = Calendar{Err: &ResponseError{Code: "ErrorMailRecipientNotFound",
+				Text: "Unable to resolve e-mail address " + m + " to an Active Directory object.", LinkKey: "7",
+				Detail: "deep\x01er"}}
 		}
 		answers = append(answers, answer)
 	}
@@ -54,7 +56,8 @@ var berlin = europe(-60)
 
 func backend() *calendars {
 	events := []Event{
-		{Start: at(9), End: at(10), Busy: Busy, Details: &Details{ID: "1", Subject: "Budget <b>&\x02", Location: "R1", Meeting: true}},
+		{Start: at(9), End: at(10), Busy: Busy,
+			Details: &Details{ID: "1", Subject: "Budget <b>&\x02", Location: "R1", Meeting: true}},
 		{Start: at(13), End: at(15), Busy: Tentative, Details: &Details{ID: "2", Subject: "secret", Private: true}},
 		{Start: at(14.5), End: at(16), Busy: OutOfOffice},
 		{Start: at(30), End: at(31), Busy: Busy}, // outside
@@ -78,7 +81,8 @@ func TestAvailability(t *testing.T) {
 	b := backend()
 	c := client(t, &Handler{Backend: b})
 	c.Impersonate = "boss@contoso.test"
-	request := Request{Mailboxes: []string{"alice@contoso.test", "bob@contoso.test", "empty@contoso.test", "nobody@contoso.test"}, Window: window}
+	request := Request{Mailboxes: []string{"alice@contoso.test", "bob@contoso.test", "empty@contoso.test",
+		"nobody@contoso.test"}, Window: window}
 	for _, zone := range []TimeZone{{}, berlin, {Bias: -330}} {
 		request.Zone = zone
 		got, err := c.Availability(t.Context(), request)
@@ -86,7 +90,8 @@ func TestAvailability(t *testing.T) {
 			t.Fatal(err)
 		}
 		events := []Event{
-			{Start: at(9), End: at(10), Busy: Busy, Details: &Details{ID: "1", Subject: "Budget <b>&\uFFFD", Location: "R1", Meeting: true}},
+			{Start: at(9), End: at(10), Busy: Busy,
+				Details: &Details{ID: "1", Subject: "Budget <b>&\uFFFD", Location: "R1", Meeting: true}},
 			{Start: at(13), End: at(15), Busy: Tentative, Details: &Details{ID: "2", Private: true}},
 			{Start: at(14.5), End: at(16), Busy: OutOfOffice},
 		}
@@ -97,12 +102,16 @@ func TestAvailability(t *testing.T) {
 		const merged = "000000000000000000220000001113330000000000000000"
 		hours := &WorkingHours{Zone: berlin, Periods: []WorkingPeriod{{[]time.Weekday{1, 2, 3, 4, 5}, 480, 1020}}}
 		want := []Mailbox{
-			{Address: "alice@contoso.test", View: DetailedMerged, Merged: merged, HasMerged: true, Events: events, HasEvents: true, WorkingHours: hours},
-			{Address: "bob@contoso.test", View: FreeBusyMerged, Merged: merged, HasMerged: true, Events: times, HasEvents: true, WorkingHours: hours},
-			{Address: "empty@contoso.test", View: DetailedMerged, Merged: strings.Repeat("0", 48), HasMerged: true, HasEvents: true},
+			{Address: "alice@contoso.test", View: DetailedMerged, Merged: merged, HasMerged: true, Events: events,
+				HasEvents: true, WorkingHours: hours},
+			{Address: "bob@contoso.test", View: FreeBusyMerged, Merged: merged, HasMerged: true, Events: times,
+				HasEvents: true, WorkingHours: hours},
+			{Address: "empty@contoso.test", View: DetailedMerged, Merged: strings.Repeat("0", 48), HasMerged: true,
+				HasEvents: true},
 			{Address: "nobody@contoso.test", Err: &ResponseError{
-				Address: "nobody@contoso.test", Code: "ErrorMailRecipientNotFound", LinkKey: "7", Detail: "deep\uFFFDer",
-				Text: "Unable to resolve e-mail address nobody@contoso.test to an Active Directory object.",
+				Address: "nobody@contoso.test", Code: "ErrorMailRecipientNotFound", LinkKey: "7",
+				Detail: "deep\uFFFDer",
+				Text:   "Unable to resolve e-mail address nobody@contoso.test to an Active Directory object.",
 			}},
 		}
 		if diff := cmp.Diff(want, got.Mailboxes); diff != "" {
@@ -112,7 +121,8 @@ func TestAvailability(t *testing.T) {
 			t.Errorf("server %s", got.Server)
 		}
 		q := b.asked[len(b.asked)-1]
-		wantQuery := Query{Impersonated: "boss@contoso.test", AnchorMailbox: "alice@contoso.test", RequestID: got.RequestID, Mailboxes: request.Mailboxes, Window: window, View: DetailedMerged}
+		wantQuery := Query{Impersonated: "boss@contoso.test", AnchorMailbox: "alice@contoso.test",
+			RequestID: got.RequestID, Mailboxes: request.Mailboxes, Window: window, View: DetailedMerged}
 		if diff := cmp.Diff(wantQuery, q); diff != "" {
 			t.Error(diff)
 		}
@@ -122,14 +132,17 @@ func TestAvailability(t *testing.T) {
 func TestViews(t *testing.T) {
 	c := client(t, &Handler{Backend: backend()})
 	for view, want := range map[View][3]bool{ // merged, events, details
-		MergedOnly: {true, false, false}, FreeBusy: {false, true, false}, FreeBusyMerged: {true, true, false}, Detailed: {false, true, true}, DetailedMerged: {true, true, true},
+		MergedOnly: {true, false, false}, FreeBusy: {false, true, false}, FreeBusyMerged: {true, true, false},
+		Detailed: {false, true, true}, DetailedMerged: {true, true, true},
 	} {
-		got, err := c.Availability(t.Context(), Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, View: view, Interval: time.Hour})
+		got, err := c.Availability(t.Context(),
+			Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, View: view, Interval: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := got.Mailboxes[0]
-		if have := [3]bool{m.HasMerged, m.HasEvents, len(m.Events) > 0 && m.Events[0].Details != nil}; have != want || m.View != view {
+		if have := [3]bool{m.HasMerged, m.HasEvents, len(m.Events) > 0 && m.Events[0].Details != nil}; have != want ||
+			m.View != view {
 			t.Errorf("%s: %v as %s, want %v", view, have, m.View, want)
 		}
 		if slots, ok := m.Slots(window, time.Hour); !ok || slots != "000000000200013300000000" {
@@ -173,8 +186,9 @@ func TestRequestRefused(t *testing.T) {
 		"no address":     {Mailboxes: []string{"alice"}, Window: window},
 		"backwards":      {Mailboxes: []string{"a@b"}, Window: Window{window.End, window.Start}},
 		"short interval": {Mailboxes: []string{"a@b"}, Window: window, Interval: time.Minute},
-		"long interval":  {Mailboxes: []string{"a@b"}, Window: Window{day, day.Add(time.Hour)}, Interval: 2 * time.Hour},
-		"view":           {Mailboxes: []string{"a@b"}, Window: window, View: "Everything"},
+		"long interval": {Mailboxes: []string{"a@b"}, Window: Window{day, day.Add(time.Hour)},
+			Interval: 2 * time.Hour},
+		"view": {Mailboxes: []string{"a@b"}, Window: window, View: "Everything"},
 	} {
 		if _, err := c.Availability(t.Context(), r); err == nil || !strings.HasPrefix(err.Error(), "free/busy: ") {
 			t.Errorf("%s: %v", name, err)
@@ -186,7 +200,8 @@ func TestRequestRefused(t *testing.T) {
 func TestServerRefuses(t *testing.T) {
 	h := &Handler{Backend: backend()}
 	request := func(change func(string) string) (int, string) {
-		r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute, View: FreeBusy}
+		r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute,
+			View: FreeBusy}
 		w := httptest.NewRecorder()
 		text := change(string((&Client{}).envelope(r.body())))
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", strings.NewReader(text)))
@@ -229,7 +244,8 @@ func TestServerRefuses(t *testing.T) {
 		}, "ErrorSchemaValidation"},
 		"fine": {func(s string) string { return s }, ""},
 		"other prefixes": {func(s string) string {
-			return strings.NewReplacer("<t:", "<y:", "</t:", "</y:", "xmlns:t", "xmlns:y", "<s:", "<z:", "</s:", "</z:", "xmlns:s", "xmlns:z").Replace(s)
+			return strings.NewReplacer("<t:", "<y:", "</t:", "</y:", "xmlns:t", "xmlns:y", "<s:", "<z:", "</s:", "</z:",
+				"xmlns:s", "xmlns:z").Replace(s)
 		}, ""},
 	} {
 		status, code := request(tt.change)
@@ -245,7 +261,9 @@ func TestForeignAnswers(t *testing.T) {
 		return `<S:Envelope xmlns:S="` + soap.Namespace + `"><S:Body>` + body + `</S:Body></S:Envelope>`
 	}
 	one := func(inner string) string {
-		return envelope(`<GetUserAvailabilityResponse xmlns="` + Messages + `"><FreeBusyResponseArray><FreeBusyResponse>` + inner + `</FreeBusyResponse></FreeBusyResponseArray></GetUserAvailabilityResponse>`)
+		return envelope(`<GetUserAvailabilityResponse xmlns="` + Messages +
+			`"><FreeBusyResponseArray><FreeBusyResponse>` + inner +
+			`</FreeBusyResponse></FreeBusyResponseArray></GetUserAvailabilityResponse>`)
 	}
 	const noError = `<ResponseMessage ResponseClass="Success"><ResponseCode>NoError</ResponseCode></ResponseMessage>`
 	for _, tt := range []struct {
@@ -256,23 +274,36 @@ func TestForeignAnswers(t *testing.T) {
 		text                    string
 		check                   func(*testing.T, error)
 	}{
-		{name: "log-on page", status: 200, contentType: "text/html", body: "<html><head><title>Outlook\x1b[2J</title><body>", class: ErrNotEWS, text: `"Outlook [2J"`},
+		{name: "log-on page", status: 200, contentType: "text/html",
+			body: "<html><head><title>Outlook\x1b[2J</title><body>", class: ErrNotEWS, text: `"Outlook [2J"`},
 		{name: "nothing", status: 200, class: ErrNotEWS, text: "an empty answer"},
 		{name: "unauthorized", status: 401, class: link.ErrAccess, text: "HTTP 401"},
-		{name: "forbidden", status: 403, body: "EWS is not enabled", class: link.ErrAccess, text: "HTTP 403 Forbidden: EWS is not enabled"},
+		{name: "forbidden", status: 403, body: "EWS is not enabled", class: link.ErrAccess,
+			text: "HTTP 403 Forbidden: EWS is not enabled"},
 		{name: "gateway", status: 502, class: link.ErrUnreachable, text: "HTTP 502"},
-		{name: "redirect", status: 302, header: map[string]string{"Location": "https://mail/owa/auth/logon.aspx?url=secret"}, text: "redirects to the log-on page https://mail/owa/auth/logon.aspx"},
-		{name: "other service", status: 200, body: envelope(`<x xmlns="urn:x"/>`), class: ErrNotEWS, text: "the body is x"},
+		{name: "redirect", status: 302,
+			header: map[string]string{"Location": "https://mail/owa/auth/logon.aspx?url=secret"},
+			text:   "redirects to the log-on page https://mail/owa/auth/logon.aspx"},
+		{name: "other service", status: 200, body: envelope(`<x xmlns="urn:x"/>`), class: ErrNotEWS,
+			text: "the body is x"},
 		{name: "empty body", status: 200, body: envelope(""), class: ErrNotEWS, text: "the body is empty"},
-		{name: "too few", status: 200, body: envelope(`<GetUserAvailabilityResponse xmlns="` + Messages + `"/>`), text: "asked for 1 mailboxes, answered for 0"},
+		{name: "too few", status: 200, body: envelope(`<GetUserAvailabilityResponse xmlns="` + Messages + `"/>`),
+			text: "asked for 1 mailboxes, answered for 0"},
 		{name: "no view", status: 200, body: one(noError), text: "without FreeBusyView"},
-		{name: "bad time", status: 200, body: one(noError + `<FreeBusyView><CalendarEventArray><CalendarEvent><StartTime>soon</StartTime></CalendarEvent></CalendarEventArray></FreeBusyView>`), text: `"soon" is not a time`},
-		{name: "bad merged", status: 200, body: one(noError + `<FreeBusyView><MergedFreeBusy>00x</MergedFreeBusy></FreeBusyView>`), text: "not made of digits"},
+		{name: "bad time", status: 200,
+			body: one(noError + `<FreeBusyView><CalendarEventArray><CalendarEvent><StartTime>soon</StartTime></CalendarEvent></CalendarEventArray></FreeBusyView>`), text: `"soon" is not a time`},
+		{name: "bad merged", status: 200,
+			body: one(noError + `<FreeBusyView><MergedFreeBusy>00x</MergedFreeBusy></FreeBusyView>`),
+			text: "not made of digits"},
 		{name: "DTD", status: 200, body: `<!DOCTYPE a [<!ENTITY x "y">]>` + envelope(""), class: ErrNotEWS},
-		{name: "bare fault", status: 500, body: envelope(`<S:Fault><faultcode>SOAP:Server</faultcode><faultstring>Unknown request.</faultstring></S:Fault>`), text: "SOAP fault Server: Unknown request."},
+		{name: "bare fault", status: 500,
+			body: envelope(`<S:Fault><faultcode>SOAP:Server</faultcode><faultstring>Unknown request.</faultstring></S:Fault>`), text: "SOAP fault Server: Unknown request."},
 		{
-			name: "busy", status: 500, body: envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorServerBusy", Message: "The server cannot service this request right now. Try again later.", BackOff: 297_749 * time.Millisecond})),
-			text: "ErrorServerBusy: The server cannot service this request right now. Try again later. (asks to wait 4m57.749s)",
+			name: "busy", status: 500, body: envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorServerBusy",
+				Message: "The server cannot service this request right now. Try again later.",
+				BackOff: 297_749 * time.Millisecond})),
+			text: "ErrorServerBusy: The server cannot service this request right now. Try again later. (asks to wait " +
+				"4m57.749s)",
 			check: func(t *testing.T, err error) {
 				var f *Fault
 				if !errors.As(err, &f) || !f.Temporary() || f.BackOff != 297_749*time.Millisecond {
@@ -280,9 +311,14 @@ func TestForeignAnswers(t *testing.T) {
 				}
 			},
 		},
-		{name: "Retry-After", status: 500, header: map[string]string{"Retry-After": "30"}, body: envelope(`<S:Fault><faultcode>a:X</faultcode></S:Fault>`), text: "asks to wait 30s"},
-		{name: "access denied", status: 500, body: envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorAccessDenied", Message: "Access is denied."})), class: link.ErrAccess},
-		{name: "fault in 200", status: 200, body: envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorImpersonateUserDenied"})), class: link.ErrAccess, text: "ErrorImpersonateUserDenied"},
+		{name: "Retry-After", status: 500, header: map[string]string{"Retry-After": "30"},
+			body: envelope(`<S:Fault><faultcode>a:X</faultcode></S:Fault>`), text: "asks to wait 30s"},
+		{name: "access denied", status: 500,
+			body:  envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorAccessDenied", Message: "Access is denied."})),
+			class: link.ErrAccess},
+		{name: "fault in 200", status: 200,
+			body: envelope(FaultBodyForTest(&Fault{ResponseCode: "ErrorImpersonateUserDenied"})), class: link.ErrAccess,
+			text: "ErrorImpersonateUserDenied"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := client(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -301,7 +337,8 @@ func TestForeignAnswers(t *testing.T) {
 			if err == nil {
 				err = answer.Mailboxes[0].Err
 			}
-			if err == nil || tt.class != nil && !errors.Is(err, tt.class) || !strings.Contains(err.Error(), tt.text) || strings.ContainsAny(err.Error(), "\x1b") || strings.Contains(err.Error(), "secret") {
+			if err == nil || tt.class != nil && !errors.Is(err, tt.class) || !strings.Contains(err.Error(), tt.text) ||
+				strings.ContainsAny(err.Error(), "\x1b") || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("got %v, want %v with %q", err, tt.class, tt.text)
 			}
 			if tt.check != nil {
@@ -325,13 +362,21 @@ func TestMerge(t *testing.T) {
 		want     string
 	}{
 		{"none", nil, time.Hour, Window{at(0), at(3)}, "000"},
-		{"touching is not overlapping", []Event{{Start: at(1), End: at(2), Busy: Busy}}, time.Hour, Window{at(0), at(3)}, "020"},
-		{"a minute fills its slot", []Event{{Start: at(1.99), End: at(2.01), Busy: Busy}}, time.Hour, Window{at(0), at(3)}, "022"},
-		{"strongest wins", []Event{{Start: at(0), End: at(3), Busy: Busy}, {Start: at(1), End: at(2), Busy: OutOfOffice}, {Start: at(0), End: at(3), Busy: WorkingElsewhere}}, time.Hour, Window{at(0), at(3)}, "232"},
-		{"elsewhere is weaker than tentative", []Event{{Start: at(0), End: at(2), Busy: WorkingElsewhere}, {Start: at(1), End: at(2), Busy: Tentative}}, time.Hour, Window{at(0), at(3)}, "410"},
+		{"touching is not overlapping", []Event{{Start: at(1), End: at(2), Busy: Busy}}, time.Hour,
+			Window{at(0), at(3)}, "020"},
+		{"a minute fills its slot", []Event{{Start: at(1.99), End: at(2.01), Busy: Busy}}, time.Hour,
+			Window{at(0), at(3)}, "022"},
+		{"strongest wins", []Event{{Start: at(0), End: at(3), Busy: Busy},
+			{Start: at(1), End: at(2), Busy: OutOfOffice}, {Start: at(0), End: at(3), Busy: WorkingElsewhere}},
+			time.Hour, Window{at(0), at(3)}, "232"},
+		{"elsewhere is weaker than tentative",
+			[]Event{{Start: at(0), End: at(2), Busy: WorkingElsewhere}, {Start: at(1), End: at(2), Busy: Tentative}},
+			time.Hour, Window{at(0), at(3)}, "410"},
 		{"free event", []Event{{Start: at(0), End: at(2), Busy: Free}}, time.Hour, Window{at(0), at(3)}, "000"},
-		{"last slot is short", []Event{{Start: at(2.1), End: at(9), Busy: Busy}}, time.Hour, Window{at(0), at(2.5)}, "002"},
-		{"begins before", []Event{{Start: at(-9), End: at(0.5), Busy: Busy}}, 15 * time.Minute, Window{at(0), at(1)}, "2200"},
+		{"last slot is short", []Event{{Start: at(2.1), End: at(9), Busy: Busy}}, time.Hour, Window{at(0), at(2.5)},
+			"002"},
+		{"begins before", []Event{{Start: at(-9), End: at(0.5), Busy: Busy}}, 15 * time.Minute, Window{at(0), at(1)},
+			"2200"},
 		{"no window", []Event{{Start: at(0), End: at(1), Busy: Busy}}, time.Hour, Window{at(1), at(1)}, ""},
 	} {
 		if got := Merge(tt.events, tt.window, tt.interval); got != tt.want {
@@ -340,11 +385,14 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestTimeZones compares Windows' rules with the time zone database, an hour at a time, through the years of one rule.
+// TestTimeZones compares Windows' rules with the time zone database, an hour at a time, through the
+// years of one rule.
 func TestTimeZones(t *testing.T) {
 	for id, name := range map[string]string{
-		"W. Europe Standard Time": "Europe/Berlin", "GMT Standard Time": "Europe/London", "FLE Standard Time": "Europe/Helsinki", "Eastern Standard Time": "America/New_York",
-		"Pacific Standard Time": "America/Los_Angeles", "India Standard Time": "Asia/Kolkata", "Tokyo Standard Time": "Asia/Tokyo", "AUS Eastern Standard Time": "Australia/Sydney", "UTC": "UTC",
+		"W. Europe Standard Time": "Europe/Berlin", "GMT Standard Time": "Europe/London",
+		"FLE Standard Time": "Europe/Helsinki", "Eastern Standard Time": "America/New_York",
+		"Pacific Standard Time": "America/Los_Angeles", "India Standard Time": "Asia/Kolkata",
+		"Tokyo Standard Time": "Asia/Tokyo", "AUS Eastern Standard Time": "Australia/Sydney", "UTC": "UTC",
 	} {
 		location, err := time.LoadLocation(name)
 		if err != nil {
@@ -358,7 +406,8 @@ func TestTimeZones(t *testing.T) {
 			wall := at.In(location)
 			got := zone.zone.Local(at)
 			if got.Format(time.DateTime) != wall.Format(time.DateTime) {
-				t.Fatalf("%s at %s: clocks show %s, not %s", name, at, wall.Format(time.DateTime), got.Format(time.DateTime))
+				t.Fatalf("%s at %s: clocks show %s, not %s", name, at, wall.Format(time.DateTime),
+					got.Format(time.DateTime))
 			}
 			back := zone.zone.UTC(got)
 			if !back.Equal(at) && !zone.zone.Local(back).Equal(got) {
@@ -384,12 +433,14 @@ func TestOtherServer(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		})
 	}
-	ask := Request{Mailboxes: []string{"a@contoso.test", "b@contoso.test", "c@contoso.test"}, Window: Window{at(0), at(48)}, Interval: time.Hour}
+	ask := Request{Mailboxes: []string{"a@contoso.test", "b@contoso.test", "c@contoso.test"},
+		Window: Window{at(0), at(48)}, Interval: time.Hour}
 	got, err := client(t, answer("gromox-resp-gua-ok.txt")).Availability(t.Context(), ask)
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := []Event{{Start: at(9), End: at(10), Busy: Busy}, {Start: at(13), End: at(15), Busy: Tentative}, {Start: at(32), End: at(41), Busy: OutOfOffice}}
+	events := []Event{{Start: at(9), End: at(10), Busy: Busy}, {Start: at(13), End: at(15), Busy: Tentative},
+		{Start: at(32), End: at(41), Busy: OutOfOffice}}
 	want := Response{
 		Server: ServerVersion{15, 0, 847, 4040, "V2017_07_11"}, RequestID: got.RequestID,
 		Mailboxes: []Mailbox{
@@ -401,11 +452,13 @@ func TestOtherServer(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if slots, ok := got.Mailboxes[1].Slots(ask.Window, time.Hour); !ok || slots != "000000000200011000000000"+"000000003333333330000000" {
+	if slots, ok := got.Mailboxes[1].Slots(ask.Window, time.Hour); !ok ||
+		slots != "000000000200011000000000"+"000000003333333330000000" {
 		t.Errorf("slots %q", slots)
 	}
 	var fault *Fault
-	if _, err := client(t, answer("gromox-resp-unknown-op.txt")).Availability(t.Context(), ask); !errors.As(err, &fault) || fault.String != "Unknown request 'GetServerTimeZones'." || fault.Code != "Server" {
+	if _, err := client(t, answer("gromox-resp-unknown-op.txt")).Availability(t.Context(), ask); !errors.As(err,
+		&fault) || fault.String != "Unknown request 'GetServerTimeZones'." || fault.Code != "Server" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -435,7 +488,8 @@ func fixture(t testing.TB, name string) []byte {
 
 func FuzzAnswer(f *testing.F) {
 	h := &Handler{Backend: backend()}
-	r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute, View: DetailedMerged}
+	r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute,
+		View: DetailedMerged}
 	request := (&Client{}).envelope(r.body())
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(request))))
@@ -463,12 +517,14 @@ func FuzzAnswer(f *testing.F) {
 
 func FuzzHandler(f *testing.F) {
 	h := &Handler{Backend: backend()}
-	r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute, View: DetailedMerged, Zone: berlin}
+	r := Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, Interval: 30 * time.Minute,
+		View: DetailedMerged, Zone: berlin}
 	c := &Client{Impersonate: "x@y"}
 	for _, body := range []string{
 		r.body(), `<m:ConvertId DestinationFormat="EwsId"><m:SourceIds><t:AlternateId Format="EwsId" Id="x" Mailbox="y"/></m:SourceIds></m:ConvertId>`,
 		`<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="root"/></m:FolderIds></m:GetFolder>`,
-		`<m:GetServerTimeZones ReturnFullTimeZoneData="true"><m:Ids><t:Id>UTC</t:Id></m:Ids></m:GetServerTimeZones>`, `<m:GetFolder/>`,
+		`<m:GetServerTimeZones ReturnFullTimeZoneData="true"><m:Ids><t:Id>UTC</t:Id></m:Ids></m:GetServerTimeZones>`,
+		`<m:GetFolder/>`,
 	} {
 		f.Add(string(c.envelope(body)))
 	}
@@ -489,7 +545,8 @@ func FuzzHandler(f *testing.F) {
 }
 
 func TestDuration(t *testing.T) {
-	for minutes, want := range map[int]string{0: "PT0S", 60: "PT1H", -60: "-PT1H", -330: "-PT5H30M", 45: "PT45M", 570: "PT9H30M"} {
+	for minutes, want := range map[int]string{0: "PT0S", 60: "PT1H", -60: "-PT1H", -330: "-PT5H30M", 45: "PT45M",
+		570: "PT9H30M"} {
 		if got := duration(minutes); got != want {
 			t.Errorf("%d: %s, want %s", minutes, got, want)
 		}

@@ -16,8 +16,9 @@ import (
 
 // Backend knows calendars.
 type Backend interface {
-	// Availability answers for each of q.Mailboxes, in that order. An error is a fault of the whole request: a *Fault's ResponseCode and
-	// Message are sent as they are, anything else is an internal error.
+	// Availability answers for each of q.Mailboxes, in that order. An error is a fault of the whole
+	// request: a *Fault's ResponseCode and Message are sent as they are, anything else is an
+	// internal error.
 	Availability(ctx context.Context, q Query) ([]Calendar, error)
 }
 
@@ -40,13 +41,14 @@ type Calendar struct {
 	Limit  View // the most that the caller may see: Detailed (the zero View), FreeBusy or MergedOnly
 }
 
-// Handler is the server half. It answers on whatever path it is mounted; authentication goes around it (link.Accept). A request of no
-// known caller reaches the backend with a zero Caller.
+// Handler is the server half. It answers on whatever path it is mounted; authentication goes around
+// it (link.Accept). A request of no known caller reaches the backend with a zero Caller.
 type Handler struct {
 	Backend Backend
 	Version ServerVersion // 15.2.1544.9 when zero
 
-	// Mailbox is the primary SMTP address of a caller, for ConvertId; nil or "" answers with the caller's name.
+	// Mailbox is the primary SMTP address of a caller, for ConvertId; nil or "" answers with the
+	// caller's name.
 	Mailbox func(ctx context.Context, caller link.Caller) string
 
 	// MaxWindow is the longest window answered; 62 days when 0.
@@ -55,8 +57,10 @@ type Handler struct {
 
 // versions are the values of RequestServerVersion that Exchange's schema knows (15.2.2562.17).
 var versions = []string{
-	"Exchange2007", "Exchange2007_SP1", "Exchange2009", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2", "Exchange2012",
-	"Exchange2013", "Exchange2013_SP1", "Exchange2015", "Exchange2016", "V2015_10_05", "V2016_01_06", "V2016_04_13", "V2016_07_13",
+	"Exchange2007", "Exchange2007_SP1", "Exchange2009", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2",
+	"Exchange2012",
+	"Exchange2013", "Exchange2013_SP1", "Exchange2015", "Exchange2016", "V2015_10_05", "V2016_01_06", "V2016_04_13",
+	"V2016_07_13",
 	"V2016_10_10", "V2017_01_07", "V2017_04_14", "V2017_07_11",
 }
 
@@ -64,14 +68,16 @@ const maxRequest = 4 << 20
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if id := r.Header.Get("client-request-id"); id != "" && strings.EqualFold(r.Header.Get("return-client-request-id"), "true") {
+	if id := r.Header.Get("client-request-id"); id != "" &&
+		strings.EqualFold(r.Header.Get("return-client-request-id"), "true") {
 		w.Header().Set("client-request-id", link.Printable(id))
 	}
 	switch r.Method {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead: // what a browser gets; probes only look at the status
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, "<html><head><title>Service</title></head><body><p>You have created a service.</p></body></html>\n")
+		fmt.Fprint(w, "<html><head><title>Service</title></head><body><p>You have created a "+
+			"service.</p></body></html>\n")
 		return
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
@@ -88,15 +94,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fault(w, schemaFault("the request is no SOAP 1.1 message"))
 		return
 	}
-	if version, ok := envelope.Header.Child("RequestServerVersion").Get("Version"); ok && !slices.Contains(versions, version) {
-		h.fault(w, &Fault{ResponseCode: "ErrorInvalidServerVersion", Message: "The specified server version is invalid."})
+	if version, ok := envelope.Header.Child("RequestServerVersion").Get("Version"); ok &&
+		!slices.Contains(versions, version) {
+		h.fault(w, &Fault{ResponseCode: "ErrorInvalidServerVersion",
+			Message: "The specified server version is invalid."})
 		return
 	}
 	body, err := h.operation(r, envelope)
 	if err != nil {
 		var fault *Fault
 		if !errors.As(err, &fault) {
-			fault = &Fault{ResponseCode: "ErrorInternalServerError", Message: "An internal server error occurred. The operation failed."}
+			fault = &Fault{ResponseCode: "ErrorInternalServerError",
+				Message: "An internal server error occurred. The operation failed."}
 		}
 		h.fault(w, fault)
 		return
@@ -107,7 +116,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, error) {
 	body := envelope.Body
 	if body.Name.Space != Messages {
-		return "", schemaFault("the element '" + body.Name.Local + "' in namespace '" + body.Name.Space + "' is not expected")
+		return "", schemaFault("the element '" + body.Name.Local + "' in namespace '" + body.Name.Space +
+			"' is not expected")
 	}
 	switch body.Name.Local {
 	case "GetUserAvailabilityRequest":
@@ -123,7 +133,8 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 }
 
 func schemaFault(why string) *Fault {
-	return &Fault{Code: "ErrorSchemaValidation", ResponseCode: "ErrorSchemaValidation", String: "The request failed schema validation: " + why, Message: "The request failed schema validation."}
+	return &Fault{Code: "ErrorSchemaValidation", ResponseCode: "ErrorSchemaValidation",
+		String: "The request failed schema validation: " + why, Message: "The request failed schema validation."}
 }
 
 // FaultBody is the s:Fault that Exchange sends for f, with the detail that clients look for.
@@ -142,7 +153,8 @@ func FaultBody(f *Fault) string {
 	}
 	return fmt.Sprintf(`<s:Fault><faultcode xmlns:a="%s">a:%s</faultcode><faultstring xml:lang="en-US">%s</faultstring><detail>`+
 		`<e:ResponseCode xmlns:e="%s">%s</e:ResponseCode><e:Message xmlns:e="%s">%s</e:Message>%s</detail></s:Fault>`,
-		Types, soap.Escape(code), soap.Escape(text), Errors, soap.Escape(code), Errors, soap.Escape(f.Message), values.String())
+		Types, soap.Escape(code), soap.Escape(text), Errors, soap.Escape(code), Errors, soap.Escape(f.Message),
+		values.String())
 }
 
 func (h *Handler) fault(w http.ResponseWriter, f *Fault) {
@@ -183,7 +195,8 @@ func (h *Handler) getUserAvailability(r *http.Request, envelope soap.Envelope) (
 		return "", fmt.Errorf("backend answered for %d of %d mailboxes", len(calendars), len(q.Mailboxes))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<m:GetUserAvailabilityResponse xmlns:m="%s" xmlns:t="%s"><m:FreeBusyResponseArray>`, Messages, Types)
+	fmt.Fprintf(&b, `<m:GetUserAvailabilityResponse xmlns:m="%s" xmlns:t="%s"><m:FreeBusyResponseArray>`, Messages,
+		Types)
 	for i, c := range calendars {
 		if c.Err != nil {
 			writeError(&b, q.Mailboxes[i], c.Err)
@@ -224,7 +237,9 @@ func (h *Handler) parseQuery(envelope soap.Envelope) (q Query, z TimeZone, inter
 	case len(q.Mailboxes) == 0:
 		return refuse("ErrorMissingRecipients", "There are no recipients in the request.")
 	case len(q.Mailboxes) > MaxMailboxes:
-		return refuse("ErrorExceededMaxRecipientLimit", fmt.Sprintf("The number of mailboxes in the request, %d, is above the limit of %d.", len(q.Mailboxes), MaxMailboxes))
+		return refuse("ErrorExceededMaxRecipientLimit",
+			fmt.Sprintf("The number of mailboxes in the request, %d, is above the limit of %d.", len(q.Mailboxes),
+				MaxMailboxes))
 	}
 	options := body.Child("FreeBusyViewOptions")
 	if options == nil {
@@ -254,12 +269,14 @@ func (h *Handler) parseQuery(envelope soap.Envelope) (q Query, z TimeZone, inter
 	if s := options.Value("MergedFreeBusyIntervalInMinutes"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 5 || n > 24*60 {
-			return refuse("ErrorInvalidMergedFreeBusyInterval", "The interval of merged free/busy data must be between 5 and 1440 minutes.")
+			return refuse("ErrorInvalidMergedFreeBusyInterval",
+				"The interval of merged free/busy data must be between 5 and 1440 minutes.")
 		}
 		interval = time.Duration(n) * time.Minute
 	}
 	if q.View.merged() && interval > q.Window.End.Sub(q.Window.Start) {
-		return refuse("ErrorInvalidMergedFreeBusyInterval", "The interval of merged free/busy data is longer than the time window.")
+		return refuse("ErrorInvalidMergedFreeBusyInterval",
+			"The interval of merged free/busy data is longer than the time window.")
 	}
 	return q, z, interval, nil
 }
@@ -280,7 +297,8 @@ func writeError(b *strings.Builder, address string, err error) {
 	fmt.Fprintf(b, `<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Error"><m:MessageText>%s</m:MessageText><m:ResponseCode>%s</m:ResponseCode><m:DescriptiveLinkKey>%s</m:DescriptiveLinkKey>`,
 		soap.Escape(text), soap.Escape(e.Code), linkKey)
 	if e.Detail != "" {
-		fmt.Fprintf(b, `<m:MessageXml><ExceptionMessage xmlns="%s">%s</ExceptionMessage></m:MessageXml>`, Errors, soap.Escape(e.Detail))
+		fmt.Fprintf(b, `<m:MessageXml><ExceptionMessage xmlns="%s">%s</ExceptionMessage></m:MessageXml>`, Errors,
+			soap.Escape(e.Detail))
 	}
 	b.WriteString(`</m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
 }
@@ -332,10 +350,12 @@ func writeEvent(b *strings.Builder, e Event, view View, z TimeZone) {
 	if busy == "" {
 		busy = Busy
 	}
-	fmt.Fprintf(b, `<t:CalendarEvent><t:StartTime>%s</t:StartTime><t:EndTime>%s</t:EndTime><t:BusyType>%s</t:BusyType>`, formatTime(e.Start, z), formatTime(e.End, z), soap.Escape(string(busy)))
+	fmt.Fprintf(b, `<t:CalendarEvent><t:StartTime>%s</t:StartTime><t:EndTime>%s</t:EndTime><t:BusyType>%s</t:BusyType>`,
+		formatTime(e.Start, z), formatTime(e.End, z), soap.Escape(string(busy)))
 	if d := e.Details; d != nil && view.detailed() {
 		b.WriteString(`<t:CalendarEventDetails>`)
-		for _, p := range []struct{ name, value string }{{"ID", d.ID}, {"Subject", d.Subject}, {"Location", d.Location}} {
+		for _, p := range []struct{ name, value string }{{"ID", d.ID}, {"Subject", d.Subject},
+			{"Location", d.Location}} {
 			if p.value != "" && (!d.Private || p.name == "ID") {
 				fmt.Fprintf(b, `<t:%s>%s</t:%s>`, p.name, soap.Escape(p.value), p.name)
 			}

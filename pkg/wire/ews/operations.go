@@ -11,7 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// The operations that clients use to find out version, time zones and the caller's own address before they ask for free/busy.
+// The operations that clients use to find out version, time zones and the caller's own address
+// before they ask for free/busy.
 
 // mailboxOf is the address of the request's caller.
 func (h *Handler) mailboxOf(r *http.Request) string {
@@ -46,7 +47,8 @@ func (h *Handler) convertID(r *http.Request, body *soap.Element) string {
 	return b.String()
 }
 
-// folders are the distinguished folders that a mailbox has here, with the element that carries them.
+// folders are the distinguished folders that a mailbox has here, with the element that carries
+// them.
 var folders = map[string]struct{ element, class, name string }{
 	"root":              {"Folder", "", "Top"},
 	"msgfolderroot":     {"Folder", "", "Top of Information Store"},
@@ -124,10 +126,12 @@ type namedZone struct {
 var (
 	europe = func(bias int) TimeZone {
 		at := map[int]time.Duration{0: 1, -60: 2, -120: 3}[bias] * time.Hour // everywhere at 01:00 UTC
-		return TimeZone{bias, Transition{0, at + time.Hour, 5, time.October, time.Sunday}, Transition{-60, at, 5, time.March, time.Sunday}}
+		return TimeZone{bias, Transition{0, at + time.Hour, 5, time.October, time.Sunday},
+			Transition{-60, at, 5, time.March, time.Sunday}}
 	}
 	america = func(bias int) TimeZone {
-		return TimeZone{bias, Transition{0, 2 * time.Hour, 1, time.November, time.Sunday}, Transition{-60, 2 * time.Hour, 2, time.March, time.Sunday}}
+		return TimeZone{bias, Transition{0, 2 * time.Hour, 1, time.November, time.Sunday},
+			Transition{-60, 2 * time.Hour, 2, time.March, time.Sunday}}
 	}
 	zones = []namedZone{
 		{"UTC", "(UTC) Coordinated Universal Time", TimeZone{}},
@@ -145,7 +149,8 @@ var (
 		{"China Standard Time", "(UTC+08:00) Beijing, Chongqing, Hong Kong, Urumqi", TimeZone{Bias: -480}},
 		{"Tokyo Standard Time", "(UTC+09:00) Osaka, Sapporo, Tokyo", TimeZone{Bias: -540}},
 		{"AUS Eastern Standard Time", "(UTC+10:00) Canberra, Melbourne, Sydney", TimeZone{-600,
-			Transition{0, 3 * time.Hour, 1, time.April, time.Sunday}, Transition{-60, 2 * time.Hour, 1, time.October, time.Sunday}}},
+			Transition{0, 3 * time.Hour, 1, time.April, time.Sunday},
+			Transition{-60, 2 * time.Hour, 1, time.October, time.Sunday}}},
 	}
 )
 
@@ -183,14 +188,16 @@ func getServerTimeZones(body *soap.Element) string {
 	return b.String()
 }
 
-// write is the full t:TimeZoneDefinition: periods, the group of transitions that is valid every year, and the transition into it.
+// write is the full t:TimeZoneDefinition: periods, the group of transitions that is valid every
+// year, and the transition into it.
 func (z namedZone) write(b *strings.Builder) {
 	standard := "trule:Microsoft/Registry/" + z.id + "/1-Standard"
 	daylight := "trule:Microsoft/Registry/" + z.id + "/1-Daylight"
 	fmt.Fprintf(b, `<t:TimeZoneDefinition Id="%s" Name="%s"><t:Periods><t:Period Bias="%s" Name="Standard" Id="%s"/>`,
 		soap.Escape(z.id), soap.Escape(z.name), duration(z.zone.Bias+z.zone.Standard.Bias), soap.Escape(standard))
 	if z.zone.changes() {
-		fmt.Fprintf(b, `<t:Period Bias="%s" Name="Daylight" Id="%s"/>`, duration(z.zone.Bias+z.zone.Daylight.Bias), soap.Escape(daylight))
+		fmt.Fprintf(b, `<t:Period Bias="%s" Name="Daylight" Id="%s"/>`, duration(z.zone.Bias+z.zone.Daylight.Bias),
+			soap.Escape(daylight))
 	}
 	b.WriteString(`</t:Periods><t:TransitionsGroups><t:TransitionsGroup Id="0">`)
 	if z.zone.changes() {

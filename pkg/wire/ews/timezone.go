@@ -10,13 +10,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// TimeZone is a SerializableTimeZone: Windows' way to say when clocks change, the same every year. The zero TimeZone is UTC.
+// TimeZone is a SerializableTimeZone: Windows' way to say when clocks change, the same every year.
+// The zero TimeZone is UTC.
 type TimeZone struct {
 	Bias               int // minutes to add to local time for UTC: 300 is New York, -60 Berlin
 	Standard, Daylight Transition
 }
 
-// Transition is when one half of the year begins, in the local time that is valid before it. Month 0 means that there is none.
+// Transition is when one half of the year begins, in the local time that is valid before it. Month
+// 0 means that there is none.
 type Transition struct {
 	Bias    int           // minutes added to the zone's
 	Time    time.Duration // after midnight
@@ -37,10 +39,12 @@ func (t Transition) at(year int) time.Time {
 
 // changes tells whether the zone has a daylight saving time.
 func (z TimeZone) changes() bool {
-	return z.Standard.Month >= 1 && z.Standard.Month <= 12 && z.Daylight.Month >= 1 && z.Daylight.Month <= 12 && z.Standard.Bias != z.Daylight.Bias
+	return z.Standard.Month >= 1 && z.Standard.Month <= 12 && z.Daylight.Month >= 1 && z.Daylight.Month <= 12 &&
+		z.Standard.Bias != z.Daylight.Bias
 }
 
-// daylight tells whether wall, a wall clock as if in UTC read as standard time, is in daylight saving time.
+// daylight tells whether wall, a wall clock as if in UTC read as standard time, is in daylight
+// saving time.
 func (z TimeZone) daylight(wall time.Time) bool {
 	start := z.Daylight.at(wall.Year())
 	// The end is told in daylight time; both bounds are compared in standard time.
@@ -66,10 +70,12 @@ func (z TimeZone) Local(t time.Time) time.Time {
 	return t.Add(-z.bias(standard))
 }
 
-// UTC is the moment at which the zone's clocks show wall, whose own location is ignored. Of two moments in the hour that comes twice it is
-// the earlier one; in the hour that does not exist it is as if the clocks had not been changed.
+// UTC is the moment at which the zone's clocks show wall, whose own location is ignored. Of two
+// moments in the hour that comes twice it is the earlier one; in the hour that does not exist it is
+// as if the clocks had not been changed.
 func (z TimeZone) UTC(wall time.Time) time.Time {
-	wall = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), wall.Nanosecond(), time.UTC)
+	wall = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(),
+		wall.Nanosecond(), time.UTC)
 	if z.changes() {
 		asDaylight := wall.Add(time.Duration(z.Bias+z.Daylight.Bias) * time.Minute)
 		if z.Local(asDaylight).Equal(wall) {
@@ -154,12 +160,14 @@ func (z TimeZone) write(b *strings.Builder) {
 	}{{"StandardTime", standard}, {"DaylightTime", daylight}} {
 		t := half.t
 		fmt.Fprintf(b, `<t:%s><t:Bias>%d</t:Bias><t:Time>%s</t:Time><t:DayOrder>%d</t:DayOrder><t:Month>%d</t:Month><t:DayOfWeek>%s</t:DayOfWeek></t:%s>`,
-			half.name, t.Bias, time.Time{}.Add(t.Time).Format("15:04:05"), max(t.Order, 1), max(t.Month, 1), t.Weekday, half.name)
+			half.name, t.Bias, time.Time{}.Add(t.Time).Format("15:04:05"), max(t.Order, 1), max(t.Month,
+				1), t.Weekday, half.name)
 	}
 	b.WriteString(`</t:TimeZone>`)
 }
 
-// timeLayouts are the forms of xs:dateTime that servers use; those without offset are in the request's time zone.
+// timeLayouts are the forms of xs:dateTime that servers use; those without offset are in the
+// request's time zone.
 var timeLayouts = []struct {
 	layout string
 	zoned  bool
@@ -168,8 +176,8 @@ var timeLayouts = []struct {
 	{"2006-01-02T15:04:05", false},
 }
 
-// parseTime reads an xs:dateTime; without offset it is a wall clock of z. 24:00:00 is the end of its
-// day, as XML Schema has it.
+// parseTime reads an xs:dateTime; without offset it is a wall clock of z. 24:00:00 is the end of
+// its day, as XML Schema has it.
 func parseTime(s string, z TimeZone) (time.Time, error) {
 	text, days := s, 0
 	if day, rest, ok := strings.Cut(s, "T24:00:00"); ok {

@@ -1,6 +1,6 @@
 // Package finding is what a look at a server or a certificate says about it: seen as wrong, seen as
-// doubtful, or not seen. Checks turn findings into verdicts. A text is kept as format and arguments, so
-// that it can be translated.
+// doubtful, or not seen. Checks turn findings into verdicts. A text is kept as format and
+// arguments, so that it can be translated.
 package finding
 
 import "fmt"

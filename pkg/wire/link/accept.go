@@ -231,7 +231,8 @@ func (a *Accept) exchange(r *http.Request, state *connState, scheme, value strin
 		}
 		state.caller = &Caller{Scheme: "NTLM", User: identity.String()}
 		if wrapped {
-			return state.caller, scheme + " " + base64.StdEncoding.EncodeToString(wrapNTLM(negotiationComplete, nil)), nil
+			return state.caller, scheme + " " +
+				base64.StdEncoding.EncodeToString(wrapNTLM(negotiationComplete, nil)), nil
 		}
 		return state.caller, "", nil
 	}

@@ -20,9 +20,12 @@ func TestAlertsAreNamed(t *testing.T) {
 		config *tls.Config
 		want   string
 	}{
-		"a client certificate, TLS 1.3": {&tls.Config{ClientAuth: tls.RequireAnyClientCert}, "requires a client certificate"},
-		"a client certificate, TLS 1.2": {&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, "requires a client certificate"},
-		"TLS 1.1 alone":                 {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "no TLS 1.2 or better"},
+		"a client certificate, TLS 1.3": {&tls.Config{ClientAuth: tls.RequireAnyClientCert},
+			"requires a client certificate"},
+		"a client certificate, TLS 1.2": {&tls.Config{ClientAuth: tls.RequireAnyClientCert,
+			MaxVersion: tls.VersionTLS12}, "requires a client certificate"},
+		"TLS 1.1 alone": {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+			"no TLS 1.2 or better"},
 		"SNI refused": {&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return nil, errors.New("no such host here")
 		}}, "the server's TLS failed"},

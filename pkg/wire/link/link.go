@@ -98,7 +98,8 @@ type Link struct {
 
 // New checks o and makes a Link. It reads CAFile and connects to nothing.
 func New(o Options) (*Link, error) {
-	l := &Link{log: o.Log, lookupHost: o.LookupHost, timeout: o.Timeout, responseTimeout: o.ResponseTimeout, maxBody: o.MaxBody}
+	l := &Link{log: o.Log, lookupHost: o.LookupHost, timeout: o.Timeout, responseTimeout: o.ResponseTimeout,
+		maxBody: o.MaxBody}
 	if l.timeout <= 0 {
 		l.timeout = DefaultTimeout
 	}

@@ -348,7 +348,8 @@ func TestDeadAddresses(t *testing.T) {
 		"one address":  {[]string{"127.0.0.9"}, "", nil, 1},
 		"by the proxy": {[]string{"127.0.0.1", "127.0.0.9"}, "http://127.0.0.1:1", nil, 0},
 	} {
-		l := newLink(t, Options{Proxy: tt.proxy, LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
+		l := newLink(t, Options{Proxy: tt.proxy,
+			LookupHost: func(context.Context, string) ([]string, error) { return tt.addresses, nil }})
 		dead, all := l.DeadAddresses(t.Context(), "mail.contoso.example", there)
 		var got []string
 		for _, d := range dead {

@@ -17,7 +17,8 @@ import (
 // LevelTrace is below debug: with the bodies of requests and answers, secrets taken out.
 const LevelTrace = slog.LevelDebug - 4
 
-// Log is where calls are logged: debug has one line per call, LevelTrace their bodies too. It is never nil.
+// Log is where calls are logged: debug has one line per call, LevelTrace their bodies too. It is
+// never nil.
 func (l *Link) Log() *slog.Logger {
 	if l.log == nil {
 		return slog.New(slog.DiscardHandler)
@@ -144,8 +145,8 @@ var (
 
 const redacted = "REDACTED"
 
-// Redact makes a body fit for a log: secrets, tokens and keys are taken out, by the names that stand beside them and by
-// their form. A binary body is not shown.
+// Redact makes a body fit for a log: secrets, tokens and keys are taken out, by the names that
+// stand beside them and by their form. A binary body is not shown.
 func Redact(contentType string, body []byte) string {
 	media, _, _ := mime.ParseMediaType(contentType)
 	if media == "application/x-www-form-urlencoded" {

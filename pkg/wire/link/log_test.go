@@ -15,7 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Debug shows each call with its status and ids, trace its bodies; neither shows a secret, wherever it stands.
+// Debug shows each call with its status and ids, trace its bodies; neither shows a secret, wherever
+// it stands.
 func TestCallsAreLogged(t *testing.T) {
 	const token = "eyJhbGciOiJSUzI1NiJ9.eyJ0aWQiOiJjb250b3NvIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug, link.LevelTrace} {
@@ -62,7 +63,8 @@ func logged(t *testing.T, out io.Writer, level slog.Level, answer http.HandlerFu
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	l, err := link.New(link.Options{CAs: roots, Log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))})
+	l, err := link.New(link.Options{CAs: roots,
+		Log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +75,11 @@ func TestRedact(t *testing.T) {
 	for _, test := range []struct{ kind, body, want string }{
 		{"application/json", `{"password": "a\"b", "x": 1}`, `{"password": "REDACTED", "x": 1}`},
 		{"application/json", `{"secretText":"a","hint":"b"}`, `{"secretText":"REDACTED","hint":"b"}`},
-		{"text/xml", `<t:Password Type="x">a</t:Password><m:Name>n</m:Name>`, `<t:Password Type="x">REDACTED</t:Password><m:Name>n</m:Name>`},
+		{"text/xml", `<t:Password Type="x">a</t:Password><m:Name>n</m:Name>`,
+			`<t:Password Type="x">REDACTED</t:Password><m:Name>n</m:Name>`},
 		{"text/xml", `<SS N="p">AQI=</SS><S N="q">plain</S>`, `<SS N="p">REDACTED</SS><S N="q">plain</S>`},
-		{"text/xml", `<wsse:BinarySecurityToken>a</wsse:BinarySecurityToken>`, `<wsse:BinarySecurityToken>REDACTED</wsse:BinarySecurityToken>`},
+		{"text/xml", `<wsse:BinarySecurityToken>a</wsse:BinarySecurityToken>`,
+			`<wsse:BinarySecurityToken>REDACTED</wsse:BinarySecurityToken>`},
 		{"text/html", "<p>a\x1b[31m\n b</p>", "<p>a [31m b</p>"},
 		{"application/octet-stream", "\x00\x01", "(not text)"},
 		{"application/x-www-form-urlencoded", "scope=s&code=a", "code=REDACTED&scope=s"},

@@ -91,9 +91,9 @@ type Dead struct {
 // reachLimit is how long one address of several is waited for.
 const reachLimit = 5 * time.Second
 
-// DeadAddresses connects to each address of a host that has several, and gives those that fail, with the
-// number of all. A host that is reached through the proxy or led elsewhere by connect-to is not looked at,
-// and neither is an address that this machine has no route to.
+// DeadAddresses connects to each address of a host that has several, and gives those that fail,
+// with the number of all. A host that is reached through the proxy or led elsewhere by connect-to
+// is not looked at, and neither is an address that this machine has no route to.
 func (l *Link) DeadAddresses(ctx context.Context, host, port string) (dead []Dead, all int) {
 	address := net.JoinHostPort(host, port)
 	if target, mapped := l.Target(address); mapped || l.proxied("tcp", target) || l.lookupHost == nil {
@@ -127,5 +127,6 @@ func (l *Link) DeadAddresses(ctx context.Context, host, port string) (dead []Dea
 
 // noRoute tells whether this machine cannot get to an address at all, as to IPv6 without a router.
 func noRoute(err error) bool {
-	return hasErrno(err, syscall.ENETUNREACH, 10051) || hasErrno(err, syscall.EHOSTUNREACH, 10065) || hasErrno(err, syscall.EADDRNOTAVAIL, 10049)
+	return hasErrno(err, syscall.ENETUNREACH, 10051) || hasErrno(err, syscall.EHOSTUNREACH, 10065) ||
+		hasErrno(err, syscall.EADDRNOTAVAIL, 10049)
 }

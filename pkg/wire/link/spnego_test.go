@@ -23,14 +23,16 @@ func initToken(t *testing.T, mechanisms []asn1.ObjectIdentifier, message []byte)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := asn1.Marshal(asn1.RawValue{Class: asn1.ClassApplication, Tag: 0, IsCompound: true, Bytes: append(oid, inner...)})
+	out, err := asn1.Marshal(asn1.RawValue{Class: asn1.ClassApplication, Tag: 0, IsCompound: true,
+		Bytes: append(oid, inner...)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// TestNTLMInSPNEGO signs in as .NET does: every NTLM message inside SPNEGO, with NTLM first or second.
+// TestNTLMInSPNEGO signs in as .NET does: every NTLM message inside SPNEGO, with NTLM first or
+// second.
 func TestNTLMInSPNEGO(t *testing.T) {
 	kerberos := asn1.ObjectIdentifier{1, 2, 840, 113554, 1, 2, 2}
 	for name, tt := range map[string]struct {

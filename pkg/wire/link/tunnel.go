@@ -108,7 +108,8 @@ func (t *tunnel) signIn(ctx context.Context, l *Link, scheme string) (*http.Resp
 		return t.ask(ctx, basicValue(l.proxyUser, l.proxyPassword.Reveal()))
 	}
 	domain, user := ntlm.SplitUser(l.proxyUser)
-	c := &ntlm.Client{Domain: domain, User: user, Hash: ntlm.HashOf(l.proxyPassword.Reveal()), Target: "HTTP/" + l.proxy.Hostname()}
+	c := &ntlm.Client{Domain: domain, User: user, Hash: ntlm.HashOf(l.proxyPassword.Reveal()),
+		Target: "HTTP/" + l.proxy.Hostname()}
 	resp, err := t.ask(ctx, scheme+" "+base64.StdEncoding.EncodeToString(c.Negotiate()))
 	if err != nil || resp.StatusCode != http.StatusProxyAuthRequired {
 		return resp, err
@@ -128,8 +129,8 @@ func basicValue(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// pickProxyScheme prefers what does not show the password. Negotiate is answered with bare NTLM messages,
-// which Windows takes.
+// pickProxyScheme prefers what does not show the password. Negotiate is answered with bare NTLM
+// messages, which Windows takes.
 func pickProxyScheme(h http.Header) string {
 	offers := proxyChallenges(h)
 	for _, scheme := range []string{"NTLM", "Negotiate", "Basic"} {
@@ -149,7 +150,8 @@ func proxyChallenges(h http.Header) http.Header {
 
 // ask sends CONNECT once. The body of a refusal is read, so that the connection can be used again.
 func (t *tunnel) ask(ctx context.Context, authorization string) (*http.Response, error) {
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: t.target}, Host: t.target, Header: http.Header{}}
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: t.target}, Host: t.target,
+		Header: http.Header{}}
 	if authorization != "" {
 		req.Header.Set("Proxy-Authorization", authorization)
 	}
@@ -159,7 +161,8 @@ func (t *tunnel) ask(ctx context.Context, authorization string) (*http.Response,
 		resp, err = http.ReadResponse(t.reader, req) //nolint:bodyclose // what follows is the tunnel, or is drained
 	}
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
-		// ReadResponse takes the answer to CONNECT for a tunnel and gives it no body: read what it announces.
+		// ReadResponse takes the answer to CONNECT for a tunnel and gives it no body: read what it
+		// announces.
 		if resp.ContentLength > 0 {
 			_, err = io.CopyN(io.Discard, t.reader, min(resp.ContentLength, maxDrain))
 		} else if resp.ContentLength < 0 {
@@ -177,7 +180,8 @@ func (t *tunnel) ask(ctx context.Context, authorization string) (*http.Response,
 
 // refused says why the proxy gives no tunnel.
 func (t *tunnel) refused(resp *http.Response, credential bool) error {
-	e := &StatusError{Method: http.MethodConnect, URL: t.target, StatusCode: resp.StatusCode, Status: resp.Status, Header: resp.Header}
+	e := &StatusError{Method: http.MethodConnect, URL: t.target, StatusCode: resp.StatusCode, Status: resp.Status,
+		Header: resp.Header}
 	if resp.StatusCode != http.StatusProxyAuthRequired {
 		return e
 	}

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Server receives mail and throws it away, telling Received about it. Hostname and Received are set before Serve; the rest, by Configure, at any time.
+// Server receives mail and throws it away, telling Received about it. Hostname and Received are set
+// before Serve; the rest, by Configure, at any time.
 type Server struct {
 	Hostname string // greeting and EHLO name
 	// Received is called for each message, nil when nobody wants to know.
@@ -29,11 +30,13 @@ type Server struct {
 type Config struct {
 	Certificate *tls.Certificate // nil: STARTTLS is not offered
 	RequestCA   *tls.Config      // when set, its ClientCAs and ClientAuth are used to ask for a client certificate
-	// Capabilities are EHLO lines beside the server's own; SecureCapabilities come only after STARTTLS ("XOORG").
+	// Capabilities are EHLO lines beside the server's own; SecureCapabilities come only after
+	// STARTTLS ("XOORG").
 	Capabilities, SecureCapabilities []string
 	RequireTLS                       bool
-	StartTLSReply                    string // when set, the answer to STARTTLS instead of a handshake: "454 4.7.0 TLS not available"
-	Greeting                         string // when set, instead of "220 HOSTNAME ..."
+	// when set, the answer to STARTTLS instead of a handshake: "454 4.7.0 TLS not available"
+	StartTLSReply string
+	Greeting      string // when set, instead of "220 HOSTNAME ..."
 }
 
 // Message is a message that was received.

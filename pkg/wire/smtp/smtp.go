@@ -1,5 +1,6 @@
-// Package smtp looks at SMTP servers the way Exchange Online's and Exchange's own connectors meet them: banner, EHLO capabilities before and
-// after STARTTLS (RFC 3207), the certificates that are served. It sends no mail. Its server half is a small receiver for simulated estates and tests.
+// Package smtp looks at SMTP servers the way Exchange Online's and Exchange's own connectors meet
+// them: banner, EHLO capabilities before and after STARTTLS (RFC 3207), the certificates that are
+// served. It sends no mail. Its server half is a small receiver for simulated estates and tests.
 package smtp
 
 import (
@@ -56,7 +57,8 @@ type Capability struct {
 // Capabilities are an EHLO answer.
 type Capabilities []Capability
 
-// Has tells whether a keyword is there: "STARTTLS", "XOORG" (the server takes cloud services mail from this client).
+// Has tells whether a keyword is there: "STARTTLS", "XOORG" (the server takes cloud services mail
+// from this client).
 func (c Capabilities) Has(keyword string) bool {
 	for _, x := range c {
 		if strings.EqualFold(x.Keyword, keyword) {
@@ -84,7 +86,8 @@ type Report struct {
 	Hostname     string // first word of the greeting
 	Capabilities Capabilities
 	TLS          *TLS // nil when no certificate was seen after STARTTLS
-	// ImplicitTLS tells that the server gave no greeting and does a TLS handshake at once (port 465).
+	// ImplicitTLS tells that the server gave no greeting and does a TLS handshake at once (port
+	// 465).
 	ImplicitTLS bool
 }
 
@@ -101,8 +104,8 @@ const (
 	SecureHello Step = "EHLO after STARTTLS"
 )
 
-// StepError is a probe that ended before its last step. Err is a *ReplyError, of ErrProtocol, or an error
-// of the connection.
+// StepError is a probe that ended before its last step. Err is a *ReplyError, of ErrProtocol, or an
+// error of the connection.
 type StepError struct {
 	Address string
 	Step    Step
@@ -120,15 +123,16 @@ func (e *StepError) Unwrap() error { return e.Err }
 // Silent tells whether the step ended because time ran out.
 func (e *StepError) Silent() bool {
 	var timeout net.Error
-	return errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded) || errors.As(e.Err, &timeout) && timeout.Timeout()
+	return errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded) ||
+		errors.As(e.Err, &timeout) && timeout.Timeout()
 }
 
 // Options for Probe. Dial is needed; link's DialContext is one.
 type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Hello is the name given in EHLO. When empty it is this machine's own name where that is fully
-	// qualified and may be public, else the connection's own address as a literal: strict servers refuse
-	// other names.
+	// qualified and may be public, else the connection's own address as a literal: strict servers
+	// refuse other names.
 	Hello       string
 	Certificate *tls.Certificate // presented when the server asks, as Exchange does with its transport certificate
 	Timeout     time.Duration    // of one step; 30 s when 0
@@ -141,9 +145,9 @@ const (
 	maxBytes     = 64 << 10
 )
 
-// Probe connects to HOST:PORT, looks at the greeting and capabilities, does STARTTLS when it is offered,
-// looks again, and quits. Certificates and TLS versions are taken as they come: Judge and the caller judge
-// them. An error is a *StepError, and the Report holds what was learned before it.
+// Probe connects to HOST:PORT, looks at the greeting and capabilities, does STARTTLS when it is
+// offered, looks again, and quits. Certificates and TLS versions are taken as they come: Judge and
+// the caller judge them. An error is a *StepError, and the Report holds what was learned before it.
 func Probe(ctx context.Context, o Options, address, serverName string) (Report, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
@@ -158,7 +162,8 @@ func Probe(ctx context.Context, o Options, address, serverName string) (Report, 
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 	}
-	failed := &StepError{Address: address, Step: s.step, Waited: time.Since(s.began), Heard: s.heard, Err: link.Classify(err)}
+	failed := &StepError{Address: address, Step: s.step, Waited: time.Since(s.began), Heard: s.heard,
+		Err: link.Classify(err)}
 	if s.step == Greeting && !s.heard && failed.Silent() && ctx.Err() == nil {
 		r.ImplicitTLS = implicitTLS(ctx, o, address, serverName)
 	}
@@ -174,7 +179,8 @@ func implicitTLS(ctx context.Context, o Options, address, serverName string) boo
 		return false
 	}
 	defer conn.Close()
-	return tls.Client(conn, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}).HandshakeContext(ctx) == nil //nolint:gosec // looked at, not relied on
+	return tls.Client(conn, &tls.Config{ServerName: serverName, InsecureSkipVerify: true,
+		MinVersion: tls.VersionTLS10}).HandshakeContext(ctx) == nil //nolint:gosec // looked at, not relied on
 }
 
 // suites are what Exchange Online offers below TLS 1.3 (ECDHE, then RSA key exchange), and what old
@@ -376,7 +382,8 @@ func (s *session) reply(want int) ([]string, error) {
 	}
 }
 
-// notPublic are last labels of names that public DNS lacks (RFC 6761, 6762, 8375, and what networks use).
+// notPublic are last labels of names that public DNS lacks (RFC 6761, 6762, 8375, and what networks
+// use).
 var notPublic = map[string]bool{
 	"invalid": true, "test": true, "example": true, "localhost": true, "local": true, "localdomain": true, "arpa": true,
 	"internal": true, "intranet": true, "lan": true, "home": true, "corp": true, "private": true, "ad": true,

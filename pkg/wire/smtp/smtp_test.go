@@ -29,7 +29,8 @@ func newCertificate(t testing.TB, name string) *tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -69,10 +70,12 @@ func TestProbe(t *testing.T) {
 	if r.Hostname != "mail.contoso.example" || !strings.Contains(r.Banner, "Microsoft ESMTP MAIL Service ready") {
 		t.Errorf("greeting %q", r.Banner)
 	}
-	if !r.Capabilities.Has("starttls") || r.Capabilities.Has("mail.contoso.example") || r.Capabilities.Has("XOORG") || !r.Capabilities.Has("XRDST") {
+	if !r.Capabilities.Has("starttls") || r.Capabilities.Has("mail.contoso.example") || r.Capabilities.Has("XOORG") ||
+		!r.Capabilities.Has("XRDST") {
 		t.Errorf("before TLS: %v", r.Capabilities)
 	}
-	if r.TLS == nil || r.TLS.Version != tls.VersionTLS13 || !r.TLS.Capabilities.Has("XOORG") || r.TLS.Capabilities.Has("STARTTLS") || r.TLS.CertificateRequested {
+	if r.TLS == nil || r.TLS.Version != tls.VersionTLS13 || !r.TLS.Capabilities.Has("XOORG") ||
+		r.TLS.Capabilities.Has("STARTTLS") || r.TLS.CertificateRequested {
 		t.Fatalf("after TLS: %+v", r.TLS)
 	}
 	if len(r.TLS.Certificates) != 1 || r.TLS.Certificates[0].Subject.CommonName != "mail.contoso.example" {
@@ -87,7 +90,8 @@ func TestProbe(t *testing.T) {
 	}
 
 	s.Configure(Config{Certificate: cert, RequestCA: &tls.Config{ClientAuth: tls.RequireAnyClientCert}})
-	if r, err = Probe(t.Context(), Options{Dial: dial, Certificate: client}, address, "x"); err != nil || !r.TLS.CertificateRequested {
+	if r, err = Probe(t.Context(), Options{Dial: dial, Certificate: client}, address, "x"); err != nil ||
+		!r.TLS.CertificateRequested {
 		t.Errorf("with a client certificate: %+v, %v", r.TLS, err)
 	}
 	if _, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); err == nil {
@@ -95,19 +99,22 @@ func TestProbe(t *testing.T) {
 	}
 
 	s.Configure(Config{})
-	if r, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); err != nil || r.TLS != nil || r.Capabilities.Has("STARTTLS") {
+	if r, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); err != nil || r.TLS != nil ||
+		r.Capabilities.Has("STARTTLS") {
 		t.Errorf("without STARTTLS: %+v, %v", r, err)
 	}
 
 	s.Configure(Config{Certificate: cert, StartTLSReply: "454 4.7.0 TLS not available"})
 	_, err = Probe(t.Context(), Options{Dial: dial}, address, "x")
 	var refused *ReplyError
-	if !errors.As(err, &refused) || refused.Code != 454 || refused.Enhanced != "4.7.0" || refused.Text != "TLS not available" || refused.Command != "STARTTLS" {
+	if !errors.As(err, &refused) || refused.Code != 454 || refused.Enhanced != "4.7.0" ||
+		refused.Text != "TLS not available" || refused.Command != "STARTTLS" {
 		t.Errorf("%v", err)
 	}
 
 	s.Configure(Config{Greeting: "554 5.7.1 go away"})
-	if _, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); !errors.As(err, &refused) || refused.Code != 554 || refused.Command != "greeting" {
+	if _, err = Probe(t.Context(), Options{Dial: dial}, address, "x"); !errors.As(err, &refused) ||
+		refused.Code != 554 || refused.Command != "greeting" {
 		t.Errorf("%v", err)
 	}
 }
@@ -160,11 +167,12 @@ func TestHostileServers(t *testing.T) {
 		lines []string
 		class error
 	}{
-		"another protocol":     {[]string{"HTTP/1.1 400 Bad Request\r\n"}, ErrProtocol},
-		"masked":               {[]string{"220 ********\r\n", "XXXX\r\n"}, ErrProtocol},
-		"endless line":         {[]string{"220 " + strings.Repeat("x", 10000) + "\r\n"}, ErrProtocol},
-		"endless reply":        {[]string{"220 x\r\n", strings.Repeat("250-x\r\n", 1000)}, ErrProtocol},
-		"text before TLS":      {[]string{"220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250 injected\r\n"}, ErrProtocol},
+		"another protocol": {[]string{"HTTP/1.1 400 Bad Request\r\n"}, ErrProtocol},
+		"masked":           {[]string{"220 ********\r\n", "XXXX\r\n"}, ErrProtocol},
+		"endless line":     {[]string{"220 " + strings.Repeat("x", 10000) + "\r\n"}, ErrProtocol},
+		"endless reply":    {[]string{"220 x\r\n", strings.Repeat("250-x\r\n", 1000)}, ErrProtocol},
+		"text before TLS": {[]string{"220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250 injected\r\n"},
+			ErrProtocol},
 		"no handshake":         {[]string{"220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "hello\r\n"}, nil},
 		"code out of range":    {[]string{"999 x\r\n"}, ErrProtocol},
 		"another separator":    {[]string{"220=x\r\n220 x\r\n", "250 x\r\n", "221 x\r\n"}, ErrProtocol},
@@ -173,7 +181,8 @@ func TestHostileServers(t *testing.T) {
 		"nothing after accept": {[]string{""}, os.ErrDeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Probe(t.Context(), Options{Dial: dial, Timeout: 500 * time.Millisecond}, script(t, test.lines...), "x")
+			_, err := Probe(t.Context(), Options{Dial: dial, Timeout: 500 * time.Millisecond}, script(t, test.lines...),
+				"x")
 			if err == nil || test.class != nil && !errors.Is(err, test.class) {
 				t.Fatalf("%v, want %v", err, test.class)
 			}
@@ -215,16 +224,20 @@ func TestReceive(t *testing.T) {
 		}
 		return replies
 	}
-	replies := talk("EHLO me", "MAIL FROM:<a@contoso.example> SIZE=10", "RCPT TO:<b@fabrikam.example>", "DATA", "Subject: x\r\n\r\n..dot\r\n.", "QUIT")
+	replies := talk("EHLO me", "MAIL FROM:<a@contoso.example> SIZE=10", "RCPT TO:<b@fabrikam.example>", "DATA",
+		"Subject: x\r\n\r\n..dot\r\n.", "QUIT")
 	if diff := cmp.Diff([]string{"220", "250", "250", "250", "354", "250", "221"}, replies); diff != "" {
 		t.Fatal(diff)
 	}
 	m := <-got
-	if m.From != "a@contoso.example" || m.Data != "Subject: x\r\n\r\n.dot\r\n" || !cmp.Equal(m.To, []string{"b@fabrikam.example"}) || m.TLS != nil {
+	if m.From != "a@contoso.example" || m.Data != "Subject: x\r\n\r\n.dot\r\n" ||
+		!cmp.Equal(m.To, []string{"b@fabrikam.example"}) || m.TLS != nil {
 		t.Errorf("%+v", m)
 	}
-	replies = talk("MAIL FROM:<a@b>", "EHLO me", "MAIL a", "RCPT TO:<a@b>", "DATA", "STARTTLS", "VRFY x", "NOOP", "RSET", strings.Repeat("x", 5000))
-	if diff := cmp.Diff([]string{"220", "503", "250", "501", "503", "503", "500", "500", "250", "250", "500"}, replies); diff != "" {
+	replies = talk("MAIL FROM:<a@b>", "EHLO me", "MAIL a", "RCPT TO:<a@b>", "DATA", "STARTTLS", "VRFY x", "NOOP",
+		"RSET", strings.Repeat("x", 5000))
+	if diff := cmp.Diff([]string{"220", "503", "250", "501", "503", "503", "500", "500", "250", "250", "500"},
+		replies); diff != "" {
 		t.Error(diff)
 	}
 	s.Configure(Config{RequireTLS: true})
@@ -248,11 +261,13 @@ func FuzzReplyLine(f *testing.F) {
 
 // What a server says of itself is shown to people: it must not drive their terminal.
 func TestGreetingIsCleaned(t *testing.T) {
-	r, err := Probe(t.Context(), Options{Dial: dial}, script(t, "220 mail\x1b[2J.example \x07ready\r\n", "250-mail\r\n250 X\x1b[31m\x07Y\r\n", "221 bye\r\n"), "x")
+	r, err := Probe(t.Context(), Options{Dial: dial},
+		script(t, "220 mail\x1b[2J.example \x07ready\r\n", "250-mail\r\n250 X\x1b[31m\x07Y\r\n", "221 bye\r\n"), "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := fmt.Sprint(r.Banner, r.Hostname, r.Capabilities); strings.ContainsAny(text, "\x1b\x07") || !strings.Contains(text, "ready") {
+	if text := fmt.Sprint(r.Banner, r.Hostname, r.Capabilities); strings.ContainsAny(text, "\x1b\x07") ||
+		!strings.Contains(text, "ready") {
 		t.Errorf("%q", text)
 	}
 }

@@ -1,5 +1,6 @@
-// Package soap reads and writes SOAP 1.1 envelopes and the plain XML of Exchange's web services, from peers that nobody vouches for:
-// sizes, depth and counts are limited, document types are refused, and names are compared by namespace and never by prefix.
+// Package soap reads and writes SOAP 1.1 envelopes and the plain XML of Exchange's web services,
+// from peers that nobody vouches for: sizes, depth and counts are limited, document types are
+// refused, and names are compared by namespace and never by prefix.
 package soap
 
 import (
@@ -44,7 +45,8 @@ var ErrNotXML = errors.New("not an XML document")
 // ErrLimit is a document beyond the Limits.
 var ErrLimit = errors.New("XML document too large")
 
-// Element is one element of a document. A nil Element has no children, attributes or text, so that lookups can be chained.
+// Element is one element of a document. A nil Element has no children, attributes or text, so that
+// lookups can be chained.
 type Element struct {
 	Name     xml.Name // Space is the namespace
 	Attr     []xml.Attr
@@ -62,7 +64,8 @@ func Read(r io.Reader, l Limits) (*Element, error) {
 	return Parse(data, l)
 }
 
-// Parse parses one document. Characters that XML forbids, which Exchange sends in subjects nevertheless, become U+FFFD.
+// Parse parses one document. Characters that XML forbids, which Exchange sends in subjects
+// nevertheless, become U+FFFD.
 func Parse(data []byte, l Limits) (*Element, error) {
 	l = l.orDefault()
 	if int64(len(data)) > l.Bytes {
@@ -89,7 +92,8 @@ func Parse(data []byte, l Limits) (*Element, error) {
 		case xml.StartElement:
 			count++
 			if count > l.Elements || len(open) >= l.Depth || len(t.Attr) > 256 {
-				return nil, fmt.Errorf("%w: more than %d elements, %d levels or 256 attributes", ErrLimit, l.Elements, l.Depth)
+				return nil, fmt.Errorf("%w: more than %d elements, %d levels or 256 attributes", ErrLimit, l.Elements,
+					l.Depth)
 			}
 			e := &Element{Name: t.Name, Attr: t.Copy().Attr}
 			if len(open) > 0 {
@@ -121,7 +125,8 @@ func Parse(data []byte, l Limits) (*Element, error) {
 
 var characterReference = regexp.MustCompile(`&#(?:x([0-9A-Fa-f]+)|([0-9]+));`)
 
-// clean makes UTF-8 of UTF-16 with a byte order mark, and replaces what XML forbids, written out or as a reference.
+// clean makes UTF-8 of UTF-16 with a byte order mark, and replaces what XML forbids, written out or
+// as a reference.
 func clean(data []byte) []byte {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xEF, 0xBB, 0xBF}):
@@ -194,8 +199,9 @@ func (e *Element) Is(space, name string) bool {
 	return e != nil && e.Name.Local == name && e.Name.Space == space
 }
 
-// Child is the first child of that name in e's own namespace or another of the same service: the name alone decides, for servers
-// put children of Microsoft's schemas into messages or types. Use Is where the namespace matters.
+// Child is the first child of that name in e's own namespace or another of the same service: the
+// name alone decides, for servers put children of Microsoft's schemas into messages or types. Use
+// Is where the namespace matters.
 func (e *Element) Child(names ...string) *Element {
 	for _, name := range names {
 		if e == nil {

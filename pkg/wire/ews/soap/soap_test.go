@@ -59,7 +59,8 @@ func TestParse(t *testing.T) {
 }
 
 func TestLookups(t *testing.T) {
-	e, err := Parse([]byte(`<p:a xmlns:p="urn:x" xmlns:q="urn:y" q:k="no" k="yes"><q:b><c>1</c></q:b><b/></p:a>`), Limits{})
+	e, err := Parse([]byte(`<p:a xmlns:p="urn:x" xmlns:q="urn:y" q:k="no" k="yes"><q:b><c>1</c></q:b><b/></p:a>`),
+		Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,8 @@ func TestLookups(t *testing.T) {
 		t.Error("children")
 	}
 	var none *Element
-	if _, ok := none.Get("x"); ok || none.Child("x") != nil || none.All("x") != nil || none.Value("x") != "" || none.Is("", "") {
+	if _, ok := none.Get("x"); ok || none.Child("x") != nil || none.All("x") != nil || none.Value("x") != "" ||
+		none.Is("", "") {
 		t.Error("a nil element has something")
 	}
 	if _, err := Open(e); !errors.Is(err, ErrNotSOAP) {
@@ -82,7 +84,8 @@ func TestLookups(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`<a b="c">d</a>`, "<a>&#x1;</a>", "\xFF\xFE<\x00a\x00/\x00>\x00", `<?xml version="1.0" encoding="latin1"?><a/>`, "<!DOCTYPE a>"} {
+	for _, s := range []string{`<a b="c">d</a>`, "<a>&#x1;</a>", "\xFF\xFE<\x00a\x00/\x00>\x00",
+		`<?xml version="1.0" encoding="latin1"?><a/>`, "<!DOCTYPE a>"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -90,7 +93,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What was read can be written and read again. Go's escaping keeps carriage returns, its reader folds them.
+		// What was read can be written and read again. Go's escaping keeps carriage returns, its
+		// reader folds them.
 		again, err := Parse([]byte("<t>"+Escape(e.Text)+"</t>"), Limits{})
 		if err != nil || again.Text != strings.TrimSpace(e.Text) {
 			t.Fatalf("%q came back as %q, %v", e.Text, again.Text, err)
