@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/net/idna"
@@ -157,12 +158,14 @@ func webURL(s string) (string, error) {
 	return s, nil
 }
 
-var guidForm = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+var guidForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+})
 
 // guid returns a GUID in lower case without braces.
 func guid(s string) (string, error) {
 	id := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, "{"), "}"))
-	if !guidForm.MatchString(id) {
+	if !guidForm().MatchString(id) {
 		return "", errors.New("is not a GUID; it looks like 00000002-0000-0ff1-ce00-000000000000")
 	}
 	return id, nil
@@ -192,11 +195,13 @@ func address(s string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+})
 
 // shortName is a name used in reports, plans and file names.
 func shortName(s string) (string, error) {
-	if !nameForm.MatchString(s) {
+	if !nameForm().MatchString(s) {
 		return "", errors.New("cannot be a name; up to 63 letters, digits, dots, hyphens and underscores make one")
 	}
 	if lower := strings.ToLower(s); lower == "online" || lower == "entra" || lower == "workmail" {

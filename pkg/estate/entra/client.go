@@ -304,9 +304,16 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 }
 
 // blob is a certificate or another piece of base64 that Graph repeats from the request.
-var blob = regexp.MustCompile(`[A-Za-z0-9+/=_-]{100,}`)
+var blob = regexp.MustCompile(`[A-Za-z0-9+/=_-]+`)
 
-func withoutBlobs(text string) string { return blob.ReplaceAllString(text, "...") }
+func withoutBlobs(text string) string {
+	return blob.ReplaceAllStringFunc(text, func(run string) string {
+		if len(run) < 100 {
+			return run
+		}
+		return "..."
+	})
+}
 
 func (c *Client) parseError(method, id string, resp *http.Response, body []byte) *Error {
 	e := &Error{

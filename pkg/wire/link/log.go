@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -136,11 +137,18 @@ var (
 	// plainFields are the fields of a token request that may be shown.
 	plainFields = []string{"grant_type", "client_id", "scope", "resource", "client_assertion_type", "response_type"}
 
-	secretMembers = regexp.MustCompile(`(?i)("(?:key|[^"]*(?:token|secret|secrettext|password|assertion|passphrase|` +
-		`device_code|privatekey))"\s*:\s*)"(?:[^"\\]|\\.)*"`)
-	secretElements = regexp.MustCompile(`(?i)(<(?:[a-z0-9]+:)?(?:[a-z]*password|[a-z]*token|[a-z]*secret|ss|` +
-		`ciphervalue|signaturevalue)(?:\s[^>]*)?>)[^<]*<`)
-	bareTokens = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}`)
+	// Compiled when needed: few runs write such a log.
+	secretMembers = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)("(?:key|[^"]*(?:token|secret|secrettext|password|assertion|passphrase|` +
+			`device_code|privatekey))"\s*:\s*)"(?:[^"\\]|\\.)*"`)
+	})
+	secretElements = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(<(?:[a-z0-9]+:)?(?:[a-z]*password|[a-z]*token|[a-z]*secret|ss|` +
+			`ciphervalue|signaturevalue)(?:\s[^>]*)?>)[^<]*<`)
+	})
+	bareTokens = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}`)
+	})
 )
 
 const redacted = "REDACTED"
@@ -165,8 +173,8 @@ func Redact(contentType string, body []byte) string {
 	if strings.ContainsRune(text, 0) || !strings.ContainsAny(text, "<{[ ") && len(text) > 0 {
 		return "(not text)"
 	}
-	text = secretMembers.ReplaceAllString(text, `${1}"`+redacted+`"`)
-	text = secretElements.ReplaceAllString(text, `${1}`+redacted+`<`)
-	text = bareTokens.ReplaceAllString(text, redacted)
+	text = secretMembers().ReplaceAllString(text, `${1}"`+redacted+`"`)
+	text = secretElements().ReplaceAllString(text, `${1}`+redacted+`<`)
+	text = bareTokens().ReplaceAllString(text, redacted)
 	return strings.Join(strings.Fields(Printable(text)), " ")
 }
