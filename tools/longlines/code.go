@@ -142,6 +142,8 @@ func bestBreak(line string, from int) int {
 			n = 3
 		case strings.HasPrefix(line[i:], " + "):
 			n, rank = 2, rank+1
+		case line[i] == '+' && !strings.HasPrefix(line[i:], "++") && !strings.HasPrefix(line[i:], "+="):
+			n, rank = 1, rank+1
 		default:
 			return
 		}

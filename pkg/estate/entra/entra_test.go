@@ -288,7 +288,8 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
-// Reads of keyCredentials are counted by the minute: a refusal without a time is waited out, others are not so long.
+// Reads of keyCredentials are counted by the minute: a refusal without a time is waited out, others
+// are not so long.
 func TestKeyReadsBackOff(t *testing.T) {
 	refused, fine := answer(429, `{"error":{"code":"TooManyRequests"}}`), answer(200, `{"id":"x"}`)
 	for path, want := range map[string]time.Duration{
@@ -307,8 +308,11 @@ func TestKeyReadsBackOff(t *testing.T) {
 // An error never shows a certificate that Graph repeats from the request.
 func TestErrorsShowNoCertificate(t *testing.T) {
 	var waits []time.Duration
-	c := scriptedClient(t, &waits, answer(400, `{"error":{"code":"Request_BadRequest","message":"Invalid value `+strings.Repeat("MIIC", 200)+`== for key"}}`))
-	if _, err := c.Do(t.Context(), "PATCH", "/applications/1", nil); err == nil || strings.Contains(err.Error(), "MIIC") || !strings.Contains(err.Error(), "Invalid value ... for key") {
+	c := scriptedClient(t, &waits,
+		answer(400, `{"error":{"code":"Request_BadRequest","message":"Invalid value `+strings.Repeat("MIIC", 200)+
+			`== for key"}}`))
+	if _, err := c.Do(t.Context(), "PATCH", "/applications/1", nil); err == nil ||
+		strings.Contains(err.Error(), "MIIC") || !strings.Contains(err.Error(), "Invalid value ... for key") {
 		t.Errorf("got %v", err)
 	}
 }

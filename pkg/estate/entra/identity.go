@@ -252,8 +252,8 @@ func (i *Identity) explain(ctx context.Context, err error, seen *failure) error 
 	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, link.Line(err.Error()))
 }
 
-// failure keeps why the last request failed. The library passes a broken connection on as text, which would lose its
-// class, and reads the body of a refusal to its end.
+// failure keeps why the last request failed. The library passes a broken connection on as text,
+// which would lose its class, and reads the body of a refusal to its end.
 type failure struct {
 	err     error
 	refusal *http.Response // its body is read
@@ -262,8 +262,8 @@ type failure struct {
 
 type failureKey struct{}
 
-// transport is link's client as the library takes it. Secrets, assertions and codes go to the login host by https and
-// nowhere else, whatever the host's own metadata says.
+// transport is link's client as the library takes it. Secrets, assertions and codes go to the login
+// host by https and nowhere else, whatever the host's own metadata says.
 type transport struct {
 	client *http.Client
 	host   string
@@ -276,7 +276,8 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 	}
 	*seen = failure{}
 	if r.URL.Scheme != "https" || !strings.EqualFold(r.URL.Host, t.host) {
-		seen.err = fmt.Errorf("%w: the sign-in service of %s points to %s, where no credential is sent", link.ErrUntrusted,
+		seen.err = fmt.Errorf("%w: the sign-in service of %s points to %s, where no credential is sent",
+			link.ErrUntrusted,
 			t.host, link.PrintableURL(r.URL.String()))
 		return nil, seen.err
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// signIn is a sign-in service: metadata and a device code, and what its token endpoint answers in turn.
+// signIn is a sign-in service: metadata and a device code, and what its token endpoint answers in
+// turn.
 type signIn struct {
 	tokenEndpoint string
 	answers       []string // bodies of 400
@@ -47,19 +48,24 @@ func (s *signIn) RoundTrip(r *http.Request) (*http.Response, error) {
 		Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
-// A device code that ends without a sign-in says why, by the OAuth error and Entra's number, and what to do. The library
-// reads the body of the answer away.
+// A device code that ends without a sign-in says why, by the OAuth error and Entra's number, and
+// what to do. The library reads the body of the answer away.
 func TestDeviceCodeRefusals(t *testing.T) {
 	const pending = `{"error":"authorization_pending","error_description":"AADSTS70016: pending","error_codes":[70016]}`
 	refusal := func(code, description string) string {
 		return `{"error":"` + code + `","error_description":"` + description + ` Trace ID: x","error_codes":[]}`
 	}
 	for name, test := range map[string]struct{ answer, says, hint string }{
-		"declined":    {refusal("authorization_declined", "AADSTS65004: User declined to consent."), "AADSTS65004", "declined in the browser"},
-		"expired":     {refusal("expired_token", "AADSTS70019: The code has expired."), "AADSTS70019", "not confirmed in time"},
-		"expired too": {refusal("expired_token", "AADSTS70020: The code has expired."), "AADSTS70020", "Conditional Access"},
-		"blocked":     {refusal("access_denied", "AADSTS53003: Blocked by Conditional Access."), "AADSTS53003", "Conditional Access blocks"},
-		"refused":     {refusal("access_denied", "AADSTS50105: not assigned."), "AADSTS50105", "refused in the browser"},
+		"declined": {refusal("authorization_declined", "AADSTS65004: User declined to consent."), "AADSTS65004",
+			"declined in the browser"},
+		"expired": {refusal("expired_token", "AADSTS70019: The code has expired."), "AADSTS70019",
+			"not confirmed in time"},
+		"expired too": {refusal("expired_token", "AADSTS70020: The code has expired."), "AADSTS70020",
+			"Conditional Access"},
+		"blocked": {refusal("access_denied", "AADSTS53003: Blocked by Conditional Access."), "AADSTS53003",
+			"Conditional Access blocks"},
+		"refused": {refusal("access_denied", "AADSTS50105: not assigned."), "AADSTS50105",
+			"refused in the browser"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,7 +79,8 @@ func TestDeviceCodeRefusals(t *testing.T) {
 				}
 				_, err = identity.Token(t.Context(), graph)
 				var refused *oauth.Error
-				if !errors.As(err, &refused) || !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), test.says) {
+				if !errors.As(err, &refused) || !errors.Is(err, link.ErrAccess) ||
+					!strings.Contains(err.Error(), test.says) {
 					t.Fatalf("got %v", err)
 				}
 				if !strings.Contains(refused.Hint(), test.hint) {
@@ -84,13 +91,17 @@ func TestDeviceCodeRefusals(t *testing.T) {
 	}
 }
 
-// A secret goes to the login host by https alone, also when the host's own metadata names another token endpoint.
+// A secret goes to the login host by https alone, also when the host's own metadata names another
+// token endpoint.
 func TestTokenEndpointElsewhere(t *testing.T) {
-	for _, endpoint := range []string{"https://evil.example/token", "http://login.microsoftonline.com/token", "https://login.microsoftonline.com:444/token"} {
+	for _, endpoint := range []string{"https://evil.example/token", "http://login.microsoftonline.com/token",
+		"https://login.microsoftonline.com:444/token"} {
 		service := &signIn{tokenEndpoint: endpoint, answers: []string{`{"error":"x"}`}}
 		identity, err := entra.NewIdentity(entra.IdentityOptions{
-			Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph, HTTP: &http.Client{Transport: service},
-			Credential: entra.Credential{Kind: answers.CredentialSecret, ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d", Secret: secret.NewValue("s")},
+			Tenant: "contoso.onmicrosoft.com", Login: "https://login.microsoftonline.com", Graph: graph,
+			HTTP: &http.Client{Transport: service},
+			Credential: entra.Credential{Kind: answers.CredentialSecret,
+				ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d", Secret: secret.NewValue("s")},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -80,13 +80,15 @@ func (c Command) String() string {
 	var b strings.Builder
 	b.WriteString(c.Name)
 	for _, name := range c.names() {
-		b.WriteString(" -" + name + " " + Literal(c.Parameters[name], func(any) (string, bool) { return "<secret>", true }))
+		b.WriteString(" -" + name + " " +
+			Literal(c.Parameters[name], func(any) (string, bool) { return "<secret>", true }))
 	}
 	return link.Line(b.String())
 }
 
 // logged runs a cmdlet and logs it: what was asked, how long it took, and what came of it.
-func logged(ctx context.Context, log *slog.Logger, place string, c Command, run func() ([]Object, error)) ([]Object, error) {
+func logged(ctx context.Context, log *slog.Logger, place string, c Command, run func() ([]Object, error)) ([]Object,
+	error) {
 	if log == nil || !log.Enabled(ctx, slog.LevelDebug) {
 		return run()
 	}

@@ -155,7 +155,8 @@ func TestCmdletsAreLogged(t *testing.T) {
 		_, _ = r.Run(t.Context(), c)
 	}
 	text := out.String()
-	for _, want := range []string{"cmdlet=\"New-MigrationEndpoint -Name 'it''s' -Credentials <secret>", "objects=1", "took=",
+	for _, want := range []string{"cmdlet=\"New-MigrationEndpoint -Name 'it''s' -Credentials <secret>", "objects=1",
+		"took=",
 		"place=contoso", "id=AB12,Microsoft.Exchange.Thing", "no such object"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing in\n%s", want, text)

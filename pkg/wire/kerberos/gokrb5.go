@@ -154,8 +154,8 @@ func exists(path string) bool {
 func prepare(cfg *config.Config, realm string) {
 	cfg.LibDefaults.DefaultRealm = realm
 	cfg.LibDefaults.UDPPreferenceLimit = 1 // tickets of Active Directory do not fit into UDP
-	// gokrb5 asks for its default types whatever permitted_enctypes says, and would take RC4 where a domain was set to
-	// AES alone.
+	// gokrb5 asks for its default types whatever permitted_enctypes says, and would take RC4 where
+	// a domain was set to AES alone.
 	forbidden := func(id int32) bool { return !slices.Contains(cfg.LibDefaults.PermittedEnctypeIDs, id) }
 	cfg.LibDefaults.DefaultTktEnctypeIDs = slices.DeleteFunc(cfg.LibDefaults.DefaultTktEnctypeIDs, forbidden)
 	cfg.LibDefaults.DefaultTGSEnctypeIDs = slices.DeleteFunc(cfg.LibDefaults.DefaultTGSEnctypeIDs, forbidden)
@@ -256,9 +256,10 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 		name: c.client.Credentials.CName()}, nil
 }
 
-// refer asks for a service by the way of referrals (RFC 6806, 8): the user's domain controller knows in which trusted
-// realm the service is. gokrb5 asks without the flag for it, and with a type of name for which MIT Kerberos gives none.
-// It cannot go on beyond the first trust: it names the issuer of the last ticket as the user's realm.
+// refer asks for a service by the way of referrals (RFC 6806, 8): the user's domain controller
+// knows in which trusted realm the service is. gokrb5 asks without the flag for it, and with a type
+// of name for which MIT Kerberos gives none. It cannot go on beyond the first trust: it names the
+// issuer of the last ticket as the user's realm.
 func (c *center) refer(spn string, unknown error) (ticket messages.Ticket, key types.EncryptionKey, err error) {
 	home := c.client.Credentials.Realm()
 	ticket, key, err = c.client.GetServiceTicket("krbtgt/" + home)
@@ -285,7 +286,8 @@ func (c *center) refer(spn string, unknown error) (ticket messages.Ticket, key t
 			ticket, key = reply.Ticket, reply.DecryptedEncPart.Key
 			continue
 		case referred:
-			return ticket, key, fmt.Errorf("%w: the way to the service leads over the trusts %s to %s, and this program "+
+			return ticket, key, fmt.Errorf("%w: the way to the service leads over the trusts %s to %s, and this "+
+				"program "+
 				"follows one trust alone; use an account of %s, or map its domain to it in krb5.conf ([domain_realm])",
 				ErrUnknownService, strings.Join(realms, ", "), names[1], names[1])
 		case err != nil && len(realms) == 1:

@@ -2,7 +2,8 @@ package oauth
 
 import "net/http"
 
-// advice is what to do about refusals that have their own remedy: by the OAuth error, then by Entra's number.
+// advice is what to do about refusals that have their own remedy: by the OAuth error, then by
+// Entra's number.
 var advice = []struct {
 	code   string // of OAuth; empty: any
 	aadsts int    // 0: any
@@ -13,7 +14,8 @@ var advice = []struct {
 	{"access_denied", 53003, blocked},
 	{"", 53003, blocked},
 	{"", 530032, blocked},
-	{"", 53000, "Conditional Access requires a managed device: sign in from one, or use an application with a certificate"},
+	{"", 53000, "Conditional Access requires a managed device: sign in from one, or use an application with a " +
+		"certificate"},
 	{"access_denied", 0, "the sign-in was refused in the browser: run it again with an account that may sign in here"},
 	{"expired_token", 0, expired},
 	{"", 70019, expired},
@@ -29,7 +31,8 @@ var advice = []struct {
 const (
 	blocked = "Conditional Access blocks this sign-in: an administrator exempts the account from the policy on " +
 		"device code flow, or use an application with a certificate"
-	expired = "the code was not confirmed in time: run it again. A sign-in that Conditional Access blocks can also stay " +
+	expired = "the code was not confirmed in time: run it again. A sign-in that Conditional Access blocks can also " +
+		"stay " +
 		"unconfirmed until the code expires: the sign-in logs of Entra show it"
 )
 

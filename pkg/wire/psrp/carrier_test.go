@@ -168,7 +168,8 @@ func TestForgottenConnection(t *testing.T) {
 	}
 }
 
-// A server that knows Negotiate alone answers "Kerberos" with 401: the scheme follows what it offers, once.
+// A server that knows Negotiate alone answers "Kerberos" with 401: the scheme follows what it
+// offers, once.
 func TestSchemeFollowsTheOffer(t *testing.T) {
 	for _, test := range []struct {
 		name, given, offer string
@@ -197,8 +198,9 @@ func TestSchemeFollowsTheOffer(t *testing.T) {
 				_, _ = io.WriteString(w, "answer")
 			}))
 			defer srv.Close()
-			c, err := newCarrier(Options{URL: srv.URL + "/PowerShell/", User: "u", Password: secret.NewValue("p"), Scheme: test.given,
-				TLS: trusting(srv), host: "127.0.0.1"})
+			c, err := newCarrier(Options{URL: srv.URL + "/PowerShell/", User: "u", Password: secret.NewValue("p"),
+				Scheme: test.given,
+				TLS:    trusting(srv), host: "127.0.0.1"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,7 +210,8 @@ func TestSchemeFollowsTheOffer(t *testing.T) {
 			if (err == nil) != test.fine || test.fine && string(a.body) != "answer" {
 				t.Errorf("got %v", err)
 			}
-			if err != nil && (!errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "the server offers "+test.offer)) {
+			if err != nil && (!errors.Is(err, link.ErrAccess) ||
+				!strings.Contains(err.Error(), "the server offers "+test.offer)) {
 				t.Errorf("got %v", err)
 			}
 			if got := strings.Join(tried, " "); got != strings.Join(test.tried, " ") {

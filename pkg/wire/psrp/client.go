@@ -45,7 +45,8 @@ type Options struct {
 	MaxEnvelopeSize int
 	// Protocol is the protocol version offered, "2.3" when empty.
 	Protocol string
-	// Log takes one line per request at debug, and what the messages say at link.LevelTrace. May be nil.
+	// Log takes one line per request at debug, and what the messages say at link.LevelTrace. May be
+	// nil.
 	Log *slog.Logger
 	// Notice takes what the user should know beside the answers: a redirect, for one. May be nil.
 	Notice func(text string)
@@ -243,7 +244,8 @@ func (p *Pool) outgoing(kind messageType, pipeline GUID, data any) (message, err
 	return message{destination: toServer, kind: kind, pool: p.id, pipeline: pipeline, data: text}, err
 }
 
-// trace logs what a message says. Secrets in it are encrypted; link.Redact takes them out all the same.
+// trace logs what a message says. Secrets in it are encrypted; link.Redact takes them out all the
+// same.
 func (p *Pool) trace(direction string, kind messageType, text []byte) {
 	if ctx := context.Background(); len(text) > 0 && p.options.Log.Enabled(ctx, link.LevelTrace) {
 		p.options.Log.LogAttrs(ctx, link.LevelTrace, "remote powershell message", slog.String("direction", direction),

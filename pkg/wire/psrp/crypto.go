@@ -104,8 +104,8 @@ func parsePublicKeyBlob(text string) (*rsa.PublicKey, error) {
 func sealSessionKey(pub *rsa.PublicKey) (*sessionKey, string, error) {
 	raw := make([]byte, 32)
 	rand.Read(raw)
-	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub,
-		raw) //nolint:staticcheck // the protocol prescribes this padding (MS-PSRP 2.2.2.4)
+	//nolint:staticcheck // the protocol prescribes this padding (MS-PSRP 2.2.2.4)
+	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, pub, raw)
 	if err != nil {
 		return nil, "", err
 	}

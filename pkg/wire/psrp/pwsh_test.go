@@ -205,7 +205,6 @@ type scripted struct {
 	actions []string
 	answer  func(action string, pool, command GUID) []byte
 	pool    GUID
-	pending []byte
 }
 
 func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -404,7 +403,10 @@ func TestRecommendedAction(t *testing.T) {
 // Debug shows each request, trace what the messages say; a secret shows in neither.
 func TestRequestsAreLogged(t *testing.T) {
 	var out bytes.Buffer
-	ts, _ := serve(t, &Server{Run: func(_ context.Context, _ Caller, _ Pipeline, w *Writer) error { return w.Output("answer-text") }})
+	ts, _ := serve(t, &Server{Run: func(_ context.Context, _ Caller, _ Pipeline,
+		w *Writer) error {
+		return w.Output("answer-text")
+	}})
 	o := optionsFor(ts)
 	o.Log = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: link.LevelTrace}))
 	p, err := Open(t.Context(), o)
@@ -419,7 +421,8 @@ func TestRequestsAreLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, want := range []string{"action=Create", "action=Command", "action=Receive", "action=Delete", "took=", "Set-Thing", "answer-text", "REDACTED"} {
+	for _, want := range []string{"action=Create", "action=Command", "action=Receive", "action=Delete", "took=",
+		"Set-Thing", "answer-text", "REDACTED"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing in\n%.3000s", want, text)
 		}
@@ -429,7 +432,8 @@ func TestRequestsAreLogged(t *testing.T) {
 	}
 }
 
-// A silent server costs the caller a short time beyond its own, whatever was asked when the time ran out.
+// A silent server costs the caller a short time beyond its own, whatever was asked when the time
+// ran out.
 func TestTimeLimitsHold(t *testing.T) {
 	for _, silent := range []string{"Create", "Receive", "Command"} {
 		t.Run(silent, func(t *testing.T) {
@@ -452,7 +456,8 @@ func TestTimeLimitsHold(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				began := time.Now()
-				pool, err := Open(ctx, Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"), transport: hanging})
+				pool, err := Open(ctx, Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u",
+					Password: secret.NewValue("p"), transport: hanging})
 				if err == nil {
 					_, err = pool.Invoke(ctx, Pipeline{Commands: []Command{{Name: "Get-Thing"}}})
 					_ = pool.Close(ctx)

@@ -439,9 +439,12 @@ func (x *exchange) create() *Fault {
 		scheme = "https"
 	}
 	client, _, _ := net.SplitHostPort(x.r.RemoteAddr)
-	x.answer(actionCreate, `<x:ResourceCreated><a:Address>`+xmlText(scheme+"://"+host+x.r.URL.RequestURI())+`</a:Address><a:ReferenceParameters><w:ResourceURI>`+xmlText(e.resource)+
-		`</w:ResourceURI><w:SelectorSet><w:Selector Name="ShellId">`+id+`</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>`+
-		`<rsp:Shell><rsp:ShellId>`+id+`</rsp:ShellId><rsp:ResourceUri>`+xmlText(e.resource)+`</rsp:ResourceUri><rsp:Owner>`+xmlText(x.caller.User)+`</rsp:Owner><rsp:ClientIP>`+xmlText(client)+
+	x.answer(actionCreate, `<x:ResourceCreated><a:Address>`+xmlText(scheme+"://"+host+x.r.URL.RequestURI())+
+		`</a:Address><a:ReferenceParameters><w:ResourceURI>`+xmlText(e.resource)+
+		`</w:ResourceURI><w:SelectorSet><w:Selector Name="ShellId">`+id+
+		`</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>`+
+		`<rsp:Shell><rsp:ShellId>`+id+`</rsp:ShellId><rsp:ResourceUri>`+xmlText(e.resource)+
+		`</rsp:ResourceUri><rsp:Owner>`+xmlText(x.caller.User)+`</rsp:Owner><rsp:ClientIP>`+xmlText(client)+
 		`</rsp:ClientIP><rsp:IdleTimeOut>`+fmt.Sprintf("PT%.3fS",
 		s.idle().Seconds())+`</rsp:IdleTimeOut><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>`+
 		`<rsp:State>Connected</rsp:State><rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime><rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>`)

@@ -574,7 +574,8 @@ func TestRawRequests(t *testing.T) {
 		{"fragment without a start", "POST", true, func() string {
 			r := base
 			r.action, r.body = actionSend,
-				`<rsp:Send><rsp:Stream Name="stdin">`+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x01a"))+`</rsp:Stream></rsp:Send>`
+				`<rsp:Send><rsp:Stream Name="stdin">`+
+					encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00\x01a"))+`</rsp:Stream></rsp:Send>`
 			return string(r.bytes())
 		}, 500, fmt.Sprint(faultInvalid)},
 		{"sealed without Kerberos", "POST", true, func() string { return "" }, 400, ""},
@@ -695,7 +696,8 @@ func TestHostileAnswers(t *testing.T) {
 		{"never opened", string(answerEnvelope(actionReceive+"Response", "MESSAGE",
 			"<rsp:ReceiveResponse><rsp:Stream>????</rsp:Stream></rsp:ReceiveResponse>")), 200, "base64"},
 		{"fragment too large", string(answerEnvelope(actionReceive+"Response", "MESSAGE",
-			"<rsp:ReceiveResponse><rsp:Stream>"+encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff"))+"</rsp:Stream></rsp:ReceiveResponse>")), 200, "larger than"},
+			"<rsp:ReceiveResponse><rsp:Stream>"+
+				encode64([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff"))+"</rsp:Stream></rsp:ReceiveResponse>")), 200, "larger than"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			answer, status = test.answer, test.status

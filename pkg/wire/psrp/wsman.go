@@ -309,13 +309,12 @@ var (
 
 // isLimit tells whether a server's text means a limit.
 func isLimit(limit error, text string) bool {
-	words := shellLimit
-	switch limit {
-	case ErrShellLimit:
-	case ErrLoadLimit:
+	var words []string
+	switch {
+	case errors.Is(limit, ErrShellLimit):
+		words = shellLimit
+	case errors.Is(limit, ErrLoadLimit):
 		words = loadLimit
-	default:
-		return false
 	}
 	text = strings.ToLower(text)
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
