@@ -154,7 +154,7 @@ var (
 
 // always are the actions that hold on every screen.
 func always(m *model) []action {
-	if m.screen.typing(m) {
+	if m.top().typing(m) {
 		return []action{helpTyped, quitTyped}
 	}
 	return []action{helpKey, quit}

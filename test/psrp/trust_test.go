@@ -73,4 +73,3 @@ func TestExpiredAccount(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-

@@ -315,18 +315,6 @@ func kinds(rules map[CredentialKind]kindRule) []string {
 	return names
 }
 
-// about is everything that is said of a key.
-func (q Question) about() string {
-	text := q.Help
-	if q.Why != "" {
-		text += " " + q.Why
-	}
-	if q.Default != "" {
-		text += " Default: " + q.Default + "."
-	}
-	return text
-}
-
 // perForest reports whether the question is asked per forest.
 func (q Question) perForest() bool { return strings.Contains(q.Key, "[]") }
 

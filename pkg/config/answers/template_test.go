@@ -217,3 +217,15 @@ func fold(s string, width int) []string {
 	}
 	return lines
 }
+
+// about is everything that is said of a key.
+func (q Question) about() string {
+	text := q.Help
+	if q.Why != "" {
+		text += " " + q.Why
+	}
+	if q.Default != "" {
+		text += " Default: " + q.Default + "."
+	}
+	return text
+}

@@ -5,7 +5,6 @@ package certificate
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -269,31 +267,6 @@ func issuedOther(c *x509.Certificate, all []*x509.Certificate) bool {
 		}
 	}
 	return false
-}
-
-// handshake is how long a server may take to present itself.
-const handshake = 30 * time.Second
-
-// Served reads the certificates that a TLS server presents, without judging them (that is Verify's
-// part), and sends nothing but the handshake. dial is link's DialContext.
-func Served(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address,
-	serverName string) (Bundle, error) {
-	raw, err := dial(ctx, "tcp", address)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("read the certificate of %s: %w", address, err)
-	}
-	defer raw.Close()
-	ctx, cancel := context.WithTimeout(ctx, handshake)
-	defer cancel()
-	conn := tls.Client(raw, &tls.Config{ServerName: serverName, InsecureSkipVerify: true,
-		MinVersion: tls.VersionTLS12}) //nolint:gosec // looked at, not relied on
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return Bundle{}, fmt.Errorf("read the certificate of %s: TLS handshake: %w", address, err)
-	}
-	state := conn.ConnectionState()
-	b, err := FromPeer(state.PeerCertificates)
-	b.Staple = state.OCSPResponse
-	return b, err
 }
 
 // FromPeer makes a Bundle of what a peer presented, in the order it did: whether the chain is

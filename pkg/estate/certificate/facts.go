@@ -2,9 +2,6 @@ package certificate
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha1" // thumbprints are SHA-1 in Windows and Exchange
 	"crypto/x509"
 	"encoding/hex"
@@ -51,20 +48,6 @@ func NormalThumbprint(s string) string {
 func SelfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) &&
 		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
-}
-
-// KeySize names the key's algorithm and its size in bits: "RSA", 2048. The size is 0 when the
-// algorithm is not known.
-func KeySize(c *x509.Certificate) (algorithm string, bits int) {
-	switch k := c.PublicKey.(type) {
-	case *rsa.PublicKey:
-		return "RSA", k.N.BitLen()
-	case *ecdsa.PublicKey:
-		return "ECDSA", k.Curve.Params().BitSize
-	case ed25519.PublicKey:
-		return "Ed25519", 256
-	}
-	return c.PublicKeyAlgorithm.String(), 0
 }
 
 // Names are the DNS names that a certificate speaks for, lower case, without repetition: the

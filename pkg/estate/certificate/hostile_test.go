@@ -2,7 +2,6 @@ package certificate
 
 import (
 	"errors"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -38,31 +37,5 @@ func TestLoadPipe(t *testing.T) {
 	}
 	if _, err := Load(path, secret.Value{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("Load of a pipe: %v", err)
-	}
-}
-
-// TestServedGivesUp: a server that takes the connection and says nothing must not hold a run up.
-// The limit is the dialer's, closed here, or Served's own.
-func TestServedGivesUp(t *testing.T) {
-	if handshake <= 0 || handshake > time.Minute {
-		t.Errorf("a handshake may take %s", handshake)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	dialer := net.Dialer{}
-	if _, err := Served(t.Context(), dialer.DialContext, l.Addr().String(), "localhost"); err == nil {
-		t.Error("a server that hangs up presented a certificate")
 	}
 }
