@@ -102,6 +102,9 @@ type Forest struct {
 	// The Exchange auth certificate with its key, exported; needed only to test, from here, the
 	// token that on-premises Exchange presents to the tenant.
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
+	// The appId of the dedicated hybrid application in the tenant. Default: the one that the auth
+	// server of the tenant names; without any, a new one is made.
+	ApplicationID string `yaml:"applicationId,omitempty" json:"applicationId,omitempty"`
 	// Edge Transport servers. With any, mail flows through them and not through the Mailbox
 	// servers.
 	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`

@@ -443,6 +443,7 @@ func (v *validation) forests(a *Answers) {
 		v.domains(a, i, claims)
 		v.certificate(at("certificate"), f.Certificate)
 		v.certificate(at("authCertificate"), f.AuthCertificate)
+		v.single(at("applicationId"), &f.ApplicationID, guid)
 		if f.Certificate != nil && f.Certificate.PFX != "" {
 			file := strings.TrimPrefix(f.Certificate.PFX, "file:")
 			if before, ok := files[file]; ok {

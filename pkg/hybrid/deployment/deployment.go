@@ -223,8 +223,8 @@ func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Direc
 		if err != nil {
 			return desired.Directory{}, err
 		}
-		return desired.Directory{Graph: graph, Applications: func(ctx context.Context) ([]string, error) {
-			var names []string
+		return desired.Directory{Graph: graph, Now: f.Now, Applications: func(ctx context.Context) ([]fact.Dedicated, error) {
+			var out []fact.Dedicated
 			var unknown error
 			for _, forest := range f.Forests {
 				organization, err := fact.Organization.In(ctx, forest)
@@ -232,12 +232,17 @@ func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Direc
 					unknown = err
 					continue
 				}
-				names = append(names, fact.ApplicationName(organization.GUID))
+				// One that cannot be told from others of its name is read with them: nothing is planned there.
+				d, err := fact.DedicatedApplication.In(ctx, forest)
+				if err != nil {
+					d = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
+				}
+				out = append(out, d)
 			}
-			if len(names) == 0 {
+			if len(out) == 0 {
 				return nil, unknown
 			}
-			return names, nil
+			return out, nil
 		}}, nil
 	}
 }

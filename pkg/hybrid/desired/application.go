@@ -1,14 +1,16 @@
 package desired
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
@@ -29,7 +31,7 @@ var hybridApplication = &Topic{
 		if err != nil {
 			return err
 		}
-		name, err := p.applicationName(ctx, p.Forest)
+		dedicated, err := p.dedicated(ctx)
 		if err != nil {
 			return err
 		}
@@ -43,10 +45,6 @@ var hybridApplication = &Topic{
 		case len(servers) == 0:
 			return missing("Exchange servers", "forest "+p.Forest.Name())
 		}
-		existing, err := p.existingApplication(ctx, name)
-		if err != nil {
-			return err
-		}
 		auth, err := fact.Auth.In(ctx, p.Forest)
 		if err != nil {
 			return err
@@ -56,18 +54,21 @@ var hybridApplication = &Topic{
 			return missing("auth certificate", "forest "+p.Forest.Name())
 		}
 
-		forest := p.Forest.Name()
+		forest, name := p.Forest.Name(), dedicated.Name
+		about := change.Properties{
+			"displayName": cmp.Or(dedicated.DisplayName, name), "signInAudience": "AzureADMyOrg",
+			"requiredResourceAccess": withAccess(dedicated.RequiredResourceAccess, offer.application, offer.access()),
+		}
+		if dedicated.AppID != "" {
+			about["appId"] = dedicated.AppID
+		}
 		p.Add(application, PlaceEntra, name, name,
-			msg.Of("Exchange in %s is this application to the tenant", forest), change.Properties{
-				"displayName": name, "signInAudience": "AzureADMyOrg",
-				"requiredResourceAccess": withAccess(existing.RequiredResourceAccess, offer.application,
-					offer.access()),
-			})
+			msg.Of("Exchange in %s is this application to the tenant", forest), about)
 		app := One(application, PlaceEntra, name)
 		p.Add(keyCredential, PlaceEntra, name, name,
 			msg.Of("with this key Exchange in %s proves that it is the application", forest), change.Properties{
-				"application": name, "id": Ref(application, PlaceEntra, name, "id"),
-				"keyCredentials": keyCredentials(existing.KeyCredentials, encoded(certificates), p.day()),
+				"id":             Ref(application, PlaceEntra, name, "id"),
+				"keyCredentials": p.keyCredentials(dedicated.KeyCredentials, certificates),
 			}, app)
 		p.Add(servicePrincipal, PlaceEntra, name, name, msg.Of("the application signs in as it"), change.Properties{
 			"appId": Ref(application, PlaceEntra, name, "appId"), "accountEnabled": true,
@@ -87,9 +88,17 @@ var application = MicrosoftGraph.Declare(Kind{
 	Noun:  "Application",
 	Title: "Dedicated Exchange hybrid application",
 	Why: "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per " +
-		"Exchange organization, found by its name.",
+		"Exchange organization. It is the one that the auth server of the tenant names, or that the answers name; an " +
+		"application of the right name alone is not taken, since any user of the tenant may register one.",
 	Places: []string{Entra},
+	Match: func(want change.Properties, live change.Live) bool {
+		if want["appId"] != nil {
+			return byValue("appId")(want, live)
+		}
+		return byValue("displayName")(want, live)
+	},
 	Properties: map[string]Property{
+		"appId":                  {Type: guid, Write: change.Key, Derived: true},
 		"displayName":            {Type: text, Write: change.Key},
 		"signInAudience":         {Type: text, Write: change.CreateOnly},
 		"requiredResourceAccess": {Type: accesses},
@@ -106,12 +115,12 @@ var keyCredential = MicrosoftGraph.Declare(Kind{
 		"on-premises proves that it is the application.",
 	Places: []string{Entra},
 	Properties: map[string]Property{
-		"application":    {Type: text, Write: change.Key, From: "displayName"},
-		"id":             {Type: guid, Write: change.CreateOnly},
-		"keyCredentials": {Type: keys},
+		"id":             {Type: guid, Write: change.Key},
+		"keyCredentials": {Type: keys, Write: change.Merge},
 	},
-	Risk: "Graph takes the list whole; certificates that are already there and still valid are sent again",
-}, Collection{Path: "/applications", Aspect: true, Methods: Patch, Read: applications})
+	Risk: "Graph takes the list whole: keys that are there and still valid are sent again, and keys that have ended " +
+		"go for good",
+}, Collection{Path: "/applications", Aspect: true, Methods: Patch, Read: applicationKeys})
 
 var servicePrincipal = MicrosoftGraph.Declare(Kind{
 	Noun:   "ServicePrincipal",
@@ -190,73 +199,57 @@ func (p *Planner) applicationName(ctx context.Context, forest *fact.Side) (strin
 	return fact.ApplicationName(guid), err
 }
 
-// existingApplication is the dedicated application as it is; empty when there is none.
-func (p *Planner) existingApplication(ctx context.Context, name string) (fact.Application, error) {
-	found, err := fact.Applications.In(ctx, p.set.Tenant, name)
-	switch {
-	case err != nil || len(found) == 0:
-		return fact.Application{}, err
-	case len(found) > 1:
-		return fact.Application{}, fmt.Errorf("tenant: %w: %d applications are called %s; remove all but the one that "+
-			"Exchange uses",
-			change.ErrAmbiguous, len(found), name)
+// dedicated is the forest's application as it is, without an AppID when it is yet to be made.
+func (p *Planner) dedicated(ctx context.Context) (fact.Dedicated, error) {
+	d, err := fact.DedicatedApplication.In(ctx, p.Forest)
+	if err == nil && d.AppID == "" && len(d.Doubtful) > 0 {
+		err = fmt.Errorf("tenant: application %s (%s) is not taken for Exchange's: %s; delete it, or name the right "+
+			"application in forests[].applicationId of %s (check oauth.application)",
+			d.Name, d.Doubtful[0].AppID, d.Doubtful[0].Why, p.Forest.Name())
 	}
-	return found[0], nil
+	return d, err
 }
 
-// keyCredentials is the list to upload: what is there and has not ended, then the auth certificates
-// that are missing.
-func keyCredentials(existing []any, certificates []authCertificate, now time.Time) []any {
-	var out []any
-	have := map[string]bool{}
-	for _, c := range existing {
-		t := thumbprintOf(c)
-		if m, ok := c.(map[string]any); !ok || t == "" || ended(m, now) || have[t] {
-			continue
-		}
-		have[t] = true
-		out = append(out, c)
+// keyCredentials are the keys of the auth certificates, to be added to what is there: an entry that
+// has not ended, or a new one.
+func (p *Planner) keyCredentials(existing []any, certificates []*x509.Certificate) []any {
+	out, used := []any{}, map[string]bool{}
+	for _, k := range existing {
+		used[strings.ToLower(fact.Credential(k).KeyID)] = true
 	}
+next:
 	for _, c := range certificates {
-		t := certificate.ThumbprintOf(c.der)
-		if have[t] || !c.end.After(now) {
+		if !c.NotAfter.After(p.day()) {
 			continue // Graph refuses a certificate that has ended; the check certificates.auth says so
 		}
-		have[t] = true
+		for _, k := range existing {
+			if !fact.Ended(k, p.day()) && fact.Credential(k).Of(c.Raw) {
+				out = append(out, k)
+				continue next
+			}
+		}
+		t := certificate.ThumbprintOf(c.Raw)
 		out = append(out, map[string]any{
-			"displayName": "CN=Microsoft Exchange Server Auth Certificate " + t[:8], "keyId": keyID(t),
-			"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(c.der),
+			"displayName": "CN=Microsoft Exchange Server Auth Certificate " + t[:8], "keyId": keyID(t, used),
+			"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(c.Raw),
 		})
 	}
 	return out
 }
 
-// authCertificate is the public half of an Exchange auth certificate.
-type authCertificate struct {
-	der []byte
-	end time.Time
-}
-
-func encoded(certificates []*x509.Certificate) []authCertificate {
-	var out []authCertificate
-	for _, c := range certificates {
-		out = append(out, authCertificate{c.Raw, c.NotAfter})
-	}
-	return out
-}
-
-func ended(credential map[string]any, now time.Time) bool {
-	s, _ := credential["endDateTime"].(string)
-	end, err := parseTime(s)
-	return err == nil && !end.After(now)
-}
-
-// keyID makes the GUID that Graph wants for a new key of the thumbprint, so that the same
-// certificate gets the same id.
-func keyID(thumbprint string) string {
+// keyID makes the GUID that Graph wants for a new key of the thumbprint: the same certificate gets
+// the same id. Graph refuses an id of an entry that was there, also of one that has ended.
+func keyID(thumbprint string, used map[string]bool) string {
 	b, _ := hex.DecodeString(thumbprint)
-	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8: made from what the application knows (RFC 9562)
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+	for {
+		b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8: made from what the application knows (RFC 9562)
+		id := fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+		if !used[id] {
+			return id
+		}
+		sum := sha256.Sum256(b)
+		b = sum[:]
+	}
 }
 
 // withAccess is the required resource access with a resource's permissions added to what is there.

@@ -569,11 +569,11 @@ func TestThumbprintOf(t *testing.T) {
 		// as Graph has printed it too
 		"both": {"customKeyIdentifier": base64.StdEncoding.EncodeToString([]byte(want))},
 	} {
-		if got := thumbprintOf(c); name != "Base64" && got != want || len(got) != 40 {
+		if got := fact.Credential(c).Thumbprint(); name != "Base64" && got != want || len(got) != 40 {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if got := thumbprintOf(map[string]any{"customKeyIdentifier": "not one"}); got != "" {
+	if got := fact.Credential(map[string]any{"customKeyIdentifier": "not one"}).Thumbprint(); got != "" {
 		t.Errorf("nonsense: %q", got)
 	}
 }

@@ -178,9 +178,19 @@ func (t *tenant) Do(_ context.Context, method, path string, body any) (map[strin
 	}
 	switch method {
 	case "GET":
+		if len(parts) == 2 {
+			for _, m := range t.objects[collection] {
+				if m["id"] == parts[1] {
+					return maps.Clone(m), nil
+				}
+			}
+			return nil, errNotYet
+		}
 		list := []any{}
 		for _, m := range t.objects[collection] {
 			if matchesFilter(query, m) {
+				m = maps.Clone(m)
+				m["keyCredentials"] = withoutKeys(m["keyCredentials"])
 				list = append(list, m)
 			}
 		}
@@ -205,6 +215,17 @@ func (t *tenant) Do(_ context.Context, method, path string, body any) (map[strin
 	}
 	maps.Copy(t.objects[collection][i], in)
 	return nil, nil
+}
+
+// withoutKeys are key credentials as a list of Graph shows them.
+func withoutKeys(credentials any) any {
+	var out []any
+	for _, k := range elements(credentials) {
+		k := maps.Clone(k.(map[string]any))
+		k["key"] = nil
+		out = append(out, k)
+	}
+	return out
 }
 
 func matchesFilter(query string, m map[string]any) bool {
@@ -266,7 +287,6 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		}
 		fact.Principal.Seed(set.Tenant, appID, sp, nil)
 	}
-	applications := map[string][]fact.Application{}
 	for _, side := range set.Forests {
 		i := slices.IndexFunc(f.Forests, func(ff forestFacts) bool { return ff.Name == side.Name() })
 		ff := forestFacts{Unknown: missing("facts", "forest "+side.Name())}
@@ -275,7 +295,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		}
 		auth := fact.AuthConfig{Servers: map[string][]*x509.Certificate{}}
 		for i, c := range ff.AuthCertificates {
-			parsed := &x509.Certificate{Raw: c.der, NotAfter: c.end}
+			parsed := c.parsed()
 			auth.Servers["EX1"] = append(auth.Servers["EX1"], parsed)
 			*[]*string{&auth.Current, &auth.Next}[i] = certificate.Thumbprint(parsed)
 		}
@@ -283,11 +303,12 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		for _, d := range ff.AcceptedDomains {
 			accepted = append(accepted, fact.AcceptedDomain{Name: d})
 		}
+		dedicated := fact.Dedicated{Name: fact.ApplicationName(ff.OrganizationGUID)}
 		if ff.Application != nil {
-			applications[fact.ApplicationName(ff.OrganizationGUID)] = []fact.Application{*ff.Application}
+			dedicated.Application = *ff.Application
 		}
-		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID),
-			RootDomain: ff.RootDomain}, ff.Unknown)
+		fact.DedicatedApplication.Seed(side, dedicated, ff.Unknown)
+		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID), RootDomain: ff.RootDomain}, ff.Unknown)
 		if ff.Unknown != nil {
 			ff.Servers = nil
 		}
@@ -295,8 +316,6 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		fact.Auth.Seed(side, auth, ff.Unknown)
 		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
 	}
-	fact.Applications.SeedAll(set.Tenant,
-		func(name string) ([]fact.Application, error) { return applications[name], nil })
 	return set
 }
 
@@ -333,10 +352,20 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func entraAt(g Graph, applications ...string) change.Place {
+func entraAt(g Graph, names ...string) change.Place {
+	var applications []fact.Dedicated
+	for _, name := range names {
+		applications = append(applications, fact.Dedicated{Name: name})
+	}
+	return entraPlace(g, applications...)
+}
+
+func entraPlace(g Graph, applications ...fact.Dedicated) change.Place {
 	return change.NewPlace("entra", MicrosoftGraph, func(context.Context) (Directory, error) {
-		return Directory{Graph: g, Pause: 1,
-			Applications: func(context.Context) ([]string, error) { return applications, nil }}, nil
+		return Directory{
+			Graph: g, Pause: 1, Now: func() time.Time { return now },
+			Applications: func(context.Context) ([]fact.Dedicated, error) { return applications, nil },
+		}, nil
 	}, nil)
 }
 
@@ -364,4 +393,21 @@ func (w *world) carryOut(t *testing.T, p change.Plan) {
 			made[c.ID] = out
 		}
 	}
+}
+
+// authCertificate is the public half of an Exchange auth certificate.
+type authCertificate struct {
+	der []byte
+	end time.Time
+}
+
+func (c authCertificate) parsed() *x509.Certificate {
+	return &x509.Certificate{Raw: c.der, NotAfter: c.end}
+}
+
+func x509s(list []authCertificate) (out []*x509.Certificate) {
+	for _, c := range list {
+		out = append(out, c.parsed())
+	}
+	return out
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version
@@ -26,14 +27,16 @@ type Graph interface {
 	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
-// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications
-// of these names, what belongs to them, and the names of Exchange Online's service principal:
+// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications,
+// what belongs to them, and the names of Exchange Online's service principal:
 // nothing else in the tenant is hybridge's business.
 type Directory struct {
 	Graph
-	Applications func(ctx context.Context) ([]string, error) // their display names
-	// Pause is how long to wait before a request is put again that the directory is not ready for;
-	// 2 s when 0.
+	// Applications are the forests' dedicated applications. One without an AppID is read by its name.
+	Applications func(ctx context.Context) ([]fact.Dedicated, error)
+	Now          func() time.Time // what has ended by then is no key any more; the time when nil
+	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s
+	// when 0.
 	Pause time.Duration
 }
 
@@ -168,17 +171,49 @@ func graphImage(k *Kind, o map[string]any) change.Live {
 
 // Select lists: what a list must ask for, because Graph leaves some properties out otherwise.
 const (
-	applicationFields      = "id,appId,displayName,signInAudience,requiredResourceAccess,keyCredentials"
+	applicationFields      = "id,appId,displayName,signInAudience,requiredResourceAccess"
+	applicationKeyFields   = "id,appId,displayName,keyCredentials"
 	servicePrincipalFields = "id,appId,displayName,accountEnabled"
 )
 
-// applications reads the dedicated applications.
+// applications reads the dedicated applications, and those that have the name of one that is not
+// known yet.
 func applications(ctx context.Context, d Directory) ([]map[string]any, error) {
-	names, err := d.Applications(ctx)
+	dedicated, err := d.Applications(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return each(names, func(name string) ([]map[string]any, error) { return ApplicationsNamed(ctx, d, name) })
+	return each(dedicated, func(a fact.Dedicated) ([]map[string]any, error) {
+		filter := entra.Filter("displayName", a.Name)
+		if a.AppID != "" {
+			filter = entra.Filter("appId", a.AppID)
+		}
+		return d.List(ctx, "/applications?"+filter+"&$select="+applicationFields)
+	})
+}
+
+// applicationKeys reads the dedicated applications singly, with the keys that have not ended: Graph
+// shows no key in a list.
+func applicationKeys(ctx context.Context, d Directory) ([]map[string]any, error) {
+	found, err := applications(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	day := time.Now()
+	if d.Now != nil {
+		day = d.Now()
+	}
+	day = day.UTC().Truncate(24 * time.Hour) // a plan does not depend on the time of day
+	return each(found, func(a map[string]any) ([]map[string]any, error) {
+		whole, err := d.Do(ctx, "GET", "/applications/"+url.PathEscape(str(a["id"]))+"?$select="+applicationKeyFields, nil)
+		if err != nil {
+			return nil, err
+		}
+		whole["keyCredentials"] = slices.DeleteFunc(slices.Clone(elements(whole["keyCredentials"])), func(k any) bool {
+			return fact.Ended(k, day)
+		})
+		return []map[string]any{whole}, nil
+	})
 }
 
 // principals reads the service principals of the dedicated applications, under the names of these.
@@ -229,11 +264,6 @@ func each[T any](list []T, read func(T) ([]map[string]any, error)) ([]map[string
 		out = append(out, found...)
 	}
 	return out, nil
-}
-
-// ApplicationsNamed finds the applications of exactly that display name.
-func ApplicationsNamed(ctx context.Context, graph Graph, name string) ([]map[string]any, error) {
-	return graph.List(ctx, "/applications?"+entra.Filter("displayName", name)+"&$select="+applicationFields)
 }
 
 func str(v any) string {

@@ -220,7 +220,9 @@ func TestNoForestIsKnown(t *testing.T) {
 func TestTenantIsUnknown(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.Tenant.Seed(set.Tenant, entra.Organization{}, os.ErrPermission)
-	fact.Applications.SeedAll(set.Tenant, func(string) ([]fact.Application, error) { return nil, os.ErrPermission })
+	for _, forest := range set.Forests {
+		fact.DedicatedApplication.Seed(forest, fact.Dedicated{}, os.ErrPermission)
+	}
 	if _, _, err := Resources(t.Context(), set); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Resources = %v", err)
 	}
@@ -233,17 +235,9 @@ func TestRefusalsStop(t *testing.T) {
 	if _, left, err := Resources(t.Context(), f.set(a, worldwide(t))); err == nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
 	}
-	f, a = testFacts(), testAnswers()
-	f.Forests[0].Application, f.Forests[1].Application = &fact.Application{ID: "1"}, nil
-	set := f.set(a, worldwide(t))
-	fact.Applications.SeedAll(set.Tenant,
-		func(string) ([]fact.Application, error) { return make([]fact.Application, 2), nil })
-	if _, _, err := Resources(t.Context(), set); !errors.Is(err, change.ErrAmbiguous) {
-		t.Errorf("two applications: %v", err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	set = testFacts().set(testAnswers(), worldwide(t))
+	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.Tenant.Seed(set.Tenant, entra.Organization{}, context.Canceled)
 	if _, _, err := Resources(ctx, set); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)

@@ -1,15 +1,13 @@
 package desired
 
 import (
-	"cmp"
-	"encoding/base64"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // The types of properties.
@@ -38,7 +36,7 @@ var (
 	}
 	// settings is a list of NAME=VALUE.
 	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
-	// keys is a list of key credentials, told apart by the thumbprint of their certificate.
+	// keys is a list of key credentials: the same by keyId, or by certificate.
 	keys = Type{Name: "list of key credentials", Read: keyList, Compare: containsKeys, List: true}
 	// accesses is an application's required resource access.
 	accesses = Type{Name: "list of required permissions", Read: accessList, Compare: containsAccesses, List: true}
@@ -220,37 +218,31 @@ func sameSet(normal func(string) string) change.Comparison {
 
 func elements(v any) []any { return change.Elements(v) }
 
-// thumbprintOf reads the thumbprint of a key credential as Graph prints it; empty when it tells
-// none.
-func thumbprintOf(credential any) string {
-	m, _ := credential.(map[string]any)
-	var k entra.KeyCredential
-	k.CustomKeyIdentifier, _ = m["customKeyIdentifier"].(string)
-	if key, ok := m["key"].(string); ok {
-		if der, err := base64.StdEncoding.DecodeString(key); err == nil {
-			k.Key = der
-		}
-	}
-	return k.Thumbprint()
-}
-
-// containsKeys is satisfied when every wanted certificate is there. A credential without a
-// thumbprint is known by its keyId.
+// containsKeys is satisfied when every wanted key is there: by its id, or by its certificate.
 func containsKeys(want, live any) bool {
-	known := func(credential any) string {
-		m, _ := credential.(map[string]any)
-		return cmp.Or(thumbprintOf(credential), str(m["keyId"]), change.Text(credential))
-	}
-	have := map[string]bool{}
-	for _, c := range elements(live) {
-		have[known(c)] = true
-	}
-	for _, c := range elements(want) {
-		if !have[known(c)] {
+	for _, w := range elements(want) {
+		if !slices.ContainsFunc(elements(live), func(l any) bool { return sameKey(w, l) }) {
 			return false
 		}
 	}
 	return true
+}
+
+func sameKey(a, b any) bool {
+	x, y := fact.Credential(a), fact.Credential(b)
+	switch {
+	case x.KeyID != "" && strings.EqualFold(x.KeyID, y.KeyID):
+		return true
+	case len(x.Key) > 0:
+		return y.Of(x.Key)
+	case len(y.Key) > 0:
+		return x.Of(y.Key)
+	case x.KeyID != "" && y.KeyID != "":
+		return false
+	case x.Thumbprint() != "":
+		return x.Thumbprint() == y.Thumbprint()
+	}
+	return equal(a, b)
 }
 
 // containsAccesses is satisfied when every wanted permission is there.
@@ -280,6 +272,3 @@ func permissions(v any) map[permission]bool {
 	}
 	return out
 }
-
-// parseTime reads a time as Graph prints it.
-func parseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) }

@@ -51,6 +51,19 @@ func (a AuthConfig) Certificates() []*x509.Certificate {
 	return out
 }
 
+// Known are the auth certificates that a server has: the current, the next, and those before them.
+func (a AuthConfig) Known() []*x509.Certificate {
+	out := a.Certificates()
+	for _, server := range slices.Sorted(maps.Keys(a.Servers)) {
+		for _, c := range a.Servers[server] {
+			if c.Subject.CommonName == "Microsoft Exchange Server Auth Certificate" {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
 const (
 	getAuthConfig          = "Get-AuthConfig"
 	getExchangeCertificate = "Get-ExchangeCertificate"

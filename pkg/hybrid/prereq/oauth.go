@@ -97,6 +97,7 @@ var oauthChecks = []Check{
 		},
 	},
 	overrideCheck,
+	applicationCheck,
 }
 
 // overrideCheck is about what the plan does not compare: for which servers an override applies, and

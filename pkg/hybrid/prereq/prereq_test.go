@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -153,7 +154,6 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		[]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
 	fact.Principal.SeedAll(f.Tenant,
 		func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
-	fact.Applications.SeedAll(f.Tenant, func(string) ([]fact.Application, error) { return nil, nil })
 	fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
 		return []entra.DomainRecord{{RecordType: "Txt", Text: "MS=ms123"}}, nil
 	})
@@ -170,6 +170,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 			names: []string{"mail." + domain, "autodiscover." + domain, "ex1." + domain}})
 		auth := ca.issue(t, leaf{cn: "Microsoft Exchange fact.Server Auth Certificate", selfSigned: true,
 			to: today.AddDate(2, 0, 0)}).Leaf
+		fact.DedicatedApplication.Seed(forest, fact.Dedicated{Name: "app"}, nil)
 		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain}, nil)
 		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3}, nil)
 		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
@@ -291,7 +292,8 @@ func TestDisorders(t *testing.T) {
 		}, []string{"warn access.onprem-write contoso"}},
 		{"read cmdlet not allowed on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.OnPremisesRights.Seed(f.Forests[0], all(fact.OnPremises, "Get-AuthConfig"), nil)
-		}, []string{"skip certificates.auth contoso: Get-AuthConfig in contoso", "warn access.onprem-read contoso"}},
+		}, []string{"skip certificates.auth contoso: Get-AuthConfig in contoso",
+			"skip oauth.application contoso: Get-AuthConfig in contoso", "warn access.onprem-read contoso"}},
 		{"read cmdlet not allowed online", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Get-AcceptedDomain"), nil)
 		}, []string{
@@ -670,14 +672,12 @@ func TestDisorders(t *testing.T) {
 		{"EWS on, application not listed", func(t *testing.T, f *fact.Set, ca *authority) {
 			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true, EwsAllowedAppIDs: []string{"other"}})(t, f,
 				ca)
-			fact.Applications.SeedAll(f.Tenant,
-				func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
+			seedApplication(f, fact.Application{AppID: "mine"})
 		}, []string{"fail tenant.ews-switch tenant"}},
 		{"EWS on, application listed", func(t *testing.T, f *fact.Set, ca *authority) {
 			config(fact.OnlineOrganization{EwsEnabled: &on, ListKnown: true,
 				EwsAllowedAppIDs: []string{"other", " MINE"}})(t, f, ca)
-			fact.Applications.SeedAll(f.Tenant,
-				func(string) ([]fact.Application, error) { return []fact.Application{{AppID: "mine"}}, nil })
+			seedApplication(f, fact.Application{AppID: "mine"})
 		}, []string{"warn tenant.ews-switch tenant"}},
 		{"EWS gone", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
@@ -949,4 +949,17 @@ func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 			t.Errorf("%s: %s %s", test.now, got.Status, got.Summary)
 		}
 	}
+}
+
+// seedApplication gives contoso a dedicated application with the key of its auth certificate.
+func seedApplication(f *fact.Set, app fact.Application) {
+	auth, err := fact.Auth.In(context.Background(), f.Forests[0])
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range auth.Certificates() {
+		app.KeyCredentials = append(app.KeyCredentials,
+			map[string]any{"keyId": "k", "key": base64.StdEncoding.EncodeToString(c.Raw)})
+	}
+	fact.DedicatedApplication.Seed(f.Forests[0], fact.Dedicated{Name: "app", Application: app, Proven: true}, nil)
 }

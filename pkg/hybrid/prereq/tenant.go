@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ var tenantChecks = []Check{
 		Title: "Exchange Online lets the hybrid applications use EWS",
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read", "access.onprem-read"},
-		Reads: fact.List(fact.OnlineConfig, fact.MailboxServers, fact.Organization, fact.Applications),
+		Reads: fact.List(fact.OnlineConfig, fact.MailboxServers, fact.DedicatedApplication),
 		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless " +
 			"EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for " +
 			"good. " +
@@ -156,22 +157,14 @@ func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
 	var out []string
 	for _, f := range in.Forests {
-		organization, err := fact.Organization.In(ctx, f)
+		app, err := fact.DedicatedApplication.In(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		name := fact.ApplicationName(organization.GUID)
-		found, err := fact.Applications.In(ctx, in.Tenant, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, app := range found {
-			if !slices.ContainsFunc(list, func(l string) bool {
-				return strings.EqualFold(strings.TrimSpace(l),
-					app.AppID)
-			}) {
-				out = append(out, name+" ("+app.AppID+")")
-			}
+		if app.AppID != "" && !slices.ContainsFunc(list, func(l string) bool {
+			return strings.EqualFold(strings.TrimSpace(l), app.AppID)
+		}) {
+			out = append(out, cmp.Or(app.DisplayName, app.Name)+" ("+app.AppID+")")
 		}
 	}
 	return out, nil

@@ -45,6 +45,14 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		}
 		return http.StatusNoContent, nil, nil
 	}
+	if len(path) == 3 && c.Method == http.MethodGet {
+		switch path[2] {
+		case "owners":
+			return list(c, "directoryObjects", s.Owners[a.ID])
+		case "federatedIdentityCredentials":
+			return list(c, "federatedIdentityCredentials", s.Federated[a.ID])
+		}
+	}
 	if len(path) == 3 && c.Method == http.MethodPost {
 		switch strings.TrimPrefix(path[2], "microsoft.graph.") {
 		case "addPassword":

@@ -74,6 +74,24 @@ type State struct {
 	// SyncEnabled is onPremisesSyncEnabled: nil when synchronization never was on.
 	SyncEnabled *bool
 	LastSync    *time.Time
+	// Owners and Federated are the owners and the federated credentials of applications,
+	// by object id.
+	Owners    map[string][]*Owner
+	Federated map[string][]*FederatedCredential
+}
+
+// Owner is a directory object that owns an application.
+type Owner struct {
+	ID string `json:"id"`
+}
+
+// FederatedCredential lets another issuer's tokens sign in as an application.
+type FederatedCredential struct {
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Issuer    string   `json:"issuer"`
+	Subject   string   `json:"subject"`
+	Audiences []string `json:"audiences"`
 }
 
 // Domain is a domain of the tenant. Its verification record is derived from its name

@@ -46,7 +46,7 @@ $change2Result = Invoke-MgGraphRequest @change2
 
 # 3 of 9: create KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"
 # Why: with this key Exchange in contoso proves that it is the application
-# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+# Risk: Graph takes the list whole: keys that are there and still valid are sent again, and keys that have ended go for good
 $change3Body = @{
     keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
 }
@@ -107,7 +107,7 @@ $change6Result = Invoke-MgGraphRequest @change6
 
 # 7 of 9: create KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"
 # Why: with this key Exchange in fabrikam proves that it is the application
-# Risk: Graph takes the list whole; certificates that are already there and still valid are sent again
+# Risk: Graph takes the list whole: keys that are there and still valid are sent again, and keys that have ended go for good
 $change7Body = @{
     keyCredentials = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' })
 }
