@@ -119,24 +119,39 @@ func (f *forest) version() (v [3]int) {
 	return v
 }
 
-// overridden tells whether a setting override switches a feature on. One that is limited to servers
-// or versions is taken to leave this server out. With several of one section it is not known which
-// of them a server goes by (HealthChecker calls that an error): none, here, so that it is noticed.
+// overridden tells whether a setting override switches a feature on for this server. With several
+// that name it, a server falls back to the default: off.
 func (f *forestSite) overridden(component, section string) bool {
 	var found []*organization.Record
 	for _, o := range f.org.Objects("SettingOverride") {
 		if strings.EqualFold(o.String("ComponentName"), component) &&
-			strings.EqualFold(o.String("SectionName"), section) {
+			strings.EqualFold(o.String("SectionName"), section) && f.named(o) {
 			found = append(found, o)
 		}
-	}
-	if len(found) == 1 && (len(found[0].Strings("Server")) > 0 || found[0].String("MinVersion") != "" ||
-		found[0].String("MaxVersion") != "") {
-		return false
 	}
 	return len(found) == 1 && slices.ContainsFunc(found[0].Strings("Parameters"), func(p string) bool {
 		return strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true")
 	})
+}
+
+// named tells whether a setting override is for this server: by name and by build.
+func (f *forestSite) named(o *organization.Record) bool {
+	list := o.Strings("Server")
+	if len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool {
+		return strings.EqualFold(firstLabel(s), firstLabel(f.server))
+	}) {
+		return false
+	}
+	var own [4]int
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &own[0], &own[1], &own[2], &own[3])
+	for property, side := range map[string]int{"MinVersion": -1, "MaxVersion": 1} {
+		var limit [4]int
+		if _, err := fmt.Sscanf(o.String(property), "%d.%d.%d.%d", &limit[0], &limit[1], &limit[2], &limit[3]); err == nil &&
+			slices.Compare(own[:], limit[:]) == side {
+			return false
+		}
+	}
+	return true
 }
 
 // verify is what an on-premises server does with a token that comes with a request: the auth server

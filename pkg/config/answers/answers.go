@@ -104,7 +104,7 @@ type Forest struct {
 	AuthCertificate *Certificate `yaml:"authCertificate,omitempty" json:"authCertificate,omitempty"`
 	// The appId of the dedicated hybrid application in the tenant. Default: the one that the auth
 	// server of the tenant names; without any, a new one is made.
-	ApplicationID string `yaml:"applicationId,omitempty" json:"applicationId,omitempty"`
+	ApplicationID string `yaml:"applicationId,omitempty" json:"applicationId,omitempty" example:"11111111-2222-3333-4444-555555555555"`
 	// Edge Transport servers. With any, mail flows through them and not through the Mailbox
 	// servers.
 	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -51,9 +52,8 @@ var applicationSwitch = &Topic{
 				All(PlaceEntra, keyCredential, appRoleAssignment),
 				All(PlaceOnline, organizationConfig),
 			)...)
-		p.override(dedicatedApplicationOverride,
+		return p.override(ctx, dedicatedApplicationOverride,
 			All(p.at(), authServerApplication, intraOrganizationConnector, organizationRelationship)...)
-		return nil
 	},
 }
 
@@ -106,13 +106,27 @@ var settingOverride = Exchange.Declare(Kind{
 	Why: "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, " +
 		"and lookups through Microsoft Graph.",
 	Places: []string{OnPremises},
+	Match: func(want change.Properties, live change.Live) bool {
+		for name, c := range map[string]change.Comparison{
+			"Component": foldEqual, "Section": foldEqual, "Server": servers.Compare, "MinVersion": foldEqual,
+			"MaxVersion": foldEqual,
+		} {
+			if !c(want[name], live.Properties[name]) {
+				return false
+			}
+		}
+		return true
+	},
 	Properties: map[string]Property{
 		"Component":  {Type: text, Write: change.Key, From: "ComponentName"},
 		"Section":    {Type: text, Write: change.Key, From: "SectionName"},
+		"Server":     {Type: servers, Write: change.Key},
+		"MinVersion": {Type: text, Write: change.Key},
+		"MaxVersion": {Type: text, Write: change.Key},
 		"Parameters": {Type: settings},
 		"Reason":     {Type: text, Write: change.CreateOnly},
 	},
-	Risk: "takes effect on every Exchange server of the organization",
+	Risk: "takes effect on every Exchange server of the organization, or on those that it names",
 }, Cmdlets{
 	Verbs: New | Set | Remove,
 	Then: []change.Command{{Name: "Get-ExchangeDiagnosticInfo", Parameters: map[string]any{
@@ -143,10 +157,74 @@ var (
 	}
 )
 
-func (p *Planner) override(o override, needs ...Need) {
-	p.Add(settingOverride, p.at(), o.key, o.name, o.why, change.Properties{
-		"Component": o.component, "Section": o.section, "Parameters": []string{"Enabled=true"}, "Reason": o.reason,
-	}, needs...)
+// override adds the override of a feature: each Mailbox server has to go by exactly one. Overrides
+// that are there stay, as Exchange's own per server do; each server that they leave out gets one.
+func (p *Planner) override(ctx context.Context, o override, needs ...Need) error {
+	servers, err := fact.MailboxServers.In(ctx, p.Forest)
+	if err != nil {
+		return err
+	}
+	all, err := fact.SettingOverrides.In(ctx, p.Forest)
+	if err != nil {
+		return err
+	}
+	add := func(key, name string, limits change.Properties) {
+		p.Add(settingOverride, p.at(), key, name, o.why, with(limits, change.Properties{
+			"Component": o.component, "Section": o.section, "Parameters": []string{"Enabled=true"}, "Reason": o.reason,
+		}), needs...)
+	}
+	others := slices.ContainsFunc(all, func(l fact.SettingOverride) bool { return strings.EqualFold(l.Section, o.section) })
+	if !others {
+		add(o.key, o.name, nil)
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, s := range servers {
+		found := fact.Overriding(all, o.section, s)
+		if len(found) > 1 {
+			var names []string
+			for _, f := range found {
+				names = append(names, f.Name)
+			}
+			return fmt.Errorf("%s: %w: server %s goes by none of the setting overrides %s, since they are for one feature; "+
+				"remove all but one (check oauth.overrides)", p.Forest.Name(), change.ErrAmbiguous, s.Name,
+				strings.Join(names, ", "))
+		}
+		live, limits := fact.SettingOverride{Name: o.name + "_" + s.Name, Servers: []string{s.Name}}, change.Properties{}
+		if len(found) == 1 {
+			live = found[0]
+		}
+		if taken[live.Name] {
+			continue
+		}
+		taken[live.Name] = true
+		if len(live.Servers) > 0 {
+			limits["Server"] = live.Servers
+		}
+		if live.MinVersion != "" {
+			limits["MinVersion"] = live.MinVersion
+		}
+		if live.MaxVersion != "" {
+			limits["MaxVersion"] = live.MaxVersion
+		}
+		key := o.key
+		if len(limits) > 0 {
+			key += ":" + strings.ToLower(live.Name)
+		}
+		add(key, live.Name, limits)
+	}
+	return nil
+}
+
+// overrides are the needs of all overrides of a feature that the forest has.
+func (p *Planner) overrides(o override) []Need {
+	var out []Need
+	for _, r := range p.out {
+		if key, _, _ := strings.Cut(r.Key, ":"); r.Kind == settingOverride && r.Target == p.at() && key == o.key {
+			out = append(out, One(settingOverride, p.at(), r.Key))
+		}
+	}
+	return out
 }
 
 // OverrideSections are the sections of the setting overrides that hybrid needs.

@@ -261,6 +261,7 @@ type forestFacts struct {
 	AuthCertificates                   []authCertificate
 	Servers                            []fact.MailboxServer
 	Application                        *fact.Application
+	Overrides                          []fact.SettingOverride
 	Unknown                            error // why none of it is known
 }
 
@@ -314,6 +315,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		}
 		fact.MailboxServers.Seed(side, ff.Servers, ff.Unknown)
 		fact.Auth.Seed(side, auth, ff.Unknown)
+		fact.SettingOverrides.Seed(side, ff.Overrides, ff.Unknown)
 		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
 	}
 	return set

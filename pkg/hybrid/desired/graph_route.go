@@ -35,10 +35,8 @@ var graphRoute = &Topic{
 			msg.Of("Exchange asks Microsoft Graph there"), with(evo, change.Properties{
 				"Identity": Ref(authServer, p.at(), evoSTSKey, "Identity"), "GraphBaseUrl": cloud.Graph,
 			}), All(p.at(), authServerApplication)...)
-		p.override(graphRouteOverride,
-			One(settingOverride, p.at(), dedicatedApplicationOverride.key), One(authServerGraphRoute, p.at(),
-				evoSTSKey))
-		return nil
+		return p.override(ctx, graphRouteOverride,
+			append(p.overrides(dedicatedApplicationOverride), One(authServerGraphRoute, p.at(), evoSTSKey))...)
 	},
 }
 

@@ -36,6 +36,8 @@ var (
 	}
 	// settings is a list of NAME=VALUE.
 	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
+	// servers is a set of server names.
+	servers = Type{Name: "set of server names", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
 	// keys is a list of key credentials: the same by keyId, or by certificate.
 	keys = Type{Name: "list of key credentials", Read: keyList, Compare: containsKeys, List: true}
 	// accesses is an application's required resource access.

@@ -60,6 +60,35 @@ type SettingOverride struct {
 	MinVersion, MaxVersion string // empty: not limited
 }
 
+// AppliesTo tells whether a server goes by the override. A limit that cannot be read limits nothing.
+func (o SettingOverride) AppliesTo(s MailboxServer) bool {
+	named := slices.ContainsFunc(o.Servers, func(name string) bool {
+		short, _, _ := strings.Cut(name, ".")
+		return strings.EqualFold(short, s.Name)
+	})
+	if len(o.Servers) > 0 && !named {
+		return false
+	}
+	lowest, err := ParseBuild(o.MinVersion)
+	if err == nil && s.Build.Compare(lowest) < 0 {
+		return false
+	}
+	highest, err := ParseBuild(o.MaxVersion)
+	return err != nil || s.Build.Compare(highest) <= 0
+}
+
+// Overriding are the overrides of a section that a server goes by. Exchange takes one; with several
+// the server falls back to the default.
+func Overriding(overrides []SettingOverride, section string, s MailboxServer) []SettingOverride {
+	var out []SettingOverride
+	for _, o := range overrides {
+		if strings.EqualFold(o.Section, section) && o.AppliesTo(s) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 const getSettingOverride = "Get-SettingOverride"
 
 // SettingOverrides are all setting overrides of a forest.

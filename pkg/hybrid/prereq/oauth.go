@@ -100,49 +100,55 @@ var oauthChecks = []Check{
 	applicationCheck,
 }
 
-// overrideCheck is about what the plan does not compare: for which servers an override applies, and
-// how many there are of a section.
 var overrideCheck = Check{
 	ID:    "oauth.overrides",
-	Title: "Each hybrid feature has at most one setting override, for every server",
+	Title: "Each hybrid feature has exactly one setting override per server",
 	Scope: PerForest,
 	Needs: []check.ID{"access.onprem-read"},
-	Reads: fact.List(fact.SettingOverrides),
-	Why: "The dedicated application and the Graph route are switched on by a setting override each. One that " +
-		"is limited to servers or versions leaves the others as they were, and their lookups are refused; " +
-		"of two for the same feature it is not known which one Exchange uses.",
-	Fix: "Remove the overrides named with Remove-SettingOverride, and let hybridge plan make the one that is needed.",
+	Reads: fact.List(fact.SettingOverrides, fact.MailboxServers),
+	Why: "The dedicated application and the Graph route are switched on by a setting override each, for all servers " +
+		"or per server. A server that no override names goes on as it was, and its lookups are refused; one that " +
+		"several name falls back to the default.",
+	Fix: "hybridge plan makes an override for each server that is left out.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		overrides, err := overridesOf(ctx, in.Forest)
 		if err != nil {
 			return check.Unknown(err)
 		}
+		servers, err := fact.MailboxServers.In(ctx, in.Forest)
+		if err != nil {
+			return check.Unknown(err)
+		}
 		names := map[string][]string{}
-		var limited, several, commands []string
 		for _, o := range overrides {
 			section := strings.ToLower(o.Section)
 			names[section] = append(names[section], o.Name)
-			if len(o.Servers) > 0 || o.MinVersion != "" || o.MaxVersion != "" {
-				limited = append(limited, o.Name)
-				commands = append(commands, "Remove-SettingOverride -Identity "+exchange.Quote(o.Name))
-			}
 		}
+		var several, without []msg.Text
 		for _, section := range sorted(names) {
-			if len(names[section]) > 1 {
-				several = append(several, strings.Join(names[section], " and "))
+			for _, s := range servers {
+				var of []string
+				for _, o := range fact.Overriding(overrides, section, s) {
+					of = append(of, o.Name)
+				}
+				switch len(of) {
+				case 0:
+					without = append(without, msg.Of("%s (the overrides are %s)", s.Name, strings.Join(names[section], ", ")))
+				case 1:
+				default:
+					several = append(several, msg.Of("%s (%s)", s.Name, strings.Join(of, " and ")))
+				}
 			}
 		}
 		switch {
 		case len(several) > 0:
-			return check.Failed("several setting overrides for one feature: %s", strings.Join(several, "; ")).
-				With("overrides", several)
-		case len(limited) > 0:
-			return check.Failed("%s limited to servers or versions: %s",
-				msg.Count(len(limited), "%s setting override is", "%s setting overrides are"), someOf(limited)).
-				With("overrides", limited).
-				Fix("Remove them, and let hybridge plan make the ones that are needed.").FixWith(commands...)
+			return check.Failed("several setting overrides for one feature on one server: %s", some(several)).
+				Fix("Remove all but one with Remove-SettingOverride. Those that Exchange made itself " +
+					"(FlightingServiceOverride_...) stay.")
+		case len(without) > 0:
+			return check.Failed("setting overrides of hybrid leave servers out: %s", some(without))
 		}
-		return check.Pass("%s, none of them limited",
+		return check.Pass("%s, one per server and feature",
 			msg.Count(len(overrides), "%s setting override", "%s setting overrides"))
 	},
 }

@@ -596,7 +596,7 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
-		{"version not readable", build("eleven"), []string{"error servers.build contoso"}},
+		{"version not readable", build("eleven"), []string{"error oauth.overrides contoso", "error servers.build contoso"}},
 
 		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},
@@ -638,11 +638,23 @@ func TestDisorders(t *testing.T) {
 			overridden(fact.SettingOverride{Name: "Again", Section: "exchangeonpremasthirdpartyappid"}),
 			[]string{"fail oauth.overrides contoso"}},
 		{"override for one server", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
-			Servers: []string{"EX1"}}), []string{"fail oauth.overrides contoso"}},
+			Servers: []string{"ex1.contoso.com"}}), nil},
+		{"override for another server", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+			Servers: []string{"EX2"}}), []string{"fail oauth.overrides contoso"}},
+		{"override per server", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Servers, f.Forests[0], func(have *[]fact.Server) {
+				*have = append(*have, fact.Server{Name: "EX2", Version: "Version 15.2 (Build 2562.46)", Mailbox: true})
+			})
+			alter(t, fact.Auth, f.Forests[0], func(have *fact.AuthConfig) { have.Servers["EX2"] = have.Servers["EX1"] })
+			fact.SettingOverrides.Seed(f.Forests[0], []fact.SettingOverride{
+				{Name: "FlightingServiceOverride_EX1_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId", Servers: []string{"EX1"}},
+				{Name: "FlightingServiceOverride_EX2_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId", Servers: []string{"EX2"}},
+			}, nil)
+		}, nil},
 		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
 		{"override from a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
-			MinVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
+			MinVersion: "15.2.1748.0"}), nil},
 		{"overrides of two features", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph"}), nil},
 		{"transport: of a domain that the tenant does not accept", func(t *testing.T, f *fact.Set, ca *authority) {
 			transport(leaf{cn: "mail.other.example", names: []string{"mail.other.example"}})(t, f, ca)

@@ -1,0 +1,87 @@
+package desired
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// Each Mailbox server goes by exactly one override. What Exchange made per server stays, and only the servers left out get one.
+func TestOverridesPerServer(t *testing.T) {
+	const section = "ExchangeOnpremAsThirdPartyAppId"
+	of := func(name string, servers ...string) fact.SettingOverride {
+		return fact.SettingOverride{Name: name, Section: section, Servers: servers}
+	}
+	for name, test := range map[string]struct {
+		live []fact.SettingOverride
+		want []string // overrides of the section after an apply
+		err  error
+	}{
+		"none":                     {nil, []string{"EnableExchangeHybrid3PAppFeature"}, nil},
+		"for all":                  {[]fact.SettingOverride{of("Mine")}, []string{"Mine"}, nil},
+		"one per server":           {[]fact.SettingOverride{of("F_EX1", "EX1"), of("F_EX2", "ex2.contoso.com")}, []string{"F_EX1", "F_EX2"}, nil},
+		"one server left out":      {[]fact.SettingOverride{of("F_EX1", "EX1")}, []string{"EnableExchangeHybrid3PAppFeature_EX2", "F_EX1"}, nil},
+		"for a server of the past": {[]fact.SettingOverride{of("F_OLD", "OLD")}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "F_OLD"}, nil},
+		"for builds that all have": {[]fact.SettingOverride{{Name: "Min", Section: section, MinVersion: "15.2.1000.0"}}, []string{"Min"}, nil},
+		"for builds of the past":   {[]fact.SettingOverride{{Name: "Max", Section: section, MaxVersion: "15.2.1000.0"}}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "Max"}, nil},
+		"two for one server":       {[]fact.SettingOverride{of("All"), of("F_EX2", "EX2")}, nil, change.ErrAmbiguous},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, f := newWorld(t), testFacts()
+			f.Forests[0].Servers = []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39)), server("EX2", build(15, 2, 1748, 39))}
+			f.Forests[0].Overrides = test.live
+			for _, o := range test.live {
+				live := map[string]any{"Name": o.Name, "ComponentName": "Global", "SectionName": o.Section, "Server": o.Servers, "Parameters": []string{"Enabled=false"}}
+				if o.MinVersion != "" {
+					live["MinVersion"] = o.MinVersion
+				}
+				if o.MaxVersion != "" {
+					live["MaxVersion"] = o.MaxVersion
+				}
+				w.contoso.objects["SettingOverride"] = append(w.contoso.objects["SettingOverride"], live)
+			}
+			resources, err := resourcesOf(t, f, testAnswers(), worldwide(t))
+			if !errors.Is(err, test.err) {
+				t.Fatalf("error %v, want %v", err, test.err)
+			}
+			if test.err != nil {
+				if !strings.Contains(err.Error(), "EX2") || !strings.Contains(err.Error(), "All, F_EX2") {
+					t.Errorf("%v names neither the server nor the overrides", err)
+				}
+				return
+			}
+			plan, err := change.Make(t.Context(), w.places, resources, change.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.carryOut(t, plan)
+			var got []string
+			f.Forests[0].Overrides = nil
+			for _, o := range w.contoso.objects["SettingOverride"] {
+				got = append(got, o["Name"].(string))
+				list := texts(o["Server"])
+				applied := fact.SettingOverride{Name: o["Name"].(string), Section: section, Servers: list}
+				applied.MinVersion, _ = o["MinVersion"].(string)
+				applied.MaxVersion, _ = o["MaxVersion"].(string)
+				f.Forests[0].Overrides = append(f.Forests[0].Overrides, applied)
+				on := texts(o["Parameters"])[0] == "Enabled=true"
+				if unused := applied.Name == "F_OLD" || applied.Name == "Max"; on == unused {
+					t.Errorf("%s is on: %t", applied.Name, on)
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if again := makePlan(t, w, f, testAnswers()); len(again.Changes) != 0 {
+				t.Errorf("not converged: %s", ids(again))
+			}
+		})
+	}
+}
