@@ -146,7 +146,8 @@ func (f *forestSite) named(o *organization.Record) bool {
 	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &own[0], &own[1], &own[2], &own[3])
 	for property, side := range map[string]int{"MinVersion": -1, "MaxVersion": 1} {
 		var limit [4]int
-		if _, err := fmt.Sscanf(o.String(property), "%d.%d.%d.%d", &limit[0], &limit[1], &limit[2], &limit[3]); err == nil &&
+		if _, err := fmt.Sscanf(o.String(property), "%d.%d.%d.%d", &limit[0], &limit[1], &limit[2],
+			&limit[3]); err == nil &&
 			slices.Compare(own[:], limit[:]) == side {
 			return false
 		}

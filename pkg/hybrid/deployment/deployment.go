@@ -223,27 +223,28 @@ func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Direc
 		if err != nil {
 			return desired.Directory{}, err
 		}
-		return desired.Directory{Graph: graph, Now: f.Now, Applications: func(ctx context.Context) ([]fact.Dedicated, error) {
-			var out []fact.Dedicated
-			var unknown error
-			for _, forest := range f.Forests {
-				organization, err := fact.Organization.In(ctx, forest)
-				if err != nil {
-					unknown = err
-					continue
+		return desired.Directory{Graph: graph, Now: f.Now,
+			Applications: func(ctx context.Context) ([]fact.Dedicated, error) {
+				var out []fact.Dedicated
+				var unknown error
+				for _, forest := range f.Forests {
+					organization, err := fact.Organization.In(ctx, forest)
+					if err != nil {
+						unknown = err
+						continue
+					}
+					// One that cannot be told from others of its name is read with them: nothing is planned there.
+					d, err := fact.DedicatedApplication.In(ctx, forest)
+					if err != nil {
+						d = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
+					}
+					out = append(out, d)
 				}
-				// One that cannot be told from others of its name is read with them: nothing is planned there.
-				d, err := fact.DedicatedApplication.In(ctx, forest)
-				if err != nil {
-					d = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
+				if len(out) == 0 {
+					return nil, unknown
 				}
-				out = append(out, d)
-			}
-			if len(out) == 0 {
-				return nil, unknown
-			}
-			return out, nil
-		}}, nil
+				return out, nil
+			}}, nil
 	}
 }
 

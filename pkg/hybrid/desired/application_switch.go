@@ -173,7 +173,10 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 			"Component": o.component, "Section": o.section, "Parameters": []string{"Enabled=true"}, "Reason": o.reason,
 		}), needs...)
 	}
-	others := slices.ContainsFunc(all, func(l fact.SettingOverride) bool { return strings.EqualFold(l.Section, o.section) })
+	others := slices.ContainsFunc(all, func(l fact.SettingOverride) bool {
+		return strings.EqualFold(l.Section,
+			o.section)
+	})
 	if !others {
 		add(o.key, o.name, nil)
 		return nil
@@ -190,7 +193,8 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 				"remove all but one (check oauth.overrides)", p.Forest.Name(), change.ErrAmbiguous, s.Name,
 				strings.Join(names, ", "))
 		}
-		live, limits := fact.SettingOverride{Name: o.name + "_" + s.Name, Servers: []string{s.Name}}, change.Properties{}
+		live, limits := fact.SettingOverride{Name: o.name + "_" + s.Name,
+			Servers: []string{s.Name}}, change.Properties{}
 		if len(found) == 1 {
 			live = found[0]
 		}

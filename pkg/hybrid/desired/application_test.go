@@ -20,14 +20,17 @@ import (
 func TestNameAloneIsNotTaken(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.DedicatedApplication.Seed(set.Forests[0], fact.Dedicated{
-		Name: "ExchangeServerApp-x", Doubtful: []fact.Doubtful{{Application: fact.Application{AppID: "evil"}, Why: msg.Plain("it has a client secret")}},
+		Name: "ExchangeServerApp-x", Doubtful: []fact.Doubtful{{Application: fact.Application{AppID: "evil"},
+			Why: msg.Plain("it has a client secret")}},
 	}, nil)
 	resources, left, err := Resources(t.Context(), set)
-	if err != nil || len(left) == 0 || !strings.Contains(left[0].Reason.String(), "evil") || !strings.Contains(left[0].Reason.String(), "applicationId") {
+	if err != nil || len(left) == 0 || !strings.Contains(left[0].Reason.String(), "evil") ||
+		!strings.Contains(left[0].Reason.String(), "applicationId") {
 		t.Fatalf("%v, %v", left, err)
 	}
 	for _, r := range resources {
-		if r.Target == PlaceEntra && strings.Contains(r.ID(), strings.ToLower(contosoOrg)) || r.Kind == authServerApplication && r.Target == "onprem/contoso" {
+		if r.Target == PlaceEntra && strings.Contains(r.ID(), strings.ToLower(contosoOrg)) ||
+			r.Kind == authServerApplication && r.Target == "onprem/contoso" {
 			t.Errorf("%s is planned", r.ID())
 		}
 	}
@@ -36,10 +39,13 @@ func TestNameAloneIsNotTaken(t *testing.T) {
 // The application that the auth server names is extended, whatever it is called: no second one is made.
 func TestRenamedApplication(t *testing.T) {
 	w, f := newWorld(t), testFacts()
-	renamed := map[string]any{"id": "app-object", "appId": "99999999-0000-0000-0000-000000000009", "displayName": "Exchange of ours"}
+	renamed := map[string]any{"id": "app-object", "appId": "99999999-0000-0000-0000-000000000009",
+		"displayName": "Exchange of ours"}
 	w.entra.objects["applications"] = []map[string]any{renamed}
-	f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "99999999-0000-0000-0000-000000000009", DisplayName: "Exchange of ours"}
-	w.places["entra"] = entraPlace(w.entra, fact.Dedicated{Application: *f.Forests[0].Application}, fact.Dedicated{Name: fact.ApplicationName(fabrikam)})
+	f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "99999999-0000-0000-0000-000000000009",
+		DisplayName: "Exchange of ours"}
+	w.places["entra"] = entraPlace(w.entra, fact.Dedicated{Application: *f.Forests[0].Application},
+		fact.Dedicated{Name: fact.ApplicationName(fabrikam)})
 	w.carryOut(t, makePlan(t, w, f, testAnswers()))
 	if again := makePlan(t, w, f, testAnswers()); len(again.Changes) != 0 {
 		t.Errorf("not converged: %s", ids(again))
@@ -57,7 +63,8 @@ func TestKeysHoweverTold(t *testing.T) {
 	f := testFacts()
 	der := f.Forests[0].AuthCertificates[0].der
 	one, two := sha1.Sum(der), sha256.Sum256(der)
-	foreign := map[string]any{"keyId": "foreign", "type": "AsymmetricX509Cert", "usage": "Verify", "customKeyIdentifier": "bm8gU0hBLTE=", "endDateTime": "2030-01-01T00:00:00.1234567Z"}
+	foreign := map[string]any{"keyId": "foreign", "type": "AsymmetricX509Cert", "usage": "Verify",
+		"customKeyIdentifier": "bm8gU0hBLTE=", "endDateTime": "2030-01-01T00:00:00.1234567Z"}
 	for name, entry := range map[string]map[string]any{
 		"the key":              {"key": base64.StdEncoding.EncodeToString(der)},
 		"SHA-1, hexadecimal":   {"key": nil, "customKeyIdentifier": hex.EncodeToString(one[:])},
@@ -73,7 +80,8 @@ func TestKeysHoweverTold(t *testing.T) {
 				entry["keyId"], entry["endDateTime"] = "own", "2028-01-01T00:00:00Z"
 				keys = append(keys, entry)
 			}
-			app := map[string]any{"id": "app-object", "appId": "app-id", "displayName": fact.ApplicationName(contosoOrg), "keyCredentials": keys}
+			app := map[string]any{"id": "app-object", "appId": "app-id",
+				"displayName": fact.ApplicationName(contosoOrg), "keyCredentials": keys}
 			w.entra.objects["applications"] = []map[string]any{app}
 			f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "app-id", KeyCredentials: keys}
 			w.carryOut(t, makePlan(t, w, f, testAnswers()))
@@ -96,9 +104,12 @@ func TestKeysHoweverTold(t *testing.T) {
 func TestEndedKeyIsReplaced(t *testing.T) {
 	w, f := newWorld(t), testFacts()
 	certificates := f.Forests[0].AuthCertificates
-	fresh := (&Planner{set: f.set(testAnswers(), worldwide(t))}).keyCredentials(nil, x509s(certificates))[0].(map[string]any)
-	ended := map[string]any{"keyId": fresh["keyId"], "key": fresh["key"], "type": "AsymmetricX509Cert", "usage": "Verify", "endDateTime": "2026-01-01T00:00:00Z"}
-	app := map[string]any{"id": "app-object", "appId": "app-id", "displayName": fact.ApplicationName(contosoOrg), "keyCredentials": []any{ended}}
+	fresh := (&Planner{set: f.set(testAnswers(), worldwide(t))}).keyCredentials(nil,
+		x509s(certificates))[0].(map[string]any)
+	ended := map[string]any{"keyId": fresh["keyId"], "key": fresh["key"], "type": "AsymmetricX509Cert",
+		"usage": "Verify", "endDateTime": "2026-01-01T00:00:00Z"}
+	app := map[string]any{"id": "app-object", "appId": "app-id", "displayName": fact.ApplicationName(contosoOrg),
+		"keyCredentials": []any{ended}}
 	w.entra.objects["applications"] = []map[string]any{app}
 	f.Forests[0].Application = &fact.Application{ID: "app-object", AppID: "app-id", KeyCredentials: []any{ended}}
 	w.carryOut(t, makePlan(t, w, f, testAnswers()))
@@ -116,7 +127,8 @@ func TestEndedKeyIsReplaced(t *testing.T) {
 // Rollback takes away the key that was added, and sends nothing back that is not there any more: Graph refuses an entry without value.
 func TestRollbackOfKeys(t *testing.T) {
 	property := keyCredential.Properties["keyCredentials"]
-	old, added, ended := map[string]any{"keyId": "old"}, map[string]any{"keyId": "new", "key": "AAAA"}, map[string]any{"keyId": "ended", "endDateTime": "2020-01-01T00:00:00Z"}
+	old, added, ended := map[string]any{"keyId": "old"}, map[string]any{"keyId": "new",
+		"key": "AAAA"}, map[string]any{"keyId": "ended", "endDateTime": "2020-01-01T00:00:00Z"}
 	if property.Write != change.Merge {
 		t.Fatal("keys are not merged: a rollback puts the whole old list back")
 	}
@@ -125,7 +137,8 @@ func TestRollbackOfKeys(t *testing.T) {
 	if diff := cmp.Diff([]any{old}, change.Elements(rest)); diff != "" {
 		t.Error(diff)
 	}
-	place := entraPlace(&tenant{objects: map[string][]map[string]any{"applications": {{"id": "1", "appId": "a", "displayName": "x", "keyCredentials": []any{old, ended}}}}}, fact.Dedicated{Name: "x"})
+	place := entraPlace(&tenant{objects: map[string][]map[string]any{"applications": {{"id": "1", "appId": "a",
+		"displayName": "x", "keyCredentials": []any{old, ended}}}}}, fact.Dedicated{Name: "x"})
 	live, err := place.Read(t.Context(), keyCredential)
 	if err != nil || len(live) != 1 || len(change.Elements(live[0].Properties["keyCredentials"])) != 1 {
 		t.Errorf("%v, %v: an ended key is none", live, err)

@@ -10,8 +10,10 @@ import (
 // Every property that the Entra kinds ask Graph for or write exists there.
 func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
-	types := map[*Kind]string{application: "application", servicePrincipal: "servicePrincipal", servicePrincipalName: "servicePrincipal", appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
-	asked := map[string][]string{"application": strings.Split(applicationFields+","+applicationKeyFields, ","), "servicePrincipal": strings.Split(servicePrincipalFields, ","), "keyCredential": keyFields}
+	types := map[*Kind]string{application: "application", servicePrincipal: "servicePrincipal",
+		servicePrincipalName: "servicePrincipal", appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
+	asked := map[string][]string{"application": strings.Split(applicationFields+","+applicationKeyFields, ","),
+		"servicePrincipal": strings.Split(servicePrincipalFields, ","), "keyCredential": keyFields}
 	for _, k := range Kinds() {
 		if k.System() != &MicrosoftGraph.Family {
 			continue

@@ -309,7 +309,8 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			dedicated.Application = *ff.Application
 		}
 		fact.DedicatedApplication.Seed(side, dedicated, ff.Unknown)
-		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID), RootDomain: ff.RootDomain}, ff.Unknown)
+		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID),
+			RootDomain: ff.RootDomain}, ff.Unknown)
 		if ff.Unknown != nil {
 			ff.Servers = nil
 		}

@@ -205,7 +205,8 @@ func applicationKeys(ctx context.Context, d Directory) ([]map[string]any, error)
 	}
 	day = day.UTC().Truncate(24 * time.Hour) // a plan does not depend on the time of day
 	return each(found, func(a map[string]any) ([]map[string]any, error) {
-		whole, err := d.Do(ctx, "GET", "/applications/"+url.PathEscape(str(a["id"]))+"?$select="+applicationKeyFields, nil)
+		whole, err := d.Do(ctx, "GET", "/applications/"+url.PathEscape(str(a["id"]))+"?$select="+applicationKeyFields,
+			nil)
 		if err != nil {
 			return nil, err
 		}

@@ -23,21 +23,28 @@ func TestOverridesPerServer(t *testing.T) {
 		want []string // overrides of the section after an apply
 		err  error
 	}{
-		"none":                     {nil, []string{"EnableExchangeHybrid3PAppFeature"}, nil},
-		"for all":                  {[]fact.SettingOverride{of("Mine")}, []string{"Mine"}, nil},
-		"one per server":           {[]fact.SettingOverride{of("F_EX1", "EX1"), of("F_EX2", "ex2.contoso.com")}, []string{"F_EX1", "F_EX2"}, nil},
-		"one server left out":      {[]fact.SettingOverride{of("F_EX1", "EX1")}, []string{"EnableExchangeHybrid3PAppFeature_EX2", "F_EX1"}, nil},
-		"for a server of the past": {[]fact.SettingOverride{of("F_OLD", "OLD")}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "F_OLD"}, nil},
-		"for builds that all have": {[]fact.SettingOverride{{Name: "Min", Section: section, MinVersion: "15.2.1000.0"}}, []string{"Min"}, nil},
-		"for builds of the past":   {[]fact.SettingOverride{{Name: "Max", Section: section, MaxVersion: "15.2.1000.0"}}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "Max"}, nil},
-		"two for one server":       {[]fact.SettingOverride{of("All"), of("F_EX2", "EX2")}, nil, change.ErrAmbiguous},
+		"none":    {nil, []string{"EnableExchangeHybrid3PAppFeature"}, nil},
+		"for all": {[]fact.SettingOverride{of("Mine")}, []string{"Mine"}, nil},
+		"one per server": {[]fact.SettingOverride{of("F_EX1", "EX1"), of("F_EX2", "ex2.contoso.com")},
+			[]string{"F_EX1", "F_EX2"}, nil},
+		"one server left out": {[]fact.SettingOverride{of("F_EX1", "EX1")},
+			[]string{"EnableExchangeHybrid3PAppFeature_EX2", "F_EX1"}, nil},
+		"for a server of the past": {[]fact.SettingOverride{of("F_OLD", "OLD")},
+			[]string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "F_OLD"}, nil},
+		"for builds that all have": {[]fact.SettingOverride{{Name: "Min", Section: section,
+			MinVersion: "15.2.1000.0"}}, []string{"Min"}, nil},
+		"for builds of the past": {[]fact.SettingOverride{{Name: "Max", Section: section,
+			MaxVersion: "15.2.1000.0"}}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "Max"}, nil},
+		"two for one server": {[]fact.SettingOverride{of("All"), of("F_EX2", "EX2")}, nil, change.ErrAmbiguous},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, f := newWorld(t), testFacts()
-			f.Forests[0].Servers = []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39)), server("EX2", build(15, 2, 1748, 39))}
+			f.Forests[0].Servers = []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39)),
+				server("EX2", build(15, 2, 1748, 39))}
 			f.Forests[0].Overrides = test.live
 			for _, o := range test.live {
-				live := map[string]any{"Name": o.Name, "ComponentName": "Global", "SectionName": o.Section, "Server": o.Servers, "Parameters": []string{"Enabled=false"}}
+				live := map[string]any{"Name": o.Name, "ComponentName": "Global", "SectionName": o.Section,
+					"Server": o.Servers, "Parameters": []string{"Enabled=false"}}
 				if o.MinVersion != "" {
 					live["MinVersion"] = o.MinVersion
 				}

@@ -62,12 +62,14 @@ var applicationCheck = Check{
 				Because("Lookups from on-premises are refused with AADSTS700027 as soon as that certificate becomes "+
 					"the current one.").With("lacking", lacking)
 		case len(foreign)+app.Passwords+app.Federated > 0:
-			return check.Warned("application %s can be used without the auth certificates: %s", name, ways(app, foreign)).
+			return check.Warned("application %s can be used without the auth certificates: %s", name,
+				ways(app, foreign)).
 				Because("The holder of such a key can open every mailbox of the tenant.").
 				Fix("Find out whose they are, and remove them in the Entra admin center (App registrations). " +
 					"hybridge leaves them alone.")
 		case app.SignInAudience != "" && app.SignInAudience != "AzureADMyOrg":
-			return check.Warned("accounts of other tenants may sign in to application %s (%s)", name, app.SignInAudience).
+			return check.Warned("accounts of other tenants may sign in to application %s (%s)", name,
+				app.SignInAudience).
 				Fix("Set signInAudience of the application to AzureADMyOrg.")
 		}
 		return check.Pass("%s, with the auth certificates of %s", name, in.Forest.Name())
@@ -100,7 +102,8 @@ func ways(app fact.Dedicated, foreign []any) msg.Text {
 		for _, k := range foreign {
 			ids = append(ids, fact.Credential(k).KeyID)
 		}
-		out = append(out, msg.Of("%s (keyId %s)", msg.Count(n, "%s other key", "%s other keys"), strings.Join(ids, ", ")))
+		out = append(out, msg.Of("%s (keyId %s)", msg.Count(n, "%s other key", "%s other keys"),
+			strings.Join(ids, ", ")))
 	}
 	if app.Passwords > 0 {
 		out = append(out, msg.Count(app.Passwords, "%s client secret", "%s client secrets"))

@@ -133,7 +133,8 @@ var overrideCheck = Check{
 				}
 				switch len(of) {
 				case 0:
-					without = append(without, msg.Of("%s (the overrides are %s)", s.Name, strings.Join(names[section], ", ")))
+					without = append(without,
+						msg.Of("%s (the overrides are %s)", s.Name, strings.Join(names[section], ", ")))
 				case 1:
 				default:
 					several = append(several, msg.Of("%s (%s)", s.Name, strings.Join(of, " and ")))

@@ -596,7 +596,8 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
-		{"version not readable", build("eleven"), []string{"error oauth.overrides contoso", "error servers.build contoso"}},
+		{"version not readable", build("eleven"),
+			[]string{"error oauth.overrides contoso", "error servers.build contoso"}},
 
 		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},
@@ -647,8 +648,10 @@ func TestDisorders(t *testing.T) {
 			})
 			alter(t, fact.Auth, f.Forests[0], func(have *fact.AuthConfig) { have.Servers["EX2"] = have.Servers["EX1"] })
 			fact.SettingOverrides.Seed(f.Forests[0], []fact.SettingOverride{
-				{Name: "FlightingServiceOverride_EX1_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId", Servers: []string{"EX1"}},
-				{Name: "FlightingServiceOverride_EX2_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId", Servers: []string{"EX2"}},
+				{Name: "FlightingServiceOverride_EX1_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId",
+					Servers: []string{"EX1"}},
+				{Name: "FlightingServiceOverride_EX2_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId",
+					Servers: []string{"EX2"}},
 			}, nil)
 		}, nil},
 		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
