@@ -2,10 +2,13 @@ package desired
 
 import (
 	"context"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 var connectors = &Topic{
@@ -36,23 +39,55 @@ var connectors = &Topic{
 			return err
 		}
 		forest, trust := p.Forest.Name(), All(p.at(), authServer, partnerApplication)
-		p.Add(intraOrganizationConnector, PlaceOnline, guid, "HybridIOC - "+guid,
-			msg.Of("lookups from the tenant go to %s with OAuth", forest), change.Properties{
-				"TargetAddressDomains": domains, "Enabled": true,
-				"DiscoveryEndpoint": "https://" + p.Forest.Answers.Namespace.Autodiscover +
-					"/autodiscover/autodiscover.svc",
-			}, slices.Concat(trust, All(PlaceEntra, servicePrincipalName))...)
+		there, err := fact.OnlineConnectors.In(ctx, p.set.Tenant)
+		if err != nil {
+			return err
+		}
+		parts, err := p.share(guid, "HybridIOC - "+guid, domains, there)
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			p.Add(intraOrganizationConnector, PlaceOnline, part.key, part.name,
+				msg.Of("lookups from the tenant go to %s with OAuth", forest),
+				with(p.sharing(part.Holder), change.Properties{
+					"TargetAddressDomains": part.domains, "Enabled": true,
+					"DiscoveryEndpoint": "https://" + p.Forest.Answers.Namespace.Autodiscover +
+						"/autodiscover/autodiscover.svc",
+				}), slices.Concat(trust, All(PlaceEntra, servicePrincipalName))...)
+		}
 
 		needs := slices.Concat(trust, All(PlaceEntra, appRoleAssignment, keyCredential))
 		// With the connector on, lookups have no other way than OAuth as the dedicated application.
 		needs = append(needs, Need{kind: authServerApplication, place: p.at(), loose: true})
-		p.Add(intraOrganizationConnector, p.at(), coexistence, "HybridIOC - "+name,
-			msg.Of("lookups from %s go to the tenant with OAuth", forest), change.Properties{
-				"TargetAddressDomains": []string{coexistence}, "DiscoveryEndpoint": cloud.DiscoveryEndpoint,
-				"Enabled": true,
-			}, needs...)
+		here, err := fact.Connectors.In(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		if parts, err = p.share(coexistence, "HybridIOC - "+name, []string{coexistence}, here); err != nil {
+			return err
+		}
+		for _, part := range parts {
+			endpoint := cloud.DiscoveryEndpoint
+			if discovers(part.DiscoveryEndpoint, cloud.EWS) {
+				endpoint = part.DiscoveryEndpoint
+			}
+			p.Add(intraOrganizationConnector, p.at(), part.key, part.name,
+				msg.Of("lookups from %s go to the tenant with OAuth", forest), change.Properties{
+					"TargetAddressDomains": part.domains, "DiscoveryEndpoint": endpoint, "Enabled": true,
+				}, needs...)
+		}
 		return nil
 	},
+}
+
+// discovers tells whether an endpoint is autodiscover of Exchange Online at the host of its EWS: it
+// works as well as the one that Microsoft's wizard writes.
+func discovers(endpoint, ews string) bool {
+	u, err := url.Parse(endpoint)
+	e, _ := url.Parse(ews)
+	return err == nil && e != nil && strings.EqualFold(u.Scheme, "https") && strings.EqualFold(u.Host, e.Host) &&
+		strings.EqualFold(strings.TrimSuffix(u.Path, "/"), "/autodiscover/autodiscover.svc")
 }
 
 var intraOrganizationConnector = Exchange.Declare(Kind{
@@ -65,6 +100,7 @@ var intraOrganizationConnector = Exchange.Declare(Kind{
 	Properties: map[string]Property{
 		"TargetAddressDomains": {Type: domains, Write: change.Merge},
 		"DiscoveryEndpoint":    {Type: address},
+		"TargetSharingEpr":     {Type: address},
 		"Enabled":              {Type: boolean},
 	},
 	Risk: "an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does",

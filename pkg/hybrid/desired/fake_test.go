@@ -247,6 +247,8 @@ type tenantFacts struct {
 	VerifiedDomains      []string
 	CoexistenceDomain    string
 	Exchange, Graph      resource
+	// Relationships and Connectors are the holders of domains there.
+	Relationships, Connectors []fact.Holder
 }
 
 // resource is a service principal that offers permissions: ids by value.
@@ -262,6 +264,8 @@ type forestFacts struct {
 	Servers                            []fact.MailboxServer
 	Application                        *fact.Application
 	Overrides                          []fact.SettingOverride
+	Relationships, Connectors          []fact.Holder
+	Partners                           []fact.PartnerApplication
 	Unknown                            error // why none of it is known
 }
 
@@ -278,6 +282,8 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 	}
 	fact.Tenant.Seed(set.Tenant, organization, nil)
 	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID}, nil)
+	fact.OnlineRelationships.Seed(set.Tenant, f.Tenant.Relationships, nil)
+	fact.OnlineConnectors.Seed(set.Tenant, f.Tenant.Connectors, nil)
 	fact.OnlineAcceptedDomains.Seed(set.Tenant,
 		[]fact.AcceptedDomain{{Name: f.Tenant.CoexistenceDomain, Coexistence: true}}, nil)
 	for appID, r := range map[string]resource{oauth.AppExchangeOnline: f.Tenant.Exchange,
@@ -317,6 +323,9 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		fact.MailboxServers.Seed(side, ff.Servers, ff.Unknown)
 		fact.Auth.Seed(side, auth, ff.Unknown)
 		fact.SettingOverrides.Seed(side, ff.Overrides, ff.Unknown)
+		fact.Relationships.Seed(side, ff.Relationships, ff.Unknown)
+		fact.Connectors.Seed(side, ff.Connectors, ff.Unknown)
+		fact.PartnerApplications.Seed(side, ff.Partners, ff.Unknown)
 		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
 	}
 	return set

@@ -1,7 +1,9 @@
 package desired
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,6 +51,9 @@ var oauthTrust = &Topic{
 			})
 		p.Add(authServer, p.at(), evoSTSKey, "EvoSts - "+name,
 			msg.Of("Exchange asks it for tokens to the tenant"), with(evo, change.Properties{"Enabled": true}))
+		if err := p.freeName(ctx, "Exchange Online"); err != nil {
+			return err
+		}
 		partner := change.Properties{"ApplicationIdentifier": oauth.AppExchangeOnline, "Enabled": true}
 		if organization.RootDomain != "" {
 			partner["LinkedAccount"] = organization.RootDomain + "/Users/Exchange Online-ApplicationAccount"
@@ -57,6 +62,29 @@ var oauthTrust = &Topic{
 			msg.Of("it lets lookups from Exchange Online in"), partner)
 		return nil
 	},
+}
+
+// freeName refuses the name of a partner application that is there and is another one.
+func (p *Planner) freeName(ctx context.Context, name string) error {
+	found, err := fact.PartnerApplications.In(ctx, p.Forest)
+	if err != nil {
+		return err
+	}
+	taken := ""
+	for _, a := range found {
+		switch {
+		case strings.EqualFold(a.ApplicationIdentifier, oauth.AppExchangeOnline) && a.Realm == "":
+			return nil
+		case strings.EqualFold(a.Name, name):
+			taken = fmt.Sprintf("application %s, realm %s", cmp.Or(a.ApplicationIdentifier, "none"), cmp.Or(a.Realm, "none"))
+		}
+	}
+	if taken == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: the partner application %q is another one (%s), and hybrid needs one of that name for "+
+		"application %s without a realm: rename it (Set-PartnerApplication -Name) or remove it",
+		p.Forest.Name(), name, taken, oauth.AppExchangeOnline)
 }
 
 // evoSTSKey is the key of the Entra auth server and of its aspects.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -361,13 +362,10 @@ func (p *Planner) domains() ([]string, error) {
 	return lower(p.Forest.Answers.Domains), nil
 }
 
-func with(a, b change.Properties) change.Properties {
+func with(all ...change.Properties) change.Properties {
 	out := change.Properties{}
-	for k, v := range a {
-		out[k] = v
-	}
-	for k, v := range b {
-		out[k] = v
+	for _, p := range all {
+		maps.Copy(out, p)
 	}
 	return out
 }

@@ -3,10 +3,14 @@ package desired
 import (
 	"context"
 	"maps"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 var relationships = &Topic{
@@ -54,17 +58,51 @@ var relationships = &Topic{
 		if hybridApplication.wanted(features) {
 			onprem["TargetSharingEpr"] = cloud.EWS
 		}
-		p.Add(organizationRelationship, p.at(), coexistence, "On-premises to O365 - "+name,
-			msg.Of("it says what %s and the tenant may ask of each other", forest),
-			with(onprem, change.Properties{"DomainNames": []string{coexistence}, "Enabled": true}),
-			All(p.at(), authServer, partnerApplication)...)
-		if len(online) > 0 {
-			p.Add(organizationRelationship, PlaceOnline, guid, "O365 to On-premises - "+guid,
+		here, err := fact.Relationships.In(ctx, p.Forest)
+		if err != nil {
+			return err
+		}
+		parts, err := p.share(coexistence, "On-premises to O365 - "+name, []string{coexistence}, here)
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			properties := with(onprem, change.Properties{"DomainNames": part.domains, "Enabled": true})
+			if oldOWA(part.TargetOwaURL, p.Answers.ExchangeOnline.Tenant, p.Forest.Answers.Domains) {
+				delete(properties, "TargetOwaURL")
+			}
+			p.Add(organizationRelationship, p.at(), part.key, part.name,
+				msg.Of("it says what %s and the tenant may ask of each other", forest), properties,
+				All(p.at(), authServer, partnerApplication)...)
+		}
+		if len(online) == 0 {
+			return nil
+		}
+		there, err := fact.OnlineRelationships.In(ctx, p.set.Tenant)
+		if err != nil {
+			return err
+		}
+		if parts, err = p.share(guid, "O365 to On-premises - "+guid, domains, there); err != nil {
+			return err
+		}
+		for _, part := range parts {
+			p.Add(organizationRelationship, PlaceOnline, part.key, part.name,
 				msg.Of("it says what the tenant and %s may ask of each other", forest),
-				with(online, change.Properties{"DomainNames": domains, "Enabled": true}))
+				with(online, p.sharing(part.Holder), change.Properties{"DomainNames": part.domains, "Enabled": true}))
 		}
 		return nil
 	},
+}
+
+// oldOWA tells whether an address of Outlook on the web is one that older wizards wrote. It works.
+func oldOWA(address, tenant string, domains []string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	last := strings.ToLower(u.Path[strings.LastIndex(u.Path, "/")+1:])
+	return (strings.EqualFold(u.Host, "outlook.com") || strings.EqualFold(u.Host, "www.outlook.com")) &&
+		(strings.EqualFold(last, tenant) || slices.Contains(lower(domains), last))
 }
 
 // allowed are the properties of organization relationships that features need. A feature that was

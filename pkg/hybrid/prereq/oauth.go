@@ -98,6 +98,7 @@ var oauthChecks = []Check{
 	},
 	overrideCheck,
 	applicationCheck,
+	sharingCheck,
 }
 
 var overrideCheck = Check{

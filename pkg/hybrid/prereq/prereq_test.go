@@ -159,6 +159,8 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	})
 	fact.OnlineConfig.Seed(f.Tenant,
 		fact.OnlineOrganization{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}, nil)
+	fact.OnlineRelationships.Seed(f.Tenant, nil, nil)
+	fact.OnlineConnectors.Seed(f.Tenant, nil, nil)
 	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
 	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
 	var domains []entra.Domain
