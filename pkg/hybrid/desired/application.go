@@ -51,7 +51,7 @@ var hybridApplication = &Topic{
 		}
 		certificates := auth.Certificates()
 		if len(certificates) == 0 {
-			return missing("auth certificate", "forest "+p.Forest.Name())
+			return missing("auth certificate on a server (check certificates.auth)", "forest "+p.Forest.Name())
 		}
 
 		forest, name := p.Forest.Name(), dedicated.Name

@@ -76,7 +76,8 @@ func (p *Planner) freeName(ctx context.Context, name string) error {
 		case strings.EqualFold(a.ApplicationIdentifier, oauth.AppExchangeOnline) && a.Realm == "":
 			return nil
 		case strings.EqualFold(a.Name, name):
-			taken = fmt.Sprintf("application %s, realm %s", cmp.Or(a.ApplicationIdentifier, "none"), cmp.Or(a.Realm, "none"))
+			taken = fmt.Sprintf("application %s, realm %s", cmp.Or(a.ApplicationIdentifier, "none"),
+				cmp.Or(a.Realm, "none"))
 		}
 	}
 	if taken == "" {

@@ -88,7 +88,14 @@ func (r refusal) Unwrap() error { return r.error }
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
 // ErrUnknown says that a fact is missing.
-var ErrUnknown = errors.New("not known")
+var ErrUnknown error = unknown{}
+
+type unknown struct{}
+
+func (unknown) Error() string { return "not known" }
+
+// Is makes a missing fact what cannot be read: nothing is planned on either.
+func (unknown) Is(target error) bool { return target == change.ErrUnreadable }
 
 func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, what, ErrUnknown) }
 

@@ -34,7 +34,8 @@ func (p *Planner) share(key, name string, domains []string, live []fact.Holder) 
 			return found
 		})
 		if len(here) > 0 {
-			parts = append(parts, part{Holder: h, key: key + ":" + strings.ToLower(h.Name), name: h.Name, domains: here})
+			parts = append(parts, part{Holder: h, key: key + ":" + strings.ToLower(h.Name), name: h.Name,
+				domains: here})
 		}
 	}
 	if len(parts) == 0 {

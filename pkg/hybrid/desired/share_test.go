@@ -47,12 +47,19 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 		live []map[string]any
 		want map[string][]string // domains by object; nil: refused
 	}{
-		"split over two":           {[]map[string]any{object("One", "a.example"), object("Two", "b.example", "theirs.example")}, map[string][]string{"One": {"a.example", "c.example"}, "Two": {"b.example", "theirs.example"}}},
-		"the wizard's name":        {[]map[string]any{object(name, "old.example")}, map[string][]string{name: {"old.example", "a.example", "b.example", "c.example"}}},
-		"others only":              {[]map[string]any{object("Partner", "partner.example")}, map[string][]string{"Partner": {"partner.example"}, name: {"a.example", "b.example", "c.example"}}},
-		"no room in the first":     {[]map[string]any{object("One", append([]string{"a.example"}, many...)...), object("Two", "b.example")}, map[string][]string{"One": append([]string{"a.example"}, many...), "Two": {"b.example", "c.example"}}},
+		"split over two":           {[]map[string]any{object("One", "a.example"),
+			object("Two", "b.example", "theirs.example")}, map[string][]string{"One": {"a.example",
+				"c.example"}, "Two": {"b.example", "theirs.example"}}},
+		"the wizard's name":        {[]map[string]any{object(name, "old.example")},
+			map[string][]string{name: {"old.example", "a.example", "b.example", "c.example"}}},
+		"others only":              {[]map[string]any{object("Partner", "partner.example")},
+			map[string][]string{"Partner": {"partner.example"}, name: {"a.example", "b.example", "c.example"}}},
+		"no room in the first":     {[]map[string]any{object("One", append([]string{"a.example"}, many...)...),
+			object("Two", "b.example")}, map[string][]string{"One": append([]string{"a.example"},
+				many...), "Two": {"b.example", "c.example"}}},
 		"no room in any":           {[]map[string]any{object("One", append([]string{"a.example"}, many...)...)}, nil},
-		"the limit is just filled": {[]map[string]any{object("One", append([]string{"a.example"}, many[:235]...)...)}, map[string][]string{"One": append(append([]string{"a.example"}, many[:235]...), "b.example", "c.example")}},
+		"the limit is just filled": {[]map[string]any{object("One", append([]string{"a.example"}, many[:235]...)...)},
+			map[string][]string{"One": append(append([]string{"a.example"}, many[:235]...), "b.example", "c.example")}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, f, a := newWorld(t), testFacts(), testAnswers()
@@ -60,7 +67,8 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 			w.online.objects["IntraOrganizationConnector"] = test.live
 			w.known(&f)
 			if test.want == nil {
-				if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "at most 238") {
+				if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil ||
+					!strings.Contains(err.Error(), "at most 238") {
 					t.Errorf("error = %v, want one about the limit", err)
 				}
 				return
@@ -91,8 +99,10 @@ func TestStaleSharing(t *testing.T) {
 		"https://mail.fabrikam.example/EWS/Exchange.asmx": false,
 	} {
 		w, f := newWorld(t), testFacts()
-		w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R", "DomainNames": []string{"contoso.com"}, "TargetSharingEpr": epr}}
-		w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "C", "TargetAddressDomains": []string{"contoso.com"}, "TargetSharingEpr": epr}}
+		w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R",
+			"DomainNames": []string{"contoso.com"}, "TargetSharingEpr": epr}}
+		w.online.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "C",
+			"TargetAddressDomains": []string{"contoso.com"}, "TargetSharingEpr": epr}}
 		w.known(&f)
 		w.carryOut(t, makePlan(t, w, f, testAnswers()))
 		for _, noun := range []string{"OrganizationRelationship", "IntraOrganizationConnector"} {
@@ -110,8 +120,10 @@ func TestStaleSharing(t *testing.T) {
 // What works stays: a discovery endpoint at the host of Exchange Online's EWS, an address of Outlook on the web as old wizards wrote it.
 func TestOldFormsStay(t *testing.T) {
 	w, f := newWorld(t), testFacts()
-	w.contoso.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R", "DomainNames": []string{"contoso.mail.onmicrosoft.com"}, "TargetOwaURL": "http://outlook.com/owa/contoso.com"}}
-	w.contoso.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "C", "TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://outlook.office365.com/autodiscover/autodiscover.svc"}}
+	w.contoso.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R",
+		"DomainNames": []string{"contoso.mail.onmicrosoft.com"}, "TargetOwaURL": "http://outlook.com/owa/contoso.com"}}
+	w.contoso.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "C",
+		"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://outlook.office365.com/autodiscover/autodiscover.svc"}}
 	w.known(&f)
 	w.carryOut(t, makePlan(t, w, f, testAnswers()))
 	if got := w.contoso.objects["OrganizationRelationship"][0]["TargetOwaURL"]; got != "http://outlook.com/owa/contoso.com" {
@@ -125,9 +137,11 @@ func TestOldFormsStay(t *testing.T) {
 // A partner application of the wizard's name for one realm is named: making another one would fail.
 func TestNameOfThePartnerIsTaken(t *testing.T) {
 	f := testFacts()
-	f.Forests[0].Partners = []fact.PartnerApplication{{Name: "Exchange Online", ApplicationIdentifier: "00000002-0000-0ff1-ce00-000000000000", Realm: "other.example"}}
+	f.Forests[0].Partners = []fact.PartnerApplication{{Name: "Exchange Online",
+		ApplicationIdentifier: "00000002-0000-0ff1-ce00-000000000000", Realm: "other.example"}}
 	_, left, err := Resources(t.Context(), f.set(testAnswers(), worldwide(t)))
-	if err != nil || len(left) == 0 || left[0].Topic != "oauth" || !strings.Contains(left[0].Reason.String(), "other.example") {
+	if err != nil || len(left) == 0 || left[0].Topic != "oauth" ||
+		!strings.Contains(left[0].Reason.String(), "other.example") {
 		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -2,6 +2,7 @@ package prereq
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -129,8 +130,8 @@ var certificateChecks = []Check{
 				return r
 			}
 			if current == nil {
-				return result(check.Failed("the auth certificate %s of %s is on none of its servers", auth.Current,
-					in.Forest.Name()))
+				return renew(in, auth, result(check.Failed("the auth certificate %s of %s is on none of its servers",
+					auth.Current, in.Forest.Name())))
 			}
 			if len(lacking) > 0 {
 				return result(check.Failed("the auth certificate %s of %s is missing on %s", auth.Current,
@@ -140,7 +141,8 @@ var certificateChecks = []Check{
 			ends := day(current.NotAfter)
 			switch {
 			case now.After(current.NotAfter):
-				return result(check.Failed("the auth certificate of %s ended on %s", in.Forest.Name(), ends))
+				return renew(in, auth, result(check.Failed("the auth certificate of %s ended on %s", in.Forest.Name(),
+					ends)))
 			case now.Before(current.NotBefore):
 				return result(check.Failed("the auth certificate of %s is not valid before %s", in.Forest.Name(),
 					day(current.NotBefore)))
@@ -152,6 +154,13 @@ var certificateChecks = []Check{
 				case next == nil:
 					return result(check.Warned("the next auth certificate %s of %s is on none of its servers",
 						auth.Next, in.Forest.Name()))
+				case !auth.NextEffective.IsZero() && auth.NextEffective.Before(now):
+					return result(check.Warned("the next auth certificate %s of %s was to become the current one on %s and "+
+						"did not", auth.Next, in.Forest.Name(), day(auth.NextEffective))).
+						Because("The service that changes over did not act: Exchange goes on signing with the old "+
+							"certificate until that ends.").
+						Fix("When hybridge plan has nothing to change for the application's keys, publish it by hand.").
+						FixWith("Set-AuthConfig -PublishCertificate", "Set-AuthConfig -ClearPreviousCertificate")
 				case len(lacking) > 0:
 					return result(check.Warned("the next auth certificate %s of %s is missing on %s", auth.Next,
 						in.Forest.Name(), someOf(lacking))).With("servers", lacking)
@@ -170,6 +179,33 @@ var certificateChecks = []Check{
 				msg.Count(len(auth.Servers), "%s server", "%s servers"), daysLeft(left), staged))
 		},
 	},
+}
+
+// renew says how Exchange gets an auth certificate that it can sign with now. A new one that is staged
+// for two days ahead would leave lookups broken until then.
+func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
+	var best *x509.Certificate
+	for _, c := range auth.Known() {
+		usable := in.Now().Before(c.NotAfter) && !in.Now().Before(c.NotBefore)
+		if usable && (best == nil || c.NotAfter.After(best.NotAfter)) {
+			best = c
+		}
+	}
+	commands := func(thumbprint string) []string {
+		return []string{
+			"Set-AuthConfig -NewCertificateThumbprint " + thumbprint + " -NewCertificateEffectiveDate (Get-Date) -Force",
+			"Set-AuthConfig -PublishCertificate", "Set-AuthConfig -ClearPreviousCertificate",
+		}
+	}
+	after := msg.Of("Then restart the service MSExchangeServiceHost and the application pools MSExchangeOWAAppPool and " +
+		"MSExchangeECPAppPool on every server, and run hybridge apply: the application must know the certificate.")
+	if best == nil {
+		return r.Fix("Make a new one with New-ExchangeCertificate (subject cn=Microsoft Exchange Server Auth Certificate, "+
+			"no services), and make it the current one now: Set-AuthConfig with its thumbprint and the present date, "+
+			"then -PublishCertificate and -ClearPreviousCertificate. %s", after)
+	}
+	return r.Fix("A server has a valid one. Make it the current one now. %s", after).
+		FixWith(commands(certificate.Thumbprint(best))...).With("valid", certificate.Thumbprint(best))
 }
 
 // withSeveral are the keys of several forests, with them.

@@ -60,20 +60,18 @@ var domainChecks = []Check{
 	},
 	{
 		ID:    "domains.authoritative",
-		Title: "Each forest is authoritative for a namespace of its own",
+		Title: "Exactly one forest is authoritative for each domain",
 		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "The tenant finds a forest by its domain. Two forests that are authoritative for one domain each " +
-			"refuse the other's users; a shared domain has to be an " +
-			"internal relay domain in every forest that shares it.",
-		Fix: "Make the shared domain an InternalRelay domain with Set-AcceptedDomain, and give each forest a " +
-			"domain that is Authoritative there alone.",
+		Why: "A forest that is authoritative for a domain refuses addresses of it that it does not have: of two such " +
+			"forests each refuses the other's users. Where no forest is, mail for an address that does not exist goes " +
+			"round in circles. The others that share the domain relay it.",
+		Fix: "Choose the forest that has the domain's last word, and make it Authoritative there with " +
+			"Set-AcceptedDomain; make it InternalRelay, with a send connector to that forest, in the others.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			holders := map[string][]string{}       // forests by domain
-			authoritative := map[string][]string{} // those of them that are authoritative
-			var without []string
 			lists := map[string][]fact.AcceptedDomain{} // by forest
+			names := map[string]bool{}
 			for _, f := range in.Forests {
 				accepted, err := fact.AcceptedDomains.In(ctx, f)
 				if err != nil {
@@ -81,46 +79,38 @@ var domainChecks = []Check{
 				}
 				lists[f.Name()] = accepted
 				for _, d := range accepted {
-					holders[strings.ToLower(d.Name)] = nil
+					names[strings.ToLower(d.Name)] = true
 				}
-				if !slices.ContainsFunc(f.Answers.Domains, func(a string) bool {
-					d := findDomain(accepted, a)
-					return d != nil && strings.EqualFold(d.Type, "Authoritative")
-				}) {
-					without = append(without, f.Name())
+				for _, d := range f.Answers.Domains {
+					names[strings.ToLower(d)] = true
 				}
 			}
-			for name := range holders {
-				for _, f := range in.Forests {
-					d := findDomain(lists[f.Name()], name)
-					if d == nil {
-						continue
-					}
-					holders[name] = append(holders[name], f.Name())
-					if strings.EqualFold(d.Type, "Authoritative") {
-						authoritative[name] = append(authoritative[name], f.Name())
-					}
-				}
-			}
-			var shared []string
 			coexistence, _ := coexistenceDomain(ctx, in)
-			for _, d := range sorted(holders) {
-				// Every forest has the coexistence domain: mail for it goes to the tenant.
-				if len(holders[d]) > 1 && len(authoritative[d]) > 0 && d != coexistence {
-					shared = append(shared, d+" ("+strings.Join(holders[d], ", ")+")")
+			var several, none []string
+			for _, name := range sorted(names) {
+				var authoritative []string
+				for _, f := range in.Forests {
+					if d := findDomain(lists[f.Name()], name); d != nil && strings.EqualFold(d.Type, "Authoritative") {
+						authoritative = append(authoritative, f.Name())
+					}
+				}
+				switch {
+				case name == coexistence: // every forest has it: mail for it goes to the tenant
+				case len(authoritative) > 1:
+					several = append(several, name+" ("+strings.Join(authoritative, ", ")+")")
+				case len(authoritative) == 0 && takesPart(in, name):
+					none = append(none, name)
 				}
 			}
 			switch {
-			case len(shared) > 0:
-				return check.Failed("%s accepted in several forests and authoritative in at least one: %s",
-					msg.Count(len(shared), "%s domain is", "%s domains are"), someOf(shared)).
-					With("shared", shared)
-			case len(without) > 0:
-				return check.Failed("%s authoritative for none of the domains that take part: %s",
-					msg.Count(len(without), "%s forest is", "%s forests are"), strings.Join(without, ", ")).
-					With("forests", without)
+			case len(several) > 0:
+				return check.Failed("several forests are authoritative for %s: %s",
+					msg.Count(len(several), "%s domain", "%s domains"), someOf(several)).With("shared", several)
+			case len(none) > 0:
+				return check.Failed("no forest is authoritative for %s that takes part: %s",
+					msg.Count(len(none), "%s domain", "%s domains"), someOf(none)).With("domains", none)
 			}
-			return check.Pass("every forest is authoritative for a domain of its own")
+			return check.Pass("one forest is authoritative for each domain that takes part")
 		},
 	},
 	{
@@ -193,6 +183,11 @@ var domainChecks = []Check{
 			return check.Pass("%s is there", name)
 		},
 	},
+}
+
+// takesPart tells whether a forest of the answers names the domain.
+func takesPart(in Input, domain string) bool {
+	return slices.ContainsFunc(in.Forests, func(f *fact.Side) bool { return contains(f.Answers.Domains, domain) })
 }
 
 // findDomain finds the nearest accepted domain that a name falls under: itself, or one above it

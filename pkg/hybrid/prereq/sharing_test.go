@@ -18,7 +18,8 @@ func TestSharingCheck(t *testing.T) {
 			fact.OnlineConnectors.Seed(set.Tenant, nil, nil)
 			q.Seed(set.Tenant, []fact.Holder{
 				{Name: "ours", Domains: []string{"Contoso.com"}, TargetSharingEpr: epr},
-				{Name: "a partner's", Domains: []string{"partner.example"}, TargetSharingEpr: "https://mail.partner.example/EWS/Exchange.asmx"},
+				{Name: "a partner's", Domains: []string{"partner.example"},
+					TargetSharingEpr: "https://mail.partner.example/EWS/Exchange.asmx"},
 			}, nil)
 			if r := sharingCheck.Run(t.Context(), Input{Set: set, Forest: set.Forests[0]}); r.Status != want {
 				t.Errorf("%q: %s %s", epr, r.Status, r.Summary)
