@@ -47,17 +47,17 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 		live []map[string]any
 		want map[string][]string // domains by object; nil: refused
 	}{
-		"split over two":           {[]map[string]any{object("One", "a.example"),
+		"split over two": {[]map[string]any{object("One", "a.example"),
 			object("Two", "b.example", "theirs.example")}, map[string][]string{"One": {"a.example",
-				"c.example"}, "Two": {"b.example", "theirs.example"}}},
-		"the wizard's name":        {[]map[string]any{object(name, "old.example")},
+			"c.example"}, "Two": {"b.example", "theirs.example"}}},
+		"the wizard's name": {[]map[string]any{object(name, "old.example")},
 			map[string][]string{name: {"old.example", "a.example", "b.example", "c.example"}}},
-		"others only":              {[]map[string]any{object("Partner", "partner.example")},
+		"others only": {[]map[string]any{object("Partner", "partner.example")},
 			map[string][]string{"Partner": {"partner.example"}, name: {"a.example", "b.example", "c.example"}}},
-		"no room in the first":     {[]map[string]any{object("One", append([]string{"a.example"}, many...)...),
+		"no room in the first": {[]map[string]any{object("One", append([]string{"a.example"}, many...)...),
 			object("Two", "b.example")}, map[string][]string{"One": append([]string{"a.example"},
-				many...), "Two": {"b.example", "c.example"}}},
-		"no room in any":           {[]map[string]any{object("One", append([]string{"a.example"}, many...)...)}, nil},
+			many...), "Two": {"b.example", "c.example"}}},
+		"no room in any": {[]map[string]any{object("One", append([]string{"a.example"}, many...)...)}, nil},
 		"the limit is just filled": {[]map[string]any{object("One", append([]string{"a.example"}, many[:235]...)...)},
 			map[string][]string{"One": append(append([]string{"a.example"}, many[:235]...), "b.example", "c.example")}},
 	} {
