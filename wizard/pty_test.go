@@ -185,7 +185,13 @@ func TestTerminalForced(t *testing.T) {
 	p.press("\x15Adatum\x13")
 	p.until("Adatum")
 	p.until("Checking the prerequisites reads")
-	p.press("\r")
+	for _, pass := range onTheWay(t) {
+		if pass == passes[fmt.Sprintf("%T", &checkScreen{})] {
+			break
+		}
+		p.until(pass.until)
+		p.press(strings.ReplaceAll(pass.keys, "<enter>", "\r"))
+	}
 	p.until("exchange.rights")
 	p.press("\x03")
 	p.until("Ctrl-C again leaves at once")

@@ -20,9 +20,11 @@ func (p Plan) View() report.View {
 	v := report.View{Name: "plan", Title: msg.Of("Plan")}
 	s := p.Summary
 	if len(p.Changes) == 0 {
-		v.Blocks = append([]report.Block{
-			report.Paragraph{Text: msg.Of("Nothing to change: all %d resources are in order.", s.Unchanged)},
-		}, p.leftOut()...)
+		text := msg.Of("Nothing to change: all %d resources are in order.", s.Unchanged)
+		if s.Unchanged == 0 {
+			text = msg.Of("Nothing to change: no resource is planned.")
+		}
+		v.Blocks = append([]report.Block{report.Paragraph{Text: text}}, p.leftOut()...)
 		return v
 	}
 	diff := report.Diff{Intro: msg.Of("Changes, in this order:")}

@@ -42,6 +42,7 @@ var german = map[string]string{
 		"zu ersetzen, %d zu entfernen; %d schon richtig",
 	"Nothing to change: all %d resources are in order.": "Nichts zu ändern: alle %d " +
 		"Ressourcen stimmen.",
+	"Nothing to change: no resource is planned.": "Nichts zu ändern: keine Ressource ist geplant.",
 	"left out": "ausgelassen",
 	"Left out, because something that it rests on is unknown. Plan again when it can be read:": "Ausgelassen, weil etwas unbekannt ist, worauf es beruht. Neu planen, sobald es lesbar ist:",
 	"(the %s of %s, once it is made)":           "(%s von %s, sobald angelegt)",

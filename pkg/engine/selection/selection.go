@@ -4,6 +4,7 @@ package selection
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,10 @@ var ErrUnmatched = errors.New("matches nothing")
 // Selection is a pair of glob lists. The zero Selection picks everything.
 type Selection struct{ Only, Skip []string }
 
-// Validate reports every glob that picks none of the ids.
+// errNothing is for globs that each fit something and together pick nothing.
+var errNothing = fmt.Errorf("--only and --skip: the selection %w", ErrUnmatched)
+
+// Validate reports every glob that picks none of the ids, and a Selection that picks none.
 func (s Selection) Validate(ids []string) error {
 	var errs []error
 	for _, glob := range s.Only {
@@ -25,6 +29,9 @@ func (s Selection) Validate(ids []string) error {
 		if !anyMatch(glob, ids) {
 			errs = append(errs, fmt.Errorf("--skip %q: %w", glob, ErrUnmatched))
 		}
+	}
+	if len(errs) == 0 && len(ids) > 0 && !slices.ContainsFunc(ids, s.Picks) {
+		errs = append(errs, errNothing)
 	}
 	return errors.Join(errs...)
 }

@@ -39,6 +39,15 @@ func TestSelection(t *testing.T) {
 	if err := s.Validate([]string{"a.x", "a.y"}); err != nil {
 		t.Error(err)
 	}
+	// A run that looks at nothing is no success.
+	for _, nothing := range []Selection{{Skip: []string{"*"}}, {Only: []string{"a.*"}, Skip: []string{"a.*"}}} {
+		if err := nothing.Validate([]string{"a.x", "b.x"}); !errors.Is(err, ErrUnmatched) {
+			t.Errorf("%v: %v", nothing, err)
+		}
+	}
+	if err := (Selection{}).Validate(nil); err != nil {
+		t.Error(err)
+	}
 	err := s.Validate([]string{"b.x"})
 	if !errors.Is(err, ErrUnmatched) || !strings.Contains(err.Error(), `--only "a.*"`) || !strings.Contains(err.Error(), `--skip "*.y"`) {
 		t.Errorf("got %v", err)
