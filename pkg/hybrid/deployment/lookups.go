@@ -107,14 +107,34 @@ func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": "1"}})
+	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": sample}})
 	if err != nil {
 		return "", fmt.Errorf("%s: look for somebody to ask about: %w", f.answers.Name, err)
 	}
-	if len(found) == 0 {
-		return "", nil
+	for _, o := range found {
+		if person(o) {
+			return o.String("PrimarySmtpAddress")
+		}
 	}
-	return found[0].String("PrimarySmtpAddress")
+	return "", nil
+}
+
+// sample is how many mailboxes are looked through for a person's.
+const sample = "200"
+
+// person tells whether a recipient is a person with a calendar: not the discovery mailbox, which
+// Get-Mailbox lists, nor a room or a shared mailbox.
+func person(o exchange.Object) bool {
+	kind, err := o.String("RecipientTypeDetails")
+	name, _ := o.String("Name")
+	if strings.HasPrefix(strings.ToLower(name), "discoverysearchmailbox") {
+		return false
+	}
+	switch kind {
+	case "UserMailbox", "LinkedMailbox", "LegacyMailbox", "RemoteUserMailbox":
+		return true
+	}
+	return err != nil // what does not tell its kind is asked about
 }
 
 // premises are the places that lookups go between. Nothing is connected to before it is asked; release lets go of what was.

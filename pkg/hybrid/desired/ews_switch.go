@@ -2,6 +2,8 @@ package desired
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
@@ -28,11 +30,45 @@ var ewsSwitch = &Topic{
 			}
 			allowed = append(allowed, Ref(application, PlaceEntra, name, "appId"))
 		}
-		p.Add(organizationConfig, PlaceOnline, "ews", "EWS switch and allow list",
-			msg.Of("Exchange Online lets only listed applications use EWS, and none at all from 2027-04-01 on"),
+		reason := msg.Of("Exchange Online lets only listed applications use EWS, and none at all from 2027-04-01 on")
+		losing, err := p.losing(ctx)
+		if err != nil {
+			return err
+		}
+		if len(losing) > 0 {
+			reason = msg.Of("%s; these applications may use EWS and are not on the list: they lose it (%s)", reason,
+				strings.Join(losing, ", "))
+		}
+		p.Add(organizationConfig, PlaceOnline, "ews", "EWS switch and allow list", reason,
 			change.Properties{"EwsEnabled": true, "EwsAllowedAppIDs": allowed}, All(PlaceEntra, appRoleAssignment)...)
 		return nil
 	},
+}
+
+// losing are the applications with the right to EWS that the list, once it is in force, shuts out.
+func (p *Planner) losing(ctx context.Context) ([]string, error) {
+	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
+	if err != nil || config.EwsEnabled != nil && *config.EwsEnabled {
+		return nil, err // the list is in force already
+	}
+	own := slices.Clone(config.EwsAllowedAppIDs)
+	for _, forest := range p.set.Forests {
+		if d, err := fact.DedicatedApplication.In(ctx, forest); err == nil {
+			own = append(own, d.AppID)
+		}
+	}
+	grantees, err := fact.Grantees.In(ctx, p.set.Tenant, "full_access_as_app")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, g := range grantees {
+		if !slices.ContainsFunc(own, func(id string) bool { return normalGUID(id) == normalGUID(g.AppID) }) {
+			out = append(out, g.Name+" "+g.AppID)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 var organizationConfig = Exchange.Declare(Kind{

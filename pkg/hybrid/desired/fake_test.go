@@ -249,6 +249,7 @@ type tenantFacts struct {
 	Exchange, Graph      resource
 	// Relationships and Connectors are the holders of domains there.
 	Relationships, Connectors []fact.Holder
+	Grantees                  []fact.Grantee
 }
 
 // resource is a service principal that offers permissions: ids by value.
@@ -284,6 +285,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID}, nil)
 	fact.OnlineRelationships.Seed(set.Tenant, f.Tenant.Relationships, nil)
 	fact.OnlineConnectors.Seed(set.Tenant, f.Tenant.Connectors, nil)
+	fact.Grantees.SeedAll(set.Tenant, func(string) ([]fact.Grantee, error) { return f.Tenant.Grantees, nil })
 	fact.OnlineAcceptedDomains.Seed(set.Tenant,
 		[]fact.AcceptedDomain{{Name: f.Tenant.CoexistenceDomain, Coexistence: true}}, nil)
 	for appID, r := range map[string]resource{oauth.AppExchangeOnline: f.Tenant.Exchange,

@@ -41,6 +41,9 @@ type Application struct {
 
 // The principals and applications of the tenant.
 var (
+	// Grantees are the applications that hold an app role of Exchange Online, by the role's value.
+	Grantees = FromGraphBy("/servicePrincipals/{Exchange Online}/appRoleAssignedTo", readApplications, granteesOf)
+
 	// Principal is the service principal of an application by its id, Microsoft's own too.
 	Principal = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}'", readApplications, Graph.ServicePrincipal)
 
@@ -56,6 +59,35 @@ var (
 			return applicationsOf(ctx, g, "appId", appID)
 		})
 )
+
+// Grantee is an application that holds an app role.
+type Grantee struct{ Name, AppID string }
+
+func granteesOf(g Graph, ctx context.Context, role string) ([]Grantee, error) {
+	exchangeOnline, err := g.ServicePrincipal(ctx, oauth.AppExchangeOnline)
+	if err != nil {
+		return nil, err
+	}
+	assigned, err := g.List(ctx, "/servicePrincipals/"+url.PathEscape(exchangeOnline.ID)+"/appRoleAssignedTo")
+	if err != nil {
+		return nil, err
+	}
+	var out []Grantee
+	for _, a := range assigned {
+		for _, r := range exchangeOnline.AppRoles {
+			if r.Value != role || !strings.EqualFold(r.ID, text(a["appRoleId"])) {
+				continue
+			}
+			principal, err := g.Do(ctx, "GET",
+				"/servicePrincipals/"+url.PathEscape(text(a["principalId"]))+"?$select=id,appId,displayName", nil)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, Grantee{text(principal["displayName"]), text(principal["appId"])})
+		}
+	}
+	return out, nil
+}
 
 const applicationFields = "id,appId,displayName,signInAudience,requiredResourceAccess,keyCredentials,passwordCredentials"
 

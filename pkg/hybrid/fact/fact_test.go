@@ -102,7 +102,7 @@ func TestAnswersAreRead(t *testing.T) {
 				"DistinguishedName", "CN=Contoso,CN=Microsoft "+
 					"Exchange,CN=Services,CN=Configuration,DC=contoso,DC=com")}},
 			want: "{Name:Contoso GUID:ab RootDomain:contoso.com EwsEnabled:<nil> EwsPolicy:{Mode:EnforceAllowList " +
-				"Allow:[OWA/*] Block:[]}}",
+				"Allow:[OWA/*] Block:[] Closed:[]}}",
 		},
 		{name: "no GUID", ask: read(Organization, forest),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Name", "x")}},
@@ -115,19 +115,19 @@ func TestAnswersAreRead(t *testing.T) {
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "EwsAllowedAppIDs",
 				"a, b,")}},
 			want: "{GUID:ab EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[]}}",
+				"Block:[] Closed:[]}}",
 		},
 		{
 			name: "online, list as a list", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsAllowedAppIDs",
 				[]any{"a", "b"})}},
 			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[]}}",
+				"Block:[] Closed:[]}}",
 		},
 		{
 			name: "online, list not told", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
-			want:   "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[]}}",
+			want:   "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[] Closed:[]}}",
 		},
 		{
 			name: "the switch is no switch", ask: read(OnlineConfig, tenant),

@@ -30,6 +30,8 @@ type OnlineOrganization struct {
 type EwsPolicy struct {
 	Mode         string   // EwsApplicationAccessPolicy: EnforceAllowList, EnforceBlockList; empty: none
 	Allow, Block []string // EwsAllowList, EwsBlockList: user agents with "*"
+	// Closed are the switches for programs of Microsoft's that are false.
+	Closed []string
 }
 
 const getOrganizationConfig = "Get-OrganizationConfig"
@@ -95,6 +97,11 @@ func ewsPolicy(o exchange.Object) (p EwsPolicy) {
 	p.Mode, _ = o.String("EwsApplicationAccessPolicy")
 	p.Allow, _ = o.Strings("EwsAllowList")
 	p.Block, _ = o.Strings("EwsBlockList")
+	for _, name := range []string{"EwsAllowOutlook", "EwsAllowMacOutlook"} {
+		if on, err := o.Bool(name); err == nil && !on {
+			p.Closed = append(p.Closed, name)
+		}
+	}
 	return p
 }
 

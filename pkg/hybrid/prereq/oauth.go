@@ -31,7 +31,7 @@ var oauthChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
-			var closed, homeless, foreign, commands []string
+			var closed, homeless, elsewhere, foreign, commands []string
 			namespace := in.Forest.Answers.Namespace.EWS
 			for _, d := range directories {
 				set := "Set-" + d.Noun + " -Identity " + exchange.Quote(d.Identity)
@@ -46,6 +46,10 @@ var oauthChecks = []Check{
 				switch {
 				case err != nil || u.Host == "":
 					homeless = append(homeless, d.Identity)
+					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
+					commands = append(commands, set+" -ExternalUrl "+address)
+				case !strings.EqualFold(u.Scheme, "https"), u.Port() != "" && u.Port() != "443":
+					elsewhere = append(elsewhere, d.ExternalURL+" of "+d.Identity)
 					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
 					commands = append(commands, set+" -ExternalUrl "+address)
 				case !contains(namespaces(in.Forest), u.Hostname()):
@@ -77,6 +81,11 @@ var oauthChecks = []Check{
 					someOf(homeless)).
 					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
+			case len(elsewhere) > 0:
+				return check.Failed("EWS publishes an address that Exchange Online does not use (it goes to https at port "+
+					"443): %s", someOf(elsewhere)).
+					With("addresses", elsewhere).
+					Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
 				return check.Warned("EWS publishes an address that is none of the forest's namespaces: %s",
 					someOf(foreign)).
@@ -180,10 +189,15 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	switch {
 	case strings.EqualFold(p.Mode, "EnforceAllowList") && match(p.Allow) == "":
 		return msg.Of("EwsApplicationAccessPolicy is EnforceAllowList, and EwsAllowList does not hold them"),
-			"Set-OrganizationConfig -EwsAllowList @{Add='ASProxy/*'}"
+			"Set-OrganizationConfig -EwsApplicationAccessPolicy EnforceAllowList -EwsAllowList @{Add='ASProxy/*'}"
 	case strings.EqualFold(p.Mode, "EnforceBlockList") && match(p.Block) != "":
 		return msg.Of("EwsApplicationAccessPolicy is EnforceBlockList, and EwsBlockList holds them"),
-			"Set-OrganizationConfig -EwsBlockList @{Remove=" + exchange.Quote(match(p.Block)) + "}"
+			"Set-OrganizationConfig -EwsApplicationAccessPolicy EnforceBlockList -EwsBlockList @{Remove=" +
+				exchange.Quote(match(p.Block)) + "}"
+	case len(p.Closed) > 0:
+		return msg.Of("%s is false, and Outlook shows no free/busy and no automatic replies",
+			strings.Join(p.Closed, ", ")),
+			"Set-OrganizationConfig -" + strings.Join(p.Closed, " $null -") + " $null"
 	}
 	return msg.Text{}, ""
 }

@@ -686,6 +686,13 @@ func TestDisorders(t *testing.T) {
 			[]string{"fail oauth.virtual-directories contoso"}},
 		{"EWS publishes nothing", directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = "" }),
 			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes without TLS", publishedAt("http://mail.contoso.com/EWS/Exchange.asmx"),
+			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes another port", publishedAt("https://mail.contoso.com:8443/EWS/Exchange.asmx"),
+			[]string{"fail oauth.virtual-directories contoso"}},
+		{"Outlook shut out", organization(func(o *fact.OnPremisesOrganization) {
+			o.EwsPolicy = fact.EwsPolicy{Closed: []string{"EwsAllowOutlook"}}
+		}), []string{"warn oauth.virtual-directories contoso"}},
 		{"EWS publishes another name",
 			publishedAt("https://eu.contoso.com/EWS/Exchange.asmx"),
 			[]string{"warn oauth.virtual-directories contoso"}},
