@@ -196,7 +196,7 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 				exchange.Quote(match(p.Block)) + "}"
 	case len(p.Closed) > 0:
 		return msg.Of("%s is false, and Outlook shows no free/busy and no automatic replies",
-			strings.Join(p.Closed, ", ")),
+				strings.Join(p.Closed, ", ")),
 			"Set-OrganizationConfig -" + strings.Join(p.Closed, " $null -") + " $null"
 	}
 	return msg.Text{}, ""
