@@ -91,7 +91,7 @@ Set-AuthServer @change6
 
 # 7 of 7: create SettingOverride "EnableExchangeHybrid3PAppFeature"
 # Why: it makes Exchange use the dedicated application
-# Risk: takes effect on every Exchange server of the organization
+# Risk: takes effect on every Exchange server of the organization, or on those that it names
 $change7 = @{
     Name = 'EnableExchangeHybrid3PAppFeature'
     Component = 'Global'
