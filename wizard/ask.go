@@ -95,6 +95,6 @@ func (h *helpPane) render(m *model, width, height int) []string {
 	for _, a := range append(m.screen.actions(m), always(m)...) {
 		lines = append(lines, describe(a))
 	}
-	lines = append(lines, describe(on("Ctrl-C", "end the current call and leave; twice: leave at once", nil)))
+	lines = append(lines, describe(on("Ctrl-C", "end the current call and leave; twice: leave immediately", nil)))
 	return m.window(&h.scroll, lines, height)
 }

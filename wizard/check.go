@@ -23,7 +23,7 @@ type checkScreen struct {
 func (*checkScreen) about() about {
 	return about{
 		step: "Prerequisites", does: "Reads every system and says what is not ready. Nothing is changed.",
-		help: "PASS, WARN and FAIL are findings. ERR means that it could not be looked at, and says nothing about " +
+		help: "PASS, WARN and FAIL are findings. ERR means that the check could not be made; it says nothing about " +
 			"what is there. SKIP means that it does not apply here, or needs what failed before.",
 	}
 }

@@ -37,7 +37,7 @@ type formScreen struct {
 
 func (*formScreen) about() about {
 	a := (*scenarioScreen)(nil).about()
-	a.help = "Answers are saved when you leave, finished or not. What stands empty takes its default.\n" +
+	a.help = "Answers are saved when you leave, finished or not. Empty answers take their defaults.\n" +
 		"Secrets are given by where they are kept, never as such: " + secret.Forms + "."
 	return a
 }

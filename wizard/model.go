@@ -306,7 +306,7 @@ func (m *model) status() string {
 	case m.run == nil:
 		return m.shown
 	case m.leaving:
-		return "Ending the current call, then leaving. Ctrl-C again leaves at once."
+		return "Ending the current call, then leaving. Ctrl-C again leaves immediately."
 	case m.returning != nil:
 		return "Ending the current call, then going back. Ctrl-C leaves."
 	}

@@ -123,7 +123,7 @@ func TestInterrupt(t *testing.T) {
 		b.until("exchange.rights")
 		b.press("<ctrl+c>")
 		if deaf {
-			b.until("Ctrl-C again leaves at once")
+			b.until("Ctrl-C again leaves immediately")
 			b.press("<ctrl+c>")
 		}
 		b.left()

@@ -194,7 +194,7 @@ func TestTerminalForced(t *testing.T) {
 	}
 	p.until("exchange.rights")
 	p.press("\x03")
-	p.until("Ctrl-C again leaves at once")
+	p.until("Ctrl-C again leaves immediately")
 	p.press("\x03")
 	if code := p.exit(); code != 130 {
 		t.Errorf("exit code %d: %q", code, p.text())

@@ -137,7 +137,7 @@ func (s *testScreen) verdict(m *model) string {
 	case c.Failed+c.Unknown == 0:
 		return "Every lookup works, in every direction asked. You are done: q leaves."
 	case c.Failed == 0:
-		return "Some could not be asked; the reason stands below. r asks again."
+		return "Some lookups could not be made; the reason is below. r asks again."
 	case m.outcome.Apply != nil:
 		return "Changes take minutes to take effect, some of them hours (the plan's risks say which). r asks again."
 	}

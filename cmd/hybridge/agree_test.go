@@ -101,7 +101,7 @@ func TestInterruptedBeforeThePlanCame(t *testing.T) {
 	}
 }
 
-// What could not be looked at outranks what failed, in either order; a refused sign-in outranks
+// What could not be checked outranks what failed, in either order; a refused sign-in outranks
 // both.
 func TestCheckCode(t *testing.T) {
 	fail := check.Result{Status: check.StatusFail}

@@ -35,7 +35,7 @@ no longer what the plan was made from, or when the plan was edited. A plan that 
 resources needs --accept removals.
 
 The journal records what was there before each write. After a kill or a failure, the same
-command goes on where it stopped; hybridge rollback undoes what was done.`,
+command resumes; hybridge rollback undoes the run.`,
 		Example: `  hybridge apply plan.json -f answers.yaml
   hybridge apply plan.json -f answers.yaml --yes -o json`,
 		Args: cobra.MaximumNArgs(1),
@@ -133,7 +133,7 @@ func (t *task) agree(ctx context.Context, plan change.Plan) error {
 		return nil
 	}
 	if !t.interactive() {
-		return usage("%d changes need a confirmation and there is no terminal: look at them with hybridge plan, "+
+		return usage("%d changes need a confirmation and there is no terminal: review them with hybridge plan, "+
 			"then confirm with --yes", len(plan.Changes))
 	}
 	t.aside().View(plan.View())

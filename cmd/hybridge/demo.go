@@ -35,9 +35,9 @@ func newDemoCommand(a app) *cobra.Command {
 		Use:     "demo",
 		GroupID: "try",
 		Short:   "See it work: lab, check, test, plan, apply, test",
-		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, finds free/busy
-failing, plans and applies what is missing, and finds it working. Nothing leaves the machine, and
-nothing stays on it.`,
+		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, shows that
+free/busy fails, plans and applies what is missing, and shows that it works. Nothing leaves the machine,
+and nothing stays on it.`,
 		Args: cobra.NoArgs,
 	}
 	return a.verb(c, report.Documents|report.Outcomes|report.Events,

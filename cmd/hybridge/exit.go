@@ -45,14 +45,14 @@ var exitCodes = []struct {
 	{exitFine, "fine", "Go on."},
 	{
 		exitFailure, "unexpected failure",
-		"Read the error. Run it again with `--log-level debug --log-file hybridge.log` and report it if it stays. " +
-			"Another run that holds the lock, or a state directory that cannot be written, is named.",
+		"Read the error. Run it again with `--log-level debug --log-file hybridge.log` and report it if it persists. " +
+			"The error names another run that holds the lock, or a state directory that cannot be written.",
 	},
 	{
 		exitUsage, "usage or invalid answers",
 		"Nothing was contacted. Correct the command line, or the lines of the answers file that are named.",
 	},
-	{exitFailed, "a check or test failed", "Fix what stands as `FAIL`, or exclude single checks with `--skip`."},
+	{exitFailed, "a check or test failed", "Fix the failures, or exclude checks with `--skip`."},
 	{
 		exitAccess, "authentication or permission",
 		"Check the account that is named: user name, secret, roles. " +
@@ -60,29 +60,29 @@ var exitCodes = []struct {
 	},
 	{
 		exitPending, "changes pending (plan --detailed-exitcode)",
-		"The live state differs from what should be: look at the plan, then apply it.",
+		"The live state differs from what should be: review the plan, then apply it.",
 	},
 	{
 		exitPartial, "applied in part; the journal is kept",
-		"Remove the cause and run the same apply again: it goes on where it stopped. " +
+		"Remove the cause and run the same apply again: it resumes. " +
 			"Or undo it with `hybridge rollback`.",
 	},
 	{
 		exitStale, "the plan is stale (the live state is no longer what it was made from) or edited",
-		"Nothing was written. Make a new plan and look at it again.",
+		"Nothing was written. Make a new plan and review it.",
 	},
 	{
 		exitTimeLimit, "time limit reached",
-		"Allow more with `--timeout`. After an apply, run it again: it goes on where it stopped.",
+		"Allow more with `--timeout`. After an apply, run it again: it resumes.",
 	},
 	{
 		exitInconclusive, "inconclusive: something required could not be read",
-		"Nothing is known to be wrong: a server, a name, a certificate or a missing right did not let hybridge look. " +
+		"No fault was found: a server, a name, a certificate or a missing right prevented a read. " +
 			"Fix the connection or the right that is named, then run it again.",
 	},
 	{
 		exitCancelled, "cancelled",
-		"Interrupted, or not confirmed. After an apply, run it again: it goes on where it stopped.",
+		"Interrupted, or not confirmed. After an apply, run it again: it resumes.",
 	},
 }
 
@@ -101,7 +101,7 @@ var classes = []struct {
 	// nothing.
 	{
 		apply.ErrPartial, exitPartial,
-		"once the cause is gone, the same apply goes on where it stopped; hybridge rollback undoes what was done",
+		"once the cause is gone, the same apply resumes; hybridge rollback undoes what was done",
 	},
 	{errUsage, exitUsage, ""},
 	{
@@ -115,7 +115,7 @@ var classes = []struct {
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrNotAccepted, exitUsage,
-		"look at what is removed with hybridge plan, then accept it with --accept removals"},
+		"review the removals with hybridge plan, then accept it with --accept removals"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
 	{
@@ -276,7 +276,7 @@ func resultCode(d report.Document) int {
 		if code := testCode(*d.Test); code != exitFine {
 			return code
 		}
-		// What could not be looked at, or planned, did not stop the run, but it is not fine either.
+		// What could not be checked, or planned, did not stop the run, but it is not fine either.
 		return cmp.Or(checkCode(*d.Check), resultCode(*d.Plan))
 	}
 	return exitFine

@@ -61,9 +61,9 @@ func TestHelp(t *testing.T) {
 		out   string // begins with
 		err   string // holds
 	}{
-		{"", 0, "hybridge bridges", ""},
+		{"", 0, "hybridge connects", ""},
 		{"plan", 0, "Plan compares", ""},
-		{"lab start", 0, "Start brings", ""},
+		{"lab start", 0, "Start runs", ""},
 		{"checks", 0, "  access.onprem-read ", ""},
 		{"authserver", 0, "AuthServer\n", ""}, // as it is typed
 		{"access.onprem-read", 0, "access.onprem-read\n\nThe Exchange account", ""},

@@ -22,9 +22,9 @@ func newInitCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "init",
 		GroupID: "flow",
-		Short:   "Write a commented answers file, to be filled in",
+		Short:   "Write a commented answers file with placeholders",
 		Long: `Init writes a commented answers file to standard output, or to --output-file (in Windows
-PowerShell 5, > writes UTF-16). A <placeholder> stands for each value that you fill in.
+PowerShell 5, > writes UTF-16). Replace each <placeholder>.
 
 Scenarios:
 ` + list.String(),
@@ -39,7 +39,7 @@ Scenarios:
 		}
 		if path := a.outputFile; path != "" {
 			if _, err := os.Lstat(path); err == nil {
-				return usage("%s is there already: choose another name, or remove it", path)
+				return usage("%s exists already: choose another name, or remove it", path)
 			}
 		}
 		return nil

@@ -46,15 +46,15 @@ func newLabStartCommand(a app) *cobra.Command {
 	var o labOptions
 	c := &cobra.Command{
 		Use:   "start",
-		Short: "Bring the lab up, until it is interrupted",
-		Long: `Start brings the lab up in this process and runs until it is interrupted. It writes into --dir what
-leads to the lab: answers.yaml, lab.json, its certificate authority, generated secrets.`,
+		Short: "Run the lab until it is interrupted",
+		Long: `Start runs the lab in this process until it is interrupted. It writes into --dir what
+clients need: answers.yaml, lab.json, its certificate authority, generated secrets.`,
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml
   hybridge lab start --dir many --forests 5`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for what leads to the lab")
+	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for the files of the lab")
 	c.Flags().IntVar(&o.forests, "forests", 2, "`NUMBER` of forests; contoso and fabrikam are the first two")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
@@ -134,7 +134,7 @@ func claim(dir string) (unlock func(), err error) {
 	}
 	_, ofLab := os.Lstat(filepath.Join(dir, "lab.json"))
 	if _, err := os.Lstat(filepath.Join(dir, defaultAnswers)); err == nil && ofLab != nil {
-		return nil, usage("--dir %s: an %s is there that no lab wrote; choose another directory", dir, defaultAnswers)
+		return nil, usage("--dir %s: it contains an %s that no lab wrote; choose another directory", dir, defaultAnswers)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
 	switch taken, err := lock.TryLock(); {
@@ -190,7 +190,7 @@ func (d faultsDocument) View() report.View {
 func newLabFaultsCommand(a app) *cobra.Command {
 	return a.verb(&cobra.Command{
 		Use:   "faults",
-		Short: "List the faults that can be planted, and what must find each",
+		Short: "List the faults that can be planted, and the checks that find them",
 		Args:  cobra.NoArgs,
 	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
 		d := faultsDocument{APIVersion: report.APIVersion, Faults: []labFault{}, Kind: "Faults"}

@@ -259,7 +259,7 @@ func TestExitCodes(t *testing.T) {
 			[]string{"apply", planFile, "--yes"}, 7, []string{"online/Thing changed", "hint: nothing was written"}},
 		{"apply, partial", scripted{plan: plan, apply: done,
 			err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6,
-			[]string{"goes on where it stopped"}},
+			[]string{"the same apply resumes"}},
 		{"apply, removals", scripted{plan: plan, err: apply.ErrNotAccepted}, []string{"apply", planFile, "--yes"}, 2,
 			[]string{"--accept removals"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},

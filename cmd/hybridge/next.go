@@ -134,5 +134,5 @@ func (t *task) afterInit(path string) {
 	if path != defaultAnswers {
 		command += " -f " + report.ShellWord(path)
 	}
-	fmt.Fprintf(t.Err, "next: fill in what stands there as <...>, in an editor or in the wizard; then: %s\n", command)
+	fmt.Fprintf(t.Err, "next: replace each <...>, in an editor or in the wizard; then: %s\n", command)
 }

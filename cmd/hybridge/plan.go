@@ -26,8 +26,8 @@ func newPlanCommand(a app) *cobra.Command {
 		Use:     "plan",
 		GroupID: "flow",
 		Short:   "Show what would change, as a diff; nothing is changed",
-		Long: `Plan compares what should be with what is, on every side, and shows the difference. Nothing
-is changed. The same facts give the same plan, byte for byte. A plan holds no secret.`,
+		Long: `Plan compares the desired state with the live state of every side, and shows the difference. It changes
+nothing. The same facts give the same plan, byte for byte. A plan holds no secret.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
   hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, one file per place

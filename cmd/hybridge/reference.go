@@ -73,7 +73,7 @@ func exitCodesPage() []byte {
 	}
 	b.WriteString(`
 Where several apply, a refused account (4) comes before what could not be read (9), and that before what
-failed (3): what could not be looked at may hide another failure.
+failed (3): what could not be checked may hide another failure.
 
 A failure writes up to three lines to standard error: ` + "`error:`" + ` says what happened, ` + "`hint:`" + `
 what to do, and ` + "`see:`" + ` where to read on. With ` + "`-o json` or `-o jsonl`" + ` it is a document as well.

@@ -18,9 +18,9 @@ func newRollbackCommand(a app) *cobra.Command {
 		Use:     "rollback [RUN]",
 		GroupID: "back",
 		Short:   "Undo a run, the newest by default",
-		Long: `Rollback undoes what a run of apply did, last change first: it removes what the run made, sets back
-what it set, and makes again what it removed. An object that changed since is left alone and
-reported (exit 6). hybridge history lists the runs.
+		Long: `Rollback undoes a run of apply, last change first: it removes what the run created, restores what
+it changed, and creates again what it removed. It leaves an object that has changed since as it is, and
+reports it (exit 6). hybridge history lists the runs.
 
 It shows what it will undo and asks first; without a terminal, --yes is required. --dry-run only
 shows it.`,

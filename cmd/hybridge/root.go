@@ -125,12 +125,12 @@ func newRootCommand(s streams, open opener, running *tasks) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hybridge",
 		Short: "Set up and check Exchange hybrid",
-		Long: `hybridge bridges on-premises Exchange, in one or many Active Directory forests, and
+		Long: `hybridge connects on-premises Exchange, in one or many Active Directory forests, with
 Exchange Online. It checks the prerequisites, plans the changes on every side, applies
-them with a journal, and asks for free/busy in both directions until it works.
+them with a journal, and tests free/busy in both directions until it works.
 
-On a terminal, hybridge alone is a wizard over those steps. With --answers FILE and
---non-interactive it runs them all in plain lines.`,
+On a terminal, hybridge without a command is a wizard over these steps. With --answers FILE
+and --non-interactive it runs all of them in plain lines.`,
 		Example: `  hybridge demo                                     # see it work, on a simulated estate
   hybridge init --scenario multi-forest --output-file answers.yaml
   hybridge check -f answers.yaml
@@ -177,15 +177,15 @@ On a terminal, hybridge alone is a wizard over those steps. With --answers FILE 
 	flags.StringVarP(&g.answersFile, "answers", "f", s.Env("HYBRIDGE_ANSWERS"),
 		"answers `FILE`; - is standard input (default answers.yaml, when it is here)")
 	flags.StringVarP(&g.output, "output", "o", "text",
-		"`FORMAT` of what is written; every command's help says which it can write")
-	flags.StringVar(&g.outputFile, "output-file", "", "write it to `FILE` instead of standard output")
+		"output `FORMAT`; every command's help lists its formats")
+	flags.StringVar(&g.outputFile, "output-file", "", "write the output to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
-	flags.BoolVar(&g.yes, "yes", false, "confirm changes without being asked")
+	flags.BoolVar(&g.yes, "yes", false, "confirm changes without a prompt")
 	flags.StringSliceVar(&g.accept, "accept", nil,
 		"accept the risk of this `ID` by name: removals; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
-	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts talked to at once")
+	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts at the same time")
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),

@@ -69,7 +69,7 @@ func newSchemaCommand(a app) *cobra.Command {
 		Use:       "schema [NAME]",
 		GroupID:   "more",
 		Short:     "Print a JSON Schema: of the answers file, of a document, of an event",
-		Long:      "Schema prints the JSON Schema of NAME; of the answers file without one.\n\n" + list.String(),
+		Long:      "Schema prints the JSON Schema of NAME; without NAME, of the answers file.\n\n" + list.String(),
 		ValidArgs: names,
 		Args:      cobra.MaximumNArgs(1),
 	}

@@ -21,22 +21,21 @@ func newTestCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "test",
 		GroupID: "flow",
-		Short:   "Ask for free/busy in both directions",
-		Long: `Test asks for every pair of mailboxes in the answers file whether the one sees the other's free/busy:
-both ways, and from both sides. It shows the route of each question and, after a failure, the
-suspected cause.
+		Short:   "Test free/busy in both directions",
+		Long: `Test looks up free/busy for every pair of mailboxes in the answers file: in both directions, and from
+both sides. It shows the route of each lookup and, after a failure, the suspected cause.
 
-Exits 0 when every lookup works, 3 when one failed, 9 when one could not be asked.`,
+Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made.`,
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&o.From, "from", "", "only questions of `ADDRESS`")
-	c.Flags().StringVar(&o.To, "to", "", "only questions about `ADDRESS`")
-	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "ask again until every lookup works, for at most this long")
-	c.Flags().DurationVar(&o.watch, "watch", 0, "ask again every so often, until cancelled")
+	c.Flags().StringVar(&o.From, "from", "", "only lookups by `ADDRESS`")
+	c.Flags().StringVar(&o.To, "to", "", "only lookups of `ADDRESS`")
+	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this long")
+	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })
 }

@@ -24,12 +24,12 @@ func newHelpTopics() []*cobra.Command {
 		topic("clouds", "The clouds that Exchange Online runs in", topicClouds()),
 		topic("exit-codes", "What the exit codes mean", topicExitCodes()),
 		topic("environment", "Environment variables and places of files", topicEnvironment),
-		topic("formats", "The formats of what is written", topicFormats()),
-		topic("secrets", "Where secrets are kept", topicSecrets),
+		topic("formats", "The output formats", topicFormats()),
+		topic("secrets", "References to secrets", topicSecrets),
 	}
 }
 
-const topicAnswers = `The answers file is what hybridge knows about your organization: YAML, one document.
+const topicAnswers = `The answers file describes your organization. It is one YAML document.
 
   apiVersion: hybridge/v1
   kind: Answers
@@ -45,13 +45,13 @@ const topicAnswers = `The answers file is what hybridge knows about your organiz
       namespace: {autodiscover: autodiscover.contoso.com, ews: mail.contoso.com, smtp: mail.contoso.com}
       domains: [contoso.com]
 
-hybridge init writes one with a comment at every key, by scenario. hybridge schema prints its JSON Schema, for
-editors. Every fault is reported at once, with line and column; unknown keys are faults.
+hybridge init writes one per scenario, with a comment at every key. hybridge schema prints its JSON Schema, for
+editors. hybridge reports all faults at once, with line and column; unknown keys are faults.
 
 Every command takes it with -f FILE (- is standard input), or from HYBRIDGE_ANSWERS; when neither
 is given, answers.yaml in the current directory.`
 
-const topicEnvironment = `Flags come before variables.
+const topicEnvironment = `Flags override variables.
 
   HYBRIDGE_ANSWERS     the answers file (--answers)
   HYBRIDGE_STATE_DIR   where journals and the lock are (--state-dir)
@@ -61,7 +61,7 @@ const topicEnvironment = `Flags come before variables.
   CLICOLOR_FORCE       color also where there is no terminal
   CI                   hybridge never asks
 
-Journals are by default in a directory of the deployment's own, under:
+By default, journals are in one directory per deployment, under:
 
   Linux     $XDG_STATE_HOME/hybridge, or ~/.local/state/hybridge
   macOS     ~/Library/Application Support/hybridge
@@ -69,9 +69,9 @@ Journals are by default in a directory of the deployment's own, under:
 
 const topicSecrets = `Secrets are references in the answers file, never values and never flags:
 
-  prompt                     asked for on the terminal, unseen
+  prompt                     asked for on the terminal, without echo
   keyring:SERVICE/ACCOUNT    the system's keyring
-  file:PATH                  a file, relative to the answers file; should be readable to you alone
+  file:PATH                  a file, relative to the answers file; should be readable by you only
   env:NAME                   an environment variable; the weakest, for pipelines
 
 No plan, journal, report or log holds a secret.`
@@ -102,7 +102,7 @@ func topicFormats() string {
 		fmt.Fprintf(&b, "  %-9s %s\n", f.Name, f.About)
 	}
 	b.WriteString(`
-The help of a command says which of them it writes. Data goes to standard output or to --output-file,
+The help of a command lists the formats that it writes. Data goes to standard output or to --output-file,
 everything else to standard error.
 
 json writes one document; jsonl writes events, then the document as the event "report", and last "end"

@@ -73,7 +73,7 @@ func runUnattended(ctx context.Context, t *task, _ []string) error {
 		}
 		return &exitError{code: code, err: err, hint: hint}
 	case errors.Is(err, stage.ErrUnconfirmed):
-		return &exitError{code: exitUsage, err: err, hint: "look at them with hybridge plan, then confirm with --yes"}
+		return &exitError{code: exitUsage, err: err, hint: "review them with hybridge plan, then confirm with --yes"}
 	case err != nil:
 		return err
 	case reportErr != nil:

@@ -20,9 +20,9 @@ func newValidateCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "validate freebusy",
 		GroupID: "flow",
-		Short:   "Look into one question, read-only: for the help desk",
-		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It asks the
-lookup from every side that can, and changes nothing.`,
+		Short:   "Explain one failed lookup, read-only: for the help desk",
+		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It makes
+the lookup from every side that can, and changes nothing.`,
 		Example: "  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com " +
 			"--both-directions",
 		ValidArgs: []string{"freebusy"},
@@ -33,9 +33,9 @@ lookup from every side that can, and changes nothing.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of who asks")
-	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of whose free/busy it is")
-	c.Flags().BoolVar(&o.both, "both-directions", false, "ask the other way round too")
+	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of the user who looks")
+	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of the mailbox that is looked up")
+	c.Flags().BoolVar(&o.both, "both-directions", false, "look up the other direction too")
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runValidate(ctx, t, o) })
 }
 

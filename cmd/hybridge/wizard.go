@@ -16,9 +16,9 @@ func newWizardCommand(a app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "wizard",
 		GroupID: "flow",
-		Short:   "Walk through all of it on the terminal (the default there)",
-		Long: `The wizard walks from the answers over the prerequisites, the plan and its apply to free/busy. Leaving it
-anywhere saves the answers, and an apply that was begun goes on the next time.`,
+		Short:   "Run all steps on the terminal (the default there)",
+		Long: `The wizard leads through all steps: answers, prerequisites, plan, apply, free/busy. Leaving it
+saves the answers, and the next start continues with the rest of an interrupted apply.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.nonInteractive || !a.canDraw() {

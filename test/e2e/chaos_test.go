@@ -302,7 +302,7 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 		}
 		for _, result := range report.Results {
 			if strings.EqualFold(result.Status, "fail") {
-				t.Fatalf("%s fails for what could not be looked at\n%s", result.ID, what)
+				t.Fatalf("%s fails for what could not be checked\n%s", result.ID, what)
 			}
 		}
 	})

@@ -188,7 +188,7 @@ func credentialKinds(b *strings.Builder) {
 			"by Kerberos over http and by Basic over https, to EWS by NTLM",
 		CredentialBasic:            "an account with its password, as Basic authentication; https only",
 		CredentialNTLM:             "an account with its password, as NTLM",
-		CredentialCertificate:      "an application, with a certificate of its own",
+		CredentialCertificate:      "an application, with its own certificate",
 		CredentialSecret:           "an application, with a client secret; for WorkMail, an access key",
 		CredentialDeviceCode:       "a person, with a browser and the code that hybridge shows; not in pipelines",
 		CredentialWorkloadIdentity: "what the platform gives: a federated token of a pipeline or a managed identity",

@@ -28,7 +28,7 @@ func domainName(s string) (string, error) {
 	case strings.Contains(s, "://"):
 		return "", errors.New("is a URL; write the name alone")
 	case strings.Contains(s, "@"):
-		return "", errors.New("is an address; write what stands behind the @")
+		return "", errors.New("is an address; write only the part after the @")
 	case strings.HasPrefix(s, "*."):
 		return "", errors.New("has a wildcard; write every domain by its name")
 	case strings.ContainsAny(s, "/\\"):
@@ -148,7 +148,7 @@ func webURL(s string) (string, error) {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return "", errors.New("is not a URL; write it with https:// (or http://) and the host")
 	case u.User != nil:
-		return "", errors.New("holds a user name or a password; remove what stands before the @")
+		return "", errors.New("holds a user name or a password; remove the part before the @")
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("has a query or a fragment; write it without")
 	}
@@ -186,7 +186,7 @@ func address(s string) (string, error) {
 	}
 	if local == "" || len(local) > 64 || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local,
 		"..") || strings.ContainsAny(local, "@<>()[],;:\\\" ") {
-		return "", errors.New("is not an address; what stands before the @ is not valid")
+		return "", errors.New("is not an address; the part before the @ is not valid")
 	}
 	domain, err := domainName(s[cut+1:])
 	if err != nil {

@@ -14,7 +14,7 @@ type Scenario struct{ ID, Title string }
 var scenarios = []Scenario{
 	{"single-forest", "one forest and Exchange Online"},
 	{"multi-forest", "two forests and Exchange Online"},
-	{"unattended", "one forest, run by a pipeline: it asks no one"},
+	{"unattended", "one forest, run by a pipeline, without prompts"},
 	{"gcc-high", "one forest and a GCC High tenant (United States government)"},
 	{"21vianet", "one forest and a tenant operated by 21Vianet (China)"},
 	{"workmail", "one forest and Amazon WorkMail (the forest's checks only)"},

@@ -171,7 +171,7 @@ func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
 			return name + "." + known.CoexistenceSuffix, nil
 		}
 	}
-	return "", fmt.Errorf("the coexistence domain cannot be told from %s in cloud %s; give it as exchangeOnline.coexistenceDomain", tenant, c.ID)
+	return "", fmt.Errorf("the coexistence domain cannot be derived from %s in cloud %s; set exchangeOnline.coexistenceDomain", tenant, c.ID)
 }
 
 // moreDomains are Exchange Online's without an endpoint of the table in them.

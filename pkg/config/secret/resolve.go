@@ -20,7 +20,7 @@ import (
 const MaxFile = 64 << 10
 
 // ErrNobodyToAsk says that a secret has to be asked for and that nobody is there.
-var ErrNobodyToAsk = errors.New("nobody is there to be asked; name a secret that needs no person: file:PATH, env:NAME or keyring:SERVICE/ACCOUNT")
+var ErrNobodyToAsk = errors.New("no terminal to ask for the secret; use a reference that needs none: file:PATH, env:NAME or keyring:SERVICE/ACCOUNT")
 
 // Resolver turns references into secrets. Nothing is cached: a secret is read when it is needed.
 type Resolver struct {

@@ -84,7 +84,7 @@ type record struct {
 // validate checks the record that stands in line n.
 func (r *record) validate(n int) error {
 	if (n == 1) != (r.Record == eventRun) {
-		return fmt.Errorf("a record %q stands where it does not belong", r.Record)
+		return fmt.Errorf("a record %q is in the wrong place", r.Record)
 	}
 	for _, i := range []*image{r.Before, r.After} {
 		if i != nil && len(change.Refs(i.Properties))+len(change.Secrets(i.Properties)) > 0 {

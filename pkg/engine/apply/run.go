@@ -29,7 +29,7 @@ var (
 	ErrState       = errors.New("the state directory cannot be used")
 	ErrJournal     = errors.New("the journal cannot be used")
 	ErrElsewhere   = errors.New("the run belongs to another organization")
-	ErrConflict    = errors.New("changed by someone else since, left alone")
+	ErrConflict    = errors.New("changed since the run, not undone")
 	ErrNotSeen     = errors.New("written, but not to be seen")
 	ErrUncertain   = errors.New("no answer, it may be in effect")
 )

@@ -275,7 +275,7 @@ func (p *Properties) UnmarshalJSON(data []byte) error {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return errors.New("a reference stands where properties belong")
+		return errors.New("a reference in place of properties")
 	}
 	*p = m
 	return nil

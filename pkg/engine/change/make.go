@@ -146,7 +146,7 @@ func (m *maker) validate() error {
 	for i := range m.resources {
 		for _, ref := range Refs(m.resources[i].Properties) {
 			if _, known := m.index[ref.Change]; !known {
-				errs = append(errs, fmt.Errorf("%s refers to %s, which nobody wants", ids[i], ref))
+				errs = append(errs, fmt.Errorf("%s refers to %s, which is not planned", ids[i], ref))
 			}
 		}
 	}

@@ -89,7 +89,7 @@ func normalize(v any, depth int) (any, error) {
 		folded := make(map[string]string, len(v))
 		for key, element := range v {
 			if strings.HasPrefix(key, "$") {
-				return nil, fmt.Errorf("a key that begins with a dollar sign (%q) cannot stand in a plan", key)
+				return nil, fmt.Errorf("a key that begins with a dollar sign (%q) cannot be in a plan", key)
 			}
 			if twin, twice := folded[fold(key)]; twice {
 				return nil, fmt.Errorf("the keys %q and %q are the same", min(twin, key), max(twin, key))
@@ -110,7 +110,7 @@ func normalize(v any, depth int) (any, error) {
 	case reflect.String: // a named string type
 		return r.String(), nil
 	}
-	return nil, fmt.Errorf("a %T cannot stand in a plan", v)
+	return nil, fmt.Errorf("a %T cannot be in a plan", v)
 }
 
 // narrowed turns a list of nothing but strings into a []string.

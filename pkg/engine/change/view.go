@@ -20,7 +20,7 @@ func (p Plan) View() report.View {
 	v := report.View{Name: "plan", Title: msg.Of("Plan")}
 	s := p.Summary
 	if len(p.Changes) == 0 {
-		text := msg.Of("Nothing to change: all %d resources are in order.", s.Unchanged)
+		text := msg.Of("Nothing to change: all %d resources are up to date.", s.Unchanged)
 		if s.Unchanged == 0 {
 			text = msg.Of("Nothing to change: no resource is planned.")
 		}
@@ -33,7 +33,7 @@ func (p Plan) View() report.View {
 	}
 	v.Blocks = append([]report.Block{diff}, p.leftOut()...)
 	v.Summary = report.Summary{Lead: msg.Of("Plan:"), Counts: []report.Count{{Text: msg.Of(
-		"%d to create, %d to change, %d to replace, %d to remove; %d in order already",
+		"%d to create, %d to change, %d to replace, %d to remove; %d unchanged",
 		s.Create, s.Update, s.Replace, s.Delete, s.Unchanged,
 	)}}}
 	if p.Digest != "" {

@@ -132,7 +132,7 @@ func nodes[In any](c Check[In], index int, p place[In]) []*node[In] {
 		out = append(out, &node[In]{check: c, place: index, instance: part, done: make(chan struct{})})
 	}
 	if len(out) == 0 {
-		single[0].absent = msg.Of("nothing to look at in %s", p.Name)
+		single[0].absent = msg.Of("nothing to check in %s", p.Name)
 		return single
 	}
 	return out
@@ -241,7 +241,7 @@ func (r *runner[In]) obstacle(n *node[In]) msg.Text {
 			case need.result.Status == StatusFail:
 				return msg.Of("needs %s, which failed%s", id, where)
 			case need.result.Status == StatusError:
-				return msg.Of("needs %s, which could not be looked at%s", id, where)
+				return msg.Of("needs %s, which could not be checked%s", id, where)
 			}
 		}
 	}

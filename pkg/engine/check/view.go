@@ -25,7 +25,7 @@ func (r Report) View() report.View {
 		{s.Warn, "%d with a warning", report.Caution},
 		{s.Fail, "%d failed", report.Bad},
 		{s.Skip, "%d skipped", report.Plain},
-		{s.Error, "%d could not be looked at", report.Bad},
+		{s.Error, "%d could not be checked", report.Bad},
 	} {
 		if c.n > 0 {
 			v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: msg.Of(c.text, c.n), Tone: c.tone})

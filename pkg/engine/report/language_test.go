@@ -23,7 +23,7 @@ var german = map[string]string{
 	// pkg/engine/report
 	"PASS": "OK", "OK": "OK", "DONE": "FERTIG", "WARN": "WARN", "PEND": "OFFEN", "FAIL": "FEHLER", "SKIP": "ENTF",
 	"ERR":    "UNKL",
-	"create": "anlegen", "change": "ändern", "replace: remove, then make anew": "ersetzen: entfernen, dann neu anlegen",
+	"create": "anlegen", "change": "ändern", "replace: remove, then create": "ersetzen: entfernen, dann neu anlegen",
 	"remove":  "entfernen",
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
@@ -33,14 +33,14 @@ var german = map[string]string{
 	// pkg/engine/check
 	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden",
 	"%d with a warning": "%d mit Warnung", "%d failed": "%d fehlgeschlagen",
-	"%d skipped": "%d ausgelassen", "%d could not be looked at": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
+	"%d skipped": "%d ausgelassen", "%d could not be checked": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
 	// pkg/engine/change
 	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
 	"(secret %s)": "(Geheimnis %s)",
-	"%d to create, %d to change, %d to replace, %d to remove; %d in order already": "%d anzulegen, %d zu ändern, %d " +
+	"%d to create, %d to change, %d to replace, %d to remove; %d unchanged": "%d anzulegen, %d zu ändern, %d " +
 		"zu ersetzen, %d zu entfernen; %d schon richtig",
-	"Nothing to change: all %d resources are in order.": "Nichts zu ändern: alle %d " +
+	"Nothing to change: all %d resources are up to date.": "Nichts zu ändern: alle %d " +
 		"Ressourcen stimmen.",
 	"Nothing to change: no resource is planned.": "Nichts zu ändern: keine Ressource ist geplant.",
 	"left out": "ausgelassen",

@@ -72,7 +72,7 @@ func checks() check.Report {
 			Scope: "contoso", Summary: msg.Plain("it said \x1b]0;owned\x07 and \u202e\u009b2J <&\"> \xff\ttwice\nand " +
 				"more")},
 		{ID: "cloud.domain", Category: "cloud", Title: "The domain is verified", Status: check.StatusSkip,
-			Scope: "tenant", Summary: msg.Plain("needs cloud.signed-in, which could not be looked at")},
+			Scope: "tenant", Summary: msg.Plain("needs cloud.signed-in, which could not be checked")},
 		{ID: "cloud.signed-in", Category: "cloud", Title: "Signed in", Status: check.StatusError, Scope: "tenant",
 			Summary: msg.Plain("sign in to login.microsoftonline.com: no route"),
 			Remedy:  check.Remedy{Commands: []string{"one", "two"}}},

@@ -219,7 +219,7 @@ var actions = []struct {
 }{
 	{Create, "+", msg.Of("create"), Good},
 	{Update, "~", msg.Of("change"), Caution},
-	{Replace, "-/+", msg.Of("replace: remove, then make anew"), Bad},
+	{Replace, "-/+", msg.Of("replace: remove, then create"), Bad},
 	{Delete, "-", msg.Of("remove"), Bad},
 }
 

@@ -82,7 +82,7 @@ func judgeTime(leaf *x509.Certificate, u Use) []finding.Finding {
 	case u.Now.Before(leaf.NotBefore):
 		out = append(out, finding.Of(finding.Wrong, "not-yet-valid", "%s is not valid before %s", u.What,
 			day(leaf.NotBefore)).
-			WithFix("Use the previous certificate until then, and look at the server's clock."))
+			WithFix("Use the previous certificate until then, and check the server's clock."))
 	case left == 1:
 		out = append(out, finding.Of(finding.Wrong, "ends-soon", "%s ends in one day, on %s", u.What,
 			day(leaf.NotAfter)).WithFix(fixRenew))
@@ -335,7 +335,7 @@ func judgePurpose(leaf *x509.Certificate, u Use) []finding.Finding {
 		out = append(out, finding.Of(finding.Doubtful, "not-for-clients",
 			"%s is made for servers alone (its extended key usage lacks clientAuth): mail from Exchange Online "+
 				"arrives, but the server may be unable to present it when it sends there", u.What).
-			WithFix("Send a message to a cloud mailbox and look at its headers: while it arrives as internal, "+
+			WithFix("Send a message to a cloud mailbox and read its headers: while it arrives as internal, "+
 				"nothing needs to be done."))
 	}
 	return out

@@ -149,7 +149,7 @@ func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 	}
 	d.renew()
 	if hosts := d.answers.Network.InsecureHosts; len(hosts) > 0 {
-		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") + " (network.insecureHosts): whoever is in between can read and change everything")
+		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") + " (network.insecureHosts): an attacker on the way can read and change everything")
 	}
 	return d.facts(), func() {
 		d.observerMu.Lock()

@@ -109,7 +109,7 @@ func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 	}
 	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": sample}})
 	if err != nil {
-		return "", fmt.Errorf("%s: look for somebody to ask about: %w", f.answers.Name, err)
+		return "", fmt.Errorf("%s: find a mailbox to look up: %w", f.answers.Name, err)
 	}
 	for _, o := range found {
 		if person(o) {

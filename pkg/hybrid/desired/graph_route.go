@@ -43,7 +43,7 @@ var graphRoute = &Topic{
 var authServerGraphRoute = Exchange.Declare(Kind{
 	Noun:   "AuthServerGraphRoute",
 	Title:  "Microsoft Graph address of the Entra auth server",
-	Why:    "Tells Exchange SE where Microsoft Graph is, for lookups that no longer go through EWS.",
+	Why:    "The address of Microsoft Graph. Exchange SE uses it for lookups that no longer use EWS.",
 	Places: []string{OnPremises},
 	Match:  byTenant,
 	Properties: map[string]Property{

@@ -157,5 +157,5 @@ var partnerApplication = Exchange.Declare(Kind{
 		"LinkedAccount":         {Type: someText},
 		"Enabled":               {Type: boolean},
 	},
-	Risk: "disabled, it refuses every lookup that comes from Exchange Online",
+	Risk: "disabled, it refuses every lookup from Exchange Online",
 }, Cmdlets{Verbs: New | Set | Remove})

@@ -18,7 +18,7 @@ var addressChecks = []Check{
 		Timeout: scanLimit,
 		Reads:   fact.List(fact.Users),
 		Why: "Without exactly one address in capitals (SMTP:) a user is not synchronized, or gets an " +
-			"address that no one chose.",
+			"unintended address.",
 		Fix: "Correct proxyAddresses with Set-Mailbox or Set-RemoteMailbox -PrimarySmtpAddress.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := fact.Users.In(ctx, in.Forest)
@@ -46,9 +46,9 @@ var addressChecks = []Check{
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: 2 * scanLimit,
 		Reads:   fact.List(fact.Duplicates),
-		Why: "The tenant takes an address once: the second user is not synchronized or loses the address, " +
+		Why: "The tenant accepts an address only once: the second user is not synchronized or loses the address, " +
 			"and lookups reach the wrong calendar.",
-		Fix: "Take the address from all but one of its holders.",
+		Fix: "Remove the address from all but one of these users.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			duplicates, err := fact.Duplicates.In(ctx, in.Organization)
 			if err != nil {

@@ -54,7 +54,7 @@ var autodiscoverChecks = []Check{
 		Scope: PerForest,
 		Reads: fact.List(fact.EWSHosts, fact.DeadAddresses),
 		Why: "Exchange Online asks the forest for calendars at its EWS address, without pre-authentication and " +
-			"with a token of its own.",
+			"with its own token.",
 		Fix: "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the " +
 			"name and a chain to a public authority.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -128,7 +128,7 @@ func judgeAddresses(ctx context.Context, in Input, address string) []finding.Fin
 	return []finding.Finding{{
 		ID: "dead-address", Level: finding.Doubtful, Format: "%d of %d addresses of %s do not answer: %s",
 		Args: []any{len(dead), found.All, address, someOf(dead)},
-		Fix:  "Take the address out of DNS, or publish the service there too.",
+		Fix:  "Remove the address from DNS, or publish the service there too.",
 	}}
 }
 

@@ -38,7 +38,7 @@ const distribute = "Do not make a new one: export it with its key from a server 
 var certificateChecks = []Check{
 	{
 		ID:    "certificates.transport",
-		Title: "The transport certificate is valid, trusted and rightly named",
+		Title: "The transport certificate is valid, trusted and has the right names",
 		Scope: PerForest,
 		Reads: fact.List(fact.CertificateFile, fact.MailServers, fact.DeadAddresses),
 		Why: "Mail between the sides is encrypted and recognized by this certificate: the tenant attributes mail " +
@@ -56,13 +56,13 @@ var certificateChecks = []Check{
 	},
 	{
 		ID:    "certificates.transport-distinct",
-		Title: "Every forest has a transport certificate of its own",
+		Title: "Each forest has its own transport certificate",
 		Scope: PerOrganization,
 		Needs: []check.ID{"certificates.transport"},
 		Reads: fact.List(fact.CertificateFile, fact.MailServers),
-		Why: "The tenant tells the forests' mail apart by the certificate: two forests whose certificates have the " +
-			"same common name and the same issuer are one to it.",
-		Fix: "Get each forest a certificate with a common name of its own.",
+		Why: "The tenant attributes mail to a forest by its certificate: it cannot distinguish two forests whose " +
+			"certificates have the same common name and the same issuer.",
+		Fix: "Get one certificate per forest, each with its own common name.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if len(in.Forests) < 2 {
 				return check.NotApplicable("there is only one forest")
@@ -105,10 +105,10 @@ var certificateChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Auth),
-		Why: "Exchange signs its tokens with it; what the tenant knows of it must be what every server has. When " +
-			"it ends, lookups end.",
+		Why: "Exchange signs its tokens with this certificate. The tenant must know the same certificate that every " +
+			"server has. When it expires, lookups fail.",
 		Fix: "Stage a new one with MonitorExchangeAuthCertificate.ps1 (CSS-Exchange; in a hybrid organization it " +
-			"wants -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig " +
+			"requires -IgnoreHybridConfig $true), or with New-ExchangeCertificate and Set-AuthConfig " +
 			"-NewCertificateThumbprint and an effective date two days ahead; " +
 			"run hybridge apply before that date, so that the application knows it. Answer No when asked to " +
 			"overwrite the default SMTP certificate.",
@@ -261,7 +261,7 @@ func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (ma
 	case err != nil && len(out.certificates) == 0:
 		return out, err
 	case err != nil:
-		out.findings = []finding.Finding{{ID: "unseen", Level: finding.Blind, Format: "%s could not be looked at: %v",
+		out.findings = []finding.Finding{{ID: "unseen", Level: finding.Blind, Format: "%s could not be checked: %v",
 			Args: []any{host, err}}}
 		return out, nil
 	}
@@ -313,7 +313,7 @@ func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 		r = check.Unknown(errors.New(worst.String()))
 		r.Summary = text(worst)
 	case worst.Level == finding.Unseen:
-		r = check.Warned("the certificate file is in order, but the mail server could not be checked: %s", text(worst))
+		r = check.Warned("the certificate file passes, but the mail server could not be checked: %s", text(worst))
 	}
 	if r.Status == "" && len(seen.certificates) > 0 {
 		r = in.transportInOrder(ctx, seen.certificates, worst)

@@ -19,8 +19,8 @@ var directoryChecks = []Check{
 		Scope: PerForest,
 		Reads: fact.List(fact.RootDSE),
 		Why:   "Users, domains and the Exchange configuration are read from the forest's directory.",
-		Fix: "Check directory.servers and directory.bind in the answers, and network.caFile when the " +
-			"certificate is from an authority of your own.",
+		Fix: "Check directory.servers and directory.bind in the answers file, and network.caFile when your own " +
+			"authority issued the certificate.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			root, err := fact.RootDSE.In(ctx, in.Forest)
 			if err != nil {
@@ -36,10 +36,9 @@ var directoryChecks = []Check{
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: scanLimit,
 		Reads:   fact.List(fact.Users),
-		Why: "Sign-in, and the tokens in which one side names a user to the other, go by the user " +
-			"principal name; mail and lookups go by the address. Where they differ, people cannot sign in " +
-			"with the address they know, a token can name no one or another person, and Amazon WorkMail " +
-			"wants them equal.",
+		Why: "Sign-in, and the tokens in which one side names a user to the other, use the user principal name. " +
+			"Mail and lookups use the address. Where they differ, people cannot sign in with the address that they " +
+			"know, and a token can name no user or another user. Amazon WorkMail requires them to be equal.",
 		Fix: "Set userPrincipalName to the primary address (or the other way round) before the users are " +
 			"synchronized.",
 		Run: func(ctx context.Context, in Input) check.Result {

@@ -24,7 +24,7 @@ var domainChecks = []Check{
 		Why: "A domain that one side does not accept gets no hybrid mail and no lookups there (the wizard's " +
 			"errors HCW8016 and HCW8017).",
 		Fix: "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or " +
-			"take it out of the forest's domains in the answers.",
+			"remove it from the forest's domains in the answers file.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -64,11 +64,11 @@ var domainChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"domains.accepted"},
 		Reads: fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "A forest that is authoritative for a domain refuses addresses of it that it does not have: of two such " +
-			"forests each refuses the other's users. Where no forest is, mail for an address that does not exist goes " +
-			"round in circles. The others that share the domain relay it.",
-		Fix: "Choose the forest that has the domain's last word, and make it Authoritative there with " +
-			"Set-AcceptedDomain; make it InternalRelay, with a send connector to that forest, in the others.",
+		Why: "An authoritative forest refuses the domain's addresses that it does not have: of two authoritative " +
+			"forests, each refuses the other's users. Without an authoritative forest, mail to an unknown address " +
+			"loops. The other forests that share the domain relay it.",
+		Fix: "Choose one forest per domain. Make the domain Authoritative there with Set-AcceptedDomain, and " +
+			"InternalRelay, with a send connector to that forest, in the others.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			lists := map[string][]fact.AcceptedDomain{} // by forest
 			names := map[string]bool{}
@@ -119,7 +119,7 @@ var domainChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.entra-read"},
 		Reads: fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT, fact.MX),
-		Why:   "The tenant refuses users, mail and connectors of a domain that it does not know to be yours.",
+		Why:   "The tenant refuses users, mail and connectors of a domain whose ownership is not verified.",
 		Fix:   "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			domains, err := fact.TenantDomains.In(ctx, in.Tenant)
@@ -166,7 +166,7 @@ var domainChecks = []Check{
 		Reads: fact.List(fact.OnlineAcceptedDomains),
 		Why: "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for " +
 			"them there (the wizard's errors HCW8001 and HCW8009).",
-		Fix: "Turn directory synchronization on: the tenant gets the domain with it. If it has another name, " +
+		Fix: "Turn on directory synchronization: it creates the domain in the tenant. If the domain has another name, " +
 			"set exchangeOnline.coexistenceDomain.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
@@ -180,7 +180,7 @@ var domainChecks = []Check{
 			if findDomain(accepted, name) == nil {
 				return check.Failed("%s is not an accepted domain of the tenant", name)
 			}
-			return check.Pass("%s is there", name)
+			return check.Pass("%s exists", name)
 		},
 	},
 }

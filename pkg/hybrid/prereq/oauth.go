@@ -23,8 +23,8 @@ var oauthChecks = []Check{
 		Reads: fact.List(fact.VirtualDirectories, fact.Organization),
 		Why: "Exchange Online signs in to EWS and autodiscover with a token, at the address that EWS " +
 			"publishes. Without OAuth on a server's virtual directory, or without an external address, its " +
-			"lookups are refused there, or go nowhere.",
-		Fix: "Switch OAuth on again on the virtual directories named, give EWS its external address, and " +
+			"lookups are refused there, or have no address.",
+		Fix: "Enable OAuth again on the virtual directories named, set the external URL of EWS, and " +
 			"restart IIS on those servers.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
@@ -116,9 +116,9 @@ var overrideCheck = Check{
 	Scope: PerForest,
 	Needs: []check.ID{"access.onprem-read"},
 	Reads: fact.List(fact.SettingOverrides, fact.MailboxServers),
-	Why: "The dedicated application and the Graph route are switched on by a setting override each, for all servers " +
-		"or per server. A server that no override names goes on as it was, and its lookups are refused; one that " +
-		"several name falls back to the default.",
+	Why: "One setting override enables the dedicated application, another one the Graph route, for all servers " +
+		"or per server. Without an override, a server keeps its old behaviour, and its lookups are refused. With " +
+		"several, it falls back to the default.",
 	Fix: "hybridge plan makes an override for each server that is left out.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		overrides, err := overridesOf(ctx, in.Forest)

@@ -20,7 +20,7 @@ var serverChecks = []Check{
 		Reads: fact.List(fact.Servers),
 		Why: "Lookups as the dedicated application need Exchange SE, or 2019 CU14 or CU15 or 2016 CU23 with " +
 			"the April 2025 hotfix update or later; lookups through Microsoft Graph need Exchange SE with " +
-			"the May 2026 one. One old server is enough to make lookups fail now and then: it goes on as " +
+			"the May 2026 one. One old server is enough to make some lookups fail: it still signs in as " +
 			"the shared application.",
 		Fix: "Install the latest cumulative, hotfix and security update on the servers named.",
 		Run: func(ctx context.Context, in Input) check.Result {

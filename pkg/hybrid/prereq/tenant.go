@@ -48,7 +48,7 @@ var tenantChecks = []Check{
 					"on-premises need the Graph route")
 				if !in.Cloud.GraphCoexistence {
 					return r.Because(noGraph).
-						Fix("Ask Microsoft when the Graph route comes to %s. Until then lookups from on-premises "+
+						Fix("Ask Microsoft when the Graph route is available in %s. Until then lookups from on-premises "+
 							"to the tenant fail.", in.Cloud.Title)
 				}
 				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and " +
@@ -76,7 +76,7 @@ var tenantChecks = []Check{
 				return evidence(check.Warned("EwsEnabled is not set: Microsoft switches EWS off for such tenants " +
 					"from 2026-10-01 on"))
 			case !config.ListKnown:
-				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not tell its list of " +
+				return evidence(check.Warned("EwsEnabled is true, but Exchange Online did not return its list of " +
 					"allowed applications"))
 			case len(config.EwsAllowedAppIDs) == 0 && now.Before(cloud.EWSRestricted):
 				return evidence(check.Warned("EwsEnabled is true and its list of allowed applications is empty: " +

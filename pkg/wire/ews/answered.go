@@ -67,9 +67,9 @@ func whatAnswered(resp *http.Response, body []byte) string {
 		return "redirects to " + link.PrintableURL(location)
 	case resp.StatusCode == 440:
 		return "a log-on form (440: the session of forms-based authentication has ended), so a proxy or the OWA " +
-			"authentication module stands before EWS"
+			"authentication module is in front of EWS"
 	case resp.StatusCode == 456:
-		return "456: Exchange Online wants this account to sign in with multi-factor authentication or to be unblocked"
+		return "456: Exchange Online requires this account to sign in with multi-factor authentication or to be unblocked"
 	case resp.StatusCode == http.StatusUnsupportedMediaType:
 		return "a service that does not take text/xml"
 	case has("you have created a service"):

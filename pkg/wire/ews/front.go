@@ -83,7 +83,7 @@ const (
 	fixCloud   = "While mailboxes are in the forest, the name must lead to the forest's Exchange servers."
 	fixTLS     = "Enable TLS 1.2 with ECDHE cipher suites on what answers there, for this name (SNI), and demand no " +
 		"client certificate."
-	fixProxy = "Look at the proxy (network.proxy, its sign-in and its log), or run the check on a machine that " +
+	fixProxy = "Check the proxy (network.proxy, its sign-in and its log), or run the check on a machine that " +
 		"reaches the host directly."
 )
 
@@ -114,7 +114,7 @@ func (f Front) Judge(isCloud func(host string) bool) []finding.Finding {
 			something(f.What))
 	case f.Status == http.StatusForbidden && f.Exchange:
 		return one(finding.Wrong, "refused",
-			"Look at EwsEnabled and the EWS access policies (Get-OrganizationConfig, Get-CASMailbox), and at IP "+
+			"Check EwsEnabled and the EWS access policies (Get-OrganizationConfig, Get-CASMailbox), and at IP "+
 				"restrictions of the virtual directory.", "%s is refused by Exchange: 403, %s", f.URL, something(f.What))
 	case f.Status == http.StatusForbidden || f.Status == 440 || f.Status == 456:
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
@@ -168,7 +168,7 @@ func (f Front) judgeRedirect(isCloud func(host string) bool) []finding.Finding {
 			f.URL)
 	case strings.HasPrefix(path, "/adfs/"):
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
-			"%s redirects to AD FS (%s): pre-authentication stands before Exchange, and lookups of the tenant cannot "+
+			"%s redirects to AD FS (%s): pre-authentication is in front of Exchange, and lookups of the tenant cannot "+
 				"pass it", f.URL, to)
 	case strings.HasPrefix(path, "/owa"):
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
@@ -176,7 +176,7 @@ func (f Front) judgeRedirect(isCloud func(host string) bool) []finding.Finding {
 				"tenant cannot pass it", f.URL, to)
 	case isLogOn(target.String()):
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
-			"%s redirects to the log-on page %s: pre-authentication stands before Exchange, and lookups of the "+
+			"%s redirects to the log-on page %s: pre-authentication is in front of Exchange, and lookups of the "+
 				"tenant cannot pass it", f.URL, to)
 	case strings.HasPrefix(path, "/autodiscover/") || strings.HasPrefix(path, "/ews/"):
 		return one(finding.Doubtful, "redirect-elsewhere", fixPublish, "%s redirects to %s", f.URL, to)
@@ -195,7 +195,7 @@ func JudgeConnection(host string, err error) finding.Finding {
 	}
 	switch {
 	case link.ByProxy(err):
-		return finding.Of(finding.Blind, "proxy", "%s could not be looked at, because of the proxy: %v", host,
+		return finding.Of(finding.Blind, "proxy", "%s could not be checked, because of the proxy: %v", host,
 			err).WithFix(fixProxy)
 	case errors.As(err, &record):
 		return finding.Of(finding.Wrong, "no-tls", "%s does not speak TLS on this port", host).WithFix(fixPublish)
@@ -214,6 +214,6 @@ func JudgeConnection(host string, err error) finding.Finding {
 	case told:
 		return wrong("handshake", "%s refuses the TLS handshake: it sends the alert %s", host, link.AlertName(alert))
 	}
-	return finding.Of(finding.Unseen, "unreachable", "%s could not be looked at: %v", host, err).
-		WithFix("Look at the firewalls on the way, and run the check from another network.")
+	return finding.Of(finding.Unseen, "unreachable", "%s could not be checked: %v", host, err).
+		WithFix("Check the firewalls on the way, and run the check from another network.")
 }

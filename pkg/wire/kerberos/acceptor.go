@@ -82,7 +82,7 @@ type accepted struct {
 
 func (c *accepted) step(in []byte) (out []byte, done bool, err error) {
 	if c.channel != nil {
-		return nil, false, errors.New("the security context stands already")
+		return nil, false, errors.New("the security context is already established")
 	}
 	out, err = c.accept(in)
 	if err != nil {

@@ -36,7 +36,7 @@ const (
 func (i *initiator) step(in []byte) (out []byte, done bool, err error) {
 	switch {
 	case i.channel != nil:
-		return nil, false, errors.New("the security context stands already")
+		return nil, false, errors.New("the security context is already established")
 	case i.authenticator == nil && in == nil:
 		out, err = i.request()
 		if err != nil {

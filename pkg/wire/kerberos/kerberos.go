@@ -146,4 +146,4 @@ func splitUser(user string) (name, realm string) {
 	return user, ""
 }
 
-var errNotEstablished = errors.New("the security context does not stand yet")
+var errNotEstablished = errors.New("the security context is not established yet")

@@ -189,7 +189,7 @@ func (t *tunnel) refused(resp *http.Response, credential bool) error {
 	for _, c := range Challenges(proxyChallenges(resp.Header)) {
 		offers = append(offers, Printable(c.Scheme))
 	}
-	what := "the proxy wants a sign-in"
+	what := "the proxy requires a sign-in"
 	if credential {
 		what = "the proxy refuses the sign-in"
 	}

@@ -44,7 +44,7 @@ func TestOddProxies(t *testing.T) {
 		{"404", answer("HTTP/1.1 404 Not Found\r\n\r\n"), "HTTP 404"},
 		{"405", answer("HTTP/1.1 405 Method Not Allowed\r\n\r\n"), "HTTP 405"},
 		{"407 without a scheme", answer("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
-			"wants a sign-in: set network.proxyCredential"},
+			"requires a sign-in: set network.proxyCredential"},
 		{"407 Basic", answer("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"p\"\r\n\r\n"), "(offers Basic)"},
 		{"407 NTLM", answer("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"), "(offers NTLM)"},
 		{"407 Negotiate and more", answer("HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: " +
@@ -52,7 +52,7 @@ func TestOddProxies(t *testing.T) {
 		{"407 Digest", answer("HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm=\"p\", nonce=\"n\"\r\n\r\n"),
 			"(offers Digest)"},
 		{"407 with a long page", answer("HTTP/1.1 407 x\r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("x", 9000)),
-			"wants a sign-in"},
+			"requires a sign-in"},
 		{"407 with a page that does not come", answer("HTTP/1.1 407 x\r\nContent-Length: 9000\r\n\r\nx"),
 			"closed the connection"},
 		{"429", answer("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\r\n"), "HTTP 429"},

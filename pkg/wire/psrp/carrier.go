@@ -230,7 +230,7 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 		return nil, errors.New("redirected to an address that does not parse")
 	}
 	if c.url.Scheme != "https" {
-		return nil, fmt.Errorf("redirected over unencrypted http to %s, which could come from anyone; "+
+		return nil, fmt.Errorf("redirected over unencrypted http to %s, which anyone could have sent; "+
 			"use that server's own address if it is right", link.Line(next.Host))
 	}
 	if next.Scheme != "https" {
@@ -354,7 +354,7 @@ func (c *carrier) establish(s securityContext, a *answer) error {
 				return err
 			}
 			if !done {
-				return errors.New("the server wants more steps than Kerberos has")
+				return errors.New("the server asks for more steps than Kerberos has")
 			}
 			c.security = s
 			return nil

@@ -17,7 +17,7 @@ import (
 const (
 	fixLook = "Look in the server's protocol log and at the firewalls on the way, run the check from another " +
 		"network, or send a test message from Exchange Online."
-	fixBusy = "Retry later; if it stays, look at connection limits and the state of the transport service."
+	fixBusy = "Retry later; if the error stays, check the connection limits and the state of the transport service."
 	fixSelf = "Run the check from a machine that the server lets in, or send a test message from Exchange Online; " +
 		"its addresses must be let in."
 	fixPort = "Look where address and port lead to: port forwarding, load balancer, network.connectTo."
@@ -57,7 +57,7 @@ func Judge(r Report, err error) []finding.Finding {
 	case errors.As(err, &failed):
 		out = append(out, judgeStep(r, failed))
 	case err != nil:
-		out = append(out, finding.Of(finding.Unseen, "unseen", "%s could not be looked at: %v", r.Address,
+		out = append(out, finding.Of(finding.Unseen, "unseen", "%s could not be checked: %v", r.Address,
 			err).WithFix(fixLook))
 	case r.TLS == nil && masked(r):
 		out = append(out, finding.Of(finding.Wrong, "masked",
@@ -136,7 +136,7 @@ func judgeStep(r Report, e *StepError) finding.Finding {
 	case closed(e.Err):
 		return unseen("closed", "%s closed the connection after %s without an answer", r.Address, string(e.Step))
 	}
-	return unseen("unseen", "%s could not be looked at: %s: %v", r.Address, string(e.Step), e.Err)
+	return unseen("unseen", "%s could not be checked: %s: %v", r.Address, string(e.Step), e.Err)
 }
 
 // detail is what an error of ErrProtocol says about the text that came.

@@ -34,7 +34,7 @@ $change2Result = New-AuthServer @change2
 
 # 3 of 7: update PartnerApplication "Exchange Online"
 # Why: it lets lookups from Exchange Online in
-# Risk: disabled, it refuses every lookup that comes from Exchange Online
+# Risk: disabled, it refuses every lookup from Exchange Online
 $change3 = @{
     Identity = 'Exchange Online'
     Enabled = $true
