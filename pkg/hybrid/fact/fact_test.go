@@ -299,7 +299,7 @@ func TestMissing(t *testing.T) {
 	set, session := organization(map[string][]exchange.Object{"Get-ExchangeServer": nil})
 	set.Cmdlets = map[System][]string{OnPremises: {"Get-ExchangeServer", "Get-AuthConfig", "Get-ExchangeCertificate",
 		"Get-AcceptedDomain"}, Online: {"Get-AcceptedDomain"}}
-	Permissions.Seed(set.Tenant, []string{"Domain.ReadWrite.All"}, nil)
+	Permissions.Seed(set.Tenant, Grant{Permissions: []string{"Domain.ReadWrite.All"}}, nil)
 	missing := func(forest *Side, facts ...Fact) string {
 		var out []string
 		for _, f := range facts {
@@ -331,7 +331,7 @@ func TestMissing(t *testing.T) {
 	if n := session.asked["Allowed"]; n != 2 {
 		t.Errorf("rights were asked for %d times on two sides", n)
 	}
-	Permissions.Seed(set.Tenant, nil, nil)
+	Permissions.Seed(set.Tenant, Grant{}, nil)
 	OnPremisesRights.Seed(set.Forests[0], Rights{}, errors.New("no answer"))
 	if got := missing(nil, Tenant, Auth); got != "" {
 		t.Errorf("rights that cannot be read are missing: %s", got)

@@ -42,6 +42,14 @@ func (r Rights) Lacks(alternatives ...string) bool {
 	return known
 }
 
+// Tells tells whether it is known if one of the alternatives is there.
+func (r Rights) Tells(alternatives ...string) bool {
+	return slices.ContainsFunc(alternatives, func(a string) bool {
+		_, asked := r.names[strings.ToLower(a)]
+		return asked
+	})
+}
+
 // OnPremisesRights are the cmdlets that the account of a forest may run.
 var OnPremisesRights = cmdletRights(AtForest, OnPremises)
 
@@ -72,26 +80,79 @@ func names(allowed map[string]exchange.Allowance) []string {
 	return out
 }
 
-// Permissions are the Graph permissions that the tenant's token carries; nil when it does not tell.
-var Permissions = &Query[[]string]{
+// Grant is what an access token tells of its holder's rights in Microsoft Graph. A claim that is
+// absent is unknown: Entra promises none.
+type Grant struct {
+	Permissions []string // roles of an application, scopes of a person
+	Delegated   bool     // a person signed in
+	// Roles are the ids of the person's directory roles; nil when the token does not tell them.
+	Roles []string
+}
+
+// Permissions are what the tenant's token grants.
+var Permissions = &Query[Grant]{
 	question: question{AtTenant, []Source{{System: Entra, Ask: "access token"}}},
-	ask: func(ctx context.Context, s *Side) ([]string, error) {
+	ask: func(ctx context.Context, s *Side) (Grant, error) {
 		token, err := with(ctx, s, s.Token, itself)
 		if err != nil {
-			return nil, err
+			return Grant{}, err
 		}
-		return TokenPermissions(token), nil
+		return TokenGrant(token), nil
 	},
 }
 
-// TokenPermissions are the permissions that an access token names (roles for an application, scp
-// for a person); nil when it cannot be read, which is its issuer's right.
-func TokenPermissions(token string) []string {
+// TokenGrant reads the claims of an access token: nothing when it cannot be read, which is its
+// issuer's right.
+func TokenGrant(token string) Grant {
 	claims, err := oauth.AccessToken{Value: secret.NewValue(token)}.Claims()
 	if err != nil {
-		return nil
+		return Grant{}
 	}
-	return append(claims.Strings("roles"), strings.Fields(claims.String("scp"))...)
+	scopes := strings.Fields(claims.String("scp"))
+	return Grant{
+		Permissions: append(claims.Strings("roles"), scopes...),
+		Delegated:   len(scopes) > 0 || claims.String("idtyp") == "user",
+		Roles:       claims.Strings("wids"),
+	}
+}
+
+// ownRights is the scope with which a person's own directory roles decide.
+const ownRights = "Directory.AccessAsUser.All"
+
+// Directory roles by their id, with the permissions that they amount to.
+var directoryRoles = map[string][]string{
+	"62e90394-69f5-4237-9190-012177145e10": graphPermissions, // Global Administrator
+	"9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": WritePermissions, // Application Administrator
+	"158c047a-c907-4556-b7ef-446551a6b5f7": WritePermissions, // Cloud Application Administrator
+	// Privileged Role Administrator
+	"e8611ab8-c189-46e8-94e1-60213ab1f814": {"AppRoleAssignment.ReadWrite.All"},
+}
+
+// noRoles are ids that wids holds for people without a directory role.
+var noRoles = []string{"b79fbf4d-3ef9-4689-8143-76b194e85509", "0997a1d0-0d1d-4acb-b408-d5ca73121e90"}
+
+// rights are those that the token shows. A person reads with the rights of a member, which a tenant
+// may restrict: what only the roles decide is known when the token tells a role that has it, or
+// that there is no role at all. Otherwise the request itself decides.
+func (g Grant) rights() Rights {
+	if len(g.Permissions) == 0 {
+		return Rights{}
+	}
+	own := func(p string) bool { return strings.EqualFold(p, ownRights) }
+	if !g.Delegated || !slices.ContainsFunc(g.Permissions, own) {
+		return NewRights(graphPermissions, g.Permissions)
+	}
+	allowed := slices.Clone(g.Permissions)
+	administrator := false
+	for _, role := range g.Roles {
+		allowed = append(allowed, directoryRoles[strings.ToLower(role)]...)
+		administrator = administrator || !slices.Contains(noRoles, strings.ToLower(role))
+	}
+	var asked []string
+	if g.Roles != nil && !administrator {
+		asked = WritePermissions
+	}
+	return NewRights(asked, allowed)
 }
 
 // RightsIn are the rights of a side's account in a system. A right that the system does not tell is
@@ -103,11 +164,8 @@ func RightsIn(ctx context.Context, system System, s *Side) (Rights, error) {
 	case Online:
 		return OnlineRights.In(ctx, s)
 	case Entra:
-		permissions, err := Permissions.In(ctx, s)
-		if err != nil || len(permissions) == 0 {
-			return Rights{}, err
-		}
-		return NewRights(graphPermissions, permissions), nil
+		grant, err := Permissions.In(ctx, s)
+		return grant.rights(), err
 	}
 	return Rights{}, nil
 }

@@ -129,9 +129,12 @@ func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 	if err != nil {
 		return check.Unknown(err)
 	}
-	var lacking, removing []string
+	var lacking, removing, untold []string
 	needed := writes(a.system, in.Answers.Features)
 	for _, name := range needed {
+		if !rights.Tells(name) {
+			untold = append(untold, name)
+		}
 		switch {
 		case !rights.Lacks(name):
 		case strings.HasPrefix(name, "Remove-"):
@@ -148,6 +151,9 @@ func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 	case len(removing) > 0:
 		return check.Warned("%s: an apply could not be rolled back: the account lacks %s", where, someOf(removing)).
 			With("lacking", removing)
+	case len(untold) > 0:
+		return check.Pass("%s: the sign-in does not tell whether the account has %s; the apply will", where,
+			someOf(untold)).With("unknown", untold)
 	}
 	return check.Pass("%s: the account has all %d rights that an apply needs", where, len(needed))
 }

@@ -151,7 +151,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"},
 		nil)
 	fact.Permissions.Seed(f.Tenant,
-		[]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+		fact.Grant{Permissions: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}}, nil)
 	fact.Principal.SeedAll(f.Tenant,
 		func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
 	fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
@@ -320,12 +320,12 @@ func TestDisorders(t *testing.T) {
 			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Remove-OrganizationRelationship"), nil)
 		}, []string{"warn access.online-write tenant"}},
 		{"permission to write missing", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Permissions.Seed(f.Tenant,
-				[]string{"Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}, nil)
+			fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Application.ReadWrite.OwnedBy",
+				"AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}}, nil)
 		}, []string{"warn access.entra-write tenant"}},
 		{"permission to read domains missing", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Permissions.Seed(f.Tenant,
-				[]string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Organization.Read.All"}, nil)
+			fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Application.ReadWrite.All",
+				"AppRoleAssignment.ReadWrite.All", "Organization.Read.All"}}, nil)
 		}, []string{
 			"skip domains.verified contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
@@ -333,9 +333,12 @@ func TestDisorders(t *testing.T) {
 				"Directory.ReadWrite.All in Microsoft Graph",
 			"warn access.entra-read tenant",
 		}},
+		{"a person's own rights", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Directory.AccessAsUser.All"}, Delegated: true}, nil)
+		}, nil},
 		{"permissions not told", func(_ *testing.T, f *fact.Set,
 			_ *authority) {
-			fact.Permissions.Seed(f.Tenant, nil, nil)
+			fact.Permissions.Seed(f.Tenant, fact.Grant{}, nil)
 		}, nil},
 		{"nothing but reading", func(_ *testing.T, f *fact.Set, _ *authority) {
 			viewOnly(f)
@@ -835,7 +838,7 @@ func viewOnly(f *fact.Set) {
 	for _, forest := range f.Forests {
 		fact.OnPremisesRights.Seed(forest, reading(fact.OnPremises), nil)
 	}
-	fact.Permissions.Seed(f.Tenant, []string{"Directory.Read.All"}, nil)
+	fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Directory.Read.All"}}, nil)
 }
 
 // withoutTenant takes Exchange Online out of the answers, and its domain out of the forests.
