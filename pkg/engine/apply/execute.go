@@ -406,7 +406,7 @@ func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 }
 
 func (x *execution) read(ctx context.Context, s *step) ([]change.Live, error) {
-	live, err := s.place.Read(ctx, s.kind)
+	live, err := s.place.Read(change.About(ctx, s.outcome.Name), s.kind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read %s: %w", s.outcome.Target, s.kind.Noun, err)
 	}

@@ -182,7 +182,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	default:
 		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not configured yet")
 	}
-	return change.Make(ctx, d.places(facts), resources, change.Options{
+	return change.Make(ctx, d.places(facts, apply.Options{StateDir: d.options.StateDir}), resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
 	})
 }
@@ -202,11 +202,11 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 }
 
 // places are the systems that hold resources.
-func (d *Deployment) places(f *fact.Set) map[string]change.Place {
+func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
 		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online), d.warn)
-		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f), d.warn)
+		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f, o), d.warn)
 	}
 	for _, forest := range d.forests {
 		name := desired.PlaceForest(forest.answers.Name)
@@ -215,49 +215,18 @@ func (d *Deployment) places(f *fact.Set) map[string]change.Place {
 	return out
 }
 
-// directory opens the tenant's directory. It is read at the dedicated applications of all forests whose organization is known: nothing is
-// planned at the others.
-func (d *Deployment) directory(f *fact.Set) func(context.Context) (desired.Directory, error) {
-	return func(ctx context.Context) (desired.Directory, error) {
-		graph, err := d.tenant.graph.get(ctx)
-		if err != nil {
-			return desired.Directory{}, err
-		}
-		return desired.Directory{Graph: graph, Now: f.Now,
-			Applications: func(ctx context.Context) ([]fact.Dedicated, error) {
-				var out []fact.Dedicated
-				var unknown error
-				for _, forest := range f.Forests {
-					organization, err := fact.Organization.In(ctx, forest)
-					if err != nil {
-						unknown = err
-						continue
-					}
-					// One that cannot be told from others of its name is read with them: nothing is planned there.
-					d, err := fact.DedicatedApplication.In(ctx, forest)
-					if err != nil {
-						d = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
-					}
-					out = append(out, d)
-				}
-				if len(out) == 0 {
-					return nil, unknown
-				}
-				return out, nil
-			}}, nil
-	}
-}
-
 // Apply carries out a plan; apply.ErrStale when the live state is no longer what the plan was made from.
 func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return apply.Run(ctx, d.places(facts), Kinds(), p, d.applying(o, facts), d)
+	o = d.applying(o, facts)
+	return apply.Run(ctx, d.places(facts, o), Kinds(), p, o, d)
 }
 
 // Rollback undoes a run; the newest when runID is empty.
 func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return apply.Rollback(ctx, d.places(facts), Kinds(), runID, d.applying(o, facts), d)
+	o = d.applying(o, facts)
+	return apply.Rollback(ctx, d.places(facts, o), Kinds(), runID, o, d)
 }

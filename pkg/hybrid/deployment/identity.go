@@ -17,7 +17,8 @@ func (d *Deployment) PreviewRollback(
 ) (apply.Undo, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return apply.Preview(ctx, d.places(facts), Kinds(), runID, d.applying(o, facts))
+	o = d.applying(o, facts)
+	return apply.Preview(ctx, d.places(facts, o), Kinds(), runID, o)
 }
 
 // applying completes what the engine needs to write.

@@ -85,8 +85,9 @@ var hybridApplication = &Topic{
 }
 
 var application = MicrosoftGraph.Declare(Kind{
-	Noun:  "Application",
-	Title: "Dedicated Exchange hybrid application",
+	Noun:     "Application",
+	Patience: entraPatience,
+	Title:    "Dedicated Exchange hybrid application",
 	Why: "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per " +
 		"Exchange organization. It is the one that the auth server of the tenant names, or that the answers name; an " +
 		"application of the right name alone is not taken, since any user of the tenant may register one.",
@@ -106,11 +107,13 @@ var application = MicrosoftGraph.Declare(Kind{
 	Risk: "with the permission for EWS (full_access_as_app) the application may open every mailbox of the tenant " +
 		"once it is consented to, with those for Graph read all calendars and mailbox settings; guard the auth " +
 		"certificate's key",
-}, Collection{Path: "/applications", Methods: Post | Patch | Delete, Read: applications})
+}, Collection{Path: "/applications", Methods: Post | Patch | Delete, Read: Directory.ownedApplications,
+	Foreign: foreignToApplication})
 
 var keyCredential = MicrosoftGraph.Declare(Kind{
-	Noun:  "KeyCredential",
-	Title: "Auth certificate of the hybrid application",
+	Noun:     "KeyCredential",
+	Patience: entraPatience,
+	Title:    "Auth certificate of the hybrid application",
 	Why: "The public half of the Exchange auth certificate, the current one and the next: with its key Exchange " +
 		"on-premises proves that it is the application.",
 	Places: []string{Entra},
@@ -120,25 +123,28 @@ var keyCredential = MicrosoftGraph.Declare(Kind{
 	},
 	Risk: "Graph takes the list whole: keys that are there and still valid are sent again, and keys that have ended " +
 		"go for good",
-}, Collection{Path: "/applications", Aspect: true, Methods: Patch, Read: applicationKeys})
+}, Collection{Path: "/applications", Aspect: true, Methods: Patch, Read: Directory.applicationKeys})
 
 var servicePrincipal = MicrosoftGraph.Declare(Kind{
-	Noun:   "ServicePrincipal",
-	Title:  "Service principal of the hybrid application",
-	Why:    "The application's account in the tenant: what is given permissions and signs in.",
-	Places: []string{Entra},
+	Noun:     "ServicePrincipal",
+	Patience: entraPatience,
+	Title:    "Service principal of the hybrid application",
+	Why:      "The application's account in the tenant: what is given permissions and signs in.",
+	Places:   []string{Entra},
 	Properties: map[string]Property{
 		"appId":          {Type: guid, Write: change.Key},
 		"accountEnabled": {Type: boolean},
 	},
 	Risk: "disabled, the application gets no tokens",
-}, Collection{Path: "/servicePrincipals", Methods: Post | Patch | Delete, Read: principals})
+}, Collection{Path: "/servicePrincipals", Methods: Post | Patch | Delete, Read: Directory.principals,
+	Foreign: foreignToPrincipal})
 
 var appRoleAssignment = MicrosoftGraph.Declare(Kind{
-	Noun:   "AppRoleAssignment",
-	Title:  "Administrator consent for the hybrid application",
-	Why:    "Grants the application the permission it asks for, for the whole tenant.",
-	Places: []string{Entra},
+	Noun:     "AppRoleAssignment",
+	Patience: entraPatience,
+	Title:    "Administrator consent for the hybrid application",
+	Why:      "Grants the application the permission it asks for, for the whole tenant.",
+	Places:   []string{Entra},
 	Properties: map[string]Property{
 		"principalId": {Type: guid, Write: change.Key},
 		"resourceId":  {Type: guid, Write: change.Key},
@@ -146,7 +152,7 @@ var appRoleAssignment = MicrosoftGraph.Declare(Kind{
 	},
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
 }, Collection{
-	Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: assignments,
+	Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: Directory.assignments,
 })
 
 // offer is what a resource of Microsoft's offers to the application of a route.

@@ -3,19 +3,15 @@ package desired
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version
@@ -25,19 +21,6 @@ type Graph interface {
 	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
 	// List reads a whole collection.
 	List(ctx context.Context, path string) ([]map[string]any, error)
-}
-
-// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications,
-// what belongs to them, and the names of Exchange Online's service principal:
-// nothing else in the tenant is hybridge's business.
-type Directory struct {
-	Graph
-	// Applications are the forests' dedicated applications. One without an AppID is read by its name.
-	Applications func(ctx context.Context) ([]fact.Dedicated, error)
-	Now          func() time.Time // what has ended by then is no key any more; the time when nil
-	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s
-	// when 0.
-	Pause time.Duration
 }
 
 // MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}"
@@ -80,20 +63,25 @@ type Collection struct {
 	Aspect bool
 	// Read finds the objects; none is an empty list and not an error. An object's id and
 	// displayName become the live resource's identity and name.
-	Read func(ctx context.Context, d Directory) ([]map[string]any, error)
+	Read func(d Directory, ctx context.Context) ([]map[string]any, error)
+	// Foreign are the properties beyond the kind's that others may have extended an object by; see
+	// change.Live.
+	Foreign []string
 }
 
 // For builds the operations of a kind.
 func (c Collection) For(k *Kind) change.Ops[Directory] {
 	var ops change.Ops[Directory]
 	ops.Read = func(ctx context.Context, d Directory) ([]change.Live, error) {
-		objects, err := c.Read(ctx, d)
+		objects, err := c.Read(d, ctx)
 		if err != nil {
 			return nil, err
 		}
 		var out []change.Live
 		for _, o := range objects {
-			if l := graphImage(k, o); !c.Aspect || k.Shown(l) {
+			l := graphImage(k, o)
+			l.Foreign = digest(o, c.Foreign)
+			if !c.Aspect || k.Shown(l) {
 				out = append(out, l)
 			}
 		}
@@ -171,79 +159,12 @@ func graphImage(k *Kind, o map[string]any) change.Live {
 
 // Select lists: what a list must ask for, because Graph leaves some properties out otherwise.
 const (
-	applicationFields      = "id,appId,displayName,signInAudience,requiredResourceAccess"
+	applicationFields = "id,appId,displayName,signInAudience,requiredResourceAccess," +
+		"description,notes,tags,identifierUris,passwordCredentials,appRoles,api,web,spa,publicClient"
 	applicationKeyFields   = "id,appId,displayName,keyCredentials"
-	servicePrincipalFields = "id,appId,displayName,accountEnabled"
+	servicePrincipalFields = "id,appId,displayName,accountEnabled," +
+		"notes,tags,servicePrincipalNames,passwordCredentials,appRoleAssignmentRequired"
 )
-
-// applications reads the dedicated applications, and those that have the name of one that is not
-// known yet.
-func applications(ctx context.Context, d Directory) ([]map[string]any, error) {
-	dedicated, err := d.Applications(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return each(dedicated, func(a fact.Dedicated) ([]map[string]any, error) {
-		filter := entra.Filter("displayName", a.Name)
-		if a.AppID != "" {
-			filter = entra.Filter("appId", a.AppID)
-		}
-		return d.List(ctx, "/applications?"+filter+"&$select="+applicationFields)
-	})
-}
-
-// applicationKeys reads the dedicated applications singly, with the keys that have not ended: Graph
-// shows no key in a list.
-func applicationKeys(ctx context.Context, d Directory) ([]map[string]any, error) {
-	found, err := applications(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	day := time.Now()
-	if d.Now != nil {
-		day = d.Now()
-	}
-	day = day.UTC().Truncate(24 * time.Hour) // a plan does not depend on the time of day
-	return each(found, func(a map[string]any) ([]map[string]any, error) {
-		whole, err := d.Do(ctx, "GET", "/applications/"+url.PathEscape(str(a["id"]))+"?$select="+applicationKeyFields,
-			nil)
-		if err != nil {
-			return nil, err
-		}
-		whole["keyCredentials"] = slices.DeleteFunc(slices.Clone(elements(whole["keyCredentials"])), func(k any) bool {
-			return fact.Ended(k, day)
-		})
-		return []map[string]any{whole}, nil
-	})
-}
-
-// principals reads the service principals of the dedicated applications, under the names of these.
-func principals(ctx context.Context, d Directory) ([]map[string]any, error) {
-	found, err := applications(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	return each(found, func(a map[string]any) ([]map[string]any, error) {
-		filter := entra.Filter("appId", str(a["appId"]))
-		list, err := d.List(ctx, "/servicePrincipals?"+filter+"&$select="+servicePrincipalFields)
-		return named(list, str(a["displayName"])), err
-	})
-}
-
-// assignments reads the app roles that are assigned to the dedicated applications.
-func assignments(ctx context.Context, d Directory) ([]map[string]any, error) {
-	found, err := principals(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	return each(found, func(sp map[string]any) ([]map[string]any, error) {
-		list, err := d.List(ctx, "/servicePrincipals/"+url.PathEscape(str(sp["id"]))+"/appRoleAssignments")
-		for i, a := range list {
-			list[i] = named(list[i:i+1], str(sp["displayName"])+" "+str(a["resourceDisplayName"]))[0]
-		}
-		return list, err
-	})
-}
 
 // named gives copies of objects a name.
 func named(objects []map[string]any, name string) []map[string]any {
@@ -342,48 +263,6 @@ func request(c change.Command) (method, path string, body map[string]any, err er
 		}
 	}
 	return method, path, body, nil
-}
-
-// patience is how many times a request is put again because the directory does not know a new
-// object yet: Entra's replicas lag.
-const patience = 15
-
-// runRequest puts one request. Its answer's properties are what references may ask for.
-func runRequest(ctx context.Context, d Directory, c change.Command) (change.Properties, error) {
-	method, path, body, err := request(c)
-	if err != nil {
-		return nil, err
-	}
-	pause := d.Pause
-	if pause == 0 {
-		pause = 2 * time.Second
-	}
-	for try := 0; ; try++ {
-		var send any
-		if body != nil {
-			send = body
-		}
-		answer, err := d.Do(ctx, method, path, send)
-		if err == nil {
-			out := change.Properties{}
-			for name, v := range answer {
-				switch v := v.(type) {
-				case string, bool:
-					out[name] = v
-				}
-			}
-			return out, nil
-		}
-		// What is to be removed and is not there is as it should be.
-		if !entra.NotYet(err) || method == "DELETE" || try == patience {
-			return nil, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, errors.Join(err, ctx.Err())
-		}
-	}
 }
 
 // writeRequest writes one request of Microsoft Graph PowerShell.

@@ -35,8 +35,9 @@ var hostNames = &Topic{
 // Exchange Online's service principal is Microsoft's: it exists, and hybridge neither makes nor
 // removes it.
 var servicePrincipalName = MicrosoftGraph.Declare(Kind{
-	Noun:  "ServicePrincipalName",
-	Title: "Names of Exchange on-premises, at the service principal of Exchange Online",
+	Noun:     "ServicePrincipalName",
+	Patience: entraPatience,
+	Title:    "Names of Exchange on-premises, at the service principal of Exchange Online",
 	Why: "Entra issues Exchange Online a token for an on-premises server only when the server's host is among these " +
 		"names: without it every lookup from the tenant is refused before it leaves.",
 	Places: []string{Entra},
@@ -47,7 +48,7 @@ var servicePrincipalName = MicrosoftGraph.Declare(Kind{
 	Risk: "Graph takes the list whole; the names that are there, Microsoft's own among them, are sent again",
 }, Collection{
 	Path: "/servicePrincipals", Methods: Patch,
-	Read: func(ctx context.Context, d Directory) ([]map[string]any, error) {
+	Read: func(d Directory, ctx context.Context) ([]map[string]any, error) {
 		return d.List(ctx, "/servicePrincipals?"+entra.Filter("appId", oauth.AppExchangeOnline)+
 			"&$select=id,appId,displayName,servicePrincipalNames")
 	},

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -135,3 +138,49 @@ func TestListsOfOthersAreMerged(t *testing.T) {
 		}
 	}
 }
+
+// A secret is let out where the request is made: encoded as it is, it would be "[redacted]".
+func TestSecretsReachGraph(t *testing.T) {
+	w := newTenant()
+	w.objects["applications"] = []map[string]any{{"id": "a"}}
+	_, err := runRequest(t.Context(), Directory{Graph: w}, change.Command{
+		Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a", "notes": secret.NewValue("s3cret"),
+			"passwordCredentials": []any{map[string]any{"secretText": secret.NewValue("s3cret")}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(w.objects["applications"])
+	if err != nil || strings.Count(string(raw), "s3cret") != 2 {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+// A request that writes whole values is put again after a conflict; one that makes something is not.
+func TestWritesArePutAgain(t *testing.T) {
+	for name, want := range map[string]int{"PATCH /applications/{id}": 2, "POST /applications": 1} {
+		for _, status := range []int{409, 412, 503, 504} {
+			asked := 0
+			graph := graphFunc(func(string) (map[string]any, error) {
+				if asked++; asked == 1 {
+					return nil, &entra.Error{Status: status}
+				}
+				return nil, nil
+			})
+			_, err := runRequest(t.Context(), Directory{Graph: graph, Pause: 1},
+				change.Command{Name: name, Parameters: map[string]any{"id": "a", "displayName": "n"}})
+			if asked != want || (err == nil) != (want == 2) {
+				t.Errorf("%s after %d: asked %d times, %v", name, status, asked, err)
+			}
+		}
+	}
+}
+
+// graphFunc is Graph as one function of the request.
+type graphFunc func(request string) (map[string]any, error)
+
+func (f graphFunc) Do(_ context.Context, method, path string, _ any) (map[string]any, error) {
+	return f(method + " " + path)
+}
+
+func (f graphFunc) List(context.Context, string) ([]map[string]any, error) { return nil, nil }

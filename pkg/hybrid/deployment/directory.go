@@ -1,0 +1,81 @@
+package deployment
+
+import (
+	"context"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// directory opens the tenant's directory. It is read at the dedicated applications of all forests
+// whose organization is known: nothing is planned at the others.
+func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (desired.Directory, error) {
+	memory := &desired.Memory{
+		Patience:  o.Wait,
+		Creations: func() ([]desired.Creation, error) { return creations(o.StateDir) },
+		Waiting: func(what string, until time.Time) {
+			d.Observe(observe.Waiting{Stage: "entra", ID: desired.PlaceEntra, What: what, Until: until})
+		},
+		Self: func(ctx context.Context) (string, bool) {
+			token, err := d.token(ctx)
+			if err != nil {
+				return "", false
+			}
+			claims, err := oauth.AccessToken{Value: secret.NewValue(token)}.Claims()
+			return claims.String("oid"), err == nil
+		},
+	}
+	return func(ctx context.Context) (desired.Directory, error) {
+		graph, err := d.tenant.graph.get(ctx)
+		if err != nil {
+			return desired.Directory{}, err
+		}
+		return desired.Directory{
+			Graph: graph, Memory: memory, Now: f.Now,
+			Applications: func(ctx context.Context) ([]fact.Dedicated, error) { return dedicated(ctx, f) },
+		}, nil
+	}
+}
+
+// dedicated are the applications of the forests. One that cannot be told from others of its name is
+// read with them: nothing is planned there.
+func dedicated(ctx context.Context, f *fact.Set) ([]fact.Dedicated, error) {
+	var out []fact.Dedicated
+	var unknown error
+	for _, forest := range f.Forests {
+		organization, err := fact.Organization.In(ctx, forest)
+		if err != nil {
+			unknown = err
+			continue
+		}
+		application, err := fact.DedicatedApplication.In(ctx, forest)
+		if err != nil {
+			application = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
+		}
+		out = append(out, application)
+	}
+	if len(out) == 0 {
+		return nil, unknown
+	}
+	return out, nil
+}
+
+// creations are the objects of Entra that journals know of.
+func creations(stateDir string) ([]desired.Creation, error) {
+	if stateDir == "" {
+		return nil, nil
+	}
+	made, err := apply.Creations(stateDir)
+	var out []desired.Creation
+	for _, c := range made {
+		if c.Target == desired.PlaceEntra {
+			out = append(out, desired.Creation{Kind: c.Kind, Name: c.Name, ID: c.Identity, Properties: c.Properties, At: c.At})
+		}
+	}
+	return out, err
+}
