@@ -12,3 +12,8 @@ var Answers embed.FS
 //
 //go:embed schemas/*.json
 var Schemas embed.FS
+
+// PowerShell holds the parts of generated scripts as powershell/NAME.
+//
+//go:embed powershell/*
+var PowerShell embed.FS

@@ -92,6 +92,10 @@ func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan,
 	return s.plan, s.call(ctx, "plan", obs)
 }
 
+func (s *scripted) Scripts(_ context.Context, p change.Plan) ([]deployment.Script, error) {
+	return []deployment.Script{{Name: "01-entra.ps1", Content: []byte("hybridge plan " + p.Digest)}}, nil
+}
+
 func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
 	s.applied = o

@@ -3,20 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
-	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 type planOptions struct {
 	out      string
 	scripts  string
+	force    bool
 	detailed bool
 }
 
@@ -30,12 +26,13 @@ func newPlanCommand(a app) *cobra.Command {
 nothing. The same facts give the same plan, byte for byte. A plan holds no secret.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
-  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, one file per place
+  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file per phase and place
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
+	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {
 		return runPlan(ctx, t, o)
@@ -67,15 +64,8 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		t.note("wrote %s", report.Sanitize(o.out))
 	}
 	if o.scripts != "" {
-		if err := os.MkdirAll(o.scripts, 0o755); err != nil {
-			return fmt.Errorf("write the scripts: %w", err)
-		}
-		files := deployment.Scripts(plan)
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			if err := writeFile(filepath.Join(o.scripts, name), files[name]); err != nil {
-				return fmt.Errorf("write the scripts: %w", err)
-			}
-			t.note("wrote %s", report.Sanitize(filepath.Join(o.scripts, name)))
+		if err := t.writeScripts(ctx, plan, o.scripts, o.force); err != nil {
+			return err
 		}
 	}
 	if err := t.write(plan); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -25,6 +26,7 @@ import (
 type deployed interface {
 	stage.Engine
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
+	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 

@@ -77,6 +77,7 @@ type Type struct {
 	Read    func(raw any) any // brings a raw value to the form that desired values have; nil: it has it already
 	Compare Comparison        // Equal when nil
 	List    bool
+	Script  string // how a script compares it
 }
 
 // Property declares one property of a kind.
@@ -100,7 +101,13 @@ type Kind struct {
 	Why    string   // what the resource is for, in one or two sentences
 	Places []string // which places of its system hold such resources; see PlaceSort
 	// Match recognizes a resource by meaning, never by display name alone. When nil, all Key properties must be the same.
-	Match      func(want Properties, live Live) bool
+	Match func(want Properties, live Live) bool
+	// Recognizes is Match as a condition of a script about $_: {NAME} stands for a wanted value, and
+	// {NAME?} for the comparison of it with the live one. Empty: all Key properties.
+	Recognizes string
+	// Own says that others may make one that looks the same: a script that makes one takes none that
+	// is there unless it has made it.
+	Own bool
 	Properties map[string]Property
 	Risk       string // what touching it can do to an organization; shown with every change
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
@@ -119,8 +126,8 @@ type Kind struct {
 	// differing ones, already merged with live, for Update; nil for Delete). It must be deterministic.
 	Command func(a Action, name string, want Properties, live *Live) (Command, error)
 
-	// Show renders the command that gives one live resource; nil: there is none.
-	Show func(identity string) Command
+	// Find renders the command that looks for the resource of a change: it is among what that gives.
+	Find func(c Change) Command
 
 	family *Family
 	read   any // func(context.Context, C) ([]Live, error)

@@ -36,6 +36,14 @@ type PlaceSort struct {
 	Use func(name string) []string
 }
 
+// Named is the title of the place of that name.
+func (s PlaceSort) Named(name string) string {
+	if name == "" {
+		return s.Title
+	}
+	return s.Title + ", " + name
+}
+
 // Holds tells whether a place is of this sort, and what stands for the * of its name.
 func (s PlaceSort) Holds(place string) (name string, ok bool) {
 	if before, many := strings.CutSuffix(s.Name, "*"); many {
@@ -44,21 +52,24 @@ func (s PlaceSort) Holds(place string) (name string, ok bool) {
 	return "", place == s.Name
 }
 
-// Script is how a system's commands are written for people who run them themselves.
+// Script is how a system's commands are written for people who run them themselves. A script does
+// what apply does: it looks, compares, writes and looks again.
 type Script struct {
 	Language string
-	// Write is the statements that run a command. What the command gives is kept under w.Result.
+	// Look is an expression for what a Find command gives, and the statements before it.
+	Look func(find Command, w Writing) (before []string, expression string)
+	// Write is the statements that run a command.
 	Write func(c Command, w Writing) []string
-	// Merge is an expression for a list that c takes: what the resource in the variable live has of
-	// it, and what is added. check is statements that stop where the list is hidden.
-	Merge func(k *Kind, property, live string, added []any, c Command, w Writing) (check []string, list string)
+	// Joined is an expression for a list that a command takes in another form than a list.
+	Joined func(c Command, parameter, list string) string
+	// Identity is the property by which a live resource is addressed.
+	Identity string
 }
 
 // Writing is what a script gives to what is written into it.
 type Writing struct {
-	Name   string             // of variables; unique in the script
-	Result string             // the variable for what a command gives; empty: not needed
-	Value  func(v any) string // an expression for a value of a plan
+	Name  string             // of variables; unique in the script
+	Value func(v any) string // an expression for a value of a plan
 }
 
 // Ops are the operations of a kind: how live resources are read, and the commands that make, set
@@ -66,7 +77,7 @@ type Writing struct {
 // removed and made again.
 type Ops[C any] struct {
 	Read   func(ctx context.Context, client C) ([]Live, error)
-	Show   func(identity string) Command // gives one live resource; for scripts, where lists are merged
+	Find   func(c Change) Command // for scripts: the resource of the change is among what it gives
 	Create func(name string, want Properties) (Command, error)
 	Update func(want Properties, live Live) (Command, error)
 	Delete func(live Live) (Command, error)
@@ -90,7 +101,7 @@ var ErrNoOperation = errors.New("no command does this")
 func (s *System[C]) Declare(k Kind, operations Operations[C]) *Kind {
 	out := &k
 	ops := operations.For(out)
-	out.family, out.read, out.Show = &s.Family, ops.Read, ops.Show
+	out.family, out.read, out.Find = &s.Family, ops.Read, ops.Find
 	out.Reads, out.Writes = ops.Reads, ops.Writes
 	out.Recreates = ops.Update == nil && ops.Create != nil && ops.Delete != nil
 	out.Command = func(a Action, name string, want Properties, live *Live) (Command, error) {

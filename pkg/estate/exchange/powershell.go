@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -140,9 +141,11 @@ func Quote(s string) string {
 		case r == '\'' || r >= '\u2018' && r <= '\u201b':
 			run.WriteRune(r)
 			run.WriteRune(r)
-		case r <= 0xffff && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'):
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
 			flush()
-			out = append(out, fmt.Sprintf("[char]%d", r))
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = append(out, fmt.Sprintf("[char]%d", unit))
+			}
 		default:
 			run.WriteRune(r)
 		}

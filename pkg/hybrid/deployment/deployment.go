@@ -105,8 +105,18 @@ func Kinds() map[string]*change.Kind {
 	return out
 }
 
-// Scripts renders a plan as PowerShell, a file a place; see desired.Scripts.
-func Scripts(p change.Plan) map[string][]byte { return desired.Scripts(p) }
+// Script is one file of a plan that is written as PowerShell.
+type Script = desired.Script
+
+// Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script makes sure
+// of before it changes anything.
+func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, error) {
+	sites, err := desired.Sites(ctx, d.facts(), p)
+	if err != nil {
+		return nil, err
+	}
+	return desired.Scripts(p, sites), nil
+}
 
 // Observe logs an event and passes it on to the observer of the verb that runs, one at a time.
 func (d *Deployment) Observe(e observe.Event) {

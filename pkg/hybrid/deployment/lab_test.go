@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"encoding/json"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -189,12 +188,24 @@ func ids(p change.Plan) func(func(string) bool) {
 }
 
 func TestScripts(t *testing.T) {
-	p, err := open(t).Plan(t.Context(), &events{})
+	d := open(t)
+	p, err := d.Plan(t.Context(), &events{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := slices.Sorted(maps.Keys(Scripts(p)))
-	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"}, names); diff != "" {
+	scripts, err := d.Scripts(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range scripts {
+		names = append(names, s.Name)
+		if strings.Contains(string(s.Content), "Assert-Place -Organization '' ") {
+			t.Errorf("%s does not say which organization it is for", s.Name)
+		}
+	}
+	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1", "04-online.ps1"}
+	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -98,6 +98,8 @@ var application = MicrosoftGraph.Declare(Kind{
 		}
 		return byValue("displayName")(want, live)
 	},
+	Recognizes: "{displayName?}",
+	Own:        true,
 	Properties: map[string]Property{
 		"appId":                  {Type: guid, Write: change.Key, Derived: true},
 		"displayName":            {Type: text, Write: change.Key},

@@ -87,8 +87,9 @@ var authServerApplication = Exchange.Declare(Kind{
 	Title: "Application of the Entra auth server",
 	Why: "Makes Exchange on-premises present itself to the tenant as the dedicated hybrid application instead of " +
 		"the shared first-party one, which Exchange Online refuses.",
-	Places: []string{OnPremises},
-	Match:  byTenant,
+	Places:     []string{OnPremises},
+	Match:      byTenant,
+	Recognizes: tenantCondition,
 	Properties: map[string]Property{
 		"Type":                  {Type: text, Write: change.Key, Derived: true},
 		"Realm":                 {Type: guid, Write: change.Key, Derived: true},
@@ -117,6 +118,7 @@ var settingOverride = Exchange.Declare(Kind{
 		}
 		return true
 	},
+	Recognizes: "{Component?} -and {Section?} -and {Server?} -and {MinVersion?} -and {MaxVersion?}",
 	Properties: map[string]Property{
 		"Component":  {Type: text, Write: change.Key, From: "ComponentName"},
 		"Section":    {Type: text, Write: change.Key, From: "SectionName"},

@@ -95,8 +95,9 @@ var intraOrganizationConnector = Exchange.Declare(Kind{
 	Title: "Intra-organization connector",
 	Why: "Sends lookups for the other side's addresses there with OAuth, and says where autodiscover of the other " +
 		"side is.",
-	Places: []string{OnPremises, Online},
-	Match:  bySharedDomain("TargetAddressDomains"),
+	Places:     []string{OnPremises, Online},
+	Match:      bySharedDomain("TargetAddressDomains"),
+	Recognizes: "Test-Shared -As DomainList -Want {TargetAddressDomains} -Live (Read-Property $_ 'TargetAddressDomains')",
 	Properties: map[string]Property{
 		"TargetAddressDomains": {Type: domains, Write: change.Merge},
 		"DiscoveryEndpoint":    {Type: address},

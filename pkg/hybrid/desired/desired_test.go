@@ -19,12 +19,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
-	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
-	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
 var update = flag.Bool("update", false, "write goldens")
@@ -743,87 +741,6 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s is not on the reference page", k.Noun)
 		}
 	}
-}
-
-func TestScripts(t *testing.T) {
-	p := makePlan(t, newWorld(t), testFacts(), testAnswers())
-	scripts := Scripts(p)
-	var names []string
-	for name, content := range scripts {
-		names = append(names, name)
-		golden(t, filepath.Join("testdata", name), content)
-	}
-	slices.Sort(names)
-	if diff := cmp.Diff([]string{"00-entra.ps1", "10-onprem-contoso.ps1", "10-onprem-fabrikam.ps1", "20-online.ps1"},
-		names); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
-}
-
-func TestScriptNames(t *testing.T) {
-	got := scriptNames([]string{"onprem/../etc", "onprem/a b", "onprem/a-b", "online", "entra"})
-	want := map[string]string{"onprem/../etc": "10-onprem-..-etc.ps1", "onprem/a b": "10-onprem-a-b.ps1",
-		"onprem/a-b": "10-onprem-a-b-2.ps1", "online": "20-online.ps1", "entra": "00-entra.ps1"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// Hostile names stay texts in a script.
-func TestScriptIsInert(t *testing.T) {
-	text := string(Scripts(evilPlan())["20-online.ps1"])
-	for line := range strings.Lines(text) {
-		line = strings.TrimPrefix(line, "\ufeff")
-		if strings.HasPrefix(strings.TrimSpace(line), "Remove-Item") ||
-			strings.HasPrefix(strings.TrimSpace(line), "$(bad") {
-			t.Errorf("a statement came out of a name: %s", line)
-		}
-	}
-	if !strings.Contains(text, "x''; Remove-Item C:\\ # \u2019\u2019") {
-		t.Errorf("quotes are not doubled:\n%s", text)
-	}
-}
-
-// evilPlan is a plan whose names would like to be statements.
-func evilPlan() change.Plan {
-	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)"
-	return change.Plan{Digest: "f\nRemove-Item", Changes: []change.Change{{
-		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil,
-		Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
-		Command: change.Command{Name: "New-OrganizationRelationship",
-			Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
-	}}}
-}
-
-// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet
-// catalogue.
-func TestScriptsLint(t *testing.T) {
-	w, f, a := newWorld(t), testFacts(), testAnswers()
-	all := Scripts(makePlan(t, w, f, a))
-	for i := range f.Forests {
-		f.Forests[i].Servers[0].Build = build(15, 2, 2562, 46)
-	}
-	for name, content := range Scripts(makePlan(t, w, f, a)) {
-		all["graph-"+name] = content
-	}
-	for name, content := range Scripts(evilPlan()) {
-		all["evil-"+name] = content
-	}
-	lint(t, all)
-}
-
-func lint(t *testing.T, scripts map[string][]byte) {
-	t.Helper()
-	dir := t.TempDir()
-	var files []string
-	for name, content := range scripts {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, path)
-	}
-	peer.LintPowerShell(t, "auto", files...)
 }
 
 func golden(t *testing.T, path string, got []byte) {

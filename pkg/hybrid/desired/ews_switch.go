@@ -76,8 +76,9 @@ var organizationConfig = Exchange.Declare(Kind{
 	Title: "EWS switch and allow list of the tenant",
 	Why: "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, " +
 		"only applications on the list may use it. The list is written whole, so what others put there is kept.",
-	Places: []string{Online},
-	Match:  func(change.Properties, change.Live) bool { return true },
+	Places:     []string{Online},
+	Recognizes: "$true",
+	Match:      func(change.Properties, change.Live) bool { return true },
 	Properties: map[string]Property{
 		"EwsEnabled":       {Type: boolean},
 		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true},

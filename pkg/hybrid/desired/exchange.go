@@ -21,18 +21,19 @@ var Exchange = &change.System[exchange.Session]{
 			{Name: OnPremises, Title: "Exchange on-premises", Step: 10, Use: func(forest string) []string {
 				return []string{
 					"Run in an Exchange Management Shell of forest " + forest + ", as Organization Management.",
-					"Run after the scripts whose names come before this one's.",
 				}
 			}},
 			{Name: Online, Title: "Exchange Online", Step: 20, Use: func(string) []string {
 				return []string{
-					"Run in Exchange Online PowerShell (Connect-ExchangeOnline), as Organization Management.",
-					"Run after the scripts whose names come before this one's.",
+					"Run in Exchange Online PowerShell, as Organization Management.",
+					"Use a session of its own: this module and Microsoft Graph PowerShell fail in one process.",
 				}
 			}},
 		},
-		Script: change.Script{Language: "PowerShell", Write: writeCmdlet, Merge: mergeList},
-		Later:  "Exchange takes the setting over by itself within the hour or when its services restart",
+		Script: change.Script{
+			Language: "PowerShell", Look: lookCmdlet, Write: writeCmdlet, Joined: joinedText, Identity: "Identity",
+		},
+		Later: "Exchange takes the setting over by itself within the hour or when its services restart",
 	},
 	Run: runCmdlet,
 }
@@ -99,13 +100,8 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 		return command("Set-", parameters)
 	}
 
-	ops.Show = func(identity string) change.Command {
-		parameters := maps.Clone(c.Get)
-		if !c.Only {
-			parameters = map[string]any{"Identity": identity}
-			maps.Copy(parameters, c.Get)
-		}
-		return change.Command{Name: "Get-" + noun, Parameters: parameters}
+	ops.Find = func(change.Change) change.Command {
+		return change.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)}
 	}
 	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
 		objects, err := fact.Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
@@ -251,50 +247,43 @@ func joined(c change.Command, parameter string) bool {
 	return known && p.Type == "String"
 }
 
-// writeCmdlet writes a cmdlet with its parameters splatted.
+// writeCmdlet writes a cmdlet with its parameters splatted. The cmdlets are functions of a module,
+// which see no preference of a script: a refusal stops at ErrorAction alone, and Confirm is off
+// because the script has asked already.
 func writeCmdlet(c change.Command, w change.Writing) []string {
-	lines := []string{"$" + w.Name + " = @{"}
-	for _, p := range parameterOrder(c.Parameters) {
-		value := w.Value(c.Parameters[p])
-		if joined(c, p) {
-			value = "(" + value + " -join ',')"
-		}
-		lines = append(lines, "    "+p+" = "+value)
+	cmdlet, _ := exchange.Catalogue().Find(c.Name)
+	parameters := maps.Clone(c.Parameters)
+	if parameters == nil {
+		parameters = map[string]any{}
 	}
-	lines = append(lines, "}")
-	run := c.Name + " @" + w.Name
-	if w.Result != "" {
-		run = "$" + w.Result + " = " + run
+	if _, asks := cmdlet.Parameter("Confirm"); asks {
+		parameters["Confirm"] = false
 	}
-	return append(lines, run)
+	parameters["ErrorAction"] = "Stop"
+	return append(table(w.Name, parameters, w.Value), "$null = "+c.Name+" @"+w.Name)
 }
 
-// mergeList adds to a list of an Exchange object. A cmdlet that takes one text with commas shows
-// one, too.
-func mergeList(
-	k *Kind, property, live string, added []any, c change.Command, w change.Writing,
-) (check []string, list string) {
-	from := cmp.Or(k.Properties[property].From, property)
-	if k.Properties[property].MayHide {
-		check = append(check, "if (-not $"+live+".PSObject.Properties["+exchange.Quote(from)+"]) { throw "+
-			exchange.Quote(hiddenList)+" }")
+func lookCmdlet(find change.Command, w change.Writing) (before []string, expression string) {
+	if len(find.Parameters) == 0 {
+		return nil, find.Name + " -ErrorAction Stop"
 	}
-	has := "$" + live + "." + from + " | ForEach-Object { [string] $_ }"
-	if joined(c, property) {
-		has = "([string] $" + live + "." + from + ") -split ','"
-	}
-	check, list = union(check, live+from, has, w.Value(added))
-	if joined(c, property) {
-		list = "(" + list + " -join ',')"
-	}
-	return check, list
+	parameters := maps.Clone(find.Parameters)
+	parameters["ErrorAction"] = "Stop"
+	return table(w.Name, parameters, w.Value), find.Name + " @" + w.Name
 }
 
-const hiddenList = "The list is not shown. Written without what is on it, it would lose what others put there."
+func joinedText(c change.Command, parameter, list string) string {
+	if joined(c, parameter) {
+		return "(" + list + " -join ',')"
+	}
+	return list
+}
 
-// union is a list of texts and what it lacks of another one, without regard to case. statements
-// keep the list in a variable of that name.
-func union(statements []string, name, list, added string) ([]string, string) {
-	return append(statements, "$"+name+" = @("+list+" | Where-Object { $_ })"),
-		"@($" + name + " + @(" + added + " | Where-Object { $" + name + " -notcontains $_ }))"
+// table assigns a hashtable to a variable.
+func table(name string, values map[string]any, value func(any) string) []string {
+	lines := []string{"$" + name + " = @{"}
+	for _, p := range parameterOrder(values) {
+		lines = append(lines, "    "+p+" = "+value(values[p]))
+	}
+	return append(lines, "}")
 }

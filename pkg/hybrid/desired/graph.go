@@ -30,12 +30,11 @@ var MicrosoftGraph = &change.System[Directory]{
 		ID: "graph", Title: "Microsoft Graph",
 		Places: []change.PlaceSort{{Name: Entra, Title: "Entra", Use: func(string) []string {
 			return []string{
-				"Run in PowerShell 7 with Microsoft Graph PowerShell, signed in with:",
-				"  Connect-MgGraph -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All",
-				"Run this script first: the others ask for what it prints.",
+				"Run with Microsoft Graph PowerShell, as Application Administrator and Privileged Role Administrator.",
+				"Use a session of its own: this module and Exchange Online PowerShell fail in one process.",
 			}
 		}}},
-		Script: change.Script{Language: "PowerShell", Write: writeRequest, Merge: mergeProperty},
+		Script: change.Script{Language: "PowerShell", Look: lookRequest, Write: writeRequest, Identity: "id"},
 	},
 	Run: runRequest,
 }
@@ -87,11 +86,7 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 		}
 		return out, nil
 	}
-	if c.Under == "" {
-		ops.Show = func(id string) change.Command {
-			return change.Command{Name: "GET " + c.Path + "/{id}", Parameters: map[string]any{"id": id}}
-		}
-	}
+	ops.Find = func(done change.Change) change.Command { return c.find(k, done) }
 	patch := func(id any, want change.Properties) (change.Command, error) {
 		parameters := sent(k, want, Property.Sent)
 		for name, v := range parameters {
@@ -138,6 +133,40 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 		}
 	}
 	return ops
+}
+
+// find is the request by which a script looks for the object of a change.
+func (c Collection) find(k *Kind, done change.Change) change.Command {
+	properties := done.After
+	if done.Action == change.Delete {
+		properties = done.Before
+	}
+	if c.Under != "" {
+		return change.Command{Name: "GET " + c.Path, Parameters: map[string]any{"id": properties[c.Under]}}
+	}
+	fields := []string{"id", "appId", "displayName"}
+	for _, name := range sortedKeys(k.Properties) {
+		if from := cmp.Or(k.Properties[name].From, name); !slices.Contains(fields, from) {
+			fields = append(fields, from)
+		}
+	}
+	query := "$select=" + strings.Join(fields, ",")
+	id := any(done.Identity)
+	if done.Action == change.Create && c.Aspect {
+		id = properties["id"]
+	}
+	if done.Action != change.Create || c.Aspect {
+		return change.Command{Name: "GET " + c.Path + "/{id}?" + query, Parameters: map[string]any{"id": id}}
+	}
+	for _, name := range sortedKeys(k.Properties) {
+		if p := k.Properties[name]; p.Write == change.Key && !p.Derived {
+			return change.Command{
+				Name:       "GET " + c.Path + "?$filter=" + name + "%20eq%20'{key}'&" + query,
+				Parameters: map[string]any{"key": properties[name]},
+			}
+		}
+	}
+	return change.Command{Name: "GET " + c.Path + "?" + query}
 }
 
 // graphImage is a live resource of what Graph gives. Beside the declared properties it keeps the
@@ -268,51 +297,41 @@ func request(c change.Command) (method, path string, body map[string]any, err er
 // writeRequest writes one request of Microsoft Graph PowerShell.
 func writeRequest(c change.Command, w change.Writing) []string {
 	method, template, _ := strings.Cut(c.Name, " ")
-	body := maps.Clone(c.Parameters)
-	var uri []string
-	rest := "/v1.0" + template
+	uri, body := location(template, c.Parameters, w)
+	call := "Send-Graph -Method " + exchange.Quote(method) + " -Uri " + uri
+	if len(body) == 0 {
+		return []string{call}
+	}
+	return append(table(w.Name, body, w.Value), call+" -Body $"+w.Name)
+}
+
+func lookRequest(find change.Command, w change.Writing) (before []string, expression string) {
+	_, template, _ := strings.Cut(find.Name, " ")
+	uri, _ := location(template, find.Parameters, w)
+	expression = "Read-Graph -Uri " + uri
+	if _, fields, filtered := strings.Cut(template, "&$select="); filtered {
+		expression += " -ById " + exchange.Quote(fields)
+	}
+	return nil, expression
+}
+
+// location is an expression for the address of a request, and the parameters that it does not hold.
+func location(template string, parameters map[string]any, w change.Writing) (uri string, rest map[string]any) {
+	rest = maps.Clone(parameters)
+	var parts []string
+	left := "/v1.0" + template
 	for {
-		at := placeholder.FindStringSubmatchIndex(rest)
+		at := placeholder.FindStringSubmatchIndex(left)
 		if at == nil {
 			break
 		}
-		parameter := rest[at[2]:at[3]]
-		delete(body, parameter)
-		uri = append(uri, exchange.Quote(rest[:at[0]]), w.Value(c.Parameters[parameter]))
-		rest = rest[at[1]:]
+		parameter := left[at[2]:at[3]]
+		delete(rest, parameter)
+		parts = append(parts, exchange.Quote(left[:at[0]]), w.Value(parameters[parameter]))
+		left = left[at[1]:]
 	}
-	if rest != "" {
-		uri = append(uri, exchange.Quote(rest))
+	if left != "" {
+		parts = append(parts, exchange.Quote(left))
 	}
-	var lines []string
-	call := []string{"    Method = " + exchange.Quote(method), "    Uri = (" + strings.Join(uri, " + ") + ")"}
-	if len(body) > 0 {
-		lines = append(lines, "$"+w.Name+"Body = @{")
-		for _, k := range parameterOrder(body) {
-			lines = append(lines, "    "+k+" = "+w.Value(body[k]))
-		}
-		lines = append(lines, "}")
-		call = append(call,
-			"    Body = (ConvertTo-Json -InputObject $"+w.Name+"Body -Depth 10)",
-			"    ContentType = 'application/json'")
-	}
-	lines = slices.Concat(lines, []string{"$" + w.Name + " = @{"}, call, []string{"}"})
-	run := "Invoke-MgGraphRequest @" + w.Name
-	if w.Result != "" {
-		run = "$" + w.Result + " = " + run
-	} else {
-		run = "$null = " + run
-	}
-	return append(lines, run)
-}
-
-// mergeProperty adds to a list of a Graph object.
-func mergeProperty(
-	k *Kind, property, live string, added []any, _ change.Command, w change.Writing,
-) (check []string, list string) {
-	from := cmp.Or(k.Properties[property].From, property)
-	if k.Properties[property].MayHide {
-		check = append(check, "if ($null -eq $"+live+"."+from+") { throw "+exchange.Quote(hiddenList)+" }")
-	}
-	return union(check, live+from, "$"+live+"."+from, w.Value(added))
+	return "(" + strings.Join(parts, " + ") + ")", rest
 }

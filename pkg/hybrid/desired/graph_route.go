@@ -41,11 +41,12 @@ var graphRoute = &Topic{
 }
 
 var authServerGraphRoute = Exchange.Declare(Kind{
-	Noun:   "AuthServerGraphRoute",
-	Title:  "Microsoft Graph address of the Entra auth server",
-	Why:    "The address of Microsoft Graph. Exchange SE uses it for lookups that no longer use EWS.",
-	Places: []string{OnPremises},
-	Match:  byTenant,
+	Noun:       "AuthServerGraphRoute",
+	Title:      "Microsoft Graph address of the Entra auth server",
+	Why:        "The address of Microsoft Graph. Exchange SE uses it for lookups that no longer use EWS.",
+	Places:     []string{OnPremises},
+	Match:      byTenant,
+	Recognizes: tenantCondition,
 	Properties: map[string]Property{
 		"Type":            {Type: text, Write: change.Key, Derived: true},
 		"Realm":           {Type: guid, Write: change.Key, Derived: true},

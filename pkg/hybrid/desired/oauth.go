@@ -116,13 +116,18 @@ func byTenant(want change.Properties, live change.Live) bool {
 	return realm == "" && ok1 && ok2 && sameURL(w, l)
 }
 
+// tenantCondition is byTenant in scripts.
+const tenantCondition = "{Type?} -and ({Realm?} -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) -and " +
+	"{AuthMetadataUrl?}))"
+
 var authServer = Exchange.Declare(Kind{
 	Noun:  "AuthServer",
 	Title: "Auth server",
 	Why: "Makes Exchange on-premises trust the tokens of the tenant (ACS), and lets it ask Entra for tokens of its " +
 		"own (EvoSTS).",
-	Places: []string{OnPremises},
-	Match:  byTenant,
+	Places:     []string{OnPremises},
+	Match:      byTenant,
+	Recognizes: tenantCondition,
 	Properties: map[string]Property{
 		"Type":            {Type: text, Write: change.Key},
 		"Realm":           {Type: guid, Write: change.Key, Derived: true},
@@ -151,6 +156,7 @@ var partnerApplication = Exchange.Declare(Kind{
 		realm, _ := live.Properties["Realm"].(string)
 		return realm == "" && byValue("ApplicationIdentifier")(want, live)
 	},
+	Recognizes: "{ApplicationIdentifier?} -and (Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm'))",
 	Properties: map[string]Property{
 		"ApplicationIdentifier": {Type: guid, Write: change.Key},
 		"Realm":                 {Type: text, Write: change.Key, Derived: true},

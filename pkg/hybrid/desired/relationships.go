@@ -125,8 +125,9 @@ var organizationRelationship = Exchange.Declare(Kind{
 	Title: "Organization relationship",
 	Why: "Says what the other side may ask for (free/busy, MailTips, photos, mailbox moves) and where to ask. " +
 		"On-premises it also carries the Exchange Online EWS address that lookups with the dedicated application use.",
-	Places: []string{OnPremises, Online},
-	Match:  bySharedDomain("DomainNames"),
+	Places:     []string{OnPremises, Online},
+	Match:      bySharedDomain("DomainNames"),
+	Recognizes: "Test-Shared -As DomainList -Want {DomainNames} -Live (Read-Property $_ 'DomainNames')",
 	Properties: map[string]Property{
 		"DomainNames":           {Type: domains, Write: change.Merge},
 		"Enabled":               {Type: boolean},

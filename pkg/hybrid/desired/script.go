@@ -1,45 +1,178 @@
 package desired
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 	"unicode"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
-	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// Scripts renders a plan as scripts, a file a place: 00-entra.ps1 for Microsoft Graph PowerShell,
-// 10-onprem-FOREST.ps1 for the Exchange Management Shell, 20-online.ps1 for Exchange Online
-// PowerShell. They are meant to be run in the order of their names.
+// Script is one file of a plan that is written as PowerShell.
+type Script struct {
+	Name    string // NN-PLACE.ps1
+	Place   string
+	Content []byte
+}
+
+// Scripts renders a plan as scripts, a file per phase and place, in an order in which each can be
+// run: NN-PLACE.ps1, where NN is the phase. Files of one phase do not need each other.
 //
-// What one place makes and another needs (an application's id) is a parameter of the script that
-// needs it and is printed by the script that makes it. Nothing of the plan is ever evaluated: texts
-// are single-quoted literals.
-func Scripts(p change.Plan) map[string][]byte {
-	byPlace := map[string][]change.Change{}
-	var order []string
-	for _, c := range p.Changes {
-		if _, seen := byPlace[c.Target]; !seen {
-			order = append(order, c.Target)
+// A script does what apply does: it makes sure of its place, and for each change it looks,
+// compares, asks, writes and looks again. What one place makes and another needs (an application's
+// id) goes through a result file beside the scripts, or is a parameter. Nothing of the plan is ever
+// evaluated: texts are single-quoted literals.
+func Scripts(p change.Plan, sites map[string]Site) []Script {
+	batches := scheduled(p.Changes)
+	byChange := map[string]*batch{}
+	for _, b := range batches {
+		for _, c := range b.changes {
+			byChange[c.ID] = b
 		}
-		byPlace[c.Target] = append(byPlace[c.Target], c)
 	}
-	out := map[string][]byte{}
-	names := scriptNames(order)
-	for _, place := range order {
-		s := &script{place: place, plan: p, files: names}
-		text := s.render(byPlace[place])
-		if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-			text = "\ufeff" + text // else Windows PowerShell takes it for the system's code page
+	var out []Script
+	for i, b := range batches {
+		s := &script{batch: b, plan: p, site: sites[b.place], byChange: byChange}
+		if i+1 < len(batches) {
+			s.next = "Next: " + batches[i+1].file
+		} else {
+			s.next = "This was the last script. hybridge plan shows whether anything is left, " +
+				"and hybridge test asks for free/busy."
 		}
-		out[names[place]] = []byte(text)
+		out = append(out, Script{Name: b.file, Place: b.place, Content: s.render()})
 	}
 	return out
+}
+
+// batch is the changes of one script.
+type batch struct {
+	place   string
+	phase   int
+	file    string
+	changes []change.Change
+}
+
+// scheduled groups changes by place so that no batch waits for a later one. It takes few batches:
+// a place that can be finished comes first, then one whose batch lets most others be finished.
+func scheduled(changes []change.Change) []*batch {
+	var places []string
+	for _, c := range changes {
+		if !slices.Contains(places, c.Target) {
+			places = append(places, c.Target)
+		}
+	}
+	slices.SortStableFunc(places, func(a, b string) int {
+		x, _ := sortOf(a)
+		y, _ := sortOf(b)
+		return cmp.Or(cmp.Compare(x.Step, y.Step), cmp.Compare(a, b))
+	})
+	planned := map[string]bool{}
+	for _, c := range changes {
+		planned[c.ID] = true
+	}
+	// ready is what a place can do now; finished tells that this is all that it has left.
+	ready := func(place string, done map[string]bool) (out []change.Change, finished bool) {
+		have := maps.Clone(done)
+		finished = true
+		for _, c := range changes {
+			if c.Target != place || done[c.ID] {
+				continue
+			}
+			if slices.ContainsFunc(c.Needs, func(id string) bool { return planned[id] && !have[id] }) {
+				finished = false
+				continue
+			}
+			have[c.ID] = true
+			out = append(out, c)
+		}
+		return out, finished
+	}
+	with := func(done map[string]bool, more []change.Change) map[string]bool {
+		out := maps.Clone(done)
+		for _, c := range more {
+			out[c.ID] = true
+		}
+		return out
+	}
+	var out []*batch
+	done, in := map[string]bool{}, map[string]*batch{}
+	for len(done) < len(changes) {
+		var best []change.Change
+		value := -1
+		for _, place := range places {
+			can, finished := ready(place, done)
+			if len(can) == 0 {
+				continue
+			}
+			v := 0
+			if finished {
+				v = len(places) + 1
+			} else {
+				for _, other := range places {
+					if _, then := ready(other, with(done, can)); then && other != place {
+						v++
+					}
+				}
+			}
+			if v > value {
+				best, value = can, v
+			}
+		}
+		if best == nil {
+			break // a plan's changes are in an order in which each can be made
+		}
+		b := &batch{place: best[0].Target, changes: best, phase: 1}
+		for _, earlier := range out {
+			if earlier.place == b.place {
+				b.phase = max(b.phase, earlier.phase+1)
+			}
+		}
+		for _, c := range best {
+			for _, id := range c.Needs {
+				if earlier := in[id]; earlier != nil {
+					b.phase = max(b.phase, earlier.phase+1)
+				}
+			}
+		}
+		for _, c := range best {
+			in[c.ID] = b
+		}
+		done = with(done, best)
+		out = append(out, b)
+	}
+	nameFiles(out)
+	return out
+}
+
+// nameFiles names the files, and sorts the batches by name.
+func nameFiles(batches []*batch) {
+	slices.SortStableFunc(batches, func(a, b *batch) int {
+		return cmp.Or(cmp.Compare(a.phase, b.phase), cmp.Compare(a.place, b.place))
+	})
+	taken := map[string]bool{}
+	for _, b := range batches {
+		name := fmt.Sprintf("%02d-", b.phase) + strings.Map(func(r rune) rune {
+			if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' || r == '-' || r == '_') {
+				return r
+			}
+			return '-'
+		}, b.place)
+		unique := name
+		for n := 2; taken[strings.ToLower(unique)]; n++ {
+			unique = name + "-" + strconv.Itoa(n)
+		}
+		taken[strings.ToLower(unique)] = true
+		b.file = unique + ".ps1"
+	}
 }
 
 // sortOf is the sort of a place, and what stands for the * of its name.
@@ -54,55 +187,164 @@ func sortOf(place string) (change.PlaceSort, string) {
 	return change.PlaceSort{}, place
 }
 
-// scriptNames names the file of each place.
-func scriptNames(places []string) map[string]string {
-	out := map[string]string{}
-	taken := map[string]bool{}
-	for _, place := range slices.Sorted(slices.Values(places)) {
-		sort, _ := sortOf(place)
-		name := fmt.Sprintf("%02d-", sort.Step) + strings.Map(func(r rune) rune {
-			if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' || r == '-' || r == '_') {
-				return r
+// script renders one file.
+type script struct {
+	*batch
+	plan     change.Plan
+	site     Site
+	next     string
+	byChange map[string]*batch
+	secrets  []change.SecretRef // that this script asks for
+}
+
+// parameter is what a script asks for: an id that another script makes, or a secret, of which the
+// plan knows only where it is kept.
+type parameter struct {
+	Name, Help, From string
+	Secret, GUID     bool
+}
+
+// page is what the template of a script shows.
+type page struct {
+	File, Title, Digest, Next string
+	Phase, Patience           int
+	Use, Modules, Blocks      []string
+	Assert                    []string
+	Parameters                []parameter
+	Before                    []struct{ ID, Script string }
+	Steps                     [][]string
+}
+
+var scriptTemplate = template.Must(template.New("script.ps1.tmpl").
+	Funcs(template.FuncMap{"quote": exchange.Quote, "comment": comment}).
+	ParseFS(templates.PowerShell, "powershell/script.ps1.tmpl"))
+
+func (s *script) render() []byte {
+	sort, name := sortOf(s.place)
+	d := page{
+		File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Phase: s.phase,
+		Patience: 60, Parameters: s.parameters(),
+	}
+	if sort.Use != nil {
+		d.Use = sort.Use(name)
+	}
+	d.Use = append(d.Use, s.site.Connect...)
+	s.where(&d, sort.Name)
+	for _, c := range s.changes {
+		for _, id := range c.Needs {
+			before := struct{ ID, Script string }{id, ""}
+			if b := s.byChange[id]; b != nil && b != s.batch {
+				before.Script = b.file
+				if !slices.Contains(d.Before, before) {
+					d.Before = append(d.Before, before)
+				}
 			}
-			return '-'
-		}, place)
-		unique := name
-		for n := 2; taken[unique]; n++ {
-			unique = name + "-" + strconv.Itoa(n)
 		}
-		taken[unique] = true
-		out[place] = unique + ".ps1"
+	}
+	for i := range s.changes {
+		d.Steps = append(d.Steps, s.step(i))
+	}
+	for i, line := range d.Use {
+		d.Use[i] = comment(line)
+	}
+	var b bytes.Buffer
+	if err := scriptTemplate.Execute(&b, d); err != nil {
+		panic(fmt.Sprintf("desired: the template of scripts: %v", err)) // it is built in, and tested
+	}
+	text := strings.ReplaceAll(b.String(), "\n", "\r\n")
+	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
+		text = "\ufeff" + text // else Windows PowerShell takes it for the system's code page
+	}
+	return []byte(text)
+}
+
+// where adds what belongs to a sort of places: the functions, and how the script makes sure of
+// where it runs.
+func (s *script) where(d *page, sort string) {
+	blocks := []string{"common.ps1"}
+	switch sort {
+	case Entra:
+		blocks = append(blocks, "graph.ps1")
+		d.Modules, d.Patience = []string{"Microsoft.Graph.Authentication"}, 300
+		d.Assert = []string{fmt.Sprintf("Assert-Place -Tenant %s -Environment %s -Scopes %s",
+			exchange.Quote(s.site.Tenant), exchange.Quote(s.site.Environment), s.literal(graphScopes))}
+	default:
+		blocks = append(blocks, "exchange.ps1", "onprem.ps1")
+		servers := map[string]any{}
+		for _, server := range s.site.Servers {
+			servers[server.Name] = server.Build.String()
+		}
+		about := "-Servers " + s.literal(servers)
+		if sort == Online {
+			blocks[2] = "online.ps1"
+			d.Modules = []string{"ExchangeOnlineManagement"}
+			about = "-Tenant " + exchange.Quote(s.site.Tenant)
+		}
+		d.Assert = append(d.Assert, "$used = @(")
+		for _, used := range s.used() {
+			d.Assert = append(d.Assert, "    "+s.literal(used))
+		}
+		d.Assert = append(d.Assert, ")",
+			"Assert-Place -Organization "+exchange.Quote(s.site.Organization)+" "+about+" -Used $used")
+	}
+	for _, name := range blocks {
+		text, err := templates.PowerShell.ReadFile("powershell/" + name)
+		if err != nil {
+			panic(err) // it is built in
+		}
+		d.Blocks = append(d.Blocks, string(text))
+	}
+}
+
+// graphScopes are the permissions that the scripts for Entra use.
+var graphScopes = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"}
+
+// used lists the cmdlets that a script runs, with the parameters that it gives.
+func (s *script) used() []map[string]any {
+	parameters := map[string][]string{}
+	add := func(c change.Command) {
+		list := parameters[c.Name]
+		for _, name := range sortedKeys(c.Parameters) {
+			if !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+		parameters[c.Name] = list
+	}
+	for _, c := range s.changes {
+		if k := kindNamed(c.Kind); k != nil && k.Find != nil {
+			add(k.Find(c))
+		}
+		for _, command := range c.Commands() {
+			add(command)
+		}
+	}
+	var out []map[string]any
+	for _, name := range sortedKeys(parameters) {
+		list := parameters[name]
+		slices.Sort(list)
+		out = append(out, map[string]any{"Name": name, "Parameters": list})
 	}
 	return out
 }
 
-type script struct {
-	place string
-	plan  change.Plan
-	files map[string]string
-	// needed are the changes whose results others refer to, by the name of their variable.
-	needed  map[string]bool
-	secrets []change.SecretRef // that this script asks for
-	b       strings.Builder
-}
-
-func (s *script) line(format string, args ...any) {
-	fmt.Fprintf(&s.b, format+"\n", args...)
-}
-
-// comment writes text as comment lines; nothing in it can end the comment.
-func (s *script) comment(format string, args ...any) {
-	s.line("# %s", link.Printable(fmt.Sprintf(format, args...)))
-}
-
-func (s *script) render(changes []change.Change) string {
-	here := map[string]int{} // number of the changes of this place by id
-	for i, c := range changes {
-		here[c.ID] = i + 1
-	}
-	asked := s.asked(changes, here)
-	for _, c := range changes {
+// parameters lists what the script asks for.
+func (s *script) parameters() []parameter {
+	var out []parameter
+	for _, c := range s.changes {
 		for _, command := range c.Commands() {
+			for _, ref := range change.Refs(command.Parameters) {
+				from := s.byChange[ref.Change]
+				p := parameter{Name: variable(ref), GUID: isID(ref)}
+				known := func(o parameter) bool { return o.Name == p.Name }
+				if from == nil || from == s.batch || slices.ContainsFunc(out, known) {
+					continue
+				}
+				p.From = from.file
+				p.Help = comment(fmt.Sprintf("%s of %s, as %s prints it. It may be left out when "+
+					"hybridge-result.json has it.", ref.Property, ref.Change, from.file))
+				out = append(out, p)
+			}
 			for _, r := range change.Secrets(command.Parameters) {
 				if !slices.Contains(s.secrets, r) {
 					s.secrets = append(s.secrets, r)
@@ -110,125 +352,171 @@ func (s *script) render(changes []change.Change) string {
 			}
 		}
 	}
-	s.needed = map[string]bool{}
-	for _, c := range s.plan.Changes {
-		for _, command := range c.Commands() {
-			for _, ref := range change.Refs(command.Parameters) {
-				if n, ok := here[ref.Change]; ok {
-					s.needed["change"+strconv.Itoa(n)] = true
-				}
-			}
-		}
-	}
-
-	s.comment("hybridge plan: %s", s.place)
-	sort, name := sortOf(s.place)
-	if sort.Use != nil {
-		for _, line := range sort.Use(name) {
-			s.comment("%s", line)
-		}
-	}
-	s.comment("Of the live state it reads only the lists that it adds to: make a new plan when it is old.")
-	s.parameters(asked)
-	s.line("")
-	s.line("$ErrorActionPreference = 'Stop'")
-	for i, c := range changes {
-		s.line("")
-		s.comment("%d of %d: %s %s %q", i+1, len(changes), c.Action, c.Kind, c.Name)
-		if !c.Reason.IsZero() {
-			s.comment("Why: %s", c.Reason)
-		}
-		if c.Risk != "" {
-			s.comment("Risk: %s", c.Risk)
-		}
-		for _, need := range c.Needs {
-			if _, ok := here[need]; !ok {
-				s.comment("Needs %s of %s", need, s.files[s.target(need)])
-			}
-		}
-		for j, command := range c.Commands() {
-			name := "change" + strconv.Itoa(i+1)
-			if j < len(c.Commands())-1 {
-				name = "removal" + strconv.Itoa(i+1)
-			}
-			k := kindNamed(c.Kind)
-			if c.Action == change.Update {
-				command = s.merged(k, c, i+1, command, here)
-			}
-			s.command(k, name, command, here)
-		}
-	}
-	s.printed(changes, here)
-	s.line("")
-	s.line("exit 0")
-	return s.b.String()
-}
-
-// parameters writes what the script asks for: ids that other scripts print, and secrets, of which
-// the plan knows only where they are kept.
-func (s *script) parameters(asked []change.Ref) {
-	type parameter struct{ comment, kind, name string }
-	var out []parameter
-	for _, ref := range asked {
-		out = append(out, parameter{
-			fmt.Sprintf("%s of %s, as %s prints it", ref.Property, ref.Change, s.files[s.target(ref.Change)]),
-			"string", s.variable(ref),
-		})
-	}
 	for i, r := range s.secrets {
 		out = append(out, parameter{
-			fmt.Sprintf("The secret that hybridge reads from %s", r), "securestring", "Secret" + strconv.Itoa(i+1),
+			Name: "Secret" + strconv.Itoa(i+1), Secret: true,
+			Help: comment(fmt.Sprintf("The secret that hybridge reads from %s", r)),
 		})
 	}
-	if len(out) == 0 {
-		return
+	return out
+}
+
+func isID(r change.Ref) bool { return r.Property == "id" || r.Property == "appId" }
+
+var noName = regexp.MustCompile(`[^0-9A-Za-z]+`)
+
+// variable names what a reference stands for, the same in every plan.
+func variable(r change.Ref) string {
+	_, rest, _ := strings.Cut(r.Change, "/")
+	if strings.HasPrefix(r.Change, "onprem/") {
+		_, rest, _ = strings.Cut(rest, "/")
 	}
-	s.line("param(")
-	for i, p := range out {
-		comma := ","
-		if i == len(out)-1 {
-			comma = ""
-		}
-		s.b.WriteString("    ")
-		s.comment("%s", p.comment)
-		s.line("    [Parameter(Mandatory = $true)]")
-		s.line("    [%s] $%s%s", p.kind, p.name, comma)
-	}
-	s.line(")")
+	return noName.ReplaceAllString(rest+"_"+r.Property, "_")
 }
 
 // expression is a value that a script computes.
 type expression string
 
-// merged writes what reads the lists that others write into as well, and gives the command that
-// adds to them.
-func (s *script) merged(
-	k *Kind, c change.Change, number int, command change.Command, here map[string]int,
-) change.Command {
-	if k == nil || k.Show == nil {
-		return command
+// step writes one change.
+func (s *script) step(i int) []string {
+	c := s.changes[i]
+	number := strconv.Itoa(i + 1)
+	quoted := exchange.Quote
+	what := comment(fmt.Sprintf("%s %s %q", c.Action, c.Kind, c.Name))
+	lines := []string{"", fmt.Sprintf("# %d of %d: %s", i+1, len(s.changes), what)}
+	if !c.Reason.IsZero() {
+		lines = append(lines, "# Why: "+comment(c.Reason.String()))
 	}
-	live := "live" + strconv.Itoa(number)
-	w := change.Writing{Value: func(v any) string { return s.literal(v, here) }}
-	parameters := maps.Clone(command.Parameters)
-	shown := false
-	for _, name := range sortedKeys(c.After) {
-		p := k.Properties[name]
-		if _, sent := parameters[name]; p.Write != change.Merge || !sent {
+	if c.Risk != "" {
+		lines = append(lines, "# Risk: "+comment(c.Risk))
+	}
+	k := kindNamed(c.Kind)
+	if k == nil || k.Find == nil {
+		return append(lines, "throw "+quoted("hybridge does not know "+c.Kind))
+	}
+	system := k.System().Script
+	action := c.Action
+	if updates(c.Command) {
+		action = change.Update // the creation of an aspect is an update of its object
+	}
+	w := change.Writing{Name: "change" + number, Value: func(v any) string { return s.literal(v) }}
+
+	if checks := s.checks(k, c); len(checks) > 0 {
+		lines = slices.Concat(lines, []string{"$checks" + number + " = @("}, checks, []string{")"})
+	} else {
+		lines = append(lines, "$checks"+number+" = @()")
+	}
+	var needs []string
+	for _, id := range c.Needs {
+		if s.byChange[id] == s.batch {
+			needs = append(needs, id)
+		}
+	}
+	enter := fmt.Sprintf("Enter-Change -Id %s -Action %s -What %s -Needs %s -Checks $checks%s",
+		quoted(c.ID), quoted(string(action)), quoted(c.Kind+" "+strconv.Quote(c.Name)), s.literal(needs), number)
+	if len(change.Refs(c.After)) > 0 && action == change.Update {
+		enter += " -Fresh"
+	}
+	if k.Own && c.Action == change.Create {
+		enter += " -Own"
+	}
+	lines = append(lines, enter)
+	before, look := system.Look(k.Find(c), change.Writing{Name: "look" + number, Value: w.Value})
+	lines = append(lines, before...)
+	lines = append(lines,
+		"while ($Change.Open) {",
+		"    $live = @("+look+" | Where-Object { "+s.recognized(k, c)+" })",
+	)
+	sort, name := sortOf(s.place)
+	ask := fmt.Sprintf("$PSCmdlet.ShouldProcess(%s, %s)",
+		quoted(c.Kind+" "+strconv.Quote(c.Name)+" in "+sort.Named(name)), quoted(string(c.Action)+" with "+c.Command.Name))
+	lines = append(lines, "    if ((Compare-Change -Live $live) -and "+ask+") {")
+	for j, command := range c.Commands() {
+		writing := w
+		indent := "        "
+		removal := j < len(c.Commands())-1
+		if removal {
+			writing.Name = "removal" + number
+			lines = append(lines, indent+"if ($null -ne $Change.Live) {")
+			indent += "    "
+		}
+		for _, line := range system.Write(s.joined(k, c, command), writing) {
+			lines = append(lines, indent+line)
+		}
+		if removal {
+			lines = append(lines, "        }")
+		}
+		for n, then := range command.Then {
+			lines = append(lines, indent+"try {")
+			writing.Name = fmt.Sprintf("then%s_%d", number, n+1)
+			for _, line := range system.Write(then, writing) {
+				lines = append(lines, indent+"    "+line)
+			}
+			lines = append(lines, indent+"} catch {",
+				indent+"    Write-Warning "+quoted(then.Name+" failed. "+k.System().Later+"."),
+				indent+"}")
+		}
+	}
+	lines = append(lines, "        Confirm-Write", "    }", "}")
+	return append(lines, s.exit(c))
+}
+
+// checks are the properties that are compared.
+func (s *script) checks(k *Kind, c change.Change) []string {
+	want := c.After
+	if c.Action == change.Delete {
+		want = c.Before
+	}
+	var out []string
+	for _, name := range sortedKeys(want) {
+		p, declared := k.Properties[name]
+		if !declared || !p.Sent() || len(change.Secrets(want[name])) > 0 {
 			continue
 		}
-		if !shown {
-			shown = true
-			s.comment("what others add until this runs stays")
-			show := k.Show(c.Identity)
-			for _, line := range k.System().Script.Write(show,
-				change.Writing{Name: live + "of", Result: live, Value: w.Value}) {
-				s.line("%s", line)
-			}
+		value, was := want[name], c.Before[name]
+		line := fmt.Sprintf("    @{ Property = %s; As = %s; ",
+			exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(p.Type.Script))
+		joins := c.Action != change.Delete && joins(p)
+		if joins {
+			value = p.Added(value, was)
 		}
-		check, list := k.System().Script.Merge(k, name, live, p.Added(c.After[name], c.Before[name]), command, w)
-		for _, line := range check {
-			s.line("%s", line)
+		// An aspect that is removed is emptied.
+		if _, emptied := c.Command.Parameters[name]; c.Action == change.Delete && emptied {
+			value = nil
+		}
+		line += "Want = " + s.literal(value) + "; Before = " + s.literal(was)
+		line += "; Joins = " + s.literal(joins) + "; Hides = " + s.literal(p.MayHide) + " }"
+		out = append(out, line)
+	}
+	return out
+}
+
+// joins tells whether others write into a list as well: what they put there stays.
+func joins(p Property) bool {
+	return p.Write == change.Merge || p.Type.Script == keys.Script || p.Type.Script == accesses.Script
+}
+
+// updates tells whether a command changes an object that is there.
+func updates(c change.Command) bool {
+	return strings.HasPrefix(c.Name, "Set-") || strings.HasPrefix(c.Name, "PATCH ")
+}
+
+// joined is a command that adds to the lists of a live resource.
+func (s *script) joined(k *Kind, c change.Change, command change.Command) change.Command {
+	if !updates(command) || c.Action == change.Delete {
+		return command
+	}
+	parameters := maps.Clone(command.Parameters)
+	for _, name := range sortedKeys(c.After) {
+		p := k.Properties[name]
+		if _, sent := parameters[name]; !joins(p) || !sent {
+			continue
+		}
+		list := fmt.Sprintf("@(Join-List -As %s -Live (Read-Property $Change.Live %s) -Add %s)",
+			exchange.Quote(p.Type.Script), exchange.Quote(cmp.Or(p.From, name)),
+			s.literal(p.Added(c.After[name], c.Before[name])))
+		if joined := k.System().Script.Joined; joined != nil {
+			list = joined(command, name, list)
 		}
 		parameters[name] = expression(list)
 	}
@@ -236,88 +524,64 @@ func (s *script) merged(
 	return command
 }
 
-// target is the place of a change of the plan.
-func (s *script) target(id string) string {
-	for _, c := range s.plan.Changes {
-		if c.ID == id {
-			return c.Target
+var wanted = regexp.MustCompile(`\{(\w+)(\??)\}`)
+
+// recognized is the condition by which a script recognizes the resource of a change.
+func (s *script) recognized(k *Kind, c change.Change) string {
+	if c.Action != change.Create && c.Action != change.Recreate {
+		if c.Identity == "" {
+			return "$true"
 		}
+		return fmt.Sprintf("(Test-Same -As Text -Want %s -Live (Read-Property $_ %s))",
+			exchange.Quote(c.Identity), exchange.Quote(k.System().Script.Identity))
 	}
-	return ""
+	condition := k.Recognizes
+	if condition == "" {
+		var keys []string
+		for _, name := range sortedKeys(k.Properties) {
+			if k.Properties[name].Write == change.Key {
+				keys = append(keys, "{"+name+"?}")
+			}
+		}
+		condition = strings.Join(keys, " -and ")
+	}
+	return wanted.ReplaceAllStringFunc(condition, func(part string) string {
+		m := wanted.FindStringSubmatch(part)
+		p := k.Properties[m[1]]
+		value := s.literal(c.After[m[1]])
+		if m[2] == "" {
+			return value
+		}
+		return fmt.Sprintf("(Test-Same -As %s -Want %s -Live (Read-Property $_ %s))",
+			p.Type.Script, value, exchange.Quote(cmp.Or(p.From, m[1])))
+	})
 }
 
-// variable names the parameter for a reference: the kind, its place in the plan, the property.
-func (s *script) variable(ref change.Ref) string {
-	for i, c := range s.plan.Changes {
-		if c.ID == ref.Change {
-			return fmt.Sprintf("%s%d_%s", c.Kind, i+1, ref.Property)
-		}
-	}
-	return "unknown_" + ref.Property
-}
-
-// asked lists the references to changes of other places.
-func (s *script) asked(changes []change.Change, here map[string]int) []change.Ref {
-	var out []change.Ref
-	for _, c := range changes {
-		for _, command := range c.Commands() {
+// exit ends a change: it keeps what others refer to, and prints what other scripts ask for.
+func (s *script) exit(c change.Change) string {
+	keeps, prints := map[string]any{}, []string{}
+	for _, other := range s.plan.Changes {
+		for _, command := range other.Commands() {
 			for _, ref := range change.Refs(command.Parameters) {
-				if _, ok := here[ref.Change]; !ok && !slices.Contains(out, ref) {
-					out = append(out, ref)
+				if ref.Change != c.ID {
+					continue
+				}
+				keeps[variable(ref)] = ref.Property
+				if s.byChange[other.ID] != s.batch && !slices.Contains(prints, variable(ref)) {
+					prints = append(prints, variable(ref))
 				}
 			}
 		}
 	}
-	return out
-}
-
-// printed writes what other places ask this one for.
-func (s *script) printed(changes []change.Change, here map[string]int) {
-	var refs []change.Ref
-	for _, c := range s.plan.Changes {
-		if c.Target == s.place {
-			continue
-		}
-		for _, command := range c.Commands() {
-			for _, ref := range change.Refs(command.Parameters) {
-				if _, ok := here[ref.Change]; ok && !slices.Contains(refs, ref) {
-					refs = append(refs, ref)
-				}
-			}
-		}
+	line := "Exit-Change -Keeps " + s.literal(keeps)
+	if len(prints) > 0 {
+		line += " -Prints " + s.literal(prints)
 	}
-	if len(refs) == 0 {
-		return
-	}
-	s.line("")
-	s.comment("What the other scripts ask for")
-	for _, ref := range refs {
-		s.line("Write-Output (%s + $change%dResult.%s)",
-			exchange.Quote(s.variable(ref)+" = "), here[ref.Change], ref.Property)
-	}
-}
-
-// command writes one command and what follows it, as the system of its kind does.
-func (s *script) command(k *Kind, name string, c change.Command, here map[string]int) {
-	if k == nil {
-		s.comment("%s is of a kind that this hybridge does not know", c.Name)
-		return
-	}
-	w := change.Writing{Name: name, Value: func(v any) string { return s.literal(v, here) }}
-	if s.needed[name] {
-		w.Result = name + "Result"
-	}
-	for _, line := range k.System().Script.Write(c, w) {
-		s.line("%s", line)
-	}
-	for i, then := range c.Then {
-		s.comment("makes it known to the running services")
-		s.command(k, name+"then"+strconv.Itoa(i+1), then, here)
-	}
+	return line
 }
 
 func parameterOrder(p map[string]any) []string {
-	first := map[string]int{"Identity": -2, "Name": -1, "Confirm": 1}
+	first := map[string]int{"Identity": -2, "Name": -1, "Confirm": 1, "ErrorAction": 2}
 	return slices.SortedFunc(maps.Keys(p), func(a, b string) int {
 		if d := first[a] - first[b]; d != 0 {
 			return d
@@ -327,14 +591,12 @@ func parameterOrder(p map[string]any) []string {
 }
 
 // literal renders a value as an expression.
-func (s *script) literal(v any, here map[string]int) string {
+func (s *script) literal(v any) string {
 	switch v := v.(type) {
 	case expression:
 		return string(v)
 	case change.SecretRef:
 		return "$Secret" + strconv.Itoa(slices.Index(s.secrets, v)+1)
-	case nil:
-		return "$null"
 	case bool:
 		if v {
 			return "$true"
@@ -345,10 +607,7 @@ func (s *script) literal(v any, here map[string]int) string {
 	case string:
 		return exchange.Quote(v)
 	case change.Ref:
-		if n, ok := here[v.Change]; ok {
-			return fmt.Sprintf("$change%dResult.%s", n, v.Property)
-		}
-		return "$" + s.variable(v)
+		return "$Run.Ids[" + exchange.Quote(variable(v)) + "]"
 	case []string:
 		parts := make([]string, len(v))
 		for i, e := range v {
@@ -358,15 +617,33 @@ func (s *script) literal(v any, here map[string]int) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {
-			parts[i] = s.literal(e, here)
+			parts[i] = s.literal(e)
 		}
 		return "@(" + strings.Join(parts, ", ") + ")"
 	case map[string]any:
+		if len(v) == 0 {
+			return "@{}"
+		}
 		parts := make([]string, 0, len(v))
 		for _, k := range sortedKeys(v) {
-			parts = append(parts, exchange.Quote(k)+" = "+s.literal(v[k], here))
+			parts = append(parts, exchange.Quote(k)+" = "+s.literal(v[k]))
 		}
 		return "@{ " + strings.Join(parts, "; ") + " }"
 	}
 	return "$null"
+}
+
+// comment is a text as comments show it: nothing in it ends the comment, and what is invisible
+// shows as its code.
+func comment(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+			fmt.Fprintf(&b, "[U+%04X]", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return strings.ReplaceAll(b.String(), "#>", "# >")
 }

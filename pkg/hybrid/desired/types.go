@@ -12,36 +12,57 @@ import (
 
 // The types of properties.
 var (
-	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal}
-	text    = Type{Name: "String", Read: readText, Compare: foldEqual}
-	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID}
+	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal, Script: "Boolean"}
+	text    = Type{Name: "String", Read: readText, Compare: foldEqual, Script: "Text"}
+	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID, Script: "Guid"}
 	// someText is a text that is given where there is none; any other is left as it is.
-	someText = Type{Name: "String, given where there is none", Read: readText, Compare: filled}
-	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not
-	// overruled.
+	someText = Type{
+		Name: "String, given where there is none", Read: readText, Compare: filled,
+		Script: "SomeText",
+	}
+	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not overruled.
 	freeBusyLevel = Type{
 		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
+		Script: "Level",
 	}
 	// address is a URL: scheme and host are compared without case, one slash at the end does not
 	// count.
-	address = Type{Name: "URL", Read: readText, Compare: sameURL}
+	address = Type{Name: "URL", Read: readText, Compare: sameURL, Script: "Url"}
 	// domains is a set of SMTP domains.
-	domains = Type{Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain), List: true}
+	domains = Type{
+		Name: "set of domains", Read: readTexts, Compare: containsAll(normalDomain), List: true,
+		Script: "DomainList",
+	}
 	// identifiers is a set of GUIDs that the place keeps as one string, separated by commas.
-	identifiers = Type{Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true}
-	// principalNames is a set of service principal names; a slash at the end of a URL does not
-	// count.
+	identifiers = Type{
+		Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true,
+		Script: "GuidList",
+	}
+	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
 	principalNames = Type{
 		Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true,
+		Script: "PrincipalNameList",
 	}
 	// settings is a list of NAME=VALUE.
-	settings = Type{Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
+	settings = Type{
+		Name: "list of NAME=VALUE", Read: readTexts, Compare: sameSet(strings.ToLower), List: true,
+		Script: "SettingList",
+	}
 	// servers is a set of server names.
-	servers = Type{Name: "set of server names", Read: readTexts, Compare: sameSet(strings.ToLower), List: true}
+	servers = Type{
+		Name: "set of server names", Read: readTexts, Compare: sameSet(strings.ToLower), List: true,
+		Script: "SettingList",
+	}
 	// keys is a list of key credentials: the same by keyId, or by certificate.
-	keys = Type{Name: "list of key credentials", Read: keyList, Compare: containsKeys, List: true}
+	keys = Type{
+		Name: "list of key credentials", Read: keyList, Compare: containsKeys, List: true,
+		Script: "KeyList",
+	}
 	// accesses is an application's required resource access.
-	accesses = Type{Name: "list of required permissions", Read: accessList, Compare: containsAccesses, List: true}
+	accesses = Type{
+		Name: "list of required permissions", Read: accessList, Compare: containsAccesses, List: true,
+		Script: "AccessList",
+	}
 )
 
 func readBool(v any) any {

@@ -1,0 +1,69 @@
+package desired
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// Site is what a script makes sure of at its place before it changes anything.
+type Site struct {
+	Organization string               // GUID of the Exchange organization; for Exchange Online it may be unknown
+	Tenant       string               // GUID
+	Environment  string               // the cloud, as Get-MgContext names it
+	Servers      []fact.MailboxServer // with the builds that the plan saw
+	Connect      []string             // how to sign in, for the help of the script
+}
+
+// Sites looks up what the scripts of a plan make sure of.
+func Sites(ctx context.Context, set *fact.Set, p change.Plan) (map[string]Site, error) {
+	out := map[string]Site{}
+	planner := &Planner{Answers: set.Answers, set: set}
+	for _, c := range p.Changes {
+		if _, known := out[c.Target]; known {
+			continue
+		}
+		site, err := planner.site(ctx, c.Target)
+		if err != nil {
+			return nil, fmt.Errorf("%s: what its script has to make sure of: %w", c.Target, err)
+		}
+		out[c.Target] = site
+	}
+	return out, nil
+}
+
+func (p *Planner) site(ctx context.Context, place string) (site Site, err error) {
+	for _, forest := range p.set.Forests {
+		if PlaceForest(forest.Name()) == place {
+			if site.Organization, err = p.organization(ctx, forest); err != nil {
+				return Site{}, err
+			}
+			site.Servers, err = fact.MailboxServers.In(ctx, forest)
+			return site, err
+		}
+	}
+	if site.Tenant, err = p.tenantID(ctx); err != nil {
+		return Site{}, err
+	}
+	exchange, graph := p.set.Cloud.PowerShell()
+	site.Environment = graph
+	if place == PlaceEntra {
+		site.Connect = []string{"Connect with: Connect-MgGraph -TenantId " + site.Tenant + " -Environment " + graph +
+			" -Scopes " + strings.Join(graphScopes, ", ")}
+		return site, nil
+	}
+	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
+	if err != nil {
+		return Site{}, err
+	}
+	site.Organization = strings.ToLower(config.GUID)
+	connect := "Connect with: Connect-ExchangeOnline"
+	if exchange != "" {
+		connect += " -ExchangeEnvironmentName " + exchange
+	}
+	site.Connect = []string{connect, "A device code needs PowerShell 7: add -Device there."}
+	return site, nil
+}

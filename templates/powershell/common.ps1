@@ -1,0 +1,476 @@
+# ---- What this script did. Every change is a table in $Change while it is looked at.
+
+$Run = @{
+    Plan = $PlanDigest
+    Script = $ScriptName
+    Ids = @{}
+    Done = @()
+    Passed = @()
+    Open = @()
+    File = (Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json')
+    Patience = $Patience
+    Elsewhere = $RanElsewhere
+}
+$Change = @{
+    Id = ''
+    Open = $false
+}
+
+function Write-Line([string] $Text) {
+    Write-Information -MessageData $Text -InformationAction Continue
+}
+
+# The value of a property of an object or a table; nothing when there is none.
+function Read-Property($Object, [string] $Name) {
+    if ($null -eq $Object) {
+        return
+    }
+    if ($Object -is [System.Collections.IDictionary]) {
+        if ($Object.Contains($Name)) {
+            return $Object[$Name]
+        }
+        return
+    }
+    $property = $Object.PSObject.Properties[$Name]
+    if ($null -ne $property) {
+        return $property.Value
+    }
+}
+
+# The result file that the scripts of one plan share, as nested tables.
+function Read-Result {
+    $result = [ordered]@{
+        apiVersion = 'hybridge/v1'
+        kind = 'ScriptResult'
+        plan = $Run.Plan
+        ids = [ordered]@{}
+        changes = [ordered]@{}
+    }
+    if (-not (Test-Path -LiteralPath $Run.File)) {
+        return $result
+    }
+    $kept = ConvertFrom-Json -InputObject (Get-Content -LiteralPath $Run.File -Raw -Encoding UTF8)
+    if ((Read-Property $kept 'plan') -ne $Run.Plan) {
+        throw ('{0} is of another plan. Take it away together with the scripts of that plan.' -f $Run.File)
+    }
+    foreach ($part in 'ids', 'changes') {
+        $table = Read-Property $kept $part
+        if ($null -ne $table) {
+            foreach ($property in $table.PSObject.Properties) {
+                $result[$part][$property.Name] = $property.Value
+            }
+        }
+    }
+    return $result
+}
+
+# Adds to the result file. Scripts of other places may have written to it since.
+function Save-Result([string] $Status, [string] $Text) {
+    if ($WhatIfPreference) {
+        return
+    }
+    $result = Read-Result
+    foreach ($name in $Run.Ids.Keys) {
+        $result.ids[$name] = $Run.Ids[$name]
+    }
+    if ($Change.Id) {
+        $result.changes[$Change.Id] = [ordered]@{
+            script = $Run.Script
+            action = $Change.Action
+            status = $Status
+            text = $Text
+            made = $Change.Made
+            before = $Change.Before
+            time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
+        }
+    }
+    $json = ConvertTo-Json -InputObject $result -Depth 12
+    [System.IO.File]::WriteAllText($Run.File, $json)
+}
+
+# An id that a script of another place made: given, or in the result file.
+function Read-Id([string] $Name, [string] $Given, [string] $From) {
+    $value = $Given
+    if (-not $value) {
+        $value = [string] (Read-Property (Read-Result).ids $Name)
+    }
+    if (-not $value) {
+        if ($WhatIfPreference) {
+            return ('(the id that {0} makes)' -f $From)
+        }
+        throw ('{0} is not known. Run {1} first, or give -{0} as that script prints it.' -f $Name, $From)
+    }
+    if ($value -notmatch '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$') {
+        throw ('{0} is no GUID: {1}' -f $Name, $value)
+    }
+    return $value
+}
+
+# Whether a property is shown: Exchange leaves out what it does not show, and Microsoft Graph gives null.
+function Test-Shown($Object, [string] $Name) {
+    if ($Object -is [System.Collections.IDictionary]) {
+        return $null -ne (Read-Property $Object $Name)
+    }
+    return $null -ne $Object.PSObject.Properties[$Name]
+}
+
+# A value as the result file keeps it.
+function Get-Plain($Value) {
+    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string]) {
+        return $Value
+    }
+    if ($Value -is [System.Collections.IDictionary]) {
+        $table = [ordered]@{}
+        foreach ($name in @($Value.Keys | Sort-Object)) {
+            $table[$name] = Get-Plain $Value[$name]
+        }
+        return $table
+    }
+    if ($Value -is [System.Collections.IEnumerable]) {
+        return , @(foreach ($one in $Value) { Get-Plain $one })
+    }
+    return [string] $Value
+}
+
+# ---- Comparing, as hybridge compares
+
+# The parts of a value that are compared, each as a text.
+function Expand-Value([string] $As, $Value) {
+    foreach ($one in @($Value)) {
+        if ($null -eq $one -or '' -eq [string] $one) {
+            continue
+        }
+        $text = ([string] $one) -replace '^\s+|\s+$'
+        if ($As -eq 'Guid') {
+            $text -replace '[{}]'
+        } elseif ($As -eq 'GuidList') {
+            $text -split '\s*,\s*' -replace '[{}]' | Where-Object { $_ }
+        } elseif ($As -eq 'Url') {
+            $text -replace '^(https://[^/?]+):443(?=[/?]|$)', '$1' -replace '^(http://[^/?]+):80(?=[/?]|$)', '$1' -replace '/(?=\?|$)'
+        } elseif ($As -eq 'DomainList') {
+            $text -replace '^smtp:' -replace ';.*$' -replace '\.$'
+        } elseif ($As -eq 'PrincipalNameList') {
+            $text -replace '/$'
+        } elseif ($As -eq 'AccessList') {
+            foreach ($access in @(Read-Property $one 'resourceAccess')) {
+                '{0}/{1}/{2}' -f (Read-Property $one 'resourceAppId'), (Read-Property $access 'id'), (Read-Property $access 'type')
+            }
+        } else {
+            $text
+        }
+    }
+}
+
+# What a key credential is known by: its id, and the hashes of its certificate.
+function Get-KeyMark($Key) {
+    [string] (Read-Property $Key 'keyId')
+    $certificate = [string] (Read-Property $Key 'key')
+    if ($certificate) {
+        $bytes = [System.Convert]::FromBase64String($certificate)
+        [System.BitConverter]::ToString([System.Security.Cryptography.SHA1]::Create().ComputeHash($bytes)) -replace '-'
+        [System.BitConverter]::ToString([System.Security.Cryptography.SHA256]::Create().ComputeHash($bytes)) -replace '-'
+    }
+    $hash = [string] (Read-Property $Key 'customKeyIdentifier')
+    if ($hash -match '^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$') {
+        $hash
+    } elseif ($hash -match '^[A-Za-z0-9+/]+={0,2}$' -and $hash.Length % 4 -eq 0) {
+        $bytes = [System.Convert]::FromBase64String($hash)
+        [System.BitConverter]::ToString($bytes) -replace '-'
+        [System.Text.Encoding]::ASCII.GetString($bytes)
+    }
+}
+
+# Whether one of the keys is the same certificate.
+function Test-Key($Key, $Among) {
+    $marks = @(Get-KeyMark $Key | Where-Object { $_ })
+    foreach ($one in @($Among | Where-Object { $null -ne $_ })) {
+        foreach ($mark in @(Get-KeyMark $one | Where-Object { $_ })) {
+            if ($marks -contains $mark) {
+                return $true
+            }
+        }
+    }
+    return $false
+}
+
+# Whether a live value is what is wanted.
+function Test-Same([string] $As, $Want, $Live) {
+    if ($As -eq 'KeyList') {
+        foreach ($key in @($Want | Where-Object { $null -ne $_ })) {
+            if (-not (Test-Key $key $Live)) {
+                return $false
+            }
+        }
+        return $true
+    }
+    $wanted = @(Expand-Value $As $Want)
+    $have = @(Expand-Value $As $Live)
+    if ($As -eq 'SomeText') {
+        return ($wanted.Count -eq 0 -or $have.Count -gt 0)
+    }
+    if ($As -eq 'Level' -and $have -contains 'AvailabilityOnly') {
+        return $true
+    }
+    if ($As -notlike '*List' -or $As -eq 'SettingList') {
+        if ($have.Count -ne $wanted.Count -and $As -ne 'SettingList') {
+            return $false
+        }
+        foreach ($one in $have) {
+            if ($wanted -notcontains $one) {
+                return $false
+            }
+        }
+    }
+    foreach ($one in $wanted) {
+        if ($have -notcontains $one) {
+            return $false
+        }
+    }
+    return $true
+}
+
+# Whether two lists have an element in common.
+function Test-Shared([string] $As, $Want, $Live) {
+    $have = @(Expand-Value $As $Live)
+    foreach ($one in @(Expand-Value $As $Want)) {
+        if ($have -contains $one) {
+            return $true
+        }
+    }
+    return $false
+}
+
+# The live list and what it lacks: what others put there stays.
+function Join-List([string] $As, $Live, $Add) {
+    $there = @($Live | Where-Object { $null -ne $_ -and '' -ne [string] $_ })
+    if ($As -eq 'KeyList') {
+        $now = (Get-Date).ToUniversalTime()
+        foreach ($key in $there) {
+            $kept = @{}
+            foreach ($name in 'customKeyIdentifier', 'displayName', 'endDateTime', 'key', 'keyId', 'startDateTime', 'type', 'usage') {
+                $value = Read-Property $key $name
+                if ($value -is [datetime]) {
+                    $value = $value.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss.FFFFFFFZ', [cultureinfo]::InvariantCulture)
+                }
+                if ($null -ne $value) {
+                    $kept[$name] = $value
+                }
+            }
+            # Microsoft Graph refuses a list with a certificate that has ended.
+            if (-not $kept.ContainsKey('endDateTime') -or ([datetime] $kept['endDateTime']).ToUniversalTime() -gt $now) {
+                $kept
+            }
+        }
+        foreach ($key in @($Add)) {
+            if (-not (Test-Key $key $there)) {
+                $key
+            }
+        }
+        return
+    }
+    if ($As -eq 'AccessList') {
+        $seen = @()
+        foreach ($resource in $there) {
+            $id = [string] (Read-Property $resource 'resourceAppId')
+            $seen += $id
+            $access = @(foreach ($one in @(Read-Property $resource 'resourceAccess')) {
+                @{ id = [string] (Read-Property $one 'id'); type = [string] (Read-Property $one 'type') }
+            })
+            $have = @(Expand-Value $As $resource)
+            foreach ($wanted in @($Add)) {
+                if ((Read-Property $wanted 'resourceAppId') -eq $id) {
+                    foreach ($one in @(Read-Property $wanted 'resourceAccess')) {
+                        if ($have -notcontains ('{0}/{1}/{2}' -f $id, $one.id, $one.type)) {
+                            $access += $one
+                        }
+                    }
+                }
+            }
+            @{ resourceAppId = $id; resourceAccess = $access }
+        }
+        @($Add) | Where-Object { $seen -notcontains (Read-Property $_ 'resourceAppId') }
+        return
+    }
+    if ($As -eq 'GuidList') {
+        $there = @(Expand-Value $As $there)
+    }
+    $have = @(Expand-Value $As $there)
+    foreach ($one in $there) {
+        [string] $one
+    }
+    foreach ($one in @($Add)) {
+        if ($have -notcontains @(Expand-Value $As $one)[0]) {
+            $one
+        }
+    }
+}
+
+# ---- A change: look, compare, write, look again
+
+# Begins a change. What it needs of this script must be done, and so must what it needs of others.
+# Fresh says that this plan makes the object: where it is not found, it does not show yet. Own says that others may make one
+# that looks the same: none is taken that these scripts have not made.
+function Enter-Change([string] $Id, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+    $script:Change = @{
+        Id = $Id
+        Action = $Action
+        What = $What
+        Checks = $Checks
+        Fresh = $Fresh
+        Own = $Own
+        Open = $true
+        Written = $false
+        Made = $null
+        Before = $null
+        Live = $null
+        Declined = $false
+        Until = $null
+    }
+    Write-Line ('{0} {1}' -f $Action, $What)
+    $waits = @($Needs | Where-Object { $Run.Open -contains $_ })
+    if ($waits.Count -gt 0) {
+        $Change.Open = $false
+        $Change.Declined = $true
+        Write-Line ('  not done: it needs {0}' -f ($waits -join ', '))
+        return
+    }
+    $record = Read-Property (Read-Result).changes $Id
+    $Change.Made = Read-Property $record 'made'
+    # Made, and never seen since: to make it again would make it twice.
+    $Change.Written = $Action -eq 'create' -and (Read-Property $record 'status') -eq 'written'
+}
+
+# What other scripts must have done is in the result file, when they ran beside it.
+function Assert-Need([object[]] $Needs) {
+    $known = (Read-Result).changes
+    foreach ($need in $Needs) {
+        if ((Read-Property (Read-Property $known $need.Id) 'status') -in 'done', 'as wanted') {
+            continue
+        }
+        $text = '{0} has not done {1}.' -f $need.Script, $need.Id
+        if ($Run.Elsewhere -or $WhatIfPreference) {
+            Write-Verbose $text
+        } else {
+            throw ('{0} Run it first. When it ran in another folder, copy hybridge-result.json here or add -RanElsewhere.' -f $text)
+        }
+    }
+}
+
+# Compares what is live with what is wanted. True: it is to be written now.
+function Compare-Change([object[]] $Live) {
+    $found = @($Live | Where-Object { $null -ne $_ })
+    if ($found.Count -gt 1) {
+        throw ('{0}: there are {1} of it. Remove all but one, then plan again.' -f $Change.What, $found.Count)
+    }
+    $object = $null
+    if ($found.Count -eq 1) {
+        $object = $found[0]
+    }
+    $Change.Live = $object
+    $missing = @($Change.Checks | Where-Object { -not (Test-Same -As $_.As -Want $_.Want -Live (Read-Property $object $_.Property)) })
+    $effective = $null -ne $object -and $missing.Count -eq 0
+    if ($Change.Action -eq 'delete') {
+        $effective = $null -eq $object
+    }
+    if ($null -ne $object -and $Change.Own -and -not $Change.Made) {
+        throw ('{0} exists, and hybridge-result.json does not say that these scripts made it. Plan again.' -f $Change.What)
+    }
+    if ($effective) {
+        $Change.Open = $false
+        return $false
+    }
+    if ($Change.Written) {
+        Wait-Change
+        return $false
+    }
+    if ($null -eq $object -and $Change.Action -eq 'update') {
+        if ($Change.Fresh) {
+            Wait-Change
+            return $false
+        }
+        throw ('{0} is gone. Plan again.' -f $Change.What)
+    }
+    if ($null -ne $object) {
+        foreach ($check in $missing) {
+            $value = Read-Property $object $check.Property
+            if ($check.Hides -and -not (Test-Shown $object $check.Property)) {
+                throw ('{0}: {1} is not shown. Written without what is on it, the list would lose what others put there.' -f $Change.What, $check.Property)
+            }
+            $planned = (Test-Same -As $check.As -Want $check.Before -Live $value) -and (Test-Same -As $check.As -Want $value -Live $check.Before)
+            if (-not $check.Joins -and -not $planned) {
+                throw ('{0}: {1} is {2} now, which the plan did not see. Plan again.' -f $Change.What, $check.Property, (@($value) -join ', '))
+            }
+        }
+        if ($Change.Action -eq 'create') {
+            throw ('{0} exists, and the plan did not see it. Plan again.' -f $Change.What)
+        }
+        $Change.Before = @{}
+        foreach ($check in $Change.Checks) {
+            $Change.Before[$check.Property] = Get-Plain (Read-Property $object $check.Property)
+        }
+    }
+    # Until the write is confirmed the change counts as declined.
+    $Change.Open = $false
+    $Change.Declined = $true
+    return $true
+}
+
+# The write was accepted: it is looked for until it shows.
+function Confirm-Write {
+    $Change.Written = $true
+    $Change.Declined = $false
+    $Change.Open = $true
+    $Change.Until = $null
+    Save-Result 'written' ''
+}
+
+function Wait-Change {
+    $now = Get-Date
+    if ($null -eq $Change.Until) {
+        $Change.Until = $now.AddSeconds($Run.Patience)
+    }
+    if ($now -ge $Change.Until) {
+        throw ('{0} is written and does not show after {1} seconds. Run this script again: it looks first.' -f $Change.What, $Run.Patience)
+    }
+    Write-Verbose ('{0} does not show yet' -f $Change.What)
+    Start-Sleep -Seconds 2
+}
+
+# Ends a change. Keeps is the properties that later changes or other scripts ask for, by name.
+function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
+    if ($Change.Declined) {
+        $Run.Open += $Change.Id
+        Save-Result 'not done' ''
+        return
+    }
+    foreach ($name in @($Keeps.Keys)) {
+        $value = [string] (Read-Property $Change.Live $Keeps[$name])
+        if ($value) {
+            $Run.Ids[$name] = $value
+            if ($Prints -contains $name) {
+                Write-Output ('{0} = {1}' -f $name, $value)
+            }
+        }
+    }
+    if ($Change.Written) {
+        $Run.Done += $Change.Id
+        Save-Result 'done' ''
+        Write-Line '  done'
+    } else {
+        $Run.Passed += $Change.Id
+        Save-Result 'as wanted' ''
+        Write-Line '  is as wanted: passed over'
+    }
+}
+
+# What became of the changes, and what is next.
+function Write-Summary([string] $Next) {
+    Write-Line ''
+    Write-Line ('{0} done, {1} passed over, {2} not done' -f $Run.Done.Count, $Run.Passed.Count, $Run.Open.Count)
+    foreach ($id in $Run.Open) {
+        Write-Line ('  not done: {0}' -f $id)
+    }
+    if ($Run.Open.Count -eq 0) {
+        Write-Line $Next
+    }
+}
