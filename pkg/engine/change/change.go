@@ -107,7 +107,7 @@ type Kind struct {
 	Recognizes string
 	// Own says that others may make one that looks the same: a script that makes one takes none that
 	// is there unless it has made it.
-	Own bool
+	Own        bool
 	Properties map[string]Property
 	Risk       string // what touching it can do to an organization; shown with every change
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
