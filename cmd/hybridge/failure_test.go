@@ -113,16 +113,22 @@ func TestJUnitOfARunThatFailed(t *testing.T) {
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := execute(t, &scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, "", "check", "-f", file, "-o",
-		"junit")
-	var suites struct {
-		Suites []struct {
-			Errors int `xml:"errors,attr"`
-		} `xml:"testsuite"`
-	}
-	if err := xml.Unmarshal([]byte(got.out), &suites); err != nil || len(suites.Suites) != 1 ||
-		suites.Suites[0].Errors != 1 || !strings.Contains(got.out, "dc1") {
-		t.Errorf("%v: %s", err, got.out)
+	for _, test := range []struct{ args, said string }{
+		{"check -o junit", "dc1"},
+		{"check -o junit --no-such-flag", "no-such-flag"},
+		{"check --no-such-flag --output=junit", "no-such-flag"},
+	} {
+		args := append(strings.Fields(test.args), "-f", file)
+		got := execute(t, &scripted{err: fmt.Errorf("dc1: %w", link.ErrUnreachable)}, "", args...)
+		var suites struct {
+			Suites []struct {
+				Errors int `xml:"errors,attr"`
+			} `xml:"testsuite"`
+		}
+		if err := xml.Unmarshal([]byte(got.out), &suites); err != nil || len(suites.Suites) != 1 ||
+			suites.Suites[0].Errors != 1 || !strings.Contains(got.out, test.said) {
+			t.Errorf("%s: %v: %s", test.args, err, got.out)
+		}
 	}
 }
 

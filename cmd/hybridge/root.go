@@ -111,8 +111,7 @@ func failEarly(w io.Writer, args []string, f report.Failure) {
 			name, found = strings.Join(args[min(i+1, len(args)):min(i+2, len(args))], ""), true
 		}
 		if found {
-			if format, known := report.Named(strings.TrimPrefix(name, "=")); known &&
-				format.Needs&report.Outcomes == 0 {
+			if format, known := report.Named(strings.TrimPrefix(name, "=")); known {
 				writer := format.Open(w, report.Options{Version: version})
 				_, _ = writer.Fail(f), writer.End(f.Code)
 			}
