@@ -244,6 +244,11 @@ func explain(ctx context.Context, cmd *cobra.Command, err error) report.Failure 
 		if errors.As(err, new(answers.Faults)) {
 			f.See = "hybridge help answers"
 		}
+	case exitPartial:
+		f.Message = err.Error()
+		if cmd != nil && cmd.Name() == "rollback" {
+			f.Hint = "once the cause is gone, the same rollback resumes; hybridge history shows what is left"
+		}
 	default:
 		f.Message = err.Error()
 	}

@@ -268,6 +268,8 @@ func TestExitCodes(t *testing.T) {
 			[]string{"--accept removals"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},
 		{"rollback", scripted{apply: done}, []string{"rollback", "--yes"}, 0, nil},
+		{"rollback stopped", scripted{err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrUnreachable)},
+			[]string{"rollback", "--yes"}, 6, []string{"the same rollback resumes"}},
 		{"rollback nothing", scripted{err: apply.ErrNoRun}, []string{"rollback", "--yes"}, 2,
 			[]string{"hybridge history"}},
 		{"test", scripted{test: tested(freebusy.OK)}, []string{"test"}, 0, nil},
