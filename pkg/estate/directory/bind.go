@@ -83,11 +83,19 @@ func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 			return
 		}
 		token, _, err := sc.InitSecContext("ldap/"+host, nil)
+		if err != nil {
+			_ = sc.DeleteSecContext()
+		}
 		ready <- made{sc, token, err}
 	}()
 	var m made
 	select {
 	case <-ctx.Done():
+		go func() {
+			if late := <-ready; late.err == nil {
+				_ = late.context.DeleteSecContext()
+			}
+		}()
 		return ctx.Err()
 	case m = <-ready:
 	}

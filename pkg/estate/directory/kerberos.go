@@ -14,6 +14,8 @@ import (
 	"github.com/jcmturner/gokrb5/v8/keytab"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // newSecurityContext chooses where tickets come from: a keytab, a password, a ticket cache, or the
@@ -24,19 +26,45 @@ func newSecurityContext(cfg *Config) (securityContext, error) {
 		cfg.Password.Reveal() == "" {
 		return currentLogon(cfg)
 	}
-	c, err := kerberosClient(cfg)
+	c, guard, err := kerberosClient(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &gssapi.Client{Client: c}, nil
+	return &guarded{&gssapi.Client{Client: c}, guard}, nil
 }
 
-func kerberosClient(cfg *Config) (*client.Client, error) {
+// guarded is a security context whose domain controllers are not believed before they prove
+// themselves.
+type guarded struct {
+	*gssapi.Client
+	guard *kerberos.Guard
+}
+
+func (g *guarded) InitSecContext(target string, token []byte) (output []byte, more bool, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("malformed data of a domain controller")
+		}
+		if fault := g.guard.Fault(); err != nil && errors.Is(fault, link.ErrUntrusted) {
+			err = fault
+		}
+	}()
+	return g.Client.InitSecContext(target, token)
+}
+
+func (g *guarded) DeleteSecContext() error {
+	err := g.Client.DeleteSecContext()
+	g.Destroy()
+	g.guard.Close()
+	return err
+}
+
+func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 	credential := cfg.Directory.Bind
 	user, realm := principal(credential.User, cfg.Directory.Domain)
 	krb5, err := krb5Config(credential.Krb5Config, realm)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if realm == "" {
 		realm = krb5.LibDefaults.DefaultRealm
@@ -47,28 +75,30 @@ func kerberosClient(cfg *Config) (*client.Client, error) {
 	case credential.Keytab != "":
 		kt, err := keytab.Load(credential.Keytab)
 		if err != nil {
-			return nil, fmt.Errorf("read keytab %s: %w", credential.Keytab, err)
+			return nil, nil, fmt.Errorf("read keytab %s: %w", credential.Keytab, err)
 		}
-		return client.NewWithKeytab(user, realm, kt, krb5, noFAST), nil
+		guard, err := kerberos.NewGuard(krb5, realm)
+		return client.NewWithKeytab(user, realm, kt, krb5, noFAST), guard, err
 	case credential.Kind == answers.CredentialKeytab:
-		return nil, errors.New("a credential of kind keytab needs a keytab file")
+		return nil, nil, errors.New("a credential of kind keytab needs a keytab file")
 	case cfg.Password.Reveal() != "":
-		return client.NewWithPassword(user, realm, cfg.Password.Reveal(), krb5, noFAST), nil
+		guard, err := kerberos.NewGuard(krb5, realm)
+		return client.NewWithPassword(user, realm, cfg.Password.Reveal(), krb5, noFAST), guard, err
 	}
 	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
 	cache, err := credentials.LoadCCache(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// no file that is missing: nobody has signed in
-		return nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path)
+		return nil, nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)
+		return nil, nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)
 	}
 	c, err := client.NewFromCCache(cache, krb5, noFAST)
 	if err != nil {
-		return nil, fmt.Errorf("ticket cache %s (run kinit): %w", path, err)
+		return nil, nil, fmt.Errorf("ticket cache %s (run kinit): %w", path, err)
 	}
-	return c, nil
+	return c, nil, nil
 }
 
 // principal splits "user@REALM" and "DOMAIN\user"; a realm that is not named is that of the forest.

@@ -16,7 +16,7 @@ func currentLogon(cfg *Config) (securityContext, error) {
 	if own.Directory.Bind.TicketCache == "" {
 		own.Directory.Bind.TicketCache = fmt.Sprintf("/tmp/krb5cc_%d", os.Getuid())
 	}
-	c, err := kerberosClient(&own)
+	c, _, err := kerberosClient(&own)
 	if err != nil {
 		return nil, err
 	}

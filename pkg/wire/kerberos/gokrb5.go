@@ -27,6 +27,7 @@ import (
 type center struct {
 	mu       sync.Mutex
 	client   *client.Client
+	guard    *Guard // nil with a ticket cache: no center is believed before it proves itself
 	loggedIn bool
 }
 
@@ -72,9 +73,24 @@ func newCenter(c Config) (*center, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &center{client: client.NewWithKeytab(name, realm, keys, cfg, plain)}, nil
+		guard, err := NewGuard(cfg, realm)
+		return &center{client: client.NewWithKeytab(name, realm, keys, cfg, plain), guard: guard}, err
 	}
-	return &center{client: client.NewWithPassword(name, realm, c.Password.Reveal(), cfg, plain)}, nil
+	guard, err := NewGuard(cfg, realm)
+	return &center{client: client.NewWithPassword(name, realm, c.Password.Reveal(), cfg, plain), guard: guard}, err
+}
+
+// explain gives an error of gokrb5 its class: by what the guard saw, else by its text.
+func (c *center) explain(err error) error {
+	fault := c.guard.Fault()
+	switch {
+	case errors.Is(fault, link.ErrUntrusted):
+		return fault
+	case fault != nil:
+		return fmt.Errorf("no domain controller of the realm answers on port 88: %w (%v)", link.ErrUnreachable,
+			networkCause(fault.Error()))
+	}
+	return classify(err)
 }
 
 func newFromCache(cache *credentials.CCache, cfg *config.Config, settings ...func(*client.Settings)) (cl *client.Client,
@@ -238,13 +254,13 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 	defer recovered(&err, doing)
 	if !c.loggedIn {
 		if err := c.client.AffirmLogin(); err != nil {
-			return nil, fmt.Errorf("sign in to Kerberos as %s: %w", c.user(), classify(err))
+			return nil, fmt.Errorf("sign in to Kerberos as %s: %w", c.user(), c.explain(err))
 		}
 		c.loggedIn = true
 	}
 	ticket, key, err := c.client.GetServiceTicket(spn)
 	if err != nil {
-		err = classify(err)
+		err = c.explain(err)
 	}
 	if errors.Is(err, ErrUnknownService) { // of this realm; a trusted one may have it
 		ticket, key, err = c.refer(spn, err)
@@ -304,6 +320,7 @@ func (c *center) close() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.client.Destroy()
+		c.guard.Close()
 	}()
 }
 

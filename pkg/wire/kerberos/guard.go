@@ -1,0 +1,242 @@
+package kerberos
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/iana/errorcode"
+	"github.com/jcmturner/gokrb5/v8/iana/patype"
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/types"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Guard stands between gokrb5 and the key distribution centers of a realm, and lets no answer
+// through that gokrb5 must not see. What a center says before the sign-in is authenticated by
+// nothing: it can ask for a proof that is cheap to break, for work without end, or crash the
+// program.
+type Guard struct {
+	listener net.Listener
+	realm    string
+	centers  *config.Config // as it was: where the centers are
+
+	mu   sync.Mutex
+	next int   // center to ask
+	last error // why the last request failed
+}
+
+// guardTries is how many centers gokrb5 tries for one request.
+const guardTries = 4
+
+// NewGuard makes a guard and changes the configuration so that gokrb5 asks it.
+func NewGuard(cfg *config.Config, realm string) (*Guard, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends at once
+	if err != nil {
+		return nil, fmt.Errorf("check what domain controllers answer: %w", err)
+	}
+	before := *cfg
+	before.Realms = slices.Clone(cfg.Realms)
+	g := &Guard{listener: listener, realm: realm, centers: &before}
+	cfg.Realms = slices.DeleteFunc(slices.Clone(cfg.Realms), func(r config.Realm) bool { return r.Realm == realm })
+	here := slices.Repeat([]string{listener.Addr().String()}, guardTries)
+	cfg.Realms = append(cfg.Realms, config.Realm{Realm: realm, KDC: here})
+	cfg.LibDefaults.UDPPreferenceLimit = 1 // by TCP alone
+	go g.serve()
+	return g, nil
+}
+
+// Close ends the guard.
+func (g *Guard) Close() {
+	if g == nil {
+		return
+	}
+	_ = g.listener.Close()
+}
+
+// Fault is why the last request failed; nil when a center answered it.
+func (g *Guard) Fault() error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last
+}
+
+func (g *Guard) serve() {
+	for {
+		conn, err := g.listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			err := g.relay(conn)
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if g.last = err; err != nil {
+				g.next++
+			}
+		}()
+	}
+}
+
+const (
+	guardTime  = 4500 * time.Millisecond // gokrb5 gives up after 5 s
+	maxMessage = 1 << 20
+)
+
+// relay carries one request to a center, and its answer back when it is good.
+func (g *Guard) relay(conn net.Conn) (err error) {
+	defer recovered(&err, "answer of a domain controller")
+	deadline := time.Now().Add(guardTime)
+	_ = conn.SetDeadline(deadline)
+	request, err := readMessage(conn)
+	if err != nil {
+		return err
+	}
+	_, centers, err := g.centers.GetKDCs(g.realm, true)
+	if err != nil {
+		return err
+	}
+	if len(centers) == 0 {
+		return fmt.Errorf("no KDCs of %s", g.realm)
+	}
+	g.mu.Lock()
+	center := centers[1+g.next%len(centers)]
+	g.mu.Unlock()
+	far, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", center) //nolint:noctx // has a deadline
+	if err != nil {
+		return err
+	}
+	defer far.Close()
+	_ = far.SetDeadline(deadline)
+	if err := writeMessage(far, request); err != nil {
+		return err
+	}
+	answer, err := readMessage(far)
+	if err != nil {
+		return fmt.Errorf("%s: %w", center, err)
+	}
+	if err := g.judge(answer); err != nil {
+		return fmt.Errorf("%w: domain controller %s: %w", link.ErrUntrusted, center, err)
+	}
+	return writeMessage(conn, answer)
+}
+
+func readMessage(r io.Reader) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("no message: %w", err)
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || n > maxMessage {
+		return nil, fmt.Errorf("a message of %d bytes", n)
+	}
+	message := make([]byte, n)
+	if _, err := io.ReadFull(r, message); err != nil {
+		return nil, fmt.Errorf("message cut off: %w", err)
+	}
+	return message, nil
+}
+
+func writeMessage(w io.Writer, message []byte) error {
+	_, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(message))), message...)) //nolint:gosec // small
+	return err
+}
+
+// judge refuses what gokrb5 must not see.
+func (g *Guard) judge(answer []byte) (err error) {
+	defer recovered(&err, "answer")
+	switch answer[0] {
+	case 0x7e:
+		var e messages.KRBError
+		if err := e.Unmarshal(answer); err != nil {
+			return errors.New("an error that does not parse")
+		}
+		switch e.ErrorCode {
+		case errorcode.KDC_ERR_WRONG_REALM:
+			return fmt.Errorf("the account is of realm %s: write the user as name@REALM", link.Line(e.CRealm))
+		case errorcode.KDC_ERR_PREAUTH_REQUIRED, errorcode.KDC_ERR_PREAUTH_FAILED:
+			var data types.PADataSequence
+			if len(e.EData) == 0 {
+				return nil
+			}
+			if err := data.Unmarshal(e.EData); err != nil {
+				return errors.New("pre-authentication data that do not parse")
+			}
+			return g.permitted(data)
+		}
+		return nil
+	case 0x6b:
+		var rep messages.ASRep
+		if err := rep.Unmarshal(answer); err != nil {
+			return errors.New("a reply that does not parse")
+		}
+		if err := g.permittedType(rep.EncPart.EType); err != nil {
+			return err
+		}
+		return g.permitted(rep.PAData)
+	case 0x6d:
+		var rep messages.TGSRep
+		if err := rep.Unmarshal(answer); err != nil {
+			return errors.New("a reply that does not parse")
+		}
+		return nil
+	}
+	return errors.New("an answer that is no message of Kerberos")
+}
+
+// Iterations of a key's derivation: 4,096 is the least that RFC 3962 suggests, and what domain
+// controllers use.
+const minIterations, maxIterations = 4096, 1 << 20
+
+// permitted checks from what a center wants the key to be derived. gokrb5 takes the first entry,
+// whatever it is.
+func (g *Guard) permitted(data types.PADataSequence) error {
+	for _, pa := range data {
+		switch pa.PADataType {
+		case patype.PA_ETYPE_INFO2:
+			info, err := pa.GetETypeInfo2()
+			if err != nil || len(info) == 0 {
+				return errors.New("a list of encryption types that is empty or does not parse")
+			}
+			if err := g.permittedType(info[0].EType); err != nil {
+				return err
+			}
+			switch p := info[0].S2KParams; len(p) {
+			case 0:
+			case 4:
+				if n := binary.BigEndian.Uint32(p); n < minIterations || n > maxIterations {
+					return fmt.Errorf("it wants a key of %d iterations, from %d to %d are taken", n, minIterations, maxIterations)
+				}
+			default:
+				return errors.New("parameters of a key that do not parse")
+			}
+		case patype.PA_ETYPE_INFO:
+			info, err := pa.GetETypeInfo()
+			if err != nil || len(info) == 0 {
+				return errors.New("a list of encryption types that is empty or does not parse")
+			}
+			if err := g.permittedType(info[0].EType); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *Guard) permittedType(id int32) error {
+	if !slices.Contains(g.centers.LibDefaults.PermittedEnctypeIDs, id) {
+		return fmt.Errorf("it wants encryption type %d, which krb5.conf does not permit (permitted_enctypes)", id)
+	}
+	return nil
+}
