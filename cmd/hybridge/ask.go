@@ -15,7 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// interactive tells whether a person can be asked.
+// interactive reports whether a person can be asked.
 func (t *task) interactive() bool {
 	return t.InTTY && t.ErrTTY && !t.nonInteractive && t.answersFile != answers.Stdin && t.Env("CI") == ""
 }

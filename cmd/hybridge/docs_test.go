@@ -163,7 +163,7 @@ func TestEveryIDHasItsAnchor(t *testing.T) {
 	}
 }
 
-// leads tells what is wrong with a link to a page, and perhaps an anchor on it, from the top.
+// leads says what is wrong with a link to a page, and perhaps an anchor on it, from the top.
 func leads(t *testing.T, target string) error {
 	t.Helper()
 	page, fragment, _ := strings.Cut(target, "#")
@@ -293,7 +293,7 @@ func words(line string) []string {
 	return out
 }
 
-// parses tells what is wrong with a command line: the command, its flags, its arguments, and the
+// parses says what is wrong with a command line: the command, its flags, its arguments, and the
 // ids it names.
 func parses(line string) error {
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)

@@ -134,7 +134,8 @@ func claim(dir string) (unlock func(), err error) {
 	}
 	_, ofLab := os.Lstat(filepath.Join(dir, "lab.json"))
 	if _, err := os.Lstat(filepath.Join(dir, defaultAnswers)); err == nil && ofLab != nil {
-		return nil, usage("--dir %s: it contains an %s that no lab wrote; choose another directory", dir, defaultAnswers)
+		return nil, usage("--dir %s: it contains an %s that no lab wrote; choose another directory", dir,
+			defaultAnswers)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
 	switch taken, err := lock.TryLock(); {

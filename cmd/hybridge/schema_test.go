@@ -209,7 +209,7 @@ func eventSchema(all *jsonschema.Schema) *jsonschema.Schema {
 	return line
 }
 
-// validates tells what is wrong with JSON by the closed schema of a document.
+// validates says what is wrong with JSON by the closed schema of a document.
 func validates(t *testing.T, comments map[string]string, name string, data []byte) error {
 	t.Helper()
 	parsed, err := validator.UnmarshalJSON(bytes.NewReader(generateSchema(t, comments, name, false)))

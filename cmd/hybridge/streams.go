@@ -37,7 +37,7 @@ func systemStreams() streams {
 	return s
 }
 
-// canDraw tells whether a full-screen program can draw on the terminal.
+// canDraw reports whether a full-screen program can draw on the terminal.
 func (s streams) canDraw() bool {
 	term := s.Env("TERM")
 	return s.InTTY && s.OutTTY && term != "dumb" && (term != "" || runtime.GOOS == "windows")

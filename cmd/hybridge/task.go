@@ -143,7 +143,7 @@ func (t *task) settle() {
 	}
 }
 
-// text tells whether the output is text, which a person reads.
+// text reports whether the output is text, which a person reads.
 func (t *task) text() bool { return t.output == "text" }
 
 // aside writes for a person who watches, whatever the format of the data.

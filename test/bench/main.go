@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command bench measures how fast users are streamed out of a directory, beside OpenLDAP's ldapsearch, from the same server over the same transport in the
-// same run, and how much memory that takes. It needs Debian's slapd and ldap-utils.
+// Command bench measures how fast users are streamed out of a directory, beside OpenLDAP's
+// ldapsearch, from the same server over the same transport in the same run, and how much memory
+// that takes. It needs Debian's slapd and ldap-utils.
 //
 //	go run ./test/bench              100,000 users
 //	BIG=1 go run ./test/bench      1,000,000 users
@@ -56,7 +57,8 @@ const (
 )
 
 // attributes are those that a stream of users asks for.
-var attributes = []string{"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress", "msExchRecipientTypeDetails",
+var attributes = []string{"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses",
+	"targetAddress", "msExchRecipientTypeDetails",
 	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl"}
 
 func main() {
@@ -93,7 +95,8 @@ type measurement struct {
 	Mallocs    float64 `json:"mallocsPerUser"`
 }
 
-// scan is what the child process does: one pass over all users, with the check that one pass is for.
+// scan is what the child process does: one pass over all users, with the check that one pass is
+// for.
 func scan(ctx context.Context, address, ca string) error {
 	l, err := link.New(link.Options{CAFile: ca, ConnectTo: []string{host + ":636=" + address}})
 	if err != nil {
@@ -103,7 +106,8 @@ func scan(ctx context.Context, address, ca string) error {
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	f, err := directory.Open(ctx, directory.Config{Name: "contoso", Link: l, Password: secret.NewValue(password),
-		Directory: answers.Directory{Servers: []string{host}, Bind: answers.Credential{Kind: answers.CredentialPassword, User: reader}}})
+		Directory: answers.Directory{Servers: []string{host},
+			Bind: answers.Credential{Kind: answers.CredentialPassword, User: reader}}})
 	if err != nil {
 		return err
 	}
@@ -201,8 +205,10 @@ func run(ctx context.Context, users, runs int) error {
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%d users, LDAPS, pages of 1000\tusers/s\tseconds\tCPU µs/user\tpeak MiB\tmallocs/user\t\n", users)
-	fmt.Fprintf(w, "ldapsearch\t%.0f\t%.2f\t%.1f\t%.1f\t\t\n", rate(a), a.Seconds, a.CPU*1e6/float64(users), float64(a.PeakKiB)/1024)
-	fmt.Fprintf(w, "hybridge\t%.0f\t%.2f\t%.1f\t%.1f\t%.1f\t\n", rate(b), b.Seconds, b.CPU*1e6/float64(users), float64(peak)/1024, b.Mallocs)
+	fmt.Fprintf(w, "ldapsearch\t%.0f\t%.2f\t%.1f\t%.1f\t\t\n", rate(a), a.Seconds, a.CPU*1e6/float64(users),
+		float64(a.PeakKiB)/1024)
+	fmt.Fprintf(w, "hybridge\t%.0f\t%.2f\t%.1f\t%.1f\t%.1f\t\n", rate(b), b.Seconds, b.CPU*1e6/float64(users),
+		float64(peak)/1024, b.Mallocs)
 	fmt.Fprintf(w, "ratio\t%.2f\t\t\t\t\t\n", rate(b)/rate(a))
 	fmt.Fprintf(w, "goal\t0.70\t\t\t48.0\t\t\n")
 	return w.Flush()
@@ -223,7 +229,8 @@ func median(m []measurement) measurement {
 }
 
 func ldapsearch(ctx context.Context, address, ca string) (measurement, error) {
-	args := []string{"-LLL", "-o", "ldif_wrap=no", "-x", "-H", "ldaps://" + address, "-D", reader, "-w", password, "-b", base, "-E", "pr=1000/noprompt", filter}
+	args := []string{"-LLL", "-o", "ldif_wrap=no", "-x", "-H", "ldaps://" + address, "-D", reader, "-w", password, "-b",
+		base, "-E", "pr=1000/noprompt", filter}
 	cmd := exec.CommandContext(ctx, "ldapsearch", append(args, attributes...)...)
 	cmd.Env = append(os.Environ(), "LDAPTLS_CACERT="+ca)
 	var diagnostics bytes.Buffer
@@ -271,8 +278,10 @@ func load(ctx context.Context, dir string, users int) error {
 	if err := t.Execute(&conf, map[string]string{"Dir": dir, "Base": base}); err != nil {
 		return err
 	}
-	root := "dn:\ndefaultNamingContext: " + base + "\nconfigurationNamingContext: CN=Configuration," + base + "\nrootDomainNamingContext: " + base + "\n"
-	for name, text := range map[string][]byte{"ad.schema": schema, "slapd.conf": conf.Bytes(), "root.ldif": []byte(root)} {
+	root := "dn:\ndefaultNamingContext: " + base + "\nconfigurationNamingContext: CN=Configuration," + base +
+		"\nrootDomainNamingContext: " + base + "\n"
+	for name, text := range map[string][]byte{"ad.schema": schema, "slapd.conf": conf.Bytes(),
+		"root.ldif": []byte(root)} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return err
 		}
@@ -295,13 +304,15 @@ func load(ctx context.Context, dir string, users int) error {
 	return writeErr
 }
 
-// generate writes the directory as LDIF: every fiftieth user signs in with a name that is not the primary address.
+// generate writes the directory as LDIF: every fiftieth user signs in with a name that is not the
+// primary address.
 func generate(to io.Writer, users int) error {
 	w := bufio.NewWriterSize(to, 1<<20)
 	fmt.Fprintf(w, "dn: %s\nobjectClass: dcObject\nobjectClass: organization\no: contoso\ndc: contoso\n\n", base)
 	fmt.Fprintf(w, "dn: CN=Configuration,%s\nobjectClass: container\ncn: Configuration\n\n", base)
 	fmt.Fprintf(w, "dn: CN=Partitions,CN=Configuration,%s\nobjectClass: container\ncn: Partitions\n\n", base)
-	fmt.Fprintf(w, "dn: CN=CONTOSO,CN=Partitions,CN=Configuration,%s\nobjectClass: crossRef\ncn: CONTOSO\nnCName: %[1]s\ndnsRoot: contoso.example\nnETBIOSName: CONTOSO\nsystemFlags: 3\n\n", base)
+	fmt.Fprintf(w, "dn: CN=CONTOSO,CN=Partitions,CN=Configuration,%s\nobjectClass: crossRef\ncn: CONTOSO\nnCName: "+
+		"%[1]s\ndnsRoot: contoso.example\nnETBIOSName: CONTOSO\nsystemFlags: 3\n\n", base)
 	fmt.Fprintf(w, "dn: %s\nobjectClass: user\ncn: reader\nuserPassword: %s\n\n", reader, password)
 	for i := range 10 {
 		fmt.Fprintf(w, "dn: OU=D%d,%s\nobjectClass: organizationalUnit\nou: D%[1]d\n\n", i, base)
@@ -311,8 +322,10 @@ func generate(to io.Writer, users int) error {
 		if i%50 == 0 {
 			upn = "user" + strconv.Itoa(i) + "@contoso.local"
 		}
-		fmt.Fprintf(w, "dn: CN=User %d,OU=D%d,%s\nobjectClass: user\nobjectCategory: person\ncn: User %[1]d\nobjectGUID: %016[1]d\nsAMAccountName: user%[1]d\nuserPrincipalName: %[4]s\n"+
-			"mail: user%[1]d@contoso.example\nproxyAddresses: SMTP:user%[1]d@contoso.example\nproxyAddresses: smtp:first.last%[1]d@contoso.example\nproxyAddresses: smtp:user%[1]d@contoso.mail.onmicrosoft.com\n"+
+		fmt.Fprintf(w, "dn: CN=User %d,OU=D%d,%s\nobjectClass: user\nobjectCategory: person\ncn: User "+
+			"%[1]d\nobjectGUID: %016[1]d\nsAMAccountName: user%[1]d\nuserPrincipalName: %[4]s\n"+
+			"mail: user%[1]d@contoso.example\nproxyAddresses: SMTP:user%[1]d@contoso.example\nproxyAddresses: "+
+			"smtp:first.last%[1]d@contoso.example\nproxyAddresses: smtp:user%[1]d@contoso.mail.onmicrosoft.com\n"+
 			"msExchRecipientTypeDetails: 1\nuserAccountControl: 512\n\n", i, i%10, base, upn)
 	}
 	return w.Flush()
@@ -326,7 +339,8 @@ func serve(ctx context.Context, dir string) (address string, stop func(), err er
 	}
 	address = ln.Addr().String()
 	ln.Close()
-	cmd := exec.CommandContext(ctx, "slapd", "-d", "0", "-f", filepath.Join(dir, "slapd.conf"), "-h", "ldaps://"+address)
+	cmd := exec.CommandContext(ctx, "slapd", "-d", "0", "-f", filepath.Join(dir, "slapd.conf"), "-h",
+		"ldaps://"+address)
 	var diagnostics bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &diagnostics, &diagnostics
 	if err := cmd.Start(); err != nil {
@@ -359,8 +373,9 @@ func certificate(dir string) error {
 		return err
 	}
 	now := time.Now()
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 2), IsCA: true, BasicConstraintsValid: true}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 2), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		return err
@@ -369,7 +384,8 @@ func certificate(dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, b := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for name, b := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+		"key.pem": {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(b), 0o600); err != nil {
 			return err
 		}

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// WriteAnswers writes what `hybridge check -f` needs to read the forests (the directory checks alone: there is no Exchange behind them), what it
-// must find, and the authorities of both in one file.
+// WriteAnswers writes what `hybridge check -f` needs to read the forests (the directory checks
+// alone: there is no Exchange behind them), what it must find, and the authorities of both in one
+// file.
 func WriteAnswers(dir string, forests []*Forest) error {
 	var authorities strings.Builder
 	planted := map[string]Expect{}
@@ -27,7 +28,8 @@ func WriteAnswers(dir string, forests []*Forest) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{"ca.pem": authorities.String(), "password": forestPassword, "planted.json": string(expect) + "\n"}
+	files := map[string]string{"ca.pem": authorities.String(), "password": forestPassword,
+		"planted.json": string(expect) + "\n"}
 	for name, kerberos := range map[string]bool{"answers.yaml": false, "answers-kerberos.yaml": true} {
 		files[name] = answersFile(forests, kerberos)
 	}
@@ -42,7 +44,8 @@ func WriteAnswers(dir string, forests []*Forest) error {
 func answersFile(forests []*Forest, kerberos bool) string {
 	var b strings.Builder
 	b.WriteString("apiVersion: hybridge/v1\nkind: Answers\norganization: Two Samba forests\nfeatures: [freeBusy]\n" +
-		"exchangeOnline:\n  cloud: worldwide\n  tenant: contoso.onmicrosoft.com\n  credential: {kind: secret, clientId: 1d2e3f40-0000-4000-8000-000000000002, secret: file:password}\nforests:\n")
+		"exchangeOnline:\n  cloud: worldwide\n  tenant: contoso.onmicrosoft.com\n  credential: {kind: secret, " +
+		"clientId: 1d2e3f40-0000-4000-8000-000000000002, secret: file:password}\nforests:\n")
 	for _, f := range forests {
 		bind := fmt.Sprintf("{kind: password, user: %s, password: file:password}", f.Reader)
 		if kerberos {
@@ -65,7 +68,8 @@ func answersFile(forests []*Forest, kerberos bool) string {
 	for _, f := range forests {
 		fmt.Fprintf(&b, "    - \"%s:636=%s:636\"\n    - \"%[1]s:389=%[2]s:389\"\n", f.Host, f.Address)
 	}
-	// Nothing but the directories answers; names of Exchange and the cloud must not leave the machine.
+	// Nothing but the directories answers; names of Exchange and the cloud must not leave the
+	// machine.
 	b.WriteString("    - \":443=127.0.0.1:9\"\n    - \":80=127.0.0.1:9\"\n  resolvers: [\"127.0.0.1:9\"]\n")
 	return b.String()
 }

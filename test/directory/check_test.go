@@ -14,10 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testCheck runs `hybridge check` against the forests: exactly the planted faults, over LDAPS and Kerberos, and one sentence for each way not to get in.
+// testCheck runs `hybridge check` against the forests: exactly the planted faults, over LDAPS and
+// Kerberos, and one sentence for each way not to get in.
 func testCheck(t *testing.T, dir string, forests []*Forest) {
 	program := filepath.Join(t.TempDir(), "hybridge")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/hybridge").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
+		"../../cmd/hybridge").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	if err := WriteAnswers(dir, forests); err != nil {
@@ -32,7 +34,8 @@ func testCheck(t *testing.T, dir string, forests []*Forest) {
 		}
 	}
 	check := func(file, only string) (results []outcome, code int) {
-		cmd := exec.CommandContext(t.Context(), program, "check", "-f", file, "--only", only, "-o", "json", "--non-interactive", "--state-dir", t.TempDir())
+		cmd := exec.CommandContext(t.Context(), program, "check", "-f", file, "--only", only, "-o", "json",
+			"--non-interactive", "--state-dir", t.TempDir())
 		cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 		out, err := cmd.Output()
 		if cmd.ProcessState == nil {
@@ -49,8 +52,10 @@ func testCheck(t *testing.T, dir string, forests []*Forest) {
 	for _, f := range forests {
 		e := Planted(f.Name).Expect
 		want["directory.upn-matches-primary"] = append(want["directory.upn-matches-primary"], e.UPNMismatch...)
-		want["directory.one-primary"] = append(append(want["directory.one-primary"], e.ManyPrimaries...), e.NoPrimary...)
-		want["directory.unique-addresses"] = append(append(want["directory.unique-addresses"], e.DuplicatesHere...), e.DuplicatesBoth...)
+		want["directory.one-primary"] = append(append(want["directory.one-primary"], e.ManyPrimaries...),
+			e.NoPrimary...)
+		want["directory.unique-addresses"] = append(append(want["directory.unique-addresses"], e.DuplicatesHere...),
+			e.DuplicatesBoth...)
 	}
 	sorted := func(found map[string][]string) map[string][]string {
 		for id := range found {
@@ -91,7 +96,8 @@ func testCheck(t *testing.T, dir string, forests []*Forest) {
 	}{
 		"wrong password":        {"file:password}", "file:wrong}", []int{4}, "wrong user name or password"},
 		"untrusted certificate": {"caFile: ca.pem", "caFile: fabrikam/private/tls/ca.pem", []int{9}, "not trusted"},
-		"stopped server":        {forests[0].Host + ":636=" + forests[0].Address + ":636", forests[0].Host + ":636=" + forests[0].Address + ":9", []int{9}, "refused"},
+		"stopped server": {forests[0].Host + ":636=" + forests[0].Address + ":636",
+			forests[0].Host + ":636=" + forests[0].Address + ":9", []int{9}, "refused"},
 	} {
 		changed := strings.ReplaceAll(string(text), c.old, c.new)
 		if changed == string(text) {

@@ -37,13 +37,15 @@ func need(t *testing.T, missing string) {
 // config reaches f as an ordinary account, by name, password and LDAPS.
 func config(t *testing.T, f *Forest) directory.Config {
 	t.Helper()
-	l, err := link.New(link.Options{CAFile: f.CAFile, ConnectTo: []string{f.Host + ":=" + f.Address + ":"}, Timeout: 10 * time.Second})
+	l, err := link.New(link.Options{CAFile: f.CAFile, ConnectTo: []string{f.Host + ":=" + f.Address + ":"},
+		Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return directory.Config{
 		Name: f.Name, Link: l, Timeout: 20 * time.Second, Password: secret.NewValue(f.Password),
-		Directory: answers.Directory{Domain: f.Domain, Servers: []string{f.Host}, Bind: answers.Credential{Kind: answers.CredentialPassword, User: f.Reader}},
+		Directory: answers.Directory{Domain: f.Domain, Servers: []string{f.Host},
+			Bind: answers.Credential{Kind: answers.CredentialPassword, User: f.Reader}},
 	}
 }
 
@@ -66,13 +68,15 @@ func TestAnswersFiles(t *testing.T) {
 	}
 	var forests []*Forest
 	for i, name := range []string{"contoso", "fabrikam"} {
-		forests = append(forests, &Forest{Name: name, Domain: name + ".example", Host: "dc1." + name + ".example", Address: fmt.Sprintf("127.0.10.%d", i+1), CAFile: ca,
+		forests = append(forests, &Forest{Name: name, Domain: name + ".example", Host: "dc1." + name + ".example",
+			Address: fmt.Sprintf("127.0.10.%d", i+1), CAFile: ca,
 			Reader: "reader@" + name + ".example", Keytab: "/dir/reader.keytab", Krb5Config: "/dir/krb5.conf"})
 	}
 	if err := WriteAnswers(dir, forests); err != nil {
 		t.Fatal(err)
 	}
-	for name, kind := range map[string]answers.CredentialKind{"answers.yaml": answers.CredentialPassword, "answers-kerberos.yaml": answers.CredentialKeytab} {
+	for name, kind := range map[string]answers.CredentialKind{"answers.yaml": answers.CredentialPassword,
+		"answers-kerberos.yaml": answers.CredentialKeytab} {
 		a, err := answers.Load(t.Context(), filepath.Join(dir, name))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -125,12 +129,17 @@ func testBinds(t *testing.T, f *Forest) {
 		bind     answers.Credential
 		password string
 	}{
-		"password":             {answers.Credential{Kind: answers.CredentialPassword, User: f.Reader}, f.Password},
-		"NetBIOS name":         {answers.Credential{Kind: answers.CredentialPassword, User: f.NetBIOS + `\reader`}, f.Password},
-		"Kerberos, password":   {answers.Credential{Kind: answers.CredentialKerberos, User: "reader@" + f.Realm, Krb5Config: f.Krb5Config}, f.Password},
-		"Kerberos, lower":      {answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader, Krb5Config: f.Krb5Config}, f.Password},
-		"Kerberos, keytab":     {answers.Credential{Kind: answers.CredentialKeytab, User: f.Reader, Keytab: f.Keytab, Krb5Config: f.Krb5Config}, ""},
-		"Kerberos, from kinit": {answers.Credential{Kind: answers.CredentialKerberos, TicketCache: cache, Krb5Config: f.Krb5Config}, ""},
+		"password": {answers.Credential{Kind: answers.CredentialPassword, User: f.Reader}, f.Password},
+		"NetBIOS name": {answers.Credential{Kind: answers.CredentialPassword, User: f.NetBIOS + `\reader`},
+			f.Password},
+		"Kerberos, password": {answers.Credential{Kind: answers.CredentialKerberos, User: "reader@" + f.Realm,
+			Krb5Config: f.Krb5Config}, f.Password},
+		"Kerberos, lower": {answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader,
+			Krb5Config: f.Krb5Config}, f.Password},
+		"Kerberos, keytab": {answers.Credential{Kind: answers.CredentialKeytab, User: f.Reader, Keytab: f.Keytab,
+			Krb5Config: f.Krb5Config}, ""},
+		"Kerberos, from kinit": {answers.Credential{Kind: answers.CredentialKerberos, TicketCache: cache,
+			Krb5Config: f.Krb5Config}, ""},
 	} {
 		for _, security := range []string{"ldaps", "starttls"} {
 			t.Run(name+" over "+security, func(t *testing.T) {
@@ -152,7 +161,8 @@ func testBinds(t *testing.T, f *Forest) {
 	t.Run("by address", func(t *testing.T) { // the principal's name comes from the server
 		cfg := config(t, f)
 		cfg.Directory.Servers = []string{f.Address}
-		cfg.Directory.Bind = answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader, Krb5Config: f.Krb5Config}
+		cfg.Directory.Bind = answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader,
+			Krb5Config: f.Krb5Config}
 		open(t, cfg)
 	})
 }
@@ -168,7 +178,8 @@ func testRefusals(t *testing.T, forests []*Forest) {
 		t.Fatal(err)
 	}
 	down := filepath.Join(t.TempDir(), "krb5.conf")
-	if err := os.WriteFile(down, []byte(strings.ReplaceAll(string(conf), "kdc = "+f.Address, "kdc = 127.0.0.1:9")), 0o600); err != nil {
+	if err := os.WriteFile(down, []byte(strings.ReplaceAll(string(conf), "kdc = "+f.Address, "kdc = 127.0.0.1:9")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -179,23 +190,30 @@ func testRefusals(t *testing.T, forests []*Forest) {
 		"no key distribution center": {func(c *directory.Config) {
 			c.Directory.Bind = answers.Credential{Kind: answers.CredentialKerberos, User: f.Reader, Krb5Config: down}
 		}, link.ErrUnreachable, "key distribution center"},
-		"wrong password": {func(c *directory.Config) { c.Password = secret.NewValue("wrong") }, link.ErrAccess, "wrong user name or password"},
-		"unknown user":   {func(c *directory.Config) { c.Directory.Bind.User = "nobody@" + f.Domain }, link.ErrAccess, "wrong user name or password"},
-		"disabled":       {func(c *directory.Config) { c.Directory.Bind.User = f.Gone }, link.ErrAccess, "the account is disabled"},
+		"wrong password": {func(c *directory.Config) { c.Password = secret.NewValue("wrong") }, link.ErrAccess,
+			"wrong user name or password"},
+		"unknown user": {func(c *directory.Config) { c.Directory.Bind.User = "nobody@" + f.Domain }, link.ErrAccess,
+			"wrong user name or password"},
+		"disabled": {func(c *directory.Config) { c.Directory.Bind.User = f.Gone }, link.ErrAccess,
+			"the account is disabled"},
 		"wrong password, Kerberos": {func(c *directory.Config) {
 			c.Directory.Bind, c.Password = kerberos(f.Reader), secret.NewValue("wrong")
 		}, link.ErrAccess, "wrong user name or password"},
-		"unknown user, Kerberos": {func(c *directory.Config) { c.Directory.Bind = kerberos("nobody@" + f.Domain) }, link.ErrAccess, "no such user in this realm"},
-		"disabled, Kerberos":     {func(c *directory.Config) { c.Directory.Bind = kerberos(f.Gone) }, link.ErrAccess, "the account is disabled, expired or locked out"},
+		"unknown user, Kerberos": {func(c *directory.Config) { c.Directory.Bind = kerberos("nobody@" + f.Domain) },
+			link.ErrAccess, "no such user in this realm"},
+		"disabled, Kerberos": {func(c *directory.Config) { c.Directory.Bind = kerberos(f.Gone) }, link.ErrAccess,
+			"the account is disabled, expired or locked out"},
 		"untrusted": {func(c *directory.Config) {
-			l, err := link.New(link.Options{CAFile: forests[1].CAFile, ConnectTo: []string{f.Host + ":=" + f.Address + ":"}})
+			l, err := link.New(link.Options{CAFile: forests[1].CAFile,
+				ConnectTo: []string{f.Host + ":=" + f.Address + ":"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.Link = l
 		}, link.ErrUntrusted, "not trusted"},
 		"another forest's server": {func(c *directory.Config) {
-			l, err := link.New(link.Options{CAFile: forests[1].CAFile, ConnectTo: []string{f.Host + ":=" + forests[1].Address + ":"}})
+			l, err := link.New(link.Options{CAFile: forests[1].CAFile,
+				ConnectTo: []string{f.Host + ":=" + forests[1].Address + ":"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +231,8 @@ func testRefusals(t *testing.T, forests []*Forest) {
 				continue
 			}
 			t.Logf("%s over %s: %v", name, security, err)
-			if !errors.Is(err, c.class) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			if !errors.Is(err, c.class) || !strings.Contains(err.Error(), c.want) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s over %s: %v; want %q of class %v", name, security, err, c.want, c.class)
 			}
 		}
@@ -226,9 +245,11 @@ func testFacts(t *testing.T, f *Forest) {
 		t.Fatal(err)
 	}
 	want := directory.Facts{
-		Domains: []directory.Domain{{DN: f.DomainDN(), DNSName: f.Domain, NetBIOS: f.NetBIOS}}, UPNSuffixes: Planted(f.Name).UPNSuffixes, SchemaVersion: 17003,
+		Domains:     []directory.Domain{{DN: f.DomainDN(), DNSName: f.Domain, NetBIOS: f.NetBIOS}},
+		UPNSuffixes: Planted(f.Name).UPNSuffixes, SchemaVersion: 17003,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(directory.Facts{}, "Level"), cmpopts.IgnoreFields(directory.Domain{}, "Level")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(directory.Facts{}, "Level"),
+		cmpopts.IgnoreFields(directory.Domain{}, "Level")); diff != "" {
 		t.Error(diff)
 	}
 	if got.Level < 4 || got.Level == directory.LevelUnknown { // Samba provisions 2008 R2
@@ -242,43 +263,61 @@ func testExchange(t *testing.T, f *Forest) {
 		t.Fatal(err)
 	}
 	planted := Planted(f.Name).Organization
-	if x.Organization.Name != planted.Name || x.Organization.GUID == (directory.GUID{}) || x.Organization.ObjectVersion != 16763 {
+	if x.Organization.Name != planted.Name || x.Organization.GUID == (directory.GUID{}) ||
+		x.Organization.ObjectVersion != 16763 {
 		t.Errorf("organization %+v", x.Organization)
 	}
 	var servers []string
 	for _, s := range x.Servers {
-		servers = append(servers, fmt.Sprint(s.FQDN, " ", s.Version, " ", s.Site, " ", len(s.InternalTLSCertificate), s.Hidden))
+		servers = append(servers, fmt.Sprint(s.FQDN, " ", s.Version, " ", s.Site, " ", len(s.InternalTLSCertificate),
+			s.Hidden))
 	}
-	if diff := cmp.Diff([]string{"ex1." + f.Domain + " 15.2.2562.17 Default-First-Site-Name 27 []", "ex2." + f.Domain + " 15.1.2507.6 Default-First-Site-Name 0 []"}, servers); diff != "" {
+	if diff := cmp.Diff([]string{"ex1." + f.Domain + " 15.2.2562.17 Default-First-Site-Name 27 []",
+		"ex2." + f.Domain + " 15.1.2507.6 Default-First-Site-Name 0 []"}, servers); diff != "" {
 		t.Error(diff)
 	}
 	ignore := cmpopts.IgnoreTypes(directory.Object{})
 	a := planted.AuthServers[0]
 	want := &directory.Exchange{
-		AcceptedDomains: []directory.AcceptedDomain{{Domain: f.Domain, Default: true}, {Domain: f.Name + ".mail.onmicrosoft.com", Type: directory.InternalRelay}},
-		RemoteDomains:   []directory.RemoteDomain{{Domain: "*"}},
-		Relationships: []directory.OrganizationRelationship{{Domains: []string{f.Name + ".mail.onmicrosoft.com", f.Name + ".onmicrosoft.com"}, Enabled: true,
-			Actions: []string{"MSExchange.MailTipsAccessEnabled", "MSExchange.SharingCalendarFreeBusyEnabled"}, ApplicationURI: "outlook.com", AutodiscoverURL: planted.Relationships[0].AutodiscoverURL}},
-		Connectors: []directory.IntraOrganizationConnector{{Domains: []string{f.Name + ".mail.onmicrosoft.com"}, DiscoveryEndpoint: planted.Connectors[0].DiscoveryEndpoint, Enabled: true}},
-		AddressSpaces: []directory.AvailabilityAddressSpace{{Forest: "other.example", AccessMethod: "OrgWideFB", User: `OTHER\svc`, UseServiceAccount: true, ProxyURL: "https://proxy.example/EWS",
+		AcceptedDomains: []directory.AcceptedDomain{{Domain: f.Domain, Default: true},
+			{Domain: f.Name + ".mail.onmicrosoft.com", Type: directory.InternalRelay}},
+		RemoteDomains: []directory.RemoteDomain{{Domain: "*"}},
+		Relationships: []directory.OrganizationRelationship{{Domains: []string{f.Name + ".mail.onmicrosoft.com",
+			f.Name + ".onmicrosoft.com"}, Enabled: true,
+			Actions:        []string{"MSExchange.MailTipsAccessEnabled", "MSExchange.SharingCalendarFreeBusyEnabled"},
+			ApplicationURI: "outlook.com", AutodiscoverURL: planted.Relationships[0].AutodiscoverURL}},
+		Connectors: []directory.IntraOrganizationConnector{{Domains: []string{f.Name + ".mail.onmicrosoft.com"},
+			DiscoveryEndpoint: planted.Connectors[0].DiscoveryEndpoint, Enabled: true}},
+		AddressSpaces: []directory.AvailabilityAddressSpace{{Forest: "other.example", AccessMethod: "OrgWideFB",
+			User: `OTHER\svc`, UseServiceAccount: true, ProxyURL: "https://proxy.example/EWS",
 			AutodiscoverURL: "https://autodiscover.other.example/autodiscover/autodiscover.xml"}},
-		Auth: &directory.AuthConfig{Thumbprints: planted.AuthThumbprints, IssuerName: "00000002-0000-0ff1-ce00-000000000000"},
-		AuthServers: []directory.AuthServer{{IssuerName: a.IssuerName, MetadataURL: a.MetadataURL, Realm: a.Realm, ApplicationIdentifier: a.ApplicationIdentifier, Type: "AzureAD",
+		Auth: &directory.AuthConfig{Thumbprints: planted.AuthThumbprints,
+			IssuerName: "00000002-0000-0ff1-ce00-000000000000"},
+		AuthServers: []directory.AuthServer{{IssuerName: a.IssuerName, MetadataURL: a.MetadataURL, Realm: a.Realm,
+			ApplicationIdentifier: a.ApplicationIdentifier, Type: "AzureAD",
 			Enabled: true, DefaultAuthorization: true, Domains: []string{f.Domain}}},
 		PartnerApplications: []directory.PartnerApplication{{ApplicationIdentifier: "00000002-0000-0ff1-ce00-000000000000", Enabled: true, UseAuthServer: true}},
-		Hybrid: &directory.HybridConfiguration{Domains: []string{f.Domain}, TLSCertificateName: "<I>CN=Example CA<S>CN=mail." + f.Domain, SmartHost: "mail." + f.Domain,
+		Hybrid: &directory.HybridConfiguration{Domains: []string{f.Domain},
+			TLSCertificateName: "<I>CN=Example CA<S>CN=mail." + f.Domain, SmartHost: "mail." + f.Domain,
 			Features: directory.HybridFreeBusy | directory.HybridMoveMailbox | directory.HybridMailTips | directory.HybridSecureMail},
-		SendConnectors: []directory.SendConnector{{AddressSpaces: []string{"SMTP:" + f.Name + ".mail.onmicrosoft.com;1"}}},
+		SendConnectors: []directory.SendConnector{{AddressSpaces: []string{"SMTP:" + f.Name +
+			".mail.onmicrosoft.com;1"}}},
 	}
-	if diff := cmp.Diff(want, x, ignore, cmpopts.IgnoreFields(directory.Exchange{}, "Organization", "Servers", "VirtualDirectories", "AddressPolicies", "ServicePoints"),
+	if diff := cmp.Diff(want, x, ignore,
+		cmpopts.IgnoreFields(directory.Exchange{}, "Organization", "Servers", "VirtualDirectories", "AddressPolicies",
+			"ServicePoints"),
 		cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Error(diff)
 	}
-	ews := slices.IndexFunc(x.VirtualDirectories, func(v directory.VirtualDirectory) bool { return v.Kind == "EWS" && v.Server == "EX1" })
-	if len(x.VirtualDirectories) != 16 || ews < 0 || x.VirtualDirectories[ews].ExternalURL != "https://mail."+f.Domain+"/EWS/Exchange.asmx" || !x.VirtualDirectories[ews].MRSProxy {
+	ews := slices.IndexFunc(x.VirtualDirectories,
+		func(v directory.VirtualDirectory) bool { return v.Kind == "EWS" && v.Server == "EX1" })
+	if len(x.VirtualDirectories) != 16 || ews < 0 ||
+		x.VirtualDirectories[ews].ExternalURL != "https://mail."+f.Domain+"/EWS/Exchange.asmx" ||
+		!x.VirtualDirectories[ews].MRSProxy {
 		t.Errorf("virtual directories: %+v", x.VirtualDirectories)
 	}
-	if urls := directory.RankServicePoints(x.ServicePoints, ""); len(urls) != 2 || urls[0] != "https://autodiscover."+f.Domain+"/Autodiscover/Autodiscover.xml" {
+	if urls := directory.RankServicePoints(x.ServicePoints, ""); len(urls) != 2 ||
+		urls[0] != "https://autodiscover."+f.Domain+"/Autodiscover/Autodiscover.xml" {
 		t.Errorf("service connection points: %v", urls)
 	}
 }
@@ -287,7 +326,8 @@ func testExchange(t *testing.T, f *Forest) {
 func testUsers(t *testing.T, f *Forest) {
 	want := map[string]directory.User{}
 	for _, p := range Planted(f.Name).Users {
-		u := directory.User{UPN: p.UPN, SAMAccountName: p.SAMAccountName, Mail: p.Mail, TargetAddress: p.TargetAddress, Type: directory.RecipientType(p.RecipientType), RemoteType: p.RemoteType,
+		u := directory.User{UPN: p.UPN, SAMAccountName: p.SAMAccountName, Mail: p.Mail, TargetAddress: p.TargetAddress,
+			Type: directory.RecipientType(p.RecipientType), RemoteType: p.RemoteType,
 			Account: directory.AccountEnabled}
 		if p.Disabled {
 			u.Account = directory.AccountDisabled
@@ -319,8 +359,10 @@ func testUsers(t *testing.T, f *Forest) {
 		t.Error(diff)
 	}
 	// An account of the referee: OpenLDAP's client counts the same.
-	cmd := exec.CommandContext(t.Context(), "ldapsearch", "-LLL", "-o", "ldif_wrap=no", "-E", "pr=1000/noprompt", "-H", "ldaps://"+f.Address, "-x", "-D", f.Reader, "-w", f.Password, "-b", f.DomainDN(),
-		"(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))", "sAMAccountName")
+	cmd := exec.CommandContext(t.Context(), "ldapsearch", "-LLL", "-o", "ldif_wrap=no", "-E", "pr=1000/noprompt", "-H",
+		"ldaps://"+f.Address, "-x", "-D", f.Reader, "-w", f.Password, "-b", f.DomainDN(),
+		"(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))",
+		"sAMAccountName")
 	cmd.Env = append(os.Environ(), "LDAPTLS_CACERT="+f.CAFile)
 	out, err := cmd.Output()
 	if err != nil {
@@ -368,7 +410,8 @@ func testAcross(t *testing.T, forests []*Forest) {
 				got.DuplicatesHere = append(got.DuplicatesHere, a)
 			}
 		}
-		if diff := cmp.Diff(Planted(f.Name).Expect, got, cmpopts.IgnoreFields(Expect{}, "DuplicatesBoth"), cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
+		if diff := cmp.Diff(Planted(f.Name).Expect, got, cmpopts.IgnoreFields(Expect{}, "DuplicatesBoth"),
+			cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 			t.Errorf("%s: %s", f.Name, diff)
 		}
 	}
@@ -378,7 +421,8 @@ func testAcross(t *testing.T, forests []*Forest) {
 			both = append(both, a)
 		}
 	}
-	if diff := cmp.Diff(Planted(forests[0].Name).Expect.DuplicatesBoth, both, cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
+	if diff := cmp.Diff(Planted(forests[0].Name).Expect.DuplicatesBoth, both,
+		cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package directory runs real Active Directory forests, Samba's, on loopback addresses, and plants in them what the prerequisite checks have to
-// find. It needs root and the Debian packages that Packages lists.
+// Package directory runs real Active Directory forests, Samba's, on loopback addresses, and plants
+// in them what the prerequisite checks have to find. It needs root and the Debian packages that
+// Packages lists.
 package directory
 
 import (
@@ -28,9 +29,10 @@ import (
 	"time"
 )
 
-// Packages are the Debian packages needed, to be installed with --no-install-recommends and with a policy-rc.d that exits 101, or Samba's own services
-// are started on every address.
-var Packages = []string{"samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "winbind", "ldb-tools", "krb5-user", "ldap-utils"}
+// Packages are the Debian packages needed, to be installed with --no-install-recommends and with a
+// policy-rc.d that exits 101, or Samba's own services are started on every address.
+var Packages = []string{"samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "winbind", "ldb-tools", "krb5-user",
+	"ldap-utils"}
 
 //go:embed testdata
 var testdata embed.FS
@@ -40,7 +42,8 @@ func Missing() string {
 	if os.Getuid() != 0 {
 		return "Samba's domain controller needs root (ports below 1024)"
 	}
-	for _, program := range []string{"samba", "samba-tool", "samba_spnupdate", "ldbmodify", "ldbadd", "kinit", "ldapsearch"} {
+	for _, program := range []string{"samba", "samba-tool", "samba_spnupdate", "ldbmodify", "ldbadd", "kinit",
+		"ldapsearch"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return program + " is not installed: apt-get install --no-install-recommends " + strings.Join(Packages, " ")
 		}
@@ -74,13 +77,15 @@ const forestPassword = "Passw0rd!Exch"
 // DomainDN is the naming context of the domain.
 func (f *Forest) DomainDN() string { return "DC=" + strings.ReplaceAll(f.Domain, ".", ",DC=") }
 
-// Start provisions a forest named name (its domain is NAME.example) below dir, loads p, and starts it on the first free address of 127.0.10.0/24 from n on.
+// Start provisions a forest named name (its domain is NAME.example) below dir, loads p, and starts
+// it on the first free address of 127.0.10.0/24 from n on.
 func Start(ctx context.Context, dir, name string, n int, p Plan) (*Forest, error) {
 	address, err := freeAddress(n)
 	if err != nil {
 		return nil, err
 	}
-	f := &Forest{Name: name, Domain: name + ".example", NetBIOS: strings.ToUpper(name), Address: address, Dir: filepath.Join(dir, name), Password: forestPassword}
+	f := &Forest{Name: name, Domain: name + ".example", NetBIOS: strings.ToUpper(name), Address: address,
+		Dir: filepath.Join(dir, name), Password: forestPassword}
 	f.Realm = strings.ToUpper(f.Domain)
 	f.Host = "dc1." + f.Domain
 	f.CAFile = filepath.Join(f.Dir, "private/tls/ca.pem")
@@ -118,7 +123,8 @@ func Pair(ctx context.Context, dir string) ([]*Forest, error) {
 	return forests, nil
 }
 
-// freeAddress finds an address whose LDAP port nobody uses, so that two runs on one machine do not meet.
+// freeAddress finds an address whose LDAP port nobody uses, so that two runs on one machine do not
+// meet.
 func freeAddress(n int) (string, error) {
 	for i := n; i < min(n+100, 255); i++ {
 		address := fmt.Sprintf("127.0.10.%d", i)
@@ -170,7 +176,8 @@ func (f *Forest) provision(ctx context.Context, p Plan) error {
 	}
 	conf, sam := "--configfile="+f.path("smb.conf"), f.path("private", "sam.ldb")
 	steps := [][]string{
-		{"samba-tool", "domain", "provision", conf, "--realm=" + f.Realm, "--domain=" + f.NetBIOS, "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
+		{"samba-tool", "domain", "provision", conf, "--realm=" + f.Realm, "--domain=" + f.NetBIOS, "--server-role=dc",
+			"--dns-backend=SAMBA_INTERNAL",
 			"--adminpass=" + f.Password, "--host-name=DC1", "--host-ip=" + f.Address, "--host-ip6=::1"},
 		{"samba_spnupdate", "-s", f.path("smb.conf")}, // ldap/HOST: Kerberos binds need it
 		{"samba-tool", "user", "create", "reader", f.Password, conf, "-H", sam},
@@ -188,7 +195,8 @@ func (f *Forest) provision(ctx context.Context, p Plan) error {
 		return err
 	}
 	for i, text := range stages {
-		if err := f.load(ctx, fmt.Sprintf("schema%d.ldif", i+1), text, "ldbmodify", "--option=dsdb:schema update allowed=true"); err != nil {
+		if err := f.load(ctx, fmt.Sprintf("schema%d.ldif", i+1), text, "ldbmodify",
+			"--option=dsdb:schema update allowed=true"); err != nil {
 			return err
 		}
 	}
@@ -209,7 +217,8 @@ func (f *Forest) provision(ctx context.Context, p Plan) error {
 		return err
 	}
 	// The batch mode, which Samba uses when it joins a domain, is an order of magnitude faster.
-	return f.load(ctx, "users.ldif", strings.ReplaceAll(ldif(p.entries(f.DomainDN())), "changetype: add\n", ""), "ldbadd", "-o", "batch_mode:1", "-o", "transaction_index_cache_size:200000")
+	return f.load(ctx, "users.ldif", strings.ReplaceAll(ldif(p.entries(f.DomainDN())), "changetype: add\n", ""),
+		"ldbadd", "-o", "batch_mode:1", "-o", "transaction_index_cache_size:200000")
 }
 
 // load writes text to a file and loads it into the stopped domain controller.
@@ -224,15 +233,16 @@ func (f *Forest) load(ctx context.Context, name, text, program string, options .
 	return nil
 }
 
-// certificate makes an authority and the domain controller's certificate. Samba's own has no alternative names and often a negative serial number,
-// both of which Go refuses.
+// certificate makes an authority and the domain controller's certificate. Samba's own has no
+// alternative names and often a negative serial number, both of which Go refuses.
 func (f *Forest) certificate() error {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: f.NetBIOS + " test authority"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: f.NetBIOS + " test authority"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	if err != nil {
@@ -242,8 +252,10 @@ func (f *Forest) certificate() error {
 	if err != nil {
 		return err
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: f.Host}, DNSNames: []string{f.Host, f.Domain}, IPAddresses: []net.IP{net.ParseIP(f.Address)},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: f.Host},
+		DNSNames: []string{f.Host, f.Domain}, IPAddresses: []net.IP{net.ParseIP(f.Address)},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0,
+			0), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
 	if err != nil {
 		return err
@@ -253,7 +265,8 @@ func (f *Forest) certificate() error {
 		return err
 	}
 	for name, block := range map[string]*pem.Block{
-		"ca.pem": {Type: "CERTIFICATE", Bytes: caDER}, "cert.pem": {Type: "CERTIFICATE", Bytes: leafDER}, "key.pem": {Type: "PRIVATE KEY", Bytes: keyDER},
+		"ca.pem": {Type: "CERTIFICATE", Bytes: caDER}, "cert.pem": {Type: "CERTIFICATE", Bytes: leafDER},
+		"key.pem": {Type: "PRIVATE KEY", Bytes: keyDER},
 	} {
 		if err := os.WriteFile(f.path("private", "tls", name), pem.EncodeToMemory(block), 0o600); err != nil {
 			return err

@@ -27,8 +27,10 @@ type client struct {
 // comments are what ldapsearch says between pages.
 var comments = regexp.MustCompile(`(?m)^#.*\n?`)
 
-// search runs ldapsearch and gives its records, one string each, and its exit code, which is the LDAP result.
-func (c client) search(t *testing.T, base, scope, filter string, attributes ...string) (records []string, code int, stderr string) {
+// search runs ldapsearch and gives its records, one string each, and its exit code, which is the
+// LDAP result.
+func (c client) search(t *testing.T, base, scope, filter string, attributes ...string) (records []string, code int,
+	stderr string) {
 	t.Helper()
 	args := append([]string{"-LLL", "-o", "ldif_wrap=no", "-H", c.url, "-x", "-b", base, "-s", scope}, c.more...)
 	if c.user != "" {
@@ -58,13 +60,16 @@ func (c client) search(t *testing.T, base, scope, filter string, attributes ...s
 // twin starts a lab domain controller with what f was planted with, behind f's certificate.
 func twin(t *testing.T, f *Forest) (ldap, ldaps string) {
 	t.Helper()
-	pair, err := tls.LoadX509KeyPair(filepath.Join(f.Dir, "private/tls/cert.pem"), filepath.Join(f.Dir, "private/tls/key.pem"))
+	pair, err := tls.LoadX509KeyPair(filepath.Join(f.Dir, "private/tls/cert.pem"),
+		filepath.Join(f.Dir, "private/tls/key.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := Planted(f.Name)
-	users := append([]lab.User{{Name: "reader", UPN: f.Reader, Password: f.Password}, {Name: "gone", UPN: f.Gone, Password: f.Password, Disabled: true}}, p.Users...)
-	s, err := lab.New(lab.Config{Domain: f.Domain, Host: f.Host, TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, UPNSuffixes: p.UPNSuffixes, Level: 4,
+	users := append([]lab.User{{Name: "reader", UPN: f.Reader, Password: f.Password},
+		{Name: "gone", UPN: f.Gone, Password: f.Password, Disabled: true}}, p.Users...)
+	s, err := lab.New(lab.Config{Domain: f.Domain, Host: f.Host,
+		TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, UPNSuffixes: p.UPNSuffixes, Level: 4,
 		Users: func() []lab.User { return users }, Exchange: func() *lab.Organization { return &p.Organization }})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +87,8 @@ func twin(t *testing.T, f *Forest) (ldap, ldaps string) {
 	return addresses[0], addresses[1]
 }
 
-// testLab asks the lab and Samba, which hold the same, the same questions with a client that we did not write.
+// testLab asks the lab and Samba, which hold the same, the same questions with a client that we did
+// not write.
 func testLab(t *testing.T, f *Forest) {
 	ldap, ldaps := twin(t, f)
 	samba := client{url: "ldaps://" + f.Address, ca: f.CAFile, user: f.Reader, password: f.Password}
@@ -94,7 +100,9 @@ func testLab(t *testing.T, f *Forest) {
 		base, scope, filter string
 		attributes          []string
 	}{
-		{domain, "sub", "(&(objectCategory=person)(objectClass=user)(proxyAddresses=*))", []string{"sAMAccountName", "userPrincipalName", "mail", "proxyAddresses", "targetAddress", "msExchRecipientTypeDetails", "msExchRemoteRecipientType"}},
+		{domain, "sub", "(&(objectCategory=person)(objectClass=user)(proxyAddresses=*))",
+			[]string{"sAMAccountName", "userPrincipalName", "mail", "proxyAddresses", "targetAddress",
+				"msExchRecipientTypeDetails", "msExchRemoteRecipientType"}},
 		{domain, "sub", "(proxyAddresses=smtp:SHARED.80@merged.example)", []string{"cn"}},
 		{domain, "sub", "(&(objectClass=user)(mail=c00*))", []string{"mail"}},
 		{domain, "sub", "(&(objectClass=user)(mail=*5@contoso.example))", []string{"mail"}},
@@ -106,15 +114,23 @@ func testLab(t *testing.T, f *Forest) {
 		{domain, "sub", "(objectCategory=organizationalUnit)", []string{"ou"}},
 		{"OU=People," + domain, "one", "(ou=D*)", []string{"ou", "distinguishedName", "name"}},
 		{"OU=D1,OU=People," + domain, "base", "(objectClass=*)", []string{"objectClass", "objectCategory"}},
-		{"CN=Users," + domain, "one", "(sAMAccountName=reader)", []string{"userPrincipalName", "objectClass", "objectCategory"}},
-		{exchange, "sub", "(objectClass=msExchVirtualDirectory)", []string{"msExchInternalHostName", "msExchExternalHostName", "msExchMRSProxyFlags"}},
-		{exchange, "sub", "(objectClass=msExchExchangeServer)", []string{"serialNumber", "networkAddress", "msExchServerSite", "msExchServerInternalTLSCert", "objectCategory"}},
+		{"CN=Users," + domain, "one", "(sAMAccountName=reader)",
+			[]string{"userPrincipalName", "objectClass", "objectCategory"}},
+		{exchange, "sub", "(objectClass=msExchVirtualDirectory)",
+			[]string{"msExchInternalHostName", "msExchExternalHostName", "msExchMRSProxyFlags"}},
+		{exchange, "sub", "(objectClass=msExchExchangeServer)",
+			[]string{"serialNumber", "networkAddress", "msExchServerSite", "msExchServerInternalTLSCert",
+				"objectCategory"}},
 		{exchange, "sub", "(objectClass=*)", []string{"cn", "name"}},
-		{configuration, "sub", "(&(objectClass=serviceConnectionPoint)(keywords=77378f46-2c66-4aa9-a6a6-3e7a48b19596))", []string{"serviceBindingInformation", "keywords", "objectClass"}},
-		{"CN=Partitions," + configuration, "one", "(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=3))", []string{"nCName", "dnsRoot", "nETBIOSName"}},
+		{configuration, "sub", "(&(objectClass=serviceConnectionPoint)(keywords=77378f46-2c66-4aa9-a6a6-3e7a48b19596))",
+			[]string{"serviceBindingInformation", "keywords", "objectClass"}},
+		{"CN=Partitions," + configuration, "one", "(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=3))",
+			[]string{"nCName", "dnsRoot", "nETBIOSName"}},
 		{"CN=Partitions," + configuration, "base", "(objectClass=*)", []string{"uPNSuffixes"}},
 		{"CN=Nothing," + domain, "base", "(objectClass=*)", nil},
-		{"", "base", "(objectClass=*)", []string{"dnsHostName", "defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext", "schemaNamingContext"}},
+		{"", "base", "(objectClass=*)",
+			[]string{"dnsHostName", "defaultNamingContext", "rootDomainNamingContext", "configurationNamingContext",
+				"schemaNamingContext"}},
 	} {
 		want, wantCode, _ := samba.search(t, q.base, q.scope, q.filter, q.attributes...)
 		got, gotCode, text := ours.search(t, q.base, q.scope, q.filter, q.attributes...)
@@ -131,12 +147,14 @@ func testLab(t *testing.T, f *Forest) {
 
 	paged := ours
 	paged.more = []string{"-E", "pr=50/noprompt"}
-	if got, code, text := paged.search(t, domain, "sub", "(mail=*)", "mail"); code != 0 || len(normal(got)) < ForestSize {
+	if got, code, text := paged.search(t, domain, "sub", "(mail=*)", "mail"); code != 0 ||
+		len(normal(got)) < ForestSize {
 		t.Errorf("pages: %d records, result %d: %s", len(got), code, text)
 	}
 	starttls := ours
 	starttls.url, starttls.more = "ldap://"+ldap, []string{"-ZZ"}
-	if got, code, text := starttls.search(t, domain, "sub", "(sAMAccountName=reader)", "cn"); code != 0 || len(normal(got)) != 1 {
+	if got, code, text := starttls.search(t, domain, "sub", "(sAMAccountName=reader)", "cn"); code != 0 ||
+		len(normal(got)) != 1 {
 		t.Errorf("StartTLS: %v, result %d: %s", got, code, text)
 	}
 	for name, c := range map[string]struct {

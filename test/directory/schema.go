@@ -17,15 +17,17 @@ var schemaTable string
 
 // syntaxes of attributes: attributeSyntax and oMSyntax.
 var syntaxes = map[string][2]string{
-	"str": {"2.5.5.12", "64"}, "int": {"2.5.5.9", "2"}, "i64": {"2.5.5.16", "65"}, "bool": {"2.5.5.8", "1"}, "oct": {"2.5.5.10", "4"},
-	"dn": {"2.5.5.1", "127"}, "sid": {"2.5.5.17", "4"}, "time": {"2.5.5.11", "24"}, "ia5": {"2.5.5.5", "22"},
+	"str": {"2.5.5.12", "64"}, "int": {"2.5.5.9", "2"}, "i64": {"2.5.5.16", "65"}, "bool": {"2.5.5.8", "1"},
+	"oct": {"2.5.5.10", "4"},
+	"dn":  {"2.5.5.1", "127"}, "sid": {"2.5.5.17", "4"}, "time": {"2.5.5.11", "24"}, "ia5": {"2.5.5.5", "22"},
 }
 
-// readable lets every authenticated user read, as Exchange's setup does, and administrators and the system do everything.
+// readable lets every authenticated user read, as Exchange's setup does, and administrators and the
+// system do everything.
 const readable = "D:(A;;RPLCLORC;;;AU)(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;DA)(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;SY)"
 
-// exchangeSchema makes the LDIF that extends the schema, in the steps that Samba needs: each must be loaded by a process of its own, because only a
-// new one knows what the step before has added.
+// exchangeSchema makes the LDIF that extends the schema, in the steps that Samba needs: each must
+// be loaded by a process of its own, because only a new one knows what the step before has added.
 func exchangeSchema(domainDN string) ([]string, error) {
 	schema := "CN=Schema,CN=Configuration," + domainDN
 	var attributes, bases, derived, changes strings.Builder
@@ -47,8 +49,12 @@ func exchangeSchema(domainDN string) ([]string, error) {
 			if !ok {
 				return nil, fmt.Errorf("schema table: syntax of %q", line)
 			}
-			fmt.Fprintf(&attributes, "dn: CN=%s,%s\nchangetype: add\nobjectClass: attributeSchema\ncn: %[1]s\nlDAPDisplayName: %[3]s\nadminDisplayName: %[1]s\nattributeID: %[4]s\nattributeSyntax: %[5]s\noMSyntax: %[6]s\nisSingleValued: %[7]s\nsearchFlags: %[8]s\nisMemberOfPartialAttributeSet: %[9]s\nshowInAdvancedViewOnly: TRUE\nsystemOnly: FALSE\n",
-				f[2], schema, f[1], identifier(f[3], f[1]), s[0], s[1], boolean(f[5] == "single"), f[6], boolean(slices.Contains(f[7:], "gc")))
+			fmt.Fprintf(&attributes, "dn: CN=%s,%s\nchangetype: add\nobjectClass: attributeSchema\ncn: "+
+				"%[1]s\nlDAPDisplayName: %[3]s\nadminDisplayName: %[1]s\nattributeID: %[4]s\nattributeSyntax: "+
+				"%[5]s\noMSyntax: %[6]s\nisSingleValued: %[7]s\nsearchFlags: %[8]s\nisMemberOfPartialAttributeSet: "+
+				"%[9]s\nshowInAdvancedViewOnly: TRUE\nsystemOnly: FALSE\n",
+				f[2], schema, f[1], identifier(f[3],
+					f[1]), s[0], s[1], boolean(f[5] == "single"), f[6], boolean(slices.Contains(f[7:], "gc")))
 			if f[4] == "dn" {
 				attributes.WriteString("oMObjectClass:: KwwCh3McAIVK\n") // 1.3.12.2.1011.28.0.714, a DN
 			}
@@ -61,7 +67,10 @@ func exchangeSchema(domainDN string) ([]string, error) {
 			if commonNames[f[4]] != "" {
 				out = &derived
 			}
-			fmt.Fprintf(out, "dn: CN=%s,%s\nchangetype: add\nobjectClass: classSchema\ncn: %[1]s\nlDAPDisplayName: %[3]s\nadminDisplayName: %[1]s\ngovernsID: %[4]s\nsubClassOf: %[5]s\nobjectClassCategory: 1\nrDNAttID: cn\npossSuperiors: container\nshowInAdvancedViewOnly: TRUE\nsystemOnly: FALSE\ndefaultObjectCategory: CN=%[1]s,%[2]s\ndefaultSecurityDescriptor: %[6]s\n",
+			fmt.Fprintf(out, "dn: CN=%s,%s\nchangetype: add\nobjectClass: classSchema\ncn: %[1]s\nlDAPDisplayName: "+
+				"%[3]s\nadminDisplayName: %[1]s\ngovernsID: %[4]s\nsubClassOf: %[5]s\nobjectClassCategory: "+
+				"1\nrDNAttID: cn\npossSuperiors: container\nshowInAdvancedViewOnly: TRUE\nsystemOnly: "+
+				"FALSE\ndefaultObjectCategory: CN=%[1]s,%[2]s\ndefaultSecurityDescriptor: %[6]s\n",
 				f[2], schema, f[1], identifier(f[3], f[1]), f[4], readable)
 			for _, a := range f[5:] {
 				fmt.Fprintf(out, "mayContain: %s\n", a)
@@ -74,7 +83,8 @@ func exchangeSchema(domainDN string) ([]string, error) {
 			}
 			changes.WriteString("-\n\n")
 		case f[0] == "parent" && len(f) == 3:
-			fmt.Fprintf(&changes, "dn: CN=%s,%s\nchangetype: modify\nadd: possSuperiors\npossSuperiors: %s\n-\n\n", commonNames[f[1]], schema, f[2])
+			fmt.Fprintf(&changes, "dn: CN=%s,%s\nchangetype: modify\nadd: possSuperiors\npossSuperiors: %s\n-\n\n",
+				commonNames[f[1]], schema, f[2])
 		default:
 			return nil, fmt.Errorf("schema table: %q", line)
 		}
@@ -97,8 +107,10 @@ func identifier(oid, name string) string {
 	h := sha256.Sum256([]byte("exchange schema: " + name))
 	out := "1.2.840.113556.1.8000.2554"
 	for _, n := range []uint32{
-		uint32(binary.BigEndian.Uint16(h[0:])), uint32(binary.BigEndian.Uint16(h[2:])), uint32(binary.BigEndian.Uint16(h[4:])), uint32(binary.BigEndian.Uint16(h[6:])),
-		uint32(binary.BigEndian.Uint16(h[8:])), binary.BigEndian.Uint32(h[10:]) >> 8, binary.BigEndian.Uint32(h[14:]) >> 8,
+		uint32(binary.BigEndian.Uint16(h[0:])), uint32(binary.BigEndian.Uint16(h[2:])),
+		uint32(binary.BigEndian.Uint16(h[4:])), uint32(binary.BigEndian.Uint16(h[6:])),
+		uint32(binary.BigEndian.Uint16(h[8:])), binary.BigEndian.Uint32(h[10:]) >> 8,
+		binary.BigEndian.Uint32(h[14:]) >> 8,
 	} {
 		out += fmt.Sprintf(".%d", n)
 	}

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// freeze stops the lab's process: its system goes on taking connections, and nobody answers. The function it returns wakes it.
+// freeze stops the lab's process: its system goes on taking connections, and nobody answers. The
+// function it returns wakes it.
 func (e *estate) freeze(t *testing.T) (thaw func()) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(e.dir, "lab.json"))
@@ -33,8 +34,8 @@ func (e *estate) freeze(t *testing.T) (thaw func()) {
 	return func() { _ = syscall.Kill(lab.PID, syscall.SIGCONT) }
 }
 
-// TestInterruptAtAMuteServer interrupts every verb while nothing answers: each ends by itself, as cancelled, and what an apply had begun is taken
-// up by the next.
+// TestInterruptAtAMuteServer interrupts every verb while nothing answers: each ends by itself, as
+// cancelled, and what an apply had begun is taken up by the next.
 func TestInterruptAtAMuteServer(t *testing.T) {
 	e := startLab(t)
 	saved := filepath.Join(t.TempDir(), "plan.json")
@@ -71,7 +72,7 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 	}
 	thaw()
 
-	// In the middle of an apply: the journal tells when it has begun to write.
+	// In the middle of an apply: the journal says when it has begun to write.
 	interrupted(func(*bytes.Buffer) {
 		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			journals, _ := filepath.Glob(filepath.Join(e.state, "runs", "*.jsonl"))
@@ -93,7 +94,8 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 	}
 }
 
-// TestRunOutlivesItsReader: who reads the output may go away, the terminal with it; what is being written is then finished, or left in good order.
+// TestRunOutlivesItsReader: who reads the output may go away, the terminal with it; what is being
+// written is then finished, or left in good order.
 func TestRunOutlivesItsReader(t *testing.T) {
 	e := startLab(t)
 	saved := filepath.Join(t.TempDir(), "plan.json")
@@ -134,7 +136,8 @@ func TestRunOutlivesItsReader(t *testing.T) {
 	e.must(t, 5, "plan", "--detailed-exitcode")
 
 	e.must(t, 0, "plan", "--out", saved)
-	if code := until(func(cmd *exec.Cmd, _ io.Closer) { _ = cmd.Process.Signal(syscall.SIGHUP) }, "apply", saved, "--yes"); code != 130 {
+	if code := until(func(cmd *exec.Cmd, _ io.Closer) { _ = cmd.Process.Signal(syscall.SIGHUP) }, "apply", saved,
+		"--yes"); code != 130 {
 		t.Errorf("apply, hung up: exit %d, want 130", code)
 	}
 	e.must(t, 0, "apply", saved, "--yes")
@@ -152,7 +155,8 @@ func TestPlansFromElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"another command":   strings.Replace(string(good), `"New-OrganizationRelationship"`, `"Remove-OrganizationRelationship"`, 1),
+		"another command": strings.Replace(string(good), `"New-OrganizationRelationship"`,
+			`"Remove-OrganizationRelationship"`, 1),
 		"another parameter": strings.Replace(string(good), `"parameters": {`, `"parameters": {"Identity": "*", `, 1),
 		"another value":     strings.Replace(string(good), `"Enabled": true`, `"Enabled": false`, 1),
 		"cut short":         string(good[:len(good)/2]),
@@ -172,7 +176,8 @@ func TestPlansFromElsewhere(t *testing.T) {
 		if strings.HasPrefix(name, "another") {
 			want = 7 // still a plan, but edited
 		}
-		if r.code != want || strings.ContainsRune(r.stdout+r.stderr, '\x1b') || strings.Contains(r.stderr, "goroutine") {
+		if r.code != want || strings.ContainsRune(r.stdout+r.stderr, '\x1b') ||
+			strings.Contains(r.stderr, "goroutine") {
 			t.Errorf("%s: exit %d, want %d\n%s", name, r.code, want, tail(r.stderr))
 		}
 	}
@@ -186,7 +191,8 @@ func TestPlansFromElsewhere(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip(err)
 	}
-	cmd := exec.Command(binary, "apply", pipe, "--yes", "-f", filepath.Join(e.dir, "answers.yaml"), "--state-dir", e.state)
+	cmd := exec.Command(binary, "apply", pipe, "--yes", "-f", filepath.Join(e.dir, "answers.yaml"), "--state-dir",
+		e.state)
 	cmd.Env = e.env
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,8 @@ const (
 
 var wounds = []string{unsent, torn, unheard, cut, reset, down}
 
-// chaos stands between hybridge and the lab, with a listener for each name that the answers lead to the lab.
+// chaos stands between hybridge and the lab, with a listener for each name that the answers lead to
+// the lab.
 type chaos struct {
 	answers string
 
@@ -88,7 +89,8 @@ func (c *chaos) strike(name string, at int, how string) {
 	c.exchanges, c.name, c.at, c.how, c.hit = map[string]int{}, name, at, how, false
 }
 
-// calm ends all faults, and tells how many exchanges there were with each name and whether the fault came.
+// calm ends all faults, and tells how many exchanges there were with each name and whether the
+// fault came.
 func (c *chaos) calm() (exchanges map[string]int, hit bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +99,7 @@ func (c *chaos) calm() (exchanges map[string]int, hit bool) {
 	return exchanges, hit
 }
 
-// next counts an exchange, and tells what befalls it.
+// next counts an exchange, and says what befalls it.
 func (c *chaos) next(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +111,8 @@ func (c *chaos) next(name string) string {
 	return c.how
 }
 
-// carry passes on both ways. What the client sends after it was answered begins an exchange; within TLS, the handshake is one or two.
+// carry passes on both ways. What the client sends after it was answered begins an exchange; within
+// TLS, the handshake is one or two.
 func (c *chaos) carry(name string, client net.Conn, target string) {
 	defer client.Close()
 	server, err := net.Dial("tcp", target)
@@ -209,8 +212,9 @@ func (c *chaos) through(t *testing.T, e *estate, args ...string) run {
 	return r
 }
 
-// TestNetworkFaults breaks connections at moments that a seed chooses, with every name that hybridge talks to in turn: CHAOS=20 for twenty rounds, SEED for
-// the seed. What a fault hides is unknown and nothing else, and what was under way when it came is neither lost nor done twice.
+// TestNetworkFaults breaks connections at moments that a seed chooses, with every name that
+// hybridge talks to in turn: CHAOS=20 for twenty rounds, SEED for the seed. What a fault hides is
+// unknown and nothing else, and what was under way when it came is neither lost nor done twice.
 func TestNetworkFaults(t *testing.T) {
 	rounds, seed := 1, uint64(1)
 	if n, err := strconv.Atoi(os.Getenv("CHAOS")); err == nil {
@@ -221,7 +225,8 @@ func TestNetworkFaults(t *testing.T) {
 	}
 	for round := range rounds {
 		ok := t.Run(fmt.Sprintf("seed %d", seed+uint64(round)), func(t *testing.T) { //nolint:gosec // small
-			breakNetwork(t, rand.New(rand.NewPCG(seed+uint64(round), 0)), rounds > 1) //nolint:gosec // small, and no secret
+			breakNetwork(t, rand.New(rand.NewPCG(seed+uint64(round), 0)),
+				rounds > 1) //nolint:gosec // small, and no secret
 		})
 		if !ok {
 			return
@@ -331,7 +336,8 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 				t.Fatalf("%s\nand again: exit %d\n%s", what, again.code, tail(again.stderr))
 			}
 		}
-		if after := e.plan(t); len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
+		if after := e.plan(t); len(after.Changes) != 0 ||
+			after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
 			t.Fatalf("%s\nthen: %+v", what, after.Summary)
 		}
 		back := names("rollback")
@@ -354,13 +360,15 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 		}
 	})
 
-	// A server that takes the request and says nothing: the time limit of the run ends it, whatever it was at.
+	// A server that takes the request and says nothing: the time limit of the run ends it, whatever
+	// it was at.
 	for _, verb := range []string{"check", "plan", "apply", "rollback"} {
 		if !thorough && (verb == "check" || verb == "plan") {
 			continue
 		}
 		list := names(verb)
-		args := map[string][]string{"check": {"check"}, "plan": {"plan"}, "apply": {"apply", saved, "--yes"}, "rollback": {"rollback", "--yes"}}[verb]
+		args := map[string][]string{"check": {"check"}, "plan": {"plan"}, "apply": {"apply", saved, "--yes"},
+			"rollback": {"rollback", "--yes"}}[verb]
 		r, what := faulty(verb, list[random.IntN(len(list))], stall, append(args, "--timeout", "1s")...)
 		if r.code != 0 && r.code != 8 && r.code != 9 {
 			t.Fatal(what)
@@ -369,7 +377,8 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 			if r.code != 0 {
 				e.must(t, 0, args...)
 			}
-			if want, p := map[string]int{"apply": 0, "rollback": len(before.Changes)}[verb], e.plan(t); len(p.Changes) != want {
+			if want, p := map[string]int{"apply": 0,
+				"rollback": len(before.Changes)}[verb], e.plan(t); len(p.Changes) != want {
 				t.Fatalf("%s\nthen %d changes are pending, want %d", what, len(p.Changes), want)
 			}
 		}

@@ -105,7 +105,8 @@ func (e *estate) must(t *testing.T, code int, args ...string) run {
 	t.Helper()
 	r := e.run(t, args...)
 	if r.code != code {
-		t.Fatalf("hybridge %s: exit %d, want %d\nstdout:\n%s\nstderr:\n%s", strings.Join(args, " "), r.code, code, tail(r.stdout), tail(r.stderr))
+		t.Fatalf("hybridge %s: exit %d, want %d\nstdout:\n%s\nstderr:\n%s", strings.Join(args, " "), r.code, code,
+			tail(r.stdout), tail(r.stderr))
 	}
 	return r
 }

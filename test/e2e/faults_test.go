@@ -27,8 +27,8 @@ func TestFaultsNameIDsOfTheProduct(t *testing.T) {
 	}
 }
 
-// TestChecksFindTheirFaultAlone plants each fault that a check can find: its checks report it, and no
-// other check does.
+// TestChecksFindTheirFaultAlone plants each fault that a check can find: its checks report it, and
+// no other check does.
 func TestChecksFindTheirFaultAlone(t *testing.T) {
 	for _, f := range lab.Faults() {
 		if len(f.Turns) == 0 {
@@ -70,7 +70,8 @@ func TestChecksFindTheirFaultAlone(t *testing.T) {
 	}
 }
 
-// TestLookupFaults plants each fault that only a lookup can find: everything is applied, and the lookups fail.
+// TestLookupFaults plants each fault that only a lookup can find: everything is applied, and the
+// lookups fail.
 func TestLookupFaults(t *testing.T) {
 	for _, f := range lab.Faults() {
 		if len(f.Turns) > 0 || f.Passes {

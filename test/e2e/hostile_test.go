@@ -31,32 +31,36 @@ forests:
     domains: [contoso.com]
 `
 
-// TestHostileAnswers gives every wrong kind of file: exit 2, one clear message within 5 s, no panic, no stack, no escape byte.
+// TestHostileAnswers gives every wrong kind of file: exit 2, one clear message within 5 s, no
+// panic, no stack, no escape byte.
 func TestHostileAnswers(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'k'; c++ {
-		bomb += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 9), ",") + "]\n"
+		bomb += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 9), ",") +
+			"]\n"
 	}
 	for name, text := range map[string]string{
-		"empty":                "",
-		"binary":               "\x00\x01\x02\xff\xfe\x7fELF" + strings.Repeat("\x00", 200),
-		"alias bomb":           bomb,
-		"deep nesting":         strings.Repeat("[", 100_000),
-		"deep mapping":         strings.Repeat("{a: ", 50_000),
-		"tabs":                 strings.ReplaceAll(valid, "  cloud", "\tcloud"),
-		"escape sequences":     strings.ReplaceAll(valid, "organization: Contoso", "organization: \"Con\\e[31mtoso\"\n\x1b[2Jbad: 1"),
-		"escape in a key":      valid + "\"\\e]0;owned\\a\": 1\n",
-		"wrong version":        strings.ReplaceAll(valid, "hybridge/v1", "hybridge/v9"),
-		"wrong kind":           strings.ReplaceAll(valid, "kind: Answers", "kind: Plan"),
-		"unknown key":          valid + "bogus: 1\n",
-		"duplicate key":        valid + "organization: Again\n",
-		"a list":               "- 1\n- 2\n",
-		"a number":             "42\n",
-		"wrong types":          strings.ReplaceAll(valid, "domains: [contoso.com]", "domains: contoso.com"),
-		"CRLF with a fault":    strings.ReplaceAll(valid+"bogus: 1\n", "\n", "\r\n"),
-		"BOM with a fault":     "\ufeff" + valid + "bogus: 1\n",
-		"UTF-16":               "\xff\xfea\x00p\x00i\x00",
-		"a secret given plain": strings.ReplaceAll(valid, "{kind: kerberos}}\n    exchange", "{kind: password, user: a@contoso.com, password: hunter2}}\n    exchange"),
+		"empty":        "",
+		"binary":       "\x00\x01\x02\xff\xfe\x7fELF" + strings.Repeat("\x00", 200),
+		"alias bomb":   bomb,
+		"deep nesting": strings.Repeat("[", 100_000),
+		"deep mapping": strings.Repeat("{a: ", 50_000),
+		"tabs":         strings.ReplaceAll(valid, "  cloud", "\tcloud"),
+		"escape sequences": strings.ReplaceAll(valid, "organization: Contoso",
+			"organization: \"Con\\e[31mtoso\"\n\x1b[2Jbad: 1"),
+		"escape in a key":   valid + "\"\\e]0;owned\\a\": 1\n",
+		"wrong version":     strings.ReplaceAll(valid, "hybridge/v1", "hybridge/v9"),
+		"wrong kind":        strings.ReplaceAll(valid, "kind: Answers", "kind: Plan"),
+		"unknown key":       valid + "bogus: 1\n",
+		"duplicate key":     valid + "organization: Again\n",
+		"a list":            "- 1\n- 2\n",
+		"a number":          "42\n",
+		"wrong types":       strings.ReplaceAll(valid, "domains: [contoso.com]", "domains: contoso.com"),
+		"CRLF with a fault": strings.ReplaceAll(valid+"bogus: 1\n", "\n", "\r\n"),
+		"BOM with a fault":  "\ufeff" + valid + "bogus: 1\n",
+		"UTF-16":            "\xff\xfea\x00p\x00i\x00",
+		"a secret given plain": strings.ReplaceAll(valid, "{kind: kerberos}}\n    exchange",
+			"{kind: password, user: a@contoso.com, password: hunter2}}\n    exchange"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "answers.yaml")
@@ -150,8 +154,9 @@ func refuseAs(t *testing.T, file string, user *syscall.SysProcAttr) {
 	}
 }
 
-// TestHelpOnASilentTerminal: a terminal that answers no question must not be asked one. The library that draws the wizard
-// probes the terminal when it is imported, and would wait five seconds for the answer.
+// TestHelpOnASilentTerminal: a terminal that answers no question must not be asked one. The library
+// that draws the wizard probes the terminal when it is imported, and would wait five seconds for
+// the answer.
 func TestHelpOnASilentTerminal(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"version"}, {"check", "--help"}, {"completion", "bash"}} {
 		cmd := exec.Command(binary, args...)

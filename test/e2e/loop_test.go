@@ -50,8 +50,8 @@ func TestApplyRefusesAStalePlan(t *testing.T) {
 	}
 }
 
-// TestApplySurvivesBeingKilled kills apply at every change and runs it again: the same live state, nothing doubled, nothing
-// lost, and rollback still finds its way home.
+// TestApplySurvivesBeingKilled kills apply at every change and runs it again: the same live state,
+// nothing doubled, nothing lost, and rollback still finds its way home.
 func TestApplySurvivesBeingKilled(t *testing.T) {
 	e := startLab(t)
 	e.wait = "3s"
@@ -88,7 +88,8 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 	}
 }
 
-// TestApplySurvivesRandomKills kills apply, and then rollback, at moments that nobody chose: KILLS=50 for fifty of each.
+// TestApplySurvivesRandomKills kills apply, and then rollback, at moments that nobody chose:
+// KILLS=50 for fifty of each.
 func TestApplySurvivesRandomKills(t *testing.T) {
 	kills := 5
 	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
@@ -116,10 +117,12 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 		if r := e.run(t, "apply", file, "--yes"); r.code != 0 && (r.code != 7 || !complete) {
 			t.Fatalf("killed after %v, the second apply: exit %d\n%s", moment, r.code, tail(r.stderr))
 		}
-		if after := e.plan(t); len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
+		if after := e.plan(t); len(after.Changes) != 0 ||
+			after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
 			t.Fatalf("killed after %v, after the second apply: %+v", moment, after.Summary)
 		}
-		// Rollback too is killed, and put again; when there is nothing left to undo it had been through.
+		// Rollback too is killed, and put again; when there is nothing left to undo it had been
+		// through.
 		cmd = e.command("rollback", "--yes")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

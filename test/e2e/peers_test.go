@@ -42,8 +42,8 @@ func (e *estate) secret(t *testing.T, reference string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// TestExchangelibAgainstTheLab has a client that others wrote find its way by autodiscover and ask for somebody in the same forest and somebody in
-// the tenant, with Basic and with NTLM.
+// TestExchangelibAgainstTheLab has a client that others wrote find its way by autodiscover and ask
+// for somebody in the same forest and somebody in the tenant, with Basic and with NTLM.
 func TestExchangelibAgainstTheLab(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
@@ -57,15 +57,19 @@ func TestExchangelibAgainstTheLab(t *testing.T) {
 	}
 	for _, f := range e.facts(t).Forests {
 		want := answer{"https://mail." + f.Domain + "/EWS/Exchange.asmx", map[string]string{
-			f.User: lab.Merged(f.User, time.Now()), f.Remote: lab.Merged(f.Remote, time.Now()), "nobody@" + f.Domain: "error ErrorMailRecipientNotFound",
+			f.User: lab.Merged(f.User, time.Now()), f.Remote: lab.Merged(f.Remote, time.Now()),
+			"nobody@" + f.Domain: "error ErrorMailRecipientNotFound",
 		}}
 		for _, discovery := range []string{"pox", "soap"} {
 			for _, scheme := range []string{"basic", "ntlm"} {
 				t.Run(f.Name+" "+discovery+" "+scheme, func(t *testing.T) {
 					dir := t.TempDir()
-					c := exec.Command(python, "-W", "ignore", "testdata/freebusy.py", filepath.Join(e.dir, "lab.json"), discovery, scheme, f.User, e.secret(t, f.Password), f.Remote, "nobody@"+f.Domain)
-					// A directory for temporary files of its own: exchangelib keeps a cache there from run to run.
-					c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(e.dir, "ca.pem"), "TMPDIR="+dir, "HOME="+dir, "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")
+					c := exec.Command(python, "-W", "ignore", "testdata/freebusy.py", filepath.Join(e.dir, "lab.json"),
+						discovery, scheme, f.User, e.secret(t, f.Password), f.Remote, "nobody@"+f.Domain)
+					// A directory for temporary files of its own: exchangelib keeps a cache there
+					// from run to run.
+					c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(e.dir, "ca.pem"), "TMPDIR="+dir,
+						"HOME="+dir, "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")
 					var stderr strings.Builder
 					c.Stderr = &stderr
 					out, err := c.Output()
@@ -81,8 +85,9 @@ func TestExchangelibAgainstTheLab(t *testing.T) {
 	}
 }
 
-// TestKerberosAgainstTheLab has a real KDC vouch for the account: the session to one forest's Exchange is opened with its tickets, with messages
-// sealed over plain http and again over https, and runs the cmdlets of a check and of a plan.
+// TestKerberosAgainstTheLab has a real KDC vouch for the account: the session to one forest's
+// Exchange is opened with its tickets, with messages sealed over plain http and again over https,
+// and runs the cmdlets of a check and of a plan.
 func TestKerberosAgainstTheLab(t *testing.T) {
 	k := peer.StartKDC(t, "CONTOSO.EXAMPLE", "aes256-cts-hmac-sha1-96")
 	k.Principal("svc-hybridge", "correct horse")
@@ -97,14 +102,22 @@ func TestKerberosAgainstTheLab(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(e.dir, "secrets", "kerberos"), []byte("correct horse"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const basic = "        kind: basic\n        user: svc-hybridge@contoso.example\n        password: file:secrets/contoso-svc-hybridge\n"
+	const basic = "        kind: basic\n        user: svc-hybridge@contoso.example\n        password: " +
+		"file:secrets/contoso-svc-hybridge\n"
 	for name, c := range map[string]struct{ url, credential string }{
-		"password, sealed over http": {"http://ex1.contoso.example/PowerShell/", "        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: file:secrets/kerberos\n        krb5Config: " + k.Conf + "\n"},
-		"keytab, over https":         {"https://ex1.contoso.example/PowerShell/", "        kind: keytab\n        user: robot@CONTOSO.EXAMPLE\n        keytab: " + robot + "\n        krb5Config: " + k.Conf + "\n"},
-		"ticket cache":               {"http://ex1.contoso.example/PowerShell/", "        kind: kerberos\n        ticketCache: " + k.TicketCache("svc-hybridge", "correct horse") + "\n        krb5Config: " + k.Conf + "\n"},
+		"password, sealed over http": {"http://ex1.contoso.example/PowerShell/",
+			"        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: " +
+				"file:secrets/kerberos\n        krb5Config: " + k.Conf + "\n"},
+		"keytab, over https": {"https://ex1.contoso.example/PowerShell/",
+			"        kind: keytab\n        user: robot@CONTOSO.EXAMPLE\n        keytab: " + robot +
+				"\n        krb5Config: " + k.Conf + "\n"},
+		"ticket cache": {"http://ex1.contoso.example/PowerShell/",
+			"        kind: kerberos\n        ticketCache: " + k.TicketCache("svc-hybridge", "correct horse") +
+				"\n        krb5Config: " + k.Conf + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(strings.Replace(string(original), basic, c.credential, 1), "https://ex1.contoso.example/PowerShell/", c.url, 1)
+			text := strings.Replace(strings.Replace(string(original), basic, c.credential, 1),
+				"https://ex1.contoso.example/PowerShell/", c.url, 1)
 			if !strings.Contains(text, c.credential) {
 				t.Fatal("the lab's answers look different now")
 			}
@@ -118,8 +131,11 @@ func TestKerberosAgainstTheLab(t *testing.T) {
 		})
 	}
 	t.Run("wrong password", func(t *testing.T) {
-		text := strings.Replace(string(original), basic, "        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: file:secrets/contoso-svc-hybridge\n        krb5Config: "+k.Conf+"\n", 1)
-		text = strings.Replace(text, "https://ex1.contoso.example/PowerShell/", "http://ex1.contoso.example/PowerShell/", 1)
+		text := strings.Replace(string(original), basic,
+			"        kind: password\n        user: svc-hybridge@CONTOSO.EXAMPLE\n        password: "+
+				"file:secrets/contoso-svc-hybridge\n        krb5Config: "+k.Conf+"\n", 1)
+		text = strings.Replace(text, "https://ex1.contoso.example/PowerShell/",
+			"http://ex1.contoso.example/PowerShell/", 1)
 		if err := os.WriteFile(answers, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestPowerShellAsClientOfTheLab has Microsoft's own PowerShell open a session with the lab's Exchange
-// and call cmdlets the way people type them.
+// TestPowerShellAsClientOfTheLab has Microsoft's own PowerShell open a session with the lab's
+// Exchange and call cmdlets the way people type them.
 func TestPowerShellAsClientOfTheLab(t *testing.T) {
 	pwsh, err := filepath.Abs(peer.Shared(t, "tools", "pwsh", "run"))
 	if err != nil {
@@ -51,14 +51,16 @@ Invoke-Command $s { Get-RemoteDomain x } -ErrorVariable e -ErrorAction SilentlyC
 "removed: " + ("$e" -like "*couldn't be found*")
 Remove-PSSession $s`
 	want := []string{
-		"two arguments: 2", "abbreviated: 1", "selected: contoso.example", "measured: 1", "what if: True", "set: False", "asks: True", "removed: True",
+		"two arguments: 2", "abbreviated: 1", "selected: contoso.example", "measured: 1", "what if: True", "set: False",
+		"asks: True", "removed: True",
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, pwsh, "-NoProfile", "-Command", script)
 	facts := e.facts(t)
 	c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
-		"WSMAN_URL=https://ex1.contoso.example/PowerShell/", "WSMAN_CONNECT_TO="+facts.Endpoints["ex1.contoso.example:443"],
+		"WSMAN_URL=https://ex1.contoso.example/PowerShell/",
+		"WSMAN_CONNECT_TO="+facts.Endpoints["ex1.contoso.example:443"],
 		"WSMAN_CA="+filepath.Join(e.dir, "ca.pem"), "WSMAN_USER="+facts.Forests[0].Account,
 		"WSMAN_PASSWORD_FILE="+filepath.Join(e.dir, "secrets", "contoso-svc-hybridge"))
 	out, err := c.CombinedOutput()

@@ -10,7 +10,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// schemas are the schemas that the program prints, compiled by a library that the program does not use.
+// schemas are the schemas that the program prints, compiled by a library that the program does not
+// use.
 type schemas map[string]*jsonschema.Schema
 
 func (s schemas) validate(t *testing.T, name, text string) {
@@ -41,8 +42,8 @@ func (s schemas) validate(t *testing.T, name, text string) {
 	}
 }
 
-// TestDocumentsFitTheirSchemas walks a lab from check to rollback: every document and every event is what
-// its published schema says, and every stream ends with its exit code.
+// TestDocumentsFitTheirSchemas walks a lab from check to rollback: every document and every event
+// is what its published schema says, and every stream ends with its exit code.
 func TestDocumentsFitTheirSchemas(t *testing.T) {
 	e := startLab(t)
 	known := schemas{}
@@ -63,7 +64,8 @@ func TestDocumentsFitTheirSchemas(t *testing.T) {
 		{[]string{"apply", "--yes"}, "apply-report", 0},
 		{[]string{"history"}, "history", 0},
 		{[]string{"rollback", "--dry-run"}, "rollback-plan", 0},
-		{[]string{"validate", "freebusy", "--from", "nobody@contoso.example", "--to", "nobody@fabrikam.example"}, "test-report", 9},
+		{[]string{"validate", "freebusy", "--from", "nobody@contoso.example", "--to", "nobody@fabrikam.example"},
+			"test-report", 9},
 		{[]string{"rollback", "--yes"}, "apply-report", 0},
 		{[]string{"--non-interactive", "--yes"}, "run-report", 0},
 		{[]string{"--non-interactive", "--yes"}, "run-report", 0}, // nothing is left to do
@@ -77,7 +79,8 @@ func TestDocumentsFitTheirSchemas(t *testing.T) {
 		code int
 	}{
 		{[]string{"check"}, 0}, {[]string{"test"}, 3}, {[]string{"plan", "--out", file}, 0},
-		{[]string{"apply", file, "--yes"}, 0}, {[]string{"apply", file, "--yes"}, 7}, {[]string{"rollback", "--yes"}, 0},
+		{[]string{"apply", file, "--yes"}, 0}, {[]string{"apply", file, "--yes"}, 7},
+		{[]string{"rollback", "--yes"}, 0},
 	} {
 		r := e.must(t, step.code, append(step.args, "-o", "jsonl")...)
 		var last struct {

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// TestSecretsStayWhereTheyAre runs everything there is with every log on, and looks for every secret of the answers, the lab
-// and the environment, in any encoding, in all that was written, printed, or shown in the process list.
+// TestSecretsStayWhereTheyAre runs everything there is with every log on, and looks for every
+// secret of the answers, the lab and the environment, in any encoding, in all that was written,
+// printed, or shown in the process list.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	e := startLab(t)
 	secrets := map[string]string{}
@@ -54,7 +55,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	var printed bytes.Buffer
 	for i, args := range [][]string{
 		{"check"}, {"check", "-o", "json"}, {"check", "-o", "junit", "--output-file", at("check.xml")}, {"test"},
-		{"plan", "--out", at("p.json"), "--scripts", at("scripts")}, {"apply", at("p.json"), "--yes", "-o", "jsonl"}, {"test", "-o", "json"},
+		{"plan", "--out", at("p.json"), "--scripts", at("scripts")}, {"apply", at("p.json"), "--yes", "-o", "jsonl"},
+		{"test", "-o", "json"},
 		{"history"}, {"rollback", "--yes"},
 	} {
 		log := at("log" + string(rune('a'+i)))
@@ -68,7 +70,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 
 	found := func(where string, content []byte) {
 		for name, secret := range secrets {
-			for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), url.QueryEscape(secret)} {
+			for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)),
+				url.QueryEscape(secret)} {
 				if bytes.Contains(content, []byte(form)) {
 					t.Errorf("the secret %s is in %s", name, where)
 				}

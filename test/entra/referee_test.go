@@ -52,7 +52,8 @@ func tenant(t *testing.T) (*lab.Tenant, *httptest.Server, string) {
 	host := server.Listener.Addr().String()
 	var err error
 	entra, err = lab.New(lab.Config{
-		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: "contoso.onmicrosoft.com", LoginHost: host, GraphHost: host,
+		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: "contoso.onmicrosoft.com", LoginHost: host,
+		GraphHost: host,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +91,8 @@ func newKeyPair(t *testing.T, name string) keyPair {
 	}
 	sum := sha256.Sum256(der)
 	return keyPair{
-		leaf: leaf, pem: text("CERTIFICATE", der), key: text("PRIVATE KEY", private), sha256: hex.EncodeToString(sum[:]),
+		leaf: leaf, pem: text("CERTIFICATE", der), key: text("PRIVATE KEY", private),
+		sha256: hex.EncodeToString(sum[:]),
 	}
 }
 
@@ -177,7 +179,8 @@ func TestMicrosoftsClients(t *testing.T) {
 		{name: "wrongSecret", code: "invalid_client", says: "AADSTS7000215"},
 		{name: "unknownClient", code: "unauthorized_client", says: "AADSTS700016"},
 		{name: "unknownResource", code: "invalid_resource", says: "AADSTS500011"},
-		{name: "deviceCode", holds: []string{`"admin@contoso.onmicrosoft.com"`, "Directory.AccessAsUser.All", "62e90394"}},
+		{name: "deviceCode", holds: []string{`"admin@contoso.onmicrosoft.com"`, "Directory.AccessAsUser.All",
+			"62e90394"}},
 		{name: "deviceCodeDeclined", says: "authorization_declined"},
 		{name: "organization", holds: []string{tenantID, `"Contoso"`, `"contoso.onmicrosoft.com"`}},
 		{name: "create", holds: []string{`"displayName":"` + name + `"`, `"appId":"`, fullAccess}},

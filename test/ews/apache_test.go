@@ -59,7 +59,8 @@ KeepAlive On
 ProxyPass /EWS %[4]s/EWS
 `
 
-// TestNTLMAgainstApache has Apache, with gss-ntlmssp, verify our NTLM messages in front of the server half.
+// TestNTLMAgainstApache has Apache, with gss-ntlmssp, verify our NTLM messages in front of the
+// server half.
 func TestNTLMAgainstApache(t *testing.T) {
 	apache := program(t, "apache2", "apache2-bin")
 	const modules = "/usr/lib/apache2/modules"
@@ -109,9 +110,11 @@ func TestNTLMAgainstApache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := ews.Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, View: ews.MergedOnly, Interval: time.Hour}
+	request := ews.Request{Mailboxes: []string{"alice@contoso.test"}, Window: window, View: ews.MergedOnly,
+		Interval: time.Hour}
 	ask := func(user, password string) (ews.Response, error) {
-		client := ews.Client{URL: "https://mail.contoso.test/EWS/Exchange.asmx", HTTP: l.Client(link.NTLM{User: user, Password: secret.NewValue(password)})}
+		client := ews.Client{URL: "https://mail.contoso.test/EWS/Exchange.asmx",
+			HTTP: l.Client(link.NTLM{User: user, Password: secret.NewValue(password)})}
 		return client.Availability(t.Context(), request)
 	}
 	for _, name := range []string{`CONTOSO\alice`, `CONTOSO\ALICE`} {
@@ -126,7 +129,8 @@ func TestNTLMAgainstApache(t *testing.T) {
 	}
 	for name, pw := range map[string]string{`CONTOSO\alice`: "wrong", `CONTOSO\mallory`: password} {
 		var status *link.StatusError
-		if _, err := ask(name, pw); !errors.Is(err, link.ErrAccess) || !errors.As(err, &status) || status.StatusCode != http.StatusUnauthorized {
+		if _, err := ask(name, pw); !errors.Is(err, link.ErrAccess) || !errors.As(err, &status) ||
+			status.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s with password %q: %v", name, pw, err)
 		}
 	}
@@ -147,8 +151,10 @@ func writeCertificate(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.contoso.test"}, DNSNames: []string{"mail.contoso.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.contoso.test"},
+		DNSNames:  []string{"mail.contoso.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {

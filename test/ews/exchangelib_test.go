@@ -30,7 +30,8 @@ func (l *requestLog) add(r *http.Request, status int) {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, strings.TrimSpace(r.Method+" "+strings.ToLower(r.URL.Path)+" "+scheme)+" "+http.StatusText(status))
+	l.lines = append(l.lines, strings.TrimSpace(r.Method+" "+strings.ToLower(r.URL.Path)+" "+scheme)+" "+
+		http.StatusText(status))
 }
 
 func (l *requestLog) has(line string) bool {
@@ -60,7 +61,8 @@ type report struct {
 	Answers                             map[string]view
 }
 
-// TestExchangelib has Debian's exchangelib do autodiscover (POX and SOAP) and free/busy, with each way to authenticate.
+// TestExchangelib has Debian's exchangelib do autodiscover (POX and SOAP) and free/busy, with each
+// way to authenticate.
 func TestExchangelib(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
@@ -73,21 +75,26 @@ func TestExchangelib(t *testing.T) {
 	}{
 		{"basic", "alice@contoso.test", link.Accept{Basic: true}, "POST /ews/exchange.asmx Basic OK"},
 		{"ntlm", `CONTOSO\alice`, link.Accept{NTLM: true, Basic: true}, "POST /autodiscover/autodiscover.svc NTLM OK"},
-		{"ntlm with a user principal name", "alice@contoso.test", link.Accept{NTLM: true}, "POST /autodiscover/autodiscover.xml NTLM OK"},
+		{"ntlm with a user principal name", "alice@contoso.test", link.Accept{NTLM: true},
+			"POST /autodiscover/autodiscover.xml NTLM OK"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server, requests := startServer(t, tt.accept)
 			dir := t.TempDir()
 			ca := filepath.Join(dir, "ca.pem")
-			if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+			if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+				Bytes: server.Certificate().Raw}), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 			reports := exchangelib(t, dir, ca, port, tt.user)
 			endpoint := server.URL + "/EWS/Exchange.asmx"
 			want := map[string]view{
-				"alice@contoso.test":    {View: "DetailedMerged", Merged: "000000000200033000000000", Events: []string{"2026-11-23T09:00:00+00:00 Busy Budget & \uFFFDplans", "2026-11-23T13:00:00+00:00 OOF None"}},
-				"bob@contoso.test":      {View: "FreeBusyMerged", Merged: "000000010000000000000000", Events: []string{"2026-11-23T07:00:00+00:00 Tentative"}},
+				"alice@contoso.test": {View: "DetailedMerged", Merged: "000000000200033000000000",
+					Events: []string{"2026-11-23T09:00:00+00:00 Busy Budget & \uFFFDplans",
+						"2026-11-23T13:00:00+00:00 OOF None"}},
+				"bob@contoso.test": {View: "FreeBusyMerged", Merged: "000000010000000000000000",
+					Events: []string{"2026-11-23T07:00:00+00:00 Tentative"}},
 				"nobody@elsewhere.test": {Error: "ErrorMailRecipientNotFound"},
 			}
 			for _, r := range reports {
@@ -112,9 +119,11 @@ func exchangelib(t *testing.T, dir, ca, port, user string) []report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", filepath.Join("testdata", "freebusy.py"), port, "alice@contoso.test", user, password, "bob@contoso.test", "nobody@elsewhere.test")
+	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", filepath.Join("testdata", "freebusy.py"), port,
+		"alice@contoso.test", user, password, "bob@contoso.test", "nobody@elsewhere.test")
 	// A directory for temporary files of its own: exchangelib keeps a cache there from run to run.
-	c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+ca, "TMPDIR="+dir, "HOME="+dir, "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=127.0.0.1")
+	c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+ca, "TMPDIR="+dir, "HOME="+dir, "PYTHONDONTWRITEBYTECODE=1",
+		"NO_PROXY=127.0.0.1")
 	var stderr strings.Builder
 	c.Stderr = &stderr
 	out, err := c.Output()

@@ -53,7 +53,8 @@ func TestValidatorRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := exec.CommandContext(t.Context(), v.lint, "--noout", "--nonet", "--schema", filepath.Join(v.dir, "soap-ews.xsd"), file).Run(); err == nil {
+	if err := exec.CommandContext(t.Context(), v.lint, "--noout", "--nonet", "--schema",
+		filepath.Join(v.dir, "soap-ews.xsd"), file).Run(); err == nil {
 		t.Error("nonsense was accepted")
 	}
 }
@@ -79,10 +80,13 @@ func TestWhatWeSend(t *testing.T) {
 		Daylight: ews.Transition{Bias: -60, Time: 2 * time.Hour, Order: 5, Month: time.March, Weekday: time.Sunday},
 	}
 	docs := map[string][]byte{}
-	for _, view := range []ews.View{ews.MergedOnly, ews.FreeBusy, ews.FreeBusyMerged, ews.Detailed, ews.DetailedMerged} {
+	for _, view := range []ews.View{ews.MergedOnly, ews.FreeBusy, ews.FreeBusyMerged, ews.Detailed,
+		ews.DetailedMerged} {
 		for _, zone := range []ews.TimeZone{{}, berlin} {
 			c := &ews.Client{URL: server.URL, HTTP: server.Client(), Impersonate: "boss@contoso.test"}
-			_, err := c.Availability(t.Context(), ews.Request{Mailboxes: []string{"alice@contoso.test", "bob@contoso.test", `o'"<&>nobody@x.test`}, Window: window, View: view, Zone: zone, Interval: 15 * time.Minute})
+			_, err := c.Availability(t.Context(),
+				ews.Request{Mailboxes: []string{"alice@contoso.test", "bob@contoso.test", `o'"<&>nobody@x.test`},
+					Window: window, View: view, Zone: zone, Interval: 15 * time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +98,8 @@ func TestWhatWeSend(t *testing.T) {
 	v.check(t, "soap-ews-managed-api.xsd", docs)
 }
 
-// TestRecordedClients replays what exchangelib and DavMail sent, to handlers that know the caller already.
+// TestRecordedClients replays what exchangelib and DavMail sent, to handlers that know the caller
+// already.
 func TestRecordedClients(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(reference(t, "fixtures", "ews-captures"), "*-[0-9][0-9]-*.txt"))
 	if err != nil || len(files) == 0 {
@@ -112,7 +117,8 @@ func TestRecordedClients(t *testing.T) {
 		if i := bytes.Index(data, []byte("\r\n\r\n")); i >= 0 {
 			head, body = data[:i], data[i+4:]
 		}
-		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(bytes.ReplaceAll(bytes.ReplaceAll(head, []byte("\r"), nil), []byte("\n"), []byte("\r\n")), "\r\n\r\n"...))))
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(bytes.ReplaceAll(bytes.ReplaceAll(head,
+			[]byte("\r"), nil), []byte("\n"), []byte("\r\n")), "\r\n\r\n"...))))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -141,7 +147,8 @@ func TestRecordedClients(t *testing.T) {
 		seen[wantText]++
 		// The version dance: the same again with the version that the client falls back to.
 		if wantText == "ErrorInvalidServerVersion" {
-			r.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("Exchange2019"), []byte("Exchange2016"))))
+			r.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("Exchange2019"),
+				[]byte("Exchange2016"))))
 			w = httptest.NewRecorder()
 			ewsHandler().ServeHTTP(w, r)
 			if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "Fault") {
@@ -149,7 +156,8 @@ func TestRecordedClients(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"NoError", "ErrorInvalidServerVersion", "ErrorInvalidIdMalformed", "https://mail.contoso.test/EWS/Exchange.asmx"} {
+	for _, want := range []string{"NoError", "ErrorInvalidServerVersion", "ErrorInvalidIdMalformed",
+		"https://mail.contoso.test/EWS/Exchange.asmx"} {
 		if seen[want] == 0 {
 			t.Errorf("no recording got %s", want)
 		}
@@ -160,32 +168,38 @@ func TestRecordedClients(t *testing.T) {
 func TestWhatWeAnswer(t *testing.T) {
 	v := newValidator(t)
 	envelope := func(body string) string {
-		return `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="` + ews.Messages + `" xmlns:t="` + ews.Types + `"><s:Header><t:RequestServerVersion Version="Exchange2016"/></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
+		return `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="` + ews.Messages +
+			`" xmlns:t="` + ews.Types + `"><s:Header><t:RequestServerVersion Version="Exchange2016"/></s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
 	}
 	folder := func(shape, ids string) string {
-		return `<m:GetFolder><m:FolderShape><t:BaseShape>` + shape + `</t:BaseShape></m:FolderShape><m:FolderIds>` + ids + `</m:FolderIds></m:GetFolder>`
+		return `<m:GetFolder><m:FolderShape><t:BaseShape>` + shape + `</t:BaseShape></m:FolderShape><m:FolderIds>` +
+			ids + `</m:FolderIds></m:GetFolder>`
 	}
 	docs := map[string][]byte{}
 	const rootID = "Zm9sZGVyOnJvb3Q="
 	for name, body := range map[string]string{
-		"time zones":              `<m:GetServerTimeZones ReturnFullTimeZoneData="true"/>`,
-		"names of time zones":     `<m:GetServerTimeZones ReturnFullTimeZoneData="false"/>`,
-		"one time zone":           `<m:GetServerTimeZones><m:Ids><t:Id>W. Europe Standard Time</t:Id></m:Ids></m:GetServerTimeZones>`,
-		"no such time zone":       `<m:GetServerTimeZones><m:Ids><t:Id>Mars</t:Id></m:Ids></m:GetServerTimeZones>`,
-		"convert id":              `<m:ConvertId DestinationFormat="EwsId"><m:SourceIds><t:AlternateId Format="EwsId" Id="` + rootID + `" Mailbox="blah@blah.com"/></m:SourceIds></m:ConvertId>`,
-		"convert malformed id":    `<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="DUMMY" Format="EwsId" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`,
-		"folder ids":              folder("IdOnly", `<t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="calendar"/>`),
-		"folders":                 folder("Default", `<t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="calendar"/><t:DistinguishedFolderId Id="contacts"/><t:DistinguishedFolderId Id="tasks"/><t:FolderId Id="`+rootID+`"/>`),
+		"time zones":           `<m:GetServerTimeZones ReturnFullTimeZoneData="true"/>`,
+		"names of time zones":  `<m:GetServerTimeZones ReturnFullTimeZoneData="false"/>`,
+		"one time zone":        `<m:GetServerTimeZones><m:Ids><t:Id>W. Europe Standard Time</t:Id></m:Ids></m:GetServerTimeZones>`,
+		"no such time zone":    `<m:GetServerTimeZones><m:Ids><t:Id>Mars</t:Id></m:Ids></m:GetServerTimeZones>`,
+		"convert id":           `<m:ConvertId DestinationFormat="EwsId"><m:SourceIds><t:AlternateId Format="EwsId" Id="` + rootID + `" Mailbox="blah@blah.com"/></m:SourceIds></m:ConvertId>`,
+		"convert malformed id": `<m:ConvertId DestinationFormat="EntryId"><m:SourceIds><t:AlternateId Id="DUMMY" Format="EwsId" Mailbox="DUMMY"/></m:SourceIds></m:ConvertId>`,
+		"folder ids": folder("IdOnly",
+			`<t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="calendar"/>`),
+		"folders": folder("Default",
+			`<t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="calendar"/><t:DistinguishedFolderId Id="contacts"/><t:DistinguishedFolderId Id="tasks"/><t:FolderId Id="`+rootID+`"/>`),
 		"folders that are not":    folder("Default", `<t:DistinguishedFolderId Id="voicemail"/><t:FolderId Id="x"/>`),
 		"operation that is not":   `<m:DeleteItem/>`,
 		"request without anybody": `<m:GetUserAvailabilityRequest/>`,
 	} {
 		w := httptest.NewRecorder()
 		request := envelope(body)
-		if !strings.Contains(name, "that is not") && !strings.Contains(name, "without") && name != "folders that are not" {
+		if !strings.Contains(name, "that is not") && !strings.Contains(name, "without") &&
+			name != "folders that are not" {
 			docs["the test's own request "+name] = []byte(request)
 		}
-		ewsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx", strings.NewReader(request)))
+		ewsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/EWS/Exchange.asmx",
+			strings.NewReader(request)))
 		docs[name] = w.Body.Bytes()
 		if name == "convert id" && !strings.Contains(w.Body.String(), `Mailbox="alice@contoso.test"`) {
 			t.Errorf("%s: %s", name, w.Body)

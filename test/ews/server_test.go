@@ -1,5 +1,6 @@
-// Package ews_test runs the client and server halves of EWS and autodiscover against what we did not write: exchangelib, recordings of
-// DavMail and exchangelib, Apache with NTLM, and Exchange's published schemas.
+// Package ews_test runs the client and server halves of EWS and autodiscover against what we did
+// not write: exchangelib, recordings of DavMail and exchangelib, Apache with NTLM, and Exchange's
+// published schemas.
 package ews_test
 
 import (
@@ -63,19 +64,26 @@ func at(hour int) time.Time { return day.Add(time.Duration(hour) * time.Hour) }
 type organization struct{ base, auth string }
 
 func (o organization) Availability(_ context.Context, q ews.Query) ([]ews.Calendar, error) {
-	workingHours := &ews.WorkingHours{Zone: ews.TimeZone{Bias: -60}, Periods: []ews.WorkingPeriod{{Days: []time.Weekday{1, 2, 3, 4, 5}, Start: 480, End: 1020}}}
+	workingHours := &ews.WorkingHours{Zone: ews.TimeZone{Bias: -60},
+		Periods: []ews.WorkingPeriod{{Days: []time.Weekday{1, 2, 3, 4, 5}, Start: 480, End: 1020}}}
 	all := map[string]ews.Calendar{
 		"alice@contoso.test": {Hours: workingHours, Events: []ews.Event{
-			{Start: at(9), End: at(10), Busy: ews.Busy, Details: &ews.Details{ID: "1", Subject: "Budget & \x02plans", Location: "Room 1", Meeting: true}},
-			{Start: at(13), End: at(15), Busy: ews.OutOfOffice, Details: &ews.Details{ID: "2", Subject: "private", Private: true}},
+			{Start: at(9), End: at(10), Busy: ews.Busy,
+				Details: &ews.Details{ID: "1", Subject: "Budget & \x02plans", Location: "Room 1", Meeting: true}},
+			{Start: at(13), End: at(15), Busy: ews.OutOfOffice,
+				Details: &ews.Details{ID: "2", Subject: "private", Private: true}},
 		}},
-		"bob@contoso.test": {Limit: ews.FreeBusy, Events: []ews.Event{{Start: at(7), End: at(8), Busy: ews.Tentative, Details: &ews.Details{Subject: "not told"}}}},
+		"bob@contoso.test": {Limit: ews.FreeBusy,
+			Events: []ews.Event{{Start: at(7), End: at(8), Busy: ews.Tentative,
+				Details: &ews.Details{Subject: "not told"}}}},
 	}
 	var answers []ews.Calendar
 	for _, m := range q.Mailboxes {
 		c, ok := all[strings.ToLower(m)]
 		if !ok {
-			c.Err = &ews.ResponseError{Code: "ErrorMailRecipientNotFound", Text: "Unable to resolve e-mail address " + m + ".", LinkKey: "7", Detail: "Microsoft.Exchange.InfoWorker"}
+			c.Err = &ews.ResponseError{Code: "ErrorMailRecipientNotFound",
+				Text: "Unable to resolve e-mail address " + m +
+					".", LinkKey: "7", Detail: "Microsoft.Exchange.InfoWorker"}
 		}
 		answers = append(answers, c)
 	}
@@ -87,7 +95,8 @@ func (o organization) UserSettings(_ context.Context, q autodiscover.Query) (aut
 		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser, Message: "no such user"}
 	}
 	return autodiscover.Settings{
-		DisplayName: "Alice", LegacyDN: "/o=Contoso/cn=alice", Server: "ex1.contoso.test", ServerDN: "/o=Contoso/cn=ex1",
+		DisplayName: "Alice", LegacyDN: "/o=Contoso/cn=alice", Server: "ex1.contoso.test",
+		ServerDN:    "/o=Contoso/cn=ex1",
 		InternalEWS: o.base + "/EWS/Exchange.asmx", ExternalEWS: o.base + "/EWS/Exchange.asmx", ExternalAuth: o.auth,
 	}, nil
 }
@@ -111,10 +120,12 @@ func knows(user string) (string, bool) {
 }
 
 func ewsHandler() *ews.Handler {
-	return &ews.Handler{Backend: organization{}, Mailbox: func(context.Context, link.Caller) string { return "alice@contoso.test" }}
+	return &ews.Handler{Backend: organization{},
+		Mailbox: func(context.Context, link.Caller) string { return "alice@contoso.test" }}
 }
 
-// startServer serves both halves over TLS on loopback. It gives the base URL and the file of the certificate to trust.
+// startServer serves both halves over TLS on loopback. It gives the base URL and the file of the
+// certificate to trust.
 func startServer(t *testing.T, accept link.Accept) (server *httptest.Server, log *requestLog) {
 	t.Helper()
 	log = &requestLog{}
@@ -126,7 +137,8 @@ func startServer(t *testing.T, accept link.Accept) (server *httptest.Server, log
 		o.auth = "Basic" // exchangelib believes it and does not look at what is offered
 	}
 	accept.Realm, accept.Password = "contoso.test", knows
-	accept.Names = ntlm.Server{Domain: "CONTOSO", Computer: "EX1", DNSDomain: "contoso.test", DNSComputer: "ex1.contoso.test", Protection: ntlm.ProtectionAllow}
+	accept.Names = ntlm.Server{Domain: "CONTOSO", Computer: "EX1", DNSDomain: "contoso.test",
+		DNSComputer: "ex1.contoso.test", Protection: ntlm.ProtectionAllow}
 	accept.Certificate = func(*http.Request) *x509.Certificate { return server.Certificate() }
 	accept.Anonymous = autodiscover.Anonymous
 	find := autodiscover.Advertise(accept.Handler(&autodiscover.Handler{Backend: o, Unauthorized: accept.Challenge}))

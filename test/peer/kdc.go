@@ -32,8 +32,11 @@ func StartKDC(t testing.TB, realm, encryption string) *KDC {
 	Program(t, "kadmin.local", "krb5-admin-server or krb5-kdc")
 	Program(t, "kinit", "krb5-user")
 	dir := t.TempDir()
-	k := &KDC{Realm: realm, Conf: filepath.Join(dir, "krb5.conf"), t: t, dir: dir, encryption: encryption, port: FreePort(t)}
-	k.Write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n kdc_listen = 127.0.0.1:%d\n kdc_tcp_listen = 127.0.0.1:%d\n[realms]\n %s = {\n  database_name = %s/principal\n  key_stash_file = %s/stash\n  acl_file = %s/acl\n  supported_enctypes = %s:normal\n  master_key_type = %s\n }\n",
+	k := &KDC{Realm: realm, Conf: filepath.Join(dir, "krb5.conf"), t: t, dir: dir, encryption: encryption,
+		port: FreePort(t)}
+	k.Write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n kdc_listen = 127.0.0.1:%d\n kdc_tcp_listen = "+
+		"127.0.0.1:%d\n[realms]\n %s = {\n  database_name = %s/principal\n  key_stash_file = %s/stash\n  acl_file = "+
+		"%s/acl\n  supported_enctypes = %s:normal\n  master_key_type = %s\n }\n",
 		k.port, k.port, realm, dir, dir, dir, encryption, encryption))
 	k.Write("krb5.conf", k.Config(k.port))
 	k.run("", util, "create", "-r", realm, "-s", "-P", "master")
@@ -64,7 +67,10 @@ func StartKDC(t testing.TB, realm, encryption string) *KDC {
 
 // Config is a krb5.conf for the realm with its KDC at a port.
 func (k *KDC) Config(port int) string {
-	return fmt.Sprintf("[libdefaults]\n default_realm = %[1]s\n dns_lookup_kdc = false\n dns_lookup_realm = false\n rdns = false\n default_tkt_enctypes = %[2]s\n default_tgs_enctypes = %[2]s\n permitted_enctypes = %[2]s\n[realms]\n %[1]s = {\n  kdc = 127.0.0.1:%[3]d\n }\n[domain_realm]\n localhost = %[1]s\n .%[4]s = %[1]s\n %[4]s = %[1]s\n",
+	return fmt.Sprintf("[libdefaults]\n default_realm = %[1]s\n dns_lookup_kdc = false\n dns_lookup_realm = false\n "+
+		"rdns = false\n default_tkt_enctypes = %[2]s\n default_tgs_enctypes = %[2]s\n permitted_enctypes = "+
+		"%[2]s\n[realms]\n %[1]s = {\n  kdc = 127.0.0.1:%[3]d\n }\n[domain_realm]\n localhost = %[1]s\n .%[4]s = "+
+		"%[1]s\n %[4]s = %[1]s\n",
 		k.Realm, k.encryption, port, strings.ToLower(k.Realm))
 }
 

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Missing says what a test needs and does not have. Where everything has to run (CI=true), that is a failure.
+// Missing says what a test needs and does not have. Where everything has to run (CI=true), that is
+// a failure.
 func Missing(t testing.TB, what, packages string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

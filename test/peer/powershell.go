@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Shared finds a file of the reference folder that stands beside a checkout of ours. A fresh clone elsewhere has none, and leaves the test out.
+// Shared finds a file of the reference folder that stands beside a checkout of ours. A fresh clone
+// elsewhere has none, and leaves the test out.
 func Shared(t testing.TB, path ...string) string {
 	t.Helper()
 	file := filepath.Join(append([]string{root(t), "..", "shared"}, path...)...)
@@ -36,8 +37,8 @@ func root(t testing.TB) string {
 	}
 }
 
-// LintPowerShell holds scripts against an independent grammar and the full cmdlet catalogue. side is "onprem", "online", or "auto": told by the
-// files' names.
+// LintPowerShell validate  against an independent grammar and the full cmdlet catalogue. side is
+// "onprem", "online", or "auto": told by the files' names.
 func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Helper()
 	tool := Shared(t, "tools", "pslint")
@@ -47,7 +48,8 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	if err := os.CopyFS(folder, os.DirFS(tool)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), npm, "ci", "--prefix", folder, "--no-audit", "--no-fund").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), npm, "ci", "--prefix", folder, "--no-audit",
+		"--no-fund").CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
 	args := append([]string{filepath.Join(folder, "pslint.mjs"), "--side", side, "--catalogue", catalogue}, files...)
@@ -58,7 +60,8 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Logf("%s", out)
 }
 
-// amended is the cmdlet catalogue with what it lacks and other sources show: pkg/estate/exchange/amendments.json.
+// amended is the cmdlet catalogue with what it lacks and other sources show:
+// pkg/estate/exchange/amendments.json.
 func amended(t testing.TB, catalogue string) string {
 	t.Helper()
 	type cmdlet map[string]any

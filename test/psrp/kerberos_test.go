@@ -27,7 +27,7 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// exchange is our server, with cmdlets that show what went over the wire. It tells when Get-Endless
+// exchange is our server, with cmdlets that show what went over the wire. It says when Get-Endless
 // runs.
 func exchange() (server *psrp.Server, endless chan struct{}) {
 	endless = make(chan struct{}, 1)

@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// A service of a trusted realm is found by the referral of the user's own domain controller, without a domain_realm of
-// this machine, wherever MIT's kvno finds it.
+// A service of a trusted realm is found by the referral of the user's own domain controller,
+// without a domain_realm of this machine, wherever MIT's kvno finds it.
 func TestReferralAcrossATrust(t *testing.T) {
 	const encryption = "aes256-cts-hmac-sha1-96"
 	home, other := peer.StartKDC(t, realm, encryption), peer.StartKDC(t, "FABRIKAM.LAB", encryption)
@@ -24,14 +24,17 @@ func TestReferralAcrossATrust(t *testing.T) {
 	other.Admin("addprinc", "-pw", "trust", trust)
 	home.Principal("admin", password)
 	other.Keytab("http.keytab", "HTTP/ex1.fabrikam.lab")
-	realms := fmt.Sprintf("[libdefaults]\n default_realm = %s\n dns_lookup_kdc = false\n dns_lookup_realm = false\n rdns = false\n"+
-		" dns_canonicalize_hostname = false\n[realms]\n %s = {\n  kdc = 127.0.0.1:%d\n }\n FABRIKAM.LAB = {\n  kdc = 127.0.0.1:%d\n }\n",
+	realms := fmt.Sprintf("[libdefaults]\n default_realm = %s\n dns_lookup_kdc = false\n dns_lookup_realm = false\n "+
+		"rdns = false\n"+
+		" dns_canonicalize_hostname = false\n[realms]\n %s = {\n  kdc = 127.0.0.1:%d\n }\n FABRIKAM.LAB = {\n  kdc = "+
+		"127.0.0.1:%d\n }\n",
 		realm, realm, home.Port(), other.Port())
 	time.Sleep(1100 * time.Millisecond) // the domain controller notices a change of the second
 	home.Write("krb5.conf", realms+"[domain_realm]\n .fabrikam.lab = FABRIKAM.LAB\n")
 	conf := home.Write("client.conf", realms)
 
-	kvno := exec.CommandContext(t.Context(), peer.Program(t, "kvno", "krb5-user"), "-c", home.TicketCache("admin", password), "-S", "HTTP", "ex1.fabrikam.lab")
+	kvno := exec.CommandContext(t.Context(), peer.Program(t, "kvno", "krb5-user"), "-c",
+		home.TicketCache("admin", password), "-S", "HTTP", "ex1.fabrikam.lab")
 	kvno.Env = append(home.Environment(), "KRB5_CONFIG="+conf)
 	if out, err := kvno.CombinedOutput(); err != nil {
 		t.Fatalf("kvno finds no way, so this test proves nothing: %v\n%s", err, out)
@@ -68,7 +71,8 @@ func TestReferralAcrossATrust(t *testing.T) {
 func TestExpiredAccount(t *testing.T) {
 	k := startKDC(t, "aes256-cts-hmac-sha1-96")
 	k.Admin("modprinc", "-expire", "2001-01-01", "admin")
-	_, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(), "HTTP/localhost")
+	_, err := k.client(t, kerberos.Config{User: "admin", Password: secret.NewValue(password)}).Context(t.Context(),
+		"HTTP/localhost")
 	if !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "account has expired") {
 		t.Errorf("got %v", err)
 	}

@@ -1,5 +1,6 @@
-// Command run runs the whole test suite and says at the end, loudly, what was left out and why. Under CI=true a
-// test that was left out is a failure: a skipped test that nobody sees is worth less than none.
+// Command run runs the whole test suite and says at the end, loudly, what was left out and why.
+// Under CI=true a test that was left out is a failure: a skipped test that nobody sees is worth
+// less than none.
 package main
 
 import (

@@ -108,7 +108,8 @@ func TestBIND(t *testing.T) {
 	need(t, "named")
 	dir, port := t.TempDir(), freePort(t)
 	write(t, dir, "zone", "$TTL 60\ncontoso.example. IN SOA ns.contoso.example. hostmaster.contoso.example. 1 3600 "+
-		"600 86400 60\ncontoso.example. IN NS ns.contoso.example.\nns.contoso.example. IN A 127.0.0.1\n"+strings.Join(records(), "\n")+"\n")
+		"600 86400 60\ncontoso.example. IN NS ns.contoso.example.\nns.contoso.example. IN A 127.0.0.1\n"+
+		strings.Join(records(), "\n")+"\n")
 	write(t, dir, "broken", "nonsense\n")
 	conf := fmt.Sprintf(`options { directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; pid-file none; session-keyfile none; };
 controls {};

@@ -87,7 +87,8 @@ func (m maker) issue(name string, s shape) {
 	date := func(days int) string { return time.Now().AddDate(0, 0, days).UTC().Format("20060102150405Z") }
 	write(m.t, m.dir, "ext", s.extensions)
 	run(m.t, "openssl", "req", "-new", "-key", key, "-subj", s.subject, "-out", m.at("csr"))
-	write(m.t, m.dir, "ca.cnf", "[ca]\ndefault_ca=d\n[d]\ndatabase="+m.at("index")+"\nrand_serial=yes\nnew_certs_dir="+m.dir+"\npolicy=p\nunique_subject=no\nemail_in_dn=no\n[p]\nCN=optional\nO=optional\n")
+	write(m.t, m.dir, "ca.cnf", "[ca]\ndefault_ca=d\n[d]\ndatabase="+m.at("index")+"\nrand_serial=yes\nnew_certs_dir="+
+		m.dir+"\npolicy=p\nunique_subject=no\nemail_in_dn=no\n[p]\nCN=optional\nO=optional\n")
 	write(m.t, m.dir, "index", "")
 	write(m.t, m.dir, "index.attr", "unique_subject = no\n")
 	run(m.t, "openssl", "ca", "-batch", "-notext", "-config", m.at("ca.cnf"), "-in", m.at("csr"), "-cert",

@@ -181,7 +181,8 @@ func TestReceiver(t *testing.T) {
 
 	t.Run("openssl", func(t *testing.T) {
 		out := run(t, "sh", "-c", "printf 'QUIT\\r\\n' | openssl s_client -quiet -crlf -starttls smtp "+
-			"-verify_return_error -verify_hostname mail.contoso.example -CAfile "+at("root.pem")+" -connect 127.0.0.1:"+port+" 2>&1")
+			"-verify_return_error -verify_hostname mail.contoso.example -CAfile "+at("root.pem")+" -connect 127.0.0.1:"+
+			port+" 2>&1")
 		if !strings.Contains(out, "CN = mail.contoso.example") && !strings.Contains(out, "CN=mail.contoso.example") {
 			t.Error(out)
 		}

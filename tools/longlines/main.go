@@ -93,7 +93,7 @@ func limitOf(line string) int {
 	return codeWidth
 }
 
-// prose tells whether a line is a comment that may be wrapped, and takes it apart.
+// prose reports whether a line is a comment that may be wrapped, and takes it apart.
 func prose(line string) (indent, text string, ok bool) {
 	text = strings.TrimLeft(line, "\t")
 	indent = line[:len(line)-len(text)]

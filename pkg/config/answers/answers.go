@@ -1,4 +1,4 @@
-// Package answers is the answers file: what an administrator tells hybridge about the organization.
+// Package answers is the answers file: the description of an organization by its administrator.
 // Load reads and validates it; every fault is reported at once with file, line and column.
 //
 // The way of a file: limits on what is read at all (source.go), YAML into a tree of nodes that know
@@ -15,7 +15,7 @@ const (
 	Kind       = "Answers"
 )
 
-// Answers is what hybridge is told about the organization: the clouds, the forests and how each is
+// Answers describes the organization: the clouds, the forests and how each is
 // reached. Domain names in validated Answers are lower case ASCII (an internationalized name is in
 // its xn-- form).
 //
@@ -205,8 +205,8 @@ type Network struct {
 	Proxy     string   `yaml:"proxy,omitempty" json:"proxy,omitempty"`
 	// Who signs in to the proxy when it asks, by NTLM or Basic.
 	ProxyCredential *ProxyCredential `yaml:"proxyCredential,omitempty" json:"proxyCredential,omitempty"`
-	// The name that mail servers are greeted with (EHLO). Default: this machine's name where it is public,
-	// else its address.
+	// The name that mail servers are greeted with (EHLO). Default: this machine's name where it is
+	// public, else its address.
 	EHLOName string `yaml:"ehloName,omitempty" json:"ehloName,omitempty" example:"admin.contoso.com"`
 	// Hosts whose certificates are not verified. Every run says so.
 	InsecureHosts []string `yaml:"insecureHosts,omitempty" json:"insecureHosts,omitempty" example:"[ex1.contoso.com]"`

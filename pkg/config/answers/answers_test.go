@@ -52,11 +52,13 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := []string{
-		a.ExchangeOnline.Tenant, a.ExchangeOnline.Credential.ClientID, a.Forests[0].Domains[1], a.Tests.Pairs[0].To, string(a.Forests[1].Exchange.Credential.Password),
+		a.ExchangeOnline.Tenant, a.ExchangeOnline.Credential.ClientID, a.Forests[0].Domains[1], a.Tests.Pairs[0].To,
+		string(a.Forests[1].Exchange.Credential.Password),
 		a.Network.Resolvers[1], a.ExchangeOnline.Hosts["graph"],
 	}
 	want := []string{
-		"contoso.onmicrosoft.com", "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", "xn--bcher-kva.example", "bob@xn--bcher-kva.example", "file:secrets/pw", "::1", "https://localhost:8443/graph",
+		"contoso.onmicrosoft.com", "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", "xn--bcher-kva.example",
+		"bob@xn--bcher-kva.example", "file:secrets/pw", "::1", "https://localhost:8443/graph",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -169,7 +171,8 @@ func TestFaults(t *testing.T) {
 		{"two forests, one domain", "domains: [fabrikam.example]", "domains: [fabrikam.example, " +
 			"xn--bcher-kva.EXAMPLE]", []string{`21:33 forests[1].domains[1]: forest "contoso" has the domain already, on line 15`}},
 		{"two forests, one autodiscover", "autodiscover: autodiscover.fabrikam.example",
-			"autodiscover: autodiscover.contoso.com", []string{`forests[1].namespace.autodiscover: forest "contoso" has the same host, on line 14`}},
+			"autodiscover: autodiscover.contoso.com",
+			[]string{`forests[1].namespace.autodiscover: forest "contoso" has the same host, on line 14`}},
 		{"two forests, one EWS", "ews: mail.fabrikam.example", "ews: Mail.contoso.com",
 			[]string{`forests[1].namespace.ews: forest "contoso" has the same host, on line 14`}},
 		{"two forests, one mail host", "smtp: mail.fabrikam.example", "smtp: mail.contoso.com",
@@ -410,7 +413,7 @@ func manyKeys(n int) []byte {
 	return []byte(b.String())
 }
 
-// TestSilent: a pipe that nobody writes to is given up on, and a cancel is told as one.
+// TestSilent: a pipe without a writer is given up on, and a cancel is told as one.
 func TestSilent(t *testing.T) {
 	never := make(chan struct{})
 	defer close(never)
@@ -669,7 +672,8 @@ func FuzzParse(f *testing.F) {
 
 func TestPorts(t *testing.T) {
 	for text, want := range map[string]string{
-		"dns1.contoso.com": "dns1.contoso.com", "10.0.0.1:53": "10.0.0.1:53", "dns1.contoso.com:65535": "dns1.contoso.com:65535", "::1": "::1", "[::1]:53": "[::1]:53",
+		"dns1.contoso.com": "dns1.contoso.com", "10.0.0.1:53": "10.0.0.1:53",
+		"dns1.contoso.com:65535": "dns1.contoso.com:65535", "::1": "::1", "[::1]:53": "[::1]:53",
 		"10.0.0.1:0": "", "10.0.0.1:65536": "", "10.0.0.1:": "", "10.0.0.1:dns": "", ":53": "",
 	} {
 		if got, err := hostPort(text); got != want || (err == nil) != (want != "") {

@@ -6,7 +6,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// isSecretKey tells whether a key, perhaps misspelt, is one that secrets are put under.
+// isSecretKey reports whether a key, perhaps misspelt, is one that secrets are put under.
 func isSecretKey(key string) bool {
 	key = strings.ToLower(key)
 	for _, part := range []string{"passw", "passphrase", "pwd", "secret", "token", "apikey", "accesskey",
@@ -51,7 +51,7 @@ func maskLines(lines []string) []string {
 	return masked
 }
 
-// closes tells whether a value in a flow mapping ends on its line: its quotes are closed, and a }
+// closes reports whether a value in a flow mapping ends on its line: its quotes are closed, and a }
 // follows.
 func closes(value string) bool {
 	if value != "" && (value[0] == '"' || value[0] == '\'') {

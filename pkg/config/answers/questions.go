@@ -354,8 +354,8 @@ func keyFor(key string, forest int) string {
 	return strings.Replace(key, "forests[]", "forests["+strconv.Itoa(forest)+"]", 1)
 }
 
-// Asked tells whether the question is to be asked, given a document's answers so far; forest counts
-// from 0 and is ignored for questions that are not per forest.
+// Asked reports whether the question is to be asked, given a document's answers so far; forest
+// counts from 0 and is ignored for questions that are not per forest.
 func (q Question) Asked(d *Document, forest int) bool {
 	for _, c := range q.When {
 		text := d.Text(keyFor(c.Key, forest))

@@ -13,7 +13,7 @@ import (
 // MaxSize is the size limit of an answers file, in bytes.
 const MaxSize = 1 << 20
 
-// patience is how long a file may take to be read: a pipe that nobody writes to must not hang a
+// patience is the time limit for reading a file: a pipe without a writer must not hang a
 // run.
 const patience = 4 * time.Second
 

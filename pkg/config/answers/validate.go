@@ -55,8 +55,8 @@ func (v *validation) run() Answers {
 	return a
 }
 
-// header tells whether this is another kind of file, or another version; nothing else is looked at
-// then.
+// header reports whether this is another kind of file, or another version; nothing else is looked
+// at then.
 func (v *validation) header(tree map[string]any) bool {
 	version, versionIsText := tree["apiVersion"].(string)
 	kind, kindIsText := tree["kind"].(string)
@@ -302,7 +302,7 @@ func (v *validation) line(path []string, more ...any) int {
 	return 1
 }
 
-// rules are the rules that the schema cannot tell.
+// rules are the rules that the schema cannot express.
 func (v *validation) rules(a *Answers) {
 	v.single([]string{"organization"}, &a.Organization, text)
 	v.list([]string{"features"}, featureTexts(a.Features), text)
@@ -571,7 +571,7 @@ func (v *validation) credential(path []string, c *Credential, allowed map[Creden
 	}
 }
 
-// Has tells whether a feature is asked for: it is listed, or none is and it is one of
+// Has reports whether a feature is asked for: it is listed, or none is and it is one of
 // DefaultFeatures.
 func (a Answers) Has(f Feature) bool {
 	if len(a.Features) == 0 {

@@ -1,6 +1,6 @@
-// Package cloud holds, as data, what differs between the clouds Exchange Online and Entra run in: hosts, endpoints,
-// domain suffixes and capabilities. Every host can be overridden from the answers file (exchangeOnline.hosts), since
-// some values are recalled rather than read (see Unconfirmed).
+// Package cloud holds, as data, what differs between the clouds Exchange Online and Entra run in:
+// hosts, endpoints, domain suffixes and capabilities. Every host can be overridden from the answers
+// file (exchangeOnline.hosts), since some values are recalled rather than read (see Unconfirmed).
 package cloud
 
 import (
@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// Cloud is one Microsoft 365 environment. URLs carry no trailing slash; "{tenant}" stands for the tenant's
-// initial domain name and "{tenantId}" for its GUID: Expand fills them in.
+// Cloud is one Microsoft 365 environment. URLs carry no trailing slash; "{tenant}" stands for the
+// tenant's initial domain name and "{tenantId}" for its GUID: Expand fills them in.
 type Cloud struct {
-	ID                string // worldwide, gcc-high, dod, 21vianet, bleu, delos
-	Title             string
-	Login             string   // https://login.microsoftonline.com
-	Graph             string   // https://graph.microsoft.com
-	AdminAPI          string   // https://outlook.office365.com: base of /adminapi
-	EWS               string   // https://outlook.office365.com/EWS/Exchange.asmx
-	AutodiscoverJSON  string   // https://outlook.office365.com: host of /autodiscover/autodiscover.json
-	ExchangeResource  string   // https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
+	ID               string // worldwide, gcc-high, dod, 21vianet, bleu, delos
+	Title            string
+	Login            string // https://login.microsoftonline.com
+	Graph            string // https://graph.microsoft.com
+	AdminAPI         string // https://outlook.office365.com: base of /adminapi
+	EWS              string // https://outlook.office365.com/EWS/Exchange.asmx
+	AutodiscoverJSON string // https://outlook.office365.com: host of /autodiscover/autodiscover.json
+	// https://outlook.office365.com: audience of EWS and admin tokens; scope is this + "/.default"
+	ExchangeResource  string
 	DiscoveryEndpoint string   // https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc
 	ACSMetadataURL    string   // https://accounts.accesscontrol.windows.net/{tenantId}/metadata/json/1
 	EvoSTSMetadataURL string   // https://login.windows.net/{tenant}/federationmetadata/2007-06/federationmetadata.xml
@@ -31,15 +32,19 @@ type Cloud struct {
 	OtherSuffixes     []string // further suffixes of initial domains of this cloud's tenants
 	CoexistenceSuffix string   // mail.onmicrosoft.com; "" when not known
 	TLSDomain         string   // mail.protection.outlook.com; "" when not known
-	Unconfirmed       []string // names of Keys whose values were recalled or inferred from other clouds, and never read or confirmed
-	GraphCoexistence  bool     // the Graph route for rich coexistence exists here
+	// names of Keys whose values were recalled or inferred from other clouds, and never read or
+	// confirmed
+	Unconfirmed      []string
+	GraphCoexistence bool // the Graph route for rich coexistence exists here
 }
 
-// The retirement of EWS in Exchange Online, in all clouds alike. The hours are not published: the beginning of the day in UTC stands for them. EWS
-// on-premises goes on. Source: Exchange Team Blog, 2026-08-20.
+// The retirement of EWS in Exchange Online, in all clouds alike. The hours are not published: the
+// beginning of the day in UTC stands for them. EWS on-premises goes on. Source: Exchange Team Blog,
+// 2026-08-20.
 var (
-	EWSRestricted = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC) // from then on refused unless it is switched on with a list of applications
-	EWSEnds       = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)  // off for good, the organization's switch removed
+	// from then on refused unless it is switched on with a list of applications
+	EWSRestricted = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	EWSEnds       = time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) // off for good, the organization's switch removed
 )
 
 // Get returns a cloud by its id.
@@ -75,16 +80,22 @@ type Key struct {
 var keys = []Key{
 	{"login", "sign-in service", true, func(c *Cloud) *string { return &c.Login }},
 	{"graph", "Microsoft Graph", true, func(c *Cloud) *string { return &c.Graph }},
-	{"adminAPI", "Exchange Online admin API, the base of /adminapi", true, func(c *Cloud) *string { return &c.AdminAPI }},
+	{"adminAPI", "Exchange Online admin API, the base of /adminapi", true,
+		func(c *Cloud) *string { return &c.AdminAPI }},
 	{"ews", "EWS of Exchange Online", true, func(c *Cloud) *string { return &c.EWS }},
-	{"autodiscoverJSON", "autodiscover v2, the base of /autodiscover/autodiscover.json", true, func(c *Cloud) *string { return &c.AutodiscoverJSON }},
-	{"exchangeResource", "audience of tokens for EWS and the admin API", true, func(c *Cloud) *string { return &c.ExchangeResource }},
-	{"discoveryEndpoint", "discovery endpoint of the intra-organization connector to this cloud", true, func(c *Cloud) *string { return &c.DiscoveryEndpoint }},
+	{"autodiscoverJSON", "autodiscover v2, the base of /autodiscover/autodiscover.json", true,
+		func(c *Cloud) *string { return &c.AutodiscoverJSON }},
+	{"exchangeResource", "audience of tokens for EWS and the admin API", true,
+		func(c *Cloud) *string { return &c.ExchangeResource }},
+	{"discoveryEndpoint", "discovery endpoint of the intra-organization connector to this cloud", true,
+		func(c *Cloud) *string { return &c.DiscoveryEndpoint }},
 	{"acsMetadataURL", "metadata of the ACS auth server", true, func(c *Cloud) *string { return &c.ACSMetadataURL }},
-	{"evoSTSMetadataURL", "metadata of the EvoSTS auth server", true, func(c *Cloud) *string { return &c.EvoSTSMetadataURL }},
+	{"evoSTSMetadataURL", "metadata of the EvoSTS auth server", true,
+		func(c *Cloud) *string { return &c.EvoSTSMetadataURL }},
 	{"owa", "Outlook on the web", true, func(c *Cloud) *string { return &c.OWA }},
 	{"initialSuffix", "suffix of initial domains", false, func(c *Cloud) *string { return &c.InitialSuffix }},
-	{"coexistenceSuffix", "suffix of coexistence domains", false, func(c *Cloud) *string { return &c.CoexistenceSuffix }},
+	{"coexistenceSuffix", "suffix of coexistence domains", false,
+		func(c *Cloud) *string { return &c.CoexistenceSuffix }},
 	{"tlsDomain", "TLS name of the inbound mail servers", false, func(c *Cloud) *string { return &c.TLSDomain }},
 }
 
@@ -103,7 +114,8 @@ func KeyNames() []string {
 // Value returns what c holds under k.
 func (k Key) Value(c Cloud) string { return *k.field(&c) }
 
-// Check returns what is wrong with an override of k, in words that follow its name; nil when it can be used.
+// Check returns what is wrong with an override of k, in words that follow its name; nil when it can
+// be used.
 func (k Key) Check(value string) error {
 	if !k.URL {
 		if value == "" || strings.ContainsAny(value, "/: ") {
@@ -123,11 +135,13 @@ func (k Key) Check(value string) error {
 	return nil
 }
 
-// With returns c with the values that overrides names (see Keys) replaced. The error names the key, never the value.
+// With returns c with the values that overrides names (see Keys) replaced. The error names the key,
+// never the value.
 func (c Cloud) With(overrides map[string]string) (Cloud, error) {
 	for name := range overrides {
 		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name }) {
-			return Cloud{}, fmt.Errorf("cloud %s has no host %q; there are %s", c.ID, name, strings.Join(KeyNames(), ", "))
+			return Cloud{}, fmt.Errorf("cloud %s has no host %q; there are %s", c.ID, name,
+				strings.Join(KeyNames(), ", "))
 		}
 	}
 	for _, k := range keys {
@@ -143,8 +157,8 @@ func (c Cloud) With(overrides map[string]string) (Cloud, error) {
 	return c, nil
 }
 
-// Expand returns c with {tenant} and {tenantId} filled in everywhere. Give both: what is left empty stays a
-// placeholder.
+// Expand returns c with {tenant} and {tenantId} filled in everywhere. Give both: what is left empty
+// stays a placeholder.
 func (c Cloud) Expand(tenant, tenantID string) Cloud {
 	var pairs []string
 	if tenant != "" {
@@ -160,24 +174,27 @@ func (c Cloud) Expand(tenant, tenantID string) Cloud {
 	return c
 }
 
-// CoexistenceDomain derives the target delivery domain from the tenant's initial domain: contoso.onmicrosoft.com gives
-// contoso.mail.onmicrosoft.com. The suffix decides, not the cloud: government tenants have initial domains
-// under onmicrosoft.com as well. The live accepted domains know better, when they can be read.
+// CoexistenceDomain derives the target delivery domain from the tenant's initial domain:
+// contoso.onmicrosoft.com gives contoso.mail.onmicrosoft.com. The suffix decides, not the cloud:
+// government tenants have initial domains under onmicrosoft.com as well. The live accepted domains
+// know better, when they can be read.
 func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
 	tenant = strings.ToLower(tenant)
 	for _, known := range append([]Cloud{c}, clouds...) {
 		name, ok := strings.CutSuffix(tenant, "."+known.InitialSuffix)
-		if ok && known.InitialSuffix != "" && known.CoexistenceSuffix != "" && name != "" && !strings.Contains(name, ".") {
+		if ok && known.InitialSuffix != "" && known.CoexistenceSuffix != "" && name != "" &&
+			!strings.Contains(name, ".") {
 			return name + "." + known.CoexistenceSuffix, nil
 		}
 	}
-	return "", fmt.Errorf("the coexistence domain cannot be derived from %s in cloud %s; set exchangeOnline.coexistenceDomain", tenant, c.ID)
+	return "", fmt.Errorf("the coexistence domain cannot be derived from %s in cloud %s; set "+
+		"exchangeOnline.coexistenceDomain", tenant, c.ID)
 }
 
 // moreDomains are Exchange Online's without an endpoint of the table in them.
 var moreDomains = []string{"cloud.microsoft", "office365-net.us"}
 
-// IsExchangeOnline tells whether a host is in a domain of Exchange Online, of any cloud.
+// IsExchangeOnline reports whether a host is in a domain of Exchange Online, of any cloud.
 func IsExchangeOnline(host string) bool {
 	host = "." + strings.ToLower(strings.TrimSuffix(host, "."))
 	domains := slices.Clone(moreDomains)
@@ -195,14 +212,17 @@ func IsExchangeOnline(host string) bool {
 	return slices.ContainsFunc(domains, func(d string) bool { return strings.HasSuffix(host, "."+d) })
 }
 
-// MayHold tells whether a tenant of that initial domain can be in c; where c's suffixes are not known, any can.
+// MayHold reports whether a tenant of that initial domain can be in c; where c's suffixes are not
+// known, any can.
 func (c Cloud) MayHold(tenant string) bool {
 	tenant = strings.ToLower(tenant)
-	return c.InitialSuffix == "" || slices.ContainsFunc(append([]string{c.InitialSuffix}, c.OtherSuffixes...), func(s string) bool { return strings.HasSuffix(tenant, "."+s) })
+	return c.InitialSuffix == "" ||
+		slices.ContainsFunc(append([]string{c.InitialSuffix}, c.OtherSuffixes...),
+			func(s string) bool { return strings.HasSuffix(tenant, "."+s) })
 }
 
-// OfTenant returns the cloud that an initial domain's suffix belongs to, if one is known. Suffixes of worldwide are
-// also used by government tenants.
+// OfTenant returns the cloud that an initial domain's suffix belongs to, if one is known. Suffixes
+// of worldwide are also used by government tenants.
 func OfTenant(tenant string) (Cloud, bool) {
 	tenant = strings.ToLower(tenant)
 	for _, c := range clouds {

@@ -20,7 +20,8 @@ func TestTable(t *testing.T) {
 			if value == "" && !k.URL {
 				continue // a suffix that is not known
 			}
-			if err := k.Check(value); err != nil || strings.HasSuffix(value, "/") || k.URL && !strings.HasPrefix(value, "https://") {
+			if err := k.Check(value); err != nil || strings.HasSuffix(value, "/") || k.URL &&
+				!strings.HasPrefix(value, "https://") {
 				t.Errorf("%s: %s = %q: %v", c.ID, k.Name, value, err)
 			}
 			if strings.ContainsAny(k.Value(c.Expand("contoso.onmicrosoft.com", "id")), "{}") {
@@ -47,7 +48,8 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// The route through Graph exists where Microsoft says so: everywhere else lookups must not be planned on it.
+// The route through Graph exists where Microsoft says so: everywhere else lookups must not be
+// planned on it.
 func TestGraphRouteIsWorldwideAlone(t *testing.T) {
 	for _, c := range All() {
 		if c.GraphCoexistence != (c.ID == "worldwide") {
@@ -73,9 +75,12 @@ func TestMayHold(t *testing.T) {
 		cloud, tenant string
 		want          bool
 	}{
-		{"worldwide", "contoso.onmicrosoft.com", true}, {"worldwide", "contoso.onmicrosoft.us", false}, {"worldwide", "contosoonmicrosoft.com", false},
-		{"gcc-high", "contoso.onmicrosoft.us", true}, {"gcc-high", "contoso.onmicrosoft.com", true}, {"dod", "Contoso.OnMicrosoft.com", true},
-		{"gcc-high", "contoso.partner.onmschina.cn", false}, {"21vianet", "contoso.onmicrosoft.com", false}, {"21vianet", "contoso.partner.onmschina.cn", true},
+		{"worldwide", "contoso.onmicrosoft.com", true}, {"worldwide", "contoso.onmicrosoft.us", false},
+		{"worldwide", "contosoonmicrosoft.com", false},
+		{"gcc-high", "contoso.onmicrosoft.us", true}, {"gcc-high", "contoso.onmicrosoft.com", true},
+		{"dod", "Contoso.OnMicrosoft.com", true},
+		{"gcc-high", "contoso.partner.onmschina.cn", false}, {"21vianet", "contoso.onmicrosoft.com", false},
+		{"21vianet", "contoso.partner.onmschina.cn", true},
 		{"bleu", "contoso.onmicrosoft.com", true},
 	} {
 		c, _ := Get(test.cloud)
@@ -105,8 +110,10 @@ func TestWith(t *testing.T) {
 	if again, _ := Get("worldwide"); !reflect.DeepEqual(again, base) {
 		t.Error("With changed the table")
 	}
-	for name, value := range map[string]string{"nothing": "https://a", "graph": "graph.microsoft.com", "login": "ftp://a", "ews": "https://u:Hunter2@a", "owa": "https://a?b", "tlsDomain": "https://a"} {
-		if _, err := base.With(map[string]string{name: value}); err == nil || strings.Contains(err.Error(), "Hunter2") || !strings.Contains(err.Error(), name) {
+	for name, value := range map[string]string{"nothing": "https://a", "graph": "graph.microsoft.com",
+		"login": "ftp://a", "ews": "https://u:Hunter2@a", "owa": "https://a?b", "tlsDomain": "https://a"} {
+		if _, err := base.With(map[string]string{name: value}); err == nil ||
+			strings.Contains(err.Error(), "Hunter2") || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
@@ -121,7 +128,8 @@ func TestIsExchangeOnline(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]bool{
-		"autodiscover.outlook.com": true, "AUTODISCOVER-S.outlook.com.": true, "outlook.com": true, "outlook.cloud.microsoft": true, "autodiscover-s-dod.office365-net.us": true,
+		"autodiscover.outlook.com": true, "AUTODISCOVER-S.outlook.com.": true, "outlook.com": true,
+		"outlook.cloud.microsoft": true, "autodiscover-s-dod.office365-net.us": true,
 		"myoutlook.com": false, "outlook.com.contoso.com": false, "mail.contoso.com": false, "com": false, "": false,
 	} {
 		if got := IsExchangeOnline(host); got != want {

@@ -11,13 +11,18 @@ import (
 func Markdown() []byte {
 	var b strings.Builder
 	b.WriteString("# Clouds\n\nGenerated from the table in pkg/config/cloud; do not edit.\n\n")
-	b.WriteString("`exchangeOnline.cloud` names one of these. Every value that has a key can be overridden in the answers file, under `exchangeOnline.hosts`:\n\n")
-	b.WriteString("    exchangeOnline:\n      cloud: gcc-high\n      hosts: {adminAPI: https://outlook.office365.us}\n\n")
-	b.WriteString("`{tenant}` stands for the tenant's initial domain, `{tenantId}` for its id. † was recalled or inferred from other clouds, and nobody has\n" +
-		"confirmed it: look at these first when a sign-in or a lookup fails, and [tell us](../limitations.md#how-to-report) what is right.\n\n")
+	b.WriteString("`exchangeOnline.cloud` names one of these. Every value that has a key can be overridden in the " +
+		"answers file, under `exchangeOnline.hosts`:\n\n")
+	b.WriteString("    exchangeOnline:\n      cloud: gcc-high\n      hosts: {adminAPI: " +
+		"https://outlook.office365.us}\n\n")
+	b.WriteString("`{tenant}` stands for the tenant's initial domain, `{tenantId}` for its id. † was recalled or " +
+		"inferred from other clouds, and nobody has\n" +
+		"confirmed it: look at these first when a sign-in or a lookup fails, and [tell " +
+		"us](../limitations.md#how-to-report) what is right.\n\n")
 	b.WriteString("| cloud | what | unconfirmed |\n| --- | --- | --- |\n")
 	for _, c := range clouds {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title, cmp.Or(strings.Join(c.Unconfirmed, ", "), "nothing"))
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title,
+			cmp.Or(strings.Join(c.Unconfirmed, ", "), "nothing"))
 	}
 	for _, c := range clouds {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| key | what | value |\n| --- | --- | --- |\n", c.ID, c.Title)

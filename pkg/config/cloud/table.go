@@ -1,8 +1,9 @@
 package cloud
 
-// clouds is the one table. Sources: Microsoft's published endpoint lists, the article "Configure OAuth authentication
-// between Exchange and Exchange Online organizations", and the environments that CSS-Exchange's scripts know.
-// What was recalled or inferred and not read anywhere is Unconfirmed; docs/reference/clouds.md marks it.
+// clouds is the one table. Sources: Microsoft's published endpoint lists, the article "Configure
+// OAuth authentication between Exchange and Exchange Online organizations", and the environments
+// that CSS-Exchange's scripts know. What was recalled or inferred and not read anywhere is
+// Unconfirmed; docs/reference/clouds.md marks it.
 var clouds = []Cloud{
 	{
 		ID:                "worldwide",
@@ -33,7 +34,8 @@ var clouds = []Cloud{
 		ExchangeResource:  "https://outlook.office365.us",
 		DiscoveryEndpoint: "https://autodiscover-s.office365.us/autodiscover/autodiscover.svc",
 		ACSMetadataURL:    "https://login.microsoftonline.us/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}" +
+			"/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://outlook.office365.us/mail",
 		InitialSuffix:     "onmicrosoft.us",
 		OtherSuffixes:     []string{"onmicrosoft.com"},
@@ -52,7 +54,8 @@ var clouds = []Cloud{
 		ExchangeResource:  "https://outlook-dod.office365.us",
 		DiscoveryEndpoint: "https://autodiscover-s-dod.office365.us/autodiscover/autodiscover.svc",
 		ACSMetadataURL:    "https://login.microsoftonline.us/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		EvoSTSMetadataURL: "https://login.microsoftonline.us/{tenant}" +
+			"/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://webmail.apps.mil/mail",
 		InitialSuffix:     "onmicrosoft.us",
 		OtherSuffixes:     []string{"onmicrosoft.com"},
@@ -71,15 +74,17 @@ var clouds = []Cloud{
 		ExchangeResource:  "https://partner.outlook.cn",
 		DiscoveryEndpoint: "https://autodiscover-s.partner.outlook.cn/autodiscover/autodiscover.svc",
 		ACSMetadataURL:    "https://accounts.accesscontrol.chinacloudapi.cn/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL: "https://login.partner.microsoftonline.cn/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
+		EvoSTSMetadataURL: "https://login.partner.microsoftonline.cn/{tenant}" +
+			"/federationmetadata/2007-06/federationmetadata.xml",
 		OWA:               "https://partner.outlook.cn/owa",
 		InitialSuffix:     "partner.onmschina.cn",
 		CoexistenceSuffix: "partner.mail.onmschina.cn",
 		TLSDomain:         "mail.protection.partner.outlook.cn",
 		Unconfirmed:       []string{"adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa", "tlsDomain"},
 	},
-	// Of the sovereign clouds only the host names of sign-in, Graph, Outlook and autodiscover are read; paths and metadata
-	// are inferred from the other clouds, and domain suffixes are not known at all.
+	// Of the sovereign clouds only the host names of sign-in, Graph, Outlook and autodiscover are
+	// read; paths and metadata are inferred from the other clouds, and domain suffixes are not
+	// known at all.
 	{
 		ID:                "bleu",
 		Title:             "Bleu, France",
@@ -91,9 +96,11 @@ var clouds = []Cloud{
 		ExchangeResource:  "https://outlook.sovcloud.fr",
 		DiscoveryEndpoint: "https://autodiscover-s.outlook.sovcloud.fr/autodiscover/autodiscover.svc",
 		ACSMetadataURL:    "https://login.sovcloud-identity.fr/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL: "https://login.sovcloud-identity.fr/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
-		OWA:               "https://outlook.sovcloud.fr/mail",
-		Unconfirmed:       []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
+		EvoSTSMetadataURL: "https://login.sovcloud-identity.fr/{tenant}" +
+			"/federationmetadata/2007-06/federationmetadata.xml",
+		OWA: "https://outlook.sovcloud.fr/mail",
+		Unconfirmed: []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint",
+			"acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
 	{
 		ID:                "delos",
@@ -106,8 +113,10 @@ var clouds = []Cloud{
 		ExchangeResource:  "https://outlook.sovcloud.de",
 		DiscoveryEndpoint: "https://autodiscover-s.outlook.sovcloud.de/autodiscover/autodiscover.svc",
 		ACSMetadataURL:    "https://login.sovcloud-identity.de/{tenant}/metadata/json/1",
-		EvoSTSMetadataURL: "https://login.sovcloud-identity.de/{tenant}/federationmetadata/2007-06/federationmetadata.xml",
-		OWA:               "https://outlook.sovcloud.de/mail",
-		Unconfirmed:       []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
+		EvoSTSMetadataURL: "https://login.sovcloud-identity.de/{tenant}" +
+			"/federationmetadata/2007-06/federationmetadata.xml",
+		OWA: "https://outlook.sovcloud.de/mail",
+		Unconfirmed: []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint",
+			"acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
 }

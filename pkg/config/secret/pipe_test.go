@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A pipe that nobody writes to holds nobody up for longer than the caller allows.
+// A pipe without a writer blocks no longer than the caller allows.
 func TestSilentPipe(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {

@@ -24,16 +24,19 @@ const (
 	Keyring Source = "keyring"
 )
 
-// ErrNotReference says that a text is not a reference. Its text never holds what was given: that may be the secret.
+// ErrNotReference says that a text is not a reference. Its text never holds what was given: that
+// may be the secret.
 var ErrNotReference = errors.New("a secret is given by reference, never as a value: " + Forms)
 
-// Parse reads a reference. The text is in no error: it may be a secret that was put where a reference belongs.
+// Parse reads a reference. The text is in no error: it may be a secret that was put where a
+// reference belongs.
 func Parse(text string) (Ref, error) {
 	r := Ref(text)
 	return r, r.Validate()
 }
 
-// Source returns the kind of place that the reference names, and the place; false when it is not a reference.
+// Source returns the kind of place that the reference names, and the place; false when it is not a
+// reference.
 func (r Ref) Source() (source Source, place string, ok bool) {
 	if r == Ref(Prompt) {
 		return Prompt, "", true

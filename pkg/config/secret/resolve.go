@@ -19,21 +19,23 @@ import (
 // MaxFile is the size limit, in bytes, of a file that holds a secret.
 const MaxFile = 64 << 10
 
-// ErrNobodyToAsk says that a secret has to be asked for and that nobody is there.
-var ErrNobodyToAsk = errors.New("no terminal to ask for the secret; use a reference that needs none: file:PATH, env:NAME or keyring:SERVICE/ACCOUNT")
+// ErrNobodyToAsk says that a secret requires a prompt and that there is no terminal.
+var ErrNobodyToAsk = errors.New("no terminal to ask for the secret; use a reference that needs none: file:PATH, " +
+	"env:NAME or keyring:SERVICE/ACCOUNT")
 
 // Resolver turns references into secrets. Nothing is cached: a secret is read when it is needed.
 type Resolver struct {
 	// Dir is what relative paths are relative to: the directory of the answers file.
 	Dir string
-	// Prompt asks a person; label says for what. Nil when nobody is there.
+	// Prompt asks a person; label says for what. Nil without a terminal.
 	Prompt func(ctx context.Context, label string) (Value, error)
-	// Warn hears what a person should know: a file that others can read. Nil: nobody listens.
+	// Warn hears what a person should know: a file that others can read. May be nil.
 	Warn func(text string)
 }
 
-// Resolve reads the secret that ref names; label says for what it is, in prompts and errors ("password of
-// svc@contoso.com"). The zero Ref resolves to the zero Value. Errors never hold the secret.
+// Resolve reads the secret that ref names; label says for what it is, in prompts and errors
+// ("password of svc@contoso.com"). The zero Ref resolves to the zero Value. Errors never hold the
+// secret.
 func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, error) {
 	if ref == "" {
 		return Value{}, nil
@@ -76,7 +78,8 @@ func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, er
 // patience is how long a file, which may be a pipe, has to give its secret.
 var patience = 2 * time.Minute
 
-// file reads a secret from a file, without the one line break that editors and echo leave at the end.
+// file reads a secret from a file, without the one line break that editors and echo leave at the
+// end.
 func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.Dir, path)
@@ -89,12 +92,16 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 		return Value{}, fmt.Errorf("%s is a directory, not a file with a secret", path)
 	}
 	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && r.Warn != nil {
-		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path, info.Mode().Perm()))
+		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path,
+			info.Mode().Perm()))
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("read %s: no secret came out of it within %s", path, patience))
+	limited, cancel := context.WithTimeoutCause(ctx, patience,
+		fmt.Errorf("read %s: no secret came out of it within %s", path, patience))
 	defer cancel()
 	data, err := within(limited, func() ([]byte, error) {
-		f, err := os.Open(path) // waits, when it is a pipe, for whoever writes to it: a password manager that asks a person, or nobody
+		// waits, when it is a pipe, for whoever writes to it: a password manager that asks a
+		// person, or nobody
+		f, err := os.Open(path)
 		if err != nil {
 			return nil, describe(path, err)
 		}
@@ -105,7 +112,8 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 		return Value{}, err
 	}
 	if len(data) > MaxFile {
-		return Value{}, fmt.Errorf("%s is longer than %d bytes; a file with a secret holds the secret alone", path, MaxFile)
+		return Value{}, fmt.Errorf("%s is longer than %d bytes; a file with a secret holds the secret alone", path,
+			MaxFile)
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
@@ -115,23 +123,27 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	return NewValue(text), nil
 }
 
-// fromKeyring reads a secret from the keyring of the operating system. A machine without one answers with all sorts of
-// errors (no D-Bus, no daemon, locked), so any error but "no such item" means: not usable here.
+// fromKeyring reads a secret from the keyring of the operating system. A machine without one
+// answers with all sorts of errors (no D-Bus, no daemon, locked), so any error but "no such item"
+// means: not usable here.
 func fromKeyring(ctx context.Context, place string) (Value, error) {
 	service, account, _ := strings.Cut(place, "/")
 	text, err := within(ctx, func() (string, error) { return keyring.Get(service, account) })
 	switch {
 	case errors.Is(err, keyring.ErrNotFound):
-		return Value{}, fmt.Errorf("the keyring holds no item of account %s at service %s; store it there, or name file:PATH or env:NAME", account, service)
+		return Value{}, fmt.Errorf("the keyring holds no item of account %s at service %s; store it there, or name "+
+			"file:PATH or env:NAME", account, service)
 	case ctx.Err() != nil:
 		return Value{}, ctx.Err()
 	case err != nil:
-		return Value{}, fmt.Errorf("the keyring of this machine cannot be used (%w); name file:PATH or env:NAME instead", err)
+		return Value{}, fmt.Errorf("the keyring of this machine cannot be used (%w); name file:PATH or env:NAME "+
+			"instead", err)
 	}
 	return NewValue(fromUTF16(text)), nil
 }
 
-// fromUTF16 decodes what Windows' own tools (cmdkey, the Credential Manager) store: UTF-16. Other text holds no zero byte and is left as it is.
+// fromUTF16 decodes what Windows' own tools (cmdkey, the Credential Manager) store: UTF-16. Other
+// text holds no zero byte and is left as it is.
 func fromUTF16(text string) string {
 	if len(text)%2 != 0 || !strings.ContainsRune(text, 0) {
 		return text

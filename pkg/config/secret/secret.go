@@ -1,6 +1,7 @@
-// Package secret carries secrets as references: the answers file, plans, journals and logs hold only where a
-// secret is (file:, env:, keyring:, prompt), never what it is. A resolved Value prints as [redacted] whatever way it
-// is formatted or encoded; only Reveal gives the text, to the one call that needs it.
+// Package secret carries secrets as references: the answers file, plans, journals and logs hold
+// only where a secret is (file:, env:, keyring:, prompt), never what it is. A resolved Value prints
+// as [redacted] whatever way it is formatted or encoded; only Reveal gives the text, to the one
+// call that needs it.
 package secret
 
 import (
@@ -14,11 +15,12 @@ import (
 // Redacted is what stands in a secret's place.
 const Redacted = "[redacted]"
 
-// Value is a resolved secret. It is redacted under every verb of fmt, also where it is a field of another struct, and
-// in JSON, YAML, XML, gob and slog. The zero Value is the empty secret.
+// Value is a resolved secret. It is redacted under every verb of fmt, also where it is a field of
+// another struct, and in JSON, YAML, XML, gob and slog. The zero Value is the empty secret.
 type Value struct {
-	// A pointer to a function, and not the text: whoever prints a struct of theirs with a Value in an unexported field gets there by
-	// reflection, past all methods, and reflection cannot look into a function. A pointer, so that Values stay comparable.
+	// A pointer to a function, and not the text: whoever prints a struct of theirs with a Value in
+	// an unexported field gets there by reflection, past all methods, and reflection cannot look
+	// into a function. A pointer, so that Values stay comparable.
 	reveal *func() string
 }
 
@@ -39,7 +41,7 @@ func (v Value) Reveal() string {
 	return (*v.reveal)()
 }
 
-// IsZero tells whether the secret is empty.
+// IsZero reports whether the secret is empty.
 func (v Value) IsZero() bool { return v.reveal == nil }
 
 // Equal compares two secrets in constant time for secrets of one length.

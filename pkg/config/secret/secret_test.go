@@ -26,7 +26,8 @@ const planted = "Zebra-Hunter2"
 // Holder has a secret that encoders may see.
 type Holder struct{ V Value }
 
-// TestNothingLeaks prints and encodes a secret in every way that comes to mind, also as a field that the printer reaches by reflection.
+// TestNothingLeaks prints and encodes a secret in every way that comes to mind, also as a field
+// that the printer reaches by reflection.
 func TestNothingLeaks(t *testing.T) {
 	v := NewValue(planted)
 	type holder struct {
@@ -37,8 +38,10 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	h := holder{"h", v, v, []Value{v}}
 	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p", "%T", "%10.3s", "%c", "%U", "%e"} {
-		for _, x := range []any{v, &v, h, &h, []Value{v}, map[string]Value{"a": v}, map[Value]int{v: 1}, [1]Value{v}, struct{ any }{v}} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p", "%T", "%10.3s", "%c",
+		"%U", "%e"} {
+		for _, x := range []any{v, &v, h, &h, []Value{v}, map[string]Value{"a": v}, map[Value]int{v: 1}, [1]Value{v},
+			struct{ any }{v}} {
 			fmt.Fprintf(&out, verb+"\n", x)
 		}
 	}
@@ -70,7 +73,8 @@ func TestNothingLeaks(t *testing.T) {
 			t.Logf("leaking line: %.300q", line)
 		}
 	}
-	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted), fmt.Sprintf("%d", []byte(planted))} {
+	for _, form := range []string{planted, fmt.Sprintf("%x", planted), fmt.Sprintf("%X", planted),
+		fmt.Sprintf("%d", []byte(planted))} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("leaked as %s", form)
 		}
@@ -91,8 +95,10 @@ func TestValue(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]Source{
-		"prompt": Prompt, "file:a b/c": File, `file:C:\x`: File, "env:PW_1": Env, "keyring:hybridge/app": Keyring, "keyring:a/b/c@d": Keyring,
-		"": "", planted: "", "file:": "", "env:": "", "env:1A": "", "env:" + planted: "", "keyring:a": "", "keyring:/a": "", "keyring:a/": "", "prompt:x": "",
+		"prompt": Prompt, "file:a b/c": File, `file:C:\x`: File, "env:PW_1": Env, "keyring:hybridge/app": Keyring,
+		"keyring:a/b/c@d": Keyring,
+		"":                "", planted: "", "file:": "", "env:": "", "env:1A": "", "env:" + planted: "", "keyring:a": "",
+		"keyring:/a": "", "keyring:a/": "", "prompt:x": "",
 		"File:x": "", "plain:" + planted: "", "file:a\nb": "", " prompt": "",
 	} {
 		r, err := Parse(text)
@@ -136,10 +142,11 @@ func TestResolve(t *testing.T) {
 	t.Setenv("HYBRIDGE_TEST_EMPTY", "")
 	asked := ""
 	var warnings []string
-	r := Resolver{Dir: dir, Warn: func(s string) { warnings = append(warnings, s) }, Prompt: func(_ context.Context, label string) (Value, error) {
-		asked = label
-		return NewValue(planted), nil
-	}}
+	r := Resolver{Dir: dir, Warn: func(s string) { warnings = append(warnings, s) },
+		Prompt: func(_ context.Context, label string) (Value, error) {
+			asked = label
+			return NewValue(planted), nil
+		}}
 	for _, test := range []struct {
 		ref  Ref
 		want string // the secret, or with ! an error's text
@@ -167,7 +174,8 @@ func TestResolve(t *testing.T) {
 	} {
 		v, err := r.Resolve(t.Context(), test.ref, "password of svc@contoso.com")
 		if want, isError := strings.CutPrefix(test.want, "!"); isError {
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "password of svc@contoso.com: ") {
+			if err == nil || !strings.Contains(err.Error(), want) ||
+				!strings.HasPrefix(err.Error(), "password of svc@contoso.com: ") {
 				t.Errorf("%v: got %v, want %q", test.ref, err, want)
 			}
 			if err != nil && strings.Contains(err.Error(), planted) {
@@ -182,14 +190,17 @@ func TestResolve(t *testing.T) {
 	if asked != "password of svc@contoso.com" {
 		t.Errorf("asked for %q", asked)
 	}
-	if runtime.GOOS != "windows" && (len(warnings) != 2 || !strings.Contains(warnings[0], "chmod 600") || !strings.Contains(warnings[1], "mode 0640")) {
+	if runtime.GOOS != "windows" &&
+		(len(warnings) != 2 || !strings.Contains(warnings[0], "chmod 600") ||
+			!strings.Contains(warnings[1], "mode 0640")) {
 		t.Errorf("warnings: %q", warnings)
 	}
 	if _, err := (Resolver{}).Resolve(t.Context(), "prompt", "x"); !errors.Is(err, ErrNobodyToAsk) {
 		t.Errorf("got %v", err)
 	}
 	keyring.MockInitWithError(errors.New(`exec: "dbus-launch": not found`))
-	if _, err := r.Resolve(t.Context(), "keyring:hybridge/app", "x"); err == nil || !strings.Contains(err.Error(), "name file:PATH or env:NAME instead") {
+	if _, err := r.Resolve(t.Context(), "keyring:hybridge/app", "x"); err == nil ||
+		!strings.Contains(err.Error(), "name file:PATH or env:NAME instead") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,5 +1,6 @@
-// Package change compares what should exist with what is live and makes a plan of the difference. It knows no Exchange: kinds of resources
-// are declarations, and the places that hold them are read and written through Place.
+// Package change compares what should exist with what is live and makes a plan of the difference.
+// It knows no Exchange: kinds of resources are declarations, and the places that hold them are read
+// and written through Place.
 package change
 
 import (
@@ -12,13 +13,14 @@ import (
 // DefaultPatience is the patience of a kind that does not say.
 const DefaultPatience = 30 * time.Second
 
-// Properties are a resource's values by property name: nil, bool, int64, string, []string, []any, map[string]any, or, in
-// desired state only, a Ref to something that another change will bring forth, or a SecretRef. Command parameters are made of the same values: a plan
-// holds nothing else. A list whose elements are all strings is a []string in a plan, whatever it was made from.
+// Properties are a resource's values by property name: nil, bool, int64, string, []string, []any,
+// map[string]any, or, in desired state only, a Ref to something that another change will bring
+// forth, or a SecretRef. Command parameters are made of the same values: a plan holds nothing else.
+// A list whose elements are all strings is a []string in a plan, whatever it was made from.
 type Properties map[string]any
 
-// Ref stands for a value known only once another change of the plan is done (an application's id). It encodes
-// as {"$ref": "CHANGE#PROPERTY"}.
+// Ref stands for a value known only once another change of the plan is done (an application's id).
+// It encodes as {"$ref": "CHANGE#PROPERTY"}.
 type Ref struct{ Change, Property string }
 
 // Unreadable stands for a live value that exists but could not be read. Nothing is planned on it.
@@ -35,32 +37,35 @@ type Live struct {
 	Foreign string
 }
 
-// Place holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online ("online"), Entra
-// ("entra"). A place runs one command at a time, in order. NewPlace makes one of a System.
+// Place holds resources: a forest's Exchange organization ("onprem/contoso"), Exchange Online
+// ("online"), Entra ("entra"). A place runs one command at a time, in order. NewPlace makes one of
+// a System.
 type Place interface {
 	// Read returns every live resource of a kind. An error means unknown, never none.
 	Read(ctx context.Context, k *Kind) ([]Live, error)
-	// Run runs one command of a plan and returns the properties that later Refs may ask for. All Refs are resolved, and each
-	// SecretRef is the secret.Value that it stands for. An error that has a method Answered() bool, and says true, tells that the
-	// place refused the command; after any other error nobody knows whether it was carried out.
+	// Run runs one command of a plan and returns the properties that later Refs may ask for. All
+	// Refs are resolved, and each SecretRef is the secret.Value that it stands for. An error that
+	// has a method Answered() bool, and says true, tells that the place refused the command; after
+	// any other error nobody knows whether it was carried out.
 	Run(ctx context.Context, c Command) (Properties, error)
 }
 
-// Command is what a change runs at its place: a cmdlet with parameters, or a Graph request ("PATCH /applications/{id}")
-// with its body.
+// Command is what a change runs at its place: a cmdlet with parameters, or a Graph request ("PATCH
+// /applications/{id}") with its body.
 type Command struct {
 	Name       string         `json:"name"`
 	Parameters map[string]any `json:"parameters,omitempty"`
-	// Then runs after the command so that it takes effect at once. Its failure is a warning: what the command
-	// wrote stands. It holds no Refs.
+	// Then runs after the command so that it takes effect at once. Its failure is a warning: what
+	// the command wrote stands. It holds no Refs.
 	Then []Command `json:"then,omitempty"`
 }
 
 // Mode is how a property is written.
 type Mode int
 
-// The modes. Merge keeps the elements that others put into a list; CreateOnly is given when the resource is made and neither compared nor
-// written afterwards; Key identifies the resource and is never changed.
+// The modes. Merge keeps the elements that others put into a list; CreateOnly is given when the
+// resource is made and neither compared nor written afterwards; Key identifies the resource and is
+// never changed.
 const (
 	Replace Mode = iota
 	Merge
@@ -87,10 +92,11 @@ type Property struct {
 	Write   Mode
 	// From is the name under which the place shows it, when that is not the property's own.
 	From string
-	// Derived properties are made by the place from others: they serve to recognize a resource and are never sent.
+	// Derived properties are made by the place from others: they serve to recognize a resource and
+	// are never sent.
 	Derived bool
-	// MayHide properties are lists that are written whole and that a place may not show: where it shows none, the list
-	// is unknown, which is not empty.
+	// MayHide properties are lists that are written whole and that a place may not show: where it
+	// shows none, the list is unknown, which is not empty.
 	MayHide bool
 }
 
@@ -100,33 +106,38 @@ type Kind struct {
 	Title  string
 	Why    string   // what the resource is for, in one or two sentences
 	Places []string // which places of its system hold such resources; see PlaceSort
-	// Match recognizes a resource by meaning, never by display name alone. When nil, all Key properties must be the same.
+	// Match recognizes a resource by meaning, never by display name alone. When nil, all Key
+	// properties must be the same.
 	Match func(want Properties, live Live) bool
-	// Recognizes is Match as a condition of a script about $_: {NAME} stands for a wanted value, and
-	// {NAME?} for the comparison of it with the live one. Empty: all Key properties.
+	// Recognizes is Match as a condition of a script about $_: {NAME} stands for a wanted value,
+	// and {NAME?} for the comparison of it with the live one. Empty: all Key properties.
 	Recognizes string
-	// Own says that others may make one that looks the same: a script that makes one takes none that
-	// is there unless it has made it.
+	// Own says that others may make one that looks the same: a script that makes one takes none
+	// that is there unless it has made it.
 	Own        bool
 	Properties map[string]Property
 	Risk       string // what touching it can do to an organization; shown with every change
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
 	Permanent string
-	// Patience is how long what was written may take to show when it is read back; DefaultPatience when 0.
+	// Patience is how long what was written may take to show when it is read back; DefaultPatience
+	// when 0.
 	Patience time.Duration
 
 	// What follows is made by Declare.
 
-	// Reads and Writes are what an account must be allowed to read and to write such resources: cmdlets, for Exchange.
+	// Reads and Writes are what an account must be allowed to read and to write such resources:
+	// cmdlets, for Exchange.
 	Reads, Writes []string
-	// Recreates says that nothing updates a resource: one that differs is removed and made again. Command is then asked
-	// for Delete and for Create.
+	// Recreates says that nothing updates a resource: one that differs is removed and made again.
+	// Command is then asked for Delete and for Create.
 	Recreates bool
-	// Command renders an action as the command that its place runs. want holds the properties to write (all for Create, the
-	// differing ones, already merged with live, for Update; nil for Delete). It must be deterministic.
+	// Command renders an action as the command that its place runs. want holds the properties to
+	// write (all for Create, the differing ones, already merged with live, for Update; nil for
+	// Delete). It must be deterministic.
 	Command func(a Action, name string, want Properties, live *Live) (Command, error)
 
-	// Find renders the command that looks for the resource of a change: it is among what that gives.
+	// Find renders the command that looks for the resource of a change: it is among what that
+	// gives.
 	Find func(c Change) Command
 
 	family *Family
@@ -146,7 +157,8 @@ type Resource struct {
 	Absent     bool
 }
 
-// ID is the resource's stable id, and that of the change that brings it about: "online/OrganizationRelationship/contoso.com".
+// ID is the resource's stable id, and that of the change that brings it about:
+// "online/OrganizationRelationship/contoso.com".
 func (r Resource) ID() string { return r.Target + "/" + r.Kind.Noun + "/" + r.Key }
 
 // Action is what a change does.
@@ -163,19 +175,21 @@ const (
 
 // Change is one step of a plan.
 type Change struct {
-	ID       string     `json:"id"`
-	Target   string     `json:"target"`
-	Kind     string     `json:"kind"`
-	Name     string     `json:"name"`               // as it will be; for Update and Delete, as it is
-	Identity string     `json:"identity,omitempty"` // of the live resource that is touched; empty for Create
-	Action   Action     `json:"action"`
-	Reason   msg.Text   `json:"reason"`
-	Risk     string     `json:"risk,omitempty"`
-	Before   Properties `json:"before,omitempty"`  // what is touched, as it was; the whole resource for Delete and Recreate
-	After    Properties `json:"after,omitempty"`   // what is written: everything for Create and Recreate, what differs for Update
-	Removal  *Command   `json:"removal,omitempty"` // Recreate only: what runs before Command
-	Command  Command    `json:"command"`
-	Needs    []string   `json:"needs,omitempty"` // ids of changes of this plan
+	ID       string   `json:"id"`
+	Target   string   `json:"target"`
+	Kind     string   `json:"kind"`
+	Name     string   `json:"name"`               // as it will be; for Update and Delete, as it is
+	Identity string   `json:"identity,omitempty"` // of the live resource that is touched; empty for Create
+	Action   Action   `json:"action"`
+	Reason   msg.Text `json:"reason"`
+	Risk     string   `json:"risk,omitempty"`
+	// what is touched, as it was; the whole resource for Delete and Recreate
+	Before Properties `json:"before,omitempty"`
+	// what is written: everything for Create and Recreate, what differs for Update
+	After   Properties `json:"after,omitempty"`
+	Removal *Command   `json:"removal,omitempty"` // Recreate only: what runs before Command
+	Command Command    `json:"command"`
+	Needs   []string   `json:"needs,omitempty"` // ids of changes of this plan
 }
 
 // Commands are what the change runs, in order.
@@ -195,7 +209,8 @@ type Summary struct {
 	Unchanged int `json:"unchanged"`
 }
 
-// LeftOut is what a plan lacks because something that it rests on is unknown. A plan never removes for its sake.
+// LeftOut is what a plan lacks because something that it rests on is unknown. A plan never removes
+// for its sake.
 type LeftOut struct {
 	Topic     string   `json:"topic"`
 	Place     string   `json:"place,omitempty"`     // empty: everywhere
@@ -204,8 +219,8 @@ type LeftOut struct {
 	Err       error    `json:"-"` // the reason, when it is an error
 }
 
-// Plan is the ordered list of changes between what is live and what should be. It holds no secret and no clock: the
-// same facts give the same bytes.
+// Plan is the ordered list of changes between what is live and what should be. It holds no secret
+// and no clock: the same facts give the same bytes.
 type Plan struct {
 	APIVersion string            `json:"apiVersion"` // PlanVersion
 	Kind       string            `json:"kind"`       // Plan

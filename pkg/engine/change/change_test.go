@@ -58,7 +58,8 @@ var (
 	relationship = &Kind{
 		Noun: "Relationship",
 		Match: func(want Properties, l Live) bool {
-			return len(Property{Compare: sameSet}.Added(want["Domains"], l.Properties["Domains"])) < len(Elements(want["Domains"]))
+			return len(Property{Compare: sameSet}.Added(want["Domains"],
+				l.Properties["Domains"])) < len(Elements(want["Domains"]))
 		},
 		Properties: map[string]Property{
 			"Domains": {Compare: sameSet, Write: Merge},
@@ -87,13 +88,15 @@ var (
 func contoso() Resource {
 	return Resource{
 		Kind: relationship, Target: "online", Key: "contoso", Name: "O365 to contoso",
-		Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
-		Reason:     msg.Plain("free/busy"),
+		Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true,
+			"URL": "https://mail.contoso.com/ews/"},
+		Reason: msg.Plain("free/busy"),
 	}
 }
 
 func TestMake(t *testing.T) {
-	entra := Resource{Kind: application, Target: "entra", Key: "hybrid", Name: "App", Properties: Properties{"Key": "hybrid", "Title": "App"}}
+	entra := Resource{Kind: application, Target: "entra", Key: "hybrid", Name: "App",
+		Properties: Properties{"Key": "hybrid", "Title": "App"}}
 	with := func(r Resource, change func(*Resource)) Resource {
 		r.Properties = maps.Clone(r.Properties)
 		change(&r)
@@ -112,18 +115,22 @@ func TestMake(t *testing.T) {
 			name:      "create",
 			resources: []Resource{contoso()},
 			want: []Change{{
-				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso",
+				Action: Create,
 				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
-				After: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"},
+				After: Properties{"Domains": []string{"contoso.com"}, "Enabled": true,
+					"URL": "https://mail.contoso.com/ews/"},
 				Command: Command{Name: "create", Parameters: map[string]any{
-					"Domains": []string{"contoso.com"}, "Enabled": true, "Name": "O365 to contoso", "URL": "https://mail.contoso.com/ews/",
+					"Domains": []string{"contoso.com"}, "Enabled": true, "Name": "O365 to contoso",
+					"URL": "https://mail.contoso.com/ews/",
 				}},
 			}},
 		},
 		{
 			name: "in order already, by meaning",
 			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "old", Properties: Properties{
-				"Domains": []any{"fabrikam.com", "CONTOSO.com"}, "Enabled": "True", "URL": "HTTPS://Mail.Contoso.com:443/ews",
+				"Domains": []any{"fabrikam.com", "CONTOSO.com"}, "Enabled": "True",
+				"URL": "HTTPS://Mail.Contoso.com:443/ews",
 			}}}},
 			resources: []Resource{with(contoso(), func(r *Resource) { r.Properties["Secret"] = "given once" })},
 			unchanged: 1,
@@ -131,11 +138,14 @@ func TestMake(t *testing.T) {
 		{
 			name: "only what differs, lists merged with what others put there",
 			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "old", Properties: Properties{
-				"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false, "URL": "https://mail.contoso.com/ews", "Level": "x",
+				"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false,
+				"URL": "https://mail.contoso.com/ews", "Level": "x",
 			}}}},
-			resources: []Resource{with(contoso(), func(r *Resource) { r.Properties["Domains"] = []string{"contoso.com", "litware.com"} })},
+			resources: []Resource{with(contoso(),
+				func(r *Resource) { r.Properties["Domains"] = []string{"contoso.com", "litware.com"} })},
 			want: []Change{{
-				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Update,
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1",
+				Action: Update,
 				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				Before: Properties{"Domains": []string{"Fabrikam.com", "Contoso.com"}, "Enabled": false},
 				After:  Properties{"Domains": []string{"Fabrikam.com", "Contoso.com", "litware.com"}, "Enabled": true},
@@ -151,7 +161,8 @@ func TestMake(t *testing.T) {
 			}}}},
 			resources: []Resource{with(contoso(), func(r *Resource) { r.Absent = true })},
 			want: []Change{{
-				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1", Action: Delete,
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "old", Identity: "1",
+				Action: Delete,
 				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
 				Before:  Properties{"Domains": []string{"contoso.com"}, "Level": int64(3)},
 				Command: Command{Name: "delete", Parameters: map[string]any{"Identity": "1"}},
@@ -167,28 +178,34 @@ func TestMake(t *testing.T) {
 			online: map[string][]Live{"Override": {{Identity: "9", Name: "o", Properties: Properties{
 				"Key": "k", "Values": []string{"a", "c"}, "Note": "kept",
 			}}}},
-			resources: []Resource{{Kind: override, Target: "online", Key: "k", Name: "new", Properties: Properties{"Key": "k", "Values": []string{"a", "b"}}}},
+			resources: []Resource{{Kind: override, Target: "online", Key: "k", Name: "new",
+				Properties: Properties{"Key": "k", "Values": []string{"a", "b"}}}},
 			want: []Change{{
 				ID: "online/Override/k", Target: "online", Kind: "Override", Name: "o", Identity: "9", Action: Recreate,
 				Before:  Properties{"Key": "k", "Values": []string{"a", "c"}, "Note": "kept"},
 				After:   Properties{"Key": "k", "Values": []string{"a", "c", "b"}, "Note": "kept"},
 				Removal: &Command{Name: "delete", Parameters: map[string]any{"Identity": "9"}},
-				Command: Command{Name: "create", Parameters: map[string]any{"Key": "k", "Name": "o", "Note": "kept", "Values": []string{"a", "c", "b"}}},
+				Command: Command{Name: "create",
+					Parameters: map[string]any{"Key": "k", "Name": "o", "Note": "kept",
+						"Values": []string{"a", "c", "b"}}},
 			}},
 		},
 		{
-			name:  "a reference to what is there is resolved",
-			entra: map[string][]Live{"Application": {{Identity: "7", Name: "App", Properties: Properties{"Key": "hybrid", "Title": "App", "AppID": "guid"}}}},
+			name: "a reference to what is there is resolved",
+			entra: map[string][]Live{"Application": {{Identity: "7", Name: "App",
+				Properties: Properties{"Key": "hybrid", "Title": "App", "AppID": "guid"}}}},
 			resources: []Resource{
 				with(contoso(), func(r *Resource) {
 					r.Properties = Properties{"Domains": "contoso.com", "App": Ref{"entra/Application/hybrid", "AppID"}}
 				}), entra,
 			},
 			want: []Change{{
-				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+				ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso",
+				Action: Create,
 				Reason: msg.Plain("free/busy"), Risk: "lookups stop",
-				After:   Properties{"Domains": "contoso.com", "App": "guid"},
-				Command: Command{Name: "create", Parameters: map[string]any{"App": "guid", "Domains": "contoso.com", "Name": "O365 to contoso"}},
+				After: Properties{"Domains": "contoso.com", "App": "guid"},
+				Command: Command{Name: "create",
+					Parameters: map[string]any{"App": "guid", "Domains": "contoso.com", "Name": "O365 to contoso"}},
 			}},
 			unchanged: 1,
 		},
@@ -196,21 +213,26 @@ func TestMake(t *testing.T) {
 			name: "a reference to what is to be made stays, and orders",
 			resources: []Resource{
 				with(contoso(), func(r *Resource) {
-					r.Properties = Properties{"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"}}
+					r.Properties = Properties{"App": []any{Ref{"entra/Application/hybrid", "AppID"}},
+						"Domains": []string{"contoso.com"}}
 				}), entra,
 			},
 			want: []Change{
 				{
 					ID: "entra/Application/hybrid", Target: "entra", Kind: "Application", Name: "App", Action: Create,
-					After:   Properties{"Key": "hybrid", "Title": "App"},
-					Command: Command{Name: "create", Parameters: map[string]any{"Key": "hybrid", "Name": "App", "Title": "App"}},
+					After: Properties{"Key": "hybrid", "Title": "App"},
+					Command: Command{Name: "create",
+						Parameters: map[string]any{"Key": "hybrid", "Name": "App", "Title": "App"}},
 				},
 				{
-					ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso", Action: Create,
+					ID: "online/Relationship/contoso", Target: "online", Kind: "Relationship", Name: "O365 to contoso",
+					Action: Create,
 					Reason: msg.Plain("free/busy"), Risk: "lookups stop",
-					After: Properties{"Domains": []string{"contoso.com"}, "App": []any{Ref{"entra/Application/hybrid", "AppID"}}},
+					After: Properties{"Domains": []string{"contoso.com"},
+						"App": []any{Ref{"entra/Application/hybrid", "AppID"}}},
 					Command: Command{Name: "create", Parameters: map[string]any{
-						"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"}, "Name": "O365 to contoso",
+						"App": []any{Ref{"entra/Application/hybrid", "AppID"}}, "Domains": []string{"contoso.com"},
+						"Name": "O365 to contoso",
 					}},
 					Needs: []string{"entra/Application/hybrid"},
 				},
@@ -276,35 +298,47 @@ func TestMakeRefuses(t *testing.T) {
 		class     error
 		want      []string
 	}{
-		{name: "several match", live: two, resources: []Resource{contoso()}, class: ErrAmbiguous, want: []string{"online/Relationship/contoso", `"A", "B"`}},
+		{name: "several match", live: two, resources: []Resource{contoso()}, class: ErrAmbiguous,
+			want: []string{"online/Relationship/contoso", `"A", "B"`}},
 		{
 			name: "two want one", live: map[string][]Live{"Relationship": two["Relationship"][:1]},
-			resources: []Resource{contoso(), other}, class: ErrAmbiguous, want: []string{"online/Relationship/other", `"A"`},
+			resources: []Resource{contoso(), other}, class: ErrAmbiguous,
+			want: []string{"online/Relationship/other", `"A"`},
 		},
 		{
 			name: "unreadable", live: map[string][]Live{"Relationship": {{Name: "A", Properties: Properties{
-				"Domains": []string{"contoso.com"}, "Enabled": Unreadable{"access denied"}, "URL": "https://mail.contoso.com/ews",
+				"Domains": []string{"contoso.com"}, "Enabled": Unreadable{"access denied"},
+				"URL": "https://mail.contoso.com/ews",
 			}}}},
 			resources: []Resource{contoso()}, class: ErrUnreadable, want: []string{"Enabled", "access denied"},
 		},
 		{
 			name: "failed read", fail: map[string]error{"Relationship": os.ErrDeadlineExceeded},
-			resources: []Resource{contoso()}, class: os.ErrDeadlineExceeded, want: []string{"online: read Relationship"},
+			resources: []Resource{contoso()}, class: os.ErrDeadlineExceeded,
+			want: []string{"online: read Relationship"},
 		},
 		{
-			name: "cycle", resources: []Resource{needy("z"), needy("a", "online/Application/b"), needy("b", "online/Application/c"), needy("c", "online/Application/a")},
+			name: "cycle", resources: []Resource{needy("z"), needy("a", "online/Application/b"),
+				needy("b", "online/Application/c"), needy("c", "online/Application/a")},
 			want: []string{"online/Application/a > online/Application/b > online/Application/c > online/Application/a"},
 		},
 		{name: "twice", resources: []Resource{contoso(), contoso()}, want: []string{"wanted twice"}},
-		{name: "no place", resources: []Resource{{Kind: application, Target: "mars", Key: "x"}}, want: []string{`no place "mars"`}},
-		{name: "undeclared", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Nope": 1}}}, want: []string{"declares no property Nope"}},
-		{name: "not a value", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": 1.5}}}, want: []string{"float64"}},
-		{name: "glob", resources: []Resource{contoso()}, options: Options{Only: []string{"nothing*"}}, class: selection.ErrUnmatched, want: []string{`--only "nothing*"`}},
+		{name: "no place", resources: []Resource{{Kind: application, Target: "mars", Key: "x"}},
+			want: []string{`no place "mars"`}},
+		{name: "undeclared", resources: []Resource{{Kind: application, Target: "online", Key: "x",
+			Properties: Properties{"Nope": 1}}}, want: []string{"declares no property Nope"}},
+		{name: "not a value", resources: []Resource{{Kind: application, Target: "online", Key: "x",
+			Properties: Properties{"Title": 1.5}}}, want: []string{"float64"}},
+		{name: "glob", resources: []Resource{contoso()}, options: Options{Only: []string{"nothing*"}},
+			class: selection.ErrUnmatched, want: []string{`--only "nothing*"`}},
 		{
-			name: "reference to what is to be removed", live: map[string][]Live{"Application": {{Identity: "1", Name: "gone", Properties: Properties{"Key": "gone", "Title": "x"}}}},
+			name: "reference to what is to be removed",
+			live: map[string][]Live{"Application": {{Identity: "1", Name: "gone",
+				Properties: Properties{"Key": "gone", "Title": "x"}}}},
 			resources: []Resource{
 				{Kind: application, Target: "online", Key: "gone", Properties: Properties{"Key": "gone"}, Absent: true},
-				{Kind: application, Target: "online", Key: "x", Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
+				{Kind: application, Target: "online", Key: "x",
+					Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
 			},
 			want: []string{"online/Application/x", "refers to online/Application/gone#Title, which is to be removed"},
 		},
@@ -312,18 +346,21 @@ func TestMakeRefuses(t *testing.T) {
 			name: "reference to what is not to be there",
 			resources: []Resource{
 				{Kind: application, Target: "online", Key: "gone", Properties: Properties{"Key": "gone"}, Absent: true},
-				{Kind: application, Target: "online", Key: "x", Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
+				{Kind: application, Target: "online", Key: "x",
+					Properties: Properties{"Key": "x", "Title": Ref{"online/Application/gone", "Title"}}},
 			},
 			want: []string{"online/Application/x", "refers to online/Application/gone#Title, which is to be absent"},
 		},
 		{
-			name: "reference to nothing", resources: []Resource{{Kind: application, Target: "online", Key: "x", Properties: Properties{"Title": Ref{"no/such/thing", "ID"}}}},
+			name: "reference to nothing", resources: []Resource{{Kind: application, Target: "online", Key: "x",
+				Properties: Properties{"Title": Ref{"no/such/thing", "ID"}}}},
 			want: []string{"no/such/thing#ID"},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Make(t.Context(), map[string]Place{"online": &shelf{live: test.live, fail: test.fail}}, test.resources, test.options)
+			_, err := Make(t.Context(), map[string]Place{"online": &shelf{live: test.live, fail: test.fail}},
+				test.resources, test.options)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -339,14 +376,17 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// Each kind is read once at a place, and the order of changes follows needs through what is in order already.
+// Each kind is read once at a place, and the order of changes follows needs through what is in
+// order already.
 func TestOrder(t *testing.T) {
-	place := &shelf{live: map[string][]Live{"Application": {{Identity: "b", Name: "b", Properties: Properties{"Key": "b", "Title": "b"}}}}}
+	place := &shelf{live: map[string][]Live{"Application": {{Identity: "b", Name: "b",
+		Properties: Properties{"Key": "b", "Title": "b"}}}}}
 	app := func(key string, needs ...string) Resource {
 		for i := range needs {
 			needs[i] = "online/Application/" + needs[i]
 		}
-		return Resource{Kind: application, Target: "online", Key: key, Name: key, Properties: Properties{"Key": key, "Title": key}, Needs: needs}
+		return Resource{Kind: application, Target: "online", Key: key, Name: key,
+			Properties: Properties{"Key": key, "Title": key}, Needs: needs}
 	}
 	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
 		app("a", "b"), app("b", "c"), app("d"), app("c"), app("e", "elsewhere"),
@@ -367,7 +407,8 @@ func TestOrder(t *testing.T) {
 
 	// Removals go the other way round.
 	place.live["Application"] = []Live{
-		{Identity: "a", Name: "a", Properties: Properties{"Key": "a"}}, {Identity: "b", Name: "b", Properties: Properties{"Key": "b"}},
+		{Identity: "a", Name: "a", Properties: Properties{"Key": "a"}},
+		{Identity: "b", Name: "b", Properties: Properties{"Key": "b"}},
 	}
 	base, top := app("a"), app("b", "a")
 	base.Absent, top.Absent = true, true
@@ -425,7 +466,8 @@ func TestComparisons(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	a := Live{Identity: "1", Name: "a", Properties: Properties{"Domains": []string{"x.com", "y.com"}, "Level": "1", "WhenChanged": "now"}}
+	a := Live{Identity: "1", Name: "a",
+		Properties: Properties{"Domains": []string{"x.com", "y.com"}, "Level": "1", "WhenChanged": "now"}}
 	b := Live{Identity: "2", Name: "b", Properties: Properties{"Enabled": true}}
 	same := a
 	same.Properties = Properties{"Domains": []any{"y.com", "x.com"}, "Level": "1", "WhenChanged": "later"}
@@ -465,7 +507,8 @@ func TestEncodeWithoutEscapes(t *testing.T) {
 	}
 }
 
-// resealed gives an edited plan document the digest that fits it, as one who knows the format would.
+// resealed gives an edited plan document the digest that fits it, as one who knows the format
+// would.
 func resealed(text string) string {
 	document, err := generic([]byte(text))
 	if err != nil {
@@ -479,7 +522,8 @@ var digestLine = regexp.MustCompile(`"digest": "[^"]*"`)
 func TestDecodeRefuses(t *testing.T) {
 	other := application
 	place := &shelf{live: map[string][]Live{"Application": {
-		{Identity: "1", Name: "a", Properties: Properties{"Key": "a"}}, {Identity: "2", Name: "b", Properties: Properties{"Key": "b"}},
+		{Identity: "1", Name: "a", Properties: Properties{"Key": "a"}},
+		{Identity: "2", Name: "b", Properties: Properties{"Key": "b"}},
 	}}}
 	plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
 		contoso(),
@@ -544,8 +588,10 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	// What still is a plan, but another one.
 	for _, edit := range [][2]string{
-		{`"Enabled": true`, `"Enabled": false`}, {"contoso.com", "contoso.org"}, {"free/busy", "nothing"}, {"lookups stop", ""}, {`"unchanged": 0`, `"unchanged": 1`},
-		{`"digest": "sha256:`, `"digest": "sha256:0`}, {`"online/Relationship": "sha256:`, `"online/Relationship": "sha256:0`},
+		{`"Enabled": true`, `"Enabled": false`}, {"contoso.com", "contoso.org"}, {"free/busy", "nothing"},
+		{"lookups stop", ""}, {`"unchanged": 0`, `"unchanged": 1`},
+		{`"digest": "sha256:`, `"digest": "sha256:0`},
+		{`"online/Relationship": "sha256:`, `"online/Relationship": "sha256:0`},
 	} {
 		text := strings.Replace(good, edit[0], edit[1], 1)
 		if text == good {
@@ -587,29 +633,38 @@ func TestSecretRef(t *testing.T) {
 		return p
 	}
 	want := map[string]any{"user": "svc", "password": kept}
-	if p := make(); !cmp.Equal(p.Changes[0].After["App"], any(want)) || !cmp.Equal(p.Changes[0].Command.Parameters["App"], any(want)) {
+	if p := make(); !cmp.Equal(p.Changes[0].After["App"], any(want)) ||
+		!cmp.Equal(p.Changes[0].Command.Parameters["App"], any(want)) {
 		t.Errorf("created with %v", p.Changes[0])
 	} else if !strings.Contains(string(p.Encode()), `"$secret": "env:PASSWORD"`) {
 		t.Errorf("encoded as %s", p.Encode())
 	}
-	live := Live{Identity: "1", Name: "n", Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true, "URL": "https://mail.contoso.com/ews/"}}
+	live := Live{Identity: "1", Name: "n",
+		Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": true,
+			"URL": "https://mail.contoso.com/ews/"}}
 	if p := make(live); len(p.Changes) > 0 {
 		t.Errorf("a secret is a reason for %+v", p.Changes)
 	}
 	live.Properties["Enabled"] = false
-	if p := make(live); len(p.Changes) != 1 || !cmp.Equal(p.Changes[0].After, Properties{"Enabled": true, "App": want}) {
+	if p := make(live); len(p.Changes) != 1 ||
+		!cmp.Equal(p.Changes[0].After, Properties{"Enabled": true, "App": want}) {
 		t.Errorf("an update takes along %+v", p.Changes)
 	}
 
-	for _, bad := range []any{SecretRef{"hunter2"}, SecretRef{}, secret.NewValue("hunter2"), map[string]any{"$secret": "env:X"}, map[string]any{"$ref": "a#b"}, map[string]any{"Name": 1, "name": 2}} {
+	for _, bad := range []any{SecretRef{"hunter2"}, SecretRef{}, secret.NewValue("hunter2"),
+		map[string]any{"$secret": "env:X"}, map[string]any{"$ref": "a#b"}, map[string]any{"Name": 1, "name": 2}} {
 		if _, err := Normal(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%T: %v", bad, err)
 		}
 	}
-	if text := fmt.Sprint(SecretRef{"hunter2"}.String(), Text(SecretRef{"hunter2"})); strings.Contains(text, "hunter2") {
+	if text := fmt.Sprint(SecretRef{"hunter2"}.String(), Text(SecretRef{"hunter2"})); strings.Contains(text,
+		"hunter2") {
 		t.Error(text)
 	}
-	revealed, err := Reveal(want, func(r SecretRef) (secret.Value, error) { return secret.NewValue("of " + r.Ref), nil })
+	revealed, err := Reveal(want, func(r SecretRef) (secret.Value, error) {
+		return secret.NewValue("of " + r.Ref),
+			nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -650,7 +705,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What identifies a resource, and what is given to it once, is not written again: neither when the live one has another value nor when it cannot be read.
+// What identifies a resource, and what is given to it once, is not written again: neither when the
+// live one has another value nor when it cannot be read.
 func TestFixedPropertiesAreNotWritten(t *testing.T) {
 	kind := &Kind{
 		Noun: "Server", Command: render,
@@ -658,9 +714,11 @@ func TestFixedPropertiesAreNotWritten(t *testing.T) {
 		Properties: map[string]Property{"URL": {Write: Key}, "Once": {Write: CreateOnly}, "Title": {}},
 	}
 	for _, live := range []any{"https://other", Unreadable{"no right"}} {
-		place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s", Properties: Properties{"URL": live, "Once": live, "Title": "old"}}}}}
+		place := &shelf{live: map[string][]Live{"Server": {{Identity: "1", Name: "s",
+			Properties: Properties{"URL": live, "Once": live, "Title": "old"}}}}}
 		plan, err := Make(t.Context(), map[string]Place{"online": place}, []Resource{
-			{Kind: kind, Target: "online", Key: "s", Name: "s", Properties: Properties{"URL": "https://login", "Once": "x", "Title": "new"}},
+			{Kind: kind, Target: "online", Key: "s", Name: "s",
+				Properties: Properties{"URL": "https://login", "Once": "x", "Title": "new"}},
 		}, Options{})
 		if err != nil {
 			t.Fatal(err)

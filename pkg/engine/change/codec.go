@@ -55,8 +55,9 @@ func (p Plan) Sealed() Plan {
 	return p
 }
 
-// documentDigest is the digest of a plan document: SHA-256 of its JSON with sorted keys and no white
-// space, without the digest itself. It covers the fingerprints of what was live and every change.
+// documentDigest is the digest of a plan document: SHA-256 of its JSON with sorted keys and no
+// white space, without the digest itself. It covers the fingerprints of what was live and every
+// change.
 func documentDigest(document map[string]any) string {
 	rest := maps.Clone(document)
 	delete(rest, "digest")
@@ -66,10 +67,10 @@ func documentDigest(document map[string]any) string {
 // maxPlan is far above any real plan, and far below what would hurt.
 const maxPlan = 64 << 20
 
-// Decode reads a plan that Encode wrote, as strictly as a foreign file deserves. A plan whose digest
-// does not fit its content is of class ErrEdited. Another version or kind, keys that are unknown,
-// doubled or differ in case, needs and references that lead nowhere or backwards are of class
-// ErrPlan.
+// Decode reads a plan that Encode wrote, as strictly as a foreign file deserves. A plan whose
+// digest does not fit its content is of class ErrEdited. Another version or kind, keys that are
+// unknown, doubled or differ in case, needs and references that lead nowhere or backwards are of
+// class ErrPlan.
 func Decode(r io.Reader) (Plan, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxPlan+1))
 	if err != nil {
@@ -359,8 +360,8 @@ func special(v map[string]any) (any, error) {
 	return nil, errors.New("a key that begins with a dollar sign is none that a plan has")
 }
 
-// Validate tells whether the plan hangs together; its errors are of class ErrPlan, or ErrEdited when
-// the digest does not fit. Make's plans do.
+// Validate reports whether the plan hangs together; its errors are of class ErrPlan, or ErrEdited
+// when the digest does not fit. Make's plans do.
 func (p Plan) Validate() error {
 	seen := map[string]bool{}
 	touched := map[string]string{} // the change that touches a live resource

@@ -16,8 +16,8 @@ func (p Property) compare() Comparison {
 	return Equal
 }
 
-// Equal holds for the same value. Nothing, the empty text and the empty list are the same, as they are in Exchange; so are a value and the
-// list of just it.
+// Equal holds for the same value. Nothing, the empty text and the empty list are the same, as they
+// are in Exchange; so are a value and the list of just it.
 func Equal(want, live any) bool {
 	w, errW := normal(want)
 	l, errL := normal(live)
@@ -60,8 +60,9 @@ func (p Property) Without(live any, remove []any) any {
 	return narrowed(kept)
 }
 
-// InEffect tells whether a live value is what was to be written: satisfied by comparison or, for Merge, containing every
-// element. CreateOnly and Key properties always are, and so are those that hold a secret: see SecretRef.
+// InEffect reports whether a live value is what was to be written: satisfied by comparison or, for
+// Merge, containing every element. CreateOnly and Key properties always are, and so are those that
+// hold a secret: see SecretRef.
 func (p Property) InEffect(want, live any) bool {
 	if len(Secrets(want)) > 0 {
 		return true
@@ -76,7 +77,8 @@ func (p Property) InEffect(want, live any) bool {
 	}
 }
 
-// Same tells whether two live values are the same by the property's comparison, whichever way it is asked.
+// Same reports whether two live values are the same by the property's comparison, whichever way it
+// is asked.
 func (p Property) Same(a, b any) bool { return p.compare()(a, b) && p.compare()(b, a) }
 
 // Elements gives a value as a list: nothing is an empty list, and a single value a list of one.

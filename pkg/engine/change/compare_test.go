@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// What kinds compare by is theirs to say (see pkg/hybrid/desired); these three are as odd as Exchange's.
+// What kinds compare by is theirs to say (see pkg/hybrid/desired); these three are as odd as
+// Exchange's.
 
 // sameSet holds for the same texts in any order, but for case.
 func sameSet(want, live any) bool {

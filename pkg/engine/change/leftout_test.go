@@ -10,11 +10,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
-// What rests on something unknown is left out and named; the rest is planned, and nothing is removed for it.
+// What rests on something unknown is left out and named; the rest is planned, and nothing is
+// removed for it.
 func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 	denied := errors.New("denied")
 	app := func(key string, more func(*Resource)) Resource {
-		r := Resource{Kind: application, Target: "entra", Key: key, Name: key, Topic: "apps", Properties: Properties{"Key": key}}
+		r := Resource{Kind: application, Target: "entra", Key: key, Name: key, Topic: "apps",
+			Properties: Properties{"Key": key}}
 		if more != nil {
 			more(&r)
 		}
@@ -23,7 +25,8 @@ func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 	domains := contoso()
 	domains.Topic = "lookups"
 	domains.Properties = Properties{"Domains": []string{"contoso.com"}}
-	live := []Live{{Identity: "1", Name: "gone", Properties: Properties{"Key": "gone"}}, {Identity: "2", Name: "base", Properties: Properties{"Key": "base"}}}
+	live := []Live{{Identity: "1", Name: "gone", Properties: Properties{"Key": "gone"}},
+		{Identity: "2", Name: "base", Properties: Properties{"Key": "base"}}}
 	for name, test := range map[string]struct {
 		entra, online map[string][]Live
 		fail          map[string]error // at online
@@ -47,9 +50,11 @@ func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 			},
 		},
 		"a property that cannot be read": {
-			online:    map[string][]Live{"Relationship": {{Identity: "1", Name: "r", Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": Unreadable{"odd"}}}}},
-			resources: []Resource{contoso(), app("a", func(r *Resource) { r.Needs = []string{contoso().ID()} }), app("b", nil)},
-			changes:   "create entra/Application/b",
+			online: map[string][]Live{"Relationship": {{Identity: "1", Name: "r",
+				Properties: Properties{"Domains": []string{"contoso.com"}, "Enabled": Unreadable{"odd"}}}}},
+			resources: []Resource{contoso(), app("a", func(r *Resource) { r.Needs = []string{contoso().ID()} }),
+				app("b", nil)},
+			changes: "create entra/Application/b",
 			want: []string{
 				` online online/Relationship/contoso: property Enabled of "r" cannot be read: odd`,
 				"apps entra entra/Application/a: it needs online/Relationship/contoso, which is left out",
@@ -60,7 +65,12 @@ func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 			fail:  map[string]error{"Relationship": denied},
 			resources: []Resource{
 				app("base", func(r *Resource) { r.Absent = true }),
-				func() Resource { r := domains; r.Absent, r.Needs = true, []string{"entra/Application/base"}; return r }(),
+				func() Resource {
+					r := domains
+					r.Absent, r.Needs = true,
+						[]string{"entra/Application/base"}
+					return r
+				}(),
 				app("gone", func(r *Resource) { r.Absent = true }),
 			},
 			changes: "delete entra/Application/gone",
@@ -83,7 +93,8 @@ func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			places := map[string]Place{"online": &shelf{live: test.online, fail: test.fail}, "entra": &shelf{live: test.entra}}
+			places := map[string]Place{"online": &shelf{live: test.online, fail: test.fail},
+				"entra": &shelf{live: test.entra}}
 			p, err := Make(t.Context(), places, test.resources, Options{LeftOut: test.left})
 			if !errors.Is(err, test.err) {
 				t.Fatalf("Make = %v, want %v", err, test.err)
@@ -119,7 +130,8 @@ func TestWhatIsUnknownIsLeftOut(t *testing.T) {
 func TestSelectionOfWhatIsUnknown(t *testing.T) {
 	denied := errors.New("denied")
 	places := map[string]Place{"online": &shelf{fail: map[string]error{"Relationship": denied}}, "entra": &shelf{}}
-	resources := []Resource{contoso(), {Kind: application, Target: "entra", Key: "a", Name: "a", Properties: Properties{"Key": "a"}}}
+	resources := []Resource{contoso(),
+		{Kind: application, Target: "entra", Key: "a", Name: "a", Properties: Properties{"Key": "a"}}}
 	p, err := Make(t.Context(), places, resources, Options{Only: []string{"entra/*"}})
 	if err != nil || len(p.Changes) != 1 || len(p.LeftOut) != 0 {
 		t.Errorf("%v, %v, %v", p.Changes, p.LeftOut, err)

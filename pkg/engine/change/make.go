@@ -22,7 +22,7 @@ type Options struct {
 	Parallel int      // places read at once; 4 when 0
 	Only     []string // globs of change ids; see package selection
 	Skip     []string
-	Observer observe.Observer // nil: nobody looks
+	Observer observe.Observer // nil: not observed
 	LeftOut  []LeftOut        // what could not be derived; the plan says so
 }
 
@@ -32,12 +32,14 @@ var (
 	ErrAmbiguous  = errors.New("more than one match") // several live resources are the one desired, or the reverse
 )
 
-// Make reads what is live at the places and plans what brings it to the resources: each kind is read once per place, places in parallel. A
-// failed read is not an absence: what rests on it is left out, and so is what needs that. When nothing at all could be read, that is an error.
+// Make reads what is live at the places and plans what brings it to the resources: each kind is
+// read once per place, places in parallel. A failed read is not an absence: what rests on it is
+// left out, and so is what needs that. When nothing at all could be read, that is an error.
 //
-// A change comes after what it needs and otherwise in the order of resources. Needs that are in order already drop out, with their own needs
-// taking their place; removals are ordered the other way round. A reference to a resource that exists is replaced by its live value. Changes
-// that o leaves out take those that need them along, each with a Warning to the observer.
+// A change comes after what it needs and otherwise in the order of resources. Needs that are in
+// order already drop out, with their own needs taking their place; removals are ordered the other
+// way round. A reference to a resource that exists is replaced by its live value. Changes that o
+// leaves out take those that need them along, each with a Warning to the observer.
 func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
 	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
@@ -180,7 +182,8 @@ func (m *maker) dependencies(i int) []string {
 	return ids
 }
 
-// arrange is a stable topological order of the resources: of those that are ready, the first in the order of declaration comes next.
+// arrange is a stable topological order of the resources: of those that are ready, the first in the
+// order of declaration comes next.
 func (m *maker) arrange(needs func(int) []string) ([]int, error) {
 	placed := make([]bool, len(m.resources))
 	order := make([]int, 0, len(m.resources))
@@ -246,7 +249,8 @@ func (m *maker) read(ctx context.Context) error {
 		g.Go(func() error {
 			for _, kind := range q.kinds {
 				mu.Lock()
-				m.observe(observe.Progress{Stage: "plan", Done: len(m.live), Total: total, Text: "reading " + kind.Noun + " at " + q.target})
+				m.observe(observe.Progress{Stage: "plan", Done: len(m.live), Total: total,
+					Text: "reading " + kind.Noun + " at " + q.target})
 				mu.Unlock()
 				live, err := m.places[q.target].Read(ctx, kind)
 				if ctx.Err() != nil {
@@ -280,7 +284,8 @@ func (m *maker) leave(i int, reason msg.Text, err error) {
 	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err}
 }
 
-// spread leaves out what needs something that is left out, and the removal of what such a thing needs.
+// spread leaves out what needs something that is left out, and the removal of what such a thing
+// needs.
 func (m *maker) spread() {
 	for again := true; again; {
 		again = false
@@ -303,12 +308,13 @@ func (m *maker) spread() {
 	}
 }
 
-// leftOut tells what the plan lacks. It is an error when nothing is left of the plan.
+// leftOut says what the plan lacks. It is an error when nothing is left of the plan.
 func (m *maker) leftOut() ([]LeftOut, error) {
 	var out []LeftOut
 	var errs []error
 	for _, l := range slices.Concat(m.options.LeftOut, sortedValues(m.left)) {
-		l.Resources = slices.DeleteFunc(slices.Clone(l.Resources), func(id string) bool { return !m.selection().Picks(id) })
+		l.Resources = slices.DeleteFunc(slices.Clone(l.Resources),
+			func(id string) bool { return !m.selection().Picks(id) })
 		if l.Resources == nil || len(l.Resources) > 0 {
 			same := func(o LeftOut) bool {
 				return o.Topic == l.Topic && o.Place == l.Place && o.Reason.String() == l.Reason.String()
@@ -337,7 +343,8 @@ func sortedValues(m map[int]LeftOut) []LeftOut {
 	return out
 }
 
-// decide compares each resource with its live counterpart. order has what a resource refers to before it.
+// decide compares each resource with its live counterpart. order has what a resource refers to
+// before it.
 func (m *maker) decide(order []int) error {
 	m.decisions = make([]decision, len(m.resources))
 	m.spread()
@@ -402,7 +409,8 @@ func (m *maker) compare(r *Resource) (decision, error) {
 		for i, at := range matches {
 			names[i] = fmt.Sprintf("%q", readings[at].Name)
 		}
-		return d, fmt.Errorf("%w: %d live resources are this one (%s); remove all but one", ErrAmbiguous, len(matches), strings.Join(names, ", "))
+		return d, fmt.Errorf("%w: %d live resources are this one (%s); remove all but one", ErrAmbiguous, len(matches),
+			strings.Join(names, ", "))
 	}
 	if len(matches) == 1 {
 		d.live = &readings[matches[0]]
@@ -441,7 +449,8 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	return d, nil
 }
 
-// replace makes the change a removal and a creation. What is not wanted otherwise comes back as it was.
+// replace makes the change a removal and a creation. What is not wanted otherwise comes back as it
+// was.
 func (c *Change) replace(k *Kind, want Properties, live *Live) (err error) {
 	c.Action = Recreate
 	if c.Before, err = image(live.Properties); err != nil {
@@ -468,7 +477,8 @@ func (c *Change) replace(k *Kind, want Properties, live *Live) (err error) {
 	return err
 }
 
-// existing looks up a reference. One to a resource that is there already is resolved; one to what is still to be made stays.
+// existing looks up a reference. One to a resource that is there already is resolved; one to what
+// is still to be made stays.
 func (m *maker) existing(ref Ref) (any, error) {
 	d := m.decisions[m.index[ref.Change]]
 	if d.change != nil && d.change.Action != Update {
@@ -488,7 +498,8 @@ func (m *maker) existing(ref Ref) (any, error) {
 	return LiveValue(*d.live, ref.Property)
 }
 
-// LiveValue is what a reference to a property of a live resource stands for. "Identity" and "Name" are always there.
+// LiveValue is what a reference to a property of a live resource stands for. "Identity" and "Name"
+// are always there.
 func LiveValue(l Live, property string) (any, error) {
 	value, present := l.Properties[property]
 	switch {
@@ -506,7 +517,8 @@ func LiveValue(l Live, property string) (any, error) {
 	return normal(value)
 }
 
-// Matches tells whether a live resource is the wanted one: by Match, or, for a kind without, by its Key properties.
+// Matches reports whether a live resource is the wanted one: by Match, or, for a kind without, by
+// its Key properties.
 func (k *Kind) Matches(want Properties, l Live) bool {
 	if k.Match != nil {
 		return k.Match(want, l)
@@ -588,8 +600,8 @@ func difference(k *Kind, want Properties, live *Live) (before, after Properties,
 	return before, after, errors.Join(errs...)
 }
 
-// needs are the ids of the changes that the change of resource i must come after: through what is in order already, and
-// the other way round between removals.
+// needs are the ids of the changes that the change of resource i must come after: through what is
+// in order already, and the other way round between removals.
 func (m *maker) needs(i int) []string {
 	var ids []string
 	removal := func(j int) bool { return m.decisions[j].change.Action == Delete }
@@ -617,7 +629,8 @@ func (m *maker) needs(i int) []string {
 	}
 	if removal(i) {
 		for j := range m.resources {
-			if j != i && m.decisions[j].change != nil && removal(j) && slices.Contains(m.dependencies(j), m.resources[i].ID()) {
+			if j != i && m.decisions[j].change != nil && removal(j) &&
+				slices.Contains(m.dependencies(j), m.resources[i].ID()) {
 				ids = append(ids, m.resources[j].ID())
 			}
 		}
@@ -659,7 +672,8 @@ func (m *maker) selected(changes []Change) []Change {
 		}
 		if at := slices.IndexFunc(c.Needs, func(id string) bool { return out[id] }); at >= 0 {
 			out[c.ID] = true
-			m.observe(observe.Warning{Text: fmt.Sprintf("%s is left out: it needs %s, which is not selected", c.ID, c.Needs[at])})
+			m.observe(observe.Warning{Text: fmt.Sprintf("%s is left out: it needs %s, which is not selected", c.ID,
+				c.Needs[at])})
 			continue
 		}
 		kept = append(kept, c)

@@ -24,7 +24,8 @@ var drawers = &System[*drawer]{
 }
 
 func TestDeclare(t *testing.T) {
-	k := drawers.Declare(Kind{Noun: "Pen", Places: []string{"drawer/*"}, Properties: map[string]Property{"Color": {}, "Key": {Write: Key}}}, Ops[*drawer]{
+	k := drawers.Declare(Kind{Noun: "Pen", Places: []string{"drawer/*"},
+		Properties: map[string]Property{"Color": {}, "Key": {Write: Key}}}, Ops[*drawer]{
 		Read: func(context.Context, *drawer) ([]Live, error) { return []Live{{Identity: "1"}}, nil },
 		Create: func(name string, want Properties) (Command, error) {
 			return Command{Name: "make " + name, Then: []Command{{Name: "look"}}}, nil
@@ -44,7 +45,8 @@ func TestDeclare(t *testing.T) {
 
 	d := &drawer{fail: map[string]error{"look": errors.New("dark")}}
 	var warned []string
-	p := NewPlace("drawer/a", drawers, func(context.Context) (*drawer, error) { return d, nil }, func(s string) { warned = append(warned, s) })
+	p := NewPlace("drawer/a", drawers, func(context.Context) (*drawer, error) { return d, nil },
+		func(s string) { warned = append(warned, s) })
 	live, err := p.Read(t.Context(), k)
 	if err != nil || len(live) != 1 {
 		t.Errorf("%v, %v", live, err)
@@ -68,7 +70,8 @@ func TestDeclare(t *testing.T) {
 	}
 
 	other := &System[*drawer]{Family: Family{ID: "other"}}
-	foreign := other.Declare(Kind{Noun: "Cup"}, Ops[*drawer]{Read: func(context.Context, *drawer) ([]Live, error) { return nil, nil }})
+	foreign := other.Declare(Kind{Noun: "Cup"},
+		Ops[*drawer]{Read: func(context.Context, *drawer) ([]Live, error) { return nil, nil }})
 	for _, k := range []*Kind{foreign, {Noun: "Plate"}} {
 		if _, err := p.Read(t.Context(), k); err == nil || !strings.Contains(err.Error(), "not kept at drawer/a") {
 			t.Errorf("%s: %v", k.Noun, err)
@@ -78,7 +81,8 @@ func TestDeclare(t *testing.T) {
 
 func TestImage(t *testing.T) {
 	k := &Kind{Properties: map[string]Property{
-		"A": {Type: Type{Read: func(v any) any { return "read " + v.(string) }}}, "B": {From: "b"}, "C": {}, "D": {MayHide: true}, "E": {},
+		"A": {Type: Type{Read: func(v any) any { return "read " + v.(string) }}}, "B": {From: "b"}, "C": {},
+		"D": {MayHide: true}, "E": {},
 	}}
 	l := k.Image("1", "one", func(name string) (any, error) {
 		switch name {
@@ -93,7 +97,8 @@ func TestImage(t *testing.T) {
 		t.Errorf("a hidden list is %v", l.Properties["D"])
 	}
 	delete(l.Properties, "D")
-	want := Live{Identity: "1", Name: "one", Properties: Properties{"A": "read A", "B": "b", "E": Unreadable{Reason: "odd"}}}
+	want := Live{Identity: "1", Name: "one",
+		Properties: Properties{"A": "read A", "B": "b", "E": Unreadable{Reason: "odd"}}}
 	if diff := cmp.Diff(want, l); diff != "" {
 		t.Error(diff)
 	}
@@ -103,10 +108,11 @@ func TestImage(t *testing.T) {
 }
 
 func TestCommandKeepsWhatFollows(t *testing.T) {
-	p := Plan{APIVersion: PlanVersion, Kind: "Plan", Summary: Summary{Create: 1}, Live: map[string]string{"online/Pen": "x"}, Changes: []Change{{
-		ID: "online/Pen/a", Target: "online", Kind: "Pen", Name: "a", Action: Create,
-		Command: Command{Name: "make", Then: []Command{{Name: "look", Parameters: map[string]any{"how": "twice"}}}},
-	}}}.Sealed()
+	p := Plan{APIVersion: PlanVersion, Kind: "Plan", Summary: Summary{Create: 1},
+		Live: map[string]string{"online/Pen": "x"}, Changes: []Change{{
+			ID: "online/Pen/a", Target: "online", Kind: "Pen", Name: "a", Action: Create,
+			Command: Command{Name: "make", Then: []Command{{Name: "look", Parameters: map[string]any{"how": "twice"}}}},
+		}}}.Sealed()
 	back, err := Decode(strings.NewReader(string(p.Encode())))
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 // "keyring:SERVICE/ACCOUNT", "prompt". Plans and journals hold the reference; the secret itself is
 // read when the command runs and goes nowhere else.
 //
-// A secret is never compared: no place tells the one that it holds. A property that contains a
+// A secret is never compared: no place returns the one that it has. A property that contains a
 // SecretRef is therefore never a reason for a change. It is written when its resource is made, and
 // along with an update that other properties of the resource cause.
 type SecretRef struct{ Ref string }
@@ -48,7 +48,8 @@ func (r SecretRef) MarshalJSON() ([]byte, error) {
 // String is the reference. What is not one may be the secret itself, and is redacted.
 func (r SecretRef) String() string { return secret.Ref(r.Ref).String() }
 
-// MarshalJSON writes {"$unreadable": true}. The reason stays out: it differs from one read to the next.
+// MarshalJSON writes {"$unreadable": true}. The reason stays out: it differs from one read to the
+// next.
 func (Unreadable) MarshalJSON() ([]byte, error) { return []byte(`{"` + keyUnreadable + `":true}`), nil }
 
 const maxDepth = 32

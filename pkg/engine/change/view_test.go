@@ -23,7 +23,8 @@ func TestShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"}, NotAfter: time.Date(2030, 11, 22, 0, 0, 0, 0, time.UTC),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Microsoft Exchange Server Auth Certificate"},
+		NotAfter: time.Date(2030, 11, 22, 0, 0, 0, 0, time.UTC),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -44,8 +45,10 @@ func TestShown(t *testing.T) {
 		{long, `"` + long[:longest] + `" (the beginning of 600 bytes)`},
 		{[]string{"a", "b"}, `["a", "b"]`},
 		{[]any{map[string]any{"key": certificate, "id": "x"}}, `[{id: "x", key: ` + shown + `}]`},
-		{Ref{Change: "entra/Application/App-1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", Property: "appId"}, "(the appId of Application/App-1f3a7c52.., once it is made)"},
-		{Ref{Change: "onprem/contoso/AuthServer/evosts", Property: "Identity"}, "(the Identity of AuthServer/evosts, once it is made)"},
+		{Ref{Change: "entra/Application/App-1f3a7c52-9b1e-4c37-8a54-2d6e0f9b1c01", Property: "appId"},
+			"(the appId of Application/App-1f3a7c52.., once it is made)"},
+		{Ref{Change: "onprem/contoso/AuthServer/evosts", Property: "Identity"},
+			"(the Identity of AuthServer/evosts, once it is made)"},
 		{true, "true"}, {int64(5), "5"},
 	} {
 		if diff := cmp.Diff(test.want, Shown(test.in).String()); diff != "" {

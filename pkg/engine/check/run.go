@@ -345,7 +345,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("check %s broke off (%v); this is a bug in hybridge", e.ID, e.Value)
 }
 
-// Validate tells what is wrong with a set of declarations: an id twice or without a category, a
+// Validate says what is wrong with a set of declarations: an id twice or without a category, a
 // need that is not declared, a cycle.
 func Validate[In any](checks []Check[In]) error {
 	_, err := arrange(checks)

@@ -17,14 +17,15 @@ var makers = map[string][]string{
 	"":      {"Because", "Fix"},
 }
 
-// TestNoTextIsFormattedEarly reads the code of checks, kinds and documents: a text that is formatted
-// before it becomes a msg.Text cannot be translated.
+// TestNoTextIsFormattedEarly reads the code of checks, kinds and documents: a text that is
+// formatted before it becomes a msg.Text cannot be translated.
 func TestNoTextIsFormattedEarly(t *testing.T) {
 	const top = "../../.."
 	texts, views := 0, 0
 	for _, dir := range []string{"pkg/engine", "pkg/hybrid", "cmd"} {
 		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "msg/msg.go") {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+				strings.HasSuffix(path, "msg/msg.go") {
 				return err
 			}
 			files := token.NewFileSet()
@@ -43,7 +44,8 @@ func TestNoTextIsFormattedEarly(t *testing.T) {
 				texts++
 				for _, arg := range call.Args {
 					if formatted(arg) {
-						t.Errorf("%s: a text is formatted before it is one: give msg.Of the format and its arguments", files.Position(arg.Pos()))
+						t.Errorf("%s: a text is formatted before it is one: give msg.Of the format and its arguments",
+							files.Position(arg.Pos()))
 					}
 				}
 				return true
@@ -57,7 +59,8 @@ func TestNoTextIsFormattedEarly(t *testing.T) {
 	if texts < 200 || views < 4 {
 		t.Errorf("%d texts and %d views found: is this test looking?", texts, views)
 	}
-	for _, wrong := range []string{`msg.Of(fmt.Sprintf("%d users", n))`, `msg.Plain("no " + name)`, `check.Failed("%s", fmt.Sprint(n)+" users")`} {
+	for _, wrong := range []string{`msg.Of(fmt.Sprintf("%d users", n))`, `msg.Plain("no " + name)`,
+		`check.Failed("%s", fmt.Sprint(n)+" users")`} {
 		e, err := parser.ParseExpr(wrong)
 		if err != nil {
 			t.Fatal(err)
@@ -94,13 +97,14 @@ func makesText(call *ast.CallExpr) bool {
 	return false
 }
 
-// formatted tells that an expression makes text of a literal and values.
+// formatted reports that an expression makes text of a literal and values.
 func formatted(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.ParenExpr:
 		return formatted(e.X)
 	case *ast.BinaryExpr:
-		return e.Op == token.ADD && (!literal(e.X) || !literal(e.Y)) && (wordy(e.X) || wordy(e.Y) || formatted(e.X) || formatted(e.Y))
+		return e.Op == token.ADD && (!literal(e.X) || !literal(e.Y)) &&
+			(wordy(e.X) || wordy(e.Y) || formatted(e.X) || formatted(e.Y))
 	case *ast.CallExpr:
 		if s, ok := e.Fun.(*ast.SelectorExpr); ok {
 			if of, ok := s.X.(*ast.Ident); ok && of.Name == "fmt" && strings.HasPrefix(s.Sel.Name, "Sprint") {

@@ -9,7 +9,8 @@ import (
 )
 
 func TestNumber(t *testing.T) {
-	for n, want := range map[Number]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1", -100: "-100", -1000: "-1,000"} {
+	for n, want := range map[Number]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1: "-1",
+		-100: "-100", -1000: "-1,000"} {
 		if got := n.String(); got != want {
 			t.Errorf("%d is %s, want %s", int(n), got, want)
 		}

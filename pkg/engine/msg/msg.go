@@ -41,7 +41,7 @@ func Plural(n int, one, many string) Text {
 	return Of(many, n)
 }
 
-// IsZero tells whether there is nothing to say.
+// IsZero reports whether there is nothing to say.
 func (t Text) IsZero() bool { return t.Format == "" }
 
 // String is the text in English.

@@ -27,7 +27,8 @@ func TestText(t *testing.T) {
 		english, german string
 	}{
 		{Of("%s has %s", "contoso", Plural(3, "%d user", "%d users")), "contoso has 3 users", "contoso hat 3 Benutzer"},
-		{Of("forest %[1]s: %[2]s", "contoso", errors.New("no answer")), "forest contoso: no answer", "no answer (Gesamtstruktur contoso)"},
+		{Of("forest %[1]s: %[2]s", "contoso", errors.New("no answer")), "forest contoso: no answer",
+			"no answer (Gesamtstruktur contoso)"},
 		{Of("100%% of it"), "100% of it", "100% of it"},
 		{Plain("a server's 100%"), "a server's 100%", "a server's 100%"},
 		{Text{}, "", ""},

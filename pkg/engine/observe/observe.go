@@ -1,17 +1,20 @@
-// Package observe is the one way by which the engine and the hybrid packages tell what happens while it happens. The text
-// printer, the JSON lines writer and the wizard are observers; no package below cmd and wizard prints.
+// Package observe is the one way by which the engine and the hybrid packages tell what happens
+// while it happens. The text printer, the JSON lines writer and the wizard are observers; no
+// package below cmd and wizard prints.
 package observe
 
 import "time"
 
-// Event is one thing that happened. Packages that produce richer events (a check's Result, a change's Outcome, a
-// lookup's Answer) define them as types that implement Event.
+// Event is one thing that happened. Packages that produce richer events (a check's Result, a
+// change's Outcome, a lookup's Answer) define them as types that implement Event.
 type Event interface {
-	// Event names the event's kind as JSON lines show it: "started", "progress", "check", "change", "lookup", ...
+	// Event names the event's kind as JSON lines show it: "started", "progress", "check", "change",
+	// "lookup", ...
 	Event() string
 }
 
-// Observer receives events. Engines call it from one goroutine at a time: an Observer needs no lock of its own.
+// Observer receives events. Engines call it from one goroutine at a time: an Observer needs no lock
+// of its own.
 type Observer interface{ Observe(Event) }
 
 // Func is an Observer made of a function.
@@ -26,7 +29,7 @@ type Started struct {
 	Total int    `json:"total"` // steps, when known; 0 otherwise
 }
 
-// Progress tells that work goes on: Done of Total steps, and what is being done now.
+// Progress reports that work goes on: Done of Total steps, and what is being done now.
 type Progress struct {
 	Stage string `json:"stage"`
 	Done  int    `json:"done"`
@@ -34,7 +37,7 @@ type Progress struct {
 	Text  string `json:"text"`
 }
 
-// Waiting tells what is waited for, and until when at the latest.
+// Waiting says what is waited for, and until when at the latest.
 type Waiting struct {
 	Stage string    `json:"stage"`
 	ID    string    `json:"id"`

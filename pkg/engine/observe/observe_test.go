@@ -4,7 +4,8 @@ import "testing"
 
 // The names stand in JSON lines: scripts go by them.
 func TestEventNames(t *testing.T) {
-	for want, e := range map[string]Event{"started": Started{}, "progress": Progress{}, "waiting": Waiting{}, "warning": Warning{}} {
+	for want, e := range map[string]Event{"started": Started{}, "progress": Progress{}, "waiting": Waiting{},
+		"warning": Warning{}} {
 		if got := e.Event(); got != want {
 			t.Errorf("%T is called %s, want %s", e, got, want)
 		}

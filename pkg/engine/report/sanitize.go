@@ -36,7 +36,7 @@ func Sanitize(s string) string {
 	return b.String()
 }
 
-// clean tells that s is nothing but printable ASCII and line breaks.
+// clean reports that s is nothing but printable ASCII and line breaks.
 func clean(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < ' ' || c > '~') && c != '\n' {

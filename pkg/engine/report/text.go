@@ -67,7 +67,7 @@ func (p *page) blocks(blocks []Block) {
 	}
 }
 
-// apart tells whether an empty line stands between two blocks. Sections bring their own.
+// apart reports whether an empty line stands between two blocks. Sections bring their own.
 func apart(before, b Block) bool {
 	if _, section := b.(Section); section {
 		return false

@@ -76,7 +76,7 @@ type Property struct {
 	Kept          int
 }
 
-// List tells whether the property is shown by its elements.
+// List reports whether the property is shown by its elements.
 func (p Property) List() bool { return len(p.Gone)+len(p.Come) > 0 }
 
 // Matrix is who sees whose free/busy, asked in which way.

@@ -36,7 +36,8 @@ func (s Selection) Validate(ids []string) error {
 	return errors.Join(errs...)
 }
 
-// Picks tells whether id is selected: matched by one of Only (or Only is empty) and by none of Skip.
+// Picks reports whether id is selected: matched by one of Only (or Only is empty) and by none of
+// Skip.
 func (s Selection) Picks(id string) bool {
 	picked := len(s.Only) == 0
 	for _, glob := range s.Only {
@@ -57,8 +58,8 @@ func anyMatch(glob string, ids []string) bool {
 	return false
 }
 
-// Match tells whether id matches glob, without regard to case. "*" stands for any run of characters (dots and slashes
-// included) and "?" for one.
+// Match reports whether id matches glob, without regard to case. "*" stands for any run of
+// characters (dots and slashes included) and "?" for one.
 func Match(glob, id string) bool {
 	g, s := []rune(strings.ToLower(glob)), []rune(strings.ToLower(id))
 	// The usual two-pointer match: on a mismatch, the last star takes one character more.

@@ -49,7 +49,8 @@ func TestSelection(t *testing.T) {
 		t.Error(err)
 	}
 	err := s.Validate([]string{"b.x"})
-	if !errors.Is(err, ErrUnmatched) || !strings.Contains(err.Error(), `--only "a.*"`) || !strings.Contains(err.Error(), `--skip "*.y"`) {
+	if !errors.Is(err, ErrUnmatched) || !strings.Contains(err.Error(), `--only "a.*"`) ||
+		!strings.Contains(err.Error(), `--skip "*.y"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -406,7 +406,8 @@ func TestFacts(t *testing.T) {
 		t.Error("self-signed is wrong")
 	}
 	thumbprint := Thumbprint(c)
-	if len(thumbprint) != 40 || NormalThumbprint("\u200e"+strings.ToLower(thumbprint[:2]+" "+thumbprint[2:])) != thumbprint {
+	if len(thumbprint) != 40 || NormalThumbprint("\u200e"+
+		strings.ToLower(thumbprint[:2]+" "+thumbprint[2:])) != thumbprint {
 		t.Error(thumbprint)
 	}
 	for _, bad := range []string{"", "x", thumbprint[1:], thumbprint + "0", strings.Repeat("g", 40)} {

@@ -44,7 +44,7 @@ func NormalThumbprint(s string) string {
 	return out
 }
 
-// SelfSigned tells whether a certificate is its own issuer, signature included.
+// SelfSigned reports whether a certificate is its own issuer, signature included.
 func SelfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) &&
 		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
@@ -70,7 +70,7 @@ func Names(c *x509.Certificate) []string {
 	return out
 }
 
-// Covers tells whether a certificate's subject alternative names match a host name. A wildcard
+// Covers reports whether a certificate's subject alternative names match a host name. A wildcard
 // stands for exactly one whole label. The common name does not count: no current TLS client looks
 // at it. An alternative name that ends with a dot matches nothing (RFC 5280 knows no such name).
 func Covers(c *x509.Certificate, host string) bool {
@@ -78,7 +78,7 @@ func Covers(c *x509.Certificate, host string) bool {
 		func(n string) bool { return !strings.HasSuffix(n, ".") && Matches(n, host) })
 }
 
-// Matches tells whether a certificate's name, which may begin with "*.", matches a host name.
+// Matches reports whether a certificate's name, which may begin with "*.", matches a host name.
 func Matches(name, host string) bool {
 	name, host = strings.ToLower(strings.TrimSuffix(name, ".")), strings.ToLower(strings.TrimSuffix(host, "."))
 	if name == "" || host == "" {

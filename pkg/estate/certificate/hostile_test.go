@@ -25,7 +25,7 @@ func TestEndlessDerivation(t *testing.T) {
 	}
 }
 
-// TestLoadPipe: a pipe that nobody writes to is refused before it is opened, for opening it would
+// TestLoadPipe: a pipe without a writer is refused before it is opened, for opening it would
 // wait.
 func TestLoadPipe(t *testing.T) {
 	if runtime.GOOS == "windows" {

@@ -35,7 +35,7 @@ type Use struct {
 	Hosts []string       // names that it has to hold
 	Now   time.Time
 	Mail  bool // as transport certificate: the server presents it as a client too
-	// Served tells that a server presented it, so that the absence of an OCSP response means
+	// Served reports that a server presented it, so that the absence of an OCSP response means
 	// something.
 	Served bool
 }
@@ -424,8 +424,8 @@ func judgeStaple(b Bundle, u Use) []finding.Finding {
 	return nil
 }
 
-// vouched tells whether the leaf's issuer signed an OCSP response, itself or by a responder of its
-// own. ParseResponseForCert has checked the signature where the response brings the signer's
+// vouched reports whether the leaf's issuer signed an OCSP response, itself or by a responder of
+// its own. ParseResponseForCert has checked the signature where the response brings the signer's
 // certificate.
 func vouched(r *ocsp.Response, b Bundle) bool {
 	issuer, _ := issuerOf(b.Leaf, b.Chain)

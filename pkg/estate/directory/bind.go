@@ -163,7 +163,8 @@ func (c *conn) principalHost(ctx context.Context) (string, error) {
 	if len(objects) == 1 && objects[0].text("dnsHostName") != "" {
 		return strings.ToLower(objects[0].text("dnsHostName")), nil
 	}
-	return "", errors.New("Kerberos needs the server's name: give the server by name, not by address") //nolint:staticcheck // a proper name
+	//nolint:staticcheck // a proper name
+	return "", errors.New("Kerberos needs the server's name: give the server by name, not by address")
 }
 
 // kerberosError gives the sentence and class of what the key distribution center, or the library,

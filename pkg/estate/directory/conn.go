@@ -565,7 +565,7 @@ func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
 	return found, nil
 }
 
-// usable tells whether a connection is still in step after err.
+// usable reports whether a connection is still in step after err.
 func usable(err error) bool {
 	var refused *ResultError
 	return err == nil || errors.As(err, &refused)

@@ -174,7 +174,7 @@ func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) 
 	return out, nil
 }
 
-// inForest tells whether a host is in or below a domain, or another domain of the forest that the
+// inForest reports whether a host is in or below a domain, or another domain of the forest that the
 // answers or an authenticated server named.
 func (f *Forest) inForest(host, domain string) bool {
 	for _, d := range []string{domain, f.cfg.Directory.Domain, DomainName(f.root.RootDomain),

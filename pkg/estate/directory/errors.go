@@ -19,7 +19,7 @@ var (
 	errNoSuchObject = errors.New("no such object")
 )
 
-// LDAP result codes that are told apart (RFC 4511, appendix A).
+// LDAP result codes that are distinguished (RFC 4511, appendix A).
 const (
 	resultSuccess            = 0
 	resultOperationsError    = 1

@@ -322,7 +322,8 @@ var classes = []class{
 		[]string{"msExchFedDomainNames", "msExchFedTargetAutodiscoverEPR",
 			"msExchFedIsEnabled"}, []string{"msExchFedIsEnabled"}, func(x *Exchange, o object, base Object) {
 			x.Connectors = append(x.Connectors,
-				IntraOrganizationConnector{base, o.texts("msExchFedDomainNames"), o.text("msExchFedTargetAutodiscoverEPR"),
+				IntraOrganizationConnector{base, o.texts("msExchFedDomainNames"),
+					o.text("msExchFedTargetAutodiscoverEPR"),
 					o.boolean("msExchFedIsEnabled")})
 		}},
 	{"msExchAvailabilityAddressSpace",
@@ -343,7 +344,8 @@ var classes = []class{
 	}},
 	{"msExchAuthAuthConfig", []string{"msExchAuthCertificateThumbprint", "msExchAuthRealm", "msExchAuthIssuerName"},
 		nil, func(x *Exchange, o object, base Object) {
-			auth := AuthConfig{Object: base, Realm: o.text("msExchAuthRealm"), IssuerName: o.text("msExchAuthIssuerName")}
+			auth := AuthConfig{Object: base, Realm: o.text("msExchAuthRealm"),
+				IssuerName: o.text("msExchAuthIssuerName")}
 			for _, t := range o.texts("msExchAuthCertificateThumbprint") {
 				auth.Thumbprints = append(auth.Thumbprints, strings.ToUpper(strings.TrimSpace(t)))
 			}
@@ -359,8 +361,9 @@ var classes = []class{
 				AuthorizationURL: o.text("msExchAuthAuthorizationUrl"),
 				MetadataURL:      o.text("msExchAuthMetadataUrl"), Realm: o.text("msExchAuthRealm"),
 				ApplicationIdentifier: o.text("msExchAuthApplicationIdentifier"),
-				Type:                  o.text("msExchAuthAuthServerType"), Enabled: flags&1 != 0, DefaultAuthorization: flags&2 != 0,
-				Domains: o.texts("msExchCoexistenceDomains"),
+				Type:                  o.text("msExchAuthAuthServerType"), Enabled: flags&1 != 0,
+				DefaultAuthorization: flags&2 != 0,
+				Domains:              o.texts("msExchCoexistenceDomains"),
 			})
 		}},
 	{"msExchAuthPartnerApplication",
@@ -463,7 +466,7 @@ func (c class) object(o object) Object {
 
 // Exchange reads the whole Exchange configuration, in one pass, and the autodiscover service
 // connection points. ErrNoExchange says that there is no organization, or none that this account
-// can see: Active Directory does not tell these two apart. Any other error means unknown.
+// can see: Active Directory does not distinguish these two. Any other error means unknown.
 func (f *Forest) Exchange(ctx context.Context) (*Exchange, error) {
 	filter := "(|"
 	attributes := []string{"objectClass", "objectGUID"}

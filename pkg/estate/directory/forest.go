@@ -112,7 +112,7 @@ type Trust struct {
 	Attributes int
 }
 
-// ForestWide tells whether the trust is one between forests.
+// ForestWide reports whether the trust is one between forests.
 func (t Trust) ForestWide() bool { return t.Attributes&0x8 != 0 }
 
 // Facts are what a forest is made of.

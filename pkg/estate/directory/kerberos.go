@@ -130,7 +130,8 @@ func krb5Config(path, realm string) (*config.Config, error) {
 	case named || !errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("read Kerberos configuration %s: %w", path, err)
 	case realm == "":
-		return nil, errors.New("Kerberos needs a realm: give user@REALM, the forest's domain, or a krb5.conf") //nolint:staticcheck // a proper name
+		//nolint:staticcheck // a proper name
+		return nil, errors.New("Kerberos needs a realm: give user@REALM, the forest's domain, or a krb5.conf")
 	}
 	return config.NewFromString("[libdefaults]\n default_realm = " + realm +
 		"\n dns_lookup_kdc = true\n dns_lookup_realm = false\n rdns = false\n udp_preference_limit = 1\n")

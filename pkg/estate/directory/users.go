@@ -30,7 +30,7 @@ type User struct {
 	Account          AccountState
 }
 
-// AccountState tells whether an account is enabled. The server may hide that.
+// AccountState reports whether an account is enabled. The server may hide that.
 type AccountState uint8
 
 // Account states.
@@ -76,12 +76,14 @@ const (
 )
 
 // systemTypes are mailboxes that Exchange makes for itself; nobody signs in with them.
-const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox | AuditLogMailbox | AuxAuditLogMailbox | SupervisoryReviewPolicy
+const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox |
+	AuditLogMailbox | AuxAuditLogMailbox | SupervisoryReviewPolicy
 
 var recipientTypes = map[RecipientType]string{
 	UserMailbox: "UserMailbox", LinkedMailbox: "LinkedMailbox", SharedMailbox: "SharedMailbox",
 	LegacyMailbox: "LegacyMailbox",
-	RoomMailbox:   "RoomMailbox", EquipmentMailbox: "EquipmentMailbox", MailContact: "MailContact", MailUser: "MailUser",
+	RoomMailbox:   "RoomMailbox", EquipmentMailbox: "EquipmentMailbox", MailContact: "MailContact",
+	MailUser:      "MailUser",
 	SystemMailbox: "SystemMailbox", ArbitrationMailbox: "ArbitrationMailbox", DiscoveryMailbox: "DiscoveryMailbox",
 	RemoteUserMailbox: "RemoteUserMailbox", RemoteRoomMailbox: "RemoteRoomMailbox",
 	RemoteEquipmentMailbox: "RemoteEquipmentMailbox",
@@ -101,18 +103,20 @@ func (t RecipientType) String() string {
 	return strconv.FormatInt(int64(t), 10)
 }
 
-// System tells whether the mailbox is one of Exchange's own (arbitration, discovery, monitoring,
+// System reports whether the mailbox is one of Exchange's own (arbitration, discovery, monitoring,
 // audit): user rules do not apply.
 func (t RecipientType) System() bool { return t&systemTypes != 0 }
 
-// Remote tells whether the mailbox is in the cloud.
+// Remote reports whether the mailbox is in the cloud.
 func (t RecipientType) Remote() bool {
-	return t&(RemoteUserMailbox|RemoteRoomMailbox|RemoteEquipmentMailbox|RemoteSharedMailbox|RemoteTeamMailbox|RemoteGroupMailbox) != 0
+	return t&(RemoteUserMailbox|RemoteRoomMailbox|RemoteEquipmentMailbox|
+		RemoteSharedMailbox|RemoteTeamMailbox|RemoteGroupMailbox) != 0
 }
 
-// userFilter selects users that Exchange manages, and those that somebody gave an address without
+// userFilter selects users that Exchange manages, and those with an address given without
 // it. An attribute that the schema does not have makes its term undefined, not the search fail.
-const userFilter = "(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
+const userFilter = "(&(objectCategory=person)(objectClass=user)" +
+	"(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
 
 var userAttributes = []string{
 	"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress",

@@ -27,7 +27,7 @@ const (
 )
 
 // maxMessage bounds one LDAP message. The largest honest one is an entry with a full range (1,500
-// values) of a few long attributes: well under a megabyte, unless someone stored a photo in an
+// values) of a few long attributes: well under a megabyte, without a stored photo in an
 // attribute that is asked for.
 const maxMessage = 8 << 20
 

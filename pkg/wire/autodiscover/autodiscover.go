@@ -47,7 +47,7 @@ const (
 	NotAutodiscover Outcome = "not-autodiscover"
 	Untrusted       Outcome = "untrusted"
 	Unreachable     Outcome = "unreachable"
-	// not https, not an autodiscover path, or a host that nobody vouches for
+	// not https, not an autodiscover path, or an untrusted host
 	RefusedRedirect Outcome = "refused-redirect"
 	NoRecord        Outcome = "no-record" // of SRV
 	Failed          Outcome = "failed"
@@ -87,8 +87,8 @@ type Result struct {
 // published.
 func (r Result) EWS() string { return r.Settings.EWS() }
 
-// SearchError is a search that found nothing. It is of the class that tells most: access refused by
-// a server that answered, then a certificate not trusted, then not reachable.
+// SearchError is a search that found nothing. It is of the most informative class: access refused
+// by a server that answered, then a certificate not trusted, then not reachable.
 type SearchError struct {
 	Address string
 	Trace   []Attempt
@@ -143,7 +143,7 @@ func (e *SearchError) Is(target error) bool {
 	return false
 }
 
-// Unwrap gives the error of the attempt that tells most.
+// Unwrap gives the most informative error.
 func (e *SearchError) Unwrap() error {
 	if best := e.best(); best != nil && e.Reason == "" {
 		return best.Err
@@ -281,10 +281,12 @@ func cutAddress(address string) (local, domain string, ok bool) {
 	return local, domain, true
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+var hostName = regexp.MustCompile(
+	`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
 // autodiscoverPath is where autodiscover may be redirected to.
-var autodiscoverPath = regexp.MustCompile(`(?i)^/autodiscover/([^/]+/)*autodiscover\.(xml|svc)(/wssecurity(/symmetrickey|/x509cert)?)?$`)
+var autodiscoverPath = regexp.MustCompile(
+	`(?i)^/autodiscover/([^/]+/)*autodiscover\.(xml|svc)(/wssecurity(/symmetrickey|/x509cert)?)?$`)
 
 // ask asks one candidate and follows its redirects of URL. It returns the address to go on with.
 func (s *search) ask(ctx context.Context, at candidate) (next string, err error) {

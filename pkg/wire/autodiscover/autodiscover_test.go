@@ -23,8 +23,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// world is hosts behind one TLS and one plain server, told apart by the Host header. Hosts that are
-// not in it refuse the connection.
+// world is hosts behind one TLS and one plain server, distinguished by the Host header. Hosts that
+// are not in it refuse the connection.
 type world struct {
 	secure, plain map[string]http.Handler
 	srv           map[string][]*net.SRV
@@ -634,7 +634,8 @@ func FuzzHandler(f *testing.F) {
 	f.Add("/autodiscover/autodiscover.xml", poxRequest("alice@contoso.com"))
 	f.Add("/autodiscover/autodiscover.svc",
 		soapRequest("https://x/", "GetUserSettings",
-			`<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+settingsList(defaultSettings)))
+			`<a:Users><a:User><a:Mailbox>alice@contoso.com</a:Mailbox></a:User></a:Users>`+
+				settingsList(defaultSettings)))
 	f.Add("/autodiscover/autodiscover.svc",
 		soapRequest("https://x/", "GetDomainSettings",
 			`<a:Domains><a:Domain>contoso.com</a:Domain></a:Domains>`+settingsList([]string{"ExternalEwsUrl"})))

@@ -52,7 +52,7 @@ func (c *Client) endpoint(u string) string {
 	return u
 }
 
-// acceptable tells why a candidate must not be given the credential, "" when it may.
+// acceptable says why a candidate must not be given the credential, "" when it may.
 func (c *Client) acceptable(at candidate, address string) string {
 	u, err := url.Parse(at.url)
 	switch {
@@ -100,7 +100,7 @@ func (c *Client) anonymous() (*http.Client, error) {
 	return c.Anonymous, nil
 }
 
-// answer is one attempt with what it told.
+// answer is one attempt with its result.
 type answer struct {
 	attempt  Attempt
 	settings Settings

@@ -139,9 +139,11 @@ func (h *Handler) pox(w http.ResponseWriter, r *http.Request) {
 	var code *CodeError
 	switch {
 	case errors.As(err, &code) && code.Code == CodeRedirectAddress:
-		writePOX(w, `<Account><AccountType>email</AccountType><Action>redirectAddr</Action><RedirectAddr>`+soap.Escape(code.Target)+`</RedirectAddr></Account>`)
+		writePOX(w, `<Account><AccountType>email</AccountType><Action>redirectAddr</Action><RedirectAddr>`+
+			soap.Escape(code.Target)+`</RedirectAddr></Account>`)
 	case errors.As(err, &code) && code.Code == CodeRedirectURL:
-		writePOX(w, `<Account><AccountType>email</AccountType><Action>redirectUrl</Action><RedirectUrl>`+soap.Escape(code.Target)+`</RedirectUrl></Account>`)
+		writePOX(w, `<Account><AccountType>email</AccountType><Action>redirectUrl</Action><RedirectUrl>`+
+			soap.Escape(code.Target)+`</RedirectUrl></Account>`)
 	case errors.As(err, &code) && code.Code == InvalidUser:
 		writePOXError(w, 500, "The email address can't be found.")
 	case err != nil:
@@ -166,7 +168,8 @@ func (h *Handler) poxAccount(s Settings) string {
 	element("DisplayName", s.DisplayName)
 	element("LegacyDN", s.LegacyDN)
 	element("AutoDiscoverSMTPAddress", s.Address)
-	b.WriteString("</User><Account><AccountType>email</AccountType><Action>settings</Action><MicrosoftOnline>False</MicrosoftOnline>")
+	b.WriteString("</User><Account><AccountType>email</AccountType><Action>settings</Action>" +
+		"<MicrosoftOnline>False</MicrosoftOnline>")
 	if s.InternalEWS != "" {
 		b.WriteString("<Protocol><Type>EXCH</Type>")
 		element("Server", s.Server)
@@ -210,12 +213,14 @@ func writeXML(w http.ResponseWriter, status int, text string) {
 }
 
 func writePOX(w http.ResponseWriter, response string) {
-	writeXML(w, http.StatusOK, `<Autodiscover xmlns="`+ErrorSchema+`"><Response xmlns="`+ResponseSchema+`">`+response+`</Response></Autodiscover>`)
+	writeXML(w, http.StatusOK, `<Autodiscover xmlns="`+ErrorSchema+`"><Response xmlns="`+ResponseSchema+`">`+response+
+		`</Response></Autodiscover>`)
 }
 
 // writePOXError answers 200, as Exchange does.
 func writePOXError(w http.ResponseWriter, code int, message string) {
-	writeXML(w, http.StatusOK, fmt.Sprintf(`<Autodiscover xmlns="%s"><Response><Error Time="%s" Id="1"><ErrorCode>%d</ErrorCode><Message>%s</Message><DebugData/></Error></Response></Autodiscover>`,
+	writeXML(w, http.StatusOK, fmt.Sprintf(`<Autodiscover xmlns="%s"><Response><Error Time="%s" Id="1">`+
+		`<ErrorCode>%d</ErrorCode><Message>%s</Message><DebugData/></Error></Response></Autodiscover>`,
 		ErrorSchema, time.Now().UTC().Format("15:04:05.0000000"), code, soap.Escape(message)))
 }
 
@@ -254,7 +259,8 @@ func (h *Handler) json(w http.ResponseWriter, r *http.Request) {
 		return
 	case errors.As(err, &code) && code.Code == CodeRedirectAddress:
 		_, domain, _ := cutAddress(code.Target)
-		w.Header().Set("Location", "https://autodiscover."+domain+"/autodiscover/autodiscover.json/v1.0/"+url.PathEscape(code.Target)+"?Protocol="+url.QueryEscape(protocol))
+		w.Header().Set("Location", "https://autodiscover."+domain+"/autodiscover/autodiscover.json/v1.0/"+
+			url.PathEscape(code.Target)+"?Protocol="+url.QueryEscape(protocol))
 		w.WriteHeader(http.StatusFound)
 		return
 	case errors.As(err, &code) && code.Code == InvalidUser:
@@ -303,8 +309,12 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 	// header and body must name it alike
 	if !ok || envelope.Header.Value("Action") != Namespace+"/Autodiscover/"+operation {
 		writeXML(w, http.StatusInternalServerError,
-			`<s:Envelope xmlns:s="`+soap.Namespace+`"><s:Body><s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:ActionNotSupported</faultcode>`+
-				`<faultstring xml:lang="en-US">The message cannot be processed: it is none of the operations of this service.</faultstring></s:Fault></s:Body></s:Envelope>`)
+			`<s:Envelope xmlns:s="`+soap.Namespace+
+				`"><s:Body><s:Fault><faultcode xmlns:a="`+
+				`http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">`+
+				`a:ActionNotSupported</faultcode>`+
+				`<faultstring xml:lang="en-US">The message cannot be processed: it is none of the operations of this service.`+
+				`</faultstring></s:Fault></s:Body></s:Envelope>`)
 		return
 	}
 	answer, _ := status(&CodeError{Code: InvalidRequest, Message: "The header RequestedServerVersion is missing."})
@@ -312,9 +322,14 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 		answer = run(r.Context(), caller, request)
 	}
 	major, minor, build := h.version()
-	writeXML(w, http.StatusOK, fmt.Sprintf(`<s:Envelope xmlns:s="%s" xmlns:a="%s"><s:Header><a:Action s:mustUnderstand="1">%s/Autodiscover/%sResponse</a:Action>`+
-		`<h:ServerVersionInfo xmlns:h="%s"><h:MajorVersion>%d</h:MajorVersion><h:MinorVersion>%d</h:MinorVersion><h:MajorBuildNumber>%d</h:MajorBuildNumber><h:MinorBuildNumber>9</h:MinorBuildNumber><h:Version>Exchange2016</h:Version></h:ServerVersionInfo></s:Header>`+
-		`<s:Body><%sResponseMessage xmlns="%s"><Response xmlns:i="http://www.w3.org/2001/XMLSchema-instance">%s</Response></%sResponseMessage></s:Body></s:Envelope>`,
+	writeXML(w, http.StatusOK, fmt.Sprintf(`<s:Envelope xmlns:s="%s" xmlns:a="%s"><s:Header>`+
+		`<a:Action s:mustUnderstand="1">%s/Autodiscover/%sResponse</a:Action>`+
+		`<h:ServerVersionInfo xmlns:h="%s"><h:MajorVersion>%d</h:MajorVersion><h:MinorVersion>%d</h:MinorVersion>`+
+		`<h:MajorBuildNumber>%d</h:MajorBuildNumber><h:MinorBuildNumber>9</h:MinorBuildNumber>`+
+		`<h:Version>Exchange2016</h:Version></h:ServerVersionInfo></s:Header>`+
+		`<s:Body><%sResponseMessage xmlns="%s">`+
+		`<Response xmlns:i="http://www.w3.org/2001/XMLSchema-instance">%s</Response></%sResponseMessage></s:Body>`+
+		`</s:Envelope>`,
 		soap.Namespace, Addressing, Namespace, operation, Namespace, major, minor, build, operation, Namespace, answer,
 		operation))
 }
@@ -405,7 +420,9 @@ func writeSettings(b *strings.Builder, element string, names []string, values ma
 			fmt.Fprintf(&found, `<%s i:type="StringSetting"><Name>%s</Name><Value>%s</Value></%s>`, element,
 				soap.Escape(n), soap.Escape(v), element)
 		} else {
-			fmt.Fprintf(&missing, `<%sError><ErrorCode>SettingIsNotAvailable</ErrorCode><ErrorMessage>The requested setting '%s' isn't available.</ErrorMessage><SettingName>%s</SettingName></%sError>`, element, soap.Escape(n), soap.Escape(n), element)
+			fmt.Fprintf(&missing, `<%sError><ErrorCode>SettingIsNotAvailable</ErrorCode>`+
+				`<ErrorMessage>The requested setting '%s' isn't available.</ErrorMessage>`+
+				`<SettingName>%s</SettingName></%sError>`, element, soap.Escape(n), soap.Escape(n), element)
 		}
 	}
 	fmt.Fprintf(b, `<%sErrors>%s</%sErrors><%ss>%s</%ss>`, element, missing.String(), element, element, found.String(),

@@ -9,7 +9,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Settings are what autodiscover tells about a mailbox. Empty fields were not told.
+// Settings are what autodiscover returns about a mailbox. Empty fields were absent.
 type Settings struct {
 	Address     string // AutoDiscoverSMTPAddress
 	DisplayName string

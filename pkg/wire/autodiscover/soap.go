@@ -58,8 +58,10 @@ var defaultSettings = []string{"UserDN", "UserDisplayName", "AutoDiscoverSMTPAdd
 
 // soapRequest is the envelope of an operation. Header and body order are those of the WSDL.
 func soapRequest(endpoint, operation, body string) string {
-	return fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?>`+"\n"+`<s:Envelope xmlns:s="%s" xmlns:a="%s" xmlns:wsa="%s"><s:Header>`+
-		`<a:RequestedServerVersion>Exchange2013_SP1</a:RequestedServerVersion><wsa:Action>%s/Autodiscover/%s</wsa:Action><wsa:To>%s</wsa:To></s:Header>`+
+	return fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?>`+"\n"+
+		`<s:Envelope xmlns:s="%s" xmlns:a="%s" xmlns:wsa="%s"><s:Header>`+
+		`<a:RequestedServerVersion>Exchange2013_SP1</a:RequestedServerVersion>`+
+		`<wsa:Action>%s/Autodiscover/%s</wsa:Action><wsa:To>%s</wsa:To></s:Header>`+
 		`<s:Body><a:%sRequestMessage><a:Request>%s</a:Request></a:%sRequestMessage></s:Body></s:Envelope>`,
 		soap.Namespace, Namespace, Addressing, Namespace, operation, soap.Escape(endpoint), operation, body, operation)
 }

@@ -1,5 +1,5 @@
-// Package dns asks chosen resolvers questions and tells apart what a resolver may mean by having no
-// answer: that the name does not exist, that it has no record of the type, or that the resolver
+// Package dns asks chosen resolvers questions and distinguishes what a resolver may mean by having
+// no answer: that the name does not exist, that it has no record of the type, or that the resolver
 // could not tell.
 package dns
 
@@ -368,12 +368,12 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 	return reply, nil
 }
 
-// answers tells whether a reply says something about the name.
+// answers reports whether a reply says something about the name.
 func answers(reply *dns.Msg) bool {
 	return reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 }
 
-// refusesEDNS tells whether a reply may be the refusal of a server that does not take EDNS.
+// refusesEDNS reports whether a reply may be the refusal of a server that does not take EDNS.
 // SERVFAIL is one among old servers and firewalls.
 func refusesEDNS(reply *dns.Msg) bool {
 	switch reply.Rcode {

@@ -240,7 +240,8 @@ func TestNames(t *testing.T) {
 	for name, says := range map[string]string{
 		"München.example": "", "münchen.example.": "", "  xn--mnchen-3ya.example ": "",
 		"_autodiscover._tcp.münchen.example": "",
-		"contoso .example":                   "it holds a blank", "con\ttoso.example": "it holds a blank", "": "not a domain name",
+		"contoso .example":                   "it holds a blank", "con\ttoso.example": "it holds a blank",
+		"":                                   "not a domain name",
 		"a..b":                               "not a domain name",
 		strings.Repeat("a", 64) + ".example": "not a domain name", "\u202econtoso.example": "not a domain name",
 	} {

@@ -251,7 +251,7 @@ func (s *Server) answer(m *dns.Msg, name string, qtype uint16) {
 	}
 }
 
-// exists tells whether a name has records or names below it (an empty non-terminal exists).
+// exists reports whether a name has records or names below it (an empty non-terminal exists).
 func (s *Server) exists(name string) bool {
 	if len(s.records[name]) > 0 || s.zone(name) == name {
 		return true

@@ -33,7 +33,7 @@ func Diagnostics(h http.Header) string {
 var exchangeHeaders = []string{"X-MS-Diagnostics", "X-FEServer", "X-BEServer", "X-CalculatedBETarget",
 	"X-CalculatedFETarget", "X-DiagInfo"}
 
-// FromExchange tells whether an HTTP answer carries a header that Exchange alone sets.
+// FromExchange reports whether an HTTP answer carries a header that Exchange alone sets.
 func FromExchange(h http.Header) bool {
 	for _, name := range exchangeHeaders {
 		if h.Get(name) != "" {
@@ -69,7 +69,8 @@ func whatAnswered(resp *http.Response, body []byte) string {
 		return "a log-on form (440: the session of forms-based authentication has ended), so a proxy or the OWA " +
 			"authentication module is in front of EWS"
 	case resp.StatusCode == 456:
-		return "456: Exchange Online requires this account to sign in with multi-factor authentication or to be unblocked"
+		return "456: Exchange Online requires this account to sign in with multi-factor authentication or to be " +
+			"unblocked"
 	case resp.StatusCode == http.StatusUnsupportedMediaType:
 		return "a service that does not take text/xml"
 	case has("you have created a service"):
@@ -101,7 +102,7 @@ func titled(body []byte, resp *http.Response) string {
 var logOnPaths = []string{"/owa", "/adfs/", "logon", "login", "signin", "/cgi/", "/my.policy", "/vpn/", "saml",
 	"oauth2/authorize"}
 
-// isLogOn tells whether an address is that of a log-on page, as far as its host and path show.
+// isLogOn reports whether an address is that of a log-on page, as far as its host and path show.
 func isLogOn(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -49,7 +49,7 @@ type Response struct {
 	Mailboxes []Mailbox
 }
 
-// Mailbox is what the server told about one mailbox.
+// Mailbox is what the server returned about one mailbox.
 type Mailbox struct {
 	Address string
 	Err     error // *ResponseError: this mailbox could not be looked up; the rest is then empty
@@ -60,13 +60,13 @@ type Mailbox struct {
 	Merged       string
 	HasMerged    bool
 	Events       []Event
-	HasEvents    bool          // tells a calendar without events from one that was not told
+	HasEvents    bool          // distinguishes a calendar without events from an absent one
 	Unread       int           // events whose times do not parse; they are left out
 	WorkingHours *WorkingHours // nil when absent or malformed
 }
 
 // Slots is the server's MergedFreeBusy, or the same made of the events where the server gives none.
-// ok is false when neither was told.
+// ok is false when neither was returned.
 func (m Mailbox) Slots(w Window, interval time.Duration) (merged string, ok bool) {
 	switch {
 	case m.Err != nil:
@@ -169,10 +169,13 @@ func (r Request) body() string {
 	b.WriteString(`<m:MailboxDataArray>`)
 	for _, m := range r.Mailboxes {
 		b.WriteString(`<t:MailboxData><t:Email><t:Address>` + soap.Escape(m) +
-			`</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType><t:ExcludeConflicts>false</t:ExcludeConflicts></t:MailboxData>`)
+			`</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType>` +
+			`<t:ExcludeConflicts>false</t:ExcludeConflicts></t:MailboxData>`)
 	}
-	fmt.Fprintf(&b, `</m:MailboxDataArray><t:FreeBusyViewOptions><t:TimeWindow><t:StartTime>%s</t:StartTime><t:EndTime>%s</t:EndTime></t:TimeWindow>`+
-		`<t:MergedFreeBusyIntervalInMinutes>%d</t:MergedFreeBusyIntervalInMinutes><t:RequestedView>%s</t:RequestedView></t:FreeBusyViewOptions></m:GetUserAvailabilityRequest>`,
+	fmt.Fprintf(&b, `</m:MailboxDataArray><t:FreeBusyViewOptions><t:TimeWindow><t:StartTime>%s</t:StartTime>`+
+		`<t:EndTime>%s</t:EndTime></t:TimeWindow>`+
+		`<t:MergedFreeBusyIntervalInMinutes>%d</t:MergedFreeBusyIntervalInMinutes>`+
+		`<t:RequestedView>%s</t:RequestedView></t:FreeBusyViewOptions></m:GetUserAvailabilityRequest>`,
 		formatTime(r.Window.Start, r.Zone), formatTime(r.Window.End, r.Zone), int(r.Interval/time.Minute), r.View)
 	return b.String()
 }
@@ -184,7 +187,8 @@ func (c *Client) envelope(body string) []byte {
 		version = DefaultVersion
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?>`+"\n"+`<s:Envelope xmlns:s="%s" xmlns:m="%s" xmlns:t="%s"><s:Header><t:RequestServerVersion Version="%s"/>`,
+	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?>`+"\n"+
+		`<s:Envelope xmlns:s="%s" xmlns:m="%s" xmlns:t="%s"><s:Header><t:RequestServerVersion Version="%s"/>`,
 		soap.Namespace, Messages, Types, soap.Escape(version))
 	if c.Impersonate != "" {
 		b.WriteString(`<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>` + soap.Escape(c.Impersonate) +

@@ -29,7 +29,7 @@ const DefaultVersion = "Exchange2013_SP1"
 // MaxMailboxes is how many mailboxes one GetUserAvailability may ask for.
 const MaxMailboxes = 100
 
-// View is how much an answer tells.
+// View is how much an answer contains.
 type View string
 
 // The views. A server gives less than was asked for when the caller may not see more.
@@ -54,7 +54,7 @@ func (v View) known() bool {
 	return false
 }
 
-// BusyType is what somebody is during an event.
+// BusyType is the state of a user during an event.
 type BusyType string
 
 // The busy types of LegacyFreeBusyType.
@@ -84,7 +84,7 @@ type Event struct {
 	Details    *Details // nil: the caller may not see them, or did not ask
 }
 
-// Details are what only a detailed view tells.
+// Details are what only a detailed view contains.
 type Details struct {
 	ID, Subject, Location                            string
 	Meeting, Recurring, Exception, Reminder, Private bool
@@ -136,13 +136,13 @@ func Merge(events []Event, w Window, interval time.Duration) string {
 	return string(ranks)
 }
 
-// ServerVersion is what a server tells about itself in ServerVersionInfo.
+// ServerVersion is what a server returns about itself in ServerVersionInfo.
 type ServerVersion struct {
 	Major, Minor, Build, Revision int
 	Schema                        string // "V2017_07_11"
 }
 
-// String is "15.2.1544.9", "" when the server told nothing.
+// String is "15.2.1544.9", "" when the server returned none.
 func (v ServerVersion) String() string {
 	if v.Major == 0 {
 		return ""
@@ -222,7 +222,7 @@ func (e *Fault) Is(target error) bool {
 		(accessCodes[e.ResponseCode] || e.StatusCode == http.StatusForbidden || e.StatusCode == http.StatusUnauthorized)
 }
 
-// Temporary tells whether the same question may be answered later.
+// Temporary reports whether the same question may be answered later.
 func (e *Fault) Temporary() bool {
 	return e.BackOff > 0 || e.ResponseCode == "ErrorServerBusy" || e.ResponseCode == "ErrorMailboxStoreUnavailable" ||
 		e.ResponseCode == "ErrorInternalServerTransientError"

@@ -115,7 +115,8 @@ func (f Front) Judge(isCloud func(host string) bool) []finding.Finding {
 	case f.Status == http.StatusForbidden && f.Exchange:
 		return one(finding.Wrong, "refused",
 			"Check EwsEnabled and the EWS access policies (Get-OrganizationConfig, Get-CASMailbox), and at IP "+
-				"restrictions of the virtual directory.", "%s is refused by Exchange: 403, %s", f.URL, something(f.What))
+				"restrictions of the virtual directory.", "%s is refused by Exchange: 403, %s", f.URL,
+			something(f.What))
 	case f.Status == http.StatusForbidden || f.Status == 440 || f.Status == 456:
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
 			"%s answers %d, %s: something before Exchange answers", f.URL, f.Status, something(f.What))

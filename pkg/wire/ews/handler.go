@@ -141,7 +141,8 @@ func schemaFault(why string) *Fault {
 func FaultBody(f *Fault) string {
 	var values strings.Builder
 	if f.BackOff > 0 {
-		fmt.Fprintf(&values, `<t:MessageXml xmlns:t="%s"><t:Value Name="BackOffMilliseconds">%d</t:Value></t:MessageXml>`, Types, f.BackOff.Milliseconds())
+		fmt.Fprintf(&values, `<t:MessageXml xmlns:t="%s"><t:Value Name="BackOffMilliseconds">%d</t:Value>`+
+			`</t:MessageXml>`, Types, f.BackOff.Milliseconds())
 	}
 	text := f.String
 	if text == "" {
@@ -151,7 +152,8 @@ func FaultBody(f *Fault) string {
 	if code == "" {
 		code = "ErrorInternalServerError"
 	}
-	return fmt.Sprintf(`<s:Fault><faultcode xmlns:a="%s">a:%s</faultcode><faultstring xml:lang="en-US">%s</faultstring><detail>`+
+	return fmt.Sprintf(`<s:Fault><faultcode xmlns:a="%s">a:%s</faultcode>`+
+		`<faultstring xml:lang="en-US">%s</faultstring><detail>`+
 		`<e:ResponseCode xmlns:e="%s">%s</e:ResponseCode><e:Message xmlns:e="%s">%s</e:Message>%s</detail></s:Fault>`,
 		Types, soap.Escape(code), soap.Escape(text), Errors, soap.Escape(code), Errors, soap.Escape(f.Message),
 		values.String())
@@ -170,7 +172,8 @@ func (h *Handler) write(w http.ResponseWriter, status int, body string) {
 		v = ServerVersion{15, 2, 1544, 9, "V2017_07_11"}
 	}
 	text := fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="%s"><s:Header>`+
-		`<h:ServerVersionInfo xmlns:h="%s" MajorVersion="%d" MinorVersion="%d" MajorBuildNumber="%d" MinorBuildNumber="%d" Version="%s"/>`+
+		`<h:ServerVersionInfo xmlns:h="%s" MajorVersion="%d" MinorVersion="%d" `+
+		`MajorBuildNumber="%d" MinorBuildNumber="%d" Version="%s"/>`+
 		`</s:Header><s:Body>%s</s:Body></s:Envelope>`,
 		soap.Namespace, Types, v.Major, v.Minor, v.Build, v.Revision, soap.Escape(v.Schema), body)
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
@@ -294,13 +297,15 @@ func writeError(b *strings.Builder, address string, err error) {
 	if text == "" {
 		text = "The free/busy data of " + address + " could not be retrieved."
 	}
-	fmt.Fprintf(b, `<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Error"><m:MessageText>%s</m:MessageText><m:ResponseCode>%s</m:ResponseCode><m:DescriptiveLinkKey>%s</m:DescriptiveLinkKey>`,
+	fmt.Fprintf(b, `<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Error"><m:MessageText>%s</m:MessageText>`+
+		`<m:ResponseCode>%s</m:ResponseCode><m:DescriptiveLinkKey>%s</m:DescriptiveLinkKey>`,
 		soap.Escape(text), soap.Escape(e.Code), linkKey)
 	if e.Detail != "" {
 		fmt.Fprintf(b, `<m:MessageXml><ExceptionMessage xmlns="%s">%s</ExceptionMessage></m:MessageXml>`, Errors,
 			soap.Escape(e.Detail))
 	}
-	b.WriteString(`</m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType></m:FreeBusyView></m:FreeBusyResponse>`)
+	b.WriteString(`</m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType>` +
+		`</m:FreeBusyView></m:FreeBusyResponse>`)
 }
 
 // atMost is the view that is left of asked when no more than limit may be seen.
@@ -325,7 +330,9 @@ func atMost(asked, limit View) View {
 
 func writeView(b *strings.Builder, c Calendar, q Query, z TimeZone, interval time.Duration) {
 	view := atMost(q.View, c.Limit)
-	fmt.Fprintf(b, `<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage><m:FreeBusyView><t:FreeBusyViewType>%s</t:FreeBusyViewType>`, view)
+	fmt.Fprintf(b, `<m:FreeBusyResponse><m:ResponseMessage ResponseClass="Success">`+
+		`<m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage><m:FreeBusyView>`+
+		`<t:FreeBusyViewType>%s</t:FreeBusyViewType>`, view)
 	if view.merged() {
 		b.WriteString(`<t:MergedFreeBusy>` + Merge(c.Events, q.Window, interval) + `</t:MergedFreeBusy>`)
 	}
@@ -360,7 +367,9 @@ func writeEvent(b *strings.Builder, e Event, view View, z TimeZone) {
 				fmt.Fprintf(b, `<t:%s>%s</t:%s>`, p.name, soap.Escape(p.value), p.name)
 			}
 		}
-		fmt.Fprintf(b, `<t:IsMeeting>%t</t:IsMeeting><t:IsRecurring>%t</t:IsRecurring><t:IsException>%t</t:IsException><t:IsReminderSet>%t</t:IsReminderSet><t:IsPrivate>%t</t:IsPrivate></t:CalendarEventDetails>`,
+		fmt.Fprintf(b, `<t:IsMeeting>%t</t:IsMeeting><t:IsRecurring>%t</t:IsRecurring>`+
+			`<t:IsException>%t</t:IsException><t:IsReminderSet>%t</t:IsReminderSet><t:IsPrivate>%t</t:IsPrivate>`+
+			`</t:CalendarEventDetails>`,
 			d.Meeting, d.Recurring, d.Exception, d.Reminder, d.Private)
 	}
 	b.WriteString(`</t:CalendarEvent>`)
@@ -375,7 +384,9 @@ func writeHours(b *strings.Builder, h WorkingHours) {
 		for _, d := range p.Days {
 			days = append(days, d.String())
 		}
-		fmt.Fprintf(b, `<t:WorkingPeriod><t:DayOfWeek>%s</t:DayOfWeek><t:StartTimeInMinutes>%d</t:StartTimeInMinutes><t:EndTimeInMinutes>%d</t:EndTimeInMinutes></t:WorkingPeriod>`,
+		fmt.Fprintf(b, `<t:WorkingPeriod><t:DayOfWeek>%s</t:DayOfWeek>`+
+			`<t:StartTimeInMinutes>%d</t:StartTimeInMinutes><t:EndTimeInMinutes>%d</t:EndTimeInMinutes>`+
+			`</t:WorkingPeriod>`,
 			strings.Join(days, " "), p.Start, p.End)
 	}
 	b.WriteString(`</t:WorkingPeriodArray></t:WorkingHours>`)

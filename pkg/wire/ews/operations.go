@@ -36,11 +36,16 @@ func (h *Handler) convertID(r *http.Request, body *soap.Element) string {
 	for _, source := range body.Child("SourceIds").All("AlternateId") {
 		id, _ := source.Get("Id")
 		if _, ok := folderOfID(id); !ok {
-			b.WriteString(`<m:ConvertIdResponseMessage ResponseClass="Error"><m:MessageText>Id is malformed.</m:MessageText><m:ResponseCode>ErrorInvalidIdMalformed</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:ConvertIdResponseMessage>`)
+			b.WriteString(`<m:ConvertIdResponseMessage ResponseClass="Error">` +
+				`<m:MessageText>Id is malformed.</m:MessageText>` +
+				`<m:ResponseCode>ErrorInvalidIdMalformed</m:ResponseCode>` +
+				`<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey></m:ConvertIdResponseMessage>`)
 			continue
 		}
 		fmt.Fprintf(&b, `<m:ConvertIdResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>`+
-			`<m:AlternateId xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="t:AlternateIdType" Format="%s" Id="%s" Mailbox="%s"/></m:ConvertIdResponseMessage>`,
+			`<m:AlternateId xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" `+
+			`xsi:type="t:AlternateIdType" Format="%s" Id="%s" Mailbox="%s"/>`+
+			`</m:ConvertIdResponseMessage>`,
 			soap.Escape(format), soap.Escape(id), soap.Escape(h.mailboxOf(r)))
 	}
 	b.WriteString(`</m:ResponseMessages></m:ConvertIdResponse>`)
@@ -101,15 +106,21 @@ func (h *Handler) getFolder(_ *http.Request, body *soap.Element) string {
 		}
 		f, known := folders[name]
 		if !ok || !known {
-			b.WriteString(`<m:GetFolderResponseMessage ResponseClass="Error"><m:MessageText>The specified folder could not be found in the store.</m:MessageText><m:ResponseCode>ErrorFolderNotFound</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey><m:Folders/></m:GetFolderResponseMessage>`)
+			b.WriteString(`<m:GetFolderResponseMessage ResponseClass="Error">` +
+				`<m:MessageText>The specified folder could not be found in the store.</m:MessageText>` +
+				`<m:ResponseCode>ErrorFolderNotFound</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>` +
+				`<m:Folders/></m:GetFolderResponseMessage>`)
 			continue
 		}
-		fmt.Fprintf(&b, `<m:GetFolderResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:Folders><t:%s><t:FolderId Id="%s" ChangeKey="AQAAAA=="/>`, f.element, folderID(name))
+		fmt.Fprintf(&b, `<m:GetFolderResponseMessage ResponseClass="Success">`+
+			`<m:ResponseCode>NoError</m:ResponseCode><m:Folders><t:%s>`+
+			`<t:FolderId Id="%s" ChangeKey="AQAAAA=="/>`, f.element, folderID(name))
 		if shape != "IdOnly" {
 			if f.class != "" {
 				fmt.Fprintf(&b, `<t:FolderClass>%s</t:FolderClass>`, f.class)
 			}
-			fmt.Fprintf(&b, `<t:DisplayName>%s</t:DisplayName><t:TotalCount>0</t:TotalCount><t:ChildFolderCount>0</t:ChildFolderCount>`, f.name)
+			fmt.Fprintf(&b, `<t:DisplayName>%s</t:DisplayName><t:TotalCount>0</t:TotalCount>`+
+				`<t:ChildFolderCount>0</t:ChildFolderCount>`, f.name)
 		}
 		fmt.Fprintf(&b, `</t:%s></m:Folders></m:GetFolderResponseMessage>`, f.element)
 	}
@@ -176,7 +187,9 @@ func getServerTimeZones(body *soap.Element) string {
 		wanted = zones
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<m:GetServerTimeZonesResponse xmlns:m="%s" xmlns:t="%s"><m:ResponseMessages><m:GetServerTimeZonesResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode><m:TimeZoneDefinitions>`, Messages, Types)
+	fmt.Fprintf(&b, `<m:GetServerTimeZonesResponse xmlns:m="%s" xmlns:t="%s"><m:ResponseMessages>`+
+		`<m:GetServerTimeZonesResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>`+
+		`<m:TimeZoneDefinitions>`, Messages, Types)
 	for _, z := range wanted {
 		if full == "false" || full == "0" {
 			fmt.Fprintf(&b, `<t:TimeZoneDefinition Id="%s" Name="%s"/>`, soap.Escape(z.id), soap.Escape(z.name))
@@ -184,7 +197,8 @@ func getServerTimeZones(body *soap.Element) string {
 		}
 		z.write(&b)
 	}
-	b.WriteString(`</m:TimeZoneDefinitions></m:GetServerTimeZonesResponseMessage></m:ResponseMessages></m:GetServerTimeZonesResponse>`)
+	b.WriteString(`</m:TimeZoneDefinitions></m:GetServerTimeZonesResponseMessage></m:ResponseMessages>` +
+		`</m:GetServerTimeZonesResponse>`)
 	return b.String()
 }
 
@@ -209,13 +223,16 @@ func (z namedZone) write(b *strings.Builder) {
 			if occurrence == 5 {
 				occurrence = -1
 			}
-			fmt.Fprintf(b, `<t:RecurringDayTransition><t:To Kind="Period">%s</t:To><t:TimeOffset>%s</t:TimeOffset><t:Month>%d</t:Month><t:DayOfWeek>%s</t:DayOfWeek><t:Occurrence>%d</t:Occurrence></t:RecurringDayTransition>`,
+			fmt.Fprintf(b, `<t:RecurringDayTransition><t:To Kind="Period">%s</t:To><t:TimeOffset>%s</t:TimeOffset>`+
+				`<t:Month>%d</t:Month><t:DayOfWeek>%s</t:DayOfWeek><t:Occurrence>%d</t:Occurrence>`+
+				`</t:RecurringDayTransition>`,
 				soap.Escape(half.to), duration(int(half.t.Time/time.Minute)), half.t.Month, half.t.Weekday, occurrence)
 		}
 	} else {
 		fmt.Fprintf(b, `<t:Transition><t:To Kind="Period">%s</t:To></t:Transition>`, soap.Escape(standard))
 	}
-	b.WriteString(`</t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind="Group">0</t:To></t:Transition></t:Transitions></t:TimeZoneDefinition>`)
+	b.WriteString(`</t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition>` +
+		`<t:To Kind="Group">0</t:To></t:Transition></t:Transitions></t:TimeZoneDefinition>`)
 }
 
 // duration is minutes as an xs:duration.

@@ -37,13 +37,13 @@ func (t Transition) at(year int) time.Time {
 	return time.Date(year, t.Month, day, 0, 0, 0, 0, time.UTC).Add(t.Time)
 }
 
-// changes tells whether the zone has a daylight saving time.
+// changes reports whether the zone has a daylight saving time.
 func (z TimeZone) changes() bool {
 	return z.Standard.Month >= 1 && z.Standard.Month <= 12 && z.Daylight.Month >= 1 && z.Daylight.Month <= 12 &&
 		z.Standard.Bias != z.Daylight.Bias
 }
 
-// daylight tells whether wall, a wall clock as if in UTC read as standard time, is in daylight
+// daylight reports whether wall, a wall clock as if in UTC read as standard time, is in daylight
 // saving time.
 func (z TimeZone) daylight(wall time.Time) bool {
 	start := z.Daylight.at(wall.Year())
@@ -159,7 +159,8 @@ func (z TimeZone) write(b *strings.Builder) {
 		t    Transition
 	}{{"StandardTime", standard}, {"DaylightTime", daylight}} {
 		t := half.t
-		fmt.Fprintf(b, `<t:%s><t:Bias>%d</t:Bias><t:Time>%s</t:Time><t:DayOrder>%d</t:DayOrder><t:Month>%d</t:Month><t:DayOfWeek>%s</t:DayOfWeek></t:%s>`,
+		fmt.Fprintf(b, `<t:%s><t:Bias>%d</t:Bias><t:Time>%s</t:Time><t:DayOrder>%d</t:DayOrder>`+
+			`<t:Month>%d</t:Month><t:DayOfWeek>%s</t:DayOfWeek></t:%s>`,
 			half.name, t.Bias, time.Time{}.Add(t.Time).Format("15:04:05"), max(t.Order, 1), max(t.Month,
 				1), t.Weekday, half.name)
 	}

@@ -204,7 +204,8 @@ func judgeHandshake(r Report, e *StepError) finding.Finding {
 		e.Err).WithFix(fixECDH)
 }
 
-// wantsCertificate tells whether an alert is the refusal of a client that presents no certificate.
+// wantsCertificate reports whether an alert is the refusal of a client that presents no
+// certificate.
 func wantsCertificate(r Report, err error) bool {
 	alert, ok := link.RemoteAlert(err)
 	if !ok || r.TLS == nil || !r.TLS.CertificateRequested {

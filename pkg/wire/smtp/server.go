@@ -16,7 +16,7 @@ import (
 // before Serve; the rest, by Configure, at any time.
 type Server struct {
 	Hostname string // greeting and EHLO name
-	// Received is called for each message, nil when nobody wants to know.
+	// Received is called for each message, may be nil.
 	Received func(Message)
 
 	mu     sync.Mutex

@@ -57,7 +57,7 @@ type Capability struct {
 // Capabilities are an EHLO answer.
 type Capabilities []Capability
 
-// Has tells whether a keyword is there: "STARTTLS", "XOORG" (the server takes cloud services mail
+// Has reports whether a keyword is there: "STARTTLS", "XOORG" (the server takes cloud services mail
 // from this client).
 func (c Capabilities) Has(keyword string) bool {
 	for _, x := range c {
@@ -86,7 +86,7 @@ type Report struct {
 	Hostname     string // first word of the greeting
 	Capabilities Capabilities
 	TLS          *TLS // nil when no certificate was seen after STARTTLS
-	// ImplicitTLS tells that the server gave no greeting and does a TLS handshake at once (port
+	// ImplicitTLS reports that the server gave no greeting and does a TLS handshake at once (port
 	// 465).
 	ImplicitTLS bool
 }
@@ -120,7 +120,7 @@ func (e *StepError) Error() string {
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Silent tells whether the step ended because time ran out.
+// Silent reports whether the step ended because time ran out.
 func (e *StepError) Silent() bool {
 	var timeout net.Error
 	return errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded) ||
@@ -170,7 +170,7 @@ func Probe(ctx context.Context, o Options, address, serverName string) (Report, 
 	return r, failed
 }
 
-// implicitTLS tells whether a server that does not greet does a TLS handshake at once.
+// implicitTLS reports whether a server that does not greet does a TLS handshake at once.
 func implicitTLS(ctx context.Context, o Options, address, serverName string) bool {
 	ctx, cancel := context.WithTimeout(ctx, min(o.Timeout, 5*time.Second))
 	defer cancel()
@@ -415,7 +415,7 @@ func literal(address netip.Addr) string {
 	return "[IPv6:" + address.WithZone("").String() + "]"
 }
 
-// publicName tells whether a name is fully qualified and may be in public DNS.
+// publicName reports whether a name is fully qualified and may be in public DNS.
 func publicName(name string) bool {
 	labels := strings.Split(strings.ToLower(strings.TrimSuffix(name, ".")), ".")
 	last := labels[len(labels)-1]
@@ -449,7 +449,7 @@ func parseReplyLine(line string) (code int, text string, last, ok bool) {
 	return 0, "", false, false
 }
 
-// enhanced tells whether a word is an enhanced status code, class.subject.detail.
+// enhanced reports whether a word is an enhanced status code, class.subject.detail.
 func enhanced(word string) bool {
 	parts := strings.Split(word, ".")
 	if len(parts) != 3 || parts[0] != "2" && parts[0] != "4" && parts[0] != "5" {

@@ -4,8 +4,8 @@
 //
 //	go run ./test/directory/forests --dir D
 //
-// It writes D/answers.yaml, which reads both over LDAPS, D/answers-kerberos.yaml, which reads both with a ticket, and D/planted.json, which says
-// what a check has to find; then it prints "ready".
+// It writes D/answers.yaml, which reads both over LDAPS, D/answers-kerberos.yaml, which reads both
+// with a ticket, and D/planted.json, which says what a check has to find; then it prints "ready".
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Package soap reads and writes SOAP 1.1 envelopes and the plain XML of Exchange's web services,
-// from peers that nobody vouches for: sizes, depth and counts are limited, document types are
+// from untrusted peers: sizes, depth and counts are limited, document types are
 // refused, and names are compared by namespace and never by prefix.
 package soap
 
@@ -194,7 +194,7 @@ func charset(label string, r io.Reader) (io.Reader, error) {
 	return nil, fmt.Errorf("encoding %q is not supported", label)
 }
 
-// Is tells whether e is the element name of namespace space.
+// Is reports whether e is the element name of namespace space.
 func (e *Element) Is(space, name string) bool {
 	return e != nil && e.Name.Local == name && e.Name.Space == space
 }
@@ -292,7 +292,7 @@ func Open(root *Element) (Envelope, error) {
 	return e, nil
 }
 
-// Fault tells whether the body is a SOAP fault.
+// Fault reports whether the body is a SOAP fault.
 func (e Envelope) Fault() (*Element, bool) {
 	if e.Body.Is(Namespace, "Fault") {
 		return e.Body, true
