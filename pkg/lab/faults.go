@@ -190,7 +190,7 @@ func Faults() []Fault {
 		},
 		{
 			ID: "access.read-right-missing", Turns: turns("oauth.overrides"), Verdict: Skips,
-			May: turns("access.onprem-read", "access.onprem-write"), Diagnosis: "access.role-missing",
+			May: turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override"), Diagnosis: "access.role-missing",
 			Title: "the account may not run Get-SettingOverride in contoso",
 			late:  inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
 		},

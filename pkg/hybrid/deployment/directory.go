@@ -37,32 +37,9 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 		}
 		return desired.Directory{
 			Graph: graph, Memory: memory, Now: f.Now,
-			Applications: func(ctx context.Context) ([]fact.Dedicated, error) { return dedicated(ctx, f) },
+			Applications: desired.ApplicationsOf(f),
 		}, nil
 	}
-}
-
-// dedicated are the applications of the forests. One that cannot be told from others of its name is
-// read with them: nothing is planned there.
-func dedicated(ctx context.Context, f *fact.Set) ([]fact.Dedicated, error) {
-	var out []fact.Dedicated
-	var unknown error
-	for _, forest := range f.Forests {
-		organization, err := fact.Organization.In(ctx, forest)
-		if err != nil {
-			unknown = err
-			continue
-		}
-		application, err := fact.DedicatedApplication.In(ctx, forest)
-		if err != nil {
-			application = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
-		}
-		out = append(out, application)
-	}
-	if len(out) == 0 {
-		return nil, unknown
-	}
-	return out, nil
 }
 
 // creations are the objects of Entra that journals know of.

@@ -85,6 +85,12 @@ type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
+// Is makes a refusal an ErrRefused.
+func (r refusal) Is(target error) bool { return target == ErrRefused }
+
+// ErrRefused says that nothing can be planned although all is known.
+var ErrRefused = errors.New("nothing can be planned")
+
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
 // ErrUnknown says that a fact is missing.

@@ -153,6 +153,19 @@ func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Ob
 	})
 }
 
+// Cmdlets name reading cmdlets as a fact, for what is read without a query of its own.
+func Cmdlets(system System, cmdlets ...string) Fact {
+	at := AtForest
+	if system == Online {
+		at = AtTenant
+	}
+	q := &question{at: at}
+	for _, c := range cmdlets {
+		q.sources = append(q.sources, Source{System: system, Ask: c, Right: []string{c}})
+	}
+	return q
+}
+
 // Session declares a query that asks an Exchange session with some cmdlets.
 func Session[T any](system System, cmdlets []string, ask func(context.Context, exchange.Session) (T, error)) *Query[T] {
 	at := AtForest

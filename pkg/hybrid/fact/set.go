@@ -128,6 +128,9 @@ func (s *Set) Sides(at At, forest *Side) []*Side {
 	return nil
 }
 
+// Set is what the side belongs to.
+func (s *Side) Set() *Set { return s.set }
+
 // Name is a forest's name in the answers, or the kind of the side.
 func (s *Side) Name() string {
 	if s.at == AtForest {

@@ -45,7 +45,7 @@ type Check struct {
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks,
-		certificateChecks, serverChecks, oauthChecks, tenantChecks)
+		certificateChecks, serverChecks, oauthChecks, tenantChecks, objectChecks())
 }
 
 // defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a

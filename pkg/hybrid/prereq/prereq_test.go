@@ -24,12 +24,14 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
@@ -138,6 +140,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	f := fact.New(a, c)
 	f.Now, f.Roots, f.Cmdlets = func() time.Time { return today }, ca.pool, Cmdlets()
 	fact.Duplicates.Seed(f.Organization, nil, nil)
+	desired.Comparison.Seed(f.Organization, change.Plan{}, nil)
 	fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return []string{"v=spf1 -all"}, nil })
 	fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, nil })
 	exchange := func(string) (ews.Front, error) {

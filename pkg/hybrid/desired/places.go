@@ -1,0 +1,96 @@
+package desired
+
+import (
+	"context"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// places are the systems that hold resources, for reading.
+func places(set *fact.Set) map[string]change.Place {
+	out := map[string]change.Place{}
+	if t := set.Tenant; t != nil {
+		out[PlaceOnline] = change.NewPlace(PlaceOnline, Exchange, t.Exchange, nil)
+		memory := &Memory{}
+		out[PlaceEntra] = change.NewPlace(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (Directory, error) {
+			graph, err := t.Graph(ctx)
+			if err != nil {
+				return Directory{}, err
+			}
+			return Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
+		}, nil)
+	}
+	for _, forest := range set.Forests {
+		name := PlaceForest(forest.Name())
+		out[name] = change.NewPlace(name, Exchange, forest.Exchange, nil)
+	}
+	return out
+}
+
+// ApplicationsOf finds the dedicated applications of all forests whose organization is known: nothing
+// is planned at the others. One that cannot be told from others of its name is read with them.
+func ApplicationsOf(set *fact.Set) func(context.Context) ([]fact.Dedicated, error) {
+	return func(ctx context.Context) ([]fact.Dedicated, error) {
+		var out []fact.Dedicated
+		var unknown error
+		for _, forest := range set.Forests {
+			organization, err := fact.Organization.In(ctx, forest)
+			if err != nil {
+				unknown = err
+				continue
+			}
+			d, err := fact.DedicatedApplication.In(ctx, forest)
+			if err != nil {
+				d = fact.Dedicated{Name: fact.ApplicationName(organization.GUID)}
+			}
+			out = append(out, d)
+		}
+		if len(out) == 0 {
+			return nil, unknown
+		}
+		return out, nil
+	}
+}
+
+// Comparison is what should exist compared with what does, as a plan does it.
+var Comparison = fact.Derive(fact.AtOrganization, nil, func(ctx context.Context, all *fact.Side) (change.Plan, error) {
+	resources, left, err := Resources(ctx, all.Set())
+	if err != nil {
+		return change.Plan{}, err
+	}
+	return change.Make(ctx, places(all.Set()), resources, change.Options{LeftOut: left})
+}, fact.Source{Ask: "what a plan reads"})
+
+// Wanted lists the kinds that the features of the answers need, with the topics they belong to.
+func Wanted(set *fact.Set) map[*Kind][]string {
+	out := map[*Kind][]string{}
+	if set.Tenant == nil {
+		return out
+	}
+	for _, t := range Topics() {
+		for _, k := range t.Kinds {
+			if t.wanted(set.Answers.Features) {
+				out[k] = append(out[k], t.ID)
+			}
+		}
+	}
+	return out
+}
+
+// Begun tells whether the forest was set up: a plan would not create the override that switches the
+// dedicated application on, the last step of an apply. A plan that leaves it out does not tell.
+func Begun(plan change.Plan, forest string) bool {
+	place := PlaceForest(forest)
+	for _, c := range plan.Changes {
+		if c.Target == place && c.Kind == settingOverride.Noun && c.Action == change.Create {
+			return false
+		}
+	}
+	for _, l := range plan.LeftOut {
+		if l.Topic == applicationSwitch.ID && (l.Place == place || l.Place == "") {
+			return false
+		}
+	}
+	return true
+}
