@@ -4,7 +4,7 @@
 set -u
 packages=(
 	krb5-kdc krb5-admin-server krb5-user python3-gssapi                            # Kerberos: KDC and an independent acceptor
-	python3-exchangelib libxml2-utils                                              # EWS: a client that others wrote; schema validation
+	python3-exchangelib davmail-server libxml2-utils                               # EWS: clients that others wrote; schema validation
 	apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp                             # NTLM: a server that others wrote
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch

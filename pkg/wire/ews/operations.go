@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +93,13 @@ func folderOfID(id string) (string, bool) {
 
 func (h *Handler) getFolder(_ *http.Request, body *soap.Element) string {
 	shape := body.Value("FolderShape", "BaseShape")
+	var more []string
+	if p := body.Child("FolderShape", "AdditionalProperties"); p != nil {
+		for _, e := range p.Children {
+			field, _ := e.Get("FieldURI")
+			more = append(more, field)
+		}
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<m:GetFolderResponse xmlns:m="%s" xmlns:t="%s"><m:ResponseMessages>`, Messages, Types)
 	ids := body.Child("FolderIds")
@@ -115,12 +123,14 @@ func (h *Handler) getFolder(_ *http.Request, body *soap.Element) string {
 		fmt.Fprintf(&b, `<m:GetFolderResponseMessage ResponseClass="Success">`+
 			`<m:ResponseCode>NoError</m:ResponseCode><m:Folders><t:%s>`+
 			`<t:FolderId Id="%s" ChangeKey="AQAAAA=="/>`, f.element, folderID(name))
-		if shape != "IdOnly" {
-			if f.class != "" {
-				fmt.Fprintf(&b, `<t:FolderClass>%s</t:FolderClass>`, f.class)
+		wanted := func(field string) bool { return shape != "IdOnly" || slices.Contains(more, "folder:"+field) }
+		if f.class != "" && wanted("FolderClass") {
+			fmt.Fprintf(&b, `<t:FolderClass>%s</t:FolderClass>`, f.class)
+		}
+		for _, p := range [][2]string{{"DisplayName", f.name}, {"TotalCount", "0"}, {"ChildFolderCount", "0"}} {
+			if wanted(p[0]) {
+				fmt.Fprintf(&b, `<t:%[1]s>%[2]s</t:%[1]s>`, p[0], p[1])
 			}
-			fmt.Fprintf(&b, `<t:DisplayName>%s</t:DisplayName><t:TotalCount>0</t:TotalCount>`+
-				`<t:ChildFolderCount>0</t:ChildFolderCount>`, f.name)
 		}
 		fmt.Fprintf(&b, `</t:%s></m:Folders></m:GetFolderResponseMessage>`, f.element)
 	}

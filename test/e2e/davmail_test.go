@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/test/peer"
+)
+
+// TestDavMailAgainstTheLab has DavMail, a gateway from EWS to CalDAV, ask for free/busy of someone in
+// the forest and someone in the tenant. It opens folders first.
+func TestDavMailAgainstTheLab(t *testing.T) {
+	const jar = "/usr/share/davmail/davmail.jar"
+	if _, err := os.Stat(jar); err != nil {
+		peer.Missing(t, "DavMail", "davmail-server")
+	}
+	java, keytool := peer.Program(t, "java", "default-jre-headless"), peer.Program(t, "keytool", "default-jre-headless")
+	e := startLab(t)
+	e.must(t, 0, "apply", "--yes")
+	facts := e.facts(t)
+	f := facts.Forests[0]
+	host := "mail." + f.Domain
+	_, port, err := net.SplitHostPort(facts.Endpoints[host+":443"])
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	dir, dav := t.TempDir(), peer.FreePort(t)
+	trust, hosts, config := filepath.Join(dir, "trust.p12"), filepath.Join(dir, "hosts"), filepath.Join(dir, "davmail")
+	if out, err := exec.CommandContext(ctx, keytool, "-importcert", "-noprompt", "-alias", "lab", "-storetype", "PKCS12",
+		"-file", filepath.Join(e.dir, "ca.pem"), "-keystore", trust, "-storepass", "changeit").CombinedOutput(); err != nil {
+		t.Fatalf("keytool: %v\n%s", err, out)
+	}
+	for file, text := range map[string]string{
+		hosts: "127.0.0.1 localhost " + host + "\n",
+		config: fmt.Sprintf("davmail.mode=EWS\ndavmail.url=https://%s:%s/EWS/Exchange.asmx\ndavmail.caldavPort=%d\n"+
+			"davmail.imapPort=\ndavmail.smtpPort=\ndavmail.popPort=\ndavmail.ldapPort=\ndavmail.bindAddress=127.0.0.1\n"+
+			"davmail.server=true\ndavmail.disableUpdateCheck=true\ndavmail.logFilePath=%s\n",
+			host, port, dav, filepath.Join(dir, "log")),
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := exec.CommandContext(ctx, java, "-Djdk.net.hosts.file="+hosts, "-Djavax.net.ssl.trustStore="+trust,
+		"-Djavax.net.ssl.trustStorePassword=changeit", "-jar", jar, "-server", config)
+	c.Dir, c.Env = dir, append(os.Environ(), "HOME="+dir)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+	address := fmt.Sprintf("127.0.0.1:%d", dav)
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("DavMail does not answer")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	const stamp = "20060102T150405Z"
+	question := strings.Join([]string{
+		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//lab//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY", "UID:1@lab",
+		"DTSTAMP:" + day.Format(stamp), "DTSTART:" + day.Format(stamp), "DTEND:" + day.AddDate(0, 0, 7).Format(stamp),
+		"ORGANIZER:mailto:" + f.User, "ATTENDEE:mailto:" + f.User, "ATTENDEE:mailto:" + f.Remote,
+		"END:VFREEBUSY", "END:VCALENDAR", "",
+	}, "\r\n")
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/users/"+f.User+"/outbox",
+		strings.NewReader(question))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(f.User, e.secret(t, f.Password))
+	request.Header.Set("Content-Type", "text/calendar; charset=utf-8")
+	request.Header.Set("Originator", "mailto:"+f.User)
+	request.Header.Set("Recipient", "mailto:"+f.Remote)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{f.User, f.Remote} {
+		_, answer, found := strings.Cut(string(body), "ATTENDEE:mailto:"+who)
+		answer, _, _ = strings.Cut(answer, "END:VFREEBUSY")
+		if !found || !strings.Contains(answer, "FREEBUSY;FBTYPE=") {
+			t.Errorf("no busy time of %s: %s\n%s", who, response.Status, tail(string(body)))
+		}
+	}
+}
