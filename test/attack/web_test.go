@@ -1,0 +1,141 @@
+package attack_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+)
+
+// middle is a man in the middle: every name leads to it, by TLS that the client trusts and in clear
+// text, and it answers as it is programmed. It keeps what it sees by host.
+type middle struct {
+	tls, plain *httptest.Server
+	mu         sync.Mutex
+	seen       map[string]string
+}
+
+func newMiddle(t *testing.T, answer http.HandlerFunc) *middle {
+	t.Helper()
+	m := &middle{seen: map[string]string{}}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		m.mu.Lock()
+		m.seen[r.Host] += r.URL.String() + " " + r.Header.Get("Authorization") + " " + string(body) + "\n"
+		m.mu.Unlock()
+		answer(w, r)
+	})
+	m.tls, m.plain = httptest.NewTLSServer(handler), httptest.NewServer(handler)
+	t.Cleanup(m.tls.Close)
+	t.Cleanup(m.plain.Close)
+	return m
+}
+
+// client leads everywhere to the man in the middle. Like link's it follows no redirect by itself.
+func (m *middle) client(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the attack has a certificate
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			to := m.tls
+			if strings.HasSuffix(address, ":80") {
+				to = m.plain
+			}
+			return new(net.Dialer).DialContext(ctx, network, to.Listener.Addr().String())
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// A token for Graph goes to Graph alone, wherever its answers point to.
+func TestGraphLeadsElsewhere(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"redirect": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://evil.example/v1.0/applications")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		},
+		"to clear text": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://graph.microsoft.com/v1.0/applications")
+			w.WriteHeader(http.StatusFound)
+		},
+		"next page": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"value":[],"@odata.nextLink":"https://evil.example/v1.0/applications?$skiptoken=x"}`)
+		},
+		"next page in clear text": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"value":[],"@odata.nextLink":"http://graph.microsoft.com/v1.0/applications?$skiptoken=x"}`)
+		},
+		"next page with an account": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"value":[],"@odata.nextLink":"https://graph.microsoft.com@evil.example/v1.0/x"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMiddle(t, answer)
+			graph, err := entra.New(entra.Options{Graph: "https://graph.microsoft.com", HTTP: m.client(t),
+				Token: func(context.Context) (string, error) { return "t0ken", nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := graph.List(t.Context(), "/applications"); err == nil {
+				t.Error("no error")
+			}
+			if strings.Count(m.seen["graph.microsoft.com"], "t0ken") != 1 || len(m.seen) != 1 {
+				t.Errorf("seen: %v", m.seen)
+			}
+		})
+	}
+}
+
+// A client secret goes to the login host by https alone, whatever its own metadata say.
+func TestTokenEndpointLeadsElsewhere(t *testing.T) {
+	const login = "https://login.microsoftonline.com"
+	for endpoint, reaches := range map[string]bool{
+		"https://evil.example/oauth2/v2.0/token":          false,
+		"http://login.microsoftonline.com/token":          false,
+		"https://login.microsoftonline.com.evil.example/": false,
+		login + "/contoso.onmicrosoft.com/token":          true, // else the others prove nothing
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			m := newMiddle(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				if r.Method == http.MethodGet {
+					_, _ = io.WriteString(w, `{"issuer":"`+login+`/contoso.onmicrosoft.com/v2.0","authorization_endpoint":"`+login+
+						`/authorize","token_endpoint":"`+endpoint+`"}`)
+					return
+				}
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+			})
+			identity, err := entra.NewIdentity(entra.IdentityOptions{
+				Tenant: "contoso.onmicrosoft.com", Login: login, Graph: "https://graph.microsoft.com", HTTP: m.client(t),
+				Credential: entra.Credential{Kind: answers.CredentialSecret, ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d",
+					Secret: secret.NewValue("s3cret")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := identity.Token(t.Context(), "https://graph.microsoft.com"); err == nil {
+				t.Error("no error")
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			for host, text := range m.seen {
+				if sent := strings.Contains(text, "s3cret"); sent && (host != "login.microsoftonline.com" || !reaches) {
+					t.Errorf("%s got the secret", host)
+				} else if !sent && reaches {
+					t.Errorf("the secret went nowhere: %s", text)
+				}
+			}
+		})
+	}
+}
