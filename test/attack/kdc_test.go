@@ -36,7 +36,7 @@ type rogue struct {
 
 func newRogue(t *testing.T, answer func(n int) []byte) *rogue {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,8 @@ func (r *rogue) config(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "krb5.conf")
 	text := fmt.Sprintf("[libdefaults]\n default_realm = CONTOSO.TEST\n dns_lookup_kdc = false\n"+
-		" permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n[realms]\n CONTOSO.TEST = {\n  kdc = %s\n }\n",
+		" permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n[realms]\n CONTOSO.TEST = {\n  kdc = "+
+		"%s\n }\n",
 		r.address)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -93,7 +94,8 @@ func (r *rogue) config(t *testing.T) string {
 // signIn asks for a ticket with a password.
 func (r *rogue) signIn(t *testing.T) error {
 	t.Helper()
-	c, err := kerberos.New(kerberos.Config{User: "admin@CONTOSO.TEST", Password: secret.NewValue("s3cret"), Krb5Config: r.config(t)})
+	c, err := kerberos.New(kerberos.Config{User: "admin@CONTOSO.TEST", Password: secret.NewValue("s3cret"),
+		Krb5Config: r.config(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +115,8 @@ func wants(t *testing.T, entries types.ETypeInfo2) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := messages.NewKRBError(types.NewPrincipalName(nametype.KRB_NT_SRV_INST, "krbtgt/CONTOSO.TEST"), "CONTOSO.TEST", 25, "")
+	e := messages.NewKRBError(types.NewPrincipalName(nametype.KRB_NT_SRV_INST, "krbtgt/CONTOSO.TEST"), "CONTOSO.TEST",
+		25, "")
 	e.EData = data
 	raw, err := e.Marshal()
 	if err != nil {
@@ -176,7 +179,9 @@ func TestMutatedAnswers(t *testing.T) {
 	seeds := [][]byte{wants(t, types.ETypeInfo2{entry(18, 4096)}), wants(t, types.ETypeInfo2{entry(17)})}
 	rep := messages.ASRep{KDCRepFields: messages.KDCRepFields{
 		PVNO: 5, MsgType: 11, CRealm: "CONTOSO.TEST", CName: types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "admin"),
-		Ticket:  messages.Ticket{TktVNO: 5, Realm: "CONTOSO.TEST", SName: types.NewPrincipalName(nametype.KRB_NT_SRV_INST, "krbtgt/CONTOSO.TEST"), EncPart: types.EncryptedData{EType: 18, Cipher: make([]byte, 64)}},
+		Ticket: messages.Ticket{TktVNO: 5, Realm: "CONTOSO.TEST",
+			SName:   types.NewPrincipalName(nametype.KRB_NT_SRV_INST, "krbtgt/CONTOSO.TEST"),
+			EncPart: types.EncryptedData{EType: 18, Cipher: make([]byte, 64)}},
 		EncPart: types.EncryptedData{EType: 18, Cipher: make([]byte, 64)},
 	}}
 	if raw, err := rep.Marshal(); err == nil {
@@ -201,7 +206,8 @@ func TestMutatedAnswers(t *testing.T) {
 	})
 	conf := r.config(t)
 	for asked := 0; asked < 3000; {
-		c, err := kerberos.New(kerberos.Config{User: "admin@CONTOSO.TEST", Password: secret.NewValue("s3cret"), Krb5Config: conf})
+		c, err := kerberos.New(kerberos.Config{User: "admin@CONTOSO.TEST", Password: secret.NewValue("s3cret"),
+			Krb5Config: conf})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -109,7 +109,8 @@ func TestTokenEndpointLeadsElsewhere(t *testing.T) {
 			m := newMiddle(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				if r.Method == http.MethodGet {
-					_, _ = io.WriteString(w, `{"issuer":"`+login+`/contoso.onmicrosoft.com/v2.0","authorization_endpoint":"`+login+
+					_, _ = io.WriteString(w, `{"issuer":"`+login+
+						`/contoso.onmicrosoft.com/v2.0","authorization_endpoint":"`+login+
 						`/authorize","token_endpoint":"`+endpoint+`"}`)
 					return
 				}
@@ -117,9 +118,11 @@ func TestTokenEndpointLeadsElsewhere(t *testing.T) {
 				_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
 			})
 			identity, err := entra.NewIdentity(entra.IdentityOptions{
-				Tenant: "contoso.onmicrosoft.com", Login: login, Graph: "https://graph.microsoft.com", HTTP: m.client(t),
-				Credential: entra.Credential{Kind: answers.CredentialSecret, ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d",
-					Secret: secret.NewValue("s3cret")},
+				Tenant: "contoso.onmicrosoft.com", Login: login, Graph: "https://graph.microsoft.com",
+				HTTP: m.client(t),
+				Credential: entra.Credential{Kind: answers.CredentialSecret,
+					ClientID: "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d",
+					Secret:   secret.NewValue("s3cret")},
 			})
 			if err != nil {
 				t.Fatal(err)

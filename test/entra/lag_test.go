@@ -31,7 +31,8 @@ type site struct {
 	resources []change.Resource
 	client    *entra.Client
 	state     string
-	// lose tells which answers are lost after the request was carried out: "POST /v1.0/applications".
+	// lose tells which answers are lost after the request was carried out: "POST
+	// /v1.0/applications".
 	mu       sync.Mutex
 	lose     func(request string) bool
 	keyReads int
@@ -42,7 +43,8 @@ func newSite(t *testing.T, forests int) *site {
 	s := &site{state: t.TempDir()}
 	var err error
 	s.lab, err = lab.New(lab.Config{
-		TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.test", GraphHost: "graph.microsoft.com",
+		TenantID: tenantID, InitialDomain: "contoso.onmicrosoft.com", LoginHost: "login.test",
+		GraphHost: "graph.microsoft.com",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +87,8 @@ func newSite(t *testing.T, forests int) *site {
 		s.names = append(s.names, name)
 		add := func(kind, key string, p change.Properties, needs ...string) {
 			s.resources = append(s.resources, change.Resource{
-				Kind: kinds[kind], Target: "entra", Key: key, Name: strings.Replace(key, ":", " ", 1), Properties: p, Needs: needs,
+				Kind: kinds[kind], Target: "entra", Key: key, Name: strings.Replace(key, ":", " ", 1), Properties: p,
+				Needs: needs,
 			})
 		}
 		ref := func(kind, property string) change.Ref {
@@ -117,7 +120,8 @@ func (s *site) places(patience time.Duration) map[string]change.Place {
 		made, err := apply.Creations(s.state)
 		var out []desired.Creation
 		for _, c := range made {
-			out = append(out, desired.Creation{Kind: c.Kind, Name: c.Name, ID: c.Identity, Properties: c.Properties, At: c.At})
+			out = append(out, desired.Creation{Kind: c.Kind, Name: c.Name, ID: c.Identity, Properties: c.Properties,
+				At: c.At})
 		}
 		return out, err
 	}}
@@ -145,7 +149,8 @@ func (s *site) plan(t *testing.T, patience time.Duration) change.Plan {
 
 func (s *site) apply(t *testing.T, p change.Plan, wait time.Duration) (apply.Report, error) {
 	t.Helper()
-	return apply.Run(t.Context(), s.places(wait), deployment.Kinds(), p, apply.Options{StateDir: s.state, Wait: wait}, nil)
+	return apply.Run(t.Context(), s.places(wait), deployment.Kinds(), p, apply.Options{StateDir: s.state, Wait: wait},
+		nil)
 }
 
 // applications counts the tenant's dedicated applications.
@@ -250,7 +255,8 @@ func TestRollbackLeavesExtendedApplications(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.lab.Update(func(state *lab.State) {
-				at := slices.IndexFunc(state.Applications, func(a *lab.Application) bool { return a.DisplayName == s.names[0] })
+				at := slices.IndexFunc(state.Applications,
+					func(a *lab.Application) bool { return a.DisplayName == s.names[0] })
 				extend(state, state.Applications[at])
 			})
 			report, err := apply.Rollback(t.Context(), s.places(time.Second), deployment.Kinds(), "",

@@ -51,7 +51,8 @@ func creations(stateDir string) ([]desired.Creation, error) {
 	var out []desired.Creation
 	for _, c := range made {
 		if c.Target == desired.PlaceEntra {
-			out = append(out, desired.Creation{Kind: c.Kind, Name: c.Name, ID: c.Identity, Properties: c.Properties, At: c.At})
+			out = append(out, desired.Creation{Kind: c.Kind, Name: c.Name, ID: c.Identity, Properties: c.Properties,
+				At: c.At})
 		}
 	}
 	return out, err

@@ -30,8 +30,8 @@ type Directory struct {
 	// an AppID is read by its name.
 	Applications func(ctx context.Context) ([]fact.Dedicated, error)
 	Now          func() time.Time // what has ended by then is no key any more; the time when nil
-	// Pause is how long to wait before a request is put again that the directory is not ready for; 2 s
-	// when 0.
+	// Pause is how long to wait before a request is put again that the directory is not ready for;
+	// 2 s when 0.
 	Pause time.Duration
 	// Memory is what is known beside what lists show; nil: nothing.
 	Memory *Memory
@@ -172,7 +172,8 @@ func (d Directory) pause(ctx context.Context, what string, until time.Time, try 
 // complete reads a list and adds what was made and is not on it yet. What may have been made, and
 // shows nowhere, is waited for: nothing is made a second time before.
 func (d Directory) complete(
-	ctx context.Context, sort, name string, read func() ([]map[string]any, error), same []string, path func(id string) string,
+	ctx context.Context, sort, name string, read func() ([]map[string]any, error), same []string,
+	path func(id string) string,
 ) ([]map[string]any, error) {
 	made, err := d.Memory.creations(sort, name)
 	if err != nil {
@@ -267,9 +268,10 @@ func (d Directory) applications(ctx context.Context) ([]map[string]any, error) {
 					return list, err
 				}
 			}
-			list, err := d.complete(ctx, sortApplication, a.Name, read, []string{"displayName"}, func(id string) string {
-				return "/applications/" + url.PathEscape(id) + "?$select=" + applicationFields
-			})
+			list, err := d.complete(ctx, sortApplication, a.Name, read, []string{"displayName"},
+				func(id string) string {
+					return "/applications/" + url.PathEscape(id) + "?$select=" + applicationFields
+				})
 			return marked(list, a.Name), err
 		})
 	})
@@ -287,7 +289,8 @@ func marked(objects []map[string]any, name string) []map[string]any {
 
 // of reads what belongs to each dedicated application, or to its service principal.
 func (d Directory) of(
-	ctx context.Context, owners []map[string]any, what string, read func(owner map[string]any) ([]map[string]any, error),
+	ctx context.Context, owners []map[string]any, what string,
+	read func(owner map[string]any) ([]map[string]any, error),
 ) ([]map[string]any, error) {
 	return each(owners, func(o map[string]any) ([]map[string]any, error) {
 		name, displayName := str(o[nameOf]), str(o["displayName"])
@@ -311,7 +314,8 @@ func (d Directory) ownedApplications(ctx context.Context) ([]map[string]any, err
 	}
 	return d.of(ctx, found, "owners", func(a map[string]any) ([]map[string]any, error) {
 		out := maps.Clone(a)
-		for property, query := range map[string]string{"owners": "/owners?$select=id", "federated": "/federatedIdentityCredentials"} {
+		for property, query := range map[string]string{"owners": "/owners?$select=id",
+			"federated": "/federatedIdentityCredentials"} {
 			list, err := d.List(ctx, "/applications/"+url.PathEscape(str(a["id"]))+query)
 			if err != nil && !errors.Is(err, entra.ErrNotFound) {
 				return nil, err
@@ -350,7 +354,8 @@ func (d Directory) applicationKeys(ctx context.Context) ([]map[string]any, error
 		if at >= 0 && d.Memory.fresh(id) && change.IsAbout(ctx) == "" {
 			out["keyCredentials"] = dedicated[at].KeyCredentials
 		} else {
-			whole, err := d.get(ctx, "/applications/"+url.PathEscape(id)+"?$select="+applicationKeyFields, d.Memory.creation(id))
+			whole, err := d.get(ctx, "/applications/"+url.PathEscape(id)+"?$select="+applicationKeyFields,
+				d.Memory.creation(id))
 			if err != nil {
 				return nil, err
 			}
@@ -432,7 +437,8 @@ var (
 		"description", "notes", "tags", "identifierUris", "passwordCredentials", "appRoles", "api", "web", "spa",
 		"publicClient", "owners", "federated",
 	}
-	foreignToPrincipal = []string{"notes", "tags", "servicePrincipalNames", "passwordCredentials", "appRoleAssignmentRequired"}
+	foreignToPrincipal = []string{"notes", "tags", "servicePrincipalNames", "passwordCredentials",
+		"appRoleAssignmentRequired"}
 )
 
 // digest sums up properties of an object. What is absent, null, empty or false is the same.
@@ -454,8 +460,8 @@ func digest(o map[string]any, names []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// substance leaves out what says nothing; nil when nothing is left. The order of a list says nothing
-// either.
+// substance leaves out what says nothing; nil when nothing is left. The order of a list says
+// nothing either.
 func substance(v any) any {
 	switch v := v.(type) {
 	case bool:
@@ -503,7 +509,8 @@ func again(method string, err error) bool {
 	}, e.Status)
 }
 
-// patience is how many times a request is put for an object of which it is not known that it is new.
+// patience is how many times a request is put for an object of which it is not known that it is
+// new.
 const patience = 15
 
 // runRequest puts one request. Its answer's properties are what references may ask for.

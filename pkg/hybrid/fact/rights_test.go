@@ -18,9 +18,10 @@ func TestTokenGrant(t *testing.T) {
 		`{"roles":["A.Read","B.Read"]}`:         {Permissions: []string{"A.Read", "B.Read"}},
 		`{"scp":"A.Read B.Read"}`:               {Permissions: []string{"A.Read", "B.Read"}, Delegated: true},
 		`{"roles":["A.Read"],"scp":"C.Read  "}`: {Permissions: []string{"A.Read", "C.Read"}, Delegated: true},
-		`{"scp":"A.Read","wids":["x"]}`:         {Permissions: []string{"A.Read"}, Delegated: true, Roles: []string{"x"}},
-		`{}`:                                    {},
-		`no claims`:                             {},
+		`{"scp":"A.Read","wids":["x"]}`: {Permissions: []string{"A.Read"}, Delegated: true,
+			Roles: []string{"x"}},
+		`{}`:        {},
+		`no claims`: {},
 	} {
 		if diff := cmp.Diff(want, TokenGrant(tokenOf(claims))); diff != "" {
 			t.Errorf("%s: %s", claims, diff)
@@ -46,7 +47,8 @@ func TestDelegatedRights(t *testing.T) {
 	} {
 		rights := TokenGrant(tokenOf(claims)).rights()
 		var got []string
-		for _, alternatives := range [][]string{readOrganization, readDomains, WritePermissions[:1], WritePermissions[1:]} {
+		for _, alternatives := range [][]string{readOrganization, readDomains, WritePermissions[:1],
+			WritePermissions[1:]} {
 			if rights.Lacks(alternatives...) {
 				got = append(got, alternatives[0])
 			}

@@ -113,7 +113,7 @@ func (g *Guard) relay(conn net.Conn) (err error) {
 	g.mu.Lock()
 	center := centers[1+g.next%len(centers)]
 	g.mu.Unlock()
-	far, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", center) //nolint:noctx // has a deadline
+	far, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", center)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,8 @@ func readMessage(r io.Reader) ([]byte, error) {
 }
 
 func writeMessage(w io.Writer, message []byte) error {
-	_, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(message))), message...)) //nolint:gosec // small
+	_, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(message))),
+		message...)) //nolint:gosec // small
 	return err
 }
 
@@ -216,7 +217,8 @@ func (g *Guard) permitted(data types.PADataSequence) error {
 			case 0:
 			case 4:
 				if n := binary.BigEndian.Uint32(p); n < minIterations || n > maxIterations {
-					return fmt.Errorf("it wants a key of %d iterations, from %d to %d are taken", n, minIterations, maxIterations)
+					return fmt.Errorf("it wants a key of %d iterations, from %d to %d are taken", n, minIterations,
+						maxIterations)
 				}
 			default:
 				return errors.New("parameters of a key that do not parse")
