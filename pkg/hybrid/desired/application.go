@@ -88,9 +88,9 @@ var application = MicrosoftGraph.Declare(Kind{
 	Noun:     "Application",
 	Patience: entraPatience,
 	Title:    "Dedicated Exchange hybrid application",
-	Why: "What Exchange on-premises is to the tenant since the shared first-party application is refused: one per " +
-		"Exchange organization. It is the one that the auth server of the tenant names, or that the answers name; an " +
-		"application of the right name alone is not taken, since any user of the tenant may register one.",
+	Why: "The identity of Exchange on-premises in the tenant, one per Exchange organization: Exchange Online refuses " +
+		"the shared first-party application. hybridge uses the application that the tenant's auth server or the " +
+		"answers file names. A display name alone is no proof, because any user of the tenant may register an application.",
 	Places: []string{Entra},
 	Match: func(want change.Properties, live change.Live) bool {
 		if want["appId"] != nil {
@@ -116,8 +116,8 @@ var keyCredential = MicrosoftGraph.Declare(Kind{
 	Noun:     "KeyCredential",
 	Patience: entraPatience,
 	Title:    "Auth certificate of the hybrid application",
-	Why: "The public half of the Exchange auth certificate, the current one and the next: with its key Exchange " +
-		"on-premises proves that it is the application.",
+	Why: "The public half of the Exchange auth certificate, the current one and the next: its key proves that " +
+		"Exchange on-premises is the application.",
 	Places: []string{Entra},
 	Properties: map[string]Property{
 		"id":             {Type: guid, Write: change.Key},
@@ -131,7 +131,7 @@ var servicePrincipal = MicrosoftGraph.Declare(Kind{
 	Noun:     "ServicePrincipal",
 	Patience: entraPatience,
 	Title:    "Service principal of the hybrid application",
-	Why:      "The application's account in the tenant: what is given permissions and signs in.",
+	Why:      "The application's account in the tenant: it gets the permissions and signs in.",
 	Places:   []string{Entra},
 	Properties: map[string]Property{
 		"appId":          {Type: guid, Write: change.Key},

@@ -104,7 +104,7 @@ var authServerApplication = Exchange.Declare(Kind{
 var settingOverride = Exchange.Declare(Kind{
 	Noun:  "SettingOverride",
 	Title: "Setting override",
-	Why: "Switches a feature of Exchange Server on that is off as delivered: lookups as the dedicated application, " +
+	Why: "Enables a feature of Exchange Server that is off by default: lookups as the dedicated application, " +
 		"and lookups through Microsoft Graph.",
 	Places: []string{OnPremises},
 	Match: func(want change.Properties, live change.Live) bool {

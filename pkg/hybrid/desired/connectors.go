@@ -93,8 +93,8 @@ func discovers(endpoint, ews string) bool {
 var intraOrganizationConnector = Exchange.Declare(Kind{
 	Noun:  "IntraOrganizationConnector",
 	Title: "Intra-organization connector",
-	Why: "Sends lookups for the other side's addresses there with OAuth, and says where autodiscover of the other " +
-		"side is.",
+	Why: "Sends lookups for the other side's addresses there with OAuth, and names the other side's autodiscover " +
+		"address.",
 	Places:     []string{OnPremises, Online},
 	Match:      bySharedDomain("TargetAddressDomains"),
 	Recognizes: "Test-Shared -As DomainList -Want {TargetAddressDomains} -Live (Read-Property $_ 'TargetAddressDomains')",

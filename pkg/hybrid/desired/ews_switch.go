@@ -75,7 +75,7 @@ var organizationConfig = Exchange.Declare(Kind{
 	Noun:  "OrganizationConfig",
 	Title: "EWS switch and allow list of the tenant",
 	Why: "Since October 2026 Microsoft switches EWS of Exchange Online off where EwsEnabled is not set; with true, " +
-		"only applications on the list may use it. The list is written whole, so what others put there is kept.",
+		"only applications on the list may use it. hybridge writes the whole list and keeps the entries of others.",
 	Places:     []string{Online},
 	Recognizes: "$true",
 	Match:      func(change.Properties, change.Live) bool { return true },

@@ -123,8 +123,8 @@ const tenantCondition = "{Type?} -and ({Realm?} -or ((Test-Same -As Text -Want '
 var authServer = Exchange.Declare(Kind{
 	Noun:  "AuthServer",
 	Title: "Auth server",
-	Why: "Makes Exchange on-premises trust the tokens of the tenant (ACS), and lets it ask Entra for tokens of its " +
-		"own (EvoSTS).",
+	Why: "Exchange on-premises trusts the tokens of the tenant (ACS), and gets its own tokens from Entra " +
+		"(EvoSTS).",
 	Places:     []string{OnPremises},
 	Match:      byTenant,
 	Recognizes: tenantCondition,
@@ -148,9 +148,10 @@ var authServer = Exchange.Declare(Kind{
 })
 
 var partnerApplication = Exchange.Declare(Kind{
-	Noun:   "PartnerApplication",
-	Title:  "Partner application Exchange Online",
-	Why:    "Lets requests that Exchange Online makes with a token in, with the rights of its linked account.",
+	Noun:  "PartnerApplication",
+	Title: "Partner application Exchange Online",
+	Why: "Exchange on-premises accepts requests of Exchange Online with a token, with the rights of the linked " +
+		"account.",
 	Places: []string{OnPremises},
 	Match: func(want change.Properties, live change.Live) bool {
 		realm, _ := live.Properties["Realm"].(string)
