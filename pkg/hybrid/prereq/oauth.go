@@ -52,6 +52,10 @@ var oauthChecks = []Check{
 					elsewhere = append(elsewhere, d.ExternalURL+" of "+d.Identity)
 					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
 					commands = append(commands, set+" -ExternalUrl "+address)
+				case ofAnother(in, u.Hostname()):
+					elsewhere = append(elsewhere, d.ExternalURL+" of "+d.Identity)
+					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
+					commands = append(commands, set+" -ExternalUrl "+address)
 				case !contains(namespaces(in.Forest), u.Hostname()):
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}
@@ -82,8 +86,8 @@ var oauthChecks = []Check{
 					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(elsewhere) > 0:
-				return check.Failed("EWS publishes an address that Exchange Online does not use (it goes to https at port "+
-					"443): %s", someOf(elsewhere)).
+				return check.Failed("EWS publishes an address that leads to another forest, or that Exchange Online does "+
+					"not use (it goes to https at port 443): %s", someOf(elsewhere)).
 					With("addresses", elsewhere).
 					Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
@@ -108,6 +112,13 @@ var oauthChecks = []Check{
 	overrideCheck,
 	applicationCheck,
 	sharingCheck,
+}
+
+// ofAnother tells whether a host is a namespace of another forest.
+func ofAnother(in Input, host string) bool {
+	return !contains(namespaces(in.Forest), host) && slices.ContainsFunc(in.Forests, func(f *fact.Side) bool {
+		return f != in.Forest && contains(namespaces(f), host)
+	})
 }
 
 var overrideCheck = Check{

@@ -694,6 +694,8 @@ func TestDisorders(t *testing.T) {
 			[]string{"fail oauth.virtual-directories contoso"}},
 		{"EWS publishes without TLS", publishedAt("http://mail.contoso.com/EWS/Exchange.asmx"),
 			[]string{"fail oauth.virtual-directories contoso"}},
+		{"EWS publishes the other forest's name", publishedAt("https://mail.fabrikam.com/EWS/Exchange.asmx"),
+			[]string{"fail oauth.virtual-directories contoso"}},
 		{"EWS publishes another port", publishedAt("https://mail.contoso.com:8443/EWS/Exchange.asmx"),
 			[]string{"fail oauth.virtual-directories contoso"}},
 		{"Outlook shut out", organization(func(o *fact.OnPremisesOrganization) {
