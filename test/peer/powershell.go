@@ -60,6 +60,12 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Logf("%s", out)
 }
 
+// Catalogue is the full cmdlet catalogue as a file, with what it lacks and other sources show.
+func Catalogue(t testing.TB) string {
+	t.Helper()
+	return amended(t, Shared(t, "reference", "exchange-cmdlets.json"))
+}
+
 // amended is the cmdlet catalogue with what it lacks and other sources show:
 // pkg/estate/exchange/amendments.json.
 func amended(t testing.TB, catalogue string) string {

@@ -1,0 +1,496 @@
+// Package scripts has Microsoft's PowerShell run the scripts of a plan: against strict stand-ins
+// for the cmdlets and for Microsoft Graph, and against the lab.
+package scripts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+	"github.com/hybridge-cli/hybridge/test/peer"
+)
+
+type silent struct{}
+
+func (silent) Observe(observe.Event) {}
+
+// set is the scripts of a plan in a folder.
+type set struct {
+	dir     string
+	plan    change.Plan
+	scripts []deployment.Script
+}
+
+// planned makes the first plan of a lab and writes its scripts.
+func planned(t *testing.T, d *deployment.Deployment) set {
+	t.Helper()
+	p, err := d.Plan(t.Context(), silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := set{dir: t.TempDir(), plan: p}
+	if s.scripts, err = d.Scripts(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range s.scripts {
+		if err := os.WriteFile(filepath.Join(s.dir, script.Name), script.Content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// open starts a lab and opens its deployment.
+func open(t *testing.T, today func() time.Time) (*lab.Lab, *deployment.Deployment) {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Today: today})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := deployment.Open(a, deployment.Options{
+		Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test", Now: today,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
+	return l, d
+}
+
+// shared is the absolute path of a file of the reference folder.
+func shared(t *testing.T, path ...string) string {
+	t.Helper()
+	file, err := filepath.Abs(peer.Shared(t, path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// powershell runs a script file with Microsoft's PowerShell.
+func powershell(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	temp, err := os.MkdirTemp("", "ps") // short: sockets are made in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temp) })
+	c := exec.CommandContext(ctx, shared(t, "tools", "pwsh", "run"), append([]string{"-NoProfile", "-NonInteractive"}, args...)...)
+	c.Env = append(append(os.Environ(), "TMPDIR="+temp), env...)
+	c.WaitDelay = 10 * time.Second
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// ran is what one run of a script did.
+type ran struct {
+	Case, Script, Place, Error, Result string
+	Refuse, Exit                       int
+	Said, Calls                        []string
+}
+
+// call is a write, as the plan and as the stand-ins say it.
+type call struct {
+	Name       string
+	Parameters map[string]any
+}
+
+func (c call) String() string {
+	b, _ := json.Marshal(c)
+	return string(b)
+}
+
+// TestScriptsAgainstStandIns runs every script of a first plan with the cmdlets as functions, as
+// functions of a module and over implicit remoting.
+func TestScriptsAgainstStandIns(t *testing.T) {
+	catalogue := peer.Catalogue(t)
+	standIns := shared(t, "tools", "pwsh-lab", "stand_in.ps1")
+	runner, err := filepath.Abs("testdata/run.ps1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, scenario := range map[string]struct {
+		today func() time.Time
+		as    []string
+	}{
+		"EWS":   {nil, []string{"Function", "Module", "Remote"}},
+		"Graph": {func() time.Time { return time.Date(2027, 10, 1, 12, 0, 0, 0, time.UTC) }, []string{"Module"}},
+	} {
+		_, d := open(t, scenario.today)
+		s := planned(t, d)
+		world := filepath.Join(t.TempDir(), "world.json")
+		writeJSON(t, world, s.world(t))
+		for _, as := range scenario.as {
+			t.Run(name+"/"+as, func(t *testing.T) {
+				out := filepath.Join(t.TempDir(), "out.jsonl")
+				args := []string{
+					"-File", runner, "-WorldFile", world, "-Folder", s.dir, "-Out", out,
+					"-Catalogue", catalogue, "-StandIns", standIns, "-As", as,
+				}
+				// A function sees the script's preference, which hides that a proxy does not.
+				refusals := as != "Function"
+				if refusals {
+					args = append(args, "-Refusals")
+				}
+				log := powershell(t, nil, args...)
+				s.judge(t, read(t, out), refusals, log)
+			})
+		}
+	}
+}
+
+func read(t *testing.T, path string) (out []ran) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var r ran
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// judge compares what the scripts did with the plan.
+func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
+	t.Helper()
+	made := map[string]map[string]any{} // results of changes
+	cases, stops := map[string]int{}, map[string]int{}
+	var refused ran
+	for _, r := range runs {
+		cases[r.Case]++
+		if r.Case == "refused" {
+			stops[r.Script]++
+		}
+		bad := func(format string, args ...any) {
+			t.Errorf("%s of %s at %s, refusal %d: %s\nerror: %s\nsaid:\n%s", r.Case, r.Script, r.Place, r.Refuse,
+				fmt.Sprintf(format, args...), r.Error, strings.Join(r.Said, "\n"))
+		}
+		switch r.Case {
+		case "whatif", "again":
+			if len(r.Calls) > 0 || r.Error != "" || r.Exit != 0 {
+				bad("%d calls, exit %d: %v", len(r.Calls), r.Exit, r.Calls)
+			}
+		case "unknown argument", "wrong place", "alone":
+			if len(r.Calls) > 0 || r.Error == "" {
+				bad("%d calls: %v", len(r.Calls), r.Calls)
+			}
+		case "run":
+			if r.Error != "" || r.Exit != 0 {
+				bad("stopped, exit %d", r.Exit)
+			}
+			want := s.expected(r.Script, r.Calls, made)
+			if d := cmp.Diff(want, called(t, r.Calls)); d != "" {
+				bad("calls (-plan +script):\n%s", d)
+			}
+			var file struct {
+				Changes map[string]struct{ Status string }
+			}
+			if err := json.Unmarshal([]byte(r.Result), &file); err != nil {
+				bad("the result file: %v", err)
+			}
+			for _, c := range s.changes(r.Script) {
+				if file.Changes[c.ID].Status != "done" {
+					bad("the result file says %q of %s", file.Changes[c.ID].Status, c.ID)
+				}
+			}
+		case "refused":
+			refused = r
+			// What makes a setting known at once only warns.
+			if strings.Contains(strings.Join(r.Said, " "), "Get-ExchangeDiagnosticInfo failed") {
+				if r.Error != "" {
+					bad("the failure of what follows a change stops it")
+				}
+				continue
+			}
+			if !strings.Contains(r.Error, "refuses") {
+				bad("it does not stop")
+			}
+			if n := len(r.Calls); n != r.Refuse-1 {
+				bad("%d writes took place, not %d", n, r.Refuse-1)
+			}
+		case "resumed":
+			if r.Error != "" {
+				bad("it does not go on")
+			}
+			before, after, all := len(refused.Calls), len(r.Calls), len(s.expectedNames(r.Script))
+			if strings.Contains(refused.Error, "refuses") && before+after != all {
+				bad("%d writes before the stop and %d after it are not the plan's %d", before, after, all)
+			}
+		}
+	}
+	for _, name := range []string{"whatif", "unknown argument", "wrong place", "alone", "run", "refused", "resumed", "again"} {
+		if cases[name] == 0 && (refusals || name != "refused" && name != "resumed") {
+			t.Errorf("no %s was run\n%s", name, log)
+		}
+	}
+	if cases["run"] != len(s.scripts) {
+		t.Errorf("%d of %d scripts were run\n%s", cases["run"], len(s.scripts), log)
+	}
+	for _, script := range s.scripts {
+		if n := len(s.expectedNames(script.Name)); refusals && stops[script.Name] != n {
+			t.Errorf("%s was stopped at %d of its %d calls", script.Name, stops[script.Name], n)
+		}
+	}
+	t.Logf("%v", cases)
+}
+
+// changes are those of a script, in its order.
+func (s set) changes(script string) (out []change.Change) {
+	at := slices.IndexFunc(s.scripts, func(o deployment.Script) bool { return o.Name == script })
+	content := string(s.scripts[at].Content)
+	for _, c := range s.plan.Changes {
+		if c.Target == s.scripts[at].Place && strings.Contains(content, "Enter-Change -Id "+exchange.Quote(c.ID)+" ") {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (s set) expectedNames(script string) (out []string) {
+	for _, c := range s.changes(script) {
+		for _, command := range c.Commands() {
+			out = append(out, command.Name)
+			for _, then := range command.Then {
+				out = append(out, then.Name)
+			}
+		}
+	}
+	return out
+}
+
+// expected are the calls that the plan has for a script. What they make is read from what was
+// called.
+func (s set) expected(script string, calls []string, made map[string]map[string]any) (out []call) {
+	resolve := func(v any) any {
+		v, err := change.Resolve(v, func(r change.Ref) (any, error) { return made[r.Change][r.Property], nil })
+		if err != nil {
+			return err
+		}
+		return v
+	}
+	for _, c := range s.changes(script) {
+		for _, command := range c.Commands() {
+			parameters, _ := resolve(command.Parameters).(map[string]any)
+			method, path, graph := strings.Cut(command.Name, " ")
+			one := call{Name: command.Name, Parameters: map[string]any{}}
+			for name, v := range parameters {
+				if hole := "{" + name + "}"; graph && strings.Contains(path, hole) {
+					path = strings.ReplaceAll(path, hole, fmt.Sprint(v))
+					continue
+				}
+				one.Parameters[name] = v
+			}
+			if graph {
+				one.Name = method + " /v1.0" + path
+			} else {
+				one = asCmdlet(one)
+			}
+			result := map[string]any{"Identity": parameters["Name"]}
+			if len(out) < len(calls) {
+				var line struct{ Made map[string]any }
+				_ = json.Unmarshal([]byte(calls[len(out)]), &line)
+				if line.Made["id"] != nil {
+					result = line.Made
+				}
+			}
+			if made[c.ID] == nil || graph {
+				made[c.ID] = result
+			}
+			out = append(out, one)
+			for _, then := range command.Then {
+				out = append(out, asCmdlet(call{Name: then.Name, Parameters: then.Parameters}))
+			}
+		}
+	}
+	for i := range out {
+		out[i].Parameters = plain(out[i].Parameters).(map[string]any)
+	}
+	return out
+}
+
+// asCmdlet is a command as a cmdlet gets it: asked for already, lists joined where it takes a text.
+func asCmdlet(c call) call {
+	out := call{Name: c.Name, Parameters: map[string]any{}}
+	cmdlet, _ := exchange.Catalogue().Find(c.Name)
+	for name, v := range c.Parameters {
+		if p, _ := cmdlet.Parameter(name); p.Type == "String" {
+			if list, ok := v.([]string); ok {
+				v = strings.Join(list, ",")
+			}
+		}
+		out.Parameters[name] = v
+	}
+	if _, asks := cmdlet.Parameter("Confirm"); asks {
+		out.Parameters["Confirm"] = false
+	}
+	return out
+}
+
+// plain is a value as JSON has it. A list of one is what PowerShell may give for its element.
+func plain(v any) any {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var out any
+	if err := json.Unmarshal(data, &out); err != nil {
+		return err
+	}
+	return out
+}
+
+// called reads what the stand-ins recorded.
+func called(t *testing.T, lines []string) (out []call) {
+	t.Helper()
+	for _, line := range lines {
+		var l struct {
+			Cmdlet, Graph, URI string
+			Parameters, Body   map[string]any
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if l.Graph != "" {
+			body := l.Body
+			if body == nil {
+				body = map[string]any{}
+			}
+			out = append(out, call{l.Graph + " " + l.URI, body})
+			continue
+		}
+		c := call{l.Cmdlet, map[string]any{}}
+		for name, v := range l.Parameters {
+			c.Parameters[name] = typed(v)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// typed is the value of what the stand-ins record as {"type": ..., "value": ...}.
+func typed(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	switch value := m["value"].(type) {
+	case []any:
+		out := []any{}
+		for _, e := range value {
+			out = append(out, typed(e))
+		}
+		return out
+	case map[string]any:
+		if kind, _ := m["type"].(string); strings.HasSuffix(kind, "[]") {
+			return []any{typed(value)}
+		}
+		return value
+	default:
+		return value
+	}
+}
+
+var (
+	assertion = regexp.MustCompile(`Assert-Place -Organization '([^']*)' (?:-Servers @\{ (.*?) \}|-Tenant '([^']*)')`)
+	build     = regexp.MustCompile(`'([^']*)' = '(\d+\.\d+)\.(\d+\.\d+)'`)
+)
+
+// world is what there is before the scripts: what the plan changes, as the plan saw it, and what the
+// scripts make sure of.
+func (s set) world(t *testing.T) map[string]any {
+	t.Helper()
+	places, graph, scripts, tenant := map[string]map[string][]any{}, []any{}, []any{}, ""
+	for _, script := range s.scripts {
+		scripts = append(scripts, map[string]any{"file": script.Name, "place": script.Place})
+		m := assertion.FindStringSubmatch(string(script.Content))
+		if script.Place == "entra" || places[script.Place] != nil {
+			continue
+		}
+		if m == nil {
+			t.Fatalf("%s makes sure of nothing", script.Name)
+		}
+		if m[3] != "" {
+			tenant = m[3]
+		}
+		var servers []any
+		for _, b := range build.FindAllStringSubmatch(m[2], -1) {
+			servers = append(servers, map[string]any{
+				"Name": b[1], "Identity": b[1], "ServerRole": "Mailbox, ClientAccess",
+				"AdminDisplayVersion": fmt.Sprintf("Version %s (Build %s)", b[2], b[3]),
+			})
+		}
+		places[script.Place] = map[string][]any{
+			"OrganizationConfig": {map[string]any{"Name": script.Place, "Identity": script.Place, "Guid": m[1]}},
+			"ExchangeServer":     servers,
+		}
+	}
+	for _, c := range s.plan.Changes {
+		if c.Action == change.Create {
+			continue
+		}
+		object := map[string]any{"Name": c.Name, "Identity": c.Identity}
+		for name, v := range c.Before {
+			object[name] = v
+		}
+		if c.Target == "entra" {
+			object = map[string]any{"id": c.Identity, "displayName": c.Name, "#": strings.Split(c.Command.Name, "/")[1]}
+			for name, v := range c.Before {
+				object[name] = v
+			}
+			object["appId"] = c.ID[strings.LastIndex(c.ID, "/")+1:]
+			graph = append(graph, object)
+			continue
+		}
+		_, noun, _ := strings.Cut(c.Command.Name, "-")
+		if noun == "OrganizationConfig" {
+			for name, v := range object {
+				places[c.Target][noun][0].(map[string]any)[name] = v
+			}
+			continue
+		}
+		places[c.Target][noun] = append(places[c.Target][noun], object)
+	}
+	return map[string]any{"scripts": scripts, "places": places, "graph": graph, "tenant": tenant}
+}
+
+func writeJSON(t *testing.T, path string, v any) {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
