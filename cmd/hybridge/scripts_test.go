@@ -33,16 +33,19 @@ func TestOldScripts(t *testing.T) {
 			after: []string{"01-entra.ps1", "hybridge-result.json"},
 		},
 		{
-			name: "another plan", plan: one, code: 2, says: "holds scripts of another plan: 10-online.ps1, hybridge-result.json",
+			name: "another plan", plan: one, code: 2,
+			says: "holds scripts of another plan: 10-online.ps1, hybridge-result.json",
 			before: map[string]string{
-				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date", "hybridge-result.json": `{"plan": "sha256:zero"}`,
+				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
+				"hybridge-result.json": `{"plan": "sha256:zero"}`,
 			},
 			after: []string{"10-online.ps1", "hybridge-result.json", "mine.ps1"},
 		},
 		{
 			name: "another plan, forced", plan: one, args: []string{"--force"},
 			before: map[string]string{
-				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date", "hybridge-result.json": `{"plan": "sha256:zero"}`,
+				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
+				"hybridge-result.json": `{"plan": "sha256:zero"}`,
 			},
 			after: []string{"01-entra.ps1", "mine.ps1"},
 		},

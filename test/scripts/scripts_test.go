@@ -98,7 +98,8 @@ func powershell(t *testing.T, env []string, args ...string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(temp) })
-	c := exec.CommandContext(ctx, shared(t, "tools", "pwsh", "run"), append([]string{"-NoProfile", "-NonInteractive"}, args...)...)
+	c := exec.CommandContext(ctx, shared(t, "tools", "pwsh", "run"),
+		append([]string{"-NoProfile", "-NonInteractive"}, args...)...)
 	c.Env = append(append(os.Environ(), "TMPDIR="+temp), env...)
 	c.WaitDelay = 10 * time.Second
 	out, err := c.CombinedOutput()
@@ -249,7 +250,8 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 			}
 		}
 	}
-	for _, name := range []string{"whatif", "unknown argument", "wrong place", "alone", "run", "refused", "resumed", "again"} {
+	for _, name := range []string{"whatif", "unknown argument", "wrong place", "alone", "run", "refused", "resumed",
+		"again"} {
 		if cases[name] == 0 && (refusals || name != "refused" && name != "resumed") {
 			t.Errorf("no %s was run\n%s", name, log)
 		}
@@ -426,8 +428,8 @@ var (
 	build     = regexp.MustCompile(`'([^']*)' = '(\d+\.\d+)\.(\d+\.\d+)'`)
 )
 
-// world is what there is before the scripts: what the plan changes, as the plan saw it, and what the
-// scripts make sure of.
+// world is what there is before the scripts: what the plan changes, as the plan saw it, and what
+// the scripts make sure of.
 func (s set) world(t *testing.T) map[string]any {
 	t.Helper()
 	places, graph, scripts, tenant := map[string]map[string][]any{}, []any{}, []any{}, ""

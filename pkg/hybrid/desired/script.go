@@ -429,7 +429,8 @@ func (s *script) step(i int) []string {
 	)
 	sort, name := sortOf(s.place)
 	ask := fmt.Sprintf("$PSCmdlet.ShouldProcess(%s, %s)",
-		quoted(c.Kind+" "+strconv.Quote(c.Name)+" in "+sort.Named(name)), quoted(string(c.Action)+" with "+c.Command.Name))
+		quoted(c.Kind+" "+strconv.Quote(c.Name)+" in "+sort.Named(name)), quoted(string(c.Action)+" with "+
+			c.Command.Name))
 	lines = append(lines, "    if ((Compare-Change -Live $live) -and "+ask+") {")
 	for j, command := range c.Commands() {
 		writing := w

@@ -41,7 +41,8 @@ func TestScripts(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	scripts := scriptsOf(t, w, f, makePlan(t, w, f, a))
 	names := sortedKeys(scripts)
-	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1", "04-online.ps1"}
+	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1",
+		"04-online.ps1"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
@@ -68,7 +69,8 @@ func TestScriptOrder(t *testing.T) {
 		want    []string
 	}{
 		{"nothing", nil, nil},
-		{"there and back", []change.Change{row("entra/1"), row("a/1", "entra/1"), row("online/1", "entra/1"), row("a/2", "online/1", "a/1"), row("online/2", "a/1")},
+		{"there and back", []change.Change{row("entra/1"), row("a/1", "entra/1"), row("online/1", "entra/1"),
+			row("a/2", "online/1", "a/1"), row("online/2", "a/1")},
 			[]string{"01-entra: entra/1", "02-a: a/1", "03-online: online/1 online/2", "04-a: a/2"}},
 		{"side by side", []change.Change{row("a/1"), row("b/1"), row("online/1", "a/1", "b/1")},
 			[]string{"01-a: a/1", "01-b: b/1", "02-online: online/1"}},
@@ -116,7 +118,8 @@ func TestScriptNames(t *testing.T) {
 		got = append(got, b.place+" "+b.file)
 	}
 	want := []string{
-		"entra 01-entra.ps1", "online 01-online.ps1", "onprem/../etc 01-onprem-..-etc.ps1", "onprem/A-B 01-onprem-A-B.ps1",
+		"entra 01-entra.ps1", "online 01-online.ps1", "onprem/../etc 01-onprem-..-etc.ps1",
+		"onprem/A-B 01-onprem-A-B.ps1",
 		"onprem/a b 01-onprem-a-b-2.ps1", "onprem/a-b 01-onprem-a-b-3.ps1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -133,7 +136,8 @@ func TestScriptIsInert(t *testing.T) {
 			t.Errorf("a statement came out of a name: %s", line)
 		}
 	}
-	for _, part := range []string{"x''; Remove-Item C:\\ # \u2019\u2019", "[char]56128 + [char]56385" /* U+E0041 */, `\U000e0041`} {
+	for _, part := range []string{"x''; Remove-Item C:\\ # \u2019\u2019", "[char]56128 + [char]56385", /* U+E0041 */
+		`\U000e0041`} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in:\n%s", part, text)
 		}
@@ -150,13 +154,16 @@ func TestScriptIsInert(t *testing.T) {
 func evilPlan() change.Plan {
 	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)\U000E0041"
 	return change.Plan{Digest: "f\nRemove-Item #>", Changes: []change.Change{{
-		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil, Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
-		After:   change.Properties{"DomainNames": []string{"a.example"}},
-		Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
+		ID: "online/OrganizationRelationship/x", Target: "online", Kind: "OrganizationRelationship", Name: evil,
+		Action: change.Create, Reason: msg.Plain("r\u2028Remove-Item"),
+		After: change.Properties{"DomainNames": []string{"a.example"}},
+		Command: change.Command{Name: "New-OrganizationRelationship",
+			Parameters: map[string]any{"Name": evil, "DomainNames": []string{"a.example"}}},
 	}}}
 }
 
-// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet catalogue.
+// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet
+// catalogue.
 func TestScriptsLint(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	all := scriptsOf(t, w, f, makePlan(t, w, f, a))
@@ -204,12 +211,13 @@ func TestScriptsKnowAllTypes(t *testing.T) {
 	}
 }
 
-// A list that others write into as well is read when the script runs: it loses nothing that was added since the plan, and
-// nothing comes back that was removed since.
+// A list that others write into as well is read when the script runs: it loses nothing that was
+// added since the plan, and nothing comes back that was removed since.
 func TestScriptsMergeLists(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
-	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand", "DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
+	w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "Contoso by hand",
+		"DomainNames": []string{"contoso.com", "other.example"}, "Enabled": false}}
 	a.Forests[0].Domains = append(a.Forests[0].Domains, "new.example")
 	scripts := scriptsOf(t, w, f, makePlan(t, w, f, a))
 	for name, parts := range map[string][]string{
@@ -246,12 +254,15 @@ func TestScriptsMergeLists(t *testing.T) {
 func TestScriptsAskForSecrets(t *testing.T) {
 	secret := func(id string, ref change.SecretRef) change.Change {
 		return change.Change{
-			ID: "online/OrganizationRelationship/" + id, Target: "online", Kind: "OrganizationRelationship", Name: id, Action: change.Create,
-			Command: change.Command{Name: "New-OrganizationRelationship", Parameters: map[string]any{"Name": id, "Password": ref}},
+			ID: "online/OrganizationRelationship/" + id, Target: "online", Kind: "OrganizationRelationship", Name: id,
+			Action: change.Create,
+			Command: change.Command{Name: "New-OrganizationRelationship",
+				Parameters: map[string]any{"Name": id, "Password": ref}},
 		}
 	}
 	kept := change.SecretRef{Ref: "env:PASSWORD"}
-	p := change.Plan{Changes: []change.Change{secret("a", kept), secret("b", change.SecretRef{Ref: "prompt"}), secret("c", kept), secret("d", change.SecretRef{Ref: "hunter2"})}}
+	p := change.Plan{Changes: []change.Change{secret("a", kept), secret("b", change.SecretRef{Ref: "prompt"}),
+		secret("c", kept), secret("d", change.SecretRef{Ref: "hunter2"})}}
 	text := string(Scripts(p, nil)[0].Content)
 	for part, times := range map[string]int{
 		"[securestring] $Secret": 3, "The secret that hybridge reads from env:PASSWORD": 1,
@@ -268,7 +279,8 @@ func TestSites(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	p := makePlan(t, w, f, a)
 	got := testSites(t, f, p)
-	want := Site{Organization: strings.ToLower(contosoOrg), Servers: []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39))}}
+	want := Site{Organization: strings.ToLower(contosoOrg),
+		Servers: []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39))}}
 	if diff := cmp.Diff(want, got["onprem/contoso"]); diff != "" {
 		t.Error(diff)
 	}
@@ -281,7 +293,8 @@ func TestSites(t *testing.T) {
 		}
 	}
 	f.Forests[0].OrganizationGUID = ""
-	if _, err := Sites(t.Context(), f.set(a, worldwide(t)), p); err == nil || !strings.Contains(err.Error(), "onprem/contoso") {
+	if _, err := Sites(t.Context(), f.set(a, worldwide(t)), p); err == nil ||
+		!strings.Contains(err.Error(), "onprem/contoso") {
 		t.Errorf("an organization that is not known: %v", err)
 	}
 }

@@ -20,7 +20,8 @@ var (
 		Name: "String, given where there is none", Read: readText, Compare: filled,
 		Script: "SomeText",
 	}
-	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not overruled.
+	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not
+	// overruled.
 	freeBusyLevel = Type{
 		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
 		Script: "Level",
@@ -38,7 +39,8 @@ var (
 		Name: "set of GUIDs", Read: readJoined, Compare: containsAll(normalGUID), List: true,
 		Script: "GuidList",
 	}
-	// principalNames is a set of service principal names; a slash at the end of a URL does not count.
+	// principalNames is a set of service principal names; a slash at the end of a URL does not
+	// count.
 	principalNames = Type{
 		Name: "set of service principal names", Read: readTexts, Compare: containsAll(normalPrincipalName), List: true,
 		Script: "PrincipalNameList",
