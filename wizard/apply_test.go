@@ -19,8 +19,8 @@ func TestApplyScreen(t *testing.T) {
 	b.walk(step{"t", "2 ok, 1 failed"})
 }
 
-// After an apply the plan is spent: what is live is no longer what it was made from. The new plan can
-// be applied.
+// After an apply the plan is spent: what is live is no longer what it was made from. The new plan
+// can be applied.
 func TestSpentPlan(t *testing.T) {
 	engine := newFake()
 	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &newFake().plan}})

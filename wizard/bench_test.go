@@ -214,7 +214,8 @@ func newFake() *fake {
 					Reason: msg.Plain("lookups from contoso to the cloud go through it"), Risk: "an enabled " +
 						"connector has no fallback to the organization relationship",
 					After: change.Properties{"Enabled": true,
-						"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"}},
+						"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"},
+						"DiscoveryEndpoint":    "https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"}},
 				{ID: "online/OrganizationRelationship/y", Target: "online", Kind: "OrganizationRelationship",
 					Name: "O365 to On-premises", Action: change.Update,
 					Reason: msg.Plain("MailTips are asked for"),
@@ -233,7 +234,8 @@ func newFake() *fake {
 				Route: []string{"intra-organization connector HybridIOC - fabrikam",
 					"autodiscover https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc"},
 				Error: "The caller has not assigned any of the RBAC " +
-					"roles\x1b]0;gotcha\x07", Diagnosis: []freebusy.Diagnosis{{ID: "oauth.partner-application-disabled", Confidence: 0.8}}},
+					"roles\x1b]0;gotcha\x07", Diagnosis: []freebusy.Diagnosis{{ID: "oauth.partner-application-disabled",
+					Confidence: 0.8}}},
 			{From: "bob@contoso.com", To: "gina@fabrikam.example", Direction: "online -> fabrikam", Probe: "graph",
 				Status: freebusy.Unknown, LatencyMS: 30000, Error: "graph.microsoft.com: time limit"},
 		},
@@ -251,8 +253,8 @@ func newFake() *fake {
 
 var errBlocked = errors.New("server not reachable")
 
-// passes says how a walk passes each screen: what it shows when it is done, and the keys that lead on.
-// The test of a screen adds its own.
+// passes says how a walk passes each screen: what it shows when it is done, and the keys that lead
+// on. The test of a screen adds its own.
 var passes = map[string]step{}
 
 // pass adds a screen to the walk. A screen that a walk with answers does not meet shows "".
@@ -278,8 +280,8 @@ func onTheWay(t *testing.T) []step {
 	return way
 }
 
-// neighbours are the screens that the tests of single screens count on, so that another screen on the
-// way changes none of them.
+// neighbours are the screens that the tests of single screens count on, so that another screen on
+// the way changes none of them.
 func neighbours() []screen {
 	return []screen{
 		&scenarioScreen{}, &formScreen{}, &reviewScreen{}, &checkScreen{}, &planScreen{}, &confirmScreen{},
@@ -456,10 +458,13 @@ func (b *bench) walk(steps ...step) {
 }
 
 var named = map[string]tea.KeyMsg{
-	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown}, "left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
-	"pgdown": {Type: tea.KeyPgDown}, "pgup": {Type: tea.KeyPgUp}, "ctrl+s": {Type: tea.KeyCtrlS}, "ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD},
+	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown},
+	"left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
+	"pgdown": {Type: tea.KeyPgDown}, "pgup": {Type: tea.KeyPgUp}, "ctrl+s": {Type: tea.KeyCtrlS},
+	"ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+n": {Type: tea.KeyCtrlN}, "ctrl+d": {Type: tea.KeyCtrlD},
 	"ctrl+u": {Type: tea.KeyCtrlU}, "space": {Type: tea.KeySpace,
-		Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace}, "home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},
+		Runes: []rune{' '}}, "f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace},
+	"home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd},
 }
 
 // keysOf takes a text of keys apart.

@@ -232,9 +232,10 @@ func (m *model) draw() string {
 	w, h := m.width, m.height
 	m.shown = ""
 	if w < minWidth || h < minHeight {
-		lines := m.text(max(1, min(w, 52)), fmt.Sprintf("The wizard needs a window of %d by %d characters; this one has "+
-			"%d by %d. Enlarge it, or leave with Ctrl-C: the answers are saved, and every step is a command too "+
-			"(hybridge --help).", minWidth, minHeight, w, h))
+		lines := m.text(max(1, min(w, 52)),
+			fmt.Sprintf("The wizard needs a window of %d by %d characters; this one has "+
+				"%d by %d. Enlarge it, or leave with Ctrl-C: the answers are saved, and every step is a command too "+
+				"(hybridge --help).", minWidth, minHeight, w, h))
 		for i := range lines {
 			lines[i] = fit(lines[i], w)
 		}

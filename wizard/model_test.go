@@ -63,7 +63,8 @@ func TestTooSmall(t *testing.T) {
 	b := sit(t, 60, 20, valid, newFake())
 	b.until("needs a window of 80 by 24")
 	b.send(tea.WindowSizeMsg{Width: 40, Height: 12})
-	if v := strings.Join(strings.Fields(b.m.View()), " "); !strings.Contains(v, "leave with Ctrl-C: the answers are saved") {
+	if v := strings.Join(strings.Fields(b.m.View()), " "); !strings.Contains(v,
+		"leave with Ctrl-C: the answers are saved") {
 		t.Errorf("in a narrow window the way out is cut off: %s", v)
 	}
 	b.send(tea.WindowSizeMsg{Width: 80, Height: 24})

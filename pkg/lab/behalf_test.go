@@ -87,7 +87,8 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 		for appOnly, want := range map[bool]string{false: "Error", true: "Success"} {
 			out, _, err := f.org.Run(t.Context(), organization.Caller{},
 				exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
-					"Service": "EWS", "TargetUri": exchangeResource + "/EWS/Exchange.asmx", "Mailbox": f.local().primary,
+					"Service": "EWS", "TargetUri": exchangeResource + "/EWS/Exchange.asmx",
+					"Mailbox": f.local().primary,
 					"AppOnly": appOnly,
 				}})
 			if err != nil {

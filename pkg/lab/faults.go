@@ -190,9 +190,10 @@ func Faults() []Fault {
 		},
 		{
 			ID: "access.read-right-missing", Turns: turns("oauth.overrides"), Verdict: Skips,
-			May: turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override"), Diagnosis: "access.role-missing",
-			Title: "the account may not run Get-SettingOverride in contoso",
-			late:  inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
+			May:       turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override"),
+			Diagnosis: "access.role-missing",
+			Title:     "the account may not run Get-SettingOverride in contoso",
+			late:      inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
 		},
 		{
 			ID: "oauth.override-limited", Turns: turns("oauth.overrides"), Diagnosis: "oauth.override-limited",

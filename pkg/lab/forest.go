@@ -208,7 +208,8 @@ func (f *forestSite) configuration() *directory.Organization {
 			Actions: actions,
 			Name:    r.String("Name"), ApplicationURI: r.String("TargetApplicationUri"),
 			AutodiscoverURL: r.String("TargetAutodiscoverEpr"),
-			SharingURL:      r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"), Enabled: r.Bool("Enabled"),
+			SharingURL:      r.String("TargetSharingEpr"), Domains: r.Strings("DomainNames"),
+			Enabled: r.Bool("Enabled"),
 		})
 	}
 	for _, a := range f.org.Objects("AuthConfig") {
@@ -225,7 +226,8 @@ func (f *forestSite) configuration() *directory.Organization {
 			AuthorizationURL:     s.String("AuthorizationEndpoint"),
 			DefaultAuthorization: s.Bool("IsDefaultAuthorizationEndpoint"),
 			MetadataURL:          s.String("AuthMetadataUrl"),
-			Realm:                s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"), Type: s.String("Type"),
+			Realm:                s.String("Realm"), ApplicationIdentifier: s.String("ApplicationIdentifier"),
+			Type:    s.String("Type"),
 			Enabled: s.Bool("Enabled"), Domains: s.Strings("DomainName"),
 		})
 	}

@@ -52,8 +52,10 @@ func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchang
 		"Exchange Outbound Oauth Log:\nToken: %d bytes\nExchange Response Details:\nHTTP response message:\n%s",
 		now.Format("01/02/2006 15:04:05"), len(token), detail)
 	return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Monitoring.ResultItem"}, "",
-			"RunspaceId", stableGUID(p.name), "Task", "Checking EWS API Call Under Oauth", "Detail", detail, "ResultType",
+			"RunspaceId", stableGUID(p.name), "Task", "Checking EWS API Call Under Oauth", "Detail", detail,
+			"ResultType",
 			result,
-			"Identity", "Microsoft.Exchange.Security.OAuth.ValidationResultNodeId", "IsValid", true, "ObjectState", "New")},
+			"Identity", "Microsoft.Exchange.Security.OAuth.ValidationResultNodeId", "IsValid", true, "ObjectState",
+			"New")},
 		nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestDavMailAgainstTheLab has DavMail, a gateway from EWS to CalDAV, ask for free/busy of someone in
-// the forest and someone in the tenant. It opens folders first.
+// TestDavMailAgainstTheLab has DavMail, a gateway from EWS to CalDAV, ask for free/busy of someone
+// in the forest and someone in the tenant. It opens folders first.
 func TestDavMailAgainstTheLab(t *testing.T) {
 	const jar = "/usr/share/davmail/davmail.jar"
 	if _, err := os.Stat(jar); err != nil {
@@ -38,8 +38,10 @@ func TestDavMailAgainstTheLab(t *testing.T) {
 	defer cancel()
 	dir, dav := t.TempDir(), peer.FreePort(t)
 	trust, hosts, config := filepath.Join(dir, "trust.p12"), filepath.Join(dir, "hosts"), filepath.Join(dir, "davmail")
-	if out, err := exec.CommandContext(ctx, keytool, "-importcert", "-noprompt", "-alias", "lab", "-storetype", "PKCS12",
-		"-file", filepath.Join(e.dir, "ca.pem"), "-keystore", trust, "-storepass", "changeit").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, keytool, "-importcert", "-noprompt", "-alias", "lab", "-storetype",
+		"PKCS12",
+		"-file", filepath.Join(e.dir, "ca.pem"), "-keystore", trust, "-storepass",
+		"changeit").CombinedOutput(); err != nil {
 		t.Fatalf("keytool: %v\n%s", err, out)
 	}
 	for file, text := range map[string]string{

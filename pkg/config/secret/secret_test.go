@@ -97,7 +97,8 @@ func TestParse(t *testing.T) {
 	for text, want := range map[string]Source{
 		"prompt": Prompt, "file:a b/c": File, `file:C:\x`: File, "env:PW_1": Env, "keyring:hybridge/app": Keyring,
 		"keyring:a/b/c@d": Keyring,
-		"":                "", planted: "", "file:": "", "env:": "", "env:1A": "", "env:" + planted: "", "keyring:a": "",
+		"":                "", planted: "", "file:": "", "env:": "", "env:1A": "", "env:" + planted: "",
+		"keyring:a":  "",
 		"keyring:/a": "", "keyring:a/": "", "prompt:x": "",
 		"File:x": "", "plain:" + planted: "", "file:a\nb": "", " prompt": "",
 	} {

@@ -89,7 +89,8 @@ func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 	cache, err := credentials.LoadCCache(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// no file that is missing: nobody has signed in
-		return nil, nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password", path)
+		return nil, nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password",
+			path)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ticket cache %s (run kinit): %w", path, err)

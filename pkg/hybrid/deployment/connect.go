@@ -25,8 +25,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
-// connection is something that is opened when first needed. What was opened stays open from verb to verb; a failure is kept for the
-// rest of the verb, so that a wrong password is tried once and not once a question (accounts get locked), and forgotten by renew.
+// connection is something that is opened when first needed. What was opened stays open from verb to
+// verb; a failure is kept for the rest of the verb, so that a wrong password is tried once and not
+// once a question (accounts get locked), and forgotten by renew.
 type connection[T any] struct {
 	open func(ctx context.Context) (T, error)
 
@@ -88,8 +89,8 @@ func (c *connection[T]) opened() (T, bool) {
 	return v, err == nil
 }
 
-// guarded is a session whose first question decides: until one was answered they go one at a time, and when the session cannot be opened,
-// no further attempt is made before renew.
+// guarded is a session whose first question decides: until one was answered they go one at a time,
+// and when the session cannot be opened, no further attempt is made before renew.
 type guarded struct {
 	exchange.Session
 	turn    chan struct{}
@@ -154,8 +155,8 @@ func (g *guarded) spent() error {
 	return g.refused
 }
 
-// tokens asks for the tenant's tokens, one question at a time, and none after a refusal: a person is not asked for a device code again
-// and again.
+// tokens asks for the tenant's tokens, one question at a time, and none after a refusal: a person
+// is not asked for a device code again and again.
 type tokens struct {
 	identity *entra.Identity
 	turn     chan struct{}
@@ -223,14 +224,20 @@ func (d *Deployment) connect() {
 	d.tenant.online = &connection[*guarded]{open: d.openOnline}
 	for _, a := range d.answers.Forests {
 		f := &forest{answers: a}
-		f.directory = &connection[*directory.Forest]{open: func(ctx context.Context) (*directory.Forest, error) { return d.openDirectory(ctx, a) }}
-		f.exchange = &connection[*guarded]{open: func(ctx context.Context) (*guarded, error) { return d.openExchange(ctx, a) }}
+		f.directory = &connection[*directory.Forest]{open: func(ctx context.Context) (*directory.Forest,
+			error) {
+			return d.openDirectory(ctx, a)
+		}}
+		f.exchange = &connection[*guarded]{open: func(ctx context.Context) (*guarded,
+			error) {
+			return d.openExchange(ctx, a)
+		}}
 		d.forests = append(d.forests, f)
 	}
 }
 
-// renew forgets what failed during the last verb: the person may have put it right. After a refused sign-in, secrets that were typed are
-// asked for again.
+// renew forgets what failed during the last verb: the person may have put it right. After a refused
+// sign-in, secrets that were typed are asked for again.
 func (d *Deployment) renew() {
 	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online)}
 	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
@@ -273,7 +280,8 @@ func (d *Deployment) path(p string) string {
 	return filepath.Join(d.options.Dir, p)
 }
 
-// secret resolves a reference once a deployment: a person is asked once for a password that several connections need.
+// secret resolves a reference once a deployment: a person is asked once for a password that several
+// connections need.
 func (d *Deployment) secret(ctx context.Context, ref secret.Ref, label string) (secret.Value, error) {
 	if ref == "" {
 		return secret.Value{}, nil
@@ -322,7 +330,8 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login, Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
+	identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: online.Tenant, Login: d.cloud.Login,
+		Graph: d.cloud.Graph, HTTP: l.Client(nil), Credential: credential})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -355,7 +364,8 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 		return nil, err
 	}
 	s, err := exchange.NewOnline(exchange.OnlineOptions{
-		Endpoint: d.cloud.AdminAPI, Token: t.source(d.cloud.ExchangeResource), Client: l.Client(nil), Timeout: d.options.Timeout, Log: d.options.Log, Waiting: d.waiting,
+		Endpoint: d.cloud.AdminAPI, Token: t.source(d.cloud.ExchangeResource), Client: l.Client(nil),
+		Timeout: d.options.Timeout, Log: d.options.Log, Waiting: d.waiting,
 		Warn: func(cmdlet, text string) { d.warn("Exchange Online: " + cmdlet + ": " + text) },
 	})
 	if err != nil {
@@ -370,7 +380,8 @@ func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*dire
 		return nil, err
 	}
 	section := a.Directory
-	section.Bind.Keytab, section.Bind.TicketCache, section.Bind.Krb5Config = d.path(section.Bind.Keytab), d.path(section.Bind.TicketCache), d.path(section.Bind.Krb5Config)
+	section.Bind.Keytab, section.Bind.TicketCache, section.Bind.Krb5Config = d.path(section.Bind.Keytab),
+		d.path(section.Bind.TicketCache), d.path(section.Bind.Krb5Config)
 	password, err := d.secret(ctx, section.Bind.Password, "password of "+section.Bind.User)
 	if err != nil {
 		return nil, fmt.Errorf("%s: directory: %w", a.Name, err)
@@ -378,13 +389,15 @@ func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*dire
 	if section.Domain == "" && len(section.Servers) == 0 && len(a.Domains) > 0 {
 		section.Domain = a.Domains[0]
 	}
-	return directory.Open(ctx, directory.Config{Name: a.Name, Directory: section, Password: password, Link: l, LookupSRV: d.lookupSRV, Timeout: d.options.Timeout})
+	return directory.Open(ctx, directory.Config{Name: a.Name, Directory: section, Password: password, Link: l,
+		LookupSRV: d.lookupSRV, Timeout: d.options.Timeout})
 }
 
 // waiting says that a service has put a request off.
 func (d *Deployment) waiting(w link.Wait) {
 	d.Observe(observe.Waiting{
-		ID: w.Host, What: fmt.Sprintf("%s asks to wait %s (HTTP %d)", w.Host, w.For, w.Status), Until: d.now().Add(w.For),
+		ID: w.Host, What: fmt.Sprintf("%s asks to wait %s (HTTP %d)", w.Host, w.For, w.Status),
+		Until: d.now().Add(w.For),
 	})
 }
 
@@ -427,7 +440,8 @@ func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o
 	switch c.Kind {
 	case answers.CredentialBasic:
 		if !secure {
-			return errors.New("a basic credential needs an https address: its password would cross the network readable")
+			return errors.New("a basic credential needs an https address: its password would cross the network " +
+				"readable")
 		}
 		o.User, o.Password = c.User, password
 		return nil
@@ -438,7 +452,8 @@ func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o
 		}
 	case answers.CredentialKerberos, answers.CredentialKeytab:
 	default:
-		return fmt.Errorf("a credential of kind %s does not work with remote PowerShell; use kerberos, keytab, password or basic", c.Kind)
+		return fmt.Errorf("a credential of kind %s does not work with remote PowerShell; use kerberos, keytab, "+
+			"password or basic", c.Kind)
 	}
 	k, err := kerberos.New(kerberosConfig(d, c, password))
 	if err != nil {
@@ -449,7 +464,8 @@ func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o
 }
 
 func kerberosConfig(d *Deployment, c answers.Credential, password secret.Value) kerberos.Config {
-	k := kerberos.Config{User: c.User, Keytab: d.path(c.Keytab), TicketCache: d.path(c.TicketCache), Krb5Config: d.path(c.Krb5Config)}
+	k := kerberos.Config{User: c.User, Keytab: d.path(c.Keytab), TicketCache: d.path(c.TicketCache),
+		Krb5Config: d.path(c.Krb5Config)}
 	if c.Kind != answers.CredentialKeytab {
 		k.Password = password
 	}

@@ -123,10 +123,11 @@ func TestGuarded(t *testing.T) {
 // A password that was mistyped can be typed again in the next verb.
 func TestSecretIsAskedAgainAfterRefusal(t *testing.T) {
 	n := 0
-	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, Options{Prompt: func(context.Context, string) (secret.Value, error) {
-		n++
-		return secret.NewValue(fmt.Sprint("try ", n)), nil
-	}})
+	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}},
+		Options{Prompt: func(context.Context, string) (secret.Value, error) {
+			n++
+			return secret.NewValue(fmt.Sprint("try ", n)), nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,8 @@ func TestInsecureHostsAreLoud(t *testing.T) {
 	}
 }
 
-// Warnings from between verbs are told in the next one; other events from then are nobody's. What is told is logged, once.
+// Warnings from between verbs are told in the next one; other events from then are nobody's. What
+// is told is logged, once.
 func TestObserve(t *testing.T) {
 	var log bytes.Buffer
 	d, err := Open(answers.Answers{}, Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{}))})
@@ -218,7 +220,9 @@ func TestObserve(t *testing.T) {
 	d.Observe(check.Result{ID: "a.b", Summary: msg.Plain("broken")})
 	end()
 	d.Observe(observe.Progress{})
-	if text := log.String(); strings.Count(text, "early") != 1 || !strings.Contains(text, "WARN") || !strings.Contains(text, "msg=check") || !strings.Contains(text, "broken") || strings.Contains(text, "fine detail") {
+	if text := log.String(); strings.Count(text, "early") != 1 || !strings.Contains(text, "WARN") ||
+		!strings.Contains(text, "msg=check") || !strings.Contains(text, "broken") ||
+		strings.Contains(text, "fine detail") {
 		t.Errorf("log: %s", text)
 	}
 	if len(heard.heard) != 3 || len(heard.warnings()) != 1 {
@@ -226,7 +230,8 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// The tenant's own coexistence domain counts, not the one that its name suggests: government tenants have either suffix.
+// The tenant's own coexistence domain counts, not the one that its name suggests: government
+// tenants have either suffix.
 func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "gcc-high", Tenant: "contoso.onmicrosoft.com"}}
 	d, err := Open(a, Options{StateDir: t.TempDir()})
@@ -242,7 +247,8 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 		facts *fact.Set
 		want  []string
 	}{
-		"live":         {live, []string{"contoso.onmicrosoft.com", "contoso.onmicrosoft.us", "contoso.mail.onmicrosoft.us"}},
+		"live": {live, []string{"contoso.onmicrosoft.com", "contoso.onmicrosoft.us",
+			"contoso.mail.onmicrosoft.us"}},
 		"not readable": {broken, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
 	} {
 		premises, release, err := d.premises(t.Context(), tt.facts)
@@ -256,7 +262,8 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 	}
 }
 
-// What a cmdlet refuses proves that the session is there: a connection that is lost later is not a refused sign-in.
+// What a cmdlet refuses proves that the session is there: a connection that is lost later is not a
+// refused sign-in.
 func TestCmdletErrorProvesTheSession(t *testing.T) {
 	s := &answering{err: &exchange.Error{Cmdlet: "Get-X", Category: "ObjectNotFound"}}
 	g := newGuarded(s)
@@ -273,7 +280,8 @@ func TestCmdletErrorProvesTheSession(t *testing.T) {
 
 // --from and --to pick among the pairs of the answers, each by itself; together they are a pair of their own.
 func TestPairs(t *testing.T) {
-	d, err := Open(answers.Answers{Tests: answers.Tests{Pairs: []answers.Pair{{From: "a@x", To: "b@x"}, {From: "b@x", To: "a@x"}, {From: "c@x", To: "b@x"}}}}, Options{})
+	d, err := Open(answers.Answers{Tests: answers.Tests{Pairs: []answers.Pair{{From: "a@x", To: "b@x"},
+		{From: "b@x", To: "a@x"}, {From: "c@x", To: "b@x"}}}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +345,8 @@ func (*lingering) Close(ctx context.Context) error {
 	}
 }
 
-// Sessions are closed also after a cancel, and a server that is silent is not waited for without end.
+// Sessions are closed also after a cancel, and a server that is silent is not waited for without
+// end.
 func TestCloseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, Options{})

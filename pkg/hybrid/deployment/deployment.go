@@ -1,5 +1,5 @@
-// Package deployment is one opened deployment: the answers and the connections they lead to, made when first needed. The verbs and the
-// wizard call it and nothing below it.
+// Package deployment is one opened deployment: the answers and the connections they lead to, made
+// when first needed. The verbs and the wizard call it and nothing below it.
 package deployment
 
 import (
@@ -35,9 +35,11 @@ type Options struct {
 	Timeout  time.Duration // of one remote call; when 0, 30 s, but for cmdlets, which may take some minutes
 	Version  string
 	Log      *slog.Logger
-	// Prompt asks a person for a secret (the "prompt" reference, the device code); nil when nobody is there.
+	// Prompt asks a person for a secret (the "prompt" reference, the device code); nil when nobody
+	// is there.
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
-	// Say shows a person a message that needs an act of theirs (the device code); nil when nobody is there.
+	// Say shows a person a message that needs an act of theirs (the device code); nil when nobody
+	// is there.
 	Say func(text string)
 	// Now is the clock of dates and lifetimes; time.Now when nil.
 	Now func() time.Time
@@ -82,7 +84,8 @@ func Open(a answers.Answers, o Options) (*Deployment, error) {
 		}
 		c, ok := cloud.Get(id)
 		if !ok {
-			return nil, fmt.Errorf("exchangeOnline.cloud: there is no cloud %q; there are %s", id, strings.Join(cloud.IDs(), ", "))
+			return nil, fmt.Errorf("exchangeOnline.cloud: there is no cloud %q; there are %s", id,
+				strings.Join(cloud.IDs(), ", "))
 		}
 		var err error
 		if d.cloud, err = c.With(online.Hosts); err != nil {
@@ -108,8 +111,8 @@ func Kinds() map[string]*change.Kind {
 // Script is one file of a plan that is written as PowerShell.
 type Script = desired.Script
 
-// Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script makes sure
-// of before it changes anything.
+// Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script makes
+// sure of before it changes anything.
 func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, error) {
 	sites, err := desired.Sites(ctx, d.facts(), p)
 	if err != nil {
@@ -146,8 +149,8 @@ func (d *Deployment) warn(text string) {
 	d.Observe(observe.Warning{Text: text})
 }
 
-// begin opens a verb: facts of its own, failures of the last one forgotten, the observer told what everyone must know. The returned function
-// ends it.
+// begin opens a verb: facts of its own, failures of the last one forgotten, the observer told what
+// everyone must know. The returned function ends it.
 func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 	d.observerMu.Lock()
 	d.observer = obs
@@ -159,7 +162,8 @@ func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 	}
 	d.renew()
 	if hosts := d.answers.Network.InsecureHosts; len(hosts) > 0 {
-		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") + " (network.insecureHosts): an attacker on the way can read and change everything")
+		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") +
+			" (network.insecureHosts): an attacker on the way can read and change everything")
 	}
 	return d.facts(), func() {
 		d.observerMu.Lock()
@@ -172,11 +176,13 @@ func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return prereq.Run(ctx, facts, check.Options{Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip}, d)
+	return prereq.Run(ctx, facts, check.Options{Parallel: d.options.Parallel, Only: d.options.Only,
+		Skip: d.options.Skip}, d)
 }
 
-// Plan compares what should be with what is. What rests on something that cannot be read is left out, and the plan says so. When nothing at
-// all can be planned, an error that wraps one of the link.Err classes, desired.ErrUnknown or change.ErrUnreadable says what is not known.
+// Plan compares what should be with what is. What rests on something that cannot be read is left
+// out, and the plan says so. When nothing at all can be planned, an error that wraps one of the
+// link.Err classes, desired.ErrUnknown or change.ErrUnreadable says what is not known.
 func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
 	facts, end := d.begin(obs)
 	defer end()
@@ -188,9 +194,11 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	switch {
 	case len(resources)+len(left) > 0:
 	case facts.Tenant == nil:
-		d.warn("nothing is planned: the answers file names no tenant (exchangeOnline), and nothing is configured between forests or with Amazon WorkMail yet")
+		d.warn("nothing is planned: the answers file names no tenant (exchangeOnline), and nothing is configured " +
+			"between forests or with Amazon WorkMail yet")
 	default:
-		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not configured yet")
+		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not " +
+			"configured yet")
 	}
 	return change.Make(ctx, d.places(facts, apply.Options{StateDir: d.options.StateDir}), resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
@@ -215,7 +223,8 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
-		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online), d.warn)
+		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online),
+			d.warn)
 		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f, o), d.warn)
 	}
 	for _, forest := range d.forests {
@@ -225,8 +234,10 @@ func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Plac
 	return out
 }
 
-// Apply carries out a plan; apply.ErrStale when the live state is no longer what the plan was made from.
-func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
+// Apply carries out a plan; apply.ErrStale when the live state is no longer what the plan was made
+// from.
+func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
+	error) {
 	facts, end := d.begin(obs)
 	defer end()
 	o = d.applying(o, facts)
@@ -234,7 +245,8 @@ func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, 
 }
 
 // Rollback undoes a run; the newest when runID is empty.
-func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error) {
+func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report,
+	error) {
 	facts, end := d.begin(obs)
 	defer end()
 	o = d.applying(o, facts)

@@ -22,12 +22,16 @@ func (d *Deployment) facts() *fact.Set {
 	if l, err := d.link.get(context.Background()); err == nil {
 		set.Roots = l.Roots()
 	}
-	set.Network.Clients = fact.Clients{Lookup: d.names.Lookup, Link: d.link.get, Timeout: d.limit(), EHLOName: d.answers.Network.EHLOName}
+	set.Network.Clients = fact.Clients{Lookup: d.names.Lookup, Link: d.link.get, Timeout: d.limit(),
+		EHLOName: d.answers.Network.EHLOName}
 	if set.Tenant != nil {
 		set.Tenant.Clients = fact.Clients{
 			Exchange: session(d.tenant.online),
-			Graph:    func(ctx context.Context) (fact.Graph, error) { return opened[fact.Graph](d.tenant.graph.get(ctx)) },
-			Token:    d.token,
+			Graph: func(ctx context.Context) (fact.Graph,
+				error) {
+				return opened[fact.Graph](d.tenant.graph.get(ctx))
+			},
+			Token: d.token,
 		}
 	}
 	for i, forest := range d.forests {
@@ -60,8 +64,8 @@ func (d *Deployment) token(ctx context.Context) (string, error) {
 	return t.source(d.cloud.Graph)(ctx)
 }
 
-// transportCertificate loads the certificate that the answers name for a forest's mail; nil when they
-// name none.
+// transportCertificate loads the certificate that the answers name for a forest's mail; nil when
+// they name none.
 func (d *Deployment) transportCertificate(f *forest) func(context.Context) (certificate.Bundle, error) {
 	c := f.answers.Certificate
 	if c == nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// PreviewRollback tells what Rollback would undo, without a write; the newest run when runID is empty.
+// PreviewRollback tells what Rollback would undo, without a write; the newest run when runID is
+// empty.
 func (d *Deployment) PreviewRollback(
 	ctx context.Context, runID string, o apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {
@@ -36,7 +37,8 @@ func (d *Deployment) applying(o apply.Options, facts *fact.Set) apply.Options {
 	return o
 }
 
-// identity is the id of what a place stands for: of the tenant, or of a forest's Exchange organization.
+// identity is the id of what a place stands for: of the tenant, or of a forest's Exchange
+// organization.
 func identity(ctx context.Context, facts *fact.Set, place string) (string, error) {
 	if place == desired.PlaceOnline || place == desired.PlaceEntra {
 		tenant, err := fact.Tenant.In(ctx, facts.Tenant)

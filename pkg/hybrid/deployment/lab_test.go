@@ -115,7 +115,8 @@ func TestFaultsTurnTheirChecks(t *testing.T) {
 				case slices.Contains(fault.Turns, id) && string(result.Status) == string(verdict):
 					turned[id] = true
 				case slices.Contains(fault.May, id):
-				case result.Status == check.StatusFail, result.Status == check.StatusError, len(result.MissingRights) > 0:
+				case result.Status == check.StatusFail, result.Status == check.StatusError,
+					len(result.MissingRights) > 0:
 					t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
 				}
 			}
@@ -128,7 +129,8 @@ func TestFaultsTurnTheirChecks(t *testing.T) {
 	}
 }
 
-// The main loop: what is planned and applied leaves nothing to plan; rolled back, everything is as before.
+// The main loop: what is planned and applied leaves nothing to plan; rolled back, everything is as
+// before.
 func TestPlanApplyRollback(t *testing.T) {
 	d := open(t)
 	var heard events
@@ -204,7 +206,8 @@ func TestScripts(t *testing.T) {
 			t.Errorf("%s does not say which organization it is for", s.Name)
 		}
 	}
-	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1", "04-online.ps1"}
+	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1",
+		"04-online.ps1"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
@@ -225,8 +228,9 @@ func TestWrongPassword(t *testing.T) {
 	t.Log(err)
 }
 
-// The retirement of EWS in Exchange Online, on the days around it: until it ends, lookups go by EWS; from then on, by Graph, and what went by EWS the day
-// before goes again once the new plan is applied. Everything is found working on each day: so is the demo.
+// The retirement of EWS in Exchange Online, on the days around it: until it ends, lookups go by
+// EWS; from then on, by Graph, and what went by EWS the day before goes again once the new plan is
+// applied. Everything is found working on each day: so is the demo.
 func TestRetirementOfEWS(t *testing.T) {
 	for _, day := range []struct {
 		date   time.Time
@@ -254,7 +258,8 @@ func TestRetirementOfEWS(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := slices.ContainsFunc(p.Changes, func(c change.Change) bool { return c.Kind == "AuthServerGraphRoute" }); got != graph {
+				if got := slices.ContainsFunc(p.Changes,
+					func(c change.Change) bool { return c.Kind == "AuthServerGraphRoute" }); got != graph {
 					t.Errorf("plan with the Graph route: %v", got)
 				}
 				if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
@@ -288,7 +293,8 @@ func TestRetirementOfEWS(t *testing.T) {
 	}
 }
 
-// Without Exchange Online in the answers, checks of the tenant are not applicable, and the others run.
+// Without Exchange Online in the answers, checks of the tenant are not applicable, and the others
+// run.
 func TestCheckWithoutExchangeOnline(t *testing.T) {
 	d := open(t)
 	a := d.answers
@@ -306,7 +312,8 @@ func TestCheckWithoutExchangeOnline(t *testing.T) {
 	for _, result := range r.Results {
 		switch {
 		case result.Status == check.StatusError, result.Status == check.StatusFail, len(result.MissingRights) > 0:
-			// The coexistence domain is in every forest of the lab: without its tenant it is one like others.
+			// The coexistence domain is in every forest of the lab: without its tenant it is one
+			// like others.
 			if result.ID != "domains.authoritative" {
 				t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
 			}

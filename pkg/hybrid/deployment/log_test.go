@@ -26,7 +26,8 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// One check at the lowest level: every kind of remote call is in the log, and no password, token or key.
+// One check at the lowest level: every kind of remote call is in the log, and no password, token or
+// key.
 func TestEveryRemoteCallIsLogged(t *testing.T) {
 	dir := t.TempDir()
 	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 20})
@@ -55,8 +56,10 @@ func TestEveryRemoteCallIsLogged(t *testing.T) {
 		_ = os.WriteFile(file, []byte(text), 0o600)
 	}
 	for _, want := range []string{
-		"msg=cmdlet", "Get-ExchangeServer", `msg="remote powershell"`, `msg="remote powershell message"`, `msg="ldap search"`,
-		"msg=dns", "msg=http ", "graph.microsoft.com/v1.0/", "oauth2/v2.0/token", "InvokeCommand", `msg="http answer body"`,
+		"msg=cmdlet", "Get-ExchangeServer", `msg="remote powershell"`, `msg="remote powershell message"`,
+		`msg="ldap search"`,
+		"msg=dns", "msg=http ", "graph.microsoft.com/v1.0/", "oauth2/v2.0/token", "InvokeCommand",
+		`msg="http answer body"`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in the log", want)

@@ -39,20 +39,24 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK}, d)
 	if err == nil && o.From == "" && o.To == "" {
 		if unasked := d.unasked(report); len(unasked) > 0 {
-			d.warn("nothing was asked " + strings.Join(unasked, ", ") + ": name a pair of people for it in the answers (tests.pairs)")
+			d.warn("nothing was asked " + strings.Join(unasked, ", ") +
+				": name a pair of people for it in the answers (tests.pairs)")
 		}
 	}
 	return report, err
 }
 
-// unasked are the directions between the forests and the tenant that no pair of people stands for: all lookups may work, and half of
-// the hybrid may not. None where a lookup did not get as far as to know its direction.
+// unasked are the directions between the forests and the tenant that no pair of people stands for:
+// all lookups may work, and half of the hybrid may not. None where a lookup did not get as far as
+// to know its direction.
 func (d *Deployment) unasked(r freebusy.Report) []string {
 	var unasked []string
 	for _, f := range d.forests {
-		for _, direction := range []string{f.answers.Name + " -> " + desired.PlaceOnline, desired.PlaceOnline + " -> " + f.answers.Name} {
+		for _, direction := range []string{f.answers.Name + " -> " + desired.PlaceOnline,
+			desired.PlaceOnline + " -> " + f.answers.Name} {
 			if !slices.ContainsFunc(r.Matrix, func(a freebusy.Answer) bool {
-				return a.Direction == direction || !strings.Contains(a.Direction, " -> ") || strings.HasSuffix(a.Direction, "?")
+				return a.Direction == direction || !strings.Contains(a.Direction, " -> ") ||
+					strings.HasSuffix(a.Direction, "?")
 			}) {
 				unasked = append(unasked, direction)
 			}
@@ -61,7 +65,8 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 	return unasked
 }
 
-// pairs are the questions: those of the answers, or the one that From and To name, or, where nobody is named, one mailbox of each side of every forest.
+// pairs are the questions: those of the answers, or the one that From and To name, or, where nobody
+// is named, one mailbox of each side of every forest.
 func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair, error) {
 	if o.From != "" && o.To != "" {
 		return []freebusy.Pair{{From: o.From, To: o.To}}, nil
@@ -137,19 +142,26 @@ func person(o exchange.Object) bool {
 	return err != nil // what does not tell its kind is asked about
 }
 
-// premises are the places that lookups go between. Nothing is connected to before it is asked; release lets go of what was.
-func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(), err error) {
+// premises are the places that lookups go between. Nothing is connected to before it is asked;
+// release lets go of what was.
+func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(),
+	err error) {
 	var clients []*connection[*ews.Client]
 	for _, f := range d.forests {
-		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) { return d.openEWS(ctx, f.answers) }}
+		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client,
+			error) {
+			return d.openEWS(ctx, f.answers)
+		}}
 		clients = append(clients, client)
 		premises = append(premises, freebusy.Premise{
-			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)}, Domains: f.answers.Domains,
-			EWS: ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
+			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)},
+			Domains: f.answers.Domains,
+			EWS:     ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
 		})
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
-		// The tenant knows best under which domains its mailboxes are found; where it cannot be asked, what the answers and the cloud say will do.
+		// The tenant knows best under which domains its mailboxes are found; where it cannot be
+		// asked, what the answers and the cloud say will do.
 		domains, live := []string{online.Tenant}, ""
 		if accepted, err := fact.OnlineAcceptedDomains.In(ctx, facts.Tenant); err == nil {
 			for _, a := range accepted {
@@ -166,8 +178,13 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			return nil, nil, err
 		}
 		premises = append(premises, freebusy.Premise{
-			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)}, Domains: append(domains, coexistence),
-			EWS: d.cloud.EWS, Probe: "graph", Ask: freebusy.Graph(func(ctx context.Context) (*entra.Client, error) { return d.tenant.graph.get(ctx) }),
+			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)},
+			Domains: append(domains, coexistence),
+			EWS:     d.cloud.EWS, Probe: "graph",
+			Ask: freebusy.Graph(func(ctx context.Context) (*entra.Client,
+				error) {
+				return d.tenant.graph.get(ctx)
+			}),
 		})
 	}
 	return premises, func() {
@@ -206,9 +223,13 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 		if err != nil {
 			return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
 		}
-		authenticator = link.Negotiate{Context: func(ctx context.Context, spn string) (link.SecurityContext, error) { return k.Context(ctx, spn) }}
+		authenticator = link.Negotiate{Context: func(ctx context.Context, spn string) (link.SecurityContext,
+			error) {
+			return k.Context(ctx, spn)
+		}}
 	default:
-		return nil, fmt.Errorf("%s: a credential of kind %s does not work with EWS; use kerberos, keytab, password, ntlm or basic (exchange.ews)", a.Name, credential.Kind)
+		return nil, fmt.Errorf("%s: a credential of kind %s does not work with EWS; use kerberos, keytab, password, "+
+			"ntlm or basic (exchange.ews)", a.Name, credential.Kind)
 	}
 	return &ews.Client{URL: ewsURL(a), HTTP: l.Client(authenticator), Timeout: 2 * d.limit()}, nil
 }

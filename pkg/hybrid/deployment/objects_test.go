@@ -51,7 +51,8 @@ func TestChecksFindWhatIsSwitchedOff(t *testing.T) {
 		}
 	}
 	failed := slices.DeleteFunc(look(), func(id string) bool { return id == "tenant.ews-switch" })
-	if diff := cmp.Diff([]string{"hybrid.intra-organization-connector", "hybrid.partner-application"}, failed); diff != "" {
+	if diff := cmp.Diff([]string{"hybrid.intra-organization-connector", "hybrid.partner-application"},
+		failed); diff != "" {
 		t.Error(diff)
 	}
 }

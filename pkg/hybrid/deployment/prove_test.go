@@ -18,7 +18,9 @@ func TestProveKeepsPasswordsOffPlainHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forest := answers.Forest{Name: "contoso", Exchange: answers.Exchange{Credential: answers.Credential{Kind: answers.CredentialBasic, User: "u", Password: "env:HYBRIDGE_TEST_SECRET"}}}
+	forest := answers.Forest{Name: "contoso",
+		Exchange: answers.Exchange{Credential: answers.Credential{Kind: answers.CredentialBasic, User: "u",
+			Password: "env:HYBRIDGE_TEST_SECRET"}}}
 	var o psrp.Options
 	if err := d.prove(t.Context(), forest, false, &o); err == nil || o.User != "" {
 		t.Errorf("got %q, %v", o.User, err)
@@ -34,8 +36,10 @@ func TestKeytabNeedsNoPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[answers.CredentialKind]string{answers.CredentialKeytab: "", answers.CredentialKerberos: "p"} {
-		if k := kerberosConfig(d, answers.Credential{Kind: kind, User: "u"}, secret.NewValue("p")); k.Password.Reveal() != want {
+	for kind, want := range map[answers.CredentialKind]string{answers.CredentialKeytab: "",
+		answers.CredentialKerberos: "p"} {
+		if k := kerberosConfig(d, answers.Credential{Kind: kind, User: "u"},
+			secret.NewValue("p")); k.Password.Reveal() != want {
 			t.Errorf("%s: %q", kind, k.Password.Reveal())
 		}
 	}

@@ -90,7 +90,8 @@ var application = MicrosoftGraph.Declare(Kind{
 	Title:    "Dedicated Exchange hybrid application",
 	Why: "The identity of Exchange on-premises in the tenant, one per Exchange organization: Exchange Online refuses " +
 		"the shared first-party application. hybridge uses the application that the tenant's auth server or the " +
-		"answers file names. A display name alone is no proof, because any user of the tenant may register an application.",
+		"answers file names. A display name alone is no proof, because any user of the tenant may register an " +
+		"application.",
 	Places: []string{Entra},
 	Match: func(want change.Properties, live change.Live) bool {
 		if want["appId"] != nil {
@@ -154,7 +155,8 @@ var appRoleAssignment = MicrosoftGraph.Declare(Kind{
 	},
 	Risk: "tenant-wide: the application may use the permission on every mailbox",
 }, Collection{
-	Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete, Read: Directory.assignments,
+	Path: "/servicePrincipals/{id}/appRoleAssignments", Under: "principalId", Methods: Post | Delete,
+	Read: Directory.assignments,
 })
 
 // offer is what a resource of Microsoft's offers to the application of a route.

@@ -191,7 +191,8 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 			for _, f := range found {
 				names = append(names, f.Name)
 			}
-			return fmt.Errorf("%s: %w: server %s goes by none of the setting overrides %s, since they are for one feature; "+
+			return fmt.Errorf("%s: %w: server %s goes by none of the setting overrides %s, since they are for one "+
+				"feature; "+
 				"remove all but one (check oauth.overrides)", p.Forest.Name(), change.ErrAmbiguous, s.Name,
 				strings.Join(names, ", "))
 		}

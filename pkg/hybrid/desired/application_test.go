@@ -16,7 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// An application that is not proven to be Exchange's gets no permission, and nothing is bound to it.
+// An application that is not proven to be Exchange's gets no permission, and nothing is bound to
+// it.
 func TestNameAloneIsNotTaken(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.DedicatedApplication.Seed(set.Forests[0], fact.Dedicated{
@@ -36,7 +37,8 @@ func TestNameAloneIsNotTaken(t *testing.T) {
 	}
 }
 
-// The application that the auth server names is extended, whatever it is called: no second one is made.
+// The application that the auth server names is extended, whatever it is called: no second one is
+// made.
 func TestRenamedApplication(t *testing.T) {
 	w, f := newWorld(t), testFacts()
 	renamed := map[string]any{"id": "app-object", "appId": "99999999-0000-0000-0000-000000000009",
@@ -58,7 +60,8 @@ func TestRenamedApplication(t *testing.T) {
 	}
 }
 
-// A key is the auth certificate's however Graph tells it. What cannot be identified stays, by its keyId.
+// A key is the auth certificate's however Graph tells it. What cannot be identified stays, by its
+// keyId.
 func TestKeysHoweverTold(t *testing.T) {
 	f := testFacts()
 	der := f.Forests[0].AuthCertificates[0].der
@@ -100,7 +103,8 @@ func TestKeysHoweverTold(t *testing.T) {
 	}
 }
 
-// The registered key's own validity has ended, the certificate's has not: the certificate is registered anew, under another id.
+// The registered key's own validity has ended, the certificate's has not: the certificate is
+// registered anew, under another id.
 func TestEndedKeyIsReplaced(t *testing.T) {
 	w, f := newWorld(t), testFacts()
 	certificates := f.Forests[0].AuthCertificates
@@ -124,7 +128,8 @@ func TestEndedKeyIsReplaced(t *testing.T) {
 	}
 }
 
-// Rollback takes away the key that was added, and sends nothing back that is not there any more: Graph refuses an entry without value.
+// Rollback takes away the key that was added, and sends nothing back that is not there any more:
+// Graph refuses an entry without value.
 func TestRollbackOfKeys(t *testing.T) {
 	property := keyCredential.Properties["keyCredentials"]
 	old, added, ended := map[string]any{"keyId": "old"}, map[string]any{"keyId": "new",

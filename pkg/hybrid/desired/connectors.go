@@ -95,9 +95,10 @@ var intraOrganizationConnector = Exchange.Declare(Kind{
 	Title: "Intra-organization connector",
 	Why: "Sends lookups for the other side's addresses there with OAuth, and names the other side's autodiscover " +
 		"address.",
-	Places:     []string{OnPremises, Online},
-	Match:      bySharedDomain("TargetAddressDomains"),
-	Recognizes: "Test-Shared -As DomainList -Want {TargetAddressDomains} -Live (Read-Property $_ 'TargetAddressDomains')",
+	Places: []string{OnPremises, Online},
+	Match:  bySharedDomain("TargetAddressDomains"),
+	Recognizes: "Test-Shared -As DomainList -Want {TargetAddressDomains} -Live (Read-Property $_ " +
+		"'TargetAddressDomains')",
 	Properties: map[string]Property{
 		"TargetAddressDomains": {Type: domains, Write: change.Merge},
 		"DiscoveryEndpoint":    {Type: address},

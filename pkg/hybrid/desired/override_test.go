@@ -12,7 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Each Mailbox server goes by exactly one override. What Exchange made per server stays, and only the servers left out get one.
+// Each Mailbox server goes by exactly one override. What Exchange made per server stays, and only
+// the servers left out get one.
 func TestOverridesPerServer(t *testing.T) {
 	const section = "ExchangeOnpremAsThirdPartyAppId"
 	of := func(name string, servers ...string) fact.SettingOverride {
@@ -34,7 +35,8 @@ func TestOverridesPerServer(t *testing.T) {
 		"for builds that all have": {[]fact.SettingOverride{{Name: "Min", Section: section,
 			MinVersion: "15.2.1000.0"}}, []string{"Min"}, nil},
 		"for builds of the past": {[]fact.SettingOverride{{Name: "Max", Section: section,
-			MaxVersion: "15.2.1000.0"}}, []string{"EnableExchangeHybrid3PAppFeature_EX1", "EnableExchangeHybrid3PAppFeature_EX2", "Max"}, nil},
+			MaxVersion: "15.2.1000.0"}}, []string{"EnableExchangeHybrid3PAppFeature_EX1",
+			"EnableExchangeHybrid3PAppFeature_EX2", "Max"}, nil},
 		"two for one server": {[]fact.SettingOverride{of("All"), of("F_EX2", "EX2")}, nil, change.ErrAmbiguous},
 	} {
 		t.Run(name, func(t *testing.T) {

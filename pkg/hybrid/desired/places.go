@@ -28,8 +28,9 @@ func places(set *fact.Set) map[string]change.Place {
 	return out
 }
 
-// ApplicationsOf finds the dedicated applications of all forests whose organization is known: nothing
-// is planned at the others. One that cannot be told from others of its name is read with them.
+// ApplicationsOf finds the dedicated applications of all forests whose organization is known:
+// nothing is planned at the others. One that cannot be told from others of its name is read with
+// them.
 func ApplicationsOf(set *fact.Set) func(context.Context) ([]fact.Dedicated, error) {
 	return func(ctx context.Context) ([]fact.Dedicated, error) {
 		var out []fact.Dedicated

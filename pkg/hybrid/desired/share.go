@@ -52,7 +52,8 @@ func (p *Planner) share(key, name string, domains []string, live []fact.Holder) 
 		main = slices.IndexFunc(parts, func(q part) bool { return len(lower(q.Domains))+len(rest) <= maxDomains })
 	}
 	if main < 0 && len(rest) > 0 {
-		return nil, refuse("%q holds %d domains, and %d more are too many: such an object holds at most %d; move some of "+
+		return nil, refuse("%q holds %d domains, and %d more are too many: such an object holds at most %d; move "+
+			"some of "+
 			"them to an object of their own (New-OrganizationRelationship, New-IntraOrganizationConnector): hybridge "+
 			"leaves domains where they are",
 			parts[0].name, len(lower(parts[0].Domains)), len(rest), maxDomains)

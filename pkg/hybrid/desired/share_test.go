@@ -32,8 +32,8 @@ func (w *world) known(f *facts) {
 	f.Forests[0].Connectors = holders(w.contoso.objects["IntraOrganizationConnector"], "TargetAddressDomains")
 }
 
-// Domains that are split over several objects stay where they are; what is missing goes to one of them. An object that has the name of
-// the one to be made is extended. A second plan finds nothing.
+// Domains that are split over several objects stay where they are; what is missing goes to one of
+// them. An object that has the name of the one to be made is extended. A second plan finds nothing.
 func TestDomainsStayWhereTheyAre(t *testing.T) {
 	name := "HybridIOC - " + strings.ToLower(contosoOrg)
 	many := make([]string, 237)
@@ -91,12 +91,14 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// An address for sharing that leads to no host of the forest is taken away; the Hybrid Agent's and the forest's own stay.
+// An address for sharing that leads to no host of the forest is taken away; the Hybrid Agent's and
+// the forest's own stay.
 func TestStaleSharing(t *testing.T) {
 	for epr, stays := range map[string]bool{
 		"": true, "https://mail.contoso.com/EWS/Exchange.asmx": true, "https://autodiscover.contoso.com/x": true,
-		"https://12345.resource.mailboxmigration.his.msappproxy.net/ews/exchange.asmx": true, "https://old.contoso.com/EWS/Exchange.asmx": false,
-		"https://mail.fabrikam.example/EWS/Exchange.asmx": false,
+		"https://12345.resource.mailboxmigration.his.msappproxy.net/ews/exchange.asmx": true,
+		"https://old.contoso.com/EWS/Exchange.asmx":                                    false,
+		"https://mail.fabrikam.example/EWS/Exchange.asmx":                              false,
 	} {
 		w, f := newWorld(t), testFacts()
 		w.online.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R",
@@ -117,13 +119,15 @@ func TestStaleSharing(t *testing.T) {
 	}
 }
 
-// What works stays: a discovery endpoint at the host of Exchange Online's EWS, an address of Outlook on the web as old wizards wrote it.
+// What works stays: a discovery endpoint at the host of Exchange Online's EWS, an address of
+// Outlook on the web as old wizards wrote it.
 func TestOldFormsStay(t *testing.T) {
 	w, f := newWorld(t), testFacts()
 	w.contoso.objects["OrganizationRelationship"] = []map[string]any{{"Name": "R",
 		"DomainNames": []string{"contoso.mail.onmicrosoft.com"}, "TargetOwaURL": "http://outlook.com/owa/contoso.com"}}
 	w.contoso.objects["IntraOrganizationConnector"] = []map[string]any{{"Name": "C",
-		"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"}, "DiscoveryEndpoint": "https://outlook.office365.com/autodiscover/autodiscover.svc"}}
+		"TargetAddressDomains": []string{"contoso.mail.onmicrosoft.com"},
+		"DiscoveryEndpoint":    "https://outlook.office365.com/autodiscover/autodiscover.svc"}}
 	w.known(&f)
 	w.carryOut(t, makePlan(t, w, f, testAnswers()))
 	if got := w.contoso.objects["OrganizationRelationship"][0]["TargetOwaURL"]; got != "http://outlook.com/owa/contoso.com" {

@@ -138,7 +138,8 @@ func TestForestDown(t *testing.T) {
 		// fabrikam's servers decide whether the route is Microsoft Graph.
 		"unknown route": {build(15, 2, 2562, 46), "auto",
 			[]string{"host-names", "oauth", "relationships", "connectors"}, []string{
-				"oauth onprem/fabrikam", "dedicated-application onprem/contoso", "dedicated-application onprem/fabrikam",
+				"oauth onprem/fabrikam", "dedicated-application onprem/contoso",
+				"dedicated-application onprem/fabrikam",
 				"ews-switch ", "relationships onprem/fabrikam",
 				"connectors onprem/fabrikam", "application-switch onprem/fabrikam", "graph-route onprem/contoso",
 				"graph-route onprem/fabrikam",

@@ -156,7 +156,8 @@ func TestSecretsReachGraph(t *testing.T) {
 	}
 }
 
-// A request that writes whole values is put again after a conflict; one that makes something is not.
+// A request that writes whole values is put again after a conflict; one that makes something is
+// not.
 func TestWritesArePutAgain(t *testing.T) {
 	for name, want := range map[string]int{"PATCH /applications/{id}": 2, "POST /applications": 1} {
 		for _, status := range []int{409, 412, 503, 504} {

@@ -1,5 +1,5 @@
-// Package diagnose names the causes that a failure can have. Texts of causes, owners and fixes belong
-// here, too.
+// Package diagnose names the causes that a failure can have. Texts of causes, owners and fixes
+// belong here, too.
 package diagnose
 
 // ID is the stable name of a cause: topic.cause, "oauth.auth-certificate-missing".
@@ -32,8 +32,10 @@ const (
 func IDs() []ID {
 	return []ID{
 		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
-		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled, EWSExternalURL, EWSOffOnline,
-		ExchangeSerialization, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication, OAuthVirtualDirectoryOff, UserAddressTwice,
+		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
+		EWSExternalURL, EWSOffOnline,
+		ExchangeSerialization, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
+		OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 	}
 }

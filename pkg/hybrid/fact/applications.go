@@ -166,7 +166,8 @@ func ReadApplication(app map[string]any) Application {
 func Credential(v any) entra.KeyCredential {
 	m, _ := v.(map[string]any)
 	k := entra.KeyCredential{
-		KeyID: text(m["keyId"]), CustomKeyIdentifier: text(m["customKeyIdentifier"]), DisplayName: text(m["displayName"]),
+		KeyID: text(m["keyId"]), CustomKeyIdentifier: text(m["customKeyIdentifier"]),
+		DisplayName: text(m["displayName"]),
 	}
 	if der, err := base64.StdEncoding.DecodeString(text(m["key"])); err == nil {
 		k.Key = der
@@ -292,7 +293,8 @@ func findDedicated(ctx context.Context, side *Side) (Dedicated, error) {
 	if id := side.Answers.ApplicationID; id != "" {
 		found, err := ApplicationsByID.In(ctx, tenant, strings.ToLower(id))
 		if err == nil && len(found) == 0 {
-			err = errors.New("tenant: there is no application " + id + " (forests[].applicationId of " + side.Name() + ")")
+			err = errors.New("tenant: there is no application " + id + " (forests[].applicationId of " + side.Name() +
+				")")
 		}
 		if err != nil {
 			return d, err

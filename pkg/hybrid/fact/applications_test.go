@@ -20,8 +20,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
-// An application is the dedicated one when the answers or the auth server name it, or when all that can sign in as it is Exchange's.
-// One of the right name that someone else registered is never taken.
+// An application is the dedicated one when the answers or the auth server name it, or when all that
+// can sign in as it is Exchange's. One of the right name that someone else registered is never
+// taken.
 func TestDedicatedApplication(t *testing.T) {
 	const tenant = "11111111-2222-3333-4444-555555555555"
 	exchange, stranger := selfSigned(t), selfSigned(t)

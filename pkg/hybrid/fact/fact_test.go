@@ -127,7 +127,8 @@ func TestAnswersAreRead(t *testing.T) {
 		{
 			name: "online, list not told", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
-			want:   "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[] Closed:[]}}",
+			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[] " +
+				"Closed:[]}}",
 		},
 		{
 			name: "the switch is no switch", ask: read(OnlineConfig, tenant),

@@ -7,8 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// Holder is an object that says where lookups for its domains go: an organization relationship or an
-// intra-organization connector.
+// Holder is an object that says where lookups for its domains go: an organization relationship or
+// an intra-organization connector.
 type Holder struct {
 	Name              string
 	Domains           []string

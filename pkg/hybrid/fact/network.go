@@ -110,17 +110,18 @@ func front(path string) *Keyed[ews.Front] {
 }
 
 // DeadAddresses are the addresses of a host with several at which nothing answers, by HOST:PORT.
-var DeadAddresses = FromNetwork(DNS, "A, AAAA {key}", func(ctx context.Context, s *Side, address string) (DeadOf, error) {
-	return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (DeadOf, error) {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return DeadOf{}, err
-		}
-		var out DeadOf
-		out.Dead, out.All = l.DeadAddresses(ctx, host, port)
-		return out, nil
+var DeadAddresses = FromNetwork(DNS, "A, AAAA {key}",
+	func(ctx context.Context, s *Side, address string) (DeadOf, error) {
+		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (DeadOf, error) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return DeadOf{}, err
+			}
+			var out DeadOf
+			out.Dead, out.All = l.DeadAddresses(ctx, host, port)
+			return out, nil
+		})
 	})
-})
 
 // DeadOf are dead addresses among all of a host.
 type DeadOf struct {

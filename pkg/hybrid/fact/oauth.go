@@ -60,7 +60,8 @@ type SettingOverride struct {
 	MinVersion, MaxVersion string // empty: not limited
 }
 
-// AppliesTo tells whether a server goes by the override. A limit that cannot be read limits nothing.
+// AppliesTo tells whether a server goes by the override. A limit that cannot be read limits
+// nothing.
 func (o SettingOverride) AppliesTo(s MailboxServer) bool {
 	named := slices.ContainsFunc(o.Servers, func(name string) bool {
 		short, _, _ := strings.Cut(name, ".")

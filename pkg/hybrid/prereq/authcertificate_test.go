@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// An auth certificate that is gone or has ended is replaced now, by a valid one that a server has; one that is staged and overdue is
-// published.
+// An auth certificate that is gone or has ended is replaced now, by a valid one that a server has;
+// one that is staged and overdue is published.
 func TestAuthCertificateNow(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(a *fact.AuthConfig, current, valid *x509.Certificate)
@@ -33,7 +33,8 @@ func TestAuthCertificateNow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, ca := healthy(t)
-			valid := ca.issue(t, leaf{cn: "Microsoft Exchange Server Auth Certificate", selfSigned: true, to: today.AddDate(4, 0, 0)}).Leaf
+			valid := ca.issue(t, leaf{cn: "Microsoft Exchange Server Auth Certificate", selfSigned: true,
+				to: today.AddDate(4, 0, 0)}).Leaf
 			auth, err := fact.Auth.In(t.Context(), set.Forests[0])
 			if err != nil {
 				t.Fatal(err)
@@ -43,7 +44,8 @@ func TestAuthCertificateNow(t *testing.T) {
 			at := slices.IndexFunc(certificateChecks, func(c Check) bool { return c.ID == "certificates.auth" })
 			r := certificateChecks[at].Run(t.Context(), Input{Set: set, Forest: set.Forests[0]})
 			commands := strings.Join(r.Remedy.Commands, "\n")
-			if r.Status != test.want || !strings.Contains(commands, test.runs) || !strings.Contains(commands, "-ClearPreviousCertificate") {
+			if r.Status != test.want || !strings.Contains(commands, test.runs) ||
+				!strings.Contains(commands, "-ClearPreviousCertificate") {
 				t.Errorf("%s: %s\n%s\n%s", r.Status, r.Summary, r.Remedy.Text, commands)
 			}
 			if test.want == check.StatusFail && !strings.Contains(commands, certificate.Thumbprint(valid)) {

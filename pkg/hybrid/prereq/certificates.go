@@ -155,7 +155,8 @@ var certificateChecks = []Check{
 					return result(check.Warned("the next auth certificate %s of %s is on none of its servers",
 						auth.Next, in.Forest.Name()))
 				case !auth.NextEffective.IsZero() && auth.NextEffective.Before(now):
-					return result(check.Warned("the next auth certificate %s of %s was to become the current one on %s and "+
+					return result(check.Warned("the next auth certificate %s of %s was to become the current one on "+
+						"%s and "+
 						"did not", auth.Next, in.Forest.Name(), day(auth.NextEffective))).
 						Because("The service that changes over did not act: Exchange goes on signing with the old "+
 							"certificate until that ends.").
@@ -181,8 +182,8 @@ var certificateChecks = []Check{
 	},
 }
 
-// renew says how Exchange gets an auth certificate that it can sign with now. A new one that is staged
-// for two days ahead would leave lookups broken until then.
+// renew says how Exchange gets an auth certificate that it can sign with now. A new one that is
+// staged for two days ahead would leave lookups broken until then.
 func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
 	var best *x509.Certificate
 	for _, c := range auth.Known() {
@@ -193,14 +194,17 @@ func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
 	}
 	commands := func(thumbprint string) []string {
 		return []string{
-			"Set-AuthConfig -NewCertificateThumbprint " + thumbprint + " -NewCertificateEffectiveDate (Get-Date) -Force",
+			"Set-AuthConfig -NewCertificateThumbprint " + thumbprint +
+				" -NewCertificateEffectiveDate (Get-Date) -Force",
 			"Set-AuthConfig -PublishCertificate", "Set-AuthConfig -ClearPreviousCertificate",
 		}
 	}
-	after := msg.Of("Then restart the service MSExchangeServiceHost and the application pools MSExchangeOWAAppPool and " +
+	after := msg.Of("Then restart the service MSExchangeServiceHost and the application pools MSExchangeOWAAppPool " +
+		"and " +
 		"MSExchangeECPAppPool on every server, and run hybridge apply: the application must know the certificate.")
 	if best == nil {
-		return r.Fix("Make a new one with New-ExchangeCertificate (subject cn=Microsoft Exchange Server Auth Certificate, "+
+		return r.Fix("Make a new one with New-ExchangeCertificate (subject cn=Microsoft Exchange Server Auth "+
+			"Certificate, "+
 			"no services), and make it the current one now: Set-AuthConfig with its thumbprint and the present date, "+
 			"then -PublishCertificate and -ClearPreviousCertificate. %s", after)
 	}

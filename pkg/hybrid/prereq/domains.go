@@ -166,7 +166,8 @@ var domainChecks = []Check{
 		Reads: fact.List(fact.OnlineAcceptedDomains),
 		Why: "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for " +
 			"them there (the wizard's errors HCW8001 and HCW8009).",
-		Fix: "Turn on directory synchronization: it creates the domain in the tenant. If the domain has another name, " +
+		Fix: "Turn on directory synchronization: it creates the domain in the tenant. If the domain has another " +
+			"name, " +
 			"set exchangeOnline.coexistenceDomain.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)

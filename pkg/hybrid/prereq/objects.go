@@ -122,7 +122,8 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 			strings.Join(slices.Sorted(maps.Keys(c.After)), ", ")))
 	}
 	if len(differ) > 0 {
-		return check.Failed("%s not as planned: %s", msg.Count(len(differ), "%s object is", "%s objects are"), some(differ))
+		return check.Failed("%s not as planned: %s", msg.Count(len(differ), "%s object is", "%s objects are"),
+			some(differ))
 	}
 	return check.Pass("all objects are there and as planned")
 }

@@ -35,22 +35,31 @@ func TestObjectChecks(t *testing.T) {
 		want   check.Status
 		says   string
 	}{
-		"as planned":             {kind: "AuthServer", want: check.StatusPass},
-		"disabled":               {plan: change.Plan{Changes: []change.Change{disabled}}, kind: "AuthServer", want: check.StatusFail, says: "Enabled"},
-		"disabled elsewhere":     {plan: change.Plan{Changes: []change.Change{disabled}}, kind: "AuthServer", forest: 1, want: check.StatusPass},
-		"consent revoked":        {plan: change.Plan{Changes: []change.Change{consent}}, kind: "AppRoleAssignment", want: check.StatusFail, says: "missing"},
-		"connector online":       {plan: change.Plan{Changes: []change.Change{connector}}, kind: "IntraOrganizationConnector", want: check.StatusFail, says: "online"},
-		"not set up":             {plan: change.Plan{Changes: []change.Change{override, disabled}}, kind: "AuthServer", want: check.StatusSkip},
-		"one forest not set up":  {plan: change.Plan{Changes: []change.Change{override, consent}}, kind: "AppRoleAssignment", want: check.StatusSkip},
-		"unknown":                {plan: change.Plan{LeftOut: []change.LeftOut{{Topic: "oauth", Place: "onprem/contoso", Reason: msg.Plain("refused")}}}, kind: "AuthServer", want: check.StatusError},
-		"unknown whether set up": {plan: change.Plan{LeftOut: []change.LeftOut{{Topic: "application-switch", Place: "onprem/contoso", Reason: msg.Plain("refused")}}}, kind: "AuthServer", want: check.StatusSkip},
+		"as planned": {kind: "AuthServer", want: check.StatusPass},
+		"disabled": {plan: change.Plan{Changes: []change.Change{disabled}}, kind: "AuthServer",
+			want: check.StatusFail, says: "Enabled"},
+		"disabled elsewhere": {plan: change.Plan{Changes: []change.Change{disabled}}, kind: "AuthServer", forest: 1,
+			want: check.StatusPass},
+		"consent revoked": {plan: change.Plan{Changes: []change.Change{consent}}, kind: "AppRoleAssignment",
+			want: check.StatusFail, says: "missing"},
+		"connector online": {plan: change.Plan{Changes: []change.Change{connector}},
+			kind: "IntraOrganizationConnector", want: check.StatusFail, says: "online"},
+		"not set up": {plan: change.Plan{Changes: []change.Change{override, disabled}}, kind: "AuthServer",
+			want: check.StatusSkip},
+		"one forest not set up": {plan: change.Plan{Changes: []change.Change{override, consent}},
+			kind: "AppRoleAssignment", want: check.StatusSkip},
+		"unknown": {plan: change.Plan{LeftOut: []change.LeftOut{{Topic: "oauth", Place: "onprem/contoso",
+			Reason: msg.Plain("refused")}}}, kind: "AuthServer", want: check.StatusError},
+		"unknown whether set up": {plan: change.Plan{LeftOut: []change.LeftOut{{Topic: "application-switch",
+			Place: "onprem/contoso", Reason: msg.Plain("refused")}}}, kind: "AuthServer", want: check.StatusSkip},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, _ := healthy(t)
 			desired.Comparison.Seed(set.Organization, test.plan, nil)
 			in := Input{Set: set}
 			for _, c := range objectChecks() {
-				if !strings.HasSuffix(string(c.ID), "."+strings.TrimPrefix(string(objectCheckID(&desired.Kind{Noun: test.kind})), "hybrid.")) {
+				if !strings.HasSuffix(string(c.ID),
+					"."+strings.TrimPrefix(string(objectCheckID(&desired.Kind{Noun: test.kind})), "hybrid.")) {
 					continue
 				}
 				if c.Scope == PerForest {

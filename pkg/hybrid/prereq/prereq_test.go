@@ -154,7 +154,8 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.Tenant.Seed(f.Tenant, entra.Organization{ID: "11111111-2222-3333-4444-555555555555", DisplayName: "Contoso"},
 		nil)
 	fact.Permissions.Seed(f.Tenant,
-		fact.Grant{Permissions: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"}}, nil)
+		fact.Grant{Permissions: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All",
+			"Directory.Read.All"}}, nil)
 	fact.Principal.SeedAll(f.Tenant,
 		func(string) (entra.ServicePrincipal, error) { return entra.ServicePrincipal{}, nil })
 	fact.DomainProofs.SeedAll(f.Tenant, func(string) ([]entra.DomainRecord, error) {
@@ -337,7 +338,8 @@ func TestDisorders(t *testing.T) {
 			"warn access.entra-read tenant",
 		}},
 		{"a person's own rights", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Directory.AccessAsUser.All"}, Delegated: true}, nil)
+			fact.Permissions.Seed(f.Tenant,
+				fact.Grant{Permissions: []string{"Directory.AccessAsUser.All"}, Delegated: true}, nil)
 		}, nil},
 		{"permissions not told", func(_ *testing.T, f *fact.Set,
 			_ *authority) {

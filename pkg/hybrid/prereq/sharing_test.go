@@ -10,7 +10,8 @@ import (
 func TestSharingCheck(t *testing.T) {
 	for epr, want := range map[string]check.Status{
 		"": check.StatusPass, "https://mail.contoso.com/EWS/Exchange.asmx": check.StatusPass,
-		"https://1.his.msappproxy.net/ews/exchange.asmx": check.StatusPass, "https://old.contoso.com/EWS/Exchange.asmx": check.StatusFail,
+		"https://1.his.msappproxy.net/ews/exchange.asmx": check.StatusPass,
+		"https://old.contoso.com/EWS/Exchange.asmx":      check.StatusFail,
 	} {
 		set, _ := healthy(t)
 		for _, q := range []*fact.Query[[]fact.Holder]{fact.OnlineRelationships, fact.OnlineConnectors} {

@@ -48,7 +48,8 @@ var tenantChecks = []Check{
 					"on-premises need the Graph route")
 				if !in.Cloud.GraphCoexistence {
 					return r.Because(noGraph).
-						Fix("Ask Microsoft when the Graph route is available in %s. Until then lookups from on-premises "+
+						Fix("Ask Microsoft when the Graph route is available in %s. Until then lookups from "+
+							"on-premises "+
 							"to the tenant fail.", in.Cloud.Title)
 				}
 				return r.Fix("Upgrade every server to Exchange SE with the May 2026 hotfix update or later, and " +

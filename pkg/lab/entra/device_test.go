@@ -85,7 +85,8 @@ func TestDevicePage(t *testing.T) {
 		}
 		again, code := e.post(t, tokenURL,
 			url.Values{"grant_type": {"refresh_token"}, "client_id": {publicClient},
-				"refresh_token": {answer["refresh_token"].(string)}, "scope": {"https://outlook.office365.com/.default"}})
+				"refresh_token": {answer["refresh_token"].(string)},
+				"scope":         {"https://outlook.office365.com/.default"}})
 		if code != 0 || again["access_token"] == nil {
 			t.Errorf("refreshed: AADSTS%d", code)
 		}

@@ -31,7 +31,8 @@ func (t *Tenant) Login() http.Handler {
 		if !t.knows(tenant) {
 			t.refuse(w, refuse(400, "invalid_tenant", 90002,
 				"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the "+
-					"correct cloud. Check with your subscription administrator, this may happen if there are no active "+
+					"correct cloud. Check with your subscription administrator, this may happen if there are no "+
+					"active "+
 					"subscriptions for the tenant.", tenant))
 			return
 		}
@@ -266,7 +267,8 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 	notRegistered := func(reason string) *refusal {
 		return refuse(401, "invalid_client", 700027,
 			"The certificate with identifier used to sign the client assertion is not registered on application. "+
-				"[Reason - %s Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer or "+
+				"[Reason - %s Thumbprint of key used by client: '%s', Please visit the Azure Portal, Graph Explorer "+
+				"or "+
 				"directly use MS Graph to see configured keys for app Id '%s'.]",
 			reason, hexThumbprint(parsed.Header), app.AppID)
 	}

@@ -158,7 +158,8 @@ func (t *Tenant) appClaims(appID, resource, proof string) (oauth.Claims, *refusa
 		"exp":   now.Add(tokenLifetime).Unix(),
 		"appid": principal.AppID, "appidacr": proof, "app_displayname": principal.DisplayName, "idp": t.stsIssuer(),
 		"idtyp": "app",
-		"oid":   principal.ID, "sub": principal.ID, "tid": t.config.TenantID, "uti": newAssignmentID()[:22], "ver": "1.0",
+		"oid":   principal.ID, "sub": principal.ID, "tid": t.config.TenantID, "uti": newAssignmentID()[:22],
+		"ver": "1.0",
 	}
 	if roles := t.state.Roles(appID, target.AppID); len(roles) > 0 {
 		claims["roles"] = roles

@@ -414,7 +414,8 @@ func TestAuthServer(t *testing.T) {
 	want := map[string]string{
 		"ACS Type": "MicrosoftACS", "ACS Realm": tenant, "ACS IssuerIdentifier": accessControl,
 		"ACS TokenIssuingEndpoint": "https://accounts.accesscontrol.windows.net/tokens/OAuth/2",
-		"STS Type":                 "AzureAD", "STS Realm": tenant, "STS IssuerIdentifier": "https://sts.windows.net/" + tenant + "/",
+		"STS Type":                 "AzureAD", "STS Realm": tenant,
+		"STS IssuerIdentifier":     "https://sts.windows.net/" + tenant + "/",
 		"STS TokenIssuingEndpoint": "https://login.windows.net/" + tenant + "/oauth2/token",
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -228,7 +228,8 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 	}
 	return nil, &exchange.Error{Category: "InvalidData", Target: identity,
 		ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException",
-		Message:       fmt.Sprintf("The operation couldn't be performed because '%s' matches multiple entries.", identity)}
+		Message: fmt.Sprintf("The operation couldn't be performed because '%s' matches multiple entries.",
+			identity)}
 }
 
 func (o *Organization) create(n *noun, c Call, rule rule, prepared any, whatIf bool) ([]output, *Change, error) {

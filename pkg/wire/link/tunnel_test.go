@@ -112,7 +112,8 @@ func TestProxySignIn(t *testing.T) {
 				if err != nil {
 					return
 				}
-				if req.Header.Get("Proxy-Authorization") == "Basic "+base64.StdEncoding.EncodeToString([]byte(`CONTOSO\anna:hunter2`)) {
+				if req.Header.Get("Proxy-Authorization") == "Basic "+
+					base64.StdEncoding.EncodeToString([]byte(`CONTOSO\anna:hunter2`)) {
 					tunnel(c, r)
 					return
 				}
