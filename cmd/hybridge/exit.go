@@ -206,7 +206,7 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 		if errors.Is(err, c.class) {
 			// A refusal that knows its remedy says more than its class does.
 			var own interface{ Hint() string }
-			if c.class == deployment.ErrAccess && errors.As(err, &own) && own.Hint() != "" {
+			if errors.Is(c.class, deployment.ErrAccess) && errors.As(err, &own) && own.Hint() != "" {
 				return c.code, own.Hint()
 			}
 			return c.code, c.hint

@@ -57,7 +57,9 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 			if target != "" {
 				pairs[15] = target
 			}
-			if found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}, r.String("Name"), pairs...)); limit > 0 && len(found) > limit {
+			types := []string{"Microsoft.Exchange.Data.Directory.Management.ReducedRecipient"}
+			found = append(found, exchange.NewObject(types, r.String("Name"), pairs...))
+			if limit > 0 && len(found) > limit {
 				c.Warn("There are more results available than are currently displayed. To view them, increase the " +
 					"value for the ResultSize parameter.")
 				return found[:limit], nil

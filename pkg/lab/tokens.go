@@ -70,7 +70,8 @@ func (f *forestSite) signingKey() (*issued, error) {
 			}
 		}
 	}
-	return nil, errors.New("Missing signing certificate") //nolint:staticcheck // Exchange's own text, which people search for
+	//nolint:staticcheck // Exchange's own text, which people search for
+	return nil, errors.New("Missing signing certificate")
 }
 
 // installed tells whether the server's certificate store has a certificate.

@@ -19,7 +19,10 @@ var ErrReadOnly = errors.New("a snapshot cannot be changed")
 // an object of cmdlet names, each with its output objects, or with {"error": {...}} where recording
 // it failed:
 //
-//	{"Get-AuthConfig": [{"$types": [], "Realm": ""}], "Get-AuthServer": {"error": {"cmdlet": "Get-AuthServer", "message": "..."}}}
+//	{
+//	  "Get-AuthConfig": [{"$types": [], "Realm": ""}],
+//	  "Get-AuthServer": {"error": {"cmdlet": "Get-AuthServer", "message": "..."}}
+//	}
 type Snapshot struct{ answers map[string]Recorded }
 
 // Recorded is what one cmdlet gave.

@@ -63,7 +63,7 @@ var (
 // Grantee is an application that holds an app role.
 type Grantee struct{ Name, AppID string }
 
-func granteesOf(g Graph, ctx context.Context, role string) ([]Grantee, error) {
+func granteesOf(ctx context.Context, g Graph, role string) ([]Grantee, error) {
 	exchangeOnline, err := g.ServicePrincipal(ctx, oauth.AppExchangeOnline)
 	if err != nil {
 		return nil, err

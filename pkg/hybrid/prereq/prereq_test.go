@@ -906,16 +906,6 @@ func TestUnknownIsNoFinding(t *testing.T) {
 	}
 }
 
-// seeds gives a side an error for a question.
-type seeds func(err error)
-
-func failing[T any](q *fact.Query[T], s *fact.Side) seeds {
-	return func(err error) {
-		var zero T
-		q.Seed(s, zero, err)
-	}
-}
-
 func TestProof(t *testing.T) {
 	for name, tt := range map[string]struct {
 		txt  []string

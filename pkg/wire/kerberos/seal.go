@@ -17,7 +17,8 @@ import (
 
 // Wrap tokens with confidentiality, RFC 4121 4.2.4:
 //
-//	05 04 | flags | ff | EC | RRC | sequence number  ||  encrypt(plain | filler of EC bytes | header with RRC 0), rotated right by RRC
+//	05 04 | flags | ff | EC | RRC | sequence number  ||
+//	encrypt(plain | filler of EC bytes | header with RRC 0), rotated right by RRC
 const (
 	wrapHeader         = 16
 	flagByAcceptor     = 1

@@ -70,7 +70,7 @@ type tunnel struct {
 func (t *tunnel) open(ctx context.Context, l *Link, scheme string) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = t.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	resp, err := t.signIn(ctx, l, scheme)
+	resp, err := t.signIn(ctx, l, scheme) //nolint:bodyclose // what follows is the tunnel, or is drained
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (t *tunnel) ask(ctx context.Context, authorization string) (*http.Response,
 	err := req.Write(t.conn)
 	var resp *http.Response
 	if err == nil {
-		resp, err = http.ReadResponse(t.reader, req) //nolint:bodyclose // what follows is the tunnel, or is drained
+		resp, err = http.ReadResponse(t.reader, req)
 	}
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired {
 		// ReadResponse takes the answer to CONNECT for a tunnel and gives it no body: read what it

@@ -80,7 +80,8 @@ func (b BearerChallenge) Format() string {
 
 // Diagnostics is Exchange's reason for refusing a token, from the header x-ms-diagnostics:
 //
-//	2000003;reason="The hostname component of the audience claim value 'https://x' is invalid.";error_category="invalid_resource"
+//	2000003;reason="The hostname component of the audience claim value 'https://x' is invalid.";
+//	error_category="invalid_resource"
 type Diagnostics struct {
 	Code     int
 	Reason   string

@@ -37,8 +37,10 @@ const (
 	flagKeyExchange       = 0x40000000
 	flag56                = 0x80000000
 	flagSign              = 0x00000010
-	clientFlags           = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession | flagTargetInfo | flagVersion | flag128 | flag56
-	challengeFlags        = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession | flagTargetInfo | flagTargetTypeDomain | flagVersion
+	clientFlags           = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
+		flagTargetInfo | flagVersion | flag128 | flag56
+	challengeFlags        = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
+		flagTargetInfo | flagTargetTypeDomain | flagVersion
 	challengeFlagsOnOffer = flag128 | flag56 | flagKeyExchange | flagSign
 )
 
