@@ -42,7 +42,8 @@ type Application struct {
 // The principals and applications of the tenant.
 var (
 	// Grantees are the applications that hold an app role of Exchange Online, by the role's value.
-	Grantees = FromGraphBy("/servicePrincipals/{Exchange Online}/appRoleAssignedTo", readApplications, granteesOf)
+	Grantees = FromGraphBy("/servicePrincipals/{Exchange Online}/appRoleAssignedTo", readApplications,
+		func(g Graph, ctx context.Context, role string) ([]Grantee, error) { return granteesOf(ctx, g, role) })
 
 	// Principal is the service principal of an application by its id, Microsoft's own too.
 	Principal = FromGraphBy("/servicePrincipals?$filter=appId eq '{key}'", readApplications, Graph.ServicePrincipal)

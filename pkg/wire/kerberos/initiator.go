@@ -29,7 +29,7 @@ type initiator struct {
 }
 
 const (
-	contextFlags   = gssapi.ContextFlagMutual | gssapi.ContextFlagReplay | gssapi.ContextFlagSequence |
+	contextFlags = gssapi.ContextFlagMutual | gssapi.ContextFlagReplay | gssapi.ContextFlagSequence |
 		gssapi.ContextFlagConf | gssapi.ContextFlagInteg
 	usageReplyPart = 12 // of the encrypted part of KRB_AP_REP
 )

@@ -24,22 +24,22 @@ const (
 
 // Negotiate flags, MS-NLMP 2.2.2.5.
 const (
-	flagUnicode           = 0x00000001
-	flagRequestTarget     = 0x00000004
-	flagNTLM              = 0x00000200
-	flagAnonymous         = 0x00000800
-	flagAlwaysSign        = 0x00008000
-	flagTargetTypeDomain  = 0x00010000
-	flagExtendedSession   = 0x00080000
-	flagTargetInfo        = 0x00800000
-	flagVersion           = 0x02000000
-	flag128               = 0x20000000
-	flagKeyExchange       = 0x40000000
-	flag56                = 0x80000000
-	flagSign              = 0x00000010
-	clientFlags           = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
+	flagUnicode          = 0x00000001
+	flagRequestTarget    = 0x00000004
+	flagNTLM             = 0x00000200
+	flagAnonymous        = 0x00000800
+	flagAlwaysSign       = 0x00008000
+	flagTargetTypeDomain = 0x00010000
+	flagExtendedSession  = 0x00080000
+	flagTargetInfo       = 0x00800000
+	flagVersion          = 0x02000000
+	flag128              = 0x20000000
+	flagKeyExchange      = 0x40000000
+	flag56               = 0x80000000
+	flagSign             = 0x00000010
+	clientFlags          = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
 		flagTargetInfo | flagVersion | flag128 | flag56
-	challengeFlags        = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
+	challengeFlags = flagUnicode | flagRequestTarget | flagNTLM | flagAlwaysSign | flagExtendedSession |
 		flagTargetInfo | flagTargetTypeDomain | flagVersion
 	challengeFlagsOnOffer = flag128 | flag56 | flagKeyExchange | flagSign
 )
