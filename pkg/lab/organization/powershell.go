@@ -491,7 +491,11 @@ func (o *Organization) commandInfo(name string) *psrp.Object {
 			{Name: "CommandType", Value: &psrp.Object{Types: []string{"System.Management.Automation.CommandTypes",
 				"System.Enum", "System.ValueType", "System.Object"}, Text: "Function", Value: int64(2)}},
 			{Name: "ModuleName", Value: ""},
-			{Name: "Parameters", Value: &psrp.Object{Types: []string{"System.Collections.Generic.Dictionary`2[[System.String],[System.Management.Automation.ParameterMetadata]]", "System.Object"}, Value: parameters}},
+			{Name: "Parameters", Value: &psrp.Object{Types: []string{
+				"System.Collections.Generic.Dictionary`2[[System.String]," +
+					"[System.Management.Automation.ParameterMetadata]]",
+				"System.Object",
+			}, Value: parameters}},
 		},
 	}
 }

@@ -21,7 +21,12 @@ const (
 	transferNS  = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 	resourceURI = "http://schemas.microsoft.com/powershell/"
 	anonymous   = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous"
-	namespaces  = `xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:x="` + transferNS + `" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd" xmlns:rsp="` + shellNS + `"`
+	namespaces  = `xmlns:s="http://www.w3.org/2003/05/soap-envelope" ` +
+		`xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" ` +
+		`xmlns:x="` + transferNS + `" ` +
+		`xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" ` +
+		`xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd" ` +
+		`xmlns:rsp="` + shellNS + `"`
 
 	actionCreate  = transferNS + "/Create"
 	actionDelete  = transferNS + "/Delete"
