@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -56,20 +57,28 @@ func helpNames(root *cobra.Command) []string {
 }
 
 var (
-	sectionHead = regexp.MustCompile(`^(##+) (.+)$`)
-	anchorLine  = regexp.MustCompile(`^<a id="[^"]+"></a>$`)
-	anchorRow   = regexp.MustCompile(`^\| <a id="[^"]+"></a>([^ |]+) \|`)
-	pageLink    = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
-	markup      = strings.NewReplacer("**", "", `\<`, "<", `\|`, "|")
+	sectionHead = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(##+) (.+)$`)
+	})
+	anchorLine = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^<a id="[^"]+"></a>$`)
+	})
+	anchorRow = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\| <a id="[^"]+"></a>([^ |]+) \|`)
+	})
+	pageLink = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
+	})
+	markup = strings.NewReplacer("**", "", `\<`, "<", `\|`, "|")
 )
 
 // helpIDs are what helpAbout knows, but for the commands, which have a help of their own.
 func helpIDs() []string {
 	var ids []string
 	for _, line := range referenceLines() {
-		if m := sectionHead.FindStringSubmatch(line); m != nil && !strings.Contains(m[2], " ") {
+		if m := sectionHead().FindStringSubmatch(line); m != nil && !strings.Contains(m[2], " ") {
 			ids = append(ids, m[2])
-		} else if m := anchorRow.FindStringSubmatch(line); m != nil {
+		} else if m := anchorRow().FindStringSubmatch(line); m != nil {
 			ids = append(ids, m[1])
 		}
 	}
@@ -94,14 +103,14 @@ func helpAbout(id string) string {
 		if strings.HasPrefix(line, "| ") && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "| ---") {
 			columns = cells(line)
 		}
-		if m := anchorRow.FindStringSubmatch(line); m != nil && strings.EqualFold(m[1], id) {
+		if m := anchorRow().FindStringSubmatch(line); m != nil && strings.EqualFold(m[1], id) {
 			text := m[1] + "\n"
 			for j, cell := range cells(line)[1:] {
 				text += "\n  " + columns[j+1] + ": " + cell + "\n"
 			}
 			return readable(text)
 		}
-		if m := sectionHead.FindStringSubmatch(line); m != nil && strings.EqualFold(m[2], id) {
+		if m := sectionHead().FindStringSubmatch(line); m != nil && strings.EqualFold(m[2], id) {
 			text := strings.Join(section(lines[i+1:], len(m[1])), "\n")
 			return readable(m[2] + "\n" + strings.TrimRight(text, "\n") + "\n")
 		}
@@ -116,7 +125,7 @@ func section(lines []string, level int) []string {
 		if marks := len(line) - len(strings.TrimLeft(line, "#")); marks > 0 && marks <= level {
 			break
 		}
-		if !anchorLine.MatchString(line) {
+		if !anchorLine().MatchString(line) {
 			text = append(text, line)
 		}
 	}
@@ -131,9 +140,11 @@ func cells(row string) []string {
 	return out
 }
 
-var tableRule = regexp.MustCompile(`(?m)^\|( --- \|)+\n`)
+var tableRule = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^\|( --- \|)+\n`)
+})
 
 // readable takes the markup out that a terminal does not show.
 func readable(text string) string {
-	return markup.Replace(pageLink.ReplaceAllString(tableRule.ReplaceAllString(text, ""), "$1"))
+	return markup.Replace(pageLink().ReplaceAllString(tableRule().ReplaceAllString(text, ""), "$1"))
 }

@@ -13,19 +13,24 @@ import (
 
 // newHelpTopics are the topics of "hybridge help TOPIC": commands that only have a text.
 func newHelpTopics() []*cobra.Command {
-	topic := func(name, short, long string) *cobra.Command {
-		c := &cobra.Command{Use: name, Short: short, Long: long}
+	// The text is made when it is read: it lists every check, and each start would pay for that.
+	topic := func(name, short string, text func() string) *cobra.Command {
+		c := &cobra.Command{Use: name, Short: short}
 		c.SetUsageFunc(func(*cobra.Command) error { return nil })
+		c.SetHelpFunc(func(c *cobra.Command, _ []string) {
+			fmt.Fprintln(c.OutOrStdout(), strings.TrimRight(text(), "\n")+"\n")
+		})
 		return c
 	}
+	fixed := func(text string) func() string { return func() string { return text } }
 	return []*cobra.Command{
-		topic("answers", "The answers file", topicAnswers),
-		topic("checks", "The prerequisite checks", topicChecks()),
-		topic("clouds", "The clouds that Exchange Online runs in", topicClouds()),
-		topic("exit-codes", "What the exit codes mean", topicExitCodes()),
-		topic("environment", "Environment variables and places of files", topicEnvironment),
-		topic("formats", "The output formats", topicFormats()),
-		topic("secrets", "References to secrets", topicSecrets),
+		topic("answers", "The answers file", fixed(topicAnswers)),
+		topic("checks", "The prerequisite checks", topicChecks),
+		topic("clouds", "The clouds that Exchange Online runs in", topicClouds),
+		topic("exit-codes", "What the exit codes mean", topicExitCodes),
+		topic("environment", "Environment variables and places of files", fixed(topicEnvironment)),
+		topic("formats", "The output formats", topicFormats),
+		topic("secrets", "References to secrets", fixed(topicSecrets)),
 	}
 }
 

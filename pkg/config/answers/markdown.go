@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
 )
@@ -91,7 +92,7 @@ func row(b *strings.Builder, at, name string, field reflect.StructField, s *sche
 	meaning, fallback := property.Description, ""
 	if before, after, ok := strings.Cut(meaning, " Default: "); ok {
 		meaning, fallback = before, strings.TrimSuffix(after, ".")
-	} else if m := inWords.FindStringSubmatch(meaning); m != nil {
+	} else if m := inWords().FindStringSubmatch(meaning); m != nil {
 		fallback = m[1]
 	}
 	if q, ok := questionFor(path); ok {
@@ -111,7 +112,9 @@ func row(b *strings.Builder, at, name string, field reflect.StructField, s *sche
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, kind, fallback, cell(meaning), cell(example))
 }
 
-var inWords = regexp.MustCompile(`(\w+) \(default\)`)
+var inWords = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(\w+) \(default\)`)
+})
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -157,7 +158,9 @@ func shownList(elements []any) msg.Text {
 	return msg.Text{Format: "[" + strings.Repeat(", %s", len(args))[min(2, 4*len(args)):] + "]", Args: args}
 }
 
-var guid = regexp.MustCompile(`\b([0-9a-fA-F]{8})-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
+var guid = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\b([0-9a-fA-F]{8})-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
+})
 
 // shownRef shows what a value will come from. The change stands above in the plan: of a GUID in its
 // id, the beginning tells it apart.
@@ -169,7 +172,7 @@ func shownRef(r Ref) msg.Text {
 	if !found {
 		id = r.Change
 	}
-	return msg.Of("(the %s of %s, once it is made)", r.Property, guid.ReplaceAllString(id, "$1.."))
+	return msg.Of("(the %s of %s, once it is made)", r.Property, guid().ReplaceAllString(id, "$1.."))
 }
 
 const (
@@ -178,11 +181,13 @@ const (
 	beginning  = 12
 )
 
-var opaque = regexp.MustCompile(`^[A-Za-z0-9+/_-]+=*$`)
+var opaque = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9+/_-]+=*$`)
+})
 
 func shownText(s string) msg.Text {
 	switch {
-	case len(s) >= opaqueFrom && opaque.MatchString(s):
+	case len(s) >= opaqueFrom && opaque().MatchString(s):
 		if der, err := base64.StdEncoding.DecodeString(s); err == nil {
 			if c, err := x509.ParseCertificate(der); err == nil {
 				// The thumbprint is the name that Exchange and Windows give it.

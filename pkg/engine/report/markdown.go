@@ -4,6 +4,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
@@ -38,12 +39,14 @@ func (*markdownWriter) End(int) error      { return nil }
 var (
 	markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`,
 		`<`, `&lt;`, `&`, `&amp;`, `|`, `\|`, `~`, `\~`, `#`, `\#`, `$`, `\$`)
-	atStart = regexp.MustCompile(`^(\d*)([>+=.)-])`) // a quotation, an item of a list, the rule under a heading
+	atStart = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(\d*)([>+=.)-])`)
+	}) // a quotation, an item of a list, the rule under a heading
 )
 
 // text is a text on one line, without a character that Markdown would act on.
 func (m *markdownWriter) text(t msg.Text) string {
-	return atStart.ReplaceAllString(markup.Replace(line(m.style.say(t))), `$1\$2`)
+	return atStart().ReplaceAllString(markup.Replace(line(m.style.say(t))), `$1\$2`)
 }
 
 // code is a code span. Inside a table a bar would end the cell in spite of it.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -65,11 +66,13 @@ var refusal = map[string]string{
 		"password over LDAPS",
 }
 
-var dataCode = regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
+var dataCode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
+})
 
 func newResultError(r result) *ResultError {
 	e := &ResultError{Code: r.code, Diagnostic: link.Line(r.diagnostic)}
-	if m := dataCode.FindStringSubmatch(e.Diagnostic); m != nil && m[1] != "0" {
+	if m := dataCode().FindStringSubmatch(e.Diagnostic); m != nil && m[1] != "0" {
 		e.Data = strings.ToLower(m[1])
 	}
 	return e

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -304,10 +305,12 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 }
 
 // blob is a certificate or another piece of base64 that Graph repeats from the request.
-var blob = regexp.MustCompile(`[A-Za-z0-9+/=_-]+`)
+var blob = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[A-Za-z0-9+/=_-]+`)
+})
 
 func withoutBlobs(text string) string {
-	return blob.ReplaceAllStringFunc(text, func(run string) string {
+	return blob().ReplaceAllStringFunc(text, func(run string) string {
 		if len(run) < 100 {
 			return run
 		}

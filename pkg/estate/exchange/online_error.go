@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -28,10 +29,12 @@ func (e *refusedError) Error() string { return e.reason }
 
 func (e *refusedError) Is(target error) bool { return target == link.ErrAccess }
 
-var challengeText = regexp.MustCompile(`error_description="([^"]*)"`)
+var challengeText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`error_description="([^"]*)"`)
+})
 
 func challengeReason(header string) string {
-	if m := challengeText.FindStringSubmatch(header); m != nil {
+	if m := challengeText().FindStringSubmatch(header); m != nil {
 		return link.Line(m[1])
 	}
 	return ""
@@ -39,7 +42,9 @@ func challengeReason(header string) string {
 
 // segments of a message:
 // Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|text
-var segments = regexp.MustCompile(`(?s)^\|?(Ex[0-9A-Fa-f]+)\|([A-Za-z0-9_.+]+)\|(.*)$`)
+var segments = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^\|?(Ex[0-9A-Fa-f]+)\|([A-Za-z0-9_.+]+)\|(.*)$`)
+})
 
 // onlineError reads the service's error answer; nil when it is none.
 func onlineError(cmdlet string, text []byte) *Error {
@@ -69,7 +74,7 @@ func onlineError(cmdlet string, text []byte) *Error {
 		ExceptionType: in.Inner.Internal.Type}
 	if len(in.Details) > 0 {
 		d := in.Details[0]
-		if m := segments.FindStringSubmatch(d.Message); m != nil {
+		if m := segments().FindStringSubmatch(d.Message); m != nil {
 			// inside is what the task threw; the type beside it can be that of whatever carried it
 			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
 		} else if d.Message != "" {
@@ -81,7 +86,7 @@ func onlineError(cmdlet string, text []byte) *Error {
 	}
 	if inner := in.Inner.Internal.Message; inner != "" {
 		e.Message = inner
-		if m := segments.FindStringSubmatch(inner); m != nil {
+		if m := segments().FindStringSubmatch(inner); m != nil {
 			// inside is what the task threw; the type beside it can be that of whatever carried it
 			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
 		}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -197,7 +198,9 @@ const domainController = "DomainController"
 
 // aboutPeople are the cmdlets that look for recipients: these may be of another domain of the
 // forest, of which the configuration's domain controller knows nothing.
-var aboutPeople = regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
+var aboutPeople = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
+})
 
 // broken tells whether a session is of no use after an error: after any but a cmdlet's own and the
 // caller's giving up.
@@ -265,7 +268,7 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 			out.Parameters = append(out.Parameters, psrp.Parameter{Name: name, Value: value})
 		}
 	}
-	if r.controller != "" && !aboutPeople.MatchString(c.Name) && takes(c.Name, domainController, OnPremises) {
+	if r.controller != "" && !aboutPeople().MatchString(c.Name) && takes(c.Name, domainController, OnPremises) {
 		add(domainController, r.controller)
 	}
 	if !c.Reads() && confirms(c) {

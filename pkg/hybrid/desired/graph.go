@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -261,7 +262,9 @@ func fields(v any, names ...string) []any {
 	return out
 }
 
-var placeholder = regexp.MustCompile(`\{(\w+)\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\{(\w+)\}`)
+})
 
 // request is a plan's command as Microsoft Graph takes it: method, path with its placeholders
 // filled, and body, nil when there is none.
@@ -271,7 +274,7 @@ func request(c change.Command) (method, path string, body map[string]any, err er
 		return "", "", nil, fmt.Errorf("%q is not a request to Microsoft Graph", c.Name)
 	}
 	used := map[string]bool{}
-	path = placeholder.ReplaceAllStringFunc(template, func(p string) string {
+	path = placeholder().ReplaceAllStringFunc(template, func(p string) string {
 		name := p[1 : len(p)-1]
 		used[name] = true
 		value := str(c.Parameters[name])
@@ -321,7 +324,7 @@ func location(template string, parameters map[string]any, w change.Writing) (uri
 	var parts []string
 	left := "/v1.0" + template
 	for {
-		at := placeholder.FindStringSubmatchIndex(left)
+		at := placeholder().FindStringSubmatchIndex(left)
 		if at == nil {
 			break
 		}

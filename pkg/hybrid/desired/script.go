@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode"
 
@@ -363,7 +364,9 @@ func (s *script) parameters() []parameter {
 
 func isID(r change.Ref) bool { return r.Property == "id" || r.Property == "appId" }
 
-var noName = regexp.MustCompile(`[^0-9A-Za-z]+`)
+var noName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[^0-9A-Za-z]+`)
+})
 
 // variable names what a reference stands for, the same in every plan.
 func variable(r change.Ref) string {
@@ -371,7 +374,7 @@ func variable(r change.Ref) string {
 	if strings.HasPrefix(r.Change, "onprem/") {
 		_, rest, _ = strings.Cut(rest, "/")
 	}
-	return noName.ReplaceAllString(rest+"_"+r.Property, "_")
+	return noName().ReplaceAllString(rest+"_"+r.Property, "_")
 }
 
 // expression is a value that a script computes.
@@ -525,7 +528,9 @@ func (s *script) joined(k *Kind, c change.Change, command change.Command) change
 	return command
 }
 
-var wanted = regexp.MustCompile(`\{(\w+)(\??)\}`)
+var wanted = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\{(\w+)(\??)\}`)
+})
 
 // recognized is the condition by which a script recognizes the resource of a change.
 func (s *script) recognized(k *Kind, c change.Change) string {
@@ -546,8 +551,8 @@ func (s *script) recognized(k *Kind, c change.Change) string {
 		}
 		condition = strings.Join(keys, " -and ")
 	}
-	return wanted.ReplaceAllStringFunc(condition, func(part string) string {
-		m := wanted.FindStringSubmatch(part)
+	return wanted().ReplaceAllStringFunc(condition, func(part string) string {
+		m := wanted().FindStringSubmatch(part)
 		p := k.Properties[m[1]]
 		value := s.literal(c.After[m[1]])
 		if m[2] == "" {

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 // Build is an Exchange Server build: 15.2.2562.41.
 type Build struct{ Major, Minor, Build, Revision int }
 
-var buildForms = []*regexp.Regexp{
-	// AdminDisplayVersion, serialNumber
-	regexp.MustCompile(`^Version (\d{1,3})\.(\d{1,3}) \(Build (\d{1,5})\.(\d{1,5})\)$`),
-	regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,5})\.(\d{1,5})$`),
-}
+var buildForms = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		// AdminDisplayVersion, serialNumber
+		regexp.MustCompile(`^Version (\d{1,3})\.(\d{1,3}) \(Build (\d{1,5})\.(\d{1,5})\)$`),
+		regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,5})\.(\d{1,5})$`),
+	}
+})
 
 // directoryOffset is what the directory adds to build numbers; none is as high itself.
 const directoryOffset = 30000
@@ -22,7 +25,7 @@ const directoryOffset = 30000
 // ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build
 // 2562.17)"), as the directory keeps it (directoryOffset added to the build number), or dotted.
 func ParseBuild(s string) (Build, error) {
-	for _, form := range buildForms {
+	for _, form := range buildForms() {
 		m := form.FindStringSubmatch(s)
 		if m == nil {
 			continue

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -35,11 +36,13 @@ func objectChecks() []Check {
 	return out
 }
 
-var capital = regexp.MustCompile(`([a-z])([A-Z])`)
+var capital = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([a-z])([A-Z])`)
+})
 
 // objectCheckID is "hybrid.auth-server" for the kind AuthServer.
 func objectCheckID(k *desired.Kind) check.ID {
-	return check.ID("hybrid." + strings.ToLower(capital.ReplaceAllString(k.Noun, "$1-$2")))
+	return check.ID("hybrid." + strings.ToLower(capital().ReplaceAllString(k.Noun, "$1-$2")))
 }
 
 func objectScope(k *desired.Kind) check.ScopeID {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
@@ -141,7 +142,9 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *
 	return 0, nil, badRequest("Resource not found for the segment '%s'.", segments[0])
 }
 
-var byAppID = regexp.MustCompile(`^(\w+)\(appId='([^']+)'\)$`)
+var byAppID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\w+)\(appId='([^']+)'\)$`)
+})
 
 func (t *Tenant) authenticate(r *http.Request) (*call, *odataError) {
 	unauthorized := func(message string) *odataError {

@@ -49,7 +49,7 @@ func split(path string) ([]string, bool) {
 		if err != nil || s == "" {
 			return nil, false
 		}
-		if m := byAppID.FindStringSubmatch(s); m != nil {
+		if m := byAppID().FindStringSubmatch(s); m != nil {
 			out = append(out, m[1], "appId="+m[2])
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 func newGUID() string {
@@ -25,9 +26,11 @@ func newAssignmentID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-var guidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+var guidForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+})
 
-func isGUID(s string) bool { return guidForm.MatchString(s) }
+func isGUID(s string) bool { return guidForm().MatchString(s) }
 
 func appendNew(list []string, s string) []string {
 	if slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, s) }) {

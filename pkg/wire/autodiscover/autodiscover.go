@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -275,18 +276,22 @@ func cutAddress(address string) (local, domain string, ok bool) {
 		return "", "", false
 	}
 	local, domain = address[:i], strings.ToLower(strings.TrimSuffix(address[i+1:], "."))
-	if !hostName.MatchString(domain) {
+	if !hostName().MatchString(domain) {
 		return "", "", false
 	}
 	return local, domain, true
 }
 
-var hostName = regexp.MustCompile(
-	`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
+})
 
 // autodiscoverPath is where autodiscover may be redirected to.
-var autodiscoverPath = regexp.MustCompile(
-	`(?i)^/autodiscover/([^/]+/)*autodiscover\.(xml|svc)(/wssecurity(/symmetrickey|/x509cert)?)?$`)
+var autodiscoverPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`(?i)^/autodiscover/([^/]+/)*autodiscover\.(xml|svc)(/wssecurity(/symmetrickey|/x509cert)?)?$`)
+})
 
 // ask asks one candidate and follows its redirects of URL. It returns the address to go on with.
 func (s *search) ask(ctx context.Context, at candidate) (next string, err error) {
@@ -332,7 +337,7 @@ func (s *search) ask(ctx context.Context, at candidate) (next string, err error)
 				return "", nil
 			}
 			// that it is https, acceptable demands
-			if u, err := url.Parse(target); err != nil || !autodiscoverPath.MatchString(u.Path) {
+			if u, err := url.Parse(target); err != nil || !autodiscoverPath().MatchString(u.Path) {
 				s.note(Attempt{Method: "POST", URL: link.PrintableURL(target), Outcome: RefusedRedirect,
 					Detail: "a redirect must lead to an autodiscover path"})
 				return "", nil
@@ -394,7 +399,7 @@ func (s *search) service(ctx context.Context, domain string) (string, bool) {
 			link.Printable(link.Classify(err).Error())
 	case best == nil:
 		attempt.Outcome, attempt.Detail = NoRecord, "no record with port 443"
-	case !hostName.MatchString(strings.TrimSuffix(best.Target, ".")):
+	case !hostName().MatchString(strings.TrimSuffix(best.Target, ".")):
 		attempt.Outcome, attempt.Detail = RefusedRedirect, "the target is no host name: "+link.Printable(best.Target)
 		best = nil
 	default:

@@ -254,7 +254,7 @@ func (c *Client) getRedirect(ctx context.Context, at string) (Attempt, string) {
 	}
 	target, err := resolve(at, a.target)
 	u, parseErr := url.Parse(target)
-	if err != nil || parseErr != nil || u.Scheme != "https" || !autodiscoverPath.MatchString(u.Path) {
+	if err != nil || parseErr != nil || u.Scheme != "https" || !autodiscoverPath().MatchString(u.Path) {
 		attempt.Outcome, attempt.Detail = RefusedRedirect, "to "+a.attempt.Detail+", not an https autodiscover path"
 		return attempt, ""
 	}

@@ -7,13 +7,16 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 // diagnosticsReason is the reason in a value of X-MS-Diagnostics:
 // 4010002;reason="EWS is disabled";error_category="...".
-var diagnosticsReason = regexp.MustCompile(`(?i)\breason="([^"]*)"`)
+var diagnosticsReason = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\breason="([^"]*)"`)
+})
 
 // Diagnostics is what Exchange says in X-MS-Diagnostics about a refusal: "EWS is disabled
 // (x-ms-diagnostics 4010002)". It is empty without the header.
@@ -23,7 +26,7 @@ func Diagnostics(h http.Header) string {
 		return ""
 	}
 	code, rest, _ := strings.Cut(value, ";")
-	if m := diagnosticsReason.FindStringSubmatch(rest); m != nil && m[1] != "" {
+	if m := diagnosticsReason().FindStringSubmatch(rest); m != nil && m[1] != "" {
 		return m[1] + " (x-ms-diagnostics " + strings.TrimSpace(code) + ")"
 	}
 	return "x-ms-diagnostics " + value

@@ -335,12 +335,14 @@ func networkCause(text string) string {
 	return text
 }
 
-var krbCode = regexp.MustCompile(`KRB Error: \((\d+)\)`)
+var krbCode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`KRB Error: \((\d+)\)`)
+})
 
 // classify finds the class of an error of gokrb5, which keeps no more than text.
 func classify(err error) error {
 	text := err.Error()
-	if m := krbCode.FindStringSubmatch(text); m != nil {
+	if m := krbCode().FindStringSubmatch(text); m != nil {
 		code, _ := strconv.Atoi(m[1])
 		return krbErrorCode(int32(code), err)
 	}

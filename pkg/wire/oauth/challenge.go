@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -88,7 +89,9 @@ type Diagnostics struct {
 	Category string
 }
 
-var diagnosticsPart = regexp.MustCompile(`(?i)\b(reason|error_category)="([^"]*)"`)
+var diagnosticsPart = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(reason|error_category)="([^"]*)"`)
+})
 
 // FindDiagnostics returns a response's diagnostics; false when it has none.
 func FindDiagnostics(h http.Header) (Diagnostics, bool) {
@@ -99,7 +102,7 @@ func FindDiagnostics(h http.Header) (Diagnostics, bool) {
 		return Diagnostics{}, false
 	}
 	d := Diagnostics{Code: code}
-	for _, m := range diagnosticsPart.FindAllStringSubmatch(rest, 8) {
+	for _, m := range diagnosticsPart().FindAllStringSubmatch(rest, 8) {
 		if strings.EqualFold(m[1], "reason") {
 			d.Reason = clean(m[2])
 		} else {

@@ -189,7 +189,9 @@ func mediaType(h http.Header) string {
 	return t
 }
 
-var aadsts = regexp.MustCompile(`AADSTS(\d{4,9})`)
+var aadsts = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`AADSTS(\d{4,9})`)
+})
 
 // ParseError reads the error document of a token endpoint. Bodies that are no such document give an
 // Error with only a status.
@@ -218,7 +220,7 @@ func ParseError(host string, status int, body []byte) *Error {
 			e.Codes = append(e.Codes, n)
 		}
 	}
-	for _, m := range aadsts.FindAllStringSubmatch(doc.Description, 16) {
+	for _, m := range aadsts().FindAllStringSubmatch(doc.Description, 16) {
 		if n, err := strconv.Atoi(m[1]); err == nil && !slices.Contains(e.Codes, n) {
 			e.Codes = append(e.Codes, n)
 		}

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -40,13 +41,15 @@ type OpenIDConfiguration struct {
 	GraphHost                   string   `json:"msgraph_host,omitempty"`
 }
 
-var guid = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
+var guid = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
+})
 
 // TenantID is the tenant's GUID, which the issuer and the token endpoint hold; "" when neither
 // does.
 func (c OpenIDConfiguration) TenantID() string {
 	for _, u := range []string{c.Issuer, c.TokenEndpoint} {
-		if id := guid.FindString(u); id != "" {
+		if id := guid().FindString(u); id != "" {
 			return strings.ToLower(id)
 		}
 	}
@@ -350,7 +353,7 @@ type FederationMetadata struct {
 }
 
 // TenantID is the GUID in the entity's id; "" when there is none.
-func (m FederationMetadata) TenantID() string { return strings.ToLower(guid.FindString(m.EntityID)) }
+func (m FederationMetadata) TenantID() string { return strings.ToLower(guid().FindString(m.EntityID)) }
 
 const (
 	nsMetadata   = "urn:oasis:names:tc:SAML:2.0:metadata"

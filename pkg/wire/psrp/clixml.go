@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -85,7 +86,9 @@ func toUTF8(data []byte) ([]byte, error) {
 
 // references are numeric character references and the two characters at the end of the Basic
 // Multilingual Plane.
-var references = regexp.MustCompile(`&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));|\xef\xbf[\xbe\xbf]`)
+var references = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,10}));|\xef\xbf[\xbe\xbf]`)
+})
 
 // escapeForbidden writes what XML forbids as PowerShell writes control characters: .NET's writer
 // puts U+FFFE and U+FFFF into a document as they are, or as &#xFFFE; and &#xFFFF;, and encoding/xml
@@ -94,7 +97,7 @@ func escapeForbidden(text []byte) []byte {
 	if !bytes.Contains(text, []byte("&#")) && !bytes.Contains(text, []byte("\xef\xbf")) {
 		return text
 	}
-	return references.ReplaceAllFunc(text, func(found []byte) []byte {
+	return references().ReplaceAllFunc(text, func(found []byte) []byte {
 		var n uint64
 		switch {
 		case found[0] != '&':

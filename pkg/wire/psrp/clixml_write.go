@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf16"
 
@@ -53,7 +54,9 @@ type encoder struct {
 }
 
 // elementName are the names that [MS-PSRP] gives its elements.
-var elementName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+var elementName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+})
 
 func (e *encoder) leaf(tag, name, text string) error {
 	e.WriteByte('<')
@@ -144,7 +147,7 @@ func (e *encoder) value(name string, v any) error {
 	case XML:
 		return e.leaf("XD", name, escape(string(v)))
 	case Other:
-		if !elementName.MatchString(v.Tag) {
+		if !elementName().MatchString(v.Tag) {
 			return fmt.Errorf("no element name: %.40q", v.Tag)
 		}
 		return e.leaf(v.Tag, name, escape(v.Text))

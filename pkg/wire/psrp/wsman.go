@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -309,7 +310,9 @@ var (
 var (
 	shellLimit = []string{"concurrent shells", "maximum number of connections allowed", "policy party : maxconcurrency"}
 	loadLimit  = []string{"user load quota", "budget to create runspace"}
-	waitTold   = regexp.MustCompile(`(?i)wait for (\d{1,6}) seconds`)
+	waitTold   = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)wait for (\d{1,6}) seconds`)
+	})
 )
 
 // isLimit tells whether a server's text means a limit.
@@ -330,7 +333,7 @@ func RetryAfter(err error) time.Duration {
 	if err == nil || !errors.Is(err, ErrShellLimit) && !errors.Is(err, ErrLoadLimit) {
 		return 0
 	}
-	found := waitTold.FindStringSubmatch(err.Error())
+	found := waitTold().FindStringSubmatch(err.Error())
 	if found == nil {
 		return 0
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,17 +73,20 @@ func Judge(r Report, err error) []finding.Finding {
 }
 
 // stars and crosses are what firewalls write over text.
-var stars, crosses = regexp.MustCompile(`^[*2 ]{10,}$`), regexp.MustCompile(`^X{4,}[A-Z]?$`)
+var (
+	stars   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[*2 ]{10,}$`) })
+	crosses = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^X{4,}[A-Z]?$`) })
+)
 
 func masked(r Report) bool { return maskedText(r) != "" }
 
 func maskedText(r Report) string {
 	for _, c := range r.Capabilities {
-		if crosses.MatchString(c.Keyword) {
+		if crosses().MatchString(c.Keyword) {
 			return c.Keyword
 		}
 	}
-	if strings.Contains(r.Banner, "*****") && stars.MatchString(r.Banner) {
+	if strings.Contains(r.Banner, "*****") && stars().MatchString(r.Banner) {
 		return r.Banner
 	}
 	return ""

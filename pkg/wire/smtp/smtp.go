@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -389,7 +390,9 @@ var notPublic = map[string]bool{
 	"internal": true, "intranet": true, "lan": true, "home": true, "corp": true, "private": true, "ad": true,
 }
 
-var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+var hostLabel = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+})
 
 // ownName is what this machine says in EHLO on a connection.
 func ownName(conn net.Conn) string {
@@ -423,7 +426,7 @@ func publicName(name string) bool {
 		return false
 	}
 	for _, l := range labels {
-		if !hostLabel.MatchString(l) {
+		if !hostLabel().MatchString(l) {
 			return false
 		}
 	}

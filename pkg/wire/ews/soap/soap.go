@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -123,7 +124,9 @@ func Parse(data []byte, l Limits) (*Element, error) {
 	return root, nil
 }
 
-var characterReference = regexp.MustCompile(`&#(?:x([0-9A-Fa-f]+)|([0-9]+));`)
+var characterReference = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`&#(?:x([0-9A-Fa-f]+)|([0-9]+));`)
+})
 
 // clean makes UTF-8 of UTF-16 with a byte order mark, and replaces what XML forbids, written out or
 // as a reference.
@@ -148,7 +151,7 @@ func clean(data []byte) []byte {
 		}, data)
 	}
 	if bytes.Contains(data, []byte("&#")) {
-		data = characterReference.ReplaceAllFunc(data, func(ref []byte) []byte {
+		data = characterReference().ReplaceAllFunc(data, func(ref []byte) []byte {
 			digits, base := ref[2:len(ref)-1], 10
 			if digits[0] == 'x' {
 				digits, base = digits[1:], 16
