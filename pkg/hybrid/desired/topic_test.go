@@ -31,11 +31,16 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// topicsOf are the topics that resources belong to, in order.
+// lookupTopics are the topics that these tests are about. A topic that is added later has tests of
+// its own and breaks none of these.
+var lookupTopics = []string{"host-names", "oauth", "dedicated-application", "ews-switch", "relationships",
+	"connectors", "application-switch", "graph-route"}
+
+// topicsOf are the lookup topics that resources belong to, in order.
 func topicsOf(resources []change.Resource) []string {
 	var out []string
 	for _, r := range resources {
-		if !slices.Contains(out, r.Topic) {
+		if slices.Contains(lookupTopics, r.Topic) && !slices.Contains(out, r.Topic) {
 			out = append(out, r.Topic)
 		}
 	}
@@ -167,7 +172,7 @@ func TestForestDown(t *testing.T) {
 			var places []string
 			for _, l := range left {
 				at := l.Topic + " " + l.Place
-				if !slices.Contains(places, at) {
+				if slices.Contains(lookupTopics, l.Topic) && !slices.Contains(places, at) {
 					places = append(places, at)
 				}
 				if l.Err != nil && !errors.Is(l.Err, down) {
