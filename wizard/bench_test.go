@@ -264,7 +264,7 @@ func pass[S screen](shows, keys string) bool {
 	return true
 }
 
-// onTheWay are the passes of all screens, in order.
+// onTheWay are the passes of all screens, in their sequence.
 func onTheWay(t *testing.T) []step {
 	t.Helper()
 	var way []step

@@ -28,7 +28,7 @@ func TestConfirmBack(t *testing.T) {
 }
 
 // A plan that removes something is not applied by one key; typing the name allows it. The question
-// stays in view in the smallest window, whatever there is to say.
+// stays in view in the smallest window, for every length of the text.
 func TestSevere(t *testing.T) {
 	engine := newFake()
 	engine.plan.Summary.Delete = 1

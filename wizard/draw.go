@@ -37,7 +37,7 @@ func (m *model) item(id string, width int, b report.Block) item {
 		if slices.ContainsFunc(lines, func(l string) bool { return l != "" && !strings.HasPrefix(l, "  ") }) {
 			return lines
 		}
-		for i := range lines { // the list has a margin of its own
+		for i := range lines { // the list adds its own margin
 			lines[i] = strings.TrimPrefix(lines[i], "  ")
 		}
 		return lines

@@ -58,7 +58,7 @@ func (f *file) load(ctx context.Context) loaded {
 	return loaded{document: d, answers: a, invalid: invalid}
 }
 
-// saved tells what came of saving.
+// saved is the outcome of saving.
 type saved struct {
 	err      error
 	conflict *conflict
@@ -163,7 +163,7 @@ func (m *model) store() tea.Cmd {
 	return func() tea.Msg { return save() }
 }
 
-// settle takes in what came of saving; retry is what to do once a conflict is decided.
+// settle takes in the outcome of saving; retry is what to do once a conflict is decided.
 func (m *model) settle(s saved, retry func(*model) tea.Cmd) tea.Cmd {
 	switch {
 	case s.conflict != nil:
@@ -190,8 +190,8 @@ func (m *model) settle(s saved, retry func(*model) tea.Cmd) tea.Cmd {
 	return nil
 }
 
-// save saves the answers once the program has ended. There is nobody to decide a conflict any more:
-// the answers go beside the file.
+// save saves the answers once the program has ended. No person can decide a conflict then: the
+// answers go to another file beside it.
 func (m *model) save() error {
 	if m.document == nil {
 		return nil

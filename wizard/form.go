@@ -15,9 +15,9 @@ import (
 )
 
 // formScreen asks the questions of package answers, a page per section. What is typed goes into the
-// document at once, so that nothing is lost whichever way the person turns. The exception is text
-// where the reference to a secret belongs and that is none: it may be the secret. It is kept as a
-// draft, which is in memory only and has to be completed or removed before the form is done.
+// document at once, so that nothing is lost when the person leaves. The exception is text where the
+// reference to a secret belongs and that is none: it may be the secret. It is kept as a draft,
+// which is in memory only and has to be completed or removed before the form is done.
 type formScreen struct {
 	page
 	at      int               // page
@@ -73,7 +73,7 @@ func typed(q answers.Question) bool {
 	return q.Kind != answers.ChoiceAnswer && q.Kind != answers.ManyAnswer
 }
 
-// focus takes the answer of the question that the person came to into the input line.
+// focus loads the answer of the focused question into the input line.
 func (f *formScreen) focus(m *model) {
 	q := f.current(m)
 	f.key = m.document.Key(q, f.section(m).Forest)

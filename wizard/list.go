@@ -11,7 +11,7 @@ import (
 
 // item is one entry of a list.
 type item struct {
-	id     string // tells it apart, so that it stays selected while others come and go
+	id     string // unique, so that it stays selected while others come and go
 	lines  []string
 	search string // what a filter looks at
 	// detail is everything about the item; nil when the lines say everything.
@@ -19,7 +19,7 @@ type item struct {
 }
 
 // list is a list of items: one is selected, a filter narrows it, and the selected item opens in a
-// pane of its own.
+// separate pane.
 type list struct {
 	scroll   scroll
 	items    []item // as they were drawn last

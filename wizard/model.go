@@ -211,7 +211,7 @@ func (m *model) leave(interrupt bool) tea.Cmd {
 // finished reports whether the last stage was done.
 func (m *model) finished() bool { return m.outcome.Test != nil }
 
-// window is scroll.window for the one list of a pane. The status line tells what of it is in view.
+// window is scroll.window for the one list of a pane. The status line shows which part is in view.
 func (m *model) window(s *scroll, lines []string, height int) []string {
 	lines = s.window(lines, height)
 	m.shown = s.position()

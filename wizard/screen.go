@@ -30,7 +30,7 @@ func screens() []screen {
 type screen interface {
 	pane
 	about() about
-	// enter is called whenever the screen comes to the front.
+	// enter is called each time the screen is brought to the front.
 	enter(m *model) tea.Cmd
 	// run returns what the engine runs for the screen; model.begin starts it.
 	run(m *model) work

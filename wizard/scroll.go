@@ -50,7 +50,7 @@ func (s *scroll) keep(first, last, height int) {
 
 func (s *scroll) overflows() bool { return len(s.lines) > s.viewport.Height }
 
-// position tells which lines are in view; "" when all are.
+// position returns which lines are in view; "" when all are.
 func (s *scroll) position() string {
 	if !s.overflows() {
 		return ""

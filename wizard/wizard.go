@@ -25,8 +25,8 @@ import (
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-// Person is how the engine asks and tells the person at the terminal. Both functions may be called
-// from any goroutine.
+// Person is how the engine asks and informs the person at the terminal. Both functions may be
+// called from any goroutine.
 type Person struct {
 	// Prompt asks for a secret; it waits for the person, or for ctx.
 	Prompt func(ctx context.Context, label string) (secret.Value, error)

@@ -20,7 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// At a terminal nothing is changed before somebody said yes, and a removal is not even asked about
+// At a terminal nothing is changed before a person agrees, and a removal is not even asked about
 // before it is allowed.
 func TestAgreedAtATerminal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")
@@ -144,7 +144,7 @@ func TestComplaintsAreClean(t *testing.T) {
 	}
 }
 
-// Where CI runs there is a terminal at times, and nobody at it.
+// CI can run with a terminal and without a person.
 func TestNobodyIsAskedInCI(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
@@ -165,7 +165,7 @@ func TestNobodyIsAskedInCI(t *testing.T) {
 	}
 }
 
-// A journal that cannot be read is told of, with the runs that can.
+// The history lists a journal that cannot be read, with the runs that can.
 func TestHistoryWithABrokenJournal(t *testing.T) {
 	state := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(state, "runs"), 0o700); err != nil {

@@ -93,7 +93,8 @@ func runDemo(ctx context.Context, c *cobra.Command, a app, t *task) error {
 		return fmt.Errorf("start the lab: %w", err)
 	}
 	t.closers = append([]func() error{l.Close}, t.closers...)
-	// The demo is of the lab, whatever answers and state the command line or the environment name.
+	// The demo always uses the lab: it ignores the answers and the state directory of the command
+	// line and the environment.
 	t.answersFile, t.stateDir, t.only, t.skip = l.Answers(), filepath.Join(dir, "state"), nil, nil
 	t.nonInteractive = true
 	described, err := answers.Load(ctx, l.Answers())

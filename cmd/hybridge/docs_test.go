@@ -322,7 +322,7 @@ func parses(line string) error {
 	return knownValues(c)
 }
 
-// placeholder tells a word that stands for others: FILE, ID, GLOB.
+// placeholder reports whether a word stands for others: FILE, ID, GLOB.
 func placeholder(s string) bool { return s == strings.ToUpper(s) }
 
 func knownValues(c *cobra.Command) error {

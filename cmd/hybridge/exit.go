@@ -162,7 +162,7 @@ type usageError struct{ error }
 func (e usageError) Is(target error) bool { return target == errUsage }
 func (e usageError) Unwrap() error        { return e.error }
 
-// exitError ends the command with a code. Without err nothing is said: the report said it.
+// exitError ends the command with a code. Without err no message is printed: the report has it.
 type exitError struct {
 	code int
 	err  error

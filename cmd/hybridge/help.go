@@ -72,7 +72,7 @@ var (
 	markup = strings.NewReplacer("**", "", `\<`, "<", `\|`, "|")
 )
 
-// helpIDs are what helpAbout knows, but for the commands, which have a help of their own.
+// helpIDs are the ids that helpAbout knows. Commands are not among them: they have help already.
 func helpIDs() []string {
 	var ids []string
 	for _, line := range referenceLines() {

@@ -20,7 +20,7 @@ func helped(t *testing.T, words ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// Whatever has an id is explained by the binary alone, with all that its page says.
+// The binary alone explains everything that has an id, with all that its page says.
 func TestHelpAboutEveryID(t *testing.T) {
 	want := map[string]string{}
 	for _, c := range prereq.Checks() {

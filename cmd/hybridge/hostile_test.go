@@ -12,8 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// TestPartialOutranksItsCauses: a run that changed something must never be told as one that changed
-// nothing, whatever stopped it.
+// TestPartialOutranksItsCauses: a run that changed something is never reported as one that changed
+// nothing, for every cause that stops it.
 func TestPartialOutranksItsCauses(t *testing.T) {
 	for _, cause := range []error{apply.ErrStale, apply.ErrState, apply.ErrConflict, change.ErrPlan, link.ErrAccess,
 		link.ErrUnreachable, errUsage} {

@@ -18,7 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
-// TestNext: a person is told how to go on, with a command that can be copied; a machine is not.
+// TestNext: a person sees the next command, to be copied; a machine does not.
 func TestNext(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "it's here")
 	if err := os.Mkdir(dir, 0o700); err != nil {

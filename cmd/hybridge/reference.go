@@ -135,8 +135,8 @@ func commandsPage() []byte {
 	return []byte(b.String())
 }
 
-// indentLists makes lines that begin with two blanks, as a terminal shows lists, a block of their
-// own in Markdown; elsewhere <placeholders> must not become HTML.
+// indentLists makes lines that begin with two blanks, as a terminal shows lists, a separate block
+// in Markdown; elsewhere <placeholders> must not become HTML.
 func indentLists(text string) string {
 	var b strings.Builder
 	before := ""

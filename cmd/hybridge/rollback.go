@@ -62,7 +62,7 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 			return err
 		}
 		t.aside().View(undo.View())
-		run = undo.RunID // what was confirmed, whatever comes in between
+		run = undo.RunID // the run that was confirmed, even when a newer one appears meanwhile
 		yes, err := t.confirm(ctx, fmt.Sprintf("Undo run %s, %d changes?", run, len(undo.Changes)))
 		if err != nil {
 			return err

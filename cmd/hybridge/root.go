@@ -100,7 +100,7 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 	return f.Code
 }
 
-// failEarly writes the failure of a run that did not come as far as a task, where a machine reads.
+// failEarly writes the failure of a run that ended before it had a task, where a machine reads.
 func failEarly(w io.Writer, args []string, f report.Failure) {
 	for i, arg := range args {
 		name, found := strings.CutPrefix(arg, "--output=")

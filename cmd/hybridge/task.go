@@ -146,7 +146,7 @@ func (t *task) settle() {
 // text reports whether the output is text, which a person reads.
 func (t *task) text() bool { return t.output == "text" }
 
-// aside writes for a person who watches, whatever the format of the data.
+// aside writes to standard error for a person, in every format of the data.
 func (t *task) aside() *report.Text {
 	t.settle()
 	return report.NewText(t.Err, t.style(t.ErrTTY, t.noColor))

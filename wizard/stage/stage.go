@@ -1,4 +1,4 @@
-// Package stage is what the wizard needs of a deployment, and Run, which goes the wizard's way
+// Package stage is what the wizard needs of a deployment, and Run, which runs the same stages
 // unattended. It draws nothing.
 package stage
 

@@ -337,7 +337,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// TestHostile: whatever is named as the answers file, there is one message and no harm.
+// TestHostile: every kind of file named as the answers file gives one message and does no harm.
 func TestHostile(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, data []byte) string {
@@ -413,7 +413,7 @@ func manyKeys(n int) []byte {
 	return []byte(b.String())
 }
 
-// TestSilent: a pipe without a writer is given up on, and a cancel is told as one.
+// TestSilent: a read of a pipe without a writer ends, and a cancel is reported as a cancel.
 func TestSilent(t *testing.T) {
 	never := make(chan struct{})
 	defer close(never)

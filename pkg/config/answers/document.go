@@ -233,7 +233,7 @@ func splitLines(text string) []string {
 	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")
 }
 
-// isPlaceholder tells a template's "<what belongs here>".
+// isPlaceholder reports whether a value is a template's "<what belongs here>".
 func isPlaceholder(value string) bool {
 	return len(value) > 2 && value[0] == '<' && value[len(value)-1] == '>'
 }

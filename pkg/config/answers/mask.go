@@ -24,7 +24,7 @@ func isSecretKey(key string) bool {
 func maskLines(lines []string) []string {
 	masked := make([]string, len(lines))
 	within := -1  // indentation of the key whose secret goes on over several lines; -1: none
-	flow := false // a flow mapping with such a secret is open: whatever follows is suspect, until a }
+	flow := false // a flow mapping with such a secret is open: mask all text up to a }
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " \t-"))
 		first, isKey := leadingKey(line)

@@ -133,7 +133,7 @@ func TestEditWithoutPatch(t *testing.T) {
 	}
 }
 
-// FuzzEdit: whatever the text looks like, an edit sets what it says and leaves every other answer.
+// FuzzEdit: in every text, an edit sets its own answer and keeps every other answer.
 func FuzzEdit(f *testing.F) {
 	f.Add(handmade, "x")
 	f.Add(good, "CONTOSO\\svc")

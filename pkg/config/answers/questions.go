@@ -296,7 +296,7 @@ func checkSecret(s string) error {
 	return nil
 }
 
-// unfilled tells a placeholder, or a list of nothing else.
+// unfilled reports whether a node is a placeholder, or a list of placeholders only.
 func unfilled(n *yaml.Node) bool {
 	if n.Kind == yaml.SequenceNode {
 		return !slices.ContainsFunc(n.Content, func(item *yaml.Node) bool { return !unfilled(item) })

@@ -31,9 +31,9 @@ func Load(ctx context.Context, path string) (Answers, error) {
 	return d.Answers()
 }
 
-// Open reads an answers file, finished or not, to be edited; "-" is standard input. Only what is no
-// YAML mapping at all is refused (as Faults): whether the answers are valid is for Document.Answers
-// to tell.
+// Open reads an answers file, finished or not, to be edited; "-" is standard input. It refuses (as
+// Faults) only a file that is not a YAML mapping. Document.Answers reports whether the answers are
+// valid.
 func Open(ctx context.Context, path string) (*Document, error) {
 	if path == Stdin {
 		return Read(ctx, "standard input", os.Stdin)

@@ -69,7 +69,7 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
-// Where suffixes are shared, a tenant's name does not tell its cloud.
+// Where clouds share a suffix, a tenant's name does not identify its cloud.
 func TestMayHold(t *testing.T) {
 	for _, test := range []struct {
 		cloud, tenant string

@@ -99,8 +99,8 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 		fmt.Errorf("read %s: no secret came out of it within %s", path, patience))
 	defer cancel()
 	data, err := within(limited, func() ([]byte, error) {
-		// waits, when it is a pipe, for whoever writes to it: a password manager that asks a
-		// person, or nobody
+		// A pipe blocks until a process opens it for writing. A password manager may ask a person
+		// before it does, and the process may never come.
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, describe(path, err)

@@ -1,7 +1,7 @@
 // Package secret carries secrets as references: the answers file, plans, journals and logs hold
 // only where a secret is (file:, env:, keyring:, prompt), never what it is. A resolved Value prints
-// as [redacted] whatever way it is formatted or encoded; only Reveal gives the text, to the one
-// call that needs it.
+// as [redacted] in every format and encoding. Only Reveal returns the text, to the one call that
+// needs it.
 package secret
 
 import (
@@ -18,9 +18,9 @@ const Redacted = "[redacted]"
 // Value is a resolved secret. It is redacted under every verb of fmt, also where it is a field of
 // another struct, and in JSON, YAML, XML, gob and slog. The zero Value is the empty secret.
 type Value struct {
-	// A pointer to a function, and not the text: whoever prints a struct of theirs with a Value in
-	// an unexported field gets there by reflection, past all methods, and reflection cannot look
-	// into a function. A pointer, so that Values stay comparable.
+	// This is a function and not the text. Code that prints a struct with a Value in an unexported
+	// field uses reflection and bypasses all methods, but reflection cannot look into a function.
+	// It is a pointer so that Values stay comparable.
 	reveal *func() string
 }
 

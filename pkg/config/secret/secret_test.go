@@ -26,8 +26,8 @@ const planted = "Zebra-Hunter2"
 // Holder has a secret that encoders may see.
 type Holder struct{ V Value }
 
-// TestNothingLeaks prints and encodes a secret in every way that comes to mind, also as a field
-// that the printer reaches by reflection.
+// TestNothingLeaks prints and encodes a secret in every known way, also as a field that the printer
+// reaches by reflection.
 func TestNothingLeaks(t *testing.T) {
 	v := NewValue(planted)
 	type holder struct {

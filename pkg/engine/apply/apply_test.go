@@ -634,7 +634,7 @@ func TestHalfWrittenLine(t *testing.T) {
 	}
 }
 
-// Whatever is live and whatever is wanted: plan, apply, plan is empty; roll back, and all is as it
+// For any live state and any desired state: plan, apply, plan is empty; roll back, and all is as it
 // was.
 func TestConvergence(t *testing.T) {
 	parent := t.TempDir()

@@ -15,7 +15,7 @@ type Creation struct {
 }
 
 // Creations are those of all runs under a state directory that no rollback has undone. A journal
-// that cannot be read tells of none: History says what is wrong with it.
+// that cannot be read contributes none: History reports its error.
 func Creations(stateDir string) ([]Creation, error) {
 	runs, _, err := readRuns(stateDir)
 	if err != nil {

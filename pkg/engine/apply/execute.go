@@ -16,10 +16,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// parting is how long the write that is under way gets to finish after the run was cancelled. A
-// person who cancels waits that long at a server that hangs, and then for its session to be ended.
-// A write that is cut short is one the journal knows as begun: the next run looks what became of
-// it.
+// parting is the time that the current write has to finish after the run was cancelled. If the
+// server hangs, the person who cancels waits that long, and then until the session is closed. The
+// journal holds an interrupted write as begun: the next run reads its outcome.
 const parting = 4 * time.Second
 
 // step is one change to carry out or to undo.
@@ -31,8 +30,8 @@ type step struct {
 	// prepare decides, from the live resources of the kind at the place, what is to be run now.
 	prepare func(live []change.Live) (prepared, error)
 	settled bool // by an earlier session of the run: outcome holds
-	// late tells that an earlier session may have made something that does not show yet: what
-	// prepare does not find is waited for.
+	// late reports that an earlier session may have created something that is not visible yet. The
+	// step then waits for what prepare does not find.
 	late bool
 
 	done    chan struct{}
@@ -42,7 +41,7 @@ type step struct {
 
 func (s *step) key() string { return s.outcome.Target + "/" + s.outcome.Kind }
 
-// prepared is what a step runs, and how to tell that it took effect.
+// prepared is what a step runs, and how to see that it took effect.
 type prepared struct {
 	commands []change.Command // empty: nothing to do, for the reason in note
 	removal  bool             // the first command removes, and the second makes anew
@@ -72,7 +71,7 @@ type execution struct {
 	obs      observe.Observer
 	finished int
 	// doubt holds, by "target/Kind", the change whose answer was lost. Nothing else of the kind is
-	// written there until it is known what became of it: the next run could not tell the two apart.
+	// written there until its outcome is known: the next run could not distinguish the two.
 	doubt map[string]string
 }
 
@@ -340,8 +339,8 @@ func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared
 	}
 }
 
-// refused tells whether a place said no, so that nothing was written. After any other error the
-// command may have been carried out, and only its answer be lost.
+// refused reports whether a place rejected the command, so that nothing was written. After any
+// other error the command may have run and only its answer was lost.
 func refused(err error) bool {
 	return answered(err) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted)
 }

@@ -47,7 +47,7 @@ func organizations(tenant string) func(context.Context, string) (string, error) 
 	}
 }
 
-// install puts a journal into a state directory of its own.
+// install puts a journal into a new state directory.
 func install(t testing.TB, id string, data []byte) string {
 	t.Helper()
 	dir := t.TempDir()

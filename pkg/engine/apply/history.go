@@ -29,7 +29,7 @@ type Entry struct {
 }
 
 // History lists the runs under a state directory, newest first. A journal that cannot be read is
-// listed with its error; it does not hide the others. The error tells of those that are damaged.
+// listed with its error; it does not hide the others. The error names the damaged ones.
 func History(stateDir string) ([]Entry, error) {
 	runs, faults, err := readRuns(stateDir)
 	if err != nil {
@@ -83,8 +83,8 @@ type unreadable struct {
 	id, path string
 	err      error
 	older    bool   // of a version that is not read, and not damaged
-	complete bool   // of such a version, and came to its end
-	head     record // what can be told of it
+	complete bool   // of such a version, and the run ended
+	head     record // what is known of it
 }
 
 // readRuns reads every journal, oldest first, and those that cannot be used beside them.
@@ -116,8 +116,8 @@ func readRuns(stateDir string) (runs []*past, faults []unreadable, err error) {
 	return runs, faults, nil
 }
 
-// otherRun tells what can be told of a journal of another version: how it began, and whether it
-// came to its end.
+// otherRun returns what is known of a journal of another version: its first record, and whether the
+// run ended.
 func otherRun(path string) (head record, complete bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {

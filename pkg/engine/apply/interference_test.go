@@ -30,8 +30,8 @@ func dies(w *world, at string) func(string) error {
 	}
 }
 
-// Someone else changes a resource beside the one that a killed run was writing: neither what is in
-// effect nor what is not may be taken for the whole truth.
+// Another administrator changes a resource beside the one that a killed run was writing: neither
+// what is in effect nor what is not may be taken for the whole truth.
 func TestSomeoneElseWhileDead(t *testing.T) {
 	for _, at := range []string{"before run online/Thing/new", "after run online/Thing/new"} {
 		t.Run(at, func(t *testing.T) {
@@ -55,8 +55,8 @@ func TestSomeoneElseWhileDead(t *testing.T) {
 	}
 }
 
-// Someone else writes a property, that the plan writes too, after the run began and before its
-// turn.
+// Another administrator writes a property, that the plan writes too, after the run began and before
+// its turn.
 func TestSomeoneElseDuringTheRun(t *testing.T) {
 	w := newWorld()
 	w.online.after = func(command string) {
@@ -74,7 +74,7 @@ func TestSomeoneElseDuringTheRun(t *testing.T) {
 	}
 }
 
-// A run that somebody began to roll back is over: the same plan does not go on from its middle.
+// A run whose rollback was begun is over: the same plan does not resume it.
 func TestNotResumedWhileRolledBack(t *testing.T) {
 	w, dir := newWorld(), t.TempDir()
 	w.online.refuse = map[string]error{"New-Thing new": errors.New("no")}
@@ -277,7 +277,7 @@ func TestJournalsArePrivate(t *testing.T) {
 }
 
 // A run whose journal cannot be written any more has changed something or not: which one decides
-// what a person is told.
+// what a person sees.
 func TestLostJournal(t *testing.T) {
 	full := errors.New("no space left")
 	for at, partial := range map[string]bool{"before begin online/Thing/new": false,
@@ -298,8 +298,8 @@ func TestLostJournal(t *testing.T) {
 	}
 }
 
-// When the second half of a replacement is refused, the refusal is what is told, and nothing is
-// waited for.
+// When the second half of a replacement is refused, the refusal is reported, and nothing is waited
+// for.
 func TestRefusedSecondHalf(t *testing.T) {
 	w, refused := newWorld(), errors.New("no right to make it")
 	w.online.refuse = map[string]error{"New-Fixed fixed": refused}

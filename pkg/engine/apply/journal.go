@@ -229,9 +229,9 @@ const maxJournal = 256 << 20
 // readJournal reads a journal. A last line that a kill cut short is ignored; any other fault is an
 // error of class ErrJournal, and names the line.
 //
-// Lines that are missing at the end cannot be told from those that a kill kept from being written.
-// The run then counts as unfinished: what is live decides, and nothing is done that the plan or a
-// rollback of the rest would not do.
+// Lines removed from the end look the same as lines that a kill prevented. The run then counts as
+// unfinished. The live state decides, and only what the plan or a rollback of the rest would do is
+// done.
 func readJournal(path string) (*past, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -268,8 +268,8 @@ func readJournal(path string) (*past, error) {
 	return p, nil
 }
 
-// tampered tells whether what follows the last whole line holds more than the beginning of a line:
-// a line whose end was overwritten.
+// tampered reports whether the text after the last whole line is more than the beginning of a line.
+// That is a line whose end was overwritten.
 func (p *past) tampered(rest []byte) bool {
 	for at := range rest {
 		if rest[at] != '}' || at+1 == len(rest) {
@@ -291,7 +291,7 @@ type trace struct {
 
 func (t trace) done() bool { return t.end != nil && (t.end.Status == Done || t.end.Status == Skipped) }
 
-// uncertain tells that what was written may or may not be in effect.
+// uncertain reports that what was written may or may not be in effect.
 func (t trace) uncertain() bool {
 	return t.begin != nil && (t.end == nil || t.end.Uncertain || t.end.Status == Failed && t.end.Live == "")
 }

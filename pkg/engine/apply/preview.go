@@ -22,10 +22,10 @@ type Undo struct {
 	Left []Outcome `json:"left"`
 }
 
-// Preview tells what Rollback would do, without a write.
+// Preview returns what Rollback would do, and writes nothing.
 //
-// Each step is computed from what is live now. What an earlier step of the rollback changes can
-// still turn a later one.
+// Each step is computed from what is live now. A change by an earlier step of the rollback can
+// still affect a later one.
 func Preview(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 ) (Undo, error) {

@@ -18,10 +18,10 @@ import (
 // What is undone is computed from what is live now. A resource that the run made is removed when it
 // is still as it was made, a property is set back when it still has the value that the run gave it,
 // a list loses the elements that the run added, and what was removed is made again from the
-// before-image. What someone else changed or extended since is left alone and reported
-// (ErrConflict, within an ErrPartial); so is what stands on it. A change of a Permanent kind is
-// skipped with its reason. A secret that an update wrote stays: the one before is not known. A
-// rollback that was killed is simply run again.
+// before-image. Rollback leaves alone what others changed or extended since, and what depends on
+// it, and reports both (ErrConflict, within an ErrPartial). A change of a Permanent kind is skipped
+// with its reason. A secret that an update wrote stays: the one before is not known. A rollback
+// that was killed can be run again.
 func Rollback(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 	obs observe.Observer,

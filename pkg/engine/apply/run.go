@@ -41,7 +41,7 @@ var (
 // state, all of it, is what the plan was made from (ErrStale). It takes up a run of the same plan
 // that was killed, cancelled or carried out in part: what is done stays done, and what was under
 // way is looked at first. The error is nil when every change is in effect, of class ErrPartial when
-// some are not, and the context's when it ended; the report tells which in all three cases.
+// some are not, and the context's when it ended; the report names the changes in all three cases.
 func Run(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, p change.Plan, o Options,
 	obs observe.Observer,
@@ -140,7 +140,7 @@ func idsOf(changes []change.Change) []string {
 	return ids
 }
 
-// known refuses a plan that speaks of places or kinds that are not there.
+// known refuses a plan that names unknown places or kinds.
 func known(places map[string]change.Place, kinds map[string]*change.Kind, p change.Plan) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(p.Live)) {
@@ -191,8 +191,8 @@ func identities(ctx context.Context, o Options, p change.Plan) (map[string]strin
 }
 
 // unfinished finds the run of a plan that can be taken up again: the newest of the plan, if it did
-// not come to its end and no rollback of it was begun. A journal that cannot be read is no reason
-// to refuse the plan, since what is live must be what the plan was made from; it is told.
+// not end and no rollback of it was begun. A journal that cannot be read does not block the plan,
+// since the live state must be what the plan was made from. It is reported as a warning.
 func (x *execution) unfinished(digest string) (*past, error) {
 	runs, unreadable, err := readRuns(x.options.StateDir)
 	if err != nil {
@@ -357,7 +357,8 @@ func (x *execution) resume(
 	written := map[string]bool{} // places that this run wrote to
 	open := map[string]int{}     // changes still to be made, by "target/Kind"
 	touched := map[string]bool{} // by this run
-	// The change whose effect is not known: at most one per kind and place, see execution.doubt.
+	// Holds the change whose effect is unknown: at most one per kind and place, see
+	// execution.doubt.
 	uncertain := map[string]change.Change{}
 	for _, r := range prior.records {
 		s := x.find(r.Change)
@@ -422,8 +423,8 @@ func (x *execution) resume(
 	return settled, staleness(moved)
 }
 
-// fits tells whether the changes that a run has still to make of a kind at a place find what the
-// plan was made from.
+// fits reports whether the remaining changes of a kind at a place find the state that the plan was
+// made from.
 func (x *execution) fits(p change.Plan, traces map[string]trace, key string) bool {
 	for i, c := range p.Changes {
 		if c.Target+"/"+c.Kind == key && !traces[c.ID].done() && fits(c, x.steps[i].kind, x.live[key]) != "" {
@@ -433,7 +434,7 @@ func (x *execution) fits(p change.Plan, traces map[string]trace, key string) boo
 	return true
 }
 
-// fits says in what the resource that a change touches is not as the plan has it.
+// fits names the difference between the resource that a change touches and the plan.
 func fits(c change.Change, k *change.Kind, live []change.Live) string {
 	if c.Action == change.Create {
 		return "" // the place itself makes nothing twice
@@ -572,7 +573,7 @@ func (x *execution) forward(
 		}
 		p.effect = func(live []change.Live) (*change.Live, string) { return inEffect(k, c, p.want, live) }
 		if object, missing := p.effect(live); missing == "" {
-			// Someone, or a change before this one, saw to it.
+			// Another administrator, or an earlier change, did it already.
 			p.commands, p.object, p.note = nil, object, msg.Of("in effect already")
 			return p, nil
 		}

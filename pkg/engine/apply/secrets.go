@@ -16,7 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// hidden are the secrets that a run has read. Whatever a place prints goes through it before it is
+// hidden are the secrets that a run has read. All output of a place passes through it before it is
 // kept or shown. The zero value is ready for use.
 type hidden struct {
 	mu    sync.Mutex
@@ -46,14 +46,14 @@ func (h *hidden) add(v secret.Value) {
 	slices.SortFunc(h.forms, func(a, b string) int { return len(b) - len(a) })
 }
 
-// holds tells whether a text shows a secret.
+// holds reports whether a text shows a secret.
 func (h *hidden) holds(text string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.ContainsFunc(h.forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
-// within tells whether a value shows a secret anywhere.
+// within reports whether a value shows a secret anywhere.
 func (h *hidden) within(v any) bool {
 	switch v := v.(type) {
 	case string:
@@ -160,8 +160,8 @@ func (x *execution) reveal(ctx context.Context, s *step, commands []change.Comma
 	return out, nil
 }
 
-// answered tells whether an error is a place's own: it refused the command. After any other error
-// the command may have been carried out, and only its answer be lost.
+// answered reports whether an error is the place's refusal of the command. After any other error
+// the command may have run and only its answer was lost.
 func answered(err error) bool {
 	var a interface{ Answered() bool }
 	return errors.As(err, &a) && a.Answered()

@@ -16,7 +16,7 @@ const DefaultPatience = 30 * time.Second
 // Properties are a resource's values by property name: nil, bool, int64, string, []string, []any,
 // map[string]any, or, in desired state only, a Ref to something that another change will bring
 // forth, or a SecretRef. Command parameters are made of the same values: a plan holds nothing else.
-// A list whose elements are all strings is a []string in a plan, whatever it was made from.
+// A list whose elements are all strings is always a []string in a plan.
 type Properties map[string]any
 
 // Ref stands for a value known only once another change of the plan is done (an application's id).
@@ -31,9 +31,9 @@ type Live struct {
 	Identity   string // what the place's commands take to address it
 	Name       string
 	Properties Properties
-	// Foreign is a digest of what the place tells about the resource beyond what any kind declares,
-	// without what changes by itself; empty when the place does not tell. A rollback leaves alone
-	// what the run made and others have extended since.
+	// Foreign is a digest of what the place shows of the resource beyond what any kind declares,
+	// without values that change by themselves. It is empty when the place shows nothing more. By
+	// it, a rollback leaves alone what the run made and others have extended since.
 	Foreign string
 }
 
@@ -44,9 +44,9 @@ type Place interface {
 	// Read returns every live resource of a kind. An error means unknown, never none.
 	Read(ctx context.Context, k *Kind) ([]Live, error)
 	// Run runs one command of a plan and returns the properties that later Refs may ask for. All
-	// Refs are resolved, and each SecretRef is the secret.Value that it stands for. An error that
-	// has a method Answered() bool, and says true, tells that the place refused the command; after
-	// any other error nobody knows whether it was carried out.
+	// Refs are resolved, and each SecretRef is the secret.Value that it stands for. An error with a
+	// method Answered() bool that returns true means that the place refused the command. After any
+	// other error it is unknown whether the command ran.
 	Run(ctx context.Context, c Command) (Properties, error)
 }
 
@@ -73,7 +73,7 @@ const (
 	Key
 )
 
-// Comparison tells whether a live value satisfies a desired one.
+// Comparison reports whether a live value satisfies a desired one.
 type Comparison func(want, live any) bool
 
 // Type is what a property holds.

@@ -77,8 +77,8 @@ func (p Property) InEffect(want, live any) bool {
 	}
 }
 
-// Same reports whether two live values are the same by the property's comparison, whichever way it
-// is asked.
+// Same reports whether two live values are the same by the property's comparison, in both
+// directions.
 func (p Property) Same(a, b any) bool { return p.compare()(a, b) && p.compare()(b, a) }
 
 // Elements gives a value as a list: nothing is an empty list, and a single value a list of one.

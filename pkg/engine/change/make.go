@@ -36,10 +36,10 @@ var (
 // read once per place, places in parallel. A failed read is not an absence: what rests on it is
 // left out, and so is what needs that. When nothing at all could be read, that is an error.
 //
-// A change comes after what it needs and otherwise in the order of resources. Needs that are in
-// order already drop out, with their own needs taking their place; removals are ordered the other
-// way round. A reference to a resource that exists is replaced by its live value. Changes that o
-// leaves out take those that need them along, each with a Warning to the observer.
+// A change comes after what it needs and otherwise in the order of resources. Needs that are up to
+// date drop out, with their own needs taking their place; removals are ordered the other way round.
+// A reference to a resource that exists is replaced by its live value. Changes that o leaves out
+// take those that need them along, each with a Warning to the observer.
 func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
 	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
@@ -102,7 +102,7 @@ type reading struct {
 // decision is what is to become of one resource.
 type decision struct {
 	live   *Live   // nil: it is not there
-	change *Change // nil: it is in order
+	change *Change // nil: it is up to date
 }
 
 type maker struct {
@@ -356,7 +356,7 @@ func (m *maker) decide(order []int) error {
 		if _, left := m.left[i]; left {
 			continue
 		}
-		// One fault is told once: what depends on it would only repeat it.
+		// Each fault is reported once: what depends on it would only repeat it.
 		if slices.ContainsFunc(Refs(r.Properties), func(ref Ref) bool { return faulty[ref.Change] }) {
 			faulty[r.ID()] = true
 			continue
@@ -601,7 +601,7 @@ func difference(k *Kind, want Properties, live *Live) (before, after Properties,
 }
 
 // needs are the ids of the changes that the change of resource i must come after: through what is
-// in order already, and the other way round between removals.
+// up to date already, and the other way round between removals.
 func (m *maker) needs(i int) []string {
 	var ids []string
 	removal := func(j int) bool { return m.decisions[j].change.Action == Delete }

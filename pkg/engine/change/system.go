@@ -44,7 +44,7 @@ func (s PlaceSort) Named(name string) string {
 	return s.Title + ", " + name
 }
 
-// Holds tells whether a place is of this sort, and what stands for the * of its name.
+// Holds reports whether a place is of this sort, and returns what stands for the * of its name.
 func (s PlaceSort) Holds(place string) (name string, ok bool) {
 	if before, many := strings.CutSuffix(s.Name, "*"); many {
 		return strings.CutPrefix(place, before)
@@ -124,7 +124,7 @@ func (k *Kind) System() *Family { return k.family }
 // Anchor is the kind's anchor on the reference page.
 func (k *Kind) Anchor() string { return strings.ToLower(k.Noun) }
 
-// At tells whether a place holds resources of the kind.
+// At reports whether a place holds resources of the kind.
 func (k *Kind) At(place string) bool {
 	for _, name := range k.Places {
 		if _, ok := (PlaceSort{Name: name}).Holds(place); ok {
@@ -163,8 +163,8 @@ func (k *Kind) Image(identity, name string, value func(name string) (any, error)
 	return l
 }
 
-// Shown tells whether any property of a live resource that can be set is set, or cannot be read. A
-// kind that is one aspect of another kind's object is there when this holds.
+// Shown reports whether any property of a live resource that can be set is set, or cannot be read.
+// A kind that is one aspect of another kind's object is there when this holds.
 func (k *Kind) Shown(l Live) bool {
 	for name, p := range k.Properties {
 		if p.Sent() && len(elements(l.Properties[name])) > 0 {
@@ -174,7 +174,7 @@ func (k *Kind) Shown(l Live) bool {
 	return false
 }
 
-// Sent tells whether an update may send the property.
+// Sent reports whether an update may send the property.
 func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write != CreateOnly }
 
 // NewPlace is a place of a system. open gives its client when it is first needed, and the same one

@@ -121,7 +121,7 @@ func listed(before, after any) (gone, come []msg.Text, kept int) {
 }
 
 // Shown shows a property's value to a person, in one line that may be broken at its blanks. What is
-// too long to read is shortened: a certificate to what tells it apart, other opaque text to its
+// too long to read is shortened: a certificate to what identifies it, other opaque text to its
 // beginning and length. The plan as JSON has everything. The text is not sanitized.
 func Shown(v any) msg.Text {
 	switch v := v.(type) {
@@ -162,8 +162,8 @@ var guid = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\b([0-9a-fA-F]{8})-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b`)
 })
 
-// shownRef shows what a value will come from. The change stands above in the plan: of a GUID in its
-// id, the beginning tells it apart.
+// shownRef shows what a value will come from. The change stands above in the plan: the beginning of
+// a GUID in its id identifies it.
 func shownRef(r Ref) msg.Text {
 	_, id, found := strings.Cut(r.Change, "/")
 	if strings.HasPrefix(r.Change, "onprem/") {

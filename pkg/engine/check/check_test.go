@@ -43,7 +43,7 @@ func declare(id ID, scope ScopeID, run func(context.Context, input) Result, need
 
 func pass(context.Context, input) Result { return Pass("fine") }
 
-// told renders results one a line: what a test compares.
+// told renders one result per line, for comparison in tests.
 func told(r Report) []string {
 	var lines []string
 	for _, r := range r.Results {

@@ -22,7 +22,7 @@ func Failed(format string, args ...any) Result {
 	return Result{Status: StatusFail, Summary: msg.Of(format, args...)}
 }
 
-// Warned says what needs a look, whatever the check's Severity.
+// Warned says what needs a look. It is a warning for every Severity of the check.
 func Warned(format string, args ...any) Result {
 	return Result{Status: StatusWarn, Summary: msg.Of(format, args...)}
 }

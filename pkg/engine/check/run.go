@@ -33,7 +33,7 @@ type Options struct {
 // and in the order of declaration (as far as Needs allow) within one. A need that o leaves out
 // counts as met. The error is one of usage (selection.ErrUnmatched) or of declaration (see
 // Validate); what goes wrong in a check is its result. When ctx ends, the checks that did not run
-// are skipped: look at ctx to tell.
+// are skipped: ctx.Err reports that.
 func Run[In any](
 	ctx context.Context, checks []Check[In], scopes []Scope[In], o Options, obs observe.Observer,
 ) (Report, error) {

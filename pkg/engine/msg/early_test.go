@@ -115,7 +115,7 @@ func formatted(e ast.Expr) bool {
 	return false
 }
 
-// literal tells a constant that is written out, perhaps over several lines.
+// literal reports whether a constant is written out, perhaps over several lines.
 func literal(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -126,7 +126,7 @@ func literal(e ast.Expr) bool {
 	return false
 }
 
-// wordy tells a literal that holds words; "*." and "/" are parts of names.
+// wordy reports whether a literal holds words; "*." and "/" are parts of names.
 func wordy(e ast.Expr) bool {
 	l, ok := e.(*ast.BasicLit)
 	return ok && l.Kind == token.STRING && strings.Contains(strings.Trim(l.Value, "\"`"), " ")

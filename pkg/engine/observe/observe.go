@@ -1,6 +1,6 @@
-// Package observe is the one way by which the engine and the hybrid packages tell what happens
-// while it happens. The text printer, the JSON lines writer and the wizard are observers; no
-// package below cmd and wizard prints.
+// Package observe is the one way in which the engine and the hybrid packages report events while
+// they run. The text printer, the JSON lines writer and the wizard are observers; no package below
+// cmd and wizard prints.
 package observe
 
 import "time"
@@ -13,8 +13,8 @@ type Event interface {
 	Event() string
 }
 
-// Observer receives events. Engines call it from one goroutine at a time: an Observer needs no lock
-// of its own.
+// Observer receives events. Engines call it from one goroutine at a time: an Observer needs no
+// lock.
 type Observer interface{ Observe(Event) }
 
 // Func is an Observer made of a function.

@@ -2,7 +2,7 @@ package observe
 
 import "testing"
 
-// The names stand in JSON lines: scripts go by them.
+// The names stand in JSON lines: scripts depend on them.
 func TestEventNames(t *testing.T) {
 	for want, e := range map[string]Event{"started": Started{}, "progress": Progress{}, "waiting": Waiting{},
 		"warning": Warning{}} {

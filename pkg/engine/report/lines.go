@@ -104,7 +104,7 @@ func (s Style) label(text string, t Tone) label {
 // text writes text, sanitized and wrapped, behind an indent; what follows the first line is
 // indented as far as the label takes.
 func (p *page) text(indent int, l label, t Tone, text string) {
-	// A server can say any amount; a person reads the beginning.
+	// A server's text has no limit; a person reads the beginning.
 	const limit = 8 << 10
 	if len(text) > limit {
 		text = strings.ToValidUTF8(text[:limit], "") + p.say(msg.Of(" ... (%d bytes more)", len(text)-limit))

@@ -11,7 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// TestProgressPace: of quick reads the first is told, of slow ones every one, of writes all, and
+// TestProgressPace: of quick reads the first is shown, of slow ones every one, of writes all, and
 // nothing once the stage is settled.
 func TestProgressPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

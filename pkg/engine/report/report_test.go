@@ -551,7 +551,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// A server can say any amount: nobody reads further than the first pages of it.
+// A server's text has no limit: the report shows the first pages of it.
 func TestTextIsBounded(t *testing.T) {
 	lines := report.Style{ASCII: true}.Block(report.Finding{ID: "a.b", Place: "x", Status: report.Fail,
 		Summary: msg.Plain(strings.Repeat("word ", 200_000))})
@@ -571,7 +571,7 @@ func TestTextKeepsTheFirstError(t *testing.T) {
 	}
 }
 
-// A property that goes away is shown as going, on a line of its own.
+// A property that goes away is shown as going, on a separate line.
 func TestPropertyThatGoes(t *testing.T) {
 	c := change.Change{ID: "online/Thing/a", Action: change.Update,
 		Before: change.Properties{"Proxy": "http://old", "Same": "x"}, After: change.Properties{"Same": "x"}}

@@ -1,7 +1,6 @@
 // Package report shows documents: as text for people, as Markdown, as JSON, JSON lines and JUnit
 // for machines. A document says in its View what it contains; a format is one file here that
-// renders Views. This package knows no document. Whatever comes from servers is sanitized on the
-// way out.
+// renders Views. This package knows no document. Every format sanitizes text from servers.
 package report
 
 import (
