@@ -1,5 +1,5 @@
-// Package diagnose names the causes that a failure can have. Texts of causes, owners and fixes
-// belong here, too.
+// Package diagnose names the causes that a failure can have.The texts of causes, owners and fixes
+// belong here too.
 package diagnose
 
 // ID is the stable name of a cause: topic.cause, "oauth.auth-certificate-missing".
@@ -28,7 +28,6 @@ const (
 	UserUPNDiffersFromPrimary ID = "user.upn-not-primary"
 )
 
-// IDs lists the causes.
 func IDs() []ID {
 	return []ID{
 		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,

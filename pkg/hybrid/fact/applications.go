@@ -16,13 +16,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// ApplicationName is the name that the dedicated application of an Exchange organization gets. A
-// name proves nothing: any user of the tenant may register an application under it.
+// ApplicationName is the name of a new dedicated application of an Exchange organization. A name
+// proves nothing: any user of the tenant may register an application under it.
 func ApplicationName(organizationGUID string) string {
 	return "ExchangeServerApp-" + strings.ToLower(organizationGUID)
 }
 
-// Application is an application as Graph prints it, as far as it is sent back.
+// Application is an application as Graph prints it, limited to what is sent back.
 type Application struct {
 	ID             string // object id
 	AppID          string
@@ -31,9 +31,9 @@ type Application struct {
 	// KeyCredentials and RequiredResourceAccess are lists that a PATCH sends whole.
 	KeyCredentials         []any
 	RequiredResourceAccess []any
-	// How many other ways there are to sign in as the application.
+	// Passwords and Federated count the other ways to sign in as the application.
 	Passwords, Federated int
-	// Owners are the object ids of those who may give it more of them.
+	// Owners are the object ids of the accounts that may add more of them.
 	Owners []string
 	// Consents are the app roles that are assigned to its service principal.
 	Consents []string
@@ -163,7 +163,7 @@ func ReadApplication(app map[string]any) Application {
 	return a
 }
 
-// Credential reads a key credential as Graph prints it. What cannot be read of it is empty.
+// Credential reads a key credential as Graph prints it. A field that cannot be read is empty.
 func Credential(v any) entra.KeyCredential {
 	m, _ := v.(map[string]any)
 	k := entra.KeyCredential{
@@ -179,15 +179,15 @@ func Credential(v any) entra.KeyCredential {
 	return k
 }
 
-// Ended tells whether the validity that Graph holds for a key credential is over. It can end before
-// the certificate's own.
+// Ended reports whether the validity that Graph holds for a key credential is over. It can end
+// before the certificate's own.
 func Ended(v any, now time.Time) bool {
 	end := Credential(v).EndDateTime
 	return end != nil && !end.After(now)
 }
 
-// Foreign are the key credentials of an application that have not ended and belong to none of the
-// certificates.
+// Foreign returns the key credentials of an application that have not ended and belong to none of
+// the certificates.
 func (a Application) Foreign(certificates []*x509.Certificate, now time.Time) []any {
 	var out []any
 	for _, k := range a.KeyCredentials {
@@ -198,7 +198,7 @@ func (a Application) Foreign(certificates []*x509.Certificate, now time.Time) []
 	return out
 }
 
-// Holds tells whether an application has a key credential of the certificate that has not ended.
+// Holds reports whether an application has a key credential of the certificate that has not ended.
 func (a Application) Holds(c *x509.Certificate, now time.Time) bool {
 	for _, k := range a.KeyCredentials {
 		if !Ended(k, now) && Credential(k).Of(c.Raw) {
@@ -217,7 +217,6 @@ func ofOne(credential any, certificates []*x509.Certificate) bool {
 	return false
 }
 
-// AuthServer is an auth server of a forest.
 type AuthServer struct {
 	Name, Type, Realm     string
 	ApplicationIdentifier string
@@ -226,7 +225,7 @@ type AuthServer struct {
 
 const getAuthServer = "Get-AuthServer"
 
-// AuthServers are all auth servers of a forest.
+// AuthServers are all auth servers, per forest.
 var AuthServers = Cmdlet(OnPremises, getAuthServer, each(getAuthServer, readAuthServer))
 
 func readAuthServer(o exchange.Object) (a AuthServer, err error) {
@@ -240,7 +239,7 @@ func readAuthServer(o exchange.Object) (a AuthServer, err error) {
 	return a, nil
 }
 
-// caller is the object id of the account that asks Graph; empty when its token does not tell.
+// caller is the object id of the account that asks Graph; empty when its token does not say.
 var caller = &Query[string]{
 	question: question{AtTenant, []Source{{System: Entra, Ask: "access token"}}},
 	ask: func(ctx context.Context, s *Side) (string, error) {
@@ -259,25 +258,25 @@ var caller = &Query[string]{
 // Dedicated is the application as which a forest's Exchange organization signs in to the tenant.
 type Dedicated struct {
 	Name string // that a new one gets
-	// Application is the one that is there. Without an AppID there is none.
+	// Application is the existing one. Without an AppID there is none.
 	Application
-	// Proven tells that the answers or the auth server name it: it is not taken for its keys alone.
+	// Proven says that the answers or the auth server name it. Otherwise only its keys point to it.
 	Proven bool
 	// Stale is the application that the auth server names and that the tenant does not have.
 	Stale string
-	// Doubtful are the applications of the name that nothing proves to be Exchange's.
+	// Doubtful are the applications with the name that are not proven to be Exchange's.
 	Doubtful []Doubtful
 }
 
-// Doubtful is an application that is not taken for the dedicated one, and why.
+// Doubtful is an application that is not accepted as the dedicated one, and the reason.
 type Doubtful struct {
 	Application
 	Why msg.Text
 }
 
-// DedicatedApplication finds a forest's application: the one that the answers name, else the one
-// that the auth server of the tenant names, else the one of the name whose every key is an auth
-// certificate of the forest and that has no other way to sign in. A display name alone is no proof.
+// DedicatedApplication finds a forest's application. The answers decide first, then the auth server
+// of the tenant. The last resort is the display name: every key must then be an auth certificate of
+// the forest, with no other way to sign in. A display name alone is no proof.
 var DedicatedApplication = Derive(AtForest,
 	List(Organization, AuthServers, Tenant, Applications, ApplicationsByID), findDedicated)
 
@@ -335,7 +334,7 @@ func findDedicated(ctx context.Context, side *Side) (Dedicated, error) {
 	if err != nil {
 		return d, err
 	}
-	me, _ := caller.In(ctx, tenant) // unknown, every owner is another
+	me, _ := caller.In(ctx, tenant) // when unknown, every owner counts as another
 	var good []Application
 	for _, a := range named {
 		if why := doubt(a, auth.Known(), me, side.set.Now()); !why.IsZero() {
@@ -354,7 +353,7 @@ func findDedicated(ctx context.Context, side *Side) (Dedicated, error) {
 	return d, nil
 }
 
-// doubt says why an application that only its name points to may be another's.
+// doubt says why an application that is known by its name alone may belong to another owner.
 func doubt(a Application, certificates []*x509.Certificate, me string, now time.Time) msg.Text {
 	switch {
 	case a.SignInAudience != "" && a.SignInAudience != "AzureADMyOrg":

@@ -20,9 +20,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
-// An application is the dedicated one when the answers or the auth server name it, or when all that
-// can sign in as it is Exchange's. One of the right name that someone else registered is never
-// taken.
+// An application is the dedicated one when the answers or the auth server name it, or when every
+// way to sign in as it is Exchange's. An application of the right name that another user registered
+// is never accepted.
 func TestDedicatedApplication(t *testing.T) {
 	const tenant = "11111111-2222-3333-4444-555555555555"
 	exchange, stranger := selfSigned(t), selfSigned(t)
@@ -111,7 +111,7 @@ func TestDedicatedApplication(t *testing.T) {
 	}
 }
 
-// What cannot be read is unknown, never none: a second application would be made.
+// What cannot be read is unknown, never absent: otherwise a second application would be made.
 func TestDedicatedApplicationIsUnknown(t *testing.T) {
 	set := New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{},
 		Forests: []answers.Forest{{Name: "contoso", ApplicationID: "gone"}, {Name: "fabrikam"}}}, cloud.Cloud{})

@@ -37,7 +37,7 @@ func (a AuthConfig) Certificate(thumbprint string) (found *x509.Certificate, lac
 	return found, lacking
 }
 
-// Certificates are the current and the next auth certificate, as far as a server has them.
+// Certificates returns the current and the next auth certificate, where a server has them.
 func (a AuthConfig) Certificates() []*x509.Certificate {
 	var out []*x509.Certificate
 	for _, thumbprint := range []string{a.Current, a.Next} {
@@ -51,7 +51,7 @@ func (a AuthConfig) Certificates() []*x509.Certificate {
 	return out
 }
 
-// Known are the auth certificates that a server has: the current, the next, and those before them.
+// Known returns the auth certificates that a server has: the current, the next and earlier ones.
 func (a AuthConfig) Known() []*x509.Certificate {
 	out := a.Certificates()
 	for _, server := range slices.Sorted(maps.Keys(a.Servers)) {
@@ -69,7 +69,7 @@ const (
 	getExchangeCertificate = "Get-ExchangeCertificate"
 )
 
-// Auth is the auth configuration, and of every Mailbox server the certificates in its store.
+// Auth is the auth configuration, with the certificates in the store of every Mailbox server.
 var Auth = Derive(AtForest, List(Servers), readAuth,
 	Source{OnPremises, getAuthConfig, []string{getAuthConfig}},
 	Source{OnPremises, getExchangeCertificate, []string{getExchangeCertificate}})
@@ -105,7 +105,7 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 				}
 				c, err := x509.ParseCertificate(der)
 				if err != nil {
-					continue // a store may hold what Go does not read; the auth certificate is not of that kind
+					continue // Go cannot read every certificate of a store; it can read auth certificates
 				}
 				found = append(found, c)
 			}

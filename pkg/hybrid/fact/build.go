@@ -19,7 +19,7 @@ var buildForms = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-// directoryOffset is what the directory adds to build numbers; none is as high itself.
+// directoryOffset is what the directory adds to build numbers. No build number is as high.
 const directoryOffset = 30000
 
 // ParseBuild reads a build as Get-ExchangeServer prints AdminDisplayVersion ("Version 15.2 (Build
@@ -49,7 +49,6 @@ func (b Build) String() string {
 	return fmt.Sprintf("%d.%d.%d.%d", b.Major, b.Minor, b.Build, b.Revision)
 }
 
-// Compare orders builds.
 func (b Build) Compare(o Build) int {
 	return cmp.Or(
 		cmp.Compare(b.Major, o.Major), cmp.Compare(b.Minor, o.Minor),
@@ -58,7 +57,7 @@ func (b Build) Compare(o Build) int {
 }
 
 // Line is a cumulative update of an Exchange version: the part of a build that Get-ExchangeServer
-// always tells.
+// always shows.
 type Line struct {
 	Title     string
 	First     Build // as released; AdminDisplayVersion stays at this when hotfix and security updates are installed
@@ -111,24 +110,23 @@ func (b Build) Line() (Line, bool) {
 // Route is how on-premises Exchange looks up free/busy in the tenant.
 type Route string
 
-// The routes.
 const (
 	RouteEWS   Route = "ews"
 	RouteGraph Route = "graph"
 )
 
-// Fitness of a build for a route.
+// Fitness says whether a build can take a route.
 type Fitness int
 
-// The fitnesses. Untold: the cumulative update fits, if a hotfix update is installed that the build
-// number need not show.
+// Untold means: the cumulative update fits if a hotfix update is installed. The build number may
+// not show that update.
 const (
 	Unfit Fitness = iota
 	Untold
 	Fit
 )
 
-// Fitness tells whether a server of this build can take a route.
+// Fitness reports whether a server of this build can take a route.
 func (b Build) Fitness(r Route) Fitness {
 	l, ok := b.Line()
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 )
 
-// RootDSE is the root of a forest's directory.
+// RootDSE is the root of the directory, per forest.
 var RootDSE = &Query[directory.RootDSE]{
 	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "rootDSE"}}},
 	ask: func(ctx context.Context, s *Side) (directory.RootDSE, error) {
@@ -16,7 +16,7 @@ var RootDSE = &Query[directory.RootDSE]{
 	},
 }
 
-// Users is what one pass over a forest's users found.
+// Users is the result of one pass over the users, per forest.
 var Users = &Query[UserScan]{
 	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "users"}}},
 	ask: func(ctx context.Context, s *Side) (UserScan, error) {

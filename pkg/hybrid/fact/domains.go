@@ -9,7 +9,7 @@ import (
 // AcceptedDomain is an accepted domain on either side.
 type AcceptedDomain struct {
 	Name        string // without the "*." of a domain with its subdomains
-	SubDomains  bool   // all domains below it are accepted, too
+	SubDomains  bool   // all domains below it are accepted too
 	Type        string // Authoritative, InternalRelay, ExternalRelay
 	Coexistence bool
 	Initial     bool

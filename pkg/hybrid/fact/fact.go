@@ -1,6 +1,6 @@
-// Package fact holds what can be read about an organization: one Query per question, a file per
-// topic. Checks, desired topics and diagnoses use the same queries. A query is put once per run and
-// side; rights to read follow from the queries.
+// Package fact holds what can be read about an organization: one Query per question, one file per
+// topic. Checks, desired topics and diagnoses share the queries. A query runs once per run and
+// side. The required read rights follow from the queries.
 package fact
 
 import (
@@ -13,13 +13,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
 )
 
-// ErrNotConfigured says that the answers file names nothing that could be asked.
+// ErrNotConfigured says that the answers file names no system to query.
 var ErrNotConfigured = errors.New("not configured in the answers file")
 
-// At is the kind of side that a query is put to.
+// At is the kind of side that a query is sent to.
 type At string
 
-// The kinds of sides.
 const (
 	AtForest       At = "forest"
 	AtTenant       At = "tenant"
@@ -27,10 +26,9 @@ const (
 	AtOrganization At = "organization" // all sides together
 )
 
-// System is what answers.
+// System is the kind of system that answers a query.
 type System string
 
-// The systems.
 const (
 	OnPremises      System = "Exchange on-premises"
 	Online          System = "Exchange Online"
@@ -42,14 +40,15 @@ const (
 	Files           System = "files"
 )
 
-// Source is one raw question, as administrators of its system write it, with the right to put it.
+// Source is one raw question, as administrators of its system write it, with the right that it
+// requires.
 type Source struct {
 	System System
 	Ask    string   // "Get-ExchangeServer", "GET /domains", "TXT {key}"
-	Right  []string // one of these is enough; empty: everyone may ask
+	Right  []string // one of these is enough; empty: no right is required
 }
 
-// Fact is a query of any type. Checks and topics name with it what they read.
+// Fact is a query of any type. Checks and topics use it to declare what they read.
 type Fact interface {
 	At() At
 	// Sources are the raw questions, those of underlying queries included.
@@ -59,7 +58,7 @@ type Fact interface {
 // List names facts of several types.
 func List(facts ...Fact) []Fact { return facts }
 
-// question is what queries have in common.
+// question is the common part of all queries.
 type question struct {
 	at      At
 	sources []Source
@@ -74,7 +73,7 @@ type Query[T any] struct {
 	ask func(ctx context.Context, s *Side) (T, error)
 }
 
-// In returns the answer of a side. It is asked once; nil is a side that is not configured.
+// In returns the answer of a side. The side is asked once. A nil side is not configured.
 func (q *Query[T]) In(ctx context.Context, s *Side) (T, error) {
 	v, err := answer(&q.question, s, "", func(ctx context.Context) (T, error) { return q.ask(ctx, s) })
 	if err != nil {
@@ -121,7 +120,7 @@ func (q *Keyed[T]) SeedAll(s *Side, answer func(key string) (T, error)) {
 // fetch looks an answer up.
 type fetch[T any] = func(ctx context.Context) (T, error)
 
-// answer finds what a side remembers of a question, or begins to remember it.
+// answer returns the remembered answer of a side, or registers the lookup.
 func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Value[T], error) {
 	if s == nil {
 		return nil, fmt.Errorf("%s: %w", q.at, ErrNotConfigured)
@@ -141,7 +140,7 @@ func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Valu
 	return v, nil
 }
 
-// Cmdlet declares a query that one cmdlet answers without parameters.
+// Cmdlet declares a query that runs one cmdlet without parameters.
 func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Object) (T, error)) *Query[T] {
 	return Session(system, []string{cmdlet}, func(ctx context.Context, s exchange.Session) (T, error) {
 		objects, err := s.Run(ctx, exchange.Command{Name: cmdlet})
@@ -153,7 +152,7 @@ func Cmdlet[T any](system System, cmdlet string, read func(objects []exchange.Ob
 	})
 }
 
-// Cmdlets name reading cmdlets as a fact, for what is read without a query of its own.
+// Cmdlets declares cmdlets that are read without a query, so that their rights are known.
 func Cmdlets(system System, cmdlets ...string) Fact {
 	at := AtForest
 	if system == Online {
@@ -214,12 +213,12 @@ func FromNetwork[T any](system System, asks string, ask func(context.Context, *S
 	return &Keyed[T]{question: question{AtNetwork, []Source{{System: system, Ask: asks}}}, ask: ask}
 }
 
-// Derive declares a query that is answered from others, and from what they do not cover.
+// Derive declares a query that is answered from other queries. sources are what it reads besides.
 func Derive[T any](at At, from []Fact, ask func(ctx context.Context, s *Side) (T, error), sources ...Source) *Query[T] {
 	return &Query[T]{question: question{at, slices.Concat(SourcesOf(from...), sources)}, ask: ask}
 }
 
-// SourcesOf are the raw questions of facts, each once.
+// SourcesOf returns the raw questions of facts, each once.
 func SourcesOf(facts ...Fact) []Source {
 	var out []Source
 	for _, f := range facts {
@@ -245,7 +244,7 @@ func with[C, T any](ctx context.Context, s *Side, open fetch[C], ask func(contex
 	return ask(ctx, c)
 }
 
-// readError is an answer that came and cannot be read.
+// readError is an answer that arrived but cannot be parsed.
 type readError struct {
 	cmdlet, object string
 	err            error
@@ -259,10 +258,10 @@ func (e *readError) Error() string {
 }
 func (e *readError) Unwrap() error { return e.err }
 
-// unreadable says which cmdlet, and which of its objects, printed what cannot be read.
+// unreadable names the cmdlet and the object whose output cannot be read.
 func unreadable(cmdlet, object string, err error) error { return &readError{cmdlet, object, err} }
 
-// one reads what a cmdlet prints that prints one object.
+// one reads the output of a cmdlet that prints one object.
 func one[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exchange.Object) (T, error) {
 	return func(objects []exchange.Object) (T, error) {
 		var zero T
@@ -278,7 +277,7 @@ func one[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exc
 	}
 }
 
-// each reads what a cmdlet prints that prints a list.
+// each reads the output of a cmdlet that prints a list.
 func each[T any](cmdlet string, read func(exchange.Object) (T, error)) func([]exchange.Object) ([]T, error) {
 	return func(objects []exchange.Object) ([]T, error) {
 		var out []T

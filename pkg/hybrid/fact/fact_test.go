@@ -17,7 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// cmdlets are what an organization prints by cmdlet. It counts what it is asked.
+// cmdlets holds the output of an organization by cmdlet, and counts the calls.
 type cmdlets struct {
 	prints  map[string][]exchange.Object
 	refuses map[string]error // by cmdlet, when it is given parameters
@@ -65,7 +65,7 @@ func (c *cmdlets) open(context.Context) (exchange.Session, error) { return c, ni
 
 func object(pairs ...any) exchange.Object { return exchange.NewObject(nil, "", pairs...) }
 
-// organization is a set of one forest and the tenant, which print what is given.
+// organization makes a set of one forest and the tenant that print the given objects.
 func organization(prints map[string][]exchange.Object) (*Set, *cmdlets) {
 	set := New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}, Forests: []answers.Forest{{Name: "contoso"}}},
 		cloud.Cloud{})
@@ -209,7 +209,7 @@ func TestAnswersAreRead(t *testing.T) {
 	}
 }
 
-// A question is put once per side, also when a derived one puts it, and anew by the next run.
+// A question is asked once per side, also by a derived one. The next run asks again.
 func TestAskedOnce(t *testing.T) {
 	prints := map[string][]exchange.Object{
 		"Get-ExchangeServer":      {object("Name", "EX1", "AdminDisplayVersion", "15.2.2562.17")},
@@ -243,7 +243,7 @@ func ask[T any](t *testing.T, q *Query[T], s *Side) error {
 	return err
 }
 
-// What the answers do not name cannot be asked, which is neither absent nor failed.
+// What the answers do not name is not configured: neither absent nor failed.
 func TestNotConfigured(t *testing.T) {
 	set := New(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, cloud.Cloud{})
 	for name, err := range map[string]error{
@@ -268,7 +268,7 @@ func askKey[T any](t *testing.T, q *Keyed[T], s *Side) error {
 	return err
 }
 
-// A question by key is put once per key.
+// A keyed question is asked once per key.
 func TestKeyed(t *testing.T) {
 	var asked []string
 	q := FromNetwork(DNS, "MX {key}", func(_ context.Context, _ *Side, key string) (string, error) {
@@ -295,7 +295,7 @@ func TestKeyed(t *testing.T) {
 	}
 }
 
-// A right is missing where the system tells so, and only there.
+// A right is missing only where the system says so.
 func TestMissing(t *testing.T) {
 	set, session := organization(map[string][]exchange.Object{"Get-ExchangeServer": nil})
 	set.Cmdlets = map[System][]string{OnPremises: {"Get-ExchangeServer", "Get-AuthConfig", "Get-ExchangeCertificate",

@@ -7,8 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// Holder is an object that says where lookups for its domains go: an organization relationship or
-// an intra-organization connector.
+// Holder is an object that directs the lookups for its domains: an organization relationship or an
+// intra-organization connector.
 type Holder struct {
 	Name              string
 	Domains           []string
@@ -48,12 +48,11 @@ func holders(system System, noun, domains string) *Query[[]Holder] {
 	})
 }
 
-// PartnerApplication is a partner application of a forest.
 type PartnerApplication struct{ Name, ApplicationIdentifier, Realm string }
 
 const getPartnerApplication = "Get-PartnerApplication"
 
-// PartnerApplications are all partner applications of a forest.
+// PartnerApplications are all partner applications, per forest.
 var PartnerApplications = Cmdlet(OnPremises, getPartnerApplication,
 	each(getPartnerApplication, func(o exchange.Object) (p PartnerApplication, err error) {
 		if p.Name, err = o.String("Name"); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// DNS records. dns.ErrAbsent and dns.ErrEmpty tell that there is none.
+// DNS records. dns.ErrAbsent and dns.ErrEmpty say that there is none.
 var (
 	TXT = FromNetwork(DNS, "TXT {key}", func(ctx context.Context, s *Side, domain string) ([]string, error) {
 		a, err := s.lookup(ctx, domain, dns.TXT)
@@ -35,7 +35,7 @@ var (
 		return out, err
 	})
 
-	// Aliases are the names that a host name's CNAMEs lead over.
+	// Aliases are the names in the CNAME chain of a host name.
 	Aliases = FromNetwork(DNS, "A {key}", func(ctx context.Context, s *Side, host string) ([]string, error) {
 		a, err := s.lookup(ctx, host, dns.A)
 		return a.Chain, err
@@ -49,18 +49,17 @@ func (s *Side) lookup(ctx context.Context, name string, t dns.Type) (dns.Answer,
 	return s.Lookup(ctx, name, t)
 }
 
-// defaultTimeout is how long one question to a server may take.
+// defaultTimeout limits one question to a server.
 const defaultTimeout = 30 * time.Second
 
 // MailServer is what a mail server shows to a client that has not signed in.
 type MailServer struct {
 	smtp.Report
-	Err         error              // why the look ended early
+	Err         error              // why the probe ended early
 	Certificate certificate.Bundle // as served after STARTTLS, not judged; zero without it
 }
 
-// connectLimit is how long a connection to a mail server may take: outbound port 25 is often
-// closed.
+// connectLimit limits a connection to a mail server: outbound port 25 is often closed.
 const connectLimit = 10 * time.Second
 
 // MailServers are what mail servers show on port 25 by host.
@@ -109,7 +108,8 @@ func front(path string) *Keyed[ews.Front] {
 		})
 }
 
-// DeadAddresses are the addresses of a host with several at which nothing answers, by HOST:PORT.
+// DeadAddresses are the addresses at which nothing answers, for hosts with several addresses, by
+// HOST:PORT.
 var DeadAddresses = FromNetwork(DNS, "A, AAAA {key}",
 	func(ctx context.Context, s *Side, address string) (DeadOf, error) {
 		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (DeadOf, error) {
@@ -123,7 +123,7 @@ var DeadAddresses = FromNetwork(DNS, "A, AAAA {key}",
 		})
 	})
 
-// DeadOf are dead addresses among all of a host.
+// DeadOf holds the dead addresses of a host, among all its addresses.
 type DeadOf struct {
 	Dead []link.Dead
 	All  int

@@ -16,14 +16,14 @@ type VirtualDirectory struct {
 	ExternalURL string // of EWS; empty when it publishes none
 }
 
-// The nouns of the virtual directories that lookups come in by.
+// The nouns of the virtual directories that receive lookups.
 const (
 	EWSDirectory          = "WebServicesVirtualDirectory"
 	AutodiscoverDirectory = "AutodiscoverVirtualDirectory"
 )
 
-// VirtualDirectories are those of EWS and autodiscover on all servers, as the directory knows them:
-// asking IIS of every server takes minutes.
+// VirtualDirectories are those of EWS and autodiscover on all servers, as the directory stores
+// them. Asking IIS on every server takes minutes.
 var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Get-" + AutodiscoverDirectory},
 	func(ctx context.Context, s exchange.Session) ([]VirtualDirectory, error) {
 		var out []VirtualDirectory
@@ -53,15 +53,14 @@ var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Ge
 		return out, nil
 	})
 
-// SettingOverride is a setting override of a forest.
 type SettingOverride struct {
 	Name, Section          string
 	Servers                []string
 	MinVersion, MaxVersion string // empty: not limited
 }
 
-// AppliesTo tells whether a server goes by the override. A limit that cannot be read limits
-// nothing.
+// AppliesTo reports whether the override applies to a server. A limit that cannot be read is
+// ignored.
 func (o SettingOverride) AppliesTo(s MailboxServer) bool {
 	named := slices.ContainsFunc(o.Servers, func(name string) bool {
 		short, _, _ := strings.Cut(name, ".")
@@ -78,8 +77,8 @@ func (o SettingOverride) AppliesTo(s MailboxServer) bool {
 	return err != nil || s.Build.Compare(highest) <= 0
 }
 
-// Overriding are the overrides of a section that a server goes by. Exchange takes one; with several
-// the server falls back to the default.
+// Overriding returns the overrides of a section that apply to a server. Exchange accepts one. With
+// several the server falls back to the default.
 func Overriding(overrides []SettingOverride, section string, s MailboxServer) []SettingOverride {
 	var out []SettingOverride
 	for _, o := range overrides {
@@ -92,7 +91,7 @@ func Overriding(overrides []SettingOverride, section string, s MailboxServer) []
 
 const getSettingOverride = "Get-SettingOverride"
 
-// SettingOverrides are all setting overrides of a forest.
+// SettingOverrides are all setting overrides, per forest.
 var SettingOverrides = Cmdlet(OnPremises, getSettingOverride, each(getSettingOverride, readSettingOverride))
 
 func readSettingOverride(o exchange.Object) (v SettingOverride, err error) {

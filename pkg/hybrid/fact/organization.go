@@ -8,20 +8,20 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// OnPremisesOrganization is Get-OrganizationConfig of a forest as far as hybrid goes.
+// OnPremisesOrganization holds the hybrid settings of Get-OrganizationConfig of a forest.
 type OnPremisesOrganization struct {
 	Name, GUID string
-	RootDomain string // DNS name of the forest root; empty when the object does not tell
+	RootDomain string // DNS name of the forest root; empty when the object does not show it
 	EwsEnabled *bool  // nil: not set, which lets EWS be used
 	EwsPolicy  EwsPolicy
 }
 
-// OnlineOrganization is Get-OrganizationConfig of Exchange Online as far as hybrid goes.
+// OnlineOrganization holds the hybrid settings of Get-OrganizationConfig of Exchange Online.
 type OnlineOrganization struct {
 	GUID             string
 	EwsEnabled       *bool    // nil: not set
 	EwsAllowedAppIDs []string // nil when ListKnown is false
-	ListKnown        bool     // the service told the list, empty or not
+	ListKnown        bool     // the service returned the list, empty or not
 	EwsPolicy        EwsPolicy
 }
 
@@ -30,7 +30,7 @@ type OnlineOrganization struct {
 type EwsPolicy struct {
 	Mode         string   // EwsApplicationAccessPolicy: EnforceAllowList, EnforceBlockList; empty: none
 	Allow, Block []string // EwsAllowList, EwsBlockList: user agents with "*"
-	// Closed are the switches for programs of Microsoft's that are false.
+	// Closed are the switches for Microsoft's own programs that are false.
 	Closed []string
 }
 
@@ -43,7 +43,7 @@ var (
 	OnlineConfig = Session(Online, []string{getOrganizationConfig}, getOnlineConfig)
 )
 
-// getOnlineConfig asks with the parameter without which Exchange Online does not tell the list of
+// getOnlineConfig passes the parameter without which Exchange Online does not return the list of
 // applications.
 func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
 	policy := map[string]any{"RetrieveEwsOperationAccessPolicy": true}
@@ -79,7 +79,7 @@ func readOnlineConfig(o exchange.Object) (OnlineOrganization, error) {
 	return out, err
 }
 
-// ewsEnabled reads the switch with three states; nil where it is not set or not told.
+// ewsEnabled reads the switch with three states: nil is not set, or not returned.
 func ewsEnabled(o exchange.Object) (*bool, error) {
 	on, err := o.Bool("EwsEnabled")
 	switch {
@@ -134,7 +134,8 @@ func appIDs(v any) []string {
 	return out
 }
 
-// rootDomain is the DNS name of the forest that a distinguished name of the configuration is in.
+// rootDomain returns the DNS name of the forest root from a distinguished name of the
+// configuration.
 func rootDomain(dn string) string {
 	_, domain, ok := strings.Cut(strings.ToLower(dn), ",cn=configuration,dc=")
 	if !ok {
@@ -143,7 +144,7 @@ func rootDomain(dn string) string {
 	return strings.ReplaceAll(domain, ",dc=", ".")
 }
 
-// Get runs a reading cmdlet, without its parameters where the server does not know one of them.
+// Get runs a reading cmdlet. It omits the parameters where the server does not know one of them.
 func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]exchange.Object, error) {
 	objects, err := session.Run(ctx, c)
 	if err != nil && len(c.Parameters) > 0 && unknownParameter(err) {
@@ -152,7 +153,7 @@ func Get(ctx context.Context, session exchange.Session, c exchange.Command) ([]e
 	return objects, err
 }
 
-// unknownParameter tells whether a server refused a command because it does not know one of its
+// unknownParameter reports whether a server refused a command because it does not know one of its
 // parameters.
 func unknownParameter(err error) bool {
 	var e *exchange.Error

@@ -11,12 +11,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// Rights are what an account may do in one system, as far as was asked.
+// Rights are what an account may do in one system, limited to the rights that were queried.
 type Rights struct {
-	names map[string]bool // lower case; false: asked for and not there
+	names map[string]bool // lower case; false: queried and missing
 }
 
-// NewRights makes rights: what was asked for, and what of it is there.
+// NewRights returns rights from what was queried and what of it is granted.
 func NewRights(asked, allowed []string) Rights {
 	r := Rights{names: map[string]bool{}}
 	for _, a := range asked {
@@ -28,8 +28,8 @@ func NewRights(asked, allowed []string) Rights {
 	return r
 }
 
-// Lacks tells whether none of the alternatives is there. What was not asked for is not known, and
-// not lacking.
+// Lacks reports whether none of the alternatives is granted. What was not queried is unknown, not
+// lacking.
 func (r Rights) Lacks(alternatives ...string) bool {
 	known := false
 	for _, a := range alternatives {
@@ -42,7 +42,7 @@ func (r Rights) Lacks(alternatives ...string) bool {
 	return known
 }
 
-// Tells tells whether it is known if one of the alternatives is there.
+// Tells reports whether it is known if one of the alternatives is granted.
 func (r Rights) Tells(alternatives ...string) bool {
 	return slices.ContainsFunc(alternatives, func(a string) bool {
 		_, asked := r.names[strings.ToLower(a)]
@@ -50,7 +50,7 @@ func (r Rights) Tells(alternatives ...string) bool {
 	})
 }
 
-// OnPremisesRights are the cmdlets that the account of a forest may run.
+// OnPremisesRights are the cmdlets that the account may run, per forest.
 var OnPremisesRights = cmdletRights(AtForest, OnPremises)
 
 // OnlineRights are the cmdlets that the tenant's account may run in Exchange Online.
@@ -80,12 +80,12 @@ func names(allowed map[string]exchange.Allowance) []string {
 	return out
 }
 
-// Grant is what an access token tells of its holder's rights in Microsoft Graph. A claim that is
+// Grant is what an access token shows of its holder's rights in Microsoft Graph. A claim that is
 // absent is unknown: Entra promises none.
 type Grant struct {
 	Permissions []string // roles of an application, scopes of a person
 	Delegated   bool     // a person signed in
-	// Roles are the ids of the person's directory roles; nil when the token does not tell them.
+	// Roles are the ids of the person's directory roles; nil when the token does not show them.
 	Roles []string
 }
 
@@ -101,8 +101,8 @@ var Permissions = &Query[Grant]{
 	},
 }
 
-// TokenGrant reads the claims of an access token: nothing when it cannot be read, which is its
-// issuer's right.
+// TokenGrant reads the claims of an access token. The grant is empty when the token cannot be read:
+// tokens are opaque to clients.
 func TokenGrant(token string) Grant {
 	claims, err := oauth.AccessToken{Value: secret.NewValue(token)}.Claims()
 	if err != nil {
@@ -116,7 +116,7 @@ func TokenGrant(token string) Grant {
 	}
 }
 
-// ownRights is the scope with which a person's own directory roles decide.
+// ownRights is the scope with which the directory roles of the signed-in person decide.
 const ownRights = "Directory.AccessAsUser.All"
 
 // Directory roles by their id, with the permissions that they amount to.
@@ -128,12 +128,12 @@ var directoryRoles = map[string][]string{
 	"e8611ab8-c189-46e8-94e1-60213ab1f814": {"AppRoleAssignment.ReadWrite.All"},
 }
 
-// noRoles are ids that wids holds for people without a directory role.
+// noRoles are ids in the claim wids of people without a directory role.
 var noRoles = []string{"b79fbf4d-3ef9-4689-8143-76b194e85509", "0997a1d0-0d1d-4acb-b408-d5ca73121e90"}
 
-// rights are those that the token shows. A person reads with the rights of a member, which a tenant
-// may restrict: what only the roles decide is known when the token tells a role that has it, or
-// that there is no role at all. Otherwise the request itself decides.
+// rights returns the rights that the token shows. A person reads with the rights of a member, which
+// a tenant may restrict. What only roles decide is known when the token names a role that has it,
+// or no role at all. Otherwise the request itself decides.
 func (g Grant) rights() Rights {
 	if len(g.Permissions) == 0 {
 		return Rights{}
@@ -155,8 +155,8 @@ func (g Grant) rights() Rights {
 	return NewRights(asked, allowed)
 }
 
-// RightsIn are the rights of a side's account in a system. A right that the system does not tell is
-// not lacking.
+// RightsIn returns the rights of a side's account in a system. A right that the system does not
+// report is not lacking.
 func RightsIn(ctx context.Context, system System, s *Side) (Rights, error) {
 	switch system {
 	case OnPremises:
@@ -170,8 +170,8 @@ func RightsIn(ctx context.Context, system System, s *Side) (Rights, error) {
 	return Rights{}, nil
 }
 
-// Missing are the rights that accounts lack for a fact: in the given forest or, without one, in all
-// of them. Where the rights themselves cannot be read, the fact's own lookup says why.
+// Missing returns the rights that accounts lack for a fact, in the given forest. A nil forest means
+// all of them. Where the rights themselves cannot be read, the fact's own lookup says why.
 func (s *Set) Missing(ctx context.Context, forest *Side, f Fact) []msg.Text {
 	var out []msg.Text
 	for _, source := range f.Sources() {
@@ -189,7 +189,7 @@ func (s *Set) Missing(ctx context.Context, forest *Side, f Fact) []msg.Text {
 	return out
 }
 
-// sideOf is the kind of side that a system with rights belongs to.
+// sideOf returns the kind of side that a system with rights belongs to.
 func sideOf(system System) At {
 	if system == OnPremises {
 		return AtForest
@@ -210,6 +210,6 @@ func readOf(what string) []string {
 	return []string{what + ".Read.All", what + ".ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}
 }
 
-// WritePermissions are the Graph permissions that plans are applied with. Application.ReadWrite.All
-// and not OwnedBy: the names of Exchange Online's own service principal are written, too.
+// WritePermissions are the Graph permissions that applying a plan requires. OwnedBy is not enough:
+// apply also writes the names of Exchange Online's own service principal.
 var WritePermissions = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"}

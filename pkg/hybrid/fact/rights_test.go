@@ -29,14 +29,14 @@ func TestTokenGrant(t *testing.T) {
 	}
 }
 
-// A person's rights come from scopes and directory roles. What no claim tells is unknown.
+// A person's rights come from scopes and directory roles. What no claim shows is unknown.
 func TestDelegatedRights(t *testing.T) {
 	const powerShell = `"scp":"AuditLog.Read.All Directory.AccessAsUser.All email openid profile"`
 	const none = `"b79fbf4d-3ef9-4689-8143-76b194e85509"`
 	for claims, lacks := range map[string][]string{
 		`{` + powerShell + `,"wids":["62E90394-69f5-4237-9190-012177145e10",` + none + `]}`: nil,
 		`{` + powerShell + `,"wids":["9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3"]}`:              nil,
-		`{` + powerShell + `,"wids":["11111111-0000-0000-0000-000000000000"]}`:              nil, // of one's own making
+		`{` + powerShell + `,"wids":["11111111-0000-0000-0000-000000000000"]}`:              nil, // a custom role
 		`{` + powerShell + `}`: nil,
 		`{` + powerShell + `,"wids":[` + none + `,"0997a1d0-0d1d-4acb-b408-d5ca73121e90"]}`: WritePermissions,
 		`{"scp":"Directory.Read.All Application.ReadWrite.All"}`:                            {"AppRoleAssignment.ReadWrite.All"},

@@ -10,7 +10,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// Server is one Exchange server.
 type Server struct {
 	Name    string
 	FQDN    string
@@ -24,15 +23,15 @@ func (s Server) Build() (Build, error) { return ParseBuild(s.Version) }
 
 const getExchangeServer = "Get-ExchangeServer"
 
-// Servers are the Exchange servers of a forest by name.
+// Servers are the Exchange servers, per forest, sorted by name.
 var Servers = Cmdlet(OnPremises, getExchangeServer, func(objects []exchange.Object) ([]Server, error) {
 	out, err := each(getExchangeServer, readServer)(objects)
 	slices.SortFunc(out, func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
 	return out, err
 })
 
-// readServer counts a server that does not say which roles it has as a Mailbox server: better
-// looked at in vain than not.
+// readServer counts a server without roles in the output as a Mailbox server: an unneeded look is
+// better than a missed server.
 func readServer(o exchange.Object) (s Server, err error) {
 	if s.Name, err = o.String("Name"); err != nil {
 		return Server{}, err
@@ -57,7 +56,7 @@ type MailboxServer struct {
 	Build Build
 }
 
-// MailboxServers are the servers that do lookups and take them.
+// MailboxServers are the servers that send and receive lookups.
 var MailboxServers = Derive(AtForest, List(Servers), func(ctx context.Context, s *Side) ([]MailboxServer, error) {
 	servers, err := Servers.In(ctx, s)
 	if err != nil {

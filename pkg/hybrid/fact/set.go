@@ -18,7 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Set is what one run knows: the answers, the clock, and the sides that can be asked.
+// Set is what one run knows: the answers, the clock, and the sides to query.
 type Set struct {
 	Answers answers.Answers
 	Cloud   cloud.Cloud // with the answers' overrides, placeholders not filled in
@@ -30,11 +30,11 @@ type Set struct {
 	Network      *Side
 	Organization *Side
 
-	// Cmdlets are the cmdlets of which Rights asks whether the account may run them.
+	// Cmdlets are the cmdlets whose rights are queried.
 	Cmdlets map[System][]string
 }
 
-// Side is one system of systems that questions go to: a forest, the tenant, the network.
+// Side is one place that questions go to: a forest, the tenant, the network.
 type Side struct {
 	Answers answers.Forest // of a forest
 	Clients
@@ -53,8 +53,8 @@ type asked struct {
 	key      string
 }
 
-// Clients open the connections of a side, or say how it is reached. A side has those of its kind;
-// nil is one that is not configured.
+// Clients open the connections of a side, or say how it is reached. A side has the clients of its
+// kind. A nil client is not configured.
 type Clients struct {
 	// Of a forest, and of the tenant.
 	Exchange func(context.Context) (exchange.Session, error)
@@ -71,7 +71,7 @@ type Clients struct {
 	Lookup  func(ctx context.Context, name string, t dns.Type) (dns.Answer, error)
 	Link    func(context.Context) (*link.Link, error)
 	Timeout time.Duration // of one question to the network
-	// EHLOName is what mail servers are greeted with; this machine's name or address when empty.
+	// EHLOName is the name in EHLO; this machine's name or address when empty.
 	EHLOName string
 }
 
@@ -92,7 +92,7 @@ type Graph interface {
 	ServicePrincipal(ctx context.Context, appID string) (entra.ServicePrincipal, error)
 }
 
-// New makes the sides that the answers name. The caller gives them their clients.
+// New returns the sides that the answers name. The caller sets their clients.
 func New(a answers.Answers, c cloud.Cloud) *Set {
 	s := &Set{Answers: a, Cloud: c, Now: time.Now}
 	s.Network, s.Organization = s.side(AtNetwork), s.side(AtOrganization)
@@ -111,7 +111,8 @@ func (s *Set) side(at At) *Side {
 	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}}
 }
 
-// Sides are the sides of a kind; of forests only the given one, unless it is nil.
+// Sides returns the sides of a kind. Of the forests it returns only the given one, unless that is
+// nil.
 func (s *Set) Sides(at At, forest *Side) []*Side {
 	switch {
 	case at == AtForest && forest != nil:
@@ -128,10 +129,9 @@ func (s *Set) Sides(at At, forest *Side) []*Side {
 	return nil
 }
 
-// Set is what the side belongs to.
 func (s *Side) Set() *Set { return s.set }
 
-// Name is a forest's name in the answers, or the kind of the side.
+// Name returns a forest's name in the answers, or the kind of the side.
 func (s *Side) Name() string {
 	if s.at == AtForest {
 		return s.Answers.Name

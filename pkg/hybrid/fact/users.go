@@ -12,28 +12,28 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 )
 
-// maxFindings is how many users of a rule are kept by name; all are counted.
+// maxFindings limits the users that are kept by name, per rule. All are counted.
 const maxFindings = 10_000
 
-// addressSeed is fixed for a run, so that hashes of several forests compare; unpredictable, so that
-// no one can make addresses that collide.
+// addressSeed is fixed for a run, so that hashes of several forests compare. It is unpredictable,
+// so that colliding addresses cannot be crafted.
 var addressSeed = maphash.MakeSeed()
 
-// UserScan is what one pass over a forest's users found.
+// UserScan is the result of one pass over the users of a forest.
 type UserScan struct {
 	Forest    string
 	Users     int // all that were read
-	SignIn    int // those that sign in and have a mailbox: the ones that the UPN rule is about
-	Mailboxes int // those that must have exactly one primary address
+	SignIn    int // users that sign in and have a mailbox; the UPN rule applies to them
+	Mailboxes int // users that must have exactly one primary address
 
 	Mismatches    []Mismatch // UPN is not the primary address; the first maxFindings
 	MismatchCount int
 	Primaries     []Primaries // not exactly one primary address; the first maxFindings
 	PrimaryCount  int
 
-	// hashes of every address, sorted, once a user: eight bytes an address, where the addresses of
-	// a million users would not fit the memory that is there for them. Equal hashes are looked at
-	// again by text.
+	// hashes of every address, sorted, each once per user. A hash takes eight bytes: the addresses
+	// of a million users as text would need too much memory. Equal hashes are compared again by
+	// text.
 	hashes []uint64
 }
 
@@ -44,14 +44,14 @@ type Mismatch struct {
 	Primary string `json:"primary"`
 }
 
-// Primaries is a user who has not exactly one primary address.
+// Primaries is a user with no primary address, or with several.
 type Primaries struct {
 	DN      string   `json:"dn"`
 	UPN     string   `json:"userPrincipalName"`
 	Primary []string `json:"primary"`
 }
 
-// Owner is a user who holds an address that someone else holds too.
+// Owner is a user with an address that another user also has.
 type Owner struct {
 	Forest string `json:"forest"`
 	DN     string `json:"dn"`
@@ -64,12 +64,12 @@ type Duplicate struct {
 	Owners  []Owner `json:"owners"`
 }
 
-// signIn are the types of recipients that sign in with their UPN and have a mailbox of their own. 0
-// is a user that has addresses without Exchange having been told.
+// signIn are the recipient types that sign in with their UPN and have their own mailbox. 0 is a
+// user with addresses that Exchange does not know.
 const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.RemoteUserMailbox
 
-// ScanUsers feeds every user rule from one pass over the stream. An error of the stream is the
-// scan's: users that were not seen are not known to be in order.
+// ScanUsers applies every user rule in one pass over the stream. An error of the stream fails the
+// scan: users that were not read are unknown.
 func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan, error) {
 	s := UserScan{Forest: forest}
 	for u, err := range users {
@@ -113,7 +113,7 @@ func (s *UserScan) add(u directory.User) {
 	}
 }
 
-// addresses are a user's SMTP addresses in lower case, each once.
+// addresses returns a user's SMTP addresses in lower case, each once.
 func addresses(u directory.User) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		var seen []string
@@ -132,7 +132,7 @@ func addresses(u directory.User) iter.Seq[string] {
 	}
 }
 
-// suspects are the hashes that occur more than once over all scans.
+// suspects returns the hashes that occur more than once over all scans.
 func suspects(scans []UserScan) map[uint64]bool {
 	out := map[uint64]bool{}
 	at := make([]int, len(scans))
@@ -159,8 +159,8 @@ func suspects(scans []UserScan) map[uint64]bool {
 	}
 }
 
-// findDuplicates finds the addresses that several users hold. Only when hashes say that there may
-// be some are the users read a second time, to name them.
+// findDuplicates finds the addresses that several users have. When hashes collide, it reads the
+// users a second time to name them.
 func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	var scans []UserScan
 	for _, f := range forests {
@@ -203,7 +203,7 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	}
 	var out []Duplicate
 	for address, who := range holders {
-		// A pair of which one only stands for the other is one person.
+		// A user and its representation in another forest are one person.
 		var owners []Owner
 		for i, h := range who {
 			alone := false
@@ -228,9 +228,9 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	return out, nil
 }
 
-// represents tells whether a is in its forest for b of another forest: a mail user that forwards to
-// one of b's addresses, or the account that b's linked mailbox belongs to. The directory
-// synchronization joins the two.
+// represents reports whether a represents b of another forest: a mail user that forwards to one of
+// b's addresses, or the account that b's linked mailbox belongs to. The directory synchronization
+// joins the two.
 func represents(a, b directory.User) bool {
 	if b.Type&(directory.LinkedMailbox|directory.LinkedRoomMailbox) != 0 && a.Type == 0 {
 		return true

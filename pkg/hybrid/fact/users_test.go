@@ -82,7 +82,7 @@ func TestScanUsers(t *testing.T) {
 	}
 }
 
-// A stream that breaks off says nothing about the users that did not come.
+// A stream that breaks off says nothing about the users that were not read.
 func TestScanUsersBrokenOff(t *testing.T) {
 	broken := errors.New("connection lost")
 	_, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {
@@ -93,7 +93,7 @@ func TestScanUsersBrokenOff(t *testing.T) {
 	}
 }
 
-// people are a directory that counts how often its users are read.
+// people is a directory that counts how often its users are read.
 type people struct {
 	reads int
 	users []directory.User
@@ -161,7 +161,7 @@ func TestFindDuplicates(t *testing.T) {
 	}
 }
 
-// The rules keep eight bytes an address and a bounded number of findings.
+// The rules keep eight bytes per address and a bounded number of findings.
 func TestScanKeepsLittle(t *testing.T) {
 	const n = 3 * maxFindings
 	s, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {

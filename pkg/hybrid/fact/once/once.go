@@ -1,4 +1,4 @@
-// Package once looks a value up when it is first asked for, and shares the answer.
+// Package once looks up a value on first use and shares the answer.
 package once
 
 import (
@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Value is looked up when first asked for, once, and shared by all who ask: the value, or the error
-// of the lookup. Callers that come while it runs wait for that one lookup. When every one of them
-// gives up, the lookup is cancelled and the next caller begins it anew: the time limit of one
-// caller is not the error of all.
+// Value is looked up once, on first use. All callers share the value, or the error of the lookup.
+// Callers that arrive during the lookup wait for it. When every caller has given up, the lookup is
+// cancelled and the next caller starts a new one: the time limit of one caller is not the error of
+// all.
 type Value[T any] struct {
 	fetch func(ctx context.Context) (T, error)
 
@@ -25,17 +25,16 @@ type lookup[T any] struct {
 	err     error
 }
 
-// New makes a value that fetch looks up.
+// New returns a value that fetch looks up.
 func New[T any](fetch func(ctx context.Context) (T, error)) *Value[T] {
 	return &Value[T]{fetch: fetch}
 }
 
-// Known makes a value, or an error, that needs no lookup.
+// Known returns a value, or an error, that needs no lookup.
 func Known[T any](v T, err error) *Value[T] {
 	return New(func(context.Context) (T, error) { return v, err })
 }
 
-// Get returns the value.
 func (f *Value[T]) Get(ctx context.Context) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {

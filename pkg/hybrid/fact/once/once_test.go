@@ -38,8 +38,8 @@ func TestLookedUpOnce(t *testing.T) {
 	}
 }
 
-// One asker who gives up costs the others nothing; when all gave up the lookup ends, and the next
-// asker gets a new one.
+// One caller that gives up does not affect the others. When all have given up the lookup ends, and
+// the next caller starts a new one.
 func TestOutlivesOneCaller(t *testing.T) {
 	var calls atomic.Int32
 	begun := make(chan struct{}, 2)
