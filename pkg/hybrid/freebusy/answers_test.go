@@ -20,7 +20,7 @@ var (
 	httpAnswers = "../../../../shared/fixtures/http-answers"
 )
 
-// raw answers every request on loopback with the same bytes, and gives the address.
+// raw answers every request on loopback with the same bytes, and returns the address.
 func raw(t *testing.T, answer []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func raw(t *testing.T, answer []byte) string {
 	return "http://" + l.Addr().String() + "/EWS/Exchange.asmx"
 }
 
-// lookUp settles one lookup by EWS against an address.
+// lookUp runs one lookup through EWS against an address.
 func lookUp(t *testing.T, url string) Answer {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -58,7 +58,7 @@ func lookUp(t *testing.T, url string) Answer {
 	})
 }
 
-// TestViews judges what stands in an availability answer: only free/busy that covers the window is
+// TestViews judges the contents of an availability answer: only free/busy that covers the window is
 // OK.
 func TestViews(t *testing.T) {
 	view := func(inner string) []byte {
@@ -110,8 +110,8 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// TestDiverted asks where something else answers in EWS's place: nothing is known of the lookup,
-// and the text says what answered.
+// TestDiverted asks an address where something other than EWS answers. The lookup is unknown, and
+// the text says what answered.
 func TestDiverted(t *testing.T) {
 	for _, tt := range []struct {
 		name, head, body string
@@ -156,7 +156,7 @@ func TestDiverted(t *testing.T) {
 	}
 }
 
-// TestServerBusy asks again when the server says when to.
+// TestServerBusy repeats a lookup after the delay that the server names.
 func TestServerBusy(t *testing.T) {
 	fault := func(wait string) []byte {
 		return []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n" +
@@ -176,7 +176,7 @@ func TestServerBusy(t *testing.T) {
 	}
 }
 
-// TestRecordedAnswers judges the odd answers that lie beside the checkout.
+// TestRecordedAnswers judges the unusual answers that are recorded beside the checkout.
 func TestRecordedAnswers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(httpAnswers, "ews", "*.http"))
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxShift is the largest difference of two time zones, and a little more.
+// maxShift is a little more than the largest difference of two time zones.
 const maxShift = 27 * time.Hour
 
-// compared holds what a lookup saw beside what the mailbox's own side says. Some builds of Exchange
-// shift the times of the other side by the asker's offset from UTC and say nothing about it. err is
-// a lookup that is wrong; note says why nothing could be said.
+// compared compares the result of a lookup with that of the mailbox's own side. Some builds of
+// Exchange silently shift the times of the other side by the asker's offset from UTC. err is a
+// wrong lookup. note says why no comparison was possible.
 func compared(seen, own View) (note string, err error) {
 	if seen.Interval != own.Interval || seen.Interval <= 0 {
 		return "the times could not be compared: the intervals differ", nil
@@ -39,7 +39,7 @@ func compared(seen, own View) (note string, err error) {
 	return "the busy times differ from those of the mailbox's own side", nil
 }
 
-// busy is one letter per slot: 1 where somebody would see the person as not available.
+// busy returns one digit per slot: 1 where the person shows as not available.
 func busy(merged string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '1' || r == '2' || r == '3' {
@@ -49,8 +49,8 @@ func busy(merged string) string {
 	}, merged)
 }
 
-// shifted tells whether a is b moved by a number of slots to the right, as far as both overlap,
-// with something busy to tell it by.
+// shifted reports whether a is b moved by a number of slots to the right, where both overlap.
+// Something must be busy there, or a shift does not show.
 func shifted(a, b string, by int) bool {
 	if by < 0 {
 		a, b = a[:len(a)+by], b[-by:]
@@ -68,8 +68,8 @@ func signed(d time.Duration) string {
 	return fmt.Sprintf("%s%d:%02d hours", sign, int(d.Hours()), int(d.Minutes())%60)
 }
 
-// beside asks the mailbox's own side for the same window, and compares. What cannot be asked there
-// is a note, never a failure of the lookup.
+// beside asks the mailbox's own side for the same window, and compares. An error there is a note,
+// never a failure of the lookup.
 func beside(ctx context.Context, home Premise, mailbox string, w Window, seen View) (note string, err error) {
 	if home.Ask == nil {
 		return "", nil

@@ -10,7 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// day is a calendar of half hours, busy from one to another hour.
+// day returns a calendar of half hours that is busy between the given hours.
 func day(busy ...int) View {
 	slots := []byte(strings.Repeat("0", 48))
 	for i := 0; i+1 < len(busy); i += 2 {

@@ -1,8 +1,8 @@
-// Package freebusy knows how a free/busy lookup between premises is routed, asks it from both
-// sides, and fills the matrix.
+// Package freebusy predicts the route of a free/busy lookup between premises, runs lookups from
+// both sides, and fills the matrix.
 package freebusy
 
-// Status of one lookup. Unknown: the question could not be put.
+// Status of one lookup. Unknown means that the lookup could not be sent.
 type Status string
 
 // The statuses.
@@ -18,18 +18,19 @@ type Diagnosis struct {
 	Confidence float64 `json:"confidence"` // 0 to 1
 }
 
-// Answer is one cell of the matrix: what came of asking whether From sees To's calendar.
+// Answer is one cell of the matrix: whether From sees To's calendar.
 type Answer struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
 	Direction string `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
 	Probe     string `json:"probe"`     // "ews", "graph", "test-oauthconnectivity"
-	// the hops, in order: "intra-organization connector HybridIOC", "autodiscover https://...", ...
+	// Route holds the hops, first to last: "intra-organization connector HybridIOC", "autodiscover
+	// https://...", ...
 	Route     []string    `json:"route"`
 	Status    Status      `json:"status"`
 	LatencyMS int64       `json:"latencyMs"`
 	Error     string      `json:"error,omitempty"`
-	Note      string      `json:"note,omitempty"` // what was not looked at, or differs without being wrong
+	Note      string      `json:"note,omitempty"` // what was not examined, or differs without being wrong
 	Diagnosis []Diagnosis `json:"diagnosis,omitempty"`
 	Cause     error       `json:"-"`
 }

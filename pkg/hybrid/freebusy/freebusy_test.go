@@ -145,8 +145,8 @@ func TestRouteThatCouldNotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-// A target address in a domain of the premise that names it leads nowhere: the premise has no
-// mailbox for it, and says so by naming it.
+// A target address in a domain of the same premise leads nowhere: a premise that has the mailbox
+// names no target address.
 func TestTargetAddressLeadsElsewhere(t *testing.T) {
 	s := fakeSession{"Get-Recipient": recipients(map[string]exchange.Object{
 		"loop@contoso.example": object("RecipientTypeDetails", "MailUser", "ExternalEmailAddress",
@@ -218,8 +218,8 @@ func TestRunAsksBothSidesAndBothWays(t *testing.T) {
 	}
 }
 
-// Lookups through Microsoft Graph need no EWS: the token test, which asks EWS, would say no where
-// everything is right.
+// Lookups through Microsoft Graph need no EWS. The token test asks EWS, and would fail on a working
+// deployment.
 func TestGraphRouteHasNoTokenTest(t *testing.T) {
 	premises := estate(func(string, string) (View, error) { return View{Merged: "0"}, nil },
 		object("ResultType", "Error"))

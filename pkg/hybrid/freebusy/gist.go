@@ -2,7 +2,7 @@ package freebusy
 
 import "strings"
 
-// Words that stand in a line which tells what went wrong, in the free text of
+// telling holds words that mark a line with the cause of a failure, in the free text of
 // Test-OAuthConnectivity and of .NET's web exceptions.
 var telling = []string{
 	"error", "exception", "unauthorized", "forbidden", "denied", "refused", "invalid", "missing", "fail", "could not",
@@ -12,8 +12,8 @@ var telling = []string{
 
 const gistLines = 3
 
-// Gist is Error in a few lines, for people: of a long text, the lines that tell what went wrong.
-// Error has the whole.
+// Gist shortens Error to a few lines for people: of a long text, it keeps the lines with the cause.
+// Error has the full text.
 func (a Answer) Gist() string {
 	lines := strings.Split(strings.ReplaceAll(a.Error, "\r\n", "\n"), "\n")
 	if len(lines) <= gistLines {
@@ -46,7 +46,7 @@ func (a Answer) Gist() string {
 	if len(told) == 0 {
 		told = []string{last}
 	}
-	if len(told) > gistLines { // what it comes down to stands at the end
+	if len(told) > gistLines { // the cause is at the end
 		told = append(told[:1:1], told[len(told)-gistLines+1:]...)
 	}
 	return title + strings.Join(told, "\n")

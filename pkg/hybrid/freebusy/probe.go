@@ -17,8 +17,8 @@ import (
 const interval = 30 * time.Minute
 
 // EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the
-// question starts. The account that asks is the client's; what is asked of the other side, and how,
-// is that server's affair.
+// lookup starts. The account is that of the client. The server decides what to ask of the other
+// side, and how.
 func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context.Context, from, to string,
 	w Window) (View, error) {
 	return func(ctx context.Context, _, to string, w Window) (View, error) {
@@ -52,10 +52,9 @@ func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context
 	}
 }
 
-// ownQuestion tells what an error says about the lookup. Our own question to the asking side
-// reached EWS, or it was diverted on the way and nothing is known of the lookup. A 403 that
-// Exchange itself gives is an answer: EWS is switched off or blocked on the asking side, and no
-// client gets further.
+// ownQuestion classifies an error of our own request to the asking side. A request that was
+// diverted before it reached EWS leaves the lookup unknown. A 403 from Exchange itself is an
+// answer: EWS is switched off or blocked on the asking side, for every client.
 func ownQuestion(err error) error {
 	var status *link.StatusError
 	var fault *ews.Fault
@@ -68,7 +67,7 @@ func ownQuestion(err error) error {
 	return err
 }
 
-// judge tells whether a view answers the question: it covers the window, and it has data.
+// judge returns an error unless a view covers the window and has data.
 func (v View) judge(w Window) error {
 	if v.Merged == "" {
 		return &refusal{"the answer holds no free/busy"}
@@ -88,7 +87,7 @@ func (v View) judge(w Window) error {
 	return nil
 }
 
-// Graph asks Exchange Online by getSchedule in the name of the mailbox where the question starts.
+// Graph asks Exchange Online through getSchedule as the mailbox where the lookup starts.
 func Graph(client func(ctx context.Context) (*entra.Client, error)) func(ctx context.Context, from, to string,
 	w Window) (View, error) {
 	return func(ctx context.Context, from, to string, w Window) (View, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
-// fixed answers for every mailbox with the same.
+// fixed returns the same calendar for every mailbox.
 type fixed ews.Calendar
 
 func (f fixed) Availability(_ context.Context, q ews.Query) ([]ews.Calendar, error) {
@@ -26,7 +26,7 @@ func (f fixed) Availability(_ context.Context, q ews.Query) ([]ews.Calendar, err
 	return answers, nil
 }
 
-// An answer that says no is a no; that the question could not be put is something else.
+// A refusal is a failed lookup. A lookup that could not be sent is unknown.
 func TestProbes(t *testing.T) {
 	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	window := Window{Start: start, End: start.Add(24 * time.Hour)}

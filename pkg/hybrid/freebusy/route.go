@@ -9,13 +9,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// Location is where a mailbox is, as the premise that was asked sees it.
+// Location is where a mailbox is, as seen by the premise that was asked.
 type Location struct {
-	Premise string // name of the premise that holds the mailbox
-	Address string // the address a lookup goes by: the target address of a mailbox that is elsewhere, else its own
+	Premise string // the premise that holds the mailbox
+	Address string // the address of the lookup: the target address of a mailbox that is elsewhere, else its own
 }
 
-// The recipient types whose mailbox is in the organization that was asked (Get-Recipient
+// localTypes are the recipient types whose mailbox is in the organization itself (Get-Recipient
 // RecipientTypeDetails).
 var localTypes = map[string]bool{
 	"UserMailbox": true, "SharedMailbox": true, "RoomMailbox": true, "EquipmentMailbox": true, "LinkedMailbox": true,
@@ -58,11 +58,11 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 		address, target)
 }
 
-// route predicts, by Exchange's rules, which way a lookup for an address leaves a premise: an
-// enabled intra-organization connector first, then an organization relationship with free/busy,
-// then an availability address space. A connector without an address of its own leads to the one
-// that the relationship for the same domain gives, and only without that to autodiscover;
-// on-premises, it leads to Microsoft Graph where lookups are switched over to that.
+// route predicts, by Exchange's rules, which way a lookup for an address leaves a premise. An
+// enabled intra-organization connector comes first, then an organization relationship with
+// free/busy, then an availability address space. A connector without an address leads to the
+// address of the relationship for the same domain, and without that to autodiscover. On-premises,
+// it leads to Microsoft Graph where lookups are switched over to Graph.
 func route(ctx context.Context, p Premise, address string) ([]string, error) {
 	domain := domainOf(address)
 	for i, rule := range routeRules {
@@ -84,7 +84,7 @@ func route(ctx context.Context, p Premise, address string) ([]string, error) {
 	return nil, nil
 }
 
-// connectorRoute is the way on from an intra-organization connector.
+// connectorRoute returns the route from an intra-organization connector onward.
 func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, domain string, hops []string) ([]string,
 	error) {
 	if base, err := graphAddress(ctx, p); err != nil || base != "" {
@@ -111,8 +111,8 @@ func connectorRoute(ctx context.Context, p Premise, connector exchange.Object, d
 
 const graphHop = "Microsoft Graph "
 
-// graphAddress is where an on-premises organization asks Microsoft Graph instead of EWS; empty
-// where it does not.
+// graphAddress returns the address where an on-premises organization asks Microsoft Graph instead
+// of EWS. It is empty where lookups use EWS.
 func graphAddress(ctx context.Context, p Premise) (string, error) {
 	if p.Side != exchange.OnPremises {
 		return "", nil
@@ -143,10 +143,9 @@ func graphAddress(ctx context.Context, p Premise) (string, error) {
 	return "without an address (GraphBaseUrl of the Entra auth server is not set)", nil
 }
 
-// throughGraph tells whether a route goes to Microsoft Graph.
 func throughGraph(hops []string) bool { return len(hops) > 1 && strings.HasPrefix(hops[1], graphHop) }
 
-// list reads all objects of a noun; none where the side does not know it.
+// list reads all objects of a noun. It returns none where the side does not have the cmdlet.
 func list(ctx context.Context, p Premise, noun string) ([]exchange.Object, error) {
 	found, err := p.Session.Run(ctx, exchange.Command{Name: "Get-" + noun})
 	if errors.Is(err, exchange.ErrNoCmdlet) {
@@ -186,7 +185,7 @@ var routeRules = []routeRule{
 	}},
 }
 
-// target matches an object that leads to a domain: a given TargetSharingEpr is called at once, an
+// target matches an object that leads to a domain. A TargetSharingEpr is called directly, an
 // endpoint through autodiscover.
 func target(o exchange.Object, what, enabled, domains, endpoint, domain string) ([]string, bool) {
 	if on, err := o.Bool(enabled); err != nil || !on {

@@ -13,46 +13,46 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Window is the span of time a lookup asks for.
+// Window is the time span of a lookup.
 type Window struct{ Start, End time.Time }
 
-// View is what a lookup answered: one digit per slot, as MergedFreeBusy has them (0 free, 1
-// tentative, 2 busy, 3 out of office, 4 elsewhere, 5 no data; 4 is "no data" of older servers).
+// View is the result of a lookup: one digit per slot, as in MergedFreeBusy (0 free, 1 tentative, 2
+// busy, 3 out of office, 4 elsewhere, 5 no data; 4 is "no data" of older servers).
 type View struct {
 	Merged    string
 	Interval  time.Duration
 	Elsewhere bool // an entry says "working elsewhere", so that 4 means this
 }
 
-// Premise is one place where mailboxes are: a forest's Exchange organization, or the tenant.
+// Premise is one place of mailboxes: a forest's Exchange organization, or the tenant.
 type Premise struct {
 	Name    string // "contoso", "online"
 	Side    exchange.Side
 	Session exchange.Session
 	Domains []string // SMTP and routing domains of its mailboxes
 	EWS     string   // its EWS address as the other premises reach it
-	Probe   string   // the name of Ask's way: "ews" or "graph"
-	// Ask puts the lookup as a client of this premise would: from's premise is asked for to's
+	Probe   string   // the probe of Ask: "ews" or "graph"
+	// Ask runs the lookup as a client of this premise would: it asks from's premise for to's
 	// calendar.
 	Ask func(ctx context.Context, from, to string, w Window) (View, error)
 }
 
 func (p Premise) holds(domain string) bool { return containsFold(p.Domains, domain) }
 
-// Pair is one question.
+// Pair is one lookup.
 type Pair struct{ From, To string }
 
 // Options for Run.
 type Options struct {
 	Pairs   []Pair
 	Window  Window        // today's working day when zero
-	Timeout time.Duration // of one lookup; a minute when 0, since autodiscover and a token may lie on the way
-	UntilOK time.Duration // ask again what is not ok until everything is, or until this has passed
+	Timeout time.Duration // of one lookup; a minute when 0, since a lookup may need autodiscover and a token
+	UntilOK time.Duration // repeat failed lookups until all are ok, or until this has passed
 	Every   time.Duration // pause between rounds; 10 s when 0
 }
 
-// Run asks every pair, from both sides: by the direct probe of the side the question starts on, and
-// by Test-OAuthConnectivity there. Premises are asked in parallel, one question at a time each.
+// Run looks up every pair from both sides. The side where a lookup starts runs the direct probe and
+// Test-OAuthConnectivity. Premises run in parallel, with one lookup at a time per premise.
 func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observer) (Report, error) {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -85,12 +85,12 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 	}
 }
 
-// round asks everything once.
+// round runs every lookup once.
 func round(ctx context.Context, premises []Premise, o Options, obs observe.Observer) Report {
 	answers := make([][]Answer, len(o.Pairs))
 	var wait sync.WaitGroup
 	var tell sync.Mutex
-	starts := make(map[string][]int) // by the premise a question starts on
+	starts := make(map[string][]int) // by the premise where a lookup starts
 	for i, pair := range o.Pairs {
 		p, err := home(ctx, premises, pair.From)
 		if err != nil {
@@ -135,8 +135,8 @@ func (r *Report) count() {
 	}
 }
 
-// home is the premise that holds an address's mailbox. Every on-premises organization that has the
-// domain is asked first: it knows where its people's mailboxes went.
+// home returns the premise that holds the mailbox of an address. It first asks every on-premises
+// organization that has the domain: these know where their mailboxes moved.
 func home(ctx context.Context, premises []Premise, address string) (Premise, error) {
 	for _, p := range premises {
 		if !p.holds(domainOf(address)) {
@@ -187,8 +187,8 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 			direct.Note = note
 		}
 	}
-	// The token test presents a token to EWS: where lookups go to Microsoft Graph, the application
-	// need not be let in there.
+	// The token test presents a token to EWS. Where lookups go to Microsoft Graph, the application
+	// may have no access to EWS.
 	if at.Premise == p.Name || throughGraph(blank.Route) {
 		return []Answer{direct}
 	}
@@ -202,8 +202,8 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 	return []Answer{direct}
 }
 
-// testOAuth lets a premise present its own token to another: Test-OAuthConnectivity. Only
-// ResultType counts; the detail is free text.
+// testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only
+// ResultType counts. The detail is free text.
 func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
 	out, err := p.Session.Run(ctx, exchange.Command{Name: "Test-OAuthConnectivity", Parameters: map[string]any{
 		"Service": "EWS", "TargetUri": q.EWS, "Mailbox": mailbox, "ReloadConfig": true,
@@ -225,12 +225,12 @@ func testOAuth(ctx context.Context, p, q Premise, mailbox string) error {
 	return &refusal{fmt.Sprintf("%s: Test-OAuthConnectivity: %s: %s", p.Name, result, detail)}
 }
 
-// refusal is an answer that says no, as opposed to a question that could not be put.
+// refusal is a lookup that was answered with a refusal, unlike one that could not be sent.
 type refusal struct{ text string }
 
 func (r *refusal) Error() string { return r.text }
 
-// noVerdict is a probe that did not run: nothing is known of the lookup.
+// noVerdict is a probe that did not run. The lookup is unknown.
 type noVerdict struct{ error }
 
 func (n *noVerdict) Unwrap() error { return n.error }
@@ -244,9 +244,9 @@ func timed(ctx context.Context, limit time.Duration, a Answer, f func(context.Co
 	return settle(a, err, false)
 }
 
-// settle gives an answer its status. Where the question could not be put (before is true, or the
-// asking side was not reached or refused us), the status is unknown; where it was put and came back
-// without free/busy, failed.
+// settle sets the status of an answer. It is unknown when the lookup could not be sent: before is
+// true, or the asking side was not reached or refused us. It is failed when the lookup was sent and
+// returned no free/busy.
 func settle(a Answer, err error, before bool) Answer {
 	if a.Route == nil {
 		a.Route = []string{} // JSON holds no null

@@ -45,7 +45,7 @@ func Block(answers []Answer) report.Matrix {
 
 var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown}
 
-// Lookup shows one answer: of one that failed also the route, and what is suspected.
+// Lookup shows one answer. A failed one also shows the route and the suspected causes.
 func (a Answer) Lookup() report.Lookup {
 	l := report.Lookup{
 		From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],

@@ -12,15 +12,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// account is one account of the answers with what it is for. Rights to read and rights to write are
-// checks of their own: who may only read can run every check.
+// account is one account of the answers with its purpose. Read rights and write rights are separate
+// checks: an account with read rights can run every check.
 type account struct {
 	id     string // "onprem": the checks are access.onprem-read and access.onprem-write
 	scope  check.ScopeID
 	system fact.System
 	side   func(in Input) *fact.Side
-	reads  []fact.Fact // what is read besides what the checks read
-	// answers says how the account is seen to be let in; nil: by telling its rights.
+	reads  []fact.Fact // read in addition to what the checks read
+	// answers proves that the account has access. When nil, reading its rights is the proof.
 	answers         func(ctx context.Context, in Input) (msg.Text, error)
 	read, write     string // titles
 	fix, fixToWrite string
@@ -79,7 +79,7 @@ func (a account) checks() []Check {
 	}
 }
 
-// mayRead judges the rights that the selected checks need. A missing one is a warning: it says
+// mayRead judges the rights that the selected checks require. A missing one is a warning: it says
 // nothing about the deployment.
 func (a account) mayRead(ctx context.Context, in Input) check.Result {
 	side := a.side(in)
@@ -122,8 +122,8 @@ func (a account) mayRead(ctx context.Context, in Input) check.Result {
 	return check.Pass("%s: the account has all %d rights that the checks need", where, needed)
 }
 
-// mayWrite judges the rights that applying a plan needs. Without a Remove cmdlet everything can be
-// made, but not rolled back.
+// mayWrite judges the rights that applying a plan requires. Without a Remove cmdlet everything can
+// be created, but not rolled back.
 func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 	side := a.side(in)
 	rights, err := fact.RightsIn(ctx, a.system, side)
@@ -159,7 +159,7 @@ func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 	return check.Pass("%s: the account has all %d rights that an apply needs", where, len(needed))
 }
 
-// readsIn are the sources of a system that need a right, as checks read them.
+// readsIn returns the sources of a system that require a right and that checks read.
 func readsIn(system fact.System, checks []Check) []fact.Source {
 	var facts []fact.Fact
 	for _, c := range checks {
@@ -169,7 +169,8 @@ func readsIn(system fact.System, checks []Check) []fact.Source {
 	return slices.DeleteFunc(fact.SourcesOf(facts...), others)
 }
 
-// writes are the rights in a system that plan, apply and rollback need for the features, sorted.
+// writes returns the rights in a system that plan, apply and rollback require for the features,
+// sorted.
 func writes(system fact.System, features []answers.Feature) []string {
 	if system == fact.Entra {
 		return fact.WritePermissions
@@ -184,8 +185,8 @@ func writes(system fact.System, features []answers.Feature) []string {
 	return slices.Compact(out)
 }
 
-// Cmdlets lists by system what check, plan, apply and rollback run, sorted: the cmdlets of which
-// the rights are asked.
+// Cmdlets lists by system the cmdlets of check, plan, apply and rollback, sorted. Their rights are
+// queried.
 func Cmdlets() map[fact.System][]string {
 	out := map[fact.System][]string{}
 	for _, system := range []fact.System{fact.OnPremises, fact.Online} {

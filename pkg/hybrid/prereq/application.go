@@ -76,7 +76,7 @@ var applicationCheck = Check{
 	},
 }
 
-// doubtful is the finding about applications that have the name and nothing else.
+// doubtful returns the finding about applications that have only the name.
 func doubtful(in Input, app fact.Dedicated) check.Result {
 	var found []msg.Text
 	var consents []string

@@ -13,7 +13,7 @@ func TestApplicationCheck(t *testing.T) {
 	foreign := map[string]any{"keyId": "theirs", "customKeyIdentifier": strings.Repeat("AB", 20)}
 	for name, test := range map[string]struct {
 		app    fact.Dedicated
-		own    bool // with the key of the auth certificate
+		own    bool // has the key of the auth certificate
 		status check.Status
 		says   string
 	}{

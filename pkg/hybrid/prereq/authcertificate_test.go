@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// An auth certificate that is gone or has ended is replaced now, by a valid one that a server has;
-// one that is staged and overdue is published.
+// An auth certificate that is missing or expired is replaced immediately by a valid one of a
+// server. A staged and overdue one is published.
 func TestAuthCertificateNow(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(a *fact.AuthConfig, current, valid *x509.Certificate)

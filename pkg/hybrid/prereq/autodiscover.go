@@ -68,8 +68,8 @@ var autodiscoverChecks = []Check{
 	},
 }
 
-// judgeFront judges what answers at an Exchange address that Exchange Online has to use. What
-// happened on our own way to it is no finding.
+// judgeFront judges the answer at an Exchange address that Exchange Online must reach. A failure on
+// our own path to it is no finding.
 func judgeFront(ctx context.Context, in Input, service, host string, answer ews.Front, err error) check.Result {
 	var all []finding.Finding
 	switch {
@@ -114,8 +114,8 @@ func judgeFront(ctx context.Context, in Input, service, host string, answer ews.
 	return r
 }
 
-// judgeAddresses tells the addresses of a host that do not answer although another one does:
-// connections to them fail, by chance.
+// judgeAddresses reports the addresses of a host that do not answer although another one does.
+// Connections to such a host fail at random.
 func judgeAddresses(ctx context.Context, in Input, address string) []finding.Finding {
 	found, err := fact.DeadAddresses.In(ctx, in.Network, address)
 	if err != nil || len(found.Dead) == 0 || len(found.Dead) == found.All {
@@ -137,7 +137,7 @@ func judgeAddresses(ctx context.Context, in Input, address string) []finding.Fin
 func judgeFrontCertificate(ctx context.Context, in Input, host string, answer ews.Front) []finding.Finding {
 	b, err := certificate.FromPeer(answer.Certificates)
 	if err != nil {
-		return nil // seeded without one
+		return nil // tests may seed an answer without one
 	}
 	b.Staple = answer.Staple
 	seen, err := transportCertificates(ctx, in.Set, in.Forest)
@@ -150,9 +150,8 @@ func judgeFrontCertificate(ctx context.Context, in Input, host string, answer ew
 	})
 }
 
-// refuses tells whether a connection failed because there is nobody: the name does not exist or the
-// port is closed. Time running out may also be a firewall between here and there, and proves
-// nothing.
+// refuses reports whether a connection failed because nothing listens: the name does not exist or
+// the port is closed. A timeout proves nothing: a firewall in between may be the cause.
 func refuses(err error) bool {
 	var name *net.DNSError
 	return !link.ByProxy(err) && (errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound ||

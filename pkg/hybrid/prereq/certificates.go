@@ -24,13 +24,13 @@ import (
 const (
 	warnDays = 60
 	failDays = 30
-	// a next auth certificate with no more is no relief; source: MonitorExchangeAuthCertificate
-	// (CSS-Exchange)
+	// a next auth certificate with fewer days is too short to help; source:
+	// MonitorExchangeAuthCertificate (CSS-Exchange)
 	nextDays = 120
 )
 
-// distribute is what to do where only the distribution of the auth certificate failed: a new one
-// would end lookups until it is uploaded.
+// distribute is the fix where only the distribution of the auth certificate failed. A new one would
+// break lookups until it is uploaded.
 const distribute = "Do not make a new one: export it with its key from a server that has it, and import it on the " +
 	"servers named with Import-ExchangeCertificate (Exchange does so by itself within some hours, unless sites keep " +
 	"servers apart)."
@@ -182,8 +182,8 @@ var certificateChecks = []Check{
 	},
 }
 
-// renew says how Exchange gets an auth certificate that it can sign with now. A new one that is
-// staged for two days ahead would leave lookups broken until then.
+// renew adds the commands that give Exchange an auth certificate which it can sign with
+// immediately. A new one that is staged two days ahead would leave lookups broken until then.
 func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
 	var best *x509.Certificate
 	for _, c := range auth.Known() {
@@ -212,7 +212,7 @@ func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
 		FixWith(commands(certificate.Thumbprint(best))...).With("valid", certificate.Thumbprint(best))
 }
 
-// withSeveral are the keys of several forests, with them.
+// withSeveral returns the keys that several forests have, with those forests.
 func withSeveral(forests map[string][]string) []string {
 	var out []string
 	for _, key := range sorted(forests) {
@@ -223,24 +223,24 @@ func withSeveral(forests map[string][]string) []string {
 	return out
 }
 
-// candidate is a certificate that a forest's mail may be sent and received with.
+// candidate is a certificate that may secure a forest's mail.
 type candidate struct {
 	certificate.Bundle
 	source string // "file" or "served"
 }
 
-// probeLimit is how long the SMTP server is waited for when a file names the certificate anyway.
+// probeLimit limits the wait for the SMTP server when the answers name the certificate file anyway.
 const probeLimit = 50 * time.Second
 
-// mailTLS is what can be seen of how a forest secures its mail.
+// mailTLS is the observed TLS setup of a forest's mail.
 type mailTLS struct {
 	certificates []candidate
 	server       fact.MailServer
 	findings     []finding.Finding // about the mail server; not about its certificate
 }
 
-// transportCertificates are the certificate that the answers name and, where it can be seen, the
-// one that the forest's SMTP name serves now, with what the server shows besides.
+// transportCertificates returns the certificate that the answers name and, where it is visible, the
+// one that the forest's SMTP name serves now. It adds the findings about the mail server.
 func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (mailTLS, error) {
 	var out mailTLS
 	file, err := fact.CertificateFile.In(ctx, f)
@@ -278,7 +278,7 @@ func transportCertificates(ctx context.Context, set *fact.Set, f *fact.Side) (ma
 }
 
 // judgeTransport judges the certificates and the mail server of a forest. The worst finding is the
-// result, and the others stand below it.
+// result. The others are listed below it.
 func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 	var all []finding.Finding
 	file, fileRight := candidate{}, false
@@ -340,7 +340,7 @@ func judgeTransport(ctx context.Context, in Input, seen mailTLS) check.Result {
 	return r
 }
 
-// transportInOrder passes, unless the tenant cannot tell by a certificate whose mail it is.
+// transportInOrder passes, unless the tenant cannot attribute mail by the certificate.
 func (in Input) transportInOrder(ctx context.Context, certificates []candidate, unseen finding.Finding) check.Result {
 	for _, c := range certificates {
 		if r, ok := attributed(ctx, in, c); !ok {
@@ -355,7 +355,7 @@ func (in Input) transportInOrder(ctx context.Context, certificates []candidate, 
 	return check.Pass("%s is valid for %s", name, left)
 }
 
-// certificateName is a certificate in a sentence.
+// certificateName returns the name of a certificate for use in a sentence.
 func (in Input) certificateName(c candidate) msg.Text {
 	name := certificate.CommonName(certificate.Subject(c.Leaf))
 	if c.source == "served" {
@@ -364,8 +364,7 @@ func (in Input) certificateName(c candidate) msg.Text {
 	return msg.Of("the transport certificate %s of %s", name, in.Forest.Name())
 }
 
-// evidence adds what identifies the certificates: of the first one, and of a second one that is
-// another.
+// evidence adds the identity of the first certificate, and of the second one when it differs.
 func evidence(r check.Result, certificates []candidate) check.Result {
 	c := certificates[0]
 	for _, o := range certificates[1:] {
@@ -379,10 +378,10 @@ func evidence(r check.Result, certificates []candidate) check.Result {
 		day(c.Leaf.NotAfter))
 }
 
-// text is a finding as reports hold texts.
+// text converts a finding to the text type of reports.
 func text(f finding.Finding) msg.Text { return msg.Text{Format: f.Format, Args: f.Args} }
 
-// besides are the findings beside the worst one.
+// besides returns the findings other than the worst one.
 func besides(all []finding.Finding, worst finding.Finding) []msg.Text {
 	var out []msg.Text
 	skipped := false
@@ -404,15 +403,15 @@ func keywords(c smtp.Capabilities) []string {
 	return out
 }
 
-// attributed looks whether the tenant can tell by the certificate whose mail it is: a name of it
-// must be a domain that the tenant accepts, or a host right under one; a domain further up is not
+// attributed checks that the tenant can attribute mail by the certificate. One of its names must be
+// a domain that the tenant accepts, or a host directly under one. A domain further up is not
 // enough. Where the tenant's domains cannot be read, other checks say so.
 func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok bool) {
 	accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 	if err != nil {
 		return r, true
 	}
-	domains := slices.Clone(in.Forest.Answers.Domains) // whether these are accepted is what domains.accepted tells
+	domains := slices.Clone(in.Forest.Answers.Domains) // domains.accepted checks whether these are accepted
 	for _, d := range accepted {
 		domains = append(domains, d.Name)
 	}
@@ -434,7 +433,7 @@ func attributed(ctx context.Context, in Input, c candidate) (r check.Result, ok 
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// namespaces are the host names that a forest's certificate must hold.
+// namespaces returns the host names that a forest's certificate must contain.
 func namespaces(f *fact.Side) []string {
 	var out []string
 	for _, host := range []string{f.Answers.Namespace.SMTP, f.Answers.Namespace.EWS, f.Answers.Namespace.Autodiscover} {
@@ -445,8 +444,8 @@ func namespaces(f *fact.Side) []string {
 	return out
 }
 
-// transportDisorder tells whether a forest's transport certificate holds a host's name and is not
-// in order.
+// transportDisorder reports whether a forest's transport certificate contains a host's name and has
+// a fault.
 func transportDisorder(ctx context.Context, in Input, f *fact.Side, host string) bool {
 	seen, err := transportCertificates(ctx, in.Set, f)
 	return err == nil && slices.ContainsFunc(seen.certificates, func(c candidate) bool {
@@ -454,9 +453,9 @@ func transportDisorder(ctx context.Context, in Input, f *fact.Side, host string)
 	})
 }
 
-// transportToBlame names the forest whose transport certificate is why a question could not be put:
-// its servers answer with the same one on port 443 as a rule. One fault is told once, by
-// certificates.transport. Empty when it is not the reason.
+// transportToBlame names the forest whose transport certificate made a request fail: servers
+// usually present the same certificate on port 443. certificates.transport alone reports the fault.
+// The result is empty when the certificate is not the reason.
 func transportToBlame(ctx context.Context, in Input, err error) string {
 	var refused *link.HostError
 	if !errors.Is(err, link.ErrUntrusted) || !errors.As(err, &refused) {

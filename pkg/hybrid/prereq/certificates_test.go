@@ -12,7 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// The finding says what is wrong with the certificate itself, and not what a chain of it ends at.
+// The finding states the fault of the certificate itself, and not where its chain ends.
 func TestTransportIsToldByItsOwnFault(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -38,8 +38,8 @@ func TestTransportIsToldByItsOwnFault(t *testing.T) {
 	}
 }
 
-// Where a file names the certificate, a firewall that swallows port 25 costs seconds and not the
-// check.
+// Where the answers name a certificate file, a firewall that drops port 25 costs seconds and not
+// the check.
 func TestServedCertificateIsNotWaitedFor(t *testing.T) {
 	_, ca := healthy(t)
 	file := ca.issue(t, leaf{cn: "mail.contoso.com"})
@@ -59,6 +59,6 @@ func TestServedCertificateIsNotWaitedFor(t *testing.T) {
 		if took := time.Since(begun); took > probeLimit {
 			t.Errorf("took %s", took)
 		}
-		time.Sleep(time.Hour) // the question that nobody waits for ends by itself
+		time.Sleep(time.Hour) // the probe that the check no longer waits for ends by itself
 	})
 }

@@ -1,5 +1,5 @@
-// Package prereq holds the prerequisite checks of an Exchange hybrid deployment, a file per
-// category. A check is one declaration; Checks lists them. What they read is in package fact.
+// Package prereq holds the prerequisite checks of an Exchange hybrid deployment, one file per
+// category. A check is one declaration. Checks lists them. Package fact holds what they read.
 package prereq
 
 import (
@@ -18,16 +18,16 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Input is what a check looks at.
+// Input is the input of a check.
 type Input struct {
 	*fact.Set
 	Forest *fact.Side // nil unless the check's scope is a forest
 	Host   string     // the parameter of a check per host
 
-	selected []Check // the checks of the run, for those about the rights that they need
+	selected []Check // the checks of the run, for the access checks
 }
 
-// Check is a declaration.
+// Check is the declaration of a check.
 type Check struct {
 	ID       check.ID
 	Title    string
@@ -48,8 +48,8 @@ func Checks() []Check {
 		certificateChecks, serverChecks, oauthChecks, tenantChecks, objectChecks())
 }
 
-// defaultLimit leaves a session time to be opened and a slow cmdlet time to answer; each call has a
-// shorter limit of its own.
+// defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own
+// shorter limit.
 const defaultLimit = 2 * time.Minute
 
 // The scopes.
@@ -59,7 +59,7 @@ const (
 	PerOrganization check.ScopeID = "organization" // once, over everything
 )
 
-// scopes say what checks run for.
+// scopes maps each scope to its kind of side, and to the reason for a missing one.
 var scopes = []struct {
 	id     check.ScopeID
 	at     fact.At
@@ -83,7 +83,7 @@ func run(
 	return check.Run(ctx, declarations(checks), instances(set, selected(checks, o)), o, obs)
 }
 
-// Declarations are Checks as the engine runs them.
+// Declarations returns Checks in the form that the engine runs.
 func Declarations() []check.Check[Input] { return declarations(Checks()) }
 
 func declarations(checks []Check) []check.Check[Input] {
@@ -103,14 +103,14 @@ func declarations(checks []Check) []check.Check[Input] {
 	return out
 }
 
-// read is a fact as the engine asks about it.
+// read adapts a fact to the interface of the engine.
 type read struct{ fact.Fact }
 
 func (r read) Missing(ctx context.Context, in Input) []msg.Text {
 	return in.Missing(ctx, in.Forest, r.Fact)
 }
 
-// complete gives a finding its reason and its remedy, and says of an error whose it is.
+// complete adds the reason and the fix to a finding, and the origin to an error.
 func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Result {
 	switch r.Status {
 	case check.StatusError:
@@ -136,8 +136,8 @@ func (c Check) readsTenant() bool {
 	return slices.ContainsFunc(c.Reads, func(f fact.Fact) bool { return f.At() == fact.AtTenant })
 }
 
-// selected are the checks that a run is for, as far as they read something. A run for checks of
-// access alone is about the rights for all.
+// selected returns the checks of a run that read facts. A run of access checks alone covers the
+// rights of all checks.
 func selected(checks []Check, o check.Options) []Check {
 	var out, all []Check
 	s := selection.Selection{Only: o.Only, Skip: o.Skip}
@@ -156,7 +156,7 @@ func selected(checks []Check, o check.Options) []Check {
 	return out
 }
 
-// instances are the sides of a set that checks run for.
+// instances returns the sides of a set that checks run for.
 func instances(set *fact.Set, selected []Check) []check.Scope[Input] {
 	var out []check.Scope[Input]
 	for _, s := range scopes {
@@ -193,13 +193,13 @@ func some(list []msg.Text) msg.Text {
 	return msg.Of("%s and %s more", msg.Join(list[:few], ", "), msg.Number(len(list)-few))
 }
 
-// firstOf is the beginning of a list, for evidence.
+// firstOf returns the beginning of a list, for evidence.
 func firstOf[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
 // daysLeft writes a number of days.
 func daysLeft(n int) msg.Text { return msg.Count(n, "%s day", "%s days") }
 
-// days are the whole days from now until t, negative when t is past.
+// days returns the whole days from now until t. It is negative when t is past.
 func days(now, t time.Time) int {
 	d := t.Sub(now)
 	n := int(d / (24 * time.Hour))

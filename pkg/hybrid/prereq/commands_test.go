@@ -23,9 +23,9 @@ var (
 	windows = []string{"Get-Command"}
 )
 
-// reference are the parameters of Exchange cmdlets with the sides they exist on: those that the
-// product carries, and where the project's reference is there, all; full tells which. The empty
-// parameter stands for the cmdlet itself.
+// reference returns the parameters of Exchange cmdlets with the sides they exist on. full reports
+// whether the project's reference is present and covers all cmdlets. Otherwise the list is that of
+// the product. The empty parameter stands for the cmdlet itself.
 var reference = sync.OnceValues(func() (known map[string]map[string][]string, full bool) {
 	out := map[string]map[string][]string{}
 	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
@@ -72,8 +72,8 @@ var reference = sync.OnceValues(func() (known map[string]map[string][]string, fu
 	return out, true
 })
 
-// sideOf is the side on which the commands of a check's remedy are meant to be run: a forest's in
-// its own Exchange organization, the tenant's online.
+// sideOf returns the side on which the commands of a check's fix run: a forest's in its own
+// Exchange organization, the tenant's online.
 func sideOf(scope check.ScopeID) exchange.Side {
 	if scope == PerTenant {
 		return exchange.Online
@@ -121,8 +121,8 @@ func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	return wrong
 }
 
-// Every cmdlet that a text names exists, with the parameters that it is named with, on the side
-// where it is to be run. What findings say besides is looked at wherever a test makes one.
+// Every cmdlet that a text names exists, with its parameters, on the side where it runs. Texts of
+// findings are examined wherever a test produces one.
 func TestTextsNameCmdletsThatExist(t *testing.T) {
 	if wrong := wrongCommands(string(desired.Markdown()), ""); len(wrong) > 0 {
 		t.Errorf("kinds: %s", strings.Join(wrong, ", "))

@@ -9,7 +9,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// scanLimit is how long reading the users of a forest may take: a million of them over a slow line.
+// scanLimit limits reading the users of a forest: there may be a million on a slow line.
 const scanLimit = 30 * time.Minute
 
 var directoryChecks = []Check{

@@ -131,8 +131,8 @@ var domainChecks = []Check{
 			for _, name := range in.Forest.Answers.Domains {
 				at := -1
 				for i, d := range domains {
-					// A subdomain of a verified domain needs no proof of its own, but has to be
-					// there.
+					// A subdomain of a verified domain needs no separate proof, but it must exist
+					// in the tenant.
 					if strings.EqualFold(d.ID, name) {
 						at = i
 					}
@@ -186,7 +186,7 @@ var domainChecks = []Check{
 	},
 }
 
-// takesPart tells whether a forest of the answers names the domain.
+// takesPart reports whether a forest of the answers names the domain.
 func takesPart(in Input, domain string) bool {
 	return slices.ContainsFunc(in.Forests, func(f *fact.Side) bool { return contains(f.Answers.Domains, domain) })
 }
@@ -205,7 +205,7 @@ func findDomain(list []fact.AcceptedDomain, name string) *fact.AcceptedDomain {
 	return nil
 }
 
-// coexistenceDomain is the domain that the plan uses.
+// coexistenceDomain returns the coexistence domain that the plan uses.
 func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 	live := ""
 	if accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant); err == nil {
@@ -221,8 +221,8 @@ func coexistenceDomain(ctx context.Context, in Input) (string, error) {
 	return desired.CoexistenceDomain(*in.Answers.ExchangeOnline, in.Cloud, live)
 }
 
-// proof says how far the verification of a domain is: what DNS holds of what the tenant wants to
-// see, a TXT or an MX record.
+// proof reports the progress of a domain's verification: which of the TXT and MX records that the
+// tenant expects are in DNS.
 func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 	domain = strings.ToLower(domain)
 	records, err := fact.DomainProofs.In(ctx, in.Tenant, domain)
@@ -274,13 +274,13 @@ func proof(ctx context.Context, in Input, domain string) (msg.Text, error) {
 	return msg.Of("%s has no TXT record with MS=", domain), nil
 }
 
-// unquoted is a TXT record without what forms of DNS providers add around it: blanks and quotes.
+// unquoted strips the blanks and quotes that web forms of DNS providers add around a TXT record.
 func unquoted(text string) string {
 	return strings.Trim(text, " \t\r\n\"'\u00a0\u200b\u201c\u201d\u201e")
 }
 
-// letters are the ASCII letters and digits of a text, in lower case: what stays when it was
-// mistyped around them.
+// letters returns the ASCII letters and digits of a text, in lower case. They survive typing errors
+// in the characters around them.
 func letters(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -115,7 +115,7 @@ var oauthChecks = []Check{
 	sharingCheck,
 }
 
-// ofAnother tells whether a host is a namespace of another forest.
+// ofAnother reports whether a host is a namespace of another forest.
 func ofAnother(in Input, host string) bool {
 	return !contains(namespaces(in.Forest), host) && slices.ContainsFunc(in.Forests, func(f *fact.Side) bool {
 		return f != in.Forest && contains(namespaces(f), host)
@@ -176,8 +176,8 @@ var overrideCheck = Check{
 	},
 }
 
-// crossPremises are the user agents of lookups that come from another Exchange organization, in
-// both forms that logs show.
+// crossPremises are the user agents of lookups from another Exchange organization, in both forms
+// that logs show.
 var crossPremises = []string{"ASProxy/CrossForest/EmailDomain//15.20.0.0",
 	"ASProxy/CrossForest/EmailDomain/EXCH/15.20.0.0"}
 
@@ -185,8 +185,8 @@ const policyWhy = "EwsApplicationAccessPolicy is judged besides the switch and t
 	"must let a request in. Lookups of another Exchange organization come as " +
 	"ASProxy/CrossForest/EmailDomain."
 
-// refusal says why the policy does not let lookups of another organization in, and what would;
-// empty when it does.
+// refusal says why the policy blocks lookups from another organization, and which command admits
+// them. It is empty when the policy admits them.
 func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	match := func(list []string) (pattern string) {
 		for _, pattern := range list {
@@ -214,7 +214,7 @@ func refusal(p fact.EwsPolicy) (why msg.Text, command string) {
 	return msg.Text{}, ""
 }
 
-// overridesOf are the setting overrides of the sections that hybrid uses.
+// overridesOf returns the setting overrides of the sections that hybrid uses.
 func overridesOf(ctx context.Context, f *fact.Side) ([]fact.SettingOverride, error) {
 	overrides, err := fact.SettingOverrides.In(ctx, f)
 	others := func(o fact.SettingOverride) bool { return !contains(desired.OverrideSections(), o.Section) }

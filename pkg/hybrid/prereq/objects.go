@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// objectChecks are one check per kind of resource: its objects are there and as planned, once the
-// deployment was set up. A kind has its check by being declared.
+// objectChecks returns one check per kind of resource: once the deployment is set up, its objects
+// exist as planned. Declaring a kind adds its check.
 func objectChecks() []Check {
 	var out []Check
 	for _, k := range desired.Kinds() {
@@ -40,7 +40,7 @@ var capital = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`([a-z])([A-Z])`)
 })
 
-// objectCheckID is "hybrid.auth-server" for the kind AuthServer.
+// objectCheckID returns "hybrid.auth-server" for the kind AuthServer.
 func objectCheckID(k *desired.Kind) check.ID {
 	return check.ID("hybrid." + strings.ToLower(capital().ReplaceAllString(k.Noun, "$1-$2")))
 }
@@ -67,7 +67,7 @@ func objectNeeds(k *desired.Kind) []check.ID {
 	return out
 }
 
-// objectReads are what a kind is read with.
+// objectReads returns the facts that reading a kind requires.
 func objectReads(k *desired.Kind) []fact.Fact {
 	var out []fact.Fact
 	for _, place := range k.Places {

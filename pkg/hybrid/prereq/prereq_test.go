@@ -61,7 +61,7 @@ func authorityNamed(t *testing.T, name string) *authority {
 	return a
 }
 
-// below is an authority that the root vouches for.
+// below returns an intermediate authority that the root signs.
 func (a *authority) below(t *testing.T, name string) *authority {
 	t.Helper()
 	b := &authority{key: newKey(t), pool: a.pool}
@@ -118,7 +118,7 @@ func (a *authority) issue(t *testing.T, l leaf) certificate.Bundle {
 	return certificate.Bundle{Leaf: sign(t, template, a.cert, key, a.key)}
 }
 
-// healthy is a deployment of two forests in which every check passes.
+// healthy returns a deployment of two forests in which every check passes.
 func healthy(t *testing.T) (*fact.Set, *authority) {
 	t.Helper()
 	ca := newAuthority(t)
@@ -204,7 +204,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	return f, ca
 }
 
-// all are all rights that hybridge asks for in a system but for those named.
+// all returns all rights that hybridge queries in a system, except those named.
 func all(system fact.System, without ...string) fact.Rights {
 	asked := Cmdlets()[system]
 	return fact.NewRights(asked, slices.DeleteFunc(slices.Clone(asked),
@@ -222,7 +222,7 @@ func alter[T any](t *testing.T, q *fact.Query[T], s *fact.Side, f func(v *T)) {
 	q.Seed(s, v, nil)
 }
 
-// outcome is what is not a pass: "ID scope status".
+// outcome returns the results that are not a pass: "ID scope status".
 func outcome(t *testing.T, f *fact.Set) (out []string, report check.Report) {
 	t.Helper()
 	report, err := Run(t.Context(), f, check.Options{}, nil)
@@ -269,7 +269,7 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// Each disorder turns the check that is for it, and only that.
+// Each fault fails the check that covers it, and no other check.
 func TestDisorders(t *testing.T) {
 	graphless := func(f *fact.Set) { f.Answers.ExchangeOnline.RichCoexistence = "ews" }
 	config := func(c fact.OnlineOrganization) func(*testing.T, *fact.Set, *authority) {
@@ -751,7 +751,7 @@ func TestDisorders(t *testing.T) {
 	}
 }
 
-// served is a mail server in order with a certificate.
+// served returns a mail server without faults that presents a certificate.
 func served(b certificate.Bundle) fact.MailServer {
 	starttls := smtp.Capabilities{{Keyword: "STARTTLS"}}
 	sent := []*x509.Certificate{b.Leaf}
@@ -762,7 +762,7 @@ func served(b certificate.Bundle) fact.MailServer {
 	}}
 }
 
-// mailFails lets the look at contoso's mail server end at a step.
+// mailFails makes the probe of contoso's mail server fail at a step.
 func mailFails(step smtp.Step, err error) func(*testing.T, *fact.Set, *authority) {
 	return func(_ *testing.T, f *fact.Set, _ *authority) {
 		fact.MailServers.Seed(f.Network, "mail.contoso.com",
@@ -800,7 +800,7 @@ func publishedAt(address string) func(*testing.T, *fact.Set, *authority) {
 	return directories(func(d []fact.VirtualDirectory) { d[0].ExternalURL = address })
 }
 
-// redirected is an autodiscover name of contoso that leads elsewhere.
+// redirected makes contoso's autodiscover name redirect elsewhere.
 func redirected(location string) func(*testing.T, *fact.Set, *authority) {
 	const address = "https://autodiscover.contoso.com/autodiscover/autodiscover.xml"
 	return autodiscovered(ews.Front{URL: address, Status: 302, Location: location}, nil)
@@ -812,7 +812,7 @@ func authChanged(change func(*fact.AuthConfig, *x509.Certificate)) func(*testing
 	}
 }
 
-// authEnds gives contoso an auth certificate with so many days left, and a next one when next is
+// authEnds gives contoso an auth certificate with the given days left, and a next one when next is
 // not 0.
 func authEnds(left, next int) func(*testing.T, *fact.Set, *authority) {
 	return func(t *testing.T, f *fact.Set, ca *authority) {
@@ -848,7 +848,7 @@ func viewOnly(f *fact.Set) {
 	fact.Permissions.Seed(f.Tenant, fact.Grant{Permissions: []string{"Directory.Read.All"}}, nil)
 }
 
-// withoutTenant takes Exchange Online out of the answers, and its domain out of the forests.
+// withoutTenant removes Exchange Online from the answers, and its domain from the forests.
 func withoutTenant(f *fact.Set) {
 	f.Answers.ExchangeOnline, f.Tenant = nil, nil
 	for _, forest := range f.Forests {
@@ -857,7 +857,7 @@ func withoutTenant(f *fact.Set) {
 	}
 }
 
-// broken is the healthy deployment whose every connection fails.
+// broken returns the healthy deployment with every connection failing.
 func broken(t *testing.T, err error) *fact.Set {
 	t.Helper()
 	known, _ := healthy(t)
@@ -879,14 +879,14 @@ func broken(t *testing.T, err error) *fact.Set {
 	return f
 }
 
-// What cannot be looked at is never a finding, and keeps its cause for the exit code.
+// What cannot be read is never a finding, and keeps its cause for the exit code.
 func TestUnknownIsNoFinding(t *testing.T) {
 	for name, cause := range map[string]error{"access": link.ErrAccess, "untrusted": link.ErrUntrusted,
 		"unreachable": link.ErrUnreachable} {
 		t.Run(name, func(t *testing.T) {
 			f := broken(t, fmt.Errorf("somewhere: %w", cause))
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
-			// Every check by itself: what one needs is not to hide it.
+			// Every check runs alone: otherwise an unmet need would skip it.
 			for _, declaration := range Checks() {
 				declaration.Needs = nil
 				report, runErr := run(t.Context(), []Check{declaration}, f, check.Options{}, nil)
@@ -895,7 +895,7 @@ func TestUnknownIsNoFinding(t *testing.T) {
 				}
 				for _, r := range report.Results {
 					if r.ID == "autodiscover.answers" || r.ID == "ews.answers" {
-						continue // looks at something else
+						continue // reads something else
 					}
 					if r.Status != check.StatusError || !errors.Is(r.Cause, cause) {
 						t.Errorf("%s %s: %s %s (%v)", r.ID, r.Scope, r.Status, r.Summary, r.Cause)
@@ -961,7 +961,7 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// A tenant where the switch is not set is told whether EWS ends for it or has ended.
+// Where the switch is not set, the finding says whether EWS ends for the tenant or has ended.
 func TestEWSSwitchSaysSinceWhen(t *testing.T) {
 	for _, test := range []struct {
 		now  time.Time

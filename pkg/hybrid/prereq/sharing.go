@@ -43,7 +43,7 @@ var sharingCheck = Check{
 	},
 }
 
-// shares tells whether an object holds a domain of the forest.
+// shares reports whether an object contains a domain of the forest.
 func shares(forest *fact.Side, h fact.Holder) bool {
 	for _, d := range forest.Answers.Domains {
 		if contains(h.Domains, d) {

@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// noGraph is said in the clouds where nothing takes the place of EWS. Source: the documentation of
-// the dedicated application, May 2026.
+// noGraph is shown in the clouds where nothing replaces EWS. Source: the documentation of the
+// dedicated application, May 2026.
 const noGraph = "The Graph route exists in the worldwide cloud only: in this one nothing takes the place of EWS " +
 	"for lookups from on-premises when it ends on 2027-04-01."
 
@@ -134,14 +134,14 @@ var tenantChecks = []Check{
 	},
 }
 
-// chosenRoute is the route that the plan takes.
+// chosenRoute returns the route that the plan uses.
 func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 	if in.Answers.ExchangeOnline == nil {
 		return "", fact.ErrNotConfigured
 	}
 	answer := in.Answers.ExchangeOnline.RichCoexistence
 	switch fact.Route(answer) {
-	case fact.RouteEWS, fact.RouteGraph: // whether the servers are fit for it is what servers.build tells
+	case fact.RouteEWS, fact.RouteGraph: // servers.build checks whether the servers fit the route
 		return fact.Route(answer), nil
 	}
 	var forests []desired.Forest
@@ -153,8 +153,8 @@ func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 	return route, err
 }
 
-// unlisted are the dedicated applications that exist and are not on the list. The plan lists those
-// that it makes.
+// unlisted returns the dedicated applications that exist and are not on the list. The plan lists
+// those that it creates.
 func unlisted(ctx context.Context, in Input, list []string) ([]string, error) {
 	var out []string
 	for _, f := range in.Forests {

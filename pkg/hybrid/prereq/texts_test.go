@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// said are the functions that keep a format and its arguments until they are shown.
+// said names the functions that keep a format and its arguments until they are shown.
 var said = []string{"Pass", "Failed", "Warned", "NotApplicable", "Because", "Fix", "Of", "Count"}
 
-// formattedEarly lists where a file formats a text before it is shown: a translation would not find
-// it.
+// formattedEarly lists the places of a file that format a text before it is shown. Such a text
+// cannot be translated.
 func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]bool) []string {
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -55,7 +55,7 @@ func formattedEarly(files *token.FileSet, file *ast.File, constants map[string]b
 	return out
 }
 
-// isFormat tells whether a format is constant: literals and names of constants.
+// isFormat reports whether a format is constant: literals and names of constants.
 func isFormat(e ast.Expr, constants map[string]bool) bool {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -94,7 +94,7 @@ func isText(e ast.Expr) bool {
 // No check formats a text early.
 func TestTextsAreKept(t *testing.T) {
 	files := token.NewFileSet()
-	//nolint:staticcheck // syntax is all that is looked at
+	//nolint:staticcheck // only syntax is examined
 	packages, err := parser.ParseDir(files, ".",
 		func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
 	if err != nil {
