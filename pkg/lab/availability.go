@@ -18,8 +18,8 @@ import (
 )
 
 // premise is one Exchange organization of the lab as a party to lookups: it answers for its own
-// mailboxes and asks others about those that are elsewhere. Nothing here looks at the other side's
-// state: every fact about it comes over the wire.
+// mailboxes and asks others about those that are elsewhere. It never reads the other side's state:
+// every fact about it arrives over the network.
 type premise struct {
 	name string
 
@@ -32,22 +32,22 @@ type premise struct {
 	org  *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
 	published func() string
-	// token mints what this side presents to another, for a URL and a domain: its own way differs
-	// by side.
+	// token mints the token that this side presents to another, for a URL and a domain. The two
+	// sides mint it differently.
 	token func(ctx context.Context, target, domain string) (string, error)
 	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here;
 	// ok is false when it is not.
 	graph func(ctx context.Context, address string, w ews.Window) (events []ews.Event, ok bool, err error)
 }
 
-// recipient is an address book entry: a mailbox here, or somebody whose mailbox is elsewhere.
+// recipient is an address book entry: a mailbox here, or a person whose mailbox is elsewhere.
 type recipient struct {
 	*mailbox
 	here   bool
 	target string // where lookups go when it is not here
 }
 
-// lookupError is what a lookup that fails answers, as EWS has it.
+// lookupError is the EWS error of a failed lookup.
 type lookupError struct{ code, text string }
 
 func (e *lookupError) Error() string { return e.code + ": " + e.text }
@@ -56,8 +56,8 @@ func failed(code, format string, args ...any) error {
 	return &lookupError{code, fmt.Sprintf(format, args...)}
 }
 
-// availability answers a lookup, from here or from the side that holds the mailbox. A request that
-// came from another organization is never passed on: foreign is true then.
+// availability answers a lookup, from here or from the side that holds the mailbox. foreign marks a
+// request from another organization, which is never passed on.
 func (p *premise) availability(ctx context.Context, address string, w ews.Window, foreign bool) ([]ews.Event, error) {
 	r, ok := p.find(address)
 	if !ok {
@@ -90,9 +90,9 @@ func events(address string, w ews.Window) []ews.Event {
 	return list
 }
 
-// ask takes a lookup for a target address to the side that the configuration leads to: an enabled
-// intra-organization connector wins, and then there is no way back; an organization relationship
-// comes after it. Availability address spaces lead nowhere here yet.
+// ask sends a lookup for a target address to the side that the configuration names. An enabled
+// intra-organization connector wins, and its failure is final. Without one, an organization
+// relationship decides. Availability address spaces are not simulated.
 func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {
@@ -106,7 +106,7 @@ func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.
 	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil &&
 		relationship.Bool("FreeBusyAccessEnabled") {
 		// Delegated authentication needs a federation trust with the Microsoft Federation Gateway;
-		// nobody here has one.
+		// no organization of the lab has one.
 		return nil, failed("ErrorProxyRequestProcessingFailed",
 			"System.Web.Services.Protocols.SoapHeaderException: An error occurred when processing the security "+
 				"tokens in the message.")
@@ -184,8 +184,8 @@ func (p *premise) client(target, domain string) *http.Client {
 	}})
 }
 
-// gate lets programs use EWS by the organization's own rules, which hold on both sides: the switch,
-// and the policy by user agent.
+// gate applies the organization's own rules for EWS, on both sides: the switch, and the policy by
+// user agent.
 func (p *premise) gate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		config := p.org.Objects("OrganizationConfig")[0]
@@ -206,7 +206,8 @@ func (p *premise) gate(next http.Handler) http.Handler {
 	})
 }
 
-// soapOnly refuses bodies that do not say that they are SOAP 1.1, as Exchange's web services do.
+// soapOnly refuses requests whose content type is not that of SOAP 1.1, as Exchange's web services
+// do.
 func soapOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Get("Content-Type")

@@ -14,19 +14,20 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// A server asks another one in the name of the person who looks somebody up: around its own token,
-// which is signed, it puts one that is not and names the person ([MS-XOAUTH] 2.2). The other side
-// must know both.
+// A server asks another one on behalf of the person who makes the lookup. It wraps its own signed
+// token in an unsigned one that names the person ([MS-XOAUTH] 2.2). The other side must know both
+// the application and the person.
 
 type behalfKey struct{}
 
-// onBehalfOf makes requests to the other side speak for a person: an SMTP address, or the sign-in
-// name of somebody without a mailbox.
+// onBehalfOf makes requests to the other side name a person: by the SMTP address, or by the sign-in
+// name when the person has no mailbox.
 func onBehalfOf(ctx context.Context, person string) context.Context {
 	return context.WithValue(ctx, behalfKey{}, person)
 }
 
-// userToken wraps an application's own token; one that speaks for nobody stays as it is.
+// userToken wraps an application's token. When the request names no person, the token is returned
+// unchanged.
 func userToken(ctx context.Context, actor string, now time.Time) (string, error) {
 	person, _ := ctx.Value(behalfKey{}).(string)
 	if person == "" {
@@ -36,7 +37,7 @@ func userToken(ctx context.Context, actor string, now time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"}) // texts always encode
+	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"}) // marshalling strings cannot fail
 	claims, err := json.Marshal(oauth.Claims{
 		"aud": inner.Claims["aud"], "iss": applicationOf(inner), "nbf": now.Unix(), "exp": inner.Claims["exp"],
 		"smtp": person, "actortoken": actor,
@@ -47,7 +48,7 @@ func userToken(ctx context.Context, actor string, now time.Time) (string, error)
 	return base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(claims) + ".", nil
 }
 
-// applicationOf is the application that a token is of, with its realm.
+// applicationOf is the token's application, with its realm.
 func applicationOf(t oauth.Token) string {
 	if id := t.Claims.String("nameid"); id != "" {
 		return id
@@ -55,8 +56,7 @@ func applicationOf(t oauth.Token) string {
 	return t.Claims.String("appid") + "@" + t.Claims.String("tid")
 }
 
-// refusedToken is a token that does not get in, with the reason that Exchange gives in the header
-// x-ms-diagnostics.
+// refusedToken is a refusal, with the reason that Exchange gives in the header x-ms-diagnostics.
 type refusedToken struct{ oauth.Diagnostics }
 
 func (e *refusedToken) Error() string { return e.Reason }
@@ -66,7 +66,7 @@ func refusedUser(what string) error {
 		Reason: "The user specified by the user-context in the token " + what + ".", Category: "invalid_user"}}
 }
 
-// permissionless is the refusal of an application that is known and has been given nothing.
+// permissionless is the refusal of a known application that has no permission.
 func permissionless(application string) *refusedToken {
 	return &refusedToken{oauth.Diagnostics{
 		Code: 2000008, Category: "invalid_grant",
@@ -75,8 +75,8 @@ func permissionless(application string) *refusedToken {
 	}}
 }
 
-// bearer verifies what comes with a request: an application's token by its own server's rules, and
-// the person for whom it speaks. It tells the client why not.
+// bearer verifies the token of a request: the application's token by the server's rules, and the
+// person whom it names. A refusal is written with its reason.
 func (p *premise) bearer(w http.ResponseWriter, now func() time.Time,
 	verify func(context.Context, string) (oauth.Token, error)) func(context.Context, string) (string, any, error) {
 	return func(ctx context.Context, presented string) (string, any, error) {
@@ -113,8 +113,7 @@ func (p *premise) admit(ctx context.Context, presented string, now time.Time,
 	if err != nil {
 		return token, err
 	}
-	// Nothing vouches for the outer token but that it is presented together with the inner one: it
-	// must say nothing else than that does.
+	// The outer token is not signed. So its claims must agree with those of the inner one.
 	starts, begins, err1 := outer.Claims.Time("nbf")
 	ends, stops, err2 := outer.Claims.Time("exp")
 	audience, same := outer.Claims.Strings("aud"), token.Claims.Strings("aud")
@@ -130,8 +129,8 @@ func (p *premise) admit(ctx context.Context, presented string, now time.Time,
 	return token, p.speaksFor(outer.Claims)
 }
 
-// speaksFor tells whether the person of a token is known here: with a mailbox or as a mail user,
-// and as one.
+// speaksFor reports whether the person of a token is known here: as exactly one mailbox or mail
+// user.
 func (p *premise) speaksFor(claims oauth.Claims) error {
 	var found *recipient
 	for _, name := range []string{"smtp", "upn"} {
@@ -155,7 +154,7 @@ func (p *premise) speaksFor(claims oauth.Claims) error {
 }
 
 // person is the address by which the other side knows a caller of this one: the primary SMTP
-// address, or the sign-in name of who has no mailbox.
+// address, or the sign-in name when the caller has no mailbox.
 func (p *premise) person(caller link.Caller, domain string) string {
 	name := strings.ToLower(caller.User)
 	if _, after, ok := strings.Cut(name, `\`); ok {
@@ -170,7 +169,7 @@ func (p *premise) person(caller link.Caller, domain string) string {
 	return name
 }
 
-// refusal is an answer of the other side in Exchange's words, with the reason that it gives.
+// refusal words a refusal by the other side as Exchange does, with the reason that it gives.
 func refusal(err error) error {
 	var status *link.StatusError
 	if !errors.As(err, &status) {

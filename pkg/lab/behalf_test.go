@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// A lookup speaks for the person who asks, and the other side must know that person as one: in both
-// directions.
+// A lookup names the person who asks. The other side must find exactly one such person. This holds
+// in both directions.
 func TestLookupsSpeakForSomebody(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -102,7 +102,7 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 	})
 }
 
-// The token around an application's own is believed in nothing that the inner one does not say.
+// The outer token adds no claim that the inner one does not confirm.
 func TestUserTokens(t *testing.T) {
 	l := start(t)
 	f := l.contoso()

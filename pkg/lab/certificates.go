@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 )
 
-// keeps lets the cmdlets of the certificate store work with real certificates: what is imported can
-// sign, as an auth certificate does.
+// keeps makes the cmdlets of the certificate store work with real certificates. An imported
+// certificate can sign, as an auth certificate does.
 func (f *forestSite) keeps() {
 	f.org.Handle("Import-ExchangeCertificate", f.importCertificate)
 	f.org.Handle("Enable-ExchangeCertificate", f.enableCertificate)

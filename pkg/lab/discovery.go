@@ -6,8 +6,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 )
 
-// discover asks an autodiscover endpoint of another side for an address, with this side's token: in
-// nobody's name, since refusals of a person are known from EWS alone.
+// discover asks an autodiscover endpoint of another side for an address, with this side's token. It
+// names no person, because only EWS is known to refuse a person.
 func (p *premise) discover(ctx context.Context, endpoint, address, domain string) (string, error) {
 	client := &autodiscover.Client{HTTP: p.client(endpoint, domain), Anonymous: p.link.Client(nil), SOAP: true,
 		UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
@@ -52,7 +52,7 @@ func (p *premise) DomainSettings(_ context.Context, q autodiscover.Query) (map[s
 	return nil, &autodiscover.CodeError{Code: autodiscover.InvalidDomain, Message: "The domain is not hosted here."}
 }
 
-// FederationInformation: nobody here has a federation trust.
+// FederationInformation: no organization of the lab has a federation trust.
 func (p *premise) FederationInformation(context.Context, string) (autodiscover.Federation, error) {
 	return autodiscover.Federation{}, &autodiscover.CodeError{Code: autodiscover.NotFederated,
 		Message: "The organization is not federated."}

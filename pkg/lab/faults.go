@@ -9,24 +9,24 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 )
 
-// CheckID and DiagnosisID are ids of the product. The lab does not import what it tests, so it has
-// types of its own; test/e2e compares the ids.
+// CheckID and DiagnosisID are ids of the product. The lab does not import what it tests, so it
+// declares its own types. test/e2e compares the ids.
 type (
 	CheckID     string
 	DiagnosisID string
 )
 
-// Verdict is what the checks that a fault turns say.
+// Verdict is the result of the checks that report a fault.
 type Verdict string
 
-// The verdicts. A fault that only lookups can find turns no check and has none.
+// The verdicts. A fault that only lookups can find has none.
 const (
 	Fails Verdict = "fail"
 	Warns Verdict = "warn"
 	Skips Verdict = "skip" // the account lacks the right to read
 )
 
-// Fault is something that can be planted, and what must find it.
+// Fault is a fault that can be planted, and the checks and diagnosis that must find it.
 type Fault struct {
 	ID    string
 	Title string
@@ -40,11 +40,11 @@ type Fault struct {
 	Diagnosis DiagnosisID
 	// Value is the default of a fault that takes one, as in entra.lag=40s.
 	Value string
-	// Passes marks a fault that neither a check nor a lookup finds: an apply has to cope with it.
+	// Passes marks a fault that neither a check nor a lookup finds: an apply must survive it.
 	Passes bool
 
-	// early runs before certificates are made and servers stand: names, people, builds, network.
-	// late runs when everything is up: objects, rights, tenant.
+	// early runs before certificates are made and servers start: names, people, builds, network.
+	// late runs when every server has started: objects, rights, tenant.
 	early, late hook
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
@@ -270,7 +270,8 @@ func (f Fault) Exit() int {
 	return 3
 }
 
-// CheckFaults tells whether the faults (ID or ID=VALUE) can be planted in a lab of so many forests.
+// CheckFaults reports whether the faults (ID or ID=VALUE) can be planted in a lab with this number
+// of forests.
 func CheckFaults(ids []string, forests int) error {
 	_, err := find(ids, forests)
 	return err

@@ -13,8 +13,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// write leaves what leads to the lab in its directory; lab.json comes last and says that everything
-// is up.
+// write writes the files that lead to the lab into its directory. lab.json is last: its presence
+// means that the lab is running.
 func (l *Lab) write() error {
 	if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), l.authority.pem(), 0o600); err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -68,7 +68,7 @@ func (l *Lab) write() error {
 	return l.writeFacts()
 }
 
-// reference is where an account's password is kept.
+// reference is the secret reference of an account's password.
 func (f *forest) reference(account string) secret.Ref {
 	return secret.Ref("file:secrets/" + f.name + "-" + account)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// forestSite is a forest's Exchange organization, running.
+// forestSite is the running Exchange organization of one forest.
 type forestSite struct {
 	*forest
 	servers
@@ -31,12 +31,12 @@ type forestSite struct {
 	ldap                 *directory.Server
 	transport            *issued // the certificate that mail and clients see
 	directoryCertificate *issued
-	serverCertificate    *issued   // what the server shows under its own name, from the organization's own authority
+	serverCertificate    *issued   // shown under the server's own name; from the organization's authority
 	authCertificates     []*issued // those whose key is here
 	passwords            map[string]string
 	now                  func() time.Time
 
-	// Hooks of faults.
+	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
 	typed    bool        // remote PowerShell sends typed values always
@@ -53,8 +53,8 @@ func newForestSite(f *forest, l *Lab) *forestSite {
 	}
 }
 
-// transportLeaf is the certificate that a forest bought: its mail host by name, its other names
-// beside it.
+// transportLeaf is the forest's purchased certificate. Its mail host is the subject, and its other
+// names are alternative names.
 func (f *forest) transportLeaf() leaf {
 	return leaf{
 		subject: pkix.Name{CommonName: f.mail, Organization: []string{f.organization}},
@@ -94,8 +94,8 @@ func (f *forestSite) link(way *link.Link) {
 // account is the service account of the answers file.
 func (f *forest) account() string { return "svc-hybridge@" + f.domain }
 
-// seed fills the Exchange organization with what setup and years of use leave behind, and nothing
-// of hybrid.
+// seed fills the Exchange organization as setup and years of use do, without any hybrid
+// configuration.
 func (f *forestSite) seed() {
 	o := f.org
 	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain,
@@ -103,7 +103,7 @@ func (f *forestSite) seed() {
 	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
 	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build,
-		"BasicAuthentication", true, // which some program of the organization's needs
+		"BasicAuthentication", true, // some program of the organization needs it
 		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build)
@@ -153,7 +153,7 @@ func (f *forestSite) people() []directory.User {
 	return users
 }
 
-// person is a recipient as its account stands in the directory.
+// person is a recipient's account in the directory.
 func (f *forestSite) person(r *organization.Record) directory.User {
 	account, display := r.String("SamAccountName"), r.String("DisplayName")
 	given, surname, _ := strings.Cut(display, " ")
@@ -169,8 +169,8 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 	return u
 }
 
-// configuration is the Exchange part of the configuration naming context, made of what the cmdlets
-// show now.
+// configuration is the Exchange part of the configuration naming context, built from the current
+// output of the cmdlets.
 func (f *forestSite) configuration() *directory.Organization {
 	out := &directory.Organization{Name: f.organization, GUID: f.guid}
 	for _, s := range f.org.Objects("ExchangeServer") {
@@ -247,8 +247,8 @@ func (f *forestSite) published() string {
 	return f.org.Objects("WebServicesVirtualDirectory")[0].String("ExternalUrl")
 }
 
-// password tells an account's password: of DOMAIN\user, user@domain or user. DOMAIN is the NetBIOS
-// name or the DNS name of the forest's domain.
+// password returns an account's password, by DOMAIN\user, user@domain or user. DOMAIN is the
+// NetBIOS name or the DNS name of the forest's domain.
 func (f *forestSite) password(user string) (string, bool) {
 	name := user
 	if domain, after, ok := strings.Cut(user, `\`); ok {
@@ -266,7 +266,7 @@ func (f *forestSite) password(user string) (string, bool) {
 	return p, ok
 }
 
-// web is what the Exchange server answers on https: EWS, autodiscover, its auth metadata, and
+// web is the handler of the Exchange server on HTTPS: EWS, autodiscover, its auth metadata, and
 // remote PowerShell.
 func (f *forestSite) web(powershell http.Handler) http.Handler {
 	accept := &link.Accept{
@@ -320,8 +320,8 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 	})
 }
 
-// answering is a premise as EWS's backend: people ask for anyone, other organizations for mailboxes
-// that are here.
+// answering is a premise as the backend of EWS. People may ask for any mailbox, other organizations
+// only for mailboxes that are here.
 type answering struct {
 	*premise
 	domain string // of callers that name none
@@ -331,7 +331,7 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 	out := make([]ews.Calendar, len(q.Mailboxes))
 	foreign := q.Caller.Scheme == "Bearer"
 	if !foreign {
-		if q.Impersonated != "" { // nobody in the lab holds the role ApplicationImpersonation
+		if q.Impersonated != "" { // no account of the lab has the role ApplicationImpersonation
 			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied",
 				Message: "The account does not have permission to impersonate the requested user."}
 		}

@@ -1,8 +1,8 @@
 // Package lab is a simulated estate on loopback: Active Directory forests with their Exchange
-// organizations, DNS, and a Microsoft 365 tenant, all speaking the real protocols. It is honest: a
-// lookup between premises resolves the target address, picks connector or relationship by
+// organizations, DNS, and a Microsoft 365 tenant, all speaking the real protocols. Nothing is
+// faked: a lookup between premises resolves the target address, picks connector or relationship by
 // Exchange's rules, asks autodiscover, presents a token that is verified, and calls the other side.
-// What is misconfigured fails the way it fails in life.
+// A misconfiguration fails as it does in a real organization.
 package lab
 
 import (
@@ -45,12 +45,12 @@ type site interface {
 	register(*registry)
 	// raise builds the state and opens the listeners.
 	raise(*Lab) error
-	// link gives the site its way to the other sites; from then on it serves.
+	// link connects the site to the other sites. From then on it serves.
 	link(*link.Link)
 	close()
 }
 
-// registry collects what the sites announce before their servers stand.
+// registry collects what the sites announce before their servers start.
 type registry struct {
 	zones, records []string
 	certificates   []request
@@ -88,8 +88,7 @@ type Lab struct {
 	keytab      string
 }
 
-// Start brings the estate up. Every listener is on loopback with a port of its own; Close stops
-// them.
+// Start starts the estate. Every listener has a separate port on loopback. Close stops them.
 func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Forests == 0 {
 		o.Forests = 2
@@ -204,7 +203,7 @@ func (l *Lab) Close() error {
 // Answers is the path of the answers file that leads to this lab.
 func (l *Lab) Answers() string { return filepath.Join(l.dir, "answers.yaml") }
 
-// credentials are the lab's generated secrets, each in a file of its own that only its owner can
+// credentials are the lab's generated secrets. Each is in a separate file that only its owner can
 // read.
 type credentials struct{ dir string }
 
@@ -216,7 +215,7 @@ func newCredentials(dir string) (*credentials, error) {
 	return c, nil
 }
 
-// password makes a password and keeps it under a name; the reference to it goes into the answers.
+// password generates a password and stores it under a name. The answers file refers to it.
 func (c *credentials) password(name string) (text string, err error) {
 	text = rand.Text()
 	return text, c.keep(name, []byte(text+"\n"))

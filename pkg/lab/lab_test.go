@@ -55,7 +55,7 @@ func run(t *testing.T, o *organization.Organization, cmdlet string, pairs ...any
 
 const appRole = "full_access_as_app"
 
-// configure makes by hand what a complete hybrid needs for one forest.
+// configure makes the objects of a complete hybrid configuration for one forest, without hybridge.
 func configure(t *testing.T, l *Lab, f *forestSite) {
 	t.Helper()
 	app, err := l.tenant.entra.AddApplication(entra.NewApplication{DisplayName: "ExchangeServerApp-" + f.guid,
@@ -92,7 +92,7 @@ func configure(t *testing.T, l *Lab, f *forestSite) {
 		"ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "test")
 }
 
-// look asks a premise for a person, and wants the right calendar.
+// look asks a premise for a person's calendar and checks the answer.
 func look(t *testing.T, p *premise, m *mailbox) error {
 	t.Helper()
 	got, err := p.availability(context.Background(), m.primary, today(), false)
@@ -143,9 +143,8 @@ func TestSigningKeyIsValid(t *testing.T) {
 	}
 }
 
-// TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works, and wants the
-// one direction that depends on it to fail with the words that it fails with in life, and the other
-// to go on.
+// TestEveryLinkOfTheChainCounts breaks one thing at a time in an estate that works. The direction
+// that depends on it must fail with Exchange's own words, and the other direction must still work.
 func TestEveryLinkOfTheChainCounts(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -310,8 +309,7 @@ func TestEveryLinkOfTheChainCounts(t *testing.T) {
 	}
 }
 
-// An on-premises server names every access control service that it trusts, and nothing that it does
-// not.
+// An on-premises server names every access control service that it trusts, and no other.
 func TestChallenge(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -393,7 +391,7 @@ func TestForeignLookupsAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// TestDirectoryTellsWhatCmdletsShow: what is configured by cmdlets stands in the directory, whole.
+// TestDirectoryTellsWhatCmdletsShow: everything that cmdlets configure appears in the directory.
 func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 	f := start(t).forests[0]
 	f.org.Objects("AuthConfig")[0].Set("NextCertificateThumbprint", strings.Repeat("AB", 20))
@@ -416,7 +414,7 @@ func TestDirectoryTellsWhatCmdletsShow(t *testing.T) {
 	}
 }
 
-// A password does not make one somebody else.
+// A valid password does not allow impersonation of another user.
 func TestNobodyImpersonates(t *testing.T) {
 	a := answering{&premise{people: map[string]*recipient{"anna@contoso.example": {mailbox: &mailbox{primary: "anna@contoso.example"}, here: true}}}, "contoso.example"}
 	q := ews.Query{Caller: link.Caller{User: "anna", Scheme: "Basic"}, Mailboxes: []string{"anna@contoso.example"},
@@ -432,7 +430,7 @@ func TestNobodyImpersonates(t *testing.T) {
 	}
 }
 
-// With EWS its switch goes.
+// When EWS is retired, its switch can no longer be changed.
 func TestSwitchGoesWithEWS(t *testing.T) {
 	for moment, gone := range map[time.Time]bool{cloud.EWSEnds.Add(-time.Second): false, cloud.EWSEnds: true} {
 		l, err := Start(t.Context(), Options{Dir: t.TempDir(), Users: 10, Today: func() time.Time { return moment }})
@@ -452,8 +450,8 @@ func TestSwitchGoesWithEWS(t *testing.T) {
 	}
 }
 
-// Without a connector the relationship for the domain decides, and one that allows no free/busy is
-// as good as none.
+// Without a connector the relationship for the domain decides. One that does not allow free/busy
+// has no effect.
 func TestRelationshipAlone(t *testing.T) {
 	l := start(t)
 	p := l.forests[0].premise
@@ -536,7 +534,7 @@ func TestForestsDiffer(t *testing.T) {
 	}
 }
 
-// A fault needs the forests that it changes.
+// A fault requires the forests that it changes.
 func TestFaultsNeedTheirForests(t *testing.T) {
 	if _, err := find([]string{"servers.old"}, 1); err == nil || !strings.Contains(err.Error(), "needs 2 forests") {
 		t.Errorf("fabrikam's fault with one forest: %v", err)
@@ -600,7 +598,7 @@ func TestVirtualDirectoryDecides(t *testing.T) {
 	}
 }
 
-// Lookups follow recipients that move: by a new target address, and back to the premises.
+// Lookups follow recipients that move: to a new target address, and back on-premises.
 func TestLookupsFollowRecipients(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
@@ -633,7 +631,7 @@ func TestLookupsFollowRecipients(t *testing.T) {
 	}
 }
 
-// EWS takes SOAP alone, and answers with the server's own version.
+// EWS accepts only SOAP and answers with the server's version.
 func TestWebServicesTakeSOAP(t *testing.T) {
 	f := start(t).contoso()
 	f.passwords["anna"] = "secret"
@@ -661,7 +659,7 @@ func TestWebServicesTakeSOAP(t *testing.T) {
 	}
 }
 
-// A certificate that is imported can become the auth certificate that signs.
+// An imported certificate can become the auth certificate that signs.
 func TestCertificatesAreImported(t *testing.T) {
 	l := start(t)
 	f := l.contoso()

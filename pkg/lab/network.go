@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// network is the lab's corner of loopback: the connect-to rules that lead clients to the sites, and
-// the network faults.
+// network holds the connect-to rules that lead clients to the sites on loopback, and the network
+// faults.
 type network struct {
 	connectTo []string // HOST:PORT=127.0.0.1:PORT
 	log       *log.Logger
@@ -34,13 +34,13 @@ type servers struct {
 	wait    sync.WaitGroup
 }
 
-// virtualHost is the certificate that a host name shows and what answers there.
+// virtualHost is the certificate and the handler of a host name.
 type virtualHost struct {
 	cert    *issued
 	handler http.Handler
 }
 
-// listen opens a port on loopback that stands for the names (HOST:PORT).
+// listen opens a port on loopback and leads the names (HOST:PORT) to it.
 func (s *servers) listen(names ...string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *servers) listen(names ...string) (net.Listener, error) {
 
 type connContext func(context.Context, net.Conn) context.Context
 
-// serveTLS serves virtual hosts, distinguished by SNI and Host, on one port that stands for 443.
+// serveTLS serves virtual hosts on one port, in place of 443. SNI and Host select the virtual host.
 // HTTP/2 is off: NTLM and Kerberos bind to the connection, as in IIS.
 func (s *servers) serveTLS(hosts map[string]virtualHost, c connContext) error {
 	var names []string
@@ -84,7 +84,7 @@ func (s *servers) serveTLS(hosts map[string]virtualHost, c connContext) error {
 	return nil
 }
 
-// serveHTTP serves a handler on a port that stands for port 80 of the hosts.
+// serveHTTP serves a handler on a port, in place of port 80 of the hosts.
 func (s *servers) serveHTTP(h http.Handler, c connContext, hosts ...string) error {
 	var names []string
 	for _, host := range hosts {

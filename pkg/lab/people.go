@@ -70,14 +70,14 @@ func (p *premise) find(address string) (*recipient, bool) {
 	return r, ok
 }
 
-// ambiguous tells whether more than one person holds an address.
+// ambiguous reports whether more than one person holds an address.
 func (p *premise) ambiguous(address string) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.shared[strings.ToLower(address)]
 }
 
-// serves tells whether a recipient has an address of a domain.
+// serves reports whether a recipient has an address of a domain.
 func (p *premise) serves(domain string) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -89,8 +89,8 @@ func (p *premise) serves(domain string) bool {
 	return false
 }
 
-// moves lets the cmdlets that turn one kind of recipient into another do so: what is disabled keeps
-// its account and can be enabled as the other kind.
+// moves implements the cmdlets that turn one kind of recipient into another. A disabled recipient
+// keeps its account and can be enabled as the other kind.
 func (p *premise) moves() {
 	kept := map[string][]any{} // properties of accounts without a mailbox, by alias
 	disable := func(noun string) organization.Handler {

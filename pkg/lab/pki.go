@@ -132,7 +132,7 @@ func (c *issued) tls() tls.Certificate {
 func serial() *big.Int {
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		panic(err) // the system's random source is gone: nothing can go on
+		panic(err) // the system's random source is gone: no certificate can be made
 	}
 	return n.Add(n, big.NewInt(1))
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// raise makes the forest's servers: the domain controller, and the Exchange server with its web
+// raise builds the forest's servers: the domain controller, and the Exchange server with its web
 // services and remote PowerShell.
 func (f *forestSite) raise(l *Lab) (err error) {
 	defer func() {
@@ -128,9 +128,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}), connContext, f.server, f.mail, f.autodiscover)
 }
 
-// raise makes Microsoft's side.
+// raise builds the tenant's hosts.
 func (t *tenantSite) raise(l *Lab) error {
-	// A browser finds no way to the login host in here: the page has an address of its own.
+	// A browser cannot reach the lab's login host by name. So the page has a separate address.
 	page, err := t.listen()
 	if err != nil {
 		return err

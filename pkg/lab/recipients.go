@@ -78,7 +78,7 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 	return found, nil
 }
 
-// named tells whether an identity finds a recipient: by an address, the alias, the name or the
+// named reports whether an identity finds a recipient: by an address, the alias, the name or the
 // sign-in name.
 func named(r *organization.Record, identity string) bool {
 	for _, property := range []string{"Name", "Alias", "UserPrincipalName", "SamAccountName", "PrimarySmtpAddress"} {

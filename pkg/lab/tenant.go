@@ -20,7 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// microsoftHosts are the names under which the tenant answers: what a real configuration holds.
+// microsoftHosts are the host names of the tenant, as in a real configuration.
 var microsoftHosts = []string{
 	"login.microsoftonline.com", "login.windows.net", "accounts.accesscontrol.windows.net", "graph.microsoft.com",
 	"outlook.office365.com", "outlook.office.com", "autodiscover-s.outlook.com",
@@ -38,7 +38,7 @@ type tenantSite struct {
 	devicePage   string // where a person finishes a device code
 	now          func() time.Time
 	today        func() time.Time // of the retirement of EWS
-	viewOnly     bool             // a fault's hook: every account has view-only roles in Exchange Online
+	viewOnly     bool             // set by a fault: every account has view-only roles in Exchange Online
 }
 
 // automationRoles are what the automation application has been granted.
@@ -86,7 +86,7 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 
 // seed fills Exchange Online with what a synchronized tenant has before hybrid: the domains, the
 // mailboxes that were moved, and a mail user for everyone whose mailbox is on-premises. EWS is on
-// for an application of somebody else's.
+// for an application of another vendor.
 func (t *tenantSite) seed(forests []*forestSite) {
 	o := t.org
 	o.Seed("AcceptedDomain", "Name", tenantDomain, "DomainName", tenantDomain, "Default", true, "InitialDomain", true)
@@ -115,7 +115,7 @@ func (t *tenantSite) seed(forests []*forestSite) {
 	}
 }
 
-// web is what Microsoft's hosts answer.
+// web holds the handlers of Microsoft's hosts.
 func (t *tenantSite) web() map[string]http.Handler {
 	login, graph := t.entra.Login(), t.entra.Graph()
 	accept := &link.Accept{
@@ -162,9 +162,10 @@ func (t *tenantSite) web() map[string]http.Handler {
 	}
 }
 
-// policy lets applications use EWS as Exchange Online does since October 2026: until it ends, and
-// then not at all, the permission, the organization's switch and its list. A switch that is not set
-// lets all in: what Microsoft set to false can be set back to that.
+// policy gates EWS as Exchange Online does since October 2026. Until EWS is retired, the
+// permission, the organization's switch and its list decide. After that every application is
+// refused. A switch that is not set admits every application; one that Microsoft set to false can
+// be reset to that.
 func (t *tenantSite) policy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, _ := link.CallerOf(r.Context())
@@ -197,8 +198,8 @@ func lists(list, id string) bool {
 		func(e string) bool { return strings.EqualFold(strings.TrimSpace(e), id) })
 }
 
-// administrator tells who calls the admin API: an application that may manage Exchange, or a person
-// with an admin role.
+// administrator returns the caller of the admin API: an application that may manage Exchange, or a
+// person with an admin role.
 func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 	token, err := t.entra.VerifyToken(bearer, "exchange")
 	if err != nil {
@@ -218,7 +219,7 @@ func (t *tenantSite) administrator(bearer string) (organization.Caller, error) {
 	return organization.Caller{User: application, ReadOnly: t.viewOnly}, nil
 }
 
-// token mints what Exchange Online presents to an on-premises server.
+// token mints the token that Exchange Online presents to an on-premises server.
 func (t *tenantSite) token(_ context.Context, target, _ string) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -228,9 +229,9 @@ func (t *tenantSite) token(_ context.Context, target, _ string) (string, error) 
 	return t.entra.ServiceToken(entra.ServiceTokenOptions{Host: u.Hostname(), Realm: realm})
 }
 
-// schedules answers Graph's getSchedule: an application of a person's or of ours asks for anyone,
-// as a mailbox user would; the dedicated application of an on-premises organization for mailboxes
-// that are here.
+// schedules answers Graph's getSchedule. A person's application and the lab's own may ask for any
+// mailbox, as a mailbox user may. The dedicated application of an on-premises organization may ask
+// only for mailboxes in the tenant.
 func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, error) {
 	as, ok := t.premise.find(q.As)
 	if !ok || !as.here {

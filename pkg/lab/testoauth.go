@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 )
 
-// testOAuth is Test-OAuthConnectivity: a token as for a lookup of a mailbox that is here, presented
-// to the given address. Whether the mailbox exists over there does not matter.
+// testOAuth is Test-OAuthConnectivity. It presents a token, as for a lookup by a mailbox that is
+// here, to the given address. The mailbox need not exist on the other side.
 func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
 	target, _ := c.Parameters["TargetUri"].(string)
 	mailbox, _ := c.Parameters["Mailbox"].(string)
@@ -42,7 +42,7 @@ func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchang
 	var inside *lookupError
 	switch {
 	case err == nil:
-	case isLookup(err, &inside): // the token was taken: the rest is about the mailbox
+	case isLookup(err, &inside): // the token was accepted: the error concerns the mailbox
 		detail = "The SMTP address has no mailbox associated with it."
 	default:
 		result, detail = "Error", err.Error()

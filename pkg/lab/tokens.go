@@ -15,18 +15,18 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// What Exchange itself knows of Microsoft's services.
+// Identifiers of Microsoft's services that are built into Exchange.
 const (
 	exchangeOnlineAppID = "00000002-0000-0ff1-ce00-000000000000"
 	exchangeResource    = "https://outlook.office365.com"
 	tokenIssuer         = "https://login.microsoftonline.com"
 )
 
-// onPremisesToken mints what an on-premises organization presents to the tenant: with the dedicated
-// application, a token that Entra issues for an assertion signed with the auth certificate. Without
-// it Exchange presents itself as the application it shares with the whole service, which Exchange
-// Online has refused since October 2025, whatever token comes of it. domain is the one that the
-// lookup is for; "" for a token that no lookup asks for.
+// onPremisesToken mints the token that an on-premises organization presents to the tenant. With the
+// dedicated application, Entra issues it for an assertion signed with the auth certificate. Without
+// it, Exchange presents itself as the application that it shares with the whole service. Exchange
+// Online has refused every token of that application since October 2025. domain is the domain of
+// the lookup; "" when the token is not for a lookup.
 func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain string) (string, error) {
 	key, err := f.signingKey()
 	if err != nil {
@@ -50,8 +50,8 @@ func (f *forestSite) onPremisesToken(ctx context.Context, resource, domain strin
 	return token.Value.Reveal(), nil
 }
 
-// signingKey is the auth certificate that Get-AuthConfig names, if this server has it with its key
-// and it is valid.
+// signingKey returns the auth certificate that Get-AuthConfig names. This server must have it with
+// its key, and it must be valid.
 func (f *forestSite) signingKey() (*issued, error) {
 	f.mu.Lock()
 	held := slices.Clone(f.authCertificates)
@@ -74,7 +74,7 @@ func (f *forestSite) signingKey() (*issued, error) {
 	return nil, errors.New("Missing signing certificate")
 }
 
-// installed tells whether the server's certificate store has a certificate.
+// installed reports whether the server's certificate store has a certificate.
 func (f *forestSite) installed(thumbprint string) bool {
 	for _, c := range f.org.Objects("ExchangeCertificate") {
 		if strings.EqualFold(c.String("Thumbprint"), thumbprint) {
@@ -85,8 +85,8 @@ func (f *forestSite) installed(thumbprint string) bool {
 }
 
 // dedicatedApplication is the application that the tenant's auth server names, when the setting
-// override switches it on; "" when Exchange goes on as the shared one: silently, where its build
-// knows no other. An auth server stands for the domains that its DomainName lists.
+// override switches it on. It is "" when Exchange uses the shared application, which an old build
+// does silently. An auth server applies to the domains in its DomainName.
 func (f *forestSite) dedicatedApplication(domain string) (application, realm string) {
 	if !f.knowsApplication() || !f.overridden("Global", "ExchangeOnpremAsThirdPartyAppId") {
 		return "", ""
@@ -102,9 +102,9 @@ func (f *forestSite) dedicatedApplication(domain string) (application, realm str
 	return "", ""
 }
 
-// knowsApplication tells whether the server's cumulative update has had the hotfix update of April
-// 2025 or contains it; knowsGraph, that of May 2026. What updates exist for a cumulative update is
-// installed here, though AdminDisplayVersion does not show it.
+// knowsApplication reports whether the server's cumulative update has or contains the hotfix update
+// of April 2025. knowsGraph does the same for that of May 2026. The lab assumes that all updates
+// for a cumulative update are installed, though AdminDisplayVersion does not show them.
 func (f *forest) knowsApplication() bool {
 	v := f.version()
 	return slices.Contains([][3]int{{15, 2, 1748}, {15, 2, 1544}, {15, 1, 2507}}, v) || f.knowsGraph()
@@ -120,8 +120,8 @@ func (f *forest) version() (v [3]int) {
 	return v
 }
 
-// overridden tells whether a setting override switches a feature on for this server. With several
-// that name it, a server falls back to the default: off.
+// overridden reports whether a setting override switches a feature on for this server. When several
+// overrides name the server, it falls back to the default: off.
 func (f *forestSite) overridden(component, section string) bool {
 	var found []*organization.Record
 	for _, o := range f.org.Objects("SettingOverride") {
@@ -135,7 +135,7 @@ func (f *forestSite) overridden(component, section string) bool {
 	})
 }
 
-// named tells whether a setting override is for this server: by name and by build.
+// named reports whether a setting override applies to this server, by name and by build.
 func (f *forestSite) named(o *organization.Record) bool {
 	list := o.Strings("Server")
 	if len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool {
@@ -156,9 +156,9 @@ func (f *forestSite) named(o *organization.Record) bool {
 	return true
 }
 
-// verify is what an on-premises server does with a token that comes with a request: the auth server
-// that issued it must be known here and enabled, its signature must verify with that server's keys,
-// and the application it names must be an enabled partner.
+// verify checks the token of a request as an on-premises server does. The auth server that issued
+// it must be configured here and enabled. The signature must verify with that server's keys. The
+// application that it names must be an enabled partner application.
 func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.Token, error) {
 	unverified, err := oauth.Parse(presented)
 	if err != nil {
@@ -186,8 +186,8 @@ func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.
 	return oauth.Token{}, fmt.Errorf("the token is issued by %s, which no enabled auth server here stands for", issuer)
 }
 
-// audiences are the names under which tokens may be meant for this server: its host, at any domain
-// of the organization.
+// audiences are the audiences that this server accepts: its host, at any domain of the
+// organization.
 func (f *forestSite) audiences(host string) []string {
 	var names []string
 	for _, d := range f.org.Objects("AcceptedDomain") {
@@ -196,8 +196,8 @@ func (f *forestSite) audiences(host string) []string {
 	return names
 }
 
-// partner tells whether a token's application is an enabled partner application: of the token's
-// realm, or of any where it names none.
+// partner reports whether a token's application is an enabled partner application. It must be of
+// the token's realm, or of any realm when it names none.
 func (f *forestSite) partner(token oauth.Token, realm string) error {
 	caller, _, _ := strings.Cut(token.Claims.String("nameid"), "@")
 	for _, p := range f.org.Objects("PartnerApplication") {
@@ -217,7 +217,7 @@ func (f *forestSite) partner(token oauth.Token, realm string) error {
 	return fmt.Errorf("the application %s of realm %s is not an enabled partner application", caller, realm)
 }
 
-// authServerKeys reads an auth server's signing keys, and keeps them for a while as Exchange does.
+// authServerKeys reads an auth server's signing keys and caches them, as Exchange does.
 func (f *forestSite) authServerKeys(ctx context.Context, address string) ([]oauth.Key, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -243,8 +243,8 @@ type keptKeys struct {
 	until time.Time
 }
 
-// challenge is how an on-premises server asks for a token: it names every access control service
-// that it trusts, and where people sign in when modern authentication is on.
+// challenge returns the WWW-Authenticate values of an on-premises server. They name every access
+// control service that it trusts, and the authorization endpoint when modern authentication is on.
 func (f *forestSite) challenge(*http.Request) []string {
 	b := oauth.BearerChallenge{ClientID: exchangeOnlineAppID}
 	for _, s := range f.org.Objects("AuthServer") {
@@ -259,11 +259,11 @@ func (f *forestSite) challenge(*http.Request) []string {
 	return []string{b.Format()}
 }
 
-// metadata is the document with which an Exchange server tells who it is and with which certificate
-// it signs.
+// metadata serves the auth metadata document of an Exchange server: its identity and its signing
+// certificate.
 func (f *forestSite) metadata(w http.ResponseWriter, r *http.Request) {
 	document := oauth.ExchangeMetadata(exchangeOnlineAppID, f.domain,
 		"https://"+hostOf(r)+"/autodiscover/metadata/json/1", f.authCertificates[0].cert)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(document) // a client that left needs no answer
+	_ = json.NewEncoder(w).Encode(document) // an error means that the client has gone
 }

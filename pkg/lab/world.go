@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// What the lab simulates: names under the reserved example top-level domain for what is
-// on-premises, Microsoft's own names for what is Microsoft's, since those are what a real
-// organization's configuration holds.
+// On-premises names are under the reserved top-level domain example. Microsoft's services have
+// their real names, because a real organization's configuration contains those.
 const (
 	tenantDomain      = "contoso.onmicrosoft.com"
 	coexistenceDomain = "contoso.mail.onmicrosoft.com"
@@ -119,8 +118,8 @@ func givenNames(i int) []string {
 	return names
 }
 
-// populate gives a forest n people. Every tenth has been moved to the tenant, starting with the
-// third, so that the first of each forest are still on-premises.
+// populate adds n people to the forest. Every tenth, starting with the third, has been moved to the
+// tenant. So the first people of each forest are on-premises.
 func (f *forest) populate(n int) {
 	f.users = make([]*mailbox, 0, n)
 	names := f.given
@@ -142,8 +141,8 @@ func (f *forest) populate(n int) {
 	}
 }
 
-// local and moved are the first people of a forest on each side: what the answers file's test pairs
-// name.
+// local and moved are the forest's first person on each side. The test pairs of the answers file
+// name them.
 func (f *forest) local() *mailbox { return f.first(false) }
 func (f *forest) moved() *mailbox { return f.first(true) }
 
@@ -173,9 +172,8 @@ type event struct {
 	subject    string
 }
 
-// calendar lists the entries of a mailbox that touch a window. It is a function of address and day:
-// everybody's differ, and every part of the lab (and its tests) can tell a right answer from a
-// wrong one.
+// calendar lists the entries of a mailbox that touch a window. It depends only on address and day,
+// and differs between mailboxes. So the lab and its tests can recognize a wrong answer.
 func calendar(address string, from, to time.Time) []event {
 	var events []event
 	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.AddDate(0, 0, 1) {

@@ -58,7 +58,7 @@ func (r *record) values(name string) []string {
 	return nil
 }
 
-// canonical gives the form in which DNs are compared: lower case, no spaces around separators,
+// canonical returns the form in which DNs are compared: lower case, no spaces around separators,
 // separators in values as hex.
 func canonical(dn string) (string, error) {
 	parsed, err := ldap.ParseDN(dn)
@@ -79,18 +79,17 @@ func canonical(dn string) (string, error) {
 
 var separators = strings.NewReplacer(`\`, `\5c`, ",", `\2c`, "+", `\2b`, "=", `\3d`)
 
-// below tells whether key is base or under it.
+// below reports whether key is base or under it.
 func below(key, base string) bool {
 	return key == base || base == "" || strings.HasSuffix(key, ","+base)
 }
 
-// parent of a canonical DN.
 func parent(key string) string {
 	_, rest, _ := strings.Cut(key, ",")
 	return rest
 }
 
-// guid derives an objectGUID from a name, so that a lab has the same ones every time.
+// guid derives an objectGUID from a name, so that every run has the same ones.
 func guid(name string) string {
 	h := sha256.Sum256([]byte("objectGUID:" + strings.ToLower(name)))
 	h[7] = h[7]&0x0f | 0x40 // version 4; the third field is little-endian
@@ -169,7 +168,7 @@ func category(class string) string {
 	return b.String()
 }
 
-// prepare completes e.
+// prepare adds the attributes that Active Directory sets itself, and indexes e for searching.
 func prepare(e Entry, schema string) (*record, error) {
 	key, err := canonical(e.DN)
 	if err != nil {
@@ -183,7 +182,7 @@ func prepare(e Entry, schema string) (*record, error) {
 		r.byName[strings.ToLower(name)] = len(r.attributes)
 		r.attributes = append(r.attributes, attribute{name, values})
 	}
-	if e.DN == "" { // the root DSE has only what it is given
+	if e.DN == "" { // the root DSE gets no added attributes
 		for _, name := range sortedNames(e.Attributes) {
 			set(name, e.Attributes[name])
 		}

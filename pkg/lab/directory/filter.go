@@ -12,10 +12,8 @@ import (
 
 var errFilter = errors.New("malformed filter")
 
-// matcher decides about one record.
 type matcher func(*record) bool
 
-// maxFilterDepth bounds nesting.
 const maxFilterDepth = 64
 
 // compile turns the filter of a search request (RFC 4511, 4.5.1.7) into a matcher. An attribute
@@ -86,7 +84,7 @@ func comparison(tag ber.Tag, name, value string) matcher {
 	}
 }
 
-// equality compares by the attribute's syntax, as far as its name or the value tells.
+// equality compares by the attribute's syntax, as far as its name or the value shows it.
 func equality(name, value string) func(string) bool {
 	switch strings.ToLower(name) {
 	case "objectguid", "objectsid", "msexchmasteraccountsid", "msexchmailboxguid", "msexchserverinternaltlscert":

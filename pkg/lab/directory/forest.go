@@ -11,8 +11,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Config says what the forest holds. The functions are called for every search, so that the
-// directory follows the lab's state; they must be safe for concurrent use.
+// Config describes the forest. The functions are called for every search, so that the directory
+// follows the lab's state; they must be safe for concurrent use.
 type Config struct {
 	Domain  string // DNS name of the forest root domain, the only one: contoso.example
 	NetBIOS string // first label of Domain in upper case when empty
@@ -102,7 +102,6 @@ func (u User) Entry(domainDN string) Entry {
 	return e
 }
 
-// users calls Config.Users.
 func (s *Server) users() []User {
 	if s.cfg.Users == nil {
 		return nil
@@ -110,10 +109,8 @@ func (s *Server) users() []User {
 	return s.cfg.Users()
 }
 
-// layout holds the naming contexts.
 type layout struct{ domain, configuration, schema string }
 
-// complete fills the defaults.
 func (c *Config) complete() (layout, error) {
 	if c.Domain == "" {
 		return layout{}, errors.New("lab directory: no domain")

@@ -62,8 +62,8 @@ type Connector struct {
 	Enabled                 bool
 }
 
-// AddressSpace is an availability address space. Its account's password is not kept here: nobody
-// but Exchange may read it.
+// AddressSpace is an availability address space. Its account's password is not kept here: only
+// Exchange may read it.
 type AddressSpace struct {
 	Forest, AccessMethod, User, ProxyURL, AutodiscoverURL string
 	UseServiceAccount                                     bool

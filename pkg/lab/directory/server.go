@@ -1,7 +1,7 @@
 // Package directory is an Active Directory domain controller for the lab, as far as its LDAP goes:
 // root DSE, simple binds over TLS, searches in the domain, configuration and schema naming
-// contexts, with Active Directory's limits and error texts. The tree is read-only and is made from
-// what the lab holds at the moment of the search.
+// contexts, with Active Directory's limits and error texts. The tree is read-only. It is built from
+// the lab's state at each search.
 package directory
 
 import (
@@ -220,7 +220,7 @@ type outcome struct {
 var unknownControl = outcome{code: ldap.LDAPResultUnavailableCriticalExtension,
 	text: "00000057: LdapErr: DSID-0C090AE8, comment: Error processing control, data 0, v4563"}
 
-// critical tells whether one of the controls must be understood. Only searches have one that is:
+// critical reports whether one of the controls must be understood. Only searches have one that is:
 // paging.
 func critical(controls []*ber.Packet) bool {
 	return slices.ContainsFunc(controls, func(c *ber.Packet) bool {
@@ -231,7 +231,7 @@ func critical(controls []*ber.Packet) bool {
 	})
 }
 
-// compare tells whether an object has a value.
+// compare reports whether an object has a value.
 func (ses *session) compare(request *ber.Packet) outcome {
 	if len(request.Children) != 2 || len(request.Children[1].Children) != 2 {
 		return outcome{code: ldap.LDAPResultProtocolError, text: "malformed compare request"}
@@ -299,7 +299,6 @@ func octets(s string) *ber.Packet {
 	return ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, s, "")
 }
 
-// bind checks a simple bind.
 func (ses *session) bind(request *ber.Packet) outcome {
 	ses.user = ""
 	if len(request.Children) != 3 {
@@ -332,8 +331,8 @@ func (ses *session) bind(request *ber.Packet) outcome {
 	return outcome{}
 }
 
-// authenticate gives Active Directory's data code, or nothing when name and password are right.
-// Names are a UPN, NETBIOS\sam or a DN.
+// authenticate returns Active Directory's data code, or "" when name and password are right. Names
+// are a UPN, NETBIOS\sam or a DN.
 func (s *Server) authenticate(name, password string) string {
 	dn, _ := canonical(name)
 	for _, u := range s.users() {
@@ -514,9 +513,9 @@ func (s *Server) referral(nc string, secure bool) string {
 	return scheme + "://" + host + "/" + nc
 }
 
-// answer sends entries, up to the limits, and the result. Without the paging control more than
-// MaxPageSize entries are an error after the first MaxPageSize; with it larger pages than that are
-// silently cut.
+// answer sends entries, up to the limits, and the result. Without the paging control, a result of
+// more than MaxPageSize entries ends with an error after MaxPageSize entries. With it, larger pages
+// are silently cut.
 func (ses *session) answer(id int64, q searchRequest, found []*record) error {
 	limit, over := len(found), 0
 	page := ses.server.cfg.MaxPageSize

@@ -21,7 +21,7 @@ import (
 
 const password = "correct horse"
 
-// serve starts a domain controller and gives its addresses, and how clients trust it.
+// serve starts a domain controller and returns its addresses and what clients need to trust it.
 func serve(t *testing.T, change func(*Config)) (plain, secure string, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -80,7 +80,7 @@ func serve(t *testing.T, change func(*Config)) (plain, secure string, client *tl
 	return addresses[0], addresses[1], &tls.Config{RootCAs: pool, ServerName: "dc1.contoso.example"}
 }
 
-// bound is a client that we did not write, bound as Anna.
+// bound is a third-party client, bound as Anna.
 func bound(t *testing.T, change func(*Config)) *ldap.Conn {
 	t.Helper()
 	_, secure, trust := serve(t, change)
@@ -344,7 +344,7 @@ func TestWritesAreRefused(t *testing.T) {
 	}
 }
 
-// The directory follows the lab: what changes there is seen by the next search.
+// The directory follows the lab: the next search sees every change.
 func TestLiveEntries(t *testing.T) {
 	name := "Contoso"
 	c := bound(t, func(c *Config) {
@@ -417,7 +417,7 @@ func TestGUIDs(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, a session ends or answers; it does not take the lab down.
+// On any input a session answers or ends. It never crashes the lab.
 func FuzzSession(f *testing.F) {
 	s, err := New(Config{Domain: "contoso.example"})
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Server) tree() (*tree, error) {
 		if len(e.Attributes["objectSid"]) == 0 {
 			e.add("objectSid", sid(s.cfg.Domain, uint32(1100+i)))
 		}
-		// What a domain controller itself writes.
+		// Attributes that a domain controller writes itself.
 		e.add("whenCreated", "20200101080000.0Z")
 		e.add("whenChanged", "20260901080000.0Z")
 		entries = append(entries, e)
@@ -169,7 +169,7 @@ func (t *tree) noObject(base string) *outcome {
 		text: "0000202B: RefErr: DSID-03100835, data 0, 1 access points\n\tref 1: '" + strings.ToLower(base) + "'\n"}
 }
 
-// parentDN cuts the first component off, and leaves the rest as it is written.
+// parentDN removes the first component and leaves the rest as written.
 func parentDN(dn string) string {
 	for i := 0; i < len(dn); i++ {
 		switch dn[i] {

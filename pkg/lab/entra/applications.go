@@ -148,7 +148,7 @@ func (c *call) removePassword(a *Application) (int, any, *odataError) {
 	return http.StatusNoContent, nil, nil
 }
 
-// wellFormed refuses a path segment that holds no GUID.
+// wellFormed refuses a path segment without a GUID.
 func wellFormed(segment string) *odataError {
 	if id := strings.TrimPrefix(segment, "appId="); !isGUID(id) {
 		return badRequest("Invalid object identifier '%s'.", id)
@@ -156,7 +156,7 @@ func wellFormed(segment string) *odataError {
 	return nil
 }
 
-// named tells whether a path segment, an object id or "appId=...", names an object.
+// named reports whether a path segment, an object id or "appId=...", names an object.
 func named(segment, id, appID string) bool {
 	if s, ok := strings.CutPrefix(segment, "appId="); ok {
 		return strings.EqualFold(s, appID)
@@ -190,7 +190,7 @@ func (c *call) createApplication() (int, any, *odataError) {
 var audiences = []string{"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount",
 	"PersonalMicrosoftAccount"}
 
-// check validates what was written.
+// check validates the properties of a request.
 func (a *Application) check(given map[string]json.RawMessage, old []KeyCredential, now time.Time) *odataError {
 	if a.DisplayName == "" {
 		return badRequest("Property displayName is required.")
@@ -236,7 +236,7 @@ func (a *Application) check(given map[string]json.RawMessage, old []KeyCredentia
 }
 
 // writtenKeys validates a list of key credentials that replaces an old one. An entry without its
-// key must be an old one, by key id, and an old one cannot be changed.
+// key must have the key id of an old one. An old entry cannot be changed.
 func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *odataError) {
 	out := []KeyCredential{}
 	ids := map[string]bool{}
@@ -278,8 +278,8 @@ func writtenKeys(keys, old []KeyCredential, now time.Time) ([]KeyCredential, *od
 	return out, nil
 }
 
-// changes tells whether an entry has another value than the one with its key id. What is left out
-// stays as it is.
+// changes reports whether an entry has another value than the one with its key id. Omitted values
+// stay unchanged.
 func (k KeyCredential) changes(old KeyCredential) bool {
 	moved := func(a, b *time.Time) bool { return a != nil && b != nil && !a.Equal(*b) }
 	return !bytes.Equal(k.Key, old.Key) || k.Type != "" && k.Type != old.Type || k.Usage != "" &&

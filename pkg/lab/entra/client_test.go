@@ -114,8 +114,7 @@ func newClient(t *testing.T, client *http.Client, credential entra.Credential) *
 var adminRoles = []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All",
 	"Organization.Read.All"}
 
-// Every kind of credential signs in, through Microsoft's library, at a login host that really
-// verifies it.
+// Every kind of credential signs in, through Microsoft's library, at a login host that verifies it.
 func TestCredentials(t *testing.T) {
 	tenant, client := serve(t, func(c *lab.Config) { c.ConfirmDeviceCodes = true })
 	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
@@ -144,8 +143,8 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("the person was told %q", said)
 	}
 	t.Run("workload identity", func(t *testing.T) {
-		// The token of a workload is here a client assertion of the application itself: what the
-		// login host can verify.
+		// The workload's token is here a client assertion of the application itself, because the
+		// login host can verify that.
 		assertion, err := oauth.Assertion(bundle.Leaf, bundle.Key, appID, login+"/"+tenantID+"/oauth2/v2.0/token",
 			time.Now())
 		if err != nil {
@@ -262,8 +261,8 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// A clock that is off is named where the answer tells it; one that is off by less than Entra minds
-// is not blamed for what has another reason.
+// The error names a wrong clock where the answer shows it. A clock within Entra's tolerance is not
+// blamed for another cause.
 func TestClockThatIsOff(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -312,8 +311,8 @@ type brokenBody struct{ io.ReadCloser }
 
 func (brokenBody) Read([]byte) (int, error) { return 0, link.Classify(io.ErrUnexpectedEOF) }
 
-// A token that the login host gave and nobody got is asked for again, with an assertion of its own:
-// the host takes none twice.
+// A token that was issued and lost on the way is requested again, with a new assertion: the login
+// host accepts none twice.
 func TestTokenLostOnTheWay(t *testing.T) {
 	tenant, client := serve(t, nil)
 	bundle := newBundle(t, "hybridge", time.Now().Add(time.Hour))
@@ -364,18 +363,18 @@ func TestTokenLostOnTheWay(t *testing.T) {
 	}
 }
 
-// newKey is a certificate as it is uploaded.
+// newKey is the key credential that uploads a certificate.
 func newKey(b certificate.Bundle) map[string]any {
 	return map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify",
 		"key": base64.StdEncoding.EncodeToString(b.Leaf.Raw)}
 }
 
-// The life of a dedicated hybrid application, in the requests that a plan makes: made, given keys
-// and consent, used, removed.
+// The life of a dedicated hybrid application, in the requests that a plan makes: creation, keys and
+// consent, use, removal.
 func TestHybridApplication(t *testing.T) {
 	asked := 0
 	tenant, client := serve(t, func(c *lab.Config) {
-		c.PageSize = 1 // every list comes in pages
+		c.PageSize = 1 // every list is paged
 		c.Schedules = func(q lab.ScheduleQuestion) ([]lab.Schedule, error) {
 			asked++
 			if q.As != "anna@contoso.example" {
@@ -444,7 +443,7 @@ func TestHybridApplication(t *testing.T) {
 	if len(found) != 1 {
 		t.Fatalf("found %v", found)
 	}
-	// What was read goes back, with the next one beside it.
+	// The entries that were read are sent back together with the new one.
 	do("PATCH", "/applications/"+id,
 		map[string]any{"keyCredentials": append(found[0]["keyCredentials"].([]any), newKey(next))})
 	found = named()
@@ -571,7 +570,7 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// The lab throttles only on purpose, and the client gets through.
+// The lab throttles only when a test requests it, and the client succeeds by retrying.
 func TestLabThrottles(t *testing.T) {
 	tenant, client := serve(t, nil)
 	appID, err := tenant.AddApplication(lab.NewApplication{DisplayName: "hybridge", Secret: "s", Graph: adminRoles})

@@ -8,7 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// Every property that the lab gives exists in Graph.
+// Every property that the lab returns exists in Graph.
 func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
 	for name, v := range map[string]any{

@@ -32,10 +32,11 @@ var publicClients = []string{
 	"04b07795-8ddb-461a-bbee-02f9e1bf7b46", // Azure CLI
 }
 
-// ConfirmDeviceCode is the person who types the user code; false when no sign-in waits for it.
+// ConfirmDeviceCode approves a sign-in, as the person who types the user code does. It returns
+// false when no sign-in waits for it.
 func (t *Tenant) ConfirmDeviceCode(userCode string) bool { return t.decide(userCode, true) }
 
-// DeclineDeviceCode is the person who refuses the sign-in.
+// DeclineDeviceCode refuses a sign-in, as the person can.
 func (t *Tenant) DeclineDeviceCode(userCode string) bool { return t.decide(userCode, false) }
 
 func (t *Tenant) decide(userCode string, confirm bool) bool {
@@ -58,8 +59,8 @@ func (t *Tenant) waiting(userCode string) *deviceCode {
 	return nil
 }
 
-// newUserCode looks as Entra's user codes do: nine letters and digits, none of them easy to
-// confuse.
+// newUserCode makes a user code in Entra's form: nine letters and digits, without those that are
+// easily confused.
 func newUserCode() string {
 	const alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 	var b [9]byte
@@ -146,7 +147,7 @@ func (t *Tenant) redeemDeviceCode(w http.ResponseWriter, form url.Values) {
 	t.answerUser(w, d.clientID, d.scope)
 }
 
-// refreshToken is what a sign-in with offline_access leaves behind.
+// refreshToken is issued by a sign-in with offline_access.
 type refreshToken struct {
 	clientID, scope string
 	expires         time.Time
@@ -204,7 +205,7 @@ func (t *Tenant) answerUser(w http.ResponseWriter, clientID, scope string) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	info, _ := json.Marshal(map[string]any{"uid": claims["oid"], "utid": t.config.TenantID}) // texts always encode
+	info, _ := json.Marshal(map[string]any{"uid": claims["oid"], "utid": t.config.TenantID}) // marshalling strings cannot fail
 	more["id_token"], more["client_info"] = idToken, base64.RawURLEncoding.EncodeToString(info)
 	more["scope"] = claims.String("scp") + " " + resource + "/.default"
 	t.answerToken(w, claims, more)

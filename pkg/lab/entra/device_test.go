@@ -13,7 +13,7 @@ import (
 
 const publicClient = "1950a258-227b-4e31-a9cf-717495945fc2" // Azure PowerShell
 
-// post puts a form to the login host.
+// post sends a form to the login host.
 func (e *estate) post(t *testing.T, address string, form url.Values) (answer map[string]any, code int) {
 	t.Helper()
 	resp, err := e.client.PostForm(address, form)
@@ -98,7 +98,7 @@ func TestDevicePage(t *testing.T) {
 	}
 }
 
-// What asks for a device code in vain.
+// Requests for a device code that are refused.
 func TestDeviceCodesRefused(t *testing.T) {
 	e := newEstate(t, nil)
 	address := strings.TrimSuffix(tokenURL, "/oauth2/v2.0/token") + "/oauth2/v2.0/devicecode"

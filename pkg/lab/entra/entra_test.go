@@ -34,7 +34,6 @@ const tenantID = "6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d"
 
 var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
-// clock is a settable clock.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -104,8 +103,8 @@ func newCertificate(t testing.TB, name string, from, to time.Time) (*x509.Certif
 
 const tokenURL = "https://login.microsoftonline.com/" + tenantID + "/oauth2/v2.0/token"
 
-// request puts a client-credentials request with a given assertion and returns the AADSTS code of
-// the refusal, 0 for a token.
+// request sends a client-credentials request with a given assertion. It returns the AADSTS code of
+// the refusal, or 0 for a token.
 func (e *estate) request(t *testing.T, clientID, assertion string) (int, oauth.Claims) {
 	t.Helper()
 	resp, err := e.client.PostForm(tokenURL, url.Values{
@@ -201,7 +200,7 @@ func TestClientAssertions(t *testing.T) {
 		name, assertion string
 		want            int
 	}{
-		// @azure/msal-node sends one assertion until it expires, and Entra takes it.
+		// @azure/msal-node sends one assertion until it expires, and Entra accepts it.
 		{"presented again", presented, 0},
 		{"unsigned", none, 50027},
 		{"no token", "x", 50027},
@@ -352,8 +351,8 @@ func TestMetadata(t *testing.T) {
 	if federation.TenantID() != tenantID || len(federation.Certificates) != 1 {
 		t.Errorf("federation metadata of %q with %d certificates", federation.TenantID(), len(federation.Certificates))
 	}
-	// A token for on-premises Exchange verifies with what ACS publishes; an on-premises server
-	// looks at exactly this.
+	// A token for on-premises Exchange verifies with the keys that ACS publishes, as an on-premises
+	// server verifies it.
 	if _, err := e.ServiceToken(ServiceTokenOptions{Host: "mail.contoso.example",
 		Realm: "contoso.example"}); err == nil || !strings.Contains(err.Error(), "AADSTS500011") {
 		t.Errorf("a token for a host that is not registered: %v", err)
@@ -395,7 +394,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// graph puts a raw request as an application.
+// graph sends a raw request to Graph as an application.
 func (e *estate) graph(t *testing.T, token, method, path string, body any) (int, map[string]any) {
 	t.Helper()
 	var payload io.Reader
@@ -536,7 +535,7 @@ func TestKeysAppearOnlyWhenAskedFor(t *testing.T) {
 	if k["key"] != base64.StdEncoding.EncodeToString(c.Raw) {
 		t.Error("the certificate did not come with $select")
 	}
-	// An entry that comes back without its certificate keeps it; one that is not known is refused.
+	// An entry that is sent back without its certificate keeps it. An unknown entry is refused.
 	delete(k, "key")
 	if status, m := e.graph(t, token, "PATCH", "/applications(appId='"+admin+"')",
 		map[string]any{"keyCredentials": []any{k}}); status != 204 {
@@ -641,8 +640,8 @@ func TestClientSecrets(t *testing.T) {
 	}
 }
 
-// TestDeviceCodes: a code serves the application that it was given to, one resource, one time, for
-// as long as it lives.
+// TestDeviceCodes: a code is valid for the application that requested it, for one resource, once,
+// until it expires.
 func TestDeviceCodes(t *testing.T) {
 	const publicClient = "1950a258-227b-4e31-a9cf-717495945fc2" // Azure PowerShell
 	e := newEstate(t, func(c *Config) { c.ConfirmDeviceCodes = true })

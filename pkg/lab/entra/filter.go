@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// condition is a $filter, parsed: what it wants of an object, and the properties that it reads.
+// condition is a parsed $filter: its predicate, and the properties that it reads.
 type condition struct {
 	holds    func(env map[string]any) bool
 	reads    []string
@@ -18,8 +18,8 @@ func unsupportedFilter() *odataError {
 		"Unsupported or invalid query filter clause specified for property."}
 }
 
-// parseFilter reads the part of OData's filters that directory objects know: and, or, not, eq, ne,
-// in, startsWith, endsWith, any().
+// parseFilter parses the part of OData's filters that directory objects support: and, or, not, eq,
+// ne, in, startsWith, endsWith, any().
 func parseFilter(text string) (*condition, *odataError) {
 	if text == "" {
 		return nil, nil

@@ -27,7 +27,7 @@ type call struct {
 	body    []byte
 }
 
-// may tells whether the caller has one of the permissions.
+// may reports whether the caller has one of the permissions.
 func (c *call) may(permissions ...string) *odataError {
 	for _, p := range permissions {
 		if slices.Contains(c.granted, p) {
@@ -43,7 +43,7 @@ func (c *call) may(permissions ...string) *odataError {
 	return &e
 }
 
-// What the operations need; any one suffices.
+// The permissions that the operations require; one of each list is enough.
 var (
 	readApplications = []string{"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy",
 		"Directory.Read.All", "Directory.ReadWrite.All"}
@@ -54,7 +54,7 @@ var (
 	readCalendars     = []string{"Calendars.Read", "Calendars.ReadBasic.All", "Calendars.ReadWrite"}
 )
 
-// Graph answers as Microsoft Graph v1.0, for what a hybrid deployment uses of it.
+// Graph answers as Microsoft Graph v1.0, for the part that a hybrid deployment uses.
 func (t *Tenant) Graph() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requestID := newGUID()
@@ -91,7 +91,6 @@ func (t *Tenant) Graph() http.Handler {
 	})
 }
 
-// maxBody bounds a request.
 const maxBody = 4 << 20
 
 func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *odataError) {

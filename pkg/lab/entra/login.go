@@ -69,7 +69,7 @@ func (t *Tenant) FederationMetadata() oauth.FederationMetadata {
 // authority is the tenant's address at the login host.
 func (t *Tenant) authority() string { return "https://" + t.config.LoginHost + "/" + t.config.TenantID }
 
-// knows tells whether the first part of a path names this tenant: its GUID, a verified domain, or
+// knows reports whether the first part of a path names this tenant: its GUID, a verified domain, or
 // "organizations" and "common", under which a user may be of any tenant.
 func (t *Tenant) knows(name string) bool {
 	if strings.EqualFold(name, t.config.TenantID) || name == "organizations" || name == "common" {
@@ -109,7 +109,7 @@ func (t *Tenant) openID(v2 bool) oauth.OpenIDConfiguration {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that has gone away needs no answer
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has gone
 }
 
 // refuse writes an error document as Entra does.
@@ -127,7 +127,6 @@ func (t *Tenant) refuse(w http.ResponseWriter, r *refusal) {
 	})
 }
 
-// maxForm bounds a token request.
 const maxForm = 256 << 10
 
 func (t *Tenant) token(w http.ResponseWriter, r *http.Request, tenant string) {
@@ -251,7 +250,7 @@ func (t *Tenant) checkSecret(app *Application, secret string) *refusal {
 			"the client secret ID, for a secret added to app '%s'.", app.AppID)
 }
 
-// checkAssertion verifies a signed client assertion as RFC 7523 section 3 demands, against the
+// checkAssertion verifies a signed client assertion as RFC 7523 section 3 requires, against the
 // application's uploaded keys.
 func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string) *refusal {
 	if form.Get("client_assertion_type") != oauth.AssertionType {
@@ -283,7 +282,7 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 		if err != nil {
 			continue
 		}
-		key.ID = certificate.Thumbprint(c) // some clients name it so in "kid"
+		key.ID = certificate.Thumbprint(c) // some clients send it as "kid"
 		keys = append(keys, key)
 		if now.After(c.NotAfter) || k.EndDateTime != nil && now.After(*k.EndDateTime) {
 			expired[oauth.X5T(c)], expired[oauth.X5TS256(c)], expired[key.ID] = true, true, true
@@ -336,7 +335,7 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 
 var toURL = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
-// normal brings a thumbprint in plain base64, as some libraries send it, into base64url.
+// normal converts a thumbprint in plain base64, as some libraries send it, to base64url.
 func normal(thumbprint string) string { return toURL.Replace(thumbprint) }
 
 func hexThumbprint(h oauth.Header) string {

@@ -41,7 +41,7 @@ func (t *Tenant) writeError(w http.ResponseWriter, requestID string, e *odataErr
 	}})
 }
 
-// split takes a path apart; "applications(appId='x')" becomes "applications", "appId=x".
+// split splits a path: "applications(appId='x')" becomes "applications", "appId=x".
 func split(path string) ([]string, bool) {
 	var out []string
 	for _, s := range strings.Split(path, "/") {
@@ -58,7 +58,7 @@ func split(path string) ([]string, bool) {
 	return out, true
 }
 
-// asked are the query options, read once. What is not answered is refused, never ignored.
+// asked are the parsed query options. An unsupported option is refused, never ignored.
 type asked struct {
 	filter *condition
 	fields []string // of $select; nil selects all
@@ -109,7 +109,7 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 		}
 	}
 	if slices.Contains(o.fields, "keyCredentials") && !c.tenant.readsKeys() {
-		// Without Retry-After, as Entra's own limits come at times.
+		// Without Retry-After, as Entra's own limits sometimes are.
 		return o, &odataError{http.StatusTooManyRequests, "TooManyRequests", "Too many requests"}
 	}
 	if o.count && !eventual {
@@ -244,7 +244,7 @@ func one[T any](c *call, status int, context string, entry T) (int, any, *odataE
 	return status, m, nil
 }
 
-// withoutKeys hides certificates. Graph shows them on a single object alone, and only when $select
+// withoutKeys hides certificates. Graph shows them only for a single object, and only when $select
 // names keyCredentials.
 func withoutKeys(m map[string]any) {
 	for _, k := range elements(m["keyCredentials"]) {
@@ -294,8 +294,8 @@ func elements(v any) []map[string]any {
 	return out
 }
 
-// merge applies a request's properties to an object. Lists that are given replace the old ones
-// whole; unknown properties are refused, and so are read-only ones.
+// merge applies a request's properties to an object. A given list replaces the old one. Unknown and
+// read-only properties are refused.
 func merge[T any](body []byte, into T, readOnly ...string) (T, map[string]json.RawMessage, *odataError) {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(body, &given); err != nil || given == nil {

@@ -96,8 +96,8 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 	return 0, nil, c.methodNotAllowed()
 }
 
-// checkNames refuses names of a service principal that another one has, that come twice, and a list
-// without the application id.
+// checkNames refuses names that another service principal has, duplicates, and a list without the
+// application id.
 func (c *call) checkNames(p *ServicePrincipal) *odataError {
 	seen := map[string]bool{}
 	for _, n := range p.ServicePrincipalNames {
@@ -121,8 +121,8 @@ func (c *call) checkNames(p *ServicePrincipal) *odataError {
 	return nil
 }
 
-// bareKeys tells whether keys are written as the principals of Microsoft's own applications take
-// them: key, type and usage, nothing else (CSS-Exchange, GraphApiFunctions).
+// bareKeys reports whether keys are in the form that the principals of Microsoft's own applications
+// accept: key, type and usage, nothing else (CSS-Exchange, GraphApiFunctions).
 func bareKeys(raw json.RawMessage) bool {
 	var keys []map[string]any
 	if json.Unmarshal(raw, &keys) != nil {

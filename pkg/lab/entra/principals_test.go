@@ -8,7 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// TestKeysOfMicrosoftsPrincipals: they take key, type and usage alone, and the empty list clears
+// TestKeysOfMicrosoftsPrincipals: they accept only key, type and usage, and an empty list clears
 // them.
 func TestKeysOfMicrosoftsPrincipals(t *testing.T) {
 	e := newEstate(t, nil)

@@ -63,7 +63,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// What Graph refuses to write.
+// Writes that Graph refuses.
 func TestWritesRefused(t *testing.T) {
 	e := newEstate(t, nil)
 	c, _ := newCertificate(t, "auth", start.Add(-time.Hour), start.AddDate(5, 0, 0))
@@ -162,7 +162,7 @@ func TestWritesRefused(t *testing.T) {
 	}
 }
 
-// Lists miss a new object for a while; reading it by its id does not.
+// Lists omit a new object for a time. It can be read by its id at once.
 func TestLag(t *testing.T) {
 	e := newEstate(t, nil)
 	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Graph: []string{"Application.ReadWrite.All"}})
@@ -194,7 +194,7 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// Reads of keyCredentials have a quota of their own, and secrets are shown once.
+// Reads of keyCredentials have a separate quota. Secrets are shown once.
 func TestQuotaAndSecrets(t *testing.T) {
 	e := newEstate(t, nil)
 	admin, err := e.AddApplication(NewApplication{DisplayName: "admin", Graph: []string{"Application.ReadWrite.All"}})

@@ -20,7 +20,7 @@ type ScheduleQuestion struct {
 	Interval   time.Duration
 }
 
-// Schedule is one mailbox's answer: appointments, or a code and text of EWS when it cannot be told.
+// Schedule is the answer for one mailbox: appointments, or an EWS error code and text.
 type Schedule struct {
 	Address            string
 	Items              []ScheduleItem
@@ -45,7 +45,7 @@ type dateTimeZone struct {
 
 const graphTime = "2006-01-02T15:04:05"
 
-// windowsZones are names of Windows for time zones: Graph takes them beside those of IANA.
+// windowsZones are the Windows names of time zones. Graph accepts them as well as those of IANA.
 var windowsZones = map[string]string{
 	"AUS Eastern Standard Time": "Australia/Sydney", "Central Europe Standard Time": "Europe/Budapest",
 	"Central European Standard Time": "Europe/Warsaw",
@@ -161,8 +161,8 @@ func utc(t time.Time) dateTimeZone {
 	return dateTimeZone{t.UTC().Format(graphTime + ".0000000"), "UTC"}
 }
 
-// digits of availabilityView; where appointments overlap the higher one is shown, but for working
-// elsewhere, which yields to all but free.
+// digits of availabilityView. Where appointments overlap, the higher digit is shown. Working
+// elsewhere is the exception: it overrides only free.
 var digits = map[string]byte{"free": '0', "tentative": '1', "busy": '2', "oof": '3', "workingElsewhere": '4'}
 
 func view(q ScheduleQuestion, items []ScheduleItem) string {

@@ -1,6 +1,6 @@
 // Package entra is a simulated Entra tenant: the login host with its token endpoint and metadata,
-// and Microsoft Graph. Nothing is waved through: client assertions are verified against the keys
-// that were uploaded, tokens carry the roles that were consented to, and Graph looks at them.
+// and Microsoft Graph. Every request is verified. Client assertions are checked with the uploaded
+// keys. Tokens carry the consented roles, and Graph enforces them.
 package entra
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// Config describes a tenant. TenantID, InitialDomain, LoginHost and GraphHost are needed.
+// Config describes a tenant. TenantID, InitialDomain, LoginHost and GraphHost are required.
 type Config struct {
 	TenantID      string // GUID
 	DisplayName   string // of the organization; InitialDomain when empty
@@ -65,13 +65,13 @@ type Tenant struct {
 	wait      time.Duration
 }
 
-// State is everything that the tenant knows. Update changes it.
+// State is the tenant's complete state. Update changes it.
 type State struct {
 	Domains           []*Domain
 	Applications      []*Application
 	ServicePrincipals []*ServicePrincipal
 	Assignments       []*Assignment
-	// SyncEnabled is onPremisesSyncEnabled: nil when synchronization never was on.
+	// SyncEnabled is onPremisesSyncEnabled. It is nil when synchronization was never on.
 	SyncEnabled *bool
 	LastSync    *time.Time
 	// Owners and Federated are the owners and the federated credentials of applications,
@@ -155,7 +155,8 @@ type KeyCredential struct {
 	Usage               string     `json:"usage"`
 }
 
-// PasswordCredential is a client secret. The lab keeps the secret itself: it guards nothing.
+// PasswordCredential is a client secret. The lab stores the secret in clear text: it protects
+// nothing.
 type PasswordCredential struct {
 	DisplayName *string    `json:"displayName"`
 	EndDateTime *time.Time `json:"endDateTime"`
@@ -206,8 +207,8 @@ type Assignment struct {
 // microsoft is the tenant that owns Microsoft's own applications.
 const microsoft = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
-// Permissions that resources offer, by value. The ids are Microsoft's, but for those of
-// MailTips.ReadBasic.All and ProfilePhoto.Read.All, which are the lab's own; clients look them up.
+// Permissions that resources offer, by value. The ids are Microsoft's, except those of
+// MailTips.ReadBasic.All and ProfilePhoto.Read.All, which the lab invented. Clients look them up.
 var (
 	exchangeRoles = map[string]string{
 		"full_access_as_app":   "dc890d15-9560-4a4c-9b7f-a736ec74ec40",
@@ -310,8 +311,8 @@ func selfSigned(name string, key crypto.Signer, now time.Time) (*x509.Certificat
 // TenantID is the tenant's GUID.
 func (t *Tenant) TenantID() string { return t.config.TenantID }
 
-// Update changes the state under its lock, for what Graph does not do or a fault to be planted. f
-// must not call the Tenant.
+// Update changes the state under its lock. It makes changes that Graph does not offer, and plants
+// faults. f must not call the Tenant.
 func (t *Tenant) Update(f func(*State)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -339,7 +340,7 @@ func (t *Tenant) Restore(snapshot []byte) error {
 	return nil
 }
 
-// Lag makes lists miss new objects for so long, as Entra's do while it replicates.
+// Lag makes lists omit new objects for a time, as Entra's do during replication.
 func (t *Tenant) Lag(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -364,7 +365,7 @@ func (t *Tenant) readsKeys() bool {
 	return true
 }
 
-// lags tells whether lists miss an object still; t.mu must be held.
+// lags reports whether lists still omit an object; t.mu must be held.
 func (t *Tenant) lags(id string) bool {
 	made, ok := t.made[id]
 	return ok && t.config.Clock().Before(made.Add(t.lag))
@@ -392,8 +393,8 @@ func (t *Tenant) AddDomain(name string, verified bool) Domain {
 	return *d
 }
 
-// NewApplication describes an application that exists beforehand: the one hybridge itself signs in
-// as.
+// NewApplication describes an application that exists from the start: the one that hybridge signs
+// in as.
 type NewApplication struct {
 	AppID       string // made up when empty
 	DisplayName string
@@ -516,7 +517,7 @@ func (s *State) Roles(appID, resourceAppID string) []string {
 	return out
 }
 
-// Revoke takes a consent back, by the permission's value; with an empty value all of them.
+// Revoke removes a consent, by the permission's value. An empty value removes all of them.
 func (s *State) Revoke(appID, value string) {
 	p := s.principalOf(appID)
 	if p == nil {

@@ -9,10 +9,11 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// tokenLifetime is what Entra gives at least.
+// tokenLifetime is Entra's minimum.
 const tokenLifetime = time.Hour
 
-// stsIssuer is the issuer of access tokens in the form that Exchange and Graph take (version 1.0).
+// stsIssuer is the issuer of access tokens in the form that Exchange and Graph accept (version
+// 1.0).
 func (t *Tenant) stsIssuer() string { return "https://sts.windows.net/" + t.config.TenantID + "/" }
 
 func (t *Tenant) signer() oauth.Signer {
@@ -60,8 +61,8 @@ func (t *Tenant) resourceNames(appID string) []string {
 	return out
 }
 
-// AppToken issues an access token to an application without asking for proof, with the roles it
-// has: for tests of a resource.
+// AppToken issues an access token to an application without asking for proof, with the roles that
+// it has. Tests of a resource use it.
 func (t *Tenant) AppToken(appID, resource string) (string, error) {
 	t.mu.Lock()
 	claims, refusal := t.appClaims(appID, resource, "2")
@@ -72,18 +73,19 @@ func (t *Tenant) AppToken(appID, resource string) (string, error) {
 	return t.signer().Sign(claims)
 }
 
-// ServiceTokenOptions say for whom Microsoft issues a token to Exchange Online.
+// ServiceTokenOptions describe the token that Microsoft issues to Exchange Online.
 type ServiceTokenOptions struct {
 	Host  string // of the on-premises endpoint, as its URL has it: mail.contoso.com
 	Realm string // of the on-premises organization: a domain of it
-	// Mutate may spoil the claims, for tests of what refuses them.
+	// Mutate may spoil the claims, to test that they are refused.
 	Mutate func(oauth.Claims)
 }
 
 // ServiceToken issues the token with which Exchange Online calls an on-premises server: signed by
 // Microsoft, for 00000002-0000-0ff1-ce00-000000000000/{host}@{realm} ([MS-XOAUTH]). ACS metadata
-// publishes the key. In whose name Exchange Online asks stands in an unsigned token around it,
-// which is not made here. The host must be among the names of Exchange Online's service principal.
+// publishes the key. An unsigned token around it names the person for whom Exchange Online asks.
+// That one is not made here. The host must be among the names of Exchange Online's service
+// principal.
 func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 	if !t.registered(o.Host) {
 		return "", fmt.Errorf("AADSTS500011: The resource principal named %s/%s was not found in the tenant named %s",
@@ -108,9 +110,9 @@ func (t *Tenant) ServiceToken(o ServiceTokenOptions) (string, error) {
 	return t.signer().Sign(claims)
 }
 
-// registered tells whether a host is among the names of Exchange Online's service principal: as a
-// URL, or in the older form APPID/HOST, where "*." stands for the names of one level below a domain
-// and not for the domain.
+// registered reports whether a host is among the names of Exchange Online's service principal: as a
+// URL, or in the older form APPID/HOST. There "*." stands for the names one level below a domain,
+// not for the domain itself.
 func (t *Tenant) registered(host string) bool {
 	_, parent, _ := strings.Cut(host, ".")
 	return slices.ContainsFunc(t.resourceNames(oauth.AppExchangeOnline), func(name string) bool {
@@ -120,7 +122,7 @@ func (t *Tenant) registered(host string) bool {
 	})
 }
 
-// refusal is an answer of the token endpoint that is no token.
+// refusal is an error answer of the token endpoint.
 type refusal struct {
 	status int
 	kind   string // "invalid_client"
@@ -178,7 +180,7 @@ func (t *Tenant) userClaims(clientID, resource string) (oauth.Claims, *refusal) 
 	now := t.config.Clock()
 	scope := "AdminApi.AccessAsUser.All FfoPowerShell.AccessAsUser.All"
 	if target.AppID == oauth.AppGraph {
-		// What Azure PowerShell gets: Directory.AccessAsUser.All stands for the person's own
+		// The scopes of Azure PowerShell. Directory.AccessAsUser.All stands for the person's own
 		// directory roles.
 		scope = "AuditLog.Read.All Directory.AccessAsUser.All email openid profile"
 	}

@@ -27,9 +27,9 @@ const (
 	pagingExpired  = "Expired or Invalid pagination request. Default Expiry time is 00:30:00"
 )
 
-// AdminAPI serves the organization as Exchange Online's admin API. verify tells whose token a
-// request bears; its error refuses the request with 401, unless it is link.ErrAccess with a known
-// caller, which is the 403 of an application that has no directory role.
+// AdminAPI serves the organization as Exchange Online's admin API. verify returns the owner of a
+// request's token. Its error refuses the request with 401. The exception is link.ErrAccess with a
+// known caller: it is the 403 of an application without a directory role.
 func (o *Organization) AdminAPI(verify func(bearer string) (Caller, error)) http.Handler {
 	a := &adminAPI{o: o, verify: verify, pages: map[string]pending{}}
 	mux := http.NewServeMux()
@@ -191,7 +191,7 @@ func (a *adminAPI) invoke(w http.ResponseWriter, r *http.Request, caller Caller)
 		writeError(w, http.StatusBadRequest, "BadRequest", err.Error(), nil)
 		return
 	}
-	// A cmdlet that the caller's roles do not hold is a 403 without a word.
+	// A cmdlet outside the caller's roles is a 403 without a body.
 	spec, ok := exchange.Catalogue().Find(cmd.Name)
 	a.o.mu.Lock()
 	may := a.o.allowed(caller, cmd.Name)
@@ -230,7 +230,7 @@ func (a *adminAPI) invoke(w http.ResponseWriter, r *http.Request, caller Caller)
 	a.answer(w, r, body, values, warnings, size)
 }
 
-// page answers for the rest of an answer that was begun before, to the one who began it.
+// page returns the next part of a paged answer, only to the caller who started it.
 func (a *adminAPI) page(w http.ResponseWriter, r *http.Request, body []byte, token string, size int) {
 	a.mu.Lock()
 	p, ok := a.pages[token]
@@ -346,7 +346,7 @@ func fromOData(v any) (any, error) {
 	return v, nil
 }
 
-// odata writes an output object with the sidecars that tell its properties' types.
+// odata writes an output object with the annotations that name its properties' types.
 func (e output) odata() (json.RawMessage, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')

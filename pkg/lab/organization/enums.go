@@ -6,8 +6,8 @@ import (
 )
 
 // enumerations are the values of Exchange's enumerations with their numbers. Numbers that no
-// recording shows are recalled. One that ends with "..." has more values than are known here: it
-// takes any.
+// recording shows are from memory. An enumeration that ends with "..." has more values than are
+// listed here and accepts any.
 var enumerations = map[string]string{
 	"AcceptedDomainType": "Authoritative=0 ExternalRelay=1 InternalRelay=2",
 	"AllowedOOFType":     "None=0 External=1 InternalLegacy=2 ExternalLegacy=3",
@@ -63,7 +63,7 @@ func enumNumber(kind, text string) int64 {
 	return sum
 }
 
-// enumText brings a text to the spelling of the enumeration's value; an error names the values.
+// enumText returns the text in the spelling of the enumeration's value. An error names the values.
 func enumText(kind, s string) (string, error) {
 	values, ok := enumerations[kind]
 	if !ok || s == "" {

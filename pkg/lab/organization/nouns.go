@@ -41,7 +41,7 @@ type property struct {
 var nouns = sync.OnceValue(func() map[string]*noun {
 	n, err := parseNouns(nounsText)
 	if err != nil {
-		panic("organization: nouns.txt: " + err.Error()) // held by a test
+		panic("organization: nouns.txt: " + err.Error()) // a test covers it
 	}
 	return n
 })
@@ -163,7 +163,7 @@ func (n *noun) ignores(parameter string) bool {
 // about are parameters of every noun that say how a cmdlet runs.
 var about = []string{"Confirm", "WhatIf", "DomainController", "Identity"}
 
-// looks are parameters of Get cmdlets that change nothing of what is found here.
+// looks are parameters of Get cmdlets that do not change the result here.
 var looks = []string{"DomainController", "ResultSize", "SortBy", "ReadFromDomainController", "IgnoreDefaultScope"}
 
 func containsFold(list []string, s string) bool {

@@ -2,8 +2,8 @@
 // keep state, and the cmdlets that read and change them, with Exchange's rules, defaults and
 // refusals. It is served as remote PowerShell and as the Exchange Online admin API.
 //
-// What it knows is data: the cmdlets and parameters of each side from the catalogue of package
-// exchange, the objects from nouns.txt, the rules that are more than data from rules.go.
+// Its knowledge is mostly data. Cmdlets and parameters of each side are in the catalogue of package
+// exchange, and the kinds of objects in nouns.txt. Rules that need code are in rules.go.
 package organization
 
 import (
@@ -59,11 +59,11 @@ type Record struct {
 	extra  []string       // properties beyond the noun's, in the order they came
 }
 
-// Caller is who runs a cmdlet.
+// Caller is the account that runs a cmdlet.
 type Caller struct {
 	User string
-	// ReadOnly callers have the view-only roles: their session holds no cmdlet that changes
-	// anything.
+	// ReadOnly callers have the view-only roles: their session has no cmdlet that changes an
+	// object.
 	ReadOnly bool
 	// Cmdlets, if not nil, are all that the caller's roles hold.
 	Cmdlets []string
@@ -78,10 +78,10 @@ type Call struct {
 	Warn         func(text string)
 }
 
-// Handler implements a cmdlet. An *exchange.Error is what the caller sees of its error.
+// Handler implements a cmdlet. The caller sees its error when that is an *exchange.Error.
 type Handler func(ctx context.Context, c Call) ([]exchange.Object, error)
 
-// Change tells of an object that was made, set or removed.
+// Change describes an object that was made, set or removed.
 type Change struct {
 	Noun   string
 	Verb   string // "New", "Set", "Remove"
@@ -175,7 +175,7 @@ func (o *Organization) OnChange(f func(Change)) {
 	o.onChange = append(o.onChange, f)
 }
 
-// Deny takes a cmdlet, or only the named parameters of it, from every caller's roles.
+// Deny removes a cmdlet, or only its named parameters, from every caller's roles.
 func (o *Organization) Deny(cmdlet string, parameters ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -203,7 +203,7 @@ func (o *Organization) Runs(cmdlet string) int {
 	return o.runs[strings.ToLower(cmdlet)]
 }
 
-// allowed tells whether a caller's roles hold a cmdlet; the caller holds the lock.
+// allowed reports whether a caller's roles hold a cmdlet; the caller holds the lock.
 func (o *Organization) allowed(caller Caller, cmdlet string) bool {
 	if parameters, ok := o.denied[strings.ToLower(cmdlet)]; ok && len(parameters) == 0 {
 		return false
@@ -294,7 +294,7 @@ func (o *Organization) add(r *Record) {
 	r.derive()
 	key := strings.ToLower(r.noun.name)
 	if r.noun.single {
-		o.records[key] = nil // there is one; seeding it again replaces it
+		o.records[key] = nil // a single object: seeding it again replaces it
 	}
 	o.records[key] = append(o.records[key], r)
 }
@@ -368,8 +368,8 @@ func (r *Record) mustSet(name string, value any) {
 	}
 }
 
-// put sets a property, its value brought to the property's type. A property that the noun does not
-// declare is kept as it comes.
+// put sets a property and converts the value to the property's type. A property that the noun does
+// not declare keeps the value unconverted.
 func (r *Record) put(name string, value any) error {
 	key := strings.ToLower(name)
 	if p, ok := r.noun.property(name, r.org.c.Side); ok {
@@ -405,7 +405,8 @@ func (r *Record) identity() string {
 	return r.text("Name")
 }
 
-// distinguishedName is where the object would be in the directory; "" for what has no place there.
+// distinguishedName is where the object would be in the directory; "" when it is not in the
+// directory.
 func (r *Record) distinguishedName() string {
 	if given := r.text("DistinguishedName"); given != "" {
 		return given
@@ -442,8 +443,7 @@ func escapeRDN(s string) string {
 		"\n", `\0A`).Replace(s)
 }
 
-// is tells whether an Identity finds the object. An asterisk stands for anything, as Get cmdlets
-// have it.
+// is reports whether an Identity finds the object. An asterisk matches any text, as in Get cmdlets.
 func (r *Record) is(identity string) bool {
 	if bare := strings.TrimSuffix(strings.TrimPrefix(identity, "{"), "}"); len(bare) == len(identity)-2 &&
 		looksLikeGUID(bare) {

@@ -106,7 +106,7 @@ func text(t *testing.T, o exchange.Object, name string) string {
 	return s
 }
 
-// Every cmdlet of the catalogue whose noun is declared, and every declared name, hold together.
+// The declared nouns and the catalogue's cmdlets agree.
 func TestNounsAgreeWithCatalogue(t *testing.T) {
 	catalogue := exchange.Catalogue()
 	for _, n := range nouns() {
@@ -172,7 +172,7 @@ func TestNounsAgreeWithCatalogue(t *testing.T) {
 	}
 }
 
-// What real servers print has no property of another kind than what is printed here.
+// Every property that real servers print has the same kind here.
 func TestPropertiesAsRecorded(t *testing.T) {
 	dir, err := filepath.Abs("../../../../shared/fixtures/clixml")
 	if err != nil {
@@ -594,8 +594,8 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// What is in a list is not added to it again, whatever its case and whether or not the noun
-// declares the property.
+// A value in a list is not added again, whatever its case and whether or not the noun declares the
+// property.
 func TestAddMakesNoDoubles(t *testing.T) {
 	r := &Record{noun: &noun{}, values: map[string]any{"names": []string{"a", "b"}}}
 	got, err := changed(property{}, r, "Names",

@@ -18,14 +18,14 @@ import (
 
 // Authentication is how callers of remote PowerShell prove who they are.
 type Authentication struct {
-	// Password tells whether a password is the user's; Basic is not offered when nil.
+	// Password verifies a user's password; Basic is not offered when nil.
 	Password func(ctx context.Context, user, password string) error
 	// Kerberos accepts tickets; not offered when nil. The http.Server needs the handler's
 	// ConnContext.
 	Kerberos *kerberos.Acceptor
-	// AllowUnencrypted takes Basic without TLS.
+	// AllowUnencrypted accepts Basic without TLS.
 	AllowUnencrypted bool
-	// Caller says what an authenticated user may do; everything when nil. An error refuses the
+	// Caller returns the rights of an authenticated user; all when nil. An error refuses the
 	// session.
 	Caller func(psrp.Caller) (Caller, error)
 }
@@ -101,7 +101,7 @@ func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipel
 	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-Command"):
 		return o.getCommand(caller, cmd, w)
 	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-FormatData"):
-		return nil // the lab has no views of its own
+		return nil // the lab does not format output
 	}
 	out, err := o.stage(ctx, caller, cmd, nil, w)
 	for _, next := range p.Commands[1:] {
@@ -124,14 +124,14 @@ func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipel
 	return nil
 }
 
-// between is what one stage of a pipeline gives to the next.
+// between is what one stage of a pipeline passes to the next.
 type between struct {
 	objects []staged
 	ended   bool // by an error that the caller did not want to stop at
 }
 
-// staged is one object in a pipeline: what a cmdlet printed, the properties that Select-Object left
-// of it, or the count that Measure-Object made.
+// staged is one object in a pipeline: the output of a cmdlet, the properties that Select-Object
+// kept, or the count of Measure-Object.
 type staged struct {
 	output
 	only  []string
@@ -161,7 +161,7 @@ func (e staged) narrowed(full bool) *psrp.Object {
 	return out
 }
 
-// stage runs one command of a pipeline on what the one before it gave; in is nil for the first.
+// stage runs one command of a pipeline on the output of the one before; in is nil for the first.
 func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Command, in *between,
 	w *psrp.Writer) (between, error) {
 	if in == nil {
@@ -177,7 +177,7 @@ func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Co
 		return between{objects: []staged{{whole: count}}}, nil
 	}
 	spec, _ := exchange.Catalogue().Find(cmd.Name)
-	_, takes := spec.Parameter("Identity") // what there is only one of takes none
+	_, takes := spec.Parameter("Identity") // a noun with a single object has none
 	var all between
 	for _, e := range in.objects {
 		one := exchange.Command{Name: cmd.Name, Parameters: map[string]any{}}
@@ -218,7 +218,7 @@ func selectObject(cmd exchange.Command, in []staged) (between, error) {
 		switch strings.ToLower(name) {
 		case "first":
 			out = out[:min(int(max(n, 0)), len(out))]
-		case "property", "name": // Name is where a positional argument went
+		case "property", "name": // a positional argument was bound to Name
 			for i := range out {
 				out[i].only = list(name)
 			}
@@ -262,8 +262,8 @@ func (o *Organization) invoke(ctx context.Context, caller Caller, cmd exchange.C
 	return found, w.Error(r)
 }
 
-// command reads what a client sent into a Command. PowerShell sends "-Name value" as two arguments,
-// a name without value and a value without name, and a bare switch as a name alone.
+// command converts a client's command to a Command. PowerShell sends "-Name value" as two
+// arguments, a name without value and a value without name, and a bare switch as a name alone.
 func command(c psrp.Command) (exchange.Command, error) {
 	out := exchange.Command{Name: c.Name, Parameters: map[string]any{}}
 	spec, known := exchange.Catalogue().Find(c.Name)
@@ -383,7 +383,7 @@ func argument(v any) any {
 	}
 }
 
-// isPresent is the state of a SwitchParameter.
+// isPresent returns the state of a SwitchParameter.
 func isPresent(v *psrp.Object) bool {
 	for _, list := range [][]psrp.Property{v.Properties, v.Extended} {
 		for _, p := range list {
@@ -395,7 +395,7 @@ func isPresent(v *psrp.Object) bool {
 	return false
 }
 
-// categories by name.
+// categories are the error categories by name.
 var categories = map[string]psrp.Category{
 	"NotSpecified": psrp.NotSpecified, "InvalidArgument": psrp.InvalidArgument, "InvalidData": psrp.InvalidData,
 	"InvalidOperation": psrp.InvalidOperation,
@@ -420,7 +420,7 @@ func record(err error) *psrp.ErrorRecord {
 		Activity: e.Cmdlet, Reason: short, TargetName: e.Target, Exception: types}
 }
 
-// getCommand answers Get-Command: what the caller's roles export.
+// getCommand answers Get-Command with the cmdlets of the caller's roles.
 func (o *Organization) getCommand(caller Caller, cmd exchange.Command, w *psrp.Writer) error {
 	var patterns []string
 	switch v, _ := cmd.Parameter("Name"); v := v.(type) {
@@ -506,7 +506,7 @@ var configurationTypes = []string{"Microsoft.Exchange.Data.Directory.SystemConfi
 	"Microsoft.Exchange.Data.Directory.ADRawEntry", "Microsoft.Exchange.Data.ConfigurableObject", "System.Object"}
 
 // wire is an output object as remote PowerShell carries it. With serializationLevel=Full in its URL
-// a session gets typed values; without it enumerations, ids, sizes and versions are plain texts.
+// a session gets typed values. Without it, enumerations, ids, sizes and versions are strings.
 func (e output) wire(full bool) *psrp.Object {
 	if e.record == nil {
 		return wireObject(e.object)
@@ -584,7 +584,7 @@ func wireValue(p shown, full bool) any {
 		Extended: []psrp.Property{{Name: "SerializationData", Value: []byte{0, 1, 0, 0, 0}}}}
 }
 
-// fullType gives a type its namespace, where it is not the common one.
+// fullType returns a type with its namespace, where it is not the common one.
 func fullType(kind string) string {
 	switch kind {
 	case "ADObjectId", "OrganizationId":

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// refuse is what stands between the parameter binder and a task: values that PowerShell or the
-// property's own type refuses, and questions that this host cannot ask.
+// refuse runs between the parameter binder and a task. It refuses values that PowerShell or the
+// property's type refuses, and questions that this host cannot ask.
 func (o *Organization) refuse(spec exchange.Cmdlet, given, bound map[string]any) error {
 	if err := preferences(spec.Name, given); err != nil {
 		return err
@@ -93,8 +93,7 @@ func preferences(cmdlet string, given map[string]any) error {
 	return nil
 }
 
-// nameFits holds a directory object's name against the length and the characters that a name may
-// have.
+// nameFits checks the length and the characters of a directory object's name.
 func nameFits(name string) error {
 	n := utf8.RuneCountInString(name)
 	switch {
@@ -142,8 +141,8 @@ func (o *Organization) isController(name string) bool {
 	return strings.EqualFold(name, o.c.Server) || strings.EqualFold(name, firstLabel(o.c.Server))
 }
 
-// isServer tells whether an Exchange server has a name. Organizations without servers know none to
-// compare.
+// isServer reports whether an Exchange server has this name. Organizations without servers have no
+// names to compare.
 func (o *Organization) isServer(name string) bool {
 	servers := o.Objects("ExchangeServer")
 	return len(servers) == 0 || slices.ContainsFunc(servers, func(r *Record) bool {
@@ -151,7 +150,7 @@ func (o *Organization) isServer(name string) bool {
 	})
 }
 
-// matches is is, for callers that do not hold the lock.
+// matches does the same as is, for callers that do not hold the lock.
 func (r *Record) matches(identity string) bool {
 	r.org.mu.Lock()
 	defer r.org.mu.Unlock()

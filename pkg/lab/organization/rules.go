@@ -17,8 +17,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// rule is what a noun does beyond its data. prepare runs before the lock is taken and may be slow;
-// its result is given to apply, which runs after the parameters were set on a copy and may refuse.
+// rule is the behavior of a noun that its data cannot express. prepare runs before the lock is
+// taken and may be slow. Its result is passed to apply. apply runs after the parameters were set on
+// a copy, and may refuse.
 type rule struct {
 	prepare func(ctx context.Context, o *Organization, verb string, c Call) (any, error)
 	apply   func(o *Organization, verb string, r *Record, c Call, prepared any) error
@@ -39,7 +40,7 @@ var rules = map[string]rule{
 	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},
 }
 
-// invalid is an error of a task that refuses what it was asked for.
+// invalid is the error of a task that refuses a request.
 func invalid(exception, format string, args ...any) error {
 	return &exchange.Error{Category: "InvalidOperation", ExceptionType: exception,
 		Message: fmt.Sprintf(format, args...)}
@@ -53,7 +54,7 @@ const (
 
 func given(c Call, parameter string) bool { _, ok := c.Parameters[parameter]; return ok }
 
-// dry tells whether nothing may be changed.
+// dry reports whether the call must not change anything (-WhatIf).
 func dry(c Call) bool { on, _ := c.Parameters["WhatIf"].(bool); return on }
 
 func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) error {
@@ -73,7 +74,7 @@ func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) erro
 	return nil
 }
 
-// maxDomains is how many domains a relationship takes in one request.
+// maxDomains is how many domains a relationship accepts in one request.
 const maxDomains = 238
 
 func organizationRelationship(o *Organization, verb string, r *Record, c Call, _ any) error {
@@ -85,7 +86,7 @@ func organizationRelationship(o *Organization, verb string, r *Record, c Call, _
 			"The number of values for property DomainNames is too large: %d. The maximum is %d.", n, maxDomains)
 	}
 	for _, scope := range []string{"FreeBusyAccessScope", "MailTipsAccessScope"} {
-		// Groups are no objects here: a name is taken for one unless it is a person's.
+		// Groups are not simulated: any name that is not a person's counts as a group.
 		if name := r.text(scope); given(c, scope) && name != "" &&
 			slices.ContainsFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) }) {
 			return invalid(invalidArgument, "The recipient '%s' isn't a security group.", name)
@@ -111,7 +112,7 @@ func intraOrganizationConnector(_ *Organization, verb string, r *Record, _ Call,
 	return nil
 }
 
-// metadata is what an authentication metadata document tells.
+// metadata is the content of an authentication metadata document.
 type metadata struct {
 	kind, realm, issuer, tokens, authorization string
 	certificates                               []string
@@ -154,7 +155,7 @@ func authServerMetadata(ctx context.Context, o *Organization, verb string, c Cal
 	if err != nil {
 		return nil, failed(err)
 	}
-	// A federation metadata document belongs to Entra; the task must be told so.
+	// A federation metadata document belongs to Entra. The cmdlet requires a -Type that says so.
 	if m.kind == "AzureAD" && kind != "AzureAD" && kind != "ADFS" {
 		return nil, failed(errors.New("The document is a WS-Federation metadata document. Specify the Type parameter."))
 	}
@@ -328,7 +329,7 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		if !held(next) {
 			return invalid(invalidArgument, "A certificate with thumbprint %s was not found on the server.", next)
 		}
-		// Servers need two days to get it: a date before that is asked about.
+		// Servers need two days to receive it: an earlier date must be confirmed.
 		effective, _ := c.Parameters["NewCertificateEffectiveDate"].(time.Time)
 		force, _ := c.Parameters["Force"].(bool)
 		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) &&
@@ -400,8 +401,8 @@ func settingOverride(o *Organization, verb string, r *Record, c Call, _ any) err
 			return invalid(settingsNamespace+"SettingOverrideInvalidSectionNameException",
 				"The section '%s' of component '%s' doesn't exist.", section, component)
 		}
-		// Several overrides of one section are taken, each under its name: they can be for
-		// different servers and versions. HealthChecker looks for them.
+		// Exchange accepts several overrides of one section under different names: they can apply
+		// to different servers and versions. HealthChecker looks for them.
 		r.mustSet("ModifiedBy", c.Caller.User)
 	}
 	if lowest, highest := r.text("MinVersion"), r.text("MaxVersion"); lowest != "" && highest != "" &&
@@ -500,7 +501,7 @@ func availabilityAddressSpace(_ *Organization, verb string, r *Record, c Call, _
 	return nil
 }
 
-// forget drops a property that a parameter left and that is none.
+// forget drops a value that a parameter set and that is not a property.
 func (r *Record) forget(name string) {
 	if _, declared := r.noun.property(name, r.org.c.Side); declared {
 		return
@@ -569,7 +570,7 @@ func (r *Record) derive() {
 	}
 }
 
-// windowsName puts the blanks into a distinguished name that Windows prints: "CN=a, O=b".
+// windowsName adds the blanks that Windows prints in a distinguished name: "CN=a, O=b".
 func windowsName(s string) string {
 	var out strings.Builder
 	escaped := false
@@ -619,8 +620,8 @@ func diagnosticInfo(_ context.Context, c Call) ([]exchange.Object, error) {
 		"Timestamp", o.c.Clock().UTC().Truncate(time.Second))}, nil
 }
 
-// federationInformation asks another organization for what it publishes about its federation: none
-// here is federated.
+// federationInformation reads the federation information of another organization. No organization
+// of the lab is federated.
 func federationInformation(_ context.Context, c Call) ([]exchange.Object, error) {
 	return nil, &exchange.Error{Category: "NotSpecified",
 		ExceptionType: "Microsoft.Exchange.Management.SystemConfigurationTasks.GetFederationInformationFailedException",
@@ -647,7 +648,7 @@ func xmlName(s string) string {
 	return s
 }
 
-// versionAfter tells whether version a (15.2.1748.10) is after version b.
+// versionAfter reports whether version a (15.2.1748.10) is after version b.
 func versionAfter(a, b string) bool {
 	number := func(s string) (v [4]int) {
 		_, _ = fmt.Sscanf(s, "%d.%d.%d.%d", &v[0], &v[1], &v[2], &v[3])

@@ -43,7 +43,7 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 	o.mu.Unlock()
 
 	if !may {
-		// What a role does not hold does not exist in the session.
+		// A cmdlet outside the caller's roles does not exist in the session.
 		cmd.Parameters = nil
 		_, err := exchange.Catalogue().Bind(exchange.Command{Name: cmd.Name + "0"}, o.c.Side)
 		var e *exchange.Error
@@ -94,7 +94,7 @@ func (o *Organization) run(ctx context.Context, caller Caller, cmd exchange.Comm
 	return out, warnings, nil
 }
 
-// complete adds to a task's error what every one carries.
+// complete adds the fields that every task's error has.
 func (o *Organization) complete(cmdlet string, err error) error {
 	var e *exchange.Error
 	if err == nil || !errors.As(err, &e) {
@@ -128,8 +128,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func firstLabel(host string) string { label, _, _ := strings.Cut(host, "."); return label }
 
-// checksum is the short code that Exchange puts before an error's task; its meaning is Exchange's
-// own.
+// checksum is the short code that Exchange puts before an error's task; only Exchange knows its
+// meaning.
 func checksum(s string) uint32 {
 	var h uint32 = 2166136261
 	for i := range len(s) {
@@ -146,8 +146,7 @@ func (o *Organization) notFound(identity string) error {
 			identity, o.c.Server)}
 }
 
-// unsimulated is a refusal that Exchange would not give: honest about what this organization cannot
-// do.
+// unsimulated is a refusal that Exchange would not give. It names what this simulation lacks.
 func unsimulated(format string, args ...any) error {
 	return &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
 		Message: "The lab doesn't simulate this: " + fmt.Sprintf(format, args...)}
@@ -166,7 +165,7 @@ func (o *Organization) task(ctx context.Context, c Call) ([]output, *Change, err
 		return out, nil, err
 	case "Add": // of a noun without Set: the verb by which it is made
 		verb = "New"
-	case "Update": // makes recipients follow; nothing of it is kept here
+	case "Update": // updates recipients, which the lab does not record
 		identity, _ := c.Parameters["Identity"].(string)
 		if o.Object(n.name, identity) == nil {
 			return nil, nil, o.notFound(identity)
@@ -360,7 +359,7 @@ func (o *Organization) set(r *Record, c Call) error {
 		}
 		switch value.(type) {
 		case exchange.Credential, map[string]any:
-			continue // a rule takes what it needs of it
+			continue // a rule reads it
 		}
 		if err := r.put(target, value); err != nil {
 			return refused(c, name, err)
@@ -369,7 +368,7 @@ func (o *Organization) set(r *Record, c Call) error {
 	return nil
 }
 
-// refused is what a cmdlet says of a value that its property cannot hold.
+// refused is a cmdlet's error for a value that its property cannot hold.
 func refused(c Call, parameter string, err error) error {
 	var form *formError
 	if !errors.As(err, &form) {
@@ -383,13 +382,13 @@ func refused(c Call, parameter string, err error) error {
 	}
 }
 
-// ruled tells whether a rule acts on a switch.
+// ruled reports whether a rule acts on a switch.
 func ruled(noun, parameter string) bool {
 	return noun == "AuthConfig" && containsFold([]string{"PublishCertificate", "ClearPreviousCertificate"}, parameter)
 }
 
-// changed is a list with a @{Add=...; Remove=...} carried out. What is there already is not added
-// twice, what is not there cannot be removed silently wrong: Exchange lets both pass.
+// changed is a list with a @{Add=...; Remove=...} carried out. Adding a value that is present and
+// removing one that is absent change nothing: Exchange accepts both without an error.
 func changed(p property, r *Record, name string, change exchange.ListChange) ([]string, error) {
 	list := append([]string{}, asList(r.get(name))...)
 	form := func(s string) (string, error) {
@@ -424,7 +423,7 @@ func exists(o *Organization, r *Record) error {
 			r.distinguishedName())}
 }
 
-// clash holds a record against the others of its kind.
+// clash compares a record with the others of its kind, and refuses duplicates.
 func (o *Organization) clash(r *Record) error {
 	for _, other := range o.all(r.noun.name) {
 		if other.text("Guid") == r.text("Guid") {

@@ -54,7 +54,7 @@ func remote(t *testing.T, o *Organization, a Authentication, change func(*exchan
 
 func (s *Shells) poll(d time.Duration) { s.Full.MaxPoll, s.Plain.MaxPoll = d, d }
 
-// shellServer is what serves remote PowerShell: psrp.Server, or Shells.
+// shellServer serves remote PowerShell: psrp.Server, or Shells.
 type shellServer interface {
 	http.Handler
 	ConnContext(context.Context, net.Conn) context.Context
@@ -116,7 +116,7 @@ func admin(t *testing.T, o *Organization, caller Caller) (*exchange.AdminAPI, *c
 	return s, handler
 }
 
-// One life of objects, told to both kinds of sessions.
+// The same life of objects, through both kinds of sessions.
 func TestSessions(t *testing.T) {
 	onPremises := onprem(t)
 	inCloud := cloud(t)
@@ -332,7 +332,7 @@ func TestRemoteLostShell(t *testing.T) {
 	}
 }
 
-// What only a client of another make would send.
+// Requests that only another vendor's client sends.
 func TestRemoteLanguage(t *testing.T) {
 	o := onprem(t)
 	server := o.PowerShell(Authentication{Password: func(context.Context, string, string) error { return nil }})
@@ -478,8 +478,8 @@ func TestRecordedObjects(t *testing.T) {
 					}
 				}
 			}
-			// Some fixtures hold what a script of the fixtures' author put together, which has no
-			// text.
+			// Some fixtures contain objects that a script of the fixtures' author made. Those have
+			// no text.
 			madeUp := slices.Contains(o.Types, "System.Management.Automation.PSCustomObject") ||
 				cmdlet == "Get-ExchangeCertificate"
 			if names == 0 || o.Text == "" && !madeUp {

@@ -37,8 +37,8 @@ func (o *Organization) Snapshot() ([]byte, error) {
 	return json.MarshalIndent(s, "", "  ")
 }
 
-// Restore replaces all objects by those of a snapshot. Records handed out before belong to no
-// organization any more.
+// Restore replaces all objects by those of a snapshot. Records returned before no longer belong to
+// the organization.
 func (o *Organization) Restore(snapshot []byte) error {
 	var s state
 	if err := json.Unmarshal(snapshot, &s); err != nil {
@@ -87,7 +87,7 @@ func stringList(list []any) ([]string, error) {
 	return out, nil
 }
 
-// restore sets a property as it was; the ones that every object has are no extras.
+// restore sets a property to its stored value. Properties that every object has are not extras.
 func (r *Record) restore(name string, v any) error {
 	switch key := strings.ToLower(name); key {
 	case "name", "guid", "whencreated", "whenchanged":

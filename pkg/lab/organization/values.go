@@ -10,7 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// normal brings a value to the property's type, the way Exchange stores it.
+// normal converts a value to the property's type, as Exchange stores it.
 func (p property) normal(value any) (any, error) {
 	wrong := func() error { return fmt.Errorf("property %s of type %s cannot hold %T", p.name, p.kind, value) }
 	if p.list {
@@ -113,7 +113,7 @@ var relative = []string{"TargetApplicationUri", "ApplicationUri"}
 // before the cmdlet runs.
 type formError struct{ error }
 
-// form writes one text the way its type does.
+// form writes one text in the format of its type.
 func (p property) form(s string) (string, error) {
 	if kind, enum := strings.CutPrefix(p.kind, "enum:"); enum {
 		return enumText(kind, s)
