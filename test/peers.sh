@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the real peers that the tests run against: directory servers, a KDC, DNS and mail servers, clients that
-# others wrote. Needs root on Debian; elsewhere it says what is missing, and the tests that need it are left out, loudly.
+# Installs the real peers that the tests run against: directory servers, a KDC, DNS and mail servers, third-party
+# clients. Requires root on Debian. Elsewhere it lists what is missing, and the tests that need it are skipped.
 set -u
 packages=(
 	krb5-kdc krb5-admin-server krb5-user python3-gssapi                            # Kerberos: KDC and an independent acceptor
@@ -25,7 +25,7 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 echo "installing peers: ${missing[*]}" >&2
-# Nothing that gets installed may start a service of its own.
+# No installed package may start its own service.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && trap 'rm -f $policy' EXIT

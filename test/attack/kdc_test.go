@@ -1,5 +1,5 @@
-// Package attack_test attacks hybridge from the network: a rogue domain controller stands where
-// the real one is asked for.
+// Package attack_test attacks hybridge from the network: a rogue domain controller takes the place
+// of the real one.
 package attack_test
 
 import (
@@ -26,12 +26,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// rogue is a domain controller that answers with what it is given, and keeps what it is asked.
+// rogue is a domain controller with prepared answers. It records the requests.
 type rogue struct {
 	address string
 	mu      sync.Mutex
 	answer  func(n int) []byte
-	proofs  int // requests with an encrypted timestamp: what a password can be guessed from
+	proofs  int // requests with an encrypted timestamp: a password can be guessed from them
 }
 
 func newRogue(t *testing.T, answer func(n int) []byte) *rogue {
@@ -91,7 +91,7 @@ func (r *rogue) config(t *testing.T) string {
 	return path
 }
 
-// signIn asks for a ticket with a password.
+// signIn requests a ticket with a password.
 func (r *rogue) signIn(t *testing.T) error {
 	t.Helper()
 	c, err := kerberos.New(kerberos.Config{User: "admin@CONTOSO.TEST", Password: secret.NewValue("s3cret"),
@@ -104,7 +104,8 @@ func (r *rogue) signIn(t *testing.T) error {
 	return err
 }
 
-// wants is the answer of a domain controller that asks for a proof, with a key derived so.
+// wants is the answer of a domain controller that requires pre-authentication, with these
+// parameters of the key derivation.
 func wants(t *testing.T, entries types.ETypeInfo2) []byte {
 	t.Helper()
 	info, err := asn1.Marshal(entries)
@@ -133,8 +134,8 @@ func entry(kind int32, iterations ...uint32) types.ETypeInfo2Entry {
 	return e
 }
 
-// A domain controller that nothing authenticates gets no proof that is cheap to guess a password
-// from, causes no work without end, and crashes nothing.
+// An unauthenticated domain controller gets no proof from which a password is cheap to guess. It
+// cannot cause endless work or a crash.
 func TestRogueDomainController(t *testing.T) {
 	for name, test := range map[string]struct {
 		info types.ETypeInfo2
@@ -164,7 +165,7 @@ func TestRogueDomainController(t *testing.T) {
 			}
 		})
 	}
-	t.Run("one that asks as it should", func(t *testing.T) { // else the others prove nothing
+	t.Run("one that asks as it should", func(t *testing.T) { // otherwise the other cases prove nothing
 		answer := wants(t, types.ETypeInfo2{entry(18, 4096)})
 		r := newRogue(t, func(int) []byte { return answer })
 		if err := r.signIn(t); err == nil || errors.Is(err, link.ErrUntrusted) || r.proofs == 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
-// middle is a man in the middle: every name leads to it, by TLS that the client trusts and in clear
-// text, and it answers as it is programmed. It keeps what it sees by host.
+// middle is a man in the middle: every name leads to it, by trusted TLS and in clear text. It gives
+// prepared answers and records the requests by host.
 type middle struct {
 	tls, plain *httptest.Server
 	mu         sync.Mutex
@@ -40,7 +40,7 @@ func newMiddle(t *testing.T, answer http.HandlerFunc) *middle {
 	return m
 }
 
-// client leads everywhere to the man in the middle. Like link's it follows no redirect by itself.
+// client connects every name to the man in the middle. Like link's client it follows no redirect.
 func (m *middle) client(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{
@@ -58,7 +58,7 @@ func (m *middle) client(t *testing.T) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// A token for Graph goes to Graph alone, wherever its answers point to.
+// A token for Graph is sent only to Graph, wherever its answers point.
 func TestGraphLeadsElsewhere(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"redirect": func(w http.ResponseWriter, _ *http.Request) {
@@ -96,14 +96,15 @@ func TestGraphLeadsElsewhere(t *testing.T) {
 	}
 }
 
-// A client secret goes to the login host by https alone, whatever its own metadata say.
+// A client secret is sent only to the login host and only by https, whatever the host's metadata
+// contains.
 func TestTokenEndpointLeadsElsewhere(t *testing.T) {
 	const login = "https://login.microsoftonline.com"
 	for endpoint, reaches := range map[string]bool{
 		"https://evil.example/oauth2/v2.0/token":          false,
 		"http://login.microsoftonline.com/token":          false,
 		"https://login.microsoftonline.com.evil.example/": false,
-		login + "/contoso.onmicrosoft.com/token":          true, // else the others prove nothing
+		login + "/contoso.onmicrosoft.com/token":          true, // otherwise the other cases prove nothing
 	} {
 		t.Run(endpoint, func(t *testing.T) {
 			m := newMiddle(t, func(w http.ResponseWriter, r *http.Request) {

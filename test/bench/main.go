@@ -56,7 +56,7 @@ const (
 	filter   = "(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
 )
 
-// attributes are those that a stream of users asks for.
+// attributes are those that a stream of users requests.
 var attributes = []string{"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses",
 	"targetAddress", "msExchRecipientTypeDetails",
 	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl"}
@@ -95,8 +95,7 @@ type measurement struct {
 	Mallocs    float64 `json:"mallocsPerUser"`
 }
 
-// scan is what the child process does: one pass over all users, with the check that one pass is
-// for.
+// scan runs in the child process: one pass over all users, with the check that needs the pass.
 func scan(ctx context.Context, address, ca string) error {
 	l, err := link.New(link.Options{CAFile: ca, ConnectTo: []string{host + ":636=" + address}})
 	if err != nil {
@@ -176,7 +175,7 @@ func run(ctx context.Context, users, runs int) error {
 	defer stop()
 	ca := filepath.Join(dir, "cert.pem")
 
-	// In turns, so that what else the machine does hits both alike.
+	// In turns, so that other load on the machine affects both equally.
 	var theirs, ours []measurement
 	for i := range runs {
 		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, runs)
@@ -234,7 +233,7 @@ func ldapsearch(ctx context.Context, address, ca string) (measurement, error) {
 	cmd := exec.CommandContext(ctx, "ldapsearch", append(args, attributes...)...)
 	cmd.Env = append(os.Environ(), "LDAPTLS_CACERT="+ca)
 	var diagnostics bytes.Buffer
-	cmd.Stderr = &diagnostics // standard output goes nowhere: its best case
+	cmd.Stderr = &diagnostics // standard output is discarded: its best case
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
 		return measurement{}, fmt.Errorf("ldapsearch: %w: %s", err, diagnostics.String())
@@ -243,7 +242,7 @@ func ldapsearch(ctx context.Context, address, ca string) (measurement, error) {
 	return measurement{Seconds: time.Since(start).Seconds(), CPU: seconds(usage), PeakKiB: int(usage.Maxrss)}, nil
 }
 
-// child scans in a process of its own, so that its peak is that of a scan alone.
+// child scans in a separate process, so that its peak memory is that of the scan alone.
 func child(ctx context.Context, address, ca string) (m measurement, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -350,7 +349,7 @@ func serve(ctx context.Context, dir string) (address string, stop func(), err er
 	go func() { ended <- cmd.Wait() }()
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended //nolint:errcheck // it was told to end
+		<-ended //nolint:errcheck // it ended on request
 	}
 	for range 200 {
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {

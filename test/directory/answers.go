@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// WriteAnswers writes what `hybridge check -f` needs to read the forests (the directory checks
-// alone: there is no Exchange behind them), what it must find, and the authorities of both in one
-// file.
+// WriteAnswers writes the answers with which `hybridge check -f` reads the forests, the expected
+// findings, and the certificate authorities of both in one file. Only the directory checks can run:
+// there is no Exchange behind the forests.
 func WriteAnswers(dir string, forests []*Forest) error {
 	var authorities strings.Builder
 	planted := map[string]Expect{}
@@ -68,7 +68,7 @@ func answersFile(forests []*Forest, kerberos bool) string {
 	for _, f := range forests {
 		fmt.Fprintf(&b, "    - \"%s:636=%s:636\"\n    - \"%[1]s:389=%[2]s:389\"\n", f.Host, f.Address)
 	}
-	// Nothing but the directories answers; names of Exchange and the cloud must not leave the
+	// Only the directories answer. Connections to Exchange and the cloud must not leave the
 	// machine.
 	b.WriteString("    - \":443=127.0.0.1:9\"\n    - \":80=127.0.0.1:9\"\n  resolvers: [\"127.0.0.1:9\"]\n")
 	return b.String()

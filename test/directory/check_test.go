@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testCheck runs `hybridge check` against the forests: exactly the planted faults, over LDAPS and
-// Kerberos, and one sentence for each way not to get in.
+// testCheck runs `hybridge check` against the forests. It must find exactly the planted faults,
+// over LDAPS and Kerberos, and report each failed sign-in in one sentence.
 func testCheck(t *testing.T, dir string, forests []*Forest) {
 	program := filepath.Join(t.TempDir(), "hybridge")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,

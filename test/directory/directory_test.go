@@ -22,7 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// need skips, loudly, what cannot run here; under CI=true that is a failure.
+// need skips a test that cannot run here, and says why. Under CI=true it fails the test.
 func need(t *testing.T, missing string) {
 	t.Helper()
 	if missing == "" {
@@ -34,7 +34,7 @@ func need(t *testing.T, missing string) {
 	t.Skipf("REAL PEER MISSING, not tested against Samba: %s", missing)
 }
 
-// config reaches f as an ordinary account, by name, password and LDAPS.
+// config reads f with an ordinary account, by name and password over LDAPS.
 func config(t *testing.T, f *Forest) directory.Config {
 	t.Helper()
 	l, err := link.New(link.Options{CAFile: f.CAFile, ConnectTo: []string{f.Host + ":=" + f.Address + ":"},
@@ -59,7 +59,7 @@ func open(t *testing.T, c directory.Config) *directory.Forest {
 	return f
 }
 
-// The answers files must be valid ones, also where no forest can run.
+// The answers files must be valid, even where no forest can run.
 func TestAnswersFiles(t *testing.T) {
 	dir := t.TempDir()
 	ca := filepath.Join(dir, "one.pem")
@@ -322,7 +322,7 @@ func testExchange(t *testing.T, f *Forest) {
 	}
 }
 
-// testUsers compares every user with what was planted.
+// testUsers compares every user with the plan.
 func testUsers(t *testing.T, f *Forest) {
 	want := map[string]directory.User{}
 	for _, p := range Planted(f.Name).Users {
@@ -358,7 +358,7 @@ func testUsers(t *testing.T, f *Forest) {
 	if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Error(diff)
 	}
-	// An account of the referee: OpenLDAP's client counts the same.
+	// OpenLDAP's client must count the same.
 	cmd := exec.CommandContext(t.Context(), "ldapsearch", "-LLL", "-o", "ldif_wrap=no", "-E", "pr=1000/noprompt", "-H",
 		"ldaps://"+f.Address, "-x", "-D", f.Reader, "-w", f.Password, "-b", f.DomainDN(),
 		"(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))",
@@ -373,7 +373,7 @@ func testUsers(t *testing.T, f *Forest) {
 	}
 }
 
-// testAcross finds, with nothing but the stream, exactly the planted faults.
+// testAcross finds exactly the planted faults, with the stream alone.
 func testAcross(t *testing.T, forests []*Forest) {
 	owners := map[string]map[string][]string{} // address -> forest -> users
 	for _, f := range forests {

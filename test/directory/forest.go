@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package directory runs real Active Directory forests, Samba's, on loopback addresses, and plants
-// in them what the prerequisite checks have to find. It needs root and the Debian packages that
-// Packages lists.
+// Package directory runs real Active Directory forests (Samba) on loopback addresses. It plants in
+// them the faults that the prerequisite checks must find. It requires root and the Debian packages
+// that Packages lists.
 package directory
 
 import (
@@ -29,15 +29,15 @@ import (
 	"time"
 )
 
-// Packages are the Debian packages needed, to be installed with --no-install-recommends and with a
-// policy-rc.d that exits 101, or Samba's own services are started on every address.
+// Packages are the required Debian packages. Install them with --no-install-recommends and with a
+// policy-rc.d that exits 101. Otherwise Samba's own services start on every address.
 var Packages = []string{"samba-ad-dc", "samba-ad-provision", "samba-dsdb-modules", "winbind", "ldb-tools", "krb5-user",
 	"ldap-utils"}
 
 //go:embed testdata
 var testdata embed.FS
 
-// Missing says why forests cannot run here, nothing when they can.
+// Missing returns the reason why forests cannot run here, or "" when they can.
 func Missing() string {
 	if os.Getuid() != 0 {
 		return "Samba's domain controller needs root (ports below 1024)"
@@ -71,14 +71,14 @@ type Forest struct {
 	server *exec.Cmd
 }
 
-// forestPassword is not a secret: the forests live on loopback for the time of a test.
+// forestPassword is not a secret: the forests run on loopback, for the duration of a test.
 const forestPassword = "Passw0rd!Exch"
 
 // DomainDN is the naming context of the domain.
 func (f *Forest) DomainDN() string { return "DC=" + strings.ReplaceAll(f.Domain, ".", ",DC=") }
 
-// Start provisions a forest named name (its domain is NAME.example) below dir, loads p, and starts
-// it on the first free address of 127.0.10.0/24 from n on.
+// Start provisions the forest called name, with the domain NAME.example, below dir. It loads p and
+// starts the forest on the first free address of 127.0.10.0/24 from n on.
 func Start(ctx context.Context, dir, name string, n int, p Plan) (*Forest, error) {
 	address, err := freeAddress(n)
 	if err != nil {
@@ -102,7 +102,7 @@ func Start(ctx context.Context, dir, name string, n int, p Plan) (*Forest, error
 	return f, nil
 }
 
-// Pair starts the forests contoso and fabrikam, side by side, with what Planted plants.
+// Pair starts the forests contoso and fabrikam in parallel, with the plans of Planted.
 func Pair(ctx context.Context, dir string) ([]*Forest, error) {
 	names := []string{"contoso", "fabrikam"}
 	forests := make([]*Forest, len(names))
@@ -123,8 +123,8 @@ func Pair(ctx context.Context, dir string) ([]*Forest, error) {
 	return forests, nil
 }
 
-// freeAddress finds an address whose LDAP port nobody uses, so that two runs on one machine do not
-// meet.
+// freeAddress finds an address whose LDAP port is free, so that two runs on one machine do not
+// collide.
 func freeAddress(n int) (string, error) {
 	for i := n; i < min(n+100, 255); i++ {
 		address := fmt.Sprintf("127.0.10.%d", i)
@@ -140,7 +140,7 @@ func (f *Forest) path(elements ...string) string {
 	return filepath.Join(append([]string{f.Dir}, elements...)...)
 }
 
-// run executes a program of Samba's; its output is the error's text.
+// run executes a program of Samba's; an error contains its output.
 func (f *Forest) run(ctx context.Context, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KRB5_CONFIG="+f.Krb5Config)
@@ -205,7 +205,7 @@ func (f *Forest) provision(ctx context.Context, p Plan) error {
 	if err != nil {
 		return err
 	}
-	entries = entries[1:] // the schema's version came with the schema
+	entries = entries[1:] // the schema extension has already set the schema's version
 	if err := f.load(ctx, "exchange.ldif", ldif(entries), "ldbmodify"); err != nil {
 		return err
 	}
@@ -312,7 +312,7 @@ func (f *Forest) Up(ctx context.Context) error {
 	}
 }
 
-// Down stops the domain controller and what it has started.
+// Down stops the domain controller and its child processes.
 func (f *Forest) Down() {
 	if f.server == nil || f.server.Process == nil {
 		return
@@ -329,7 +329,7 @@ func (f *Forest) Down() {
 	f.server = nil
 }
 
-// TicketCache gets a ticket for Reader as kinit does, and gives the cache's file.
+// TicketCache gets a ticket for Reader as kinit does, and returns the path of the cache.
 func (f *Forest) TicketCache(ctx context.Context) (string, error) {
 	cache := f.path("krb5cc")
 	cmd := exec.CommandContext(ctx, "kinit", "-c", "FILE:"+cache, "reader@"+f.Realm)

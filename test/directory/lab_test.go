@@ -24,10 +24,10 @@ type client struct {
 	more                    []string
 }
 
-// comments are what ldapsearch says between pages.
+// comments are the lines that ldapsearch prints between pages.
 var comments = regexp.MustCompile(`(?m)^#.*\n?`)
 
-// search runs ldapsearch and gives its records, one string each, and its exit code, which is the
+// search runs ldapsearch. It returns the records, one string each, and the exit code, which is the
 // LDAP result.
 func (c client) search(t *testing.T, base, scope, filter string, attributes ...string) (records []string, code int,
 	stderr string) {
@@ -57,7 +57,7 @@ func (c client) search(t *testing.T, base, scope, filter string, attributes ...s
 	return records, cmd.ProcessState.ExitCode(), diagnostics.String()
 }
 
-// twin starts a lab domain controller with what f was planted with, behind f's certificate.
+// twin starts a lab domain controller with the same plan as f and with f's certificate.
 func twin(t *testing.T, f *Forest) (ldap, ldaps string) {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(filepath.Join(f.Dir, "private/tls/cert.pem"),
@@ -77,7 +77,7 @@ func twin(t *testing.T, f *Forest) (ldap, ldaps string) {
 	t.Cleanup(func() { s.Close() })
 	var addresses []string
 	for _, run := range []func(net.Listener) error{s.Serve, s.ServeTLS} {
-		ln, err := net.Listen("tcp", f.Address+":0") // the certificate is good for this address
+		ln, err := net.Listen("tcp", f.Address+":0") // the certificate is valid for this address
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +87,8 @@ func twin(t *testing.T, f *Forest) (ldap, ldaps string) {
 	return addresses[0], addresses[1]
 }
 
-// testLab asks the lab and Samba, which hold the same, the same questions with a client that we did
-// not write.
+// testLab sends the same searches to the lab and to Samba, which have the same content, with a
+// third-party client.
 func testLab(t *testing.T, f *Forest) {
 	ldap, ldaps := twin(t, f)
 	samba := client{url: "ldaps://" + f.Address, ca: f.CAFile, user: f.Reader, password: f.Password}

@@ -8,7 +8,7 @@ import (
 	lab "github.com/hybridge-cli/hybridge/pkg/lab/directory"
 )
 
-// Plan is what a forest is filled with, and what is wrong with it.
+// Plan is the content of one forest, and the faults in it.
 type Plan struct {
 	Organization lab.Organization
 	UPNSuffixes  []string
@@ -17,8 +17,8 @@ type Plan struct {
 	Expect Expect
 }
 
-// Expect says what a check has to find: nothing less, nothing more. Users are named by their
-// sAMAccountName, addresses are in lower case.
+// Expect lists exactly what a check must find. Users are named by their sAMAccountName, addresses
+// are in lower case.
 type Expect struct {
 	Users          int      `json:"users"`                    // that have mail
 	UPNMismatch    []string `json:"upnMismatch"`              // one primary address, and another user principal name
@@ -30,11 +30,11 @@ type Expect struct {
 	Disabled       int      `json:"disabledAccountsWithMail"` // shared mailboxes
 }
 
-// ForestSize is how many ordinary users a forest gets.
+// ForestSize is the number of ordinary users per forest.
 const ForestSize = 300
 
-// Planted makes the plan of forest name. The faults are at fixed places, so that both forests have
-// all of them.
+// Planted returns the plan of the forest called name. The faults are at fixed places, so that both
+// forests have all of them.
 func Planted(name string) Plan {
 	domain := name + ".example"
 	p := Plan{UPNSuffixes: []string{name + ".com"}}
@@ -63,7 +63,7 @@ func Planted(name string) Plan {
 		case 50:
 			u.ProxyAddresses = u.ProxyAddresses[1:]
 			p.Expect.NoPrimary = append(p.Expect.NoPrimary, id)
-		case 60: // only another case: not a fault
+		case 60: // differs only in case: not a fault
 			u.UPN = strings.ToUpper(address)
 		case 70: // an alias that is the primary address of user 71
 			other := fmt.Sprintf("%s%03d@%s", name[:1], 71, domain)
@@ -72,7 +72,7 @@ func Planted(name string) Plan {
 		case 80: // the same alias in both forests
 			u.ProxyAddresses = append(u.ProxyAddresses, "smtp:shared.80@merged.example")
 			p.Expect.DuplicatesBoth = append(p.Expect.DuplicatesBoth, "shared.80@merged.example")
-		case 90: // contoso's user 090 holds what is primary for fabrikam's
+		case 90: // contoso's user 090 has the primary address of fabrikam's
 			if name == "contoso" {
 				u.ProxyAddresses = append(u.ProxyAddresses, "smtp:f090@fabrikam.example")
 			}

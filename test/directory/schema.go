@@ -26,8 +26,9 @@ var syntaxes = map[string][2]string{
 // system do everything.
 const readable = "D:(A;;RPLCLORC;;;AU)(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;DA)(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;SY)"
 
-// exchangeSchema makes the LDIF that extends the schema, in the steps that Samba needs: each must
-// be loaded by a process of its own, because only a new one knows what the step before has added.
+// exchangeSchema makes the LDIF that extends the schema, in the steps that Samba requires. Each
+// must be loaded by a separate process, because only a new process knows the additions of the step
+// before.
 func exchangeSchema(domainDN string) ([]string, error) {
 	schema := "CN=Schema,CN=Configuration," + domainDN
 	var attributes, bases, derived, changes strings.Builder
@@ -117,10 +118,10 @@ func identifier(oid, name string) string {
 	return out
 }
 
-// assigned are attributes that a domain controller sets itself and lets nobody else set.
+// assigned are attributes that only the domain controller may set.
 var assigned = []string{"objectguid", "objectsid", "objectcategory", "distinguishedname", "name", "whencreated"}
 
-// ldif writes entries as records to add; base64 throughout, so that no value needs care.
+// ldif writes entries as records to add; base64 throughout, so that no value needs escaping.
 func ldif(entries []lab.Entry) string {
 	var out strings.Builder
 	for _, e := range entries {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// freeze stops the lab's process: its system goes on taking connections, and nobody answers. The
-// function it returns wakes it.
+// freeze stops the lab's process: the kernel still accepts connections, but nothing answers. The
+// returned function resumes it.
 func (e *estate) freeze(t *testing.T) (thaw func()) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(e.dir, "lab.json"))
@@ -34,8 +34,8 @@ func (e *estate) freeze(t *testing.T) (thaw func()) {
 	return func() { _ = syscall.Kill(lab.PID, syscall.SIGCONT) }
 }
 
-// TestInterruptAtAMuteServer interrupts every verb while nothing answers: each ends by itself, as
-// cancelled, and what an apply had begun is taken up by the next.
+// TestInterruptAtAMuteServer interrupts every verb while nothing answers. Each ends by itself as
+// cancelled. The next apply resumes an interrupted one.
 func TestInterruptAtAMuteServer(t *testing.T) {
 	e := startLab(t)
 	saved := filepath.Join(t.TempDir(), "plan.json")
@@ -50,7 +50,7 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		frozenAfter(&stderr)
-		time.Sleep(500 * time.Millisecond) // into the wait for an answer; at any other moment it must end as well
+		time.Sleep(500 * time.Millisecond) // while it waits for an answer; it must end at any other moment, too
 		_ = cmd.Process.Signal(os.Interrupt)
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
@@ -59,7 +59,7 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 130 {
 				t.Errorf("%s: exit %d, want 130\n%s", strings.Join(args, " "), code, tail(stderr.String()))
 			}
-		case <-time.After(20 * time.Second): // twice what it may take, for slow machines
+		case <-time.After(20 * time.Second): // twice the permitted time, for slow machines
 			_ = cmd.Process.Kill()
 			<-ended
 			t.Errorf("%s: still at work 20 s after an interrupt\n%s", strings.Join(args, " "), tail(stderr.String()))
@@ -72,7 +72,7 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 	}
 	thaw()
 
-	// In the middle of an apply: the journal says when it has begun to write.
+	// In the middle of an apply: the journal shows when it has begun to write.
 	interrupted(func(*bytes.Buffer) {
 		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			journals, _ := filepath.Glob(filepath.Join(e.state, "runs", "*.jsonl"))
@@ -94,8 +94,8 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 	}
 }
 
-// TestRunOutlivesItsReader: who reads the output may go away, the terminal with it; what is being
-// written is then finished, or left in good order.
+// TestRunOutlivesItsReader: the reader of the output and the terminal may go away. The current
+// change is then finished, or left in a consistent state.
 func TestRunOutlivesItsReader(t *testing.T) {
 	e := startLab(t)
 	saved := filepath.Join(t.TempDir(), "plan.json")
@@ -144,7 +144,8 @@ func TestRunOutlivesItsReader(t *testing.T) {
 	e.must(t, 0, "rollback", "--yes")
 }
 
-// TestPlansFromElsewhere gives apply what is no plan of its own: nothing is run, nothing hangs.
+// TestPlansFromElsewhere gives apply files that it did not write as plans: nothing runs, and
+// nothing hangs.
 func TestPlansFromElsewhere(t *testing.T) {
 	e := startLab(t)
 	dir := t.TempDir()
@@ -205,5 +206,5 @@ func TestPlansFromElsewhere(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("a plan from a pipe that nobody writes to, interrupted: exit %d, want 130", code)
 	}
-	e.must(t, 0, "apply", saved, "--yes") // the state is as it was
+	e.must(t, 0, "apply", saved, "--yes") // the state has not changed
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A fault of the network, at one exchange of one connection.
+// The network faults. Each hits one exchange of one connection.
 const (
 	unsent  = "the request is lost"
 	torn    = "half of the request gets through"
@@ -30,8 +30,8 @@ const (
 
 var wounds = []string{unsent, torn, unheard, cut, reset, down}
 
-// chaos stands between hybridge and the lab, with a listener for each name that the answers lead to
-// the lab.
+// chaos is a proxy between hybridge and the lab. It has one listener per name that the answers lead
+// to the lab.
 type chaos struct {
 	answers string
 
@@ -42,7 +42,7 @@ type chaos struct {
 	hit       bool
 }
 
-// meddle writes answers beside the lab's own that lead through a chaos.
+// meddle writes a second answers file that leads through a chaos.
 func meddle(t *testing.T, e *estate) *chaos {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(e.dir, "answers.yaml"))
@@ -82,15 +82,15 @@ func meddle(t *testing.T, e *estate) *chaos {
 	return c
 }
 
-// strike plans a fault.
+// strike arms a fault.
 func (c *chaos) strike(name string, at int, how string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.exchanges, c.name, c.at, c.how, c.hit = map[string]int{}, name, at, how, false
 }
 
-// calm ends all faults, and tells how many exchanges there were with each name and whether the
-// fault came.
+// calm ends all faults. It returns the number of exchanges with each name, and whether the fault
+// occurred.
 func (c *chaos) calm() (exchanges map[string]int, hit bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +99,7 @@ func (c *chaos) calm() (exchanges map[string]int, hit bool) {
 	return exchanges, hit
 }
 
-// next counts an exchange, and says what befalls it.
+// next counts an exchange and returns the fault that hits it.
 func (c *chaos) next(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,8 +111,8 @@ func (c *chaos) next(name string) string {
 	return c.how
 }
 
-// carry passes on both ways. What the client sends after it was answered begins an exchange; within
-// TLS, the handshake is one or two.
+// carry forwards both directions. An exchange begins when the client sends after an answer. With
+// TLS, the handshake counts as one or two.
 func (c *chaos) carry(name string, client net.Conn, target string) {
 	defer client.Close()
 	server, err := net.Dial("tcp", target)
@@ -196,7 +196,7 @@ func (c *chaos) carry(name string, client net.Conn, target string) {
 	}
 }
 
-// through runs hybridge over the chaos; it may not crash, and must end.
+// through runs hybridge through the chaos. It must end, and must not crash.
 func (c *chaos) through(t *testing.T, e *estate, args ...string) run {
 	t.Helper()
 	cmd := e.command(append(args, "--non-interactive")...)
@@ -213,8 +213,8 @@ func (c *chaos) through(t *testing.T, e *estate, args ...string) run {
 }
 
 // TestNetworkFaults breaks connections at moments that a seed chooses, with every name that
-// hybridge talks to in turn: CHAOS=20 for twenty rounds, SEED for the seed. What a fault hides is
-// unknown and nothing else, and what was under way when it came is neither lost nor done twice.
+// hybridge connects to in turn. CHAOS=20 runs twenty rounds, and SEED sets the seed. A fault makes
+// only the affected results unknown. A change in progress is neither lost nor done twice.
 func TestNetworkFaults(t *testing.T) {
 	rounds, seed := 1, uint64(1)
 	if n, err := strconv.Atoi(os.Getenv("CHAOS")); err == nil {
@@ -235,13 +235,13 @@ func TestNetworkFaults(t *testing.T) {
 }
 
 func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
-	e := startLab(t) // one a round: a cut session leaves its shell behind, and a user may have 18
+	e := startLab(t) // one per round: a cut session leaves its shell open, and a user may have 18
 	e.wait = "3s"
 	c := meddle(t, e)
 	saved := filepath.Join(t.TempDir(), "plan.json")
 	before := e.plan(t)
 
-	// A run without faults tells how many exchanges there are.
+	// A run without faults counts the exchanges.
 	usual := map[string]map[string]int{}
 	calm := func(verb string, args ...string) {
 		t.Helper()
@@ -284,7 +284,7 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 		slices.Sort(list)
 		return list
 	}
-	patient := func(name, how string) bool { // the admin API is asked again for a quarter of a minute, at each change
+	patient := func(name, how string) bool { // requests to the admin API are retried for 15 seconds, at each change
 		return how == down && strings.HasPrefix(name, "outlook.")
 	}
 	each := func(verb string, do func(name, how string)) {
@@ -360,8 +360,8 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 		}
 	})
 
-	// A server that takes the request and says nothing: the time limit of the run ends it, whatever
-	// it was at.
+	// A server that accepts the request and never answers: the time limit ends the run at any
+	// stage.
 	for _, verb := range []string{"check", "plan", "apply", "rollback"} {
 		if !thorough && (verb == "check" || verb == "plan") {
 			continue
@@ -390,7 +390,7 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 	e.must(t, 0, "apply", saved, "--yes")
 	each("test", func(name, how string) {
 		r, what := faulty("test", name, how, "test", "-o", "json")
-		// A lookup may fail at the cut itself: that is what it was to find out.
+		// A lookup may fail at the cut itself: that is a correct result.
 		if r.code != 0 && r.code != 3 && r.code != 9 || how == trickle && r.code != 0 {
 			t.Fatal(what)
 		}

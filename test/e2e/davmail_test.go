@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestDavMailAgainstTheLab has DavMail, a gateway from EWS to CalDAV, ask for free/busy of someone
-// in the forest and someone in the tenant. It opens folders first.
+// TestDavMailAgainstTheLab requests free/busy of a person in the forest and of one in the tenant
+// through DavMail, a gateway from EWS to CalDAV. DavMail opens folders first.
 func TestDavMailAgainstTheLab(t *testing.T) {
 	const jar = "/usr/share/davmail/davmail.jar"
 	if _, err := os.Stat(jar); err != nil {

@@ -41,14 +41,14 @@ type run struct {
 	took           time.Duration
 }
 
-// estate is a lab of its own with a state directory of its own.
+// estate is a separate lab with a separate state directory.
 type estate struct {
 	dir, state string
 	env        []string
 	wait       string // of apply and rollback: where runs are killed, and the lab shows at once what it has
 }
 
-// startLab brings a lab up and ends it with the test.
+// startLab starts a lab and stops it when the test ends.
 func startLab(t *testing.T, args ...string) *estate {
 	t.Helper()
 	e := &estate{dir: t.TempDir(), state: t.TempDir()}
@@ -100,7 +100,7 @@ func (e *estate) run(t *testing.T, args ...string) run {
 	return finish(t, e.command(args...))
 }
 
-// must runs hybridge and wants an exit code.
+// must runs hybridge and checks the exit code.
 func (e *estate) must(t *testing.T, code int, args ...string) run {
 	t.Helper()
 	r := e.run(t, args...)

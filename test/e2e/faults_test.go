@@ -70,8 +70,8 @@ func TestChecksFindTheirFaultAlone(t *testing.T) {
 	}
 }
 
-// TestLookupFaults plants each fault that only a lookup can find: everything is applied, and the
-// lookups fail.
+// TestLookupFaults plants each fault that only a lookup can find: apply succeeds, and the lookups
+// fail.
 func TestLookupFaults(t *testing.T) {
 	for _, f := range lab.Faults() {
 		if len(f.Turns) > 0 || f.Passes {
@@ -85,7 +85,7 @@ func TestLookupFaults(t *testing.T) {
 	}
 }
 
-// TestApplyCopes plants each fault that an apply has to cope with.
+// TestApplyCopes plants each fault that an apply must survive.
 func TestApplyCopes(t *testing.T) {
 	for _, f := range lab.Faults() {
 		if !f.Passes {
@@ -94,7 +94,7 @@ func TestApplyCopes(t *testing.T) {
 		t.Run(f.ID, func(t *testing.T) {
 			id := f.ID
 			if f.ID == "entra.lag" {
-				id += "=75s" // longer than the 30 s for which other kinds are waited for
+				id += "=75s" // longer than the 30 s that apply waits for other kinds
 			}
 			e := startLab(t, "--fault", id)
 			e.must(t, 0, "apply", "--yes")

@@ -2,7 +2,7 @@ package e2e
 
 import "testing"
 
-// TestAnyNumberOfForests walks the loop with one forest and with five.
+// TestAnyNumberOfForests runs the loop with one forest and with five.
 func TestAnyNumberOfForests(t *testing.T) {
 	for _, n := range []string{"1", "5"} {
 		t.Run(n, func(t *testing.T) {

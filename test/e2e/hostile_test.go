@@ -31,8 +31,8 @@ forests:
     domains: [contoso.com]
 `
 
-// TestHostileAnswers gives every wrong kind of file: exit 2, one clear message within 5 s, no
-// panic, no stack, no escape byte.
+// TestHostileAnswers passes every wrong kind of file. The result is exit code 2 and one clear
+// message within 5 s, without a panic, a stack or an escape byte.
 func TestHostileAnswers(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'k'; c++ {
@@ -77,7 +77,7 @@ func TestHostileAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var nobody *syscall.SysProcAttr
-		if os.Geteuid() == 0 { // root reads everything: try it as somebody who may not
+		if os.Geteuid() == 0 { // root can read everything: run as an unprivileged user
 			nobody = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 			for dir := filepath.Dir(file); dir != os.TempDir(); dir = filepath.Dir(dir) {
 				if err := os.Chmod(dir, 0o755); err != nil {
@@ -126,7 +126,7 @@ func refuseAs(t *testing.T, file string, user *syscall.SysProcAttr) {
 	t.Helper()
 	limit := 5 * time.Second
 	if info, err := os.Stat(file); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
-		limit = 15 * time.Second // hybridge gives whoever writes into a pipe four seconds to begin
+		limit = 15 * time.Second // hybridge waits four seconds for the writer of a pipe to begin
 	}
 	for _, verb := range []string{"check", "plan"} {
 		cmd := exec.Command(binary, verb, "-f", file, "--non-interactive")
@@ -154,9 +154,9 @@ func refuseAs(t *testing.T, file string, user *syscall.SysProcAttr) {
 	}
 }
 
-// TestHelpOnASilentTerminal: a terminal that answers no question must not be asked one. The library
-// that draws the wizard probes the terminal when it is imported, and would wait five seconds for
-// the answer.
+// TestHelpOnASilentTerminal: a terminal that does not answer queries must not delay the help. The
+// library that draws the wizard queries the terminal when it is imported, and would wait five
+// seconds for the answer.
 func TestHelpOnASilentTerminal(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"version"}, {"check", "--help"}, {"completion", "bash"}} {
 		cmd := exec.Command(binary, args...)

@@ -30,7 +30,7 @@ func TestTheWholeLoop(t *testing.T) {
 		t.Errorf("after apply the plan still has %v", after.Changes)
 	}
 	e.must(t, 0, "test")
-	e.must(t, 7, "apply", file, "--yes") // the live state is no longer what the plan was made from
+	e.must(t, 7, "apply", file, "--yes") // the live state has changed since the plan
 	e.must(t, 0, "rollback", "--yes")
 	if d := cmp.Diff(before, e.plan(t)); d != "" {
 		t.Errorf("rollback did not restore what was there before:\n%s", d)
@@ -43,15 +43,15 @@ func TestApplyRefusesAStalePlan(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p.json")
 	e.must(t, 0, "plan", "--out", file)
 	part := e.plan(t).Changes[0].ID
-	e.must(t, 0, "apply", "--only", part, "--yes") // somebody else was quicker
+	e.must(t, 0, "apply", "--only", part, "--yes") // another run has made the change
 	r := e.must(t, 7, "apply", file, "--yes")
 	if !strings.Contains(r.stderr, "hint:") {
 		t.Errorf("no hint what to do:\n%s", r.stderr)
 	}
 }
 
-// TestApplySurvivesBeingKilled kills apply at every change and runs it again: the same live state,
-// nothing doubled, nothing lost, and rollback still finds its way home.
+// TestApplySurvivesBeingKilled kills apply at every change and runs it again. The live state is the
+// same, with nothing duplicated or lost, and rollback still restores the original state.
 func TestApplySurvivesBeingKilled(t *testing.T) {
 	e := startLab(t)
 	e.wait = "3s"
@@ -63,7 +63,7 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 	}
 	for n := 1; n <= len(before.Changes); n += step {
 		if n%12 == 0 {
-			// A killed run leaves its shells behind until they idle out, and a user may have 18.
+			// A killed run leaves its shells open until they time out, and a user may have 18.
 			e = startLab(t)
 			e.wait = "3s"
 			before = e.plan(t)
@@ -71,7 +71,7 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 		t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) {
 			e.must(t, 0, "plan", "--out", file)
 			killAfter(t, e, n, "apply", file, "--yes", "-o", "jsonl")
-			// A run that was complete before the kill reached it leaves a stale plan.
+			// A run that completed before the kill leaves a stale plan.
 			complete := e.newestRun(t) == "complete"
 			if r := e.run(t, "apply", file, "--yes"); r.code != 0 && (r.code != 7 || !complete) {
 				t.Fatalf("the second apply: exit %d\n%s", r.code, tail(r.stderr))
@@ -88,8 +88,8 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 	}
 }
 
-// TestApplySurvivesRandomKills kills apply, and then rollback, at moments that nobody chose:
-// KILLS=50 for fifty of each.
+// TestApplySurvivesRandomKills kills apply, and then rollback, at random moments. KILLS=50 runs
+// fifty of each.
 func TestApplySurvivesRandomKills(t *testing.T) {
 	kills := 5
 	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
@@ -99,7 +99,7 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 	var before plan
 	file := filepath.Join(t.TempDir(), "p.json")
 	for i := range kills {
-		if i%4 == 0 { // killed runs leave their shells behind, and a user may have 18
+		if i%4 == 0 { // killed runs leave their shells open, and a user may have 18
 			e = startLab(t)
 			e.wait = "3s"
 			before = e.plan(t)
@@ -121,8 +121,7 @@ func TestApplySurvivesRandomKills(t *testing.T) {
 			after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
 			t.Fatalf("killed after %v, after the second apply: %+v", moment, after.Summary)
 		}
-		// Rollback too is killed, and put again; when there is nothing left to undo it had been
-		// through.
+		// Rollback is killed, too, and run again. When nothing is left to undo, it had completed.
 		cmd = e.command("rollback", "--yes")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

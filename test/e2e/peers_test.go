@@ -42,8 +42,9 @@ func (e *estate) secret(t *testing.T, reference string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// TestExchangelibAgainstTheLab has a client that others wrote find its way by autodiscover and ask
-// for somebody in the same forest and somebody in the tenant, with Basic and with NTLM.
+// TestExchangelibAgainstTheLab runs exchangelib, a third-party client. It finds EWS by autodiscover
+// and requests free/busy of a person in the same forest and of one in the tenant, with Basic and
+// with NTLM.
 func TestExchangelibAgainstTheLab(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
@@ -66,8 +67,8 @@ func TestExchangelibAgainstTheLab(t *testing.T) {
 					dir := t.TempDir()
 					c := exec.Command(python, "-W", "ignore", "testdata/freebusy.py", filepath.Join(e.dir, "lab.json"),
 						discovery, scheme, f.User, e.secret(t, f.Password), f.Remote, "nobody@"+f.Domain)
-					// A directory for temporary files of its own: exchangelib keeps a cache there
-					// from run to run.
+					// A separate directory for temporary files: exchangelib keeps a cache there
+					// between runs.
 					c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+filepath.Join(e.dir, "ca.pem"), "TMPDIR="+dir,
 						"HOME="+dir, "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*")
 					var stderr strings.Builder
@@ -85,9 +86,9 @@ func TestExchangelibAgainstTheLab(t *testing.T) {
 	}
 }
 
-// TestKerberosAgainstTheLab has a real KDC vouch for the account: the session to one forest's
-// Exchange is opened with its tickets, with messages sealed over plain http and again over https,
-// and runs the cmdlets of a check and of a plan.
+// TestKerberosAgainstTheLab opens the session to one forest's Exchange with tickets of a real KDC.
+// It does so with messages sealed over plain http and again over https. The session runs the
+// cmdlets of a check and of a plan.
 func TestKerberosAgainstTheLab(t *testing.T) {
 	k := peer.StartKDC(t, "CONTOSO.EXAMPLE", "aes256-cts-hmac-sha1-96")
 	k.Principal("svc-hybridge", "correct horse")

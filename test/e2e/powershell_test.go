@@ -15,8 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestPowerShellAsClientOfTheLab has Microsoft's own PowerShell open a session with the lab's
-// Exchange and call cmdlets the way people type them.
+// TestPowerShellAsClientOfTheLab opens a session with the lab's Exchange in Microsoft's own
+// PowerShell, and calls cmdlets as people type them.
 func TestPowerShellAsClientOfTheLab(t *testing.T) {
 	pwsh, err := filepath.Abs(peer.Shared(t, "tools", "pwsh", "run"))
 	if err != nil {

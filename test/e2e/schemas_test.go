@@ -42,8 +42,8 @@ func (s schemas) validate(t *testing.T, name, text string) {
 	}
 }
 
-// TestDocumentsFitTheirSchemas walks a lab from check to rollback: every document and every event
-// is what its published schema says, and every stream ends with its exit code.
+// TestDocumentsFitTheirSchemas runs a lab from check to rollback. Every document and every event
+// conforms to its published schema, and every stream ends with its exit code.
 func TestDocumentsFitTheirSchemas(t *testing.T) {
 	e := startLab(t)
 	known := schemas{}

@@ -8,7 +8,7 @@ import (
 )
 
 // TestScriptsAreSoundPowerShell checks the scripts of a first plan with an independent grammar and
-// the cmdlet catalogue, all in one process: the file names tell the side.
+// the cmdlet catalogue, all in one process. The file names show the side.
 func TestScriptsAreSoundPowerShell(t *testing.T) {
 	e := startLab(t)
 	dir := t.TempDir()

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// TestSecretsStayWhereTheyAre runs everything there is with every log on, and looks for every
-// secret of the answers, the lab and the environment, in any encoding, in all that was written,
-// printed, or shown in the process list.
+// TestSecretsStayWhereTheyAre runs every verb with every log on. It searches everything that was
+// written, printed or shown in the process list for every secret of the answers, the lab and the
+// environment, in any encoding.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	e := startLab(t)
 	secrets := map[string]string{}
@@ -27,7 +27,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			secrets[filepath.Base(f)] = strings.TrimSpace(string(b))
 		}
 	}
-	// One of them moves into the environment, as CI has it.
+	// One of them moves into the environment, as in CI.
 	answers := filepath.Join(e.dir, "answers.yaml")
 	text, err := os.ReadFile(answers)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// watchProcesses collects the command line of every process that comes by.
+// watchProcesses collects the command line of every process that it sees.
 func watchProcesses(t *testing.T) (stop func(), seen func() string) {
 	t.Helper()
 	done := make(chan struct{})

@@ -31,7 +31,7 @@ type site struct {
 	resources []change.Resource
 	client    *entra.Client
 	state     string
-	// lose tells which answers are lost after the request was carried out: "POST
+	// lose selects the answers that are lost after the request was carried out: "POST
 	// /v1.0/applications".
 	mu       sync.Mutex
 	lose     func(request string) bool
@@ -114,7 +114,7 @@ func newSite(t *testing.T, forests int) *site {
 	return s
 }
 
-// places are those of a new process: it knows what journals tell.
+// places are those of a new process, which knows only the content of the journals.
 func (s *site) places(patience time.Duration) map[string]change.Place {
 	memory := &desired.Memory{Patience: patience, Creations: func() ([]desired.Creation, error) {
 		made, err := apply.Creations(s.state)
@@ -165,8 +165,8 @@ func (s *site) applications() (n int) {
 	return n
 }
 
-// Lists that do not show what was made for an hour change nothing: what was made is read by its id,
-// in apply, in a plan by another process right after, and in a rollback.
+// Lists that omit a new object for an hour change nothing. The object is read by its id: in apply,
+// in a plan by another process right after it, and in a rollback.
 func TestListsThatLag(t *testing.T) {
 	s := newSite(t, 2)
 	s.lab.Lag(time.Hour)
@@ -187,8 +187,8 @@ func TestListsThatLag(t *testing.T) {
 	}
 }
 
-// A creation whose answer was lost, and that lists do not show yet, is not made a second time: not
-// by the same plan, and not by a new one.
+// An object whose creation lost its answer, and that lists still omit, is not created twice:
+// neither by the same plan nor by a new one.
 func TestAnswerLostWhileListsLag(t *testing.T) {
 	for _, fresh := range []bool{false, true} {
 		t.Run(fmt.Sprintf("new plan %t", fresh), func(t *testing.T) {
@@ -216,7 +216,8 @@ func TestAnswerLostWhileListsLag(t *testing.T) {
 	}
 }
 
-// Entra answers 150 reads of keys a minute. They grow with the forests and not with their square.
+// Entra answers 150 reads of keys per minute. Their number grows linearly with the number of
+// forests.
 func TestReadsOfKeys(t *testing.T) {
 	for _, forests := range []int{2, 8, 32} {
 		t.Run(fmt.Sprintf("%d forests", forests), func(t *testing.T) {
@@ -238,7 +239,7 @@ func TestReadsOfKeys(t *testing.T) {
 	}
 }
 
-// A rollback leaves alone what others have extended in ways that no kind declares.
+// A rollback does not touch applications that others have extended in ways that no kind declares.
 func TestRollbackLeavesExtendedApplications(t *testing.T) {
 	note := "used by payroll"
 	for name, extend := range map[string]func(*lab.State, *lab.Application){

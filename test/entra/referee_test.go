@@ -1,5 +1,5 @@
-// Package entra_test runs Microsoft's own clients, from npm, against the lab's tenant: what they
-// take and how they read refusals decides whether the lab is like Entra and Microsoft Graph.
+// Package entra_test runs Microsoft's own clients, from npm, against the lab's tenant. The lab
+// behaves like Entra and Microsoft Graph when they accept its answers and understand its refusals.
 package entra_test
 
 import (
@@ -61,7 +61,7 @@ func tenant(t *testing.T) (*lab.Tenant, *httptest.Server, string) {
 	return entra, server, host
 }
 
-// keyPair is a certificate as clients take it.
+// keyPair is a certificate in the form that clients accept.
 type keyPair struct {
 	leaf             *x509.Certificate
 	pem, key, sha256 string
@@ -100,7 +100,7 @@ func text(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// outcome is what became of one step of the referee.
+// outcome is the result of one step of the referee.
 type outcome struct {
 	Value json.RawMessage
 	Error *struct {
@@ -109,7 +109,7 @@ type outcome struct {
 	}
 }
 
-// modules is the folder with the referee and what it needs of npm, as the lock file pins it.
+// modules is the folder with the referee and its npm packages, as pinned by the lock file.
 func modules(t *testing.T) (node, folder string) {
 	t.Helper()
 	node, npm := peer.Program(t, "node", "nodejs"), peer.Program(t, "npm", "npm")

@@ -59,8 +59,8 @@ KeepAlive On
 ProxyPass /EWS %[4]s/EWS
 `
 
-// TestNTLMAgainstApache has Apache, with gss-ntlmssp, verify our NTLM messages in front of the
-// server half.
+// TestNTLMAgainstApache runs Apache with gss-ntlmssp in front of the server half. Apache verifies
+// our NTLM messages.
 func TestNTLMAgainstApache(t *testing.T) {
 	apache := program(t, "apache2", "apache2-bin")
 	const modules = "/usr/lib/apache2/modules"

@@ -20,7 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// requestLog notes what a server was asked.
+// requestLog records the requests to a server.
 type requestLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -50,7 +50,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// view is what exchangelib tells of one mailbox.
+// view is the output of exchangelib for one mailbox.
 type view struct {
 	View, Merged, Error string
 	Events              []string
@@ -61,8 +61,8 @@ type report struct {
 	Answers                             map[string]view
 }
 
-// TestExchangelib has Debian's exchangelib do autodiscover (POX and SOAP) and free/busy, with each
-// way to authenticate.
+// TestExchangelib runs autodiscover (POX and SOAP) and free/busy with Debian's exchangelib, with
+// each way to authenticate.
 func TestExchangelib(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
@@ -121,7 +121,7 @@ func exchangelib(t *testing.T, dir, ca, port, user string) []report {
 	defer cancel()
 	c := exec.CommandContext(ctx, "/usr/bin/python3", "-W", "ignore", filepath.Join("testdata", "freebusy.py"), port,
 		"alice@contoso.test", user, password, "bob@contoso.test", "nobody@elsewhere.test")
-	// A directory for temporary files of its own: exchangelib keeps a cache there from run to run.
+	// A separate directory for temporary files: exchangelib keeps a cache there between runs.
 	c.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE="+ca, "TMPDIR="+dir, "HOME="+dir, "PYTHONDONTWRITEBYTECODE=1",
 		"NO_PROXY=127.0.0.1")
 	var stderr strings.Builder

@@ -27,7 +27,7 @@ func newValidator(t *testing.T) validator {
 	return validator{program(t, "xmllint", "libxml2-utils"), reference(t, "reference", "schemas", "ews")}
 }
 
-// check validates documents by name in one run, for reading the schema takes most of the time.
+// check validates documents by name in one run, because reading the schema takes most of the time.
 func (v validator) check(t *testing.T, schema string, docs map[string][]byte) {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func (v validator) check(t *testing.T, schema string, docs map[string][]byte) {
 	}
 }
 
-// TestValidatorRefuses: a referee that lets everything pass is none.
+// TestValidatorRefuses: a validator that accepts everything would prove nothing.
 func TestValidatorRefuses(t *testing.T) {
 	v := newValidator(t)
 	file := filepath.Join(t.TempDir(), "bad.xml")
@@ -98,8 +98,8 @@ func TestWhatWeSend(t *testing.T) {
 	v.check(t, "soap-ews-managed-api.xsd", docs)
 }
 
-// TestRecordedClients replays what exchangelib and DavMail sent, to handlers that know the caller
-// already.
+// TestRecordedClients replays recorded requests of exchangelib and DavMail. The handlers treat the
+// caller as authenticated.
 func TestRecordedClients(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(reference(t, "fixtures", "ews-captures"), "*-[0-9][0-9]-*.txt"))
 	if err != nil || len(files) == 0 {
@@ -135,7 +135,7 @@ func TestRecordedClients(t *testing.T) {
 		case bytes.Contains(body, []byte(`Version="Exchange2019"`)):
 			wantStatus, wantText = http.StatusInternalServerError, "ErrorInvalidServerVersion"
 		case bytes.Contains(body, []byte(`Id="DUMMY"`)), bytes.Contains(body, []byte(`Id="AAAAroot"`)):
-			wantText = "ErrorInvalidIdMalformed" // the id was another server's
+			wantText = "ErrorInvalidIdMalformed" // the id is of another server
 		case bytes.Contains(body, []byte("DUMMY@example.com")):
 			wantText = "InvalidUser"
 		case strings.HasSuffix(strings.ToLower(r.URL.Path), ".xml"):
@@ -145,7 +145,7 @@ func TestRecordedClients(t *testing.T) {
 			t.Errorf("%s: HTTP %d, want %d with %s\n%s", name, w.Code, wantStatus, wantText, w.Body)
 		}
 		seen[wantText]++
-		// The version dance: the same again with the version that the client falls back to.
+		// The client falls back to an older version and repeats the request.
 		if wantText == "ErrorInvalidServerVersion" {
 			r.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("Exchange2019"),
 				[]byte("Exchange2016"))))

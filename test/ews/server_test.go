@@ -1,5 +1,5 @@
-// Package ews_test runs the client and server halves of EWS and autodiscover against what we did
-// not write: exchangelib, recordings of DavMail and exchangelib, Apache with NTLM, and Exchange's
+// Package ews_test runs the client and server halves of EWS and autodiscover against third-party
+// peers: exchangelib, recordings of DavMail and exchangelib, Apache with NTLM, and Exchange's
 // published schemas.
 package ews_test
 
@@ -23,7 +23,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
 )
 
-// missing says what a test needs and does not have. Where everything has to run, that is a failure.
+// missing skips a test and reports what it lacks. Where every test must run, it fails the test.
 func missing(t *testing.T, what, packages string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -43,7 +43,7 @@ func program(t *testing.T, name, pkg string) string {
 	return ""
 }
 
-// reference is a folder of recordings and schemas that stand beside the repository and not in it.
+// reference is a folder of recordings and schemas beside the repository, not in it.
 func reference(t *testing.T, path ...string) string {
 	t.Helper()
 	dir := filepath.Join(append([]string{"..", "..", "..", "shared"}, path...)...)
@@ -124,7 +124,7 @@ func ewsHandler() *ews.Handler {
 		Mailbox: func(context.Context, link.Caller) string { return "alice@contoso.test" }}
 }
 
-// startServer serves both halves over TLS on loopback. It gives the base URL and the file of the
+// startServer serves both halves over TLS on loopback. It returns the base URL and the file of the
 // certificate to trust.
 func startServer(t *testing.T, accept link.Accept) (server *httptest.Server, log *requestLog) {
 	t.Helper()
@@ -134,7 +134,7 @@ func startServer(t *testing.T, accept link.Accept) (server *httptest.Server, log
 	server.Config.ErrorLog = quiet()
 	o := organization{base: "https://" + server.Listener.Addr().String(), auth: "Ntlm"}
 	if !accept.NTLM {
-		o.auth = "Basic" // exchangelib believes it and does not look at what is offered
+		o.auth = "Basic" // exchangelib uses it and ignores the offered methods
 	}
 	accept.Realm, accept.Password = "contoso.test", knows
 	accept.Names = ntlm.Server{Domain: "CONTOSO", Computer: "EX1", DNSDomain: "contoso.test",

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// GraphSchema is Microsoft's description of Graph, as far as the reference folder holds it:
-// properties by type, those of base types included.
+// GraphSchema is the part of Microsoft's description of Graph that the reference folder contains:
+// properties by type, including those of base types.
 func GraphSchema(t testing.TB) map[string]map[string]bool {
 	t.Helper()
 	raw, err := os.ReadFile(Shared(t, "reference", "schemas", "graph-v1.0-subset.csdl.xml"))

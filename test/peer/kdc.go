@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// KDC is MIT Kerberos' key distribution center, with a realm of its own on a free port of loopback.
+// KDC is MIT Kerberos' key distribution center, with a separate realm on a free port of loopback.
 type KDC struct {
 	Realm string
 	Conf  string // krb5.conf that leads to it
@@ -24,7 +24,7 @@ type KDC struct {
 	port       int
 }
 
-// StartKDC makes a realm whose keys are all of one encryption type. It ends with the test.
+// StartKDC starts a realm whose keys are all of one encryption type. It stops when the test ends.
 func StartKDC(t testing.TB, realm, encryption string) *KDC {
 	t.Helper()
 	daemon := Program(t, "krb5kdc", "krb5-kdc")
@@ -86,7 +86,7 @@ func (k *KDC) Write(name, text string) string {
 	return k.Path(name)
 }
 
-// Environment is what a program of MIT Kerberos needs to find the realm.
+// Environment is the environment in which a program of MIT Kerberos finds the realm.
 func (k *KDC) Environment() []string {
 	return append(os.Environ(), "KRB5_CONFIG="+k.Conf, "KRB5_KDC_PROFILE="+k.Path("kdc.conf"), "KRB5RCACHEDIR="+k.dir)
 }
@@ -115,7 +115,7 @@ func (k *KDC) Principal(name, password string) {
 	k.Admin("addprinc", "-pw", password, "+requires_preauth", name)
 }
 
-// Keytab adds a principal with a key that nobody knows, and keeps the key in a file.
+// Keytab adds a principal with a random key and writes the key to a file.
 func (k *KDC) Keytab(file, principal string) string {
 	k.t.Helper()
 	k.Admin("addprinc", "-randkey", principal)
@@ -131,5 +131,4 @@ func (k *KDC) TicketCache(user, password string) string {
 	return path
 }
 
-// Port is where the KDC listens.
 func (k *KDC) Port() int { return k.port }

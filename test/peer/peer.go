@@ -1,4 +1,4 @@
-// Package peer starts programs that others wrote, for tests to hold ours against.
+// Package peer starts third-party programs, for tests that compare ours with them.
 package peer
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Missing says what a test needs and does not have. Where everything has to run (CI=true), that is
-// a failure.
+// Missing skips a test and reports what it lacks. Under CI=true, where every test must run, it
+// fails the test.
 func Missing(t testing.TB, what, packages string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -18,7 +18,7 @@ func Missing(t testing.TB, what, packages string) {
 	t.Skipf("NOT TESTED: %s is missing: install %s", what, packages)
 }
 
-// Program finds a program, also where only root's path leads.
+// Program finds a program, also in the folders that only root's PATH contains.
 func Program(t testing.TB, name, packages string) string {
 	t.Helper()
 	for _, path := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
@@ -30,7 +30,7 @@ func Program(t testing.TB, name, packages string) string {
 	return ""
 }
 
-// FreePort is a TCP port of loopback that nobody listened on a moment ago.
+// FreePort returns a free TCP port of loopback. Another process can take it before the caller does.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

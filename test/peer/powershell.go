@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Shared finds a file of the reference folder that stands beside a checkout of ours. A fresh clone
-// elsewhere has none, and leaves the test out.
+// Shared finds a file of the reference folder beside the checkout. A clone without that folder
+// skips the test.
 func Shared(t testing.TB, path ...string) string {
 	t.Helper()
 	file := filepath.Join(append([]string{root(t), "..", "shared"}, path...)...)
@@ -38,7 +38,7 @@ func root(t testing.TB) string {
 }
 
 // LintPowerShell validate  against an independent grammar and the full cmdlet catalogue. side is
-// "onprem", "online", or "auto": told by the files' names.
+// "onprem", "online", or "auto": by the files' names.
 func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Helper()
 	tool := Shared(t, "tools", "pslint")
@@ -60,14 +60,13 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	t.Logf("%s", out)
 }
 
-// Catalogue is the full cmdlet catalogue as a file, with what it lacks and other sources show.
+// Catalogue is the full cmdlet catalogue as a file, with additions from other sources.
 func Catalogue(t testing.TB) string {
 	t.Helper()
 	return amended(t, Shared(t, "reference", "exchange-cmdlets.json"))
 }
 
-// amended is the cmdlet catalogue with what it lacks and other sources show:
-// pkg/estate/exchange/amendments.json.
+// amended is the cmdlet catalogue with the additions of pkg/estate/exchange/amendments.json.
 func amended(t testing.TB, catalogue string) string {
 	t.Helper()
 	type cmdlet map[string]any
@@ -86,7 +85,7 @@ func amended(t testing.TB, catalogue string) string {
 	for name, c := range more {
 		known := all[name]
 		if known == nil {
-			continue // one that the linter need not know
+			continue // not relevant to the linter
 		}
 		parameters, _ := known["parameters"].(map[string]any)
 		added, _ := c["parameters"].(map[string]any)

@@ -1,5 +1,5 @@
-// Package psrp_test runs remote PowerShell against peers that we did not write: MIT Kerberos as the
-// domain's key distribution center and as the other side of sealed messages.
+// Package psrp_test runs remote PowerShell against third-party peers: MIT Kerberos as the domain's
+// key distribution center and as the other side of sealed messages.
 package psrp_test
 
 import (
@@ -13,7 +13,7 @@ const (
 	password = "Passw0rd! ä"
 )
 
-// kdc is a realm with the user admin, the robot who has a keytab, and the service HTTP/localhost.
+// kdc is a realm with the user admin, the user robot with a keytab, and the service HTTP/localhost.
 type kdc struct{ *peer.KDC }
 
 func startKDC(t *testing.T, encryption string) kdc {

@@ -27,8 +27,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// exchange is our server, with cmdlets that show what went over the wire. It says when Get-Endless
-// runs.
+// exchange is our server, with cmdlets that return what was transmitted. endless signals that
+// Get-Endless runs.
 func exchange() (server *psrp.Server, endless chan struct{}) {
 	endless = make(chan struct{}, 1)
 	return &psrp.Server{
@@ -58,7 +58,7 @@ func exchange() (server *psrp.Server, endless chan struct{}) {
 	}, endless
 }
 
-// wiretap notes what goes over a listener's connections, and counts them.
+// wiretap records the bytes of a listener's connections, and counts the connections.
 type wiretap struct {
 	net.Listener
 	mu    sync.Mutex
@@ -157,7 +157,7 @@ func loopback(ctx context.Context, network, addr string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
 }
 
-// session opens a pool and runs what shows that both directions work.
+// session opens a pool and checks both directions.
 func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{}) {
 	t.Helper()
 	o.Dial = loopback
@@ -191,7 +191,7 @@ func session(t *testing.T, o psrp.Options, caller string, endless <-chan struct{
 		&e) || e.ID != "CommandNotFoundException" {
 		t.Errorf("unknown cmdlet: %v", err)
 	}
-	// A cancel closes the connection: what follows must authenticate again, by itself.
+	// A cancel closes the connection: the next request must authenticate again automatically.
 	polled := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -236,7 +236,7 @@ func TestKerberos(t *testing.T) {
 					for _, scheme := range []string{"Kerberos", "Negotiate"} {
 						if encryption != "aes256-cts-hmac-sha1-96" &&
 							(user.name != "password" || withTLS || scheme != "Kerberos") {
-							continue // the other types differ in sealing alone
+							continue // the other types differ only in sealing
 						}
 						t.Run(fmt.Sprintf("%s TLS=%v %s", user.name, withTLS, scheme), func(t *testing.T) {
 							s, endless := exchange()
@@ -245,7 +245,7 @@ func TestKerberos(t *testing.T) {
 							o := psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, user.config), Scheme: scheme}
 							if withTLS {
 								o.TLS = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-								o.TLS.ServerName = "example.com" // what httptest's certificate says
+								o.TLS.ServerName = "example.com" // the name in httptest's certificate
 							}
 							session(t, o, user.caller, endless)
 							if n := s.Shells(); n != 0 {
@@ -268,8 +268,8 @@ func TestKerberos(t *testing.T) {
 	}
 }
 
-// TestKerberosAgainstGSSAPI puts MIT's GSS-API between our client and our server: it must
-// understand what we seal, and we what it seals.
+// TestKerberosAgainstGSSAPI puts MIT's GSS-API between our client and our server. Each must unseal
+// the messages of the other.
 func TestKerberosAgainstGSSAPI(t *testing.T) {
 	python := ""
 	for _, p := range []string{"/usr/bin/python3", "python3"} {
@@ -327,7 +327,7 @@ func TestKerberosAgainstGSSAPI(t *testing.T) {
 	}
 }
 
-// TestKerberosFailures looks at what an admin gets to read.
+// TestKerberosFailures checks the messages that an admin reads.
 func TestKerberosFailures(t *testing.T) {
 	k := startKDC(t, "aes256-cts-hmac-sha1-96")
 	s, _ := exchange()

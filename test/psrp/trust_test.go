@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// A service of a trusted realm is found by the referral of the user's own domain controller,
-// without a domain_realm of this machine, wherever MIT's kvno finds it.
+// The referral of the user's domain controller leads to a service of a trusted realm, without
+// domain_realm on this machine. The result must agree with MIT's kvno.
 func TestReferralAcrossATrust(t *testing.T) {
 	const encryption = "aes256-cts-hmac-sha1-96"
 	home, other := peer.StartKDC(t, realm, encryption), peer.StartKDC(t, "FABRIKAM.LAB", encryption)
@@ -29,7 +29,7 @@ func TestReferralAcrossATrust(t *testing.T) {
 		" dns_canonicalize_hostname = false\n[realms]\n %s = {\n  kdc = 127.0.0.1:%d\n }\n FABRIKAM.LAB = {\n  kdc = "+
 		"127.0.0.1:%d\n }\n",
 		realm, realm, home.Port(), other.Port())
-	time.Sleep(1100 * time.Millisecond) // the domain controller notices a change of the second
+	time.Sleep(1100 * time.Millisecond) // the domain controller compares times by the second
 	home.Write("krb5.conf", realms+"[domain_realm]\n .fabrikam.lab = FABRIKAM.LAB\n")
 	conf := home.Write("client.conf", realms)
 
@@ -67,7 +67,7 @@ func TestReferralAcrossATrust(t *testing.T) {
 	}
 }
 
-// An account that has expired is a matter of access.
+// An expired account is an access error.
 func TestExpiredAccount(t *testing.T) {
 	k := startKDC(t, "aes256-cts-hmac-sha1-96")
 	k.Admin("modprinc", "-expire", "2001-01-01", "admin")

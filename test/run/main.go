@@ -1,6 +1,6 @@
-// Command run runs the whole test suite and says at the end, loudly, what was left out and why.
-// Under CI=true a test that was left out is a failure: a skipped test that nobody sees is worth
-// less than none.
+// Command run runs the whole test suite and lists at the end which tests were skipped and why.
+// Under CI=true a skipped test is a failure, because a skip that goes unnoticed hides missing
+// coverage.
 package main
 
 import (
@@ -50,7 +50,8 @@ func main() {
 	}
 }
 
-// follow prints a line a package and the whole output of what fails; it counts tests, not packages.
+// follow prints one line per package and the whole output of a failed test. It counts tests, not
+// packages.
 func follow(r io.Reader) (passed, failed int, skipped []string) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
@@ -58,7 +59,7 @@ func follow(r io.Reader) (passed, failed int, skipped []string) {
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Println(lines.Text()) // the build's own complaints
+			fmt.Println(lines.Text()) // errors of the build
 			continue
 		}
 		key := e.Package + " " + e.Test
@@ -89,7 +90,7 @@ func follow(r io.Reader) (passed, failed int, skipped []string) {
 	return passed, failed, skipped
 }
 
-// reason is what the test said when it skipped itself.
+// reason is the message with which the test skipped itself.
 func reason(lines []string) string {
 	for _, l := range lines {
 		l = strings.TrimSpace(l)

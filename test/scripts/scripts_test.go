@@ -1,5 +1,5 @@
-// Package scripts has Microsoft's PowerShell run the scripts of a plan: against strict stand-ins
-// for the cmdlets and for Microsoft Graph, and against the lab.
+// Package scripts runs the scripts of a plan in Microsoft's PowerShell: against strict stand-ins
+// for the cmdlets and Microsoft Graph, and against the lab.
 package scripts
 
 import (
@@ -93,7 +93,7 @@ func powershell(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	temp, err := os.MkdirTemp("", "ps") // short: sockets are made in it
+	temp, err := os.MkdirTemp("", "ps") // short, because it contains sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +109,14 @@ func powershell(t *testing.T, env []string, args ...string) string {
 	return string(out)
 }
 
-// ran is what one run of a script did.
+// ran is the record of one run of a script.
 type ran struct {
 	Case, Script, Place, Error, Result string
 	Refuse, Exit                       int
 	Said, Calls                        []string
 }
 
-// call is a write, as the plan and as the stand-ins say it.
+// call is a write, in the common form of the plan and the stand-ins.
 type call struct {
 	Name       string
 	Parameters map[string]any
@@ -154,7 +154,8 @@ func TestScriptsAgainstStandIns(t *testing.T) {
 					"-File", runner, "-WorldFile", world, "-Folder", s.dir, "-Out", out,
 					"-Catalogue", catalogue, "-StandIns", standIns, "-As", as,
 				}
-				// A function sees the script's preference, which hides that a proxy does not.
+				// A function inherits the script's preference and a proxy does not. Functions would
+				// hide that difference.
 				refusals := as != "Function"
 				if refusals {
 					args = append(args, "-Refusals")
@@ -227,7 +228,7 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 			}
 		case "refused":
 			refused = r
-			// What makes a setting known at once only warns.
+			// The refresh of a setting only warns when it fails.
 			if strings.Contains(strings.Join(r.Said, " "), "Get-ExchangeDiagnosticInfo failed") {
 				if r.Error != "" {
 					bad("the failure of what follows a change stops it")
@@ -291,8 +292,8 @@ func (s set) expectedNames(script string) (out []string) {
 	return out
 }
 
-// expected are the calls that the plan has for a script. What they make is read from what was
-// called.
+// expected are the calls that the plan has for a script. The results of creations are read from the
+// recorded calls.
 func (s set) expected(script string, calls []string, made map[string]map[string]any) (out []call) {
 	resolve := func(v any) any {
 		v, err := change.Resolve(v, func(r change.Ref) (any, error) { return made[r.Change][r.Property], nil })
@@ -341,7 +342,8 @@ func (s set) expected(script string, calls []string, made map[string]map[string]
 	return out
 }
 
-// asCmdlet is a command as a cmdlet gets it: asked for already, lists joined where it takes a text.
+// asCmdlet is a command as a cmdlet receives it: already confirmed, with lists joined where the
+// parameter is a string.
 func asCmdlet(c call) call {
 	out := call{Name: c.Name, Parameters: map[string]any{}}
 	cmdlet, _ := exchange.Catalogue().Find(c.Name)
@@ -359,7 +361,8 @@ func asCmdlet(c call) call {
 	return out
 }
 
-// plain is a value as JSON has it. A list of one is what PowerShell may give for its element.
+// plain is a value in its JSON form. PowerShell may write a list of one as its element, so both are
+// equal.
 func plain(v any) any {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -372,7 +375,7 @@ func plain(v any) any {
 	return out
 }
 
-// called reads what the stand-ins recorded.
+// called parses the records of the stand-ins.
 func called(t *testing.T, lines []string) (out []call) {
 	t.Helper()
 	for _, line := range lines {
@@ -400,7 +403,7 @@ func called(t *testing.T, lines []string) (out []call) {
 	return out
 }
 
-// typed is the value of what the stand-ins record as {"type": ..., "value": ...}.
+// typed is the value that the stand-ins record as {"type": ..., "value": ...}.
 func typed(v any) any {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -428,8 +431,8 @@ var (
 	build     = regexp.MustCompile(`'([^']*)' = '(\d+\.\d+)\.(\d+\.\d+)'`)
 )
 
-// world is what there is before the scripts: what the plan changes, as the plan saw it, and what
-// the scripts make sure of.
+// world is the state before the scripts run: the objects that the plan changes, as the plan read
+// them, and the objects that the scripts verify.
 func (s set) world(t *testing.T) map[string]any {
 	t.Helper()
 	places, graph, scripts, tenant := map[string]map[string][]any{}, []any{}, []any{}, ""

@@ -16,7 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// PKCS#12 files as OpenSSL writes them, today's encryption and yesterday's, and what is in them.
+// PKCS#12 files as OpenSSL writes them, with current and legacy encryption.
 func TestOpenSSLFiles(t *testing.T) {
 	need(t, "openssl")
 	dir := authority(t)
@@ -53,8 +53,8 @@ func TestOpenSSLFiles(t *testing.T) {
 		"="); certificate.NormalThumbprint(want) != certificate.Thumbprint(b.Leaf) {
 		t.Errorf("thumbprint %s, OpenSSL has %s", certificate.Thumbprint(b.Leaf), want)
 	}
-	// OpenSSL prints names in the order and with the separators of .NET when told to; it differs in
-	// two keywords.
+	// With the right options OpenSSL prints names in the order and with the separators of .NET. It
+	// differs in two keywords.
 	for option, got := range map[string]string{"-subject": certificate.Subject(b.Leaf),
 		"-issuer": certificate.Issuer(b.Leaf)} {
 		printed := run(t, "openssl", "x509", "-in", at("leaf.pem"), "-noout", option, "-nameopt",

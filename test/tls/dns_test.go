@@ -134,7 +134,8 @@ zone "broken.example" { type primary; file "broken"; };
 	}
 }
 
-// dnsmasq asks our server on behalf of our client: it must understand it, faults included.
+// dnsmasq forwards our client's queries to our server. It must understand every answer, including
+// the faults.
 func TestDnsmasq(t *testing.T) {
 	need(t, "dnsmasq")
 	server, ours := lab(t)
@@ -145,7 +146,7 @@ func TestDnsmasq(t *testing.T) {
 		"--cache-size=0", "--pid-file=" + filepath.Join(t.TempDir(), "pid"), "--server=/contoso.example/" + host + "#" +
 			labPort}
 	if os.Geteuid() == 0 {
-		args = append(args, "--user=root") // else it gives up its rights and with them the test's directory
+		args = append(args, "--user=root") // else it drops its rights and cannot read the test's directory
 	}
 	daemon(t, "dnsmasq", args...)
 	theirs := &dns.Client{Resolvers: []string{net.JoinHostPort("127.0.0.1", port)}, Timeout: 5 * time.Second}

@@ -27,7 +27,7 @@ import (
 
 const oddHost = "mail.contoso.example"
 
-// oddServers is the folder of the odd SMTP servers, or the test is left out.
+// oddServers is the folder of the odd SMTP servers. Without it the test is skipped.
 func oddServers(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../../shared/tools/odd-servers")
@@ -42,7 +42,7 @@ func oddServers(t *testing.T) string {
 	return dir
 }
 
-// oddCase is what an administrator expects to be told about a server.
+// oddCase is the result that an administrator expects for a server.
 type oddCase struct{ Server, Situation, Verdict, MustSay string }
 
 func oddCases(t *testing.T, dir string) map[string][]oddCase {
@@ -66,7 +66,7 @@ func oddCases(t *testing.T, dir string) map[string][]oddCase {
 	return cases
 }
 
-// startTemper starts one server of one temper and gives its address.
+// startTemper starts one server of one temper and returns its address.
 func startTemper(t *testing.T, dir, pki, temper string) string {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "port")
@@ -83,10 +83,10 @@ func startTemper(t *testing.T, dir, pki, temper string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
-// startPostfix starts one Postfix set-up and gives its address.
+// startPostfix starts one Postfix set-up and returns its address.
 func startPostfix(t *testing.T, dir, pki, name string) string {
 	t.Helper()
-	where, err := os.MkdirTemp("", "pf") // Postfix's own users must get through, and its paths are short
+	where, err := os.MkdirTemp("", "pf") // Postfix's own users must have access, and its paths are short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +109,11 @@ func startPostfix(t *testing.T, dir, pki, name string) string {
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
-// quoted are the reply codes in the expected texts: they must be told.
+// quoted are the reply codes in the expected texts: the result must contain them.
 var quoted = regexp.MustCompile(`\b(?:4|5)\d\d(?: \d\.\d\.\d)?\b`)
 
 // TestOddServers runs the check of the transport certificate against every odd server, with and
-// without a certificate file, and compares the verdict with that of an administrator.
+// without a certificate file, and compares the verdict with that which an administrator expects.
 func TestOddServers(t *testing.T) {
 	dir := oddServers(t)
 	pki := t.TempDir()
@@ -153,7 +153,7 @@ func TestOddServers(t *testing.T) {
 				t.Fatal(err)
 			}
 			set := oddSet(roots, l)
-			server, err := fact.MailServers.In(t.Context(), set.Network, oddHost) // one look for both situations
+			server, err := fact.MailServers.In(t.Context(), set.Network, oddHost) // one connection for both situations
 			for _, c := range cases {
 				set := oddSet(roots, l)
 				fact.MailServers.Seed(set.Network, oddHost, server, err)

@@ -1,5 +1,5 @@
-// Package tls_test holds certificates, STARTTLS, DNS and signed tokens against programs that the
-// project did not write: OpenSSL, Postfix, swaks, BIND, dnsmasq.
+// Package tls_test checks certificates, STARTTLS, DNS and signed tokens with third-party programs:
+// OpenSSL, Postfix, swaks, BIND, dnsmasq.
 package tls_test
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// need finds a program, or leaves the test out: loudly, and not at all under CI=true.
+// need finds a program or skips the test with a message. Under CI=true it fails the test.
 func need(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -47,7 +47,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// daemon starts a program and ends it with the test.
+// daemon starts a program and stops it when the test ends.
 func daemon(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(need(t, name), args...)
@@ -73,7 +73,7 @@ func daemon(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// await tries until it works or patience ends.
+// await retries until it succeeds or the time is over.
 func await(t *testing.T, what string, try func() error) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)

@@ -44,7 +44,7 @@ func (m maker) key(name, kind string) string {
 	return file
 }
 
-// shape is one certificate for a server, in its most ordinary form but for what its fields say.
+// shape is one certificate for a server. Its fields are the differences from the ordinary form.
 type shape struct {
 	key        string // "rsa" when empty
 	extensions string // those of an ordinary server when empty
@@ -103,8 +103,8 @@ func (m maker) root(name string) {
 		"-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 }
 
-// TestShapes compares what Judge says about certificates with openssl verify -purpose sslserver.
-// Where Judge is stricter, the reason is Windows or Exchange Online, and stands in the table.
+// TestShapes compares the verdicts of Judge with openssl verify -purpose sslserver. Where Judge is
+// stricter, the reason is Windows or Exchange Online. The table states it.
 func TestShapes(t *testing.T) {
 	need(t, "openssl")
 	m := maker{t, t.TempDir()}
@@ -130,7 +130,8 @@ func TestShapes(t *testing.T) {
 	}
 	m.issue("int2", shape{issuer: "int", extensions: oddCA, subject: "/CN=int2", days: years})
 	m.issue("below0", shape{issuer: "int0", extensions: oddCA, subject: "/CN=below0", days: years})
-	// An authority without CA:TRUE: what it signs is signed, and worth nothing.
+	// An authority without CA:TRUE: its signatures are correct, but its certificates are not
+	// trusted.
 	m.issue("notca", shape{issuer: "root", extensions: "basicConstraints=CA:FALSE\n", subject: "/CN=notca",
 		days: years})
 	if err := os.Rename(m.at("leaf-rsa.key"), m.at("notca.key")); err != nil {
@@ -156,9 +157,9 @@ func TestShapes(t *testing.T) {
 		name     string
 		shape    shape
 		chain    []string // sent along; the issuer when nil
-		ids      []string // findings that must be told
-		stricter string   // why Judge refuses what OpenSSL takes
-		laxer    string   // why Judge only doubts what OpenSSL refuses
+		ids      []string // findings that must be reported
+		stricter string   // why Judge refuses what OpenSSL accepts
+		laxer    string   // why Judge only warns where OpenSSL refuses
 	}{
 		{name: "ordinary"},
 		{name: "two intermediates", shape: shape{issuer: "int2"}, chain: []string{"int2", "int"}},

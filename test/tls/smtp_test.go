@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// postfix starts a Postfix of its own on loopback and returns its address. Its master process
-// detaches itself, so it is ended by the id that it wrote.
+// postfix starts a separate Postfix on loopback and returns its address. Its master process
+// detaches itself, so it is stopped by the id in its pid file.
 func postfix(t *testing.T, settings ...string) string {
 	t.Helper()
 	need(t, "postfix")
@@ -27,7 +27,7 @@ func postfix(t *testing.T, settings ...string) string {
 		}
 		t.Skip("PEER MISSING: Postfix can be started only by root, this boundary was not checked")
 	}
-	dir, err := os.MkdirTemp("", "postfix") // Postfix's own users must get through
+	dir, err := os.MkdirTemp("", "postfix") // Postfix's own users must have access
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func readable(t *testing.T, dir string) {
 	}
 }
 
-// Our receiver, asked by OpenSSL and by swaks.
+// Our receiver, with OpenSSL and swaks as clients.
 func TestReceiver(t *testing.T) {
 	need(t, "openssl")
 	dir := authority(t)

@@ -13,10 +13,10 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestWindowsLogon has SSPI open the session to Exchange as the user who runs hybridge, with
-// tickets of a real KDC. SSPI is Wine's kerberos.dll over MIT's libraries here. It takes over https
-// alone: for messages that are sealed over http, Wine 8 asks for a smaller buffer than the seal of
-// AES fills.
+// TestWindowsLogon opens the session to Exchange through SSPI as the user who runs hybridge, with
+// tickets of a real KDC. SSPI is here Wine's kerberos.dll over MIT's libraries. Only https is
+// tested: for messages sealed over http, Wine 8 requests a smaller buffer than the seal of AES
+// fills.
 func TestWindowsLogon(t *testing.T) {
 	k := peer.StartKDC(t, "CONTOSO.EXAMPLE", "aes256-cts-hmac-sha1-96")
 	k.Principal("svc-hybridge", "correct horse")

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheWholeLoop is the loop of test/e2e, as an admin on Windows walks it.
+// TestTheWholeLoop is the loop of test/e2e on Windows.
 func TestTheWholeLoop(t *testing.T) {
 	e := startLab(t)
 	if r := e.must(t, 0, "version"); !strings.Contains(r.stdout, "windows/amd64") {
@@ -47,7 +47,7 @@ func TestTheWholeLoop(t *testing.T) {
 	e.must(t, 0, "apply", "Plan für heute.json", "-f", e.answers, "--yes")
 	e.must(t, 0, "plan", "-f", e.answers, "--detailed-exitcode")
 	e.must(t, 0, "test", "-f", e.answers)
-	e.must(t, 7, "apply", "Plan für heute.json", "-f", e.answers, "--yes") // the live state is another one now
+	e.must(t, 7, "apply", "Plan für heute.json", "-f", e.answers, "--yes") // the live state has changed
 
 	runs := decode[struct {
 		Runs []struct{ RunID, Outcome string }
@@ -70,7 +70,7 @@ func TestTheWholeLoop(t *testing.T) {
 	e.must(t, 5, "plan", "-f", e.answers, "--detailed-exitcode")
 }
 
-// TestLongPaths: longer than the 260 characters that Windows takes without further ado.
+// TestLongPaths: longer than the 260 characters that Windows accepts by default.
 func TestLongPaths(t *testing.T) {
 	e := startLab(t)
 	long := t.TempDir()
@@ -98,7 +98,7 @@ func TestLongPaths(t *testing.T) {
 	e.must(t, 0, "rollback", "-f", path(file), "--state-dir", path(state), "--yes")
 }
 
-// TestCredentialManager: a secret that is kept there, as text and as cmdkey stores it.
+// TestCredentialManager: a secret stored there, as text and in the form of cmdkey.
 func TestCredentialManager(t *testing.T) {
 	e := startLab(t)
 	secret, err := os.ReadFile(filepath.Join(e.dir, "secrets", "contoso-svc-hybridge"))

@@ -25,7 +25,7 @@ func (e *estate) store(t *testing.T, args ...string) {
 	})
 }
 
-// console is a Windows program in a console, which Wine makes of a pseudo-terminal.
+// console is a Windows program in a console, for which Wine uses a pseudo-terminal.
 type console struct {
 	t     *testing.T
 	c     *exec.Cmd
@@ -94,7 +94,7 @@ func (p *console) exit(code int) {
 	}
 }
 
-// TestWizard walks the wizard in a console, from the answers to free/busy that works.
+// TestWizard runs the wizard in a console, from the answers to working free/busy.
 func TestWizard(t *testing.T) {
 	e := startLab(t)
 	p := e.console(t, "wizard", "-f", e.answers)
@@ -114,8 +114,7 @@ func TestWizard(t *testing.T) {
 	e.must(t, 0, "plan", "-f", e.answers, "--detailed-exitcode")
 }
 
-// TestCtrlC: an apply that is interrupted ends by itself as cancelled, and the next one takes up
-// what it began.
+// TestCtrlC: an interrupted apply ends by itself as cancelled, and the next one resumes it.
 func TestCtrlC(t *testing.T) {
 	e := startLab(t)
 	p := e.console(t, "apply", "-f", e.answers, "--yes")
@@ -124,12 +123,12 @@ func TestCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.lab.Process.Signal(syscall.SIGCONT) })
-	// The lock holds while the run does.
+	// The run holds the lock until it ends.
 	if r := e.must(t, 1, "rollback", "-f", e.answers, "--yes"); !strings.Contains(r.stderr, "is locked") {
 		t.Errorf("two runs at once: %s", r.stderr)
 	}
 	p.press("\x03")
-	time.Sleep(time.Second) // what is under way may end
+	time.Sleep(time.Second) // the current request may end
 	_ = e.lab.Process.Signal(syscall.SIGCONT)
 	p.exit(130)
 	if r := e.must(t, 0, "history", "-f", e.answers); !strings.Contains(r.stdout, "cancelled") {

@@ -21,7 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// wine is Wine 8 of Debian with a folder tree of its own.
+// wine is Wine 8 of Debian with a separate prefix.
 type wine struct {
 	loader, server, compiler string
 	dir                      string // of everything below
@@ -36,7 +36,7 @@ var (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if made.prefix != "" { // the server of this prefix alone
+	if made.prefix != "" { // only the server of this prefix
 		c := exec.Command(made.server, "--kill")
 		c.Env = append(os.Environ(), "WINEPREFIX="+made.prefix)
 		_ = c.Run()
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// start gives Wine with the Windows build in it, made once per run of the suite.
+// start returns Wine with the Windows build, which is made once per run of the suite.
 func start(t *testing.T) *wine {
 	t.Helper()
 	if runtime.GOARCH != "amd64" {
@@ -110,8 +110,8 @@ func (w *wine) make() (err error) {
 	return nil
 }
 
-// env is what Wine needs beside the environment. HOME: Wine links the folders of a Windows user to
-// it.
+// env is what Wine requires in addition to the environment. HOME is set because Wine links the
+// folders of a Windows user to it.
 func (w *wine) env() []string {
 	return []string{"WINEPREFIX=" + w.prefix, "WINEDEBUG=-all", "WINEDLLOVERRIDES=bcryptprimitives=n;mscoree=;mshtml=",
 		"HOME=" + w.dir, "PATH=" + os.Getenv("PATH") + ":/usr/lib/wine", "CI="}
@@ -120,7 +120,7 @@ func (w *wine) env() []string {
 // path is a file of Linux as Windows names it.
 func path(file string) string { return "Z:" + strings.ReplaceAll(file, "/", `\`) }
 
-// estate is a lab in a folder whose name holds blanks and letters beyond ASCII.
+// estate is a lab in a folder whose name contains blanks and non-ASCII letters.
 type estate struct {
 	*wine
 	lab     *exec.Cmd
@@ -176,12 +176,12 @@ func (e *estate) start(ctx context.Context, args ...string) *exec.Cmd {
 // run is one finished process.
 type run struct{ stdout, stderr string }
 
-// says tells if text stands in what a person is shown, wherever its lines break.
+// says reports whether the output contains text, wherever its lines break.
 func (r run) says(text string) bool {
 	return strings.Contains(strings.Join(strings.Fields(r.stdout+" "+r.stderr), " "), text)
 }
 
-// must runs hybridge for Windows and wants an exit code.
+// must runs hybridge for Windows and checks the exit code.
 func (e *estate) must(t *testing.T, code int, args ...string) run {
 	t.Helper()
 	return finish(t, code, func(ctx context.Context) *exec.Cmd { return e.command(ctx, args...) })
@@ -192,8 +192,8 @@ func finish(t *testing.T, code int, command func(context.Context) *exec.Cmd) run
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c := command(ctx)
-	// Files, not pipes: Wine's services outlive the command that brings them up, and hold its
-	// output open.
+	// Files, not pipes: Wine's services outlive the command that starts them, and keep its output
+	// open.
 	texts := [2]string{}
 	files := [2]*os.File{}
 	for i := range files {
