@@ -32,7 +32,8 @@ var (
 // maxFile bounds a certificate file; one with a long chain is some 20 KiB.
 const maxFile = 1 << 20
 
-// Bundle is a certificate with what came along. It prints as its subject, never its key.
+// Bundle is a certificate with its key and chain, where they came along. It prints as its subject,
+// never its key.
 type Bundle struct {
 	Leaf  *x509.Certificate
 	Chain []*x509.Certificate // the others, the leaf's issuer first as far as they link up
@@ -63,7 +64,7 @@ func (b Bundle) TLS() tls.Certificate {
 // Load reads a PKCS#12 or PEM file. Errors name the file and wrap ErrPassword, ErrNoKey,
 // ErrKeyMismatch or ErrFormat where one fits. A PEM file needs no key: Key is then nil.
 func Load(path string, password secret.Value) (Bundle, error) {
-	// Before it is opened: opening a pipe waits for somebody to write to it.
+	// The file is examined before it is opened: opening a pipe would wait for a writer.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return Bundle{}, fmt.Errorf("certificate file %s: not a regular file", path)
 	}
@@ -147,7 +148,8 @@ func parsePKCS12(data []byte, password secret.Value) (Bundle, error) {
 	return assemble(append([]*x509.Certificate{first}, others...), signer)
 }
 
-// explainPKCS12 says in our words what the decoder found; it has no typed errors for these.
+// explainPKCS12 turns the decoder's texts into errors of this package. The decoder has no typed
+// errors for them.
 func explainPKCS12(err error) error {
 	switch text := err.Error(); {
 	case strings.Contains(text, "private key missing"):

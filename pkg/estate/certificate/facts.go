@@ -108,7 +108,7 @@ func NameUnder(c *x509.Certificate, domains []string) (name, domain string, ok b
 	return "", "", false
 }
 
-// Usable tells for which TLS roles a certificate's extended key usages allow it; a certificate
+// Usable reports for which TLS roles a certificate's extended key usages allow it; a certificate
 // without the extension is for all.
 func Usable(c *x509.Certificate) (server, client bool) {
 	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
@@ -127,9 +127,9 @@ func Usable(c *x509.Certificate) (server, client bool) {
 	return server, client
 }
 
-// NameAndIssuer is by what Exchange finds a connector's certificate, and Exchange Online the
-// organization that a connection comes from: the common name and the issuer, in lower case. Forests
-// that share a tenant must differ in it.
+// NameAndIssuer is the common name and the issuer, in lower case. Exchange finds a connector's
+// certificate by them. Exchange Online finds by them the organization that a connection belongs to.
+// Forests that share a tenant must differ in it.
 func NameAndIssuer(c *x509.Certificate) string {
 	return strings.ToLower(c.Subject.CommonName + " of " + Issuer(c))
 }

@@ -40,7 +40,7 @@ type Use struct {
 	Served bool
 }
 
-// What an administrator does about a certificate.
+// The fixes of certificates.
 const (
 	fixReplace = "Get a certificate from a public authority with the server's names (RSA with 2048 bits or more), " +
 		"import it on every server, and enable it for the service; " +
@@ -53,8 +53,8 @@ const (
 )
 
 // Judge says what is wrong with a certificate for a TLS server that Exchange Online connects to,
-// the worst first within each of chain, key, purpose, names and time. A certificate in order has no
-// finding.
+// the worst first within each of chain, key, purpose, names and time. A faultless certificate has
+// no finding.
 func Judge(b Bundle, u Use) []finding.Finding {
 	if u.What == nil {
 		u.What = "the certificate"
@@ -104,7 +104,8 @@ func judgeTime(leaf *x509.Certificate, u Use) []finding.Finding {
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// judgeChain verifies the chain, and walks what was sent along to say every fault of it.
+// judgeChain verifies the chain. It walks the certificates that were sent along to report every
+// fault.
 func judgeChain(b Bundle, u Use) []finding.Finding {
 	if SelfSigned(b.Leaf) {
 		return []finding.Finding{finding.Of(finding.Wrong, "self-signed",
@@ -114,7 +115,7 @@ func judgeChain(b Bundle, u Use) []finding.Finding {
 	for _, c := range b.Chain {
 		intermediates.AddCert(c)
 	}
-	// The leaf's own times have their findings; a chain is judged within them.
+	// The leaf's own times have separate findings, so the chain is judged within them.
 	at := u.Now
 	if at.After(b.Leaf.NotAfter) {
 		at = b.Leaf.NotAfter
@@ -153,8 +154,8 @@ func judgeChain(b Bundle, u Use) []finding.Finding {
 	return out
 }
 
-// walkChain goes from the leaf over the issuers that were sent along, and tells every fault on the
-// way and where it ends.
+// walkChain goes from the leaf over the issuers that were sent along. It reports every fault on the
+// way, and where the chain ends.
 func walkChain(b Bundle, o x509.VerifyOptions, u Use) []finding.Finding {
 	var out []finding.Finding
 	at := o.CurrentTime
@@ -175,8 +176,7 @@ func walkChain(b Bundle, o x509.VerifyOptions, u Use) []finding.Finding {
 		}
 		issuer, candidate := issuerOf(current, b.Chain)
 		if issuer == nil {
-			// Roots do not show whose issuer they are; that a chain ends at one shows by verifying
-			// it.
+			// Roots do not show whose issuer they are. Verifying shows that a chain ends at one.
 			_, err := current.Verify(o)
 			if err == nil || weakSignature(current) {
 				return out
@@ -234,8 +234,8 @@ func walkChain(b Bundle, o x509.VerifyOptions, u Use) []finding.Finding {
 	return out
 }
 
-// issuerOf finds who signed c among the others. candidate is a certificate with the issuer's name
-// whose signature it need not be.
+// issuerOf finds the certificate among the others that signed c. candidate is a certificate with
+// the issuer's name whose signature it need not be.
 func issuerOf(c *x509.Certificate, others []*x509.Certificate) (issuer, candidate *x509.Certificate) {
 	for _, o := range others {
 		if !bytes.Equal(c.RawIssuer, o.RawSubject) {
@@ -424,8 +424,8 @@ func judgeStaple(b Bundle, u Use) []finding.Finding {
 	return nil
 }
 
-// vouched reports whether the leaf's issuer signed an OCSP response, itself or by a responder of
-// its own. ParseResponseForCert has checked the signature where the response brings the signer's
+// vouched reports whether the leaf's issuer signed an OCSP response, itself or through its
+// responder. ParseResponseForCert has checked the signature where the response brings the signer's
 // certificate.
 func vouched(r *ocsp.Response, b Bundle) bool {
 	issuer, _ := issuerOf(b.Leaf, b.Chain)

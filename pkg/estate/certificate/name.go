@@ -49,7 +49,7 @@ type attributeValue struct {
 	Value asn1.RawValue
 }
 
-type relativeNameSET []attributeValue // the suffix SET tells encoding/asn1 the type
+type relativeNameSET []attributeValue // encoding/asn1 takes the type from the suffix SET
 
 // FormatName renders a DER distinguished name the way .NET does (X509Certificate2.Subject), and
 // with it Exchange: most specific part first, ", " between, " + " within a relative name, values

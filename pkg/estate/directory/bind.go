@@ -19,7 +19,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// bind proves who we are, as the answers say.
+// bind authenticates as the answers file says.
 func (c *conn) bind(ctx context.Context, cfg *Config) error {
 	credential := cfg.Directory.Bind
 	switch credential.Kind {
@@ -32,7 +32,7 @@ func (c *conn) bind(ctx context.Context, cfg *Config) error {
 		credential.Kind)
 }
 
-// bindSimple sends the password; conn is encrypted already, there is no other kind.
+// bindSimple sends the password. A conn is always encrypted.
 func (c *conn) bindSimple(ctx context.Context, user, password string) error {
 	// RFC 4513, 5.1.2: a name without a password is accepted as anonymous, and everything after
 	// looks like missing rights.
@@ -73,8 +73,8 @@ func (c *conn) bindKerberos(ctx context.Context, cfg *Config) error {
 		token   []byte
 		err     error
 	}
-	// gokrb5 and SSPI take no context: run them beside and leave when it is cancelled. They have
-	// time limits of their own.
+	// gokrb5 and SSPI take no context: they run in a goroutine, and bindKerberos returns when the
+	// context is cancelled. Both have their own time limits.
 	ready := make(chan made, 1)
 	go func() {
 		sc, err := newSecurityContext(cfg)
@@ -145,8 +145,9 @@ func saslBind(mechanism string, token []byte) *ber.Packet {
 	return request
 }
 
-// principalHost is the host of the server's Kerberos principal: the name we connected to, or, when
-// that is an address, the name that the server (whose certificate is verified by now) gives itself.
+// principalHost is the host of the server's Kerberos principal: the name in the connection's
+// address. When that is an IP address, it is the name that the server, whose certificate is
+// verified by now, gives itself.
 func (c *conn) principalHost(ctx context.Context) (string, error) {
 	host, _, err := net.SplitHostPort(c.address)
 	if err != nil {
@@ -167,8 +168,7 @@ func (c *conn) principalHost(ctx context.Context) (string, error) {
 	return "", errors.New("Kerberos needs the server's name: give the server by name, not by address")
 }
 
-// kerberosError gives the sentence and class of what the key distribution center, or the library,
-// refused.
+// kerberosError words and classifies a refusal of the key distribution center or the library.
 func kerberosError(err error) error {
 	var refused messages.KRBError
 	if errors.As(err, &refused) {

@@ -18,14 +18,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Limits on what a server may make us do.
+// Limits on what a server can make the client do.
 const (
 	pageSize      = 1000    // Active Directory's MaxPageSize; it would cap more silently
 	maxEmptyPages = 1000    // pages without an entry, one after the other
 	maxValues     = 100_000 // values of one attribute, fetched by ranges
 
-	// The largest directories hold some million users. A server that goes on beyond, or that goes
-	// on in pages that are all but empty, has no end.
+	// The largest directories hold some million users. A server that exceeds these limits, or sends
+	// almost empty pages without end, never finishes.
 	maxEntries   = 10_000_000
 	maxThinPages = 10_000
 	thin         = pageSize / 20
@@ -66,8 +66,8 @@ func (p *patience) Read(b []byte) (int, error) {
 	if err := p.conn.SetReadDeadline(p.deadline); err != nil {
 		return 0, err
 	}
-	// After the deadline is set: a cancel that comes now moves it into the past, one that came
-	// before is seen here.
+	// The check follows the setting of the deadline. A later cancel moves the deadline into the
+	// past; an earlier one is seen here.
 	if err := p.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -143,7 +143,7 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
-// close says goodbye and hangs up.
+// close sends an unbind request and closes the connection.
 func (c *conn) close() {
 	_ = c.net.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = c.send(ber.Encode(ber.ClassApplication, ber.TypePrimitive, ldap.ApplicationUnbindRequest, nil, ""), nil)
@@ -334,7 +334,7 @@ func (c *conn) search(ctx context.Context, q query, each func(entry) error) (err
 }
 
 // circle notices pages that repeat themselves, in constant memory (Brent's algorithm over the name
-// of each page's first entry). Cookies do not tell: Samba's stay the same from page to page.
+// of each page's first entry). Cookies do not show it: Samba's stay the same from page to page.
 type circle struct {
 	mark         []byte
 	steps, limit int
@@ -385,9 +385,9 @@ func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool
 	}
 }
 
-// splitRange takes "proxyAddresses;range=0-1499" apart; next is where the rest begins, 0 when there
-// is no rest ("range=1500-*"). ranged is false for a name without a range, and then base is the
-// name without other options (";binary").
+// splitRange splits "proxyAddresses;range=0-1499". next is where the rest begins, 0 when there is
+// no rest ("range=1500-*"). ranged is false for a name without a range, and then base is the name
+// without other options (";binary").
 func splitRange(name string) (base string, next int, ranged bool, err error) {
 	base, options, found := strings.Cut(name, ";")
 	if !found {
@@ -565,7 +565,7 @@ func (c *conn) objects(ctx context.Context, q query) ([]object, error) {
 	return found, nil
 }
 
-// usable reports whether a connection is still in step after err.
+// usable reports whether a connection can carry further requests after err.
 func usable(err error) bool {
 	var refused *ResultError
 	return err == nil || errors.As(err, &refused)

@@ -21,7 +21,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Config says which forest, and how to reach it.
+// Config says which forest to read, and how to reach it.
 type Config struct {
 	Name string // of the forest, for errors
 	// Directory is the forest's section of the answers. Servers are tried in their order; without
@@ -50,8 +50,8 @@ type Forest struct {
 }
 
 // Open connects to the first domain controller that answers, binds, and reads its root DSE. The
-// next server is tried only when one cannot be reached: credentials or a certificate refused by one
-// are not offered to another.
+// next server is tried only when one cannot be reached. After a refused sign-in or an untrusted
+// certificate no other server is tried.
 func Open(ctx context.Context, cfg Config) (*Forest, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = link.DefaultTimeout
@@ -111,7 +111,7 @@ func (f *Forest) wrap(err error) error {
 	return fmt.Errorf("%s: %w", f.cfg.Name, err)
 }
 
-// servers lists where to connect, HOST:PORT, in order.
+// servers lists the addresses to try, HOST:PORT, the preferred one first.
 func (f *Forest) servers(ctx context.Context) ([]string, error) {
 	var out []string
 	for _, s := range f.cfg.Directory.Servers {
@@ -138,7 +138,7 @@ func (f *Forest) withPort(server string) string {
 }
 
 // discover finds the domain controllers of a domain, best first. The records name the port of plain
-// LDAP, which LDAPS does not use. DNS can be forged, and what is found gets a password: names
+// LDAP, which LDAPS does not use. DNS can be forged, and the servers found get a password. So names
 // outside the domain are left out.
 func (f *Forest) discover(ctx context.Context, domain string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)

@@ -142,7 +142,7 @@ func (e *ResultError) Unwrap() error {
 	return nil
 }
 
-// connectionError puts an error of a connection that stands into one sentence and its class.
+// connectionError words and classifies an error of an established connection.
 func connectionError(ctx context.Context, err error, limit time.Duration) error {
 	switch {
 	case err == nil:

@@ -20,7 +20,7 @@ type Object struct {
 	Hidden []string
 }
 
-// Exchange is the Exchange organization as the configuration naming context tells it. Lists are
+// Exchange is the Exchange organization as the configuration naming context describes it. Lists are
 // empty when there is no such object.
 type Exchange struct {
 	Organization        Organization
@@ -77,7 +77,6 @@ func (r ServerRole) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Server is an Exchange server.
 type Server struct {
 	Object
 	FQDN         string  // of networkAddress, "ncacn_ip_tcp:ex1.contoso.com"; empty when there is none
@@ -128,7 +127,6 @@ type RemoteDomain struct {
 	Domain string
 }
 
-// AddressPolicy is an email address policy.
 type AddressPolicy struct {
 	Object
 	Templates         []string // gatewayProxy: "SMTP:%m@contoso.com", "smtp:%m@contoso.mail.onmicrosoft.com"
@@ -170,7 +168,7 @@ type AvailabilityAddressSpace struct {
 // AuthConfig is the organization's own part in OAuth.
 type AuthConfig struct {
 	Object
-	Thumbprints []string // current, previous and next certificate, upper case; which is which only PowerShell tells
+	Thumbprints []string // current, previous and next certificate, upper case; only PowerShell says which is which
 	Realm       string
 	IssuerName  string
 }
@@ -556,8 +554,8 @@ func (f *Forest) servicePoints(ctx context.Context) ([]ServiceConnectionPoint, e
 	return out, nil
 }
 
-// RankServicePoints orders the URLs for a client in site as Outlook does: those of its own site,
-// those of no site, the others. Pointers to other forests are left out.
+// RankServicePoints orders the URLs for a client in site as Outlook does: those of that site, those
+// of no site, the others. Pointers to other forests are left out.
 func RankServicePoints(points []ServiceConnectionPoint, site string) []string {
 	rank := func(p ServiceConnectionPoint) int {
 		switch {

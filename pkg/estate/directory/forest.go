@@ -82,7 +82,7 @@ type Domain struct {
 	Level   Level
 }
 
-// TrustDirection is a bit field: who trusts whom.
+// TrustDirection is a bit field of the directions of a trust.
 type TrustDirection int
 
 // Directions, seen from this forest.
@@ -126,8 +126,8 @@ type Facts struct {
 	SchemaVersion int
 }
 
-// AllUPNSuffixes lists every suffix that a user can be given by the book: the domains' names and
-// UPNSuffixes, in lower case, sorted.
+// AllUPNSuffixes lists every suffix that administrators can officially assign to a user: the
+// domains' names and UPNSuffixes, in lower case, sorted.
 func (f Facts) AllUPNSuffixes() []string {
 	var out []string
 	for _, d := range f.Domains {
@@ -188,7 +188,7 @@ func (f *Forest) Facts(ctx context.Context) (Facts, error) {
 // FLAG_CR_NTDS_DOMAIN, MS-ADTS 6.1.1.2.1.1); those of application partitions have only the first.
 const domainCrossRef = 3
 
-// domains reads the crossRefs.
+// domains reads the domains from the crossRef objects.
 func (f *Forest) domains(ctx context.Context) ([]Domain, error) {
 	found, err := f.search(ctx, "domains", query{
 		base: "CN=Partitions," + f.root.Configuration, scope: ldap.ScopeSingleLevel,

@@ -33,8 +33,7 @@ func newSecurityContext(cfg *Config) (securityContext, error) {
 	return &guarded{&gssapi.Client{Client: c}, guard}, nil
 }
 
-// guarded is a security context whose domain controllers are not believed before they prove
-// themselves.
+// guarded is a security context that trusts no domain controller before its proof.
 type guarded struct {
 	*gssapi.Client
 	guard *kerberos.Guard
@@ -88,7 +87,7 @@ func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
 	cache, err := credentials.LoadCCache(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// no file that is missing: nobody has signed in
+		// not a missing file: no user has signed in
 		return nil, nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password",
 			path)
 	}

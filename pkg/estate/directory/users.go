@@ -75,7 +75,7 @@ const (
 	SupervisoryReviewPolicy RecipientType = 1 << 47
 )
 
-// systemTypes are mailboxes that Exchange makes for itself; nobody signs in with them.
+// systemTypes are mailboxes that Exchange makes for itself; no user signs in with them.
 const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox |
 	AuditLogMailbox | AuxAuditLogMailbox | SupervisoryReviewPolicy
 
@@ -124,11 +124,10 @@ var userAttributes = []string{
 	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl",
 }
 
-// Users streams every user of every domain of the forest, in constant memory, over a connection of
-// its own. The sequence ends after the last user; an error is its last element, with a zero User,
-// and means that the users seen are not all. A cancelled context is such an error. Domains are read
-// one after the other: the one of the server that Open chose first, others through a domain
-// controller found by DNS.
+// Users streams every user of every domain of the forest, in constant memory, over a separate
+// connection. An error is the last element, with a zero User, and means that users are missing. A
+// cancelled context is such an error. Domains are read one after the other. The domain of the
+// server that Open chose is first. The others are read through a domain controller found by DNS.
 func (f *Forest) Users(ctx context.Context) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		stopped := false
@@ -159,7 +158,7 @@ func (f *Forest) eachUser(ctx context.Context, yield func(User) bool) error {
 	return nil
 }
 
-// unwrapName takes the forest's name off again: Users puts it in front of everything.
+// unwrapName removes the forest's name, because Users puts it in front of every error.
 func unwrapName(err error, name string) error {
 	if inner, ok := err.(interface{ Unwrap() error }); ok && name != "" {
 		return inner.Unwrap()
@@ -186,7 +185,7 @@ func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) e
 	return nil
 }
 
-// errStop ends a search whose consumer wants no more.
+// errStop ends a search when the consumer stops reading.
 var errStop = errors.New("stopped by the caller")
 
 // users streams the users under base. Users with more addresses than a server shows at once are
@@ -270,9 +269,9 @@ func decodeUser(e entry) (u User, next int, err error) {
 	return u, next, err
 }
 
-// userField gives the attribute's name as this package writes it, "" for one that was not asked
-// for. Servers write names as their schema does, which is how we write them; others are compared
-// without case.
+// userField returns the attribute's name as this package writes it, "" for an attribute that was
+// not requested. Servers write names as their schema does, and so does this package. Other
+// spellings are compared without case.
 func userField(name []byte) string {
 	for _, a := range userAttributes {
 		if string(name) == a {

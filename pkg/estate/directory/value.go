@@ -39,7 +39,7 @@ func parseGUID(b []byte) (g GUID) {
 	return g
 }
 
-// sidText gives the text form of a security identifier (MS-DTYP 2.4.2), empty when b is none.
+// sidText returns the text form of a security identifier (MS-DTYP 2.4.2), empty when b is none.
 func sidText(b []byte) string {
 	if len(b) < 8 || len(b) != 8+4*int(b[1]) {
 		return ""

@@ -2,8 +2,8 @@ package entra
 
 import "net/http"
 
-// Answered tells that Graph itself refused the request: nothing was written. After an error of the
-// server or of something on the way (5xx, 408, 429) the request may have been carried out.
+// Answered reports that Graph itself refused the request: nothing was written. After an error of
+// the server or of something on the way (5xx, 408, 429) the request may have been carried out.
 func (e *Error) Answered() bool {
 	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout &&
 		e.Status != http.StatusTooManyRequests

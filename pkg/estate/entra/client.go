@@ -1,4 +1,4 @@
-// Package entra speaks to an Entra tenant: it signs in, and puts requests to Microsoft Graph v1.0.
+// Package entra speaks to an Entra tenant: it signs in, and sends requests to Microsoft Graph v1.0.
 // What the checks and the tests read (service principals, domains, the organization, schedules) has
 // types; what plans write goes through Client.Do as the plan shows it. It speaks plain HTTPS;
 // Microsoft's Graph library is far heavier than what is needed here.
@@ -22,7 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// What Graph may say beside the classes of package link; test with errors.Is.
+// Errors of Graph besides the classes of package link. Test with errors.Is.
 var (
 	ErrNotFound = errors.New("no such object") // 404
 	// 429 after retries, or a longer wait than there is time for
@@ -74,9 +74,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// NotYet tells whether an error may only mean that the directory's replicas have not all heard of a
-// new object: the request is worth putting again when the object is known to have been created a
-// moment ago.
+// NotYet reports whether an error may only mean that the directory's replicas have not all heard of
+// a new object: the request is worth a retry when the object was created a moment ago.
 func NotYet(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -98,12 +97,12 @@ func NotYet(err error) bool {
 type Options struct {
 	Graph string       // https://graph.microsoft.com
 	HTTP  *http.Client // link's anonymous client
-	// Token gives a token for Graph; Identity.Source is one.
+	// Token returns a token for Graph; Identity.Source is one.
 	Token   func(ctx context.Context) (string, error)
 	Tries   int           // of a request that is throttled; 4 when 0
 	MaxWait time.Duration // the longest Retry-After that is obeyed; 5 minutes when 0
 	Timeout time.Duration // of one try; 100 s when 0
-	// Waiting learns of each pause before a request is put again; may be nil.
+	// Waiting is called before each pause for a retry; may be nil.
 	Waiting func(link.Wait)
 	// Wait pauses between tries; tests replace it.
 	Wait func(ctx context.Context, d time.Duration) error
@@ -163,11 +162,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // maxAnswer bounds one answer; a page of 999 users is some MiB.
 const maxAnswer = 64 << 20
 
-// Do puts one request. The path follows the version ("/applications?$filter=..."; values in it
+// Do sends one request. The path follows the version ("/applications?$filter=..."; values in it
 // escaped by the caller) or is a whole URL of the same host, as next links are. body is encoded as
 // JSON, nil sends none. The answer is the decoded document, numbers as int64 or float64; nil when
-// there is none. Throttling (429, and 503 with Retry-After) is waited out; failed requests are put
-// again only when they read (GET) or were not carried out. Errors of the server are *Error.
+// there is none. Throttling (429, and 503 with Retry-After) is waited out; failed requests are
+// retried only when they read (GET) or were not carried out. Errors of the server are *Error.
 func (c *Client) Do(ctx context.Context, method, path string, body any) (map[string]any, error) {
 	var out map[string]any
 	raw, err := c.do(ctx, method, path, body)
@@ -345,7 +344,6 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 	return e
 }
 
-// newGUID makes a random GUID.
 func newGUID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails (crypto/rand)

@@ -41,7 +41,7 @@ const (
 	pause      = 200 * time.Millisecond // after the first; then twice as long each time
 )
 
-// Credential is who to be in a tenant, with the proof at hand (answers.Credential resolved).
+// Credential is an identity in a tenant with its secret or key (answers.Credential resolved).
 type Credential struct {
 	Kind     answers.CredentialKind // certificate, secret, deviceCode, workloadIdentity
 	ClientID string
@@ -49,9 +49,9 @@ type Credential struct {
 	Secret   secret.Value       // secret
 	// TokenFile holds the federated token of a workload identity; AZURE_FEDERATED_TOKEN_FILE when
 	// empty. GitHub Actions, which hands out such tokens on request, is recognized when neither is
-	// there.
+	// set.
 	TokenFile string
-	// Say shows a person the message of the device code; it must be there for deviceCode.
+	// Say shows a person the message of the device code; it is required for deviceCode.
 	Say func(text string)
 }
 
@@ -59,13 +59,13 @@ type Credential struct {
 type IdentityOptions struct {
 	Tenant     string       // GUID or a domain of the tenant
 	Login      string       // https://login.microsoftonline.com
-	Graph      string       // https://graph.microsoft.com: tells which public client a device code asks as
+	Graph      string       // https://graph.microsoft.com: selects the public client of a device code
 	HTTP       *http.Client // link's anonymous client: its trust, proxy and connect-to apply
 	Credential Credential
 	// Getenv reads the environment of workload identities; os.Getenv when nil.
 	Getenv func(string) string
-	// Now is held against the server's clock after a refusal; time.Now when nil. What is signed
-	// goes by the machine's.
+	// Now is compared with the server's clock after a refusal; time.Now when nil. Signed times use
+	// the machine's clock.
 	Now func() time.Time
 }
 
@@ -104,9 +104,9 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 		Cloud: azcloud.Configuration{ActiveDirectoryAuthorityHost: i.login + "/",
 			Services: map[azcloud.ServiceName]azcloud.ServiceConfiguration{}},
 		Transport: transport{o.HTTP, u.Host},
-		// The library would send the very same assertion again, which may have got through although
-		// no answer came back: Token tries again with a new one. What a busy server put off was not
-		// taken.
+		// The library would send the very same assertion again. The server may have accepted it
+		// although no answer came back, so Token retries with a new one. A busy server that
+		// deferred the request has not accepted it.
 		Retry: policy.RetryOptions{MaxRetries: tries - 1, TryTimeout: tryTimeout,
 			ShouldRetry: func(resp *http.Response, err error) bool { return err == nil && busy(resp.StatusCode) }},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
@@ -171,7 +171,8 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	return i, nil
 }
 
-// Token gives a token for a resource ("https://graph.microsoft.com"). A refusal is an *oauth.Error.
+// Token returns a token for a resource ("https://graph.microsoft.com"). A refusal is an
+// *oauth.Error.
 func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	select {
 	case i.turn <- struct{}{}:
@@ -204,7 +205,7 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	}
 }
 
-// busy tells whether a status puts a request off.
+// busy reports whether a status puts a request off.
 func busy(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
@@ -262,8 +263,8 @@ type failure struct {
 
 type failureKey struct{}
 
-// transport is link's client as the library takes it. Secrets, assertions and codes go to the login
-// host by https and nowhere else, whatever the host's own metadata says.
+// transport adapts link's client to the library. Secrets, assertions and codes go to the login host
+// by https and nowhere else, whatever the host's own metadata says.
 type transport struct {
 	client *http.Client
 	host   string

@@ -10,7 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 )
 
-// Of tells whether the credential is a certificate's. Without the key itself, customKeyIdentifier
+// Of reports whether the credential is a certificate's. Without the key itself, customKeyIdentifier
 // decides: the SHA-1 or SHA-256 of the certificate, as hexadecimal or as base64.
 func (k KeyCredential) Of(der []byte) bool {
 	switch {

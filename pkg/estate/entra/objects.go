@@ -27,7 +27,7 @@ type KeyCredential struct {
 
 // Thumbprint is the certificate's SHA-1 in upper-case hexadecimal, from the certificate itself when
 // it is there, else from customKeyIdentifier, which the service has written as hexadecimal, as
-// base64 of the hash, and as base64 of the hexadecimal. "" when neither tells.
+// base64 of the hash, and as base64 of the hexadecimal. "" when neither has it.
 func (k KeyCredential) Thumbprint() string {
 	if len(k.Key) > 0 {
 		return certificate.ThumbprintOf(k.Key)

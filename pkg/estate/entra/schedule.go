@@ -19,8 +19,8 @@ type ScheduleRequest struct {
 	Interval   time.Duration // of one slot of View; 30 minutes when 0, 5 to 1440 minutes
 }
 
-// Schedule is one address's answer. Err is set when that calendar could not be read; the others are
-// good none the less.
+// Schedule is one address's answer. Err is set when that calendar could not be read; the other
+// schedules are valid none the less.
 type Schedule struct {
 	Address string
 	View    string // a digit a slot: 0 free, 1 tentative, 2 busy, 3 out of office, 4 working elsewhere
@@ -49,7 +49,7 @@ func (e *ScheduleError) Error() string {
 }
 
 // dateTimeZone is Graph's dateTimeTimeZone. The names of its members are not part of the schema
-// subset that the others are held against.
+// subset that the other types are compared with.
 type dateTimeZone struct {
 	DateTime string `json:"dateTime"`
 	TimeZone string `json:"timeZone"`

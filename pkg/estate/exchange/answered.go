@@ -1,4 +1,4 @@
 package exchange
 
-// Answered tells that Exchange itself reported the error: the command's answer was not lost.
+// Answered reports that Exchange itself reported the error: the command's answer was not lost.
 func (e *Error) Answered() bool { return true }

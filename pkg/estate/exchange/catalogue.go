@@ -15,7 +15,7 @@ import (
 )
 
 // catalogue.json is the part of the cmdlet reference that hybridge uses; `go test
-// ./pkg/estate/exchange -run Catalogue -update` makes it anew.
+// ./pkg/estate/exchange -run Catalogue -update` regenerates it.
 //
 //go:embed catalogue.json
 var catalogueJSON []byte
@@ -26,18 +26,16 @@ var catalogueJSON []byte
 //go:embed amendments.json
 var amendmentsJSON []byte
 
-// Cmdlets is a catalogue of cmdlets: what exists on which side, with which parameters. It is not
-// changed after it is made.
+// Cmdlets is a catalogue of cmdlets: what exists on which side, with which parameters. It never
+// changes after it is made.
 type Cmdlets struct{ byName map[string]Cmdlet }
 
-// Cmdlet describes a cmdlet.
 type Cmdlet struct {
 	Name       string
 	Sides      []Side
 	parameters map[string]Parameter
 }
 
-// Parameter describes a parameter of a cmdlet.
 type Parameter struct {
 	Name      string
 	Type      string   // "String", "MultiValuedProperty", "Uri", ...; of .NET, without namespace
@@ -49,7 +47,7 @@ type Parameter struct {
 	Closed    bool     // Values is known to be complete
 }
 
-// Catalogue returns the embedded catalogue.
+// Catalogue returns the catalogue that is embedded in the program.
 func Catalogue() Cmdlets { return embedded() }
 
 var embedded = sync.OnceValue(func() Cmdlets {
@@ -140,7 +138,7 @@ func (c Cmdlets) Names(side Side) []string {
 	return names
 }
 
-// On tells whether the cmdlet exists on a side.
+// On reports whether the cmdlet exists on a side.
 func (c Cmdlet) On(side Side) bool { return slices.Contains(c.Sides, side) }
 
 // Parameter returns a parameter by name or alias, compared without case.
@@ -169,13 +167,13 @@ func (c Cmdlet) Parameters(side Side) []Parameter {
 	return out
 }
 
-// On tells whether the parameter exists on a side.
+// On reports whether the parameter exists on a side.
 func (p Parameter) On(side Side) bool { return slices.Contains(p.Sides, side) }
 
-// Switch tells whether the parameter is a switch.
+// Switch reports whether the parameter is a switch.
 func (p Parameter) Switch() bool { return p.Type == "SwitchParameter" }
 
-// List tells whether the parameter takes several values.
+// List reports whether the parameter takes several values.
 func (p Parameter) List() bool {
 	return strings.HasPrefix(p.Type, "MultiValuedProperty") || strings.HasSuffix(p.Type, "[]") && p.Type != "Byte[]" ||
 		strings.HasSuffix(p.Type, "Collection") ||
@@ -188,16 +186,15 @@ const allSets = "(All)"
 var common = []string{"Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable",
 	"WarningVariable", "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable"}
 
-// IsCommon tells whether a parameter is one that every cmdlet has.
+// IsCommon reports whether a parameter is one that every cmdlet has.
 func IsCommon(name string) bool {
 	return slices.ContainsFunc(common, func(c string) bool { return strings.EqualFold(c, name) })
 }
 
-// Bind holds a command against the catalogue the way PowerShell's parameter binder does: the cmdlet
-// exists on the side, so do its parameters, those of one parameter set are given together, its
-// mandatory ones are all there, and every value converts. It returns the values by the parameters'
-// own names, without the common ones. The error is an *Error with PowerShell's category, id and
-// words.
+// Bind checks a command as PowerShell's parameter binder does. The cmdlet and its parameters exist
+// on the side. The parameters belong to one parameter set, and its mandatory ones are given. Every
+// value converts. It returns the values by the parameters' own names, without the common ones. The
+// error is an *Error with PowerShell's category, id and words.
 func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 	spec, ok := c.Find(cmd.Name)
 	if !ok || !spec.On(side) {
@@ -436,8 +433,8 @@ func (p Parameter) convert(v any) (any, error) {
 	return nil, cannot()
 }
 
-// CheckText holds a text against the form of the .NET type (without namespace) that it is to
-// become; a type without a form of its own takes any. The error has the words of PowerShell's
+// CheckText compares a text with the form of the .NET type (without namespace) that it is to
+// become. A type without a known form takes any text. The error has the words of PowerShell's
 // parameter binder.
 func CheckText(kind, s string) error {
 	if s == "" {

@@ -33,7 +33,7 @@ func (c Command) Verb() string {
 	return verb
 }
 
-// Reads tells whether the cmdlet changes nothing, so that it may be run again.
+// Reads reports whether the cmdlet changes nothing, so that it may be run again.
 func (c Command) Reads() bool {
 	return strings.EqualFold(c.Verb(), "Get") || strings.EqualFold(c.Verb(), "Test")
 }
@@ -86,7 +86,7 @@ func (c Command) String() string {
 	return link.Line(b.String())
 }
 
-// logged runs a cmdlet and logs it: what was asked, how long it took, and what came of it.
+// logged runs a cmdlet and logs it: the command, its duration and its outcome.
 func logged(ctx context.Context, log *slog.Logger, place string, c Command, run func() ([]Object, error)) ([]Object,
 	error) {
 	if log == nil || !log.Enabled(ctx, slog.LevelDebug) {
@@ -228,7 +228,7 @@ func isCmdlet(s string) bool {
 	return ok && isWord(verb) && isWord(noun)
 }
 
-// isWord tells whether s is an ASCII letter followed by letters and digits.
+// isWord reports whether s is an ASCII letter followed by letters and digits.
 func isWord(s string) bool {
 	if s == "" || len(s) > 128 {
 		return false

@@ -18,7 +18,7 @@ import (
 // base64}, {"$hashtable": {...}}, {"$float": "NaN"}, {"$unreadable": reason}. Decoding it gives the
 // same object again.
 
-// MarshalJSON writes the object as said above.
+// MarshalJSON writes the JSON form that is described above.
 func (o Object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -41,7 +41,7 @@ func (o Object) MarshalJSON() ([]byte, error) {
 		b.Write(text)
 		return nil
 	}
-	// "$types" is always there: it tells a nested object from anything else.
+	// "$types" is always there: it distinguishes a nested object from anything else.
 	types := make([]any, len(o.Types))
 	for i, t := range o.Types {
 		types[i] = t
@@ -128,7 +128,7 @@ func decodeObject(d *json.Decoder, depth int) (Object, error) {
 	return decodeMembers(d, depth)
 }
 
-// decodeMembers reads an object of which the opening brace is read.
+// decodeMembers reads an object whose opening brace is read already.
 func decodeMembers(d *json.Decoder, depth int) (Object, error) {
 	var o Object
 	o.properties = map[string]any{}

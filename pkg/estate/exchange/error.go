@@ -7,7 +7,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Error is a cmdlet's error record. errors.Is tells its meaning: ErrNotFound, ErrNoCmdlet,
+// Error is a cmdlet's error record. errors.Is finds its meaning: ErrNotFound, ErrNoCmdlet,
 // ErrThrottled, link.ErrAccess.
 type Error struct {
 	Cmdlet string `json:"cmdlet"`
@@ -79,7 +79,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// hasID tells whether a fully qualified error id begins with id.
+// hasID reports whether a fully qualified error id begins with id.
 func hasID(fqid, id string) bool {
 	first, _, _ := strings.Cut(fqid, ",")
 	return strings.EqualFold(strings.TrimSpace(first), id)

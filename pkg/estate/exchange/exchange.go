@@ -10,11 +10,11 @@ import "context"
 // is always deleted).
 type Session interface {
 	// Run runs one cmdlet and returns its output objects, empty when it printed none. A cmdlet's
-	// error record is an
-	// *Error; a refused sign-in or missing right is an error for which errors.Is(err, ErrAccess) holds; an object
-	// that does not exist, one for which errors.Is(err, ErrNotFound) holds.
+	// error record is an *Error; a refused sign-in or missing right is an error for which
+	// errors.Is(err, ErrAccess) holds; an object that does not exist, one for which errors.Is(err,
+	// ErrNotFound) holds.
 	Run(ctx context.Context, c Command) ([]Object, error)
-	// Allowed tells which of the named cmdlets the caller may run, and which of their parameters.
+	// Allowed reports which of the named cmdlets the caller may run, and which of their parameters.
 	Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error)
 	Close(ctx context.Context) error
 }

@@ -30,7 +30,7 @@ var (
 // map[string]any (hashtables). Values of Exchange's own types stand as their string form; a nested
 // object as an Object.
 //
-// The typed getters tell four things apart: the property is absent (ErrAbsent), null (ErrNull), not
+// The typed getters distinguish four cases: the property is absent (ErrAbsent), null (ErrNull), not
 // readable as what was asked for (ErrUnreadable), or there, in which case an empty string or list
 // is a value like any other. Optional turns null into the zero value.
 type Object struct {
@@ -149,13 +149,13 @@ func canonicalLeaf(v any) any {
 // Names returns the property names as the cmdlet printed them, in its order.
 func (o Object) Names() []string { return append([]string(nil), o.names...) }
 
-// Has tells whether the object has the property, readable or not.
+// Has reports whether the object has the property, readable or not.
 func (o Object) Has(name string) bool {
 	_, ok := o.properties[strings.ToLower(name)]
 	return ok
 }
 
-// Null tells whether the property is there and holds $null.
+// Null reports whether the property is there and holds $null.
 func (o Object) Null(name string) bool {
 	v, ok := o.properties[strings.ToLower(name)]
 	return ok && v == nil
@@ -318,7 +318,7 @@ func (o Object) Strings(name string) ([]string, error) {
 }
 
 // timeLayouts are how Exchange writes a time as text. Times without a zone are in UTC when the
-// property's name says so; others are in the server's zone, which nothing tells, and are read as
+// property's name says so; others are in the server's zone, which no answer states, and are read as
 // UTC too.
 var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05Z07:00", "2006-01-02"}
 

@@ -28,11 +28,11 @@ type OnlineOptions struct {
 	Endpoint string
 	// Tenant is the tenant's GUID; the token's tid claim when empty.
 	Tenant string
-	// Token gives an access token for the endpoint; it is called before every request and should
+	// Token returns an access token for the endpoint. It is called before every request and should
 	// cache.
 	Token func(ctx context.Context) (string, error)
-	// Client sends the requests; link.Link's Client(nil) fits. It must not follow redirects with
-	// credentials of its own.
+	// Client sends the requests; link.Link's Client(nil) fits. It must not add credentials when it
+	// follows redirects.
 	Client *http.Client
 	// Anchor is the X-AnchorMailbox of the session. When empty it is the tenant's system mailbox
 	// for an application's token, the signed-in user for a person's.
@@ -42,11 +42,11 @@ type OnlineOptions struct {
 	// Retries is how many more times a reading cmdlet is tried after a transient failure; 4 when 0,
 	// none when negative.
 	Retries int
-	// Warn takes what cmdlets warn of; may be nil.
+	// Warn receives the warnings of cmdlets; may be nil.
 	Warn func(cmdlet, text string)
 	// Log takes one line per cmdlet at debug; the requests are logged by Client's link. May be nil.
 	Log *slog.Logger
-	// Waiting learns of each pause before a request is put again; may be nil.
+	// Waiting is called before each pause for a retry; may be nil.
 	Waiting func(link.Wait)
 
 	sleep func(context.Context, time.Duration) error // replaced by tests
@@ -59,8 +59,8 @@ const (
 	maxPages      = 1000
 	maxAnswer     = 64 << 20  // bytes of one page
 	maxList       = 256 << 20 // bytes of all pages
-	// of all pages: as many values, some hundred an object, of which each takes up to a hundred
-	// bytes
+	// commas in all pages, an estimate of the number of values: some hundred per object, each of up
+	// to a hundred bytes
 	maxCommas       = 4 << 20
 	defaultTimeout  = 100 * time.Second
 	moduleVersion   = "3.9.2" // of the PowerShell module whose requests these are
@@ -150,7 +150,7 @@ func (s *AdminAPI) identify(token string) (tenant, anchor string, err error) {
 	parts := strings.Split(token, ".")
 	if len(parts) == 3 {
 		if text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "=")); err == nil {
-			_ = json.Unmarshal(text, &claims) // an opaque token tells nothing, which is no error yet
+			_ = json.Unmarshal(text, &claims) // an opaque token says nothing, which is no error yet
 		}
 	}
 	if s.tenant == "" {
@@ -185,7 +185,7 @@ func (s *AdminAPI) Run(ctx context.Context, c Command) ([]Object, error) {
 	}
 	for restarted := false; ; restarted = true {
 		objects, err := logged(ctx, s.o.Log, s.place(), p, func() ([]Object, error) { return s.pages(ctx, p, body) })
-		// A paged query that outlived its token at the server begins again, once.
+		// A paged query whose token at the server expired begins again, once.
 		if err != nil && !restarted && p.Reads() && strings.Contains(err.Error(), expiredPaging) {
 			continue
 		}
@@ -245,7 +245,7 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 	return nil, fmt.Errorf("%s: more than %d pages", c.Name, maxPages)
 }
 
-// link holds a next page's address against the endpoint: the token goes nowhere else.
+// link compares a next page's address with the endpoint: the token goes nowhere else.
 func (s *AdminAPI) link(next string) (string, error) {
 	u, err := s.base.Parse(next)
 	if err != nil || u.Scheme != "https" || !strings.EqualFold(u.Host, s.base.Host) || u.User != nil {
@@ -306,7 +306,7 @@ func (s *AdminAPI) send(ctx context.Context, cmdlet string, reads bool,
 	return answer, err
 }
 
-// once sends a request, again where the service puts it off.
+// once sends a request, and again after the service deferred it.
 func (s *AdminAPI) once(ctx context.Context, cmdlet, token string,
 	make func(ctx context.Context, tenant string) (*http.Request, error)) ([]byte, error) {
 	tenant, anchor, err := s.identify(token)
@@ -368,7 +368,7 @@ func (s *AdminAPI) once(ctx context.Context, cmdlet, token string,
 		}
 		return nil, &refusedError{fmt.Sprintf("%s: %s%s", cmdlet, reason, request)}
 	case status == http.StatusForbidden:
-		// The service sends NUL bytes here; when it does say something, it is worth repeating.
+		// The service sends NUL bytes here. A readable message is worth repeating.
 		if e := onlineError(cmdlet, text); e != nil {
 			return nil, fmt.Errorf("%w: %w%s", e, link.ErrAccess, request)
 		}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once; parameters
-// are not told.
+// Allowed asks for the list of cmdlets that the caller's roles hold. It is fetched once. The
+// service does not list parameters.
 func (s *AdminAPI) Allowed(ctx context.Context, cmdlets ...string) (map[string]Allowance, error) {
 	s.mu.Lock()
 	known := s.allowed

@@ -10,12 +10,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// transientErrors are names in error answers that mean: try again later. Reading cmdlets alone are
-// tried again.
+// transientErrors are names in error answers that mean: retry later. Only reading cmdlets are
+// retried.
 var transientErrors = []string{"ServerBusyException", "TransientException", "ADTransientException",
 	"DataSourceTransientException", "StorageTransientException", "TimeoutException", "OverBudgetException"}
 
-// later tells whether an error answer means that the cmdlet may work in a while.
+// later reports whether an error answer means that the cmdlet may work in a while.
 func later(body []byte) bool {
 	e := onlineError("", body)
 	return e != nil && slices.ContainsFunc(transientErrors,
@@ -75,7 +75,7 @@ func onlineError(cmdlet string, text []byte) *Error {
 	if len(in.Details) > 0 {
 		d := in.Details[0]
 		if m := segments().FindStringSubmatch(d.Message); m != nil {
-			// inside is what the task threw; the type beside it can be that of whatever carried it
+			// inside is what the task threw; the type beside it can be that of a wrapper
 			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
 		} else if d.Message != "" {
 			e.Message = d.Message[strings.LastIndexByte(d.Message, '|')+1:]
@@ -87,7 +87,7 @@ func onlineError(cmdlet string, text []byte) *Error {
 	if inner := in.Inner.Internal.Message; inner != "" {
 		e.Message = inner
 		if m := segments().FindStringSubmatch(inner); m != nil {
-			// inside is what the task threw; the type beside it can be that of whatever carried it
+			// inside is what the task threw; the type beside it can be that of a wrapper
 			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
 		}
 	}

@@ -28,7 +28,7 @@ func onlineBody(c Command) ([]byte, error) {
 	return json.Marshal(map[string]any{"CmdletInput": map[string]any{"CmdletName": c.Name, "Parameters": parameters}})
 }
 
-// takes tells whether a cmdlet of the catalogue has a parameter on a side.
+// takes reports whether a cmdlet of the catalogue has a parameter on a side.
 func takes(cmdlet, parameter string, side Side) bool {
 	spec, ok := Catalogue().Find(cmdlet)
 	if !ok {

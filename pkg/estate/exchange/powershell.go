@@ -15,9 +15,9 @@ import (
 )
 
 // PowerShell renders the command as text that runs it in an Exchange Management Shell, one
-// statement a line, without a line end. Texts are single-quoted literals, so that nothing in them
-// is ever evaluated. A secret is never written: the script asks for it first and holds it in a
-// variable. A command that cannot be rendered safely (a name that is no name) becomes a throw
+// statement per line, without a final line end. Texts are single-quoted literals, so that nothing
+// in them is ever evaluated. A secret is never written: the script asks for it first and holds it
+// in a variable. A command that cannot be rendered safely (a name that is no name) becomes a throw
 // statement that says so.
 //
 // Files with such text should begin with a byte order mark: Windows PowerShell takes a file without

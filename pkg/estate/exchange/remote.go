@@ -17,13 +17,13 @@ import (
 
 // RemoteOptions are how an on-premises Exchange server is reached by remote PowerShell.
 type RemoteOptions struct {
-	// PSRP says where the server is and who asks.
+	// PSRP names the server and the credential.
 	PSRP psrp.Options
 	// Name is put before errors: "contoso". The server's host when empty.
 	Name string
 	// Timeout limits one cmdlet, the opening of the session included; 5 minutes when 0.
 	Timeout time.Duration
-	// Warn takes what cmdlets warn of; may be nil.
+	// Warn receives the warnings of cmdlets; may be nil.
 	Warn func(cmdlet, text string)
 
 	open func(context.Context, psrp.Options) (pool, error) // replaced by tests
@@ -38,11 +38,11 @@ type pool interface {
 // Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed,
 // and runs one cmdlet after another in it.
 //
-// It stays with the domain controller that its first object came from, so that what was written is
-// read back from where it was written, before the others have it.
+// It stays with the domain controller that its first object came from, so that a change is read
+// back before it is replicated.
 type Remote struct {
 	o          RemoteOptions
-	turn       chan struct{} // holds one token: whoever has it owns the fields below
+	turn       chan struct{} // holds one token: its holder owns the fields below
 	pool       pool
 	controller string // DomainController of every cmdlet about the configuration; empty: Exchange chooses
 	roams      bool   // the account's roles withhold the parameter
@@ -126,7 +126,7 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 			r.pool = nil
 			_ = lost.Close(ctx) // frees what is left; the next cmdlet opens a new session
 			// A server that does not know the shell any more was restarted, or the shell idled out;
-			// a connection that was good until now may have been cut by whatever stands between.
+			// a connection that was good until now may have been cut by a device on the way.
 			lostIt := errors.Is(err, psrp.ErrShellGone) || errors.Is(err, psrp.ErrCommandGone)
 			if again && attempt == 0 && (lostIt || !fresh && errors.Is(err, link.ErrUnreachable)) {
 				continue
@@ -183,11 +183,11 @@ func (r *Remote) stay(objects []Object, err error) {
 	case err != nil:
 		r.controller = ""
 	case r.controller == "" && !r.roams && len(objects) > 0:
-		r.controller, _ = objects[0].String("OriginatingServer") // not every object tells
+		r.controller, _ = objects[0].String("OriginatingServer") // not every object has it
 	}
 }
 
-// withheld tells that a cmdlet was refused for the parameter that only the session added.
+// withheld reports whether a cmdlet was refused for the parameter that only the session added.
 func (r *Remote) withheld(err error) bool {
 	var e *Error
 	return r.controller != "" && errors.As(err, &e) &&
@@ -202,7 +202,7 @@ var aboutPeople = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
 })
 
-// broken tells whether a session is of no use after an error: after any but a cmdlet's own and the
+// broken reports whether a session is of no use after an error: after any but a cmdlet's own and the
 // caller's giving up.
 func broken(ctx context.Context, err error) bool {
 	var record *psrp.ErrorRecord
@@ -231,7 +231,7 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 		if len(record.Exception) > 0 {
 			e.ExceptionType = record.Exception[0]
 		}
-		// A remote failure arrives in an exception of its own; the id and the reason tell the
+		// A remote failure arrives wrapped in a RemoteException; the id and the reason name the
 		// cause.
 		if strings.HasSuffix(e.ExceptionType, ".RemoteException") && record.Reason != "" {
 			e.ExceptionType = record.Reason
@@ -256,7 +256,7 @@ func throttled(err error) error {
 	return err
 }
 
-// pipeline adds to a command what every one gets.
+// pipeline adds to a command the parameters that every command gets.
 func (r *Remote) pipeline(c Command) psrp.Command {
 	out := psrp.Command{Name: c.Name}
 	for _, name := range c.names() {
@@ -278,7 +278,7 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 	return out
 }
 
-// confirms tells whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it
+// confirms reports whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it
 // lacks, its verb.
 func confirms(c Command) bool {
 	if _, known := Catalogue().Find(c.Name); known {
@@ -309,8 +309,8 @@ func toPSRP(v any) (any, error) {
 	return v, nil
 }
 
-// conversion turns CLIXML values into those of an Object. What refers to one object many times
-// would grow without bound as a tree, so the number of values is bounded.
+// conversion turns CLIXML values into those of an Object. Many references to one object would grow
+// without bound as a tree, so the number of values is bounded.
 type conversion struct{ left int }
 
 const maxValues = 1_000_000 // of all that a cmdlet puts out
@@ -389,8 +389,8 @@ func (c *conversion) table(d *psrp.Dict, depth int) any {
 }
 
 // nested converts an object that is a property's value. Exchange's own value types (addresses,
-// sizes, identities, enumerations) are their text; a collection is a list; what has properties and
-// no text of its own stays an object.
+// sizes, identities, enumerations) are their text; a collection is a list; an object with
+// properties and without its own text stays an object.
 func (c *conversion) nested(o *psrp.Object, depth int) any {
 	switch inner := o.Value.(type) {
 	case []any:
@@ -420,7 +420,7 @@ func firstType(o *psrp.Object) string {
 	return strings.TrimPrefix(o.Types[0], "Deserialized.")
 }
 
-// isTypeName tells whether the text is only what .NET prints for a type without a ToString of its
+// isTypeName reports whether the text is only what .NET prints for a type without a ToString of its
 // own.
 func isTypeName(o *psrp.Object) bool {
 	t, _, _ := strings.Cut(o.Text, "[")
@@ -459,8 +459,8 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	return out, nil
 }
 
-// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when it
-// is not told.
+// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when
+// the description has none.
 func parameterNames(o Object) []string {
 	v, err := o.Value("Parameters")
 	if err != nil {

@@ -134,7 +134,7 @@ func (s *Snapshot) Run(ctx context.Context, c Command) ([]Object, error) {
 	return found, nil
 }
 
-// Allowed tells which of the cmdlets were recorded.
+// Allowed reports which of the cmdlets were recorded.
 func (s *Snapshot) Allowed(_ context.Context, cmdlets ...string) (map[string]Allowance, error) {
 	out := map[string]Allowance{}
 	for _, c := range cmdlets {

@@ -152,14 +152,15 @@ func (e *SearchError) Unwrap() error {
 	return nil
 }
 
-// trusted is how a URL came to be a candidate, which decides whether a redirect from it is
+// trusted says where a candidate URL was found. It decides whether a redirect from the URL is
 // followed.
 type trusted bool
 
 const (
-	// made of the address, told by the directory, or by a server whose certificate was verified
+	// made of the address, published by the directory, or sent by a server whose certificate was
+	// verified
 	vouched  trusted = true
-	spoofing trusted = false // told by plain http or DNS
+	spoofing trusted = false // from plain http or DNS
 )
 
 // candidate is a place to ask.

@@ -32,8 +32,8 @@ type Query struct {
 	Protocol string      // of JSON, "EWS"
 }
 
-// Handler is the server half: autodiscover.xml, autodiscover.svc and autodiscover.json, told apart
-// by path without regard to case.
+// Handler is the server half: autodiscover.xml, autodiscover.svc and autodiscover.json,
+// distinguished by path without regard to case.
 type Handler struct {
 	Backend      Backend
 	Major, Minor int // the server's version; 15.2.1544 when all are zero
@@ -297,7 +297,7 @@ func (h *Handler) soap(w http.ResponseWriter, r *http.Request, known bool) {
 		operation = strings.TrimSuffix(envelope.Body.Name.Local, "RequestMessage")
 	}
 	if operation != "GetFederationInformation" && !known && h.Unauthorized != nil {
-		h.Unauthorized(w, r) // before anything is told about the request
+		h.Unauthorized(w, r) // before the answer says anything about the request
 		return
 	}
 	caller, _ := link.CallerOf(r.Context())

@@ -1,6 +1,6 @@
 // Package dns asks chosen resolvers questions and distinguishes what a resolver may mean by having
 // no answer: that the name does not exist, that it has no record of the type, or that the resolver
-// could not tell.
+// could not find out.
 package dns
 
 import (

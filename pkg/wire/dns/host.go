@@ -48,8 +48,8 @@ func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) 
 	if found := append(v4.found, v6.found...); len(found) > 0 {
 		return found, nil
 	}
-	// A failure tells nothing about the host, so it comes before an absence; the name exists where
-	// either says that it does.
+	// A failure says nothing about the host, so it precedes an absence. The name exists where
+	// either answer says that it does.
 	for _, class := range []error{ErrFailed, ErrEmpty, ErrAbsent} {
 		for _, err := range []error{v4.err, v6.err} {
 			if errors.Is(err, class) {

@@ -267,7 +267,7 @@ func (c *Client) post(ctx context.Context, anchor, body string) (requestID strin
 	return requestID, answer, err
 }
 
-// readAnswer tells a SOAP answer, a fault, an HTTP error and a page of something else apart.
+// readAnswer distinguishes a SOAP answer, a fault, an HTTP error and a page of something else.
 func readAnswer(resp *http.Response) (soap.Envelope, error) {
 	limits := soap.Limits{Bytes: 16 << 20}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limits.Bytes+1))

@@ -54,7 +54,7 @@ func Look(ctx context.Context, client *http.Client, address string) (Front, erro
 		return f, link.Classify(err)
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what came of it tells enough
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a cut body is enough
 	f.Status, f.Location = resp.StatusCode, link.Printable(resp.Header.Get("Location"))
 	f.Exchange = FromExchange(resp.Header)
 	if resp.TLS != nil {
@@ -87,8 +87,8 @@ const (
 		"reaches the host directly."
 )
 
-// Judge says what stands in the way of a caller from the other side, which brings a token of
-// Exchange Online and follows no redirect to another service. isCloud tells hosts of Exchange
+// Judge says what stands in the way of a caller from the other side, which sends a token of
+// Exchange Online and follows no redirect to another service. isCloud recognizes hosts of Exchange
 // Online.
 func (f Front) Judge(isCloud func(host string) bool) []finding.Finding {
 	one := func(level finding.Level, id, fix, format string, args ...any) []finding.Finding {
@@ -103,7 +103,7 @@ func (f Front) Judge(isCloud func(host string) bool) []finding.Finding {
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
 			"%s answers 401 and offers no way to sign in: something before Exchange answers", f.URL)
 	case f.Status == http.StatusUnauthorized && f.windows():
-		return nil // Exchange without OAuth on this directory has a check of its own
+		return nil // a separate check covers Exchange without OAuth on this directory
 	case f.Status == http.StatusUnauthorized:
 		return one(finding.Wrong, "pre-authentication", fixPreAuth,
 			"%s asks for a sign-in by %s alone, and Exchange offers more: something before Exchange answers, and "+

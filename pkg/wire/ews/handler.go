@@ -35,7 +35,7 @@ type Query struct {
 
 // Calendar is what a Backend knows of a mailbox.
 type Calendar struct {
-	Err    error // why it cannot be told: a *ResponseError, or any other for ErrorFreeBusyGenerationFailed
+	Err    error // why it is unknown: a *ResponseError, or any other for ErrorFreeBusyGenerationFailed
 	Events []Event
 	Hours  *WorkingHours
 	Limit  View // the most that the caller may see: Detailed (the zero View), FreeBusy or MergedOnly

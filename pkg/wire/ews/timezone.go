@@ -47,7 +47,7 @@ func (z TimeZone) changes() bool {
 // saving time.
 func (z TimeZone) daylight(wall time.Time) bool {
 	start := z.Daylight.at(wall.Year())
-	// The end is told in daylight time; both bounds are compared in standard time.
+	// The end is given in daylight time; both bounds are compared in standard time.
 	end := z.Standard.at(wall.Year()).Add(time.Duration(z.Daylight.Bias-z.Standard.Bias) * time.Minute)
 	if start.Before(end) {
 		return !wall.Before(start) && wall.Before(end)

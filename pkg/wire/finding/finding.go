@@ -16,7 +16,7 @@ const (
 	Wrong                     // seen: the other side cannot use the server
 )
 
-// Seen tells whether the finding is about the server, and not about the way to it.
+// Seen reports whether the finding is about the server, and not about the way to it.
 func (l Level) Seen() bool { return l >= Doubtful }
 
 func (l Level) String() string {

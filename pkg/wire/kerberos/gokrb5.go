@@ -146,8 +146,7 @@ func parseConfig(text string) (cfg *config.Config, err error) {
 // maxFile is far above any configuration, keytab or ticket cache.
 const maxFile = 16 << 20
 
-// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never
-// end.
+// readFile reads regular files only. A pipe without a writer would hang, and a device never ends.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {

@@ -54,7 +54,7 @@ type mechanism interface {
 	release()
 }
 
-// New makes a client. It reads files, but contacts nobody yet.
+// New makes a client. It reads files and contacts no server yet.
 func New(c Config) (*Client, error) {
 	s, err := newSource(c)
 	if err != nil {
@@ -63,7 +63,8 @@ func New(c Config) (*Client, error) {
 	return &Client{s}, nil
 }
 
-// User is the user as Kerberos knows it: admin@CONTOSO.COM. Empty when Windows has not told.
+// User is the user as Kerberos knows it: admin@CONTOSO.COM. Empty while Windows has not reported
+// it.
 func (c *Client) User() string { return c.source.user() }
 
 // Context gets a ticket for the service ("HTTP/ex1.contoso.com") and starts a security context with

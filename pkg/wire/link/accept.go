@@ -16,13 +16,13 @@ import (
 // Caller is who a request was authenticated as.
 type Caller struct {
 	Scheme string // "Basic", "NTLM", "Negotiate", "Bearer"
-	User   string // as the client spelled it: DOMAIN\user, user@domain, user; what Negotiate or Bearer told
+	User   string // as the client spelled it: DOMAIN\user, user@domain, user; what Negotiate or Bearer returned
 	Claims any    // what Bearer returned
 }
 
 type callerKey struct{}
 
-// CallerOf tells who sent the request of ctx; ok is false for an anonymous one.
+// CallerOf returns who sent the request of ctx; ok is false for an anonymous one.
 func CallerOf(ctx context.Context) (caller Caller, ok bool) {
 	caller, ok = ctx.Value(callerKey{}).(Caller)
 	return caller, ok
@@ -40,19 +40,19 @@ type Acceptor interface {
 	Accept(in []byte) (out []byte, user string, err error)
 }
 
-// Accept authenticates requests for a server. The zero Accept lets nobody in. NTLM and Negotiate
-// need ConnContext on the http.Server and HTTP/1.1; without either they are not offered.
+// Accept authenticates requests for a server. The zero Accept refuses every caller. NTLM and
+// Negotiate need ConnContext on the http.Server and HTTP/1.1; without either they are not offered.
 type Accept struct {
 	Realm string // of Basic
 
-	// Password tells the password of a user spelled DOMAIN\user, user@domain or user. Needed by
+	// Password returns the password of a user spelled DOMAIN\user, user@domain or user. Needed by
 	// Basic and NTLM.
 	Password func(user string) (password string, ok bool)
 	Basic    bool
 	NTLM     bool
 	Names    ntlm.Server // the names and the protection that NTLM challenges carry
 
-	// Certificate tells which certificate a request's connection was served with, for Extended
+	// Certificate returns the certificate that a request's connection was served with, for Extended
 	// Protection.
 	Certificate func(*http.Request) *x509.Certificate
 
@@ -63,7 +63,7 @@ type Accept struct {
 	Offers func(r *http.Request) []string
 	// requests let through without a caller; nil: none
 	Anonymous func(r *http.Request) bool
-	// told why a credential was refused; may be nil
+	// receives the reason why a credential was refused; may be nil
 	Refused func(r *http.Request, err error)
 }
 
@@ -135,8 +135,8 @@ func (a *Accept) offers(r *http.Request, state *connState) []string {
 	return offers
 }
 
-// authenticate tells the caller, or what to answer in the middle of an exchange, or why a
-// credential was refused. All empty: the request carried none, and neither did its connection.
+// authenticate returns the caller, or the reply in the middle of an exchange, or why a credential
+// was refused. All empty: the request carried none, and neither did its connection.
 func (a *Accept) authenticate(r *http.Request, state *connState) (caller *Caller, reply string, err error) {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	value = strings.TrimSpace(value)

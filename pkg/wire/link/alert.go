@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Alerts of TLS that tell what is wrong (RFC 8446 section 6).
+// Alerts of TLS that name the cause (RFC 8446 section 6).
 const (
 	AlertHandshakeFailure     = 40
 	AlertBadCertificate       = 42

@@ -159,7 +159,7 @@ func classifyNet(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return unreachable("no answer within the time limit")
-	// net/http exports none of its own errors
+	// net/http exports none of these errors
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(),
 		"server closed idle connection"):
 		return unreachable("the server closed the connection without an answer")
@@ -243,7 +243,7 @@ func NewStatusError(resp *http.Response, body []byte) *StatusError {
 	return e
 }
 
-// excerpt gives the readable beginning of an answer that nobody asked for.
+// excerpt returns the readable beginning of an unexpected answer.
 func excerpt(body []byte, contentType string) string {
 	if len(body) > 64<<10 {
 		body = body[:64<<10]

@@ -17,7 +17,7 @@ type Authenticator interface {
 	Wrap(base *http.Transport) http.RoundTripper
 }
 
-// Client is an HTTP client with connections of its own, never shared with another credential. A nil
+// Client is an HTTP client. Its connections are never shared with another credential. A nil
 // Authenticator is anonymous. It speaks HTTP/1.1 (connection-bound authentication knows no
 // streams), follows no redirect by itself, limits what it reads of a body and classifies errors.
 func (l *Link) Client(a Authenticator) *http.Client {

@@ -64,7 +64,7 @@ func (r route) match(host, port string) bool {
 	return (r.fromHost == "" || r.fromHost == canonicalHost(host)) && (r.fromPort == "" || r.fromPort == port)
 }
 
-// Target tells where address ("HOST:PORT") is really connected to, and whether an entry of
+// Target returns where address ("HOST:PORT") is really connected to, and whether an entry of
 // ConnectTo said so.
 func (l *Link) Target(address string) (target string, mapped bool) {
 	host, port, err := net.SplitHostPort(address)

@@ -52,7 +52,7 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 		raw.Close()
 		failed := Classify(&HostError{Host: config.ServerName, Err: &handshakeError{err}})
 		if target, _ := l.Target(address); errors.Is(failed, ErrUntrusted) && l.proxied(network, target) {
-			// A proxy that inspects TLS shows a certificate of its own.
+			// A proxy that inspects TLS shows its own certificate.
 			failed = &ProxyError{l.proxy.Host,
 				fmt.Errorf("the certificate that came through it may be its own: %w", failed)}
 		}
@@ -85,12 +85,12 @@ func (l *Link) dial(ctx context.Context, network, address string) (net.Conn, err
 	return l.dialDirect(ctx, network, target)
 }
 
-// proxied tells whether target is reached through the proxy.
+// proxied reports whether target is reached through the proxy.
 func (l *Link) proxied(network, target string) bool {
 	return l.proxy != nil && strings.HasPrefix(network, "tcp") && !l.bypassesProxy(target)
 }
 
-// bypassesProxy tells whether target is reached directly: loopback and the hosts of NoProxy.
+// bypassesProxy reports whether target is reached directly: loopback and the hosts of NoProxy.
 func (l *Link) bypassesProxy(target string) bool {
 	host, _, err := net.SplitHostPort(target)
 	if err != nil {

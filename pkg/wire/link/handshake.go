@@ -91,8 +91,8 @@ const (
 )
 
 // lanes runs a handshake on each connection. http.Transport hides which connection a request gets,
-// so each lane is a transport that has one connection at most and serves one request at a time;
-// requests at the same time get lanes of their own.
+// so each lane is a transport that has one connection at most and serves one request at a time.
+// Simultaneous requests get separate lanes.
 type lanes struct {
 	base    *http.Transport
 	name    string

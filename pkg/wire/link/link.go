@@ -3,9 +3,9 @@
 // caller proves who it is.
 //
 // A Link is made once from the answers' network section and shared by everything that connects.
-// Credentials are not part of it: each Client has connections of its own, because NTLM and often
-// Kerberos authenticate a connection and not a request, so that a connection shared by two callers
-// would answer the second with the rights of the first.
+// Credentials are not part of it: Clients share no connections. NTLM and often Kerberos
+// authenticate a connection and not a request. A connection shared by two callers would answer the
+// second with the rights of the first.
 package link
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// The classes of failure that every package above tells apart; test with errors.Is.
+// The classes of failure that every package above distinguishes. Test with errors.Is.
 var (
 	ErrAccess      = errors.New("access refused")       // wrong password, missing role, 401, 403, LDAP 49
 	ErrUntrusted   = errors.New("certificate refused")  // TLS verification failed
@@ -170,8 +170,7 @@ func (l *Link) loadRoots(o Options) error {
 // maxCAFile is far above any list of authorities; the system's has some 200 KiB.
 const maxCAFile = 16 << 20
 
-// readFile reads a file that is one: a pipe that nobody writes to would hang, and a device never
-// end.
+// readFile reads regular files only. A pipe without a writer would hang, and a device never ends.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {

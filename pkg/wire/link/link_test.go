@@ -332,7 +332,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestDeadAddresses tells which of a host's addresses does not answer.
+// TestDeadAddresses reports which of a host's addresses does not answer.
 func TestDeadAddresses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(ok))
 	t.Cleanup(server.Close)

@@ -12,7 +12,7 @@ type ProxyError struct {
 func (e *ProxyError) Error() string { return "proxy " + e.Proxy + ": " + e.Err.Error() }
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// ByProxy tells whether a failure is the proxy's, and not the host's.
+// ByProxy reports whether a failure is the proxy's, and not the host's.
 func ByProxy(err error) bool {
 	var proxy *ProxyError
 	return errors.As(err, &proxy)

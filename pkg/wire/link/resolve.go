@@ -125,7 +125,8 @@ func (l *Link) DeadAddresses(ctx context.Context, host, port string) (dead []Dea
 	return dead, len(addresses)
 }
 
-// noRoute tells whether this machine cannot get to an address at all, as to IPv6 without a router.
+// noRoute reports whether this machine cannot get to an address at all, as to IPv6 without a
+// router.
 func noRoute(err error) bool {
 	return hasErrno(err, syscall.ENETUNREACH, 10051) || hasErrno(err, syscall.EHOSTUNREACH, 10065) ||
 		hasErrno(err, syscall.EADDRNOTAVAIL, 10049)

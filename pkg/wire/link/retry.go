@@ -18,14 +18,14 @@ import (
 //   - A request that took its whole time is not sent again.
 //
 // A read is GET, HEAD, or a request whose context came from Reading. A write that failed otherwise
-// is for the caller to look at: only reading back tells whether it was carried out.
+// is for the caller to look at: only reading back reports whether it was carried out.
 type Retry struct {
 	Tries   int           // of one request; 4 when 0
 	MaxWait time.Duration // the longest pause that is made; 5 minutes when 0
 	Timeout time.Duration // of one try, its answer's body included; none when 0
 	// Prepare completes each try, with a token that may be new. An error ends the request.
 	Prepare func(r *http.Request) error
-	// Later reads the error document of a read and tells whether it means "ask again later".
+	// Later reads the error document of a read and reports whether it means "ask again later".
 	Later func(body []byte) bool
 	// Backoff replaces the usual pause where a server names none: 1 s, doubled up to 30 s.
 	Backoff func(r *http.Request, status, try int) time.Duration
@@ -181,7 +181,7 @@ func (t *retrier) once(r *http.Request, try int) (resp *http.Response, sent bool
 	return resp, true, nil
 }
 
-// pause tells whether and after how long a request is sent again after an answer.
+// pause reports whether and after how long a request is sent again after an answer.
 func (t *retrier) pause(r *http.Request, resp *http.Response, try int) (time.Duration, bool) {
 	status := resp.StatusCode
 	wait := RetryAfter(resp.Header, t.Now())

@@ -36,7 +36,7 @@ const (
 		"unconfirmed until the code expires: the sign-in logs of Entra show it"
 )
 
-// Hint is what to do about the refusal; empty when only its text tells.
+// Hint is what to do about the refusal; empty when this package has no advice for it.
 func (e *Error) Hint() string {
 	for _, a := range advice {
 		if (a.code == "" || a.code == e.Code) && (a.aadsts == 0 || e.AADSTS(a.aadsts)) {

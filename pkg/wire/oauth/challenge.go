@@ -10,8 +10,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// BearerChallenge is how an Exchange server, on-premises or online, asks for a token: it tells whom
-// it trusts.
+// BearerChallenge is how an Exchange server, on-premises or online, asks for a token. It names the
+// issuers that the server trusts.
 type BearerChallenge struct {
 	ClientID         string   // 00000002-0000-0ff1-ce00-000000000000: the server's own application id
 	TrustedIssuers   []string // "00000001-0000-0000-c000-000000000000@{tenantId}": one for each configured auth server
@@ -45,7 +45,7 @@ func FindBearer(h http.Header) (BearerChallenge, bool) {
 	return BearerChallenge{}, false
 }
 
-// TrustsTenant tells whether the server trusts tokens that ACS or Entra issues for this tenant. A
+// TrustsTenant reports whether the server trusts tokens that ACS or Entra issues for this tenant. A
 // realm of "*" trusts every tenant.
 func (b BearerChallenge) TrustsTenant(tenantID string) bool {
 	for _, issuer := range b.TrustedIssuers {

@@ -220,8 +220,8 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 }
 
 // AuthMetadata is the document at .../metadata/json/1 with which ACS, Entra and Exchange servers
-// ([host]/autodiscover/metadata/json/1) tell who they are and by which keys they sign ([MS-XOAUTH]
-// and the AuthMetadataUrl of Set-AuthServer). Member names are read without case.
+// ([host]/autodiscover/metadata/json/1) publish their names and signing keys ([MS-XOAUTH] and the
+// AuthMetadataUrl of Set-AuthServer). Member names are read without case.
 type AuthMetadata struct {
 	ID               string             `json:"id,omitempty"`
 	Version          string             `json:"version,omitempty"`

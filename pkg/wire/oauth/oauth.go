@@ -78,7 +78,7 @@ func (e *Error) Error() string {
 	return "request a token from " + e.Host + ": " + text
 }
 
-// AADSTS tells whether Entra gave this code.
+// AADSTS reports whether Entra gave this code.
 func (e *Error) AADSTS(code int) bool {
 	for _, c := range e.Codes {
 		if c == code {

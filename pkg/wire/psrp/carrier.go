@@ -32,8 +32,8 @@ const (
 	dialTimeout  = 30 * time.Second
 )
 
-// carrier posts envelopes over one connection of its own, which authentication is bound to, one
-// after another.
+// carrier posts envelopes one after another over one connection that it does not share.
+// Authentication is bound to that connection.
 type carrier struct {
 	options   Options
 	client    *http.Client
@@ -103,7 +103,7 @@ func newCarrier(o Options) (*carrier, error) {
 	return c, nil
 }
 
-// watched tells the carrier when its connection is closed.
+// watched notifies the carrier when its connection is closed.
 type watched struct {
 	net.Conn
 	closed func()
@@ -243,7 +243,7 @@ func (c *carrier) redirect(location string) (*url.URL, error) {
 	return next, nil
 }
 
-// sameDomain tells whether two hosts belong to one owner: the same name below a public suffix
+// sameDomain reports whether two hosts belong to one owner: the same name below a public suffix
 // (co.uk, com).
 func sameDomain(a, b string) bool {
 	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
@@ -305,7 +305,7 @@ func (c *carrier) scheme() string {
 	return "Kerberos"
 }
 
-// offersNegotiateAlone tells whether a refusal means that the scheme was not understood: servers
+// offersNegotiateAlone reports whether a refusal means that the scheme was not understood: servers
 // with the provider list "Negotiate" know nothing of "Kerberos".
 func (c *carrier) offersNegotiateAlone(h http.Header) bool {
 	if c.options.Scheme != "" || c.negotiate {

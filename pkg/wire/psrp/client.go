@@ -92,7 +92,7 @@ type Pool struct {
 	id       GUID
 	session  string
 	shell    string
-	turn     chan struct{} // holds one token: whoever has it may speak
+	turn     chan struct{} // holds one token: its holder may speak
 	closing  context.Context
 	stop     context.CancelCauseFunc
 	object   uint64
@@ -190,7 +190,7 @@ func (p *Pool) create(ctx context.Context) error {
 	})
 	if err != nil {
 		// A fault, a refused sign-in and a certificate that is not trusted mean that none was made.
-		// A refused sign-in is not to be tried again in order to delete it: it would count twice
+		// A refused sign-in is not tried again just to delete the shell: it would count twice
 		// towards locking the account.
 		var f *Fault
 		if errors.As(err, &f) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) {
@@ -618,8 +618,8 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	}
 }
 
-// terminate frees the pipeline at the server. It takes a short time of its own when the caller's is
-// over.
+// terminate frees the pipeline at the server. When the caller's time is over, it gets a short time
+// limit instead.
 func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	if p.gone != nil {
 		return
@@ -667,7 +667,7 @@ func (p *Pool) delete(ctx context.Context) error {
 // time.
 func (p *Pool) Close(ctx context.Context) error {
 	p.stop(ErrClosed)
-	<-p.turn // whoever has it gets an error at once, and has a time limit for cleaning up
+	<-p.turn // its holder gets an error at once, and has a time limit for cleaning up
 	defer func() { p.turn <- struct{}{} }()
 	if p.closed {
 		return nil

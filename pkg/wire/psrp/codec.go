@@ -56,13 +56,14 @@ func apartment() *Object {
 	return enum("System.Management.Automation.Runspaces.ApartmentState", "UNKNOWN", 2)
 }
 
-// noHost says that there is nobody to ask: a cmdlet that wants to confirm fails rather than waits.
+// noHost declares the host non-interactive: a cmdlet that wants confirmation fails and does not
+// wait.
 func noHost() *Object {
 	return members(Property{"_isHostNull", true}, Property{"_isHostUINull", true}, Property{"_isHostRawUINull", true},
 		Property{"_useRunspaceHost", true})
 }
 
-// needsKey tells whether a parameter carries a secret.
+// needsKey reports whether a parameter carries a secret.
 func needsKey(pl Pipeline) bool {
 	var holds func(v any, depth int) bool
 	holds = func(v any, depth int) bool {
@@ -236,7 +237,7 @@ func plain(v any, key *sessionKey) (any, error) {
 		switch v.Value.(type) {
 		case nil:
 			return v, nil
-		case int64: // an enum: its text tells more
+		case int64: // an enum: its text says more
 			if v.Is("System.Enum") {
 				return v, nil
 			}

@@ -57,7 +57,7 @@ type (
 	// Progress is what Write-Progress wrote.
 	Progress struct {
 		Activity, Status, Operation string
-		Percent, SecondsRemaining   int // -1: not told
+		Percent, SecondsRemaining   int // -1: unknown
 		Completed                   bool
 	}
 )

@@ -45,7 +45,7 @@ func sealBody(s sealer, scheme string, plain []byte) (contentType string, body [
 	return fmt.Sprintf(`multipart/encrypted;protocol="%s";boundary="%s"`, protocol, boundary), b.Bytes(), nil
 }
 
-// isSealed tells whether the content type is that of a sealed message.
+// isSealed reports whether the content type is that of a sealed message.
 func isSealed(contentType string) bool {
 	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(contentType)), "multipart/encrypted")
 }

@@ -27,9 +27,9 @@ type Caller struct {
 // Server serves runspace pools over HTTP, the way Exchange's front end does. Set the fields before
 // the first request.
 type Server struct {
-	// Name is the server's own name, as faults tell it.
+	// Name is the server's name in faults.
 	Name string
-	// Authenticate tells whether the password is the user's; any error refuses. Basic is not
+	// Authenticate reports whether the password is the user's; any error refuses. Basic is not
 	// offered when nil.
 	Authenticate func(ctx context.Context, user, password string) error
 	// Kerberos accepts tickets. ConnContext must then be the http.Server's. Not offered when nil.
@@ -48,7 +48,7 @@ type Server struct {
 	// ShellsPerUser is how many shells a user may have open; 18, as Exchange's throttling policy
 	// says, when 0.
 	ShellsPerUser int
-	// IdleTimeout closes a shell that nobody asked for anything; 15 minutes when 0.
+	// IdleTimeout closes a shell that got no request for so long; 15 minutes when 0.
 	IdleTimeout time.Duration
 	// MaxPoll is the longest that a poll is held, whatever the client asks for; as long as it asks
 	// when 0.
@@ -458,7 +458,7 @@ func (s *Server) idle() time.Duration {
 	return 15 * time.Minute
 }
 
-// serves tells whether the resource is one of the session configurations.
+// serves reports whether the resource is one of the session configurations.
 func (s *Server) serves(resource string) bool {
 	resource, _, _ = strings.Cut(resource, "?")
 	if len(resource) < len(resourceURI) || !strings.EqualFold(resource[:len(resourceURI)], resourceURI) {

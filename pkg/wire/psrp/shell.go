@@ -20,7 +20,7 @@ type queue struct {
 	fragments [][]byte
 	bytes     int
 	done      bool
-	changed   chan struct{} // closed at the next change; nil while nobody waits
+	changed   chan struct{} // closed at the next change; nil without waiters
 }
 
 func (q *queue) wake() {
@@ -46,7 +46,7 @@ func (q *queue) wait(ctx context.Context) bool {
 	}
 }
 
-// put adds fragments when there is room again, and tells whether they found a place.
+// put adds fragments when there is room again, and reports whether they found a place.
 func (q *queue) put(ctx context.Context, list [][]byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -45,7 +45,7 @@ type (
 	// SecureString is a string encrypted with the session key of its pool.
 	SecureString []byte
 	// Ancestor stands for a reference to an enclosing object, so many levels up (1: the object it
-	// is a member of). It is no pointer, so that whoever walks a value comes to an end.
+	// is a member of). It is no pointer, so that walking a value always ends.
 	Ancestor int
 	// Other is an element that this package does not know.
 	Other struct{ Tag, Text string }
@@ -161,7 +161,7 @@ func (o *Object) Get(name string) (any, bool) {
 	return nil, false
 }
 
-// Is tells whether the object is of that .NET type, whether or not it crossed the wire before.
+// Is reports whether the object is of that .NET type, whether or not it crossed the wire before.
 func (o *Object) Is(typeName string) bool {
 	if o != nil {
 		for _, t := range o.Types {

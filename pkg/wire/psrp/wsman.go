@@ -315,7 +315,7 @@ var (
 	})
 )
 
-// isLimit tells whether a server's text means a limit.
+// isLimit reports whether a server's text means a limit.
 func isLimit(limit error, text string) bool {
 	var words []string
 	switch {
@@ -384,8 +384,9 @@ func (f *Fault) Is(target error) bool {
 	return false
 }
 
-// aboutCommand tells a lost command from a lost shell, which have one code. Requests ask for
-// English answers; a server that answers in another language names the id of what it does not find.
+// aboutCommand distinguishes a lost command from a lost shell, which have one code. Requests ask
+// for English answers; a server that answers in another language names the id of what it does not
+// find.
 func (f *Fault) aboutCommand() bool {
 	text := strings.ToLower(f.Reason + " " + f.Detail)
 	return strings.Contains(text, "command identifier") ||

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Server receives mail and throws it away, telling Received about it. Hostname and Received are set
+// Server receives mail, reports it to Received and throws it away. Hostname and Received are set
 // before Serve; the rest, by Configure, at any time.
 type Server struct {
 	Hostname string // greeting and EHLO name

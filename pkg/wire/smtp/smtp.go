@@ -185,7 +185,7 @@ func implicitTLS(ctx context.Context, o Options, address, serverName string) boo
 }
 
 // suites are what Exchange Online offers below TLS 1.3 (ECDHE, then RSA key exchange), and what old
-// versions need so that the version can be told from the suite.
+// versions need so that the suite identifies the version.
 var suites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,

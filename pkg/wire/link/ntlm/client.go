@@ -12,7 +12,7 @@ type Client struct {
 	Domain, User string
 	Hash         Hash
 
-	Target         string   // service principal name, "HTTP/mail.contoso.com"; empty: not told
+	Target         string   // service principal name, "HTTP/mail.contoso.com"; empty: not sent
 	ChannelBinding [16]byte // EndPointBinding of the server's certificate; zero: none
 
 	negotiate []byte
@@ -105,7 +105,7 @@ func (c *Client) Authenticate(challenge []byte) ([]byte, error) {
 	return b, nil
 }
 
-// addAttributes adds what the client tells about itself to the server's target info.
+// addAttributes adds what the client says about itself to the server's target info.
 func (c *Client) addAttributes(pairs []avPair, integrity bool) []avPair {
 	out := make([]avPair, 0, len(pairs)+3)
 	var flags uint32

@@ -71,7 +71,7 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// MessageType tells which of the three messages b is, 0 when it is none.
+// MessageType reports which of the three messages b is, 0 when it is none.
 func MessageType(b []byte) int {
 	if len(b) < 12 || string(b[:8]) != signature {
 		return 0

@@ -59,8 +59,8 @@ func (s *Server) Challenge(negotiate []byte) ([]byte, error) {
 		return nil, malformed("not a negotiate message")
 	}
 	asked := binary.LittleEndian.Uint32(negotiate[12:])
-	// Python's ntlm-auth offers OEM names alone and then uses Unicode all the same, so what is
-	// offered is not held against it.
+	// Python's ntlm-auth offers OEM names alone and then uses Unicode all the same, so an offer
+	// without Unicode is accepted.
 	b := header(typeChallenge, 56)
 	binary.LittleEndian.PutUint32(b[20:], challengeFlags|asked&challengeFlagsOnOffer)
 	if s.nonce != nil {
