@@ -202,8 +202,8 @@ var aboutPeople = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^Test-|(Mailbox|Recipient|User|Contact|Group)$`)
 })
 
-// broken reports whether a session is of no use after an error: after any but a cmdlet's own and the
-// caller's giving up.
+// broken reports whether a session is unusable after an error: after any error but a cmdlet's own
+// and the caller's cancel.
 func broken(ctx context.Context, err error) bool {
 	var record *psrp.ErrorRecord
 	return err != nil && !errors.As(err, &record) && ctx.Err() == nil
@@ -278,8 +278,8 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 	return out
 }
 
-// confirms reports whether a cmdlet asks for confirmation: the catalogue says so, or, for one that it
-// lacks, its verb.
+// confirms reports whether a cmdlet asks for confirmation. The catalogue says so, or the verb for a
+// cmdlet that it lacks.
 func confirms(c Command) bool {
 	if _, known := Catalogue().Find(c.Name); known {
 		return takes(c.Name, "Confirm", OnPremises)
@@ -420,8 +420,8 @@ func firstType(o *psrp.Object) string {
 	return strings.TrimPrefix(o.Types[0], "Deserialized.")
 }
 
-// isTypeName reports whether the text is only what .NET prints for a type without a ToString of its
-// own.
+// isTypeName reports whether the text is only what .NET prints for a type that does not define
+// ToString.
 func isTypeName(o *psrp.Object) bool {
 	t, _, _ := strings.Cut(o.Text, "[")
 	u, _, _ := strings.Cut(firstType(o), "[")

@@ -51,7 +51,7 @@ func NewAcceptor(keys []byte) (*Acceptor, error) {
 // token, plain or within SPNEGO, and returns the reply.
 func (a *Acceptor) Context() *Context { return &Context{mechanism: &accepted{acceptor: a}} }
 
-// remember notes an authenticator; false when it was seen before.
+// remember records an authenticator. It fails when the authenticator was seen before.
 func (a *Acceptor) remember(cipher []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

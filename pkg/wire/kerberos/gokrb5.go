@@ -80,7 +80,7 @@ func newCenter(c Config) (*center, error) {
 	return &center{client: client.NewWithPassword(name, realm, c.Password.Reveal(), cfg, plain), guard: guard}, err
 }
 
-// explain gives an error of gokrb5 its class: by what the guard saw, else by its text.
+// explain classifies an error of gokrb5: by the guard's fault, else by the error's text.
 func (c *center) explain(err error) error {
 	fault := c.guard.Fault()
 	switch {
@@ -125,7 +125,7 @@ func loadConfig(path string) (*config.Config, error) {
 
 func parseConfig(text string) (cfg *config.Config, err error) {
 	defer recovered(&err, "parse")
-	// gokrb5 refuses include lines that stand before the first section. What they bring in is not
+	// gokrb5 refuses include lines that stand before the first section. Included files are not
 	// read.
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -271,10 +271,10 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 		name: c.client.Credentials.CName()}, nil
 }
 
-// refer asks for a service by the way of referrals (RFC 6806, 8): the user's domain controller
-// knows in which trusted realm the service is. gokrb5 asks without the flag for it, and with a type
-// of name for which MIT Kerberos gives none. It cannot go on beyond the first trust: it names the
-// issuer of the last ticket as the user's realm.
+// refer asks for a service through referrals (RFC 6806, 8): the user's domain controller knows in
+// which trusted realm the service is. gokrb5 asks without the flag for it, and with a type of name
+// for which MIT Kerberos gives none. It cannot go on beyond the first trust: it names the issuer of
+// the last ticket as the user's realm.
 func (c *center) refer(spn string, unknown error) (ticket messages.Ticket, key types.EncryptionKey, err error) {
 	home := c.client.Credentials.Realm()
 	ticket, key, err = c.client.GetServiceTicket("krbtgt/" + home)
@@ -338,7 +338,7 @@ var krbCode = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`KRB Error: \((\d+)\)`)
 })
 
-// classify finds the class of an error of gokrb5, which keeps no more than text.
+// classify finds the class of an error of gokrb5, which keeps only text.
 func classify(err error) error {
 	text := err.Error()
 	if m := krbCode().FindStringSubmatch(text); m != nil {

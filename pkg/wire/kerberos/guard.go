@@ -19,10 +19,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Guard stands between gokrb5 and the key distribution centers of a realm, and lets no answer
-// through that gokrb5 must not see. What a center says before the sign-in is authenticated by
-// nothing: it can ask for a proof that is cheap to break, for work without end, or crash the
-// program.
+// Guard stands between gokrb5 and the key distribution centers of a realm. It blocks the answers
+// that gokrb5 must not see. A center's answers before the sign-in are not authenticated: they can
+// ask for a proof that is cheap to break or for work without end, or crash the program.
 type Guard struct {
 	listener net.Listener
 	realm    string
@@ -94,7 +93,7 @@ const (
 	maxMessage = 1 << 20
 )
 
-// relay carries one request to a center, and its answer back when it is good.
+// relay carries one request to a center, and returns the answer when it is valid.
 func (g *Guard) relay(conn net.Conn) (err error) {
 	defer recovered(&err, "answer of a domain controller")
 	deadline := time.Now().Add(guardTime)
@@ -200,8 +199,8 @@ func (g *Guard) judge(answer []byte) (err error) {
 // controllers use.
 const minIterations, maxIterations = 4096, 1 << 20
 
-// permitted checks from what a center wants the key to be derived. gokrb5 takes the first entry,
-// whatever it is.
+// permitted checks the parameters of the key derivation that a center asks for. gokrb5 takes the
+// first entry, whatever it is.
 func (g *Guard) permitted(data types.PADataSequence) error {
 	for _, pa := range data {
 		switch pa.PADataType {

@@ -80,7 +80,8 @@ func (i *initiator) request() ([]byte, error) {
 	return frame(tokenRequest, message), nil
 }
 
-// reply checks the KRB_AP_REP token: only who could read the ticket can have written our time back.
+// reply checks the KRB_AP_REP token: only a service that can read the ticket can return the time of
+// the request.
 func (i *initiator) reply(token []byte) (err error) {
 	defer recovered(&err, "reply")
 	if len(token) == 0 {
@@ -144,7 +145,7 @@ func (i *initiator) unseal(signature, sealed []byte) ([]byte, error) {
 func (i *initiator) peer() string { return i.spn }
 func (i *initiator) release()     {}
 
-// krbError gives an error of a domain controller or a service its class and a sentence that helps.
+// krbError classifies an error of a domain controller or a service and explains it.
 func krbError(e messages.KRBError) error {
 	return krbErrorCode(e.ErrorCode, e)
 }

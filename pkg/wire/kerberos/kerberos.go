@@ -20,7 +20,7 @@ var (
 	ErrReplay         = errors.New("ticket was used before")
 )
 
-// Config says whose tickets to get, and from where.
+// Config names the user whose tickets to get, and their source.
 type Config struct {
 	User     string       // "admin", "admin@CONTOSO.COM", "CONTOSO\admin"; taken from the ticket cache when empty
 	Realm    string       // that of User, else the default realm of the krb5 configuration
@@ -74,8 +74,8 @@ func (c *Client) Context(ctx context.Context, spn string) (*Context, error) {
 		m   mechanism
 		err error
 	}
-	// Neither gokrb5 nor Windows knows contexts. What is left behind ends by itself: gokrb5 waits 5
-	// s for each server.
+	// Neither gokrb5 nor Windows knows contexts. An abandoned call ends by itself: gokrb5 waits 5 s
+	// for each server.
 	done := make(chan result, 1)
 	go func() {
 		m, err := c.source.start(ctx, spn)

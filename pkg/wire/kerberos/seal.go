@@ -96,8 +96,7 @@ func (c *channel) seal(plain []byte) (signature, sealed []byte, err error) {
 		return nil, nil, fmt.Errorf("seal a message: %w", err)
 	}
 	c.send++
-	// Rotated like this, what comes before the encrypted text is as long as Windows' security
-	// trailer.
+	// This rotation makes the part before the encrypted text as long as Windows' security trailer.
 	rotate := wrapHeader + c.etype.GetHMACBitLength()/8
 	binary.BigEndian.PutUint16(header[6:], uint16(rotate))
 	token := slices.Concat(header, cipher[len(cipher)-rotate:], cipher[:len(cipher)-rotate])

@@ -35,7 +35,7 @@ func frame(kind uint16, message []byte) []byte {
 	return b.BytesOrPanic() // cannot fail: all lengths are known
 }
 
-// unframe takes a token apart. SPNEGO, in which browsers and Windows wrap it, is taken off.
+// unframe splits a token. It removes SPNEGO, in which browsers and Windows wrap the token.
 func unframe(token []byte) (kind uint16, message []byte, spnego bool, err error) {
 	s := cryptobyte.String(token)
 	var body cryptobyte.String

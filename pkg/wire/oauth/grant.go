@@ -27,8 +27,8 @@ import (
 // section 2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// assertionLifetime is how long an assertion is good for. Entra allows up to an hour; a request
-// needs seconds, clocks differ by minutes.
+// assertionLifetime is how long an assertion is valid. Entra allows up to an hour. A request needs
+// seconds, and clocks differ by minutes.
 const assertionLifetime = 10 * time.Minute
 
 // Assertion makes the signed statement with which an application proves that it holds a
@@ -47,7 +47,7 @@ func Assertion(certificate *x509.Certificate, key crypto.Signer, clientID, token
 	})
 }
 
-// newID makes a random (version 4) UUID.
+// newID returns a random (version 4) UUID.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
@@ -147,8 +147,8 @@ func (c ClientCredentials) Token(ctx context.Context, client *http.Client) (Acce
 		Expires: now().Add(time.Duration(seconds) * time.Second)}, nil
 }
 
-// Source returns a function that gives a valid token, kept until five minutes before it expires;
-// safe for concurrent use. It is what link.Bearer takes.
+// Source returns a function that returns a valid token, for link.Bearer. A token is kept until five
+// minutes before it expires. The function is safe for concurrent use.
 func (c ClientCredentials) Source(client *http.Client) func(ctx context.Context) (string, error) {
 	now := time.Now
 	if c.Now != nil {
@@ -171,8 +171,8 @@ func (c ClientCredentials) Source(client *http.Client) func(ctx context.Context)
 	}
 }
 
-// bare takes the URL, which the caller's sentence names in a shorter way, out of an http.Client's
-// error, and classifies it.
+// bare removes the URL from an http.Client's error, because the caller's sentence names it in a
+// shorter way, and classifies the error.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -209,8 +209,8 @@ func ParseError(host string, status int, body []byte) *Error {
 	}
 	e.Code, e.CorrelationID, e.TraceID = clean(doc.Error), clean(doc.CorrelationID), clean(doc.TraceID)
 	description := doc.Description
-	// Entra appends "Trace ID: ... Correlation ID: ... Timestamp: ..." which stand in fields of
-	// their own.
+	// Entra appends "Trace ID: ... Correlation ID: ... Timestamp: ..." which are separate fields as
+	// well.
 	if at := strings.Index(description, "Trace ID:"); at > 0 {
 		description = description[:at]
 	}

@@ -22,7 +22,7 @@ const (
 	AppAccessControlService = "00000001-0000-0000-c000-000000000000" // ACS, the issuer of service-to-service tokens
 )
 
-// What can be wrong with a token; test with errors.Is.
+// Errors of tokens. Test with errors.Is.
 var (
 	ErrMalformed   = errors.New("malformed token")
 	ErrAlgorithm   = errors.New("signature algorithm not accepted")
@@ -49,12 +49,11 @@ type Error struct {
 	Ahead time.Duration
 }
 
-// clockLeeway is a difference of clocks that is never the reason for a refusal: Entra tolerates 5
-// minutes.
+// clockLeeway is a clock difference that never causes a refusal: Entra tolerates 5 minutes.
 const clockLeeway = 2 * time.Minute
 
-// Compare notes how far the clock of this machine, which shows now, is from that of the server (the
-// Date of its answer, RFC 9110 section 6.6.1).
+// Compare records the difference between this machine's clock, which shows now, and the server's
+// (the Date of its answer, RFC 9110 section 6.6.1).
 func (e *Error) Compare(answer http.Header, now time.Time) {
 	if date, err := http.ParseTime(answer.Get("Date")); err == nil {
 		e.Ahead = now.Sub(date).Round(time.Second)

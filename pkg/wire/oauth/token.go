@@ -60,7 +60,7 @@ func (c Claims) Strings(name string) []string {
 }
 
 // Time returns a claim that is a NumericDate ("exp", "nbf", "iat"). ok is false when it is absent;
-// err is set when it is no such number.
+// err is set when it is not such a number.
 func (c Claims) Time(name string) (t time.Time, ok bool, err error) {
 	v, present := c[name]
 	if !present {
@@ -88,8 +88,8 @@ func (c Claims) Time(name string) (t time.Time, ok bool, err error) {
 	return time.Unix(int64(seconds), 0).UTC(), true, nil
 }
 
-// Token is a parsed token. Parsing proves nothing; a Verifier does. It prints as what it claims,
-// never as itself.
+// Token is a parsed token. Parsing proves nothing; a Verifier does. It prints as its claims, never
+// as its text.
 type Token struct {
 	Header    Header
 	Claims    Claims
@@ -234,7 +234,7 @@ func equal(a, b string) bool {
 
 var urlAlphabet = strings.NewReplacer("+", "-", "/", "_", "=", "")
 
-// Verifier says which tokens are good. It is safe for concurrent use.
+// Verifier decides which tokens are valid. It is safe for concurrent use.
 type Verifier struct {
 	Keys       []Key
 	Algorithms []string         // RS256 alone when empty; PS256 may be added, others are never accepted

@@ -213,7 +213,7 @@ func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*a
 	return nil, fmt.Errorf("redirected more than %d times", maxRedirects)
 }
 
-// place names the server when it is not the one that the caller knows of.
+// place names the server when it is not the one that the caller configured.
 func (c *carrier) place(err error) error {
 	if strings.EqualFold(c.url.Hostname(), c.options.host) {
 		return err
@@ -221,8 +221,8 @@ func (c *carrier) place(err error) error {
 	return fmt.Errorf("redirected to %s: %w", c.url.Hostname(), err)
 }
 
-// redirect checks where the server sends us: to a server of the same domain, by https alone. A
-// redirect over http comes outside of the sealed channel: anyone on the way can write it.
+// redirect checks a redirect's target: a server of the same domain, by https alone. A redirect over
+// http is outside of the sealed channel, so any machine on the way can forge it.
 func (c *carrier) redirect(location string) (*url.URL, error) {
 	next, err := c.url.Parse(location)
 	if err != nil || location == "" || next.Host == "" || next.User != nil || next.Scheme != "http" &&
@@ -401,7 +401,7 @@ func (c *carrier) sealed(ctx context.Context, body []byte) (*answer, error) {
 		return a, nil
 	}
 	if a.status == http.StatusOK || a.status == http.StatusInternalServerError {
-		// What anyone on the way could have written is no answer.
+		// An answer that is not sealed may be forged, so it does not count.
 		c.forget()
 		return nil, fmt.Errorf("HTTP %d: the server's answer is not encrypted", a.status)
 	}
@@ -500,5 +500,4 @@ func (c *carrier) close() {
 	c.client.CloseIdleConnections()
 }
 
-// The kerberos package's context serves as ours.
 var _ securityContext = (*kerberos.Context)(nil)

@@ -28,7 +28,7 @@ type Options struct {
 	URL string
 	// Configuration is the session configuration: "Microsoft.Exchange" when empty.
 	Configuration string
-	// Either Kerberos or User with Password (Basic, over https alone) proves who the caller is.
+	// Either Kerberos or User with Password (Basic, over https alone) authenticates the caller.
 	Kerberos *kerberos.Client
 	Scheme   string // of HTTP with Kerberos: "Kerberos" (when empty) or "Negotiate"
 	SPN      string // "HTTP/<host of the URL>" when empty
@@ -48,7 +48,8 @@ type Options struct {
 	// Log takes one line per request at debug, and what the messages say at link.LevelTrace. May be
 	// nil.
 	Log *slog.Logger
-	// Notice takes what the user should know beside the answers: a redirect, for one. May be nil.
+	// Notice receives what the user should know besides the answers: a redirect, for one. May be
+	// nil.
 	Notice func(text string)
 
 	host      string            // of URL
@@ -63,14 +64,13 @@ const (
 	maxOutput     = 64 << 20 // bytes of CLIXML that one pipeline may write to the client
 	maxTags       = 2 << 20  // of it; an object of Exchange has some hundred
 
-	// A poll that took less than quickPoll and brought nothing is followed by a pause, which
-	// doubles up to mostPause.
+	// An empty poll shorter than quickPoll is followed by a pause, which doubles up to mostPause.
 	quickPoll  = 200 * time.Millisecond
 	leastPause = 20 * time.Millisecond
 	mostPause  = time.Second
 
 	// What Terminate and Delete may take, also after the caller's context is over: the caller waits
-	// for both. A server that did not answer the one will hardly answer the other.
+	// for both. A server that did not answer the first will hardly answer the second.
 	terminateTime     = 2 * time.Second
 	deleteTime        = 5 * time.Second
 	lateTerminateTime = time.Second // after the caller's time
@@ -244,8 +244,8 @@ func (p *Pool) outgoing(kind messageType, pipeline GUID, data any) (message, err
 	return message{destination: toServer, kind: kind, pool: p.id, pipeline: pipeline, data: text}, err
 }
 
-// trace logs what a message says. Secrets in it are encrypted; link.Redact takes them out all the
-// same.
+// trace logs what a message says. Secrets in it are encrypted; link.Redact removes them
+// nevertheless.
 func (p *Pool) trace(direction string, kind messageType, text []byte) {
 	if ctx := context.Background(); len(text) > 0 && p.options.Log.Enabled(ctx, link.LevelTrace) {
 		p.options.Log.LogAttrs(ctx, link.LevelTrace, "remote powershell message", slog.String("direction", direction),

@@ -17,9 +17,9 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of what Unmarshal takes. They are far above what Exchange prints, an object a document,
-// and far below what hurts: a value takes up to 250 bytes for each element, and reading it up to 40
-// times the document.
+// Limits of what Unmarshal takes. They are far above what Exchange prints, one object per document,
+// and far below what exhausts memory: a value takes up to 250 bytes for each element, and reading
+// it up to 40 times the document.
 const (
 	maxDocument = 16 << 20  // bytes of one document or message
 	maxDepth    = 96        // levels of nesting; PowerShell serializes a handful

@@ -17,8 +17,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// Marshal writes values as a CLIXML document, as Export-Clixml does. What Unmarshal read is written
-// so that it reads equal again. Secrets are refused: they need the session key of a pool.
+// Marshal writes values as a CLIXML document, as Export-Clixml does. Values that Unmarshal returned
+// read equal again. Secrets are refused: they need the session key of a pool.
 func Marshal(values ...any) ([]byte, error) {
 	e := encoder{}
 	e.WriteString(`<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">`)

@@ -101,8 +101,8 @@ func needsKey(pl Pipeline) bool {
 	return false
 }
 
-// What a pipeline, its PowerShell and each command must say ([MS-PSRP] 2.2.2.10, 2.2.3.11,
-// 2.2.3.12), be it nothing. Windows refuses what leaves one out.
+// The required members of a pipeline, its PowerShell and each command ([MS-PSRP] 2.2.2.10,
+// 2.2.3.11, 2.2.3.12), even when they are null. Windows refuses a message without one of them.
 var (
 	pipelineMembers = []string{"NoInput", "ApartmentState", "RemoteStreamOptions", "AddToHistory", "HostInfo",
 		"PowerShell", "IsNested"}
@@ -189,8 +189,8 @@ func listOf(v any) ([]any, bool) {
 	return list, ok
 }
 
-// plain takes collections, hashtables, credentials and decorated primitives out of their objects,
-// and decrypts secrets.
+// plain unwraps collections, hashtables, credentials and decorated primitives, and decrypts
+// secrets.
 func plain(v any, key *sessionKey) (any, error) {
 	switch v := v.(type) {
 	case SecureString:

@@ -32,8 +32,8 @@ func fragments(object uint64, message []byte, size int) [][]byte {
 	}
 }
 
-// assembler puts fragments together again. Bytes may be fed in any cut: several fragments at once,
-// or one in pieces.
+// assembler reassembles fragments. Bytes may arrive in any division: several fragments at once, or
+// one in pieces.
 type assembler struct {
 	limit   int // bytes of one message, and of all messages in pieces together; maxDocument when 0
 	rest    []byte

@@ -22,11 +22,11 @@ type Command struct {
 // Parameter is a named argument; a positional one when Name is empty. A switch is given as the bool
 // true. Names carry no dash.
 //
-// Written are nil, bool, string, Go's integers, float64, time.Time, []string, []byte, []any,
-// map[string]any (a hashtable), secret.Value (a SecureString), Credential (a PSCredential), and
-// every value that CLIXML reads. A server gets, plainly: nil, bool, string, int64, uint64, float64,
-// time.Time, []byte, []any, map[string]any, secret.Value, Credential, GUID, TimeSpan, Version, URI
-// and other named texts, and *Object for the rest.
+// Values that can be written are nil, bool, string, Go's integers, float64, time.Time, []string,
+// []byte, []any, map[string]any (a hashtable), secret.Value (a SecureString), Credential (a
+// PSCredential), and every value that CLIXML reads. A server receives: nil, bool, string, int64,
+// uint64, float64, time.Time, []byte, []any, map[string]any, secret.Value, Credential, GUID,
+// TimeSpan, Version, URI and other named texts, and *Object for the rest.
 type Parameter struct {
 	Name  string
 	Value any

@@ -46,7 +46,7 @@ func (q *queue) wait(ctx context.Context) bool {
 	}
 }
 
-// put adds fragments when there is room again, and reports whether they found a place.
+// put adds fragments when there is room again, and reports whether it added them.
 func (q *queue) put(ctx context.Context, list [][]byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -352,8 +352,8 @@ type pipeline struct {
 	started  bool
 }
 
-// feed takes fragments. The first message must be the pipeline itself, which then runs; what a
-// client pipes into it is not looked at.
+// feed takes fragments. The first message must be the pipeline itself, which then runs; a client's
+// piped input is ignored.
 func (p *pipeline) feed(data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

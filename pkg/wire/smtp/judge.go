@@ -14,7 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// What an administrator does about a finding.
+// The fixes of findings.
 const (
 	fixLook = "Look in the server's protocol log and at the firewalls on the way, run the check from another " +
 		"network, or send a test message from Exchange Online."

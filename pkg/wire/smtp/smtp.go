@@ -79,7 +79,7 @@ type TLS struct {
 	Capabilities         Capabilities        // of the EHLO after STARTTLS
 }
 
-// Report is what a server showed, as far as the probe came.
+// Report is what a server showed until the probe ended.
 type Report struct {
 	Address      string
 	Hello        string // name said in EHLO
@@ -121,7 +121,7 @@ func (e *StepError) Error() string {
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Silent reports whether the step ended because time ran out.
+// Silent reports whether the step ended by its time limit.
 func (e *StepError) Silent() bool {
 	var timeout net.Error
 	return errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded) ||
@@ -244,7 +244,8 @@ func (s *session) probe(o Options, serverName string, r *Report) error {
 		InsecureSkipVerify: true,             //nolint:gosec // looked at, not relied on; no mail is sent
 		MinVersion:         tls.VersionTLS10, // so that an old server shows what it has
 		CipherSuites:       suites,
-		// Called as soon as the certificate has come: a server that then refuses us has shown it.
+		// Called as soon as the certificate has come: a server that then refuses the client has
+		// shown it.
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
 			for _, der := range raw {
 				c, err := x509.ParseCertificate(der)
@@ -331,7 +332,7 @@ func (s *session) hello(name string) (Capabilities, error) {
 	return c, nil
 }
 
-// quit is a courtesy: a server that has hung up already has lost nothing.
+// quit is a courtesy, so an error of a closed connection is ignored.
 func (s *session) quit() {
 	s.raw.SetDeadline(time.Now().Add(min(s.limit, 5*time.Second)))
 	_, _ = s.command("QUIT", 221)
@@ -394,7 +395,7 @@ var hostLabel = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 })
 
-// ownName is what this machine says in EHLO on a connection.
+// ownName returns this machine's name for EHLO on a connection.
 func ownName(conn net.Conn) string {
 	if name, err := os.Hostname(); err == nil && publicName(name) {
 		return strings.TrimSuffix(name, ".")
