@@ -542,8 +542,8 @@ func TestConnectionClosedByTheServerIsReplaced(t *testing.T) {
 	}
 }
 
-// Every domain of the forest is read, each from a server of its own; one that cannot be read makes
-// the whole stream an error.
+// Every domain of the forest is read, each from its own server; one that cannot be read makes the
+// whole stream an error.
 func TestUsersOfChildDomains(t *testing.T) {
 	e := start(t, func(c *lab.Config) {
 		c.Entries = func() []lab.Entry {
@@ -619,7 +619,7 @@ func TestForgedDomainControllers(t *testing.T) {
 	}
 }
 
-// The port of the other kind of encryption is told.
+// The error names the port of the other kind of encryption.
 func TestOtherPort(t *testing.T) {
 	e := start(t, nil)
 	for _, tt := range []struct{ security, port, says string }{

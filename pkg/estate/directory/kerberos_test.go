@@ -11,7 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// TestNoTicket: nobody has signed in; that is not a server out of reach.
+// TestNoTicket: no user has signed in; that is not an unreachable server.
 func TestNoTicket(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "krb5.conf")

@@ -33,7 +33,7 @@ const (
 // MaxRedirects is how many redirects, of addresses and URLs together, one search follows.
 const MaxRedirects = 10
 
-// Outcome is what came of one attempt.
+// Outcome is the result of one attempt.
 type Outcome string
 
 // The outcomes.
@@ -127,7 +127,7 @@ func (e *SearchError) best() *Attempt {
 	return nil
 }
 
-// Is gives the class.
+// Is compares with the class.
 func (e *SearchError) Is(target error) bool {
 	best := e.best()
 	if best == nil || e.Reason != "" {
@@ -144,7 +144,7 @@ func (e *SearchError) Is(target error) bool {
 	return false
 }
 
-// Unwrap gives the most informative error.
+// Unwrap returns the most informative error.
 func (e *SearchError) Unwrap() error {
 	if best := e.best(); best != nil && e.Reason == "" {
 		return best.Err
@@ -213,7 +213,7 @@ func (c *Client) search(address string) *search {
 		asked: map[string]bool{}}
 }
 
-// errStop ends a search before all places were tried.
+// errStop ends a search before all places are tried.
 var errStop = errors.New("stop")
 
 func (s *search) result(err error) (Result, error) {
@@ -337,7 +337,7 @@ func (s *search) ask(ctx context.Context, at candidate) (next string, err error)
 					Detail: "not a URL"})
 				return "", nil
 			}
-			// that it is https, acceptable demands
+			// acceptable requires https
 			if u, err := url.Parse(target); err != nil || !autodiscoverPath().MatchString(u.Path) {
 				s.note(Attempt{Method: "POST", URL: link.PrintableURL(target), Outcome: RefusedRedirect,
 					Detail: "a redirect must lead to an autodiscover path"})

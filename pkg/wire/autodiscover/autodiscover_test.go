@@ -405,7 +405,7 @@ func TestUntrusted(t *testing.T) {
 	}
 }
 
-// TestBothHalves asks for everything that the server half tells.
+// TestBothHalves asks for everything that the server half publishes.
 func TestBothHalves(t *testing.T) {
 	w := world{secure: map[string]http.Handler{"contoso.com": here(people{
 		"alice@contoso.com": aliceSettings, "moved@contoso.com": toAddress("x@tenant.example"),
@@ -512,7 +512,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestHeaders: the action names the operation and the version is told, or there is no answer.
+// TestHeaders: the action names the operation and the version is sent, or there is no answer.
 func TestHeaders(t *testing.T) {
 	h := &Handler{Backend: people{"alice@contoso.com": aliceSettings}}
 	good := soapRequest("https://x/", "GetUserSettings",

@@ -31,7 +31,7 @@ type Client struct {
 	// ask autodiscover.svc instead of autodiscover.xml
 	SOAP bool
 
-	// Hosts may be redirected to by plain http and by SRV records, which anyone on the way can
+	// Hosts may be redirected to by plain http and by SRV records, which any machine on the way can
 	// forge: host names, and ".suffix" for all below. The domain of the address and what is below
 	// it are always allowed.
 	Hosts []string
@@ -40,7 +40,7 @@ type Client struct {
 	Timeout   time.Duration // of one attempt; DefaultTimeout when 0
 }
 
-// endpoint turns a candidate into the one of the protocol that is spoken.
+// endpoint turns a candidate's URL into that of the protocol in use.
 func (c *Client) endpoint(u string) string {
 	if c.SOAP {
 		if parsed, err := url.Parse(u); err == nil && strings.HasSuffix(strings.ToLower(parsed.Path), ".xml") {
@@ -134,7 +134,7 @@ func shortError(err error) string {
 	return s
 }
 
-// failed makes an attempt of an error.
+// failed returns an error as an attempt.
 func failed(err error) Attempt {
 	err = link.Classify(err)
 	a := Attempt{Outcome: Failed, Err: err}

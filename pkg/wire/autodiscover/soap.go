@@ -30,7 +30,7 @@ const (
 	InternalServerError   ErrorCode = "InternalServerError"
 )
 
-// CodeError is an answer of the SOAP service that is no success.
+// CodeError is an answer of the SOAP service that reports a failure.
 type CodeError struct {
 	URL     string
 	Code    ErrorCode
@@ -76,7 +76,7 @@ func settingsList(names []string) string {
 	return b.String()
 }
 
-// callSOAP gives the Response element of an operation's answer.
+// callSOAP returns the Response element of an operation's answer.
 func (c *Client) callSOAP(ctx context.Context, client *http.Client, endpoint, operation, anchor,
 	body string) (*soap.Element, *reply, error) {
 	header := http.Header{}

@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the class and the cause.
+// Unwrap returns the class and the cause.
 func (e *Error) Unwrap() []error {
 	if e.cause != nil {
 		return []error{e.class, e.cause}
@@ -104,25 +104,25 @@ func (e *Error) Unwrap() []error {
 	return []error{e.class}
 }
 
-// Client asks resolvers in order: the next one when one fails, not when one says that there is
-// nothing. A resolver that was silent is asked last from then on, and not waited for as long, so
-// keep one Client for many questions. The zero Client asks the system's resolvers.
+// Client asks resolvers one after the other. It asks the next one after a failure, not after an
+// answer without records. From then on, a silent resolver is asked last and with a shorter time
+// limit, so keep one Client for many questions. The zero Client asks the system's resolvers.
 type Client struct {
 	Resolvers []string      // HOST or HOST:PORT
 	Timeout   time.Duration // of one question to one resolver; 5 s when 0
 	// Log takes one line per question at debug. May be nil.
 	Log *slog.Logger
-	// Dial replaces the connection's making (tests, a proxy). It is given "udp" or "tcp".
+	// Dial replaces the way connections are made (tests, a proxy). network is "udp" or "tcp".
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
 	silent map[string]bool // resolvers that did not answer the last time
 }
 
-// impatience is how long a resolver is waited for that did not answer the last time.
+// impatience is the time limit of a resolver that did not answer the last time.
 const impatience = time.Second
 
-// maxChain bounds aliases that are followed by asking again.
+// maxChain bounds the aliases that are followed with further questions.
 const maxChain = 8
 
 // Lookup asks for the records of a type. Aliases are followed, also when the resolver does not do
@@ -167,7 +167,7 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 	return Answer{Question: question, Type: t, Chain: last.Chain, Resolver: last.Resolver}, last
 }
 
-// inOrder puts the resolvers that were silent behind the others.
+// inOrder puts silent resolvers behind the others.
 func (c *Client) inOrder(resolvers []string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,7 +242,7 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 	for range maxChain {
 		reply, err := c.exchange(ctx, resolver, name, t)
 		if err != nil {
-			// the resolver is there: it may know the alias whose end it cannot resolve
+			// the resolver answered: it may know the alias whose end it cannot resolve
 			if t != CNAME && err.cause == nil {
 				c.aliases(ctx, resolver, name, seen, &a.Chain)
 			}
@@ -283,7 +283,7 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 	return fail(ErrFailed, "too many aliases")
 }
 
-// aliases asks where a name leads that does not resolve.
+// aliases asks for the aliases of a name that does not resolve.
 func (c *Client) aliases(ctx context.Context, resolver, name string, seen map[string]bool, chain *[]string) {
 	for range maxChain {
 		reply, err := c.exchange(ctx, resolver, name, CNAME)

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// LookupHost gives the addresses of a host, IPv4 first, with the meaning of net.Resolver's method:
-// IP addresses are their own answer. IPv4 and IPv6 are asked for apart, and a failure of one is
-// never taken for the absence of the host. The hosts file counts first, as ever. The system's own
-// resolver is asked first by a Client without Resolvers and for names of one label, which search
-// lists complete.
+// LookupHost returns the addresses of a host, IPv4 first, as net.Resolver's method does. The
+// address of an IP address is itself. IPv4 and IPv6 are separate questions, and a failure of one
+// never counts as the absence of the host. The hosts file has precedence. The system's own resolver
+// is asked first by a Client without Resolvers and for names of one label, which search lists
+// complete.
 func (c *Client) LookupHost(ctx context.Context, host string) ([]string, error) {
 	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return []string{address.String()}, nil
@@ -77,7 +77,7 @@ func systemAddresses(ctx context.Context, host string, t Type) []string {
 	return out
 }
 
-// hostsFile gives the addresses that the hosts file has for a host.
+// hostsFile returns the addresses that the hosts file has for a host.
 func hostsFile(host string) []string {
 	path := "/etc/hosts"
 	if runtime.GOOS == "windows" {

@@ -27,8 +27,8 @@ const (
 	Empty         Fault = "empty"
 )
 
-// Server is an authoritative name server on loopback for names that are data, for simulated estates
-// and tests. It is safe for concurrent use: records and faults may change while it runs.
+// Server is an authoritative name server on loopback for simulated estates and tests. Its names are
+// data. It is safe for concurrent use: records and faults may change while it runs.
 type Server struct {
 	mu      sync.RWMutex
 	zones   []string
@@ -85,7 +85,7 @@ func (s *Server) Remove(name string, t Type) {
 	}
 }
 
-// SetFault makes a name misbehave; the empty Fault heals it.
+// SetFault makes a name misbehave; the empty Fault ends that.
 func (s *Server) SetFault(name string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

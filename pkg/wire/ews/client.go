@@ -17,7 +17,7 @@ import (
 )
 
 // DefaultTimeout is the time limit of one request. A server that asks another organization needs
-// most of a minute to give up.
+// almost a minute to give up.
 const DefaultTimeout = 90 * time.Second
 
 // Client asks one endpoint. It is safe for concurrent use.
@@ -80,8 +80,8 @@ func (m Mailbox) Slots(w Window, interval time.Duration) (merged string, ok bool
 }
 
 // Availability asks for the free/busy times of mailboxes. An error is about the request as a whole:
-// *Fault, *link.StatusError, ErrNotEWS or a class of link. What is wrong with one mailbox is in its
-// Err. When a later turn fails, the answers of the earlier ones are returned too.
+// *Fault, *link.StatusError, ErrNotEWS or a class of link. An error of one mailbox is in its Err.
+// When a later turn fails, the answers of the earlier ones are returned too.
 func (c *Client) Availability(ctx context.Context, r Request) (Response, error) {
 	if r.Interval == 0 {
 		r.Interval = 30 * time.Minute
@@ -206,8 +206,7 @@ const (
 )
 
 // call is post, repeated while the server asks to come back later (ErrorServerBusy with
-// BackOffMilliseconds). A wait that goes beyond maxBackOff or the time that ctx leaves is not
-// begun.
+// BackOffMilliseconds). A wait beyond maxBackOff or beyond ctx's deadline does not begin.
 func (c *Client) call(ctx context.Context, anchor, body string) (requestID string, answer soap.Envelope, err error) {
 	left := maxBackOff
 	for try := 0; ; try++ {

@@ -32,7 +32,7 @@ const MaxMailboxes = 100
 // View is how much an answer contains.
 type View string
 
-// The views. A server gives less than was asked for when the caller may not see more.
+// The views. A server returns less than requested when the caller may not see more.
 const (
 	None           View = "None"
 	MergedOnly     View = "MergedOnly"
@@ -173,7 +173,7 @@ func (e *ResponseError) Error() string {
 // Is makes refusals link.ErrAccess.
 func (e *ResponseError) Is(target error) bool { return target == link.ErrAccess && accessCodes[e.Code] }
 
-// accessCodes are the response codes that say that the caller may not.
+// accessCodes are the response codes of missing rights.
 var accessCodes = map[string]bool{
 	"ErrorAccessDenied": true, "ErrorNoFreeBusyAccess": true, "ErrorImpersonateUserDenied": true,
 	"ErrorImpersonationDenied":       true,

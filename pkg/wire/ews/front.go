@@ -19,8 +19,8 @@ import (
 // exchangeID is the application id of Exchange, which its own challenge names.
 const exchangeID = "00000002-0000-0ff1-ce00-000000000000"
 
-// Front is what answers at the address of an Exchange web service (EWS, autodiscover) to a caller
-// that presents no credential.
+// Front is the answer at the address of an Exchange web service (EWS, autodiscover) to a caller
+// without a credential.
 type Front struct {
 	URL      string
 	Status   int
@@ -34,9 +34,9 @@ type Front struct {
 	Staple       []byte              // OCSP response that was sent along
 }
 
-// Look asks an address with an empty Authorization: Bearer, which Exchange answers with its own
-// challenge, and which what stands before Exchange answers in its own way. No credential is sent,
-// and no redirect is followed.
+// Look asks an address with an empty Authorization: Bearer. Exchange answers with its own
+// challenge, and a device before Exchange answers differently. No credential is sent, and no
+// redirect is followed.
 func Look(ctx context.Context, client *http.Client, address string) (Front, error) {
 	f := Front{URL: address}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -75,7 +75,7 @@ func Look(ctx context.Context, client *http.Client, address string) (Front, erro
 	return f, nil
 }
 
-// What an administrator does about a finding.
+// The fixes of findings.
 const (
 	fixPreAuth = "Publish the address without pre-authentication: pass it through to the Exchange servers as it is " +
 		"(Application Proxy, WAF, AD FS proxy: pass-through for /autodiscover/ and /EWS/)."
@@ -185,9 +185,9 @@ func (f Front) judgeRedirect(isCloud func(host string) bool) []finding.Finding {
 	return one(finding.Wrong, "redirect", fixPublish, "%s redirects to %s, which is another service", f.URL, to)
 }
 
-// JudgeConnection says what a connection to host that failed shows. A host that the other side has
-// to use and cannot is Wrong; what happened on our own way is Unseen. An untrusted certificate is
-// judged by who knows the roots.
+// JudgeConnection judges a failed connection to host. A failure that the other side would see too
+// is Wrong. A failure on this machine's side is Unseen. An untrusted certificate is judged where
+// the roots are known.
 func JudgeConnection(host string, err error) finding.Finding {
 	alert, told := link.RemoteAlert(err)
 	var record tls.RecordHeaderError

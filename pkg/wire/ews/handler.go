@@ -42,7 +42,7 @@ type Calendar struct {
 }
 
 // Handler is the server half. It answers on whatever path it is mounted; authentication goes around
-// it (link.Accept). A request of no known caller reaches the backend with a zero Caller.
+// it (link.Accept). A request without a known caller reaches the backend with a zero Caller.
 type Handler struct {
 	Backend Backend
 	Version ServerVersion // 15.2.1544.9 when zero

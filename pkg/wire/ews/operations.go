@@ -29,7 +29,7 @@ func (h *Handler) mailboxOf(r *http.Request) string {
 	return caller.User
 }
 
-// convertID turns any id that getFolder gave out into itself, and knows whose it is.
+// convertID returns any id of getFolder unchanged, with its mailbox.
 func (h *Handler) convertID(r *http.Request, body *soap.Element) string {
 	format, _ := body.Get("DestinationFormat")
 	var b strings.Builder

@@ -70,9 +70,9 @@ func (z TimeZone) Local(t time.Time) time.Time {
 	return t.Add(-z.bias(standard))
 }
 
-// UTC is the moment at which the zone's clocks show wall, whose own location is ignored. Of two
-// moments in the hour that comes twice it is the earlier one; in the hour that does not exist it is
-// as if the clocks had not been changed.
+// UTC is the moment at which the zone's clocks show wall, whose own location is ignored. In the
+// repeated hour it is the earlier of two moments. In the skipped hour it is as if the clocks had
+// not changed.
 func (z TimeZone) UTC(wall time.Time) time.Time {
 	wall = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(),
 		wall.Nanosecond(), time.UTC)
@@ -85,10 +85,10 @@ func (z TimeZone) UTC(wall time.Time) time.Time {
 	return wall.Add(time.Duration(z.Bias+z.Standard.Bias) * time.Minute)
 }
 
-// maxBias is a day: more is no time zone.
+// maxBias is a day. A larger bias is not a time zone.
 const maxBias = 24 * 60
 
-// parseTimeZone reads a t:TimeZone. Missing parts are zero; numbers that are none are an error.
+// parseTimeZone reads a t:TimeZone. Missing parts are zero; malformed numbers are an error.
 func parseTimeZone(e *soap.Element) (TimeZone, error) {
 	var z TimeZone
 	var err error

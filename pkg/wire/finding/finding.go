@@ -1,4 +1,4 @@
-// Package finding is what a look at a server or a certificate says about it: seen as wrong, seen as
+// Package finding holds the results of an examination of a server or a certificate: wrong,
 // doubtful, or not seen. Checks turn findings into verdicts. A text is kept as format and
 // arguments, so that it can be translated.
 package finding

@@ -509,7 +509,7 @@ func FuzzUnseal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, signature, sealed []byte) { b.unseal(signature, sealed) })
 }
 
-// Whoever floods a service with sign-ins gets it to refuse more, and not to forget which it has
+// A client that floods a service with sign-ins makes it refuse more, and not forget which it has
 // seen, or to grow without end.
 func TestReplayMemoryIsBounded(t *testing.T) {
 	a := &Acceptor{seen: map[[32]byte]time.Time{}}

@@ -13,7 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
 )
 
-// Caller is who a request was authenticated as.
+// Caller is the authenticated user of a request.
 type Caller struct {
 	Scheme string // "Basic", "NTLM", "Negotiate", "Bearer"
 	User   string // as the client spelled it: DOMAIN\user, user@domain, user; what Negotiate or Bearer returned
@@ -22,7 +22,7 @@ type Caller struct {
 
 type callerKey struct{}
 
-// CallerOf returns who sent the request of ctx; ok is false for an anonymous one.
+// CallerOf returns the sender of the request of ctx; ok is false for an anonymous one.
 func CallerOf(ctx context.Context) (caller Caller, ok bool) {
 	caller, ok = ctx.Value(callerKey{}).(Caller)
 	return caller, ok
@@ -35,8 +35,8 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 
 // Acceptor is the server's side of a GSS-API exchange on one connection.
 type Acceptor interface {
-	// Accept takes the client's token. user is set when the exchange is complete; out may go along
-	// with it.
+	// Accept takes the client's token. user is set when the exchange is complete; out may accompany
+	// it.
 	Accept(in []byte) (out []byte, user string, err error)
 }
 
@@ -67,7 +67,7 @@ type Accept struct {
 	Refused func(r *http.Request, err error)
 }
 
-// connState is what a connection has been authenticated as.
+// connState is the authenticated user of a connection.
 type connState struct {
 	mu       sync.Mutex
 	exchange *ntlm.Server
@@ -77,7 +77,7 @@ type connState struct {
 
 type connKey struct{}
 
-// ConnContext goes into http.Server.ConnContext: it gives each connection its memory.
+// ConnContext goes into http.Server.ConnContext. It keeps the state of each connection.
 func ConnContext(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, &connState{})
 }
@@ -179,8 +179,8 @@ func (a *Accept) basic(value string) (*Caller, string, error) {
 	return &Caller{Scheme: "Basic", User: user}, "", nil
 }
 
-// exchange runs NTLM or Negotiate. Whatever the connection was authenticated as is forgotten first:
-// a new credential on a kept connection must stand for itself.
+// exchange runs NTLM or Negotiate. The connection's earlier user is forgotten first: a new
+// credential on a kept connection must prove itself.
 func (a *Accept) exchange(r *http.Request, state *connState, scheme, value string) (*Caller, string, error) {
 	state.mu.Lock()
 	defer state.mu.Unlock()
@@ -264,8 +264,8 @@ func (a *Accept) negotiate(state *connState, token []byte) (*Caller, string, err
 	return state.caller, reply, nil
 }
 
-// Challenge refuses a request for want of a caller, with all that is offered. It is for handlers
-// that find out late that they need one.
+// Challenge refuses a request without a caller and offers every scheme. It is for handlers that
+// learn late that they need a caller.
 func (a *Accept) Challenge(w http.ResponseWriter, r *http.Request) {
 	state, _ := r.Context().Value(connKey{}).(*connState)
 	if r.ProtoMajor != 1 {

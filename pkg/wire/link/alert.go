@@ -38,7 +38,7 @@ func RemoteAlert(err error) (alert uint8, ok bool) {
 // AlertName is an alert in words: "handshake failure".
 func AlertName(alert uint8) string { return strings.TrimPrefix(tls.AlertError(alert).Error(), "tls: ") }
 
-// meanings are what the other side means by an alert, for a person.
+// meanings explain alerts of the other side to a person.
 var meanings = map[uint8]string{
 	AlertCertificateRequired:  "the server requires a client certificate, which this program does not send",
 	AlertBadCertificate:       "the server requires a client certificate, which this program does not send",

@@ -375,7 +375,7 @@ func TestBearer(t *testing.T) {
 
 func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// Who gives a wrong password does not go on as nobody.
+// A client with a wrong password does not continue as anonymous.
 func TestRefusedIsNotAnonymous(t *testing.T) {
 	g := guardedServer(t, &Accept{Basic: true, Realm: "mail", Anonymous: func(*http.Request) bool { return true }})
 	if got := g.post(t, g.link.Client(nil), "12345"); !strings.HasPrefix(got, "200 ") {

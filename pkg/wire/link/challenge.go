@@ -14,8 +14,9 @@ type Challenge struct {
 	Params map[string]string
 }
 
-// Challenges reads every challenge of a response, in order. Servers write all challenges into one
-// field or, as Exchange does, each into its own. What cannot be read ends its field.
+// Challenges reads every challenge of a response, in the order of the header. Servers write all
+// challenges into one field or, as Exchange does, each into its own. What cannot be read ends its
+// field.
 func Challenges(h http.Header) []Challenge {
 	var all []Challenge
 	for _, line := range h.Values("WWW-Authenticate") {

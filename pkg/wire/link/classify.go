@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// classified is an error with its class and a sentence a person can act on.
+// classified is an error with its class and a sentence that a person can act on.
 type classified struct {
 	class    error
 	sentence string
@@ -26,9 +26,9 @@ type classified struct {
 func (e *classified) Error() string   { return e.sentence }
 func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 
-// HostError says which host a TLS handshake was with that failed: the name that its certificate was
-// to be for. It says so to errors.As alone, its text is that of the error within; Classify keeps it
-// in the chain.
+// HostError names the host of a failed TLS handshake: the name that the certificate had to cover.
+// Only errors.As finds the host: the text is that of the wrapped error. Classify keeps it in the
+// chain.
 type HostError struct {
 	Host string
 	Err  error
@@ -44,9 +44,9 @@ func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error
 func (e *handshakeError) Unwrap() error { return e.err }
 
 // Classify wraps errors of net, tls, x509 and http in ErrAccess, ErrUntrusted or ErrUnreachable,
-// with a sentence instead of the library's text. The original stays in the chain; what was said
-// around it does not stay in the sentence, so classify where the error arises. An error that has a
-// class, a cancelled context and errors of no class come back as they are.
+// with a sentence instead of the library's text. The original stays in the chain. Text that wraps
+// it is lost from the sentence, so classify where the error arises. An error that has a class, a
+// cancelled context and errors of no class are returned unchanged.
 func Classify(err error) error {
 	if err == nil || errors.Is(err, ErrAccess) || errors.Is(err, ErrUntrusted) || errors.Is(err, ErrUnreachable) ||
 		errors.Is(err, context.Canceled) {
@@ -165,8 +165,7 @@ func classifyNet(err error) error {
 		return unreachable("the server closed the connection without an answer")
 	case strings.Contains(err.Error(), "malformed HTTP "), strings.Contains(err.Error(), "malformed MIME header"):
 		return unreachable("what the server answers is not HTTP")
-	// on our side, because something about it went wrong, and a moment later the wrong thing was
-	// asked of it
+	// on this side, after another failure; a later call then used the closed connection
 	case errors.Is(err, net.ErrClosed):
 		return unreachable("the connection broke")
 	case errors.As(err, &op):
@@ -175,13 +174,14 @@ func classifyNet(err error) error {
 	return err
 }
 
-// hasErrno compares with Go's number and with that of Windows sockets, which Go does not translate.
+// hasErrno compares with Go's number and with the one of Windows sockets, which Go does not
+// translate.
 func hasErrno(err error, number, windows syscall.Errno) bool {
 	var got syscall.Errno
 	return errors.As(err, &got) && (got == number || got == windows)
 }
 
-// certificateNames lists what a certificate is for, shortly.
+// certificateNames lists the names of a certificate, shortened.
 func certificateNames(c *x509.Certificate) string {
 	if c == nil {
 		return "no name"

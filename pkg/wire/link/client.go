@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Authenticator makes requests carry a credential. Wrap is given a transport that no one else uses.
+// Authenticator makes requests carry a credential. Wrap receives a transport that has no other
+// user.
 type Authenticator interface {
 	Wrap(base *http.Transport) http.RoundTripper
 }
@@ -146,8 +147,8 @@ func (g *guard) CloseIdleConnections() {
 	}
 }
 
-// limitedBody fails, rather than ends, when a body is longer than allowed or its request is over: a
-// cut answer must not look whole.
+// limitedBody fails, and does not end, when a body is too long or its request is over: a cut answer
+// must not look complete.
 type limitedBody struct {
 	io.ReadCloser
 	left, max int64
@@ -203,7 +204,7 @@ func classifyRead(err error) error {
 	switch {
 	case err == nil || err == io.EOF: //nolint:errorlint // readers return io.EOF itself
 		return err
-	// shorter than its Content-Length, without its last chunk, packed and not to the end
+	// shorter than its Content-Length, without its last chunk, or with truncated compression
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &classified{ErrUnreachable, "the server closed the connection in the middle of its answer", err}
 	}

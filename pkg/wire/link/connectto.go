@@ -43,7 +43,7 @@ func splitRoute(s string) (host, port string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%q is not HOST:PORT (write an IPv6 address in brackets)", s)
 	}
-	// An empty label is no name either, and "." alone must not become the wildcard.
+	// An empty label is not a name, and "." alone must not become the wildcard.
 	if strings.ContainsFunc(host, notInName) || strings.HasPrefix(host, ".") || strings.Contains(host, "..") {
 		return "", "", fmt.Errorf("%q is not a host name", host)
 	}

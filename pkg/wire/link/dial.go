@@ -61,7 +61,7 @@ func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls
 	return conn, nil
 }
 
-// after says how long a time-out was waited for.
+// after adds the waiting time to a time-out.
 func after(err error, began time.Time) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -118,7 +118,7 @@ func (l *Link) bypassesProxy(target string) bool {
 	return false
 }
 
-// prefixedConn gives back what was read ahead of time.
+// prefixedConn returns first what was read ahead.
 type prefixedConn struct {
 	net.Conn
 	early []byte

@@ -61,14 +61,14 @@ func (c *ntlmContext) Step(in []byte) ([]byte, bool, error) {
 }
 
 // SecurityContext is the client's side of a GSS-API exchange: Step takes the server's token (nil
-// first) and gives the next one to send. done says that the client has nothing more to ask; an
-// error means that the server is not who it should be or refused.
+// first) and returns the next one to send. done says that the client's side is complete. An error
+// means that the server did not prove its identity, or refused.
 type SecurityContext interface {
 	Step(in []byte) (out []byte, done bool, err error)
 }
 
-// Negotiate authenticates connections with SPNEGO (RFC 4559), over http too: Kerberos proves
-// without sending a secret. Context makes a fresh exchange for a service ("HTTP/mail.contoso.com").
+// Negotiate authenticates connections with SPNEGO (RFC 4559), over http too: Kerberos sends no
+// secret. Context makes a fresh exchange for a service ("HTTP/mail.contoso.com").
 type Negotiate struct {
 	Context func(ctx context.Context, spn string) (SecurityContext, error)
 }
@@ -167,7 +167,7 @@ func (p *lanes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// laneBody gives the lane back when the answer was read.
+// laneBody returns the lane when the answer was read.
 type laneBody struct {
 	io.ReadCloser
 	done func()
@@ -259,8 +259,8 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 	return nil, fmt.Errorf("%s %s: %w: %s came to no end", r.Method, PrintableURL(r.URL.String()), ErrAccess, p.name)
 }
 
-// finish lets the exchange verify the server's last token. Over plain http that proof is the only
-// one there is, so it must be there.
+// finish lets the exchange verify the server's last token. Over plain http it is the only proof of
+// the server's identity, so it is required.
 func (p *lanes) finish(r *http.Request, exchange SecurityContext, done bool, token []byte) error {
 	if p.name == "NTLM" || done && len(token) == 0 {
 		return nil
@@ -308,7 +308,7 @@ func answerToken(h http.Header, scheme string) ([]byte, bool) {
 	return nil, false
 }
 
-// send puts r on the lane's connection and notes which connection that was.
+// send sends r on the lane's connection and records which connection that was.
 func (l *lane) send(r *http.Request, body []byte, authorization string) (*http.Response, error) {
 	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) { l.conn = info.Conn },

@@ -43,7 +43,7 @@ func TestTLSConfiguration(t *testing.T) {
 }
 
 // HTTP/2 carries the requests of many callers over one connection: there, what the connection was
-// authenticated as speaks for nobody.
+// authenticated as speaks for no user.
 func TestConnectionSpeaksForHTTP1Alone(t *testing.T) {
 	a := &Accept{NTLM: true}
 	for major, want := range map[int]int{1: http.StatusOK, 2: http.StatusUnauthorized} {
@@ -63,7 +63,7 @@ type endless struct{}
 
 func (endless) Step([]byte) ([]byte, bool, error) { return []byte("x"), false, nil }
 
-// An exchange belongs to one connection: on another one, its next message would tell a stranger the
+// An exchange belongs to one connection: on another one, its next message would show a stranger the
 // rest of it.
 func TestExchangeKeepsItsConnection(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

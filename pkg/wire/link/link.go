@@ -1,6 +1,6 @@
 // Package link is how a connection is made: where a name is really connected to, who resolves it,
 // which certificate authorities are trusted, through which proxy, within what time, and how the
-// caller proves who it is.
+// caller authenticates.
 //
 // A Link is made once from the answers' network section and shared by everything that connects.
 // Credentials are not part of it: Clients share no connections. NTLM and often Kerberos
@@ -43,12 +43,12 @@ const (
 // Options say how to connect. The zero Options connect directly, with the system's resolver and
 // authorities.
 type Options struct {
-	// ConnectTo maps what is asked for to where it is connected, "HOST:PORT=HOST:PORT", first match
-	// wins. An empty HOST or PORT on the left matches any, on the right it keeps what was asked
-	// for. Names in URLs, TLS and HTTP stay what was asked for, as with curl's --connect-to.
+	// ConnectTo maps requested addresses to those that are connected to, "HOST:PORT=HOST:PORT". The
+	// first match wins. An empty HOST or PORT matches any on the left, and keeps the requested one
+	// on the right. Names in URLs, TLS and HTTP do not change, as with curl's --connect-to.
 	ConnectTo []string
 
-	// LookupHost gives the addresses of a host that is no IP address; the system's resolver when
+	// LookupHost returns the addresses of a host that is no IP address; the system's resolver when
 	// nil. Its errors are shown as they are, and are ErrUnreachable.
 	LookupHost func(ctx context.Context, host string) ([]string, error)
 
@@ -216,7 +216,7 @@ func canonicalHost(h string) string {
 	return strings.ToLower(strings.TrimSuffix(h, "."))
 }
 
-// parseProxy never puts the text into an error: it may hold a password.
+// parseProxy never puts the text into an error, because it may hold a password.
 func parseProxy(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Hostname() == "" {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// LevelTrace is below debug: with the bodies of requests and answers, secrets taken out.
+// LevelTrace is below debug. It adds the bodies of requests and answers, without secrets.
 const LevelTrace = slog.LevelDebug - 4
 
 // Log is where calls are logged: debug has one line per call, LevelTrace their bodies too. It is
@@ -45,7 +45,7 @@ func (t *logging) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.next.RoundTrip(r)
 	}
 	if r.Body != nil && t.log.Enabled(ctx, LevelTrace) {
-		// Not by GetBody: some libraries give the same stream again.
+		// GetBody is not used: some libraries return the same stream again.
 		body, err := io.ReadAll(r.Body)
 		r.Body.Close()
 		if err != nil {
@@ -153,8 +153,8 @@ var (
 
 const redacted = "REDACTED"
 
-// Redact makes a body fit for a log: secrets, tokens and keys are taken out, by the names that
-// stand beside them and by their form. A binary body is not shown.
+// Redact prepares a body for a log. It removes secrets, tokens and keys, which it finds by the
+// names beside them and by their form. A binary body is not shown.
 func Redact(contentType string, body []byte) string {
 	media, _, _ := mime.ParseMediaType(contentType)
 	if media == "application/x-www-form-urlencoded" {

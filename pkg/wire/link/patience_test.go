@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// TestAnswersEnd asks servers that never come to an end, with a context that sets no limit. A limit
-// that is missing hangs the test.
+// TestAnswersEnd asks servers that never finish, with a context that sets no limit. A limit that is
+// missing hangs the test.
 func TestAnswersEnd(t *testing.T) {
 	drip := func(w http.ResponseWriter, r *http.Request) {
 		for {
@@ -93,7 +93,7 @@ func TestRequestEnds(t *testing.T) {
 	}
 }
 
-// TestCancelKeepsItsName: a caller who gives up is told of that, not of a server that does not
+// TestCancelKeepsItsName: a caller who gives up gets that error, not one of a server that does not
 // answer.
 func TestCancelKeepsItsName(t *testing.T) {
 	begun := make(chan struct{})
@@ -121,7 +121,7 @@ func TestCancelKeepsItsName(t *testing.T) {
 	}
 }
 
-// TestCAFileThatIsNone: a device never ends, and a pipe that nobody writes to never begins.
+// TestCAFileThatIsNone: a device never ends, and a pipe without a writer never begins.
 func TestCAFileThatIsNone(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("devices and pipes are no files there")

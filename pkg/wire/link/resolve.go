@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stagger is how long an address is waited for before the next one is tried beside it (RFC 8305).
+// stagger is the pause before the next address is tried in parallel (RFC 8305).
 const stagger = 250 * time.Millisecond
 
 // dialDirect connects without proxy, to the first of the host's addresses that answers.
@@ -32,8 +32,8 @@ func (l *Link) dialDirect(ctx context.Context, network, target string) (net.Conn
 	return race(ctx, network, addresses, port)
 }
 
-// race dials the addresses in order, the next one after a failure or a while, and keeps the first
-// connection.
+// race dials the addresses in their order, the next one after a failure or a pause. It keeps the
+// first connection.
 func race(ctx context.Context, network string, addresses []string, port string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -88,12 +88,12 @@ type Dead struct {
 	Err     error
 }
 
-// reachLimit is how long one address of several is waited for.
+// reachLimit is the time limit for one address of several.
 const reachLimit = 5 * time.Second
 
-// DeadAddresses connects to each address of a host that has several, and gives those that fail,
-// with the number of all. A host that is reached through the proxy or led elsewhere by connect-to
-// is not looked at, and neither is an address that this machine has no route to.
+// DeadAddresses connects to each address of a host that has several. It returns those that fail,
+// and the number of all. It skips hosts that are reached through the proxy or through connect-to,
+// and addresses that this machine has no route to.
 func (l *Link) DeadAddresses(ctx context.Context, host, port string) (dead []Dead, all int) {
 	address := net.JoinHostPort(host, port)
 	if target, mapped := l.Target(address); mapped || l.proxied("tcp", target) || l.lookupHost == nil {

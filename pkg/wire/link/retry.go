@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Retry asks again when a server puts a request off. It is the only place that reads Retry-After.
+// Retry sends a request again when a server defers it. It is the only place that reads Retry-After.
 //
-//   - 429, and 503 with Retry-After, say that the request was not carried out: any request is sent again.
+//   - 429, and 503 with Retry-After, say that the request was not carried out: it is sent again.
 //   - Other 5xx (not 501), and a connection that broke, leave that open: only a read is sent again.
 //   - A request that took its whole time is not sent again.
 //
-// A read is GET, HEAD, or a request whose context came from Reading. A write that failed otherwise
-// is for the caller to look at: only reading back reports whether it was carried out.
+// A read is GET, HEAD, or a request whose context came from Reading. Other failed writes are left
+// to the caller: only reading back shows whether they were carried out.
 type Retry struct {
 	Tries   int           // of one request; 4 when 0
 	MaxWait time.Duration // the longest pause that is made; 5 minutes when 0
@@ -29,7 +29,7 @@ type Retry struct {
 	Later func(body []byte) bool
 	// Backoff replaces the usual pause where a server names none: 1 s, doubled up to 30 s.
 	Backoff func(r *http.Request, status, try int) time.Duration
-	// Waiting learns of each pause before it begins. May be nil.
+	// Waiting is called before each pause. May be nil.
 	Waiting func(Wait)
 
 	Sleep func(ctx context.Context, d time.Duration) error // Sleep of this package when nil
@@ -47,7 +47,7 @@ const (
 	defaultTries   = 4
 	defaultMaxWait = 5 * time.Minute
 	longestBackoff = 30 * time.Second
-	maxErrorBody   = 1 << 20 // of an answer that is read in order to decide
+	maxErrorBody   = 1 << 20 // of an answer that is read for the decision
 )
 
 type readingKey struct{}
@@ -215,8 +215,8 @@ type endingBody struct {
 	cancel context.CancelFunc
 }
 
-// Read fails, rather than ends, when the time is over: a server that sees us hang up may end its
-// answer in due form.
+// Read fails, and does not end, when the time is over: a server that sees the connection close may
+// end its answer regularly.
 func (b *endingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && b.ctx.Err() != nil {

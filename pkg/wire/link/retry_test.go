@@ -128,7 +128,7 @@ func TestRetry(t *testing.T) {
 			if diff := cmp.Diff(test.waits, waits) + cmp.Diff(waits, heard); diff != "" {
 				t.Error(diff)
 			}
-			for i, sent := range server.sent { // each try has the whole body and a token of its own
+			for i, sent := range server.sent { // each try has the whole body and its own token
 				if want := strings.Repeat("I", i+1); !strings.HasSuffix(sent, want) || body != nil &&
 					!strings.HasPrefix(sent, "body") {
 					t.Errorf("request %d carries %q", i+1, sent)

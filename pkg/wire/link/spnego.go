@@ -35,8 +35,8 @@ const (
 	negotiationIncomplete = 1
 )
 
-// unwrapNTLM takes the NTLM message out of a SPNEGO token. ok is false for a token that is none or
-// that does not offer NTLM. An empty message means that the client offers NTLM after another
+// unwrapNTLM returns the NTLM message in a SPNEGO token. ok is false for a token that is not SPNEGO
+// or does not offer NTLM. An empty message means that the client offers NTLM after another
 // mechanism.
 func unwrapNTLM(token []byte) (message []byte, ok bool) {
 	if len(token) == 0 {

@@ -66,7 +66,7 @@ type tunnel struct {
 	target string
 }
 
-// open signs in as the proxy wants it. scheme is known from a connection before, or empty.
+// open signs in with a scheme of the proxy. scheme is known from an earlier connection, or empty.
 func (t *tunnel) open(ctx context.Context, l *Link, scheme string) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = t.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -129,8 +129,8 @@ func basicValue(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// pickProxyScheme prefers what does not show the password. Negotiate is answered with bare NTLM
-// messages, which Windows takes.
+// pickProxyScheme prefers schemes that do not reveal the password. Negotiate is answered with bare
+// NTLM messages, which Windows takes.
 func pickProxyScheme(h http.Header) string {
 	offers := proxyChallenges(h)
 	for _, scheme := range []string{"NTLM", "Negotiate", "Basic"} {
@@ -178,7 +178,7 @@ func (t *tunnel) ask(ctx context.Context, authorization string) (*http.Response,
 	return resp, nil
 }
 
-// refused says why the proxy gives no tunnel.
+// refused says why the proxy refuses the tunnel.
 func (t *tunnel) refused(resp *http.Response, credential bool) error {
 	e := &StatusError{Method: http.MethodConnect, URL: t.target, StatusCode: resp.StatusCode, Status: resp.Status,
 		Header: resp.Header}

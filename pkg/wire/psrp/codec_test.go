@@ -84,7 +84,7 @@ func TestFragmentsRefused(t *testing.T) {
 	}
 }
 
-// TestMessageHeader holds the bytes against [MS-PSRP] 2.2.1: little-endian numbers, GUIDs in .NET's
+// TestMessageHeader compares the bytes with [MS-PSRP] 2.2.1: little-endian numbers, GUIDs in .NET's
 // order.
 func TestMessageHeader(t *testing.T) {
 	pool, _ := ParseGUID("00112233-4455-6677-8899-aabbccddeeff")

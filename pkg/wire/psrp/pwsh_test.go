@@ -142,7 +142,8 @@ func (p *replay) sent(n int) int {
 	return 1 + sends*9500
 }
 
-// One fault code means both that the shell and that the command is gone; only the text tells.
+// One fault code means both that the shell and that the command is gone; only the text
+// distinguishes them.
 func TestCommandOrShellGone(t *testing.T) {
 	fault := func(folder, file string) *Fault {
 		for _, m := range load(t, filepath.Join(shared(t, folder), file)).messages.Messages {

@@ -8,8 +8,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// ErrorRecord is an error of PowerShell's: what went wrong, in which category, with which object.
-// Its texts are the server's: they may hold line breaks.
+// ErrorRecord is an error of PowerShell: the failure, its category and its object. Its texts are
+// the server's and may hold line breaks.
 type ErrorRecord struct {
 	Message string // the exception's message
 	// fully qualified error id: "CommandNotFoundException", "[Server=EX1,RequestId=…]
@@ -99,7 +99,7 @@ func (c Category) String() string {
 	return fmt.Sprintf("ErrorCategory %d", int(c))
 }
 
-// errorRecordOf reads an error record; whatever else it is given becomes a record of its text.
+// errorRecordOf reads an error record. Any other value becomes a record of its text.
 func errorRecordOf(v any) *ErrorRecord {
 	o, ok := v.(*Object)
 	if !ok || o == nil {

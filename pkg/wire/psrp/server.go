@@ -41,7 +41,7 @@ type Server struct {
 	// Admit, if set, decides whether the caller may open a shell. A *Fault is answered as it is,
 	// any other error as "access denied".
 	Admit func(ctx context.Context, caller Caller) error
-	// Run runs one pipeline; it is never given scripts. A returned error ends the pipeline as
+	// Run runs one pipeline, which never holds a script. A returned error ends the pipeline as
 	// failed: an *ErrorRecord as it is, any other as a record of its text. ctx ends when the client
 	// stops the pipeline or the shell is closed.
 	Run func(ctx context.Context, caller Caller, p Pipeline, w *Writer) error
@@ -68,7 +68,7 @@ type Server struct {
 
 type connKey struct{}
 
-// connState is who a connection is authenticated as.
+// connState is the authenticated user of a connection.
 type connState struct {
 	mu      sync.Mutex
 	caller  Caller
@@ -125,7 +125,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if body, err = unsealBody(x.sealing, r.Header.Get("Content-Type"), body); err != nil {
-			// The numbers of this context are lost: the client must authenticate again.
+			// The sequence numbers of this context are lost: the client must authenticate again.
 			x.dropContext()
 			s.challenge(w, r)
 			return
@@ -173,7 +173,7 @@ func (x *exchange) dropContext() {
 	}
 }
 
-// authenticate finds out who asks. False: the answer is written already.
+// authenticate finds the caller. False: the answer is written already.
 func (x *exchange) authenticate(empty bool) bool {
 	s, r := x.server, x.r
 	state, _ := r.Context().Value(connKey{}).(*connState)

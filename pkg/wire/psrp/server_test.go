@@ -309,7 +309,7 @@ func TestSlowPipelineIsPolled(t *testing.T) {
 	}
 }
 
-// TestCancel stops a pipeline: the server must be told, and the pool stays of use.
+// TestCancel stops a pipeline: the server must get the signal, and the pool stays usable.
 func TestCancel(t *testing.T) {
 	stopped := make(chan error, 1)
 	started := make(chan struct{}, 1)
@@ -403,7 +403,7 @@ func TestShells(t *testing.T) {
 		t.Fatalf("another user's shell: %v", err)
 	}
 	defer o.Close(context.Background())
-	// Nobody reaches another's shell.
+	// No user reaches another's shell.
 	o.shell, a.shell = a.shell, o.shell
 	if _, err := o.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
 		ErrShellGone) {

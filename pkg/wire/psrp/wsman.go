@@ -293,7 +293,7 @@ var (
 	// ErrShellLimit says that the user has as many shells open as the throttling policy allows, 18
 	// by default.
 	ErrShellLimit = errors.New("too many remote PowerShell sessions of this user")
-	// ErrLoadLimit says that the user asks more in a time than the throttling policy allows.
+	// ErrLoadLimit says that the user's request rate exceeds the throttling policy.
 	ErrLoadLimit = errors.New("too many remote PowerShell requests of this user")
 	// ErrShellGone says that the server has no such shell: it was idle too long or the server was
 	// restarted.
@@ -303,10 +303,10 @@ var (
 	ErrCommandGone = errors.New("remote PowerShell command is gone")
 )
 
-// The words by which servers refuse a session or a request too many. Exchange 2010 has a fault code
-// for the first; later versions answer Create with success and fail the first Receive, or break the
-// pool, with a text and FailureCategory=AuthZ-AuthorizationException. The numbers within depend on
-// the policy.
+// The texts with which servers refuse a session or request over the limit. Exchange 2010 has a
+// fault code for the first; later versions answer Create with success and fail the first Receive,
+// or break the pool, with a text and FailureCategory=AuthZ-AuthorizationException. The numbers
+// within depend on the policy.
 var (
 	shellLimit = []string{"concurrent shells", "maximum number of connections allowed", "policy party : maxconcurrency"}
 	loadLimit  = []string{"user load quota", "budget to create runspace"}

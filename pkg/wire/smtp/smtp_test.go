@@ -130,7 +130,7 @@ func TestProbeReachesNobody(t *testing.T) {
 	}
 }
 
-// script plays a server that says what it is told, whatever the client does.
+// script plays a server that sends its lines, whatever the client does.
 func script(t *testing.T, lines ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,6 +1,6 @@
 // Package soap reads and writes SOAP 1.1 envelopes and the plain XML of Exchange's web services,
-// from untrusted peers: sizes, depth and counts are limited, document types are
-// refused, and names are compared by namespace and never by prefix.
+// from untrusted peers. Sizes, depth and counts are limited. Document types are refused. Names are
+// compared by namespace and never by prefix.
 package soap
 
 import (
@@ -40,7 +40,7 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// ErrNotXML is a body that is no XML document: commonly an HTML page of something in between.
+// ErrNotXML is a body that is no XML document: commonly an HTML page of a device in between.
 var ErrNotXML = errors.New("not an XML document")
 
 // ErrLimit is a document beyond the Limits.
@@ -128,8 +128,8 @@ var characterReference = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`&#(?:x([0-9A-Fa-f]+)|([0-9]+));`)
 })
 
-// clean makes UTF-8 of UTF-16 with a byte order mark, and replaces what XML forbids, written out or
-// as a reference.
+// clean converts UTF-16 with a byte order mark to UTF-8. It replaces characters that XML forbids,
+// also as references.
 func clean(data []byte) []byte {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xEF, 0xBB, 0xBF}):
@@ -258,7 +258,7 @@ func (e *Element) Get(name string) (string, bool) {
 	return "", false
 }
 
-// Envelope is a SOAP message taken apart.
+// Envelope is a SOAP message, split into header and body.
 type Envelope struct {
 	Header *Element // may be nil
 	Body   *Element // its first child; nil when empty
@@ -267,7 +267,7 @@ type Envelope struct {
 // ErrNotSOAP is XML that is no SOAP 1.1 envelope.
 var ErrNotSOAP = errors.New("not a SOAP envelope")
 
-// Open takes a document apart.
+// Open splits a document into header and body.
 func Open(root *Element) (Envelope, error) {
 	if !root.Is(Namespace, "Envelope") {
 		name := "nothing"

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/crypto/md4" //nolint:staticcheck // prescribed by MS-NLMP
 )
 
-// Hash is the NT hash of a password, MS-NLMP 3.3.1 NTOWFv1: as good as the password, so treat it as
-// a secret.
+// Hash is the NT hash of a password, MS-NLMP 3.3.1 NTOWFv1: it is equivalent to the password, so
+// treat it as a secret.
 type Hash [16]byte
 
 // String keeps the hash out of logs.

@@ -2,8 +2,8 @@
 // halves of the exchange, with the message integrity code and the channel bindings that Extended
 // Protection demands. NTLMv1 and LM are neither sent nor accepted.
 //
-// The cryptography is what the protocol prescribes (MD4, MD5, RC4), not what one would choose; that
-// is why link sends it over TLS alone.
+// The protocol prescribes weak cryptography (MD4, MD5, RC4). That is why link sends it over TLS
+// alone.
 package ntlm
 
 import (
@@ -60,7 +60,7 @@ const (
 	avFlagMIC = 0x2
 )
 
-// version is what Windows Server 2019 puts there, MS-NLMP 2.2.2.10. Some servers want the field,
+// version is the value of Windows Server 2019, MS-NLMP 2.2.2.10. Some servers require the field;
 // none reads it.
 var version = [8]byte{10, 0, 0x63, 0x45, 0, 0, 0, 15}
 
@@ -136,7 +136,7 @@ type avPair struct {
 	value []byte
 }
 
-// parseAV reads attributes up to the end mark, which must be there.
+// parseAV reads attributes up to the end mark, which is required.
 func parseAV(b []byte) ([]avPair, error) {
 	var pairs []avPair
 	for {

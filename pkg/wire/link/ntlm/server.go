@@ -82,8 +82,8 @@ func (s *Server) Challenge(negotiate []byte) ([]byte, error) {
 	return b, nil
 }
 
-// Verify checks the third message against the NT hash of the user it names. A challenge is good for
-// one try.
+// Verify checks the third message against the NT hash of the user it names. A challenge is valid
+// for one try.
 func (s *Server) Verify(authenticate []byte, lookup func(Identity) (Hash, bool)) (Identity, error) {
 	if s.challenge == nil {
 		return Identity{}, malformed("no challenge was sent on this connection")
