@@ -53,7 +53,8 @@ func (s *applyScreen) observe(e observe.Event) {
 	s.staged.observe(e)
 }
 
-// end takes in the report. The plan is spent: what is live is no longer what it was made from.
+// end takes in the report. The plan is then spent: the live state is no longer the one that it was
+// made from.
 func (s *applyScreen) end(m *model, v any, err error) {
 	s.err, m.spent = err, true
 	if r := result[apply.Report](v); r != nil && (r.RunID != "" || err == nil) {

@@ -125,7 +125,7 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 			continue
 		}
 		f := r.Block()
-		// What prevented the check has no remedy of the check's. The same advice is given once.
+		// The cause that prevented the check has its own hint. The same hint is shown once.
 		if hint := m.options.Hint(r.Cause); r.Status == check.StatusError && hint != "" && !hinted[hint] {
 			hinted[hint] = true
 			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})

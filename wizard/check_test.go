@@ -36,7 +36,7 @@ func TestSearch(t *testing.T) {
 	b.walk(step{"<esc>", "These are the answers"})
 }
 
-// What was cut off is no finding, also when the engine gives a report of it.
+// An interrupted check is no finding, also when the engine returns a report of it.
 func TestStoppedCheck(t *testing.T) {
 	engine := newFake()
 	engine.stuck, engine.content = stage.Check, true

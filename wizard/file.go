@@ -71,7 +71,7 @@ type saved struct {
 // stops reports whether a person has to decide before anything runs with these answers.
 func (s saved) stops() bool { return s.conflict != nil }
 
-// conflict is what another program and the person changed both.
+// conflict is what both another program and the person changed.
 type conflict struct {
 	keys  []string
 	retry func(*model) tea.Cmd
@@ -239,7 +239,7 @@ func (c commands) line(verb string) string {
 	return "hybridge " + verb + " -f " + report.ShellWord(c.path)
 }
 
-// farewell says where things are and how to go on.
+// farewell lists the paths and the next commands.
 func (m *model) farewell(saveError error) []string {
 	if m.document == nil {
 		return nil

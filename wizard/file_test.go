@@ -90,7 +90,7 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// On leaving there is no one to ask: the answers go beside the file.
+// On leaving, no person can decide: the answers go to another file beside it.
 func TestConflictOnLeaving(t *testing.T) {
 	b, _ := open[*formScreen](t, given{})
 	b.walk(step{"<ctrl+u>Fabrikam", "Fabrikam"})

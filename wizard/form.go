@@ -262,7 +262,7 @@ func (f *formScreen) chosenNotTyped(m *model, k tea.KeyMsg) {
 func (f *formScreen) newForest(m *model) tea.Cmd {
 	f.commit(m)
 	n := max(1, m.document.Len("forests"))
-	// A new forest begins with what makes it a forest; the rest is asked.
+	// A new forest begins with the kinds of its credentials; the form asks the rest.
 	m.document.Set(fmt.Sprintf("forests[%d].directory.bind.kind", n), string(answers.CredentialKerberos))
 	m.document.Set(fmt.Sprintf("forests[%d].exchange.credential.kind", n), string(answers.CredentialKerberos))
 	m.edits++
@@ -276,7 +276,7 @@ func (f *formScreen) newForest(m *model) tea.Cmd {
 	return nil
 }
 
-// removeForest asks first: what was answered is gone then.
+// removeForest asks first, because the answers of the forest are lost.
 func (f *formScreen) removeForest(m *model) tea.Cmd {
 	f.commit(m)
 	p := f.section(m)

@@ -38,8 +38,8 @@ func (in *input) line() *textinput.Model {
 
 func (in *input) String() string { return in.line().Value() }
 
-// key edits; false when the key does not edit. Pasted line breaks become blanks, and so does what
-// cannot be seen.
+// key edits; false when the key does not edit. Pasted line breaks and invisible characters become
+// blanks.
 func (in *input) key(k tea.KeyMsg) bool {
 	line := in.line()
 	switch {

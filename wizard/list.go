@@ -97,7 +97,7 @@ func (l *list) index() int {
 	return 0
 }
 
-// reveal scrolls as little as it takes to see the selected item, and its head in any case.
+// reveal scrolls the least that shows the selected item, and always shows its head.
 func (l *list) reveal(height int) {
 	if i := l.index(); i < len(l.items) {
 		l.scroll.keep(l.starts[i], min(l.starts[i+1]-1, l.starts[i]+height-1), height)

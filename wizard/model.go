@@ -194,8 +194,8 @@ func (m *model) help() tea.Cmd {
 	return nil
 }
 
-// leave ends the program: at once when nothing runs, else when the current call has ended, and a
-// second time at once.
+// leave ends the program: at once when nothing runs, else when the current call has ended. A second
+// call ends it at once.
 func (m *model) leave(interrupt bool) tea.Cmd {
 	find[*formScreen](m).commit(m)
 	m.interrupted = m.interrupted || interrupt && m.run != nil // without a run, Ctrl-C is how one leaves a form

@@ -225,8 +225,8 @@ func TestLateComers(t *testing.T) {
 	}
 }
 
-// Of a long line the part before the cursor is in view, as wide as there is room, whatever it is
-// made of.
+// Of a long line the part before the cursor is in view, as wide as there is room, for all
+// characters.
 func TestInputView(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                " ",

@@ -113,7 +113,7 @@ func (m *model) begin() tea.Cmd {
 	})
 }
 
-// end takes in what a run gave.
+// end takes in the result of a run.
 func (m *model) end(msg finished) tea.Cmd {
 	if m.run == nil || m.run.number != msg.run {
 		return nil
@@ -156,7 +156,7 @@ func (m *model) close() {
 	}
 }
 
-// valid takes out what is not asked for any more, and returns what is wrong with the rest.
+// valid removes answers that are no longer asked for, and returns the faults of the rest.
 func (m *model) valid() error {
 	before := string(m.document.Bytes())
 	m.document.Prune()

@@ -38,8 +38,8 @@ type screen interface {
 	observe(e observe.Event)
 	// end takes the result of the run. The result is nil when no engine could be opened.
 	end(m *model, result any, err error)
-	// farewell is printed after the program has ended: where things are and how to go on. The last
-	// screen that says something is printed, and the ones before are not.
+	// farewell is printed after the program has ended: the paths and the next commands. Only the
+	// last screen with a text is printed.
 	farewell(m *model, commands commands) []string
 }
 

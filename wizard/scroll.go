@@ -37,7 +37,7 @@ func (s *scroll) window(lines []string, height int) []string {
 
 func (s *scroll) last() int { return max(0, len(s.lines)-s.viewport.Height) }
 
-// keep scrolls as little as it takes to have the lines from first to last in view.
+// keep scrolls the least that shows the lines from first to last.
 func (s *scroll) keep(first, last, height int) {
 	v := s.view()
 	if last >= v.YOffset+height {

@@ -72,7 +72,7 @@ func TestPlanAndAnswersFromOnePipe(t *testing.T) {
 	}
 }
 
-// A plan that is awaited from a pipe, without a writer, does not outlast an interrupt.
+// An interrupt ends the wait for a plan from a pipe without a writer.
 func TestInterruptedBeforeThePlanCame(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "answers.yaml")
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {

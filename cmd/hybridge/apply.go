@@ -95,8 +95,8 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 	return err
 }
 
-// applyOptions are the options of a run that writes. From here on a reader of the output that goes
-// away (| head) does not end the process in the middle of a change.
+// applyOptions are the options of a run that writes. From here on, a closed output pipe (| head)
+// does not end the process in the middle of a change.
 func (t *task) applyOptions(o applyOptions) apply.Options {
 	signal.Ignore(syscall.SIGPIPE)
 	return apply.Options{StateDir: t.state, Wait: o.wait, Accept: t.accept, Digest: o.digest, Version: version}
@@ -150,7 +150,7 @@ func (t *task) agree(ctx context.Context, plan change.Plan) error {
 	return nil
 }
 
-// applied reports what an apply or a rollback did, and gives its end.
+// applied reports what an apply or a rollback did, and returns the error of its end.
 func (t *task) applied(applied apply.Report, err error) error {
 	if applied.Kind == "" {
 		return err // it did not begin

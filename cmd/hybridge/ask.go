@@ -60,7 +60,7 @@ func (t *task) confirm(ctx context.Context, question string) (bool, error) {
 	}
 	typed := make(chan answer, 1)
 	go func() {
-		// A byte at a time: what follows the line is not ours.
+		// Read a byte at a time: what follows the line belongs to the next reader.
 		var line []byte
 		b := make([]byte, 1)
 		for {

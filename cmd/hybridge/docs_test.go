@@ -26,8 +26,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// The guide is held to the code here: pages that are generated are current, what has an id has its
-// anchor, links lead somewhere, and the commands that people will paste parse.
+// The tests here compare the guide with the code: pages that are generated are current, what has an
+// id has its anchor, links lead somewhere, and the commands that people will paste parse.
 
 const top = "../.."
 
@@ -103,8 +103,8 @@ var (
 	linked  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// anchors are what a page can be led to by: its headings, as forges slug them, and what it names
-// itself.
+// anchors are the targets of links on a page: its headings, as forges slug them, and its explicit
+// ids.
 func anchors(page string) map[string]bool {
 	page = fence.ReplaceAllString(page, "")
 	found := map[string]bool{}
@@ -216,7 +216,7 @@ func sources(t *testing.T, f func(name, text string)) {
 
 var docsInCode = regexp.MustCompile(`\bdocs/[\w./-]+\.md(#[\w-]+)?`)
 
-// What a message or a comment says to read is there.
+// Pages that messages and comments name exist.
 func TestPagesNamedInCodeExist(t *testing.T) {
 	found := 0
 	sources(t, func(name, text string) {
@@ -382,7 +382,7 @@ func TestCommandsInTheGuideParse(t *testing.T) {
 	}
 }
 
-// What a hint says to run exists.
+// Commands that hints name exist.
 func TestCommandsNamedInCodeExist(t *testing.T) {
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	root.InitDefaultHelpCmd()
@@ -409,7 +409,7 @@ var (
 	nameInText = regexp.MustCompile("`([a-z]+)\\.([A-Z]\\w+)`")
 )
 
-// Files, folders and names of the code that the guide speaks of exist.
+// Files, folders and names of the code that the guide mentions exist.
 func TestPathsInTheGuideExist(t *testing.T) {
 	packages := map[string]string{} // base name to everything in it
 	sources(t, func(name, text string) { packages[path.Base(path.Dir(name))] += text })

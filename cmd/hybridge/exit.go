@@ -86,19 +86,19 @@ var exitCodes = []struct {
 	},
 }
 
-// hintThrottled is for both sides: a run that was killed could not close its sessions, and a server
-// lets them idle out.
+// hintThrottled serves on-premises and online. A killed run leaves its sessions open until the
+// server times them out.
 const hintThrottled = "the server refuses more sessions or requests of this account for now; " +
 	"sessions of a run that was killed end within 15 minutes: run it again then"
 
-// classes maps errors to exit codes and to what a person can do; the first that fits counts.
+// classes maps errors to exit codes and hints. The first match counts.
 var classes = []struct {
 	class error
 	code  int
 	hint  string
 }{
-	// First of all: its causes may be of any class below, whose hints are for runs that changed
-	// nothing.
+	// This one comes first: its causes may be of any class below, and their hints are for runs that
+	// changed nothing.
 	{
 		apply.ErrPartial, exitPartial,
 		"once the cause is gone, the same apply resumes; hybridge rollback undoes what was done",
@@ -154,7 +154,7 @@ var classes = []struct {
 // errUsage is the class of wrong use of the command line.
 var errUsage = errors.New("usage")
 
-// usage makes an error of wrong use.
+// usage returns an error of class errUsage.
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 type usageError struct{ error }
@@ -177,7 +177,7 @@ func (e *exitError) Error() string {
 }
 func (e *exitError) Unwrap() error { return e.err }
 
-// quietly ends with a code that a report already explained; nil for a fine one.
+// quietly returns the error for a code that a report already explained; nil for success.
 func quietly(code int) error {
 	if code == exitFine {
 		return nil
@@ -204,7 +204,7 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 	}
 	for _, c := range classes {
 		if errors.Is(err, c.class) {
-			// A refusal that knows its remedy says more than its class does.
+			// A refusal with its own hint is more precise than its class.
 			var own interface{ Hint() string }
 			if errors.Is(c.class, deployment.ErrAccess) && errors.As(err, &own) && own.Hint() != "" {
 				return c.code, own.Hint()
@@ -215,8 +215,8 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 	return exitFailure, ""
 }
 
-// explain is the failure that an error stands for: without a message when a report said it, or when
-// nothing failed.
+// explain returns the failure that an error stands for. It has no message when a report said it, or
+// when nothing failed.
 func explain(ctx context.Context, cmd *cobra.Command, err error) report.Failure {
 	code, hint := classify(ctx, err)
 	f := report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: code}
@@ -281,7 +281,7 @@ func resultCode(d report.Document) int {
 		if code := testCode(*d.Test); code != exitFine {
 			return code
 		}
-		// What could not be checked, or planned, did not stop the run, but it is not fine either.
+		// What could not be checked or planned did not stop the run, but the run is not a success.
 		return cmp.Or(checkCode(*d.Check), resultCode(*d.Plan))
 	}
 	return exitFine

@@ -17,8 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// A failure is a document where a machine reads, and jsonl ends with the exit code, whatever
-// happened.
+// A failure is a document where a machine reads, and jsonl always ends with the exit code.
 func TestFailureIsADocument(t *testing.T) {
 	comments := schemaComments(t)
 	file := filepath.Join(t.TempDir(), "answers.yaml")

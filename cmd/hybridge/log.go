@@ -13,8 +13,8 @@ import (
 // import).
 const levelTrace = slog.LevelDebug - 4
 
-// logger is silent unless --log-level or --log-file asks for a log. Nothing that is called like a
-// secret gets into it.
+// logger is silent unless --log-level or --log-file asks for a log. It never holds the value of
+// an attribute whose name is that of a secret.
 func (t *task) logger() (*slog.Logger, error) {
 	if t.logLevel == "" && t.logFile == "" {
 		return slog.New(slog.DiscardHandler), nil

@@ -327,7 +327,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestPlain: commands without a deployment hold the flags on what is written to their word, too.
+// TestPlain: commands without a deployment follow the output flags, too.
 func TestPlain(t *testing.T) {
 	for _, test := range []struct {
 		args []string
@@ -444,7 +444,7 @@ func TestValidateBothWays(t *testing.T) {
 	}
 }
 
-// One deployment's journals are not another's.
+// Two deployments do not share journals.
 func TestStateDir(t *testing.T) {
 	dirs := map[string]bool{}
 	file := filepath.Join(t.TempDir(), "answers.yaml")

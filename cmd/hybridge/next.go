@@ -52,7 +52,7 @@ func (t *task) afterCheck(checks check.Report) {
 		if id := string(result.ID); (result.Status == check.StatusFail || unseen) && !slices.Contains(again, id) {
 			again = append(again, id)
 		}
-		// What stood in the way has no remedy of the check's.
+		// The cause of a check that could not look has its own hint.
 		_, hint := classify(context.Background(), result.Cause)
 		if unseen && hint != "" && !slices.Contains(hints, hint) {
 			hints = append(hints, hint)

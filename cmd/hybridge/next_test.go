@@ -71,8 +71,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestStaleBecauseDone: the plan that a finished run carried out does not fit any more, and that is
-// no riddle.
+// TestStaleBecauseDone: the plan that a finished run carried out is stale, and the error says why.
 func TestStaleBecauseDone(t *testing.T) {
 	state := t.TempDir()
 	file, plan := filepath.Join(t.TempDir(), "answers.yaml"), onePlan(t)

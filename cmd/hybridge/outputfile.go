@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// outputFile appears under its name only when the command wrote its output, whole: one that did not
-// must not replace an earlier one.
+// outputFile gets its name only when the command has written its whole output. A failed command
+// must not replace an earlier file.
 type outputFile struct {
 	*os.File
 	path    string
@@ -27,7 +27,7 @@ func (f *outputFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString keeps io.WriteString from going past Write.
+// WriteString makes io.WriteString use Write.
 func (f *outputFile) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 func newOutputFile(path string) (*outputFile, error) {

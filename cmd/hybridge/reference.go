@@ -84,8 +84,7 @@ Only data goes to standard output.
 
 // commandsPage renders every command with its flags.
 func commandsPage() []byte {
-	// Made anew for the page: its defaults must not come from the environment of the person who
-	// runs it.
+	// The page has its own root command: its defaults must not come from the environment.
 	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
 	var b strings.Builder
 	b.WriteString("# Commands\n\nGenerated from the commands in cmd/hybridge; do not edit. " +

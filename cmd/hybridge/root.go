@@ -33,8 +33,7 @@ type deployed interface {
 // opener opens a deployment. Nothing is connected to yet.
 type opener func(answers.Answers, deployment.Options) (deployed, error)
 
-// app is what every verb is made of: how it meets the world, the flags that all have, and how a
-// deployment is opened.
+// app is what every verb shares: its streams, the common flags, and how a deployment is opened.
 type app struct {
 	streams
 	*globals
@@ -42,7 +41,7 @@ type app struct {
 	tasks *tasks
 }
 
-// tasks are the commands at work: one, but for a demo that leads into the wizard.
+// tasks are the running commands: one, or two when a demo starts the wizard.
 type tasks struct{ running []*task }
 
 // globals are the flags that every verb has.
@@ -70,8 +69,8 @@ func run(args []string, s streams, open opener) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), asked...)
 	defer stop()
-	// The first signal asks; a second one, no longer caught, ends the process. The journal takes
-	// that too.
+	// The first signal cancels. The second is no longer caught and ends the process. The journal
+	// survives both.
 	context.AfterFunc(ctx, stop)
 	return runIn(ctx, args, s, open)
 }

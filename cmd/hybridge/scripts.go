@@ -17,8 +17,8 @@ import (
 // resultFile is what the scripts of a plan write beside themselves.
 const resultFile = "hybridge-result.json"
 
-// writeScripts writes the plan as PowerShell. Scripts of another plan beside the new ones would be
-// run with them: they are refused, or with force removed.
+// writeScripts writes the plan as PowerShell. A person would run scripts of another plan in the
+// same folder with the new ones. They are refused, or removed with force.
 func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, force bool) error {
 	old, err := otherScripts(dir, plan.Digest)
 	if err != nil {

@@ -23,8 +23,8 @@ func answersDir(path string) (string, error) {
 	return filepath.Dir(absolute), err
 }
 
-// stateDirOf is --state-dir, or the deployment's directory under the system's place for state: what
-// one deployment did must not be rolled back in another.
+// stateDirOf is --state-dir, or the deployment's directory under the system's place for state: a
+// rollback must not undo the runs of another deployment.
 func (t *task) stateDirOf(of answers.Answers, dir string) (string, error) {
 	if t.stateDir != "" {
 		return filepath.Abs(t.stateDir)

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// streams is how a command meets the world. Data goes to Out; everything else that a person may
-// want to read, to Err.
+// streams are the inputs and outputs of a command. Data goes to Out. Everything else that a person
+// may want to read goes to Err.
 type streams struct {
 	In       io.Reader
 	Out, Err io.Writer

@@ -14,7 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// task is one command at work: where its data goes, who looks on, and, once opened, the deployment.
+// task is one running command: its output, its observers, and, once opened, the deployment.
 type task struct {
 	streams
 	globals // its own: what it settles on changes no other task
@@ -114,8 +114,7 @@ func (t *task) end(f report.Failure) error {
 		// Sessions are ended at the servers also after a cancel.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		// What was done is done: a session that its server has to end is worth a word, not a
-		// failure.
+		// The work is done. A session that only its server can end is a note, not a failure.
 		if err := t.deployed.Close(ctx); err != nil {
 			t.log.Warn("close the deployment", "error", err)
 		}
@@ -136,7 +135,7 @@ func (t *task) end(f report.Failure) error {
 	return first
 }
 
-// settle ends the progress lines of a stage: what is written next is the last word on it.
+// settle ends the progress lines of a stage. Its report comes next.
 func (t *task) settle() {
 	if t.progress != nil {
 		t.progress.Settle()

@@ -13,7 +13,7 @@ import (
 
 // newHelpTopics are the topics of "hybridge help TOPIC": commands that only have a text.
 func newHelpTopics() []*cobra.Command {
-	// The text is made when it is read: it lists every check, and each start would pay for that.
+	// The text is rendered when it is read. It lists every check, which would slow down each start.
 	topic := func(name, short string, text func() string) *cobra.Command {
 		c := &cobra.Command{Use: name, Short: short}
 		c.SetUsageFunc(func(*cobra.Command) error { return nil })

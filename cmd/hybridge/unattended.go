@@ -46,7 +46,7 @@ func (d runDocument) View() report.View {
 	return v
 }
 
-// newUnattendedRun is what the root command does without a terminal: all stages in plain lines.
+// newUnattendedRun is the root command without a terminal: all stages in plain lines.
 func newUnattendedRun(a app) *cobra.Command {
 	return a.verb(&cobra.Command{}, report.Documents|report.Outcomes|report.Events, runUnattended)
 }

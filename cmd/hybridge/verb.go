@@ -45,7 +45,7 @@ func format(name string, has report.Trait) (report.Format, error) {
 	return report.Format{}, usage("--output %s: this command writes %s%w", name, names, hidden{errFormat})
 }
 
-// hidden is an error that gives a message its class and no words.
+// hidden is an error that gives another error its class and adds no text.
 type hidden struct{ error }
 
 func (hidden) Error() string   { return "" }

@@ -1,9 +1,9 @@
 // Package answers is the answers file: the description of an organization by its administrator.
 // Load reads and validates it; every fault is reported at once with file, line and column.
 //
-// The way of a file: limits on what is read at all (source.go), YAML into a tree of nodes that know
-// their lines (document.go), the JSON Schema that editors use too (schema.go), and the rules that
-// tie values together (validate.go). The questions that a form or a template asks are data
+// A file passes these steps: limits on what is read (source.go), YAML into a tree of nodes that
+// know their lines (document.go), the JSON Schema that editors use too (schema.go), and the rules
+// that tie values together (validate.go). The questions that a form or a template asks are data
 // (questions.go) and share the rules.
 package answers
 

@@ -234,7 +234,7 @@ func elements(old, value *yaml.Node) []patch {
 	return patches
 }
 
-// become gives a node another value and keeps its comments and, of a list, its style.
+// become gives a node another value. It keeps the comments and the style of a list.
 func become(n, value *yaml.Node) {
 	if n.Kind == value.Kind && n.Kind == yaml.SequenceNode {
 		value.Style = n.Style

@@ -55,8 +55,7 @@ func (f Fault) Unwrap() error { return f.Cause }
 // error of Load and Parse.
 type Faults []Fault
 
-// shownFaults is how many faults an error's text holds; a file with more is not the file that was
-// meant.
+// shownFaults is how many faults an error's text holds; a file with more is likely the wrong file.
 const shownFaults = 50
 
 // Error returns one Fault after the other.

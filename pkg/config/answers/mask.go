@@ -19,8 +19,8 @@ func isSecretKey(key string) bool {
 }
 
 // maskLines returns lines fit to be shown: what stands under the keys of secrets, unless it is a
-// reference, is masked, and so are passwords in URLs. It works on text, since a file that is no
-// YAML has to be shown as well, and masks rather too much.
+// reference, is masked, and so are passwords in URLs. It works on text, because files that are not
+// YAML are shown as well. In doubt it masks.
 func maskLines(lines []string) []string {
 	masked := make([]string, len(lines))
 	within := -1  // indentation of the key whose secret goes on over several lines; -1: none

@@ -230,7 +230,7 @@ func filePath(s string) (string, error) {
 	return s, plain(s)
 }
 
-// plain refuses what would not be seen: line breaks, control characters, blanks at the ends.
+// plain refuses invisible characters: line breaks, control characters, blanks at the ends.
 func plain(s string) error {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return errors.New("holds a line break or another character that cannot be seen; " +

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The form's pair of users per forest, and the lookups that come of it.
+// The form's pair of users per forest, and the lookups made from it.
 func TestPairs(t *testing.T) {
 	const forests = "forests: [{name: a, domains: [a.example]}, {name: b, domains: [B.example]}]\n"
 	for _, test := range []struct {

@@ -34,7 +34,7 @@ func (d *Document) mark() []byte {
 }
 
 // layout is how YAML is written: lists indented, long lines left long. The library's options write
-// to what they hold when they are applied, so that two writers must not share them.
+// to their own state when they are applied, so two writers must not share them.
 func layout() yaml.Option {
 	return yaml.Options(yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(-1),
 		yaml.WithQuotePreference(yaml.QuoteDouble))

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite schema.json and the golden files")
 
-// TestSchema holds schema.json to the types it is generated from.
+// TestSchema compares schema.json with the types that it is generated from.
 func TestSchema(t *testing.T) {
 	want := generateSchema(t)
 	if *update {
@@ -94,8 +94,8 @@ func examples(q Question) []any {
 	return []any{q.Example}
 }
 
-// constrain adds what types cannot say: no text and no required list is empty, what values there
-// are, and the form of a secret's reference.
+// constrain adds what types cannot express: texts and required lists are not empty, the allowed
+// values, and the form of a secret's reference.
 func constrain(path string, s *jsonschema.Schema) {
 	one := uint64(1)
 	switch s.Type {

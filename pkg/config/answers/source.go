@@ -20,9 +20,9 @@ const patience = 4 * time.Second
 // Stdin is the path that stands for standard input.
 const Stdin = "-"
 
-// Load reads and validates an answers file; "-" is standard input. What is wrong is returned as
-// Faults, all at once, and never holds a secret that the file gave as a value. A cancelled ctx is
-// returned as such.
+// Load reads and validates an answers file; "-" is standard input. It returns all faults at once,
+// as Faults. They never hold a secret that the file gave as a value. A cancelled ctx is returned as
+// such.
 func Load(ctx context.Context, path string) (Answers, error) {
 	d, err := Open(ctx, path)
 	if err != nil {
@@ -96,7 +96,7 @@ func readLimited(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// within runs f and gives up on it, but cannot stop it, when ctx ends or limit (if any) has passed.
+// within runs f. When ctx ends or limit (if any) has passed, within returns without stopping f.
 func within(ctx context.Context, limit time.Duration, f func() ([]byte, error)) ([]byte, error) {
 	type outcome struct {
 		data []byte

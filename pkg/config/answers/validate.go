@@ -73,8 +73,8 @@ func (v *validation) header(tree map[string]any) bool {
 	return true
 }
 
-// value turns a node into what JSON has, and notes where everything stands. False: nothing can be
-// said of it.
+// value turns a node into what JSON has, and notes where everything stands. False: the value cannot
+// be validated.
 func (v *validation) value(n *yaml.Node, path []string) (any, bool) {
 	if v.budget--; v.budget < 0 {
 		if v.budget == -1 {
@@ -170,7 +170,7 @@ func (v *validation) scalar(n *yaml.Node, path []string) (any, bool) {
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true"), true
 	case "!!int", "!!float":
-		return json.Number("0"), true // no answer is a number: only that it is one matters
+		return json.Number("0"), true // no answer is a number: the value does not matter
 	default:
 		v.faultAt(path, "a YAML tag, "+quote(tag), "remove what begins with !")
 		return nil, false
@@ -197,8 +197,8 @@ func render(path []string) string {
 
 func isIndex(t string) bool { return t != "" && strings.Trim(t, "0123456789") == "" }
 
-// faultAt reports a fault at a value; of a missing one, at the key above it. One fault a path: the
-// first says enough.
+// faultAt reports a fault at a value; of a missing one, at the key above it. Each path gets one
+// fault, the first.
 func (v *validation) faultAt(path []string, what, hint string) {
 	if v.reported[join(path)] {
 		return
@@ -258,7 +258,7 @@ func (v *validation) scrub(s string) string {
 	return s
 }
 
-// single holds one value to a rule and replaces it by the form the rule gives.
+// single validates one value by a rule and replaces it by the form that the rule returns.
 func (v *validation) single(path []string, value *string, rule func(string) (string, error)) bool {
 	if *value == "" {
 		return false
@@ -274,7 +274,7 @@ func (v *validation) single(path []string, value *string, rule func(string) (str
 	return true
 }
 
-// list holds every element to a rule, and refuses one that stands there twice.
+// list validates every element by a rule, and refuses duplicates.
 func (v *validation) list(path []string, values []string, rule func(string) (string, error)) {
 	seen := map[string]int{}
 	for i := range values {

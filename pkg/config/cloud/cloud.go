@@ -1,6 +1,6 @@
 // Package cloud holds, as data, what differs between the clouds Exchange Online and Entra run in:
-// hosts, endpoints, domain suffixes and capabilities. Every host can be overridden from the answers
-// file (exchangeOnline.hosts), since some values are recalled rather than read (see Unconfirmed).
+// hosts, endpoints, domain suffixes and capabilities. The answers file can override every host
+// (exchangeOnline.hosts), because some values are recalled and not read (see Unconfirmed).
 package cloud
 
 import (
@@ -177,7 +177,7 @@ func (c Cloud) Expand(tenant, tenantID string) Cloud {
 // CoexistenceDomain derives the target delivery domain from the tenant's initial domain:
 // contoso.onmicrosoft.com gives contoso.mail.onmicrosoft.com. The suffix decides, not the cloud:
 // government tenants have initial domains under onmicrosoft.com as well. The live accepted domains
-// know better, when they can be read.
+// are more reliable, when they can be read.
 func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
 	tenant = strings.ToLower(tenant)
 	for _, known := range append([]Cloud{c}, clouds...) {

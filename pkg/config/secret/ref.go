@@ -28,8 +28,8 @@ const (
 // may be the secret.
 var ErrNotReference = errors.New("a secret is given by reference, never as a value: " + Forms)
 
-// Parse reads a reference. The text is in no error: it may be a secret that was put where a
-// reference belongs.
+// Parse reads a reference. Errors never hold the text: it may be a secret in the place of a
+// reference.
 func Parse(text string) (Ref, error) {
 	r := Ref(text)
 	return r, r.Validate()

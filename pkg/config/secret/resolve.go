@@ -75,7 +75,7 @@ func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, er
 	return v, nil
 }
 
-// patience is how long a file, which may be a pipe, has to give its secret.
+// patience is the time limit for reading a secret from a file, which may be a pipe.
 var patience = 2 * time.Minute
 
 // file reads a secret from a file, without the one line break that editors and echo leave at the
@@ -155,7 +155,7 @@ func fromUTF16(text string) string {
 	return string(utf16.Decode(units))
 }
 
-// within runs f and gives up on it, but cannot stop it, when ctx ends.
+// within runs f. When ctx ends, within returns without stopping f.
 func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type outcome struct {
 		value T

@@ -27,7 +27,7 @@ type Options struct {
 	// Nil: no plan that refers to secrets can be carried out.
 	Secret func(ctx context.Context, ref secret.Ref, label string) (secret.Value, error)
 
-	// fault, in tests, is asked at every point where a process can die; an error stands for its
+	// fault is called in tests at every point where a process can die. An error stands for its
 	// death.
 	fault func(point string) error
 }

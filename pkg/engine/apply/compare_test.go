@@ -8,7 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// What kinds compare by is theirs to say (see pkg/hybrid/desired); these three are as odd as
+// Kinds declare their comparisons (see pkg/hybrid/desired). These three are as irregular as
 // Exchange's.
 
 // sameSet holds for the same texts in any order, but for case.

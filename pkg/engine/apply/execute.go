@@ -147,7 +147,7 @@ func (x *execution) run(ctx context.Context) (Report, error) {
 	return report, err
 }
 
-// carry sees to one step and reports its outcome to the observer.
+// carry runs one step and reports its outcome to the observer.
 func (x *execution) carry(ctx context.Context, s *step) {
 	defer close(s.done)
 	if !s.settled {
@@ -187,7 +187,7 @@ func (x *execution) carry(ctx context.Context, s *step) {
 	x.observe(s.outcome)
 }
 
-// standing says what became of a step that another one needs.
+// standing describes the outcome of a step that another one needs.
 var standing = map[Status]string{Failed: "failed", Pending: "was not carried out"}
 
 func (x *execution) fail(s *step, err error) {
@@ -318,8 +318,8 @@ func (x *execution) write(ctx context.Context, s *step) {
 	x.end(s, live, after)
 }
 
-// ready reads what is live and prepares the step. Of a step that may have been carried out already
-// it waits for what does not show yet.
+// ready reads what is live and prepares the step. If the step may have been carried out already, it
+// waits for what is not visible yet.
 func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared, error) {
 	until := time.Now().Add(x.patience(s.kind))
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -386,7 +386,7 @@ func (x *execution) kept(id string, outputs change.Properties, after *change.Liv
 	return kept, nil
 }
 
-// end journals what became of a step. Nil live: not known.
+// end journals the outcome of a step. Nil live: not known.
 func (x *execution) end(s *step, live []change.Live, after *change.Live) {
 	r := record{
 		Record: eventEnd, Change: s.outcome.ID, Status: s.outcome.Status, Uncertain: s.outcome.Uncertain,
@@ -415,8 +415,7 @@ func (x *execution) read(ctx context.Context, s *step) ([]change.Live, error) {
 	return live, nil
 }
 
-// await reads until the step is in effect, at most for patience. A cancelled run reads once more
-// and no longer.
+// await reads until the step is in effect, at most for patience. A cancelled run reads once more.
 func (x *execution) await(
 	ctx, work context.Context, s *step, p prepared, patience time.Duration,
 ) (live []change.Live, after *change.Live, missing string, err error) {
@@ -443,7 +442,7 @@ func (x *execution) fault(point string) error {
 	return x.options.fault(point)
 }
 
-// outlive is a context that goes on for a while after its parent was cancelled.
+// outlive returns a context that ends the duration d after its parent was cancelled.
 func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
@@ -458,7 +457,7 @@ func without(live []change.Live, object *change.Live) []change.Live {
 	return slices.DeleteFunc(slices.Clone(live), func(l change.Live) bool { return l.Identity == object.Identity })
 }
 
-// byIdentity finds a live resource; identities differ in case at most by accident.
+// byIdentity finds a live resource. It ignores case, which places do not keep reliably.
 func byIdentity(live []change.Live, identity string) *change.Live {
 	for i := range live {
 		if strings.EqualFold(live[i].Identity, identity) {

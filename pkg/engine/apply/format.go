@@ -15,8 +15,7 @@ import (
 const JournalVersion = "hybridge/v2"
 
 // format is how a version of hybridge writes the records of a journal. Each line ends with a digest
-// of itself and of the digest before it: a line that was changed, moved, taken out or put in is
-// found.
+// of itself and of the digest before it: so a changed, moved, removed or added line is found.
 type format struct {
 	encode func(chain string, r record) (line []byte, next string, err error)
 	decode func(chain string, line []byte) (r record, next string, err error)

@@ -118,7 +118,8 @@ func (i *image) live() *change.Live {
 	return &change.Live{Identity: i.Identity, Name: i.Name, Properties: i.Properties, Foreign: i.Foreign}
 }
 
-// imageOf keeps of a live resource what its kind declares, less what shows a secret of the run.
+// imageOf returns the declared properties of a live resource, without those that show a secret of
+// the run.
 func (x *execution) imageOf(k *change.Kind, l *change.Live) *image {
 	if l == nil {
 		return nil
@@ -195,7 +196,8 @@ func (j *journal) close() {
 	_ = j.file.Close()
 }
 
-// reopen opens the journal of a run to add to it. What a kill left of a last line is cut off.
+// reopen opens the journal of a run to add to it. It cuts off a last line that a kill left
+// incomplete.
 func (p *past) reopen(fault func(string) error) (*journal, error) {
 	f, err := os.OpenFile(p.path, os.O_RDWR, 0)
 	if err == nil {

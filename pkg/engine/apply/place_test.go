@@ -22,7 +22,7 @@ var removalsToo = []string{AcceptRemovals}
 // soon is for runs that wait for what will never show.
 const soon = time.Millisecond
 
-// refusal is a place's own no.
+// refusal is the error of a place that refuses a command.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }

@@ -258,8 +258,8 @@ func unmake(
 	}, err
 }
 
-// setBack gives the properties that were written their old values, as far as they still have the
-// values that the run gave them.
+// setBack restores the old values of the properties that the run wrote, where they still have the
+// values of the run.
 func setBack(
 	c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live,
 ) (prepared, error) {
@@ -379,7 +379,7 @@ func create(k *change.Kind, noun, name string, want change.Properties) (prepared
 	}, err
 }
 
-// replaceBack undoes a replacement, also one that only got to remove.
+// replaceBack undoes a replacement, also one that ended after the removal.
 func replaceBack(
 	c change.Change, k *change.Kind, want change.Properties, before, after *change.Live, live []change.Live,
 ) (prepared, error) {

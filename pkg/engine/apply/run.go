@@ -270,8 +270,8 @@ func stale(expected map[string]string, live map[string][]change.Live, kinds map[
 }
 
 // genuine compares every change of a plan with what is live and with what its kind makes of it.
-// People and pipelines pass plans on as files: what the plan shows, and was agreed to, must be what
-// is run. live is what the plan was made from.
+// People and pipelines pass plans on as files. What the plan shows, and a person agreed to, must be
+// what runs. live is what the plan was made from.
 func genuine(p change.Plan, live map[string][]change.Live, kinds map[string]*change.Kind) error {
 	for _, c := range p.Changes {
 		if err := genuineChange(c, kinds[c.Kind], live[c.Target+"/"+c.Kind]); err != nil {
@@ -462,13 +462,12 @@ func (x *execution) find(id string) *step {
 	return nil
 }
 
-// settle finds out what became of a change that was under way: in effect (the record says so), not
-// in effect (nil: it is run again, from where it was), or neither (ErrStale). expected is the
+// settle finds the outcome of a change that was under way: in effect (the record says so), not in
+// effect (nil: it is run again, from where it was), or neither (ErrStale). expected is the
 // fingerprint from before it.
 //
-// A system that answers from a replica may not show yet what it made. What would be made twice is
-// therefore waited for, as long as the kind is known to need; everything else is simply written
-// again.
+// A system that answers from a replica may not show yet what it made. settle therefore waits for
+// what would be created twice, for the patience of its kind. Everything else is written again.
 func (x *execution) settle(ctx context.Context, c change.Change, t trace, expected string) (*record, error) {
 	s := x.find(c.ID)
 	until := time.Now()
@@ -520,8 +519,7 @@ func (x *execution) settle(ctx context.Context, c change.Change, t trace, expect
 	}
 }
 
-// candidate is the live resource that a creation has made in part, or of which not everything
-// shows.
+// candidate is the live resource that a creation made in part, or that is visible in part.
 func candidate(k *change.Kind, c change.Change, want change.Properties, live []change.Live) *change.Live {
 	if c.Action == change.Update || c.Action == change.Delete {
 		return byIdentity(live, c.Identity)
@@ -586,8 +584,8 @@ func (x *execution) forward(
 	}
 }
 
-// merge adds to lists that others extend what the plan adds to them, and nothing else: what others
-// put in or took out since the plan was made stays so. Anything else that moved is left to fits.
+// merge adds to shared lists what the plan adds, and nothing else. What others added or removed
+// since the plan was made stays. Other differences are left to fits.
 func (p *prepared) merge(c change.Change, k *change.Kind) error {
 	want := maps.Clone(p.want)
 	for _, name := range slices.Sorted(maps.Keys(c.Before)) {
@@ -615,7 +613,7 @@ func (p *prepared) merge(c change.Change, k *change.Kind) error {
 	return nil
 }
 
-// lookup gives what another change brought forth.
+// lookup returns an output of another change.
 func (x *execution) lookup(ref change.Ref) (any, error) {
 	s := x.find(ref.Change)
 	if s == nil {

@@ -42,7 +42,7 @@ func (h *hidden) add(v secret.Value) {
 			h.forms = append(h.forms, form)
 		}
 	}
-	// The longest first: what is a part of another form would leave the rest of it.
+	// The longest come first: replacing a part of another form would leave the rest of it.
 	slices.SortFunc(h.forms, func(a, b string) int { return len(b) - len(a) })
 }
 

@@ -120,7 +120,7 @@ func writeNew(path string, data []byte) (err error) {
 	return d.Sync()
 }
 
-// nextID gives an id that sorts behind all others: the time, to the millisecond.
+// nextID returns an id that sorts behind all others: the time, to the millisecond.
 func nextID(dir string) (string, error) {
 	ids, err := runIDs(dir)
 	if err != nil {

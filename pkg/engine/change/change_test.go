@@ -376,8 +376,8 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// Each kind is read once at a place, and the order of changes follows needs through what is in
-// order already.
+// Each kind is read once at a place, and the order of changes follows needs through what is up to
+// date.
 func TestOrder(t *testing.T) {
 	place := &shelf{live: map[string][]Live{"Application": {{Identity: "b", Name: "b",
 		Properties: Properties{"Key": "b", "Title": "b"}}}}}

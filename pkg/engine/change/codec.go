@@ -64,7 +64,7 @@ func documentDigest(document map[string]any) string {
 	return digest(canonical(rest))
 }
 
-// maxPlan is far above any real plan, and far below what would hurt.
+// maxPlan is far above any real plan, and fits into memory.
 const maxPlan = 64 << 20
 
 // Decode reads a plan that Encode wrote, as strictly as a foreign file deserves. A plan whose
@@ -360,7 +360,7 @@ func special(v map[string]any) (any, error) {
 	return nil, errors.New("a key that begins with a dollar sign is none that a plan has")
 }
 
-// Validate reports whether the plan hangs together; its errors are of class ErrPlan, or ErrEdited
+// Validate reports whether the plan is consistent. Its errors are of class ErrPlan, or ErrEdited
 // when the digest does not fit. Make's plans do.
 func (p Plan) Validate() error {
 	seen := map[string]bool{}

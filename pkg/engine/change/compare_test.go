@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What kinds compare by is theirs to say (see pkg/hybrid/desired); these three are as odd as
+// Kinds declare their comparisons (see pkg/hybrid/desired). These three are as irregular as
 // Exchange's.
 
 // sameSet holds for the same texts in any order, but for case.

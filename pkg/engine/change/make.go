@@ -284,8 +284,8 @@ func (m *maker) leave(i int, reason msg.Text, err error) {
 	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err}
 }
 
-// spread leaves out what needs something that is left out, and the removal of what such a thing
-// needs.
+// spread leaves out resources that need a left-out one, and removals of resources that a left-out
+// one needs.
 func (m *maker) spread() {
 	for again := true; again; {
 		again = false
@@ -343,8 +343,8 @@ func sortedValues(m map[int]LeftOut) []LeftOut {
 	return out
 }
 
-// decide compares each resource with its live counterpart. order has what a resource refers to
-// before it.
+// decide compares each resource with its live counterpart. The slice order lists a resource after
+// what it refers to.
 func (m *maker) decide(order []int) error {
 	m.decisions = make([]decision, len(m.resources))
 	m.spread()
@@ -547,7 +547,7 @@ func (k *Kind) Render(a Action, name string, want Properties, live *Live) (Comma
 	return c, nil
 }
 
-// image is what of live properties can be kept: all that could be read.
+// image returns the live properties that could be read.
 func image(live Properties) (Properties, error) {
 	kept := Properties{}
 	for name, value := range live {

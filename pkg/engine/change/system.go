@@ -15,7 +15,7 @@ type System[C any] struct {
 	Run func(ctx context.Context, client C, c Command) (Properties, error)
 }
 
-// Family is what a system is to those who have no client of it: documents and scripts.
+// Family is the part of a system that needs no client: documents and scripts use it.
 type Family struct {
 	ID     string
 	Title  string
@@ -178,7 +178,7 @@ func (k *Kind) Shown(l Live) bool {
 func (p Property) Sent() bool { return !p.Derived && p.Write != Key && p.Write != CreateOnly }
 
 // NewPlace is a place of a system. open gives its client when it is first needed, and the same one
-// ever after. warn takes what a person should know and what stops nothing.
+// ever after. warn takes messages for a person that stop nothing.
 func NewPlace[C any](name string, s *System[C], open func(context.Context) (C, error), warn func(text string)) Place {
 	return &place[C]{name: name, system: s, open: open, warn: warn}
 }

@@ -205,7 +205,7 @@ func (r *runner[In]) run(ctx context.Context, n *node[In]) {
 	}
 }
 
-// perform runs a check when a slot is free. Waiting for others is not the check's own time.
+// perform runs a check when a slot is free. The check's duration does not include the wait.
 func (r *runner[In]) perform(ctx context.Context, n *node[In]) (result Result, begun time.Time, blocked bool) {
 	select {
 	case r.slots <- struct{}{}:
@@ -281,8 +281,8 @@ func (r *runner[In]) attempts(ctx context.Context, c Check[In], instance Instanc
 	}
 }
 
-// attempt runs a check once. A panic is an error of that check alone, and so is one that heeds no
-// time limit.
+// attempt runs a check once. A panic is an error of that check alone, and so is a check that
+// ignores its time limit.
 func attempt[In any](ctx context.Context, c Check[In], in In) Result {
 	limit := cmp.Or(c.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -10,8 +10,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 )
 
-// Progress writes what goes on, one line per event: meant for standard error beside a report. It is
-// an observe.Observer.
+// Progress writes one line per event. It is meant for standard error beside a report. It is an
+// observe.Observer.
 //
 // It skips reads that follow each other quickly and shows every read that takes long, so that a
 // person sees what hybridge waits for. It shows every write.

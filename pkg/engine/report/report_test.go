@@ -273,7 +273,7 @@ func TestNothingIsCutOffElsewhereThanOnATerminal(t *testing.T) {
 	}
 }
 
-// A label and a text, both as long as a server likes, take no more room than both have.
+// A long label and a long text from a server take no more room than both have.
 func TestLongLabel(t *testing.T) {
 	long := strings.Repeat("label ", 500)
 	lines := report.Style{Width: 80}.Block(report.Matrix{Lookups: []report.Lookup{{Direction: long, From: long,
@@ -331,7 +331,7 @@ func TestMarkdown(t *testing.T) {
 		safe(t, out, false)
 		golden(t, name+".md", out)
 	}
-	// What a server says cannot become markup.
+	// Text from a server cannot become markup.
 	hostile := "![x](http://evil) <script> **b** `c` | d\n# e"
 	out := string(written(t, "markdown", report.Options{},
 		shown{report.View{Title: msg.Plain(hostile), Blocks: []report.Block{

@@ -239,8 +239,8 @@ func (p *page) change(c Change) {
 	}
 }
 
-// property writes a name and its value: beside it, or below it when that takes more than a line.
-// What is there to be copied (a URL, an id) is not broken.
+// property writes a name and its value: beside it, or below it when that takes more than a line. It
+// does not break text that a person copies (a URL, an id).
 func (p *page) property(indent int, c Property) {
 	margin := strings.Repeat(" ", indent)
 	head := margin + p.paint(c.Sign.tone(), string(c.Sign)) + " " + line(c.Name)
