@@ -25,9 +25,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
-// connection is something that is opened when first needed. What was opened stays open from verb to
-// verb; a failure is kept for the rest of the verb, so that a wrong password is tried once and not
-// once a question (accounts get locked), and forgotten by renew.
+// connection is opened on first use, and stays open from verb to verb. A failure is kept for the
+// rest of the verb: a wrong password is tried once, and not once per request, because accounts get
+// locked. renew forgets the failure.
 type connection[T any] struct {
 	open func(ctx context.Context) (T, error)
 
@@ -53,7 +53,7 @@ func (c *connection[T]) get(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// renew forgets a failure, and tells which.
+// renew forgets a failure and returns it.
 func (c *connection[T]) renew() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *connection[T]) renew() error {
 	return c.forget()
 }
 
-// drop forgets what is open, because it is of no use.
+// drop forgets an open connection that is no longer usable.
 func (c *connection[T]) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *connection[T]) forget() error {
 	return err
 }
 
-// opened is what is open, if anything is.
+// opened returns the open connection, if there is one.
 func (c *connection[T]) opened() (T, bool) {
 	c.mu.Lock()
 	value, up := c.value, c.up
@@ -85,12 +85,12 @@ func (c *connection[T]) opened() (T, bool) {
 		var zero T
 		return zero, false
 	}
-	v, err := value.Get(context.Background()) // there already
+	v, err := value.Get(context.Background()) // already opened
 	return v, err == nil
 }
 
-// guarded is a session whose first question decides: until one was answered they go one at a time,
-// and when the session cannot be opened, no further attempt is made before renew.
+// guarded is a session whose first command decides. Until one is answered, commands run one at a
+// time. When the session cannot be opened, it is not tried again before renew.
 type guarded struct {
 	exchange.Session
 	turn    chan struct{}
@@ -141,22 +141,22 @@ func (g *guarded) first(ctx context.Context, ask func() error) error {
 	var record *exchange.Error
 	switch {
 	case err == nil || errors.As(err, &record):
-		g.proven = true // the session is there, whatever the cmdlet made of it
+		g.proven = true // the session is open, even if the cmdlet failed
 	case errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) || errors.Is(err, link.ErrUnreachable):
 		g.refused = err
 	}
 	return err
 }
 
-// spent tells why the session could not be opened, if so.
+// spent returns the error that kept the session from opening, if any.
 func (g *guarded) spent() error {
 	<-g.turn
 	defer func() { g.turn <- struct{}{} }()
 	return g.refused
 }
 
-// tokens asks for the tenant's tokens, one question at a time, and none after a refusal: a person
-// is not asked for a device code again and again.
+// tokens requests the tenant's tokens, one at a time, and none after a refusal: a person must not
+// see one device code after another.
 type tokens struct {
 	identity *entra.Identity
 	turn     chan struct{}
@@ -182,23 +182,23 @@ func (t *tokens) source(resource string) func(ctx context.Context) (string, erro
 	}
 }
 
-// tenant is what is open at the tenant.
+// tenant holds the connections of the tenant.
 type tenant struct {
 	tokens *connection[*tokens]
 	graph  *connection[*entra.Client]
 	online *connection[*guarded]
 }
 
-// forest is what is open at a forest.
+// forest holds the connections of a forest.
 type forest struct {
 	answers   answers.Forest
 	directory *connection[*directory.Forest]
 	exchange  *connection[*guarded]
 }
 
-// connect prepares every connection; nothing is opened.
+// connect prepares every connection and opens none.
 func (d *Deployment) connect() {
-	// One for everything: it remembers which resolver is silent.
+	// All lookups share one client: it remembers which resolver does not answer.
 	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers, Log: d.options.Log}
 	d.link = &connection[*link.Link]{open: func(ctx context.Context) (*link.Link, error) {
 		n := d.answers.Network
@@ -236,8 +236,8 @@ func (d *Deployment) connect() {
 	}
 }
 
-// renew forgets what failed during the last verb: the person may have put it right. After a refused
-// sign-in, secrets that were typed are asked for again.
+// renew forgets the failures of the last verb: the person may have fixed the cause. After a refused
+// sign-in, it asks for typed secrets again.
 func (d *Deployment) renew() {
 	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online)}
 	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
@@ -271,7 +271,7 @@ func renewSession(c *connection[*guarded]) error {
 	return c.renew()
 }
 
-// path makes a path of the answers absolute or relative to the working directory.
+// path converts a path of the answers to one that is absolute or relative to the working directory.
 func (d *Deployment) path(p string) string {
 	p = strings.TrimPrefix(p, "file:")
 	if p == "" || filepath.IsAbs(p) {
@@ -280,8 +280,8 @@ func (d *Deployment) path(p string) string {
 	return filepath.Join(d.options.Dir, p)
 }
 
-// secret resolves a reference once a deployment: a person is asked once for a password that several
-// connections need.
+// secret resolves a reference once per deployment: a person is asked once for a password that
+// several connections need.
 func (d *Deployment) secret(ctx context.Context, ref secret.Ref, label string) (secret.Value, error) {
 	if ref == "" {
 		return secret.Value{}, nil
@@ -393,7 +393,7 @@ func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*dire
 		LookupSRV: d.lookupSRV, Timeout: d.options.Timeout})
 }
 
-// waiting says that a service has put a request off.
+// waiting reports that a service has deferred a request.
 func (d *Deployment) waiting(w link.Wait) {
 	d.Observe(observe.Waiting{
 		ID: w.Host, What: fmt.Sprintf("%s asks to wait %s (HTTP %d)", w.Host, w.For, w.Status),
@@ -401,7 +401,7 @@ func (d *Deployment) waiting(w link.Wait) {
 	})
 }
 
-// remoteURL is where a forest's remote PowerShell is.
+// remoteURL returns the address of a forest's remote PowerShell.
 func remoteURL(e answers.Exchange) string {
 	return cmp.Or(e.URL, "http://"+e.Server+"/PowerShell/")
 }
@@ -430,7 +430,7 @@ func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guard
 	return newGuarded(s), nil
 }
 
-// prove puts a forest's Exchange credential into the options of a remote PowerShell session.
+// prove sets a forest's Exchange credential in the options of a remote PowerShell session.
 func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o *psrp.Options) error {
 	c := a.Exchange.Credential
 	password, err := d.secret(ctx, c.Password, "password of "+c.User)
@@ -472,10 +472,10 @@ func kerberosConfig(d *Deployment, c answers.Credential, password secret.Value) 
 	return k
 }
 
-// closeTime is how long Close waits for the sessions to end.
+// closeTime limits the wait of Close for the sessions to end.
 const closeTime = 10 * time.Second
 
-// disconnect ends every session, all at once.
+// disconnect ends all sessions in parallel.
 func (d *Deployment) disconnect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()

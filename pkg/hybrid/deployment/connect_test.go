@@ -26,7 +26,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// A connection that failed is not tried again before renew; one that stands is not made twice.
+// A failed connection is not tried again before renew. An open one is not opened twice.
 func TestConnection(t *testing.T) {
 	var opens int
 	fail := errors.New("no")
@@ -57,7 +57,7 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-// answering is a session that counts its questions.
+// answering is a session that counts its commands.
 type answering struct {
 	asked atomic.Int32
 	err   error
@@ -75,7 +75,7 @@ func (a *answering) Allowed(context.Context, ...string) (map[string]exchange.All
 
 func (a *answering) Close(context.Context) error { return nil }
 
-// A refused sign-in is tried once, however many ask at once: accounts get locked.
+// A refused sign-in is tried once, for any number of concurrent callers: accounts get locked.
 func TestGuarded(t *testing.T) {
 	tests := map[string]struct {
 		err  error
@@ -187,7 +187,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Whoever turns verification off hears of it in every verb.
+// Every verb warns about hosts with verification turned off.
 func TestInsecureHostsAreLoud(t *testing.T) {
 	d, err := Open(answers.Answers{Network: answers.Network{InsecureHosts: []string{"mail.contoso.com"}}}, Options{})
 	if err != nil {
@@ -204,8 +204,8 @@ func TestInsecureHostsAreLoud(t *testing.T) {
 	}
 }
 
-// Warnings from between verbs are told in the next one; other events from then are nobody's. What
-// is told is logged, once.
+// Warnings from between verbs are passed on in the next verb. Other events from between verbs are
+// dropped. What is passed on is logged once.
 func TestObserve(t *testing.T) {
 	var log bytes.Buffer
 	d, err := Open(answers.Answers{}, Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{}))})
@@ -230,7 +230,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// The tenant's own coexistence domain counts, not the one that its name suggests: government
+// The tenant's actual coexistence domain counts, not the one that its name suggests: government
 // tenants have either suffix.
 func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 	a := answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Cloud: "gcc-high", Tenant: "contoso.onmicrosoft.com"}}
@@ -262,7 +262,7 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 	}
 }
 
-// What a cmdlet refuses proves that the session is there: a connection that is lost later is not a
+// A refusal by a cmdlet proves that the session is open: a connection that is lost later is not a
 // refused sign-in.
 func TestCmdletErrorProvesTheSession(t *testing.T) {
 	s := &answering{err: &exchange.Error{Cmdlet: "Get-X", Category: "ObjectNotFound"}}
@@ -278,7 +278,7 @@ func TestCmdletErrorProvesTheSession(t *testing.T) {
 	}
 }
 
-// --from and --to pick among the pairs of the answers, each by itself; together they are a pair of their own.
+// --from or --to alone selects pairs of the answers. Together they form a new pair.
 func TestPairs(t *testing.T) {
 	d, err := Open(answers.Answers{Tests: answers.Tests{Pairs: []answers.Pair{{From: "a@x", To: "b@x"},
 		{From: "b@x", To: "a@x"}, {From: "c@x", To: "b@x"}}}}, Options{})
@@ -307,7 +307,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// All lookups may work while nobody asked the other way round.
+// All lookups may work while the opposite direction is untested.
 func TestUnasked(t *testing.T) {
 	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "a"}, {Name: "b"}}}, Options{})
 	if err != nil {
@@ -320,7 +320,7 @@ func TestUnasked(t *testing.T) {
 		{"a -> online, online -> a, b -> online, online -> b", ""},
 		{"a -> online, online -> a, b -> online", "online -> b"},
 		{"a -> online", "online -> a, b -> online, online -> b"},
-		{"a -> online, a -> ?", ""}, // who knows
+		{"a -> online, a -> ?", ""}, // the direction is unknown
 		{"a -> online, ", ""},
 	} {
 		var r freebusy.Report
@@ -333,7 +333,7 @@ func TestUnasked(t *testing.T) {
 	}
 }
 
-// lingering is a session that a server does not let go of.
+// lingering is a session that the server does not end.
 type lingering struct{ answering }
 
 func (*lingering) Close(ctx context.Context) error {
@@ -345,8 +345,7 @@ func (*lingering) Close(ctx context.Context) error {
 	}
 }
 
-// Sessions are closed also after a cancel, and a server that is silent is not waited for without
-// end.
+// Sessions are closed after a cancel too. The wait for a server that does not answer is limited.
 func TestCloseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}, Options{})

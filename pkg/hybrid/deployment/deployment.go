@@ -1,5 +1,5 @@
-// Package deployment is one opened deployment: the answers and the connections they lead to, made
-// when first needed. The verbs and the wizard call it and nothing below it.
+// Package deployment is one opened deployment: the answers and their connections, which open on
+// first use. The verbs and the wizard call it and nothing below it.
 package deployment
 
 import (
@@ -35,11 +35,11 @@ type Options struct {
 	Timeout  time.Duration // of one remote call; when 0, 30 s, but for cmdlets, which may take some minutes
 	Version  string
 	Log      *slog.Logger
-	// Prompt asks a person for a secret (the "prompt" reference, the device code); nil when nobody
-	// is there.
+	// Prompt asks a person for a secret (the "prompt" reference, the device code); nil when the
+	// session is not interactive.
 	Prompt func(ctx context.Context, label string) (secret.Value, error)
-	// Say shows a person a message that needs an act of theirs (the device code); nil when nobody
-	// is there.
+	// Say shows a message that requires an action of the person (the device code); nil when the
+	// session is not interactive.
 	Say func(text string)
 	// Now is the clock of dates and lifetimes; time.Now when nil.
 	Now func() time.Time
@@ -68,10 +68,10 @@ type Deployment struct {
 // TestOptions say which lookups to ask, and for how long.
 type TestOptions struct {
 	From, To string        // restrict the pairs
-	UntilOK  time.Duration // go on until every lookup is ok, or until this has passed
+	UntilOK  time.Duration // repeat until every lookup is ok, or until this has passed
 }
 
-// Open prepares a deployment; nothing is connected to yet.
+// Open prepares a deployment without connecting.
 func Open(a answers.Answers, o Options) (*Deployment, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,10 +96,10 @@ func Open(a answers.Answers, o Options) (*Deployment, error) {
 	return d, nil
 }
 
-// Close ends every session, all at once and within ten seconds, also when ctx is over.
+// Close ends all sessions in parallel within ten seconds, even when ctx is done.
 func (d *Deployment) Close(ctx context.Context) error { return d.disconnect(ctx) }
 
-// Kinds are the kinds of resources by noun.
+// Kinds returns the kinds of resources by noun.
 func Kinds() map[string]*change.Kind {
 	out := map[string]*change.Kind{}
 	for _, k := range desired.Kinds() {
@@ -111,8 +111,8 @@ func Kinds() map[string]*change.Kind {
 // Script is one file of a plan that is written as PowerShell.
 type Script = desired.Script
 
-// Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script makes
-// sure of before it changes anything.
+// Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script verifies
+// before its first change.
 func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, error) {
 	sites, err := desired.Sites(ctx, d.facts(), p)
 	if err != nil {
@@ -121,7 +121,7 @@ func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, erro
 	return desired.Scripts(p, sites), nil
 }
 
-// Observe logs an event and passes it on to the observer of the verb that runs, one at a time.
+// Observe logs an event and passes it to the observer of the running verb, one at a time.
 func (d *Deployment) Observe(e observe.Event) {
 	d.observerMu.Lock()
 	defer d.observerMu.Unlock()
@@ -139,7 +139,7 @@ func (d *Deployment) Observe(e observe.Event) {
 		case observe.Warning:
 			level = slog.LevelWarn
 		}
-		data, _ := json.Marshal(e) // as in JSON lines: nothing secret
+		data, _ := json.Marshal(e) // as in JSON lines; holds no secret
 		d.options.Log.Log(context.Background(), level, e.Event(), "data", string(data))
 	}
 	d.observer.Observe(e)
@@ -149,8 +149,8 @@ func (d *Deployment) warn(text string) {
 	d.Observe(observe.Warning{Text: text})
 }
 
-// begin opens a verb: facts of its own, failures of the last one forgotten, the observer told what
-// everyone must know. The returned function ends it.
+// begin starts a verb. It prepares new facts, forgets the failures of the last verb, and passes
+// pending warnings to the observer. The returned function ends the verb.
 func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 	d.observerMu.Lock()
 	d.observer = obs
@@ -180,9 +180,9 @@ func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Rep
 		Skip: d.options.Skip}, d)
 }
 
-// Plan compares what should be with what is. What rests on something that cannot be read is left
-// out, and the plan says so. When nothing at all can be planned, an error that wraps one of the
-// link.Err classes, desired.ErrUnknown or change.ErrUnreadable says what is not known.
+// Plan compares the desired state with the live state. It leaves out what depends on unreadable
+// facts, and lists it in the plan. When nothing can be planned, the error says what is unknown. It
+// wraps one of the link.Err classes, desired.ErrUnknown or change.ErrUnreadable.
 func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
 	facts, end := d.begin(obs)
 	defer end()
@@ -205,7 +205,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	})
 }
 
-// warm looks the forests' and the tenant's facts up side by side.
+// warm looks up the facts of the forests and the tenant in parallel.
 func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	var wait sync.WaitGroup
 	if f.Tenant == nil {
@@ -219,7 +219,7 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	wait.Wait()
 }
 
-// places are the systems that hold resources.
+// places returns the systems that hold resources.
 func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
@@ -234,8 +234,8 @@ func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Plac
 	return out
 }
 
-// Apply carries out a plan; apply.ErrStale when the live state is no longer what the plan was made
-// from.
+// Apply carries out a plan. It returns apply.ErrStale when the live state has changed since the
+// plan.
 func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
 	facts, end := d.begin(obs)
@@ -244,7 +244,7 @@ func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, 
 	return apply.Run(ctx, d.places(facts, o), Kinds(), p, o, d)
 }
 
-// Rollback undoes a run; the newest when runID is empty.
+// Rollback undoes a run: the newest when runID is empty.
 func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
 	facts, end := d.begin(obs)

@@ -12,8 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// directory opens the tenant's directory. It is read at the dedicated applications of all forests
-// whose organization is known: nothing is planned at the others.
+// directory opens the tenant's directory. It reads the dedicated applications of all forests whose
+// organization is known. Nothing is planned for the others.
 func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (desired.Directory, error) {
 	memory := &desired.Memory{
 		Patience:  o.Wait,
@@ -42,7 +42,7 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 	}
 }
 
-// creations are the objects of Entra that journals know of.
+// creations returns the Entra objects that journals record.
 func creations(stateDir string) ([]desired.Creation, error) {
 	if stateDir == "" {
 		return nil, nil

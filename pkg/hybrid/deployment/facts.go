@@ -15,7 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
-// facts prepares what can be asked; nothing is. Each verb begins with facts of its own.
+// facts prepares the facts without a lookup. Each verb starts with new facts.
 func (d *Deployment) facts() *fact.Set {
 	set := fact.New(d.answers, d.cloud)
 	set.Now, set.Cmdlets = d.now, prereq.Cmdlets()
@@ -46,7 +46,8 @@ func (d *Deployment) facts() *fact.Set {
 	return set
 }
 
-// opened is a client as an interface; nil and not a typed nil where it could not be opened.
+// opened converts a client to an interface. It returns nil, and not a typed nil, when the client
+// could not be opened.
 func opened[I any](client any, err error) (I, error) {
 	if err != nil {
 		var none I
@@ -55,7 +56,7 @@ func opened[I any](client any, err error) (I, error) {
 	return client.(I), nil
 }
 
-// token is the credential's own access token for Microsoft Graph.
+// token returns the credential's access token for Microsoft Graph.
 func (d *Deployment) token(ctx context.Context) (string, error) {
 	t, err := d.tenant.tokens.get(ctx)
 	if err != nil {
@@ -102,7 +103,7 @@ func (d *Deployment) lookupSRV(ctx context.Context, service, proto, name string)
 	return full, out, nil
 }
 
-// limit is how long a question without a limit of its own may take.
+// limit returns the time limit of requests that set none themselves.
 func (d *Deployment) limit() time.Duration { return cmp.Or(d.options.Timeout, 30*time.Second) }
 
 func hostOf(address string) string {

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// PreviewRollback tells what Rollback would undo, without a write; the newest run when runID is
-// empty.
+// PreviewRollback returns what Rollback would undo, without a write. An empty runID means the
+// newest run.
 func (d *Deployment) PreviewRollback(
 	ctx context.Context, runID string, o apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {
@@ -22,7 +22,7 @@ func (d *Deployment) PreviewRollback(
 	return apply.Preview(ctx, d.places(facts, o), Kinds(), runID, o)
 }
 
-// applying completes what the engine needs to write.
+// applying completes the options that the engine needs for writes.
 func (d *Deployment) applying(o apply.Options, facts *fact.Set) apply.Options {
 	if o.StateDir == "" {
 		o.StateDir = d.options.StateDir
@@ -37,8 +37,7 @@ func (d *Deployment) applying(o apply.Options, facts *fact.Set) apply.Options {
 	return o
 }
 
-// identity is the id of what a place stands for: of the tenant, or of a forest's Exchange
-// organization.
+// identity returns the id behind a place: of the tenant, or of a forest's Exchange organization.
 func identity(ctx context.Context, facts *fact.Set, place string) (string, error) {
 	if place == desired.PlaceOnline || place == desired.PlaceEntra {
 		tenant, err := fact.Tenant.In(ctx, facts.Tenant)

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// A closed deployment leaves no connection of its clients behind: not of Graph, the sign-in
-// service, EWS or a probe.
+// A closed deployment leaves no connection open: none to Graph, the sign-in service, EWS or a
+// probe.
 func TestCloseLeavesNoConnection(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20})
 	if err != nil {

@@ -19,13 +19,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// open starts a lab with faults and opens the deployment that its answers lead to.
+// open starts a lab with faults and opens the deployment of its answers.
 func open(t *testing.T, faults ...string) *Deployment {
 	t.Helper()
 	return openAt(t, nil, faults...)
 }
 
-// openAt has a clock for both: the lab's of the retirement of EWS, and hybridge's of dates.
+// openAt is open with one clock for both: the lab's retirement of EWS, and hybridge's dates.
 func openAt(t *testing.T, today func() time.Time, faults ...string) *Deployment {
 	t.Helper()
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Faults: faults, Today: today})
@@ -49,7 +49,7 @@ func openAt(t *testing.T, today func() time.Time, faults ...string) *Deployment 
 	return d
 }
 
-// events keeps what an observer hears. It has no lock: an observer needs none.
+// events records what an observer receives. It has no lock: an observer needs none.
 type events struct{ heard []observe.Event }
 
 func (e *events) Observe(event observe.Event) { e.heard = append(e.heard, event) }
@@ -63,7 +63,7 @@ func (e *events) warnings() (out []string) {
 	return out
 }
 
-// found are the findings of a report: the checks that failed, and those that could not look.
+// found returns the findings of a report: the checks that failed, and those that are unknown.
 func found(r check.Report) (failed, unknown []string) {
 	for _, result := range r.Results {
 		switch result.Status {
@@ -93,11 +93,11 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Every fault turns the checks that it is for, and no other.
+// Every fault fails the checks that cover it, and no other.
 func TestFaultsTurnTheirChecks(t *testing.T) {
 	for _, fault := range lab.Faults() {
 		if len(fault.Turns) == 0 {
-			continue // only lookups find it
+			continue // only lookups detect it
 		}
 		t.Run(fault.ID, func(t *testing.T) {
 			r, err := open(t, fault.ID).Check(t.Context(), &events{})
@@ -129,8 +129,7 @@ func TestFaultsTurnTheirChecks(t *testing.T) {
 	}
 }
 
-// The main loop: what is planned and applied leaves nothing to plan; rolled back, everything is as
-// before.
+// The main loop: an applied plan leaves nothing to plan. Rollback restores the state before it.
 func TestPlanApplyRollback(t *testing.T) {
 	d := open(t)
 	var heard events
@@ -213,7 +212,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// A wrong password is one right sentence, tried once, and nothing is planned.
+// A wrong password is tried once, is reported in one sentence, and stops the plan.
 func TestWrongPassword(t *testing.T) {
 	d := open(t)
 	for i := range d.answers.Forests {
@@ -228,9 +227,9 @@ func TestWrongPassword(t *testing.T) {
 	t.Log(err)
 }
 
-// The retirement of EWS in Exchange Online, on the days around it: until it ends, lookups go by
-// EWS; from then on, by Graph, and what went by EWS the day before goes again once the new plan is
-// applied. Everything is found working on each day: so is the demo.
+// The retirement of EWS in Exchange Online, on the days around it. Lookups use EWS until it ends,
+// and Graph from then on. Lookups that used EWS the day before work again once the new plan is
+// applied. Everything works on each day, the demo included.
 func TestRetirementOfEWS(t *testing.T) {
 	for _, day := range []struct {
 		date   time.Time
@@ -312,8 +311,8 @@ func TestCheckWithoutExchangeOnline(t *testing.T) {
 	for _, result := range r.Results {
 		switch {
 		case result.Status == check.StatusError, result.Status == check.StatusFail, len(result.MissingRights) > 0:
-			// The coexistence domain is in every forest of the lab: without its tenant it is one
-			// like others.
+			// The coexistence domain is in every forest of the lab. Without its tenant it is an
+			// ordinary domain.
 			if result.ID != "domains.authoritative" {
 				t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
 			}

@@ -26,8 +26,8 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// One check at the lowest level: every kind of remote call is in the log, and no password, token or
-// key.
+// One check run at the lowest log level: the log has every kind of remote call, and no password,
+// token or key.
 func TestEveryRemoteCallIsLogged(t *testing.T) {
 	dir := t.TempDir()
 	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 20})

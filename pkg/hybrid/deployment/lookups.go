@@ -20,7 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// ErrNoPairs: there is nobody to ask about.
+// ErrNoPairs says that no mailboxes are configured or found for a lookup.
 var ErrNoPairs = errors.New("no pair of mailboxes to ask about")
 
 // Test asks every free/busy pair from both sides.
@@ -46,9 +46,9 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	return report, err
 }
 
-// unasked are the directions between the forests and the tenant that no pair of people stands for:
-// all lookups may work, and half of the hybrid may not. None where a lookup did not get as far as
-// to know its direction.
+// unasked returns the directions between the forests and the tenant that no pair covers: all
+// lookups may work while half of the hybrid does not. It returns none when a lookup failed before
+// its direction was known.
 func (d *Deployment) unasked(r freebusy.Report) []string {
 	var unasked []string
 	for _, f := range d.forests {
@@ -65,8 +65,8 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 	return unasked
 }
 
-// pairs are the questions: those of the answers, or the one that From and To name, or, where nobody
-// is named, one mailbox of each side of every forest.
+// pairs returns the pairs to look up: those of the answers, or the one that From and To name.
+// Without either, it takes one mailbox of each side, per forest.
 func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair, error) {
 	if o.From != "" && o.To != "" {
 		return []freebusy.Pair{{From: o.From, To: o.To}}, nil
@@ -106,7 +106,7 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 	}
 }
 
-// anybody is the address of one recipient that a cmdlet finds; "" when there is none.
+// anybody returns the address of one recipient that a cmdlet finds, or "" when there is none.
 func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 	s, err := f.exchange.get(ctx)
 	if err != nil {
@@ -124,10 +124,10 @@ func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
 	return "", nil
 }
 
-// sample is how many mailboxes are looked through for a person's.
+// sample limits the mailboxes that are searched for one of a person.
 const sample = "200"
 
-// person tells whether a recipient is a person with a calendar: not the discovery mailbox, which
+// person reports whether a recipient is a person with a calendar: not the discovery mailbox, which
 // Get-Mailbox lists, nor a room or a shared mailbox.
 func person(o exchange.Object) bool {
 	kind, err := o.String("RecipientTypeDetails")
@@ -139,11 +139,11 @@ func person(o exchange.Object) bool {
 	case "UserMailbox", "LinkedMailbox", "LegacyMailbox", "RemoteUserMailbox":
 		return true
 	}
-	return err != nil // what does not tell its kind is asked about
+	return err != nil // a recipient of unknown kind counts as a person
 }
 
-// premises are the places that lookups go between. Nothing is connected to before it is asked;
-// release lets go of what was.
+// premises returns the places that lookups go between. A premise connects on first use. release
+// drops these connections.
 func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(),
 	err error) {
 	var clients []*connection[*ews.Client]
@@ -160,8 +160,8 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 		})
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
-		// The tenant knows best under which domains its mailboxes are found; where it cannot be
-		// asked, what the answers and the cloud say will do.
+		// The tenant's own list of domains is the best source. When it cannot be read, the answers
+		// and the cloud are enough.
 		domains, live := []string{online.Tenant}, ""
 		if accepted, err := fact.OnlineAcceptedDomains.In(ctx, facts.Tenant); err == nil {
 			for _, a := range accepted {
@@ -198,7 +198,7 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 
 func ewsURL(f answers.Forest) string { return "https://" + f.Namespace.EWS + "/EWS/Exchange.asmx" }
 
-// openEWS makes a client of a forest's EWS with the account that is meant for it.
+// openEWS returns a client of a forest's EWS with the account that is configured for it.
 func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client, error) {
 	l, err := d.link.get(ctx)
 	if err != nil {
@@ -234,7 +234,7 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 	return &ews.Client{URL: ewsURL(a), HTTP: l.Client(authenticator), Timeout: 2 * d.limit()}, nil
 }
 
-// lazySession opens its session when it is first asked.
+// lazySession opens its session on first use.
 type lazySession struct {
 	open func(context.Context) (exchange.Session, error)
 }

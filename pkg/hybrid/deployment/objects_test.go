@@ -10,7 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// What was set up and is switched off again by hand fails the check of its kind, and no other.
+// An object that is switched off by hand after the setup fails the check of its kind, and no other.
 func TestChecksFindWhatIsSwitchedOff(t *testing.T) {
 	d := open(t)
 	plan, err := d.Plan(t.Context(), &events{})

@@ -11,7 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
 
-// A password crosses no network in the clear, whatever the answers say.
+// A password never crosses a network in the clear, whatever the answers say.
 func TestProveKeepsPasswordsOffPlainHTTP(t *testing.T) {
 	t.Setenv("HYBRIDGE_TEST_SECRET", "hunter2")
 	d, err := Open(answers.Answers{}, Options{})
@@ -30,7 +30,7 @@ func TestProveKeepsPasswordsOffPlainHTTP(t *testing.T) {
 	}
 }
 
-// With a keytab, a password that the answers hold too is left where it is.
+// With a keytab, the password of the answers is not used.
 func TestKeytabNeedsNoPassword(t *testing.T) {
 	d, err := Open(answers.Answers{}, Options{})
 	if err != nil {
@@ -45,7 +45,7 @@ func TestKeytabNeedsNoPassword(t *testing.T) {
 	}
 }
 
-// After a refusal nobody is asked for a device code again: there is no identity here that could.
+// After a refusal no further token is requested: this test has no identity that could request one.
 func TestTokensAreRefusedOnce(t *testing.T) {
 	s := &tokens{turn: make(chan struct{}, 1), refused: link.ErrAccess}
 	s.turn <- struct{}{}

@@ -6,7 +6,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// A sample mailbox is a person's.
+// A sample mailbox belongs to a person.
 func TestSampleIsAPerson(t *testing.T) {
 	for _, test := range []struct {
 		name, kind string

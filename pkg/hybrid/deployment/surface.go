@@ -11,17 +11,17 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// What cmd and wizard need of the packages below is passed on here: they import this package and
-// the engine's types, and nothing else of the product.
+// This file re-exports what cmd and wizard need from the packages below. They import this package
+// and the engine's types, and nothing else of the product.
 
-// The document of a test, its answers, and how each can end.
+// The report of a test, its answers, and their statuses.
 type (
 	TestReport  = freebusy.Report
 	TestSummary = freebusy.Summary
 	Answer      = freebusy.Answer
 )
 
-// How a lookup ended.
+// The statuses of a lookup.
 const (
 	OK      = freebusy.OK
 	Failed  = freebusy.Failed
@@ -40,7 +40,7 @@ var (
 // BeforeAfter shows two reports of the same questions side by side.
 func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.BeforeAfter(before, after) }
 
-// Declaration names a check.
+// Declaration is the id and title of a check.
 type Declaration struct {
 	ID    check.ID
 	Title string
@@ -55,8 +55,8 @@ func Checks() []Declaration {
 	return list
 }
 
-// ChecksPage is docs/reference/checks.md.
+// ChecksPage renders docs/reference/checks.md.
 func ChecksPage() []byte { return prereq.Markdown() }
 
-// KindsPage is docs/reference/kinds.md.
+// KindsPage renders docs/reference/kinds.md.
 func KindsPage() []byte { return desired.Markdown() }

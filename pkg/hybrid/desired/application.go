@@ -159,7 +159,7 @@ var appRoleAssignment = MicrosoftGraph.Declare(Kind{
 	Read: Directory.assignments,
 })
 
-// offer is what a resource of Microsoft's offers to the application of a route.
+// offer is what a Microsoft resource offers to the application of a route.
 type offer struct {
 	application string   // the resource's application id
 	principal   string   // object id of its service principal in this tenant
@@ -167,7 +167,7 @@ type offer struct {
 	ids         []string // of the permissions
 }
 
-// access is the permissions as an application asks for them.
+// access returns the permissions in the form that an application requests them.
 func (o offer) access() []any {
 	var out []any
 	for _, id := range o.ids {
@@ -176,7 +176,7 @@ func (o offer) access() []any {
 	return out
 }
 
-// offer finds the permissions that a route needs.
+// offer finds the permissions that a route requires.
 func (p *Planner) offer(ctx context.Context, r fact.Route) (offer, error) {
 	o := offer{application: oauth.AppExchangeOnline, permissions: []string{"full_access_as_app"}}
 	if r == fact.RouteGraph {
@@ -203,13 +203,13 @@ func (p *Planner) offer(ctx context.Context, r fact.Route) (offer, error) {
 	return o, nil
 }
 
-// applicationName is the name of a forest's dedicated application.
+// applicationName returns the name of a forest's dedicated application.
 func (p *Planner) applicationName(ctx context.Context, forest *fact.Side) (string, error) {
 	guid, err := p.organization(ctx, forest)
 	return fact.ApplicationName(guid), err
 }
 
-// dedicated is the forest's application as it is, without an AppID when it is yet to be made.
+// dedicated returns the forest's application. It has no AppID when it does not exist yet.
 func (p *Planner) dedicated(ctx context.Context) (fact.Dedicated, error) {
 	d, err := fact.DedicatedApplication.In(ctx, p.Forest)
 	if err == nil && d.AppID == "" && len(d.Doubtful) > 0 {
@@ -220,8 +220,8 @@ func (p *Planner) dedicated(ctx context.Context) (fact.Dedicated, error) {
 	return d, err
 }
 
-// keyCredentials are the keys of the auth certificates, to be added to what is there: an entry that
-// has not ended, or a new one.
+// keyCredentials returns the keys of the auth certificates, to be added to the existing ones: an
+// existing entry that has not ended, or a new one.
 func (p *Planner) keyCredentials(existing []any, certificates []*x509.Certificate) []any {
 	out, used := []any{}, map[string]bool{}
 	for _, k := range existing {
@@ -230,7 +230,7 @@ func (p *Planner) keyCredentials(existing []any, certificates []*x509.Certificat
 next:
 	for _, c := range certificates {
 		if !c.NotAfter.After(p.day()) {
-			continue // Graph refuses a certificate that has ended; the check certificates.auth says so
+			continue // Graph refuses an expired certificate; the check certificates.auth reports it
 		}
 		for _, k := range existing {
 			if !fact.Ended(k, p.day()) && fact.Credential(k).Of(c.Raw) {
@@ -247,8 +247,8 @@ next:
 	return out
 }
 
-// keyID makes the GUID that Graph wants for a new key of the thumbprint: the same certificate gets
-// the same id. Graph refuses an id of an entry that was there, also of one that has ended.
+// keyID returns the GUID that Graph requires for a new key of the thumbprint. The same certificate
+// gets the same id. Graph refuses the id of an earlier entry, even of an expired one.
 func keyID(thumbprint string, used map[string]bool) string {
 	b, _ := hex.DecodeString(thumbprint)
 	for {
@@ -262,7 +262,8 @@ func keyID(thumbprint string, used map[string]bool) string {
 	}
 }
 
-// withAccess is the required resource access with a resource's permissions added to what is there.
+// withAccess returns the required resource access with a resource's permissions added to the
+// existing ones.
 func withAccess(existing []any, resource string, access []any) []any {
 	out := []any{}
 	done := false

@@ -57,8 +57,9 @@ var applicationSwitch = &Topic{
 	},
 }
 
-// common are the domains that Exchange accepts and the tenant has verified, but for the initial
-// one: for all of them the tenant is asked as the application, whichever of them the answers name.
+// common returns the domains that Exchange accepts and the tenant has verified, except the initial
+// one. Exchange asks the tenant as the application for all of them, whether the answers name them
+// or not.
 func (p *Planner) common(ctx context.Context) ([]string, error) {
 	organization, err := fact.Tenant.In(ctx, p.set.Tenant)
 	if err != nil {
@@ -137,7 +138,7 @@ var settingOverride = Exchange.Declare(Kind{
 	}}},
 })
 
-// override is one setting override that hybrid needs.
+// override is one setting override that hybrid requires.
 type override struct {
 	key, name, component, section, reason string
 	why                                   msg.Text
@@ -159,8 +160,8 @@ var (
 	}
 )
 
-// override adds the override of a feature: each Mailbox server has to go by exactly one. Overrides
-// that are there stay, as Exchange's own per server do; each server that they leave out gets one.
+// override adds the override of a feature: each Mailbox server must have exactly one. Existing
+// overrides stay, Exchange's own per server included. Each server without one gets one.
 func (p *Planner) override(ctx context.Context, o override, needs ...Need) error {
 	servers, err := fact.MailboxServers.In(ctx, p.Forest)
 	if err != nil {
@@ -223,7 +224,7 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 	return nil
 }
 
-// overrides are the needs of all overrides of a feature that the forest has.
+// overrides returns the needs for all overrides of a feature in the forest.
 func (p *Planner) overrides(o override) []Need {
 	var out []Need
 	for _, r := range p.out {
@@ -234,7 +235,7 @@ func (p *Planner) overrides(o override) []Need {
 	return out
 }
 
-// OverrideSections are the sections of the setting overrides that hybrid needs.
+// OverrideSections returns the sections of the setting overrides that hybrid requires.
 func OverrideSections() []string {
 	return []string{dedicatedApplicationOverride.section, graphRouteOverride.section}
 }

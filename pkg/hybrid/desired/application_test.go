@@ -16,8 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// An application that is not proven to be Exchange's gets no permission, and nothing is bound to
-// it.
+// An application that is not proven to be Exchange's gets no permission. No object is bound to it.
 func TestNameAloneIsNotTaken(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.DedicatedApplication.Seed(set.Forests[0], fact.Dedicated{
@@ -37,8 +36,7 @@ func TestNameAloneIsNotTaken(t *testing.T) {
 	}
 }
 
-// The application that the auth server names is extended, whatever it is called: no second one is
-// made.
+// The application that the auth server names is extended, whatever its name: no second one is made.
 func TestRenamedApplication(t *testing.T) {
 	w, f := newWorld(t), testFacts()
 	renamed := map[string]any{"id": "app-object", "appId": "99999999-0000-0000-0000-000000000009",
@@ -60,8 +58,8 @@ func TestRenamedApplication(t *testing.T) {
 	}
 }
 
-// A key is the auth certificate's however Graph tells it. What cannot be identified stays, by its
-// keyId.
+// A key is recognized as the auth certificate's in every form that Graph prints. A key that cannot
+// be identified stays, by its keyId.
 func TestKeysHoweverTold(t *testing.T) {
 	f := testFacts()
 	der := f.Forests[0].AuthCertificates[0].der
@@ -128,8 +126,8 @@ func TestEndedKeyIsReplaced(t *testing.T) {
 	}
 }
 
-// Rollback takes away the key that was added, and sends nothing back that is not there any more:
-// Graph refuses an entry without value.
+// Rollback removes the key that was added, and sends back no key that no longer exists: Graph
+// refuses an entry without value.
 func TestRollbackOfKeys(t *testing.T) {
 	property := keyCredential.Properties["keyCredentials"]
 	old, added, ended := map[string]any{"keyId": "old"}, map[string]any{"keyId": "new",

@@ -58,7 +58,7 @@ var connectors = &Topic{
 		}
 
 		needs := slices.Concat(trust, All(PlaceEntra, appRoleAssignment, keyCredential))
-		// With the connector on, lookups have no other way than OAuth as the dedicated application.
+		// With the connector enabled, lookups can only use OAuth as the dedicated application.
 		needs = append(needs, Need{kind: authServerApplication, place: p.at(), loose: true})
 		here, err := fact.Connectors.In(ctx, p.Forest)
 		if err != nil {
@@ -81,8 +81,8 @@ var connectors = &Topic{
 	},
 }
 
-// discovers tells whether an endpoint is autodiscover of Exchange Online at the host of its EWS: it
-// works as well as the one that Microsoft's wizard writes.
+// discovers reports whether an endpoint is autodiscover of Exchange Online at the host of its EWS:
+// it works as well as the one that Microsoft's wizard writes.
 func discovers(endpoint, ews string) bool {
 	u, err := url.Parse(endpoint)
 	e, _ := url.Parse(ews)

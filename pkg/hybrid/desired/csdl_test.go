@@ -23,7 +23,7 @@ func TestPropertiesExistInGraph(t *testing.T) {
 			t.Errorf("%s: say here which type of Graph it is", k.Noun)
 		}
 		for p := range k.Properties {
-			if k != keyCredential || p != "application" { // its key: whose credentials they are
+			if k != keyCredential || p != "application" { // its key: the application of the credentials
 				asked[name] = append(asked[name], p)
 			}
 		}

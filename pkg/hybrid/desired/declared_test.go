@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestEveryDeclarationIsListed finds a kind that is declared and forgotten in Kinds: it could be
-// planned, but not read, and nobody would be asked for the right to its cmdlets.
+// TestEveryDeclarationIsListed finds a kind that is declared but missing in Kinds. Such a kind
+// could be planned, but not read, and the rights to its cmdlets would not be checked.
 func TestEveryDeclarationIsListed(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestEveryDeclarationIsListed(t *testing.T) {
 	}
 }
 
-// nounOf is the noun of a declaration: SYSTEM.Declare(Kind{Noun: "..."}, ...).
+// nounOf returns the noun of a declaration: SYSTEM.Declare(Kind{Noun: "..."}, ...).
 func nounOf(n ast.Node) (string, bool) {
 	call, ok := n.(*ast.CallExpr)
 	if !ok || len(call.Args) != 2 {

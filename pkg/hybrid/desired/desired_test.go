@@ -102,8 +102,7 @@ func makePlan(t *testing.T, w *world, f facts, a answers.Answers) change.Plan {
 	return p
 }
 
-// Convergence: what was planned and carried out leaves nothing to plan, on both routes and from
-// states that are half there.
+// Convergence: an applied plan leaves nothing to plan, on both routes and from partial states.
 func TestConvergence(t *testing.T) {
 	se := build(15, 2, 2562, 46)
 	tests := map[string]struct {
@@ -330,8 +329,8 @@ func TestResourcesRefuse(t *testing.T) {
 	}
 }
 
-// Two auth servers of the tenant, or two overrides of a section: nobody can tell which holds, so
-// nothing is planned.
+// Two auth servers of the tenant, or two overrides of a section: it is unknown which one applies,
+// so nothing is planned.
 func TestDuplicatesAreRefused(t *testing.T) {
 	evo := func(name string) map[string]any {
 		return map[string]any{"Name": name, "Type": "AzureAD", "Realm": tenantID,
@@ -357,8 +356,8 @@ func TestDuplicatesAreRefused(t *testing.T) {
 	}
 }
 
-// The list of allowed applications is written whole: a hidden one is not empty. What needs it is
-// left out, too.
+// The list of allowed applications is written whole: a hidden list is not an empty one. What needs
+// it is left out too.
 func TestHiddenAllowList(t *testing.T) {
 	w := newWorld(t)
 	delete(w.online.objects["OrganizationConfig"][0], "EwsAllowedAppIDs")
@@ -384,7 +383,7 @@ func TestHiddenAllowList(t *testing.T) {
 	}
 }
 
-// What is already there and does its work is left as somebody chose it.
+// An existing object that works is left as it is.
 func TestChoicesOfOthersStay(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	f.Forests[0].AcceptedDomains, f.Tenant.VerifiedDomains = []string{"contoso.com", "also.example",
@@ -410,7 +409,7 @@ func TestChoicesOfOthersStay(t *testing.T) {
 	}
 }
 
-// A read that fails is not an absence: what rests on it is left out, and the rest is planned.
+// A read that fails is not an absence: what depends on it is left out, and the rest is planned.
 func TestReadFailureIsNoAbsence(t *testing.T) {
 	w := newWorld(t)
 	denied := errors.New("denied")
@@ -444,8 +443,8 @@ func TestUnreadableProperty(t *testing.T) {
 	}
 }
 
-// The tenant's own switch of Get-OrganizationConfig is left away where the server does not know it,
-// and only then.
+// The tenant's own switch of Get-OrganizationConfig is omitted only where the server does not know
+// it.
 func TestGetWithoutUnknownParameter(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
@@ -518,7 +517,7 @@ func TestChooseRoute(t *testing.T) {
 	}
 }
 
-// Once EWS of Exchange Online has ended, Graph is the only route, and what asks for the other is
+// Once EWS of Exchange Online has ended, Graph is the only route. Answers that ask for EWS are
 // refused.
 func TestRouteAfterTheEndOfEWS(t *testing.T) {
 	china, _ := cloud.Get("21vianet")
@@ -564,7 +563,7 @@ func TestThumbprintOf(t *testing.T) {
 		"key":         {"key": "YSBjZXJ0aWZpY2F0ZQ==", "customKeyIdentifier": "0000"},
 		"hexadecimal": {"customKeyIdentifier": strings.ToLower(want)},
 		"Base64":      {"customKeyIdentifier": "f8CTUuPtGfEc6TDpMJiZfPYP8tE="},
-		// as Graph has printed it too
+		// a form that Graph has also printed
 		"both": {"customKeyIdentifier": base64.StdEncoding.EncodeToString([]byte(want))},
 	} {
 		if got := fact.Credential(c).Thumbprint(); name != "Base64" && got != want || len(got) != 40 {
@@ -592,7 +591,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// Everything that a plan does can be taken back with the same declarations.
+// Everything that a plan does can be undone with the same declarations.
 func TestDeleteUndoesCreate(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	before, _ := json.Marshal(w.contoso.objects["AuthServer"])
@@ -644,7 +643,8 @@ func TestDeleteUndoesCreate(t *testing.T) {
 	}
 }
 
-// A script that is run by hand does not stop at every removal to ask: who runs it has agreed.
+// A script that is run by hand does not ask for confirmation at every removal: the person has
+// agreed to the run.
 func TestRemovalsDoNotAsk(t *testing.T) {
 	for _, k := range Kinds() {
 		c, err := k.Command(change.Delete, "x", nil, &change.Live{Identity: "x"})
@@ -728,7 +728,7 @@ func TestKinds(t *testing.T) {
 					sent := !d.Derived && (verb == "New" || verb == "Add" || verb == "Set" && d.Write != change.Key &&
 						d.Write != change.CreateOnly)
 					if k == intraOrganizationConnector && p == "TargetSharingEpr" && side.place == OnPremises {
-						continue // exists online only, and is wanted there only
+						continue // exists online only, and is planned there only
 					}
 					if parameter, ok := c.Parameter(p); sent && (!ok || !slices.Contains(parameter.Sides, side.side)) {
 						t.Errorf("%s: %s has no parameter %s %s; what only Set takes is a kind of its own (Of)", k.Noun,

@@ -21,24 +21,23 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications
-// of these names, what belongs to them, and the names of Exchange Online's service principal:
-// nothing else in the tenant is hybridge's business.
+// Directory is a tenant's directory as the kinds see it. They read only the dedicated applications,
+// what belongs to these, and the names of Exchange Online's service principal. hybridge reads
+// nothing else in the tenant.
 type Directory struct {
 	Graph
 	// Applications are the forests' dedicated applications, as the run read them first. One without
 	// an AppID is read by its name.
 	Applications func(ctx context.Context) ([]fact.Dedicated, error)
-	Now          func() time.Time // what has ended by then is no key any more; the time when nil
-	// Pause is how long to wait before a request is put again that the directory is not ready for;
-	// 2 s when 0.
+	Now          func() time.Time // a key that has ended by then does not count; time.Now when nil
+	// Pause is the wait before a retry when the directory is not ready for a request; 2 s when 0.
 	Pause time.Duration
-	// Memory is what is known beside what lists show; nil: nothing.
+	// Memory is what is known in addition to lists; nil: nothing.
 	Memory *Memory
 }
 
-// entraPatience is how long something new may be missing from what Entra shows: 30 to 60 seconds
-// as a rule, minutes at times.
+// entraPatience limits the delay until Entra shows a new object: usually 30 to 60 seconds, at times
+// minutes.
 const entraPatience = 5 * time.Minute
 
 // Creation is an object that a run made, or, without an id, may have made.
@@ -49,13 +48,13 @@ type Creation struct {
 	At         time.Time
 }
 
-// Memory is what a run knows of a tenant beside what lists show: Entra's lists lag behind by
-// minutes, and reading every forest's application again after each write takes as many requests as
-// the square of the forests.
+// Memory is what a run knows of a tenant in addition to lists. Entra's lists lag behind by minutes.
+// Reading every forest's application again after each write would take requests in the square of
+// the number of forests.
 type Memory struct {
 	Creations func() ([]Creation, error)               // of earlier runs; nil: none
 	Patience  time.Duration                            // entraPatience when 0
-	Waiting   func(what string, until time.Time)       // learns of each pause; may be nil
+	Waiting   func(what string, until time.Time)       // is called at each pause; may be nil
 	Self      func(ctx context.Context) (string, bool) // object id of the signed-in account; may be nil
 
 	mu      sync.Mutex
@@ -72,8 +71,8 @@ type recalled struct {
 	objects []map[string]any
 }
 
-// nameOf is the property under which objects keep the name that a forest's application gets: the
-// application itself may be called otherwise.
+// nameOf is the property that keeps the planned name of a forest's application in objects: the
+// application itself may have another name.
 const nameOf = "dedicated"
 
 // Sorts of objects that Memory keeps.
@@ -83,7 +82,7 @@ const (
 	sortAssignment  = "AppRoleAssignment"
 )
 
-// recall gives what the run read before, unless the reading is about this application.
+// recall returns what the run read before, unless the read is for this application.
 func (d Directory) recall(
 	ctx context.Context, key, name, displayName string, read func() ([]map[string]any, error),
 ) ([]map[string]any, error) {
@@ -111,12 +110,12 @@ func (d Directory) recall(
 	return objects, nil
 }
 
-// isOf tells whether the name of a resource is that of an application, or begins with it.
+// isOf reports whether the name of a resource is or begins with that of an application.
 func isOf(name, application string) bool {
 	return application != "" && (name == application || strings.HasPrefix(name, application+" "))
 }
 
-// creations are the objects of a sort that were made for an application.
+// creations returns the objects of a sort that were made for an application.
 func (m *Memory) creations(sort, name string) ([]Creation, error) {
 	if m == nil {
 		return nil, nil
@@ -140,7 +139,7 @@ func (m *Memory) creations(sort, name string) ([]Creation, error) {
 	return out, nil
 }
 
-// until is when something that was made at that time must show.
+// until returns the time by which an object that was made at the given time must show.
 func (m *Memory) until(at time.Time) time.Time {
 	if m.Patience > 0 {
 		return at.Add(m.Patience)
@@ -148,7 +147,7 @@ func (m *Memory) until(at time.Time) time.Time {
 	return at.Add(entraPatience)
 }
 
-// pause waits for what does not show yet; false when its time is over.
+// pause waits for an object that does not show yet. It returns false when the time is over.
 func (d Directory) pause(ctx context.Context, what string, until time.Time, try int) (bool, error) {
 	left := time.Until(until)
 	if left <= 0 {
@@ -169,8 +168,8 @@ func (d Directory) pause(ctx context.Context, what string, until time.Time, try 
 	}
 }
 
-// complete reads a list and adds what was made and is not on it yet. What may have been made, and
-// shows nowhere, is waited for: nothing is made a second time before.
+// complete reads a list and adds objects that were made and are not on it yet. It waits for an
+// object that may have been made and does not show: otherwise it would be made twice.
 func (d Directory) complete(
 	ctx context.Context, sort, name string, read func() ([]map[string]any, error), same []string,
 	path func(id string) string,
@@ -203,7 +202,7 @@ func (d Directory) complete(
 			default:
 				o, err := d.get(ctx, path(c.ID), c)
 				if errors.Is(err, entra.ErrNotFound) {
-					continue // removed by others
+					continue // removed by another program
 				}
 				if err != nil {
 					return nil, err
@@ -228,7 +227,7 @@ func (d Directory) complete(
 	}
 }
 
-// get reads one object. Of one that was made a moment ago, "not found" means not yet.
+// get reads one object. For a new object, "not found" means not visible yet.
 func (d Directory) get(ctx context.Context, path string, c Creation) (map[string]any, error) {
 	for try := 0; ; try++ {
 		o, err := d.Do(ctx, http.MethodGet, path, nil)
@@ -277,7 +276,7 @@ func (d Directory) applications(ctx context.Context) ([]map[string]any, error) {
 	})
 }
 
-// marked gives copies of objects the name under nameOf.
+// marked returns copies of objects with the name under nameOf.
 func marked(objects []map[string]any, name string) []map[string]any {
 	out := make([]map[string]any, len(objects))
 	for i, o := range objects {
@@ -287,7 +286,7 @@ func marked(objects []map[string]any, name string) []map[string]any {
 	return out
 }
 
-// of reads what belongs to each dedicated application, or to its service principal.
+// of reads the objects that belong to each dedicated application, or to its service principal.
 func (d Directory) of(
 	ctx context.Context, owners []map[string]any, what string,
 	read func(owner map[string]any) ([]map[string]any, error),
@@ -301,8 +300,9 @@ func (d Directory) of(
 	})
 }
 
-// ownedApplications are the applications with their owners, less the account itself, and their
-// federated credentials. An account that makes an application becomes its owner, a moment later.
+// ownedApplications returns the applications with their owners, except the account itself, and
+// their federated credentials. An account that makes an application becomes its owner a moment
+// later.
 func (d Directory) ownedApplications(ctx context.Context) ([]map[string]any, error) {
 	found, err := d.applications(ctx)
 	if err != nil {
@@ -368,7 +368,7 @@ func (d Directory) applicationKeys(ctx context.Context) ([]map[string]any, error
 	})
 }
 
-// fresh tells whether this run has written nothing to an object yet.
+// fresh reports whether this run has not written to an object yet.
 func (m *Memory) fresh(id string) bool {
 	if m == nil {
 		return false
@@ -378,7 +378,7 @@ func (m *Memory) fresh(id string) bool {
 	return !m.written[id]
 }
 
-// creation is what is known of the making of an object.
+// creation returns what is known of the creation of an object.
 func (m *Memory) creation(id string) Creation {
 	if m == nil {
 		return Creation{}
@@ -431,7 +431,7 @@ func (d Directory) assignments(ctx context.Context) ([]map[string]any, error) {
 	})
 }
 
-// What others may add to an object without touching what its kind declares.
+// Properties that others may add to an object without touching what its kind declares.
 var (
 	foreignToApplication = []string{
 		"description", "notes", "tags", "identifierUris", "passwordCredentials", "appRoles", "api", "web", "spa",
@@ -441,7 +441,7 @@ var (
 		"appRoleAssignmentRequired"}
 )
 
-// digest sums up properties of an object. What is absent, null, empty or false is the same.
+// digest returns a hash of properties of an object. Absent, null, empty and false are the same.
 func digest(o map[string]any, names []string) string {
 	if len(names) == 0 {
 		return ""
@@ -460,8 +460,8 @@ func digest(o map[string]any, names []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// substance leaves out what says nothing; nil when nothing is left. The order of a list says
-// nothing either.
+// substance removes empty values. It returns nil when nothing is left. The order of a list does not
+// count.
 func substance(v any) any {
 	switch v := v.(type) {
 	case bool:
@@ -500,8 +500,8 @@ func substance(v any) any {
 	return nil
 }
 
-// again tells whether a request that writes whole values, and was refused so, can be put again: its
-// second time does what its first would have done.
+// again reports whether a refused request can be retried. It must write whole values, so that a
+// second attempt has the same effect as the first.
 func again(method string, err error) bool {
 	var e *entra.Error
 	return method == http.MethodPatch && errors.As(err, &e) && slices.Contains([]int{
@@ -509,11 +509,10 @@ func again(method string, err error) bool {
 	}, e.Status)
 }
 
-// patience is how many times a request is put for an object of which it is not known that it is
-// new.
+// patience limits the attempts of a request for an object that is not known to be new.
 const patience = 15
 
-// runRequest puts one request. Its answer's properties are what references may ask for.
+// runRequest sends one request. References may use the properties of its answer.
 func runRequest(ctx context.Context, d Directory, c change.Command) (change.Properties, error) {
 	method, path, body, err := request(c)
 	if err != nil {
@@ -539,7 +538,7 @@ func runRequest(ctx context.Context, d Directory, c change.Command) (change.Prop
 		until := time.Now().Add(time.Minute)
 		at := d.Memory.newest(c)
 		switch {
-		// What is to be removed and is not there is as it should be.
+		// A DELETE does not wait for a missing object: that is the desired state.
 		case entra.NotYet(err) && method != http.MethodDelete && !at.IsZero():
 			until = d.Memory.until(at)
 		case (entra.NotYet(err) && method != http.MethodDelete || again(method, err)) && try < patience:
@@ -556,8 +555,8 @@ func runRequest(ctx context.Context, d Directory, c change.Command) (change.Prop
 	}
 }
 
-// revealed is a body with its secrets: they are let out where the request is made, and nowhere
-// before.
+// revealed returns a body with its secrets in clear text. They are revealed only where the request
+// is made.
 func revealed(v any) any {
 	switch v := v.(type) {
 	case secret.Value:
@@ -578,7 +577,7 @@ func revealed(v any) any {
 	return v
 }
 
-// collected is what a collection holds.
+// collected maps a collection to the sort of its objects.
 var collected = map[string]string{
 	"/applications": sortApplication, "/servicePrincipals": sortPrincipal,
 	"/servicePrincipals/{id}/appRoleAssignments": sortAssignment,
@@ -629,8 +628,8 @@ func (m *Memory) wrote(c change.Command, answer map[string]any) {
 	}
 }
 
-// newest is when the newest of the objects was made that a request names; zero when none is known
-// to be new.
+// newest returns the creation time of the newest object that a request names. It is zero when none
+// is known to be new.
 func (m *Memory) newest(c change.Command) (at time.Time) {
 	if m == nil {
 		return at

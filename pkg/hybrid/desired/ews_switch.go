@@ -10,8 +10,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// ewsSwitch needs the applications of all forests: with a list, Exchange Online refuses the one
-// that is not on it.
+// ewsSwitch needs the applications of all forests: Exchange Online refuses an application that is
+// missing from the list.
 var ewsSwitch = &Topic{
 	ID:       "ews-switch",
 	Title:    "EWS of Exchange Online, for the applications that use it",
@@ -45,7 +45,7 @@ var ewsSwitch = &Topic{
 	},
 }
 
-// losing are the applications with the right to EWS that the list, once it is in force, shuts out.
+// losing returns the applications with the right to EWS that the list blocks once it is in force.
 func (p *Planner) losing(ctx context.Context) ([]string, error) {
 	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
 	if err != nil || config.EwsEnabled != nil && *config.EwsEnabled {

@@ -7,8 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Who loses EWS when the list comes into force is named, and nobody who is on it, or is the
-// dedicated application.
+// The applications that lose EWS when the list comes into force are named, except those on it and
+// the dedicated application.
 func TestWhoLosesEWS(t *testing.T) {
 	f := testFacts()
 	own := "99999999-0000-0000-0000-000000000009"

@@ -41,28 +41,28 @@ var Exchange = &change.System[exchange.Session]{
 // Verbs are the cmdlet verbs that exist for a kind.
 type Verbs uint8
 
-// The verbs. Get exists for all.
+// The verbs. Get exists for all kinds.
 const (
 	New Verbs = 1 << iota
-	Add       // makes one where there is no New
-	Set       // without it, what differs is removed and made again
+	Add       // creates an object where there is no New
+	Set       // without it, an object that differs is removed and created again
 	Remove
 )
 
 // Cmdlets are the operations of an Exchange kind, built from its noun.
 type Cmdlets struct {
 	Verbs Verbs
-	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind makes. The
-	// aspect is there when one of its properties is set. The Set cmdlet makes and removes it, at
-	// the object that the property Identity names.
+	// Of is the cmdlets' noun when the kind is one aspect of an object that another kind creates.
+	// The aspect exists when one of its properties is set. The Set cmdlet creates and removes it,
+	// at the object that the property Identity names.
 	Of  string
 	Get map[string]any // parameters of the Get cmdlet; left out again where the server does not know them
 	// Only says that there is exactly one, and that its Set cmdlet takes no Identity
 	// (OrganizationConfig).
 	Only   bool
 	Adjust func(*change.Command) // corrects a command where the cmdlet is irregular
-	// Then runs after each command of the kind. It makes a setting known to the running services,
-	// which take it over only some time later otherwise.
+	// Then runs after each command of the kind. It applies a setting to the running services, which
+	// would otherwise pick it up only later.
 	Then []change.Command
 }
 
@@ -121,7 +121,7 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 		ops.Create = func(name string, want change.Properties) (change.Command, error) {
 			var identity any = name
 			if whose := want["Identity"]; whose != nil {
-				identity = whose // that of the object it is an aspect of, which another change may have yet to make
+				identity = whose // that of its object, which another change may have to create first
 			}
 			return set(identity, want)
 		}
@@ -158,7 +158,7 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 
 func identityOf(l change.Live) any { return cmp.Or(l.Identity, l.Name) }
 
-// sent are the wanted values that a command of the kind may send.
+// sent returns the wanted values that a command of the kind may send.
 func sent(k *Kind, want change.Properties, may func(Property) bool) map[string]any {
 	out := map[string]any{}
 	for name, v := range want {
@@ -169,8 +169,8 @@ func sent(k *Kind, want change.Properties, may func(Property) bool) map[string]a
 	return out
 }
 
-// image brings an object to the form that desired values have. A property that the object lacks is
-// left out: the server is too old to know it, or nothing is set.
+// image converts an object to the form of desired values. A property that the object lacks is left
+// out: the server is too old for it, or it is not set.
 func image(k *Kind, o exchange.Object) change.Live {
 	name, _ := o.String("Name")
 	identity, _ := o.String("Identity")
@@ -183,7 +183,7 @@ func image(k *Kind, o exchange.Object) change.Live {
 	})
 }
 
-// plainValue turns Exchange's own types into their text.
+// plainValue converts Exchange's own types to text.
 func plainValue(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -203,7 +203,7 @@ func plainValue(v any) any {
 	return change.Unreadable{Reason: fmt.Sprintf("a value of type %T", v)}
 }
 
-// runCmdlet runs one cmdlet. What it prints are the properties that references may ask for.
+// runCmdlet runs one cmdlet. References may use the properties that it prints.
 func runCmdlet(ctx context.Context, session exchange.Session, c change.Command) (change.Properties, error) {
 	objects, err := session.Run(ctx, cmdlet(c))
 	if err != nil {
@@ -223,7 +223,7 @@ func runCmdlet(ctx context.Context, session exchange.Session, c change.Command) 
 	return out, nil
 }
 
-// cmdlet is a plan's command as a session takes it.
+// cmdlet converts a plan's command to that of a session.
 func cmdlet(c change.Command) exchange.Command {
 	out := exchange.Command{Name: c.Name, Parameters: maps.Clone(c.Parameters)}
 	for name, v := range out.Parameters {
@@ -234,8 +234,8 @@ func cmdlet(c change.Command) exchange.Command {
 	return out
 }
 
-// joined tells whether a cmdlet takes a list as one text with commas: its parameter is a String
-// then.
+// joined reports whether a cmdlet takes a list as one text with commas, in a parameter of type
+// String.
 func joined(c change.Command, parameter string) bool {
 	switch c.Parameters[parameter].(type) {
 	case []any, []string:
@@ -248,8 +248,8 @@ func joined(c change.Command, parameter string) bool {
 }
 
 // writeCmdlet writes a cmdlet with its parameters splatted. The cmdlets are functions of a module,
-// which see no preference of a script: a refusal stops at ErrorAction alone, and Confirm is off
-// because the script has asked already.
+// which ignore the preferences of a script. Only ErrorAction stops the script at a refusal. Confirm
+// is off because the script has already asked.
 func writeCmdlet(c change.Command, w change.Writing) []string {
 	cmdlet, _ := exchange.Catalogue().Find(c.Name)
 	parameters := maps.Clone(c.Parameters)

@@ -27,11 +27,11 @@ const (
 	fabrikam   = "bbbbbbbb-0000-0000-0000-000000000002"
 )
 
-// organization is an Exchange organization in memory. Every command is held against the cmdlet
+// organization is an Exchange organization in memory. Every command is checked against the cmdlet
 // catalogue.
 type organization struct {
 	side     exchange.Side
-	objects  map[string][]map[string]any // by noun, in order
+	objects  map[string][]map[string]any // by noun, oldest first
 	commands []exchange.Command
 	fail     map[string]error
 }
@@ -133,7 +133,7 @@ type tenant struct {
 	objects map[string][]map[string]any // by collection
 	n       int
 	calls   []string
-	late    int // how many more requests are told that the directory does not know the object yet
+	late    int // the number of further requests that are answered with "the object is not known yet"
 }
 
 var errNotYet = &entra.Error{Status: 404, Code: "Request_ResourceNotFound"}
@@ -217,7 +217,7 @@ func (t *tenant) Do(_ context.Context, method, path string, body any) (map[strin
 	return nil, nil
 }
 
-// withoutKeys are key credentials as a list of Graph shows them.
+// withoutKeys returns key credentials as a list of Graph shows them.
 func withoutKeys(credentials any) any {
 	var out []any
 	for _, k := range elements(credentials) {
@@ -270,7 +270,7 @@ type forestFacts struct {
 	Unknown                            error // why none of it is known
 }
 
-// set makes sides that answer so.
+// set returns a set whose sides answer with these facts.
 func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 	set := fact.New(a, c)
 	set.Now = func() time.Time { return f.Now }
@@ -333,7 +333,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 	return set
 }
 
-// resourcesOf are the resources of facts that are complete; else the error says what is unknown.
+// resourcesOf returns the resources of complete facts. Otherwise the error says what is unknown.
 func resourcesOf(t *testing.T, f facts, a answers.Answers, c cloud.Cloud) ([]change.Resource, error) {
 	t.Helper()
 	resources, left, err := Resources(t.Context(), f.set(a, c))
@@ -383,7 +383,7 @@ func entraPlace(g Graph, applications ...fact.Dedicated) change.Place {
 	}, nil)
 }
 
-// carryOut runs a plan as the engine would, in order.
+// carryOut runs the changes of a plan in sequence, as the engine would.
 func (w *world) carryOut(t *testing.T, p change.Plan) {
 	t.Helper()
 	made := map[string]change.Properties{}

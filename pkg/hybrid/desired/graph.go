@@ -18,14 +18,14 @@ import (
 // Graph is Microsoft Graph; *entra.Client is one. Paths follow the version
 // ("/applications?$filter=...").
 type Graph interface {
-	// Do puts one request. The answer is the decoded body, nil when there is none.
+	// Do sends one request. The answer is the decoded body, nil when there is none.
 	Do(ctx context.Context, method, path string, body any) (map[string]any, error)
 	// List reads a whole collection.
 	List(ctx context.Context, path string) ([]map[string]any, error)
 }
 
 // MicrosoftGraph is Entra as a system. Its commands are requests named "METHOD /path": a "{name}"
-// in the path is filled with the parameter of that name, which is not part of the body then.
+// in the path is replaced by the parameter of that name, which then is not part of the body.
 var MicrosoftGraph = &change.System[Directory]{
 	Family: change.Family{
 		ID: "graph", Title: "Microsoft Graph",
@@ -51,20 +51,20 @@ const (
 )
 
 // Collection is the operations of an Entra kind, built from a collection of Microsoft Graph: POST
-// makes an object, PATCH and DELETE address it as PATH/{id}.
+// creates an object. PATCH and DELETE address it as PATH/{id}.
 type Collection struct {
 	Path    string // "/applications"
 	Methods Methods
 	// Under is the property with the id of the object that the collection belongs to, {id} of the
 	// path.
 	Under string
-	// Aspect says that the kind is one aspect of an object that another kind makes: PATCH makes and
-	// empties it, at the object that the property id names.
+	// Aspect says that the kind is one aspect of an object that another kind creates. PATCH sets
+	// and empties it, at the object that the property id names.
 	Aspect bool
 	// Read finds the objects; none is an empty list and not an error. An object's id and
 	// displayName become the live resource's identity and name.
 	Read func(d Directory, ctx context.Context) ([]map[string]any, error)
-	// Foreign are the properties beyond the kind's that others may have extended an object by; see
+	// Foreign are the properties outside the kind that others may have added to an object; see
 	// change.Live.
 	Foreign []string
 }
@@ -136,7 +136,7 @@ func (c Collection) For(k *Kind) change.Ops[Directory] {
 	return ops
 }
 
-// find is the request by which a script looks for the object of a change.
+// find returns the request by which a script finds the object of a change.
 func (c Collection) find(k *Kind, done change.Change) change.Command {
 	properties := done.After
 	if done.Action == change.Delete {
@@ -170,8 +170,8 @@ func (c Collection) find(k *Kind, done change.Change) change.Command {
 	return change.Command{Name: "GET " + c.Path + "?" + query}
 }
 
-// graphImage is a live resource of what Graph gives. Beside the declared properties it keeps the
-// ids, for references.
+// graphImage converts an object of Graph to a live resource. It keeps the ids in addition to the
+// declared properties, for references.
 func graphImage(k *Kind, o map[string]any) change.Live {
 	l := k.Image(str(o["id"]), str(o["displayName"]), func(property string) (any, error) {
 		if v := o[property]; v != nil {
@@ -187,7 +187,7 @@ func graphImage(k *Kind, o map[string]any) change.Live {
 	return l
 }
 
-// Select lists: what a list must ask for, because Graph leaves some properties out otherwise.
+// Select lists: the properties that a list must name, because Graph otherwise omits some.
 const (
 	applicationFields = "id,appId,displayName,signInAudience,requiredResourceAccess," +
 		"description,notes,tags,identifierUris,passwordCredentials,appRoles,api,web,spa,publicClient"
@@ -196,7 +196,7 @@ const (
 		"notes,tags,servicePrincipalNames,passwordCredentials,appRoleAssignmentRequired"
 )
 
-// named gives copies of objects a name.
+// named returns copies of objects with a name.
 func named(objects []map[string]any, name string) []map[string]any {
 	out := make([]map[string]any, len(objects))
 	for i, o := range objects {
@@ -223,7 +223,7 @@ func str(v any) string {
 	return s
 }
 
-// keyList keeps of key credentials what a PATCH sends back: all of it text.
+// keyList keeps the fields of key credentials that a PATCH sends back. All of them are texts.
 func keyList(v any) any { return fields(v, keyFields...) }
 
 var keyFields = []string{
@@ -266,8 +266,8 @@ var placeholder = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\{(\w+)\}`)
 })
 
-// request is a plan's command as Microsoft Graph takes it: method, path with its placeholders
-// filled, and body, nil when there is none.
+// request converts a plan's command to a request of Microsoft Graph: method, path with its
+// placeholders filled, and body. The body is nil when there is none.
 func request(c change.Command) (method, path string, body map[string]any, err error) {
 	method, template, ok := strings.Cut(c.Name, " ")
 	if !ok || !strings.HasPrefix(template, "/") {
@@ -318,7 +318,8 @@ func lookRequest(find change.Command, w change.Writing) (before []string, expres
 	return nil, expression
 }
 
-// location is an expression for the address of a request, and the parameters that it does not hold.
+// location returns an expression for the address of a request, and the parameters that are not part
+// of it.
 func location(template string, parameters map[string]any, w change.Writing) (uri string, rest map[string]any) {
 	rest = maps.Clone(parameters)
 	var parts []string

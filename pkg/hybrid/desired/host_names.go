@@ -32,8 +32,8 @@ var hostNames = &Topic{
 	},
 }
 
-// Exchange Online's service principal is Microsoft's: it exists, and hybridge neither makes nor
-// removes it.
+// Exchange Online's service principal is Microsoft's: it always exists. hybridge neither creates
+// nor removes it.
 var servicePrincipalName = MicrosoftGraph.Declare(Kind{
 	Noun:     "ServicePrincipalName",
 	Patience: entraPatience,

@@ -12,7 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// Kind and Property are what declarations are made of.
+// Kind and Property are the parts of declarations.
 type (
 	Kind     = change.Kind
 	Property = change.Property
@@ -32,7 +32,7 @@ const (
 	PlaceEntra  = Entra
 )
 
-// PlaceForest names the place of a forest's Exchange organization.
+// PlaceForest returns the place of a forest's Exchange organization.
 func PlaceForest(forest string) string { return "onprem/" + forest }
 
 // kindNamed finds a kind by its noun.
@@ -44,8 +44,8 @@ func kindNamed(noun string) *Kind {
 	return nil
 }
 
-// Rights lists what an account must be allowed on a sort of places to read and to write the kinds
-// that the features need: cmdlets, for Exchange.
+// Rights lists the rights that an account requires on a sort of places to read and to write the
+// kinds of the features. For Exchange these are cmdlets.
 func Rights(sort string, features []answers.Feature) (reads, writes []string) {
 	for _, k := range kindsFor(features) {
 		if slices.Contains(k.Places, sort) {
@@ -71,7 +71,7 @@ func bySharedDomain(property string) func(change.Properties, change.Live) bool {
 }
 
 // byValue matches when the named properties are the same, without regard to case. A wanted value
-// that another change has yet to bring forth matches nothing.
+// that another change has yet to produce matches nothing.
 func byValue(properties ...string) func(change.Properties, change.Live) bool {
 	return func(want change.Properties, live change.Live) bool {
 		for _, p := range properties {

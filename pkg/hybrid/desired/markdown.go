@@ -8,7 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// where are the titles of the places that hold resources of a kind.
+// where returns the titles of the places that hold resources of a kind.
 func where(k *Kind) string {
 	var out []string
 	for _, sort := range k.System().Places {

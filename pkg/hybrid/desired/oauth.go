@@ -64,7 +64,7 @@ var oauthTrust = &Topic{
 	},
 }
 
-// freeName refuses the name of a partner application that is there and is another one.
+// freeName refuses the name of an existing partner application that is not ours.
 func (p *Planner) freeName(ctx context.Context, name string) error {
 	found, err := fact.PartnerApplications.In(ctx, p.Forest)
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Planner) freeName(ctx context.Context, name string) error {
 // evoSTSKey is the key of the Entra auth server and of its aspects.
 const evoSTSKey = "evosts"
 
-// evoSTS is what the Entra auth server is recognized by.
+// evoSTS returns the properties that identify the Entra auth server.
 func (p *Planner) evoSTS(ctx context.Context) (change.Properties, error) {
 	id, err := p.tenantID(ctx)
 	if err != nil {
@@ -139,8 +139,8 @@ var authServer = Exchange.Declare(Kind{
 	Risk: "a disabled or wrong auth server refuses every OAuth request of the tenant",
 }, Cmdlets{
 	Verbs: New | Set | Remove,
-	// The type of an ACS server follows from its metadata; -Type belongs to a parameter set that is
-	// not made for it.
+	// The type of an ACS server follows from its metadata. -Type belongs to a parameter set for
+	// other servers.
 	Adjust: func(c *change.Command) {
 		if t, ok := c.Parameters["Type"].(string); ok && strings.EqualFold(t, "MicrosoftACS") {
 			delete(c.Parameters, "Type")

@@ -12,8 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Each Mailbox server goes by exactly one override. What Exchange made per server stays, and only
-// the servers left out get one.
+// Each Mailbox server has exactly one override. Those that Exchange made per server stay. Only
+// servers without one get one.
 func TestOverridesPerServer(t *testing.T) {
 	const section = "ExchangeOnpremAsThirdPartyAppId"
 	of := func(name string, servers ...string) fact.SettingOverride {

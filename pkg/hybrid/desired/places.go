@@ -7,7 +7,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// places are the systems that hold resources, for reading.
+// places returns the systems that hold resources, for reading.
 func places(set *fact.Set) map[string]change.Place {
 	out := map[string]change.Place{}
 	if t := set.Tenant; t != nil {
@@ -29,8 +29,8 @@ func places(set *fact.Set) map[string]change.Place {
 }
 
 // ApplicationsOf finds the dedicated applications of all forests whose organization is known:
-// nothing is planned at the others. One that cannot be told from others of its name is read with
-// them.
+// nothing is planned for the others. An application that cannot be distinguished from others of its
+// name is read together with them.
 func ApplicationsOf(set *fact.Set) func(context.Context) ([]fact.Dedicated, error) {
 	return func(ctx context.Context) ([]fact.Dedicated, error) {
 		var out []fact.Dedicated
@@ -54,7 +54,7 @@ func ApplicationsOf(set *fact.Set) func(context.Context) ([]fact.Dedicated, erro
 	}
 }
 
-// Comparison is what should exist compared with what does, as a plan does it.
+// Comparison compares the desired state with the live state, as a plan does.
 var Comparison = fact.Derive(fact.AtOrganization, nil, func(ctx context.Context, all *fact.Side) (change.Plan, error) {
 	resources, left, err := Resources(ctx, all.Set())
 	if err != nil {
@@ -79,8 +79,9 @@ func Wanted(set *fact.Set) map[*Kind][]string {
 	return out
 }
 
-// Begun tells whether the forest was set up: a plan would not create the override that switches the
-// dedicated application on, the last step of an apply. A plan that leaves it out does not tell.
+// Begun reports whether the forest was set up: the plan does not create the override that switches
+// the dedicated application on, which is the last step of an apply. A plan that leaves the override
+// out proves nothing.
 func Begun(plan change.Plan, forest string) bool {
 	place := PlaceForest(forest)
 	for _, c := range plan.Changes {

@@ -16,7 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Planner gives a topic the answers and the facts, and takes the resources that should exist.
+// Planner gives a topic the answers and the facts, and collects the resources that should exist.
 type Planner struct {
 	Answers answers.Answers
 	// Forest is the one that a topic per forest is derived for.
@@ -28,27 +28,27 @@ type Planner struct {
 	left  []instance
 }
 
-// planned is a resource with where it comes from.
+// planned is a resource with its origin.
 type planned struct {
 	change.Resource
 	instance
 	needs []Need
 }
 
-// instance is a topic, in a forest when it is one per forest.
+// instance is a topic, or a topic in one forest.
 type instance struct {
 	topic  *Topic
 	forest *fact.Side
 	err    error // why it is left out
 }
 
-// Need is what must come before a resource: one resource of a kind at a place, or, without a key,
-// all of the same forest and of no forest. For a topic that is not per forest it is those of all
-// forests.
+// Need is what must precede a resource: one resource of a kind at a place. Without a key, it means
+// all resources of the same forest and those outside forests. For a topic that is not per forest,
+// it means those of all forests.
 type Need struct {
 	kind       *Kind
 	place, key string
-	loose      bool // only left out together, in no order
+	loose      bool // only left out together, in any sequence
 }
 
 // All needs all resources of kinds at a place.
@@ -63,14 +63,14 @@ func All(place string, kinds ...*Kind) []Need {
 // One needs one resource.
 func One(k *Kind, place, key string) Need { return Need{kind: k, place: place, key: key} }
 
-// Ref stands for a property of another resource: its live value when it exists, else what its
-// change brings forth.
+// Ref stands for a property of another resource: its live value when it exists, else the value that
+// its change produces.
 func Ref(k *Kind, place, key, property string) change.Ref {
 	return change.Ref{Change: change.Resource{Kind: k, Target: place, Key: key}.ID(), Property: property}
 }
 
-// Add says that a resource should exist. What its properties refer to comes before it, and so does
-// what it needs.
+// Add says that a resource should exist. It comes after the resources that its properties refer to,
+// and after its needs.
 func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
 	r := &planned{instance: instance{topic: p.topic, forest: p.Forest}, needs: needs}
 	r.Resource = change.Resource{
@@ -79,8 +79,8 @@ func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, propert
 	p.out = append(p.out, r)
 }
 
-// refusal is an error by which nothing can be planned: the answers contradict themselves or what is
-// there.
+// refusal is an error that prevents every plan: the answers contradict themselves or the live
+// state.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
@@ -100,16 +100,15 @@ type unknown struct{}
 
 func (unknown) Error() string { return "not known" }
 
-// Is makes a missing fact what cannot be read: nothing is planned on either.
+// Is makes a missing fact equal to an unreadable one: nothing is planned on either.
 func (unknown) Is(target error) bool { return target == change.ErrUnreadable }
 
 func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, what, ErrUnknown) }
 
-// Resources derives what should exist from the answers and the facts: the same facts give the same
-// resources in the same order. A topic that lacks a fact is left out, in the forest where it lacks
-// it, and so is what needs it; nothing is planned on the unknown. When no forest is known, that is
-// an error: there is nothing to connect. Without a tenant, and for features that need no topic,
-// nothing should exist.
+// Resources derives what should exist from the answers and the facts. The same facts give the same
+// resources in the same sequence. A topic that lacks a fact is left out, in the forest of that
+// fact, with everything that needs it. When no forest is known, the result is an error: there is
+// nothing to connect. Without a tenant, and for features that need no topic, nothing should exist.
 func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
 	p := &Planner{Answers: set.Answers, set: set}
 	if set.Tenant == nil {
@@ -130,7 +129,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 			i++
 			continue
 		}
-		// What belongs to a forest stays together.
+		// The topics of a forest stay together.
 		end := i
 		for end < len(topics) && topics[end].PerForest {
 			end++
@@ -157,7 +156,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 	return resources, left, nil
 }
 
-// derive derives one topic. One that is left out has no resources.
+// derive derives one topic. A topic that is left out has no resources.
 func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error {
 	before := len(p.out)
 	p.topic, p.Forest = t, forest
@@ -175,7 +174,7 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 	return nil
 }
 
-// settle turns needs into ids, and leaves out what needs something that is left out.
+// settle converts needs to ids, and leaves out resources with a need that is left out.
 func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) {
 	out := map[*planned]msg.Text{}
 	for again := true; again; {
@@ -217,7 +216,7 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 	return resources, left
 }
 
-// lacks says what a resource needs that is left out.
+// lacks says which need of a resource is left out; empty when none is.
 func (p *Planner) lacks(r *planned, out map[*planned]msg.Text) msg.Text {
 	for _, n := range append(references(r.Resource), r.needs...) {
 		for _, other := range p.out {
@@ -237,7 +236,7 @@ func (p *Planner) lacks(r *planned, out map[*planned]msg.Text) msg.Text {
 	return msg.Text{}
 }
 
-// references are the needs that a resource's properties imply.
+// references returns the needs that a resource's properties imply.
 func references(r change.Resource) []Need {
 	var out []Need
 	for _, ref := range change.Refs(r.Properties) {
@@ -250,26 +249,26 @@ func references(r change.Resource) []Need {
 	return out
 }
 
-// met tells whether other is what r needs.
+// met reports whether other satisfies the need of r.
 func (n Need) met(r, other *planned) bool {
 	return other.Kind == n.kind && other.Target == n.place && (n.key == "" || other.Key == n.key) &&
 		n.meets(r.instance, other.instance)
 }
 
-// meets tells whether what an instance needs may be of another one.
+// meets reports whether a need of one instance may be satisfied by another one.
 func (n Need) meets(of, other instance) bool {
 	return of.forest == nil || other.forest == nil || of.forest == other.forest
 }
 
-// maxDomains is how many domains an organization relationship holds: Exchange refuses a filter of
-// more than 250 parts, some of them its own.
+// maxDomains limits the domains of an organization relationship: Exchange refuses a filter of more
+// than 250 parts, and some of these are its own.
 const maxDomains = 238
 
-// consistent refuses answers by which two forests would claim one domain: each side keeps a domain
-// in one relationship and one connector, and the second forest's would be refused when the first
-// one's are there. It refuses two forests that are one.
+// consistent refuses answers in which two forests claim one domain. Each side keeps a domain in one
+// relationship and one connector: the objects of the second forest would be refused. It also
+// refuses two forests that are the same.
 func (p *Planner) consistent(ctx context.Context) error {
-	coexistence, _ := p.coexistence(ctx) // unknown, it is no forest's
+	coexistence, _ := p.coexistence(ctx) // when unknown, it belongs to no forest
 	holder := map[string]string{}
 	for _, f := range p.Answers.Forests {
 		for _, d := range lower(f.Domains) {
@@ -304,16 +303,16 @@ func (p *Planner) consistent(ctx context.Context) error {
 	return nil
 }
 
-// at is the place of the forest.
+// at returns the place of the forest.
 func (p *Planner) at() string { return PlaceForest(p.Forest.Name()) }
 
-// day is the date, as far as it decides anything: a plan does not depend on the time of day.
+// day returns the date: a plan does not depend on the time of day.
 func (p *Planner) day() time.Time { return p.set.Now().UTC().Truncate(24 * time.Hour) }
 
-// tenant is where facts of the tenant are missing.
+// tenant names the tenant as the place of a missing fact.
 func (p *Planner) tenant() string { return "tenant " + p.Answers.ExchangeOnline.Tenant }
 
-// tenantID is the tenant's GUID.
+// tenantID returns the tenant's GUID.
 func (p *Planner) tenantID(ctx context.Context) (string, error) {
 	organization, err := fact.Tenant.In(ctx, p.set.Tenant)
 	if err == nil && organization.ID == "" {
@@ -322,8 +321,8 @@ func (p *Planner) tenantID(ctx context.Context) (string, error) {
 	return strings.ToLower(organization.ID), err
 }
 
-// tenantName is the GUID in the names of on-premises objects: the Exchange Online organization's;
-// the tenant's stands in when it shows none.
+// tenantName returns the GUID in the names of on-premises objects: that of the Exchange Online
+// organization, or the tenant's when the organization shows none.
 func (p *Planner) tenantName(ctx context.Context) (string, error) {
 	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
 	if err != nil {
@@ -335,13 +334,13 @@ func (p *Planner) tenantName(ctx context.Context) (string, error) {
 	return p.tenantID(ctx)
 }
 
-// cloud is the tenant's cloud, its addresses filled in.
+// cloud returns the tenant's cloud with its addresses filled in.
 func (p *Planner) cloud(ctx context.Context) (cloud.Cloud, error) {
 	id, err := p.tenantID(ctx)
 	return p.set.Cloud.Expand(p.Answers.ExchangeOnline.Tenant, id), err
 }
 
-// coexistence is the target delivery domain.
+// coexistence returns the target delivery domain.
 func (p *Planner) coexistence(ctx context.Context) (string, error) {
 	live := ""
 	if p.Answers.ExchangeOnline.CoexistenceDomain == "" {
@@ -358,7 +357,7 @@ func (p *Planner) coexistence(ctx context.Context) (string, error) {
 	return CoexistenceDomain(*p.Answers.ExchangeOnline, p.set.Cloud, live)
 }
 
-// organization is the GUID of a forest's Exchange organization.
+// organization returns the GUID of a forest's Exchange organization.
 func (p *Planner) organization(ctx context.Context, forest *fact.Side) (string, error) {
 	organization, err := fact.Organization.In(ctx, forest)
 	if err == nil && organization.GUID == "" {
@@ -367,7 +366,7 @@ func (p *Planner) organization(ctx context.Context, forest *fact.Side) (string, 
 	return strings.ToLower(organization.GUID), err
 }
 
-// domains are the forest's domains that take part.
+// domains returns the forest's domains that take part.
 func (p *Planner) domains() ([]string, error) {
 	if len(p.Forest.Answers.Domains) == 0 {
 		return nil, missing("SMTP domains that take part", "forest "+p.Forest.Name())

@@ -94,7 +94,8 @@ var relationships = &Topic{
 	},
 }
 
-// oldOWA tells whether an address of Outlook on the web is one that older wizards wrote. It works.
+// oldOWA reports whether an address of Outlook on the web is one that older wizards wrote. Such an
+// address works.
 func oldOWA(address, tenant string, domains []string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -116,7 +117,7 @@ var allowed = map[answers.Feature]change.Properties{
 	answers.Photos:          {"PhotosEnabled": true},
 }
 
-// onlyOnPremises are the features that concern what the tenant may do on-premises, and nothing in
+// onlyOnPremises are the features that control what the tenant may do on-premises, and nothing in
 // the tenant.
 var onlyOnPremises = map[answers.Feature]bool{answers.MoveMailbox: true, answers.OnlineArchive: true}
 

@@ -11,15 +11,15 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Forest is what the choice of the route needs of a forest.
+// Forest holds the facts of a forest that decide on the route.
 type Forest struct {
 	Name    string
 	Servers []fact.MailboxServer
 	Unknown error // why the servers are not known
 }
 
-// CoexistenceDomain is the target delivery domain: the answers', else the tenant's own, else the
-// one that follows from the cloud.
+// CoexistenceDomain returns the target delivery domain: the answers', else the tenant's own, else
+// the one that follows from the cloud.
 func CoexistenceDomain(online answers.ExchangeOnline, c cloud.Cloud, live string) (string, error) {
 	if online.CoexistenceDomain != "" {
 		return strings.ToLower(online.CoexistenceDomain), nil
@@ -30,11 +30,11 @@ func CoexistenceDomain(online answers.ExchangeOnline, c cloud.Cloud, live string
 	return c.CoexistenceDomain(online.Tenant)
 }
 
-// ChooseRoute says how on-premises Exchange should look up free/busy, and why. The Graph route
-// needs every server at a build that shows it, and a cloud that has it; the answer "graph" trusts
-// the administrator about updates that build numbers do not show, and so does "auto" once EWS of
-// Exchange Online has ended: there is no other route then. Where one server decides, the servers of
-// other forests may be unknown.
+// ChooseRoute returns the route on which on-premises Exchange should look up free/busy, and the
+// reason. The Graph route requires a cloud that has it, and every server at a build that proves it.
+// The answer "graph" trusts the administrator about updates that build numbers do not show. So does
+// "auto" once EWS of Exchange Online has ended: no other route is left. Where one server decides,
+// the servers of other forests may be unknown.
 func ChooseRoute(answer string, c cloud.Cloud, forests []Forest, now time.Time) (fact.Route, string, error) {
 	least, chosen := fact.Fit, "every server has the Graph route"
 	if !now.Before(cloud.EWSEnds) {
@@ -81,7 +81,7 @@ func ChooseRoute(answer string, c cloud.Cloud, forests []Forest, now time.Time) 
 	return "", "", refuse("richCoexistence: %q is none of auto, ews, graph", answer)
 }
 
-// route is how the forests look up. A way that leads nowhere is refused.
+// route returns the route of the forests. It refuses a route that cannot work.
 func (p *Planner) route(ctx context.Context) (fact.Route, error) {
 	var forests []Forest
 	for _, side := range p.set.Forests {
@@ -97,9 +97,9 @@ func (p *Planner) route(ctx context.Context) (fact.Route, error) {
 			"ended on %s, and %s (check tenant.ews-switch)",
 			cloud.EWSEnds.Format(time.DateOnly), reason)
 	}
-	// The override that switches a route on holds for all servers, and one that does not know it
-	// either refuses the override or goes on as the shared application, which Exchange Online
-	// refuses.
+	// The override that switches a route on applies to all servers. A server that does not know the
+	// route either refuses the override or continues as the shared application, which Exchange
+	// Online refuses.
 	for _, f := range forests {
 		for _, s := range f.Servers {
 			if s.Build.Fitness(r) == fact.Unfit {

@@ -7,8 +7,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
-// A value is the same as itself, absent, null and empty included. Where this does not hold, apply
-// refuses what it has just read as changed, and rollback what it has just restored.
+// A value equals itself, absent, null and empty included. Otherwise apply would refuse a value that
+// it has just read as changed, and rollback one that it has just restored.
 func TestEveryValueIsTheSameAsItself(t *testing.T) {
 	values := []any{
 		nil, "", []string{}, []any{}, true, false, int64(3), "x", "https://mail.contoso.com/ews/", tenantID,
@@ -42,7 +42,7 @@ func TestEveryValueIsTheSameAsItself(t *testing.T) {
 	}
 }
 
-// What the comparisons must not take for the same: else a difference is never written.
+// Values that the comparisons must distinguish: otherwise a difference is never written.
 func TestSomeValuesDiffer(t *testing.T) {
 	for _, test := range []struct {
 		t          Type

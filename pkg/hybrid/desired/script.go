@@ -25,12 +25,12 @@ type Script struct {
 	Content []byte
 }
 
-// Scripts renders a plan as scripts, a file per phase and place, in an order in which each can be
+// Scripts renders a plan as scripts, one file per phase and place, in a sequence in which each can
 // run: NN-PLACE.ps1, where NN is the phase. Files of one phase do not need each other.
 //
-// A script does what apply does: it makes sure of its place, and for each change it looks,
-// compares, asks, writes and looks again. What one place makes and another needs (an application's
-// id) goes through a result file beside the scripts, or is a parameter. Nothing of the plan is ever
+// A script does what apply does: it verifies its place, and for each change it reads, compares,
+// asks, writes and reads again. A value that one place produces and another needs (an application's
+// id) goes through a result file beside the scripts, or is a parameter. No text of the plan is ever
 // evaluated: texts are single-quoted literals.
 func Scripts(p change.Plan, sites map[string]Site) []Script {
 	batches := scheduled(p.Changes)
@@ -54,7 +54,7 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 	return out
 }
 
-// batch is the changes of one script.
+// batch holds the changes of one script.
 type batch struct {
 	place   string
 	phase   int
@@ -80,7 +80,8 @@ func scheduled(changes []change.Change) []*batch {
 	for _, c := range changes {
 		planned[c.ID] = true
 	}
-	// ready is what a place can do now; finished tells that this is all that it has left.
+	// ready returns the changes that a place can make now. finished says that these are its last
+	// ones.
 	ready := func(place string, done map[string]bool) (out []change.Change, finished bool) {
 		have := maps.Clone(done)
 		finished = true
@@ -129,7 +130,7 @@ func scheduled(changes []change.Change) []*batch {
 			}
 		}
 		if best == nil {
-			break // a plan's changes are in an order in which each can be made
+			break // the changes of a plan are in a sequence in which each can be made
 		}
 		b := &batch{place: best[0].Target, changes: best, phase: 1}
 		for _, earlier := range out {
@@ -176,7 +177,7 @@ func nameFiles(batches []*batch) {
 	}
 }
 
-// sortOf is the sort of a place, and what stands for the * of its name.
+// sortOf returns the sort of a place, and the text that replaces the * of its name.
 func sortOf(place string) (change.PlaceSort, string) {
 	for _, k := range Kinds() {
 		for _, sort := range k.System().Places {
@@ -188,7 +189,7 @@ func sortOf(place string) (change.PlaceSort, string) {
 	return change.PlaceSort{}, place
 }
 
-// script renders one file.
+// script is the state of rendering one file.
 type script struct {
 	*batch
 	plan     change.Plan
@@ -198,14 +199,14 @@ type script struct {
 	secrets  []change.SecretRef // that this script asks for
 }
 
-// parameter is what a script asks for: an id that another script makes, or a secret, of which the
-// plan knows only where it is kept.
+// parameter is what a script asks for: an id that another script produces, or a secret. The plan
+// knows only where a secret is kept.
 type parameter struct {
 	Name, Help, From string
 	Secret, GUID     bool
 }
 
-// page is what the template of a script shows.
+// page is the data of the template of a script.
 type page struct {
 	File, Title, Digest, Next string
 	Phase, Patience           int
@@ -254,13 +255,13 @@ func (s *script) render() []byte {
 	}
 	text := strings.ReplaceAll(b.String(), "\n", "\r\n")
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-		text = "\ufeff" + text // else Windows PowerShell takes it for the system's code page
+		text = "\ufeff" + text // otherwise Windows PowerShell reads it in the system's code page
 	}
 	return []byte(text)
 }
 
-// where adds what belongs to a sort of places: the functions, and how the script makes sure of
-// where it runs.
+// where adds the parts of a sort of places: the functions, and the code that verifies where the
+// script runs.
 func (s *script) where(d *page, sort string) {
 	blocks := []string{"common.ps1"}
 	switch sort {
@@ -368,7 +369,7 @@ var noName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`[^0-9A-Za-z]+`)
 })
 
-// variable names what a reference stands for, the same in every plan.
+// variable returns the variable name of a reference. It is the same in every plan.
 func variable(r change.Ref) string {
 	_, rest, _ := strings.Cut(r.Change, "/")
 	if strings.HasPrefix(r.Change, "onprem/") {
@@ -484,7 +485,7 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 		if joins {
 			value = p.Added(value, was)
 		}
-		// An aspect that is removed is emptied.
+		// Removing an aspect empties it.
 		if _, emptied := c.Command.Parameters[name]; c.Action == change.Delete && emptied {
 			value = nil
 		}
@@ -495,17 +496,17 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 	return out
 }
 
-// joins tells whether others write into a list as well: what they put there stays.
+// joins reports whether others also write into a list: their elements stay.
 func joins(p Property) bool {
 	return p.Write == change.Merge || p.Type.Script == keys.Script || p.Type.Script == accesses.Script
 }
 
-// updates tells whether a command changes an object that is there.
+// updates reports whether a command changes an existing object.
 func updates(c change.Command) bool {
 	return strings.HasPrefix(c.Name, "Set-") || strings.HasPrefix(c.Name, "PATCH ")
 }
 
-// joined is a command that adds to the lists of a live resource.
+// joined returns a command that adds to the lists of a live resource.
 func (s *script) joined(k *Kind, c change.Change, command change.Command) change.Command {
 	if !updates(command) || c.Action == change.Delete {
 		return command
@@ -532,7 +533,7 @@ var wanted = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\{(\w+)(\??)\}`)
 })
 
-// recognized is the condition by which a script recognizes the resource of a change.
+// recognized returns the condition by which a script recognizes the resource of a change.
 func (s *script) recognized(k *Kind, c change.Change) string {
 	if c.Action != change.Create && c.Action != change.Recreate {
 		if c.Identity == "" {
@@ -563,7 +564,8 @@ func (s *script) recognized(k *Kind, c change.Change) string {
 	})
 }
 
-// exit ends a change: it keeps what others refer to, and prints what other scripts ask for.
+// exit ends a change: it keeps the values that others refer to, and prints those that other scripts
+// ask for.
 func (s *script) exit(c change.Change) string {
 	keeps, prints := map[string]any{}, []string{}
 	for _, other := range s.plan.Changes {
@@ -639,8 +641,8 @@ func (s *script) literal(v any) string {
 	return "$null"
 }
 
-// comment is a text as comments show it: nothing in it ends the comment, and what is invisible
-// shows as its code.
+// comment escapes a text for a comment: nothing in it ends the comment, and invisible characters
+// show as their codes.
 func comment(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\ufffd") {

@@ -17,7 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// testSites are the sites of testFacts.
+// testSites returns the sites of testFacts.
 func testSites(t *testing.T, f facts, p change.Plan) map[string]Site {
 	t.Helper()
 	sites, err := Sites(t.Context(), f.set(testAnswers(), worldwide(t)), p)
@@ -27,7 +27,7 @@ func testSites(t *testing.T, f facts, p change.Plan) map[string]Site {
 	return sites
 }
 
-// scriptsOf are the scripts of a plan by name.
+// scriptsOf returns the scripts of a plan by name.
 func scriptsOf(t *testing.T, w *world, f facts, p change.Plan) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -150,7 +150,7 @@ func TestScriptIsInert(t *testing.T) {
 	}
 }
 
-// evilPlan is a plan whose names would like to be statements.
+// evilPlan returns a plan whose names try to be statements.
 func evilPlan() change.Plan {
 	evil := "x'; Remove-Item C:\\ # \u2019\n$(bad)\U000E0041"
 	return change.Plan{Digest: "f\nRemove-Item #>", Changes: []change.Change{{
@@ -162,7 +162,7 @@ func evilPlan() change.Plan {
 	}}}
 }
 
-// The scripts of a first plan, on both routes, hold against an independent grammar and the cmdlet
+// The scripts of a first plan, on both routes, pass an independent grammar and the cmdlet
 // catalogue.
 func TestScriptsLint(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
@@ -211,8 +211,8 @@ func TestScriptsKnowAllTypes(t *testing.T) {
 	}
 }
 
-// A list that others write into as well is read when the script runs: it loses nothing that was
-// added since the plan, and nothing comes back that was removed since.
+// A list that others also write into is read when the script runs. It keeps what was added since
+// the plan, and does not restore what was removed since.
 func TestScriptsMergeLists(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	w.online.objects["OrganizationConfig"][0]["EwsAllowedAppIDs"] = "99999999-0000-0000-0000-000000000009"
@@ -239,7 +239,7 @@ func TestScriptsMergeLists(t *testing.T) {
 		}
 		for line := range strings.Lines(text) {
 			if strings.Contains(line, "Before = ") {
-				continue // what the plan saw
+				continue // the values that the plan read
 			}
 			for _, theirs := range []string{"other.example", "99999999-0000", "outlook.office365.com'"} {
 				if strings.Contains(line, theirs) {
@@ -274,7 +274,7 @@ func TestScriptsAskForSecrets(t *testing.T) {
 	}
 }
 
-// A script makes sure of the place that the plan is about.
+// A script verifies the place of the plan.
 func TestSites(t *testing.T) {
 	w, f, a := newWorld(t), testFacts(), testAnswers()
 	p := makePlan(t, w, f, a)

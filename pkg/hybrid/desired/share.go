@@ -9,17 +9,16 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// part is an object that holds some of the domains that should be held: one that is there, or a new
-// one.
+// part is an object with some of the planned domains: an existing object or a new one.
 type part struct {
 	fact.Holder // as it is; empty for a new one
 	key, name   string
 	domains     []string
 }
 
-// share finds the objects for domains among the live ones. A domain stays where it is: people split
-// long lists, since an object holds at most 238. What no object holds goes to the one of the given
-// name, else to the first with room, else to a new one.
+// share assigns domains to live objects. A domain stays where it is: administrators split long
+// lists, since an object holds at most 238. A new domain goes to the object of the given name, else
+// to the first with room, else to a new one.
 func (p *Planner) share(key, name string, domains []string, live []fact.Holder) ([]part, error) {
 	var parts []part
 	rest := slices.Clone(domains)
@@ -64,7 +63,7 @@ func (p *Planner) share(key, name string, domains []string, live []fact.Holder) 
 	return parts, nil
 }
 
-// sharing takes an address for sharing away that leads to a host which the forest does not publish:
+// sharing removes an address for sharing that leads to a host which the forest does not publish:
 // the tenant asks for a token of that name, and gets none.
 func (p *Planner) sharing(h fact.Holder) change.Properties {
 	if !StaleSharing(p.Forest, h) {
@@ -73,7 +72,7 @@ func (p *Planner) sharing(h fact.Holder) change.Properties {
 	return change.Properties{"TargetSharingEpr": nil}
 }
 
-// StaleSharing tells whether an object of the tenant sends lookups to a host that is neither a
+// StaleSharing reports whether an object of the tenant sends lookups to a host that is neither a
 // namespace of the forest nor the Hybrid Agent's.
 func StaleSharing(forest *fact.Side, h fact.Holder) bool {
 	if h.TargetSharingEpr == "" {

@@ -24,7 +24,7 @@ func holders(objects []map[string]any, domains string) []fact.Holder {
 	return out
 }
 
-// known gives facts what the world holds.
+// known copies the objects of the world to the facts.
 func (w *world) known(f *facts) {
 	f.Tenant.Relationships = holders(w.online.objects["OrganizationRelationship"], "DomainNames")
 	f.Tenant.Connectors = holders(w.online.objects["IntraOrganizationConnector"], "TargetAddressDomains")
@@ -32,8 +32,8 @@ func (w *world) known(f *facts) {
 	f.Forests[0].Connectors = holders(w.contoso.objects["IntraOrganizationConnector"], "TargetAddressDomains")
 }
 
-// Domains that are split over several objects stay where they are; what is missing goes to one of
-// them. An object that has the name of the one to be made is extended. A second plan finds nothing.
+// Domains that are split over several objects stay where they are; a missing domain goes to one of
+// them. An object with the name of the new one is extended. A second plan finds nothing.
 func TestDomainsStayWhereTheyAre(t *testing.T) {
 	name := "HybridIOC - " + strings.ToLower(contosoOrg)
 	many := make([]string, 237)
@@ -91,8 +91,8 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// An address for sharing that leads to no host of the forest is taken away; the Hybrid Agent's and
-// the forest's own stay.
+// An address for sharing that leads to no host of the forest is removed. The Hybrid Agent's and the
+// forest's own stay.
 func TestStaleSharing(t *testing.T) {
 	for epr, stays := range map[string]bool{
 		"": true, "https://mail.contoso.com/EWS/Exchange.asmx": true, "https://autodiscover.contoso.com/x": true,
@@ -138,7 +138,8 @@ func TestOldFormsStay(t *testing.T) {
 	}
 }
 
-// A partner application of the wizard's name for one realm is named: making another one would fail.
+// A partner application with the wizard's name that is limited to one realm is reported: creating
+// another one would fail.
 func TestNameOfThePartnerIsTaken(t *testing.T) {
 	f := testFacts()
 	f.Forests[0].Partners = []fact.PartnerApplication{{Name: "Exchange Online",

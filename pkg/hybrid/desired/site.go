@@ -9,7 +9,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Site is what a script makes sure of at its place before it changes anything.
+// Site is what a script verifies at its place before its first change.
 type Site struct {
 	Organization string               // GUID of the Exchange organization; for Exchange Online it may be unknown
 	Tenant       string               // GUID
@@ -18,7 +18,7 @@ type Site struct {
 	Connect      []string             // how to sign in, for the help of the script
 }
 
-// Sites looks up what the scripts of a plan make sure of.
+// Sites looks up what the scripts of a plan verify.
 func Sites(ctx context.Context, set *fact.Set, p change.Plan) (map[string]Site, error) {
 	out := map[string]Site{}
 	planner := &Planner{Answers: set.Answers, set: set}

@@ -7,8 +7,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
-// Topic is one subject of hybrid: the kinds of resources that it needs, and what should exist of
-// them.
+// Topic is one subject of hybrid: its kinds of resources, and which resources should exist.
 type Topic struct {
 	ID    string // documented; a plan names a topic that it leaves out
 	Title string
@@ -18,7 +17,7 @@ type Topic struct {
 	PerForest bool
 	Kinds     []*Kind
 	// Derive adds the resources that should exist. An error that is not a refusal says what is
-	// unknown: the topic is left out of the plan then, here or in this forest.
+	// unknown: the plan then leaves the topic out, for this forest if it is per forest.
 	Derive func(ctx context.Context, p *Planner) error
 }
 
@@ -54,12 +53,13 @@ func kindsFor(features []answers.Feature) []*Kind {
 	return out
 }
 
-// wanted tells whether one of the features needs the topic.
+// wanted reports whether one of the features needs the topic.
 func (t *Topic) wanted(features []answers.Feature) bool {
 	return slices.ContainsFunc(t.Features, func(f answers.Feature) bool { return wants(features, f) })
 }
 
-// wants tells whether a feature is wanted. An answers file that names none wants the usual ones.
+// wants reports whether a feature is wanted. An answers file without features wants the default
+// ones.
 func wants(features []answers.Feature, f answers.Feature) bool {
 	if len(features) == 0 {
 		features = answers.DefaultFeatures()

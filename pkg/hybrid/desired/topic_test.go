@@ -36,7 +36,7 @@ func TestTopics(t *testing.T) {
 var lookupTopics = []string{"host-names", "oauth", "dedicated-application", "ews-switch", "relationships",
 	"connectors", "application-switch", "graph-route"}
 
-// topicsOf are the lookup topics that resources belong to, in order.
+// topicsOf returns the lookup topics that resources belong to, in the sequence of the resources.
 func topicsOf(resources []change.Resource) []string {
 	var out []string
 	for _, r := range resources {
@@ -124,7 +124,7 @@ func TestNoTenant(t *testing.T) {
 	}
 }
 
-// A forest that is down leaves the other one's topics planned, as far as they do not depend on it.
+// A forest that is down does not stop the other forest's topics, unless they depend on it.
 func TestForestDown(t *testing.T) {
 	for name, test := range map[string]struct {
 		build   fact.Build
@@ -132,8 +132,8 @@ func TestForestDown(t *testing.T) {
 		planned []string // topics
 		left    []string // topic, place
 	}{
-		// EWS is the only route that contoso's server can take. The allow list would shut
-		// fabrikam's application out.
+		// EWS is the only route that contoso's server can take. The allow list would block
+		// fabrikam's application.
 		"known route": {build(15, 2, 1748, 39), "auto",
 			[]string{"host-names", "oauth", "dedicated-application", "relationships", "connectors"}, []string{
 				"oauth onprem/fabrikam", "dedicated-application onprem/fabrikam", "ews-switch ",
@@ -193,7 +193,7 @@ func TestForestDown(t *testing.T) {
 					t.Errorf("%s is planned", r.ID())
 				}
 			}
-			// It can be carried out, and what is carried out is in order.
+			// The plan can be applied, and then nothing is left to plan.
 			w := newWorld(t)
 			plan := func() change.Plan {
 				t.Helper()
@@ -234,7 +234,7 @@ func TestTenantIsUnknown(t *testing.T) {
 	}
 }
 
-// Refused answers stop everything, and are not told as unknown.
+// Refused answers stop the plan, and are not reported as unknown.
 func TestRefusalsStop(t *testing.T) {
 	f, a := testFacts(), testAnswers()
 	a.ExchangeOnline.RichCoexistence = "fax"
@@ -250,7 +250,7 @@ func TestRefusalsStop(t *testing.T) {
 	}
 }
 
-// A permission that is switched off cannot be given.
+// A permission that is switched off cannot be granted.
 func TestDisabledPermission(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.Principal.Seed(set.Tenant, oauth.AppExchangeOnline,

@@ -15,13 +15,12 @@ var (
 	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal, Script: "Boolean"}
 	text    = Type{Name: "String", Read: readText, Compare: foldEqual, Script: "Text"}
 	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID, Script: "Guid"}
-	// someText is a text that is given where there is none; any other is left as it is.
+	// someText is a text that is set only where there is none. Any other text is left as it is.
 	someText = Type{
 		Name: "String, given where there is none", Read: readText, Compare: filled,
 		Script: "SomeText",
 	}
-	// freeBusyLevel is how much of a calendar is shown: one who chose to show less is not
-	// overruled.
+	// freeBusyLevel is how much of a calendar is shown. A lower level that was set by hand stays.
 	freeBusyLevel = Type{
 		Name: "FreeBusyAccessLevel; AvailabilityOnly is left as it is", Read: readText, Compare: showsFreeBusy,
 		Script: "Level",
@@ -135,8 +134,8 @@ func texts(v any) []string {
 	return nil
 }
 
-// nothing is what Exchange and Graph print for what is not set: null, an empty text or an empty
-// list.
+// nothing reports whether a value is what Exchange and Graph print for an unset property: null, an
+// empty text or an empty list.
 func nothing(v any) bool { return len(elements(v)) == 0 }
 
 func equal(want, live any) bool { return change.Equal(want, live) }
@@ -210,7 +209,7 @@ func normalGUID(s string) string {
 	return strings.ToLower(strings.Trim(strings.TrimSpace(s), "{}"))
 }
 
-// members are the elements of a set, texts in their normal form.
+// members returns the elements of a set, texts in their normal form.
 func members(v any, normal func(string) string) map[string]bool {
 	out := map[string]bool{}
 	for _, e := range elements(v) {

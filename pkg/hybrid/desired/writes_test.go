@@ -16,12 +16,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
-// What can only be given at creation is not sent again: a server refuses the whole command for it.
+// A property that can only be set at creation is not sent again: a server would refuse the whole
+// command.
 func TestUpdatesLeaveOutWhatIsFixed(t *testing.T) {
 	for _, k := range Kinds() {
 		for name, p := range k.Properties {
 			if p.Write != change.CreateOnly || k.Noun == "KeyCredential" || name == "Identity" {
-				continue // what says which resource is meant goes along
+				continue // the properties that identify the resource are sent
 			}
 			c, err := k.Command(change.Update, "x", change.Properties{name: "value"}, &change.Live{Identity: "x"})
 			if err != nil {
@@ -34,7 +35,7 @@ func TestUpdatesLeaveOutWhatIsFixed(t *testing.T) {
 	}
 }
 
-// The service principal of Exchange Online is Microsoft's: nothing makes or removes it.
+// The service principal of Exchange Online is Microsoft's: no command creates or removes it.
 func TestPrincipalOfMicrosoftStays(t *testing.T) {
 	k := kindNamed("ServicePrincipalName")
 	for _, a := range []change.Action{change.Create, change.Delete} {
@@ -44,7 +45,7 @@ func TestPrincipalOfMicrosoftStays(t *testing.T) {
 	}
 }
 
-// What belongs to another tenant, or to one realm only, is not what is wanted.
+// An object of another tenant, or of one realm only, does not match.
 func TestMatchesOfOAuth(t *testing.T) {
 	const metadata = "https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml"
 	server := change.Properties{"Type": "AzureAD", "Realm": tenantID, "AuthMetadataUrl": metadata}
@@ -90,8 +91,8 @@ func (l listed) Do(context.Context, string, string, any) (map[string]any, error)
 	return nil, errors.ErrUnsupported
 }
 
-// The names of Exchange Online's principal are written whole: a list that was not told must not
-// pass for an empty one.
+// The names of Exchange Online's principal are written whole: a list that was not returned must not
+// count as empty.
 func TestNamesNotTold(t *testing.T) {
 	for _, test := range []struct {
 		names any
@@ -117,7 +118,7 @@ func TestNamesNotTold(t *testing.T) {
 	}
 }
 
-// Lists that others write into as well keep what others put there.
+// Lists that others also write into keep their elements.
 func TestListsOfOthersAreMerged(t *testing.T) {
 	for _, test := range []struct {
 		kind     *Kind
@@ -139,7 +140,7 @@ func TestListsOfOthersAreMerged(t *testing.T) {
 	}
 }
 
-// A secret is let out where the request is made: encoded as it is, it would be "[redacted]".
+// A secret is revealed where the request is made: encoded as it is, it would be "[redacted]".
 func TestSecretsReachGraph(t *testing.T) {
 	w := newTenant()
 	w.objects["applications"] = []map[string]any{{"id": "a"}}
@@ -156,7 +157,7 @@ func TestSecretsReachGraph(t *testing.T) {
 	}
 }
 
-// A request that writes whole values is put again after a conflict; one that makes something is
+// A request that writes whole values is retried after a conflict. One that creates an object is
 // not.
 func TestWritesArePutAgain(t *testing.T) {
 	for name, want := range map[string]int{"PATCH /applications/{id}": 2, "POST /applications": 1} {
