@@ -110,7 +110,7 @@ type decoded struct {
 	err    error
 }
 
-// within gives up on decode, which cannot be stopped, after a time.
+// within abandons decode after a time limit, because decode cannot be stopped.
 func within(limit time.Duration, decode func() decoded) decoded {
 	done := make(chan decoded, 1)
 	go func() { done <- decode() }()
@@ -210,7 +210,7 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	if k, err := x509.ParseECPrivateKey(der); err == nil {
 		return k, nil
 	}
-	return nil, errors.New("its private key does not parse") // the parsers' words could quote it
+	return nil, errors.New("its private key does not parse") // the parsers' texts could quote it
 }
 
 // assemble finds the leaf: the certificate of the key or, without a key, the one that issued none

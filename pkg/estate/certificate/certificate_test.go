@@ -581,15 +581,15 @@ func FuzzParseFile(f *testing.F) {
 	f.Add(data)
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.Leaf.Raw}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// A hostile file may ask for any number of rounds of key derivation; the harness has no
-		// hour to spend on that.
+		// A hostile file may ask for any number of rounds of key derivation; the harness cannot
+		// wait for that.
 		if bytes.Contains(data, []byte("-----BEGIN ")) {
 			Parse(data, secret.NewValue("p"))
 		}
 	})
 }
 
-// A file that is far too large for a certificate is none.
+// A file that is far too large is not a certificate.
 func TestLargeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.pem")
 	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), maxFile+1), 0o600); err != nil {

@@ -148,7 +148,7 @@ func connectionError(ctx context.Context, err error, limit time.Duration) error 
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return ctx.Err() // whatever the connection said, this is why
+		return ctx.Err() // the cause, whatever the connection reported
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &silenceError{limit, err}
 	}

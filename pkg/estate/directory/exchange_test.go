@@ -120,7 +120,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Absent, empty and hidden are three things.
+// Absent, empty and hidden attributes differ.
 func TestExchangeAbsentEmptyHidden(t *testing.T) {
 	var org *lab.Organization
 	var more []lab.Entry

@@ -87,8 +87,8 @@ type TrustDirection int
 
 // Directions, seen from this forest.
 const (
-	TrustInbound  TrustDirection = 1 // they trust us
-	TrustOutbound TrustDirection = 2 // we trust them
+	TrustInbound  TrustDirection = 1 // the other domain trusts this forest
+	TrustOutbound TrustDirection = 2 // this forest trusts the other domain
 )
 
 func (d TrustDirection) String() string {

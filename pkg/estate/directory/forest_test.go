@@ -598,7 +598,7 @@ func TestUsersOfChildDomains(t *testing.T) {
 	}
 }
 
-// A name that DNS gives gets the password only where it lies in the forest.
+// A name from DNS gets the password only when it lies in the forest.
 func TestForgedDomainControllers(t *testing.T) {
 	e := start(t, nil)
 	for target, refused := range map[string]bool{"dc1.evil.example.": true, "contoso.example.evil.example.": true,

@@ -19,8 +19,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// scripted is a connection to a server that answers each request with what script returns; nil
-// hangs up.
+// scripted is a connection to a server that answers each request with the result of script; nil
+// closes the connection.
 func scripted(t *testing.T, limit time.Duration, script func(id int64, request *ber.Packet) []byte) *conn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// packet builds LDAP messages with a library that is not ours.
+// packet builds LDAP messages with another library.
 func packet(id int64, operation *ber.Packet, controls ...*ber.Packet) []byte {
 	p := ber.NewSequence("")
 	p.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, id, ""))
@@ -163,7 +163,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// What we parse must be what another decoder sees.
+// The parser must agree with another decoder.
 func FuzzElementAgainstAnotherDecoder(f *testing.F) {
 	f.Add(packet(1, entryPacket("CN=a,DC=b", []string{"mail", "a@b"})))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -356,7 +356,7 @@ func newGUID() string {
 const (
 	maxPages      = 10_000
 	maxCollection = 256 << 20 // bytes
-	maxCommas     = 4 << 20   // as many values, some dozens an object, of which each takes up to some hundred bytes
+	maxCommas     = 4 << 20   // an estimate of the values: some dozens per object, each of up to some hundred bytes
 )
 
 // List reads a whole collection as Graph prints its objects; path as in Do.

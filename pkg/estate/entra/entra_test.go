@@ -215,8 +215,8 @@ func TestNextLinkStaysAtHome(t *testing.T) {
 	}
 }
 
-// TestListsEnd: a list whose pages lead back to themselves, and an answer that never comes to its
-// end, with a context that sets no limit.
+// TestListsEnd: a list whose pages lead back to themselves, and an answer that never ends, with a
+// context that sets no limit.
 func TestListsEnd(t *testing.T) {
 	var waits []time.Duration
 	circle := answer(200, `{"value":[{"id":"contoso.example"}],"@odata.nextLink":"https://graph.microsoft.com/v1.0/domains?$skiptoken=1"}`)
@@ -275,7 +275,7 @@ func TestKeyCredentials(t *testing.T) {
 	}
 }
 
-// Without a token nothing is asked.
+// Without a token no request is sent.
 func TestNoToken(t *testing.T) {
 	refused := errors.New("refused")
 	c, err := entra.New(entra.Options{Graph: graph, HTTP: scripted(t),
@@ -317,7 +317,7 @@ func TestErrorsShowNoCertificate(t *testing.T) {
 	}
 }
 
-// A wait that the caller has no time for is not begun.
+// A wait that the caller has no time for does not begin.
 func TestNoTimeToWait(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -339,7 +339,7 @@ func TestErrorsLeaveTheQueryOut(t *testing.T) {
 	}
 }
 
-// hosts notes whom a client talks to, and refuses everything.
+// hosts records the hosts that a client connects to, and refuses everything.
 type hosts map[string]bool
 
 func (h hosts) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -13,17 +13,17 @@ import (
 
 // ScheduleRequest asks for free/busy of up to 20 addresses.
 type ScheduleRequest struct {
-	As         string   // mailbox that asks, by address: with application permissions the question is put in its name
+	As         string   // mailbox that asks, by address: with application permissions the request is sent in its name
 	Addresses  []string // whose calendars
 	Start, End time.Time
 	Interval   time.Duration // of one slot of View; 30 minutes when 0, 5 to 1440 minutes
 }
 
 // Schedule is one address's answer. Err is set when that calendar could not be read; the other
-// schedules are valid none the less.
+// schedules are valid nevertheless.
 type Schedule struct {
 	Address string
-	View    string // a digit a slot: 0 free, 1 tentative, 2 busy, 3 out of office, 4 working elsewhere
+	View    string // one digit per slot: 0 free, 1 tentative, 2 busy, 3 out of office, 4 working elsewhere
 	Items   []ScheduleItem
 	Err     *ScheduleError
 }

@@ -53,7 +53,7 @@ func Catalogue() Cmdlets { return embedded() }
 var embedded = sync.OnceValue(func() Cmdlets {
 	c, err := readCatalogue(catalogueJSON, amendmentsJSON)
 	if err != nil {
-		panic("exchange: embedded cmdlet catalogue: " + err.Error()) // held by a test
+		panic("exchange: embedded cmdlet catalogue: " + err.Error()) // a test checks it
 	}
 	return c
 })
@@ -219,7 +219,7 @@ func (c Cmdlets) Bind(cmd Command, side Side) (map[string]any, error) {
 		return nil, bad("InvalidArgument", "", "%v", err)
 	}
 	values := make(map[string]any, len(prepared.Parameters))
-	sets := map[string]bool{} // those that everything given is in; nil until something narrows them
+	sets := map[string]bool{} // those that hold all parameters given; nil until one narrows them
 	narrowed := false
 	for _, name := range prepared.names() {
 		if IsCommon(name) {

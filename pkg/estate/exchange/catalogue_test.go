@@ -115,7 +115,7 @@ func subset(t *testing.T) []byte {
 	}
 	names := slices.Sorted(maps.Keys(part))
 	for i, name := range names {
-		// one line a parameter: differences stay readable
+		// one line per parameter: differences stay readable
 		fmt.Fprintf(&out, "%q: {\"where\": %s, \"parameters\": {\n", name, asJSON(t, part[name].Where))
 		parameters := slices.Sorted(maps.Keys(part[name].Parameters))
 		for j, p := range parameters {

@@ -61,8 +61,8 @@ func TestSessionLimitIsWaitedOut(t *testing.T) {
 	}
 }
 
-// What was certainly not sent, or only read, is put again in a new session; a write of which
-// nothing is known is not.
+// A command that was certainly not sent, or only reads, is retried in a new session. A write with
+// an unknown outcome is not.
 func TestLostCommands(t *testing.T) {
 	commandGone := &psrp.Fault{Code: 2150858843, Reason: "the command identifier does not exist"}
 	for _, test := range []struct {

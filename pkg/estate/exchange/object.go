@@ -18,7 +18,7 @@ var (
 	ErrNull   = errors.New("property is null") // the property is there and holds $null
 	// the server says it is there, but not what it is; or it is of another type than asked for
 	ErrUnreadable = errors.New("property not readable")
-	ErrNotFound   = errors.New("no such object")            // ManagementObjectNotFoundException and kin
+	ErrNotFound   = errors.New("no such object")            // ManagementObjectNotFoundException and similar
 	ErrNoCmdlet   = errors.New("cmdlet not available")      // not exported to this caller, or unknown on this side
 	ErrThrottled  = errors.New("server asked to slow down") // 429 or the shell limit, after retries
 )

@@ -215,7 +215,7 @@ func (s *AdminAPI) pages(ctx context.Context, c Command, body []byte) ([]Object,
 			Warnings json.RawMessage    `json:"@adminapi.warnings"`
 		}
 		if len(bytes.TrimSpace(answer)) == 0 && !c.Reads() {
-			return nil, nil // 204, or nothing to say about a write
+			return nil, nil // 204, or a write without output
 		}
 		if err := json.Unmarshal(answer, &got); err != nil {
 			return nil, fmt.Errorf("%s: the answer is not the JSON that is expected: %w", c.Name, err)

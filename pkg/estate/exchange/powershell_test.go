@@ -171,7 +171,7 @@ func TestQuote(t *testing.T) {
 	})
 }
 
-// The independent grammar and the full catalogue have the last word on what is rendered.
+// The independent grammar and the full catalogue check what is rendered.
 func TestPowerShellLint(t *testing.T) {
 	commands := []Command{
 		{"New-IntraOrganizationConnector",

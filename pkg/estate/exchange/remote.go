@@ -313,7 +313,7 @@ func toPSRP(v any) (any, error) {
 // without bound as a tree, so the number of values is bounded.
 type conversion struct{ left int }
 
-const maxValues = 1_000_000 // of all that a cmdlet puts out
+const maxValues = 1_000_000 // of a cmdlet's whole output
 
 // output converts one output object of a cmdlet.
 func (c *conversion) output(v any) Object {
@@ -435,11 +435,11 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	}
 	names := append([]string(nil), cmdlets...)
 	line := psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: names},
-		{Name: "ErrorAction", Value: "SilentlyContinue"}}} // a cmdlet that is not there is no error here
+		{Name: "ErrorAction", Value: "SilentlyContinue"}}} // a missing cmdlet is no error here
 	objects, err := r.run(ctx, Command{Name: "Get-Command"}, func() psrp.Command { return line }, true)
 	var e *Error
 	if errors.As(err, &e) && errors.Is(e, ErrNoCmdlet) && e.Target != "Get-Command" {
-		err = nil // some servers report what is missing all the same
+		err = nil // some servers report missing cmdlets nevertheless
 	}
 	if err != nil {
 		return nil, at(r.o.Name, err)

@@ -291,7 +291,7 @@ func TestRemoteErrors(t *testing.T) {
 		link.ErrUntrusted) {
 		t.Errorf("%v", err)
 	}
-	// an error that did not end the pipeline is an error all the same
+	// an error that did not end the pipeline is still an error
 	f = &fakeServer{answers: []func() (psrp.Output, error){func() (psrp.Output, error) {
 		return psrp.Output{Objects: []any{"x"}, Errors: []*psrp.ErrorRecord{{Message: "half"}}}, nil
 	}}}
@@ -316,7 +316,7 @@ func TestRemoteSerialized(t *testing.T) {
 	if f.opened != 1 || len(f.sent) != 8 {
 		t.Errorf("%d sessions, %d pipelines", f.opened, len(f.sent))
 	}
-	// who waits for a turn can give up
+	// a caller that waits for its turn can give up
 	<-r.turn
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -2,7 +2,7 @@ package autodiscover
 
 import "testing"
 
-// Who forges a redirect or a record in DNS does not get the credential.
+// A forged redirect or DNS record does not get the credential.
 func TestAcceptable(t *testing.T) {
 	c := &Client{Hosts: []string{".Outlook.com", "mail.fabrikam.com."}}
 	for _, test := range []struct {

@@ -652,7 +652,7 @@ func FuzzHandler(f *testing.F) {
 	})
 }
 
-// A server that goes on redirecting is left after a while.
+// A server that redirects without end is abandoned.
 func TestV2RedirectsEnd(t *testing.T) {
 	asked := 0
 	w := &world{secure: map[string]http.Handler{"contoso.com": http.HandlerFunc(func(w http.ResponseWriter,
@@ -669,7 +669,7 @@ func TestV2RedirectsEnd(t *testing.T) {
 	}
 }
 
-// Outlook follows 301, 302, 303 and 307 from plain http; so do we, and nothing else.
+// Outlook follows 301, 302, 303 and 307 from plain http; so does this package, and no other status.
 func TestPlainRedirects(t *testing.T) {
 	for status, want := range map[int]Outcome{301: RedirectURL, 302: RedirectURL, 303: RedirectURL, 307: RedirectURL,
 		308: NotFound, 200: NotFound} {

@@ -26,7 +26,7 @@ type Client struct {
 	HTTP      *http.Client // brings the credential; only https is asked with it
 	Anonymous *http.Client // for the http redirect, JSON and federation information; HTTP is never used for them
 
-	SCP       []string                                                   // URLs that the directory publishes, in order
+	SCP       []string                                                   // URLs that the directory publishes, ranked
 	LookupSRV func(ctx context.Context, name string) ([]*net.SRV, error) // nil: SRV records are not asked for
 	// ask autodiscover.svc instead of autodiscover.xml
 	SOAP bool
@@ -175,7 +175,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   []byte
-	err    *link.StatusError // what it is as an error
+	err    *link.StatusError // its error
 }
 
 func do(client *http.Client, r *http.Request) (*reply, error) {

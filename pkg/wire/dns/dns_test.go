@@ -162,7 +162,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// A resolver that fails is passed over; one that says there is nothing is believed.
+// A failing resolver is skipped. An answer without records counts.
 func TestResolversInOrder(t *testing.T) {
 	broken, empty, good := start(t, []string{"contoso.example"}), start(t, []string{"contoso.example"}), start(t,
 		[]string{"contoso.example"}, zone...)
@@ -334,7 +334,7 @@ func FuzzUnescape(f *testing.F) {
 	})
 }
 
-// Whatever a resolver sends, a reply gives records of the name that was asked or none.
+// Whatever a resolver sends, a reply has records of the requested name, or none.
 func FuzzReply(f *testing.F) {
 	for _, line := range zone {
 		rr, err := dns.NewRR(line)

@@ -118,7 +118,7 @@ func TestLookupHost(t *testing.T) {
 	}
 }
 
-// TestSilentResolver waits for a resolver once.
+// TestSilentResolver waits for a silent resolver only once.
 func TestSilentResolver(t *testing.T) {
 	dead, asked := deaf(t)
 	address := rr(t, "mail.contoso.example. 60 IN A 192.0.2.1")
@@ -149,7 +149,7 @@ func TestSilentResolver(t *testing.T) {
 	}
 }
 
-// TestLostDatagram asks again.
+// TestLostDatagram repeats a question whose datagram got lost.
 func TestLostDatagram(t *testing.T) {
 	address := rr(t, "mail.contoso.example. 60 IN A 192.0.2.1")
 	var n atomic.Int32

@@ -160,7 +160,7 @@ func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m.SetReply(q)
 	if len(q.Question) != 1 || q.Opcode != dns.OpcodeQuery {
 		m.Rcode = dns.RcodeFormatError
-		_ = w.WriteMsg(m) // the asker may be gone
+		_ = w.WriteMsg(m) // the client may be gone
 		return
 	}
 	m.Authoritative = true
@@ -199,7 +199,7 @@ func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 		}
 		m.Truncate(limit)
 	}
-	_ = w.WriteMsg(m) // the asker may be gone
+	_ = w.WriteMsg(m) // the client may be gone
 }
 
 func (s *Server) within(name string) bool { return s.zone(name) != "" }

@@ -23,7 +23,7 @@ const DefaultTimeout = 90 * time.Second
 // Client asks one endpoint. It is safe for concurrent use.
 type Client struct {
 	URL  string       // https://mail.contoso.com/EWS/Exchange.asmx
-	HTTP *http.Client // of link.Link.Client: it brings the credential
+	HTTP *http.Client // of link.Link.Client: it sends the credential
 
 	AnchorMailbox string        // X-AnchorMailbox; empty: the first mailbox asked for
 	Impersonate   string        // SMTP address to act as (ExchangeImpersonation); empty: the caller

@@ -196,7 +196,8 @@ func TestRequestRefused(t *testing.T) {
 	}
 }
 
-// TestServerRefuses sends what our client would not, and reads the response codes.
+// TestServerRefuses sends requests that this package's client would not, and reads the response
+// codes.
 func TestServerRefuses(t *testing.T) {
 	h := &Handler{Backend: backend()}
 	request := func(change func(string) string) (int, string) {

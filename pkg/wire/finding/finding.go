@@ -10,7 +10,7 @@ type Level int
 
 // The levels.
 const (
-	Blind    Level = iota + 1 // this machine is refused or does not get there: that says nothing about others
+	Blind    Level = iota + 1 // this machine is refused or has no route, which says nothing about other machines
 	Unseen                    // no answer, closed, busy: others may see the same
 	Doubtful                  // seen: the server can be used, but something is off
 	Wrong                     // seen: the other side cannot use the server

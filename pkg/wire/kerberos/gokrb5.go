@@ -27,7 +27,7 @@ import (
 type center struct {
 	mu       sync.Mutex
 	client   *client.Client
-	guard    *Guard // nil with a ticket cache: no center is believed before it proves itself
+	guard    *Guard // nil with a ticket cache: no center is trusted before its proof
 	loggedIn bool
 }
 
@@ -291,7 +291,7 @@ func (c *center) refer(spn string, unknown error) (ticket messages.Ticket, key t
 		if err != nil {
 			return ticket, key, err
 		}
-		const one = 6 // gokrb5 then leaves a further referral to us, and calls it an error
+		const one = 6 // gokrb5 then leaves a further referral to the caller, as an error
 		_, reply, err := c.client.TGSExchange(request, realm, ticket, key, one)
 		names := reply.Ticket.SName.NameString
 		referred := len(names) == 2 && names[0] == "krbtgt" && names[1] != realm

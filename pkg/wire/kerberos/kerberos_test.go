@@ -306,7 +306,7 @@ func TestReplyIsChecked(t *testing.T) {
 			}
 		})
 	}
-	// The right key, but the time of another request: what a replay of the reply would be.
+	// The right key, but the time of another request, as in a replay of the reply.
 	ticket, key := r.ticket(etypeID.AES256_CTS_HMAC_SHA1_96, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
 	user := &initiator{spn: "HTTP/ex1.contoso.com", ticket: ticket, session: key, realm: "CONTOSO.COM", name: admin}
 	if _, _, err := user.step(nil); err != nil {
@@ -339,7 +339,7 @@ func TestAcceptRefuses(t *testing.T) {
 		ticket, key := r.ticket(etypeID.AES256_CTS_HMAC_SHA1_96, from, until)
 		return &initiator{ticket: ticket, session: key, realm: "CONTOSO.COM", name: admin}
 	}
-	// unlike is what a client sends that asks for other things than ours.
+	// unlike is a request of a client with other options than this package's.
 	unlike := func(i *initiator, asked uint32, mutual bool) []byte {
 		a, err := types.NewAuthenticator(i.realm, i.name)
 		if err != nil {
@@ -533,7 +533,7 @@ func TestReplayMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// What krb5.conf does not permit is not asked for either.
+// An encryption type that krb5.conf does not permit is not requested either.
 func TestPermittedTypes(t *testing.T) {
 	for text, want := range map[string][]int32{
 		"[libdefaults]\n permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n": {17, 18},

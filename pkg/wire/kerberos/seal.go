@@ -139,7 +139,7 @@ func (c *channel) unseal(signature, sealed []byte) (plain []byte, err error) {
 	}
 	inner := slices.Clone(text[len(text)-wrapHeader:])
 	clear(header[6:8])
-	clear(inner[6:8]) // zero already from who follows the RFC
+	clear(inner[6:8]) // zero already by the RFC
 	if !hmac.Equal(inner, header) {
 		return nil, errUnseal
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// What a server means by its TLS alert is said in words that a person can act on.
+// The meaning of a server's TLS alert is explained in words that a person can act on.
 func TestAlertsAreNamed(t *testing.T) {
 	for name, test := range map[string]struct {
 		config *tls.Config

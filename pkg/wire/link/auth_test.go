@@ -186,7 +186,7 @@ func TestExtendedProtection(t *testing.T) {
 	}
 }
 
-// foreign authenticates by a client that is not ours.
+// foreign authenticates with another implementation's client.
 func (g *guarded) foreign(t *testing.T, user, password string) int {
 	t.Helper()
 	client := &http.Client{Transport: ntlmssp.Negotiator{RoundTripper: g.link.transport()}}
@@ -214,7 +214,7 @@ func TestForeignNTLMClient(t *testing.T) {
 }
 
 // TestConnectionIsVerifiedAnew: on a connection that alice authenticated, another credential must
-// stand for itself.
+// prove itself.
 func TestConnectionIsVerifiedAnew(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Basic: true})
 	transport := g.link.transport()
@@ -270,7 +270,7 @@ func TestConnectionIsVerifiedAnew(t *testing.T) {
 	}
 }
 
-// proof is a GSS-API exchange of two legs, with a server that proves who it is.
+// proof is a GSS-API exchange of two legs, with a server that proves its identity.
 type proof struct{}
 
 func (p *proof) Step(in []byte) ([]byte, bool, error) {
@@ -386,7 +386,7 @@ func TestRefusedIsNotAnonymous(t *testing.T) {
 	}
 }
 
-// What is not offered is not taken either.
+// A scheme that is not offered is not accepted either.
 func TestBasicIsNotTakenUnoffered(t *testing.T) {
 	g := guardedServer(t, &Accept{NTLM: true, Realm: "mail"})
 	if got := g.post(t, g.link.Client(Basic{"alice@contoso.com", secret.NewValue("Passw0rd!")}),

@@ -170,7 +170,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.read(p)
 	switch {
 	case err == nil:
-	case b.ctx.Err() != nil: // also at an end: a server that sees us hang up may end what it was sending in due form
+	case b.ctx.Err() != nil: // also at an end: a server that sees the connection close may end its answer regularly
 		err = Classify(context.Cause(b.ctx))
 	case err == io.EOF: //nolint:errorlint // readers return io.EOF itself
 		b.whole = true

@@ -96,7 +96,7 @@ const (
 type lanes struct {
 	base    *http.Transport
 	name    string
-	schemes []string // in order of preference
+	schemes []string // the preferred one first
 	tlsOnly bool
 	begin   func(ctx context.Context, host string, state *tls.ConnectionState) (SecurityContext, error)
 
@@ -228,7 +228,7 @@ func (p *lanes) roundTrip(l *lane, r *http.Request, body []byte) (*http.Response
 		}
 		leg := body
 		if !done {
-			leg = nil // the server will ask again: the body goes with what may be the last message
+			leg = nil // a further leg follows: the body accompanies the message that may be the last
 		}
 		if p.name != "NTLM" {
 			leg = body // one leg is the usual case for Kerberos, whether or not the client awaits the server's proof

@@ -81,7 +81,7 @@ func (a *authority) issue(t testing.TB, until time.Time, names ...string) tls.Ce
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// serve starts an https server and gives its address.
+// serve starts an https server and returns its address.
 func serve(t testing.TB, cert tls.Certificate, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)

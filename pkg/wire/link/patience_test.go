@@ -144,8 +144,8 @@ func TestCAFileThatIsNone(t *testing.T) {
 	}
 }
 
-// TestNoNameIsNoWildcard: an empty name on the left matches every host, so what only looks like a
-// name must not become one.
+// TestNoNameIsNoWildcard: an empty name on the left matches every host, so a text that only looks
+// like a name must not become one.
 func TestNoNameIsNoWildcard(t *testing.T) {
 	for _, entry := range []string{".:443=evil.example:443", "..:443=evil.example:443", "a..b:443=x:1", "a..:443=x:1",
 		".a:443=x:1", "a:443=.:1"} {
@@ -172,8 +172,8 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestAnEndAfterTheRequestsIsNone: a server that sees its client hang up may end what it was
-// sending in due form.
+// TestAnEndAfterTheRequestsIsNone: a server that sees its client close the connection may end its
+// answer regularly.
 func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		patience time.Duration
@@ -214,7 +214,7 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	}
 }
 
-// TestCutAnswers: what a connection that breaks leaves of an answer is never a whole one.
+// TestCutAnswers: the part of an answer before a break is never a complete one.
 func TestCutAnswers(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -270,8 +270,8 @@ func TestBrokenTransport(t *testing.T) {
 	}
 }
 
-// TestClockThatIsOff: a certificate that is not, or no longer, good by this machine's clock is
-// shown together with what the clock shows.
+// TestClockThatIsOff: a certificate that is not yet or no longer valid by this machine's clock is
+// shown with the clock's time.
 func TestClockThatIsOff(t *testing.T) {
 	ca := newAuthority(t)
 	address := serve(t, ca.issue(t, time.Now().Add(-time.Minute), "mail.contoso.com"),

@@ -133,14 +133,14 @@ func (t *retrier) RoundTrip(r *http.Request) (*http.Response, error) {
 			if last || try > 1 || !sent || !broke || !reads(r) {
 				return nil, err
 			}
-			continue // a connection that broke is worth another one, a server that takes its time is not
+			continue // a broken connection is worth a retry, a slow server is not
 		}
 		wait, again := t.pause(r, resp, try)
 		if deadline, ok := r.Context().Deadline(); last || !again || wait > t.MaxWait || ok &&
 			time.Until(deadline) < wait {
 			return resp, nil
 		}
-		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection is of use again
+		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // so that the connection can be reused
 		resp.Body.Close()
 		if t.Waiting != nil {
 			t.Waiting(Wait{Host: r.URL.Host, Status: resp.StatusCode, For: wait})

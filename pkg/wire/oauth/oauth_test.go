@@ -257,7 +257,7 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// A lifetime that no server means is none: the token is used once, and not kept for ever.
+// An absurd lifetime does not count: the token is used once, and not kept for ever.
 func TestLifetimesThatNobodyMeans(t *testing.T) {
 	for _, lifetime := range []string{"-1", "999999999999", `"soon"`, "1e3"} {
 		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -500,7 +500,7 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
-// A text that is far too long for a token is not taken apart.
+// A text that is far too long for a token is not parsed.
 func TestParseBoundsTheText(t *testing.T) {
 	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
 	for _, test := range []struct {
@@ -520,8 +520,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// An authorization server that is silent is not waited for without end, whatever the caller's
-// context allows.
+// A silent authorization server does not block without end, whatever the caller's context allows.
 func TestTokenRequestEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -540,8 +539,7 @@ func TestTokenRequestEnds(t *testing.T) {
 	})
 }
 
-// Which key a token names decides which are tried: none that it does not mean, and all that it may
-// mean.
+// The key that a token names decides which keys are tried: all that may match, and no others.
 func TestKeysThatATokenNames(t *testing.T) {
 	c, key := newCertificate(t)
 	stranger, _ := newCertificate(t)
@@ -581,7 +579,7 @@ func TestKeysThatATokenNames(t *testing.T) {
 	}
 }
 
-// Some endpoints name the code in the sentence alone.
+// Some endpoints name the code only in the sentence.
 func TestCodeInTheSentence(t *testing.T) {
 	e := ParseError("login.example", 401,
 		[]byte(`{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: x"}`))
@@ -590,7 +588,7 @@ func TestCodeInTheSentence(t *testing.T) {
 	}
 }
 
-// An error names the host; what else stands in the address belongs into no report.
+// An error names the host. The rest of the address belongs in no report.
 func TestTokenErrorNamesTheHostAlone(t *testing.T) {
 	dead := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return nil,

@@ -389,7 +389,7 @@ func (c *carrier) sealed(ctx context.Context, body []byte) (*answer, error) {
 	}
 	a, err := c.send(ctx, message, contentType, nil)
 	if err != nil {
-		c.forget() // numbers may be out of step
+		c.forget() // sequence numbers may differ
 		return nil, err
 	}
 	if kind := a.header.Get("Content-Type"); isSealed(kind) {
@@ -457,7 +457,7 @@ func (c *carrier) send(ctx context.Context, body []byte, contentType string, edi
 	if err != nil {
 		return nil, err
 	}
-	r.GetBody = nil // never sent twice behind our back
+	r.GetBody = nil // the transport never sends it twice
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", "Microsoft WinRM Client")
 	r.Header.Set("Accept-Encoding", "identity")
@@ -471,7 +471,7 @@ func (c *carrier) send(ctx context.Context, body []byte, contentType string, edi
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil || ctx.Err() != nil { // a server that sees us hang up may end what it was sending in due form
+	if err != nil || ctx.Err() != nil { // a server that sees the connection close may end its answer regularly
 		return nil, sendError(ctx, err)
 	}
 	if len(text) > maxAnswer {

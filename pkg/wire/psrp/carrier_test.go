@@ -34,7 +34,7 @@ func (unsealed) Step(in []byte) ([]byte, bool, error) {
 	return []byte("hello"), in != nil, nil
 }
 
-// Over plain http, nothing is believed but what a server that proved itself has sealed.
+// Over plain http, only sealed answers of an authenticated server count.
 func TestPlainHTTPBelievesOnlyTheSealed(t *testing.T) {
 	proof := "Kerberos " + base64.StdEncoding.EncodeToString([]byte("proof"))
 	sealed := func(w http.ResponseWriter) {
@@ -111,8 +111,8 @@ type readFunc func(p []byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// A server that sees us hang up may end what it was sending in due form: a cut answer must not look
-// whole.
+// A server that sees the connection close may end its answer regularly: a cut answer must not look
+// complete.
 func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p")})
 	if err != nil {
@@ -130,8 +130,8 @@ func TestAnEndAfterTheRequestsIsNone(t *testing.T) {
 	}
 }
 
-// A server that no longer knows a kept connection has not taken the message: it is signed in again
-// and put once more.
+// A server that no longer knows a kept connection has not accepted the message: the client signs in
+// again and sends it once more.
 func TestForgottenConnection(t *testing.T) {
 	known, signIns := false, 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func TestSchemeFollowsTheOffer(t *testing.T) {
 	}
 }
 
-// After a redirect the certificate must be of the server that was led to.
+// After a redirect the certificate must be the new server's.
 func TestServerNameAfterRedirect(t *testing.T) {
 	asked := make(chan string, 1)
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -258,7 +258,7 @@ func TestServerNameAfterRedirect(t *testing.T) {
 	}
 }
 
-// A server that is silent is not waited for without end, whatever the caller's context allows.
+// A silent server does not block without end, whatever the caller's context allows.
 func TestEnvelopeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := newCarrier(Options{URL: "https://ex1.contoso.com/PowerShell/", User: "u",

@@ -103,9 +103,9 @@ type Pool struct {
 	private  *rsa.PrivateKey // while a session key is awaited
 	open     bool
 	mute     bool     // the server did not answer the last Terminate
-	gone     error    // why the pool is of no use any more
+	gone     error    // why the pool is unusable
 	warnings []string // of the pool, for the next pipeline's output
-	empties  int      // polls in a row that brought nothing and took no time
+	empties  int      // consecutive empty polls that took no time
 	closed   bool
 }
 
@@ -152,7 +152,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	p.turn <- struct{}{}
 	if err := p.create(ctx); err != nil {
 		if p.shell != "" {
-			_ = p.delete(ctx) // why it was not opened is the error to return
+			_ = p.delete(ctx) // the error of the opening is the one to return
 		}
 		p.stop(ErrClosed)
 		p.carrier.close()

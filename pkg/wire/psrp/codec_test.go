@@ -143,7 +143,7 @@ func TestSessionKey(t *testing.T) {
 	}
 }
 
-// mirror seals by turning bits over: the frame is what these tests are about.
+// mirror seals by inverting bits: these tests are about the frame.
 type mirror struct{}
 
 func (mirror) Seal(plain []byte) ([]byte, []byte, error) {
@@ -174,8 +174,8 @@ func TestSealedBody(t *testing.T) {
 			if err != nil || string(got) != plain {
 				t.Errorf("%q came back as %q, %v", plain, got, err)
 			}
-			// Exchange writes a blank before the boundary. It is not in the sealed text: that is
-			// turned over.
+			// Exchange writes a blank before the boundary. It is not in the sealed text, whose bits
+			// are inverted.
 			quirk := bytes.ReplaceAll(body, []byte("--Encrypted Boundary"), []byte("-- Encrypted Boundary"))
 			if got, err := unsealBody(mirror{}, kind, quirk); err != nil || string(got) != plain {
 				t.Errorf("with blanks, %q came back as %q, %v", plain, got, err)

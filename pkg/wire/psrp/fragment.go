@@ -62,7 +62,7 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 	var out []message
 	rest := a.rest
 	defer func() {
-		if len(rest) < len(a.rest) { // lets what was read go, and copies nothing while a fragment comes in small pieces
+		if len(rest) < len(a.rest) { // frees what was read, and copies nothing while a fragment arrives in small pieces
 			a.rest = append([]byte(nil), rest...)
 		}
 	}()
@@ -87,7 +87,7 @@ func (a *assembler) feed(b []byte) ([]message, error) {
 			if len(a.objects) >= maxPartial && p == nil {
 				return out, errors.New("too many messages in pieces")
 			}
-			if p != nil { // begun anew
+			if p != nil { // started again
 				a.held -= len(p.data)
 			}
 			p = &partial{}

@@ -16,7 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// allocated is how many bytes f allocates in all. What is copied again and again shows in it.
+// allocated is how many bytes f allocates in all. Repeated copies show in it.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -83,7 +83,7 @@ func TestMessagesInPiecesAreBounded(t *testing.T) {
 			t.Errorf("message %d of 400 bytes: %v", object, err)
 		}
 	}
-	// One that is begun anew, again and again, takes no more room than once.
+	// A message that is started again and again takes no more memory than one.
 	a = assembler{limit: 1000}
 	for range 10 {
 		if _, err := a.feed(begin(1, 900)); err != nil {
@@ -137,8 +137,8 @@ func TestManySmallElements(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordOnce: accounts are locked after a few wrong passwords, so that one mistake must
-// be one attempt.
+// TestWrongPasswordOnce: accounts are locked after a few wrong passwords, so one mistake must be
+// one attempt.
 func TestWrongPasswordOnce(t *testing.T) {
 	var attempts atomic.Int32
 	ts, _ := serve(t, &Server{Authenticate: func(context.Context, string, string) error {
@@ -155,8 +155,8 @@ func TestWrongPasswordOnce(t *testing.T) {
 	}
 }
 
-// TestCancelWithMuteServer cancels a pipeline at a server that answers nothing any more. A limit
-// that is missing hangs the test.
+// TestCancelWithMuteServer cancels a pipeline at a server that stopped answering. A limit that is
+// missing hangs the test.
 func TestCancelWithMuteServer(t *testing.T) {
 	s := &Server{}
 	running := make(chan struct{})

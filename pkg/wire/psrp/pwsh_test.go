@@ -275,8 +275,8 @@ func openScripted(t *testing.T, s *scripted) (*Pool, error) {
 	return Open(t.Context(), o)
 }
 
-// A server whose polls bring nothing and take no time is asked a few times a second, not a thousand
-// times.
+// A server that answers polls at once without content is polled a few times a second, not a
+// thousand times.
 func TestEmptyPollsDoNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		polls, began := 0, time.Now()
@@ -310,7 +310,7 @@ func TestEmptyPollsDoNotSpin(t *testing.T) {
 	})
 }
 
-// Warnings that come while the pool opens belong to the user like any other.
+// Warnings while the pool opens reach the user like any other.
 func TestWarningsOfTheOpening(t *testing.T) {
 	warning := func(pool GUID, words string) message {
 		return text(t, warningRecord, pool, GUID{}, informational("WarningRecord", words))
@@ -339,8 +339,8 @@ func TestWarningsOfTheOpening(t *testing.T) {
 	}
 }
 
-// The words by which servers refuse one session too many (facts I.2). Exchange 2013 and later say
-// it when the first Receive fails, after Create succeeded; the shell is deleted all the same.
+// The texts with which servers refuse a session over the limit (facts I.2). Exchange 2013 and later
+// say it when the first Receive fails, after Create succeeded; the shell is deleted all the same.
 func TestSessionLimits(t *testing.T) {
 	const authorization = "[FailureCategory=AuthZ-AuthorizationException] "
 	for _, test := range []struct {

@@ -25,7 +25,7 @@ type ErrorRecord struct {
 	Details         string   // a text that replaces Message for readers; mostly empty
 	Recommended     string   // what the server recommends to do; mostly empty
 	Target          any      // the object that it happened on, as a value
-	Object          *Object  // the record as it came; nil for one made here
+	Object          *Object  // the record as it came; nil for a local record
 }
 
 // Error returns the message on one line.

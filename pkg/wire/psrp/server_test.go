@@ -124,7 +124,7 @@ func TestParameters(t *testing.T) {
 	if caller.User != `CONTOSO\admin` || caller.Mechanism != "Basic" || caller.Remote == "" {
 		t.Errorf("caller %+v", caller)
 	}
-	// The key is agreed on once.
+	// The key is exchanged once.
 	if _, err := p.Invoke(t.Context(),
 		Pipeline{Commands: []Command{{Name: "Set-Thing", Parameters: sent[11:12]}}}); err != nil {
 		t.Fatal(err)
@@ -493,7 +493,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRawRequests asks the server things that no client of ours does.
+// TestRawRequests sends requests that this package's client never sends.
 func TestRawRequests(t *testing.T) {
 	ts, _ := serve(t, &Server{MaxRequest: 100_000})
 	p := open(t, ts)

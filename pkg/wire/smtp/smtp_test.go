@@ -259,7 +259,7 @@ func FuzzReplyLine(f *testing.F) {
 	})
 }
 
-// What a server says of itself is shown to people: it must not drive their terminal.
+// A server's texts are shown to people, so they must not control the terminal.
 func TestGreetingIsCleaned(t *testing.T) {
 	r, err := Probe(t.Context(), Options{Dial: dial},
 		script(t, "220 mail\x1b[2J.example \x07ready\r\n", "250-mail\r\n250 X\x1b[31m\x07Y\r\n", "221 bye\r\n"), "x")

@@ -115,7 +115,7 @@ func (c *Client) addAttributes(pairs []avPair, integrity bool) []avPair {
 			if len(p.value) == 4 {
 				flags = binary.LittleEndian.Uint32(p.value)
 			}
-		case avChannelBindings, avTargetName: // the client's to say, never the server's
+		case avChannelBindings, avTargetName: // set by the client, never by the server
 		default:
 			out = append(out, p)
 		}

@@ -115,8 +115,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Who is not known is not let in, also when what the lookup gives along with it, the hash of no
-// password, fits.
+// An unknown user is refused, also when the hash that the lookup returns, that of no password,
+// fits.
 func TestUnknownUserWithoutPassword(t *testing.T) {
 	server := Server{Domain: "CONTOSO"}
 	client := Client{Domain: "CONTOSO", User: "mallory", Hash: HashOf("")}

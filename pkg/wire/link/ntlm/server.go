@@ -25,7 +25,7 @@ type Protection int
 // The settings of Extended Protection.
 const (
 	ProtectionOff     Protection = iota
-	ProtectionAllow              // who sends bindings must send the right ones
+	ProtectionAllow              // bindings that are sent must be the right ones
 	ProtectionRequire            // the default of Exchange Server 2019 CU14 and later
 )
 
