@@ -205,7 +205,7 @@ func (i *Identity) Token(ctx context.Context, resource string) (string, error) {
 	}
 }
 
-// busy reports whether a status puts a request off.
+// busy reports whether a status defers a request.
 func busy(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }

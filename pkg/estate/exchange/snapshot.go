@@ -42,7 +42,7 @@ func NewSnapshot(answers map[string]Recorded) *Snapshot {
 	return s
 }
 
-// ReadSnapshot reads a recording.
+// ReadSnapshot reads a recording in the JSON form of Snapshot.
 func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 	var raw map[string]json.RawMessage
 	if err := json.NewDecoder(r).Decode(&raw); err != nil {

@@ -178,8 +178,7 @@ type Federation struct {
 }
 
 // FederationInformation asks an autodiscover.svc, without credentials, how a domain is federated. A
-// domain that is not gives a
-// *CodeError with NotFederated or InvalidDomain.
+// domain that is not federated returns a *CodeError with NotFederated or InvalidDomain.
 func (c *Client) FederationInformation(ctx context.Context, endpoint, domain string) (Federation, error) {
 	client, err := c.anonymous()
 	if err != nil {

@@ -204,7 +204,7 @@ func (c *Client) noteSilence(resolver string, silent bool) {
 	c.silent[resolver] = silent
 }
 
-// Name brings a domain name into the form that this package gives and compares: lower case, no
+// Name brings a domain name into the form that this package returns and compares: lower case, no
 // final dot.
 func Name(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
 

@@ -135,8 +135,8 @@ func (c *Context) Unseal(signature, sealed []byte) ([]byte, error) {
 // Close releases what the system holds for the context.
 func (c *Context) Close() { c.mechanism.release() }
 
-// splitUser takes a user name apart: "admin@CONTOSO.COM", "CONTOSO\admin" (the NetBIOS name is no
-// realm and is dropped) or "admin".
+// splitUser splits a user name: "admin@CONTOSO.COM", "CONTOSO\admin" (the NetBIOS name is no realm
+// and is dropped) or "admin".
 func splitUser(user string) (name, realm string) {
 	if _, name, ok := strings.Cut(user, `\`); ok {
 		return name, ""

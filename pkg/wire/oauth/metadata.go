@@ -73,9 +73,8 @@ func FetchOpenIDConfiguration(ctx context.Context, client *http.Client, authorit
 	return c, nil
 }
 
-// fetch gets a document. It follows no redirect; a status other than 200 is an *Error when the body
-// is an OAuth error, else a
-// *link.StatusError.
+// fetch gets a document. It follows no redirect. A status other than 200 is an *Error when the body
+// is an OAuth error, else a *link.StatusError.
 func fetch(ctx context.Context, client *http.Client, address, accept string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -31,7 +31,7 @@ type Header struct {
 	Critical  []string `json:"crit,omitempty"`
 }
 
-// Claims are a token's claims as JSON gives them; numbers are json.Number in parsed tokens.
+// Claims are a token's claims as decoded from JSON; numbers are json.Number in parsed tokens.
 type Claims map[string]any
 
 // String returns a claim that is text; "" when it is absent or something else.

@@ -191,7 +191,6 @@ func (d *Dict) Get(key string) (any, bool) {
 	return nil, false
 }
 
-// Credential is a PSCredential.
 type Credential struct {
 	User     string
 	Password secret.Value

@@ -144,7 +144,7 @@ func (s *Server) checkBinding(pairs []avPair) error {
 	return nil
 }
 
-// authenticateMessage is a third message taken apart.
+// authenticateMessage is a decoded third message.
 type authenticateMessage struct {
 	identity     Identity
 	flags        uint32
