@@ -20,12 +20,13 @@ import (
 // which is in memory only and has to be completed or removed before the form is done.
 type formScreen struct {
 	page
-	at      int               // page
-	field   int               // question of the page
-	key     string            // of the question, in the document
-	input   input             // of the question, when its answer is typed
-	emptied bool              // the input is, and the document is not yet
-	loaded  bool              // the input is as it was found: a secret's reference is replaced by typing
+	at      int    // page
+	field   int    // question of the page
+	key     string // of the question, in the document
+	input   input  // of the question, when its answer is typed
+	emptied bool   // the input is, and the document is not yet
+	// loaded reports that the input is unchanged. Typing then replaces a secret's reference.
+	loaded  bool
 	choice  int               // of a question with several choices
 	touched map[string]bool   // keys whose answers were left once: their faults are shown
 	drafts  map[string]string // by key

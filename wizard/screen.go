@@ -104,7 +104,8 @@ func (s *staged) observe(e observe.Event) {
 // An action is a key with what it does. The key line, the help and the dispatch use the same list.
 type action struct {
 	key.Binding
-	do func(m *model) tea.Cmd // nil: the key is described here and handled by the pane's other
+	// do is nil when the action only describes a key that the pane's method other handles.
+	do func(m *model) tea.Cmd
 }
 
 // on makes an action; label is how the key is called on the screen.

@@ -28,8 +28,9 @@ const (
 // Document is an answers file as it is written, finished or not, with its comments. Keys are paths:
 // "exchangeOnline.tenant", "forests[0].domains".
 type Document struct {
-	name   string
-	source []byte     // the text; nil when the tree was changed and no text means the same
+	name string
+	// source is the text. It is nil when the tree was changed and no text means the same.
+	source []byte
 	bom    bool       // the file begins with a byte order mark
 	lines  []string   // of the source, secrets masked
 	root   *yaml.Node // the top mapping

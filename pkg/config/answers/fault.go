@@ -11,9 +11,10 @@ import (
 // Fault is one thing that is wrong with an answers file.
 type Fault struct {
 	File   string
-	Line   int    // from 1; 0 when the fault is with the file as a whole
-	Column int    // from 1, in characters
-	Path   string // the key's path, "forests[0].domains[1]"; "" when there is none
+	Line   int // from 1; 0 when the fault is with the file as a whole
+	Column int // from 1, in characters
+	// Path is the key's path, "forests[0].domains[1]"; "" when there is none.
+	Path   string
 	What   string // what is wrong
 	Hint   string // what to do
 	Source string // the line of the file, secrets masked; "" when there is none

@@ -39,7 +39,8 @@ type Question struct {
 	Default  string   // what applies when there is no answer
 	Example  string   // a valid answer
 	Choices  []string // of ChoiceAnswer and ManyAnswer
-	Later    []string // those of Choices that change nothing yet: valid, and not offered
+	// Later are the Choices that change nothing yet. They are valid, and not offered.
+	Later []string
 	// Check returns what is wrong with one text (of a list, with one element) in words that follow
 	// it.
 	Check func(string) error

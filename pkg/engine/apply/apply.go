@@ -14,11 +14,13 @@ import (
 
 // Options for Run, Rollback and Preview.
 type Options struct {
-	StateDir string        // journals and the lock live here
-	Wait     time.Duration // how long a read-back may take to show what was written; 0: the kind's own patience
-	Accept   []string      // ids of Consents
-	Digest   string        // when set, the digest that the plan must have; Run only
-	Version  string        // of hybridge, for the journal
+	StateDir string // journals and the lock live here
+	// Wait is how long a read-back may take to show what was written. At 0, the kind's patience
+	// counts.
+	Wait    time.Duration
+	Accept  []string // ids of Consents
+	Digest  string   // when set, the digest that the plan must have; Run only
+	Version string   // of hybridge, for the journal
 
 	// Identity gives the stable id of what a place stands for: the tenant's id, the GUID of an
 	// Exchange organization. The journal keeps it, and is used nowhere else. Nil: not known.

@@ -49,8 +49,9 @@ type prepared struct {
 	note     msg.Text
 	conflict error        // what must be left alone; the commands do the rest
 	object   *change.Live // as it is
-	before   *change.Live // as it was, when an earlier session of the run changed it already
-	want     change.Properties
+	// before is the object before an earlier session of the run changed it.
+	before *change.Live
+	want   change.Properties
 	// effect finds the resource in effect (nil when it is to be gone), or says what is missing.
 	effect func(live []change.Live) (*change.Live, string)
 }

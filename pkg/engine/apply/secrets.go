@@ -19,8 +19,9 @@ import (
 // hidden are the secrets that a run has read. All output of a place passes through it before it is
 // kept or shown. The zero value is ready for use.
 type hidden struct {
-	mu    sync.Mutex
-	forms []string // each secret as it stands in text, JSON, XML, URLs, PowerShell and base64
+	mu sync.Mutex
+	// forms holds each secret as it stands in text, JSON, XML, URLs, PowerShell and base64.
+	forms []string
 }
 
 func (h *hidden) add(v secret.Value) {

@@ -78,9 +78,10 @@ type Comparison func(want, live any) bool
 
 // Type is what a property holds.
 type Type struct {
-	Name    string
-	Read    func(raw any) any // brings a raw value to the form that desired values have; nil: it has it already
-	Compare Comparison        // Equal when nil
+	Name string
+	// Read converts a raw value to the form of desired values. Nil: it has that form already.
+	Read    func(raw any) any
+	Compare Comparison // Equal when nil
 	List    bool
 	Script  string // how a script compares it
 }
@@ -102,10 +103,11 @@ type Property struct {
 
 // Kind declares a kind of resource, once, as data. Declare adds its system and its operations.
 type Kind struct {
-	Noun   string // "IntraOrganizationConnector": also the kind's documented id
-	Title  string
-	Why    string   // what the resource is for, in one or two sentences
-	Places []string // which places of its system hold such resources; see PlaceSort
+	Noun  string // "IntraOrganizationConnector": also the kind's documented id
+	Title string
+	Why   string // what the resource is for, in one or two sentences
+	// Places names the places of its system that hold such resources; see PlaceSort.
+	Places []string
 	// Match recognizes a resource by meaning, never by display name alone. When nil, all Key
 	// properties must be the same.
 	Match func(want Properties, live Live) bool
@@ -116,7 +118,8 @@ type Kind struct {
 	// that is there unless it has made it.
 	Own        bool
 	Properties map[string]Property
-	Risk       string // what touching it can do to an organization; shown with every change
+	// Risk says what a change of it can do to an organization. Every change shows it.
+	Risk string
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
 	Permanent string
 	// Patience is how long what was written may take to show when it is read back; DefaultPatience
@@ -146,9 +149,10 @@ type Kind struct {
 
 // Resource is a resource that should exist (or, with Absent, should not) at a target.
 type Resource struct {
-	Kind       *Kind
-	Target     string // the place's name
-	Key        string // distinguishes it from others of its kind at its target; stable across runs
+	Kind   *Kind
+	Target string // the place's name
+	// Key distinguishes it from others of its kind at its target. It is the same in every run.
+	Key        string
 	Name       string // given when it is created
 	Properties Properties
 	Needs      []string // ids of resources that come before

@@ -76,8 +76,9 @@ type Writing struct {
 // and remove one. One that is nil does not exist. Without Update, a resource that differs is
 // removed and made again.
 type Ops[C any] struct {
-	Read   func(ctx context.Context, client C) ([]Live, error)
-	Find   func(c Change) Command // for scripts: the resource of the change is among what it gives
+	Read func(ctx context.Context, client C) ([]Live, error)
+	// Find is for scripts: its result contains the resource of the change.
+	Find   func(c Change) Command
 	Create func(name string, want Properties) (Command, error)
 	Update func(want Properties, live Live) (Command, error)
 	Delete func(live Live) (Command, error)

@@ -39,7 +39,8 @@ type ScopeID string
 type Scope[In any] struct {
 	ID        ScopeID
 	Instances []Instance[In]
-	Absent    msg.Text // why there is no instance; checks of the scope are then not applicable
+	// Absent says why there is no instance. Checks of the scope are then not applicable.
+	Absent msg.Text
 }
 
 // Instance is one instance of a scope, or of a parameterized check.
@@ -59,11 +60,13 @@ type Retry struct{ Every, For time.Duration }
 
 // Check is a declaration. In is what the checks of one product read from.
 type Check[In any] struct {
-	ID       ID
-	Title    string
-	Scope    ScopeID
-	Severity Severity // what Fail-ing results of this check count as; Fail by default
-	Needs    []ID     // checks of the same scope instance, or of another scope, that must not have failed
+	ID    ID
+	Title string
+	Scope ScopeID
+	// Severity is what failures of this check count as. The default is Fail.
+	Severity Severity
+	// Needs are checks of the same scope instance, or of another scope, that must not have failed.
+	Needs []ID
 	// Reads are what the check reads. It is skipped where a right to read one of them is missing.
 	Reads []Read[In]
 	// Each makes one instance per parameter of a scope instance, from what needs no lookup; nil:

@@ -9,10 +9,11 @@ import (
 
 // Format is one way to write documents.
 type Format struct {
-	Name   string
-	About  string // for whom
-	Needs  Trait  // what a verb must offer for the format to fit
-	Single bool   // writes one document per run: it does not fit a verb that watches
+	Name  string
+	About string // for whom
+	Needs Trait  // what a verb must offer for the format to fit
+	// Single formats write one document per run. They do not fit a verb that watches.
+	Single bool
 	Open   func(w io.Writer, o Options) Writer
 }
 

@@ -16,7 +16,9 @@ import (
 type Style struct {
 	Color bool
 	ASCII bool // where the terminal or the locale is not UTF-8
-	Width int  // columns of the terminal; 0 elsewhere: paragraphs are 100 wide, and nothing is cut off
+	// Width is the number of columns of the terminal. At 0, paragraphs are 100 wide and nothing is
+	// cut off.
+	Width int
 	// Language renders texts in another language than English.
 	Language *message.Printer
 	// Paint replaces the colors of a terminal; the wizard brings its own. The text that it is given
