@@ -8,14 +8,14 @@ packages=(
 	apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp                             # NTLM: a server that others wrote
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
-	bind9 dnsmasq-base postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, what tests take from npm
+	bind9 dnsmasq-base postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && packages+=(wine64 gcc-mingw-w64-x86-64-win32)
 missing=()
 for p in "${packages[@]}"; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' && continue
-	# Node.js and npm may stand here without being Debian's packages.
+	# Node.js and npm may be installed without Debian's packages.
 	case $p in nodejs | npm) command -v "${p/nodejs/node}" >/dev/null && continue ;; esac
 	missing+=("$p")
 done

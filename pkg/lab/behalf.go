@@ -37,7 +37,8 @@ func userToken(ctx context.Context, actor string, now time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"}) // marshalling strings cannot fail
+	// marshalling strings cannot fail
+	header, _ := json.Marshal(oauth.Header{Algorithm: "none", Type: "JWT"})
 	claims, err := json.Marshal(oauth.Claims{
 		"aud": inner.Claims["aud"], "iss": applicationOf(inner), "nbf": now.Unix(), "exp": inner.Claims["exp"],
 		"smtp": person, "actortoken": actor,

@@ -31,10 +31,11 @@ type forestSite struct {
 	ldap                 *directory.Server
 	transport            *issued // the certificate that mail and clients see
 	directoryCertificate *issued
-	serverCertificate    *issued   // shown under the server's own name; from the organization's authority
-	authCertificates     []*issued // those whose key is here
-	passwords            map[string]string
-	now                  func() time.Time
+	// serverCertificate is shown under the server's own name; from the organization's authority.
+	serverCertificate *issued
+	authCertificates  []*issued // those whose key is here
+	passwords         map[string]string
+	now               func() time.Time
 
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made

@@ -146,7 +146,8 @@ func (t *tenantSite) raise(l *Lab) error {
 	})
 	t.seed(l.forests)
 	if !t.today().Before(cloud.EWSEnds) {
-		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs") // the switch goes with EWS
+		// the switch goes with EWS
+		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs")
 	}
 	t.premise = &premise{
 		name: "online", org: t.org, now: l.now, token: t.token,

@@ -38,7 +38,8 @@ type tenantSite struct {
 	devicePage   string // where a person finishes a device code
 	now          func() time.Time
 	today        func() time.Time // of the retirement of EWS
-	viewOnly     bool             // set by a fault: every account has view-only roles in Exchange Online
+	// viewOnly is set by a fault: every account has view-only roles in Exchange Online
+	viewOnly bool
 }
 
 // automationRoles are what the automation application has been granted.

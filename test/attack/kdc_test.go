@@ -165,7 +165,8 @@ func TestRogueDomainController(t *testing.T) {
 			}
 		})
 	}
-	t.Run("one that asks as it should", func(t *testing.T) { // otherwise the other cases prove nothing
+	// otherwise the other cases prove nothing
+	t.Run("one that asks as it should", func(t *testing.T) {
 		answer := wants(t, types.ETypeInfo2{entry(18, 4096)})
 		r := newRogue(t, func(int) []byte { return answer })
 		if err := r.signIn(t); err == nil || errors.Is(err, link.ErrUntrusted) || r.proofs == 0 {

@@ -104,7 +104,8 @@ func TestTokenEndpointLeadsElsewhere(t *testing.T) {
 		"https://evil.example/oauth2/v2.0/token":          false,
 		"http://login.microsoftonline.com/token":          false,
 		"https://login.microsoftonline.com.evil.example/": false,
-		login + "/contoso.onmicrosoft.com/token":          true, // otherwise the other cases prove nothing
+		// otherwise the other cases prove nothing
+		login + "/contoso.onmicrosoft.com/token": true,
 	} {
 		t.Run(endpoint, func(t *testing.T) {
 			m := newMiddle(t, func(w http.ResponseWriter, r *http.Request) {

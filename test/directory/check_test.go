@@ -60,7 +60,8 @@ func testCheck(t *testing.T, dir string, forests []*Forest) {
 	sorted := func(found map[string][]string) map[string][]string {
 		for id := range found {
 			slices.Sort(found[id])
-			found[id] = slices.Compact(found[id]) // an address held across forests is planted in both
+			// an address held across forests is planted in both
+			found[id] = slices.Compact(found[id])
 		}
 		return found
 	}

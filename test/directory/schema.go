@@ -57,7 +57,8 @@ func exchangeSchema(domainDN string) ([]string, error) {
 				f[2], schema, f[1], identifier(f[3],
 					f[1]), s[0], s[1], boolean(f[5] == "single"), f[6], boolean(slices.Contains(f[7:], "gc")))
 			if f[4] == "dn" {
-				attributes.WriteString("oMObjectClass:: KwwCh3McAIVK\n") // 1.3.12.2.1011.28.0.714, a DN
+				// 1.3.12.2.1011.28.0.714, a DN
+				attributes.WriteString("oMObjectClass:: KwwCh3McAIVK\n")
 			}
 			if f[1] == "msExchSchemaVersionPt" {
 				attributes.WriteString("rangeUpper: 17003\n")

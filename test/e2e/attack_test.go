@@ -50,7 +50,8 @@ func TestInterruptAtAMuteServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		frozenAfter(&stderr)
-		time.Sleep(500 * time.Millisecond) // while it waits for an answer; it must end at any other moment, too
+		// while it waits for an answer; it must end at any other moment, too
+		time.Sleep(500 * time.Millisecond)
 		_ = cmd.Process.Signal(os.Interrupt)
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()

@@ -284,7 +284,8 @@ func breakNetwork(t *testing.T, random *rand.Rand, thorough bool) {
 		slices.Sort(list)
 		return list
 	}
-	patient := func(name, how string) bool { // requests to the admin API are retried for 15 seconds, at each change
+	// requests to the admin API are retried for 15 seconds, at each change
+	patient := func(name, how string) bool {
 		return how == down && strings.HasPrefix(name, "outlook.")
 	}
 	each := func(verb string, do func(name, how string)) {

@@ -45,7 +45,9 @@ type run struct {
 type estate struct {
 	dir, state string
 	env        []string
-	wait       string // of apply and rollback: where runs are killed, and the lab shows at once what it has
+	// wait is the --wait of apply and rollback. Tests that kill runs set it, because the lab shows
+	// every change at once.
+	wait string
 }
 
 // startLab starts a lab and stops it when the test ends.

@@ -140,7 +140,8 @@ func TestKerberosAgainstTheLab(t *testing.T) {
 		if err := os.WriteFile(answers, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r := e.must(t, 9, "plan"); !strings.Contains(r.stdout, "wrong") { // the other forest is planned
+		// the other forest is planned
+		if r := e.must(t, 9, "plan"); !strings.Contains(r.stdout, "wrong") {
 			t.Errorf("it does not say that the password is wrong:\n%s", r.stdout)
 		}
 	})

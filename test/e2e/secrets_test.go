@@ -23,7 +23,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		t.Fatalf("the lab has no secrets to look for: %v", err)
 	}
 	for _, f := range files {
-		if b, err := os.ReadFile(f); err == nil && len(b) < 200 { // passwords; the PKCS#12 files are not text
+		// passwords; the PKCS#12 files are not text
+		if b, err := os.ReadFile(f); err == nil && len(b) < 200 {
 			secrets[filepath.Base(f)] = strings.TrimSpace(string(b))
 		}
 	}

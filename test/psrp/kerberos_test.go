@@ -245,7 +245,8 @@ func TestKerberos(t *testing.T) {
 							o := psrp.Options{URL: address(ts.URL), Kerberos: k.client(t, user.config), Scheme: scheme}
 							if withTLS {
 								o.TLS = ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-								o.TLS.ServerName = "example.com" // the name in httptest's certificate
+								// the name in httptest's certificate
+								o.TLS.ServerName = "example.com"
 							}
 							session(t, o, user.caller, endless)
 							if n := s.Shells(); n != 0 {

@@ -146,7 +146,8 @@ func TestDnsmasq(t *testing.T) {
 		"--cache-size=0", "--pid-file=" + filepath.Join(t.TempDir(), "pid"), "--server=/contoso.example/" + host + "#" +
 			labPort}
 	if os.Geteuid() == 0 {
-		args = append(args, "--user=root") // else it drops its rights and cannot read the test's directory
+		// else it drops its rights and cannot read the test's directory
+		args = append(args, "--user=root")
 	}
 	daemon(t, "dnsmasq", args...)
 	theirs := &dns.Client{Resolvers: []string{net.JoinHostPort("127.0.0.1", port)}, Timeout: 5 * time.Second}

@@ -86,7 +86,8 @@ func startTemper(t *testing.T, dir, pki, temper string) string {
 // startPostfix starts one Postfix set-up and returns its address.
 func startPostfix(t *testing.T, dir, pki, name string) string {
 	t.Helper()
-	where, err := os.MkdirTemp("", "pf") // Postfix's own users must have access, and its paths are short
+	// Postfix's own users must have access, and its paths are short
+	where, err := os.MkdirTemp("", "pf")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,8 @@ func TestOddServers(t *testing.T) {
 				t.Fatal(err)
 			}
 			set := oddSet(roots, l)
-			server, err := fact.MailServers.In(t.Context(), set.Network, oddHost) // one connection for both situations
+			// one connection for both situations
+			server, err := fact.MailServers.In(t.Context(), set.Network, oddHost)
 			for _, c := range cases {
 				set := oddSet(roots, l)
 				fact.MailServers.Seed(set.Network, oddHost, server, err)

@@ -47,7 +47,8 @@ func TestTheWholeLoop(t *testing.T) {
 	e.must(t, 0, "apply", "Plan für heute.json", "-f", e.answers, "--yes")
 	e.must(t, 0, "plan", "-f", e.answers, "--detailed-exitcode")
 	e.must(t, 0, "test", "-f", e.answers)
-	e.must(t, 7, "apply", "Plan für heute.json", "-f", e.answers, "--yes") // the live state has changed
+	// the live state has changed
+	e.must(t, 7, "apply", "Plan für heute.json", "-f", e.answers, "--yes")
 
 	runs := decode[struct {
 		Runs []struct{ RunID, Outcome string }

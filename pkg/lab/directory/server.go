@@ -318,7 +318,8 @@ func (ses *session) bind(request *ber.Packet) outcome {
 		return outcome{code: ldap.LDAPResultStrongAuthRequired,
 			text: `00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking if SSL\TLS are not already active on the connection, data 0, v4563`}
 	}
-	if password == "" { // RFC 4513, 5.1.2: unauthenticated; Active Directory lets it pass as anonymous
+	// RFC 4513, 5.1.2: unauthenticated; Active Directory lets it pass as anonymous
+	if password == "" {
 		return outcome{}
 	}
 	code := ses.server.authenticate(name, password)

@@ -205,7 +205,8 @@ func (t *Tenant) answerUser(w http.ResponseWriter, clientID, scope string) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	info, _ := json.Marshal(map[string]any{"uid": claims["oid"], "utid": t.config.TenantID}) // marshalling strings cannot fail
+	// marshalling strings cannot fail
+	info, _ := json.Marshal(map[string]any{"uid": claims["oid"], "utid": t.config.TenantID})
 	more["id_token"], more["client_info"] = idToken, base64.RawURLEncoding.EncodeToString(info)
 	more["scope"] = claims.String("scp") + " " + resource + "/.default"
 	t.answerToken(w, claims, more)

@@ -53,10 +53,11 @@ type Organization struct {
 
 // Record is one object of an organization.
 type Record struct {
-	org    *Organization
-	noun   *noun
-	values map[string]any // by lower-case property name: nil, bool, int64, string, []string, []byte, time.Time
-	extra  []string       // properties beyond the noun's, in the order they came
+	org  *Organization
+	noun *noun
+	// values are by lower-case property name: nil, bool, int64, string, []string, []byte, time.Time
+	values map[string]any
+	extra  []string // properties beyond the noun's, in the order they came
 }
 
 // Caller is the account that runs a cmdlet.

@@ -28,7 +28,7 @@ def unseal(context, body):
     assert payload.endswith(end)
     payload = payload[:-len(end)]
     n = struct.unpack('<i', payload[:4])[0]
-    # With the parts told apart, GSS-API insists that the signature is as long as its own would be.
+    # With separate buffers, GSS-API requires a signature of the length of its own.
     iov = IOV((IOVBufferType.header, False, payload[4:4 + n]), payload[4 + n:], IOVBufferType.data, std_layout=False)
     result = unwrap_iov(context, iov)
     assert result.encrypted
