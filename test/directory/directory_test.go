@@ -116,6 +116,7 @@ func TestSamba(t *testing.T) {
 	t.Run("across forests", func(t *testing.T) { testAcross(t, forests) })
 	t.Run("check", func(t *testing.T) { testCheck(t, dir, forests) })
 	t.Run("the lab answers as Samba", func(t *testing.T) { testLab(t, forests[0]) })
+	t.Run("hidden properties", func(t *testing.T) { testHidden(t, forests[0]) })
 	t.Run("stopped", func(t *testing.T) { testStopped(t, forests[1]) })
 }
 
@@ -328,7 +329,7 @@ func testUsers(t *testing.T, f *Forest) {
 	for _, p := range Planted(f.Name).Users {
 		u := directory.User{UPN: p.UPN, SAMAccountName: p.SAMAccountName, Mail: p.Mail, TargetAddress: p.TargetAddress,
 			Type: directory.RecipientType(p.RecipientType), RemoteType: p.RemoteType,
-			Account: directory.AccountEnabled}
+			Account: directory.AccountEnabled, Addressed: len(p.ProxyAddresses) > 0}
 		if p.Disabled {
 			u.Account = directory.AccountDisabled
 		}

@@ -66,6 +66,7 @@ type Forest struct {
 	Keytab     string // of Reader
 	Reader     string // user principal name of an ordinary account that reads
 	Gone       string // of a disabled account with the same password
+	Blind      string // of an account with the same password, for Deny
 	Password   string
 
 	server *exec.Cmd
@@ -93,6 +94,7 @@ func Start(ctx context.Context, dir, name string, n int, p Plan) (*Forest, error
 	f.Keytab = filepath.Join(f.Dir, "reader.keytab")
 	f.Reader = "reader@" + f.Domain
 	f.Gone = "gone@" + f.Domain
+	f.Blind = "blind@" + f.Domain
 	if err := f.provision(ctx, p); err != nil {
 		return nil, fmt.Errorf("provision %s: %w", f.Domain, err)
 	}
@@ -181,6 +183,7 @@ func (f *Forest) provision(ctx context.Context, p Plan) error {
 			"--adminpass=" + f.Password, "--host-name=DC1", "--host-ip=" + f.Address, "--host-ip6=::1"},
 		{"samba_spnupdate", "-s", f.path("smb.conf")}, // ldap/HOST: Kerberos binds need it
 		{"samba-tool", "user", "create", "reader", f.Password, conf, "-H", sam},
+		{"samba-tool", "user", "create", "blind", f.Password, conf, "-H", sam},
 		{"samba-tool", "user", "create", "gone", f.Password, conf, "-H", sam},
 		{"samba-tool", "user", "disable", "gone", conf, "-H", sam},
 		{"samba-tool", "domain", "exportkeytab", f.Keytab, "--principal=reader@" + f.Realm, conf},
@@ -328,6 +331,39 @@ func (f *Forest) Down() {
 	_ = syscall.Kill(group, syscall.SIGKILL)
 	f.server = nil
 }
+
+// Deny denies Blind a right on every user below People: ACEs in SDDL, with %s for the account's SID.
+func (f *Forest) Deny(ctx context.Context, ace string) error {
+	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-", f.path("private", "sam.ldb"), f.path("smb.conf"), ace)
+	cmd.Stdin = strings.NewReader(denial)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("deny %s: %w: %s", ace, err, out)
+	}
+	return nil
+}
+
+// denial puts an entry in front of the access list of every user. samba-tool would start once per
+// user.
+const denial = `import sys, ldb
+from samba.samdb import SamDB
+from samba.auth import system_session
+from samba.param import LoadParm
+from samba.dcerpc import security
+from samba.ndr import ndr_pack, ndr_unpack
+lp = LoadParm(); lp.load(sys.argv[2])
+db = SamDB(url=sys.argv[1], session_info=system_session(), lp=lp)
+blind = db.search(expression="(sAMAccountName=blind)", attrs=["objectSid"])[0]
+sid = str(ndr_unpack(security.dom_sid, blind["objectSid"][0]))
+domain = security.dom_sid(db.get_domain_sid())
+people = "OU=People," + str(db.domain_dn())
+for u in db.search(base=people, expression="(sAMAccountName=*)", attrs=["nTSecurityDescriptor"]):
+    sd = ndr_unpack(security.descriptor, u["nTSecurityDescriptor"][0]).as_sddl(domain)
+    at = sd.index("D:"); at = sd.index("(", at)
+    new = security.descriptor.from_sddl(sd[:at] + sys.argv[3].replace("%s", sid) + sd[at:], domain)
+    m = ldb.Message(u.dn)
+    m["sd"] = ldb.MessageElement(ndr_pack(new), ldb.FLAG_MOD_REPLACE, "nTSecurityDescriptor")
+    db.modify(m, ["sd_flags:1:4"])
+`
 
 // TicketCache gets a ticket for Reader as kinit does, and returns the path of the cache.
 func (f *Forest) TicketCache(ctx context.Context) (string, error) {

@@ -29,7 +29,9 @@ type RootDSE struct {
 	CurrentTime           string // generalized time, as sent
 	SupportedLDAPPolicies []string
 	ServerNameDN          string // the server's object in the sites container
-	Synchronized          bool   // isSynchronized: the first replication is done
+	// Synchronized is isSynchronized as sent: FALSE until the first replication is done. Empty when
+	// it is not shown.
+	Synchronized string
 }
 
 // readRootDSE asks only for what is used: some of the attributes are computed on demand.
@@ -58,7 +60,7 @@ func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 		SupportedControls: o.texts("supportedControl"),
 		VendorName:        link.Line(o.text("vendorName")), CurrentTime: o.text("currentTime"),
 		SupportedLDAPPolicies: o.texts("supportedLDAPPolicies"),
-		ServerNameDN:          o.text("serverName"), Synchronized: o.boolean("isSynchronized"),
+		ServerNameDN:          o.text("serverName"), Synchronized: o.text("isSynchronized"),
 	}
 	if r.Configuration == "" || r.DefaultNamingContext == "" {
 		return r, fmt.Errorf("not an Active Directory domain controller: its root DSE names no configuration or " +

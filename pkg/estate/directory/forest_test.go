@@ -216,9 +216,10 @@ func TestUsers(t *testing.T) {
 	want := []directory.User{
 		{DN: "CN=Anna,CN=Users,DC=contoso,DC=example", UPN: "anna@contoso.example", SAMAccountName: "anna",
 			Mail: "anna@contoso.example", Primary: []string{"anna@contoso.example"},
-			Aliases: []string{"a@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountEnabled},
+			Aliases: []string{"a@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountEnabled,
+			Addressed: true},
 		{DN: `CN=Two\, Primaries,OU=Sales,DC=contoso,DC=example`, SAMAccountName: "two",
-			Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox,
+			Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox, Addressed: true,
 			Account: directory.AccountDisabled},
 		{DN: "CN=Remote,CN=Users,DC=contoso,DC=example", SAMAccountName: "remote",
 			TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", Type: directory.RemoteUserMailbox, RemoteType: 4,

@@ -21,6 +21,7 @@ type User struct {
 	Mail           string
 	Primary        []string // addresses with the prefix "SMTP:", without it; exactly one in a healthy user
 	Aliases        []string // addresses with the prefix "smtp:", without it
+	Addressed      bool     // proxyAddresses shows a value, of any kind
 	TargetAddress  string   // with its prefix, as stored: "SMTP:anna@contoso.mail.onmicrosoft.com"
 	Type           RecipientType
 	RemoteType     int64 // msExchRemoteRecipientType, 0 when absent
@@ -318,6 +319,7 @@ func (u *User) set(field string, v []byte) {
 // addAddress sorts a proxy address. The prefix's case is its meaning: SMTP is primary, smtp (Smtp,
 // ...) is not. Other kinds (X500, SIP, EUM) are left out.
 func (u *User) addAddress(v []byte) {
+	u.Addressed = true
 	if len(v) < 5 || v[4] != ':' || !bytes.EqualFold(v[:4], []byte("smtp")) {
 		return
 	}

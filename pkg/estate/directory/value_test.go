@@ -101,7 +101,8 @@ func TestAddresses(t *testing.T) {
 		"SIP:anna@contoso.com", "smtp:", "smt", ""} {
 		u.addAddress([]byte(a))
 	}
-	want := User{Primary: []string{"Anna@Contoso.com"}, Aliases: []string{"a@contoso.com", "b@contoso.com", ""}}
+	want := User{Primary: []string{"Anna@Contoso.com"}, Aliases: []string{"a@contoso.com", "b@contoso.com", ""},
+		Addressed: true}
 	if diff := cmp.Diff(want, u); diff != "" {
 		t.Error(diff)
 	}

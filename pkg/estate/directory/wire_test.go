@@ -74,7 +74,7 @@ func TestReaderReadsWhatAnotherEncoderWrote(t *testing.T) {
 	if err != nil || next != 0 {
 		t.Fatal(next, err)
 	}
-	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Mail: "a@b", Primary: []string{"a@b"}, Aliases: []string{large}},
+	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Mail: "a@b", Primary: []string{"a@b"}, Aliases: []string{large}, Addressed: true},
 		u); diff != "" {
 		t.Fatal(diff)
 	}

@@ -3,6 +3,7 @@ package fact
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -30,6 +31,13 @@ type UserScan struct {
 	MismatchCount int
 	Primaries     []Primaries // not exactly one primary address; the first maxFindings
 	PrimaryCount  int
+
+	// A directory omits what the account may not read, and gives no error. Addressed and Named are
+	// the users that show proxyAddresses and userPrincipalName. Hidden are the mailboxes that show
+	// mail and no proxyAddresses, although Exchange sets both together; the first maxFindings.
+	Addressed, Named int
+	Hidden           []string
+	HiddenCount      int
 
 	// hashes of every address, sorted, each once per user. A hash takes eight bytes: the addresses
 	// of a million users as text would need too much memory. Equal hashes are compared again by
@@ -64,6 +72,9 @@ type Duplicate struct {
 	Owners  []Owner `json:"owners"`
 }
 
+// ErrHidden says that the directory shows too little of the users for a verdict.
+var ErrHidden = errors.New("the directory does not show it to this account")
+
 // signIn are the recipient types that sign in with their UPN and have their own mailbox. 0 is a
 // user with addresses that Exchange does not know.
 const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.RemoteUserMailbox
@@ -84,6 +95,12 @@ func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan,
 
 func (s *UserScan) add(u directory.User) {
 	s.Users++
+	if u.Addressed {
+		s.Addressed++
+	}
+	if u.UPN != "" {
+		s.Named++
+	}
 	if u.Type.System() {
 		return
 	}
@@ -92,6 +109,13 @@ func (s *UserScan) add(u directory.User) {
 	}
 	managed := u.Type != 0 || len(u.Primary)+len(u.Aliases) > 0
 	if managed && u.Type != directory.MailContact {
+		if !u.Addressed && u.Mail != "" {
+			s.HiddenCount++
+			if len(s.Hidden) < maxFindings {
+				s.Hidden = append(s.Hidden, u.DN)
+			}
+			return
+		}
 		s.Mailboxes++
 		if len(u.Primary) != 1 {
 			s.PrimaryCount++

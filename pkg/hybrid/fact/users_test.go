@@ -27,7 +27,7 @@ func stream(users ...directory.User) iter.Seq2[directory.User, error] {
 func person(name, domain string) directory.User {
 	return directory.User{
 		DN: "CN=" + name + ",DC=" + domain, UPN: name + "@" + domain, Primary: []string{name + "@" + domain},
-		Type: directory.UserMailbox, Account: directory.AccountEnabled,
+		Type: directory.UserMailbox, Account: directory.AccountEnabled, Addressed: true,
 	}
 }
 
@@ -63,6 +63,9 @@ func TestScanUsers(t *testing.T) {
 		{"no primary address", change(anna, func(u *directory.User) { u.Aliases, u.Primary = u.Primary, nil }), 0, 0, 1,
 			1},
 		{"mail alone, unknown to Exchange", directory.User{DN: "x", UPN: "x@y", Mail: "z@y"}, 0, 0, 0, 0},
+		{"mail without proxyAddresses, which may be hidden", change(anna, func(u *directory.User) {
+			u.Mail, u.Primary, u.Addressed = "anna@contoso.com", nil, false
+		}), 0, 0, 0, 0},
 		{"an alias that repeats the primary",
 			change(anna, func(u *directory.User) { u.Aliases = []string{"ANNA@contoso.com"} }), 1, 0, 0, 1},
 	}

@@ -25,7 +25,13 @@ var addressChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
+			if result, hidden := unseen(in.Forest, scan, scan.Addressed, "proxyAddresses"); hidden {
+				return result
+			}
 			if scan.PrimaryCount == 0 {
+				if result, hidden := partlyUnseen(in.Forest, scan); hidden {
+					return result
+				}
 				return check.Pass("%s have one primary address each",
 					msg.Count(scan.Mailboxes, "%s user", "%s users"))
 			}
@@ -45,7 +51,7 @@ var addressChecks = []Check{
 		Scope:   PerOrganization,
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: 2 * scanLimit,
-		Reads:   fact.List(fact.Duplicates),
+		Reads:   fact.List(fact.Duplicates, fact.Users),
 		Why: "The tenant accepts an address only once: the second user is not synchronized or loses the address, " +
 			"and lookups reach the wrong calendar.",
 		Fix: "Remove the address from all but one of these users.",
@@ -55,6 +61,18 @@ var addressChecks = []Check{
 				return check.Unknown(err)
 			}
 			if len(duplicates) == 0 {
+				for _, f := range in.Forests {
+					scan, err := fact.Users.In(ctx, f)
+					if err != nil {
+						return check.Unknown(err)
+					}
+					if result, hidden := unseen(f, scan, scan.Addressed, "proxyAddresses"); hidden {
+						return result
+					}
+					if result, hidden := partlyUnseen(f, scan); hidden {
+						return result
+					}
+				}
 				return check.Pass("every address has one holder")
 			}
 			first := duplicates[0]

@@ -2,6 +2,7 @@ package prereq
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -26,7 +27,18 @@ var directoryChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
-			return check.Pass("%s answers", root.DNSHostName)
+			switch root.Synchronized {
+			case "TRUE":
+				return check.Pass("%s answers", root.DNSHostName)
+			case "FALSE":
+				return check.Unknown(fmt.Errorf("%s has not completed its first replication: users and settings that "+
+					"it does not show may exist", root.DNSHostName)).
+					Fix("Name another domain controller in directory.servers, or wait until repadmin /showrepl shows no error.")
+			}
+			return check.Warned("%s does not show isSynchronized, so its directory may be incomplete",
+				root.DNSHostName).
+				Because("Every domain controller of Active Directory shows it. Another LDAP server, or a proxy in " +
+					"between, may show only a part of the directory.")
 		},
 	},
 	{
@@ -46,7 +58,17 @@ var directoryChecks = []Check{
 			if err != nil {
 				return check.Unknown(err)
 			}
+			if result, hidden := unseen(in.Forest, scan, scan.Addressed, "proxyAddresses"); hidden {
+				return result
+			}
+			if scan.SignIn > 1 && scan.Named == 0 {
+				result, _ := unseen(in.Forest, scan, 0, "userPrincipalName")
+				return result
+			}
 			if scan.MismatchCount == 0 {
+				if result, hidden := partlyUnseen(in.Forest, scan); hidden {
+					return result
+				}
 				return check.Pass("%s sign in with their primary address",
 					msg.Count(scan.SignIn, "%s user", "%s users"))
 			}

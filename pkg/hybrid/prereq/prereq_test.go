@@ -177,8 +177,8 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		auth := ca.issue(t, leaf{cn: "Microsoft Exchange fact.Server Auth Certificate", selfSigned: true,
 			to: today.AddDate(2, 0, 0)}).Leaf
 		fact.DedicatedApplication.Seed(forest, fact.Dedicated{Name: "app"}, nil)
-		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain}, nil)
-		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3}, nil)
+		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain, Synchronized: "TRUE"}, nil)
+		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3, Addressed: 3, Named: 3}, nil)
 		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
 		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}},
 			nil)
@@ -352,14 +352,42 @@ func TestDisorders(t *testing.T) {
 		{"no Exchange Online", func(_ *testing.T, f *fact.Set, _ *authority) { withoutTenant(f) }, nil},
 
 		{"UPN mismatch", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Users.Seed(f.Forests[1], fact.UserScan{SignIn: 10_000, MismatchCount: 203,
+			fact.Users.Seed(f.Forests[1], fact.UserScan{Users: 10_000, SignIn: 10_000, Mailboxes: 10_000,
+				Addressed: 10_000, Named: 10_000, MismatchCount: 203,
 				Mismatches: []fact.Mismatch{{DN: "CN=r", UPN: "r.neri@fabrikam.com",
 					Primary: "ricarda.neri@fabrikam.com"}}}, nil)
 		}, []string{"fail directory.upn-matches-primary fabrikam"}},
 		{"no primary", func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.Users.Seed(f.Forests[0], fact.UserScan{Mailboxes: 5, PrimaryCount: 1,
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Users: 5, Mailboxes: 5, Addressed: 4, PrimaryCount: 1,
 				Primaries: []fact.Primaries{{DN: "CN=x"}}}, nil)
 		}, []string{"fail directory.one-primary contoso"}},
+		{"no user shown", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[0], fact.UserScan{}, nil)
+		}, []string{"skip directory.one-primary contoso: Read property objectCategory of users in contoso",
+			"skip directory.unique-addresses organization: Read property objectCategory of users in contoso",
+			"skip directory.upn-matches-primary contoso: Read property objectCategory of users in contoso"}},
+		{"no address shown", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Users: 2608, Mailboxes: 2608, PrimaryCount: 2608, Named: 2608,
+				Primaries: []fact.Primaries{{DN: "CN=x"}}}, nil)
+		}, []string{"skip directory.one-primary contoso: Read property proxyAddresses of users in contoso",
+			"skip directory.unique-addresses organization: Read property proxyAddresses of users in contoso",
+			"skip directory.upn-matches-primary contoso: Read property proxyAddresses of users in contoso"}},
+		{"no user principal name shown", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Users: 5, SignIn: 5, Mailboxes: 5, Addressed: 5,
+				MismatchCount: 5, Mismatches: []fact.Mismatch{{DN: "CN=x"}}}, nil)
+		}, []string{"skip directory.upn-matches-primary contoso: Read property userPrincipalName of users in contoso"}},
+		{"addresses of one part hidden", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.Users.Seed(f.Forests[0], fact.UserScan{Users: 5, SignIn: 4, Mailboxes: 4, Addressed: 4, Named: 5,
+				Hidden: []string{"CN=x"}, HiddenCount: 1}, nil)
+		}, []string{"skip directory.one-primary contoso: Read property proxyAddresses of users in contoso",
+			"skip directory.unique-addresses organization: Read property proxyAddresses of users in contoso",
+			"skip directory.upn-matches-primary contoso: Read property proxyAddresses of users in contoso"}},
+		{"first replication under way", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.RootDSE.Seed(f.Forests[0], directory.RootDSE{DNSHostName: "dc1", Synchronized: "FALSE"}, nil)
+		}, []string{"error directory.reachable contoso"}},
+		{"no Active Directory", func(_ *testing.T, f *fact.Set, _ *authority) {
+			fact.RootDSE.Seed(f.Forests[0], directory.RootDSE{DNSHostName: "dc1"}, nil)
+		}, []string{"warn directory.reachable contoso"}},
 		{"duplicate address", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.Duplicates.Seed(f.Organization,
 				[]fact.Duplicate{{Address: "a@contoso.com",
