@@ -77,15 +77,6 @@ type ExchangeOnline struct {
 	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty" example:"{adminAPI: https://outlook.office365.us}"`
 }
 
-// WorkMail is an Amazon WorkMail organization.
-type WorkMail struct {
-	Region       string `yaml:"region" json:"region"`
-	Organization string `yaml:"organization" json:"organization"`
-	// An access key: kind secret, the key's id as clientId, the key as secret. Default: what the
-	// AWS environment gives.
-	Credential Credential `yaml:"credential,omitempty" json:"credential,omitzero"`
-}
-
 // Forest is one on-premises Active Directory forest with its Exchange organization.
 type Forest struct {
 	Name string `yaml:"name" json:"name"`
@@ -108,6 +99,9 @@ type Forest struct {
 	// Edge Transport servers. With any, mail flows through them and not through the Mailbox
 	// servers.
 	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`
+	// How Amazon WorkMail asks this forest for free/busy. A forest without it takes no part in the
+	// interoperability with WorkMail.
+	WorkMail *Provider `yaml:"workmail,omitempty" json:"workmail,omitempty"`
 }
 
 // Directory says how a forest's Active Directory is reached. Name its domain, its servers, or both.

@@ -73,7 +73,7 @@ func (d *Document) Pages() []Page {
 	var before, forest, after []Section
 	for _, s := range sections {
 		switch {
-		case s.ID == "workmail" && d.find("workmail") == nil,
+		case (s.ID == "workmail" || s.ID == "interoperability") && d.find("workmail") == nil,
 			s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
 		case s.PerForest:
 			forest = append(forest, s)
@@ -123,6 +123,7 @@ var sections = []Section{
 	{ID: "directory", Title: "Active Directory", PerForest: true},
 	{ID: "exchange", Title: "Exchange", PerForest: true},
 	{ID: "certificate", Title: "Transport certificate", PerForest: true},
+	{ID: "interoperability", Title: "Free/busy for WorkMail", PerForest: true},
 	{ID: "tests", Title: "Free/busy test", PerForest: true},
 	{ID: "network", Title: "Network"},
 }
@@ -177,8 +178,14 @@ var questions = []Question{
 		Choices: enumerations["WorkMail.region"], Example: "us-east-1",
 		Help: "The AWS region of the organization."},
 	{Key: "workmail.organization", Section: "workmail", Label: "Organization", Kind: TextAnswer, Required: true,
-		Example: "contoso", Check: rule(text),
+		Example: "contoso", Check: rule(organizationName),
 		Help: "The organization's alias or id (m-...)."},
+	{Key: "workmail.account.user", Section: "workmail", Label: "Service account", Kind: TextAnswer,
+		Example: "svc-workmail@contoso.com", Check: rule(registered),
+		Help: "The address of the service account in WorkMail: the user as whom Exchange asks for free/busy."},
+	{Key: "workmail.account.password", Section: "workmail", Label: "Password", Kind: SecretAnswer, Required: true,
+		Example: "keyring:hybridge/workmail", Check: checkSecret,
+		When: []Condition{{Key: "workmail.account.user"}}, Help: passwordKept},
 
 	{Key: "forests[].name", Section: "forest", Label: "Forest", Kind: TextAnswer, Required: true, Example: "contoso",
 		Check: rule(shortName),
@@ -259,6 +266,14 @@ var questions = []Question{
 	{Key: "forests[].certificate.password", Section: "certificate", Label: "Password of that file", Kind: SecretAnswer,
 		Example: "env:PFX_PASSWORD", Check: checkSecret,
 		When: []Condition{{Key: "forests[].certificate.pfx"}}, Help: passwordKept},
+
+	{Key: "forests[].workmail.user", Section: "interoperability", Label: "WorkMail asks as", Kind: TextAnswer,
+		Example: `contoso\svc-workmail`, Check: rule(latin),
+		Help: "The service account in Exchange: the account as which WorkMail asks the EWS of this forest for " +
+			"free/busy, DOMAIN\\user or user@domain. It needs a mailbox and no rights."},
+	{Key: "forests[].workmail.password", Section: "interoperability", Label: "Password", Kind: SecretAnswer,
+		Required: true, Example: "keyring:hybridge/workmail-contoso", Check: checkSecret,
+		When: []Condition{{Key: "forests[].workmail.user"}}, Help: passwordKept},
 
 	{Key: "tests.pairs[].from", Section: "tests", Label: "User on premises", Kind: TextAnswer,
 		Example: "anna@contoso.com", Check: rule(address),

@@ -17,7 +17,7 @@ var scenarios = []Scenario{
 	{"unattended", "one forest, run by a pipeline, without prompts"},
 	{"gcc-high", "one forest and a GCC High tenant (United States government)"},
 	{"21vianet", "one forest and a tenant operated by 21Vianet (China)"},
-	{"workmail", "one forest and Amazon WorkMail (the forest's checks only)"},
+	{"workmail", "one forest and Amazon WorkMail"},
 }
 
 // Scenarios returns the scenarios, the most common first.

@@ -131,13 +131,18 @@ func (s recipe) put(w *sketch, q Question, key string, optional bool) {
 	switch {
 	case s.answers[q.Key] != "":
 		w.line(key, comment, scalar(s.answers[q.Key]), false)
-	case q.Required && s.asks(q) || slices.Contains(templateAsks, q.Key):
+	case q.Required && s.asks(q) || slices.Contains(templateAsks, q.Key) || s.ofWorkMail(q):
 		w.line(key, comment, s.placeholder(q), false)
 	case optional && q.Kind == ManyAnswer:
 		w.line(key, comment, "["+strings.Join(q.Offered(), ", ")+"]", true)
 	case optional:
 		w.line(key, comment, asked(q.Key), true)
 	}
+}
+
+// ofWorkMail reports whether a file about WorkMail asks an optional question of its sections.
+func (s recipe) ofWorkMail(q Question) bool {
+	return s.answers["workmail.region"] != "" && (q.Section == "workmail" || q.Section == "interoperability")
 }
 
 func (s recipe) asks(q Question) bool {

@@ -313,10 +313,7 @@ func (v *validation) rules(a *Answers) {
 		v.exchangeOnline(a, e)
 	}
 	if w := a.WorkMail; w != nil {
-		v.single([]string{"workmail", "organization"}, &w.Organization, text)
-		if w.Credential.Kind != "" {
-			v.credential([]string{"workmail", "credential"}, &w.Credential, workMailKinds)
-		}
+		v.workMail(w)
 	}
 	v.forests(a)
 	network := []string{"network"}
@@ -456,6 +453,7 @@ func (v *validation) forests(a *Answers) {
 			}
 		}
 		v.list(at("edge"), f.Edge, hostOrAddress)
+		v.provider(at(), a, f.WorkMail)
 	}
 }
 
