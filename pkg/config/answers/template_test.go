@@ -73,7 +73,8 @@ var recipes = map[string]recipe{
 		map[string]string{"exchangeOnline.tenant": "contoso.onmicrosoft.us"}},
 	"21vianet": {1, with(attended, map[string]string{"exchangeOnline.cloud": "21vianet"}),
 		map[string]string{"exchangeOnline.tenant": "contoso.partner.onmschina.cn"}},
-	"workmail": {1, with(attended, map[string]string{"workmail.region": "us-east-1"}), nil},
+	"workmail": {1, with(attended, map[string]string{"workmail.region": "us-east-1",
+		"workmail.account.password": "prompt", "forests[].workmail.password": "prompt"}), nil},
 }
 
 // templateAsks are the optional questions that a file asks all the same.

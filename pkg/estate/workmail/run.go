@@ -63,7 +63,7 @@ func Operations() []string {
 func (c *Client) Run(ctx context.Context, name string, parameters map[string]any) error {
 	run, known := operations[name]
 	if !known {
-		return &unsendable{fmt.Errorf("Amazon WorkMail: hybridge does not run %s; it runs %s", name,
+		return &unsendable{fmt.Errorf("Amazon WorkMail: %s is not among the operations that change something here: %s", name,
 			strings.Join(Operations(), ", "))}
 	}
 	ctx, cancel := c.limited(ctx)
