@@ -138,19 +138,19 @@ function Save-Result([string] $Status, [string] $Text) {
     [System.IO.File]::WriteAllText($Run.File, $json)
 }
 
-# An id that a script of another place made: given, or in the result file.
-function Read-Id([string] $Name, [string] $Given, [string] $From) {
+# A value that another script made: given, or in the result file. Guid says that it is an id.
+function Read-Id([string] $Name, [string] $Given, [string] $From, [switch] $Guid) {
     $value = $Given
     if (-not $value) {
         $value = [string] (Read-Property (Read-Result).ids $Name)
     }
     if (-not $value) {
         if ($WhatIfPreference) {
-            return ('(the id that {0} makes)' -f $From)
+            return ('(what {0} makes)' -f $From)
         }
         throw ('{0} is not known. Run {1} first, or give -{0} as that script prints it.' -f $Name, $From)
     }
-    if ($value -notmatch '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$') {
+    if ($Guid -and $value -notmatch '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$') {
         throw ('{0} is no GUID: {1}' -f $Name, $value)
     }
     return $value
@@ -594,7 +594,7 @@ $needs = @(
 )
 Assert-Need $needs
 
-$Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'] = Read-Id -Name 'Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId' -Given $Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId -From '01-entra.ps1'
+$Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'] = Read-Id -Name 'Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId' -Given $Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId -From '01-entra.ps1' -Guid
 Save-Result
 
 # ---- The changes

@@ -1,0 +1,231 @@
+package scripts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/test/peer"
+)
+
+// stage is a lab whose places PowerShell can reach.
+type stage struct {
+	lab      *lab.Lab
+	deployed *deployment.Deployment
+	answers  answers.Answers
+	gateway  string
+	tenant   string
+}
+
+// raise starts a lab with its gateway: PowerShell on Linux cannot lead host names elsewhere or sign
+// in with a certificate of the lab.
+func raise(t *testing.T, o lab.Options) *stage {
+	t.Helper()
+	o.Dir, o.Users = t.TempDir(), 20
+	l, err := lab.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := deployment.Open(a, deployment.Options{
+		Dir: o.Dir, StateDir: t.TempDir(), Version: "test", Now: o.Today,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
+	s := &stage{lab: l, deployed: d, answers: a}
+	s.openGateway(t, o.Dir)
+	return s
+}
+
+// openGateway serves Microsoft Graph under /graph and the admin API under /online.
+func (s *stage) openGateway(t *testing.T, dir string) {
+	t.Helper()
+	way, err := link.New(link.Options{
+		ConnectTo: s.answers.Network.ConnectTo, CAFile: filepath.Join(dir, s.answers.Network.CAFile),
+		LookupHost: func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.answers.ExchangeOnline.Credential
+	password, err := secret.Resolver{Dir: dir}.Resolve(t.Context(), c.Password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := certificate.Load(filepath.Join(dir, c.PFX), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worldwide, _ := cloud.Get("worldwide")
+	identity, err := entra.NewIdentity(entra.IdentityOptions{
+		Tenant: s.answers.ExchangeOnline.Tenant, Login: worldwide.Login, Graph: worldwide.Graph, HTTP: way.Client(nil),
+		Credential: entra.Credential{Kind: c.Kind, ClientID: c.ClientID, Bundle: bundle},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for prefix, to := range map[string]struct{ address, resource string }{
+		"/graph/": {worldwide.Graph, worldwide.Graph}, "/online/": {worldwide.AdminAPI, worldwide.ExchangeResource},
+	} {
+		target, err := url.Parse(to.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := identity.Source(to.resource)
+		mux.Handle(prefix, http.StripPrefix(strings.TrimSuffix(prefix, "/"), &httputil.ReverseProxy{
+			Transport: way.Client(nil).Transport,
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				text, err := token(r.In.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				r.Out.Header.Set("Authorization", "Bearer "+text)
+			},
+		}))
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s.gateway = server.URL
+	graph, err := entra.New(entra.Options{
+		Graph: worldwide.Graph, HTTP: way.Client(nil), Token: identity.Source(worldwide.Graph),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	organization, err := graph.Organization(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tenant = organization.ID
+}
+
+// run runs one script in PowerShell, in a session of its place.
+func (s *stage) run(t *testing.T, path, place string) ending {
+	t.Helper()
+	runner, err := filepath.Abs("testdata/lab.ps1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{}
+	if forest, on := strings.CutPrefix(place, "onprem/"); on {
+		env = s.remote(t, forest)
+	}
+	out := strings.TrimSpace(powershell(t, env, "-File", runner, "-Script", path, "-Place", place,
+		"-Catalogue", peer.Catalogue(t), "-Gateway", s.gateway, "-Tenant", s.tenant))
+	said, last, _ := cutLast(out, "\n")
+	var e ending
+	if err := json.Unmarshal([]byte(last), &e); err != nil {
+		t.Fatalf("%v in:\n%s", err, out)
+	}
+	e.said = said
+	return e
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	at := strings.LastIndex(text, separator)
+	if at < 0 {
+		return "", text, false
+	}
+	return text[:at], text[at+len(separator):], true
+}
+
+// ending is how a script ended.
+type ending struct {
+	Exit  int
+	Error string
+	said  string
+}
+
+// remote is the environment of the bridge from PowerShell's own transport to the forest's Exchange.
+func (s *stage) remote(t *testing.T, forest string) []string {
+	t.Helper()
+	python := peer.Program(t, "python3", "python3")
+	bin := t.TempDir()
+	stand := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", python, shared(t, "tools", "pwsh-lab", "stdio_to_wsman.py"))
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte(stand), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(s.lab.Answers())
+	for _, f := range s.answers.Forests {
+		if f.Name != forest {
+			continue
+		}
+		to := ""
+		for _, row := range s.answers.Network.ConnectTo {
+			if address, ok := strings.CutPrefix(row, f.Exchange.Server+":443="); ok {
+				to = address
+			}
+		}
+		_, file, _ := strings.Cut(string(f.Exchange.Credential.Password), "file:")
+		return []string{
+			"PATH=" + bin + ":" + os.Getenv("PATH"), "WSMAN_URL=" + f.Exchange.URL, "WSMAN_CONNECT_TO=" + to,
+			"WSMAN_CA=" + filepath.Join(dir, s.answers.Network.CAFile), "WSMAN_USER=" + f.Exchange.Credential.User,
+			"WSMAN_PASSWORD_FILE=" + filepath.Join(dir, file),
+		}
+	}
+	t.Fatalf("no forest %s", forest)
+	return nil
+}
+
+// TestScriptsAgainstTheLab runs every script of a first plan in PowerShell against the lab: remote
+// PowerShell, the admin API and Microsoft Graph. Then nothing is left to change, and every lookup
+// works.
+func TestScriptsAgainstTheLab(t *testing.T) {
+	for name, o := range map[string]lab.Options{
+		"one forest":  {Forests: 1},
+		"two forests": {Forests: 2},
+		"Graph": {Forests: 2, Today: func() time.Time {
+			return time.Date(2027, 10, 1, 12, 0, 0, 0, time.UTC)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := raise(t, o)
+			scripts := planned(t, s.deployed)
+			tested, err := s.deployed.Test(t.Context(), deployment.TestOptions{}, silent{})
+			if err != nil || tested.Summary.Failed == 0 {
+				t.Fatalf("before the scripts: %+v, %v", tested.Summary, err)
+			}
+			for _, script := range scripts.scripts {
+				if e := s.run(t, filepath.Join(scripts.dir, script.Name), script.Place); e.Error != "" || e.Exit != 0 {
+					t.Fatalf("%s: exit %d: %s\n%s", script.Name, e.Exit, e.Error, e.said)
+				}
+			}
+			p, err := s.deployed.Plan(t.Context(), silent{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range p.Changes {
+				t.Errorf("left to do: %s %s: %v", c.Action, c.ID, c.After)
+			}
+			tested, err = s.deployed.Test(t.Context(), deployment.TestOptions{}, silent{})
+			if err != nil || tested.Summary.Failed+tested.Summary.Unknown > 0 || tested.Summary.OK == 0 {
+				t.Errorf("after the scripts: %+v, %v", tested.Summary, err)
+			}
+		})
+	}
+}
