@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // newHelpCommand is the help about a command, a topic, or anything that the reference pages explain
@@ -37,8 +39,9 @@ func newHelpCommand() *cobra.Command {
 				_, err := cmd.OutOrStdout().Write([]byte(text))
 				return err
 			}
-			if near := cmd.Root().SuggestionsFor(args[0]); len(near) > 0 {
-				return usage("there is no help about %q; did you mean %q?", strings.Join(args, " "), near[0])
+			names := slices.Concat(helpNames(cmd.Root()), helpIDs())
+			if near, ok := spelling.Nearest(strings.Join(args, " "), names); ok {
+				return usage("there is no help about %q; did you mean %q?", strings.Join(args, " "), near)
 			}
 			return usage("there is no help about %q; hybridge --help lists commands and topics, "+
 				"hybridge help checks the ids of checks", strings.Join(args, " "))

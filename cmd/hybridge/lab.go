@@ -68,9 +68,6 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 			return usage("--output-file: a lab writes %s, and runs until it is interrupted",
 				filepath.Join(o.dir, "lab.json"))
 		}
-		if o.forests < 1 {
-			return usage("--forests %d: a lab has one forest or more", o.forests)
-		}
 		return nil
 	}
 	return a.verb(c, report.Documents,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // levelTrace shows the bodies of remote calls too (link.LevelTrace, which this floor does not
@@ -22,7 +23,8 @@ func (t *task) logger() (*slog.Logger, error) {
 	level := levelTrace
 	if name := cmp.Or(t.logLevel, "info"); !strings.EqualFold(name, "trace") {
 		if err := level.UnmarshalText([]byte(name)); err != nil {
-			return nil, usage("--log-level %s: use trace, debug, info, warn or error", t.logLevel)
+			return nil, usage("--log-level %s: use trace, debug, info, warn or error%s", t.logLevel,
+				spelling.DidYouMean(name, []string{"trace", "debug", "info", "warn", "error"}))
 		}
 	}
 	w := t.Err

@@ -142,6 +142,18 @@ func onePlan(t *testing.T) change.Plan {
 	return p
 }
 
+// ranOnce returns the state directory of one run, which failed.
+func ranOnce(t *testing.T) string {
+	t.Helper()
+	state := t.TempDir()
+	_, err := apply.Run(t.Context(), map[string]change.Place{"online": nothing{}},
+		map[string]*change.Kind{"Thing": thingKind}, onePlan(t), apply.Options{StateDir: state, Wait: 1}, nil)
+	if !errors.Is(err, apply.ErrPartial) {
+		t.Fatal(err)
+	}
+	return state
+}
+
 type nothing struct{}
 
 func (nothing) Read(context.Context, *change.Kind) ([]change.Live, error) { return nil, nil }
@@ -267,7 +279,9 @@ func TestExitCodes(t *testing.T) {
 			[]string{"the same apply resumes"}},
 		{"apply, removals", scripted{plan: plan, err: apply.ErrNotAccepted}, []string{"apply", planFile, "--yes"}, 2,
 			[]string{"--accept removals"}},
-		{"rollback, nobody to ask", scripted{}, []string{"rollback"}, 2, []string{"--yes"}},
+		{"rollback, nobody to ask", scripted{}, []string{"rollback", "--state-dir", ranOnce(t)}, 2, []string{"--yes"}},
+		{"rollback of no run", scripted{}, []string{"rollback", "r0", "--state-dir", ranOnce(t)}, 2,
+			[]string{"there is no run r0", "hybridge history"}},
 		{"rollback", scripted{apply: done}, []string{"rollback", "--yes"}, 0, nil},
 		{"rollback stopped", scripted{err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrUnreachable)},
 			[]string{"rollback", "--yes"}, 6, []string{"the same rollback resumes"}},
@@ -280,14 +294,14 @@ func TestExitCodes(t *testing.T) {
 		{"unattended, blind in one thing", scripted{check: checked(pass, blind), test: tested(freebusy.OK)},
 			[]string{"--non-interactive", "--yes"}, 9, nil},
 		{"validate", scripted{test: tested(freebusy.OK)},
-			[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, 0, nil},
+			[]string{"validate", "freebusy", "--from", "a@x.example", "--to", "b@y.example"}, 0, nil},
 		{"test nobody", scripted{err: fmt.Errorf("x: %w", deployment.ErrNoPairs)}, []string{"test"}, 2,
 			[]string{"tests.pairs"}},
 		{"test no address", scripted{}, []string{"test", "--from", "anna"}, 2, []string{`"anna" is not an address`}},
-		{"validate no address", scripted{}, []string{"validate", "freebusy", "--from", "a@x", "--to", "bob"}, 2,
+		{"validate no address", scripted{}, []string{"validate", "freebusy", "--from", "a@x.example", "--to", "bob"}, 2,
 			[]string{`"bob" is not an address`}},
 		{"validate nothing", scripted{}, []string{"validate"}, 2, []string{"freebusy"}},
-		{"validate whom", scripted{}, []string{"validate", "freebusy"}, 2, []string{"--from and --to"}},
+		{"validate whom", scripted{}, []string{"validate", "freebusy"}, 2, []string{"two addresses are needed"}},
 		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8,
 			[]string{"time limit reached", "--timeout"}},
 		{"no such flag", scripted{}, []string{"check", "--nope"}, 2, []string{"--nope"}},
@@ -385,7 +399,7 @@ func TestFormats(t *testing.T) {
 	}{
 		{[]string{"check"}, "CheckReport"}, {[]string{"plan"}, "Plan"}, {[]string{"apply", "--yes"}, "ApplyReport"},
 		{[]string{"test"}, "TestReport"},
-		{[]string{"validate", "freebusy", "--from", "a@x", "--to", "b@y"}, "ValidateReport"},
+		{[]string{"validate", "freebusy", "--from", "a@x.example", "--to", "b@y.example"}, "ValidateReport"},
 		{[]string{"rollback", "--yes"}, "ApplyReport"},
 		{[]string{"--non-interactive", "--yes"}, "RunReport"},
 	} {
@@ -437,10 +451,28 @@ func TestValidateBothWays(t *testing.T) {
 	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{test: tested(freebusy.OK)}
-	execute(t, s, "", "validate", "freebusy", "-f", file, "--from", "a@x", "--to", "b@y", "--both-directions")
-	if diff := cmp.Diff([]string{"test a@x b@y", "test b@y a@x"}, s.called); diff != "" {
-		t.Error(diff)
+	for _, addresses := range [][]string{
+		{"--from", "a@x.example", "--to", "b@y.example"},
+		{"a@x.example", "b@y.example"},
+		{"Anna <a@x.example>", "\"B, Ben\" <SMTP:b@Y.example> "},
+		{"mailto:a@x.example", "B, Ben <b@y.example>"},
+	} {
+		s := &scripted{test: tested(freebusy.OK)}
+		args := append([]string{"validate", "freebusy", "-f", file, "--both-directions"}, addresses...)
+		got := execute(t, s, "", args...)
+		if diff := cmp.Diff([]string{"test a@x.example b@y.example", "test b@y.example a@x.example"}, s.called); diff != "" {
+			t.Errorf("%v: %s\n%s", addresses, got.errout, diff)
+		}
+	}
+	for _, wrong := range [][]string{
+		{"a@x.example"}, {"Anna", "b@y.example"}, {"a@x.example", "b@y.example", "--from", "c@z.example"},
+		{"a@x.example", "b@y.example", "c@z.example"}, {"<>", "b@y.example"},
+	} {
+		s := &scripted{}
+		got := execute(t, s, "", append([]string{"validate", "freebusy", "-f", file}, wrong...)...)
+		if got.code != exitUsage || s.called != nil {
+			t.Errorf("%v: exit %d, called %v", wrong, got.code, s.called)
+		}
 	}
 }
 

@@ -54,8 +54,12 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 	}
 	if !t.yes {
 		if !t.interactive() {
-			return usage("the rollback needs a confirmation and there is no terminal: look with --dry-run, then " +
-				"confirm with --yes")
+			id, err := apply.Undoable(t.state, run)
+			if err != nil {
+				return err
+			}
+			return usage("the rollback of run %s needs a confirmation and there is no terminal: look with --dry-run, "+
+				"then confirm with --yes", id)
 		}
 		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -160,7 +161,7 @@ and --non-interactive it runs all of them in plain lines.`,
 				return wrong
 			}
 		}
-		return usage("%w", err)
+		return flagFault(cmd, err)
 	})
 	root.SetVersionTemplate("hybridge {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
@@ -185,7 +186,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		"accept the risk of this `ID` by name: removals; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
-	flags.IntVar(&g.parallel, "parallel", 4, "forests and hosts at the same time")
+	flags.IntVar(&g.parallel, "parallel", 4, "`NUMBER` of forests and hosts at the same time")
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),
@@ -200,12 +201,17 @@ and --non-interactive it runs all of them in plain lines.`,
 	))
 
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if g.timeout < 0 || g.parallel < 1 {
-			return usage("--timeout must not be negative, and --parallel at least 1")
+		if err := flagRanges(cmd.Flags()); err != nil {
+			return err
+		}
+		var consents []string
+		for _, c := range apply.Consents() {
+			consents = append(consents, c.ID)
 		}
 		for _, id := range g.accept {
-			if !slices.ContainsFunc(apply.Consents(), func(c apply.Consent) bool { return c.ID == id }) {
-				return usage("--accept does not know %q", id)
+			if !slices.Contains(consents, id) {
+				return usage("--accept %s: there is no such ID%s; there are %s", id,
+					spelling.DidYouMean(id, consents), strings.Join(consents, ", "))
 			}
 		}
 		if g.timeout > 0 {

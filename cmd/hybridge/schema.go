@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -77,7 +78,8 @@ func newSchemaCommand(a app) *cobra.Command {
 		name := append(args, "answers")[0]
 		s, err := schema(name)
 		if err != nil {
-			return usage("there is no schema %q; there are %s", name, strings.Join(names, ", "))
+			return usage("there is no schema %q%s; there are %s", name, spelling.DidYouMean(name, names),
+				strings.Join(names, ", "))
 		}
 		return t.write(s)
 	})

@@ -161,8 +161,7 @@ func (t *task) nameAnswers() error {
 		return nil
 	}
 	if _, err := os.Stat(defaultAnswers); err != nil {
-		return usage("no answers: name the file with --answers FILE (write one with: hybridge init --output-file %s)",
-			defaultAnswers)
+		return usage("no answers: name the file with --answers FILE; %s", answers.HowToWrite(defaultAnswers))
 	}
 	t.answersFile = defaultAnswers
 	return nil

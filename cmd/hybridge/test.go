@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -48,7 +48,7 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 			return err
 		}
 	}
-	if err := addresses(o.From, o.To); err != nil {
+	if err := addresses(&o.From, &o.To); err != nil {
 		return err
 	}
 	if err := t.open(ctx); err != nil {
@@ -74,12 +74,17 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 	}
 }
 
-// addresses refuses what is given for an address and is none.
-func addresses(given ...string) error {
-	for _, address := range given {
-		if address != "" && !strings.Contains(address, "@") {
-			return usage("%q is not an address; write user@domain", address)
+// addresses replaces each text by the address in it, and refuses one without.
+func addresses(given ...*string) error {
+	for _, text := range given {
+		if *text == "" {
+			continue
 		}
+		address, err := answers.Address(*text)
+		if err != nil {
+			return usage("%q %w", *text, err)
+		}
+		*text = address
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
@@ -18,17 +19,25 @@ type validateOptions struct {
 func newValidateCommand(a app) *cobra.Command {
 	var o validateOptions
 	c := &cobra.Command{
-		Use:     "validate freebusy",
+		Use:     "validate freebusy [FROM TO]",
 		GroupID: "flow",
 		Short:   "Explain one failed lookup, read-only: for the help desk",
-		Long: `Validate answers one question of a user: why does --from not see the free/busy of --to? It makes
-the lookup from every side that can, and changes nothing.`,
-		Example: "  hybridge validate freebusy -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com " +
-			"--both-directions",
+		Long: `Validate answers one question of a user: why does FROM not see the free/busy of TO? It makes
+the lookup from every side that can, and changes nothing. An address may be copied from a mail, with
+the name before it.`,
+		Example: `  hybridge validate freebusy anna@contoso.com bob@fabrikam.com -f answers.yaml
+  hybridge validate freebusy 'Anna <anna@contoso.com>' bob@fabrikam.com --both-directions`,
 		ValidArgs: []string{"freebusy"},
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] != "freebusy" {
+			switch {
+			case len(args) == 0:
 				return usage("name what to validate: freebusy")
+			case args[0] != "freebusy":
+				return usage("cannot validate %q%s; name what to validate: freebusy", args[0],
+					spelling.DidYouMean(args[0], []string{"freebusy"}))
+			case len(args) != 1 && len(args) != 3:
+				return usage("validate freebusy takes two addresses: of the user who looks, and of the mailbox that " +
+					"is looked up")
 			}
 			return nil
 		},
@@ -36,14 +45,22 @@ the lookup from every side that can, and changes nothing.`,
 	c.Flags().StringVar(&o.from, "from", "", "`ADDRESS` of the user who looks")
 	c.Flags().StringVar(&o.to, "to", "", "`ADDRESS` of the mailbox that is looked up")
 	c.Flags().BoolVar(&o.both, "both-directions", false, "look up the other direction too")
-	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runValidate(ctx, t, o) })
+	return a.verb(c, testTraits, func(ctx context.Context, t *task, args []string) error {
+		if len(args) == 3 {
+			if o.from != "" || o.to != "" {
+				return usage("name the two addresses once: as arguments, or with --from and --to")
+			}
+			o.from, o.to = args[1], args[2]
+		}
+		return runValidate(ctx, t, o)
+	})
 }
 
 func runValidate(ctx context.Context, t *task, o validateOptions) error {
 	if o.from == "" || o.to == "" {
-		return usage("--from and --to are needed: the address of who asks, and of whose free/busy it is")
+		return usage("two addresses are needed: of the user who looks (--from), and of the mailbox that is looked up (--to)")
 	}
-	if err := addresses(o.from, o.to); err != nil {
+	if err := addresses(&o.from, &o.to); err != nil {
 		return err
 	}
 	if err := t.open(ctx); err != nil {

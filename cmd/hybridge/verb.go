@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
@@ -41,8 +42,9 @@ func format(name string, has report.Trait) (report.Format, error) {
 			return f, nil
 		}
 	}
-	names := strings.Join(report.Names(has), ", ")
-	return report.Format{}, usage("--output %s: this command writes %s%w", name, names, hidden{errFormat})
+	names := report.Names(has)
+	return report.Format{}, usage("--output %s: this command writes %s%s%w", name, strings.Join(names, ", "),
+		spelling.DidYouMean(name, names), hidden{errFormat})
 }
 
 // hidden is an error that gives another error its class and adds no text.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 )
 
@@ -300,7 +301,11 @@ next:
 			found = append(found, f)
 			continue next
 		}
-		return nil, fmt.Errorf("no fault %q: hybridge lab faults lists them", name)
+		var ids []string
+		for _, f := range Faults() {
+			ids = append(ids, f.ID)
+		}
+		return nil, fmt.Errorf("no fault %q%s: hybridge lab faults lists them", name, spelling.DidYouMean(name, ids))
 	}
 	return found, nil
 }

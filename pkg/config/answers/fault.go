@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // Fault is one thing that is wrong with an answers file.
@@ -151,45 +153,10 @@ func excerpt(line string, column int) (text string, before int) {
 	return b.String(), before
 }
 
-// nearest returns the candidate that word was most likely meant to be.
-func nearest(word string, candidates []string) (string, bool) {
-	if len(word) > 64 {
-		return "", false
-	}
-	best, distance := "", 3
-	for _, c := range candidates {
-		d := edits(strings.ToLower(word), strings.ToLower(c))
-		if d < distance && d <= max(1, len(c)/2) {
-			best, distance = c, d
-		}
-	}
-	return best, best != ""
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := previous
-			if a[i] != b[j] {
-				cost = 1 + min(previous, row[j], row[j+1])
-			}
-			previous, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}
-
 // choose renders "did you mean x? there are a, b and c".
 func choose(word string, candidates []string) string {
 	all := "use one of " + strings.Join(candidates, ", ")
-	if near, ok := nearest(word, candidates); ok {
+	if near, ok := spelling.Nearest(word, candidates); ok {
 		return fmt.Sprintf("did you mean %q? %s", near, all)
 	}
 	return all

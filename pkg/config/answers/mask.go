@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // isSecretKey reports whether a key, perhaps misspelt, is one that secrets are put under.
@@ -15,7 +16,7 @@ func isSecretKey(key string) bool {
 			return true
 		}
 	}
-	return edits(key, "password") <= 3 || edits(key, "secret") <= 2
+	return spelling.Distance(key, "password") <= 3 || spelling.Distance(key, "secret") <= 2
 }
 
 // maskLines returns lines fit to be shown: what stands under the keys of secrets, unless it is a

@@ -171,6 +171,21 @@ func guid(s string) (string, error) {
 	return id, nil
 }
 
+// Address returns the SMTP address that a person wrote or copied: user@domain, with or without a
+// display name, "mailto:" or "smtp:". The error follows the text in a sentence.
+func Address(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if open := strings.LastIndexByte(s, '<'); open >= 0 && strings.HasSuffix(s, ">") {
+		s = strings.TrimSpace(s[open+1 : len(s)-1])
+	}
+	for _, prefix := range []string{"mailto:", "smtp:"} {
+		if len(s) > len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+			s = s[len(prefix):]
+		}
+	}
+	return address(s)
+}
+
 // address returns an SMTP address with its domain as domainName.
 func address(s string) (string, error) {
 	if err := plain(s); err != nil {

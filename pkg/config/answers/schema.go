@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // schema.json is generated from the types of this package by its tests (go test -update) and
@@ -136,7 +137,7 @@ func asTexts(values []any) []string {
 func (v *validation) unknownKey(path, known []string) {
 	name := path[len(path)-1]
 	hint := "known here: " + strings.Join(known, ", ")
-	if near, ok := nearest(name, known); ok {
+	if near, ok := spelling.Nearest(name, known); ok {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 	}
 	v.keyFault(path, fmt.Sprintf("unknown key %s", quote(name)), hint)

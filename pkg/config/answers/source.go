@@ -123,6 +123,12 @@ func within(ctx context.Context, limit time.Duration, f func() ([]byte, error)) 
 	}
 }
 
+// HowToWrite says how to get an answers file at a path.
+func HowToWrite(path string) string {
+	return fmt.Sprintf("write one with: hybridge init --scenario %s --output-file %s (hybridge init --help lists the "+
+		"scenarios)", scenarios[0].ID, path)
+}
+
 // unreadable says what to do about a file that could not be read.
 func unreadable(ctx context.Context, name string, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -132,7 +138,7 @@ func unreadable(ctx context.Context, name string, err error) error {
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.What, f.Hint = "there is no such file", "write one with: hybridge init"
+		f.What, f.Hint = "there is no such file", HowToWrite(name)
 	case errors.Is(err, fs.ErrPermission):
 		f.What, f.Hint = "this user may not read the file", "allow it, or run as the file's owner"
 	case errors.Is(err, errDirectory):

@@ -200,11 +200,13 @@ func (x *execution) fail(s *step, err error) {
 // may have written since the plan was made or the last step was done.
 func (x *execution) write(ctx context.Context, s *step) {
 	live, p, err := x.ready(ctx, s)
-	if err != nil {
+	switch {
+	case err != nil && live == nil && ctx.Err() != nil: // nothing was begun
+		s.outcome.Status, s.outcome.Error, s.outcome.Cause = Pending, "cancelled", context.Cause(ctx)
+		return
+	case err != nil:
 		x.fail(s, err)
-		if live != nil {
-			x.end(s, live, nil)
-		}
+		x.end(s, live, nil)
 		return
 	}
 	if len(p.commands) == 0 {
@@ -225,11 +227,13 @@ func (x *execution) write(ctx context.Context, s *step) {
 	others, err := change.Fingerprint(s.kind, without(live, p.object))
 	if err != nil {
 		x.fail(s, err)
+		x.end(s, live, nil)
 		return
 	}
 	now, err := change.Fingerprint(s.kind, live)
 	if err != nil {
 		x.fail(s, err)
+		x.end(s, live, nil)
 		return
 	}
 	begin := record{

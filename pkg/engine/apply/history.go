@@ -66,9 +66,12 @@ func entry(runs []*past, run *past) Entry {
 	}
 	traces := run.traces()
 	for _, id := range run.head.IDs {
-		if end := traces[id].end; end != nil {
-			e.Summary.add(end.Status)
-		} else {
+		switch t := traces[id]; {
+		case t.end != nil:
+			e.Summary.add(t.end.Status)
+		case t.begin != nil && e.Outcome != "unfinished":
+			e.Summary.Failed++ // written, and the run ended before it was seen
+		default:
 			e.Summary.Pending++
 		}
 	}

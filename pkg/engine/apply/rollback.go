@@ -50,6 +50,20 @@ func Rollback(
 	return x.run(ctx)
 }
 
+// Undoable returns the id of the run that Rollback would undo, from the journals alone, or says why
+// there is none.
+func Undoable(stateDir, runID string) (string, error) {
+	runs, unreadable, err := readRuns(stateDir)
+	if err != nil {
+		return "", err
+	}
+	run, err := toUndo(runs, unreadable, runID)
+	if err != nil {
+		return "", err
+	}
+	return run.head.RunID, nil
+}
+
 // undo picks the run to roll back and makes the steps that undo it.
 func (x *execution) undo(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 )
 
 // ErrUnmatched is the class of a glob that picks nothing: a typing mistake, and a fault in usage.
@@ -22,18 +24,53 @@ func (s Selection) Validate(ids []string) error {
 	var errs []error
 	for _, glob := range s.Only {
 		if !anyMatch(glob, ids) {
-			errs = append(errs, fmt.Errorf("--only %q: %w", glob, ErrUnmatched))
+			errs = append(errs, unmatched("--only", glob, ids))
 		}
 	}
 	for _, glob := range s.Skip {
 		if !anyMatch(glob, ids) {
-			errs = append(errs, fmt.Errorf("--skip %q: %w", glob, ErrUnmatched))
+			errs = append(errs, unmatched("--skip", glob, ids))
 		}
 	}
 	if len(errs) == 0 && len(ids) > 0 && !slices.ContainsFunc(ids, s.Picks) {
 		errs = append(errs, errNothing)
 	}
 	return errors.Join(errs...)
+}
+
+// unmatched says that a glob picks nothing, and what was probably meant.
+func unmatched(flag, glob string, ids []string) error {
+	hint := "* stands for any text and ? for one character"
+	switch near := likely(glob, ids); {
+	case near != "":
+		hint = fmt.Sprintf("did you mean %q?", near)
+	case strings.ContainsAny(glob, "*?"):
+		hint = ""
+	}
+	if hint == "" {
+		return fmt.Errorf("%s %q: %w", flag, glob, ErrUnmatched)
+	}
+	return fmt.Errorf("%s %q: %w; %s", flag, glob, ErrUnmatched, hint)
+}
+
+// likely is the glob that was probably meant: one of the ids, all below a part of one, or all that
+// contain the text.
+func likely(glob string, ids []string) string {
+	candidates := slices.Clone(ids)
+	for _, id := range ids {
+		for i := range id {
+			if id[i] == '.' || id[i] == '/' {
+				candidates = append(candidates, id[:i+1]+"*")
+			}
+		}
+	}
+	if near, ok := spelling.Nearest(glob, candidates); ok {
+		return near
+	}
+	if around := "*" + strings.Trim(glob, "*") + "*"; len(around) > 4 && anyMatch(around, ids) {
+		return around
+	}
+	return ""
 }
 
 // Picks reports whether id is selected: matched by one of Only (or Only is empty) and by none of

@@ -54,3 +54,24 @@ func TestSelection(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A glob that picks nothing is answered with what was probably meant.
+func TestUnmatched(t *testing.T) {
+	ids := []string{"directory.reachable", "tenant.ews-switch", "online/OrganizationRelationship/contoso.com"}
+	for glob, want := range map[string]string{
+		"directory.reachble": `did you mean "directory.reachable"?`,
+		"directry.*":         `did you mean "directory.*"?`,
+		"onlin/*":            `did you mean "online/*"?`,
+		"ews":                `did you mean "*ews*"?`,
+		"ews*":               `did you mean "*ews*"?`,
+		"[":                  "* stands for any text and ? for one character",
+		"(directory|tenant)": "* stands for any text and ? for one character",
+		"frob*":              "matches nothing",
+	} {
+		err := Selection{Skip: []string{glob}}.Validate(ids)
+		if !errors.Is(err, ErrUnmatched) || !strings.HasSuffix(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "--skip \""+glob) {
+			t.Errorf("%s: %v", glob, err)
+		}
+	}
+}

@@ -168,6 +168,7 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 		}
 		if len(blank.Route) == 0 {
 			blank.Route = []string{"no connector, relationship or address space for " + domainOf(at.Address)}
+			blank.Note = betweenForests(p, premises, at)
 		}
 	}
 	var view View
@@ -200,6 +201,17 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 		}
 	}
 	return []Answer{direct}
+}
+
+// betweenForests says what a lookup without a route lacks when both mailboxes are on-premises.
+// hybridge tests such a lookup and sets nothing up for it.
+func betweenForests(p Premise, premises []Premise, at Location) string {
+	i := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise })
+	if p.Side != exchange.OnPremises || i < 0 || premises[i].Side != exchange.OnPremises {
+		return ""
+	}
+	return fmt.Sprintf("hybridge does not set up lookups between forests; %s needs an availability address space or "+
+		"an organization relationship for %s", p.Name, domainOf(at.Address))
 }
 
 // testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+)
+
+// forms say how the values of a type of flag are written.
+var forms = map[string]string{
+	"duration": "write a number and a unit: 90s, 20m or 2h",
+	"int":      "write a whole number, such as 4",
+	"bool":     "write true or false",
+}
+
+// least is the smallest value of a flag that takes a number; 0 where it is not listed.
+var least = map[string]int{"parallel": 1, "forests": 1}
+
+// flagFault says what is wrong with a flag of a command line: one sentence with an example.
+func flagFault(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var empty *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		})
+		name := "--" + unknown.GetSpecifiedName()
+		return usage("unknown flag: %s%s", name, spelling.DidYouMean(name, names))
+	case errors.As(err, &empty):
+		f := empty.GetFlag()
+		if form := forms[f.Value.Type()]; form != "" {
+			return usage("--%s needs a value; %s", f.Name, form)
+		}
+		name, _ := pflag.UnquoteUsage(f)
+		return usage("--%s needs a value: --%s %s", f.Name, f.Name, name)
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		if form := forms[f.Value.Type()]; form != "" {
+			return usage("--%s %s: %s", f.Name, invalid.GetValue(), form)
+		}
+		return usage("--%s %s: %w", f.Name, invalid.GetValue(), errors.Unwrap(invalid))
+	}
+	return usage("%w", err)
+}
+
+// flagRanges refuses numbers and durations that are too small.
+func flagRanges(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		switch f.Value.Type() {
+		case "duration":
+			if d, _ := flags.GetDuration(f.Name); d < 0 {
+				err = usage("--%s %s: it cannot be negative", f.Name, d)
+			}
+		case "int":
+			if n, _ := flags.GetInt(f.Name); n < least[f.Name] {
+				err = usage("--%s %d: it is %d at least", f.Name, n, least[f.Name])
+			}
+		}
+	})
+	return err
+}

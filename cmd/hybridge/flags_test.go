@@ -1,0 +1,76 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Every flag that takes a number, a duration or a truth value answers a wrong value with the form
+// and an example, and nothing of Go's own words.
+func TestEveryFlagSaysHowItsValueIsWritten(t *testing.T) {
+	root := newRootCommand(streams{Env: func(string) string { return "" }}, nil, nil)
+	asked := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.InheritedFlags() // completes the set
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			form, known := forms[f.Value.Type()]
+			if !known || !c.Runnable() || c.Name() == "completion" || f.Name == "help" || f.Name == "version" {
+				return
+			}
+			asked++
+			args := append(strings.Fields(strings.TrimPrefix(c.CommandPath(), "hybridge")), "--"+f.Name+"=5x")
+			got := execute(t, &scripted{}, "", args...)
+			want := "error: --" + f.Name + " 5x: " + form + "\n"
+			if got.code != exitUsage || !strings.HasPrefix(got.errout, want) {
+				t.Errorf("%v: exit %d, %s", args, got.code, got.errout)
+			}
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	if asked < 50 {
+		t.Errorf("only %d flags were tried", asked)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, test := range []struct{ args, says string }{
+		{"check --timeout 5", "--timeout 5: write a number and a unit: 90s, 20m or 2h"},
+		{"check --timeout", "--timeout needs a value; write a number and a unit: 90s, 20m or 2h"},
+		{"check --timeout -5s", "--timeout -5s: it cannot be negative"},
+		{"apply --wait -1m", "--wait -1m0s: it cannot be negative"},
+		{"test --watch=-1s", "--watch -1s: it cannot be negative"},
+		{"check --parallel x", "--parallel x: write a whole number, such as 4"},
+		{"check --parallel 99999999999999999999", "--parallel 99999999999999999999: write a whole number, such as 4"},
+		{"check --parallel 0", "--parallel 0: it is 1 at least"},
+		{"lab start --dir x --forests 0", "--forests 0: it is 1 at least"},
+		{"lab start --dir x --users -1", "--users -1: it is 0 at least"},
+		{"lab start --dir x --fault directory.upn-difers", `did you mean "directory.upn-differs"?`},
+		{"check --yes=maybe", "--yes maybe: write true or false"},
+		{"check --paralel 3", `unknown flag: --paralel; did you mean "--parallel"?`},
+		{"--non-interative", `unknown flag: --non-interative; did you mean "--non-interactive"?`},
+		{"check --frobnicate", "unknown flag: --frobnicate\n"},
+		{"apply --digest", "--digest needs a value: --digest DIGEST"},
+		{"check --accept removls", `--accept removls: there is no such ID; did you mean "removals"?`},
+		{"check -o jso", `did you mean "json"?`},
+		{"check --log-level inof", `did you mean "info"?`},
+		{"schema answrs", `there is no schema "answrs"; did you mean "answers"?`},
+		{"init --scenario multi-forst", `did you mean "multi-forest"?`},
+		{"help secretss", `did you mean "secrets"?`},
+		{"help tenant.ews-swich", `did you mean "tenant.ews-switch"?`},
+		{"help oauthserver", "there is no help about"},
+		{"help AuthServr", `did you mean "AuthServer"?`},
+		{"validate frebusy", `did you mean "freebusy"?`},
+	} {
+		got := execute(t, &scripted{}, "", strings.Fields(test.args)...)
+		if got.code != exitUsage || !strings.Contains(got.errout, test.says) {
+			t.Errorf("%s: exit %d, %s", test.args, got.code, got.errout)
+		}
+	}
+}
