@@ -101,6 +101,7 @@ func (f *forestSite) seed() {
 	o := f.org
 	o.Seed("ExchangeServer", "Name", strings.ToUpper(firstLabel(f.server)), "Fqdn", f.server, "Domain", f.domain,
 		"AdminDisplayVersion", f.build)
+	o.ReceiveConnectors(strings.ToUpper(firstLabel(f.server)), f.server)
 	o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", true)
 	o.Seed("WebServicesVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build,

@@ -468,8 +468,10 @@ func CheckText(kind, s string) error {
 			}
 		}
 	case "SmtpX509Identifier", "TlsCertificate":
-		if !strings.HasPrefix(s, "<I>") || !strings.Contains(s, "<S>") {
-			if strings.ContainsAny(s, "<>") {
+		// A remote sender's certificate can be named by its host alone.
+		marked := strings.ToLower(s)
+		if !strings.HasPrefix(marked, "<i>") || !strings.Contains(marked, "<s>") || strings.Contains(marked, "</") {
+			if kind == "SmtpX509Identifier" || strings.ContainsAny(s, "<>") {
 				return cannot("The certificate's name isn't in the form <I>issuer<S>subject.")
 			}
 		}

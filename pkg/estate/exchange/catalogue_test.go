@@ -28,14 +28,16 @@ AutodiscoverVirtualDirectory     Get Set
 AvailabilityAddressSpace         Get Add Remove
 AvailabilityConfig               Get Set
 ClientAccessService              Get Set
-EmailAddressPolicy               Get New Set Update
-ExchangeCertificate              Get Import Enable Export Remove
+DistributionGroup                Get New Remove
+EmailAddressPolicy               Get New Set Remove Update
+ExchangeCertificate              Get New Import Enable Export Remove
 ExchangeDiagnosticInfo           Get
 ExchangeServer                   Get Set
 FederatedOrganizationIdentifier  Get Set
 FederationInformation            Get
 FederationTrust                  Get Test
-HybridConfiguration              Get New Set
+Group                            Get
+HybridConfiguration              Get New Set Remove
 InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
@@ -50,7 +52,7 @@ OrganizationCustomization        Enable
 OrganizationRelationship         Get New Set Remove Test
 OutboundConnector                Get New Set Remove
 PartnerApplication               Get New Set Remove
-ReceiveConnector                 Get Set
+ReceiveConnector                 Get New Set Remove
 Recipient                        Get
 RemoteDomain                     Get New Set Remove
 RemoteMailbox                    Get Set Enable Disable

@@ -17,7 +17,9 @@ var nounsText string
 // noun is a kind of object, as nouns.txt declares it.
 type noun struct {
 	name, class, container string
-	netType                string
+	netType, version       string
+	bases                  []string // .NET types, without namespace
+	classes                []string // of the directory, below top
 	single, server         bool
 	named                  string
 	also, unique           []string
@@ -60,7 +62,7 @@ func parseNouns(text string) (map[string]*noun, error) {
 		rest = strings.TrimSpace(rest)
 		fields := strings.Fields(rest)
 		if word == "noun" {
-			n = &noun{name: rest, from: map[string]string{}, hidden: map[string][]string{}}
+			n = &noun{name: rest, version: "0.20 (15.0.0.0)", from: map[string]string{}, hidden: map[string][]string{}}
 			out[strings.ToLower(rest)] = n
 			continue
 		}
@@ -71,7 +73,12 @@ func parseNouns(text string) (map[string]*noun, error) {
 		case "type":
 			n.netType = rest
 		case "class":
-			n.class = rest
+			n.classes = fields
+			n.class = fields[len(fields)-1]
+		case "bases":
+			n.bases = fields
+		case "version":
+			n.version = rest
 		case "in":
 			n.container = rest
 		case "single":
@@ -125,11 +132,11 @@ func parseProperty(name, rest string) (property, error) {
 		}
 	}
 	switch {
+	case initial == "null":
 	case p.list && initial == "":
 		p.initial = []string{}
 	case p.list:
 		p.initial = strings.Split(initial, ",")
-	case initial == "null":
 	case p.kind == "bool":
 		p.initial = initial == "true"
 	case p.kind == "int" && initial != "":
@@ -153,6 +160,9 @@ func (n *noun) property(name string, side exchange.Side) (property, bool) {
 	}
 	return property{}, false
 }
+
+// recipient reports whether objects of the noun have addresses.
+func (n *noun) recipient() bool { return n.class == "user" || n.class == "group" }
 
 func (p property) on(side exchange.Side) bool { return p.side == "" || p.side == side }
 

@@ -110,8 +110,10 @@ func New(c Config) *Organization {
 		handlers: map[string]Handler{}, runs: map[string]int{}}
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
 	o.handlers["get-federationinformation"] = federationInformation
+	o.handlers["enable-organizationcustomization"] = customization
 	o.Seed("OrganizationConfig", "Name", c.Name, "Guid", c.GUID, "LegacyExchangeDN", "/o="+c.Name)
 	o.Seed("TransportConfig", "Name", "Transport Settings")
+	o.policies()
 	o.Seed("IntraOrganizationConfiguration", "Name", "Intra-Organization Configuration")
 	o.Seed("FederatedOrganizationIdentifier", "Name", "Federation")
 	o.Seed("SharingPolicy", "Name", "Default Sharing Policy", "Default", true, "Domains",
@@ -426,7 +428,7 @@ func (r *Record) distinguishedName() string {
 		}
 		return leaf + "," + root
 	case r.noun.container == "-" && !r.noun.single:
-		if r.noun.class == "user" {
+		if r.noun.recipient() {
 			return leaf + ",CN=Users,DC=" + strings.ReplaceAll(r.org.c.FQDN, ".", ",DC=")
 		}
 		return leaf + "," + root
@@ -465,7 +467,7 @@ func (r *Record) is(identity string) bool {
 			candidates = append(candidates, plain)
 		}
 	}
-	if r.noun.class == "user" {
+	if r.noun.recipient() {
 		forest, _, _ := strings.Cut(r.org.c.FQDN, ".")
 		candidates = append(candidates, r.org.c.FQDN+"/Users/"+r.text("Name"))
 		if account := r.text("SamAccountName"); account != "" {

@@ -156,7 +156,7 @@ func TestNounsAgreeWithCatalogue(t *testing.T) {
 				if !strings.EqualFold(parameter.Name, p.name) || parameter.Switch() {
 					continue
 				}
-				if parameter.List() != p.list && !(p.list && strings.HasPrefix(p.kind, "enum:")) {
+				if parameter.List() != p.list && !strings.HasPrefix(p.kind, "enum:") {
 					t.Errorf("%s.%s: a list: %v; its parameter is %s", n.name, p.name, p.list, parameter.Type)
 				}
 				if (parameter.Type == "Boolean") != (p.kind == "bool") {

@@ -35,6 +35,12 @@ var rules = map[string]rule{
 	"SettingOverride":            {apply: settingOverride},
 	"PartnerApplication":         {apply: partnerApplication},
 	"SendConnector":              {apply: sendConnector},
+	"ReceiveConnector":           {apply: receiveConnector},
+	"InboundConnector":           {apply: inboundConnector},
+	"OutboundConnector":          {apply: outboundConnector},
+	"RemoteDomain":               {apply: remoteDomain},
+	"HybridConfiguration":        {apply: hybridConfiguration},
+	"EmailAddressPolicy":         {apply: emailAddressPolicy},
 	"OnPremisesOrganization":     {apply: onPremisesOrganization},
 	"MigrationEndpoint":          {apply: migrationEndpoint},
 	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},
@@ -61,6 +67,14 @@ func acceptedDomain(o *Organization, verb string, r *Record, c Call, _ any) erro
 	if verb == "Remove" {
 		if isDefault, _ := r.get("Default").(bool); isDefault {
 			return invalid(invalidOperation, "The default accepted domain '%s' can't be removed.", r.text("Name"))
+		}
+		for _, policy := range o.all("EmailAddressPolicy") {
+			for _, template := range asList(policy.get("EnabledEmailAddressTemplates")) {
+				if _, domain, _ := cutLast(template, "@"); strings.EqualFold(domain, r.text("DomainName")) {
+					return invalid(invalidOperation, "The accepted domain '%s' can't be removed because the email "+
+						"address policy '%s' uses it.", r.text("Name"), policy.text("Name"))
+				}
+			}
 		}
 		return nil
 	}
@@ -442,24 +456,6 @@ func partnerApplication(o *Organization, verb string, r *Record, c Call, _ any) 
 				other.text("Name"), id, r.text("Realm"))
 		}
 	}
-	return nil
-}
-
-func sendConnector(_ *Organization, verb string, r *Record, _ Call, _ any) error {
-	if verb == "Remove" {
-		return nil
-	}
-	if len(asList(r.get("AddressSpaces"))) == 0 {
-		return invalid(dataValidation, "You must specify at least one address space for the Send connector '%s'.",
-			r.text("Name"))
-	}
-	hosts := asList(r.get("SmartHosts"))
-	if dns, _ := r.get("DNSRoutingEnabled").(bool); dns && len(hosts) > 0 {
-		return invalid(dataValidation, "The DNSRoutingEnabled parameter must be $false when SmartHosts are specified.")
-	} else if !dns && len(hosts) == 0 {
-		return invalid(dataValidation, "You must specify SmartHosts when DNSRoutingEnabled is $false.")
-	}
-	r.mustSet("SmartHostsString", strings.Join(hosts, ","))
 	return nil
 }
 

@@ -106,7 +106,7 @@ func (o *Organization) complete(cmdlet string, err error) error {
 		_, short, _ := cutLast(full.ExceptionType, ".")
 		_, name, _ := strings.Cut(cmdlet, "-")
 		tasks := "SystemConfigurationTasks"
-		if n, ok := nouns()[strings.ToLower(name)]; ok && n.class == "user" {
+		if n, ok := nouns()[strings.ToLower(name)]; ok && n.recipient() {
 			tasks = "RecipientTasks"
 		}
 		full.FullyQualifiedID = fmt.Sprintf("[Server=%s,RequestId=%s,TimeStamp=%s] [FailureCategory=Cmdlet-%s] "+
@@ -165,18 +165,28 @@ func (o *Organization) task(ctx context.Context, c Call) ([]output, *Change, err
 		return out, nil, err
 	case "Add": // of a noun without Set: the verb by which it is made
 		verb = "New"
-	case "Update": // updates recipients, which the lab does not record
+	case "Update":
 		identity, _ := c.Parameters["Identity"].(string)
-		if o.Object(n.name, identity) == nil {
+		policy := o.Object(n.name, identity)
+		if policy == nil {
 			return nil, nil, o.notFound(identity)
 		}
-		return nil, nil, nil
+		if n.name != "EmailAddressPolicy" {
+			return nil, nil, unsimulated("%s", c.Cmdlet)
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		secondary, _ := c.Parameters["UpdateSecondaryAddressesOnly"].(bool)
+		return nil, nil, o.applyPolicy(policy, secondary)
 	case "New", "Set", "Remove":
 	default:
 		return nil, nil, unsimulated("%s", c.Cmdlet)
 	}
 	if len(n.union) > 0 {
 		return nil, nil, unsimulated("%s", c.Cmdlet)
+	}
+	if err := o.dehydrated(verb, n); err != nil {
+		return nil, nil, err
 	}
 	r := rules[n.name]
 	var prepared any
@@ -429,7 +439,7 @@ func (o *Organization) clash(r *Record) error {
 		if other.text("Guid") == r.text("Guid") {
 			continue
 		}
-		if !slices.Contains(r.noun.unique, "-") && r.noun.class != "user" &&
+		if !slices.Contains(r.noun.unique, "-") && !r.noun.recipient() &&
 			strings.EqualFold(other.identity(), r.identity()) {
 			return exists(o, other)
 		}
@@ -481,7 +491,7 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 	defer o.mu.Unlock()
 	identity, _ := c.Parameters["Identity"].(string)
 	limit, defaulted := -1, false
-	if n.class == "user" {
+	if n.recipient() {
 		limit, defaulted = 1000, true // of every cmdlet that shows recipients
 	}
 	filters := map[string]any{}

@@ -665,3 +665,101 @@ func TestSerializationLevel(t *testing.T) {
 		}
 	}
 }
+
+// TestShapesAsRecorded: what the lab prints has the types, classes, and kinds of values that a real
+// server printed.
+func TestShapesAsRecorded(t *testing.T) {
+	dir, err := filepath.Abs("../../../../shared/fixtures/clixml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("needs ../shared/fixtures/clixml beside the checkout")
+	}
+	o := onprem(t)
+	o.Seed("HybridConfiguration", "Name", "Hybrid Configuration", "OnPremisesSmartHost", "mail.contoso.com",
+		"TlsCertificateName", "<I>CN=a<S>CN=b", "Domains", []string{"contoso.com"}, "Features", []string{"FreeBusy"},
+		"SendingTransportServers", []string{"EX1"}, "ReceivingTransportServers", []string{"EX1"})
+	server := o.Objects("ExchangeServer")[0]
+	for _, name := range []string{"CurrentDomainControllers", "CurrentGlobalCatalogs", "NetworkAddress"} {
+		server.Set(name, []string{"netbios:EX1"})
+	}
+	o.Seed("SendConnector", "Name", "To the cloud", "AddressSpaces", []string{"SMTP:*;1"}, "SmartHosts",
+		[]string{"a.example"}, "TlsCertificateName", "<I>CN=a<S>CN=b", "SourceTransportServers", []string{"EX1"},
+		"HomeMtaServerId", "EX1", "TlsDomain", "a.example")
+	o.Seed("SettingOverride", "Name", "a", "ComponentName", "Cafe", "SectionName", "HttpRequestFiltering",
+		"Parameters", []string{"Enabled=True"})
+	o.ReceiveConnectors("EX1", "ex1.contoso.com")
+	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeServer", "HybridConfiguration",
+		"OrganizationConfig", "PartnerApplication", "ReceiveConnector", "SendConnector", "SettingOverride",
+		"WebServicesVirtualDirectory"} {
+		data, err := os.ReadFile(filepath.Join(dir, "Get"+name+".xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded, err := psrp.Unmarshal(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		here, _, err := o.run(t.Context(), Caller{}, cmd("Get-"+name))
+		if err != nil || len(here) == 0 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want, got := recorded[0].(*psrp.Object), here[0].wire(true)
+		if d := cmp.Diff(want.Types, got.Types); d != "" {
+			t.Errorf("%s: types (-recorded +lab):\n%s", name, d)
+		}
+		values := map[string]any{}
+		for _, p := range want.Properties {
+			values[p.Name] = p.Value
+			lab, ok := got.Get(p.Name)
+			if !ok && name != "OrganizationConfig" && name != "ExchangeServer" {
+				t.Errorf("%s prints no %s", name, p.Name)
+			}
+			if ok && p.Value != nil && lab != nil {
+				if a, b := shape(p.Value), shape(lab); a != b {
+					t.Errorf("%s.%s is %s, recorded %s", name, p.Name, b, a)
+				}
+			}
+		}
+		for _, p := range got.Properties {
+			if _, ok := values[p.Name]; !ok {
+				t.Errorf("%s prints %s, which no server did", name, p.Name)
+			}
+		}
+		for _, property := range []string{"ObjectClass", "ExchangeVersion", "AuthMechanism", "PermissionGroups"} {
+			lab, _ := got.Get(property)
+			if recorded, ok := values[property]; ok && psrp.Text(recorded) != psrp.Text(lab) {
+				t.Errorf("%s.%s is %q, recorded %q", name, property, psrp.Text(lab), psrp.Text(recorded))
+			}
+		}
+		category := func(v any) string { _, last, _ := cutLast(psrp.Text(v), "/"); return last }
+		lab, _ := got.Get("ObjectCategory")
+		if a, b := category(values["ObjectCategory"]), category(lab); a != b {
+			t.Errorf("%s.ObjectCategory is %q, recorded %q", name, b, a)
+		}
+	}
+}
+
+// shape is the kind of a value: the .NET type of an object, with the kind of a list's members.
+func shape(v any) string {
+	o, ok := v.(*psrp.Object)
+	if !ok {
+		return fmt.Sprintf("%T", v)
+	}
+	kind := "none"
+	if len(o.Types) > 0 {
+		kind = o.Types[0]
+	}
+	switch inner := o.Value.(type) {
+	case []any:
+		if len(inner) > 0 {
+			kind += " of " + shape(inner[0])
+		}
+	case int64:
+		if kind != "Microsoft.Exchange.Data.ObjectState" { // a recorded object had been touched
+			kind += fmt.Sprintf("=%s %d", o.Text, inner)
+		}
+	}
+	return kind
+}

@@ -17,10 +17,10 @@ func (p property) normal(value any) (any, error) {
 		var list []string
 		switch v := value.(type) {
 		case nil:
-			return []string{}, nil
+			return p.none(), nil
 		case string:
 			if v == "" {
-				return []string{}, nil
+				return p.none(), nil
 			}
 			list = []string{v}
 		case []string:
@@ -93,17 +93,20 @@ func (p property) normal(value any) (any, error) {
 		return p.form(v)
 	case []string: // several flags of an enumeration
 		if strings.HasPrefix(p.kind, "enum:") {
-			for _, one := range v {
-				if _, err := p.form(one); err != nil {
-					return nil, err
-				}
-			}
-			return strings.Join(v, ", "), nil
+			return p.form(strings.Join(v, ", "))
 		}
 	case int64:
 		return strconv.FormatInt(v, 10), nil
 	}
 	return nil, wrong()
+}
+
+// none is the value of a list without members: some properties show null then.
+func (p property) none() any {
+	if p.initial == nil {
+		return nil
+	}
+	return []string{}
 }
 
 // relative are the properties of type uri that hold names such as outlook.com, too.
@@ -150,6 +153,19 @@ func (p property) form(s string) (string, error) {
 		return kind + ":" + rest, nil
 	case "guid":
 		return strings.ToLower(strings.Trim(s, "{}")), nil
+	case "SmtpX509Identifier":
+		if err := exchange.CheckText(p.kind, s); err != nil {
+			return "", &formError{err}
+		}
+		if i := strings.Index(strings.ToLower(s), "<s>"); i >= 0 && s[0] == '<' {
+			return "<I>" + s[3:i] + "<S>" + s[i+3:], nil
+		}
+	case "SmtpReceiveDomainCapabilities":
+		return domainCapabilities(s)
+	case "ProxyAddressTemplate":
+		if !strings.Contains(s, ":") {
+			return "smtp:" + s, nil
+		}
 	case "ProxyAddress":
 		if !strings.Contains(s, ":") {
 			return "SMTP:" + s, nil
@@ -192,14 +208,20 @@ func (r *Record) show(online bool, asked map[string]any) []shown {
 	text := func(name, kind string, v any) { out = append(out, shown{property{name: name, kind: kind}, v}) }
 	changed, _ := r.get("WhenChanged").(time.Time)
 	created, _ := r.get("WhenCreated").(time.Time)
-	text("AdminDisplayName", "string", "")
-	text("ExchangeVersion", "ExchangeObjectVersion", "0.20 (15.0.0.0)")
+	if !strings.HasPrefix(r.noun.netType, "Microsoft.Exchange.Data.Directory.Management.") {
+		text("AdminDisplayName", "string", "")
+	}
+	text("ExchangeVersion", "ExchangeObjectVersion", r.noun.version)
 	text("Name", "string", r.text("Name"))
 	text("DistinguishedName", "string", r.distinguishedName())
 	text("Identity", "ADObjectId", r.identity())
 	text("Guid", "guid", r.text("Guid"))
 	if r.noun.class != "-" {
-		class := []string{"top", r.noun.class}
+		if r.org.c.Side == exchange.OnPremises {
+			text("ObjectCategory", "ADObjectId",
+				r.org.c.FQDN+"/Configuration/Schema/"+schemaName(r.noun.class))
+		}
+		class := append([]string{"top"}, r.noun.classes...)
 		out = append(out, shown{property{name: "ObjectClass", kind: "string", list: true}, class})
 	}
 	text("WhenChanged", "time", changed)
@@ -216,6 +238,21 @@ func (r *Record) show(online bool, asked map[string]any) []shown {
 	text("IsValid", "bool", true)
 	text("ObjectState", "enum:ObjectState", "Unchanged")
 	return out
+}
+
+// schemaName is the name of a class's object in the schema: msExchRoutingSMTPConnector is
+// ms-Exch-Routing-SMTP-Connector.
+func schemaName(class string) string {
+	var b strings.Builder
+	for i := range len(class) {
+		upper := func(at int) bool { return at < len(class) && class[at] >= 'A' && class[at] <= 'Z' }
+		// A word begins at a capital behind a small letter, or at the last capital of a row.
+		if i > 0 && upper(i) && (!upper(i-1) || i+1 < len(class) && !upper(i+1)) {
+			b.WriteByte('-')
+		}
+		b.WriteByte(class[i])
+	}
+	return b.String()
 }
 
 func kindOf(v any) string {
