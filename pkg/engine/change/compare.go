@@ -30,14 +30,48 @@ func Equal(want, live any) bool {
 // Added lists the elements of want that live lacks, by the property's comparison.
 func (p Property) Added(want, live any) []any {
 	var missing []any
-	have := elements(live)
+	have := p.set(elements(live))
 	for _, w := range elements(want) {
-		if !slices.ContainsFunc(have, func(l any) bool { return p.sameElement(w, l) }) {
+		if !have.contains(w) {
 			missing = append(missing, w)
-			have = append(slices.Clip(have), w)
+			have.add(w)
 		}
 	}
 	return missing
+}
+
+// set finds elements by the property's comparison. Without a comparison of its own, texts are the
+// same only when they are identical: they are looked up, and a long list takes no time.
+type set struct {
+	property Property
+	texts    map[string]bool
+	others   []any
+}
+
+func (p Property) set(elements []any) *set {
+	s := &set{property: p}
+	if p.Compare == nil && p.Type.Compare == nil {
+		s.texts = make(map[string]bool, len(elements))
+	}
+	for _, e := range elements {
+		s.add(e)
+	}
+	return s
+}
+
+func (s *set) add(e any) {
+	if text, is := e.(string); is && s.texts != nil {
+		s.texts[text] = true
+		return
+	}
+	s.others = append(s.others, e)
+}
+
+func (s *set) contains(e any) bool {
+	if text, is := e.(string); is && s.texts[text] {
+		return true
+	}
+	return slices.ContainsFunc(s.others, func(o any) bool { return s.property.sameElement(e, o) })
 }
 
 func (p Property) sameElement(a, b any) bool {

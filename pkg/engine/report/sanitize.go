@@ -25,7 +25,7 @@ func Sanitize(s string) string {
 			b.WriteByte(' ')
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r) || r == '\u00a0' || r == '\u3000':
+		case (unicode.IsPrint(r) || r == '\u00a0' || r == '\u3000') && !invisible(r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			fmt.Fprintf(&b, `\U%08x`, r)
@@ -34,6 +34,12 @@ func Sanitize(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// invisible is the rule of link.Invisible, which this package must not import.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) ||
+		r == '\u2800'
 }
 
 // clean reports that s is nothing but printable ASCII and line breaks.
