@@ -9,6 +9,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
@@ -128,6 +129,20 @@ next, in another terminal: hybridge check -f %[1]s
 func claim(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, usage("--dir: %w", err)
+	}
+	// Through a directory or a link of another account, the lab would use that account's secrets, or
+	// write over files that the account may not write to.
+	info, err := os.Stat(dir)
+	if err == nil {
+		err = apply.Private(dir, info)
+	}
+	if err != nil {
+		return nil, usage("--dir: %w", err)
+	}
+	for _, name := range []string{"lock", "lab.json", defaultAnswers} {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() {
+			return nil, usage("--dir: %s is not a regular file; choose another directory", filepath.Join(dir, name))
+		}
 	}
 	_, ofLab := os.Lstat(filepath.Join(dir, "lab.json"))
 	if _, err := os.Lstat(filepath.Join(dir, defaultAnswers)); err == nil && ofLab != nil {

@@ -16,8 +16,8 @@ import (
 // write writes the files that lead to the lab into its directory. lab.json is last: its presence
 // means that the lab is running.
 func (l *Lab) write() error {
-	if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), l.authority.pem(), 0o600); err != nil {
-		return fmt.Errorf("lab: %w", err)
+	if err := writeFile(filepath.Join(l.dir, "ca.pem"), l.authority.pem()); err != nil {
+		return err
 	}
 	a := answers.Answers{
 		APIVersion: answers.APIVersion, Kind: answers.Kind, Organization: "Contoso",
@@ -126,9 +126,5 @@ func (l *Lab) writeFacts() error {
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	path := filepath.Join(l.dir, "lab.json")
-	if err := os.WriteFile(path+".new", append(content, '\n'), 0o600); err != nil {
-		return fmt.Errorf("lab: %w", err)
-	}
-	return os.Rename(path+".new", path)
+	return writeFile(filepath.Join(l.dir, "lab.json"), append(content, '\n'))
 }

@@ -212,6 +212,16 @@ func newCredentials(dir string) (*credentials, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
+	info, err := os.Lstat(c.dir)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("lab: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("lab: %s is not a directory; choose another directory for the lab", c.dir)
+	}
+	if err := os.Chmod(c.dir, 0o700); err != nil { // it may be there already
+		return nil, fmt.Errorf("lab: %w", err)
+	}
 	return c, nil
 }
 
@@ -222,7 +232,24 @@ func (c *credentials) password(name string) (text string, err error) {
 }
 
 func (c *credentials) keep(name string, content []byte) error {
-	if err := os.WriteFile(filepath.Join(c.dir, name), content, 0o600); err != nil {
+	return writeFile(filepath.Join(c.dir, name), content)
+}
+
+// writeFile replaces a file with one that only its owner can read. It writes into no file that is
+// there and through no link.
+func writeFile(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".lab-*") // mode 0600
+	if err == nil {
+		_, err = f.Write(content)
+		err = errors.Join(err, f.Close())
+		if err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
 	return nil

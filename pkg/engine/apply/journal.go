@@ -243,7 +243,7 @@ func readJournal(path string) (*past, error) {
 	if !info.Mode().IsRegular() { // a pipe would hang, a device not end, and a link lead out of the state directory
 		return nil, fault(fmt.Errorf("%w: it is not a regular file", ErrJournal))
 	}
-	if err := private(path, info); err != nil {
+	if err := Private(path, info); err != nil {
 		return nil, fault(fmt.Errorf("%w: %w", ErrJournal, err))
 	}
 	if info.Size() > maxJournal {

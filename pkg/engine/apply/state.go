@@ -57,7 +57,7 @@ func privateState(dir string) error {
 			continue
 		}
 		if err == nil {
-			err = private(d, info)
+			err = Private(d, info)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrState, err)

@@ -9,12 +9,11 @@ import (
 	"syscall"
 )
 
-// private refuses what another account owns or may write to. Root's things are trusted: root can
+// Private refuses what another account owns or may write to. Root's things are trusted: root can
 // change everything anyway.
-func private(path string, info fs.FileInfo) error {
+func Private(path string, info fs.FileInfo) error {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to another account (uid %d); use a state directory of your own: --state-dir",
-			path, stat.Uid)
+		return fmt.Errorf("%s belongs to another account (uid %d); use a directory of your own", path, stat.Uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("other accounts may write to %s; withdraw that: chmod go-w %s", path, path)
