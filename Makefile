@@ -1,10 +1,10 @@
-# make build | test | lint | bench | peers | docs | dist | fuzz
+# make build | test | lint | vulncheck | bench | peers | docs | dist | fuzz
 SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: build test race lint long-lines bench peers docs dist fuzz clean
+.PHONY: build test race lint vulncheck long-lines bench peers docs dist fuzz clean
 
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
@@ -27,6 +27,13 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bin/deadcode: tools/go.mod tools/go.sum
 	cd tools && go build -o ../bin/deadcode golang.org/x/tools/cmd/deadcode
 
+# Known faults of modules that the program reaches. It needs the database of vuln.go.dev.
+vulncheck: bin/govulncheck
+	bin/govulncheck ./...
+
+bin/govulncheck: tools/go.mod tools/go.sum
+	cd tools && go build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+
 # Files with lines that are too long, with their number: make long-lines DIRS=pkg/wire. To cut and wrap them:
 # cd tools && go run ./longlines -fix ../pkg/wire
 long-lines:
@@ -47,7 +54,7 @@ docs:
 		echo "go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -update"; \
 		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \
 	fi
-	go test ./cmd/hybridge -run 'TestSchemas$$' -count=1 -update
+	go test ./cmd/hybridge -run 'TestSchemas$$|TestNotices$$' -count=1 -update
 	go run ./cmd/hybridge reference --dir docs
 
 dist:

@@ -17,3 +17,8 @@ var Schemas embed.FS
 //
 //go:embed powershell/*
 var PowerShell embed.FS
+
+// Notices are the licenses of all that a binary contains; hybridge version --notices prints them.
+//
+//go:embed notices.txt
+var Notices string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // versionDocument is what version -o json writes.
@@ -20,6 +21,8 @@ type versionDocument struct {
 	Go string `json:"go"`
 	// Always Version.
 	Kind string `json:"kind"`
+	// With --notices: the licenses of the modules that the program contains.
+	Notices string `json:"notices,omitempty"`
 	// The system that the program is built for: linux, darwin, windows.
 	OS string `json:"os"`
 	// The version of hybridge.
@@ -27,20 +30,29 @@ type versionDocument struct {
 }
 
 func (v versionDocument) View() report.View {
+	if v.Notices != "" {
+		return report.View{Name: "version", Blocks: []report.Block{report.Source{Text: v.Notices}}}
+	}
 	text := msg.Of("hybridge %s %s %s/%s", v.Version, v.Go, v.OS, v.Arch)
 	return report.View{Name: "version", Blocks: []report.Block{report.Source{Text: text.String()}}}
 }
 
 func newVersionCommand(a app) *cobra.Command {
-	return a.verb(&cobra.Command{
+	c := &cobra.Command{
 		Use:     "version",
 		GroupID: "more",
 		Short:   "Print the version",
 		Args:    cobra.NoArgs,
-	}, report.Documents, func(_ context.Context, t *task, _ []string) error {
-		return t.write(versionDocument{
+	}
+	notices := c.Flags().Bool("notices", false, "print the licenses of the modules that the program contains")
+	return a.verb(c, report.Documents, func(_ context.Context, t *task, _ []string) error {
+		v := versionDocument{
 			APIVersion: report.APIVersion, Kind: "Version",
 			Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		})
+		}
+		if *notices {
+			v.Notices = templates.Notices
+		}
+		return t.write(v)
 	})
 }
