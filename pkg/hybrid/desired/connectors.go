@@ -43,11 +43,7 @@ var connectors = &Topic{
 		if err != nil {
 			return err
 		}
-		parts, err := p.share(guid, "HybridIOC - "+guid, domains, there)
-		if err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range share(guid, "HybridIOC - "+guid, domains, there) {
 			p.Add(intraOrganizationConnector, PlaceOnline, part.key, part.name,
 				msg.Of("lookups from the tenant go to %s with OAuth", forest),
 				with(p.sharing(part.Holder), change.Properties{
@@ -64,10 +60,7 @@ var connectors = &Topic{
 		if err != nil {
 			return err
 		}
-		if parts, err = p.share(coexistence, "HybridIOC - "+name, []string{coexistence}, here); err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range share(coexistence, "HybridIOC - "+name, []string{coexistence}, here) {
 			endpoint := cloud.DiscoveryEndpoint
 			if discovers(part.DiscoveryEndpoint, cloud.EWS) {
 				endpoint = part.DiscoveryEndpoint

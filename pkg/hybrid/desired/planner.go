@@ -260,10 +260,6 @@ func (n Need) meets(of, other instance) bool {
 	return of.forest == nil || other.forest == nil || of.forest == other.forest
 }
 
-// maxDomains limits the domains of an organization relationship: Exchange refuses a filter of more
-// than 250 parts, and some of these are its own.
-const maxDomains = 238
-
 // consistent refuses answers in which two forests claim one domain. Each side keeps a domain in one
 // relationship and one connector: the objects of the second forest would be refused. It also
 // refuses two forests that are the same.
@@ -282,10 +278,6 @@ func (p *Planner) consistent(ctx context.Context) error {
 					"tenant", f.Name, d)
 			}
 			holder[d] = f.Name
-		}
-		if n := len(lower(f.Domains)); n > maxDomains {
-			return refuse("forest %s names %d domains: an organization relationship holds at most %d", f.Name, n,
-				maxDomains)
 		}
 	}
 	byGUID := map[string]string{}

@@ -62,11 +62,7 @@ var relationships = &Topic{
 		if err != nil {
 			return err
 		}
-		parts, err := p.share(coexistence, "On-premises to O365 - "+name, []string{coexistence}, here)
-		if err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range share(coexistence, "On-premises to O365 - "+name, []string{coexistence}, here) {
 			properties := with(onprem, change.Properties{"DomainNames": part.domains, "Enabled": true})
 			if oldOWA(part.TargetOwaURL, p.Answers.ExchangeOnline.Tenant, p.Forest.Answers.Domains) {
 				delete(properties, "TargetOwaURL")
@@ -82,10 +78,7 @@ var relationships = &Topic{
 		if err != nil {
 			return err
 		}
-		if parts, err = p.share(guid, "O365 to On-premises - "+guid, domains, there); err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range share(guid, "O365 to On-premises - "+guid, domains, there) {
 			p.Add(organizationRelationship, PlaceOnline, part.key, part.name,
 				msg.Of("it says what the tenant and %s may ask of each other", forest),
 				with(online, p.sharing(part.Holder), change.Properties{"DomainNames": part.domains, "Enabled": true}))

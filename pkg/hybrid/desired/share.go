@@ -1,8 +1,11 @@
 package desired
 
 import (
+	"cmp"
+	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -14,14 +17,21 @@ type part struct {
 	fact.Holder // as it is; empty for a new one
 	key, name   string
 	domains     []string
+	room        int  // for more domains
+	spare       bool // holds none of the planned domains
 }
 
-// share assigns domains to live objects. A domain stays where it is: administrators split long
-// lists, since an object holds at most 238. A new domain goes to the object of the given name, else
-// to the first with room, else to a new one.
-func (p *Planner) share(key, name string, domains []string, live []fact.Holder) ([]part, error) {
+// maxDomains limits the domains of an organization relationship: Exchange refuses a filter of more
+// than 250 parts, and some of these are its own. Connectors follow the same limit.
+const maxDomains = 238
+
+// share assigns domains to objects. A domain stays where it is: administrators split long lists.
+// New domains go, as long as there is room, to the object of the given name, to the others that hold
+// some of the domains, to those named as in this series, and then to new objects. The second object
+// of a series is called "NAME 2".
+func share(key, name string, domains []string, live []fact.Holder) []part {
 	var parts []part
-	rest := slices.Clone(domains)
+	rest := lower(domains)
 	for _, h := range live {
 		held := lower(h.Domains)
 		var here []string
@@ -33,34 +43,67 @@ func (p *Planner) share(key, name string, domains []string, live []fact.Holder) 
 			return found
 		})
 		if len(here) > 0 {
-			parts = append(parts, part{Holder: h, key: key + ":" + strings.ToLower(h.Name), name: h.Name,
-				domains: here})
+			parts = append(parts, part{Holder: h, name: h.Name, domains: here, room: maxDomains - len(held)})
 		}
 	}
-	if len(parts) == 0 {
-		// Another object may have the name that a new one would get: it is extended.
-		at := slices.IndexFunc(live, func(h fact.Holder) bool { return strings.EqualFold(h.Name, name) })
-		if at < 0 {
-			return []part{{key: key, name: name, domains: domains}}, nil
+	slices.SortStableFunc(parts, func(a, b part) int {
+		return cmp.Compare(inSeries(name, a.name), inSeries(name, b.name))
+	})
+	taken := map[string]bool{}
+	for _, h := range live {
+		taken[strings.ToLower(h.Name)] = true
+		held := lower(h.Domains)
+		holds := slices.ContainsFunc(parts, func(q part) bool { return q.name == h.Name })
+		// An object without domains matches nothing: its name is taken, that is all.
+		if !holds && len(held) > 0 && inSeries(name, h.Name) < noSeries {
+			parts = append(parts, part{Holder: h, name: h.Name, domains: held, spare: true, room: maxDomains - len(held)})
 		}
-		h := live[at]
-		parts = append(parts, part{Holder: h, key: key, name: h.Name, domains: lower(h.Domains)})
 	}
-	main := slices.IndexFunc(parts, func(q part) bool { return strings.EqualFold(q.name, name) })
-	if main < 0 || len(lower(parts[main].Domains))+len(rest) > maxDomains {
-		main = slices.IndexFunc(parts, func(q part) bool { return len(lower(q.Domains))+len(rest) <= maxDomains })
+	for i := range parts {
+		rest = parts[i].take(rest)
 	}
-	if main < 0 && len(rest) > 0 {
-		return nil, refuse("%q holds %d domains, and %d more are too many: such an object holds at most %d; move "+
-			"some of "+
-			"them to an object of their own (New-OrganizationRelationship, New-IntraOrganizationConnector): hybridge "+
-			"leaves domains where they are",
-			parts[0].name, len(lower(parts[0].Domains)), len(rest), maxDomains)
+	for n := 1; len(rest) > 0; n++ {
+		q := part{name: name, room: maxDomains}
+		if n > 1 {
+			q.name += " " + strconv.Itoa(n)
+		}
+		if !taken[strings.ToLower(q.name)] {
+			rest = q.take(rest)
+			parts = append(parts, q)
+		}
 	}
-	main = max(main, 0)
-	parts[main].key = key
-	parts[main].domains = append(parts[main].domains, rest...)
-	return parts, nil
+	parts = slices.DeleteFunc(parts, func(q part) bool { return q.spare })
+	for i := range parts {
+		parts[i].key = key + ":" + strings.ToLower(parts[i].name)
+	}
+	parts[max(0, slices.IndexFunc(parts, func(q part) bool { return strings.EqualFold(q.name, name) }))].key = key
+	return parts
+}
+
+// take adds as many domains as there is room for, and returns the others.
+func (q *part) take(domains []string) []string {
+	n := max(0, min(q.room, len(domains)))
+	q.domains = append(q.domains, domains[:n]...)
+	q.room -= n
+	q.spare = q.spare && n == 0
+	return domains[n:]
+}
+
+// noSeries is the number of a name outside of a series.
+const noSeries = math.MaxInt
+
+// inSeries returns the number of a name in the series NAME, NAME 2, NAME 3.
+func inSeries(name, of string) int {
+	if strings.EqualFold(name, of) {
+		return 1
+	}
+	if len(of) > len(name) && strings.EqualFold(of[:len(name)], name) {
+		number, ok := strings.CutPrefix(of[len(name):], " ")
+		if n, err := strconv.Atoi(number); ok && err == nil && n > 1 {
+			return n
+		}
+	}
+	return noSeries
 }
 
 // sharing removes an address for sharing that leads to a host which the forest does not publish:

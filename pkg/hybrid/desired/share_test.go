@@ -2,6 +2,8 @@ package desired
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +47,7 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 	}
 	for title, test := range map[string]struct {
 		live []map[string]any
-		want map[string][]string // domains by object; nil: refused
+		want map[string][]string // domains by object
 	}{
 		"split over two": {[]map[string]any{object("One", "a.example"),
 			object("Two", "b.example", "theirs.example")}, map[string][]string{"One": {"a.example",
@@ -57,7 +59,19 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 		"no room in the first": {[]map[string]any{object("One", append([]string{"a.example"}, many...)...),
 			object("Two", "b.example")}, map[string][]string{"One": append([]string{"a.example"},
 			many...), "Two": {"b.example", "c.example"}}},
-		"no room in any": {[]map[string]any{object("One", append([]string{"a.example"}, many...)...)}, nil},
+		"no room in any": {[]map[string]any{object("One", append([]string{"a.example"}, many...)...)},
+			map[string][]string{"One": append([]string{"a.example"}, many...), name: {"b.example", "c.example"}}},
+		"no room in the wizard's": {[]map[string]any{object(name, append([]string{"a.example"}, many...)...)},
+			map[string][]string{name: append([]string{"a.example"}, many...), name + " 2": {"b.example", "c.example"}}},
+		"room for one in the wizard's": {[]map[string]any{object(name, append([]string{"a.example"}, many[1:]...)...)},
+			map[string][]string{name: append(append([]string{"a.example"}, many[1:]...), "b.example"),
+				name + " 2": {"c.example"}}},
+		"the next name is another's": {[]map[string]any{object(name, append([]string{"a.example"}, many...)...),
+			object(name + " 2")}, map[string][]string{name: append([]string{"a.example"}, many...),
+			name + " 2": nil, name + " 3": {"b.example", "c.example"}}},
+		"the next of the series has room": {[]map[string]any{object(name, append([]string{"a.example"}, many...)...),
+			object(name+" 2", "old.example")}, map[string][]string{name: append([]string{"a.example"}, many...),
+			name + " 2": {"old.example", "b.example", "c.example"}}},
 		"the limit is just filled": {[]map[string]any{object("One", append([]string{"a.example"}, many[:235]...)...)},
 			map[string][]string{"One": append(append([]string{"a.example"}, many[:235]...), "b.example", "c.example")}},
 	} {
@@ -66,13 +80,6 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 			a.Forests[0].Domains = []string{"a.example", "b.example", "c.example"}
 			w.online.objects["IntraOrganizationConnector"] = test.live
 			w.known(&f)
-			if test.want == nil {
-				if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil ||
-					!strings.Contains(err.Error(), "at most 238") {
-					t.Errorf("error = %v, want one about the limit", err)
-				}
-				return
-			}
 			w.carryOut(t, makePlan(t, w, f, a))
 			got := map[string][]string{}
 			for _, o := range w.online.objects["IntraOrganizationConnector"] {
@@ -88,6 +95,62 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 				t.Errorf("not converged: %s", ids(again))
 			}
 		})
+	}
+}
+
+// From any distribution of domains, a plan leaves every domain where it was, places each missing one
+// exactly once, never beyond the limit, and a second plan is empty.
+func TestDomainsAreShared(t *testing.T) {
+	name := "HybridIOC - " + strings.ToLower(contosoOrg)
+	random := rand.New(rand.NewPCG(1, 2))
+	for round := range 15 {
+		w, f, a := newWorld(t), testFacts(), testAnswers()
+		var domains []string
+		for i := range 1 + random.IntN(600) {
+			domains = append(domains, fmt.Sprintf("d%03d.example", i))
+		}
+		a.Forests[0].Domains = domains
+		was, rest := map[string]string{}, slices.Clone(domains)
+		random.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+		for i, title := range []string{"One", name, name + " 3", "Two"} {
+			if random.IntN(2) == 0 {
+				continue
+			}
+			n := random.IntN(min(len(rest), maxDomains) + 1)
+			held := append([]string{fmt.Sprintf("theirs%d.example", i)}, rest[:n]...)[:min(n+1, maxDomains)]
+			rest = rest[len(held)-1:]
+			for _, d := range held {
+				was[d] = title
+			}
+			w.online.objects["IntraOrganizationConnector"] = append(w.online.objects["IntraOrganizationConnector"],
+				map[string]any{"Name": title, "TargetAddressDomains": held, "Enabled": true})
+		}
+		w.known(&f)
+		w.carryOut(t, makePlan(t, w, f, a))
+		placed := map[string][]string{}
+		for _, o := range w.online.objects["IntraOrganizationConnector"] {
+			held := texts(o["TargetAddressDomains"])
+			if len(held) > maxDomains {
+				t.Errorf("round %d: %s holds %d domains", round, o["Name"], len(held))
+			}
+			for _, d := range held {
+				placed[d] = append(placed[d], o["Name"].(string))
+			}
+		}
+		for _, d := range domains {
+			if len(placed[d]) != 1 {
+				t.Errorf("round %d: %s is in %v", round, d, placed[d])
+			}
+		}
+		for d, title := range was {
+			if !slices.Equal(placed[d], []string{title}) {
+				t.Errorf("round %d: %s was in %s and is in %v", round, d, title, placed[d])
+			}
+		}
+		w.known(&f)
+		if again := makePlan(t, w, f, a); len(again.Changes) != 0 {
+			t.Errorf("round %d: not converged: %s", round, ids(again))
+		}
 	}
 }
 
