@@ -203,8 +203,14 @@ function Test-Same([string] $As, $Want, $Live) {
         }
         return $true
     }
+    if ($As -eq 'TakesOAuth') {
+        return ((@($Live | ForEach-Object { [string] $_ }) -contains 'OAuth') -eq [bool] $Want)
+    }
     $wanted = @(Expand-Value $As $Want)
     $have = @(Expand-Value $As $Live)
+    if ($As -eq 'UnlessOff' -and $have.Count -eq 0 -and $Want) {
+        return $true
+    }
     if ($As -eq 'SomeText') {
         return ($wanted.Count -eq 0 -or $have.Count -gt 0)
     }

@@ -110,7 +110,7 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 		}
 		live := make([]change.Live, 0, len(objects))
 		for _, o := range objects {
-			if l := image(k, o); c.Of == "" || k.Shown(l) {
+			if l := image(k, o); c.Of == "" || c.Only || k.Shown(l) {
 				live = append(live, l)
 			}
 		}

@@ -42,6 +42,12 @@ func newOrganization(side exchange.Side) *organization {
 		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "contoso.onmicrosoft.com", "EwsEnabled": nil,
 			"EwsAllowedAppIDs": ""}}
 	} else {
+		o.objects["OrganizationConfig"] = []map[string]any{{"Name": "organization", "EwsEnabled": nil}}
+		methods := []string{"Ntlm", "OAuth"}
+		o.objects["WebServicesVirtualDirectory"] = []map[string]any{{"Name": `EX1\EWS (Default Web Site)`,
+			"InternalAuthenticationMethods": methods, "ExternalUrl": "https://mail.contoso.com/EWS/Exchange.asmx"}}
+		o.objects["AutodiscoverVirtualDirectory"] = []map[string]any{{"Name": `EX1\Autodiscover (Default Web Site)`,
+			"InternalAuthenticationMethods": methods}}
 		o.objects["PartnerApplication"] = []map[string]any{{"Name": "Exchange Online",
 			"ApplicationIdentifier": oauth.AppExchangeOnline, "Realm": "", "Enabled": false}}
 	}
@@ -267,7 +273,8 @@ type forestFacts struct {
 	Overrides                          []fact.SettingOverride
 	Relationships, Connectors          []fact.Holder
 	Partners                           []fact.PartnerApplication
-	Unknown                            error // why none of it is known
+	Directories                        []fact.VirtualDirectory // healthy ones when nil
+	Unknown                            error                   // why none of it is known
 }
 
 // set returns a set whose sides answer with these facts.
@@ -323,6 +330,16 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			ff.Servers = nil
 		}
 		fact.MailboxServers.Seed(side, ff.Servers, ff.Unknown)
+		fact.Servers.Seed(side, []fact.Server{{Name: "EX1", FQDN: "ex1." + side.Name() + ".internal"}}, ff.Unknown)
+		directories := ff.Directories
+		if directories == nil && i >= 0 {
+			directories = []fact.VirtualDirectory{
+				{Noun: fact.EWSDirectory, Identity: `EX1\EWS (Default Web Site)`, OAuth: true,
+					ExternalURL: "https://" + side.Answers.Namespace.EWS + "/EWS/Exchange.asmx"},
+				{Noun: fact.AutodiscoverDirectory, Identity: `EX1\Autodiscover (Default Web Site)`, OAuth: true},
+			}
+		}
+		fact.VirtualDirectories.Seed(side, directories, ff.Unknown)
 		fact.Auth.Seed(side, auth, ff.Unknown)
 		fact.SettingOverrides.Seed(side, ff.Overrides, ff.Unknown)
 		fact.Relationships.Seed(side, ff.Relationships, ff.Unknown)

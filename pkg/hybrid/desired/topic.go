@@ -33,7 +33,8 @@ var (
 // Topics lists all topics. A topic comes after those that it refers to.
 func Topics() []*Topic {
 	return []*Topic{
-		hostNames, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch, graphRoute,
+		hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch,
+		graphRoute,
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 // The types of properties.
 var (
 	boolean = Type{Name: "Boolean", Read: readBool, Compare: equal, Script: "Boolean"}
-	text    = Type{Name: "String", Read: readText, Compare: foldEqual, Script: "Text"}
-	guid    = Type{Name: "GUID", Read: readText, Compare: sameGUID, Script: "Guid"}
+	// unlessOff is a switch that is on where it is not set.
+	unlessOff = Type{Name: "Boolean; not set counts as on", Read: readBool, Compare: isOn, Script: "UnlessOff"}
+	text      = Type{Name: "String", Read: readText, Compare: foldEqual, Script: "Text"}
+	guid      = Type{Name: "GUID", Read: readText, Compare: sameGUID, Script: "Guid"}
 	// someText is a text that is set only where there is none. Any other text is left as it is.
 	someText = Type{
 		Name: "String, given where there is none", Read: readText, Compare: filled,
@@ -139,6 +141,8 @@ func texts(v any) []string {
 func nothing(v any) bool { return len(elements(v)) == 0 }
 
 func equal(want, live any) bool { return change.Equal(want, live) }
+
+func isOn(want, live any) bool { return equal(want, live) || want == true && live == nil }
 
 func foldEqual(want, live any) bool {
 	w, ok1 := want.(string)

@@ -20,14 +20,18 @@ var oauthChecks = []Check{
 		Title: "EWS and autodiscover take the tenant's tokens",
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
-		Reads: fact.List(fact.VirtualDirectories, fact.Organization),
+		Reads: fact.List(fact.VirtualDirectories, fact.Organization, fact.Servers),
 		Why: "Exchange Online signs in to EWS and autodiscover with a token, at the address that EWS " +
 			"publishes. Without OAuth on a server's virtual directory, or without an external address, its " +
 			"lookups are refused there, or have no address.",
-		Fix: "Enable OAuth again on the virtual directories named, set the external URL of EWS, and " +
-			"restart IIS on those servers.",
+		Fix: "hybridge plan enables OAuth again on the virtual directories named and sets the external URL of EWS. " +
+			"Restart IIS on those servers afterwards.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			servers, err := fact.Servers.In(ctx, in.Forest)
 			if err != nil {
 				return check.Unknown(err)
 			}
@@ -46,16 +50,10 @@ var oauthChecks = []Check{
 				switch {
 				case err != nil || u.Host == "":
 					homeless = append(homeless, d.Identity)
-					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
-					commands = append(commands, set+" -ExternalUrl "+address)
-				case !strings.EqualFold(u.Scheme, "https"), u.Port() != "" && u.Port() != "443":
+					commands = append(commands, set+" -ExternalUrl "+exchange.Quote(desired.EWSAddress(in.Forest)))
+				case desired.Unfit(in.Set, in.Forest, servers, d.ExternalURL):
 					elsewhere = append(elsewhere, d.ExternalURL+" of "+d.Identity)
-					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
-					commands = append(commands, set+" -ExternalUrl "+address)
-				case ofAnother(in, u.Hostname()):
-					elsewhere = append(elsewhere, d.ExternalURL+" of "+d.Identity)
-					address := exchange.Quote("https://" + namespace + "/EWS/Exchange.asmx")
-					commands = append(commands, set+" -ExternalUrl "+address)
+					commands = append(commands, set+" -ExternalUrl "+exchange.Quote(desired.EWSAddress(in.Forest)))
 				case !contains(namespaces(in.Forest), u.Hostname()):
 					foreign = append(foreign, u.Hostname()+" of "+d.Identity)
 				}
@@ -86,9 +84,8 @@ var oauthChecks = []Check{
 					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(elsewhere) > 0:
-				return check.Failed("EWS publishes an address that leads to another forest, or that Exchange Online "+
-					"does "+
-					"not use (it goes to https at port 443): %s", someOf(elsewhere)).
+				return check.Failed("EWS publishes an address that leads to another forest or to a server's internal name, "+
+					"or that is not https at port 443: %s", someOf(elsewhere)).
 					With("addresses", elsewhere).
 					Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:
@@ -113,13 +110,6 @@ var oauthChecks = []Check{
 	overrideCheck,
 	applicationCheck,
 	sharingCheck,
-}
-
-// ofAnother reports whether a host is a namespace of another forest.
-func ofAnother(in Input, host string) bool {
-	return !contains(namespaces(in.Forest), host) && slices.ContainsFunc(in.Forests, func(f *fact.Side) bool {
-		return f != in.Forest && contains(namespaces(f), host)
-	})
 }
 
 var overrideCheck = Check{

@@ -33,7 +33,7 @@ Asks before each change.
 Makes the changes without asking.
 
 .NOTES
-hybridge plan sha256:979eeefa2720b709e3b55dbc85aaf845d80a0a44a6c32727472366e05854bdcb
+hybridge plan sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4
 #>
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
 param(
@@ -44,7 +44,7 @@ param(
 )
 
 $ErrorActionPreference = 'Stop'
-$PlanDigest = 'sha256:979eeefa2720b709e3b55dbc85aaf845d80a0a44a6c32727472366e05854bdcb'
+$PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
 $ScriptName = '03-onprem-contoso.ps1'
 $Patience = 60
 
@@ -253,8 +253,14 @@ function Test-Same([string] $As, $Want, $Live) {
         }
         return $true
     }
+    if ($As -eq 'TakesOAuth') {
+        return ((@($Live | ForEach-Object { [string] $_ }) -contains 'OAuth') -eq [bool] $Want)
+    }
     $wanted = @(Expand-Value $As $Want)
     $have = @(Expand-Value $As $Live)
+    if ($As -eq 'UnlessOff' -and $have.Count -eq 0 -and $Want) {
+        return $true
+    }
     if ($As -eq 'SomeText') {
         return ($wanted.Count -eq 0 -or $have.Count -gt 0)
     }
