@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -197,7 +198,7 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 				"remove all but one (check oauth.overrides)", p.Forest.Name(), change.ErrAmbiguous, s.Name,
 				strings.Join(names, ", "))
 		}
-		live, limits := fact.SettingOverride{Name: o.name + "_" + s.Name,
+		live, limits := fact.SettingOverride{Name: freeName(o.name+"_"+s.Name, all),
 			Servers: []string{s.Name}}, change.Properties{}
 		if len(found) == 1 {
 			live = found[0]
@@ -222,6 +223,18 @@ func (p *Planner) override(ctx context.Context, o override, needs ...Need) error
 		add(key, live.Name, limits)
 	}
 	return nil
+}
+
+// freeName returns a name that no override has: one that names a server may be limited to versions
+// which the server does not have.
+func freeName(name string, taken []fact.SettingOverride) string {
+	free := name
+	for n := 2; slices.ContainsFunc(taken, func(o fact.SettingOverride) bool {
+		return strings.EqualFold(o.Name, free)
+	}); n++ {
+		free = name + "_" + strconv.Itoa(n)
+	}
+	return free
 }
 
 // overrides returns the needs for all overrides of a feature in the forest.

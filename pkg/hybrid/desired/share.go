@@ -56,7 +56,8 @@ func share(key, name string, domains []string, live []fact.Holder) []part {
 		holds := slices.ContainsFunc(parts, func(q part) bool { return q.name == h.Name })
 		// An object without domains matches nothing: its name is taken, that is all.
 		if !holds && len(held) > 0 && inSeries(name, h.Name) < noSeries {
-			parts = append(parts, part{Holder: h, name: h.Name, domains: held, spare: true, room: maxDomains - len(held)})
+			parts = append(parts,
+				part{Holder: h, name: h.Name, domains: held, spare: true, room: maxDomains - len(held)})
 		}
 	}
 	for i := range parts {

@@ -31,7 +31,8 @@ var webServices = &Topic{
 		}
 		forest := p.Forest.Name()
 		for _, d := range directories {
-			kind, properties := autodiscoverDirectory, change.Properties{"Identity": d.Identity, "OAuthAuthentication": true}
+			kind := autodiscoverDirectory
+			properties := change.Properties{"Identity": d.Identity, "OAuthAuthentication": true}
 			if d.Noun == fact.EWSDirectory {
 				kind = webServicesDirectory
 				if Unfit(p.set, p.Forest, servers, d.ExternalURL) {
@@ -39,10 +40,12 @@ var webServices = &Topic{
 				}
 			}
 			p.Add(kind, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"), d.Identity,
-				msg.Of("Exchange Online signs in to %s with a token, at the address that EWS publishes", forest), properties)
+				msg.Of("Exchange Online signs in to %s with a token, at the address that EWS publishes", forest),
+				properties)
 		}
 		p.Add(organizationEWS, p.at(), "ews", "EWS switch of the organization",
-			msg.Of("lookups from the tenant arrive at %s as EWS requests", forest), change.Properties{"EwsEnabled": true})
+			msg.Of("lookups from the tenant arrive at %s as EWS requests", forest),
+			change.Properties{"EwsEnabled": true})
 		return nil
 	},
 }

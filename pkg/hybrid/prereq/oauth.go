@@ -84,8 +84,8 @@ var oauthChecks = []Check{
 					With("noExternalUrl", homeless)
 				return r.Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(elsewhere) > 0:
-				return check.Failed("EWS publishes an address that leads to another forest or to a server's internal name, "+
-					"or that is not https at port 443: %s", someOf(elsewhere)).
+				return check.Failed("EWS publishes an address that leads to another forest or to a server's internal "+
+					"name, or that is not https at port 443: %s", someOf(elsewhere)).
 					With("addresses", elsewhere).
 					Fix("Give EWS the address at which it is published.").FixWith(commands...)
 			case len(foreign) > 0:

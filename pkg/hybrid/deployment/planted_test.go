@@ -1,0 +1,324 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+)
+
+// planted is a set-up deployment into which a test plants faults from outside: through remote
+// PowerShell, the admin API and Microsoft Graph.
+type planted struct {
+	*Deployment
+	t      *testing.T
+	health map[string]string
+}
+
+// forest runs a cmdlet in contoso, tenant runs one in Exchange Online.
+func (p *planted) forest(name string, pairs ...any) []exchange.Object {
+	p.t.Helper()
+	session, err := p.forests[0].exchange.get(p.t.Context())
+	return p.run(session, err, name, pairs)
+}
+
+func (p *planted) online(name string, pairs ...any) []exchange.Object {
+	p.t.Helper()
+	session, err := p.tenant.online.get(p.t.Context())
+	return p.run(session, err, name, pairs)
+}
+
+func (p *planted) run(session exchange.Session, err error, name string, pairs []any) []exchange.Object {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := exchange.Command{Name: name, Parameters: map[string]any{}}
+	for i := 0; i < len(pairs); i += 2 {
+		c.Parameters[pairs[i].(string)] = pairs[i+1]
+	}
+	out, err := session.Run(context.WithoutCancel(p.t.Context()), c)
+	if err != nil {
+		p.t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
+
+// named returns the identity of the object of a noun that a text of its output distinguishes.
+func named(objects []exchange.Object, property, part string) string {
+	for _, o := range objects {
+		list, _ := o.Strings(property)
+		if strings.Contains(strings.ToLower(strings.Join(list, " ")), strings.ToLower(part)) {
+			identity, _ := o.String("Identity")
+			return identity
+		}
+	}
+	return ""
+}
+
+// graph finds one object of a collection, and sends a request to it.
+func (p *planted) graph(method, collection, filter, rest string, body map[string]any) {
+	p.t.Helper()
+	g, err := p.tenant.graph.get(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found, err := g.List(p.t.Context(), collection+filter)
+	if err != nil || len(found) == 0 {
+		p.t.Fatalf("%s: %d found, error %v", collection, len(found), err)
+	}
+	path := fmt.Sprintf("%s/%v%s", collection, found[0]["id"], rest)
+	if _, err := g.Do(p.t.Context(), method, path, body); err != nil {
+		p.t.Fatalf("%s %s: %v", method, path, err)
+	}
+}
+
+// state is the verdict of every check, by id and scope.
+func (p *planted) state() (map[string]string, check.Report) {
+	p.t.Helper()
+	r, err := p.Check(p.t.Context(), &events{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, result := range r.Results {
+		out[string(result.ID)+" "+result.Scope] = string(result.Status) + " " + result.Summary.String()
+	}
+	return out, r
+}
+
+// worse lists the checks that got worse since the set-up.
+func (p *planted) worse() (failed, warned []string) {
+	now, report := p.state()
+	for _, result := range report.Results {
+		key := string(result.ID) + " " + result.Scope
+		if now[key] == p.health[key] {
+			continue
+		}
+		switch result.Status {
+		case check.StatusFail, check.StatusError:
+			failed = append(failed, string(result.ID))
+		case check.StatusWarn:
+			warned = append(warned, string(result.ID))
+		}
+	}
+	return failed, warned
+}
+
+// A fault that is planted from outside is never silent. A check fails, or warns where that is the
+// verdict, and what hybridge can set is planned: after the apply the lookups work again and a second
+// plan is empty.
+func TestPlantedFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	d := open(t)
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
+	}
+	base := &planted{Deployment: d, t: t}
+	base.health, _ = base.state()
+
+	acs := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "ACS") }
+	evo := func(p *planted) string { return named(p.forest("Get-AuthServer"), "Type", "AzureAD") }
+	own := func(p *planted, noun, property string) string {
+		return named(p.online("Get-"+noun), property, "contoso.example")
+	}
+	for _, c := range faultsFromOutside(acs, evo, own) {
+		t.Run(c.name, func(t *testing.T) {
+			p := &planted{Deployment: d, t: t, health: base.health}
+			undo := c.plant(p)
+			failed, warned := p.worse()
+			if undo != nil {
+				defer undo()
+			}
+			if len(failed)+len(warned) == 0 {
+				t.Error("no check says anything")
+			}
+			for _, id := range c.checks {
+				if !slices.Contains(failed, id) {
+					t.Errorf("%s does not fail (failed: %v, warned: %v)", id, failed, warned)
+				}
+			}
+			if c.only {
+				return
+			}
+			plan, err := d.Plan(t.Context(), &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(plan.Changes) == 0 {
+				t.Fatal("nothing is planned")
+			}
+			if r, err := d.Apply(t.Context(), plan, apply.Options{Accept: []string{"removals", "failed-checks"}},
+				&events{}); err != nil {
+				for _, c := range r.Changes {
+					t.Logf("%s %s: %s", c.Status, c.ID, c.Error)
+				}
+				t.Fatal(err)
+			}
+			if again, err := d.Plan(t.Context(), &events{}); err != nil || len(again.Changes) != 0 {
+				t.Errorf("not converged: %v %v", slices.Collect(ids(again)), err)
+			}
+			tested, err := d.Test(t.Context(), TestOptions{}, &events{})
+			if err != nil || tested.Summary.Failed+tested.Summary.Unknown > 0 {
+				t.Errorf("lookups after the repair: %+v, error %v", tested.Summary, err)
+			}
+			if failed, warned := p.worse(); len(failed)+len(warned) > 0 {
+				t.Errorf("after the repair: failed %v, warned %v", failed, warned)
+			}
+		})
+	}
+	var left []freebusy.Answer
+	if tested, err := d.Test(t.Context(), TestOptions{}, &events{}); err == nil {
+		for _, a := range tested.Matrix {
+			if a.Status != freebusy.OK {
+				left = append(left, a)
+			}
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("at the end, %v", left)
+	}
+}
+
+// outside is one fault that is planted from outside.
+type outside struct {
+	name   string
+	plant  func(*planted) (undo func())
+	checks []string // that fail
+	only   bool     // the verdict is all that hybridge gives: an administrator decides
+}
+
+func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun, property string) string) []outside {
+	set := func(noun string, identity func(*planted) string, pairs ...any) func(*planted) func() {
+		return func(p *planted) func() {
+			p.forest("Set-"+noun, append([]any{"Identity", identity(p)}, pairs...)...)
+			return nil
+		}
+	}
+	first := func(noun string) func(*planted) string {
+		return func(p *planted) string { return named(p.forest("Get-"+noun), "Identity", "") }
+	}
+	newest := func(p *planted) string {
+		all := p.forest("Get-SettingOverride")
+		return named(all[len(all)-1:], "Identity", "")
+	}
+	partner := func(p *planted) string { return named(p.forest("Get-PartnerApplication"), "Name", "Exchange Online") }
+	organization := func(pairs ...any) func(*planted) func() {
+		return func(p *planted) func() {
+			p.forest("Set-OrganizationConfig", pairs...)
+			return nil
+		}
+	}
+	tenant := func(noun, domains string, pairs ...any) func(*planted) func() {
+		return func(p *planted) func() {
+			p.online("Set-"+noun, append([]any{"Identity", own(p, noun, domains)}, pairs...)...)
+			return nil
+		}
+	}
+	const relationship, connector = "OrganizationRelationship", "IntraOrganizationConnector"
+	return []outside{
+		// 28: empty and absent
+		{name: "partner application without linked account", plant: set("PartnerApplication", partner, "LinkedAccount", ""),
+			checks: []string{"hybrid.partner-application"}},
+		{name: "Entra auth server without application", plant: set("AuthServer", evo, "ApplicationIdentifier", ""),
+			checks: []string{"hybrid.auth-server-application"}},
+		// 29: the wizard's name and another domain list
+		{name: "relationship of the tenant for another domain", plant: tenant(relationship, "DomainNames", "DomainNames",
+			[]string{"elsewhere.example"}), checks: []string{"hybrid.organization-relationship"}},
+		{name: "connector of the tenant for another domain", plant: tenant(connector, "TargetAddressDomains",
+			"TargetAddressDomains", []string{"elsewhere.example"}), checks: []string{"hybrid.intra-organization-connector"}},
+		// 30: lookups are broken
+		{name: "EWS policy by user agent in the forest", plant: func(p *planted) func() {
+			p.forest("Set-OrganizationConfig", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList",
+				[]string{"Outlook*"})
+			return func() {
+				p.forest("Set-OrganizationConfig", "EwsApplicationAccessPolicy", nil, "EwsAllowList", nil)
+			}
+		}, only: true},
+		{name: "EWS policy by user agent in the tenant", plant: func(p *planted) func() {
+			p.online("Set-OrganizationConfig", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList",
+				[]string{"Outlook*"})
+			return func() {
+				p.online("Set-OrganizationConfig", "EwsApplicationAccessPolicy", nil, "EwsAllowList", nil)
+			}
+		}, only: true},
+		{name: "EWS publishes the server's own name", plant: func(p *planted) func() {
+			directory := p.forest("Get-WebServicesVirtualDirectory")[0]
+			identity, _ := directory.String("Identity")
+			internal, _ := directory.String("InternalUrl")
+			p.forest("Set-WebServicesVirtualDirectory", "Identity", identity, "ExternalUrl", internal)
+			return nil
+		}, checks: []string{"oauth.virtual-directories", "hybrid.web-services-virtual-directory"}},
+		{name: "EWS publishes the address of the other forest", plant: set("WebServicesVirtualDirectory",
+			first("WebServicesVirtualDirectory"), "ExternalUrl", "https://mail.fabrikam.example/EWS/Exchange.asmx"),
+			checks: []string{"oauth.virtual-directories"}},
+		// 31: hybridge can set it
+		{name: "EWS takes no tokens", plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
+			"OAuthAuthentication", false), checks: []string{"oauth.virtual-directories"}},
+		{name: "autodiscover takes no tokens", plant: set("AutodiscoverVirtualDirectory",
+			first("AutodiscoverVirtualDirectory"), "OAuthAuthentication", false),
+			checks: []string{"oauth.virtual-directories", "hybrid.autodiscover-virtual-directory"}},
+		{name: "EWS publishes nothing", plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
+			"ExternalUrl", nil), checks: []string{"oauth.virtual-directories"}},
+		{name: "EWS is switched off in the forest", plant: organization("EwsEnabled", false),
+			checks: []string{"oauth.virtual-directories", "hybrid.organization-ews"}},
+		{name: "the override is for another server", plant: set("SettingOverride", first("SettingOverride"), "Server",
+			[]string{"ELSEWHERE"}), checks: []string{"oauth.overrides"}},
+		{name: "the override is for another version", plant: set("SettingOverride", newest, "MinVersion", "15.9.0.0"),
+			checks: []string{"oauth.overrides"}},
+		{name: "the override switches it off", plant: set("SettingOverride", newest, "Parameters",
+			[]string{"Enabled=false"}), checks: []string{"hybrid.setting-override"}},
+		// 32: live hybrid objects
+		{name: "connector of the tenant off", plant: tenant(connector, "TargetAddressDomains", "Enabled", false),
+			checks: []string{"hybrid.intra-organization-connector"}},
+		{name: "connector of the forest off", plant: set(connector, first(connector), "Enabled", false),
+			checks: []string{"hybrid.intra-organization-connector"}},
+		{name: "relationship of the tenant off", plant: tenant(relationship, "DomainNames", "Enabled", false),
+			checks: []string{"hybrid.organization-relationship"}},
+		{name: "ACS auth server off", plant: set("AuthServer", acs, "Enabled", false),
+			checks: []string{"hybrid.auth-server"}},
+		{name: "Entra auth server off", plant: set("AuthServer", evo, "Enabled", false),
+			checks: []string{"hybrid.auth-server"}},
+		{name: "partner application off", plant: set("PartnerApplication", partner, "Enabled", false),
+			checks: []string{"hybrid.partner-application"}},
+		{name: "service principal off", plant: func(p *planted) func() {
+			p.graph("PATCH", "/servicePrincipals", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
+				map[string]any{"accountEnabled": false})
+			return nil
+		}, checks: []string{"hybrid.service-principal"}},
+		{name: "keys of the application gone", plant: func(p *planted) func() {
+			p.graph("PATCH", "/applications", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
+				map[string]any{"keyCredentials": []any{}})
+			return nil
+		}, checks: []string{"oauth.application", "hybrid.key-credential"}},
+		// 34: what the answering side decides
+		{name: "relationship of the forest off", plant: set(relationship, first(relationship), "Enabled", false),
+			checks: []string{"hybrid.organization-relationship"}},
+		{name: "relationship of the forest without free/busy", plant: set(relationship, first(relationship),
+			"FreeBusyAccessEnabled", false), checks: []string{"hybrid.organization-relationship"}},
+		{name: "relationship of the forest shows nothing", plant: set(relationship, first(relationship),
+			"FreeBusyAccessLevel", "None"), checks: []string{"hybrid.organization-relationship"}},
+		{name: "domains of the Entra auth server gone", plant: set("AuthServer", evo, "DomainName",
+			[]string{"elsewhere.example"}), checks: []string{"hybrid.auth-server-application"}},
+		{name: "EWS of the tenant not set", plant: func(p *planted) func() {
+			p.online("Set-OrganizationConfig", "EwsEnabled", nil)
+			return nil
+		}, checks: []string{"hybrid.organization-config"}},
+		{name: "EWS of the tenant off", plant: func(p *planted) func() {
+			p.online("Set-OrganizationConfig", "EwsEnabled", false)
+			return nil
+		}, checks: []string{"tenant.ews-switch", "hybrid.organization-config"}},
+	}
+}
