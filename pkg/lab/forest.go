@@ -310,6 +310,8 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 		switch {
 		case path == "/ews/exchange.asmx":
 			byHost(w, r, "WebServicesVirtualDirectory", calendars)
+		case path == "/ews/mrsproxy.svc":
+			byHost(w, r, "WebServicesVirtualDirectory", http.HandlerFunc(f.moveProxy))
 		case strings.HasPrefix(path, "/autodiscover/metadata/json/1"), strings.HasPrefix(path, "/metadata/json/1"):
 			f.metadata(w, r)
 		case strings.HasPrefix(path, "/autodiscover/"):

@@ -103,10 +103,10 @@ func receiveConnector(o *Organization, verb string, r *Record, c Call, _ any) er
 			fqdn = full
 			r.mustSet("Fqdn", full)
 		}
-		if strings.Contains(r.text("AuthMechanism"), "ExchangeServer") && fqdn != "" && !strings.EqualFold(fqdn, full) &&
-			!strings.EqualFold(fqdn, server) {
-			return invalid(dataValidation, "When the AuthMechanism attribute on a Receive connector contains the value "+
-				"ExchangeServer, you must set the FQDN parameter on the Receive connector to one of the following "+
+		kerberos := strings.Contains(r.text("AuthMechanism"), "ExchangeServer")
+		if kerberos && fqdn != "" && !strings.EqualFold(fqdn, full) && !strings.EqualFold(fqdn, server) {
+			return invalid(dataValidation, "When the AuthMechanism attribute on a Receive connector contains the "+
+				"value ExchangeServer, you must set the FQDN parameter on the Receive connector to one of the following "+
 				"values: the FQDN of the transport server \"%s\", the NetBIOS name of the transport server \"%s\", or "+
 				"$null.", full, server)
 		}
@@ -125,9 +125,9 @@ func receiveConnector(o *Organization, verb string, r *Record, c Call, _ any) er
 		}
 		// Connectors of one role may share a binding when they serve other addresses.
 		if other.text("TransportRole") != r.text("TransportRole") || overlap(r, other, "RemoteIPRanges") {
-			return invalid(dataValidation, "The values that you specified for the Bindings and RemoteIPRanges parameters "+
-				"conflict with the settings on Receive connector \"%s\". Receive connectors assigned to different "+
-				"Transport roles on a single server must listen on unique local IP address & port bindings.",
+			return invalid(dataValidation, "The values that you specified for the Bindings and RemoteIPRanges "+
+				"parameters conflict with the settings on Receive connector \"%s\". Receive connectors assigned to "+
+				"different Transport roles on a single server must listen on unique local IP address & port bindings.",
 				other.identity())
 		}
 	}
@@ -238,8 +238,8 @@ func emailAddressPolicy(o *Organization, verb string, r *Record, c Call, _ any) 
 		_, domain, _ := cutLast(address, "@")
 		if !slices.ContainsFunc(o.all("AcceptedDomain"),
 			func(d *Record) bool { return strings.EqualFold(d.text("DomainName"), domain) }) {
-			return invalid(dataValidation, "The email address policy template '%s' can't be used: the domain '%s' isn't "+
-				"an accepted domain of the organization.", template, domain)
+			return invalid(dataValidation, "The email address policy template '%s' can't be used: the domain '%s' "+
+				"isn't an accepted domain of the organization.", template, domain)
 		}
 	}
 	if len(primary) != 1 {
@@ -339,6 +339,6 @@ func (o *Organization) dehydrated(verb string, n *noun) error {
 		return nil
 	}
 	return invalid("Microsoft.Exchange.Management.SystemConfigurationTasks.InvalidOperationInDehydratedContextException",
-		"The command you tried to run isn't currently allowed in your organization. To run this command, you first need "+
-			"to run the command: Enable-OrganizationCustomization.")
+		"The command you tried to run isn't currently allowed in your organization. To run this command, you first "+
+			"need to run the command: Enable-OrganizationCustomization.")
 }

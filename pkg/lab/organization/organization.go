@@ -34,7 +34,9 @@ type Config struct {
 	Host string
 	// Fetch reads a metadata document for New-AuthServer. Without it every fetch fails.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
-	Clock func() time.Time // time.Now when nil
+	// MoveProxy asks a server's replication proxy with an account. Without it moves are not simulated.
+	MoveProxy func(ctx context.Context, host string, c exchange.Credential) error
+	Clock     func() time.Time // time.Now when nil
 }
 
 // Organization is one simulated Exchange organization. It is safe for concurrent use.
@@ -111,6 +113,7 @@ func New(c Config) *Organization {
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
 	o.handlers["get-federationinformation"] = federationInformation
 	o.handlers["enable-organizationcustomization"] = customization
+	o.handlers["test-migrationserveravailability"] = migrationServer
 	o.Seed("OrganizationConfig", "Name", c.Name, "Guid", c.GUID, "LegacyExchangeDN", "/o="+c.Name)
 	o.Seed("TransportConfig", "Name", "Transport Settings")
 	o.policies()

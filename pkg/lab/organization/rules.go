@@ -42,7 +42,7 @@ var rules = map[string]rule{
 	"HybridConfiguration":        {apply: hybridConfiguration},
 	"EmailAddressPolicy":         {apply: emailAddressPolicy},
 	"OnPremisesOrganization":     {apply: onPremisesOrganization},
-	"MigrationEndpoint":          {apply: migrationEndpoint},
+	"MigrationEndpoint":          {prepare: moveEndpoint, apply: migrationEndpoint},
 	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},
 }
 
