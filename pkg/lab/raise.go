@@ -81,7 +81,8 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	transport := f.transport.tls()
 	relay := &smtp.Server{Hostname: f.server}
-	relay.Configure(smtp.Config{Certificate: &transport, SecureCapabilities: []string{"XOORG"}})
+	relay.Configure(smtp.Config{Certificate: &transport, SecureCapabilities: []string{"XOORG"},
+		Accepts: f.accepts})
 	f.queue(func() error { return relay.Serve(mail) }, func() { mail.Close(); relay.Close() })
 
 	authentication := organization.Authentication{Password: func(_ context.Context, user, password string) error {

@@ -170,7 +170,8 @@ func TestReceiver(t *testing.T) {
 	served := b.TLS()
 	received := make(chan smtp.Message, 1)
 	s := &smtp.Server{Hostname: "mail.contoso.example", Received: func(m smtp.Message) { received <- m }}
-	s.Configure(smtp.Config{Certificate: &served, RequireTLS: true, SecureCapabilities: []string{"XOORG"}})
+	s.Configure(smtp.Config{Certificate: &served, RequireTLS: true, SecureCapabilities: []string{"XOORG"},
+		Accepts: func(domain string) bool { return domain == "fabrikam.example" }})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

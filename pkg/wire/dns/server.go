@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -158,17 +159,18 @@ func (s *Server) Close() error {
 func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg)
 	m.SetReply(q)
-	if len(q.Question) != 1 || q.Opcode != dns.OpcodeQuery {
-		m.Rcode = dns.RcodeFormatError
+	limit := dns.MinMsgSize
+	opt := q.IsEdns0()
+	if opt != nil {
+		limit = max(limit, int(opt.UDPSize()))
+		m.SetEdns0(1232, false)
+	}
+	if rcode := refusal(q, opt); rcode != dns.RcodeSuccess {
+		m.Rcode = rcode
 		_ = w.WriteMsg(m) // the client may be gone
 		return
 	}
 	m.Authoritative = true
-	limit := dns.MinMsgSize
-	if opt := q.IsEdns0(); opt != nil {
-		limit = max(limit, int(opt.UDPSize()))
-		m.SetEdns0(1232, false)
-	}
 	_, udp := w.RemoteAddr().(*net.UDPAddr)
 	name := Name(q.Question[0].Name)
 
@@ -202,6 +204,23 @@ func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 	_ = w.WriteMsg(m) // the client may be gone
 }
 
+// refusal is the code for a message that is no question to this server.
+func refusal(q *dns.Msg, opt *dns.OPT) int {
+	switch {
+	case q.Opcode != dns.OpcodeQuery:
+		return dns.RcodeNotImplemented
+	case len(q.Question) != 1:
+		return dns.RcodeFormatError
+	case opt != nil && opt.Version() != 0:
+		return dns.RcodeBadVers
+	case q.Question[0].Qclass != dns.ClassINET && q.Question[0].Qclass != dns.ClassANY:
+		return dns.RcodeRefused
+	case q.Question[0].Qtype == dns.TypeAXFR || q.Question[0].Qtype == dns.TypeIXFR:
+		return dns.RcodeRefused
+	}
+	return dns.RcodeSuccess
+}
+
 func (s *Server) within(name string) bool { return s.zone(name) != "" }
 
 func (s *Server) zone(name string) string {
@@ -218,7 +237,7 @@ func (s *Server) zone(name string) string {
 // (RFC 4592) one label deep.
 func (s *Server) answer(m *dns.Msg, name string, qtype uint16) {
 	for range maxChain {
-		found := s.records[name]
+		found := s.at(name)
 		owner := ""
 		if len(found) == 0 {
 			if _, parent, ok := strings.Cut(name, "."); ok && !s.exists(name) {
@@ -249,6 +268,29 @@ func (s *Server) answer(m *dns.Msg, name string, qtype uint16) {
 		}
 		name = next
 	}
+}
+
+// at returns the records of a name. A zone's apex has a SOA and an NS record.
+func (s *Server) at(name string) []dns.RR {
+	found := s.records[name]
+	if s.zone(name) != name {
+		return found
+	}
+	has := func(t uint16) bool {
+		return slices.ContainsFunc(found, func(rr dns.RR) bool { return rr.Header().Rrtype == t })
+	}
+	found = slices.Clone(found)
+	if !has(dns.TypeSOA) {
+		found = append(found, s.authority(name))
+	}
+	if !has(dns.TypeNS) {
+		zone := dns.Fqdn(name)
+		found = append(found, &dns.NS{
+			Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 60},
+			Ns:  "ns." + strings.TrimPrefix(zone, "."),
+		})
+	}
+	return found
 }
 
 // exists reports whether a name has records or names below it (an empty non-terminal exists).

@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +39,9 @@ type Config struct {
 	// when set, the answer to STARTTLS instead of a handshake: "454 4.7.0 TLS not available"
 	StartTLSReply string
 	Greeting      string // when set, instead of "220 HOSTNAME ..."
+	// Accepts reports whether the server takes mail for a domain. Without it, the server takes none:
+	// it relays for no one.
+	Accepts func(domain string) bool
 }
 
 // Message is a message that was received.
@@ -113,12 +118,13 @@ type receiver struct {
 	hello  bool
 	from   *string
 	to     []string
+	chunks *strings.Builder // of BDAT; nil when none has come
 }
 
 // Limits of one session: what a peer may send before it is cut off.
 const (
 	maxLine    = 4096
-	maxMessage = 10 << 20
+	maxMessage = 37748736 // the SIZE that Exchange offers
 	idle       = 2 * time.Minute
 )
 
@@ -170,7 +176,7 @@ func (s *receiver) handle(verb, argument string) bool {
 	switch verb {
 	case "EHLO":
 		s.hello = true
-		s.from, s.to = nil, nil
+		s.reset()
 		return s.say(s.capabilities()...)
 	case "HELO":
 		s.hello = true
@@ -180,7 +186,7 @@ func (s *receiver) handle(verb, argument string) bool {
 	case "NOOP":
 		return s.say("250 2.0.0 OK")
 	case "RSET":
-		s.from, s.to = nil, nil
+		s.reset()
 		return s.say("250 2.0.0 Resetting")
 	case "QUIT":
 		s.say("221 2.0.0 Service closing transmission channel")
@@ -194,8 +200,14 @@ func (s *receiver) handle(verb, argument string) bool {
 			return s.say("503 5.5.2 Send hello first")
 		case s.config.RequireTLS && s.state == nil:
 			return s.say("451 5.7.3 Must issue a STARTTLS command first")
+		case s.from != nil:
+			return s.say("503 5.5.2 Sender already specified")
 		}
-		s.from, s.to = &address, nil
+		if refusal := parameters(argument); refusal != "" {
+			return s.say(refusal)
+		}
+		s.reset()
+		s.from = &address
 		return s.say("250 2.1.0 Sender OK")
 	case "RCPT":
 		address, ok := path(argument, "TO:")
@@ -207,19 +219,32 @@ func (s *receiver) handle(verb, argument string) bool {
 		case len(s.to) >= 500:
 			return s.say("452 4.5.3 Too many recipients")
 		}
+		_, domain, ok := cutLast(address, "@")
+		if !ok || domain == "" {
+			return s.say("550 5.1.1 Recipient address has no domain")
+		}
+		if s.config.Accepts == nil || !s.config.Accepts(strings.ToLower(domain)) {
+			return s.say("550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain")
+		}
 		s.to = append(s.to, address)
 		return s.say("250 2.1.5 Recipient OK")
 	case "DATA":
 		if len(s.to) == 0 {
 			return s.say("503 5.5.2 Need rcpt command")
 		}
+		if s.chunks != nil {
+			return s.say("503 5.5.1 DATA after BDAT")
+		}
 		return s.data()
+	case "BDAT":
+		return s.chunk(argument)
 	}
 	return s.say("500 5.3.3 Unrecognized command")
 }
 
 func (s *receiver) capabilities() []string {
-	words := []string{s.server.Hostname + " Hello", "SIZE 37748736", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES"}
+	words := []string{s.server.Hostname + " Hello", "SIZE " + strconv.Itoa(maxMessage), "PIPELINING", "DSN", "ENHANCEDSTATUSCODES",
+		"CHUNKING"}
 	if s.state == nil && s.config.Certificate != nil {
 		words = append(words, "STARTTLS")
 	}
@@ -263,7 +288,8 @@ func (s *receiver) startTLS() bool {
 	}
 	state := secure.ConnectionState()
 	s.conn, s.r, s.state = secure, bufio.NewReader(secure), &state
-	s.hello, s.from, s.to = false, nil, nil
+	s.hello = false
+	s.reset()
 	return true
 }
 
@@ -287,11 +313,79 @@ func (s *receiver) data() bool {
 		b.WriteString(strings.TrimPrefix(l, ".")) // dot-stuffing, RFC 5321 section 4.5.2
 		b.WriteString("\r\n")
 	}
+	return s.received(b.String())
+}
+
+func (s *receiver) reset() { s.from, s.to, s.chunks = nil, nil, nil }
+
+func (s *receiver) received(data string) bool {
 	if s.server.Received != nil {
-		s.server.Received(Message{From: *s.from, To: s.to, Data: b.String(), TLS: s.state})
+		s.server.Received(Message{From: *s.from, To: s.to, Data: data, TLS: s.state})
 	}
-	s.from, s.to = nil, nil
+	s.reset()
 	return s.say("250 2.6.0 Queued mail for delivery")
+}
+
+// chunk reads one BDAT (RFC 3030): its octets follow the command at once, also when it is refused.
+func (s *receiver) chunk(argument string) bool {
+	size, word, last := strings.Cut(argument, " ")
+	n, err := strconv.ParseInt(size, 10, 64)
+	if err != nil || n < 0 || last && !strings.EqualFold(word, "LAST") {
+		s.say("501 5.5.4 Invalid arguments")
+		return false // where the next command begins is not known
+	}
+	if n > maxMessage {
+		s.say("552 5.3.4 Message size exceeds fixed maximum message size")
+		return false
+	}
+	s.conn.SetDeadline(time.Now().Add(idle))
+	octets := make([]byte, n)
+	if _, err := io.ReadFull(s.r, octets); err != nil {
+		return false
+	}
+	if len(s.to) == 0 {
+		return s.say("503 5.5.2 Need rcpt command")
+	}
+	if s.chunks == nil {
+		s.chunks = &strings.Builder{}
+	}
+	if s.chunks.Len()+len(octets) > maxMessage {
+		s.reset()
+		return s.say("552 5.3.4 Message size exceeds fixed maximum message size")
+	}
+	s.chunks.Write(octets)
+	if last {
+		return s.received(s.chunks.String())
+	}
+	return s.say("250 2.0.0 " + size + " octets received")
+}
+
+// parameters checks the parameters of MAIL. It returns the refusal, or "".
+func parameters(argument string) string {
+	_, rest, _ := strings.Cut(argument, ">")
+	for _, p := range strings.Fields(rest) {
+		name, value, _ := strings.Cut(p, "=")
+		switch strings.ToUpper(name) {
+		case "SIZE":
+			switch n, err := strconv.ParseInt(value, 10, 64); {
+			case err != nil || n < 0:
+				return "501 5.5.4 Invalid arguments"
+			case n > maxMessage:
+				return "552 5.3.4 Message size exceeds fixed maximum message size"
+			}
+		case "BODY", "RET", "ENVID", "AUTH", "XOORG":
+		default:
+			return "501 5.5.4 Unrecognized parameter"
+		}
+	}
+	return ""
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // path reads "FROM:<a@b> SIZE=1".

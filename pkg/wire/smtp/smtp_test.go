@@ -196,6 +196,8 @@ func TestHostileServers(t *testing.T) {
 func TestReceive(t *testing.T) {
 	got := make(chan Message, 1)
 	s := &Server{Hostname: "mail.contoso.example", Received: func(m Message) { got <- m }}
+	accepts := func(domain string) bool { return domain == "fabrikam.example" }
+	s.Configure(Config{Accepts: accepts})
 	address := serve(t, s)
 	talk := func(lines ...string) (replies []string) {
 		c, err := net.Dial("tcp", address)
@@ -219,7 +221,10 @@ func TestReceive(t *testing.T) {
 		}
 		read()
 		for _, l := range lines {
-			fmt.Fprint(c, l+"\r\n")
+			if !strings.HasPrefix(l, "BDAT") { // its octets end it
+				l += "\r\n"
+			}
+			fmt.Fprint(c, l)
 			read()
 		}
 		return replies
@@ -239,6 +244,38 @@ func TestReceive(t *testing.T) {
 	if diff := cmp.Diff([]string{"220", "503", "250", "501", "503", "503", "500", "500", "250", "250", "500"},
 		replies); diff != "" {
 		t.Error(diff)
+	}
+	hello := []string{"EHLO me", "MAIL FROM:<a@contoso.example>"}
+	for name, c := range map[string]struct {
+		lines []string
+		want  []string // after the greeting
+	}{
+		"mail larger than SIZE": {[]string{"EHLO me", "MAIL FROM:<a@b> SIZE=37748737"}, []string{"250", "552"}},
+		"a size that is none":   {[]string{"EHLO me", "MAIL FROM:<a@b> SIZE=x"}, []string{"250", "501"}},
+		"an unknown parameter":  {[]string{"EHLO me", "MAIL FROM:<a@b> COLOUR=red"}, []string{"250", "501"}},
+		"a second sender":       {append(hello, "MAIL FROM:<a@b>"), []string{"250", "250", "503"}},
+		"relay":                 {append(hello, "RCPT TO:<a@elsewhere.example>"), []string{"250", "250", "550"}},
+		"relay by a routed name": {append(hello, "RCPT TO:<a%fabrikam.example@elsewhere.example>"),
+			[]string{"250", "250", "550"}},
+		"no domain": {append(hello, "RCPT TO:<postmaster>"), []string{"250", "250", "550"}},
+		"chunks": {append(hello, "RCPT TO:<b@FABRIKAM.example>", "BDAT 3\r\na\r\n", "BDAT 4 LAST\r\n.\r\n."),
+			[]string{"250", "250", "250", "250", "250"}},
+		"a chunk before a recipient": {append(hello, "BDAT 3 LAST\r\nabc", "NOOP"), []string{"250", "250", "503", "250"}},
+		"DATA after a chunk": {append(hello, "RCPT TO:<b@fabrikam.example>", "BDAT 2\r\n..", "DATA"),
+			[]string{"250", "250", "250", "250", "503"}},
+		"a chunk too large": {append(hello, "RCPT TO:<b@fabrikam.example>", "BDAT 99999999\r\n"),
+			[]string{"250", "250", "250", "552"}},
+		"a chunk of no size": {append(hello, "RCPT TO:<b@fabrikam.example>", "BDAT many\r\n"),
+			[]string{"250", "250", "250", "501"}},
+	} {
+		if diff := cmp.Diff(c.want, talk(c.lines...)[1:]); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if name == "chunks" {
+			if m := <-got; m.Data != "a\r\n.\r\n." {
+				t.Errorf("%s: %q", name, m.Data)
+			}
+		}
 	}
 	s.Configure(Config{RequireTLS: true})
 	if replies := talk("EHLO me", "MAIL FROM:<a@b>"); replies[2] != "451" {
