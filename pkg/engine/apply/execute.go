@@ -247,37 +247,29 @@ func (x *execution) write(ctx context.Context, s *step) {
 
 	work, release := outlive(ctx, parting)
 	defer release()
-	var outputs change.Properties
-	var failure error
-	for i, command := range commands {
-		if err := x.fault("before run " + s.outcome.ID); err != nil {
-			x.fail(s, err)
-			return
-		}
-		outputs, failure = s.place.Run(work, command)
-		if err := x.fault("after run " + s.outcome.ID); err != nil {
-			x.fail(s, err)
-			return
-		}
-		if failure != nil {
-			failure = fmt.Errorf("%s: %s: %w", s.outcome.Target, command.Name, failure)
-			break
-		}
-		if i == 0 && p.removal {
-			if err := x.journal.append(record{Record: eventRemoved, Change: s.outcome.ID}); err != nil {
-				x.fail(s, err)
-				return
-			}
-		}
-	}
-
+	creates := s.outcome.Action == change.Create || s.outcome.Action == change.Recreate
+	outputs, failure, broken := x.send(work, s, p, commands)
 	patience := x.patience(s.kind)
 	lost := failure != nil && !refused(failure)
-	creates := s.outcome.Action == change.Create || s.outcome.Action == change.Recreate
 	if failure != nil && !(lost && creates) {
 		patience = 0 // only to learn what it did all the same
 	}
+	if broken != nil {
+		x.fail(s, broken)
+		return
+	}
 	live, after, missing, err := x.await(ctx, work, s, p, patience)
+	if err == nil && missing != "" && ctx.Err() == nil && lost && s.outcome.Action == change.Create &&
+		deferred(failure) && patience >= cmp.Or(s.kind.Patience, change.DefaultPatience) {
+		// The server put the request off, and nothing shows for as long as the kind may take: it was
+		// not carried out.
+		if outputs, failure, broken = x.send(work, s, p, commands); broken != nil {
+			x.fail(s, broken)
+			return
+		}
+		lost = failure != nil && !refused(failure)
+		live, after, missing, err = x.await(ctx, work, s, p, patience)
+	}
 	switch {
 	case failure == nil && err != nil:
 		x.fail(s, fmt.Errorf("read back: %w", err))
@@ -323,6 +315,30 @@ func (x *execution) write(ctx context.Context, s *step) {
 	x.end(s, live, after)
 }
 
+// send runs the commands of a step. After an error of the second kind, the step ends at once.
+func (x *execution) send(
+	work context.Context, s *step, p prepared, commands []change.Command,
+) (outputs change.Properties, failure, broken error) {
+	for i, command := range commands {
+		if err := x.fault("before run " + s.outcome.ID); err != nil {
+			return nil, nil, err
+		}
+		outputs, failure = s.place.Run(work, command)
+		if err := x.fault("after run " + s.outcome.ID); err != nil {
+			return nil, nil, err
+		}
+		if failure != nil {
+			return outputs, fmt.Errorf("%s: %s: %w", s.outcome.Target, command.Name, failure), nil
+		}
+		if i == 0 && p.removal {
+			if err := x.journal.append(record{Record: eventRemoved, Change: s.outcome.ID}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return outputs, nil, nil
+}
+
 // ready reads what is live and prepares the step. If the step may have been carried out already, it
 // waits for what is not visible yet.
 func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared, error) {
@@ -348,6 +364,12 @@ func (x *execution) ready(ctx context.Context, s *step) ([]change.Live, prepared
 // other error the command may have run and only its answer was lost.
 func refused(err error) bool {
 	return answered(err) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted)
+}
+
+// deferred reports whether a server answered that it could not carry out the command now (503, 504).
+func deferred(err error) bool {
+	var d interface{ Deferred() bool }
+	return errors.As(err, &d) && d.Deferred()
 }
 
 func pauseFor(ctx context.Context, d time.Duration) error {

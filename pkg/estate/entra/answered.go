@@ -8,3 +8,8 @@ func (e *Error) Answered() bool {
 	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout &&
 		e.Status != http.StatusTooManyRequests
 }
+
+// Deferred reports that Graph, or a gateway in front of it, could not carry out the request now.
+func (e *Error) Deferred() bool {
+	return e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout
+}

@@ -500,13 +500,24 @@ func substance(v any) any {
 	return nil
 }
 
-// again reports whether a refused request can be retried. It must write whole values, so that a
-// second attempt has the same effect as the first.
+// again reports whether a failed request can be sent again at once. A PATCH writes whole values: a
+// second one has the same effect as the first. A POST must not have been carried out: 412, and a
+// conflict with another write, say so. After 503 and 504 the engine reads back before it sends a
+// POST again.
 func again(method string, err error) bool {
 	var e *entra.Error
-	return method == http.MethodPatch && errors.As(err, &e) && slices.Contains([]int{
-		http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-	}, e.Status)
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch method {
+	case http.MethodPatch:
+		return slices.Contains([]int{http.StatusConflict, http.StatusPreconditionFailed,
+			http.StatusServiceUnavailable, http.StatusGatewayTimeout}, e.Status)
+	case http.MethodPost:
+		return e.Status == http.StatusPreconditionFailed ||
+			e.Status == http.StatusConflict && strings.Contains(e.Code, "Concurrency")
+	}
+	return false
 }
 
 // patience limits the attempts of a request for an object that is not known to be new.

@@ -157,23 +157,37 @@ func TestSecretsReachGraph(t *testing.T) {
 	}
 }
 
-// A request that writes whole values is retried after a conflict. One that creates an object is
-// not.
+// A request that writes whole values is sent again after a conflict. One that creates an object is
+// sent again where the refusal says that nothing was done.
 func TestWritesArePutAgain(t *testing.T) {
-	for name, want := range map[string]int{"PATCH /applications/{id}": 2, "POST /applications": 1} {
-		for _, status := range []int{409, 412, 503, 504} {
-			asked := 0
-			graph := graphFunc(func(string) (map[string]any, error) {
-				if asked++; asked == 1 {
-					return nil, &entra.Error{Status: status}
-				}
-				return nil, nil
-			})
-			_, err := runRequest(t.Context(), Directory{Graph: graph, Pause: 1},
-				change.Command{Name: name, Parameters: map[string]any{"id": "a", "displayName": "n"}})
-			if asked != want || (err == nil) != (want == 2) {
-				t.Errorf("%s after %d: asked %d times, %v", name, status, asked, err)
+	for _, test := range []struct {
+		name   string
+		status int
+		code   string
+		want   int
+	}{
+		{"PATCH /applications/{id}", 409, "", 2},
+		{"PATCH /applications/{id}", 412, "", 2},
+		{"PATCH /applications/{id}", 503, "", 2},
+		{"PATCH /applications/{id}", 504, "", 2},
+		{"POST /applications", 409, "Directory_ConcurrencyViolation", 2},
+		{"POST /applications", 409, "Request_MultipleObjectsWithSameKeyValue", 1},
+		{"POST /applications", 412, "", 2},
+		{"POST /applications", 503, "", 1},
+		{"POST /applications", 504, "", 1},
+		{"DELETE /applications/{id}", 409, "", 1},
+	} {
+		asked := 0
+		graph := graphFunc(func(string) (map[string]any, error) {
+			if asked++; asked == 1 {
+				return nil, &entra.Error{Status: test.status, Code: test.code}
 			}
+			return nil, nil
+		})
+		_, err := runRequest(t.Context(), Directory{Graph: graph, Pause: 1},
+			change.Command{Name: test.name, Parameters: map[string]any{"id": "a", "displayName": "n"}})
+		if asked != test.want || (err == nil) != (test.want == 2) {
+			t.Errorf("%s after %d %s: asked %d times, %v", test.name, test.status, test.code, asked, err)
 		}
 	}
 }
