@@ -141,7 +141,7 @@ func TestMicrosoftsClients(t *testing.T) {
 	question, err := json.Marshal(map[string]string{
 		"login": host, "graph": host, "tenant": tenantID, "clientId": clientID, "secret": "s3cret",
 		"certificate": ours.pem, "privateKey": ours.key, "thumbprintSha256": ours.sha256,
-		"auth": base64.StdEncoding.EncodeToString(auth.leaf.Raw), "authKey": auth.key, "authSha256": auth.sha256,
+		"auth": base64.StdEncoding.EncodeToString(auth.leaf.Raw), "own": base64.StdEncoding.EncodeToString(ours.leaf.Raw), "authKey": auth.key, "authSha256": auth.sha256,
 		"name": name, "exchange": oauth.AppExchangeOnline, "role": fullAccess,
 	})
 	if err != nil {
@@ -195,6 +195,12 @@ func TestMicrosoftsClients(t *testing.T) {
 		{name: "assignments", holds: []string{`["` + fullAccess + `"]`}},
 		{name: "pages", holds: []string{`["` + name + `","hybridge"]`}},
 		{name: "signInAsMade", holds: []string{"full_access_as_app"}},
+		{name: "batch", holds: []string{`["` + name + `",404]`}},
+		{name: "count", holds: []string{"2"}},
+		{name: "search", holds: []string{`["hybridge"]`}},
+		{name: "rollKey", holds: []string{`"keyId":"`, `"key":null`}},
+		{name: "rollKeyForged", code: "Authentication_MissingOrMalformed", status: 403},
+		{name: "rollKeyBack"},
 		{name: "staleETag", code: "Request_PreconditionFailed", status: 412},
 		{name: "badFilter", status: 400},
 		{name: "delete"},

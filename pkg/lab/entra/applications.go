@@ -32,13 +32,17 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		return 0, nil, e
 	}
 	at := slices.IndexFunc(s.Applications, func(a *Application) bool { return named(path[1], a.ID, a.AppID) })
-	if e := c.may(readApplications...); e != nil {
+	rolls := len(path) == 3 && c.Method == http.MethodPost && (path[2] == "addKey" || path[2] == "removeKey")
+	if e := c.may(readApplications...); e != nil && !rolls {
 		return 0, nil, e
 	}
 	if at < 0 {
 		return 0, nil, notFound(strings.TrimPrefix(path[1], "appId="))
 	}
 	a := s.Applications[at]
+	if rolls {
+		return c.rollKey(path[2], a.ID, a.AppID, &a.KeyCredentials)
+	}
 	if len(path) == 4 && path[2] == "owners" && path[3] == "$ref" && c.Method == http.MethodPost {
 		if e := c.may(writeApplications...); e != nil {
 			return 0, nil, e
@@ -77,6 +81,9 @@ func (c *call) applications(path []string) (int, any, *odataError) {
 		}
 		fresh.PasswordCredentials = a.PasswordCredentials
 		if e := fresh.check(given, a.KeyCredentials, c.tenant.config.Clock()); e != nil {
+			return 0, nil, e
+		}
+		if e := s.KeyPolicy.allows(a.AppID, fresh.KeyCredentials, a.KeyCredentials); e != nil {
 			return 0, nil, e
 		}
 		*a = fresh
@@ -180,6 +187,9 @@ func (c *call) createApplication() (int, any, *odataError) {
 		return 0, nil, e
 	}
 	if e := fresh.check(given, nil, c.tenant.config.Clock()); e != nil {
+		return 0, nil, e
+	}
+	if e := c.tenant.state.KeyPolicy.allows(fresh.AppID, fresh.KeyCredentials, nil); e != nil {
 		return 0, nil, e
 	}
 	c.tenant.state.Applications = append(c.tenant.state.Applications, &fresh)

@@ -25,6 +25,7 @@ type call struct {
 	appID   string
 	user    string // upn of a delegated token
 	body    []byte
+	counts  bool // of /COLLECTION/$count
 }
 
 // may reports whether the caller has one of the permissions.
@@ -83,15 +84,22 @@ func (t *Tenant) Graph() http.Handler {
 			t.writeError(w, requestID, err)
 			return
 		}
-		if answer == nil {
+		switch answer := answer.(type) {
+		case nil:
 			w.WriteHeader(status)
-			return
+		case plainText:
+			w.Header().Set("Content-Type", "text/plain")
+			fmt.Fprint(w, answer)
+		default:
+			writeJSON(w, status, answer)
 		}
-		writeJSON(w, status, answer)
 	})
 }
 
 const maxBody = 4 << 20
+
+// plainText is an answer that is no JSON.
+type plainText string
 
 func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *odataError) {
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/v1.0/")
@@ -125,6 +133,15 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *
 	}
 	if segments[0] == "users" { // calls back into the lab, which may call the Tenant
 		return c.users(segments)
+	}
+	if segments[0] == "$batch" && len(segments) == 1 {
+		return c.batch()
+	}
+	if last := len(segments) - 1; segments[last] == "$count" && last > 0 && r.Method == http.MethodGet {
+		if !strings.EqualFold(r.Header.Get("ConsistencyLevel"), "eventual") {
+			return 0, nil, badRequest("$count is not currently supported.")
+		}
+		segments, c.counts = segments[:last], true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -271,23 +270,7 @@ func (t *Tenant) checkAssertion(app *Application, form url.Values, tenant string
 				"directly use MS Graph to see configured keys for app Id '%s'.]",
 			reason, hexThumbprint(parsed.Header), app.AppID)
 	}
-	var keys []oauth.Key
-	expired := map[string]bool{}
-	for _, k := range app.KeyCredentials {
-		c, err := k.certificate()
-		if err != nil || k.Usage != "Verify" {
-			continue
-		}
-		key, err := oauth.CertificateKey(c)
-		if err != nil {
-			continue
-		}
-		key.ID = certificate.Thumbprint(c) // some clients send it as "kid"
-		keys = append(keys, key)
-		if now.After(c.NotAfter) || k.EndDateTime != nil && now.After(*k.EndDateTime) {
-			expired[oauth.X5T(c)], expired[oauth.X5TS256(c)], expired[key.ID] = true, true, true
-		}
-	}
+	keys, expired := verifyKeys(app.KeyCredentials, now)
 	if expired[normal(parsed.Header.X5T)] || expired[normal(parsed.Header.X5TS256)] ||
 		expired[strings.ToUpper(parsed.Header.KeyID)] {
 		return notRegistered("The key used is expired.,")

@@ -65,6 +65,9 @@ type asked struct {
 	top    int
 	skip   int
 	count  bool
+	search func(object map[string]any) bool // of $search; nil finds all
+	order  string                           // a property; "" keeps the order
+	down   bool
 }
 
 // options reads the query for objects of a type with these properties.
@@ -102,6 +105,17 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 			o.skip = n
 		case collection && option == "$count" && (value == "true" || value == "false"):
 			o.count = value == "true"
+		case collection && option == "$search" && eventual:
+			var e *odataError
+			if o.search, e = parseSearch(value, kind, known); e != nil {
+				return o, e
+			}
+		case collection && option == "$orderby" && eventual:
+			name, direction, _ := strings.Cut(strings.TrimSpace(value), " ")
+			if name != "displayName" || direction != "" && direction != "asc" && direction != "desc" {
+				return o, badRequest("Unsupported sort property '%s' for '%s'.", name, kind)
+			}
+			o.order, o.down = name, direction == "desc"
 		case option == "api-version" || !strings.HasPrefix(option, "$"):
 		default:
 			return o, &odataError{http.StatusBadRequest, "Request_UnsupportedQuery",
@@ -114,6 +128,9 @@ func (c *call) options(kind string, known map[string]bool, collection bool) (ask
 	}
 	if o.count && !eventual {
 		return o, badRequest("$count is not currently supported.")
+	}
+	if o.order != "" && !o.count {
+		return o, badRequest("Sorting is supported with ConsistencyLevel: eventual and $count=true alone.")
 	}
 	if o.filter == nil {
 		return o, nil
@@ -198,9 +215,22 @@ func list[T any](c *call, context string, all []T) (int, any, *odataError) {
 		if id, _ := m["id"].(string); c.tenant.lags(id) {
 			continue // not yet replicated to where lists are answered
 		}
-		if o.filter == nil || o.filter.holds(m) {
+		if (o.filter == nil || o.filter.holds(m)) && (o.search == nil || o.search(m)) {
 			objects = append(objects, m)
 		}
+	}
+	if o.order != "" {
+		slices.SortStableFunc(objects, func(a, b map[string]any) int {
+			x, _ := a[o.order].(string)
+			y, _ := b[o.order].(string)
+			if o.down {
+				x, y = y, x
+			}
+			return strings.Compare(strings.ToLower(x), strings.ToLower(y))
+		})
+	}
+	if c.counts {
+		return http.StatusOK, plainText(strconv.Itoa(len(objects))), nil
 	}
 	if o.skip > len(objects) {
 		return 0, nil, badRequest("Invalid $skiptoken.")
@@ -228,6 +258,9 @@ func list[T any](c *call, context string, all []T) (int, any, *odataError) {
 }
 
 func one[T any](c *call, status int, context string, entry T) (int, any, *odataError) {
+	if c.counts {
+		return 0, nil, badRequest("Resource not found for the segment '$count'.")
+	}
 	o, e := c.options(kinds[context], propertiesOf(entry), false)
 	if e != nil {
 		return 0, nil, e

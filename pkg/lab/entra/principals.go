@@ -12,7 +12,8 @@ import (
 
 func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
 	s := &c.tenant.state
-	if e := c.may(readApplications...); e != nil {
+	rolls := len(path) == 3 && c.Method == http.MethodPost && (path[2] == "addKey" || path[2] == "removeKey")
+	if e := c.may(readApplications...); e != nil && !rolls {
 		return 0, nil, e
 	}
 	if len(path) == 1 {
@@ -33,6 +34,8 @@ func (c *call) servicePrincipals(path []string) (int, any, *odataError) {
 	}
 	p := s.ServicePrincipals[at]
 	switch {
+	case rolls:
+		return c.rollKey(path[2], p.ID, p.AppID, &p.KeyCredentials)
 	case len(path) == 2:
 		return c.servicePrincipal(p)
 	case path[2] == "appRoleAssignments":
@@ -75,6 +78,9 @@ func (c *call) servicePrincipal(p *ServicePrincipal) (int, any, *odataError) {
 			}
 			keys, e := writtenKeys(fresh.KeyCredentials, p.KeyCredentials, c.tenant.config.Clock())
 			if e != nil {
+				return 0, nil, e
+			}
+			if e := c.tenant.state.KeyPolicy.allows(p.AppID, keys, p.KeyCredentials); e != nil {
 				return 0, nil, e
 			}
 			fresh.KeyCredentials = keys

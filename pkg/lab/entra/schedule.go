@@ -62,14 +62,23 @@ var windowsZones = map[string]string{
 	"W. Europe Standard Time": "Europe/Berlin", "tzone://Microsoft/Utc": "UTC",
 }
 
-func (d dateTimeZone) time() (time.Time, error) {
-	zone := d.TimeZone
-	if known, ok := windowsZones[zone]; ok {
+// locate finds a time zone by its name in Windows or IANA's list.
+func locate(name string) (*time.Location, error) {
+	zone := name
+	if known, ok := windowsZones[name]; ok {
 		zone = known
 	}
 	location, err := time.LoadLocation(zone)
-	if err != nil || d.TimeZone == "" {
-		return time.Time{}, fmt.Errorf("time zone %q", d.TimeZone)
+	if err != nil || name == "" || name == "Local" {
+		return nil, fmt.Errorf("time zone %q", name)
+	}
+	return location, nil
+}
+
+func (d dateTimeZone) time() (time.Time, error) {
+	location, err := locate(d.TimeZone)
+	if err != nil {
+		return time.Time{}, err
 	}
 	return time.ParseInLocation(graphTime, strings.TrimSuffix(d.DateTime, "Z"), location)
 }
@@ -107,6 +116,10 @@ func (c *call) users(path []string) (int, any, *odataError) {
 		return 0, nil, &odataError{http.StatusBadRequest, "TimeZoneNotSupportedException",
 			"A valid TimeZone value must be specified."}
 	}
+	zone, e := c.preferredZone()
+	if e != nil {
+		return 0, nil, e
+	}
 	interval := 30
 	if body.Interval != nil {
 		interval = *body.Interval
@@ -139,7 +152,7 @@ func (c *call) users(path []string) (int, any, *odataError) {
 		}
 		items := []map[string]any{}
 		for _, item := range s.Items {
-			one := map[string]any{"status": item.Status, "start": utc(item.Start), "end": utc(item.End)}
+			one := map[string]any{"status": item.Status, "start": zone.show(item.Start), "end": zone.show(item.End)}
 			if item.Subject != "" {
 				one["subject"], one["location"], one["isPrivate"] = item.Subject, "", false
 			}
@@ -157,8 +170,34 @@ func noMailbox(user string) *odataError {
 		fmt.Sprintf("The requested user '%s' is invalid.", user)}
 }
 
-func utc(t time.Time) dateTimeZone {
-	return dateTimeZone{t.UTC().Format(graphTime + ".0000000"), "UTC"}
+// shownZone is the time zone of an answer, under the name that the caller gave it.
+type shownZone struct {
+	name     string
+	location *time.Location
+}
+
+// preferredZone reads the preference outlook.timezone; without it, answers are in UTC.
+func (c *call) preferredZone() (shownZone, *odataError) {
+	for _, header := range c.Header.Values("Prefer") {
+		for preference := range strings.SplitSeq(header, ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+			if !strings.EqualFold(name, "outlook.timezone") {
+				continue
+			}
+			value = strings.Trim(value, `"`)
+			location, err := locate(value)
+			if err != nil {
+				return shownZone{}, &odataError{http.StatusBadRequest, "ErrorInvalidParameter",
+					fmt.Sprintf("The value '%s' of the preference outlook.timezone is no time zone.", value)}
+			}
+			return shownZone{value, location}, nil
+		}
+	}
+	return shownZone{"UTC", time.UTC}, nil
+}
+
+func (z shownZone) show(t time.Time) dateTimeZone {
+	return dateTimeZone{t.In(z.location).Format(graphTime + ".0000000"), z.name}
 }
 
 // digits of availabilityView. Where appointments overlap, the higher digit is shown. Working

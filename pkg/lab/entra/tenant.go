@@ -78,6 +78,8 @@ type State struct {
 	// by object id.
 	Owners    map[string][]*Owner
 	Federated map[string][]*FederatedCredential
+	// KeyPolicy limits the certificates of applications; nil: the tenant has no policy.
+	KeyPolicy *KeyPolicy
 }
 
 // Owner is a directory object that owns an application.

@@ -243,7 +243,8 @@ func (s *receiver) handle(verb, argument string) bool {
 }
 
 func (s *receiver) capabilities() []string {
-	words := []string{s.server.Hostname + " Hello", "SIZE " + strconv.Itoa(maxMessage), "PIPELINING", "DSN", "ENHANCEDSTATUSCODES",
+	words := []string{s.server.Hostname + " Hello", "SIZE " + strconv.Itoa(maxMessage), "PIPELINING", "DSN",
+		"ENHANCEDSTATUSCODES",
 		"CHUNKING"}
 	if s.state == nil && s.config.Certificate != nil {
 		words = append(words, "STARTTLS")

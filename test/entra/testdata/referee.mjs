@@ -1,9 +1,9 @@
 // Microsoft's own clients against a tenant of the lab: MSAL signs in, the Graph client reads and writes. The
 // arguments are one JSON document; the answer is one JSON document per step: what came back, or the error.
 import { readFileSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, sign } from 'node:crypto';
 import { ConfidentialClientApplication, PublicClientApplication } from '@azure/msal-node';
-import { Client, PageIterator } from '@microsoft/microsoft-graph-client';
+import { BatchRequestContent, BatchResponseContent, Client, PageIterator } from '@microsoft/microsoft-graph-client';
 
 const o = JSON.parse(readFileSync(0, 'utf8'));
 const authority = `https://${o.login}/${o.tenant}`;
@@ -83,6 +83,29 @@ await step('signInAsMade', async () => {
   const own = confidential({ clientCertificate: { ...certificate, thumbprintSha256: o.authSha256, privateKey: o.authKey } }, made.appId);
   return claims((await own.acquireTokenByClientCredential({ scopes: ['https://outlook.office365.com/.default'] })).accessToken).roles;
 });
+await step('batch', async () => {
+  // Node's Request takes no relative address, which a batch needs.
+  class Relative extends Request { constructor(path) { super('https://x' + path); this.path = path; } get url() { return this.path; } }
+  const content = new BatchRequestContent([
+    { id: '1', request: new Relative(`/applications/${made.id}?$select=displayName`) },
+    { id: '2', request: new Relative('/applications/00000000-0000-4000-8000-000000000000'), dependsOn: ['1'] },
+  ]);
+  const answer = new BatchResponseContent(await g.api('/$batch').post(await content.getContent()));
+  return [(await answer.getResponseById('1').json()).displayName, answer.getResponseById('2').status];
+});
+await step('count', () => g.api('/applications/$count').header('ConsistencyLevel', 'eventual').get());
+await step('search', async () => (await g.api('/applications').header('ConsistencyLevel', 'eventual').search('"displayName:hybridge"').get()).value.map((a) => a.displayName));
+const proof = (key) => {
+  const part = (v) => Buffer.from(JSON.stringify(v)).toString('base64url');
+  const now = Math.floor(Date.now() / 1000);
+  const text = `${part({ alg: 'RS256', typ: 'JWT', 'x5t#S256': Buffer.from(o.authSha256, 'hex').toString('base64url') })}.${part({
+    aud: '00000002-0000-0000-c000-000000000000', iss: made.id, nbf: now, exp: now + 600 })}`;
+  return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`;
+};
+const rolled = { keyCredential: { type: 'AsymmetricX509Cert', usage: 'Verify', key: o.own }, passwordCredential: null };
+const added = await step('rollKey', () => g.api(`/applications/${made.id}/addKey`).post({ ...rolled, proof: proof(o.authKey) }));
+await step('rollKeyForged', () => g.api(`/applications/${made.id}/addKey`).post({ ...rolled, proof: proof(o.privateKey).slice(0, -4) + 'AAAA' }));
+await step('rollKeyBack', () => g.api(`/applications/${made.id}/removeKey`).post({ keyId: added.keyId, proof: proof(o.authKey) }));
 await step('staleETag', () => g.api(`/applications/${made.id}`).header('If-Match', 'W/"stale"').patch({ notes: 'x' }));
 await step('badFilter', () => g.api('/applications').filter("nonsense eq 'x'").get());
 await step('delete', () => g.api(`/applications/${made.id}`).delete());
