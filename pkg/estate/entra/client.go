@@ -281,6 +281,9 @@ func (c *Client) once(ctx context.Context, method, address string, payload []byt
 	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if tag, ok := ctx.Value(ifMatch{}).(string); ok && method != http.MethodGet {
+		req.Header.Set("If-Match", tag)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -342,6 +345,14 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 		e.Message = link.NewStatusError(resp, body).Detail
 	}
 	return e
+}
+
+type ifMatch struct{}
+
+// IfMatch makes a write depend on the version of an object that was read, its @odata.etag. Graph
+// refuses the write of another version with 412.
+func IfMatch(ctx context.Context, tag string) context.Context {
+	return context.WithValue(ctx, ifMatch{}, tag)
 }
 
 func newGUID() string {

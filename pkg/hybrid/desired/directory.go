@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -520,6 +521,11 @@ func again(method string, err error) bool {
 	return false
 }
 
+func isStatus(err error, status int) bool {
+	var e *entra.Error
+	return errors.As(err, &e) && e.Status == status
+}
+
 // patience limits the attempts of a request for an object that is not known to be new.
 const patience = 15
 
@@ -532,6 +538,12 @@ func runRequest(ctx context.Context, d Directory, c change.Command) (change.Prop
 	var send any
 	if body != nil {
 		send = revealed(body)
+	}
+	tag := ""
+	if method == http.MethodPatch || method == http.MethodDelete {
+		if tag = d.Memory.tag(cmp.Or(str(c.Parameters["item"]), str(c.Parameters["id"]))); tag != "" {
+			ctx = entra.IfMatch(ctx, tag)
+		}
 	}
 	for try := 0; ; try++ {
 		answer, err := d.Do(ctx, method, path, send)
@@ -549,6 +561,8 @@ func runRequest(ctx context.Context, d Directory, c change.Command) (change.Prop
 		until := time.Now().Add(time.Minute)
 		at := d.Memory.newest(c)
 		switch {
+		case tag != "" && isStatus(err, http.StatusPreconditionFailed):
+			return nil, fmt.Errorf("changed by another program since it was read: %w", err)
 		// A DELETE does not wait for a missing object: that is the desired state.
 		case entra.NotYet(err) && method != http.MethodDelete && !at.IsZero():
 			until = d.Memory.until(at)
@@ -637,6 +651,23 @@ func (m *Memory) wrote(c change.Command, answer map[string]any) {
 		}
 		m.gone[id] = true
 	}
+}
+
+// tag returns the @odata.etag with which an object was read last, where Graph gives one.
+func (m *Memory) tag(id string) string {
+	if m == nil || id == "" {
+		return ""
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.seen {
+		for _, o := range r.objects {
+			if t := str(o["@odata.etag"]); t != "" && str(o["id"]) == id {
+				return t
+			}
+		}
+	}
+	return ""
 }
 
 // newest returns the creation time of the newest object that a request names. It is zero when none

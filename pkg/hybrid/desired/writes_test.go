@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -189,6 +191,40 @@ func TestWritesArePutAgain(t *testing.T) {
 		if asked != test.want || (err == nil) != (test.want == 2) {
 			t.Errorf("%s after %d %s: asked %d times, %v", test.name, test.status, test.code, asked, err)
 		}
+	}
+}
+
+// A write depends on the version that was read where Graph gives one. A changed object is not
+// written over.
+func TestWritesDependOnTheVersion(t *testing.T) {
+	for name, test := range map[string]struct{ tag, now string }{
+		"without a version": {"", `W/"2"`}, "the same": {`W/"1"`, `W/"1"`}, "changed": {`W/"1"`, `W/"2"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent, asked := "", 0
+			server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				if sent = r.Header.Get("If-Match"); sent != "" && sent != test.now {
+					w.WriteHeader(http.StatusPreconditionFailed)
+				}
+			}))
+			defer server.Close()
+			client, err := entra.New(entra.Options{Graph: server.URL, HTTP: server.Client(),
+				Token: func(context.Context) (string, error) { return "x", nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := map[string]any{"id": "a"}
+			if test.tag != "" {
+				o["@odata.etag"] = test.tag
+			}
+			memory := &Memory{seen: map[string]recalled{"x": {"n", []map[string]any{o}}}}
+			_, err = runRequest(t.Context(), Directory{Graph: client, Memory: memory, Pause: 1},
+				change.Command{Name: "PATCH /applications/{id}", Parameters: map[string]any{"id": "a", "notes": "n"}})
+			if sent != test.tag || asked != 1 || (err != nil) != (name == "changed") {
+				t.Errorf("If-Match %q, %d requests, %v", sent, asked, err)
+			}
+		})
 	}
 }
 
