@@ -42,7 +42,8 @@ func TestWorkMailFaults(t *testing.T) {
 			"neither the alias"},
 		{"a cut id", "organization: Contoso\n  account",
 			"organization: m-0123456789abcdef0123456789abcdeg\n  account", "32 hexadecimal digits"},
-		{"an apostrophe", "users: [bob@contoso.com]", `users: ["o'neil@contoso.com"]`, "cannot be an address in WorkMail"},
+		{"an apostrophe", "users: [bob@contoso.com]", `users: ["o'neil@contoso.com"]`,
+			"cannot be an address in WorkMail"},
 		{"twice", "users: [bob@contoso.com]", "users: [bob@contoso.com]\n  groups: [Bob@contoso.com]",
 			"in workmail.users already"},
 		{"both providers", "password: env:EX}", "password: env:EX, " +

@@ -63,7 +63,7 @@ func Operations() []string {
 func (c *Client) Run(ctx context.Context, name string, parameters map[string]any) error {
 	run, known := operations[name]
 	if !known {
-		return &unsendable{fmt.Errorf("Amazon WorkMail: %s is not among the operations that change something here: %s", name,
+		return &unsendable{fmt.Errorf("WorkMail: %s is not among the operations that change something here: %s", name,
 			strings.Join(Operations(), ", "))}
 	}
 	ctx, cancel := c.limited(ctx)
@@ -78,7 +78,7 @@ func (c *Client) Run(ctx context.Context, name string, parameters map[string]any
 	}
 	body, err := json.Marshal(full)
 	if err != nil {
-		return &unsendable{fmt.Errorf("Amazon WorkMail: %s: %w", name, err)}
+		return &unsendable{fmt.Errorf("WorkMail: %s: %w", name, err)}
 	}
 	return failure(ctx, name, run(ctx, c.api, body))
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -37,7 +38,9 @@ const EWSVersion = "Exchange2010_SP2"
 // Hosts of WorkMail in a region.
 
 // EWS returns the address of Exchange Web Services.
-func EWS(region string) string { return "https://ews.mail." + region + ".awsapps.com/EWS/Exchange.asmx" }
+func EWS(region string) string {
+	return "https://ews.mail." + region + ".awsapps.com/EWS/Exchange.asmx"
+}
 
 // Autodiscover returns the address of POX autodiscover.
 func Autodiscover(region string) string {
@@ -50,7 +53,7 @@ type Options struct {
 	Organization string // alias or id
 	Profile      string // of the AWS configuration files; empty: what the environment gives
 	Key          *Key   // instead of the credential chain
-	HTTP         *http.Client
+	Link         *link.Link
 	Timeout      time.Duration // of one try of one request; 30 s when 0
 }
 
@@ -82,7 +85,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		o.Timeout = 30 * time.Second
 	}
 	with := []func(*config.LoadOptions) error{
-		config.WithRegion(o.Region), config.WithHTTPClient(o.HTTP), config.WithRetryMaxAttempts(tries),
+		config.WithRegion(o.Region), config.WithHTTPClient(signingIn(o.Link)), config.WithRetryMaxAttempts(tries),
 	}
 	if o.Profile != "" {
 		with = append(with, config.WithSharedConfigProfile(o.Profile))
@@ -95,19 +98,35 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	defer cancel()
 	c, err := config.LoadDefaultConfig(limited, with...)
 	if err != nil {
-		return nil, fmt.Errorf("Amazon WorkMail: the AWS configuration: %w: %s", link.ErrAccess, link.Line(err.Error()))
+		return nil, fmt.Errorf("WorkMail: the AWS configuration: %w: %s", link.ErrAccess, link.Line(err.Error()))
 	}
 	if _, err := c.Credentials.Retrieve(limited); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("Amazon WorkMail: %w: no AWS credentials: set workmail.profile or workmail.credential, "+
+		return nil, fmt.Errorf("WorkMail: %w: no AWS credentials: set workmail.profile or workmail.credential, "+
 			"or sign in with the AWS CLI (%s)", link.ErrAccess, link.Line(err.Error()))
 	}
+	c.HTTPClient = o.Link.Client(nil)
 	return &Client{
 		Region: o.Region, name: o.Organization, timeout: o.Timeout,
 		api: workmail.NewFromConfig(c), directory: directoryservice.NewFromConfig(c),
 	}, nil
+}
+
+// signingIn is the client of the credential chain. It is of the SDK's own type, because the SDK
+// takes no other where AWS_CA_BUNDLE is set; connections and trust are those of the link.
+func signingIn(l *link.Link) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy, t.DialContext = nil, l.DialContext
+		t.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return l.DialTLS(ctx, address, host)
+		}
+	})
 }
 
 // Error is a refusal by AWS.
@@ -119,7 +138,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := "Amazon WorkMail: " + e.Operation + ": " + e.Code
+	text := "WorkMail: " + e.Operation + ": " + e.Code
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
@@ -161,11 +180,12 @@ func failure(ctx context.Context, operation string, err error) error {
 	}
 	var wrong *unsendable
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("Amazon WorkMail: %s: %w", operation, wrong)
+		return fmt.Errorf("WorkMail: %s: %w", operation, wrong)
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		out := &Error{Operation: operation, Code: link.Printable(api.ErrorCode()), Message: link.Line(api.ErrorMessage())}
+		out := &Error{Operation: operation, Code: link.Printable(api.ErrorCode()),
+			Message: link.Line(api.ErrorMessage())}
 		var response *awshttp.ResponseError
 		if errors.As(err, &response) {
 			out.Status = response.HTTPStatusCode()
@@ -175,13 +195,13 @@ func failure(ctx context.Context, operation string, err error) error {
 	class := link.Classify(err)
 	for _, known := range []error{link.ErrUnreachable, link.ErrUntrusted, link.ErrAccess} {
 		if errors.Is(class, known) {
-			return fmt.Errorf("Amazon WorkMail: %s: %w", operation, class)
+			return fmt.Errorf("WorkMail: %s: %w", operation, class)
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("Amazon WorkMail: %s: %w: %w", operation, link.ErrUnreachable, context.DeadlineExceeded)
+		return fmt.Errorf("WorkMail: %s: %w: %w", operation, link.ErrUnreachable, context.DeadlineExceeded)
 	}
-	return fmt.Errorf("Amazon WorkMail: %s: %s", operation, link.Line(err.Error()))
+	return fmt.Errorf("WorkMail: %s: %s", operation, link.Line(err.Error()))
 }
 
 // limited limits one operation: all its tries, with their pauses.
@@ -208,7 +228,8 @@ func (c *Client) organization(ctx context.Context) (*string, error) {
 			return nil, failure(ctx, "ListOrganizations", err)
 		}
 		for _, o := range page.OrganizationSummaries {
-			if strings.EqualFold(aws.ToString(o.Alias), c.name) && !strings.EqualFold(aws.ToString(o.State), "Deleted") {
+			if strings.EqualFold(aws.ToString(o.Alias), c.name) &&
+				!strings.EqualFold(aws.ToString(o.State), "Deleted") {
 				c.id = aws.ToString(o.OrganizationId)
 				return aws.String(c.id), nil
 			}
