@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ func newLabCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "lab",
 		GroupID: "try",
-		Short:   "A simulated estate on loopback: forests and a tenant",
+		Short:   "A simulated estate on loopback: forests, a tenant, Amazon WorkMail",
 		Args:    noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -40,6 +41,7 @@ type labOptions struct {
 	forests int
 	faults  []string
 	users   int
+	clouds  []string
 	keytab  string
 }
 
@@ -52,12 +54,15 @@ func newLabStartCommand(a app) *cobra.Command {
 clients need: answers.yaml, lab.json, its certificate authority, generated secrets.`,
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml
-  hybridge lab start --dir many --forests 5`,
+  hybridge lab start --dir many --forests 5
+  hybridge lab start --dir wm --cloud workmail`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for the files of the lab")
 	c.Flags().IntVar(&o.forests, "forests", 2, "`NUMBER` of forests; contoso and fabrikam are the first two")
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
+	c.Flags().StringSliceVar(&o.clouds, "cloud", nil,
+		"`CLOUD` beside the forests: online, workmail, or both; online when not given")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
@@ -93,6 +98,9 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	if err := lab.CheckFaults(o.faults, o.forests); err != nil {
 		return usage("--fault: %w", err)
 	}
+	if err := lab.CheckClouds(o.clouds, o.faults); err != nil {
+		return usage("--cloud: %w", err)
+	}
 	unlock, err := claim(o.dir)
 	if err != nil {
 		return err
@@ -100,7 +108,7 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	defer unlock()
 	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
-		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log,
+		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log, Clouds: o.clouds,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -111,10 +119,10 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	err = t.write(labDocument{l.Answers(), report.APIVersion, "Lab"})
 	if err == nil {
 		forests := msg.Plural(o.forests, "%d forest", "%d forests")
-		fmt.Fprintf(t.Err, `the lab is up: %[2]s and a tenant, with nothing set up between them yet. Ctrl-C stops it.
+		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s, with nothing set up between them yet. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
-`, report.ShellWord(l.Answers()), forests)
+`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "))
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -92,7 +92,7 @@ func events(address string, w ews.Window) []ews.Event {
 
 // ask sends a lookup for a target address to the side that the configuration names. An enabled
 // intra-organization connector wins, and its failure is final. Without one, an organization
-// relationship decides. Availability address spaces are not simulated.
+// relationship decides, and without that an availability address space.
 func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {
@@ -110,6 +110,11 @@ func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.
 		return nil, failed("ErrorProxyRequestProcessingFailed",
 			"System.Web.Services.Protocols.SoapHeaderException: An error occurred when processing the security "+
 				"tokens in the message.")
+	}
+	for _, space := range p.org.Objects("AvailabilityAddressSpace") {
+		if strings.EqualFold(space.String("ForestName"), domain) {
+			return p.askSpace(ctx, space, address, domain, w)
+		}
 	}
 	return nil, failed("ErrorMailRecipientNotFound",
 		"Configuration information for forest/domain %s could not be found in Active Directory.", domain)

@@ -47,6 +47,7 @@ type Fault struct {
 	// early runs before certificates are made and servers start: names, people, builds, network.
 	// late runs when every server has started: objects, rights, tenant.
 	early, late hook
+	workMail    bool                             // the lab must have WorkMail
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
 
@@ -80,7 +81,7 @@ func turns(ids ...CheckID) []CheckID { return ids }
 
 // Faults lists the faults that can be planted.
 func Faults() []Fault {
-	return []Fault{
+	return append([]Fault{
 		{
 			ID: "directory.upn-differs", Turns: turns("directory.upn-matches-primary"),
 			Diagnosis: "user.upn-not-primary",
@@ -254,7 +255,7 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}
+	}, workMailFaults()...)
 }
 
 func (l *Lab) contoso() *forestSite  { return l.forests[0] }

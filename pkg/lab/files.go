@@ -21,16 +21,21 @@ func (l *Lab) write() error {
 	}
 	a := answers.Answers{
 		APIVersion: answers.APIVersion, Kind: answers.Kind, Organization: "Contoso",
-		ExchangeOnline: &answers.ExchangeOnline{Cloud: "worldwide", Tenant: tenantDomain, RichCoexistence: "auto"},
 		Network: answers.Network{Resolvers: []string{l.zone.Address()}, CAFile: "ca.pem",
 			ConnectTo: slices.Sorted(slices.Values(l.network.connectTo))},
 	}
-	pfx, password, err := l.pfx("automation", l.tenant.automation)
-	if err != nil {
-		return err
+	if l.tenant != nil {
+		pfx, password, err := l.pfx("automation", l.tenant.automation)
+		if err != nil {
+			return err
+		}
+		a.ExchangeOnline = &answers.ExchangeOnline{Cloud: "worldwide", Tenant: tenantDomain, RichCoexistence: "auto",
+			Credential: answers.Credential{Kind: answers.CredentialCertificate, ClientID: l.tenant.automationID, PFX: pfx,
+				Password: password}}
 	}
-	a.ExchangeOnline.Credential = answers.Credential{Kind: answers.CredentialCertificate,
-		ClientID: l.tenant.automationID, PFX: pfx, Password: password}
+	if l.workMail != nil {
+		a.WorkMail = l.workMail.answers()
+	}
 	for _, f := range l.forests {
 		forest := answers.Forest{
 			Name: f.name, Domains: []string{f.domain},
@@ -58,9 +63,16 @@ func (l *Lab) write() error {
 				forest.AuthCertificate = kept
 			}
 		}
+		if l.workMail != nil && f == l.workMail.forest {
+			forest.WorkMail = l.workMail.provider()
+		}
 		a.Forests = append(a.Forests, forest)
-		a.Tests.Pairs = append(a.Tests.Pairs, answers.Pair{From: f.local().primary, To: f.moved().primary},
-			answers.Pair{From: f.moved().primary, To: f.local().primary})
+		for _, elsewhere := range []*mailbox{f.moved(), f.amazon()} {
+			if elsewhere != nil {
+				a.Tests.Pairs = append(a.Tests.Pairs, answers.Pair{From: f.local().primary, To: elsewhere.primary},
+					answers.Pair{From: elsewhere.primary, To: f.local().primary})
+			}
+		}
 	}
 	if err := a.Save(l.Answers()); err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -93,8 +105,8 @@ type facts struct {
 	CA        string            `json:"ca"`
 	DNS       string            `json:"dns"`
 	Endpoints map[string]string `json:"endpoints"` // HOST:PORT -> where it is
-	Tenant    string            `json:"tenant"`
-	TenantID  string            `json:"tenantId"`
+	Tenant    string            `json:"tenant,omitempty"`
+	TenantID  string            `json:"tenantId,omitempty"`
 	Forests   []forestFacts     `json:"forests"`
 }
 
@@ -103,24 +115,34 @@ type forestFacts struct {
 	Domain   string `json:"domain"`
 	Account  string `json:"account"` // its password and the user's are in secrets/
 	User     string `json:"user"`
-	Remote   string `json:"remote"` // a mailbox that was moved to the tenant
+	Remote   string `json:"remote,omitempty"`   // a mailbox that was moved to the tenant
+	WorkMail string `json:"workmail,omitempty"` // a mailbox that was moved to WorkMail
 	People   int    `json:"people"`
 	Password string `json:"password"` // reference to the user's password
 }
 
 func (l *Lab) writeFacts() error {
 	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(),
-		Endpoints: map[string]string{}, Tenant: tenantDomain, TenantID: tenantID}
+		Endpoints: map[string]string{}}
+	if l.tenant != nil {
+		f.Tenant, f.TenantID = tenantDomain, tenantID
+	}
 	for _, rule := range l.network.connectTo {
 		name, address := cutRule(rule)
 		f.Endpoints[name] = address
 	}
 	for _, site := range l.forests {
-		f.Forests = append(f.Forests, forestFacts{
+		forest := forestFacts{
 			Name: site.name, Domain: site.domain, Account: site.account(), User: site.local().primary,
-			Remote: site.moved().primary, People: len(site.users),
-			Password: string(site.reference(site.local().account)),
-		})
+			People: len(site.users), Password: string(site.reference(site.local().account)),
+		}
+		if moved := site.moved(); moved != nil {
+			forest.Remote = moved.primary
+		}
+		if moved := site.amazon(); moved != nil {
+			forest.WorkMail = moved.primary
+		}
+		f.Forests = append(f.Forests, forest)
 	}
 	content, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {

@@ -124,9 +124,12 @@ func (f *forestSite) seed() {
 			"WindowsEmailAddress", m.primary,
 			"UserPrincipalName", m.upn, "SamAccountName", m.account, "EmailAddresses", addresses,
 		}
-		if m.remote {
+		switch {
+		case m.remote:
 			o.Seed("RemoteMailbox", append(common, "RemoteRoutingAddress", "SMTP:"+m.target())...)
-		} else {
+		case m.amazon:
+			o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.target())...)
+		default:
 			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server))...)
 		}
 	}
@@ -147,7 +150,7 @@ func (f *forestSite) people() []directory.User {
 	users := make([]directory.User, 0, len(f.users)+1)
 	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(),
 		Password: f.passwords["svc-hybridge"]})
-	for _, noun := range []string{"Mailbox", "RemoteMailbox"} {
+	for _, noun := range recipientNouns {
 		for _, r := range f.org.Objects(noun) {
 			users = append(users, f.person(r))
 		}
@@ -164,6 +167,9 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 		Password:  f.passwords[account],
 		GivenName: given, Surname: surname, Mail: r.String("PrimarySmtpAddress"),
 		ProxyAddresses: r.Strings("EmailAddresses"), RecipientType: 1,
+	}
+	if r.Noun() == "MailUser" {
+		u.TargetAddress, u.RecipientType = r.String("ExternalEmailAddress"), 128
 	}
 	if r.Noun() == "RemoteMailbox" {
 		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4

@@ -1,5 +1,5 @@
 // Package lab is a simulated estate on loopback: Active Directory forests with their Exchange
-// organizations, DNS, and a Microsoft 365 tenant, all speaking the real protocols. Nothing is
+// organizations, DNS, a Microsoft 365 tenant and Amazon WorkMail, all speaking the real protocols. Nothing is
 // faked: a lookup between premises resolves the target address, picks connector or relationship by
 // Exchange's rules, asks autodiscover, presents a token that is verified, and calls the other side.
 // A misconfiguration fails as it does in a real organization.
@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,15 +26,18 @@ import (
 
 // Options for Start.
 type Options struct {
-	Dir     string       // answers.yaml, lab.json, the CA and the secrets are written here
-	Forests int          // 2 when 0
-	Faults  []string     // ids of Faults() to plant, with a value as ID=VALUE
-	Users   int          // people per forest; 200 when 0
-	Log     *slog.Logger // messages of the lab's servers; nil discards them
+	Dir     string   // answers.yaml, lab.json, the CA and the secrets are written here
+	Forests int      // 2 when 0
+	Faults  []string // ids of Faults() to plant, with a value as ID=VALUE
+	Users   int      // people per forest; 200 when 0
+	// Clouds are some of Clouds(). Empty: WorkMail where a fault needs it, else the tenant.
+	Clouds []string
+	Log    *slog.Logger // messages of the lab's servers; nil discards them
 	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then
 	// takes Kerberos too, from any KDC that issued it.
 	Keytab string
-	// Today is the clock of the retirement of EWS in Exchange Online; time.Now when nil.
+	// Today is the clock of the retirement of EWS in Exchange Online and of WorkMail; time.Now when
+	// nil.
 	// Certificates and tokens follow the machine's clock.
 	Today func() time.Time
 }
@@ -80,9 +84,10 @@ type Lab struct {
 	network     *network
 	authority   *authority
 	zone        *dns.Server
-	sites       []site // forests and tenant
+	sites       []site // forests and clouds
 	forests     []*forestSite
-	tenant      *tenantSite
+	tenant      *tenantSite   // nil: the lab has none
+	workMail    *workMailSite // nil: the lab has none
 	way         *link.Link
 	credentials *credentials
 	keytab      string
@@ -97,6 +102,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Clouds, err = cloudsFor(o.Clouds, planted); err != nil {
+		return nil, err
+	}
 	if o.Users == 0 {
 		o.Users = 200
 	}
@@ -108,15 +116,24 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		messages = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 	}
 	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages}, keytab: o.Keytab}
-	for _, f := range forests(o.Forests) {
+	for i, f := range forests(o.Forests) {
 		f.populate(o.Users)
+		if slices.Contains(o.Clouds, WorkMail) {
+			f.moveToWorkMail(i == 0, !slices.Contains(o.Clouds, Online))
+		}
 		l.forests = append(l.forests, newForestSite(f, l))
 	}
-	l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today}
 	for _, f := range l.forests {
 		l.sites = append(l.sites, f)
 	}
-	l.sites = append(l.sites, l.tenant)
+	if slices.Contains(o.Clouds, Online) {
+		l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today}
+		l.sites = append(l.sites, l.tenant)
+	}
+	if slices.Contains(o.Clouds, WorkMail) {
+		l.workMail = &workMailSite{servers: servers{network: l.network}, forest: l.forests[0], now: l.now}
+		l.sites = append(l.sites, l.workMail)
+	}
 	for _, f := range planted {
 		f.early.plant(l)
 	}

@@ -33,6 +33,11 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	if f.passwords["svc-hybridge"], err = l.credentials.password(f.name + "-svc-hybridge"); err != nil {
 		return err
 	}
+	for _, account := range f.services {
+		if f.passwords[account], err = l.credentials.password(f.name + "-" + account); err != nil {
+			return err
+		}
+	}
 	if f.passwords[f.local().account], err = l.credentials.password(f.name + "-" + f.local().account); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type forest struct {
 	build        string // as AdminDisplayVersion prints it
 	given        []string
 	users        []*mailbox
+	services     []string // accounts of users that are services
 }
 
 // companies name the forests: Microsoft's fictitious companies, then numbers.
@@ -75,11 +76,17 @@ type mailbox struct {
 	primary string   // primary SMTP address
 	others  []string // secondary SMTP addresses
 	remote  bool     // the mailbox is in the tenant
+	amazon  bool     // the mailbox is in WorkMail
 	guid    string
 }
 
-// target is the routing address of a mailbox that was moved to the tenant.
-func (m *mailbox) target() string { return m.account + "@" + coexistenceDomain }
+// target is the routing address of a mailbox that was moved to a cloud.
+func (m *mailbox) target() string {
+	if m.amazon {
+		return m.account + "@" + workMailDomain
+	}
+	return m.account + "@" + coexistenceDomain
+}
 
 var familyNames = []string{
 	"Alberti", "Berger", "Conti", "Dahl", "Esposito", "Ferrari", "Greco", "Hofer", "Innerhofer", "Jensen",
@@ -141,14 +148,17 @@ func (f *forest) populate(n int) {
 	}
 }
 
-// local and moved are the forest's first person on each side. The test pairs of the answers file
-// name them.
-func (f *forest) local() *mailbox { return f.first(false) }
-func (f *forest) moved() *mailbox { return f.first(true) }
+// local, moved and amazon are the forest's first person on each side. The test pairs of the answers
+// file name them.
+func (f *forest) local() *mailbox {
+	return f.first(func(m *mailbox) bool { return !m.remote && !m.amazon })
+}
+func (f *forest) moved() *mailbox  { return f.first(func(m *mailbox) bool { return m.remote }) }
+func (f *forest) amazon() *mailbox { return f.first(func(m *mailbox) bool { return m.amazon }) }
 
-func (f *forest) first(remote bool) *mailbox {
+func (f *forest) first(is func(*mailbox) bool) *mailbox {
 	for _, m := range f.users {
-		if m.remote == remote {
+		if is(m) {
 			return m
 		}
 	}

@@ -60,7 +60,12 @@ type Record struct {
 	// values are by lower-case property name: nil, bool, int64, string, []string, []byte, time.Time
 	values map[string]any
 	extra  []string // properties beyond the noun's, in the order they came
+	// credential is what Exchange keeps and prints nowhere.
+	credential exchange.Credential
 }
+
+// Credential is the credential that the object was given. No cmdlet prints it.
+func (r *Record) Credential() exchange.Credential { return r.credential }
 
 // Caller is the account that runs a cmdlet.
 type Caller struct {

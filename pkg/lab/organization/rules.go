@@ -487,6 +487,7 @@ func availabilityAddressSpace(_ *Organization, verb string, r *Record, c Call, _
 	r.mustSet("Name", r.text("ForestName"))
 	if credential, ok := c.Parameters["Credentials"].(exchange.Credential); ok {
 		r.mustSet("UserName", credential.User)
+		r.credential = credential
 	}
 	r.forget("Credentials")
 	method := r.text("AccessMethod")

@@ -142,7 +142,7 @@ func (s *Service) lookUp(ctx context.Context, o *Organization, address string, w
 	s.mu.Lock()
 	p, found := o.find(address)
 	enabled := found && o.registered[p.ID] != ""
-	ours := o.domain(name) != nil
+	d := o.domain(name)
 	var provider *availability
 	if a := o.provider(name); a != nil && o.Interoperability {
 		kept := *a
@@ -155,7 +155,7 @@ func (s *Service) lookUp(ctx context.Context, o *Organization, address string, w
 		return s.Calendar(p.Mail, w), nil
 	case provider != nil:
 		return s.ask(ctx, *provider, address, w)
-	case ours:
+	case d != nil && !d.test:
 		return nil, no("ErrorAvailabilityConfigNotFound", "There is no availability configuration for "+name+".")
 	}
 	return nil, no("ErrorMailRecipientNotFound", "The e-mail address "+address+" was not found.")

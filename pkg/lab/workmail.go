@@ -1,0 +1,268 @@
+package lab
+
+import (
+	"context"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+	"github.com/hybridge-cli/hybridge/pkg/lab/workmail"
+	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// The clouds that a lab may have.
+const (
+	Online   = "online"
+	WorkMail = "workmail"
+)
+
+// Clouds lists the clouds that a lab may have.
+func Clouds() []string { return []string{Online, WorkMail} }
+
+// Clouds names the clouds of the lab.
+func (l *Lab) Clouds() []string {
+	var names []string
+	if l.tenant != nil {
+		names = append(names, "a tenant")
+	}
+	if l.workMail != nil {
+		names = append(names, "Amazon WorkMail")
+	}
+	return names
+}
+
+// CheckClouds reports whether a lab with these faults may have these clouds.
+func CheckClouds(clouds, faults []string) error {
+	planted, err := find(faults, math.MaxInt)
+	if err == nil {
+		_, err = cloudsFor(clouds, planted)
+	}
+	return err
+}
+
+// cloudsFor returns the clouds of a lab with these faults.
+func cloudsFor(clouds []string, planted []Fault) ([]string, error) {
+	for _, c := range clouds {
+		if !slices.Contains(Clouds(), c) {
+			return nil, fmt.Errorf("no cloud %q: a lab may have %s", c, strings.Join(Clouds(), ", "))
+		}
+	}
+	workMail := slices.ContainsFunc(planted, func(f Fault) bool { return f.workMail })
+	switch {
+	case len(clouds) == 0 && workMail:
+		return []string{WorkMail}, nil
+	case len(clouds) == 0:
+		return []string{Online}, nil
+	case workMail && !slices.Contains(clouds, WorkMail):
+		return nil, errors.New("a fault needs Amazon WorkMail: add --cloud workmail")
+	}
+	return clouds, nil
+}
+
+// The names of the organization in WorkMail. It belongs to the first forest: an organization has
+// one directory.
+const (
+	workMailRegion  = "us-east-1"
+	workMailAlias   = "contoso"
+	workMailDomain  = workMailAlias + ".awsapps.com"
+	workMailAccount = "123456789012"
+	workMailKey     = "AKIALABLABLABLABLAB1"
+	directoryID     = "d-906781cc3a"
+
+	svcExchange = "svc-availability" // as which WorkMail asks Exchange
+	svcWorkMail = "svc-workmail"     // as which Exchange asks WorkMail
+)
+
+// moveToWorkMail makes people of a forest users of WorkMail: of the forest with the organization
+// those who were moved (alone: there is no tenant), or every tenth, and the two service accounts.
+func (f *forest) moveToWorkMail(here, alone bool) {
+	for i, m := range f.users {
+		moved := m.remote && alone || here && !alone && i%10 == 5
+		if alone {
+			m.others = slices.DeleteFunc(m.others, func(a string) bool { return a == m.target() })
+		}
+		if !moved {
+			continue
+		}
+		m.remote, m.amazon = false, here
+	}
+	if !here {
+		return
+	}
+	for _, account := range []string{svcExchange, svcWorkMail} {
+		address := account + "@" + f.domain
+		f.services = append(f.services, account)
+		f.users = append(f.users, &mailbox{forest: f, account: account, display: "Service " + account[4:], upn: address,
+			primary: address, amazon: account == svcWorkMail, guid: stableGUID(address)})
+	}
+}
+
+// workMailSite is Amazon WorkMail with the organization of one forest.
+type workMailSite struct {
+	servers
+	forest    *forestSite
+	service   *workmail.Service
+	connector *workmail.Connector
+	org       *workmail.Organization
+	front     *issued
+	now       func() time.Time
+	zone      *dns.Server
+}
+
+func (s *workMailSite) hosts() []string {
+	return []string{
+		"workmail." + workMailRegion + ".amazonaws.com", "ds." + workMailRegion + ".amazonaws.com",
+		"ews.mail." + workMailRegion + ".awsapps.com",
+		"autodiscover-service.mail." + workMailRegion + ".awsapps.com", "autodiscover." + workMailDomain,
+	}
+}
+
+func (s *workMailSite) register(r *registry) {
+	s.service = workmail.New(workmail.Config{Region: workMailRegion, Account: workMailAccount, Clock: s.now})
+	r.certificate(&s.front, leaf{subject: pkix.Name{CommonName: "awsapps.com"}, names: s.hosts()})
+	r.zones = append(r.zones, workMailDomain, "mail."+workMailRegion+".awsapps.com", workMailRegion+".amazonaws.com")
+	r.host(s.hosts()...)
+	domain := s.forest.domain
+	r.records = append(r.records, "_amazonses."+domain+`. TXT "`+s.service.Ownership(domain)+`"`)
+}
+
+// raise builds the organization: with its domain, its service account and the people who were moved
+// before. The first person is not registered yet.
+func (s *workMailSite) raise(l *Lab) error {
+	key, err := l.credentials.password("workmail-key")
+	if err != nil {
+		return err
+	}
+	s.zone = l.zone
+	f := s.forest
+	s.connector = &workmail.Connector{
+		ID: directoryID, Name: f.domain, Alias: workMailAlias, Account: "svc-connector", Servers: []string{"127.0.0.1"},
+		People: s.people,
+		SignIn: func(user, password string) bool {
+			want, ok := f.password(user)
+			return ok && want == password
+		},
+	}
+	s.service.Keys = map[string]workmail.Key{workMailKey: {Secret: key}}
+	s.service.Connectors = []*workmail.Connector{s.connector}
+	s.service.Calendar = events
+	s.service.TXT = s.texts
+	s.org = s.service.NewOrganization(workMailAlias, s.connector, f.domain)
+	for _, m := range f.users {
+		if m.amazon && m != f.amazon() {
+			s.org.Register(m.primary)
+		}
+	}
+	api, discovery := s.hosts()[:2], s.service.AutodiscoverPOX()
+	return s.serveTLS(map[string]virtualHost{
+		api[0]: {s.front, s.service.API()}, api[1]: {s.front, s.service.Directories()},
+		s.service.EWSHost(): {s.front, s.service.EWS()}, s.service.AutodiscoverHost(): {s.front, discovery},
+		"autodiscover." + workMailDomain: {s.front, discovery},
+	}, link.ConnContext)
+}
+
+func (s *workMailSite) link(way *link.Link) {
+	s.service.Reach(way)
+	s.start()
+}
+
+// texts looks up TXT records in the zones of the lab.
+func (s *workMailSite) texts(ctx context.Context, name string) ([]string, error) {
+	found, err := (&dns.Client{Resolvers: []string{s.zone.Address()}}).Lookup(ctx, name, dns.TXT)
+	var out []string
+	for _, r := range found.Records {
+		out = append(out, r.Text)
+	}
+	return out, err
+}
+
+// people is what the AD Connector reads of the forest's directory.
+func (s *workMailSite) people() []workmail.Person {
+	var out []workmail.Person
+	for _, noun := range recipientNouns {
+		for _, r := range s.forest.org.Objects(noun) {
+			p := workmail.Person{
+				ID: stableGUID("WorkMail " + r.String("SamAccountName")), Account: r.String("SamAccountName"),
+				Display: r.String("DisplayName"), UPN: r.String("UserPrincipalName"), Mail: r.String("PrimarySmtpAddress"),
+			}
+			for _, a := range r.Strings("EmailAddresses") {
+				if kind, address, ok := strings.Cut(a, ":"); ok && strings.EqualFold(kind, "smtp") {
+					p.Addresses = append(p.Addresses, address)
+				}
+			}
+			kind := r.String("RecipientTypeDetails")
+			p.Resource = strings.HasPrefix(kind, "Room") || strings.HasPrefix(kind, "Equipment")
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// answers is the section workmail of the answers file.
+func (s *workMailSite) answers() *answers.WorkMail {
+	return &answers.WorkMail{
+		Region: workMailRegion, Organization: workMailAlias,
+		Credential: answers.Credential{Kind: answers.CredentialSecret, ClientID: workMailKey,
+			Secret: secret.Ref("file:secrets/workmail-key")},
+		Account: &answers.WorkMailAccount{User: svcWorkMail + "@" + s.forest.domain,
+			Password: s.forest.reference(svcWorkMail)},
+		Users: []string{s.forest.amazon().primary},
+	}
+}
+
+// provider says how WorkMail asks the forest.
+func (s *workMailSite) provider() *answers.Provider {
+	return &answers.Provider{User: s.forest.name + `\` + svcExchange, Password: s.forest.reference(svcExchange)}
+}
+
+// anchorMailbox is the mailbox that Exchange names when it looks for the autodiscover of another
+// forest.
+const anchorMailbox = "01B62C6D-4324-448f-9884-5FEC6D18A7E2"
+
+// askSpace sends a lookup along an availability address space: autodiscover of the forest name, then
+// its EWS, both with the credential of the space.
+func (p *premise) askSpace(ctx context.Context, space *organization.Record, address, domain string,
+	w ews.Window) ([]ews.Event, error) {
+	c := space.Credential()
+	if method := space.String("AccessMethod"); method != "OrgWideFB" && method != "PerUserFB" || c.User == "" {
+		return nil, failed("ErrorProxyRequestProcessingFailed",
+			"The lab doesn't simulate availability address spaces with access method %s.", method)
+	}
+	ask := &ews.Client{HTTP: p.link.Client(link.Basic{User: c.User, Password: c.Password}), AnchorMailbox: address,
+		Version: "Exchange2010_SP1", UserAgent: "ASProxy/CrossForest/EmailDomain"}
+	defer ask.HTTP.CloseIdleConnections()
+	endpoint := space.String("TargetAutodiscoverEpr")
+	if endpoint == "" {
+		endpoint = "https://autodiscover." + domain + "/autodiscover/autodiscover.xml"
+	}
+	anonymous := p.link.Client(nil)
+	defer anonymous.CloseIdleConnections()
+	discovery := &autodiscover.Client{HTTP: ask.HTTP, Anonymous: anonymous,
+		UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
+	found, err := discovery.FindAt(ctx, endpoint, anchorMailbox+"@"+domain)
+	if err != nil {
+		return nil, failed("ErrorProxyRequestProcessingFailed",
+			"Autodiscover failed for e-mail address %s with error %v", address, err)
+	}
+	ask.URL = found.EWS()
+	answer, err := ask.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	m := answer.Mailboxes[0]
+	var inside *ews.ResponseError
+	if errors.As(m.Err, &inside) {
+		return nil, failed(inside.Code, "%s", inside.Text)
+	}
+	return m.Events, m.Err
+}
