@@ -24,11 +24,13 @@ var (
 const (
 	resultSuccess            = 0
 	resultOperationsError    = 1
+	resultProtocolError      = 2
 	resultTimeLimit          = 3
 	resultSizeLimit          = 4
 	resultStrongAuth         = 8
 	resultReferral           = 10
 	resultAdminLimit         = 11
+	resultCriticalExtension  = 12
 	resultConfidentiality    = 13
 	resultSASLInProgress     = 14
 	resultNoSuchObject       = 32
@@ -112,6 +114,10 @@ func (e *ResultError) Error() string {
 		return e.with("the server is unwilling to do this")
 	case resultOperationsError:
 		return e.with("the server could not do this")
+	case resultProtocolError:
+		return e.with("the server does not know this request")
+	case resultCriticalExtension:
+		return e.with("the server does not support an extension that is required")
 	}
 	return e.with(fmt.Sprintf("LDAP result %d", e.Code))
 }

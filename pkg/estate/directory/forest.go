@@ -51,7 +51,7 @@ func readRootDSE(ctx context.Context, c *conn) (RootDSE, error) {
 	}
 	o := found[0]
 	r := RootDSE{
-		DNSHostName: o.text("dnsHostName"), DefaultNamingContext: o.text("defaultNamingContext"),
+		DNSHostName: link.Line(o.text("dnsHostName")), DefaultNamingContext: o.text("defaultNamingContext"),
 		RootDomain:    o.text("rootDomainNamingContext"),
 		Configuration: o.text("configurationNamingContext"), Schema: o.text("schemaNamingContext"),
 		ForestLevel: level(o, "forestFunctionality"), DomainLevel: level(o, "domainFunctionality"),
