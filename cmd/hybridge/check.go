@@ -29,6 +29,7 @@ func runCheck(ctx context.Context, t *task, _ []string) error {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
+	t.warnOfScripts()
 	checks, err := t.deployed.Check(ctx, t.obs)
 	if err != nil {
 		return err

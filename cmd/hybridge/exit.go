@@ -128,6 +128,7 @@ var classes = []struct {
 	},
 	{apply.ErrJournal, exitFailure, "nothing was written; hybridge history lists the runs that can be used"},
 	{apply.ErrNoRun, exitUsage, "hybridge history lists the runs"},
+	{apply.ErrScripts, exitUsage, "the scripts of hybridge plan --scripts write it beside themselves"},
 	{secret.ErrNobodyToAsk, exitUsage, ""},
 	{deployment.ErrExchangeThrottled, exitInconclusive, hintThrottled},
 	{

@@ -12,14 +12,18 @@ import (
 
 func newHistoryCommand(a app) *cobra.Command {
 	return a.verb(&cobra.Command{
-		Use:     "history",
+		Use:     "history [RESULT]...",
 		GroupID: "back",
 		Short:   "List the runs of this deployment",
-		Args:    cobra.NoArgs,
+		Long: `History lists the runs of apply and rollback, newest first. RESULT is the hybridge-result.json that
+the scripts of plan --scripts wrote, with hybridge-plan.json beside it. History adds what the scripts did as
+a run: apply resumes it, rollback undoes it.`,
+		Example: `  hybridge history -f answers.yaml
+  hybridge history scripts/hybridge-result.json -f answers.yaml`,
 	}, report.Documents, runHistory)
 }
 
-func runHistory(ctx context.Context, t *task, _ []string) error {
+func runHistory(ctx context.Context, t *task, results []string) error {
 	dir := t.stateDir
 	if dir == "" {
 		if err := t.nameAnswers(); err != nil {
@@ -36,6 +40,13 @@ func runHistory(ctx context.Context, t *task, _ []string) error {
 		if dir, err = t.stateDirOf(described, base); err != nil {
 			return err
 		}
+	}
+	for _, path := range results {
+		run, err := t.takeUp(path, dir)
+		if err != nil {
+			return err
+		}
+		t.note("%s is run %s", report.Sanitize(path), run.RunID)
 	}
 	runs, historyErr := apply.History(dir)
 	if err := t.write(apply.Runs{APIVersion: report.APIVersion, Kind: "History", StateDir: dir,

@@ -50,6 +50,7 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
+	t.warnOfScripts()
 	plan, err := t.deployed.Plan(ctx, t.obs)
 	if err != nil {
 		return err

@@ -15,18 +15,20 @@ import (
 func newRollbackCommand(a app) *cobra.Command {
 	var o rollbackOptions
 	c := &cobra.Command{
-		Use:     "rollback [RUN]",
+		Use:     "rollback [RUN | RESULT]",
 		GroupID: "back",
 		Short:   "Undo a run, the newest by default",
 		Long: `Rollback undoes a run of apply, last change first: it removes what the run created, restores what
 it changed, and creates again what it removed. It leaves an object that has changed since as it is, and
-reports it (exit 6). hybridge history lists the runs.
+reports it (exit 6). hybridge history lists the runs. RESULT is the hybridge-result.json that the
+scripts of plan --scripts wrote: rollback undoes what they did.
 
 It shows what it will undo and asks first; without a terminal, --yes is required. --dry-run only
 shows it.`,
 		Example: `  hybridge rollback -f answers.yaml
   hybridge rollback -f answers.yaml --dry-run
-  hybridge rollback 20261122T092817.931Z -f answers.yaml    # as hybridge history lists it`,
+  hybridge rollback 20261122T092817.931Z -f answers.yaml    # as hybridge history lists it
+  hybridge rollback scripts/hybridge-result.json -f answers.yaml`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0, "how long a change may take to show when it is read back")
@@ -44,6 +46,13 @@ type rollbackOptions struct {
 func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) error {
 	if err := t.open(ctx); err != nil {
 		return err
+	}
+	if isResult(run) {
+		scripted, err := t.takeUp(run, t.state)
+		if err != nil {
+			return err
+		}
+		run = scripted.RunID
 	}
 	if o.dryRun {
 		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
-
-// resultFile is what the scripts of a plan write beside themselves.
-const resultFile = "hybridge-result.json"
 
 // writeScripts writes the plan as PowerShell. A person would run scripts of another plan in the
 // same folder with the new ones. They are refused, or removed with force.
@@ -33,10 +33,9 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, f
 		}
 	}
 	for _, name := range old {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		if err := t.setAside(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("write the scripts: %w", err)
 		}
-		t.note("removed %s", report.Sanitize(filepath.Join(dir, name)))
 	}
 	if len(plan.Changes) == 0 {
 		t.note("the plan has nothing to change: no script is written")
@@ -49,6 +48,15 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, f
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("write the scripts: %w", err)
 	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("write the scripts: %w", err)
+	}
+	if err := apply.NoteScripts(t.state, dir); err != nil {
+		return fmt.Errorf("write the scripts: %w", err)
+	}
+	if err := writeFile(filepath.Join(dir, apply.PlanFile), plan.Encode()); err != nil {
+		return fmt.Errorf("write the scripts: %w", err)
+	}
 	for _, script := range scripts {
 		if err := writeFile(filepath.Join(dir, script.Name), script.Content); err != nil {
 			return fmt.Errorf("write the scripts: %w", err)
@@ -59,8 +67,55 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, f
 	return nil
 }
 
+// setAside removes a script of another plan. What its scripts did, and the plan that a rollback of
+// them needs, gets another name.
+func (t *task) setAside(path string) error {
+	name := filepath.Base(path)
+	if name != apply.ResultFile && name != apply.PlanFile {
+		t.note("removed %s", report.Sanitize(path))
+		return os.Remove(path)
+	}
+	for n := 1; ; n++ {
+		to := fmt.Sprintf("%s-%d.json", strings.TrimSuffix(path, ".json"), n)
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			t.note("renamed %s to %s", report.Sanitize(path), report.Sanitize(filepath.Base(to)))
+			return os.Rename(path, to)
+		}
+	}
+}
+
+// isResult reports whether an argument is a result file and not the id of a run.
+func isResult(argument string) bool { return strings.EqualFold(filepath.Ext(argument), ".json") }
+
+// takeUp brings what scripts did into the history.
+func (t *task) takeUp(path, stateDir string) (apply.Entry, error) {
+	done, err := apply.ReadScripted(path)
+	if err != nil {
+		return apply.Entry{}, err
+	}
+	return apply.TakeUp(deployment.Kinds(), done, apply.Options{StateDir: stateDir, Version: version})
+}
+
+// warnOfScripts reports scripts that ran in part: the live state is between two plans.
+func (t *task) warnOfScripts() {
+	parts, err := apply.InPart(t.state)
+	if err != nil {
+		t.obs.Observe(observe.Warning{Text: err.Error()})
+	}
+	for _, part := range parts {
+		s := part.Summary
+		text := fmt.Sprintf("the scripts in %s ran in part: %d of %d changes are in effect",
+			filepath.Dir(part.Path), s.Done+s.Skipped, s.Done+s.Skipped+s.Failed+s.Pending)
+		if part.Stopped != "" {
+			text += "; " + part.Stopped
+		}
+		text += ". Run them again, or take back what they did with: " + t.command("rollback", part.Path)
+		t.obs.Observe(observe.Warning{Text: text})
+	}
+}
+
 // otherScripts lists what another plan left in a folder: its scripts, known by the line that names
-// their plan, and their result file.
+// their plan, the plan, and their result file.
 func otherScripts(dir, digest string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,14 +127,14 @@ func otherScripts(dir, digest string) ([]string, error) {
 	var out []string
 	for _, e := range entries {
 		isScript := strings.EqualFold(filepath.Ext(e.Name()), ".ps1")
-		if !e.Type().IsRegular() || !isScript && e.Name() != resultFile {
+		if !e.Type().IsRegular() || !isScript && e.Name() != apply.ResultFile && e.Name() != apply.PlanFile {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}
-		mine := bytes.Contains(text, []byte("hybridge plan")) || e.Name() == resultFile
+		mine := bytes.Contains(text, []byte("hybridge plan")) || !isScript
 		if mine && !bytes.Contains(text, []byte(digest)) {
 			out = append(out, e.Name())
 		}

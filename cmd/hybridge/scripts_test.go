@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
 
@@ -23,14 +25,15 @@ func TestOldScripts(t *testing.T) {
 		after  []string
 		says   string
 	}{
-		{name: "new folder", plan: one, after: []string{"01-entra.ps1"}, says: "in the order of their names"},
+		{name: "new folder", plan: one, after: []string{"01-entra.ps1", "hybridge-plan.json"},
+			says: "in the order of their names"},
 		{name: "nothing to do", plan: none, says: "nothing to change: no script is written"},
 		{
 			name: "same plan again", plan: one,
 			before: map[string]string{
 				"01-entra.ps1": "hybridge plan sha256:one", "hybridge-result.json": `{"plan": "sha256:one"}`,
 			},
-			after: []string{"01-entra.ps1", "hybridge-result.json"},
+			after: []string{"01-entra.ps1", "hybridge-plan.json", "hybridge-result.json"},
 		},
 		{
 			name: "another plan", plan: one, code: 2,
@@ -47,7 +50,7 @@ func TestOldScripts(t *testing.T) {
 				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
 				"hybridge-result.json": `{"plan": "sha256:zero"}`,
 			},
-			after: []string{"01-entra.ps1", "mine.ps1"},
+			after: []string{"01-entra.ps1", "hybridge-plan.json", "hybridge-result-1.json", "mine.ps1"},
 		},
 		{
 			name: "nothing to do beside old ones", plan: none, code: 2,
@@ -82,5 +85,42 @@ func TestOldScripts(t *testing.T) {
 				t.Errorf("the folder has %v, want %v", after, test.after)
 			}
 		})
+	}
+}
+
+// Scripts that ran in part are reported by check and plan, and their result file is a run of the
+// history that rollback undoes.
+func TestResultOfScripts(t *testing.T) {
+	plan := onePlan(t)
+	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
+	file, ran := filepath.Join(t.TempDir(), "answers.yaml"), filepath.Join(dir, apply.ResultFile)
+	for path, text := range map[string]string{
+		file: answersFile,
+		ran: fmt.Sprintf(`{"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": %q, "changes": {%q: {
+			"script": "01-online.ps1", "status": "refused", "text": "no right", "write": "begun"}}}`,
+			plan.Digest, plan.Changes[0].ID),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hybridge := func(args ...string) result {
+		return execute(t, &scripted{plan: plan}, "", append(args, "-f", file, "--state-dir", state)...)
+	}
+	if got := hybridge("plan", "--scripts", dir); got.code != exitFine {
+		t.Fatal(got.errout)
+	}
+	for _, verb := range []string{"check", "plan"} {
+		got := hybridge(verb)
+		for _, part := range []string{"ran in part: 0 of 1 changes", "01-online.ps1 stopped at " + plan.Changes[0].ID +
+			": no right", "hybridge rollback " + ran} {
+			if !strings.Contains(got.errout, part) {
+				t.Errorf("%s does not say %q:\n%s", verb, part, got.errout)
+			}
+		}
+	}
+	missing := filepath.Join(t.TempDir(), "none.json")
+	if got := hybridge("rollback", missing, "--yes"); got.code != exitUsage || !strings.Contains(got.errout, missing) {
+		t.Errorf("a file that is not there: exit %d\n%s", got.code, got.errout)
 	}
 }

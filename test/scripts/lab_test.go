@@ -14,9 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -30,6 +34,7 @@ type stage struct {
 	lab      *lab.Lab
 	deployed *deployment.Deployment
 	answers  answers.Answers
+	state    string
 	gateway  string
 	tenant   string
 }
@@ -48,14 +53,15 @@ func raise(t *testing.T, o lab.Options) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	state := t.TempDir()
 	d, err := deployment.Open(a, deployment.Options{
-		Dir: o.Dir, StateDir: t.TempDir(), Version: "test", Now: o.Today,
+		Dir: o.Dir, StateDir: state, Version: "test", Now: o.Today,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
-	s := &stage{lab: l, deployed: d, answers: a}
+	s := &stage{lab: l, deployed: d, answers: a, state: state}
 	s.openGateway(t, o.Dir)
 	return s
 }
@@ -227,5 +233,107 @@ func TestScriptsAgainstTheLab(t *testing.T) {
 				t.Errorf("after the scripts: %+v, %v", tested.Summary, err)
 			}
 		})
+	}
+}
+
+// plan makes a plan.
+func (s *stage) plan(t *testing.T) change.Plan {
+	t.Helper()
+	p, err := s.deployed.Plan(t.Context(), silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// takeUp brings what the scripts of a folder did into the history.
+func (s *stage) takeUp(t *testing.T, dir string) apply.Entry {
+	t.Helper()
+	done, err := apply.ReadScripted(filepath.Join(dir, apply.ResultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := apply.TakeUp(deployment.Kinds(), done, apply.Options{StateDir: s.state, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// TestScriptsInTheHistory runs some scripts of a plan. The history knows them, apply goes on where
+// they stopped, and rollback undoes both.
+func TestScriptsInTheHistory(t *testing.T) {
+	s := raise(t, lab.Options{})
+	before := s.plan(t)
+	scripts := planned(t, s.deployed)
+	if err := apply.NoteScripts(s.state, scripts.dir); err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := apply.InPart(s.state); err != nil || len(parts) > 0 {
+		t.Errorf("before the scripts: %+v, %v", parts, err)
+	}
+	done := 0
+	for i, script := range scripts.scripts {
+		if e := s.run(t, filepath.Join(scripts.dir, script.Name), script.Place); e.Error != "" {
+			t.Fatalf("%s: %s\n%s", script.Name, e.Error, e.said)
+		}
+		done += len(scripts.changes(script.Name))
+		run := s.takeUp(t, scripts.dir)
+		want := apply.Summary{Done: done, Pending: len(before.Changes) - done}
+		if run.Summary != want || run.Outcome != "partial" || run.Scripts == "" {
+			t.Errorf("after %s: %+v, want %+v", script.Name, run, want)
+		}
+		if again := s.takeUp(t, scripts.dir); again != run {
+			t.Errorf("taken up twice: %+v and %+v", run, again)
+		}
+		parts, err := apply.InPart(s.state)
+		if err != nil || len(parts) != 1 || parts[0].Summary != want {
+			t.Errorf("in part: %+v, %v", parts, err)
+		}
+		if i == 1 {
+			break
+		}
+	}
+	o := apply.Options{StateDir: s.state}
+	applied, err := s.deployed.Apply(t.Context(), before, o, silent{})
+	if err != nil || applied.Summary.Done != len(before.Changes) {
+		t.Fatalf("apply after the scripts: %+v, %v", applied.Summary, err)
+	}
+	if left := s.plan(t); len(left.Changes) > 0 {
+		t.Errorf("left to do: %+v", left.Changes)
+	}
+	if parts, err := apply.InPart(s.state); err != nil || len(parts) > 0 {
+		t.Errorf("after apply: %+v, %v", parts, err)
+	}
+	if _, err := s.deployed.Rollback(t.Context(), applied.RunID, o, silent{}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, s.plan(t)); d != "" {
+		t.Errorf("rollback did not restore what was there before:\n%s", d)
+	}
+}
+
+// TestRollbackOfScripts undoes all scripts of a plan from their result file.
+func TestRollbackOfScripts(t *testing.T) {
+	s := raise(t, lab.Options{Forests: 1})
+	before := s.plan(t)
+	scripts := planned(t, s.deployed)
+	for _, script := range scripts.scripts {
+		if e := s.run(t, filepath.Join(scripts.dir, script.Name), script.Place); e.Error != "" {
+			t.Fatalf("%s: %s\n%s", script.Name, e.Error, e.said)
+		}
+	}
+	run := s.takeUp(t, scripts.dir)
+	if run.Outcome != "complete" {
+		t.Errorf("%+v", run)
+	}
+	if _, err := s.deployed.Rollback(t.Context(), run.RunID, apply.Options{StateDir: s.state}, silent{}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before, s.plan(t)); d != "" {
+		t.Errorf("rollback did not restore what was there before:\n%s", d)
+	}
+	if again := s.takeUp(t, scripts.dir); again.UndoneBy == "" || again.RunID != run.RunID {
+		t.Errorf("after the rollback: %+v", again)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -46,6 +47,9 @@ func planned(t *testing.T, d *deployment.Deployment) set {
 	}
 	s := set{dir: t.TempDir(), plan: p}
 	if s.scripts, err = d.Scripts(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, apply.PlanFile), p.Encode(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, script := range s.scripts {

@@ -22,6 +22,7 @@ type Entry struct {
 	Version  string    `json:"version,omitempty"` // of hybridge
 	Outcome  string    `json:"outcome"`           // complete, partial, cancelled, unfinished, unreadable
 	UndoneBy string    `json:"undoneBy,omitempty"`
+	Scripts  string    `json:"scripts,omitempty"` // result file of the scripts that made the run
 	Summary  Summary   `json:"summary"`
 	Journal  string    `json:"journal"`          // path
 	Digest   string    `json:"digest,omitempty"` // of the plan
@@ -59,7 +60,7 @@ func entry(runs []*past, run *past) Entry {
 	e := Entry{
 		RunID: run.head.RunID, Action: run.head.Action, Of: run.head.Of, Started: run.head.Time,
 		Version: run.head.Version,
-		Outcome: run.outcome(), Journal: run.path,
+		Outcome: run.outcome(), Journal: run.path, Scripts: run.head.Scripts,
 	}
 	if run.head.Plan != nil {
 		e.Digest = run.head.Plan.Digest

@@ -33,6 +33,7 @@ const (
 	eventRemoved event = "removed" // first half of a replacement
 	eventEnd     event = "end"     // a change ended
 	eventFinish  event = "finish"  // the run ended
+	eventUndone  event = "undone"  // a rollback script took a change back
 )
 
 // Actions of a run.
@@ -54,6 +55,10 @@ type record struct {
 	Places     map[string]string `json:"places,omitempty"` // ids of tenant and forests by place; see Options.Identity
 	Plan       *storedPlan       `json:"plan,omitempty"`
 	IDs        []string          `json:"ids,omitempty"` // of the changes, in their order
+
+	// Scripts is the result file of the scripts that made the run, and Taken the digest of that file.
+	Scripts string `json:"scripts,omitempty"`
+	Taken   string `json:"taken,omitempty"` // resume too
 
 	// run and resume
 	Version  string   `json:"version,omitempty"`
@@ -97,7 +102,7 @@ func (r *record) validate(n int) error {
 			return fmt.Errorf("a run to %q without a plan", r.Action)
 		}
 		return nil
-	case eventResume, eventBegin, eventRemoved, eventEnd, eventFinish:
+	case eventResume, eventBegin, eventRemoved, eventEnd, eventFinish, eventUndone:
 		return nil
 	}
 	return fmt.Errorf("unknown record %q", r.Record)
@@ -314,6 +319,8 @@ func (p *past) traces() map[string]trace {
 			t.removed = true
 		case eventEnd:
 			t.end = r
+		case eventUndone:
+			t = trace{}
 		default:
 			continue
 		}

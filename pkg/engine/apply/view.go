@@ -80,6 +80,9 @@ func (r Runs) View() report.View {
 		if run.Of != "" {
 			action = msg.Of("%s of %s", action, run.Of)
 		}
+		if run.Scripts != "" {
+			action = msg.Of("%s by scripts", action)
+		}
 		undone := msg.Plain("-")
 		if run.UndoneBy != "" {
 			undone = msg.Plain(run.UndoneBy)

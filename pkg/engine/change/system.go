@@ -62,8 +62,8 @@ type Script struct {
 	Write func(c Command, w Writing) []string
 	// Joined is an expression for a list that a command takes in another form than a list.
 	Joined func(c Command, parameter, list string) string
-	// Identity is the property by which a live resource is addressed.
-	Identity string
+	// Identity is the property by which a live resource is addressed, Name that of its name.
+	Identity, Name string
 }
 
 // Writing is what a script gives to what is written into it.

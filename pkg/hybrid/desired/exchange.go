@@ -32,6 +32,7 @@ var Exchange = &change.System[exchange.Session]{
 		},
 		Script: change.Script{
 			Language: "PowerShell", Look: lookCmdlet, Write: writeCmdlet, Joined: joinedText, Identity: "Identity",
+			Name: "Name",
 		},
 		Later: "Exchange takes the setting over by itself within the hour or when its services restart",
 	},

@@ -35,7 +35,9 @@ var MicrosoftGraph = &change.System[Directory]{
 				"Use a session of its own: this module and Exchange Online PowerShell fail in one process.",
 			}
 		}}},
-		Script: change.Script{Language: "PowerShell", Look: lookRequest, Write: writeRequest, Identity: "id"},
+		Script: change.Script{
+			Language: "PowerShell", Look: lookRequest, Write: writeRequest, Identity: "id", Name: "displayName",
+		},
 	},
 	Run: runRequest,
 }

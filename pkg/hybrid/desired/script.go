@@ -209,8 +209,11 @@ type parameter struct {
 // page is the data of the template of a script.
 type page struct {
 	File, Title, Digest, Next string
+	Place, PlaceID            string
+	Identity, Name            string // properties of the live resources
 	Phase, Patience           int
 	Use, Modules, Blocks      []string
+	Kinds                     []string
 	Assert                    []string
 	Parameters                []parameter
 	Before                    []struct{ ID, Script string }
@@ -225,8 +228,9 @@ func (s *script) render() []byte {
 	sort, name := sortOf(s.place)
 	d := page{
 		File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Phase: s.phase,
-		Patience: 60, Parameters: s.parameters(),
+		Patience: 60, Parameters: s.parameters(), Place: s.place, PlaceID: cmp.Or(s.site.Tenant, s.site.Organization),
 	}
+	d.Kinds, d.Identity, d.Name = s.kinds()
 	if sort.Use != nil {
 		d.Use = sort.Use(name)
 	}
@@ -296,6 +300,31 @@ func (s *script) where(d *page, sort string) {
 		}
 		d.Blocks = append(d.Blocks, string(text))
 	}
+}
+
+// kinds lists the properties of each kind of the script, with the type by which they are compared.
+func (s *script) kinds() (lines []string, identity, name string) {
+	shown := map[string]string{}
+	for _, c := range s.changes {
+		k := kindNamed(c.Kind)
+		if k == nil {
+			continue
+		}
+		identity, name = k.System().Script.Identity, k.System().Script.Name
+		properties := map[string]any{}
+		for property, p := range k.Properties {
+			properties[cmp.Or(p.From, property)] = p.Type.Script
+		}
+		// References ask for the ids of an object of Microsoft Graph.
+		if k.System() == &MicrosoftGraph.Family {
+			properties["id"], properties["appId"] = guid.Script, guid.Script
+		}
+		shown[c.Kind] = exchange.Quote(c.Kind) + " = " + s.literal(properties)
+	}
+	for _, kind := range sortedKeys(shown) {
+		lines = append(lines, shown[kind])
+	}
+	return lines, identity, name
 }
 
 // graphScopes are the permissions that the scripts for Entra use.
@@ -416,8 +445,9 @@ func (s *script) step(i int) []string {
 			needs = append(needs, id)
 		}
 	}
-	enter := fmt.Sprintf("Enter-Change -Id %s -Action %s -What %s -Needs %s -Checks $checks%s",
-		quoted(c.ID), quoted(string(action)), quoted(c.Kind+" "+strconv.Quote(c.Name)), s.literal(needs), number)
+	enter := fmt.Sprintf("Enter-Change -Id %s -Kind %s -Action %s -What %s -Needs %s -Checks $checks%s",
+		quoted(c.ID), quoted(c.Kind), quoted(string(action)), quoted(c.Kind+" "+strconv.Quote(c.Name)),
+		s.literal(needs), number)
 	if len(change.Refs(c.After)) > 0 && action == change.Update {
 		enter += " -Fresh"
 	}
@@ -436,6 +466,7 @@ func (s *script) step(i int) []string {
 		quoted(c.Kind+" "+strconv.Quote(c.Name)+" in "+sort.Named(name)), quoted(string(c.Action)+" with "+
 			c.Command.Name))
 	lines = append(lines, "    if ((Compare-Change -Live $live) -and "+ask+") {")
+	lines = append(lines, "        Enter-Write")
 	for j, command := range c.Commands() {
 		writing := w
 		indent := "        "

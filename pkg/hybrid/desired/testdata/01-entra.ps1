@@ -43,7 +43,20 @@ param(
 $ErrorActionPreference = 'Stop'
 $PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
 $ScriptName = '01-entra.ps1'
+$ResultFile = Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json'
+$PlaceName = 'entra'
+$PlaceId = '11111111-2222-3333-4444-555555555555'
+$IdentityProperty = 'id'
+$NameProperty = 'displayName'
 $Patience = 300
+# The properties of each kind that a rollback needs, and how they are compared.
+$Kinds = @{
+    'AppRoleAssignment' = @{ 'appId' = 'Guid'; 'appRoleId' = 'Guid'; 'id' = 'Guid'; 'principalId' = 'Guid'; 'resourceId' = 'Guid' }
+    'Application' = @{ 'appId' = 'Guid'; 'displayName' = 'Text'; 'id' = 'Guid'; 'requiredResourceAccess' = 'AccessList'; 'signInAudience' = 'Text' }
+    'KeyCredential' = @{ 'appId' = 'Guid'; 'id' = 'Guid'; 'keyCredentials' = 'KeyList' }
+    'ServicePrincipal' = @{ 'accountEnabled' = 'Boolean'; 'appId' = 'Guid'; 'id' = 'Guid' }
+    'ServicePrincipalName' = @{ 'appId' = 'Guid'; 'id' = 'Guid'; 'servicePrincipalNames' = 'PrincipalNameList' }
+}
 
 # ---- What this script did. Every change is a table in $Change while it is looked at.
 
@@ -54,7 +67,12 @@ $Run = @{
     Done = @()
     Passed = @()
     Open = @()
-    File = (Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json')
+    File = $ResultFile
+    Place = $PlaceName
+    PlaceId = $PlaceId
+    Identity = $IdentityProperty
+    Name = $NameProperty
+    Kinds = $Kinds
     Patience = $Patience
     Elsewhere = $RanElsewhere
 }
@@ -90,6 +108,7 @@ function Read-Result {
         apiVersion = 'hybridge/v1'
         kind = 'ScriptResult'
         plan = $Run.Plan
+        places = [ordered]@{}
         ids = [ordered]@{}
         changes = [ordered]@{}
     }
@@ -100,7 +119,7 @@ function Read-Result {
     if ((Read-Property $kept 'plan') -ne $Run.Plan) {
         throw ('{0} is of another plan. Take it away together with the scripts of that plan.' -f $Run.File)
     }
-    foreach ($part in 'ids', 'changes') {
+    foreach ($part in 'places', 'ids', 'changes') {
         $table = Read-Property $kept $part
         if ($null -ne $table) {
             foreach ($property in $table.PSObject.Properties) {
@@ -111,12 +130,13 @@ function Read-Result {
     return $result
 }
 
-# Adds to the result file. Scripts of other places may have written to it since.
+# Adds to the result file. Scripts of other places may have written to it since. The file is replaced as a whole.
 function Save-Result([string] $Status, [string] $Text) {
     if ($WhatIfPreference) {
         return
     }
     $result = Read-Result
+    $result.places[$Run.Place] = $Run.PlaceId
     foreach ($name in $Run.Ids.Keys) {
         $result.ids[$name] = $Run.Ids[$name]
     }
@@ -126,13 +146,20 @@ function Save-Result([string] $Status, [string] $Text) {
             action = $Change.Action
             status = $Status
             text = $Text
+            write = $Change.Write
             made = $Change.Made
             before = $Change.Before
+            after = $Change.After
             time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
         }
     }
-    $json = ConvertTo-Json -InputObject $result -Depth 12
-    [System.IO.File]::WriteAllText($Run.File, $json)
+    $new = $Run.File + '.new'
+    [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
+    if (Test-Path -LiteralPath $Run.File) {
+        [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
+    } else {
+        [System.IO.File]::Move($new, $Run.File)
+    }
 }
 
 # A value that another script made: given, or in the result file. Guid says that it is an id.
@@ -161,10 +188,14 @@ function Test-Shown($Object, [string] $Name) {
     return $null -ne $Object.PSObject.Properties[$Name]
 }
 
-# A value as the result file keeps it.
+# A value as the result file keeps it. Windows PowerShell writes an array that a function returns as an object, and an ArrayList as
+# a list.
 function Get-Plain($Value) {
-    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string]) {
+    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string] -or $Value -is [int] -or $Value -is [long]) {
         return $Value
+    }
+    if ($Value -is [datetime]) {
+        return $Value.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss.FFFFFFFZ', [cultureinfo]::InvariantCulture)
     }
     if ($Value -is [System.Collections.IDictionary]) {
         $table = [ordered]@{}
@@ -174,9 +205,31 @@ function Get-Plain($Value) {
         return $table
     }
     if ($Value -is [System.Collections.IEnumerable]) {
-        return , @(foreach ($one in $Value) { Get-Plain $one })
+        $list = New-Object -TypeName System.Collections.ArrayList
+        foreach ($one in $Value) {
+            $null = $list.Add((Get-Plain $one))
+        }
+        return , $list
     }
     return [string] $Value
+}
+
+# An object as the result file keeps it: what a rollback needs.
+function Get-Image($Object) {
+    if ($null -eq $Object) {
+        return
+    }
+    $properties = [ordered]@{}
+    foreach ($name in @($Change.Shows.Keys | Sort-Object)) {
+        if (Test-Shown $Object $name) {
+            $properties[$name] = Get-Plain (Read-Property $Object $name)
+        }
+    }
+    return [ordered]@{
+        identity = [string] (Read-Property $Object $Run.Identity)
+        name = [string] (Read-Property $Object $Run.Name)
+        properties = $properties
+    }
 }
 
 # ---- Comparing, as hybridge compares
@@ -363,34 +416,39 @@ function Join-List([string] $As, $Live, $Add) {
 # Begins a change. What it needs of this script must be done, and so must what it needs of others.
 # Fresh says that this plan makes the object: where it is not found, it does not show yet. Own says that others may make one
 # that looks the same: none is taken that these scripts have not made.
-function Enter-Change([string] $Id, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+    $record = Read-Property (Read-Result).changes $Id
     $script:Change = @{
         Id = $Id
         Action = $Action
         What = $What
+        Shows = $Run.Kinds[$Kind]
         Checks = $Checks
         Fresh = $Fresh
         Own = $Own
         Open = $true
         Written = $false
-        Made = $null
+        Write = [string] (Read-Property $record 'write')
+        Made = Read-Property $record 'made'
         Before = $null
+        After = $null
         Live = $null
         Declined = $false
         Until = $null
     }
     Write-Line ('{0} {1}' -f $Action, $What)
+    if ($Change.Write) {
+        $Change.Before = Read-Property $record 'before'
+        $Change.After = Read-Property $record 'after'
+        # Made, and never seen since: to make it again would make it twice.
+        $Change.Written = $Action -eq 'create' -and $Change.Write -eq 'accepted' -and $null -eq $Change.After
+    }
     $waits = @($Needs | Where-Object { $Run.Open -contains $_ })
     if ($waits.Count -gt 0) {
         $Change.Open = $false
         $Change.Declined = $true
         Write-Line ('  not done: it needs {0}' -f ($waits -join ', '))
-        return
     }
-    $record = Read-Property (Read-Result).changes $Id
-    $Change.Made = Read-Property $record 'made'
-    # Made, and never seen since: to make it again would make it twice.
-    $Change.Written = $Action -eq 'create' -and (Read-Property $record 'status') -eq 'written'
 }
 
 # What other scripts must have done is in the result file, when they ran beside it.
@@ -457,9 +515,9 @@ function Compare-Change([object[]] $Live) {
         if ($Change.Action -eq 'create') {
             throw ('{0} exists, and the plan did not see it. Plan again.' -f $Change.What)
         }
-        $Change.Before = @{}
-        foreach ($check in $Change.Checks) {
-            $Change.Before[$check.Property] = Get-Plain (Read-Property $object $check.Property)
+        # An earlier run that wrote it has seen what was there before.
+        if (-not $Change.Write) {
+            $Change.Before = Get-Image $object
         }
     }
     # Until the write is confirmed the change counts as declined.
@@ -468,9 +526,19 @@ function Compare-Change([object[]] $Live) {
     return $true
 }
 
+# The write comes next. What was there before is on the disk first.
+function Enter-Write {
+    if (-not $Change.Write) {
+        $Change.Write = 'begun'
+    }
+    $Change.After = $null
+    Save-Result 'begun' ''
+}
+
 # The write was accepted: it is looked for until it shows.
 function Confirm-Write {
     $Change.Written = $true
+    $Change.Write = 'accepted'
     $Change.Declined = $false
     $Change.Open = $true
     $Change.Until = $null
@@ -507,13 +575,19 @@ function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
     }
     if ($Change.Written) {
         $Run.Done += $Change.Id
-        Save-Result 'done' ''
         Write-Line '  done'
     } else {
         $Run.Passed += $Change.Id
-        Save-Result 'as wanted' ''
         Write-Line '  is as wanted: passed over'
     }
+    $Change.After = Get-Image $Change.Live
+    if (-not $Change.Write) {
+        Save-Result 'as wanted' ''
+        return
+    }
+    # Written now, or by an earlier run.
+    $Change.Write = 'accepted'
+    Save-Result 'done' ''
 }
 
 # What became of the changes, and what is next.
@@ -625,10 +699,11 @@ try {
     $checks1 = @(
         @{ Property = 'servicePrincipalNames'; As = 'PrincipalNameList'; Want = @('https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/'); Before = @('00000002-0000-0ff1-ce00-000000000000', 'https://outlook.office365.com'); Joins = $true; Hides = $true }
     )
-    Enter-Change -Id 'entra/ServicePrincipalName/00000002-0000-0ff1-ce00-000000000000' -Action 'update' -What 'ServicePrincipalName "Office 365 Exchange Online"' -Needs @() -Checks $checks1
+    Enter-Change -Id 'entra/ServicePrincipalName/00000002-0000-0ff1-ce00-000000000000' -Kind 'ServicePrincipalName' -Action 'update' -What 'ServicePrincipalName "Office 365 Exchange Online"' -Needs @() -Checks $checks1
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/servicePrincipals/' + 'eeeeeeee-0000-0000-0000-000000000005' + '?$select=id,appId,displayName,servicePrincipalNames') | Where-Object { (Test-Same -As Text -Want 'eeeeeeee-0000-0000-0000-000000000005' -Live (Read-Property $_ 'id')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('ServicePrincipalName "Office 365 Exchange Online" in Entra', 'update with PATCH /servicePrincipals/{id}')) {
+            Enter-Write
             $change1 = @{
                 servicePrincipalNames = @(Join-List -As 'PrincipalNameList' -Live (Read-Property $Change.Live 'servicePrincipalNames') -Add @('https://autodiscover.contoso.com/', 'https://mail.contoso.com/', 'https://autodiscover.fabrikam.example/', 'https://mail.fabrikam.example/'))
             }
@@ -645,10 +720,11 @@ try {
     $checks2 = @(
         @{ Property = 'requiredResourceAccess'; As = 'AccessList'; Want = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' }); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Action 'create' -What 'Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @() -Checks $checks2 -Own
+    Enter-Change -Id 'entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Kind 'Application' -Action 'create' -What 'Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @() -Checks $checks2 -Own
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/applications?$filter=displayName%20eq%20''' + 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' + '''&$select=id,appId,displayName,requiredResourceAccess,signInAudience') -ById 'id,appId,displayName,requiredResourceAccess,signInAudience' | Where-Object { (Test-Same -As Text -Want 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Live (Read-Property $_ 'displayName')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('Application "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001" in Entra', 'create with POST /applications')) {
+            Enter-Write
             $change2 = @{
                 displayName = 'ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001'
                 requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
@@ -667,10 +743,11 @@ try {
     $checks3 = @(
         @{ Property = 'keyCredentials'; As = 'KeyList'; Want = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'entra/KeyCredential/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Action 'update' -What 'KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks3 -Fresh
+    Enter-Change -Id 'entra/KeyCredential/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Kind 'KeyCredential' -Action 'update' -What 'KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks3 -Fresh
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/applications/' + $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_id'] + '?$select=id,appId,displayName,keyCredentials') | Where-Object { (Test-Same -As Guid -Want $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_id'] -Live (Read-Property $_ 'id')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('KeyCredential "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001" in Entra', 'create with PATCH /applications/{id}')) {
+            Enter-Write
             $change3 = @{
                 keyCredentials = @(Join-List -As 'KeyList' -Live (Read-Property $Change.Live 'keyCredentials') -Add @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate DAD8ACE6'; 'key' = 'Y29udG9zbyBhdXRoIGNlcnRpZmljYXRl'; 'keyId' = 'dad8ace6-a0eb-829c-aa4b-2549649a9343'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }, @{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 3BAF415D'; 'key' = 'Y29udG9zbyBuZXh0'; 'keyId' = '3baf415d-68af-8c72-865f-da61bd0347b3'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }))
             }
@@ -687,10 +764,11 @@ try {
     $checks4 = @(
         @{ Property = 'accountEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'entra/ServicePrincipal/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Action 'create' -What 'ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks4
+    Enter-Change -Id 'entra/ServicePrincipal/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001' -Kind 'ServicePrincipal' -Action 'create' -What 'ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks4
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/servicePrincipals?$filter=appId%20eq%20''' + $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'] + '''&$select=id,appId,displayName,accountEnabled') -ById 'id,appId,displayName,accountEnabled' | Where-Object { (Test-Same -As Guid -Want $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'] -Live (Read-Property $_ 'appId')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('ServicePrincipal "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001" in Entra', 'create with POST /servicePrincipals')) {
+            Enter-Write
             $change4 = @{
                 accountEnabled = $true
                 appId = $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId']
@@ -706,10 +784,11 @@ try {
     # Why: lookups from contoso need the permission
     # Risk: tenant-wide: the application may use the permission on every mailbox
     $checks5 = @()
-    Enter-Change -Id 'entra/AppRoleAssignment/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001:full_access_as_app' -Action 'create' -What 'AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001', 'entra/ServicePrincipal/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks5
+    Enter-Change -Id 'entra/AppRoleAssignment/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001:full_access_as_app' -Kind 'AppRoleAssignment' -Action 'create' -What 'AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app"' -Needs @('entra/Application/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001', 'entra/ServicePrincipal/ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001') -Checks $checks5
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/servicePrincipals/' + $Run.Ids['ServicePrincipal_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_id'] + '/appRoleAssignments') | Where-Object { (Test-Same -As Guid -Want 'dc890d15-9560-4a4c-9b7f-a736ec74ec40' -Live (Read-Property $_ 'appRoleId')) -and (Test-Same -As Guid -Want $Run.Ids['ServicePrincipal_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_id'] -Live (Read-Property $_ 'principalId')) -and (Test-Same -As Guid -Want 'eeeeeeee-0000-0000-0000-000000000005' -Live (Read-Property $_ 'resourceId')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AppRoleAssignment "ExchangeServerApp-aaaaaaaa-0000-0000-0000-000000000001 full_access_as_app" in Entra', 'create with POST /servicePrincipals/{id}/appRoleAssignments')) {
+            Enter-Write
             $change5 = @{
                 appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
                 principalId = $Run.Ids['ServicePrincipal_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_id']
@@ -728,10 +807,11 @@ try {
     $checks6 = @(
         @{ Property = 'requiredResourceAccess'; As = 'AccessList'; Want = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' }); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Action 'create' -What 'Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @() -Checks $checks6 -Own
+    Enter-Change -Id 'entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Kind 'Application' -Action 'create' -What 'Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @() -Checks $checks6 -Own
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/applications?$filter=displayName%20eq%20''' + 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' + '''&$select=id,appId,displayName,requiredResourceAccess,signInAudience') -ById 'id,appId,displayName,requiredResourceAccess,signInAudience' | Where-Object { (Test-Same -As Text -Want 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Live (Read-Property $_ 'displayName')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('Application "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002" in Entra', 'create with POST /applications')) {
+            Enter-Write
             $change6 = @{
                 displayName = 'ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002'
                 requiredResourceAccess = @(@{ 'resourceAccess' = @(@{ 'id' = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'; 'type' = 'Role' }); 'resourceAppId' = '00000002-0000-0ff1-ce00-000000000000' })
@@ -750,10 +830,11 @@ try {
     $checks7 = @(
         @{ Property = 'keyCredentials'; As = 'KeyList'; Want = @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'entra/KeyCredential/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Action 'update' -What 'KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks7 -Fresh
+    Enter-Change -Id 'entra/KeyCredential/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Kind 'KeyCredential' -Action 'update' -What 'KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks7 -Fresh
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/applications/' + $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_id'] + '?$select=id,appId,displayName,keyCredentials') | Where-Object { (Test-Same -As Guid -Want $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_id'] -Live (Read-Property $_ 'id')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('KeyCredential "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002" in Entra', 'create with PATCH /applications/{id}')) {
+            Enter-Write
             $change7 = @{
                 keyCredentials = @(Join-List -As 'KeyList' -Live (Read-Property $Change.Live 'keyCredentials') -Add @(@{ 'displayName' = 'CN=Microsoft Exchange Server Auth Certificate 9E6B3CEB'; 'key' = 'ZmFicmlrYW0gYXV0aCBjZXJ0aWZpY2F0ZQ=='; 'keyId' = '9e6b3ceb-a2e5-8ec7-9184-1acc7baa0781'; 'type' = 'AsymmetricX509Cert'; 'usage' = 'Verify' }))
             }
@@ -770,10 +851,11 @@ try {
     $checks8 = @(
         @{ Property = 'accountEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'entra/ServicePrincipal/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Action 'create' -What 'ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks8
+    Enter-Change -Id 'entra/ServicePrincipal/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002' -Kind 'ServicePrincipal' -Action 'create' -What 'ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks8
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/servicePrincipals?$filter=appId%20eq%20''' + $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_appId'] + '''&$select=id,appId,displayName,accountEnabled') -ById 'id,appId,displayName,accountEnabled' | Where-Object { (Test-Same -As Guid -Want $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_appId'] -Live (Read-Property $_ 'appId')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('ServicePrincipal "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002" in Entra', 'create with POST /servicePrincipals')) {
+            Enter-Write
             $change8 = @{
                 accountEnabled = $true
                 appId = $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_appId']
@@ -789,10 +871,11 @@ try {
     # Why: lookups from fabrikam need the permission
     # Risk: tenant-wide: the application may use the permission on every mailbox
     $checks9 = @()
-    Enter-Change -Id 'entra/AppRoleAssignment/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002:full_access_as_app' -Action 'create' -What 'AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002', 'entra/ServicePrincipal/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks9
+    Enter-Change -Id 'entra/AppRoleAssignment/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002:full_access_as_app' -Kind 'AppRoleAssignment' -Action 'create' -What 'AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app"' -Needs @('entra/Application/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002', 'entra/ServicePrincipal/ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002') -Checks $checks9
     while ($Change.Open) {
         $live = @(Read-Graph -Uri ('/v1.0/servicePrincipals/' + $Run.Ids['ServicePrincipal_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_id'] + '/appRoleAssignments') | Where-Object { (Test-Same -As Guid -Want 'dc890d15-9560-4a4c-9b7f-a736ec74ec40' -Live (Read-Property $_ 'appRoleId')) -and (Test-Same -As Guid -Want $Run.Ids['ServicePrincipal_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_id'] -Live (Read-Property $_ 'principalId')) -and (Test-Same -As Guid -Want 'eeeeeeee-0000-0000-0000-000000000005' -Live (Read-Property $_ 'resourceId')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AppRoleAssignment "ExchangeServerApp-bbbbbbbb-0000-0000-0000-000000000002 full_access_as_app" in Entra', 'create with POST /servicePrincipals/{id}/appRoleAssignments')) {
+            Enter-Write
             $change9 = @{
                 appRoleId = 'dc890d15-9560-4a4c-9b7f-a736ec74ec40'
                 principalId = $Run.Ids['ServicePrincipal_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_id']

@@ -56,7 +56,17 @@ param(
 $ErrorActionPreference = 'Stop'
 $PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
 $ScriptName = '02-online.ps1'
+$ResultFile = Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json'
+$PlaceName = 'online'
+$PlaceId = '11111111-2222-3333-4444-555555555555'
+$IdentityProperty = 'Identity'
+$NameProperty = 'Name'
 $Patience = 60
+# The properties of each kind that a rollback needs, and how they are compared.
+$Kinds = @{
+    'OrganizationConfig' = @{ 'EwsAllowedAppIDs' = 'GuidList'; 'EwsEnabled' = 'Boolean' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+}
 
 # ---- What this script did. Every change is a table in $Change while it is looked at.
 
@@ -67,7 +77,12 @@ $Run = @{
     Done = @()
     Passed = @()
     Open = @()
-    File = (Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json')
+    File = $ResultFile
+    Place = $PlaceName
+    PlaceId = $PlaceId
+    Identity = $IdentityProperty
+    Name = $NameProperty
+    Kinds = $Kinds
     Patience = $Patience
     Elsewhere = $RanElsewhere
 }
@@ -103,6 +118,7 @@ function Read-Result {
         apiVersion = 'hybridge/v1'
         kind = 'ScriptResult'
         plan = $Run.Plan
+        places = [ordered]@{}
         ids = [ordered]@{}
         changes = [ordered]@{}
     }
@@ -113,7 +129,7 @@ function Read-Result {
     if ((Read-Property $kept 'plan') -ne $Run.Plan) {
         throw ('{0} is of another plan. Take it away together with the scripts of that plan.' -f $Run.File)
     }
-    foreach ($part in 'ids', 'changes') {
+    foreach ($part in 'places', 'ids', 'changes') {
         $table = Read-Property $kept $part
         if ($null -ne $table) {
             foreach ($property in $table.PSObject.Properties) {
@@ -124,12 +140,13 @@ function Read-Result {
     return $result
 }
 
-# Adds to the result file. Scripts of other places may have written to it since.
+# Adds to the result file. Scripts of other places may have written to it since. The file is replaced as a whole.
 function Save-Result([string] $Status, [string] $Text) {
     if ($WhatIfPreference) {
         return
     }
     $result = Read-Result
+    $result.places[$Run.Place] = $Run.PlaceId
     foreach ($name in $Run.Ids.Keys) {
         $result.ids[$name] = $Run.Ids[$name]
     }
@@ -139,13 +156,20 @@ function Save-Result([string] $Status, [string] $Text) {
             action = $Change.Action
             status = $Status
             text = $Text
+            write = $Change.Write
             made = $Change.Made
             before = $Change.Before
+            after = $Change.After
             time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
         }
     }
-    $json = ConvertTo-Json -InputObject $result -Depth 12
-    [System.IO.File]::WriteAllText($Run.File, $json)
+    $new = $Run.File + '.new'
+    [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
+    if (Test-Path -LiteralPath $Run.File) {
+        [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
+    } else {
+        [System.IO.File]::Move($new, $Run.File)
+    }
 }
 
 # A value that another script made: given, or in the result file. Guid says that it is an id.
@@ -174,10 +198,14 @@ function Test-Shown($Object, [string] $Name) {
     return $null -ne $Object.PSObject.Properties[$Name]
 }
 
-# A value as the result file keeps it.
+# A value as the result file keeps it. Windows PowerShell writes an array that a function returns as an object, and an ArrayList as
+# a list.
 function Get-Plain($Value) {
-    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string]) {
+    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string] -or $Value -is [int] -or $Value -is [long]) {
         return $Value
+    }
+    if ($Value -is [datetime]) {
+        return $Value.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss.FFFFFFFZ', [cultureinfo]::InvariantCulture)
     }
     if ($Value -is [System.Collections.IDictionary]) {
         $table = [ordered]@{}
@@ -187,9 +215,31 @@ function Get-Plain($Value) {
         return $table
     }
     if ($Value -is [System.Collections.IEnumerable]) {
-        return , @(foreach ($one in $Value) { Get-Plain $one })
+        $list = New-Object -TypeName System.Collections.ArrayList
+        foreach ($one in $Value) {
+            $null = $list.Add((Get-Plain $one))
+        }
+        return , $list
     }
     return [string] $Value
+}
+
+# An object as the result file keeps it: what a rollback needs.
+function Get-Image($Object) {
+    if ($null -eq $Object) {
+        return
+    }
+    $properties = [ordered]@{}
+    foreach ($name in @($Change.Shows.Keys | Sort-Object)) {
+        if (Test-Shown $Object $name) {
+            $properties[$name] = Get-Plain (Read-Property $Object $name)
+        }
+    }
+    return [ordered]@{
+        identity = [string] (Read-Property $Object $Run.Identity)
+        name = [string] (Read-Property $Object $Run.Name)
+        properties = $properties
+    }
 }
 
 # ---- Comparing, as hybridge compares
@@ -376,34 +426,39 @@ function Join-List([string] $As, $Live, $Add) {
 # Begins a change. What it needs of this script must be done, and so must what it needs of others.
 # Fresh says that this plan makes the object: where it is not found, it does not show yet. Own says that others may make one
 # that looks the same: none is taken that these scripts have not made.
-function Enter-Change([string] $Id, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+    $record = Read-Property (Read-Result).changes $Id
     $script:Change = @{
         Id = $Id
         Action = $Action
         What = $What
+        Shows = $Run.Kinds[$Kind]
         Checks = $Checks
         Fresh = $Fresh
         Own = $Own
         Open = $true
         Written = $false
-        Made = $null
+        Write = [string] (Read-Property $record 'write')
+        Made = Read-Property $record 'made'
         Before = $null
+        After = $null
         Live = $null
         Declined = $false
         Until = $null
     }
     Write-Line ('{0} {1}' -f $Action, $What)
+    if ($Change.Write) {
+        $Change.Before = Read-Property $record 'before'
+        $Change.After = Read-Property $record 'after'
+        # Made, and never seen since: to make it again would make it twice.
+        $Change.Written = $Action -eq 'create' -and $Change.Write -eq 'accepted' -and $null -eq $Change.After
+    }
     $waits = @($Needs | Where-Object { $Run.Open -contains $_ })
     if ($waits.Count -gt 0) {
         $Change.Open = $false
         $Change.Declined = $true
         Write-Line ('  not done: it needs {0}' -f ($waits -join ', '))
-        return
     }
-    $record = Read-Property (Read-Result).changes $Id
-    $Change.Made = Read-Property $record 'made'
-    # Made, and never seen since: to make it again would make it twice.
-    $Change.Written = $Action -eq 'create' -and (Read-Property $record 'status') -eq 'written'
 }
 
 # What other scripts must have done is in the result file, when they ran beside it.
@@ -470,9 +525,9 @@ function Compare-Change([object[]] $Live) {
         if ($Change.Action -eq 'create') {
             throw ('{0} exists, and the plan did not see it. Plan again.' -f $Change.What)
         }
-        $Change.Before = @{}
-        foreach ($check in $Change.Checks) {
-            $Change.Before[$check.Property] = Get-Plain (Read-Property $object $check.Property)
+        # An earlier run that wrote it has seen what was there before.
+        if (-not $Change.Write) {
+            $Change.Before = Get-Image $object
         }
     }
     # Until the write is confirmed the change counts as declined.
@@ -481,9 +536,19 @@ function Compare-Change([object[]] $Live) {
     return $true
 }
 
+# The write comes next. What was there before is on the disk first.
+function Enter-Write {
+    if (-not $Change.Write) {
+        $Change.Write = 'begun'
+    }
+    $Change.After = $null
+    Save-Result 'begun' ''
+}
+
 # The write was accepted: it is looked for until it shows.
 function Confirm-Write {
     $Change.Written = $true
+    $Change.Write = 'accepted'
     $Change.Declined = $false
     $Change.Open = $true
     $Change.Until = $null
@@ -520,13 +585,19 @@ function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
     }
     if ($Change.Written) {
         $Run.Done += $Change.Id
-        Save-Result 'done' ''
         Write-Line '  done'
     } else {
         $Run.Passed += $Change.Id
-        Save-Result 'as wanted' ''
         Write-Line '  is as wanted: passed over'
     }
+    $Change.After = Get-Image $Change.Live
+    if (-not $Change.Write) {
+        Save-Result 'as wanted' ''
+        return
+    }
+    # Written now, or by an earlier run.
+    $Change.Write = 'accepted'
+    Save-Result 'done' ''
 }
 
 # What became of the changes, and what is next.
@@ -609,7 +680,7 @@ try {
         @{ Property = 'EwsAllowedAppIDs'; As = 'GuidList'; Want = @($Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'], $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_appId']); Before = @(); Joins = $true; Hides = $true }
         @{ Property = 'EwsEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'online/OrganizationConfig/ews' -Action 'update' -What 'OrganizationConfig "contoso.onmicrosoft.com"' -Needs @() -Checks $checks1 -Fresh
+    Enter-Change -Id 'online/OrganizationConfig/ews' -Kind 'OrganizationConfig' -Action 'update' -What 'OrganizationConfig "contoso.onmicrosoft.com"' -Needs @() -Checks $checks1 -Fresh
     $look1 = @{
         RetrieveEwsOperationAccessPolicy = $true
         ErrorAction = 'Stop'
@@ -617,6 +688,7 @@ try {
     while ($Change.Open) {
         $live = @(Get-OrganizationConfig @look1 | Where-Object { (Test-Same -As Text -Want 'contoso.onmicrosoft.com' -Live (Read-Property $_ 'Identity')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('OrganizationConfig "contoso.onmicrosoft.com" in Exchange Online', 'update with Set-OrganizationConfig')) {
+            Enter-Write
             $change1 = @{
                 EwsAllowedAppIDs = (@(Join-List -As 'GuidList' -Live (Read-Property $Change.Live 'EwsAllowedAppIDs') -Add @($Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId'], $Run.Ids['Application_ExchangeServerApp_bbbbbbbb_0000_0000_0000_000000000002_appId'])) -join ',')
                 EwsEnabled = $true
@@ -644,10 +716,11 @@ try {
         @{ Property = 'PhotosEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://mail.contoso.com/owa'; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'online/OrganizationRelationship/aaaaaaaa-0000-0000-0000-000000000001' -Action 'create' -What 'OrganizationRelationship "O365 to On-premises - aaaaaaaa-0000-0000-0000-000000000001"' -Needs @() -Checks $checks2
+    Enter-Change -Id 'online/OrganizationRelationship/aaaaaaaa-0000-0000-0000-000000000001' -Kind 'OrganizationRelationship' -Action 'create' -What 'OrganizationRelationship "O365 to On-premises - aaaaaaaa-0000-0000-0000-000000000001"' -Needs @() -Checks $checks2
     while ($Change.Open) {
         $live = @(Get-OrganizationRelationship -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('contoso.com') -Live (Read-Property $_ 'DomainNames') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('OrganizationRelationship "O365 to On-premises - aaaaaaaa-0000-0000-0000-000000000001" in Exchange Online', 'create with New-OrganizationRelationship')) {
+            Enter-Write
             $change2 = @{
                 Name = 'O365 to On-premises - aaaaaaaa-0000-0000-0000-000000000001'
                 DeliveryReportEnabled = $true
@@ -683,10 +756,11 @@ try {
         @{ Property = 'PhotosEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://mail.fabrikam.example/owa'; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'online/OrganizationRelationship/bbbbbbbb-0000-0000-0000-000000000002' -Action 'create' -What 'OrganizationRelationship "O365 to On-premises - bbbbbbbb-0000-0000-0000-000000000002"' -Needs @() -Checks $checks3
+    Enter-Change -Id 'online/OrganizationRelationship/bbbbbbbb-0000-0000-0000-000000000002' -Kind 'OrganizationRelationship' -Action 'create' -What 'OrganizationRelationship "O365 to On-premises - bbbbbbbb-0000-0000-0000-000000000002"' -Needs @() -Checks $checks3
     while ($Change.Open) {
         $live = @(Get-OrganizationRelationship -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('fabrikam.example', 'o''neil.example') -Live (Read-Property $_ 'DomainNames') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('OrganizationRelationship "O365 to On-premises - bbbbbbbb-0000-0000-0000-000000000002" in Exchange Online', 'create with New-OrganizationRelationship')) {
+            Enter-Write
             $change3 = @{
                 Name = 'O365 to On-premises - bbbbbbbb-0000-0000-0000-000000000002'
                 DeliveryReportEnabled = $true

@@ -46,7 +46,21 @@ param(
 $ErrorActionPreference = 'Stop'
 $PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
 $ScriptName = '03-onprem-contoso.ps1'
+$ResultFile = Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json'
+$PlaceName = 'onprem/contoso'
+$PlaceId = 'aaaaaaaa-0000-0000-0000-000000000001'
+$IdentityProperty = 'Identity'
+$NameProperty = 'Name'
 $Patience = 60
+# The properties of each kind that a rollback needs, and how they are compared.
+$Kinds = @{
+    'AuthServer' = @{ 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Enabled' = 'Boolean'; 'Realm' = 'Guid'; 'Type' = 'Text' }
+    'AuthServerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'Realm' = 'Guid'; 'Type' = 'Text' }
+    'IntraOrganizationConnector' = @{ 'DiscoveryEndpoint' = 'Url'; 'Enabled' = 'Boolean'; 'TargetAddressDomains' = 'DomainList'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'PartnerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'Enabled' = 'Boolean'; 'LinkedAccount' = 'SomeText'; 'Realm' = 'Text' }
+    'SettingOverride' = @{ 'ComponentName' = 'Text'; 'MaxVersion' = 'Text'; 'MinVersion' = 'Text'; 'Parameters' = 'SettingList'; 'Reason' = 'Text'; 'SectionName' = 'Text'; 'Server' = 'SettingList' }
+}
 
 # ---- What this script did. Every change is a table in $Change while it is looked at.
 
@@ -57,7 +71,12 @@ $Run = @{
     Done = @()
     Passed = @()
     Open = @()
-    File = (Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json')
+    File = $ResultFile
+    Place = $PlaceName
+    PlaceId = $PlaceId
+    Identity = $IdentityProperty
+    Name = $NameProperty
+    Kinds = $Kinds
     Patience = $Patience
     Elsewhere = $RanElsewhere
 }
@@ -93,6 +112,7 @@ function Read-Result {
         apiVersion = 'hybridge/v1'
         kind = 'ScriptResult'
         plan = $Run.Plan
+        places = [ordered]@{}
         ids = [ordered]@{}
         changes = [ordered]@{}
     }
@@ -103,7 +123,7 @@ function Read-Result {
     if ((Read-Property $kept 'plan') -ne $Run.Plan) {
         throw ('{0} is of another plan. Take it away together with the scripts of that plan.' -f $Run.File)
     }
-    foreach ($part in 'ids', 'changes') {
+    foreach ($part in 'places', 'ids', 'changes') {
         $table = Read-Property $kept $part
         if ($null -ne $table) {
             foreach ($property in $table.PSObject.Properties) {
@@ -114,12 +134,13 @@ function Read-Result {
     return $result
 }
 
-# Adds to the result file. Scripts of other places may have written to it since.
+# Adds to the result file. Scripts of other places may have written to it since. The file is replaced as a whole.
 function Save-Result([string] $Status, [string] $Text) {
     if ($WhatIfPreference) {
         return
     }
     $result = Read-Result
+    $result.places[$Run.Place] = $Run.PlaceId
     foreach ($name in $Run.Ids.Keys) {
         $result.ids[$name] = $Run.Ids[$name]
     }
@@ -129,13 +150,20 @@ function Save-Result([string] $Status, [string] $Text) {
             action = $Change.Action
             status = $Status
             text = $Text
+            write = $Change.Write
             made = $Change.Made
             before = $Change.Before
+            after = $Change.After
             time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
         }
     }
-    $json = ConvertTo-Json -InputObject $result -Depth 12
-    [System.IO.File]::WriteAllText($Run.File, $json)
+    $new = $Run.File + '.new'
+    [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
+    if (Test-Path -LiteralPath $Run.File) {
+        [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
+    } else {
+        [System.IO.File]::Move($new, $Run.File)
+    }
 }
 
 # A value that another script made: given, or in the result file. Guid says that it is an id.
@@ -164,10 +192,14 @@ function Test-Shown($Object, [string] $Name) {
     return $null -ne $Object.PSObject.Properties[$Name]
 }
 
-# A value as the result file keeps it.
+# A value as the result file keeps it. Windows PowerShell writes an array that a function returns as an object, and an ArrayList as
+# a list.
 function Get-Plain($Value) {
-    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string]) {
+    if ($null -eq $Value -or $Value -is [bool] -or $Value -is [string] -or $Value -is [int] -or $Value -is [long]) {
         return $Value
+    }
+    if ($Value -is [datetime]) {
+        return $Value.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ss.FFFFFFFZ', [cultureinfo]::InvariantCulture)
     }
     if ($Value -is [System.Collections.IDictionary]) {
         $table = [ordered]@{}
@@ -177,9 +209,31 @@ function Get-Plain($Value) {
         return $table
     }
     if ($Value -is [System.Collections.IEnumerable]) {
-        return , @(foreach ($one in $Value) { Get-Plain $one })
+        $list = New-Object -TypeName System.Collections.ArrayList
+        foreach ($one in $Value) {
+            $null = $list.Add((Get-Plain $one))
+        }
+        return , $list
     }
     return [string] $Value
+}
+
+# An object as the result file keeps it: what a rollback needs.
+function Get-Image($Object) {
+    if ($null -eq $Object) {
+        return
+    }
+    $properties = [ordered]@{}
+    foreach ($name in @($Change.Shows.Keys | Sort-Object)) {
+        if (Test-Shown $Object $name) {
+            $properties[$name] = Get-Plain (Read-Property $Object $name)
+        }
+    }
+    return [ordered]@{
+        identity = [string] (Read-Property $Object $Run.Identity)
+        name = [string] (Read-Property $Object $Run.Name)
+        properties = $properties
+    }
 }
 
 # ---- Comparing, as hybridge compares
@@ -366,34 +420,39 @@ function Join-List([string] $As, $Live, $Add) {
 # Begins a change. What it needs of this script must be done, and so must what it needs of others.
 # Fresh says that this plan makes the object: where it is not found, it does not show yet. Own says that others may make one
 # that looks the same: none is taken that these scripts have not made.
-function Enter-Change([string] $Id, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+function Enter-Change([string] $Id, [string] $Kind, [string] $Action, [string] $What, [string[]] $Needs, [object[]] $Checks, [switch] $Fresh, [switch] $Own) {
+    $record = Read-Property (Read-Result).changes $Id
     $script:Change = @{
         Id = $Id
         Action = $Action
         What = $What
+        Shows = $Run.Kinds[$Kind]
         Checks = $Checks
         Fresh = $Fresh
         Own = $Own
         Open = $true
         Written = $false
-        Made = $null
+        Write = [string] (Read-Property $record 'write')
+        Made = Read-Property $record 'made'
         Before = $null
+        After = $null
         Live = $null
         Declined = $false
         Until = $null
     }
     Write-Line ('{0} {1}' -f $Action, $What)
+    if ($Change.Write) {
+        $Change.Before = Read-Property $record 'before'
+        $Change.After = Read-Property $record 'after'
+        # Made, and never seen since: to make it again would make it twice.
+        $Change.Written = $Action -eq 'create' -and $Change.Write -eq 'accepted' -and $null -eq $Change.After
+    }
     $waits = @($Needs | Where-Object { $Run.Open -contains $_ })
     if ($waits.Count -gt 0) {
         $Change.Open = $false
         $Change.Declined = $true
         Write-Line ('  not done: it needs {0}' -f ($waits -join ', '))
-        return
     }
-    $record = Read-Property (Read-Result).changes $Id
-    $Change.Made = Read-Property $record 'made'
-    # Made, and never seen since: to make it again would make it twice.
-    $Change.Written = $Action -eq 'create' -and (Read-Property $record 'status') -eq 'written'
 }
 
 # What other scripts must have done is in the result file, when they ran beside it.
@@ -460,9 +519,9 @@ function Compare-Change([object[]] $Live) {
         if ($Change.Action -eq 'create') {
             throw ('{0} exists, and the plan did not see it. Plan again.' -f $Change.What)
         }
-        $Change.Before = @{}
-        foreach ($check in $Change.Checks) {
-            $Change.Before[$check.Property] = Get-Plain (Read-Property $object $check.Property)
+        # An earlier run that wrote it has seen what was there before.
+        if (-not $Change.Write) {
+            $Change.Before = Get-Image $object
         }
     }
     # Until the write is confirmed the change counts as declined.
@@ -471,9 +530,19 @@ function Compare-Change([object[]] $Live) {
     return $true
 }
 
+# The write comes next. What was there before is on the disk first.
+function Enter-Write {
+    if (-not $Change.Write) {
+        $Change.Write = 'begun'
+    }
+    $Change.After = $null
+    Save-Result 'begun' ''
+}
+
 # The write was accepted: it is looked for until it shows.
 function Confirm-Write {
     $Change.Written = $true
+    $Change.Write = 'accepted'
     $Change.Declined = $false
     $Change.Open = $true
     $Change.Until = $null
@@ -510,13 +579,19 @@ function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
     }
     if ($Change.Written) {
         $Run.Done += $Change.Id
-        Save-Result 'done' ''
         Write-Line '  done'
     } else {
         $Run.Passed += $Change.Id
-        Save-Result 'as wanted' ''
         Write-Line '  is as wanted: passed over'
     }
+    $Change.After = Get-Image $Change.Live
+    if (-not $Change.Write) {
+        Save-Result 'as wanted' ''
+        return
+    }
+    # Written now, or by an earlier run.
+    $Change.Write = 'accepted'
+    Save-Result 'done' ''
 }
 
 # What became of the changes, and what is next.
@@ -614,10 +689,11 @@ try {
         @{ Property = 'DomainName'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com', 'contoso.com'); Before = $null; Joins = $true; Hides = $false }
         @{ Property = 'Enabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/AuthServer/acs' -Action 'create' -What 'AuthServer "ACS - cccccccc-0000-0000-0000-000000000003"' -Needs @() -Checks $checks1
+    Enter-Change -Id 'onprem/contoso/AuthServer/acs' -Kind 'AuthServer' -Action 'create' -What 'AuthServer "ACS - cccccccc-0000-0000-0000-000000000003"' -Needs @() -Checks $checks1
     while ($Change.Open) {
         $live = @(Get-AuthServer -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'MicrosoftACS' -Live (Read-Property $_ 'Type')) -and ((Test-Same -As Guid -Want '11111111-2222-3333-4444-555555555555' -Live (Read-Property $_ 'Realm')) -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) -and (Test-Same -As Url -Want 'https://accounts.accesscontrol.windows.net/11111111-2222-3333-4444-555555555555/metadata/json/1' -Live (Read-Property $_ 'AuthMetadataUrl')))) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AuthServer "ACS - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-AuthServer')) {
+            Enter-Write
             $change1 = @{
                 Name = 'ACS - cccccccc-0000-0000-0000-000000000003'
                 AuthMetadataUrl = 'https://accounts.accesscontrol.windows.net/11111111-2222-3333-4444-555555555555/metadata/json/1'
@@ -639,10 +715,11 @@ try {
     $checks2 = @(
         @{ Property = 'Enabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/AuthServer/evosts' -Action 'create' -What 'AuthServer "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @() -Checks $checks2
+    Enter-Change -Id 'onprem/contoso/AuthServer/evosts' -Kind 'AuthServer' -Action 'create' -What 'AuthServer "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @() -Checks $checks2
     while ($Change.Open) {
         $live = @(Get-AuthServer -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'AzureAD' -Live (Read-Property $_ 'Type')) -and ((Test-Same -As Guid -Want '11111111-2222-3333-4444-555555555555' -Live (Read-Property $_ 'Realm')) -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) -and (Test-Same -As Url -Want 'https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml' -Live (Read-Property $_ 'AuthMetadataUrl')))) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AuthServer "EvoSts - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-AuthServer')) {
+            Enter-Write
             $change2 = @{
                 Name = 'EvoSts - cccccccc-0000-0000-0000-000000000003'
                 AuthMetadataUrl = 'https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml'
@@ -665,10 +742,11 @@ try {
         @{ Property = 'Enabled'; As = 'Boolean'; Want = $true; Before = $false; Joins = $false; Hides = $false }
         @{ Property = 'LinkedAccount'; As = 'SomeText'; Want = 'contoso.com/Users/Exchange Online-ApplicationAccount'; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000' -Action 'update' -What 'PartnerApplication "Exchange Online"' -Needs @() -Checks $checks3
+    Enter-Change -Id 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000' -Kind 'PartnerApplication' -Action 'update' -What 'PartnerApplication "Exchange Online"' -Needs @() -Checks $checks3
     while ($Change.Open) {
         $live = @(Get-PartnerApplication -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'Exchange Online' -Live (Read-Property $_ 'Identity')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('PartnerApplication "Exchange Online" in Exchange on-premises, contoso', 'update with Set-PartnerApplication')) {
+            Enter-Write
             $change3 = @{
                 Identity = 'Exchange Online'
                 Enabled = $true
@@ -700,10 +778,11 @@ try {
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://outlook.office.com/mail'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetSharingEpr'; As = 'Url'; Want = 'https://outlook.office365.com/EWS/Exchange.asmx'; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com' -Action 'create' -What 'OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks4
+    Enter-Change -Id 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com' -Kind 'OrganizationRelationship' -Action 'create' -What 'OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks4
     while ($Change.Open) {
         $live = @(Get-OrganizationRelationship -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('contoso.mail.onmicrosoft.com') -Live (Read-Property $_ 'DomainNames') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-OrganizationRelationship')) {
+            Enter-Write
             $change4 = @{
                 Name = 'On-premises to O365 - cccccccc-0000-0000-0000-000000000003'
                 ArchiveAccessEnabled = $true
@@ -736,10 +815,11 @@ try {
         @{ Property = 'Enabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetAddressDomains'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com'); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com' -Action 'create' -What 'IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks5
+    Enter-Change -Id 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com' -Kind 'IntraOrganizationConnector' -Action 'create' -What 'IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks5
     while ($Change.Open) {
         $live = @(Get-IntraOrganizationConnector -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('contoso.mail.onmicrosoft.com') -Live (Read-Property $_ 'TargetAddressDomains') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-IntraOrganizationConnector')) {
+            Enter-Write
             $change5 = @{
                 Name = 'HybridIOC - cccccccc-0000-0000-0000-000000000003'
                 DiscoveryEndpoint = 'https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc'
@@ -762,10 +842,11 @@ try {
         @{ Property = 'ApplicationIdentifier'; As = 'Guid'; Want = $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId']; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'DomainName'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com', 'contoso.com'); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/AuthServerApplication/evosts' -Action 'update' -What 'AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks6 -Fresh
+    Enter-Change -Id 'onprem/contoso/AuthServerApplication/evosts' -Kind 'AuthServerApplication' -Action 'update' -What 'AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks6 -Fresh
     while ($Change.Open) {
         $live = @(Get-AuthServer -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'AzureAD' -Live (Read-Property $_ 'Type')) -and ((Test-Same -As Guid -Want '11111111-2222-3333-4444-555555555555' -Live (Read-Property $_ 'Realm')) -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) -and (Test-Same -As Url -Want 'https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml' -Live (Read-Property $_ 'AuthMetadataUrl')))) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with Set-AuthServer')) {
+            Enter-Write
             $change6 = @{
                 Identity = $Run.Ids['AuthServer_evosts_Identity']
                 ApplicationIdentifier = $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId']
@@ -786,10 +867,11 @@ try {
     $checks7 = @(
         @{ Property = 'Parameters'; As = 'SettingList'; Want = @('Enabled=true'); Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId' -Action 'create' -What 'SettingOverride "EnableExchangeHybrid3PAppFeature"' -Needs @('onprem/contoso/AuthServerApplication/evosts', 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com', 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com') -Checks $checks7
+    Enter-Change -Id 'onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId' -Kind 'SettingOverride' -Action 'create' -What 'SettingOverride "EnableExchangeHybrid3PAppFeature"' -Needs @('onprem/contoso/AuthServerApplication/evosts', 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com', 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com') -Checks $checks7
     while ($Change.Open) {
         $live = @(Get-SettingOverride -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'Global' -Live (Read-Property $_ 'ComponentName')) -and (Test-Same -As Text -Want 'ExchangeOnpremAsThirdPartyAppId' -Live (Read-Property $_ 'SectionName')) -and (Test-Same -As SettingList -Want $null -Live (Read-Property $_ 'Server')) -and (Test-Same -As Text -Want $null -Live (Read-Property $_ 'MinVersion')) -and (Test-Same -As Text -Want $null -Live (Read-Property $_ 'MaxVersion')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('SettingOverride "EnableExchangeHybrid3PAppFeature" in Exchange on-premises, contoso', 'create with New-SettingOverride')) {
+            Enter-Write
             $change7 = @{
                 Name = 'EnableExchangeHybrid3PAppFeature'
                 Component = 'Global'

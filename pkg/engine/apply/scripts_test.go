@@ -1,0 +1,210 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+)
+
+// resultOf writes what the scripts of a plan would write: images from the journal of a run of the
+// plan, lists as Windows PowerShell writes some of them.
+func resultOf(t *testing.T, dir string, p change.Plan, rows map[string]map[string]any) string {
+	t.Helper()
+	path := filepath.Join(dir, ResultFile)
+	data, err := json.Marshal(map[string]any{
+		"apiVersion": "hybridge/v1", "kind": "ScriptResult", "plan": p.Digest, "changes": rows,
+		"places": map[string]string{"online": "tenant"}, "ids": map[string]string{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{path: append([]byte("\ufeff"), data...),
+		filepath.Join(dir, PlanFile): p.Encode()} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+// scriptedRun carries out a plan, and returns what scripts would have written about each change.
+func scriptedRun(t *testing.T, w *world, p change.Plan) map[string]map[string]any {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, w, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon})
+	runs, _, err := readRuns(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func(i *image, id any) any {
+		if i == nil {
+			return nil
+		}
+		properties := map[string]any{}
+		for name, v := range i.Properties {
+			properties[name] = v
+			if list, ok := v.([]string); ok {
+				properties[name] = map[string]any{"value": list, "Count": len(list)}
+			}
+		}
+		if id != nil {
+			properties["Id"] = id
+		}
+		return map[string]any{"identity": i.Identity, "name": i.Name, "properties": properties}
+	}
+	rows := map[string]map[string]any{}
+	for id, tr := range runs[0].traces() {
+		rows[id] = map[string]any{
+			"script": "01.ps1", "status": "done", "write": "accepted", "before": shown(tr.begin.Before, nil),
+			"after": shown(tr.end.After, tr.end.Outputs["Id"]), "time": "2026-11-26T10:00:00+01:00",
+		}
+	}
+	return rows
+}
+
+func takeUp(t *testing.T, path, state string) (Entry, error) {
+	t.Helper()
+	s, err := ReadScripted(path)
+	if err != nil {
+		return Entry{}, err
+	}
+	return TakeUp(kinds, s, Options{StateDir: state})
+}
+
+// What scripts did is undone from their result file, whatever the action.
+func TestRollbackOfScripts(t *testing.T) {
+	w := newWorld()
+	before, p := w.content(), w.plan(t)
+	path := resultOf(t, t.TempDir(), p, scriptedRun(t, w, p))
+	state := t.TempDir()
+	run, err := takeUp(t, path, state)
+	if err != nil || run.Outcome != "complete" || run.Summary.Done != len(p.Changes) || run.Scripts != path {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	o := Options{StateDir: state, Wait: soon, Identity: func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "another"}[place], nil
+	}}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("in another tenant: %v", err)
+	}
+	o.Identity = func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "tenant"}[place], nil
+	}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	same := cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })
+	if diff := cmp.Diff(before, w.content(), same); diff != "" {
+		t.Errorf("after rollback (-before +after):\n%s", diff)
+	}
+	again, err := takeUp(t, path, state)
+	if err != nil || again.RunID != run.RunID || again.UndoneBy == "" {
+		t.Errorf("taken up after the rollback: %+v, %v", again, err)
+	}
+}
+
+// The status of each change follows from what the script wrote last.
+func TestScriptedOutcome(t *testing.T) {
+	image := map[string]any{"identity": "1", "name": "n", "properties": map[string]any{"Key": "new"}}
+	for name, test := range map[string]struct {
+		row  map[string]any
+		want Summary
+		in   bool // ran in part
+	}{
+		"not begun": {nil, Summary{Pending: 7}, false},
+		"passed over": {
+			map[string]any{"status": "as wanted", "after": image}, Summary{Skipped: 1, Pending: 6}, false,
+		},
+		"declined": {map[string]any{"status": "not done"}, Summary{Pending: 7}, false},
+		"refused":  {map[string]any{"status": "refused", "text": "no"}, Summary{Failed: 1, Pending: 6}, true},
+		"window closed": {
+			map[string]any{"status": "begun", "write": "begun"}, Summary{Failed: 1, Pending: 6}, true,
+		},
+		"not seen": {
+			map[string]any{"status": "refused", "write": "accepted"}, Summary{Failed: 1, Pending: 6}, true,
+		},
+		"done": {
+			map[string]any{"status": "done", "write": "accepted", "after": image}, Summary{Done: 1, Pending: 6}, true,
+		},
+		"seen to differ": {
+			map[string]any{"status": "refused", "write": "accepted", "after": image}, Summary{Done: 1, Pending: 6},
+			true,
+		},
+		"undone by a script": {
+			map[string]any{"status": "undone", "write": "", "before": image}, Summary{Pending: 7}, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newWorld().plan(t)
+			rows, dir, state := map[string]map[string]any{}, t.TempDir(), t.TempDir()
+			if test.row != nil {
+				rows["online/Thing/new"] = test.row
+			}
+			run, err := takeUp(t, resultOf(t, dir, p, rows), state)
+			if err != nil || run.Summary != test.want || run.Outcome != "partial" {
+				t.Errorf("%+v, %v", run, err)
+			}
+			parts, err := InPart(state)
+			if err != nil || (len(parts) == 1) != test.in {
+				t.Errorf("in part: %+v, %v", parts, err)
+			}
+		})
+	}
+}
+
+// A rollback script takes a change back: the history learns that, too.
+func TestUndoneByScript(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	rows, dir, state := scriptedRun(t, w, p), t.TempDir(), t.TempDir()
+	first, err := takeUp(t, resultOf(t, dir, p, rows), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const last = "onprem/contoso/Thing/last"
+	rows[last] = maps.Clone(rows[last])
+	rows[last]["status"], rows[last]["write"] = "undone", ""
+	run, err := takeUp(t, resultOf(t, dir, p, rows), state)
+	want := Summary{Done: 6, Pending: 1}
+	if err != nil || run.RunID != first.RunID || run.Summary != want || run.Outcome != "partial" {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+func TestScriptedIsRefused(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	other := w.plan(t)
+	other.Digest = "sha256:other"
+	good := resultOf(t, t.TempDir(), p, nil)
+	for name, spoil := range map[string]func(path string) error{
+		"no file":       os.Remove,
+		"no plan":       func(path string) error { return os.Remove(filepath.Join(filepath.Dir(path), PlanFile)) },
+		"no JSON":       func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
+		"two documents": func(path string) error { return os.WriteFile(path, []byte("{}{}"), 0o600) },
+		"another kind":  func(path string) error { return os.WriteFile(path, []byte(`{"kind": "Plan"}`), 0o600) },
+		"another plan": func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), PlanFile), other.Encode(), 0o600)
+		},
+	} {
+		path := resultOf(t, t.TempDir(), p, nil)
+		if err := spoil(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadScripted(path); !errors.Is(err, ErrScripts) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := ReadScripted(good); err != nil {
+		t.Error(err)
+	}
+}
