@@ -167,6 +167,8 @@ func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Pr
 			"carla@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress",
 				"SMTP:carla@contoso.mail.onmicrosoft.com"),
 			"lost@contoso.example": object("RecipientTypeDetails", "MailUser"),
+			"moved@contoso.example": object("RecipientTypeDetails", "RemoteUserMailbox", "ExternalEmailAddress",
+				"SMTP:moved@old.mail.onmicrosoft.com"),
 		}),
 		"Get-IntraOrganizationConnector": prints(connector),
 		"Test-OAuthConnectivity":         prints(oauth),
@@ -253,7 +255,9 @@ func TestCouldNotAskIsUnknownAndNoIsFailed(t *testing.T) {
 			object("ResultType", "Error", "Detail", "403 Forbidden"), []Status{Failed, Failed}},
 		"the token test says nothing usable": {"carla@contoso.example", errors.New("no"), object("Other", 1),
 			[]Status{Failed, Unknown}},
-		"no target address": {"lost@contoso.example", nil, success, []Status{Unknown}},
+		"no target address": {"lost@contoso.example", nil, success, []Status{Failed}},
+		"a stale target address": {"moved@contoso.example", errors.New("ErrorMailRecipientNotFound"), success,
+			[]Status{Failed}},
 		"no such recipient": {"nobody@contoso.example", nil, success, []Status{Unknown}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,6 +278,25 @@ func TestCouldNotAskIsUnknownAndNoIsFailed(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// A stale target address is a fact about the mailbox: the lookup is made, and its row names the
+// direction. As the asker, such a mailbox has no side to ask from.
+func TestStaleTargetAddress(t *testing.T) {
+	ask := func(string, string) (View, error) { return View{}, errors.New("ErrorMailRecipientNotFound") }
+	report, err := Run(t.Context(), estate(ask, object("ResultType", "Success")),
+		Options{Pairs: []Pair{{"anna@contoso.example", "moved@contoso.example"},
+			{"moved@contoso.example", "anna@contoso.example"}}}, observe.Func(func(observe.Event) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const stale = "moved@old.mail.onmicrosoft.com, is in no domain of this deployment"
+	for i, direction := range []string{"contoso -> old.mail.onmicrosoft.com", "? -> ?"} {
+		a := report.Matrix[i]
+		if a.Direction != direction || a.Status != Failed || !strings.Contains(a.Note+a.Error, stale) {
+			t.Errorf("%+v", a)
+		}
 	}
 }
 

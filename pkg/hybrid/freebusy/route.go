@@ -11,7 +11,7 @@ import (
 
 // Location is where a mailbox is, as seen by the premise that was asked.
 type Location struct {
-	Premise string // the premise that holds the mailbox
+	Premise string // the premise that holds the mailbox; empty when it is in no domain of this deployment
 	Address string // the address of the lookup: the target address of a mailbox that is elsewhere, else its own
 }
 
@@ -46,16 +46,25 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	}
 	target = withoutPrefix(target)
 	if target == "" {
-		return Location{}, fmt.Errorf("%s: %s is a %s without a target address: a lookup for it goes nowhere", p.Name,
-			address, kind)
+		return Location{}, &refusal{fmt.Sprintf("%s: %s is a %s without a target address: a lookup for it goes nowhere",
+			p.Name, address, kind)}
 	}
 	for _, other := range premises {
 		if other.Name != p.Name && other.holds(domainOf(target)) {
 			return Location{Premise: other.Name, Address: target}, nil
 		}
 	}
-	return Location{}, fmt.Errorf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name,
-		address, target)
+	if p.holds(domainOf(target)) {
+		return Location{}, &refusal{fmt.Sprintf("%s: the target address of %s, %s, is in a domain of %s itself: a lookup "+
+			"for it goes nowhere", p.Name, address, target, p.Name)}
+	}
+	return Location{Address: target}, nil
+}
+
+// astray says that a mailbox is where no premise of the deployment is: the target address is stale,
+// or belongs to a partner.
+func astray(p Premise, address, target string) string {
+	return fmt.Sprintf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name, address, target)
 }
 
 // route predicts, by Exchange's rules, which way a lookup for an address leaves a premise. An

@@ -1,6 +1,7 @@
 package freebusy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,8 @@ func round(ctx context.Context, premises []Premise, o Options, obs observe.Obser
 	for i, pair := range o.Pairs {
 		p, err := home(ctx, premises, pair.From)
 		if err != nil {
-			answers[i] = []Answer{settle(Answer{From: pair.From, To: pair.To, Probe: "lookup"}, err, true)}
+			nowhere := Answer{From: pair.From, To: pair.To, Direction: "? -> ?", Probe: "lookup"}
+			answers[i] = []Answer{settle(nowhere, err, true)}
 			obs.Observe(answers[i][0])
 			continue
 		}
@@ -146,6 +148,9 @@ func home(ctx context.Context, premises []Premise, address string) (Premise, err
 		if err != nil {
 			return Premise{}, err
 		}
+		if at.Premise == "" {
+			return Premise{}, &refusal{astray(p, address, at.Address)}
+		}
 		for _, q := range premises {
 			if q.Name == at.Premise {
 				return q, nil
@@ -161,14 +166,17 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 	if err != nil {
 		return []Answer{settle(blank, err, true)}
 	}
-	blank.Direction = p.Name + " -> " + at.Premise
+	blank.Direction = p.Name + " -> " + cmp.Or(at.Premise, domainOf(at.Address))
+	if at.Premise == "" {
+		blank.Note = astray(p, pair.To, at.Address)
+	}
 	if at.Premise != p.Name {
 		if blank.Route, err = route(ctx, p, at.Address); err != nil {
 			return []Answer{settle(blank, err, true)}
 		}
 		if len(blank.Route) == 0 {
 			blank.Route = []string{"no connector, relationship or address space for " + domainOf(at.Address)}
-			blank.Note = betweenForests(p, premises, at)
+			blank.Note = cmp.Or(blank.Note, betweenForests(p, premises, at))
 		}
 	}
 	var view View
