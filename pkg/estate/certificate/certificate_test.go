@@ -360,6 +360,10 @@ func TestParseIdentifier(t *testing.T) {
 			Identifier{`CN=R11, O="Let's, Encrypt", C=US`, "CN=mail.contoso.example"}, true},
 		{`<I>O="a<S>b"<S>CN=c`, Identifier{`O="a<S>b"`, "CN=c"}, true},
 		{"<I>CN=a<S>", Identifier{"CN=a", ""}, true}, // certificates without a subject exist
+		{"<i>CN=a<s>CN=b", Identifier{"CN=a", "CN=b"}, true},
+		{`<I>O="a</S>b"<s>CN=c`, Identifier{`O="a</S>b"`, "CN=c"}, true},
+		{"<I>CN=a<S>CN=b</S>", Identifier{}, false},
+		{"<I>CN=a</I><S>CN=b</s>", Identifier{}, false},
 		{"<I><S>CN=a", Identifier{}, false},
 		{"", Identifier{}, false},
 		{"CN=a", Identifier{}, false},

@@ -250,18 +250,31 @@ func (id Identifier) Equal(other Identifier) bool {
 	return strings.EqualFold(id.Issuer, other.Issuer) && strings.EqualFold(id.Subject, other.Subject)
 }
 
-// ParseIdentifier reads "<I>issuer<S>subject". A "<S>" within a quoted value does not separate.
+// ParseIdentifier reads "<I>issuer<S>subject", with markers in either case. A marker within a quoted
+// value does not separate. A closing marker, as in XML, is refused.
 func ParseIdentifier(s string) (Identifier, error) {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(s), "<I>")
-	if !ok {
+	rest := strings.TrimSpace(s)
+	marks := func(at int, marker string) bool {
+		return len(rest) >= at+len(marker) && strings.EqualFold(rest[at:at+len(marker)], marker)
+	}
+	if !marks(0, "<I>") {
 		return Identifier{}, fmt.Errorf("certificate name %q: does not begin with <I>", shorten(s))
 	}
+	rest = rest[3:]
 	quoted := false
+	for i := range len(rest) {
+		if !quoted && (marks(i, "</I>") || marks(i, "</S>")) {
+			return Identifier{}, fmt.Errorf("certificate name %q: <I> and <S> have no closing markers", shorten(s))
+		}
+		if rest[i] == '"' {
+			quoted = !quoted
+		}
+	}
 	for i := range len(rest) {
 		switch {
 		case rest[i] == '"':
 			quoted = !quoted
-		case !quoted && strings.HasPrefix(rest[i:], "<S>"):
+		case !quoted && marks(i, "<S>"):
 			id := Identifier{Issuer: strings.TrimSpace(rest[:i]), Subject: strings.TrimSpace(rest[i+3:])}
 			for _, name := range []string{id.Issuer, id.Subject} {
 				if _, err := ParseName(name); err != nil {

@@ -216,7 +216,8 @@ func TestUsers(t *testing.T) {
 	want := []directory.User{
 		{DN: "CN=Anna,CN=Users,DC=contoso,DC=example", UPN: "anna@contoso.example", SAMAccountName: "anna",
 			Mail: "anna@contoso.example", Primary: []string{"anna@contoso.example"},
-			Aliases: []string{"a@contoso.example"}, Type: directory.UserMailbox, Account: directory.AccountEnabled,
+			Aliases: []string{"a@contoso.example"}, Others: []string{"x500:/o=c"},
+			Type: directory.UserMailbox, Account: directory.AccountEnabled,
 			Addressed: true},
 		{DN: `CN=Two\, Primaries,OU=Sales,DC=contoso,DC=example`, SAMAccountName: "two",
 			Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox, Addressed: true,

@@ -21,6 +21,7 @@ type User struct {
 	Mail           string
 	Primary        []string // addresses with the prefix "SMTP:", without it; exactly one in a healthy user
 	Aliases        []string // addresses with the prefix "smtp:", without it
+	Others         []string // sip and X500 addresses in lower case, with their prefix
 	Addressed      bool     // proxyAddresses shows a value, of any kind
 	TargetAddress  string   // with its prefix, as stored: "SMTP:anna@contoso.mail.onmicrosoft.com"
 	Type           RecipientType
@@ -317,15 +318,17 @@ func (u *User) set(field string, v []byte) {
 }
 
 // addAddress sorts a proxy address. The prefix's case is its meaning: SMTP is primary, smtp (Smtp,
-// ...) is not. Other kinds (X500, SIP, EUM) are left out.
+// ...) is not. Of the other kinds (EUM, ...), only sip and X500 are kept.
 func (u *User) addAddress(v []byte) {
 	u.Addressed = true
-	if len(v) < 5 || v[4] != ':' || !bytes.EqualFold(v[:4], []byte("smtp")) {
-		return
-	}
-	if string(v[:4]) == "SMTP" {
-		u.Primary = append(u.Primary, string(v[5:]))
-	} else {
-		u.Aliases = append(u.Aliases, string(v[5:]))
+	kind, address, ok := bytes.Cut(v, []byte(":"))
+	switch {
+	case !ok:
+	case string(kind) == "SMTP":
+		u.Primary = append(u.Primary, string(address))
+	case bytes.EqualFold(kind, []byte("smtp")):
+		u.Aliases = append(u.Aliases, string(address))
+	case bytes.EqualFold(kind, []byte("sip")), bytes.EqualFold(kind, []byte("x500")):
+		u.Others = append(u.Others, strings.ToLower(string(v)))
 	}
 }

@@ -137,11 +137,12 @@ func (s *UserScan) add(u directory.User) {
 	}
 }
 
-// addresses returns a user's SMTP addresses in lower case, each once.
+// addresses returns a user's addresses in lower case, each once: SMTP addresses, and those of sip
+// and X500 with their prefix. The tenant accepts each of them once.
 func addresses(u directory.User) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		var seen []string
-		for _, list := range [2][]string{u.Primary, u.Aliases} {
+		for _, list := range [3][]string{u.Primary, u.Aliases, u.Others} {
 			for _, a := range list {
 				a = strings.ToLower(a)
 				if slices.Contains(seen, a) {

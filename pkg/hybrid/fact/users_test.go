@@ -114,6 +114,7 @@ func (p *people) open(context.Context) (Directory, error) { return p, nil }
 func TestFindDuplicates(t *testing.T) {
 	anna, bob, carl := person("anna", "contoso.com"), person("bob", "fabrikam.com"), person("carl", "fabrikam.com")
 	with := func(u directory.User, aliases ...string) directory.User { u.Aliases = aliases; return u }
+	others := func(u directory.User, addresses ...string) directory.User { u.Others = addresses; return u }
 	owners := func(who ...Owner) []Owner { return who }
 	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN}, Owner{"fabrikam", bob.DN,
 		bob.UPN}, Owner{"fabrikam", carl.DN, carl.UPN}
@@ -139,6 +140,14 @@ func TestFindDuplicates(t *testing.T) {
 		{"three holders", []directory.User{anna},
 			[]directory.User{with(bob, "anna@contoso.com"), with(carl, "anna@contoso.com")},
 			[]Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner, carlOwner)}}, 2},
+		{"a sip address in one forest", []directory.User{anna},
+			[]directory.User{others(bob, "sip:x@fabrikam.com"), others(carl, "sip:x@fabrikam.com")},
+			[]Duplicate{{"sip:x@fabrikam.com", owners(bobOwner, carlOwner)}}, 2},
+		{"an X500 address across forests", []directory.User{others(anna, "x500:/o=a/cn=b")},
+			[]directory.User{others(bob, "x500:/o=a/cn=b", "x500:/o=a/cn=c")},
+			[]Duplicate{{"x500:/o=a/cn=b", owners(annaOwner, bobOwner)}}, 2},
+		{"a sip address like another's SMTP address", []directory.User{anna},
+			[]directory.User{others(bob, "sip:anna@contoso.com")}, nil, 1},
 		{"a mail user that forwards to the other forest", []directory.User{anna}, []directory.User{forward}, nil, 2},
 		{"a linked mailbox and its account", []directory.User{account}, []directory.User{linked}, nil, 2},
 		{"a representation beside a real second holder", []directory.User{anna},
