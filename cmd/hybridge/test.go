@@ -29,12 +29,15 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
-  hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com`,
+  hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com
+  hybridge test -f answers.yaml --marker              # compare times also where a calendar is empty`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.From, "from", "", "only lookups by `ADDRESS`")
 	c.Flags().StringVar(&o.To, "to", "", "only lookups of `ADDRESS`")
 	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this long")
+	c.Flags().BoolVar(&o.Marker, "marker", false,
+		"put an appointment into each mailbox that is asked about, compare its times, and remove it")
 	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })

@@ -67,9 +67,9 @@ func runValidate(ctx context.Context, t *task, o validateOptions) error {
 		return err
 	}
 	all := deployment.TestReport{APIVersion: report.APIVersion, Kind: "ValidateReport", Matrix: []deployment.Answer{}}
-	questions := []deployment.TestOptions{{From: o.from, To: o.to}}
+	questions := []deployment.TestOptions{{From: o.from, To: o.to, ReadOnly: true}}
 	if o.both {
-		questions = append(questions, deployment.TestOptions{From: o.to, To: o.from})
+		questions = append(questions, deployment.TestOptions{From: o.to, To: o.from, ReadOnly: true})
 	}
 	for _, q := range questions {
 		tested, err := t.deployed.Test(ctx, q, t.obs)

@@ -27,9 +27,12 @@ type premise struct {
 	people map[string]*recipient // by every address, in lower case
 	shared map[string]bool       // addresses that more than one person holds
 
-	now  func() time.Time
-	link *link.Link
-	org  *organization.Organization
+	diary diary
+	// shift is set by a fault: the times of another side's answers are off by it.
+	shift time.Duration
+	now   func() time.Time
+	link  *link.Link
+	org   *organization.Organization
 	// published is the address of EWS that autodiscover gives out.
 	published func() string
 	// token mints the token that this side presents to another, for a URL and a domain. The two
@@ -65,7 +68,7 @@ func (p *premise) availability(ctx context.Context, address string, w ews.Window
 			"Unable to resolve e-mail address %s to an Active Directory object.", address)
 	}
 	if r.here {
-		return events(r.primary, w), nil
+		return slices.Concat(events(r.primary, w), p.diary.events(r.primary, w)), nil
 	}
 	if foreign {
 		return nil, failed("ErrorProxyRequestNotAllowed",
@@ -73,6 +76,9 @@ func (p *premise) availability(ctx context.Context, address string, w ews.Window
 				"organization.", address)
 	}
 	found, err := p.ask(ctx, r.target, w)
+	for i := range found {
+		found[i].Start, found[i].End = found[i].Start.Add(p.shift), found[i].End.Add(p.shift)
+	}
 	var already *lookupError
 	if err != nil && !errors.As(err, &already) {
 		err = failed("ErrorProxyRequestProcessingFailed", "Proxy web request failed. , inner exception: %v", err)

@@ -249,6 +249,11 @@ func Faults() []Fault {
 			}),
 		},
 		{
+			ID: "lookup.shifted-times", Diagnosis: "lookup.times-shifted",
+			Title: "contoso's Exchange shifts the times of the other side by two hours",
+			late:  inContoso(func(f *forestSite) { f.premise.shift = 2 * time.Hour }),
+		},
+		{
 			ID: "lookup.oauth-off", Turns: turns("oauth.virtual-directories"), Diagnosis: "oauth.virtual-directory-off",
 			Title: "contoso's EWS virtual directory takes no tokens",
 			late: inContoso(func(f *forestSite) {

@@ -58,6 +58,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
 	f.premise.follow()
 	f.premise.moves()
+	f.premise.permits(f.domain)
 	f.keeps()
 
 	f.ldap, err = directory.New(directory.Config{

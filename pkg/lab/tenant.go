@@ -70,7 +70,7 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	t.entra, err = entra.New(entra.Config{
 		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: tenantDomain,
 		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
-		Clock: t.now, Schedules: t.schedules,
+		Clock: t.now, Schedules: t.schedules, Calendars: t,
 	})
 	if err != nil {
 		return err

@@ -42,6 +42,8 @@ InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
 Mailbox                          Get Set Enable Disable
+MailboxFolderPermission          Add Remove
+MailboxPermission                Add Remove
 MailUser                         Get Set
 MigrationEndpoint                Get New Set Remove
 MigrationServerAvailability      Test

@@ -69,6 +69,8 @@ type Deployment struct {
 type TestOptions struct {
 	From, To string        // restrict the pairs
 	UntilOK  time.Duration // repeat until every lookup is ok, or until this has passed
+	Marker   bool          // put an appointment of hybridge's own into the mailboxes that are asked about
+	ReadOnly bool          // write no calendar, not even to remove what an earlier run left
 }
 
 // Open prepares a deployment without connecting.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -36,7 +35,12 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		return freebusy.Report{}, err
 	}
 	defer release()
-	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK}, d)
+	markers, done, err := d.markers(ctx, o, premises)
+	if err != nil {
+		return freebusy.Report{}, err
+	}
+	defer done()
+	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK, Markers: markers}, d)
 	if err == nil && o.From == "" && o.To == "" {
 		if unasked := d.unasked(report); len(unasked) > 0 {
 			d.warn("nothing was asked " + strings.Join(unasked, ", ") +
@@ -157,6 +161,7 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)},
 			Domains: f.answers.Domains,
 			EWS:     ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
+			Diary: freebusy.EWSDiary(client.get),
 		})
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
@@ -181,10 +186,8 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)},
 			Domains: append(domains, coexistence),
 			EWS:     d.cloud.EWS, Probe: "graph",
-			Ask: freebusy.Graph(func(ctx context.Context) (*entra.Client,
-				error) {
-				return d.tenant.graph.get(ctx)
-			}),
+			Ask:   freebusy.Graph(d.tenant.graph.get),
+			Diary: freebusy.GraphDiary(d.tenant.graph.get),
 		})
 	}
 	return premises, func() {

@@ -20,6 +20,7 @@ const (
 	EWSExternalURL            ID = "ews.external-url"
 	EWSOffOnline              ID = "ews.off-online"
 	ExchangeSerialization     ID = "exchange.serialization"
+	LookupTimesShifted        ID = "lookup.times-shifted"
 	OAuthCertificateMissing   ID = "oauth.auth-certificate-missing"
 	OAuthOverrideLimited      ID = "oauth.override-limited"
 	OAuthSharedApplication    ID = "oauth.shared-application-refused"
@@ -33,7 +34,7 @@ func IDs() []ID {
 		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
 		EWSExternalURL, EWSOffOnline,
-		ExchangeSerialization, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
+		ExchangeSerialization, LookupTimesShifted, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
 		OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 	}

@@ -36,6 +36,8 @@ type Premise struct {
 	// Ask runs the lookup as a client of this premise would: it asks from's premise for to's
 	// calendar.
 	Ask func(ctx context.Context, from, to string, w Window) (View, error)
+	// Diary writes its calendars. It is nil where no marker can be written.
+	Diary Diary
 }
 
 func (p Premise) holds(domain string) bool { return containsFold(p.Domains, domain) }
@@ -50,6 +52,7 @@ type Options struct {
 	Timeout time.Duration // of one lookup; a minute when 0, since a lookup may need autodiscover and a token
 	UntilOK time.Duration // repeat failed lookups until all are ok, or until this has passed
 	Every   time.Duration // pause between rounds; 10 s when 0
+	Markers *Markers      // nil: no calendar is written
 }
 
 // Run looks up every pair from both sides. The side where a lookup starts runs the direct probe and
@@ -160,7 +163,18 @@ func home(ctx context.Context, premises []Premise, address string) (Premise, err
 	return Premise{}, fmt.Errorf("%s is in no domain of this deployment", address)
 }
 
-func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) []Answer {
+// note adds a note.
+func (a *Answer) note(text string) {
+	switch {
+	case text == "":
+	case a.Note == "":
+		a.Note = text
+	default:
+		a.Note += "; " + text
+	}
+}
+
+func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) (answers []Answer) {
 	blank := Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe}
 	at, err := locate(ctx, p, premises, pair.To)
 	if err != nil {
@@ -179,22 +193,38 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 			blank.Note = cmp.Or(blank.Note, betweenForests(p, premises, at))
 		}
 	}
+	there := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise })
+	window, notes := o.Window, []string{blank.Note}
+	var marker *Marker
+	if o.Markers != nil && at.Premise != p.Name && there >= 0 {
+		planted, note, remove := o.Markers.plant(ctx, premises[there], pair.To, o.Timeout)
+		marker, notes = planted, append(notes, note)
+		if marker != nil {
+			window = marker.window()
+			defer func() { answers[0].note(remove()) }()
+		}
+	}
 	var view View
 	direct := timed(ctx, o.Timeout, blank, func(ctx context.Context) (err error) {
-		view, err = p.Ask(ctx, pair.From, pair.To, o.Window)
+		view, err = p.Ask(ctx, pair.From, pair.To, window)
 		if err == nil && view.Merged == "" {
 			err = errors.New("the answer holds no free/busy")
 		}
 		return err
 	})
-	if direct.Status == OK && at.Premise != p.Name {
-		if i := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise }); i >= 0 {
-			limited, cancel := context.WithTimeout(ctx, o.Timeout)
-			note, err := beside(limited, premises[i], pair.To, o.Window, view)
-			cancel()
-			direct = settle(direct, err, false)
-			direct.Note = note
+	if direct.Status == OK && at.Premise != p.Name && there >= 0 {
+		limited, cancel := context.WithTimeout(ctx, o.Timeout)
+		note, err := beside(limited, premises[there], pair.To, window, view)
+		cancel()
+		if err == nil && marker != nil {
+			err = marker.shows(view, window)
 		}
+		direct = settle(direct, err, false)
+		notes = append(notes, note)
+	}
+	direct.Note = ""
+	for _, note := range notes {
+		direct.note(note)
 	}
 	// The token test presents a token to EWS. Where lookups go to Microsoft Graph, the application
 	// may have no access to EWS.

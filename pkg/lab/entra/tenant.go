@@ -44,6 +44,8 @@ type Config struct {
 	Clock              func() time.Time // time.Now when nil
 	// Schedules answers getSchedule; without it every mailbox is unknown.
 	Schedules func(q ScheduleQuestion) ([]Schedule, error)
+	// Calendars keeps events; without it no user has a mailbox.
+	Calendars Calendars
 	PageSize  int // of Graph lists; 100 when 0
 }
 
@@ -221,6 +223,7 @@ var (
 		"Application.Read.All":            "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
 		"Application.ReadWrite.All":       "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
 		"Calendars.Read":                  "798ee544-9d2d-430c-a058-570e29e34338",
+		"Calendars.ReadWrite":             "ef54d2bf-783f-4e0f-bca1-3210c0444d99",
 		"Directory.Read.All":              "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
 		"Domain.Read.All":                 "dbb9058a-0e50-45d7-ae91-66909b5d4664",
 		"MailTips.ReadBasic.All":          "5c1f0f5e-3b1a-4f6e-9d0c-1ab0c0ffee01",

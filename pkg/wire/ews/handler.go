@@ -126,6 +126,8 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 		return h.convertID(r, body), nil
 	case "GetFolder":
 		return h.getFolder(r, body), nil
+	case "FindItem", "CreateItem", "DeleteItem":
+		return h.items(r, envelope)
 	case "GetServerTimeZones":
 		return getServerTimeZones(body), nil
 	}
@@ -226,13 +228,7 @@ func (h *Handler) parseQuery(envelope soap.Envelope) (q Query, z TimeZone, inter
 			z = named.zone
 		}
 	}
-	who := envelope.Header.Child("ExchangeImpersonation", "ConnectingSID")
-	for _, name := range []string{"SmtpAddress", "PrimarySmtpAddress", "PrincipalName", "SID"} {
-		if v := who.Value(name); v != "" {
-			q.Impersonated = v
-			break
-		}
-	}
+	q.Impersonated = impersonated(envelope.Header)
 	for _, data := range body.Child("MailboxDataArray").All("MailboxData") {
 		q.Mailboxes = append(q.Mailboxes, data.Value("Email", "Address"))
 	}
@@ -282,6 +278,17 @@ func (h *Handler) parseQuery(envelope soap.Envelope) (q Query, z TimeZone, inter
 			"The interval of merged free/busy data is longer than the time window.")
 	}
 	return q, z, interval, nil
+}
+
+// impersonated is the address of ExchangeImpersonation.
+func impersonated(header *soap.Element) string {
+	who := header.Child("ExchangeImpersonation", "ConnectingSID")
+	for _, name := range []string{"SmtpAddress", "PrimarySmtpAddress", "PrincipalName", "SID"} {
+		if v := who.Value(name); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 func writeError(b *strings.Builder, address string, err error) {
