@@ -98,12 +98,23 @@ func (o *Organization) pipeline(ctx context.Context, caller Caller, p psrp.Pipel
 		return record(err)
 	}
 	switch {
+	case p.Metadata:
+		return o.commandMetadata(caller, cmd, w)
 	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-Command"):
 		return o.getCommand(caller, cmd, w)
 	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-FormatData"):
 		return nil // the lab does not format output
+	case len(p.Commands) == 1 && strings.EqualFold(cmd.Name, "Get-Help"):
+		return o.help(caller, cmd, w)
 	}
-	out, err := o.stage(ctx, caller, cmd, nil, w)
+	var in *between
+	if len(p.Input) > 0 {
+		in = &between{}
+		for _, v := range p.Input {
+			in.objects = append(in.objects, piped(v))
+		}
+	}
+	out, err := o.stage(ctx, caller, cmd, in, w)
 	for _, next := range p.Commands[1:] {
 		if err != nil || out.ended {
 			return err
@@ -138,6 +149,31 @@ type staged struct {
 	whole *psrp.Object
 }
 
+// piped is what a client piped into a pipeline: an object that a cmdlet printed before, or a name.
+func piped(v any) staged {
+	if object, ok := v.(*psrp.Object); ok && object != nil {
+		return staged{whole: object}
+	}
+	return staged{whole: &psrp.Object{Types: []string{"System.String", "System.Object"}, Text: psrp.Text(v), Value: v}}
+}
+
+// identity finds the object again that a stage passes on.
+func (e staged) identity() (string, bool) {
+	if e.record != nil {
+		return e.record.String("Guid"), true
+	}
+	if e.whole == nil {
+		return "", false
+	}
+	for _, name := range []string{"Guid", "Thumbprint", "Identity"} {
+		if v, ok := e.whole.Get(name); ok && psrp.Text(v) != "" {
+			return psrp.Text(v), true
+		}
+	}
+	text := psrp.Text(e.whole)
+	return text, text != ""
+}
+
 func (e staged) narrowed(full bool) *psrp.Object {
 	if e.whole != nil {
 		return e.whole
@@ -170,6 +206,8 @@ func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Co
 	switch strings.ToLower(cmd.Name) {
 	case "select-object":
 		return selectObject(cmd, in.objects)
+	case "out-default":
+		return *in, nil
 	case "measure-object":
 		count := &psrp.Object{Types: []string{"Microsoft.PowerShell.Commands.GenericMeasureInfo",
 			"Microsoft.PowerShell.Commands.MeasureInfo", "System.Object"},
@@ -184,8 +222,10 @@ func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Co
 		for name, value := range cmd.Parameters {
 			one.Parameters[name] = value
 		}
-		if _, bound := one.Parameters["Identity"]; !bound && takes && e.record != nil {
-			one.Parameters["Identity"] = e.record.String("Guid")
+		if identity, ok := e.identity(); ok && takes {
+			if _, bound := one.Parameters["Identity"]; !bound {
+				one.Parameters["Identity"] = identity
+			}
 		}
 		out, err := o.invoke(ctx, caller, one, w)
 		if err != nil {
@@ -197,21 +237,6 @@ func (o *Organization) stage(ctx context.Context, caller Caller, cmd exchange.Co
 }
 
 func selectObject(cmd exchange.Command, in []staged) (between, error) {
-	list := func(name string) []string {
-		switch v := cmd.Parameters[name].(type) {
-		case string:
-			return []string{v}
-		case []string:
-			return v
-		case []any:
-			var out []string
-			for _, e := range v {
-				out = append(out, fmt.Sprint(e))
-			}
-			return out
-		}
-		return nil
-	}
 	out := slices.Clone(in)
 	for name, value := range cmd.Parameters {
 		n, _ := value.(int64)
@@ -220,7 +245,7 @@ func selectObject(cmd exchange.Command, in []staged) (between, error) {
 			out = out[:min(int(max(n, 0)), len(out))]
 		case "property", "name": // a positional argument was bound to Name
 			for i := range out {
-				out[i].only = list(name)
+				out[i].only = textsOf(value)
 			}
 		default:
 			return between{}, record(unsimulated("Select-Object -%s", name))
@@ -422,17 +447,8 @@ func record(err error) *psrp.ErrorRecord {
 
 // getCommand answers Get-Command with the cmdlets of the caller's roles.
 func (o *Organization) getCommand(caller Caller, cmd exchange.Command, w *psrp.Writer) error {
-	var patterns []string
-	switch v, _ := cmd.Parameter("Name"); v := v.(type) {
-	case string:
-		patterns = []string{v}
-	case []string:
-		patterns = v
-	case []any:
-		for _, e := range v {
-			patterns = append(patterns, fmt.Sprint(e))
-		}
-	}
+	named, _ := cmd.Parameter("Name")
+	patterns := textsOf(named)
 	may := o.Cmdlets(caller)
 	if len(patterns) == 0 {
 		patterns = []string{"*"}
@@ -473,12 +489,9 @@ func (o *Organization) getCommand(caller Caller, cmd exchange.Command, w *psrp.W
 // commandInfo describes an exported cmdlet: in Exchange's sessions every one is a function.
 func (o *Organization) commandInfo(name string) *psrp.Object {
 	spec, _ := exchange.Catalogue().Find(name)
-	o.mu.Lock()
-	withheld := o.denied[strings.ToLower(name)]
-	o.mu.Unlock()
 	parameters := &psrp.Dict{}
 	for _, p := range spec.Parameters(o.c.Side) {
-		if !containsFold(withheld, p.Name) {
+		if !o.withheld(name, p.Name) {
 			parameters.Entries = append(parameters.Entries,
 				psrp.Entry{Key: p.Name, Value: "System.Management.Automation.ParameterMetadata"})
 		}

@@ -105,6 +105,8 @@ func (e *encoder) value(name string, v any) error {
 		return e.integer(name, int64(v))
 	case int32:
 		return e.integer(name, int64(v))
+	case long:
+		return e.leaf("I64", name, strconv.FormatInt(int64(v), 10))
 	case int64:
 		return e.integer(name, v)
 	case uint8:
@@ -202,6 +204,9 @@ var (
 	arrayTypes     = []string{"System.Object[]", "System.Array", "System.Object"}
 	hashtableTypes = []string{"System.Collections.Hashtable", "System.Object"}
 )
+
+// long is a number that is written as a long, however small.
+type long int64
 
 func (e *encoder) integer(name string, n int64) error {
 	if n >= math.MinInt32 && n <= math.MaxInt32 {

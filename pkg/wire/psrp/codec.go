@@ -132,26 +132,76 @@ func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 	if err := lacks(ps, powerShellMembers); err != nil {
 		return pl, fmt.Errorf("pipeline: PowerShell: %w", err)
 	}
-	if more, _ := ps.Get("ExtraCmds"); more != nil {
-		return pl, errors.New("pipeline of several statements, which are not run here")
+	var err error
+	pl.Commands, err = parseCommands(ps, key)
+	return pl, err
+}
+
+// parseStatements reads the pipelines of a CREATE_PIPELINE message that holds several statements;
+// the first of them is the pipeline itself.
+func parseStatements(o *Object, key *sessionKey) ([]Pipeline, error) {
+	first, err := parsePipeline(o, key)
+	if err != nil {
+		return nil, err
 	}
+	shell, _ := o.Get("PowerShell")
+	ps, _ := shell.(*Object)
+	extra, _ := ps.Get("ExtraCmds")
+	list, _ := listOf(extra)
+	if len(list) == 0 {
+		return []Pipeline{first}, nil
+	}
+	out := make([]Pipeline, 0, len(list))
+	for _, v := range list {
+		statement, ok := v.(*Object)
+		if !ok {
+			return nil, errors.New("statement is no object")
+		}
+		commands, err := parseCommands(statement, key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Pipeline{Commands: commands})
+	}
+	return out, nil
+}
+
+// parseMetadata reads the data of a GET_COMMAND_METADATA message.
+func parseMetadata(o *Object, key *sessionKey) (Pipeline, error) {
+	get := Command{Name: "Get-Command"}
+	for _, name := range []string{"Name", "CommandType", "Namespace"} {
+		v, _ := o.Get(name)
+		if v == nil {
+			continue
+		}
+		value, err := plain(v, key)
+		if err != nil {
+			return Pipeline{}, err
+		}
+		get.Parameters = append(get.Parameters, Parameter{name, value})
+	}
+	return Pipeline{Commands: []Command{get}, Metadata: true}, nil
+}
+
+func parseCommands(ps *Object, key *sessionKey) ([]Command, error) {
+	var out []Command
 	cmds, _ := ps.Get("Cmds")
 	commands, ok := listOf(cmds)
 	if !ok || len(commands) == 0 {
-		return pl, errors.New("pipeline without commands")
+		return nil, errors.New("pipeline without commands")
 	}
 	for _, v := range commands {
 		c, ok := v.(*Object)
 		if !ok {
-			return pl, errors.New("command is no object")
+			return nil, errors.New("command is no object")
 		}
 		if err := lacks(c, commandMembers); err != nil {
-			return pl, fmt.Errorf("command: %w", err)
+			return nil, fmt.Errorf("command: %w", err)
 		}
 		name, _ := c.Get("Cmd")
 		text, ok := name.(string)
 		if !ok || text == "" {
-			return pl, errors.New("command without a name")
+			return nil, errors.New("command without a name")
 		}
 		script, _ := c.Get("IsScript")
 		isScript, _ := script.(bool)
@@ -159,26 +209,26 @@ func parsePipeline(o *Object, key *sessionKey) (Pipeline, error) {
 		value, _ := c.Get("Args")
 		args, ok := listOf(value)
 		if !ok && value != nil {
-			return pl, fmt.Errorf("arguments of %.60q do not parse", text)
+			return nil, fmt.Errorf("arguments of %.60q do not parse", text)
 		}
 		for _, v := range args {
 			a, ok := v.(*Object)
 			if !ok {
-				return pl, fmt.Errorf("argument of %.60q is no object", text)
+				return nil, fmt.Errorf("argument of %.60q is no object", text)
 			}
 			n, _ := a.Get("N")
 			value, _ := a.Get("V")
 			plainValue, err := plain(value, key)
 			if err != nil {
-				return pl, fmt.Errorf("argument of %.60q: %w", text, err)
+				return nil, fmt.Errorf("argument of %.60q: %w", text, err)
 			}
 			// "-Name" and "-Name:" are how the console sends parameters.
 			command.Parameters = append(command.Parameters,
 				Parameter{strings.TrimSuffix(strings.TrimPrefix(Text(n), "-"), ":"), plainValue})
 		}
-		pl.Commands = append(pl.Commands, command)
+		out = append(out, command)
 	}
-	return pl, nil
+	return out, nil
 }
 
 func listOf(v any) ([]any, bool) {

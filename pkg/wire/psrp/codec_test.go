@@ -222,7 +222,6 @@ func TestPipelineRefused(t *testing.T) {
 	for _, change := range [][2]string{{`N="Cmds"`, `N="Other"`}, {`N="PowerShell"`, `N="Other"`},
 		{`<S N="Cmd">Get-Thing</S>`, `<S N="Cmd"></S>`}, {`<S N="Cmd">Get-Thing</S>`, `<I32 N="Cmd">1</I32>`},
 		{`<I32 N="V">1</I32>`, `<SS N="V">AAAA</SS>`}, {`<LST><Obj`, `<LST><S>x</S><Obj`},
-		{`<Nil N="ExtraCmds"/>`, `<S N="ExtraCmds">x</S>`},
 		{`N="NoInput"`, `N="Other"`}, {`N="HostInfo"`, `N="Other"`}, {`N="RedirectShellErrorOutputPipe"`, `N="Other"`},
 		{`N="MergeMyResult"`, `N="Other"`}, {`N="Args"`, `N="Other"`}} {
 		changed := strings.Replace(string(text), change[0], change[1], 1)

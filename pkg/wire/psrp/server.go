@@ -271,9 +271,9 @@ var shellGone = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors",
 		"for the resource. " +
 		"The shell was not found on the server."}
 
-var noSuchCommand = &Fault{Code: faultParameter, Subcode: "w:InvalidParameter",
+var noSuchCommand = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors",
 	Reason: "The Windows Remote Shell received a request to perform an operation on a command identifier that does " +
-		"not exist."}
+		"not exist. Either the command has completed execution or the client specified an invalid command identifier."}
 
 func (x *exchange) dispatch() {
 	if x.env.action == actionCreate {
@@ -523,6 +523,7 @@ func (x *exchange) receive(s *shell) *Fault {
 	}
 	if command != "" {
 		if done {
+			s.release(command)
 			b.WriteString(`<rsp:CommandState` + of + ` State="` + commandDone +
 				`"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState>`)
 		} else {
@@ -596,12 +597,13 @@ func (x *exchange) signal(s *shell) *Fault {
 		return invalid("no Signal")
 	}
 	p := s.pipeline(x.env.body.attribute("CommandId"))
-	if p != nil {
-		if x.env.body.value("Code") == signalTerminate {
-			s.drop(p)
-		} else {
-			p.cancel(errStopped)
-		}
+	switch {
+	case p == nil:
+		return noSuchCommand
+	case x.env.body.value("Code") == signalTerminate:
+		s.drop(p)
+	default:
+		p.cancel(errStopped)
 	}
 	x.answer(actionSignal, `<rsp:SignalResponse/>`)
 	return nil

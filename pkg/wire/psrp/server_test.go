@@ -547,7 +547,7 @@ func TestRawRequests(t *testing.T) {
 			r.action, r.body = actionReceive,
 				`<rsp:Receive><rsp:DesiredStream CommandId="x">stdout</rsp:DesiredStream></rsp:Receive>`
 			return string(r.bytes())
-		}, 500, fmt.Sprint(faultParameter)},
+		}, 500, fmt.Sprint(faultShellGone)},
 		{"create without capability", "POST", true, func() string {
 			r := base
 			r.action, r.shell, r.body = actionCreate, "", `<rsp:Shell><creationXml>AAAA</creationXml></rsp:Shell>`

@@ -12,6 +12,7 @@ import (
 const (
 	maxPipelines = 64      // of a shell
 	maxQueue     = 2 << 20 // bytes waiting for the client, after which the pipeline waits
+	maxInput     = 10_000  // objects that a client pipes into a pipeline
 )
 
 // queue holds fragments for the client.
@@ -126,7 +127,10 @@ type shell struct {
 	incoming  assembler
 	object    uint64
 	key       *sessionKey
+	least     int64 // runspaces that the client wants
+	most      int64
 	pipelines map[string]*pipeline
+	ended     []string // pipelines whose end the client has read
 	closed    bool
 	active    int // requests being answered
 	used      time.Time
@@ -258,10 +262,12 @@ func (s *shell) take(m message) error {
 			Property{"protocolversion", Version(asked)}, Property{"PSVersion", Version("2.0")},
 			Property{"SerializationVersion", Version("1.1.0.1")}))
 	case initRunspacePool:
-		if _, err := m.members(); err != nil {
+		o, err := m.members()
+		if err != nil {
 			return err
 		}
 		s.mu.Lock()
+		s.least, s.most = integerOf(o, "MinRunspaces", 1), integerOf(o, "MaxRunspaces", 1)
 		protocol := s.protocol
 		s.opened = true
 		s.mu.Unlock()
@@ -296,8 +302,45 @@ func (s *shell) take(m message) error {
 		s.key = key
 		s.mu.Unlock()
 		return s.post(encryptedSessionKey, members(Property{"EncryptedSessionKey", text}))
+	case setMaxRunspaces, setMinRunspaces, getAvailableRunspaces, resetRunspaceState:
+		return s.runspaces(m)
 	}
-	return nil // sizes of the pool, host answers: nothing to do
+	return nil // host answers: nothing to do
+}
+
+// runspaces answers a question about the pool's runspaces, or a request to change them. Every one
+// carries a call id, for which the client waits.
+func (s *shell) runspaces(m message) error {
+	o, err := m.members()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	busy := int64(len(s.runspace))
+	var answer any
+	switch m.kind {
+	case getAvailableRunspaces:
+		answer = int32(max(s.most-busy, 0))
+	case resetRunspaceState: // of a single runspace, between pipelines
+		answer = s.most == 1 && busy == 0
+	case setMaxRunspaces:
+		n := integerOf(o, "MaxRunspaces", 0)
+		accepted := n >= 1 && n >= s.least && n != s.most
+		if accepted {
+			s.most = n
+		}
+		answer = accepted
+	case setMinRunspaces:
+		n := integerOf(o, "MinRunspaces", 0)
+		accepted := n >= 1 && n <= s.most && n != s.least
+		if accepted {
+			s.least = n
+		}
+		answer = accepted
+	}
+	s.mu.Unlock()
+	return s.post(runspaceAvailability,
+		members(Property{"SetMinMaxRunspacesResponse", answer}, Property{"ci", long(integerOf(o, "ci", 0))}))
 }
 
 func (s *shell) pipeline(id string) *pipeline {
@@ -317,7 +360,7 @@ func (s *shell) newPipeline(id string) (*pipeline, error) {
 		return nil, errors.New("the runspace pool is not open")
 	case s.pipelines[id] != nil:
 		return nil, errors.New("there is a command of this id already")
-	case len(s.pipelines) >= maxPipelines:
+	case s.unread() >= maxPipelines:
 		return nil, errors.New("too many commands")
 	}
 	p := &pipeline{shell: s, id: id}
@@ -325,6 +368,34 @@ func (s *shell) newPipeline(id string) (*pipeline, error) {
 	p.context, p.cancel = context.WithCancelCause(s.context)
 	s.pipelines[id] = p
 	return p, nil
+}
+
+// unread counts the pipelines whose end the client has not read; the caller holds the lock.
+func (s *shell) unread() int {
+	n := 0
+	for _, p := range s.pipelines {
+		if !p.released {
+			n++
+		}
+	}
+	return n
+}
+
+// release gives the slot of a pipeline back: the client has read its end. It stays known until it is
+// terminated, or until as many more have ended.
+func (s *shell) release(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pipelines[strings.ToUpper(id)]
+	if p == nil || p.released {
+		return
+	}
+	p.released = true
+	s.ended = append(s.ended, p.id)
+	if len(s.ended) > maxPipelines {
+		delete(s.pipelines, s.ended[0])
+		s.ended = s.ended[1:]
+	}
 }
 
 // drop stops a pipeline and forgets it.
@@ -347,13 +418,16 @@ type pipeline struct {
 	context  context.Context
 	cancel   context.CancelCauseFunc
 
+	released bool // under the shell's lock
+
 	mu       sync.Mutex
 	incoming assembler
 	started  bool
+	waiting  []Pipeline // until the client has piped its input
 }
 
-// feed takes fragments. The first message must be the pipeline itself, which then runs; a client's
-// piped input is ignored.
+// feed takes fragments. The first message must be the pipeline itself. It runs when its input, which
+// follows, has ended.
 func (p *pipeline) feed(data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -363,9 +437,12 @@ func (p *pipeline) feed(data []byte) error {
 	}
 	for _, m := range messages {
 		if p.started {
+			if err := p.takeInput(m); err != nil {
+				return err
+			}
 			continue
 		}
-		if m.kind != createPipeline {
+		if m.kind != createPipeline && m.kind != getCommandMetadata {
 			return errors.New("the command does not start with a pipeline")
 		}
 		o, err := m.members()
@@ -375,25 +452,70 @@ func (p *pipeline) feed(data []byte) error {
 		p.shell.mu.Lock()
 		key := p.shell.key
 		p.shell.mu.Unlock()
-		pl, err := parsePipeline(o, key)
+		var statements []Pipeline
+		if m.kind == getCommandMetadata {
+			statements = make([]Pipeline, 1)
+			statements[0], err = parseMetadata(o, key)
+		} else {
+			statements, err = parseStatements(o, key)
+		}
 		if err != nil {
 			return err
 		}
 		p.started, p.pid = true, m.pipeline
-		go p.run(pl)
+		if noInput, _ := o.Get("NoInput"); noInput == false {
+			statements[0].Input = []any{}
+			p.waiting = statements
+			continue
+		}
+		go p.run(statements)
 	}
 	return nil
 }
 
-// run runs the pipeline when the pool's runspace is free, and reports how it ended.
-func (p *pipeline) run(pl Pipeline) {
+// takeInput takes one message behind the pipeline's own.
+func (p *pipeline) takeInput(m message) error {
+	switch {
+	case p.waiting == nil:
+	case m.kind == pipelineInput:
+		if len(p.waiting[0].Input) == maxInput {
+			return errors.New("too much input")
+		}
+		v, err := m.output()
+		if err != nil {
+			return err
+		}
+		p.waiting[0].Input = append(p.waiting[0].Input, v)
+	case m.kind == endOfPipelineInput:
+		go p.run(p.waiting)
+		p.waiting = nil
+	}
+	return nil
+}
+
+// run runs the statements when the pool's runspace is free, and reports how they ended. A stop takes
+// effect at once; the runspace stays busy until the cmdlet has returned.
+func (p *pipeline) run(statements []Pipeline) {
 	defer p.cancel(nil)
 	defer p.outgoing.end()
 	var err error
 	select {
 	case p.shell.runspace <- struct{}{}:
-		err = p.call(pl)
-		<-p.shell.runspace
+		ended := make(chan error, 1)
+		go func() {
+			var err error
+			for _, s := range statements {
+				if err = p.call(s); err != nil {
+					break
+				}
+			}
+			<-p.shell.runspace
+			ended <- err
+		}()
+		select {
+		case err = <-ended:
+		case <-p.context.Done():
+		}
 	case <-p.context.Done():
 	}
 	state, record := pipelineCompleted, (*ErrorRecord)(nil)
@@ -408,7 +530,7 @@ func (p *pipeline) run(pl Pipeline) {
 	case err != nil:
 		state = pipelineFailed
 		if !errors.As(err, &record) {
-			record = &ErrorRecord{Message: err.Error(), ID: "CmdletError", Activity: pl.Commands[0].Name}
+			record = &ErrorRecord{Message: err.Error(), ID: "CmdletError", Activity: statements[0].Commands[0].Name}
 		}
 	}
 	data := members(Property{"PipelineState", state})

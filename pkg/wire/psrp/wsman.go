@@ -350,7 +350,6 @@ const (
 	faultQuotaShells   uint32 = 2150859173 // 0x803381A5 maximum number of concurrent shells of a user
 	faultNoSuchSession uint32 = 2150858819 // 0x80338043 no session configuration of that name
 	faultInvalid       uint32 = 2150858817 // 0x80338041 the request does not fit the schema
-	faultParameter     uint32 = 87
 	faultUnsupported   uint32 = 2150858753 // 0x80338001 action
 )
 
