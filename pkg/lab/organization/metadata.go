@@ -85,9 +85,9 @@ func (o *Organization) help(caller Caller, cmd exchange.Command, w *psrp.Writer)
 		for _, p := range spec.Parameters(o.c.Side) {
 			synopsis += " [-" + p.Name + "]"
 		}
-		return w.Output(&psrp.Object{Types: []string{"ExtendedCmdletHelpInfo", "System.Management.Automation.PSCustomObject",
-			"System.Object"}, Extended: []psrp.Property{{Name: "Name", Value: cmdlet},
-			{Name: "Category", Value: "Function"}, {Name: "Synopsis", Value: synopsis}}})
+		return w.Output(&psrp.Object{Types: []string{"ExtendedCmdletHelpInfo",
+			"System.Management.Automation.PSCustomObject", "System.Object"}, Extended: []psrp.Property{
+			{Name: "Name", Value: cmdlet}, {Name: "Category", Value: "Function"}, {Name: "Synopsis", Value: synopsis}}})
 	}
 	return &psrp.ErrorRecord{Message: fmt.Sprintf("Get-Help could not find %s in a help file in this session.", name),
 		ID: "HelpNotFound,Microsoft.PowerShell.Commands.GetHelpCommand", Category: psrp.ObjectNotFound,
