@@ -40,6 +40,7 @@ type guarded struct {
 }
 
 func (g *guarded) InitSecContext(target string, token []byte) (output []byte, more bool, err error) {
+	defer g.guard.Work()()
 	defer func() {
 		if recover() != nil {
 			err = errors.New("malformed data of a domain controller")
@@ -98,7 +99,8 @@ func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("ticket cache %s (run kinit): %w", path, err)
 	}
-	return c, nil, nil
+	guard, err := kerberos.NewGuard(krb5, c.Credentials.Domain())
+	return c, guard, err
 }
 
 // principal splits "user@REALM" and "DOMAIN\user"; a realm that is not named is that of the forest.

@@ -27,7 +27,7 @@ import (
 type center struct {
 	mu       sync.Mutex
 	client   *client.Client
-	guard    *Guard // nil with a ticket cache: no center is trusted before its proof
+	guard    *Guard
 	loggedIn bool
 }
 
@@ -67,7 +67,11 @@ func newCenter(c Config) (*center, error) {
 	switch {
 	case cache != nil:
 		cl, err := newFromCache(cache, cfg, plain)
-		return &center{client: cl}, err
+		if err != nil {
+			return nil, err
+		}
+		guard, err := NewGuard(cfg, realm)
+		return &center{client: cl, guard: guard}, err
 	case c.Keytab != "":
 		keys, err := loadKeytab(c.Keytab)
 		if err != nil {
@@ -251,6 +255,7 @@ func (c *center) start(_ context.Context, spn string) (m mechanism, err error) {
 	defer c.mu.Unlock()
 	doing := fmt.Sprintf("get a Kerberos ticket for %s as %s", spn, c.user())
 	defer recovered(&err, doing)
+	defer c.guard.Work()()
 	if !c.loggedIn {
 		if err := c.client.AffirmLogin(); err != nil {
 			return nil, fmt.Errorf("sign in to Kerberos as %s: %w", c.user(), c.explain(err))

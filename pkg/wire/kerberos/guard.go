@@ -28,6 +28,7 @@ type Guard struct {
 	centers  *config.Config // as it was: where the centers are
 
 	mu   sync.Mutex
+	busy int   // calls of Work that have not ended
 	next int   // center to ask
 	last error // why the last request failed
 }
@@ -52,19 +53,30 @@ func NewGuard(cfg *config.Config, realm string) (*Guard, error) {
 	return g, nil
 }
 
-// Close ends the guard.
-func (g *Guard) Close() {
-	if g == nil {
-		return
-	}
-	_ = g.listener.Close()
+// Work lets gokrb5 ask centers until done. At other times the guard carries nothing: gokrb5 renews
+// tickets in a goroutine of its own, in which a panic would end the program.
+func (g *Guard) Work() (done func()) {
+	g.count(1)
+	return func() { g.count(-1) }
 }
+
+func (g *Guard) count(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy += n
+}
+
+func (g *Guard) working() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy > 0
+}
+
+// Close ends the guard.
+func (g *Guard) Close() { _ = g.listener.Close() }
 
 // Fault is why the last request failed; nil when a center answered it.
 func (g *Guard) Fault() error {
-	if g == nil {
-		return nil
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.last
@@ -78,6 +90,9 @@ func (g *Guard) serve() {
 		}
 		go func() {
 			defer conn.Close()
+			if !g.working() {
+				return
+			}
 			err := g.relay(conn)
 			g.mu.Lock()
 			defer g.mu.Unlock()
@@ -184,15 +199,23 @@ func (g *Guard) judge(answer []byte) (err error) {
 		if err := g.permittedType(rep.EncPart.EType); err != nil {
 			return err
 		}
-		return g.permitted(rep.PAData)
+		return errors.Join(named(rep.Ticket), g.permitted(rep.PAData))
 	case 0x6d:
 		var rep messages.TGSRep
 		if err := rep.Unmarshal(answer); err != nil {
 			return errors.New("a reply that does not parse")
 		}
-		return nil
+		return named(rep.Ticket)
 	}
 	return errors.New("an answer that is no message of Kerberos")
+}
+
+// named refuses a ticket whose service has no name: gokrb5 looks at the first part of the name.
+func named(ticket messages.Ticket) error {
+	if len(ticket.SName.NameString) == 0 {
+		return errors.New("a ticket for no service")
+	}
+	return nil
 }
 
 // Iterations of a key's derivation: 4,096 is the least that RFC 3962 suggests, and what domain
