@@ -31,6 +31,7 @@ type rogue struct {
 	address string
 	mu      sync.Mutex
 	answer  func(request []byte) []byte
+	asked   int
 	proofs  int // requests with an encrypted timestamp: a password can be guessed from them
 }
 
@@ -61,6 +62,7 @@ func newRogue(t testing.TB, answer func(request []byte) []byte) *rogue {
 				}
 				var as messages.ASReq
 				r.mu.Lock()
+				r.asked++
 				if as.Unmarshal(request) == nil {
 					for _, pa := range as.PAData {
 						if pa.PADataType == 2 {
@@ -104,22 +106,26 @@ func (r *rogue) signIn(t *testing.T) error {
 	return err
 }
 
+// forgedAnswers are the parameters of a key that an unauthenticated domain controller may ask for,
+// with the words of the refusal.
+var forgedAnswers = map[string]struct {
+	info types.ETypeInfo2
+	says string
+}{
+	"RC4":                    {types.ETypeInfo2{entry(23)}, "encryption type 23"},
+	"DES":                    {types.ETypeInfo2{entry(3)}, "encryption type 3"},
+	"one iteration":          {types.ETypeInfo2{entry(18, 1)}, "1 iterations"},
+	"no iteration":           {types.ETypeInfo2{entry(18, 0)}, "0 iterations"},
+	"iterations without end": {types.ETypeInfo2{entry(18, 1<<32-1)}, "4294967295 iterations"},
+	"odd parameters":         {types.ETypeInfo2{entry(18, 4096, 4096)}, "do not parse"},
+	"no types":               {types.ETypeInfo2{}, "empty"},
+	"RC4 before AES":         {types.ETypeInfo2{entry(23), entry(18)}, "encryption type 23"},
+}
+
 // An unauthenticated domain controller gets no proof from which a password is cheap to guess. It
 // cannot cause endless work or a crash.
 func TestRogueDomainController(t *testing.T) {
-	for name, test := range map[string]struct {
-		info types.ETypeInfo2
-		says string
-	}{
-		"RC4":                    {types.ETypeInfo2{entry(23)}, "encryption type 23"},
-		"DES":                    {types.ETypeInfo2{entry(3)}, "encryption type 3"},
-		"one iteration":          {types.ETypeInfo2{entry(18, 1)}, "1 iterations"},
-		"no iteration":           {types.ETypeInfo2{entry(18, 0)}, "0 iterations"},
-		"iterations without end": {types.ETypeInfo2{entry(18, 1<<32-1)}, "4294967295 iterations"},
-		"odd parameters":         {types.ETypeInfo2{entry(18, 4096, 4096)}, "do not parse"},
-		"no types":               {types.ETypeInfo2{}, "empty"},
-		"RC4 before AES":         {types.ETypeInfo2{entry(23), entry(18)}, "encryption type 23"},
-	} {
+	for name, test := range forgedAnswers {
 		t.Run(name, func(t *testing.T) {
 			answer := wants(t, test.info)
 			r := newRogue(t, func([]byte) []byte { return answer })

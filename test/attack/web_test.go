@@ -2,61 +2,15 @@ package attack_test
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
-
-// middle is a man in the middle: every name leads to it, by trusted TLS and in clear text. It gives
-// prepared answers and records the requests by host.
-type middle struct {
-	tls, plain *httptest.Server
-	mu         sync.Mutex
-	seen       map[string]string
-}
-
-func newMiddle(t *testing.T, answer http.HandlerFunc) *middle {
-	t.Helper()
-	m := &middle{seen: map[string]string{}}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-		m.mu.Lock()
-		m.seen[r.Host] += r.URL.String() + " " + r.Header.Get("Authorization") + " " + string(body) + "\n"
-		m.mu.Unlock()
-		answer(w, r)
-	})
-	m.tls, m.plain = httptest.NewTLSServer(handler), httptest.NewServer(handler)
-	t.Cleanup(m.tls.Close)
-	t.Cleanup(m.plain.Close)
-	return m
-}
-
-// client connects every name to the man in the middle. Like link's client it follows no redirect.
-func (m *middle) client(t *testing.T) *http.Client {
-	t.Helper()
-	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the attack has a certificate
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			to := m.tls
-			if strings.HasSuffix(address, ":80") {
-				to = m.plain
-			}
-			return new(net.Dialer).DialContext(ctx, network, to.Listener.Addr().String())
-		},
-	}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
 
 // A token for Graph is sent only to Graph, wherever its answers point.
 func TestGraphLeadsElsewhere(t *testing.T) {
