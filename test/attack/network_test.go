@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -290,4 +293,53 @@ func TestForgedKDCInTheDirectoryBind(t *testing.T) {
 			t.Errorf("%d tickets, %s", domain.issued, said(r))
 		}
 	})
+}
+
+// A closed deployment leaves nothing behind, however it was refused: no goroutine, no descriptor.
+func TestNothingIsLeftOpen(t *testing.T) {
+	m := newMiddle(t, http.NotFound)
+	if err := m.names.Add("dc1.contoso.test. A 127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	domain := newRealm(t)
+	kdc := newRogue(t, domain.answer)
+	v := newVictim(t, m)
+	credential := answers.Credential{Kind: answers.CredentialKerberos, User: userName + "@" + realmName,
+		Password: "env:HYBRIDGE_TEST_SECRET", Krb5Config: kdc.config(t)}
+	v.answers.Forests[0].Exchange.URL, v.answers.Forests[0].Exchange.Credential = "", credential
+	v.answers.Forests[0].Directory = answers.Directory{Servers: []string{"dc1.contoso.test"}, Bind: credential}
+	round := func() {
+		v.check(t, "access.onprem-read")
+		v.check(t, "directory.reachable")
+	}
+	round()
+	goroutines, descriptors := settled(runtime.NumGoroutine, -1), settled(openFiles, -1)
+	for range 5 {
+		round()
+	}
+	if n := settled(runtime.NumGoroutine, goroutines); n > goroutines {
+		t.Errorf("%d goroutines more", n-goroutines)
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+	}
+	if n := settled(openFiles, descriptors); n > descriptors {
+		t.Errorf("%d descriptors more", n-descriptors)
+	}
+	if domain.issued < 12 {
+		t.Errorf("%d tickets: is this test looking?", domain.issued)
+	}
+}
+
+// settled is a count once it is at most a number, or after three seconds.
+func settled(count func() int, most int) int {
+	n := count()
+	for until := time.Now().Add(3 * time.Second); n > most && time.Now().Before(until); n = count() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	return n
+}
+
+// openFiles is the number of open descriptors; 0 where the system does not list them.
+func openFiles() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
 }

@@ -455,12 +455,20 @@ func (d *Deployment) prove(ctx context.Context, a answers.Forest, secure bool, o
 		return fmt.Errorf("a credential of kind %s does not work with remote PowerShell; use kerberos, keytab, "+
 			"password or basic", c.Kind)
 	}
+	o.Kerberos, err = d.kerberos(c, password)
+	return err
+}
+
+// kerberos makes a client that is closed with the deployment.
+func (d *Deployment) kerberos(c answers.Credential, password secret.Value) (*kerberos.Client, error) {
 	k, err := kerberos.New(kerberosConfig(d, c, password))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o.Kerberos = k
-	return nil
+	d.ticketsMu.Lock()
+	defer d.ticketsMu.Unlock()
+	d.tickets = append(d.tickets, k)
+	return k, nil
 }
 
 func kerberosConfig(d *Deployment, c answers.Credential, password secret.Value) kerberos.Config {
@@ -503,6 +511,12 @@ func (d *Deployment) disconnect(ctx context.Context) error {
 		}
 	}
 	wait.Wait()
+	d.ticketsMu.Lock()
+	for _, k := range d.tickets {
+		k.Close()
+	}
+	d.tickets = nil
+	d.ticketsMu.Unlock()
 	if l, ok := d.link.opened(); ok {
 		l.CloseIdleConnections() // of Graph, the sign-in service, EWS and every probe
 	}

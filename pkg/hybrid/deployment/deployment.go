@@ -22,6 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -59,6 +60,9 @@ type Deployment struct {
 
 	secretsMu sync.Mutex
 	secrets   map[string]secret.Value
+
+	ticketsMu sync.Mutex
+	tickets   []*kerberos.Client // of every session so far: each holds keys until it is closed
 
 	observerMu sync.Mutex
 	observer   observe.Observer // of the verb that runs

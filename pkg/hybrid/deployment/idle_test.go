@@ -2,7 +2,9 @@ package deployment
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"testing"
 	"time"
@@ -12,7 +14,7 @@ import (
 )
 
 // A closed deployment leaves no connection open: none to Graph, the sign-in service, EWS or a
-// probe.
+// probe. It leaves no goroutine and no descriptor either.
 func TestCloseLeavesNoConnection(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20})
 	if err != nil {
@@ -28,6 +30,7 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 		_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
 		return bytes.Count(b.Bytes(), []byte("net/http.(*persistConn).readLoop"))
 	}
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 	before := connections()
 	d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test"})
 	if err != nil {
@@ -48,4 +51,18 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	if left := connections() - before; left > 0 {
 		t.Errorf("%d connections are left", left)
 	}
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline) &&
+		(runtime.NumGoroutine() > goroutines || openFiles() > descriptors); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if g, f := runtime.NumGoroutine()-goroutines, openFiles()-descriptors; g > 0 || f > 0 {
+		t.Errorf("%d goroutines and %d descriptors are left", g, f)
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+	}
+}
+
+// openFiles is the number of open descriptors; 0 where the system does not list them.
+func openFiles() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
 }

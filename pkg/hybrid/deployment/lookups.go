@@ -15,7 +15,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
-	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -222,7 +221,7 @@ func (d *Deployment) openEWS(ctx context.Context, a answers.Forest) (*ews.Client
 	case answers.CredentialNTLM, answers.CredentialPassword:
 		authenticator = link.NTLM{User: credential.User, Password: password}
 	case answers.CredentialKerberos, answers.CredentialKeytab:
-		k, err := kerberos.New(kerberosConfig(d, credential, password))
+		k, err := d.kerberos(credential, password)
 		if err != nil {
 			return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
 		}
