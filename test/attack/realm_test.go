@@ -128,8 +128,8 @@ func (r *realm) ticket(body messages.KDCReqBody, spn string, key types.Encryptio
 // opens reports whether an AP-REQ within a GSS token is made with the key of the realm's last
 // ticket for a service.
 func (r *realm) opens(token []byte) error {
-	at := 0
-	for ; at+2 < len(token) && (token[at] != 1 || token[at+1] != 0); at++ { //nolint:revive // KRB_AP_REQ is 01 00
+	at := 0 // of the token id of KRB_AP_REQ, 01 00
+	for ; at+2 < len(token) && (token[at] != 1 || token[at+1] != 0); at++ {
 	}
 	var request messages.APReq
 	if err := request.Unmarshal(token[min(at+2, len(token)):]); err != nil {
