@@ -8,7 +8,7 @@ packages=(
 	apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp                             # NTLM: a server that others wrote
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
-	bind9 dnsmasq-base postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
+	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && packages+=(wine64 gcc-mingw-w64-x86-64-win32)

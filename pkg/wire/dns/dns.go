@@ -275,6 +275,10 @@ func (c *Client) follow(ctx context.Context, resolver, question string, t Type) 
 			return fail(ErrAbsent, "")
 		case end == name && other != "":
 			return fail(ErrFailed, "the answer is about another name, "+link.Line(other))
+		case end == name && refers(reply):
+			return fail(ErrFailed, "the server refers to other name servers and does not resolve")
+		case end == name && len(reply.Answer) > 0 && !inClass(reply.Answer):
+			return fail(ErrFailed, "the answer is of another class")
 		case end == name:
 			return fail(ErrEmpty, "")
 		}
@@ -328,7 +332,8 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 	}
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), dns.StringToType[string(t)])
-	m.SetEdns0(1232, false) // DNS flag day 2020: fits every path without fragments
+	m.SetEdns0(1232, false)    // DNS flag day 2020: fits every path without fragments
+	m.AuthenticatedData = true // asks whether the resolver verified the answer (RFC 6840, 5.7)
 	reply, err := c.roundTrip(ctx, "udp", resolver, m)
 	if err == nil && refusesEDNS(reply) {
 		plain := m.Copy()
@@ -351,6 +356,9 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 		var op *net.OpError
 		if errors.As(err, &op) {
 			return nil, fail(op.Err.Error(), errors.Join(link.ErrUnreachable, err))
+		}
+		if errors.Is(err, errOtherQuestion) {
+			return nil, fail(errOtherQuestion.Error(), err)
 		}
 		return nil, fail("malformed reply", err)
 	}
@@ -446,15 +454,43 @@ func (c *Client) once(ctx context.Context, network, resolver string, m *dns.Msg,
 	if !reply.Response || len(reply.Question) != 1 || Name(reply.Question[0].Name) != Name(m.Question[0].Name) ||
 		reply.Question[0].Qtype != m.Question[0].Qtype {
 		if answers(reply) || len(reply.Question) > 0 { // refusals may leave out the question
-			return nil, errors.New("the reply is to another question")
+			return nil, errOtherQuestion
 		}
 	}
 	return reply, nil
 }
 
+// inClass reports whether one of the records is of the Internet's class.
+func inClass(list []dns.RR) bool {
+	return slices.ContainsFunc(list, func(rr dns.RR) bool { return rr.Header().Class == dns.ClassINET })
+}
+
+var errOtherQuestion = errors.New("the reply is to another question")
+
+// refers reports whether a reply without records only names other name servers: it comes from a
+// server that does not resolve, and says nothing about the name.
+func refers(reply *dns.Msg) bool {
+	if reply.Authoritative || reply.Rcode != dns.RcodeSuccess {
+		return false
+	}
+	servers := false
+	for _, rr := range reply.Ns {
+		switch rr.(type) {
+		case *dns.SOA:
+			return false
+		case *dns.NS:
+			servers = true
+		}
+	}
+	return servers
+}
+
 // record converts a resource record.
 func record(rr dns.RR) (Record, bool) {
 	h := rr.Header()
+	if h.Class != dns.ClassINET {
+		return Record{}, false
+	}
 	r := Record{Name: Name(h.Name), TTL: time.Duration(h.Ttl) * time.Second}
 	switch rr := rr.(type) {
 	case *dns.A:
