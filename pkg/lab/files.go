@@ -125,7 +125,7 @@ func (l *Lab) writeFacts() error {
 	f := facts{PID: os.Getpid(), CA: filepath.Join(l.dir, "ca.pem"), DNS: l.zone.Address(),
 		Endpoints: map[string]string{}}
 	if l.tenant != nil {
-		f.Tenant, f.TenantID = tenantDomain, tenantID
+		f.Tenant, f.TenantID = tenantDomain, l.tenant.id
 	}
 	for _, rule := range l.network.connectTo {
 		name, address := cutRule(rule)

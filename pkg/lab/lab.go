@@ -36,6 +36,9 @@ type Options struct {
 	// Keytab holds the key of HTTP/SERVER@REALM for the Exchange servers: remote PowerShell then
 	// takes Kerberos too, from any KDC that issued it.
 	Keytab string
+	// Estate names an organization of its own: its tenant and its Exchange organizations have other
+	// ids than those of the lab without that name.
+	Estate string
 	// Today is the clock of the retirement of EWS in Exchange Online and of WorkMail; time.Now when
 	// nil.
 	// Certificates and tokens follow the machine's clock.
@@ -117,6 +120,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages}, keytab: o.Keytab}
 	for i, f := range forests(o.Forests) {
+		f.guid = identityOf(o.Estate, f.guid)
 		f.populate(o.Users)
 		if slices.Contains(o.Clouds, WorkMail) {
 			f.moveToWorkMail(i == 0, !slices.Contains(o.Clouds, Online))
@@ -127,7 +131,8 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		l.sites = append(l.sites, f)
 	}
 	if slices.Contains(o.Clouds, Online) {
-		l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today}
+		l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today,
+			id: identityOf(o.Estate, tenantID)}
 		l.sites = append(l.sites, l.tenant)
 	}
 	if slices.Contains(o.Clouds, WorkMail) {

@@ -148,7 +148,7 @@ func (t *tenantSite) raise(l *Lab) error {
 	}
 	t.serve(page, t.entra.DevicePage(), nil)
 	t.org = organization.New(organization.Config{
-		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: tenantID,
+		Side: "online", Name: tenantDomain, GUID: stableGUID(tenantDomain), FQDN: "prod.outlook.com", Tenant: t.id,
 		Fetch: l.fetch, MoveProxy: t.reachMoveProxy, Clock: l.now,
 	})
 	t.seed(l.forests)

@@ -29,6 +29,7 @@ var microsoftHosts = []string{
 // tenantSite is the Microsoft 365 tenant: Entra, and Exchange Online.
 type tenantSite struct {
 	servers
+	id           string
 	entra        *entra.Tenant
 	org          *organization.Organization
 	premise      *premise
@@ -68,7 +69,7 @@ func (t *tenantSite) link(way *link.Link) {
 func (t *tenantSite) enroll(forests []*forestSite) error {
 	var err error
 	t.entra, err = entra.New(entra.Config{
-		TenantID: tenantID, DisplayName: "Contoso", InitialDomain: tenantDomain,
+		TenantID: t.id, DisplayName: "Contoso", InitialDomain: tenantDomain,
 		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
 		Clock: t.now, Schedules: t.schedules, Calendars: t,
 	})

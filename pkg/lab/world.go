@@ -165,6 +165,14 @@ func (f *forest) first(is func(*mailbox) bool) *mailbox {
 	return nil
 }
 
+// identityOf is the id that an object has in an estate.
+func identityOf(estate, id string) string {
+	if estate == "" {
+		return id
+	}
+	return stableGUID(estate + " " + id)
+}
+
 // stableGUID is a GUID made of a name, the same in every run.
 func stableGUID(name string) string {
 	h := fnv.New128a()
