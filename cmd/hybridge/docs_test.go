@@ -96,6 +96,23 @@ func TestReferencePagesAreTheSameEverywhere(t *testing.T) {
 	}
 }
 
+// TestSecurityPageNamesItsTests: an auditor can follow each line of the threat model to a test.
+func TestSecurityPageNamesItsTests(t *testing.T) {
+	named := regexp.MustCompile("`([a-z0-9/_]+_test\\.go)` `(Test\\w+)`")
+	rows := 0
+	for line := range strings.Lines(read(t, "docs/security.md")) {
+		for _, m := range named.FindAllStringSubmatch(line, -1) {
+			rows++
+			if !strings.Contains(read(t, m[1]), "\nfunc "+m[2]+"(t *testing.T) {") {
+				t.Errorf("%s has no %s", m[1], m[2])
+			}
+		}
+	}
+	if rows < 40 {
+		t.Errorf("%d tests are named: is this test looking?", rows)
+	}
+}
+
 var (
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 	anchor  = regexp.MustCompile(`<a id="([^"]+)"></a>`)
