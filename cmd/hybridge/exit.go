@@ -13,6 +13,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -191,11 +192,14 @@ func quietly(code int) error {
 func classify(ctx context.Context, err error) (code int, hint string) {
 	var exit *exitError
 	var faults answers.Faults
+	var bug *broken.Error
 	switch {
 	case err == nil:
 		return exitFine, ""
 	case errors.As(err, &exit):
 		return exit.code, exit.hint
+	case errors.As(err, &bug) && !errors.Is(err, apply.ErrPartial):
+		return exitFailure, "report it with the lines below; after an apply, run it again: it resumes"
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return exitTimeLimit, "allow more with --timeout"
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):

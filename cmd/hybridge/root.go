@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -16,6 +17,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -83,7 +85,7 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := carryOut(ctx, root)
 	if cmd != nil && cmd.Context() != nil {
 		ctx = cmd.Context() // with the time limit
 	}
@@ -97,7 +99,17 @@ func runIn(ctx context.Context, args []string, s streams, open opener) int {
 		failEarly(s.Out, args, f)
 	}
 	complain(s.Err, f)
+	if bug := (*broken.Error)(nil); errors.As(err, &bug) {
+		fmt.Fprintf(s.Err, "\n%s", report.Sanitize(string(bug.Stack)))
+	}
 	return f.Code
+}
+
+// carryOut runs the command. A panic is an unexpected failure (exit 1): the code of a process that
+// Go ends, 2, means wrong usage.
+func carryOut(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
+	defer broken.Into(&err, "hybridge")
+	return root.ExecuteContextC(ctx)
 }
 
 // failEarly writes the failure of a run that ended before it had a task, where a machine reads.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
@@ -175,7 +176,11 @@ func (x *execution) carry(ctx context.Context, s *step) {
 			begun := time.Now()
 			text := fmt.Sprintf("%s %s", s.outcome.Action, s.outcome.ID)
 			x.observe(observe.Progress{Stage: x.stage, Done: done, Total: len(x.steps), Text: text})
-			x.write(ctx, s)
+			if err := x.attempt(ctx, s); err != nil {
+				x.fail(s, err)
+				s.outcome.Uncertain = true
+				x.end(s, nil, nil)
+			}
 			s.outcome.DurationMS = time.Since(begun).Milliseconds()
 		}
 	}
@@ -194,6 +199,13 @@ var standing = map[Status]string{Failed: "failed", Pending: "was not carried out
 func (x *execution) fail(s *step, err error) {
 	err = x.secrets.error(err)
 	s.outcome.Status, s.outcome.Error, s.outcome.Cause = Failed, err.Error(), err
+}
+
+// attempt writes one step. A panic is an error of the step alone: the journal says where to go on.
+func (x *execution) attempt(ctx context.Context, s *step) (err error) {
+	defer broken.Into(&err, string(s.outcome.Action)+" "+s.outcome.ID)
+	x.write(ctx, s)
+	return nil
 }
 
 // write prepares, journals, runs and reads back one step. What is live is read right before: others

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 )
 
 // System is what places of one sort have in common: their client, C, and how it runs a command.
@@ -191,7 +193,8 @@ type place[C any] struct {
 	warn   func(string)
 }
 
-func (p *place[C]) Read(ctx context.Context, k *Kind) ([]Live, error) {
+func (p *place[C]) Read(ctx context.Context, k *Kind) (live []Live, err error) {
+	defer broken.Into(&err, "read "+k.Noun+" at "+p.name)
 	read, ok := k.read.(func(context.Context, C) ([]Live, error))
 	if !ok || k.family != &p.system.Family || read == nil {
 		return nil, fmt.Errorf("%s are not kept at %s", k.Noun, p.name)
@@ -203,7 +206,8 @@ func (p *place[C]) Read(ctx context.Context, k *Kind) ([]Live, error) {
 	return read(ctx, client)
 }
 
-func (p *place[C]) Run(ctx context.Context, c Command) (Properties, error) {
+func (p *place[C]) Run(ctx context.Context, c Command) (outputs Properties, err error) {
+	defer broken.Into(&err, c.Name+" at "+p.name)
 	client, err := p.open(ctx)
 	if err != nil {
 		return nil, err

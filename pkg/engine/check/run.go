@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
@@ -291,7 +292,7 @@ func attempt[In any](ctx context.Context, c Check[In], in In) Result {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				results <- Unknown(&PanicError{ID: c.ID, Value: p, Stack: debug.Stack()})
+				results <- Unknown(&broken.Error{What: "check " + string(c.ID), Value: p, Stack: debug.Stack()})
 			}
 		}()
 		if missing := missing(ctx, c, in); len(missing) > 0 {
@@ -332,17 +333,6 @@ func missing[In any](ctx context.Context, c Check[In], in In) []msg.Text {
 		}
 	}
 	return out
-}
-
-// PanicError is the Cause of a result whose check panicked.
-type PanicError struct {
-	ID    ID
-	Value any
-	Stack []byte // for the log, never for a report
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("check %s broke off (%v); this is a bug in hybridge", e.ID, e.Value)
 }
 
 // Validate says what is wrong with a set of declarations: an id twice or without a category, a

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -108,7 +109,7 @@ func round(ctx context.Context, premises []Premise, o Options, obs observe.Obser
 	for _, p := range premises {
 		wait.Go(func() {
 			for _, i := range starts[p.Name] {
-				answers[i] = ask(ctx, p, premises, o, o.Pairs[i])
+				answers[i] = attempt(ctx, p, premises, o, o.Pairs[i])
 				tell.Lock()
 				for _, a := range answers[i] {
 					obs.Observe(a)
@@ -172,6 +173,18 @@ func (a *Answer) note(text string) {
 	default:
 		a.Note += "; " + text
 	}
+}
+
+// attempt asks for one pair. A panic is an error of that pair alone.
+func attempt(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) []Answer {
+	out, err := func() (out []Answer, err error) {
+		defer broken.Into(&err, "the lookup of "+pair.To)
+		return ask(ctx, p, premises, o, pair), nil
+	}()
+	if err != nil {
+		out = []Answer{settle(Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe}, err, true)}
+	}
+	return out
 }
 
 func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) (answers []Answer) {

@@ -4,6 +4,8 @@ package once
 import (
 	"context"
 	"sync"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 )
 
 // Value is looked up once, on first use. All callers share the value, or the error of the lookup.
@@ -48,8 +50,9 @@ func (f *Value[T]) Get(ctx context.Context) (T, error) {
 		f.lookup = l
 		go func() {
 			defer cancel()
+			defer close(l.done)
+			defer broken.Into(&l.err, "a lookup")
 			l.value, l.err = f.fetch(background)
-			close(l.done)
 		}()
 	}
 	l.waiting++
