@@ -91,9 +91,8 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 	if info.IsDir() {
 		return Value{}, fmt.Errorf("%s is a directory, not a file with a secret", path)
 	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && r.Warn != nil {
-		r.Warn(fmt.Sprintf("%s holds a secret and others than its owner may read it (mode %04o): chmod 600 it", path,
-			info.Mode().Perm()))
+	if text := Exposed(path, "a secret"); text != "" && r.Warn != nil {
+		r.Warn(text)
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, patience,
 		fmt.Errorf("read %s: no secret came out of it within %s", path, patience))
@@ -121,6 +120,17 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 		return Value{}, fmt.Errorf("%s holds binary data (or UTF-16 text); save the secret as plain UTF-8 text", path)
 	}
 	return NewValue(text), nil
+}
+
+// Exposed says that a file which holds what can be read by others than its owner; empty when it
+// cannot. Windows is not asked: there, the permissions of the directory count.
+func Exposed(path, what string) string {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" {
+		return ""
+	}
+	return fmt.Sprintf("%s holds %s and others than its owner may read it (mode %04o): chmod 600 it", path, what,
+		info.Mode().Perm())
 }
 
 // fromKeyring reads a secret from the keyring of the operating system. A machine without one

@@ -38,6 +38,7 @@ type Bundle struct {
 	Leaf  *x509.Certificate
 	Chain []*x509.Certificate // the others, the leaf's issuer first as far as they link up
 	Key   crypto.Signer       // nil when there was none
+	Bare  bool                // the file has the key without a password
 
 	Staple []byte // OCSP response that a server sent along
 }
@@ -145,7 +146,9 @@ func parsePKCS12(data []byte, password secret.Value) (Bundle, error) {
 	if !ok {
 		return Bundle{}, fmt.Errorf("private key of type %T is not supported", key)
 	}
-	return assemble(append([]*x509.Certificate{first}, others...), signer)
+	b, err := assemble(append([]*x509.Certificate{first}, others...), signer)
+	b.Bare = password.IsZero()
+	return b, err
 }
 
 // explainPKCS12 turns the decoder's texts into errors of this package. The decoder has no typed
@@ -195,7 +198,9 @@ func parsePEM(data []byte) (Bundle, error) {
 	if len(certificates) == 0 {
 		return Bundle{}, fmt.Errorf("holds no certificate: %w", ErrFormat)
 	}
-	return assemble(certificates, key)
+	b, err := assemble(certificates, key)
+	b.Bare = key != nil
+	return b, err
 }
 
 func parseKey(der []byte) (crypto.Signer, error) {

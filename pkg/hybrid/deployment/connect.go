@@ -13,7 +13,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
-	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -322,7 +321,7 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
-		if credential.Bundle, err = certificate.Load(d.path(c.PFX), password); err != nil {
+		if credential.Bundle, err = d.bundle(c.PFX, password); err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	case answers.CredentialSecret:
@@ -385,6 +384,9 @@ func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*dire
 	password, err := d.secret(ctx, section.Bind.Password, "password of "+section.Bind.User)
 	if err != nil {
 		return nil, fmt.Errorf("%s: directory: %w", a.Name, err)
+	}
+	if section.Bind.Kind == answers.CredentialKeytab {
+		d.warnExposed(section.Bind.Keytab, "the keys of "+section.Bind.User)
 	}
 	if section.Domain == "" && len(section.Servers) == 0 && len(a.Domains) > 0 {
 		section.Domain = a.Domains[0]
@@ -474,7 +476,9 @@ func (d *Deployment) kerberos(c answers.Credential, password secret.Value) (*ker
 func kerberosConfig(d *Deployment, c answers.Credential, password secret.Value) kerberos.Config {
 	k := kerberos.Config{User: c.User, Keytab: d.path(c.Keytab), TicketCache: d.path(c.TicketCache),
 		Krb5Config: d.path(c.Krb5Config)}
-	if c.Kind != answers.CredentialKeytab {
+	if c.Kind == answers.CredentialKeytab {
+		d.warnExposed(k.Keytab, "the keys of "+c.User)
+	} else {
 		k.Password = password
 	}
 	return k

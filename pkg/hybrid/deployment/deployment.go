@@ -60,6 +60,7 @@ type Deployment struct {
 
 	secretsMu sync.Mutex
 	secrets   map[string]secret.Value
+	exposed   sync.Map // paths of files that warnExposed looked at
 
 	ticketsMu sync.Mutex
 	tickets   []*kerberos.Client // of every session so far: each holds keys until it is closed

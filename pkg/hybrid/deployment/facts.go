@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -77,11 +78,30 @@ func (d *Deployment) transportCertificate(f *forest) func(context.Context) (cert
 		if err != nil {
 			return certificate.Bundle{}, fmt.Errorf("%s: transport certificate: %w", f.answers.Name, err)
 		}
-		b, err := certificate.Load(d.path(c.PFX), password)
+		b, err := d.bundle(c.PFX, password)
 		if err != nil {
 			return certificate.Bundle{}, fmt.Errorf("%s: transport certificate: %w", f.answers.Name, err)
 		}
 		return b, nil
+	}
+}
+
+// bundle loads a certificate file. It warns of a private key that nothing protects: one in a PEM
+// file, or in a PKCS#12 file without a password, that others can read.
+func (d *Deployment) bundle(pfx string, password secret.Value) (certificate.Bundle, error) {
+	path := d.path(pfx)
+	b, err := certificate.Load(path, password)
+	if err == nil && b.Bare {
+		d.warnExposed(path, "a private key without a password")
+	}
+	return b, err
+}
+
+// warnExposed warns once of a file with a secret that others can read.
+func (d *Deployment) warnExposed(path, what string) {
+	text := secret.Exposed(path, what)
+	if _, said := d.exposed.LoadOrStore(path, true); text != "" && !said {
+		d.warn(text)
 	}
 }
 
