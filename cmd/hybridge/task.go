@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -64,9 +65,23 @@ func (t *task) open(ctx context.Context) error {
 	if err := t.nameAnswers(); err != nil {
 		return err
 	}
-	a, err := answers.Load(ctx, t.answersFile)
+	document, err := answers.Open(ctx, t.answersFile)
 	if err != nil {
 		return err
+	}
+	a, err := document.Answers()
+	if err != nil {
+		return err
+	}
+	if !t.interactive() {
+		// A missing secret would end the run in the middle. A person can be asked, or set it.
+		dir, err := answersDir(t.answersFile)
+		if err != nil {
+			return err
+		}
+		if err := document.Ready(secret.Resolver{Dir: dir}.Ready); err != nil {
+			return err
+		}
 	}
 	return t.openWith(a)
 }

@@ -75,15 +75,45 @@ func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, er
 	return v, nil
 }
 
+// Ready reports, without reading the secret, why it cannot be resolved: nil where it can, and for
+// keyring:, where only reading tells.
+func (r Resolver) Ready(ref Ref) error {
+	source, place, ok := ref.Source()
+	if !ok {
+		return ref.Validate()
+	}
+	switch source {
+	case Prompt:
+		if r.Prompt == nil {
+			return ErrNobodyToAsk
+		}
+	case Env:
+		if os.Getenv(place) == "" {
+			return fmt.Errorf("environment variable %s is not set", place)
+		}
+	case File:
+		if _, err := os.Stat(r.path(place)); err != nil {
+			return describe(r.path(place), err)
+		}
+	}
+	return nil
+}
+
+// path returns the path of a file.
+func (r Resolver) path(place string) string {
+	if filepath.IsAbs(place) {
+		return place
+	}
+	return filepath.Join(r.Dir, place)
+}
+
 // patience is the time limit for reading a secret from a file, which may be a pipe.
 var patience = 2 * time.Minute
 
 // file reads a secret from a file, without the one line break that editors and echo leave at the
 // end.
 func (r Resolver) file(ctx context.Context, path string) (Value, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.Dir, path)
-	}
+	path = r.path(path)
 	info, err := os.Stat(path)
 	if err != nil {
 		return Value{}, describe(path, err)
