@@ -15,6 +15,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
@@ -138,7 +139,8 @@ func (t *task) agree(ctx context.Context, plan change.Plan) error {
 	}
 	t.aside().View(plan.View())
 	if plan.Summary.Delete > 0 && !slices.Contains(t.accept, apply.AcceptRemovals) {
-		return usage("%w: the plan removes %d resources", apply.ErrNotAccepted, plan.Summary.Delete)
+		return &apply.NotAccepted{ID: apply.AcceptRemovals,
+			What: msg.Plural(plan.Summary.Delete, "the plan removes %d resource", "the plan removes %d resources").String()}
 	}
 	yes, err := t.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
 	if err != nil {

@@ -115,8 +115,7 @@ var classes = []struct {
 	},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
-	{apply.ErrNotAccepted, exitUsage,
-		"review the removals with hybridge plan, then accept it with --accept removals"},
+	{apply.ErrNotAccepted, exitUsage, "hybridge help consents lists what --accept takes"},
 	{apply.ErrStale, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrLocked, exitFailure, "wait until the other run has ended; hybridge history then shows what it did"},
 	{
@@ -211,7 +210,8 @@ func classify(ctx context.Context, err error) (code int, hint string) {
 		if errors.Is(err, c.class) {
 			// A refusal with its own hint is more precise than its class.
 			var own interface{ Hint() string }
-			if errors.Is(c.class, deployment.ErrAccess) && errors.As(err, &own) && own.Hint() != "" {
+			mayHint := errors.Is(c.class, deployment.ErrAccess) || errors.Is(c.class, apply.ErrNotAccepted)
+			if mayHint && errors.As(err, &own) && own.Hint() != "" {
 				return c.code, own.Hint()
 			}
 			return c.code, c.hint

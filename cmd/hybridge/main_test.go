@@ -292,7 +292,7 @@ func TestExitCodes(t *testing.T) {
 		{"apply, partial", scripted{plan: plan, apply: done,
 			err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6,
 			[]string{"the same apply resumes"}},
-		{"apply, removals", scripted{plan: plan, err: apply.ErrNotAccepted}, []string{"apply", planFile, "--yes"}, 2,
+		{"apply, removals", scripted{plan: plan, err: &apply.NotAccepted{ID: "removals"}}, []string{"apply", planFile, "--yes"}, 2,
 			[]string{"--accept removals"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback", "--state-dir", ranOnce(t)}, 2, []string{"--yes"}},
 		{"rollback of no run", scripted{}, []string{"rollback", "r0", "--state-dir", ranOnce(t)}, 2,

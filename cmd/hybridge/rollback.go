@@ -55,7 +55,7 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 		run = scripted.RunID
 	}
 	if o.dryRun {
-		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
+		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state, Accept: t.accept}, t.obs)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func runRollback(ctx context.Context, t *task, run string, o rollbackOptions) er
 			return usage("the rollback of run %s needs a confirmation and there is no terminal: look with --dry-run, "+
 				"then confirm with --yes", id)
 		}
-		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state}, t.obs)
+		undo, err := t.deployed.PreviewRollback(ctx, run, apply.Options{StateDir: t.state, Accept: t.accept}, t.obs)
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ type globals struct {
 	logLevel       string
 	logFile        string
 	only, skip     []string
-	accept         []string // ids of apply.Consents
+	accept         []string // ids of deployment.Consents
 }
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
@@ -195,7 +195,7 @@ and --non-interactive it runs all of them in plain lines.`,
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
 	flags.BoolVar(&g.yes, "yes", false, "confirm changes without a prompt")
 	flags.StringSliceVar(&g.accept, "accept", nil,
-		"accept the risk of this `ID` by name: removals; may be given more than once")
+		"consent to this `ID` by name, see: hybridge help consents; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
 	flags.IntVar(&g.parallel, "parallel", 4, "`NUMBER` of forests and hosts at the same time")
@@ -217,7 +217,7 @@ and --non-interactive it runs all of them in plain lines.`,
 			return err
 		}
 		var consents []string
-		for _, c := range apply.Consents() {
+		for _, c := range deployment.Consents() {
 			consents = append(consents, c.ID)
 		}
 		for _, id := range g.accept {

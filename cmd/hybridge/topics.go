@@ -27,6 +27,7 @@ func newHelpTopics() []*cobra.Command {
 		topic("answers", "The answers file", fixed(topicAnswers)),
 		topic("checks", "The prerequisite checks", topicChecks),
 		topic("clouds", "The clouds that Exchange Online runs in", topicClouds),
+		topic("consents", "What --accept takes", topicConsents),
 		topic("exit-codes", "What the exit codes mean", topicExitCodes),
 		topic("environment", "Environment variables and places of files", fixed(topicEnvironment)),
 		topic("formats", "The output formats", topicFormats),
@@ -97,6 +98,16 @@ func topicClouds() string {
 		fmt.Fprintf(&b, "  %-12s %s\n", c.ID, c.Title)
 	}
 	b.WriteString("\nEvery host of a cloud can be overridden with exchangeOnline.hosts.")
+	return b.String()
+}
+
+func topicConsents() string {
+	var b strings.Builder
+	b.WriteString("Some changes need a consent by name, beyond --yes. --accept takes:\n\n")
+	for _, c := range deployment.Consents() {
+		fmt.Fprintf(&b, "  %-14s %s\n", c.ID, c.Title)
+	}
+	b.WriteString("\nThe journal keeps the consents of its run.")
 	return b.String()
 }
 

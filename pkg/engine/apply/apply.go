@@ -5,6 +5,9 @@ package apply
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -18,7 +21,7 @@ type Options struct {
 	// Wait is how long a read-back may take to show what was written. At 0, the kind's patience
 	// counts.
 	Wait    time.Duration
-	Accept  []string // ids of Consents
+	Accept  []string // ids of change.Consents
 	Digest  string   // when set, the digest that the plan must have; Run only
 	Version string   // of hybridge, for the journal
 
@@ -34,15 +37,39 @@ type Options struct {
 	fault func(point string) error
 }
 
-// AcceptRemovals is the consent to a plan that removes resources.
-const AcceptRemovals = "removals"
+// The consents that every plan may need. A property can declare one of its own
+// (change.Property.WhenEmpty).
+const (
+	AcceptRemovals     = "removals"
+	AcceptFailedChecks = "failed-checks"
+)
 
-// Consent is something that a person must agree to by name, beyond agreeing to the plan.
-type Consent struct{ ID, Title string }
+// Consents lists what Options.Accept takes for plans of these kinds.
+func Consents(kinds map[string]*change.Kind) []change.Consent {
+	all := []change.Consent{
+		{ID: AcceptRemovals, Title: "carry out a plan that removes resources"},
+		{ID: AcceptFailedChecks, Title: "go on although checks failed or could not look"},
+	}
+	for _, noun := range slices.Sorted(maps.Keys(kinds)) {
+		for _, name := range slices.Sorted(maps.Keys(kinds[noun].Properties)) {
+			c := kinds[noun].Properties[name].WhenEmpty
+			if c != nil && !slices.Contains(all, *c) {
+				all = append(all, *c)
+			}
+		}
+	}
+	return all
+}
 
-// Consents lists what Options.Accept takes.
-func Consents() []Consent {
-	return []Consent{{AcceptRemovals, "carry out a plan that removes resources"}}
+// NotAccepted is an ErrNotAccepted: what needs the consent ID, which Options.Accept lacks.
+type NotAccepted struct{ ID, What string }
+
+func (e *NotAccepted) Error() string        { return fmt.Sprintf("%s: %s", ErrNotAccepted, e.What) }
+func (e *NotAccepted) Is(target error) bool { return target == ErrNotAccepted }
+
+// Hint says how to consent.
+func (e *NotAccepted) Hint() string {
+	return "review it with hybridge plan, then accept it with --accept " + e.ID
 }
 
 // Status of one change of a run.

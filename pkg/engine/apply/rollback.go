@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,7 +20,8 @@ import (
 // is still as it was made, a property is set back when it still has the value that the run gave it,
 // a list loses the elements that the run added, and what was removed is made again from the
 // before-image. Rollback leaves alone what others changed or extended since, and what depends on
-// it, and reports both (ErrConflict, within an ErrPartial). A change of a Permanent kind is skipped
+// it, and reports both (ErrConflict, within an ErrPartial). A list that would be empty stays as it
+// is without the consent that its property requires (NotAccepted). A change of a Permanent kind is skipped
 // with its reason. A secret that an update wrote stays: the one before is not known. A rollback
 // that was killed can be run again.
 func Rollback(
@@ -107,7 +109,7 @@ func (x *execution) undo(
 				s.needs = append(s.needs, other.ID)
 			}
 		}
-		s.prepare = backward(c, s.kind, t)
+		s.prepare = x.options.backward(c, s.kind, t)
 		x.steps = append(x.steps, s)
 	}
 	return run, ids, nil
@@ -170,7 +172,7 @@ var inverse = map[change.Action]change.Action{
 }
 
 // backward prepares the undoing of a change.
-func backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (prepared, error) {
+func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (prepared, error) {
 	before, want := t.begin.Before.live(), t.begin.Want
 	var after *change.Live
 	if t.end != nil {
@@ -186,11 +188,11 @@ func backward(c change.Change, k *change.Kind, t trace) func([]change.Live) (pre
 				if byIdentity(live, before.Identity) == nil {
 					return prepared{note: noteGone}, nil
 				}
-				return setBack(c, k, before.Identity, want, before, live)
+				return o.setBack(c, k, before.Identity, want, before, live)
 			}
 			return unmake(c, k, want, after, live)
 		case change.Update:
-			return setBack(c, k, c.Identity, want, before, live)
+			return o.setBack(c, k, c.Identity, want, before, live)
 		case change.Delete:
 			return remake(c, k, before, live)
 		default:
@@ -274,7 +276,7 @@ func unmake(
 
 // setBack restores the old values of the properties that the run wrote, where they still have the
 // values of the run.
-func setBack(
+func (o Options) setBack(
 	c change.Change, k *change.Kind, identity string, want change.Properties, before *change.Live, live []change.Live,
 ) (prepared, error) {
 	object := byIdentity(live, identity)
@@ -284,6 +286,7 @@ func setBack(
 	set, secrets := change.Properties{}, change.Properties{}
 	removed := map[string][]any{}
 	var moved []string
+	var refused error
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		property, now := k.Properties[name], object.Properties[name]
 		if property.Write == change.CreateOnly || property.Write == change.Key {
@@ -306,6 +309,10 @@ func setBack(
 			added := property.Added(want[name], was)
 			rest := property.Without(now, added)
 			if len(change.Elements(rest)) < len(change.Elements(now)) {
+				if err := o.emptying(k, object.Name, change.Properties{name: rest}); err != nil {
+					refused = err
+					continue
+				}
 				set[name], removed[name] = rest, added
 			}
 		case property.Same(was, now):
@@ -316,9 +323,10 @@ func setBack(
 				change.Text(now)))
 		}
 	}
-	p := prepared{object: object, want: set, note: noteBefore}
+	p := prepared{object: object, want: set, note: noteBefore, conflict: refused}
 	if moved != nil {
-		p.conflict = conflict(fmt.Sprintf("%s %q: %s", c.Kind, object.Name, strings.Join(moved, "; ")))
+		changed := conflict(fmt.Sprintf("%s %q: %s", c.Kind, object.Name, strings.Join(moved, "; ")))
+		p.conflict = errors.Join(changed, refused)
 	}
 	if len(set) == 0 {
 		return p, nil

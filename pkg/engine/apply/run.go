@@ -57,7 +57,12 @@ func Run(
 		return Report{}, err
 	}
 	if removed := removals(p); removed != nil && !slices.Contains(o.Accept, AcceptRemovals) {
-		return Report{}, fmt.Errorf("%w: the plan removes %s", ErrNotAccepted, strings.Join(removed, ", "))
+		return Report{}, &NotAccepted{AcceptRemovals, "the plan removes " + strings.Join(removed, ", ")}
+	}
+	for _, c := range p.Changes {
+		if err := o.emptying(kinds[c.Kind], c.Name, c.After); err != nil {
+			return Report{}, err
+		}
 	}
 	if len(p.Changes) == 0 {
 		return Report{APIVersion: "hybridge/v1", Kind: "ApplyReport", Digest: p.Digest, Changes: []Outcome{}}, nil
@@ -168,6 +173,18 @@ func removals(p change.Plan) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// emptying returns a NotAccepted when values would empty a list and the consent for it is missing.
+func (o Options) emptying(k *change.Kind, name string, values change.Properties) error {
+	for _, property := range slices.Sorted(maps.Keys(values)) {
+		c := k.Properties[property].WhenEmpty
+		if c != nil && len(change.Elements(values[property])) == 0 && !slices.Contains(o.Accept, c.ID) {
+			what := fmt.Sprintf("%s of %q would be empty (--accept %s: %s)", property, name, c.ID, c.Title)
+			return &NotAccepted{c.ID, what}
+		}
+	}
+	return nil
 }
 
 // identities asks which organizations the places of a plan's changes are.

@@ -99,7 +99,12 @@ type Property struct {
 	// MayHide properties are lists that are written whole and that a place may not show: where it
 	// shows none, the list is unknown, which is not empty.
 	MayHide bool
+	// WhenEmpty is the consent that is required to write the list empty; nil: none.
+	WhenEmpty *Consent
 }
+
+// Consent is something that a person must agree to by name, beyond agreeing to the plan.
+type Consent struct{ ID, Title string }
 
 // Kind declares a kind of resource, once, as data. Declare adds its system and its operations.
 type Kind struct {

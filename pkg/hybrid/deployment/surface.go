@@ -1,6 +1,8 @@
 package deployment
 
 import (
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
@@ -39,6 +41,9 @@ var (
 
 // BeforeAfter shows two reports of the same questions side by side.
 func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.BeforeAfter(before, after) }
+
+// Consents lists what --accept takes.
+func Consents() []change.Consent { return apply.Consents(Kinds()) }
 
 // Declaration is the id and title of a check.
 type Declaration struct {

@@ -80,8 +80,10 @@ var organizationConfig = Exchange.Declare(Kind{
 	Recognizes: "$true",
 	Match:      func(change.Properties, change.Live) bool { return true },
 	Properties: map[string]Property{
-		"EwsEnabled":       {Type: boolean},
-		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true},
+		"EwsEnabled": {Type: boolean},
+		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true, WhenEmpty: &change.Consent{
+			ID: "ews-block-all", Title: "write an empty list, with which Exchange Online blocks EWS for every application",
+		}},
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the " +
 		"list; the list takes up to 24 hours to take effect, the switch about one",
