@@ -26,9 +26,9 @@ func TestSpentPlan(t *testing.T) {
 	b, _ := open[*applyScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &newFake().plan}})
 	b.until("FAIL ")
 	engine.plan.Summary.Create = 7
-	b.walk(step{"<esc>", "7 to create"}, step{"<enter>", "Apply this plan?"}, step{"y", "1 done"})
-	if b.m.runs != 3 || b.m.outcome.Apply == nil {
-		t.Errorf("%d runs, want apply, plan and apply", b.m.runs)
+	b.walk(step{"<esc>", "7 to create"}, step{"<enter>", "y applies it"}, step{"y", "1 done"})
+	if b.m.runs != 4 || b.m.outcome.Apply == nil {
+		t.Errorf("%d runs, want apply, plan, the checks again and apply", b.m.runs)
 	}
 }
 

@@ -69,7 +69,10 @@ type fake struct {
 	content bool   // a stage that is cut off gives what it has, without an error
 	closed  int
 
+	objections []check.Result // of the checks before Apply
+
 	allowedDelete bool // of the last Apply
+	accepted      []string
 }
 
 func (f *fake) wait(ctx context.Context, id stage.ID) error {
@@ -140,8 +143,17 @@ func (f *fake) Plan(ctx context.Context, obs observe.Observer) (change.Plan, err
 	return f.plan, f.wait(ctx, stage.Plan)
 }
 
+func (f *fake) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
+	obs.Observe(observe.Started{Stage: "check", Total: len(f.objections)})
+	for _, r := range f.objections {
+		obs.Observe(r)
+	}
+	return check.Report{Results: f.objections}, f.wait(ctx, "recheck")
+}
+
 func (f *fake) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error) {
 	f.allowedDelete = slices.Contains(o.Accept, apply.AcceptRemovals)
+	f.accepted = o.Accept
 	if f.locked {
 		return apply.Report{}, apply.ErrLocked
 	}

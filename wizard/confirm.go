@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -8,15 +9,20 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
 // confirmScreen asks before anything is changed: for a key, or, when something is removed, for the
 // organization's name.
 type confirmScreen struct {
-	page
+	staged
 	input  input
 	scroll scroll
+	checks *check.Report // what the changes depend on; nil until it was looked at
 }
 
 func (*confirmScreen) about() about {
@@ -27,21 +33,56 @@ func (*confirmScreen) about() about {
 	}
 }
 
-func (s *confirmScreen) enter(*model) tea.Cmd {
+func (s *confirmScreen) enter(m *model) tea.Cmd {
 	*s = confirmScreen{}
-	return nil
+	return m.begin()
+}
+
+// run looks again at what the changes depend on.
+func (*confirmScreen) run(m *model) work {
+	if m.outcome.Plan == nil {
+		return nil
+	}
+	plan := *m.outcome.Plan
+	return func(ctx context.Context, e stage.Engine, o observe.Observer) (any, error) {
+		return e.Recheck(ctx, plan, o)
+	}
+}
+
+func (s *confirmScreen) end(_ *model, v any, err error) {
+	if s.err = err; err == nil {
+		s.checks = result[check.Report](v)
+	}
+}
+
+// objections are the checks that speak against the plan.
+func (s *confirmScreen) objections() []check.Result {
+	if s.checks == nil {
+		return nil
+	}
+	return deployment.Objections(*s.checks)
 }
 
 // severe reports whether the plan removes something.
 func severe(p *change.Plan) bool { return p != nil && p.Summary.Delete+p.Summary.Replace > 0 }
 
-func (s *confirmScreen) typing(m *model) bool { return severe(m.outcome.Plan) }
+func (s *confirmScreen) typing(m *model) bool { return s.checks != nil && severe(m.outcome.Plan) }
 
 func (s *confirmScreen) actions(m *model) []action {
 	back := on("n", "back to the plan", (*model).back, "n", "esc")
-	agree := on("y", "apply", (*model).next)
+	does := "apply"
+	if len(s.objections()) > 0 {
+		does = "apply all the same"
+	}
+	agree := on("y", does, func(m *model) tea.Cmd { return s.goOn(m) })
+	switch {
+	case m.run != nil:
+		return []action{backward(m)}
+	case s.checks == nil:
+		return []action{on("r", "check again", s.enter), back}
+	}
 	if severe(m.outcome.Plan) {
-		back, agree = on("esc", "back to the plan", (*model).back), on("enter", "apply", s.agree)
+		back, agree = on("esc", "back to the plan", (*model).back), on("enter", does, s.agree)
 	}
 	return []action{agree, back, on("up/down", "scroll", nil)}
 }
@@ -53,13 +94,21 @@ func (s *confirmScreen) agree(m *model) tea.Cmd {
 		m.note = "That is not the organization's name."
 		return nil
 	}
-	m.options.Apply.Accept = []string{apply.AcceptRemovals}
+	return s.goOn(m, apply.AcceptRemovals)
+}
+
+// goOn applies with the consents that the person gave on this screen.
+func (s *confirmScreen) goOn(m *model, accepted ...string) tea.Cmd {
+	if len(s.objections()) > 0 {
+		accepted = append(accepted, apply.AcceptFailedChecks)
+	}
+	m.options.Apply.Accept = accepted
 	return m.next()
 }
 
 func (s *confirmScreen) other(m *model, k tea.KeyMsg) tea.Cmd {
 	switch {
-	case !severe(m.outcome.Plan):
+	case !s.typing(m):
 		s.scroll.key(k)
 	case k.Type == tea.KeyUp, k.Type == tea.KeyDown, k.Type == tea.KeyPgUp, k.Type == tea.KeyPgDown:
 		s.scroll.key(k)
@@ -76,15 +125,29 @@ func (s *confirmScreen) render(m *model, width, height int) []string {
 	}
 	// The question stands on top, so that it stays in view.
 	head := []string{m.styles.title.Render("Apply this plan?") + "  " + planned(p.Summary), ""}
-	if severe(p) {
+	head = append(head, m.problemLines(s.staged, width)...)
+	switch {
+	case m.run != nil:
+		head = append(head, "Checking again what the changes depend on.")
+	case s.checks == nil:
+		head = append(head, "What the changes depend on could not be checked. r checks again, n goes back.")
+	case severe(p):
 		head = append(head, m.text(width, "Something is removed. Type the organization's name, "+
 			""+clean(m.answers.Organization)+", to go on:")...)
 		head = append(head, "> "+s.input.render(m.styles, width-2, false))
-	} else {
+	default:
 		head = append(head, "y applies it, n goes back. Nothing of it has been changed so far.")
 	}
 	head = append(head, "")
 	var lines []string
+	if objections := s.objections(); len(objections) > 0 {
+		lines = append(lines, m.text(width, counted(len(objections), "check")+
+			" that the changes depend on failed or could not look:")...)
+		for _, r := range objections {
+			lines = append(lines, m.blocks(width, r.Block())...)
+		}
+		lines = append(lines, "")
+	}
 	for _, c := range p.Changes {
 		if c.Action == change.Delete || c.Action == change.Recreate {
 			lines = append(lines,

@@ -2,16 +2,21 @@ package wizard
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
-var _ = pass[*confirmScreen]("Apply this plan?", "y")
+var _ = pass[*confirmScreen]("y applies it", "y")
 
 func TestConfirmScreen(t *testing.T) {
 	b, _ := open[*confirmScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
+	b.walk(step{"", "y applies it"})
 	b.goldens("confirm")
 	b.walk(step{"y", "1 done, 0 skipped, 1 failed"})
 }
@@ -20,10 +25,48 @@ func TestConfirmScreen(t *testing.T) {
 func TestConfirmBack(t *testing.T) {
 	for _, key := range []string{"<esc>", "n", "<enter>"} {
 		b, _ := open[*confirmScreen](t, given{outcome: stage.Outcome{Plan: &newFake().plan}})
+		b.walk(step{"", "y applies it"})
 		b.press(key)
 		if back := b.m.screen == screen(find[*planScreen](b.m)); b.m.run != nil || back != (key != "<enter>") {
 			t.Errorf("%s: run %v, at %T", key, b.m.run, b.m.screen)
 		}
+	}
+}
+
+// The checks that the changes depend on are rerun. What failed stands above the question, and the
+// answer is the consent to it.
+func TestChecksBeforeTheChanges(t *testing.T) {
+	engine := newFake()
+	engine.objections = []check.Result{
+		{ID: "certificates.auth", Title: "Auth certificate", Scope: "contoso", Status: check.StatusFail,
+			Severity: check.Fail, Summary: msg.Plain("the auth certificate has expired")},
+		{ID: "servers.build", Title: "Builds", Scope: "fabrikam", Status: check.StatusPass, Severity: check.Fail},
+		{ID: "domains.accepted", Title: "Domains", Scope: "organization", Status: check.StatusError,
+			Severity: check.Fail, Summary: msg.Plain("nothing answers")},
+	}
+	b, _ := open[*confirmScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
+	b.walk(step{"", "2 checks that the changes depend on failed or could not look"},
+		step{"", "the auth certificate has expired"}, step{"", "nothing answers"}, step{"", "y apply all the same"},
+		step{"y", "1 done, 0 skipped, 1 failed"})
+	if !slices.Equal(engine.accepted, []string{apply.AcceptFailedChecks}) {
+		t.Errorf("accepted %v", engine.accepted)
+	}
+}
+
+// Nothing is applied while the checks run, nor when they cannot run at all.
+func TestNothingIsAppliedBeforeTheChecks(t *testing.T) {
+	engine := newFake()
+	engine.stuck = "recheck"
+	b, _ := open[*confirmScreen](t, given{engine: engine, outcome: stage.Outcome{Plan: &engine.plan}})
+	b.walk(step{"", "Checking again what the changes depend on"})
+	b.press("y")
+	if b.m.screen != screen(find[*confirmScreen](b.m)) || b.m.run == nil {
+		t.Errorf("at %T", b.m.screen)
+	}
+	b.press("<esc>")
+	b.walk(step{"", "enter apply"})
+	if b.m.screen != screen(find[*planScreen](b.m)) {
+		t.Errorf("at %T", b.m.screen)
 	}
 }
 

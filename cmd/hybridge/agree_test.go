@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ func TestAgreedAtATerminal(t *testing.T) {
 		{"yes", "y\n", onePlan(t), nil, 0, true},
 		{"no", "n\n", onePlan(t), nil, 130, false},
 		{"nothing", "\n", onePlan(t), nil, 130, false},
+		{"checks failed, yes all the same", "y\n", onePlan(t), nil, 0, true},
+		{"checks failed, no", "n\n", onePlan(t), nil, 130, false},
 		{"removal", "y\n", removal, nil, 2, false},
 		{"removal allowed", "y\n", removal, []string{"--accept", "removals"}, 0, true},
 		{"removal allowed and refused", "n\n", removal, []string{"--accept", "removals"}, 130, false},
@@ -47,6 +50,11 @@ func TestAgreedAtATerminal(t *testing.T) {
 			var out, errout bytes.Buffer
 			home := t.TempDir()
 			s := &scripted{plan: test.plan}
+			failing := strings.HasPrefix(test.name, "checks failed")
+			if failing {
+				s.recheck = checked(check.Result{ID: "a.c", Status: check.StatusFail, Severity: check.Fail,
+					Summary: msg.Plain("it is broken")})
+			}
 			at := streams{In: strings.NewReader(test.typed), Out: &out, Err: &errout, InTTY: true, ErrTTY: true,
 				Env: func(name string) string {
 					return map[string]string{"HOME": home, "LocalAppData": home}[name]
@@ -56,6 +64,13 @@ func TestAgreedAtATerminal(t *testing.T) {
 			applied := strings.Contains(strings.Join(s.called, " "), "apply")
 			if code != test.code || applied != test.applied {
 				t.Errorf("exit %d, called %v: %s", code, s.called, errout.String())
+			}
+			if failing && (!strings.Contains(errout.String(), "it is broken") || !strings.Contains(errout.String(),
+				"1 check that the plan depends on failed or could not look. Make these 1 changes? [y/N]")) {
+				t.Errorf("says %s", errout.String())
+			}
+			if consented := slices.Contains(s.applied.Accept, apply.AcceptFailedChecks); consented != (failing && applied) {
+				t.Errorf("the journal gets %v", s.applied.Accept)
 			}
 			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrNotAccepted.Error()) ||
 				strings.Contains(errout.String(), "[y/N]")) {

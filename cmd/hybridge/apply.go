@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 type applyOptions struct {
@@ -34,6 +37,9 @@ func newApplyCommand(a app) *cobra.Command {
 without a terminal, --yes is required. It refuses a saved plan (exit 7) when the live state is
 no longer what the plan was made from, or when the plan was edited. A plan that removes
 resources needs --accept removals.
+
+Before it asks, apply runs the checks that the changes depend on. It goes on after a failed check, or
+one that could not look, with your consent: an answer on the terminal, or --accept failed-checks.
 
 The journal records what was there before each write. After a kill or a failure, the same
 command resumes; hybridge rollback undoes the run.`,
@@ -85,7 +91,11 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 			return err
 		}
 	}
-	if err := t.agree(ctx, plan); err != nil {
+	checks, err := t.recheck(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := t.agree(ctx, plan, checks); err != nil {
 		return err
 	}
 	applied, err := t.deployed.Apply(ctx, plan, t.applyOptions(o), t.obs)
@@ -128,28 +138,63 @@ func (t *task) readPlan(path string) (change.Plan, error) {
 	return plan, nil
 }
 
-// agree shows the plan and asks for a confirmation.
-func (t *task) agree(ctx context.Context, plan change.Plan) error {
-	if len(plan.Changes) == 0 || t.yes {
-		return nil
+// recheck runs the checks that the changes of a plan depend on, right before they are made.
+func (t *task) recheck(ctx context.Context, plan change.Plan) (check.Report, error) {
+	if len(plan.Changes) == 0 {
+		return check.Report{}, nil
 	}
-	if !t.interactive() {
+	checks, err := t.deployed.Recheck(ctx, plan, t.obs)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return checks, err
+}
+
+// agree shows the plan with the checks that speak against it, and asks for a confirmation.
+func (t *task) agree(ctx context.Context, plan change.Plan, checks check.Report) error {
+	objection := deployment.Unaccepted(checks, t.accept)
+	switch {
+	case len(plan.Changes) == 0:
+		return nil
+	case t.yes && objection != nil:
+		return t.unaccepted(checks, objection)
+	case t.yes:
+		return nil
+	case !t.interactive():
 		return usage("%d changes need a confirmation and there is no terminal: review them with hybridge plan, "+
 			"then confirm with --yes", len(plan.Changes))
 	}
 	t.aside().View(plan.View())
 	if plan.Summary.Delete > 0 && !slices.Contains(t.accept, apply.AcceptRemovals) {
-		return &apply.NotAccepted{ID: apply.AcceptRemovals,
-			What: msg.Plural(plan.Summary.Delete, "the plan removes %d resource", "the plan removes %d resources").String()}
+		return &apply.NotAccepted{ID: apply.AcceptRemovals, What: msg.Plural(plan.Summary.Delete,
+			"the plan removes %d resource", "the plan removes %d resources").String()}
 	}
-	yes, err := t.confirm(ctx, fmt.Sprintf("Make these %d changes?", len(plan.Changes)))
+	question := fmt.Sprintf("Make these %d changes?", len(plan.Changes))
+	if objection != nil {
+		failed := deployment.Objections(checks)
+		t.aside().View(check.Report{Results: failed, Summary: check.Count(failed)}.View())
+		question = msg.Plural(len(failed), "%d check that the plan depends on failed or could not look. ",
+			"%d checks that the plan depends on failed or could not look. ").String() + question
+	}
+	yes, err := t.confirm(ctx, question)
 	if err != nil {
 		return err
 	}
 	if !yes {
 		return &exitError{code: exitCancelled, err: errors.New("not confirmed; nothing was changed")}
 	}
+	if objection != nil {
+		t.accept = append(t.accept, apply.AcceptFailedChecks) // for the journal
+	}
 	return nil
+}
+
+// unaccepted is the end of a run that the checks before an apply stopped. Its exit code is that of
+// the checks.
+func (t *task) unaccepted(checks check.Report, err error) error {
+	code := cmp.Or(checkCode(checks), exitAccess) // a missing right to write is a warning of its check
+	return &exitError{code: code, err: err, hint: "nothing was changed; fix the causes, or go on with --accept " +
+		apply.AcceptFailedChecks}
 }
 
 // applied reports what an apply or a rollback did, and returns the error of its end.

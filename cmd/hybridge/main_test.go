@@ -74,6 +74,7 @@ forests:
 // scripted is a deployment whose every answer a test gives.
 type scripted struct {
 	check   check.Report
+	recheck check.Report
 	plan    change.Plan
 	apply   apply.Report
 	test    freebusy.Report
@@ -105,6 +106,12 @@ func (s *scripted) Check(ctx context.Context, obs observe.Observer) (check.Repor
 
 func (s *scripted) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
 	return s.plan, s.call(ctx, "plan", obs)
+}
+
+func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Observer) (check.Report, error) {
+	s.called = append(s.called, "recheck")
+	obs.Observe(observe.Started{Stage: "check"})
+	return s.recheck, ctx.Err()
 }
 
 func (s *scripted) Scripts(_ context.Context, p change.Plan) ([]deployment.Script, error) {
@@ -233,6 +240,7 @@ func TestExitCodes(t *testing.T) {
 	fail := check.Result{ID: "a.c", Status: check.StatusFail, Summary: msg.Plain("broken"), Severity: check.Fail}
 	blind := check.Result{ID: "a.d", Status: check.StatusError, Summary: msg.Plain("unknown"), Severity: check.Fail}
 	minor := check.Result{ID: "a.e", Status: check.StatusError, Summary: msg.Plain("unknown"), Severity: check.Warn}
+	right := check.Result{ID: "access.online-write", Category: "access", Status: check.StatusWarn, Severity: check.Warn}
 	denied := blind
 	denied.Cause = fmt.Errorf("sign in: %w", link.ErrAccess)
 	refused := tested(freebusy.Unknown)
@@ -287,6 +295,23 @@ func TestExitCodes(t *testing.T) {
 		{"init with -f", scripted{}, []string{"init"}, 2, []string{"--output-file"}},
 		{"apply a file in part", scripted{}, []string{"apply", planFile, "--yes", "--only", "x"}, 2,
 			[]string{"--only"}},
+		{"apply, a check failed", scripted{plan: plan, recheck: checked(fail)}, []string{"apply", "--yes"}, 3,
+			[]string{"not accepted: 1 check that the plan depends on failed or could not look\n  a.c (): broken",
+				"--accept failed-checks"}},
+		{"apply, a check could not look", scripted{plan: plan, recheck: checked(blind, fail)}, []string{"apply", "--yes"},
+			9, []string{"2 checks that"}},
+		{"apply, a sign-in refused", scripted{plan: plan, recheck: checked(denied)}, []string{"apply", "--yes"}, 4, nil},
+		{"apply, no right to write", scripted{plan: plan, recheck: checked(right)}, []string{"apply", "--yes"}, 4,
+			[]string{"access.online-write"}},
+		{"apply, what only warns", scripted{plan: plan, apply: done, recheck: checked(minor, pass)},
+			[]string{"apply", "--yes"}, 0, nil},
+		{"apply, a failed check accepted", scripted{plan: plan, apply: done, recheck: checked(fail)},
+			[]string{"apply", "--yes", "--accept", "failed-checks"}, 0, nil},
+		{"unattended, a check failed meanwhile", scripted{check: checked(pass), plan: plan, recheck: checked(fail)},
+			[]string{"--non-interactive", "--yes"}, 3, []string{"--accept failed-checks"}},
+		{"unattended, failed checks accepted", scripted{check: checked(fail), plan: plan, recheck: checked(fail),
+			apply: done, test: tested(freebusy.OK)},
+			[]string{"--non-interactive", "--yes", "--accept", "failed-checks"}, 3, nil},
 		{"apply, stale", scripted{plan: plan, err: fmt.Errorf("%w: online/Thing changed", apply.ErrStale)},
 			[]string{"apply", planFile, "--yes"}, 7, []string{"online/Thing changed", "hint: nothing was written"}},
 		{"apply, partial", scripted{plan: plan, apply: done,

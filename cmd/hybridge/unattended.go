@@ -72,6 +72,8 @@ func runUnattended(ctx context.Context, t *task, _ []string) error {
 			code = c
 		}
 		return &exitError{code: code, err: err, hint: hint}
+	case errors.Is(err, apply.ErrNotAccepted) && out.Recheck != nil:
+		return t.unaccepted(*out.Recheck, err)
 	case errors.Is(err, stage.ErrUnconfirmed):
 		return &exitError{code: exitUsage, err: err, hint: "review them with hybridge plan, then confirm with --yes"}
 	case err != nil:

@@ -104,7 +104,7 @@ func TestWizard(t *testing.T) {
 	p.press("\r")
 	p.until("enter apply ...")
 	p.press("\r")
-	p.until("Apply this plan?")
+	p.until("y applies it")
 	p.press("y")
 	p.until("enter free/busy")
 	p.press("\r")

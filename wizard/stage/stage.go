@@ -5,6 +5,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -17,6 +18,8 @@ import (
 type Engine interface {
 	Check(ctx context.Context, obs observe.Observer) (check.Report, error)
 	Plan(ctx context.Context, obs observe.Observer) (change.Plan, error)
+	// Recheck runs the checks that the changes of a plan depend on.
+	Recheck(ctx context.Context, p change.Plan, obs observe.Observer) (check.Report, error)
 	Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (deployment.TestReport, error)
 	Close(ctx context.Context) error
@@ -42,14 +45,13 @@ type Options struct {
 	// Confirm is called before anything is changed. When it is nil, nothing is changed, and Run
 	// ends after a plan with changes.
 	Confirm func(change.Plan) (bool, error)
-	// IgnoreFailures goes on to the plan although prerequisites failed.
-	IgnoreFailures bool
 }
 
 // Outcome is what the stages returned; those that were not reached are nil.
 type Outcome struct {
 	Reached ID
 	Check   *check.Report
+	Recheck *check.Report // before changes were made
 	Plan    *change.Plan
 	Apply   *apply.Report
 	Test    *deployment.TestReport
@@ -61,8 +63,9 @@ var (
 	ErrUnconfirmed   = errors.New("changes are pending and were not agreed to")
 )
 
-// Run walks the stages from Check on and stops at the first that does not succeed. The outcome
-// holds what was reached, also with an error.
+// Run walks the stages from Check on and stops at the first that does not succeed. Failed checks
+// stop it without the consent to them (apply.AcceptFailedChecks). The outcome holds what was
+// reached, also with an error.
 func Run(ctx context.Context, e Engine, o Options, obs observe.Observer) (Outcome, error) {
 	out := Outcome{Reached: Check}
 	checked, err := e.Check(ctx, obs)
@@ -70,7 +73,7 @@ func Run(ctx context.Context, e Engine, o Options, obs observe.Observer) (Outcom
 	if err != nil {
 		return out, err
 	}
-	if checked.Summary.Fail > 0 && !o.IgnoreFailures {
+	if checked.Summary.Fail > 0 && !slices.Contains(o.Apply.Accept, apply.AcceptFailedChecks) {
 		return out, ErrPrerequisites
 	}
 	out.Reached = Plan
@@ -88,6 +91,14 @@ func Run(ctx context.Context, e Engine, o Options, obs observe.Observer) (Outcom
 		}
 		if !agreed {
 			return out, ErrUnconfirmed
+		}
+		again, err := e.Recheck(ctx, plan, obs)
+		out.Recheck = &again
+		if err == nil {
+			err = deployment.Unaccepted(again, o.Apply.Accept)
+		}
+		if err != nil {
+			return out, err
 		}
 		out.Reached = Apply
 		applied, err := e.Apply(ctx, plan, o.Apply, obs)

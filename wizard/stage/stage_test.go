@@ -17,6 +17,7 @@ import (
 // script is an engine whose stages give what it says.
 type script struct {
 	failed, changes int
+	objections      int
 	errs            map[ID]error
 	calls           string
 	given           Options // of Apply and Test
@@ -30,6 +31,15 @@ func (s *script) Check(context.Context, observe.Observer) (check.Report, error) 
 func (s *script) Plan(context.Context, observe.Observer) (change.Plan, error) {
 	s.calls += "p"
 	return change.Plan{Changes: make([]change.Change, s.changes)}, s.errs[Plan]
+}
+
+func (s *script) Recheck(context.Context, change.Plan, observe.Observer) (check.Report, error) {
+	s.calls += "r"
+	var r check.Report
+	for range s.objections {
+		r.Results = append(r.Results, check.Result{Status: check.StatusFail, Severity: check.Fail})
+	}
+	return r, s.errs["recheck"]
 }
 
 func (s *script) Apply(_ context.Context, _ change.Plan, o apply.Options, _ observe.Observer) (apply.Report, error) {
@@ -60,15 +70,22 @@ func TestRun(t *testing.T) {
 		err     error
 	}{
 		{"nothing to do", script{}, Options{}, "cpt", Test, nil},
-		{"changes agreed to", script{changes: 1}, Options{Confirm: yes}, "cpat", Test, nil},
+		{"changes agreed to", script{changes: 1}, Options{Confirm: yes}, "cprat", Test, nil},
 		{"changes refused", script{changes: 1}, Options{Confirm: no}, "cp", Plan, ErrUnconfirmed},
 		{"question broken off", script{changes: 1}, Options{Confirm: broke}, "cp", Plan, broken},
 		{"nobody to ask", script{changes: 1}, Options{}, "cp", Plan, ErrUnconfirmed},
 		{"prerequisites failed", script{failed: 1}, Options{Confirm: yes}, "c", Check, ErrPrerequisites},
-		{"prerequisites ignored", script{failed: 1}, Options{IgnoreFailures: true}, "cpt", Test, nil},
+		{"prerequisites accepted", script{failed: 1}, Options{Apply: apply.Options{Accept: []string{"failed-checks"}}},
+			"cpt", Test, nil},
+		{"checks failed meanwhile", script{changes: 1, objections: 1}, Options{Confirm: yes}, "cpr", Plan,
+			apply.ErrNotAccepted},
+		{"checks failed meanwhile, accepted", script{changes: 1, objections: 1},
+			Options{Confirm: yes, Apply: apply.Options{Accept: []string{"failed-checks"}}}, "cprat", Test, nil},
+		{"recheck broken", script{changes: 1, errs: map[ID]error{"recheck": broken}}, Options{Confirm: yes}, "cpr", Plan,
+			broken},
 		{"check broken", script{errs: map[ID]error{Check: broken}}, Options{}, "c", Check, broken},
 		{"plan broken", script{errs: map[ID]error{Plan: broken}}, Options{}, "cp", Plan, broken},
-		{"apply broken", script{changes: 1, errs: map[ID]error{Apply: broken}}, Options{Confirm: yes}, "cpa", Apply,
+		{"apply broken", script{changes: 1, errs: map[ID]error{Apply: broken}}, Options{Confirm: yes}, "cpra", Apply,
 			broken},
 		{"test broken", script{errs: map[ID]error{Test: broken}}, Options{}, "cpt", Test, broken},
 	} {
@@ -79,7 +96,7 @@ func TestRun(t *testing.T) {
 					test.reached, test.err)
 			}
 			if (out.Check != nil) != (test.calls != "") || (out.Apply != nil) != (test.reached == Apply ||
-				test.calls == "cpat") {
+				test.calls == "cprat") {
 				t.Errorf("what was reached is not in the outcome: %+v", out)
 			}
 		})

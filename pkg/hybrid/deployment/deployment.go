@@ -65,10 +65,22 @@ type Deployment struct {
 	ticketsMu sync.Mutex
 	tickets   []*kerberos.Client // of every session so far: each holds keys until it is closed
 
+	planned planned // the last plan
+
 	observerMu sync.Mutex
 	observer   observe.Observer // of the verb that runs
 	unheard    []observe.Event  // warnings from between verbs
 }
+
+// planned is what a plan was made from.
+type planned struct {
+	digest string
+	facts  *fact.Set
+	at     time.Time
+}
+
+// recent is how long the facts of a plan serve Recheck.
+const recent = time.Minute
 
 // TestOptions say which lookups to ask, and for how long.
 type TestOptions struct {
@@ -207,9 +219,22 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not " +
 			"configured yet")
 	}
-	return change.Make(ctx, d.places(facts, apply.Options{StateDir: d.options.StateDir}), resources, change.Options{
+	plan, err := change.Make(ctx, d.places(facts, apply.Options{StateDir: d.options.StateDir}), resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
 	})
+	d.planned = planned{plan.Digest, facts, time.Now()}
+	return plan, err
+}
+
+// Recheck runs the checks that the changes of a plan depend on. It uses the facts of the plan where
+// this deployment has just made it.
+func (d *Deployment) Recheck(ctx context.Context, p change.Plan, obs observe.Observer) (check.Report, error) {
+	facts, end := d.begin(obs)
+	defer end()
+	if d.planned.digest == p.Digest && time.Since(d.planned.at) < recent {
+		facts = d.planned.facts
+	}
+	return prereq.Recheck(ctx, facts, p, check.Options{Parallel: d.options.Parallel}, d)
 }
 
 // warm looks up the facts of the forests and the tenant in parallel.

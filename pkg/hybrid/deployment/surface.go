@@ -1,9 +1,13 @@
 package deployment
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -44,6 +48,24 @@ func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.Befor
 
 // Consents lists what --accept takes.
 func Consents() []change.Consent { return apply.Consents(Kinds()) }
+
+// Objections returns the results of a Recheck that a person must consent to.
+func Objections(r check.Report) []check.Result { return prereq.Objections(r) }
+
+// Unaccepted returns an apply.NotAccepted that names the objections of a Recheck; nil when there is
+// none, or when the consent is among accept.
+func Unaccepted(r check.Report, accept []string) error {
+	objections := prereq.Objections(r)
+	if len(objections) == 0 || slices.Contains(accept, apply.AcceptFailedChecks) {
+		return nil
+	}
+	what := msg.Plural(len(objections), "%d check that the plan depends on failed or could not look",
+		"%d checks that the plan depends on failed or could not look").String()
+	for _, o := range objections {
+		what += fmt.Sprintf("\n  %s (%s): %s", o.ID, o.Scope, o.Summary)
+	}
+	return &apply.NotAccepted{ID: apply.AcceptFailedChecks, What: what}
+}
 
 // Declaration is the id and title of a check.
 type Declaration struct {

@@ -26,6 +26,7 @@ var hybridApplication = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{application, keyCredential, servicePrincipal, appRoleAssignment},
+	Reads:     fact.List(fact.Tenant, fact.MailboxServers, fact.Auth, fact.Principal, fact.DedicatedApplication),
 	Derive: func(ctx context.Context, p *Planner) error {
 		route, err := p.route(ctx)
 		if err != nil {

@@ -17,6 +17,8 @@ var connectors = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{intraOrganizationConnector},
+	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization, fact.Connectors,
+		fact.OnlineConnectors, fact.AutodiscoverHosts, fact.EWSHosts),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()
 		if err != nil {

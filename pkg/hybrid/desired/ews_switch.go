@@ -17,6 +17,7 @@ var ewsSwitch = &Topic{
 	Title:    "EWS of Exchange Online, for the applications that use it",
 	Features: lookupFeatures,
 	Kinds:    []*Kind{organizationConfig},
+	Reads:    fact.List(fact.OnlineConfig, fact.MailboxServers, fact.DedicatedApplication, fact.Grantees),
 	Derive: func(ctx context.Context, p *Planner) error {
 		route, err := p.route(ctx)
 		if err != nil || route != fact.RouteEWS {

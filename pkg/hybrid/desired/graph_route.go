@@ -14,6 +14,7 @@ var graphRoute = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{authServerGraphRoute, settingOverride},
+	Reads:     fact.List(fact.Tenant, fact.OnlineConfig, fact.MailboxServers, fact.SettingOverrides),
 	Derive: func(ctx context.Context, p *Planner) error {
 		route, err := p.route(ctx)
 		if err != nil || route != fact.RouteGraph {

@@ -8,6 +8,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -16,6 +17,7 @@ var hostNames = &Topic{
 	Title:    "Host names for which Exchange Online gets tokens",
 	Features: lookupFeatures,
 	Kinds:    []*Kind{servicePrincipalName},
+	Reads:    fact.List(fact.VirtualDirectories),
 	Derive: func(_ context.Context, p *Planner) error {
 		var urls []string
 		for _, f := range p.Answers.Forests {

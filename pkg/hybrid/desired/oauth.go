@@ -19,6 +19,7 @@ var oauthTrust = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{authServer, partnerApplication},
+	Reads:     fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization, fact.PartnerApplications),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()
 		if err != nil {

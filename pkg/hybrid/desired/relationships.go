@@ -19,6 +19,8 @@ var relationships = &Topic{
 	Features:  allowances,
 	PerForest: true,
 	Kinds:     []*Kind{organizationRelationship},
+	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization, fact.Relationships,
+		fact.OnlineRelationships),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
 // Topic is one subject of hybrid: its kinds of resources, and which resources should exist.
@@ -16,6 +17,9 @@ type Topic struct {
 	// PerForest topics are derived once per forest, the others once.
 	PerForest bool
 	Kinds     []*Kind
+	// Reads are the facts that the resources rest on: those that Derive asks for, and those that
+	// must hold so that the result works. The checks that read them are rerun before an apply.
+	Reads []fact.Fact
 	// Derive adds the resources that should exist. An error that is not a refusal says what is
 	// unknown: the plan then leaves the topic out, for this forest if it is per forest.
 	Derive func(ctx context.Context, p *Planner) error

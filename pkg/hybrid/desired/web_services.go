@@ -17,6 +17,7 @@ var webServices = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{webServicesDirectory, autodiscoverDirectory, organizationEWS},
+	Reads:     fact.List(fact.VirtualDirectories, fact.Servers, fact.Organization, fact.Tenant),
 	Derive: func(ctx context.Context, p *Planner) error {
 		if _, err := p.tenantID(ctx); err != nil {
 			return err // without a tenant there is nothing to connect

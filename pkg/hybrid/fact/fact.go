@@ -131,6 +131,7 @@ func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Valu
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.used[q] = true
 	at := asked{q, key}
 	v, ok := s.memo[at].(*once.Value[T])
 	if !ok {

@@ -45,6 +45,7 @@ type Side struct {
 	mu   sync.Mutex
 	memo map[asked]any
 	all  map[*question]any // answers given in advance for every key
+	used map[*question]bool
 }
 
 // asked is a question with its key.
@@ -108,7 +109,7 @@ func New(a answers.Answers, c cloud.Cloud) *Set {
 }
 
 func (s *Set) side(at At) *Side {
-	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}}
+	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}, used: map[*question]bool{}}
 }
 
 // Sides returns the sides of a kind. Of the forests it returns only the given one, unless that is
@@ -127,6 +128,22 @@ func (s *Set) Sides(at At, forest *Side) []*Side {
 		return []*Side{s.Organization}
 	}
 	return nil
+}
+
+// Asked returns the raw questions of the queries that were asked so far, each once.
+func (s *Set) Asked() []Source {
+	var facts []Fact
+	for _, side := range append([]*Side{s.Tenant, s.Network, s.Organization}, s.Forests...) {
+		if side == nil {
+			continue
+		}
+		side.mu.Lock()
+		for q := range side.used {
+			facts = append(facts, q)
+		}
+		side.mu.Unlock()
+	}
+	return SourcesOf(facts...)
 }
 
 func (s *Side) Set() *Set { return s.set }

@@ -35,6 +35,9 @@ type Check struct {
 	Severity check.Severity // check.Fail when empty
 	Needs    []check.ID
 	Reads    []fact.Fact
+	// Compares marks a check that compares the live state with what a plan would make of it: no
+	// plan depends on it.
+	Compares bool
 	Each     func(in Input) []check.Instance[Input] // one instance per parameter; nil: one per scope instance
 	Timeout  time.Duration                          // of one attempt; two minutes when 0
 	Why      string                                 // the detail of every finding that gives no better one
@@ -80,7 +83,7 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 func run(
 	ctx context.Context, checks []Check, set *fact.Set, o check.Options, obs observe.Observer,
 ) (check.Report, error) {
-	return check.Run(ctx, declarations(checks), instances(set, selected(checks, o)), o, obs)
+	return check.Run(ctx, declarations(checks), instances(set, set.Forests, selected(checks, o)), o, obs)
 }
 
 // Declarations returns Checks in the form that the engine runs.
@@ -156,12 +159,15 @@ func selected(checks []Check, o check.Options) []Check {
 	return out
 }
 
-// instances returns the sides of a set that checks run for.
-func instances(set *fact.Set, selected []Check) []check.Scope[Input] {
+// instances returns the sides of a set that checks run for; of the forests only these.
+func instances(set *fact.Set, forests []*fact.Side, selected []Check) []check.Scope[Input] {
 	var out []check.Scope[Input]
 	for _, s := range scopes {
 		scope := check.Scope[Input]{ID: s.id, Absent: s.absent}
 		for _, side := range set.Sides(s.at, nil) {
+			if s.at == fact.AtForest && !slices.Contains(forests, side) {
+				continue
+			}
 			in := Input{Set: set, selected: selected}
 			if s.at == fact.AtForest {
 				in.Forest = side

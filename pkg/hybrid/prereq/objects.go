@@ -27,10 +27,10 @@ func objectChecks() []Check {
 			Title: k.Title + ": as planned",
 			Scope: objectScope(k),
 			Needs: objectNeeds(k),
-			Reads: objectReads(k),
-			Why:   k.Why,
-			Fix:   "hybridge plan shows what differs, and hybridge apply sets it.",
-			Run:   func(ctx context.Context, in Input) check.Result { return judgeObjects(ctx, in, k) },
+			Reads: objectReads(k), Compares: true,
+			Why: k.Why,
+			Fix: "hybridge plan shows what differs, and hybridge apply sets it.",
+			Run: func(ctx context.Context, in Input) check.Result { return judgeObjects(ctx, in, k) },
 		})
 	}
 	return out
