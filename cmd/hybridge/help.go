@@ -10,19 +10,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // newHelpCommand is the help about a command, a topic, or anything that the reference pages explain
 // under its id: the binary alone is enough to read them.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND | TOPIC | ID]",
+		Use:     "help [COMMAND | TOPIC | ID | CODE]",
 		GroupID: "more",
-		Short:   "Help about a command or a topic, or about the id of a check, kind or fault",
+		Short:   "Help about a command, a topic, the id of a check, kind or fault, or an error code",
 		Example: `  hybridge help plan
   hybridge help secrets
   hybridge help tenant.ews-switch    # what a check looks at, why, and what to do
-  hybridge help 9                    # an exit code`,
+  hybridge help 9                    # an exit code
+  hybridge help AADSTS700016         # a code of Entra, Microsoft's wizard, WinRM or Exchange`,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -35,11 +37,15 @@ func newHelpCommand() *cobra.Command {
 				about.InitDefaultHelpFlag()
 				return about.Help()
 			}
-			if text := helpAbout(strings.Join(args, " ")); text != "" {
-				_, err := cmd.OutOrStdout().Write([]byte(text))
-				return err
+			for _, id := range []string{strings.Join(args, " "), deployment.CanonicalCode(strings.Join(args, " "))} {
+				if text := helpAbout(id); text != "" {
+					_, err := cmd.OutOrStdout().Write([]byte(text))
+					return err
+				}
 			}
-			names := slices.Concat(helpNames(cmd.Root()), helpIDs())
+			// A code that is not known is not one that looks like it.
+			names := slices.DeleteFunc(slices.Concat(helpNames(cmd.Root()), helpIDs()),
+				func(name string) bool { return strings.ContainsAny(name, "0123456789") })
 			if near, ok := spelling.Nearest(strings.Join(args, " "), names); ok {
 				return usage("there is no help about %q; did you mean %q?", strings.Join(args, " "), near)
 			}

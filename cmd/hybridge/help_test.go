@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
@@ -34,6 +35,9 @@ func TestHelpAboutEveryID(t *testing.T) {
 	}
 	for _, c := range exitCodes {
 		want[fmt.Sprint(c.code)] = c.meaning
+	}
+	for _, c := range diagnose.Codes() {
+		want[c.ID] = c.Means
 	}
 	want["forests[].exchange"] = "The host name of one Mailbox server"
 	listed := helpIDs()
@@ -67,6 +71,12 @@ func TestHelp(t *testing.T) {
 		{"checks", 0, "  access.onprem-read ", ""},
 		{"authserver", 0, "AuthServer\n", ""}, // as it is typed
 		{"access.onprem-read", 0, "access.onprem-read\n\nThe Exchange account", ""},
+		{"8078", 0, "HCW8078\n", ""}, // without its prefix
+		{"0x8033805b", 0, "2150858843\n", ""},
+		{"AADSTS700016:", 0, "AADSTS700016\n", ""},
+		{"errornofreebusyaccess", 0, "ErrorNoFreeBusyAccess\n", ""},
+		{"6", 0, "6\n\n  meaning: applied in part", ""},
+		{"AADSTS700061", 2, "", `there is no help about "AADSTS700061"; hybridge --help lists`},
 		{"frob", 2, "", `there is no help about "frob"`},
 		{"chekc", 2, "", `did you mean "check`},
 		{"lab frob", 2, "", "lab frob"},

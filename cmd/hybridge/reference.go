@@ -25,6 +25,7 @@ func referencePages() map[string][]byte {
 		"reference/answers.md":  answers.Markdown(),
 		"reference/checks.md":   deployment.ChecksPage(),
 		"reference/clouds.md":   cloud.Markdown(),
+		"reference/codes.md":    deployment.CodesPage(),
 		"reference/commands.md": commandsPage(),
 		"reference/faults.md":   lab.Markdown(),
 		"reference/kinds.md":    deployment.KindsPage(),

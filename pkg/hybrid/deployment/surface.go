@@ -12,6 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -84,6 +85,12 @@ func Checks() []Declaration {
 
 // ChecksPage renders docs/reference/checks.md.
 func ChecksPage() []byte { return prereq.Markdown() }
+
+// CodesPage renders docs/reference/codes.md.
+func CodesPage() []byte { return diagnose.CodesMarkdown() }
+
+// CanonicalCode returns an error code in the form of that page, from what a person copied.
+func CanonicalCode(text string) string { return diagnose.Canonical(text) }
 
 // KindsPage renders docs/reference/kinds.md.
 func KindsPage() []byte { return desired.Markdown() }
