@@ -9,8 +9,9 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
 
-# The whole suite. Real peers (directory servers, KDC, mail and DNS servers, other people's clients) come from Debian
-# and are installed when that is possible; what has to be left out is listed at the end, and is a failure under CI=true.
+# The whole suite. Real peers (directory servers, KDC, mail and DNS servers, other people's clients) come from Debian.
+# As root on Debian, test installs their packages. What it leaves out it says in one line at the end; CI=true lists it and
+# takes it for a failure.
 test: peers
 	go run ./test/run
 

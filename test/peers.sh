@@ -21,7 +21,7 @@ for p in "${packages[@]}"; do
 done
 [ ${#missing[@]} = 0 ] && exit 0
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-	echo "PEERS MISSING, tests that need them will be left out (install them as root on Debian): ${missing[*]}" >&2
+	echo "peers missing, ${#missing[@]} packages; tests that need them are left out. As root on Debian, make peers installs them." >&2
 	exit 0
 fi
 echo "installing peers: ${missing[*]}" >&2

@@ -112,6 +112,7 @@ func runDemo(ctx context.Context, c *cobra.Command, a app, t *task) error {
 		func() (err error) { d.Plan, err = t.deployed.Plan(ctx, t.obs); return err },
 		func() (err error) {
 			d.Apply, err = t.deployed.Apply(ctx, d.Plan, t.applyOptions(applyOptions{}), t.obs)
+			d.Apply.Journal = "" // it goes with the lab
 			return err
 		},
 		func() (err error) { d.After, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); return err },

@@ -129,7 +129,7 @@ type Report struct {
 	APIVersion string    `json:"apiVersion"` // hybridge/v1
 	Kind       string    `json:"kind"`       // ApplyReport
 	RunID      string    `json:"runId"`
-	Journal    string    `json:"journal"`          // path
+	Journal    string    `json:"journal"`          // path; empty in a demo, which deletes it
 	Digest     string    `json:"digest,omitempty"` // of the plan; empty for a rollback
 	Summary    Summary   `json:"summary"`
 	Changes    []Outcome `json:"changes"`

@@ -26,7 +26,9 @@ func (r Report) View() report.View {
 			{Text: msg.Of("%d done", s.Done)}, {Text: msg.Of("%d failed", s.Failed)},
 			{Text: msg.Of("%d skipped", s.Skipped)}, {Text: msg.Of("%d pending", s.Pending)},
 		},
-		Notes: []report.Block{report.Command{Label: msg.Of("journal"), Lines: []string{r.Journal}}},
+	}
+	if r.Journal != "" {
+		v.Summary.Notes = append(v.Summary.Notes, report.Command{Label: msg.Of("journal"), Lines: []string{r.Journal}})
 	}
 	if r.Digest != "" {
 		v.Summary.Notes = append(v.Summary.Notes, report.Command{Label: msg.Of("digest"), Lines: []string{r.Digest}})
