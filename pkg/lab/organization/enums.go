@@ -19,17 +19,24 @@ var enumerations = map[string]string{
 		"LiveIdBasic=6 WSSecurity=7 Certificate=8 NegoEx=9 OAuth=10 Adfs=11 Kerberos=12 Negotiate=13 " +
 		"LiveIdNegotiate=14",
 	"AvailabilityAccessMethod": "PerUserFB=0 OrgWideFB=1 PublicFolder=2 InternalProxy=3 OrgWideFBBasic=4 " +
-		"OrgWideFBToken=5 ...",
+		"OrgWideFBToken=5",
 	"CertificateStatus": "Unknown=0 Valid=1 Revoked=2 DateInvalid=3 Untrusted=4 Invalid=5 " +
 		"RevocationCheckFailure=6 PendingRequest=7",
+	"ByteEncoderTypeFor7BitCharsets": "Use7Bit=0 UseQP=1 UseBase64=2 UseQPHtmlDetectTextPlain=5 " +
+		"UseBase64HtmlDetectTextPlain=6 UseQPHtml7BitTextPlain=13 UseBase64Html7BitTextPlain=14 Undefined=15",
+	"ContentType":            "MimeText=0 MimeHtml=1 MimeHtmlText=2",
+	"ErrorPolicies":          "flags Default=0 DowngradeAuthFailures=1 DowngradeDnsFailures=2 UpgradeCustomFailures=4",
+	"ExtendedProtectionFlag": "None=0 Proxy=1 NoServiceNameCheck=2 AllowDotlessSPN=4 ProxyCohosting=32",
+	"WellKnownRecipientType": "flags None=0 MailboxUsers=1 Resources=2 MailContacts=4 MailGroups=8 " +
+		"MailUsers=16 AllRecipients=-1",
 	"EwsApplicationAccessPolicy":          "EnforceAllowList=0 EnforceBlockList=1",
 	"ExtendedProtectionTokenCheckingMode": "None=0 Allow=1 Require=2",
 	"FreeBusyAccessLevel":                 "None=0 AvailabilityOnly=1 LimitedDetails=2",
 	"GzipLevel":                           "Off=0 Low=1 High=2 Error=3",
 	"HybridFeature": "FreeBusy=0 MoveMailbox=1 Mailtips=2 MessageTracking=3 OwaRedirection=4 " +
-		"OnlineArchive=5 SecureMail=6 CentralizedTransport=7 Photos=8 WacSync=9 ...",
+		"OnlineArchive=5 SecureMail=6 CentralizedTransport=7 Photos=8",
 	"MailTipsAccessLevel":    "None=0 All=1 Limited=2",
-	"MailboxMoveCapability":  "None=0 Inbound=1 RemoteInbound=3 Outbound=4 RemoteOutbound=12 ...",
+	"MailboxMoveCapability":  "None=0 Inbound=1 RemoteInbound=3 Outbound=4 RemoteOutbound=12",
 	"MtaStsMode":             "None=0 Opportunistic=1",
 	"ObjectState":            "New=0 Unchanged=1 Changed=2 Deleted=3",
 	"ProtocolLoggingLevel":   "None=0 Verbose=1",
@@ -45,10 +52,10 @@ var enumerations = map[string]string{
 	"ServerEditionType": "Unknown=-1 Standard=0 Enterprise=1 StandardEvaluation=2 " +
 		"EnterpriseEvaluation=3 Coexistence=4 CoexistenceEvaluation=5 ...",
 	"ServerRole": "flags None=0 Cafe=1 Mailbox=2 ClientAccess=4 UnifiedMessaging=16 " +
-		"HubTransport=32 Edge=64 FrontendTransport=16384 ...",
+		"HubTransport=32 Edge=64 FrontendTransport=16384",
 	"SettingOverrideStatus": "Accepted=3 ...",
 	"SmtpDaneMode":          "None=0 Opportunistic=1 Mandatory=2",
-	"SupportedAccountType":  "OrganizationalAccount=1 ConsumerAccount=2 Any=3 ...",
+	"SupportedAccountType":  "OrganizationalAccount=1 ConsumerAccount=2 Any=3",
 	"TenantConnectorSource": "Default=0 Migrated=1 HybridWizard=2 AdminUI=3",
 	"TenantConnectorType":   "OnPremises=1 Partner=2",
 	"TlsAuthLevel": "EncryptionOnly=1 CertificateValidation=2 DomainValidation=3 " +

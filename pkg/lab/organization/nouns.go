@@ -38,6 +38,8 @@ type property struct {
 	list    bool
 	initial any
 	side    exchange.Side // where it exists; both when empty
+	// least and most bound a number; it has no bounds when most is 0.
+	least, most int64
 }
 
 var nouns = sync.OnceValue(func() map[string]*noun {
@@ -126,6 +128,12 @@ func parseProperty(name, rest string) (property, error) {
 		return property{}, fmt.Errorf("%s has no type", name)
 	}
 	p := property{name: name, kind: strings.TrimSuffix(kind, "[]"), list: strings.HasSuffix(kind, "[]")}
+	if bounds, ok := strings.CutPrefix(kind, "int:"); ok {
+		p.kind = "int"
+		if _, err := fmt.Sscanf(bounds, "%d-%d", &p.least, &p.most); err != nil {
+			return p, fmt.Errorf("%s: bounds %q", name, bounds)
+		}
+	}
 	for _, side := range []exchange.Side{exchange.OnPremises, exchange.Online} {
 		if before, ok := strings.CutSuffix(" "+initial, " "+string(side)); ok {
 			p.side, initial = side, strings.TrimSpace(before)

@@ -117,6 +117,7 @@ func New(c Config) *Organization {
 		handlers: map[string]Handler{}, runs: map[string]int{}}
 	o.handlers["get-exchangediagnosticinfo"] = diagnosticInfo
 	o.handlers["get-federationinformation"] = federationInformation
+	o.handlers["test-organizationrelationship"] = testRelationship
 	o.handlers["enable-organizationcustomization"] = customization
 	o.handlers["test-migrationserveravailability"] = migrationServer
 	o.Seed("OrganizationConfig", "Name", c.Name, "Guid", c.GUID, "LegacyExchangeDN", "/o="+c.Name)
@@ -412,6 +413,9 @@ func (r *Record) identity() string {
 			leaf = r.text("Thumbprint")
 		}
 		return r.text("Server") + `\` + leaf
+	}
+	if r.noun.recipient() && r.org.c.Side == exchange.OnPremises {
+		return r.org.c.FQDN + "/Users/" + r.text("Name")
 	}
 	return r.text("Name")
 }

@@ -27,6 +27,7 @@ type rule struct {
 
 var rules = map[string]rule{
 	"AcceptedDomain":             {apply: acceptedDomain},
+	"DistributionGroup":          {apply: distributionGroup},
 	"AuthServer":                 {prepare: authServerMetadata, apply: authServer},
 	"AuthConfig":                 {apply: authConfig},
 	"IntraOrganizationConnector": {apply: intraOrganizationConnector},
@@ -100,10 +101,35 @@ func organizationRelationship(o *Organization, verb string, r *Record, c Call, _
 			"The number of values for property DomainNames is too large: %d. The maximum is %d.", n, maxDomains)
 	}
 	for _, scope := range []string{"FreeBusyAccessScope", "MailTipsAccessScope"} {
-		// Groups are not simulated: any name that is not a person's counts as a group.
-		if name := r.text(scope); given(c, scope) && name != "" &&
-			slices.ContainsFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) }) {
+		name := r.text(scope)
+		if !given(c, scope) || name == "" {
+			continue
+		}
+		found := slices.IndexFunc(o.all("Recipient"), func(e *Record) bool { return e.is(name) })
+		if found < 0 {
+			return o.notFound(name)
+		}
+		recipient := o.all("Recipient")[found]
+		if recipient.text("RecipientTypeDetails") != "MailUniversalSecurityGroup" {
 			return invalid(invalidArgument, "The recipient '%s' isn't a security group.", name)
+		}
+		r.mustSet(scope, recipient.identity())
+	}
+	return nil
+}
+
+// distributionGroup makes a group for mail, or one for mail and permissions.
+func distributionGroup(_ *Organization, verb string, r *Record, c Call, _ any) error {
+	if kind, _ := c.Parameters["Type"].(string); verb == "New" && strings.EqualFold(kind, "Security") {
+		r.mustSet("GroupType", "Universal, SecurityEnabled")
+		r.mustSet("RecipientType", "MailUniversalSecurityGroup")
+		r.mustSet("RecipientTypeDetails", "MailUniversalSecurityGroup")
+	}
+	if verb == "New" {
+		for _, property := range []string{"Alias", "DisplayName", "SamAccountName"} {
+			if r.text(property) == "" {
+				r.mustSet(property, r.text("Name"))
+			}
 		}
 	}
 	return nil
@@ -557,7 +583,7 @@ func (r *Record) derive() {
 		}
 	case "AvailabilityAddressSpace":
 		r.values["name"] = r.text("ForestName")
-	case "Mailbox", "RemoteMailbox", "MailUser":
+	case "Mailbox", "RemoteMailbox", "MailUser", "DistributionGroup":
 		if r.text("WindowsEmailAddress") == "" {
 			r.values["windowsemailaddress"] = r.get("PrimarySmtpAddress")
 		}
@@ -624,6 +650,22 @@ func federationInformation(_ context.Context, c Call) ([]exchange.Object, error)
 		ExceptionType: "Microsoft.Exchange.Management.SystemConfigurationTasks.GetFederationInformationFailedException",
 		Message: fmt.Sprintf("Federation information could not be received from the external organization '%v'.",
 			c.Parameters["DomainName"])}
+}
+
+// testRelationship is Test-OrganizationRelationship, which asks through the federation trust. No
+// organization of the lab has one.
+func testRelationship(_ context.Context, c Call) ([]exchange.Object, error) {
+	o := c.Organization
+	identity, _ := c.Parameters["Identity"].(string)
+	if o.Object("OrganizationRelationship", identity) == nil {
+		return nil, o.notFound(identity)
+	}
+	user, _ := c.Parameters["UserIdentity"].(string)
+	if o.Object("Mailbox", user) == nil {
+		return nil, o.notFound(user)
+	}
+	return nil, invalid(invalidOperation, "The organization relationship '%s' can't be tested: the organization isn't "+
+		"configured for federation.", identity)
 }
 
 func xmlText(s string) string {

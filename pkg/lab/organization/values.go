@@ -56,15 +56,27 @@ func (p property) normal(value any) (any, error) {
 		}
 		return nil, wrong()
 	case "int":
+		n := int64(0)
 		switch v := value.(type) {
-		case nil, int64:
-			return v, nil
+		case nil:
+			return nil, nil
+		case int64:
+			n = v
 		case int:
-			return int64(v), nil
+			n = int64(v)
 		case string:
-			return strconv.ParseInt(v, 10, 64)
+			var err error
+			if n, err = strconv.ParseInt(v, 10, 64); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, wrong()
 		}
-		return nil, wrong()
+		if p.most > 0 && (n < p.least || n > p.most) {
+			return nil, fmt.Errorf("Property validation failed. Property = %s Error = The value %d isn't between %d "+
+				"and %d.", p.name, n, p.least, p.most)
+		}
+		return n, nil
 	case "bytes":
 		switch v := value.(type) {
 		case nil, []byte:
@@ -120,6 +132,14 @@ type formError struct{ error }
 func (p property) form(s string) (string, error) {
 	if kind, enum := strings.CutPrefix(p.kind, "enum:"); enum {
 		return enumText(kind, s)
+	}
+	if read, ok := measures[p.kind]; ok && s != "" {
+		text, err := read(s)
+		if err != nil {
+			return "", &formError{fmt.Errorf("Cannot convert value \"%s\" to type \"%s\". Error: \"%w.\"", s,
+				fullType(p.kind), err)}
+		}
+		return text, nil
 	}
 	switch p.kind {
 	case "uri":
@@ -208,6 +228,16 @@ func (r *Record) show(online bool, asked map[string]any) []shown {
 	text := func(name, kind string, v any) { out = append(out, shown{property{name: name, kind: kind}, v}) }
 	changed, _ := r.get("WhenChanged").(time.Time)
 	created, _ := r.get("WhenCreated").(time.Time)
+	if r.noun.class == "-" && len(r.noun.prints) == 0 { // no object of the directory
+		if !r.noun.single {
+			text("Name", "string", r.text("Name"))
+			text("Guid", "guid", r.text("Guid"))
+		}
+		text("Identity", "string", r.identity())
+		text("IsValid", "bool", true)
+		text("ObjectState", "enum:ObjectState", "New")
+		return out
+	}
 	if !strings.HasPrefix(r.noun.netType, "Microsoft.Exchange.Data.Directory.Management.") {
 		text("AdminDisplayName", "string", "")
 	}
