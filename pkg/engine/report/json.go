@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf16"
 )
 
 var _ = register(Format{
@@ -53,7 +54,8 @@ func JSON(w io.Writer, document any) error {
 }
 
 // encode is JSON without HTML escapes, but with escapes for DEL, C1 control characters and those
-// that reorder or hide text, which encoding/json leaves alone and terminals do not.
+// that reorder or hide text, which encoding/json leaves alone and terminals do not, and for what a
+// CI service takes for a command.
 func encode(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -63,10 +65,11 @@ func encode(v any, indent string) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	for _, r := range b.String() {
-		if r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e ||
-			r >= 0x2060 && r <= 0x206f || r == 0xfeff {
-			fmt.Fprintf(&out, `\u%04x`, r)
+	for _, r := range withoutCommands(b.String()) {
+		if r >= 0x7f && r < 0xa0 || invisible(r) {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&out, `\u%04x`, unit)
+			}
 			continue
 		}
 		out.WriteRune(r)

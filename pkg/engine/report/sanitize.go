@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -10,8 +12,9 @@ import (
 // Sanitize makes text from elsewhere fit for a terminal. Everything that a terminal could take for
 // a command (escape sequences, other control characters, C1 included, and characters that reorder
 // or hide text) is shown as \u escapes, bytes that are no UTF-8 as \x escapes. Line breaks stay;
-// tabs become spaces.
+// tabs become spaces. So is the beginning of what a CI service takes for a command.
 func Sanitize(s string) string {
+	s = withoutCommands(s)
 	if clean(s) {
 		return s
 	}
@@ -34,6 +37,25 @@ func Sanitize(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// command is what CI services look for in the output of a job: ##vso[...] (Azure Pipelines) and
+// ##[...] anywhere in a line, ##teamcity[...], and ::name ...:: (GitHub) at the start of a line. A
+// server's text could set variables of the pipeline, or hide a line. Text may be wrapped: a blank is
+// taken for the start of a line.
+var command = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`##[A-Za-z]*\[|(?:^|\s)::[A-Za-z-]+(?:\s[^\n]*?)?::`)
+})
+
+// withoutCommands writes the first mark of a command as an escape, which JSON reads as the mark.
+func withoutCommands(s string) string {
+	if !strings.Contains(s, "##") && !strings.Contains(s, "::") {
+		return s
+	}
+	return command().ReplaceAllStringFunc(s, func(found string) string {
+		at := strings.IndexAny(found, "#:")
+		return found[:at] + fmt.Sprintf(`\u%04x`, found[at]) + found[at+1:]
+	})
 }
 
 // invisible is the rule of link.Invisible, which this package must not import.

@@ -1,0 +1,59 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// In a pipeline, the output of a job is searched for commands. A server's text is none, in any
+// format, wherever a line is broken.
+func TestServerTextIsNoPipelineCommand(t *testing.T) {
+	commands := regexp.MustCompile(`(?m)##[A-Za-z]*\[|^\s*::[A-Za-z-]+(?:\s[^\n]*?)?::`)
+	attacks := []string{
+		"##vso[task.setvariable variable=PATH]/tmp/evil", "a relationship ##vso[task.complete result=Succeeded;]done",
+		"##[error]forged", "##teamcity[buildStatus text='ok']", "::add-mask::relationship",
+		"::set-output name=x::y", "a\n  ::error file=a,line=1::forged", "###vso[task.x]y",
+		strings.Repeat("word ", 30) + "::stop-commands::token " + strings.Repeat("word ", 30) + "::warning::w",
+	}
+	for _, attack := range attacks {
+		said := msg.Plain(attack)
+		view := report.View{Title: said, Blocks: []report.Block{
+			report.Finding{ID: attack, Status: report.Fail, Place: attack, Summary: said,
+				Details: []report.Block{report.Paragraph{Label: said, Text: said}}},
+			report.Paragraph{Text: said}, report.Source{Text: attack}, report.Command{Lines: []string{attack}},
+			report.Table{Columns: []msg.Text{said}, Rows: [][]msg.Text{{said}}},
+			report.Diff{Changes: []report.Change{{Action: "create", ID: attack, Name: attack,
+				Properties: []report.Property{{Name: attack, Sign: report.Added, After: said}}}}},
+		}, Summary: report.Summary{Lead: said}}
+		document := shown{view}
+		for _, format := range []string{"text", "json", "jsonl", "junit", "markdown"} {
+			out := written(t, format, report.Options{Style: report.Style{Width: 60}}, document)
+			if found := commands.Find(out); found != nil {
+				t.Errorf("%s: %q gets through: %q", format, attack, found)
+			}
+		}
+		// In JSON the text stays what it is.
+		var out bytes.Buffer
+		if err := report.JSON(&out, map[string]string{"name": attack}); err != nil {
+			t.Fatal(err)
+		}
+		var back map[string]string
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back["name"] != attack {
+			t.Errorf("%q is %q, %v", attack, back["name"], err)
+		}
+		if commands.Match(out.Bytes()) {
+			t.Errorf("JSON: %s", out.Bytes())
+		}
+	}
+	for _, plain := range []string{"[Type]::Method", "fe80::1", "::1", "## a heading", "# 1 ## 2", "a :: b", "C#[x]"} {
+		if got := report.Sanitize(plain); got != plain {
+			t.Errorf("%q became %q", plain, got)
+		}
+	}
+}
