@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type rogue struct {
 	address string
 	mu      sync.Mutex
 	answer  func(request []byte) []byte
+	header  []byte // in place of the length and the answer
 	asked   int
 	proofs  int // requests with an encrypted timestamp: a password can be guessed from them
 }
@@ -69,6 +71,11 @@ func newRogue(t testing.TB, answer func(request []byte) []byte) *rogue {
 							r.proofs++
 						}
 					}
+				}
+				if r.header != nil {
+					_, _ = conn.Write(r.header)
+					r.mu.Unlock()
+					return
 				}
 				answer := r.answer(request)
 				r.mu.Unlock()
@@ -282,5 +289,40 @@ func TestRenewalCannotCrash(t *testing.T) {
 	}
 	if len(asked) == 0 {
 		t.Error("the domain controller was not asked: this test sees nothing")
+	}
+}
+
+// A KDC that announces an answer of four gigabytes makes the program allocate none of them, with a
+// ticket cache as with a password.
+func TestHugeAnswer(t *testing.T) {
+	domain := newRealm(t)
+	r := newRogue(t, nil)
+	r.header = []byte{0xff, 0xff, 0xff, 0xff}
+	conf := r.config(t)
+	for name, c := range map[string]kerberos.Config{
+		"password":     {User: userName + "@" + realmName, Password: secret.NewValue(password), Krb5Config: conf},
+		"ticket cache": {TicketCache: domain.cache(t), Krb5Config: conf},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := kerberos.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			before := r.asked
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			allocated := m.TotalAlloc
+			_, err = client.Context(t.Context(), "HTTP/ex1.contoso.test")
+			runtime.ReadMemStats(&m)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if err == nil || r.asked == before {
+				t.Fatalf("asked %d times: %v", r.asked-before, err)
+			}
+			if n := m.TotalAlloc - allocated; n > 1<<30 {
+				t.Errorf("%d bytes allocated: %v", n, err)
+			}
+		})
 	}
 }

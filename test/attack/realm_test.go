@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -173,4 +175,52 @@ func entry(kind int32, iterations ...uint32) types.ETypeInfo2Entry {
 		e.S2KParams = binary.BigEndian.AppendUint32(e.S2KParams, n)
 	}
 	return e
+}
+
+// cache is a ticket cache (FILE, version 4) with the user's ticket.
+func (r *realm) cache(t testing.TB) string {
+	t.Helper()
+	fields, session, err := r.ticket(messages.KDCReqBody{}, "krbtgt/"+realmName, r.user, keyusage.AS_REP_ENCPART)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.session = session
+	ticket, err := fields.Ticket.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []byte{5, 4, 0, 0}
+	number := func(n int) { out = binary.BigEndian.AppendUint32(out, uint32(n)) } //nolint:gosec // small
+	data := func(b []byte) {
+		number(len(b))
+		out = append(out, b...)
+	}
+	principal := func(kind int, parts ...string) {
+		number(kind)
+		number(len(parts))
+		data([]byte(realmName))
+		for _, p := range parts {
+			data([]byte(p))
+		}
+	}
+	principal(1, userName)
+	principal(1, userName)
+	principal(2, "krbtgt", realmName)
+	out = binary.BigEndian.AppendUint16(out, aes256)
+	data(session.KeyValue)
+	now := int(time.Now().Unix())
+	for _, at := range []int{now, now, now + 3600, now + 7200} {
+		number(at)
+	}
+	out = append(out, 0) // not for a user's session key
+	for range 3 {        // flags, addresses, authorization data
+		number(0)
+	}
+	data(ticket)
+	data(nil)
+	path := filepath.Join(t.TempDir(), "cache")
+	if err := os.WriteFile(path, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
