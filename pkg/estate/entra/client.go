@@ -58,11 +58,12 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is puts the error into the classes of this package and of link.
+// Is puts the error into the classes of this package and of link. A refusal without Graph's error
+// document comes from something on the way, such as a firewall, and says nothing about the account.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case link.ErrAccess:
-		return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+		return e.Code != "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 	case link.ErrUnreachable:
 		return e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable ||
 			e.Status == http.StatusGatewayTimeout
@@ -342,7 +343,10 @@ func (c *Client) parseError(method, id string, resp *http.Response, body []byte)
 		}
 	}
 	if e.Message == "" && e.Code == "" {
-		e.Message = link.NewStatusError(resp, body).Detail
+		e.Message = "the answer is not from Microsoft Graph"
+		if detail := link.NewStatusError(resp, body).Detail; detail != "" {
+			e.Message += ": " + detail
+		}
 	}
 	return e
 }

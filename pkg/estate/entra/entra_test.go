@@ -192,6 +192,19 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A firewall that refuses says nothing about the account.
+func TestRefusalOnTheWay(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		var waits []time.Duration
+		c := scriptedClient(t, &waits, answer(status, "<html><title>Blocked by policy 7</title></html>"))
+		_, err := c.Do(t.Context(), "GET", "/organization", nil)
+		if err == nil || errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "not from Microsoft Graph") ||
+			!strings.Contains(err.Error(), "Blocked by policy 7") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
 // A next link to another host would carry the token away.
 func TestNextLinkStaysAtHome(t *testing.T) {
 	for _, next := range []string{

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -76,6 +77,7 @@ type Identity struct {
 	host       string
 	graph      string
 	clientID   string
+	secret     secret.Value // of the credential; zero when it has none
 	deviceCode func(clientID string) (azcore.TokenCredential, error)
 	single     azcore.TokenCredential
 	devices    map[string]azcore.TokenCredential
@@ -95,6 +97,7 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 	}
 	i := &Identity{
 		login: strings.TrimSuffix(o.Login, "/"), host: u.Host, graph: o.Graph, clientID: o.Credential.ClientID,
+		secret:  o.Credential.Secret,
 		devices: map[string]azcore.TokenCredential{}, now: o.Now, turn: make(chan struct{}, 1),
 	}
 	if i.now == nil {
@@ -157,7 +160,14 @@ func NewIdentity(o IdentityOptions) (*Identity, error) {
 			return azidentity.NewDeviceCodeCredential(&azidentity.DeviceCodeCredentialOptions{
 				ClientOptions: client, DisableInstanceDiscovery: noDiscovery, TenantID: o.Tenant, ClientID: clientID,
 				UserPrompt: func(_ context.Context, m azidentity.DeviceCodeMessage) error {
-					c.Say(link.Printable(m.Message))
+					if m.UserCode == "" || m.VerificationURL == "" {
+						return errors.New("the answer holds no device code")
+					}
+					text := m.Message
+					if text == "" {
+						text = fmt.Sprintf("Open %s in a browser and enter the code %s.", m.VerificationURL, m.UserCode)
+					}
+					c.Say(link.Printable(text))
 					return nil
 				},
 			})
@@ -237,28 +247,75 @@ func (i *Identity) credential(resource string) (azcore.TokenCredential, error) {
 	return c, nil
 }
 
+// ErrNotSignIn is an answer that did not come from Entra's sign-in service: a portal, a proxy, a
+// redirect. It says nothing about the credential.
+var ErrNotSignIn = errors.New("the answer is not from the sign-in service of Entra")
+
 // explain turns the library's error, whose text holds whole HTTP answers, into ours.
 func (i *Identity) explain(ctx context.Context, err error, seen *failure) error {
-	if ctx.Err() != nil {
+	text, _, _ := strings.Cut(err.Error(), "To troubleshoot")
+	text = i.withoutSecret(link.Line(text))
+	switch {
+	case ctx.Err() != nil:
 		return fmt.Errorf("request a token from %s: %w", i.host, ctx.Err())
-	}
-	if seen.err != nil {
+	case seen.err != nil && seen.answer != nil && !errors.Is(seen.err, link.ErrUnreachable):
+		return fmt.Errorf("request a token from %s: %w: %w", i.host, ErrNotSignIn, seen.err)
+	case seen.err != nil:
 		return fmt.Errorf("request a token from %s: %w", i.host, seen.err)
+	case seen.answer == nil: // nothing was sent: the library refuses the credential itself
+		return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, text)
+	case seen.answer.StatusCode >= http.StatusBadRequest:
+		e := oauth.ParseError(i.host, seen.answer.StatusCode, seen.body)
+		e.Compare(seen.answer.Header, i.now())
+		e.Description = i.withoutSecret(e.Description)
+		if e.Code == "authorization_pending" || e.Code == "slow_down" { // of the last poll
+			e.Code, e.Description = "expired_token", "the device code was not confirmed in time"
+		}
+		if e.Code != "" || errors.Is(e, link.ErrUnreachable) {
+			return e
+		}
 	}
-	if seen.refusal != nil {
-		e := oauth.ParseError(i.host, seen.refusal.StatusCode, seen.body)
-		e.Compare(seen.refusal.Header, i.now())
-		return e
+	what := i.withoutSecret(whatAnswered(seen.answer, seen.body))
+	if _, issuer, ok := strings.Cut(text, "TenantDiscoveryResponse: "); ok {
+		what += ": " + issuer
 	}
-	return fmt.Errorf("request a token from %s: %w: %s", i.host, link.ErrAccess, link.Line(err.Error()))
+	return fmt.Errorf("request a token from %s: %w: %s", i.host, ErrNotSignIn, what)
 }
 
-// failure keeps why the last request failed. The library passes a broken connection on as text,
-// which would lose its class, and reads the body of a refusal to its end.
+// withoutSecret removes the client secret from a text of the server, which may repeat it.
+func (i *Identity) withoutSecret(text string) string {
+	if s := i.secret.Reveal(); s != "" {
+		text = strings.ReplaceAll(text, s, secret.Redacted)
+	}
+	return text
+}
+
+// whatAnswered describes an answer that is not the sign-in service's.
+func whatAnswered(resp *http.Response, body []byte) string {
+	where := link.Line(resp.Request.URL.Path)
+	status := fmt.Sprintf("%s answers with status %d", where, resp.StatusCode)
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	detail := link.NewStatusError(resp, body).Detail
+	switch {
+	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+		return fmt.Sprintf("%s redirects to %s (status %d), and no credential is sent there", where,
+			link.PrintableURL(resp.Header.Get("Location")), resp.StatusCode)
+	case len(bytes.TrimSpace(body)) == 0:
+		return status + " and nothing else"
+	case kind == "application/json": // it may hold a token
+		return status + " and a JSON document that is no answer of it"
+	case detail != "":
+		return fmt.Sprintf("%s and %q", status, detail)
+	}
+	return status
+}
+
+// failure keeps the last answer, and why it failed. The library passes a broken connection on as
+// text, which would lose its class, and reads the body of a refusal to its end.
 type failure struct {
-	err     error
-	refusal *http.Response // its body is read
-	body    []byte
+	err    error
+	answer *http.Response
+	body   []byte // of a refusal; the beginning of another answer
 }
 
 type failureKey struct{}
@@ -290,6 +347,7 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	seen.answer = resp
 	if resp.StatusCode >= http.StatusBadRequest {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 		resp.Body.Close()
@@ -297,7 +355,7 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 			seen.err = link.Classify(err)
 			return nil, err
 		}
-		seen.refusal, seen.body = resp, body
+		seen.body = body
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		return resp, nil
 	}
@@ -305,14 +363,19 @@ func (t transport) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// watchedBody notes why an answer broke off.
+// watchedBody notes why an answer broke off, and how it begins.
 type watchedBody struct {
 	io.ReadCloser
 	seen *failure
 }
 
+const maxBeginning = 64 << 10
+
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if left := maxBeginning - len(b.seen.body); left > 0 {
+		b.seen.body = append(b.seen.body, p[:min(n, left)]...)
+	}
 	if err != nil && err != io.EOF {
 		b.seen.err = link.Classify(err)
 	}
