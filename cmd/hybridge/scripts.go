@@ -58,12 +58,19 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, f
 		return fmt.Errorf("write the scripts: %w", err)
 	}
 	for _, script := range scripts {
-		if err := writeFile(filepath.Join(dir, script.Name), script.Content); err != nil {
+		path := filepath.Join(dir, filepath.FromSlash(script.Name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("write the scripts: %w", err)
 		}
-		t.note("wrote %s", report.Sanitize(filepath.Join(dir, script.Name)))
+		if err := writeFile(path, script.Content); err != nil {
+			return fmt.Errorf("write the scripts: %w", err)
+		}
+		if !script.Rollback {
+			t.note("wrote %s", report.Sanitize(path))
+		}
 	}
-	t.note("run them in the order of their names; each says where it runs, and -WhatIf shows what it would do")
+	t.note("run them in the order of their names; each says where it runs, and -WhatIf shows what it would do; "+
+		"the folder %s has a script for each that undoes it", deployment.RollbackFolder)
 	return nil
 }
 

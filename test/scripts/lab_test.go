@@ -131,7 +131,7 @@ func (s *stage) openGateway(t *testing.T, dir string) {
 }
 
 // run runs one script in PowerShell, in a session of its place.
-func (s *stage) run(t *testing.T, path, place string) ending {
+func (s *stage) run(t *testing.T, path, place string, more ...string) ending {
 	t.Helper()
 	runner, err := filepath.Abs("testdata/lab.ps1")
 	if err != nil {
@@ -141,8 +141,10 @@ func (s *stage) run(t *testing.T, path, place string) ending {
 	if forest, on := strings.CutPrefix(place, "onprem/"); on {
 		env = s.remote(t, forest)
 	}
-	out := strings.TrimSpace(powershell(t, env, "-File", runner, "-Script", path, "-Place", place,
-		"-Catalogue", peer.Catalogue(t), "-Gateway", s.gateway, "-Tenant", s.tenant))
+	out := strings.TrimSpace(powershell(t, env, append([]string{
+		"-File", runner, "-Script", path, "-Place", place, "-Catalogue", peer.Catalogue(t), "-Gateway", s.gateway,
+		"-Tenant", s.tenant,
+	}, more...)...))
 	said, last, _ := cutLast(out, "\n")
 	var e ending
 	if err := json.Unmarshal([]byte(last), &e); err != nil {
@@ -335,5 +337,94 @@ func TestRollbackOfScripts(t *testing.T) {
 	}
 	if again := s.takeUp(t, scripts.dir); again.UndoneBy == "" || again.RunID != run.RunID {
 		t.Errorf("after the rollback: %+v", again)
+	}
+}
+
+// TestRollbackScriptsAgainstTheLab undoes the scripts of a plan with the scripts that hybridge wrote
+// beside them.
+func TestRollbackScriptsAgainstTheLab(t *testing.T) {
+	for name, forests := range map[string]int{"one forest": 1, "two forests": 2} {
+		t.Run(name, func(t *testing.T) {
+			s := raise(t, lab.Options{Forests: forests})
+			before := s.plan(t)
+			scripts := planned(t, s.deployed)
+			all := func(list []deployment.Script, exit int, want string, more ...string) {
+				t.Helper()
+				for _, script := range list {
+					path := filepath.Join(scripts.dir, filepath.FromSlash(script.Name))
+					e := s.run(t, path, script.Place, more...)
+					if e.Error != "" || e.Exit != exit || !strings.Contains(e.said, want) {
+						t.Fatalf("%s: exit %d: %s\n%s", script.Name, e.Exit, e.Error, e.said)
+					}
+				}
+			}
+			all(scripts.scripts, 0, "")
+			after := s.plan(t)
+			all(scripts.undo, 0, "0 done", "-Preview")
+			first := scripts.undo[len(scripts.undo)-1:]
+			all(first, 1, "is not undone: see rollback")
+			if d := cmp.Diff(after, s.plan(t)); d != "" {
+				t.Errorf("a preview, or a script before its turn, changed something:\n%s", d)
+			}
+			all(scripts.undo, 0, " 0 not done")
+			if d := cmp.Diff(before, s.plan(t)); d != "" {
+				t.Errorf("the rollback scripts did not restore what was there before:\n%s", d)
+			}
+			all(scripts.undo, 0, "0 done")
+			if run := s.takeUp(t, scripts.dir); run.Summary.Pending != len(before.Changes) {
+				t.Errorf("in the history: %+v", run)
+			}
+			all(scripts.scripts, 0, " 0 not done")
+			if left := s.plan(t); len(left.Changes) > 0 {
+				t.Errorf("the scripts do not run again after their rollback: %+v", left.Changes)
+			}
+		})
+	}
+}
+
+// TestRollbackScriptsLeaveWhatOthersChanged extends what the scripts made. What a rollback would
+// lose stays, and the rest is undone.
+func TestRollbackScriptsLeaveWhatOthersChanged(t *testing.T) {
+	s := raise(t, lab.Options{Forests: 1})
+	scripts := planned(t, s.deployed)
+	typed := func(line string) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "typed.ps1")
+		text := "[CmdletBinding(SupportsShouldProcess = $true)] param()\n" + line
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := s.run(t, path, "online")
+		if e.Error != "" {
+			t.Fatal(e.Error)
+		}
+		return e.said
+	}
+	const theirs = "99999999-0000-4000-8000-000000000009"
+	before := typed(`(Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy).EwsAllowedAppIDs`)
+	for _, script := range scripts.scripts {
+		if e := s.run(t, filepath.Join(scripts.dir, script.Name), script.Place); e.Error != "" {
+			t.Fatalf("%s: %s\n%s", script.Name, e.Error, e.said)
+		}
+	}
+	typed(`$r = @(Get-OrganizationRelationship)[0]
+Set-OrganizationRelationship -Identity $r.Identity -DomainNames @($r.DomainNames + 'other.example') -Confirm:$false
+$c = Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy
+Set-OrganizationConfig -EwsAllowedAppIDs ($c.EwsAllowedAppIDs + ',` + theirs + `') -Confirm:$false`)
+	var said string
+	for _, script := range scripts.undo {
+		e := s.run(t, filepath.Join(scripts.dir, filepath.FromSlash(script.Name)), script.Place)
+		if e.Error != "" {
+			t.Fatalf("%s: %s\n%s", script.Name, e.Error, e.said)
+		}
+		said += e.said
+	}
+	if strings.Count(said, "left as it is: DomainNames has changed since") != 1 {
+		t.Errorf("not only the extended relationship is left:\n%s", said)
+	}
+	got := strings.Fields(typed(`(Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy).EwsAllowedAppIDs
+@(Get-OrganizationRelationship).Count`))
+	if d := cmp.Diff([]string{before + "," + theirs, "1"}, got); d != "" {
+		t.Errorf("allow list and relationships: %s\n%s", d, said)
 	}
 }

@@ -36,6 +36,7 @@ type set struct {
 	dir     string
 	plan    change.Plan
 	scripts []deployment.Script
+	undo    []deployment.Script // in the order in which they are run
 }
 
 // planned makes the first plan of a lab and writes its scripts.
@@ -46,13 +47,22 @@ func planned(t *testing.T, d *deployment.Deployment) set {
 		t.Fatal(err)
 	}
 	s := set{dir: t.TempDir(), plan: p}
-	if s.scripts, err = d.Scripts(t.Context(), p); err != nil {
+	all, err := d.Scripts(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(s.dir, deployment.RollbackFolder), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, apply.PlanFile), p.Encode(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, script := range s.scripts {
+	for _, script := range all {
+		if script.Rollback {
+			s.undo = append(s.undo, script)
+		} else {
+			s.scripts = append(s.scripts, script)
+		}
 		if err := os.WriteFile(filepath.Join(s.dir, script.Name), script.Content, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -130,6 +130,9 @@ func Kinds() map[string]*change.Kind {
 // Script is one file of a plan that is written as PowerShell.
 type Script = desired.Script
 
+// RollbackFolder is the folder of the scripts that undo the others.
+const RollbackFolder = desired.RollbackFolder
+
 // Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script verifies
 // before its first change.
 func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, error) {

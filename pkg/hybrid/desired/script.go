@@ -20,9 +20,10 @@ import (
 
 // Script is one file of a plan that is written as PowerShell.
 type Script struct {
-	Name    string // NN-PLACE.ps1
-	Place   string
-	Content []byte
+	Name     string // NN-PLACE.ps1, with RollbackFolder and a slash before it for one that undoes
+	Place    string
+	Rollback bool
+	Content  []byte
 }
 
 // Scripts renders a plan as scripts, one file per phase and place, in a sequence in which each can
@@ -32,6 +33,9 @@ type Script struct {
 // asks, writes and reads again. A value that one place produces and another needs (an application's
 // id) goes through a result file beside the scripts, or is a parameter. No text of the plan is ever
 // evaluated: texts are single-quoted literals.
+//
+// For each script there is another that undoes it, last change first, by what stands in the result
+// file.
 func Scripts(p change.Plan, sites map[string]Site) []Script {
 	batches := scheduled(p.Changes)
 	byChange := map[string]*batch{}
@@ -50,6 +54,19 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 				"and hybridge test asks for free/busy."
 		}
 		out = append(out, Script{Name: b.file, Place: b.place, Content: s.render()})
+	}
+	for i, b := range slices.Backward(batches) {
+		reversed := *b
+		reversed.changes = slices.Clone(b.changes)
+		slices.Reverse(reversed.changes)
+		s := &script{batch: &reversed, plan: p, site: sites[b.place], byChange: byChange, undoes: true}
+		s.next = "This was the last script. hybridge plan shows the changes of before."
+		if i > 0 {
+			s.next = "Next: " + batches[i-1].file + " of this folder"
+		}
+		out = append(out, Script{
+			Name: RollbackFolder + "/" + b.file, Place: b.place, Rollback: true, Content: s.render(),
+		})
 	}
 	return out
 }
@@ -196,6 +213,7 @@ type script struct {
 	site     Site
 	next     string
 	byChange map[string]*batch
+	undoes   bool
 	secrets  []change.SecretRef // that this script asks for
 }
 
@@ -214,6 +232,7 @@ type page struct {
 	Phase, Patience           int
 	Use, Modules, Blocks      []string
 	Kinds                     []string
+	Undo                      bool
 	Assert                    []string
 	Parameters                []parameter
 	Before                    []struct{ ID, Script string }
@@ -229,6 +248,7 @@ func (s *script) render() []byte {
 	d := page{
 		File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Phase: s.phase,
 		Patience: 60, Parameters: s.parameters(), Place: s.place, PlaceID: cmp.Or(s.site.Tenant, s.site.Organization),
+		Undo: s.undoes,
 	}
 	d.Kinds, d.Identity, d.Name = s.kinds()
 	if sort.Use != nil {
@@ -237,6 +257,9 @@ func (s *script) render() []byte {
 	d.Use = append(d.Use, s.site.Connect...)
 	s.where(&d, sort.Name)
 	for _, c := range s.changes {
+		if s.undoes {
+			break // each change looks at what rests on it
+		}
 		for _, id := range c.Needs {
 			before := struct{ ID, Script string }{id, ""}
 			if b := s.byChange[id]; b != nil && b != s.batch {
@@ -248,7 +271,11 @@ func (s *script) render() []byte {
 		}
 	}
 	for i := range s.changes {
-		d.Steps = append(d.Steps, s.step(i))
+		if s.undoes {
+			d.Steps = append(d.Steps, s.undoStep(i))
+		} else {
+			d.Steps = append(d.Steps, s.step(i))
+		}
 	}
 	for i, line := range d.Use {
 		d.Use[i] = comment(line)
@@ -293,6 +320,9 @@ func (s *script) where(d *page, sort string) {
 		d.Assert = append(d.Assert, ")",
 			"Assert-Place -Organization "+exchange.Quote(s.site.Organization)+" "+about+" -Used $used")
 	}
+	if s.undoes {
+		blocks = append(blocks, "undo.ps1")
+	}
 	for _, name := range blocks {
 		text, err := templates.PowerShell.ReadFile("powershell/" + name)
 		if err != nil {
@@ -300,6 +330,16 @@ func (s *script) where(d *page, sort string) {
 		}
 		d.Blocks = append(d.Blocks, string(text))
 	}
+}
+
+// identity is the property by which the place addresses its objects.
+func (s *script) identity() string {
+	for _, k := range Kinds() {
+		if k.At(s.place) {
+			return k.System().Script.Identity
+		}
+	}
+	return ""
 }
 
 // kinds lists the properties of each kind of the script, with the type by which they are compared.
@@ -346,7 +386,7 @@ func (s *script) used() []map[string]any {
 		if k := kindNamed(c.Kind); k != nil && k.Find != nil {
 			add(k.Find(c))
 		}
-		for _, command := range c.Commands() {
+		for _, command := range s.commands(c) {
 			add(command)
 		}
 	}
@@ -359,16 +399,25 @@ func (s *script) used() []map[string]any {
 	return out
 }
 
-// parameters lists what the script asks for.
+// commands are what the script runs for a change.
+func (s *script) commands(c change.Change) []change.Command {
+	k := kindNamed(c.Kind)
+	if !s.undoes || k == nil || k.Find == nil {
+		return c.Commands()
+	}
+	return s.undo(k, c).commands
+}
+
+// parameters lists what the script asks for. One that undoes finds ids in the result file.
 func (s *script) parameters() []parameter {
 	var out []parameter
 	for _, c := range s.changes {
-		for _, command := range c.Commands() {
+		for _, command := range s.commands(c) {
 			for _, ref := range change.Refs(command.Parameters) {
 				from := s.byChange[ref.Change]
 				p := parameter{Name: variable(ref), GUID: isID(ref)}
 				known := func(o parameter) bool { return o.Name == p.Name }
-				if from == nil || from == s.batch || slices.ContainsFunc(out, known) {
+				if s.undoes || from == nil || from == s.batch || slices.ContainsFunc(out, known) {
 					continue
 				}
 				p.From = from.file
@@ -644,6 +693,9 @@ func (s *script) literal(v any) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case string:
+		if v == liveIdentity {
+			return "[string] (Read-Property $Change.Live " + exchange.Quote(s.identity()) + ")"
+		}
 		return exchange.Quote(v)
 	case change.Ref:
 		return "$Run.Ids[" + exchange.Quote(variable(v)) + "]"

@@ -42,18 +42,31 @@ func TestScripts(t *testing.T) {
 	scripts := scriptsOf(t, w, f, makePlan(t, w, f, a))
 	names := sortedKeys(scripts)
 	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1",
-		"04-online.ps1"}
+		"04-online.ps1", "rollback/01-entra.ps1", "rollback/02-online.ps1", "rollback/03-onprem-contoso.ps1",
+		"rollback/03-onprem-fabrikam.ps1", "rollback/04-online.ps1"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1"} {
 		golden(t, filepath.Join("testdata", name), scripts[name])
+		golden(t, filepath.Join("testdata", "rollback-"+name), parts(t, scripts["rollback/"+name]))
 	}
 	for name, content := range scripts {
 		if bytes.Count(content, []byte("\n")) != bytes.Count(content, []byte("\r\n")) {
 			t.Errorf("%s has lines that do not end with CR LF", name)
 		}
 	}
+}
+
+// parts leaves out the functions, which are the same in every script.
+func parts(t *testing.T, content []byte) []byte {
+	t.Helper()
+	head, rest, _ := bytes.Cut(content, []byte("# ---- What this script did"))
+	_, changes, found := bytes.Cut(rest, []byte("# ---- Where this runs"))
+	if !found {
+		t.Fatal("no functions")
+	}
+	return slices.Concat(head, []byte("# ---- Where this runs"), changes)
 }
 
 // Each script can be run when those before it were: what it needs is in an earlier file, and files
@@ -180,7 +193,7 @@ func TestScriptsLint(t *testing.T) {
 	var files []string
 	seen := map[string]bool{}
 	for _, name := range sortedKeys(all) {
-		path, content := filepath.Join(dir, name), all[name]
+		path, content := filepath.Join(dir, strings.ReplaceAll(name, "/", "-")), all[name]
 		// The linter is slow: the functions, the same in every script of a sort, are read once.
 		before, rest, _ := bytes.Cut(content, []byte("# ---- What this script did"))
 		functions, after, found := bytes.Cut(rest, []byte("# ---- Where this runs"))

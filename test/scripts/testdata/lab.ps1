@@ -11,8 +11,9 @@ param(
     [Parameter(Mandatory)] [string] $Catalogue,
     [string] $Gateway,
     [string] $Tenant,
-    [hashtable] $Arguments = @{ Confirm = $false }
+    [switch] $Preview                            # with -WhatIf
 )
+$Arguments = if ($Preview) { @{ WhatIf = $true } } else { @{ Confirm = $false } }
 $PSStyle.OutputRendering = 'PlainText'
 $ErrorActionPreference = 'Stop'
 
