@@ -207,6 +207,9 @@ func TestScripts(t *testing.T) {
 	}
 	want := []string{"01-entra.ps1", "02-online.ps1", "03-onprem-contoso.ps1", "03-onprem-fabrikam.ps1",
 		"04-online.ps1"}
+	for i := range want {
+		want = append(want, RollbackFolder+"/"+want[len(want)-1-2*i])
+	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}
