@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/schema"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
 // Example is an answers file that is whole and valid: one forest, an application that signs in by
@@ -169,7 +170,7 @@ func typeName(of reflect.Type, s *schema.Schema) string {
 	switch {
 	case of.Kind() == reflect.Map:
 		return "mapping of text"
-	case s.Pattern != "":
+	case of == reflect.TypeFor[secret.Ref]():
 		return "[reference](../secrets.md)"
 	case s.Enum != nil:
 		var values []string

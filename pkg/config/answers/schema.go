@@ -71,13 +71,24 @@ func description(path []string) string {
 	return strings.TrimSuffix(text, ".")
 }
 
-// structure validates value against the schema, turns every violation into a fault, and takes what
-// violates it out of value, so that the rest can be decoded and looked at too.
-func (v *validation) structure(value any) {
+// structure validates value against the schema, turns violations into faults, and takes what
+// violates it out of value, so that the rest can be decoded and looked at too. It returns the
+// violations that rules has better words for: an editor shows them as they are.
+func (v *validation) structure(value any) (left []schema.Violation) {
 	for _, violation := range compiled().Validate(value) {
-		v.violation(value, violation)
+		secret := len(violation.At) > 0 && slices.Contains(secretKeys, violation.At[len(violation.At)-1])
+		switch k := violation.Keyword; {
+		case violation.Conditional, k == "pattern" && !secret, k == "anyOf", k == "not", k == "uniqueItems":
+			left = append(left, violation)
+		default:
+			v.violation(value, violation)
+		}
 	}
+	return left
 }
+
+// secretKeys are the keys of references to secrets.
+var secretKeys = []string{"password", "secret"}
 
 func (v *validation) violation(value any, k schema.Violation) {
 	at := k.At

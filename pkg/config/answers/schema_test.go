@@ -5,11 +5,16 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/invopop/jsonschema"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 )
 
 var update = flag.Bool("update", false, "rewrite schema.json and the golden files")
@@ -52,6 +57,13 @@ func generateSchema(t *testing.T) []byte {
 				value.Title, value.Description = q.Label, q.about()
 				value.Examples = examples(q)
 			}
+			if tag := exampleTag(name, p.Key); value.Examples == nil && tag != "" {
+				var example any
+				if err := yaml.Unmarshal([]byte(tag), &example); err != nil {
+					t.Fatalf("%s.%s: %v", name, p.Key, err)
+				}
+				value.Examples = []any{example}
+			}
 			if value.Description == "" {
 				t.Errorf("%s.%s has no comment for the schema to show", name, p.Key)
 			}
@@ -59,6 +71,7 @@ func generateSchema(t *testing.T) []byte {
 		}
 	}
 	finish("Answers", s)
+	conditions(t, s)
 	for name, def := range s.Definitions {
 		if def.Properties != nil {
 			finish(name, def)
@@ -94,8 +107,49 @@ func examples(q Question) []any {
 	return []any{q.Example}
 }
 
+// exampleTag is the example of a field that no question asks for.
+func exampleTag(definition, property string) string {
+	for _, p := range parts {
+		for i := range p.of.NumField() {
+			f := p.of.Field(i)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); p.of.Name() == definition && name == property {
+				return f.Tag.Get("example")
+			}
+		}
+	}
+	return ""
+}
+
+// The forms of values. They are never stricter than the rules in names.go: an editor may miss a
+// fault, and shows none where there is none.
+const (
+	domainForm  = `^[^\s/\\@:*<>]+\.[^\s/\\@:*<>]+$`
+	guidPattern = `^\{?[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\}?$`
+	portForm    = `0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})`
+	hostForm    = `([^\s/\\@:<>]+|\[?[0-9A-Fa-f:.]+\]?)`
+	urlForm     = `^https?://[^\s/?#@<>]+(/[^\s?#]*)?$`
+	addressForm = `^[^\s@<>()\[\],;:\\"]+@[^\s/\\@:*<>]+\.[^\s/\\@:*<>]+$`
+)
+
+// patterns are the forms of texts, by the schema's definition and property.
+var patterns = map[string]string{
+	"ExchangeOnline.tenant": domainForm, "ExchangeOnline.coexistenceDomain": domainForm,
+	"Directory.domain": domainForm, "Namespace.autodiscover": domainForm, "Namespace.ews": domainForm,
+	"Namespace.smtp": domainForm, "Forest.domains[]": domainForm, "Forest.applicationId": guidPattern,
+	"Forest.name":  `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`,
+	"Exchange.url": urlForm, "Network.proxy": urlForm, "Pair.from": addressForm, "Pair.to": addressForm,
+	"Exchange.server": "^" + hostForm + "$", "Forest.edge[]": "^" + hostForm + "$",
+	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
+	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
+	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",
+	"Network.connectTo[]": `^[^\s=]*:[0-9]*=[^\s=]+:` + portForm + "$",
+}
+
+// notPaths are texts that are no path of a file.
+var notPaths = map[string]any{"pattern": `^(file:)?~|^(env|keyring|https?):|^file:$`}
+
 // constrain adds what types cannot express: texts and required lists are not empty, the allowed
-// values, and the form of a secret's reference.
+// values, their forms, what applies without them, and the form of a secret's reference.
 func constrain(path string, s *jsonschema.Schema) {
 	one := uint64(1)
 	switch s.Type {
@@ -104,15 +158,116 @@ func constrain(path string, s *jsonschema.Schema) {
 		for _, v := range enumerations[path] {
 			s.Enum = append(s.Enum, v)
 		}
+		s.Pattern = patterns[path]
 		if strings.HasSuffix(path, ".password") || strings.HasSuffix(path, ".secret") {
 			s.Pattern = `^(prompt|file:.+|env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/]+/.+)$`
+		}
+		switch {
+		case strings.HasSuffix(path, ".pfx"), path == "Network.caFile":
+			s.Extras = map[string]any{"not": notPaths}
+		case path == "Forest.name":
+			s.Extras = map[string]any{"not": map[string]any{"enum": []string{"online", "entra", "workmail"}}}
 		}
 	case "array":
 		if path == "Answers.forests" || path == "Forest.domains" {
 			s.MinItems = &one
 		}
 		if s.Items != nil {
+			s.UniqueItems = s.Items.Type == "string"
 			constrain(path+"[]", s.Items)
 		}
 	}
+	switch path {
+	case "Directory.security":
+		s.Default = SecurityLDAPS
+	case "ExchangeOnline.richCoexistence":
+		s.Default = RichCoexistenceAuto
+	case "Answers.features":
+		s.Default = DefaultFeatures()
+	}
+}
+
+// object is a part of a schema.
+type object = map[string]any
+
+func is(key string, values ...any) object {
+	return object{"properties": object{key: object{"enum": values}}, "required": []string{key}}
+}
+
+// conditions adds the rules that tie keys together.
+func conditions(t *testing.T, s *jsonschema.Schema) {
+	t.Helper()
+	s.Extras = object{"anyOf": []object{{"required": []string{"exchangeOnline"}}, {"required": []string{"workmail"}}}}
+	at := func(definition, key string) *jsonschema.Schema {
+		property, ok := s.Definitions[definition].Properties.Get(key)
+		if !ok {
+			t.Fatalf("%s has no %s", definition, key)
+		}
+		return property
+	}
+	fields := []string{"user", "password", "keytab", "ticketCache", "krb5Config", "clientId", "pfx", "secret"}
+	for _, c := range credentials {
+		parent, key, _ := strings.Cut(c.at, ".")
+		definition := map[string]string{"directory": "Directory", "exchange": "Exchange",
+			"exchangeOnline": "ExchangeOnline", "workmail": "WorkMail"}[parent]
+		var all []object
+		var known []any
+		for _, kind := range kinds(c.kinds) {
+			rule := c.kinds[CredentialKind(kind)]
+			known = append(known, kind)
+			then := object{}
+			if rule.needs != nil {
+				then["required"] = rule.needs
+			}
+			properties := object{}
+			for _, f := range fields {
+				if !slices.Contains(rule.needs, f) && !slices.Contains(rule.may, f) {
+					properties[f] = false
+				}
+			}
+			if len(c.kinds) > 1 && properties["clientId"] == nil {
+				properties["clientId"] = object{"pattern": guidPattern}
+			}
+			then["properties"] = properties
+			all = append(all, object{"if": is("kind", kind), "then": then})
+		}
+		all = append(all, object{"properties": object{"kind": object{"enum": known}}})
+		at(definition, key).Extras = object{"allOf": all}
+	}
+	s.Definitions["Directory"].Extras = object{"anyOf": []object{{"required": []string{"domain"}},
+		{"required": []string{"servers"}}}}
+	s.Definitions["Exchange"].Extras = object{"allOf": []object{{
+		"if":   object{"properties": object{"credential": is("kind", CredentialBasic)}, "required": []string{"credential"}},
+		"then": object{"properties": object{"url": object{"pattern": "^https://"}}, "required": []string{"url"}},
+	}}}
+	hosts := object{}
+	for _, name := range cloud.KeyNames() {
+		hosts[name] = object{"type": "string"}
+	}
+	at("ExchangeOnline", "hosts").AdditionalProperties = nil
+	at("ExchangeOnline", "hosts").Extras = object{"properties": hosts, "additionalProperties": false}
+	var all []object
+	for _, c := range cloud.All() {
+		properties := object{}
+		if !c.GraphCoexistence {
+			properties["richCoexistence"] = object{"enum": []string{RichCoexistenceAuto, RichCoexistenceEWS}}
+		}
+		var others []string
+		for _, other := range cloud.All() {
+			if other.CoexistenceSuffix != "" {
+				others = append(others, regexp.QuoteMeta("."+other.CoexistenceSuffix))
+			}
+			if other.InitialSuffix != "" && !c.MayHold("x."+other.InitialSuffix) {
+				others = append(others, regexp.QuoteMeta("."+other.InitialSuffix))
+			}
+		}
+		slices.Sort(others)
+		properties["tenant"] = object{"not": object{"pattern": "(" + strings.Join(slices.Compact(others), "|") + ")$"}}
+		then := object{"properties": properties}
+		if c.InitialSuffix == "" {
+			then["required"] = []string{"coexistenceDomain"}
+		}
+		all = append(all, object{"if": is("cloud", c.ID), "then": then})
+	}
+	s.Definitions["ExchangeOnline"].Extras = object{"allOf": all}
 }

@@ -26,8 +26,7 @@ func (d *Document) Ready(ready func(secret.Ref) error) error {
 			}
 			walk(n.Content[i], at)
 		}
-		keys := []string{"password", "secret"}
-		if n.Kind != yaml.ScalarNode || len(path) == 0 || !slices.Contains(keys, path[len(path)-1]) {
+		if n.Kind != yaml.ScalarNode || len(path) == 0 || !slices.Contains(secretKeys, path[len(path)-1]) {
 			return
 		}
 		if err := ready(secret.Ref(n.Value)); err != nil {

@@ -38,7 +38,7 @@ func (v *validation) run() Answers {
 	if v.header(tree) {
 		return Answers{}
 	}
-	v.structure(tree)
+	left := v.structure(tree)
 	data, err := json.Marshal(tree)
 	if err != nil {
 		v.faultAt(nil, "the answers cannot be read: "+err.Error(), "report this as a bug")
@@ -52,6 +52,9 @@ func (v *validation) run() Answers {
 		return Answers{}
 	}
 	v.rules(&a)
+	if len(v.faults) == 0 && len(left) > 0 { // no rule knows it
+		v.faultAt(left[0].At, "not valid here", "compare with: hybridge schema")
+	}
 	return a
 }
 

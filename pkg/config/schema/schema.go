@@ -30,6 +30,7 @@ type Schema struct {
 	MinLength   int      `json:"minLength"`
 	Pattern     string   `json:"pattern"`
 	MinItems    int      `json:"minItems"`
+	UniqueItems bool     `json:"uniqueItems"`
 	Minimum     *float64 `json:"minimum"`
 	Required    []string `json:"required"`
 	Items       *Schema  `json:"items"`
@@ -162,6 +163,8 @@ type Violation struct {
 	Got     any      // the value, or for "type" the name of its type
 	Want    []any    // what enum, const or type would take
 	Min     int      // of minItems
+	// Conditional tells that the keyword stands within allOf, then or else.
+	Conditional bool
 }
 
 // Validate lists what is wrong with a value as encoding/json or a YAML library gives it. A value
@@ -178,6 +181,13 @@ func (s *Schema) validate(value any, at []string, out *[]Violation) {
 	wrong := func(v Violation) {
 		v.At = slices.Clone(at)
 		*out = append(*out, v)
+	}
+	conditional := func(part *Schema) {
+		before := len(*out)
+		part.validate(value, at, out)
+		for i := before; i < len(*out); i++ {
+			(*out)[i].Conditional = true
+		}
 	}
 	if s.Never {
 		wrong(Violation{Keyword: "false"})
@@ -211,6 +221,11 @@ func (s *Schema) validate(value any, at []string, out *[]Violation) {
 		if len(v) < s.MinItems {
 			wrong(Violation{Keyword: "minItems", Min: s.MinItems})
 		}
+		if s.UniqueItems && slices.ContainsFunc(v, func(e any) bool {
+			return slices.IndexFunc(v, func(o any) bool { return equal(o, e) }) != lastIndex(v, e)
+		}) {
+			wrong(Violation{Keyword: "uniqueItems"})
+		}
 		if s.Items != nil {
 			for i, e := range v {
 				s.Items.validate(e, append(at, strconv.Itoa(i)), out)
@@ -224,7 +239,7 @@ func (s *Schema) validate(value any, at []string, out *[]Violation) {
 		}
 	}
 	for _, part := range s.AllOf {
-		part.validate(value, at, out)
+		conditional(part)
 	}
 	if s.AnyOf != nil && !slices.ContainsFunc(s.AnyOf, func(part *Schema) bool { return part.holds(value) }) {
 		wrong(Violation{Keyword: "anyOf"})
@@ -238,7 +253,7 @@ func (s *Schema) validate(value any, at []string, out *[]Violation) {
 			branch = s.Then
 		}
 		if branch != nil {
-			branch.validate(value, at, out)
+			conditional(branch)
 		}
 	}
 }
@@ -267,6 +282,15 @@ func (s *Schema) object(v map[string]any, at []string, wrong func(Violation), ou
 	if unknown != nil {
 		wrong(Violation{Keyword: "additionalProperties", Names: unknown})
 	}
+}
+
+func lastIndex(list []any, e any) int {
+	for i, o := range slices.Backward(list) {
+		if equal(o, e) {
+			return i
+		}
+	}
+	return -1
 }
 
 // typeOf is a value's type by JSON Schema's names; a whole number is an integer.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -43,9 +44,18 @@ func reference(t *testing.T, s *jsonschema.Schema, value any) []string {
 	}
 	var walk func(e *jsonschema.ValidationError)
 	walk = func(e *jsonschema.ValidationError) {
+		keyword := "false"
+		switch e.ErrorKind.(type) {
+		case *kind.AnyOf, *kind.Not:
+			return
+		case *kind.FalseSchema:
+		default:
+			if path := e.ErrorKind.KeywordPath(); len(path) > 0 {
+				keyword = path[len(path)-1]
+			}
+		}
 		if len(e.Causes) == 0 {
-			path := e.ErrorKind.KeywordPath()
-			out = append(out, strings.Join(e.InstanceLocation, "/")+" "+path[len(path)-1])
+			out = append(out, strings.Join(e.InstanceLocation, "/")+" "+keyword)
 		}
 		for _, c := range e.Causes {
 			walk(c)
@@ -144,6 +154,7 @@ func TestKeywords(t *testing.T) {
 		{`{"const":1}`, `1.0`, `"1"`},
 		{`{"enum":[null,"a",[1]]}`, `[1]`, `[2]`},
 		{`{"pattern":"^a"}`, `7`, `"b"`},
+		{`{"uniqueItems":true}`, `["a","b",1]`, `["a",1.0,1]`},
 		{`{"minLength":2}`, `"éé"`, `"é"`},
 		{`{"items":{"type":"string"},"minItems":1}`, `["a"]`, `[]`},
 		{`{"additionalProperties":{"type":"boolean"}}`, `{"a":true}`, `{"a":1}`},
