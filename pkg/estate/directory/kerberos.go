@@ -10,8 +10,6 @@ import (
 	"github.com/go-ldap/ldap/v3/gssapi"
 	"github.com/jcmturner/gokrb5/v8/client"
 	"github.com/jcmturner/gokrb5/v8/config"
-	"github.com/jcmturner/gokrb5/v8/credentials"
-	"github.com/jcmturner/gokrb5/v8/keytab"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
@@ -59,7 +57,13 @@ func (g *guarded) DeleteSecContext() error {
 	return err
 }
 
-func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
+func kerberosClient(cfg *Config) (_ *client.Client, _ *kerberos.Guard, err error) {
+	// It runs in a goroutine of its own, and gokrb5 panics at some damaged tickets.
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("the Kerberos files of %s are damaged (run kinit)", cfg.Name)
+		}
+	}()
 	credential := cfg.Directory.Bind
 	user, realm := principal(credential.User, cfg.Directory.Domain)
 	krb5, err := krb5Config(credential.Krb5Config, realm)
@@ -73,9 +77,9 @@ func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 	noFAST := client.DisablePAFXFAST(true)
 	switch {
 	case credential.Keytab != "":
-		kt, err := keytab.Load(credential.Keytab)
+		kt, err := kerberos.LoadKeytab(credential.Keytab)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read keytab %s: %w", credential.Keytab, err)
+			return nil, nil, err
 		}
 		guard, err := kerberos.NewGuard(krb5, realm)
 		return client.NewWithKeytab(user, realm, kt, krb5, noFAST), guard, err
@@ -86,7 +90,7 @@ func kerberosClient(cfg *Config) (*client.Client, *kerberos.Guard, error) {
 		return client.NewWithPassword(user, realm, cfg.Password.Reveal(), krb5, noFAST), guard, err
 	}
 	path := strings.TrimPrefix(credential.TicketCache, "FILE:")
-	cache, err := credentials.LoadCCache(path)
+	cache, err := kerberos.LoadCache(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// not a missing file: no user has signed in
 		return nil, nil, fmt.Errorf("there is no ticket at %s: run kinit, or give the account by keytab or password",
@@ -125,7 +129,11 @@ func krb5Config(path, realm string) (*config.Config, error) {
 			path = "/etc/krb5.conf"
 		}
 	}
-	c, err := config.Load(path)
+	text, err := os.ReadFile(path)
+	var c *config.Config
+	if err == nil {
+		c, err = kerberos.ParseConfig(string(text))
+	}
 	switch {
 	case err == nil:
 		return c, nil

@@ -42,7 +42,7 @@ func newCenter(c Config) (*center, error) {
 	}
 	var cache *credentials.CCache
 	if c.Password == (secret.Value{}) && c.Keytab == "" {
-		if cache, err = loadCache(c.TicketCache); err != nil {
+		if cache, err = LoadCache(c.TicketCache); err != nil {
 			return nil, err
 		}
 		owner := cache.DefaultPrincipal
@@ -73,7 +73,7 @@ func newCenter(c Config) (*center, error) {
 		guard, err := NewGuard(cfg, realm)
 		return &center{client: cl, guard: guard}, err
 	case c.Keytab != "":
-		keys, err := loadKeytab(c.Keytab)
+		keys, err := LoadKeytab(c.Keytab)
 		if err != nil {
 			return nil, err
 		}
@@ -120,14 +120,16 @@ func loadConfig(path string) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("krb5 configuration: %w", err)
 	}
-	cfg, err := parseConfig(string(data))
+	cfg, err := ParseConfig(string(data))
 	if err != nil {
 		return nil, fmt.Errorf("krb5 configuration %s: %w", path, err)
 	}
 	return cfg, nil
 }
 
-func parseConfig(text string) (cfg *config.Config, err error) {
+// ParseConfig reads a krb5.conf. gokrb5 panics at some damaged files: its own functions are not for
+// files of others.
+func ParseConfig(text string) (cfg *config.Config, err error) {
 	defer recovered(&err, "parse")
 	// gokrb5 refuses include lines that stand before the first section. Included files are not
 	// read.
@@ -187,7 +189,8 @@ func prepare(cfg *config.Config, realm string) {
 	}
 }
 
-func loadKeytab(path string) (*keytab.Keytab, error) {
+// LoadKeytab reads a keytab; see ParseConfig.
+func LoadKeytab(path string) (*keytab.Keytab, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("keytab: %w", err)
@@ -211,7 +214,8 @@ func parseKeytab(data []byte) (keys *keytab.Keytab, err error) {
 	return keys, nil
 }
 
-func loadCache(path string) (*credentials.CCache, error) {
+// LoadCache reads a ticket cache, by default that of the environment; see ParseConfig.
+func LoadCache(path string) (*credentials.CCache, error) {
 	if path == "" {
 		path = os.Getenv("KRB5CCNAME")
 	}
@@ -241,6 +245,9 @@ func loadCache(path string) (*credentials.CCache, error) {
 
 func parseCache(data []byte) (cache *credentials.CCache, err error) {
 	defer recovered(&err, "parse")
+	if err := checkCache(data); err != nil {
+		return nil, err
+	}
 	cache = new(credentials.CCache)
 	err = cache.Unmarshal(data)
 	return cache, err

@@ -539,7 +539,7 @@ func TestPermittedTypes(t *testing.T) {
 		"[libdefaults]\n permitted_enctypes = aes256-cts-hmac-sha1-96 aes128-cts-hmac-sha1-96\n": {17, 18},
 		"[libdefaults]\n permitted_enctypes = aes256-cts-hmac-sha1-96\n":                         {18},
 	} {
-		cfg, err := parseConfig(text)
+		cfg, err := ParseConfig(text)
 		if err != nil {
 			t.Fatal(err)
 		}
