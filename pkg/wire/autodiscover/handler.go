@@ -147,7 +147,7 @@ func (h *Handler) pox(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &code) && code.Code == InvalidUser:
 		writePOXError(w, 500, "The email address can't be found.")
 	case err != nil:
-		writePOXError(w, 602, "An internal error occurred.")
+		writePOXError(w, 603, "An internal error occurred.")
 	default:
 		if settings.Address == "" {
 			settings.Address = address

@@ -101,7 +101,7 @@ func parsePOX(data []byte) answer {
 }
 
 // poxError reads codes of the outlook schema: 500 the address is not known, 600 a bad request, 601
-// another schema. Other servers use 404.
+// another schema, 603 an internal error. Other servers use 404.
 func poxError(e *soap.Element) answer {
 	code := e.Value("ErrorCode")
 	if code == "" {

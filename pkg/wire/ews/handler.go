@@ -119,7 +119,14 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 		return "", schemaFault("the element '" + body.Name.Local + "' in namespace '" + body.Name.Space +
 			"' is not expected")
 	}
+	if wrong := inOrder(body); wrong != "" {
+		return "", schemaFault(wrong)
+	}
 	switch body.Name.Local {
+	case "ResolveNames":
+		return h.resolveNames(r, envelope)
+	case "GetUserOofSettingsRequest":
+		return h.oofSettings(r, body), nil
 	case "GetUserAvailabilityRequest":
 		return h.getUserAvailability(r, envelope)
 	case "ConvertId":
@@ -131,7 +138,11 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 	case "GetServerTimeZones":
 		return getServerTimeZones(body), nil
 	}
-	return "", schemaFault("the element '" + body.Name.Local + "' in namespace '" + Messages + "' is not expected")
+	return "", notExpected(body)
+}
+
+func notExpected(body *soap.Element) *Fault {
+	return schemaFault("the element '" + body.Name.Local + "' in namespace '" + Messages + "' is not expected")
 }
 
 func schemaFault(why string) *Fault {
@@ -209,7 +220,15 @@ func (h *Handler) getUserAvailability(r *http.Request, envelope soap.Envelope) (
 		}
 		writeView(&b, c, q, zone, interval)
 	}
-	b.WriteString(`</m:FreeBusyResponseArray></m:GetUserAvailabilityResponse>`)
+	b.WriteString(`</m:FreeBusyResponseArray>`)
+	if options := envelope.Body.Child("SuggestionsViewOptions"); options != nil {
+		text, err := h.suggestions(r, options, q, zone)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(text)
+	}
+	b.WriteString(`</m:GetUserAvailabilityResponse>`)
 	return b.String(), nil
 }
 
@@ -224,9 +243,11 @@ func (h *Handler) parseQuery(envelope soap.Envelope) (q Query, z TimeZone, inter
 			return refuse("ErrorTimeZone", "The time zone is invalid.")
 		}
 	} else if id, ok := envelope.Header.Child("TimeZoneContext", "TimeZoneDefinition").Get("Id"); ok {
-		if named, ok := zoneByID(id); ok {
-			z = named.zone
+		named, ok := zoneByID(id)
+		if !ok {
+			return refuse("ErrorTimeZone", "The time zone '"+link.Line(id)+"' is not known.")
 		}
+		z = named.zone
 	}
 	q.Impersonated = impersonated(envelope.Header)
 	for _, data := range body.Child("MailboxDataArray").All("MailboxData") {

@@ -154,7 +154,43 @@ var (
 		return TimeZone{bias, Transition{0, 2 * time.Hour, 1, time.November, time.Sunday},
 			Transition{-60, 2 * time.Hour, 2, time.March, time.Sunday}}
 	}
-	zones = []namedZone{
+	moreZones = []namedZone{
+		{"Greenwich Standard Time", "(UTC+00:00) Monrovia, Reykjavik", TimeZone{}},
+		{"W. Central Africa Standard Time", "(UTC+01:00) West Central Africa", TimeZone{Bias: -60}},
+		{"South Africa Standard Time", "(UTC+02:00) Harare, Pretoria", TimeZone{Bias: -120}},
+		{"Arab Standard Time", "(UTC+03:00) Kuwait, Riyadh", TimeZone{Bias: -180}},
+		{"E. Africa Standard Time", "(UTC+03:00) Nairobi", TimeZone{Bias: -180}},
+		{"Russian Standard Time", "(UTC+03:00) Moscow, St. Petersburg", TimeZone{Bias: -180}},
+		{"Turkey Standard Time", "(UTC+03:00) Istanbul", TimeZone{Bias: -180}},
+		{"Arabian Standard Time", "(UTC+04:00) Abu Dhabi, Muscat", TimeZone{Bias: -240}},
+		{"Pakistan Standard Time", "(UTC+05:00) Islamabad, Karachi", TimeZone{Bias: -300}},
+		{"Sri Lanka Standard Time", "(UTC+05:30) Sri Jayawardenepura", TimeZone{Bias: -330}},
+		{"Nepal Standard Time", "(UTC+05:45) Kathmandu", TimeZone{Bias: -345}},
+		{"Bangladesh Standard Time", "(UTC+06:00) Dhaka", TimeZone{Bias: -360}},
+		{"SE Asia Standard Time", "(UTC+07:00) Bangkok, Hanoi, Jakarta", TimeZone{Bias: -420}},
+		{"Singapore Standard Time", "(UTC+08:00) Kuala Lumpur, Singapore", TimeZone{Bias: -480}},
+		{"Taipei Standard Time", "(UTC+08:00) Taipei", TimeZone{Bias: -480}},
+		{"W. Australia Standard Time", "(UTC+08:00) Perth", TimeZone{Bias: -480}},
+		{"Korea Standard Time", "(UTC+09:00) Seoul", TimeZone{Bias: -540}},
+		{"AUS Central Standard Time", "(UTC+09:30) Darwin", TimeZone{Bias: -570}},
+		{"E. Australia Standard Time", "(UTC+10:00) Brisbane", TimeZone{Bias: -600}},
+		{"Argentina Standard Time", "(UTC-03:00) City of Buenos Aires", TimeZone{Bias: 180}},
+		{"E. South America Standard Time", "(UTC-03:00) Brasilia", TimeZone{Bias: 180}},
+		{"SA Western Standard Time", "(UTC-04:00) Georgetown, La Paz, Manaus, San Juan", TimeZone{Bias: 240}},
+		{"SA Pacific Standard Time", "(UTC-05:00) Bogota, Lima, Quito", TimeZone{Bias: 300}},
+		{"Central America Standard Time", "(UTC-06:00) Central America", TimeZone{Bias: 360}},
+		{"Canada Central Standard Time", "(UTC-06:00) Saskatchewan", TimeZone{Bias: 360}},
+		{"US Mountain Standard Time", "(UTC-07:00) Arizona", TimeZone{Bias: 420}},
+		{"Hawaiian Standard Time", "(UTC-10:00) Hawaii", TimeZone{Bias: 600}},
+		{"GTB Standard Time", "(UTC+02:00) Athens, Bucharest", europe(-120)},
+		{"Atlantic Standard Time", "(UTC-04:00) Atlantic Time (Canada)", america(240)},
+		{"Newfoundland Standard Time", "(UTC-03:30) Newfoundland", america(210)},
+		{"Alaskan Standard Time", "(UTC-09:00) Alaska", america(540)},
+		{"New Zealand Standard Time", "(UTC+12:00) Auckland, Wellington", TimeZone{-720,
+			Transition{0, 3 * time.Hour, 1, time.April, time.Sunday},
+			Transition{-60, 2 * time.Hour, 5, time.September, time.Sunday}}},
+	}
+	zones = append([]namedZone{
 		{"UTC", "(UTC) Coordinated Universal Time", TimeZone{}},
 		{"GMT Standard Time", "(UTC+00:00) Dublin, Edinburgh, Lisbon, London", europe(0)},
 		{"W. Europe Standard Time", "(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", europe(-60)},
@@ -172,7 +208,7 @@ var (
 		{"AUS Eastern Standard Time", "(UTC+10:00) Canberra, Melbourne, Sydney", TimeZone{-600,
 			Transition{0, 3 * time.Hour, 1, time.April, time.Sunday},
 			Transition{-60, 2 * time.Hour, 1, time.October, time.Sunday}}},
-	}
+	}, moreZones...)
 )
 
 func zoneByID(id string) (namedZone, bool) {
