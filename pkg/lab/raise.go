@@ -167,6 +167,10 @@ func (t *tenantSite) raise(l *Lab) error {
 	for host, handler := range t.web() {
 		hosts[host] = virtualHost{t.front, handler}
 	}
+	redirect := autodiscover.Redirect("https://autodiscover-s.outlook.com/autodiscover/autodiscover.xml")
+	if err := t.serveHTTP(redirect, nil, autodiscoverOnline, "autodiscover."+coexistenceDomain); err != nil {
+		return err
+	}
 	return t.serveTLS(hosts, link.ConnContext)
 }
 

@@ -26,6 +26,9 @@ var microsoftHosts = []string{
 	"outlook.office365.com", "outlook.office.com", "autodiscover-s.outlook.com",
 }
 
+// autodiscoverOnline answers on port 80 alone and redirects, for the domains of every tenant.
+const autodiscoverOnline = "autodiscover.outlook.com"
+
 // tenantSite is the Microsoft 365 tenant: Entra, and Exchange Online.
 type tenantSite struct {
 	servers
@@ -57,7 +60,10 @@ func (t *tenantSite) register(r *registry) {
 	r.certificate(&t.front, leaf{subject: pkix.Name{CommonName: "outlook.com"}, names: microsoftHosts})
 	r.zones = append(r.zones, tenantDomain, coexistenceDomain)
 	r.zones = append(r.zones, microsoftHosts...)
+	r.zones = append(r.zones, autodiscoverOnline)
 	r.host(microsoftHosts...)
+	r.host(autodiscoverOnline)
+	r.records = append(r.records, "autodiscover."+coexistenceDomain+". CNAME "+autodiscoverOnline+".")
 }
 
 func (t *tenantSite) link(way *link.Link) {

@@ -190,6 +190,14 @@ func TestWhatWeAnswer(t *testing.T) {
 			`<t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="calendar"/><t:DistinguishedFolderId Id="contacts"/><t:DistinguishedFolderId Id="tasks"/><t:FolderId Id="`+rootID+`"/>`),
 		"folders that are not":    folder("Default", `<t:DistinguishedFolderId Id="voicemail"/><t:FolderId Id="x"/>`),
 		"operation that is not":   `<m:DeleteItem/>`,
+		"one name":                `<m:ResolveNames ReturnFullContactData="false"><m:UnresolvedEntry>bob</m:UnresolvedEntry></m:ResolveNames>`,
+		"several names":           `<m:ResolveNames ReturnFullContactData="false"><m:UnresolvedEntry>b</m:UnresolvedEntry></m:ResolveNames>`,
+		"no name":                 `<m:ResolveNames ReturnFullContactData="false"><m:UnresolvedEntry>zoe</m:UnresolvedEntry></m:ResolveNames>`,
+		"own automatic replies":   `<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>alice@contoso.test</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`,
+		"other automatic replies": `<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>bob@contoso.test</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>`,
+		"suggestions": `<m:GetUserAvailabilityRequest><m:MailboxDataArray><t:MailboxData><t:Email><t:Address>alice@contoso.test</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType></t:MailboxData></m:MailboxDataArray>` +
+			`<t:FreeBusyViewOptions><t:TimeWindow><t:StartTime>2026-11-23T00:00:00</t:StartTime><t:EndTime>2026-11-24T00:00:00</t:EndTime></t:TimeWindow><t:MergedFreeBusyIntervalInMinutes>30</t:MergedFreeBusyIntervalInMinutes><t:RequestedView>FreeBusy</t:RequestedView></t:FreeBusyViewOptions>` +
+			`<t:SuggestionsViewOptions><t:MaximumResultsByDay>5</t:MaximumResultsByDay><t:DetailedSuggestionsWindow><t:StartTime>2026-11-23T00:00:00</t:StartTime><t:EndTime>2026-11-25T00:00:00</t:EndTime></t:DetailedSuggestionsWindow></t:SuggestionsViewOptions></m:GetUserAvailabilityRequest>`,
 		"request without anybody": `<m:GetUserAvailabilityRequest/>`,
 	} {
 		w := httptest.NewRecorder()

@@ -90,6 +90,16 @@ func (o organization) Availability(_ context.Context, q ews.Query) ([]ews.Calend
 	return answers, nil
 }
 
+func (o organization) Resolve(_ context.Context, _ ews.Query, text string) ([]ews.Person, error) {
+	var out []ews.Person
+	for _, name := range []string{"bob", "bonnie"} {
+		if strings.HasPrefix(name, text) {
+			out = append(out, ews.Person{Name: name, Address: name + "@contoso.test"})
+		}
+	}
+	return out, nil
+}
+
 func (o organization) UserSettings(_ context.Context, q autodiscover.Query) (autodiscover.Settings, error) {
 	if !strings.HasSuffix(q.Address, "@contoso.test") {
 		return autodiscover.Settings{}, &autodiscover.CodeError{Code: autodiscover.InvalidUser, Message: "no such user"}
