@@ -53,7 +53,7 @@ func TestFlags(t *testing.T) {
 		{"lab start --dir x --users -1", "--users -1: it is 0 at least"},
 		{"lab start --dir x --fault directory.upn-difers", `did you mean "directory.upn-differs"?`},
 		{"check --yes=maybe", "--yes maybe: write true or false"},
-		{"check --paralel 3", `unknown flag: --paralel; did you mean "--parallel"?`},
+		{"check --parallell 3", `unknown flag: --parallell; did you mean "--parallel"?`},
 		{"--non-interative", `unknown flag: --non-interative; did you mean "--non-interactive"?`},
 		{"check --frobnicate", "unknown flag: --frobnicate\n"},
 		{"apply --digest", "--digest needs a value: --digest DIGEST"},

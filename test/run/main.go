@@ -117,7 +117,8 @@ func leftOut(skipped []string) string {
 	counts := make([]int, len(causes))
 	for _, s := range skipped {
 		for i, c := range causes {
-			if c.contain == nil || slices.ContainsFunc(c.contain, func(part string) bool { return strings.Contains(s, part) }) {
+			in := func(part string) bool { return strings.Contains(s, part) }
+			if c.contain == nil || slices.ContainsFunc(c.contain, in) {
 				counts[i]++
 				break
 			}

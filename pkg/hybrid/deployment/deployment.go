@@ -222,7 +222,8 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not " +
 			"configured yet")
 	}
-	plan, err := change.Make(ctx, d.places(facts, apply.Options{StateDir: d.options.StateDir}), resources, change.Options{
+	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
+	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
 	})
 	d.planned = planned{plan.Digest, facts, time.Now()}

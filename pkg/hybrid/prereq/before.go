@@ -12,12 +12,10 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// Before returns the ids of the checks that the changes of a plan depend on, in the order of
+// before returns the ids of the checks that the changes of a plan depend on, in the order of
 // declaration: those that read what the topics of the changes rest on, and those of the rights to
 // write where something changes. A check that reads a kind of resource that the plan changes is not
 // among them: the plan can be what repairs it.
-func Before(p change.Plan) []check.ID { return before(Checks(), p) }
-
 func before(checks []Check, p change.Plan) []check.ID {
 	var rests, changed []fact.Fact
 	var rights []check.ID
@@ -66,7 +64,9 @@ func Recheck(
 	ids := before(all, p)
 	for _, c := range all {
 		if slices.Contains(ids, c.ID) {
-			c.Needs = slices.DeleteFunc(slices.Clone(c.Needs), func(id check.ID) bool { return !slices.Contains(ids, id) })
+			c.Needs = slices.DeleteFunc(slices.Clone(c.Needs), func(id check.ID) bool {
+				return !slices.Contains(ids, id)
+			})
 			checks = append(checks, c)
 		}
 	}

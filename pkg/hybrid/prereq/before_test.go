@@ -42,7 +42,7 @@ func TestBefore(t *testing.T) {
 			[]check.ID{"access.online-write", "access.entra-write", "oauth.overrides"}},
 		{planOf("online"), nil, []check.ID{"access.online-write", "domains.accepted"}},
 	} {
-		got := Before(test.plan)
+		got := before(Checks(), test.plan)
 		for _, id := range test.with {
 			if !slices.Contains(got, id) {
 				t.Errorf("%v: %s is not among %v", test.plan.Changes, id, got)
@@ -55,7 +55,7 @@ func TestBefore(t *testing.T) {
 		}
 	}
 	for _, k := range desired.Kinds() {
-		if len(Before(planOf(strings.Replace(k.Places[0], "*", "contoso", 1), k.Noun))) == 0 {
+		if len(before(Checks(), planOf(strings.Replace(k.Places[0], "*", "contoso", 1), k.Noun))) == 0 {
 			t.Errorf("nothing is checked before a change of %s", k.Noun)
 		}
 	}
