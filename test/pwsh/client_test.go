@@ -2,8 +2,14 @@ package pwsh_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -26,17 +32,33 @@ const (
 )
 
 // contoso is an Exchange organization with a few objects.
-func contoso() *organization.Organization {
+func contoso(t *testing.T) *organization.Organization {
 	o := organization.New(organization.Config{Side: exchange.OnPremises, Name: "Contoso", FQDN: "contoso.com"})
 	o.Seed("AcceptedDomain", "Name", "contoso.com", "DomainName", "contoso.com", "Default", true)
 	o.Seed("ExchangeServer", "Name", "EX1", "Fqdn", "ex1.contoso.com")
 	o.ReceiveConnectors("EX1", "ex1.contoso.com")
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", certificate(t))
 	for i := range 40 {
 		name := fmt.Sprintf("user%02d", i)
 		o.Seed("Mailbox", "Name", name, "Alias", name, "SamAccountName", name, "PrimarySmtpAddress",
 			name+"@contoso.com", "DisplayName", name)
 	}
 	return o
+}
+
+func certificate(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "ex1.contoso.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 // sessions serves an organization's remote PowerShell, and returns what a stand-in for ssh needs to
@@ -98,7 +120,7 @@ func powershell(t *testing.T, environment []string, script string) []string {
 // TestPowerShellClient: Microsoft's client opens sessions at the lab, imports them, runs jobs, pipes
 // objects both ways, and stops what runs.
 func TestPowerShellClient(t *testing.T) {
-	o := contoso()
+	o := contoso(t)
 	shells, environment := sessions(t, o)
 	slow, stopped := make(chan struct{}), make(chan struct{})
 	o.Handle("Test-FederationTrust", func(ctx context.Context, _ organization.Call) ([]exchange.Object, error) {
@@ -130,6 +152,11 @@ try { Get-Mailbox nobody -ErrorAction Stop } catch { "caught: " + ($_.FullyQuali
 "selected: " + ((Invoke-Command $s { Get-Mailbox | Select-Object -First 2 Name, Alias } | ForEach-Object Alias) -join ',')
 "measured: " + (Invoke-Command $s { Get-Mailbox | Measure-Object }).Count
 "help: " + (Invoke-Command $s { Get-Help Get-Mailbox }).Name
+$c = Get-ExchangeCertificate
+"a certificate: " + $c.GetType().Name + " " + ($c.NotAfter -gt [datetime]::UtcNow) + " " + $c.Subject
+$e = Invoke-Command $s { Get-NoSuchThing } 2>&1
+"no cmdlet: " + $e.CategoryInfo.Category + " " + $e.CategoryInfo.TargetName + " '" + $e.CategoryInfo.Activity + "'"
+"ambiguous: " + (Invoke-Command $s { Set-Mailbox user* -DisplayName x } 2>&1).CategoryInfo.Reason
 $j = Invoke-Command $s { Get-Mailbox -ResultSize Unlimited } -AsJob
 "a job: " + (Wait-Job $j).State + " " + @(Receive-Job $j).Count
 $j = Get-Mailbox -AsJob
@@ -147,7 +174,9 @@ Remove-PSSession $s
 		"piped back: False", "a name piped: *", "three piped: 3", "removed: 1",
 		"error: NotSpecified ''", "silent: 0",
 		"caught: Microsoft.Exchange.Management.RecipientTasks.GetMailbox", "bound: NamedParameterNotFound,Get-Mailbox",
-		"selected: user00,user01", "measured: 40", "help: Get-Mailbox", "a job: Completed 40", "a proxy's job: 40",
+		"selected: user00,user01", "measured: 40", "help: Get-Mailbox",
+		"a certificate: X509Certificate2 True CN=ex1.contoso.com", "no cmdlet: ObjectNotFound Get-NoSuchThing ''",
+		"ambiguous: ManagementObjectAmbiguousException", "a job: Completed 40", "a proxy's job: 40",
 		"stopped: Stopped True", "afterwards: 1", "reset: yes", "state: Closed",
 	}
 	if d := cmp.Diff(want, powershell(t, environment, script)); d != "" {
@@ -167,7 +196,7 @@ Remove-PSSession $s
 // TestNineteenSessions: the nineteenth session of a user is refused in the words of Exchange, and
 // there is room again when one has ended.
 func TestNineteenSessions(t *testing.T) {
-	shells, environment := sessions(t, contoso())
+	shells, environment := sessions(t, contoso(t))
 	const script = `$all = 1..18 | ForEach-Object { New-PSSession -HostName lab }
 "open: " + $all.Count
 $one = New-PSSession -HostName lab -ErrorAction SilentlyContinue -ErrorVariable e

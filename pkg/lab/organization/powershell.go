@@ -441,6 +441,9 @@ func record(err error) *psrp.ErrorRecord {
 		types = append(types, "Microsoft.Exchange.Data.Common.LocalizedException")
 	}
 	types = append(types, "System.Exception", "System.Object")
+	if short == "CommandNotFoundException" {
+		return psrp.CommandNotFound(e.Target)
+	}
 	return &psrp.ErrorRecord{Message: e.Message, ID: e.FullyQualifiedID, Category: categories[e.Category],
 		Activity: e.Cmdlet, Reason: short, TargetName: e.Target, Exception: types}
 }

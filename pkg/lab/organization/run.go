@@ -225,7 +225,7 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 	identity, _ := v.(string)
 	var found []*Record
 	for _, r := range all {
-		if !strings.Contains(identity, "*") && r.is(identity) {
+		if r.is(identity) {
 			found = append(found, r)
 		}
 	}
@@ -235,7 +235,7 @@ func (o *Organization) pick(n *noun, c Call) (*Record, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, &exchange.Error{Category: "InvalidData", Target: identity,
+	return nil, &exchange.Error{Category: "InvalidData",
 		ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException",
 		Message: fmt.Sprintf("The operation couldn't be performed because '%s' matches multiple entries.",
 			identity)}
@@ -427,7 +427,8 @@ func changed(p property, r *Record, name string, change exchange.ListChange) ([]
 }
 
 func exists(o *Organization, r *Record) error {
-	return &exchange.Error{Category: "NotSpecified", Target: r.identity(),
+	// As every task's error over remoting, it names no target.
+	return &exchange.Error{Category: "NotSpecified",
 		ExceptionType: "Microsoft.Exchange.Data.Directory.ADObjectAlreadyExistsException",
 		Message: fmt.Sprintf("Active Directory operation failed on %s. The object '%s' already exists.", o.c.Server,
 			r.distinguishedName())}
@@ -450,7 +451,7 @@ func (o *Organization) clash(r *Record) error {
 			mine, theirs := texts(r.get(name)), texts(other.get(name))
 			for _, s := range mine {
 				if containsFold(theirs, s) {
-					return &exchange.Error{Category: "InvalidArgument", Target: r.identity(),
+					return &exchange.Error{Category: "InvalidArgument",
 						ExceptionType: duplicateException(r.noun.name),
 						Message: fmt.Sprintf("The value '%s' of %s is already used by '%s'. It must be unique.", s,
 							name, other.identity())}

@@ -690,8 +690,9 @@ func TestShapesAsRecorded(t *testing.T) {
 	o.Seed("SettingOverride", "Name", "a", "ComponentName", "Cafe", "SectionName", "HttpRequestFiltering",
 		"Parameters", []string{"Enabled=True"})
 	o.ReceiveConnectors("EX1", "ex1.contoso.com")
-	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeServer", "HybridConfiguration",
-		"OrganizationConfig", "PartnerApplication", "ReceiveConnector", "SendConnector", "SettingOverride",
+	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "a.example"))
+	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeCertificate", "ExchangeServer",
+		"HybridConfiguration", "OrganizationConfig", "PartnerApplication", "ReceiveConnector", "SendConnector", "SettingOverride",
 		"WebServicesVirtualDirectory"} {
 		data, err := os.ReadFile(filepath.Join(dir, "Get"+name+".xml"))
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
 )
@@ -13,7 +14,10 @@ func (n *noun) types() []string {
 	namespace, _, _ := cutLast(n.netType, ".")
 	out := []string{n.netType}
 	for _, base := range n.bases {
-		out = append(out, namespace+"."+base)
+		if !strings.Contains(base, ".") {
+			base = namespace + "." + base
+		}
+		out = append(out, base)
 	}
 	switch {
 	case len(n.prints) > 0:
@@ -38,8 +42,17 @@ func (e output) wire(full bool) *psrp.Object {
 	n := e.record.noun
 	out := &psrp.Object{Types: n.types(), Text: e.object.Text}
 	if len(n.prints) > 0 {
-		out.Text = fmt.Sprintf("[Subject]\r\n  %v\r\n\r\n[Issuer]\r\n  %v\r\n\r\n[Thumbprint]\r\n  %v\r\n",
-			value(e.list, "Subject"), value(e.list, "Issuer"), value(e.list, "Thumbprint"))
+		var parts []string
+		for _, part := range []struct{ title, property string }{{"Subject", "Subject"}, {"Issuer", "Issuer"},
+			{"Serial Number", "SerialNumber"}, {"Not Before", "NotBefore"}, {"Not After", "NotAfter"},
+			{"Thumbprint", "Thumbprint"}} {
+			v := value(e.list, part.property)
+			if when, ok := v.(time.Time); ok {
+				v = when.Format("01/02/2006 15:04:05")
+			}
+			parts = append(parts, fmt.Sprintf("[%s]\r\n  %v\r\n", part.title, v))
+		}
+		out.Text = strings.Join(parts, "\r\n")
 	}
 	for _, p := range e.list {
 		if len(n.prints) > 0 && !containsFold(n.prints, p.name) {
