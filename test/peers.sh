@@ -9,14 +9,18 @@ packages=(
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
 	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
+	awscli shellcheck                                                               # Amazon WorkMail
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && packages+=(wine64 gcc-mingw-w64-x86-64-win32)
 missing=()
 for p in "${packages[@]}"; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' && continue
-	# Node.js and npm may be installed without Debian's packages.
-	case $p in nodejs | npm) command -v "${p/nodejs/node}" >/dev/null && continue ;; esac
+	# Node.js, npm and the AWS CLI may be installed without Debian's packages.
+	case $p in
+	nodejs | npm) command -v "${p/nodejs/node}" >/dev/null && continue ;;
+	awscli) command -v aws >/dev/null && continue ;;
+	esac
 	missing+=("$p")
 done
 [ ${#missing[@]} = 0 ] && exit 0
