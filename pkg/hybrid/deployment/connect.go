@@ -16,6 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
@@ -221,6 +222,7 @@ func (d *Deployment) connect() {
 	d.tenant.tokens = &connection[*tokens]{open: d.openTokens}
 	d.tenant.graph = &connection[*entra.Client]{open: d.openGraph}
 	d.tenant.online = &connection[*guarded]{open: d.openOnline}
+	d.workMail = &connection[*workmail.Client]{open: d.openWorkMail}
 	for _, a := range d.answers.Forests {
 		f := &forest{answers: a}
 		f.directory = &connection[*directory.Forest]{open: func(ctx context.Context) (*directory.Forest,
@@ -238,7 +240,8 @@ func (d *Deployment) connect() {
 // renew forgets the failures of the last verb: the person may have fixed the cause. After a refused
 // sign-in, it asks for typed secrets again.
 func (d *Deployment) renew() {
-	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online)}
+	errs := []error{d.link.renew(), d.tenant.tokens.renew(), d.tenant.graph.renew(), renewSession(d.tenant.online),
+		d.workMail.renew()}
 	if t, ok := d.tenant.tokens.opened(); ok && t.refused != nil {
 		errs = append(errs, t.refused)
 		d.tenant.tokens.drop()
@@ -371,6 +374,28 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 		return nil, err
 	}
 	return newGuarded(s), nil
+}
+
+// openWorkMail returns the client of the organization in Amazon WorkMail.
+func (d *Deployment) openWorkMail(ctx context.Context) (*workmail.Client, error) {
+	w := d.answers.WorkMail
+	if w == nil {
+		return nil, fmt.Errorf("WorkMail: %w", fact.ErrNotConfigured)
+	}
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := workmail.Options{Region: w.Region, Organization: w.Organization, Profile: w.Profile, Link: l,
+		Timeout: d.limit()}
+	if w.Credential.Kind != "" {
+		key, err := d.secret(ctx, w.Credential.Secret, "secret of access key "+w.Credential.ClientID)
+		if err != nil {
+			return nil, fmt.Errorf("WorkMail: %w", err)
+		}
+		o.Key = &workmail.Key{ID: w.Credential.ClientID, Secret: key}
+	}
+	return workmail.New(ctx, o)
 }
 
 func (d *Deployment) openDirectory(ctx context.Context, a answers.Forest) (*directory.Forest, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
@@ -53,10 +54,11 @@ type Deployment struct {
 	cloud   cloud.Cloud
 	now     func() time.Time
 
-	names   *dns.Client
-	link    *connection[*link.Link]
-	tenant  tenant
-	forests []*forest
+	names    *dns.Client
+	link     *connection[*link.Link]
+	tenant   tenant
+	workMail *connection[*workmail.Client]
+	forests  []*forest
 
 	secretsMu sync.Mutex
 	secrets   map[string]secret.Value
@@ -215,9 +217,11 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	}
 	switch {
 	case len(resources)+len(left) > 0:
+	case facts.Tenant == nil && facts.WorkMail == nil:
+		d.warn("nothing is planned: the answers file names no cloud (exchangeOnline, workmail), and nothing is " +
+			"configured between forests yet")
 	case facts.Tenant == nil:
-		d.warn("nothing is planned: the answers file names no tenant (exchangeOnline), and nothing is configured " +
-			"between forests or with Amazon WorkMail yet")
+		d.warn("nothing is planned: no forest takes part in the interoperability with WorkMail (forests[].workmail)")
 	default:
 		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not " +
 			"configured yet")
@@ -244,6 +248,10 @@ func (d *Deployment) Recheck(ctx context.Context, p change.Plan, obs observe.Obs
 // warm looks up the facts of the forests and the tenant in parallel.
 func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	var wait sync.WaitGroup
+	defer wait.Wait()
+	if f.WorkMail != nil {
+		wait.Go(func() { _, _ = fact.WorkMailOrganization.In(ctx, f.WorkMail) })
+	}
 	if f.Tenant == nil {
 		return
 	}
@@ -252,7 +260,6 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	for _, forest := range f.Forests {
 		wait.Go(func() { _, _ = fact.Auth.In(ctx, forest) })
 	}
-	wait.Wait()
 }
 
 // places returns the systems that hold resources.
@@ -262,6 +269,12 @@ func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Plac
 		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online),
 			d.warn)
 		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f, o), d.warn)
+	}
+	if d.answers.WorkMail != nil {
+		out[desired.PlaceWorkMail] = change.NewPlace(desired.PlaceWorkMail, desired.AmazonWorkMail,
+			func(ctx context.Context) (fact.WorkMailAPI, error) {
+				return opened[fact.WorkMailAPI](d.workMail.get(ctx))
+			}, d.warn)
 	}
 	for _, forest := range d.forests {
 		name := desired.PlaceForest(forest.answers.Name)

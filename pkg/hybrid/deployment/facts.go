@@ -35,6 +35,11 @@ func (d *Deployment) facts() *fact.Set {
 			Token: d.token,
 		}
 	}
+	if set.WorkMail != nil {
+		set.WorkMail.Clients = fact.Clients{WorkMail: func(ctx context.Context) (fact.WorkMailAPI, error) {
+			return opened[fact.WorkMailAPI](d.workMail.get(ctx))
+		}}
+	}
 	for i, forest := range d.forests {
 		set.Forests[i].Clients = fact.Clients{
 			Exchange: session(forest.exchange),

@@ -37,11 +37,16 @@ func (d *Deployment) applying(o apply.Options, facts *fact.Set) apply.Options {
 	return o
 }
 
-// identity returns the id behind a place: of the tenant, or of a forest's Exchange organization.
+// identity returns the id behind a place: of the tenant, of the organization in WorkMail, or of a
+// forest's Exchange organization.
 func identity(ctx context.Context, facts *fact.Set, place string) (string, error) {
 	if place == desired.PlaceOnline || place == desired.PlaceEntra {
 		tenant, err := fact.Tenant.In(ctx, facts.Tenant)
 		return tenant.ID, err
+	}
+	if place == desired.PlaceWorkMail {
+		organization, err := fact.WorkMailOrganization.In(ctx, facts.WorkMail)
+		return organization.ID, err
 	}
 	for _, forest := range facts.Forests {
 		if desired.PlaceForest(forest.Name()) == place {

@@ -49,14 +49,22 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	return report, err
 }
 
-// unasked returns the directions between the forests and the tenant that no pair covers: all
+// unasked returns the directions between the forests and the clouds that no pair covers: all
 // lookups may work while half of the hybrid does not. It returns none when a lookup failed before
 // its direction was known.
 func (d *Deployment) unasked(r freebusy.Report) []string {
 	var unasked []string
 	for _, f := range d.forests {
-		for _, direction := range []string{f.answers.Name + " -> " + desired.PlaceOnline,
-			desired.PlaceOnline + " -> " + f.answers.Name} {
+		var directions []string
+		if d.answers.ExchangeOnline != nil {
+			directions = append(directions, f.answers.Name+" -> "+desired.PlaceOnline,
+				desired.PlaceOnline+" -> "+f.answers.Name)
+		}
+		if f.answers.WorkMail != nil {
+			directions = append(directions, f.answers.Name+" -> "+desired.PlaceWorkMail,
+				desired.PlaceWorkMail+" -> "+f.answers.Name)
+		}
+		for _, direction := range directions {
 			if !slices.ContainsFunc(r.Matrix, func(a freebusy.Answer) bool {
 				return a.Direction == direction || !strings.Contains(a.Direction, " -> ") ||
 					strings.HasSuffix(a.Direction, "?")
@@ -188,6 +196,17 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			Ask:   freebusy.Graph(d.tenant.graph.get),
 			Diary: freebusy.GraphDiary(d.tenant.graph.get),
 		})
+	}
+	if d.answers.WorkMail != nil {
+		amazon, more := d.amazon(ctx, facts)
+		clients = append(clients, more...)
+		proof := freebusy.Proof{Probe: "ews-workmail", To: desired.PlaceWorkMail, Try: d.asked(more[0])}
+		for i, f := range d.forests {
+			if f.answers.WorkMail != nil {
+				premises[i].Proofs = append(premises[i].Proofs, proof)
+			}
+		}
+		premises = append(premises, amazon)
 	}
 	return premises, func() {
 		for _, c := range clients {

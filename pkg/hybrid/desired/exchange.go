@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -231,8 +232,22 @@ func cmdlet(c change.Command) exchange.Command {
 		if joined(c, name) {
 			out.Parameters[name] = strings.Join(texts(v), ",")
 		}
+		if user, password, is := credential(v); is {
+			resolved, _ := password.(secret.Value)
+			out.Parameters[name] = exchange.Credential{User: user, Password: resolved}
+		}
 	}
 	return out
+}
+
+// credential takes a PSCredential apart: in a plan it is a map of UserName and Password.
+func credential(v any) (user string, password any, is bool) {
+	m, _ := v.(map[string]any)
+	if len(m) != 2 || m["Password"] == nil {
+		return "", nil, false
+	}
+	user, is = m["UserName"].(string)
+	return user, m["Password"], is
 }
 
 // joined reports whether a cmdlet takes a list as one text with commas, in a parameter of type
@@ -261,6 +276,12 @@ func writeCmdlet(c change.Command, w change.Writing) []string {
 		parameters["Confirm"] = false
 	}
 	parameters["ErrorAction"] = "Stop"
+	for name, v := range parameters {
+		if user, password, is := credential(v); is {
+			parameters[name] = expression("(New-Object System.Management.Automation.PSCredential -ArgumentList " +
+				w.Value(user) + ", " + w.Value(password) + ")")
+		}
+	}
 	return append(table(w.Name, parameters, w.Value), "$null = "+c.Name+" @"+w.Name)
 }
 

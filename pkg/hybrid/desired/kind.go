@@ -45,9 +45,9 @@ func kindNamed(noun string) *Kind {
 }
 
 // Rights lists the rights that an account requires on a sort of places to read and to write the
-// kinds of the features. For Exchange these are cmdlets.
-func Rights(sort string, features []answers.Feature) (reads, writes []string) {
-	for _, k := range kindsFor(features) {
+// kinds that answers need, or all kinds without answers. For Exchange these are cmdlets.
+func Rights(sort string, a *answers.Answers) (reads, writes []string) {
+	for _, k := range kindsFor(a) {
 		if slices.Contains(k.Places, sort) {
 			reads, writes = append(reads, k.Reads...), append(writes, k.Writes...)
 		}

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -20,6 +21,9 @@ func places(set *fact.Set) map[string]change.Place {
 			}
 			return Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
 		}, nil)
+	}
+	if w := set.WorkMail; w != nil {
+		out[PlaceWorkMail] = change.NewPlace(PlaceWorkMail, AmazonWorkMail, w.WorkMail, nil)
 	}
 	for _, forest := range set.Forests {
 		name := PlaceForest(forest.Name())
@@ -66,17 +70,45 @@ var Comparison = fact.Derive(fact.AtOrganization, nil, func(ctx context.Context,
 // Wanted lists the kinds that the features of the answers need, with the topics they belong to.
 func Wanted(set *fact.Set) map[*Kind][]string {
 	out := map[*Kind][]string{}
-	if set.Tenant == nil {
-		return out
-	}
 	for _, t := range Topics() {
 		for _, k := range t.Kinds {
-			if t.wanted(set.Answers.Features) {
+			if t.in(set.Answers) {
 				out[k] = append(out[k], t.ID)
 			}
 		}
 	}
 	return out
+}
+
+// OfCloud returns the cloud that a kind is for; empty: the tenant.
+func OfCloud(k *Kind) fact.At {
+	for _, t := range Topics() {
+		if slices.Contains(t.Kinds, k) {
+			return t.Cloud
+		}
+	}
+	return ""
+}
+
+// BegunWorkMail reports whether free/busy with WorkMail was set up for a forest, in one direction at
+// least.
+func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
+	if forest.Answers.WorkMail == nil {
+		return true // it takes no part
+	}
+	missing := 0
+	for _, c := range plan.Changes {
+		if c.Action == change.Create && (c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) ||
+			c.Kind == availabilityConfiguration.Noun && slices.Contains(lower(forest.Answers.Domains), c.Name)) {
+			missing++
+		}
+	}
+	for _, l := range plan.LeftOut {
+		if l.Topic == workMailLookups.ID && (l.Place == "" || l.Place == PlaceForest(forest.Name())) {
+			return false
+		}
+	}
+	return missing <= len(forest.Answers.Domains)
 }
 
 // Begun reports whether the forest was set up: the plan does not create the override that switches

@@ -108,13 +108,10 @@ func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, 
 // Resources derives what should exist from the answers and the facts. The same facts give the same
 // resources in the same sequence. A topic that lacks a fact is left out, in the forest of that
 // fact, with everything that needs it. When no forest is known, the result is an error: there is
-// nothing to connect. Without a tenant, and for features that need no topic, nothing should exist.
+// nothing to connect. Without a cloud, and for features that need no topic, nothing should exist.
 func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
 	p := &Planner{Answers: set.Answers, set: set}
-	if set.Tenant == nil {
-		return nil, nil, nil
-	}
-	topics := slices.DeleteFunc(Topics(), func(t *Topic) bool { return !t.wanted(set.Answers.Features) })
+	topics := slices.DeleteFunc(Topics(), func(t *Topic) bool { return !t.in(set.Answers) })
 	if len(topics) == 0 {
 		return nil, nil, nil
 	}
@@ -143,7 +140,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		}
 		i = end
 	}
-	if !slices.ContainsFunc(p.out, func(r *planned) bool { return r.forest != nil }) {
+	if len(p.left) > 0 && !slices.ContainsFunc(p.out, func(r *planned) bool { return r.forest != nil }) {
 		var errs []error
 		for _, i := range p.left {
 			if !slices.ContainsFunc(errs, func(err error) bool { return err.Error() == i.err.Error() }) {
@@ -264,7 +261,10 @@ func (n Need) meets(of, other instance) bool {
 // relationship and one connector: the objects of the second forest would be refused. It also
 // refuses two forests that are the same.
 func (p *Planner) consistent(ctx context.Context) error {
-	coexistence, _ := p.coexistence(ctx) // when unknown, it belongs to no forest
+	coexistence := ""
+	if p.Answers.ExchangeOnline != nil {
+		coexistence, _ = p.coexistence(ctx) // when unknown, it belongs to no forest
+	}
 	holder := map[string]string{}
 	for _, f := range p.Answers.Forests {
 		for _, d := range lower(f.Domains) {

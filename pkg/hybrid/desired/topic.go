@@ -14,6 +14,8 @@ type Topic struct {
 	Title string
 	// Features are those that need the topic; one of them is enough.
 	Features []answers.Feature
+	// Cloud is the side that the answers must name: the tenant when empty.
+	Cloud fact.At
 	// PerForest topics are derived once per forest, the others once.
 	PerForest bool
 	Kinds     []*Kind
@@ -38,19 +40,19 @@ var (
 func Topics() []*Topic {
 	return []*Topic{
 		hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch,
-		graphRoute,
+		graphRoute, workMailDomains, workMailUsers, workMailLookups,
 	}
 }
 
 // Kinds lists every kind that hybridge manages.
 func Kinds() []*Kind { return kindsFor(nil) }
 
-// kindsFor lists the kinds of the topics that features need.
-func kindsFor(features []answers.Feature) []*Kind {
+// kindsFor lists the kinds of the topics that answers need; all of them without answers.
+func kindsFor(a *answers.Answers) []*Kind {
 	var out []*Kind
 	for _, t := range Topics() {
 		for _, k := range t.Kinds {
-			if (features == nil || t.wanted(features)) && !slices.Contains(out, k) {
+			if (a == nil || t.in(*a)) && !slices.Contains(out, k) {
 				out = append(out, k)
 			}
 		}
@@ -61,6 +63,17 @@ func kindsFor(features []answers.Feature) []*Kind {
 // wanted reports whether one of the features needs the topic.
 func (t *Topic) wanted(features []answers.Feature) bool {
 	return slices.ContainsFunc(t.Features, func(f answers.Feature) bool { return wants(features, f) })
+}
+
+// in reports whether answers need the topic: they name its cloud, and one of its features.
+func (t *Topic) in(a answers.Answers) bool { return Named(a, t.Cloud) && t.wanted(a.Features) }
+
+// Named reports whether answers name a cloud: the tenant when at is empty.
+func Named(a answers.Answers, at fact.At) bool {
+	if at == fact.AtWorkMail {
+		return a.WorkMail != nil
+	}
+	return a.ExchangeOnline != nil
 }
 
 // wants reports whether a feature is wanted. An answers file without features wants the default

@@ -101,7 +101,8 @@ func TestFeaturesSwitchTopics(t *testing.T) {
 
 // Rights to write follow from the features.
 func TestRights(t *testing.T) {
-	reads, writes := Rights(OnPremises, []answers.Feature{answers.MoveMailbox})
+	reads, writes := Rights(OnPremises, &answers.Answers{ExchangeOnline: &answers.ExchangeOnline{},
+		Features: []answers.Feature{answers.MoveMailbox}})
 	if diff := cmp.Diff([]string{"Get-OrganizationRelationship"}, reads); diff != "" {
 		t.Error(diff)
 	}

@@ -22,6 +22,7 @@ type At string
 const (
 	AtForest       At = "forest"
 	AtTenant       At = "tenant"
+	AtWorkMail     At = "workmail"
 	AtNetwork      At = "network"
 	AtOrganization At = "organization" // all sides together
 )
@@ -33,6 +34,7 @@ const (
 	OnPremises      System = "Exchange on-premises"
 	Online          System = "Exchange Online"
 	Entra           System = "Microsoft Graph"
+	WorkMail        System = "Amazon WorkMail"
 	ActiveDirectory System = "Active Directory"
 	DNS             System = "DNS"
 	SMTP            System = "SMTP"

@@ -191,8 +191,11 @@ func (s *Set) Missing(ctx context.Context, forest *Side, f Fact) []msg.Text {
 
 // sideOf returns the kind of side that a system with rights belongs to.
 func sideOf(system System) At {
-	if system == OnPremises {
+	switch system {
+	case OnPremises:
 		return AtForest
+	case WorkMail:
+		return AtWorkMail
 	}
 	return AtTenant
 }

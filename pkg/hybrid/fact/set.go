@@ -27,6 +27,7 @@ type Set struct {
 
 	Forests      []*Side // in the answers' order
 	Tenant       *Side   // nil: no Exchange Online in the answers
+	WorkMail     *Side   // nil: no Amazon WorkMail in the answers
 	Network      *Side
 	Organization *Side
 
@@ -34,7 +35,7 @@ type Set struct {
 	Cmdlets map[System][]string
 }
 
-// Side is one place that questions go to: a forest, the tenant, the network.
+// Side is one place that questions go to: a forest, the tenant, WorkMail, the network.
 type Side struct {
 	Answers answers.Forest // of a forest
 	Clients
@@ -68,6 +69,9 @@ type Clients struct {
 	Graph func(context.Context) (Graph, error)
 	Token func(context.Context) (string, error) // the access token for Microsoft Graph
 
+	// Of WorkMail.
+	WorkMail func(context.Context) (WorkMailAPI, error)
+
 	// Of the network.
 	Lookup  func(ctx context.Context, name string, t dns.Type) (dns.Answer, error)
 	Link    func(context.Context) (*link.Link, error)
@@ -100,6 +104,9 @@ func New(a answers.Answers, c cloud.Cloud) *Set {
 	if a.ExchangeOnline != nil {
 		s.Tenant = s.side(AtTenant)
 	}
+	if a.WorkMail != nil {
+		s.WorkMail = s.side(AtWorkMail)
+	}
 	for _, forest := range a.Forests {
 		side := s.side(AtForest)
 		side.Answers = forest
@@ -124,6 +131,8 @@ func (s *Set) Sides(at At, forest *Side) []*Side {
 		return []*Side{s.Network}
 	case at == AtTenant && s.Tenant != nil:
 		return []*Side{s.Tenant}
+	case at == AtWorkMail && s.WorkMail != nil:
+		return []*Side{s.WorkMail}
 	case at == AtOrganization:
 		return []*Side{s.Organization}
 	}

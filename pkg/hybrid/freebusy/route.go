@@ -25,6 +25,9 @@ var localTypes = map[string]bool{
 
 // locate asks a premise where an address is: in itself, or at the domain of its target address.
 func locate(ctx context.Context, p Premise, premises []Premise, address string) (Location, error) {
+	if p.Session == nil {
+		return located(ctx, p, premises, address)
+	}
 	found, err := p.Session.Run(ctx,
 		exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
 	if err != nil {
@@ -67,12 +70,32 @@ func astray(p Premise, address, target string) string {
 	return fmt.Sprintf("%s: the target address of %s, %s, is in no domain of this deployment", p.Name, address, target)
 }
 
+// located asks a premise without cmdlets. A mailbox that is not there is where its domain is.
+func located(ctx context.Context, p Premise, premises []Premise, address string) (Location, error) {
+	here, err := p.Has(ctx, address)
+	if err != nil {
+		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, err)
+	}
+	if here {
+		return Location{Premise: p.Name, Address: address}, nil
+	}
+	for _, other := range premises {
+		if other.Name != p.Name && other.holds(domainOf(address)) {
+			return Location{Premise: other.Name, Address: address}, nil
+		}
+	}
+	return Location{}, fmt.Errorf("%s: %s is in no domain of this deployment", p.Name, address)
+}
+
 // route predicts, by Exchange's rules, which way a lookup for an address leaves a premise. An
 // enabled intra-organization connector comes first, then an organization relationship with
 // free/busy, then an availability address space. A connector without an address leads to the
 // address of the relationship for the same domain, and without that to autodiscover. On-premises,
 // it leads to Microsoft Graph where lookups are switched over to Graph.
 func route(ctx context.Context, p Premise, address string) ([]string, error) {
+	if p.Session == nil {
+		return p.Route(ctx, address)
+	}
 	domain := domainOf(address)
 	for i, rule := range routeRules {
 		found, err := list(ctx, p, rule.noun)

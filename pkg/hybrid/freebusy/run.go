@@ -3,9 +3,11 @@ package freebusy
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,11 +28,17 @@ type View struct {
 	Elsewhere bool // an entry says "working elsewhere", so that 4 means this
 }
 
-// Premise is one place of mailboxes: a forest's Exchange organization, or the tenant.
+// Premise is one place of mailboxes: a forest's Exchange organization, the tenant, or WorkMail.
 type Premise struct {
-	Name    string // "contoso", "online"
+	Name    string // "contoso", "online", "workmail"
 	Side    exchange.Side
-	Session exchange.Session
+	Session exchange.Session // nil: it has no cmdlets; Has and Route answer in their place
+	// Has reports whether the mailbox of an address is here.
+	Has func(ctx context.Context, address string) (bool, error)
+	// Route returns the hops of a lookup that leaves.
+	Route func(ctx context.Context, address string) ([]string, error)
+	// Proofs are further probes of lookups that leave.
+	Proofs  []Proof
 	Domains []string // SMTP and routing domains of its mailboxes
 	EWS     string   // its EWS address as the other premises reach it
 	Probe   string   // the probe of Ask: "ews" or "graph"
@@ -39,6 +47,13 @@ type Premise struct {
 	Ask func(ctx context.Context, from, to string, w Window) (View, error)
 	// Diary writes its calendars. It is nil where no marker can be written.
 	Diary Diary
+}
+
+// Proof is a probe of one step of a lookup.
+type Proof struct {
+	Probe string
+	To    string // the premise that the lookup goes to
+	Try   func(ctx context.Context, mailbox string) error
 }
 
 func (p Premise) holds(domain string) bool { return containsFold(p.Domains, domain) }
@@ -223,6 +238,9 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 		if err == nil && view.Merged == "" {
 			err = errors.New("the answer holds no free/busy")
 		}
+		if err == nil && p.Session == nil {
+			err = control(ctx, p, pair, o.Window)
+		}
 		return err
 	})
 	if direct.Status == OK && at.Premise != p.Name && there >= 0 {
@@ -239,19 +257,27 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 	for _, note := range notes {
 		direct.note(note)
 	}
+	answers := []Answer{direct}
+	for _, proof := range p.Proofs {
+		if proof.To == at.Premise {
+			blank.Probe = proof.Probe
+			answers = append(answers, timed(ctx, o.Timeout, blank,
+				func(ctx context.Context) error { return proof.Try(ctx, pair.To) }))
+		}
+	}
 	// The token test presents a token to EWS. Where lookups go to Microsoft Graph, the application
 	// may have no access to EWS.
 	if at.Premise == p.Name || throughGraph(blank.Route) {
-		return []Answer{direct}
+		return answers
 	}
 	for _, q := range premises {
-		if q.Name == at.Premise && q.EWS != "" {
+		if q.Name == at.Premise && q.EWS != "" && p.Session != nil && q.Session != nil {
 			blank.Probe = "test-oauthconnectivity"
-			return []Answer{direct, timed(ctx, o.Timeout, blank,
-				func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) })}
+			return append(answers, timed(ctx, o.Timeout, blank,
+				func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) }))
 		}
 	}
-	return []Answer{direct}
+	return answers
 }
 
 // betweenForests says what a lookup without a route lacks when both mailboxes are on-premises.
@@ -263,6 +289,16 @@ func betweenForests(p Premise, premises []Premise, at Location) string {
 	}
 	return fmt.Sprintf("hybridge does not set up lookups between forests; %s needs an availability address space or "+
 		"an organization relationship for %s", p.Name, domainOf(at.Address))
+}
+
+// control asks for a mailbox that does not exist. A service that answers for it would answer anything.
+func control(ctx context.Context, p Premise, pair Pair, w Window) error {
+	nobody := "hybridge-" + strings.ToLower(rand.Text()) + "@" + domainOf(pair.To)
+	if view, err := p.Ask(ctx, pair.From, nobody, w); err == nil && view.Merged != "" {
+		return &refusal{fmt.Sprintf("%s also answers for %s, which does not exist: its answers prove nothing", p.Name,
+			nobody)}
+	}
+	return nil
 }
 
 // testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only

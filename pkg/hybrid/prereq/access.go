@@ -131,7 +131,7 @@ func (a account) mayWrite(ctx context.Context, in Input) check.Result {
 		return check.Unknown(err)
 	}
 	var lacking, removing, untold []string
-	needed := writes(a.system, in.Answers.Features)
+	needed := writes(a.system, &in.Answers)
 	for _, name := range needed {
 		if !rights.Tells(name) {
 			untold = append(untold, name)
@@ -169,17 +169,20 @@ func readsIn(system fact.System, checks []Check) []fact.Source {
 	return slices.DeleteFunc(fact.SourcesOf(facts...), others)
 }
 
-// writes returns the rights in a system that plan, apply and rollback require for the features,
-// sorted.
-func writes(system fact.System, features []answers.Feature) []string {
+// writes returns the rights in a system that plan, apply and rollback require for the answers, or
+// for all without answers, sorted.
+func writes(system fact.System, a *answers.Answers) []string {
 	if system == fact.Entra {
 		return fact.WritePermissions
 	}
 	place := desired.OnPremises
-	if system == fact.Online {
+	switch system {
+	case fact.Online:
 		place = desired.Online
+	case fact.WorkMail:
+		place = desired.WorkMail
 	}
-	reads, writes := desired.Rights(place, features)
+	reads, writes := desired.Rights(place, a)
 	out := slices.Concat(reads, writes)
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -1,0 +1,112 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// amazon returns the premise of WorkMail, and the clients that it uses. The first one asks the EWS of
+// WorkMail as the service account.
+func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Premise, []*connection[*ews.Client]) {
+	w := d.answers.WorkMail
+	client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) {
+		if w.Account == nil {
+			return nil, fmt.Errorf("WorkMail: the service account (workmail.account): %w", fact.ErrNotConfigured)
+		}
+		password, err := d.secret(ctx, w.Account.Password, "password of "+w.Account.User)
+		if err != nil {
+			return nil, fmt.Errorf("WorkMail: EWS: %w", err)
+		}
+		return d.basic(ctx, workmail.EWS(w.Region), link.Basic{User: w.Account.User, Password: password})
+	}}
+	clients := []*connection[*ews.Client]{client}
+	p := freebusy.Premise{
+		Name: desired.PlaceWorkMail, EWS: workmail.EWS(w.Region), Probe: "ews", Ask: freebusy.EWS(client.get),
+		Has: func(ctx context.Context, address string) (bool, error) {
+			users, err := fact.WorkMailUsers.In(ctx, facts.WorkMail)
+			for _, u := range users {
+				if u.Enabled() && strings.EqualFold(u.Email, address) {
+					return true, nil
+				}
+			}
+			return false, err
+		},
+		Route: func(ctx context.Context, address string) ([]string, error) {
+			list, err := fact.WorkMailAvailabilities.In(ctx, facts.WorkMail)
+			for _, a := range list {
+				if _, domain, _ := strings.Cut(address, "@"); strings.EqualFold(a.Domain, domain) {
+					return []string{"availability configuration " + a.Domain, a.Endpoint + a.Lambda}, nil
+				}
+			}
+			return nil, err
+		},
+	}
+	// Its own domain is known to WorkMail only. Without it, no target address leads there.
+	if o, err := fact.WorkMailOrganization.In(ctx, facts.WorkMail); err == nil {
+		p.Domains = []string{o.TestDomain()}
+	} else if !strings.HasPrefix(w.Organization, "m-") {
+		p.Domains = []string{w.Organization + ".awsapps.com"}
+	}
+	for _, f := range d.forests {
+		if provider := f.answers.WorkMail; provider != nil && provider.Lambda == "" {
+			exchange := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) {
+				return d.asProvider(ctx, f.answers)
+			}}
+			clients = append(clients, exchange)
+			p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "ews-exchange", To: f.answers.Name, Try: d.asked(exchange)})
+		}
+		p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "test-availability", To: f.answers.Name,
+			Try: func(ctx context.Context, mailbox string) error {
+				_, domain, _ := strings.Cut(mailbox, "@")
+				s, err := fact.WorkMailSignIn.In(ctx, facts.WorkMail, domain)
+				switch {
+				case err != nil:
+					return err
+				case !s.Passed:
+					return errors.New("WorkMail cannot use its provider of " + domain + ": " + s.Reason)
+				}
+				return nil
+			}})
+	}
+	return p, clients
+}
+
+// asProvider returns a client of a forest's EWS with the account that WorkMail uses there.
+func (d *Deployment) asProvider(ctx context.Context, a answers.Forest) (*ews.Client, error) {
+	password, err := d.secret(ctx, a.WorkMail.Password, "password of "+a.WorkMail.User)
+	if err != nil {
+		return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
+	}
+	return d.basic(ctx, ewsURL(a), link.Basic{User: a.WorkMail.User, Password: password})
+}
+
+// basic returns a client of EWS that asks as WorkMail and its callers do: by Basic, in the version of
+// Exchange 2010.
+func (d *Deployment) basic(ctx context.Context, address string, account link.Basic) (*ews.Client, error) {
+	l, err := d.link.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &ews.Client{URL: address, Version: workmail.EWSVersion, HTTP: l.Client(account), Timeout: 2 * d.limit()}, nil
+}
+
+// asked returns a probe that asks a client for a mailbox.
+func (d *Deployment) asked(client *connection[*ews.Client]) func(ctx context.Context, mailbox string) error {
+	ask := freebusy.EWS(client.get)
+	return func(ctx context.Context, mailbox string) error {
+		day := time.Now().UTC().Truncate(24 * time.Hour)
+		_, err := ask(ctx, mailbox, mailbox, freebusy.Window{Start: day, End: day.Add(24 * time.Hour)})
+		return err
+	}
+}
