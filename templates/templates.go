@@ -18,6 +18,11 @@ var Schemas embed.FS
 //go:embed powershell/*
 var PowerShell embed.FS
 
+// Shell holds the parts of generated shell scripts as shell/NAME.
+//
+//go:embed shell/*
+var Shell embed.FS
+
 // Notices are the licenses of all that a binary contains; hybridge version --notices prints them.
 //
 //go:embed notices.txt

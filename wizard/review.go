@@ -28,7 +28,7 @@ func (*reviewScreen) render(m *model, width, _ int) []string {
 		row("Tenant", fmt.Sprintf("%s, cloud %s, signing in with %s", e.Tenant, e.Cloud, e.Credential.Kind))
 	}
 	if w := a.WorkMail; w != nil {
-		row("WorkMail", w.Organization+" in "+w.Region+"; nothing is checked or set up there so far")
+		row("WorkMail", w.Organization+" in "+w.Region)
 	}
 	for _, f := range a.Forests {
 		row("Forest", fmt.Sprintf("%s with %s; Exchange at %s as %s", f.Name, enumerate(f.Domains), f.Exchange.Server,

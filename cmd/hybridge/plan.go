@@ -26,12 +26,12 @@ func newPlanCommand(a app) *cobra.Command {
 nothing. The same facts give the same plan, byte for byte. A plan holds no secret.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
-  hybridge plan -f answers.yaml --scripts scripts     # as PowerShell, a file per phase and place
+  hybridge plan -f answers.yaml --scripts scripts     # as scripts, a file per phase and place
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
-	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as PowerShell into `DIR`")
+	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as scripts into `DIR`: PowerShell, and the AWS CLI for WorkMail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
@@ -17,8 +18,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// writeScripts writes the plan as PowerShell. A person would run scripts of another plan in the
-// same folder with the new ones. They are refused, or removed with force.
+// writeScripts writes the plan as PowerShell, and for WorkMail as shell. A person would run scripts
+// of another plan in the same folder with the new ones. They are refused, or removed with force.
 func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, force bool) error {
 	old, err := otherScripts(dir, plan.Digest)
 	if err != nil {
@@ -69,8 +70,8 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, f
 			t.note("wrote %s", report.Sanitize(path))
 		}
 	}
-	t.note("run them in the order of their names; each says where it runs, and -WhatIf shows what it would do; "+
-		"the folder %s has a script for each that undoes it", deployment.RollbackFolder)
+	t.note("run them in the order of their names; each says where it runs, and -WhatIf (--what-if) shows what it would "+
+		"do; the folder %s has a script for each that undoes it", deployment.RollbackFolder)
 	return nil
 }
 
@@ -133,7 +134,7 @@ func otherScripts(dir, digest string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		isScript := strings.EqualFold(filepath.Ext(e.Name()), ".ps1")
+		isScript := slices.Contains([]string{".ps1", ".sh"}, strings.ToLower(filepath.Ext(e.Name())))
 		if !e.Type().IsRegular() || !isScript && e.Name() != apply.ResultFile && e.Name() != apply.PlanFile {
 			continue
 		}

@@ -87,9 +87,6 @@ func (t *task) open(ctx context.Context) error {
 }
 
 func (t *task) openWith(a answers.Answers) error {
-	if a.WorkMail != nil {
-		t.obs.Observe(observe.Warning{Text: "workmail is validated; nothing is checked or set up there so far"})
-	}
 	dir, err := answersDir(t.answersFile)
 	if err != nil {
 		return err

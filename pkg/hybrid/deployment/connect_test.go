@@ -309,7 +309,8 @@ func TestPairs(t *testing.T) {
 
 // All lookups may work while the opposite direction is untested.
 func TestUnasked(t *testing.T) {
-	d, err := Open(answers.Answers{Forests: []answers.Forest{{Name: "a"}, {Name: "b"}}}, Options{})
+	d, err := Open(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}, Forests: []answers.Forest{{Name: "a"},
+		{Name: "b"}}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

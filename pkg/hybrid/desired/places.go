@@ -3,6 +3,7 @@ package desired
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -104,7 +105,8 @@ func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 		}
 	}
 	for _, l := range plan.LeftOut {
-		if l.Topic == workMailLookups.ID && (l.Place == "" || l.Place == PlaceForest(forest.Name())) {
+		if strings.HasPrefix(l.Topic, WorkMail) && (l.Place == "" || l.Place == PlaceWorkMail ||
+			l.Place == PlaceForest(forest.Name())) {
 			return false
 		}
 	}

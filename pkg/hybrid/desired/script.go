@@ -18,16 +18,16 @@ import (
 	"github.com/hybridge-cli/hybridge/templates"
 )
 
-// Script is one file of a plan that is written as PowerShell.
+// Script is one file of a plan that is written for people who run it themselves.
 type Script struct {
-	Name     string // NN-PLACE.ps1, with RollbackFolder and a slash before it for one that undoes
+	Name     string // NN-PLACE.ps1 or .sh, with RollbackFolder and a slash before it for one that undoes
 	Place    string
 	Rollback bool
 	Content  []byte
 }
 
 // Scripts renders a plan as scripts, one file per phase and place, in a sequence in which each can
-// run: NN-PLACE.ps1, where NN is the phase. Files of one phase do not need each other.
+// run: NN-PLACE.ps1 or NN-PLACE.sh, where NN is the phase. Files of one phase do not need each other.
 //
 // A script does what apply does: it verifies its place, and for each change it reads, compares,
 // asks, writes and reads again. A value that one place produces and another needs (an application's
@@ -53,9 +53,16 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 			s.next = "This was the last script. hybridge plan shows whether anything is left, " +
 				"and hybridge test asks for free/busy."
 		}
-		out = append(out, Script{Name: b.file, Place: b.place, Content: s.render()})
+		content := s.render
+		if shell(b.place) {
+			content = s.renderShell
+		}
+		out = append(out, Script{Name: b.file, Place: b.place, Content: content()})
 	}
 	for i, b := range slices.Backward(batches) {
+		if shell(b.place) {
+			continue // the operations that would undo it are in hybridge plan
+		}
 		reversed := *b
 		reversed.changes = slices.Clone(b.changes)
 		slices.Reverse(reversed.changes)
@@ -191,6 +198,9 @@ func nameFiles(batches []*batch) {
 		}
 		taken[strings.ToLower(unique)] = true
 		b.file = unique + ".ps1"
+		if shell(b.place) {
+			b.file = unique + ".sh"
+		}
 	}
 }
 
@@ -205,6 +215,20 @@ func sortOf(place string) (change.PlaceSort, string) {
 	}
 	return change.PlaceSort{}, place
 }
+
+// shell reports whether the scripts of a place are shell scripts.
+func shell(place string) bool {
+	for _, k := range Kinds() {
+		for _, sort := range k.System().Places {
+			if _, ok := sort.Holds(place); ok {
+				return k.System().Script.Language == shellLanguage
+			}
+		}
+	}
+	return false
+}
+
+const shellLanguage = "POSIX shell"
 
 // script is the state of rendering one file.
 type script struct {

@@ -11,9 +11,12 @@ import (
 
 // Site is what a script verifies at its place before its first change.
 type Site struct {
-	Organization string               // GUID of the Exchange organization; for Exchange Online it may be unknown
+	// GUID of the Exchange organization, which may be unknown for Exchange Online; id of the
+	// organization in WorkMail.
+	Organization string
 	Tenant       string               // GUID
 	Environment  string               // the cloud, as Get-MgContext names it
+	Region       string               // of WorkMail
 	Servers      []fact.MailboxServer // with the builds that the plan saw
 	Connect      []string             // how to sign in, for the help of the script
 }
@@ -44,6 +47,10 @@ func (p *Planner) site(ctx context.Context, place string) (site Site, err error)
 			site.Servers, err = fact.MailboxServers.In(ctx, forest)
 			return site, err
 		}
+	}
+	if place == PlaceWorkMail {
+		organization, err := fact.WorkMailOrganization.In(ctx, p.set.WorkMail)
+		return Site{Organization: organization.ID, Region: p.Answers.WorkMail.Region}, err
 	}
 	if site.Tenant, err = p.tenantID(ctx); err != nil {
 		return Site{}, err

@@ -34,7 +34,7 @@ var AmazonWorkMail = &change.System[fact.WorkMailAPI]{
 				"Passwords are read from files or typed; no command line holds one.",
 			}
 		}}},
-		Script: change.Script{Language: "POSIX shell", Identity: "Id"},
+		Script: change.Script{Language: shellLanguage},
 	},
 	Run: func(ctx context.Context, api fact.WorkMailAPI, c change.Command) (change.Properties, error) {
 		return nil, api.Run(ctx, c.Name, c.Parameters)
@@ -101,6 +101,7 @@ var workMailDomain = AmazonWorkMail.Declare(Kind{
 	Properties: map[string]Property{
 		"DomainName": {Type: text, Write: change.Key},
 	},
+	Risk: "an organization in another AWS account cannot have the domain at the same time",
 }, change.Ops[fact.WorkMailAPI]{
 	Read: func(ctx context.Context, api fact.WorkMailAPI) ([]change.Live, error) {
 		domains, err := api.Domains(ctx)
@@ -183,22 +184,22 @@ func (p *Planner) account(ctx context.Context, address string) (string, error) {
 	return "", refuse("workmail.users: %s is in no domain of a forest with a section workmail", address)
 }
 
-// entity declares users and groups: both are registered and deregistered in the same way.
-func entity(k Kind, read func(fact.WorkMailAPI, context.Context) ([]workmail.Entity, error), list string) *Kind {
-	k.Places = []string{WorkMail}
-	k.Properties = map[string]Property{
-		"Email":    {Type: text, Write: change.Key},
-		"EntityId": {Type: text, Write: change.CreateOnly},
-	}
-	k.Permanent = "deregistering would remove the mailbox with what arrived since; deregister by hand when that is wanted"
-	return AmazonWorkMail.Declare(k, change.Ops[fact.WorkMailAPI]{
+// entities are users and groups: both are registered and deregistered in the same way.
+type entities struct {
+	list string
+	read func(fact.WorkMailAPI, context.Context) ([]workmail.Entity, error)
+}
+
+// For makes the operations.
+func (e entities) For(*Kind) change.Ops[fact.WorkMailAPI] {
+	return change.Ops[fact.WorkMailAPI]{
 		Read: func(ctx context.Context, api fact.WorkMailAPI) ([]change.Live, error) {
-			entities, err := read(api, ctx)
+			found, err := e.read(api, ctx)
 			var out []change.Live
-			for _, e := range entities {
-				if e.Enabled() {
-					out = append(out, change.Live{Identity: e.ID, Name: cmp.Or(e.Email, e.Name),
-						Properties: change.Properties{"Email": strings.ToLower(e.Email), "EntityId": e.Name}})
+			for _, one := range found {
+				if one.Enabled() {
+					out = append(out, change.Live{Identity: one.ID, Name: cmp.Or(one.Email, one.Name),
+						Properties: change.Properties{"Email": strings.ToLower(one.Email), "EntityId": one.Name}})
 				}
 			}
 			return out, err
@@ -207,28 +208,41 @@ func entity(k Kind, read func(fact.WorkMailAPI, context.Context) ([]workmail.Ent
 			return change.Command{Name: "RegisterToWorkMail", Parameters: map[string]any{
 				"EntityId": want["EntityId"], "Email": want["Email"]}}, nil
 		},
-		Delete: func(live change.Live) (change.Command, error) {
-			return change.Command{Name: "DeregisterFromWorkMail", Parameters: map[string]any{"EntityId": live.Identity}}, nil
-		},
-		Find:   func(change.Change) change.Command { return change.Command{Name: list} },
-		Reads:  []string{"workmail:" + list},
+		Find:   func(change.Change) change.Command { return change.Command{Name: e.list} },
+		Reads:  []string{"workmail:" + e.list},
 		Writes: []string{"workmail:RegisterToWorkMail"},
-	})
+	}
 }
 
-var workMailUser = entity(Kind{
-	Noun:  "WorkMailUser",
-	Title: "User of WorkMail",
-	Why:   "A user of the directory gets a mailbox in WorkMail when it is registered with its primary address.",
-	Risk:  "WorkMail bills each registered user, and ends on 2027-03-31 with all mailboxes",
-}, fact.WorkMailAPI.Users, "ListUsers")
+// entityProperties are what WorkMail shows of a user or group. EntityId is the account in the
+// directory: WorkMail knows no address before the registration.
+var entityProperties = map[string]Property{
+	"Email":    {Type: text, Write: change.Key},
+	"EntityId": {Type: text, Write: change.CreateOnly},
+}
 
-var workMailGroup = entity(Kind{
-	Noun:  "WorkMailGroup",
-	Title: "Group of WorkMail",
-	Why:   "A group of the directory gets mail in WorkMail when it is registered.",
-	Risk:  "WorkMail ends on 2027-03-31",
-}, fact.WorkMailAPI.Groups, "ListGroups")
+const staysRegistered = "deregistering would remove the mailbox with what arrived since; deregister by hand when that " +
+	"is wanted"
+
+var workMailUser = AmazonWorkMail.Declare(Kind{
+	Noun:       "WorkMailUser",
+	Title:      "User of WorkMail",
+	Why:        "A user of the directory gets a mailbox in WorkMail when it is registered with its primary address.",
+	Places:     []string{WorkMail},
+	Properties: entityProperties,
+	Risk:       "WorkMail bills each registered user, and ends on 2027-03-31 with all mailboxes",
+	Permanent:  staysRegistered,
+}, entities{"ListUsers", fact.WorkMailAPI.Users})
+
+var workMailGroup = AmazonWorkMail.Declare(Kind{
+	Noun:       "WorkMailGroup",
+	Title:      "Group of WorkMail",
+	Why:        "A group of the directory gets mail in WorkMail when it is registered.",
+	Places:     []string{WorkMail},
+	Properties: entityProperties,
+	Risk:       "WorkMail ends on 2027-03-31",
+	Permanent:  staysRegistered,
+}, entities{"ListGroups", fact.WorkMailAPI.Groups})
 
 var workMailLookups = &Topic{
 	ID:        "workmail-lookups",
@@ -282,7 +296,10 @@ var workMailLookups = &Topic{
 
 // signsIn is satisfied unless WorkMail refused the stored password. What else may fail in a test of
 // the provider is no reason to write it again.
-func signsIn(_, live any) bool { return live != false }
+var signsIn = Type{
+	Name: "Boolean, false when the stored password is refused", Script: "Boolean",
+	Compare: func(want, live any) bool { return want != true || live != false },
+}
 
 var availabilityConfiguration = AmazonWorkMail.Declare(Kind{
 	Noun:  "AvailabilityConfiguration",
@@ -297,7 +314,7 @@ var availabilityConfiguration = AmazonWorkMail.Declare(Kind{
 		"EwsUsername": {Type: text},
 		"EwsPassword": {Type: text},
 		"LambdaArn":   {Type: text},
-		"SignsIn":     {Type: boolean, Compare: signsIn, Derived: true},
+		"SignsIn":     {Type: signsIn, Derived: true},
 	},
 	Risk: "WorkMail asks for the calendars of the whole domain in this way",
 }, change.Ops[fact.WorkMailAPI]{

@@ -257,7 +257,7 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 	for _, note := range notes {
 		direct.note(note)
 	}
-	answers := []Answer{direct}
+	answers = []Answer{direct}
 	for _, proof := range p.Proofs {
 		if proof.To == at.Premise {
 			blank.Probe = proof.Probe

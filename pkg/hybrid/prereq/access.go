@@ -59,6 +59,18 @@ var accessChecks = slices.Concat(
 		fixToWrite: "Grant Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All, with an " +
 			"administrator's consent, before you apply.",
 	}.checks(),
+	account{
+		id: "workmail", scope: PerWorkMail, system: fact.WorkMail, side: func(in Input) *fact.Side { return in.WorkMail },
+		reads: fact.List(fact.WorkMailOrganization),
+		answers: func(ctx context.Context, in Input) (msg.Text, error) {
+			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)
+			return msg.Of("organization %s (%s) answers", o.Alias, o.ID), err
+		},
+		read: "The AWS credentials may read what the checks need",
+		fix: "Check workmail.profile or workmail.credential, the region and the organization. The managed policy " +
+			"AmazonWorkMailReadOnlyAccess is not enough: it lacks workmail:TestAvailabilityConfiguration and " +
+			"ds:DescribeDirectories.",
+	}.checks()[:1], // AWS does not tell what credentials may write
 )
 
 func (a account) checks() []Check {

@@ -48,7 +48,7 @@ type Check struct {
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks,
-		certificateChecks, serverChecks, oauthChecks, tenantChecks, objectChecks())
+		certificateChecks, serverChecks, oauthChecks, tenantChecks, workMailChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own
@@ -59,6 +59,7 @@ const defaultLimit = 2 * time.Minute
 const (
 	PerForest       check.ScopeID = "forest"
 	PerTenant       check.ScopeID = "tenant"
+	PerWorkMail     check.ScopeID = "workmail"
 	PerOrganization check.ScopeID = "organization" // once, over everything
 )
 
@@ -70,14 +71,28 @@ var scopes = []struct {
 }{
 	{PerForest, fact.AtForest, msg.Of("no forest is configured in the answers file")},
 	{PerTenant, fact.AtTenant, noTenant},
+	{PerWorkMail, fact.AtWorkMail, noWorkMail},
 	{PerOrganization, fact.AtOrganization, msg.Text{}},
 }
 
-var noTenant = msg.Of("Exchange Online is not configured in the answers file")
+var (
+	noTenant   = msg.Of("Exchange Online is not configured in the answers file")
+	noWorkMail = msg.Of("Amazon WorkMail is not configured in the answers file")
+)
 
 // Run runs the checks that o selects.
 func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observer) (check.Report, error) {
-	return run(ctx, Checks(), set, o, obs)
+	checks := Checks()
+	if set.WorkMail == nil && len(o.Only)+len(o.Skip) == 0 {
+		// Few organizations have WorkMail. A selection may name its checks all the same.
+		checks = slices.DeleteFunc(checks, Check.ofWorkMail)
+	}
+	return run(ctx, checks, set, o, obs)
+}
+
+// ofWorkMail reports whether the check is about WorkMail alone.
+func (c Check) ofWorkMail() bool {
+	return c.Scope == PerWorkMail || c.ID.Category() == "workmail" || c.ID == "hybrid.availability-address-space"
 }
 
 func run(
@@ -117,7 +132,7 @@ func (r read) Missing(ctx context.Context, in Input) []msg.Text {
 func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Result {
 	switch r.Status {
 	case check.StatusError:
-		if in.Tenant == nil && errors.Is(r.Cause, fact.ErrNotConfigured) && c.readsTenant() {
+		if in.Tenant == nil && errors.Is(r.Cause, fact.ErrNotConfigured) && c.reads(fact.AtTenant) {
 			return check.Result{Status: check.StatusSkip, Summary: noTenant}
 		}
 		if forest := transportToBlame(ctx, in, r.Cause); forest != "" {
@@ -135,8 +150,8 @@ func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Res
 	return r
 }
 
-func (c Check) readsTenant() bool {
-	return slices.ContainsFunc(c.Reads, func(f fact.Fact) bool { return f.At() == fact.AtTenant })
+func (c Check) reads(at fact.At) bool {
+	return slices.ContainsFunc(c.Reads, func(f fact.Fact) bool { return f.At() == at })
 }
 
 // selected returns the checks of a run that read facts. A run of access checks alone covers the

@@ -46,8 +46,11 @@ func objectCheckID(k *desired.Kind) check.ID {
 }
 
 func objectScope(k *desired.Kind) check.ScopeID {
-	if slices.Contains(k.Places, desired.OnPremises) {
+	switch {
+	case slices.Contains(k.Places, desired.OnPremises):
 		return PerForest
+	case slices.Contains(k.Places, desired.WorkMail):
+		return PerWorkMail
 	}
 	return PerTenant
 }
@@ -62,6 +65,8 @@ func objectNeeds(k *desired.Kind) []check.ID {
 			out = append(out, "access.online-read")
 		case desired.Entra:
 			out = append(out, "access.entra-read")
+		case desired.WorkMail:
+			out = append(out, "access.workmail-read")
 		}
 	}
 	return out
@@ -78,6 +83,8 @@ func objectReads(k *desired.Kind) []fact.Fact {
 			out = append(out, fact.Cmdlets(fact.Online, k.Reads...))
 		case desired.Entra:
 			out = append(out, fact.Applications)
+		case desired.WorkMail:
+			out = append(out, fact.WorkMailOrganization)
 		}
 	}
 	return out
@@ -86,8 +93,12 @@ func objectReads(k *desired.Kind) []fact.Fact {
 func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	topics, wanted := desired.Wanted(in.Set)[k]
 	switch {
-	case in.Tenant == nil:
-		return check.Result{Status: check.StatusSkip, Summary: noTenant}
+	case !desired.Named(in.Answers, desired.OfCloud(k)):
+		absent := noTenant
+		if desired.OfCloud(k) == fact.AtWorkMail {
+			absent = noWorkMail
+		}
+		return check.Result{Status: check.StatusSkip, Summary: absent}
 	case !wanted:
 		return check.NotApplicable("no feature of the answers needs it")
 	}
@@ -98,8 +109,12 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	case err != nil:
 		return check.Unknown(err)
 	}
+	begun := func(f *fact.Side) bool { return desired.Begun(plan, f.Name()) }
+	if desired.OfCloud(k) == fact.AtWorkMail {
+		begun = func(f *fact.Side) bool { return desired.BegunWorkMail(plan, f) }
+	}
 	for _, f := range in.Forests {
-		if (in.Forest == nil || f == in.Forest) && !desired.Begun(plan, f.Name()) {
+		if (in.Forest == nil || f == in.Forest) && !begun(f) {
 			return check.NotApplicable("forest %s is not set up yet; hybridge plan shows what is to be done", f.Name())
 		}
 	}
