@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -14,6 +15,9 @@ func TestTopicsDeclareWhatTheyRead(t *testing.T) {
 	for _, route := range []string{"", "ews", "graph"} {
 		a := testAnswers()
 		a.ExchangeOnline.RichCoexistence = route
+		a.WorkMail = &answers.WorkMail{Region: "us-east-1", Organization: "contoso", Users: []string{"bob@contoso.com"},
+			Account: &answers.WorkMailAccount{User: "svc@contoso.com", Password: "env:WM"}}
+		a.Forests[0].WorkMail = &answers.Provider{User: "svc", Password: "env:EX"}
 		a.Features = append(answers.DefaultFeatures(), answers.CentralizedTransport)
 		for _, topic := range Topics() {
 			declared := fact.SourcesOf(topic.Reads...)
@@ -24,6 +28,13 @@ func TestTopicsDeclareWhatTheyRead(t *testing.T) {
 				}
 			}
 			set := f.set(a, worldwide(t))
+			fact.WorkMailOrganization.Seed(set.WorkMail, workmail.Organization{Alias: "contoso", State: "Active",
+				Interoperability: true}, nil)
+			for _, forest := range set.Forests {
+				fact.Recipients.SeedAll(forest, func(address string) (fact.Recipient, error) {
+					return fact.Recipient{Account: "account", Primary: address, Kind: "MailUser"}, nil
+				})
+			}
 			p := &Planner{Answers: a, set: set}
 			for _, forest := range set.Forests {
 				if !topic.PerForest {

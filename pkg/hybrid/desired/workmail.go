@@ -73,6 +73,7 @@ var workMailDomains = &Topic{
 	Cloud:     fact.AtWorkMail,
 	PerForest: true,
 	Kinds:     []*Kind{workMailDomain},
+	Reads:     fact.List(fact.WorkMailOrganization, fact.WorkMailDirectory),
 	Derive: func(ctx context.Context, p *Planner) error {
 		if !p.workMailForest() {
 			return nil
@@ -129,6 +130,7 @@ var workMailUsers = &Topic{
 	Features: workMailFeatures,
 	Cloud:    fact.AtWorkMail,
 	Kinds:    []*Kind{workMailUser, workMailGroup},
+	Reads:    fact.List(fact.WorkMailOrganization, fact.Recipients),
 	Derive: func(ctx context.Context, p *Planner) error {
 		wanted := p.Answers.WorkMail
 		if len(wanted.Users)+len(wanted.Groups) == 0 {
@@ -251,6 +253,8 @@ var workMailLookups = &Topic{
 	Cloud:     fact.AtWorkMail,
 	PerForest: true,
 	Kinds:     []*Kind{availabilityConfiguration, availabilityAddressSpace},
+	Reads: fact.List(fact.WorkMailOrganization, fact.Recipients, fact.WorkMailIdentityMode, fact.EWSHosts,
+		fact.Organization),
 	Derive: func(ctx context.Context, p *Planner) error {
 		provider := p.Forest.Answers.WorkMail
 		if provider == nil {

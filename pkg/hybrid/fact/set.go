@@ -142,7 +142,7 @@ func (s *Set) Sides(at At, forest *Side) []*Side {
 // Asked returns the raw questions of the queries that were asked so far, each once.
 func (s *Set) Asked() []Source {
 	var facts []Fact
-	for _, side := range append([]*Side{s.Tenant, s.Network, s.Organization}, s.Forests...) {
+	for _, side := range append([]*Side{s.Tenant, s.WorkMail, s.Network, s.Organization}, s.Forests...) {
 		if side == nil {
 			continue
 		}
