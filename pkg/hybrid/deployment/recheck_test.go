@@ -67,7 +67,7 @@ func TestRecheck(t *testing.T) {
 func TestRecheckFindsFaults(t *testing.T) {
 	for fault, check := range map[string]string{
 		"autodiscover.silent": "autodiscover.answers", "domains.missing-online": "domains.accepted",
-		"access.right-missing": "access.onprem-write", "access.read-right-missing": "oauth.overrides",
+		"access.right-missing": "access.onprem-write",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			d := open(t, fault)
@@ -87,5 +87,16 @@ func TestRecheckFindsFaults(t *testing.T) {
 				t.Errorf("%v", ids)
 			}
 		})
+	}
+}
+
+// What --accept takes: the engine's own consents, and those that properties declare.
+func TestConsents(t *testing.T) {
+	var ids []string
+	for _, c := range Consents() {
+		ids = append(ids, c.ID)
+	}
+	if want := []string{"removals", "failed-checks", "ews-block-all"}; !slices.Equal(ids, want) {
+		t.Errorf("%v, want %v", ids, want)
 	}
 }
