@@ -100,6 +100,13 @@ func Faults() []Fault {
 			}},
 		},
 		{
+			ID: "directory.addresses-hidden", Verdict: Skips,
+			Turns:     turns("directory.one-primary", "directory.unique-addresses", "directory.upn-matches-primary"),
+			Diagnosis: "access.attribute-hidden",
+			Title:     "the account may not read proxyAddresses of contoso's people",
+			early:     inContoso(func(f *forestSite) { f.addressesHidden = true }),
+		},
+		{
 			ID: "domains.relay-only", Turns: turns("domains.authoritative"), Diagnosis: "domain.not-authoritative",
 			Title: "fabrikam is authoritative for no domain",
 			late: inFabrikam(func(f *forestSite) {

@@ -40,7 +40,9 @@ type forestSite struct {
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
-	typed    bool        // remote PowerShell sends typed values always
+	// addressesHidden denies every account proxyAddresses of people.
+	addressesHidden bool
+	typed           bool // remote PowerShell sends typed values always
 
 	mu   sync.Mutex
 	keys map[string]keptKeys // of auth servers, by metadata URL
@@ -173,6 +175,9 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 	}
 	if r.Noun() == "RemoteMailbox" {
 		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4
+	}
+	if f.addressesHidden {
+		u.ProxyAddresses = nil
 	}
 	return u
 }

@@ -7,6 +7,7 @@ type ID string
 
 // The causes, by topic.
 const (
+	AccessAttributeHidden     ID = "access.attribute-hidden"
 	AccessRoleMissing         ID = "access.role-missing"
 	AutodiscoverUnreachable   ID = "autodiscover.unreachable"
 	CertificateExpired        ID = "certificate.expired"
@@ -31,7 +32,7 @@ const (
 
 func IDs() []ID {
 	return []ID{
-		AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
+		AccessAttributeHidden, AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
 		EWSExternalURL, EWSOffOnline,
 		ExchangeSerialization, LookupTimesShifted, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
