@@ -201,3 +201,59 @@ func TestStatements(t *testing.T) {
 		}
 	}
 }
+
+// TestPipedInput: what a client pipes into a pipeline is there when it runs, which is when the input
+// has ended.
+func TestPipedInput(t *testing.T) {
+	got := make(chan []any, 1)
+	sh := newShell(&Server{Run: func(_ context.Context, _ Caller, p Pipeline, _ *Writer) error {
+		got <- p.Input
+		return nil
+	}}, "A", Caller{}, 1<<16)
+	sh.opened = true
+	p, err := sh.newPipeline("B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := pipelineObject(Pipeline{Commands: []Command{{Name: "Set-Thing"}}}, "2.3")
+	for i, member := range whole.Extended {
+		if member.Name == "NoInput" {
+			whole.Extended[i].Value = false
+		}
+	}
+	object := uint64(0)
+	send := func(kind messageType, data any) {
+		t.Helper()
+		m := message{destination: toServer, kind: kind}
+		if data != nil {
+			text, err := marshalOne(data, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.data = text
+		}
+		object++
+		for _, f := range fragments(object, m.bytes(), 1<<16) {
+			if err := p.feed(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(createPipeline, whole)
+	send(pipelineInput, "a")
+	send(pipelineInput, "b")
+	select {
+	case <-got:
+		t.Error("ran before its input had ended")
+	case <-time.After(50 * time.Millisecond):
+	}
+	send(endOfPipelineInput, nil)
+	select {
+	case input := <-got:
+		if d := cmp.Diff([]any{"a", "b"}, input); d != "" {
+			t.Error(d)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("did not run")
+	}
+}
