@@ -45,6 +45,16 @@ func FromWorkMailBy[T any](request string, actions []string,
 	}
 }
 
+// Actions declares IAM actions that read without a query, so that they are known.
+func Actions(actions ...string) Fact {
+	q := &question{at: AtWorkMail}
+	for _, a := range actions {
+		_, operation, _ := strings.Cut(a, ":")
+		q.sources = append(q.sources, Source{System: WorkMail, Ask: operation, Right: []string{a}})
+	}
+	return q
+}
+
 // What an organization of WorkMail says.
 var (
 	WorkMailOrganization = FromWorkMail("DescribeOrganization", []string{"workmail:DescribeOrganization"},

@@ -84,7 +84,7 @@ func objectReads(k *desired.Kind) []fact.Fact {
 		case desired.Entra:
 			out = append(out, fact.Applications)
 		case desired.WorkMail:
-			out = append(out, fact.WorkMailOrganization)
+			out = append(out, fact.Actions(k.Reads...))
 		}
 	}
 	return out
