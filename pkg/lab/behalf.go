@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -127,12 +128,17 @@ func (p *premise) admit(ctx context.Context, presented string, now time.Time,
 	case !strings.EqualFold(outer.Claims.String("iss"), applicationOf(token)):
 		return token, oauth.ErrIssuer
 	}
-	return token, p.speaksFor(outer.Claims)
+	person, err := p.speaksFor(outer.Claims)
+	if err == nil {
+		token.Claims = maps.Clone(token.Claims)
+		token.Claims[personClaim] = person
+	}
+	return token, err
 }
 
-// speaksFor reports whether the person of a token is known here: as exactly one mailbox or mail
-// user.
-func (p *premise) speaksFor(claims oauth.Claims) error {
+// speaksFor returns the address of a token's person, who must be known here: as exactly one mailbox
+// or mail user.
+func (p *premise) speaksFor(claims oauth.Claims) (string, error) {
 	var found *recipient
 	for _, name := range []string{"smtp", "upn"} {
 		address := strings.ToLower(claims.String(name))
@@ -142,16 +148,16 @@ func (p *premise) speaksFor(claims oauth.Claims) error {
 		r, ok := p.find(address)
 		switch {
 		case !ok:
-			return refusedUser("does not exist")
+			return "", refusedUser("does not exist")
 		case p.ambiguous(address) || found != nil && found.mailbox != r.mailbox:
-			return refusedUser("is ambiguous")
+			return "", refusedUser("is ambiguous")
 		}
 		found = r
 	}
 	if found == nil {
-		return refusedUser("does not exist")
+		return "", refusedUser("does not exist")
 	}
-	return nil
+	return found.primary, nil
 }
 
 // person is the address by which the other side knows a caller of this one: the primary SMTP

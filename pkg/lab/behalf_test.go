@@ -23,6 +23,8 @@ func TestLookupsSpeakForSomebody(t *testing.T) {
 	l := start(t)
 	f := l.contoso()
 	configure(t, l, f)
+	relate(t, l.tenant.org, "O365 to On-premises", f.domain)
+	relate(t, f.org, "On-premises to O365", coexistenceDomain)
 	const nobody, twice = `2000005;reason="The user specified by the user-context in the token does not exist.";error_category="invalid_user"`, `2000005;reason="The user specified by the user-context in the token is ambiguous.";error_category="invalid_user"`
 	toTenant := func(user string) error {
 		found, err := answering{f.premise, f.domain}.Availability(t.Context(), ews.Query{

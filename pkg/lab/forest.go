@@ -352,8 +352,12 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 		}
 		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
 	}
+	token, _ := q.Caller.Claims.(oauth.Token)
 	for i, address := range q.Mailboxes {
 		found, err := a.availability(ctx, address, q.Window, foreign)
+		if err == nil && foreign {
+			out[i].Limit, err = a.lets(token)
+		}
 		out[i].Events = found
 		var no *lookupError
 		if errors.As(err, &no) {

@@ -92,6 +92,13 @@ func configure(t *testing.T, l *Lab, f *forestSite) {
 		"ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=true"}, "Reason", "test")
 }
 
+// relate makes an organization relationship that shows free/busy to a domain.
+func relate(t *testing.T, o *organization.Organization, name, domain string) {
+	t.Helper()
+	run(t, o, "New-OrganizationRelationship", "Name", name+" "+domain, "DomainNames", []string{domain}, "Enabled", true,
+		"FreeBusyAccessEnabled", true, "FreeBusyAccessLevel", "LimitedDetails")
+}
+
 // look asks a premise for a person's calendar and checks the answer.
 func look(t *testing.T, p *premise, m *mailbox) error {
 	t.Helper()
