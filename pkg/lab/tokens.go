@@ -186,12 +186,17 @@ func (f *forestSite) verify(ctx context.Context, presented, host string) (oauth.
 	return oauth.Token{}, fmt.Errorf("the token is issued by %s, which no enabled auth server here stands for", issuer)
 }
 
-// audiences are the audiences that this server accepts: its host, at any domain of the
-// organization.
+// audiences are the audiences that this server accepts: its service name and host, at any domain of
+// the organization, or at the realm of its auth configuration.
 func (f *forestSite) audiences(host string) []string {
+	config := f.org.Objects("AuthConfig")[0]
+	name := config.String("ServiceName") + "/" + host + "@"
+	if realm := config.String("Realm"); realm != "" {
+		return []string{name + realm}
+	}
 	var names []string
 	for _, d := range f.org.Objects("AcceptedDomain") {
-		names = append(names, exchangeOnlineAppID+"/"+host+"@"+d.String("DomainName"))
+		names = append(names, name+d.String("DomainName"))
 	}
 	return names
 }

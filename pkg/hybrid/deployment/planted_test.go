@@ -79,6 +79,29 @@ func (p *planted) graph(method, collection, filter, rest string, body map[string
 	}
 }
 
+// revoke removes every permission of contoso's application.
+func (p *planted) revoke() {
+	p.t.Helper()
+	g, err := p.tenant.graph.get(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found, err := g.List(p.t.Context(), "/servicePrincipals?$filter=startsWith(displayName,'ExchangeServerApp-')")
+	if err != nil || len(found) == 0 {
+		p.t.Fatalf("%d found, error %v", len(found), err)
+	}
+	path := fmt.Sprintf("/servicePrincipals/%v/appRoleAssignments", found[0]["id"])
+	assigned, err := g.List(p.t.Context(), path)
+	if err != nil || len(assigned) == 0 {
+		p.t.Fatalf("%d assigned, error %v", len(assigned), err)
+	}
+	for _, a := range assigned {
+		if _, err := g.Do(p.t.Context(), "DELETE", fmt.Sprintf("%s/%v", path, a["id"]), nil); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
 // state is the verdict of every check, by id and scope.
 func (p *planted) state() (map[string]string, check.Report) {
 	p.t.Helper()
@@ -150,6 +173,11 @@ func TestPlantedFaults(t *testing.T) {
 					t.Errorf("%s does not fail (failed: %v, warned: %v)", id, failed, warned)
 				}
 			}
+			if c.broken {
+				if tested, err := d.Test(t.Context(), TestOptions{}, &events{}); err != nil || tested.Summary.Failed == 0 {
+					t.Errorf("lookups go on: %+v, error %v", tested.Summary, err)
+				}
+			}
 			if c.only {
 				return
 			}
@@ -198,6 +226,7 @@ type outside struct {
 	plant  func(*planted) (undo func())
 	checks []string // that fail
 	only   bool     // the verdict is all that hybridge gives: an administrator decides
+	broken bool     // lookups fail
 }
 
 func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun, property string) string) []outside {
@@ -264,6 +293,23 @@ func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun
 		{name: "EWS publishes the address of the other forest", plant: set("WebServicesVirtualDirectory",
 			first("WebServicesVirtualDirectory"), "ExternalUrl", "https://mail.fabrikam.example/EWS/Exchange.asmx"),
 			checks: []string{"oauth.virtual-directories"}},
+		{name: "the Graph route without its permission", plant: func(p *planted) func() {
+			p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", "https://graph.microsoft.com")
+			p.forest("New-SettingOverride", "Name", "by hand", "Component", "SettingOverride", "Section",
+				"RouteThroughMSGraph", "Parameters", []string{"Enabled=true"}, "Reason", "trial")
+			return func() {
+				p.forest("Remove-SettingOverride", "Identity", "by hand", "Confirm", false)
+				p.forest("Set-AuthServer", "Identity", evo(p), "GraphBaseUrl", nil)
+			}
+		}, checks: []string{"oauth.graph-route"}, only: true, broken: true},
+		{name: "the auth configuration has another service name", plant: func(p *planted) func() {
+			p.forest("Set-AuthConfig", "ServiceName", "11111111-0000-0ff1-ce00-000000000000")
+			return func() { p.forest("Set-AuthConfig", "ServiceName", "00000002-0000-0ff1-ce00-000000000000") }
+		}, checks: []string{"oauth.auth-config"}, only: true, broken: true},
+		{name: "the auth configuration has another realm", plant: func(p *planted) func() {
+			p.forest("Set-AuthConfig", "Realm", "elsewhere.example")
+			return func() { p.forest("Set-AuthConfig", "Realm", nil) }
+		}, checks: []string{"oauth.auth-config"}, only: true, broken: true},
 		// 31: hybridge can set it
 		{name: "EWS takes no tokens", plant: set("WebServicesVirtualDirectory", first("WebServicesVirtualDirectory"),
 			"OAuthAuthentication", false), checks: []string{"oauth.virtual-directories"}},
@@ -293,6 +339,10 @@ func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun
 			checks: []string{"hybrid.auth-server"}},
 		{name: "partner application off", plant: set("PartnerApplication", partner, "Enabled", false),
 			checks: []string{"hybrid.partner-application"}},
+		{name: "consent revoked", plant: func(p *planted) func() {
+			p.revoke()
+			return nil
+		}, checks: []string{"hybrid.app-role-assignment"}},
 		{name: "service principal off", plant: func(p *planted) func() {
 			p.graph("PATCH", "/servicePrincipals", "?$filter=startsWith(displayName,'ExchangeServerApp-')", "",
 				map[string]any{"accountEnabled": false})

@@ -156,7 +156,7 @@ var (
 	}
 	graphRouteOverride = override{
 		key: "RouteThroughMSGraph", name: "EnableRouteThroughMSGraphFeature",
-		component: "SettingOverride", section: "RouteThroughMSGraph",
+		component: "SettingOverride", section: GraphSection,
 		reason: "Exchange hybrid: lookups through Microsoft Graph",
 		why: msg.Of("it makes Exchange look up through Microsoft Graph: free/busy, photos, " +
 			"and of MailTips the automatic replies"),
@@ -249,6 +249,9 @@ func (p *Planner) overrides(o override) []Need {
 	}
 	return out
 }
+
+// GraphSection is the section of the override that sends lookups to Microsoft Graph.
+const GraphSection = "RouteThroughMSGraph"
 
 // OverrideSections returns the sections of the setting overrides that hybrid requires.
 func OverrideSections() []string {

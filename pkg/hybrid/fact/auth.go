@@ -18,6 +18,8 @@ type AuthConfig struct {
 	Current       string // thumbprint, upper case
 	Next          string
 	NextEffective time.Time
+	ServiceName   string                         // of Exchange in tokens; empty when it is not shown
+	Realm         string                         // empty: the default accepted domain
 	Servers       map[string][]*x509.Certificate // by server name
 }
 
@@ -124,6 +126,8 @@ func readAuthConfig(o exchange.Object) (AuthConfig, error) {
 	if next, err := exchange.Optional(o.String("NextCertificateThumbprint")); err == nil {
 		out.Next = certificate.NormalThumbprint(next)
 	}
+	out.ServiceName, _ = o.String("ServiceName")
+	out.Realm, _ = o.String("Realm")
 	out.NextEffective, _ = o.Time("NextCertificateEffectiveDate")
 	return out, nil
 }

@@ -162,7 +162,7 @@ func TestAnswersAreRead(t *testing.T) {
 				"Get-ExchangeCertificate": {object("RawData", []byte("no certificate"))},
 			},
 			want: "{Current:ABABABABABABABABABABABABABABABABABABABAB Next: NextEffective:0001-01-01 00:00:00 +0000 " +
-				"UTC Servers:map[EX1:[]]}",
+				"UTC ServiceName: Realm: Servers:map[EX1:[]]}",
 		},
 		{
 			name: "a store that cannot be read", ask: read(Auth, forest),
@@ -188,7 +188,7 @@ func TestAnswersAreRead(t *testing.T) {
 			name: "overrides", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a", "SectionName", "b",
 				"Server", []any{"EX1"}, "MaxVersion", "15.2")}},
-			want: "[{Name:a Section:b Servers:[EX1] MinVersion: MaxVersion:15.2}]",
+			want: "[{Name:a Section:b Servers:[EX1] MinVersion: MaxVersion:15.2 Parameters:[]}]",
 		},
 		{name: "an override of nothing", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a")}},

@@ -57,6 +57,13 @@ type SettingOverride struct {
 	Name, Section          string
 	Servers                []string
 	MinVersion, MaxVersion string // empty: not limited
+	Parameters             []string
+}
+
+// On reports whether the override switches its feature on.
+func (o SettingOverride) On() bool {
+	return slices.ContainsFunc(o.Parameters,
+		func(p string) bool { return strings.EqualFold(strings.ReplaceAll(p, " ", ""), "Enabled=true") })
 }
 
 // AppliesTo reports whether the override applies to a server. A limit that cannot be read is
@@ -100,6 +107,7 @@ func readSettingOverride(o exchange.Object) (v SettingOverride, err error) {
 	}
 	v.Name, _ = o.String("Name")
 	v.Servers, _ = o.Strings("Server")
+	v.Parameters, _ = o.Strings("Parameters")
 	v.MinVersion, _ = o.String("MinVersion")
 	v.MaxVersion, _ = o.String("MaxVersion")
 	return v, nil

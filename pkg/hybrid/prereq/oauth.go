@@ -110,6 +110,8 @@ var oauthChecks = []Check{
 	overrideCheck,
 	applicationCheck,
 	sharingCheck,
+	routeCheck,
+	authConfigCheck,
 }
 
 var overrideCheck = Check{

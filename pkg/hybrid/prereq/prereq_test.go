@@ -299,7 +299,8 @@ func TestDisorders(t *testing.T) {
 		{"read cmdlet not allowed on-premises", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.OnPremisesRights.Seed(f.Forests[0], all(fact.OnPremises, "Get-AuthConfig"), nil)
 		}, []string{"skip certificates.auth contoso: Get-AuthConfig in contoso",
-			"skip oauth.application contoso: Get-AuthConfig in contoso", "warn access.onprem-read contoso"}},
+			"skip oauth.application contoso: Get-AuthConfig in contoso",
+			"skip oauth.auth-config contoso: Get-AuthConfig in contoso", "warn access.onprem-read contoso"}},
 		{"read cmdlet not allowed online", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.OnlineRights.Seed(f.Tenant, all(fact.Online, "Get-AcceptedDomain"), nil)
 		}, []string{
@@ -696,6 +697,31 @@ func TestDisorders(t *testing.T) {
 				{Name: "FlightingServiceOverride_EX2_F1.1", Section: "ExchangeOnpremAsThirdPartyAppId",
 					Servers: []string{"EX2"}},
 			}, nil)
+		}, nil},
+		{"the Graph route beside a plan for EWS", func(t *testing.T, f *fact.Set, ca *authority) {
+			f.Answers.ExchangeOnline.RichCoexistence = "ews"
+			overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+				Parameters: []string{"Enabled=true"}})(t, f, ca)
+			fact.Principal.Seed(f.Tenant, oauth.AppGraph, entra.ServicePrincipal{
+				AppRoles: []entra.AppRole{{ID: "r1", Value: "Calendars.Read"}}}, nil)
+		}, []string{"fail oauth.graph-route contoso", "warn tenant.ews-switch tenant"}},
+		{"the Graph route with its permission", func(t *testing.T, f *fact.Set, ca *authority) {
+			f.Answers.ExchangeOnline.RichCoexistence = "ews"
+			overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
+				Parameters: []string{"Enabled = true"}})(t, f, ca)
+			fact.Principal.Seed(f.Tenant, oauth.AppGraph, entra.ServicePrincipal{
+				AppRoles: []entra.AppRole{{ID: "r1", Value: "Calendars.Read"}}}, nil)
+			alter(t, fact.DedicatedApplication, f.Forests[0],
+				func(d *fact.Dedicated) { d.Consents = []string{"Microsoft Graph R1"} })
+		}, []string{"warn oauth.graph-route contoso", "warn tenant.ews-switch tenant"}},
+		{"another service name", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Auth, f.Forests[0], func(a *fact.AuthConfig) { a.ServiceName = "other" })
+		}, []string{"fail oauth.auth-config contoso"}},
+		{"another realm", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Auth, f.Forests[0], func(a *fact.AuthConfig) { a.Realm = "other.example" })
+		}, []string{"fail oauth.auth-config contoso"}},
+		{"its own realm", func(t *testing.T, f *fact.Set, _ *authority) {
+			alter(t, fact.Auth, f.Forests[0], func(a *fact.AuthConfig) { a.Realm = "Contoso.com" })
 		}, nil},
 		{"override up to a version", overridden(fact.SettingOverride{Name: "G", Section: "RouteThroughMSGraph",
 			MaxVersion: "15.2.1748.0"}), []string{"fail oauth.overrides contoso"}},
