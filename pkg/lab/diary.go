@@ -119,7 +119,8 @@ func (a answering) Find(_ context.Context, q ews.Query) ([]ews.Appointment, erro
 	}
 	found := a.diary.in(mailbox, q.Window)
 	for i, e := range calendar(mailbox, q.Window.Start, q.Window.End) {
-		found = append(found, ews.Appointment{ID: fmt.Sprint("AAMk-", i), Subject: e.subject, Start: e.start, End: e.end})
+		found = append(found,
+			ews.Appointment{ID: fmt.Sprint("AAMk-", i), Subject: e.subject, Start: e.start, End: e.end})
 	}
 	return found, nil
 }

@@ -35,7 +35,8 @@ func IDs() []ID {
 		AccessAttributeHidden, AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
 		EWSExternalURL, EWSOffOnline,
-		ExchangeSerialization, LookupTimesShifted, OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
+		ExchangeSerialization, LookupTimesShifted, OAuthCertificateMissing, OAuthOverrideLimited,
+		OAuthSharedApplication,
 		OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 	}

@@ -58,8 +58,8 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 		}
 	}
 	if p.holds(domainOf(target)) {
-		return Location{}, &refusal{fmt.Sprintf("%s: the target address of %s, %s, is in a domain of %s itself: a lookup "+
-			"for it goes nowhere", p.Name, address, target, p.Name)}
+		return Location{}, &refusal{fmt.Sprintf("%s: the target address of %s, %s, is in a domain of %s itself: a "+
+			"lookup for it goes nowhere", p.Name, address, target, p.Name)}
 	}
 	return Location{Address: target}, nil
 }

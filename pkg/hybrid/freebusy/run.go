@@ -229,7 +229,11 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 		marker, notes = planted, append(notes, note)
 		if marker != nil {
 			window = marker.window()
-			defer func() { answers[0].note(remove()) }()
+			defer func() {
+				if left := remove(); len(answers) > 0 { // none after a panic
+					answers[0].note(left)
+				}
+			}()
 		}
 	}
 	var view View

@@ -75,7 +75,8 @@ func (c *call) calendarView(user string, calendars Calendars) (any, *odataError)
 	for _, e := range found {
 		value = append(value, e.shown())
 	}
-	return map[string]any{"@odata.context": c.context(fmt.Sprintf("users('%s')/calendarView", user)), "value": value}, nil
+	about := c.context(fmt.Sprintf("users('%s')/calendarView", user))
+	return map[string]any{"@odata.context": about, "value": value}, nil
 }
 
 func (c *call) addEvent(user string, calendars Calendars) (any, *odataError) {
@@ -84,7 +85,8 @@ func (c *call) addEvent(user string, calendars Calendars) (any, *odataError) {
 		Start   *dateTimeZone `json:"start"`
 		End     *dateTimeZone `json:"end"`
 	}
-	invalid := &odataError{http.StatusBadRequest, "ErrorInvalidRequest", "The request is invalid: start and end are required."}
+	invalid := &odataError{http.StatusBadRequest, "ErrorInvalidRequest",
+		"The request is invalid: start and end are required."}
 	if err := json.Unmarshal(c.body, &body); err != nil || body.Start == nil || body.End == nil {
 		return nil, invalid
 	}
