@@ -115,7 +115,17 @@ func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Obser
 }
 
 func (s *scripted) Scripts(_ context.Context, p change.Plan) ([]deployment.Script, error) {
-	return []deployment.Script{{Name: "01-entra.ps1", Content: []byte("hybridge plan " + p.Digest)}}, nil
+	content := []byte("hybridge plan " + p.Digest)
+	return []deployment.Script{
+		{Name: "01-entra.ps1", Role: "entra", Content: content},
+		{Name: "02-online.ps1", Role: "exchange", Content: content},
+		{Name: "rollback/02-online.ps1", Role: "exchange", Rollback: true, Content: content},
+		{Name: "rollback/01-entra.ps1", Role: "entra", Rollback: true, Content: content},
+	}, nil
+}
+
+func (s *scripted) Runbook(_ context.Context, p change.Plan, role string) ([]byte, error) {
+	return []byte(role + " hybridge plan " + p.Digest), nil
 }
 
 func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,

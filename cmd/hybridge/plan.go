@@ -12,6 +12,7 @@ import (
 type planOptions struct {
 	out      string
 	scripts  string
+	split    string
 	force    bool
 	detailed bool
 }
@@ -32,6 +33,7 @@ nothing. The same facts give the same plan, byte for byte. A plan holds no secre
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as scripts into `DIR`: PowerShell, and the AWS CLI for WorkMail")
+	c.Flags().StringVar(&o.split, "split", "", "with --scripts: `role` makes a folder per team: entra, exchange, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {
@@ -40,6 +42,9 @@ nothing. The same facts give the same plan, byte for byte. A plan holds no secre
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
+	if o.split != "" && (o.split != splitRole || o.scripts == "") {
+		return usage("--split takes the value role, and needs --scripts DIR")
+	}
 	var out *outputFile
 	if o.out != "" { // before anything is contacted: it may not be possible
 		if out, err = newOutputFile(o.out); err != nil {
@@ -65,7 +70,7 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		t.note("wrote %s", report.Sanitize(o.out))
 	}
 	if o.scripts != "" {
-		if err := t.writeScripts(ctx, plan, o.scripts, o.force); err != nil {
+		if err := t.writeScripts(ctx, plan, o); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ type deployed interface {
 	stage.Engine
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
+	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,60 +19,108 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// writeScripts writes the plan as PowerShell, and for WorkMail as shell. A person would run scripts
-// of another plan in the same folder with the new ones. They are refused, or removed with force.
-func (t *task) writeScripts(ctx context.Context, plan change.Plan, dir string, force bool) error {
-	old, err := otherScripts(dir, plan.Digest)
+// splitRole makes one folder per role.
+const splitRole = "role"
+
+// writeScripts writes the plan as PowerShell, and for WorkMail as shell, with a runbook: into one
+// folder, or into one per role.
+func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions) error {
+	fault := func(err error) error { return fmt.Errorf("write the scripts: %w", err) }
+	dir, err := filepath.Abs(o.scripts)
 	if err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
+		return fault(err)
 	}
-	if len(old) > 0 && !force {
-		return &exitError{
-			code: exitUsage,
-			err: fmt.Errorf("--scripts: %s holds scripts of another plan: %s",
-				report.Sanitize(dir), report.Sanitize(strings.Join(old, ", "))),
-			hint: "name another folder, or remove these files with --force",
+	sets := map[string][]deployment.Script{}
+	if len(plan.Changes) > 0 {
+		scripts, err := t.deployed.Scripts(ctx, plan)
+		if err != nil {
+			return fault(err)
+		}
+		for _, script := range scripts {
+			role := ""
+			if o.split == splitRole {
+				role = script.Role
+			}
+			sets[role] = append(sets[role], script)
 		}
 	}
-	for _, name := range old {
-		if err := t.setAside(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("write the scripts: %w", err)
+	dirs := []string{dir}
+	for role := range sets {
+		if role != "" {
+			dirs = append(dirs, filepath.Join(dir, role))
 		}
+	}
+	if err := t.clearScripts(dirs, plan.Digest, o.force); err != nil {
+		return err
 	}
 	if len(plan.Changes) == 0 {
 		t.note("the plan has nothing to change: no script is written")
 		return nil
 	}
-	scripts, err := t.deployed.Scripts(ctx, plan)
+	for _, role := range slices.Sorted(maps.Keys(sets)) {
+		if err := t.writeSet(ctx, plan, filepath.Join(dir, role), role, sets[role]); err != nil {
+			return fault(err)
+		}
+	}
+	t.note("run them in the order of their names: %s says how; the folder %s has a script for each that undoes it",
+		deployment.RunbookFile, deployment.RollbackFolder)
+	return nil
+}
+
+// clearScripts refuses folders with scripts of another plan: a person would run them with the new
+// ones. With force it removes them.
+func (t *task) clearScripts(dirs []string, digest string, force bool) error {
+	for _, dir := range dirs {
+		for _, folder := range []string{dir, filepath.Join(dir, deployment.RollbackFolder)} {
+			old, err := otherScripts(folder, digest)
+			if err != nil {
+				return fmt.Errorf("write the scripts: %w", err)
+			}
+			if len(old) > 0 && !force {
+				return &exitError{
+					code: exitUsage,
+					err: fmt.Errorf("--scripts: %s holds scripts of another plan: %s",
+						report.Sanitize(folder), report.Sanitize(strings.Join(old, ", "))),
+					hint: "name another folder, or remove these files with --force",
+				}
+			}
+			for _, name := range old {
+				if err := t.setAside(filepath.Join(folder, name)); err != nil {
+					return fmt.Errorf("write the scripts: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// writeSet writes the scripts of one folder, with the runbook and the plan.
+func (t *task) writeSet(ctx context.Context, plan change.Plan, dir, role string, set []deployment.Script) error {
+	runbook, err := t.deployed.Runbook(ctx, plan, role)
 	if err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
+		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
+	if err := os.MkdirAll(filepath.Join(dir, deployment.RollbackFolder), 0o755); err != nil {
+		return err
 	}
 	if err := apply.NoteScripts(t.state, dir); err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
+		return err
 	}
 	if err := writeFile(filepath.Join(dir, apply.PlanFile), plan.Encode()); err != nil {
-		return fmt.Errorf("write the scripts: %w", err)
+		return err
 	}
-	for _, script := range scripts {
+	if err := writeFile(filepath.Join(dir, deployment.RunbookFile), runbook); err != nil {
+		return err
+	}
+	for _, script := range set {
 		path := filepath.Join(dir, filepath.FromSlash(script.Name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("write the scripts: %w", err)
-		}
 		if err := writeFile(path, script.Content); err != nil {
-			return fmt.Errorf("write the scripts: %w", err)
+			return err
 		}
 		if !script.Rollback {
 			t.note("wrote %s", report.Sanitize(path))
 		}
 	}
-	t.note("run them in the order of their names; each says where it runs, and -WhatIf (--what-if) shows what it would "+
-		"do; the folder %s has a script for each that undoes it", deployment.RollbackFolder)
 	return nil
 }
 
@@ -134,7 +183,8 @@ func otherScripts(dir, digest string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		isScript := slices.Contains([]string{".ps1", ".sh"}, strings.ToLower(filepath.Ext(e.Name())))
+		isScript := slices.Contains([]string{".ps1", ".sh"}, strings.ToLower(filepath.Ext(e.Name()))) ||
+			e.Name() == deployment.RunbookFile
 		if !e.Type().IsRegular() || !isScript && e.Name() != apply.ResultFile && e.Name() != apply.PlanFile {
 			continue
 		}

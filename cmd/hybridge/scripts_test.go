@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 )
@@ -25,7 +27,7 @@ func TestOldScripts(t *testing.T) {
 		after  []string
 		says   string
 	}{
-		{name: "new folder", plan: one, after: []string{"01-entra.ps1", "hybridge-plan.json"},
+		{name: "new folder", plan: one, after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "rollback"},
 			says: "in the order of their names"},
 		{name: "nothing to do", plan: none, says: "nothing to change: no script is written"},
 		{
@@ -33,7 +35,8 @@ func TestOldScripts(t *testing.T) {
 			before: map[string]string{
 				"01-entra.ps1": "hybridge plan sha256:one", "hybridge-result.json": `{"plan": "sha256:one"}`,
 			},
-			after: []string{"01-entra.ps1", "hybridge-plan.json", "hybridge-result.json"},
+			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "hybridge-result.json",
+				"rollback"},
 		},
 		{
 			name: "another plan", plan: one, code: 2,
@@ -50,7 +53,8 @@ func TestOldScripts(t *testing.T) {
 				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
 				"hybridge-result.json": `{"plan": "sha256:zero"}`,
 			},
-			after: []string{"01-entra.ps1", "hybridge-plan.json", "hybridge-result-1.json", "mine.ps1"},
+			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "hybridge-result-1.json",
+				"mine.ps1", "rollback"},
 		},
 		{
 			name: "nothing to do beside old ones", plan: none, code: 2,
@@ -122,5 +126,40 @@ func TestResultOfScripts(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.json")
 	if got := hybridge("rollback", missing, "--yes"); got.code != exitUsage || !strings.Contains(got.errout, missing) {
 		t.Errorf("a file that is not there: exit %d\n%s", got.code, got.errout)
+	}
+}
+
+// Each team gets a folder with its scripts, its rollback scripts, its runbook and the plan.
+func TestScriptsByRole(t *testing.T) {
+	dir, file := filepath.Join(t.TempDir(), "scripts"), filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := execute(t, &scripted{plan: onePlan(t)}, "", "plan", "-f", file, "--scripts", dir, "--split", "role")
+	if got.code != exitFine {
+		t.Fatal(got.errout)
+	}
+	var files []string
+	for _, role := range []string{"entra", "exchange"} {
+		for _, pattern := range []string{"*", "rollback/*"} {
+			found, _ := filepath.Glob(filepath.Join(dir, role, pattern))
+			for _, path := range found {
+				name, _ := filepath.Rel(dir, path)
+				files = append(files, filepath.ToSlash(name))
+			}
+		}
+	}
+	want := []string{
+		"entra/01-entra.ps1", "entra/RUNBOOK.md", "entra/hybridge-plan.json", "entra/rollback",
+		"entra/rollback/01-entra.ps1", "exchange/02-online.ps1", "exchange/RUNBOOK.md", "exchange/hybridge-plan.json",
+		"exchange/rollback", "exchange/rollback/02-online.ps1",
+	}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Error(diff)
+	}
+	for _, args := range [][]string{{"--split", "role"}, {"--scripts", dir, "--split", "forest"}} {
+		if got := execute(t, &scripted{}, "", append([]string{"plan", "-f", file}, args...)...); got.code != exitUsage {
+			t.Errorf("%v: exit %d", args, got.code)
+		}
 	}
 }

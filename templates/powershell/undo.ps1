@@ -27,19 +27,19 @@ function Enter-Undo([string] $Id, [string] $Kind, [string] $Action, [string] $Wh
         return
     }
     if ($Permanent) {
-        Set-Left $Permanent
+        Skip-Undo $Permanent
         return
     }
     foreach ($need in @($Needs | Where-Object { $null -ne $_ })) {
         if ((Read-Property (Read-Property $result.changes $need.Id) 'write') -and -not $WhatIfPreference) {
-            Set-Left ('{0} rests on it and is not undone: see rollback\{1}' -f $need.Id, $need.Script)
+            Skip-Undo ('{0} rests on it and is not undone: see rollback\{1}' -f $need.Id, $need.Script)
             return
         }
     }
 }
 
 # Leaves a change as it is.
-function Set-Left([string] $Text) {
+function Skip-Undo([string] $Text) {
     $Change.Open = $false
     $Change.Declined = $true
     $Change.Text = $Text
@@ -144,7 +144,7 @@ function Split-List([string] $Property) {
 function Compare-Undo([object[]] $Live) {
     $found = @($Live | Where-Object { $null -ne $_ })
     if ($found.Count -gt 1) {
-        Set-Left ('there are {0} of it' -f $found.Count)
+        Skip-Undo ('there are {0} of it' -f $found.Count)
         return $false
     }
     $object = $null
@@ -170,7 +170,7 @@ function Compare-Undo([object[]] $Live) {
             }
         }
     } elseif ($null -eq $object) {
-        Set-Left 'it is not there any more'
+        Skip-Undo 'it is not there any more'
         return $false
     } else {
         $undone = $true
@@ -198,7 +198,7 @@ function Compare-Undo([object[]] $Live) {
         return $false
     }
     if ($moved) {
-        Set-Left ('{0} has changed since' -f $moved)
+        Skip-Undo ('{0} has changed since' -f $moved)
         return $false
     }
     # Until the write is confirmed the change counts as declined.

@@ -105,6 +105,16 @@ func shared(t *testing.T, path ...string) string {
 // powershell runs a script file with Microsoft's PowerShell.
 func powershell(t *testing.T, env []string, args ...string) string {
 	t.Helper()
+	out, err := try(t, env, args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}
+
+// try runs a script file, which may fail.
+func try(t *testing.T, env []string, args ...string) (string, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	temp, err := os.MkdirTemp("", "ps") // short, because it contains sockets
@@ -117,10 +127,7 @@ func powershell(t *testing.T, env []string, args ...string) string {
 	c.Env = append(append(os.Environ(), "TMPDIR="+temp), env...)
 	c.WaitDelay = 10 * time.Second
 	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 // ran is the record of one run of a script.

@@ -60,6 +60,7 @@ const (
 	writeAccepted = "accepted"
 	asWanted      = "as wanted"
 	refusedThere  = "refused"
+	undoneThere   = "undone"
 )
 
 // ReadScripted reads a result file and the plan beside it.
@@ -180,19 +181,19 @@ func InPart(stateDir string) ([]Part, error) {
 	for _, dir := range dirs {
 		files = append(files, filepath.Join(dir, ResultFile))
 	}
-	settled := map[string]bool{} // digests of result files
+	var settled []*past
 	for _, run := range runs {
 		if run.head.Scripts == "" {
 			continue
 		}
 		if undoing(runs, run.head.RunID) != nil || run.outcome() == "complete" {
-			settled[run.taken()] = true
+			settled = append(settled, run)
 		}
 		if !slices.Contains(files, run.head.Scripts) {
 			files = append(files, run.head.Scripts)
 		}
 	}
-	var parts []Part
+	var sets []Scripted // one per plan: the scripts of each role may be in a folder of their own
 	var errs []error
 	for _, file := range files {
 		s, err := ReadScripted(file)
@@ -202,9 +203,22 @@ func InPart(stateDir string) ([]Part, error) {
 		case err != nil:
 			errs = append(errs, err)
 			continue
-		case settled[s.digest]:
+		case slices.ContainsFunc(settled, func(run *past) bool { return run.took(s.digest) }):
 			continue
 		}
+		at := slices.IndexFunc(sets, func(o Scripted) bool { return o.Plan.Digest == s.Plan.Digest })
+		if at < 0 {
+			sets = append(sets, s)
+			continue
+		}
+		for id, row := range s.rows {
+			if sets[at].rows[id].outcome() == Pending {
+				sets[at].rows[id] = row
+			}
+		}
+	}
+	var parts []Part
+	for _, s := range sets {
 		part := Part{Path: s.Path}
 		for _, c := range s.Plan.Changes {
 			row := s.rows[c.ID]
@@ -255,7 +269,7 @@ func TakeUp(kinds map[string]*change.Kind, s Scripted, o Options) (Entry, error)
 			prior = run
 		}
 	}
-	if prior != nil && prior.taken() == s.digest {
+	if prior != nil && prior.took(s.digest) {
 		return entry(runs, prior), nil
 	}
 	if prior != nil && undoing(runs, prior.head.RunID) != nil {
@@ -300,15 +314,9 @@ func TakeUp(kinds map[string]*change.Kind, s Scripted, o Options) (Entry, error)
 	return Entry{}, fmt.Errorf("%w: %s is not there any more", ErrState, j.path)
 }
 
-// taken is the digest of the result file as it was last taken up.
-func (p *past) taken() string {
-	digest := ""
-	for _, r := range p.records {
-		if r.Taken != "" {
-			digest = r.Taken
-		}
-	}
-	return digest
+// took reports whether a result file with this digest was taken up.
+func (p *past) took(digest string) bool {
+	return slices.ContainsFunc(p.records, func(r record) bool { return r.Taken == digest })
 }
 
 // records are what a journal has of the result file, without what it knows already.
@@ -330,14 +338,18 @@ func (s Scripted) records(
 		}
 		row, had := s.rows[c.ID], known[c.ID]
 		status := row.outcome()
-		if status != Done && status != Skipped {
-			outcome = "partial"
-		}
 		if status == Pending {
-			if had.begin != nil || had.end != nil {
+			undone := row.Status == undoneThere && (had.begin != nil || had.end != nil)
+			if undone {
 				out = append(out, record{Record: eventUndone, Change: c.ID})
 			}
+			if undone || !had.done() { // the scripts of another folder may have done it
+				outcome = "partial"
+			}
 			continue
+		}
+		if status == Failed {
+			outcome = "partial"
 		}
 		if had.end != nil && had.end.Status == status && status != Failed {
 			continue

@@ -208,3 +208,55 @@ func TestScriptedIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The scripts of two teams run in two folders, each with a result file: together they are one run.
+func TestTwoResultFiles(t *testing.T) {
+	w := newWorld()
+	before, p := w.content(), w.plan(t)
+	all, state := scriptedRun(t, w, p), t.TempDir()
+	onprem, online := map[string]map[string]any{}, map[string]map[string]any{}
+	for id, row := range all {
+		if strings.HasPrefix(id, "onprem/") {
+			onprem[id] = row
+			continue
+		}
+		online[id] = row
+	}
+	// Each folder knows what its scripts were given of the other: the new thing.
+	first, second := t.TempDir(), t.TempDir()
+	given := maps.Clone(all["online/Thing/new"])
+	onprem["online/Thing/new"] = given
+	for _, dir := range []string{first, second} {
+		if err := NoteScripts(state, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := resultOf(t, first, p, online)
+	if parts, err := InPart(state); err != nil || len(parts) != 1 || parts[0].Summary.Pending != 2 {
+		t.Errorf("after the first team: %+v, %v", parts, err)
+	}
+	two := resultOf(t, second, p, onprem)
+	if parts, err := InPart(state); err != nil || len(parts) > 0 {
+		t.Errorf("after both teams: %+v, %v", parts, err)
+	}
+	var run Entry
+	for _, path := range []string{one, two, one} {
+		var err error
+		if run, err = takeUp(t, path, state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run.Outcome != "complete" || run.Summary.Done != len(p.Changes) {
+		t.Errorf("%+v", run)
+	}
+	o := Options{StateDir: state, Wait: soon, Identity: func(_ context.Context, place string) (string, error) {
+		return map[string]string{"online": "tenant"}[place], nil
+	}}
+	if _, err := Rollback(t.Context(), w.places(), kinds, run.RunID, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	same := cmp.Transformer("false", func(s string) string { return strings.ReplaceAll(s, `"False"`, "false") })
+	if diff := cmp.Diff(before, w.content(), same); diff != "" {
+		t.Errorf("after rollback (-before +after):\n%s", diff)
+	}
+}

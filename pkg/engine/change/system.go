@@ -19,8 +19,10 @@ type System[C any] struct {
 
 // Family is the part of a system that needs no client: documents and scripts use it.
 type Family struct {
-	ID     string
-	Title  string
+	ID    string
+	Title string
+	// Role is the team that runs its scripts; the ID when empty.
+	Role   string
 	Places []PlaceSort
 	Script Script
 	// Later says when what was written takes effect although a follow-up command (Command.Then)

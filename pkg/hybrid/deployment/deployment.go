@@ -132,8 +132,11 @@ func Kinds() map[string]*change.Kind {
 // Script is one file of a plan that is written as PowerShell.
 type Script = desired.Script
 
-// RollbackFolder is the folder of the scripts that undo the others.
-const RollbackFolder = desired.RollbackFolder
+// The folder of the scripts that undo the others, and the runbook.
+const (
+	RollbackFolder = desired.RollbackFolder
+	RunbookFile    = desired.RunbookFile
+)
 
 // Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script verifies
 // before its first change.
@@ -143,6 +146,15 @@ func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, erro
 		return nil, err
 	}
 	return desired.Scripts(p, sites), nil
+}
+
+// Runbook says in Markdown how to run the scripts of a plan; see desired.Runbook.
+func (d *Deployment) Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error) {
+	sites, err := desired.Sites(ctx, d.facts(), p)
+	if err != nil {
+		return nil, err
+	}
+	return desired.Runbook(p, sites, role), nil
 }
 
 // Observe logs an event and passes it to the observer of the running verb, one at a time.

@@ -28,7 +28,7 @@ type Graph interface {
 // in the path is replaced by the parameter of that name, which then is not part of the body.
 var MicrosoftGraph = &change.System[Directory]{
 	Family: change.Family{
-		ID: "graph", Title: "Microsoft Graph",
+		ID: "graph", Title: "Microsoft Graph", Role: "entra",
 		Places: []change.PlaceSort{{Name: Entra, Title: "Entra", Use: func(string) []string {
 			return []string{
 				"Run with Microsoft Graph PowerShell, as Application Administrator and Privileged Role Administrator.",

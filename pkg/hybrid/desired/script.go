@@ -22,6 +22,7 @@ import (
 type Script struct {
 	Name     string // NN-PLACE.ps1 or .sh, with RollbackFolder and a slash before it for one that undoes
 	Place    string
+	Role     string // the team that runs it
 	Rollback bool
 	Content  []byte
 }
@@ -57,7 +58,7 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 		if shell(b.place) {
 			content = s.renderShell
 		}
-		out = append(out, Script{Name: b.file, Place: b.place, Content: content()})
+		out = append(out, Script{Name: b.file, Place: b.place, Role: roleOf(b.place), Content: content()})
 	}
 	for i, b := range slices.Backward(batches) {
 		if shell(b.place) {
@@ -72,7 +73,8 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 			s.next = "Next: " + batches[i-1].file + " of this folder"
 		}
 		out = append(out, Script{
-			Name: RollbackFolder + "/" + b.file, Place: b.place, Rollback: true, Content: s.render(),
+			Name: RollbackFolder + "/" + b.file, Place: b.place, Role: roleOf(b.place), Rollback: true,
+			Content: s.render(),
 		})
 	}
 	return out
@@ -271,7 +273,8 @@ func (s *script) render() []byte {
 	sort, name := sortOf(s.place)
 	d := page{
 		File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Phase: s.phase,
-		Patience: 60, Parameters: s.parameters(), Place: s.place, PlaceID: cmp.Or(s.site.Tenant, s.site.Organization),
+		Patience: patienceOf(sort.Name), Parameters: s.parameters(),
+		Place: s.place, PlaceID: cmp.Or(s.site.Tenant, s.site.Organization),
 		Undo: s.undoes,
 	}
 	d.Kinds, d.Identity, d.Name = s.kinds()
@@ -286,7 +289,8 @@ func (s *script) render() []byte {
 		}
 		for _, id := range c.Needs {
 			before := struct{ ID, Script string }{id, ""}
-			if b := s.byChange[id]; b != nil && b != s.batch {
+			// A shell script writes no result file.
+			if b := s.byChange[id]; b != nil && b != s.batch && !shell(b.place) {
 				before.Script = b.file
 				if !slices.Contains(d.Before, before) {
 					d.Before = append(d.Before, before)
@@ -322,7 +326,7 @@ func (s *script) where(d *page, sort string) {
 	switch sort {
 	case Entra:
 		blocks = append(blocks, "graph.ps1")
-		d.Modules, d.Patience = []string{"Microsoft.Graph.Authentication"}, 300
+		d.Modules = []string{"Microsoft.Graph.Authentication"}
 		d.Assert = []string{fmt.Sprintf("Assert-Place -Tenant %s -Environment %s -Scopes %s",
 			exchange.Quote(s.site.Tenant), exchange.Quote(s.site.Environment), s.literal(graphScopes))}
 	default:
@@ -389,6 +393,14 @@ func (s *script) kinds() (lines []string, identity, name string) {
 		lines = append(lines, shown[kind])
 	}
 	return lines, identity, name
+}
+
+// patienceOf is how many seconds a script waits for what it wrote.
+func patienceOf(sort string) int {
+	if sort == Entra {
+		return 300
+	}
+	return 60
 }
 
 // graphScopes are the permissions that the scripts for Entra use.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -55,6 +56,69 @@ func TestScripts(t *testing.T) {
 		if bytes.Count(content, []byte("\n")) != bytes.Count(content, []byte("\r\n")) {
 			t.Errorf("%s has lines that do not end with CR LF", name)
 		}
+	}
+}
+
+// The runbook names every change, and a team's runbook describes its own steps only.
+func TestRunbook(t *testing.T) {
+	w, f, a := newWorld(t), testFacts(), testAnswers()
+	p := makePlan(t, w, f, a)
+	golden(t, filepath.Join("testdata", "runbook.md"), Runbook(p, testSites(t, f, p), ""))
+	team := string(Runbook(p, testSites(t, f, p), "entra"))
+	for part, want := range map[string]bool{
+		"# Runbook of the entra team": true, "## 01-entra.ps1": true, "`.\\rollback\\01-entra.ps1`": true,
+		"| `02-online.ps1` |": true, "## 02-online.ps1": false, "`.\\rollback\\02-online.ps1`": false,
+	} {
+		if strings.Contains(team, part) != want {
+			t.Errorf("%q in the runbook of a team: %v", part, !want)
+		}
+	}
+	evil := string(Runbook(evilPlan(), nil, ""))
+	for line := range strings.Lines(evil) {
+		if strings.HasPrefix(line, "Remove-Item") || strings.HasPrefix(line, "$(bad") {
+			t.Errorf("a line came out of a name: %s", line)
+		}
+	}
+}
+
+// Each cloud has its own names of environments, addresses and metadata.
+func TestScriptsOfClouds(t *testing.T) {
+	for _, id := range []string{"gcc-high", "21vianet"} {
+		c, ok := cloud.Get(id)
+		if !ok {
+			t.Fatalf("no cloud %s", id)
+		}
+		w, f, a := newWorld(t), testFacts(), testAnswers()
+		a.ExchangeOnline.Cloud = id
+		resources, err := resourcesOf(t, f, a, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := change.Make(t.Context(), w.places, resources, change.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites, err := Sites(t.Context(), f.set(a, c), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []byte
+		for _, s := range Scripts(p, sites) {
+			if s.Rollback || s.Place == "onprem/fabrikam" {
+				continue
+			}
+			content := parts(t, s.Content)
+			for _, foreign := range []string{
+				"https://outlook.office365.com/", "login.microsoftonline.com", "login.windows.net",
+				"accounts.accesscontrol.windows.net", "graph.microsoft.com", "-Environment 'Global'",
+			} {
+				if bytes.Contains(content, []byte(foreign)) {
+					t.Errorf("%s of %s has %s of the worldwide cloud", s.Name, id, foreign)
+				}
+			}
+			all = fmt.Appendf(all, "==== %s\n%s\n", s.Name, bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")))
+		}
+		golden(t, filepath.Join("testdata", "scripts-"+id+".txt"), all)
 	}
 }
 

@@ -58,8 +58,12 @@ func (p *Planner) site(ctx context.Context, place string) (site Site, err error)
 	exchange, graph := p.set.Cloud.PowerShell()
 	site.Environment = graph
 	if place == PlaceEntra {
-		site.Connect = []string{"Connect with: Connect-MgGraph -TenantId " + site.Tenant + " -Environment " + graph +
-			" -Scopes " + strings.Join(graphScopes, ", ")}
+		connect := "Connect-MgGraph -TenantId " + site.Tenant + " -Environment " + graph
+		site.Connect = []string{
+			"Connect with: " + connect + " -Scopes " + strings.Join(graphScopes, ", "),
+			"Without a browser: add -UseDeviceCode.",
+			"As an application that has these permissions: " + connect + " -ClientId ID -CertificateThumbprint THUMBPRINT",
+		}
 		return site, nil
 	}
 	config, err := fact.OnlineConfig.In(ctx, p.set.Tenant)
@@ -67,10 +71,14 @@ func (p *Planner) site(ctx context.Context, place string) (site Site, err error)
 		return Site{}, err
 	}
 	site.Organization = strings.ToLower(config.GUID)
-	connect := "Connect with: Connect-ExchangeOnline"
+	connect := "Connect-ExchangeOnline"
 	if exchange != "" {
 		connect += " -ExchangeEnvironmentName " + exchange
 	}
-	site.Connect = []string{connect, "A device code needs PowerShell 7: add -Device there."}
+	site.Connect = []string{
+		"Connect with: " + connect, "A device code needs PowerShell 7: add -Device there.",
+		"As an application: " + connect +
+			" -AppId ID -CertificateThumbprint THUMBPRINT -Organization NAME.onmicrosoft.com",
+	}
 	return site, nil
 }

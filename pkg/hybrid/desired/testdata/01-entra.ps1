@@ -9,6 +9,8 @@ Makes the changes of a hybridge plan in Entra: step 1 of the plan.
 Run with Microsoft Graph PowerShell, as Application Administrator and Privileged Role Administrator.
 Use a session of its own: this module and Exchange Online PowerShell fail in one process.
 Connect with: Connect-MgGraph -TenantId 11111111-2222-3333-4444-555555555555 -Environment Global -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
+Without a browser: add -UseDeviceCode.
+As an application that has these permissions: Connect-MgGraph -TenantId 11111111-2222-3333-4444-555555555555 -Environment Global -ClientId ID -CertificateThumbprint THUMBPRINT
 
 The script first makes sure that it runs in the right place. For each change it looks, compares, asks, writes and looks again. What is as wanted
 already is passed over, so it can be run again after a stop. It stops at the first refusal, and where something differs from what the plan saw.
@@ -130,35 +132,55 @@ function Read-Result {
     return $result
 }
 
-# Adds to the result file. Scripts of other places may have written to it since. The file is replaced as a whole.
+# Scripts of other places may run at the same time: one of them writes the result file.
+function Open-Lock {
+    $until = (Get-Date).AddSeconds(30)
+    while ($true) {
+        try {
+            return New-Object -TypeName System.IO.FileStream -ArgumentList ($Run.File + '.lock'), 'OpenOrCreate', 'Write', 'None', 1, 'DeleteOnClose'
+        } catch {
+            if ($_.Exception.InnerException -isnot [System.IO.IOException] -or (Get-Date) -ge $until) {
+                throw
+            }
+            Start-Sleep -Milliseconds 200
+        }
+    }
+}
+
+# Adds to the result file. The file is replaced as a whole.
 function Save-Result([string] $Status, [string] $Text) {
     if ($WhatIfPreference) {
         return
     }
-    $result = Read-Result
-    $result.places[$Run.Place] = $Run.PlaceId
-    foreach ($name in $Run.Ids.Keys) {
-        $result.ids[$name] = $Run.Ids[$name]
-    }
-    if ($Change.Id) {
-        $result.changes[$Change.Id] = [ordered]@{
-            script = $Run.Script
-            action = $Change.Action
-            status = $Status
-            text = $Text
-            write = $Change.Write
-            made = $Change.Made
-            before = $Change.Before
-            after = $Change.After
-            time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
+    $lock = Open-Lock
+    try {
+        $result = Read-Result
+        $result.places[$Run.Place] = $Run.PlaceId
+        foreach ($name in $Run.Ids.Keys) {
+            $result.ids[$name] = $Run.Ids[$name]
         }
-    }
-    $new = $Run.File + '.new'
-    [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
-    if (Test-Path -LiteralPath $Run.File) {
-        [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
-    } else {
-        [System.IO.File]::Move($new, $Run.File)
+        if ($Change.Id) {
+            $result.changes[$Change.Id] = [ordered]@{
+                script = $Run.Script
+                action = $Change.Action
+                status = $Status
+                text = $Text
+                write = $Change.Write
+                made = $Change.Made
+                before = $Change.Before
+                after = $Change.After
+                time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
+            }
+        }
+        $new = $Run.File + '.new'
+        [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
+        if (Test-Path -LiteralPath $Run.File) {
+            [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
+        } else {
+            [System.IO.File]::Move($new, $Run.File)
+        }
+    } finally {
+        $lock.Dispose()
     }
 }
 

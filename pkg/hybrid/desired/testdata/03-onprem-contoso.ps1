@@ -134,35 +134,55 @@ function Read-Result {
     return $result
 }
 
-# Adds to the result file. Scripts of other places may have written to it since. The file is replaced as a whole.
+# Scripts of other places may run at the same time: one of them writes the result file.
+function Open-Lock {
+    $until = (Get-Date).AddSeconds(30)
+    while ($true) {
+        try {
+            return New-Object -TypeName System.IO.FileStream -ArgumentList ($Run.File + '.lock'), 'OpenOrCreate', 'Write', 'None', 1, 'DeleteOnClose'
+        } catch {
+            if ($_.Exception.InnerException -isnot [System.IO.IOException] -or (Get-Date) -ge $until) {
+                throw
+            }
+            Start-Sleep -Milliseconds 200
+        }
+    }
+}
+
+# Adds to the result file. The file is replaced as a whole.
 function Save-Result([string] $Status, [string] $Text) {
     if ($WhatIfPreference) {
         return
     }
-    $result = Read-Result
-    $result.places[$Run.Place] = $Run.PlaceId
-    foreach ($name in $Run.Ids.Keys) {
-        $result.ids[$name] = $Run.Ids[$name]
-    }
-    if ($Change.Id) {
-        $result.changes[$Change.Id] = [ordered]@{
-            script = $Run.Script
-            action = $Change.Action
-            status = $Status
-            text = $Text
-            write = $Change.Write
-            made = $Change.Made
-            before = $Change.Before
-            after = $Change.After
-            time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
+    $lock = Open-Lock
+    try {
+        $result = Read-Result
+        $result.places[$Run.Place] = $Run.PlaceId
+        foreach ($name in $Run.Ids.Keys) {
+            $result.ids[$name] = $Run.Ids[$name]
         }
-    }
-    $new = $Run.File + '.new'
-    [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
-    if (Test-Path -LiteralPath $Run.File) {
-        [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
-    } else {
-        [System.IO.File]::Move($new, $Run.File)
+        if ($Change.Id) {
+            $result.changes[$Change.Id] = [ordered]@{
+                script = $Run.Script
+                action = $Change.Action
+                status = $Status
+                text = $Text
+                write = $Change.Write
+                made = $Change.Made
+                before = $Change.Before
+                after = $Change.After
+                time = (Get-Date -Format 'yyyy-MM-ddTHH:mm:ssK')
+            }
+        }
+        $new = $Run.File + '.new'
+        [System.IO.File]::WriteAllText($new, (ConvertTo-Json -InputObject $result -Depth 16))
+        if (Test-Path -LiteralPath $Run.File) {
+            [System.IO.File]::Replace($new, $Run.File, [NullString]::Value)
+        } else {
+            [System.IO.File]::Move($new, $Run.File)
+        }
+    } finally {
+        $lock.Dispose()
     }
 }
 

@@ -9,6 +9,8 @@ Undoes the changes of a hybridge plan in Entra: step 1 of the plan.
 Run with Microsoft Graph PowerShell, as Application Administrator and Privileged Role Administrator.
 Use a session of its own: this module and Exchange Online PowerShell fail in one process.
 Connect with: Connect-MgGraph -TenantId 11111111-2222-3333-4444-555555555555 -Environment Global -Scopes Application.ReadWrite.All, AppRoleAssignment.ReadWrite.All
+Without a browser: add -UseDeviceCode.
+As an application that has these permissions: Connect-MgGraph -TenantId 11111111-2222-3333-4444-555555555555 -Environment Global -ClientId ID -CertificateThumbprint THUMBPRINT
 
 The script first makes sure that it runs in the right place. It undoes what 01-entra.ps1 did, last change first, by what stands in
 hybridge-result.json in the folder above. It sets back only what is as 01-entra.ps1 left it. What has changed since, and what another change

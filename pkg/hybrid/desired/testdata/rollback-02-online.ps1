@@ -10,6 +10,7 @@ Run in Exchange Online PowerShell, as Organization Management.
 Use a session of its own: this module and Microsoft Graph PowerShell fail in one process.
 Connect with: Connect-ExchangeOnline
 A device code needs PowerShell 7: add -Device there.
+As an application: Connect-ExchangeOnline -AppId ID -CertificateThumbprint THUMBPRINT -Organization NAME.onmicrosoft.com
 
 The script first makes sure that it runs in the right place. It undoes what 02-online.ps1 did, last change first, by what stands in
 hybridge-result.json in the folder above. It sets back only what is as 02-online.ps1 left it. What has changed since, and what another change
