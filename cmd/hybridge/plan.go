@@ -32,8 +32,10 @@ nothing. The same facts give the same plan, byte for byte. A plan holds no secre
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
-	c.Flags().StringVar(&o.scripts, "scripts", "", "write the plan as scripts into `DIR`: PowerShell, and the AWS CLI for WorkMail")
-	c.Flags().StringVar(&o.split, "split", "", "with --scripts: `role` makes a folder per team: entra, exchange, workmail")
+	c.Flags().StringVar(&o.scripts, "scripts", "",
+		"write the plan as scripts into `DIR`: PowerShell, and the AWS CLI for WorkMail")
+	c.Flags().StringVar(&o.split, "split", "",
+		"with --scripts: `role` makes a folder per team: entra, exchange, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {
