@@ -338,6 +338,8 @@ func testUsers(t *testing.T, f *Forest) {
 				u.Primary = append(u.Primary, address)
 			} else if address, ok := strings.CutPrefix(a, "smtp:"); ok {
 				u.Aliases = append(u.Aliases, address)
+			} else {
+				u.Others = append(u.Others, strings.ToLower(a))
 			}
 		}
 		want[u.SAMAccountName] = u
