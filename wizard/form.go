@@ -206,7 +206,7 @@ func (f *formScreen) leave(m *model) tea.Cmd {
 func (f *formScreen) edit(m *model, k tea.KeyMsg) {
 	q := f.current(m)
 	name := k.String()
-	offered := q.Offered()
+	offered := q.Choices
 	switch q.Kind {
 	case answers.ChoiceAnswer:
 		values, _ := m.document.Get(f.key)
@@ -520,7 +520,7 @@ func (f *formScreen) value(m *model, q answers.Question, key string, focused boo
 		chosen := m.document.Chosen(q, key)
 		var lines []string
 		line := "    "
-		for i, c := range q.Offered() {
+		for i, c := range q.Choices {
 			box := "[ ] "
 			if slices.Contains(chosen, c) {
 				box = "[x] "

@@ -468,6 +468,10 @@ function Compare-Change([object[]] $Live) {
                 throw ('{0}: {1} is not shown. Written without what is on it, the list would lose what others put there.' -f $Change.What, $check.Property)
             }
             $planned = (Test-Same -As $check.As -Want $check.Before -Live $value) -and (Test-Same -As $check.As -Want $value -Live $check.Before)
+            # A switch that is not shown is off.
+            if ($null -eq $value -and $check.Before -is [bool]) {
+                $planned = -not $check.Before
+            }
             if (-not $check.Joins -and -not $planned) {
                 throw ('{0}: {1} is {2} now, which the plan did not see. Plan again.' -f $Change.What, $check.Property, (@($value) -join ', '))
             }

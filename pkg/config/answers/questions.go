@@ -39,8 +39,6 @@ type Question struct {
 	Default  string   // what applies when there is no answer
 	Example  string   // a valid answer
 	Choices  []string // of ChoiceAnswer and ManyAnswer
-	// Later are the Choices that change nothing yet. They are valid, and not offered.
-	Later []string
 	// Check returns what is wrong with one text (of a list, with one element) in words that follow
 	// it.
 	Check func(string) error
@@ -143,8 +141,8 @@ var questions = []Question{
 		Help: "The organization's name, for reports."},
 	{Key: "features", Section: "organization", Label: "Features", Kind: ManyAnswer,
 		Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport",
-		Later: texts([]Feature{SecureMail, CentralizedTransport}), Example: "freeBusy",
-		Help: "What the hybrid deployment offers, as Microsoft's wizard names it."},
+		Example: "freeBusy",
+		Help:    "What the hybrid deployment offers, as Microsoft's wizard names it."},
 
 	{Key: "exchangeOnline.cloud", Section: "cloud", Label: "Cloud", Kind: ChoiceAnswer, Required: true,
 		Choices: enumerations["ExchangeOnline.cloud"], Example: "worldwide",
@@ -333,11 +331,6 @@ func kinds(rules map[CredentialKind]kindRule) []string {
 
 // perForest reports whether the question is asked per forest.
 func (q Question) perForest() bool { return strings.Contains(q.Key, "[]") }
-
-// Offered are the choices that a form offers.
-func (q Question) Offered() []string {
-	return slices.DeleteFunc(slices.Clone(q.Choices), func(c string) bool { return slices.Contains(q.Later, c) })
-}
 
 // Toggle returns the choices with one of them turned on or off, in the order of Choices.
 func (q Question) Toggle(chosen []string, choice string) []string {

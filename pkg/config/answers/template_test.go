@@ -135,7 +135,7 @@ func (s recipe) put(w *sketch, q Question, key string, optional bool) {
 	case q.Required && s.asks(q) || slices.Contains(templateAsks, q.Key) || s.ofWorkMail(q):
 		w.line(key, comment, s.placeholder(q), false)
 	case optional && q.Kind == ManyAnswer:
-		w.line(key, comment, "["+strings.Join(q.Offered(), ", ")+"]", true)
+		w.line(key, comment, "["+strings.Join(q.Choices, ", ")+"]", true)
 	case optional:
 		w.line(key, comment, asked(q.Key), true)
 	}

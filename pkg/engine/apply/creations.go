@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -8,19 +10,25 @@ import (
 
 // Creation is a resource that a run made, or may have made.
 type Creation struct {
-	Target, Kind, Name string
-	Identity           string // empty: the answer was lost, and it may not exist
-	Properties         change.Properties
-	At                 time.Time
+	ID, Target, Kind, Name string
+	Identity               string // empty: the answer was lost, and it may not exist
+	Properties             change.Properties
+	Needs                  []string
+	At                     time.Time
+	// After is how the last run that wrote it left it; nil when the answer was lost.
+	After *change.Live
+	// Places are the ids of the organizations that the run changed, by place.
+	Places map[string]string
 }
 
-// Creations are those of all runs under a state directory that no rollback has undone. A journal
-// that cannot be read contributes none: History reports its error.
+// Creations are those of all runs under a state directory that no rollback has undone and no later
+// run has removed. A journal that cannot be read contributes none: History reports its error.
 func Creations(stateDir string) ([]Creation, error) {
 	runs, _, err := readRuns(stateDir)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
 	var out []Creation
 	for _, run := range runs {
 		if run.head.Action != actionApply {
@@ -29,13 +37,18 @@ func Creations(stateDir string) ([]Creation, error) {
 		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
 		for _, c := range run.head.Plan.Changes {
 			t := traces[c.ID]
-			if c.Action != change.Create && c.Action != change.Recreate || t.begin == nil || undone[c.ID].done() {
+			if t.begin == nil || undone[c.ID].done() {
 				continue
 			}
-			made := Creation{Target: c.Target, Kind: c.Kind, Name: c.Name, Properties: t.begin.Want, At: t.begin.Time}
+			if c.Action == change.Update || c.Action == change.Delete {
+				out = followed(out, c, t)
+				continue
+			}
+			made := Creation{ID: c.ID, Target: c.Target, Kind: c.Kind, Name: c.Name, Properties: t.begin.Want,
+				Needs: c.Needs, At: t.begin.Time, Places: run.head.Places}
 			switch {
 			case t.end != nil && t.end.After != nil:
-				made.Identity, made.At = t.end.After.Identity, t.end.Time
+				made.Identity, made.At, made.After = t.end.After.Identity, t.end.Time, t.end.After.live()
 			case !t.uncertain():
 				continue
 			}
@@ -43,4 +56,21 @@ func Creations(stateDir string) ([]Creation, error) {
 		}
 	}
 	return out, nil
+}
+
+// followed takes a later change of what a run made into account.
+func followed(out []Creation, c change.Change, t trace) []Creation {
+	same := func(o Creation) bool { return o.ID == c.ID && strings.EqualFold(o.Identity, c.Identity) }
+	if !t.done() {
+		return out
+	}
+	if c.Action == change.Delete {
+		return slices.DeleteFunc(out, same)
+	}
+	for i := range out {
+		if same(out[i]) && t.end.After != nil {
+			out[i].After = t.end.After.live()
+		}
+	}
+	return out
 }

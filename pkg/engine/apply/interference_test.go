@@ -227,7 +227,7 @@ func TestDiffering(t *testing.T) {
 		{hidden, "https://b/", false},
 		{"https://a/", hidden, true},
 	} {
-		got := differing(thing, &change.Live{Properties: change.Properties{"URL": test.was}},
+		got := thing.Differing(&change.Live{Properties: change.Properties{"URL": test.was}},
 			&change.Live{Properties: change.Properties{"URL": test.is}})
 		if (got != "") != test.differ {
 			t.Errorf("%v, then %v: %q", test.was, test.is, got)

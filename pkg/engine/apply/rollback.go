@@ -219,28 +219,11 @@ func made(k *change.Kind, want change.Properties, after *change.Live, live []cha
 		return nil, ""
 	case after == nil:
 		return object, lacking(k, want, object)
-	case after.Foreign != "" && object.Foreign != "" && after.Foreign != object.Foreign:
+	case change.Extended(after, object):
 		return object, fmt.Sprintf("%q was extended since: it has more than this run gave it", object.Name)
 	default:
-		return object, differing(k, after, object)
+		return object, k.Differing(after, object)
 	}
-}
-
-// differing names the first declared property in which two images of a resource differ.
-func differing(k *change.Kind, was, is *change.Live) string {
-	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
-		before, now := was.Properties[name], is.Properties[name]
-		if _, unreadable := before.(change.Unreadable); unreadable {
-			continue
-		}
-		if u, unreadable := now.(change.Unreadable); unreadable {
-			return fmt.Sprintf("%s of %q cannot be read: %s", name, is.Name, u.Reason)
-		}
-		if !k.Properties[name].Same(before, now) {
-			return fmt.Sprintf("%s of %q was %s, is %s", name, is.Name, change.Text(before), change.Text(now))
-		}
-	}
-	return ""
 }
 
 var (
@@ -383,7 +366,7 @@ func remake(c change.Change, k *change.Kind, before *change.Live, live []change.
 		if !k.Matches(want, live[i]) {
 			continue
 		}
-		if moved := differing(k, before, &live[i]); moved != "" {
+		if moved := k.Differing(before, &live[i]); moved != "" {
 			return prepared{object: &live[i], conflict: conflict("there is another one by now: " + moved)}, nil
 		}
 		return prepared{object: &live[i], note: msg.Of("there again already")}, nil
@@ -410,7 +393,7 @@ func replaceBack(
 	}
 	old := restorable(k, before)
 	for i := range live {
-		if k.Matches(old, live[i]) && differing(k, before, &live[i]) == "" {
+		if k.Matches(old, live[i]) && k.Differing(before, &live[i]) == "" {
 			return prepared{object: &live[i], note: noteBefore}, nil
 		}
 	}
@@ -430,7 +413,7 @@ func replaceBack(
 			if !k.Matches(old, live[i]) {
 				continue
 			}
-			if missing = differing(k, before, &live[i]); missing == "" {
+			if missing = k.Differing(before, &live[i]); missing == "" {
 				return &live[i], ""
 			}
 		}

@@ -96,6 +96,8 @@ type Property struct {
 	// Derived properties are made by the place from others: they serve to recognize a resource and
 	// are never sent.
 	Derived bool
+	// Unset is what the place shows for a property that is not set, when that is not null.
+	Unset any
 	// MayHide properties are lists that are written whole and that a place may not show: where it
 	// shows none, the list is unknown, which is not empty.
 	MayHide bool
@@ -164,6 +166,9 @@ type Resource struct {
 	Reason     msg.Text // why it should exist, in one clause
 	Topic      string   // what it belongs to, for LeftOut
 	Absent     bool
+	// Was is how a run left an Absent resource that it made. The resource is removed only while it
+	// is still so and no other resource of the plan is the same.
+	Was *Live
 }
 
 // ID is the resource's stable id, and that of the change that brings it about:

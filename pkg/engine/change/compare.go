@@ -1,6 +1,8 @@
 package change
 
 import (
+	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 )
@@ -117,3 +119,27 @@ func (p Property) Same(a, b any) bool { return p.compare()(a, b) && p.compare()(
 
 // Elements gives a value as a list: nothing is an empty list, and a single value a list of one.
 func Elements(v any) []any { return elements(v) }
+
+// Differing names the first declared property in which two images of a resource differ; empty when
+// none does.
+func (k *Kind) Differing(was, is *Live) string {
+	for _, name := range slices.Sorted(maps.Keys(k.Properties)) {
+		before, now := was.Properties[name], is.Properties[name]
+		if _, unreadable := before.(Unreadable); unreadable {
+			continue
+		}
+		if u, unreadable := now.(Unreadable); unreadable {
+			return fmt.Sprintf("%s of %q cannot be read: %s", name, is.Name, u.Reason)
+		}
+		if !k.Properties[name].Same(before, now) {
+			return fmt.Sprintf("%s of %q was %s, is %s", name, is.Name, Text(before), Text(now))
+		}
+	}
+	return ""
+}
+
+// Extended reports whether a resource has more than an earlier image of it, beyond what any kind
+// declares.
+func Extended(was, is *Live) bool {
+	return was.Foreign != "" && is.Foreign != "" && was.Foreign != is.Foreign
+}

@@ -362,6 +362,9 @@ func (m *maker) decide(order []int) error {
 			continue
 		}
 		d, err := m.compare(r)
+		if err == nil && r.Was != nil && d.live != nil && claimed[d.live] != "" {
+			continue // it is wanted under another id
+		}
 		if err == nil && d.live != nil {
 			if other, taken := claimed[d.live]; taken {
 				err = fmt.Errorf("%w: %q is what %s is too", ErrAmbiguous, d.live.Name, other)
@@ -400,7 +403,7 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	readings := m.live[r.Target+"/"+r.Kind.Noun].live
 	var matches []int
 	for i, l := range readings {
-		if r.Kind.Matches(want, l) {
+		if r.Was != nil && l.Identity == r.Was.Identity || r.Was == nil && r.Kind.Matches(want, l) {
 			matches = append(matches, i)
 		}
 	}
@@ -420,6 +423,8 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	switch {
 	case r.Absent && d.live == nil:
 		return d, nil
+	case r.Was != nil && m.changedSince(r, d.live):
+		return decision{}, nil
 	case r.Absent:
 		c.Action, c.Name, c.Identity = Delete, d.live.Name, d.live.Identity
 		if c.Before, err = image(d.live.Properties); err != nil {
@@ -447,6 +452,20 @@ func (m *maker) compare(r *Resource) (decision, error) {
 	}
 	d.change = c
 	return d, nil
+}
+
+// changedSince reports whether a resource that a run made has been changed by others, and says so.
+// Such a resource stays.
+func (m *maker) changedSince(r *Resource, live *Live) bool {
+	changed := r.Kind.Differing(r.Was, live)
+	if changed == "" && Extended(r.Was, live) {
+		changed = "it has more than hybridge gave it"
+	}
+	if changed != "" {
+		m.observe(observe.Warning{Text: fmt.Sprintf("%s %q is no longer wanted, and stays: it was changed since "+
+			"hybridge made it (%s)", r.Target+" "+r.Kind.Noun, live.Name, changed)})
+	}
+	return changed != ""
 }
 
 // replace makes the change a removal and a creation. What is not wanted otherwise comes back as it

@@ -172,7 +172,7 @@ func (k *Kind) Image(identity, name string, value func(name string) (any, error)
 // A kind that is one aspect of another kind's object is there when this holds.
 func (k *Kind) Shown(l Live) bool {
 	for name, p := range k.Properties {
-		if p.Sent() && len(elements(l.Properties[name])) > 0 {
+		if v := l.Properties[name]; p.Sent() && len(elements(v)) > 0 && !Equal(p.Unset, v) {
 			return true
 		}
 	}

@@ -232,12 +232,14 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	case facts.Tenant == nil && facts.WorkMail == nil:
 		d.warn("nothing is planned: the answers file names no cloud (exchangeOnline, workmail), and nothing is " +
 			"configured between forests yet")
-	case facts.Tenant == nil:
-		d.warn("nothing is planned: no forest takes part in the interoperability with WorkMail (forests[].workmail)")
 	default:
-		d.warn("nothing is planned: no topic belongs to the features of the answers file; mail flow is not " +
-			"configured yet")
+		d.warn("nothing is planned: no forest takes part in the interoperability with WorkMail (forests[].workmail)")
 	}
+	unwanted, err := d.unwanted(ctx, facts, resources, left)
+	if err != nil {
+		return change.Plan{}, err
+	}
+	resources = append(resources, unwanted...)
 	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
 	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,

@@ -107,6 +107,9 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 	}
 	ops.Read = func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
 		objects, err := fact.Get(ctx, session, exchange.Command{Name: "Get-" + noun, Parameters: maps.Clone(c.Get)})
+		if errors.Is(err, exchange.ErrNotFound) && c.Only {
+			return nil, nil // the one object does not exist yet
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -129,8 +132,8 @@ func (c Cmdlets) For(k *Kind) change.Ops[exchange.Session] {
 		}
 		ops.Delete = func(live change.Live) (change.Command, error) {
 			nothing := change.Properties{}
-			for name := range k.Properties {
-				nothing[name] = nil
+			for name, p := range k.Properties {
+				nothing[name] = p.Unset
 			}
 			return set(identityOf(live), nothing)
 		}

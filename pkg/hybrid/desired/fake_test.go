@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
 
@@ -75,7 +76,7 @@ func (o *organization) Run(_ context.Context, c exchange.Command) ([]exchange.Ob
 	o.commands = append(o.commands, c)
 	verb, noun := c.Verb(), c.Noun()
 	index := func() (int, error) {
-		if noun == "OrganizationConfig" {
+		if noun == "OrganizationConfig" || noun == "HybridConfiguration" && len(o.objects[noun]) > 0 {
 			return 0, nil
 		}
 		i := slices.IndexFunc(o.objects[noun], func(m map[string]any) bool { return m["Name"] == bound["Identity"] })
@@ -102,8 +103,22 @@ func (o *organization) Run(_ context.Context, c exchange.Command) ([]exchange.Ob
 		if noun == "SettingOverride" {
 			m["ComponentName"], m["SectionName"] = m["Component"], m["Section"]
 		}
+		if noun == "HybridConfiguration" {
+			m["Name"] = "Hybrid Configuration"
+		}
+		if noun == "InboundConnector" {
+			m["SenderDomains"] = spaces(m["SenderDomains"])
+		}
 		o.objects[noun] = append(o.objects[noun], m)
 		return []exchange.Object{object(m)}, nil
+	case "Add":
+		m := maps.Clone(bound)
+		m["Name"] = m["ForestName"]
+		o.objects[noun] = append(o.objects[noun], m)
+		return []exchange.Object{object(m)}, nil
+	case "Enable": // OrganizationCustomization
+		o.objects["OrganizationConfig"][0]["IsDehydrated"] = false
+		return nil, nil
 	case "Set":
 		i, err := index()
 		if err != nil {
@@ -124,6 +139,18 @@ func (o *organization) Run(_ context.Context, c exchange.Command) ([]exchange.Ob
 		return nil, nil
 	}
 	return nil, fmt.Errorf("%s: not in this organization", c.Name)
+}
+
+// spaces returns domains as Exchange Online shows address spaces.
+func spaces(v any) []string {
+	var out []string
+	for _, s := range texts(v) {
+		if !strings.Contains(s, ":") {
+			s = "smtp:" + s + ";1"
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 func object(m map[string]any) exchange.Object {
@@ -246,6 +273,8 @@ type facts struct {
 	Tenant  tenantFacts
 	Forests []forestFacts
 	Now     time.Time
+	// live answers what mail flow reads from the organizations of a world. Without it, it is seeded.
+	live *world
 }
 
 type tenantFacts struct {
@@ -256,6 +285,8 @@ type tenantFacts struct {
 	// Relationships and Connectors are the holders of domains there.
 	Relationships, Connectors []fact.Holder
 	Grantees                  []fact.Grantee
+	Dehydrated                bool
+	Exchangers                []string // of the coexistence domain, as Graph expects them
 }
 
 // resource is a service principal that offers permissions: ids by value.
@@ -273,6 +304,9 @@ type forestFacts struct {
 	Overrides                          []fact.SettingOverride
 	Relationships, Connectors          []fact.Holder
 	Partners                           []fact.PartnerApplication
+	Edge                               []fact.Server
+	Transport                          *x509.Certificate // in the answers and on every server
+	Stored                             []*x509.Certificate
 	Directories                        []fact.VirtualDirectory // healthy ones when nil
 	Unknown                            error                   // why none of it is known
 }
@@ -289,7 +323,17 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		organization.VerifiedDomains = append(organization.VerifiedDomains, entra.VerifiedDomain{Name: d})
 	}
 	fact.Tenant.Seed(set.Tenant, organization, nil)
-	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID}, nil)
+	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{GUID: f.Tenant.OrganizationGUID,
+		Dehydrated: f.Tenant.Dehydrated}, nil)
+	fact.MailExchangers.SeedAll(set.Tenant, func(string) ([]string, error) { return f.Tenant.Exchangers, nil })
+	fact.MX.SeedAll(set.Network, func(string) ([]string, error) { return nil, dns.ErrAbsent })
+	if f.live != nil {
+		set.Tenant.Exchange = session(f.live.online)
+	} else {
+		fact.InboundConnectors.Seed(set.Tenant, nil, nil)
+		fact.OutboundConnectors.Seed(set.Tenant, nil, nil)
+		fact.HybridOrganizations.Seed(set.Tenant, nil, nil)
+	}
 	fact.OnlineRelationships.Seed(set.Tenant, f.Tenant.Relationships, nil)
 	fact.OnlineConnectors.Seed(set.Tenant, f.Tenant.Connectors, nil)
 	fact.Grantees.SeedAll(set.Tenant, func(string) ([]fact.Grantee, error) { return f.Tenant.Grantees, nil })
@@ -315,6 +359,13 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			auth.Servers["EX1"] = append(auth.Servers["EX1"], parsed)
 			*[]*string{&auth.Current, &auth.Next}[i] = certificate.Thumbprint(parsed)
 		}
+		for _, s := range ff.Servers {
+			if stored := slices.Concat(ff.Stored, []*x509.Certificate{ff.Transport}); ff.Transport != nil {
+				auth.Servers[s.Name] = append(auth.Servers[s.Name], stored...)
+			} else {
+				auth.Servers[s.Name] = append(auth.Servers[s.Name], ff.Stored...)
+			}
+		}
 		var accepted []fact.AcceptedDomain
 		for _, d := range ff.AcceptedDomains {
 			accepted = append(accepted, fact.AcceptedDomain{Name: d})
@@ -330,7 +381,8 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			ff.Servers = nil
 		}
 		fact.MailboxServers.Seed(side, ff.Servers, ff.Unknown)
-		fact.Servers.Seed(side, []fact.Server{{Name: "EX1", FQDN: "ex1." + side.Name() + ".internal"}}, ff.Unknown)
+		fact.Servers.Seed(side, append([]fact.Server{{Name: "EX1", FQDN: "ex1." + side.Name() + ".internal"}},
+			ff.Edge...), ff.Unknown)
 		directories := ff.Directories
 		if directories == nil && i >= 0 {
 			directories = []fact.VirtualDirectory{
@@ -346,8 +398,30 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		fact.Connectors.Seed(side, ff.Connectors, ff.Unknown)
 		fact.PartnerApplications.Seed(side, ff.Partners, ff.Unknown)
 		fact.AcceptedDomains.Seed(side, accepted, ff.Unknown)
+		if f.live != nil {
+			side.Exchange = session(f.live.forest(side.Name()))
+		} else {
+			fact.SendConnectors.Seed(side, nil, ff.Unknown)
+			fact.AddressSpaces.Seed(side, nil, ff.Unknown)
+			fact.ReceiveConnectors.Seed(side, nil, ff.Unknown)
+			fact.HybridConfigurations.Seed(side, fact.HybridConfiguration{}, ff.Unknown)
+		}
+		if ff.Transport != nil {
+			fact.CertificateFile.Seed(side, certificate.Bundle{Leaf: ff.Transport}, nil)
+		}
 	}
 	return set
+}
+
+func (w *world) forest(name string) *organization {
+	if name == "fabrikam" {
+		return w.fabrikam
+	}
+	return w.contoso
+}
+
+func session(o *organization) func(context.Context) (exchange.Session, error) {
+	return func(context.Context) (exchange.Session, error) { return o, nil }
 }
 
 // resourcesOf returns the resources of complete facts. Otherwise the error says what is unknown.

@@ -31,7 +31,6 @@ func Markdown() []byte {
 	b.WriteString("# Kinds of resources\n\nGenerated from the declarations in pkg/hybrid/desired; do not edit.\n\n")
 	b.WriteString("A topic is a subject of hybrid: what should exist of some kinds, and for which features of the " +
 		"answers file. A feature that is not wanted adds nothing; an answers file that names none wants all but " +
-		"centralizedTransport. Mail flow is not configured yet: no topic belongs to secureMail and " +
 		"centralizedTransport.\n\nA plan leaves a topic out when a fact that it rests on is unknown, in the forest " +
 		"where it is, and says so (exit code 9). What needs a topic that is left out is left out, too. Nothing is " +
 		"removed for it.\n\n| topic | what | kinds | features |\n| --- | --- | --- | --- |\n")

@@ -99,7 +99,8 @@ func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 	}
 	missing := 0
 	for _, c := range plan.Changes {
-		if c.Action == change.Create && (c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) ||
+		if c.Action == change.Create && (c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) &&
+			c.After["UseServiceAccount"] == nil ||
 			c.Kind == availabilityConfiguration.Noun && slices.Contains(lower(forest.Answers.Domains), c.Name)) {
 			missing++
 		}
@@ -113,18 +114,19 @@ func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 	return missing <= len(forest.Answers.Domains)
 }
 
-// Begun reports whether the forest was set up: the plan does not create the override that switches
-// the dedicated application on, which is the last step of an apply. A plan that leaves the override
-// out proves nothing.
+// Begun reports whether the forest was set up: the plan creates neither the record of the hybrid
+// configuration nor the override that switches the dedicated application on, which are the last
+// steps of an apply. A plan that leaves these out proves nothing.
 func Begun(plan change.Plan, forest string) bool {
 	place := PlaceForest(forest)
 	for _, c := range plan.Changes {
-		if c.Target == place && c.Kind == settingOverride.Noun && c.Action == change.Create {
+		if c.Target == place && (c.Kind == settingOverride.Noun || c.Kind == hybridConfiguration.Noun) &&
+			c.Action == change.Create {
 			return false
 		}
 	}
 	for _, l := range plan.LeftOut {
-		if l.Topic == applicationSwitch.ID && (l.Place == place || l.Place == "") {
+		if (l.Topic == applicationSwitch.ID || l.Topic == hybridRecord.ID) && (l.Place == place || l.Place == "") {
 			return false
 		}
 	}

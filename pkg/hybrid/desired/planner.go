@@ -140,6 +140,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		}
 		i = end
 	}
+	resources, left := p.settle()
 	if len(p.left) > 0 && !slices.ContainsFunc(p.out, func(r *planned) bool { return r.forest != nil }) {
 		var errs []error
 		for _, i := range p.left {
@@ -149,7 +150,6 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		}
 		return nil, nil, errors.Join(errs...)
 	}
-	resources, left := p.settle()
 	return resources, left, nil
 }
 
@@ -171,7 +171,8 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 	return nil
 }
 
-// settle converts needs to ids, and leaves out resources with a need that is left out.
+// settle converts needs to ids, and leaves out resources with a need that is left out: p.out keeps
+// the others.
 func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) {
 	out := map[*planned]msg.Text{}
 	for again := true; again; {
@@ -210,6 +211,7 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 		r.Needs = slices.Compact(r.Needs)
 		resources = append(resources, r.Resource)
 	}
+	p.out = slices.DeleteFunc(p.out, func(r *planned) bool { _, gone := out[r]; return gone })
 	return resources, left
 }
 

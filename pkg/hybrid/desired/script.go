@@ -594,7 +594,7 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 		if !declared || !p.Sent() || len(change.Secrets(want[name])) > 0 {
 			continue
 		}
-		value, was := want[name], c.Before[name]
+		value, was := want[name], before(p, c, name)
 		line := fmt.Sprintf("    @{ Property = %s; As = %s; ",
 			exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(p.Type.Script))
 		joins := c.Action != change.Delete && joins(p)
@@ -603,13 +603,21 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 		}
 		// Removing an aspect empties it.
 		if _, emptied := c.Command.Parameters[name]; c.Action == change.Delete && emptied {
-			value = nil
+			value = p.Unset
 		}
 		line += "Want = " + s.literal(value) + "; Before = " + s.literal(was)
 		line += "; Joins = " + s.literal(joins) + "; Hides = " + s.literal(p.MayHide) + " }"
 		out = append(out, line)
 	}
 	return out
+}
+
+// before returns a property before a change. The creation of an aspect finds its object.
+func before(p Property, c change.Change, name string) any {
+	if v := c.Before[name]; v != nil || c.Action != change.Create {
+		return v
+	}
+	return p.Unset
 }
 
 // joins reports whether others also write into a list: their elements stay.

@@ -64,7 +64,7 @@ func (s *script) undo(k *Kind, c change.Change) undoing {
 			case joins(p) && c.Action != change.Delete:
 				want[name] = expression("@(Split-List " + exchange.Quote(cmp.Or(p.From, name)) + ")")
 			default:
-				want[name] = c.Before[name]
+				want[name] = before(p, c, name)
 			}
 		}
 		if c.Action == change.Delete {

@@ -27,20 +27,26 @@ type Topic struct {
 	Derive func(ctx context.Context, p *Planner) error
 }
 
-// The features that need a lookup of the other side's calendars or mailboxes, and those that need
-// an organization relationship.
+// The features that need a lookup of the other side's calendars or mailboxes, those that need an
+// organization relationship, and those that need more than that.
 var (
 	lookupFeatures = []answers.Feature{
 		answers.FreeBusy, answers.MailTips, answers.Photos, answers.MessageTracking, answers.OnlineArchive,
 	}
 	allowances = append(slices.Clone(lookupFeatures), answers.MoveMailbox, answers.OWARedirection)
+	// mailFeatures need connectors between the two sides.
+	mailFeatures = []answers.Feature{answers.SecureMail, answers.CentralizedTransport}
+	// routingFeatures send mail or mailboxes to the coexistence domain.
+	routingFeatures = append(slices.Clone(mailFeatures), answers.MoveMailbox, answers.OnlineArchive)
+	allFeatures     = append(slices.Clone(allowances), mailFeatures...)
 )
 
 // Topics lists all topics. A topic comes after those that it refers to.
 func Topics() []*Topic {
 	return []*Topic{
-		hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, relationships, connectors, applicationSwitch,
-		graphRoute, workMailDomains, workMailUsers, workMailLookups,
+		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain, relationships,
+		connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, hybridRecord,
+		workMailDomains, workMailUsers, workMailLookups,
 	}
 }
 
@@ -84,3 +90,6 @@ func wants(features []answers.Feature, f answers.Feature) bool {
 	}
 	return slices.Contains(features, f)
 }
+
+// WantsMail reports whether features need mail flow between the two sides.
+func WantsMail(features []answers.Feature) bool { return mailFlow.wanted(features) }

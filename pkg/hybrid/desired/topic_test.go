@@ -71,7 +71,7 @@ func TestFeaturesSwitchTopics(t *testing.T) {
 			map[string]string{"onprem/contoso": "ArchiveAccessEnabled DomainNames Enabled TargetSharingEpr"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, a := testFacts(), testAnswers()
+			w, f, a := mailWorld(t)
 			a.Features = test.features
 			resources, err := resourcesOf(t, f, a, worldwide(t))
 			if err != nil {
@@ -90,7 +90,6 @@ func TestFeaturesSwitchTopics(t *testing.T) {
 			if diff := cmp.Diff(test.set, got); test.set != nil && diff != "" {
 				t.Errorf("relationships (-want +got):\n%s", diff)
 			}
-			w := newWorld(t)
 			w.carryOut(t, makePlan(t, w, f, a))
 			if again := makePlan(t, w, f, a); len(again.Changes) != 0 {
 				t.Errorf("not converged: %s", ids(again))
@@ -102,11 +101,12 @@ func TestFeaturesSwitchTopics(t *testing.T) {
 // Rights to write follow from the features.
 func TestRights(t *testing.T) {
 	reads, writes := Rights(OnPremises, &answers.Answers{ExchangeOnline: &answers.ExchangeOnline{},
-		Features: []answers.Feature{answers.MoveMailbox}})
-	if diff := cmp.Diff([]string{"Get-OrganizationRelationship"}, reads); diff != "" {
+		Features: []answers.Feature{answers.OWARedirection}})
+	if diff := cmp.Diff([]string{"Get-HybridConfiguration", "Get-OrganizationRelationship"}, reads); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"New-OrganizationRelationship", "Remove-OrganizationRelationship",
+	if diff := cmp.Diff([]string{"New-HybridConfiguration", "New-OrganizationRelationship",
+		"Remove-HybridConfiguration", "Remove-OrganizationRelationship", "Set-HybridConfiguration",
 		"Set-OrganizationRelationship"}, writes); diff != "" {
 		t.Error(diff)
 	}
@@ -227,6 +227,8 @@ func TestNoForestIsKnown(t *testing.T) {
 func TestTenantIsUnknown(t *testing.T) {
 	set := testFacts().set(testAnswers(), worldwide(t))
 	fact.Tenant.Seed(set.Tenant, entra.Organization{}, os.ErrPermission)
+	fact.OnlineConfig.Seed(set.Tenant, fact.OnlineOrganization{}, os.ErrPermission)
+	fact.OnlineAcceptedDomains.Seed(set.Tenant, nil, os.ErrPermission)
 	for _, forest := range set.Forests {
 		fact.DedicatedApplication.Seed(forest, fact.Dedicated{}, os.ErrPermission)
 	}

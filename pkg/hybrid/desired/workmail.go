@@ -389,6 +389,7 @@ var availabilityAddressSpace = Exchange.Declare(Kind{
 	Noun:  "AvailabilityAddressSpace",
 	Title: "Availability address space",
 	Why: "Sends lookups for users in WorkMail to WorkMail: the forest name is the domain of their target addresses. " +
+		"Sends those of servers older than Exchange 2013 Service Pack 1 for the tenant through a newer server. " +
 		"Exchange has no cmdlet that changes one: one that differs is replaced, never doubled.",
 	Places: []string{OnPremises},
 	Properties: map[string]Property{
@@ -396,6 +397,16 @@ var availabilityAddressSpace = Exchange.Declare(Kind{
 		"AccessMethod": {Type: text},
 		"UserName":     {Type: text, Derived: true},
 		"Credentials":  {Type: text},
+		// Of lookups through a newer server of the forest.
+		"UseServiceAccount": {Type: boolean, Write: change.CreateOnly},
+		"ProxyUrl":          {Type: address, Write: change.CreateOnly},
 	},
 	Risk: "lookups for this domain have no way between the removal and the creation of the address space",
-}, Cmdlets{Verbs: Add | Remove})
+}, Cmdlets{
+	Verbs: Add | Remove,
+	Adjust: func(c *change.Command) {
+		if c.Parameters["UseServiceAccount"] == false {
+			delete(c.Parameters, "UseServiceAccount") // as it is without
+		}
+	},
+})

@@ -64,28 +64,41 @@ type Line struct {
 	Dedicated Build // first that can use the dedicated application; zero: none can
 	Graph     Build // first that can look up through Microsoft Graph; zero: none can
 	Latest    Build
+	// Bound is the first whose MRSProxy ties a sign-in to its TLS channel. Below it, a sign-in that
+	// an attacker relays gives control of the server (CVE-2026-62911).
+	Bound     Build
 	EndOfLife bool // no more updates after October 2026
+	// Floor is the first that Exchange Online takes mail from without slowing it down, as of
+	// September 2026; zero for a version with updates.
+	Floor Build
 }
 
 // Lines are the builds in use, newest first. Source: Microsoft's build number page and
-// CSS-Exchange, as of 2026-09-02.
+// CSS-Exchange, as of 2026-10-02.
 var Lines = []Line{
 	{
-		Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Latest: Build{15, 2, 2562, 46},
+		Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Latest: Build{15, 2, 2562, 53},
+		Bound:     Build{15, 2, 2562, 46},
 		Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41},
 	},
 	{
-		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 49},
+		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 53},
+		Floor:     Build{15, 2, 1748, 39},
+		Bound:     Build{15, 2, 1748, 49},
 		EndOfLife: true,
 		Dedicated: Build{15, 2, 1748, 24},
 	},
 	{
-		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 44},
+		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 48},
+		Floor:     Build{15, 2, 1544, 36},
+		Bound:     Build{15, 2, 1544, 44},
 		EndOfLife: true,
 		Dedicated: Build{15, 2, 1544, 25},
 	},
 	{
-		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 72},
+		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 75},
+		Floor:     Build{15, 1, 2507, 61},
+		Bound:     Build{15, 1, 2507, 72},
 		EndOfLife: true,
 		Dedicated: Build{15, 1, 2507, 55},
 	},
@@ -105,6 +118,35 @@ func (b Build) Line() (Line, bool) {
 		return newest, true
 	}
 	return Line{}, false
+}
+
+// Binds reports whether MRSProxy of this build ties a sign-in to its TLS channel.
+func (b Build) Binds() Fitness {
+	l, ok := b.Line()
+	switch {
+	case !ok:
+		return Unfit
+	case b.Compare(l.Bound) >= 0:
+		return Fit
+	case b == l.First:
+		return Untold
+	}
+	return Unfit
+}
+
+// HandsOver reports whether Exchange Online takes mail of the organization from a server of this
+// build without slowing it down.
+func (b Build) HandsOver() Fitness {
+	l, ok := b.Line()
+	switch {
+	case !ok:
+		return Unfit
+	case b.Compare(l.Floor) >= 0:
+		return Fit
+	case b == l.First:
+		return Untold
+	}
+	return Unfit
 }
 
 // Route is how on-premises Exchange looks up free/busy in the tenant.

@@ -21,6 +21,7 @@ import (
 type cmdlets struct {
 	prints  map[string][]exchange.Object
 	refuses map[string]error // by cmdlet, when it is given parameters
+	fails   map[string]error // by cmdlet
 
 	mu    sync.Mutex
 	asked map[string]int
@@ -34,6 +35,9 @@ func (c *cmdlets) Run(_ context.Context, command exchange.Command) ([]exchange.O
 	}
 	c.asked[command.Name]++
 	if err := c.refuses[command.Name]; err != nil && len(command.Parameters) > 0 {
+		return nil, err
+	}
+	if err := c.fails[command.Name]; err != nil {
 		return nil, err
 	}
 	objects, ok := c.prints[command.Name]
@@ -115,20 +119,20 @@ func TestAnswersAreRead(t *testing.T) {
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "EwsAllowedAppIDs",
 				"a, b,")}},
 			want: "{GUID:ab EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[] Closed:[]}}",
+				"Block:[] Closed:[]} Dehydrated:false}",
 		},
 		{
 			name: "online, list as a list", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsAllowedAppIDs",
 				[]any{"a", "b"})}},
 			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[] Closed:[]}}",
+				"Block:[] Closed:[]} Dehydrated:false}",
 		},
 		{
 			name: "online, list not told", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
 			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[] " +
-				"Closed:[]}}",
+				"Closed:[]} Dehydrated:false}",
 		},
 		{
 			name: "the switch is no switch", ask: read(OnlineConfig, tenant),
@@ -181,8 +185,8 @@ func TestAnswersAreRead(t *testing.T) {
 				"Get-AutodiscoverVirtualDirectory": {object("Identity", "AD", "InternalAuthenticationMethods",
 					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
 			},
-			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/} " +
-				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL:}]",
+			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false} " +
+				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false}]",
 		},
 		{
 			name: "overrides", ask: read(SettingOverrides, forest),

@@ -14,6 +14,13 @@ type VirtualDirectory struct {
 	Identity    string // EX1\EWS (Default Web Site)
 	OAuth       bool   // among the methods for requests from inside and from outside
 	ExternalURL string // of EWS; empty when it publishes none
+	MRSProxy    bool   // of EWS: mailboxes are moved through it
+}
+
+// Server returns the name of the directory's server.
+func (d VirtualDirectory) Server() string {
+	server, _, _ := strings.Cut(d.Identity, `\`)
+	return server
 }
 
 // The nouns of the virtual directories that receive lookups.
@@ -47,6 +54,7 @@ var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Ge
 						func(m string) bool { return strings.EqualFold(m, "OAuth") })
 				}
 				d.ExternalURL, _ = o.String("ExternalUrl")
+				d.MRSProxy, _ = o.Bool("MRSProxyEnabled")
 				out = append(out, d)
 			}
 		}

@@ -23,6 +23,8 @@ type OnlineOrganization struct {
 	EwsAllowedAppIDs []string // nil when ListKnown is false
 	ListKnown        bool     // the service returned the list, empty or not
 	EwsPolicy        EwsPolicy
+	// Dehydrated organizations share Microsoft's defaults: cmdlets that make objects are refused.
+	Dehydrated bool
 }
 
 // EwsPolicy is an organization's second gate before EWS, on either side: programs by their user
@@ -71,6 +73,7 @@ func readOrganizationConfig(o exchange.Object) (OnPremisesOrganization, error) {
 func readOnlineConfig(o exchange.Object) (OnlineOrganization, error) {
 	guid, _ := o.String("Guid")
 	out := OnlineOrganization{GUID: strings.ToLower(guid), EwsPolicy: ewsPolicy(o)}
+	out.Dehydrated, _ = o.Bool("IsDehydrated")
 	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
 		out.EwsAllowedAppIDs, out.ListKnown = appIDs(list), true
 	}

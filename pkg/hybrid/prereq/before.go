@@ -23,7 +23,9 @@ func before(checks []Check, p change.Plan) []check.ID {
 		if !slices.ContainsFunc(p.Changes, func(c change.Change) bool { return c.Kind == k.Noun }) {
 			continue
 		}
-		changed = append(changed, objectReads(k)...)
+		if updatable(k) { // what is only made repairs nothing that exists
+			changed = append(changed, objectReads(k)...)
+		}
 		for _, t := range desired.Topics() {
 			if slices.Contains(t.Kinds, k) {
 				rests = append(rests, t.Reads...)
@@ -44,6 +46,16 @@ func before(checks []Check, p change.Plan) []check.ID {
 		out = append(out, c.ID)
 	}
 	return out
+}
+
+// updatable reports whether an existing resource of a kind can be changed.
+func updatable(k *desired.Kind) bool {
+	for _, p := range k.Properties {
+		if p.Sent() {
+			return true
+		}
+	}
+	return false
 }
 
 // share reports whether two lists of facts have a raw question in common.

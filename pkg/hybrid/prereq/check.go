@@ -48,7 +48,8 @@ type Check struct {
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks,
-		certificateChecks, serverChecks, oauthChecks, tenantChecks, workMailChecks, objectChecks())
+		certificateChecks, serverChecks, transportChecks, migrationChecks, oauthChecks, tenantChecks, workMailChecks,
+		objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own

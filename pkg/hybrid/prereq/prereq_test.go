@@ -165,6 +165,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		fact.OnlineOrganization{EwsEnabled: &on, EwsAllowedAppIDs: []string{"other"}, ListKnown: true}, nil)
 	fact.OnlineRelationships.Seed(f.Tenant, nil, nil)
 	fact.OnlineConnectors.Seed(f.Tenant, nil, nil)
+	fact.InboundConnectors.Seed(f.Tenant, nil, nil)
 	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
 	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
 	var domains []entra.Domain
@@ -189,6 +190,10 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 			Servers: map[string][]*x509.Certificate{"EX1": {auth}}}, nil)
 		fact.OnPremisesRights.Seed(forest, all(fact.OnPremises), nil)
 		fact.CertificateFile.Seed(forest, transport, nil)
+		fact.SendConnectors.Seed(forest, []fact.SendConnector{{Name: "Internet", AddressSpaces: []string{"smtp:*;1"}},
+			{Name: "Cloud", AddressSpaces: []string{"smtp:Contoso.mail.onmicrosoft.com;1"}}}, nil)
+		fact.ReceiveConnectors.Seed(forest, []fact.ReceiveConnector{frontend("EX1"), frontend("EX2")}, nil)
+		fact.HybridConfigurations.Seed(forest, fact.HybridConfiguration{Exists: true, Sending: []string{"EX1"}}, nil)
 		fact.MailServers.Seed(f.Network, "mail."+domain, served(transport), nil)
 		fact.SettingOverrides.Seed(forest,
 			[]fact.SettingOverride{{Name: "EnableExchangeHybrid3PAppFeature",
@@ -626,22 +631,24 @@ func TestDisorders(t *testing.T) {
 			a.Next = strings.Repeat("AB", 20)
 		}), []string{"warn certificates.auth contoso"}},
 
-		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso"}},
+		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso", "fail transport.enforcement contoso"}},
 		{"server too old, EWS route", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1258.12)")(t, f, ca)
 			graphless(f)
-		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
+		}, []string{"fail servers.build contoso", "fail transport.enforcement contoso",
+			"warn tenant.ews-switch tenant"}},
 		{"hotfix not told", build("Version 15.2 (Build 2562.17)"), []string{"warn servers.build contoso"}},
 		{"version without support", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			graphless(f)
-		}, []string{"warn servers.build contoso", "warn tenant.ews-switch tenant"}},
+		}, []string{"warn servers.build contoso", "warn tenant.ews-switch tenant",
+			"warn transport.enforcement contoso"}},
 		{"no servers", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
 		{"version not readable", build("eleven"),
-			[]string{"error oauth.overrides contoso", "error servers.build contoso"}},
+			[]string{"error oauth.overrides contoso", "error servers.build contoso", "error transport.enforcement contoso"}},
 
 		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},
@@ -788,7 +795,8 @@ func TestDisorders(t *testing.T) {
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"fail servers.build contoso", "fail tenant.ews-switch tenant",
-			"warn certificates.transport contoso", "warn certificates.transport fabrikam"}},
+			"warn certificates.transport contoso", "warn certificates.transport fabrikam",
+			"warn transport.enforcement contoso"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,7 +41,7 @@ Asks before each change.
 Makes the changes without asking.
 
 .NOTES
-hybridge plan sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4
+hybridge plan sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675
 #>
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
 param(
@@ -55,7 +55,7 @@ param(
 )
 
 $ErrorActionPreference = 'Stop'
-$PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
+$PlanDigest = 'sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675'
 $ScriptName = '02-online.ps1'
 $ResultFile = Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json'
 $PlaceName = 'online'
@@ -539,6 +539,10 @@ function Compare-Change([object[]] $Live) {
                 throw ('{0}: {1} is not shown. Written without what is on it, the list would lose what others put there.' -f $Change.What, $check.Property)
             }
             $planned = (Test-Same -As $check.As -Want $check.Before -Live $value) -and (Test-Same -As $check.As -Want $value -Live $check.Before)
+            # A switch that is not shown is off.
+            if ($null -eq $value -and $check.Before -is [bool]) {
+                $planned = -not $check.Before
+            }
             if (-not $check.Joins -and -not $planned) {
                 throw ('{0}: {1} is {2} now, which the plan did not see. Plan again.' -f $Change.What, $check.Property, (@($value) -join ', '))
             }

@@ -33,7 +33,7 @@ Asks before each change.
 Makes the changes without asking.
 
 .NOTES
-hybridge plan sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4
+hybridge plan sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675
 #>
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
 param(
@@ -44,7 +44,7 @@ param(
 )
 
 $ErrorActionPreference = 'Stop'
-$PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
+$PlanDigest = 'sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675'
 $ScriptName = '03-onprem-contoso.ps1'
 $ResultFile = Join-Path -Path $PSScriptRoot -ChildPath 'hybridge-result.json'
 $PlaceName = 'onprem/contoso'
@@ -54,11 +54,16 @@ $NameProperty = 'Name'
 $Patience = 60
 # The properties of each kind that a rollback needs, and how they are compared.
 $Kinds = @{
+    'AcceptedDomain' = @{ 'DomainName' = 'DomainList' }
     'AuthServer' = @{ 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Enabled' = 'Boolean'; 'Realm' = 'Guid'; 'Type' = 'Text' }
     'AuthServerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'Realm' = 'Guid'; 'Type' = 'Text' }
+    'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
+    'HybridConfiguration' = @{ 'Domains' = 'DomainList'; 'EdgeTransportServers' = 'SettingList'; 'Features' = 'DomainList'; 'OnPremisesSmartHost' = 'Text'; 'ReceivingTransportServers' = 'SettingList'; 'SendingTransportServers' = 'SettingList'; 'ServiceInstance' = 'Text'; 'TlsCertificateName' = 'Text' }
     'IntraOrganizationConnector' = @{ 'DiscoveryEndpoint' = 'Url'; 'Enabled' = 'Boolean'; 'TargetAddressDomains' = 'DomainList'; 'TargetSharingEpr' = 'Url' }
     'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
     'PartnerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'Enabled' = 'Boolean'; 'LinkedAccount' = 'SomeText'; 'Realm' = 'Text' }
+    'RemoteDomain' = @{ 'DomainName' = 'DomainList' }
+    'RemoteDomainDelivery' = @{ 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'TargetDeliveryDomain' = 'Boolean'; 'TrustedMailInboundEnabled' = 'Boolean' }
     'SettingOverride' = @{ 'ComponentName' = 'Text'; 'MaxVersion' = 'Text'; 'MinVersion' = 'Text'; 'Parameters' = 'SettingList'; 'Reason' = 'Text'; 'SectionName' = 'Text'; 'Server' = 'SettingList' }
 }
 
@@ -532,6 +537,10 @@ function Compare-Change([object[]] $Live) {
                 throw ('{0}: {1} is not shown. Written without what is on it, the list would lose what others put there.' -f $Change.What, $check.Property)
             }
             $planned = (Test-Same -As $check.As -Want $check.Before -Live $value) -and (Test-Same -As $check.As -Want $value -Live $check.Before)
+            # A switch that is not shown is off.
+            if ($null -eq $value -and $check.Before -is [bool]) {
+                $planned = -not $check.Before
+            }
             if (-not $check.Joins -and -not $planned) {
                 throw ('{0}: {1} is {2} now, which the plan did not see. Plan again.' -f $Change.What, $check.Property, (@($value) -join ', '))
             }
@@ -673,17 +682,26 @@ function Assert-Place([string] $Organization, [hashtable] $Servers, [object[]] $
 # ---- Where this runs
 
 $used = @(
+    @{ 'Name' = 'Add-AvailabilityAddressSpace'; 'Parameters' = @('AccessMethod', 'ForestName', 'ProxyUrl', 'UseServiceAccount') }
+    @{ 'Name' = 'Get-AcceptedDomain'; 'Parameters' = @() }
     @{ 'Name' = 'Get-AuthServer'; 'Parameters' = @() }
+    @{ 'Name' = 'Get-AvailabilityAddressSpace'; 'Parameters' = @() }
+    @{ 'Name' = 'Get-HybridConfiguration'; 'Parameters' = @() }
     @{ 'Name' = 'Get-IntraOrganizationConnector'; 'Parameters' = @() }
     @{ 'Name' = 'Get-OrganizationRelationship'; 'Parameters' = @() }
     @{ 'Name' = 'Get-PartnerApplication'; 'Parameters' = @() }
+    @{ 'Name' = 'Get-RemoteDomain'; 'Parameters' = @() }
     @{ 'Name' = 'Get-SettingOverride'; 'Parameters' = @() }
+    @{ 'Name' = 'New-AcceptedDomain'; 'Parameters' = @('DomainName', 'Name') }
     @{ 'Name' = 'New-AuthServer'; 'Parameters' = @('AuthMetadataUrl', 'DomainName', 'Enabled', 'Name', 'Type') }
+    @{ 'Name' = 'New-HybridConfiguration'; 'Parameters' = @('Domains', 'Features') }
     @{ 'Name' = 'New-IntraOrganizationConnector'; 'Parameters' = @('DiscoveryEndpoint', 'Enabled', 'Name', 'TargetAddressDomains') }
     @{ 'Name' = 'New-OrganizationRelationship'; 'Parameters' = @('ArchiveAccessEnabled', 'DeliveryReportEnabled', 'DomainNames', 'Enabled', 'FreeBusyAccessEnabled', 'FreeBusyAccessLevel', 'MailTipsAccessEnabled', 'MailTipsAccessLevel', 'MailboxMoveEnabled', 'Name', 'PhotosEnabled', 'TargetOwaURL', 'TargetSharingEpr') }
+    @{ 'Name' = 'New-RemoteDomain'; 'Parameters' = @('DomainName', 'Name') }
     @{ 'Name' = 'New-SettingOverride'; 'Parameters' = @('Component', 'Name', 'Parameters', 'Reason', 'Section') }
     @{ 'Name' = 'Set-AuthServer'; 'Parameters' = @('ApplicationIdentifier', 'DomainName', 'Identity') }
     @{ 'Name' = 'Set-PartnerApplication'; 'Parameters' = @('Enabled', 'Identity', 'LinkedAccount') }
+    @{ 'Name' = 'Set-RemoteDomain'; 'Parameters' = @('Identity', 'TargetDeliveryDomain', 'TrustedMailInboundEnabled') }
 )
 Assert-Place -Organization 'aaaaaaaa-0000-0000-0000-000000000001' -Servers @{ 'EX1' = '15.2.1748.39' } -Used $used
 
@@ -702,7 +720,7 @@ Save-Result
 
 try {
 
-    # 1 of 7: create AuthServer "ACS - cccccccc-0000-0000-0000-000000000003"
+    # 1 of 14: create AuthServer "ACS - cccccccc-0000-0000-0000-000000000003"
     # Why: tokens that Exchange Online presents are checked against it
     # Risk: a disabled or wrong auth server refuses every OAuth request of the tenant
     $checks1 = @(
@@ -729,7 +747,7 @@ try {
     Exit-Change -Keeps @{}
 
 
-    # 2 of 7: create AuthServer "EvoSts - cccccccc-0000-0000-0000-000000000003"
+    # 2 of 14: create AuthServer "EvoSts - cccccccc-0000-0000-0000-000000000003"
     # Why: Exchange asks it for tokens to the tenant
     # Risk: a disabled or wrong auth server refuses every OAuth request of the tenant
     $checks2 = @(
@@ -755,7 +773,7 @@ try {
     Exit-Change -Keeps @{ 'AuthServer_evosts_Identity' = 'Identity' }
 
 
-    # 3 of 7: update PartnerApplication "Exchange Online"
+    # 3 of 14: update PartnerApplication "Exchange Online"
     # Why: it lets lookups from Exchange Online in
     # Risk: disabled, it refuses every lookup from Exchange Online
     $checks3 = @(
@@ -781,10 +799,124 @@ try {
     Exit-Change -Keeps @{}
 
 
-    # 4 of 7: create OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"
+    # 4 of 14: create AcceptedDomain "contoso.mail.onmicrosoft.com"
+    # Why: mailboxes of contoso have an address in it, at which mail reaches them in the tenant
+    # Risk: mail to the domain is routed by the recipients' target addresses
+    $checks4 = @()
+    Enter-Change -Id 'onprem/contoso/AcceptedDomain/contoso.mail.onmicrosoft.com' -Kind 'AcceptedDomain' -Action 'create' -What 'AcceptedDomain "contoso.mail.onmicrosoft.com"' -Needs @() -Checks $checks4
+    while ($Change.Open) {
+        $live = @(Get-AcceptedDomain -ErrorAction Stop | Where-Object { (Test-Same -As DomainList -Want 'contoso.mail.onmicrosoft.com' -Live (Read-Property $_ 'DomainName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AcceptedDomain "contoso.mail.onmicrosoft.com" in Exchange on-premises, contoso', 'create with New-AcceptedDomain')) {
+            Enter-Write
+            $change4 = @{
+                Name = 'contoso.mail.onmicrosoft.com'
+                DomainName = 'contoso.mail.onmicrosoft.com'
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = New-AcceptedDomain @change4
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{}
+
+
+    # 5 of 14: create RemoteDomain "Hybrid Domain - contoso.mail.onmicrosoft.com"
+    # Why: mailboxes that are moved or made in the tenant get their target address in it
+    # Risk: formats and automatic replies of mail to the domain follow it
+    $checks5 = @()
+    Enter-Change -Id 'onprem/contoso/RemoteDomain/contoso.mail.onmicrosoft.com' -Kind 'RemoteDomain' -Action 'create' -What 'RemoteDomain "Hybrid Domain - contoso.mail.onmicrosoft.com"' -Needs @() -Checks $checks5
+    while ($Change.Open) {
+        $live = @(Get-RemoteDomain -ErrorAction Stop | Where-Object { (Test-Same -As DomainList -Want 'contoso.mail.onmicrosoft.com' -Live (Read-Property $_ 'DomainName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('RemoteDomain "Hybrid Domain - contoso.mail.onmicrosoft.com" in Exchange on-premises, contoso', 'create with New-RemoteDomain')) {
+            Enter-Write
+            $change5 = @{
+                Name = 'Hybrid Domain - contoso.mail.onmicrosoft.com'
+                DomainName = 'contoso.mail.onmicrosoft.com'
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = New-RemoteDomain @change5
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{ 'RemoteDomain_contoso_mail_onmicrosoft_com_Identity' = 'Identity' }
+
+
+    # 6 of 14: create RemoteDomainDelivery "Hybrid Domain - contoso.mail.onmicrosoft.com"
+    # Why: mailboxes that are moved or made in the tenant get their target address in it
+    # Risk: with another target delivery domain, mailboxes that are moved get another target address
+    $checks6 = @(
+        @{ Property = 'TargetDeliveryDomain'; As = 'Boolean'; Want = $true; Before = $false; Joins = $false; Hides = $false }
+    )
+    Enter-Change -Id 'onprem/contoso/RemoteDomainDelivery/contoso.mail.onmicrosoft.com' -Kind 'RemoteDomainDelivery' -Action 'update' -What 'RemoteDomainDelivery "Hybrid Domain - contoso.mail.onmicrosoft.com"' -Needs @('onprem/contoso/RemoteDomain/contoso.mail.onmicrosoft.com') -Checks $checks6 -Fresh
+    while ($Change.Open) {
+        $live = @(Get-RemoteDomain -ErrorAction Stop | Where-Object { (Test-Same -As DomainList -Want 'contoso.mail.onmicrosoft.com' -Live (Read-Property $_ 'DomainName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('RemoteDomainDelivery "Hybrid Domain - contoso.mail.onmicrosoft.com" in Exchange on-premises, contoso', 'create with Set-RemoteDomain')) {
+            Enter-Write
+            $change6 = @{
+                Identity = $Run.Ids['RemoteDomain_contoso_mail_onmicrosoft_com_Identity']
+                TargetDeliveryDomain = $true
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = Set-RemoteDomain @change6
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{}
+
+
+    # 7 of 14: create RemoteDomain "Hybrid Domain - contoso.onmicrosoft.com"
+    # Why: mail from the tenant's initial domain passes the filters
+    # Risk: formats and automatic replies of mail to the domain follow it
+    $checks7 = @()
+    Enter-Change -Id 'onprem/contoso/RemoteDomain/contoso.onmicrosoft.com' -Kind 'RemoteDomain' -Action 'create' -What 'RemoteDomain "Hybrid Domain - contoso.onmicrosoft.com"' -Needs @() -Checks $checks7
+    while ($Change.Open) {
+        $live = @(Get-RemoteDomain -ErrorAction Stop | Where-Object { (Test-Same -As DomainList -Want 'contoso.onmicrosoft.com' -Live (Read-Property $_ 'DomainName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('RemoteDomain "Hybrid Domain - contoso.onmicrosoft.com" in Exchange on-premises, contoso', 'create with New-RemoteDomain')) {
+            Enter-Write
+            $change7 = @{
+                Name = 'Hybrid Domain - contoso.onmicrosoft.com'
+                DomainName = 'contoso.onmicrosoft.com'
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = New-RemoteDomain @change7
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{ 'RemoteDomain_contoso_onmicrosoft_com_Identity' = 'Identity' }
+
+
+    # 8 of 14: create RemoteDomainDelivery "Hybrid Domain - contoso.onmicrosoft.com"
+    # Why: mail from the tenant's initial domain passes the filters
+    # Risk: with another target delivery domain, mailboxes that are moved get another target address
+    $checks8 = @(
+        @{ Property = 'TrustedMailInboundEnabled'; As = 'Boolean'; Want = $true; Before = $false; Joins = $false; Hides = $false }
+    )
+    Enter-Change -Id 'onprem/contoso/RemoteDomainDelivery/contoso.onmicrosoft.com' -Kind 'RemoteDomainDelivery' -Action 'update' -What 'RemoteDomainDelivery "Hybrid Domain - contoso.onmicrosoft.com"' -Needs @('onprem/contoso/RemoteDomain/contoso.onmicrosoft.com') -Checks $checks8 -Fresh
+    while ($Change.Open) {
+        $live = @(Get-RemoteDomain -ErrorAction Stop | Where-Object { (Test-Same -As DomainList -Want 'contoso.onmicrosoft.com' -Live (Read-Property $_ 'DomainName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('RemoteDomainDelivery "Hybrid Domain - contoso.onmicrosoft.com" in Exchange on-premises, contoso', 'create with Set-RemoteDomain')) {
+            Enter-Write
+            $change8 = @{
+                Identity = $Run.Ids['RemoteDomain_contoso_onmicrosoft_com_Identity']
+                TrustedMailInboundEnabled = $true
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = Set-RemoteDomain @change8
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{}
+
+
+    # 9 of 14: create OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"
     # Why: it says what contoso and the tenant may ask of each other
     # Risk: lookups and mailbox moves between the two sides follow this object; a domain taken from another relationship loses its own settings
-    $checks4 = @(
+    $checks9 = @(
         @{ Property = 'ArchiveAccessEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'DeliveryReportEnabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'DomainNames'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com'); Before = $null; Joins = $true; Hides = $false }
@@ -798,12 +930,12 @@ try {
         @{ Property = 'TargetOwaURL'; As = 'Url'; Want = 'https://outlook.office.com/mail'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetSharingEpr'; As = 'Url'; Want = 'https://outlook.office365.com/EWS/Exchange.asmx'; Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com' -Kind 'OrganizationRelationship' -Action 'create' -What 'OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks4
+    Enter-Change -Id 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com' -Kind 'OrganizationRelationship' -Action 'create' -What 'OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks9
     while ($Change.Open) {
         $live = @(Get-OrganizationRelationship -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('contoso.mail.onmicrosoft.com') -Live (Read-Property $_ 'DomainNames') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('OrganizationRelationship "On-premises to O365 - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-OrganizationRelationship')) {
             Enter-Write
-            $change4 = @{
+            $change9 = @{
                 Name = 'On-premises to O365 - cccccccc-0000-0000-0000-000000000003'
                 ArchiveAccessEnabled = $true
                 DeliveryReportEnabled = $true
@@ -820,27 +952,27 @@ try {
                 Confirm = $false
                 ErrorAction = 'Stop'
             }
-            $null = New-OrganizationRelationship @change4
+            $null = New-OrganizationRelationship @change9
             Confirm-Write
         }
     }
     Exit-Change -Keeps @{}
 
 
-    # 5 of 7: create IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"
+    # 10 of 14: create IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"
     # Why: lookups from contoso go to the tenant with OAuth
     # Risk: an enabled connector has no fallback to the organization relationship: lookups fail when OAuth does
-    $checks5 = @(
+    $checks10 = @(
         @{ Property = 'DiscoveryEndpoint'; As = 'Url'; Want = 'https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc'; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'Enabled'; As = 'Boolean'; Want = $true; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'TargetAddressDomains'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com'); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com' -Kind 'IntraOrganizationConnector' -Action 'create' -What 'IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks5
+    Enter-Change -Id 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com' -Kind 'IntraOrganizationConnector' -Action 'create' -What 'IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks10
     while ($Change.Open) {
         $live = @(Get-IntraOrganizationConnector -ErrorAction Stop | Where-Object { Test-Shared -As DomainList -Want @('contoso.mail.onmicrosoft.com') -Live (Read-Property $_ 'TargetAddressDomains') })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('IntraOrganizationConnector "HybridIOC - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with New-IntraOrganizationConnector')) {
             Enter-Write
-            $change5 = @{
+            $change10 = @{
                 Name = 'HybridIOC - cccccccc-0000-0000-0000-000000000003'
                 DiscoveryEndpoint = 'https://autodiscover-s.outlook.com/autodiscover/autodiscover.svc'
                 Enabled = $true
@@ -848,51 +980,77 @@ try {
                 Confirm = $false
                 ErrorAction = 'Stop'
             }
-            $null = New-IntraOrganizationConnector @change5
+            $null = New-IntraOrganizationConnector @change10
             Confirm-Write
         }
     }
     Exit-Change -Keeps @{}
 
 
-    # 6 of 7: create AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"
+    # 11 of 14: create AvailabilityAddressSpace "contoso.mail.onmicrosoft.com"
+    # Why: old servers of contoso ask a newer one for calendars of the tenant
+    # Risk: lookups for this domain have no way between the removal and the creation of the address space
+    $checks11 = @(
+        @{ Property = 'AccessMethod'; As = 'Text'; Want = 'InternalProxy'; Before = $null; Joins = $false; Hides = $false }
+    )
+    Enter-Change -Id 'onprem/contoso/AvailabilityAddressSpace/contoso.mail.onmicrosoft.com' -Kind 'AvailabilityAddressSpace' -Action 'create' -What 'AvailabilityAddressSpace "contoso.mail.onmicrosoft.com"' -Needs @() -Checks $checks11
+    while ($Change.Open) {
+        $live = @(Get-AvailabilityAddressSpace -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'contoso.mail.onmicrosoft.com' -Live (Read-Property $_ 'ForestName')) })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AvailabilityAddressSpace "contoso.mail.onmicrosoft.com" in Exchange on-premises, contoso', 'create with Add-AvailabilityAddressSpace')) {
+            Enter-Write
+            $change11 = @{
+                AccessMethod = 'InternalProxy'
+                ForestName = 'contoso.mail.onmicrosoft.com'
+                ProxyUrl = 'https://mail.contoso.com/EWS/Exchange.asmx'
+                UseServiceAccount = $true
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = Add-AvailabilityAddressSpace @change11
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{}
+
+
+    # 12 of 14: create AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"
     # Why: Exchange presents itself to the tenant as its own application
     # Risk: every on-premises lookup to the tenant is made as this application from then on
-    $checks6 = @(
+    $checks12 = @(
         @{ Property = 'ApplicationIdentifier'; As = 'Guid'; Want = $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId']; Before = $null; Joins = $false; Hides = $false }
         @{ Property = 'DomainName'; As = 'DomainList'; Want = @('contoso.mail.onmicrosoft.com', 'contoso.com'); Before = $null; Joins = $true; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/AuthServerApplication/evosts' -Kind 'AuthServerApplication' -Action 'update' -What 'AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks6 -Fresh
+    Enter-Change -Id 'onprem/contoso/AuthServerApplication/evosts' -Kind 'AuthServerApplication' -Action 'update' -What 'AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003"' -Needs @('onprem/contoso/AuthServer/acs', 'onprem/contoso/AuthServer/evosts', 'onprem/contoso/PartnerApplication/00000002-0000-0ff1-ce00-000000000000') -Checks $checks12 -Fresh
     while ($Change.Open) {
         $live = @(Get-AuthServer -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'AzureAD' -Live (Read-Property $_ 'Type')) -and ((Test-Same -As Guid -Want '11111111-2222-3333-4444-555555555555' -Live (Read-Property $_ 'Realm')) -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) -and (Test-Same -As Url -Want 'https://login.windows.net/contoso.onmicrosoft.com/federationmetadata/2007-06/federationmetadata.xml' -Live (Read-Property $_ 'AuthMetadataUrl')))) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('AuthServerApplication "EvoSts - cccccccc-0000-0000-0000-000000000003" in Exchange on-premises, contoso', 'create with Set-AuthServer')) {
             Enter-Write
-            $change6 = @{
+            $change12 = @{
                 Identity = $Run.Ids['AuthServer_evosts_Identity']
                 ApplicationIdentifier = $Run.Ids['Application_ExchangeServerApp_aaaaaaaa_0000_0000_0000_000000000001_appId']
                 DomainName = @(Join-List -As 'DomainList' -Live (Read-Property $Change.Live 'DomainName') -Add @('contoso.mail.onmicrosoft.com', 'contoso.com'))
                 Confirm = $false
                 ErrorAction = 'Stop'
             }
-            $null = Set-AuthServer @change6
+            $null = Set-AuthServer @change12
             Confirm-Write
         }
     }
     Exit-Change -Keeps @{}
 
 
-    # 7 of 7: create SettingOverride "EnableExchangeHybrid3PAppFeature"
+    # 13 of 14: create SettingOverride "EnableExchangeHybrid3PAppFeature"
     # Why: it makes Exchange use the dedicated application
     # Risk: takes effect on every Exchange server of the organization, or on those that it names
-    $checks7 = @(
+    $checks13 = @(
         @{ Property = 'Parameters'; As = 'SettingList'; Want = @('Enabled=true'); Before = $null; Joins = $false; Hides = $false }
     )
-    Enter-Change -Id 'onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId' -Kind 'SettingOverride' -Action 'create' -What 'SettingOverride "EnableExchangeHybrid3PAppFeature"' -Needs @('onprem/contoso/AuthServerApplication/evosts', 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com', 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com') -Checks $checks7
+    Enter-Change -Id 'onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId' -Kind 'SettingOverride' -Action 'create' -What 'SettingOverride "EnableExchangeHybrid3PAppFeature"' -Needs @('onprem/contoso/AuthServerApplication/evosts', 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com', 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com') -Checks $checks13
     while ($Change.Open) {
         $live = @(Get-SettingOverride -ErrorAction Stop | Where-Object { (Test-Same -As Text -Want 'Global' -Live (Read-Property $_ 'ComponentName')) -and (Test-Same -As Text -Want 'ExchangeOnpremAsThirdPartyAppId' -Live (Read-Property $_ 'SectionName')) -and (Test-Same -As SettingList -Want $null -Live (Read-Property $_ 'Server')) -and (Test-Same -As Text -Want $null -Live (Read-Property $_ 'MinVersion')) -and (Test-Same -As Text -Want $null -Live (Read-Property $_ 'MaxVersion')) })
         if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('SettingOverride "EnableExchangeHybrid3PAppFeature" in Exchange on-premises, contoso', 'create with New-SettingOverride')) {
             Enter-Write
-            $change7 = @{
+            $change13 = @{
                 Name = 'EnableExchangeHybrid3PAppFeature'
                 Component = 'Global'
                 Parameters = @('Enabled=true')
@@ -901,18 +1059,43 @@ try {
                 Confirm = $false
                 ErrorAction = 'Stop'
             }
-            $null = New-SettingOverride @change7
+            $null = New-SettingOverride @change13
             try {
-                $then7_1 = @{
+                $then13_1 = @{
                     Argument = 'Refresh'
                     Component = 'VariantConfiguration'
                     Process = 'Microsoft.Exchange.Directory.TopologyService'
                     ErrorAction = 'Stop'
                 }
-                $null = Get-ExchangeDiagnosticInfo @then7_1
+                $null = Get-ExchangeDiagnosticInfo @then13_1
             } catch {
                 Write-Warning 'Get-ExchangeDiagnosticInfo failed. Exchange takes the setting over by itself within the hour or when its services restart.'
             }
+            Confirm-Write
+        }
+    }
+    Exit-Change -Keeps @{}
+
+
+    # 14 of 14: create HybridConfiguration "Hybrid Configuration"
+    # Why: Microsoft's tools read from it what is set up in contoso
+    # Risk: nothing uses it but Microsoft's wizard and its checkers
+    $checks14 = @(
+        @{ Property = 'Domains'; As = 'DomainList'; Want = @('contoso.com'); Before = $null; Joins = $true; Hides = $false }
+        @{ Property = 'Features'; As = 'DomainList'; Want = @('FreeBusy', 'MoveMailbox', 'Mailtips', 'MessageTracking', 'OwaRedirection', 'OnlineArchive', 'Photos'); Before = $null; Joins = $true; Hides = $false }
+    )
+    Enter-Change -Id 'onprem/contoso/HybridConfiguration/record' -Kind 'HybridConfiguration' -Action 'create' -What 'HybridConfiguration "Hybrid Configuration"' -Needs @('onprem/contoso/AcceptedDomain/contoso.mail.onmicrosoft.com', 'onprem/contoso/IntraOrganizationConnector/contoso.mail.onmicrosoft.com', 'onprem/contoso/OrganizationRelationship/contoso.mail.onmicrosoft.com', 'onprem/contoso/RemoteDomainDelivery/contoso.mail.onmicrosoft.com', 'onprem/contoso/RemoteDomainDelivery/contoso.onmicrosoft.com', 'onprem/contoso/SettingOverride/ExchangeOnpremAsThirdPartyAppId') -Checks $checks14
+    while ($Change.Open) {
+        $live = @(Get-HybridConfiguration -ErrorAction Stop | Where-Object { $true })
+        if ((Compare-Change -Live $live) -and $PSCmdlet.ShouldProcess('HybridConfiguration "Hybrid Configuration" in Exchange on-premises, contoso', 'create with New-HybridConfiguration')) {
+            Enter-Write
+            $change14 = @{
+                Domains = @('contoso.com')
+                Features = @('FreeBusy', 'MoveMailbox', 'Mailtips', 'MessageTracking', 'OwaRedirection', 'OnlineArchive', 'Photos')
+                Confirm = $false
+                ErrorAction = 'Stop'
+            }
+            $null = New-HybridConfiguration @change14
             Confirm-Write
         }
     }

@@ -32,14 +32,14 @@ Asks before each change.
 Makes the changes without asking.
 
 .NOTES
-hybridge plan sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4
+hybridge plan sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675
 #>
 [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
 param(
 )
 
 $ErrorActionPreference = 'Stop'
-$PlanDigest = 'sha256:ffe48e1f7f31ba48e1864bcdbcf24aee81ffccf63f84974b21aaa233a80df3e4'
+$PlanDigest = 'sha256:08a5e1458b15ce352e5d94835cf01aed9baec05ba8eea4725771a0af930d7675'
 $ScriptName = '01-entra.ps1'
 $ResultFile = Join-Path -Path (Split-Path -Path $PSScriptRoot -Parent) -ChildPath 'hybridge-result.json'
 $PlaceName = 'entra'

@@ -1,0 +1,88 @@
+package prereq
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+var migrationChecks = []Check{{
+	ID:    "migration.mrs-proxy",
+	Title: "MRSProxy is open only where mailboxes are moved and servers are up to date",
+	Scope: PerForest,
+	Needs: []check.ID{"access.onprem-read"},
+	Reads: fact.List(fact.VirtualDirectories, fact.Servers),
+	Why: "Before the August 2026 security update, MRSProxy takes a sign-in that an attacker relays: in the published " +
+		"chain the attacker then controls the server (CVE-2026-62911). hybridge plans MRSProxy only where the build " +
+		"proves the update. Exchange shows cumulative updates only, so the build may not prove it.",
+	Fix: "Install the latest security update, or switch MRSProxy off until it is installed.",
+	Run: func(ctx context.Context, in Input) check.Result {
+		directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		servers, err := fact.Servers.In(ctx, in.Forest)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		wanted := wants(in, answers.MoveMailbox)
+		var open, old, untold, closed []string
+		var off []string // commands
+		for _, d := range directories {
+			if d.Noun != fact.EWSDirectory {
+				continue
+			}
+			i := slices.IndexFunc(servers, func(s fact.Server) bool { return strings.EqualFold(s.Name, d.Server()) })
+			state := fact.Untold
+			if i >= 0 {
+				if b, err := servers[i].Build(); err == nil {
+					state = b.Binds()
+				}
+			}
+			shut := "Set-WebServicesVirtualDirectory -Identity " + exchange.Quote(d.Identity) + " -MRSProxyEnabled $false"
+			switch {
+			case d.MRSProxy && state == fact.Unfit:
+				old, off = append(old, d.Identity), append(off, shut)
+			case d.MRSProxy && !wanted:
+				open, off = append(open, d.Identity), append(off, shut)
+			case d.MRSProxy && state == fact.Untold:
+				untold = append(untold, d.Identity)
+			case !d.MRSProxy && wanted && state != fact.Fit:
+				closed = append(closed, d.Identity)
+			}
+		}
+		switch {
+		case len(old) > 0:
+			return check.Failed("MRSProxy is open on %s without the August 2026 security update: %s",
+				msg.Count(len(old), "%s server", "%s servers"), someOf(old)).With("directories", old).FixWith(off...)
+		case len(open) > 0:
+			return check.Warned("MRSProxy is open although the features of the answers do not include moveMailbox: %s",
+				someOf(open)).With("directories", open).
+				Fix("Switch it off when no mailboxes are moved, to other forests included.").FixWith(off...)
+		case len(untold) > 0:
+			return check.Warned("MRSProxy is open, and the build number does not show whether the August 2026 "+
+				"security update is installed: %s", someOf(untold)).With("directories", untold).
+				Fix("Make sure that the update is installed: Get-Command ExSetup.exe on the server shows its file " +
+					"version.")
+		case len(closed) > 0:
+			return check.Pass("MRSProxy is closed, and hybridge opens it only where the build number proves the August "+
+				"2026 security update: not on %s", someOf(closed)).With("directories", closed)
+		}
+		return check.Pass("no MRSProxy is open without need or without the update")
+	},
+}}
+
+// wants reports whether the answers want a feature.
+func wants(in Input, f answers.Feature) bool {
+	features := in.Answers.Features
+	if len(features) == 0 {
+		features = answers.DefaultFeatures()
+	}
+	return slices.Contains(features, f)
+}

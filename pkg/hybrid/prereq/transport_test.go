@@ -1,0 +1,105 @@
+package prereq
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+)
+
+// frontend is the connector that Exchange's setup makes.
+func frontend(server string) fact.ReceiveConnector {
+	return fact.ReceiveConnector{
+		Identity: server + `\Default Frontend ` + server, Server: server, Role: "FrontendTransport", Enabled: true,
+		Bindings:       []string{"[::]:25", "0.0.0.0:25"},
+		RemoteIPRanges: []string{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0-255.255.255.255"},
+	}
+}
+
+// Each fault of mail flow turns its check, and no other.
+func TestTransportDisorders(t *testing.T) {
+	for name, test := range map[string]struct {
+		disturb func(t *testing.T, f *fact.Set)
+		want    []string
+	}{
+		"two connectors to the tenant": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				*c = append(*c, fact.SendConnector{Name: "Old", AddressSpaces: []string{"contoso.mail.onmicrosoft.com"}})
+			})
+		}, []string{"fail transport.send-connector contoso"}},
+		"a connector to the tenant and elsewhere": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].AddressSpaces = append((*c)[1].AddressSpaces, "smtp:partner.example;1")
+			})
+		}, []string{"fail transport.send-connector contoso"}},
+		"no connector yet": {func(_ *testing.T, f *fact.Set) {
+			fact.SendConnectors.Seed(f.Forests[0], nil, nil)
+		}, nil},
+		"IPv6 bindings gone": {func(_ *testing.T, f *fact.Set) {
+			c := frontend("EX1")
+			c.Bindings = c.Bindings[1:]
+			fact.ReceiveConnectors.Seed(f.Forests[0], []fact.ReceiveConnector{c}, nil)
+		}, []string{"fail transport.receive-connector contoso"}},
+		"two frontend connectors": {func(_ *testing.T, f *fact.Set) {
+			c := frontend("EX1")
+			c.Identity = `EX1\Copy`
+			fact.ReceiveConnectors.Seed(f.Forests[0], []fact.ReceiveConnector{frontend("EX1"), c}, nil)
+		}, []string{"fail transport.receive-connector contoso"}},
+		"Edge servers and Mailbox servers": {func(_ *testing.T, f *fact.Set) {
+			fact.HybridConfigurations.Seed(f.Forests[0], fact.HybridConfiguration{Exists: true,
+				Receiving: []string{"EX1"}, Edge: []string{"EDGE1"}}, nil)
+		}, []string{"fail transport.edge-or-mailbox contoso"}},
+		"a source below the floor": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, fact.Server{Name: "EDGE1", Version: "Version 15.2 (Build 1258.39)", Edge: true})
+			})
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].SourceServers = []string{"edge1"}
+			})
+		}, []string{"fail transport.enforcement contoso"}},
+		"another server below the floor": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, fact.Server{Name: "EDGE1", Version: "Version 15.2 (Build 1258.39)", Edge: true})
+			})
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].SourceServers = []string{"EX1"}
+			})
+		}, nil},
+		"a source whose version gets no updates": {func(t *testing.T, f *fact.Set) {
+			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) {
+				*s = append(*s, fact.Server{Name: "EDGE1", Version: "Version 15.1 (Build 2507.61)", Edge: true})
+			})
+			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
+				(*c)[1].SourceServers = []string{"EDGE1"}
+			})
+		}, []string{"warn transport.enforcement contoso"}},
+		"all mail is internal": {func(_ *testing.T, f *fact.Set) {
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "O'Neil", TreatAsInternal: true,
+				CloudHeader: true}, {Name: "Printer", TreatAsInternal: true}}, nil)
+		}, []string{"fail transport.internal-messages tenant"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := healthy(t)
+			test.disturb(t, f)
+			got, _ := outcome(t, f)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Without secureMail, the checks of mail flow do not apply.
+func TestTransportIsNotWanted(t *testing.T) {
+	f, _ := healthy(t)
+	f.Answers.Features = []answers.Feature{answers.FreeBusy}
+	_, report := outcome(t, f)
+	for _, r := range report.Results {
+		if r.ID.Category() == "transport" && r.Status != check.StatusSkip {
+			t.Errorf("%s %s: %s", r.ID, r.Scope, r.Status)
+		}
+	}
+}
