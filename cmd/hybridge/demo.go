@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,19 +31,50 @@ type demoDocument struct {
 	After      deployment.TestReport `json:"after"`
 }
 
+// scenario is an estate that the demo shows.
+type scenario struct {
+	id, title string
+	lab       lab.Options
+}
+
+var scenarios = []scenario{
+	{"online", "two forests and a tenant", lab.Options{Clouds: []string{lab.Online}}},
+	{"workmail", "a forest and Amazon WorkMail", lab.Options{Clouds: []string{lab.WorkMail}, Forests: 1}},
+}
+
+func scenarioNamed(id string) (scenario, error) {
+	var ids []string
+	for _, s := range scenarios {
+		if s.id == id {
+			return s, nil
+		}
+		ids = append(ids, s.id)
+	}
+	return scenario{}, usage("--scenario %q is not known; there are %s", id, strings.Join(ids, ", "))
+}
+
 func newDemoCommand(a app) *cobra.Command {
+	chosen := scenarios[0].id
 	c := &cobra.Command{
 		Use:     "demo",
 		GroupID: "try",
 		Short:   "See it work: lab, check, test, plan, apply, test",
-		Long: `Demo brings up a simulated estate of two forests and a tenant on this machine, shows that
-free/busy fails, plans and applies what is missing, and shows that it works. Nothing leaves the machine,
-and nothing stays on it.`,
+		Long: `Demo brings up a simulated estate on this machine: two forests and a tenant, or what --scenario
+names. It shows that free/busy fails, plans and applies what is missing, and shows that it works. Nothing
+leaves the machine, and nothing stays on it.`,
+		Example: `  hybridge demo
+  hybridge demo --scenario workmail`,
 		Args: cobra.NoArgs,
 	}
+	c.Flags().StringVar(&chosen, "scenario", chosen,
+		"the `ESTATE`: online (two forests and a tenant) or workmail (a forest and Amazon WorkMail)")
 	return a.verb(c, report.Documents|report.Outcomes|report.Events,
 		func(ctx context.Context, t *task, _ []string) error {
-			return runDemo(ctx, c, a, t)
+			s, err := scenarioNamed(chosen)
+			if err != nil {
+				return err
+			}
+			return runDemo(ctx, c, a, t, s)
 		})
 }
 
@@ -81,14 +113,16 @@ func (d demoDocument) outcome() []report.Block {
 	}
 }
 
-func runDemo(ctx context.Context, c *cobra.Command, a app, t *task) error {
+func runDemo(ctx context.Context, c *cobra.Command, a app, t *task, s scenario) error {
 	dir, err := os.MkdirTemp("", "hybridge-demo-")
 	if err != nil {
 		return fmt.Errorf("make a directory for the lab: %w", err)
 	}
 	t.closers = append(t.closers, func() error { return os.RemoveAll(dir) })
-	t.note("bringing up a lab: two forests and a tenant, on this machine ...")
-	l, err := lab.Start(ctx, lab.Options{Dir: dir, Log: t.log})
+	t.note("bringing up a lab: %s, on this machine ...", s.title)
+	o := s.lab
+	o.Dir, o.Log = dir, t.log
+	l, err := lab.Start(ctx, o)
 	if err != nil {
 		return fmt.Errorf("start the lab: %w", err)
 	}
@@ -149,7 +183,7 @@ type blocks []report.Block
 func (b blocks) View() report.View { return report.View{Blocks: b} }
 
 const demoOutro = `How to go on:
-  hybridge lab start --dir lab              # the same lab, to try; Ctrl-C ends it
+  hybridge lab start --dir lab              # the same lab (--cloud workmail: with WorkMail), to try; Ctrl-C ends it
   hybridge wizard -f lab/answers.yaml       # in another terminal: step by step
   hybridge lab faults                       # what can be broken in it, with --fault
   hybridge init --output-file answers.yaml  # your own organization
