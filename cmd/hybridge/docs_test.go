@@ -364,7 +364,12 @@ func knownValues(c *cobra.Command) error {
 		}
 	}
 	if scenario, err := c.Flags().GetString("scenario"); err == nil && !placeholder(scenario) {
-		if _, err := answers.Template(scenario); err != nil {
+		if c.Name() == "demo" {
+			_, err = scenarioNamed(scenario)
+		} else {
+			_, err = answers.Template(scenario)
+		}
+		if err != nil {
 			return err
 		}
 	}
