@@ -30,7 +30,8 @@ func (l *Lab) write() error {
 			return err
 		}
 		a.ExchangeOnline = &answers.ExchangeOnline{Cloud: "worldwide", Tenant: tenantDomain, RichCoexistence: "auto",
-			Credential: answers.Credential{Kind: answers.CredentialCertificate, ClientID: l.tenant.automationID, PFX: pfx,
+			Credential: answers.Credential{Kind: answers.CredentialCertificate, ClientID: l.tenant.automationID,
+				PFX:      pfx,
 				Password: password}}
 	}
 	if l.workMail != nil {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -40,6 +41,8 @@ type forestSite struct {
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
+	// exchanger is where the MX record leads instead of the mail host
+	exchanger string
 	// addressesHidden denies every account proxyAddresses of people.
 	addressesHidden bool
 	typed           bool // remote PowerShell sends typed values always
@@ -82,7 +85,8 @@ func (f *forestSite) register(r *registry) {
 	r.zones = append(r.zones, f.domain)
 	r.host(f.mail, f.autodiscover, f.server, f.controller)
 	r.records = append(r.records,
-		f.domain+". MX 10 "+f.mail+".", f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`,
+		f.domain+". MX 10 "+cmp.Or(f.exchanger, f.mail)+".",
+		f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`,
 		f.domain+`. TXT "v=spf1 mx -all"`,
 		"_ldap._tcp.dc._msdcs."+f.domain+". SRV 0 100 636 "+f.controller+".",
 		"_ldap._tcp."+f.domain+". SRV 0 100 636 "+f.controller+".",

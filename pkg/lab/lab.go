@@ -1,8 +1,8 @@
 // Package lab is a simulated estate on loopback: Active Directory forests with their Exchange
-// organizations, DNS, a Microsoft 365 tenant and Amazon WorkMail, all speaking the real protocols. Nothing is
-// faked: a lookup between premises resolves the target address, picks connector or relationship by
-// Exchange's rules, asks autodiscover, presents a token that is verified, and calls the other side.
-// A misconfiguration fails as it does in a real organization.
+// organizations, DNS, a Microsoft 365 tenant and Amazon WorkMail, all speaking the real protocols.
+// Nothing is faked: a lookup between premises resolves the target address, picks connector or
+// relationship by Exchange's rules, asks autodiscover, presents a token that is verified, and calls
+// the other side. A misconfiguration fails as it does in a real organization.
 package lab
 
 import (

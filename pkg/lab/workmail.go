@@ -193,7 +193,8 @@ func (s *workMailSite) people() []workmail.Person {
 		for _, r := range s.forest.org.Objects(noun) {
 			p := workmail.Person{
 				ID: stableGUID("WorkMail " + r.String("SamAccountName")), Account: r.String("SamAccountName"),
-				Display: r.String("DisplayName"), UPN: r.String("UserPrincipalName"), Mail: r.String("PrimarySmtpAddress"),
+				Display: r.String("DisplayName"), UPN: r.String("UserPrincipalName"),
+				Mail: r.String("PrimarySmtpAddress"),
 			}
 			for _, a := range r.Strings("EmailAddresses") {
 				if kind, address, ok := strings.Cut(a, ":"); ok && strings.EqualFold(kind, "smtp") {
@@ -229,8 +230,8 @@ func (s *workMailSite) provider() *answers.Provider {
 // forest.
 const anchorMailbox = "01B62C6D-4324-448f-9884-5FEC6D18A7E2"
 
-// askSpace sends a lookup along an availability address space: autodiscover of the forest name, then
-// its EWS, both with the credential of the space.
+// askSpace sends a lookup along an availability address space: autodiscover of the forest name,
+// then its EWS, both with the credential of the space.
 func (p *premise) askSpace(ctx context.Context, space *organization.Record, address, domain string,
 	w ews.Window) ([]ews.Event, error) {
 	c := space.Credential()

@@ -28,8 +28,9 @@ func startWorkMail(t *testing.T, clouds ...string) *Lab {
 
 // asWorkMail asks the EWS of WorkMail as its service account.
 func asWorkMail(l *Lab, user, password string) *ews.Client {
-	return &ews.Client{URL: "https://" + l.workMail.service.EWSHost() + "/EWS/Exchange.asmx", Version: client.EWSVersion,
-		HTTP: l.way.Client(link.Basic{User: user, Password: secret.NewValue(password)})}
+	return &ews.Client{URL: "https://" + l.workMail.service.EWSHost() + "/EWS/Exchange.asmx",
+		Version: client.EWSVersion,
+		HTTP:    l.way.Client(link.Basic{User: user, Password: secret.NewValue(password)})}
 }
 
 // TestWorkMailInteroperability walks both ways between Exchange and WorkMail, before and after they
@@ -44,7 +45,8 @@ func TestWorkMailInteroperability(t *testing.T) {
 			password := f.passwords[svcWorkMail]
 			there := asWorkMail(l, svcWorkMail+"@"+f.domain, password)
 			toExchange := func() ([]ews.Event, error) {
-				answer, err := there.Availability(ctx, ews.Request{Mailboxes: []string{f.local().primary}, Window: today()})
+				answer, err := there.Availability(ctx,
+					ews.Request{Mailboxes: []string{f.local().primary}, Window: today()})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -58,9 +60,11 @@ func TestWorkMailInteroperability(t *testing.T) {
 				t.Errorf("WorkMail finds Exchange without a configuration: %v", err)
 			}
 			run(t, f.org, "Add-AvailabilityAddressSpace", "ForestName", workMailDomain, "AccessMethod", "OrgWideFB",
-				"Credentials", exchange.Credential{User: workMailDomain + `\` + svcWorkMail, Password: secret.NewValue(password)})
+				"Credentials", exchange.Credential{User: workMailDomain + `\` + svcWorkMail,
+					Password: secret.NewValue(password)})
 			api, err := client.New(ctx, client.Options{Region: workMailRegion, Organization: workMailAlias, Link: l.way,
-				Key: &client.Key{ID: workMailKey, Secret: secret.NewValue(l.workMail.service.Keys[workMailKey].Secret)}})
+				Key: &client.Key{ID: workMailKey,
+					Secret: secret.NewValue(l.workMail.service.Keys[workMailKey].Secret)}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +85,8 @@ func TestWorkMailInteroperability(t *testing.T) {
 				t.Errorf("test: %q, %v", reason, err)
 			}
 			l.workMail.org.SetPassword(f.domain, "changed")
-			if reason, passed, _ := api.TestAvailability(ctx, f.domain); passed || reason != "Invalid username and password." {
+			if reason, passed, _ := api.TestAvailability(ctx, f.domain); passed ||
+				reason != "Invalid username and password." {
 				t.Errorf("a wrong password: %q", reason)
 			}
 			if _, err := toExchange(); !errors.As(err, &no) || no.Code != "ErrorProxyRequestProcessingFailed" {
@@ -115,7 +120,8 @@ func TestWorkMailFront(t *testing.T) {
 		}
 		codes = append(codes, code)
 	}
-	if diff := cmp.Diff([]string{"NoError", "ErrorMailRecipientNotFound", "ErrorMailRecipientNotFound"}, codes); diff != "" {
+	if diff := cmp.Diff([]string{"NoError", "ErrorMailRecipientNotFound", "ErrorMailRecipientNotFound"},
+		codes); diff != "" {
 		t.Error(diff)
 	}
 	for _, version := range []string{"Exchange2013", "Exchange2013_SP1", "Exchange2016"} {

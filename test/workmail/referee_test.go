@@ -47,7 +47,8 @@ func newSite(t *testing.T) site {
 		var out []lab.Person
 		for i := range 20 {
 			name := fmt.Sprintf("user%02d", i)
-			out = append(out, lab.Person{ID: "the-id-of-" + name, Account: name, Display: name, UPN: name + "@" + domain,
+			out = append(out, lab.Person{ID: "the-id-of-" + name, Account: name, Display: name,
+				UPN:  name + "@" + domain,
 				Mail: name + "@" + domain, Addresses: []string{name + "@" + domain}})
 		}
 		return out
@@ -83,9 +84,11 @@ func TestCommandLine(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		c := exec.CommandContext(ctx, program, append([]string{"workmail"}, append(arguments, "--endpoint-url", s.endpoint,
-			"--ca-bundle", s.ca, "--region", region, "--output", "json")...)...)
-		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
+		c := exec.CommandContext(ctx, program,
+			append([]string{"workmail"}, append(arguments, "--endpoint-url", s.endpoint,
+				"--ca-bundle", s.ca, "--region", region, "--output", "json")...)...)
+		c.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_MAX_ATTEMPTS=1",
+			"AWS_PAGER=",
 			"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE="+home+"/config", "AWS_SHARED_CREDENTIALS_FILE="+home+
 				"/credentials")
 		var stdout, stderr bytes.Buffer
@@ -132,7 +135,8 @@ func TestCommandLine(t *testing.T) {
 		r["FailureReason"] == "" {
 		t.Errorf("%v", r)
 	}
-	must(in("update-availability-configuration", "--domain-name", domain, "--lambda-provider", "LambdaArn="+function)...)
+	must(in("update-availability-configuration", "--domain-name", domain, "--lambda-provider",
+		"LambdaArn="+function)...)
 	if r := must(in("test-availability-configuration", "--domain-name", domain)...); r["TestPassed"] != true {
 		t.Errorf("%v", r)
 	}
@@ -146,7 +150,8 @@ func TestCommandLine(t *testing.T) {
 	}
 	must(in("deregister-from-work-mail", "--entity-id", second)...)
 	for want, arguments := range map[string][]string{
-		"UnsupportedOperationException": in("create-user", "--name", "new", "--display-name", "New", "--password", "Passw0rd!"),
+		"UnsupportedOperationException": in("create-user", "--name", "new", "--display-name", "New", "--password",
+			"Passw0rd!"),
 		"EntityNotFoundException":       in("describe-user", "--user-id", "nobody@contoso.example"),
 		"OrganizationNotFoundException": {"describe-organization", "--organization-id", "m-" + strings.Repeat("0", 32)},
 		"MailDomainNotFoundException":   in("get-mail-domain", "--domain-name", "gone.example"),

@@ -26,8 +26,8 @@ type silent struct{}
 
 func (silent) Observe(observe.Event) {}
 
-// TestScript runs the shell script of a plan with the AWS CLI against the lab. Afterwards nothing is
-// left to plan in WorkMail, and a second run changes nothing.
+// TestScript runs the shell script of a plan with the AWS CLI against the lab. Afterwards nothing
+// is left to plan in WorkMail, and a second run changes nothing.
 func TestScript(t *testing.T) {
 	aws, shellcheck := peer.Program(t, "aws", "awscli"), peer.Program(t, "shellcheck", "shellcheck")
 	l, err := wholeLab.Start(t.Context(), wholeLab.Options{Dir: t.TempDir(), Users: 20, Forests: 1,
@@ -74,13 +74,17 @@ func TestScript(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		c := exec.CommandContext(ctx, "sh", append([]string{script}, arguments...)...)
-		c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "AWS_ACCESS_KEY_ID="+a.WorkMail.Credential.ClientID,
+		c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
+			"AWS_ACCESS_KEY_ID="+a.WorkMail.Credential.ClientID,
 			"AWS_SECRET_ACCESS_KEY="+strings.TrimSpace(string(key)), "AWS_EC2_METADATA_DISABLED=true",
-			"HTTPS_PROXY="+proxy(t, a.Network.ConnectTo), "AWS_CA_BUNDLE="+filepath.Join(folder, "ca.pem"), "SECRET_1_FILE="+filepath.Join(folder, "secrets", "contoso-svc-availability"))
+			"HTTPS_PROXY="+proxy(t, a.Network.ConnectTo), "AWS_CA_BUNDLE="+
+				filepath.Join(folder, "ca.pem"), "SECRET_1_FILE="+
+				filepath.Join(folder, "secrets", "contoso-svc-availability"))
 		out, err := c.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := run("--what-if"); err != nil || !strings.Contains(out, "would create") || !strings.Contains(out, "0 done") {
+	if out, err := run("--what-if"); err != nil || !strings.Contains(out, "would create") ||
+		!strings.Contains(out, "0 done") {
 		t.Fatalf("what if: %v\n%s", err, out)
 	}
 	if out, err := run("--yes"); err != nil || !strings.Contains(out, "2 done") {

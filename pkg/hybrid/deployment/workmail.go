@@ -16,8 +16,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// amazon returns the premise of WorkMail, and the clients that it uses. The first one asks the EWS of
-// WorkMail as the service account.
+// amazon returns the premise of WorkMail, and the clients that it uses. The first one asks the EWS
+// of WorkMail as the service account.
 func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Premise, []*connection[*ews.Client]) {
 	w := d.answers.WorkMail
 	client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client, error) {
@@ -64,7 +64,8 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 				return d.asProvider(ctx, f.answers)
 			}}
 			clients = append(clients, exchange)
-			p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "ews-exchange", To: f.answers.Name, Try: d.asked(exchange)})
+			p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "ews-exchange", To: f.answers.Name,
+				Try: d.asked(exchange)})
 		}
 		p.Proofs = append(p.Proofs, freebusy.Proof{Probe: "test-availability", To: f.answers.Name,
 			Try: func(ctx context.Context, mailbox string) error {
@@ -91,8 +92,8 @@ func (d *Deployment) asProvider(ctx context.Context, a answers.Forest) (*ews.Cli
 	return d.basic(ctx, ewsURL(a), link.Basic{User: a.WorkMail.User, Password: password})
 }
 
-// basic returns a client of EWS that asks as WorkMail and its callers do: by Basic, in the version of
-// Exchange 2010.
+// basic returns a client of EWS that asks as WorkMail and its callers do: by Basic, in the version
+// of Exchange 2010.
 func (d *Deployment) basic(ctx context.Context, address string, account link.Basic) (*ews.Client, error) {
 	l, err := d.link.get(ctx)
 	if err != nil {

@@ -77,7 +77,8 @@ func TestWorkMailWithoutTenant(t *testing.T) {
 	}
 	moved := "carla.conti@contoso.example"
 	if diff := cmp.Diff([]string{"onprem/contoso/AvailabilityAddressSpace/contoso.awsapps.com",
-		"workmail/AvailabilityConfiguration/contoso.example", "workmail/WorkMailUser/" + moved}, changed(plan)); diff != "" {
+		"workmail/AvailabilityConfiguration/contoso.example", "workmail/WorkMailUser/" + moved},
+		changed(plan)); diff != "" {
 		t.Fatal(diff)
 	}
 	if len(plan.LeftOut) > 0 {
@@ -92,7 +93,8 @@ func TestWorkMailWithoutTenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"contoso -> workmail ews ok", "contoso -> workmail ews-workmail ok",
-		"workmail -> contoso ews ok", "workmail -> contoso ews-exchange ok", "workmail -> contoso test-availability ok"},
+		"workmail -> contoso ews ok", "workmail -> contoso ews-exchange ok",
+		"workmail -> contoso test-availability ok"},
 		directions(after)); diff != "" {
 		for _, a := range after.Matrix {
 			t.Log(a.Probe, a.Error, a.Note, a.Route)

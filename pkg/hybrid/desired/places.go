@@ -91,17 +91,18 @@ func OfCloud(k *Kind) fact.At {
 	return ""
 }
 
-// BegunWorkMail reports whether free/busy with WorkMail was set up for a forest, in one direction at
-// least.
+// BegunWorkMail reports whether free/busy with WorkMail was set up for a forest, in one direction
+// at least.
 func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 	if forest.Answers.WorkMail == nil {
 		return true // it takes no part
 	}
 	missing := 0
 	for _, c := range plan.Changes {
-		if c.Action == change.Create && (c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) &&
-			c.After["UseServiceAccount"] == nil ||
-			c.Kind == availabilityConfiguration.Noun && slices.Contains(lower(forest.Answers.Domains), c.Name)) {
+		space := c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) &&
+			c.After["UseServiceAccount"] == nil
+		if c.Action == change.Create && (space || c.Kind == availabilityConfiguration.Noun &&
+			slices.Contains(lower(forest.Answers.Domains), c.Name)) {
 			missing++
 		}
 	}

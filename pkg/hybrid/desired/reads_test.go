@@ -45,7 +45,8 @@ func TestTopicsDeclareWhatTheyRead(t *testing.T) {
 				}
 			}
 			for _, s := range set.Asked() {
-				if !slices.ContainsFunc(declared, func(d fact.Source) bool { return d.System == s.System && d.Ask == s.Ask }) {
+				if !slices.ContainsFunc(declared,
+					func(d fact.Source) bool { return d.System == s.System && d.Ask == s.Ask }) {
 					t.Errorf("topic %s asks %s %q and does not declare it under Reads", topic.ID, s.System, s.Ask)
 				}
 			}

@@ -28,7 +28,8 @@ type Script struct {
 }
 
 // Scripts renders a plan as scripts, one file per phase and place, in a sequence in which each can
-// run: NN-PLACE.ps1 or NN-PLACE.sh, where NN is the phase. Files of one phase do not need each other.
+// run: NN-PLACE.ps1 or NN-PLACE.sh, where NN is the phase. Files of one phase do not need each
+// other.
 //
 // A script does what apply does: it verifies its place, and for each change it reads, compares,
 // asks, writes and reads again. A value that one place produces and another needs (an application's

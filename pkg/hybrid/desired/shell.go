@@ -51,8 +51,8 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// shown says how a script of the AWS CLI shows the resources of a kind: an operation, a query for the
-// one resource, and the properties in its row. {} stands for the key of the resource.
+// shown says how a script of the AWS CLI shows the resources of a kind: an operation, a query for
+// the one resource, and the properties in its row. {} stands for the key of the resource.
 var shown = map[string]struct {
 	operation, query string
 	row              []string

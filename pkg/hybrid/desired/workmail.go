@@ -30,7 +30,8 @@ var AmazonWorkMail = &change.System[fact.WorkMailAPI]{
 		ID: "workmail", Title: "Amazon WorkMail",
 		Places: []change.PlaceSort{{Name: WorkMail, Title: "Amazon WorkMail", Step: 30, Use: func(string) []string {
 			return []string{
-				"Run with the AWS CLI, as an IAM principal with the actions of the plan (AmazonWorkMailFullAccess has them).",
+				"Run with the AWS CLI, as an IAM principal with the actions of the plan (AmazonWorkMailFullAccess " +
+					"has them).",
 				"Passwords are read from files or typed; no command line holds one.",
 			}
 		}}},
@@ -51,19 +52,33 @@ func (p *Planner) workMailForest() bool { return p.Forest.Answers.WorkMail != ni
 // of them once the service has ended.
 func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
 	if !p.day().Before(workmail.EndOfSupport) {
-		return workmail.Organization{}, refuse("Amazon WorkMail has ended on %s: its console, its API and all mailboxes "+
-			"are gone", workmail.EndOfSupport.AddDate(0, 0, -1).Format(time.DateOnly))
+		return workmail.Organization{},
+			refuse("Amazon WorkMail has ended on %s: its console, its API and all mailboxes "+
+				"are gone", workmail.EndOfSupport.AddDate(0, 0, -1).Format(time.DateOnly))
 	}
 	o, err := fact.WorkMailOrganization.In(ctx, p.set.WorkMail)
 	switch {
 	case err != nil:
 		return o, err
 	case o.State != "Active":
-		return o, missing("an active organization (it is "+strings.ToLower(o.State)+")", "WorkMail "+o.Alias)
+		return o, notReady{fmt.Sprintf("organization %s in WorkMail is %s", o.Alias, strings.ToLower(o.State))}
 	case !o.Interoperability:
-		return o, missing("interoperability (check workmail.interoperability)", "WorkMail "+o.Alias)
+		return o, notReady{fmt.Sprintf("organization %s in WorkMail has no interoperability with Exchange (check "+
+			"workmail.interoperability)", o.Alias)}
 	}
 	return o, nil
+}
+
+// ErrNotReady says that a system is known, and cannot take what should exist in it.
+var ErrNotReady error = notReady{}
+
+type notReady struct{ text string }
+
+func (n notReady) Error() string { return n.text }
+
+// Is makes every notReady an ErrNotReady. Nothing is planned on it, as on what cannot be read.
+func (n notReady) Is(target error) bool {
+	return target == ErrNotReady || target == change.ErrUnreadable
 }
 
 var workMailDomains = &Topic{
@@ -87,7 +102,8 @@ var workMailDomains = &Topic{
 		}
 		for _, d := range domains {
 			p.Add(workMailDomain, PlaceWorkMail, d, d,
-				msg.Of("users of %s in WorkMail have addresses in it; publish the TXT record that WorkMail names, and leave "+
+				msg.Of("users of %s in WorkMail have addresses in it; publish the TXT record that WorkMail names, "+
+					"and leave "+
 					"MX and autodiscover on Exchange", p.Forest.Name()), change.Properties{"DomainName": d})
 		}
 		return nil
@@ -114,10 +130,12 @@ var workMailDomain = AmazonWorkMail.Declare(Kind{
 		return out, err
 	},
 	Create: func(_ string, want change.Properties) (change.Command, error) {
-		return change.Command{Name: "RegisterMailDomain", Parameters: map[string]any{"DomainName": want["DomainName"]}}, nil
+		return change.Command{Name: "RegisterMailDomain",
+			Parameters: map[string]any{"DomainName": want["DomainName"]}}, nil
 	},
 	Delete: func(live change.Live) (change.Command, error) {
-		return change.Command{Name: "DeregisterMailDomain", Parameters: map[string]any{"DomainName": live.Identity}}, nil
+		return change.Command{Name: "DeregisterMailDomain",
+			Parameters: map[string]any{"DomainName": live.Identity}}, nil
 	},
 	Find:   func(change.Change) change.Command { return change.Command{Name: "ListMailDomains"} },
 	Reads:  []string{"workmail:ListMailDomains"},
@@ -173,10 +191,12 @@ func (p *Planner) account(ctx context.Context, address string) (string, error) {
 			return "", fmt.Errorf("forest %s: %s: %w", forest.Name(), address, err)
 		case strings.HasPrefix(r.Kind, "Room"), strings.HasPrefix(r.Kind, "Equipment"),
 			strings.HasPrefix(r.Kind, "RemoteRoom"), strings.HasPrefix(r.Kind, "RemoteEquipment"):
-			return "", refuse("workmail.users: %s is a resource: WorkMail cannot enable resources in interoperability mode; "+
+			return "", refuse("workmail.users: %s is a resource: WorkMail cannot enable resources in "+
+				"interoperability mode; "+
 				"it stays in Exchange, and WorkMail users see it as a user", address)
 		case !strings.EqualFold(r.Primary, address):
-			return "", refuse("workmail.users: %s is not the primary address of its user, which is %s: WorkMail takes the "+
+			return "", refuse("workmail.users: %s is not the primary address of its user, which is %s: WorkMail "+
+				"takes the "+
 				"primary address alone", address, r.Primary)
 		case r.Account == "":
 			return "", missing("account of "+address, "forest "+forest.Name())
@@ -223,7 +243,8 @@ var entityProperties = map[string]Property{
 	"EntityId": {Type: text, Write: change.CreateOnly},
 }
 
-const staysRegistered = "deregistering would remove the mailbox with what arrived since; deregister by hand when that " +
+const staysRegistered = "deregistering would remove the mailbox with what arrived since; deregister by hand when " +
+	"that " +
 	"is wanted"
 
 var workMailUser = AmazonWorkMail.Declare(Kind{
@@ -276,7 +297,8 @@ var workMailLookups = &Topic{
 		}
 		properties["SignsIn"] = true
 		for _, d := range domains {
-			p.Add(availabilityConfiguration, PlaceWorkMail, d, d, msg.Of("WorkMail asks %s for the calendars of %s", forest, d),
+			p.Add(availabilityConfiguration, PlaceWorkMail, d, d,
+				msg.Of("WorkMail asks %s for the calendars of %s", forest, d),
 				with(properties, change.Properties{"DomainName": d}),
 				append(All(PlaceWorkMail, workMailUser), One(workMailDomain, PlaceWorkMail, d))...)
 		}
@@ -293,7 +315,8 @@ var workMailLookups = &Topic{
 		p.Add(availabilityAddressSpace, p.at(), organization.TestDomain(), organization.TestDomain(),
 			msg.Of("%s asks WorkMail for the calendars of users who were moved there", forest),
 			change.Properties{"ForestName": organization.TestDomain(), "AccessMethod": "OrgWideFB", "UserName": user,
-				"Credentials": map[string]any{"UserName": user, "Password": change.SecretRef{Ref: string(account.Password)}}})
+				"Credentials": map[string]any{"UserName": user,
+					"Password": change.SecretRef{Ref: string(account.Password)}}})
 		return nil
 	},
 }
@@ -350,8 +373,9 @@ func readAvailability(ctx context.Context, api fact.WorkMailAPI) ([]change.Live,
 	var out []change.Live
 	for _, a := range list {
 		l := change.Live{Identity: a.Domain, Name: a.Domain, Properties: change.Properties{
-			"DomainName": strings.ToLower(a.Domain), "EwsEndpoint": readText(a.Endpoint), "EwsUsername": readText(a.User),
-			"LambdaArn": readText(a.Lambda)}}
+			"DomainName": strings.ToLower(a.Domain), "EwsEndpoint": readText(a.Endpoint),
+			"EwsUsername": readText(a.User),
+			"LambdaArn":   readText(a.Lambda)}}
 		if a.Endpoint != "" {
 			reason, passed, err := api.TestAvailability(ctx, a.Domain)
 			if ctx.Err() != nil {

@@ -7,27 +7,37 @@ type ID string
 
 // The causes, by topic.
 const (
-	AccessAttributeHidden     ID = "access.attribute-hidden"
-	AccessRoleMissing         ID = "access.role-missing"
-	AutodiscoverUnreachable   ID = "autodiscover.unreachable"
-	CertificateExpired        ID = "certificate.expired"
-	CertificateNotDistinct    ID = "certificate.not-distinct"
-	DomainNoCoexistence       ID = "domain.no-coexistence"
-	DomainNotAccepted         ID = "domain.not-accepted"
-	DomainNotAuthoritative    ID = "domain.not-authoritative"
-	DomainNotVerified         ID = "domain.not-verified"
-	EntraReplicationLag       ID = "entra.replication-lag"
-	EntraThrottled            ID = "entra.throttled"
-	EWSExternalURL            ID = "ews.external-url"
-	EWSOffOnline              ID = "ews.off-online"
-	ExchangeSerialization     ID = "exchange.serialization"
-	LookupTimesShifted        ID = "lookup.times-shifted"
-	OAuthCertificateMissing   ID = "oauth.auth-certificate-missing"
-	OAuthOverrideLimited      ID = "oauth.override-limited"
-	OAuthSharedApplication    ID = "oauth.shared-application-refused"
-	OAuthVirtualDirectoryOff  ID = "oauth.virtual-directory-off"
-	UserAddressTwice          ID = "user.address-twice"
-	UserUPNDiffersFromPrimary ID = "user.upn-not-primary"
+	AccessAttributeHidden      ID = "access.attribute-hidden"
+	AccessRoleMissing          ID = "access.role-missing"
+	AutodiscoverUnreachable    ID = "autodiscover.unreachable"
+	CertificateExpired         ID = "certificate.expired"
+	CertificateNotDistinct     ID = "certificate.not-distinct"
+	DomainNoCoexistence        ID = "domain.no-coexistence"
+	DomainNotAccepted          ID = "domain.not-accepted"
+	DomainNotAuthoritative     ID = "domain.not-authoritative"
+	DomainNotVerified          ID = "domain.not-verified"
+	EntraReplicationLag        ID = "entra.replication-lag"
+	EntraThrottled             ID = "entra.throttled"
+	EWSExternalURL             ID = "ews.external-url"
+	EWSOffOnline               ID = "ews.off-online"
+	ExchangeSerialization      ID = "exchange.serialization"
+	LookupTimesShifted         ID = "lookup.times-shifted"
+	OAuthCertificateMissing    ID = "oauth.auth-certificate-missing"
+	OAuthOverrideLimited       ID = "oauth.override-limited"
+	OAuthSharedApplication     ID = "oauth.shared-application-refused"
+	OAuthVirtualDirectoryOff   ID = "oauth.virtual-directory-off"
+	UserAddressTwice           ID = "user.address-twice"
+	UserUPNDiffersFromPrimary  ID = "user.upn-not-primary"
+	WorkMailAccount            ID = "workmail.account-without-mailbox"
+	WorkMailBasicOff           ID = "workmail.basic-off"
+	WorkMailConnectorDown      ID = "workmail.connector-down"
+	WorkMailDNSMoved           ID = "workmail.dns-moved"
+	WorkMailEWSClosed          ID = "workmail.ews-closed"
+	WorkMailIdentityCenter     ID = "workmail.identity-center"
+	WorkMailNoInteroperability ID = "workmail.no-interoperability"
+	WorkMailNotEnabled         ID = "workmail.not-enabled"
+	WorkMailSyncPending        ID = "workmail.sync-pending"
+	WorkMailTargetAddress      ID = "workmail.target-address"
 )
 
 func IDs() []ID {
@@ -39,5 +49,8 @@ func IDs() []ID {
 		OAuthSharedApplication,
 		OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
+		WorkMailAccount, WorkMailBasicOff, WorkMailConnectorDown, WorkMailDNSMoved,
+		WorkMailEWSClosed, WorkMailIdentityCenter, WorkMailNoInteroperability,
+		WorkMailNotEnabled, WorkMailSyncPending, WorkMailTargetAddress,
 	}
 }

@@ -40,7 +40,8 @@ func FromWorkMailBy[T any](request string, actions []string,
 	return &Keyed[T]{
 		question: question{AtWorkMail, []Source{{WorkMail, request, actions}}},
 		ask: func(ctx context.Context, s *Side, key string) (T, error) {
-			return with(ctx, s, s.WorkMail, func(ctx context.Context, w WorkMailAPI) (T, error) { return ask(w, ctx, key) })
+			return with(ctx, s, s.WorkMail,
+				func(ctx context.Context, w WorkMailAPI) (T, error) { return ask(w, ctx, key) })
 		},
 	}
 }

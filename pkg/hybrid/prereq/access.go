@@ -60,7 +60,8 @@ var accessChecks = slices.Concat(
 			"administrator's consent, before you apply.",
 	}.checks(),
 	account{
-		id: "workmail", scope: PerWorkMail, system: fact.WorkMail, side: func(in Input) *fact.Side { return in.WorkMail },
+		id: "workmail", scope: PerWorkMail, system: fact.WorkMail,
+		side:  func(in Input) *fact.Side { return in.WorkMail },
 		reads: fact.List(fact.WorkMailOrganization),
 		answers: func(ctx context.Context, in Input) (msg.Text, error) {
 			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)

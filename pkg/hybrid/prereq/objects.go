@@ -104,7 +104,7 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	}
 	plan, err := desired.Comparison.In(ctx, in.Organization)
 	switch {
-	case errors.Is(err, desired.ErrRefused):
+	case errors.Is(err, desired.ErrRefused), errors.Is(err, desired.ErrNotReady):
 		return check.NotApplicable("nothing can be planned: %s", err.Error())
 	case err != nil:
 		return check.Unknown(err)

@@ -197,6 +197,7 @@ func (o *Organization) RemoveDomain(name string) {
 	o.service.mu.Lock()
 	defer o.service.mu.Unlock()
 	o.domains = slices.DeleteFunc(o.domains, func(d *domain) bool { return strings.EqualFold(d.name, name) })
+	o.domains[0].isDefault = true // the test domain, which stays
 }
 
 // Deregister disables everyone.
