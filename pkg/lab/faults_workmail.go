@@ -46,7 +46,7 @@ func workMailFaults() []Fault {
 			late:  inWorkMail(func(s *workMailSite) { s.org.RemoveDomain(s.forest.domain) }),
 		},
 		{
-			ID: "workmail.mx-moved", Turns: turns("workmail.mx"), May: turns("domains.mx", "mailflow.mx"),
+			ID: "workmail.mx-moved", Turns: turns("workmail.mx"),
 			Diagnosis: "workmail.dns-moved",
 			Title:     "the MX record of contoso leads to WorkMail",
 			early: inContoso(func(f *forestSite) {
