@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -43,6 +44,7 @@ type labOptions struct {
 	users   int
 	clouds  []string
 	keytab  string
+	state   string
 }
 
 func newLabStartCommand(a app) *cobra.Command {
@@ -55,7 +57,8 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 		Example: `  hybridge lab start --dir lab &
   hybridge check -f lab/answers.yaml
   hybridge lab start --dir many --forests 5
-  hybridge lab start --dir wm --cloud workmail`,
+  hybridge lab start --dir wm --cloud workmail
+  hybridge lab start --dir old --state wizard`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "`DIR` for the files of the lab")
@@ -63,6 +66,8 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 	c.Flags().StringArrayVar(&o.faults, "fault", nil, "plant the fault with this `ID`; may be given more than once")
 	c.Flags().StringSliceVar(&o.clouds, "cloud", nil,
 		"`CLOUD` beside the forests: online, workmail, or both; online when not given")
+	c.Flags().StringVar(&o.state, "state", lab.Clean,
+		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
@@ -101,6 +106,9 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	if err := lab.CheckClouds(o.clouds, o.faults); err != nil {
 		return usage("--cloud: %w", err)
 	}
+	if err := lab.CheckState(o.state, o.clouds); err != nil {
+		return usage("--state: %w", err)
+	}
 	unlock, err := claim(o.dir)
 	if err != nil {
 		return err
@@ -109,6 +117,7 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
 		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log, Clouds: o.clouds,
+		State: o.state,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -118,11 +127,13 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	}
 	err = t.write(labDocument{l.Answers(), report.APIVersion, "Lab"})
 	if err == nil {
+		state := slices.IndexFunc(lab.States(), func(s lab.State) bool { return s.ID == o.state })
+		title := lab.States()[state].Title
 		forests := msg.Plural(o.forests, "%d forest", "%d forests")
-		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s, with nothing set up between them yet. Ctrl-C stops it.
+		fmt.Fprintf(t.Err, `the lab is up: %[2]s and %[3]s, with this set up between them: %[4]s. Ctrl-C stops it.
 next, in another terminal: hybridge check -f %[1]s
                       or:  hybridge wizard -f %[1]s
-`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "))
+`, report.ShellWord(l.Answers()), forests, strings.Join(l.Clouds(), " and "), title)
 		<-ctx.Done() // being interrupted is how it ends
 	}
 	if closeErr := l.Close(); err == nil && closeErr != nil {

@@ -30,6 +30,8 @@ type Options struct {
 	Forests int      // 2 when 0
 	Faults  []string // ids of Faults() to plant, with a value as ID=VALUE
 	Users   int      // people per forest; 200 when 0
+	// State is the id of one of States(); Clean when empty.
+	State string
 	// Clouds are some of Clouds(). Empty: WorkMail where a fault needs it, else the tenant.
 	Clouds []string
 	Log    *slog.Logger // messages of the lab's servers; nil discards them
@@ -111,6 +113,12 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Users == 0 {
 		o.Users = 200
 	}
+	if o.State == "" {
+		o.State = Clean
+	}
+	if err := CheckState(o.State, o.Clouds); err != nil {
+		return nil, fmt.Errorf("lab: state %w", err)
+	}
 	if o.Today == nil {
 		o.Today = time.Now
 	}
@@ -143,6 +151,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		f.early.plant(l)
 	}
 	if err := l.build(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if err := l.begin(ctx, o.State); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	for _, f := range planted {
