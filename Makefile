@@ -1,10 +1,10 @@
-# make build | test | lint | vulncheck | bench | peers | docs | dist | fuzz
+# make build | test | lint | vulncheck | bench | converge | peers | docs | dist | fuzz
 SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: build test race lint vulncheck long-lines bench peers docs dist fuzz clean
+.PHONY: build test race lint vulncheck long-lines bench converge peers docs dist fuzz clean
 
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
@@ -43,6 +43,11 @@ long-lines:
 # Ratios against a peer in the same run: users streamed beside ldapsearch's. BIG=1 takes a million users.
 bench: peers
 	go run ./test/bench
+
+# Plan, apply, plan, rollback over every state, cloud and number of forests, with each feature by itself and all together. The suite
+# takes a part of them, in which every two values meet.
+converge:
+	CONVERGE=all go test ./test/converge -count=1 -timeout 3h
 
 peers:
 	@bash test/peers.sh

@@ -45,13 +45,16 @@ var connectors = &Topic{
 		if err != nil {
 			return err
 		}
+		hosts := p.Forest.Answers.Namespace
 		for _, part := range share(guid, "HybridIOC - "+guid, domains, there) {
+			endpoint := "https://" + hosts.Autodiscover + "/autodiscover/autodiscover.svc"
+			if discovers(part.DiscoveryEndpoint, "https://"+hosts.EWS) {
+				endpoint = part.DiscoveryEndpoint
+			}
 			p.Add(intraOrganizationConnector, PlaceOnline, part.key, part.name,
 				msg.Of("lookups from the tenant go to %s with OAuth", forest),
 				with(p.sharing(part.Holder), change.Properties{
-					"TargetAddressDomains": part.domains, "Enabled": true,
-					"DiscoveryEndpoint": "https://" + p.Forest.Answers.Namespace.Autodiscover +
-						"/autodiscover/autodiscover.svc",
+					"TargetAddressDomains": part.domains, "Enabled": true, "DiscoveryEndpoint": endpoint,
 				}), slices.Concat(trust, All(PlaceEntra, servicePrincipalName))...)
 		}
 
@@ -76,8 +79,8 @@ var connectors = &Topic{
 	},
 }
 
-// discovers reports whether an endpoint is autodiscover of Exchange Online at the host of its EWS:
-// it works as well as the one that Microsoft's wizard writes.
+// discovers reports whether an endpoint is autodiscover at the host of EWS. Exchange answers it
+// there, too: Microsoft's wizard writes it for the forests, and administrators for the tenant.
 func discovers(endpoint, ews string) bool {
 	u, err := url.Parse(endpoint)
 	e, _ := url.Parse(ews)

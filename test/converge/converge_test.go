@@ -1,0 +1,285 @@
+// Package converge proves the law of the product over many shapes of an organization: after an
+// apply the plan is empty, and a rollback restores what was there.
+package converge
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// shape is one organization: what it is, and what it should become.
+type shape struct {
+	state    string
+	cloud    string
+	forests  int
+	features []answers.Feature // nil: those of a file that names none
+}
+
+func (s shape) String() string {
+	var names []string
+	for _, f := range s.features {
+		names = append(names, string(f))
+	}
+	features := "default"
+	if len(names) > 0 {
+		features = strings.Join(names, "+")
+	}
+	return fmt.Sprintf("%s/%s/%d/%s", s.state, s.cloud, s.forests, features)
+}
+
+var (
+	states     = []string{lab.Clean, lab.Wizard, lab.Manual, lab.Half}
+	clouds     = []string{"worldwide", "gcc-high", "dod", "21vianet"}
+	numbers    = []int{1, 2, 3}
+	everything = append(answers.DefaultFeatures(), answers.CentralizedTransport)
+)
+
+// pairwise chooses shapes in which every two values of different dimensions meet: greedily, the
+// shape with the most new pairs first. Each feature is a dimension, on or off.
+func pairwise() []shape {
+	type value struct {
+		dimension string
+		value     any
+	}
+	values := func(s shape) []value {
+		out := []value{{"state", s.state}, {"cloud", s.cloud}, {"forests", s.forests}}
+		for _, f := range everything {
+			out = append(out, value{string(f), slices.Contains(s.features, f)})
+		}
+		return out
+	}
+	type pair [2]value
+	seen := map[pair]bool{}
+	fresh := func(s shape, mark bool) (n int) {
+		all := values(s)
+		for i := range all {
+			for j := range i {
+				if p := (pair{all[j], all[i]}); !seen[p] {
+					n++
+					seen[p] = mark
+				}
+			}
+		}
+		return n
+	}
+	var candidates []shape
+	// A linear congruential generator: the same shapes in every run.
+	draw := uint32(20261126)
+	next := func(n int) int {
+		draw = draw*1664525 + 1013904223
+		return int(draw>>8) % n
+	}
+	for range 600 {
+		s := shape{states[next(len(states))], clouds[next(len(clouds))], numbers[next(len(numbers))], nil}
+		for _, f := range everything {
+			if next(2) == 0 {
+				s.features = append(s.features, f)
+			}
+		}
+		if len(s.features) > 0 {
+			candidates = append(candidates, s)
+		}
+	}
+	var out []shape
+	for {
+		best, most := -1, 0
+		for i, s := range candidates {
+			if n := fresh(s, false); n > most {
+				best, most = i, n
+			}
+		}
+		if best < 0 {
+			return out
+		}
+		fresh(candidates[best], true)
+		out = append(out, candidates[best])
+	}
+}
+
+// all is every state, cloud and number of forests with the features one by one and together.
+func all() []shape {
+	sets := [][]answers.Feature{nil, everything}
+	for _, f := range everything {
+		sets = append(sets, []answers.Feature{f})
+	}
+	var out []shape
+	for _, state := range states {
+		for _, c := range clouds {
+			for _, n := range numbers {
+				for _, features := range sets {
+					out = append(out, shape{state, c, n, features})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// shapes are those of this run: CONVERGE=all takes all, and short runs take some.
+func shapes() []shape {
+	if os.Getenv("CONVERGE") == "all" {
+		return all()
+	}
+	out := pairwise()
+	if testing.Short() {
+		return out[:min(3, len(out))]
+	}
+	return out
+}
+
+// TestStateOfTheWizard: where Microsoft's wizard ran to its end, the plan has what 2026 needs: the
+// dedicated application, the switches that use it, and the list of applications.
+func TestStateOfTheWizard(t *testing.T) {
+	for _, forests := range numbers {
+		e := open(t, shape{lab.Wizard, "worldwide", forests, nil})
+		p := e.plan(t)
+		seen := map[string]bool{}
+		for _, c := range p.Changes {
+			seen[c.Kind] = true
+			switch c.Kind {
+			case "Application", "KeyCredential", "ServicePrincipal", "AppRoleAssignment", "AuthServerApplication",
+				"SettingOverride", "OrganizationConfig":
+				continue
+			case "OrganizationRelationship":
+				// Lookups as the application go straight to EWS of the tenant.
+				if c.Action == change.Update && len(c.After) == 1 && c.After["TargetSharingEpr"] != nil {
+					continue
+				}
+			}
+			t.Errorf("%d forests: %s %s %v -> %v", forests, c.Action, c.ID, c.Before, c.After)
+		}
+		if len(p.LeftOut) > 0 || !seen["Application"] || !seen["SettingOverride"] || !seen["OrganizationConfig"] {
+			t.Errorf("%d forests: %s", forests, list(p))
+		}
+	}
+}
+
+func TestConvergence(t *testing.T) {
+	for _, s := range shapes() {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			e := open(t, s)
+			before := e.plan(t)
+			e.apply(t, before)
+			if after := e.plan(t); len(after.Changes)+len(after.LeftOut) != 0 {
+				t.Fatalf("after the apply the plan still has %s", list(after))
+			}
+			if len(before.Changes) == 0 {
+				return // there is nothing to roll back
+			}
+			e.rollback(t)
+			again := e.plan(t)
+			if before.Digest != again.Digest {
+				t.Errorf("the rollback did not restore what was there (-before +now):\n%s",
+					cmp.Diff(list(before), list(again)))
+			}
+		})
+	}
+}
+
+// list is a plan in short, with the live values that it would change.
+func list(p change.Plan) string {
+	var b strings.Builder
+	for _, c := range p.Changes {
+		fmt.Fprintf(&b, "%s %s\n\tbefore %v\n\tafter %v\n", c.Action, c.ID, c.Before, c.After)
+	}
+	for _, l := range p.LeftOut {
+		fmt.Fprintf(&b, "left out %s %s: %s\n", l.Topic, l.Place, l.Reason)
+	}
+	return b.String()
+}
+
+// estate is a lab and a deployment that leads to it.
+type estate struct {
+	*deployment.Deployment
+	state string
+}
+
+var silent = observe.Func(func(observe.Event) {})
+
+func open(t *testing.T, s shape) *estate {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Forests: s.forests, Users: 12, State: s.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Features = s.features
+	into(t, &a, s.cloud)
+	e := &estate{state: filepath.Join(dir, "state")}
+	e.Deployment, err = deployment.Open(a, deployment.Options{Dir: dir, StateDir: e.state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close(context.WithoutCancel(t.Context())) })
+	return e
+}
+
+// into makes the answers those of another cloud. The lab has the hosts of the worldwide one, so the
+// cloud brings its rules and not its addresses.
+func into(t *testing.T, a *answers.Answers, id string) {
+	t.Helper()
+	worldwide, _ := cloud.Get("worldwide")
+	a.ExchangeOnline.Cloud = id
+	if id == "worldwide" {
+		return
+	}
+	a.ExchangeOnline.Hosts = map[string]string{}
+	for _, k := range cloud.Keys() {
+		a.ExchangeOnline.Hosts[k.Name] = k.Value(worldwide)
+	}
+}
+
+func (e *estate) plan(t *testing.T) change.Plan {
+	t.Helper()
+	p, err := e.Plan(t.Context(), silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (e *estate) options() apply.Options {
+	o := apply.Options{StateDir: e.state}
+	for _, c := range deployment.Consents() {
+		o.Accept = append(o.Accept, c.ID)
+	}
+	return o
+}
+
+func (e *estate) apply(t *testing.T, p change.Plan) {
+	t.Helper()
+	if len(p.Changes) == 0 {
+		return
+	}
+	if r, err := e.Apply(t.Context(), p, e.options(), silent); err != nil {
+		t.Fatalf("apply: %v\n%+v", err, r)
+	}
+}
+
+func (e *estate) rollback(t *testing.T) {
+	t.Helper()
+	if r, err := e.Rollback(t.Context(), "", e.options(), silent); err != nil {
+		t.Fatalf("rollback: %v\n%+v", err, r)
+	}
+}
