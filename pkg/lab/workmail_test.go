@@ -84,7 +84,11 @@ func TestWorkMailInteroperability(t *testing.T) {
 			if reason, passed, err := api.TestAvailability(ctx, f.domain); !passed || err != nil {
 				t.Errorf("test: %q, %v", reason, err)
 			}
-			l.workMail.org.SetPassword(f.domain, "changed")
+			provider["EwsPassword"] = secret.NewValue("changed")
+			if err := api.Run(ctx, "UpdateAvailabilityConfiguration", map[string]any{"DomainName": f.domain,
+				"EwsProvider": provider}); err != nil {
+				t.Fatal(err)
+			}
 			if reason, passed, _ := api.TestAvailability(ctx, f.domain); passed ||
 				reason != "Invalid username and password." {
 				t.Errorf("a wrong password: %q", reason)

@@ -10,16 +10,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// openClouds opens the deployment of a lab with these clouds.
-func openClouds(t *testing.T, forests int, clouds ...string) *Deployment {
+// openLab starts a lab and opens its deployment.
+func openLab(t *testing.T, o lab.Options) *Deployment {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: forests, Clouds: clouds})
+	o.Dir, o.Users = t.TempDir(), 20
+	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,7 @@ func directions(r freebusy.Report) []string {
 
 // TestWorkMailWithoutTenant goes from red to green in both directions, converges, and goes back.
 func TestWorkMailWithoutTenant(t *testing.T) {
-	d := openClouds(t, 1, lab.WorkMail)
+	d := openLab(t, lab.Options{Forests: 1, Clouds: []string{lab.WorkMail}})
 	ctx := t.Context()
 	report, err := d.Check(ctx, &events{})
 	if err != nil {
@@ -117,6 +120,13 @@ func TestWorkMailWithoutTenant(t *testing.T) {
 	if failed, unknown := found(report); len(failed)+len(unknown) > 0 {
 		t.Errorf("after the apply: %v, %v", failed, unknown)
 	}
+	for _, r := range report.Results {
+		set := []string{"hybrid.availability-address-space", "hybrid.availability-configuration", "hybrid.work-mail-user",
+			"workmail.provider"}
+		if slices.Contains(set, string(r.ID)) && r.Status != check.StatusPass {
+			t.Errorf("%s %s: %s", r.Status, r.ID, r.Summary)
+		}
+	}
 	undone, err := d.Rollback(ctx, done.RunID, apply.Options{}, &events{})
 	if err != nil {
 		t.Fatalf("%v: %+v", err, undone)
@@ -129,5 +139,73 @@ func TestWorkMailWithoutTenant(t *testing.T) {
 		if strings.Contains(id, "WorkMailUser") {
 			t.Errorf("the rollback deregistered a user: %s", id)
 		}
+	}
+}
+
+// TestWorkMailPassword repairs a stored password that no longer works: WorkMail shows none, and a
+// test of the provider tells. After that, nothing is left to plan.
+func TestWorkMailPassword(t *testing.T) {
+	d := openLab(t, lab.Options{Forests: 1, Clouds: []string{lab.WorkMail}})
+	ctx := t.Context()
+	apply1 := func() []string {
+		t.Helper()
+		plan, err := d.Plan(ctx, &events{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Apply(ctx, plan, apply.Options{}, &events{}); err != nil {
+			t.Fatal(err)
+		}
+		return changed(plan)
+	}
+	if len(apply1()) != 3 {
+		t.Fatal("the first plan")
+	}
+	api, err := d.workMail.get(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Run(ctx, "UpdateAvailabilityConfiguration", map[string]any{"DomainName": "contoso.example",
+		"EwsProvider": map[string]any{"EwsEndpoint": "https://mail.contoso.example/EWS/Exchange.asmx",
+			"EwsUsername": `contoso\svc-availability`, "EwsPassword": secret.NewValue("old")}}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := d.Check(ctx, &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed, _ := found(report); !slices.Contains(failed, "workmail.provider") {
+		t.Errorf("failed: %v", failed)
+	}
+	after, err := d.Test(ctx, TestOptions{}, &events{})
+	if err != nil || after.Summary.Failed == 0 {
+		t.Errorf("%v, %v", directions(after), err)
+	}
+	if diff := cmp.Diff([]string{"workmail/AvailabilityConfiguration/contoso.example"}, apply1()); diff != "" {
+		t.Error(diff)
+	}
+	if left := apply1(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestBothClouds plans for a tenant and WorkMail at once, and applies until nothing is left.
+func TestBothClouds(t *testing.T) {
+	d := openLab(t, lab.Options{Forests: 1, Clouds: []string{lab.Online, lab.WorkMail}})
+	ctx := t.Context()
+	plan, err := d.Plan(ctx, &events{})
+	if err != nil || len(plan.LeftOut) > 0 {
+		t.Fatalf("%v, %+v", err, plan.LeftOut)
+	}
+	if _, err := d.Apply(ctx, plan, apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := d.Plan(ctx, &events{})
+	if err != nil || len(again.Changes) > 0 {
+		t.Errorf("again: %v, %v", changed(again), err)
+	}
+	r, err := d.Test(ctx, TestOptions{UntilOK: 20 * time.Second}, &events{})
+	if err != nil || r.Summary.Failed+r.Summary.Unknown > 0 || r.Summary.OK < 8 {
+		t.Errorf("%v, %v", directions(r), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -81,14 +82,16 @@ func Wanted(set *fact.Set) map[*Kind][]string {
 	return out
 }
 
-// OfCloud returns the cloud that a kind is for; empty: the tenant.
-func OfCloud(k *Kind) fact.At {
+// CloudsOf returns the clouds that a kind is for: of the topics that the answers need, or of all
+// topics without answers. An empty one is the tenant.
+func CloudsOf(k *Kind, a *answers.Answers) []fact.At {
+	var out []fact.At
 	for _, t := range Topics() {
-		if slices.Contains(t.Kinds, k) {
-			return t.Cloud
+		if slices.Contains(t.Kinds, k) && (a == nil || t.in(*a)) && !slices.Contains(out, t.Cloud) {
+			out = append(out, t.Cloud)
 		}
 	}
-	return ""
+	return out
 }
 
 // BegunWorkMail reports whether free/busy with WorkMail was set up for a forest, in one direction

@@ -93,7 +93,7 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 
 // ofWorkMail reports whether the check is about WorkMail alone.
 func (c Check) ofWorkMail() bool {
-	return c.Scope == PerWorkMail || c.ID.Category() == "workmail" || c.ID == "hybrid.availability-address-space"
+	return c.Scope == PerWorkMail || c.ID.Category() == "workmail"
 }
 
 func run(

@@ -92,15 +92,14 @@ func objectReads(k *desired.Kind) []fact.Fact {
 
 func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	topics, wanted := desired.Wanted(in.Set)[k]
-	switch {
-	case !desired.Named(in.Answers, desired.OfCloud(k)):
-		absent := noTenant
-		if desired.OfCloud(k) == fact.AtWorkMail {
-			absent = noWorkMail
+	if all := desired.CloudsOf(k, nil); !wanted {
+		switch {
+		case slices.ContainsFunc(all, func(c fact.At) bool { return desired.Named(in.Answers, c) }):
+			return check.NotApplicable("no feature of the answers needs it")
+		case all[0] == fact.AtWorkMail:
+			return check.Result{Status: check.StatusSkip, Summary: noWorkMail}
 		}
-		return check.Result{Status: check.StatusSkip, Summary: absent}
-	case !wanted:
-		return check.NotApplicable("no feature of the answers needs it")
+		return check.Result{Status: check.StatusSkip, Summary: noTenant}
 	}
 	plan, err := desired.Comparison.In(ctx, in.Organization)
 	switch {
@@ -109,9 +108,10 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	case err != nil:
 		return check.Unknown(err)
 	}
-	begun := func(f *fact.Side) bool { return desired.Begun(plan, f.Name()) }
-	if desired.OfCloud(k) == fact.AtWorkMail {
-		begun = func(f *fact.Side) bool { return desired.BegunWorkMail(plan, f) }
+	clouds := desired.CloudsOf(k, &in.Answers)
+	begun := func(f *fact.Side) bool {
+		return (!slices.Contains(clouds, "") || desired.Begun(plan, f.Name())) &&
+			(!slices.Contains(clouds, fact.AtWorkMail) || desired.BegunWorkMail(plan, f))
 	}
 	for _, f := range in.Forests {
 		if (in.Forest == nil || f == in.Forest) && !begun(f) {

@@ -207,16 +207,6 @@ func (o *Organization) Deregister() {
 	clear(o.registered)
 }
 
-// SetPassword changes the password that is stored for a domain's provider, as when the account's
-// password was changed afterwards.
-func (o *Organization) SetPassword(name, password string) {
-	o.service.mu.Lock()
-	defer o.service.mu.Unlock()
-	if a := o.provider(name); a != nil {
-		a.secret = password
-	}
-}
-
 // directoryPeople is the directory as WorkMail knows it.
 func (o *Organization) directoryPeople() []Person {
 	now := o.service.Clock()
