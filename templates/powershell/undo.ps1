@@ -19,6 +19,7 @@ function Enter-Undo([string] $Id, [string] $Kind, [string] $Action, [string] $Wh
         Live = $null
         Declined = $false
         Undone = $false
+        Text = ''
         Until = $null
     }
     Write-Line ('undo: {0}' -f $What)
@@ -55,7 +56,7 @@ function Test-Made($Object, [bool] $Meaning) {
     return $Meaning
 }
 
-# The first property in which an object is not as an image has it.
+# The first property in which an object is not as an image has it, with both values.
 function Find-Difference($Image, $Object) {
     $properties = Read-Property $Image 'properties'
     foreach ($name in @($Change.Shows.Keys | Sort-Object)) {
@@ -63,7 +64,7 @@ function Find-Difference($Image, $Object) {
         $is = Read-Property $Object $name
         $as = $Change.Shows[$name]
         if (-not ((Test-Same -As $as -Want $was -Live $is) -and (Test-Same -As $as -Want $is -Live $was))) {
-            return $name
+            return ('{0} has changed since: it was [{1}] and is [{2}]' -f $name, (@($was) -join ', '), (@($is) -join ', '))
         }
     }
 }
@@ -159,7 +160,11 @@ function Compare-Undo([object[]] $Live) {
         if (-not $undone -and $null -ne $Change.After) {
             $moved = Find-Difference $Change.After $object
         } elseif (-not $undone) {
-            $moved = @($Change.Checks | Where-Object { -not (Test-Same -As $_.As -Want $_.Want -Live (Read-Property $object $_.Property)) } | ForEach-Object { $_.Property })[0]
+            foreach ($check in $Change.Checks) {
+                if (-not (Test-Same -As $check.As -Want $check.Want -Live (Read-Property $object $check.Property))) {
+                    $moved = '{0} has changed since' -f $check.Property
+                }
+            }
         }
     } elseif ($Change.Action -eq 'restore' -or $Change.Action -eq 'replace') {
         if ($null -ne $object) {
@@ -177,13 +182,13 @@ function Compare-Undo([object[]] $Live) {
         foreach ($check in $Change.Checks) {
             $value = Read-Property $object $check.Property
             if ($check.Hides -and -not (Test-Shown $object $check.Property)) {
-                $moved = $check.Property
+                $moved = '{0} is not shown' -f $check.Property
             } elseif ($check.Joins) {
                 $undone = $undone -and -not (Test-Added $check $value)
             } elseif (-not ((Test-Same -As $check.As -Want $check.Before -Live $value) -and (Test-Same -As $check.As -Want $value -Live $check.Before))) {
                 $undone = $false
                 if (-not (Test-Same -As $check.As -Want $check.Want -Live $value)) {
-                    $moved = $check.Property
+                    $moved = '{0} has changed since: it is [{1}]' -f $check.Property, (@($value) -join ', ')
                 }
             }
         }
@@ -198,7 +203,7 @@ function Compare-Undo([object[]] $Live) {
         return $false
     }
     if ($moved) {
-        Skip-Undo ('{0} has changed since' -f $moved)
+        Skip-Undo $moved
         return $false
     }
     # Until the write is confirmed the change counts as declined.

@@ -247,6 +247,15 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 					bad("the result file says %q of %s", file.Changes[c.ID].Status, c.ID)
 				}
 			}
+		case "undo":
+			var names []string
+			for _, c := range called(t, r.Calls) {
+				name, _, _ := strings.Cut(c.Name, " ")
+				names = append(names, name)
+			}
+			if d := cmp.Diff(s.expectedNames(r.Script), names); d != "" || r.Error != "" || r.Exit != 0 {
+				bad("exit %d, calls (-plan +script):\n%s", r.Exit, d)
+			}
 		case "refused":
 			refused = r
 			// The refresh of a setting only warns when it fails.
@@ -273,7 +282,7 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 		}
 	}
 	for _, name := range []string{"whatif", "unknown argument", "wrong place", "alone", "run", "refused", "resumed",
-		"again"} {
+		"again", "undo"} {
 		if cases[name] == 0 && (refusals || name != "refused" && name != "resumed") {
 			t.Errorf("no %s was run\n%s", name, log)
 		}
@@ -281,7 +290,7 @@ func (s set) judge(t *testing.T, runs []ran, refusals bool, log string) {
 	if cases["run"] != len(s.scripts) {
 		t.Errorf("%d of %d scripts were run\n%s", cases["run"], len(s.scripts), log)
 	}
-	for _, script := range s.scripts {
+	for _, script := range slices.Concat(s.scripts, s.undo) {
 		if n := len(s.expectedNames(script.Name)); refusals && stops[script.Name] != n {
 			t.Errorf("%s was stopped at %d of its %d calls", script.Name, stops[script.Name], n)
 		}
@@ -302,12 +311,36 @@ func (s set) changes(script string) (out []change.Change) {
 }
 
 func (s set) expectedNames(script string) (out []string) {
+	if forward, undoes := strings.CutPrefix(script, deployment.RollbackFolder+"/"); undoes {
+		return s.undoNames(forward)
+	}
 	for _, c := range s.changes(script) {
 		for _, command := range c.Commands() {
 			out = append(out, command.Name)
 			for _, then := range command.Then {
 				out = append(out, then.Name)
 			}
+		}
+	}
+	return out
+}
+
+// undoNames are the calls of the rollback script of a script: what was made is removed, what was set
+// is set back, the last change first.
+func (s set) undoNames(script string) (out []string) {
+	for _, c := range slices.Backward(s.changes(script)) {
+		name := c.Command.Name
+		switch verb, rest, _ := strings.Cut(name, "-"); {
+		case verb == "New", verb == "Add":
+			name = "Remove-" + rest
+		case strings.HasPrefix(name, "POST "):
+			name = "DELETE"
+		case strings.HasPrefix(name, "PATCH "):
+			name = "PATCH"
+		}
+		out = append(out, name)
+		for _, then := range c.Command.Then {
+			out = append(out, then.Name)
 		}
 	}
 	return out
@@ -507,7 +540,11 @@ func (s set) world(t *testing.T) map[string]any {
 		}
 		places[c.Target][noun] = append(places[c.Target][noun], object)
 	}
-	return map[string]any{"scripts": scripts, "places": places, "graph": graph, "tenant": tenant}
+	undo := []any{}
+	for _, script := range s.undo {
+		undo = append(undo, map[string]any{"file": script.Name, "place": script.Place})
+	}
+	return map[string]any{"scripts": scripts, "undo": undo, "places": places, "graph": graph, "tenant": tenant}
 }
 
 func writeJSON(t *testing.T, path string, v any) {

@@ -105,7 +105,7 @@ $setup = {
 }
 $known = @{}
 foreach ($name in (Get-Content -LiteralPath $Catalogue -Raw | ConvertFrom-Json -AsHashtable).Keys) { $known[$name] = $true }
-$names = @(foreach ($file in Get-ChildItem -LiteralPath $Folder -Filter *.ps1) {
+$names = @(foreach ($file in Get-ChildItem -LiteralPath $Folder -Filter *.ps1 -Recurse) {
     [regex]::Matches((Get-Content -LiteralPath $file.FullName -Raw), '\b[A-Z][a-z]+-[A-Za-z]+\b').Value | Where-Object { $known.ContainsKey($_) }
 }) | Sort-Object -Unique
 $session = $null
@@ -180,8 +180,8 @@ $graphRequest = {
         $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new($e, 'stand-in', 'InvalidOperation', "$Method $Uri"))
     }
     $path, $query = $Uri.OriginalString -split '\?', 2
-    if ($path -notmatch '^/v1\.0/(applications|servicePrincipals)(?:/([0-9a-f-]{36})(/appRoleAssignments)?)?$') { . $fail '400 (BadRequest)' "no such address $path" }
-    $collection, $id, $under = $Matches[1], $Matches[2], $Matches[3]
+    if ($path -notmatch '^/v1\.0/(applications|servicePrincipals)(?:/([0-9a-f-]{36})(/appRoleAssignments)?(?:/([0-9a-f-]{36}))?)?$') { . $fail '400 (BadRequest)' "no such address $path" }
+    $collection, $id, $under, $item = $Matches[1], $Matches[2], $Matches[3], $Matches[4]
     if ($under) { $collection = "$id$under" }
     $object = if ($id -and -not $under) { $graph.Objects[$id] }
     $show = { param($o) $o['#seen']++; $copy = @{}; foreach ($k in $o.Keys) { if ($k[0] -ne '#') { $copy[$k] = $o[$k] } }; $copy }
@@ -223,7 +223,11 @@ $graphRequest = {
             if ($null -eq $object) { . $fail '404 (NotFound)' 'Request_ResourceNotFound' }
             foreach ($k in $given.Keys) { $object[$k] = $given[$k] }
         }
-        'DELETE' { $graph.Objects.Remove($id) }
+        'DELETE' {
+            $gone = if ($under) { $item } else { $id }
+            if (-not $graph.Objects.Contains($gone)) { . $fail '404 (NotFound)' 'Request_ResourceNotFound' }
+            $graph.Objects.Remove($gone)
+        }
     }
     $line = [ordered]@{ graph = $Method; uri = $path; body = $given; made = @{ id = $answer.id; appId = $answer.appId } }
     [System.IO.File]::AppendAllText($graph.Record, ($line | ConvertTo-Json -Depth 20 -Compress) + "`n")
@@ -234,6 +238,7 @@ $graphRequest = {
 $work = Join-Path $scratch 'work'
 $null = New-Item -ItemType Directory -Path $work
 Copy-Item -Path (Join-Path $Folder '*.ps1') -Destination $work
+Copy-Item -LiteralPath (Join-Path $Folder 'rollback') -Destination $work -Recurse
 $result = Join-Path $work 'hybridge-result.json'
 foreach ($place in $world.places.Keys) { Invoke-There { param($p, $t) Set-Store $p $t } @($place, (ConvertTo-Json -Depth 12 -Compress -InputObject $world.places[$place])) }
 
@@ -303,5 +308,19 @@ foreach ($s in $world.scripts) {
     Restore-World $s.place $after
 }
 foreach ($s in $world.scripts) { $null = Invoke-Case 'again' $s.file $s.place $yes 0 }
+# The rollback scripts, the last first.
+foreach ($s in $world.undo) {
+    $kept = Save-World $s.place
+    $null = Invoke-Case 'whatif' $s.file $s.place @{ WhatIf = $true } 0
+    $count = Invoke-Case 'undo' $s.file $s.place $yes 0
+    $after = Save-World $s.place
+    for ($n = 1; $Refusals -and $n -le $count; $n++) {
+        Restore-World $s.place $kept
+        $null = Invoke-Case 'refused' $s.file $s.place $yes $n
+        $null = Invoke-Case 'resumed' $s.file $s.place $yes 0
+    }
+    Restore-World $s.place $after
+    $null = Invoke-Case 'again' $s.file $s.place $yes 0
+}
 if ($session) { Remove-PSSession -Session $session }
 Remove-Item -LiteralPath $scratch -Recurse -Force

@@ -606,7 +606,10 @@ function Exit-Change([hashtable] $Keeps, [string[]] $Prints) {
         $Run.Passed += $Change.Id
         Write-Line '  is as wanted: passed over'
     }
-    $Change.After = Get-Image $Change.Live
+    # What an earlier run made is kept: what others changed since must show.
+    if ($Change.Written -or $null -eq $Change.After) {
+        $Change.After = Get-Image $Change.Live
+    }
     if (-not $Change.Write) {
         Save-Result 'as wanted' ''
         return
