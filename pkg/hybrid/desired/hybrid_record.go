@@ -71,7 +71,8 @@ var hybridRecord = &Topic{
 		}
 		needs := All(p.at(), acceptedDomain, remoteDomainDelivery, organizationRelationship, intraOrganizationConnector,
 			settingOverride, sendConnector, receiveConnector)
-		for _, n := range All(PlaceOnline, organizationRelationship, intraOrganizationConnector, onPremisesOrganization) {
+		there := All(PlaceOnline, organizationRelationship, intraOrganizationConnector, onPremisesOrganization)
+		for _, n := range there {
 			n.loose = true
 			needs = append(needs, n)
 		}

@@ -63,7 +63,9 @@ func (p *Planner) transportLeaf(ctx context.Context, s mailServers, host string)
 	var found []*x509.Certificate
 	for _, c := range stores.Servers[carry[0]] {
 		id := certificate.IdentifierOf(c)
-		known := slices.ContainsFunc(found, func(f *x509.Certificate) bool { return certificate.IdentifierOf(f).Equal(id) })
+		known := slices.ContainsFunc(found, func(f *x509.Certificate) bool {
+			return certificate.IdentifierOf(f).Equal(id)
+		})
 		if known || certificate.SelfSigned(c) || !certificate.Covers(c, host) {
 			continue
 		}

@@ -84,7 +84,9 @@ func hasLeft(set *fact.Set, k *Kind, c apply.Creation) bool {
 // undecided reports whether a topic of the kind is left out.
 func undecided(k *Kind, left []change.LeftOut) bool {
 	return slices.ContainsFunc(left, func(l change.LeftOut) bool {
-		return slices.ContainsFunc(Topics(), func(t *Topic) bool { return t.ID == l.Topic && slices.Contains(t.Kinds, k) })
+		return slices.ContainsFunc(Topics(), func(t *Topic) bool {
+			return t.ID == l.Topic && slices.Contains(t.Kinds, k)
+		})
 	})
 }
 

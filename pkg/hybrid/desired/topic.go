@@ -44,8 +44,8 @@ var (
 // Topics lists all topics. A topic comes after those that it refers to.
 func Topics() []*Topic {
 	return []*Topic{
-		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain, relationships,
-		connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, hybridRecord,
+		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
+		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, hybridRecord,
 		workMailDomains, workMailUsers, workMailLookups,
 	}
 }

@@ -144,6 +144,22 @@ var AddressSpaces = Cmdlet(OnPremises, getAddressSpace,
 		return a, nil
 	}))
 
+// MigrationEndpoint is an address from which Exchange Online moves or copies mailboxes.
+type MigrationEndpoint struct{ Name, Type, RemoteServer string }
+
+const getMigrationEndpoint = "Get-MigrationEndpoint"
+
+// MigrationEndpoints are all migration endpoints of the tenant.
+var MigrationEndpoints = Cmdlet(Online, getMigrationEndpoint,
+	each(getMigrationEndpoint, func(o exchange.Object) (e MigrationEndpoint, err error) {
+		if e.Name, err = o.String("Identity"); err != nil {
+			return e, err
+		}
+		e.Type, _ = o.String("EndpointType")
+		e.RemoteServer, _ = o.String("RemoteServer")
+		return e, nil
+	}))
+
 // list returns a list of texts. An absent one is empty.
 func list(o exchange.Object, name string) ([]string, error) {
 	out, err := o.Strings(name)

@@ -20,7 +20,7 @@ var (
 		`Start|Test|Update)-[A-Z][A-Za-z0-9]+\b`)
 	parameter = regexp.MustCompile(`(?:^| )-([A-Z][A-Za-z]+)`)
 	// windows are cmdlets of Windows PowerShell itself, and of Microsoft Graph's.
-	windows = []string{"Get-Command"}
+	windows = []string{"Get-Command", "Get-Credential"}
 )
 
 // reference returns the parameters of Exchange cmdlets with the sides they exist on. full reports

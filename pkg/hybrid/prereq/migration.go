@@ -71,10 +71,51 @@ var migrationChecks = []Check{{
 				Fix("Make sure that the update is installed: Get-Command ExSetup.exe on the server shows its file " +
 					"version.")
 		case len(closed) > 0:
-			return check.Pass("MRSProxy is closed, and hybridge opens it only where the build number proves the August "+
-				"2026 security update: not on %s", someOf(closed)).With("directories", closed)
+			return check.Pass("MRSProxy is closed, and hybridge opens it only where the build number proves the "+
+				"August 2026 security update: not on %s", someOf(closed)).With("directories", closed)
 		}
 		return check.Pass("no MRSProxy is open without need or without the update")
+	},
+}, {
+	ID:       "migration.endpoint",
+	Title:    "The tenant has a migration endpoint for the forest",
+	Scope:    PerForest,
+	Severity: check.Warn,
+	Needs:    []check.ID{"access.onprem-read", "access.online-read"},
+	Reads:    fact.List(fact.VirtualDirectories, fact.MigrationEndpoints),
+	Why: "A migration endpoint holds the address of the forest and the account with which Exchange Online moves " +
+		"mailboxes. hybridge does not make it: only Exchange Online PowerShell hands over the account's password.",
+	Fix: "Make the endpoint in Exchange Online PowerShell, with an account that has the role Move Mailboxes alone. " +
+		"Test-MigrationServerAvailability tries the address and the account first.",
+	Run: func(ctx context.Context, in Input) check.Result {
+		switch {
+		case in.Tenant == nil:
+			return check.Result{Status: check.StatusSkip, Summary: noTenant}
+		case !wants(in, answers.MoveMailbox):
+			return check.NotApplicable("the features of the answers do not include moveMailbox")
+		}
+		directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		if !slices.ContainsFunc(directories, func(d fact.VirtualDirectory) bool { return d.MRSProxy }) {
+			return check.Pass("no server of forest %s is open for moves yet", in.Forest.Name())
+		}
+		endpoints, err := fact.MigrationEndpoints.In(ctx, in.Tenant)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		host := strings.ToLower(in.Forest.Answers.Namespace.EWS)
+		for _, e := range endpoints {
+			if strings.EqualFold(e.Type, "ExchangeRemoteMove") && strings.EqualFold(e.RemoteServer, host) {
+				return check.Pass("the migration endpoint %s leads to %s", e.Name, host)
+			}
+		}
+		return check.Warned("forest %s is open for moves, and no migration endpoint leads to %s", in.Forest.Name(), host).
+			FixWith("Test-MigrationServerAvailability -ExchangeRemoteMove -RemoteServer "+exchange.Quote(host)+
+				" -Credentials (Get-Credential)",
+				"New-MigrationEndpoint -Name 'Hybrid Migration Endpoint - EWS (Default Web Site)' -ExchangeRemoteMove "+
+					"-RemoteServer "+exchange.Quote(host)+" -Credentials (Get-Credential)")
 	},
 }}
 

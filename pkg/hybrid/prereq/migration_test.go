@@ -50,3 +50,26 @@ func TestMRSProxy(t *testing.T) {
 }
 
 func allOf[R any](findings []string, _ R) []string { return findings }
+
+// A forest that is open for moves needs an endpoint of the right type.
+func TestMigrationEndpointOfForest(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoints []fact.MigrationEndpoint
+		want      []string
+	}{
+		"there":        {[]fact.MigrationEndpoint{{Name: "x", Type: "ExchangeRemoteMove", RemoteServer: "Mail.contoso.com"}}, nil},
+		"none":         {nil, []string{"warn migration.endpoint contoso"}},
+		"another type": {[]fact.MigrationEndpoint{{Type: "IMAP", RemoteServer: "mail.contoso.com"}}, []string{"warn migration.endpoint contoso"}},
+		"another host": {[]fact.MigrationEndpoint{{Type: "ExchangeRemoteMove", RemoteServer: "old.contoso.com"}}, []string{"warn migration.endpoint contoso"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := healthy(t)
+			fact.MigrationEndpoints.Seed(f.Tenant, test.endpoints, nil)
+			alter(t, fact.VirtualDirectories, f.Forests[0], func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = true })
+			got, _ := outcome(t, f)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -166,6 +166,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.OnlineRelationships.Seed(f.Tenant, nil, nil)
 	fact.OnlineConnectors.Seed(f.Tenant, nil, nil)
 	fact.InboundConnectors.Seed(f.Tenant, nil, nil)
+	fact.MigrationEndpoints.Seed(f.Tenant, nil, nil)
 	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
 	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
 	var domains []entra.Domain
