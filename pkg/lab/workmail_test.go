@@ -151,7 +151,8 @@ func TestWorkMailFront(t *testing.T) {
 		t.Errorf("%+v, %v", front, err)
 	}
 	d := &autodiscover.Client{HTTP: good.HTTP, Anonymous: l.way.Client(nil)}
-	result, err := d.FindAt(ctx, client.Autodiscover(workMailRegion), anchorMailbox+"@"+workMailDomain)
+	result, err := d.FindAt(ctx, "https://"+l.workMail.service.AutodiscoverHost()+"/autodiscover/autodiscover.xml",
+		anchorMailbox+"@"+workMailDomain)
 	if err != nil || result.EWS() != client.EWS(workMailRegion) {
 		t.Errorf("%+v, %v", result, err)
 	}

@@ -42,11 +42,6 @@ func EWS(region string) string {
 	return "https://ews.mail." + region + ".awsapps.com/EWS/Exchange.asmx"
 }
 
-// Autodiscover returns the address of POX autodiscover.
-func Autodiscover(region string) string {
-	return "https://autodiscover-service.mail." + region + ".awsapps.com/autodiscover/autodiscover.xml"
-}
-
 // Options for New.
 type Options struct {
 	Region       string
