@@ -15,12 +15,14 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link/ntlm"
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // forestSite is the running Exchange organization of one forest.
@@ -30,6 +32,7 @@ type forestSite struct {
 	premise              *premise
 	org                  *organization.Organization
 	ldap                 *directory.Server
+	post                 *mail.Transport
 	transport            *issued // the certificate that mail and clients see
 	directoryCertificate *issued
 	// serverCertificate is shown under the server's own name; from the organization's authority.
@@ -46,6 +49,7 @@ type forestSite struct {
 	// addressesHidden denies every account proxyAddresses of people.
 	addressesHidden bool
 	typed           bool // remote PowerShell sends typed values always
+	inspect         func(*smtp.Config)
 
 	mu   sync.Mutex
 	keys map[string]keptKeys // of auth servers, by metadata URL
@@ -95,6 +99,7 @@ func (f *forestSite) register(r *registry) {
 
 func (f *forestSite) link(way *link.Link) {
 	f.premise.link = way
+	f.post.Link(f.network.names, way.DialContext, way.Roots())
 	f.start()
 }
 

@@ -141,6 +141,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if slices.Contains(o.Clouds, Online) {
 		l.tenant = &tenantSite{servers: servers{network: l.network}, now: l.now, today: o.Today,
 			id: identityOf(o.Estate, tenantID)}
+		for _, f := range l.forests {
+			l.tenant.domains = append(l.tenant.domains, f.domain)
+		}
 		l.sites = append(l.sites, l.tenant)
 	}
 	if slices.Contains(o.Clouds, WorkMail) {
@@ -197,8 +200,9 @@ func (l *Lab) build(ctx context.Context) error {
 			return fmt.Errorf("lab: %w", err)
 		}
 	}
+	l.network.names = &dns.Client{Resolvers: []string{l.zone.Address()}}
 	l.way, err = link.New(link.Options{
-		ConnectTo: l.network.connectTo, LookupHost: (&dns.Client{Resolvers: []string{l.zone.Address()}}).LookupHost,
+		ConnectTo: l.network.connectTo, LookupHost: l.network.names.LookupHost,
 		CAs: l.authority.pool(), Timeout: 20 * time.Second,
 	})
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
 // network holds the connect-to rules that lead clients to the sites on loopback, and the network
@@ -19,6 +21,7 @@ import (
 type network struct {
 	connectTo []string // HOST:PORT=127.0.0.1:PORT
 	log       *log.Logger
+	names     *dns.Client
 	silent    []string // HOST:PORT of a fault: no rule leads there, so that a connection is refused
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 	"github.com/hybridge-cli/hybridge/pkg/wire/psrp"
-	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // raise builds the forest's servers: the domain controller, and the Exchange server with its web
@@ -81,15 +80,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.queue(func() error { return f.ldap.ServeTLS(secure) }, func() { f.ldap.Close() })
 	f.queue(func() error { return f.ldap.Serve(plain) }, func() {})
 
-	mail, err := f.listen(f.mail+":25", f.server+":25")
-	if err != nil {
+	if err := f.raiseMail(l); err != nil {
 		return err
 	}
-	transport := f.transport.tls()
-	relay := &smtp.Server{Hostname: f.server}
-	relay.Configure(smtp.Config{Certificate: &transport, SecureCapabilities: []string{"XOORG"},
-		Accepts: f.accepts})
-	f.queue(func() error { return relay.Serve(mail) }, func() { mail.Close(); relay.Close() })
 
 	authentication := organization.Authentication{Password: func(_ context.Context, user, password string) error {
 		if want, ok := f.password(user); !ok || want != password {
@@ -163,6 +156,9 @@ func (t *tenantSite) raise(l *Lab) error {
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
 	t.org.Handle("Get-Recipient", t.premise.getRecipient)
 	t.premise.follow()
+	if err := t.raiseMail(l); err != nil {
+		return err
+	}
 	hosts := map[string]virtualHost{}
 	for host, handler := range t.web() {
 		hosts[host] = virtualHost{t.front, handler}

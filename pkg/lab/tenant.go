@@ -13,6 +13,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
@@ -33,10 +34,13 @@ const autodiscoverOnline = "autodiscover.outlook.com"
 type tenantSite struct {
 	servers
 	id           string
+	domains      []string // of the forests
 	entra        *entra.Tenant
 	org          *organization.Organization
 	premise      *premise
 	front        *issued
+	exchanger    *issued // of the servers for mail
+	post         *mail.Transport
 	automation   *issued // the certificate of the application that hybridge signs in as
 	automationID string
 	devicePage   string // where a person finishes a device code
@@ -64,10 +68,12 @@ func (t *tenantSite) register(r *registry) {
 	r.host(microsoftHosts...)
 	r.host(autodiscoverOnline)
 	r.records = append(r.records, "autodiscover."+coexistenceDomain+". CNAME "+autodiscoverOnline+".")
+	t.registerMail(r)
 }
 
 func (t *tenantSite) link(way *link.Link) {
 	t.premise.link = way
+	t.post.Link(t.network.names, way.DialContext, way.Roots())
 	t.start()
 }
 

@@ -201,13 +201,6 @@ func (f *forestSite) audiences(host string) []string {
 	return names
 }
 
-// accepts reports whether the forest takes mail for a domain.
-func (f *forestSite) accepts(domain string) bool {
-	return slices.ContainsFunc(f.org.Objects("AcceptedDomain"), func(d *organization.Record) bool {
-		return strings.EqualFold(d.String("DomainName"), domain)
-	})
-}
-
 // partner reports whether a token's application is an enabled partner application. It must be of
 // the token's realm, or of any realm when it names none.
 func (f *forestSite) partner(token oauth.Token, realm string) error {

@@ -45,6 +45,9 @@ Mailbox                          Get Set Enable Disable
 MailboxFolderPermission          Add Remove
 MailboxPermission                Add Remove
 MailUser                         Get Set
+MessageTraceDetailV2             Get
+MessageTraceV2                   Get
+MessageTrackingLog               Get
 MigrationEndpoint                Get New Set Remove
 MigrationServerAvailability      Test
 OAuthConnectivity                Test

@@ -20,6 +20,8 @@ type Server struct {
 	Hostname string // greeting and EHLO name
 	// Received is called for each message, may be nil.
 	Received func(Message)
+	// Each gives the configuration of one session, in place of Configure's. May be nil.
+	Each func(net.Conn) Config
 
 	mu     sync.Mutex
 	config Config
@@ -42,14 +44,23 @@ type Config struct {
 	// Accepts reports whether the server takes mail for a domain. Without it, the server takes none:
 	// it relays for no one.
 	Accepts func(domain string) bool
+	// Recognizes returns EHLO lines for a client that did STARTTLS, beside SecureCapabilities. May be
+	// nil.
+	Recognizes func(tls.ConnectionState) []string
+	// Refuses returns the reply that refuses a recipient, or "". When set, Accepts does not count.
+	Refuses func(m Message, recipient string) string
+	// Takes takes over a message, and returns the reply that refuses it, or "". May be nil.
+	Takes func(Message) string
 }
 
 // Message is a message that was received.
 type Message struct {
-	From string
-	To   []string
-	Data string
-	TLS  *tls.ConnectionState // nil when it came in clear text
+	Hello  string // name that the client gave
+	From   string
+	To     []string
+	Data   string
+	TLS    *tls.ConnectionState // nil when it came in clear text
+	Remote net.Addr
 }
 
 // Configure replaces the configuration, for sessions that begin afterwards.
@@ -84,6 +95,9 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		s.open[conn] = true
 		c := s.config
+		if s.Each != nil {
+			c = s.Each(conn)
+		}
 		s.wg.Add(1)
 		s.mu.Unlock()
 		go func() {
@@ -116,6 +130,7 @@ type receiver struct {
 	r      *bufio.Reader
 	state  *tls.ConnectionState
 	hello  bool
+	name   string // given in EHLO or HELO
 	from   *string
 	to     []string
 	chunks *strings.Builder // of BDAT; nil when none has come
@@ -175,11 +190,11 @@ func (s *receiver) run() {
 func (s *receiver) handle(verb, argument string) bool {
 	switch verb {
 	case "EHLO":
-		s.hello = true
+		s.hello, s.name = true, argument
 		s.reset()
 		return s.say(s.capabilities()...)
 	case "HELO":
-		s.hello = true
+		s.hello, s.name = true, argument
 		return s.say("250 " + s.server.Hostname)
 	case "STARTTLS":
 		return s.startTLS()
@@ -223,7 +238,11 @@ func (s *receiver) handle(verb, argument string) bool {
 		if !ok || domain == "" {
 			return s.say("550 5.1.1 Recipient address has no domain")
 		}
-		if s.config.Accepts == nil || !s.config.Accepts(strings.ToLower(domain)) {
+		if s.config.Refuses != nil {
+			if refusal := s.config.Refuses(s.message(""), address); refusal != "" {
+				return s.say(refusal)
+			}
+		} else if s.config.Accepts == nil || !s.config.Accepts(strings.ToLower(domain)) {
 			return s.say("550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain")
 		}
 		s.to = append(s.to, address)
@@ -252,6 +271,9 @@ func (s *receiver) capabilities() []string {
 	words = append(words, s.config.Capabilities...)
 	if s.state != nil {
 		words = append(words, s.config.SecureCapabilities...)
+		if s.config.Recognizes != nil {
+			words = append(words, s.config.Recognizes(*s.state)...)
+		}
 	}
 	words = append(words, "8BITMIME")
 	for i := range words {
@@ -319,11 +341,22 @@ func (s *receiver) data() bool {
 
 func (s *receiver) reset() { s.from, s.to, s.chunks = nil, nil, nil }
 
+// message is what is known of a message so far.
+func (s *receiver) message(data string) Message {
+	return Message{Hello: s.name, From: *s.from, To: s.to, Data: data, TLS: s.state, Remote: s.conn.RemoteAddr()}
+}
+
 func (s *receiver) received(data string) bool {
-	if s.server.Received != nil {
-		s.server.Received(Message{From: *s.from, To: s.to, Data: data, TLS: s.state})
-	}
+	m := s.message(data)
 	s.reset()
+	if s.config.Takes != nil {
+		if refusal := s.config.Takes(m); refusal != "" {
+			return s.say(refusal)
+		}
+	}
+	if s.server.Received != nil {
+		s.server.Received(m)
+	}
 	return s.say("250 2.6.0 Queued mail for delivery")
 }
 

@@ -1,6 +1,6 @@
 // Package smtp looks at SMTP servers the way Exchange Online's and Exchange's own connectors meet
 // them: banner, EHLO capabilities before and after STARTTLS (RFC 3207), the certificates that are
-// served. It sends no mail. Its server half is a small receiver for simulated estates and tests.
+// served. Probe sends no mail. Send and the server half are for simulated estates and tests.
 package smtp
 
 import (

@@ -1,0 +1,127 @@
+package lab
+
+import (
+	"crypto/tls"
+	"crypto/x509/pkix"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
+)
+
+// protection is the domain in the names of Exchange Online's mail servers.
+const protection = "mail.protection.outlook.com"
+
+// exchanger is the host at which Exchange Online takes mail for a domain, as Microsoft Graph names it.
+func exchanger(domain string) string { return strings.ReplaceAll(domain, ".", "-") + "." + protection }
+
+// address is what the organization knows of an address.
+func (p *premise) address(address string) mail.Address {
+	r, ok := p.find(address)
+	if !ok {
+		return mail.Address{}
+	}
+	return mail.Address{Known: true, Here: r.here, Primary: r.primary, Target: r.target}
+}
+
+// raiseMail opens port 25 of the forest's server.
+func (f *forestSite) raiseMail(l *Lab) error {
+	listener, err := f.listen(f.mail+":25", f.server+":25")
+	if err != nil {
+		return err
+	}
+	var build [4]int
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &build[0], &build[1], &build[2], &build[3])
+	f.post = mail.New(mail.Config{
+		Organization: f.org, Host: f.server, Build: fmt.Sprintf("%d.%d.%d.%d", build[0], build[1], build[2], build[3]),
+		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
+	})
+	f.queue(func() error { return f.post.Serve(listener) }, func() { listener.Close(); f.post.Close() })
+	return nil
+}
+
+// held are the certificates whose keys the server has.
+func (f *forestSite) held() []tls.Certificate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := []tls.Certificate{f.transport.tls()}
+	for _, c := range f.authCertificates {
+		out = append(out, c.tls())
+	}
+	return out
+}
+
+// mailDomains are the domains for which Exchange Online has a mail server.
+func (t *tenantSite) mailDomains() []string {
+	return slices.Concat([]string{tenantDomain, coexistenceDomain}, t.domains)
+}
+
+// registerMail announces Exchange Online's mail servers. The forests' domains have their mail
+// exchangers on-premises.
+func (t *tenantSite) registerMail(r *registry) {
+	r.certificate(&t.exchanger, leaf{subject: pkix.Name{CommonName: protection, Organization: []string{"Microsoft Corporation"}},
+		names: []string{protection, "*." + protection}})
+	r.zones = append(r.zones, protection)
+	for _, domain := range t.mailDomains() {
+		r.host(exchanger(domain))
+	}
+	for _, domain := range []string{tenantDomain, coexistenceDomain} {
+		r.records = append(r.records, domain+". MX 0 "+exchanger(domain)+".")
+	}
+}
+
+// raiseMail opens port 25 of Exchange Online's mail servers.
+func (t *tenantSite) raiseMail(l *Lab) error {
+	var names []string
+	for _, domain := range t.mailDomains() {
+		names = append(names, exchanger(domain)+":25")
+	}
+	listener, err := t.listen(names...)
+	if err != nil {
+		return err
+	}
+	t.post = mail.New(mail.Config{
+		Organization: t.org, Host: "AM0PR01MB0001.eurprd01.prod.exchangelabs.com", Build: "15.20.9000.10", Tenant: t.id,
+		Certificates: func() []tls.Certificate { return []tls.Certificate{t.exchanger.tls()} },
+		Find:         t.premise.address, Now: l.now,
+	})
+	t.queue(func() error { return t.post.Serve(listener) }, func() { listener.Close(); t.post.Close() })
+	return nil
+}
+
+// secureMail makes the objects of mail flow in every forest and the tenant, as Microsoft's wizard
+// leaves them.
+func (l *Lab) secureMail() {
+	for _, f := range l.forests {
+		id := certificateName(f.transport)
+		f.org.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain)
+		f.org.Seed("SendConnector", "Name", "Outbound to Office 365 - "+stableGUID("send "+f.name), "AddressSpaces",
+			[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn", f.mail, "RequireTLS", true,
+			"TlsAuthLevel", "DomainValidation", "TlsDomain", protection, "CloudServicesMailEnabled", true, "TlsCertificateName",
+			id, "SourceTransportServers", []string{strings.ToUpper(firstLabel(f.server))})
+		c := f.frontend()
+		c.Set("TlsCertificateName", id)
+		c.Set("TlsDomainCapabilities", []string{protection + ":AcceptCloudServicesMail"})
+		l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+f.guid, "ConnectorType", "OnPremises", "ConnectorSource",
+			"HybridWizard", "CloudServicesMailEnabled", true, "RequireTls", true, "SenderDomains", []string{"smtp:*;1"},
+			"TlsSenderCertificateName", f.mail)
+		l.tenant.org.Seed("OutboundConnector", "Name", "Outbound to "+f.guid, "ConnectorType", "OnPremises",
+			"ConnectorSource", "HybridWizard", "CloudServicesMailEnabled", true, "RecipientDomains", []string{f.domain},
+			"SmartHosts", []string{f.mail}, "TlsSettings", "DomainValidation", "TlsDomain", f.mail, "UseMXRecord", false)
+		l.tenant.org.Seed("OnPremisesOrganization", "Name", f.guid, "OrganizationGuid", f.guid, "OrganizationName",
+			f.organization, "HybridDomains", []string{f.domain}, "InboundConnector", "Inbound from "+f.guid,
+			"OutboundConnector", "Outbound to "+f.guid)
+	}
+}
+
+// certificateName is how connectors name a certificate.
+func certificateName(c *issued) string { return certificate.IdentifierOf(c.cert).String() }
+
+// frontend is the connector at which the forest's server takes mail from everywhere.
+func (f *forestSite) frontend() *organization.Record {
+	server := strings.ToUpper(firstLabel(f.server))
+	return f.org.Object("ReceiveConnector", server+`\Default Frontend `+server)
+}
