@@ -201,12 +201,17 @@ type labFault struct {
 	May []lab.CheckID `json:"may,omitempty"`
 	// The id of the cause that test must name.
 	Diagnosis lab.DiagnosisID `json:"diagnosis"`
+	// A fault of mail flow, which test --message finds.
+	Message bool `json:"message,omitempty"`
 }
 
 func (d faultsDocument) View() report.View {
 	table := report.Table{Columns: []msg.Text{msg.Of("id"), msg.Of("found by"), msg.Of("what is wrong")}}
 	for _, f := range d.Faults {
 		found := msg.Of("test")
+		if f.Message {
+			found = msg.Of("test --message")
+		}
 		if len(f.Turns) > 0 {
 			var checks []msg.Text
 			for _, id := range f.Turns {
@@ -228,7 +233,7 @@ func newLabFaultsCommand(a app) *cobra.Command {
 		d := faultsDocument{APIVersion: report.APIVersion, Faults: []labFault{}, Kind: "Faults"}
 		for _, f := range lab.Faults() {
 			turns := append([]lab.CheckID{}, f.Turns...) // never null
-			d.Faults = append(d.Faults, labFault{f.ID, f.Title, turns, f.Verdict, f.May, f.Diagnosis})
+			d.Faults = append(d.Faults, labFault{f.ID, f.Title, turns, f.Verdict, f.May, f.Diagnosis, f.Message})
 		}
 		return t.write(d)
 	})

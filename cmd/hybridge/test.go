@@ -21,16 +21,22 @@ func newTestCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "test",
 		GroupID: "flow",
-		Short:   "Test free/busy in both directions",
+		Short:   "Test free/busy, or mail, in both directions",
 		Long: `Test looks up free/busy for every pair of mailboxes in the answers file: in both directions, and from
 both sides. It shows the route of each lookup and, after a failure, the suspected cause.
 
-Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made.`,
+With --message it sends a message for every pair instead, reads its header where it arrives, and deletes
+it. The message must arrive over TLS and as internal mail. On-premises, the account of exchange.ews sends
+and reads; in the tenant, the application needs the permissions Mail.Send and Mail.ReadWrite.
+
+Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made.
+The same holds for messages.`,
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com
-  hybridge test -f answers.yaml --marker              # compare times also where a calendar is empty`,
+  hybridge test -f answers.yaml --marker              # compare times also where a calendar is empty
+  hybridge test -f answers.yaml --message             # mail each way: delivered, over TLS, internal`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.From, "from", "", "only lookups by `ADDRESS`")
@@ -38,6 +44,8 @@ Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made
 	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this long")
 	c.Flags().BoolVar(&o.Marker, "marker", false,
 		"put an appointment into each mailbox that is asked about, compare its times, and remove it")
+	c.Flags().BoolVar(&o.Message, "message", false,
+		"send a message for each pair instead of a lookup, and judge how it arrives")
 	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })
@@ -50,6 +58,9 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 		if _, err := format(t.output, testTraits|report.Rounds); err != nil {
 			return err
 		}
+	}
+	if o.Message && (o.Marker || o.UntilOK > 0) {
+		return usage("--message goes with neither --marker nor --until-ok: these are for lookups")
 	}
 	if err := addresses(&o.From, &o.To); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -28,6 +29,7 @@ type premise struct {
 	shared map[string]bool       // addresses that more than one person holds
 
 	diary diary
+	post  *mail.Transport
 	// shift is set by a fault: the times of another side's answers are off by it.
 	shift time.Duration
 	now   func() time.Time

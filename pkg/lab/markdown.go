@@ -27,6 +27,9 @@ func Markdown() []byte {
 				found += " but perhaps " + links(f.May)
 			}
 		}
+		if f.Message {
+			found = "`hybridge test --message`"
+		}
 		if f.Passes {
 			found = "nothing: an apply copes with it"
 		}

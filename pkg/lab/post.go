@@ -39,6 +39,7 @@ func (f *forestSite) raiseMail(l *Lab) error {
 		Organization: f.org, Host: f.server, Build: fmt.Sprintf("%d.%d.%d.%d", build[0], build[1], build[2], build[3]),
 		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
 	})
+	f.premise.post = f.post
 	f.queue(func() error { return f.post.Serve(listener) }, func() { listener.Close(); f.post.Close() })
 	return nil
 }

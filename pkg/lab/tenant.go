@@ -55,7 +55,7 @@ var automationRoles = entra.NewApplication{
 	DisplayName: "hybridge automation",
 	Exchange:    []string{"Exchange.ManageAsApp"},
 	Graph: []string{"Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Domain.Read.All",
-		"Organization.Read.All", "Calendars.Read"},
+		"Organization.Read.All", "Calendars.Read", "Mail.Send", "Mail.ReadWrite"},
 }
 
 func (t *tenantSite) register(r *registry) {
@@ -83,7 +83,7 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	t.entra, err = entra.New(entra.Config{
 		TenantID: t.id, DisplayName: "Contoso", InitialDomain: tenantDomain,
 		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
-		Clock: t.now, Schedules: t.schedules, Calendars: t,
+		Clock: t.now, Schedules: t.schedules, Calendars: t, Mailboxes: t,
 	})
 	if err != nil {
 		return err

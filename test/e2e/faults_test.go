@@ -74,7 +74,7 @@ func TestChecksFindTheirFaultAlone(t *testing.T) {
 // fail.
 func TestLookupFaults(t *testing.T) {
 	for _, f := range lab.Faults() {
-		if len(f.Turns) > 0 || f.Passes {
+		if len(f.Turns) > 0 || f.Passes || f.Message {
 			continue
 		}
 		t.Run(f.ID, func(t *testing.T) {

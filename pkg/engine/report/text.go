@@ -307,7 +307,12 @@ func (p *page) question(l Lookup) {
 }
 
 // Question is what a lookup asks.
-func (l Lookup) Question() msg.Text { return msg.Of("%s sees %s", l.From, l.To) }
+func (l Lookup) Question() msg.Text {
+	if l.Message {
+		return msg.Of("%s writes to %s", l.From, l.To)
+	}
+	return msg.Of("%s sees %s", l.From, l.To)
+}
 
 // questions gives the lookups of each question (who, whom, which way), in the order in which they
 // come.

@@ -88,6 +88,7 @@ type Matrix struct {
 // Lookup is one cell of a Matrix.
 type Lookup struct {
 	From, To  string
+	Message   bool   // From writes to To, instead of asking for To's calendar
 	Direction string // "contoso -> online"
 	Probe     string // how it was asked
 	Status    Status

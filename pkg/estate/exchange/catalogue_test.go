@@ -45,6 +45,7 @@ Mailbox                          Get Set Enable Disable
 MailboxFolderPermission          Add Remove
 MailboxPermission                Add Remove
 MailUser                         Get Set
+Message                          Get
 MessageTraceDetailV2             Get
 MessageTraceV2                   Get
 MessageTrackingLog               Get
@@ -57,6 +58,7 @@ OrganizationCustomization        Enable
 OrganizationRelationship         Get New Set Remove Test
 OutboundConnector                Get New Set Remove
 PartnerApplication               Get New Set Remove
+Queue                            Get
 ReceiveConnector                 Get New Set Remove
 Recipient                        Get
 RemoteDomain                     Get New Set Remove

@@ -90,6 +90,7 @@ type TestOptions struct {
 	UntilOK  time.Duration // repeat until every lookup is ok, or until this has passed
 	Marker   bool          // put an appointment of hybridge's own into the mailboxes that are asked about
 	ReadOnly bool          // write no calendar, not even to remove what an earlier run left
+	Message  bool          // send a message for each pair instead of a lookup
 }
 
 // Open prepares a deployment without connecting.

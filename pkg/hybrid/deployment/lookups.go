@@ -11,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/delivery"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -21,7 +22,8 @@ import (
 // ErrNoPairs says that no mailboxes are configured or found for a lookup.
 var ErrNoPairs = errors.New("no pair of mailboxes to ask about")
 
-// Test asks every free/busy pair from both sides.
+// Test asks every free/busy pair from both sides. With Message, it sends a message for each pair
+// instead, and judges how it arrives.
 func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observer) (freebusy.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
@@ -34,6 +36,9 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		return freebusy.Report{}, err
 	}
 	defer release()
+	if o.Message {
+		return delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs}, d)
+	}
 	markers, done, err := d.markers(ctx, o, premises)
 	if err != nil {
 		return freebusy.Report{}, err
@@ -168,7 +173,8 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)},
 			Domains: f.answers.Domains,
 			EWS:     ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
-			Diary: freebusy.EWSDiary(client.get),
+			Diary:  freebusy.EWSDiary(client.get),
+			Client: client.get,
 		})
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
@@ -215,6 +221,19 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			}
 		}
 	}, nil
+}
+
+// posts are the premises with their mailboxes.
+func (d *Deployment) posts(premises []freebusy.Premise) []delivery.Premise {
+	var out []delivery.Premise
+	for _, p := range premises {
+		with := delivery.Premise{Premise: p, Post: delivery.GraphPost(d.tenant.graph.get)}
+		if p.Client != nil {
+			with.Post = delivery.EWSPost(p.Client)
+		}
+		out = append(out, with)
+	}
+	return out
 }
 
 func ewsURL(f answers.Forest) string { return "https://" + f.Namespace.EWS + "/EWS/Exchange.asmx" }

@@ -22,6 +22,22 @@ const (
 	EWSOffOnline               ID = "ews.off-online"
 	ExchangeSerialization      ID = "exchange.serialization"
 	LookupTimesShifted         ID = "lookup.times-shifted"
+	MailCertificateGone        ID = "mail.certificate-gone"
+	MailCertificateName        ID = "mail.certificate-name"
+	MailCertificateUntrusted   ID = "mail.certificate-untrusted"
+	MailClear                  ID = "mail.clear-text"
+	MailHeadersNotAccepted     ID = "mail.headers-not-accepted"
+	MailHeadersNotSent         ID = "mail.headers-not-sent"
+	MailLoop                   ID = "mail.loop"
+	MailNoExchanger            ID = "mail.no-exchanger"
+	MailNoRoute                ID = "mail.no-route"
+	MailNotAccepted            ID = "mail.domain-not-accepted"
+	MailNotAttributed          ID = "mail.not-attributed"
+	MailNoTLS                  ID = "mail.no-tls"
+	MailPartnerConnector       ID = "mail.partner-connector"
+	MailRecipientUnknown       ID = "mail.recipient-unknown"
+	MailServerOutdated         ID = "mail.server-outdated"
+	MailUnreachable            ID = "mail.unreachable"
 	OAuthCertificateMissing    ID = "oauth.auth-certificate-missing"
 	OAuthOverrideLimited       ID = "oauth.override-limited"
 	OAuthSharedApplication     ID = "oauth.shared-application-refused"
@@ -45,8 +61,10 @@ func IDs() []ID {
 		AccessAttributeHidden, AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
 		EWSExternalURL, EWSOffOnline,
-		ExchangeSerialization, LookupTimesShifted, OAuthCertificateMissing, OAuthOverrideLimited,
-		OAuthSharedApplication,
+		ExchangeSerialization, LookupTimesShifted,
+		MailCertificateGone, MailCertificateName, MailCertificateUntrusted, MailClear, MailHeadersNotAccepted, MailHeadersNotSent, MailLoop,
+		MailNoExchanger, MailNoRoute, MailNotAccepted, MailNotAttributed, MailNoTLS, MailPartnerConnector, MailRecipientUnknown, MailServerOutdated, MailUnreachable,
+		OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
 		OAuthVirtualDirectoryOff, UserAddressTwice,
 		UserUPNDiffersFromPrimary,
 		WorkMailAccount, WorkMailBasicOff, WorkMailConnectorDown, WorkMailDNSMoved,

@@ -12,6 +12,9 @@ const (
 	Unknown Status = "unknown"
 )
 
+// MessageProbe is the probe of answers about a message: whether it arrived as internal mail over TLS.
+const MessageProbe = "message"
+
 // Diagnosis is a suspected cause.
 type Diagnosis struct {
 	ID         string  `json:"id"`
@@ -23,7 +26,7 @@ type Answer struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
 	Direction string `json:"direction"` // "contoso -> online", "online -> contoso", "contoso -> fabrikam"
-	Probe     string `json:"probe"`     // "ews", "graph", "test-oauthconnectivity"
+	Probe     string `json:"probe"`     // "ews", "graph", "test-oauthconnectivity", "message"
 	// Route holds the hops, first to last: "intra-organization connector HybridIOC", "autodiscover
 	// https://...", ...
 	Route     []string    `json:"route"`

@@ -14,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -47,6 +48,8 @@ type Premise struct {
 	Ask func(ctx context.Context, from, to string, w Window) (View, error)
 	// Diary writes its calendars. It is nil where no marker can be written.
 	Diary Diary
+	// Client is the client of its EWS; nil where mailboxes are asked through Microsoft Graph.
+	Client func(ctx context.Context) (*ews.Client, error)
 }
 
 // Proof is a probe of one step of a lookup.
@@ -112,7 +115,7 @@ func round(ctx context.Context, premises []Premise, o Options, obs observe.Obser
 	var tell sync.Mutex
 	starts := make(map[string][]int) // by the premise where a lookup starts
 	for i, pair := range o.Pairs {
-		p, err := home(ctx, premises, pair.From)
+		p, err := Home(ctx, premises, pair.From)
 		if err != nil {
 			nowhere := Answer{From: pair.From, To: pair.To, Direction: "? -> ?", Probe: "lookup"}
 			answers[i] = []Answer{settle(nowhere, err, true)}
@@ -138,11 +141,12 @@ func round(ctx context.Context, premises []Premise, o Options, obs observe.Obser
 	for _, a := range answers {
 		report.Matrix = append(report.Matrix, a...)
 	}
-	report.count()
+	report.Count()
 	return report
 }
 
-func (r *Report) count() {
+// Count counts the answers.
+func (r *Report) Count() {
 	r.Summary = Summary{}
 	for _, a := range r.Matrix {
 		switch a.Status {
@@ -156,9 +160,9 @@ func (r *Report) count() {
 	}
 }
 
-// home returns the premise that holds the mailbox of an address. It first asks every on-premises
+// Home returns the premise that holds the mailbox of an address. It first asks every on-premises
 // organization that has the domain: these know where their mailboxes moved.
-func home(ctx context.Context, premises []Premise, address string) (Premise, error) {
+func Home(ctx context.Context, premises []Premise, address string) (Premise, error) {
 	for _, p := range premises {
 		if !p.holds(domainOf(address)) {
 			continue

@@ -10,13 +10,18 @@ import (
 // View shows the matrix, and how many lookups work.
 func (r Report) View() report.View {
 	v := report.View{Name: "test", Title: msg.Of("Free/busy")}
+	lead, works, unknown := msg.Of("Free/busy:"), msg.Of("%d of %d lookups work", r.Summary.OK, len(r.Matrix)),
+		msg.Of("%d could not be asked", r.Summary.Unknown)
+	if len(r.Matrix) > 0 && r.Matrix[0].Probe == MessageProbe {
+		v.Title, lead = msg.Of("Mail"), msg.Of("Mail:")
+		works = msg.Of("%d of %d messages arrived as internal mail over TLS", r.Summary.OK, len(r.Matrix))
+		unknown = msg.Of("%d could not be sent or followed", r.Summary.Unknown)
+	}
 	if len(r.Matrix) > 0 {
 		v.Blocks = []report.Block{Block(r.Matrix)}
 	}
 	s := r.Summary
-	v.Summary = report.Summary{Lead: msg.Of("Free/busy:"), Counts: []report.Count{
-		{Text: msg.Of("%d of %d lookups work", s.OK, len(r.Matrix))},
-	}}
+	v.Summary = report.Summary{Lead: lead, Counts: []report.Count{{Text: works}}}
 	add := func(t report.Tone, text msg.Text) {
 		v.Summary.Counts = append(v.Summary.Counts, report.Count{Text: text, Tone: t})
 	}
@@ -24,7 +29,7 @@ func (r Report) View() report.View {
 		add(report.Bad, msg.Of("%d failed", s.Failed))
 	}
 	if s.Unknown > 0 {
-		add(report.Caution, msg.Of("%d could not be asked", s.Unknown))
+		add(report.Caution, unknown)
 	}
 	return v
 }
@@ -48,7 +53,7 @@ var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unkn
 // Lookup shows one answer. A failed one also shows the route and the suspected causes.
 func (a Answer) Lookup() report.Lookup {
 	l := report.Lookup{
-		From: a.From, To: a.To, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],
+		From: a.From, To: a.To, Message: a.Probe == MessageProbe, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],
 		Took: time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
 	}
 	if a.Note != "" {

@@ -46,6 +46,8 @@ type Config struct {
 	Schedules func(q ScheduleQuestion) ([]Schedule, error)
 	// Calendars keeps events; without it no user has a mailbox.
 	Calendars Calendars
+	// Mailboxes sends and keeps messages.
+	Mailboxes Mailboxes
 	PageSize  int // of Graph lists; 100 when 0
 }
 
@@ -226,6 +228,9 @@ var (
 		"Calendars.ReadWrite":             "ef54d2bf-783f-4e0f-bca1-3210c0444d99",
 		"Directory.Read.All":              "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
 		"Domain.Read.All":                 "dbb9058a-0e50-45d7-ae91-66909b5d4664",
+		"Mail.Read":                       "810c84a8-4a9e-49e6-bf7d-12d183f40d01",
+		"Mail.ReadWrite":                  "e2a3a72e-5f79-4c64-b1b1-878b674786c9",
+		"Mail.Send":                       "b633e1c5-b582-4048-a93e-9f11b44c7e96",
 		"MailTips.ReadBasic.All":          "5c1f0f5e-3b1a-4f6e-9d0c-1ab0c0ffee01",
 		"MailboxSettings.Read":            "40f97065-369a-49f4-947c-6a255697ae91",
 		"Organization.Read.All":           "498476ce-e0fe-48b0-b801-37ba7e2685c6",

@@ -62,6 +62,7 @@ type Transport struct {
 	number int
 	inbox  map[string][]Message // by primary address, in lower case
 	events []event
+	queues map[string]*queue // of what waits, by next hop
 	closed bool
 }
 
@@ -113,7 +114,7 @@ func New(c Config) *Transport {
 	if c.Retry == 0 {
 		c.Retry = 5 * time.Second
 	}
-	t := &Transport{Config: c, inbox: map[string][]Message{}}
+	t := &Transport{Config: c, inbox: map[string][]Message{}, queues: map[string]*queue{}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	if c.Tenant == "" {
 		t.side = onPremises{t}
@@ -293,17 +294,21 @@ func (t *Transport) deliver(m queued, recipient string) {
 	}
 	_, domain, _ = strings.Cut(strings.ToLower(address), "@")
 	for last := ""; ; {
-		status, done := t.attempt(m, address, domain)
+		hop, status, done := t.attempt(m, address, domain)
+		t.leave(m)
 		switch {
 		case done:
 			return
 		case strings.HasPrefix(status, "5"):
 			t.fail(m, address, status)
 			return
-		case status != last: // a queue tells each new reason once
-			t.record(event{id: "DEFER", source: "SMTP", status: status}, m, address)
-			last = status
 		}
+		t.enqueue(hop, status, m)
+		if status != last && t.Tenant != "" {
+			// Exchange Online's traces tell of each new reason. On-premises, the queue alone knows it.
+			t.record(event{id: "DEFER", source: "SMTP", status: status}, m, address)
+		}
+		last = status
 		select {
 		case <-t.ctx.Done():
 			return
@@ -312,17 +317,19 @@ func (t *Transport) deliver(m queued, recipient string) {
 	}
 }
 
-// attempt hands a message over once. done is false with the status of a failure.
-func (t *Transport) attempt(m queued, address, domain string) (status string, done bool) {
+// attempt hands a message over once. done is false with the status of a failure. hop is where the
+// message goes next: a domain, or smart hosts.
+func (t *Transport) attempt(m queued, address, domain string) (hop, status string, done bool) {
 	w, err := t.side.route(domain)
 	if err != nil {
-		return err.Error(), false
+		return "Unreachable Domain", err.Error(), false
 	}
-	hosts := w.hosts
+	hosts, hop := w.hosts, strings.Join(w.hosts, ",")
 	if len(hosts) == 0 {
+		hop = domain
 		found, err := t.names.Lookup(t.ctx, domain, dns.MX)
 		if err != nil {
-			return t.side.explain(domain, err), false
+			return hop, t.side.explain(domain, err), false
 		}
 		for _, r := range found.Records {
 			hosts = append(hosts, r.Target)
@@ -344,7 +351,7 @@ func (t *Transport) attempt(m queued, address, domain string) (status string, do
 		if failure == nil {
 			t.record(event{id: "SENDEXTERNAL", source: "SMTP", connector: w.connector, server: host, status: sent.Reply,
 				tls: sent.TLS}, m, address)
-			return "", true
+			return hop, "", true
 		}
 		status = t.side.explain(host, failure)
 		var reply *smtp.ReplyError
@@ -352,7 +359,7 @@ func (t *Transport) attempt(m queued, address, domain string) (status string, do
 			break
 		}
 	}
-	return status, false
+	return hop, status, false
 }
 
 // certificateError is a certificate that a connector does not take.

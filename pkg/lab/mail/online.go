@@ -233,7 +233,7 @@ func (t online) explain(host string, err error) string {
 		return "450 4.4.317 Cannot connect to remote server [Message=" + detail + "]" + last
 	case errors.Is(err, smtp.ErrNoTLS):
 		return "450 4.4.317 Cannot connect to remote server [Message=451 5.7.3 STARTTLS is required to send mail]" + last
-	case errors.Is(err, dns.ErrAbsent), errors.Is(err, dns.ErrEmpty):
+	case errors.Is(err, dns.ErrAbsent), errors.Is(err, dns.ErrEmpty), errors.Is(err, dns.ErrFailed):
 		return "450 4.4.312 DNS query failed [Message=" + host + " has no records]"
 	case errors.As(err, &failed) && failed.Step == smtp.Connect:
 		return "450 4.4.316 Connection refused [Message=Socket error code 10061]" + last
@@ -279,14 +279,15 @@ func (t *Transport) verify(w way, host string, chain []*x509.Certificate) error 
 	if failed.expected == "" {
 		failed.expected = host
 	}
-	if failed.reason = t.check(chain, x509.ExtKeyUsageServerAuth); failed.reason != "" {
-		return failed
-	}
-	// The names must have the connector's domain: literally, or with the wildcard of either.
+	// The names must have the connector's domain: literally, or with the wildcard of either. A wrong
+	// name is reported also where the chain is not trusted.
 	if w.tlsDomain != "" && !slices.ContainsFunc(certificate.Names(chain[0]), func(n string) bool {
 		return presents(w.tlsDomain, n) || certificate.Matches(n, w.tlsDomain)
 	}) {
 		failed.reason = "SubjectMismatch"
+		return failed
+	}
+	if failed.reason = t.check(chain, x509.ExtKeyUsageServerAuth); failed.reason != "" {
 		return failed
 	}
 	return nil

@@ -68,6 +68,8 @@ func (t *Transport) found(c organization.Call, id, sender, recipient, subject st
 func (t *Transport) track() {
 	if t.Tenant == "" {
 		t.Organization.Handle("Get-MessageTrackingLog", t.trackingLog)
+		t.Organization.Handle("Get-Message", t.getMessage)
+		t.Organization.Handle("Get-Queue", t.getQueue)
 		return
 	}
 	t.Organization.Handle("Get-MessageTraceV2", t.trace)
@@ -152,8 +154,12 @@ func (t *Transport) traceDetail(_ context.Context, c organization.Call) ([]excha
 				detail += " with connector " + e.connector
 			}
 		}
+		data := ""
+		if e.id == "RECEIVE" && e.connector != "" {
+			data = "S:InboundConnectorData=Name=" + e.connector + ";ConnectorType=OnPremises;TenantId=" + t.Tenant
+		}
 		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Management.FfoReporting.MessageTraceDetailV2"}, "",
-			"Date", e.at, "Event", names[e.id], "Action", "", "Detail", detail, "Data", fmt.Sprintf("S:Connector=%s", e.connector),
+			"Date", e.at, "Event", names[e.id], "Action", "", "Detail", detail, "Data", data,
 			"MessageId", e.message.id, "MessageTraceId", traceID(e), "SenderAddress", e.message.from))
 	}
 	return out, nil

@@ -133,7 +133,7 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 		return h.convertID(r, body), nil
 	case "GetFolder":
 		return h.getFolder(r, body), nil
-	case "FindItem", "CreateItem", "DeleteItem":
+	case "FindItem", "CreateItem", "DeleteItem", "GetItem":
 		return h.items(r, envelope)
 	case "GetServerTimeZones":
 		return getServerTimeZones(body), nil

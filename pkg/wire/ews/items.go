@@ -116,12 +116,14 @@ func (h *Handler) items(r *http.Request, envelope soap.Envelope) (string, error)
 	}
 	q := Query{RequestID: r.Header.Get("client-request-id"), Impersonated: impersonated(envelope.Header)}
 	q.Caller, _ = link.CallerOf(r.Context())
-	var answer string
-	var err error
-	switch operation {
-	case "FindItem":
+	answer, err, done := h.mail(r.Context(), q, operation, body)
+	switch {
+	case done:
+	case operation == "GetItem":
+		return "", schemaFault("the element 'GetItem' in namespace '" + Messages + "' is not expected")
+	case operation == "FindItem":
 		answer, err = findItem(r.Context(), backend, q, body)
-	case "CreateItem":
+	case operation == "CreateItem":
 		answer, err = createItem(r.Context(), backend, q, body)
 	default:
 		err = deleteItem(r.Context(), backend, q, body)
@@ -132,7 +134,7 @@ func (h *Handler) items(r *http.Request, envelope soap.Envelope) (string, error)
 	case errors.As(err, &no):
 		class, code, answer = "Error", no.Code, ""
 		text = `<m:MessageText>` + soap.Escape(no.Text) + `</m:MessageText>`
-		if operation == "CreateItem" {
+		if operation == "CreateItem" || operation == "GetItem" {
 			answer = `<m:Items/>`
 		}
 	case err != nil:

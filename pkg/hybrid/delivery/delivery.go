@@ -1,0 +1,279 @@
+// Package delivery sends a message from one premise to another, and judges how it arrives: whether,
+// over TLS, and as internal mail of the organization.
+package delivery
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// Probe is the probe of answers of this package.
+const Probe = freebusy.MessageProbe
+
+// Premise is a place of mailboxes that can send and read messages.
+type Premise struct {
+	freebusy.Premise
+	Post Post
+}
+
+// Post sends and reads the messages of a premise's mailboxes.
+type Post interface {
+	Send(ctx context.Context, from, to, subject string) error
+	// Find returns the messages with a subject in the inbox of a mailbox.
+	Find(ctx context.Context, mailbox, subject string) ([]Item, error)
+	Delete(ctx context.Context, mailbox, id string) error
+}
+
+// Item is a message in a mailbox.
+type Item struct {
+	ID     string
+	Header Header
+}
+
+// Options for Run.
+type Options struct {
+	Pairs []freebusy.Pair
+	Wait  time.Duration // for a message; three minutes when 0
+	Every time.Duration // between looks; two seconds when 0
+}
+
+// subjectPrefix begins the subject of every test message. A unique text follows.
+const (
+	subjectPrefix = "hybridge test "
+	text          = "hybridge test --message sent this message and deletes it again. You may delete it."
+	// removalLimit limits the deletion of a message, also after Ctrl-C.
+	removalLimit = 30 * time.Second
+)
+
+// Run sends a message for every pair, in parallel across pairs, and waits for each.
+func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observer) (freebusy.Report, error) {
+	if o.Wait == 0 {
+		o.Wait = 3 * time.Minute
+	}
+	if o.Every == 0 {
+		o.Every = 2 * time.Second
+	}
+	obs.Observe(observe.Started{Stage: "test", Total: len(o.Pairs)})
+	report := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: make([]freebusy.Answer, len(o.Pairs))}
+	var wait sync.WaitGroup
+	var tell sync.Mutex
+	for i, pair := range o.Pairs {
+		wait.Go(func() {
+			a := attempt(ctx, premises, o, pair)
+			report.Matrix[i] = a
+			tell.Lock()
+			defer tell.Unlock()
+			obs.Observe(a)
+		})
+	}
+	wait.Wait()
+	report.Count()
+	return report, ctx.Err()
+}
+
+// attempt sends one message. A panic is an error of that message alone.
+func attempt(ctx context.Context, premises []Premise, o Options, pair freebusy.Pair) (a freebusy.Answer) {
+	a = freebusy.Answer{From: pair.From, To: pair.To, Direction: "? -> ?", Probe: Probe, Route: []string{}}
+	err := func() (err error) {
+		defer broken.Into(&err, "the message to "+pair.To)
+		return send(ctx, premises, o, &a)
+	}()
+	var failed *failure
+	switch {
+	case err == nil:
+		a.Status = freebusy.OK
+	case errors.As(err, &failed):
+		a.Status, a.Error, a.Cause = freebusy.Failed, err.Error(), err
+		if failed.diagnosis != "" {
+			a.Diagnosis = []freebusy.Diagnosis{{ID: string(failed.diagnosis), Confidence: failed.confidence}}
+		}
+	default:
+		a.Status, a.Error, a.Cause = freebusy.Unknown, err.Error(), err
+	}
+	return a
+}
+
+// home finds the premise of an address.
+func home(ctx context.Context, premises []Premise, address string) (Premise, error) {
+	plain := make([]freebusy.Premise, len(premises))
+	for i, p := range premises {
+		plain[i] = p.Premise
+	}
+	found, err := freebusy.Home(ctx, plain, address)
+	if err != nil {
+		return Premise{}, err
+	}
+	for _, p := range premises {
+		if p.Name == found.Name {
+			return p, nil
+		}
+	}
+	return Premise{}, fmt.Errorf("%s is in no domain of this deployment", address)
+}
+
+func send(ctx context.Context, premises []Premise, o Options, a *freebusy.Answer) error {
+	from, err := home(ctx, premises, a.From)
+	if err != nil {
+		return err
+	}
+	to, err := home(ctx, premises, a.To)
+	if err != nil {
+		return err
+	}
+	a.Direction = from.Name + " -> " + to.Name
+	subject := subjectPrefix + rand.Text()
+	started := time.Now()
+	if err := from.Post.Send(ctx, a.From, a.To, subject); err != nil {
+		return fmt.Errorf("%s: send a message of %s: %w", from.Name, a.From, err)
+	}
+	item, err := await(ctx, from, to, o, *a, subject)
+	a.LatencyMS = time.Since(started).Milliseconds()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalLimit)
+		defer cancel()
+		if err := to.Post.Delete(ctx, a.To, item.ID); err != nil {
+			a.Note = fmt.Sprintf("the message %q is still in the mailbox of %s: %v", subject, a.To, err)
+		}
+	}()
+	a.Route = item.Header.hops()
+	if from.Name == to.Name {
+		return nil
+	}
+	return judge(ctx, from, to, item.Header, subject)
+}
+
+// await looks for the message until it has arrived, until a server says why it has not, or until
+// the time is over.
+func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, subject string) (Item, error) {
+	limited, cancel := context.WithTimeout(ctx, o.Wait)
+	defer cancel()
+	var blind, silent error // what kept us from looking into the mailbox, and at the sender's servers
+	for {
+		found, err := to.Post.Find(limited, a.To, subject)
+		switch {
+		case err == nil && len(found) > 0:
+			return found[0], nil
+		case err != nil && limited.Err() == nil:
+			blind = fmt.Errorf("%s: look for the message in the mailbox of %s: %w", to.Name, a.To, err)
+			if errors.Is(err, link.ErrAccess) {
+				return Item{}, blind
+			}
+		}
+		for _, p := range []Premise{from, to} {
+			status, err := trace(limited, p, subject)
+			if err != nil && limited.Err() == nil {
+				silent = err
+			}
+			if status != "" {
+				return Item{}, stopped(p, status)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return Item{}, ctx.Err()
+		case <-limited.Done():
+			if err := errors.Join(blind, silent); err != nil {
+				return Item{}, fmt.Errorf("no message after %s, and no reason: %w", o.Wait, err)
+			}
+			return Item{}, &failure{text: fmt.Sprintf("the message is not in the mailbox of %s after %s, and no server says "+
+				"why: look into its junk folder and at the mail rules", a.To, o.Wait)}
+		case <-time.After(o.Every):
+		}
+	}
+}
+
+// trace returns why a premise's servers hold or refuse a message; empty when they say nothing.
+func trace(ctx context.Context, p Premise, subject string) (string, error) {
+	if p.Side == exchange.OnPremises {
+		return traceOnPremises(ctx, p, subject)
+	}
+	return traceOnline(ctx, p, subject)
+}
+
+func run(ctx context.Context, p Premise, cmdlet string, pairs ...string) ([]exchange.Object, error) {
+	c := exchange.Command{Name: cmdlet, Parameters: map[string]any{}}
+	for i := 0; i < len(pairs); i += 2 {
+		c.Parameters[pairs[i]] = pairs[i+1]
+	}
+	found, err := p.Session.Run(ctx, c)
+	if err != nil {
+		err = fmt.Errorf("%s: %s: %w", p.Name, cmdlet, err)
+	}
+	return found, err
+}
+
+// traceOnPremises looks into the queues, then into the log of messages that were refused for good.
+func traceOnPremises(ctx context.Context, p Premise, subject string) (string, error) {
+	waiting, err := run(ctx, p, "Get-Message", "Filter", "Subject -eq '"+subject+"'")
+	if err != nil {
+		return "", err
+	}
+	for _, m := range waiting {
+		if last, _ := m.String("LastError"); last != "" {
+			return last, nil
+		}
+		queue, _ := m.String("Queue")
+		queues, err := run(ctx, p, "Get-Queue", "Identity", queue)
+		if err != nil {
+			return "", err
+		}
+		for _, q := range queues {
+			if last, _ := q.String("LastError"); last != "" {
+				return last, nil
+			}
+		}
+	}
+	failed, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "FAIL")
+	if err != nil {
+		return "", err
+	}
+	for _, e := range failed {
+		if status, _ := e.Strings("RecipientStatus"); len(status) > 0 {
+			return status[0], nil
+		}
+	}
+	return "", nil
+}
+
+func traceOnline(ctx context.Context, p Premise, subject string) (string, error) {
+	events, err := traceEvents(ctx, p, subject)
+	for _, e := range events {
+		if name, _ := e.String("Event"); name == "Fail" || name == "Defer" {
+			detail, err := e.String("Detail")
+			return detail, err
+		}
+	}
+	return "", err
+}
+
+// traceEvents are the events of Exchange Online for the messages with a subject.
+func traceEvents(ctx context.Context, p Premise, subject string) ([]exchange.Object, error) {
+	found, err := run(ctx, p, "Get-MessageTraceV2", "Subject", subject)
+	if err != nil {
+		return nil, err
+	}
+	var out []exchange.Object
+	for _, m := range found {
+		id, _ := m.String("MessageTraceId")
+		recipient, _ := m.String("RecipientAddress")
+		events, err := run(ctx, p, "Get-MessageTraceDetailV2", "MessageTraceId", id, "RecipientAddress", recipient)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, events...)
+	}
+	return out, nil
+}
