@@ -47,12 +47,13 @@ func mailFaults() []Fault {
 		},
 		{
 			ID: "mail.partner-lock", Diagnosis: "mail.partner-connector",
-			Title: "a partner connector for all senders admits the gateway's certificate alone, and contoso's inbound " +
-				"connector is off",
+			Title: "a partner connector for all senders admits the gateway's certificate alone, and contoso's " +
+				"inbound connector is off",
 			late: withMail(1, func(l *Lab) {
 				inbound(l, "Enabled", false)
 				l.tenant.org.Seed("InboundConnector", "Name", "Gateway", "ConnectorType", "Partner", "SenderDomains",
-					[]string{"smtp:*;1"}, "RequireTls", true, "RestrictDomainsToCertificate", true, "TlsSenderCertificateName",
+					[]string{"smtp:*;1"}, "RequireTls", true, "RestrictDomainsToCertificate", true,
+					"TlsSenderCertificateName",
 					"gateway.example")
 			}),
 		},
@@ -67,7 +68,8 @@ func mailFaults() []Fault {
 			late: withMail(1, func(l *Lab) {
 				send(l, "AddressSpaces", []string{"smtp:" + coexistenceDomain + ";10"})
 				l.contoso().org.Seed("SendConnector", "Name", "Tenant by hand", "AddressSpaces",
-					[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn", l.contoso().mail, "RequireTLS", true)
+					[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn",
+					l.contoso().mail, "RequireTLS", true)
 			}),
 		},
 		{
@@ -88,7 +90,8 @@ func mailFaults() []Fault {
 			Title: "a firewall in front of contoso masks STARTTLS",
 			early: inContoso(func(f *forestSite) {
 				f.inspect = func(c *smtp.Config) {
-					c.Certificate, c.Greeting, c.Capabilities = nil, "220 ************************", []string{"XXXXXXXA"}
+					c.Certificate, c.Greeting, c.Capabilities = nil, "220 ************************",
+						[]string{"XXXXXXXA"}
 				}
 			}),
 			late: withMail(1, sound),
@@ -98,8 +101,10 @@ func mailFaults() []Fault {
 			Title: "another receive connector of contoso answers the tenant, with a self-signed certificate",
 			late: withMail(1, func(l *Lab) {
 				f := l.contoso()
-				f.org.Seed("ReceiveConnector", "Name", "Relay", "Server", f.frontend().String("Server"), "Fqdn", f.server, "Bindings",
-					[]string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"127.0.0.0/8"}, "TransportRole", "FrontendTransport",
+				f.org.Seed("ReceiveConnector", "Name", "Relay", "Server", f.frontend().String("Server"), "Fqdn",
+					f.server, "Bindings",
+					[]string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"127.0.0.0/8"}, "TransportRole",
+					"FrontendTransport",
 					"TlsCertificateName", certificateName(f.authCertificates[0]))
 			}),
 		},

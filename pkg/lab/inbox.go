@@ -57,7 +57,8 @@ func (a answering) Item(_ context.Context, q ews.Query, id string) (ews.Mail, er
 			return out, nil
 		}
 	}
-	return ews.Mail{}, &ews.ResponseError{Code: "ErrorItemNotFound", Text: "The specified object was not found in the store."}
+	return ews.Mail{}, &ews.ResponseError{Code: "ErrorItemNotFound",
+		Text: "The specified object was not found in the store."}
 }
 
 func (a answering) Discard(_ context.Context, q ews.Query, id string) (found bool, err error) {

@@ -63,7 +63,8 @@ func (t *tenantSite) mailDomains() []string {
 // registerMail announces Exchange Online's mail servers. The forests' domains have their mail
 // exchangers on-premises.
 func (t *tenantSite) registerMail(r *registry) {
-	r.certificate(&t.exchanger, leaf{subject: pkix.Name{CommonName: protection, Organization: []string{"Microsoft Corporation"}},
+	r.certificate(&t.exchanger, leaf{subject: pkix.Name{CommonName: protection,
+		Organization: []string{"Microsoft Corporation"}},
 		names: []string{protection, "*." + protection}})
 	r.zones = append(r.zones, protection)
 	for _, domain := range t.mailDomains() {
@@ -101,17 +102,20 @@ func (l *Lab) secureMail() {
 		f.org.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain)
 		f.org.Seed("SendConnector", "Name", "Outbound to Office 365 - "+stableGUID("send "+f.name), "AddressSpaces",
 			[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn", f.mail, "RequireTLS", true,
-			"TlsAuthLevel", "DomainValidation", "TlsDomain", protection, "CloudServicesMailEnabled", true, "TlsCertificateName",
+			"TlsAuthLevel", "DomainValidation", "TlsDomain", protection, "CloudServicesMailEnabled", true,
+			"TlsCertificateName",
 			id, "SourceTransportServers", []string{strings.ToUpper(firstLabel(f.server))})
 		c := f.frontend()
 		c.Set("TlsCertificateName", id)
 		c.Set("TlsDomainCapabilities", []string{protection + ":AcceptCloudServicesMail"})
-		l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+f.guid, "ConnectorType", "OnPremises", "ConnectorSource",
+		l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+f.guid, "ConnectorType", "OnPremises",
+			"ConnectorSource",
 			"HybridWizard", "CloudServicesMailEnabled", true, "RequireTls", true, "SenderDomains", []string{"smtp:*;1"},
 			"TlsSenderCertificateName", f.mail)
 		l.tenant.org.Seed("OutboundConnector", "Name", "Outbound to "+f.guid, "ConnectorType", "OnPremises",
 			"ConnectorSource", "HybridWizard", "CloudServicesMailEnabled", true, "RecipientDomains", []string{f.domain},
-			"SmartHosts", []string{f.mail}, "TlsSettings", "DomainValidation", "TlsDomain", f.mail, "UseMXRecord", false)
+			"SmartHosts", []string{f.mail}, "TlsSettings", "DomainValidation", "TlsDomain", f.mail, "UseMXRecord",
+			false)
 		l.tenant.org.Seed("OnPremisesOrganization", "Name", f.guid, "OrganizationGuid", f.guid, "OrganizationName",
 			f.organization, "HybridDomains", []string{f.domain}, "InboundConnector", "Inbound from "+f.guid,
 			"OutboundConnector", "Outbound to "+f.guid)

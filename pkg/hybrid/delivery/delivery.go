@@ -64,7 +64,8 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 		o.Every = 2 * time.Second
 	}
 	obs.Observe(observe.Started{Stage: "test", Total: len(o.Pairs)})
-	report := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: make([]freebusy.Answer, len(o.Pairs))}
+	report := freebusy.Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: make([]freebusy.Answer,
+		len(o.Pairs))}
 	var wait sync.WaitGroup
 	var tell sync.Mutex
 	for i, pair := range o.Pairs {
@@ -188,8 +189,9 @@ func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, 
 			if err := errors.Join(blind, silent); err != nil {
 				return Item{}, fmt.Errorf("no message after %s, and no reason: %w", o.Wait, err)
 			}
-			return Item{}, &failure{text: fmt.Sprintf("the message is not in the mailbox of %s after %s, and no server says "+
-				"why: look into its junk folder and at the mail rules", a.To, o.Wait)}
+			return Item{},
+				&failure{text: fmt.Sprintf("the message is not in the mailbox of %s after %s, and no server says "+
+					"why: look into its junk folder and at the mail rules", a.To, o.Wait)}
 		case <-time.After(o.Every):
 		}
 	}

@@ -58,9 +58,11 @@ var reasons = []struct {
 		"TlsCertificateName on the receive connector that answers, or correct TlsDomain"},
 	{"UntrustedRoot", diagnose.MailCertificateUntrusted, "install a certificate of a public authority with its chain"},
 	{"CertExpired", diagnose.CertificateExpired, "renew the certificate"},
-	{"STARTTLS is required", diagnose.MailNoTLS, "the receiving server offers no STARTTLS: enable a certificate for SMTP, " +
-		"and switch SMTP inspection off on firewalls"},
-	{"A matching connector cannot be found", diagnose.MailNoRoute, "make the send connector for the coexistence domain"},
+	{"STARTTLS is required", diagnose.MailNoTLS,
+		"the receiving server offers no STARTTLS: enable a certificate for SMTP, " +
+			"and switch SMTP inspection off on firewalls"},
+	{"A matching connector cannot be found", diagnose.MailNoRoute,
+		"make the send connector for the coexistence domain"},
 	{"5.7.54", diagnose.MailNotAccepted, "make the recipient's domain an accepted domain"},
 	{"5.4.14", diagnose.MailLoop, "correct the target address of the recipient on one side"},
 	{"5.4.6", diagnose.MailLoop, "correct the target address of the recipient on one side"},
@@ -162,7 +164,8 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	for _, e := range events {
 		data, _ := e.String("Data")
 		if name, _ := e.String("Event"); name == "Receive" && strings.Contains(data, "InboundConnectorData=Name=") {
-			return &failure{arrived + ": CloudServicesMailEnabled is off on the inbound connector that recognized " + from.Name,
+			return &failure{arrived +
+				": CloudServicesMailEnabled is off on the inbound connector that recognized " + from.Name,
 				diagnose.MailHeadersNotAccepted, 0.8}
 		}
 	}

@@ -201,7 +201,8 @@ func attempt(ctx context.Context, p Premise, premises []Premise, o Options, pair
 		return ask(ctx, p, premises, o, pair), nil
 	}()
 	if err != nil {
-		out = []Answer{settle(Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe}, err, true)}
+		out = []Answer{settle(Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe},
+			err, true)}
 	}
 	return out
 }

@@ -53,7 +53,8 @@ var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unkn
 // Lookup shows one answer. A failed one also shows the route and the suspected causes.
 func (a Answer) Lookup() report.Lookup {
 	l := report.Lookup{
-		From: a.From, To: a.To, Message: a.Probe == MessageProbe, Direction: a.Direction, Probe: a.Probe, Status: statuses[a.Status],
+		From: a.From, To: a.To, Message: a.Probe == MessageProbe, Direction: a.Direction, Probe: a.Probe,
+			Status: statuses[a.Status],
 		Took: time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
 	}
 	if a.Note != "" {

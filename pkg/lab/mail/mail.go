@@ -338,7 +338,8 @@ func (t *Transport) attempt(m queued, address, domain string) (hop, status strin
 	h := m.header.clone()
 	h.cross(w.cloud, t.Host)
 	_, organization, _ := strings.Cut(m.from, "@")
-	out := smtp.Outgoing{From: m.from, To: []string{address}, Data: h.String() + "\r\n" + m.body, RequireTLS: w.requireTLS}
+	out := smtp.Outgoing{From: m.from, To: []string{address}, Data: h.String() + "\r\n" + m.body,
+		RequireTLS: w.requireTLS}
 	if w.cloud {
 		out.Organization = organization
 	}
@@ -397,8 +398,9 @@ func (t *Transport) store(m queued, mailbox string) {
 	defer t.mu.Unlock()
 	t.number++
 	key := strings.ToLower(mailbox)
-	t.inbox[key] = append(t.inbox[key], Message{ID: fmt.Sprintf("AAMkMail%04d", t.number), From: m.from, Subject: m.subject,
-		Header: m.header, Body: m.body, Received: t.Now()})
+	t.inbox[key] = append(t.inbox[key], Message{ID: fmt.Sprintf("AAMkMail%04d", t.number), From: m.from,
+		Subject: m.subject,
+		Header:  m.header, Body: m.body, Received: t.Now()})
 }
 
 // fail ends a message for a recipient, and reports that to the sender.
@@ -420,7 +422,8 @@ func (t *Transport) fail(m queued, recipient, status string) {
 	h.set(organizationPrefix, "MessageDirectionality", "Originating")
 	report := queued{id: id, subject: "Undeliverable: " + m.subject, header: h, report: true, internal: true,
 		body: "Delivery has failed to these recipients or groups:\r\n\r\n" + recipient +
-			"\r\n\r\nDiagnostic information for administrators:\r\n\r\nGenerating server: " + t.Host + "\r\n\r\n" + recipient +
+			"\r\n\r\nDiagnostic information for administrators:\r\n\r\nGenerating server: " + t.Host + "\r\n\r\n" +
+			recipient +
 			"\r\nRemote server returned '" + status + "'\r\n"}
 	t.record(event{id: "DSN", source: "DSN"}, report, m.from)
 	t.forward(report, []string{m.from})

@@ -240,7 +240,8 @@ func (t online) explain(host string, err error) string {
 	case errors.As(err, &failed) && failed.Step == smtp.Handshake:
 		return "450 4.4.317 Cannot establish session with remote server [Message=" + failed.Err.Error() + "]" + last
 	}
-	return fmt.Sprintf("450 4.4.318 Connection was closed abruptly (SuspiciousRemoteServerError) [Message=%v]%s", err, last)
+	return fmt.Sprintf("450 4.4.318 Connection was closed abruptly (SuspiciousRemoteServerError) [Message=%v]%s",
+		err, last)
 }
 
 // proven are the names of a certificate that the side trusts, as a client's.

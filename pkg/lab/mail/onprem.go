@@ -203,7 +203,7 @@ func (t onPremises) route(domain string) (way, error) {
 	if name := found.String("TlsCertificateName"); name != "" {
 		if w.certificate = t.named(name); w.certificate == nil {
 			return way{}, errors.New("454 4.7.5 The certificate specified in TlsCertificateName of the SendConnector " +
-				"could not be found.")
+				"could not be found.") //nolint:staticcheck // Exchange's words
 		}
 	} else if w.requireTLS {
 		for _, one := range t.Certificates() {
@@ -262,10 +262,10 @@ func (t onPremises) explain(host string, err error) string {
 		return "451 4.4.0 DNS query failed. The error was: DNS query failed with error InfoDomainNonexistent -> DnsDomain" +
 			"DoesNotExist: " + host
 	case errors.As(err, &failed) && failed.Step == smtp.Connect:
-		return fmt.Sprintf("441 4.4.1 Error encountered while communicating with primary target IP address: \"Failed to "+
-			"connect. Winsock error code: 10061, Win32 error code: 10061.\" Attempted failover to alternate host, but that "+
-			"did not succeed. Either there are no alternate hosts, or delivery failed to all alternate hosts. The last "+
-			"endpoint attempted was %s:25", host)
+		return fmt.Sprintf("441 4.4.1 Error encountered while communicating with primary target IP address: "+
+			"\"Failed to connect. Winsock error code: 10061, Win32 error code: 10061.\" Attempted failover to "+
+			"alternate host, but that did not succeed. Either there are no alternate hosts, or delivery failed to "+
+			"all alternate hosts. The last endpoint attempted was %s:25", host)
 	case errors.As(err, &failed) && failed.Step == smtp.Handshake:
 		return "451 4.4.0 TLS negotiation failed with error " + failed.Err.Error()
 	}

@@ -39,7 +39,8 @@ func (t *Transport) leave(m queued) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for hop, q := range t.queues {
-		if q.messages = slices.DeleteFunc(q.messages, func(w queued) bool { return w.id == m.id }); len(q.messages) == 0 {
+		if q.messages = slices.DeleteFunc(q.messages,
+			func(w queued) bool { return w.id == m.id }); len(q.messages) == 0 {
 			delete(t.queues, hop)
 		}
 	}
@@ -70,9 +71,10 @@ func (t *Transport) getQueue(_ context.Context, c organization.Call) ([]exchange
 	var out []exchange.Object
 	for _, q := range t.waiting() {
 		if identity == "" || strings.EqualFold(identity, t.queueID(&q)) {
-			out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Data.QueueViewer.ExtensibleQueueInfo"}, t.queueID(&q),
-				"DeliveryType", "DnsConnectorDelivery", "NextHopDomain", q.hop, "Status", "Retry", "MessageCount",
-				int64(len(q.messages)), "LastError", q.last))
+			out = append(out,
+				exchange.NewObject([]string{"Microsoft.Exchange.Data.QueueViewer.ExtensibleQueueInfo"}, t.queueID(&q),
+					"DeliveryType", "DnsConnectorDelivery", "NextHopDomain", q.hop, "Status", "Retry", "MessageCount",
+					int64(len(q.messages)), "LastError", q.last))
 		}
 	}
 	return out, nil
@@ -97,9 +99,11 @@ func (t *Transport) getMessage(_ context.Context, c organization.Call) ([]exchan
 	for _, q := range t.waiting() {
 		for _, m := range q.messages {
 			if subject == nil || strings.EqualFold(subject[1], m.subject) {
-				out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Data.QueueViewer.ExtensibleMessageInfo"},
-					t.queueID(&q)+`\1`, "Subject", m.subject, "InternetMessageId", m.id, "FromAddress", m.from, "Status", "Ready",
-					"Queue", t.queueID(&q), "LastError", ""))
+				out = append(out,
+					exchange.NewObject([]string{"Microsoft.Exchange.Data.QueueViewer.ExtensibleMessageInfo"},
+						t.queueID(&q)+`\1`, "Subject", m.subject, "InternetMessageId", m.id, "FromAddress", m.from,
+						"Status", "Ready",
+						"Queue", t.queueID(&q), "LastError", ""))
 			}
 		}
 	}

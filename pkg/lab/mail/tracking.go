@@ -48,7 +48,10 @@ func (t *Transport) found(c organization.Call, id, sender, recipient, subject st
 	}
 	is := func(name, value string) bool {
 		wanted := texts(name)
-		return len(wanted) == 0 || slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, value) })
+		return len(wanted) == 0 || slices.ContainsFunc(wanted, func(w string) bool {
+			return strings.EqualFold(w,
+				value)
+		})
 	}
 	var out []event
 	for _, e := range t.events {
@@ -57,7 +60,8 @@ func (t *Transport) found(c organization.Call, id, sender, recipient, subject st
 			(len(to) == 0 || slices.ContainsFunc(to, func(w string) bool {
 				return slices.ContainsFunc(e.recipients, func(r string) bool { return strings.EqualFold(r, w) })
 			})) &&
-			(len(texts(subject)) == 0 || strings.Contains(strings.ToLower(e.message.subject), strings.ToLower(texts(subject)[0]))) {
+			(len(texts(subject)) == 0 || strings.Contains(strings.ToLower(e.message.subject),
+				strings.ToLower(texts(subject)[0]))) {
 			out = append(out, e)
 		}
 	}
@@ -90,10 +94,13 @@ func (t *Transport) trackingLog(_ context.Context, c organization.Call) ([]excha
 		if e.status != "" {
 			status = []string{e.status}
 		}
-		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Management.TransportLogSearchTasks.MessageTrackingEvent"},
-			"", "Timestamp", e.at, "ClientHostname", e.client, "ServerHostname", e.server, "ConnectorId", e.connector, "Source",
-			e.source, "EventId", e.id, "MessageId", e.message.id, "Recipients", e.recipients, "RecipientStatus", status,
-			"MessageSubject", e.message.subject, "Sender", e.message.from, "Directionality", direction(e.message)))
+		out = append(out,
+			exchange.NewObject([]string{"Microsoft.Exchange.Management.TransportLogSearchTasks.MessageTrackingEvent"},
+				"", "Timestamp", e.at, "ClientHostname", e.client, "ServerHostname", e.server, "ConnectorId",
+				e.connector, "Source",
+				e.source, "EventId", e.id, "MessageId", e.message.id, "Recipients", e.recipients, "RecipientStatus",
+				status,
+				"MessageSubject", e.message.subject, "Sender", e.message.from, "Directionality", direction(e.message)))
 	}
 	return out, nil
 }
@@ -129,15 +136,17 @@ func (t *Transport) trace(_ context.Context, c organization.Call) ([]exchange.Ob
 	for _, k := range order {
 		e := last[k]
 		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Management.FfoReporting.MessageTraceV2"}, "",
-			"Received", e.at, "SenderAddress", e.message.from, "RecipientAddress", k.to, "Subject", e.message.subject, "Status",
+			"Received", e.at, "SenderAddress", e.message.from, "RecipientAddress", k.to, "Subject",
+			e.message.subject, "Status",
 			status[e.id], "MessageId", e.message.id, "MessageTraceId", traceID(e), "Size", int64(len(e.message.body))))
 	}
 	return out, nil
 }
 
 func (t *Transport) traceDetail(_ context.Context, c organization.Call) ([]exchange.Object, error) {
-	names := map[string]string{"RECEIVE": "Receive", "DEFER": "Defer", "DELIVER": "Deliver", "SENDEXTERNAL": "Send external",
-		"FAIL": "Fail", "RESOLVE": "Expand"}
+	names := map[string]string{"RECEIVE": "Receive", "DEFER": "Defer", "DELIVER": "Deliver",
+		"SENDEXTERNAL": "Send external",
+		"FAIL":         "Fail", "RESOLVE": "Expand"}
 	wanted, _ := c.Parameters["MessageTraceId"].(string)
 	var out []exchange.Object
 	for _, e := range t.found(c, "MessageId", "SenderAddress", "RecipientAddress", "") {
@@ -158,9 +167,10 @@ func (t *Transport) traceDetail(_ context.Context, c organization.Call) ([]excha
 		if e.id == "RECEIVE" && e.connector != "" {
 			data = "S:InboundConnectorData=Name=" + e.connector + ";ConnectorType=OnPremises;TenantId=" + t.Tenant
 		}
-		out = append(out, exchange.NewObject([]string{"Microsoft.Exchange.Management.FfoReporting.MessageTraceDetailV2"}, "",
-			"Date", e.at, "Event", names[e.id], "Action", "", "Detail", detail, "Data", data,
-			"MessageId", e.message.id, "MessageTraceId", traceID(e), "SenderAddress", e.message.from))
+		out = append(out,
+			exchange.NewObject([]string{"Microsoft.Exchange.Management.FfoReporting.MessageTraceDetailV2"}, "",
+				"Date", e.at, "Event", names[e.id], "Action", "", "Detail", detail, "Data", data,
+				"MessageId", e.message.id, "MessageTraceId", traceID(e), "SenderAddress", e.message.from))
 	}
 	return out, nil
 }

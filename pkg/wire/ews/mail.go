@@ -36,7 +36,8 @@ type Post interface {
 func (c *Client) SendMail(ctx context.Context, mailbox, to, subject, text string) error {
 	body := fmt.Sprintf(`<m:CreateItem MessageDisposition="SendOnly"><m:Items><t:Message><t:Subject>%s</t:Subject>`+
 		`<t:Body BodyType="Text">%s</t:Body><t:ToRecipients><t:Mailbox><t:EmailAddress>%s</t:EmailAddress></t:Mailbox>`+
-		`</t:ToRecipients></t:Message></m:Items></m:CreateItem>`, soap.Escape(subject), soap.Escape(text), soap.Escape(to))
+		`</t:ToRecipients></t:Message></m:Items></m:CreateItem>`, soap.Escape(subject), soap.Escape(text),
+		soap.Escape(to))
 	_, err := c.item(ctx, mailbox, "CreateItem", body)
 	return err
 }
@@ -133,7 +134,8 @@ func findMail(ctx context.Context, backend Post, q Query, body *soap.Element) (s
 	field, _ := restriction.Child("FieldURI").Get("FieldURI")
 	subject, _ := restriction.Child("FieldURIOrConstant", "Constant").Get("Value")
 	if field != "item:Subject" || body.Child("IndexedPageItemView") == nil {
-		return "", &ResponseError{Code: "ErrorUnsupportedPathForQuery", Text: "The property can not be used with this type of query."}
+		return "", &ResponseError{Code: "ErrorUnsupportedPathForQuery",
+			Text: "The property can not be used with this type of query."}
 	}
 	found, err := backend.Inbox(ctx, q, subject)
 	if err != nil {
