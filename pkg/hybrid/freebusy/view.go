@@ -54,8 +54,8 @@ var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unkn
 func (a Answer) Lookup() report.Lookup {
 	l := report.Lookup{
 		From: a.From, To: a.To, Message: a.Probe == MessageProbe, Direction: a.Direction, Probe: a.Probe,
-			Status: statuses[a.Status],
-		Took: time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
+		Status: statuses[a.Status],
+		Took:   time.Duration(a.LatencyMS) * time.Millisecond, Error: msg.Plain(a.Error),
 	}
 	if a.Note != "" {
 		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("note"), Text: msg.Plain(a.Note)})
