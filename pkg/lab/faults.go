@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/spelling"
+	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 )
 
@@ -105,10 +106,62 @@ func Faults() []Fault {
 		},
 		{
 			ID: "directory.addresses-hidden", Verdict: Skips,
-			Turns:     turns("directory.one-primary", "directory.unique-addresses", "directory.upn-matches-primary"),
+			Turns: turns("directory.one-primary", "directory.unique-addresses", "directory.upn-matches-primary",
+				"directory.unique-sign-in", "directory.address-format", "directory.address-length",
+				"directory.address-domain", "directory.primary-domain", "directory.mail-matches-primary"),
 			Diagnosis: "access.attribute-hidden",
 			Title:     "the account may not read proxyAddresses of contoso's people",
 			early:     inContoso(func(f *forestSite) { f.addressesHidden = true }),
+		},
+		{
+			ID: "directory.blank-in-address", Turns: turns("directory.address-format"),
+			Diagnosis: "user.attribute-invalid",
+			Title:     "a person of contoso has an address with a blank",
+			early: inContoso(blemish(func(u *directory.User, f *forestSite) {
+				u.ProxyAddresses = append(u.ProxyAddresses, "smtp:old name@"+f.domain)
+			})),
+		},
+		{
+			ID: "directory.alias-invalid", Turns: turns("directory.nickname-format"),
+			Diagnosis: "user.attribute-invalid",
+			Title:     "a person of contoso has an alias (mailNickname) that begins with a period",
+			early: inContoso(blemish(func(u *directory.User, _ *forestSite) {
+				u.Attributes["mailNickname"] = []string{"." + u.SAMAccountName}
+			})),
+		},
+		{
+			ID: "directory.mailbox-on-both-sides", Turns: turns("directory.mailbox-twice"), Verdict: Warns,
+			Diagnosis: "user.mailbox-twice",
+			Title:     "a mailbox of contoso is marked as one that moved to Exchange Online",
+			early:     inContoso(blemish(func(u *directory.User, _ *forestSite) { u.RemoteType = 4 })),
+		},
+		{
+			ID: "directory.old-database", Turns: turns("directory.home-database"), Diagnosis: "user.mailbox-twice",
+			Title: "a remote mailbox of contoso still has a mailbox database on-premises",
+			early: inContoso(func(f *forestSite) {
+				f.blemish = func(u *directory.User) {
+					if u.SAMAccountName == f.moved().account {
+						u.Attributes = map[string][]string{"homeMDB": {f.database()}}
+					}
+				}
+			}),
+		},
+		{
+			ID: "identity.sync-off", Turns: turns("identity.synchronization"), Diagnosis: "identity.sync-off",
+			Title: "directory synchronization of the tenant is switched off",
+			late: inTenant(func(t *tenantSite) {
+				off := false
+				t.entra.Update(func(s *entra.State) { s.SyncEnabled = &off })
+			}),
+		},
+		{
+			ID: "identity.sync-stopped", Turns: turns("identity.synchronization-recent"),
+			Diagnosis: "identity.sync-off",
+			Title:     "directory synchronization ran two days ago for the last time",
+			late: inTenant(func(t *tenantSite) {
+				last := t.now().Add(-48 * time.Hour)
+				t.entra.Update(func(s *entra.State) { s.LastSync = &last })
+			}),
 		},
 		{
 			ID: "domains.relay-only", Turns: turns("domains.authoritative"), Diagnosis: "domain.not-authoritative",
@@ -157,7 +210,8 @@ func Faults() []Fault {
 			early: inFabrikam(func(f *forestSite) { f.build = "Version 15.2 (Build 1258.12)" }),
 		},
 		{
-			ID: "domains.unverified", Turns: turns("domains.verified"), Diagnosis: "domain.not-verified",
+			ID: "domains.unverified", Turns: turns("domains.verified", "directory.upn-suffix"),
+			May: turns("directory.address-domain"), Diagnosis: "domain.not-verified",
 			Title: "fabrikam's domain is not verified in the tenant",
 			late: hook{2, func(l *Lab) {
 				l.tenant.entra.Update(func(s *entra.State) {
@@ -272,6 +326,17 @@ func Faults() []Fault {
 			}),
 		},
 	}, append(mailFaults(), workMailFaults()...)...)
+}
+
+// blemish changes one person on-premises in the directory.
+func blemish(change func(*directory.User, *forestSite)) func(*forestSite) {
+	return func(f *forestSite) {
+		f.blemish = func(u *directory.User) {
+			if u.SAMAccountName == f.users[5].account {
+				change(u, f)
+			}
+		}
+	}
 }
 
 func (l *Lab) contoso() *forestSite  { return l.forests[0] }

@@ -50,6 +50,8 @@ type forestSite struct {
 	addressesHidden bool
 	typed           bool // remote PowerShell sends typed values always
 	inspect         func(*smtp.Config)
+	// blemish changes what the directory keeps of a person; nil: nothing.
+	blemish func(*directory.User)
 
 	mu   sync.Mutex
 	keys map[string]keptKeys // of auth servers, by metadata URL
@@ -169,6 +171,13 @@ func (f *forestSite) people() []directory.User {
 	return users
 }
 
+// database is the DN of the forest's mailbox database.
+func (f *forestSite) database() string {
+	return "CN=DB1,CN=Databases,CN=Exchange Administrative Group (FYDIBOHF23SPDLT),CN=Administrative Groups,CN=" +
+		f.organization + ",CN=Microsoft Exchange,CN=Services,CN=Configuration,DC=" +
+		strings.ReplaceAll(f.domain, ".", ",DC=")
+}
+
 // person is a recipient's account in the directory.
 func (f *forestSite) person(r *organization.Record) directory.User {
 	account, display := r.String("SamAccountName"), r.String("DisplayName")
@@ -184,6 +193,12 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 	}
 	if r.Noun() == "RemoteMailbox" {
 		u.TargetAddress, u.RecipientType, u.RemoteType = r.String("RemoteRoutingAddress"), 2147483648, 4
+	}
+	if r.Noun() == "Mailbox" {
+		u.Attributes = map[string][]string{"homeMDB": {f.database()}}
+	}
+	if f.blemish != nil {
+		f.blemish(&u)
 	}
 	if f.addressesHidden {
 		u.ProxyAddresses = nil

@@ -88,6 +88,8 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	if err != nil {
 		return err
 	}
+	on := true
+	t.entra.Update(func(s *entra.State) { s.SyncEnabled = &on })
 	t.entra.AddDomain(coexistenceDomain, true)
 	for _, f := range forests {
 		t.entra.AddDomain(f.domain, true)

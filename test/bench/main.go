@@ -53,13 +53,16 @@ const (
 	host     = "dc1.contoso.example"
 	reader   = "CN=reader," + base
 	password = "bench"
-	filter   = "(&(objectCategory=person)(objectClass=user)(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
+	filter   = "(&(|(objectCategory=person)(objectCategory=group)(objectCategory=publicFolder)" +
+		"(objectCategory=msExchDynamicDistributionList))" +
+		"(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
 )
 
 // attributes are those that a stream of users requests.
 var attributes = []string{"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses",
 	"targetAddress", "msExchRecipientTypeDetails",
-	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl"}
+	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl", "mailNickname",
+	"homeMDB", "groupType"}
 
 func main() {
 	users := 100_000

@@ -329,7 +329,7 @@ func testUsers(t *testing.T, f *Forest) {
 	for _, p := range Planted(f.Name).Users {
 		u := directory.User{UPN: p.UPN, SAMAccountName: p.SAMAccountName, Mail: p.Mail, TargetAddress: p.TargetAddress,
 			Type: directory.RecipientType(p.RecipientType), RemoteType: p.RemoteType,
-			Account: directory.AccountEnabled, Addressed: len(p.ProxyAddresses) > 0}
+			Account: directory.AccountEnabled, Addressed: len(p.ProxyAddresses) > 0, Nickname: p.SAMAccountName}
 		if p.Disabled {
 			u.Account = directory.AccountDisabled
 		}

@@ -91,7 +91,9 @@ func (id ID) Category() string {
 type Remedy struct {
 	Text     msg.Text `json:"text,omitzero"`
 	Commands []string `json:"commands,omitempty"`
-	Docs     string   `json:"docs,omitempty"` // where to read on: a command, "hybridge help tenant.ews-switch"
+	// Considerations say what may break when the finding is fixed.
+	Considerations msg.Text `json:"considerations,omitzero"`
+	Docs           string   `json:"docs,omitempty"` // where to read on: a command, "hybridge help tenant.ews-switch"
 }
 
 // Result is what a check found. Run sets Status (and so on) with Pass, Failed, Unknown and

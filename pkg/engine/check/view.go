@@ -53,6 +53,9 @@ func (r Result) Block() report.Finding {
 	if len(r.Remedy.Commands) > 0 {
 		f.Details = append(f.Details, report.Command{Label: fix, Lines: r.Remedy.Commands})
 	}
+	if !r.Remedy.Considerations.IsZero() {
+		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("consider"), Text: r.Remedy.Considerations})
+	}
 	if r.Remedy.Docs != "" {
 		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("see"), Text: msg.Plain(r.Remedy.Docs)})
 	}

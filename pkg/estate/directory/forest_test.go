@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -217,19 +218,46 @@ func TestUsers(t *testing.T) {
 		{DN: "CN=Anna,CN=Users,DC=contoso,DC=example", UPN: "anna@contoso.example", SAMAccountName: "anna",
 			Mail: "anna@contoso.example", Primary: []string{"anna@contoso.example"},
 			Aliases: []string{"a@contoso.example"}, Others: []string{"x500:/o=c"},
-			Type: directory.UserMailbox, Account: directory.AccountEnabled,
+			Type: directory.UserMailbox, Account: directory.AccountEnabled, Nickname: "anna",
 			Addressed: true},
 		{DN: `CN=Two\, Primaries,OU=Sales,DC=contoso,DC=example`, SAMAccountName: "two",
 			Primary: []string{"one@contoso.example", "two@contoso.example"}, Type: directory.UserMailbox, Addressed: true,
-			Account: directory.AccountDisabled},
+			Account: directory.AccountDisabled, Nickname: "two"},
 		{DN: "CN=Remote,CN=Users,DC=contoso,DC=example", SAMAccountName: "remote",
 			TargetAddress: "SMTP:r@contoso.mail.onmicrosoft.com", Type: directory.RemoteUserMailbox, RemoteType: 4,
-			Account: directory.AccountEnabled},
+			Account: directory.AccountEnabled, Nickname: "remote"},
 		{DN: "CN=Linked,CN=Users,DC=contoso,DC=example", SAMAccountName: "linked", Type: directory.LinkedMailbox,
-			MasterAccountSID: "S-1-5-10", Account: directory.AccountEnabled},
+			MasterAccountSID: "S-1-5-10", Account: directory.AccountEnabled, Nickname: "linked"},
 		{DN: "CN=Only mail,CN=Users,DC=contoso,DC=example", SAMAccountName: "only.mail", Mail: "only@contoso.example",
 			Account: directory.AccountEnabled},
 	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Groups, contacts and public folders are read with the users: they share the addresses.
+func TestOtherRecipients(t *testing.T) {
+	const root = "DC=contoso,DC=example"
+	entries := []lab.Entry{
+		lab.NewEntry("CN=Team,CN=Users,"+root, "objectClass", "group", "groupType", "8", "sAMAccountName", "team",
+			"proxyAddresses", "SMTP:team@contoso.example"),
+		lab.NewEntry("CN=Guest,CN=Users,"+root, "objectClass", "contact", "mail", "guest@other.example",
+			"proxyAddresses", "SMTP:guest@other.example"),
+		lab.NewEntry("CN=Partner,CN=Users,"+root, "objectClass", "contact", "msExchRecipientTypeDetails", "64",
+			"targetAddress", "SMTP:partner@other.example"),
+		lab.NewEntry("CN=Folder,CN=Users,"+root, "objectClass", "publicFolder", "msExchRecipientTypeDetails", "4096",
+			"proxyAddresses", "SMTP:folder@contoso.example", "proxyAddresses", "no prefix"),
+		lab.NewEntry("CN=Printer,CN=Users,"+root, "objectClass", "printQueue", "mail", "p@contoso.example"),
+	}
+	e := start(t, func(c *lab.Config) { c.Entries = func() []lab.Entry { return entries } })
+	var got []string
+	for _, u := range collect(t, open(t, e.config(t))) {
+		got = append(got, fmt.Sprint(u.Kind, u.Primary, u.Others))
+	}
+	slices.Sort(got)
+	want := []string{"contact [] []", "contact [guest@other.example] []", "group [team@contoso.example] []",
+		"public folder [folder@contoso.example] [no prefix]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -12,24 +12,43 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// User is a user object that has, or could have, mail. Absent attributes are empty.
+// User is a recipient: an object that has, or could have, mail. Most are users. Absent attributes
+// are empty.
 type User struct {
 	DN             string
+	Kind           Kind
 	GUID           GUID
 	UPN            string
 	SAMAccountName string
 	Mail           string
 	Primary        []string // addresses with the prefix "SMTP:", without it; exactly one in a healthy user
 	Aliases        []string // addresses with the prefix "smtp:", without it
-	Others         []string // sip and X500 addresses in lower case, with their prefix
+	Others         []string // sip and X500 addresses in lower case, and values without a prefix
 	Addressed      bool     // proxyAddresses shows a value, of any kind
 	TargetAddress  string   // with its prefix, as stored: "SMTP:anna@contoso.mail.onmicrosoft.com"
+	Nickname       string   // mailNickname: Exchange manages an object only with it
+	HomeMDB        string   // DN of the mailbox database
 	Type           RecipientType
 	RemoteType     int64 // msExchRemoteRecipientType, 0 when absent
 	// MasterAccountSID is the account of another forest that a linked mailbox belongs to; S-1-5-10
 	// (self) for shared and resource mailboxes.
 	MasterAccountSID string
 	Account          AccountState
+}
+
+// Kind is the kind of object that a recipient is.
+type Kind uint8
+
+// The kinds. An object is a user unless it shows that it is something else.
+const (
+	KindUser Kind = iota
+	KindGroup
+	KindContact
+	KindPublicFolder
+)
+
+func (k Kind) String() string {
+	return [...]string{"user", "group", "contact", "public folder"}[k]
 }
 
 // AccountState reports whether an account is enabled. The server may hide that.
@@ -60,7 +79,9 @@ const (
 	EquipmentMailbox        RecipientType = 1 << 5
 	MailContact             RecipientType = 1 << 6
 	MailUser                RecipientType = 1 << 7
+	PublicFolder            RecipientType = 1 << 12
 	SystemMailbox           RecipientType = 1 << 14
+	MailForestContact       RecipientType = 1 << 15
 	ArbitrationMailbox      RecipientType = 1 << 23
 	DiscoveryMailbox        RecipientType = 1 << 29
 	RemoteUserMailbox       RecipientType = 1 << 31
@@ -76,6 +97,10 @@ const (
 	AuxAuditLogMailbox      RecipientType = 1 << 46
 	SupervisoryReviewPolicy RecipientType = 1 << 47
 )
+
+// mailGroups are the types of groups: universal distribution, non-universal, universal security,
+// dynamic distribution.
+const mailGroups RecipientType = 1<<8 | 1<<9 | 1<<10 | 1<<11
 
 // systemTypes are mailboxes that Exchange makes for itself; no user signs in with them.
 const systemTypes = SystemMailbox | ArbitrationMailbox | DiscoveryMailbox | MonitoringMailbox |
@@ -115,18 +140,27 @@ func (t RecipientType) Remote() bool {
 		RemoteSharedMailbox|RemoteTeamMailbox|RemoteGroupMailbox) != 0
 }
 
-// userFilter selects users that Exchange manages, and those with an address given without
-// it. An attribute that the schema does not have makes its term undefined, not the search fail.
-const userFilter = "(&(objectCategory=person)(objectClass=user)" +
+// Local reports whether a person, a room or a team has the mailbox on-premises.
+func (t RecipientType) Local() bool {
+	return t&(UserMailbox|LinkedMailbox|SharedMailbox|LegacyMailbox|RoomMailbox|EquipmentMailbox|TeamMailbox|
+		LinkedRoomMailbox) != 0
+}
+
+// userFilter selects recipients that Exchange manages, and those with an address given without it.
+// An attribute or a class that the schema does not have makes its term undefined, not the search
+// fail. The category person includes contacts.
+const userFilter = "(&(|(objectCategory=person)(objectCategory=group)(objectCategory=publicFolder)" +
+	"(objectCategory=msExchDynamicDistributionList))" +
 	"(|(msExchRecipientTypeDetails=*)(proxyAddresses=*)(mail=*)))"
 
 var userAttributes = []string{
 	"objectGUID", "userPrincipalName", "sAMAccountName", "mail", "proxyAddresses", "targetAddress",
 	"msExchRecipientTypeDetails",
-	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl",
+	"msExchRemoteRecipientType", "msExchMasterAccountSid", "userAccountControl", "mailNickname", "homeMDB",
+	"groupType",
 }
 
-// Users streams every user of every domain of the forest, in constant memory, over a separate
+// Users streams every recipient of every domain of the forest, in constant memory, over a separate
 // connection. An error is the last element, with a zero User, and means that users are missing. A
 // cancelled context is such an error. Domains are read one after the other. The domain of the
 // server that Open chose is first. The others are read through a domain controller found by DNS.
@@ -268,7 +302,21 @@ func decodeUser(e entry) (u User, next int, err error) {
 		u.set(field, v)
 		return nil
 	})
+	u.classify()
 	return u, next, err
+}
+
+// classify completes the kind of an object. Only a group has groupType, and only a user signs in.
+func (u *User) classify() {
+	switch {
+	case u.Kind == KindGroup || u.Type&mailGroups != 0:
+		u.Kind = KindGroup
+	case u.Type&PublicFolder != 0:
+		u.Kind = KindPublicFolder
+	case u.Type&(MailContact|MailForestContact) != 0,
+		u.Type == 0 && u.Mail+u.TargetAddress != "" && u.UPN+u.SAMAccountName == "" && u.Account == AccountUnknown:
+		u.Kind = KindContact
+	}
 }
 
 // userField returns the attribute's name as this package writes it, "" for an attribute that was
@@ -300,6 +348,12 @@ func (u *User) set(field string, v []byte) {
 		u.Mail = string(v)
 	case "targetAddress":
 		u.TargetAddress = string(v)
+	case "mailNickname":
+		u.Nickname = string(v)
+	case "homeMDB":
+		u.HomeMDB = string(v)
+	case "groupType":
+		u.Kind = KindGroup
 	case "msExchRecipientTypeDetails":
 		n, _ := strconv.ParseInt(string(v), 10, 64)
 		u.Type = RecipientType(n)
@@ -323,7 +377,8 @@ func (u *User) addAddress(v []byte) {
 	u.Addressed = true
 	kind, address, ok := bytes.Cut(v, []byte(":"))
 	switch {
-	case !ok:
+	case !ok && len(v) > 0:
+		u.Others = append(u.Others, strings.ToLower(string(v)))
 	case string(kind) == "SMTP":
 		u.Primary = append(u.Primary, string(address))
 	case bytes.EqualFold(kind, []byte("smtp")):

@@ -102,7 +102,7 @@ func TestAddresses(t *testing.T) {
 		u.addAddress([]byte(a))
 	}
 	want := User{Primary: []string{"Anna@Contoso.com"}, Aliases: []string{"a@contoso.com", "b@contoso.com", ""},
-		Others: []string{"x500:/o=x/cn=anna", "sip:anna@contoso.com"}, Addressed: true}
+		Others: []string{"x500:/o=x/cn=anna", "sip:anna@contoso.com", "smt"}, Addressed: true}
 	if diff := cmp.Diff(want, u); diff != "" {
 		t.Error(diff)
 	}

@@ -74,8 +74,8 @@ func TestReaderReadsWhatAnotherEncoderWrote(t *testing.T) {
 	if err != nil || next != 0 {
 		t.Fatal(next, err)
 	}
-	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Mail: "a@b", Primary: []string{"a@b"}, Aliases: []string{large}, Addressed: true},
-		u); diff != "" {
+	if diff := cmp.Diff(User{DN: "CN=a,DC=b", Kind: KindContact, Mail: "a@b", Primary: []string{"a@b"},
+		Aliases: []string{large}, Addressed: true}, u); diff != "" {
 		t.Fatal(diff)
 	}
 	if m, err = r.next(); err != nil || m.tag != tagDone {

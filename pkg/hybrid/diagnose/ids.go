@@ -21,6 +21,7 @@ const (
 	EWSExternalURL             ID = "ews.external-url"
 	EWSOffOnline               ID = "ews.off-online"
 	ExchangeSerialization      ID = "exchange.serialization"
+	IdentitySyncOff            ID = "identity.sync-off"
 	LookupTimesShifted         ID = "lookup.times-shifted"
 	MailCertificateGone        ID = "mail.certificate-gone"
 	MailCertificateName        ID = "mail.certificate-name"
@@ -43,6 +44,8 @@ const (
 	OAuthSharedApplication     ID = "oauth.shared-application-refused"
 	OAuthVirtualDirectoryOff   ID = "oauth.virtual-directory-off"
 	UserAddressTwice           ID = "user.address-twice"
+	UserAttributeInvalid       ID = "user.attribute-invalid"
+	UserMailboxTwice           ID = "user.mailbox-twice"
 	UserUPNDiffersFromPrimary  ID = "user.upn-not-primary"
 	WorkMailAccount            ID = "workmail.account-without-mailbox"
 	WorkMailBasicOff           ID = "workmail.basic-off"
@@ -61,13 +64,13 @@ func IDs() []ID {
 		AccessAttributeHidden, AccessRoleMissing, AutodiscoverUnreachable, CertificateExpired, CertificateNotDistinct, DomainNoCoexistence,
 		DomainNotAccepted, DomainNotAuthoritative, DomainNotVerified, EntraReplicationLag, EntraThrottled,
 		EWSExternalURL, EWSOffOnline,
-		ExchangeSerialization, LookupTimesShifted,
+		ExchangeSerialization, IdentitySyncOff, LookupTimesShifted,
 		MailCertificateGone, MailCertificateName, MailCertificateUntrusted, MailClear, MailHeadersNotAccepted,
 		MailHeadersNotSent, MailLoop,
 		MailNoExchanger, MailNoRoute, MailNotAccepted, MailNotAttributed, MailNoTLS, MailPartnerConnector,
 		MailRecipientUnknown, MailServerOutdated, MailUnreachable,
 		OAuthCertificateMissing, OAuthOverrideLimited, OAuthSharedApplication,
-		OAuthVirtualDirectoryOff, UserAddressTwice,
+		OAuthVirtualDirectoryOff, UserAddressTwice, UserAttributeInvalid, UserMailboxTwice,
 		UserUPNDiffersFromPrimary,
 		WorkMailAccount, WorkMailBasicOff, WorkMailConnectorDown, WorkMailDNSMoved,
 		WorkMailEWSClosed, WorkMailIdentityCenter, WorkMailNoInteroperability,

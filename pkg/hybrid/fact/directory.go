@@ -2,8 +2,10 @@ package fact
 
 import (
 	"context"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 )
 
 // RootDSE is the root of the directory, per forest.
@@ -21,9 +23,34 @@ var Users = &Query[UserScan]{
 	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "users"}}},
 	ask: func(ctx context.Context, s *Side) (UserScan, error) {
 		return with(ctx, s, s.Directory, func(ctx context.Context, d Directory) (UserScan, error) {
-			return ScanUsers(s.Name(), d.Users(ctx))
+			domains, unknown := TenantDomains.In(ctx, s.set.Tenant)
+			known := Known{}
+			if unknown == nil {
+				known.Domains = verifiedDomains(domains)
+			}
+			scan, err := ScanUsers(s.Name(), d.Users(ctx), known)
+			scan.DomainsUnknown = unknown
+			return scan, err
 		})
 	},
+}
+
+// verifiedDomains returns the domains whose addresses the tenant accepts, in lower case. The
+// coexistence domain comes with the initial one: contoso.mail.onmicrosoft.com.
+func verifiedDomains(domains []entra.Domain) map[string]bool {
+	out := map[string]bool{}
+	for _, d := range domains {
+		if !d.IsVerified {
+			continue
+		}
+		name := strings.ToLower(d.ID)
+		out[name] = true
+		if d.IsInitial {
+			first, rest, _ := strings.Cut(name, ".")
+			out[first+".mail."+rest] = true
+		}
+	}
+	return out
 }
 
 // Duplicates are the addresses that more than one user holds, in one forest or in several.

@@ -42,6 +42,17 @@ const getOrganizationConfig = "Get-OrganizationConfig"
 var (
 	Organization = Cmdlet(OnPremises, getOrganizationConfig, one(getOrganizationConfig, readOrganizationConfig))
 
+	// CloudManagedByDefault reports whether the cloud manages the Exchange attributes of new
+	// synchronized recipients; nil: Exchange Online does not show it.
+	CloudManagedByDefault = Cmdlet(Online, getOrganizationConfig, one(getOrganizationConfig,
+		func(o exchange.Object) (*bool, error) {
+			on, err := o.Bool("ExchangeAttributesCloudManagedByDefault")
+			if errors.Is(err, exchange.ErrAbsent) || errors.Is(err, exchange.ErrNull) {
+				return nil, nil
+			}
+			return &on, err
+		}))
+
 	OnlineConfig = Session(Online, []string{getOrganizationConfig}, getOnlineConfig)
 )
 

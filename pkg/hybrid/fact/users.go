@@ -39,10 +39,22 @@ type UserScan struct {
 	Hidden           []string
 	HiddenCount      int
 
+	// Of the rules, by id: the recipients that a rule is for, the findings, and the first
+	// maxFindings of these.
+	Applied, Counts map[string]int
+	Findings        map[string][]Finding
+	DomainsUnknown  error // why the rules that need the tenant's domains were not applied
+	// Shown counts the recipients that show another attribute.
+	Shown map[string]int
+	// Locals and Linked are the mailboxes on-premises, and those of them whose owner has an account
+	// in another forest. PublicFolders have an address.
+	Locals, Linked, PublicFolders int
+
 	// hashes of every address, sorted, each once per user. A hash takes eight bytes: the addresses
 	// of a million users as text would need too much memory. Equal hashes are compared again by
 	// text.
 	hashes []uint64
+	known  Known
 }
 
 // Mismatch is a user whose user principal name is not the primary address.
@@ -64,12 +76,25 @@ type Owner struct {
 	Forest string `json:"forest"`
 	DN     string `json:"dn"`
 	UPN    string `json:"userPrincipalName,omitempty"`
+	// SignIn says that the owner has the address as sign-in name only.
+	SignIn bool `json:"signIn,omitempty"`
 }
 
-// Duplicate is an address of more than one user.
+// Duplicate is an address or a sign-in name of more than one recipient.
 type Duplicate struct {
 	Address string  `json:"address"`
 	Owners  []Owner `json:"owners"`
+}
+
+// SignIn reports whether it is a duplicate because of sign-in names only.
+func (d Duplicate) SignIn() bool {
+	n := 0
+	for _, o := range d.Owners {
+		if !o.SignIn {
+			n++
+		}
+	}
+	return n < 2
 }
 
 // ErrHidden says that the directory shows too little of the users for a verdict.
@@ -81,8 +106,9 @@ const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.Remot
 
 // ScanUsers applies every user rule in one pass over the stream. An error of the stream fails the
 // scan: users that were not read are unknown.
-func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan, error) {
-	s := UserScan{Forest: forest}
+func ScanUsers(forest string, users iter.Seq2[directory.User, error], known Known) (UserScan, error) {
+	s := UserScan{Forest: forest, known: known, Applied: map[string]int{}, Counts: map[string]int{},
+		Findings: map[string][]Finding{}, Shown: map[string]int{}}
 	for u, err := range users {
 		if err != nil {
 			return UserScan{}, err
@@ -93,7 +119,56 @@ func ScanUsers(forest string, users iter.Seq2[directory.User, error]) (UserScan,
 	return s, nil
 }
 
+// judge applies the rules to a recipient.
+func (s *UserScan) judge(u *directory.User) {
+	for i := range Rules {
+		r := &Rules[i]
+		if r.Tenant && s.known.Domains == nil || !r.applies(u) {
+			continue
+		}
+		s.Applied[r.ID]++
+		counted := false
+		r.find(u, s.known, func(value, correction string) {
+			if !counted {
+				s.Counts[r.ID]++
+				counted = true
+			}
+			if len(s.Findings[r.ID]) < maxFindings {
+				s.Findings[r.ID] = append(s.Findings[r.ID], Finding{s.Forest, u.DN, r.Attribute, value, r.ID,
+					correction, r.clears && correction == ""})
+			}
+		})
+	}
+}
+
+// show counts the attributes that a healthy recipient shows.
+func (s *UserScan) show(u *directory.User) {
+	count := func(attribute string, shown bool) {
+		if shown {
+			s.Shown[attribute]++
+		}
+	}
+	count(attributeMail, u.Mail != "")
+	count(attributeNickname, u.Nickname != "")
+	count(attributeHomeMDB, u.HomeMDB != "")
+	count(attributeTarget, u.TargetAddress != "")
+}
+
 func (s *UserScan) add(u directory.User) {
+	if !u.Type.System() {
+		s.judge(&u)
+		s.show(&u)
+	}
+	if u.Kind != directory.KindUser {
+		s.addOther(u)
+		return
+	}
+	if u.Type.Local() {
+		s.Locals++
+	}
+	if isLinked(&u) {
+		s.Linked++
+	}
 	s.Users++
 	if u.Addressed {
 		s.Addressed++
@@ -104,7 +179,7 @@ func (s *UserScan) add(u directory.User) {
 	if u.Type.System() {
 		return
 	}
-	for a := range addresses(u) {
+	for a := range handles(u) {
 		s.hashes = append(s.hashes, maphash.String(addressSeed, a))
 	}
 	managed := u.Type != 0 || len(u.Primary)+len(u.Aliases) > 0
@@ -137,6 +212,17 @@ func (s *UserScan) add(u directory.User) {
 	}
 }
 
+// addOther takes the addresses of groups, contacts and public folders: the tenant accepts them
+// once among all recipients.
+func (s *UserScan) addOther(u directory.User) {
+	if u.Kind == directory.KindPublicFolder {
+		s.PublicFolders++
+	}
+	for a := range addresses(u) {
+		s.hashes = append(s.hashes, maphash.String(addressSeed, a))
+	}
+}
+
 // addresses returns a user's addresses in lower case, each once: SMTP addresses, and those of sip
 // and X500 with their prefix. The tenant accepts each of them once.
 func addresses(u directory.User) iter.Seq[string] {
@@ -153,6 +239,25 @@ func addresses(u directory.User) iter.Seq[string] {
 					return
 				}
 			}
+		}
+	}
+}
+
+// handles returns the addresses of a recipient and its sign-in name. Exchange finds the user of a
+// token by either.
+func handles(u directory.User) iter.Seq2[string, string] {
+	return func(yield func(name, attribute string) bool) {
+		upn := strings.ToLower(u.UPN)
+		for a := range addresses(u) {
+			if a == upn {
+				upn = ""
+			}
+			if !yield(a, attributeProxies) {
+				return
+			}
+		}
+		if upn != "" {
+			yield(upn, attributeUPN)
 		}
 	}
 }
@@ -219,9 +324,9 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 			if u.Type.System() {
 				continue
 			}
-			for a := range addresses(u) {
+			for a, attribute := range handles(u) {
 				if look[maphash.String(addressSeed, a)] {
-					holders[a] = append(holders[a], holder{Owner{f.Name(), u.DN, u.UPN}, u})
+					holders[a] = append(holders[a], holder{Owner{f.Name(), u.DN, u.UPN, attribute == attributeUPN}, u})
 				}
 			}
 		}
@@ -253,14 +358,14 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 	return out, nil
 }
 
-// represents reports whether a represents b of another forest: a mail user that forwards to one of
-// b's addresses, or the account that b's linked mailbox belongs to. The directory synchronization
+// represents reports whether a represents b of another forest: a mail user or a contact that
+// forwards to one of b's addresses, or the account that b's linked mailbox belongs to. The directory synchronization
 // joins the two.
 func represents(a, b directory.User) bool {
 	if b.Type&(directory.LinkedMailbox|directory.LinkedRoomMailbox) != 0 && a.Type == 0 {
 		return true
 	}
-	if a.Type != directory.MailUser || a.TargetAddress == "" {
+	if a.Type&(directory.MailUser|directory.MailContact|directory.MailForestContact) == 0 || a.TargetAddress == "" {
 		return false
 	}
 	target := strings.ToLower(a.TargetAddress)

@@ -42,36 +42,36 @@ func TestScanUsers(t *testing.T) {
 		{"in order", anna, 1, 0, 0, 1},
 		{"letter case does not count", change(anna, func(u *directory.User) { u.UPN = "Anna@CONTOSO.com" }), 1, 0, 0,
 			1},
-		{"UPN differs", change(anna, func(u *directory.User) { u.UPN = "a@contoso.com" }), 1, 1, 0, 1},
+		{"UPN differs", change(anna, func(u *directory.User) { u.UPN = "a@contoso.com" }), 1, 1, 0, 2},
 		{"no UPN", change(anna, func(u *directory.User) { u.UPN = "" }), 1, 1, 0, 1},
 		{"disabled", change(anna, func(u *directory.User) {
 			u.UPN, u.Account = "a@contoso.com",
 				directory.AccountDisabled
-		}), 0, 0, 0, 1},
+		}), 0, 0, 0, 2},
 		{"state not shown", change(anna,
-			func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountUnknown }), 1, 1, 0, 1},
+			func(u *directory.User) { u.UPN, u.Account = "a@contoso.com", directory.AccountUnknown }), 1, 1, 0, 2},
 		{"shared mailbox", change(anna,
-			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.SharedMailbox }), 0, 0, 0, 1},
+			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.SharedMailbox }), 0, 0, 0, 2},
 		{"moved mailbox", change(anna,
-			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.RemoteUserMailbox }), 1, 1, 0, 1},
+			func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", directory.RemoteUserMailbox }), 1, 1, 0, 2},
 		{"without Exchange's attributes", change(anna, func(u *directory.User) { u.UPN, u.Type = "a@contoso.com", 0 }),
-			1, 1, 0, 1},
+			1, 1, 0, 2},
 		{"a system mailbox", change(anna,
 			func(u *directory.User) { u.UPN, u.Type, u.Primary = "", directory.MonitoringMailbox, nil }), 0, 0, 0, 0},
 		{"two primary addresses", change(anna,
 			func(u *directory.User) { u.Primary = append([]string{"a@contoso.com"}, u.Primary...) }), 0, 0, 1, 2},
 		{"no primary address", change(anna, func(u *directory.User) { u.Aliases, u.Primary = u.Primary, nil }), 0, 0, 1,
 			1},
-		{"mail alone, unknown to Exchange", directory.User{DN: "x", UPN: "x@y", Mail: "z@y"}, 0, 0, 0, 0},
+		{"mail alone, unknown to Exchange", directory.User{DN: "x", UPN: "x@y", Mail: "z@y"}, 0, 0, 0, 1},
 		{"mail without proxyAddresses, which may be hidden", change(anna, func(u *directory.User) {
 			u.Mail, u.Primary, u.Addressed = "anna@contoso.com", nil, false
-		}), 0, 0, 0, 0},
+		}), 0, 0, 0, 1},
 		{"an alias that repeats the primary",
 			change(anna, func(u *directory.User) { u.Aliases = []string{"ANNA@contoso.com"} }), 1, 0, 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := ScanUsers("contoso", stream(tt.user))
+			s, err := ScanUsers("contoso", stream(tt.user), Known{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,7 +90,7 @@ func TestScanUsersBrokenOff(t *testing.T) {
 	broken := errors.New("connection lost")
 	_, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {
 		_ = yield(person("anna", "contoso.com"), nil) && yield(directory.User{}, broken)
-	})
+	}, Known{})
 	if !errors.Is(err, broken) {
 		t.Errorf("error = %v", err)
 	}
@@ -116,11 +116,18 @@ func TestFindDuplicates(t *testing.T) {
 	with := func(u directory.User, aliases ...string) directory.User { u.Aliases = aliases; return u }
 	others := func(u directory.User, addresses ...string) directory.User { u.Others = addresses; return u }
 	owners := func(who ...Owner) []Owner { return who }
-	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN}, Owner{"fabrikam", bob.DN,
-		bob.UPN}, Owner{"fabrikam", carl.DN, carl.UPN}
+	annaOwner, bobOwner, carlOwner := Owner{"contoso", anna.DN, anna.UPN, false},
+		Owner{"fabrikam", bob.DN, bob.UPN, false}, Owner{"fabrikam", carl.DN, carl.UPN, false}
 	forward := with(bob)
 	forward.Type, forward.TargetAddress, forward.Aliases = directory.MailUser, "SMTP:Anna@contoso.com",
 		[]string{"anna@contoso.com"}
+	signIn := func(u directory.User, upn string) directory.User { u.UPN = upn; return u }
+	group := func(u directory.User, primary string) directory.User {
+		u.Kind, u.Primary, u.Addressed = directory.KindGroup, []string{primary}, true
+		return u
+	}
+	contact := forward
+	contact.Kind, contact.Type, contact.UPN = directory.KindContact, directory.MailContact, ""
 	linked := with(bob, "anna@contoso.com")
 	linked.Type = directory.LinkedMailbox
 	account := anna
@@ -131,6 +138,15 @@ func TestFindDuplicates(t *testing.T) {
 		want              []Duplicate
 		reads             int // of each forest's users
 	}{
+		{"a sign-in name that is another's address", []directory.User{anna},
+			[]directory.User{signIn(bob, "Anna@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, Owner{"fabrikam", bob.DN, "Anna@contoso.com", true})}}, 2},
+		{"a sign-in name that is one's own alias", []directory.User{signIn(with(anna, "a@contoso.com"), "a@contoso.com")},
+			[]directory.User{bob}, nil, 1},
+		{"a group with a user's address", []directory.User{anna},
+			[]directory.User{group(directory.User{DN: bob.DN, UPN: bob.UPN}, "anna@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, bobOwner)}}, 2},
+		{"a contact that forwards to the other forest", []directory.User{anna}, []directory.User{contact}, nil, 2},
 		{"none", []directory.User{anna}, []directory.User{bob, carl}, nil, 1},
 		{"in one forest", []directory.User{anna},
 			[]directory.User{with(bob, "x@fabrikam.com"), with(carl, "X@Fabrikam.com")},
@@ -173,7 +189,7 @@ func TestFindDuplicates(t *testing.T) {
 	}
 }
 
-// The rules keep eight bytes per address and a bounded number of findings.
+// The rules keep eight bytes per address and sign-in name, and a bounded number of findings.
 func TestScanKeepsLittle(t *testing.T) {
 	const n = 3 * maxFindings
 	s, err := ScanUsers("contoso", func(yield func(directory.User, error) bool) {
@@ -184,11 +200,11 @@ func TestScanKeepsLittle(t *testing.T) {
 				return
 			}
 		}
-	})
+	}, Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.MismatchCount != n || len(s.Mismatches) != maxFindings || len(s.hashes) != n {
+	if s.MismatchCount != n || len(s.Mismatches) != maxFindings || len(s.hashes) != 2*n {
 		t.Errorf("%d mismatches, %d kept, %d hashes", s.MismatchCount, len(s.Mismatches), len(s.hashes))
 	}
 }

@@ -47,7 +47,7 @@ var addressChecks = []Check{
 	},
 	{
 		ID:      "directory.unique-addresses",
-		Title:   "No address belongs to two users, in a forest or across forests",
+		Title:   "No address belongs to two recipients, in a forest or across forests",
 		Scope:   PerOrganization,
 		Needs:   []check.ID{"directory.reachable"},
 		Timeout: 2 * scanLimit,
@@ -56,33 +56,7 @@ var addressChecks = []Check{
 			"and lookups reach the wrong calendar.",
 		Fix: "Remove the address from all but one of these users.",
 		Run: func(ctx context.Context, in Input) check.Result {
-			duplicates, err := fact.Duplicates.In(ctx, in.Organization)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			if len(duplicates) == 0 {
-				for _, f := range in.Forests {
-					scan, err := fact.Users.In(ctx, f)
-					if err != nil {
-						return check.Unknown(err)
-					}
-					if result, hidden := unseen(f, scan, scan.Addressed, "proxyAddresses"); hidden {
-						return result
-					}
-					if result, hidden := partlyUnseen(f, scan); hidden {
-						return result
-					}
-				}
-				return check.Pass("every address has one holder")
-			}
-			first := duplicates[0]
-			var holders []msg.Text
-			for _, o := range first.Owners {
-				holders = append(holders, msg.Of("%s in %s", o.DN, o.Forest))
-			}
-			return check.Failed("%s held by more than one user, first: %s (%s)",
-				msg.Count(len(duplicates), "%s address is", "%s addresses are"), first.Address, some(holders)).
-				With("count", len(duplicates)).With("addresses", firstOf(duplicates, 100))
+			return judgeDuplicates(ctx, in, false)
 		},
 	},
 }

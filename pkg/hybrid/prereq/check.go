@@ -42,14 +42,15 @@ type Check struct {
 	Timeout  time.Duration                          // of one attempt; two minutes when 0
 	Why      string                                 // the detail of every finding that gives no better one
 	Fix      string                                 // the remedy of every finding that gives no better one
+	Consider string                                 // what may break when it is fixed
 	Run      func(ctx context.Context, in Input) check.Result
 }
 
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
-	return slices.Concat(accessChecks, directoryChecks, addressChecks, domainChecks, autodiscoverChecks,
-		certificateChecks, serverChecks, transportChecks, migrationChecks, oauthChecks, tenantChecks, workMailChecks,
-		objectChecks())
+	return slices.Concat(accessChecks, directoryChecks, addressChecks, ruleChecks(), recipientChecks,
+		identityChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, transportChecks,
+		migrationChecks, oauthChecks, tenantChecks, workMailChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own
@@ -147,6 +148,7 @@ func (c Check) complete(ctx context.Context, in Input, r check.Result) check.Res
 		if r.Remedy.Text.IsZero() {
 			r.Remedy.Text = msg.Text{Format: c.Fix}
 		}
+		r.Remedy.Considerations = msg.Text{Format: c.Consider}
 	}
 	return r
 }

@@ -51,6 +51,9 @@ func Markdown() []byte {
 			fmt.Fprintf(&b, "- Reads from %s: %s\n", system, strings.Join(reads[system], ", "))
 		}
 		fmt.Fprintf(&b, "- Fix: %s\n", c.Fix)
+		if c.Consider != "" {
+			fmt.Fprintf(&b, "- Consider: %s\n", c.Consider)
+		}
 	}
 	return []byte(b.String())
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
 )
@@ -275,9 +276,14 @@ func (c *call) organization(path []string) (int, any, *odataError) {
 				"isDefault": d.Default, "isInitial": d.Initial, "name": d.Name, "type": "Managed"})
 		}
 	}
+	last := t.state.LastSync
+	if on := t.state.SyncEnabled; last == nil && on != nil && *on {
+		now := t.config.Clock().UTC().Truncate(30 * time.Minute)
+		last = &now
+	}
 	m := map[string]any{
 		"id": t.config.TenantID, "displayName": t.config.DisplayName, "tenantType": "AAD", "verifiedDomains": verified,
-		"onPremisesSyncEnabled": t.state.SyncEnabled, "onPremisesLastSyncDateTime": t.state.LastSync,
+		"onPremisesSyncEnabled": t.state.SyncEnabled, "onPremisesLastSyncDateTime": last,
 	}
 	switch {
 	case len(path) == 1:

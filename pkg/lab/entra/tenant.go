@@ -77,7 +77,9 @@ type State struct {
 	Assignments       []*Assignment
 	// SyncEnabled is onPremisesSyncEnabled. It is nil when synchronization was never on.
 	SyncEnabled *bool
-	LastSync    *time.Time
+	// LastSync is when synchronization last ran. When it is nil and synchronization is on, it ran
+	// at the last half hour.
+	LastSync *time.Time
 	// Owners and Federated are the owners and the federated credentials of applications,
 	// by object id.
 	Owners    map[string][]*Owner
