@@ -49,30 +49,43 @@ var (
 	everything = append(answers.DefaultFeatures(), answers.CentralizedTransport)
 )
 
-// pairwise chooses shapes in which every two values of different dimensions meet: greedily, the
-// shape with the most new pairs first. Each feature is a dimension, on or off.
-func pairwise() []shape {
-	type value struct {
-		dimension string
-		value     any
+// value is one value of a dimension of shapes. Each feature is a dimension, on or off.
+type value struct {
+	dimension string
+	value     any
+}
+
+func (s shape) values() []value {
+	out := []value{{"state", s.state}, {"cloud", s.cloud}, {"forests", s.forests}}
+	for _, f := range everything {
+		out = append(out, value{string(f), slices.Contains(s.features, f)})
 	}
-	values := func(s shape) []value {
-		out := []value{{"state", s.state}, {"cloud", s.cloud}, {"forests", s.forests}}
-		for _, f := range everything {
-			out = append(out, value{string(f), slices.Contains(s.features, f)})
+	return out
+}
+
+// pair is two values of different dimensions.
+type pair [2]value
+
+// pairs are those that meet in a shape.
+func (s shape) pairs() []pair {
+	var out []pair
+	all := s.values()
+	for i := range all {
+		for j := range i {
+			out = append(out, pair{all[j], all[i]})
 		}
-		return out
 	}
-	type pair [2]value
+	return out
+}
+
+// pairwise chooses shapes in which every two values of different dimensions meet: greedily, the
+// shape with the most new pairs first.
+func pairwise() []shape {
 	seen := map[pair]bool{}
-	fresh := func(s shape, mark bool) (n int) {
-		all := values(s)
-		for i := range all {
-			for j := range i {
-				if p := (pair{all[j], all[i]}); !seen[p] {
-					n++
-					seen[p] = mark
-				}
+	fresh := func(s shape) (n int) {
+		for _, p := range s.pairs() {
+			if !seen[p] {
+				n++
 			}
 		}
 		return n
@@ -99,14 +112,16 @@ func pairwise() []shape {
 	for {
 		best, most := -1, 0
 		for i, s := range candidates {
-			if n := fresh(s, false); n > most {
+			if n := fresh(s); n > most {
 				best, most = i, n
 			}
 		}
 		if best < 0 {
 			return out
 		}
-		fresh(candidates[best], true)
+		for _, p := range candidates[best].pairs() {
+			seen[p] = true
+		}
 		out = append(out, candidates[best])
 	}
 }
@@ -166,6 +181,92 @@ func TestStateOfTheWizard(t *testing.T) {
 		if len(p.LeftOut) > 0 || !seen["Application"] || !seen["SettingOverride"] || !seen["OrganizationConfig"] {
 			t.Errorf("%d forests: %s", forests, list(p))
 		}
+	}
+}
+
+// TestPairwise: every two values of different dimensions meet in a shape of the suite.
+func TestPairwise(t *testing.T) {
+	met := map[pair]bool{}
+	for _, s := range pairwise() {
+		for _, p := range s.pairs() {
+			met[p] = true
+		}
+	}
+	sizes := []int{len(states), len(clouds), len(numbers)}
+	for range everything {
+		sizes = append(sizes, 2)
+	}
+	want := 0
+	for i := range sizes {
+		for j := range i {
+			want += sizes[i] * sizes[j]
+		}
+	}
+	if len(met) != want {
+		t.Errorf("%d pairs meet, of %d", len(met), want)
+	}
+}
+
+// kinds counts the changes of a plan at a place, by action and kind.
+func kinds(p change.Plan, place string, action change.Action) map[string]int {
+	out := map[string]int{}
+	for _, c := range p.Changes {
+		if c.Target == place && c.Action == action {
+			out[c.Kind]++
+		}
+	}
+	return out
+}
+
+// TestStateOfHands: what was made by hand is taken over and not doubled. Of its lists, nothing is
+// removed.
+func TestStateOfHands(t *testing.T) {
+	e := open(t, shape{lab.Manual, "worldwide", 2, nil})
+	p := e.plan(t)
+	want := map[string]int{"RemoteDomain": 1, "RemoteDomainDelivery": 2, "AuthServerApplication": 1,
+		"SettingOverride": 1, "HybridConfiguration": 1}
+	for _, forest := range []string{"onprem/contoso", "onprem/fabrikam"} {
+		if d := cmp.Diff(want, kinds(p, forest, change.Create)); d != "" {
+			t.Errorf("%s makes (-want +got):\n%s", forest, d)
+		}
+	}
+	if d := cmp.Diff(map[string]int{"OnPremisesOrganization": 2}, kinds(p, "online", change.Create)); d != "" {
+		t.Errorf("online makes (-want +got):\n%s", d)
+	}
+	for _, c := range p.Changes {
+		if c.Action != change.Create && c.Action != change.Update {
+			t.Errorf("%s %s", c.Action, c.ID)
+		}
+		for name, before := range c.Before {
+			old, isList := before.([]string)
+			now, _ := c.After[name].([]string)
+			for _, e := range old {
+				if isList && c.Action == change.Update && len(now) > 0 && !slices.Contains(now, e) {
+					t.Errorf("%s: %s loses %s", c.ID, name, e)
+				}
+			}
+		}
+	}
+}
+
+// TestStateOfAHalfRun: the plan makes what a run of Microsoft's wizard that failed did not reach.
+func TestStateOfAHalfRun(t *testing.T) {
+	p := open(t, shape{lab.Half, "worldwide", 2, nil}).plan(t)
+	oauth := map[string]int{"AuthServer": 2, "AuthServerApplication": 1, "SettingOverride": 1}
+	if d := cmp.Diff(oauth, kinds(p, "onprem/contoso", change.Create)); d != "" {
+		t.Errorf("contoso makes (-want +got):\n%s", d)
+	}
+	oauth["IntraOrganizationConnector"] = 1
+	if d := cmp.Diff(oauth, kinds(p, "onprem/fabrikam", change.Create)); d != "" {
+		t.Errorf("fabrikam makes (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(map[string]int{"PartnerApplication": 1, "OrganizationRelationship": 1},
+		kinds(p, "onprem/contoso", change.Update)); d != "" {
+		t.Errorf("contoso changes (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(map[string]int{"IntraOrganizationConnector": 2, "InboundConnector": 1, "OutboundConnector": 1,
+		"OnPremisesOrganization": 1}, kinds(p, "online", change.Create)); d != "" {
+		t.Errorf("online makes (-want +got):\n%s", d)
 	}
 }
 

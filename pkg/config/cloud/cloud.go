@@ -153,6 +153,8 @@ func (c Cloud) With(overrides map[string]string) (Cloud, error) {
 			return Cloud{}, fmt.Errorf("cloud %s: host %s %w", c.ID, k.Name, err)
 		}
 		*k.field(&c) = strings.TrimRight(value, "/")
+		// What the answers name needs no source.
+		c.Unconfirmed = slices.DeleteFunc(slices.Clone(c.Unconfirmed), func(s string) bool { return s == k.Name })
 	}
 	return c, nil
 }

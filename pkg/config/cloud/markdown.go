@@ -16,9 +16,9 @@ func Markdown() []byte {
 	b.WriteString("    exchangeOnline:\n      cloud: gcc-high\n      hosts: {adminAPI: " +
 		"https://outlook.office365.us}\n\n")
 	b.WriteString("`{tenant}` stands for the tenant's initial domain, `{tenantId}` for its id. † was recalled or " +
-		"inferred from other clouds, and nobody has\n" +
-		"confirmed it: look at these first when a sign-in or a lookup fails, and [tell " +
-		"us](../limitations.md#how-to-report) what is right.\n\n")
+		"inferred from other clouds, and no source\n" +
+		"confirms it: a plan names such values where it writes them. Look at these first when a sign-in or a lookup " +
+		"fails, and [tell us](../limitations.md#how-to-report)\nwhat is right.\n\n")
 	b.WriteString("| cloud | what | unconfirmed |\n| --- | --- | --- |\n")
 	for _, c := range clouds {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", c.ID, c.ID, c.Title,

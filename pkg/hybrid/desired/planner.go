@@ -24,8 +24,10 @@ type Planner struct {
 
 	set   *fact.Set
 	topic *Topic
-	out   []*planned
-	left  []instance
+	// unconfirmed are values of the cloud that no source confirms, with the keys that override them.
+	unconfirmed map[string]string
+	out         []*planned
+	left        []instance
 }
 
 // planned is a resource with its origin.
@@ -72,6 +74,12 @@ func Ref(k *Kind, place, key, property string) change.Ref {
 // Add says that a resource should exist. It comes after the resources that its properties refer to,
 // and after its needs.
 func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		if text, ok := properties[name].(string); ok && p.unconfirmed[text] != "" {
+			reason = msg.Of("%s; %s is not confirmed for this cloud: exchangeOnline.hosts.%s overrides it", reason,
+				name, p.unconfirmed[text])
+		}
+	}
 	r := &planned{instance: instance{topic: p.topic, forest: p.Forest}, needs: needs}
 	r.Resource = change.Resource{
 		Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID,
@@ -118,6 +126,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 	if err := p.consistent(ctx); err != nil {
 		return nil, nil, err
 	}
+	p.unconfirmed = unconfirmed(ctx, p)
 	for i := 0; i < len(topics); {
 		if !topics[i].PerForest {
 			if err := p.derive(ctx, topics[i], nil); err != nil {
@@ -151,6 +160,25 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		return nil, nil, errors.Join(errs...)
 	}
 	return resources, left, nil
+}
+
+// unconfirmed returns the values of the tenant's cloud that no source confirms. Without the
+// tenant's id, no resource needs them.
+func unconfirmed(ctx context.Context, p *Planner) map[string]string {
+	if p.set.Tenant == nil {
+		return nil
+	}
+	c, err := p.cloud(ctx)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, k := range cloud.Keys() {
+		if slices.Contains(c.Unconfirmed, k.Name) {
+			out[k.Value(c)] = k.Name
+		}
+	}
+	return out
 }
 
 // derive derives one topic. A topic that is left out has no resources.
