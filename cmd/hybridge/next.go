@@ -92,6 +92,9 @@ func (t *task) afterTest(tested deployment.TestReport) {
 	switch {
 	case len(tested.Matrix) == 0:
 		t.next("name pairs of mailboxes under tests.pairs in %s", t.answersFile)
+	case tested.Summary.Failed > 0 && tested.Matrix[0].Probe == deployment.MessageProbe:
+		t.next("with the feature secureMail, %s says what is missing; after an apply, send again with: %s",
+			t.command("plan"), t.command("test", "--message"))
 	case tested.Summary.Failed > 0:
 		t.next("%s says what is missing; right after an apply, ask again with: %s",
 			t.command("plan"), t.command("test", "--until-ok", "20m"))

@@ -1,21 +1,29 @@
 package lab
 
 import (
+	"fmt"
+
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// withMail is a hook that sets up mail flow, as Microsoft's wizard leaves it, and then breaks it.
-func withMail(forests int, f func(*Lab)) hook {
-	return hook{forests, func(l *Lab) {
-		l.secureMail()
-		f(l)
-	}}
+// stateFor returns the starting state of a lab with these faults. Faults of mail flow break what
+// Microsoft's wizard set up.
+func stateFor(state string, planted []Fault) (string, error) {
+	for _, f := range planted {
+		switch {
+		case !f.Message:
+		case state == Clean || state == Wizard:
+			state = Wizard
+		default:
+			return "", fmt.Errorf("fault %s needs the state %s, and the state is %s", f.ID, Wizard, state)
+		}
+	}
+	return state, nil
 }
 
 // mailFaults are the faults of mail between the forests and the tenant.
 func mailFaults() []Fault {
-	sound := func(*Lab) {}
 	inbound := func(l *Lab, property string, value any) {
 		l.tenant.org.Object("InboundConnector", "Inbound from "+l.contoso().guid).Set(property, value)
 	}
@@ -26,21 +34,21 @@ func mailFaults() []Fault {
 		{
 			ID: "mail.certificate-gone", Diagnosis: "mail.certificate-gone",
 			Title: "contoso's send connector names a certificate that the server does not have",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				send(l, "TlsCertificateName", "<I>CN=hybridge lab CA, O=hybridge lab<S>CN=old."+l.contoso().domain)
 			}),
 		},
 		{
 			ID: "mail.inbound-name-stale", Diagnosis: "mail.not-attributed",
 			Title: "the tenant's inbound connector names the certificate that contoso had before",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				inbound(l, "TlsSenderCertificateName", "old."+l.contoso().domain)
 			}),
 		},
 		{
 			ID: "mail.direct-send-rejected", Diagnosis: "mail.not-attributed",
 			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had before",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				inbound(l, "TlsSenderCertificateName", "old."+l.contoso().domain)
 				l.tenant.org.Objects("OrganizationConfig")[0].Set("RejectDirectSend", true)
 			}),
@@ -49,7 +57,7 @@ func mailFaults() []Fault {
 			ID: "mail.partner-lock", Diagnosis: "mail.partner-connector",
 			Title: "a partner connector for all senders admits the gateway's certificate alone, and contoso's " +
 				"inbound connector is off",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				inbound(l, "Enabled", false)
 				l.tenant.org.Seed("InboundConnector", "Name", "Gateway", "ConnectorType", "Partner", "SenderDomains",
 					[]string{"smtp:*;1"}, "RequireTls", true, "RestrictDomainsToCertificate", true,
@@ -60,12 +68,12 @@ func mailFaults() []Fault {
 		{
 			ID: "mail.headers-not-sent", Diagnosis: "mail.headers-not-sent",
 			Title: "CloudServicesMailEnabled is off on contoso's send connector",
-			late:  withMail(1, func(l *Lab) { send(l, "CloudServicesMailEnabled", false) }),
+			late:  everywhere(func(l *Lab) { send(l, "CloudServicesMailEnabled", false) }),
 		},
 		{
 			ID: "mail.second-connector", Diagnosis: "mail.headers-not-sent",
 			Title: "a second send connector of contoso leads to the coexistence domain at a lower cost",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				send(l, "AddressSpaces", []string{"smtp:" + coexistenceDomain + ";10"})
 				l.contoso().org.Seed("SendConnector", "Name", "Tenant by hand", "AddressSpaces",
 					[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn",
@@ -75,7 +83,7 @@ func mailFaults() []Fault {
 		{
 			ID: "mail.headers-not-accepted", Diagnosis: "mail.headers-not-accepted",
 			Title: "contoso's frontend receive connector accepts no headers of the cloud",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				l.contoso().frontend().Set("TlsDomainCapabilities", []string{})
 			}),
 		},
@@ -83,7 +91,6 @@ func mailFaults() []Fault {
 			ID: "mail.port-closed", Diagnosis: "mail.unreachable",
 			Title: "a firewall closes port 25 of contoso's mail host",
 			early: inContoso(func(f *forestSite) { f.network.silence(f.mail + ":25") }),
-			late:  withMail(1, sound),
 		},
 		{
 			ID: "mail.inspected", Diagnosis: "mail.no-tls",
@@ -94,12 +101,11 @@ func mailFaults() []Fault {
 						[]string{"XXXXXXXA"}
 				}
 			}),
-			late: withMail(1, sound),
 		},
 		{
 			ID: "mail.other-connector", Diagnosis: "mail.certificate-name",
 			Title: "another receive connector of contoso answers the tenant, with a self-signed certificate",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				f := l.contoso()
 				f.org.Seed("ReceiveConnector", "Name", "Relay", "Server", f.frontend().String("Server"), "Fqdn",
 					f.server, "Bindings",
@@ -112,17 +118,16 @@ func mailFaults() []Fault {
 			ID: "mail.server-outdated", Diagnosis: "mail.server-outdated",
 			Title: "contoso's server is older than Exchange Online takes mail from",
 			early: inContoso(func(f *forestSite) { f.build = "Version 15.2 (Build 1748.24)" }),
-			late:  withMail(1, sound),
 		},
 		{
 			ID: "mail.no-exchanger", Diagnosis: "mail.no-exchanger",
 			Title: "the coexistence domain has no MX record",
-			late:  withMail(1, func(l *Lab) { l.zone.Remove(coexistenceDomain, dns.MX) }),
+			late:  everywhere(func(l *Lab) { l.zone.Remove(coexistenceDomain, dns.MX) }),
 		},
 		{
 			ID: "mail.smart-host-stale", Diagnosis: "mail.no-exchanger",
 			Title: "the tenant's outbound connector to contoso leads to a host that DNS does not know",
-			late: withMail(1, func(l *Lab) {
+			late: everywhere(func(l *Lab) {
 				l.tenant.org.Object("OutboundConnector", "Outbound to "+l.contoso().guid).Set("SmartHosts",
 					[]string{"old." + l.contoso().domain})
 			}),
@@ -130,7 +135,7 @@ func mailFaults() []Fault {
 		{
 			ID: "mail.no-route", Diagnosis: "mail.no-route",
 			Title: "contoso has no send connector to the tenant",
-			late:  withMail(1, func(l *Lab) { l.contoso().org.Objects("SendConnector")[0].Remove() }),
+			late:  everywhere(func(l *Lab) { l.contoso().org.Objects("SendConnector")[0].Remove() }),
 		},
 	}
 	for i := range list {

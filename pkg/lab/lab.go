@@ -116,6 +116,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.State == "" {
 		o.State = Clean
 	}
+	if o.State, err = stateFor(o.State, planted); err != nil {
+		return nil, err
+	}
 	if err := CheckState(o.State, o.Clouds); err != nil {
 		return nil, fmt.Errorf("lab: state %w", err)
 	}

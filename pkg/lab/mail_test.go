@@ -13,6 +13,21 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
+// startWithMail starts a lab in which Microsoft's wizard ran.
+func startWithMail(t *testing.T) *Lab {
+	t.Helper()
+	l, err := Start(t.Context(), Options{Dir: t.TempDir(), Users: 30, State: Wizard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
 // arrives waits for a message with a subject.
 func arrives(t *testing.T, at *mail.Transport, address, subject string) mail.Message {
 	t.Helper()
@@ -29,8 +44,7 @@ func arrives(t *testing.T, at *mail.Transport, address, subject string) mail.Mes
 // Mail between each forest and the tenant is delivered over TLS and is internal, with the headers
 // that tell the organization apart.
 func TestMailIsInternal(t *testing.T) {
-	l := start(t)
-	l.secureMail()
+	l := startWithMail(t)
 	for _, f := range l.forests {
 		local, moved := f.local().primary, f.moved().primary
 		if _, err := f.post.Submit(local, []string{moved}, "up", "hello\r\n.\r\nend\r\n"); err != nil {
@@ -117,8 +131,7 @@ func status(t *testing.T, l *Lab, f *forestSite, subject string) string {
 
 // A message that cannot be delivered is refused or waits, in the words of the server.
 func TestMailThatDoesNotArrive(t *testing.T) {
-	l := start(t)
-	l.secureMail()
+	l := startWithMail(t)
 	f, g := l.contoso(), l.fabrikam()
 	local, moved := f.local().primary, f.moved().primary
 	out := l.tenant.org.Object("OutboundConnector", "Outbound to "+f.guid)
@@ -182,8 +195,7 @@ func TestMailThatDoesNotArrive(t *testing.T) {
 
 // Two sides that each take the other for the mailbox's home: the hops end the message.
 func TestMailLoopEnds(t *testing.T) {
-	l := start(t)
-	l.secureMail()
+	l := startWithMail(t)
 	f := l.contoso()
 	moved := f.moved()
 	l.tenant.org.Object("Mailbox", moved.primary).Remove()
@@ -200,8 +212,7 @@ func TestMailLoopEnds(t *testing.T) {
 
 // What a stranger claims in Exchange's own headers is gone when the message arrives.
 func TestMailHeadersOfStrangers(t *testing.T) {
-	l := start(t)
-	l.secureMail()
+	l := startWithMail(t)
 	f := l.contoso()
 	for i, at := range []struct {
 		server string
@@ -220,6 +231,20 @@ func TestMailHeadersOfStrangers(t *testing.T) {
 		if as := m.Header.All("X-MS-Exchange-Organization-AuthAs"); len(as) != 1 || as[0] != "Anonymous" ||
 			m.Header.Get("X-MS-Exchange-CrossPremises-AuthAs") != "" {
 			t.Errorf("%s:\n%s", at.server, m.Header)
+		}
+	}
+}
+
+// Faults of mail flow break what Microsoft's wizard set up, and need that state.
+func TestMailFaultsNeedTheirState(t *testing.T) {
+	mail, other := []Fault{{ID: "mail.x", Message: true}}, []Fault{{ID: "x"}}
+	for _, c := range []struct {
+		state   string
+		planted []Fault
+		want    string
+	}{{Clean, mail, Wizard}, {Wizard, mail, Wizard}, {Manual, mail, ""}, {Manual, other, Manual}, {Clean, other, Clean}} {
+		if have, err := stateFor(c.state, c.planted); have != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: %s, %v", c.state, have, err)
 		}
 	}
 }

@@ -94,34 +94,6 @@ func (t *tenantSite) raiseMail(l *Lab) error {
 	return nil
 }
 
-// secureMail makes the objects of mail flow in every forest and the tenant, as Microsoft's wizard
-// leaves them.
-func (l *Lab) secureMail() {
-	for _, f := range l.forests {
-		id := certificateName(f.transport)
-		f.org.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain)
-		f.org.Seed("SendConnector", "Name", "Outbound to Office 365 - "+stableGUID("send "+f.name), "AddressSpaces",
-			[]string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled", true, "Fqdn", f.mail, "RequireTLS", true,
-			"TlsAuthLevel", "DomainValidation", "TlsDomain", protection, "CloudServicesMailEnabled", true,
-			"TlsCertificateName",
-			id, "SourceTransportServers", []string{strings.ToUpper(firstLabel(f.server))})
-		c := f.frontend()
-		c.Set("TlsCertificateName", id)
-		c.Set("TlsDomainCapabilities", []string{protection + ":AcceptCloudServicesMail"})
-		l.tenant.org.Seed("InboundConnector", "Name", "Inbound from "+f.guid, "ConnectorType", "OnPremises",
-			"ConnectorSource",
-			"HybridWizard", "CloudServicesMailEnabled", true, "RequireTls", true, "SenderDomains", []string{"smtp:*;1"},
-			"TlsSenderCertificateName", f.mail)
-		l.tenant.org.Seed("OutboundConnector", "Name", "Outbound to "+f.guid, "ConnectorType", "OnPremises",
-			"ConnectorSource", "HybridWizard", "CloudServicesMailEnabled", true, "RecipientDomains", []string{f.domain},
-			"SmartHosts", []string{f.mail}, "TlsSettings", "DomainValidation", "TlsDomain", f.mail, "UseMXRecord",
-			false)
-		l.tenant.org.Seed("OnPremisesOrganization", "Name", f.guid, "OrganizationGuid", f.guid, "OrganizationName",
-			f.organization, "HybridDomains", []string{f.domain}, "InboundConnector", "Inbound from "+f.guid,
-			"OutboundConnector", "Outbound to "+f.guid)
-	}
-}
-
 // certificateName is how connectors name a certificate.
 func certificateName(c *issued) string { return certificate.IdentifierOf(c.cert).String() }
 

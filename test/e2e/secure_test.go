@@ -19,14 +19,7 @@ func TestSecureMail(t *testing.T) {
 			t.Errorf("before the apply: %+v, want %s", a, want)
 		}
 	}
-	path := filepath.Join(e.dir, "answers.yaml")
-	answers, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, append(answers, "\nfeatures: [secureMail]\n"...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	e.features(t, "secureMail")
 	e.must(t, 0, "apply", "--yes")
 	e.must(t, 0, "plan", "--detailed-exitcode")
 	after := decode[messages](t, e.must(t, 0, "test", "--message", "-o", "json").stdout)
@@ -40,4 +33,36 @@ func TestSecureMail(t *testing.T) {
 	}
 	e.must(t, 0, "rollback", "--yes")
 	e.must(t, 3, "test", "--message")
+}
+
+// TestMailOfStates: what Microsoft's wizard set up carries mail as internal mail in every direction.
+// What a person set up without CloudServicesMailEnabled does so after an apply.
+func TestMailOfStates(t *testing.T) {
+	t.Run("wizard", func(t *testing.T) {
+		startLab(t, "--state", "wizard").must(t, 0, "test", "--message")
+	})
+	t.Run("manual", func(t *testing.T) {
+		e := startLab(t, "--state", "manual")
+		for _, a := range decode[messages](t, e.must(t, 3, "test", "--message", "-o", "json").stdout).Matrix {
+			if len(a.Diagnosis) == 0 || a.Diagnosis[0].ID != "mail.headers-not-sent" {
+				t.Errorf("%+v", a)
+			}
+		}
+		e.features(t, "secureMail")
+		e.must(t, 0, "apply", "--yes")
+		e.must(t, 0, "test", "--message")
+	})
+}
+
+// features appends the features to the answers.
+func (e *estate) features(t *testing.T, list string) {
+	t.Helper()
+	path := filepath.Join(e.dir, "answers.yaml")
+	answers, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(answers, "\nfeatures: ["+list+"]\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -35,6 +35,9 @@ const (
 	Unknown = freebusy.Unknown
 )
 
+// MessageProbe is the probe of answers about a message.
+const MessageProbe = freebusy.MessageProbe
+
 // The classes of errors that decide on exit codes and hints.
 var (
 	ErrAccess             = link.ErrAccess
