@@ -148,8 +148,8 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	}
 	arrived := fmt.Sprintf("the message arrived as external mail (AuthAs: %s)", link.Line(as))
 	if by := h.Get("X-CrossPremisesHeadersFilteredBySendConnector"); by != "" {
-		return &failure{fmt.Sprintf("%s: %s removed the headers of internal mail: the connector there that sends to %s is "+
-			"not the hybrid one, or CloudServicesMailEnabled is off", arrived, link.Line(by), to.Name),
+		return &failure{fmt.Sprintf("%s: %s removed the headers of internal mail: the connector there that sends to %s "+
+			"is not the hybrid one, or CloudServicesMailEnabled is off", arrived, link.Line(by), to.Name),
 			diagnose.MailHeadersNotSent, 0.9}
 	}
 	if to.Side == exchange.OnPremises {
@@ -169,7 +169,7 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 				diagnose.MailHeadersNotAccepted, 0.8}
 		}
 	}
-	return &failure{fmt.Sprintf("%s: no inbound connector recognized the servers of %s: TlsSenderCertificateName must be "+
-		"the name of the certificate that their send connector presents, in an accepted domain", arrived, from.Name),
+	return &failure{fmt.Sprintf("%s: no inbound connector recognized the servers of %s: TlsSenderCertificateName must "+
+		"be the name of the certificate that their send connector presents, in an accepted domain", arrived, from.Name),
 		diagnose.MailNotAttributed, 0.9}
 }

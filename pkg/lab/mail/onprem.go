@@ -203,7 +203,7 @@ func (t onPremises) route(domain string) (way, error) {
 	if name := found.String("TlsCertificateName"); name != "" {
 		if w.certificate = t.named(name); w.certificate == nil {
 			return way{}, errors.New("454 4.7.5 The certificate specified in TlsCertificateName of the SendConnector " +
-				"could not be found.") //nolint:staticcheck // Exchange's words
+				"could not be found")
 		}
 	} else if w.requireTLS {
 		for _, one := range t.Certificates() {
