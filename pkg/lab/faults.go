@@ -205,7 +205,8 @@ func Faults() []Fault {
 			}),
 		},
 		{
-			ID: "servers.old", Turns: turns("servers.build"), Diagnosis: "oauth.shared-application-refused",
+			ID: "servers.old", Turns: turns("servers.build", "transport.enforcement"),
+			Diagnosis: "oauth.shared-application-refused",
 			Title: "fabrikam runs a cumulative update that does not know the dedicated application",
 			early: inFabrikam(func(f *forestSite) { f.build = "Version 15.2 (Build 1258.12)" }),
 		},
