@@ -2,14 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 func newCheckCommand(a app) *cobra.Command {
-	return a.verb(&cobra.Command{
+	var o checkOptions
+	c := a.verb(&cobra.Command{
 		Use:     "check",
 		GroupID: "flow",
 		Short:   "Check the prerequisites; nothing is changed",
@@ -20,18 +30,69 @@ Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is 
 9 when something required could not be read.`,
 		Example: `  hybridge check -f answers.yaml
   hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
-  hybridge check -f answers.yaml -o junit --output-file checks.xml`,
+  hybridge check -f answers.yaml -o junit --output-file checks.xml
+  hybridge check -f answers.yaml --only 'directory.*' --findings findings.csv --fix-script repair`,
 		Args: cobra.NoArgs,
-	}, report.Documents|report.Outcomes|report.Events, runCheck)
+	}, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, _ []string) error {
+		return runCheck(ctx, t, o)
+	})
+	c.Flags().StringVar(&o.findings, "findings", "",
+		"write each wrong value of the directory to `FILE`: a table (.csv), or JSON lines")
+	c.Flags().StringVar(&o.fixScript, "fix-script", "",
+		"write PowerShell that repairs these values, and its undo, into `DIR`; it is not run")
+	return c
 }
 
-func runCheck(ctx context.Context, t *task, _ []string) error {
+type checkOptions struct{ findings, fixScript string }
+
+// writeFindings writes the wrong values and the scripts that repair them. A value of the directory
+// can be personal: only the owner reads the files.
+func (t *task) writeFindings(findings []check.Finding, o checkOptions) error {
+	if o.findings != "" {
+		f, err := newOutputFile(o.findings)
+		if err != nil {
+			return fmt.Errorf("write the findings: %w", err)
+		}
+		write := check.WriteJSONLines
+		if strings.EqualFold(filepath.Ext(o.findings), ".csv") {
+			write = check.WriteCSV
+		}
+		if err := errors.Join(write(f, findings), f.commit()); err != nil {
+			return fmt.Errorf("write the findings: %w", err)
+		}
+		t.note("wrote %s: %d findings", report.Sanitize(o.findings), len(findings))
+	}
+	if o.fixScript == "" {
+		return nil
+	}
+	if err := os.MkdirAll(o.fixScript, 0o700); err != nil {
+		return fmt.Errorf("write the scripts: %w", err)
+	}
+	scripts := deployment.FixScripts(findings)
+	for _, name := range slices.Sorted(maps.Keys(scripts)) {
+		f, err := newOutputFile(filepath.Join(o.fixScript, name))
+		if err != nil {
+			return fmt.Errorf("write the scripts: %w", err)
+		}
+		_, err = f.WriteString(scripts[name])
+		if err := errors.Join(err, f.commit()); err != nil {
+			return fmt.Errorf("write the scripts: %w", err)
+		}
+	}
+	t.note("wrote %d scripts to %s; read them before they run", len(scripts), report.Sanitize(o.fixScript))
+	return nil
+}
+
+func runCheck(ctx context.Context, t *task, o checkOptions) error {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
 	t.warnOfScripts()
 	checks, err := t.deployed.Check(ctx, t.obs)
 	if err != nil {
+		return err
+	}
+	if err := t.writeFindings(checks.Findings(), o); err != nil {
 		return err
 	}
 	if err := t.write(checks); err != nil {

@@ -139,11 +139,11 @@ func Faults() []Fault {
 			ID: "directory.old-database", Turns: turns("directory.home-database"), Diagnosis: "user.mailbox-twice",
 			Title: "a remote mailbox of contoso still has a mailbox database on-premises",
 			early: inContoso(func(f *forestSite) {
-				f.blemish = func(u *directory.User) {
+				f.mar(func(u *directory.User) {
 					if u.SAMAccountName == f.moved().account {
 						u.Attributes = map[string][]string{"homeMDB": {f.database()}}
 					}
-				}
+				})
 			}),
 		},
 		{
@@ -332,11 +332,22 @@ func Faults() []Fault {
 // blemish changes one person on-premises in the directory.
 func blemish(change func(*directory.User, *forestSite)) func(*forestSite) {
 	return func(f *forestSite) {
-		f.blemish = func(u *directory.User) {
+		f.mar(func(u *directory.User) {
 			if u.SAMAccountName == f.users[5].account {
 				change(u, f)
 			}
+		})
+	}
+}
+
+// mar adds a change to those of other faults.
+func (f *forestSite) mar(change func(*directory.User)) {
+	before := f.blemish
+	f.blemish = func(u *directory.User) {
+		if before != nil {
+			before(u)
 		}
+		change(u)
 	}
 }
 

@@ -111,6 +111,7 @@ type Result struct {
 	// MissingRights are the rights to read for want of which the check was skipped.
 	MissingRights []msg.Text `json:"missingRights,omitempty"`
 	Remedy        Remedy     `json:"remedy,omitzero"`
+	Findings      []Finding  `json:"-"` // the single wrong values, for a table
 	DurationMS    int64      `json:"durationMs"`
 	Attempts      int        `json:"attempts,omitempty"`
 	Cause         error      `json:"-"`

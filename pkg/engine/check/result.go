@@ -53,6 +53,12 @@ func (r Result) With(name string, value any) Result {
 	return r
 }
 
+// Listing adds the single wrong values behind the finding.
+func (r Result) Listing(findings []Finding) Result {
+	r.Findings = findings
+	return r
+}
+
 // Fix adds what to do about the finding.
 func (r Result) Fix(format string, args ...any) Result {
 	r.Remedy.Text = msg.Of(format, args...)

@@ -217,6 +217,9 @@ func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Rep
 		Skip: d.options.Skip}, d)
 }
 
+// FixScripts returns the PowerShell scripts that repair findings in the directory, by file name.
+func FixScripts(findings []check.Finding) map[string]string { return prereq.FixScripts(findings) }
+
 // Plan compares the desired state with the live state. It leaves out what depends on unreadable
 // facts, and lists it in the plan. When nothing can be planned, the error says what is unknown. It
 // wraps one of the link.Err classes, desired.ErrUnknown or change.ErrUnreadable.

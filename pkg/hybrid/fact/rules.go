@@ -42,19 +42,6 @@ func (k Known) verified(address string) bool {
 	return k.Domains[strings.ToLower(domain)]
 }
 
-// Finding is a wrong value of a recipient.
-type Finding struct {
-	Forest    string `json:"forest"`
-	DN        string `json:"dn"`
-	Attribute string `json:"attribute"`
-	Value     string `json:"value"`
-	Rule      string `json:"rule"`
-	// Suggestion is the value that fits the rule; empty where a person decides.
-	Suggestion string `json:"suggestion,omitempty"`
-	// Remove says that the value should be removed.
-	Remove bool `json:"remove,omitempty"`
-}
-
 // Conceals returns the attribute that every recipient hides, although the rule judges it and a
 // healthy directory shows it. A directory omits what the account may not read.
 func (s UserScan) Conceals(r Rule) string {

@@ -114,7 +114,7 @@ func TestRules(t *testing.T) {
 					if f.Remove {
 						correction = "removed"
 					}
-					got = append(got, f.Rule+": "+f.Value+" -> "+correction)
+					got = append(got, string(f.Rule)+": "+f.Value+" -> "+correction)
 					if f.Attribute != rule.Attribute || f.DN != test.user.DN || f.Forest != "contoso" {
 						t.Errorf("%+v", f)
 					}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 )
 
@@ -42,7 +43,7 @@ type UserScan struct {
 	// Of the rules, by id: the recipients that a rule is for, the findings, and the first
 	// maxFindings of these.
 	Applied, Counts map[string]int
-	Findings        map[string][]Finding
+	Findings        map[string][]check.Finding
 	DomainsUnknown  error // why the rules that need the tenant's domains were not applied
 	// Shown counts the recipients that show another attribute.
 	Shown map[string]int
@@ -108,7 +109,7 @@ const signIn = directory.UserMailbox | directory.LegacyMailbox | directory.Remot
 // scan: users that were not read are unknown.
 func ScanUsers(forest string, users iter.Seq2[directory.User, error], known Known) (UserScan, error) {
 	s := UserScan{Forest: forest, known: known, Applied: map[string]int{}, Counts: map[string]int{},
-		Findings: map[string][]Finding{}, Shown: map[string]int{}}
+		Findings: map[string][]check.Finding{}, Shown: map[string]int{}}
 	for u, err := range users {
 		if err != nil {
 			return UserScan{}, err
@@ -134,8 +135,9 @@ func (s *UserScan) judge(u *directory.User) {
 				counted = true
 			}
 			if len(s.Findings[r.ID]) < maxFindings {
-				s.Findings[r.ID] = append(s.Findings[r.ID], Finding{s.Forest, u.DN, r.Attribute, value, r.ID,
-					correction, r.clears && correction == ""})
+				s.Findings[r.ID] = append(s.Findings[r.ID], check.Finding{Forest: s.Forest, DN: u.DN,
+					Attribute: r.Attribute, Value: value, Rule: check.ID(r.ID), Suggestion: correction,
+					Remove: r.clears && correction == ""})
 			}
 		})
 	}

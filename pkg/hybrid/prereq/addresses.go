@@ -40,9 +40,15 @@ var addressChecks = []Check{
 			if len(first.Primary) > 0 {
 				what = msg.Plain(strings.Join(first.Primary, ", "))
 			}
+			var listed []check.Finding
+			for _, p := range scan.Primaries {
+				listed = append(listed, check.Finding{Forest: in.Forest.Name(), DN: p.DN, Attribute: "proxyAddresses",
+					Value: strings.Join(p.Primary, " "), Rule: "directory.one-primary"})
+			}
 			return check.Failed("%s of %s users have not exactly one primary SMTP address, first: %s (%s)",
 				msg.Number(scan.PrimaryCount), msg.Number(scan.Mailboxes), first.DN, what).
-				With("count", scan.PrimaryCount).With("users", firstOf(scan.Primaries, 100))
+				With("count", scan.PrimaryCount).With("users", firstOf(scan.Primaries, 100)).
+				Listing(listed)
 		},
 	},
 	{

@@ -77,10 +77,16 @@ var directoryChecks = []Check{
 			if first.UPN == "" {
 				name = msg.Of("nothing for %s", first.DN)
 			}
+			var listed []check.Finding
+			for _, m := range scan.Mismatches {
+				listed = append(listed, check.Finding{Forest: in.Forest.Name(), DN: m.DN, Attribute: "userPrincipalName",
+					Value: m.UPN, Rule: "directory.upn-matches-primary", Suggestion: m.Primary})
+			}
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, "+
 				"first: %s (primary %s)",
 				msg.Number(scan.MismatchCount), msg.Number(scan.SignIn), name, first.Primary).
-				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100))
+				With("count", scan.MismatchCount).With("users", firstOf(scan.Mismatches, 100)).
+				Listing(listed)
 		},
 	},
 }

@@ -55,7 +55,7 @@ func judgeRule(ctx context.Context, in Input, r fact.Rule) check.Result {
 		}
 		return check.Failed("%s of %s recipients with a wrong %s, first: %s (%s)", msg.Number(n),
 			msg.Number(scan.Applied[r.ID]), r.Attribute, first.DN, what).
-			With("count", n).With("recipients", firstOf(scan.Findings[r.ID], 100))
+			With("count", n).With("recipients", firstOf(scan.Findings[r.ID], 100)).Listing(scan.Findings[r.ID])
 	}
 	if r.Attribute == "proxyAddresses" || r.Attribute == "mail" {
 		if result, hidden := partlyUnseen(in.Forest, scan); hidden {
@@ -226,6 +226,20 @@ func judgeDuplicates(ctx context.Context, in Input, signIn bool) check.Result {
 		}
 		return check.Pass("every address has one holder")
 	}
+	var listed []check.Finding
+	for _, d := range duplicates {
+		for _, o := range d.Owners {
+			f := check.Finding{Forest: o.Forest, DN: o.DN, Attribute: "proxyAddresses", Value: d.Address,
+				Rule: "directory.unique-addresses"}
+			if signIn {
+				f.Rule = "directory.unique-sign-in"
+			}
+			if o.SignIn {
+				f.Attribute = "userPrincipalName"
+			}
+			listed = append(listed, f)
+		}
+	}
 	first := duplicates[0]
 	var holders []msg.Text
 	for _, o := range first.Owners {
@@ -236,5 +250,5 @@ func judgeDuplicates(ctx context.Context, in Input, signIn bool) check.Result {
 		what = msg.Count(len(duplicates), "%s sign-in name is", "%s sign-in names are")
 	}
 	return check.Failed("%s held by more than one recipient, first: %s (%s)", what, first.Address, some(holders)).
-		With("count", len(duplicates)).With("addresses", firstOf(duplicates, 100))
+		With("count", len(duplicates)).With("addresses", firstOf(duplicates, 100)).Listing(listed)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -41,8 +42,8 @@ func TestEveryRuleIsChecked(t *testing.T) {
 			alter(t, fact.Users, set.Forests[0], func(s *fact.UserScan) {
 				s.Applied = map[string]int{r.ID: 3}
 				s.Counts = map[string]int{r.ID: 1}
-				s.Findings = map[string][]fact.Finding{r.ID: {{Forest: "contoso", DN: "CN=x", Attribute: r.Attribute,
-					Value: "wrong", Rule: r.ID}}}
+				s.Findings = map[string][]check.Finding{r.ID: {{Forest: "contoso", DN: "CN=x", Attribute: r.Attribute,
+					Value: "wrong", Rule: check.ID(r.ID)}}}
 				s.Shown = map[string]int{"homeMDB": 3, "mailNickname": 3, "targetAddress": 3}
 			})
 			got, report := outcome(t, set)
