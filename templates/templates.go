@@ -8,6 +8,11 @@ import "embed"
 //go:embed answers/*.yaml
 var Answers embed.FS
 
+// Diagnoses holds the causes of failures as diagnoses/TOPIC.yaml.
+//
+//go:embed diagnoses/*.yaml
+var Diagnoses embed.FS
+
 // Schemas holds the JSON Schema of every document that machines read as schemas/NAME.json.
 //
 //go:embed schemas/*.json

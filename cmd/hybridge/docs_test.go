@@ -22,6 +22,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
@@ -153,6 +154,9 @@ func TestEveryIDHasItsAnchor(t *testing.T) {
 	}
 	for _, f := range lab.Faults() {
 		want["docs/reference/faults.md"] = append(want["docs/reference/faults.md"], f.Anchor())
+	}
+	for _, r := range diagnose.Rows() {
+		want["docs/reference/diagnoses.md"] = append(want["docs/reference/diagnoses.md"], r.ID.Anchor())
 	}
 	for _, c := range cloud.All() {
 		want["docs/reference/clouds.md"] = append(want["docs/reference/clouds.md"], c.ID)

@@ -104,10 +104,10 @@ func referenceLines() []string {
 }
 
 // helpAbout is what the reference pages say under a heading, or in the row of a table that has an
-// anchor; "" when they say nothing.
+// anchor; "" when they say nothing. A fault and the cause that it plants can have the same id.
 func helpAbout(id string) string {
 	lines := referenceLines()
-	var columns []string
+	var columns, found []string
 	for i, line := range lines {
 		if strings.HasPrefix(line, "| ") && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "| ---") {
 			columns = cells(line)
@@ -117,14 +117,14 @@ func helpAbout(id string) string {
 			for j, cell := range cells(line)[1:] {
 				text += "\n  " + columns[j+1] + ": " + cell + "\n"
 			}
-			return readable(text)
+			found = append(found, readable(text))
 		}
 		if m := sectionHead().FindStringSubmatch(line); m != nil && strings.EqualFold(m[2], id) {
 			text := strings.Join(section(lines[i+1:], len(m[1])), "\n")
-			return readable(m[2] + "\n" + strings.TrimRight(text, "\n") + "\n")
+			found = append(found, readable(m[2]+"\n"+strings.TrimRight(text, "\n")+"\n"))
 		}
 	}
-	return ""
+	return strings.Join(found, "\n")
 }
 
 // section is what stands below a heading of a level, up to the next of that level or above.

@@ -39,6 +39,11 @@ func TestHelpAboutEveryID(t *testing.T) {
 	for _, c := range diagnose.Codes() {
 		want[c.ID] = c.Means
 	}
+	for _, r := range diagnose.Rows() {
+		if want[string(r.ID)] == "" {
+			want[string(r.ID)] = r.Cause
+		}
+	}
 	want["forests[].exchange"] = "The host name of one Mailbox server"
 	listed := helpIDs()
 	for id, part := range want {

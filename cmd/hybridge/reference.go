@@ -21,14 +21,15 @@ import (
 // from the declarations that the program runs on.
 func referencePages() map[string][]byte {
 	return map[string][]byte{
-		"exit-codes.md":         exitCodesPage(),
-		"reference/answers.md":  answers.Markdown(),
-		"reference/checks.md":   deployment.ChecksPage(),
-		"reference/clouds.md":   cloud.Markdown(),
-		"reference/codes.md":    deployment.CodesPage(),
-		"reference/commands.md": commandsPage(),
-		"reference/faults.md":   lab.Markdown(),
-		"reference/kinds.md":    deployment.KindsPage(),
+		"exit-codes.md":          exitCodesPage(),
+		"reference/answers.md":   answers.Markdown(),
+		"reference/checks.md":    deployment.ChecksPage(),
+		"reference/clouds.md":    cloud.Markdown(),
+		"reference/codes.md":     deployment.CodesPage(),
+		"reference/commands.md":  commandsPage(),
+		"reference/diagnoses.md": deployment.DiagnosesPage(),
+		"reference/faults.md":    lab.Markdown(),
+		"reference/kinds.md":     deployment.KindsPage(),
 	}
 }
 

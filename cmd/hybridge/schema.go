@@ -30,6 +30,7 @@ var published = []struct {
 	{"apply-report", "apply -o json and rollback -o json", apply.Report{}},
 	{"rollback-plan", "rollback --dry-run -o json", apply.Undo{}},
 	{"test-report", "test -o json and validate -o json", deployment.TestReport{}},
+	{"explanation", "explain -o json", deployment.Explanation{}},
 	{"run-report", "a run of all stages with -o json", runDocument{}},
 	{"demo-report", "demo -o json", demoDocument{}},
 	{"history", "history -o json", apply.Runs{}},

@@ -80,7 +80,24 @@ func TestLookupFaults(t *testing.T) {
 		t.Run(f.ID, func(t *testing.T) {
 			e := startLab(t, "--fault", f.ID)
 			e.must(t, 0, "apply", "--yes")
-			e.must(t, 3, "test")
+			report := decode[struct {
+				Matrix []struct {
+					Error     string
+					Diagnosis []struct{ ID lab.DiagnosisID }
+				}
+			}](t, e.must(t, 3, "test", "-o", "json").stdout)
+			named := false
+			for _, a := range report.Matrix {
+				for _, d := range a.Diagnosis {
+					named = named || d.ID == f.Diagnosis
+				}
+				if a.Error != "" {
+					t.Logf("%v: %s", a.Diagnosis, a.Error)
+				}
+			}
+			if !named {
+				t.Errorf("no lookup names %s", f.Diagnosis)
+			}
 		})
 	}
 }
@@ -101,5 +118,20 @@ func TestApplyCopes(t *testing.T) {
 			e.must(t, 0, "plan", "--detailed-exitcode")
 			e.must(t, 0, "test")
 		})
+	}
+}
+
+// TestFaultsAndDiagnosesAgree: a check that reports a fault finds its diagnosis.
+func TestFaultsAndDiagnosesAgree(t *testing.T) {
+	for _, f := range lab.Faults() {
+		row, known := diagnose.Find(diagnose.ID(f.Diagnosis))
+		if !known || len(f.Turns) == 0 {
+			continue // TestFaultsNameIDsOfTheProduct, TestLookupFaults
+		}
+		for _, id := range f.Turns {
+			if !slices.Contains(row.Checks, string(id)) {
+				t.Errorf("%s: %s finds it, and is not among the checks of %s", f.ID, id, row.ID)
+			}
+		}
 	}
 }

@@ -92,6 +92,15 @@ func ChecksPage() []byte { return prereq.Markdown() }
 // CodesPage renders docs/reference/codes.md.
 func CodesPage() []byte { return diagnose.CodesMarkdown() }
 
+// DiagnosesPage renders docs/reference/diagnoses.md.
+func DiagnosesPage() []byte { return diagnose.Markdown() }
+
+// Explanation is what a text says about the cause of a failure.
+type Explanation = diagnose.Explanation
+
+// Explain finds the causes in a text. headers says that it is the headers of a message.
+func Explain(text string, headers bool) Explanation { return diagnose.Explain(text, headers) }
+
 // CanonicalCode returns an error code in the form of that page, from what a person copied.
 func CanonicalCode(text string) string { return diagnose.Canonical(text) }
 

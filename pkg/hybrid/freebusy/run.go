@@ -14,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -374,6 +375,26 @@ func settle(a Answer, err error, before bool) Answer {
 	}
 	if err != nil {
 		a.Error, a.Cause = err.Error(), err
+		a.Diagnosis = suspected(a)
 	}
 	return a
+}
+
+// suspected lists the causes that the error of an answer shows.
+func suspected(a Answer) []Diagnosis {
+	from, to, _ := strings.Cut(a.Direction, " -> ")
+	direction := diagnose.ForestToForest
+	switch {
+	case from == "online":
+		direction = diagnose.OnlineToOnprem
+	case to == "online":
+		direction = diagnose.OnpremToOnline
+	}
+	var out []Diagnosis
+	for _, d := range diagnose.OfLookup(a.Error, direction) {
+		if len(out) < 3 {
+			out = append(out, Diagnosis{string(d.ID), d.Confidence})
+		}
+	}
+	return out
 }

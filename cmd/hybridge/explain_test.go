@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+)
+
+// explained runs hybridge explain.
+func explained(t *testing.T, in string, tty bool, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = runIn(t.Context(), append([]string{"explain"}, args...),
+		streams{In: strings.NewReader(in), InTTY: tty, Out: &o, Err: &e, Env: func(string) string { return "" }}, nil)
+	return code, o.String(), e.String()
+}
+
+func TestExplainReadsEverySource(t *testing.T) {
+	const text = "550 5.7.64 TenantAttribution; Relay Access Denied [ATTR36]"
+	const id = "mail.attribution-domain"
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "ndr.txt")
+	wide := filepath.Join(dir, "powershell.log") // UTF-16, as Windows PowerShell redirects
+	utf16 := []byte{0xff, 0xfe}
+	for _, r := range text {
+		utf16 = append(utf16, byte(r), 0)
+	}
+	for name, data := range map[string][]byte{plain: []byte(text), wide: utf16} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, in string
+		tty      bool
+		args     []string
+	}{
+		{"an argument", "", true, []string{text}},
+		{"several arguments", "", true, strings.Fields(text)},
+		{"a file", "", true, []string{plain}},
+		{"a file of Windows PowerShell", "", true, []string{wide}},
+		{"standard input", text, false, nil},
+		{"-", text, false, []string{"-"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, out, errs := explained(t, c.in, c.tty, append(c.args, "-o", "json")...)
+			var e diagnose.Explanation
+			if err := json.Unmarshal([]byte(out), &e); code != 0 || errs != "" || err != nil {
+				t.Fatalf("exit %d, %v: %s", code, err, errs)
+			}
+			if e.Kind != "Explanation" || len(e.Diagnoses) == 0 || e.Diagnoses[0].ID != id {
+				t.Errorf("%s", out)
+			}
+		})
+	}
+}
+
+func TestExplainKnowsNothing(t *testing.T) {
+	code, out, _ := explained(t, "", true, "The weather is fine.", "-o", "json")
+	if code != 0 || !strings.Contains(out, `"diagnoses": []`) {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if code, out, _ = explained(t, "", true, "The weather is fine."); code != 0 || out != "Nothing is known about this text.\n" {
+		t.Errorf("exit %d: %q", code, out)
+	}
+	for _, args := range [][]string{nil, {"gone.log"}, {"--headers", "no headers here"}} {
+		if code, out, errs := explained(t, "", true, args...); code != exitUsage || out != "" || errs == "" {
+			t.Errorf("%v: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
+// TestDiagnosesNameWhatExists: checks and kinds in the table are those of the product, and ids are
+// not those of checks.
+func TestDiagnosesNameWhatExists(t *testing.T) {
+	var checks, kinds []string
+	for _, c := range prereq.Checks() {
+		checks = append(checks, string(c.ID))
+	}
+	for _, k := range desired.Kinds() {
+		kinds = append(kinds, k.Noun)
+	}
+	for _, r := range diagnose.Rows() {
+		if slices.Contains(checks, string(r.ID)) {
+			t.Errorf("%s is a check", r.ID)
+		}
+		for _, id := range r.Checks {
+			if !slices.Contains(checks, id) {
+				t.Errorf("%s: there is no check %s", r.ID, id)
+			}
+		}
+		for _, noun := range r.Plan {
+			if !slices.Contains(kinds, noun) {
+				t.Errorf("%s: there is no kind %s", r.ID, noun)
+			}
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+)
+
+// View shows the causes, the most likely first.
+func (e Explanation) View() report.View {
+	v := report.View{Name: "explain", Title: msg.Of("Explanation")}
+	if e.Message != nil {
+		v.Blocks = append(v.Blocks, e.Message.blocks()...)
+	}
+	for _, d := range e.Diagnoses {
+		v.Blocks = append(v.Blocks, d.finding())
+	}
+	switch n := len(e.Diagnoses); {
+	case n > 0:
+		v.Summary = report.Summary{Lead: msg.Of("Causes:"), Counts: []report.Count{
+			{Text: msg.Plural(n, "%d is known for this text", "%d are known for this text, the most likely first")},
+		}, Notes: []report.Block{report.Paragraph{Text: msg.Of("A text is a hint. The probe decides.")}}}
+	case e.Message == nil:
+		v.Blocks = append(v.Blocks, report.Paragraph{Text: msg.Of("Nothing is known about this text.")})
+	}
+	return v
+}
+
+func (d Diagnosis) finding() report.Finding {
+	f := report.Finding{Status: report.Warn, ID: string(d.ID), Place: fmt.Sprintf("%.0f %%", 100*d.Confidence),
+		Group: "explain", Class: d.Layer, Title: msg.Key(d.Cause), Summary: msg.Key(d.Cause)}
+	add := func(label, text msg.Text) {
+		f.Details = append(f.Details, report.Paragraph{Label: label, Text: text})
+	}
+	if d.WorksAsDesigned {
+		add(msg.Of("note"), msg.Of("This works as designed."))
+	}
+	for _, found := range d.Found {
+		add(msg.Of("found"), msg.Plain(found))
+	}
+	add(msg.Of("where"), msg.Of("%s, %s", msg.Key(d.Layer), msg.Key(d.Direction)))
+	add(msg.Of("owner"), msg.Key(d.Owner))
+	add(msg.Of("probe"), msg.Key(d.Probe))
+	add(msg.Of("fix"), msg.Key(d.Fix))
+	if len(d.Checks) > 0 {
+		add(msg.Of("checks"), msg.Plain(strings.Join(d.Checks, ", ")))
+	}
+	if len(d.Plan) > 0 {
+		add(msg.Of("plan"), msg.Plain(strings.Join(d.Plan, ", ")))
+	}
+	add(msg.Of("see"), msg.Of("hybridge help %s", string(d.ID)))
+	return f
+}
+
+func (m Message) blocks() []report.Block {
+	var rows [][]msg.Text
+	add := func(what msg.Text, value string) {
+		if value != "" {
+			rows = append(rows, []msg.Text{what, msg.Plain(value)})
+		}
+	}
+	add(msg.Of("taken as"), m.Verdict)
+	add(msg.Of("decided by"), m.AuthSource)
+	add(msg.Of("direction"), m.Direction)
+	add(msg.Of("sent by the organization of"), m.OriginatorOrg)
+	add(msg.Of("attributed to the tenant"), m.AttributedTenant)
+	add(msg.Of("taken by the tenant"), m.Tenant)
+	add(msg.Of("trust was lost at"), m.LostAt)
+	blocks := []report.Block{report.Table{Columns: []msg.Text{msg.Of("message"), msg.Of("value")}, Rows: rows}}
+	path := report.Path{Label: msg.Of("way")}
+	for _, h := range m.Hops {
+		path.Hops = append(path.Hops, h.By)
+	}
+	if len(path.Hops) > 0 {
+		blocks = append(blocks, path)
+	}
+	return blocks
+}
