@@ -10,9 +10,10 @@ func Markdown() []byte {
 	var b strings.Builder
 	rows := Rows()
 	fmt.Fprintf(&b, "# Diagnoses\n\nGenerated from templates/diagnoses; do not edit.\n\n"+
-		"These are the %d causes that hybridge knows. `hybridge explain` finds them in errors, non-delivery reports, logs\n"+
-		"and headers, and `hybridge test` names them beside a failed lookup. A text is a hint: the probe decides.\n"+
-		"In a text, `*` stands for some words. A text under \"only with Exchange\" counts alone, or beside a word of the field.\n\n"+
+		"These are the %d causes that hybridge knows. `hybridge explain` finds them in errors, non-delivery reports,\n"+
+		"logs and headers, and `hybridge test` names them beside a failed lookup. A text is a hint: the probe decides.\n"+
+		"In a text, `*` stands for some words. A text under \"only with Exchange\" counts alone, or beside a word\n"+
+		"of the field.\n\n"+
 		"| cause | layer | direction | owner |\n| --- | --- | --- | --- |\n", len(rows))
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s |\n", r.ID, r.ID.Anchor(), r.Layer, r.Direction, r.Owner)
@@ -35,7 +36,7 @@ func Markdown() []byte {
 		item("codes", linked(r.Codes, func(c string) string { return "codes.md#" + strings.ToLower(c) }))
 		item("texts", quoted(r.Texts))
 		item("only with Exchange", quoted(r.Vague))
-		item("checks", linked(r.Checks, func(c string) string { return "checks.md#" + strings.ReplaceAll(c, ".", "-") }))
+		item("checks", linked(r.Checks, func(c string) string { return "checks.md#" + ID(c).Anchor() }))
 		item("plan", linked(r.Plan, func(k string) string { return "kinds.md#" + strings.ToLower(k) }))
 	}
 	return []byte(b.String())

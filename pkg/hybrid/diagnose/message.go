@@ -24,7 +24,7 @@ type Message struct {
 	OriginatorOrg string `json:"originatorOrg,omitempty"`
 	// The tenant that Exchange Online attributed the message to.
 	AttributedTenant string `json:"attributedTenant,omitempty"`
-	// The tenant that took it (X-MS-Exchange-CrossTenant-Id).
+	// X-MS-Exchange-CrossTenant-Id: the tenant that took it, or that of the sender.
 	Tenant string `json:"tenant,omitempty"`
 	// The servers that the message passed, the first one first.
 	Hops []Hop `json:"hops"`
@@ -67,7 +67,8 @@ func readMessage(text string, wanted bool) (*Message, []cause) {
 	header := headerOf(text)
 	sure := 0
 	for name := range header {
-		if name == "Received" || strings.HasPrefix(name, "X-Ms-Exchange-") || strings.HasPrefix(name, "X-Crosspremises") {
+		if name == "Received" || strings.HasPrefix(name, "X-Ms-Exchange-") ||
+			strings.HasPrefix(name, "X-Crosspremises") {
 			sure++
 		}
 	}
@@ -108,30 +109,35 @@ func (m *Message) causes(header mail.Header) []cause {
 		m.LostAt = plainLine(server)
 		out = append(out, cause{"mail.headers-filtered", 0.9, []string{filtered + ": " + m.LostAt}})
 	}
-	if m.AttributedTenant != "" && m.Tenant != "" && !strings.EqualFold(m.AttributedTenant, m.Tenant) {
-		out = append(out, cause{"mail.attributed-elsewhere", 0.9,
-			[]string{"X-EOPTenantAttributedMessage: " + m.AttributedTenant, "X-MS-Exchange-CrossTenant-Id: " + m.Tenant}})
+	entry, hybrid := m.entry()
+	// Between two tenants of Exchange Online, the ids differ rightly.
+	if hybrid && m.AttributedTenant != "" && m.Tenant != "" && !strings.EqualFold(m.AttributedTenant, m.Tenant) {
+		out = append(out, cause{"mail.attributed-elsewhere", 0.7, []string{
+			"X-EOPTenantAttributedMessage: " + m.AttributedTenant, "X-MS-Exchange-CrossTenant-Id: " + m.Tenant,
+		}})
 	}
-	mechanism := strings.TrimSpace(header.Get("X-MS-Exchange-Organization-AuthMechanism"))
-	if m.Verdict == internal && mechanism == "10" {
-		out = append(out, cause{"mail.external-authoritative", 0.8, []string{"X-MS-Exchange-Organization-AuthMechanism: 10"}})
+	const mechanism = "X-MS-Exchange-Organization-AuthMechanism"
+	if m.Verdict == internal && strings.TrimSpace(header.Get(mechanism)) == "10" {
+		out = append(out, cause{"mail.external-authoritative", 0.8, []string{mechanism + ": 10"}})
 	}
-	if m.Verdict != external {
-		return out
-	}
-	// The hop on which Exchange Online takes the message from another organization's server. The
-	// servers before it must be Exchange servers: mail from the internet is external rightly.
-	for i, hop := range m.Hops {
-		if !microsofts(hop.By) || microsofts(hop.From) || !m.exchangeBefore(i) {
-			continue
-		}
-		if m.LostAt == "" {
-			m.LostAt = strings.TrimSpace(hop.From + " -> " + hop.By)
-			out = append(out, cause{"mail.headers-external", 0.7, []string{"AuthAs: " + m.AuthAs, "Received: from " + hop.From + " by " + hop.By}})
-		}
-		break
+	if m.Verdict == external && hybrid && m.LostAt == "" {
+		m.LostAt = strings.TrimSpace(entry.From + " -> " + entry.By)
+		out = append(out, cause{"mail.headers-external", 0.7, []string{
+			"AuthAs: " + m.AuthAs, "Received: from " + entry.From + " by " + entry.By,
+		}})
 	}
 	return out
+}
+
+// entry is the hop on which Exchange Online takes the message from elsewhere. hybrid reports that
+// an Exchange server handed it on before: mail from the internet is external rightly.
+func (m *Message) entry() (hop Hop, hybrid bool) {
+	for i, hop := range m.Hops {
+		if microsofts(hop.By) && !microsofts(hop.From) {
+			return hop, m.exchangeBefore(i)
+		}
+	}
+	return Hop{}, false
 }
 
 // exchangeBefore reports whether an Exchange server outside of Microsoft's handed the message on

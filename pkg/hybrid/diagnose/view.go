@@ -66,7 +66,7 @@ func (m Message) blocks() []report.Block {
 	add(msg.Of("direction"), m.Direction)
 	add(msg.Of("sent by the organization of"), m.OriginatorOrg)
 	add(msg.Of("attributed to the tenant"), m.AttributedTenant)
-	add(msg.Of("taken by the tenant"), m.Tenant)
+	add(msg.Of("cross-tenant id"), m.Tenant)
 	add(msg.Of("trust was lost at"), m.LostAt)
 	blocks := []report.Block{report.Table{Columns: []msg.Text{msg.Of("message"), msg.Of("value")}, Rows: rows}}
 	path := report.Path{Label: msg.Of("way")}
