@@ -11,7 +11,8 @@ func Markdown() []byte {
 	rows := Rows()
 	fmt.Fprintf(&b, "# Diagnoses\n\nGenerated from templates/diagnoses; do not edit.\n\n"+
 		"These are the %d causes that hybridge knows. `hybridge explain` finds them in errors, non-delivery reports,\n"+
-		"logs and headers, and `hybridge test` names them beside a failed lookup. A text is a hint: the probe decides.\n"+
+		"logs and headers, and `hybridge test` names them beside a failed lookup. A text is a hint, and the\n"+
+		"probe decides.\n"+
 		"In a text, `*` stands for some words. A text under \"only with Exchange\" counts alone, or beside a word\n"+
 		"of the field.\n\n"+
 		"| cause | layer | direction | owner |\n| --- | --- | --- | --- |\n", len(rows))
