@@ -29,7 +29,7 @@ func (e Explanation) View() report.View {
 }
 
 func (d Diagnosis) finding() report.Finding {
-	f := report.Finding{Status: report.Warn, ID: string(d.ID), Place: fmt.Sprintf("%.0f %%", 100*d.Confidence),
+	f := report.Finding{Status: report.Warn, ID: string(d.ID), Place: fmt.Sprintf("%.0f%%", 100*d.Confidence),
 		Group: "explain", Class: d.Layer, Title: msg.Key(d.Cause), Summary: msg.Key(d.Cause)}
 	add := func(label, text msg.Text) {
 		f.Details = append(f.Details, report.Paragraph{Label: label, Text: text})

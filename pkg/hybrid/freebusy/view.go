@@ -71,9 +71,9 @@ func (a Answer) Lookup() report.Lookup {
 		l.Details = append(l.Details, report.Path{Label: msg.Of("way"), Hops: a.Route})
 	}
 	for _, d := range a.Diagnosis {
-		suspect := msg.Of("%s (%.0f %%)", d.ID, 100*d.Confidence)
+		suspect := msg.Of("%s (%.0f%%)", d.ID, 100*d.Confidence)
 		if row, known := diagnose.Find(diagnose.ID(d.ID)); known {
-			suspect = msg.Of("%s: %s (%.0f %%)", d.ID, msg.Key(row.Cause), 100*d.Confidence)
+			suspect = msg.Of("%s: %s (%.0f%%)", d.ID, msg.Key(row.Cause), 100*d.Confidence)
 		}
 		l.Details = append(l.Details, report.Paragraph{Label: msg.Of("why"), Text: suspect})
 	}
