@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -37,6 +39,23 @@ func TestRows(t *testing.T) {
 			if len(key) < 6 || strings.HasPrefix(key, "* ") || strings.HasSuffix(key, " *") || strings.Contains(key, "`") {
 				t.Errorf("%s: text %q", r.ID, text)
 			}
+		}
+	}
+}
+
+// TestNamedIDs: the causes that code names are in the table.
+func TestNamedIDs(t *testing.T) {
+	data, err := os.ReadFile("ids.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`ID = "([^"]+)"`).FindAllStringSubmatch(string(data), -1)
+	if len(named) == 0 {
+		t.Error("no id is named: is this test looking?")
+	}
+	for _, m := range named {
+		if _, known := Find(ID(m[1])); !known {
+			t.Errorf("there is no %s", m[1])
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (m *Message) causes(header mail.Header) []cause {
 	const filtered = "X-CrossPremisesHeadersFilteredBySendConnector"
 	if server := header.Get(filtered); server != "" {
 		m.LostAt = plainLine(server)
-		out = append(out, cause{"mail.headers-filtered", 0.9, []string{filtered + ": " + m.LostAt}})
+		out = append(out, cause{"mail.headers-not-sent", 0.9, []string{filtered + ": " + m.LostAt}})
 	}
 	entry, hybrid := m.entry()
 	// Between two tenants of Exchange Online, the ids differ rightly.

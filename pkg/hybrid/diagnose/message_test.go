@@ -39,7 +39,7 @@ func TestMessage(t *testing.T) {
 		{"from the internet", internetHops + anonymous, external, "", 2, nil},
 		{
 			"filtered", hybridHops + anonymous + "X-CrossPremisesHeadersFilteredBySendConnector: edge1.contoso.com\n",
-			external, "edge1.contoso.com", 3, []ID{"mail.headers-filtered"},
+			external, "edge1.contoso.com", 3, []ID{"mail.headers-not-sent"},
 		},
 		{
 			"attributed to another tenant", hybridHops + anonymous + attributed + theirs, external, entry, 3,
