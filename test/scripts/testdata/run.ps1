@@ -66,6 +66,15 @@ $setup = {
             }
         }
         Invoke-StandInReal $Name $Bound $Set
+        # The stand-ins make objects with New- alone.
+        if ($Name -like 'Add-*') {
+            $noun = ($Name -split '-', 2)[1]
+            $given = [ordered]@{ Identity = [guid]::NewGuid().ToString() }
+            foreach ($key in $Bound.Keys | Where-Object { $_ -ne 'Confirm' }) { $given[$key] = $Bound[$key] }
+            $object = [pscustomobject] $given
+            Add-StandInProperty $object $noun
+            (Get-StandInStore $noun).Add($object)
+        }
     }
     # A place's objects. Text: as JSON; nothing: the ones of before.
     function global:Set-Store($Place, $Text) {
