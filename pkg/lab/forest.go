@@ -40,6 +40,7 @@ type forestSite struct {
 	authCertificates  []*issued // those whose key is here
 	passwords         map[string]string
 	now               func() time.Time
+	stores            stores
 
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made

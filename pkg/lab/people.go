@@ -108,6 +108,11 @@ func (p *premise) moves() {
 				"PrimarySmtpAddress", "EmailAddresses"} {
 				pairs = append(pairs, name, r.Get(name))
 			}
+			if noun == "MailUser" { // its addresses go with its other attributes of Exchange
+				_, domain, _ := strings.Cut(r.String("UserPrincipalName"), "@")
+				address := r.String("Alias") + "@" + domain
+				pairs[11], pairs[13] = address, []string{"SMTP:" + address}
+			}
 			kept[strings.ToLower(r.String("Alias"))] = pairs
 			r.Remove()
 			p.read()
@@ -133,6 +138,9 @@ func (p *premise) moves() {
 					}
 					pairs = append(pairs, address, target)
 				}
+				if primary, given := c.Parameters["PrimarySmtpAddress"].(string); given {
+					pairs[11], pairs[13] = primary, []string{"SMTP:" + primary}
+				}
 				delete(kept, alias)
 				p.org.Seed(noun, pairs...)
 				p.read()
@@ -143,6 +151,7 @@ func (p *premise) moves() {
 	}
 	p.org.Handle("Disable-RemoteMailbox", disable("RemoteMailbox"))
 	p.org.Handle("Disable-Mailbox", disable("Mailbox"))
+	p.org.Handle("Disable-MailUser", disable("MailUser"))
 	p.org.Handle("Enable-RemoteMailbox", enable("RemoteMailbox", "RemoteRoutingAddress"))
 	p.org.Handle("Enable-Mailbox", enable("Mailbox", ""))
 }

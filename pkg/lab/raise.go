@@ -58,6 +58,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	f.premise.follow()
 	f.premise.moves()
 	f.premise.permits(f.domain)
+	f.org.Handle("Get-MailboxFolderStatistics", f.premise.countsFolders(&f.stores))
 	f.keeps()
 
 	f.ldap, err = directory.New(directory.Config{

@@ -155,7 +155,7 @@ func (s *workMailSite) raise(l *Lab) error {
 	}
 	s.service.Keys = map[string]workmail.Key{workMailKey: {Secret: key}}
 	s.service.Connectors = []*workmail.Connector{s.connector}
-	s.service.Calendar = events
+	s.service.Calendar, s.service.Config.Folders = events, heldAtWorkMail
 	s.service.TXT = s.texts
 	s.org = s.service.NewOrganization(workMailAlias, s.connector, f.domain)
 	for _, m := range f.users {

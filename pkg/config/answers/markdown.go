@@ -49,6 +49,7 @@ var parts = []struct {
 	{"top", "The file", "", reflect.TypeFor[Answers]()},
 	{"exchangeonline", "exchangeOnline", "exchangeOnline", reflect.TypeFor[ExchangeOnline]()},
 	{"workmail", "workmail", "workmail", reflect.TypeFor[WorkMail]()},
+	{"workmail-export", "workmail.export", "workmail.export", reflect.TypeFor[Export]()},
 	{"workmail-account", "workmail.account", "workmail.account", reflect.TypeFor[WorkMailAccount]()},
 	{"forest", "forests[]", "forests[]", reflect.TypeFor[Forest]()},
 	{"directory", "forests[].directory", "forests[].directory", reflect.TypeFor[Directory]()},

@@ -30,6 +30,9 @@ var enumerations = map[string][]string{
 	"ExchangeOnline.cloud":           cloud.IDs(),
 	"ExchangeOnline.richCoexistence": {RichCoexistenceAuto, RichCoexistenceEWS, RichCoexistenceGraph},
 	"WorkMail.region":                {"us-east-1", "us-west-2", "eu-west-1"},
+	"WorkMail.state":                 {Leaving},
+	"WorkMail.to":                    {ToExchange, ToExchangeOnline},
+	"WorkMail.leaveBehind[]":         ItemKinds(),
 	"Directory.security":             {SecurityLDAPS, SecurityStartTLS},
 	"Credential.kind":                texts(append(slices.Clone(onPremises), online...)),
 }

@@ -28,6 +28,16 @@ type WorkMail struct {
 	Users []string `yaml:"users,omitempty" json:"users,omitempty" example:"[bob@contoso.com]"`
 	// The addresses of the groups that are registered to WorkMail. Others that are registered stay.
 	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty" example:"[sales@contoso.com]"`
+	// leaving: plans lead the organization out of WorkMail, stage by stage. Default: interoperability
+	// is set up and kept.
+	State string `yaml:"state,omitempty" json:"state,omitempty" example:"leaving"`
+	// Where the mailboxes go when the organization leaves.
+	To string `yaml:"to,omitempty" json:"to,omitempty" example:"exchange"`
+	// What users may lose when the organization leaves: folders that hold such items are not
+	// counted. Default: nothing.
+	LeaveBehind []string `yaml:"leaveBehind,omitempty" json:"leaveBehind,omitempty" example:"[tasks]"`
+	// Where WorkMail exports every mailbox to before its user is deregistered.
+	Export *Export `yaml:"export,omitempty" json:"export,omitempty"`
 }
 
 // WorkMailAccount is a user of WorkMail.
@@ -116,6 +126,7 @@ func (v *validation) workMail(w *WorkMail) {
 	if w.Account != nil {
 		v.single(at("account", "user"), &w.Account.User, registered)
 	}
+	v.leaving(w)
 	taken := map[string]string{}
 	for _, l := range []struct {
 		key       string

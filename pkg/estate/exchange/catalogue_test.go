@@ -43,8 +43,9 @@ IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
 Mailbox                          Get Set Enable Disable
 MailboxFolderPermission          Add Remove
+MailboxFolderStatistics          Get
 MailboxPermission                Add Remove
-MailUser                         Get Set
+MailUser                         Get Set Disable
 Message                          Get
 MessageTraceDetailV2             Get
 MessageTraceV2                   Get

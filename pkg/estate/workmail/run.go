@@ -46,6 +46,10 @@ var operations = map[string]operation{
 	"DeregisterMailDomain":            call((*workmail.Client).DeregisterMailDomain),
 	"RegisterToWorkMail":              call((*workmail.Client).RegisterToWorkMail),
 	"DeregisterFromWorkMail":          call((*workmail.Client).DeregisterFromWorkMail),
+	"UpdateDefaultMailDomain":         call((*workmail.Client).UpdateDefaultMailDomain),
+	"CreateImpersonationRole":         call((*workmail.Client).CreateImpersonationRole),
+	"DeleteImpersonationRole":         call((*workmail.Client).DeleteImpersonationRole),
+	"StartMailboxExportJob":           call((*workmail.Client).StartMailboxExportJob),
 }
 
 // Operations lists the names of the operations that Run knows.

@@ -63,6 +63,7 @@ type Client struct {
 	Region string
 
 	name      string
+	link      *link.Link
 	timeout   time.Duration
 	api       *workmail.Client
 	directory *directoryservice.Client
@@ -104,7 +105,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	}
 	c.HTTPClient = o.Link.Client(nil)
 	return &Client{
-		Region: o.Region, name: o.Organization, timeout: o.Timeout,
+		Region: o.Region, name: o.Organization, link: o.Link, timeout: o.Timeout,
 		api: workmail.NewFromConfig(c), directory: directoryservice.NewFromConfig(c),
 	}, nil
 }

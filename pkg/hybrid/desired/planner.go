@@ -28,6 +28,7 @@ type Planner struct {
 	unconfirmed map[string]string
 	out         []*planned
 	left        []instance
+	waits       []change.LeftOut // what a later plan does, and why not this one
 }
 
 // planned is a resource with its origin.
@@ -159,7 +160,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		}
 		return nil, nil, errors.Join(errs...)
 	}
-	return resources, left, nil
+	return resources, append(left, p.waits...), nil
 }
 
 // unconfirmed returns the values of the tenant's cloud that no source confirms. Without the

@@ -46,7 +46,7 @@ func Topics() []*Topic {
 	return []*Topic{
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
 		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, hybridRecord,
-		workMailDomains, workMailUsers, workMailLookups,
+		workMailDomains, workMailUsers, workMailLookups, workMailExit,
 	}
 }
 

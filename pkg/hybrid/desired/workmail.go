@@ -96,6 +96,9 @@ var workMailDomains = &Topic{
 		if _, err := p.workMail(ctx); err != nil {
 			return err
 		}
+		if left, err := p.everyoneLeft(ctx); left || err != nil {
+			return err
+		}
 		domains, err := p.domains()
 		if err != nil {
 			return err
@@ -151,7 +154,7 @@ var workMailUsers = &Topic{
 	Reads:    fact.List(fact.WorkMailOrganization, fact.Recipients),
 	Derive: func(ctx context.Context, p *Planner) error {
 		wanted := p.Answers.WorkMail
-		if len(wanted.Users)+len(wanted.Groups) == 0 {
+		if wanted.IsLeaving() || len(wanted.Users)+len(wanted.Groups) == 0 {
 			return nil
 		}
 		if _, err := p.workMail(ctx); err != nil {
@@ -283,6 +286,9 @@ var workMailLookups = &Topic{
 		}
 		organization, err := p.workMail(ctx)
 		if err != nil {
+			return err
+		}
+		if left, err := p.everyoneLeft(ctx); left || err != nil {
 			return err
 		}
 		domains, err := p.domains()

@@ -21,6 +21,7 @@ type WorkMailAPI interface {
 	IdentityMode(ctx context.Context) (string, error)
 	Directory(ctx context.Context, id string) (workmail.Directory, error)
 	Run(ctx context.Context, operation string, parameters map[string]any) error
+	exits
 }
 
 // FromWorkMail declares a query to WorkMail. actions are the IAM actions that it needs.

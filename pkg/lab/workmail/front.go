@@ -61,18 +61,25 @@ type callerKey struct{}
 type caller struct {
 	org    *Organization
 	person Person
+	role   bool // the caller has assumed an impersonation role
 }
 
 // basic lets users of WorkMail through: it takes Basic authentication and nothing else.
 func (s *Service) basic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			if o, known := s.assumed(token); known {
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{org: o, role: true})))
+				return
+			}
+		}
 		value, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")
 		plain, err := base64.StdEncoding.DecodeString(value)
 		user, password, found := strings.Cut(string(plain), ":")
 		if ok && err == nil && found {
 			if o, p, known := s.signIn(user, password); known {
 				ctx := link.WithCaller(r.Context(), link.Caller{User: p.UPN, Scheme: "Basic"})
-				next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey{}, caller{o, p})))
+				next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey{}, caller{org: o, person: p})))
 				return
 			}
 		}

@@ -44,6 +44,11 @@ var operations = map[string]operation{
 	"DescribeIdentityProviderConfiguration": identityProvider,
 	"GetAccessControlEffect":                accessEffect,
 
+	"CreateImpersonationRole": createRole,
+	"ListImpersonationRoles":  listRoles,
+	"DeleteImpersonationRole": deleteRole,
+	"AssumeImpersonationRole": assumeRole,
+
 	"StartMailboxExportJob":    startExport,
 	"DescribeMailboxExportJob": describeExport,
 	"ListMailboxExportJobs":    listExports,

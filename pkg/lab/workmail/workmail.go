@@ -29,6 +29,8 @@ type Config struct {
 	Delay time.Duration
 	// Calendar returns the calendar of a WorkMail user.
 	Calendar func(address string, w ews.Window) []ews.Event
+	// Folders returns the folders of a WorkMail user; nil: mailboxes have none.
+	Folders func(address string) []ews.Folder
 	// TXT looks up TXT records, to verify domains.
 	TXT func(ctx context.Context, name string) ([]string, error)
 	// Functions are the Lambda functions that may be availability providers, by their ARNs.
@@ -104,6 +106,7 @@ type Organization struct {
 	people           []Person
 	read             time.Time // when the directory was read
 	jobs             []*job
+	roles            []*impersonationRole
 
 	// IdentityOnly says that IAM Identity Center alone signs users in: passwords do not work.
 	IdentityOnly bool

@@ -133,6 +133,8 @@ func (h *Handler) operation(r *http.Request, envelope soap.Envelope) (string, er
 		return h.convertID(r, body), nil
 	case "GetFolder":
 		return h.getFolder(r, body), nil
+	case "FindFolder":
+		return h.findFolder(r, envelope)
 	case "FindItem", "CreateItem", "DeleteItem", "GetItem":
 		return h.items(r, envelope)
 	case "GetServerTimeZones":

@@ -29,6 +29,8 @@ var sequences = map[string]sequence{
 	"StandardTime":              {"t:Bias", "t:Time", "t:DayOrder", "t:Month", "t:DayOfWeek", "t:Year?"},
 	"DaylightTime":              {"t:Bias", "t:Time", "t:DayOrder", "t:Month", "t:DayOfWeek", "t:Year?"},
 	"GetFolder":                 {"m:FolderShape", "m:FolderIds"},
+	"FindFolder": {"m:FolderShape", "m:IndexedPageFolderView?", "m:FractionalPageFolderView?", "m:Restriction?",
+		"m:ParentFolderIds"},
 	"FolderShape":               {"t:BaseShape", "t:AdditionalProperties?"},
 	"ConvertId":                 {"m:SourceIds"},
 	"ResolveNames":              {"m:ParentFolderIds?", "m:UnresolvedEntry"},

@@ -1,0 +1,129 @@
+package deployment
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// leaving opens the deployment of a lab whose organization uses WorkMail, and leaves it then.
+func leaving(t *testing.T, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1, Clouds: []string{lab.WorkMail}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() *Deployment {
+		d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close(t.Context()) })
+		return d
+	}
+	before := open()
+	plan, err := before.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.Apply(t.Context(), plan, apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
+	}
+	a.WorkMail.State, a.WorkMail.To = answers.Leaving, answers.ToExchange
+	if edit != nil {
+		edit(a.WorkMail)
+	}
+	return l, open()
+}
+
+// stage plans and applies what the present stage allows.
+func stage(t *testing.T, d *Deployment) change.Plan {
+	t.Helper()
+	plan, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := d.Apply(t.Context(), plan, apply.Options{Accept: []string{apply.AcceptRemovals}}, &events{})
+	if err != nil {
+		t.Fatalf("%v: %+v", err, done)
+	}
+	return plan
+}
+
+// count counts the changes of a plan by kind.
+func count(p change.Plan) map[string]int {
+	out := map[string]int{}
+	for _, c := range p.Changes {
+		out[c.Kind+" "+string(c.Action)]++
+	}
+	return out
+}
+
+// TestLeaveWorkMail leads an organization out, stage by stage, and loses nothing.
+func TestLeaveWorkMail(t *testing.T) {
+	l, d := leaving(t, nil)
+	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
+	if len(people) == 0 {
+		t.Fatal("nobody is in WorkMail")
+	}
+	n := len(people)
+
+	first := stage(t, d)
+	if diff := cmp.Diff(map[string]int{"ImpersonationRole create": 1, "ReturnedRecipient replace": n,
+		"MailboxAddresses create": n}, count(first)); diff != "" {
+		t.Fatal(diff)
+	}
+
+	// Nothing was carried over: nobody is deregistered, and the plan says what is missing.
+	second := stage(t, d)
+	if len(second.Changes) > 0 || len(second.LeftOut) != n {
+		t.Fatalf("%v, left out: %+v", count(second), second.LeftOut)
+	}
+	if why := second.LeftOut[0].Reason.String(); !strings.Contains(why, "/Calendar 0 of ") {
+		t.Error(why)
+	}
+
+	// Mail and calendar of one person alone: contacts and tasks still hold that person.
+	l.Carry(people[0], "IPF.Note", "IPF.Appointment")
+	third := stage(t, d)
+	if why := third.LeftOut[0].Reason.String(); len(third.Changes) > 0 || strings.Contains(why, "/Calendar") ||
+		!strings.Contains(why, "/Contacts 0 of") {
+		t.Errorf("%v, %s", count(third), why)
+	}
+
+	l.Carry(people[0])
+	fourth := stage(t, d)
+	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 1}, count(fourth)); diff != "" {
+		t.Error(diff)
+	}
+	for _, address := range people[1:] {
+		l.Carry(address)
+	}
+	stage(t, d)
+	if got := l.InWorkMail(); len(got) != 1 || !strings.HasPrefix(got[0], "svc-") {
+		t.Errorf("left in WorkMail: %v", got)
+	}
+	last := stage(t, d)
+	if diff := cmp.Diff(map[string]int{"AvailabilityAddressSpace delete": 1, "AvailabilityConfiguration delete": 1,
+		"DefaultMailDomain update": 1, "ImpersonationRole delete": 1, "WorkMailDomain delete": 1,
+		"WorkMailRegistration delete": 1}, count(last)); diff != "" {
+		t.Error(diff)
+	}
+	after, err := d.Plan(t.Context(), &events{})
+	if err != nil || len(after.Changes)+len(after.LeftOut) > 0 {
+		t.Errorf("%v, %+v, %v", changed(after), after.LeftOut, err)
+	}
+}
