@@ -23,6 +23,7 @@ func ItemKinds() []string {
 type Export struct {
 	// The bucket, in the region of the organization.
 	Bucket string `yaml:"bucket" json:"bucket" example:"contoso-workmail-exports"`
+	// The folder in the bucket. Default: workmail.
 	Prefix string `yaml:"prefix,omitempty" json:"prefix,omitempty" example:"2026"`
 	// The ARN of the role that lets WorkMail write to the bucket.
 	Role string `yaml:"role" json:"role" example:"arn:aws:iam::123456789012:role/workmail-export"`

@@ -410,8 +410,8 @@ func (returns) For(k *Kind) change.Ops[exchange.Session] {
 var returning = map[string]any{"RecipientTypeDetails": []any{"MailUser", "UserMailbox", "RemoteUserMailbox"},
 	"ResultSize": "Unlimited"}
 
-// addressesOf declares the attributes that a recipient keeps.
-func addressesOf(noun string) *Kind {
+// keptProperties are the attributes that a recipient keeps.
+func keptProperties() map[string]Property {
 	properties := map[string]Property{
 		"PrimarySmtpAddress":            {Type: text, Write: change.Key},
 		"Identity":                      {Type: text, Write: change.CreateOnly},
@@ -421,17 +421,35 @@ func addressesOf(noun string) *Kind {
 	for i := range 15 {
 		properties[fmt.Sprint("CustomAttribute", i+1)] = Property{Type: text}
 	}
-	return Exchange.Declare(Kind{
-		Noun:  noun + "Addresses",
-		Title: "Addresses of a recipient that came back",
-		Why: "Addresses, custom attributes and the X500 address by which replies to old mail find the mailbox are lost " +
-			"when a mail user becomes a mailbox, and are written again.",
-		Places:     []string{OnPremises},
-		Properties: properties,
-		Risk:       "mail to an address that is not written again is refused",
-		Permanent:  "the mailbox would lose its addresses",
-	}, kept{Cmdlets{Verbs: Set, Of: noun, Get: map[string]any{"ResultSize": "Unlimited"}}})
+	return properties
 }
+
+const (
+	whyKept = "Addresses, custom attributes and the X500 address by which replies to old mail find the mailbox are lost " +
+		"when a mail user becomes a mailbox, and are written again."
+	riskKept      = "mail to an address that is not written again is refused"
+	permanentKept = "the mailbox would lose its addresses"
+)
+
+var mailboxAddresses = Exchange.Declare(Kind{
+	Noun:       "MailboxAddresses",
+	Title:      "Addresses of a mailbox that came back",
+	Why:        whyKept,
+	Places:     []string{OnPremises},
+	Properties: keptProperties(),
+	Risk:       riskKept,
+	Permanent:  permanentKept,
+}, kept{Cmdlets{Verbs: Set, Of: "Mailbox", Get: map[string]any{"ResultSize": "Unlimited"}}})
+
+var remoteMailboxAddresses = Exchange.Declare(Kind{
+	Noun:       "RemoteMailboxAddresses",
+	Title:      "Addresses of a remote mailbox that came back",
+	Why:        whyKept,
+	Places:     []string{OnPremises},
+	Properties: keptProperties(),
+	Risk:       riskKept,
+	Permanent:  permanentKept,
+}, kept{Cmdlets{Verbs: Set, Of: "RemoteMailbox", Get: map[string]any{"ResultSize": "Unlimited"}}})
 
 // kept are Cmdlets without a removal.
 type kept struct{ Cmdlets }
@@ -446,11 +464,6 @@ func (k kept) For(kind *Kind) change.Ops[exchange.Session] {
 // proxies is a set of addresses with their prefixes: SMTP in capital letters is the primary one.
 var proxies = Type{Name: "set of addresses", Read: readTexts, Compare: containsAll(func(a string) string { return a }),
 	List: true, Script: "SettingList"}
-
-var (
-	mailboxAddresses       = addressesOf("Mailbox")
-	remoteMailboxAddresses = addressesOf("RemoteMailbox")
-)
 
 var impersonationRole = AmazonWorkMail.Declare(Kind{
 	Noun:  "ImpersonationRole",
