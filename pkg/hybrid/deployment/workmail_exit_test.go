@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
@@ -49,6 +52,91 @@ func leaving(t *testing.T, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment)
 	return l, open()
 }
 
+// addressesOf reads the addresses of recipients.
+func addressesOf(t *testing.T, d *Deployment, people []string) map[string][]string {
+	t.Helper()
+	session, err := d.forests[0].exchange.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]string{}
+	for _, address := range people {
+		found, err := session.Run(t.Context(), exchange.Command{Name: "Get-Recipient",
+			Parameters: map[string]any{"Identity": address}})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v", address, err)
+		}
+		if out[address], err = found[0].Strings("EmailAddresses"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// interrupted ends a context when a run has reported some changes: the rest of a stage is not
+// carried out.
+type interrupted struct {
+	after  int
+	cancel context.CancelFunc
+}
+
+func (i *interrupted) Observe(e observe.Event) {
+	if _, begun := e.(observe.Progress); begun {
+		if i.after--; i.after < 0 {
+			i.cancel()
+		}
+	}
+}
+
+// TestLeaveWorkMailInterrupted ends every stage after each of its changes has begun, and resumes it
+// with the same plan, in another process as it were. 20 people come out, and nothing is lost.
+func TestLeaveWorkMailInterrupted(t *testing.T) {
+	l, d := leaving(t, nil)
+	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
+	was := addressesOf(t, d, people)
+	stages, cut := 0, 0
+	for range 5 {
+		plan, err := d.Plan(t.Context(), &events{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(plan.Changes) == 0 && len(plan.LeftOut) == 0 {
+			break
+		}
+		stages++
+		for after := 0; len(plan.Changes) > 0; after = (after + 1) % 3 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done, err := d.Apply(ctx, plan, apply.Options{Accept: []string{apply.AcceptRemovals}},
+				&interrupted{after, cancel})
+			cancel()
+			if err == nil {
+				break
+			}
+			cut++
+			if cut > 200 {
+				t.Fatalf("stage %d does not end: %v: %+v", stages, err, done.Summary)
+			}
+		}
+		for _, address := range people {
+			l.Carry(address)
+		}
+	}
+	if stages != 3 || cut < 2*stages {
+		t.Errorf("%d stages, %d interruptions", stages, cut)
+	}
+	if left := l.InWorkMail(); len(left) > 0 {
+		t.Errorf("left in WorkMail: %v", left)
+	}
+	now := addressesOf(t, d, people)
+	for address, before := range was {
+		for _, a := range before {
+			if !slices.Contains(now[address], a) && !strings.HasSuffix(a, ".awsapps.com") {
+				t.Errorf("%s lost %s: %v", address, a, now[address])
+			}
+		}
+	}
+}
+
 // stage plans and applies what the present stage allows.
 func stage(t *testing.T, d *Deployment) change.Plan {
 	t.Helper()
@@ -81,10 +169,20 @@ func TestLeaveWorkMail(t *testing.T) {
 	}
 	n := len(people)
 
+	was := addressesOf(t, d, people)
 	first := stage(t, d)
 	if diff := cmp.Diff(map[string]int{"ImpersonationRole create": 1, "ReturnedRecipient replace": n,
 		"MailboxAddresses create": n}, count(first)); diff != "" {
 		t.Fatal(diff)
+	}
+
+	for address, before := range was {
+		now := addressesOf(t, d, []string{address})[address]
+		for _, a := range before {
+			if !slices.Contains(now, a) && !strings.HasSuffix(a, ".awsapps.com") {
+				t.Errorf("%s lost %s: %v", address, a, now)
+			}
+		}
 	}
 
 	// Nothing was carried over: nobody is deregistered, and the plan says what is missing.
