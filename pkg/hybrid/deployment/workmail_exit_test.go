@@ -18,9 +18,9 @@ import (
 )
 
 // leaving opens the deployment of a lab whose organization uses WorkMail, and leaves it then.
-func leaving(t *testing.T, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
+func leaving(t *testing.T, users int, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1, Clouds: []string{lab.WorkMail}})
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: users, Forests: 1, Clouds: []string{lab.WorkMail}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,11 @@ func (i *interrupted) Observe(e observe.Event) {
 // TestLeaveWorkMailInterrupted ends every stage after each of its changes has begun, and resumes it
 // with the same plan, in another process as it were. 20 people come out, and nothing is lost.
 func TestLeaveWorkMailInterrupted(t *testing.T) {
-	l, d := leaving(t, nil)
+	l, d := leaving(t, 200, nil)
 	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
+	if len(people) < 20 {
+		t.Fatalf("%d people in WorkMail", len(people))
+	}
 	was := addressesOf(t, d, people)
 	stages, cut := 0, 0
 	for range 5 {
@@ -162,7 +165,7 @@ func count(p change.Plan) map[string]int {
 
 // TestLeaveWorkMail leads an organization out, stage by stage, and loses nothing.
 func TestLeaveWorkMail(t *testing.T) {
-	l, d := leaving(t, nil)
+	l, d := leaving(t, 20, nil)
 	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
 	if len(people) == 0 {
 		t.Fatal("nobody is in WorkMail")
