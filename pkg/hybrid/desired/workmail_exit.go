@@ -505,9 +505,6 @@ var mailboxExport = AmazonWorkMail.Declare(Kind{
 	Why: "WorkMail writes mail and calendar of a mailbox as MIME into an encrypted object of S3. It exports no contacts, " +
 		"tasks or notes, and not the state of one moment.",
 	Places: []string{WorkMail},
-	Match: func(want change.Properties, live change.Live) bool {
-		return want["EntityId"] == live.Properties["EntityId"] && want["S3BucketName"] == live.Properties["S3BucketName"]
-	},
 	Properties: map[string]Property{
 		"EntityId":     {Type: text, Write: change.Key},
 		"S3BucketName": {Type: text, Write: change.Key},
@@ -576,14 +573,16 @@ var workMailRegistration = AmazonWorkMail.Declare(Kind{
 })
 
 var defaultMailDomain = AmazonWorkMail.Declare(Kind{
-	Noun:   "DefaultMailDomain",
-	Title:  "Default mail domain in WorkMail",
-	Why:    "WorkMail keeps a domain as long as it is the default one. The domain of WorkMail itself takes its place.",
-	Places: []string{WorkMail},
-	Match:  func(change.Properties, change.Live) bool { return true }, // there is one
+	Noun:       "DefaultMailDomain",
+	Title:      "Default mail domain in WorkMail",
+	Why:        "WorkMail keeps a domain as long as it is the default one. The domain of WorkMail itself takes its place.",
+	Places:     []string{WorkMail},
+	Match:      func(change.Properties, change.Live) bool { return true }, // there is one
+	Recognizes: "$true",
 	Properties: map[string]Property{
 		"DomainName": {Type: text},
 	},
+	Risk: "new users of WorkMail get addresses in the domain of WorkMail",
 }, change.Ops[fact.WorkMailAPI]{
 	Read: func(ctx context.Context, api fact.WorkMailAPI) ([]change.Live, error) {
 		domains, err := api.Domains(ctx)
