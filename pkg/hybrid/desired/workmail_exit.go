@@ -119,6 +119,9 @@ var workMailExit = &Topic{
 	},
 }
 
+// OnTheWayOut reports whether a kind exists for the way out of WorkMail alone.
+func OnTheWayOut(k *Kind) bool { return slices.Contains(workMailExit.Kinds, k) }
+
 // forestOf returns the forest of an address.
 func (p *Planner) forestOf(address string) (*fact.Side, error) {
 	_, domain, _ := strings.Cut(strings.ToLower(address), "@")

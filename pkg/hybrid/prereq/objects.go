@@ -22,6 +22,9 @@ import (
 func objectChecks() []Check {
 	var out []Check
 	for _, k := range desired.Kinds() {
+		if desired.OnTheWayOut(k) {
+			continue // the plan says at which stage it is
+		}
 		out = append(out, Check{
 			ID:    objectCheckID(k),
 			Title: k.Title + ": as planned",
