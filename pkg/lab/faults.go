@@ -207,8 +207,8 @@ func Faults() []Fault {
 		{
 			ID: "servers.old", Turns: turns("servers.build", "transport.enforcement"),
 			Diagnosis: "oauth.shared-application-refused",
-			Title: "fabrikam runs a cumulative update that does not know the dedicated application",
-			early: inFabrikam(func(f *forestSite) { f.build = "Version 15.2 (Build 1258.12)" }),
+			Title:     "fabrikam runs a cumulative update that does not know the dedicated application",
+			early:     inFabrikam(func(f *forestSite) { f.build = "Version 15.2 (Build 1258.12)" }),
 		},
 		{
 			ID: "domains.unverified", Turns: turns("domains.verified", "directory.upn-suffix"),

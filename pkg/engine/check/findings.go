@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Finding is one wrong value of one object: a finding of a check in the form that a spreadsheet or
@@ -57,7 +58,9 @@ func cell(s string) string {
 		}
 		return r
 	}, s)
-	if trimmed := strings.TrimLeft(s, " \u00a0\u3000"); trimmed != "" && strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", []rune(trimmed)[0]) {
+	const formulas = "=+-@\uff1d\uff0b\uff0d\uff20"
+	begin, _ := utf8.DecodeRuneInString(strings.TrimLeft(s, " \u00a0\u3000"))
+	if strings.ContainsRune(formulas, begin) {
 		return "'" + s
 	}
 	return s

@@ -63,7 +63,7 @@ func TestPlantedFaultsAreFoundExactly(t *testing.T) {
 				}
 			}
 		}
-		for u, _ := range iter.Seq2[directory.User, error](each) {
+		for u := range iter.Seq2[directory.User, error](each) {
 			var i int
 			if _, err := fmt.Sscanf(u.SAMAccountName, "u%d", &i); err != nil {
 				t.Fatal(err)

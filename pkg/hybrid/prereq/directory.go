@@ -79,8 +79,8 @@ var directoryChecks = []Check{
 			}
 			var listed []check.Finding
 			for _, m := range scan.Mismatches {
-				listed = append(listed, check.Finding{Forest: in.Forest.Name(), DN: m.DN, Attribute: "userPrincipalName",
-					Value: m.UPN, Rule: "directory.upn-matches-primary", Suggestion: m.Primary})
+				listed = append(listed, check.Finding{Forest: in.Forest.Name(), DN: m.DN,
+					Attribute: "userPrincipalName", Value: m.UPN, Rule: "directory.upn-matches-primary", Suggestion: m.Primary})
 			}
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, "+
 				"first: %s (primary %s)",
