@@ -69,7 +69,8 @@ func TestAgreedAtATerminal(t *testing.T) {
 				"1 check that the plan depends on failed or could not look. Make these 1 changes? [y/N]")) {
 				t.Errorf("says %s", errout.String())
 			}
-			if consented := slices.Contains(s.applied.Accept, apply.AcceptFailedChecks); consented != (failing && applied) {
+			if consented := slices.Contains(s.applied.Accept, apply.AcceptFailedChecks); consented != (failing &&
+				applied) {
 				t.Errorf("the journal gets %v", s.applied.Accept)
 			}
 			if test.code == 2 && (!strings.Contains(errout.String(), apply.ErrNotAccepted.Error()) ||

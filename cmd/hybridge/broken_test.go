@@ -43,15 +43,19 @@ func (d *brokenDeployment) Apply(
 }
 
 func (d *brokenDeployment) kind() *change.Kind {
-	return brokenSystem.Declare(change.Kind{Noun: "Thing", Properties: thingKind.Properties}, change.Ops[*brokenDeployment]{
-		Read: func(context.Context, *brokenDeployment) ([]change.Live, error) {
-			if d.writes {
-				return nil, nil
-			}
-			panic("an index out of range")
-		},
-		Create: func(string, change.Properties) (change.Command, error) { return change.Command{Name: "New-Thing"}, nil },
-	})
+	return brokenSystem.Declare(change.Kind{Noun: "Thing", Properties: thingKind.Properties},
+		change.Ops[*brokenDeployment]{
+			Read: func(context.Context, *brokenDeployment) ([]change.Live, error) {
+				if d.writes {
+					return nil, nil
+				}
+				panic("an index out of range")
+			},
+			Create: func(string, change.Properties) (change.Command, error) {
+				return change.Command{Name: "New-Thing"},
+					nil
+			},
+		})
 }
 
 var brokenSystem = &change.System[*brokenDeployment]{

@@ -68,7 +68,8 @@ func TestExplainKnowsNothing(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"diagnoses": []`) {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	if code, out, _ = explained(t, "", true, "The weather is fine."); code != 0 || out != "Nothing is known about this text.\n" {
+	if code, out, _ = explained(t, "", true, "The weather is fine."); code != 0 ||
+		out != "Nothing is known about this text.\n" {
 		t.Errorf("exit %d: %q", code, out)
 	}
 	for _, args := range [][]string{nil, {"gone.log"}, {"--headers", "no headers here"}} {

@@ -116,8 +116,9 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	defer unlock()
 	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
-		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log, Clouds: o.clouds,
-		State: o.state,
+		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log,
+		Clouds: o.clouds,
+		State:  o.state,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -149,8 +150,8 @@ func claim(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, usage("--dir: %w", err)
 	}
-	// Through a directory or a link of another account, the lab would use that account's secrets, or
-	// write over files that the account may not write to.
+	// Through a directory or a link of another account, the lab would use that account's secrets,
+	// or write over files that the account may not write to.
 	info, err := os.Stat(dir)
 	if err == nil {
 		err = apply.Private(dir, info)

@@ -308,9 +308,11 @@ func TestExitCodes(t *testing.T) {
 		{"apply, a check failed", scripted{plan: plan, recheck: checked(fail)}, []string{"apply", "--yes"}, 3,
 			[]string{"not accepted: 1 check that the plan depends on failed or could not look\n  a.c (): broken",
 				"--accept failed-checks"}},
-		{"apply, a check could not look", scripted{plan: plan, recheck: checked(blind, fail)}, []string{"apply", "--yes"},
+		{"apply, a check could not look", scripted{plan: plan, recheck: checked(blind, fail)},
+			[]string{"apply", "--yes"},
 			9, []string{"2 checks that"}},
-		{"apply, a sign-in refused", scripted{plan: plan, recheck: checked(denied)}, []string{"apply", "--yes"}, 4, nil},
+		{"apply, a sign-in refused", scripted{plan: plan, recheck: checked(denied)}, []string{"apply", "--yes"}, 4,
+			nil},
 		{"apply, no right to write", scripted{plan: plan, recheck: checked(right)}, []string{"apply", "--yes"}, 4,
 			[]string{"access.online-write"}},
 		{"apply, what only warns", scripted{plan: plan, apply: done, recheck: checked(minor, pass)},
@@ -327,7 +329,8 @@ func TestExitCodes(t *testing.T) {
 		{"apply, partial", scripted{plan: plan, apply: done,
 			err: fmt.Errorf("%w: %w", apply.ErrPartial, link.ErrAccess)}, []string{"apply", planFile, "--yes"}, 6,
 			[]string{"the same apply resumes"}},
-		{"apply, removals", scripted{plan: plan, err: &apply.NotAccepted{ID: "removals"}}, []string{"apply", planFile, "--yes"}, 2,
+		{"apply, removals", scripted{plan: plan, err: &apply.NotAccepted{ID: "removals"}},
+			[]string{"apply", planFile, "--yes"}, 2,
 			[]string{"--accept removals"}},
 		{"rollback, nobody to ask", scripted{}, []string{"rollback", "--state-dir", ranOnce(t)}, 2, []string{"--yes"}},
 		{"rollback of no run", scripted{}, []string{"rollback", "r0", "--state-dir", ranOnce(t)}, 2,
@@ -510,7 +513,8 @@ func TestValidateBothWays(t *testing.T) {
 		s := &scripted{test: tested(freebusy.OK)}
 		args := append([]string{"validate", "freebusy", "-f", file, "--both-directions"}, addresses...)
 		got := execute(t, s, "", args...)
-		if diff := cmp.Diff([]string{"test a@x.example b@y.example", "test b@y.example a@x.example"}, s.called); diff != "" {
+		if diff := cmp.Diff([]string{"test a@x.example b@y.example", "test b@y.example a@x.example"},
+			s.called); diff != "" {
 			t.Errorf("%v: %s\n%s", addresses, got.errout, diff)
 		}
 	}

@@ -179,7 +179,8 @@ func notices(t *testing.T, modules []*module) string {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	b.WriteString("hybridge is built from these works of others. Their licenses follow. The source of each module, in the\n" +
+	b.WriteString("hybridge is built from these works of others. Their licenses follow. The source of each module, " +
+		"in the\n" +
 		"version that is used, is at the address beside it.\n\n")
 	type text struct {
 		body string

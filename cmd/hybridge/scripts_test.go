@@ -27,8 +27,9 @@ func TestOldScripts(t *testing.T) {
 		after  []string
 		says   string
 	}{
-		{name: "new folder", plan: one, after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "rollback"},
-			says: "in the order of their names"},
+		{name: "new folder", plan: one,
+			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "rollback"},
+			says:  "in the order of their names"},
 		{name: "nothing to do", plan: none, says: "nothing to change: no script is written"},
 		{
 			name: "same plan again", plan: one,
@@ -53,7 +54,8 @@ func TestOldScripts(t *testing.T) {
 				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
 				"hybridge-result.json": `{"plan": "sha256:zero"}`,
 			},
-			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json", "hybridge-result-1.json",
+			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json",
+				"hybridge-result-1.json",
 				"mine.ps1", "rollback"},
 		},
 		{

@@ -58,7 +58,8 @@ the name before it.`,
 
 func runValidate(ctx context.Context, t *task, o validateOptions) error {
 	if o.from == "" || o.to == "" {
-		return usage("two addresses are needed: of the user who looks (--from), and of the mailbox that is looked up (--to)")
+		return usage("two addresses are needed: of the user who looks (--from), and of the mailbox that is looked up " +
+			"(--to)")
 	}
 	if err := addresses(&o.from, &o.to); err != nil {
 		return err

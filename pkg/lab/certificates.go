@@ -64,8 +64,8 @@ func (f *forestSite) importCertificate(_ context.Context, c organization.Call) (
 	return f.keep(c, &issued{cert: leaf, chain: chain, key: signer})
 }
 
-// keep puts a new certificate with its key into the store, and shows it. The key's owner may take it
-// along when the call says so.
+// keep puts a new certificate with its key into the store, and shows it. The key's owner may take
+// it along when the call says so.
 func (f *forestSite) keep(c organization.Call, have *issued) ([]exchange.Object, error) {
 	f.mu.Lock()
 	f.authCertificates = append(f.authCertificates, have)

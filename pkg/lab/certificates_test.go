@@ -32,7 +32,8 @@ func TestCertificatesAreMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := try("Export-ExchangeCertificate", "Thumbprint", thumbprint, "Password", password, "BinaryEncoded", true)
+	file, err := try("Export-ExchangeCertificate", "Thumbprint", thumbprint, "Password", password, "BinaryEncoded",
+		true)
 	if err != nil || len(file) != 1 {
 		t.Fatal(file, err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// diary holds the appointments that clients create, beside those that every calendar of the lab has,
-// and who else may write them.
+// diary holds the appointments that clients create, beside those that every calendar of the lab
+// has, and who else may write them.
 type diary struct {
 	mu     sync.Mutex
 	number int

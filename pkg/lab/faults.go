@@ -258,7 +258,8 @@ func Faults() []Fault {
 		},
 		{
 			ID: "access.read-right-missing", Turns: turns("oauth.overrides"), Verdict: Skips,
-			May:       turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override", "oauth.graph-route"),
+			May: turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override",
+				"oauth.graph-route"),
 			Diagnosis: "access.role-missing",
 			Title:     "the account may not run Get-SettingOverride in contoso",
 			late:      inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),

@@ -47,7 +47,8 @@ func mailFaults() []Fault {
 		},
 		{
 			ID: "mail.direct-send-rejected", Diagnosis: "mail.not-attributed",
-			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had before",
+			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had " +
+				"before",
 			late: everywhere(func(l *Lab) {
 				inbound(l, "TlsSenderCertificateName", "old."+l.contoso().domain)
 				l.tenant.org.Objects("OrganizationConfig")[0].Set("RejectDirectSend", true)

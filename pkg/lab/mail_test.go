@@ -117,8 +117,10 @@ func status(t *testing.T, l *Lab, f *forestSite, subject string) string {
 		for _, id := range get(l.tenant.org, "Get-MessageTraceV2", "MessageTraceId", "Subject", subject) {
 			to := get(l.tenant.org, "Get-MessageTraceV2", "RecipientAddress", "Subject", subject)[0]
 			for _, event := range []string{"Defer", "Fail"} {
-				names := get(l.tenant.org, "Get-MessageTraceDetailV2", "Event", "MessageTraceId", id, "RecipientAddress", to)
-				details := get(l.tenant.org, "Get-MessageTraceDetailV2", "Detail", "MessageTraceId", id, "RecipientAddress", to)
+				names := get(l.tenant.org, "Get-MessageTraceDetailV2", "Event", "MessageTraceId", id,
+					"RecipientAddress", to)
+				details := get(l.tenant.org, "Get-MessageTraceDetailV2", "Detail", "MessageTraceId", id,
+					"RecipientAddress", to)
 				if i := slices.Index(names, event); i >= 0 && i < len(details) {
 					return details[i]
 				}
@@ -146,7 +148,8 @@ func TestMailThatDoesNotArrive(t *testing.T) {
 		{"nobody on-premises", false, "nobody@" + f.domain, nil, "550 5.1.10 RESOLVER.ADR.RecipientNotFound"},
 		{"nobody in the tenant", false, "nobody@" + coexistenceDomain, nil, "550 5.1.10 "},
 		{"nobody in the forest, from the tenant", true, "nobody@" + f.domain, nil, "550 5.1.10 "},
-		{"the internet, without a connector", false, "a@elsewhere.example", nil, "A matching connector cannot be found"},
+		{"the internet, without a connector", false, "a@elsewhere.example", nil,
+			"A matching connector cannot be found"},
 		{"the internet, from the tenant", true, "a@elsewhere.example", nil, "450 4.4.312 DNS query failed"},
 		{"a domain that the forest does not have", true, "a@" + g.domain + ".example", func() {
 			out.Set("RecipientDomains", []string{f.domain, g.domain + ".example"})
@@ -170,7 +173,8 @@ func TestMailThatDoesNotArrive(t *testing.T) {
 			l.tenant.org.Object("AcceptedDomain", f.domain).Remove()
 			l.tenant.org.Objects("OrganizationConfig")[0].Set("RejectDirectSend", true)
 			l.tenant.org.Seed("InboundConnector", "Name", "Lock", "ConnectorType", "Partner", "SenderDomains",
-				[]string{"smtp:*;1"}, "RestrictDomainsToCertificate", true, "TlsSenderCertificateName", "gateway.example")
+				[]string{"smtp:*;1"}, "RestrictDomainsToCertificate", true, "TlsSenderCertificateName",
+				"gateway.example")
 		}, "550 5.7.51 TenantInboundAttribution"},
 	} {
 		if c.change != nil {
@@ -199,7 +203,8 @@ func TestMailLoopEnds(t *testing.T) {
 	f := l.contoso()
 	moved := f.moved()
 	l.tenant.org.Object("Mailbox", moved.primary).Remove()
-	l.tenant.org.Seed("MailUser", "Name", "loop", "Alias", "loop", "PrimarySmtpAddress", moved.primary, "EmailAddresses",
+	l.tenant.org.Seed("MailUser", "Name", "loop", "Alias", "loop", "PrimarySmtpAddress", moved.primary,
+		"EmailAddresses",
 		[]string{"SMTP:" + moved.primary, "smtp:" + moved.target()}, "ExternalEmailAddress", "SMTP:"+moved.primary)
 	l.tenant.premise.read()
 	if _, err := f.post.Submit(f.local().primary, []string{moved.primary}, "round", "text\r\n"); err != nil {
@@ -242,7 +247,8 @@ func TestMailFaultsNeedTheirState(t *testing.T) {
 		state   string
 		planted []Fault
 		want    string
-	}{{Clean, mail, Wizard}, {Wizard, mail, Wizard}, {Manual, mail, ""}, {Manual, other, Manual}, {Clean, other, Clean}} {
+	}{{Clean, mail, Wizard}, {Wizard, mail, Wizard}, {Manual, mail, ""}, {Manual, other, Manual},
+		{Clean, other, Clean}} {
 		if have, err := stateFor(c.state, c.planted); have != c.want || (err != nil) != (c.want == "") {
 			t.Errorf("%s: %s, %v", c.state, have, err)
 		}

@@ -20,7 +20,8 @@ func (f *forestSite) moveProxy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
-	_, _ = io.WriteString(w, "<html><head><title>MailboxReplicationProxyService Service</title></head><body></body></html>")
+	_, _ = io.WriteString(w, "<html><head><title>MailboxReplicationProxyService "+
+		"Service</title></head><body></body></html>")
 }
 
 // reachMoveProxy asks the replication proxy of a server with an account of its forest.

@@ -15,7 +15,8 @@ import (
 // protection is the domain in the names of Exchange Online's mail servers.
 const protection = "mail.protection.outlook.com"
 
-// exchanger is the host at which Exchange Online takes mail for a domain, as Microsoft Graph names it.
+// exchanger is the host at which Exchange Online takes mail for a domain, as Microsoft Graph names
+// it.
 func exchanger(domain string) string { return strings.ReplaceAll(domain, ".", "-") + "." + protection }
 
 // address is what the organization knows of an address.

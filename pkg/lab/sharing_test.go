@@ -18,7 +18,8 @@ func TestAnsweringSideDecides(t *testing.T) {
 	relate(t, f.org, "On-premises to O365", coexistenceDomain)
 	toTenant := func() (ews.Calendar, error) {
 		found, err := answering{f.premise, f.domain}.Availability(t.Context(), ews.Query{
-			Caller: link.Caller{Scheme: "NTLM", User: f.local().primary}, Mailboxes: []string{f.moved().primary}, Window: today(),
+			Caller: link.Caller{Scheme: "NTLM", User: f.local().primary}, Mailboxes: []string{f.moved().primary},
+			Window: today(),
 		})
 		if err != nil {
 			return ews.Calendar{}, err

@@ -158,8 +158,8 @@ func TestRogueDomainController(t *testing.T) {
 	})
 }
 
-// Three thousand mutated answers, a thousand at every step of a sign-in: no panic, and no ticket but
-// the one that the domain controller issued.
+// Three thousand mutated answers, a thousand at every step of a sign-in: no panic, and no ticket
+// but the one that the domain controller issued.
 func TestMutatedAnswers(t *testing.T) {
 	for target, name := range []string{"ask for a proof", "sign in", "ticket"} {
 		t.Run(name, func(t *testing.T) {

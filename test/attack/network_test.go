@@ -161,11 +161,12 @@ func TestRemotePowerShellLeadsElsewhere(t *testing.T) {
 		reaches  []string // beside ex1
 		says     string
 	}{
-		"another owner":        {"https://evil.example/PowerShell/", false, nil, nil, "not of the same domain"},
-		"a name below another": {"https://ex1.contoso.test.evil.example/PowerShell/", false, nil, nil, "not of the same domain"},
-		"an address":           {"https://127.0.0.1/PowerShell/", false, nil, nil, "not of the same domain"},
-		"clear text":           {"http://ex1.contoso.test/PowerShell/", false, nil, nil, "from https to http"},
-		"with an account":      {"https://ex1.contoso.test@evil.example/", false, nil, nil, ""},
+		"another owner": {"https://evil.example/PowerShell/", false, nil, nil, "not of the same domain"},
+		"a name below another": {"https://ex1.contoso.test.evil.example/PowerShell/", false, nil, nil,
+			"not of the same domain"},
+		"an address":      {"https://127.0.0.1/PowerShell/", false, nil, nil, "not of the same domain"},
+		"clear text":      {"http://ex1.contoso.test/PowerShell/", false, nil, nil, "from https to http"},
+		"with an account": {"https://ex1.contoso.test@evil.example/", false, nil, nil, ""},
 		"a server of the owner without a certificate": {"https://ex2.contoso.test/PowerShell/", true, func(m *middle) {
 			m.distrusted["ex2.contoso.test"] = true
 		}, nil, "certificate"},

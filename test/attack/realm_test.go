@@ -81,8 +81,9 @@ func (r *realm) reply(request []byte) ([]byte, error) {
 		}
 		r.session = session
 		fields.MsgType = 11
-		fields.PAData = []types.PAData{{PADataType: patype.PA_ETYPE_INFO2, PADataValue: info(r.t, types.ETypeInfo2{entry(
-			aes256, 4096)})}}
+		fields.PAData = []types.PAData{{PADataType: patype.PA_ETYPE_INFO2,
+			PADataValue: info(r.t, types.ETypeInfo2{entry(
+				aes256, 4096)})}}
 		rep := messages.ASRep{KDCRepFields: fields}
 		return rep.Marshal()
 	}

@@ -332,7 +332,8 @@ func (f *Forest) Down() {
 	f.server = nil
 }
 
-// Deny denies Blind a right on every user below People: ACEs in SDDL, with %s for the account's SID.
+// Deny denies Blind a right on every user below People: ACEs in SDDL, with %s for the account's
+// SID.
 func (f *Forest) Deny(ctx context.Context, ace string) error {
 	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-", f.path("private", "sam.ldb"), f.path("smb.conf"), ace)
 	cmd.Stdin = strings.NewReader(denial)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPlanIsTheOneThatWasAgreedTo: plan prints the digest, apply repeats it, and --digest accepts no
-// other plan, not even another one that is intact.
+// TestPlanIsTheOneThatWasAgreedTo: plan prints the digest, apply repeats it, and --digest accepts
+// no other plan, not even another one that is intact.
 func TestPlanIsTheOneThatWasAgreedTo(t *testing.T) {
 	e := startLab(t)
 	dir := t.TempDir()

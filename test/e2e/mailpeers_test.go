@@ -33,7 +33,8 @@ func TestSwaksToTheLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	pem := filepath.Join(t.TempDir(), "own.pem")
-	convert := exec.Command("openssl", "pkcs12", "-in", filepath.Join(e.dir, "secrets", "contoso-transport.pfx"), "-nodes",
+	convert := exec.Command("openssl", "pkcs12", "-in", filepath.Join(e.dir, "secrets", "contoso-transport.pfx"),
+		"-nodes",
 		"-out", pem, "-passin", "file:"+filepath.Join(e.dir, "secrets", "contoso-transport.password"))
 	if out, err := convert.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -46,7 +47,8 @@ func TestSwaksToTheLab(t *testing.T) {
 		args                   []string
 		want, wantNot          string
 	}{
-		{"the forest's certificate", online, local, moved, []string{"--tls-cert", pem, "--tls-key", pem}, "250-XOORG", "5.7."},
+		{"the forest's certificate", online, local, moved, []string{"--tls-cert", pem, "--tls-key", pem}, "250-XOORG",
+			"5.7."},
 		{"no certificate", online, "x@elsewhere.example", moved, nil, "250 2.6.0", "XOORG"},
 		{"relay without a connector", online, local, "x@elsewhere.example", nil,
 			"550 5.7.64 TenantAttribution; Relay Access Denied", "354 "},

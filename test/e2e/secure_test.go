@@ -14,7 +14,8 @@ func TestSecureMail(t *testing.T) {
 	before := decode[messages](t, e.must(t, 3, "test", "--message", "-o", "json").stdout)
 	for _, a := range before.Matrix {
 		t.Logf("before: %s %s: %s %v", a.Direction, a.Status, a.Error, a.Diagnosis)
-		want := map[bool]string{true: "mail.headers-not-sent", false: "mail.no-route"}[strings.HasPrefix(a.Direction, "online")]
+		want := map[bool]string{true: "mail.headers-not-sent",
+			false: "mail.no-route"}[strings.HasPrefix(a.Direction, "online")]
 		if a.Status != "failed" || len(a.Diagnosis) == 0 || a.Diagnosis[0].ID != want {
 			t.Errorf("before the apply: %+v, want %s", a, want)
 		}
@@ -35,8 +36,8 @@ func TestSecureMail(t *testing.T) {
 	e.must(t, 3, "test", "--message")
 }
 
-// TestMailOfStates: what Microsoft's wizard set up carries mail as internal mail in every direction.
-// What a person set up without CloudServicesMailEnabled does so after an apply.
+// TestMailOfStates: what Microsoft's wizard set up carries mail as internal mail in every
+// direction. What a person set up without CloudServicesMailEnabled does so after an apply.
 func TestMailOfStates(t *testing.T) {
 	t.Run("wizard", func(t *testing.T) {
 		startLab(t, "--state", "wizard").must(t, 0, "test", "--message")

@@ -141,7 +141,8 @@ func TestMicrosoftsClients(t *testing.T) {
 	question, err := json.Marshal(map[string]string{
 		"login": host, "graph": host, "tenant": tenantID, "clientId": clientID, "secret": "s3cret",
 		"certificate": ours.pem, "privateKey": ours.key, "thumbprintSha256": ours.sha256,
-		"auth": base64.StdEncoding.EncodeToString(auth.leaf.Raw), "own": base64.StdEncoding.EncodeToString(ours.leaf.Raw), "authKey": auth.key, "authSha256": auth.sha256,
+		"auth": base64.StdEncoding.EncodeToString(auth.leaf.Raw),
+		"own":  base64.StdEncoding.EncodeToString(ours.leaf.Raw), "authKey": auth.key, "authSha256": auth.sha256,
 		"name": name, "exchange": oauth.AppExchangeOnline, "role": fullAccess,
 	})
 	if err != nil {

@@ -197,9 +197,11 @@ func dnsTempers() []dnsTemper {
 		}), want: failed, says: "REFUSED"},
 
 		// One kind of address.
-		{name: "IPv4 fails, IPv6 is empty", host: true, udp: byType(coded(dns.RcodeServerFailure), with(authority(soa))),
+		{name: "IPv4 fails, IPv6 is empty", host: true,
+			udp:  byType(coded(dns.RcodeServerFailure), with(authority(soa))),
 			want: failed, says: "SERVFAIL"},
-		{name: "IPv4 is empty, IPv6 fails", host: true, udp: byType(with(authority(soa)), coded(dns.RcodeServerFailure)),
+		{name: "IPv4 is empty, IPv6 fails", host: true,
+			udp:  byType(with(authority(soa)), coded(dns.RcodeServerFailure)),
 			want: failed, says: "SERVFAIL"},
 		{name: "IPv4 answers, IPv6 fails", host: true, udp: byType(with(nil, address), coded(dns.RcodeServerFailure)),
 			want: answered, says: "192.0.2.1"},
@@ -207,7 +209,8 @@ func dnsTempers() []dnsTemper {
 			says: "192.0.2.1"},
 		{name: "IPv4 is empty, IPv6 is no such name", host: true, udp: byType(with(authority(soa)),
 			coded(dns.RcodeNameError)), want: empty},
-		{name: "IPv6 alone", host: true, udp: byType(with(authority(soa)), with(nil, mailHost+". 60 IN AAAA 2001:db8::1")),
+		{name: "IPv6 alone", host: true,
+			udp:  byType(with(authority(soa)), with(nil, mailHost+". 60 IN AAAA 2001:db8::1")),
 			want: answered, says: "2001:db8::1"},
 
 		// Silence and the network.

@@ -284,13 +284,16 @@ func ldapTempers() []ldapTemper {
 			reachable: fails, says: "wrong user name or password", access: true},
 		{name: "locked out", answer: refusing(aBind, 49, "80090308: AcceptSecurityContext error, data 775, v4563"),
 			reachable: fails, says: "locked out", access: true},
-		{name: "password expired", answer: refusing(aBind, 49, "80090308: AcceptSecurityContext error, data 532, v4563"),
+		{name: "password expired", answer: refusing(aBind, 49,
+			"80090308: AcceptSecurityContext error, data 532, v4563"),
 			reachable: fails, says: "password has expired", access: true},
-		{name: "unknown data code", answer: refusing(aBind, 49, "80090308: AcceptSecurityContext error, data fff, v4563"),
+		{name: "unknown data code", answer: refusing(aBind, 49,
+			"80090308: AcceptSecurityContext error, data fff, v4563"),
 			reachable: fails, says: "data fff", access: true},
 		{name: "refusal with escape sequences", answer: refusing(aBind, 49, "\x1b[31mno\u202e\r\nway"),
 			reachable: fails, says: "no", access: true},
-		{name: "requires signing", answer: refusing(aBind, 8, "The server requires binds to turn on integrity checking"),
+		{name: "requires signing", answer: refusing(aBind, 8,
+			"The server requires binds to turn on integrity checking"),
 			reachable: fails, says: "encrypted or signed", access: true},
 		{name: "bind busy", answer: refusing(aBind, 51, ""), reachable: fails, says: "busy"},
 		{name: "bind elsewhere", answer: refusing(aBind, 10, "ref 1: 'fabrikam.example'"), reachable: fails,
@@ -300,7 +303,8 @@ func ldapTempers() []ldapTemper {
 		{name: "answers another request", answer: answering(aBind, func(e exchangeOf) []byte {
 			return message(e.id+7, outcome(ldap.ApplicationBindResponse, 0, ""))
 		}), reachable: fails, says: "expected"},
-		{name: "says goodbye", answer: answering(aBind, func(exchangeOf) []byte { return disconnect("shutting\x1b[0m down") }),
+		{name: "says goodbye", answer: answering(aBind,
+			func(exchangeOf) []byte { return disconnect("shutting\x1b[0m down") }),
 			reachable: fails, says: "ended the connection"},
 		{name: "announces 2 GiB", answer: answering(aBind, func(exchangeOf) []byte {
 			return []byte("\x30\x84\x7f\xff\xff\xff")
@@ -320,7 +324,8 @@ func ldapTempers() []ldapTemper {
 			return e.bytes()
 		}), reachable: fails, says: "2 root DSEs"},
 		{name: "another LDAP server", answer: attributes(theRoot, without("configurationNamingContext",
-			"defaultNamingContext", "isSynchronized")), reachable: fails, says: "not an Active Directory domain controller"},
+			"defaultNamingContext", "isSynchronized")), reachable: fails,
+			says: "not an Active Directory domain controller"},
 		{name: "first replication under way", answer: attributes(theRoot, func(name string, values []string) []string {
 			if name == "isSynchronized" {
 				return []string{"FALSE"}
@@ -329,13 +334,15 @@ func ldapTempers() []ldapTemper {
 		}), reachable: fails, users: skips, says: "first replication"},
 		{name: "does not say whether it is synchronized", answer: attributes(theRoot, without("isSynchronized")),
 			reachable: warns, users: passes, says: "isSynchronized"},
-		{name: "names itself with escape sequences", answer: attributes(theRoot, func(name string, v []string) []string {
-			if name == "dnsHostName" {
-				return []string{"dc1\x1b[2J\u202e.contoso.example"}
-			}
-			return v
-		}), reachable: passes, users: passes},
-		{name: "root DSE refused", answer: refusing(theRoot, 50, "no"), reachable: fails, says: "no right", access: true},
+		{name: "names itself with escape sequences",
+			answer: attributes(theRoot, func(name string, v []string) []string {
+				if name == "dnsHostName" {
+					return []string{"dc1\x1b[2J\u202e.contoso.example"}
+				}
+				return v
+			}), reachable: passes, users: passes},
+		{name: "root DSE refused", answer: refusing(theRoot, 50, "no"), reachable: fails, says: "no right",
+			access: true},
 
 		// The users.
 		{name: "no users", answer: answering(theUsers, func(e exchangeOf) []byte {
@@ -513,7 +520,8 @@ func (x ldapTemper) serve(t *testing.T, near net.Conn, config *tls.Config, behin
 		if err != nil || len(request.Children) < 2 {
 			return
 		}
-		if _, err := far.Write(request.Bytes()); err != nil || request.Children[1].Tag == ldap.ApplicationUnbindRequest {
+		if _, err := far.Write(request.Bytes()); err != nil ||
+			request.Children[1].Tag == ldap.ApplicationUnbindRequest {
 			return
 		}
 		id, _ := request.Children[0].Value.(int64)

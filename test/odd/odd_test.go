@@ -1,5 +1,6 @@
 // Package odd_test runs checks and sign-in against servers that misbehave: domain controllers, name
-// servers and login hosts of odd tempers. Each temper has the verdict that an administrator expects.
+// servers and login hosts of odd tempers. Each temper has the verdict that an administrator
+// expects.
 package odd_test
 
 import (

@@ -134,7 +134,8 @@ func loginTempers() []loginTemper {
 			class: access, says: "AADSTS7000215", hint: "secret", asked: 1},
 		{name: "expired secret", token: refusedWith(401, "invalid_client", 7000222, "The provided client secret keys "+
 			"are expired."), class: access, says: "AADSTS7000222", hint: "secret", asked: 1},
-		{name: "unknown application", token: refusedWith(400, "unauthorized_client", 700016, "Application was not found."),
+		{name: "unknown application", token: refusedWith(400, "unauthorized_client", 700016,
+			"Application was not found."),
 			class: access, says: "AADSTS700016", asked: 1},
 		{name: "unknown tenant", token: refusedWith(400, "invalid_request", 90002, "Tenant not found."), class: access,
 			says: "AADSTS90002", asked: 1},
@@ -142,7 +143,8 @@ func loginTempers() []loginTemper {
 			class: access, says: "AADSTS53003", asked: 1},
 		{name: "certificate not registered", token: refusedWith(401, "invalid_client", 700027, "not registered"),
 			class: access, says: "AADSTS700027", asked: 1},
-		{name: "disabled application", token: refusedWith(400, "unauthorized_client", 7000112, "Application is disabled."),
+		{name: "disabled application",
+			token: refusedWith(400, "unauthorized_client", 7000112, "Application is disabled."),
 			class: access, says: "AADSTS7000112", asked: 1},
 		{name: "a refusal with escape sequences", token: document(400,
 			`{"error":"invalid_client","error_description":"AADSTS7000215: \u001b[31mno\u202e\r\nway"}`), class: access,
@@ -152,8 +154,9 @@ func loginTempers() []loginTemper {
 		{name: "a log-on page with 401", token: page200(401, "text/html", portal), class: diverted,
 			says: "guest network", asked: 1},
 		{name: "an empty refusal", token: page200(400, "text/plain", ""), class: diverted, says: "400", asked: 1},
-		{name: "403 of a firewall", token: page200(403, "text/html", "<html>Blocked by policy 7</html>"), class: diverted,
-			says: "403", asked: 1},
+		{name: "403 of a firewall", token: page200(403, "text/html", "<html>Blocked by policy 7</html>"),
+			class: diverted,
+			says:  "403", asked: 1},
 		{name: "404", token: page200(404, "text/html", "not found"), class: diverted, says: "404"},
 		{name: "407 of a proxy", token: page200(407, "text/html", "proxy"), class: diverted, says: "407"},
 
@@ -172,7 +175,8 @@ func loginTempers() []loginTemper {
 		{name: "no token", token: document(200, `{"token_type":"Bearer","expires_in":3599}`), class: diverted,
 			says: loginHost},
 		{name: "a list", token: document(200, `[]`), class: diverted, says: loginHost},
-		{name: "a refusal with 200", token: document(200, `{"error":"invalid_client","error_description":"AADSTS1: x"}`),
+		{name: "a refusal with 200", token: document(200,
+			`{"error":"invalid_client","error_description":"AADSTS1: x"}`),
 			class: diverted, says: loginHost},
 		{name: "a lifetime as text", token: document(200, `{"access_token":"`+goodToken()+
 			`","token_type":"Bearer","expires_in":"3599"}`)},
@@ -220,7 +224,8 @@ func loginTempers() []loginTemper {
 		{name: "device code", device: true, token: turns(pending, good)},
 		{name: "device code declined", device: true, token: turns(pending, refusedWith(400, "authorization_declined",
 			65004, "User declined to consent.")), class: access, says: "AADSTS65004", hint: "declined"},
-		{name: "device code expired", device: true, token: refusedWith(400, "expired_token", 70020, "The code has expired."),
+		{name: "device code expired", device: true,
+			token: refusedWith(400, "expired_token", 70020, "The code has expired."),
 			class: access, says: "AADSTS70020", hint: "Conditional Access"},
 		{name: "device code unconfirmed", device: true, code: deviceDocument(func(s string) string {
 			return strings.Replace(s, "900", "2", 1)
@@ -317,7 +322,8 @@ func TestOddSignIn(t *testing.T) {
 			credential := entra.Credential{Kind: answers.CredentialSecret, ClientID: loginClient,
 				Secret: secret.NewValue(clientSecret)}
 			if temper.device {
-				credential = entra.Credential{Kind: answers.CredentialDeviceCode, Say: func(text string) { shown = text }}
+				credential = entra.Credential{Kind: answers.CredentialDeviceCode,
+					Say: func(text string) { shown = text }}
 			}
 			identity, err := entra.NewIdentity(entra.IdentityOptions{Tenant: loginTenant, Login: "https://" + loginHost,
 				Graph: resource, HTTP: client, Credential: credential})

@@ -117,8 +117,8 @@ func powershell(t *testing.T, environment []string, script string) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// TestPowerShellClient: Microsoft's client opens sessions at the lab, imports them, runs jobs, pipes
-// objects both ways, and stops what runs.
+// TestPowerShellClient: Microsoft's client opens sessions at the lab, imports them, runs jobs,
+// pipes objects both ways, and stops what runs.
 func TestPowerShellClient(t *testing.T) {
 	o := contoso(t)
 	shells, environment := sessions(t, o)

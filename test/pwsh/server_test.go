@@ -155,9 +155,9 @@ $false
 [Exception]::new('x')
 `
 
-// TestValuesThereAndBack: every value that PowerShell sends survives hybridge's client. Sent back, it
-// is for PowerShell what its own serializer makes of it, but for the width of a number and the name of
-// the zone UTC. Half a pair of surrogates does not survive: Go's texts cannot hold it.
+// TestValuesThereAndBack: every value that PowerShell sends survives hybridge's client. Sent back,
+// it is for PowerShell what its own serializer makes of it, but for the width of a number and the
+// name of the zone UTC. Half a pair of surrogates does not survive: Go's texts cannot hold it.
 func TestValuesThereAndBack(t *testing.T) {
 	pool := powerShellServer(t)
 	n := 0
@@ -210,13 +210,16 @@ func TestValuesOfTheProduct(t *testing.T) {
 		{"no texts", []string{}, `$null -ne $v -and $v.Count -eq 0`},
 		{"bytes", []byte{0, 1, 255}, `$v -is [byte[]] -and $v.Length -eq 3 -and $v[2] -eq 255`},
 		{"no bytes", []byte{}, `$v -is [byte[]] -and $v.Length -eq 0`},
-		{"a mixed list", []any{int64(1), "b", nil}, `$v.Count -eq 3 -and $v[0] -eq 1 -and $v[1] -ceq 'b' -and $null -eq $v[2]`},
+		{"a mixed list", []any{int64(1), "b", nil},
+			`$v.Count -eq 3 -and $v[0] -eq 1 -and $v[1] -ceq 'b' -and $null -eq $v[2]`},
 		{"a change of a list", map[string]any{"Add": []string{"x"}, "Remove": []string{"y", "z"}},
 			`$v -is [hashtable] -and $v.Add[0] -ceq 'x' -and $v.Remove.Count -eq 2`},
-		{"a secret", secret.NewValue("häsh 😀"), `$v -is [securestring] -and [pscredential]::new('u', $v).GetNetworkCredential().Password -ceq 'häsh 😀'`},
+		{"a secret", secret.NewValue("häsh 😀"),
+			`$v -is [securestring] -and [pscredential]::new('u', $v).GetNetworkCredential().Password -ceq 'häsh 😀'`},
 		{"an account", psrp.Credential{User: `CONTOSO\svc`, Password: secret.NewValue("p")},
 			`$v -is [pscredential] -and $v.UserName -ceq 'CONTOSO\svc' -and $v.GetNetworkCredential().Password -ceq 'p'`},
-		{"a GUID", psrp.GUID{0x49, 0xef, 0x97, 0x0b, 0x7f, 0x97, 0x47, 0x5c, 0xa4, 0x15, 0x91, 0xe2, 0xb7, 0x74, 0x48, 0x75},
+		{"a GUID", psrp.GUID{0x49, 0xef, 0x97, 0x0b, 0x7f, 0x97, 0x47, 0x5c, 0xa4, 0x15, 0x91, 0xe2, 0xb7, 0x74, 0x48,
+			0x75},
 			`$v -is [guid] -and "$v" -eq '49ef970b-7f97-475c-a415-91e2b7744875'`},
 		{"an address", psrp.URI("https://mail.contoso.com/owa"), `$v -is [uri] -and $v.Host -eq 'mail.contoso.com'`},
 		{"a version", psrp.Version("15.2.2562.41"), `$v -is [version] -and $v.Build -eq 2562`},
@@ -251,7 +254,8 @@ Write-Verbose 'v' -Verbose; Write-Information 'i'; Write-Progress 'p'; $null; 'b
 		t.Errorf("%+v", out.Errors)
 	}
 	var record *psrp.ErrorRecord
-	if _, err := pool.Invoke(t.Context(), script(`throw 'thrown'`)); !errors.As(err, &record) || record.Message != "thrown" {
+	if _, err := pool.Invoke(t.Context(), script(`throw 'thrown'`)); !errors.As(err, &record) ||
+		record.Message != "thrown" {
 		t.Errorf("throw: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)

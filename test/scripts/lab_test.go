@@ -340,8 +340,8 @@ func TestRollbackOfScripts(t *testing.T) {
 	}
 }
 
-// TestRollbackScriptsAgainstTheLab undoes the scripts of a plan with the scripts that hybridge wrote
-// beside them.
+// TestRollbackScriptsAgainstTheLab undoes the scripts of a plan with the scripts that hybridge
+// wrote beside them.
 func TestRollbackScriptsAgainstTheLab(t *testing.T) {
 	for name, forests := range map[string]int{"one forest": 1, "two forests": 2} {
 		t.Run(name, func(t *testing.T) {

@@ -325,8 +325,8 @@ func (s set) expectedNames(script string) (out []string) {
 	return out
 }
 
-// undoNames are the calls of the rollback script of a script: what was made is removed, what was set
-// is set back, the last change first.
+// undoNames are the calls of the rollback script of a script: what was made is removed, what was
+// set is set back, the last change first.
 func (s set) undoNames(script string) (out []string) {
 	for _, c := range slices.Backward(s.changes(script)) {
 		name := c.Command.Name

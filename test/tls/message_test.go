@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
-// Our sender, with Postfix as the server: STARTTLS, the client certificate that Postfix verifies, and
-// the message as Postfix took it.
+// Our sender, with Postfix as the server: STARTTLS, the client certificate that Postfix verifies,
+// and the message as Postfix took it.
 func TestSendToPostfix(t *testing.T) {
 	need(t, "postfix")
 	need(t, "openssl")

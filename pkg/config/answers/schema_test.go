@@ -237,7 +237,8 @@ func conditions(t *testing.T, s *jsonschema.Schema) {
 	s.Definitions["Directory"].Extras = object{"anyOf": []object{{"required": []string{"domain"}},
 		{"required": []string{"servers"}}}}
 	s.Definitions["Exchange"].Extras = object{"allOf": []object{{
-		"if":   object{"properties": object{"credential": is("kind", CredentialBasic)}, "required": []string{"credential"}},
+		"if": object{"properties": object{"credential": is("kind", CredentialBasic)},
+			"required": []string{"credential"}},
 		"then": object{"properties": object{"url": object{"pattern": "^https://"}}, "required": []string{"url"}},
 	}}}
 	hosts := object{}

@@ -28,8 +28,8 @@ type WorkMail struct {
 	Users []string `yaml:"users,omitempty" json:"users,omitempty" example:"[bob@contoso.com]"`
 	// The addresses of the groups that are registered to WorkMail. Others that are registered stay.
 	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty" example:"[sales@contoso.com]"`
-	// leaving: plans lead the organization out of WorkMail, stage by stage. Default: interoperability
-	// is set up and kept.
+	// leaving: plans lead the organization out of WorkMail, stage by stage. Default:
+	// interoperability is set up and kept.
 	State string `yaml:"state,omitempty" json:"state,omitempty" example:"leaving"`
 	// Where the mailboxes go when the organization leaves.
 	To string `yaml:"to,omitempty" json:"to,omitempty" example:"exchange"`

@@ -65,7 +65,8 @@ func TestCancelledRunCountsTheSame(t *testing.T) {
 					for name, place := range w.places() {
 						places[name] = cancelling{place, calls, at, after, cancel}
 					}
-					report, err := Run(ctx, places, kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon}, nil)
+					report, err := Run(ctx, places, kinds, p, Options{StateDir: dir, Accept: removalsToo, Wait: soon},
+						nil)
 					if report.RunID == "" || ctx.Err() == nil || err == nil {
 						return // before it began, or not at all
 					}

@@ -64,9 +64,11 @@ func TestCreationPutOff(t *testing.T) {
 				if errors.Is(err, ErrUncertain) != c.uncertain || err != nil && !c.uncertain {
 					t.Errorf("%v", err)
 				}
-				made := slices.DeleteFunc(slices.Clone(w.online.ran), func(s string) bool { return s != "New-Thing new" })
+				made := slices.DeleteFunc(slices.Clone(w.online.ran),
+					func(s string) bool { return s != "New-Thing new" })
 				if online.asked != c.asked || len(made) != c.made {
-					t.Errorf("sent %d times, carried out %d times; want %d, %d", online.asked, len(made), c.asked, c.made)
+					t.Errorf("sent %d times, carried out %d times; want %d, %d", online.asked, len(made), c.asked,
+						c.made)
 				}
 			})
 		})

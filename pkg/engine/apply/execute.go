@@ -273,8 +273,8 @@ func (x *execution) write(ctx context.Context, s *step) {
 	live, after, missing, err := x.await(ctx, work, s, p, patience)
 	if err == nil && missing != "" && ctx.Err() == nil && lost && s.outcome.Action == change.Create &&
 		deferred(failure) && patience >= cmp.Or(s.kind.Patience, change.DefaultPatience) {
-		// The server put the request off, and nothing shows for as long as the kind may take: it was
-		// not carried out.
+		// The server put the request off, and nothing shows for as long as the kind may take: it
+		// was not carried out.
 		if outputs, failure, broken = x.send(work, s, p, commands); broken != nil {
 			x.fail(s, broken)
 			return
@@ -378,7 +378,8 @@ func refused(err error) bool {
 	return answered(err) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted)
 }
 
-// deferred reports whether a server answered that it could not carry out the command now (503, 504).
+// deferred reports whether a server answered that it could not carry out the command now (503,
+// 504).
 func deferred(err error) bool {
 	var d interface{ Deferred() bool }
 	return errors.As(err, &d) && d.Deferred()

@@ -56,7 +56,8 @@ type record struct {
 	Plan       *storedPlan       `json:"plan,omitempty"`
 	IDs        []string          `json:"ids,omitempty"` // of the changes, in their order
 
-	// Scripts is the result file of the scripts that made the run, and Taken the digest of that file.
+	// Scripts is the result file of the scripts that made the run, and Taken the digest of that
+	// file.
 	Scripts string `json:"scripts,omitempty"`
 	Taken   string `json:"taken,omitempty"` // resume too
 

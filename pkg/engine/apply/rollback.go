@@ -21,9 +21,9 @@ import (
 // a list loses the elements that the run added, and what was removed is made again from the
 // before-image. Rollback leaves alone what others changed or extended since, and what depends on
 // it, and reports both (ErrConflict, within an ErrPartial). A list that would be empty stays as it
-// is without the consent that its property requires (NotAccepted). A change of a Permanent kind is skipped
-// with its reason. A secret that an update wrote stays: the one before is not known. A rollback
-// that was killed can be run again.
+// is without the consent that its property requires (NotAccepted). A change of a Permanent kind is
+// skipped with its reason. A secret that an update wrote stays: the one before is not known. A
+// rollback that was killed can be run again.
 func Rollback(
 	ctx context.Context, places map[string]change.Place, kinds map[string]*change.Kind, runID string, o Options,
 	obs observe.Observer,

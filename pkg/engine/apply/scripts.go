@@ -54,7 +54,8 @@ type scriptedImage struct {
 	Properties map[string]any `json:"properties"`
 }
 
-// What a script says of its write. Nothing: it has not written, or its rollback script has undone it.
+// What a script says of its write. Nothing: it has not written, or its rollback script has undone
+// it.
 const (
 	writeBegun    = "begun"
 	writeAccepted = "accepted"
@@ -250,8 +251,8 @@ func (r scriptedRow) outcome() Status {
 	return Pending
 }
 
-// TakeUp brings what the scripts of a plan did into the history as a run of apply: apply resumes it,
-// and Rollback undoes it. A result file that was taken up before adds what is new.
+// TakeUp brings what the scripts of a plan did into the history as a run of apply: apply resumes
+// it, and Rollback undoes it. A result file that was taken up before adds what is new.
 func TakeUp(kinds map[string]*change.Kind, s Scripted, o Options) (Entry, error) {
 	p := s.Plan
 	state, err := openState(o.StateDir)

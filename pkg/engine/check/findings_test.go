@@ -11,8 +11,10 @@ import (
 // No cell begins a formula, and each finding is one line.
 func TestWriteCSV(t *testing.T) {
 	var findings []Finding
-	for _, value := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\uff1d1", "a\nb", `"quoted", b`} {
-		findings = append(findings, Finding{Forest: "contoso", DN: "CN=x", Attribute: "mail", Value: value, Rule: "a.b"})
+	for _, value := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\uff1d1", "a\nb",
+		`"quoted", b`} {
+		findings = append(findings, Finding{Forest: "contoso", DN: "CN=x", Attribute: "mail", Value: value,
+			Rule: "a.b"})
 	}
 	findings = append(findings, Finding{Forest: "contoso", DN: "CN=y", Attribute: "homeMDB", Rule: "a.c", Remove: true})
 	var b bytes.Buffer

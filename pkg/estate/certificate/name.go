@@ -250,8 +250,8 @@ func (id Identifier) Equal(other Identifier) bool {
 	return strings.EqualFold(id.Issuer, other.Issuer) && strings.EqualFold(id.Subject, other.Subject)
 }
 
-// ParseIdentifier reads "<I>issuer<S>subject", with markers in either case. A marker within a quoted
-// value does not separate. A closing marker, as in XML, is refused.
+// ParseIdentifier reads "<I>issuer<S>subject", with markers in either case. A marker within a
+// quoted value does not separate. A closing marker, as in XML, is refused.
 func ParseIdentifier(s string) (Identifier, error) {
 	rest := strings.TrimSpace(s)
 	marks := func(at int, marker string) bool {

@@ -56,7 +56,8 @@ func (b *box) Delete(_ context.Context, _, id string) error {
 }
 
 const (
-	overTLS13 = "from ex1.contoso.com by AM0.prod.outlook.com with Microsoft SMTP Server (version=TLS1_3, cipher=x) id 1"
+	overTLS13 = "from ex1.contoso.com by AM0.prod.outlook.com with Microsoft SMTP Server (version=TLS1_3, cipher=x) " +
+		"id 1"
 	submitted = "from ex1.contoso.com by ex1.contoso.com with Microsoft SMTP Server id 15.2.2562.17; x"
 	inClear   = "from ex1.contoso.com by AM0.prod.outlook.com with Microsoft SMTP Server id 15.20; x"
 )
@@ -91,15 +92,19 @@ func TestRun(t *testing.T) {
 		says          string
 	}{
 		{"internal over TLS", nil, nil, &box{}, in(as("Internal")), freebusy.OK, "", ""},
-		{"in clear text", nil, nil, &box{}, in(Header{{"Received", inClear}, {"X-MS-Exchange-Organization-AuthAs", "Internal"}}),
+		{"in clear text", nil, nil, &box{},
+			in(Header{{"Received", inClear}, {"X-MS-Exchange-Organization-AuthAs", "Internal"}}),
 			freebusy.Failed, diagnose.MailClear, "without TLS"},
 		{"no verdict", nil, nil, &box{}, in(as("")), freebusy.Unknown, "", "has no verdict"},
-		{"filtered", nil, nil, &box{}, in(as("Anonymous", Field{"X-CrossPremisesHeadersFilteredBySendConnector", "EX1\x1b[31m"})),
+		{"filtered", nil, nil, &box{},
+			in(as("Anonymous", Field{"X-CrossPremisesHeadersFilteredBySendConnector", "EX1\x1b[31m"})),
 			freebusy.Failed, diagnose.MailHeadersNotSent, "CloudServicesMailEnabled"},
 		{"not recognized", nil, nil, &box{}, in(as("Anonymous")), freebusy.Failed, diagnose.MailNotAttributed,
 			"TlsSenderCertificateName"},
-		{"recognized, headers not taken", nil, with("Get-MessageTraceV2", object("MessageTraceId", "1", "RecipientAddress", "b"),
-			"Get-MessageTraceDetailV2", object("Event", "Receive", "Data", "S:InboundConnectorData=Name=In;ConnectorType=OnPremises")),
+		{"recognized, headers not taken", nil,
+			with("Get-MessageTraceV2", object("MessageTraceId", "1", "RecipientAddress", "b"),
+				"Get-MessageTraceDetailV2", object("Event", "Receive", "Data",
+					"S:InboundConnectorData=Name=In;ConnectorType=OnPremises")),
 			&box{}, in(as("Anonymous")), freebusy.Failed, diagnose.MailHeadersNotAccepted, "CloudServicesMailEnabled"},
 		{"connector unknown", nil, answers{}, &box{}, in(as("Anonymous")), freebusy.Failed, diagnose.MailNotAttributed,
 			"the connector is unknown"},
@@ -107,25 +112,31 @@ func TestRun(t *testing.T) {
 			object("LastError", "451 5.7.3 STARTTLS is required to send mail")), nil, &box{}, &box{}, freebusy.Failed,
 			diagnose.MailNoTLS, "contoso: 451 5.7.3"},
 		{"in the queue, with its own error", with("Get-Message", object("Queue", `EX1\3`, "LastError",
-			"450 4.7.230 Connecting Exchange server version is out-of-date; connection to Exchange Online throttled")), nil,
+			"450 4.7.230 Connecting Exchange server version is out-of-date; connection to Exchange Online throttled")),
+			nil,
 			&box{}, &box{}, freebusy.Failed, diagnose.MailServerOutdated, "update the server"},
 		{"refused", with("Get-MessageTrackingLog", object("EventId", "FAIL", "RecipientStatus", []string{"550 5.7.68 " +
 			"TenantInboundAttribution; Direct Send not allowed"})), nil, &box{}, &box{}, freebusy.Failed,
 			diagnose.MailNotAttributed, "5.7.68"},
 		{"refused in words that are not known", with("Get-MessageTrackingLog", object("RecipientStatus",
 			[]string{"550 5.9.9 blue"})), nil, &box{}, &box{}, freebusy.Failed, "", "550 5.9.9 blue"},
-		{"deferred by the tenant", nil, with("Get-MessageTraceV2", object("MessageTraceId", "1", "RecipientAddress", "b"),
-			"Get-MessageTraceDetailV2", object("Event", "Defer", "Detail", "450 4.4.317 [Message=SubjectMismatch Expected]")),
+		{"deferred by the tenant", nil,
+			with("Get-MessageTraceV2", object("MessageTraceId", "1", "RecipientAddress", "b"),
+				"Get-MessageTraceDetailV2", object("Event", "Defer", "Detail",
+					"450 4.4.317 [Message=SubjectMismatch Expected]")),
 			&box{}, &box{}, freebusy.Failed, diagnose.MailCertificateName, "online: 450 4.4.317"},
 		{"lost", nil, nil, &box{}, &box{}, freebusy.Failed, "", "no server says why"},
 		{"the servers may not be asked", answers{}, nil, &box{}, &box{}, freebusy.Unknown, "", "not allowed"},
-		{"the mailbox may not be read", nil, nil, &box{}, &box{findErr: link.ErrAccess}, freebusy.Unknown, "", "look for the message"},
+		{"the mailbox may not be read", nil, nil, &box{}, &box{findErr: link.ErrAccess}, freebusy.Unknown, "",
+			"look for the message"},
 		{"not sent", nil, nil, &box{sendErr: errors.New("full")}, &box{}, freebusy.Unknown, "", "send a message of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			premises := []Premise{
-				{freebusy.Premise{Name: "contoso", Side: exchange.OnPremises, Domains: []string{"contoso.com"}}, c.from},
-				{freebusy.Premise{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to},
+				{freebusy.Premise{Name: "contoso", Side: exchange.OnPremises, Domains: []string{"contoso.com"}},
+					c.from},
+				{freebusy.Premise{Name: "online", Side: exchange.Online,
+					Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to},
 			}
 			for i, a := range []answers{c.onprem, c.cloud} {
 				if a == nil {

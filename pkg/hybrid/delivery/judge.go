@@ -148,13 +148,15 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	}
 	arrived := fmt.Sprintf("the message arrived as external mail (AuthAs: %s)", link.Line(as))
 	if by := h.Get("X-CrossPremisesHeadersFilteredBySendConnector"); by != "" {
-		return &failure{fmt.Sprintf("%s: %s removed the headers of internal mail: the connector there that sends to %s "+
+		return &failure{fmt.Sprintf("%s: %s removed the headers of internal mail: the connector there that sends to "+
+			"%s "+
 			"is not the hybrid one, or CloudServicesMailEnabled is off", arrived, link.Line(by), to.Name),
 			diagnose.MailHeadersNotSent, 0.9}
 	}
 	if to.Side == exchange.OnPremises {
 		return &failure{fmt.Sprintf("%s: no receive connector of %s accepts the headers of Exchange Online: "+
-			"TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on the connector that answers",
+			"TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on the connector that "+
+			"answers",
 			arrived, to.Name), diagnose.MailHeadersNotAccepted, 0.8}
 	}
 	events, err := traceEvents(ctx, to, subject)

@@ -17,8 +17,8 @@ import (
 )
 
 // Markers that stand in a calendar are files in the state directory: MARKER.json under markers. The
-// file is there before the appointment and goes after it. A run that was killed leaves the file, and
-// the next test removes the appointment.
+// file is there before the appointment and goes after it. A run that was killed leaves the file,
+// and the next test removes the appointment.
 
 // markers removes the markers that an earlier run left, and lets a run write its own. done ends the
 // run. A run that writes none does not wait for another that does.
@@ -91,7 +91,8 @@ func (d *Deployment) sweep(ctx context.Context, file string, premises []freebusy
 		}
 	}
 	if err != nil {
-		d.warn(fmt.Sprintf("the marker %q of an earlier run is still in the calendar of %s on %s: %v; delete it there, "+
+		d.warn(fmt.Sprintf("the marker %q of an earlier run is still in the calendar of %s on %s: %v; delete it "+
+			"there, "+
 			"then remove %s", m.Subject, m.Mailbox, m.Start.Format(time.DateOnly), err, file))
 		return
 	}

@@ -42,8 +42,9 @@ func marked(t *testing.T, faults ...string) *planted {
 			if kind, err := recipientType(t.Context(), session, pair.To); err != nil || kind != "UserMailbox" {
 				continue
 			}
-			p.run(session, nil, "Add-MailboxPermission", []any{"Identity", pair.To, "User", f.answers.Exchange.Credential.User,
-				"AccessRights", []string{"FullAccess"}})
+			p.run(session, nil, "Add-MailboxPermission",
+				[]any{"Identity", pair.To, "User", f.answers.Exchange.Credential.User,
+					"AccessRights", []string{"FullAccess"}})
 		}
 	}
 	return p
@@ -125,8 +126,9 @@ func TestMarkerAfterKill(t *testing.T) {
 	for _, pair := range p.answers.Tests.Pairs {
 		for _, home := range premises {
 			start := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 14)
-			m := freebusy.Marker{Premise: home.Name, Mailbox: pair.To, Subject: "hybridge test KILLED" + home.Name, Start: start,
-				End: start.Add(time.Hour)}
+			m := freebusy.Marker{Premise: home.Name, Mailbox: pair.To, Subject: "hybridge test KILLED" + home.Name,
+				Start: start,
+				End:   start.Add(time.Hour)}
 			if err := home.Diary.Create(t.Context(), m); err == nil {
 				if err := markers.Keep(m); err != nil {
 					t.Fatal(err)

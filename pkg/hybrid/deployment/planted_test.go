@@ -137,8 +137,8 @@ func (p *planted) worse() (failed, warned []string) {
 }
 
 // A fault that is planted from outside is never silent. A check fails, or warns where that is the
-// verdict, and what hybridge can set is planned: after the apply the lookups work again and a second
-// plan is empty.
+// verdict, and what hybridge can set is planned: after the apply the lookups work again and a
+// second plan is empty.
 func TestPlantedFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
@@ -176,7 +176,8 @@ func TestPlantedFaults(t *testing.T) {
 				}
 			}
 			if c.broken {
-				if tested, err := d.Test(t.Context(), TestOptions{}, &events{}); err != nil || tested.Summary.Failed == 0 {
+				if tested, err := d.Test(t.Context(), TestOptions{}, &events{}); err != nil ||
+					tested.Summary.Failed == 0 {
 					t.Errorf("lookups go on: %+v, error %v", tested.Summary, err)
 				}
 			}
@@ -261,15 +262,18 @@ func faultsFromOutside(acs, evo func(*planted) string, own func(p *planted, noun
 	const relationship, connector = "OrganizationRelationship", "IntraOrganizationConnector"
 	return []outside{
 		// 28: empty and absent
-		{name: "partner application without linked account", plant: set("PartnerApplication", partner, "LinkedAccount", ""),
+		{name: "partner application without linked account",
+			plant:  set("PartnerApplication", partner, "LinkedAccount", ""),
 			checks: []string{"hybrid.partner-application"}},
 		{name: "Entra auth server without application", plant: set("AuthServer", evo, "ApplicationIdentifier", ""),
 			checks: []string{"hybrid.auth-server-application"}},
 		// 29: the wizard's name and another domain list
-		{name: "relationship of the tenant for another domain", plant: tenant(relationship, "DomainNames", "DomainNames",
-			[]string{"elsewhere.example"}), checks: []string{"hybrid.organization-relationship"}},
+		{name: "relationship of the tenant for another domain",
+			plant: tenant(relationship, "DomainNames", "DomainNames",
+				[]string{"elsewhere.example"}), checks: []string{"hybrid.organization-relationship"}},
 		{name: "connector of the tenant for another domain", plant: tenant(connector, "TargetAddressDomains",
-			"TargetAddressDomains", []string{"elsewhere.example"}), checks: []string{"hybrid.intra-organization-connector"}},
+			"TargetAddressDomains", []string{"elsewhere.example"}),
+			checks: []string{"hybrid.intra-organization-connector"}},
 		// 30: lookups are broken
 		{name: "EWS policy by user agent in the forest", plant: func(p *planted) func() {
 			p.forest("Set-OrganizationConfig", "EwsApplicationAccessPolicy", "EnforceAllowList", "EwsAllowList",

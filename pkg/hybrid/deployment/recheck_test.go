@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// In a healthy lab nothing speaks against the plan. A recheck right after the plan shares its facts:
-// it makes far fewer remote calls than one of a saved plan.
+// In a healthy lab nothing speaks against the plan. A recheck right after the plan shares its
+// facts: it makes far fewer remote calls than one of a saved plan.
 func TestRecheck(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20})
 	if err != nil {

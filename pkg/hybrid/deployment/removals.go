@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// unwanted returns what earlier runs made and the answers no longer want. Journals of another tenant
-// or of another organization under the same name play no part.
+// unwanted returns what earlier runs made and the answers no longer want. Journals of another
+// tenant or of another organization under the same name play no part.
 func (d *Deployment) unwanted(
 	ctx context.Context, facts *fact.Set, resources []change.Resource, left []change.LeftOut,
 ) ([]change.Resource, error) {

@@ -70,7 +70,8 @@ func TestFeatureLeaves(t *testing.T) {
 	if at["OnPremisesOrganization"] > at["InboundConnector"] {
 		t.Error("the connectors are removed before the record that refers to them")
 	}
-	if _, err := d.Apply(t.Context(), removal, apply.Options{Wait: 3e9}, &events{}); !errors.Is(err, apply.ErrNotAccepted) {
+	if _, err := d.Apply(t.Context(), removal, apply.Options{Wait: 3e9}, &events{}); !errors.Is(err,
+		apply.ErrNotAccepted) {
 		t.Fatalf("without consent: %v", err)
 	}
 	v.apply(removal, apply.AcceptRemovals)
@@ -97,7 +98,8 @@ func TestForestLeaves(t *testing.T) {
 		t.Helper()
 		session, err := session(d.tenant.online)(t.Context())
 		if err == nil {
-			_, err = session.Run(context.WithoutCancel(t.Context()), exchange.Command{Name: cmdlet, Parameters: parameters})
+			_, err = session.Run(context.WithoutCancel(t.Context()),
+				exchange.Command{Name: cmdlet, Parameters: parameters})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +107,8 @@ func TestForestLeaves(t *testing.T) {
 	}
 	guid := ""
 	for _, c := range first.Changes {
-		if c.Kind == "OutboundConnector" && strings.Contains(strings.Join(texts(c.After["RecipientDomains"]), ""), "fabrikam") {
+		if c.Kind == "OutboundConnector" &&
+			strings.Contains(strings.Join(texts(c.After["RecipientDomains"]), ""), "fabrikam") {
 			guid = c.ID[strings.LastIndex(c.ID, "/")+1:]
 		}
 	}

@@ -20,7 +20,8 @@ import (
 // leaving opens the deployment of a lab whose organization uses WorkMail, and leaves it then.
 func leaving(t *testing.T, users int, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: users, Forests: 1, Clouds: []string{lab.WorkMail}})
+	l, err := lab.Start(t.Context(),
+		lab.Options{Dir: t.TempDir(), Users: users, Forests: 1, Clouds: []string{lab.WorkMail}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,8 @@ func TestWorkMailWithoutTenant(t *testing.T) {
 		t.Errorf("after the apply: %v, %v", failed, unknown)
 	}
 	for _, r := range report.Results {
-		set := []string{"hybrid.availability-address-space", "hybrid.availability-configuration", "hybrid.work-mail-user",
+		set := []string{"hybrid.availability-address-space", "hybrid.availability-configuration",
+			"hybrid.work-mail-user",
 			"workmail.provider"}
 		if slices.Contains(set, string(r.ID)) && r.Status != check.StatusPass {
 			t.Errorf("%s %s: %s", r.Status, r.ID, r.Summary)

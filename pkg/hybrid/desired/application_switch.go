@@ -18,7 +18,8 @@ var applicationSwitch = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{authServerApplication, settingOverride},
-	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.AcceptedDomains, fact.Organization,
+	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.AcceptedDomains,
+		fact.Organization,
 		fact.MailboxServers, fact.SettingOverrides),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()

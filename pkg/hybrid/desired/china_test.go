@@ -119,7 +119,8 @@ func TestProcedureFor21VianetIsAdopted(t *testing.T) {
 	if again := plan(); len(again.Changes) != 0 {
 		t.Errorf("not converged: %s", ids(again))
 	}
-	for noun, n := range map[string]int{"AuthServer": 2, "IntraOrganizationConnector": 1, "AvailabilityAddressSpace": 1} {
+	for noun, n := range map[string]int{"AuthServer": 2, "IntraOrganizationConnector": 1,
+		"AvailabilityAddressSpace": 1} {
 		if len(here[noun]) != n {
 			t.Errorf("%s: %d objects, want %d", noun, len(here[noun]), n)
 		}
@@ -131,7 +132,8 @@ func TestUnconfirmedValuesAreShown(t *testing.T) {
 	for id, want := range map[string]map[string]string{
 		"worldwide": {},
 		"21vianet":  {"onprem/contoso/AuthServer/evosts": "evoSTSMetadataURL"},
-		"bleu": {"onprem/contoso/AuthServer/evosts": "evoSTSMetadataURL", "onprem/contoso/AuthServer/acs": "acsMetadataURL",
+		"bleu": {"onprem/contoso/AuthServer/evosts": "evoSTSMetadataURL",
+			"onprem/contoso/AuthServer/acs":                                               "acsMetadataURL",
 			"onprem/contoso/IntraOrganizationConnector/contoso.partner.mail.onmschina.cn": "discoveryEndpoint"},
 		"delos": {"onprem/contoso/AuthServer/evosts": "evoSTSMetadataURL"},
 	} {

@@ -31,9 +31,10 @@ var customization = &Topic{
 }
 
 var organizationCustomization = Exchange.Declare(Kind{
-	Noun:       "OrganizationCustomization",
-	Title:      "Customization of the tenant",
-	Why:        "A new tenant shares Microsoft's default configuration, and makes no objects of its own until it is enabled.",
+	Noun:  "OrganizationCustomization",
+	Title: "Customization of the tenant",
+	Why: "A new tenant shares Microsoft's default configuration, and makes no objects of its own until it is " +
+		"enabled.",
 	Places:     []string{Online},
 	Recognizes: "$true",
 	Match:      func(change.Properties, change.Live) bool { return true },

@@ -83,7 +83,8 @@ var organizationConfig = Exchange.Declare(Kind{
 	Properties: map[string]Property{
 		"EwsEnabled": {Type: boolean},
 		"EwsAllowedAppIDs": {Type: identifiers, Write: change.Merge, MayHide: true, WhenEmpty: &change.Consent{
-			ID: "ews-block-all", Title: "write an empty list, with which Exchange Online blocks EWS for every application",
+			ID: "ews-block-all", Title: "write an empty list, with which Exchange Online blocks EWS for every " +
+				"application",
 		}},
 	},
 	Risk: "with EwsEnabled true and a list, Exchange Online refuses EWS to every application that is not on the " +

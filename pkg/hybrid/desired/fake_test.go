@@ -273,7 +273,8 @@ type facts struct {
 	Tenant  tenantFacts
 	Forests []forestFacts
 	Now     time.Time
-	// live answers what mail flow reads from the organizations of a world. Without it, it is seeded.
+	// live answers what mail flow reads from the organizations of a world. Without it, it is
+	// seeded.
 	live *world
 }
 

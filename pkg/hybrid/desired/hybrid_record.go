@@ -96,7 +96,8 @@ var recordedFeatures = []struct {
 var hybridConfiguration = Exchange.Declare(Kind{
 	Noun:  "HybridConfiguration",
 	Title: "Record of the hybrid configuration",
-	Why: "Microsoft's wizard and HealthChecker read from it the domains, the features, the certificate and the servers " +
+	Why: "Microsoft's wizard and HealthChecker read from it the domains, the features, the certificate and the " +
+		"servers " +
 		"of the hybrid configuration.",
 	Places:     []string{OnPremises},
 	Recognizes: "$true",

@@ -13,8 +13,8 @@ import (
 )
 
 // mailCertificate returns the identifier and the common name of the certificate with which the
-// forest's servers send and receive mail: the one of the answers file, else the one in the stores of
-// all servers that speaks for the mail host.
+// forest's servers send and receive mail: the one of the answers file, else the one in the stores
+// of all servers that speaks for the mail host.
 func (p *Planner) mailCertificate(ctx context.Context, s mailServers, host string) (id, name string, err error) {
 	leaf, err := p.transportLeaf(ctx, s, host)
 	if err != nil {

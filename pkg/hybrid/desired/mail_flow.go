@@ -22,7 +22,8 @@ var mailFlow = &Topic{
 	PerForest: true,
 	Kinds:     []*Kind{sendConnector, receiveConnector, inboundConnector, outboundConnector, onPremisesOrganization},
 	Reads: fact.List(fact.Organization, fact.OnlineAcceptedDomains, fact.OnlineConfig, fact.Tenant,
-		fact.MailExchangers, fact.MX, fact.HybridConfigurations, fact.MailboxServers, fact.Servers, fact.CertificateFile,
+		fact.MailExchangers, fact.MX, fact.HybridConfigurations, fact.MailboxServers, fact.Servers,
+		fact.CertificateFile,
 		fact.Auth, fact.SendConnectors, fact.ReceiveConnectors, fact.InboundConnectors, fact.OutboundConnectors,
 		fact.HybridOrganizations),
 	Derive: func(ctx context.Context, p *Planner) error {

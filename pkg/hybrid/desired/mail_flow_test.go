@@ -148,12 +148,14 @@ func TestMailFlowLikeTheWizard(t *testing.T) {
 				"OnlineArchive", "SecureMail", "Photos"}})
 }
 
-// A state that others made is taken over: nothing is made twice, and what they put into lists stays.
+// A state that others made is taken over: nothing is made twice, and what they put into lists
+// stays.
 func TestMailFlowAdopts(t *testing.T) {
 	w, f, a := mailWorld(t, answers.CentralizedTransport)
 	a.Forests, f.Forests = a.Forests[:1], f.Forests[:1]
 	id := certificate.IdentifierOf(f.Forests[0].Transport)
-	w.contoso.objects["AcceptedDomain"] = []map[string]any{{"Name": "Cloud", "DomainName": "Contoso.mail.onmicrosoft.com",
+	w.contoso.objects["AcceptedDomain"] = []map[string]any{{"Name": "Cloud",
+		"DomainName": "Contoso.mail.onmicrosoft.com",
 		"DomainType": "InternalRelay"}}
 	w.contoso.objects["RemoteDomain"] = []map[string]any{
 		{"Name": "Default", "DomainName": "*", "TargetDeliveryDomain": false, "TrustedMailInboundEnabled": false},
@@ -205,7 +207,8 @@ func TestMailFlowAdopts(t *testing.T) {
 		"TlsCertificateName": "<i>" + id.Issuer + "<s>" + strings.ToUpper(id.Subject)})
 	holds(t, "receive connector", front, map[string]any{"TlsDomainCapabilities": []string{
 		"partner.example:AcceptOorgProtocol", "mail.protection.outlook.com:AcceptCloudServicesMail"}})
-	if other := objectNamed(w.contoso, "ReceiveConnector", `EX2\Default Frontend EX2`); other["TlsDomainCapabilities"] != nil {
+	if other := objectNamed(w.contoso, "ReceiveConnector",
+		`EX2\Default Frontend EX2`); other["TlsDomainCapabilities"] != nil {
 		t.Error("EX2 receives although the record names EX1 alone")
 	}
 	holds(t, "inbound connector", objectNamed(w.online, "InboundConnector", "From us"), map[string]any{
@@ -314,7 +317,8 @@ func TestEdgeOrMailboxServers(t *testing.T) {
 		}
 	}
 	f.Forests[0].Edge = nil
-	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "New-EdgeSubscription") {
+	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil ||
+		!strings.Contains(err.Error(), "New-EdgeSubscription") {
 		t.Errorf("an Edge server that is not subscribed: %v", err)
 	}
 }
@@ -386,7 +390,8 @@ func TestMailCertificateOfTheStores(t *testing.T) {
 		t.Fatalf("another certificate in the stores: %s", ids(again))
 	}
 	w.contoso.objects["HybridConfiguration"] = nil
-	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil || !strings.Contains(err.Error(), "several certificates") {
+	if _, err := resourcesOf(t, f, a, worldwide(t)); err == nil ||
+		!strings.Contains(err.Error(), "several certificates") {
 		t.Errorf("two certificates: %v", err)
 	}
 	// One that has ended is none.

@@ -10,8 +10,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
-// mailboxMoves lets the tenant read mailboxes that are moved to it, at servers that are safe to open
-// to it. The check migration.mrs-proxy names the others.
+// mailboxMoves lets the tenant read mailboxes that are moved to it, at servers that are safe to
+// open to it. The check migration.mrs-proxy names the others.
 var mailboxMoves = &Topic{
 	ID:        "mailbox-moves",
 	Title:     "Mailboxes can be moved between the forest and the tenant",

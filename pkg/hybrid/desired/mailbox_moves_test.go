@@ -25,7 +25,8 @@ func TestMRSProxyOfSafeServers(t *testing.T) {
 		return map[string]any{"Name": server + `\EWS (Default Web Site)`, "MRSProxyEnabled": open,
 			"InternalAuthenticationMethods": []string{"OAuth"}}
 	}
-	f.Forests[0].Servers = []fact.MailboxServer{server("EX1", build(15, 2, 2562, 53)), server("EX2", build(15, 2, 2562, 45)),
+	f.Forests[0].Servers = []fact.MailboxServer{server("EX1", build(15, 2, 2562, 53)),
+		server("EX2", build(15, 2, 2562, 45)),
 		server("EX3", build(15, 2, 2562, 17))}
 	f.Forests[0].Directories = nil
 	w.contoso.objects["WebServicesVirtualDirectory"] = nil

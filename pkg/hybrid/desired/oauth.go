@@ -19,7 +19,8 @@ var oauthTrust = &Topic{
 	Features:  lookupFeatures,
 	PerForest: true,
 	Kinds:     []*Kind{authServer, partnerApplication},
-	Reads:     fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization, fact.PartnerApplications),
+	Reads: fact.List(fact.Tenant, fact.OnlineConfig, fact.OnlineAcceptedDomains, fact.Organization,
+		fact.PartnerApplications),
 	Derive: func(ctx context.Context, p *Planner) error {
 		domains, err := p.domains()
 		if err != nil {

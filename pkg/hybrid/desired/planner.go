@@ -24,7 +24,8 @@ type Planner struct {
 
 	set   *fact.Set
 	topic *Topic
-	// unconfirmed are values of the cloud that no source confirms, with the keys that override them.
+	// unconfirmed are values of the cloud that no source confirms, with the keys that override
+	// them.
 	unconfirmed map[string]string
 	out         []*planned
 	left        []instance

@@ -16,8 +16,9 @@ func TestUnwanted(t *testing.T) {
 	set := testFacts().set(a, worldwide(t))
 	id := "online/InboundConnector/" + fabrikam
 	made := apply.Creation{ID: id, Target: "online", Kind: "InboundConnector", Name: "Inbound from x",
-		After:  &change.Live{Identity: "Inbound from x", Name: "Inbound from x"},
-		Places: map[string]string{"online": tenantID, "onprem/contoso": contosoOrg, "onprem/old": strings.ToUpper(fabrikam)}}
+		After: &change.Live{Identity: "Inbound from x", Name: "Inbound from x"},
+		Places: map[string]string{"online": tenantID, "onprem/contoso": contosoOrg,
+			"onprem/old": strings.ToUpper(fabrikam)}}
 	for name, test := range map[string]struct {
 		spoil     func(*apply.Creation)
 		resources []change.Resource

@@ -26,9 +26,9 @@ type part struct {
 const maxDomains = 238
 
 // share assigns domains to objects. A domain stays where it is: administrators split long lists.
-// New domains go, as long as there is room, to the object of the given name, to the others that hold
-// some of the domains, to those named as in this series, and then to new objects. The second object
-// of a series is called "NAME 2".
+// New domains go, as long as there is room, to the object of the given name, to the others that
+// hold some of the domains, to those named as in this series, and then to new objects. The second
+// object of a series is called "NAME 2".
 func share(key, name string, domains []string, live []fact.Holder) []part {
 	var parts []part
 	rest := lower(domains)

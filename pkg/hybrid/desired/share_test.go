@@ -98,8 +98,8 @@ func TestDomainsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// From any distribution of domains, a plan leaves every domain where it was, places each missing one
-// exactly once, never beyond the limit, and a second plan is empty.
+// From any distribution of domains, a plan leaves every domain where it was, places each missing
+// one exactly once, never beyond the limit, and a second plan is empty.
 func TestDomainsAreShared(t *testing.T) {
 	name := "HybridIOC - " + strings.ToLower(contosoOrg)
 	random := rand.New(rand.NewPCG(1, 2))

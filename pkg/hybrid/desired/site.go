@@ -62,7 +62,8 @@ func (p *Planner) site(ctx context.Context, place string) (site Site, err error)
 		site.Connect = []string{
 			"Connect with: " + connect + " -Scopes " + strings.Join(graphScopes, ", "),
 			"Without a browser: add -UseDeviceCode.",
-			"As an application that has these permissions: " + connect + " -ClientId ID -CertificateThumbprint THUMBPRINT",
+			"As an application that has these permissions: " + connect +
+				" -ClientId ID -CertificateThumbprint THUMBPRINT",
 		}
 		return site, nil
 	}

@@ -56,8 +56,8 @@ func EWSAddress(forest *fact.Side) string {
 	return "https://" + forest.Answers.Namespace.EWS + "/EWS/Exchange.asmx"
 }
 
-// Unfit reports whether the tenant cannot use an address that EWS publishes: there is none, it is not
-// https on port 443, or it leads to another forest or to the internal name of a server.
+// Unfit reports whether the tenant cannot use an address that EWS publishes: there is none, it is
+// not https on port 443, or it leads to another forest or to the internal name of a server.
 func Unfit(set *fact.Set, forest *fact.Side, servers []fact.Server, address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || !strings.EqualFold(u.Scheme, "https") || u.Port() != "" && u.Port() != "443" {
@@ -87,8 +87,8 @@ var takesTokens = Property{
 				func(method string) bool { return strings.EqualFold(method, "OAuth") })
 		}, Compare: equal, Script: "TakesOAuth",
 	},
-	// Exchange derives the switch from this list. The cmdlet shows the switch only when it asks IIS on
-	// every server, which takes minutes.
+	// Exchange derives the switch from this list. The cmdlet shows the switch only when it asks IIS
+	// on every server, which takes minutes.
 	From: "InternalAuthenticationMethods",
 }
 

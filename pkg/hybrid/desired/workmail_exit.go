@@ -154,7 +154,8 @@ func (p *Planner) leave(ctx context.Context, e exit, u workmail.Entity) error {
 	case r.Kind == "MailUser" && target == strings.ToLower(e.organization.TestDomain()):
 		return p.bringBack(ctx, forest, u, online)
 	case r.Kind != there:
-		return fmt.Errorf("Exchange has it as %s with the target %q; expected is a mail user with a target in %s, or %s",
+		return fmt.Errorf("Exchange has it as %s with the target %q; expected is a mail user with a target in %s, or "+
+			"%s",
 			r.Kind, r.Target, e.organization.TestDomain(), there)
 	}
 	return p.deregister(ctx, forest, u, online)
@@ -177,7 +178,8 @@ func (p *Planner) bringBack(ctx context.Context, forest *fact.Side, u workmail.E
 		}
 		switch _, err := fact.OnlineMailboxFolders.In(ctx, p.set.Tenant, u.Email); {
 		case errors.Is(err, exchange.ErrNotFound):
-			return fmt.Errorf("its mailbox in Exchange Online does not exist yet: assign a license with Exchange Online " +
+			return fmt.Errorf("its mailbox in Exchange Online does not exist yet: assign a license with Exchange " +
+				"Online " +
 				"(Microsoft 365 admin center, Users, Active users, Licenses and apps) and wait for the mailbox")
 		case err != nil:
 			return err
@@ -189,7 +191,8 @@ func (p *Planner) bringBack(ctx context.Context, forest *fact.Side, u workmail.E
 			addresses = append(slices.Clone(addresses), "smtp:"+routing)
 		}
 	}
-	// Addresses in the domain of WorkMail end with it; replies to old mail find the mailbox by X500.
+	// Addresses in the domain of WorkMail end with it; replies to old mail find the mailbox by
+	// X500.
 	addresses = slices.DeleteFunc(slices.Clone(addresses), func(a string) bool {
 		return strings.HasSuffix(strings.ToLower(a), ".awsapps.com")
 	})
@@ -250,12 +253,14 @@ func (p *Planner) deregister(ctx context.Context, forest *fact.Side, u workmail.
 		return fmt.Errorf("count its mailbox in Exchange: %w", err)
 	}
 	if lost := Lost(from, to, p.Answers.WorkMail.LeaveBehind); len(lost) > 0 {
-		return fmt.Errorf("Exchange does not hold what WorkMail holds: %s; carry it over (docs/tasks.md#leave-workmail), "+
+		return fmt.Errorf("Exchange does not hold what WorkMail holds: %s; carry it over "+
+			"(docs/tasks.md#leave-workmail), "+
 			"or name what may be lost in workmail.leaveBehind", strings.Join(lost, ", "))
 	}
 	reason := msg.Of("Exchange holds what WorkMail holds, folder by folder")
 	if behind := p.Answers.WorkMail.LeaveBehind; len(behind) > 0 {
-		reason = msg.Of("Exchange holds what WorkMail holds, folder by folder; %s were not compared", strings.Join(behind, ", "))
+		reason = msg.Of("Exchange holds what WorkMail holds, folder by folder; %s were not compared",
+			strings.Join(behind, ", "))
 	}
 	p.out = append(p.out, &planned{instance: instance{topic: p.topic}, Resource: registration(u, reason)})
 	return nil
@@ -329,7 +334,8 @@ func (p *Planner) closeDown(ctx context.Context, e exit) error {
 		needs := slices.Clone(registered)
 		needs = append(needs, One(workMailDomain, PlaceWorkMail, strings.ToLower(a.Domain)))
 		gone(change.Resource{Kind: availabilityConfiguration, Target: PlaceWorkMail, Key: strings.ToLower(a.Domain),
-			Name: a.Domain, Reason: reason, Properties: change.Properties{"DomainName": strings.ToLower(a.Domain)}}, needs...)
+			Name: a.Domain, Reason: reason, Properties: change.Properties{"DomainName": strings.ToLower(a.Domain)}},
+			needs...)
 	}
 	for _, f := range p.set.Forests {
 		if f.Answers.WorkMail != nil {
@@ -351,7 +357,8 @@ func service(e exit) []workmail.Entity {
 var returnedRecipient = Exchange.Declare(Kind{
 	Noun:  "ReturnedRecipient",
 	Title: "Recipient that comes back from WorkMail",
-	Why: "A user who was moved to WorkMail is a mail user whose target is there. A mail user cannot be made a mailbox: " +
+	Why: "A user who was moved to WorkMail is a mail user whose target is there. A mail user cannot be made a " +
+		"mailbox: " +
 		"its attributes of Exchange are removed, and the account gets a mailbox.",
 	Places: []string{OnPremises},
 	Properties: map[string]Property{
@@ -361,7 +368,8 @@ var returnedRecipient = Exchange.Declare(Kind{
 		"Alias":                {Type: text, Write: change.CreateOnly},
 		"RemoteRoutingAddress": {Type: text, Write: change.CreateOnly},
 	},
-	Risk: "mail for the user is refused between the two commands; it is kept by the sender's server and sent again only " +
+	Risk: "mail for the user is refused between the two commands; it is kept by the sender's server and sent again " +
+		"only " +
 		"when that server is told to wait",
 	Permanent: "mail that arrived in the mailbox since would be cut off; WorkMail still holds what it held",
 }, returns{})
@@ -372,7 +380,8 @@ type returns struct{}
 func (returns) For(k *Kind) change.Ops[exchange.Session] {
 	return change.Ops[exchange.Session]{
 		Read: func(ctx context.Context, session exchange.Session) ([]change.Live, error) {
-			found, err := fact.Get(ctx, session, exchange.Command{Name: "Get-Recipient", Parameters: maps.Clone(returning)})
+			found, err := fact.Get(ctx, session,
+				exchange.Command{Name: "Get-Recipient", Parameters: maps.Clone(returning)})
 			var out []change.Live
 			for _, o := range found {
 				target, _ := o.String("ExternalEmailAddress")
@@ -428,7 +437,8 @@ func keptProperties() map[string]Property {
 }
 
 const (
-	whyKept = "Addresses, custom attributes and the X500 address by which replies to old mail find the mailbox are lost " +
+	whyKept = "Addresses, custom attributes and the X500 address by which replies to old mail find the mailbox are " +
+		"lost " +
 		"when a mail user becomes a mailbox, and are written again."
 	riskKept      = "mail to an address that is not written again is refused"
 	permanentKept = "the mailbox would lose its addresses"
@@ -478,7 +488,8 @@ var impersonationRole = AmazonWorkMail.Declare(Kind{
 		"Name": {Type: text, Write: change.Key},
 		"Type": {Type: text, Write: change.CreateOnly},
 	},
-	Risk: "IAM principals with workmail:AssumeImpersonationRole can read every mailbox of the organization while it exists",
+	Risk: "IAM principals with workmail:AssumeImpersonationRole can read every mailbox of the organization while it " +
+		"exists",
 }, change.Ops[fact.WorkMailAPI]{
 	Read: func(ctx context.Context, api fact.WorkMailAPI) ([]change.Live, error) {
 		roles, err := api.Roles(ctx)
@@ -491,7 +502,8 @@ var impersonationRole = AmazonWorkMail.Declare(Kind{
 	},
 	Create: func(_ string, want change.Properties) (change.Command, error) {
 		return change.Command{Name: "CreateImpersonationRole", Parameters: map[string]any{"Name": want["Name"],
-			"Type": want["Type"], "Rules": []any{map[string]any{"ImpersonationRuleId": "everyone", "Effect": "ALLOW"}}}}, nil
+			"Type": want["Type"], "Rules": []any{map[string]any{"ImpersonationRuleId": "everyone",
+				"Effect": "ALLOW"}}}}, nil
 	},
 	Delete: func(live change.Live) (change.Command, error) {
 		return change.Command{Name: "DeleteImpersonationRole", Parameters: map[string]any{
@@ -505,7 +517,8 @@ var impersonationRole = AmazonWorkMail.Declare(Kind{
 var mailboxExport = AmazonWorkMail.Declare(Kind{
 	Noun:  "MailboxExport",
 	Title: "Export of a mailbox",
-	Why: "WorkMail writes mail and calendar of a mailbox as MIME into an encrypted object of S3. It exports no contacts, " +
+	Why: "WorkMail writes mail and calendar of a mailbox as MIME into an encrypted object of S3. It exports no " +
+		"contacts, " +
 		"tasks or notes, and not the state of one moment.",
 	Places: []string{WorkMail},
 	Properties: map[string]Property{
@@ -568,7 +581,8 @@ var workMailRegistration = AmazonWorkMail.Declare(Kind{
 		return out, err
 	},
 	Delete: func(live change.Live) (change.Command, error) {
-		return change.Command{Name: "DeregisterFromWorkMail", Parameters: map[string]any{"EntityId": live.Identity}}, nil
+		return change.Command{Name: "DeregisterFromWorkMail",
+			Parameters: map[string]any{"EntityId": live.Identity}}, nil
 	},
 	Find:   func(change.Change) change.Command { return change.Command{Name: "ListUsers"} },
 	Reads:  []string{"workmail:ListUsers", "workmail:ListGroups"},
@@ -576,9 +590,10 @@ var workMailRegistration = AmazonWorkMail.Declare(Kind{
 })
 
 var defaultMailDomain = AmazonWorkMail.Declare(Kind{
-	Noun:       "DefaultMailDomain",
-	Title:      "Default mail domain in WorkMail",
-	Why:        "WorkMail keeps a domain as long as it is the default one. The domain of WorkMail itself takes its place.",
+	Noun:  "DefaultMailDomain",
+	Title: "Default mail domain in WorkMail",
+	Why: "WorkMail keeps a domain as long as it is the default one. The domain of WorkMail itself takes its " +
+		"place.",
 	Places:     []string{WorkMail},
 	Match:      func(change.Properties, change.Live) bool { return true }, // there is one
 	Recognizes: "$true",

@@ -36,7 +36,8 @@ func TestRows(t *testing.T) {
 				t.Errorf("%s and %s have the text %q", r.ID, other, text)
 			}
 			texts[key] = r.ID
-			if len(key) < 6 || strings.HasPrefix(key, "* ") || strings.HasSuffix(key, " *") || strings.Contains(key, "`") {
+			if len(key) < 6 || strings.HasPrefix(key, "* ") || strings.HasSuffix(key, " *") ||
+				strings.Contains(key, "`") {
 				t.Errorf("%s: text %q", r.ID, text)
 			}
 		}

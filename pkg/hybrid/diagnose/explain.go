@@ -179,8 +179,8 @@ var numberForm = sync.OnceValue(func() *regexp.Regexp {
 		`(?:\b[45]\d\d[ \-]#?|#)([45]\.7\.\d{2,3})\b`)
 })
 
-// codesIn finds the codes of the table in a text. A short number is one only where it is all that was
-// given, or where the text says that it is a code.
+// codesIn finds the codes of the table in a text. A short number is one only where it is all that
+// was given, or where the text says that it is a code.
 func codesIn(whole, text string) map[string]bool {
 	found := map[string]bool{}
 	add := func(candidate string) {
@@ -236,8 +236,8 @@ var (
 	})
 )
 
-// failures leaves out what succeeded: lines of the wizard's log without ERROR or WARNING, results of
-// Test-OAuthConnectivity with Success.
+// failures leaves out what succeeded: lines of the wizard's log without ERROR or WARNING, results
+// of Test-OAuthConnectivity with Success.
 func failures(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if succeeded().MatchString(text) {

@@ -81,7 +81,8 @@ func TestOrdinary(t *testing.T) {
 
 // TestExplainIsFast: the first text includes the time to read the table.
 func TestExplainIsFast(t *testing.T) {
-	log := strings.Repeat("2024.01.31 20:44:19.769 *ERROR* 10277 [Client=UX, Thread=10] nothing that the table knows\n", 2000)
+	log := strings.Repeat("2024.01.31 20:44:19.769 *ERROR* 10277 [Client=UX, Thread=10] nothing that the table knows\n",
+		2000)
 	for name, text := range map[string]string{
 		"short": "Missing signing certificate", "a log of 170 kB": log + "HCW8064",
 	} {

@@ -61,8 +61,8 @@ var (
 	})
 )
 
-// readMessage reads headers of a message; nil when the text has none. Without wanted, two lines that
-// only headers of a message have are required.
+// readMessage reads headers of a message; nil when the text has none. Without wanted, two lines
+// that only headers of a message have are required.
 func readMessage(text string, wanted bool) (*Message, []cause) {
 	header := headerOf(text)
 	sure := 0

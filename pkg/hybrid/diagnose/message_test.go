@@ -53,7 +53,8 @@ func TestMessage(t *testing.T) {
 		},
 		{"no verdict", hybridHops, undecided, "", 3, nil},
 		{
-			"within other lines", "See below.\r\n\r\n" + strings.ReplaceAll(hybridHops+anonymous, "\n", "\r\n") + "\r\nRegards",
+			"within other lines", "See below.\r\n\r\n" + strings.ReplaceAll(hybridHops+anonymous, "\n", "\r\n") +
+				"\r\nRegards",
 			external, entry, 3, []ID{"mail.headers-external"},
 		},
 	} {
@@ -83,7 +84,8 @@ func TestMessage(t *testing.T) {
 
 // TestFailuresOnly: what succeeded in a log says nothing.
 func TestFailuresOnly(t *testing.T) {
-	const passed = "2024.01.31 20:44:19.769         10277 [Client=UX, Thread=10] FINISH Results=Missing signing certificate\n"
+	const passed = "2024.01.31 20:44:19.769         10277 [Client=UX, Thread=10] FINISH Results=Missing signing " +
+		"certificate\n"
 	failed := strings.Replace(passed, "        10277", "*ERROR* 10277", 1)
 	success := "RunspaceId : 1\nDetail : Missing signing certificate\nResultType : Success\nIsValid : True\n"
 	failure := strings.Replace(success, "Success", "Error", 1)
@@ -97,9 +99,11 @@ func TestFailuresOnly(t *testing.T) {
 	}
 }
 
-// TestOfLookup: the error of a lookup needs no word of the field, and its direction excludes causes.
+// TestOfLookup: the error of a lookup needs no word of the field, and its direction excludes
+// causes.
 func TestOfLookup(t *testing.T) {
-	const text = "POST https://mail.contoso.com/x: The remote name could not be resolved, after three attempts of one minute each"
+	const text = "POST https://mail.contoso.com/x: The remote name could not be resolved, after three attempts of " +
+		"one minute each"
 	if found := Suspects(text); len(found) != 0 {
 		t.Errorf("%v", found)
 	}

@@ -44,7 +44,8 @@ func TestMailFacts(t *testing.T) {
 		t.Errorf("%+v, %v", outbound, err)
 	}
 	known, err := HybridOrganizations.In(t.Context(), set.Tenant)
-	if err != nil || len(known) != 1 || known[0].GUID != "ab" || known[0].Inbound != "In" || len(known[0].Domains) != 1 {
+	if err != nil || len(known) != 1 || known[0].GUID != "ab" || known[0].Inbound != "In" ||
+		len(known[0].Domains) != 1 {
 		t.Errorf("%+v, %v", known, err)
 	}
 	record, err := HybridConfigurations.In(t.Context(), set.Forests[0])
@@ -91,7 +92,8 @@ func TestFromEverywhere(t *testing.T) {
 		"some addresses": {[]string{"[::]:25", "0.0.0.0:25"}, []string{"10.0.0.0/8"}, false},
 		"one address":    {[]string{"[::]:25", "10.0.0.5:25"}, all, false},
 	} {
-		if got := (ReceiveConnector{Bindings: test.bindings, RemoteIPRanges: test.ranges}).FromEverywhere(); got != test.want {
+		if got := (ReceiveConnector{Bindings: test.bindings,
+			RemoteIPRanges: test.ranges}).FromEverywhere(); got != test.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -163,7 +163,8 @@ var Rules = []Rule{
 	{
 		ID: "directory.address-format", Attribute: attributeProxies, applies: addressed,
 		Title: "Addresses have a prefix and allowed characters",
-		Why: "Synchronization refuses an object with a blank, a bracket, a comma, a semicolon, a quote or a backslash " +
+		Why: "Synchronization refuses an object with a blank, a bracket, a comma, a semicolon, a quote or a " +
+			"backslash " +
 			"in an SMTP address, without exactly one @, or with a domain that has no dot.",
 		Fix:      "Correct the value in proxyAddresses.",
 		Consider: "Mail to the old spelling of the address no longer arrives.",
@@ -254,9 +255,10 @@ var Rules = []Rule{
 	},
 	{
 		ID: "directory.target-format", Attribute: attributeTarget, applies: hasTarget,
-		Title:    "Target addresses can be used",
-		Why:      "Synchronization refuses a target address that is no address of at most 255 characters.",
-		Fix:      "Correct targetAddress, with Set-MailUser -ExternalEmailAddress or Set-RemoteMailbox -RemoteRoutingAddress.",
+		Title: "Target addresses can be used",
+		Why:   "Synchronization refuses a target address that is no address of at most 255 characters.",
+		Fix: "Correct targetAddress, with Set-MailUser -ExternalEmailAddress or Set-RemoteMailbox " +
+			"-RemoteRoutingAddress.",
 		Consider: "Mail for the recipient goes to the new address.",
 		find: func(u *directory.User, _ Known, report func(value, correction string)) {
 			kind, address, ok := strings.Cut(u.TargetAddress, ":")
@@ -354,9 +356,10 @@ var Rules = []Rule{
 	},
 	{
 		ID: "directory.database-deleted", Attribute: attributeHomeMDB, applies: local,
-		Title:    "No mailbox is in a database that was deleted",
-		Why:      "Exchange cannot open the mailbox, move it, or answer lookups for it.",
-		Fix:      "Restore the database, or connect the mailbox to another one with Set-Mailbox -Database and a backup.",
+		Title: "No mailbox is in a database that was deleted",
+		Why:   "Exchange cannot open the mailbox, move it, or answer lookups for it.",
+		Fix: "Restore the database, or connect the mailbox to another one with Set-Mailbox -Database and a " +
+			"backup.",
 		Consider: "A mailbox that is connected to another database is empty until its content is restored.",
 		find: func(u *directory.User, _ Known, report func(value, correction string)) {
 			if strings.Contains(u.HomeMDB, `\0ADEL:`) {
@@ -381,8 +384,9 @@ var Rules = []Rule{
 	},
 	{
 		ID: "directory.linked-account", Attribute: attributeMaster, applies: isLinked,
-		Title:    "Linked mailboxes have an account",
-		Why:      "The owner of a linked mailbox signs in with an account of another forest. Without it no one opens the mailbox.",
+		Title: "Linked mailboxes have an account",
+		Why: "The owner of a linked mailbox signs in with an account of another forest. Without it no one opens " +
+			"the mailbox.",
 		Fix:      "Run Set-User -LinkedMasterAccount with -LinkedDomainController.",
 		Consider: "The account that is linked gets full access to the mailbox.",
 		find: func(u *directory.User, _ Known, report func(value, correction string)) {

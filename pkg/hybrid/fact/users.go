@@ -361,8 +361,8 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 }
 
 // represents reports whether a represents b of another forest: a mail user or a contact that
-// forwards to one of b's addresses, or the account that b's linked mailbox belongs to. The directory synchronization
-// joins the two.
+// forwards to one of b's addresses, or the account that b's linked mailbox belongs to. The
+// directory synchronization joins the two.
 func represents(a, b directory.User) bool {
 	if b.Type&(directory.LinkedMailbox|directory.LinkedRoomMailbox) != 0 && a.Type == 0 {
 		return true

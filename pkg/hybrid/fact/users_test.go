@@ -140,8 +140,10 @@ func TestFindDuplicates(t *testing.T) {
 	}{
 		{"a sign-in name that is another's address", []directory.User{anna},
 			[]directory.User{signIn(bob, "Anna@contoso.com")},
-			[]Duplicate{{"anna@contoso.com", owners(annaOwner, Owner{"fabrikam", bob.DN, "Anna@contoso.com", true})}}, 2},
-		{"a sign-in name that is one's own alias", []directory.User{signIn(with(anna, "a@contoso.com"), "a@contoso.com")},
+			[]Duplicate{{"anna@contoso.com", owners(annaOwner, Owner{"fabrikam", bob.DN, "Anna@contoso.com", true})}},
+			2},
+		{"a sign-in name that is one's own alias",
+			[]directory.User{signIn(with(anna, "a@contoso.com"), "a@contoso.com")},
 			[]directory.User{bob}, nil, 1},
 		{"a group with a user's address", []directory.User{anna},
 			[]directory.User{group(directory.User{DN: bob.DN, UPN: bob.UPN}, "anna@contoso.com")},

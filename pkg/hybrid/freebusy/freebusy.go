@@ -12,7 +12,8 @@ const (
 	Unknown Status = "unknown"
 )
 
-// MessageProbe is the probe of answers about a message: whether it arrived as internal mail over TLS.
+// MessageProbe is the probe of answers about a message: whether it arrived as internal mail over
+// TLS.
 const MessageProbe = "message"
 
 // Diagnosis is a suspected cause.

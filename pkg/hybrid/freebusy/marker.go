@@ -79,7 +79,8 @@ func (k *Markers) plant(ctx context.Context, home Premise, mailbox string, limit
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalLimit)
 		defer cancel()
 		if err := Remove(ctx, home.Diary, *m); err != nil {
-			return fmt.Sprintf("the marker %q of %s on %s is still in the calendar (%v); the next hybridge test removes it",
+			return fmt.Sprintf("the marker %q of %s on %s is still in the calendar (%v); the next hybridge test "+
+				"removes it",
 				m.Subject, mailbox, m.Start.Format(time.DateOnly), err)
 		}
 		k.Done(*m)

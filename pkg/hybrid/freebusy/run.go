@@ -301,7 +301,8 @@ func betweenForests(p Premise, premises []Premise, at Location) string {
 		"an organization relationship for %s", p.Name, domainOf(at.Address))
 }
 
-// control asks for a mailbox that does not exist. A service that answers for it would answer anything.
+// control asks for a mailbox that does not exist. A service that answers for it would answer
+// anything.
 func control(ctx context.Context, p Premise, pair Pair, w Window) error {
 	nobody := "hybridge-" + strings.ToLower(rand.Text()) + "@" + domainOf(pair.To)
 	if view, err := p.Ask(ctx, pair.From, nobody, w); err == nil && view.Merged != "" {

@@ -33,7 +33,8 @@ var directoryChecks = []Check{
 			case "FALSE":
 				return check.Unknown(fmt.Errorf("%s has not completed its first replication: users and settings that "+
 					"it does not show may exist", root.DNSHostName)).
-					Fix("Name another domain controller in directory.servers, or wait until repadmin /showrepl shows no error.")
+					Fix("Name another domain controller in directory.servers, or wait until repadmin /showrepl shows " +
+						"no error.")
 			}
 			return check.Warned("%s does not show isSynchronized, so its directory may be incomplete",
 				root.DNSHostName).
@@ -80,7 +81,8 @@ var directoryChecks = []Check{
 			var listed []check.Finding
 			for _, m := range scan.Mismatches {
 				listed = append(listed, check.Finding{Forest: in.Forest.Name(), DN: m.DN,
-					Attribute: "userPrincipalName", Value: m.UPN, Rule: "directory.upn-matches-primary", Suggestion: m.Primary})
+					Attribute: "userPrincipalName", Value: m.UPN, Rule: "directory.upn-matches-primary",
+					Suggestion: m.Primary})
 			}
 			return check.Failed("%s of %s users sign in with a name that is not their primary SMTP address, "+
 				"first: %s (primary %s)",

@@ -10,13 +10,17 @@ import (
 // The scripts change what has a correction, name the rest, and undo in reverse order.
 func TestFixScripts(t *testing.T) {
 	scripts := FixScripts([]check.Finding{
-		{Forest: "contoso", DN: "CN=a", Attribute: "proxyAddresses", Value: "smtp:a b@c.d", Rule: "directory.address-format",
+		{Forest: "contoso", DN: "CN=a", Attribute: "proxyAddresses", Value: "smtp:a b@c.d",
+			Rule:       "directory.address-format",
 			Suggestion: "smtp:ab@c.d"},
-		{Forest: "contoso", DN: "CN=O'Neil\n$(rm)", Attribute: "mail", Value: "x@c.d", Rule: "directory.mail-matches-primary",
+		{Forest: "contoso", DN: "CN=O'Neil\n$(rm)", Attribute: "mail", Value: "x@c.d",
+			Rule:       "directory.mail-matches-primary",
 			Suggestion: "y@c.d"},
-		{Forest: "contoso", DN: "CN=b\nRemove-Item", Attribute: "homeMDB", Value: "CN=DB1", Rule: "directory.home-database",
+		{Forest: "contoso", DN: "CN=b\nRemove-Item", Attribute: "homeMDB", Value: "CN=DB1",
+			Rule:   "directory.home-database",
 			Remove: true},
-		{Forest: "fab/rikam", DN: "CN=c", Attribute: "mailNickname", Rule: "directory.nickname-missing", Suggestion: "c"},
+		{Forest: "fab/rikam", DN: "CN=c", Attribute: "mailNickname", Rule: "directory.nickname-missing",
+			Suggestion: "c"},
 	})
 	if len(scripts) != 4 {
 		t.Fatalf("%d scripts", len(scripts))

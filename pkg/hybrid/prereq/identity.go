@@ -108,7 +108,8 @@ var identityChecks = []Check{
 		Reads:    fact.List(fact.TenantDomains),
 		Why: "With federated sign-in, AD FS of one forest signs in people of another forest only over a two-way " +
 			"forest trust. Without it, each forest needs its own AD FS.",
-		Fix: "Compare the trusts in Active Directory Domains and Trusts with the AD FS farms. Or change the domain to managed " +
+		Fix: "Compare the trusts in Active Directory Domains and Trusts with the AD FS farms. Or change the domain " +
+			"to managed " +
 			"authentication (password hash synchronization).",
 		Consider: "A domain that changes to managed authentication asks everybody to sign in again.",
 		Run: func(ctx context.Context, in Input) check.Result {

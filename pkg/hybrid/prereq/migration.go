@@ -45,7 +45,8 @@ var migrationChecks = []Check{{
 					state = b.Binds()
 				}
 			}
-			shut := "Set-WebServicesVirtualDirectory -Identity " + exchange.Quote(d.Identity) + " -MRSProxyEnabled $false"
+			shut := "Set-WebServicesVirtualDirectory -Identity " + exchange.Quote(d.Identity) +
+				" -MRSProxyEnabled $false"
 			switch {
 			case d.MRSProxy && state == fact.Unfit:
 				old, off = append(old, d.Identity), append(off, shut)
@@ -111,7 +112,8 @@ var migrationChecks = []Check{{
 				return check.Pass("the migration endpoint %s leads to %s", e.Name, host)
 			}
 		}
-		return check.Warned("forest %s is open for moves, and no migration endpoint leads to %s", in.Forest.Name(), host).
+		return check.Warned("forest %s is open for moves, and no migration endpoint leads to %s", in.Forest.Name(),
+			host).
 			FixWith("Test-MigrationServerAvailability -ExchangeRemoteMove -RemoteServer "+exchange.Quote(host)+
 				" -Credentials (Get-Credential)",
 				"New-MigrationEndpoint -Name 'Hybrid Migration Endpoint - EWS (Default Web Site)' -ExchangeRemoteMove "+

@@ -16,14 +16,18 @@ func TestMRSProxy(t *testing.T) {
 		moves bool
 		want  []string
 	}{
-		"open and up to date":               {"Version 15.2 (Build 2562.46)", true, true, nil},
-		"closed and up to date":             {"Version 15.2 (Build 2562.53)", false, true, nil},
-		"open below the update":             {"Version 15.2 (Build 2562.45)", true, true, []string{"fail migration.mrs-proxy contoso"}},
-		"open on a version without any":     {"Version 15.2 (Build 1258.12)", true, false, []string{"fail migration.mrs-proxy contoso"}},
-		"open, update not shown":            {"Version 15.2 (Build 2562.17)", true, true, []string{"warn migration.mrs-proxy contoso"}},
-		"closed, update not shown":          {"Version 15.2 (Build 2562.17)", false, true, nil},
-		"closed and not wanted":             {"Version 15.2 (Build 2562.17)", false, false, nil},
-		"open, up to date and not wanted":   {"Version 15.2 (Build 2562.46)", true, false, []string{"warn migration.mrs-proxy contoso"}},
+		"open and up to date":   {"Version 15.2 (Build 2562.46)", true, true, nil},
+		"closed and up to date": {"Version 15.2 (Build 2562.53)", false, true, nil},
+		"open below the update": {"Version 15.2 (Build 2562.45)", true, true,
+			[]string{"fail migration.mrs-proxy contoso"}},
+		"open on a version without any": {"Version 15.2 (Build 1258.12)", true, false,
+			[]string{"fail migration.mrs-proxy contoso"}},
+		"open, update not shown": {"Version 15.2 (Build 2562.17)", true, true,
+			[]string{"warn migration.mrs-proxy contoso"}},
+		"closed, update not shown": {"Version 15.2 (Build 2562.17)", false, true, nil},
+		"closed and not wanted":    {"Version 15.2 (Build 2562.17)", false, false, nil},
+		"open, up to date and not wanted": {"Version 15.2 (Build 2562.46)", true, false,
+			[]string{"warn migration.mrs-proxy contoso"}},
 		"open, build that cannot be read":   {"eleven", true, true, []string{"warn migration.mrs-proxy contoso"}},
 		"closed, build that cannot be read": {"eleven", false, false, nil},
 	} {
@@ -34,7 +38,8 @@ func TestMRSProxy(t *testing.T) {
 				f.Answers.Features = append(f.Answers.Features, answers.MoveMailbox)
 			}
 			alter(t, fact.Servers, f.Forests[0], func(s *[]fact.Server) { (*s)[0].Version = test.build })
-			alter(t, fact.VirtualDirectories, f.Forests[0], func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = test.open })
+			alter(t, fact.VirtualDirectories, f.Forests[0],
+				func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = test.open })
 			var got []string
 			for _, finding := range allOf(outcome(t, f)) {
 				if finding == "fail migration.mrs-proxy contoso" || finding == "warn migration.mrs-proxy contoso" ||
@@ -57,15 +62,19 @@ func TestMigrationEndpointOfForest(t *testing.T) {
 		endpoints []fact.MigrationEndpoint
 		want      []string
 	}{
-		"there":        {[]fact.MigrationEndpoint{{Name: "x", Type: "ExchangeRemoteMove", RemoteServer: "Mail.contoso.com"}}, nil},
-		"none":         {nil, []string{"warn migration.endpoint contoso"}},
-		"another type": {[]fact.MigrationEndpoint{{Type: "IMAP", RemoteServer: "mail.contoso.com"}}, []string{"warn migration.endpoint contoso"}},
-		"another host": {[]fact.MigrationEndpoint{{Type: "ExchangeRemoteMove", RemoteServer: "old.contoso.com"}}, []string{"warn migration.endpoint contoso"}},
+		"there": {[]fact.MigrationEndpoint{{Name: "x", Type: "ExchangeRemoteMove",
+			RemoteServer: "Mail.contoso.com"}}, nil},
+		"none": {nil, []string{"warn migration.endpoint contoso"}},
+		"another type": {[]fact.MigrationEndpoint{{Type: "IMAP", RemoteServer: "mail.contoso.com"}},
+			[]string{"warn migration.endpoint contoso"}},
+		"another host": {[]fact.MigrationEndpoint{{Type: "ExchangeRemoteMove", RemoteServer: "old.contoso.com"}},
+			[]string{"warn migration.endpoint contoso"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := healthy(t)
 			fact.MigrationEndpoints.Seed(f.Tenant, test.endpoints, nil)
-			alter(t, fact.VirtualDirectories, f.Forests[0], func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = true })
+			alter(t, fact.VirtualDirectories, f.Forests[0],
+				func(d *[]fact.VirtualDirectory) { (*d)[0].MRSProxy = true })
 			got, _ := outcome(t, f)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)

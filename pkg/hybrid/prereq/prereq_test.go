@@ -345,7 +345,8 @@ func TestDisorders(t *testing.T) {
 		}, []string{
 			"skip directory.address-domain contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
-			"skip directory.address-domain fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
+			"skip directory.address-domain fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All " +
+				"or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
 			"skip directory.upn-suffix contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
@@ -355,9 +356,11 @@ func TestDisorders(t *testing.T) {
 				"Directory.ReadWrite.All in Microsoft Graph",
 			"skip domains.verified fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
-			"skip identity.federated-sign-in contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
+			"skip identity.federated-sign-in contoso: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All " +
+				"or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
-			"skip identity.federated-sign-in fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All or " +
+			"skip identity.federated-sign-in fabrikam: Domain.Read.All or Domain.ReadWrite.All or Directory.Read.All " +
+				"or " +
 				"Directory.ReadWrite.All in Microsoft Graph",
 			"warn access.entra-read tenant",
 		}},
@@ -644,7 +647,8 @@ func TestDisorders(t *testing.T) {
 			a.Next = strings.Repeat("AB", 20)
 		}), []string{"warn certificates.auth contoso"}},
 
-		{"server too old", build("Version 15.2 (Build 1258.12)"), []string{"fail servers.build contoso", "fail transport.enforcement contoso"}},
+		{"server too old", build("Version 15.2 (Build 1258.12)"),
+			[]string{"fail servers.build contoso", "fail transport.enforcement contoso"}},
 		{"server too old, EWS route", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1258.12)")(t, f, ca)
 			graphless(f)
@@ -661,7 +665,8 @@ func TestDisorders(t *testing.T) {
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
 		}, []string{"fail servers.build contoso", "warn tenant.ews-switch tenant"}},
 		{"version not readable", build("eleven"),
-			[]string{"error oauth.overrides contoso", "error servers.build contoso", "error transport.enforcement contoso"}},
+			[]string{"error oauth.overrides contoso", "error servers.build contoso",
+				"error transport.enforcement contoso"}},
 
 		{"EWS off", config(fact.OnlineOrganization{EwsEnabled: &off}), []string{"fail tenant.ews-switch tenant"}},
 		{"EWS not set", config(fact.OnlineOrganization{}), []string{"warn tenant.ews-switch tenant"}},

@@ -101,9 +101,15 @@ func TestIdentityAndForests(t *testing.T) {
 		"ran two hours ago":  {ran(2 * time.Hour), nil},
 		"ran four hours ago": {ran(4 * time.Hour), []string{"warn identity.synchronization-recent tenant"}},
 		"ran two days ago":   {ran(48 * time.Hour), []string{"fail identity.synchronization-recent tenant"}},
-		"managed on-premises": {func(_ *testing.T, f *fact.Set) { fact.CloudManagedByDefault.Seed(f.Tenant, &off, nil) },
+		"managed on-premises": {func(_ *testing.T,
+			f *fact.Set) {
+			fact.CloudManagedByDefault.Seed(f.Tenant, &off, nil)
+		},
 			nil},
-		"managed in the cloud": {func(_ *testing.T, f *fact.Set) { fact.CloudManagedByDefault.Seed(f.Tenant, &on, nil) },
+		"managed in the cloud": {func(_ *testing.T,
+			f *fact.Set) {
+			fact.CloudManagedByDefault.Seed(f.Tenant, &on, nil)
+		},
 			[]string{"fail identity.attribute-authority tenant"}},
 		"federated in both forests": {func(t *testing.T, f *fact.Set) {
 			alter(t, fact.TenantDomains, f.Tenant, func(d *[]entra.Domain) {

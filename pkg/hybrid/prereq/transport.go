@@ -19,8 +19,10 @@ var transportChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.SendConnectors),
-		Why: "Exchange chooses between send connectors of one address space by their cost and their servers: mail to the " +
-			"tenant may take the one that removes the headers of internal mail. A connector with further address spaces " +
+		Why: "Exchange chooses between send connectors of one address space by their cost and their servers: mail to " +
+			"the " +
+			"tenant may take the one that removes the headers of internal mail. A connector with further address " +
+			"spaces " +
 			"sends mail of other domains to Exchange Online. Microsoft's wizard refuses both (HCW8011, HCW8039).",
 		Fix: "Keep one send connector for the coexistence domain, with that address space alone.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -70,7 +72,8 @@ var transportChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
-		Why: "Mail from the tenant arrives on port 25 at the default frontend receive connector. Microsoft's wizard and " +
+		Why: "Mail from the tenant arrives on port 25 at the default frontend receive connector. Microsoft's wizard " +
+			"and " +
 			"hybridge find it by its bindings to port 25 on all addresses of IPv4 and IPv6 (HCW8010).",
 		Fix: "Restore the bindings of the default frontend connector.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -110,7 +113,8 @@ var transportChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.HybridConfigurations),
-		Why: "A record of the hybrid configuration that names Edge servers and Mailbox servers is refused by Microsoft's " +
+		Why: "A record of the hybrid configuration that names Edge servers and Mailbox servers is refused by " +
+			"Microsoft's " +
 			"wizard (HCW8043), and mail takes either way.",
 		Fix: "Name the Edge servers in forests[].edge of the answers file, or remove them there; hybridge plan then " +
 			"clears the other list.",
@@ -121,10 +125,12 @@ var transportChecks = []Check{
 			}
 			mailbox := append(append([]string{}, record.Sending...), record.Receiving...)
 			if len(record.Edge) > 0 && len(mailbox) > 0 {
-				return check.Failed("the hybrid configuration of forest %s names Edge servers (%s) and Mailbox servers "+
+				return check.Failed("the hybrid configuration of forest %s names Edge servers (%s) and Mailbox "+
+					"servers "+
 					"(%s)", in.Forest.Name(), someOf(record.Edge), someOf(mailbox))
 			}
-			return check.Pass("the hybrid configuration of forest %s names one kind of server at most", in.Forest.Name())
+			return check.Pass("the hybrid configuration of forest %s names one kind of server at most",
+				in.Forest.Name())
 		}),
 	},
 	{
@@ -133,8 +139,10 @@ var transportChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.InboundConnectors),
-		Why: "TreatMessagesAsInternal takes all mail of a connector as internal, whatever its headers say; it is for mail " +
-			"servers other than Exchange. With CloudServicesMailEnabled, which keeps Exchange's own verdict, Exchange " +
+		Why: "TreatMessagesAsInternal takes all mail of a connector as internal, whatever its headers say; it is for " +
+			"mail " +
+			"servers other than Exchange. With CloudServicesMailEnabled, which keeps Exchange's own verdict, " +
+			"Exchange " +
 			"Online accepts only one of the two.",
 		Fix: "Switch TreatMessagesAsInternal off on the connectors of Exchange servers.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -165,10 +173,14 @@ var transportChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.SendConnectors),
-		Why: "Exchange Online reads the build of the server that hands mail over at a connector of the organization. For " +
-			"an old one a clock of 90 days runs: after 30 days it delays mail (450 4.7.230), after 60 it refuses some, " +
-			"after 90 all (550 5.7.230). An administrator of the tenant may pause the clock for 90 days a year. In September 2026 " +
-			"the floor rose to the updates of October 2025; the next rise is above every public update of Exchange 2019 " +
+		Why: "Exchange Online reads the build of the server that hands mail over at a connector of the organization. " +
+			"For " +
+			"an old one a clock of 90 days runs: after 30 days it delays mail (450 4.7.230), after 60 it refuses " +
+			"some, " +
+			"after 90 all (550 5.7.230). An administrator of the tenant may pause the clock for 90 days a year. In " +
+			"September 2026 " +
+			"the floor rose to the updates of October 2025; the next rise is above every public update of Exchange " +
+			"2019 " +
 			"and 2016.",
 		Fix: "Move the send connector to servers with Exchange Server SE.",
 		Run: mailOnly(judgeEnforcement),

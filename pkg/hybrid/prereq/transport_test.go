@@ -27,7 +27,8 @@ func TestTransportDisorders(t *testing.T) {
 	}{
 		"two connectors to the tenant": {func(t *testing.T, f *fact.Set) {
 			alter(t, fact.SendConnectors, f.Forests[0], func(c *[]fact.SendConnector) {
-				*c = append(*c, fact.SendConnector{Name: "Old", AddressSpaces: []string{"contoso.mail.onmicrosoft.com"}})
+				*c = append(*c, fact.SendConnector{Name: "Old",
+					AddressSpaces: []string{"contoso.mail.onmicrosoft.com"}})
 			})
 		}, []string{"fail transport.send-connector contoso"}},
 		"a connector to the tenant and elsewhere": {func(t *testing.T, f *fact.Set) {

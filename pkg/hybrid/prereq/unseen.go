@@ -38,6 +38,7 @@ func partlyUnseen(f *fact.Side, scan fact.UserScan) (check.Result, bool) {
 func lacksRight(f *fact.Side, summary msg.Text, attribute string) check.Result {
 	r := check.Result{Status: check.StatusSkip, Summary: summary, Cause: fact.ErrHidden}
 	r.MissingRights = []msg.Text{msg.Of("Read property %s of users in %s", attribute, f.Name())}
-	return r.Fix("Compare the attribute %s of a user in ADSI Edit as this account and as an administrator. dsacls shows "+
+	return r.Fix("Compare the attribute %s of a user in ADSI Edit as this account and as an administrator. dsacls "+
+		"shows "+
 		"for an organizational unit where the right is denied: grant it there.", attribute)
 }

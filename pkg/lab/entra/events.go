@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Calendars keeps the events of the mailboxes in Exchange Online. An error of ErrNoMailbox says that
-// the user has none.
+// Calendars keeps the events of the mailboxes in Exchange Online. An error of ErrNoMailbox says
+// that the user has none.
 type Calendars interface {
 	Events(user string, start, end time.Time) ([]Event, error)
 	AddEvent(user string, e Event) (id string, err error)
@@ -65,7 +65,8 @@ func (c *call) calendarView(user string, calendars Calendars) (any, *odataError)
 	end, err2 := time.Parse(time.RFC3339, c.query.Get("endDateTime"))
 	if err1 != nil || err2 != nil {
 		return nil, &odataError{http.StatusBadRequest, "ErrorInvalidParameter",
-			"This request requires a time window specified by the query string parameters StartDateTime and EndDateTime."}
+			"This request requires a time window specified by the query string parameters StartDateTime and " +
+				"EndDateTime."}
 	}
 	found, err := calendars.Events(user, start, end)
 	if errors.Is(err, ErrNoMailbox) {

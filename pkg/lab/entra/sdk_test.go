@@ -42,7 +42,8 @@ func (e *estate) headers(t *testing.T, token, method, path, body string, headers
 // Advanced queries need ConsistencyLevel: eventual. With it they are answered.
 func TestAdvancedQueries(t *testing.T) {
 	e := newEstate(t, nil)
-	admin, err := e.AddApplication(NewApplication{DisplayName: "Exchange hybrid", Graph: []string{"Application.ReadWrite.All"}})
+	admin, err := e.AddApplication(NewApplication{DisplayName: "Exchange hybrid",
+		Graph: []string{"Application.ReadWrite.All"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +115,11 @@ func TestBatch(t *testing.T) {
 			{"id":"3","method":"GET","url":"/nowhere"},
 			{"id":"4","method":"GET","url":"/domains"},
 			{"id":"5","method":"GET","url":"/applications","dependsOn":["3"]}]}`, 200, []int{201, 200, 400, 403, 424}},
-		"too many":         {many, 400, nil},
-		"empty":            {`{"requests":[]}`, 400, nil},
-		"the same id":      {`{"requests":[{"id":"1","method":"GET","url":"/applications"},{"id":"1","method":"GET","url":"/applications"}]}`, 400, nil},
-		"a later one":      {`{"requests":[{"id":"1","method":"GET","url":"/applications","dependsOn":["2"]}]}`, 400, nil},
+		"too many":    {many, 400, nil},
+		"empty":       {`{"requests":[]}`, 400, nil},
+		"the same id": {`{"requests":[{"id":"1","method":"GET","url":"/applications"},{"id":"1","method":"GET","url":"/applications"}]}`, 400, nil},
+		"a later one": {`{"requests":[{"id":"1","method":"GET","url":"/applications","dependsOn":["2"]}]}`, 400,
+			nil},
 		"a batch in it":    {`{"requests":[{"id":"1","method":"POST","url":"/$batch","body":{}}]}`, 400, nil},
 		"an absolute URL":  {`{"requests":[{"id":"1","method":"GET","url":"https://elsewhere.example/"}]}`, 400, nil},
 		"no content type":  {`{"requests":[{"id":"1","method":"POST","url":"/applications","body":{"displayName":"x"}}]}`, 200, []int{400}},
@@ -200,14 +202,17 @@ func TestRollKeys(t *testing.T) {
 		{"by another application", stranger, good, fresh(), 403},
 		{"without a proof", token, "", fresh(), 403},
 		{"signed by another key", token, forged, fresh(), 403},
-		{"for another audience", token, proof(func(c oauth.Claims) { c["aud"] = "https://graph.microsoft.com" }), fresh(), 403},
+		{"for another audience", token, proof(func(c oauth.Claims) { c["aud"] = "https://graph.microsoft.com" }),
+			fresh(), 403},
 		{"of another issuer", token, proof(func(c oauth.Claims) { c["iss"] = other }), fresh(), 403},
-		{"valid for an hour", token, proof(func(c oauth.Claims) { c["exp"] = start.Add(time.Hour).Unix() }), fresh(), 403},
+		{"valid for an hour", token, proof(func(c oauth.Claims) { c["exp"] = start.Add(time.Hour).Unix() }), fresh(),
+			403},
 		{"ended", token, proof(func(c oauth.Claims) {
 			c["nbf"], c["exp"] = start.Add(-time.Hour).Unix(), start.Add(-50*time.Minute).Unix()
 		}), fresh(), 403},
 		{"without a key", token, good, nil, 400},
-		{"of another type", token, good, map[string]any{"type": "X509CertAndPassword", "usage": "Sign", "key": "AA=="}, 400},
+		{"of another type", token, good, map[string]any{"type": "X509CertAndPassword", "usage": "Sign", "key": "AA=="},
+			400},
 	} {
 		body := map[string]any{"keyCredential": test.key, "passwordCredential": nil, "proof": test.proof}
 		status, m := e.graph(t, test.token, "POST", application+"/addKey", body)
@@ -249,7 +254,8 @@ func TestKeyPolicy(t *testing.T) {
 	_, m := e.graph(t, token, "GET", application+"?$select=keyCredentials", nil)
 	kept := elements(m["keyCredentials"])[0]
 	entry := func(raw []byte) map[string]any {
-		return map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(raw)}
+		return map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify",
+			"key": base64.StdEncoding.EncodeToString(raw)}
 	}
 	year := 365 * 24 * time.Hour
 	for name, test := range map[string]struct {
@@ -257,10 +263,11 @@ func TestKeyPolicy(t *testing.T) {
 		keys   []any
 		status int
 	}{
-		"the registered one stays":  {&KeyPolicy{MaxLifetime: year}, []any{kept}, 204},
-		"five years":                {&KeyPolicy{MaxLifetime: year}, []any{kept, entry(auth.Raw)}, 400},
-		"half a year":               {&KeyPolicy{MaxLifetime: year}, []any{kept, entry(short.Raw)}, 204},
-		"five years, exempt":        {&KeyPolicy{MaxLifetime: year, Exempt: []string{admin}}, []any{kept, entry(auth.Raw)}, 204},
+		"the registered one stays": {&KeyPolicy{MaxLifetime: year}, []any{kept}, 204},
+		"five years":               {&KeyPolicy{MaxLifetime: year}, []any{kept, entry(auth.Raw)}, 400},
+		"half a year":              {&KeyPolicy{MaxLifetime: year}, []any{kept, entry(short.Raw)}, 204},
+		"five years, exempt": {&KeyPolicy{MaxLifetime: year, Exempt: []string{admin}},
+			[]any{kept, entry(auth.Raw)}, 204},
 		"five years without policy": {nil, []any{kept, entry(auth.Raw)}, 204},
 	} {
 		e.Update(func(s *State) {

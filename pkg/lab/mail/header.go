@@ -11,8 +11,8 @@ type Header []Field
 // Field is one header field.
 type Field struct{ Name, Value string }
 
-// The prefixes of Exchange's own headers. Those of the organization do not leave it. A connector for
-// cloud services mail sends them under the other prefix, and the other side takes them back.
+// The prefixes of Exchange's own headers. Those of the organization do not leave it. A connector
+// for cloud services mail sends them under the other prefix, and the other side takes them back.
 const (
 	organizationPrefix = "X-MS-Exchange-Organization-"
 	crossPrefix        = "X-MS-Exchange-CrossPremises-"

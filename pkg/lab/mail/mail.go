@@ -1,6 +1,6 @@
 // Package mail is the transport of one Exchange organization in the lab. Messages travel over SMTP
-// between the organizations. Connectors are objects of package organization, and every message reads
-// them anew. What the two sides do differently is in onprem.go and online.go.
+// between the organizations. Connectors are objects of package organization, and every message
+// reads them anew. What the two sides do differently is in onprem.go and online.go.
 package mail
 
 import (
@@ -305,7 +305,8 @@ func (t *Transport) deliver(m queued, recipient string) {
 		}
 		t.enqueue(hop, status, m)
 		if status != last && t.Tenant != "" {
-			// Exchange Online's traces tell of each new reason. On-premises, the queue alone knows it.
+			// Exchange Online's traces tell of each new reason. On-premises, the queue alone knows
+			// it.
 			t.record(event{id: "DEFER", source: "SMTP", status: status}, m, address)
 		}
 		last = status

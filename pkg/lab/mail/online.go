@@ -103,7 +103,8 @@ func (t online) refuses(m smtp.Message, recipient string) string {
 			wanted := p.String("TlsSenderCertificateName")
 			if !p.Bool("RestrictDomainsToCertificate") ||
 				!slices.ContainsFunc(names, func(n string) bool { return presents(wanted, n) }) {
-				return "550 5.7.51 TenantInboundAttribution; There is a partner connector configured that matched the " +
+				return "550 5.7.51 TenantInboundAttribution; There is a partner connector configured that matched " +
+					"the " +
 					"message's recipient domain. The connector had either the RestrictDomainsToIPAddresses or " +
 					"RestrictDomainsToCertificate set"
 			}
@@ -132,8 +133,8 @@ var exchangeBuild = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`with Microsoft SMTP Server.* id (\d+)\.(\d+)\.(\d+)\.(\d+)`)
 })
 
-// floors are the oldest builds, by cumulative update, whose servers may hand over mail at a connector
-// of the organization's own servers since September 2026. Later versions have none.
+// floors are the oldest builds, by cumulative update, whose servers may hand over mail at a
+// connector of the organization's own servers since September 2026. Later versions have none.
 var floors = map[string]int{"15.1.2507": 61, "15.2.1544": 36, "15.2.1748": 39}
 
 // outdated reports whether the build in the newest Received header is below the floor.
@@ -160,7 +161,8 @@ func (t online) admit(m smtp.Message, h *Header) (verdict, string) {
 	}
 	if outdated(h) {
 		// The last stage of the clock, which began long ago.
-		return verdict{}, "550 5.7.230 Connecting Exchange server version is out-of-date; connection to Exchange Online " +
+		return verdict{}, "550 5.7.230 Connecting Exchange server version is out-of-date; connection to Exchange " +
+			"Online " +
 			"blocked for 60 mins/hr. For more information see https://aka.ms/BlockUnsafeExchange."
 	}
 	v := verdict{connector: c.String("Name")}
@@ -174,8 +176,8 @@ func (t online) admit(m smtp.Message, h *Header) (verdict, string) {
 	return v, ""
 }
 
-// route finds the outbound connector with the closest domain. Without one, mail goes to the domain's
-// mail exchangers.
+// route finds the outbound connector with the closest domain. Without one, mail goes to the
+// domain's mail exchangers.
 func (t online) route(domain string) (way, error) {
 	var found *organization.Record
 	closest := -1
@@ -232,7 +234,8 @@ func (t online) explain(host string, err error) string {
 		}
 		return "450 4.4.317 Cannot connect to remote server [Message=" + detail + "]" + last
 	case errors.Is(err, smtp.ErrNoTLS):
-		return "450 4.4.317 Cannot connect to remote server [Message=451 5.7.3 STARTTLS is required to send mail]" + last
+		return "450 4.4.317 Cannot connect to remote server [Message=451 5.7.3 STARTTLS is required to send mail]" +
+			last
 	case errors.Is(err, dns.ErrAbsent), errors.Is(err, dns.ErrEmpty), errors.Is(err, dns.ErrFailed):
 		return "450 4.4.312 DNS query failed [Message=" + host + " has no records]"
 	case errors.As(err, &failed) && failed.Step == smtp.Connect:
@@ -280,8 +283,8 @@ func (t *Transport) verify(w way, host string, chain []*x509.Certificate) error 
 	if failed.expected == "" {
 		failed.expected = host
 	}
-	// The names must have the connector's domain: literally, or with the wildcard of either. A wrong
-	// name is reported also where the chain is not trusted.
+	// The names must have the connector's domain: literally, or with the wildcard of either. A
+	// wrong name is reported also where the chain is not trusted.
 	if w.tlsDomain != "" && !slices.ContainsFunc(certificate.Names(chain[0]), func(n string) bool {
 		return presents(w.tlsDomain, n) || certificate.Matches(n, w.tlsDomain)
 	}) {

@@ -21,8 +21,8 @@ import (
 // onPremises is an Exchange server.
 type onPremises struct{ *Transport }
 
-// frontend is the receive connector for a client: of the enabled ones of the frontend on port 25, the
-// one whose remote addresses fit most closely.
+// frontend is the receive connector for a client: of the enabled ones of the frontend on port 25,
+// the one whose remote addresses fit most closely.
 func (t onPremises) frontend(remote net.Addr) *organization.Record {
 	client, _ := netip.ParseAddrPort(remote.String())
 	var found *organization.Record
@@ -140,7 +140,8 @@ func (t onPremises) named(name string) *tls.Certificate {
 	return found
 }
 
-// cloud reports whether a client's certificate names a domain that may hand over the cloud's headers.
+// cloud reports whether a client's certificate names a domain that may hand over the cloud's
+// headers.
 func (t onPremises) cloud(c *organization.Record, peer []*x509.Certificate) bool {
 	names := t.proven(peer)
 	return slices.ContainsFunc(c.Strings("TlsDomainCapabilities"), func(entry string) bool {
@@ -259,7 +260,8 @@ func (t onPremises) explain(host string, err error) string {
 	case errors.Is(err, smtp.ErrNoTLS):
 		return "451 5.7.3 STARTTLS is required to send mail"
 	case errors.Is(err, dns.ErrAbsent), errors.Is(err, dns.ErrEmpty):
-		return "451 4.4.0 DNS query failed. The error was: DNS query failed with error InfoDomainNonexistent -> DnsDomain" +
+		return "451 4.4.0 DNS query failed. The error was: DNS query failed with error InfoDomainNonexistent -> " +
+			"DnsDomain" +
 			"DoesNotExist: " + host
 	case errors.As(err, &failed) && failed.Step == smtp.Connect:
 		return fmt.Sprintf("441 4.4.1 Error encountered while communicating with primary target IP address: "+

@@ -8,7 +8,8 @@ import (
 
 // enumerations are the values of Exchange's enumerations with their numbers. Numbers that no
 // recording shows are from memory. One value can hold several of an enumeration that begins with
-// "flags". An enumeration that ends with "..." has more values than are listed here and accepts any.
+// "flags". An enumeration that ends with "..." has more values than are listed here and accepts
+// any.
 var enumerations = map[string]string{
 	"AcceptedDomainType": "Authoritative=0 ExternalRelay=1 InternalRelay=2",
 	"AllowedOOFType":     "None=0 External=1 InternalLegacy=2 ExternalLegacy=3",

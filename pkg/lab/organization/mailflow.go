@@ -106,7 +106,8 @@ func receiveConnector(o *Organization, verb string, r *Record, c Call, _ any) er
 		kerberos := strings.Contains(r.text("AuthMechanism"), "ExchangeServer")
 		if kerberos && fqdn != "" && !strings.EqualFold(fqdn, full) && !strings.EqualFold(fqdn, server) {
 			return invalid(dataValidation, "When the AuthMechanism attribute on a Receive connector contains the "+
-				"value ExchangeServer, you must set the FQDN parameter on the Receive connector to one of the following "+
+				"value ExchangeServer, you must set the FQDN parameter on the Receive connector to one of the "+
+				"following "+
 				"values: the FQDN of the transport server \"%s\", the NetBIOS name of the transport server \"%s\", or "+
 				"$null.", full, server)
 		}

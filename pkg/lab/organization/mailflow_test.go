@@ -38,7 +38,8 @@ func TestWizardsMailFlow(t *testing.T) {
 			"TrustedMailInboundEnabled", true)},
 		{premises, cmd("Set-EmailAddressPolicy", "Identity", "Default Policy", "ForceUpgrade", true,
 			"EnabledEmailAddressTemplates", []string{"SMTP:@contoso.com", "smtp:%m@" + coexistence})},
-		{premises, cmd("Update-EmailAddressPolicy", "Identity", "Default Policy", "UpdateSecondaryAddressesOnly", true)},
+		{premises, cmd("Update-EmailAddressPolicy", "Identity", "Default Policy", "UpdateSecondaryAddressesOnly",
+			true)},
 		{premises, cmd("Set-WebServicesVirtualDirectory", "Identity", `EX1\EWS (Default Web Site)`, "MRSProxyEnabled",
 			true)},
 		{premises, cmd("New-SendConnector", "Name", "Outbound to Office 365 - "+guid, "AddressSpaces",
@@ -133,13 +134,15 @@ func TestMailFlowRefusals(t *testing.T) {
 		cmd  exchange.Command
 		want string
 	}{
-		{"a server that is not there", premises, send("SourceTransportServers", []string{"EX9"}), "'EX9' couldn't be found"},
+		{"a server that is not there", premises, send("SourceTransportServers", []string{"EX9"}),
+			"'EX9' couldn't be found"},
 		{"domain validation of nothing", premises, send("TlsAuthLevel", "DomainValidation", "RequireTLS", true),
 			"TlsDomain parameter must"},
 		{"a level without TLS", premises, send("TlsAuthLevel", "EncryptionOnly"), "RequireTLS parameter must"},
 		{"TLS that is ignored", premises, send("RequireTLS", true, "IgnoreSTARTTLS", true), "can't both"},
 		{"smart hosts beside DNS", premises, send("SmartHosts", []string{"a.example"}), "DNSRoutingEnabled"},
-		{"a certificate without markers", premises, send("TlsCertificateName", "mail.contoso.com"), "<I>issuer<S>subject"},
+		{"a certificate without markers", premises, send("TlsCertificateName", "mail.contoso.com"),
+			"<I>issuer<S>subject"},
 		{"a binding that is taken", premises, cmd("New-ReceiveConnector", "Name", "b", "Custom", true, "Bindings",
 			[]string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"0.0.0.0-255.255.255.255"}, "TransportRole",
 			"FrontendTransport"), "Default Frontend EX1"},
@@ -147,17 +150,20 @@ func TestMailFlowRefusals(t *testing.T) {
 			[]string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"10.0.0.0/8"}, "TransportRole", "HubTransport"),
 			"Transport roles"},
 		{"a name that Kerberos does not know", premises, cmd("Set-ReceiveConnector", "Identity",
-			`EX1\Default Frontend EX1`, "Fqdn", "mail.contoso.com"), "the FQDN of the transport server \"ex1.contoso.com\""},
+			`EX1\Default Frontend EX1`, "Fqdn", "mail.contoso.com"),
+			"the FQDN of the transport server \"ex1.contoso.com\""},
 		{"a capability that is none", premises, cmd("Set-ReceiveConnector", "Identity", `EX1\Default Frontend EX1`,
 			"TlsDomainCapabilities", []string{"a.example:AcceptAll"}), "capability 'AcceptAll'"},
 		{"a mechanism that is none", premises, cmd("Set-ReceiveConnector", "Identity", `EX1\Default Frontend EX1`,
 			"AuthMechanism", []string{"Tls", "Foo"}), "Foo"},
 		{"the default remote domain", premises, cmd("Remove-RemoteDomain", "Identity", "Default", "Confirm", false),
 			"can't be removed"},
-		{"a domain that a policy uses", premises, cmd("Remove-AcceptedDomain", "Identity", "contoso.com", "Confirm", false),
+		{"a domain that a policy uses", premises,
+			cmd("Remove-AcceptedDomain", "Identity", "contoso.com", "Confirm", false),
 			"can't be removed"},
 		{"a template of a foreign domain", premises, cmd("Set-EmailAddressPolicy", "Identity", "Default Policy",
-			"EnabledEmailAddressTemplates", []string{"SMTP:@contoso.com", "smtp:%m@other.example"}), "isn't an accepted domain"},
+			"EnabledEmailAddressTemplates", []string{"SMTP:@contoso.com", "smtp:%m@other.example"}),
+			"isn't an accepted domain"},
 		{"templates without a primary one", premises, cmd("Set-EmailAddressPolicy", "Identity", "Default Policy",
 			"EnabledEmailAddressTemplates", []string{"smtp:@contoso.com"}), "exactly one primary"},
 		{"a hybrid server that is not there", premises, cmd("New-HybridConfiguration", "SendingTransportServers",
@@ -167,7 +173,8 @@ func TestMailFlowRefusals(t *testing.T) {
 			"TlsSenderCertificateName", "a.example", "CloudServicesMailEnabled", true, "TreatMessagesAsInternal", true),
 			"TreatMessagesAsInternal and CloudServicesMailEnabled"},
 		{"a certificate without TLS", online, inbound("TlsSenderCertificateName", "a.example"), "RequireTls must"},
-		{"own servers that nothing proves", online, inbound("ConnectorType", "OnPremises"), "TlsSenderCertificateName or"},
+		{"own servers that nothing proves", online, inbound("ConnectorType", "OnPremises"),
+			"TlsSenderCertificateName or"},
 		{"MX beside smart hosts", online, outbound("SmartHosts", []string{"a.example"}), "UseMXRecord must"},
 		{"all mail of some domains", online, outbound("UseMXRecord", false, "SmartHosts", []string{"a.example"},
 			"ConnectorType", "OnPremises", "RouteAllMessagesViaOnPremises", true), "must contain *"},
@@ -182,7 +189,8 @@ func TestMailFlowRefusals(t *testing.T) {
 	}
 }
 
-// TestDehydratedTenant: a tenant without any customization refuses what needs one, until it has run.
+// TestDehydratedTenant: a tenant without any customization refuses what needs one, until it has
+// run.
 func TestDehydratedTenant(t *testing.T) {
 	_, online := mailOrganizations(t)
 	online.Objects("OrganizationConfig")[0].Set("IsDehydrated", true)
@@ -192,7 +200,8 @@ func TestDehydratedTenant(t *testing.T) {
 		t.Errorf("refused with %v", err)
 	}
 	mustRun(t, online, cmd("Enable-OrganizationCustomization"))
-	if _, _, err = online.Run(t.Context(), Caller{}, remove); err == nil || !strings.Contains(err.Error(), "couldn't be found") {
+	if _, _, err = online.Run(t.Context(), Caller{}, remove); err == nil ||
+		!strings.Contains(err.Error(), "couldn't be found") {
 		t.Errorf("afterwards %v", err)
 	}
 }

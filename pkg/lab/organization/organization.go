@@ -34,7 +34,8 @@ type Config struct {
 	Host string
 	// Fetch reads a metadata document for New-AuthServer. Without it every fetch fails.
 	Fetch func(ctx context.Context, url string) ([]byte, error)
-	// MoveProxy asks a server's replication proxy with an account. Without it moves are not simulated.
+	// MoveProxy asks a server's replication proxy with an account. Without it moves are not
+	// simulated.
 	MoveProxy func(ctx context.Context, host string, c exchange.Credential) error
 	Clock     func() time.Time // time.Now when nil
 }

@@ -692,7 +692,8 @@ func TestShapesAsRecorded(t *testing.T) {
 	o.ReceiveConnectors("EX1", "ex1.contoso.com")
 	o.Seed("ExchangeCertificate", "Server", "EX1", "RawData", selfSigned(t, "a.example"))
 	for _, name := range []string{"AcceptedDomain", "AuthConfig", "ExchangeCertificate", "ExchangeServer",
-		"HybridConfiguration", "OrganizationConfig", "PartnerApplication", "ReceiveConnector", "SendConnector", "SettingOverride",
+		"HybridConfiguration", "OrganizationConfig", "PartnerApplication", "ReceiveConnector", "SendConnector",
+		"SettingOverride",
 		"WebServicesVirtualDirectory"} {
 		data, err := os.ReadFile(filepath.Join(dir, "Get"+name+".xml"))
 		if err != nil {

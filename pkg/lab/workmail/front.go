@@ -69,7 +69,8 @@ func (s *Service) basic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 			if o, known := s.assumed(token); known {
-				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{org: o, role: true})))
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{},
+					caller{org: o, role: true})))
 				return
 			}
 		}

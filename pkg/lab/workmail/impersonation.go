@@ -18,8 +18,9 @@ type impersonationRole struct {
 }
 
 func createRole(s *Service, c *call) (answer, *apiError) {
-	r := &impersonationRole{id: strings.ToLower(rand.Text()), name: c.text("Name"), kind: c.text("Type"), created: s.Clock(),
-		tokens: map[string]time.Time{}}
+	r := &impersonationRole{id: strings.ToLower(rand.Text()), name: c.text("Name"), kind: c.text("Type"),
+		created: s.Clock(),
+		tokens:  map[string]time.Time{}}
 	list, _ := c.input["Rules"].([]any)
 	for _, one := range list {
 		rule, _ := one.(map[string]any)
@@ -77,8 +78,8 @@ func (s *Service) assumed(token string) (*Organization, bool) {
 	return nil, false
 }
 
-// allows reports whether the rules allow every user: no rule means no, and DENY beats ALLOW. The lab
-// has no rules for some users.
+// allows reports whether the rules allow every user: no rule means no, and DENY beats ALLOW. The
+// lab has no rules for some users.
 func (r *impersonationRole) allows() bool {
 	allowed := false
 	for _, rule := range r.rules {

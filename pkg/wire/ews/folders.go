@@ -54,7 +54,8 @@ func (c *Client) Folders(ctx context.Context) ([]Folder, error) {
 			parent, _ := e.Child("ParentFolderId").Get("Id")
 			count, err := strconv.Atoi(e.Value("TotalCount"))
 			if id == "" || err != nil || nodes[id] != nil {
-				return nil, fmt.Errorf("%s: FindFolder: %w: a folder without an id of its own or without a count", c.URL,
+				return nil, fmt.Errorf("%s: FindFolder: %w: a folder without an id of its own or without a count",
+					c.URL,
 					ErrNotEWS)
 			}
 			nodes[id] = &node{Folder{Class: link.Line(e.Value("FolderClass")), Items: count},

@@ -20,8 +20,8 @@ type Appointment struct {
 	Start, End time.Time
 }
 
-// Calendars is a Backend that also keeps appointments. Each method answers a *ResponseError for what
-// the caller may not do.
+// Calendars is a Backend that also keeps appointments. Each method answers a *ResponseError for
+// what the caller may not do.
 type Calendars interface {
 	Find(ctx context.Context, q Query) ([]Appointment, error)
 	Create(ctx context.Context, q Query, a Appointment) (id string, err error)
@@ -73,11 +73,12 @@ func (c *Client) CreateAppointment(ctx context.Context, mailbox string, a Appoin
 	return id, nil
 }
 
-// DeleteAppointment deletes an appointment for good and tells no one. One that is not there any more
-// is no error.
+// DeleteAppointment deletes an appointment for good and tells no one. One that is not there any
+// more is no error.
 func (c *Client) DeleteAppointment(ctx context.Context, mailbox, id string) error {
 	_, err := c.item(ctx, mailbox, "DeleteItem", `<m:DeleteItem DeleteType="HardDelete" `+
-		`SendMeetingCancellations="SendToNone"><m:ItemIds><t:ItemId Id="`+soap.Escape(id)+`"/></m:ItemIds></m:DeleteItem>`)
+		`SendMeetingCancellations="SendToNone"><m:ItemIds><t:ItemId Id="`+soap.Escape(id)+
+		`"/></m:ItemIds></m:DeleteItem>`)
 	var no *ResponseError
 	if errors.As(err, &no) && no.Code == "ErrorItemNotFound" {
 		return nil
@@ -216,7 +217,8 @@ func createItem(ctx context.Context, backend Calendars, q Query, body *soap.Elem
 	if err != nil {
 		return "", err
 	}
-	return `<m:Items><t:CalendarItem><t:ItemId Id="` + soap.Escape(id) + `" ChangeKey="AQAAAA=="/></t:CalendarItem></m:Items>`,
+	return `<m:Items><t:CalendarItem><t:ItemId Id="` + soap.Escape(id) +
+			`" ChangeKey="AQAAAA=="/></t:CalendarItem></m:Items>`,
 		nil
 }
 

@@ -20,8 +20,8 @@ type Mail struct {
 // MailHeader is one header field of a message.
 type MailHeader struct{ Name, Value string }
 
-// Post is a Backend that also sends and keeps messages. Each method answers a *ResponseError for what
-// the caller may not do.
+// Post is a Backend that also sends and keeps messages. Each method answers a *ResponseError for
+// what the caller may not do.
 type Post interface {
 	Send(ctx context.Context, q Query, to []string, subject, body string) error
 	// Inbox returns the messages of the caller's inbox with a subject.
@@ -58,7 +58,8 @@ func (c *Client) Inbox(ctx context.Context, mailbox, subject string) ([]Mail, er
 		id, _ := e.Child("ItemId").Get("Id")
 		read, err := c.item(ctx, mailbox, "GetItem", `<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>`+
 			`<t:AdditionalProperties><t:FieldURI FieldURI="item:Subject"/><t:FieldURI FieldURI="item:InternetMessageHeaders"/>`+
-			`</t:AdditionalProperties></m:ItemShape><m:ItemIds><t:ItemId Id="`+soap.Escape(id)+`"/></m:ItemIds></m:GetItem>`)
+			`</t:AdditionalProperties></m:ItemShape><m:ItemIds><t:ItemId Id="`+soap.Escape(id)+
+			`"/></m:ItemIds></m:GetItem>`)
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,8 @@ type People interface {
 // maxResolved is how many recipients ResolveNames returns.
 const maxResolved = 100
 
-// resolveNames answers ResolveNames: one recipient, a warning with several, or an error without one.
+// resolveNames answers ResolveNames: one recipient, a warning with several, or an error without
+// one.
 func (h *Handler) resolveNames(r *http.Request, envelope soap.Envelope) (string, error) {
 	backend, ok := h.Backend.(People)
 	if !ok {
@@ -131,7 +132,8 @@ func (h *Handler) suggestions(r *http.Request, options *soap.Element, q Query, z
 			}
 			found++
 			fmt.Fprintf(&list, `<t:Suggestion><t:MeetingTime>%s</t:MeetingTime><t:IsWorkTime>true</t:IsWorkTime>`+
-				`<t:SuggestionQuality>Excellent</t:SuggestionQuality><t:AttendeeConflictDataArray>`, formatTime(from, z))
+				`<t:SuggestionQuality>Excellent</t:SuggestionQuality><t:AttendeeConflictDataArray>`, formatTime(from,
+				z))
 			for range calendars {
 				list.WriteString(`<t:IndividualAttendeeConflictData><t:BusyType>Free</t:BusyType>` +
 					`</t:IndividualAttendeeConflictData>`)

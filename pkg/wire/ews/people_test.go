@@ -27,7 +27,8 @@ func (resolving) Resolve(_ context.Context, _ Query, text string) ([]Person, err
 // post sends a body in an envelope with a header, and returns the answer.
 func post(t *testing.T, h http.Handler, header, body string) string {
 	t.Helper()
-	text := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="` + Messages + `" xmlns:t="` + Types +
+	text := `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns:m="` + Messages + `" xmlns:t="` +
+		Types +
 		`"><s:Header>` + header + `</s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
 	r := httptest.NewRequestWithContext(link.WithCaller(t.Context(), link.Caller{User: "alice@contoso.test"}),
 		http.MethodPost, "/EWS/Exchange.asmx", strings.NewReader(text))
@@ -67,13 +68,15 @@ func TestOrderOfElements(t *testing.T) {
 		"no mailboxes":         {askedZone + askedView, "ErrorSchemaValidation"},
 		"nothing":              {"", "incomplete content"},
 		"twice the view":       {askedMailbox + askedView + askedView, "ErrorSchemaValidation"},
-		"an unknown element":   {askedMailbox + askedView + `<t:Colour>red</t:Colour>`, "invalid child element &apos;Colour"},
+		"an unknown element": {askedMailbox + askedView + `<t:Colour>red</t:Colour>`,
+			"invalid child element &apos;Colour"},
 		"another namespace": {strings.ReplaceAll(askedMailbox, "m:MailboxDataArray", "t:MailboxDataArray") + askedView,
 			"ErrorSchemaValidation"},
 		"the end before the start": {askedMailbox + strings.Replace(askedView, askedWindow,
 			`<t:EndTime>2026-11-25T00:00:00</t:EndTime><t:StartTime>2026-11-23T00:00:00</t:StartTime>`, 1),
 			"ErrorSchemaValidation"},
-		"daylight before standard": {strings.Replace(askedZone, askedStandard+askedDaylight, askedDaylight+askedStandard,
+		"daylight before standard": {strings.Replace(askedZone, askedStandard+askedDaylight,
+			askedDaylight+askedStandard,
 			1) + askedMailbox + askedView, "ErrorSchemaValidation"},
 		"a mailbox without a type": {strings.Replace(askedMailbox, `<t:AttendeeType>Required</t:AttendeeType>`, "", 1) +
 			askedView, "ErrorSchemaValidation"},
@@ -88,7 +91,8 @@ func TestOrderOfElements(t *testing.T) {
 // A time zone that the server does not know is refused, not taken for UTC.
 func TestUnknownTimeZone(t *testing.T) {
 	h := &Handler{Backend: backend()}
-	for id, says := range map[string]string{"W. Europe Standard Time": "NoError", "Middle Earth Standard Time": "ErrorTimeZone"} {
+	for id, says := range map[string]string{"W. Europe Standard Time": "NoError",
+		"Middle Earth Standard Time": "ErrorTimeZone"} {
 		header := `<t:TimeZoneContext><t:TimeZoneDefinition Id="` + id + `"/></t:TimeZoneContext>`
 		answer := post(t, h, header,
 			`<m:GetUserAvailabilityRequest>`+askedMailbox+askedView+`</m:GetUserAvailabilityRequest>`)
@@ -120,7 +124,8 @@ func TestPeople(t *testing.T) {
 			t.Errorf("%s: %s", name, answer)
 		}
 	}
-	if answer := post(t, &Handler{Backend: backend()}, "", resolve("anna")); !strings.Contains(answer, "ErrorSchemaValidation") {
+	if answer := post(t, &Handler{Backend: backend()}, "", resolve("anna")); !strings.Contains(answer,
+		"ErrorSchemaValidation") {
 		t.Errorf("a backend without people: %s", answer)
 	}
 }
@@ -136,12 +141,14 @@ func TestSuggestions(t *testing.T) {
 	}
 	answer := ask(`<t:MaximumResultsByDay>48</t:MaximumResultsByDay>` +
 		`<t:MeetingDurationInMinutes>60</t:MeetingDurationInMinutes>`)
-	for _, free := range []string{"2026-11-23T08:00:00", "2026-11-23T10:00:00", "2026-11-23T12:00:00", "2026-11-23T16:00:00"} {
+	for _, free := range []string{"2026-11-23T08:00:00", "2026-11-23T10:00:00", "2026-11-23T12:00:00",
+		"2026-11-23T16:00:00"} {
 		if !strings.Contains(answer, "<t:MeetingTime>"+free) {
 			t.Errorf("%s is not suggested: %s", free, answer)
 		}
 	}
-	for _, busy := range []string{"2026-11-23T08:30:00", "2026-11-23T09:00:00", "2026-11-23T13:00:00", "2026-11-23T15:30:00"} {
+	for _, busy := range []string{"2026-11-23T08:30:00", "2026-11-23T09:00:00", "2026-11-23T13:00:00",
+		"2026-11-23T15:30:00"} {
 		if strings.Contains(answer, "<t:MeetingTime>"+busy) {
 			t.Errorf("%s is suggested", busy)
 		}

@@ -7,7 +7,8 @@ type Pipeline struct {
 	// Import-PSSession does. Commands is then one Get-Command with the names and types that it
 	// wants.
 	Metadata bool
-	// Input, at a server, is what the client piped into the first command; nil when it pipes nothing.
+	// Input, at a server, is what the client piped into the first command; nil when it pipes
+	// nothing.
 	Input []any
 	// OnOutput, if set, takes each output object when it arrives, and Output.Objects stays empty.
 	// An error from it stops the pipeline.

@@ -45,8 +45,8 @@ func messagesOf(t *testing.T, kind messageType, answers ...string) (texts []stri
 	return texts
 }
 
-// TestRunspaceCallsAsWindows sends what a client once sent to a Windows server, and compares what it
-// got about the runspaces of its pool.
+// TestRunspaceCallsAsWindows sends what a client once sent to a Windows server, and compares what
+// it got about the runspaces of its pool.
 func TestRunspaceCallsAsWindows(t *testing.T) {
 	for _, file := range []string{"psrp_set_runspaces.yml", "psrp_reset_runspace_state.yml"} {
 		recorded := load(t, filepath.Join(shared(t, "psrp-transcripts"), file)).messages.Messages
@@ -154,7 +154,8 @@ func TestStopIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestStatements: a pipeline of two statements runs both, and the second not after the first failed.
+// TestStatements: a pipeline of two statements runs both, and the second not after the first
+// failed.
 func TestStatements(t *testing.T) {
 	statement := func(name string) *Object {
 		o := pipelineObject(Pipeline{Commands: []Command{{Name: name}}}, "2.3")
@@ -202,8 +203,8 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// TestPipedInput: what a client pipes into a pipeline is there when it runs, which is when the input
-// has ended.
+// TestPipedInput: what a client pipes into a pipeline is there when it runs, which is when the
+// input has ended.
 func TestPipedInput(t *testing.T) {
 	got := make(chan []any, 1)
 	sh := newShell(&Server{Run: func(_ context.Context, _ Caller, p Pipeline, _ *Writer) error {

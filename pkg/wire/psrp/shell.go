@@ -381,8 +381,8 @@ func (s *shell) unread() int {
 	return n
 }
 
-// release gives the slot of a pipeline back: the client has read its end. It stays known until it is
-// terminated, or until as many more have ended.
+// release gives the slot of a pipeline back: the client has read its end. It stays known until it
+// is terminated, or until as many more have ended.
 func (s *shell) release(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -426,8 +426,8 @@ type pipeline struct {
 	waiting  []Pipeline // until the client has piped its input
 }
 
-// feed takes fragments. The first message must be the pipeline itself. It runs when its input, which
-// follows, has ended.
+// feed takes fragments. The first message must be the pipeline itself. It runs when its input,
+// which follows, has ended.
 func (p *pipeline) feed(data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -493,8 +493,8 @@ func (p *pipeline) takeInput(m message) error {
 	return nil
 }
 
-// run runs the statements when the pool's runspace is free, and reports how they ended. A stop takes
-// effect at once; the runspace stays busy until the cmdlet has returned.
+// run runs the statements when the pool's runspace is free, and reports how they ended. A stop
+// takes effect at once; the runspace stays busy until the cmdlet has returned.
 func (p *pipeline) run(statements []Pipeline) {
 	defer p.cancel(nil)
 	defer p.outgoing.end()

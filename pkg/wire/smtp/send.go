@@ -42,7 +42,8 @@ type Sent struct {
 	Recognized bool                 // the server offered XOORG
 }
 
-// Send hands a message over to HOST:PORT. It uses STARTTLS where the server offers it. An error is a
+// Send hands a message over to HOST:PORT. It uses STARTTLS where the server offers it. An error is
+// a
 // *StepError; a refusal is a *ReplyError in it.
 func Send(ctx context.Context, o Options, address string, m Outgoing) (Sent, error) {
 	if o.Timeout == 0 {

@@ -41,11 +41,11 @@ type Config struct {
 	// when set, the answer to STARTTLS instead of a handshake: "454 4.7.0 TLS not available"
 	StartTLSReply string
 	Greeting      string // when set, instead of "220 HOSTNAME ..."
-	// Accepts reports whether the server takes mail for a domain. Without it, the server takes none:
-	// it relays for no one.
+	// Accepts reports whether the server takes mail for a domain. Without it, the server takes
+	// none: it relays for no one.
 	Accepts func(domain string) bool
-	// Recognizes returns EHLO lines for a client that did STARTTLS, beside SecureCapabilities. May be
-	// nil.
+	// Recognizes returns EHLO lines for a client that did STARTTLS, beside SecureCapabilities. May
+	// be nil.
 	Recognizes func(tls.ConnectionState) []string
 	// Refuses returns the reply that refuses a recipient, or "". When set, Accepts does not count.
 	Refuses func(m Message, recipient string) string
