@@ -41,7 +41,9 @@ var (
 	keyForm = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^arn:aws:kms:[a-z]{2}-[a-z]+-\d:\d{12}:(key|alias)/[\w/-]{1,256}$`)
 	})
-	bucketForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
+	bucketForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	})
 )
 
 // matches is a rule for a form.

@@ -35,6 +35,7 @@ var german = map[string]string{
 	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden",
 	"%d with a warning": "%d mit Warnung", "%d failed": "%d fehlgeschlagen",
 	"%d skipped": "%d ausgelassen", "%d could not be checked": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
+	"consider": "bedenken",
 	// pkg/engine/change
 	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",

@@ -154,8 +154,7 @@ func (p *Planner) leave(ctx context.Context, e exit, u workmail.Entity) error {
 	case r.Kind == "MailUser" && target == strings.ToLower(e.organization.TestDomain()):
 		return p.bringBack(ctx, forest, u, online)
 	case r.Kind != there:
-		return fmt.Errorf("Exchange has it as %s with the target %q; expected is a mail user with a target in %s, or "+
-			"%s",
+		return fmt.Errorf("it is %s in Exchange with the target %q; expected is a mail user with a target in %s, or %s",
 			r.Kind, r.Target, e.organization.TestDomain(), there)
 	}
 	return p.deregister(ctx, forest, u, online)
@@ -253,7 +252,7 @@ func (p *Planner) deregister(ctx context.Context, forest *fact.Side, u workmail.
 		return fmt.Errorf("count its mailbox in Exchange: %w", err)
 	}
 	if lost := Lost(from, to, p.Answers.WorkMail.LeaveBehind); len(lost) > 0 {
-		return fmt.Errorf("Exchange does not hold what WorkMail holds: %s; carry it over "+
+		return fmt.Errorf("not in Exchange yet, but in WorkMail: %s; carry it over "+
 			"(docs/tasks.md#leave-workmail), "+
 			"or name what may be lost in workmail.leaveBehind", strings.Join(lost, ", "))
 	}
