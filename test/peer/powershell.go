@@ -1,11 +1,15 @@
 package peer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -44,6 +48,10 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	tool := Shared(t, "tools", "pslint")
 	catalogue := amended(t, Shared(t, "reference", "exchange-cmdlets.json"))
 	node, npm := Program(t, "node", "nodejs"), Program(t, "npm", "npm")
+	files, passed := unlinted(t, side, []string{filepath.Join(tool, "pslint.mjs"), catalogue}, files)
+	if len(files) == 0 {
+		return
+	}
 	folder := filepath.Join(t.TempDir(), "pslint") // the tool's own may be read-only
 	if err := os.CopyFS(folder, os.DirFS(tool)); err != nil {
 		t.Fatal(err)
@@ -54,10 +62,44 @@ func LintPowerShell(t testing.TB, side string, files ...string) {
 	}
 	args := append([]string{filepath.Join(folder, "pslint.mjs"), "--side", side, "--catalogue", catalogue}, files...)
 	out, err := exec.CommandContext(t.Context(), node, args...).CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
 	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range passed {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// unlinted is the files that did not pass before, and the paths of the marks to set when they pass.
+func unlinted(t testing.TB, side string, tools, files []string) (todo, marks []string) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return files, nil
+	}
+	cache = filepath.Join(cache, "hybridge-test", "linted")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		sum := sha256.New()
+		fmt.Fprintf(sum, "%s\n%s\n", side, filepath.Base(file))
+		for _, path := range append(slices.Clone(tools), file) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(sum, "%d\n%s", len(data), data)
+		}
+		mark := filepath.Join(cache, hex.EncodeToString(sum.Sum(nil)))
+		if _, err := os.Stat(mark); err != nil {
+			todo, marks = append(todo, file), append(marks, mark)
+		}
+	}
+	return todo, marks
 }
 
 // Catalogue is the full cmdlet catalogue as a file, with additions from other sources.
