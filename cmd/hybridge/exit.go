@@ -313,7 +313,7 @@ func testCode(r deployment.TestReport) int {
 	switch {
 	case r.Summary.Failed > 0:
 		return exitFailed
-	case r.Summary.Unknown > 0:
+	case r.Summary.Unknown+r.Summary.Pending > 0:
 		for _, a := range r.Matrix {
 			if errors.Is(a.Cause, deployment.ErrAccess) {
 				return exitAccess

@@ -207,6 +207,8 @@ func tested(status freebusy.Status) freebusy.Report {
 		r.Summary.Failed = 1
 	case freebusy.Unknown:
 		r.Summary.Unknown = 1
+	case freebusy.Pending:
+		r.Summary.Pending = 1
 	}
 	return r
 }
@@ -342,6 +344,7 @@ func TestExitCodes(t *testing.T) {
 			[]string{"hybridge history"}},
 		{"test", scripted{test: tested(freebusy.OK)}, []string{"test"}, 0, nil},
 		{"test fails", scripted{test: tested(freebusy.Failed)}, []string{"test"}, 3, nil},
+		{"a message waits", scripted{test: tested(freebusy.Pending)}, []string{"test"}, 9, nil},
 		{"test cannot ask", scripted{test: tested(freebusy.Unknown)}, []string{"test"}, 9, nil},
 		{"test is not let in", scripted{test: refused}, []string{"test"}, 4, nil},
 		{"unattended, blind in one thing", scripted{check: checked(pass, blind), test: tested(freebusy.OK)},

@@ -98,6 +98,8 @@ func (t *task) afterTest(tested deployment.TestReport) {
 	case tested.Summary.Failed > 0:
 		t.next("%s says what is missing; right after an apply, ask again with: %s",
 			t.command("plan"), t.command("test", "--until-ok", "20m"))
+	case tested.Summary.Pending > 0:
+		t.next("a server holds messages and retries; send again later with: %s", t.command("test", "--message"))
 	case tested.Summary.Unknown > 0:
 		t.next("%s says what cannot be reached", t.command("check"))
 	}

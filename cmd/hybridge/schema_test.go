@@ -96,7 +96,7 @@ var values = map[reflect.Type][]any{
 		check.StatusError},
 	reflect.TypeFor[change.Action]():   {change.Create, change.Update, change.Delete, change.Recreate},
 	reflect.TypeFor[apply.Status]():    {apply.Done, apply.Failed, apply.Skipped, apply.Pending},
-	reflect.TypeFor[freebusy.Status](): {freebusy.OK, freebusy.Failed, freebusy.Unknown},
+	reflect.TypeFor[freebusy.Status](): {freebusy.OK, freebusy.Failed, freebusy.Unknown, freebusy.Pending},
 	reflect.TypeFor[stage.ID]():        {stage.Check, stage.Plan, stage.Apply, stage.Test},
 }
 

@@ -30,7 +30,7 @@ it. The message must arrive over TLS and as internal mail. On-premises, the acco
 and reads; in the tenant, the application needs the permissions Mail.Send and Mail.ReadWrite.
 
 Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made.
-The same holds for messages.`,
+The same holds for messages; 9 also says that a server puts a message off and retries (pending).`,
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C

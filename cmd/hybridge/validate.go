@@ -81,6 +81,7 @@ func runValidate(ctx context.Context, t *task, o validateOptions) error {
 		all.Summary.OK += tested.Summary.OK
 		all.Summary.Failed += tested.Summary.Failed
 		all.Summary.Unknown += tested.Summary.Unknown
+		all.Summary.Pending += tested.Summary.Pending
 	}
 	if len(all.Matrix) == 0 {
 		err := fmt.Errorf("no side of this deployment could be asked whether %s sees %s", o.from, o.to)

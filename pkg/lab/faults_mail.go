@@ -2,6 +2,8 @@ package lab
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
@@ -46,7 +48,7 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.direct-send-rejected", Diagnosis: "mail.not-attributed",
+			ID: "mail.direct-send-rejected", Diagnosis: "mail.direct-send",
 			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had " +
 				"before",
 			late: everywhere(func(l *Lab) {
@@ -104,6 +106,11 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
+			ID: "mail.greylisting", Diagnosis: "mail.greylisted", Passes: true,
+			Title: "a filter in front of contoso puts off the first message of each sender",
+			early: inContoso(func(f *forestSite) { f.inspect = greylist() }),
+		},
+		{
 			ID: "mail.other-connector", Diagnosis: "mail.certificate-name",
 			Title: "another receive connector of contoso answers the tenant, with a self-signed certificate",
 			late: everywhere(func(l *Lab) {
@@ -143,4 +150,23 @@ func mailFaults() []Fault {
 		list[i].Message = true
 	}
 	return list
+}
+
+// greylist puts off the first message from each sender to each recipient.
+func greylist() func(*smtp.Config) {
+	var known sync.Map
+	return func(c *smtp.Config) {
+		before := c.Refuses
+		c.Refuses = func(m smtp.Message, recipient string) string {
+			if before != nil {
+				if refusal := before(m, recipient); refusal != "" {
+					return refusal
+				}
+			}
+			if _, seen := known.LoadOrStore(strings.ToLower(m.From+" "+recipient), true); !seen {
+				return "450 4.2.0 <" + recipient + ">: Recipient address rejected: Greylisted, try again later"
+			}
+			return ""
+		}
+	}
 }

@@ -89,14 +89,14 @@ func attempt(ctx context.Context, premises []Premise, o Options, pair freebusy.P
 		defer broken.Into(&err, "the message to "+pair.To)
 		return send(ctx, premises, o, &a)
 	}()
-	var failed *failure
+	var stop *failure
 	switch {
 	case err == nil:
 		a.Status = freebusy.OK
-	case errors.As(err, &failed):
-		a.Status, a.Error, a.Cause = freebusy.Failed, err.Error(), err
-		if failed.diagnosis != "" {
-			a.Diagnosis = []freebusy.Diagnosis{{ID: string(failed.diagnosis), Confidence: failed.confidence}}
+	case errors.As(err, &stop):
+		a.Status, a.Error, a.Cause, a.Diagnosis = freebusy.Failed, err.Error(), err, stop.suspects
+		if stop.waits {
+			a.Status = freebusy.Pending
 		}
 	default:
 		a.Status, a.Error, a.Cause = freebusy.Unknown, err.Error(), err
@@ -157,11 +157,12 @@ func send(ctx context.Context, premises []Premise, o Options, a *freebusy.Answer
 }
 
 // await looks for the message until it has arrived, until a server says why it has not, or until
-// the time is over.
+// the time is over. A server that puts the message off (greylisting) is waited for.
 func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, subject string) (Item, error) {
 	limited, cancel := context.WithTimeout(ctx, o.Wait)
 	defer cancel()
 	var blind, silent error // what kept us from looking into the mailbox, and at the sender's servers
+	var waiting *failure    // what a server that retries said last
 	for {
 		found, err := to.Post.Find(limited, a.To, subject)
 		switch {
@@ -174,18 +175,25 @@ func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, 
 			}
 		}
 		for _, p := range []Premise{from, to} {
-			status, err := trace(limited, p, subject)
+			h, err := trace(limited, p, subject)
 			if err != nil && limited.Err() == nil {
 				silent = err
 			}
-			if status != "" {
-				return Item{}, stopped(p, status)
+			if h.status == "" {
+				continue
+			}
+			if waiting = stopped(from, to, p, h); !waiting.waits {
+				return Item{}, waiting
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return Item{}, ctx.Err()
 		case <-limited.Done():
+			if waiting != nil {
+				waiting.text = fmt.Sprintf("the message still waits after %s: %s", o.Wait, waiting.text)
+				return Item{}, waiting
+			}
 			if err := errors.Join(blind, silent); err != nil {
 				return Item{}, fmt.Errorf("no message after %s, and no reason: %w", o.Wait, err)
 			}
@@ -197,8 +205,13 @@ func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, 
 	}
 }
 
-// trace returns why a premise's servers hold or refuse a message; empty when they say nothing.
-func trace(ctx context.Context, p Premise, subject string) (string, error) {
+// hold is why a premise's servers hold or refuse a message; the zero value when they say nothing.
+type hold struct {
+	status   string
+	deferred bool // they retry
+}
+
+func trace(ctx context.Context, p Premise, subject string) (hold, error) {
 	if p.Side == exchange.OnPremises {
 		return traceOnPremises(ctx, p, subject)
 	}
@@ -218,47 +231,57 @@ func run(ctx context.Context, p Premise, cmdlet string, pairs ...string) ([]exch
 }
 
 // traceOnPremises looks into the queues, then into the log of messages that were refused for good.
-func traceOnPremises(ctx context.Context, p Premise, subject string) (string, error) {
+func traceOnPremises(ctx context.Context, p Premise, subject string) (hold, error) {
 	waiting, err := run(ctx, p, "Get-Message", "Filter", "Subject -eq '"+subject+"'")
 	if err != nil {
-		return "", err
+		return hold{}, err
 	}
 	for _, m := range waiting {
 		if last, _ := m.String("LastError"); last != "" {
-			return last, nil
+			return hold{last, true}, nil
 		}
 		queue, _ := m.String("Queue")
 		queues, err := run(ctx, p, "Get-Queue", "Identity", queue)
 		if err != nil {
-			return "", err
+			return hold{}, err
 		}
 		for _, q := range queues {
 			if last, _ := q.String("LastError"); last != "" {
-				return last, nil
+				return hold{last, true}, nil
 			}
 		}
 	}
-	failed, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "FAIL")
+	refused, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "FAIL")
 	if err != nil {
-		return "", err
+		return hold{}, err
 	}
-	for _, e := range failed {
+	for _, e := range refused {
 		if status, _ := e.Strings("RecipientStatus"); len(status) > 0 {
-			return status[0], nil
+			return hold{status[0], false}, nil
 		}
 	}
-	return "", nil
+	return hold{}, nil
 }
 
-func traceOnline(ctx context.Context, p Premise, subject string) (string, error) {
+// traceOnline returns the last word of the trace: a message that was put off may have been refused
+// or handed over since.
+func traceOnline(ctx context.Context, p Premise, subject string) (h hold, err error) {
 	events, err := traceEvents(ctx, p, subject)
 	for _, e := range events {
-		if name, _ := e.String("Event"); name == "Fail" || name == "Defer" {
+		switch name, _ := e.String("Event"); name {
+		case "Fail", "Defer":
 			detail, err := e.String("Detail")
-			return detail, err
+			if err != nil {
+				return hold{}, err
+			}
+			if h = (hold{detail, name == "Defer"}); !h.deferred {
+				return h, nil
+			}
+		case "Deliver", "Send external":
+			h = hold{}
 		}
 	}
-	return "", err
+	return h, err
 }
 
 // traceEvents are the events of Exchange Online for the messages with a subject.

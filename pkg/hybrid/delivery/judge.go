@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -29,59 +30,40 @@ func (h Header) Get(name string) string {
 	return ""
 }
 
-// failure is a message that did not arrive as it must.
+// failure is a message that did not arrive as it must. Without suspects, the table of causes is
+// asked for its text.
 type failure struct {
-	text       string
-	diagnosis  diagnose.ID
-	confidence float64
+	text     string
+	suspects []freebusy.Diagnosis
+	// waits: a server holds the message and retries.
+	waits bool
 }
 
 func (f *failure) Error() string { return f.text }
 
-// reasons are what servers say of a message that they hold or refuse, most telling first.
-var reasons = []struct {
-	text      string
-	diagnosis diagnose.ID
-	advice    string
-}{
-	{"4.7.230", diagnose.MailServerOutdated, "update the server that hands mail over"},
-	{"5.7.230", diagnose.MailServerOutdated, "update the server that hands mail over"},
-	{"5.7.68", diagnose.MailNotAttributed, "the tenant rejects direct send and did not recognize the servers: set " +
-		"TlsSenderCertificateName of the inbound connector to the name of their certificate"},
-	{"5.7.51", diagnose.MailPartnerConnector, "admit the certificate of the forest with an inbound connector of type " +
-		"OnPremises"},
-	{"5.7.64", diagnose.MailNotAttributed, "set TlsSenderCertificateName of the inbound connector to the name of the " +
-		"servers' certificate, in an accepted domain"},
-	{"TlsCertificateName of the SendConnector", diagnose.MailCertificateGone, "set TlsCertificateName of the send " +
-		"connector to a certificate in the server's store"},
-	{"SubjectMismatch", diagnose.MailCertificateName, "another certificate answers than the connector expects: set " +
-		"TlsCertificateName on the receive connector that answers, or correct TlsDomain"},
-	{"UntrustedRoot", diagnose.MailCertificateUntrusted, "install a certificate of a public authority with its chain"},
-	{"CertExpired", diagnose.CertificateExpired, "renew the certificate"},
-	{"STARTTLS is required", diagnose.MailNoTLS,
-		"the receiving server offers no STARTTLS: enable a certificate for SMTP, " +
-			"and switch SMTP inspection off on firewalls"},
-	{"A matching connector cannot be found", diagnose.MailNoRoute,
-		"make the send connector for the coexistence domain"},
-	{"5.7.54", diagnose.MailNotAccepted, "make the recipient's domain an accepted domain"},
-	{"5.4.14", diagnose.MailLoop, "correct the target address of the recipient on one side"},
-	{"5.4.6", diagnose.MailLoop, "correct the target address of the recipient on one side"},
-	{"5.1.10", diagnose.MailRecipientUnknown, "give the recipient this address, or synchronize the recipient"},
-	{"5.4.1 ", diagnose.MailRecipientUnknown, "give the recipient this address, or synchronize the recipient"},
-	{"DNS query failed", diagnose.MailNoExchanger, "publish the MX record, or correct the smart host"},
-	{"4.4.316", diagnose.MailUnreachable, "let port 25 through to the server"},
-	{"441 4.4.1", diagnose.MailUnreachable, "let port 25 through to Exchange Online"},
+func failed(id diagnose.ID, confidence float64, format string, arguments ...any) *failure {
+	return &failure{text: fmt.Sprintf(format, arguments...),
+		suspects: []freebusy.Diagnosis{{ID: string(id), Confidence: confidence}}}
 }
 
-// stopped is a message that a premise's servers hold or refuse.
-func stopped(p Premise, status string) error {
-	f := &failure{text: fmt.Sprintf("%s: %s", p.Name, link.Line(status))}
-	for _, r := range reasons {
-		if strings.Contains(status, r.text) {
-			f.diagnosis, f.confidence = r.diagnosis, 0.9
-			f.text += ": " + r.advice
-			break
-		}
+// stopped is a message that a premise's servers hold or refuse, with its causes from the table.
+// A message between forests may go through the tenant.
+func stopped(from, to, holder Premise, h hold) *failure {
+	f := &failure{text: fmt.Sprintf("%s: %s", holder.Name, link.Line(h.status)), waits: h.deferred}
+	direction := diagnose.AnyDirection
+	switch {
+	case holder.Side == exchange.Online:
+		direction = diagnose.OnlineToOnprem
+	case from.Side == exchange.Online || to.Side == exchange.Online:
+		direction = diagnose.OnpremToOnline
+	}
+	f.suspects = freebusy.Suspected(f.text, direction)
+	if len(f.suspects) == 0 {
+		return f
+	}
+	if row, known := diagnose.Find(diagnose.ID(f.suspects[0].ID)); known {
+		f.text += ": " + row.Fix
+		f.waits = f.waits && row.Passes
 	}
 	return f
 }
@@ -140,7 +122,7 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	as := h.Get("X-MS-Exchange-Organization-AuthAs")
 	switch {
 	case h.clear():
-		return &failure{"the message crossed between the premises without TLS", diagnose.MailClear, 0.9}
+		return failed(diagnose.MailClear, 0.9, "the message crossed between the premises without TLS")
 	case strings.EqualFold(as, "Internal"):
 		return nil
 	case as == "":
@@ -148,30 +130,27 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	}
 	arrived := fmt.Sprintf("the message arrived as external mail (AuthAs: %s)", link.Line(as))
 	if by := h.Get("X-CrossPremisesHeadersFilteredBySendConnector"); by != "" {
-		return &failure{fmt.Sprintf("%s: %s removed the headers of internal mail: the connector there that sends to "+
-			"%s "+
-			"is not the hybrid one, or CloudServicesMailEnabled is off", arrived, link.Line(by), to.Name),
-			diagnose.MailHeadersNotSent, 0.9}
+		return failed(diagnose.MailHeadersNotSent, 0.9, "%s: %s removed the headers of internal mail: the connector "+
+			"there that sends to %s is not the hybrid one, or CloudServicesMailEnabled is off", arrived, link.Line(by),
+			to.Name)
 	}
 	if to.Side == exchange.OnPremises {
-		return &failure{fmt.Sprintf("%s: no receive connector of %s accepts the headers of Exchange Online: "+
-			"TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on the connector that "+
-			"answers",
-			arrived, to.Name), diagnose.MailHeadersNotAccepted, 0.8}
+		return failed(diagnose.MailHeadersNotAccepted, 0.8, "%s: no receive connector of %s accepts the headers of "+
+			"Exchange Online: TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on the "+
+			"connector that answers", arrived, to.Name)
 	}
 	events, err := traceEvents(ctx, to, subject)
 	if err != nil {
-		return &failure{fmt.Sprintf("%s; the connector is unknown (%v)", arrived, err), diagnose.MailNotAttributed, 0.5}
+		return failed(diagnose.MailNotAttributed, 0.5, "%s; the connector is unknown (%v)", arrived, err)
 	}
 	for _, e := range events {
 		data, _ := e.String("Data")
 		if name, _ := e.String("Event"); name == "Receive" && strings.Contains(data, "InboundConnectorData=Name=") {
-			return &failure{arrived +
-				": CloudServicesMailEnabled is off on the inbound connector that recognized " + from.Name,
-				diagnose.MailHeadersNotAccepted, 0.8}
+			return failed(diagnose.MailHeadersNotAccepted, 0.8, "%s: CloudServicesMailEnabled is off on the inbound "+
+				"connector that recognized %s", arrived, from.Name)
 		}
 	}
-	return &failure{fmt.Sprintf("%s: no inbound connector recognized the servers of %s: TlsSenderCertificateName must "+
-		"be the name of the certificate that their send connector presents, in an accepted domain", arrived, from.Name),
-		diagnose.MailNotAttributed, 0.9}
+	return failed(diagnose.MailNotAttributed, 0.9, "%s: no inbound connector recognized the servers of %s: "+
+		"TlsSenderCertificateName must be the name of the certificate that their send connector presents, in an "+
+		"accepted domain", arrived, from.Name)
 }

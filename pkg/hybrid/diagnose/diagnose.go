@@ -47,6 +47,8 @@ type Row struct {
 	Checks []string `yaml:"checks"`
 	// ByDesign marks what works as designed.
 	ByDesign bool `yaml:"byDesign"`
+	// Passes marks what ends without a fix: servers retry.
+	Passes bool `yaml:"passes"`
 	// Wrapper marks a text that only wraps the error of something else: it comes last.
 	Wrapper bool `yaml:"wrapper"`
 	// Confidence is what a text alone is worth, from 0 to 1; 0.8 when 0.

@@ -82,7 +82,8 @@ const most = 8
 // Suspects lists the causes that a text shows, the most likely first.
 func Suspects(text string) []Diagnosis { return suspects(text, "") }
 
-// OfLookup lists the causes that the error of a lookup shows, those of its direction.
+// OfLookup lists the causes that the error of a lookup or message shows, those of its direction;
+// those of all with AnyDirection.
 func OfLookup(text, direction string) []Diagnosis { return suspects(text, direction) }
 
 // suspects lists the causes of a text. A direction says that the text is the error of a lookup.
@@ -101,7 +102,7 @@ func suspects(text, direction string) []Diagnosis {
 	var found []suspect
 	codes := codesIn(whole, text)
 	for _, r := range Rows() {
-		if direction != "" && r.Direction != direction && r.Direction != AnyDirection {
+		if direction != "" && direction != AnyDirection && r.Direction != direction && r.Direction != AnyDirection {
 			continue
 		}
 		s := suspect{wrapper: r.Wrapper}

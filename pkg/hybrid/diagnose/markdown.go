@@ -34,6 +34,9 @@ func Markdown() []byte {
 		item("owner", r.Owner)
 		item("probe", escape(r.Probe))
 		item("fix", escape(r.Fix))
+		if r.Passes {
+			item("passes", "by itself: servers retry")
+		}
 		item("codes", linked(r.Codes, func(c string) string { return "codes.md#" + strings.ToLower(c) }))
 		item("texts", quoted(r.Texts))
 		item("only with Exchange", quoted(r.Vague))

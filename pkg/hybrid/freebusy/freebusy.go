@@ -2,7 +2,8 @@
 // both sides, and fills the matrix.
 package freebusy
 
-// Status of one lookup. Unknown means that the lookup could not be sent.
+// Status of one lookup or message. Unknown means that it could not be sent; Pending, that a server
+// holds the message and retries.
 type Status string
 
 // The statuses.
@@ -10,6 +11,7 @@ const (
 	OK      Status = "ok"
 	Failed  Status = "failed"
 	Unknown Status = "unknown"
+	Pending Status = "pending"
 )
 
 // MessageProbe is the probe of answers about a message: whether it arrived as internal mail over
@@ -55,4 +57,5 @@ type Summary struct {
 	OK      int `json:"ok"`
 	Failed  int `json:"failed"`
 	Unknown int `json:"unknown"`
+	Pending int `json:"pending,omitempty"` // messages alone
 }

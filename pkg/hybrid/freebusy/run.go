@@ -155,6 +155,8 @@ func (r *Report) Count() {
 			r.Summary.OK++
 		case Failed:
 			r.Summary.Failed++
+		case Pending:
+			r.Summary.Pending++
 		default:
 			r.Summary.Unknown++
 		}
@@ -391,8 +393,13 @@ func suspected(a Answer) []Diagnosis {
 	case to == "online":
 		direction = diagnose.OnpremToOnline
 	}
+	return Suspected(a.Error, direction)
+}
+
+// Suspected lists the causes that an error of a direction shows, the most likely first.
+func Suspected(text, direction string) []Diagnosis {
 	var out []Diagnosis
-	for _, d := range diagnose.OfLookup(a.Error, direction) {
+	for _, d := range diagnose.OfLookup(text, direction) {
 		if len(out) < 3 {
 			out = append(out, Diagnosis{string(d.ID), d.Confidence})
 		}

@@ -29,6 +29,9 @@ func (r Report) View() report.View {
 	if s.Failed > 0 {
 		add(report.Bad, msg.Of("%d failed", s.Failed))
 	}
+	if s.Pending > 0 {
+		add(report.Caution, msg.Of("%d still waiting at a server", s.Pending))
+	}
 	if s.Unknown > 0 {
 		add(report.Caution, unknown)
 	}
@@ -49,7 +52,7 @@ func Block(answers []Answer) report.Matrix {
 	return m
 }
 
-var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown}
+var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown, Pending: report.Pending}
 
 // Lookup shows one answer. A failed one also shows the route and the suspected causes.
 func (a Answer) Lookup() report.Lookup {
