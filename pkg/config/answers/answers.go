@@ -122,7 +122,8 @@ type Exchange struct {
 	Credential Credential `yaml:"credential" json:"credential"`
 	// The account that asks for free/busy over EWS, a user with a mailbox who is synchronized to
 	// the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
-	EWS *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
+	EWS    *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
+	Builds []string    `yaml:"builds,omitempty" json:"builds,omitempty"`
 }
 
 // Namespace is the set of host names a forest publishes.

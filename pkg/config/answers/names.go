@@ -111,6 +111,23 @@ func hostPort(s string) (string, error) {
 	return name + ":" + port, nil
 }
 
+// serverBuild is SERVER=BUILD, or BUILD for all servers of a forest.
+func serverBuild(s string) (string, error) {
+	server, build, named := strings.Cut(s, "=")
+	if !named {
+		build = s
+	} else if _, err := hostOrAddress(server); err != nil {
+		return "", fmt.Errorf("on the left %w; write SERVER=BUILD", err)
+	}
+	parts := strings.Split(build, ".")
+	for _, part := range parts {
+		if _, err := strconv.ParseUint(part, 10, 16); err != nil || len(parts) != 4 {
+			return "", errors.New("has no build of four numbers, such as 15.2.2562.53")
+		}
+	}
+	return strings.ToLower(s), nil
+}
+
 // connectTo returns HOST:PORT=HOST:PORT; the left host or port may be empty.
 func connectTo(s string) (string, error) {
 	const form = "write HOST:PORT=HOST:PORT; an empty left host or port matches any"

@@ -258,6 +258,12 @@ var questions = []Question{
 		Example: "anna.keytab", Check: rule(filePath),
 		When: []Condition{ewsKind("keytab")}, Help: "The path of the keytab, relative to the answers file."},
 
+	{Key: "forests[].exchange.builds", Section: "exchange", Label: "Builds with updates", Kind: ListAnswer,
+		Example: "ex1=15.2.2562.53", Check: rule(serverBuild), Default: "what Get-ExchangeServer shows",
+		Help: "The builds of servers with their hotfix and security updates, SERVER=BUILD, or BUILD for all servers. " +
+			"Get-Command ExSetup.exe on the server shows it.",
+		Why: "Get-ExchangeServer shows cumulative updates only. The Graph route and MRSProxy need later updates."},
+
 	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer,
 		Example: "file:mail-contoso.pfx", Check: rule(filePath),
 		Help: "The transport certificate with its key. It differs from every other forest's in common name or issuer."},

@@ -455,6 +455,7 @@ func (v *validation) forests(a *Answers) {
 				files[file] = i
 			}
 		}
+		v.list(at("exchange", "builds"), f.Exchange.Builds, serverBuild)
 		v.list(at("edge"), f.Edge, hostOrAddress)
 		v.provider(at(), a, f.WorkMail)
 	}

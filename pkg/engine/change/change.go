@@ -243,4 +243,15 @@ type Plan struct {
 	Summary    Summary           `json:"summary"`
 	Changes    []Change          `json:"changes"`
 	LeftOut    []LeftOut         `json:"leftOut,omitempty"`
+	Notes      []Note            `json:"notes,omitempty"`
+}
+
+// Note is what a plan says and does not do: why it decided as it did, how long that holds, what is
+// left to a person.
+type Note struct {
+	Topic string   `json:"topic"`
+	Place string   `json:"place,omitempty"` // empty: everywhere
+	Text  msg.Text `json:"text"`
+	// Commands are for a person to run.
+	Commands []string `json:"commands,omitempty"`
 }

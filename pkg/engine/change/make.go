@@ -24,6 +24,7 @@ type Options struct {
 	Skip     []string
 	Observer observe.Observer // nil: not observed
 	LeftOut  []LeftOut        // what could not be derived; the plan says so
+	Notes    []Note           // what the plan says besides
 }
 
 // Errors of Make; test with errors.Is.
@@ -68,6 +69,7 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 		return Plan{}, err
 	}
 	plan.Changes = m.selected(plan.Changes)
+	plan.Notes = o.Notes
 	plan.Summary = Count(plan.Changes)
 	for i, d := range m.decisions {
 		if _, left := m.left[i]; !left && d.change == nil {

@@ -25,14 +25,14 @@ func (p Plan) View() report.View {
 		if s.Unchanged == 0 {
 			text = msg.Of("Nothing to change: no resource is planned.")
 		}
-		v.Blocks = append([]report.Block{report.Paragraph{Text: text}}, p.leftOut()...)
+		v.Blocks = slices.Concat([]report.Block{report.Paragraph{Text: text}}, p.leftOut(), p.notes())
 		return v
 	}
 	diff := report.Diff{Intro: msg.Of("Changes, in this order:")}
 	for _, c := range p.Changes {
 		diff.Changes = append(diff.Changes, c.Diff())
 	}
-	v.Blocks = append([]report.Block{diff}, p.leftOut()...)
+	v.Blocks = slices.Concat([]report.Block{diff}, p.leftOut(), p.notes())
 	v.Summary = report.Summary{Lead: msg.Of("Plan:"), Counts: []report.Count{{Text: msg.Of(
 		"%d to create, %d to change, %d to replace, %d to remove; %d unchanged",
 		s.Create, s.Update, s.Replace, s.Delete, s.Unchanged,
@@ -59,6 +59,25 @@ func (p Plan) leftOut() []report.Block {
 			f.Details = append(f.Details, report.Paragraph{Text: msg.Plain(id)})
 		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// notes shows what the plan says and does not do.
+func (p Plan) notes() []report.Block {
+	if len(p.Notes) == 0 {
+		return nil
+	}
+	out := []report.Block{report.Paragraph{Text: msg.Of("To know:")}}
+	for _, n := range p.Notes {
+		label := n.Topic
+		if n.Place != "" {
+			label += " " + n.Place
+		}
+		out = append(out, report.Paragraph{Label: msg.Plain(label), Text: n.Text})
+		if len(n.Commands) > 0 {
+			out = append(out, report.Command{Label: msg.Of("run"), Lines: n.Commands})
+		}
 	}
 	return out
 }

@@ -45,7 +45,7 @@ var german = map[string]string{
 	"Nothing to change: all %d resources are up to date.": "Nichts zu ändern: alle %d " +
 		"Ressourcen stimmen.",
 	"Nothing to change: no resource is planned.": "Nichts zu ändern: keine Ressource ist geplant.",
-	"left out": "ausgelassen",
+	"left out": "ausgelassen", "To know:": "Zu wissen:", "run": "ausführen",
 	"Left out, because something that it rests on is unknown. Plan again when it can be read:": "Ausgelassen, weil etwas unbekannt ist, worauf es beruht. Neu planen, sobald es lesbar ist:",
 	"(the %s of %s, once it is made)":           "(%s von %s, sobald angelegt)",
 	"(certificate %s, thumbprint %s, until %s)": "(Zertifikat %s, Fingerabdruck %s, bis %s)",

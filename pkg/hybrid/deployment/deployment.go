@@ -227,10 +227,11 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	facts, end := d.begin(obs)
 	defer end()
 	d.warm(ctx, facts)
-	resources, left, err := desired.Resources(ctx, facts)
+	derived, err := desired.Derive(ctx, facts)
 	if err != nil {
 		return change.Plan{}, err
 	}
+	resources, left := derived.Resources, derived.LeftOut
 	switch {
 	case len(resources)+len(left) > 0:
 	case facts.Tenant == nil && facts.WorkMail == nil:
@@ -247,6 +248,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
 	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
+		Notes: derived.Notes,
 	})
 	d.planned = planned{plan.Digest, facts, time.Now()}
 	return plan, err

@@ -505,9 +505,9 @@ func TestChooseRoute(t *testing.T) {
 			for _, b := range tt.builds {
 				f.Servers = append(f.Servers, server("EX", b))
 			}
-			got, _, err := ChooseRoute(tt.answer, tt.cloud, []Forest{f}, cloud.EWSEnds.Add(-time.Second))
-			if got != tt.want || (err != nil) != tt.fails {
-				t.Errorf("route %q, error %v; want %q, error %v", got, err, tt.want, tt.fails)
+			got, err := ChooseRoute(tt.answer, nil, tt.cloud, []Forest{f}, cloud.EWSEnds.Add(-time.Second))
+			if got.Route != tt.want || (err != nil) != tt.fails {
+				t.Errorf("route %q, error %v; want %q, error %v", got.Route, err, tt.want, tt.fails)
 			}
 		})
 	}
@@ -534,9 +534,9 @@ func TestRouteAfterTheEndOfEWS(t *testing.T) {
 			for i := range f.Forests {
 				f.Forests[i].Servers = []fact.MailboxServer{server("EX", tt.build)}
 			}
-			if got, _, err := ChooseRoute(tt.answer, tt.cloud,
-				[]Forest{{Name: "contoso", Servers: f.Forests[0].Servers}}, f.Now); got != tt.want || err != nil {
-				t.Errorf("route %q, error %v; want %q", got, err, tt.want)
+			if got, err := ChooseRoute(tt.answer, nil, tt.cloud,
+				[]Forest{{Name: "contoso", Servers: f.Forests[0].Servers}}, f.Now); got.Route != tt.want || err != nil {
+				t.Errorf("route %q, error %v; want %q", got.Route, err, tt.want)
 			}
 			_, err := resourcesOf(t, f, a, tt.cloud)
 			if refused := err != nil && strings.Contains(err.Error(),

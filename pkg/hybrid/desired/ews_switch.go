@@ -20,7 +20,10 @@ var ewsSwitch = &Topic{
 	Reads:    fact.List(fact.OnlineConfig, fact.MailboxServers, fact.DedicatedApplication, fact.Grantees),
 	Derive: func(ctx context.Context, p *Planner) error {
 		route, err := p.route(ctx)
-		if err != nil || route != fact.RouteEWS {
+		if err != nil {
+			return err
+		}
+		if err := p.sayRoute(ctx); err != nil || route != fact.RouteEWS {
 			return err
 		}
 		var allowed []any

@@ -30,6 +30,7 @@ type Planner struct {
 	out         []*planned
 	left        []instance
 	waits       []change.LeftOut // what a later plan does, and why not this one
+	notes       []change.Note
 }
 
 // planned is a resource with its origin.
@@ -89,6 +90,16 @@ func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, propert
 	p.out = append(p.out, r)
 }
 
+// Note says something beside the changes: a decision and how long it holds, or what is left to a
+// person, with the commands for it.
+func (p *Planner) Note(text msg.Text, commands ...string) {
+	n := change.Note{Topic: p.topic.ID, Text: text, Commands: commands}
+	if p.Forest != nil {
+		n.Place = p.at()
+	}
+	p.notes = append(p.notes, n)
+}
+
 // refusal is an error that prevents every plan: the answers contradict themselves or the live
 // state.
 type refusal struct{ error }
@@ -115,24 +126,37 @@ func (unknown) Is(target error) bool { return target == change.ErrUnreadable }
 
 func missing(what, where string) error { return fmt.Errorf("%s: %s: %w", where, what, ErrUnknown) }
 
-// Resources derives what should exist from the answers and the facts. The same facts give the same
+// Derived is what follows from answers and facts.
+type Derived struct {
+	Resources []change.Resource
+	LeftOut   []change.LeftOut
+	Notes     []change.Note
+}
+
+// Resources returns the resources of Derive, and what is left out.
+func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
+	d, err := Derive(ctx, set)
+	return d.Resources, d.LeftOut, err
+}
+
+// Derive derives what should exist from the answers and the facts. The same facts give the same
 // resources in the same sequence. A topic that lacks a fact is left out, in the forest of that
 // fact, with everything that needs it. When no forest is known, the result is an error: there is
 // nothing to connect. Without a cloud, and for features that need no topic, nothing should exist.
-func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.LeftOut, error) {
+func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 	p := &Planner{Answers: set.Answers, set: set}
 	topics := slices.DeleteFunc(Topics(), func(t *Topic) bool { return !t.in(set.Answers) })
 	if len(topics) == 0 {
-		return nil, nil, nil
+		return Derived{}, nil
 	}
 	if err := p.consistent(ctx); err != nil {
-		return nil, nil, err
+		return Derived{}, err
 	}
 	p.unconfirmed = unconfirmed(ctx, p)
 	for i := 0; i < len(topics); {
 		if !topics[i].PerForest {
 			if err := p.derive(ctx, topics[i], nil); err != nil {
-				return nil, nil, err
+				return Derived{}, err
 			}
 			i++
 			continue
@@ -145,7 +169,7 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 		for _, forest := range set.Forests {
 			for _, t := range topics[i:end] {
 				if err := p.derive(ctx, t, forest); err != nil {
-					return nil, nil, err
+					return Derived{}, err
 				}
 			}
 		}
@@ -159,9 +183,9 @@ func Resources(ctx context.Context, set *fact.Set) ([]change.Resource, []change.
 				errs = append(errs, i.err)
 			}
 		}
-		return nil, nil, errors.Join(errs...)
+		return Derived{}, errors.Join(errs...)
 	}
-	return resources, append(left, p.waits...), nil
+	return Derived{resources, append(left, p.waits...), p.notes}, nil
 }
 
 // unconfirmed returns the values of the tenant's cloud that no source confirms. Without the
@@ -185,7 +209,7 @@ func unconfirmed(ctx context.Context, p *Planner) map[string]string {
 
 // derive derives one topic. A topic that is left out has no resources.
 func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error {
-	before := len(p.out)
+	before, said := len(p.out), len(p.notes)
 	p.topic, p.Forest = t, forest
 	err := t.Derive(ctx, p)
 	switch {
@@ -196,7 +220,7 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 	case errors.As(err, &refusal{}), errors.Is(err, change.ErrAmbiguous):
 		return err
 	}
-	p.out = p.out[:before]
+	p.out, p.notes = p.out[:before], p.notes[:said]
 	p.left = append(p.left, instance{t, forest, err})
 	return nil
 }

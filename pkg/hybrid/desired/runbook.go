@@ -32,6 +32,7 @@ type runbook struct {
 	Role    string
 	Steps   []runbookStep
 	Back    []runbookStep
+	Notes   []change.Note
 }
 
 type runbookStep struct {
@@ -54,7 +55,7 @@ var runbookTemplate = template.Must(template.New("runbook.md.tmpl").
 // others are what it waits for.
 func Runbook(p change.Plan, sites map[string]Site, role string) []byte {
 	batches := scheduled(p.Changes)
-	d := runbook{Digest: p.Digest, Changes: len(p.Changes), Role: role}
+	d := runbook{Digest: p.Digest, Changes: len(p.Changes), Role: role, Notes: p.Notes}
 	in := map[string]*batch{}
 	for _, b := range batches {
 		for _, c := range b.changes {

@@ -3,6 +3,7 @@ package desired
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -38,13 +39,31 @@ func Sites(ctx context.Context, set *fact.Set, p change.Plan) (map[string]Site, 
 	return out, nil
 }
 
+// shownServers are the Mailbox servers with the builds that Get-ExchangeServer shows.
+func shownServers(ctx context.Context, forest *fact.Side) ([]fact.MailboxServer, error) {
+	mailbox, err := fact.MailboxServers.In(ctx, forest)
+	if err != nil || !slices.ContainsFunc(mailbox, func(s fact.MailboxServer) bool { return s.Given }) {
+		return mailbox, err
+	}
+	all, err := fact.Servers.In(ctx, forest)
+	out := slices.Clone(mailbox)
+	for i := range out {
+		for _, s := range all {
+			if shown, bad := s.Shown(); bad == nil && s.Name == out[i].Name {
+				out[i].Build = shown
+			}
+		}
+	}
+	return out, err
+}
+
 func (p *Planner) site(ctx context.Context, place string) (site Site, err error) {
 	for _, forest := range p.set.Forests {
 		if PlaceForest(forest.Name()) == place {
 			if site.Organization, err = p.organization(ctx, forest); err != nil {
 				return Site{}, err
 			}
-			site.Servers, err = fact.MailboxServers.In(ctx, forest)
+			site.Servers, err = shownServers(ctx, forest)
 			return site, err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 )
 
 // Build is an Exchange Server build: 15.2.2562.41.
@@ -187,4 +189,18 @@ func (b Build) Fitness(r Route) Fitness {
 		return Untold
 	}
 	return Unfit
+}
+
+// GraphFault says what is wrong with lookups through Microsoft Graph at a build that has them; zero:
+// nothing is known. Source: the September 2026 security updates.
+func (b Build) GraphFault() msg.Text {
+	switch {
+	case b.Fitness(RouteGraph) != Fit:
+		return msg.Text{}
+	case b.Compare(Build{15, 2, 2562, 49}) < 0:
+		return msg.Of("busy times from the tenant are shifted by the asking user's time zone, without an error")
+	case b.Compare(Build{15, 2, 2562, 53}) < 0:
+		return msg.Of("lookups of delegates fail with 403 (Forbidden) where EWS is not allowed as well")
+	}
+	return msg.Text{}
 }

@@ -14,20 +14,72 @@ type Server struct {
 	Name    string
 	FQDN    string
 	Version string // AdminDisplayVersion
+	Given   Build  // with the updates that AdminDisplayVersion does not show, from the answers; zero: not given
 	Mailbox bool
 	Edge    bool
 }
 
-// Build reads the server's version.
-func (s Server) Build() (Build, error) { return ParseBuild(s.Version) }
+// Build returns the build that the answers give, else the one that the server shows.
+func (s Server) Build() (Build, error) {
+	if s.Given != (Build{}) {
+		return s.Given, nil
+	}
+	return s.Shown()
+}
+
+// Shown reads the server's version as Get-ExchangeServer shows it.
+func (s Server) Shown() (Build, error) { return ParseBuild(s.Version) }
+
+// GivenBuilds reads forests[].exchange.builds: by server in lower case without its domain, "" for
+// all servers.
+func GivenBuilds(list []string) map[string]Build {
+	out := map[string]Build{}
+	for _, text := range list {
+		server, build, named := strings.Cut(text, "=")
+		if !named {
+			server, build = "", text
+		}
+		short, _, _ := strings.Cut(server, ".")
+		if b, err := ParseBuild(build); err == nil {
+			out[strings.ToLower(short)] = b
+		}
+	}
+	return out
+}
+
+// Updates reports whether a build is another one of the same cumulative update, and not a lower one.
+func (b Build) Updates(shown Build) bool {
+	return b.Major == shown.Major && b.Minor == shown.Minor && b.Build == shown.Build && b.Revision >= shown.Revision
+}
 
 const getExchangeServer = "Get-ExchangeServer"
 
-// Servers are the Exchange servers, per forest, sorted by name.
-var Servers = Cmdlet(OnPremises, getExchangeServer, func(objects []exchange.Object) ([]Server, error) {
+// shownServers are the servers as Exchange shows them.
+var shownServers = Cmdlet(OnPremises, getExchangeServer, func(objects []exchange.Object) ([]Server, error) {
 	out, err := each(getExchangeServer, readServer)(objects)
 	slices.SortFunc(out, func(a, b Server) int { return cmp.Compare(a.Name, b.Name) })
 	return out, err
+})
+
+// Servers are the Exchange servers, per forest, sorted by name. A build of the answers counts only
+// where it is an update of the build that the server shows: any other one is out of date.
+var Servers = Derive(AtForest, List(shownServers), func(ctx context.Context, s *Side) ([]Server, error) {
+	shown, err := shownServers.In(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	given := GivenBuilds(s.Answers.Exchange.Builds)
+	out := slices.Clone(shown)
+	for i := range out {
+		b, named := given[strings.ToLower(out[i].Name)]
+		if !named {
+			b = given[""]
+		}
+		if visible, err := out[i].Shown(); err == nil && b.Updates(visible) {
+			out[i].Given = b
+		}
+	}
+	return out, nil
 })
 
 // readServer counts a server without roles in the output as a Mailbox server: an unneeded look is
@@ -54,6 +106,7 @@ func readServer(o exchange.Object) (s Server, err error) {
 type MailboxServer struct {
 	Name  string
 	Build Build
+	Given bool // the answers give the build
 }
 
 // MailboxServers are the servers that send and receive lookups.
@@ -71,7 +124,7 @@ var MailboxServers = Derive(AtForest, List(Servers), func(ctx context.Context, s
 		if err != nil {
 			return nil, fmt.Errorf("%s: server %s: %w", s.Name(), server.Name, err)
 		}
-		out = append(out, MailboxServer{server.Name, b})
+		out = append(out, MailboxServer{server.Name, b, server.Given != Build{}})
 	}
 	return out, nil
 })

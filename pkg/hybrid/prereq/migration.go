@@ -70,10 +70,11 @@ var migrationChecks = []Check{{
 			return check.Warned("MRSProxy is open, and the build number does not show whether the August 2026 "+
 				"security update is installed: %s", someOf(untold)).With("directories", untold).
 				Fix("Make sure that the update is installed: Get-Command ExSetup.exe on the server shows its file " +
-					"version.")
+					"version. Write it into forests[].exchange.builds.")
 		case len(closed) > 0:
 			return check.Pass("MRSProxy is closed, and hybridge opens it only where the build number proves the "+
-				"August 2026 security update: not on %s", someOf(closed)).With("directories", closed)
+				"August 2026 security update: not on %s", someOf(closed)).With("directories", closed).
+				Fix("Where the update is installed, write the build into forests[].exchange.builds.")
 		}
 		return check.Pass("no MRSProxy is open without need or without the update")
 	},

@@ -184,7 +184,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain, Synchronized: "TRUE"}, nil)
 		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3, Addressed: 3, Named: 3}, nil)
 		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
-		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true}},
+		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.53)", Mailbox: true}},
 			nil)
 		fact.AcceptedDomains.Seed(forest,
 			[]fact.AcceptedDomain{{Name: domain, Type: "Authoritative"},
@@ -713,7 +713,7 @@ func TestDisorders(t *testing.T) {
 			Servers: []string{"EX2"}}), []string{"fail oauth.overrides contoso"}},
 		{"override per server", func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.Servers, f.Forests[0], func(have *[]fact.Server) {
-				*have = append(*have, fact.Server{Name: "EX2", Version: "Version 15.2 (Build 2562.46)", Mailbox: true})
+				*have = append(*have, fact.Server{Name: "EX2", Version: "Version 15.2 (Build 2562.53)", Mailbox: true})
 			})
 			alter(t, fact.Auth, f.Forests[0], func(have *fact.AuthConfig) { have.Servers["EX2"] = have.Servers["EX1"] })
 			fact.SettingOverrides.Seed(f.Forests[0], []fact.SettingOverride{

@@ -3,6 +3,7 @@ package prereq
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
@@ -36,7 +37,8 @@ var serverChecks = []Check{
 					route = fact.RouteGraph
 				}
 			}
-			var unfit, untold, ending, all []string
+			var unfit, untold, ending, faulty, all []string
+			outdated := outdatedBuilds(in.Forest.Answers.Exchange.Builds, servers)
 			for _, s := range servers {
 				if !s.Mailbox || s.Edge {
 					continue
@@ -52,7 +54,13 @@ var serverChecks = []Check{
 						ending = append(ending, text)
 					}
 				}
+				if s.Given == b {
+					text += ", given in the answers"
+				}
 				all = append(all, text)
+				if why := b.GraphFault(); route == fact.RouteGraph && !why.IsZero() {
+					faulty = append(faulty, text+": "+why.String())
+				}
 				switch fitness := b.Fitness(route); {
 				case route == "":
 				case fitness == fact.Unfit:
@@ -74,7 +82,16 @@ var serverChecks = []Check{
 					msg.Count(len(untold), "%s server is", "%s servers are"), route, someOf(untold)).
 					With("servers", untold).
 					Fix("Make sure that the hotfix update is installed: Get-Command ExSetup.exe on the server " +
-						"shows its file version.")
+						"shows its file version. Write it into forests[].exchange.builds.")
+			case len(outdated) > 0:
+				return check.Warned("forests[].exchange.builds of %s is out of date: %s", in.Forest.Name(),
+					someOf(outdated)).With("builds", outdated).
+					Because("hybridge goes by the build that Get-ExchangeServer shows for these servers.").
+					Fix("Correct the answers file.")
+			case len(faulty) > 0:
+				return check.Warned("lookups through Microsoft Graph have a known fault at the build of %s: %s",
+					msg.Count(len(faulty), "%s server", "%s servers"), someOf(faulty)).With("servers", faulty).
+					Fix("Install the September 2026 security update, version 2 (15.2.2562.53) or later.")
 			case len(ending) > 0:
 				return check.Warned("%s of a version whose support ended on 2025-10-14: %s",
 					msg.Count(len(ending), "%s server is", "%s servers are"), someOf(ending)).
@@ -95,4 +112,27 @@ var serverChecks = []Check{
 				With("servers", all)
 		},
 	},
+}
+
+// outdatedBuilds lists the builds of the answers that fit no server: the server is not there, or
+// shows another cumulative update or a later build.
+func outdatedBuilds(given []string, servers []fact.Server) []string {
+	var out []string
+	for name, b := range fact.GivenBuilds(given) {
+		if name == "" {
+			if !slices.ContainsFunc(servers, func(s fact.Server) bool { return s.Given == b }) {
+				out = append(out, b.String())
+			}
+			continue
+		}
+		i := slices.IndexFunc(servers, func(s fact.Server) bool { return strings.EqualFold(s.Name, name) })
+		switch {
+		case i < 0:
+			out = append(out, name+"="+b.String()+" (no such server)")
+		case servers[i].Given != b:
+			out = append(out, name+"="+b.String()+" ("+servers[i].Version+")")
+		}
+	}
+	slices.Sort(out)
+	return out
 }

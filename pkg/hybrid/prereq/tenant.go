@@ -149,8 +149,8 @@ func chosenRoute(ctx context.Context, in Input) (fact.Route, error) {
 		servers, err := fact.MailboxServers.In(ctx, f)
 		forests = append(forests, desired.Forest{Name: f.Name(), Servers: servers, Unknown: err})
 	}
-	route, _, err := desired.ChooseRoute(answer, in.Cloud, forests, in.Now())
-	return route, err
+	choice, err := desired.ChooseRoute(answer, in.Answers.Features, in.Cloud, forests, in.Now())
+	return choice.Route, err
 }
 
 // unlisted returns the dedicated applications that exist and are not on the list. The plan lists
