@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,18 +29,25 @@ type demoDocument struct {
 	Before     deployment.TestReport `json:"before"`
 	Plan       change.Plan           `json:"plan"`
 	Apply      apply.Report          `json:"apply"`
-	After      deployment.TestReport `json:"after"`
+	// The way out of WorkMail, in its scenario.
+	Exit  *demoExit             `json:"exit,omitempty"`
+	After deployment.TestReport `json:"after"`
+
+	sections []report.Block // of the stages so far, in their order
 }
 
 // scenario is an estate that the demo shows.
 type scenario struct {
 	id, title string
 	lab       lab.Options
+	exit      bool // leads out of WorkMail
 }
 
 var scenarios = []scenario{
-	{"online", "two forests and a tenant", lab.Options{Clouds: []string{lab.Online}}},
-	{"workmail", "a forest and Amazon WorkMail", lab.Options{Clouds: []string{lab.WorkMail}, Forests: 1}},
+	{"online", "two forests and a tenant", lab.Options{Clouds: []string{lab.Online}}, false},
+	{"workmail", "a forest and Amazon WorkMail", lab.Options{Clouds: []string{lab.WorkMail}, Forests: 1}, false},
+	{"workmail-exit", "a forest, and 20 people in Amazon WorkMail who leave it",
+		lab.Options{Clouds: []string{lab.WorkMail}, Forests: 1, Users: 200}, true},
 }
 
 func scenarioNamed(id string) (scenario, error) {
@@ -63,11 +71,13 @@ func newDemoCommand(a app) *cobra.Command {
 names. It shows that free/busy fails, plans and applies what is missing, and shows that it works. Nothing
 leaves the machine, and nothing stays on it.`,
 		Example: `  hybridge demo
-  hybridge demo --scenario workmail`,
+  hybridge demo --scenario workmail
+  hybridge demo --scenario workmail-exit`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&chosen, "scenario", chosen,
-		"the `ESTATE`: online (two forests and a tenant) or workmail (a forest and Amazon WorkMail)")
+		"the `ESTATE`: online (two forests and a tenant), workmail (a forest and Amazon WorkMail) or "+
+			"workmail-exit (the way out of WorkMail, killed in every stage)")
 	return a.verb(c, report.Documents|report.Outcomes|report.Events,
 		func(ctx context.Context, t *task, _ []string) error {
 			s, err := scenarioNamed(chosen)
@@ -78,39 +88,18 @@ leaves the machine, and nothing stays on it.`,
 		})
 }
 
-// View shows the five stages, and both matrices side by side.
+// View shows the stages, and both matrices side by side.
 func (d demoDocument) View() report.View {
-	v := report.View{Name: "demo", Title: msg.Of("Demo"), Blocks: d.stages()}
-	return report.View{Name: v.Name, Title: v.Title, Blocks: append(v.Blocks, d.outcome()...)}
-}
-
-// stages are the sections of what was done so far.
-func (d demoDocument) stages() []report.Block {
-	var blocks []report.Block
-	for _, s := range []struct {
-		heading msg.Text
-		reached bool
-		stage   report.Document
-	}{
-		{msg.Of("Prerequisites"), d.Check.Kind != "", d.Check},
-		{msg.Of("Free/busy before"), d.Before.Kind != "", d.Before},
-		{msg.Of("Plan"), d.Plan.Kind != "", d.Plan},
-		{msg.Of("Apply"), d.Apply.Kind != "", d.Apply},
-		{msg.Of("Free/busy after"), d.After.Kind != "", d.After},
-	} {
-		if s.reached {
-			blocks = append(blocks, report.Section{Heading: s.heading, View: s.stage.View()})
-		}
-	}
-	return blocks
+	return report.View{Name: "demo", Title: msg.Of("Demo"), Blocks: append(slices.Clone(d.sections), d.outcome()...)}
 }
 
 func (d demoDocument) outcome() []report.Block {
 	both := report.View{Blocks: []report.Block{deployment.BeforeAfter(d.Before, d.After)}}
-	return []report.Block{
-		report.Section{Heading: msg.Of("Before and after"), View: both},
-		report.Source{Language: "sh", Text: demoOutro},
+	out := []report.Block{report.Section{Heading: msg.Of("Before and after"), View: both}}
+	if d.Exit != nil {
+		out = append(out, d.Exit.outcome())
 	}
+	return append(out, report.Source{Language: "sh", Text: demoOutro})
 }
 
 func runDemo(ctx context.Context, c *cobra.Command, a app, t *task, s scenario) error {
@@ -140,25 +129,60 @@ func runDemo(ctx context.Context, c *cobra.Command, a app, t *task, s scenario) 
 	}
 
 	d := demoDocument{APIVersion: report.APIVersion, Kind: "DemoReport"}
-	for _, stage := range []func() error{
-		func() (err error) { d.Check, err = t.deployed.Check(ctx, t.obs); return err },
-		func() (err error) { d.Before, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); return err },
-		func() (err error) { d.Plan, err = t.deployed.Plan(ctx, t.obs); return err },
-		func() (err error) {
-			d.Apply, err = t.deployed.Apply(ctx, d.Plan, t.applyOptions(applyOptions{}), t.obs)
-			d.Apply.Journal = "" // it goes with the lab
-			return err
-		},
-		func() (err error) { d.After, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); return err },
-	} {
-		if err := stage(); err != nil {
+	// A person sees each stage when it ends.
+	show := func(heading msg.Text, stage report.Document) error {
+		section := report.Section{Heading: heading, View: stage.View()}
+		d.sections = append(d.sections, section)
+		if !t.text() {
+			return nil
+		}
+		return t.write(blocks{section})
+	}
+	checked := func() (err error) {
+		if d.Check, err = t.deployed.Check(ctx, t.obs); err != nil {
 			return err
 		}
-		// A person sees each stage when it ends.
-		if done := d.stages(); t.text() && len(done) > 0 {
-			if err := t.write(blocks{done[len(done)-1]}); err != nil {
-				return err
-			}
+		return show(msg.Of("Prerequisites"), d.Check)
+	}
+	before := func() (err error) {
+		if d.Before, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); err != nil {
+			return err
+		}
+		return show(msg.Of("Free/busy before"), d.Before)
+	}
+	connected := func() (err error) {
+		if d.Plan, err = t.deployed.Plan(ctx, t.obs); err != nil {
+			return err
+		}
+		if err := show(msg.Of("Plan"), d.Plan); err != nil {
+			return err
+		}
+		if d.Apply, err = t.deployed.Apply(ctx, d.Plan, t.applyOptions(applyOptions{}), t.obs); err != nil {
+			return err
+		}
+		d.Apply.Journal = "" // it goes with the lab
+		return show(msg.Of("Apply"), d.Apply)
+	}
+	left := func() error {
+		e, err := t.leaveWorkMail(ctx, l, described, func(n int, s demoStage) error {
+			return show(msg.Of("The way out, stage %d", n), s)
+		})
+		d.Exit = &e
+		return err
+	}
+	after := func() (err error) {
+		if d.After, err = t.deployed.Test(ctx, deployment.TestOptions{}, t.obs); err != nil {
+			return err
+		}
+		return show(msg.Of("Free/busy after"), d.After)
+	}
+	stages := []func() error{checked, before, connected, after}
+	if s.exit {
+		stages = []func() error{connected, checked, before, left, after}
+	}
+	for _, stage := range stages {
+		if err := stage(); err != nil {
+			return err
 		}
 	}
 	if ctx.Err() != nil {
@@ -173,6 +197,9 @@ func runDemo(ctx context.Context, c *cobra.Command, a app, t *task, s scenario) 
 	}
 	if code := resultCode(d); code != exitFine {
 		return quietly(code)
+	}
+	if s.exit {
+		return nil // what was removed there does not come back
 	}
 	return offerWizard(ctx, c, a, t, d.Apply.RunID)
 }

@@ -281,6 +281,9 @@ func resultCode(d report.Document) int {
 	case deployment.TestReport:
 		return testCode(d)
 	case demoDocument:
+		if d.Exit != nil && len(d.Exit.Lost)+len(d.Exit.Left) > 0 {
+			return exitFailed
+		}
 		return testCode(d.After)
 	case runDocument:
 		if code := testCode(*d.Test); code != exitFine {

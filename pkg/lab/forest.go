@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,7 +143,8 @@ func (f *forestSite) seed() {
 		case m.remote:
 			o.Seed("RemoteMailbox", append(common, "RemoteRoutingAddress", "SMTP:"+m.target())...)
 		case m.amazon:
-			o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.target())...)
+			o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.target(), "CustomAttribute1",
+				"moved "+m.account, "HiddenFromAddressListsEnabled", slices.Contains(f.services, m.account))...)
 		default:
 			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server))...)
 		}

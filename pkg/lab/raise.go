@@ -156,6 +156,7 @@ func (t *tenantSite) raise(l *Lab) error {
 	}
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
 	t.org.Handle("Get-Recipient", t.premise.getRecipient)
+	t.org.Handle("Get-MailboxFolderStatistics", t.premise.countsFolders(&t.stores))
 	t.premise.follow()
 	if err := t.raiseMail(l); err != nil {
 		return err

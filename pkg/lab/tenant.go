@@ -46,6 +46,7 @@ type tenantSite struct {
 	devicePage   string // where a person finishes a device code
 	now          func() time.Time
 	today        func() time.Time // of the retirement of EWS
+	stores       stores
 	// viewOnly is set by a fault: every account has view-only roles in Exchange Online
 	viewOnly bool
 }

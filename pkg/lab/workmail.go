@@ -79,6 +79,10 @@ const (
 	workMailKey     = "AKIALABLABLABLABLAB1"
 	directoryID     = "d-906781cc3a"
 
+	// WorkMailFunction is a Lambda function of the lab's account that answers lookups in place of
+	// EWS of the first forest.
+	WorkMailFunction = "arn:aws:lambda:" + workMailRegion + ":" + workMailAccount + ":function:workmail-cap"
+
 	svcExchange = "svc-availability" // as which WorkMail asks Exchange
 	svcWorkMail = "svc-workmail"     // as which Exchange asks WorkMail
 )
@@ -95,6 +99,9 @@ func (f *forest) moveToWorkMail(here, alone bool) {
 			continue
 		}
 		m.remote, m.amazon = false, here
+		if here {
+			m.others = append(m.others, "mail."+m.account+"@"+f.domain)
+		}
 	}
 	if !here {
 		return
@@ -157,6 +164,16 @@ func (s *workMailSite) raise(l *Lab) error {
 	s.service.Connectors = []*workmail.Connector{s.connector}
 	s.service.Calendar, s.service.Config.Folders = events, heldAtWorkMail
 	s.service.TXT = s.texts
+	s.service.Functions = map[string]workmail.Function{WorkMailFunction: {
+		Ask: func(ctx context.Context, mailbox string, w ews.Window) ([]ews.Event, error) {
+			found, err := f.premise.availability(onBehalfOf(ctx, svcExchange+"@"+f.domain), mailbox, w, false)
+			var no *lookupError
+			if errors.As(err, &no) {
+				err = &ews.ResponseError{Address: mailbox, Code: no.code, Text: no.text}
+			}
+			return found, err
+		},
+	}}
 	s.org = s.service.NewOrganization(workMailAlias, s.connector, f.domain)
 	for _, m := range f.users {
 		if m.amazon && m != f.amazon() {

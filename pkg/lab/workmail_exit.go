@@ -54,9 +54,13 @@ func (s *stores) heldBy(address string) []ews.Folder {
 }
 
 // Carry copies folders of a user's mailbox in WorkMail to that in Exchange, as the client of the
-// user does with what it exported before. classes are those of the folders; none: all.
+// user does with what it exported before. classes are those of the folders; none: all. A user whose
+// mailbox is in Exchange Online gets them there.
 func (l *Lab) Carry(address string, classes ...string) {
 	s := &l.workMail.forest.stores
+	if _, noun := l.workMail.forest.recipient(address); noun == "RemoteMailbox" && l.tenant != nil {
+		s = &l.tenant.stores
+	}
 	held := s.heldBy(address)
 	for _, f := range heldAtWorkMail(address) {
 		if len(classes) > 0 && !slices.Contains(classes, f.Class) {
@@ -71,6 +75,28 @@ func (l *Lab) Carry(address string, classes ...string) {
 		s.held = map[string][]ews.Folder{}
 	}
 	s.held[strings.ToLower(address)] = held
+}
+
+// License gives a person whose mailbox was in WorkMail a mailbox in Exchange Online, as a license
+// does that an administrator assigns.
+func (l *Lab) License(address string) error {
+	for _, r := range l.tenant.org.Objects("MailUser") {
+		if !strings.EqualFold(r.String("PrimarySmtpAddress"), address) {
+			continue
+		}
+		alias, _, _ := strings.Cut(address, "@")
+		addresses := append(slices.Clone(r.Strings("EmailAddresses")), "smtp:"+alias+"@"+coexistenceDomain)
+		var pairs []any
+		for _, name := range []string{"Name", "Alias", "DisplayName", "PrimarySmtpAddress", "WindowsEmailAddress",
+			"UserPrincipalName", "IsDirSynced"} {
+			pairs = append(pairs, name, r.Get(name))
+		}
+		r.Remove()
+		l.tenant.org.Seed("Mailbox", append(pairs, "EmailAddresses", addresses)...)
+		l.tenant.premise.read()
+		return nil
+	}
+	return fmt.Errorf("the tenant has no mail user %s", address)
 }
 
 // InWorkMail lists the users and groups that are registered to WorkMail.

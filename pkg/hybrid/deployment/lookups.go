@@ -65,7 +65,7 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 			directions = append(directions, f.answers.Name+" -> "+desired.PlaceOnline,
 				desired.PlaceOnline+" -> "+f.answers.Name)
 		}
-		if f.answers.WorkMail != nil {
+		if f.answers.WorkMail != nil && !d.answers.WorkMail.IsLeaving() {
 			directions = append(directions, f.answers.Name+" -> "+desired.PlaceWorkMail,
 				desired.PlaceWorkMail+" -> "+f.answers.Name)
 		}

@@ -155,6 +155,25 @@ func stage(t *testing.T, d *Deployment) change.Plan {
 	return plan
 }
 
+// standing runs the checks, of which none may fail on the way out, and returns what that of the way
+// out says.
+func standing(t *testing.T, d *Deployment) string {
+	t.Helper()
+	report, err := d.Check(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed, unknown := found(report); len(failed)+len(unknown) > 0 {
+		t.Errorf("failed %v, unknown %v", failed, unknown)
+	}
+	for _, r := range report.Results {
+		if r.ID == "workmail.way-out" {
+			return string(r.Status) + " " + r.Summary.String()
+		}
+	}
+	return ""
+}
+
 // count counts the changes of a plan by kind.
 func count(p change.Plan) map[string]int {
 	out := map[string]int{}
@@ -174,6 +193,13 @@ func TestLeaveWorkMail(t *testing.T) {
 	n := len(people)
 
 	was := addressesOf(t, d, people)
+	says := func(want string) {
+		t.Helper()
+		if got := standing(t, d); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	says("warn stages 1 to 3: 2 have the mailbox in WorkMail")
 	first := stage(t, d)
 	if diff := cmp.Diff(map[string]int{"ImpersonationRole create": 1, "ReturnedRecipient replace": n,
 		"MailboxAddresses create": n}, count(first)); diff != "" {
@@ -189,6 +215,7 @@ func TestLeaveWorkMail(t *testing.T) {
 		}
 	}
 
+	says("warn stages 1 to 3: 2 have the mailbox in Exchange and wait for their content")
 	// Nothing was carried over: nobody is deregistered, and the plan says what is missing.
 	second := stage(t, d)
 	if len(second.Changes) > 0 || len(second.LeftOut) != n {
@@ -207,6 +234,7 @@ func TestLeaveWorkMail(t *testing.T) {
 	}
 
 	l.Carry(people[0])
+	says("warn stages 1 to 3: 1 has the mailbox in Exchange and waits for its content, 1 can be deregistered")
 	fourth := stage(t, d)
 	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 1}, count(fourth)); diff != "" {
 		t.Error(diff)
@@ -218,6 +246,8 @@ func TestLeaveWorkMail(t *testing.T) {
 	if got := l.InWorkMail(); len(got) != 1 || !strings.HasPrefix(got[0], "svc-") {
 		t.Errorf("left in WorkMail: %v", got)
 	}
+	says("warn stage 4: no user is left, and these are: workmail/ImpersonationRole/hybridge-exit, " +
+		"workmail/DefaultMailDomain/default, workmail/AvailabilityConfiguration/contoso.example and 3 more")
 	last := stage(t, d)
 	if diff := cmp.Diff(map[string]int{"AvailabilityAddressSpace delete": 1, "AvailabilityConfiguration delete": 1,
 		"DefaultMailDomain update": 1, "ImpersonationRole delete": 1, "WorkMailDomain delete": 1,
@@ -228,4 +258,5 @@ func TestLeaveWorkMail(t *testing.T) {
 	if err != nil || len(after.Changes)+len(after.LeftOut) > 0 {
 		t.Errorf("%v, %+v, %v", changed(after), after.LeftOut, err)
 	}
+	says("pass no user is left in WorkMail, and nothing leads there")
 }

@@ -301,7 +301,7 @@ func (p *Planner) closeDown(ctx context.Context, e exit) error {
 		r.Absent, r.Topic = true, p.topic.ID
 		p.out = append(p.out, &planned{instance: instance{topic: p.topic}, Resource: r, needs: needs})
 	}
-	reason := msg.Of("no user is left in WorkMail")
+	reason := msg.Of(nobodyLeft)
 	test := e.organization.TestDomain()
 	var registered []Need // what is removed after everything that leads to it
 	for _, u := range append(slices.Clone(e.groups), service(e)...) {

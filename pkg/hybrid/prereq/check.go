@@ -50,7 +50,7 @@ type Check struct {
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, ruleChecks(), recipientChecks,
 		identityChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, transportChecks,
-		migrationChecks, oauthChecks, tenantChecks, workMailChecks, objectChecks())
+		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailExitChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own

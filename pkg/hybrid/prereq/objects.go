@@ -104,6 +104,10 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 		}
 		return check.Result{Status: check.StatusSkip, Summary: noTenant}
 	}
+	clouds := desired.CloudsOf(k, &in.Answers)
+	if in.Answers.WorkMail.IsLeaving() && slices.Equal(clouds, []fact.At{fact.AtWorkMail}) {
+		return leaves()
+	}
 	plan, err := desired.Comparison.In(ctx, in.Organization)
 	switch {
 	case errors.Is(err, desired.ErrRefused), errors.Is(err, desired.ErrNotReady):
@@ -111,7 +115,6 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	case err != nil:
 		return check.Unknown(err)
 	}
-	clouds := desired.CloudsOf(k, &in.Answers)
 	begun := func(f *fact.Side) bool {
 		return (!slices.Contains(clouds, "") || desired.Begun(plan, f.Name())) &&
 			(!slices.Contains(clouds, fact.AtWorkMail) || desired.BegunWorkMail(plan, f))

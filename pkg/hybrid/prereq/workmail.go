@@ -155,6 +155,9 @@ var workMailChecks = []Check{
 		Why:   "WorkMail takes no availability configuration before a user is enabled.",
 		Fix:   "List a user under workmail.users: hybridge plan registers the user.",
 		Run: func(ctx context.Context, in Input) check.Result {
+			if in.Answers.WorkMail.IsLeaving() {
+				return leaves()
+			}
 			users, err := fact.WorkMailUsers.In(ctx, in.WorkMail)
 			if err != nil {
 				return check.Unknown(err)
@@ -197,6 +200,9 @@ var workMailChecks = []Check{
 					return check.Pass("%s is enabled for WorkMail", account.User)
 				}
 			}
+			if in.Answers.WorkMail.IsLeaving() {
+				return leaves()
+			}
 			if contains(in.Answers.WorkMail.Users, account.User) {
 				return check.Warned("%s is not enabled for WorkMail yet; hybridge plan registers it", account.User)
 			}
@@ -215,6 +221,9 @@ var workMailChecks = []Check{
 			"that is no failure, and a registration is refused until then.",
 		Fix: "Wait up to four hours. A user who stays invisible is outside of what the AD Connector reads.",
 		Run: func(ctx context.Context, in Input) check.Result {
+			if in.Answers.WorkMail.IsLeaving() {
+				return leaves()
+			}
 			users, err := fact.WorkMailUsers.In(ctx, in.WorkMail)
 			if err != nil {
 				return check.Unknown(err)
@@ -353,6 +362,7 @@ var workMailChecks = []Check{
 			for _, name := range in.Forest.Answers.Domains {
 				d, err := fact.WorkMailDomain.In(ctx, in.WorkMail, strings.ToLower(name))
 				switch {
+				case errors.Is(err, workmail.ErrNotFound) && in.Answers.WorkMail.IsLeaving():
 				case errors.Is(err, workmail.ErrNotFound):
 					bad = append(bad, msg.Of("%s is not added", name))
 				case err != nil:
@@ -567,6 +577,8 @@ var workMailChecks = []Check{
 					return check.Unknown(err)
 				}
 				switch _, target, _ := strings.Cut(r.Target, "@"); {
+				case strings.HasSuffix(r.Kind, "Mailbox") && in.Answers.WorkMail.IsLeaving():
+					// Its mailbox came back, and its content follows.
 				case strings.HasSuffix(r.Kind, "Mailbox"):
 					wrong = append(wrong, msg.Of("%s has a mailbox in Exchange too (%s)", u.Email, r.Kind))
 				case !strings.EqualFold(target, o.TestDomain()):
