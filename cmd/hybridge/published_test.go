@@ -15,6 +15,7 @@ import (
 // unpublished are the documents that no machine reads as JSON.
 var unpublished = []string{
 	"main.blocks",         // between the documents of a demo, in text only
+	"main.demoStage",      // within demo-report
 	"main.schemaDocument", // is a JSON Schema itself
 }
 
