@@ -146,7 +146,7 @@ func TestAnswersAreRead(t *testing.T) {
 				object("Name", "EX1", "AdminDisplayVersion", "Version 15.2 (Build 2562.17)"),
 				object("Name", "EDGE", "AdminDisplayVersion", "?", "IsMailboxServer", false, "IsEdgeServer", true),
 			}},
-			want: "[{Name:EX1 Build:15.2.2562.17} {Name:EX2 Build:15.2.2562.17}]",
+			want: "[{Name:EX1 Build:15.2.2562.17 Given:false} {Name:EX2 Build:15.2.2562.17 Given:false}]",
 		},
 		{
 			name: "a server without a version", ask: read(Servers, forest),
