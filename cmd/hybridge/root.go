@@ -176,7 +176,6 @@ and --non-interactive it runs all of them in plain lines.`,
 		}
 		return flagFault(cmd, err)
 	})
-	root.SetVersionTemplate("hybridge {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(
 		&cobra.Group{ID: "flow", Title: "The way to a working hybrid:"},

@@ -1,12 +1,10 @@
 package desired
 
 import (
-	"bytes"
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
-	"text/template"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/templates"
@@ -46,9 +44,10 @@ type runbookStep struct {
 
 type runbookChange struct{ Action, Kind, Name, Reason, Risk string }
 
-var runbookTemplate = template.Must(template.New("runbook.md.tmpl").
-	Funcs(template.FuncMap{"cell": cell, "line": comment}).
-	ParseFS(templates.PowerShell, "powershell/runbook.md.tmpl"))
+var runbookTemplate = sync.OnceValue(func() *form {
+	return mustForm(templates.PowerShell, "powershell/runbook.md.tmpl",
+		map[string]func(string) string{"cell": cell, "line": comment})
+})
 
 // Runbook says who runs which script where, what to see, when to stop and how to go back: the
 // cut-over sheet of the scripts of a plan. With a role, it is that of its team: the scripts of
@@ -87,11 +86,7 @@ func Runbook(p change.Plan, sites map[string]Site, role string) []byte {
 			d.Back = append(d.Back, s)
 		}
 	}
-	var b bytes.Buffer
-	if err := runbookTemplate.Execute(&b, d); err != nil {
-		panic(fmt.Sprintf("desired: the template of the runbook: %v", err)) // it is built in, and tested
-	}
-	return b.Bytes()
+	return runbookTemplate().fill(d)
 }
 
 // cell escapes a text of the plan for a table of Markdown.

@@ -1,7 +1,6 @@
 package desired
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"text/template"
 	"unicode"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -266,9 +264,10 @@ type page struct {
 	Steps                     [][]string
 }
 
-var scriptTemplate = template.Must(template.New("script.ps1.tmpl").
-	Funcs(template.FuncMap{"quote": exchange.Quote, "comment": comment}).
-	ParseFS(templates.PowerShell, "powershell/script.ps1.tmpl"))
+var scriptTemplate = sync.OnceValue(func() *form {
+	return mustForm(templates.PowerShell, "powershell/script.ps1.tmpl",
+		map[string]func(string) string{"quote": exchange.Quote, "comment": comment})
+})
 
 func (s *script) render() []byte {
 	sort, name := sortOf(s.place)
@@ -309,11 +308,7 @@ func (s *script) render() []byte {
 	for i, line := range d.Use {
 		d.Use[i] = comment(line)
 	}
-	var b bytes.Buffer
-	if err := scriptTemplate.Execute(&b, d); err != nil {
-		panic(fmt.Sprintf("desired: the template of scripts: %v", err)) // it is built in, and tested
-	}
-	text := strings.ReplaceAll(b.String(), "\n", "\r\n")
+	text := strings.ReplaceAll(string(scriptTemplate().fill(d)), "\n", "\r\n")
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
 		text = "\ufeff" + text // otherwise Windows PowerShell reads it in the system's code page
 	}

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"text/template"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/templates"
@@ -40,10 +39,9 @@ type shellStep struct {
 	Wanted, Before   string
 }
 
-var shellTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("script.sh.tmpl").
-		Funcs(template.FuncMap{"quote": shellQuote, "comment": comment}).
-		ParseFS(templates.Shell, "shell/script.sh.tmpl"))
+var shellTemplate = sync.OnceValue(func() *form {
+	return mustForm(templates.Shell, "shell/script.sh.tmpl",
+		map[string]func(string) string{"quote": shellQuote, "comment": comment})
 })
 
 // shellQuote writes a text as a word of the shell. Nothing in it is ever evaluated.
@@ -85,11 +83,7 @@ func (s *script) renderShell() []byte {
 		d.Secrets = append(d.Secrets, shellSecret{Name: name, Ref: r.String(), Label: "the secret from " + r.String(),
 			Missing: "the secret from " + r.String() + " is missing: set " + name + "_FILE"})
 	}
-	var b bytes.Buffer
-	if err := shellTemplate().Execute(&b, d); err != nil {
-		panic(fmt.Sprintf("desired: the template of shell scripts: %v", err)) // it is built in, and tested
-	}
-	return b.Bytes()
+	return shellTemplate().fill(d)
 }
 
 func (s *script) shellStep(number int, c change.Change) shellStep {
