@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "hybridge")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/hybridge")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "../../cmd/hybridge")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
@@ -32,6 +32,20 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// maxSize is how large a stripped binary may be. `make dist` says the same of the six.
+const maxSize = 30_000_000
+
+// TestSize says early that a dependency made the binary large: text/template, or whole clients of an SDK.
+func TestSize(t *testing.T) {
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxSize {
+		t.Errorf("the stripped binary has %d bytes, and %d are the limit", info.Size(), maxSize)
+	}
 }
 
 // run is one finished hybridge process.

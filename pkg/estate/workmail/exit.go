@@ -5,9 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/workmail"
-
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -28,47 +25,29 @@ var ErrNoRole = errors.New("the impersonation role does not exist yet")
 
 // Roles lists the impersonation roles.
 func (c *Client) Roles(ctx context.Context) ([]Role, error) {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	id, err := c.organization(ctx)
+	found, err := listOwn[struct{ ImpersonationRoleID, Name, Type string }](ctx, c, "ListImpersonationRoles", "Roles",
+		request{})
 	if err != nil {
 		return nil, err
 	}
 	var out []Role
-	pages := workmail.NewListImpersonationRolesPaginator(c.api,
-		&workmail.ListImpersonationRolesInput{OrganizationId: id})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, failure(ctx, "ListImpersonationRoles", err)
-		}
-		for _, r := range page.Roles {
-			out = append(out, Role{ID: text(r.ImpersonationRoleId), Name: text(r.Name), Type: string(r.Type)})
-		}
+	for _, r := range found {
+		out = append(out, Role{ID: text(r.ImpersonationRoleID), Name: text(r.Name), Type: text(r.Type)})
 	}
 	return out, nil
 }
 
 // Exports lists the export jobs that WorkMail still knows.
 func (c *Client) Exports(ctx context.Context) ([]ExportJob, error) {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	id, err := c.organization(ctx)
+	found, err := listOwn[struct{ JobID, EntityID, State, S3BucketName, S3Path string }](ctx, c,
+		"ListMailboxExportJobs", "Jobs", request{})
 	if err != nil {
 		return nil, err
 	}
 	var out []ExportJob
-	pages := workmail.NewListMailboxExportJobsPaginator(c.api,
-		&workmail.ListMailboxExportJobsInput{OrganizationId: id})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, failure(ctx, "ListMailboxExportJobs", err)
-		}
-		for _, j := range page.Jobs {
-			out = append(out, ExportJob{ID: text(j.JobId), Entity: text(j.EntityId), State: string(j.State),
-				Bucket: text(j.S3BucketName), Path: text(j.S3Path)})
-		}
+	for _, j := range found {
+		out = append(out, ExportJob{ID: text(j.JobID), Entity: text(j.EntityID), State: text(j.State),
+			Bucket: text(j.S3BucketName), Path: text(j.S3Path)})
 	}
 	return out, nil
 }
@@ -92,18 +71,12 @@ func (c *Client) impersonating(ctx context.Context, name string) (*http.Client, 
 		if r.Name != name {
 			continue
 		}
-		limited, cancel := c.limited(ctx)
-		defer cancel()
-		id, err := c.organization(limited)
+		assumed, err := ask[struct{ Token string }](ctx, c, "AssumeImpersonationRole",
+			request{ImpersonationRoleID: r.ID})
 		if err != nil {
 			return nil, err
 		}
-		assumed, err := c.api.AssumeImpersonationRole(limited,
-			&workmail.AssumeImpersonationRoleInput{OrganizationId: id, ImpersonationRoleId: aws.String(r.ID)})
-		if err != nil {
-			return nil, failure(ctx, "AssumeImpersonationRole", err)
-		}
-		token := aws.ToString(assumed.Token)
+		token := assumed.Token
 		return c.link.Client(link.Bearer{Token: func(context.Context) (string, error) { return token, nil }}), nil
 	}
 	return nil, ErrNoRole

@@ -3,54 +3,125 @@ package workmail
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/workmail"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
 
-// operation runs one operation of the API with parameters under their names in the API.
-type operation func(ctx context.Context, c *workmail.Client, parameters []byte) error
-
-// call makes an operation of a method of the SDK. The SDK's fields have the API's names.
-func call[I, O any](method func(*workmail.Client, context.Context, *I, ...func(*workmail.Options)) (*O,
-	error)) operation {
-	return func(ctx context.Context, c *workmail.Client, parameters []byte) error {
-		input := new(I)
-		d := json.NewDecoder(bytes.NewReader(parameters))
-		d.DisallowUnknownFields()
-		if err := d.Decode(input); err != nil {
-			return &unsendable{err}
-		}
-		_, err := method(c, ctx, input)
-		return err
+// The parameters of the operations that change something, in the API's names.
+type (
+	availabilityInput struct {
+		OrganizationID string          `json:"OrganizationId"`
+		ClientToken    string          `json:",omitempty"`
+		DomainName     string          `json:",omitempty"`
+		EwsProvider    *ewsProvider    `json:",omitempty"`
+		LambdaProvider *lambdaProvider `json:",omitempty"`
 	}
+	ewsProvider    struct{ EwsEndpoint, EwsUsername, EwsPassword string }
+	lambdaProvider struct{ LambdaArn string }
+	domainInput    struct {
+		OrganizationID string `json:"OrganizationId"`
+		ClientToken    string `json:",omitempty"`
+		DomainName     string `json:",omitempty"`
+	}
+	entityInput struct {
+		OrganizationID string `json:"OrganizationId"`
+		EntityID       string `json:"EntityId,omitempty"`
+		Email          string `json:",omitempty"`
+	}
+	roleInput struct {
+		OrganizationID      string `json:"OrganizationId"`
+		ClientToken         string `json:",omitempty"`
+		ImpersonationRoleID string `json:"ImpersonationRoleId,omitempty"`
+		Name                string `json:",omitempty"`
+		Type                string `json:",omitempty"`
+		Description         string `json:",omitempty"`
+		Rules               []rule `json:",omitempty"`
+	}
+	rule struct {
+		ID             string   `json:"ImpersonationRuleId"`
+		Name           string   `json:",omitempty"`
+		Description    string   `json:",omitempty"`
+		Effect         string   `json:",omitempty"`
+		TargetUsers    []string `json:",omitempty"`
+		NotTargetUsers []string `json:",omitempty"`
+	}
+	exportInput struct {
+		OrganizationID string `json:"OrganizationId"`
+		ClientToken    string `json:",omitempty"`
+		EntityID       string `json:"EntityId,omitempty"`
+		Description    string `json:",omitempty"`
+		RoleARN        string `json:"RoleArn,omitempty"`
+		KMSKeyARN      string `json:"KmsKeyArn,omitempty"`
+		S3BucketName   string `json:",omitempty"`
+		S3Prefix       string `json:",omitempty"`
+	}
+)
+
+// operation is an operation that changes something.
+type operation struct {
+	input    func() any
+	required string // parameters besides OrganizationId
+	token    bool   // ClientToken: a repeated request is carried out once
+}
+
+func of[T any]() any { return new(T) }
+
+// operations are the operations that change something, by their names in the API.
+var operations = map[string]operation{
+	"CreateAvailabilityConfiguration": {of[availabilityInput], "DomainName", true},
+	"UpdateAvailabilityConfiguration": {of[availabilityInput], "DomainName", false},
+	"DeleteAvailabilityConfiguration": {of[domainInput], "DomainName", false},
+	"RegisterMailDomain":              {of[domainInput], "DomainName", true},
+	"DeregisterMailDomain":            {of[domainInput], "DomainName", false},
+	"RegisterToWorkMail":              {of[entityInput], "EntityId Email", false},
+	"DeregisterFromWorkMail":          {of[entityInput], "EntityId", false},
+	"UpdateDefaultMailDomain":         {of[domainInput], "DomainName", false},
+	"CreateImpersonationRole":         {of[roleInput], "Name Type Rules", true},
+	"DeleteImpersonationRole":         {of[roleInput], "ImpersonationRoleId", false},
+	"StartMailboxExportJob": {of[exportInput], "EntityId RoleArn KmsKeyArn S3BucketName S3Prefix",
+		true},
+}
+
+// encode makes the request of an operation. A parameter that the API does not have is an error.
+func (o operation) encode(name string, parameters map[string]any) (any, error) {
+	for _, required := range strings.Fields(o.required) {
+		if v, given := parameters[required]; !given || v == "" {
+			return nil, &unsendable{fmt.Errorf("WorkMail: %s: %s is missing", name, required)}
+		}
+	}
+	full := map[string]any{}
+	if o.token {
+		full["ClientToken"] = rand.Text()
+	}
+	for key, value := range parameters {
+		full[key] = revealed(value)
+	}
+	body, err := json.Marshal(full)
+	if err != nil {
+		return nil, &unsendable{fmt.Errorf("WorkMail: %s: %w", name, err)}
+	}
+	input := o.input()
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(input); err != nil {
+		return nil, &unsendable{fmt.Errorf("WorkMail: %s: %w", name, err)}
+	}
+	return input, nil
 }
 
 // unsendable is a command that the API does not have in this form.
 type unsendable struct{ error }
 
+func (e *unsendable) Unwrap() error { return e.error }
+
 // Answered reports that nothing was sent.
 func (*unsendable) Answered() bool { return true }
-
-// operations are the operations that change something, by their names in the API.
-var operations = map[string]operation{
-	"CreateAvailabilityConfiguration": call((*workmail.Client).CreateAvailabilityConfiguration),
-	"UpdateAvailabilityConfiguration": call((*workmail.Client).UpdateAvailabilityConfiguration),
-	"DeleteAvailabilityConfiguration": call((*workmail.Client).DeleteAvailabilityConfiguration),
-	"RegisterMailDomain":              call((*workmail.Client).RegisterMailDomain),
-	"DeregisterMailDomain":            call((*workmail.Client).DeregisterMailDomain),
-	"RegisterToWorkMail":              call((*workmail.Client).RegisterToWorkMail),
-	"DeregisterFromWorkMail":          call((*workmail.Client).DeregisterFromWorkMail),
-	"UpdateDefaultMailDomain":         call((*workmail.Client).UpdateDefaultMailDomain),
-	"CreateImpersonationRole":         call((*workmail.Client).CreateImpersonationRole),
-	"DeleteImpersonationRole":         call((*workmail.Client).DeleteImpersonationRole),
-	"StartMailboxExportJob":           call((*workmail.Client).StartMailboxExportJob),
-}
 
 // Operations lists the names of the operations that Run knows.
 func Operations() []string {
@@ -70,24 +141,20 @@ func (c *Client) Run(ctx context.Context, name string, parameters map[string]any
 		return &unsendable{fmt.Errorf("WorkMail: %s is not among the operations that change something here: %s", name,
 			strings.Join(Operations(), ", "))}
 	}
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
 	id, err := c.organization(ctx)
 	if err != nil {
 		return err
 	}
-	full := map[string]any{"OrganizationId": *id}
-	for key, value := range parameters {
-		full[key] = revealed(value)
-	}
-	body, err := json.Marshal(full)
+	full := map[string]any{"OrganizationId": id}
+	maps.Copy(full, parameters)
+	input, err := run.encode(name, full)
 	if err != nil {
-		return &unsendable{fmt.Errorf("WorkMail: %s: %w", name, err)}
+		return err
 	}
-	return failure(ctx, name, run(ctx, c.api, body))
+	return c.do(ctx, workMail, name, input, nil)
 }
 
-// revealed replaces secrets by their text. The result goes to the SDK alone.
+// revealed replaces secrets by their text. The result goes into the request alone.
 func revealed(v any) any {
 	switch v := v.(type) {
 	case secret.Value:

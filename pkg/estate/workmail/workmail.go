@@ -1,6 +1,6 @@
 // Package workmail is the client of an Amazon WorkMail organization: its own API, and what the
-// Directory Service says of its directory. Credentials, profiles, retries and endpoints are those
-// of the AWS SDK; connections are those of a link.Link.
+// Directory Service says of its directory. Credentials, profiles, endpoints, signatures and the
+// rules of retries are those of the AWS SDK; connections are those of a link.Link.
 package workmail
 
 import (
@@ -11,15 +11,15 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/directoryservice"
-	"github.com/aws/aws-sdk-go-v2/service/workmail"
-	"github.com/aws/smithy-go"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -62,17 +62,21 @@ type Key struct {
 type Client struct {
 	Region string
 
-	name      string
-	link      *link.Link
-	timeout   time.Duration
-	api       *workmail.Client
-	directory *directoryservice.Client
+	name        string
+	link        *link.Link
+	timeout     time.Duration
+	http        *http.Client
+	credentials aws.CredentialsProvider
+	endpoints   map[service]string
+	signer      *v4.Signer
+	retry       *retry.Standard
+	skew        atomic.Int64 // a time.Duration: how far the clock of AWS is ahead of the own one
 
 	mu sync.Mutex
 	id string // of the organization, once it is found
 }
 
-// tries is how often the SDK sends a request that failed on the way or was put off.
+// tries is how often a request is sent that failed on the way or was put off.
 const tries = 3
 
 // New finds credentials, and asks WorkMail nothing.
@@ -100,14 +104,24 @@ func New(ctx context.Context, o Options) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("WorkMail: %w: no AWS credentials: set workmail.profile or workmail.credential, "+
-			"or sign in with the AWS CLI (%s)", link.ErrAccess, link.Line(err.Error()))
+		return nil, fmt.Errorf("WorkMail: %w", noCredentials(err))
 	}
-	c.HTTPClient = o.Link.Client(nil)
-	return &Client{
-		Region: o.Region, name: o.Organization, link: o.Link, timeout: o.Timeout,
-		api: workmail.NewFromConfig(c), directory: directoryservice.NewFromConfig(c),
-	}, nil
+	out := &Client{
+		Region: c.Region, name: o.Organization, link: o.Link, timeout: o.Timeout, http: o.Link.Client(nil),
+		credentials: c.Credentials, endpoints: map[service]string{}, signer: v4.NewSigner(),
+		retry: retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts = tries }),
+	}
+	for _, s := range []service{workMail, directoryService} {
+		if out.endpoints[s], err = s.endpoint(c); err != nil {
+			return nil, fmt.Errorf("WorkMail: the AWS configuration: %w: %w", link.ErrAccess, err)
+		}
+	}
+	return out, nil
+}
+
+func noCredentials(err error) error {
+	return fmt.Errorf("%w: no AWS credentials: set workmail.profile or workmail.credential, "+
+		"or sign in with the AWS CLI (%s)", link.ErrAccess, link.Line(err.Error()))
 }
 
 // signingIn is the client of the credential chain. It is of the SDK's own type, because the SDK
@@ -131,9 +145,16 @@ type Error struct {
 	Code      string // "OrganizationNotFoundException"
 	Message   string // printable
 	Status    int    // of HTTP
+
+	foreign *link.StatusError // the answer is not one of AWS
+	unsure  bool              // an earlier try of the request may have been carried out
+	skewed  bool              // the clock was the likely cause
 }
 
 func (e *Error) Error() string {
+	if e.foreign != nil {
+		return "WorkMail: " + e.Operation + ": " + e.foreign.Error()
+	}
 	text := "WorkMail: " + e.Operation + ": " + e.Code
 	if e.Message != "" {
 		text += ": " + e.Message
@@ -143,9 +164,15 @@ func (e *Error) Error() string {
 
 // Answered reports that AWS itself refused the request: nothing was written.
 func (e *Error) Answered() bool {
-	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout &&
+	return e.foreign == nil && !e.unsure && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout &&
 		e.Status != http.StatusTooManyRequests && !strings.Contains(e.Code, "Throttling")
 }
+
+// ErrorCode and HTTPStatusCode are how the SDK reads errors to decide on a retry.
+func (e *Error) ErrorCode() string { return e.Code }
+
+// HTTPStatusCode is the status of the answer.
+func (e *Error) HTTPStatusCode() int { return e.Status }
 
 // accessCodes are the errors of signatures, credentials and IAM policies, which all services share.
 var accessCodes = map[string]bool{
@@ -159,6 +186,9 @@ var accessCodes = map[string]bool{
 // Is makes refusals of the credential or its rights link.ErrAccess, and classes of modelled errors
 // ErrNotFound.
 func (e *Error) Is(target error) bool {
+	if e.foreign != nil {
+		return e.foreign.Is(target)
+	}
 	return target == link.ErrAccess && accessCodes[e.Code] ||
 		target == ErrNotFound && (strings.HasSuffix(e.Code, "NotFoundException"))
 }
@@ -166,76 +196,39 @@ func (e *Error) Is(target error) bool {
 // ErrNotFound says that the object of a request does not exist.
 var ErrNotFound = errors.New("not found")
 
-// failure converts an error of the SDK.
-func failure(ctx context.Context, operation string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return context.Cause(ctx)
-	}
-	var wrong *unsendable
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("WorkMail: %s: %w", operation, wrong)
-	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		out := &Error{Operation: operation, Code: link.Printable(api.ErrorCode()),
-			Message: link.Line(api.ErrorMessage())}
-		var response *awshttp.ResponseError
-		if errors.As(err, &response) {
-			out.Status = response.HTTPStatusCode()
-		}
-		return out
-	}
-	class := link.Classify(err)
-	for _, known := range []error{link.ErrUnreachable, link.ErrUntrusted, link.ErrAccess} {
-		if errors.Is(class, known) {
-			return fmt.Errorf("WorkMail: %s: %w", operation, class)
-		}
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("WorkMail: %s: %w: %w", operation, link.ErrUnreachable, context.DeadlineExceeded)
-	}
-	return fmt.Errorf("WorkMail: %s: %s", operation, link.Line(err.Error()))
-}
-
 // limited limits one operation: all its tries, with their pauses.
 func (c *Client) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, tries*c.timeout+10*time.Second)
 }
 
 // organization returns the id of the organization.
-func (c *Client) organization(ctx context.Context) (*string, error) {
+func (c *Client) organization(ctx context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.id != "" {
-		return aws.String(c.id), nil
+		return c.id, nil
 	}
 	if strings.HasPrefix(c.name, "m-") {
 		c.id = c.name
-		return aws.String(c.id), nil
+		return c.id, nil
 	}
-	var seen []string
-	pages := workmail.NewListOrganizationsPaginator(c.api, &workmail.ListOrganizationsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, failure(ctx, "ListOrganizations", err)
+	organizations, err := list[struct{ OrganizationID, Alias, State string }](ctx, c, "ListOrganizations",
+		"OrganizationSummaries", request{})
+	if err != nil {
+		return "", err
+	}
+	seen := []string{}
+	for _, o := range organizations {
+		if strings.EqualFold(o.Alias, c.name) && !strings.EqualFold(o.State, "Deleted") {
+			c.id = o.OrganizationID
+			return c.id, nil
 		}
-		for _, o := range page.OrganizationSummaries {
-			if strings.EqualFold(aws.ToString(o.Alias), c.name) &&
-				!strings.EqualFold(aws.ToString(o.State), "Deleted") {
-				c.id = aws.ToString(o.OrganizationId)
-				return aws.String(c.id), nil
-			}
-			seen = append(seen, link.Printable(aws.ToString(o.Alias)))
-		}
+		seen = append(seen, link.Printable(o.Alias))
 	}
 	if len(seen) == 0 {
-		seen = []string{"none"}
+		seen = append(seen, "none")
 	}
-	return nil, &Error{Operation: "ListOrganizations", Code: "OrganizationNotFoundException",
+	return "", &Error{Operation: "ListOrganizations", Code: "OrganizationNotFoundException",
 		Message: fmt.Sprintf("the account has no organization %q in %s; it has: %s", c.name, c.Region,
 			strings.Join(seen, ", ")), Status: http.StatusBadRequest}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +24,9 @@ const region = "eu-west-1"
 func hermetic(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
-		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_WORKMAIL", "AWS_REGION"} {
-		t.Setenv(name, "")
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_WORKMAIL", "AWS_ENDPOINT_URL_DIRECTORY_SERVICE", "AWS_REGION", "AWS_CA_BUNDLE"} {
+		t.Setenv(name, "") // so that it comes back
+		os.Unsetenv(name)
 	}
 	dir := t.TempDir()
 	t.Setenv("AWS_CONFIG_FILE", dir+"/config")
@@ -229,14 +231,13 @@ func TestRefusals(t *testing.T) {
 	if _, err := New(ctx, o); !errors.Is(err, link.ErrAccess) || !strings.Contains(err.Error(), "absent") {
 		t.Errorf("an absent profile: %v", err)
 	}
-	nowhere, err := link.New(link.Options{ConnectTo: []string{"::127.0.0.1:1"}})
-	if err == nil {
-		o = w.options
-		o.Link = nowhere
-		c, _ := New(ctx, o)
-		if _, err := c.Organization(ctx); !errors.Is(err, link.ErrUnreachable) {
-			t.Errorf("nothing listens: %v", err)
-		}
+	nowhere, err := link.New(link.Options{ConnectTo: []string{"workmail." + region + ".amazonaws.com:443=127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.client(t, func(o *Options) { o.Link = nowhere })
+	if _, err := c.Organization(ctx); !errors.Is(err, link.ErrUnreachable) {
+		t.Errorf("nothing listens: %v", err)
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
