@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func Faults() []Fault {
 			}),
 		},
 		{
-			ID: "domains.relay-only", Turns: turns("domains.authoritative"), Diagnosis: "domain.not-authoritative",
+			ID: "domains.relay-only", Turns: turns("domains.authoritative", "domains.relay-route"), Diagnosis: "domain.not-authoritative",
 			Title: "fabrikam is authoritative for no domain",
 			late: inFabrikam(func(f *forestSite) {
 				f.org.Objects("AcceptedDomain")[0].Set("DomainType",
@@ -327,7 +328,7 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}, append(mailFaults(), workMailFaults()...)...)
+	}, slices.Concat(networkFaults(), mailFaults(), workMailFaults())...)
 }
 
 // blemish changes one person on-premises in the directory.

@@ -128,12 +128,12 @@ func mailFaults() []Fault {
 			early: inContoso(func(f *forestSite) { f.build = "Version 15.2 (Build 1748.24)" }),
 		},
 		{
-			ID: "mail.no-exchanger", Diagnosis: "mail.no-exchanger",
+			ID: "mail.no-exchanger", Turns: turns("dns.coexistence-mx"), Diagnosis: "mail.no-exchanger",
 			Title: "the coexistence domain has no MX record",
 			late:  everywhere(func(l *Lab) { l.zone.Remove(coexistenceDomain, dns.MX) }),
 		},
 		{
-			ID: "mail.smart-host-stale", Diagnosis: "mail.no-exchanger",
+			ID: "mail.smart-host-stale", Turns: turns("dns.smart-host"), Diagnosis: "mail.no-exchanger",
 			Title: "the tenant's outbound connector to contoso leads to a host that DNS does not know",
 			late: everywhere(func(l *Lab) {
 				l.tenant.org.Object("OutboundConnector", "Outbound to "+l.contoso().guid).Set("SmartHosts",

@@ -48,8 +48,14 @@ type forestSite struct {
 	viewOnly bool        // every account has view-only roles
 	// exchanger is where the MX record leads instead of the mail host
 	exchanger string
+	// senders are further terms of the SPF record.
+	senders string
 	// addressesHidden denies every account proxyAddresses of people.
 	addressesHidden bool
+	// servicePoint is the address in the service connection point instead of the forest's own.
+	servicePoint string
+	// website answers at the bare domain; nil: nothing does.
+	website http.Handler
 	typed           bool // remote PowerShell sends typed values always
 	inspect         func(*smtp.Config)
 	// blemish changes what the directory keeps of a person; nil: nothing.
@@ -95,7 +101,8 @@ func (f *forestSite) register(r *registry) {
 	r.records = append(r.records,
 		f.domain+". MX 10 "+cmp.Or(f.exchanger, f.mail)+".",
 		f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`,
-		f.domain+`. TXT "v=spf1 mx -all"`,
+		f.domain+`. TXT "v=spf1 mx `+f.senders+`-all"`,
+		"_dmarc."+f.domain+`. TXT "v=DMARC1; p=none; rua=mailto:dmarc@`+f.domain+`"`,
 		"_ldap._tcp.dc._msdcs."+f.domain+". SRV 0 100 636 "+f.controller+".",
 		"_ldap._tcp."+f.domain+". SRV 0 100 636 "+f.controller+".",
 	)
@@ -216,7 +223,7 @@ func (f *forestSite) configuration() *directory.Organization {
 	for _, s := range f.org.Objects("ExchangeServer") {
 		server := directory.ExchangeServer{
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,
-			AutodiscoverURL: "https://" + f.autodiscover + "/Autodiscover/Autodiscover.xml",
+			AutodiscoverURL: cmp.Or(f.servicePoint, "https://"+f.autodiscover+"/Autodiscover/Autodiscover.xml"),
 		}
 		_, _ = fmt.Sscanf(s.String("AdminDisplayVersion"), "Version %d.%d (Build %d.%d)", &server.Major, &server.Minor,
 			&server.Build, &server.Revision)

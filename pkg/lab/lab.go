@@ -146,6 +146,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 			id: identityOf(o.Estate, tenantID)}
 		for _, f := range l.forests {
 			l.tenant.domains = append(l.tenant.domains, f.domain)
+			f.senders = "include:" + senders + " "
 		}
 		l.sites = append(l.sites, l.tenant)
 	}

@@ -15,6 +15,9 @@ import (
 // protection is the domain in the names of Exchange Online's mail servers.
 const protection = "mail.protection.outlook.com"
 
+// senders is the domain whose SPF record names Exchange Online's servers.
+const senders = "spf.protection.outlook.com"
+
 // exchanger is the host at which Exchange Online takes mail for a domain, as Microsoft Graph names
 // it.
 func exchanger(domain string) string { return strings.ReplaceAll(domain, ".", "-") + "." + protection }
@@ -67,7 +70,15 @@ func (t *tenantSite) registerMail(r *registry) {
 	r.certificate(&t.exchanger, leaf{subject: pkix.Name{CommonName: protection,
 		Organization: []string{"Microsoft Corporation"}},
 		names: []string{protection, "*." + protection}})
-	r.zones = append(r.zones, protection)
+	r.zones = append(r.zones, protection, senders)
+	r.records = append(r.records, senders+`. TXT "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 ip6:2a01:111:f403::/48 -all"`)
+	for _, domain := range t.domains {
+		for _, selector := range []string{"selector1", "selector2"} {
+			key := selector + "-" + strings.ReplaceAll(domain, ".", "-") + "._domainkey." + tenantDomain
+			r.records = append(r.records, selector+"._domainkey."+domain+". CNAME "+key+".",
+				key+`. TXT "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A"`)
+		}
+	}
 	for _, domain := range t.mailDomains() {
 		r.host(exchanger(domain))
 	}

@@ -114,6 +114,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	for _, host := range []string{f.mail, f.autodiscover} {
 		hosts[host] = virtualHost{f.transport, web}
 	}
+	if f.website != nil {
+		hosts[f.domain] = virtualHost{f.transport, f.website}
+	}
 	if err := f.serveTLS(hosts, connContext); err != nil {
 		return err
 	}

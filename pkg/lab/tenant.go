@@ -106,13 +106,13 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 // for an application of another vendor.
 func (t *tenantSite) seed(forests []*forestSite) {
 	o := t.org
-	o.Seed("AcceptedDomain", "Name", tenantDomain, "DomainName", tenantDomain, "Default", true, "InitialDomain", true)
+	o.Seed("AcceptedDomain", "Name", tenantDomain, "DomainName", tenantDomain, "InitialDomain", true)
 	o.Seed("AcceptedDomain", "Name", coexistenceDomain, "DomainName", coexistenceDomain, "IsCoexistenceDomain", true)
 	config := o.Objects("OrganizationConfig")[0]
 	config.Set("EwsEnabled", true)
 	config.Set("EwsAllowedAppIDs", stableGUID("somebody else's archiver"))
 	for _, f := range forests {
-		o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain)
+		o.Seed("AcceptedDomain", "Name", f.domain, "DomainName", f.domain, "Default", f == forests[0])
 		for _, m := range f.users {
 			addresses := []string{"SMTP:" + m.primary}
 			for _, a := range m.others {

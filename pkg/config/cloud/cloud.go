@@ -194,7 +194,7 @@ func (c Cloud) CoexistenceDomain(tenant string) (string, error) {
 }
 
 // moreDomains are Exchange Online's without an endpoint of the table in them.
-var moreDomains = []string{"cloud.microsoft", "office365-net.us"}
+var moreDomains = []string{"cloud.microsoft", "mx.microsoft", "office365-net.us"}
 
 // IsExchangeOnline reports whether a host is in a domain of Exchange Online, of any cloud.
 func IsExchangeOnline(host string) bool {

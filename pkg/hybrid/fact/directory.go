@@ -57,3 +57,13 @@ func verifiedDomains(domains []entra.Domain) map[string]bool {
 var Duplicates = Derive(AtOrganization, List(Users), func(ctx context.Context, s *Side) ([]Duplicate, error) {
 	return findDuplicates(ctx, s.set.Forests)
 })
+
+// DirectoryExchange is the Exchange organization as the directory describes it, per forest.
+var DirectoryExchange = &Query[*directory.Exchange]{
+	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "configuration of Exchange"}}},
+	ask: func(ctx context.Context, s *Side) (*directory.Exchange, error) {
+		return with(ctx, s, s.Directory, func(ctx context.Context, d Directory) (*directory.Exchange, error) {
+			return d.Exchange(ctx)
+		})
+	},
+}

@@ -13,6 +13,8 @@ type AcceptedDomain struct {
 	Type        string // Authoritative, InternalRelay, ExternalRelay
 	Coexistence bool
 	Initial     bool
+	Default     bool // of messages that Exchange itself writes
+	Ending      bool // Exchange Online is removing it
 }
 
 const getAcceptedDomain = "Get-AcceptedDomain"
@@ -36,5 +38,7 @@ func readAcceptedDomain(o exchange.Object) (AcceptedDomain, error) {
 	d.Type, _ = o.String("DomainType")
 	d.Coexistence, _ = o.Bool("IsCoexistenceDomain")
 	d.Initial, _ = o.Bool("InitialDomain")
+	d.Default, _ = o.Bool("Default")
+	d.Ending, _ = o.Bool("PendingRemoval")
 	return d, nil
 }

@@ -119,20 +119,20 @@ func TestAnswersAreRead(t *testing.T) {
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("Guid", "AB", "EwsAllowedAppIDs",
 				"a, b,")}},
 			want: "{GUID:ab EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[] Closed:[]} Dehydrated:false}",
+				"Block:[] Closed:[]} Dehydrated:false DirectSendRejected:false}",
 		},
 		{
 			name: "online, list as a list", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object("EwsAllowedAppIDs",
 				[]any{"a", "b"})}},
 			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[a b] ListKnown:true EwsPolicy:{Mode: Allow:[] " +
-				"Block:[] Closed:[]} Dehydrated:false}",
+				"Block:[] Closed:[]} Dehydrated:false DirectSendRejected:false}",
 		},
 		{
 			name: "online, list not told", ask: read(OnlineConfig, tenant),
 			prints: map[string][]exchange.Object{"Get-OrganizationConfig": {object()}},
 			want: "{GUID: EwsEnabled:<nil> EwsAllowedAppIDs:[] ListKnown:false EwsPolicy:{Mode: Allow:[] Block:[] " +
-				"Closed:[]} Dehydrated:false}",
+				"Closed:[]} Dehydrated:false DirectSendRejected:false}",
 		},
 		{
 			name: "the switch is no switch", ask: read(OnlineConfig, tenant),

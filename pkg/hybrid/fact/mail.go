@@ -64,6 +64,13 @@ type InboundConnector struct {
 	CloudHeader                 bool // CloudServicesMailEnabled
 	TreatAsInternal             bool
 	RequireTLS                  bool
+	SenderDomains               []string // "smtp:*;1"; they limit connectors of partners alone
+	// Locked: mail of the sender domains is refused unless it comes with the certificate or from
+	// the addresses of the connector.
+	Locked bool
+	// SkipsLast and Skipped: addresses that enhanced filtering looks behind.
+	SkipsLast bool
+	Skipped   []string
 }
 
 // OutboundConnector is a connector of Exchange Online for mail that leaves.
@@ -81,6 +88,7 @@ type HybridOrganization struct {
 	Name, GUID                      string
 	Inbound, Outbound, Relationship string
 	Domains                         []string
+	Comment                         string // what Microsoft's wizard wrote about its last run
 }
 
 // HybridConfiguration is the record that Microsoft's wizard leaves in a forest.
@@ -217,7 +225,11 @@ func readInboundConnector(o exchange.Object) (c InboundConnector, err error) {
 	c.CloudHeader, _ = o.Bool("CloudServicesMailEnabled")
 	c.TreatAsInternal, _ = o.Bool("TreatMessagesAsInternal")
 	c.RequireTLS, _ = o.Bool("RequireTls")
-	return c, nil
+	byName, _ := o.Bool("RestrictDomainsToCertificate")
+	byAddress, _ := o.Bool("RestrictDomainsToIPAddresses")
+	c.Locked = byName || byAddress
+	c.SkipsLast, _ = o.Bool("EFSkipLastIP")
+	return c, lists(o, map[string]*[]string{"SenderDomains": &c.SenderDomains, "EFSkipIPs": &c.Skipped})
 }
 
 func readOutboundConnector(o exchange.Object) (c OutboundConnector, err error) {
@@ -240,6 +252,7 @@ func readHybridOrganization(o exchange.Object) (h HybridOrganization, err error)
 	h.Inbound, _ = o.String("InboundConnector")
 	h.Outbound, _ = o.String("OutboundConnector")
 	h.Relationship, _ = o.String("OrganizationRelationship")
+	h.Comment, _ = o.String("Comment")
 	return h, lists(o, map[string]*[]string{"HybridDomains": &h.Domains})
 }
 

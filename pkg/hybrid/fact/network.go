@@ -128,3 +128,20 @@ type DeadOf struct {
 	Dead []link.Dead
 	All  int
 }
+
+// Redirects are the addresses to which hosts redirect clients that look for autodiscover over plain
+// http; empty: the host answers and redirects to nothing.
+var Redirects = FromNetwork(HTTP, "GET http://{key}/autodiscover/autodiscover.xml",
+	func(ctx context.Context, s *Side, host string) (string, error) {
+		return with(ctx, s, s.Link, func(ctx context.Context, l *link.Link) (string, error) {
+			client := l.Client(nil) // follows no redirect
+			defer client.CloseIdleConnections()
+			ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
+			defer cancel()
+			f, err := ews.Look(ctx, client, "http://"+host+"/autodiscover/autodiscover.xml")
+			if err != nil || f.Status/100 != 3 {
+				return "", err
+			}
+			return f.Location, nil
+		})
+	})

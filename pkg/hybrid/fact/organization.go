@@ -25,6 +25,9 @@ type OnlineOrganization struct {
 	EwsPolicy        EwsPolicy
 	// Dehydrated organizations share Microsoft's defaults: cmdlets that make objects are refused.
 	Dehydrated bool
+	// DirectSendRejected: mail from the organization's own domains is refused unless an inbound
+	// connector recognizes its sender.
+	DirectSendRejected bool
 }
 
 // EwsPolicy is an organization's second gate before EWS, on either side: programs by their user
@@ -85,6 +88,7 @@ func readOnlineConfig(o exchange.Object) (OnlineOrganization, error) {
 	guid, _ := o.String("Guid")
 	out := OnlineOrganization{GUID: strings.ToLower(guid), EwsPolicy: ewsPolicy(o)}
 	out.Dehydrated, _ = o.Bool("IsDehydrated")
+	out.DirectSendRejected, _ = o.Bool("RejectDirectSend")
 	if list, err := o.Value("EwsAllowedAppIDs"); err == nil {
 		out.EwsAllowedAppIDs, out.ListKnown = appIDs(list), true
 	}

@@ -98,3 +98,5 @@ func TestPlantedFaultsAreFoundExactly(t *testing.T) {
 		t.Errorf("%d planted; findings (-want +got):\n%s", n, diff)
 	}
 }
+
+func (*town) Exchange(context.Context) (*directory.Exchange, error) { return nil, directory.ErrNoExchange }

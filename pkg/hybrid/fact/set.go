@@ -83,6 +83,7 @@ type Clients struct {
 // Directory is a forest's directory; *directory.Forest is one.
 type Directory interface {
 	RootDSE() directory.RootDSE
+	Exchange(ctx context.Context) (*directory.Exchange, error)
 	Users(ctx context.Context) iter.Seq2[directory.User, error]
 }
 

@@ -210,3 +210,5 @@ func TestScanKeepsLittle(t *testing.T) {
 		t.Errorf("%d mismatches, %d kept, %d hashes", s.MismatchCount, len(s.Mismatches), len(s.hashes))
 	}
 }
+
+func (*people) Exchange(context.Context) (*directory.Exchange, error) { return nil, directory.ErrNoExchange }

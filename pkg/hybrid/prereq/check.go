@@ -49,7 +49,9 @@ type Check struct {
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, ruleChecks(), recipientChecks,
-		identityChecks, domainChecks, autodiscoverChecks, certificateChecks, serverChecks, transportChecks,
+		identityChecks,
+		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
+		certificateChecks, serverChecks, transportChecks,
 		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailExitChecks, objectChecks())
 }
 

@@ -19,7 +19,7 @@ var (
 	cmdletName = regexp.MustCompile(`\b(?:Add|Clear|Disable|Enable|Export|Get|Import|Invoke|New|Remove|Set|` +
 		`Start|Test|Update)-[A-Z][A-Za-z0-9]+\b`)
 	parameter = regexp.MustCompile(`(?:^| )-([A-Z][A-Za-z]+)`)
-	// windows are cmdlets of Windows PowerShell itself, and of Microsoft Graph's.
+	// windows are cmdlets of Windows PowerShell itself.
 	windows = []string{"Get-Command", "Get-Credential"}
 )
 
@@ -91,7 +91,8 @@ func wrongCommands(text string, side exchange.Side) (wrong []string) {
 	spans := cmdletName.FindAllStringIndex(text, -1)
 	for i, at := range spans {
 		name := text[at[0]:at[1]]
-		if strings.HasPrefix(text[at[1]:], ".ps1") || slices.Contains(windows, name) {
+		if strings.HasPrefix(text[at[1]:], ".ps1") || slices.Contains(windows, name) ||
+			strings.Contains(name, "-Mg") { // Microsoft Graph PowerShell
 			continue
 		}
 		known, there := cmdlets[strings.ToLower(name)]

@@ -38,13 +38,21 @@ type Front struct {
 // challenge, and a device before Exchange answers differently. No credential is sent, and no
 // redirect is followed.
 func Look(ctx context.Context, client *http.Client, address string) (Front, error) {
-	f := Front{URL: address}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return f, err
+		return Front{URL: address}, err
 	}
-	r.Header.Set("Authorization", "Bearer")
-	r.Header.Set("User-Agent", "hybridge")
+	return Ask(client, r)
+}
+
+// Ask sends a request as Look does. Authorization and User-Agent of the request stay.
+func Ask(client *http.Client, r *http.Request) (Front, error) {
+	f := Front{URL: r.URL.String()}
+	for name, value := range map[string]string{"Authorization": "Bearer", "User-Agent": "hybridge"} {
+		if r.Header.Get(name) == "" {
+			r.Header.Set(name, value)
+		}
+	}
 	transport := client.Transport
 	if transport == nil {
 		transport = http.DefaultTransport

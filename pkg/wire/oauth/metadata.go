@@ -37,6 +37,7 @@ type OpenIDConfiguration struct {
 	SubjectTypes                []string `json:"subject_types_supported,omitempty"`
 	SigningAlgorithms           []string `json:"id_token_signing_alg_values_supported,omitempty"`
 	TenantRegionScope           string   `json:"tenant_region_scope,omitempty"`
+	TenantRegionSubScope        string   `json:"tenant_region_sub_scope,omitempty"`
 	CloudInstance               string   `json:"cloud_instance_name,omitempty"`
 	GraphHost                   string   `json:"msgraph_host,omitempty"`
 }

@@ -1,0 +1,450 @@
+package prereq
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+)
+
+// seedNames gives a healthy deployment its names in DNS, and what the directory holds of
+// autodiscover.
+func seedNames(f *fact.Set) {
+	n := f.Network
+	fact.TXT.SeedAll(n, func(name string) ([]string, error) {
+		if strings.Contains(name, "._domainkey.") {
+			return []string{"v=DKIM1; k=rsa; p=MIIB"}, nil
+		}
+		return []string{"v=spf1 -all"}, nil
+	})
+	fact.MX.SeedAll(n, func(domain string) ([]string, error) {
+		if strings.HasSuffix(domain, ".mail.onmicrosoft.com") {
+			return []string{strings.ReplaceAll(domain, ".", "-") + ".mail.protection.outlook.com"}, nil
+		}
+		return []string{"mail." + domain}, nil
+	})
+	fact.Hosts.SeedAll(n, func(name string) (fact.Host, error) {
+		switch {
+		case strings.HasPrefix(name, "hybridge-looks"), strings.Count(name, ".") == 1:
+			return fact.Host{}, dns.ErrAbsent
+		case strings.HasPrefix(name, "autodiscover.") && strings.HasSuffix(name, ".mail.onmicrosoft.com"):
+			return fact.Host{Aliases: []string{"autodiscover.outlook.com"}, Addresses: public}, nil
+		}
+		return fact.Host{Addresses: public}, nil
+	})
+	fact.Services.SeedAll(n, func(string) ([]dns.Record, error) { return nil, dns.ErrAbsent })
+	fact.SenderPolicies.SeedAll(n, func(domain string) (fact.SenderPolicy, error) { return sound(), nil })
+	fact.MessagePolicies.SeedAll(n, func(domain string) (fact.MessagePolicy, error) {
+		return fact.MessagePolicy{At: domain, Records: []string{"v=DMARC1; p=none"}, Action: "none"}, nil
+	})
+	fact.DomainTenants.SeedAll(n, func(string) (fact.Residence, error) { return fact.Residence{}, fact.ErrNoTenant })
+	fact.Redirects.SeedAll(n, func(string) (string, error) { return "", nil })
+	fact.MailExchangers.SeedAll(f.Tenant, func(domain string) ([]string, error) {
+		return []string{strings.ReplaceAll(domain, ".", "-") + ".mail.protection.outlook.com"}, nil
+	})
+	fact.OutboundConnectors.Seed(f.Tenant, nil, nil)
+	for _, forest := range f.Forests {
+		fact.DirectoryExchange.Seed(forest, &directory.Exchange{
+			Servers: []directory.Server{{Object: directory.Object{Name: "EX1"}}},
+			ServicePoints: []directory.ServiceConnectionPoint{{Object: directory.Object{Name: "EX1"},
+				URL: "https://autodiscover." + forest.Answers.Domains[0] + "/Autodiscover/Autodiscover.xml"}},
+		}, nil)
+	}
+}
+
+var public = []netip.Addr{netip.MustParseAddr("203.0.113.7")}
+
+// sound is an SPF record without faults.
+func sound() fact.SenderPolicy {
+	return fact.SenderPolicy{Records: []string{"v=spf1 mx include:spf.protection.outlook.com -all"},
+		Includes: []string{"spf.protection.outlook.com"}, Senders: []string{"mx"}, All: "-all", Lookups: 2}
+}
+
+// disorder disturbs a healthy deployment, and names the checks that turn.
+type disorder struct {
+	name    string
+	disturb func(t *testing.T, f *fact.Set)
+	want    []string
+}
+
+// turn runs disorders: each turns the checks that it names, and no other.
+func turn(t *testing.T, disorders []disorder) {
+	t.Helper()
+	for _, tt := range disorders {
+		t.Run(tt.name, func(t *testing.T) {
+			f, _ := healthy(t)
+			tt.disturb(t, f)
+			got, report := outcome(t, f)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+				for _, r := range report.Results {
+					if r.Status != "pass" {
+						t.Logf("%s %s %s: %s", r.Status, r.ID, r.Scope, r.Summary)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNameDisorders(t *testing.T) {
+	mx := func(hosts ...string) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) { fact.MX.Seed(f.Network, "contoso.com", hosts, nil) }
+	}
+	host := func(name string, h fact.Host, err error) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) { fact.Hosts.Seed(f.Network, name, h, err) }
+	}
+	spf := func(change func(*fact.SenderPolicy)) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			p := sound()
+			change(&p)
+			fact.SenderPolicies.Seed(f.Network, "contoso.com", p, nil)
+		}
+	}
+	dmarc := func(p fact.MessagePolicy) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) { fact.MessagePolicies.Seed(f.Network, "contoso.com", p, nil) }
+	}
+	unsigned := func(f *fact.Set) {
+		for _, selector := range []string{"selector1", "selector2"} {
+			fact.TXT.Seed(f.Network, selector+"._domainkey.contoso.com", nil, dns.ErrAbsent)
+		}
+	}
+	// second gives contoso a second domain.
+	second := func(disturb func(f *fact.Set)) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, f *fact.Set) {
+			f.Forests[0].Answers.Domains = append(f.Forests[0].Answers.Domains, "contoso.net")
+			add := func(list *[]fact.AcceptedDomain) {
+				*list = append(*list, fact.AcceptedDomain{Name: "contoso.net", Type: "Authoritative"})
+			}
+			alter(t, fact.AcceptedDomains, f.Forests[0], add)
+			alter(t, fact.OnlineAcceptedDomains, f.Tenant, add)
+			verify(t, f, "contoso.net")
+			disturb(f)
+		}
+	}
+	point := func(p directory.ServiceConnectionPoint) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, f *fact.Set) {
+			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{
+				Servers:       []directory.Server{{Object: directory.Object{Name: "EX1"}}},
+				ServicePoints: []directory.ServiceConnectionPoint{p},
+			}, nil)
+		}
+	}
+	service := func(r dns.Record) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.Services.Seed(f.Network, "_autodiscover._tcp.contoso.com", []dns.Record{r}, nil)
+		}
+	}
+	root := func(front ews.Front, err error) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.Hosts.Seed(f.Network, "contoso.com", fact.Host{Addresses: public}, nil)
+			fact.AutodiscoverHosts.Seed(f.Network, "contoso.com", front, err)
+		}
+	}
+	turn(t, []disorder{
+		{"no MX record", func(_ *testing.T, f *fact.Set) {
+			fact.MX.Seed(f.Network, "contoso.com", nil, dns.ErrEmpty)
+		}, []string{"fail dns.mx contoso"}},
+		{"null MX", mx(""), []string{"fail dns.mx contoso"}},
+		{"MX without an address", func(_ *testing.T, f *fact.Set) {
+			fact.Hosts.Seed(f.Network, "mail.fabrikam.com", fact.Host{}, dns.ErrAbsent)
+		}, []string{"fail dns.mx fabrikam"}},
+		{"MX not told", func(_ *testing.T, f *fact.Set) {
+			fact.MX.Seed(f.Network, "contoso.com", nil, dns.ErrFailed)
+		}, []string{"error dns.mx contoso", "error dns.mx-one-way contoso", "error dns.mx-tenant contoso"}},
+		{"MX to an alias", host("mail.contoso.com", fact.Host{Aliases: []string{"lb.contoso.com"}, Addresses: public}, nil),
+			[]string{"warn dns.mx-host contoso"}},
+		{"MX to an address", mx("203.0.113.7"), []string{"warn dns.mx-host contoso"}},
+		{"MX to both sides", mx("mail.contoso.com", "contoso-com.mail.protection.outlook.com"),
+			[]string{"warn dns.mx-one-way contoso"}},
+		{"MX to Exchange Online", mx("contoso-com.mail.protection.outlook.com"), nil},
+		{"MX to another tenant", mx("other-com.mail.protection.outlook.com"), []string{"fail dns.mx-tenant contoso"}},
+		{"MX of the coexistence domain gone", func(_ *testing.T, f *fact.Set) {
+			fact.MX.Seed(f.Network, "contoso.mail.onmicrosoft.com", nil, dns.ErrAbsent)
+		}, []string{"fail dns.coexistence-mx tenant"}},
+		{"MX of the coexistence domain elsewhere", func(_ *testing.T, f *fact.Set) {
+			fact.MX.Seed(f.Network, "contoso.mail.onmicrosoft.com", []string{"relay.contoso.com"}, nil)
+		}, []string{"fail dns.coexistence-mx tenant"}},
+		{"autodiscover of the coexistence domain gone",
+			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{}, dns.ErrAbsent),
+			[]string{"fail dns.coexistence-autodiscover tenant"}},
+		{"autodiscover of the coexistence domain elsewhere",
+			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{Aliases: []string{"mail.contoso.com"}}, dns.ErrAbsent),
+			[]string{"fail dns.coexistence-autodiscover tenant"}},
+		{"smart host unknown", func(_ *testing.T, f *fact.Set) {
+			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Type: "OnPremises", Enabled: true,
+				SmartHosts: []string{"old.contoso.com", "[203.0.113.7]"}}}, nil)
+			fact.Hosts.Seed(f.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent)
+		}, []string{"fail dns.smart-host tenant"}},
+		{"smart host of a connector that is off", func(_ *testing.T, f *fact.Set) {
+			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Type: "OnPremises",
+				SmartHosts: []string{"old.contoso.com"}}}, nil)
+			fact.Hosts.Seed(f.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent)
+		}, nil},
+
+		{"no SPF", spf(func(p *fact.SenderPolicy) { *p = fact.SenderPolicy{} }), []string{"warn dns.spf contoso"}},
+		{"two SPF", spf(func(p *fact.SenderPolicy) { p.Records = append(p.Records, "v=spf1 -all") }),
+			[]string{"warn dns.spf contoso"}},
+		{"SPF wrong", spf(func(p *fact.SenderPolicy) { p.Wrong = []string{"ip4:x is no address"} }),
+			[]string{"warn dns.spf-valid contoso"}},
+		{"SPF too long", spf(func(p *fact.SenderPolicy) { p.Lookups = 11 }), []string{"warn dns.spf-valid contoso"}},
+		{"SPF of ten terms", spf(func(p *fact.SenderPolicy) { p.Lookups = 10 }), nil},
+		{"SPF without Exchange Online", spf(func(p *fact.SenderPolicy) { p.Includes = nil }),
+			[]string{"warn dns.spf-online contoso"}},
+		{"SPF without Exchange Online, mail through the forest", func(t *testing.T, f *fact.Set) {
+			f.Answers.Features = append(answers.DefaultFeatures(), answers.CentralizedTransport)
+			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
+		}, nil},
+		{"SPF for everyone", spf(func(p *fact.SenderPolicy) { p.All = "+all" }), []string{"warn dns.spf-end contoso"}},
+		{"SPF without an end", spf(func(p *fact.SenderPolicy) { p.All = "" }), []string{"warn dns.spf-end contoso"}},
+		{"SPF with a soft end", spf(func(p *fact.SenderPolicy) { p.All = "~all" }), nil},
+		{"no DMARC", dmarc(fact.MessagePolicy{At: "contoso.com"}), []string{"warn dns.dmarc contoso"}},
+		{"two DMARC", dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a", "b"}}),
+			[]string{"warn dns.dmarc contoso"}},
+		{"DMARC without a policy", dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}}),
+			[]string{"warn dns.dmarc contoso"}},
+		{"no DKIM", func(_ *testing.T, f *fact.Set) { unsigned(f) }, []string{"warn dns.dkim contoso"}},
+		{"one DKIM key", func(_ *testing.T, f *fact.Set) {
+			fact.TXT.Seed(f.Network, "selector1._domainkey.contoso.com", nil, dns.ErrAbsent)
+		}, nil},
+		{"DMARC refuses, and nothing proves the cloud", func(t *testing.T, f *fact.Set) {
+			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
+			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
+			unsigned(f)
+		}, []string{"fail dns.dmarc-senders contoso", "warn dns.dkim contoso", "warn dns.spf-online contoso"}},
+		{"DMARC refuses, and DKIM proves the cloud", func(t *testing.T, f *fact.Set) {
+			dmarc(fact.MessagePolicy{At: "contoso.com", Records: []string{"a"}, Action: "reject"})(t, f)
+			spf(func(p *fact.SenderPolicy) { p.Includes = nil })(t, f)
+		}, []string{"warn dns.spf-online contoso"}},
+		{"wildcard", host("hybridge-looks-for-a-wildcard.contoso.com", fact.Host{Addresses: public}, nil),
+			[]string{"warn dns.wildcard contoso"}},
+		{"private addresses", host("autodiscover.contoso.com",
+			fact.Host{Addresses: []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("fe80::1")}}, nil),
+			[]string{"warn dns.public-addresses contoso"}},
+		{"private and public addresses", host("mail.contoso.com",
+			fact.Host{Addresses: append([]netip.Addr{netip.MustParseAddr("10.1.2.3")}, public...)}, nil), nil},
+
+		{"second domain", second(func(*fact.Set) {}), nil},
+		{"second domain without autodiscover", second(func(f *fact.Set) {
+			fact.Hosts.Seed(f.Network, "autodiscover.contoso.net", fact.Host{}, dns.ErrAbsent)
+		}), []string{"warn autodiscover.domain contoso"}},
+		{"second domain with a service record", second(func(f *fact.Set) {
+			fact.Hosts.Seed(f.Network, "autodiscover.contoso.net", fact.Host{}, dns.ErrAbsent)
+			fact.Services.Seed(f.Network, "_autodiscover._tcp.contoso.net",
+				[]dns.Record{{Target: "autodiscover.contoso.com", Port: 443}}, nil)
+		}), nil},
+		{"autodiscover of the second domain in the cloud", second(func(f *fact.Set) {
+			fact.Hosts.Seed(f.Network, "autodiscover.contoso.net",
+				fact.Host{Aliases: []string{"autodiscover.outlook.com"}, Addresses: public}, nil)
+		}), []string{"fail autodiscover.domain-online contoso"}},
+		{"certificate without the second domain", second(func(f *fact.Set) {
+			fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.net", ews.Front{}, link.ErrUntrusted)
+		}), []string{"warn autodiscover.domain-certificate contoso"}},
+		{"redirect alone", second(func(f *fact.Set) {
+			fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.net", ews.Front{}, closedPort)
+			fact.Redirects.Seed(f.Network, "autodiscover.contoso.net", "https://autodiscover.contoso.com/x", nil)
+		}), []string{"warn autodiscover.redirect-only contoso"}},
+		{"redirect and service record", second(func(f *fact.Set) {
+			fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.net", ews.Front{}, closedPort)
+			fact.Redirects.Seed(f.Network, "autodiscover.contoso.net", "https://autodiscover.contoso.com/x", nil)
+			fact.Services.Seed(f.Network, "_autodiscover._tcp.contoso.net",
+				[]dns.Record{{Target: "autodiscover.contoso.com", Port: 443}}, nil)
+		}), nil},
+		{"website with settings", root(ews.Front{Status: 200, What: "Apache"}, nil),
+			[]string{"warn autodiscover.root-domain contoso"}},
+		{"website with a sign-in", root(ews.Front{Status: 401, Schemes: []string{"Basic"}}, nil),
+			[]string{"warn autodiscover.root-domain contoso"}},
+		{"website with another certificate", root(ews.Front{}, link.ErrUntrusted),
+			[]string{"warn autodiscover.root-domain contoso"}},
+		{"website without autodiscover", root(ews.Front{Status: 404}, nil), nil},
+		{"website without https", root(ews.Front{}, closedPort), nil},
+		{"Exchange at the bare domain", root(ews.Front{Status: 401, Exchange: true, Schemes: []string{"NTLM"}}, nil), nil},
+		{"service record to the cloud", service(dns.Record{Target: "autodiscover.outlook.com", Port: 443}),
+			[]string{"fail autodiscover.service-record contoso"}},
+		{"service record to another port", service(dns.Record{Target: "mail.contoso.com", Port: 80}),
+			[]string{"fail autodiscover.service-record contoso"}},
+		{"service record to nothing", func(t *testing.T, f *fact.Set) {
+			service(dns.Record{Target: "gone.contoso.com", Port: 443})(t, f)
+			fact.Hosts.Seed(f.Network, "gone.contoso.com", fact.Host{}, dns.ErrAbsent)
+		}, []string{"fail autodiscover.service-record contoso"}},
+		{"no such service", service(dns.Record{Port: 0}), nil},
+		{"service point without TLS",
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"}, URL: "http://mail.contoso.com/x"}),
+			[]string{"fail autodiscover.service-point contoso"}},
+		{"service point to a host of the past", func(t *testing.T, f *fact.Set) {
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"}, URL: "https://old.contoso.com/x"})(t, f)
+			fact.Hosts.Seed(f.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent)
+		}, []string{"fail autodiscover.service-point contoso"}},
+		{"service point to the cloud", point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"},
+			URL: "https://autodiscover-s.outlook.com/autodiscover/autodiscover.xml"}),
+			[]string{"fail autodiscover.service-point-online contoso"}},
+		{"service point without server",
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX0"}, URL: "https://mail.contoso.com/x"}),
+			[]string{"warn autodiscover.service-point-server contoso"}},
+		{"pointer to another forest",
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "fabrikam.com"}, Pointer: true,
+				URL: "LDAP://fabrikam.com"}), nil},
+	})
+}
+
+func TestDomainPairDisorders(t *testing.T) {
+	here := func(change func(*fact.AcceptedDomain)) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, f *fact.Set) {
+			alter(t, fact.AcceptedDomains, f.Forests[0], func(list *[]fact.AcceptedDomain) { change(&(*list)[0]) })
+		}
+	}
+	// The tenant's domains: coexistence, contoso.com, fabrikam.com.
+	there := func(n int, change func(*fact.AcceptedDomain)) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, f *fact.Set) {
+			alter(t, fact.OnlineAcceptedDomains, f.Tenant, func(list *[]fact.AcceptedDomain) { change(&(*list)[n]) })
+		}
+	}
+	relayed := func(f *fact.Set) {
+		fact.MX.Seed(f.Network, "contoso.com", []string{"contoso-com.mail.protection.outlook.com"}, nil)
+	}
+	turn(t, []disorder{
+		{"internal default domain", func(t *testing.T, f *fact.Set) {
+			alter(t, fact.AcceptedDomains, f.Forests[0], func(list *[]fact.AcceptedDomain) {
+				*list = append(*list, fact.AcceptedDomain{Name: "contoso.local", Type: "Authoritative", Default: true})
+			})
+		}, []string{"warn domains.default-forest contoso"}},
+		{"own default domain", here(func(d *fact.AcceptedDomain) { d.Default = true }), nil},
+		{"default domain of Microsoft", there(0, func(d *fact.AcceptedDomain) { d.Default = true }),
+			[]string{"warn domains.default-online tenant"}},
+		{"relayed without a connector", func(t *testing.T, f *fact.Set) {
+			shareDomain(t, f)
+		}, []string{"fail domains.relay-route contoso"}},
+		{"relayed by a connector", func(t *testing.T, f *fact.Set) {
+			shareDomain(t, f)
+			alter(t, fact.SendConnectors, f.Forests[0], func(list *[]fact.SendConnector) {
+				*list = append(*list, fact.SendConnector{Name: "Fabrikam", Enabled: true,
+					AddressSpaces: []string{"smtp:Fabrikam.com;1"}})
+			})
+		}, nil},
+		{"relayed by the tenant in a circle", func(t *testing.T, f *fact.Set) {
+			there(1, func(d *fact.AcceptedDomain) { d.Type = "InternalRelay" })(t, f)
+			relayed(f)
+		}, []string{"fail domains.relay-online tenant"}},
+		{"relayed by the tenant to the forest", func(t *testing.T, f *fact.Set) {
+			there(1, func(d *fact.AcceptedDomain) { d.Type = "InternalRelay" })(t, f)
+			relayed(f)
+			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Enabled: true, Type: "OnPremises",
+				RecipientDomains: []string{"contoso.com"}, SmartHosts: []string{"mail.contoso.com"}}}, nil)
+		}, nil},
+		{"subdomains in the tenant alone", there(1, func(d *fact.AcceptedDomain) { d.SubDomains = true }),
+			[]string{"warn domains.subdomains contoso"}},
+		{"subdomains on-premises alone", here(func(d *fact.AcceptedDomain) { d.SubDomains = true }),
+			[]string{"warn domains.subdomains contoso"}},
+		{"subdomains on both sides", func(t *testing.T, f *fact.Set) {
+			there(1, func(d *fact.AcceptedDomain) { d.SubDomains = true })(t, f)
+			here(func(d *fact.AcceptedDomain) { d.SubDomains = true })(t, f)
+		}, nil},
+		{"domain left out", func(t *testing.T, f *fact.Set) {
+			add := func(list *[]fact.AcceptedDomain) {
+				*list = append(*list, fact.AcceptedDomain{Name: "contoso.org", Type: "Authoritative"})
+			}
+			alter(t, fact.AcceptedDomains, f.Forests[0], add)
+			alter(t, fact.OnlineAcceptedDomains, f.Tenant, add)
+		}, []string{"warn domains.left-out organization"}},
+		{"domain on-premises alone", func(t *testing.T, f *fact.Set) {
+			alter(t, fact.AcceptedDomains, f.Forests[0], func(list *[]fact.AcceptedDomain) {
+				*list = append(*list, fact.AcceptedDomain{Name: "contoso.local", Type: "Authoritative"})
+			})
+		}, nil},
+		{"domain that ends", there(2, func(d *fact.AcceptedDomain) { d.Ending = true }),
+			[]string{"fail domains.ending tenant"}},
+		{"domain in another tenant", func(t *testing.T, f *fact.Set) {
+			unverify(t, f, "contoso.com")
+			fact.DomainTenants.Seed(f.Network, "contoso.com", fact.Residence{ID: "other"}, nil)
+		}, []string{"fail domains.other-tenant contoso", "fail domains.verified contoso"}},
+		{"domain in no tenant", func(t *testing.T, f *fact.Set) { unverify(t, f, "contoso.com") },
+			[]string{"fail domains.verified contoso"}},
+	})
+}
+
+// shareDomain lets contoso relay the domain of fabrikam.
+func shareDomain(t *testing.T, f *fact.Set) {
+	t.Helper()
+	alter(t, fact.AcceptedDomains, f.Forests[0], func(list *[]fact.AcceptedDomain) {
+		*list = append(*list, fact.AcceptedDomain{Name: "fabrikam.com", Type: "InternalRelay"})
+	})
+}
+
+// A domain is covered by itself, and by the wildcard of one above it.
+func TestCovered(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, domain string
+		want            bool
+	}{
+		{"contoso.com", "Contoso.com", true}, {"*.contoso.com", "eu.contoso.com", true},
+		{"*.contoso.com", "contoso.com", false}, {"contoso.com", "eu.contoso.com", false}, {"*", "contoso.com", false},
+	} {
+		if got := covered(tt.pattern, tt.domain); got != tt.want {
+			t.Errorf("%s, %s: %t", tt.pattern, tt.domain, got)
+		}
+	}
+}
+
+// skipped lists the checks that a missing right skips: a cmdlet, or a permission of Graph.
+func skipped(system fact.System, right string, more ...string) []string {
+	place := map[fact.System]string{fact.Online: "Exchange Online", fact.OnPremises: "contoso",
+		fact.Entra: "Microsoft Graph"}[system]
+	out := more
+	for _, c := range Checks() {
+		sources := fact.SourcesOf(c.Reads...)
+		at := slices.IndexFunc(sources,
+			func(s fact.Source) bool { return s.System == system && slices.Contains(s.Right, right) })
+		if c.ID.Category() == "access" || c.ofWorkMail() || at < 0 {
+			continue
+		}
+		scopes := []string{string(c.Scope)}
+		if c.Scope == PerForest {
+			scopes = []string{"contoso", "fabrikam"}
+			if system == fact.OnPremises {
+				scopes = scopes[:1]
+			}
+		}
+		for _, scope := range scopes {
+			out = append(out, fmt.Sprintf("skip %s %s: %s in %s", c.ID, scope, msg.Alternatives(sources[at].Right), place))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// verify adds a verified domain to the tenant; unverify takes the proof of one away.
+func verify(t *testing.T, f *fact.Set, domain string) {
+	t.Helper()
+	alter(t, fact.TenantDomains, f.Tenant, func(list *[]entra.Domain) {
+		*list = append(*list, entra.Domain{ID: domain, IsVerified: true})
+	})
+}
+
+func unverify(t *testing.T, f *fact.Set, domain string) {
+	t.Helper()
+	alter(t, fact.TenantDomains, f.Tenant, func(list *[]entra.Domain) {
+		*list = slices.Clone(*list)
+		for i := range *list {
+			if (*list)[i].ID == domain {
+				(*list)[i].IsVerified = false
+			}
+		}
+	})
+}
+
+// closedPort is the error of a port that is closed.
+var closedPort = link.Classify(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})

@@ -1,0 +1,181 @@
+package lab
+
+import (
+	"net/http"
+
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+)
+
+// networkFaults are the faults of names in DNS, and of domains on both sides.
+func networkFaults() []Fault {
+	// record replaces the records of a name of one type.
+	record := func(name func(l *Lab) string, t dns.Type, lines ...string) hook {
+		return everywhere(func(l *Lab) {
+			l.zone.Remove(name(l), t)
+			for _, line := range lines {
+				_ = l.zone.Add(name(l) + ". " + line)
+			}
+		})
+	}
+	contoso := func(l *Lab) string { return l.contoso().domain }
+	below := func(label string) func(l *Lab) string {
+		return func(l *Lab) string { return label + "." + l.contoso().domain }
+	}
+	return []Fault{
+		{
+			ID: "names.no-exchanger", Turns: turns("dns.mx"), Diagnosis: "mail.no-exchanger",
+			Title: "contoso's domain has no MX record",
+			late:  record(contoso, dns.MX),
+		},
+		{
+			ID: "names.exchanger-alias", Turns: turns("dns.mx-host"), Verdict: Warns, Diagnosis: "mail.no-exchanger",
+			Title: "contoso's MX record names an alias",
+			late: everywhere(func(l *Lab) {
+				domain := l.contoso().domain
+				l.zone.Remove(domain, dns.MX)
+				_ = l.zone.Add(domain+". MX 10 mx."+domain+".", "mx."+domain+". CNAME "+l.contoso().mail+".")
+			}),
+		},
+		{
+			ID: "names.two-ways-in", Turns: turns("dns.mx-one-way"), Verdict: Warns, Diagnosis: "mail.side-door",
+			Title: "a second MX record of contoso leads to Exchange Online",
+			late: everywhere(func(l *Lab) {
+				_ = l.zone.Add(l.contoso().domain + ". MX 20 " + exchanger(l.contoso().domain) + ".")
+			}),
+		},
+		{
+			ID: "names.other-tenant", Turns: turns("dns.mx-tenant"), Diagnosis: "mail.attributed-elsewhere",
+			Title: "contoso's MX record leads to another tenant of Exchange Online",
+			late: everywhere(func(l *Lab) {
+				domain := l.contoso().domain
+				l.zone.Remove(domain, dns.MX)
+				other := "adventureworks-com." + protection
+				_ = l.zone.Add(domain+". MX 0 "+other+".", other+". A 127.0.0.1")
+			}),
+		},
+		{
+			ID: "names.two-sender-policies", Turns: turns("dns.spf"), Verdict: Warns,
+			Diagnosis: "mail.sender-not-proven",
+			Title:     "contoso's domain has two SPF records",
+			late: everywhere(func(l *Lab) {
+				_ = l.zone.Add(l.contoso().domain + `. TXT "v=spf1 include:` + senders + ` -all"`)
+			}),
+		},
+		{
+			ID: "names.sender-policy-online", Turns: turns("dns.spf-online"), Verdict: Warns,
+			Diagnosis: "mail.sender-not-proven",
+			Title:     "contoso's SPF record does not name Exchange Online",
+			early:     inContoso(func(f *forestSite) { f.senders = "" }),
+		},
+		{
+			ID: "names.sender-policy-wrong", Turns: turns("dns.spf-valid"), Verdict: Warns,
+			Diagnosis: "mail.sender-not-proven",
+			Title:     "contoso's SPF record includes a domain that has none",
+			early: inContoso(func(f *forestSite) {
+				f.senders = "include:" + senders + " include:newsletter." + f.domain + " "
+			}),
+		},
+		{
+			ID: "names.message-policy", Turns: turns("dns.dmarc-senders"), May: turns("dns.spf-online", "dns.dkim"),
+			Diagnosis: "mail.sender-not-proven",
+			Title:     "contoso's DMARC record says reject, and neither SPF nor DKIM covers Exchange Online",
+			early:     inContoso(func(f *forestSite) { f.senders = "" }),
+			late: everywhere(func(l *Lab) {
+				domain := l.contoso().domain
+				l.zone.Remove("_dmarc."+domain, dns.TXT)
+				l.zone.Remove("selector1._domainkey."+domain, "")
+				l.zone.Remove("selector2._domainkey."+domain, "")
+				_ = l.zone.Add("_dmarc." + domain + `. TXT "v=DMARC1; p=reject"`)
+			}),
+		},
+		{
+			ID: "names.no-message-policy", Turns: turns("dns.dmarc"), Verdict: Warns,
+			Diagnosis: "mail.sender-not-proven",
+			Title:     "contoso's domain has no DMARC record",
+			late:      record(below("_dmarc"), dns.TXT),
+		},
+		{
+			ID: "names.coexistence-hidden", Turns: turns("dns.coexistence-autodiscover"),
+			Diagnosis: "autodiscover.not-found",
+			Title:     "an internal zone hides autodiscover of the coexistence domain",
+			late: everywhere(func(l *Lab) {
+				l.zone.Remove("autodiscover."+coexistenceDomain, "")
+			}),
+		},
+		{
+			ID: "names.service-record-old", Turns: turns("autodiscover.service-record"),
+			Diagnosis: "dns.name-unresolved",
+			Title:     "the service record of contoso's autodiscover names a host of the past",
+			late: record(below("_autodiscover._tcp"), dns.SRV, "SRV 0 0 443 gone.contoso.example."),
+		},
+		{
+			ID: "names.website", Turns: turns("autodiscover.root-domain"), Verdict: Warns,
+			Diagnosis: "autodiscover.root-domain-site",
+			Title:     "a website answers autodiscover at contoso's bare domain",
+			early:     inContoso(func(f *forestSite) { f.website = http.HandlerFunc(imapSettings) }),
+			late:      record(contoso, dns.A, "A 127.0.0.1"),
+		},
+		{
+			ID: "names.service-point-online", Turns: turns("autodiscover.service-point-online"),
+			Diagnosis: "autodiscover.moved-to-cloud",
+			Title:     "contoso's service connection point leads to Exchange Online",
+			early: inContoso(func(f *forestSite) {
+				f.servicePoint = "https://autodiscover-s.outlook.com/autodiscover/autodiscover.xml"
+			}),
+		},
+		{
+			ID: "names.service-point-old", Turns: turns("autodiscover.service-point"),
+			Diagnosis: "autodiscover.stale-scp",
+			Title:     "contoso's service connection point leads to a host of the past",
+			early: inContoso(func(f *forestSite) {
+				f.servicePoint = "https://old." + f.domain + "/Autodiscover/Autodiscover.xml"
+			}),
+		},
+		{
+			ID: "domains.default-internal", Turns: turns("domains.default-forest"), Verdict: Warns,
+			Diagnosis: "domain.not-accepted",
+			Title:     "contoso's default domain is an internal one",
+			late: inContoso(func(f *forestSite) {
+				f.org.Objects("AcceptedDomain")[0].Set("Default", false)
+				f.org.Seed("AcceptedDomain", "Name", "contoso.local", "DomainName", "contoso.local", "Default", true)
+			}),
+		},
+		{
+			ID: "domains.default-onmicrosoft", Turns: turns("domains.default-online"), Verdict: Warns,
+			Diagnosis: "mail.limit-onmicrosoft",
+			Title:     "the tenant's default domain is its onmicrosoft.com domain",
+			late: inTenant(func(t *tenantSite) {
+				for _, d := range t.org.Objects("AcceptedDomain") {
+					d.Set("Default", d.Bool("InitialDomain"))
+				}
+			}),
+		},
+		{
+			ID: "domains.relay-loop", Turns: turns("domains.relay-online"), Diagnosis: "mail.loop",
+			Title: "Exchange Online relays contoso's domain without a connector, and MX leads to Exchange Online",
+			late: everywhere(func(l *Lab) {
+				domain := l.contoso().domain
+				l.tenant.org.Object("AcceptedDomain", domain).Set("DomainType", "InternalRelay")
+				l.zone.Remove(domain, dns.MX)
+				_ = l.zone.Add(domain + ". MX 0 " + exchanger(domain) + ".")
+			}),
+		},
+		{
+			ID: "domains.subdomains-one-side", Turns: turns("domains.subdomains"), Verdict: Warns,
+			Diagnosis: "mail.loop",
+			Title:     "Exchange Online accepts every subdomain of contoso, and contoso does not",
+			late: everywhere(func(l *Lab) {
+				l.tenant.org.Object("AcceptedDomain", l.contoso().domain).Set("MatchSubDomains", true)
+			}),
+		},
+	}
+}
+
+// imapSettings is the answer of a web hoster to every client that looks for autodiscover.
+func imapSettings(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.Header().Set("Server", "Apache")
+	_, _ = w.Write([]byte(`<?xml version="1.0"?><Autodiscover><Response><Account><AccountType>email</AccountType>` +
+		`<Action>settings</Action><Protocol><Type>IMAP</Type><Server>imap.hoster.example</Server></Protocol>` +
+		`</Account></Response></Autodiscover>`))
+}
