@@ -139,6 +139,7 @@ func (s *workMailSite) register(r *registry) {
 	r.certificate(&s.front, leaf{subject: pkix.Name{CommonName: "awsapps.com"}, names: s.hosts()})
 	r.zones = append(r.zones, workMailDomain, "mail."+workMailRegion+".awsapps.com", workMailRegion+".amazonaws.com")
 	r.host(s.hosts()...)
+	r.host("inbound-smtp." + workMailRegion + ".amazonaws.com")
 	domain := s.forest.domain
 	r.records = append(r.records, "_amazonses."+domain+`. TXT "`+s.service.Ownership(domain)+`"`)
 }
