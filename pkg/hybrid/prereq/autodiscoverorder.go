@@ -145,7 +145,7 @@ var autodiscoverOrderChecks = []Check{
 			}),
 	},
 	{
-		ID:       "autodiscover.redirect-only",
+		ID:       "autodiscover.plain-redirect",
 		Title:    "Autodiscover of the domains does not rest on a redirect alone",
 		Scope:    PerForest,
 		Severity: check.Warn,

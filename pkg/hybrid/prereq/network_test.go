@@ -257,7 +257,7 @@ func TestNameDisorders(t *testing.T) {
 		{"redirect alone", second(func(f *fact.Set) {
 			fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.net", ews.Front{}, closedPort)
 			fact.Redirects.Seed(f.Network, "autodiscover.contoso.net", "https://autodiscover.contoso.com/x", nil)
-		}), []string{"warn autodiscover.redirect-only contoso"}},
+		}), []string{"warn autodiscover.plain-redirect contoso"}},
 		{"redirect and service record", second(func(f *fact.Set) {
 			fact.AutodiscoverHosts.Seed(f.Network, "autodiscover.contoso.net", ews.Front{}, closedPort)
 			fact.Redirects.Seed(f.Network, "autodiscover.contoso.net", "https://autodiscover.contoso.com/x", nil)

@@ -960,7 +960,7 @@ func TestUnknownIsNoFinding(t *testing.T) {
 					switch r.ID {
 					case "autodiscover.answers", "ews.answers", "workmail.end-of-support", "workmail.one-directory",
 						"forests.own-domain", "autodiscover.domain", "autodiscover.domain-online",
-						"autodiscover.domain-certificate", "autodiscover.redirect-only":
+						"autodiscover.domain-certificate", "autodiscover.plain-redirect":
 						continue // reads something else, or nothing
 					}
 					if r.Status != check.StatusError || !errors.Is(r.Cause, cause) {
