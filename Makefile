@@ -40,7 +40,8 @@ bin/govulncheck: tools/go.mod tools/go.sum
 long-lines:
 	@cd tools && go run ./longlines -summary $(addprefix ../,$(or $(DIRS),pkg cmd wizard test))
 
-# Ratios against a peer in the same run: users streamed beside ldapsearch's. BIG=1 takes a million users.
+# Ratios within the same run: the plan of 50 forests beside that of one, with the remote calls of both, and users streamed beside
+# ldapsearch's. BIG=1 takes a million users.
 bench: peers
 	go run ./test/bench
 

@@ -198,7 +198,8 @@ and --non-interactive it runs all of them in plain lines.`,
 		"consent to this `ID` by name, see: hybridge help consents; may be given more than once")
 	flags.BoolVar(&g.noColor, "no-color", false, "no color")
 	flags.DurationVar(&g.timeout, "timeout", 0, "time limit of the whole run, as in 90s or 20m; 0 is none")
-	flags.IntVar(&g.parallel, "parallel", 4, "`NUMBER` of forests and hosts at the same time")
+	flags.IntVar(&g.parallel, "parallel", 0,
+		"`NUMBER` of forests and hosts at the same time (default 4; to plan, all forests)")
 	flags.StringVar(&g.stateDir, "state-dir", s.Env("HYBRIDGE_STATE_DIR"),
 		"`DIR` of journals and the lock; by default one per deployment, see: hybridge help environment")
 	flags.StringVar(&g.logLevel, "log-level", s.Env("HYBRIDGE_LOG_LEVEL"),

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -45,6 +47,9 @@ type Options struct {
 	// nil.
 	// Certificates and tokens follow the machine's clock.
 	Today func() time.Time
+	// Weather stands between the clients and every web server of the lab: it may delay, refuse or
+	// drop a request. nil: fair.
+	Weather func(http.Handler) http.Handler
 }
 
 // site is one system of the estate. Start calls each method once, on every site before the next
@@ -129,7 +134,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Log != nil {
 		messages = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 	}
-	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages}, keytab: o.Keytab}
+	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages, weather: o.Weather}, keytab: o.Keytab}
 	for i, f := range forests(o.Forests) {
 		f.guid = identityOf(o.Estate, f.guid)
 		f.populate(o.Users)
@@ -239,6 +244,24 @@ func (l *Lab) Close() error {
 		return l.zone.Close()
 	}
 	return nil
+}
+
+// Runs is how often each cmdlet was run, refused runs included, by "forest cmdlet" or "online
+// cmdlet", in lower case.
+func (l *Lab) Runs() map[string]int {
+	out := map[string]int{}
+	add := func(place string, o *organization.Organization) {
+		for cmdlet, n := range o.AllRuns() {
+			out[place+" "+cmdlet] = n
+		}
+	}
+	for _, f := range l.forests {
+		add(f.name, f.org)
+	}
+	if l.tenant != nil {
+		add(Online, l.tenant.org)
+	}
+	return out
 }
 
 // Answers is the path of the answers file that leads to this lab.

@@ -21,6 +21,7 @@ import (
 type network struct {
 	connectTo []string // HOST:PORT=127.0.0.1:PORT
 	log       *log.Logger
+	weather   func(http.Handler) http.Handler
 	names     *dns.Client
 	silent    []string // HOST:PORT of a fault: no rule leads there, so that a connection is refused
 }
@@ -102,6 +103,9 @@ func (s *servers) serveHTTP(h http.Handler, c connContext, hosts ...string) erro
 }
 
 func (s *servers) serve(l net.Listener, h http.Handler, c connContext) {
+	if s.network.weather != nil {
+		h = s.network.weather(h)
+	}
 	server := &http.Server{Handler: h, ConnContext: c, ReadHeaderTimeout: 10 * time.Second, ErrorLog: s.network.log}
 	s.queue(func() error { return server.Serve(l) }, func() { server.Close(); l.Close() })
 }

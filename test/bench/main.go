@@ -1,11 +1,13 @@
 //go:build linux
 
-// Command bench measures how fast users are streamed out of a directory, beside OpenLDAP's
-// ldapsearch, from the same server over the same transport in the same run, and how much memory
-// that takes. It needs Debian's slapd and ldap-utils.
+// Command bench measures two things. How long a plan of many forests takes beside that of one,
+// against a lab whose answers take 50 ms, and how often it asks. How fast users are streamed out of
+// a directory, beside OpenLDAP's ldapsearch, from the same server over the same transport in the
+// same run, and how much memory that takes; it needs Debian's slapd and ldap-utils.
 //
-//	go run ./test/bench              100,000 users
-//	BIG=1 go run ./test/bench      1,000,000 users
+//	go run ./test/bench              50 forests, 100,000 users
+//	BIG=1 go run ./test/bench        50 forests, 1,000,000 users
+//	go run ./test/bench -users 0     50 forests alone
 package main
 
 import (
@@ -71,16 +73,26 @@ func main() {
 	}
 	flag.IntVar(&users, "users", users, "how many users")
 	runs := flag.Int("runs", 3, "how often each is measured; the median counts")
+	forests := flag.Int("forests", 50, "how many forests are planned; none when 0")
+	simulated := flag.String("lab", "", "internal: serve a lab in this directory")
 	measure := flag.String("measure", "", "internal: scan once, from this address, and print the measurement")
 	ca := flag.String("ca", "", "internal: authority of the server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *measure != "" {
+	switch {
+	case *measure != "":
 		err = scan(ctx, *measure, *ca)
-	} else {
-		err = run(ctx, users, *runs)
+	case *simulated != "":
+		err = simulate(ctx, *simulated, *forests)
+	default:
+		if *forests > 0 {
+			err = plans(ctx, *forests)
+		}
+		if err == nil && users > 0 {
+			err = run(ctx, users, *runs)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)

@@ -2,6 +2,7 @@ package change
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 
 // Options for Make.
 type Options struct {
-	Parallel int      // places read at once; 4 when 0
+	Parallel int      // places read at once; all when 0
 	Only     []string // globs of change ids; see package selection
 	Skip     []string
 	Observer observe.Observer // nil: not observed
@@ -46,7 +47,8 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 	if err := m.validate(); err != nil {
 		return Plan{}, err
 	}
-	order, err := m.arrange(func(i int) []string { return m.dependencies(i) })
+	m.link()
+	order, err := m.arrange(func(i int) []string { return m.dependencies[i] })
 	if err != nil {
 		return Plan{}, err
 	}
@@ -111,10 +113,12 @@ type maker struct {
 	places    map[string]Place
 	resources []Resource
 	index     map[string]int
-	options   Options
-	live      map[string]reading // by "target/Kind"
-	decisions []decision
-	left      map[int]LeftOut // what is left out, by resource
+	// dependencies are the ids of the resources that each resource needs or refers to.
+	dependencies [][]string
+	options      Options
+	live         map[string]reading // by "target/Kind"
+	decisions    []decision
+	left         map[int]LeftOut // what is left out, by resource
 }
 
 func (m *maker) observe(e observe.Event) {
@@ -167,40 +171,70 @@ func (m *maker) selection() selection.Selection {
 	return selection.Selection{Only: m.options.Only, Skip: m.options.Skip}
 }
 
-// dependencies are the ids of the known resources that resource i needs or refers to.
-func (m *maker) dependencies(i int) []string {
-	var ids []string
-	add := func(id string) {
-		if _, known := m.index[id]; known && !slices.Contains(ids, id) {
-			ids = append(ids, id)
+// link finds the ids of the known resources that each resource needs or refers to.
+func (m *maker) link() {
+	m.dependencies = make([][]string, len(m.resources))
+	for i, r := range m.resources {
+		add := func(id string) {
+			if _, known := m.index[id]; known && !slices.Contains(m.dependencies[i], id) {
+				m.dependencies[i] = append(m.dependencies[i], id)
+			}
+		}
+		for _, id := range r.Needs {
+			add(id)
+		}
+		for _, ref := range Refs(r.Properties) {
+			add(ref.Change)
 		}
 	}
-	for _, id := range m.resources[i].Needs {
-		add(id)
-	}
-	for _, ref := range Refs(m.resources[i].Properties) {
-		add(ref.Change)
-	}
-	return ids
 }
 
 // arrange is a stable topological order of the resources: of those that are ready, the first in the
 // order of declaration comes next.
 func (m *maker) arrange(needs func(int) []string) ([]int, error) {
-	placed := make([]bool, len(m.resources))
-	order := make([]int, 0, len(m.resources))
-	for len(order) < len(m.resources) {
-		next := slices.IndexFunc(m.resources, func(r Resource) bool {
-			i := m.index[r.ID()]
-			return !placed[i] && !slices.ContainsFunc(needs(i), func(id string) bool { return !placed[m.index[id]] })
-		})
-		if next < 0 {
-			return nil, fmt.Errorf("resources need each other: %s", m.cycle(placed, needs))
+	waits := make([]int, len(m.resources)) // for so many needs
+	neededBy := make([][]int, len(m.resources))
+	var ready ascending
+	for i := range m.resources {
+		for _, id := range needs(i) {
+			j := m.index[id]
+			neededBy[j] = append(neededBy[j], i)
+			waits[i]++
 		}
+		if waits[i] == 0 {
+			ready = append(ready, i) // in order, which is a heap
+		}
+	}
+	order := make([]int, 0, len(m.resources))
+	placed := make([]bool, len(m.resources))
+	for len(ready) > 0 {
+		next := heap.Pop(&ready).(int)
 		placed[next] = true
 		order = append(order, next)
+		for _, i := range neededBy[next] {
+			if waits[i]--; waits[i] == 0 {
+				heap.Push(&ready, i)
+			}
+		}
+	}
+	if len(order) < len(m.resources) {
+		return nil, fmt.Errorf("resources need each other: %s", m.cycle(placed, needs))
 	}
 	return order, nil
+}
+
+// ascending is a heap of resources.
+type ascending []int
+
+func (a ascending) Len() int           { return len(a) }
+func (a ascending) Less(i, j int) bool { return a[i] < a[j] }
+func (a ascending) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *ascending) Push(i any)        { *a = append(*a, i.(int)) }
+func (a *ascending) Pop() any {
+	last := len(*a) - 1
+	i := (*a)[last]
+	*a = (*a)[:last]
+	return i
 }
 
 // cycle walks unmet needs until a resource comes again.
@@ -246,7 +280,7 @@ func (m *maker) read(ctx context.Context) error {
 	var mu sync.Mutex
 	unread := map[string]error{}
 	var g errgroup.Group
-	g.SetLimit(max(1, cmp.Or(m.options.Parallel, 4)))
+	g.SetLimit(max(1, cmp.Or(m.options.Parallel, len(requests))))
 	for _, q := range requests {
 		g.Go(func() error {
 			for _, kind := range q.kinds {
@@ -299,7 +333,7 @@ func (m *maker) spread() {
 			}
 		}
 		for i := range m.resources {
-			for _, id := range m.dependencies(i) {
+			for _, id := range m.dependencies[i] {
 				j := m.index[id]
 				need(i, j)
 				if m.resources[j].Absent {
@@ -629,7 +663,7 @@ func (m *maker) needs(i int) []string {
 	seen := map[int]bool{i: true}
 	var add func(int)
 	add = func(at int) {
-		for _, id := range m.dependencies(at) {
+		for _, id := range m.dependencies[at] {
 			j := m.index[id]
 			if seen[j] {
 				continue
@@ -651,7 +685,7 @@ func (m *maker) needs(i int) []string {
 	if removal(i) {
 		for j := range m.resources {
 			if j != i && m.decisions[j].change != nil && removal(j) &&
-				slices.Contains(m.dependencies(j), m.resources[i].ID()) {
+				slices.Contains(m.dependencies[j], m.resources[i].ID()) {
 				ids = append(ids, m.resources[j].ID())
 			}
 		}

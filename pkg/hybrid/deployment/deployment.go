@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,8 @@ import (
 type Options struct {
 	Dir      string // paths in the answers are relative to it
 	StateDir string
-	Parallel int      // connections at once across forests and hosts; 4 when 0
+	// Parallel limits the forests and hosts that are asked at once. 0: 4 for checks, all for plans.
+	Parallel int
 	Only     []string // globs of check ids (Check) or change ids (Plan)
 	Skip     []string
 	Timeout  time.Duration // of one remote call; when 0, 30 s, but for cmdlets, which may take some minutes
@@ -246,6 +248,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	}
 	resources = append(resources, unwanted...)
 	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
+	maps.Copy(places, desired.Reading(facts))
 	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
 		Notes: derived.Notes,
@@ -278,6 +281,7 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 	wait.Go(func() { _, _ = fact.Tenant.In(ctx, f.Tenant) })
 	wait.Go(func() { _, _ = fact.OnlineConfig.In(ctx, f.Tenant) })
 	for _, forest := range f.Forests {
+		wait.Go(func() { _, _ = fact.Organization.In(ctx, forest) })
 		wait.Go(func() { _, _ = fact.Auth.In(ctx, forest) })
 	}
 }

@@ -19,7 +19,7 @@ import (
 // facts prepares the facts without a lookup. Each verb starts with new facts.
 func (d *Deployment) facts() *fact.Set {
 	set := fact.New(d.answers, d.cloud)
-	set.Now, set.Cmdlets = d.now, prereq.Cmdlets()
+	set.Now, set.Cmdlets, set.Parallel = d.now, prereq.Cmdlets(), d.options.Parallel
 	if l, err := d.link.get(context.Background()); err == nil {
 		set.Roots = l.Roots()
 	}

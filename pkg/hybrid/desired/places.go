@@ -12,9 +12,8 @@ import (
 
 // places returns the systems that hold resources, for reading.
 func places(set *fact.Set) map[string]change.Place {
-	out := map[string]change.Place{}
+	out := Reading(set)
 	if t := set.Tenant; t != nil {
-		out[PlaceOnline] = change.NewPlace(PlaceOnline, Exchange, t.Exchange, nil)
 		memory := &Memory{}
 		out[PlaceEntra] = change.NewPlace(PlaceEntra, MicrosoftGraph, func(ctx context.Context) (Directory, error) {
 			graph, err := t.Graph(ctx)
@@ -24,12 +23,22 @@ func places(set *fact.Set) map[string]change.Place {
 			return Directory{Graph: graph, Now: set.Now, Applications: ApplicationsOf(set), Memory: memory}, nil
 		}, nil)
 	}
+	return out
+}
+
+// Reading returns the places of Exchange and WorkMail, for reading: what the facts have read is not
+// read again.
+func Reading(set *fact.Set) map[string]change.Place {
+	out := map[string]change.Place{}
+	if t := set.Tenant; t != nil {
+		out[PlaceOnline] = change.NewPlace(PlaceOnline, Exchange, t.Session, nil)
+	}
 	if w := set.WorkMail; w != nil {
 		out[PlaceWorkMail] = change.NewPlace(PlaceWorkMail, AmazonWorkMail, w.WorkMail, nil)
 	}
 	for _, forest := range set.Forests {
 		name := PlaceForest(forest.Name())
-		out[name] = change.NewPlace(name, Exchange, forest.Exchange, nil)
+		out[name] = change.NewPlace(name, Exchange, forest.Session, nil)
 	}
 	return out
 }

@@ -1,16 +1,21 @@
 package desired
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -166,12 +171,8 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 		for end < len(topics) && topics[end].PerForest {
 			end++
 		}
-		for _, forest := range set.Forests {
-			for _, t := range topics[i:end] {
-				if err := p.derive(ctx, t, forest); err != nil {
-					return Derived{}, err
-				}
-			}
+		if err := p.deriveForests(ctx, topics[i:end]); err != nil {
+			return Derived{}, err
 		}
 		i = end
 	}
@@ -225,18 +226,66 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 	return nil
 }
 
+// deriveForests derives topics in every forest. Forests are asked at once, and their resources keep
+// the sequence of the forests.
+func (p *Planner) deriveForests(ctx context.Context, topics []*Topic) error {
+	forests := make([]*Planner, len(p.set.Forests))
+	var g errgroup.Group
+	g.SetLimit(max(1, cmp.Or(p.set.Parallel, len(forests))))
+	for i, forest := range p.set.Forests {
+		own := *p
+		own.out, own.left, own.waits, own.notes = nil, nil, nil, nil
+		forests[i] = &own
+		g.Go(func() (err error) {
+			defer broken.Into(&err, "plan forest "+forest.Name())
+			for _, t := range topics {
+				if err := own.derive(ctx, t, forest); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	for _, own := range forests {
+		p.out, p.left = append(p.out, own.out...), append(p.left, own.left...)
+		p.waits, p.notes = append(p.waits, own.waits...), append(p.notes, own.notes...)
+	}
+	return err
+}
+
+// settling finds what meets a need.
+type settling struct {
+	by    map[settled][]*planned
+	nouns map[string]*Kind
+	left  []instance
+	gone  map[*planned]msg.Text // resources that are left out, and why
+}
+
+// settled is what a need names at least.
+type settled struct {
+	kind  *Kind
+	place string
+}
+
 // settle converts needs to ids, and leaves out resources with a need that is left out: p.out keeps
 // the others.
 func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) {
-	out := map[*planned]msg.Text{}
-	for again := true; again; {
+	s := settling{by: map[settled][]*planned{}, nouns: map[string]*Kind{}, left: p.left, gone: map[*planned]msg.Text{}}
+	for _, k := range Kinds() {
+		s.nouns[k.Noun] = k
+	}
+	for _, r := range p.out {
+		s.by[settled{r.Kind, r.Target}] = append(s.by[settled{r.Kind, r.Target}], r)
+	}
+	for again := len(p.left) > 0; again; {
 		again = false
 		for _, r := range p.out {
-			if _, gone := out[r]; gone {
+			if _, gone := s.gone[r]; gone {
 				continue
 			}
-			if why := p.lacks(r, out); !why.IsZero() {
-				out[r], again = why, true
+			if why := s.lacks(r); !why.IsZero() {
+				s.gone[r], again = why, true
 			}
 		}
 	}
@@ -249,14 +298,14 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 			Err: i.err})
 	}
 	for _, r := range p.out {
-		if why, gone := out[r]; gone {
+		if why, gone := s.gone[r]; gone {
 			left = append(left, change.LeftOut{Topic: r.topic.ID, Place: r.Target, Resources: []string{r.ID()},
 				Reason: why})
 			continue
 		}
 		for _, n := range r.needs {
-			for _, other := range p.out {
-				if !n.loose && other != r && n.met(r, other) {
+			for other := range s.meeting(n, r) {
+				if !n.loose {
 					r.Needs = append(r.Needs, other.ID())
 				}
 			}
@@ -265,19 +314,30 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 		r.Needs = slices.Compact(r.Needs)
 		resources = append(resources, r.Resource)
 	}
-	p.out = slices.DeleteFunc(p.out, func(r *planned) bool { _, gone := out[r]; return gone })
+	p.out = slices.DeleteFunc(p.out, func(r *planned) bool { _, gone := s.gone[r]; return gone })
 	return resources, left
 }
 
+// meeting are the other resources that satisfy a need of r.
+func (s *settling) meeting(n Need, r *planned) iter.Seq[*planned] {
+	return func(yield func(*planned) bool) {
+		for _, other := range s.by[settled{n.kind, n.place}] {
+			if other != r && (n.key == "" || other.Key == n.key) && n.meets(r.instance, other.instance) && !yield(other) {
+				return
+			}
+		}
+	}
+}
+
 // lacks says which need of a resource is left out; empty when none is.
-func (p *Planner) lacks(r *planned, out map[*planned]msg.Text) msg.Text {
-	for _, n := range append(references(r.Resource), r.needs...) {
-		for _, other := range p.out {
-			if _, gone := out[other]; gone && other != r && n.met(r, other) {
+func (s *settling) lacks(r *planned) msg.Text {
+	for _, n := range append(s.references(r.Resource), r.needs...) {
+		for other := range s.meeting(n, r) {
+			if _, gone := s.gone[other]; gone {
 				return msg.Of("it needs %s, which is left out", other.ID())
 			}
 		}
-		for _, i := range p.left {
+		for _, i := range s.left {
 			if slices.Contains(i.topic.Kinds, n.kind) && n.kind.At(n.place) && n.meets(r.instance, i) {
 				if i.forest == nil {
 					return msg.Of("it needs %s, which is left out", i.topic.ID)
@@ -289,23 +349,19 @@ func (p *Planner) lacks(r *planned, out map[*planned]msg.Text) msg.Text {
 	return msg.Text{}
 }
 
-// references returns the needs that a resource's properties imply.
-func references(r change.Resource) []Need {
+// references returns the needs that a resource's properties imply: a change's id is PLACE/NOUN/KEY.
+func (s *settling) references(r change.Resource) []Need {
 	var out []Need
 	for _, ref := range change.Refs(r.Properties) {
-		for _, k := range Kinds() {
-			if place, key, ok := strings.Cut(ref.Change, "/"+k.Noun+"/"); ok {
-				out = append(out, One(k, place, key))
+		parts := strings.Split(ref.Change, "/")
+		for i := 1; i < len(parts)-1; i++ {
+			if k := s.nouns[parts[i]]; k != nil {
+				out = append(out, One(k, strings.Join(parts[:i], "/"), strings.Join(parts[i+1:], "/")))
+				break
 			}
 		}
 	}
 	return out
-}
-
-// met reports whether other satisfies the need of r.
-func (n Need) met(r, other *planned) bool {
-	return other.Kind == n.kind && other.Target == n.place && (n.key == "" || other.Key == n.key) &&
-		n.meets(r.instance, other.instance)
 }
 
 // meets reports whether a need of one instance may be satisfied by another one.

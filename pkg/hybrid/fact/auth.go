@@ -81,7 +81,7 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 	if err != nil {
 		return AuthConfig{}, err
 	}
-	return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (AuthConfig, error) {
+	return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) (AuthConfig, error) {
 		objects, err := s.Run(ctx, exchange.Command{Name: getAuthConfig})
 		if err != nil {
 			return AuthConfig{}, err

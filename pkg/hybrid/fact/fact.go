@@ -179,7 +179,7 @@ func Session[T any](system System, cmdlets []string, ask func(context.Context, e
 		q.sources = append(q.sources, Source{System: system, Ask: c, Right: []string{c}})
 	}
 	q.ask = func(ctx context.Context, side *Side) (T, error) {
-		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (T, error) {
+		return with(ctx, side, side.Session, func(ctx context.Context, s exchange.Session) (T, error) {
 			v, err := ask(ctx, s)
 			if unreadable := (*readError)(nil); errors.As(err, &unreadable) {
 				err = fmt.Errorf("%s: %w", side.Place(system), err)

@@ -47,27 +47,39 @@ var (
 
 	// CloudManagedByDefault reports whether the cloud manages the Exchange attributes of new
 	// synchronized recipients; nil: Exchange Online does not show it.
-	CloudManagedByDefault = Cmdlet(Online, getOrganizationConfig, one(getOrganizationConfig,
-		func(o exchange.Object) (*bool, error) {
-			on, err := o.Bool("ExchangeAttributesCloudManagedByDefault")
-			if errors.Is(err, exchange.ErrAbsent) || errors.Is(err, exchange.ErrNull) {
-				return nil, nil
+	CloudManagedByDefault = Session(Online, []string{getOrganizationConfig},
+		func(ctx context.Context, s exchange.Session) (*bool, error) {
+			objects, err := onlineConfig(ctx, s)
+			if err != nil {
+				return nil, err
 			}
-			return &on, err
-		}))
+			return one(getOrganizationConfig, readCloudManaged)(objects)
+		})
 
 	OnlineConfig = Session(Online, []string{getOrganizationConfig}, getOnlineConfig)
 )
 
-// getOnlineConfig passes the parameter without which Exchange Online does not return the list of
-// applications.
 func getOnlineConfig(ctx context.Context, s exchange.Session) (OnlineOrganization, error) {
-	policy := map[string]any{"RetrieveEwsOperationAccessPolicy": true}
-	objects, err := Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: policy})
+	objects, err := onlineConfig(ctx, s)
 	if err != nil {
 		return OnlineOrganization{}, err
 	}
 	return one(getOrganizationConfig, readOnlineConfig)(objects)
+}
+
+// onlineConfig passes the parameter without which Exchange Online does not return the list of
+// applications.
+func onlineConfig(ctx context.Context, s exchange.Session) ([]exchange.Object, error) {
+	policy := map[string]any{"RetrieveEwsOperationAccessPolicy": true}
+	return Get(ctx, s, exchange.Command{Name: getOrganizationConfig, Parameters: policy})
+}
+
+func readCloudManaged(o exchange.Object) (*bool, error) {
+	on, err := o.Bool("ExchangeAttributesCloudManagedByDefault")
+	if errors.Is(err, exchange.ErrAbsent) || errors.Is(err, exchange.ErrNull) {
+		return nil, nil
+	}
+	return &on, err
 }
 
 func readOrganizationConfig(o exchange.Object) (OnPremisesOrganization, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -23,7 +24,9 @@ type Set struct {
 	Answers answers.Answers
 	Cloud   cloud.Cloud // with the answers' overrides, placeholders not filled in
 	Now     func() time.Time
-	Roots   *x509.CertPool // trusted authorities; nil: the system's
+	// Parallel limits the forests that are asked at once; 0: all of them.
+	Parallel int
+	Roots    *x509.CertPool // trusted authorities; nil: the system's
 
 	Forests      []*Side // in the answers' order
 	Tenant       *Side   // nil: no Exchange Online in the answers
@@ -43,10 +46,11 @@ type Side struct {
 	at  At
 	set *Set
 
-	mu   sync.Mutex
-	memo map[asked]any
-	all  map[*question]any // answers given in advance for every key
-	used map[*question]bool
+	mu      sync.Mutex
+	memo    map[asked]any
+	printed map[string]*once.Value[[]exchange.Object] // by Get cmdlets; see Session
+	all     map[*question]any                         // answers given in advance for every key
+	used    map[*question]bool
 }
 
 // asked is a question with its key.
@@ -117,7 +121,8 @@ func New(a answers.Answers, c cloud.Cloud) *Set {
 }
 
 func (s *Set) side(at At) *Side {
-	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}, used: map[*question]bool{}}
+	return &Side{at: at, set: s, memo: map[asked]any{}, all: map[*question]any{}, used: map[*question]bool{},
+		printed: map[string]*once.Value[[]exchange.Object]{}}
 }
 
 // Sides returns the sides of a kind. Of the forests it returns only the given one, unless that is

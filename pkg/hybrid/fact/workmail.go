@@ -119,7 +119,7 @@ type Recipient struct {
 var Recipients = &Keyed[Recipient]{
 	question: question{AtForest, []Source{{OnPremises, "Get-Recipient", []string{"Get-Recipient"}}}},
 	ask: func(ctx context.Context, s *Side, address string) (Recipient, error) {
-		return with(ctx, s, s.Exchange, func(ctx context.Context, session exchange.Session) (Recipient, error) {
+		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) (Recipient, error) {
 			found, err := session.Run(ctx, exchange.Command{Name: "Get-Recipient",
 				Parameters: map[string]any{"Identity": address}})
 			if err != nil {

@@ -49,7 +49,7 @@ type Leaver struct {
 var Leavers = &Keyed[Leaver]{
 	question: question{AtForest, []Source{{OnPremises, "Get-MailUser", []string{"Get-MailUser"}}}},
 	ask: func(ctx context.Context, s *Side, address string) (Leaver, error) {
-		return with(ctx, s, s.Exchange, func(ctx context.Context, session exchange.Session) (Leaver, error) {
+		return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) (Leaver, error) {
 			found, err := session.Run(ctx, exchange.Command{Name: "Get-MailUser",
 				Parameters: map[string]any{"Identity": address}})
 			if err != nil {
@@ -110,7 +110,7 @@ var (
 )
 
 func countFolders(ctx context.Context, s *Side, address string) ([]ews.Folder, error) {
-	return with(ctx, s, s.Exchange, func(ctx context.Context, session exchange.Session) ([]ews.Folder, error) {
+	return with(ctx, s, s.Session, func(ctx context.Context, session exchange.Session) ([]ews.Folder, error) {
 		found, err := session.Run(ctx, exchange.Command{Name: "Get-MailboxFolderStatistics",
 			Parameters: map[string]any{"Identity": address}})
 		if err != nil {

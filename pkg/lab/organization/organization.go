@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -214,6 +215,13 @@ func (o *Organization) Runs(cmdlet string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.runs[strings.ToLower(cmdlet)]
+}
+
+// AllRuns is how often each cmdlet was run, in lower case.
+func (o *Organization) AllRuns() map[string]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.runs)
 }
 
 // allowed reports whether a caller's roles hold a cmdlet; the caller holds the lock.
