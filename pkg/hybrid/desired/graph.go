@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
@@ -209,16 +212,24 @@ func named(objects []map[string]any, name string) []map[string]any {
 }
 
 func each[T any](list []T, read func(T) ([]map[string]any, error)) ([]map[string]any, error) {
-	var out []map[string]any
-	for _, e := range list {
-		found, err := read(e)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
+	found := make([][]map[string]any, len(list))
+	var g errgroup.Group
+	g.SetLimit(graphAtOnce)
+	for i, e := range list {
+		g.Go(func() (err error) {
+			defer broken.Into(&err, "read from Microsoft Graph")
+			found[i], err = read(e)
+			return err
+		})
 	}
-	return out, nil
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
 }
+
+// graphAtOnce limits the requests to Microsoft Graph at the same time.
+const graphAtOnce = 16
 
 func str(v any) string {
 	s, _ := v.(string)

@@ -160,6 +160,7 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 	p.unconfirmed = unconfirmed(ctx, p)
 	for i := 0; i < len(topics); {
 		if !topics[i].PerForest {
+			fact.AskForests(ctx, set, topics[i].Reads)
 			if err := p.derive(ctx, topics[i], nil); err != nil {
 				return Derived{}, err
 			}

@@ -4,11 +4,15 @@
 package fact
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
 )
@@ -83,6 +87,26 @@ func (q *Query[T]) In(ctx context.Context, s *Side) (T, error) {
 		return zero, err
 	}
 	return v.Get(ctx)
+}
+
+func (q *Query[T]) warm(ctx context.Context, s *Side) { _, _ = q.In(ctx, s) }
+
+// AskForests asks queries of forests, all forests at once. The answers are remembered.
+func AskForests(ctx context.Context, set *Set, facts []Fact) {
+	var g errgroup.Group
+	g.SetLimit(max(1, cmp.Or(set.Parallel, len(set.Forests))))
+	for _, forest := range set.Forests {
+		g.Go(func() (err error) {
+			defer broken.Into(&err, "ask forest "+forest.Name())
+			for _, f := range facts {
+				if q, ok := f.(interface{ warm(context.Context, *Side) }); ok && f.At() == AtForest {
+					q.warm(ctx, forest)
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // a later caller gets the errors
 }
 
 // Seed gives a side the answer in advance, for tests.
