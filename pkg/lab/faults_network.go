@@ -106,7 +106,7 @@ func networkFaults() []Fault {
 			ID: "names.service-record-old", Turns: turns("autodiscover.service-record"),
 			Diagnosis: "dns.name-unresolved",
 			Title:     "the service record of contoso's autodiscover names a host of the past",
-			late: record(below("_autodiscover._tcp"), dns.SRV, "SRV 0 0 443 gone.contoso.example."),
+			late:      record(below("_autodiscover._tcp"), dns.SRV, "SRV 0 0 443 gone.contoso.example."),
 		},
 		{
 			ID: "names.website", Turns: turns("autodiscover.root-domain"), Verdict: Warns,

@@ -56,8 +56,8 @@ type forestSite struct {
 	servicePoint string
 	// website answers at the bare domain; nil: nothing does.
 	website http.Handler
-	typed           bool // remote PowerShell sends typed values always
-	inspect         func(*smtp.Config)
+	typed   bool // remote PowerShell sends typed values always
+	inspect func(*smtp.Config)
 	// blemish changes what the directory keeps of a person; nil: nothing.
 	blemish func(*directory.User)
 

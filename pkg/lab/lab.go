@@ -240,6 +240,9 @@ func (l *Lab) Close() error {
 	for _, s := range l.sites {
 		s.close()
 	}
+	if l.authority != nil {
+		l.authority.rsa.release()
+	}
 	if l.zone != nil {
 		return l.zone.Close()
 	}

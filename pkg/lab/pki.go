@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -22,6 +21,7 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	now  time.Time
+	rsa  ring
 }
 
 // issued is a certificate with its key.
@@ -64,7 +64,7 @@ func (a *authority) issue(l leaf) (*issued, error) {
 	var key crypto.Signer
 	var err error
 	if l.rsa {
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
+		key, err = a.rsa.take()
 	} else {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}

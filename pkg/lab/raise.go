@@ -140,7 +140,7 @@ func (t *tenantSite) raise(l *Lab) error {
 		return err
 	}
 	t.devicePage = "http://" + page.Addr().String() + "/device"
-	if err := t.enroll(l.forests); err != nil {
+	if err := t.enroll(l); err != nil {
 		return fmt.Errorf("tenant: %w", err)
 	}
 	t.serve(page, t.entra.DevicePage(), nil)

@@ -79,9 +79,13 @@ func (t *tenantSite) link(way *link.Link) {
 }
 
 // enroll makes the Entra tenant with its verified domains and the automation application.
-func (t *tenantSite) enroll(forests []*forestSite) error {
-	var err error
+func (t *tenantSite) enroll(l *Lab) error {
+	key, err := l.authority.rsa.take()
+	if err != nil {
+		return err
+	}
 	t.entra, err = entra.New(entra.Config{
+		Key:      key,
 		TenantID: t.id, DisplayName: "Contoso", InitialDomain: tenantDomain,
 		LoginHost: "login.microsoftonline.com", GraphHost: "graph.microsoft.com", DevicePage: t.devicePage,
 		Clock: t.now, Schedules: t.schedules, Calendars: t, Mailboxes: t,
@@ -92,7 +96,7 @@ func (t *tenantSite) enroll(forests []*forestSite) error {
 	on := true
 	t.entra.Update(func(s *entra.State) { s.SyncEnabled = &on })
 	t.entra.AddDomain(coexistenceDomain, true)
-	for _, f := range forests {
+	for _, f := range l.forests {
 		t.entra.AddDomain(f.domain, true)
 	}
 	application := automationRoles

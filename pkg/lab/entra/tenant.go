@@ -32,6 +32,7 @@ type Config struct {
 	// ExchangeResources are the audiences of Exchange Online, as URLs; outlook.office365.com and
 	// outlook.office.com when empty.
 	ExchangeResources []string
+	Key               *rsa.PrivateKey // signs tokens; a new one when nil
 	// Admin is the user who signs in when a device code is confirmed; "admin@" + InitialDomain when
 	// empty.
 	Admin string
@@ -264,12 +265,15 @@ func New(c Config) (*Tenant, error) {
 	}
 	t := &Tenant{config: c, devices: map[string]*deviceCode{}, made: map[string]time.Time{},
 		refreshes: map[string]refreshToken{}}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, fmt.Errorf("simulated tenant: %w", err)
+	var err error
+	key := c.Key
+	if key == nil {
+		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return nil, fmt.Errorf("simulated tenant: %w", err)
+		}
 	}
 	t.key = key
-	if t.certificate, err = selfSigned("accounts.accesscontrol.windows.net", key, c.Clock()); err != nil {
+	if t.certificate, err = selfSigned("accounts.accesscontrol.windows.net", t.key, c.Clock()); err != nil {
 		return nil, fmt.Errorf("simulated tenant: %w", err)
 	}
 	t.state = State{
