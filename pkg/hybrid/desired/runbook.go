@@ -30,7 +30,7 @@ type runbook struct {
 	Role    string
 	Steps   []runbookStep
 	Back    []runbookStep
-	Notes   []change.Note
+	Notes   []runbookNote
 }
 
 type runbookStep struct {
@@ -40,6 +40,11 @@ type runbookStep struct {
 	Use, After        []string
 	Changes           []runbookChange
 	Patience          int
+}
+
+type runbookNote struct {
+	Topic, Place, Text string
+	Commands           []string
 }
 
 type runbookChange struct{ Action, Kind, Name, Reason, Risk string }
@@ -54,7 +59,10 @@ var runbookTemplate = sync.OnceValue(func() *form {
 // others are what it waits for.
 func Runbook(p change.Plan, sites map[string]Site, role string) []byte {
 	batches := scheduled(p.Changes)
-	d := runbook{Digest: p.Digest, Changes: len(p.Changes), Role: role, Notes: p.Notes}
+	d := runbook{Digest: p.Digest, Changes: len(p.Changes), Role: role}
+	for _, n := range p.Notes {
+		d.Notes = append(d.Notes, runbookNote{n.Topic, n.Place, n.Text.String(), n.Commands})
+	}
 	in := map[string]*batch{}
 	for _, b := range batches {
 		for _, c := range b.changes {
