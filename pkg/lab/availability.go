@@ -70,6 +70,9 @@ func (p *premise) availability(ctx context.Context, address string, w ews.Window
 			"Unable to resolve e-mail address %s to an Active Directory object.", address)
 	}
 	if r.here {
+		if p.diary.hides(r.primary) {
+			return nil, failed("ErrorNoFreeBusyAccess", "The caller does not have access to free/busy data.")
+		}
 		return slices.Concat(events(r.primary, w), p.diary.events(r.primary, w)), nil
 	}
 	if foreign {

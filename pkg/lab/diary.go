@@ -22,6 +22,8 @@ type diary struct {
 	number int
 	kept   []entry
 	shared map[string][]string // callers who may write, by the mailbox's primary address
+	// hidden are mailboxes whose calendar shows others nothing, by primary address in lower case.
+	hidden map[string]bool
 }
 
 type entry struct {
@@ -176,10 +178,45 @@ func (p *premise) permits(domain string) {
 			return nil, nil
 		}
 	}
+	p.org.Handle("Get-MailboxFolderPermission", p.permissions)
 	for _, noun := range []string{"MailboxFolderPermission", "MailboxPermission"} {
 		p.org.Handle("Add-"+noun, change(true))
 		p.org.Handle("Remove-"+noun, change(false))
 	}
+}
+
+// permissions is Get-MailboxFolderPermission for what everyone may see of a calendar.
+func (p *premise) permissions(_ context.Context, c organization.Call) ([]exchange.Object, error) {
+	identity, _ := c.Parameters["Identity"].(string)
+	mailbox, folder, _ := strings.Cut(identity, `:\`)
+	r, ok := p.findAny(mailbox)
+	if user, _ := c.Parameters["User"].(string); !ok || !strings.EqualFold(folder, "Calendar") ||
+		!strings.EqualFold(user, "Default") {
+		return nil, p.absent(c, identity)
+	}
+	rights := []string{"AvailabilityOnly"}
+	if p.diary.hides(r.primary) {
+		rights = []string{"None"}
+	}
+	types := []string{"Microsoft.Exchange.Management.StoreTasks.MailboxFolderPermission"}
+	return []exchange.Object{exchange.NewObject(types, "Default", "FolderName", "Calendar", "User", "Default",
+		"AccessRights", rights, "Identity", "Default")}, nil
+}
+
+// hide takes free/busy of a mailbox from everyone but its owner.
+func (d *diary) hide(mailbox string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hidden == nil {
+		d.hidden = map[string]bool{}
+	}
+	d.hidden[strings.ToLower(mailbox)] = true
+}
+
+func (d *diary) hides(mailbox string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.hidden[strings.ToLower(mailbox)]
 }
 
 // findAny finds a mailbox by an address or by its alias.

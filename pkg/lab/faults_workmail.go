@@ -61,7 +61,7 @@ func workMailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "workmail.identity-center", Turns: turns("workmail.identity"), Diagnosis: "workmail.identity-center",
+			ID: "workmail.identity-center", Turns: turns("workmail.identity", "workmail.token"), Diagnosis: "workmail.identity-center",
 			Title: "IAM Identity Center alone signs users of WorkMail in",
 			late:  inWorkMail(func(s *workMailSite) { s.org.IdentityOnly = true }),
 		},
@@ -108,6 +108,7 @@ func workMailFaults() []Fault {
 			}),
 		},
 	}
+	faults = append(faults, workMailRightsFaults()...)
 	for i := range faults {
 		faults[i].workMail = true
 	}

@@ -64,8 +64,8 @@ func (l *Lab) write() error {
 				forest.AuthCertificate = kept
 			}
 		}
-		if l.workMail != nil && f == l.workMail.forest {
-			forest.WorkMail = l.workMail.provider()
+		if l.workMail != nil && (f == l.workMail.forest || f.sharing) {
+			forest.WorkMail = l.workMail.provider(f)
 		}
 		a.Forests = append(a.Forests, forest)
 		for _, elsewhere := range []*mailbox{f.moved(), f.amazon()} {

@@ -46,6 +46,10 @@ type forestSite struct {
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
+	// alias is where autodiscover of the domain leads by a CNAME record.
+	alias string
+	// sharing makes the forest one of the organization in WorkMail.
+	sharing bool
 	// exchanger is where the MX record leads instead of the mail host
 	exchanger string
 	// senders are further terms of the SPF record.
@@ -97,7 +101,12 @@ func (f *forestSite) register(r *registry) {
 	r.certificate(&f.directoryCertificate,
 		leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
 	r.zones = append(r.zones, f.domain)
-	r.host(f.mail, f.autodiscover, f.server, f.controller)
+	r.host(f.mail, f.server, f.controller)
+	if f.alias == "" {
+		r.host(f.autodiscover)
+	} else {
+		r.records = append(r.records, f.autodiscover+". CNAME "+f.alias+".")
+	}
 	r.records = append(r.records,
 		f.domain+". MX 10 "+cmp.Or(f.exchanger, f.mail)+".",
 		f.domain+`. TXT "`+entra.Domain{Name: f.domain}.VerificationText()+`"`,

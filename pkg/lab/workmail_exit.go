@@ -110,13 +110,25 @@ func (p *premise) countsFolders(s *stores) organization.Handler {
 		if !here {
 			return nil, p.absent(c, identity)
 		}
+		scope, _ := c.Parameters["FolderScope"].(string)
 		all := append([]ews.Folder{{Path: "/Top of Information Store"}}, s.heldBy(r.primary)...)
 		var out []exchange.Object
 		for _, f := range all {
-			name := f.Path[strings.LastIndexByte(f.Path, '/')+1:]
+			name, kind := f.Path[strings.LastIndexByte(f.Path, '/')+1:], "User Created"
+			switch name {
+			case "Calendar", "Contacts", "Tasks", "Inbox":
+				kind = name
+			case "Sent Items":
+				kind = "SentItems"
+			case "Top of Information Store":
+				kind = "Root"
+			}
+			if scope != "" && !strings.EqualFold(scope, kind) {
+				continue
+			}
 			types := []string{"Microsoft.Exchange.Management.Tasks.MailboxFolderConfiguration"}
 			out = append(out, exchange.NewObject(types, name, "Name", name, "Identity", r.primary+`\`+f.Path[1:],
-				"FolderPath", f.Path, "FolderType", "User Created", "ItemsInFolder", fmt.Sprint(f.Items),
+				"FolderPath", f.Path, "FolderType", kind, "ItemsInFolder", fmt.Sprint(f.Items),
 				"ContainerClass", f.Class))
 		}
 		return out, nil

@@ -42,7 +42,7 @@ InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
 Mailbox                          Get Set Enable Disable
-MailboxFolderPermission          Add Remove
+MailboxFolderPermission          Get Add Set Remove
 MailboxFolderStatistics          Get
 MailboxPermission                Add Remove
 MailUser                         Get Set Disable

@@ -275,6 +275,7 @@ type request struct {
 	OrganizationID      string   `json:"OrganizationId,omitempty"`
 	DomainName          string   `json:",omitempty"`
 	UserID              string   `json:"UserId,omitempty"`
+	EntityID            string   `json:"EntityId,omitempty"`
 	ImpersonationRoleID string   `json:"ImpersonationRoleId,omitempty"`
 	DirectoryIDs        []string `json:"DirectoryIds,omitempty"`
 	MaxResults          int      `json:",omitempty"`

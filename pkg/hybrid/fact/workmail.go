@@ -22,6 +22,7 @@ type WorkMailAPI interface {
 	Directory(ctx context.Context, id string) (workmail.Directory, error)
 	Run(ctx context.Context, operation string, parameters map[string]any) error
 	exits
+	rights
 }
 
 // FromWorkMail declares a query to WorkMail. actions are the IAM actions that it needs.

@@ -52,7 +52,8 @@ func Checks() []Check {
 		identityChecks,
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
 		certificateChecks, serverChecks, transportChecks,
-		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailExitChecks, objectChecks())
+		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailRightsChecks,
+		workMailExitChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own

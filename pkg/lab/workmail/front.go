@@ -26,11 +26,11 @@ func (s *Service) AutodiscoverHost() string {
 
 // signIn finds the enabled user of a sign-in. The user is named by an address or a user principal
 // name, or as ALIAS.awsapps.com\NAME, which is how Exchange names it.
-func (s *Service) signIn(user, password string) (o *Organization, p Person, ok bool) {
+func (s *Service) signIn(user, password, remote, action string) (o *Organization, p Person, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.organizations {
-		if o.state() != "Active" || o.IdentityOnly || o.Blocked {
+		if o.state() != "Active" || !o.admits(remote, action) {
 			continue
 		}
 		name := user
@@ -48,7 +48,7 @@ func (s *Service) signIn(user, password string) (o *Organization, p Person, ok b
 			if !at && !strings.EqualFold(name, p.Account) || at && !strings.EqualFold(name, p.UPN) {
 				continue
 			}
-			if o.directory.SignIn(p.UPN, password) {
+			if !o.IdentityOnly && o.directory.SignIn(p.UPN, password) || o.tokenOf(p, password) {
 				return o, p, true
 			}
 		}
@@ -65,10 +65,10 @@ type caller struct {
 }
 
 // basic lets users of WorkMail through: it takes Basic authentication and nothing else.
-func (s *Service) basic(next http.Handler) http.Handler {
+func (s *Service) basic(action string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-			if o, known := s.assumed(token); known {
+			if o, known := s.assumed(token, r.RemoteAddr); known {
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{},
 					caller{org: o, role: true})))
 				return
@@ -78,7 +78,7 @@ func (s *Service) basic(next http.Handler) http.Handler {
 		plain, err := base64.StdEncoding.DecodeString(value)
 		user, password, found := strings.Cut(string(plain), ":")
 		if ok && err == nil && found {
-			if o, p, known := s.signIn(user, password); known {
+			if o, p, known := s.signIn(user, password, r.RemoteAddr, action); known {
 				ctx := link.WithCaller(r.Context(), link.Caller{User: p.UPN, Scheme: "Basic"})
 				next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, callerKey{}, caller{org: o, person: p})))
 				return
@@ -96,7 +96,7 @@ var versions = []string{"Exchange2007", "Exchange2007_SP1", "Exchange2010", "Exc
 func (s *Service) EWS() http.Handler {
 	inner := &ews.Handler{Backend: s,
 		Version: ews.ServerVersion{Major: 14, Minor: 2, Build: 247, Schema: "Exchange2010_SP2"}}
-	return s.basic(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.basic("EWS", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.URL.Path, "/EWS/Exchange.asmx") {
 			http.NotFound(w, r)
 			return
@@ -171,10 +171,14 @@ func (s *Service) lookUp(ctx context.Context, o *Organization, address string, w
 
 // AutodiscoverPOX is the handler of autodiscover.xml; WorkMail has no other kind.
 func (s *Service) AutodiscoverPOX() http.Handler {
-	inner := s.basic(&autodiscover.Handler{Backend: discovery{s}, Major: 14, Minor: 2, Build: 247})
+	inner := s.basic("AutoDiscover", &autodiscover.Handler{Backend: discovery{s}, Major: 14, Minor: 2, Build: 247})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.URL.Path, "/autodiscover/autodiscover.xml") {
 			http.NotFound(w, r)
+			return
+		}
+		if s.AutodiscoverBroken {
+			http.Error(w, "Forbidden", http.StatusForbidden)
 			return
 		}
 		inner.ServeHTTP(w, r)

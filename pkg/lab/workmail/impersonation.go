@@ -65,12 +65,12 @@ func assumeRole(s *Service, c *call) (answer, *apiError) {
 
 // assumed finds the organization of a token. Access control rules and Identity Center concern it no
 // less than a password: the lab refuses both alike.
-func (s *Service) assumed(token string) (*Organization, bool) {
+func (s *Service) assumed(token, remote string) (*Organization, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.organizations {
 		for _, r := range o.roles {
-			if end, ok := r.tokens[token]; ok && s.Clock().Before(end) && o.state() == "Active" && !o.Blocked {
+			if end, ok := r.tokens[token]; ok && s.Clock().Before(end) && o.state() == "Active" && o.admits(remote, "EWS") {
 				return o, r.allows()
 			}
 		}

@@ -43,6 +43,8 @@ var operations = map[string]operation{
 
 	"DescribeIdentityProviderConfiguration": identityProvider,
 	"GetAccessControlEffect":                accessEffect,
+	"ListAccessControlRules":                listRules,
+	"ListPersonalAccessTokens":              listTokens,
 
 	"CreateImpersonationRole": createRole,
 	"ListImpersonationRoles":  listRoles,
@@ -401,26 +403,21 @@ func readOnly(*Service, *call) (answer, *apiError) {
 }
 
 func identityProvider(_ *Service, c *call) (answer, *apiError) {
-	if !c.org.IdentityOnly {
+	mode := "IDENTITY_PROVIDER_ONLY"
+	switch {
+	case c.org.IdentityOnly:
+	case c.org.IdentityTried:
+		mode = "IDENTITY_PROVIDER_AND_DIRECTORY"
+	default:
 		return nil, fail("ResourceNotFoundException", "The organization has no identity provider configuration.")
 	}
 	return answer{
-		"AuthenticationMode": "IDENTITY_PROVIDER_ONLY",
+		"AuthenticationMode": mode,
 		"IdentityCenterConfiguration": answer{"InstanceArn": "arn:aws:sso:::instance/ssoins-0123456789abcdef",
 			"ApplicationArn": "arn:aws:sso::" + c.org.service.Account +
 				":application/ssoins-0123456789abcdef/apl-0123456789abcdef"},
 		"PersonalAccessTokenConfiguration": answer{"Status": "ACTIVE", "LifetimeInDays": 365},
 	}, nil
-}
-
-func accessEffect(_ *Service, c *call) (answer, *apiError) {
-	if c.text("UserId") == "" && c.text("ImpersonationRoleId") == "" {
-		return nil, invalid("Exactly one of UserId and ImpersonationRoleId is required.")
-	}
-	if c.org.Blocked {
-		return answer{"Effect": "DENY", "MatchedRules": []string{}}, nil
-	}
-	return answer{"Effect": "ALLOW", "MatchedRules": []string{"Default"}}, nil
 }
 
 // job is an export of a mailbox to S3.

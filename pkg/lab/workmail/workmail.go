@@ -78,6 +78,9 @@ type Person struct {
 // Service is the simulated part of AWS in one region.
 type Service struct {
 	Config
+	// AutodiscoverBroken makes autodiscover answer 403, as was seen of the real service.
+	AutodiscoverBroken bool
+
 	way *link.Link
 
 	mu            sync.Mutex
@@ -110,8 +113,14 @@ type Organization struct {
 
 	// IdentityOnly says that IAM Identity Center alone signs users in: passwords do not work.
 	IdentityOnly bool
-	// Blocked says that the access control rules refuse EWS from everywhere.
-	Blocked bool
+	// IdentityTried says that IAM Identity Center signs users in beside the directory.
+	IdentityTried bool
+	Tokens        []Token
+	// Rules are the access control rules. A new organization has one, which allows everything.
+	Rules []Rule
+	// Aliasless are accounts without an address in the organization's own domain.
+	Aliasless []string
+	impaired  bool
 }
 
 type domain struct {
@@ -147,6 +156,7 @@ func (s *Service) add(alias string, c *Connector, interoperability bool) *Organi
 		ID: "m-" + hex.EncodeToString(sum[:16]), Alias: alias, Interoperability: interoperability, service: s,
 		directory: c, created: s.Clock(), delay: s.Delay, registered: map[string]string{},
 		domains: []*domain{{name: alias + ".awsapps.com", isDefault: true, test: true, verified: true}},
+		Rules:   []Rule{{Name: "Default", Effect: "ALLOW"}},
 	}
 	s.organizations = append(s.organizations, o)
 	return o
@@ -157,12 +167,21 @@ func (o *Organization) state() string {
 	switch age := o.service.Clock().Sub(o.created); {
 	case o.deleted:
 		return "Deleted"
+	case o.impaired:
+		return "Impaired"
 	case age < o.delay/2:
 		return "Requested"
 	case age < o.delay:
 		return "Creating"
 	}
 	return "Active"
+}
+
+// Impair puts the organization into a state in which it answers nothing but the question for it.
+func (o *Organization) Impair() {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	o.impaired = true
 }
 
 // Register enables a person for WorkMail, by an address.
@@ -243,7 +262,10 @@ func (o *Organization) addresses(p Person) []string {
 	if o.registered[p.ID] == "" {
 		return nil
 	}
-	out := []string{p.Account + "@" + o.Alias + ".awsapps.com"}
+	var out []string
+	if !slices.Contains(o.Aliasless, p.Account) {
+		out = append(out, p.Account+"@"+o.Alias+".awsapps.com")
+	}
 	for _, a := range p.Addresses {
 		_, name, _ := strings.Cut(a, "@")
 		if o.domain(name) != nil && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, a) }) {
