@@ -26,7 +26,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.autodiscover-moved", Turns: turns("workmail.autodiscover-dns"),
-			May:       turns("autodiscover.answers", "domains.autodiscover"),
+			May:       turns("autodiscover.answers", "autodiscover.service-point"),
 			Diagnosis: "workmail.dns-moved",
 			Title:     "autodiscover of contoso's domain is a CNAME of WorkMail",
 			early: inContoso(func(f *forestSite) {
@@ -60,20 +60,20 @@ func workMailRightsFaults() []Fault {
 			late: inWorkMail(func(s *workMailSite) { s.org.AddDomain("fabrikam.example") }),
 		},
 		{
-			ID: "workmail.rules-gone", Turns: turns("workmail.access-rules"), Diagnosis: "workmail.access-rules",
+			ID: "workmail.rules-gone", Turns: turns("workmail.access-rules"), Diagnosis: "workmail.rules-refuse",
 			Title: "the organization in WorkMail has no access control rule left",
 			late:  inWorkMail(func(s *workMailSite) { s.org.Rules = nil }),
 		},
 		{
 			ID: "workmail.rules-narrow", Turns: turns("workmail.access-rules"), Verdict: Warns,
-			Diagnosis: "workmail.access-rules",
+			Diagnosis: "workmail.rules-refuse",
 			Title:     "an access control rule lets in the address of an office alone",
 			late: inWorkMail(func(s *workMailSite) {
 				s.org.Rules = []workmail.Rule{{Name: "Office", Effect: "ALLOW", IPRanges: []string{"198.51.100.0/24"}}}
 			}),
 		},
 		{
-			ID: "workmail.token-expired", Turns: turns("workmail.token"), Diagnosis: "workmail.token",
+			ID: "workmail.token-expired", Turns: turns("workmail.token"), Diagnosis: "workmail.token-expired",
 			Title: "the personal access token of the service account has expired, while Identity Center is tried out",
 			late: inWorkMail(func(s *workMailSite) {
 				s.org.IdentityTried = true
@@ -83,7 +83,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.token-expires", Turns: turns("workmail.token"), Verdict: Warns,
-			Diagnosis: "workmail.token",
+			Diagnosis: "workmail.token-expired",
 			Title:     "the personal access token of the service account expires in ten days",
 			late: inWorkMail(func(s *workMailSite) {
 				s.org.IdentityTried = true
@@ -109,7 +109,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.address-missing", Turns: turns("workmail.addresses"), Verdict: Warns,
-			Diagnosis: "workmail.addresses",
+			Diagnosis: "workmail.address-missing",
 			Title:     "the service account has no address in the domain of WorkMail",
 			late:      inWorkMail(func(s *workMailSite) { s.org.Aliasless = []string{svcWorkMail} }),
 		},
@@ -137,7 +137,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.provider-unreachable", Turns: turns("workmail.provider"), May: planned,
-			Diagnosis: "workmail.provider",
+			Diagnosis: "workmail.provider-unusable",
 			Title:     "WorkMail asks contoso at an address that no server answers",
 			late: inWorkMail(func(s *workMailSite) {
 				provided(s, "https://gone."+s.forest.domain+"/EWS/Exchange.asmx", s.forest.name+`\`+svcExchange)
@@ -145,7 +145,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.provider-account", Turns: turns("workmail.provider"), May: planned,
-			Diagnosis: "workmail.provider",
+			Diagnosis: "workmail.provider-unusable",
 			Title:     "WorkMail asks contoso with the account in a form that Exchange does not know",
 			late: inWorkMail(func(s *workMailSite) {
 				provided(s, s.forest.published(), `CORP\`+svcExchange)
@@ -153,8 +153,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.certificate-private", Turns: turns("certificates.transport", "workmail.provider"),
-			May: append(planned, "autodiscover.answers", "workmail.basic", "transport.certificate",
-				"certificates.exchange", "ews.answers"),
+			May:       append(planned, "autodiscover.answers", "workmail.basic", "ews.answers"),
 			Diagnosis: "certificate.not-public",
 			Title:     "contoso's transport certificate is signed by itself: WorkMail does not trust it",
 			early:     inContoso(func(f *forestSite) { f.alter = func(d *leaf) { d.selfSigned = true } }),

@@ -137,6 +137,7 @@ func (s *workMailSite) hosts() []string {
 		"workmail." + workMailRegion + ".amazonaws.com", "ds." + workMailRegion + ".amazonaws.com",
 		"ews.mail." + workMailRegion + ".awsapps.com",
 		"autodiscover-service.mail." + workMailRegion + ".awsapps.com", "autodiscover." + workMailDomain,
+		"autodiscover.mail." + workMailRegion + ".awsapps.com",
 	}
 }
 

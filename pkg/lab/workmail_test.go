@@ -11,6 +11,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	client "github.com/hybridge-cli/hybridge/pkg/estate/workmail"
+	"github.com/hybridge-cli/hybridge/pkg/lab/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -146,6 +147,18 @@ func TestWorkMailFront(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// Without a rule that matches, no one gets in: neither the service account nor autodiscover.
+	kept := l.workMail.org.Rules
+	for name, rules := range map[string][]workmail.Rule{"none": nil,
+		"for an office":  {{Name: "Office", Effect: "ALLOW", IPRanges: []string{"198.51.100.0/24"}}},
+		"for web alone":  {{Name: "Web", Effect: "ALLOW", Actions: []string{"WebMail"}}},
+		"one that beats": {{Name: "All", Effect: "ALLOW"}, {Name: "No", Effect: "DENY", Actions: []string{"EWS"}}}} {
+		l.workMail.org.Rules = rules
+		if _, err := good.Availability(ctx, ask); !errors.Is(err, link.ErrAccess) {
+			t.Errorf("rules: %s: %v", name, err)
+		}
+	}
+	l.workMail.org.Rules = kept
 	front, err := ews.Look(ctx, l.way.Client(nil), good.URL)
 	if err != nil || !slices.Equal(front.Schemes, []string{"Basic"}) {
 		t.Errorf("%+v, %v", front, err)

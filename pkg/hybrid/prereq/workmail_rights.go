@@ -29,7 +29,9 @@ func serviceAccount(ctx context.Context, in Input) (*workmail.Entity, error) {
 	return nil, err
 }
 
-var noServiceAccount = "the service account of WorkMail is not enabled: see workmail.service-account"
+func noServiceAccount() check.Result {
+	return check.NotApplicable("the service account of WorkMail is not enabled: see workmail.service-account")
+}
 
 var workMailRightsChecks = []Check{
 	{
@@ -53,7 +55,7 @@ var workMailRightsChecks = []Check{
 			case err != nil:
 				return check.Unknown(err)
 			case account == nil:
-				return check.NotApplicable(noServiceAccount)
+				return noServiceAccount()
 			}
 			var unsure []msg.Text
 			for _, action := range []string{"AutoDiscover", "EWS"} {
@@ -156,7 +158,7 @@ var workMailRightsChecks = []Check{
 			case err != nil:
 				return check.Unknown(err)
 			case account == nil:
-				return check.NotApplicable(noServiceAccount)
+				return noServiceAccount()
 			}
 			tokens, err := fact.WorkMailTokens.In(ctx, in.WorkMail, account.ID)
 			if err != nil {

@@ -132,4 +132,3 @@ func (o *Organization) Provide(domain, endpoint, user, password string) {
 	o.availability = append(o.availability, &availability{domain: strings.ToLower(domain), endpoint: endpoint,
 		user: user, secret: password, created: now, modified: now})
 }
-
