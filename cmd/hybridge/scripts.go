@@ -124,11 +124,16 @@ func (t *task) writeSet(ctx context.Context, plan change.Plan, dir, role string,
 	return nil
 }
 
+// kept reports whether a file says what scripts did, or is the plan that a rollback needs.
+func kept(name string) bool {
+	return name == apply.ResultFile || name == apply.PlanFile || strings.HasSuffix(name, apply.ScriptResultSuffix)
+}
+
 // setAside removes a script of another plan. What its scripts did, and the plan that a rollback of
 // them needs, gets another name.
 func (t *task) setAside(path string) error {
 	name := filepath.Base(path)
-	if name != apply.ResultFile && name != apply.PlanFile {
+	if !kept(name) {
 		t.note("removed %s", report.Sanitize(path))
 		return os.Remove(path)
 	}
@@ -185,7 +190,7 @@ func otherScripts(dir, digest string) ([]string, error) {
 	for _, e := range entries {
 		isScript := slices.Contains([]string{".ps1", ".sh"}, strings.ToLower(filepath.Ext(e.Name()))) ||
 			e.Name() == deployment.RunbookFile
-		if !e.Type().IsRegular() || !isScript && e.Name() != apply.ResultFile && e.Name() != apply.PlanFile {
+		if !e.Type().IsRegular() || !isScript && !kept(e.Name()) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))

@@ -52,9 +52,9 @@ func TestOldScripts(t *testing.T) {
 			name: "another plan, forced", plan: one, args: []string{"--force"},
 			before: map[string]string{
 				"10-online.ps1": "# hybridge plan: online", "mine.ps1": "Get-Date",
-				"hybridge-result.json": `{"plan": "sha256:zero"}`,
+				"hybridge-result.json": `{"plan": "sha256:zero"}`, "02-workmail.result.json": `{"plan": "sha256:zero"}`,
 			},
-			after: []string{"01-entra.ps1", "02-online.ps1", "RUNBOOK.md", "hybridge-plan.json",
+			after: []string{"01-entra.ps1", "02-online.ps1", "02-workmail.result-1.json", "RUNBOOK.md", "hybridge-plan.json",
 				"hybridge-result-1.json",
 				"mine.ps1", "rollback"},
 		},

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -51,8 +54,9 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := written(t, d, plan)
+	undo := filepath.Join(filepath.Dir(script), deployment.RollbackFolder, filepath.Base(script))
 	if out, err := exec.CommandContext(t.Context(), shellcheck, "--shell=sh", "--severity=style",
-		script).CombinedOutput(); err != nil {
+		script, undo).CombinedOutput(); err != nil {
 		t.Errorf("shellcheck: %v\n%s", err, out)
 	}
 	text, _ := os.ReadFile(script)
@@ -70,7 +74,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(arguments ...string) (string, error) {
+	runs := func(script string, arguments ...string) (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		c := exec.CommandContext(ctx, "sh", append([]string{script}, arguments...)...)
@@ -83,6 +87,7 @@ func TestScript(t *testing.T) {
 		out, err := c.CombinedOutput()
 		return string(out), err
 	}
+	run := func(arguments ...string) (string, error) { return runs(script, arguments...) }
 	if out, err := run("--what-if"); err != nil || !strings.Contains(out, "would create") ||
 		!strings.Contains(out, "0 done") {
 		t.Fatalf("what if: %v\n%s", err, out)
@@ -106,6 +111,62 @@ func TestScript(t *testing.T) {
 			t.Errorf("left to do: %s", c.ID)
 		}
 	}
+
+	// The history knows what the script did, and so does the script that undoes it.
+	results := filepath.Join(filepath.Dir(script), apply.ResultFile) // that of PowerShell, which has not run
+	state := t.TempDir()
+	took := func() apply.Entry {
+		t.Helper()
+		done, err := apply.ReadScripted(results)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := apply.TakeUp(deployment.Kinds(), done, apply.Options{StateDir: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	if e := took(); e.Summary.Done != 2 || e.Summary.Failed != 0 {
+		t.Errorf("%+v", e)
+	}
+	before := registered(plan)
+	if out, err := runs(undo, "--what-if"); err != nil || !strings.Contains(out, "would undo create") {
+		t.Errorf("what if: %v\n%s", err, out)
+	}
+	out, err := runs(undo, "--yes")
+	// What nothing undoes is left, and named.
+	if left := strings.Contains(out, "left as it is: deregistering"); left != (before > 0) || (err != nil) != left {
+		t.Errorf("undo: %v\n%s", err, out)
+	}
+	restored, err := d.Plan(t.Context(), silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := func(p change.Plan) (out []string) {
+		for _, c := range p.Changes {
+			if c.Target == "workmail" && c.Kind != "WorkMailUser" {
+				out = append(out, c.ID)
+			}
+		}
+		return out
+	}
+	if diff := cmp.Diff(ids(plan), ids(restored)); diff != "" {
+		t.Errorf("the plan before and after the rollback:\n%s", diff)
+	}
+	if e := took(); e.Summary.Done != before {
+		t.Errorf("after the rollback: %+v", e)
+	}
+}
+
+// registered counts the users that a plan registers: nothing undoes that.
+func registered(p change.Plan) (n int) {
+	for _, c := range p.Changes {
+		if c.Kind == "WorkMailUser" {
+			n++
+		}
+	}
+	return n
 }
 
 // proxy starts an HTTP proxy that leads hosts to the lab, and returns its URL.
@@ -138,22 +199,35 @@ func proxy(t *testing.T, rules []string) string {
 	return server.URL
 }
 
-// written writes the script for WorkMail into a folder.
-func written(t *testing.T, d *deployment.Deployment, plan change.Plan) string {
+// written writes the scripts for WorkMail into a folder, with the plan, and returns the one that makes
+// changes.
+func written(t *testing.T, d *deployment.Deployment, plan change.Plan) (script string) {
 	t.Helper()
 	scripts, err := d.Scripts(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, deployment.RollbackFolder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, apply.PlanFile), plan.Encode(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range scripts {
-		if strings.HasSuffix(s.Name, ".sh") {
-			path := filepath.Join(t.TempDir(), s.Name)
-			if err := os.WriteFile(path, s.Content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return path
+		if !strings.HasSuffix(s.Name, ".sh") {
+			continue
+		}
+		path := filepath.Join(dir, filepath.FromSlash(s.Name))
+		if err := os.WriteFile(path, s.Content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !s.Rollback {
+			script = path
 		}
 	}
-	t.Fatal("the plan has no shell script")
-	return ""
+	if script == "" {
+		t.Fatal("the plan has no shell script")
+	}
+	return script
 }

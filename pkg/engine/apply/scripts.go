@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +25,9 @@ var ErrScripts = errors.New("the result file of the scripts cannot be used")
 // The files beside the scripts of a plan.
 const (
 	ResultFile = "hybridge-result.json"
-	PlanFile   = "hybridge-plan.json"
+	// ScriptResultSuffix ends the name of the result file of a script that does not share ResultFile.
+	ScriptResultSuffix = ".result.json"
+	PlanFile           = "hybridge-plan.json"
 )
 
 // Scripted is what the scripts of a plan did: the result file that they write beside themselves.
@@ -64,52 +67,105 @@ const (
 	undoneThere   = "undone"
 )
 
-// ReadScripted reads a result file and the plan beside it.
+// ReadScripted reads a result file and the plan beside it. Scripts of other languages have result
+// files of their own: those of the same plan in the folder count too.
 func ReadScripted(path string) (Scripted, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return Scripted{}, err
 	}
-	fault := func(err error) (Scripted, error) { return Scripted{}, fmt.Errorf("%w: %s: %w", ErrScripts, path, err) }
+	fault := func(path string, err error) (Scripted, error) {
+		return Scripted{}, fmt.Errorf("%w: %s: %w", ErrScripts, path, err)
+	}
+	var all []resultFile
+	first, err := readResult(path)
+	wanted := first.Plan
+	switch {
+	case err == nil:
+		all = append(all, first)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fault(path, err)
+	default:
+		wanted = digestOf(filepath.Join(filepath.Dir(path), PlanFile))
+	}
+	others, globErr := filepath.Glob(filepath.Join(filepath.Dir(path), "*"+ScriptResultSuffix))
+	if globErr != nil {
+		return fault(path, globErr)
+	}
+	for _, file := range append(others, filepath.Join(filepath.Dir(path), ResultFile)) {
+		if file == path {
+			continue
+		}
+		switch other, err := readResult(file); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fault(file, err)
+		case other.Plan == wanted:
+			all = append(all, other)
+		}
+	}
+	if len(all) == 0 {
+		return fault(path, err)
+	}
+	s := Scripted{Path: path, places: map[string]string{}, rows: map[string]scriptedRow{}}
+	sums := []byte{}
+	for _, one := range all {
+		sums = append(sums, one.sum[:]...)
+		maps.Copy(s.places, one.Places)
+		for id, row := range one.Changes {
+			if s.rows[id].outcome() == Pending {
+				s.rows[id] = row
+			}
+		}
+	}
+	if len(all) > 1 {
+		sum := sha256.Sum256(sums)
+		sums = sum[:]
+	}
+	s.digest = hex.EncodeToString(sums)
+	if s.Plan, err = planBeside(path, wanted); err != nil {
+		return fault(path, err)
+	}
+	return s, nil
+}
+
+// resultFile is a result file as a script writes it.
+type resultFile struct {
+	APIVersion string                 `json:"apiVersion"`
+	Kind       string                 `json:"kind"`
+	Plan       string                 `json:"plan"`
+	Places     map[string]string      `json:"places"`
+	Changes    map[string]scriptedRow `json:"changes"`
+	sum        [sha256.Size]byte
+}
+
+func readResult(path string) (file resultFile, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fault(err)
+		return file, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxJournal {
-		return fault(errors.New("it is not a regular file of a result's size"))
+		return file, errors.New("it is not a regular file of a result's size")
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fault(err)
+		return file, err
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	var file struct {
-		APIVersion string                 `json:"apiVersion"`
-		Kind       string                 `json:"kind"`
-		Plan       string                 `json:"plan"`
-		Places     map[string]string      `json:"places"`
-		Changes    map[string]scriptedRow `json:"changes"`
-	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&file); err != nil {
-		return fault(err)
+		return file, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fault(errors.New("there is more behind its end"))
+		return file, errors.New("there is more behind its end")
 	}
 	if file.APIVersion != "hybridge/v1" || file.Kind != "ScriptResult" {
-		return fault(fmt.Errorf("it is a %q of version %q, not a ScriptResult of version hybridge/v1",
-			file.Kind, file.APIVersion))
+		return file, fmt.Errorf("it is a %q of version %q, not a ScriptResult of version hybridge/v1",
+			file.Kind, file.APIVersion)
 	}
-	sum := sha256.Sum256(data)
-	plan, err := planBeside(path, file.Plan)
-	if err != nil {
-		return fault(err)
-	}
-	return Scripted{
-		Path: path, Plan: plan, places: file.Places, digest: hex.EncodeToString(sum[:]), rows: file.Changes,
-	}, nil
+	file.sum = sha256.Sum256(data)
+	return file, nil
 }
 
 // planBeside finds the plan of a result file by its digest.
@@ -132,6 +188,20 @@ func planBeside(path, digest string) (change.Plan, error) {
 	}
 	return change.Plan{}, fmt.Errorf("its plan %s is not beside it: copy %s there from the folder of the scripts",
 		digest, PlanFile)
+}
+
+// digestOf is the digest of a plan file; empty when it has none.
+func digestOf(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	p, err := change.Decode(f)
+	if err != nil {
+		return ""
+	}
+	return p.Digest
 }
 
 // NoteScripts remembers a folder with scripts, for InPart.

@@ -209,6 +209,70 @@ func TestScriptedIsRefused(t *testing.T) {
 	}
 }
 
+// A script that does not share the result file has one of its own beside it: together they are one
+// run, whichever file is named, and also where the shared one is missing.
+func TestResultOfOneScript(t *testing.T) {
+	w := newWorld()
+	p := w.plan(t)
+	all, state, dir := scriptedRun(t, w, p), t.TempDir(), t.TempDir()
+	onprem, online := map[string]map[string]any{}, map[string]map[string]any{}
+	for id, row := range all {
+		if strings.HasPrefix(id, "onprem/") {
+			onprem[id] = row
+			continue
+		}
+		online[id] = row
+	}
+	shared, own := filepath.Join(dir, ResultFile), filepath.Join(dir, "02-x"+ScriptResultSuffix)
+	if err := os.Rename(resultOf(t, dir, p, online), own); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, path := range []string{shared, own} {
+		run, err := takeUp(t, path, state)
+		if err != nil || run.Summary.Done != len(online) {
+			t.Errorf("%s: %+v, %v", path, run, err)
+		}
+		ids = append(ids, run.RunID)
+	}
+	resultOf(t, dir, p, onprem)
+	other := strings.Replace(string(must(os.ReadFile(own))), p.Digest, "sha256:other", 1)
+	if err := os.WriteFile(filepath.Join(dir, "01-old"+ScriptResultSuffix), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{shared, own} {
+		run, err := takeUp(t, path, state)
+		if err != nil || run.Outcome != "complete" || run.Summary.Done != len(p.Changes) {
+			t.Errorf("%s: %+v, %v", path, run, err)
+		}
+		ids = append(ids, run.RunID)
+	}
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("runs %v: want one", ids)
+		}
+	}
+	if err := NoteScripts(state, dir); err != nil {
+		t.Fatal(err)
+	}
+	if parts, err := InPart(state); err != nil || len(parts) > 0 {
+		t.Errorf("%+v, %v", parts, err)
+	}
+	if err := os.WriteFile(own, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadScripted(shared); !errors.Is(err, ErrScripts) || !strings.Contains(err.Error(), own) {
+		t.Errorf("a broken file beside it: %v", err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // The scripts of two teams run in two folders, each with a result file: together they are one run.
 func TestTwoResultFiles(t *testing.T) {
 	w := newWorld()

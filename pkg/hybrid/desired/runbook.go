@@ -90,7 +90,7 @@ func Runbook(p change.Plan, sites map[string]Site, role string) []byte {
 		d.Steps = append(d.Steps, s)
 	}
 	for _, s := range slices.Backward(d.Steps) {
-		if s.Mine && !s.Shell {
+		if s.Mine {
 			d.Back = append(d.Back, s)
 		}
 	}

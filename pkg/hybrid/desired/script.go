@@ -60,9 +60,6 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 		out = append(out, Script{Name: b.file, Place: b.place, Role: roleOf(b.place), Content: content()})
 	}
 	for i, b := range slices.Backward(batches) {
-		if shell(b.place) {
-			continue // the operations that would undo it are in hybridge plan
-		}
 		reversed := *b
 		reversed.changes = slices.Clone(b.changes)
 		slices.Reverse(reversed.changes)
@@ -71,9 +68,13 @@ func Scripts(p change.Plan, sites map[string]Site) []Script {
 		if i > 0 {
 			s.next = "Next: " + batches[i-1].file + " of this folder"
 		}
+		content := s.render
+		if shell(b.place) {
+			content = s.renderShell
+		}
 		out = append(out, Script{
 			Name: RollbackFolder + "/" + b.file, Place: b.place, Role: roleOf(b.place), Rollback: true,
-			Content: s.render(),
+			Content: content(),
 		})
 	}
 	return out
@@ -289,7 +290,7 @@ func (s *script) render() []byte {
 		}
 		for _, id := range c.Needs {
 			before := struct{ ID, Script string }{id, ""}
-			// A shell script writes no result file.
+			// A shell script writes a result file of its own.
 			if b := s.byChange[id]; b != nil && b != s.batch && !shell(b.place) {
 				before.Script = b.file
 				if !slices.Contains(d.Before, before) {

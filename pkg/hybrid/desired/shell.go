@@ -2,14 +2,17 @@ package desired
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/templates"
 )
@@ -17,7 +20,10 @@ import (
 // shellPage is the data of the template of a shell script.
 type shellPage struct {
 	File, Title, Digest, Next string
+	Place                     string
 	Organization, Region      string
+	Result                    string // name of the result file, which stands beside the script that makes changes
+	Undo                      bool
 	Use                       []string
 	Secrets                   []shellSecret
 	Steps                     []shellStep
@@ -28,16 +34,27 @@ type shellSecret struct {
 	Name, Ref, Label, Missing string
 }
 
-// shellStep is one change. Wanted and Before are words of the shell: the row that the query shows
+// shellStep is one change. Wanted and Before are words of the shell: the row that the queries show
 // afterwards and before, empty for none.
 type shellStep struct {
-	Number, Of       int
-	ID, Action       string
-	What, Why, Risk  string
-	Look, Query      string
-	Operation, Input string
-	Wanted, Before   string
+	Number, Of         int
+	ID, Action         string
+	Key                string // how its line in the result file begins
+	What, Reason, Risk string
+	Queries            []shellQuery
+	Identified         bool // the writes need the identity that the place gave
+	Writes             []shellWrite
+	Wanted, Before     string
+	// Numbers of other changes: those that it needs, or for an undoing those that need it.
+	Others string
+	Why    string // nothing undoes it
 }
+
+// shellQuery asks for the resource of a change: what is compared, what the result file keeps, and
+// its identity.
+type shellQuery struct{ Operation, Rows, Image, Identity string }
+
+type shellWrite struct{ Operation, Input string }
 
 var shellTemplate = sync.OnceValue(func() *form {
 	return mustForm(templates.Shell, "shell/script.sh.tmpl",
@@ -49,34 +66,58 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// shown says how a script of the AWS CLI shows the resources of a kind: an operation, a query for
-// the one resource, and the properties in its row. {} stands for the key of the resource.
+// shown says how a script of the AWS CLI shows the resources of a kind: the operations with a
+// JMESPath that gives the one resource, its identity, the properties in its row, and where the
+// answers have them under another name. {} stands for the key of the resource, {NAME} for a property.
 var shown = map[string]struct {
-	operation, query string
-	row              []string
+	lists    [][2]string
+	identity string
+	row      []string
+	paths    map[string]string
 }{
-	"WorkMailDomain": {"list-mail-domains", "MailDomains[?DomainName=='{}'].[DomainName]", []string{"DomainName"}},
-	"WorkMailUser":   {"list-users", "Users[?State=='ENABLED' && Email=='{}'].[Email]", []string{"Email"}},
-	"WorkMailGroup":  {"list-groups", "Groups[?State=='ENABLED' && Email=='{}'].[Email]", []string{"Email"}},
-	"AvailabilityConfiguration": {"list-availability-configurations",
-		"AvailabilityConfigurations[?DomainName=='{}'].[DomainName,EwsProvider.EwsEndpoint,EwsProvider.EwsUsername," +
-			"LambdaProvider.LambdaArn]", []string{"DomainName", "EwsEndpoint", "EwsUsername", "LambdaArn"}},
+	"WorkMailDomain": {lists: [][2]string{{"list-mail-domains", "MailDomains[?DomainName=='{}']"}},
+		identity: "DomainName", row: []string{"DomainName"}},
+	"WorkMailUser": {lists: [][2]string{{"list-users", "Users[?State=='ENABLED' && Email=='{}']"}},
+		identity: "Id", row: []string{"Email"}, paths: map[string]string{"EntityId": "Name"}},
+	"WorkMailGroup": {lists: [][2]string{{"list-groups", "Groups[?State=='ENABLED' && Email=='{}']"}},
+		identity: "Id", row: []string{"Email"}, paths: map[string]string{"EntityId": "Name"}},
+	"AvailabilityConfiguration": {
+		lists:    [][2]string{{"list-availability-configurations", "AvailabilityConfigurations[?DomainName=='{}']"}},
+		identity: "DomainName", row: []string{"DomainName", "EwsEndpoint", "EwsUsername", "LambdaArn"},
+		paths: map[string]string{"EwsEndpoint": "EwsProvider.EwsEndpoint", "EwsUsername": "EwsProvider.EwsUsername",
+			"LambdaArn": "LambdaProvider.LambdaArn"}},
+	"ImpersonationRole": {lists: [][2]string{{"list-impersonation-roles", "Roles[?Name=='{}']"}},
+		identity: "ImpersonationRoleId", row: []string{"Name", "Type"}},
+	"MailboxExport": {lists: [][2]string{{"list-mailbox-export-jobs",
+		"Jobs[?EntityId=='{EntityId}' && S3BucketName=='{S3BucketName}' && (State=='RUNNING' || State=='COMPLETED')] | [:1]"}},
+		identity: "JobId", row: []string{"EntityId", "S3BucketName"}},
+	"WorkMailRegistration": {lists: [][2]string{{"list-users", "Users[?State=='ENABLED' && Email=='{}']"},
+		{"list-groups", "Groups[?State=='ENABLED' && Email=='{}']"}}, identity: "Id", row: []string{"Email"}},
+	"DefaultMailDomain": {lists: [][2]string{{"list-mail-domains", "MailDomains[?DefaultDomain]"}},
+		identity: "'default'", row: []string{"DomainName"}},
 }
+
+// resultOf is the name of the result file that a shell script writes. Scripts of PowerShell share
+// one; this one may run on another computer.
+func resultOf(file string) string { return strings.TrimSuffix(file, ".sh") + apply.ScriptResultSuffix }
 
 // renderShell writes the script of a batch for the AWS CLI.
 func (s *script) renderShell() []byte {
 	sort, name := sortOf(s.place)
-	d := shellPage{File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next,
-		Organization: s.site.Organization, Region: s.site.Region, Use: sort.Use(name)}
+	d := shellPage{File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Place: s.place,
+		Organization: s.site.Organization, Region: s.site.Region, Use: sort.Use(name), Result: resultOf(s.file),
+		Undo: s.undoes}
 	for i, c := range s.changes {
-		for _, command := range c.Commands() {
-			for _, r := range change.Secrets(command.Parameters) {
-				if !slices.Contains(s.secrets, r) {
-					s.secrets = append(s.secrets, r)
-				}
-			}
+		step := s.shellStep(i+1, c)
+		commands := c.Commands()
+		if k := kindNamed(c.Kind); s.undoes {
+			u := s.undo(k, c)
+			commands, step.Why = u.commands, u.why
 		}
-		d.Steps = append(d.Steps, s.shellStep(i+1, c))
+		if step.Why == "" {
+			s.write(&step, commands)
+		}
+		d.Steps = append(d.Steps, step)
 	}
 	for i, r := range s.secrets {
 		name := "SECRET_" + strconv.Itoa(i+1)
@@ -86,34 +127,77 @@ func (s *script) renderShell() []byte {
 	return shellTemplate().fill(d)
 }
 
+// write adds commands to a step.
+func (s *script) write(step *shellStep, commands []change.Command) {
+	for _, command := range commands {
+		parameters := map[string]any{"OrganizationId": s.site.Organization}
+		for name, v := range command.Parameters {
+			parameters[name] = v
+			step.Identified = step.Identified || v == liveIdentity
+		}
+		for _, r := range change.Secrets(command.Parameters) {
+			if !slices.Contains(s.secrets, r) {
+				s.secrets = append(s.secrets, r)
+			}
+		}
+		step.Writes = append(step.Writes, shellWrite{kebab(command.Name), s.shellJSON(parameters)})
+	}
+}
+
 func (s *script) shellStep(number int, c change.Change) shellStep {
 	how := shown[c.Kind]
 	step := shellStep{
 		Number: number, Of: len(s.changes), ID: c.ID, Action: string(c.Action), Risk: c.Risk,
-		What: fmt.Sprintf("%s %s %q", c.Action, c.Kind, c.Name), Why: c.Reason.String(), Look: how.operation,
-		Query:     strings.ReplaceAll(how.query, "{}", strings.ReplaceAll(key(c), "'", `\'`)),
-		Operation: kebab(c.Command.Name), Wanted: "''", Before: "''",
+		What: fmt.Sprintf("%s %s %q", c.Action, c.Kind, c.Name), Reason: c.Reason.String(),
+		Key: plainJSON(c.ID) + ":{", Wanted: "''", Before: "''",
+	}
+	if s.undoes {
+		step.Reason, step.Risk = "", ""
+	}
+	all := maps.Clone(c.Before) // after the change
+	if all == nil {
+		all = change.Properties{}
+	}
+	maps.Copy(all, c.After)
+	k := kindNamed(c.Kind)
+	var rows, image []string
+	for _, name := range how.row {
+		rows = append(rows, cmp.Or(how.paths[name], name))
+	}
+	for _, name := range sortedKeys(k.Properties) {
+		if path := how.paths[name]; path != "" || slices.Contains(how.row, name) {
+			image = append(image, name+":"+cmp.Or(path, name))
+		}
+	}
+	for _, l := range how.lists {
+		list := slots().ReplaceAllStringFunc(l[1], func(part string) string {
+			value := key(c)
+			if name := strings.Trim(part, "{}"); name != "" {
+				value, _ = all[name].(string)
+			}
+			return strings.ReplaceAll(value, "'", `\'`)
+		})
+		step.Queries = append(step.Queries, shellQuery{l[0], list + ".[" + strings.Join(rows, ",") + "]",
+			list + " | [0].{identity:" + how.identity + ",name:" + rows[0] + ",properties:{" +
+				strings.Join(image, ",") + "}}", list + ".[" + how.identity + "]"})
 	}
 	if c.Action != change.Create {
-		step.Before = row(c, how.row, c.Before)
+		step.Before = row(k, c, how.row, c.Before)
 	}
 	if c.Action != change.Delete {
-		all := change.Properties{}
-		for _, name := range how.row {
-			all[name] = c.Before[name]
-			if v, written := c.After[name]; written {
-				all[name] = v
-			}
+		step.Wanted = row(k, c, how.row, all)
+	}
+	var others []string
+	for i, other := range s.changes {
+		if !s.undoes && slices.Contains(c.Needs, other.ID) || s.undoes && slices.Contains(other.Needs, c.ID) {
+			others = append(others, strconv.Itoa(i+1))
 		}
-		step.Wanted = row(c, how.row, all)
 	}
-	parameters := map[string]any{"OrganizationId": s.site.Organization}
-	for name, v := range c.Command.Parameters {
-		parameters[name] = v
-	}
-	step.Input = s.shellJSON(parameters)
+	step.Others = strings.Join(others, " ")
 	return step
 }
+
+var slots = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\w*\}`) })
 
 // key is the key of the resource of a change, in the form in which the place shows it.
 func key(c change.Change) string {
@@ -121,22 +205,30 @@ func key(c change.Change) string {
 }
 
 // row is what a query shows of a resource, as a word of the shell.
-func row(c change.Change, names []string, p change.Properties) string {
+func row(k *Kind, c change.Change, names []string, p change.Properties) string {
 	fields := make([]string, len(names))
 	for i, name := range names {
 		fields[i] = "None" // of a value that is not there
 		if text, is := p[name].(string); is && text != "" {
 			fields[i] = text
-		}
-		if i == 0 {
+		} else if k.Properties[name].Write == change.Key {
 			fields[i] = key(c)
 		}
 	}
 	return strings.Join(mapped(fields, shellQuote), `"$TAB"`)
 }
 
-func mapped(in []string, f func(string) string) []string {
-	out := make([]string, len(in))
+// plainJSON is a value as JSON, without escapes for HTML.
+func plainJSON(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // texts, and maps of texts
+	return strings.TrimSpace(b.String())
+}
+
+func mapped[T any](in []T, f func(T) T) []T {
+	out := make([]T, len(in))
 	for i, s := range in {
 		out[i] = f(s)
 	}
@@ -146,30 +238,33 @@ func mapped(in []string, f func(string) string) []string {
 // shellJSON writes parameters as a word of the shell. A secret is a variable in it.
 func (s *script) shellJSON(parameters map[string]any) string {
 	const mark = "\ue000" // of the private use area: no answer holds it
+	const identity = "identity"
 	var marked func(v any) any
 	marked = func(v any) any {
 		switch v := v.(type) {
 		case change.SecretRef:
-			return mark + strconv.Itoa(slices.Index(s.secrets, v)+1) + mark
+			return mark + "SECRET_" + strconv.Itoa(slices.Index(s.secrets, v)+1) + mark
+		case string:
+			if v == liveIdentity {
+				return mark + identity + mark
+			}
 		case map[string]any:
 			out := make(map[string]any, len(v))
 			for name, element := range v {
 				out[name] = marked(element)
 			}
 			return out
+		case []any:
+			return mapped(v, marked)
 		}
 		return v
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(marked(parameters)) // texts and maps of texts
 	var out strings.Builder
-	for i, part := range strings.Split(strings.TrimSpace(b.String()), mark) {
+	for i, part := range strings.Split(plainJSON(marked(parameters)), mark) {
 		if i%2 == 0 {
 			out.WriteString(shellQuote(part))
 		} else {
-			out.WriteString(`"$(json "$SECRET_` + part + `")"`)
+			out.WriteString(`"$(json "$` + part + `")"`)
 		}
 	}
 	return out.String()
