@@ -63,8 +63,14 @@ func (s *confirmScreen) objections() []check.Result {
 	return deployment.Objections(*s.checks)
 }
 
-// severe reports whether the plan removes something.
-func severe(p *change.Plan) bool { return p != nil && p.Summary.Delete+p.Summary.Replace > 0 }
+// severe reports whether the plan removes something, or needs a consent of its own.
+func severe(p *change.Plan) bool {
+	if p == nil {
+		return false
+	}
+	needed, _ := apply.Needed(*p, deployment.Kinds())
+	return p.Summary.Delete+p.Summary.Replace+len(needed) > 0
+}
 
 func (s *confirmScreen) typing(m *model) bool { return s.checks != nil && severe(m.outcome.Plan) }
 
@@ -94,7 +100,8 @@ func (s *confirmScreen) agree(m *model) tea.Cmd {
 		m.note = "That is not the organization's name."
 		return nil
 	}
-	return s.goOn(m, apply.AcceptRemovals)
+	needed, _ := apply.Needed(*m.outcome.Plan, deployment.Kinds())
+	return s.goOn(m, append(needed, apply.AcceptRemovals)...)
 }
 
 // goOn applies with the consents that the person gave on this screen.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
@@ -165,9 +164,8 @@ func (t *task) agree(ctx context.Context, plan change.Plan, checks check.Report)
 			"then confirm with --yes", len(plan.Changes))
 	}
 	t.aside().View(plan.View())
-	if plan.Summary.Delete > 0 && !slices.Contains(t.accept, apply.AcceptRemovals) {
-		return &apply.NotAccepted{ID: apply.AcceptRemovals, What: msg.Plural(plan.Summary.Delete,
-			"the plan removes %d resource", "the plan removes %d resources").String()}
+	if err := apply.Unaccepted(plan, deployment.Kinds(), t.accept); err != nil {
+		return err
 	}
 	question := fmt.Sprintf("Make these %d changes?", len(plan.Changes))
 	if objection != nil {

@@ -313,7 +313,7 @@ type estate struct {
 
 var silent = observe.Func(func(observe.Event) {})
 
-func open(t *testing.T, s shape) *estate {
+func open(t *testing.T, s shape, with ...func(*answers.Answers)) *estate {
 	t.Helper()
 	dir := t.TempDir()
 	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Forests: s.forests, Users: 12, State: s.state})
@@ -327,6 +327,9 @@ func open(t *testing.T, s shape) *estate {
 	}
 	a.Features = s.features
 	into(t, &a, s.cloud)
+	for _, c := range with {
+		c(&a)
+	}
 	e := &estate{state: filepath.Join(dir, "state")}
 	e.Deployment, err = deployment.Open(a, deployment.Options{Dir: dir, StateDir: e.state})
 	if err != nil {

@@ -28,6 +28,7 @@ type Answers struct {
 	Kind         string    `yaml:"kind" json:"kind" example:"Answers"`
 	Organization string    `yaml:"organization" json:"organization"`
 	Features     []Feature `yaml:"features,omitempty" json:"features,omitempty"`
+	Retire       []Retired `yaml:"retire,omitempty" json:"retire,omitempty"`
 	// The Exchange Online tenant.
 	ExchangeOnline *ExchangeOnline `yaml:"exchangeOnline,omitempty" json:"exchangeOnline,omitempty"`
 	// The Amazon WorkMail organization.
@@ -62,6 +63,16 @@ func DefaultFeatures() []Feature {
 	return []Feature{FreeBusy, MailTips, Photos, MessageTracking, MoveMailbox, OnlineArchive, OWARedirection,
 		SecureMail}
 }
+
+// Retired is something that hybrid no longer needs and that a plan removes when it is named.
+type Retired string
+
+// What can be retired.
+const (
+	RetireSharedKeys  Retired = "sharedKeys"
+	RetireWorkarounds Retired = "workarounds"
+	RetireMRSProxy    Retired = "mrsProxy"
+)
 
 // ExchangeOnline is the tenant.
 type ExchangeOnline struct {

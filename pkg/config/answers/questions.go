@@ -143,6 +143,11 @@ var questions = []Question{
 		Choices: enumerations["Answers.features[]"], Default: "all but centralizedTransport",
 		Example: "freeBusy",
 		Help:    "What the hybrid deployment offers, as Microsoft's wizard names it."},
+	{Key: "retire", Section: "organization", Label: "Retire", Kind: ManyAnswer,
+		Choices: enumerations["Answers.retire[]"], Default: "nothing", Example: "sharedKeys",
+		Help: "What a plan removes although hybridge did not make it. sharedKeys: the auth certificates at the " +
+			"shared application, once lookups use the dedicated one. workarounds: setting overrides that an update " +
+			"made unnecessary. mrsProxy: MRSProxy, where no mailboxes are moved."},
 
 	{Key: "exchangeOnline.cloud", Section: "cloud", Label: "Cloud", Kind: ChoiceAnswer, Required: true,
 		Choices: enumerations["ExchangeOnline.cloud"], Example: "worldwide",

@@ -27,6 +27,7 @@ var enumerations = map[string][]string{
 	"Answers.apiVersion":             {APIVersion},
 	"Answers.kind":                   {Kind},
 	"Answers.features[]":             texts(append(DefaultFeatures(), CentralizedTransport)),
+	"Answers.retire[]":               {string(RetireSharedKeys), string(RetireWorkarounds), string(RetireMRSProxy)},
 	"ExchangeOnline.cloud":           cloud.IDs(),
 	"ExchangeOnline.richCoexistence": {RichCoexistenceAuto, RichCoexistenceEWS, RichCoexistenceGraph},
 	"WorkMail.region":                {"us-east-1", "us-west-2", "eu-west-1"},

@@ -139,7 +139,7 @@ var patterns = map[string]string{
 	"Forest.name":  `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`,
 	"Exchange.url": urlForm, "Network.proxy": urlForm, "Pair.from": addressForm, "Pair.to": addressForm,
 	"Exchange.server": "^" + hostForm + "$", "Forest.edge[]": "^" + hostForm + "$",
-	"Exchange.builds[]": `^([^\s=]+=)?[0-9]{1,5}(\.[0-9]{1,5}){3}$`,
+	"Exchange.builds[]":       `^([^\s=]+=)?[0-9]{1,5}(\.[0-9]{1,5}){3}$`,
 	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",

@@ -309,6 +309,11 @@ func (v *validation) line(path []string, more ...any) int {
 func (v *validation) rules(a *Answers) {
 	v.single([]string{"organization"}, &a.Organization, text)
 	v.list([]string{"features"}, featureTexts(a.Features), text)
+	moves := len(a.Features) == 0 || slices.Contains(a.Features, MoveMailbox)
+	if i := slices.Index(a.Retire, RetireMRSProxy); i >= 0 && moves {
+		v.faultAt([]string{"retire", strconv.Itoa(i)}, "mrsProxy is retired, and the features include moveMailbox",
+			"remove one of the two")
+	}
 	if a.ExchangeOnline == nil && a.WorkMail == nil && !v.reported["exchangeOnline"] && !v.reported["workmail"] {
 		v.faultAt([]string{"exchangeOnline"}, "no cloud is named", "add exchangeOnline, workmail, or both")
 	}

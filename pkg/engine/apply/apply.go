@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -51,6 +52,11 @@ func Consents(kinds map[string]*change.Kind) []change.Consent {
 		{ID: AcceptFailedChecks, Title: "go on although checks failed or could not look"},
 	}
 	for _, noun := range slices.Sorted(maps.Keys(kinds)) {
+		for _, action := range slices.Sorted(maps.Keys(kinds[noun].Consents)) {
+			if c := kinds[noun].Consents[action]; !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(kinds[noun].Properties)) {
 			c := kinds[noun].Properties[name].WhenEmpty
 			if c != nil && !slices.Contains(all, *c) {
@@ -59,6 +65,44 @@ func Consents(kinds map[string]*change.Kind) []change.Consent {
 		}
 	}
 	return all
+}
+
+// Needed lists the consents that the changes of a plan need, and what needs each.
+func Needed(p change.Plan, kinds map[string]*change.Kind) (ids []string, what map[string][]string) {
+	what = map[string][]string{}
+	for _, c := range p.Changes {
+		id := ""
+		if c.Action == change.Delete {
+			id = AcceptRemovals
+		}
+		if k := kinds[c.Kind]; k != nil {
+			if own, declared := k.Consents[c.Action]; declared {
+				id = own.ID
+			}
+		}
+		if id != "" {
+			what[id] = append(what[id], c.ID)
+		}
+	}
+	return slices.Sorted(maps.Keys(what)), what
+}
+
+// Unaccepted returns a NotAccepted when changes of a plan need a consent that is not given.
+func Unaccepted(p change.Plan, kinds map[string]*change.Kind, accept []string) error {
+	needed, what := Needed(p, kinds)
+	lacking := slices.DeleteFunc(needed, func(id string) bool { return slices.Contains(accept, id) })
+	if len(lacking) == 0 {
+		return nil
+	}
+	var parts []string
+	for _, id := range lacking {
+		does := "the plan removes "
+		if id != AcceptRemovals {
+			does = "the plan needs the consent " + id + " for "
+		}
+		parts = append(parts, does+strings.Join(what[id], ", "))
+	}
+	return &NotAccepted{strings.Join(lacking, ","), strings.Join(parts, "; ")}
 }
 
 // NotAccepted is an ErrNotAccepted: what needs the consent ID, which Options.Accept lacks.

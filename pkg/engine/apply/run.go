@@ -56,8 +56,8 @@ func Run(
 	if err := known(places, kinds, p); err != nil {
 		return Report{}, err
 	}
-	if removed := removals(p); removed != nil && !slices.Contains(o.Accept, AcceptRemovals) {
-		return Report{}, &NotAccepted{AcceptRemovals, "the plan removes " + strings.Join(removed, ", ")}
+	if err := Unaccepted(p, kinds, o.Accept); err != nil {
+		return Report{}, err
 	}
 	for _, c := range p.Changes {
 		if err := o.emptying(kinds[c.Kind], c.Name, c.After); err != nil {
@@ -163,16 +163,6 @@ func known(places map[string]change.Place, kinds map[string]*change.Kind, p chan
 func cut(key string) (target, noun string) {
 	at := strings.LastIndexByte(key, '/')
 	return key[:max(at, 0)], key[at+1:]
-}
-
-// removals are the ids of the changes that remove a resource.
-func removals(p change.Plan) (ids []string) {
-	for _, c := range p.Changes {
-		if c.Action == change.Delete {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids
 }
 
 // emptying returns a NotAccepted when values would empty a list and the consent for it is missing.

@@ -129,6 +129,9 @@ type Kind struct {
 	Risk string
 	// Permanent says why a change of this kind cannot be undone; empty when it can.
 	Permanent string
+	// Consents are what an action on such a resource needs by name. A removal without one needs the
+	// consent for removals.
+	Consents map[Action]Consent
 	// Patience is how long what was written may take to show when it is read back; DefaultPatience
 	// when 0.
 	Patience time.Duration

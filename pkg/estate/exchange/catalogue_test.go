@@ -50,8 +50,10 @@ Message                          Get
 MessageTraceDetailV2             Get
 MessageTraceV2                   Get
 MessageTrackingLog               Get
+MigrationBatch                   Get
 MigrationEndpoint                Get New Set Remove
 MigrationServerAvailability      Test
+MoveRequest                      Get
 OAuthConnectivity                Test
 OnPremisesOrganization           Get New Set Remove
 OrganizationConfig               Get Set

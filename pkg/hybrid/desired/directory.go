@@ -344,11 +344,7 @@ func (d Directory) applicationKeys(ctx context.Context) ([]map[string]any, error
 	if err != nil {
 		return nil, err
 	}
-	day := time.Now()
-	if d.Now != nil {
-		day = d.Now()
-	}
-	day = day.UTC().Truncate(24 * time.Hour) // a plan does not depend on the time of day
+	day := d.day()
 	return d.of(ctx, found, "keys", func(a map[string]any) ([]map[string]any, error) {
 		id, out := str(a["id"]), maps.Clone(a)
 		at := slices.IndexFunc(dedicated, func(f fact.Dedicated) bool { return f.ID != "" && f.ID == id })
@@ -367,6 +363,15 @@ func (d Directory) applicationKeys(ctx context.Context) ([]map[string]any, error
 		})
 		return []map[string]any{out}, nil
 	})
+}
+
+// day returns the date: a plan does not depend on the time of day.
+func (d Directory) day() time.Time {
+	now := time.Now()
+	if d.Now != nil {
+		now = d.Now()
+	}
+	return now.UTC().Truncate(24 * time.Hour)
 }
 
 // fresh reports whether this run has not written to an object yet.

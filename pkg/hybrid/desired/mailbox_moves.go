@@ -56,4 +56,5 @@ var mailboxReplicationProxy = Exchange.Declare(Kind{
 	},
 	Risk: "MRSProxy takes whole mailboxes out of the organization; a proxy in front of the server that ends TLS " +
 		"breaks its sign-in",
+	Consents: map[change.Action]change.Consent{change.Delete: {ID: "mrs-proxy-off", Title: "close MRSProxy"}},
 }, Cmdlets{Verbs: Set, Of: "WebServicesVirtualDirectory", Get: asStored})

@@ -65,6 +65,10 @@ func Markdown() []byte {
 		if k.Permanent != "" {
 			fmt.Fprintf(&b, "- Cannot be undone: %s\n", k.Permanent)
 		}
+		for _, action := range sortedKeys(byText(k.Consents)) {
+			c := k.Consents[change.Action(action)]
+			fmt.Fprintf(&b, "- To %s one: `--accept %s` (%s)\n", action, c.ID, c.Title)
+		}
 		b.WriteString("\n| property | type | how it is written |\n| --- | --- | --- |\n")
 		for _, name := range sortedKeys(k.Properties) {
 			p := k.Properties[name]
@@ -76,4 +80,12 @@ func Markdown() []byte {
 		}
 	}
 	return []byte(b.String())
+}
+
+func byText(m map[change.Action]change.Consent) map[string]change.Consent {
+	out := map[string]change.Consent{}
+	for action, c := range m {
+		out[string(action)] = c
+	}
+	return out
 }

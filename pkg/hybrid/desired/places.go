@@ -83,7 +83,7 @@ func Wanted(set *fact.Set) map[*Kind][]string {
 	out := map[*Kind][]string{}
 	for _, t := range Topics() {
 		for _, k := range t.Kinds {
-			if t.in(set.Answers) {
+			if t.manages(set.Answers) {
 				out[k] = append(out[k], t.ID)
 			}
 		}
@@ -96,7 +96,7 @@ func Wanted(set *fact.Set) map[*Kind][]string {
 func CloudsOf(k *Kind, a *answers.Answers) []fact.At {
 	var out []fact.At
 	for _, t := range Topics() {
-		if slices.Contains(t.Kinds, k) && (a == nil || t.in(*a)) && !slices.Contains(out, t.Cloud) {
+		if slices.Contains(t.Kinds, k) && (a == nil || t.manages(*a)) && !slices.Contains(out, t.Cloud) {
 			out = append(out, t.Cloud)
 		}
 	}

@@ -68,7 +68,10 @@ func here(set *fact.Set, c apply.Creation) bool {
 // hasLeft reports whether the feature or the forest of a creation left the answers. The names of a
 // forest's objects in the tenant hold the GUID of its organization.
 func hasLeft(set *fact.Set, k *Kind, c apply.Creation) bool {
-	if !slices.Contains(kindsFor(&set.Answers), k) {
+	wanted := slices.ContainsFunc(Topics(), func(t *Topic) bool {
+		return t.Retires == "" && slices.Contains(t.Kinds, k) && t.in(set.Answers)
+	})
+	if !wanted {
 		return true
 	}
 	for place, guid := range c.Places {

@@ -14,6 +14,9 @@ type Topic struct {
 	Title string
 	// Features are those that need the topic; one of them is enough.
 	Features []answers.Feature
+	// Retires is what the topic removes, where the answers name it. Without that, it only says what
+	// could be removed.
+	Retires answers.Retired
 	// Cloud is the side that the answers must name: the tenant when empty.
 	Cloud fact.At
 	// PerForest topics are derived once per forest, the others once.
@@ -45,7 +48,7 @@ var (
 func Topics() []*Topic {
 	return []*Topic{
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
-		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, hybridRecord,
+		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailDomains, workMailUsers, workMailLookups, workMailExit,
 	}
 }
@@ -58,7 +61,7 @@ func kindsFor(a *answers.Answers) []*Kind {
 	var out []*Kind
 	for _, t := range Topics() {
 		for _, k := range t.Kinds {
-			if (a == nil || t.in(*a)) && !slices.Contains(out, k) {
+			if (a == nil || t.manages(*a)) && !slices.Contains(out, k) {
 				out = append(out, k)
 			}
 		}
@@ -73,6 +76,11 @@ func (t *Topic) wanted(features []answers.Feature) bool {
 
 // in reports whether answers need the topic: they name its cloud, and one of its features.
 func (t *Topic) in(a answers.Answers) bool { return Named(a, t.Cloud) && t.wanted(a.Features) }
+
+// manages reports whether answers need the topic's kinds.
+func (t *Topic) manages(a answers.Answers) bool {
+	return t.in(a) && (t.Retires == "" || slices.Contains(a.Retire, t.Retires))
+}
 
 // Named reports whether answers name a cloud: the tenant when at is empty.
 func Named(a answers.Answers, at fact.At) bool {

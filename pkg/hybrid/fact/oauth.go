@@ -63,6 +63,7 @@ var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Ge
 
 type SettingOverride struct {
 	Name, Section          string
+	Component              string
 	Servers                []string
 	MinVersion, MaxVersion string // empty: not limited
 	Parameters             []string
@@ -114,6 +115,7 @@ func readSettingOverride(o exchange.Object) (v SettingOverride, err error) {
 		return v, err
 	}
 	v.Name, _ = o.String("Name")
+	v.Component, _ = o.String("ComponentName")
 	v.Servers, _ = o.Strings("Server")
 	v.Parameters, _ = o.Strings("Parameters")
 	v.MinVersion, _ = o.String("MinVersion")

@@ -65,7 +65,8 @@ var migrationChecks = []Check{{
 		case len(open) > 0:
 			return check.Warned("MRSProxy is open although the features of the answers do not include moveMailbox: %s",
 				someOf(open)).With("directories", open).
-				Fix("Switch it off when no mailboxes are moved, to other forests included.").FixWith(off...)
+				Fix("Switch it off when no mailboxes are moved, to other forests included: write retire: [mrsProxy] " +
+					"into the answers file and apply a plan with --accept mrs-proxy-off.").FixWith(off...)
 		case len(untold) > 0:
 			return check.Warned("MRSProxy is open, and the build number does not show whether the August 2026 "+
 				"security update is installed: %s", someOf(untold)).With("directories", untold).

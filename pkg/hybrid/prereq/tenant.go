@@ -109,27 +109,46 @@ var tenantChecks = []Check{
 		Scope:    PerTenant,
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.entra-read"},
-		Reads:    fact.List(fact.Principal),
+		Reads:    fact.List(fact.Principal, fact.Auth),
 		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated " +
 			"application. The holder of such a key's private half, as every on-premises Exchange " +
 			"administrator is, " +
 			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft " +
 			"asks every organization that ever ran hybrid to remove them.",
-		Fix: "When lookups work with the dedicated application, remove them with " +
-			"ConfigureExchangeHybridApplication.ps1 -ResetFirstPartyServicePrincipalKeyCredentials " +
-			"(CSS-Exchange), as a Global Administrator. Microsoft's wizard puts them back when it configures " +
-			"OAuth.",
+		Fix: "When hybridge test shows every lookup OK, write retire: [sharedKeys] into the answers file and apply a " +
+			"plan with --accept shared-keys, as a Global Administrator. Keys of no forest in the answers stay: find " +
+			"out whose they are. Microsoft's wizard puts the keys back when it configures OAuth.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			principal, err := fact.Principal.In(ctx, in.Tenant, oauth.AppExchangeOnline)
 			if err != nil {
 				return check.Unknown(err)
 			}
-			if n := len(principal.KeyCredentials); n > 0 {
-				return check.Warned("the service principal of Exchange Online holds %s",
-					msg.Count(n, "%s key that an administrator or a program added",
-						"%s keys that an administrator or a program added"))
+			var valid []string
+			for _, k := range principal.KeyCredentials {
+				if k.EndDateTime != nil && !k.EndDateTime.After(in.Now()) {
+					continue
+				}
+				of := "of no forest in the answers"
+				for _, f := range in.Forests {
+					auth, err := fact.Auth.In(ctx, f)
+					switch {
+					case err != nil:
+						of = "whose owner is not known"
+					case fact.OwnerOf(k, f.Name(), auth) != "":
+						of = "of forest " + f.Name()
+					}
+					if strings.HasPrefix(of, "of forest") {
+						break
+					}
+				}
+				valid = append(valid, cmp.Or(k.Thumbprint(), "keyId "+k.KeyID)+" "+of)
 			}
-			return check.Pass("the service principal of Exchange Online holds no keys")
+			if len(valid) > 0 {
+				return check.Warned("the service principal of Exchange Online holds %s: %s",
+					msg.Count(len(valid), "%s key that an administrator or a program added",
+						"%s keys that an administrator or a program added"), someOf(valid)).With("keys", valid)
+			}
+			return check.Pass("the service principal of Exchange Online holds no keys that are valid")
 		},
 	},
 }

@@ -1,0 +1,124 @@
+package fact
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/oauth"
+)
+
+// SharedKeys are the keys at the service principal of Exchange Online, with their certificates:
+// Graph shows these for a single object only.
+var SharedKeys = FromGraph("/servicePrincipals/{Exchange Online}", readApplications,
+	func(g Graph, ctx context.Context) ([]entra.KeyCredential, error) {
+		principal, err := g.ServicePrincipal(ctx, oauth.AppExchangeOnline)
+		if err != nil {
+			return nil, err
+		}
+		if len(principal.KeyCredentials) == 0 {
+			return nil, nil
+		}
+		whole, err := g.Do(ctx, "GET", "/servicePrincipals/"+url.PathEscape(principal.ID)+
+			"?$select=id,keyCredentials", nil)
+		if err != nil {
+			return nil, err
+		}
+		var out []entra.KeyCredential
+		for _, k := range objectsOf(whole["keyCredentials"]) {
+			out = append(out, Credential(k))
+		}
+		return out, nil
+	})
+
+// OwnerOf names the forest whose auth certificate a key is; empty when it is of none of them.
+func OwnerOf(key entra.KeyCredential, forest string, auth AuthConfig) string {
+	for _, c := range auth.Known() {
+		if key.Of(c.Raw) {
+			return forest
+		}
+	}
+	return ""
+}
+
+// Workaround is a setting override that was written against a fault, and the builds that fix it.
+type Workaround struct {
+	Name  string // of the override, or its section
+	Since []Build
+	Fault string
+}
+
+// Workarounds are the published ones. Source: the September 2026 security updates.
+var Workarounds = []Workaround{{
+	Name:  "DisableBlockSharedAndUserMailboxHeaders",
+	Since: []Build{{15, 2, 2562, 49}, {15, 2, 1748, 51}, {15, 2, 1544, 46}, {15, 1, 2507, 73}},
+	Fault: "wrapper messages in the inbox of shared mailboxes (June to August 2026 security updates)",
+}}
+
+// Fixed reports whether a build has the update that makes the workaround unnecessary.
+func (w Workaround) Fixed(b Build) Fitness {
+	line, known := b.Line()
+	if !known {
+		return Untold
+	}
+	for _, since := range w.Since {
+		switch {
+		case since.Build != line.First.Build:
+		case b.Compare(since) >= 0:
+			return Fit
+		case b == line.First:
+			return Untold
+		default:
+			return Unfit
+		}
+	}
+	if b.Compare(w.Since[0]) > 0 {
+		return Fit
+	}
+	return Unfit
+}
+
+// Of reports whether an override is the workaround.
+func (w Workaround) Of(o SettingOverride) bool {
+	return strings.EqualFold(o.Name, w.Name) || strings.EqualFold(o.Section, w.Name)
+}
+
+// Stale returns the workaround that an override is, when no server that the override applies to
+// needs it any more. A server whose build does not show its updates may need it.
+func Stale(o SettingOverride, servers []MailboxServer) (Workaround, bool) {
+	i := slices.IndexFunc(Workarounds, func(w Workaround) bool { return w.Of(o) })
+	if i < 0 || len(servers) == 0 {
+		return Workaround{}, false
+	}
+	needed := slices.ContainsFunc(servers, func(s MailboxServer) bool {
+		return o.AppliesTo(s) && Workarounds[i].Fixed(s.Build) != Fit
+	})
+	return Workarounds[i], !needed
+}
+
+const (
+	getMoveRequest    = "Get-MoveRequest"
+	getMigrationBatch = "Get-MigrationBatch"
+)
+
+// What moves or copies mailboxes, or once did and was not removed: names, and of move requests one.
+var (
+	MoveRequests       = firstMove(OnPremises)
+	OnlineMoveRequests = firstMove(Online)
+	MigrationBatches   = Cmdlet(Online, getMigrationBatch, each(getMigrationBatch, readIdentity))
+)
+
+func firstMove(system System) *Query[[]string] {
+	return Session(system, []string{getMoveRequest}, func(ctx context.Context, s exchange.Session) ([]string, error) {
+		objects, err := Get(ctx, s, exchange.Command{Name: getMoveRequest, Parameters: map[string]any{"ResultSize": "1"}})
+		if err != nil {
+			return nil, err
+		}
+		return each(getMoveRequest, readIdentity)(objects)
+	})
+}
+
+func readIdentity(o exchange.Object) (string, error) { return o.String("Identity") }
