@@ -30,6 +30,8 @@ func TestAgreedAtATerminal(t *testing.T) {
 	}
 	removal := onePlan(t)
 	removal.Summary = change.Summary{Delete: 1}
+	removal.Changes = slices.Clone(removal.Changes)
+	removal.Changes[0].Action = change.Delete
 	for _, test := range []struct {
 		name, typed string
 		plan        change.Plan

@@ -11,7 +11,8 @@ import (
 func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
 	types := map[*Kind]string{application: "application", servicePrincipal: "servicePrincipal",
-		servicePrincipalName: "servicePrincipal", appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
+		servicePrincipalName: "servicePrincipal", sharedKey: "servicePrincipal",
+		appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
 	asked := map[string][]string{"application": strings.Split(applicationFields+","+applicationKeyFields, ","),
 		"servicePrincipal": strings.Split(servicePrincipalFields, ","), "keyCredential": keyFields}
 	for _, k := range Kinds() {

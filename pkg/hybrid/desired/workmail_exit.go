@@ -119,8 +119,11 @@ var workMailExit = &Topic{
 	},
 }
 
-// OnTheWayOut reports whether a kind exists for the way out of WorkMail alone.
-func OnTheWayOut(k *Kind) bool { return slices.Contains(workMailExit.Kinds, k) }
+// OnTheWayOut reports whether a kind exists alone for the way out of WorkMail, or for what the
+// answers retire.
+func OnTheWayOut(k *Kind) bool {
+	return slices.Contains(workMailExit.Kinds, k) || topicOf(k).Retires != ""
+}
 
 // forestOf returns the forest of an address.
 func (p *Planner) forestOf(address string) (*fact.Side, error) {

@@ -192,7 +192,7 @@ func TestAnswersAreRead(t *testing.T) {
 			name: "overrides", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a", "SectionName", "b",
 				"Server", []any{"EX1"}, "MaxVersion", "15.2")}},
-			want: "[{Name:a Section:b Servers:[EX1] MinVersion: MaxVersion:15.2 Parameters:[]}]",
+			want: "[{Name:a Section:b Component: Servers:[EX1] MinVersion: MaxVersion:15.2 Parameters:[]}]",
 		},
 		{name: "an override of nothing", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a")}},

@@ -280,6 +280,8 @@ function Expand-Value([string] $As, $Value) {
             $text -replace '^smtp:' -replace ';.*$' -replace '\.$'
         } elseif ($As -eq 'PrincipalNameList') {
             $text -replace '/$'
+        } elseif ($As -eq 'KeySet') {
+            [string] (Read-Property $one 'key')
         } elseif ($As -eq 'AccessList') {
             foreach ($access in @(Read-Property $one 'resourceAccess')) {
                 '{0}/{1}/{2}' -f (Read-Property $one 'resourceAppId'), (Read-Property $access 'id'), (Read-Property $access 'type')
