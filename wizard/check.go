@@ -104,6 +104,9 @@ func (s *checkScreen) render(m *model, width, height int) []string {
 	if r := m.outcome.Check; r != nil {
 		title = fmt.Sprintf("%d pass, %d warn, %d fail, %d skip, %d error", r.Summary.Pass, r.Summary.Warn,
 			r.Summary.Fail, r.Summary.Skip, r.Summary.Error)
+		if n := r.Summary.Acknowledged; n > 0 {
+			title += fmt.Sprintf(", %d acknowledged", n)
+		}
 		if len(r.Results) > 0 {
 			results = r.Results // in the order of declaration
 		}
@@ -121,7 +124,8 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 	var items []item
 	hinted := map[string]bool{}
 	for _, r := range results {
-		if s.problems && (r.Status == check.StatusPass || r.Status == check.StatusSkip) {
+		if s.problems && (r.Status == check.StatusPass || r.Status == check.StatusSkip ||
+			r.Status == check.StatusAcknowledged) {
 			continue
 		}
 		f := r.Block()

@@ -137,6 +137,8 @@ func TestCheckCode(t *testing.T) {
 		{[]check.Result{unread, fail}, exitInconclusive},
 		{[]check.Result{{Status: check.StatusSkip}}, exitFine},
 		{[]check.Result{minor}, exitFine},
+		{[]check.Result{{Status: check.StatusAcknowledged, Severity: check.Fail}}, exitFine},
+		{[]check.Result{{Status: check.StatusAcknowledged}, fail}, exitFailed},
 		{[]check.Result{fail, minor}, exitFailed},
 		{[]check.Result{fail, unknown}, exitInconclusive},
 		{[]check.Result{unknown, fail}, exitInconclusive},

@@ -19,5 +19,9 @@ func main() {
 }
 
 func openDeployment(a answers.Answers, o deployment.Options) (deployed, error) {
-	return deployment.Open(a, o)
+	d, err := deployment.Open(a, o)
+	if err != nil {
+		return nil, err // not a nil *Deployment, which is no nil interface
+	}
+	return d, nil
 }

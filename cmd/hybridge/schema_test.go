@@ -93,11 +93,12 @@ func schemaComments(t *testing.T) map[string]string {
 // values are the types of few values.
 var values = map[reflect.Type][]any{
 	reflect.TypeFor[check.Status](): {check.StatusPass, check.StatusWarn, check.StatusFail, check.StatusSkip,
-		check.StatusError},
-	reflect.TypeFor[change.Action]():   {change.Create, change.Update, change.Delete, change.Recreate},
-	reflect.TypeFor[apply.Status]():    {apply.Done, apply.Failed, apply.Skipped, apply.Pending},
-	reflect.TypeFor[freebusy.Status](): {freebusy.OK, freebusy.Failed, freebusy.Unknown, freebusy.Pending},
-	reflect.TypeFor[stage.ID]():        {stage.Check, stage.Plan, stage.Apply, stage.Test},
+		check.StatusError, check.StatusAcknowledged},
+	reflect.TypeFor[check.AcknowledgementState](): {check.Active, check.Expired, check.Unneeded},
+	reflect.TypeFor[change.Action]():              {change.Create, change.Update, change.Delete, change.Recreate},
+	reflect.TypeFor[apply.Status]():               {apply.Done, apply.Failed, apply.Skipped, apply.Pending},
+	reflect.TypeFor[freebusy.Status]():            {freebusy.OK, freebusy.Failed, freebusy.Unknown, freebusy.Pending},
+	reflect.TypeFor[stage.ID]():                   {stage.Check, stage.Plan, stage.Apply, stage.Test},
 }
 
 // kinds are what the field "kind" of a document says.

@@ -39,6 +39,27 @@ type Answers struct {
 	Network Network `yaml:"network,omitempty" json:"network,omitzero"`
 	// What the free/busy loop asks.
 	Tests Tests `yaml:"tests,omitempty" json:"tests,omitzero"`
+	// What the organization decided about findings of checks: another severity, or an
+	// acknowledgement until a date.
+	Checks []CheckRule `yaml:"checks,omitempty" json:"checks,omitempty"`
+}
+
+// CheckRule is a decision about the findings of one check: another severity, or an acknowledgement
+// with its reason, owner and last day.
+type CheckRule struct {
+	// The id of the check, as "hybridge help checks" lists it.
+	ID string `yaml:"id" json:"id" example:"certificates.transport"`
+	// Where it holds: the name of a forest, tenant, workmail or organization. Default: everywhere.
+	Scope string `yaml:"scope,omitempty" json:"scope,omitempty" example:"contoso"`
+	// What findings count as: fail, or warn, which changes no exit code. A check that only warns is
+	// not required either: hybridge does not end inconclusive when it cannot look.
+	Severity string `yaml:"severity,omitempty" json:"severity,omitempty" example:"warn"`
+	// Why the finding is accepted for now. An acknowledgement needs reason, owner and expires.
+	Reason string `yaml:"reason,omitempty" json:"reason,omitempty" example:"The new certificate is ordered, ticket 4711"`
+	// Who answers for it.
+	Owner string `yaml:"owner,omitempty" json:"owner,omitempty" example:"anna@contoso.com"`
+	// The last day of the acknowledgement, in UTC. The finding counts again from the next day on.
+	Expires string `yaml:"expires,omitempty" json:"expires,omitempty" example:"2027-01-31"`
 }
 
 // Feature is one of the features of Microsoft's wizard.
@@ -237,6 +258,12 @@ const (
 	RichCoexistenceAuto  = "auto"
 	RichCoexistenceEWS   = "ews"
 	RichCoexistenceGraph = "graph"
+)
+
+// Values of checks[].severity.
+const (
+	SeverityFail = "fail"
+	SeverityWarn = "warn"
 )
 
 // Values of directory.security.

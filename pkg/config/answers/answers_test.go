@@ -44,6 +44,9 @@ forests:
     domains: [fabrikam.example]
 network: {resolvers: ["127.0.0.1:5353", "::1"], connectTo: ["mail.contoso.com:443=10.0.0.4:443", ":=[::1]:443"]}
 tests: {pairs: [{from: anna@contoso.com, to: bob@bücher.example}]}
+checks:
+  - {id: directory.one-primary, severity: warn}
+  - {id: certificates.transport, scope: contoso, reason: ticket 4711, owner: Anna, expires: '2027-01-31'}
 `
 
 func TestParse(t *testing.T) {
@@ -65,6 +68,14 @@ func TestParse(t *testing.T) {
 	}
 	if !a.Has(FreeBusy) || a.Has(CentralizedTransport) {
 		t.Error("without a list, all features but centralizedTransport are asked for")
+	}
+}
+
+// A date needs no quotes, although YAML has a type for it.
+func TestDateWithoutQuotes(t *testing.T) {
+	a, err := Parse("a", []byte(strings.Replace(good, "'2027-01-31'", "2027-01-31", 1)))
+	if err != nil || a.Checks[1].Expires != "2027-01-31" {
+		t.Errorf("%+v, %v", a.Checks, err)
 	}
 }
 
@@ -114,6 +125,22 @@ var damages = []struct {
 	{"text for mapping", "directory: {domain: fabrikam.example, bind: {kind: keytab, user: " +
 		"svc@fabrikam.example, keytab: svc.keytab}}", "directory: dc1", []string{"forests[1].directory: text " +
 		"where a mapping belongs; write its keys below it, indented: bind, domain, security, servers"}},
+	{"severity of nothing", "severity: warn", "severity: none", []string{
+		`25:43 checks[0].severity: "none" is not known here; use one of fail, warn`}},
+	{"neither severity nor acknowledgement", ", severity: warn", "", []string{
+		"checks[0].reason: missing: an acknowledgement has a reason, an owner and a last day; add reason, or severity"}},
+	{"severity and acknowledgement", "severity: warn", "severity: warn, owner: Anna", []string{
+		"checks[0].owner: an entry sets a severity or acknowledges findings, not both"}},
+	{"acknowledgement without an end", ", expires: '2027-01-31'", "", []string{"checks[1].expires: missing: an " +
+		"acknowledgement has a reason, an owner and a last day; add expires"}},
+	{"no date", "2027-01-31", "31.1.2027", []string{"checks[1].expires: \"31.1.2027\" is not a date; write year"}},
+	{"no day of a month", "2027-01-31", "2027-02-30", []string{"checks[1].expires: \"2027-02-30\" is not a date"}},
+	{"glob of checks", "directory.one-primary", "directory.*", []string{"checks[0].id: \"directory.*\" is not the " +
+		"id of a check; hybridge help checks"}},
+	{"unknown scope", "scope: contoso", "scope: contosso", []string{"checks[1].scope: \"contosso\" is no scope of a " +
+		"check; did you mean \"contoso\"?; there are: organization, contoso, fabrikam, tenant"}},
+	{"check twice", "directory.one-primary", "directory.one-primary, severity: fail}\n  - {id: directory.one-primary",
+		[]string{"checks[1].id: there is a severity for this check and scope before, on line 25; keep one"}},
 	{"no value", "organization: Contoso", "organization:", []string{"organization: no value; give it one, or " +
 		"remove the key"}},
 	{"empty", "organization: Contoso", `organization: ""`, []string{"organization: empty"}},

@@ -63,6 +63,7 @@ var parts = []struct {
 	{"proxy-credential", "network.proxyCredential", "network.proxyCredential", reflect.TypeFor[ProxyCredential]()},
 	{"tests", "tests", "tests", reflect.TypeFor[Tests]()},
 	{"pair", "tests.pairs[]", "tests.pairs[]", reflect.TypeFor[Pair]()},
+	{"check", "checks[]", "checks[]", reflect.TypeFor[CheckRule]()},
 }
 
 // Markdown renders the reference page of the answers file, docs/reference/answers.md: from the

@@ -35,6 +35,7 @@ var enumerations = map[string][]string{
 	"WorkMail.to":                    {ToExchange, ToExchangeOnline},
 	"WorkMail.leaveBehind[]":         ItemKinds(),
 	"Directory.security":             {SecurityLDAPS, SecurityStartTLS},
+	"CheckRule.severity":             {SeverityFail, SeverityWarn},
 	"Credential.kind":                texts(append(slices.Clone(onPremises), online...)),
 }
 

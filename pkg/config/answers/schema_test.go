@@ -128,6 +128,8 @@ const (
 	portForm    = `0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})`
 	hostForm    = `([^\s/\\@:<>]+|\[?[0-9A-Fa-f:.]+\]?)`
 	urlForm     = `^https?://[^\s/?#@<>]+(/[^\s?#]*)?$`
+	checkForm   = `^[a-z0-9-]+\.[a-z0-9.-]+$`
+	dateForm    = `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
 	addressForm = `^[^\s@<>()\[\],;:\\"]+@[^\s/\\@:*<>]+\.[^\s/\\@:*<>]+$`
 )
 
@@ -143,6 +145,7 @@ var patterns = map[string]string{
 	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",
+	"CheckRule.id":        checkForm, "CheckRule.expires": dateForm,
 	"Network.connectTo[]": `^[^\s=]*:[0-9]*=[^\s=]+:` + portForm + "$",
 }
 
@@ -242,6 +245,15 @@ func conditions(t *testing.T, s *jsonschema.Schema) {
 			"required": []string{"credential"}},
 		"then": object{"properties": object{"url": object{"pattern": "^https://"}}, "required": []string{"url"}},
 	}}}
+	acknowledgement := []string{"reason", "owner", "expires"}
+	none := object{}
+	for _, key := range acknowledgement {
+		none[key] = false
+	}
+	s.Definitions["CheckRule"].Extras = object{"anyOf": []object{
+		{"required": []string{"severity"}, "properties": none},
+		{"required": acknowledgement, "properties": object{"severity": false}},
+	}}
 	hosts := object{}
 	for _, name := range cloud.KeyNames() {
 		hosts[name] = object{"type": "string"}

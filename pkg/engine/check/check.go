@@ -30,6 +30,8 @@ const (
 	StatusFail  Status = "fail"
 	StatusSkip  Status = "skip"
 	StatusError Status = "error"
+	// StatusAcknowledged is a finding that the organization accepts for now.
+	StatusAcknowledged Status = "acknowledged"
 )
 
 // ScopeID names a scope: "forest".
@@ -108,6 +110,8 @@ type Result struct {
 	Summary  msg.Text       `json:"summary"`         // one sentence: what, where
 	Detail   msg.Text       `json:"detail,omitzero"` // why it matters
 	Evidence map[string]any `json:"evidence,omitempty"`
+	// Acknowledgement is what the answers file says about findings of this check.
+	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
 	// MissingRights are the rights to read for want of which the check was skipped.
 	MissingRights []msg.Text `json:"missingRights,omitempty"`
 	Remedy        Remedy     `json:"remedy,omitzero"`
@@ -128,6 +132,8 @@ type Summary struct {
 	Fail  int `json:"fail"`
 	Skip  int `json:"skip"`
 	Error int `json:"error"`
+	// Acknowledged are findings that the answers file acknowledges.
+	Acknowledged int `json:"acknowledged,omitempty"`
 }
 
 // Report is the outcome of a check run, results in declaration order, then by scope.

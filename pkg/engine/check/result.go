@@ -85,6 +85,8 @@ func Count(results []Result) (s Summary) {
 			s.Skip++
 		case StatusError:
 			s.Error++
+		case StatusAcknowledged:
+			s.Acknowledged++
 		}
 	}
 	return s

@@ -28,6 +28,8 @@ type Options struct {
 	Parallel int      // scope instances at once; 4 when 0
 	Only     []string // globs of check ids; see package selection
 	Skip     []string
+	Rules    []Rule
+	Now      func() time.Time // the clock of acknowledgements; time.Now when nil
 }
 
 // Run runs the checks that o selects, each once per instance of its scope: instances in parallel,
@@ -55,6 +57,11 @@ func Run[In any](
 		byID:  map[ID][]*node[In]{},
 		slots: make(chan struct{}, max(1, cmp.Or(o.Parallel, 4))),
 		obs:   obs,
+		rules: o.Rules,
+		now:   o.Now,
+	}
+	if r.now == nil {
+		r.now = time.Now
 	}
 	places := flatten(scopes)
 	var declared []*node[In]
@@ -156,6 +163,8 @@ type runner[In any] struct {
 	byID  map[ID][]*node[In]
 	slots chan struct{}
 	total int
+	rules []Rule
+	now   func() time.Time
 
 	mu       sync.Mutex
 	finished int
@@ -186,11 +195,16 @@ func (r *runner[In]) run(ctx context.Context, n *node[In]) {
 
 	result.ID, result.Category = n.check.ID, n.check.ID.Category()
 	result.Title, result.Scope = n.check.Title, n.instance.Name
-	result.Severity = cmp.Or(n.check.Severity, Fail)
-	if result.Status == StatusFail && n.check.Severity == Warn {
+	severity, acknowledgement := ruled(r.rules, n.check.ID, n.instance.Name)
+	result.Severity = cmp.Or(severity, n.check.Severity, Fail)
+	if result.Status == StatusFail && result.Severity == Warn {
 		result.Status = StatusWarn
 	}
-	if result.Status == StatusFail || result.Status == StatusWarn || result.Status == StatusError {
+	if acknowledgement != nil {
+		result.acknowledge(*acknowledgement, r.now())
+	}
+	switch result.Status {
+	case StatusFail, StatusWarn, StatusError, StatusAcknowledged:
 		result.Remedy.Docs = "hybridge help " + string(n.check.ID) // works where there is the binary alone
 	}
 	if result.Attempts > 0 {
@@ -239,7 +253,7 @@ func (r *runner[In]) obstacle(n *node[In]) msg.Text {
 			switch {
 			case need.blocked:
 				return msg.Of("needs %s, which was skipped%s", id, where)
-			case need.result.Status == StatusFail:
+			case need.result.failed():
 				return msg.Of("needs %s, which failed%s", id, where)
 			case need.result.Status == StatusError:
 				return msg.Of("needs %s, which could not be checked%s", id, where)

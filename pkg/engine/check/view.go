@@ -1,19 +1,33 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
-// View shows every result, and how many there are of each status.
+// order is how results follow each other in a report for people: what needs an action first.
+var order = []Status{StatusFail, StatusError, StatusWarn, StatusAcknowledged, StatusPass, StatusSkip}
+
+// View shows every result, failures first, and how many there are of each status.
 func (r Report) View() report.View {
 	v := report.View{Name: "check", Title: msg.Of("Prerequisites"), Summary: report.Summary{Lead: msg.Of("Checks:")}}
-	for _, result := range r.Results {
+	results := slices.Clone(r.Results)
+	slices.SortStableFunc(results, func(a, b Result) int {
+		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))
+	})
+	for _, result := range results {
 		v.Blocks = append(v.Blocks, result.Block())
+		if a := result.Acknowledgement; a != nil && a.State == Unneeded {
+			v.Summary.Notes = append(v.Summary.Notes, report.Paragraph{Label: msg.Of("note"),
+				Text: msg.Of("%s (%s): %s", result.ID, result.Scope, a.text())})
+		}
 	}
 	s := r.Summary
 	v.Summary.Counts = []report.Count{{Text: msg.Of("%d passed", s.Pass)}}
@@ -24,6 +38,7 @@ func (r Report) View() report.View {
 	}{
 		{s.Warn, "%d with a warning", report.Caution},
 		{s.Fail, "%d failed", report.Bad},
+		{s.Acknowledged, "%d acknowledged", report.Plain},
 		{s.Skip, "%d skipped", report.Plain},
 		{s.Error, "%d could not be checked", report.Bad},
 	} {
@@ -37,11 +52,15 @@ func (r Report) View() report.View {
 // Block shows one result.
 func (r Result) Block() report.Finding {
 	f := report.Finding{
-		Status: report.Status(r.Status), ID: string(r.ID), Place: r.Scope, Group: r.Category, Class: string(r.ID),
+		Status: report.Status(r.Status), ID: string(r.ID), Place: r.Scope, Class: string(r.ID),
 		Title: msg.Key(r.Title), Summary: r.Summary, Took: time.Duration(r.DurationMS) * time.Millisecond,
 	}
+	f.Group, _, _ = strings.Cut(r.Scope, ": ") // all hosts of a forest are one suite
 	ended := errors.Is(r.Cause, context.Canceled) || errors.Is(r.Cause, context.DeadlineExceeded)
 	f.Interrupted = ended && r.Status == StatusSkip
+	if a := r.Acknowledgement; a != nil && a.State != Unneeded {
+		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("acknowledged"), Text: a.text()})
+	}
 	if !r.Detail.IsZero() {
 		f.Details = append(f.Details, report.Paragraph{Text: r.Detail})
 	}
@@ -60,4 +79,15 @@ func (r Result) Block() report.Finding {
 		f.Details = append(f.Details, report.Paragraph{Label: msg.Of("see"), Text: msg.Plain(r.Remedy.Docs)})
 	}
 	return f
+}
+
+// text says in one sentence what the acknowledgement amounts to.
+func (a Acknowledgement) text() msg.Text {
+	switch a.State {
+	case Active:
+		return msg.Of("%s, by %s until %s", a.Reason, a.Owner, a.Expires)
+	case Expired:
+		return msg.Of("the acknowledgement by %s ended on %s: %s", a.Owner, a.Expires, a.Reason)
+	}
+	return msg.Of("the check passes: the acknowledgement by %s (%s) is no longer needed", a.Owner, a.Reason)
 }

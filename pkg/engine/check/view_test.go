@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
 // A check that a time limit or a cancel kept from running is marked: it is no verdict.
@@ -25,3 +27,6 @@ func TestInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// viewed renders a report as text.
+func viewed(r Report) []string { return report.Style{}.View(r.View()) }

@@ -151,6 +151,8 @@ func (j *junitWriter) outcome(c *junitCase, f Finding) {
 		c.Error = &junitText{message, string(f.Status), body}
 	case f.Status == Skip && f.Action.IsZero() || f.Status == Pending: // a change is skipped when it is in effect
 		c.Skipped = &junitText{Message: message}
+	case f.Status == Acknowledged:
+		c.Skipped = &junitText{Message: strings.TrimSpace(j.body(f.Details[:min(1, len(f.Details))])), Text: body}
 	case f.Status == Warn:
 		c.Out = "warning: " + body
 	default:

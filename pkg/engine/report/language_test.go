@@ -22,7 +22,11 @@ import (
 var german = map[string]string{
 	// pkg/engine/report
 	"PASS": "OK", "OK": "OK", "DONE": "FERTIG", "WARN": "WARN", "PEND": "OFFEN", "FAIL": "FEHLER", "SKIP": "ENTF",
-	"ERR":    "UNKL",
+	"ERR": "UNKL", "ACK": "BEK", "and %s more": "und %s weitere",
+	"%s more finding does not fit a ticket: see the report in another format": "%s weiterer Befund passt nicht in " +
+		"ein Ticket: er steht im Bericht in einem anderen Format",
+	"%s more findings do not fit a ticket: see the report in another format": "%s weitere Befunde passen nicht in " +
+		"ein Ticket: sie stehen im Bericht in einem anderen Format",
 	"create": "anlegen", "change": "ändern", "replace: remove, then create": "ersetzen: entfernen, dann neu anlegen",
 	"remove":  "entfernen",
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "%s writes to %s": "%s schreibt an %s",
@@ -35,7 +39,11 @@ var german = map[string]string{
 	"Prerequisites": "Voraussetzungen", "Checks:": "Prüfungen:", "%d passed": "%d bestanden",
 	"%d with a warning": "%d mit Warnung", "%d failed": "%d fehlgeschlagen",
 	"%d skipped": "%d ausgelassen", "%d could not be checked": "%d nicht einsehbar", "fix": "Abhilfe", "see": "siehe",
-	"consider": "bedenken",
+	"consider": "bedenken", "note": "Hinweis", "%s (%s): %s": "%s (%s): %s", "acknowledged": "bekannt",
+	"%d acknowledged": "%d bekannt", "%s, by %s until %s": "%s, von %s bis %s",
+	"the acknowledgement by %s ended on %s: %s": "die Kenntnisnahme von %s endete am %s: %s",
+	"the check passes: the acknowledgement by %s (%s) is no longer needed": "die Prüfung besteht: die Kenntnisnahme " +
+		"von %s (%s) ist nicht mehr nötig",
 	// pkg/engine/change
 	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",

@@ -19,16 +19,38 @@ var _ = register(Format{
 
 // markdownWriter writes Markdown as GitHub, GitLab and most wikis read it. No text from a server
 // can become markup.
+//
+// Findings fit a ticket: what passed and what was skipped takes a line each, and a report that is
+// still too long loses details, the least important first.
 type markdownWriter struct {
 	w     io.Writer
 	style Style
 	b     strings.Builder
+	short shortening
 }
 
+// ticket is how many bytes the description of a ticket holds, with the least generous of the common
+// systems.
+const ticket = 32_000
+
+// shortening is what the findings of a long report are shown without.
+type shortening int
+
+const (
+	whole     shortening = iota
+	headsOnly            // details only of what failed or is unknown
+	cutOff               // and nothing beyond the size of a ticket
+)
+
 func (m *markdownWriter) Write(d Document) error {
-	m.b.Reset()
 	v := d.View()
-	m.view(v, 1)
+	for m.short = whole; m.short <= cutOff; m.short++ {
+		m.b.Reset()
+		m.view(v, 1)
+		if m.b.Len() <= ticket {
+			break
+		}
+	}
 	_, err := io.WriteString(m.w, strings.TrimRight(m.b.String(), "\n")+"\n")
 	return err
 }
@@ -98,11 +120,70 @@ func (m *markdownWriter) view(v View, level int) {
 			m.put()
 		}
 	}
+	var listed []Finding
+	leftOut := 0
 	for i, b := range v.Blocks {
+		if f, ok := b.(Finding); ok {
+			switch {
+			case f.Action.IsZero() && (f.Status == Pass || f.Status == Skip):
+				listed = append(listed, f)
+			case m.short == cutOff && m.b.Len() > ticket*3/4: // the lists below need room too
+				leftOut++
+			default:
+				m.finding(f)
+			}
+			continue
+		}
 		if i > 0 && apart(v.Blocks[i-1], b) {
 			m.put()
 		}
 		m.block(b, level)
+	}
+	if leftOut > 0 {
+		m.put("- ", m.text(msg.Count(leftOut, "%s more finding does not fit a ticket: see the report in another format",
+			"%s more findings do not fit a ticket: see the report in another format")))
+	}
+	m.listed(listed)
+}
+
+// listed writes the findings without an action for the reader: one line for all that passed, and
+// one per reason for what was skipped.
+func (m *markdownWriter) listed(findings []Finding) {
+	var lines []string // what stands before the ids
+	places := map[string]map[string][]string{}
+	ids := map[string][]string{}
+	for _, f := range findings {
+		lead := "- " + m.word(f.Status)
+		if f.Status == Skip {
+			lead += " " + m.text(f.Summary)
+		}
+		if places[lead] == nil {
+			places[lead] = map[string][]string{}
+			lines = append(lines, lead)
+		}
+		if places[lead][f.ID] == nil {
+			ids[lead] = append(ids[lead], f.ID)
+		}
+		places[lead][f.ID] = append(places[lead][f.ID], f.Place)
+	}
+	for _, lead := range lines {
+		parts := make([]string, 0, len(ids[lead]))
+		for _, id := range ids[lead] {
+			part := code(id)
+			if where := strings.Join(places[lead][id], ", "); where != "" && m.short < cutOff {
+				part += " (" + m.text(msg.Plain(where)) + ")"
+			}
+			parts = append(parts, part)
+		}
+		most := len(parts)
+		if m.short == cutOff {
+			most = min(most, 40)
+		}
+		more := ""
+		if most < len(parts) {
+			more = " " + m.text(msg.Of("and %s more", msg.Number(len(parts)-most)))
+		}
+		m.put(lead, ": ", strings.Join(parts[:most], ", "), more)
 	}
 }
 
@@ -155,7 +236,7 @@ func (m *markdownWriter) finding(f Finding) {
 		head += ": " + s
 	}
 	m.put(head)
-	if f.Status != Pass {
+	if f.Status != Pass && (m.short == whole || f.Status == Fail || f.Status == Error || f.Status == Unknown) {
 		for _, d := range f.Details {
 			m.detail("  ", d)
 		}

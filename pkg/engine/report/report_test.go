@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -579,5 +580,49 @@ func TestPropertyThatGoes(t *testing.T) {
 	if !strings.Contains(text, "- Proxy  \"http://old\"") && !strings.Contains(text, "- Proxy  http://old") ||
 		strings.Contains(text, "Same") {
 		t.Error(text)
+	}
+}
+
+// However many findings there are, their Markdown fits a ticket. What failed comes first and keeps
+// its details as long as that is possible.
+func TestMarkdownFitsATicket(t *testing.T) {
+	long := report.Paragraph{Label: msg.Of("fix"), Text: msg.Plain(strings.Repeat("a long remedy ", 20))}
+	many := func(failed, warned, passed int) string {
+		v := report.View{Title: msg.Plain("Prerequisites"), Summary: report.Summary{Lead: msg.Plain("Checks:")}}
+		for i := range failed + warned + passed {
+			f := report.Finding{Status: report.Fail, ID: fmt.Sprintf("check.number-%d", i), Place: "contoso",
+				Summary: msg.Plain("203 of 10,000 users sign in with a name that is not their address"),
+				Details: []report.Block{long}}
+			if i >= failed {
+				f.Status = report.Warn
+			}
+			if i >= failed+warned {
+				f.Status = report.Pass
+			}
+			v.Blocks = append(v.Blocks, f)
+		}
+		return string(written(t, "markdown", report.Options{}, shown{v}))
+	}
+	for _, test := range []struct {
+		failed, warned, passed int
+		details, leftOut       bool
+	}{
+		{5, 5, 100, true, false}, {20, 100, 500, true, false}, {900, 100, 2000, true, true},
+	} {
+		out := many(test.failed, test.warned, test.passed)
+		if len(out) > 32_000 || len(out) < 1000 {
+			t.Errorf("%v: %d bytes", test, len(out))
+		}
+		first := strings.Contains(out, "- **FAIL** `check.number-0` (contoso): 203 of 10,000 users sign in with a name "+
+			"that is not their address\n  - fix: a long remedy")
+		if first != test.details {
+			t.Errorf("%v: the first failure has lost its details:\n%.500s", test, out)
+		}
+		if leftOut := strings.Contains(out, "more findings do not fit a ticket"); leftOut != test.leftOut {
+			t.Errorf("%v: left out: %t", test, leftOut)
+		}
+		if strings.Count(out, "**PASS**") != 1 {
+			t.Errorf("%v: what passed takes more than one line", test)
+		}
 	}
 }

@@ -164,6 +164,8 @@ const (
 	Pending Status = "pending"
 	Error   Status = "error"
 	Unknown Status = "unknown"
+	// Acknowledged is a finding that the organization accepts for now.
+	Acknowledged Status = "acknowledged"
 )
 
 type look struct {
@@ -176,6 +178,7 @@ var looks = map[Status]look{
 	Warn: {msg.Of("WARN"), Caution}, Pending: {msg.Of("PEND"), Caution},
 	Fail: {msg.Of("FAIL"), Bad}, Skip: {msg.Of("SKIP"), Faint},
 	Error: {msg.Of("ERR"), Bad}, Unknown: {msg.Of("ERR"), Caution},
+	Acknowledged: {msg.Of("ACK"), Faint},
 }
 
 func (s Status) look() look {

@@ -55,6 +55,7 @@ type Deployment struct {
 	options Options
 	cloud   cloud.Cloud
 	now     func() time.Time
+	rules   []check.Rule // what the answers say about findings
 
 	names    *dns.Client
 	link     *connection[*link.Link]
@@ -100,7 +101,11 @@ func Open(a answers.Answers, o Options) (*Deployment, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Deployment{answers: a, options: o, now: o.Now, secrets: map[string]secret.Value{}}
+	rules, err := prereq.Rules(a)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{answers: a, options: o, now: o.Now, rules: rules, secrets: map[string]secret.Value{}}
 	if online := a.ExchangeOnline; online != nil {
 		id := online.Cloud
 		if id == "" {
@@ -215,8 +220,14 @@ func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {
 	facts, end := d.begin(obs)
 	defer end()
-	return prereq.Run(ctx, facts, check.Options{Parallel: d.options.Parallel, Only: d.options.Only,
-		Skip: d.options.Skip}, d)
+	o := d.checking()
+	o.Only, o.Skip = d.options.Only, d.options.Skip
+	return prereq.Run(ctx, facts, o, d)
+}
+
+// checking are the options of every run of checks.
+func (d *Deployment) checking() check.Options {
+	return check.Options{Parallel: d.options.Parallel, Rules: d.rules, Now: d.now}
 }
 
 // FixScripts returns the PowerShell scripts that repair findings in the directory, by file name.
@@ -265,7 +276,7 @@ func (d *Deployment) Recheck(ctx context.Context, p change.Plan, obs observe.Obs
 	if d.planned.digest == p.Digest && time.Since(d.planned.at) < recent {
 		facts = d.planned.facts
 	}
-	return prereq.Recheck(ctx, facts, p, check.Options{Parallel: d.options.Parallel}, d)
+	return prereq.Recheck(ctx, facts, p, d.checking(), d)
 }
 
 // warm looks up the facts of the forests and the tenant in parallel.

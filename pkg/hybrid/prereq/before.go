@@ -98,7 +98,8 @@ func Objections(r check.Report) []check.Result {
 		switch {
 		case result.Status == check.StatusFail, len(result.MissingRights) > 0,
 			result.Status == check.StatusError && result.Severity != check.Warn,
-			result.Status != check.StatusPass && result.Status != check.StatusSkip && result.Category == "access":
+			result.Status != check.StatusPass && result.Status != check.StatusSkip &&
+				result.Status != check.StatusAcknowledged && result.Category == "access":
 			out = append(out, result)
 		}
 	}
