@@ -28,6 +28,11 @@ var PowerShell embed.FS
 //go:embed shell/*
 var Shell embed.FS
 
+// HTML holds the style sheet and the script of HTML reports as html/NAME.
+//
+//go:embed html/*
+var HTML embed.FS
+
 // Notices are the licenses of all that a binary contains; hybridge version --notices prints them.
 //
 //go:embed notices.txt

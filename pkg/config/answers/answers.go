@@ -52,7 +52,7 @@ type CheckRule struct {
 	// Where it holds: the name of a forest, tenant, workmail or organization. Default: everywhere.
 	Scope string `yaml:"scope,omitempty" json:"scope,omitempty" example:"contoso"`
 	// What findings count as: fail, or warn, which changes no exit code. A check that only warns is
-	// not required either: hybridge does not end inconclusive when it cannot look.
+	// not required: the run does not end with exit code 9 when it cannot look.
 	Severity string `yaml:"severity,omitempty" json:"severity,omitempty" example:"warn"`
 	// Why the finding is accepted for now. An acknowledgement needs reason, owner and expires.
 	Reason string `yaml:"reason,omitempty" json:"reason,omitempty" example:"The new certificate is ordered, ticket 4711"`

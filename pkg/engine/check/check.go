@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
 // ID is a check's stable name: category.topic, "directory.upn-matches-primary". It is documented
@@ -142,4 +143,6 @@ type Report struct {
 	Kind       string   `json:"kind"`       // CheckReport
 	Summary    Summary  `json:"summary"`
 	Results    []Result `json:"results"`
+	// Picture shows what was looked at.
+	Picture report.Topology `json:"-"`
 }

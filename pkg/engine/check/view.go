@@ -18,6 +18,9 @@ var order = []Status{StatusFail, StatusError, StatusWarn, StatusAcknowledged, St
 // View shows every result, failures first, and how many there are of each status.
 func (r Report) View() report.View {
 	v := report.View{Name: "check", Title: msg.Of("Prerequisites"), Summary: report.Summary{Lead: msg.Of("Checks:")}}
+	if len(r.Picture.Systems) > 0 {
+		v.Blocks = append(v.Blocks, r.Picture)
+	}
 	results := slices.Clone(r.Results)
 	slices.SortStableFunc(results, func(a, b Result) int {
 		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))

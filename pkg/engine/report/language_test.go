@@ -30,6 +30,8 @@ var german = map[string]string{
 	"create": "anlegen", "change": "ändern", "replace: remove, then create": "ersetzen: entfernen, dann neu anlegen",
 	"remove":  "entfernen",
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "%s writes to %s": "%s schreibt an %s",
+	"place": "Ort", "all places": "alle Orte", "search": "suchen", "property": "Eigenschaft",
+	"not checked": "nicht geprüft",
 	"before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
 	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",

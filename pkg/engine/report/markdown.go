@@ -122,7 +122,8 @@ func (m *markdownWriter) view(v View, level int) {
 	}
 	var listed []Finding
 	leftOut := 0
-	for i, b := range v.Blocks {
+	blocks := withoutPictures(v.Blocks)
+	for i, b := range blocks {
 		if f, ok := b.(Finding); ok {
 			switch {
 			case f.Action.IsZero() && (f.Status == Pass || f.Status == Skip):
@@ -134,7 +135,7 @@ func (m *markdownWriter) view(v View, level int) {
 			}
 			continue
 		}
-		if i > 0 && apart(v.Blocks[i-1], b) {
+		if i > 0 && apart(blocks[i-1], b) {
 			m.put()
 		}
 		m.block(b, level)

@@ -52,13 +52,14 @@ func (p *page) view(v View) {
 	if v.Summary.Lead.IsZero() {
 		return
 	}
-	if len(v.Blocks) > 0 {
+	if len(withoutPictures(v.Blocks)) > 0 {
 		p.add("")
 	}
 	p.summary(v.Summary)
 }
 
 func (p *page) blocks(blocks []Block) {
+	blocks = withoutPictures(blocks)
 	for i, b := range blocks {
 		if i > 0 && apart(blocks[i-1], b) {
 			p.add("")

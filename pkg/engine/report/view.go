@@ -1,4 +1,4 @@
-// Package report shows documents: as text for people, as Markdown, as JSON, JSON lines and JUnit
+// Package report shows documents: as text, Markdown and HTML for people, as JSON, JSON lines and JUnit
 // for machines. A document says in its View what it contains; a format is one file here that
 // renders Views. This package knows no document. Every format sanitizes text from servers.
 package report
@@ -23,7 +23,7 @@ type View struct {
 }
 
 // Block is one part of a View: a Section, Finding, Diff, Matrix, Table, Path, Paragraph,
-// Command or Source.
+// Command, Source or Topology.
 type Block interface{ block() }
 
 // Section is a document within a document. Without a Heading, text shows the blocks alone.

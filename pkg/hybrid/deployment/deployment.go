@@ -222,7 +222,9 @@ func (d *Deployment) Check(ctx context.Context, obs observe.Observer) (check.Rep
 	defer end()
 	o := d.checking()
 	o.Only, o.Skip = d.options.Only, d.options.Skip
-	return prereq.Run(ctx, facts, o, d)
+	r, err := prereq.Run(ctx, facts, o, d)
+	r.Picture = prereq.Picture(facts, r.Results)
+	return r, err
 }
 
 // checking are the options of every run of checks.

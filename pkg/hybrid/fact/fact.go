@@ -109,6 +109,20 @@ func AskForests(ctx context.Context, set *Set, facts []Fact) {
 	_ = g.Wait() // a later caller gets the errors
 }
 
+// Read returns the answer of a side when the run has read it already. It asks no system.
+func (q *Query[T]) Read(s *Side) (v T, known bool) {
+	if s == nil {
+		return v, false
+	}
+	s.mu.Lock()
+	value, ok := s.memo[asked{&q.question, ""}].(*once.Value[T])
+	s.mu.Unlock()
+	if !ok {
+		return v, false
+	}
+	return value.Peek()
+}
+
 // Seed gives a side the answer in advance, for tests.
 func (q *Query[T]) Seed(s *Side, v T, err error) { s.seed(&q.question, "", once.Known(v, err)) }
 

@@ -77,3 +77,19 @@ func (f *Value[T]) Get(ctx context.Context) (T, error) {
 	}
 	return zero, ctx.Err()
 }
+
+// Peek returns the value when it is there, without a lookup.
+func (f *Value[T]) Peek() (v T, known bool) {
+	f.mu.Lock()
+	l := f.lookup
+	f.mu.Unlock()
+	if l == nil {
+		return v, false
+	}
+	select {
+	case <-l.done:
+		return l.value, l.err == nil
+	default:
+		return v, false
+	}
+}
