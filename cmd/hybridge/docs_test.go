@@ -400,7 +400,7 @@ func TestCommandsInTheGuideParse(t *testing.T) {
 	for _, wrong := range []string{
 		"hybridge frob", "hybridge check --frob", "hybridge plan answers.yaml", "hybridge check --only 'nothing.*'",
 		"hybridge lab start --fault no.such",
-		"hybridge init --scenario moon", "hybridge check -o html", "hybridge help frob", "hybridge --timeout soon",
+		"hybridge init --scenario moon", "hybridge check -o pdf", "hybridge help frob", "hybridge --timeout soon",
 	} {
 		if parses(wrong) == nil {
 			t.Errorf("%s was taken", wrong)
