@@ -96,7 +96,7 @@ func mailFaults() []Fault {
 			early: inContoso(func(f *forestSite) { f.network.silence(f.mail + ":25") }),
 		},
 		{
-			ID: "mail.inspected", Diagnosis: "mail.no-tls",
+			ID: "mail.inspected", Turns: turns("certificates.transport", "reachability.smtp-servers"), Diagnosis: "mail.no-tls",
 			Title: "a firewall in front of contoso masks STARTTLS",
 			early: inContoso(func(f *forestSite) {
 				f.inspect = func(c *smtp.Config) {

@@ -2,8 +2,10 @@ package lab
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // networkFaults are the faults of names in DNS, and of domains on both sides.
@@ -166,6 +168,67 @@ func networkFaults() []Fault {
 			Title:     "Exchange Online accepts every subdomain of contoso, and contoso does not",
 			late: everywhere(func(l *Lab) {
 				l.tenant.org.Object("AcceptedDomain", l.contoso().domain).Set("MatchSubDomains", true)
+			}),
+		},
+	}
+}
+
+// reachFaults are faults of devices before the forests' servers.
+func reachFaults() []Fault {
+	// refusing stands before Exchange and answers some requests itself.
+	refusing := func(status int, text string, which func(*http.Request) bool) hook {
+		return inContoso(func(f *forestSite) {
+			f.device = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if which(r) {
+						http.Error(w, text, status)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		})
+	}
+	return []Fault{
+		{
+			ID: "reach.handler-missing", Turns: turns("reachability.autodiscover-service"),
+			Diagnosis: "ews.handler-mapping",
+			Title:     "IIS of contoso has lost the handler of autodiscover.svc",
+			early: refusing(http.StatusMethodNotAllowed, "Method Not Allowed", func(r *http.Request) bool {
+				return r.Method == http.MethodPost && strings.EqualFold(r.URL.Path, "/autodiscover/autodiscover.svc")
+			}),
+		},
+		{
+			ID: "reach.firewall-post", Turns: turns("reachability.ews-post"), Diagnosis: "ews.pre-authentication",
+			Title: "a web application firewall before contoso refuses requests to EWS that have a body",
+			early: refusing(http.StatusForbidden, "The request was blocked.", func(r *http.Request) bool {
+				return r.Method == http.MethodPost && strings.EqualFold(r.URL.Path, "/EWS/Exchange.asmx")
+			}),
+		},
+		{
+			ID: "reach.header-limit", Turns: turns("reachability.long-token"), Verdict: Warns,
+			Diagnosis: "ews.pre-authentication",
+			Title:     "a load balancer before contoso limits headers to 4 KB",
+			early: refusing(http.StatusRequestHeaderFieldsTooLarge, "Request Header Or Cookie Too Large",
+				func(r *http.Request) bool { return len(r.Header.Get("Authorization")) > 4<<10 }),
+		},
+		{
+			ID: "reach.relay", Turns: turns("reachability.smtp-relay"), Verdict: Warns,
+			Diagnosis: "mail.headers-external",
+			Title:     "a relay of another maker takes the tenant's mail for contoso",
+			early: inContoso(func(f *forestSite) {
+				f.inspect = func(c *smtp.Config) { c.Greeting = "220 mx1." + f.domain + " ESMTP Postfix" }
+			}),
+		},
+		{
+			ID: "reach.discovery-endpoint-old", Turns: turns("reachability.discovery-endpoint"),
+			May:       turns("hybrid.intra-organization-connector"),
+			Diagnosis: "autodiscover.not-found",
+			Title:     "the tenant's connector to contoso begins lookups at a host of the past",
+			late: everywhere(func(l *Lab) {
+				l.tenant.org.Seed("IntraOrganizationConnector", "Name", "HybridIOC - old", "Enabled", true,
+					"TargetAddressDomains", []string{l.contoso().domain},
+					"DiscoveryEndpoint", "https://old."+l.contoso().domain+"/autodiscover/autodiscover.svc")
 			}),
 		},
 	}

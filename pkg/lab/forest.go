@@ -60,6 +60,8 @@ type forestSite struct {
 	servicePoint string
 	// website answers at the bare domain; nil: nothing does.
 	website http.Handler
+	// device stands before the web services at the published names; nil: nothing does.
+	device  func(http.Handler) http.Handler
 	typed   bool // remote PowerShell sends typed values always
 	inspect func(*smtp.Config)
 	// blemish changes what the directory keeps of a person; nil: nothing.

@@ -111,8 +111,12 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	web := f.web(shell)
 	hosts := map[string]virtualHost{f.server: {f.serverCertificate, web}}
+	published := http.Handler(web)
+	if f.device != nil {
+		published = f.device(published)
+	}
 	for _, host := range []string{f.mail, f.autodiscover} {
-		hosts[host] = virtualHost{f.transport, web}
+		hosts[host] = virtualHost{f.transport, published}
 	}
 	if f.website != nil {
 		hosts[f.domain] = virtualHost{f.transport, f.website}

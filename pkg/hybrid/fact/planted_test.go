@@ -99,4 +99,6 @@ func TestPlantedFaultsAreFoundExactly(t *testing.T) {
 	}
 }
 
-func (*town) Exchange(context.Context) (*directory.Exchange, error) { return nil, directory.ErrNoExchange }
+func (*town) Exchange(context.Context) (*directory.Exchange, error) {
+	return nil, directory.ErrNoExchange
+}

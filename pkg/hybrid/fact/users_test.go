@@ -211,4 +211,6 @@ func TestScanKeepsLittle(t *testing.T) {
 	}
 }
 
-func (*people) Exchange(context.Context) (*directory.Exchange, error) { return nil, directory.ErrNoExchange }
+func (*people) Exchange(context.Context) (*directory.Exchange, error) {
+	return nil, directory.ErrNoExchange
+}

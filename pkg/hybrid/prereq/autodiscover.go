@@ -31,7 +31,9 @@ var autodiscoverChecks = []Check{
 		Fix: "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that " +
 			"holds the name and a chain to a public authority; while mailboxes are in the forest the name must not " +
 			"lead to Exchange Online.",
-		Run: func(ctx context.Context, in Input) check.Result {
+		Consider: "A name that is published is reached by the whole internet: Exchange's own sign-in protects it, and " +
+			"security updates count. Clients keep an old DNS answer until its time to live has passed.",
+		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.Autodiscover
 			if host == "" {
 				return check.NotApplicable("the answers name no autodiscover host for %s", in.Forest.Name())
@@ -46,7 +48,7 @@ var autodiscoverChecks = []Check{
 			}
 			answer, err := fact.AutodiscoverHosts.In(ctx, in.Network, host)
 			return judgeFront(ctx, in, "autodiscover", host, answer, err)
-		},
+		}),
 	},
 	{
 		ID:    "ews.answers",
@@ -57,14 +59,16 @@ var autodiscoverChecks = []Check{
 			"with its own token.",
 		Fix: "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the " +
 			"name and a chain to a public authority.",
-		Run: func(ctx context.Context, in Input) check.Result {
+		Consider: "A name that is published is reached by the whole internet: limit it to the addresses of Exchange Online " +
+			"on the firewall where clients do not need it.",
+		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.EWS
 			if host == "" {
 				return check.NotApplicable("the answers name no EWS host for %s", in.Forest.Name())
 			}
 			answer, err := fact.EWSHosts.In(ctx, in.Network, host)
 			return judgeFront(ctx, in, "EWS", host, answer, err)
-		},
+		}),
 	},
 }
 

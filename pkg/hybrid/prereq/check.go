@@ -51,6 +51,7 @@ func Checks() []Check {
 	return slices.Concat(accessChecks, directoryChecks, addressChecks, ruleChecks(), recipientChecks,
 		identityChecks,
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
+		reachabilityChecks,
 		certificateChecks, serverChecks, transportChecks,
 		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailRightsChecks,
 		workMailExitChecks, objectChecks())

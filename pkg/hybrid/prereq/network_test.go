@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,11 +20,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
 
 // seedNames gives a healthy deployment its names in DNS, and what the directory holds of
 // autodiscover.
-func seedNames(f *fact.Set) {
+func seedNames(t *testing.T, f *fact.Set, ca *authority) {
+	t.Helper()
 	n := f.Network
 	fact.TXT.SeedAll(n, func(name string) ([]string, error) {
 		if strings.Contains(name, "._domainkey.") {
@@ -57,6 +60,20 @@ func seedNames(f *fact.Set) {
 		return []string{strings.ReplaceAll(domain, ".", "-") + ".mail.protection.outlook.com"}, nil
 	})
 	fact.OutboundConnectors.Seed(f.Tenant, nil, nil)
+	asks := func(string) (ews.Front, error) {
+		return ews.Front{Status: 401, Exchange: true, Schemes: []string{"Negotiate", "NTLM"}}, nil
+	}
+	fact.AutodiscoverServices.SeedAll(n, asks)
+	fact.EWSPosts.SeedAll(n, asks)
+	fact.LongTokens.SeedAll(n, asks)
+	fact.MoveProxies.SeedAll(n, asks)
+	online := served(ca.issue(t, leaf{cn: "mail.protection.outlook.com", names: []string{"*.mail.protection.outlook.com"}}))
+	fact.MailServers.SeedAll(n, func(host string) (fact.MailServer, error) {
+		if strings.HasSuffix(host, ".mail.protection.outlook.com") {
+			return online, nil
+		}
+		return fact.MailServer{Err: &smtp.StepError{Step: smtp.Connect, Err: errors.New("filtered")}}, nil
+	})
 	for _, forest := range f.Forests {
 		fact.DirectoryExchange.Seed(forest, &directory.Exchange{
 			Servers: []directory.Server{{Object: directory.Object{Name: "EX1"}}},
@@ -375,6 +392,128 @@ func TestDomainPairDisorders(t *testing.T) {
 			[]string{"fail domains.verified contoso"}},
 	})
 }
+
+// agentURL is an address of EWS at the Hybrid Agent.
+const agentURL = "https://6d1a2b3c-4e5f-4a6b-8c7d-0e1f2a3b4c5d.resource.mailboxmigration.his.msappproxy.net/EWS/Exchange.asmx"
+
+func TestReachabilityDisorders(t *testing.T) {
+	answers401 := ews.Front{Status: 401, Exchange: true}
+	posts := func(q *fact.Keyed[ews.Front], host string, f ews.Front) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, s *fact.Set) { q.Seed(s.Network, host, f, nil) }
+	}
+	moving := func(f ews.Front) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, s *fact.Set) {
+			build("Version 15.2 (Build 2562.53)")(t, s, nil)
+			alter(t, fact.VirtualDirectories, s.Forests[0],
+				func(list *[]fact.VirtualDirectory) { (*list)[0].MRSProxy = true })
+			fact.MigrationEndpoints.Seed(s.Tenant, []fact.MigrationEndpoint{{Name: "E", Type: "ExchangeRemoteMove",
+				RemoteServer: "mail.contoso.com"}}, nil)
+			fact.MoveProxies.Seed(s.Network, "mail.contoso.com", f, nil)
+		}
+	}
+	// server gives contoso's server its own name, and what it shows at port 25.
+	server := func(m fact.MailServer) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, s *fact.Set) {
+			alter(t, fact.Servers, s.Forests[0], func(list *[]fact.Server) { (*list)[0].FQDN = "ex1.contoso.com" })
+			fact.MailServers.Seed(s.Network, "ex1.contoso.com", m, nil)
+		}
+	}
+	named := func(change func(*fact.MailServer)) func(*testing.T, *fact.Set) {
+		return func(t *testing.T, s *fact.Set) {
+			m, err := fact.MailServers.In(t.Context(), s.Network, "mail.contoso.com")
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(&m)
+			fact.MailServers.Seed(s.Network, "mail.contoso.com", m, nil)
+		}
+	}
+	agent := func(address string) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, s *fact.Set) {
+			fact.OnlineConnectors.Seed(s.Tenant, []fact.Holder{{Name: "HybridIOC", Domains: []string{"contoso.com"},
+				TargetSharingEpr: address}}, nil)
+		}
+	}
+	alone := func(s *fact.Set) { s.Forests = s.Forests[:1] }
+	gone := func(s *fact.Set) { fact.Hosts.Seed(s.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent) }
+	const exchanger = "contoso-mail-onmicrosoft-com.mail.protection.outlook.com"
+	turn(t, []disorder{
+		{"no handler of .svc", posts(fact.AutodiscoverServices, "autodiscover.contoso.com", ews.Front{Status: 405, Exchange: true}),
+			[]string{"fail reachability.autodiscover-service contoso"}},
+		{"autodiscover.xml alone is published", posts(fact.AutodiscoverServices, "autodiscover.contoso.com", ews.Front{Status: 404}),
+			[]string{"fail reachability.autodiscover-service contoso"}},
+		{"firewall refuses POST", posts(fact.EWSPosts, "mail.contoso.com", ews.Front{Status: 403, What: "a page"}),
+			[]string{"fail reachability.ews-post contoso"}},
+		{"an error of SOAP", posts(fact.EWSPosts, "mail.contoso.com", ews.Front{Status: 500, Exchange: true}), nil},
+		{"headers are limited", posts(fact.LongTokens, "mail.contoso.com", ews.Front{Status: 431}),
+			[]string{"warn reachability.long-token contoso"}},
+		{"Exchange refuses the token", posts(fact.LongTokens, "mail.contoso.com", answers401), nil},
+		{"MRSProxy published", moving(answers401), nil},
+		{"MRSProxy not published", moving(ews.Front{Status: 403}), []string{"fail reachability.mrs-proxy contoso"}},
+		{"MRSProxy off on one server", moving(ews.Front{Status: 404, Exchange: true}),
+			[]string{"fail reachability.mrs-proxy contoso"}},
+		{"a server without TLS", server(fact.MailServer{Report: smtp.Report{Banner: "ex1"}}),
+			[]string{"fail reachability.smtp-servers contoso"}},
+		{"a server that says nothing", server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Greeting, Err: timeout{}}}),
+			[]string{"error reachability.smtp-servers contoso"}},
+		{"a server that is not reached", server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Connect, Err: closedPort}}), nil},
+		{"a relay", named(func(m *fact.MailServer) { m.Banner = "mx1.contoso.com ESMTP Postfix" }),
+			[]string{"warn reachability.smtp-relay contoso"}},
+		{"Exchange with a word of another", named(func(m *fact.MailServer) { m.Banner = "Exim Ltd Microsoft ESMTP MAIL Service" }),
+			nil},
+		{"extensions stripped", named(func(m *fact.MailServer) {
+			sent := *m.TLS
+			sent.Capabilities = smtp.Capabilities{{Keyword: "8BITMIME"}, {Keyword: "SIZE"}}
+			m.TLS = &sent
+		}), []string{"warn reachability.smtp-extensions contoso"}},
+		{"mail to the cloud without TLS", func(_ *testing.T, s *fact.Set) {
+			fact.MailServers.Seed(s.Network, exchanger, fact.MailServer{Report: smtp.Report{Banner: "x"}}, nil)
+		}, []string{"warn reachability.smtp-online tenant"}},
+		{"mail to the cloud inspected", func(t *testing.T, s *fact.Set) {
+			fact.MailServers.Seed(s.Network, exchanger, served(authorityNamed(t, "Firewall").issue(t,
+				leaf{cn: exchanger, names: []string{exchanger}})), nil)
+		}, []string{"warn reachability.smtp-online tenant"}},
+		{"agent with two forests", agent(agentURL), []string{"fail reachability.hybrid-agent organization"}},
+		{"agent of one forest, nothing published", func(t *testing.T, s *fact.Set) {
+			alone(s)
+			agent(agentURL)(t, s)
+			for _, q := range []*fact.Keyed[ews.Front]{fact.AutodiscoverHosts, fact.EWSHosts, fact.EWSPosts} {
+				q.SeedAll(s.Network, func(string) (ews.Front, error) { return ews.Front{}, closedPort })
+			}
+		}, nil},
+		{"agent at another address", func(t *testing.T, s *fact.Set) {
+			alone(s)
+			agent("https://contoso.msappproxy.net/EWS/Exchange.asmx")(t, s)
+		}, []string{"fail reachability.hybrid-agent organization"}},
+		{"nothing asks over HTTPS", func(t *testing.T, s *fact.Set) {
+			s.Answers.Features = []answers.Feature{answers.SecureMail}
+			fact.EWSHosts.Seed(s.Network, "mail.contoso.com", ews.Front{}, closedPort)
+		}, nil},
+		{"discovery endpoint of the past", func(_ *testing.T, s *fact.Set) {
+			fact.OnlineConnectors.Seed(s.Tenant, []fact.Holder{{Name: "C", Domains: []string{"contoso.com"},
+				DiscoveryEndpoint: "https://old.contoso.com/autodiscover/autodiscover.svc"}}, nil)
+			gone(s)
+		}, []string{"fail reachability.discovery-endpoint contoso"}},
+		{"migration endpoint of the past", func(_ *testing.T, s *fact.Set) {
+			fact.MigrationEndpoints.Seed(s.Tenant, []fact.MigrationEndpoint{{Name: "E", Type: "ExchangeRemoteMove",
+				RemoteServer: "old.contoso.com"}, {Name: "A", Type: "ExchangeRemoteMove",
+				RemoteServer: "x.resource.mailboxmigration.his.msappproxy.net"}}, nil)
+			gone(s)
+		}, []string{"warn reachability.migration-server tenant"}},
+		{"Outlook on the web of the past", func(_ *testing.T, s *fact.Set) {
+			fact.OnlineRelationships.Seed(s.Tenant, []fact.Holder{{Name: "R", Domains: []string{"contoso.com"},
+				TargetOwaURL: "https://old.contoso.com/owa"}}, nil)
+			gone(s)
+		}, []string{"warn reachability.owa-address contoso"}},
+	})
+}
+
+// timeout is a time limit that passed.
+type timeout struct{}
+
+func (timeout) Error() string   { return "i/o timeout" }
+func (timeout) Timeout() bool   { return true }
+func (timeout) Temporary() bool { return true }
 
 // shareDomain lets contoso relay the domain of fabrikam.
 func shareDomain(t *testing.T, f *fact.Set) {

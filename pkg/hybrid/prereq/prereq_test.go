@@ -141,7 +141,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	f.Now, f.Roots, f.Cmdlets = func() time.Time { return today }, ca.pool, Cmdlets()
 	fact.Duplicates.Seed(f.Organization, nil, nil)
 	desired.Comparison.Seed(f.Organization, change.Plan{}, nil)
-	fact.TXT.SeedAll(f.Network, func(string) ([]string, error) { return []string{"v=spf1 -all"}, nil })
+	seedNames(t, f, ca)
 	fact.Aliases.SeedAll(f.Network, func(string) ([]string, error) { return nil, nil })
 	exchange := func(string) (ews.Front, error) {
 		return ews.Front{Status: 401, Exchange: true, Schemes: []string{"Negotiate", "NTLM"}}, nil
@@ -209,7 +209,6 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	}
 	fact.OnlineAcceptedDomains.Seed(f.Tenant, online, nil)
 	fact.TenantDomains.Seed(f.Tenant, domains, nil)
-	seedNames(f)
 	return f, ca
 }
 
@@ -534,7 +533,7 @@ func TestDisorders(t *testing.T) {
 		{"transport: served, where no file is named", func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.CertificateFile.Seed(f.Forests[0], certificate.Bundle{},
 				fmt.Errorf("contoso: %w", fact.ErrNotConfigured))
-			fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{}, link.ErrUnreachable)
+			mailFails(smtp.Connect, link.ErrUnreachable)(t, f, nil)
 		}, []string{"error certificates.transport contoso"}},
 		{"transport: the file is in order, what is served is not", func(t *testing.T, f *fact.Set, ca *authority) {
 			old := ca.issue(t, leaf{cn: "mail.contoso.com", names: []string{"mail.contoso.com"},
@@ -810,7 +809,8 @@ func served(b certificate.Bundle) fact.MailServer {
 	sent = append(sent, b.Chain...)
 	return fact.MailServer{Certificate: b, Report: smtp.Report{
 		Banner: "mail", Capabilities: starttls,
-		TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent},
+		TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent,
+			Capabilities: smtp.Capabilities{{Keyword: "CHUNKING"}, {Keyword: "8BITMIME"}, {Keyword: "ENHANCEDSTATUSCODES"}}},
 	}}
 }
 
@@ -837,7 +837,7 @@ func transport(l leaf) func(*testing.T, *fact.Set, *authority) {
 			l.names = []string{"mail.contoso.com", "autodiscover.contoso.com", "ex1.contoso.com"}
 		}
 		fact.CertificateFile.Seed(f.Forests[0], ca.issue(t, l), nil)
-		fact.MailServers.Seed(f.Network, "mail.contoso.com", fact.MailServer{}, link.ErrUnreachable)
+		mailFails(smtp.Connect, link.ErrUnreachable)(t, f, ca)
 	}
 }
 
