@@ -41,14 +41,14 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.inbound-name-stale", Diagnosis: "mail.not-attributed",
+			ID: "mail.inbound-name-stale", Turns: turns("tenant.connector-certificate"), Diagnosis: "mail.not-attributed",
 			Title: "the tenant's inbound connector names the certificate that contoso had before",
 			late: everywhere(func(l *Lab) {
 				inbound(l, "TlsSenderCertificateName", "old."+l.contoso().domain)
 			}),
 		},
 		{
-			ID: "mail.direct-send-rejected", Diagnosis: "mail.direct-send",
+			ID: "mail.direct-send-rejected", Turns: turns("tenant.connector-certificate"), Diagnosis: "mail.direct-send",
 			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had " +
 				"before",
 			late: everywhere(func(l *Lab) {
@@ -57,7 +57,7 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.partner-lock", Diagnosis: "mail.partner-connector",
+			ID: "mail.partner-lock", Turns: turns("tenant.connector-certificate", "tenant.partner-lock"), Diagnosis: "mail.partner-connector",
 			Title: "a partner connector for all senders admits the gateway's certificate alone, and contoso's " +
 				"inbound connector is off",
 			late: everywhere(func(l *Lab) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
 )
@@ -230,6 +231,66 @@ func reachFaults() []Fault {
 					"TargetAddressDomains", []string{l.contoso().domain},
 					"DiscoveryEndpoint", "https://old."+l.contoso().domain+"/autodiscover/autodiscover.svc")
 			}),
+		},
+	}
+}
+
+// tenantFaults are faults of what the tenant is, and of what it lets through.
+func tenantFaults() []Fault {
+	record := func(l *Lab, name, guid, comment string) {
+		l.tenant.org.Seed("OnPremisesOrganization", "Name", name, "OrganizationName", name, "OrganizationGuid", guid,
+			"Comment", comment)
+	}
+	subscription := func(change func(*entra.Subscription)) hook {
+		return inTenant(func(t *tenantSite) {
+			t.entra.Update(func(s *entra.State) { change(s.Subscriptions[0]) })
+		})
+	}
+	return []Fault{
+		{
+			ID: "tenant.subscription-ended", Turns: turns("tenant.exchange-plan"), Diagnosis: "access.cmdlet-unlicensed",
+			Title: "the tenant's subscription is suspended",
+			late:  subscription(func(s *entra.Subscription) { s.Status = "Suspended" }),
+		},
+		{
+			ID: "tenant.licences-used-up", Turns: turns("tenant.licences"), Verdict: Warns,
+			Diagnosis: "access.cmdlet-unlicensed",
+			Title:     "all licences of the tenant are in use",
+			late:      subscription(func(s *entra.Subscription) { s.Used = s.Bought }),
+		},
+		{
+			ID: "tenant.side-door", Turns: turns("tenant.front-door"), Verdict: Warns, Diagnosis: "mail.side-door",
+			Title: "a gateway of a third party takes contoso's mail, and the tenant takes mail from everyone",
+			early: inContoso(func(f *forestSite) { f.gateway = true }),
+		},
+		{
+			ID: "tenant.organization-left", Turns: turns("tenant.orphan-organization"), Verdict: Warns,
+			Diagnosis: "organization.several-onprem",
+			Title:     "the tenant keeps the record of an organization that is gone",
+			late:      everywhere(func(l *Lab) { record(l, "Northwind", stableGUID("gone"), "") }),
+		},
+		{
+			ID: "tenant.wizard-failed", Turns: turns("tenant.wizard-run"), Verdict: Warns,
+			May: turns("hybrid.on-premises-organization"), Diagnosis: "wizard.oauth-part-failed",
+			Title: "the last run of Microsoft's wizard in contoso failed",
+			late: everywhere(func(l *Lab) {
+				record(l, "Contoso", l.contoso().guid, wizardComment(l.contoso().domain, false))
+			}),
+		},
+		{
+			ID: "domains.held-elsewhere", Turns: turns("domains.other-tenant", "domains.verified", "directory.upn-suffix"),
+			May: turns("directory.address-domain"), Diagnosis: "domain.not-verified",
+			Title: "another tenant holds fabrikam's domain",
+			late: hook{2, func(l *Lab) {
+				l.tenant.entra.Update(func(s *entra.State) {
+					s.Elsewhere = map[string]string{l.fabrikam().domain: stableGUID("another tenant")}
+					for _, d := range s.Domains {
+						if d.Name == l.fabrikam().domain {
+							d.Verified = false
+						}
+					}
+				})
+			}},
 		},
 	}
 }

@@ -52,6 +52,8 @@ type forestSite struct {
 	sharing bool
 	// exchanger is where the MX record leads instead of the mail host
 	exchanger string
+	// gateway is the case where a third party takes the domain's mail.
+	gateway bool
 	// senders are further terms of the SPF record.
 	senders string
 	// addressesHidden denies every account proxyAddresses of people.
@@ -103,6 +105,10 @@ func (f *forestSite) register(r *registry) {
 	r.certificate(&f.directoryCertificate,
 		leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
 	r.zones = append(r.zones, f.domain)
+	if f.gateway {
+		r.zones, f.exchanger = append(r.zones, "gateway.example"), "mx.gateway.example"
+		r.host(f.exchanger)
+	}
 	r.host(f.mail, f.server, f.controller)
 	if f.alias == "" {
 		r.host(f.autodiscover)

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -212,19 +213,19 @@ func (l *Lab) wizard(f *forestSite) []step {
 		{false, "New-AuthServer", parameters{"Name": "EvoSts - " + there, "Type": "AzureAD",
 			"AuthMetadataUrl": "https://login.windows.net/" + tenantDomain +
 				"/federationmetadata/2007-06/federationmetadata.xml"}},
-		{true, "Set-OnPremisesOrganization", parameters{"Identity": f.guid, "Comment": wizardComment(f.domain)}},
+		{true, "Set-OnPremisesOrganization", parameters{"Identity": f.guid, "Comment": wizardComment(f.domain, true)}},
 	}
 }
 
 // wizardComment is what the wizard writes about its run: elements without a root, as UTF-16,
 // deflated.
-func wizardComment(domain string) string {
+func wizardComment(domain string, succeeded bool) string {
 	text := "\ufeff"
 	for _, e := range [][3]string{
 		{"CurrentDomain", "String", domain}, {"Mode", "String", "FullHybrid"},
 		{"ObjectConfigTransfer", "Boolean", "False"}, {"ClientVersion", "Int64", "4785075061587968"},
 		{"DateTimeUtcTicks", "Int64", "637808379855722850"}, {"ServerVersion", "Int64", "4222129096884232"},
-		{"WorkflowSucceeded", "Boolean", "True"},
+		{"WorkflowSucceeded", "Boolean", strconv.FormatBool(succeeded)},
 	} {
 		text += fmt.Sprintf(`<%s type="%s">%s</%[1]s>`, e[0], e[1], e[2])
 	}

@@ -53,8 +53,9 @@ func Checks() []Check {
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
 		reachabilityChecks,
 		certificateChecks, serverChecks, transportChecks,
-		migrationChecks, oauthChecks, tenantChecks, workMailChecks, workMailRightsChecks,
-		workMailExitChecks, objectChecks())
+		migrationChecks, oauthChecks,
+		tenantChecks, tenantStateChecks,
+		workMailChecks, workMailRightsChecks, workMailExitChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own

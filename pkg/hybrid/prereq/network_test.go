@@ -54,7 +54,15 @@ func seedNames(t *testing.T, f *fact.Set, ca *authority) {
 	fact.MessagePolicies.SeedAll(n, func(domain string) (fact.MessagePolicy, error) {
 		return fact.MessagePolicy{At: domain, Records: []string{"v=DMARC1; p=none"}, Action: "none"}, nil
 	})
-	fact.DomainTenants.SeedAll(n, func(string) (fact.Residence, error) { return fact.Residence{}, fact.ErrNoTenant })
+	fact.DomainTenants.SeedAll(n, func(domain string) (fact.Residence, error) {
+		if strings.HasSuffix(domain, ".onmicrosoft.com") {
+			return fact.Residence{ID: "11111111-2222-3333-4444-555555555555", Cloud: "microsoftonline.com"}, nil
+		}
+		return fact.Residence{}, fact.ErrNoTenant
+	})
+	fact.Subscriptions.Seed(f.Tenant, []fact.Subscription{{Name: "E3", Status: "Enabled", Bought: 100, Used: 10,
+		Mailboxes: true}}, nil)
+	fact.HybridOrganizations.Seed(f.Tenant, nil, nil)
 	fact.Redirects.SeedAll(n, func(string) (string, error) { return "", nil })
 	fact.MailExchangers.SeedAll(f.Tenant, func(domain string) ([]string, error) {
 		return []string{strings.ReplaceAll(domain, ".", "-") + ".mail.protection.outlook.com"}, nil
@@ -182,7 +190,8 @@ func TestNameDisorders(t *testing.T) {
 		}, []string{"fail dns.mx fabrikam"}},
 		{"MX not told", func(_ *testing.T, f *fact.Set) {
 			fact.MX.Seed(f.Network, "contoso.com", nil, dns.ErrFailed)
-		}, []string{"error dns.mx contoso", "error dns.mx-one-way contoso", "error dns.mx-tenant contoso"}},
+		}, []string{"error dns.mx contoso", "error dns.mx-one-way contoso", "error dns.mx-tenant contoso",
+			"error tenant.front-door tenant"}},
 		{"MX to an alias", host("mail.contoso.com", fact.Host{Aliases: []string{"lb.contoso.com"}, Addresses: public}, nil),
 			[]string{"warn dns.mx-host contoso"}},
 		{"MX to an address", mx("203.0.113.7"), []string{"warn dns.mx-host contoso"}},
@@ -506,6 +515,117 @@ func TestReachabilityDisorders(t *testing.T) {
 			gone(s)
 		}, []string{"warn reachability.owa-address contoso"}},
 	})
+}
+
+func TestTenantDisorders(t *testing.T) {
+	subscribed := func(list ...fact.Subscription) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) { fact.Subscriptions.Seed(f.Tenant, list, nil) }
+	}
+	e3 := fact.Subscription{Name: "E3", Status: "Enabled", Bought: 100, Used: 10, Mailboxes: true}
+	resides := func(r fact.Residence, err error) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.DomainTenants.Seed(f.Network, "contoso.onmicrosoft.com", r, err)
+		}
+	}
+	// linked gives contoso its record and its inbound connector.
+	linked := func(change func(f *fact.Set, c *fact.InboundConnector)) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.HybridOrganizations.Seed(f.Tenant, []fact.HybridOrganization{{Name: "contoso", GUID: "contoso-guid",
+				Inbound: "In"}}, nil)
+			c := fact.InboundConnector{Name: "In", Type: "OnPremises", Enabled: true, CertificateName: "mail.contoso.com"}
+			change(f, &c)
+			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{c}, nil)
+		}
+	}
+	gateway := func(connectors ...fact.InboundConnector) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.MX.Seed(f.Network, "contoso.com", []string{"mx1.gateway.example"}, nil)
+			fact.InboundConnectors.Seed(f.Tenant, connectors, nil)
+		}
+	}
+	partner := fact.InboundConnector{Name: "Gateway", Type: "Partner", Enabled: true, Locked: true,
+		SenderDomains: []string{"smtp:*;1"}, CertificateName: "*.gateway.example"}
+	behind := partner
+	behind.SkipsLast = true
+	admits := fact.InboundConnector{Name: "In", Type: "OnPremises", Enabled: true, CertificateName: "*.contoso.com"}
+	admitsOther := admits
+	admitsOther.CertificateName = "<I>CN=x<S>CN=mail.fabrikam.com, O=Fabrikam"
+	rejects := func(f *fact.Set) {
+		fact.OnlineConfig.Seed(f.Tenant, fact.OnlineOrganization{DirectSendRejected: true, ListKnown: true}, nil)
+	}
+	newsletter := func(f *fact.Set) {
+		p := sound()
+		p.Includes, p.Senders = append(p.Includes, "spf.newsletter.example"), append(p.Senders, "ip4:192.0.2.1")
+		fact.SenderPolicies.Seed(f.Network, "contoso.com", p, nil)
+	}
+	relationship := func(domain string) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) {
+			fact.OnlineRelationships.Seed(f.Tenant, []fact.Holder{{Name: "R", Domains: []string{domain}}}, nil)
+			fact.DomainTenants.Seed(f.Network, "partner.example", fact.Residence{ID: "other"}, nil)
+		}
+	}
+	turn(t, []disorder{
+		{"tenant for customers", func(t *testing.T, f *fact.Set) {
+			alter(t, fact.Tenant, f.Tenant, func(o *entra.Organization) { o.TenantType = "CIAM" })
+		}, []string{"fail tenant.type tenant"}},
+		{"government tenant", resides(fact.Residence{ID: "x", Cloud: "microsoftonline.com", SubScope: "DODCON"}, nil),
+			[]string{"fail tenant.cloud tenant"}},
+		{"GCC tenant", resides(fact.Residence{ID: "x", Cloud: "microsoftonline.com", SubScope: "GCC"}, nil), nil},
+		{"Chinese tenant", resides(fact.Residence{ID: "x", Cloud: "partner.microsoftonline.cn"}, nil),
+			[]string{"fail tenant.cloud tenant"}},
+		{"no tenant", resides(fact.Residence{}, fact.ErrNoTenant), []string{"fail tenant.cloud tenant"}},
+		{"no product with mailboxes", subscribed(fact.Subscription{Name: "P1", Status: "Enabled", Bought: 5}),
+			[]string{"fail tenant.exchange-plan tenant"}},
+		{"product that ended", subscribed(fact.Subscription{Name: "E3", Status: "Suspended", Bought: 5, Mailboxes: true}),
+			[]string{"fail tenant.exchange-plan tenant"}},
+		{"product in its grace period", subscribed(fact.Subscription{Name: "E3", Status: "Warning", Bought: 5, Mailboxes: true}),
+			nil},
+		{"all licences in use", subscribed(fact.Subscription{Name: "E3", Status: "Enabled", Bought: 5, Used: 6, Mailboxes: true}),
+			[]string{"warn tenant.licences tenant"}},
+		{"frontline licences by EWS", func(t *testing.T, f *fact.Set) {
+			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true, Frontline: true})(t, f)
+			f.Answers.ExchangeOnline.RichCoexistence = "ews"
+		}, []string{"warn tenant.ews-switch tenant", "warn tenant.frontline tenant"}},
+		{"frontline licences by Graph",
+			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true, Frontline: true}),
+			nil},
+		{"internet mail through the tenant", func(t *testing.T, f *fact.Set) {
+			alter(t, fact.SendConnectors, f.Forests[0], func(list *[]fact.SendConnector) {
+				(*list)[0].Enabled = true
+				(*list)[0].SmartHosts = []string{"contoso-com.mail.protection.outlook.com"}
+			})
+		}, []string{"warn tenant.outbound-limit contoso"}},
+		{"connector in order", linked(func(*fact.Set, *fact.InboundConnector) {}), nil},
+		{"connector by wildcard", linked(func(_ *fact.Set, c *fact.InboundConnector) { c.CertificateName = "*.contoso.com" }), nil},
+		{"connector for the old certificate", linked(func(_ *fact.Set, c *fact.InboundConnector) {
+			c.CertificateName = "old.contoso.com"
+		}), []string{"fail tenant.connector-certificate contoso"}},
+		{"connector off", linked(func(_ *fact.Set, c *fact.InboundConnector) { c.Enabled = false }),
+			[]string{"fail tenant.connector-certificate contoso"}},
+		{"locked out", gatewayLock(partner), []string{"fail tenant.partner-lock contoso", "fail tenant.partner-lock fabrikam"}},
+		{"locked out, but one", gatewayLock(partner, admits), []string{"fail tenant.partner-lock fabrikam"}},
+		{"not locked out", gatewayLock(partner, admits, admitsOther), nil},
+		{"direct send refused", func(t *testing.T, f *fact.Set) { rejects(f) }, nil},
+		{"direct send of others refused", func(t *testing.T, f *fact.Set) { rejects(f); newsletter(f) },
+			[]string{"warn tenant.direct-send contoso"}},
+		{"direct send of others let in", func(t *testing.T, f *fact.Set) { newsletter(f) }, nil},
+		{"gateway without a lock", gateway(admits, admitsOther), []string{"warn tenant.front-door tenant"}},
+		{"gateway without enhanced filtering", gateway(partner, admits, admitsOther),
+			[]string{"warn tenant.enhanced-filtering tenant"}},
+		{"gateway", gateway(behind, admits, admitsOther), nil},
+		{"record of an organization that is gone", func(_ *testing.T, f *fact.Set) {
+			fact.HybridOrganizations.Seed(f.Tenant, []fact.HybridOrganization{{Name: "old", GUID: "old-guid"}}, nil)
+		}, []string{"warn tenant.orphan-organization tenant"}},
+		{"relationship with another tenant", relationship("partner.example"),
+			[]string{"warn tenant.partner-relationships tenant"}},
+		{"relationship with an organization on-premises", relationship("onprem.example"), nil},
+		{"relationship with a forest", relationship("contoso.com"), nil},
+	})
+}
+
+// gatewayLock gives the tenant connectors.
+func gatewayLock(connectors ...fact.InboundConnector) func(*testing.T, *fact.Set) {
+	return func(_ *testing.T, f *fact.Set) { fact.InboundConnectors.Seed(f.Tenant, connectors, nil) }
 }
 
 // timeout is a time limit that passed.

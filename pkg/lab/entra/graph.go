@@ -155,6 +155,8 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request) (int, any, *
 		return c.domains(segments)
 	case "organization":
 		return c.organization(segments)
+	case "subscribedSkus":
+		return c.subscriptions(segments)
 	}
 	return 0, nil, badRequest("Resource not found for the segment '%s'.", segments[0])
 }
@@ -259,6 +261,39 @@ func (c *call) domains(path []string) (int, any, *odataError) {
 		})
 	}
 	return 0, nil, badRequest("Resource not found for the segment '%s'.", path[len(path)-1])
+}
+
+// subscriptions are the products of the tenant. The service takes no $filter and no $top here.
+func (c *call) subscriptions(path []string) (int, any, *odataError) {
+	if e := c.may(append([]string{"LicenseAssignment.Read.All"}, readOrganization...)...); e != nil {
+		return 0, nil, e
+	}
+	switch {
+	case c.Method != http.MethodGet:
+		return 0, nil, c.methodNotAllowed()
+	case len(path) > 1:
+		return 0, nil, notFound(path[1])
+	}
+	var all []map[string]any
+	for _, s := range c.tenant.state.Subscriptions {
+		plans := []map[string]any{}
+		for _, p := range s.Plans {
+			plans = append(plans, map[string]any{"servicePlanId": stableGUID(p), "servicePlanName": p,
+				"provisioningStatus": "Success", "appliesTo": "User"})
+		}
+		units := map[string]any{"enabled": s.Bought, "suspended": 0, "warning": 0, "lockedOut": 0}
+		if s.Status != "Enabled" {
+			units["enabled"], units["suspended"] = 0, s.Bought
+		}
+		id := stableGUID(s.Product)
+		all = append(all, map[string]any{
+			"id": c.tenant.config.TenantID + "_" + id, "skuId": id, "skuPartNumber": s.Product, "appliesTo": "User",
+			"capabilityStatus": s.Status, "consumedUnits": s.Used, "prepaidUnits": units, "servicePlans": plans,
+			"subscriptionIds": []string{}, "accountName": c.tenant.config.DisplayName,
+			"accountId": c.tenant.config.TenantID,
+		})
+	}
+	return list(c, "subscribedSkus", all)
 }
 
 func (c *call) organization(path []string) (int, any, *odataError) {

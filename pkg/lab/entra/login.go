@@ -27,6 +27,15 @@ func (t *Tenant) Login() http.Handler {
 			return
 		}
 		tenant, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		if id := t.elsewhere(tenant); id != "" && path == "v2.0/.well-known/openid-configuration" {
+			writeJSON(w, http.StatusOK, oauth.OpenIDConfiguration{
+				Issuer:        "https://" + t.config.LoginHost + "/" + id + "/v2.0",
+				TokenEndpoint: "https://" + t.config.LoginHost + "/" + id + "/oauth2/v2.0/token",
+				JWKSURI:       "https://" + t.config.LoginHost + "/" + id + "/discovery/v2.0/keys",
+				CloudInstance: "microsoftonline.com", TenantRegionScope: "NA",
+			})
+			return
+		}
 		if !t.knows(tenant) {
 			t.refuse(w, refuse(400, "invalid_tenant", 90002,
 				"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the "+
@@ -82,6 +91,13 @@ func (t *Tenant) knows(name string) bool {
 		}
 	}
 	return false
+}
+
+// elsewhere returns the GUID of the other tenant that holds a domain.
+func (t *Tenant) elsewhere(domain string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.Elsewhere[strings.ToLower(domain)]
 }
 
 func (t *Tenant) openID(v2 bool) oauth.OpenIDConfiguration {

@@ -175,7 +175,7 @@ var unmodelled = map[string][]string{
 // kinds are Graph's names of the types that a collection holds.
 var kinds = map[string]string{
 	"applications": "application", "servicePrincipals": "servicePrincipal", "appRoleAssignments": "appRoleAssignment",
-	"domains":      "domain",
+	"domains": "domain", "subscribedSkus": "subscribedSku",
 	"organization": "organization", "verificationDnsRecords": "domainDnsRecord",
 	"serviceConfigurationRecords": "domainDnsRecord",
 }

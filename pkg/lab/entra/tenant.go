@@ -85,8 +85,20 @@ type State struct {
 	// by object id.
 	Owners    map[string][]*Owner
 	Federated map[string][]*FederatedCredential
+	// Subscriptions are the products that the tenant has bought.
+	Subscriptions []*Subscription
+	// Elsewhere are domains that other tenants hold, with the GUIDs of these.
+	Elsewhere map[string]string
 	// KeyPolicy limits the certificates of applications; nil: the tenant has no policy.
 	KeyPolicy *KeyPolicy
+}
+
+// Subscription is a product with its licences.
+type Subscription struct {
+	Product      string // ENTERPRISEPACK
+	Status       string // Enabled, Suspended
+	Bought, Used int
+	Plans        []string // EXCHANGE_S_ENTERPRISE
 }
 
 // Owner is a directory object that owns an application.
@@ -279,6 +291,8 @@ func New(c Config) (*Tenant, error) {
 	t.state = State{
 		Domains: []*Domain{{Name: c.InitialDomain, Verified: true, Default: true, Initial: true,
 			Services: []string{"Email", "OfficeCommunicationsOnline"}}},
+		Subscriptions: []*Subscription{{Product: "ENTERPRISEPACK", Status: "Enabled", Bought: 1000, Used: 40,
+			Plans: []string{"EXCHANGE_S_ENTERPRISE", "MCOSTANDARD"}}},
 		ServicePrincipals: []*ServicePrincipal{
 			firstParty(oauth.AppExchangeOnline, "Office 365 Exchange Online", exchangeRoles, c.ExchangeResources...),
 			firstParty(oauth.AppGraph, "Microsoft Graph", graphRoles, "https://"+c.GraphHost,
