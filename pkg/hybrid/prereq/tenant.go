@@ -35,7 +35,7 @@ var tenantChecks = []Check{
 			"not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide " +
 			"cloud).",
 		Consider: "EwsAllowedAppIDs is a list of what may use EWS: an application that is missing from it stops, also one of a " +
-			"backup or an archive",
+			"backup or an archive.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			route, err := chosenRoute(ctx, in)
 			if err != nil {
