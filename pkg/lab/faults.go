@@ -328,7 +328,8 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), workMailFaults())...)
+	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), policyFaults(),
+		workMailFaults())...)
 }
 
 // blemish changes one person on-premises in the directory.

@@ -37,15 +37,20 @@ func (f *forestSite) raiseMail(l *Lab) error {
 	if err != nil {
 		return err
 	}
-	var build [4]int
-	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &build[0], &build[1], &build[2], &build[3])
 	f.post = mail.New(mail.Config{
-		Organization: f.org, Host: f.server, Build: fmt.Sprintf("%d.%d.%d.%d", build[0], build[1], build[2], build[3]),
+		Organization: f.org, Host: f.server, Build: f.dotted(),
 		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
 	})
 	f.premise.post = f.post
 	f.queue(func() error { return f.post.Serve(listener) }, func() { listener.Close(); f.post.Close() })
 	return nil
+}
+
+// dotted is the build of the forest's server as 15.2.2562.17.
+func (f *forest) dotted() string {
+	var b [4]int
+	_, _ = fmt.Sscanf(f.build, "Version %d.%d (Build %d.%d)", &b[0], &b[1], &b[2], &b[3])
+	return fmt.Sprintf("%d.%d.%d.%d", b[0], b[1], b[2], b[3])
 }
 
 // held are the certificates whose keys the server has.

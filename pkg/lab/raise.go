@@ -153,6 +153,7 @@ func (t *tenantSite) raise(l *Lab) error {
 		Fetch: l.fetch, MoveProxy: t.reachMoveProxy, Clock: l.now,
 	})
 	t.seed(l.forests)
+	t.enforce(l.forests)
 	if !t.today().Before(cloud.EWSEnds) {
 		// the switch goes with EWS
 		t.org.Deny("Set-OrganizationConfig", "EwsEnabled", "EwsAllowedAppIDs")

@@ -105,7 +105,7 @@ func TestLookupFaults(t *testing.T) {
 // TestApplyCopes plants each fault that an apply must survive.
 func TestApplyCopes(t *testing.T) {
 	for _, f := range lab.Faults() {
-		if !f.Passes {
+		if !f.Passes || f.Message {
 			continue
 		}
 		t.Run(f.ID, func(t *testing.T) {

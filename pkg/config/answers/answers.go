@@ -131,9 +131,19 @@ type Forest struct {
 	// Edge Transport servers. With any, mail flows through them and not through the Mailbox
 	// servers.
 	Edge []string `yaml:"edge,omitempty" json:"edge,omitempty" example:"[edge1.contoso.com]"`
+	// Transport rules and journal rules that a plan copies, by name. Rules are not synchronized.
+	CopyRules *CopyRules `yaml:"copyRules,omitempty" json:"copyRules,omitempty"`
 	// How Amazon WorkMail asks this forest for free/busy. A forest without it takes no part in the
 	// interoperability with WorkMail.
 	WorkMail *Provider `yaml:"workmail,omitempty" json:"workmail,omitempty"`
+}
+
+// CopyRules names rules of one side that the other side gets.
+type CopyRules struct {
+	// Rules of the forest that the tenant gets.
+	ToTenant []string `yaml:"toTenant,omitempty" json:"toTenant,omitempty" example:"[Disclaimer]"`
+	// Rules of the tenant that the forest gets.
+	ToForest []string `yaml:"toForest,omitempty" json:"toForest,omitempty" example:"[Block executables]"`
 }
 
 // Directory says how a forest's Active Directory is reached. Name its domain, its servers, or both.

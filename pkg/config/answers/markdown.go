@@ -57,6 +57,7 @@ var parts = []struct {
 	{"namespace", "forests[].namespace", "forests[].namespace", reflect.TypeFor[Namespace]()},
 	{"certificate", "forests[].certificate, forests[].authCertificate", "forests[].certificate",
 		reflect.TypeFor[Certificate]()},
+	{"copy-rules", "forests[].copyRules", "forests[].copyRules", reflect.TypeFor[CopyRules]()},
 	{"provider", "forests[].workmail", "forests[].workmail", reflect.TypeFor[Provider]()},
 	{"credential", "Credentials", "exchangeOnline.credential", reflect.TypeFor[Credential]()},
 	{"network", "network", "network", reflect.TypeFor[Network]()},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -281,4 +282,18 @@ func quote(s string) string {
 		s = string(runes[:60]) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// ruleName accepts the name of a rule, as Exchange keeps it.
+func ruleName(s string) (string, error) {
+	const most = 64
+	switch {
+	case strings.TrimSpace(s) != s:
+		return "", errors.New("begins or ends with a blank")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "", errors.New("has a control character or a line break")
+	case utf8.RuneCountInString(s) > most:
+		return "", fmt.Errorf("is longer than %d characters", most)
+	}
+	return s, nil
 }

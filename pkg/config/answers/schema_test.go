@@ -130,6 +130,7 @@ const (
 	urlForm     = `^https?://[^\s/?#@<>]+(/[^\s?#]*)?$`
 	checkForm   = `^[a-z0-9-]+\.[a-z0-9.-]+$`
 	dateForm    = `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	ruleForm    = `^\S([^\x00-\x1f\x7f]{0,62}\S)?$`
 	addressForm = `^[^\s@<>()\[\],;:\\"]+@[^\s/\\@:*<>]+\.[^\s/\\@:*<>]+$`
 )
 
@@ -141,7 +142,8 @@ var patterns = map[string]string{
 	"Forest.name":  `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`,
 	"Exchange.url": urlForm, "Network.proxy": urlForm, "Pair.from": addressForm, "Pair.to": addressForm,
 	"Exchange.server": "^" + hostForm + "$", "Forest.edge[]": "^" + hostForm + "$",
-	"Exchange.builds[]":       `^([^\s=]+=)?[0-9]{1,5}(\.[0-9]{1,5}){3}$`,
+	"Exchange.builds[]":    `^([^\s=]+=)?[0-9]{1,5}(\.[0-9]{1,5}){3}$`,
+	"CopyRules.toTenant[]": ruleForm, "CopyRules.toForest[]": ruleForm,
 	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",

@@ -463,7 +463,34 @@ func (v *validation) forests(a *Answers) {
 		}
 		v.list(at("exchange", "builds"), f.Exchange.Builds, serverBuild)
 		v.list(at("edge"), f.Edge, hostOrAddress)
+		v.copyRules(a, i)
 		v.provider(at(), a, f.WorkMail)
+	}
+}
+
+// copyRules validates the names of rules: one forest alone may give the tenant a rule of a name.
+func (v *validation) copyRules(a *Answers, i int) {
+	c := a.Forests[i].CopyRules
+	if c == nil {
+		return
+	}
+	path := []string{"forests", strconv.Itoa(i), "copyRules"}
+	v.list(append(slices.Clone(path), "toTenant"), c.ToTenant, ruleName)
+	v.list(append(slices.Clone(path), "toForest"), c.ToForest, ruleName)
+	same := func(name string) func(string) bool {
+		return func(other string) bool { return strings.EqualFold(name, other) }
+	}
+	for j, name := range c.ToTenant {
+		at := append(slices.Clone(path), "toTenant", strconv.Itoa(j))
+		if slices.ContainsFunc(c.ToForest, same(name)) {
+			v.faultAt(at, quote(name)+" is listed in both directions", "a rule is copied from one side to the other")
+		}
+		for _, before := range a.Forests[:i] {
+			if before.CopyRules != nil && slices.ContainsFunc(before.CopyRules.ToTenant, same(name)) {
+				v.faultAt(at, fmt.Sprintf("forest %s gives the tenant a rule %s too", quote(before.Name), quote(name)),
+					"take it from one forest, or rename one of the rules")
+			}
+		}
 	}
 }
 

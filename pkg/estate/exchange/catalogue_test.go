@@ -30,6 +30,8 @@ AvailabilityConfig               Get Set
 ClientAccessService              Get Set
 DistributionGroup                Get New Remove
 EmailAddressPolicy               Get New Set Remove Update
+EdgeSubscription                 Get
+EdgeSynchronization              Start Test
 ExchangeCertificate              Get New Import Enable Export Remove
 ExchangeDiagnosticInfo           Get
 ExchangeServer                   Get Set
@@ -46,6 +48,7 @@ MailboxFolderPermission          Get Add Set Remove
 MailboxFolderStatistics          Get
 MailboxPermission                Add Remove
 MailUser                         Get Set Disable
+JournalRule                      Get New Set Remove
 Message                          Get
 MessageTraceDetailV2             Get
 MessageTraceV2                   Get
@@ -70,6 +73,7 @@ SendConnector                    Get New Set Remove
 SettingOverride                  Get New Set Remove
 SharingPolicy                    Get
 TransportConfig                  Get Set
+TransportRule                    Get New Set Remove
 User                             Get
 WebServicesVirtualDirectory      Get Set
 `

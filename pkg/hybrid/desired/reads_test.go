@@ -19,6 +19,7 @@ func TestTopicsDeclareWhatTheyRead(t *testing.T) {
 			Account: &answers.WorkMailAccount{User: "svc@contoso.com", Password: "env:WM"}}
 		a.Forests[0].WorkMail = &answers.Provider{User: "svc", Password: "env:EX"}
 		a.Features = append(answers.DefaultFeatures(), answers.CentralizedTransport)
+		a.Forests[0].CopyRules = &answers.CopyRules{ToTenant: []string{"Archive"}}
 		for _, topic := range Topics() {
 			declared := fact.SourcesOf(topic.Reads...)
 			f := testFacts()
@@ -30,6 +31,7 @@ func TestTopicsDeclareWhatTheyRead(t *testing.T) {
 			set := f.set(a, worldwide(t))
 			fact.WorkMailOrganization.Seed(set.WorkMail, workmail.Organization{Alias: "contoso", State: "Active",
 				Interoperability: true}, nil)
+			seedRules(set)
 			for _, forest := range set.Forests {
 				fact.Recipients.SeedAll(forest, func(address string) (fact.Recipient, error) {
 					return fact.Recipient{Account: "account", Primary: address, Kind: "MailUser"}, nil

@@ -17,6 +17,8 @@ type Topic struct {
 	// Retires is what the topic removes, where the answers name it. Without that, it only says what
 	// could be removed.
 	Retires answers.Retired
+	// Asked reports whether answers ask for the topic by name; nil: the features alone decide.
+	Asked func(answers.Answers) bool
 	// Cloud is the side that the answers must name: the tenant when empty.
 	Cloud fact.At
 	// PerForest topics are derived once per forest, the others once.
@@ -48,7 +50,8 @@ var (
 func Topics() []*Topic {
 	return []*Topic{
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
-		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
+		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, copiedRules, mailboxMoves,
+		movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailDomains, workMailUsers, workMailLookups, workMailExit,
 	}
 }
@@ -75,7 +78,9 @@ func (t *Topic) wanted(features []answers.Feature) bool {
 }
 
 // in reports whether answers need the topic: they name its cloud, and one of its features.
-func (t *Topic) in(a answers.Answers) bool { return Named(a, t.Cloud) && t.wanted(a.Features) }
+func (t *Topic) in(a answers.Answers) bool {
+	return Named(a, t.Cloud) && t.wanted(a.Features) && (t.Asked == nil || t.Asked(a))
+}
 
 // manages reports whether answers need the topic's kinds.
 func (t *Topic) manages(a answers.Answers) bool {

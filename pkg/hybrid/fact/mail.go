@@ -59,7 +59,8 @@ func (c ReceiveConnector) FromEverywhere() bool {
 
 // InboundConnector is a connector of Exchange Online by which it recognizes mail that arrives.
 type InboundConnector struct {
-	Name, Type, CertificateName string // CertificateName: TlsSenderCertificateName
+	Name, Type, CertificateName string   // CertificateName: TlsSenderCertificateName
+	Addresses                   []string // SenderIPAddresses
 	Enabled                     bool
 	CloudHeader                 bool // CloudServicesMailEnabled
 	TreatAsInternal             bool
@@ -229,7 +230,8 @@ func readInboundConnector(o exchange.Object) (c InboundConnector, err error) {
 	byAddress, _ := o.Bool("RestrictDomainsToIPAddresses")
 	c.Locked = byName || byAddress
 	c.SkipsLast, _ = o.Bool("EFSkipLastIP")
-	return c, lists(o, map[string]*[]string{"SenderDomains": &c.SenderDomains, "EFSkipIPs": &c.Skipped})
+	return c, lists(o, map[string]*[]string{"SenderDomains": &c.SenderDomains, "EFSkipIPs": &c.Skipped,
+		"SenderIPAddresses": &c.Addresses})
 }
 
 func readOutboundConnector(o exchange.Object) (c OutboundConnector, err error) {

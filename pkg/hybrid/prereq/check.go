@@ -53,6 +53,7 @@ func Checks() []Check {
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
 		reachabilityChecks,
 		certificateChecks, serverChecks, transportChecks,
+		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks,
 		migrationChecks, oauthChecks,
 		tenantChecks, tenantStateChecks,
 		workMailChecks, workMailRightsChecks, workMailExitChecks, objectChecks())

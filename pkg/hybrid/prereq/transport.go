@@ -3,7 +3,6 @@ package prereq
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
@@ -167,24 +166,6 @@ var transportChecks = []Check{
 				"%s inbound connectors were"))
 		}),
 	},
-	{
-		ID:    "transport.enforcement",
-		Title: "Servers that hand mail to the tenant are new enough for it",
-		Scope: PerForest,
-		Needs: []check.ID{"access.onprem-read"},
-		Reads: fact.List(fact.Servers, fact.SendConnectors),
-		Why: "Exchange Online reads the build of the server that hands mail over at a connector of the organization. " +
-			"For " +
-			"an old one a clock of 90 days runs: after 30 days it delays mail (450 4.7.230), after 60 it refuses " +
-			"some, " +
-			"after 90 all (550 5.7.230). An administrator of the tenant may pause the clock for 90 days a year. In " +
-			"September 2026 " +
-			"the floor rose to the updates of October 2025; the next rise is above every public update of Exchange " +
-			"2019 " +
-			"and 2016.",
-		Fix: "Move the send connector to servers with Exchange Server SE.",
-		Run: mailOnly(judgeEnforcement),
-	},
 }
 
 // mailOnly makes a check not applicable where the answers want no mail flow.
@@ -208,61 +189,4 @@ func spaceDomain(space string) string {
 	}
 	domain, _, _ = strings.Cut(domain, ";")
 	return strings.ToLower(strings.TrimSpace(domain))
-}
-
-// judgeEnforcement compares the builds of the servers that hand mail over with the floor.
-func judgeEnforcement(ctx context.Context, in Input) check.Result {
-	coexistence, err := coexistenceDomain(ctx, in)
-	if err != nil {
-		return check.Unknown(err)
-	}
-	servers, err := fact.Servers.In(ctx, in.Forest)
-	if err != nil {
-		return check.Unknown(err)
-	}
-	connectors, err := fact.SendConnectors.In(ctx, in.Forest)
-	if err != nil {
-		return check.Unknown(err)
-	}
-	var sources []string
-	for _, c := range connectors {
-		if slices.ContainsFunc(c.AddressSpaces, func(s string) bool {
-			domain := spaceDomain(s)
-			return domain == coexistence || domain == "*" && c.CloudHeader
-		}) {
-			sources = append(sources, c.SourceServers...)
-		}
-	}
-	var old, ending, unread []string
-	for _, s := range servers {
-		hands := len(sources) == 0 && s.Mailbox // a connector that is made uses all Mailbox servers
-		if !hands && !contains(sources, s.Name) {
-			continue
-		}
-		b, err := s.Build()
-		if err != nil {
-			unread = append(unread, s.Name)
-			continue
-		}
-		l, _ := b.Line()
-		text := s.Name + " (" + b.String() + ")"
-		switch {
-		case b.HandsOver() == fact.Unfit:
-			old = append(old, text)
-		case l.EndOfLife:
-			ending = append(ending, text)
-		}
-	}
-	switch {
-	case len(old) > 0:
-		return check.Failed("%s below the build from which Exchange Online takes mail: %s",
-			msg.Count(len(old), "%s server is", "%s servers are"), someOf(old)).With("servers", old)
-	case len(unread) > 0:
-		return check.Unknown(fmt.Errorf("%s: builds of %s: not an Exchange build", in.Forest.Name(),
-			strings.Join(unread, ", ")))
-	case len(ending) > 0:
-		return check.Warned("%s mail to the tenant with a version that gets no more updates: %s",
-			msg.Count(len(ending), "%s server hands", "%s servers hand"), someOf(ending)).With("servers", ending)
-	}
-	return check.Pass("every server that hands mail to the tenant has a version with updates")
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -140,17 +139,17 @@ var floors = map[string]int{"15.1.2507": 61, "15.2.1544": 36, "15.2.1748": 39}
 // outdated reports whether the build in the newest Received header is below the floor.
 func outdated(h *Header) bool {
 	found := exchangeBuild().FindStringSubmatch(h.Get("Received"))
-	if found == nil {
-		return false // not an Exchange server
+	return found != nil && Outdated(strings.Join(found[1:], ".")) // nil: not an Exchange server
+}
+
+// Outdated reports whether Exchange Online slows down mail of servers with a build.
+func Outdated(build string) bool {
+	var b [4]int
+	_, _ = fmt.Sscanf(build, "%d.%d.%d.%d", &b[0], &b[1], &b[2], &b[3])
+	if floor, ok := floors[fmt.Sprintf("%d.%d.%d", b[0], b[1], b[2])]; ok {
+		return b[3] < floor
 	}
-	update := strings.Join(found[1:4], ".")
-	last, _ := strconv.Atoi(found[4])
-	if floor, ok := floors[update]; ok {
-		return last < floor
-	}
-	minor, _ := strconv.Atoi(found[2])
-	number, _ := strconv.Atoi(found[3])
-	return found[1] != "15" || minor < 2 || number < 2562
+	return b[0] != 15 || b[1] < 2 || b[2] < 2562
 }
 
 func (t online) admit(m smtp.Message, h *Header) (verdict, string) {

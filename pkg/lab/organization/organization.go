@@ -130,6 +130,7 @@ func New(c Config) *Organization {
 	o.Seed("SharingPolicy", "Name", "Default Sharing Policy", "Default", true, "Domains",
 		[]string{"Anonymous:CalendarSharingFreeBusyReviewer", "*:CalendarSharingFreeBusySimple"})
 	if c.Side == exchange.OnPremises {
+		o.arbitrate()
 		o.Seed("AuthConfig", "Name", "Auth Configuration")
 		o.Seed("AvailabilityConfig", "Name", "Availability Configuration", "PerUserAccount",
 			c.FQDN+"/Microsoft Exchange Security Groups/Exchange Servers")
@@ -150,6 +151,17 @@ func New(c Config) *Organization {
 			c.Tenant)
 	}
 	return o
+}
+
+// arbitrate makes the arbitration mailboxes of setup.
+func (o *Organization) arbitrate() {
+	for _, name := range []string{
+		"SystemMailbox{1f05a927-" + numbered(o.c.GUID, "approval", 0)[9:] + "}",
+		"SystemMailbox{e0dc1c29-89c3-4034-b678-e6c29d823ed9}", "FederatedEmail.4c1f4d8b-8179-4148-93bf-00a95fa1e042",
+		"Migration.8f3e7716-2011-43e4-96b1-aba62d229136",
+	} {
+		o.Seed("ArbitrationMailbox", "Name", name, "Alias", name, "PrimarySmtpAddress", name+"@"+o.c.FQDN)
+	}
 }
 
 // The identifiers of Microsoft's services.

@@ -110,6 +110,9 @@ func text(t *testing.T, o exchange.Object, name string) string {
 func TestNounsAgreeWithCatalogue(t *testing.T) {
 	catalogue := exchange.Catalogue()
 	for _, n := range nouns() {
+		if n.name == "ArbitrationMailbox" {
+			continue // what Get-Mailbox -Arbitration shows
+		}
 		get, ok := catalogue.Find("Get-" + n.name)
 		if !ok {
 			t.Errorf("%s has no Get cmdlet", n.name)

@@ -42,6 +42,8 @@ var rules = map[string]rule{
 	"RemoteDomain":               {apply: remoteDomain},
 	"HybridConfiguration":        {apply: hybridConfiguration},
 	"EmailAddressPolicy":         {apply: emailAddressPolicy},
+	"TransportRule":              {apply: transportRule},
+	"JournalRule":                {apply: journalRule},
 	"OnPremisesOrganization":     {apply: onPremisesOrganization},
 	"MigrationEndpoint":          {prepare: moveEndpoint, apply: migrationEndpoint},
 	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},

@@ -159,6 +159,9 @@ func (o *Organization) task(ctx context.Context, c Call) ([]output, *Change, err
 	if !ok {
 		return nil, nil, unsimulated("%s", c.Cmdlet)
 	}
+	if arbitration, _ := c.Parameters["Arbitration"].(bool); arbitration && n.name == "Mailbox" {
+		n = nouns()["arbitrationmailbox"]
+	}
 	switch verb {
 	case "Get":
 		out, err := o.find(n, c)

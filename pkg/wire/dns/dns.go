@@ -6,6 +6,7 @@ package dns
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,7 @@ const (
 	MX    Type = "MX"
 	TXT   Type = "TXT"
 	SRV   Type = "SRV"
+	TLSA  Type = "TLSA"
 )
 
 // Record is one record of an answer. Names are lower case and without the final dot.
@@ -57,6 +59,15 @@ type Record struct {
 	Priority uint16     // MX preference, SRV priority
 	Weight   uint16     // SRV
 	Port     uint16     // SRV
+	Pin      *Pin       // TLSA
+}
+
+// Pin is what a TLSA record says of the certificate of a server (RFC 6698, RFC 7672).
+type Pin struct {
+	Usage    uint8 // 2: an authority in the chain; 3: the certificate itself
+	Selector uint8 // 0: the certificate; 1: its public key
+	Matching uint8 // 0: as it is; 1: its SHA-256; 2: its SHA-512
+	Data     []byte
 }
 
 // Answer is a resolver's answer that has at least one record of the type asked for.
@@ -511,6 +522,12 @@ func record(rr dns.RR) (Record, bool) {
 		r.Type, r.Text = TXT, unescape(strings.Join(rr.Txt, ""))
 	case *dns.SRV:
 		r.Type, r.Target, r.Priority, r.Weight, r.Port = SRV, Name(rr.Target), rr.Priority, rr.Weight, rr.Port
+	case *dns.TLSA:
+		data, err := hex.DecodeString(rr.Certificate)
+		if err != nil {
+			return Record{}, false
+		}
+		r.Type, r.Pin = TLSA, &Pin{rr.Usage, rr.Selector, rr.MatchingType, data}
 	default:
 		return Record{}, false
 	}
@@ -621,6 +638,8 @@ func (c *Client) system(ctx context.Context, question string, t Type) (Answer, e
 		for _, s := range found {
 			add(Record{Target: Name(s.Target), Priority: s.Priority, Weight: s.Weight, Port: s.Port})
 		}
+	default:
+		err = fmt.Errorf("the system's resolver answers no %s: set network.resolvers in the answers file", t)
 	}
 	if len(a.Records) > 0 {
 		sort.SliceStable(a.Records, func(i, j int) bool { return a.Records[i].Priority < a.Records[j].Priority })
