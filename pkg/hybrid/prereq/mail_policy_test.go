@@ -44,8 +44,9 @@ func disclaimer() fact.MailRule {
 func withEdge(f *fact.Set) {
 	forest := f.Forests[0]
 	forest.Answers.Edge = []string{"edge1.contoso.com"}
-	fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.46)", Mailbox: true},
-		{Name: "EDGE1", FQDN: "edge1.contoso.com", Version: "Version 15.2 (Build 2562.46)", Edge: true}}, nil)
+	servers, _ := fact.Servers.In(context.Background(), forest)
+	fact.Servers.Seed(forest, append(servers, fact.Server{Name: "EDGE1", FQDN: "edge1.contoso.com",
+		Version: servers[0].Version, Edge: true}), nil)
 	fact.HybridConfigurations.Seed(forest, fact.HybridConfiguration{Exists: true, Edge: []string{"EDGE1"}}, nil)
 	fact.EdgeSubscriptions.Seed(forest, []fact.EdgeSubscription{{Name: "EDGE1", Site: "Default-First-Site-Name"}}, nil)
 	fact.EdgeSyncs.Seed(forest, []fact.EdgeSync{{Name: "EDGE1", Status: "Normal", Synced: today.Add(-time.Minute)}}, nil)
