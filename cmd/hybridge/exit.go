@@ -274,6 +274,8 @@ func resultCode(d report.Document) int {
 	switch d := d.(type) {
 	case check.Report:
 		return checkCode(d)
+	case check.Comparison:
+		return comparisonCode(d)
 	case change.Plan:
 		if len(d.LeftOut) > 0 {
 			return exitInconclusive
@@ -305,6 +307,20 @@ func checkCode(r check.Report) int {
 		case result.Status == check.StatusError && result.Severity != check.Warn, len(result.MissingRights) > 0:
 			code = exitInconclusive // outranks a failure: what else is wrong is not known
 		case result.Status == check.StatusFail && code == exitFine:
+			code = exitFailed
+		}
+	}
+	return code
+}
+
+// comparisonCode is the exit code of two compared check reports.
+func comparisonCode(c check.Comparison) int {
+	code := exitFine
+	for _, d := range c.Differences {
+		switch {
+		case d.Change == check.Unseen && d.After == check.StatusError:
+			return exitInconclusive
+		case d.Change == check.New && d.After == check.StatusFail:
 			code = exitFailed
 		}
 	}

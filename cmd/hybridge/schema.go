@@ -26,6 +26,7 @@ var published = []struct {
 }{
 	{"answers", "the answers file", answers.Answers{}},
 	{"check-report", "check -o json", check.Report{}},
+	{"check-diff", "report diff -o json", check.Comparison{}},
 	{"plan", "plan -o json, and the file that apply takes", change.Plan{}},
 	{"apply-report", "apply -o json and rollback -o json", apply.Report{}},
 	{"rollback-plan", "rollback --dry-run -o json", apply.Undo{}},

@@ -94,6 +94,7 @@ func schemaComments(t *testing.T) map[string]string {
 var values = map[reflect.Type][]any{
 	reflect.TypeFor[check.Status](): {check.StatusPass, check.StatusWarn, check.StatusFail, check.StatusSkip,
 		check.StatusError, check.StatusAcknowledged},
+	reflect.TypeFor[check.Became]():               {check.New, check.Unseen, check.Gone, check.Unchanged},
 	reflect.TypeFor[check.AcknowledgementState](): {check.Active, check.Expired, check.Unneeded},
 	reflect.TypeFor[change.Action]():              {change.Create, change.Update, change.Delete, change.Recreate},
 	reflect.TypeFor[apply.Status]():               {apply.Done, apply.Failed, apply.Skipped, apply.Pending},
@@ -103,7 +104,7 @@ var values = map[reflect.Type][]any{
 
 // kinds are what the field "kind" of a document says.
 var kinds = map[string][]any{
-	"check-report": {"CheckReport"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
+	"check-report": {"CheckReport"}, "check-diff": {"CheckDiff"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
 	"rollback-plan": {"RollbackPlan"},
 	"test-report":   {"TestReport", "ValidateReport"},
 	"run-report":    {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},

@@ -32,7 +32,7 @@ var german = map[string]string{
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "%s writes to %s": "%s schreibt an %s",
 	"place": "Ort", "all places": "alle Orte", "search": "suchen", "property": "Eigenschaft",
 	"not checked": "nicht geprüft",
-	"before": "vorher", "after": "nachher",
+	"before":      "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
 	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",
 	"%s: %s":               "%s: %s",
@@ -46,6 +46,9 @@ var german = map[string]string{
 	"the acknowledgement by %s ended on %s: %s": "die Kenntnisnahme von %s endete am %s: %s",
 	"the check passes: the acknowledgement by %s (%s) is no longer needed": "die Prüfung besteht: die Kenntnisnahme " +
 		"von %s (%s) ist nicht mehr nötig",
+	"new": "neu", "not seen again": "nicht wieder gesehen", "gone": "weg", "unchanged": "unverändert", "%d %s": "%d %s",
+	"What changed between two checks": "Was sich zwischen zwei Prüfungen geändert hat", "Findings:": "Befunde:",
+	"The second report does not hold this check.": "Der zweite Bericht enthält diese Prüfung nicht.",
 	// pkg/engine/change
 	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
@@ -127,7 +130,7 @@ var errRoute = routeError{}
 // Every text of the renderers and of the documents is a key of the catalogue.
 func TestCatalogueIsWhole(t *testing.T) {
 	found := 0
-	for _, pattern := range []string{"*.go", "../check/view.go", "../change/view.go"} {
+	for _, pattern := range []string{"*.go", "../check/view.go", "../check/diff.go", "../change/view.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
