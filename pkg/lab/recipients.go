@@ -31,7 +31,7 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 		}
 	}
 	var found []exchange.Object
-	for _, noun := range recipientNouns {
+	for _, noun := range append(slices.Clone(recipientNouns), "DistributionGroup") {
 		for _, r := range p.org.Objects(noun) {
 			if identity != "" && !named(r, identity) {
 				continue

@@ -190,6 +190,8 @@ func (s *workMailSite) raise(l *Lab) error {
 			s.org.Register(m.primary)
 		}
 	}
+	f.org.Seed("DistributionGroup", "Name", "Sales", "Alias", "sales", "DisplayName", "Sales", "SamAccountName", "sales",
+		"PrimarySmtpAddress", "sales@"+f.domain)
 	f.org.Seed("SendConnector", "Name", "Internet", "AddressSpaces", []string{"SMTP:*;1"}, "DNSRoutingEnabled", true)
 	api, discovery := s.hosts()[:2], s.service.AutodiscoverPOX()
 	return s.serveTLS(map[string]virtualHost{
@@ -217,7 +219,7 @@ func (s *workMailSite) texts(ctx context.Context, name string) ([]string, error)
 // people is what the AD Connector reads of the forest's directory.
 func (s *workMailSite) people() []workmail.Person {
 	var out []workmail.Person
-	for _, noun := range recipientNouns {
+	for _, noun := range append(slices.Clone(recipientNouns), "DistributionGroup") {
 		for _, r := range s.forest.org.Objects(noun) {
 			p := workmail.Person{
 				ID: stableGUID("WorkMail " + r.String("SamAccountName")), Account: r.String("SamAccountName"),
@@ -230,6 +232,7 @@ func (s *workMailSite) people() []workmail.Person {
 				}
 			}
 			kind := r.String("RecipientTypeDetails")
+			p.Group = noun == "DistributionGroup"
 			p.Resource = strings.HasPrefix(kind, "Room") || strings.HasPrefix(kind, "Equipment")
 			out = append(out, p)
 		}

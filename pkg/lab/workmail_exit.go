@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
@@ -98,6 +99,19 @@ func (l *Lab) License(address string) error {
 	}
 	return fmt.Errorf("the tenant has no mail user %s", address)
 }
+
+// Where the lab's account of AWS takes exports of mailboxes.
+const (
+	ExportBucket = "contoso-workmail-exports"
+	ExportRole   = "arn:aws:iam::" + workMailAccount + ":role/workmail-export"
+	ExportKey    = "arn:aws:kms:" + workMailRegion + ":" + workMailAccount + ":key/11111111-2222-3333-4444-555555555555"
+)
+
+// Slow says how long exports of mailboxes take.
+func (l *Lab) Slow(exports time.Duration) { l.workMail.service.Delay = exports }
+
+// Exported lists the addresses whose mailboxes were exported.
+func (l *Lab) Exported() []string { return l.workMail.org.Exported() }
 
 // InWorkMail lists the users and groups that are registered to WorkMail.
 func (l *Lab) InWorkMail() []string { return l.workMail.org.Registered() }

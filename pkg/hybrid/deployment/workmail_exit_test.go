@@ -2,10 +2,12 @@ package deployment
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,8 +22,12 @@ import (
 // leaving opens the deployment of a lab whose organization uses WorkMail, and leaves it then.
 func leaving(t *testing.T, users int, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
 	t.Helper()
-	l, err := lab.Start(t.Context(),
-		lab.Options{Dir: t.TempDir(), Users: users, Forests: 1, Clouds: []string{lab.WorkMail}})
+	return leavingFor(t, users, []string{lab.WorkMail}, edit)
+}
+
+func leavingFor(t *testing.T, users int, clouds []string, edit func(*answers.WorkMail)) (*lab.Lab, *Deployment) {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: users, Forests: 1, Clouds: clouds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +44,7 @@ func leaving(t *testing.T, users int, edit func(*answers.WorkMail)) (*lab.Lab, *
 		t.Cleanup(func() { _ = d.Close(t.Context()) })
 		return d
 	}
+	a.WorkMail.Groups = []string{"sales@contoso.example"}
 	before := open()
 	plan, err := before.Plan(t.Context(), &events{})
 	if err != nil {
@@ -93,7 +100,7 @@ func (i *interrupted) Observe(e observe.Event) {
 // with the same plan, in another process as it were. 20 people come out, and nothing is lost.
 func TestLeaveWorkMailInterrupted(t *testing.T) {
 	l, d := leaving(t, 200, nil)
-	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
+	people := slices.Sorted(maps.Keys(l.Holdings()))
 	if len(people) < 20 {
 		t.Fatalf("%d people in WorkMail", len(people))
 	}
@@ -186,7 +193,7 @@ func count(p change.Plan) map[string]int {
 // TestLeaveWorkMail leads an organization out, stage by stage, and loses nothing.
 func TestLeaveWorkMail(t *testing.T) {
 	l, d := leaving(t, 20, nil)
-	people := slices.DeleteFunc(l.InWorkMail(), func(a string) bool { return strings.HasPrefix(a, "svc-") })
+	people := slices.Sorted(maps.Keys(l.Holdings()))
 	if len(people) == 0 {
 		t.Fatal("nobody is in WorkMail")
 	}
@@ -243,15 +250,15 @@ func TestLeaveWorkMail(t *testing.T) {
 		l.Carry(address)
 	}
 	stage(t, d)
-	if got := l.InWorkMail(); len(got) != 1 || !strings.HasPrefix(got[0], "svc-") {
-		t.Errorf("left in WorkMail: %v", got)
+	if diff := cmp.Diff([]string{"sales@contoso.example", "svc-workmail@contoso.example"}, l.InWorkMail()); diff != "" {
+		t.Errorf("left in WorkMail: %s", diff)
 	}
 	says("warn stage 4: no user is left, and these are: workmail/ImpersonationRole/hybridge-exit, " +
-		"workmail/DefaultMailDomain/default, workmail/AvailabilityConfiguration/contoso.example and 3 more")
+		"workmail/DefaultMailDomain/default, workmail/AvailabilityConfiguration/contoso.example and 4 more")
 	last := stage(t, d)
 	if diff := cmp.Diff(map[string]int{"AvailabilityAddressSpace delete": 1, "AvailabilityConfiguration delete": 1,
 		"DefaultMailDomain update": 1, "ImpersonationRole delete": 1, "WorkMailDomain delete": 1,
-		"WorkMailRegistration delete": 1}, count(last)); diff != "" {
+		"WorkMailRegistration delete": 2}, count(last)); diff != "" {
 		t.Error(diff)
 	}
 	after, err := d.Plan(t.Context(), &events{})
@@ -259,4 +266,112 @@ func TestLeaveWorkMail(t *testing.T) {
 		t.Errorf("%v, %+v, %v", changed(after), after.LeftOut, err)
 	}
 	says("pass no user is left in WorkMail, and nothing leads there")
+}
+
+// TestLeaveWorkMailExports takes an export of every mailbox before its user is deregistered. A job
+// that runs is waited for, and is not made twice.
+func TestLeaveWorkMailExports(t *testing.T) {
+	l, d := leaving(t, 20, func(w *answers.WorkMail) {
+		w.Export = &answers.Export{Bucket: lab.ExportBucket, Role: lab.ExportRole, Key: lab.ExportKey}
+	})
+	l.Slow(time.Hour)
+	people := slices.Sorted(maps.Keys(l.Holdings()))
+	stage(t, d)
+	for _, address := range people {
+		l.Carry(address)
+	}
+	if got := standing(t, d); got != "warn stages 1 to 3: 2 have the mailbox in Exchange and wait for their content" {
+		t.Error(got)
+	}
+	if diff := cmp.Diff(map[string]int{"MailboxExport create": 2}, count(stage(t, d))); diff != "" {
+		t.Error(diff)
+	}
+	running, err := d.Plan(t.Context(), &events{})
+	if err != nil || len(running.Changes) > 0 || len(running.LeftOut) != 2 ||
+		running.LeftOut[0].Reason.String() != "its export is running" {
+		t.Errorf("%v, %+v, %v", count(running), running.LeftOut, err)
+	}
+	l.Slow(0)
+	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 2}, count(stage(t, d))); diff != "" {
+		t.Error(diff)
+	}
+	if got := l.Exported(); len(got) != 2 {
+		t.Errorf("exports: %v", got)
+	}
+}
+
+// TestLeaveWorkMailBehind names what users may lose: folders of these kinds hold nobody back, and
+// all others do.
+func TestLeaveWorkMailBehind(t *testing.T) {
+	l, d := leaving(t, 20, func(w *answers.WorkMail) { w.LeaveBehind = []string{"tasks", "contacts"} })
+	people := slices.Sorted(maps.Keys(l.Holdings()))
+	stage(t, d)
+	l.Carry(people[0], "IPF.Note", "IPF.Appointment")
+	l.Carry(people[1], "IPF.Note")
+	second := stage(t, d)
+	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 1}, count(second)); diff != "" {
+		t.Fatal(diff)
+	}
+	if why := second.Changes[0].Reason.String(); !strings.Contains(why, "tasks, contacts were not compared") {
+		t.Error(why)
+	}
+	if len(second.LeftOut) != 1 || !strings.Contains(second.LeftOut[0].Reason.String(), "/Calendar 0 of") ||
+		strings.Contains(second.LeftOut[0].Reason.String(), "/Tasks") {
+		t.Errorf("%+v", second.LeftOut)
+	}
+}
+
+// TestLeaveWorkMailToExchangeOnline leads users to Exchange Online: each waits for its license, and
+// becomes a remote mailbox with all its addresses.
+func TestLeaveWorkMailToExchangeOnline(t *testing.T) {
+	l, d := leavingFor(t, 20, []string{lab.Online, lab.WorkMail}, func(w *answers.WorkMail) {
+		w.To = answers.ToExchangeOnline
+	})
+	before := l.Holdings()
+	people := slices.Sorted(maps.Keys(before))
+	if len(people) != 2 {
+		t.Fatal(people)
+	}
+	first := stage(t, d)
+	if diff := cmp.Diff(map[string]int{"ImpersonationRole create": 1}, count(first)); diff != "" {
+		t.Fatal(diff)
+	}
+	if why := first.LeftOut[0].Reason.String(); len(first.LeftOut) != 2 || !strings.Contains(why, "assign a license") {
+		t.Errorf("%+v", first.LeftOut)
+	}
+	if err := l.License(people[0]); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"ReturnedRecipient replace": 1, "RemoteMailboxAddresses create": 1},
+		count(stage(t, d))); diff != "" {
+		t.Error(diff)
+	}
+	waiting, err := d.Plan(t.Context(), &events{})
+	if err != nil || !strings.Contains(waiting.LeftOut[0].Reason.String(), "/Calendar 0 of") {
+		t.Errorf("%+v, %v", waiting.LeftOut, err)
+	}
+	l.Carry(people[0])
+	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 1}, count(stage(t, d))); diff != "" {
+		t.Error(diff)
+	}
+	if err := l.License(people[1]); err != nil {
+		t.Fatal(err)
+	}
+	stage(t, d)
+	l.Carry(people[1])
+	stage(t, d)
+	stage(t, d)
+	after, err := d.Plan(t.Context(), &events{})
+	if err != nil || len(after.Changes)+len(after.LeftOut) > 0 {
+		t.Errorf("%v, %+v, %v", changed(after), after.LeftOut, err)
+	}
+	if lost := lab.Missing(before, l.Holdings()); len(lost)+len(l.InWorkMail()) > 0 {
+		t.Errorf("lost %v, left in WorkMail %v", lost, l.InWorkMail())
+	}
+	// The other cloud is untouched: free/busy with the tenant still works.
+	r, err := d.Test(t.Context(), TestOptions{From: "anna.alberti@contoso.example", To: people[0],
+		UntilOK: 10 * time.Second}, &events{})
+	if err != nil || r.Summary.Failed+r.Summary.Unknown > 0 {
+		t.Errorf("%v, %v", directions(r), err)
+	}
 }

@@ -132,3 +132,19 @@ func (o *Organization) Provide(domain, endpoint, user, password string) {
 	o.availability = append(o.availability, &availability{domain: strings.ToLower(domain), endpoint: endpoint,
 		user: user, secret: password, created: now, modified: now})
 }
+
+// Exported lists the accounts whose mailboxes were exported to the end.
+func (o *Organization) Exported() []string {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	var out []string
+	for _, j := range o.jobs {
+		if j.settle(o.service); j.state == "COMPLETED" {
+			if p, known := o.find(j.entity); known {
+				out = append(out, p.Account)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
