@@ -397,8 +397,10 @@ func readAvailability(ctx context.Context, api fact.WorkMailAPI) ([]change.Live,
 	return out, nil
 }
 
-// errNoProvider says that a configuration has no provider.
-var errNoProvider = errors.New("neither an EWS provider with its password nor a Lambda function is known")
+// errNoProvider says that a provider cannot be written. A rollback meets it where a function took
+// the place of an EWS provider.
+var errNoProvider = errors.New("an EWS provider is written with its password, which WorkMail does not show: name its " +
+	"account and password in the answers file (forests[].workmail) and run hybridge apply")
 
 // provide writes a provider, which replaces the one before as a whole.
 func provide(operation string, p change.Properties) (change.Command, error) {
