@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 	"github.com/hybridge-cli/hybridge/pkg/lab/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/wire/autodiscover"
@@ -83,6 +85,8 @@ const (
 	// EWS of the first forest.
 	WorkMailFunction = "arn:aws:lambda:" + workMailRegion + ":" + workMailAccount + ":function:workmail-cap"
 
+	inboundSMTP = "inbound-smtp." + workMailRegion + ".amazonaws.com"
+
 	svcExchange = "svc-availability" // as which WorkMail asks Exchange
 	svcWorkMail = "svc-workmail"     // as which Exchange asks WorkMail
 )
@@ -143,9 +147,11 @@ func (s *workMailSite) hosts() []string {
 
 func (s *workMailSite) register(r *registry) {
 	s.service = workmail.New(workmail.Config{Region: workMailRegion, Account: workMailAccount, Clock: s.now})
-	r.certificate(&s.front, leaf{subject: pkix.Name{CommonName: "awsapps.com"}, names: s.hosts()})
+	r.certificate(&s.front, leaf{subject: pkix.Name{CommonName: "awsapps.com"}, names: append(s.hosts(), inboundSMTP)})
 	r.zones = append(r.zones, workMailDomain, "mail."+workMailRegion+".awsapps.com", workMailRegion+".amazonaws.com")
 	r.host(s.hosts()...)
+	r.host(inboundSMTP)
+	r.records = append(r.records, workMailDomain+". MX 10 "+inboundSMTP+".")
 	r.host("inbound-smtp." + workMailRegion + ".amazonaws.com")
 	domain := s.forest.domain
 	if !s.unproved {
@@ -193,6 +199,9 @@ func (s *workMailSite) raise(l *Lab) error {
 	f.org.Seed("DistributionGroup", "Name", "Sales", "Alias", "sales", "DisplayName", "Sales", "SamAccountName", "sales",
 		"PrimarySmtpAddress", "sales@"+f.domain)
 	f.org.Seed("SendConnector", "Name", "Internet", "AddressSpaces", []string{"SMTP:*;1"}, "DNSRoutingEnabled", true)
+	if err := s.raiseMail(); err != nil {
+		return err
+	}
 	api, discovery := s.hosts()[:2], s.service.AutodiscoverPOX()
 	return s.serveTLS(map[string]virtualHost{
 		api[0]: {s.front, s.service.API()}, api[1]: {s.front, s.service.Directories()},
@@ -203,7 +212,27 @@ func (s *workMailSite) raise(l *Lab) error {
 
 func (s *workMailSite) link(way *link.Link) {
 	s.service.Reach(way)
+	s.service.Post.Link(s.network.names, way.DialContext, way.Roots())
 	s.start()
+}
+
+// raiseMail opens port 25 of the region.
+func (s *workMailSite) raiseMail() error {
+	listener, err := s.listen(inboundSMTP + ":25")
+	if err != nil {
+		return err
+	}
+	s.service.Post = mail.New(mail.Config{
+		Host: inboundSMTP, Build: "1.0", Own: []string{workMailDomain}, Now: s.now,
+		Certificates: func() []tls.Certificate { return []tls.Certificate{s.front.tls()} },
+		Find: func(address string) mail.Address {
+			primary, known := s.org.MailboxOf(address)
+			return mail.Address{Known: known, Here: known, Primary: primary}
+		},
+	})
+	s.queue(func() error { return s.service.Post.Serve(listener) },
+		func() { listener.Close(); s.service.Post.Close() })
+	return nil
 }
 
 // texts looks up TXT records in the zones of the lab.

@@ -37,6 +37,9 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	}
 	defer release()
 	if o.Message {
+		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
+			return freebusy.Report{}, err
+		}
 		return delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs}, d)
 	}
 	markers, done, err := d.markers(ctx, o, premises)

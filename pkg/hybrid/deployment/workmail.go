@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,10 +34,13 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 	clients := []*connection[*ews.Client]{client}
 	p := freebusy.Premise{
 		Name: desired.PlaceWorkMail, EWS: workmail.EWS(w.Region), Probe: "ews", Ask: freebusy.EWS(client.get),
+		Client: client.get,
 		Has: func(ctx context.Context, address string) (bool, error) {
 			users, err := fact.WorkMailUsers.In(ctx, facts.WorkMail)
+			name, domain, _ := strings.Cut(address, "@")
 			for _, u := range users {
-				if u.Enabled() && strings.EqualFold(u.Email, address) {
+				if u.Enabled() && (strings.EqualFold(u.Email, address) || strings.EqualFold(u.Name, name) &&
+					strings.HasSuffix(strings.ToLower(domain), ".awsapps.com")) {
 					return true, nil
 				}
 			}
@@ -81,6 +85,53 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 			}})
 	}
 	return p, clients
+}
+
+// throughAccount puts the service account in the place of other users of WorkMail: messages are sent
+// and read as this user alone. A message also goes to its address in the domain of WorkMail, which
+// works without Exchange's knowledge of the user.
+func (d *Deployment) throughAccount(ctx context.Context, facts *fact.Set, pairs []freebusy.Pair) ([]freebusy.Pair,
+	error) {
+	w := d.answers.WorkMail
+	if w == nil || w.Account == nil {
+		return pairs, nil
+	}
+	users, err := fact.WorkMailUsers.In(ctx, facts.WorkMail)
+	if err != nil {
+		return nil, err
+	}
+	own := ""
+	there := func(address string) bool {
+		return slices.ContainsFunc(users, func(u workmail.Entity) bool {
+			if u.Enabled() && strings.EqualFold(u.Email, w.Account.User) {
+				own = u.Name
+			}
+			return u.Enabled() && strings.EqualFold(u.Email, address)
+		})
+	}
+	var out []freebusy.Pair
+	for _, p := range pairs {
+		from, to := there(p.From), there(p.To)
+		switch {
+		case from && !to:
+			p.From = w.Account.User
+		case to && !from:
+			p.To = w.Account.User
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+		if to && !from && there(w.Account.User) {
+			o, err := fact.WorkMailOrganization.In(ctx, facts.WorkMail)
+			if err != nil {
+				return nil, err
+			}
+			if p.To = own + "@" + o.TestDomain(); !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out, nil
 }
 
 // asProvider returns a client of a forest's EWS with the account that WorkMail uses there.

@@ -32,10 +32,12 @@ type Address struct {
 
 // Config is one side's transport.
 type Config struct {
-	Organization *organization.Organization
-	Host         string // name of the server, in its greeting and in Received headers
-	Build        string // "15.2.2562.17", of Received headers
-	Tenant       string // id of the tenant; empty on-premises
+	Organization *organization.Organization // nil: of Amazon WorkMail
+	// Own are the domains of which WorkMail alone has the recipients.
+	Own    []string
+	Host   string // name of the server, in its greeting and in Received headers
+	Build  string // "15.2.2562.17", of Received headers
+	Tenant string // id of the tenant; empty on-premises
 	// Certificates are the certificates with their keys that the server has.
 	Certificates func() []tls.Certificate
 	Find         func(address string) Address
@@ -116,9 +118,12 @@ func New(c Config) *Transport {
 	}
 	t := &Transport{Config: c, inbox: map[string][]Message{}, queues: map[string]*queue{}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
-	if c.Tenant == "" {
+	switch {
+	case c.Organization == nil:
+		t.side = amazon{t}
+	case c.Tenant == "":
 		t.side = onPremises{t}
-	} else {
+	default:
 		t.side = online{t}
 	}
 	t.server = &smtp.Server{Hostname: c.Host, Each: func(conn net.Conn) smtp.Config {
@@ -128,7 +133,9 @@ func New(c Config) *Transport {
 		}
 		return config
 	}}
-	t.track()
+	if c.Organization != nil {
+		t.track()
+	}
 	return t
 }
 
@@ -240,6 +247,9 @@ func (t *Transport) take(m smtp.Message) string {
 // before.
 func (t *Transport) judge(h *Header, v verdict) {
 	h.firewall(v.promoted)
+	if t.Organization == nil {
+		return // WorkMail writes none of Exchange's headers
+	}
 	if v.promoted {
 		h.Set("X-CrossPremisesHeadersPromoted", t.Host)
 	}
@@ -377,6 +387,9 @@ func (e *certificateError) Error() string {
 
 // authoritative reports whether the organization alone has a domain's recipients.
 func (t *Transport) authoritative(domain string) bool {
+	if t.Organization == nil {
+		return slices.Contains(t.Own, domain)
+	}
 	d := t.accepted(domain)
 	return d != nil && d.String("DomainType") != "InternalRelay" && d.String("DomainType") != "ExternalRelay"
 }
@@ -433,6 +446,10 @@ func (t *Transport) fail(m queued, recipient, status string) {
 // receivedLine is a Received header as Exchange writes it.
 func (t *Transport) receivedLine(from string, s *tls.ConnectionState) string {
 	how := ""
+	if t.Organization == nil {
+		return fmt.Sprintf("from %s by %s with SMTP id %s; %s", from, t.Host, rand.Text(),
+			t.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 +0000 (UTC)"))
+	}
 	if s != nil {
 		how = fmt.Sprintf(" (version=%s, cipher=%s)", strings.NewReplacer("TLS 1.", "TLS1_").Replace(
 			tls.VersionName(s.Version)), tls.CipherSuiteName(s.CipherSuite))

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/mail"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -81,7 +82,9 @@ type Service struct {
 	// AutodiscoverBroken makes autodiscover answer 403, as was seen of the real service.
 	AutodiscoverBroken bool
 
-	way *link.Link
+	// Post is the mail of the users; nil: there is none.
+	Post *mail.Transport
+	way  *link.Link
 
 	mu            sync.Mutex
 	organizations []*Organization

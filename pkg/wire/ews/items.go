@@ -112,7 +112,7 @@ func (c *Client) item(ctx context.Context, mailbox, operation, body string) (*so
 func (h *Handler) items(r *http.Request, envelope soap.Envelope) (string, error) {
 	backend, ok := h.Backend.(Calendars)
 	body, operation := envelope.Body, envelope.Body.Name.Local
-	if !ok {
+	if _, posts := h.Backend.(Post); !ok && !posts {
 		return "", schemaFault("the element '" + operation + "' in namespace '" + Messages + "' is not expected")
 	}
 	q := Query{RequestID: r.Header.Get("client-request-id"), Impersonated: impersonated(envelope.Header)}
@@ -120,8 +120,8 @@ func (h *Handler) items(r *http.Request, envelope soap.Envelope) (string, error)
 	answer, err, done := h.mail(r.Context(), q, operation, body)
 	switch {
 	case done:
-	case operation == "GetItem":
-		return "", schemaFault("the element 'GetItem' in namespace '" + Messages + "' is not expected")
+	case operation == "GetItem", !ok:
+		return "", schemaFault("the element '" + operation + "' in namespace '" + Messages + "' is not expected")
 	case operation == "FindItem":
 		answer, err = findItem(r.Context(), backend, q, body)
 	case operation == "CreateItem":
