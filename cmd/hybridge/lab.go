@@ -45,6 +45,7 @@ type labOptions struct {
 	clouds  []string
 	keytab  string
 	state   string
+	between bool
 }
 
 func newLabStartCommand(a app) *cobra.Command {
@@ -69,6 +70,7 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 	c.Flags().StringVar(&o.state, "state", lab.Clean,
 		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
+	c.Flags().BoolVar(&o.between, "between", false, "let the forests ask each other for free/busy")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
 		"let Exchange take Kerberos tickets with the keys of this `FILE` (HTTP/ex1.contoso.example)")
 	c.PreRunE = func(*cobra.Command, []string) error {
@@ -118,7 +120,7 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	l, err := lab.Start(ctx, lab.Options{
 		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log,
 		Clouds: o.clouds,
-		State:  o.state,
+		State:  o.state, Between: o.between,
 	})
 	if err != nil {
 		if ctx.Err() != nil {

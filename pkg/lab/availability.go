@@ -40,6 +40,8 @@ type premise struct {
 	// token mints the token that this side presents to another, for a URL and a domain. The two
 	// sides mint it differently.
 	token func(ctx context.Context, target, domain string) (string, error)
+	// canonical is the path of an account, as the directory shows it; nil where no account asks.
+	canonical func(account string) (string, bool)
 	// graph asks Microsoft Graph instead of EWS, when the route through Graph is switched on here;
 	// ok is false when it is not.
 	graph func(ctx context.Context, address string, w ews.Window) (events []ews.Event, ok bool, err error)
@@ -218,7 +220,7 @@ func (p *premise) gate(next http.Handler) http.Handler {
 			http.Error(w, "EWS is not allowed for this program.", http.StatusForbidden)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, fromOtherForest(r))
 	})
 }
 

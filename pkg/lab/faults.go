@@ -54,6 +54,7 @@ type Fault struct {
 	// late runs when every server has started: objects, rights, tenant.
 	early, late hook
 	workMail    bool                             // the lab must have WorkMail
+	between     bool                             // the forests of the lab must ask each other
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
 
@@ -329,7 +330,7 @@ func Faults() []Fault {
 			}),
 		},
 	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), policyFaults(),
-		workMailFaults())...)
+		workMailFaults(), betweenFaults())...)
 }
 
 // blemish changes one person on-premises in the directory.

@@ -67,6 +67,7 @@ func (l *Lab) write() error {
 		if l.workMail != nil && (f == l.workMail.forest || f.sharing) {
 			forest.WorkMail = l.workMail.provider(f)
 		}
+		forest.Lookups = f.lookups()
 		a.Forests = append(a.Forests, forest)
 		for _, elsewhere := range []*mailbox{f.moved(), f.amazon()} {
 			if elsewhere != nil {
@@ -75,6 +76,7 @@ func (l *Lab) write() error {
 			}
 		}
 	}
+	a.Tests.Pairs = append(a.Tests.Pairs, l.pairsBetween()...)
 	if err := a.Save(l.Answers()); err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}

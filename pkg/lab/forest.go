@@ -46,6 +46,7 @@ type forestSite struct {
 	// Set by faults.
 	alter    func(*leaf) // changes the transport certificate before it is made
 	viewOnly bool        // every account has view-only roles
+	groups   []string    // of the directory, beside those of Exchange
 	// alias is where autodiscover of the domain leads by a CNAME record.
 	alias string
 	// sharing makes the forest one of the organization in WorkMail.
@@ -173,6 +174,7 @@ func (f *forestSite) seed() {
 			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server))...)
 		}
 	}
+	f.seedContacts()
 }
 
 // store puts a certificate into the server's store.
@@ -190,6 +192,7 @@ func (f *forestSite) people() []directory.User {
 	users := make([]directory.User, 0, len(f.users)+1)
 	users = append(users, directory.User{Name: "svc-hybridge", SAMAccountName: "svc-hybridge", UPN: f.account(),
 		Password: f.passwords["svc-hybridge"]})
+	users = append(users, f.lookupAccount()...)
 	for _, noun := range recipientNouns {
 		for _, r := range f.org.Objects(noun) {
 			users = append(users, f.person(r))
@@ -396,6 +399,8 @@ type answering struct {
 func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calendar, error) {
 	out := make([]ews.Calendar, len(q.Mailboxes))
 	foreign := q.Caller.Scheme == "Bearer"
+	proxied, refused := a.proxied(ctx, q.Caller)
+	proxied = proxied && !foreign
 	if !foreign {
 		if q.Impersonated != "" { // no account of the lab has the role ApplicationImpersonation
 			return nil, &ews.Fault{ResponseCode: "ErrorImpersonateUserDenied",
@@ -405,9 +410,16 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 	}
 	token, _ := q.Caller.Claims.(oauth.Token)
 	for i, address := range q.Mailboxes {
-		found, err := a.availability(ctx, address, q.Window, foreign)
-		if err == nil && foreign {
+		found, err := a.availability(ctx, address, q.Window, foreign || proxied)
+		switch {
+		case err != nil:
+		case foreign:
 			out[i].Limit, err = a.lets(token)
+		case proxied:
+			out[i].Limit, err = ews.FreeBusyMerged, refused // what the calendars show to everyone
+		}
+		if err != nil {
+			found = nil
 		}
 		out[i].Events = found
 		var no *lookupError

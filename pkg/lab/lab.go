@@ -47,6 +47,9 @@ type Options struct {
 	// nil.
 	// Certificates and tokens follow the machine's clock.
 	Today func() time.Time
+	// Between lets the forests ask each other for free/busy: see forests[].lookups of the answers.
+	// A fault of such lookups sets it.
+	Between bool
 	// Weather stands between the clients and every web server of the lab: it may delay, refuse or
 	// drop a request. nil: fair.
 	Weather func(http.Handler) http.Handler
@@ -158,6 +161,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if slices.Contains(o.Clouds, WorkMail) {
 		l.workMail = &workMailSite{servers: servers{network: l.network}, forest: l.forests[0], now: l.now}
 		l.sites = append(l.sites, l.workMail)
+	}
+	if o.Between || slices.ContainsFunc(planted, func(f Fault) bool { return f.between }) {
+		l.meet()
 	}
 	for _, f := range planted {
 		f.early.plant(l)

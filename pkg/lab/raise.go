@@ -42,7 +42,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	f.org = organization.New(organization.Config{
 		Name: f.organization, GUID: f.guid, Side: "onprem", FQDN: f.domain, Server: f.controller, Host: f.server,
-		Fetch: l.fetch, Clock: l.now,
+		Fetch: l.fetch, Clock: l.now, Account: f.canonical,
 	})
 	if !f.knowsGraph() {
 		f.org.Deny("New-AuthServer", "GraphBaseUrl")
@@ -50,6 +50,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	f.seed()
 	f.premise = &premise{name: f.name, org: f.org, now: l.now, published: f.published, graph: f.askGraph}
+	f.premise.canonical = f.canonical
 	f.premise.token = func(ctx context.Context, _, domain string) (string, error) {
 		return f.onPremisesToken(ctx, exchangeResource, domain)
 	}

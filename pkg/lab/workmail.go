@@ -299,13 +299,13 @@ func (p *premise) askSpace(ctx context.Context, space *organization.Record, addr
 		return nil, failed("ErrorProxyRequestProcessingFailed",
 			"The lab doesn't simulate availability address spaces with access method %s.", method)
 	}
-	ask := &ews.Client{HTTP: p.link.Client(link.Basic{User: c.User, Password: c.Password}), AnchorMailbox: address,
-		Version: "Exchange2010_SP1", UserAgent: "ASProxy/CrossForest/EmailDomain"}
-	defer ask.HTTP.CloseIdleConnections()
 	endpoint := space.String("TargetAutodiscoverEpr")
 	if endpoint == "" {
 		endpoint = "https://autodiscover." + domain + "/autodiscover/autodiscover.xml"
 	}
+	ask := &ews.Client{HTTP: p.signIn(ctx, endpoint, c), AnchorMailbox: address,
+		Version: "Exchange2010_SP1", UserAgent: "ASProxy/CrossForest/EmailDomain"}
+	defer ask.HTTP.CloseIdleConnections()
 	anonymous := p.link.Client(nil)
 	defer anonymous.CloseIdleConnections()
 	discovery := &autodiscover.Client{HTTP: ask.HTTP, Anonymous: anonymous,

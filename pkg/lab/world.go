@@ -28,7 +28,9 @@ type forest struct {
 	build        string // as AdminDisplayVersion prints it
 	given        []string
 	users        []*mailbox
-	services     []string // accounts of users that are services
+	services     []string   // accounts of users that are services
+	between      bool       // the other forests ask it, and it asks them
+	contacts     []*mailbox // people of other forests, as mail users
 }
 
 // companies name the forests: Microsoft's fictitious companies, then numbers.

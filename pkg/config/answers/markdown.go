@@ -59,6 +59,7 @@ var parts = []struct {
 		reflect.TypeFor[Certificate]()},
 	{"copy-rules", "forests[].copyRules", "forests[].copyRules", reflect.TypeFor[CopyRules]()},
 	{"provider", "forests[].workmail", "forests[].workmail", reflect.TypeFor[Provider]()},
+	{"lookups", "forests[].lookups", "forests[].lookups", reflect.TypeFor[Lookups]()},
 	{"credential", "Credentials", "exchangeOnline.credential", reflect.TypeFor[Credential]()},
 	{"network", "network", "network", reflect.TypeFor[Network]()},
 	{"proxy-credential", "network.proxyCredential", "network.proxyCredential", reflect.TypeFor[ProxyCredential]()},

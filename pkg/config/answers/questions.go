@@ -72,6 +72,7 @@ func (d *Document) Pages() []Page {
 	for _, s := range sections {
 		switch {
 		case (s.ID == "workmail" || s.ID == "interoperability") && d.find("workmail") == nil,
+			s.ID == "between" && d.Len("forests") < 2,
 			s.ID == "cloud" && d.find("exchangeOnline") == nil && d.find("workmail") != nil:
 		case s.PerForest:
 			forest = append(forest, s)
@@ -122,6 +123,7 @@ var sections = []Section{
 	{ID: "exchange", Title: "Exchange", PerForest: true},
 	{ID: "certificate", Title: "Transport certificate", PerForest: true},
 	{ID: "interoperability", Title: "Free/busy for WorkMail", PerForest: true},
+	{ID: "between", Title: "Free/busy for the other forests", PerForest: true},
 	{ID: "tests", Title: "Free/busy test", PerForest: true},
 	{ID: "network", Title: "Network"},
 }
@@ -283,6 +285,20 @@ var questions = []Question{
 	{Key: "forests[].workmail.password", Section: "interoperability", Label: "Password", Kind: SecretAnswer,
 		Required: true, Example: "keyring:hybridge/workmail-contoso", Check: checkSecret,
 		When: []Condition{{Key: "forests[].workmail.user"}}, Help: passwordKept},
+
+	{Key: "forests[].lookups.access", Section: "between", Label: "Other forests ask it", Kind: ChoiceAnswer,
+		Choices: enumerations["Lookups.access"], Default: "no lookups from the other forests", Example: "orgWide",
+		Help: "How the other forests ask this one for free/busy. orgWide: as one account, which sees what everyone " +
+			"sees. perUser: each person sees what the calendar shows to that person; the forests need a trust. " +
+			"relationship: by the federation trust that both forests have."},
+	{Key: "forests[].lookups.user", Section: "between", Label: "Account", Kind: TextAnswer,
+		Example: `contoso\svc-lookups`, Check: rule(account),
+		When: []Condition{{"forests[].lookups.access", []string{AccessOrgWide, AccessPerUser}}},
+		Help: "An account of this forest, without a mailbox and without rights, as which the Exchange servers of " +
+			"the other forests ask. With perUser and no account, they ask as themselves over the trust."},
+	{Key: "forests[].lookups.password", Section: "between", Label: "Password", Kind: SecretAnswer, Required: true,
+		Example: "keyring:hybridge/lookups-contoso", Check: checkSecret,
+		When: []Condition{{Key: "forests[].lookups.user"}}, Help: passwordKept},
 
 	{Key: "tests.pairs[].from", Section: "tests", Label: "User on premises", Kind: TextAnswer,
 		Example: "anna@contoso.com", Check: rule(address),

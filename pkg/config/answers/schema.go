@@ -34,6 +34,7 @@ var enumerations = map[string][]string{
 	"WorkMail.state":                 {Leaving},
 	"WorkMail.to":                    {ToExchange, ToExchangeOnline},
 	"WorkMail.leaveBehind[]":         ItemKinds(),
+	"Lookups.access":                 {AccessOrgWide, AccessPerUser, AccessRelationship},
 	"Directory.security":             {SecurityLDAPS, SecurityStartTLS},
 	"CheckRule.severity":             {SeverityFail, SeverityWarn},
 	"Credential.kind":                texts(append(slices.Clone(onPremises), online...)),

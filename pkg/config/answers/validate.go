@@ -465,6 +465,7 @@ func (v *validation) forests(a *Answers) {
 		v.list(at("edge"), f.Edge, hostOrAddress)
 		v.copyRules(a, i)
 		v.provider(at(), a, f.WorkMail)
+		v.lookups(at(), a, f.Lookups)
 	}
 }
 

@@ -72,6 +72,11 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 			directions = append(directions, f.answers.Name+" -> "+desired.PlaceWorkMail,
 				desired.PlaceWorkMail+" -> "+f.answers.Name)
 		}
+		for _, other := range d.forests {
+			if other != f && other.answers.Lookups != nil && d.answers.Has(answers.FreeBusy) {
+				directions = append(directions, f.answers.Name+" -> "+other.answers.Name)
+			}
+		}
 		for _, direction := range directions {
 			if !slices.ContainsFunc(r.Matrix, func(a freebusy.Answer) bool {
 				return a.Direction == direction || !strings.Contains(a.Direction, " -> ") ||
@@ -85,7 +90,8 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 }
 
 // pairs returns the pairs to look up: those of the answers, or the one that From and To name.
-// Without either, it takes one mailbox of each side, per forest.
+// Without either, it takes one mailbox of each side, per forest, and one of
+// each two forests of which one asks the other.
 func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair, error) {
 	if o.From != "" && o.To != "" {
 		return []freebusy.Pair{{From: o.From, To: o.To}}, nil
@@ -95,6 +101,7 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 		all = append(all, freebusy.Pair{From: p.From, To: p.To})
 	}
 	if len(all) == 0 {
+		people := map[*forest]string{}
 		for _, f := range d.forests {
 			here, err := anybody(ctx, f, "Get-Mailbox")
 			if err != nil {
@@ -106,6 +113,14 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 			}
 			if here != "" && moved != "" {
 				all = append(all, freebusy.Pair{From: here, To: moved}, freebusy.Pair{From: moved, To: here})
+			}
+			people[f] = here
+		}
+		for _, f := range d.forests {
+			for _, other := range d.forests {
+				if f != other && other.answers.Lookups != nil && people[f] != "" && people[other] != "" {
+					all = append(all, freebusy.Pair{From: people[f], To: people[other]})
+				}
 			}
 		}
 	}

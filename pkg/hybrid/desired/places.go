@@ -112,7 +112,7 @@ func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 	missing := 0
 	for _, c := range plan.Changes {
 		space := c.Kind == availabilityAddressSpace.Noun && c.Target == PlaceForest(forest.Name()) &&
-			c.After["UseServiceAccount"] == nil
+			strings.HasSuffix(c.Name, ".awsapps.com")
 		if c.Action == change.Create && (space || c.Kind == availabilityConfiguration.Noun &&
 			slices.Contains(lower(forest.Answers.Domains), c.Name)) {
 			missing++
@@ -125,6 +125,36 @@ func BegunWorkMail(plan change.Plan, forest *fact.Side) bool {
 		}
 	}
 	return missing <= len(forest.Answers.Domains)
+}
+
+// BegunBetween reports whether lookups between forests were set up: one address space at least is
+// there.
+func BegunBetween(plan change.Plan, set *fact.Set) bool {
+	wanted := 0
+	for _, forest := range set.Forests {
+		for _, other := range set.Forests {
+			if other != forest && other.Answers.Lookups != nil {
+				wanted += len(other.Answers.Domains)
+			}
+		}
+	}
+	for _, c := range plan.Changes {
+		if c.Action == change.Create && c.Kind == organizationRelationship.Noun && strings.HasPrefix(c.Name, "Forest ") {
+			return false
+		}
+		between := slices.ContainsFunc(set.Forests, func(f *fact.Side) bool {
+			return f.Answers.Lookups != nil && slices.Contains(lower(f.Answers.Domains), normalDomain(c.Name))
+		})
+		if c.Action == change.Create && c.Kind == availabilityAddressSpace.Noun && between {
+			wanted--
+		}
+	}
+	for _, l := range plan.LeftOut {
+		if l.Topic == betweenForests.ID {
+			return false
+		}
+	}
+	return wanted > 0
 }
 
 // Begun reports whether the forest was set up: the plan creates neither the record of the hybrid

@@ -323,7 +323,8 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 func (s *settling) meeting(n Need, r *planned) iter.Seq[*planned] {
 	return func(yield func(*planned) bool) {
 		for _, other := range s.by[settled{n.kind, n.place}] {
-			if other != r && (n.key == "" || other.Key == n.key) && n.meets(r.instance, other.instance) && !yield(other) {
+			if met := other.Key == n.key || n.key == "" && n.meets(r.instance, other.instance); other != r && met &&
+				!yield(other) {
 				return
 			}
 		}
@@ -365,9 +366,11 @@ func (s *settling) references(r change.Resource) []Need {
 	return out
 }
 
-// meets reports whether a need of one instance may be satisfied by another one.
+// meets reports whether a need of one instance may be satisfied by another one: of the same forest,
+// or of the forest that the need names.
 func (n Need) meets(of, other instance) bool {
-	return of.forest == nil || other.forest == nil || of.forest == other.forest
+	return of.forest == nil || other.forest == nil || of.forest == other.forest ||
+		n.key != "" && n.place == PlaceForest(other.forest.Name())
 }
 
 // consistent refuses answers in which two forests claim one domain. Each side keeps a domain in one

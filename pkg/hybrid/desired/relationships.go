@@ -137,6 +137,9 @@ var organizationRelationship = Exchange.Declare(Kind{
 		"PhotosEnabled":         {Type: boolean},
 		"TargetOwaURL":          {Type: address},
 		"TargetSharingEpr":      {Type: address},
+		// Of relationships between forests, which sign in by federation.
+		"TargetApplicationUri":  {Type: text},
+		"TargetAutodiscoverEpr": {Type: address},
 	},
 	Risk: "lookups and mailbox moves between the two sides follow this object; a domain taken from another " +
 		"relationship loses its own settings",

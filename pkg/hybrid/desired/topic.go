@@ -50,8 +50,8 @@ var (
 func Topics() []*Topic {
 	return []*Topic{
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
-		relationships, connectors, addressSpace, applicationSwitch, graphRoute, mailFlow, copiedRules, mailboxMoves,
-		movesOff, workarounds, hybridRecord, sharedKeys,
+		relationships, connectors, addressSpace, betweenForests, applicationSwitch, graphRoute, mailFlow, copiedRules,
+		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailDomains, workMailUsers, workMailLookups, workMailExit,
 	}
 }
@@ -87,10 +87,14 @@ func (t *Topic) manages(a answers.Answers) bool {
 	return t.in(a) && (t.Retires == "" || slices.Contains(a.Retire, t.Retires))
 }
 
-// Named reports whether answers name a cloud: the tenant when at is empty.
+// Named reports whether answers name a cloud: the tenant when at is empty. fact.AtForest stands for
+// the other forests.
 func Named(a answers.Answers, at fact.At) bool {
-	if at == fact.AtWorkMail {
+	switch at {
+	case fact.AtWorkMail:
 		return a.WorkMail != nil
+	case fact.AtForest:
+		return a.BetweenForests()
 	}
 	return a.ExchangeOnline != nil
 }

@@ -420,7 +420,8 @@ func provide(operation string, p change.Properties) (change.Command, error) {
 var availabilityAddressSpace = Exchange.Declare(Kind{
 	Noun:  "AvailabilityAddressSpace",
 	Title: "Availability address space",
-	Why: "Sends lookups for users in WorkMail to WorkMail: the forest name is the domain of their target addresses. " +
+	Why: "Sends lookups for people of another forest to that forest, and lookups for users in WorkMail to WorkMail: " +
+		"the forest name is the domain of their target addresses. " +
 		"Sends those of servers older than Exchange 2013 Service Pack 1 for the tenant through a newer server. " +
 		"Exchange has no cmdlet that changes one: one that differs is replaced, never doubled.",
 	Places: []string{OnPremises},
@@ -429,6 +430,8 @@ var availabilityAddressSpace = Exchange.Declare(Kind{
 		"AccessMethod": {Type: text},
 		"UserName":     {Type: text, Derived: true},
 		"Credentials":  {Type: text},
+		// Of lookups between forests.
+		"TargetAutodiscoverEpr": {Type: unlessElsewhere},
 		// Of lookups through a newer server of the forest.
 		"UseServiceAccount": {Type: boolean, Write: change.CreateOnly},
 		"ProxyUrl":          {Type: address, Write: change.CreateOnly},

@@ -15,17 +15,19 @@ type Holder struct {
 	TargetSharingEpr  string
 	DiscoveryEndpoint string // of a connector
 	TargetOwaURL      string // of a relationship
+	// Leads says that lookups follow it: it is enabled, and a relationship shares free/busy.
+	Leads bool
 }
 
 // The holders of both sides. A side keeps a domain in one relationship and in one connector.
 var (
-	Relationships       = holders(OnPremises, "OrganizationRelationship", "DomainNames")
-	OnlineRelationships = holders(Online, "OrganizationRelationship", "DomainNames")
+	Relationships       = holders(OnPremises, "OrganizationRelationship", "DomainNames", "FreeBusyAccessEnabled")
+	OnlineRelationships = holders(Online, "OrganizationRelationship", "DomainNames", "FreeBusyAccessEnabled")
 	Connectors          = holders(OnPremises, "IntraOrganizationConnector", "TargetAddressDomains")
 	OnlineConnectors    = holders(Online, "IntraOrganizationConnector", "TargetAddressDomains")
 )
 
-func holders(system System, noun, domains string) *Query[[]Holder] {
+func holders(system System, noun, domains string, also ...string) *Query[[]Holder] {
 	cmdlet := "Get-" + noun
 	read := each(cmdlet, func(o exchange.Object) (h Holder, err error) {
 		list, err := o.Value(domains)
@@ -34,6 +36,11 @@ func holders(system System, noun, domains string) *Query[[]Holder] {
 		}
 		h.Domains = appIDs(list)
 		h.Name, _ = o.String("Name")
+		h.Leads = true
+		for _, property := range append(also, "Enabled") {
+			on, err := o.Bool(property)
+			h.Leads = h.Leads && err == nil && on
+		}
 		h.TargetSharingEpr, _ = o.String("TargetSharingEpr")
 		h.DiscoveryEndpoint, _ = o.String("DiscoveryEndpoint")
 		h.TargetOwaURL, _ = o.String("TargetOwaURL")

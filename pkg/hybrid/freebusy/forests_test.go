@@ -9,8 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
-// A lookup between two forests that has no route says that hybridge does not set it up. One to the
-// tenant does not say so.
+// A lookup between two forests that has no route says how to set it up. One to the tenant does not
+// say so.
 func TestBetweenForests(t *testing.T) {
 	refused := func(context.Context, string, string, Window) (View, error) {
 		return View{}, &refusal{"ErrorMailRecipientNotFound"}
@@ -35,8 +35,9 @@ func TestBetweenForests(t *testing.T) {
 		t.Fatalf("%v, %v", r, err)
 	}
 	for _, a := range r.Matrix {
-		said := strings.Contains(a.Note, "does not set up lookups between forests; contoso needs an availability "+
-			"address space or an organization relationship for fabrikam.com")
+		said := strings.Contains(a.Note, "contoso needs an availability address space or an organization "+
+			"relationship for fabrikam.com: hybridge plan sets it up where the answers file has lookups of forest "+
+			"fabrikam (forests[].lookups)")
 		if said != (a.To == "ben@fabrikam.com") {
 			t.Errorf("%s: note %q, route %v, %s", a.To, a.Note, a.Route, a.Error)
 		}

@@ -30,11 +30,14 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 	}
 	found, err := p.Session.Run(ctx,
 		exchange.Command{Name: "Get-Recipient", Parameters: map[string]any{"Identity": address}})
+	if err == nil && len(found) == 0 {
+		err = exchange.ErrNotFound
+	}
+	if at := elsewhere(p, premises, address); errors.Is(err, exchange.ErrNotFound) && at != "" {
+		return Location{Premise: at, Address: address}, nil
+	}
 	if err != nil {
 		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, err)
-	}
-	if len(found) == 0 {
-		return Location{}, fmt.Errorf("%s: look up %s: %w", p.Name, address, exchange.ErrNotFound)
 	}
 	kind, err := found[0].String("RecipientTypeDetails")
 	if err != nil {
@@ -62,6 +65,20 @@ func locate(ctx context.Context, p Premise, premises []Premise, address string) 
 			"lookup for it goes nowhere", p.Name, address, target, p.Name)}
 	}
 	return Location{Address: target}, nil
+}
+
+// elsewhere returns the other forest that has the domain of an address, which the forest that asks
+// does not have: people may ask for an address that is not in their address list.
+func elsewhere(p Premise, premises []Premise, address string) string {
+	if p.Side != exchange.OnPremises || p.holds(domainOf(address)) {
+		return ""
+	}
+	for _, other := range premises {
+		if other.Side == exchange.OnPremises && other.holds(domainOf(address)) {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 // astray says that a mailbox is where no premise of the deployment is: the target address is stale,

@@ -283,7 +283,9 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 		return answers
 	}
 	for _, q := range premises {
-		if q.Name == at.Premise && q.EWS != "" && p.Session != nil && q.Session != nil {
+		// Forests sign in at each other with accounts, and not with tokens.
+		tokens := p.Side == exchange.Online || q.Side == exchange.Online
+		if q.Name == at.Premise && q.EWS != "" && p.Session != nil && q.Session != nil && tokens {
 			blank.Probe = "test-oauthconnectivity"
 			return append(answers, timed(ctx, o.Timeout, blank,
 				func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) }))
@@ -293,14 +295,14 @@ func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pai
 }
 
 // betweenForests says what a lookup without a route lacks when both mailboxes are on-premises.
-// hybridge tests such a lookup and sets nothing up for it.
 func betweenForests(p Premise, premises []Premise, at Location) string {
 	i := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise })
 	if p.Side != exchange.OnPremises || i < 0 || premises[i].Side != exchange.OnPremises {
 		return ""
 	}
-	return fmt.Sprintf("hybridge does not set up lookups between forests; %s needs an availability address space or "+
-		"an organization relationship for %s", p.Name, domainOf(at.Address))
+	return fmt.Sprintf("%s needs an availability address space or an organization relationship for %s: hybridge plan "+
+		"sets it up where the answers file has lookups of forest %s (forests[].lookups)", p.Name,
+		domainOf(at.Address), at.Premise)
 }
 
 // control asks for a mailbox that does not exist. A service that answers for it would answer

@@ -55,7 +55,7 @@ func Checks() []Check {
 		certificateChecks, serverChecks, transportChecks,
 		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks,
 		migrationChecks, oauthChecks,
-		tenantChecks, tenantStateChecks,
+		tenantChecks, tenantStateChecks, lookupChecks,
 		workMailChecks, workMailRightsChecks, workMailExitChecks, objectChecks())
 }
 
@@ -94,6 +94,9 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 	if set.WorkMail == nil && len(o.Only)+len(o.Skip) == 0 {
 		// Few organizations have WorkMail. A selection may name its checks all the same.
 		checks = slices.DeleteFunc(checks, Check.ofWorkMail)
+	}
+	if !set.Answers.BetweenForests() && len(o.Only)+len(o.Skip) == 0 {
+		checks = slices.DeleteFunc(checks, func(c Check) bool { return c.ID.Category() == "lookups" })
 	}
 	return run(ctx, checks, set, o, obs)
 }

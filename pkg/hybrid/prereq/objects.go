@@ -99,6 +99,8 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 		switch {
 		case slices.ContainsFunc(all, func(c fact.At) bool { return desired.Named(in.Answers, c) }):
 			return check.NotApplicable("no feature of the answers needs it")
+		case all[0] == fact.AtForest:
+			return check.NotApplicable("no forest is asked by the others (forests[].lookups)")
 		case all[0] == fact.AtWorkMail:
 			return check.Result{Status: check.StatusSkip, Summary: noWorkMail}
 		}
@@ -117,7 +119,8 @@ func judgeObjects(ctx context.Context, in Input, k *desired.Kind) check.Result {
 	}
 	begun := func(f *fact.Side) bool {
 		return (!slices.Contains(clouds, "") || desired.Begun(plan, f.Name())) &&
-			(!slices.Contains(clouds, fact.AtWorkMail) || desired.BegunWorkMail(plan, f))
+			(!slices.Contains(clouds, fact.AtWorkMail) || desired.BegunWorkMail(plan, f)) &&
+			(!slices.Contains(clouds, fact.AtForest) || desired.BegunBetween(plan, in.Set))
 	}
 	for _, f := range in.Forests {
 		if (in.Forest == nil || f == in.Forest) && !begun(f) {

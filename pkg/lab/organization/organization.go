@@ -27,6 +27,9 @@ type Config struct {
 	// FQDN is the forest's root domain: "contoso.com"; online the domain of the service's own
 	// forest.
 	FQDN string
+	// Account is the path of an account in the directory, such as contoso.com/Users/anna; nil, or
+	// false: there is none.
+	Account func(name string) (path string, ok bool)
 	// Tenant is the tenant's GUID; online only.
 	Tenant string
 	// Server is the domain controller; "dc1.FQDN" when empty.

@@ -47,6 +47,7 @@ var rules = map[string]rule{
 	"OnPremisesOrganization":     {apply: onPremisesOrganization},
 	"MigrationEndpoint":          {prepare: moveEndpoint, apply: migrationEndpoint},
 	"AvailabilityAddressSpace":   {apply: availabilityAddressSpace},
+	"AvailabilityConfig":         {prepare: availabilityAccounts, apply: availabilityConfig},
 }
 
 // invalid is the error of a task that refuses a request.
@@ -522,6 +523,35 @@ func availabilityAddressSpace(_ *Organization, verb string, r *Record, c Call, _
 	service, _ := r.get("UseServiceAccount").(bool)
 	if strings.EqualFold(method, "InternalProxy") && !service {
 		return invalid(invalidArgument, "You must set UseServiceAccount to $true when AccessMethod is InternalProxy.")
+	}
+	return nil
+}
+
+// availabilityAccounts finds accounts in the directory: their paths by parameter.
+func availabilityAccounts(_ context.Context, o *Organization, _ string, c Call) (any, error) {
+	paths := map[string]string{}
+	for _, property := range []string{"OrgWideAccount", "PerUserAccount"} {
+		name, _ := c.Parameters[property].(string)
+		if name == "" {
+			continue
+		}
+		path, found := "", false
+		if o.c.Account != nil {
+			path, found = o.c.Account(name)
+		}
+		if !found {
+			return nil, o.notFound(name)
+		}
+		paths[property] = path
+	}
+	return paths, nil
+}
+
+// availabilityConfig shows accounts by their paths in the directory.
+func availabilityConfig(_ *Organization, _ string, r *Record, _ Call, prepared any) error {
+	paths, _ := prepared.(map[string]string)
+	for property, path := range paths {
+		r.mustSet(property, path)
 	}
 	return nil
 }
