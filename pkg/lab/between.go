@@ -77,17 +77,26 @@ func (l *Lab) pairsBetween() []answers.Pair {
 // canonical is the path by which Exchange shows an account; false when the forest has none of that
 // name.
 func (f *forestSite) canonical(account string) (string, bool) {
-	_, signsIn := f.password(account)
 	name := account
 	if at := strings.LastIndexAny(name, `\/`); at >= 0 {
 		name = name[at+1:]
 	}
 	name, _, _ = strings.Cut(name, "@")
+	_, signsIn := f.password(account)
+	if strings.Contains(account, "/") {
+		_, signsIn = f.password(name)
+	}
 	known := slices.ContainsFunc(recipientNouns, func(noun string) bool {
 		return slices.ContainsFunc(f.org.Objects(noun), func(r *organization.Record) bool {
 			return strings.EqualFold(r.String("SamAccountName"), name)
 		})
 	}) || slices.Contains(f.groups, name)
+	switch {
+	case strings.EqualFold(name, "Exchange Servers"):
+		return f.domain + "/Microsoft Exchange Security Groups/" + name, true
+	case strings.Contains(account, "/") && !strings.EqualFold(account, f.domain+"/Users/"+name):
+		return "", false
+	}
 	return f.domain + "/Users/" + name, signsIn || known
 }
 

@@ -635,7 +635,7 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%s: no answer: %v", q.Key, err)
 		}
 	}
-	for scenario, want := range map[string]int{"single-forest": 8, "multi-forest": 13, "workmail": 9} {
+	for scenario, want := range map[string]int{"single-forest": 8, "multi-forest": 15, "workmail": 9} {
 		d, err := New("a", scenario)
 		if err != nil || len(d.Pages()) != want {
 			t.Errorf("%s: %d pages, want %d: %v", scenario, len(d.Pages()), want, err)

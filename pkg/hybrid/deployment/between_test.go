@@ -10,6 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
@@ -114,5 +115,100 @@ func TestBetweenForests(t *testing.T) {
 	}
 	if back, err := d.Plan(t.Context(), &events{}); err != nil || back.Digest != p.Digest {
 		t.Errorf("the rollback left %v, %v", slices.Collect(ids(back)), err)
+	}
+}
+
+// TestLookupsOfSinglePeople: with access perUser and an account, the asked forest accepts it as its
+// per-user account.
+func TestLookupsOfSinglePeople(t *testing.T) {
+	d := openBetween(t, 2, func(a *answers.Answers) {
+		for i := range a.Forests {
+			a.Forests[i].Lookups.Access = answers.AccessPerUser
+		}
+	})
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.Plan(t.Context(), &events{}); err != nil || len(again.Changes)+len(again.LeftOut) > 0 {
+		t.Errorf("not converged: %v %v, %v", slices.Collect(ids(again)), again.LeftOut, err)
+	}
+	after, err := d.Test(t.Context(), TestOptions{}, &events{})
+	if err != nil || after.Summary.Failed+after.Summary.Unknown > 0 {
+		t.Errorf("%+v, %v", after.Summary, err)
+	}
+	if session, err := d.forests[1].exchange.get(t.Context()); err != nil {
+		t.Error(err)
+	} else if found, err := session.Run(t.Context(), exchange.Command{Name: "Get-AvailabilityConfig"}); err != nil ||
+		len(found) != 1 {
+		t.Error(found, err)
+	} else if account, _ := found[0].String("PerUserAccount"); account != "fabrikam.example/Users/svc-lookups" {
+		t.Errorf("accepts %q", account)
+	}
+}
+
+// TestRelationshipsBetweenForests: a relationship needs a federation trust on both sides.
+func TestRelationshipsBetweenForests(t *testing.T) {
+	d := openBetween(t, 2, func(a *answers.Answers) {
+		for i := range a.Forests {
+			a.Forests[i].Lookups = &answers.Lookups{Access: answers.AccessRelationship}
+		}
+	})
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	for _, l := range p.LeftOut {
+		if l.Topic == "between-forests" && strings.Contains(l.Reason.String(), "has no federation trust") {
+			left++
+		}
+	}
+	if left != 2 {
+		t.Errorf("left out: %v", p.LeftOut)
+	}
+}
+
+// TestHandMadeAddressSpace: an address space of an administrator is replaced where it leads another
+// way, and never doubled. One that leads the same way stays.
+func TestHandMadeAddressSpace(t *testing.T) {
+	for name, c := range map[string]struct {
+		parameters map[string]any
+		action     change.Action // none when empty
+	}{
+		"the same": {map[string]any{"AccessMethod": "OrgWideFB", "Credentials": exchange.Credential{
+			User: `fabrikam\svc-lookups`}}, ""},
+		"another account": {map[string]any{"AccessMethod": "OrgWideFB", "Credentials": exchange.Credential{
+			User: `fabrikam\old`}}, change.Recreate},
+		"another way": {map[string]any{"AccessMethod": "PublicFolder"}, change.Recreate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openBetween(t, 2, nil)
+			session, err := d.forests[0].exchange.get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.parameters["ForestName"] = "Fabrikam.example"
+			add := exchange.Command{Name: "Add-AvailabilityAddressSpace", Parameters: c.parameters}
+			if _, err := session.Run(t.Context(), add); err != nil {
+				t.Fatal(err)
+			}
+			p, err := d.Plan(t.Context(), &events{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := change.Action("")
+			for _, c := range p.Changes {
+				if c.Target == "onprem/contoso" && c.Kind == "AvailabilityAddressSpace" && !strings.Contains(c.Name, "onmicrosoft") {
+					found = c.Action
+				}
+			}
+			if found != c.action {
+				t.Errorf("%q is planned, want %q", found, c.action)
+			}
+		})
 	}
 }

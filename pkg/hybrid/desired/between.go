@@ -65,7 +65,7 @@ func (p *Planner) takes(ctx context.Context, l answers.Lookups) error {
 	if l.Access == answers.AccessPerUser {
 		property, account = "PerUserAccount", live.PerUser
 	}
-	if account != "" && !fact.SameAccount(account, l.User) {
+	if account != "" && !fact.SameAccount(account, fact.OwnServers) && !fact.SameAccount(account, l.User) {
 		// It may be a group with the account in it: the check lookups.account says so.
 		return nil
 	}

@@ -89,6 +89,9 @@ var lookupChecks = []Check{
 			if l.Access == answers.AccessPerUser {
 				set = live.PerUser
 			}
+			if fact.SameAccount(set, fact.OwnServers) {
+				set = ""
+			}
 			if set != "" && !fact.SameAccount(set, l.User) {
 				return check.Warned("forest %s accepts lookups of %s: whether %s is a member of it is not known",
 					in.Forest.Name(), set, l.User).With("accepted", set)

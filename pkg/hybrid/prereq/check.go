@@ -96,7 +96,7 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 		checks = slices.DeleteFunc(checks, Check.ofWorkMail)
 	}
 	if !set.Answers.BetweenForests() && len(o.Only)+len(o.Skip) == 0 {
-		checks = slices.DeleteFunc(checks, func(c Check) bool { return c.ID.Category() == "lookups" })
+		checks = slices.DeleteFunc(checks, Check.ofLookups)
 	}
 	return run(ctx, checks, set, o, obs)
 }
@@ -104,6 +104,11 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 // ofWorkMail reports whether the check is about WorkMail alone.
 func (c Check) ofWorkMail() bool {
 	return c.Scope == PerWorkMail || c.ID.Category() == "workmail"
+}
+
+// ofLookups reports whether the check is about lookups between forests alone.
+func (c Check) ofLookups() bool {
+	return c.ID.Category() == "lookups" || c.ID == "hybrid.availability-config"
 }
 
 func run(

@@ -950,6 +950,10 @@ func TestUnknownIsNoFinding(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := broken(t, fmt.Errorf("somewhere: %w", cause))
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
+			for i := range f.Forests {
+				f.Answers.Forests[i].Lookups = &answers.Lookups{Access: answers.AccessOrgWide, User: `X\svc`}
+				f.Forests[i].Answers.Lookups = f.Answers.Forests[i].Lookups
+			}
 			// Every check runs alone: otherwise an unmet need would skip it.
 			for _, declaration := range Checks() {
 				declaration.Needs = nil
