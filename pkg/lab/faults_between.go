@@ -37,8 +37,9 @@ func betweenFaults() []Fault {
 			}},
 		},
 		{
-			ID: "between.domain-authoritative", Turns: turns("lookups.way"), Diagnosis: "between.other-way",
-			Title: "contoso is authoritative for the domain of fabrikam",
+			ID: "between.domain-authoritative", Turns: turns("lookups.way", "domains.authoritative"),
+			Diagnosis: "between.other-way",
+			Title:     "contoso is authoritative for the domain of fabrikam",
 			late: hook{2, func(l *Lab) {
 				l.contoso().org.Seed("AcceptedDomain", "Name", "Fabrikam", "DomainName", l.fabrikam().domain,
 					"DomainType", "Authoritative")

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,5 +211,37 @@ func TestHandMadeAddressSpace(t *testing.T) {
 				t.Errorf("%q is planned, want %q", found, c.action)
 			}
 		})
+	}
+}
+
+// TestScriptsBetweenForests: a script reads the password of the account when it runs, and holds the
+// reference alone.
+func TestScriptsBetweenForests(t *testing.T) {
+	d := openBetween(t, 2, nil)
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := d.Scripts(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, err := os.ReadFile(filepath.Join(d.options.Dir, "secrets", "fabrikam-svc-lookups"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks := 0
+	for _, s := range scripts {
+		text := string(s.Content)
+		if strings.Contains(text, strings.TrimSpace(string(password))) {
+			t.Errorf("%s holds the password", s.Name)
+		}
+		if strings.Contains(text, "Add-AvailabilityAddressSpace @") && strings.Contains(text, `'fabrikam\svc-lookups'`) &&
+			strings.Contains(text, "PSCredential") && strings.Contains(text, "fabrikam-svc-lookups") {
+			asks++
+		}
+	}
+	if asks == 0 {
+		t.Error("no script signs in by reference")
 	}
 }

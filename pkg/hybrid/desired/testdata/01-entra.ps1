@@ -267,10 +267,12 @@ function Expand-Value([string] $As, $Value) {
             $text -replace '[{}]'
         } elseif ($As -eq 'GuidList') {
             $text -split '\s*,\s*' -replace '[{}]' | Where-Object { $_ }
-        } elseif ($As -eq 'Url') {
+        } elseif ($As -eq 'Url' -or $As -eq 'UrlOrNone') {
             $text -replace '^(https://[^/?]+):443(?=[/?]|$)', '$1' -replace '^(http://[^/?]+):80(?=[/?]|$)', '$1' -replace '/(?=\?|$)'
         } elseif ($As -eq 'DomainList') {
             $text -replace '^smtp:' -replace ';.*$' -replace '\.$'
+        } elseif ($As -eq 'Account') {
+            $text -replace '^.*[\\/]' -replace '@.*$'
         } elseif ($As -eq 'PrincipalNameList') {
             $text -replace '/$'
         } elseif ($As -eq 'KeySet') {
@@ -333,6 +335,9 @@ function Test-Same([string] $As, $Want, $Live) {
     $wanted = @(Expand-Value $As $Want)
     $have = @(Expand-Value $As $Live)
     if ($As -eq 'UnlessOff' -and $have.Count -eq 0 -and $Want) {
+        return $true
+    }
+    if ($As -eq 'UrlOrNone' -and $have.Count -eq 0) {
         return $true
     }
     if ($As -eq 'SomeText') {

@@ -66,7 +66,7 @@ $Patience = 60
 # The properties of each kind that a rollback needs, and how they are compared.
 $Kinds = @{
     'OrganizationConfig' = @{ 'EwsAllowedAppIDs' = 'GuidList'; 'EwsEnabled' = 'Boolean' }
-    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
 }
 
 # ---- What this script did. Every change is a table in $Change while it is looked at.
@@ -276,10 +276,12 @@ function Expand-Value([string] $As, $Value) {
             $text -replace '[{}]'
         } elseif ($As -eq 'GuidList') {
             $text -split '\s*,\s*' -replace '[{}]' | Where-Object { $_ }
-        } elseif ($As -eq 'Url') {
+        } elseif ($As -eq 'Url' -or $As -eq 'UrlOrNone') {
             $text -replace '^(https://[^/?]+):443(?=[/?]|$)', '$1' -replace '^(http://[^/?]+):80(?=[/?]|$)', '$1' -replace '/(?=\?|$)'
         } elseif ($As -eq 'DomainList') {
             $text -replace '^smtp:' -replace ';.*$' -replace '\.$'
+        } elseif ($As -eq 'Account') {
+            $text -replace '^.*[\\/]' -replace '@.*$'
         } elseif ($As -eq 'PrincipalNameList') {
             $text -replace '/$'
         } elseif ($As -eq 'KeySet') {
@@ -342,6 +344,9 @@ function Test-Same([string] $As, $Want, $Live) {
     $wanted = @(Expand-Value $As $Want)
     $have = @(Expand-Value $As $Live)
     if ($As -eq 'UnlessOff' -and $have.Count -eq 0 -and $Want) {
+        return $true
+    }
+    if ($As -eq 'UrlOrNone' -and $have.Count -eq 0) {
         return $true
     }
     if ($As -eq 'SomeText') {

@@ -57,10 +57,10 @@ $Kinds = @{
     'AcceptedDomain' = @{ 'DomainName' = 'DomainList' }
     'AuthServer' = @{ 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Enabled' = 'Boolean'; 'Realm' = 'Guid'; 'Type' = 'Text' }
     'AuthServerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'Realm' = 'Guid'; 'Type' = 'Text' }
-    'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
+    'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'TargetAutodiscoverEpr' = 'UrlOrNone'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
     'HybridConfiguration' = @{ 'Domains' = 'DomainList'; 'EdgeTransportServers' = 'SettingList'; 'Features' = 'DomainList'; 'OnPremisesSmartHost' = 'Text'; 'ReceivingTransportServers' = 'SettingList'; 'SendingTransportServers' = 'SettingList'; 'ServiceInstance' = 'Text'; 'TlsCertificateName' = 'Text' }
     'IntraOrganizationConnector' = @{ 'DiscoveryEndpoint' = 'Url'; 'Enabled' = 'Boolean'; 'TargetAddressDomains' = 'DomainList'; 'TargetSharingEpr' = 'Url' }
-    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
     'PartnerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'Enabled' = 'Boolean'; 'LinkedAccount' = 'SomeText'; 'Realm' = 'Text' }
     'RemoteDomain' = @{ 'DomainName' = 'DomainList' }
     'RemoteDomainDelivery' = @{ 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'TargetDeliveryDomain' = 'Boolean'; 'TrustedMailInboundEnabled' = 'Boolean' }
@@ -274,10 +274,12 @@ function Expand-Value([string] $As, $Value) {
             $text -replace '[{}]'
         } elseif ($As -eq 'GuidList') {
             $text -split '\s*,\s*' -replace '[{}]' | Where-Object { $_ }
-        } elseif ($As -eq 'Url') {
+        } elseif ($As -eq 'Url' -or $As -eq 'UrlOrNone') {
             $text -replace '^(https://[^/?]+):443(?=[/?]|$)', '$1' -replace '^(http://[^/?]+):80(?=[/?]|$)', '$1' -replace '/(?=\?|$)'
         } elseif ($As -eq 'DomainList') {
             $text -replace '^smtp:' -replace ';.*$' -replace '\.$'
+        } elseif ($As -eq 'Account') {
+            $text -replace '^.*[\\/]' -replace '@.*$'
         } elseif ($As -eq 'PrincipalNameList') {
             $text -replace '/$'
         } elseif ($As -eq 'KeySet') {
@@ -340,6 +342,9 @@ function Test-Same([string] $As, $Want, $Live) {
     $wanted = @(Expand-Value $As $Want)
     $have = @(Expand-Value $As $Live)
     if ($As -eq 'UnlessOff' -and $have.Count -eq 0 -and $Want) {
+        return $true
+    }
+    if ($As -eq 'UrlOrNone' -and $have.Count -eq 0) {
         return $true
     }
     if ($As -eq 'SomeText') {

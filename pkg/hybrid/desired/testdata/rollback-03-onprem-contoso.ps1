@@ -48,10 +48,10 @@ $Kinds = @{
     'AcceptedDomain' = @{ 'DomainName' = 'DomainList' }
     'AuthServer' = @{ 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Enabled' = 'Boolean'; 'Realm' = 'Guid'; 'Type' = 'Text' }
     'AuthServerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'AuthMetadataUrl' = 'Url'; 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'Realm' = 'Guid'; 'Type' = 'Text' }
-    'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
+    'AvailabilityAddressSpace' = @{ 'AccessMethod' = 'Text'; 'Credentials' = 'Text'; 'ForestName' = 'Text'; 'ProxyUrl' = 'Url'; 'TargetAutodiscoverEpr' = 'UrlOrNone'; 'UseServiceAccount' = 'Boolean'; 'UserName' = 'Text' }
     'HybridConfiguration' = @{ 'Domains' = 'DomainList'; 'EdgeTransportServers' = 'SettingList'; 'Features' = 'DomainList'; 'OnPremisesSmartHost' = 'Text'; 'ReceivingTransportServers' = 'SettingList'; 'SendingTransportServers' = 'SettingList'; 'ServiceInstance' = 'Text'; 'TlsCertificateName' = 'Text' }
     'IntraOrganizationConnector' = @{ 'DiscoveryEndpoint' = 'Url'; 'Enabled' = 'Boolean'; 'TargetAddressDomains' = 'DomainList'; 'TargetSharingEpr' = 'Url' }
-    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
+    'OrganizationRelationship' = @{ 'ArchiveAccessEnabled' = 'Boolean'; 'DeliveryReportEnabled' = 'Boolean'; 'DomainNames' = 'DomainList'; 'Enabled' = 'Boolean'; 'FreeBusyAccessEnabled' = 'Boolean'; 'FreeBusyAccessLevel' = 'Level'; 'MailTipsAccessEnabled' = 'Boolean'; 'MailTipsAccessLevel' = 'Text'; 'MailboxMoveEnabled' = 'Boolean'; 'PhotosEnabled' = 'Boolean'; 'TargetApplicationUri' = 'Text'; 'TargetAutodiscoverEpr' = 'Url'; 'TargetOwaURL' = 'Url'; 'TargetSharingEpr' = 'Url' }
     'PartnerApplication' = @{ 'ApplicationIdentifier' = 'Guid'; 'Enabled' = 'Boolean'; 'LinkedAccount' = 'SomeText'; 'Realm' = 'Text' }
     'RemoteDomain' = @{ 'DomainName' = 'DomainList' }
     'RemoteDomainDelivery' = @{ 'DomainName' = 'DomainList'; 'Identity' = 'Text'; 'TargetDeliveryDomain' = 'Boolean'; 'TrustedMailInboundEnabled' = 'Boolean' }
