@@ -101,8 +101,8 @@ func TestAccountAndPairs(t *testing.T) {
 	b, _ := open[*formScreen](t, given{})
 	b.walk(step{"<pgdown><pgdown><pgdown><pgdown>" + strings.Repeat("<down>", 5), "Ask for free/busy as"},
 		step{"<right><right><right>", "< password >"},
-		step{"<down>anna@contoso.com<down>prompt", "prompt"}, step{"<pgdown><pgdown>", "anna@contoso.com"})
-	b.walk(step{strings.Repeat("<pgdown>", 5), "User in the cloud"},
+		step{"<down>anna@contoso.com<down>prompt", "prompt"}, step{"<pgdown><pgdown><pgdown>", "anna@contoso.com"})
+	b.walk(step{strings.Repeat("<pgdown>", 6), "User in the cloud"},
 		step{"gina@fabrikam.example<down>bob@contoso.com", "bob@contoso.com"}, step{"<ctrl+s>",
 			"These are the answers"})
 	a := b.m.answers
@@ -142,7 +142,7 @@ func TestEmptied(t *testing.T) {
 	for _, then := range []string{"<down>", "<ctrl+c>"} {
 		b, _ := open[*formScreen](t, given{file: strings.Replace(valid, "organization",
 			"network: {caFile: ca.pem}\norganization", 1)})
-		b.walk(step{strings.Repeat("<pgdown>", 12) + "<down>", "ca.pem"},
+		b.walk(step{strings.Repeat("<pgdown>", 14) + "<down>", "ca.pem"},
 			step{"<ctrl+u>" + then, "Certificate authorities"})
 		if b.m.document.Text("network.caFile") != "" {
 			t.Errorf("%s: it stays", then)

@@ -123,7 +123,7 @@ var sections = []Section{
 	{ID: "exchange", Title: "Exchange", PerForest: true},
 	{ID: "certificate", Title: "Transport certificate", PerForest: true},
 	{ID: "interoperability", Title: "Free/busy for WorkMail", PerForest: true},
-	{ID: "between", Title: "Free/busy for the other forests", PerForest: true},
+	{ID: "between", Title: "Free/busy for forests", PerForest: true},
 	{ID: "tests", Title: "Free/busy test", PerForest: true},
 	{ID: "network", Title: "Network"},
 }
