@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -20,6 +21,7 @@ type running struct {
 	started  time.Time
 	progress observe.Progress
 	waiting  string
+	reading  string // how far a long read is
 }
 
 func (r *running) observe(e observe.Event) {
@@ -27,7 +29,11 @@ func (r *running) observe(e observe.Event) {
 	case observe.Started:
 		r.progress = observe.Progress{Stage: e.Stage, Total: e.Total}
 	case observe.Progress:
-		r.progress, r.waiting = e, ""
+		if e.Rate > 0 { // beside the steps
+			r.reading = clean(report.Reading(e).String())
+			return
+		}
+		r.progress, r.waiting, r.reading = e, "", ""
 	case observe.Waiting:
 		r.waiting = clean(e.What)
 	default:
@@ -50,6 +56,9 @@ func (r *running) text() string {
 	text := strings.Join(parts, ": ")
 	if r.waiting != "" {
 		text += "; waiting for " + r.waiting
+	}
+	if r.reading != "" {
+		text += "; " + r.reading
 	}
 	return text
 }

@@ -35,6 +35,10 @@ type Progress struct {
 	Done  int    `json:"done"`
 	Total int    `json:"total"`
 	Text  string `json:"text"`
+	// Of a long read: what is read per second, and how many seconds the rest takes about. Absent
+	// when unknown.
+	Rate float64 `json:"rate,omitempty"`
+	Left float64 `json:"left,omitempty"`
 }
 
 // Waiting says what is waited for, and until when at the latest.

@@ -40,6 +40,10 @@ func (p *Progress) Observe(e observe.Event) {
 	defer p.mu.Unlock()
 	switch e := e.(type) {
 	case observe.Progress:
+		if e.Rate > 0 { // it comes at its own pace
+			p.line(Faint, Reading(e))
+			return
+		}
 		since := time.Since(p.last)
 		if writes[e.Stage] || e.Stage != p.stage || since >= pace {
 			p.show(e)
@@ -54,6 +58,16 @@ func (p *Progress) Observe(e observe.Event) {
 	case observe.Warning:
 		fmt.Fprintln(p.w, p.style.paint(Caution, p.style.say(msg.Of("warning:"))), line(e.Text))
 	}
+}
+
+// Reading says how far a long read is.
+func Reading(e observe.Progress) msg.Text {
+	rate := msg.Number(int(e.Rate + 0.5))
+	if e.Total == 0 {
+		return msg.Of("%s: %s recipients read, %s per second", line(e.Text), msg.Number(e.Done), rate)
+	}
+	return msg.Of("%s: %s of about %s recipients read, %s per second, about %s left", line(e.Text), msg.Number(e.Done),
+		msg.Number(e.Total), rate, duration(time.Duration(e.Left*float64(time.Second))))
 }
 
 func (p *Progress) line(t Tone, text msg.Text) {

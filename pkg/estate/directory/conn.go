@@ -48,6 +48,8 @@ type conn struct {
 	limit   time.Duration
 	lastID  int64
 	log     *slog.Logger // nil: nothing is logged
+	// estimated gets the server's own estimate of how many entries a search finds; may be nil.
+	estimated func(n int64)
 }
 
 // patience reads from a connection with a time limit for each message, and gives up when ctx is
@@ -377,7 +379,10 @@ func (c *conn) page(ctx context.Context, id int64, each func(e entry, first bool
 			if r.code != resultSuccess {
 				return n, nil, newResultError(r)
 			}
-			cookie, err := pagingCookie(m.controls)
+			size, cookie, err := pagingCookie(m.controls)
+			if c.estimated != nil && size > 0 {
+				c.estimated(size)
+			}
 			return n, cookie, err
 		default:
 			return n, nil, fmt.Errorf("%w: unexpected answer 0x%02x to a search", errMalformed, m.tag)

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
@@ -47,7 +48,13 @@ type Forest struct {
 
 	mu   sync.Mutex
 	idle *conn // nil when none is open
+
+	expected atomic.Int64
 }
+
+// Expected is about how many users a running pass of Users meets, as the server estimates it; 0
+// when it does not, and in a forest of several domains.
+func (f *Forest) Expected() int { return int(f.expected.Load()) }
 
 // Open connects to the first domain controller that answers, binds, and reads its root DSE. The
 // next server is tried only when one cannot be reached. After a refused sign-in or an untrusted

@@ -187,7 +187,12 @@ func (f *Forest) eachUser(ctx context.Context, yield func(User) bool) error {
 		if !more {
 			break
 		}
-		if err := f.usersOf(ctx, d, func(u User) bool { more = yield(u); return more }); err != nil {
+		f.expected.Store(0)
+		estimated := f.expected.Store
+		if len(domains) > 1 {
+			estimated = nil
+		}
+		if err := f.usersOf(ctx, d, estimated, func(u User) bool { more = yield(u); return more }); err != nil {
 			return fmt.Errorf("read users of %s: %w", d.DNSName, err)
 		}
 	}
@@ -202,7 +207,7 @@ func unwrapName(err error, name string) error {
 	return err
 }
 
-func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) error {
+func (f *Forest) usersOf(ctx context.Context, d Domain, estimated func(int64), yield func(User) bool) error {
 	servers := []string{f.address}
 	if !sameDN(d.DN, f.root.DefaultNamingContext) {
 		var err error
@@ -215,6 +220,7 @@ func (f *Forest) usersOf(ctx context.Context, d Domain, yield func(User) bool) e
 		return err
 	}
 	defer c.close()
+	c.estimated = estimated
 	if err := c.users(ctx, d.DN, userFilter, yield); err != nil {
 		return fmt.Errorf("%s: %w", c.address, err)
 	}

@@ -286,17 +286,18 @@ func parseResult(body []byte) (result, error) {
 const oidPaging = "1.2.840.113556.1.4.319"
 
 // pagingCookie finds the cookie of the paged results control (RFC 2696) in a message's controls. An
-// empty cookie, or no such control, means that there are no more pages.
-func pagingCookie(controls []byte) ([]byte, error) {
+// empty cookie, or no such control, means that there are no more pages. size is the server's
+// estimate of the whole; 0 when it gives none.
+func pagingCookie(controls []byte) (size int64, cookie []byte, err error) {
 	for rest := controls; len(rest) > 0; {
 		control, after, ok := expect(rest, tagSequence)
 		if !ok {
-			return nil, fmt.Errorf("%w: control", errMalformed)
+			return 0, nil, fmt.Errorf("%w: control", errMalformed)
 		}
 		rest = after
 		oid, parts, ok := expect(control, tagOctets)
 		if !ok {
-			return nil, fmt.Errorf("%w: control without an identifier", errMalformed)
+			return 0, nil, fmt.Errorf("%w: control without an identifier", errMalformed)
 		}
 		if string(oid) != oidPaging {
 			continue
@@ -304,7 +305,7 @@ func pagingCookie(controls []byte) ([]byte, error) {
 		for len(parts) > 0 {
 			tag, part, after, ok := element(parts)
 			if !ok {
-				return nil, fmt.Errorf("%w: paging control", errMalformed)
+				return 0, nil, fmt.Errorf("%w: paging control", errMalformed)
 			}
 			parts = after
 			if tag != tagOctets { // criticality
@@ -312,18 +313,21 @@ func pagingCookie(controls []byte) ([]byte, error) {
 			}
 			sequence, _, ok := expect(part, tagSequence)
 			if !ok {
-				return nil, fmt.Errorf("%w: paging control", errMalformed)
+				return 0, nil, fmt.Errorf("%w: paging control", errMalformed)
 			}
-			_, sequence, ok = expect(sequence, tagInteger) // estimate of the size
+			estimate, sequence, ok := expect(sequence, tagInteger)
 			if !ok {
-				return nil, fmt.Errorf("%w: paging control", errMalformed)
+				return 0, nil, fmt.Errorf("%w: paging control", errMalformed)
 			}
 			cookie, _, ok := expect(sequence, tagOctets)
 			if !ok {
-				return nil, fmt.Errorf("%w: paging control", errMalformed)
+				return 0, nil, fmt.Errorf("%w: paging control", errMalformed)
 			}
-			return append([]byte(nil), cookie...), nil
+			if size, ok = integer(estimate); !ok { // no reason to give up
+				size = 0
+			}
+			return size, append([]byte(nil), cookie...), nil
 		}
 	}
-	return nil, nil
+	return 0, nil, nil
 }

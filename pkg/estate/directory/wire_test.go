@@ -158,7 +158,7 @@ func FuzzReader(f *testing.F) {
 					t.Fatalf("control character in %q", s)
 				}
 			}
-			_, _ = pagingCookie(m.controls)
+			_, _, _ = pagingCookie(m.controls)
 		}
 	})
 }

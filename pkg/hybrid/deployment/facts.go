@@ -20,6 +20,7 @@ import (
 func (d *Deployment) facts() *fact.Set {
 	set := fact.New(d.answers, d.cloud)
 	set.Now, set.Cmdlets, set.Parallel = d.now, prereq.Cmdlets(), d.options.Parallel
+	set.Observer = d
 	if l, err := d.link.get(context.Background()); err == nil {
 		set.Roots = l.Roots()
 	}

@@ -28,7 +28,7 @@ var Users = &Query[UserScan]{
 			if unknown == nil {
 				known.Domains = verifiedDomains(domains)
 			}
-			scan, err := ScanUsers(s.Name(), d.Users(ctx), known)
+			scan, err := ScanUsers(s.Name(), watched(ctx, s, d, 0), known)
 			scan.DomainsUnknown = unknown
 			return scan, err
 		})

@@ -126,6 +126,11 @@ func (q *Query[T]) Read(s *Side) (v T, known bool) {
 // Seed gives a side the answer in advance, for tests.
 func (q *Query[T]) Seed(s *Side, v T, err error) { s.seed(&q.question, "", once.Known(v, err)) }
 
+// SeedWith gives a side the lookup of the answer, for tests.
+func (q *Query[T]) SeedWith(s *Side, look func(context.Context) (T, error)) {
+	s.seed(&q.question, "", once.New(look))
+}
+
 // Keyed is one question per key: a host, a domain, an application.
 type Keyed[T any] struct {
 	question

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/config/cloud"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
@@ -26,6 +27,8 @@ type Set struct {
 	Now     func() time.Time
 	// Parallel limits the forests that are asked at once; 0: all of them.
 	Parallel int
+	// Observer hears how far long reads are; nil: nothing is reported.
+	Observer observe.Observer
 	Roots    *x509.CertPool // trusted authorities; nil: the system's
 
 	Forests      []*Side // in the answers' order

@@ -24,7 +24,8 @@ var addressSeed = maphash.MakeSeed()
 // UserScan is the result of one pass over the users of a forest.
 type UserScan struct {
 	Forest    string
-	Users     int // all that were read
+	Read      int // recipients of every kind
+	Users     int // all users that were read
 	SignIn    int // users that sign in and have a mailbox; the UPN rule applies to them
 	Mailboxes int // users that must have exactly one primary address
 
@@ -157,6 +158,7 @@ func (s *UserScan) show(u *directory.User) {
 }
 
 func (s *UserScan) add(u directory.User) {
+	s.Read++
 	if !u.Type.System() {
 		s.judge(&u)
 		s.show(&u)
@@ -311,7 +313,7 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 		user directory.User
 	}
 	holders := map[string][]holder{}
-	for _, f := range forests {
+	for i, f := range forests {
 		if f.Directory == nil {
 			return nil, fmt.Errorf("forest %s: directory: %w", f.Name(), ErrNotConfigured)
 		}
@@ -319,7 +321,7 @@ func findDuplicates(ctx context.Context, forests []*Side) ([]Duplicate, error) {
 		if err != nil {
 			return nil, err
 		}
-		for u, err := range d.Users(ctx) {
+		for u, err := range watched(ctx, f, d, scans[i].Read) {
 			if err != nil {
 				return nil, err
 			}
