@@ -94,7 +94,7 @@ func (s *confirmScreen) actions(m *model) []action {
 }
 
 // agree takes the organization's name, typed after what is removed was shown, as consent to remove
-// it.
+// it, and to what else the plan requires a consent for.
 func (s *confirmScreen) agree(m *model) tea.Cmd {
 	if strings.TrimSpace(s.input.String()) != m.answers.Organization {
 		m.note = "That is not the organization's name."

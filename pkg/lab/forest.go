@@ -171,7 +171,8 @@ func (f *forestSite) seed() {
 			o.Seed("MailUser", append(common, "ExternalEmailAddress", "SMTP:"+m.target(), "CustomAttribute1",
 				"moved "+m.account, "HiddenFromAddressListsEnabled", slices.Contains(f.services, m.account))...)
 		default:
-			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server))...)
+			o.Seed("Mailbox", append(common, "ServerName", firstLabel(f.server), "Database", "DB1", "ExchangeGuid",
+				mailboxGUID(m.upn))...)
 		}
 	}
 	f.seedContacts()

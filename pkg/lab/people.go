@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -92,7 +93,8 @@ func (p *premise) serves(domain string) bool {
 // moves implements the cmdlets that turn one kind of recipient into another. A disabled recipient
 // keeps its account and can be enabled as the other kind.
 func (p *premise) moves() {
-	kept := map[string][]any{} // properties of accounts without a mailbox, by alias
+	kept := map[string][]any{}                        // properties of accounts without a mailbox, by alias
+	disconnected := map[string]*organization.Record{} // mailboxes by ExchangeGuid
 	disable := func(noun string) organization.Handler {
 		return func(_ context.Context, c organization.Call) ([]exchange.Object, error) {
 			identity, _ := c.Parameters["Identity"].(string)
@@ -107,6 +109,9 @@ func (p *premise) moves() {
 			for _, name := range []string{"Name", "Alias", "DisplayName", "UserPrincipalName", "SamAccountName",
 				"PrimarySmtpAddress", "EmailAddresses"} {
 				pairs = append(pairs, name, r.Get(name))
+			}
+			if noun == "Mailbox" {
+				disconnected[r.String("ExchangeGuid")] = r
 			}
 			if noun == "MailUser" { // its addresses go with its other attributes of Exchange
 				_, domain, _ := strings.Cut(r.String("UserPrincipalName"), "@")
@@ -154,6 +159,32 @@ func (p *premise) moves() {
 	p.org.Handle("Disable-MailUser", disable("MailUser"))
 	p.org.Handle("Enable-RemoteMailbox", enable("RemoteMailbox", "RemoteRoutingAddress"))
 	p.org.Handle("Enable-Mailbox", enable("Mailbox", ""))
+	p.org.Handle("Enable-MailUser", enable("MailUser", "ExternalEmailAddress"))
+	p.org.Handle("Connect-Mailbox", func(ctx context.Context, c organization.Call) ([]exchange.Object, error) {
+		identity, _ := c.Parameters["Identity"].(string)
+		r := disconnected[identity]
+		if r == nil || c.Parameters["Database"] != r.String("Database") {
+			return nil, p.absent(c, identity)
+		}
+		if confirm, given := c.Parameters["Confirm"].(bool); !given || confirm {
+			return nil, organization.CannotAsk(c)
+		}
+		c.Parameters = map[string]any{"Identity": c.Parameters["User"]}
+		if _, err := enable("Mailbox", "")(ctx, c); err != nil {
+			return nil, err
+		}
+		for _, name := range []string{"ServerName", "Database", "ExchangeGuid"} {
+			p.org.Object("Mailbox", r.String("SamAccountName")).Set(name, r.Get(name))
+		}
+		delete(disconnected, identity)
+		return nil, nil
+	})
+}
+
+// mailboxGUID is the ExchangeGuid of a mailbox.
+func mailboxGUID(upn string) string {
+	d := sha256.Sum256([]byte("mailbox of " + strings.ToLower(upn)))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", d[:4], d[4:6], d[6:8], d[8:10], d[10:16])
 }
 
 func (p *premise) absent(c organization.Call, identity string) error {

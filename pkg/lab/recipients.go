@@ -53,6 +53,12 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 				"EmailAddresses", r.Strings("EmailAddresses"), "RecipientType", r.String("RecipientType"),
 				"RecipientTypeDetails", r.String("RecipientTypeDetails"),
 				"ExternalEmailAddress", nil, "SamAccountName", r.String("SamAccountName"),
+				"HiddenFromAddressListsEnabled", r.Bool("HiddenFromAddressListsEnabled"),
+				"ExchangeGuid", r.String("ExchangeGuid"), "Database", r.String("Database"),
+			}
+			for i := range 15 {
+				name := fmt.Sprint("CustomAttribute", i+1)
+				pairs = append(pairs, name, r.String(name))
 			}
 			if target != "" {
 				pairs[15] = target

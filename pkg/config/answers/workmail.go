@@ -28,6 +28,9 @@ type WorkMail struct {
 	Users []string `yaml:"users,omitempty" json:"users,omitempty" example:"[bob@contoso.com]"`
 	// The addresses of the groups that are registered to WorkMail. Others that are registered stay.
 	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty" example:"[sales@contoso.com]"`
+	// The addresses of users whose mail Exchange passes on to WorkMail: their mailboxes in Exchange are
+	// disconnected. Each is registered to WorkMail too.
+	Routed []string `yaml:"routed,omitempty" json:"routed,omitempty" example:"[bob@contoso.com]"`
 	// leaving: plans lead the organization out of WorkMail, stage by stage. Default:
 	// interoperability is set up and kept.
 	State string `yaml:"state,omitempty" json:"state,omitempty" example:"leaving"`
@@ -139,6 +142,13 @@ func (v *validation) workMail(w *WorkMail) {
 				v.faultAt(path, fmt.Sprintf("%s is in %s already", quote(a), before), "list every address once")
 			}
 			taken[strings.ToLower(a)] = "workmail." + l.key
+		}
+	}
+	v.list(at("routed"), w.Routed, registered)
+	for i, a := range w.Routed {
+		path := at("routed", strconv.Itoa(i))
+		if a != "" && !v.reported[join(path)] && taken[strings.ToLower(a)] != "workmail.users" {
+			v.faultAt(path, quote(a)+" is not in workmail.users", "add it there, or remove it here")
 		}
 	}
 }

@@ -69,6 +69,9 @@ func (v *validation) leaving(w *WorkMail) {
 		v.faultAt(at("state"), "leaveBehind and export belong to the way out of WorkMail",
 			"add state: leaving, or remove both")
 	}
+	if w.State == Leaving && len(w.Routed) > 0 {
+		v.faultAt(at("routed"), "the organization leaves WorkMail", "remove routed, or state")
+	}
 	if e := w.Export; e != nil {
 		v.single(at("export", "bucket"), &e.Bucket, matches(bucketForm, "is not the name of a bucket of S3"))
 		v.single(at("export", "prefix"), &e.Prefix, text)

@@ -43,11 +43,11 @@ HybridConfiguration              Get New Set Remove
 InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
-Mailbox                          Get Set Enable Disable
+Mailbox                          Get Set Enable Disable Connect
 MailboxFolderPermission          Get Add Set Remove
 MailboxFolderStatistics          Get
 MailboxPermission                Add Remove
-MailUser                         Get Set Disable
+MailUser                         Get Set Enable Disable
 JournalRule                      Get New Set Remove
 Message                          Get
 MessageTraceDetailV2             Get

@@ -90,13 +90,14 @@ func TestRecheckFindsFaults(t *testing.T) {
 	}
 }
 
-// What --accept takes: the engine's own consents, and those that properties declare.
+// What --accept takes: the engine's own consents, and those that kinds and properties declare.
 func TestConsents(t *testing.T) {
 	var ids []string
 	for _, c := range Consents() {
 		ids = append(ids, c.ID)
 	}
-	if want := []string{"removals", "failed-checks", "ews-block-all"}; !slices.Equal(ids, want) {
+	want := []string{"removals", "failed-checks", "mrs-proxy-off", "ews-block-all", "mailbox-disconnect", "shared-keys"}
+	if !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}
 }

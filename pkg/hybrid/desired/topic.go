@@ -52,7 +52,7 @@ func Topics() []*Topic {
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
 		relationships, connectors, addressSpace, betweenForests, applicationSwitch, graphRoute, mailFlow, copiedRules,
 		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
-		workMailDomains, workMailUsers, workMailLookups, workMailExit,
+		workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,
 	}
 }
 
