@@ -161,9 +161,9 @@ func routedProperties() map[string]Property {
 	return properties
 }
 
-// snapshot reports whether a property is kept to connect a mailbox again. Of a mail user it is
+// isSnapshot reports whether a property is kept to connect a mailbox again. Of a mail user it is
 // another kind's.
-func snapshot(name string) bool {
+func isSnapshot(name string) bool {
 	return slices.Contains([]string{"ExchangeGuid", "Database", "EmailAddresses", "HiddenFromAddressListsEnabled"},
 		name) || strings.HasPrefix(name, "CustomAttribute")
 }
@@ -181,7 +181,7 @@ func (routes) For(k *Kind) change.Ops[exchange.Session] {
 				l := image(k, o)
 				l.Identity, _ = o.String("SamAccountName")
 				if l.Properties["RecipientTypeDetails"] == "MailUser" {
-					maps.DeleteFunc(l.Properties, func(name string, _ any) bool { return snapshot(name) })
+					maps.DeleteFunc(l.Properties, func(name string, _ any) bool { return isSnapshot(name) })
 				}
 				out = append(out, l)
 			}
@@ -220,7 +220,7 @@ func reconnect(was change.Properties) (change.Command, error) {
 	}
 	set := map[string]any{"Identity": was["SamAccountName"], "EmailAddressPolicyEnabled": false}
 	for name, v := range was {
-		if snapshot(name) && name != "ExchangeGuid" && name != "Database" && !nothing(v) {
+		if isSnapshot(name) && name != "ExchangeGuid" && name != "Database" && !nothing(v) {
 			set[name] = v
 		}
 	}

@@ -38,6 +38,8 @@ type Check struct {
 	// Compares marks a check that compares the live state with what a plan would make of it: no
 	// plan depends on it.
 	Compares bool
+	// WorkMail marks a check that is about WorkMail alone, although its scope and id do not say so.
+	WorkMail bool
 	Each     func(in Input) []check.Instance[Input] // one instance per parameter; nil: one per scope instance
 	Timeout  time.Duration                          // of one attempt; two minutes when 0
 	Why      string                                 // the detail of every finding that gives no better one
@@ -103,7 +105,7 @@ func Run(ctx context.Context, set *fact.Set, o check.Options, obs observe.Observ
 
 // ofWorkMail reports whether the check is about WorkMail alone.
 func (c Check) ofWorkMail() bool {
-	return c.Scope == PerWorkMail || c.ID.Category() == "workmail"
+	return c.Scope == PerWorkMail || c.ID.Category() == "workmail" || c.WorkMail
 }
 
 // ofLookups reports whether the check is about lookups between forests alone.

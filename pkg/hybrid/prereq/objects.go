@@ -31,9 +31,10 @@ func objectChecks() []Check {
 			Scope: objectScope(k),
 			Needs: objectNeeds(k),
 			Reads: objectReads(k), Compares: true,
-			Why: k.Why,
-			Fix: "hybridge plan shows what differs, and hybridge apply sets it.",
-			Run: func(ctx context.Context, in Input) check.Result { return judgeObjects(ctx, in, k) },
+			WorkMail: slices.Equal(desired.CloudsOf(k, nil), []fact.At{fact.AtWorkMail}),
+			Why:      k.Why,
+			Fix:      "hybridge plan shows what differs, and hybridge apply sets it.",
+			Run:      func(ctx context.Context, in Input) check.Result { return judgeObjects(ctx, in, k) },
 		})
 	}
 	return out
