@@ -31,18 +31,16 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 		return fault(err)
 	}
 	sets := map[string][]deployment.Script{}
-	if len(plan.Changes) > 0 {
-		scripts, err := t.deployed.Scripts(ctx, plan)
-		if err != nil {
-			return fault(err)
+	scripts, err := t.deployed.Scripts(ctx, plan)
+	if err != nil {
+		return fault(err)
+	}
+	for _, script := range scripts {
+		role := ""
+		if o.split == splitRole {
+			role = script.Role
 		}
-		for _, script := range scripts {
-			role := ""
-			if o.split == splitRole {
-				role = script.Role
-			}
-			sets[role] = append(sets[role], script)
-		}
+		sets[role] = append(sets[role], script)
 	}
 	dirs := []string{dir}
 	for role := range sets {
@@ -53,7 +51,7 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 	if err := t.clearScripts(dirs, plan.Digest, o.force); err != nil {
 		return err
 	}
-	if len(plan.Changes) == 0 {
+	if len(scripts) == 0 { // an Edge server has its script whatever the plan changes
 		t.note("the plan has nothing to change: no script is written")
 		return nil
 	}

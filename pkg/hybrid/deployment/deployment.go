@@ -149,20 +149,24 @@ const (
 // Scripts renders a plan as PowerShell; see desired.Scripts. It looks up what each script verifies
 // before its first change.
 func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, error) {
-	sites, err := desired.Sites(ctx, d.facts(), p)
+	set := d.facts()
+	sites, err := desired.Sites(ctx, set, p)
 	if err != nil {
 		return nil, err
 	}
-	return desired.Scripts(p, sites), nil
+	edge, err := desired.EdgeScripts(ctx, set, p)
+	return append(desired.Scripts(p, sites), edge...), err
 }
 
 // Runbook says in Markdown how to run the scripts of a plan; see desired.Runbook.
 func (d *Deployment) Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error) {
-	sites, err := desired.Sites(ctx, d.facts(), p)
+	set := d.facts()
+	sites, err := desired.Sites(ctx, set, p)
 	if err != nil {
 		return nil, err
 	}
-	return desired.Runbook(p, sites, role), nil
+	edge, err := desired.EdgeRunbook(ctx, set, role)
+	return append(desired.Runbook(p, sites, role), edge...), err
 }
 
 // Observe logs an event and passes it to the observer of the running verb, one at a time.
