@@ -46,6 +46,7 @@ type labOptions struct {
 	keytab  string
 	state   string
 	between bool
+	edge    bool
 }
 
 func newLabStartCommand(a app) *cobra.Command {
@@ -69,6 +70,7 @@ clients need: answers.yaml, lab.json, its certificate authority, generated secre
 		"`CLOUD` beside the forests: online, workmail, or both; online when not given")
 	c.Flags().StringVar(&o.state, "state", lab.Clean,
 		"`STATE` between the forests and the tenant: clean, wizard, manual or half")
+	c.Flags().BoolVar(&o.edge, "edge", false, "contoso's mail passes an Edge Transport server")
 	c.Flags().IntVar(&o.users, "users", 0, "mailboxes per forest; 0 is 200")
 	c.Flags().BoolVar(&o.between, "between", false, "let the forests ask each other for free/busy")
 	c.Flags().StringVar(&o.keytab, "keytab", "",
@@ -118,7 +120,7 @@ func runLab(ctx context.Context, t *task, o labOptions) error {
 	defer unlock()
 	fmt.Fprintln(t.Err, "bringing the lab up ...")
 	l, err := lab.Start(ctx, lab.Options{
-		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log,
+		Dir: o.dir, Forests: o.forests, Faults: o.faults, Users: o.users, Keytab: o.keytab, Log: t.log, Edge: o.edge,
 		Clouds: o.clouds,
 		State:  o.state, Between: o.between,
 	})

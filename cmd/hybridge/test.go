@@ -46,6 +46,7 @@ The same holds for messages; 9 also says that a server puts a message off and re
 		"put an appointment into each mailbox that is asked about, compare its times, and remove it")
 	c.Flags().BoolVar(&o.Message, "message", false,
 		"send a message for each pair instead of a lookup, and judge how it arrives")
+	c.Flags().DurationVar(&o.Wait, "wait", 0, "how long a message may take; three minutes when not given")
 	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
 	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })
@@ -61,6 +62,9 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 	}
 	if o.Message && (o.Marker || o.UntilOK > 0) {
 		return usage("--message goes with neither --marker nor --until-ok: these are for lookups")
+	}
+	if o.Wait != 0 && !o.Message {
+		return usage("--wait goes with --message alone")
 	}
 	if err := addresses(&o.From, &o.To); err != nil {
 		return err

@@ -55,6 +55,7 @@ type Fault struct {
 	early, late hook
 	workMail    bool                             // the lab must have WorkMail
 	between     bool                             // the forests of the lab must ask each other
+	edge        bool                             // contoso must have an Edge server
 	valued      func(l *Lab, value string) error // late, of a fault with a Value
 }
 
@@ -329,7 +330,7 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), policyFaults(),
+	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), edgeFaults(), policyFaults(),
 		workMailFaults(), betweenFaults())...)
 }
 

@@ -52,6 +52,9 @@ func (l *Lab) write() error {
 			},
 			Namespace: answers.Namespace{Autodiscover: f.autodiscover, EWS: f.mail, SMTP: f.mail},
 		}
+		if f.edge != nil {
+			forest.Edge = []string{f.edge.host}
+		}
 		for name, c := range map[string]*issued{"transport": f.transport, "auth": f.authCertificates[0]} {
 			pfx, password, err := l.pfx(f.name+"-"+name, c)
 			if err != nil {

@@ -34,7 +34,8 @@ type forestSite struct {
 	org                  *organization.Organization
 	ldap                 *directory.Server
 	post                 *mail.Transport
-	transport            *issued // the certificate that mail and clients see
+	edge                 *edgeServer // nil: the forest has none
+	transport            *issued     // the certificate that mail and clients see
 	directoryCertificate *issued
 	// serverCertificate is shown under the server's own name; from the organization's authority.
 	serverCertificate *issued
@@ -105,6 +106,9 @@ func (f *forestSite) register(r *registry) {
 	r.certificate(&f.serverCertificate, leaf{subject: pkix.Name{CommonName: f.server}, names: []string{f.server}})
 	r.certificate(&f.directoryCertificate,
 		leaf{subject: pkix.Name{CommonName: f.controller}, names: []string{f.controller, f.domain}})
+	if f.edge != nil {
+		f.registerEdge(r)
+	}
 	r.zones = append(r.zones, f.domain)
 	if f.gateway {
 		r.zones, f.exchanger = append(r.zones, "gateway.example"), "mx.gateway.example"
@@ -129,6 +133,9 @@ func (f *forestSite) register(r *registry) {
 func (f *forestSite) link(way *link.Link) {
 	f.premise.link = way
 	f.post.Link(f.network.names, way.DialContext, way.Roots())
+	if f.edge != nil {
+		f.edge.post.Link(f.network.names, way.DialContext, way.Roots())
+	}
 	f.start()
 }
 

@@ -32,6 +32,8 @@ type Options struct {
 	Forests int      // 2 when 0
 	Faults  []string // ids of Faults() to plant, with a value as ID=VALUE
 	Users   int      // people per forest; 200 when 0
+	// Edge gives contoso an Edge server that carries its mail; a fault of Edge servers does so too.
+	Edge bool
 	// State is the id of one of States(); Clean when empty.
 	State string
 	// Clouds are some of Clouds(). Empty: WorkMail where a fault needs it, else the tenant.
@@ -164,6 +166,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	if o.Between || slices.ContainsFunc(planted, func(f Fault) bool { return f.between }) {
 		l.meet()
+	}
+	if o.Edge || slices.ContainsFunc(planted, func(f Fault) bool { return f.edge }) {
+		l.contoso().putEdge()
 	}
 	for _, f := range planted {
 		f.early.plant(l)

@@ -33,14 +33,30 @@ func (p *premise) address(address string) mail.Address {
 
 // raiseMail opens port 25 of the forest's server.
 func (f *forestSite) raiseMail(l *Lab) error {
-	listener, err := f.listen(f.mail+":25", f.server+":25")
+	names := []string{f.mail + ":25", f.server + ":25"}
+	config := mail.Config{
+		Organization: f.org, Host: f.server, Build: f.dotted(),
+		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
+	}
+	if e := f.edge; e != nil {
+		names = names[1:] // mail from outside arrives at the Edge server
+		if err := f.raiseEdge(l); err != nil {
+			return err
+		}
+		trusted := f.serverCertificate.tls()
+		config.Alter, config.Trusts, config.Trusted = nil, sameAs(e.own), &trusted
+		config.EdgeHost = func(server string) string {
+			if strings.EqualFold(server, e.name) {
+				return e.host
+			}
+			return ""
+		}
+	}
+	listener, err := f.listen(names...)
 	if err != nil {
 		return err
 	}
-	f.post = mail.New(mail.Config{
-		Organization: f.org, Host: f.server, Build: f.dotted(),
-		Certificates: f.held, Find: f.premise.address, Now: l.now, Alter: f.inspect,
-	})
+	f.post = mail.New(config)
 	f.premise.post = f.post
 	f.queue(func() error { return f.post.Serve(listener) }, func() { listener.Close(); f.post.Close() })
 	return nil

@@ -49,6 +49,9 @@ func (f *forestSite) raise(l *Lab) (err error) {
 		f.org.Deny("Set-AuthServer", "GraphBaseUrl")
 	}
 	f.seed()
+	if f.edge != nil {
+		f.seedEdge(l.now)
+	}
 	f.premise = &premise{name: f.name, org: f.org, now: l.now, published: f.published, graph: f.askGraph}
 	f.premise.canonical = f.canonical
 	f.premise.token = func(ctx context.Context, _, domain string) (string, error) {

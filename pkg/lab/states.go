@@ -76,6 +76,9 @@ func (l *Lab) begin(ctx context.Context, state string) error {
 			steps = l.wizard(f)
 			l.register("https://"+f.mail+"/", "https://"+f.autodiscover+"/")
 			l.share(f)
+			if f.edge != nil {
+				f.edge.prepare(f)
+			}
 		case Manual:
 			steps = l.manual(f)
 			l.register(exchangeOnlineAppID + "/*." + f.domain)
@@ -140,12 +143,16 @@ func (l *Lab) wizard(f *forestSite) []step {
 		certificate.IdentifierOf(f.transport.cert).String()
 	toCloud, toHere := "On-premises to O365 - "+there, "O365 to On-premises - "+f.guid
 	inbound, outbound := "Inbound from "+f.guid, "Outbound to "+f.guid
+	sending, receiving, edges, sources := any([]string{server}), any([]string{server}), any(nil), []string{server}
+	if e := f.edge; e != nil {
+		sending, receiving, edges, sources = nil, nil, []string{e.name}, []string{e.name}
+	}
 	return []step{
 		{false, "New-HybridConfiguration", nil},
 		{false, "Set-HybridConfiguration", parameters{"ClientAccessServers": nil, "ExternalIPAddresses": nil,
 			"Domains": []string{f.domain}, "OnPremisesSmartHost": f.mail, "TLSCertificateName": id,
-			"SendingTransportServers": []string{server}, "ReceivingTransportServers": []string{server},
-			"EdgeTransportServers": nil, "Features": []string{"FreeBusy", "MoveMailbox", "Mailtips", "MessageTracking",
+			"SendingTransportServers": sending, "ReceivingTransportServers": receiving,
+			"EdgeTransportServers": edges, "Features": []string{"FreeBusy", "MoveMailbox", "Mailtips", "MessageTracking",
 				"OwaRedirection", "OnlineArchive", "SecureMail", "Photos"}}},
 		{false, "New-RemoteDomain", parameters{"Name": "Hybrid Domain - " + coexistenceDomain,
 			"DomainName": coexistenceDomain}},
@@ -176,7 +183,7 @@ func (l *Lab) wizard(f *forestSite) []step {
 		{false, "New-SendConnector", parameters{"Name": "Outbound to Office 365 - " + there,
 			"AddressSpaces": []string{"smtp:" + coexistenceDomain + ";1"}, "DNSRoutingEnabled": true,
 			"ErrorPolicies": "Default", "Fqdn": f.mail, "RequireTLS": true, "IgnoreSTARTTLS": false,
-			"SourceTransportServers": []string{server}, "SmartHosts": nil, "TLSAuthLevel": "DomainValidation",
+			"SourceTransportServers": sources, "SmartHosts": nil, "TLSAuthLevel": "DomainValidation",
 			"DomainSecureEnabled": false, "TLSDomain": "mail.protection.outlook.com", "CloudServicesMailEnabled": true,
 			"TLSCertificateName": id}},
 		{false, "Set-ReceiveConnector", parameters{"Identity": server + `\Default Frontend ` + server,

@@ -7,12 +7,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -24,6 +27,7 @@ const Probe = freebusy.MessageProbe
 type Premise struct {
 	freebusy.Premise
 	Post Post
+	Edge []string // hosts of its Edge servers
 }
 
 // Post sends and reads the messages of a premise's mailboxes.
@@ -199,12 +203,44 @@ func await(ctx context.Context, from, to Premise, o Options, a freebusy.Answer, 
 			if err := errors.Join(blind, silent); err != nil {
 				return Item{}, fmt.Errorf("no message after %s, and no reason: %w", o.Wait, err)
 			}
+			if stop := beyond(ctx, []Premise{from, to}, subject); stop != nil {
+				return Item{}, stop
+			}
 			return Item{},
 				&failure{text: fmt.Sprintf("the message is not in the mailbox of %s after %s, and no server says "+
 					"why: look into its junk folder and at the mail rules", a.To, o.Wait)}
 		case <-time.After(o.Every):
 		}
 	}
+}
+
+// beyond finds the Edge server that has the message: nothing here can ask its queues.
+func beyond(ctx context.Context, premises []Premise, subject string) error {
+	for _, p := range premises {
+		if len(p.Edge) == 0 {
+			continue
+		}
+		sent, err := run(ctx, p, "Get-MessageTrackingLog", "MessageSubject", subject, "EventId", "SEND")
+		if err != nil {
+			continue // the message has not arrived, whatever the log says
+		}
+		for _, e := range sent {
+			host, _ := e.String("ServerHostname")
+			if slices.ContainsFunc(p.Edge, func(edge string) bool { return sameServer(edge, host) }) {
+				return failed(diagnose.MailEdgeStale, 0.7, "%s handed the message to its Edge server %s, which has not "+
+					"passed it on: run Get-Queue there. When no connector takes it, EdgeSync is behind: "+
+					"Start-EdgeSynchronization on a Mailbox server", p.Name, link.Line(host))
+			}
+		}
+	}
+	return nil
+}
+
+// sameServer compares hosts by their first label: servers are named either way.
+func sameServer(a, b string) bool {
+	first, _, _ := strings.Cut(a, ".")
+	second, _, _ := strings.Cut(b, ".")
+	return strings.EqualFold(first, second)
 }
 
 // hold is why a premise's servers hold or refuse a message; the zero value when they say nothing.

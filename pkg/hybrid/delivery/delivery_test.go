@@ -147,6 +147,8 @@ func TestRun(t *testing.T) {
 			&box{}, &box{}, freebusy.Failed, "mail.domain-not-accepted", "5.7.54"},
 
 		{"lost", nil, nil, &box{}, &box{}, freebusy.Failed, "", "no server says why"},
+		{"at the Edge server", with("Get-MessageTrackingLog", object("EventId", "SEND", "ServerHostname", "EDGE1")), nil,
+			&box{}, &box{}, freebusy.Failed, "mail.edge-stale", "Edge server EDGE1"},
 		{"the servers may not be asked", answers{}, nil, &box{}, &box{}, freebusy.Unknown, "", "not allowed"},
 		{"the mailbox may not be read", nil, nil, &box{}, &box{findErr: link.ErrAccess}, freebusy.Unknown, "",
 			"look for the message"},
@@ -155,9 +157,9 @@ func TestRun(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			premises := []Premise{
 				{freebusy.Premise{Name: "contoso", Side: exchange.OnPremises, Domains: []string{"contoso.com"}},
-					c.from},
+					c.from, []string{"edge1.contoso.com"}},
 				{freebusy.Premise{Name: "online", Side: exchange.Online,
-					Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to},
+					Domains: []string{"contoso.mail.onmicrosoft.com"}}, c.to, nil},
 			}
 			for i, a := range []answers{c.onprem, c.cloud} {
 				if a == nil {

@@ -94,6 +94,7 @@ type TestOptions struct {
 	Marker   bool          // put an appointment of hybridge's own into the mailboxes that are asked about
 	ReadOnly bool          // write no calendar, not even to remove what an earlier run left
 	Message  bool          // send a message for each pair instead of a lookup
+	Wait     time.Duration // for each message; three minutes when 0
 }
 
 // Open prepares a deployment without connecting.

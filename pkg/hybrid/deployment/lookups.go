@@ -40,7 +40,7 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
 			return freebusy.Report{}, err
 		}
-		return delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs}, d)
+		return delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
 	}
 	markers, done, err := d.markers(ctx, o, premises)
 	if err != nil {
@@ -248,6 +248,11 @@ func (d *Deployment) posts(premises []freebusy.Premise) []delivery.Premise {
 		with := delivery.Premise{Premise: p, Post: delivery.GraphPost(d.tenant.graph.get)}
 		if p.Client != nil {
 			with.Post = delivery.EWSPost(p.Client)
+		}
+		for _, f := range d.answers.Forests {
+			if f.Name == p.Name {
+				with.Edge = f.Edge
+			}
 		}
 		out = append(out, with)
 	}

@@ -44,8 +44,27 @@ type Config struct {
 	Now          func() time.Time
 	// Alter changes the configuration of sessions: a device in front of the server. May be nil.
 	Alter func(*smtp.Config)
-	Retry time.Duration // pause before a message is sent again; five seconds when 0
+	// Edge says what makes the server an Edge server; nil: a Mailbox server, or Exchange Online.
+	Edge *Edge
+	// Trusts recognizes the certificates of the organization's other transport servers. Trusted is
+	// what this one shows to them.
+	Trusts  func(*x509.Certificate) bool
+	Trusted *tls.Certificate
+	// EdgeHost is the host of an Edge server by the name of the server; empty: there is none.
+	EdgeHost func(server string) string
+	Retry    time.Duration // pause before a message is sent again; five seconds when 0
 }
+
+// Edge is an Edge server: it hands on what it takes, and has its connectors and domains from the
+// organization.
+type Edge struct {
+	From   *organization.Organization // of EdgeSync
+	Inside string                     // host of a Mailbox server
+	// Synced reports whether EdgeSync has brought the connectors. May be nil.
+	Synced func() bool
+}
+
+func (e *Edge) synced() bool { return e.Synced == nil || e.Synced() }
 
 // Transport receives, routes and delivers mail.
 type Transport struct {
@@ -87,6 +106,7 @@ type verdict struct {
 	internal  bool
 	promoted  bool   // the other side's headers were taken over
 	connector string // at which the message came in
+	trusted   bool   // from another server of the organization: the headers stay
 }
 
 // way is the way to a domain.
@@ -99,6 +119,7 @@ type way struct {
 	certificate *tls.Certificate
 	hello       string
 	cloud       bool // Exchange's own headers go along
+	trusted     bool // to another server of the organization
 }
 
 // Message is a message in a mailbox.
@@ -236,7 +257,9 @@ func (t *Transport) take(m smtp.Message) string {
 		return "554 5.4.14 Hop count exceeded - possible mail loop"
 	}
 	h.Prepend("Received", t.receivedLine(m.Hello, m.TLS))
-	t.judge(&h, v)
+	if !v.trusted {
+		t.judge(&h, v)
+	}
 	q.header, q.internal = h, v.internal
 	t.record(event{id: "RECEIVE", source: "SMTP", connector: v.connector, client: m.Hello, tls: m.TLS}, q, m.To...)
 	t.forward(q, m.To)
@@ -289,6 +312,7 @@ func (t *Transport) deliver(m queued, recipient string) {
 	to, address := t.Find(recipient), recipient
 	_, domain, _ := strings.Cut(strings.ToLower(recipient), "@")
 	switch {
+	case t.Edge != nil:
 	case to.Here:
 		t.store(m, to.Primary)
 		t.record(event{id: "DELIVER", source: "STOREDRIVER", status: "250 2.1.5 Recipient OK"}, m, recipient)
@@ -347,7 +371,9 @@ func (t *Transport) attempt(m queued, address, domain string) (hop, status strin
 		}
 	}
 	h := m.header.clone()
-	h.cross(w.cloud, t.Host)
+	if !w.trusted {
+		h.cross(w.cloud, t.Host)
+	}
 	_, organization, _ := strings.Cut(m.from, "@")
 	out := smtp.Outgoing{From: m.from, To: []string{address}, Data: h.String() + "\r\n" + m.body,
 		RequireTLS: w.requireTLS}
@@ -361,7 +387,11 @@ func (t *Transport) attempt(m queued, address, domain string) (hop, status strin
 		sent, failure := smtp.Send(t.ctx, smtp.Options{Dial: t.dial, Hello: w.hello, Certificate: w.certificate,
 			Timeout: 10 * time.Second}, net.JoinHostPort(host, "25"), out)
 		if failure == nil {
-			t.record(event{id: "SENDEXTERNAL", source: "SMTP", connector: w.connector, server: host, status: sent.Reply,
+			id := "SENDEXTERNAL"
+			if w.trusted {
+				id = "SEND"
+			}
+			t.record(event{id: id, source: "SMTP", connector: w.connector, server: host, status: sent.Reply,
 				tls: sent.TLS}, m, address)
 			return hop, "", true
 		}
@@ -396,7 +426,14 @@ func (t *Transport) authoritative(domain string) bool {
 
 // accepted finds the accepted domain of a name.
 func (t *Transport) accepted(domain string) *organization.Record {
-	for _, d := range t.Organization.Objects("AcceptedDomain") {
+	from := t.Organization
+	if t.Edge != nil {
+		from = t.Edge.From
+	}
+	for _, d := range from.Objects("AcceptedDomain") {
+		if t.Edge != nil && !t.Edge.synced() && !d.Bool("Default") {
+			continue // came after the last run of EdgeSync
+		}
 		name := d.String("DomainName")
 		parent := strings.TrimPrefix(name, "*.")
 		if strings.EqualFold(name, domain) || (d.Bool("MatchSubDomains") || parent != name) &&

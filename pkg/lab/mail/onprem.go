@@ -28,7 +28,7 @@ func (t onPremises) frontend(remote net.Addr) *organization.Record {
 	var found *organization.Record
 	var smallest uint64
 	for _, c := range t.Organization.Objects("ReceiveConnector") {
-		if !c.Bool("Enabled") || c.String("TransportRole") != "FrontendTransport" ||
+		if !c.Bool("Enabled") || t.Edge == nil && c.String("TransportRole") != "FrontendTransport" ||
 			!slices.ContainsFunc(c.Strings("Bindings"), func(b string) bool { return strings.HasSuffix(b, ":25") }) {
 			continue
 		}
@@ -79,9 +79,9 @@ func (t onPremises) session(remote net.Addr) smtp.Config {
 			}
 			return nil
 		},
-		Refuses: func(_ smtp.Message, recipient string) string {
+		Refuses: func(m smtp.Message, recipient string) string {
 			_, domain, _ := strings.Cut(recipient, "@")
-			if t.accepted(domain) != nil {
+			if t.accepted(domain) != nil || t.own(m) {
 				return ""
 			}
 			return "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"
@@ -161,7 +161,15 @@ func covers(domain, name string) bool {
 	return strings.EqualFold(domain, name)
 }
 
+// own reports whether another transport server of the organization is the client.
+func (t onPremises) own(m smtp.Message) bool {
+	return t.Trusts != nil && m.TLS != nil && len(m.TLS.PeerCertificates) > 0 && t.Trusts(m.TLS.PeerCertificates[0])
+}
+
 func (t onPremises) admit(m smtp.Message, h *Header) (verdict, string) {
+	if t.own(m) {
+		return verdict{trusted: true, internal: h.Get(organizationPrefix+"AuthAs") == "Internal"}, ""
+	}
 	c := t.frontend(m.Remote)
 	v := verdict{connector: c.String("Server") + `\` + c.String("Name")}
 	if m.TLS != nil && t.cloud(c, m.TLS.PeerCertificates) {
@@ -175,7 +183,14 @@ func (t onPremises) admit(m smtp.Message, h *Header) (verdict, string) {
 func (t onPremises) route(domain string) (way, error) {
 	var found *organization.Record
 	closest, lowest := -1, 0
-	for _, c := range t.Organization.Objects("SendConnector") {
+	connectors := t.Organization.Objects("SendConnector")
+	if t.Edge != nil {
+		connectors = nil
+		if t.Edge.synced() {
+			connectors = t.Edge.From.Objects("SendConnector")
+		}
+	}
+	for _, c := range connectors {
 		if !c.Bool("Enabled") {
 			continue
 		}
@@ -186,8 +201,21 @@ func (t onPremises) route(domain string) (way, error) {
 			}
 		}
 	}
+	// An accepted domain is the Mailbox servers' own, unless a connector names it.
+	if t.Edge != nil && closest < exact && t.accepted(domain) != nil {
+		return way{connector: "EdgeSync - Inbound to Site", hosts: []string{t.Edge.Inside}, requireTLS: true,
+			hello: t.Host, certificate: t.Trusted, trusted: true}, nil
+	}
 	if found == nil {
 		return way{}, errors.New("450 4.4.0 A matching connector cannot be found to route the external recipient")
+	}
+	if t.EdgeHost != nil {
+		for _, server := range found.Strings("SourceTransportServers") {
+			if host := t.EdgeHost(server); host != "" {
+				return way{connector: "Intra-Organization SMTP Send Connector", hosts: []string{host}, requireTLS: true,
+					hello: t.Host, certificate: t.Trusted, trusted: true}, nil
+			}
+		}
 	}
 	level := found.String("TlsAuthLevel")
 	w := way{
@@ -230,12 +258,15 @@ func addressSpace(space string) (pattern string, cost int) {
 	return strings.ToLower(pattern), cost
 }
 
+// exact is the closeness of a pattern that is the domain.
+const exact = 1000
+
 // closeness says how closely a pattern fits a domain; -1 when it does not.
 func closeness(pattern, domain string) int {
 	pattern, domain = strings.ToLower(pattern), strings.ToLower(domain)
 	switch {
 	case pattern == domain:
-		return 1000
+		return exact
 	case pattern == "*":
 		return 0
 	case strings.HasPrefix(pattern, "*.") && strings.HasSuffix(domain, pattern[1:]):
