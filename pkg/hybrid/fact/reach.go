@@ -3,6 +3,7 @@ package fact
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -60,7 +61,11 @@ func knock(method, path string, header map[string]string) *Keyed[ews.Front] {
 			for name, value := range header {
 				r.Header.Set(name, value)
 			}
-			return ews.Ask(client, r)
+			front, err := ews.Ask(client, r)
+			if err != nil && !strings.Contains(err.Error(), host) {
+				err = fmt.Errorf("%s %s: %w", method, r.URL, err)
+			}
+			return front, err
 		})
 	})
 }
