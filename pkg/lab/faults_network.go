@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/lab/directory"
 	"github.com/hybridge-cli/hybridge/pkg/lab/entra"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/smtp"
@@ -247,6 +248,23 @@ func tenantFaults() []Fault {
 		})
 	}
 	return []Fault{
+		{
+			ID: "directory.schema-restored", Turns: turns("directory.exchange-versions"),
+			Diagnosis: "directory.replication-lag",
+			Title:     "contoso's domain controller shows the schema of an older version of Exchange",
+			early:     inContoso(func(f *forestSite) { f.schema = 15334 }),
+		},
+		{
+			ID: "directory.groups-of-2003", Turns: turns("directory.old-groups"), Verdict: Warns,
+			Diagnosis: "wizard.dead-server-object",
+			Title:     "contoso still has the groups of Exchange 2003, with their rights",
+			early: inContoso(func(f *forestSite) {
+				root := "DC=" + strings.ReplaceAll(f.domain, ".", ",DC=")
+				f.leftovers = append(f.leftovers,
+					directory.NewEntry("CN=Exchange Domain Servers,CN=Users,"+root, "objectClass", "group",
+						"sAMAccountName", "Exchange Domain Servers"))
+			}),
+		},
 		{
 			ID: "tenant.subscription-ended", Turns: turns("tenant.exchange-plan"), Diagnosis: "access.cmdlet-unlicensed",
 			Title: "the tenant's subscription is suspended",

@@ -60,6 +60,10 @@ type forestSite struct {
 	senders string
 	// addressesHidden denies every account proxyAddresses of people.
 	addressesHidden bool
+	// schema is the version of the schema; 0: that of the servers.
+	schema int
+	// leftovers are objects in the directory that nothing needs any more.
+	leftovers []directory.Entry
 	// servicePoint is the address in the service connection point instead of the forest's own.
 	servicePoint string
 	// website answers at the bare domain; nil: nothing does.
@@ -247,7 +251,7 @@ func (f *forestSite) person(r *organization.Record) directory.User {
 // configuration is the Exchange part of the configuration naming context, built from the current
 // output of the cmdlets.
 func (f *forestSite) configuration() *directory.Organization {
-	out := &directory.Organization{Name: f.organization, GUID: f.guid}
+	out := &directory.Organization{Name: f.organization, GUID: f.guid, SchemaVersion: f.schema}
 	for _, s := range f.org.Objects("ExchangeServer") {
 		server := directory.ExchangeServer{
 			FQDN: s.String("Fqdn"), TLSCertificate: f.transport.cert.Raw, ExternalURL: "https://" + f.mail,

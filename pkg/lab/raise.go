@@ -67,6 +67,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 
 	f.ldap, err = directory.New(directory.Config{
 		Domain: f.domain, Host: f.controller, Users: f.people, Exchange: f.configuration,
+		Entries: func() []directory.Entry { return f.leftovers },
 		NetBIOS: strings.ToUpper(f.name),
 		TLS: &tls.Config{Certificates: []tls.Certificate{f.directoryCertificate.tls()},
 			MinVersion: tls.VersionTLS12},

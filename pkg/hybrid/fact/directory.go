@@ -67,3 +67,13 @@ var DirectoryExchange = &Query[*directory.Exchange]{
 		})
 	},
 }
+
+// DirectorySetup is what Exchange's setup prepared in the directory, per forest.
+var DirectorySetup = &Query[directory.Setup]{
+	question: question{AtForest, []Source{{System: ActiveDirectory, Ask: "schema version and groups of old versions"}}},
+	ask: func(ctx context.Context, s *Side) (directory.Setup, error) {
+		return with(ctx, s, s.Directory, func(ctx context.Context, d Directory) (directory.Setup, error) {
+			return d.Setup(ctx)
+		})
+	},
+}

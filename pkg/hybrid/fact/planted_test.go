@@ -102,3 +102,5 @@ func TestPlantedFaultsAreFoundExactly(t *testing.T) {
 func (*town) Exchange(context.Context) (*directory.Exchange, error) {
 	return nil, directory.ErrNoExchange
 }
+
+func (*town) Setup(context.Context) (directory.Setup, error) { return directory.Setup{}, nil }

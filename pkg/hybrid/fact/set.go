@@ -91,6 +91,7 @@ type Clients struct {
 type Directory interface {
 	RootDSE() directory.RootDSE
 	Exchange(ctx context.Context) (*directory.Exchange, error)
+	Setup(ctx context.Context) (directory.Setup, error)
 	Users(ctx context.Context) iter.Seq2[directory.User, error]
 }
 

@@ -214,3 +214,5 @@ func TestScanKeepsLittle(t *testing.T) {
 func (*people) Exchange(context.Context) (*directory.Exchange, error) {
 	return nil, directory.ErrNoExchange
 }
+
+func (*people) Setup(context.Context) (directory.Setup, error) { return directory.Setup{}, nil }

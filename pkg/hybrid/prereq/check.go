@@ -50,7 +50,8 @@ type Check struct {
 
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
-	return slices.Concat(accessChecks, directoryChecks, addressChecks, ruleChecks(), recipientChecks,
+	return slices.Concat(accessChecks,
+		directoryChecks, addressChecks, ruleChecks(), directorySetupChecks, recipientChecks,
 		identityChecks,
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
 		reachabilityChecks,

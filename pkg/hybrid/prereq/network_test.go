@@ -83,8 +83,10 @@ func seedNames(t *testing.T, f *fact.Set, ca *authority) {
 		return fact.MailServer{Err: &smtp.StepError{Step: smtp.Connect, Err: errors.New("filtered")}}, nil
 	})
 	for _, forest := range f.Forests {
+		fact.DirectorySetup.Seed(forest, directory.Setup{SchemaVersion: 17003, HybridContainer: true}, nil)
 		fact.DirectoryExchange.Seed(forest, &directory.Exchange{
-			Servers: []directory.Server{{Object: directory.Object{Name: "EX1"}}},
+			Organization: directory.Organization{ObjectVersion: 16763},
+			Servers:      []directory.Server{{Object: directory.Object{Name: "EX1"}}},
 			ServicePoints: []directory.ServiceConnectionPoint{{Object: directory.Object{Name: "EX1"},
 				URL: "https://autodiscover." + forest.Answers.Domains[0] + "/Autodiscover/Autodiscover.xml"}},
 		}, nil)
@@ -514,6 +516,28 @@ func TestReachabilityDisorders(t *testing.T) {
 				TargetOwaURL: "https://old.contoso.com/owa"}}, nil)
 			gone(s)
 		}, []string{"warn reachability.owa-address contoso"}},
+	})
+}
+
+func TestSetupDisorders(t *testing.T) {
+	setup := func(s directory.Setup) func(*testing.T, *fact.Set) {
+		return func(_ *testing.T, f *fact.Set) { fact.DirectorySetup.Seed(f.Forests[0], s, nil) }
+	}
+	turn(t, []disorder{
+		{"old schema", setup(directory.Setup{SchemaVersion: 15334, HybridContainer: true}),
+			[]string{"fail directory.exchange-versions contoso"}},
+		{"old organization", func(_ *testing.T, f *fact.Set) {
+			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{
+				Organization: directory.Organization{ObjectVersion: 16762}}, nil)
+		}, []string{"fail directory.exchange-versions contoso"}},
+		{"organization not shown", func(_ *testing.T, f *fact.Set) {
+			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{}, nil)
+		}, nil},
+		{"newer schema", setup(directory.Setup{SchemaVersion: 17010, HybridContainer: true}), nil},
+		{"no container", setup(directory.Setup{SchemaVersion: 17003}), []string{"warn directory.hybrid-container contoso"}},
+		{"old groups", setup(directory.Setup{SchemaVersion: 17003, HybridContainer: true,
+			OldGroups: []string{"CN=Exchange Enterprise Servers,CN=Users,DC=contoso,DC=com"}}),
+			[]string{"warn directory.old-groups contoso"}},
 	})
 }
 
