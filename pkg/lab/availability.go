@@ -22,7 +22,8 @@ import (
 // mailboxes and asks others about those that are elsewhere. It never reads the other side's state:
 // every fact about it arrives over the network.
 type premise struct {
-	name string
+	name   string
+	closed []string // mailboxes that let no EWS in, in lower case; set by faults
 
 	mu     sync.RWMutex
 	people map[string]*recipient // by every address, in lower case

@@ -266,6 +266,13 @@ func tenantFaults() []Fault {
 			}),
 		},
 		{
+			ID: "tenant.mailbox-closed", Turns: turns("tenant.mailbox-ews"), Diagnosis: "ews.off-mailbox",
+			Title: "EWS is off for a mailbox of contoso that lookups begin at",
+			late: inContoso(func(f *forestSite) {
+				f.premise.closed = append(f.premise.closed, strings.ToLower(f.local().primary))
+			}),
+		},
+		{
 			ID: "tenant.subscription-ended", Turns: turns("tenant.exchange-plan"), Diagnosis: "access.cmdlet-unlicensed",
 			Title: "the tenant's subscription is suspended",
 			late:  subscription(func(s *entra.Subscription) { s.Status = "Suspended" }),

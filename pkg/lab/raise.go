@@ -59,6 +59,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	f.org.Handle("Test-OAuthConnectivity", f.premise.testOAuth)
 	f.org.Handle("Get-Recipient", f.premise.getRecipient)
+	f.org.Handle("Get-CASMailbox", f.premise.getCASMailbox)
 	f.premise.follow()
 	f.premise.moves()
 	f.premise.permits(f.domain)
@@ -169,6 +170,7 @@ func (t *tenantSite) raise(l *Lab) error {
 	}
 	t.org.Handle("Test-OAuthConnectivity", t.premise.testOAuth)
 	t.org.Handle("Get-Recipient", t.premise.getRecipient)
+	t.org.Handle("Get-CASMailbox", t.premise.getCASMailbox)
 	t.org.Handle("Get-MailboxFolderStatistics", t.premise.countsFolders(&t.stores))
 	t.premise.follow()
 	if err := t.raiseMail(l); err != nil {

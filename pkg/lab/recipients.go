@@ -84,6 +84,41 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 	return found, nil
 }
 
+// getCASMailbox shows what a mailbox of this side lets in. A mailbox that closed names lets no EWS in.
+func (p *premise) getCASMailbox(_ context.Context, c organization.Call) ([]exchange.Object, error) {
+	identity, _ := c.Parameters["Identity"].(string)
+	for name := range c.Parameters {
+		if !slices.Contains([]string{"Identity", "DomainController"}, name) {
+			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
+				Message: "The lab doesn't simulate this: Get-CASMailbox -" + name}
+		}
+	}
+	var found []exchange.Object
+	for _, r := range p.org.Objects("Mailbox") {
+		if identity != "" && !named(r, identity) {
+			continue
+		}
+		var open any
+		if slices.Contains(p.closed, strings.ToLower(r.String("PrimarySmtpAddress"))) {
+			open = false
+		}
+		found = append(found, exchange.NewObject([]string{"Microsoft.Exchange.Data.Directory.Management.CASMailbox"},
+			r.String("Name"), "Name", r.String("Name"), "DisplayName", r.String("DisplayName"),
+			"PrimarySmtpAddress", r.String("PrimarySmtpAddress"), "EwsEnabled", open, "EwsAllowOutlook", nil,
+			"EwsAllowMacOutlook", nil, "EwsApplicationAccessPolicy", nil, "EwsAllowList", nil, "EwsBlockList", nil))
+	}
+	if identity != "" && len(found) == 0 {
+		return nil, &exchange.Error{
+			Cmdlet: c.Cmdlet, Category: "NotSpecified",
+			FullyQualifiedID: "ManagementObjectNotFoundException,Microsoft.Exchange.Management.RecipientTasks.GetCASMailbox",
+			ExceptionType:    "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.",
+				identity, p.name),
+		}
+	}
+	return found, nil
+}
+
 // named reports whether an identity finds a recipient: by an address, the alias, the name or the
 // sign-in name.
 func named(r *organization.Record, identity string) bool {

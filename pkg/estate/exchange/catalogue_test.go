@@ -27,6 +27,7 @@ AuthServer                       Get New Set Remove
 AutodiscoverVirtualDirectory     Get Set
 AvailabilityAddressSpace         Get Add Remove
 AvailabilityConfig               Get Set
+CASMailbox                       Get
 ClientAccessService              Get Set
 DistributionGroup                Get New Remove
 EmailAddressPolicy               Get New Set Remove Update

@@ -63,6 +63,15 @@ func seedNames(t *testing.T, f *fact.Set, ca *authority) {
 	fact.Subscriptions.Seed(f.Tenant, []fact.Subscription{{Name: "E3", Status: "Enabled", Bought: 100, Used: 10,
 		Mailboxes: true}}, nil)
 	fact.HybridOrganizations.Seed(f.Tenant, nil, nil)
+	f.Answers.Tests.Pairs = []answers.Pair{{From: "anna@contoso.com", To: "bert@fabrikam.com"}}
+	fact.OnlineMailboxAccesses.SeedAll(f.Tenant, func(address string) (fact.MailboxAccess, error) {
+		return fact.MailboxAccess{Exists: address == "bert@fabrikam.com"}, nil
+	})
+	for _, forest := range f.Forests {
+		fact.MailboxAccesses.SeedAll(forest, func(string) (fact.MailboxAccess, error) {
+			return fact.MailboxAccess{Exists: true}, nil
+		})
+	}
 	fact.Redirects.SeedAll(n, func(string) (string, error) { return "", nil })
 	fact.MailExchangers.SeedAll(f.Tenant, func(domain string) ([]string, error) {
 		return []string{strings.ReplaceAll(domain, ".", "-") + ".mail.protection.outlook.com"}, nil
@@ -637,6 +646,19 @@ func TestTenantDisorders(t *testing.T) {
 		{"gateway without enhanced filtering", gateway(partner, admits, admitsOther),
 			[]string{"warn tenant.enhanced-filtering tenant"}},
 		{"gateway", gateway(behind, admits, admitsOther), nil},
+		{"mailbox on-premises without EWS", func(_ *testing.T, f *fact.Set) {
+			off := false
+			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com", fact.MailboxAccess{Exists: true, EwsEnabled: &off}, nil)
+		}, []string{"fail tenant.mailbox-ews organization"}},
+		{"mailbox in the cloud without EWS", func(_ *testing.T, f *fact.Set) {
+			off := false
+			fact.OnlineMailboxAccesses.Seed(f.Tenant, "bert@fabrikam.com",
+				fact.MailboxAccess{Exists: true, EwsEnabled: &off}, nil)
+		}, []string{"fail tenant.mailbox-ews organization"}},
+		{"mailbox with EWS", func(_ *testing.T, f *fact.Set) {
+			on := true
+			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com", fact.MailboxAccess{Exists: true, EwsEnabled: &on}, nil)
+		}, nil},
 		{"record of an organization that is gone", func(_ *testing.T, f *fact.Set) {
 			fact.HybridOrganizations.Seed(f.Tenant, []fact.HybridOrganization{{Name: "old", GUID: "old-guid"}}, nil)
 		}, []string{"warn tenant.orphan-organization tenant"}},

@@ -417,6 +417,49 @@ var tenantStateChecks = []Check{
 		},
 	},
 	{
+		ID:    "tenant.mailbox-ews",
+		Title: "The mailboxes that are tested let EWS in",
+		Scope: PerOrganization,
+		Needs: []check.ID{"access.online-read", "access.onprem-read"},
+		Reads: fact.List(fact.MailboxAccesses, fact.OnlineMailboxAccesses),
+		Why: "EwsEnabled of a mailbox refuses lookups as that of the organization does, on either side. Exchange Online lets EWS " +
+			"in only where the organization and the mailbox let it in. Free/busy then fails for some people and works for " +
+			"others.",
+		Fix: "Reset the value of the mailboxes named. Get-CASMailbox -ResultSize Unlimited finds others.",
+		Consider: "Programs that were kept out of the mailbox on purpose get in again: the organization's lists decide then.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			var people []string
+			for _, p := range in.Answers.Tests.Pairs {
+				for _, address := range []string{p.From, p.To} {
+					if !contains(people, address) {
+						people = append(people, address)
+					}
+				}
+			}
+			if len(people) == 0 {
+				return check.NotApplicable("the answers name no pairs to test")
+			}
+			var closed, commands []string
+			count := 0
+			for _, address := range people {
+				access, err := mailboxOf(ctx, in, address)
+				switch {
+				case err != nil:
+					return check.Unknown(err)
+				case access.EwsEnabled != nil && !*access.EwsEnabled:
+					closed = append(closed, address)
+					commands = append(commands, "Set-CASMailbox -Identity "+exchange.Quote(address)+" -EwsEnabled $null")
+				case access.Exists:
+					count++
+				}
+			}
+			if len(closed) > 0 {
+				return check.Failed("EWS is off for %s", someOf(closed)).With("mailboxes", closed).FixWith(commands...)
+			}
+			return check.Pass("EWS is open for %s", msg.Count(count, "%s mailbox", "%s mailboxes"))
+		},
+	},
+	{
 		ID:       "tenant.orphan-organization",
 		Title:    "Every organization that the tenant knows is one of the forests",
 		Scope:    PerTenant,
@@ -534,6 +577,25 @@ var tenantStateChecks = []Check{
 			return check.Pass("no relationship leads to another tenant")
 		},
 	},
+}
+
+// mailboxOf returns what a mailbox lets in, from the side that has it.
+func mailboxOf(ctx context.Context, in Input, address string) (fact.MailboxAccess, error) {
+	if in.Tenant != nil {
+		if access, err := fact.OnlineMailboxAccesses.In(ctx, in.Tenant, address); err != nil || access.Exists {
+			return access, err
+		}
+	}
+	_, domain, _ := strings.Cut(address, "@")
+	for _, f := range in.Forests {
+		if !contains(f.Answers.Domains, domain) {
+			continue
+		}
+		if access, err := fact.MailboxAccesses.In(ctx, f, address); err != nil || access.Exists {
+			return access, err
+		}
+	}
+	return fact.MailboxAccess{}, nil
 }
 
 // residence returns the cloud that a tenant's sign-in host names; empty when it does not tell.
