@@ -239,7 +239,7 @@ func Faults() []Fault {
 		},
 		{
 			ID: "tenant.ews-off", Turns: turns("tenant.ews-switch"), Diagnosis: "ews.off-online",
-			Title: "EWS is switched off in the tenant",
+			Title: "EWS is switched off in the tenant, as Microsoft does where EwsEnabled is not set",
 			late:  inTenant(func(t *tenantSite) { t.org.Objects("OrganizationConfig")[0].Set("EwsEnabled", false) }),
 		},
 		{

@@ -55,4 +55,24 @@ func TestMigrationEndpoint(t *testing.T) {
 	if got := o.Objects("MigrationEndpoint")[0].String("Username"); got != f.account() {
 		t.Errorf("the endpoint's account is %q", got)
 	}
+
+	// An endpoint is tried with the account that it keeps.
+	kept := func() string {
+		t.Helper()
+		objects, _, err := o.Run(t.Context(), organization.Caller{}, exchange.Command{
+			Name:       "Test-MigrationServerAvailability",
+			Parameters: map[string]any{"Endpoint": "Hybrid Migration Endpoint - EWS (Default Web Site)"}})
+		if err != nil || len(objects) != 1 {
+			t.Fatal(objects, err)
+		}
+		result, _ := objects[0].String("Result")
+		return result
+	}
+	if got := kept(); got != "Success" {
+		t.Errorf("the endpoint by its name: %s", got)
+	}
+	run(t, f.org, "Set-WebServicesVirtualDirectory", "Identity", `EX1\EWS (Default Web Site)`, "MRSProxyEnabled", false)
+	if got := kept(); got != "Failed" {
+		t.Errorf("the endpoint by its name, without the proxy: %s", got)
+	}
 }

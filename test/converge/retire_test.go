@@ -52,3 +52,27 @@ func TestRetireSharedKeys(t *testing.T) {
 		t.Errorf("the consents are %v", ids)
 	}
 }
+
+// The email address policies that the answers name give their recipients an address in the
+// coexistence domain, with a consent of their own.
+func TestAddressPolicies(t *testing.T) {
+	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}}, func(a *answers.Answers) {
+		a.Forests[0].AddressPolicies = []string{"Default Policy"}
+	})
+	first := e.plan(t)
+	if kinds(first, "onprem/contoso", change.Update)["EmailAddressPolicy"] != 1 {
+		t.Fatalf("planned:\n%s", list(first))
+	}
+	if _, err := e.Apply(t.Context(), first, apply.Options{StateDir: e.state}, silent); !errors.Is(err,
+		apply.ErrNotAccepted) || !strings.Contains(err.Error(), "update-addresses") {
+		t.Fatalf("without its consent: %v", err)
+	}
+	e.apply(t, first)
+	if again := e.plan(t); len(again.Changes)+len(again.LeftOut) > 0 {
+		t.Fatalf("after the apply:\n%s", list(again))
+	}
+	e.rollback(t)
+	if again := e.plan(t); again.Digest != first.Digest {
+		t.Errorf("after the rollback:\n%s", list(again))
+	}
+}

@@ -119,6 +119,9 @@ type Forest struct {
 	// The host names that the forest publishes.
 	Namespace Namespace `yaml:"namespace" json:"namespace"`
 	Domains   []string  `yaml:"domains" json:"domains"`
+	// Email address policies whose recipients get an address in the coexistence domain. Every other
+	// policy stays as it is.
+	AddressPolicies []string `yaml:"addressPolicies,omitempty" json:"addressPolicies,omitempty" example:"[Default Policy]"`
 	// The transport certificate with its key. It must differ from every other forest's in common
 	// name or issuer.
 	Certificate *Certificate `yaml:"certificate,omitempty" json:"certificate,omitempty"`

@@ -461,6 +461,7 @@ func (v *validation) forests(a *Answers) {
 				files[file] = i
 			}
 		}
+		v.list(at("addressPolicies"), f.AddressPolicies, text)
 		v.list(at("exchange", "builds"), f.Exchange.Builds, serverBuild)
 		v.list(at("edge"), f.Edge, hostOrAddress)
 		v.copyRules(a, i)

@@ -32,6 +32,7 @@ type Cloud struct {
 	OtherSuffixes     []string // further suffixes of initial domains of this cloud's tenants
 	CoexistenceSuffix string   // mail.onmicrosoft.com; "" when not known
 	TLSDomain         string   // mail.protection.outlook.com; "" when not known
+	ServiceInstance   string   // 1 in 21Vianet, else 0
 	// names of Keys whose values were recalled or inferred from other clouds, and never read or
 	// confirmed
 	Unconfirmed      []string
@@ -97,6 +98,8 @@ var keys = []Key{
 	{"coexistenceSuffix", "suffix of coexistence domains", false,
 		func(c *Cloud) *string { return &c.CoexistenceSuffix }},
 	{"tlsDomain", "TLS name of the inbound mail servers", false, func(c *Cloud) *string { return &c.TLSDomain }},
+	{"serviceInstance", "ServiceInstance in the record of the hybrid configuration: 0 or 1", false,
+		func(c *Cloud) *string { return &c.ServiceInstance }},
 }
 
 // Keys returns the values that can be overridden, in the order of Cloud's fields.
@@ -117,6 +120,12 @@ func (k Key) Value(c Cloud) string { return *k.field(&c) }
 // Check returns what is wrong with an override of k, in words that follow its name; nil when it can
 // be used.
 func (k Key) Check(value string) error {
+	if k.Name == "serviceInstance" {
+		if value != "0" && value != "1" {
+			return errors.New("needs 0 or 1")
+		}
+		return nil
+	}
 	if !k.URL {
 		if value == "" || strings.ContainsAny(value, "/: ") {
 			return errors.New("needs a domain name, without scheme, port and path")

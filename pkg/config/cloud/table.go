@@ -8,6 +8,7 @@ var clouds = []Cloud{
 	{
 		ID:                "worldwide",
 		Title:             "Microsoft 365 worldwide, GCC included",
+		ServiceInstance:   "0",
 		Login:             "https://login.microsoftonline.com",
 		Graph:             "https://graph.microsoft.com",
 		AdminAPI:          "https://outlook.office365.com",
@@ -26,6 +27,7 @@ var clouds = []Cloud{
 	{
 		ID:                "gcc-high",
 		Title:             "GCC High, United States government",
+		ServiceInstance:   "0",
 		Login:             "https://login.microsoftonline.us",
 		Graph:             "https://graph.microsoft.us",
 		AdminAPI:          "https://outlook.office365.us",
@@ -41,11 +43,12 @@ var clouds = []Cloud{
 		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
-		Unconfirmed:       []string{"owa", "tlsDomain"},
+		Unconfirmed:       []string{"serviceInstance", "owa", "tlsDomain"},
 	},
 	{
 		ID:                "dod",
 		Title:             "DoD, United States Department of Defense",
+		ServiceInstance:   "0",
 		Login:             "https://login.microsoftonline.us",
 		Graph:             "https://dod-graph.microsoft.us",
 		AdminAPI:          "https://outlook-dod.office365.us",
@@ -61,11 +64,12 @@ var clouds = []Cloud{
 		OtherSuffixes:     []string{"onmicrosoft.com"},
 		CoexistenceSuffix: "mail.onmicrosoft.us",
 		TLSDomain:         "mail.protection.office365.us",
-		Unconfirmed:       []string{"owa", "tlsDomain"},
+		Unconfirmed:       []string{"serviceInstance", "owa", "tlsDomain"},
 	},
 	{
 		ID:                "21vianet",
 		Title:             "Office 365 operated by 21Vianet, China",
+		ServiceInstance:   "1",
 		Login:             "https://login.partner.microsoftonline.cn",
 		Graph:             "https://microsoftgraph.chinacloudapi.cn",
 		AdminAPI:          "https://partner.outlook.cn",
@@ -80,7 +84,8 @@ var clouds = []Cloud{
 		InitialSuffix:     "partner.onmschina.cn",
 		CoexistenceSuffix: "partner.mail.onmschina.cn",
 		TLSDomain:         "mail.protection.partner.outlook.cn",
-		Unconfirmed:       []string{"adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa", "tlsDomain"},
+		Unconfirmed: []string{"serviceInstance", "adminAPI", "exchangeResource", "evoSTSMetadataURL", "owa",
+			"tlsDomain"},
 	},
 	// Of the sovereign clouds only the host names of sign-in, Graph, Outlook and autodiscover are
 	// read; paths and metadata are inferred from the other clouds, and domain suffixes are not
@@ -88,6 +93,7 @@ var clouds = []Cloud{
 	{
 		ID:                "bleu",
 		Title:             "Bleu, France",
+		ServiceInstance:   "0",
 		Login:             "https://login.sovcloud-identity.fr",
 		Graph:             "https://graph.svc.sovcloud.fr",
 		AdminAPI:          "https://outlook.sovcloud.fr",
@@ -99,12 +105,13 @@ var clouds = []Cloud{
 		EvoSTSMetadataURL: "https://login.sovcloud-identity.fr/{tenant}" +
 			"/federationmetadata/2007-06/federationmetadata.xml",
 		OWA: "https://outlook.sovcloud.fr/mail",
-		Unconfirmed: []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint",
-			"acsMetadataURL", "evoSTSMetadataURL", "owa"},
+		Unconfirmed: []string{"serviceInstance", "adminAPI", "ews", "autodiscoverJSON", "exchangeResource",
+			"discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
 	{
 		ID:                "delos",
 		Title:             "Delos, Germany",
+		ServiceInstance:   "0",
 		Login:             "https://login.sovcloud-identity.de",
 		Graph:             "https://graph.svc.sovcloud.de",
 		AdminAPI:          "https://outlook.sovcloud.de",
@@ -116,7 +123,7 @@ var clouds = []Cloud{
 		EvoSTSMetadataURL: "https://login.sovcloud-identity.de/{tenant}" +
 			"/federationmetadata/2007-06/federationmetadata.xml",
 		OWA: "https://outlook.sovcloud.de/mail",
-		Unconfirmed: []string{"adminAPI", "ews", "autodiscoverJSON", "exchangeResource", "discoveryEndpoint",
-			"acsMetadataURL", "evoSTSMetadataURL", "owa"},
+		Unconfirmed: []string{"serviceInstance", "adminAPI", "ews", "autodiscoverJSON", "exchangeResource",
+			"discoveryEndpoint", "acsMetadataURL", "evoSTSMetadataURL", "owa"},
 	},
 }

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
@@ -37,7 +38,7 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 		}
 		return desired.Directory{
 			Graph: graph, Memory: memory, Now: f.Now,
-			Applications: desired.ApplicationsOf(f),
+			Applications: d.applications(f, o.StateDir),
 		}, nil
 	}
 }
@@ -56,4 +57,26 @@ func creations(stateDir string) ([]desired.Creation, error) {
 		}
 	}
 	return out, err
+}
+
+// applications returns the dedicated applications of the forests, and those that hybridge made for
+// forests that have left the answers.
+func (d *Deployment) applications(f *fact.Set, stateDir string) func(context.Context) ([]fact.Dedicated, error) {
+	of := desired.ApplicationsOf(f)
+	return func(ctx context.Context) ([]fact.Dedicated, error) {
+		out, err := of(ctx)
+		if err != nil || stateDir == "" {
+			return out, err
+		}
+		made, err := apply.Creations(stateDir)
+		if err != nil {
+			return nil, err
+		}
+		for _, app := range desired.Abandoned(f, made) {
+			if !slices.ContainsFunc(out, func(a fact.Dedicated) bool { return a.Name == app.Name }) {
+				out = append(out, app)
+			}
+		}
+		return out, nil
+	}
 }

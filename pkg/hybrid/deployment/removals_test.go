@@ -122,7 +122,7 @@ func TestForestLeaves(t *testing.T) {
 	removal, warnings := v.plan()
 	got := actions(removal)
 	for _, kind := range []string{"InboundConnector", "OnPremisesOrganization", "OrganizationRelationship",
-		"IntraOrganizationConnector"} {
+		"IntraOrganizationConnector", "Application", "ServicePrincipal"} {
 		if got["delete "+kind] != 1 {
 			t.Errorf("%s: %d removals, want fabrikam's", kind, got["delete "+kind])
 		}

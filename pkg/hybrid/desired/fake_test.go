@@ -335,6 +335,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 		fact.OutboundConnectors.Seed(set.Tenant, nil, nil)
 		fact.HybridOrganizations.Seed(set.Tenant, nil, nil)
 	}
+	fact.MigrationEndpoints.Seed(set.Tenant, nil, nil)
 	fact.OnlineRelationships.Seed(set.Tenant, f.Tenant.Relationships, nil)
 	fact.OnlineConnectors.Seed(set.Tenant, f.Tenant.Connectors, nil)
 	fact.Grantees.SeedAll(set.Tenant, func(string) ([]fact.Grantee, error) { return f.Tenant.Grantees, nil })
@@ -376,6 +377,7 @@ func (f facts) set(a answers.Answers, c cloud.Cloud) *fact.Set {
 			dedicated.Application = *ff.Application
 		}
 		fact.DedicatedApplication.Seed(side, dedicated, ff.Unknown)
+		fact.AddressPolicies.Seed(side, nil, ff.Unknown)
 		fact.Organization.Seed(side, fact.OnPremisesOrganization{GUID: strings.ToLower(ff.OrganizationGUID),
 			RootDomain: ff.RootDomain}, ff.Unknown)
 		if ff.Unknown != nil {

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -31,8 +32,12 @@ var hybridRecord = &Topic{
 			}
 		}
 		properties := change.Properties{"Domains": domains, "Features": features}
-		if p.set.Cloud.ID == "21vianet" {
+		reason := msg.Of("Microsoft's tools read from it what is set up in %s", p.Forest.Name())
+		if p.set.Cloud.ServiceInstance == "1" {
 			properties["ServiceInstance"] = int64(1)
+			if slices.Contains(p.set.Cloud.Unconfirmed, "serviceInstance") {
+				reason = unconfirmedIn(reason, "ServiceInstance", "serviceInstance")
+			}
 		}
 		live, err := fact.HybridConfigurations.In(ctx, p.Forest)
 		if err != nil {
@@ -77,7 +82,7 @@ var hybridRecord = &Topic{
 			needs = append(needs, n)
 		}
 		p.Add(hybridConfiguration, p.at(), "record", "Hybrid Configuration",
-			msg.Of("Microsoft's tools read from it what is set up in %s", p.Forest.Name()), properties, needs...)
+			reason, properties, needs...)
 		return nil
 	},
 }

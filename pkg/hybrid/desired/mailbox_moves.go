@@ -2,11 +2,13 @@ package desired
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -18,7 +20,7 @@ var mailboxMoves = &Topic{
 	Features:  []answers.Feature{answers.MoveMailbox},
 	PerForest: true,
 	Kinds:     []*Kind{mailboxReplicationProxy},
-	Reads:     fact.List(fact.VirtualDirectories, fact.MailboxServers),
+	Reads:     fact.List(fact.VirtualDirectories, fact.MailboxServers, fact.MigrationEndpoints),
 	Derive: func(ctx context.Context, p *Planner) error {
 		directories, err := fact.VirtualDirectories.In(ctx, p.Forest)
 		if err != nil {
@@ -28,20 +30,64 @@ var mailboxMoves = &Topic{
 		if err != nil {
 			return err
 		}
+		open := false
 		for _, d := range directories {
 			if d.Noun != fact.EWSDirectory {
 				continue
 			}
+			open = open || d.MRSProxy
 			for _, s := range servers {
 				if normalServer(s.Name) == normalServer(d.Server()) && s.Build.Binds() == fact.Fit {
+					open = true
 					p.Add(mailboxReplicationProxy, p.at(), strings.ReplaceAll(strings.ToLower(d.Identity), `\`, ":"),
 						d.Identity, msg.Of("Exchange Online moves mailboxes through server %s", s.Name),
 						change.Properties{"Identity": d.Identity, "MRSProxyEnabled": true})
 				}
 			}
 		}
+		if open {
+			p.sayMoves(ctx, servers)
+		}
 		return nil
 	},
+}
+
+// sayMoves says what moves still need of a person, and whether a mailbox can come back.
+func (p *Planner) sayMoves(ctx context.Context, servers []fact.MailboxServer) {
+	host := strings.ToLower(p.Forest.Answers.Namespace.EWS)
+	endpoints, err := fact.MigrationEndpoints.In(ctx, p.set.Tenant)
+	if err == nil && !slices.ContainsFunc(endpoints, func(e fact.MigrationEndpoint) bool { return e.Moves(host) }) {
+		p.Note(msg.Of("no migration endpoint leads to %s. It needs the password of an account with the role Move "+
+			"Mailboxes, which only Exchange Online PowerShell hands over: make it there, and check migration.endpoint "+
+			"tests it", host), MigrationEndpointCommands(host)...)
+	}
+	var old []string
+	for _, s := range servers {
+		if line, known := s.Build.Line(); !known || line.EndOfLife {
+			old = append(old, s.Name)
+		}
+	}
+	switch {
+	case len(old) == 0:
+	case len(old) == len(servers):
+		p.Note(msg.Of("there is no way back for mailboxes that are moved to the tenant: Exchange Online moves them to "+
+			"versions in support alone, and no server of %s is of one", p.Forest.Name()))
+	default:
+		p.Note(msg.Of("mailboxes come back from the tenant only to servers in support: not to %s",
+			strings.Join(old, ", ")))
+	}
+}
+
+// MigrationEndpointCommands make a migration endpoint in Exchange Online PowerShell. The password is
+// asked for when they run.
+func MigrationEndpointCommands(host string) []string {
+	quoted := exchange.Quote(host)
+	return []string{
+		"$credential = Get-Credential",
+		"Test-MigrationServerAvailability -ExchangeRemoteMove -RemoteServer " + quoted + " -Credentials $credential",
+		"New-MigrationEndpoint -Name " + exchange.Quote("Hybrid Migration Endpoint - "+host) +
+			" -ExchangeRemoteMove -RemoteServer " + quoted + " -Credentials $credential",
+	}
 }
 
 var mailboxReplicationProxy = Exchange.Declare(Kind{

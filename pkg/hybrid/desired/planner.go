@@ -84,8 +84,7 @@ func Ref(k *Kind, place, key, property string) change.Ref {
 func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, properties change.Properties, needs ...Need) {
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		if text, ok := properties[name].(string); ok && p.unconfirmed[text] != "" {
-			reason = msg.Of("%s; %s is not confirmed for this cloud: exchangeOnline.hosts.%s overrides it", reason,
-				name, p.unconfirmed[text])
+			reason = unconfirmedIn(reason, name, p.unconfirmed[text])
 		}
 	}
 	r := &planned{instance: instance{topic: p.topic, forest: p.Forest}, needs: needs}
@@ -93,6 +92,11 @@ func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, propert
 		Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID,
 	}
 	p.out = append(p.out, r)
+}
+
+// unconfirmedIn adds to a reason that no source confirms a property, and which key overrides it.
+func unconfirmedIn(reason msg.Text, property, key string) msg.Text {
+	return msg.Of("%s; %s is not confirmed for this cloud: exchangeOnline.hosts.%s overrides it", reason, property, key)
 }
 
 // Note says something beside the changes: a decision and how long it holds, or what is left to a
@@ -157,6 +161,7 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 	if err := p.consistent(ctx); err != nil {
 		return Derived{}, err
 	}
+	p.sayUnconfirmed()
 	p.unconfirmed = unconfirmed(ctx, p)
 	for i := 0; i < len(topics); {
 		if !topics[i].PerForest {
@@ -190,6 +195,23 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 	return Derived{resources, append(left, p.waits...), p.notes}, nil
 }
 
+// connections are the values of a cloud that no resource holds: hybridge itself uses them.
+var connections = []string{"login", "graph", "adminAPI", "autodiscoverJSON", "exchangeResource"}
+
+// sayUnconfirmed says which addresses hybridge itself uses that no source confirms for the cloud.
+func (p *Planner) sayUnconfirmed() {
+	var list []string
+	for _, k := range cloud.Keys() {
+		if slices.Contains(p.set.Cloud.Unconfirmed, k.Name) && slices.Contains(connections, k.Name) {
+			list = append(list, k.Name+" "+k.Value(p.set.Cloud))
+		}
+	}
+	if p.set.Tenant != nil && len(list) > 0 {
+		p.notes = append(p.notes, change.Note{Topic: "cloud", Text: msg.Of("hybridge uses addresses that no source "+
+			"confirms for %s: %s; exchangeOnline.hosts overrides each", p.set.Cloud.Title, strings.Join(list, ", "))})
+	}
+}
+
 // unconfirmed returns the values of the tenant's cloud that no source confirms. Without the
 // tenant's id, no resource needs them.
 func unconfirmed(ctx context.Context, p *Planner) map[string]string {
@@ -202,7 +224,7 @@ func unconfirmed(ctx context.Context, p *Planner) map[string]string {
 	}
 	out := map[string]string{}
 	for _, k := range cloud.Keys() {
-		if slices.Contains(c.Unconfirmed, k.Name) {
+		if slices.Contains(c.Unconfirmed, k.Name) && k.Name != "serviceInstance" {
 			out[k.Value(c)] = k.Name
 		}
 	}

@@ -46,6 +46,24 @@ func Unwanted(
 	return out
 }
 
+// Abandoned returns the dedicated applications that hybridge made for forests that have left the
+// answers.
+func Abandoned(set *fact.Set, made []apply.Creation) []fact.Dedicated {
+	var out []fact.Dedicated
+	for _, c := range made {
+		if c.Kind != application.Noun || c.Target != PlaceEntra || c.After == nil || !here(set, c) ||
+			!hasLeft(set, application, c) {
+			continue
+		}
+		id := str(c.After.Properties["appId"])
+		if id != "" {
+			out = append(out, fact.Dedicated{Name: c.Name, Application: fact.Application{ID: c.Identity, AppID: id,
+				DisplayName: str(c.After.Properties["displayName"])}})
+		}
+	}
+	return out
+}
+
 func removable(k *Kind) bool {
 	_, err := k.Command(change.Delete, "", nil, &change.Live{})
 	return k.Permanent == "" && !errors.Is(err, change.ErrNoOperation)

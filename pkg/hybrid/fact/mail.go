@@ -156,6 +156,11 @@ var AddressSpaces = Cmdlet(OnPremises, getAddressSpace,
 // MigrationEndpoint is an address from which Exchange Online moves or copies mailboxes.
 type MigrationEndpoint struct{ Name, Type, RemoteServer string }
 
+// Moves reports whether the endpoint is for moves of mailboxes at a host.
+func (e MigrationEndpoint) Moves(host string) bool {
+	return strings.EqualFold(e.Type, "ExchangeRemoteMove") && strings.EqualFold(e.RemoteServer, host)
+}
+
 const getMigrationEndpoint = "Get-MigrationEndpoint"
 
 // MigrationEndpoints are all migration endpoints of the tenant.

@@ -99,6 +99,34 @@ func Stale(o SettingOverride, servers []MailboxServer) (Workaround, bool) {
 	return Workarounds[i], !needed
 }
 
+// FederationTrusts are the names of the trusts of classic federation, per forest.
+var FederationTrusts = Cmdlet(OnPremises, getFederationTrust,
+	each(getFederationTrust, func(o exchange.Object) (string, error) { return o.String("Name") }))
+
+const getFederationTrust = "Get-FederationTrust"
+
+// AddressPolicy is an email address policy of a forest.
+type AddressPolicy struct {
+	Name, Identity string
+	Legacy         bool // its filter is of Exchange 2003: Exchange changes no such policy
+}
+
+const getEmailAddressPolicy = "Get-EmailAddressPolicy"
+
+// AddressPolicies are all email address policies, per forest.
+var AddressPolicies = Cmdlet(OnPremises, getEmailAddressPolicy,
+	each(getEmailAddressPolicy, func(o exchange.Object) (p AddressPolicy, err error) {
+		if p.Name, err = o.String("Name"); err != nil {
+			return p, err
+		}
+		if p.Identity, _ = o.String("Identity"); p.Identity == "" {
+			p.Identity = p.Name
+		}
+		filter, err := exchange.Optional(o.String("RecipientFilterType"))
+		p.Legacy = strings.EqualFold(filter, "Legacy")
+		return p, err
+	}))
+
 const (
 	getMoveRequest    = "Get-MoveRequest"
 	getMigrationBatch = "Get-MigrationBatch"
@@ -122,3 +150,32 @@ func firstMove(system System) *Query[[]string] {
 }
 
 func readIdentity(o exchange.Object) (string, error) { return o.String("Identity") }
+
+// EndpointAnswer is what Exchange Online found when it tried the address and the account of a
+// migration endpoint.
+type EndpointAnswer struct {
+	OK      bool
+	Message string
+}
+
+const testMigrationServer = "Test-MigrationServerAvailability"
+
+// EndpointTest tries a migration endpoint, by its name: Exchange Online has its account's password.
+var EndpointTest = &Keyed[EndpointAnswer]{
+	question: question{AtTenant, []Source{{Online, testMigrationServer, []string{testMigrationServer}}}},
+	ask: func(ctx context.Context, side *Side, name string) (EndpointAnswer, error) {
+		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (EndpointAnswer, error) {
+			objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer,
+				Parameters: map[string]any{"Endpoint": name}})
+			if err != nil {
+				return EndpointAnswer{}, err
+			}
+			return one(testMigrationServer, func(o exchange.Object) (a EndpointAnswer, err error) {
+				result, err := o.String("Result")
+				a.OK = strings.EqualFold(result, "Success")
+				a.Message, _ = o.String("Message")
+				return a, err
+			})(objects)
+		})
+	},
+}

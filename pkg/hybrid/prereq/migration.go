@@ -9,7 +9,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
 var migrationChecks = []Check{{
@@ -87,7 +89,8 @@ var migrationChecks = []Check{{
 	Needs:    []check.ID{"access.onprem-read", "access.online-read"},
 	Reads:    fact.List(fact.VirtualDirectories, fact.MigrationEndpoints),
 	Why: "A migration endpoint holds the address of the forest and the account with which Exchange Online moves " +
-		"mailboxes. hybridge does not make it: only Exchange Online PowerShell hands over the account's password.",
+		"mailboxes. hybridge does not make it: only Exchange Online PowerShell hands over the account's password. A plan " +
+		"gives the commands.",
 	Fix: "Make the endpoint in Exchange Online PowerShell, with an account that has the role Move Mailboxes alone. " +
 		"Test-MigrationServerAvailability tries the address and the account first.",
 	Run: func(ctx context.Context, in Input) check.Result {
@@ -110,16 +113,56 @@ var migrationChecks = []Check{{
 		}
 		host := strings.ToLower(in.Forest.Answers.Namespace.EWS)
 		for _, e := range endpoints {
-			if strings.EqualFold(e.Type, "ExchangeRemoteMove") && strings.EqualFold(e.RemoteServer, host) {
+			if e.Moves(host) {
 				return check.Pass("the migration endpoint %s leads to %s", e.Name, host)
 			}
 		}
 		return check.Warned("forest %s is open for moves, and no migration endpoint leads to %s", in.Forest.Name(),
 			host).
-			FixWith("Test-MigrationServerAvailability -ExchangeRemoteMove -RemoteServer "+exchange.Quote(host)+
-				" -Credentials (Get-Credential)",
-				"New-MigrationEndpoint -Name 'Hybrid Migration Endpoint - EWS (Default Web Site)' -ExchangeRemoteMove "+
-					"-RemoteServer "+exchange.Quote(host)+" -Credentials (Get-Credential)")
+			FixWith(desired.MigrationEndpointCommands(host)...)
+	},
+}, {
+	ID:    "migration.endpoint-answers",
+	Title: "Exchange Online reaches the forest by its migration endpoint",
+	Scope: PerForest,
+	Needs: []check.ID{"access.online-read"},
+	Reads: fact.List(fact.MigrationEndpoints, fact.EndpointTest),
+	Why: "A move fails when the address of the endpoint is not reachable from the internet, when MRSProxy is closed " +
+		"there, or when the password of the endpoint's account has changed. Exchange Online tries all three.",
+	Fix: "Open MRSProxy and port 443 to Exchange Online without pre-authentication, or write the account's new password " +
+		"(Set-MigrationEndpoint -Credentials).",
+	Run: func(ctx context.Context, in Input) check.Result {
+		switch {
+		case in.Tenant == nil:
+			return check.Result{Status: check.StatusSkip, Summary: noTenant}
+		case !wants(in, answers.MoveMailbox):
+			return check.NotApplicable("the features of the answers do not include moveMailbox")
+		}
+		endpoints, err := fact.MigrationEndpoints.In(ctx, in.Tenant)
+		if err != nil {
+			return check.Unknown(err)
+		}
+		host, tried := strings.ToLower(in.Forest.Answers.Namespace.EWS), 0
+		for _, e := range endpoints {
+			if !e.Moves(host) {
+				continue
+			}
+			answer, err := fact.EndpointTest.In(ctx, in.Tenant, e.Name)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if !answer.OK {
+				return check.Failed("the migration endpoint %s does not reach %s: %s", e.Name, host,
+					link.Line(answer.Message)).
+					FixWith("Test-MigrationServerAvailability -Endpoint "+exchange.Quote(e.Name),
+						"Set-MigrationEndpoint -Identity "+exchange.Quote(e.Name)+" -Credentials (Get-Credential)")
+			}
+			tried++
+		}
+		if tried == 0 {
+			return check.Pass("no migration endpoint leads to forest %s", in.Forest.Name())
+		}
+		return check.Pass("Exchange Online reaches %s by its migration endpoint", host)
 	},
 }}
 

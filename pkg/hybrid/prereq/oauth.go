@@ -110,6 +110,7 @@ var oauthChecks = []Check{
 	overrideCheck,
 	applicationCheck,
 	sharingCheck,
+	federationCheck,
 	routeCheck,
 	authConfigCheck,
 }

@@ -169,6 +169,9 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	fact.OnlineConnectors.Seed(f.Tenant, nil, nil)
 	fact.InboundConnectors.Seed(f.Tenant, nil, nil)
 	fact.MigrationEndpoints.Seed(f.Tenant, nil, nil)
+	fact.EndpointTest.SeedAll(f.Tenant, func(string) (fact.EndpointAnswer, error) {
+		return fact.EndpointAnswer{OK: true}, nil
+	})
 	fact.OnlineRights.Seed(f.Tenant, all(fact.Online), nil)
 	online := []fact.AcceptedDomain{{Name: "contoso.mail.onmicrosoft.com", Type: "Authoritative", Coexistence: true}}
 	var domains []entra.Domain
@@ -184,6 +187,8 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 		fact.RootDSE.Seed(forest, directory.RootDSE{DNSHostName: "dc1." + domain, Synchronized: "TRUE"}, nil)
 		fact.Users.Seed(forest, fact.UserScan{Users: 3, SignIn: 3, Mailboxes: 3, Addressed: 3, Named: 3}, nil)
 		fact.Organization.Seed(forest, fact.OnPremisesOrganization{Name: name, GUID: name + "-guid"}, nil)
+		fact.FederationTrusts.Seed(forest, nil, nil)
+		fact.AddressPolicies.Seed(forest, nil, nil)
 		fact.Servers.Seed(forest, []fact.Server{{Name: "EX1", Version: "Version 15.2 (Build 2562.53)", Mailbox: true}},
 			nil)
 		fact.AcceptedDomains.Seed(forest,

@@ -3,6 +3,7 @@ package organization
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
@@ -55,6 +56,15 @@ func moveEndpoint(ctx context.Context, o *Organization, verb string, c Call) (an
 // migrationServer is Test-MigrationServerAvailability. A server that cannot be reached is a result,
 // not an error.
 func migrationServer(ctx context.Context, c Call) ([]exchange.Object, error) {
+	if name, _ := c.Parameters["Endpoint"].(string); name != "" {
+		endpoint := c.Organization.Object("MigrationEndpoint", name)
+		if endpoint == nil {
+			return nil, c.Organization.notFound(name)
+		}
+		c.Parameters = maps.Clone(c.Parameters)
+		c.Parameters["ExchangeRemoteMove"], c.Parameters["RemoteServer"] = true, endpoint.String("RemoteServer")
+		c.Parameters["Credentials"] = endpoint.Credential()
+	}
 	if move, _ := c.Parameters["ExchangeRemoteMove"].(bool); !move || !given(c, "RemoteServer") {
 		return nil, unsimulated("%s without -ExchangeRemoteMove and -RemoteServer", c.Cmdlet)
 	}

@@ -505,6 +505,7 @@ func onPremisesOrganization(o *Organization, verb string, r *Record, _ Call, _ a
 func migrationEndpoint(_ *Organization, verb string, r *Record, c Call, _ any) error {
 	if credential, ok := c.Parameters["Credentials"].(exchange.Credential); ok && verb != "Remove" {
 		r.mustSet("Username", credential.User)
+		r.credential = credential
 	}
 	return nil
 }
