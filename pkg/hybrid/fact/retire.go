@@ -161,8 +161,9 @@ type EndpointAnswer struct {
 const testMigrationServer = "Test-MigrationServerAvailability"
 
 // EndpointTest tries a migration endpoint, by its name: Exchange Online has its account's password.
+// The right is required only where there is an endpoint: accounts that only read lack it.
 var EndpointTest = &Keyed[EndpointAnswer]{
-	question: question{AtTenant, []Source{{Online, testMigrationServer, []string{testMigrationServer}}}},
+	question: question{AtTenant, []Source{{Online, testMigrationServer, nil}}},
 	ask: func(ctx context.Context, side *Side, name string) (EndpointAnswer, error) {
 		return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (EndpointAnswer, error) {
 			objects, err := s.Run(ctx, exchange.Command{Name: testMigrationServer,
