@@ -195,7 +195,7 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 	return Derived{resources, append(left, p.waits...), p.notes}, nil
 }
 
-// connections are the values of a cloud that no resource holds: hybridge itself uses them.
+// connections are the values of a cloud that no resource holds, and that connections use.
 var connections = []string{"login", "graph", "adminAPI", "autodiscoverJSON", "exchangeResource"}
 
 // sayUnconfirmed says which addresses hybridge itself uses that no source confirms for the cloud.

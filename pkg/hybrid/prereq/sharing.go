@@ -54,7 +54,7 @@ func shares(forest *fact.Side, h fact.Holder) bool {
 	return false
 }
 
-// federationCheck says what becomes of classic federation: hybridge keeps it and does not use it.
+// federationCheck says what becomes of classic federation, which stays and which no plan uses.
 var federationCheck = Check{
 	ID:    "oauth.federation",
 	Title: "Lookups do not rest on a federation trust",
