@@ -56,7 +56,7 @@ func TestRetireSharedKeys(t *testing.T) {
 // The email address policies that the answers name give their recipients an address in the
 // coexistence domain, with a consent of their own.
 func TestAddressPolicies(t *testing.T) {
-	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}}, func(a *answers.Answers) {
+	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}, false}, func(a *answers.Answers) {
 		a.Forests[0].AddressPolicies = []string{"Default Policy"}
 	})
 	first := e.plan(t)
