@@ -350,6 +350,12 @@ func TestLeaveWorkMailToExchangeOnline(t *testing.T) {
 	if err != nil || !strings.Contains(waiting.LeftOut[0].Reason.String(), "/Calendar 0 of") {
 		t.Errorf("%+v, %v", waiting.LeftOut, err)
 	}
+	// The route of Exchange Online itself is named, with what it leaves behind.
+	if last := waiting.LeftOut[len(waiting.LeftOut)-1]; last.Place != "online" ||
+		!strings.Contains(last.Reason.String(), "leaves calendar, contacts") ||
+		!strings.Contains(last.Reason.String(), "imap.mail.us-east-1.awsapps.com -Port 993") {
+		t.Errorf("%+v", last)
+	}
 	l.Carry(people[0])
 	if diff := cmp.Diff(map[string]int{"WorkMailRegistration delete": 1}, count(stage(t, d))); diff != "" {
 		t.Error(diff)

@@ -107,13 +107,18 @@ var workMailExit = &Topic{
 		p.Add(impersonationRole, PlaceWorkMail, fact.ExitRole, fact.ExitRole,
 			msg.Of("mailboxes in WorkMail are counted as it, to see that nothing is lost"),
 			change.Properties{"Name": fact.ExitRole, "Type": "READ_ONLY"})
+		content := false
 		for _, u := range e.users {
 			if err := p.leave(ctx, e, u); err != nil {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
+				content = content || errors.As(err, &notCarried{})
 				p.wait("workmail-exit", u.Email, msg.Plain(err.Error()))
 			}
+		}
+		if content && p.Answers.WorkMail.To == answers.ToExchangeOnline {
+			p.wait("workmail-exit", PlaceOnline, imapRoute(p.Answers.WorkMail.Region))
 		}
 		return nil
 	},
@@ -255,9 +260,9 @@ func (p *Planner) deregister(ctx context.Context, forest *fact.Side, u workmail.
 		return fmt.Errorf("count its mailbox in Exchange: %w", err)
 	}
 	if lost := Lost(from, to, p.Answers.WorkMail.LeaveBehind); len(lost) > 0 {
-		return fmt.Errorf("not in Exchange yet, but in WorkMail: %s; carry it over "+
+		return notCarried{fmt.Errorf("not in Exchange yet, but in WorkMail: %s; carry it over "+
 			"(docs/tasks.md#leave-workmail), "+
-			"or name what may be lost in workmail.leaveBehind", strings.Join(lost, ", "))
+			"or name what may be lost in workmail.leaveBehind", strings.Join(lost, ", "))}
 	}
 	reason := msg.Of("Exchange holds what WorkMail holds, folder by folder")
 	if behind := p.Answers.WorkMail.LeaveBehind; len(behind) > 0 {
@@ -266,6 +271,19 @@ func (p *Planner) deregister(ctx context.Context, forest *fact.Side, u workmail.
 	}
 	p.out = append(p.out, &planned{instance: instance{topic: p.topic}, Resource: registration(u, reason)})
 	return nil
+}
+
+// notCarried says that content is still in WorkMail.
+type notCarried struct{ error }
+
+// imapRoute says how Exchange Online carries mail over by itself, and what that leaves behind. The
+// passwords of the users belong into the file of the batch: hybridge does not make it.
+func imapRoute(region string) msg.Text {
+	return msg.Of("an IMAP migration carries mail alone, and leaves calendar, contacts, tasks, notes and rules behind. "+
+		"In Exchange Online PowerShell: New-MigrationEndpoint -IMAP -Name WorkMail -RemoteServer "+
+		"imap.mail.%s.awsapps.com -Port 993 -Security Ssl; New-MigrationBatch -Name WorkMail -SourceEndpoint WorkMail "+
+		"-CSVData ([System.IO.File]::ReadAllBytes('users.csv')) -AutoStart. The columns of users.csv are EmailAddress, "+
+		"UserName and Password: of the user in WorkMail, or a personal access token", region)
 }
 
 func cmpOr(a, b string) string {
