@@ -50,14 +50,17 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.two-forests", Turns: turns("workmail.one-directory"), Verdict: Warns,
-			May:       turns("workmail.send-connector", "workmail.mx"),
 			Diagnosis: "workmail.two-forests",
 			Title:     "the answers connect both forests with one organization in WorkMail",
 			early: hook{2, func(l *Lab) {
 				l.fabrikam().sharing = true
 				l.fabrikam().employ(svcExchange)
 			}},
-			late: inWorkMail(func(s *workMailSite) { s.org.AddDomain("fabrikam.example") }),
+			late: everywhere(func(l *Lab) {
+				l.workMail.org.AddDomain(l.fabrikam().domain)
+				l.fabrikam().org.Seed("SendConnector", "Name", "Internet", "AddressSpaces", []string{"SMTP:*;1"},
+					"DNSRoutingEnabled", true)
+			}),
 		},
 		{
 			ID: "workmail.rules-gone", Turns: turns("workmail.access-rules"), Diagnosis: "workmail.rules-refuse",
@@ -97,6 +100,14 @@ func workMailRightsFaults() []Fault {
 			Title:     "the default permission of a calendar in contoso is None",
 			late: inContoso(func(f *forestSite) {
 				f.premise.diary.hide(f.local().primary)
+			}),
+		},
+		{
+			ID: "workmail.group-closed", Turns: turns("workmail.groups"), Verdict: Warns,
+			Diagnosis: "workmail.group-refuses",
+			Title:     "a group of contoso takes mail of senders alone who have signed in to Exchange",
+			late: inContoso(func(f *forestSite) {
+				f.org.Object("DistributionGroup", "Sales").Set("RequireSenderAuthenticationEnabled", true)
 			}),
 		},
 		{

@@ -197,7 +197,7 @@ func (s *workMailSite) raise(l *Lab) error {
 		}
 	}
 	f.org.Seed("DistributionGroup", "Name", "Sales", "Alias", "sales", "DisplayName", "Sales", "SamAccountName", "sales",
-		"PrimarySmtpAddress", "sales@"+f.domain)
+		"PrimarySmtpAddress", "sales@"+f.domain, "RequireSenderAuthenticationEnabled", false)
 	f.org.Seed("SendConnector", "Name", "Internet", "AddressSpaces", []string{"SMTP:*;1"}, "DNSRoutingEnabled", true)
 	if err := s.raiseMail(); err != nil {
 		return err

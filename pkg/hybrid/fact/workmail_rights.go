@@ -40,6 +40,30 @@ func (c Calendar) Hidden() bool {
 		!slices.ContainsFunc(c.Default, func(r string) bool { return !strings.EqualFold(r, "None") })
 }
 
+// Group is a distribution group of a forest.
+type Group struct {
+	Address string
+	// Closed groups take mail of senders alone who have signed in to Exchange.
+	Closed bool
+}
+
+// Groups are the distribution groups of a forest.
+var Groups = Session(OnPremises, []string{"Get-DistributionGroup"},
+	func(ctx context.Context, s exchange.Session) ([]Group, error) {
+		found, err := s.Run(ctx, exchange.Command{Name: "Get-DistributionGroup",
+			Parameters: map[string]any{"ResultSize": "Unlimited"}})
+		if err != nil {
+			return nil, err
+		}
+		return each("Get-DistributionGroup", func(o exchange.Object) (g Group, err error) {
+			if g.Address, err = o.String("PrimarySmtpAddress"); err != nil {
+				return g, err
+			}
+			g.Closed, err = o.Bool("RequireSenderAuthenticationEnabled")
+			return g, err
+		})(found)
+	})
+
 // calendarSample is how many calendars of a forest are looked at: each takes two cmdlets.
 const calendarSample = "20"
 

@@ -314,6 +314,41 @@ var workMailRightsChecks = []Check{
 		},
 	},
 	{
+		ID:       "workmail.groups",
+		Title:    "Groups in Exchange take mail of users in WorkMail",
+		Scope:    PerForest,
+		Severity: check.Warn,
+		Needs:    []check.ID{"access.onprem-read"},
+		Reads:    fact.List(fact.Groups),
+		Why: "To Exchange, a user in WorkMail is a sender of the internet. A group takes mail of senders alone who " +
+			"have signed in, unless RequireSenderAuthenticationEnabled is false: that is its default. Rooms behave " +
+			"alike: they process meeting requests from outside with ProcessExternalMeetingMessages alone.",
+		Fix: "Set-DistributionGroup GROUP -RequireSenderAuthenticationEnabled $false, for the groups that users in " +
+			"WorkMail write to, and Set-CalendarProcessing ROOM -ProcessExternalMeetingMessages $true for their rooms.",
+		Consider: "A group that takes mail from outside gets the mail of everyone. AcceptMessagesOnlyFromSendersOrMembers " +
+			"names who may write.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			if !withWorkMail(in) {
+				return notShared(in)
+			}
+			groups, err := fact.Groups.In(ctx, in.Forest)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			var closed []string
+			for _, g := range groups {
+				if g.Closed {
+					closed = append(closed, g.Address)
+				}
+			}
+			if len(closed) > 0 {
+				return check.Warned("%s mail of users in WorkMail: %s", msg.Count(len(closed), "%s group refuses",
+					"%s groups refuse"), someOf(closed)).With("groups", firstOf(closed, 100))
+			}
+			return check.Pass("%s mail of users in WorkMail", msg.Count(len(groups), "%s group takes", "%s groups take"))
+		},
+	},
+	{
 		ID:       "workmail.calendar-permissions",
 		Title:    "Calendars in Exchange show free/busy to everyone",
 		Scope:    PerForest,
