@@ -48,6 +48,14 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
+			ID: "mail.address-stale", Diagnosis: "mail.not-attributed",
+			Title: "the tenant's inbound connector recognizes contoso by an address that it had before",
+			late: everywhere(func(l *Lab) {
+				inbound(l, "TlsSenderCertificateName", "")
+				inbound(l, "SenderIPAddresses", []string{"198.51.100.25"})
+			}),
+		},
+		{
 			ID: "mail.direct-send-rejected", Turns: turns("tenant.connector-certificate"), Diagnosis: "mail.direct-send",
 			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had " +
 				"before",

@@ -136,9 +136,10 @@ func (f *forestSite) register(r *registry) {
 
 func (f *forestSite) link(way *link.Link) {
 	f.premise.link = way
-	f.post.Link(f.network.names, way.DialContext, way.Roots())
+	dial := f.network.behind(f.public(), way.DialContext)
+	f.post.Link(f.network.names, dial, way.Roots())
 	if f.edge != nil {
-		f.edge.post.Link(f.network.names, way.DialContext, way.Roots())
+		f.edge.post.Link(f.network.names, dial, way.Roots())
 	}
 	f.start()
 }

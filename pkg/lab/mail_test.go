@@ -254,3 +254,38 @@ func TestMailFaultsNeedTheirState(t *testing.T) {
 		}
 	}
 }
+
+// An inbound connector by address recognizes a forest's server by the address that the internet
+// sees, for senders of an accepted domain. A partner connector by address locks others out.
+func TestMailByAddress(t *testing.T) {
+	l := startWithMail(t)
+	f := l.contoso()
+	in := l.tenant.org.Object("InboundConnector", "Inbound from "+f.guid)
+	in.Set("TlsSenderCertificateName", "")
+	in.Set("SenderIPAddresses", []string{f.public().String()})
+	local, moved := f.local().primary, f.moved().primary
+	send := func(subject string) {
+		t.Helper()
+		if _, err := f.post.Submit(local, []string{moved}, subject, "text\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("by address")
+	if m := arrives(t, l.tenant.post, moved, "by address"); m.Header.Get("X-EOPTenantAttributedMessage") == "" {
+		t.Errorf("the connector does not recognize the server:\n%s", m.Header)
+	}
+	in.Set("SenderIPAddresses", []string{"198.51.100.1"})
+	send("another address")
+	if m := arrives(t, l.tenant.post, moved, "another address"); m.Header.Get("X-EOPTenantAttributedMessage") != "" {
+		t.Errorf("a connector for another address recognizes the server:\n%s", m.Header)
+	}
+	lock := l.tenant.org.Seed("InboundConnector", "Name", "Filter", "ConnectorType", "Partner", "SenderDomains",
+		[]string{"smtp:*;1"}, "RestrictDomainsToIPAddresses", true, "SenderIPAddresses", []string{"198.51.100.1"})
+	send("locked out")
+	if have := status(t, l, f, "locked out"); !strings.Contains(have, "5.7.51") {
+		t.Error(have)
+	}
+	lock.Set("SenderIPAddresses", []string{f.public().String()})
+	send("let in")
+	arrives(t, l.tenant.post, moved, "let in")
+}

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,30 @@ type network struct {
 	weather   func(http.Handler) http.Handler
 	names     *dns.Client
 	silent    []string // HOST:PORT of a fault: no rule leads there, so that a connection is refused
+
+	origins sync.Map // local address of a connection -> address at which the internet sees its client
+}
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// behind makes connections come from a public address, as address translation does.
+func (n *network) behind(public netip.Addr, dial dialer) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err == nil {
+			n.origins.Store(c.LocalAddr().String(), public)
+		}
+		return c, err
+	}
+}
+
+// origin is the address at which the internet sees a client.
+func (n *network) origin(client net.Addr) netip.Addr {
+	if a, known := n.origins.Load(client.String()); known {
+		return a.(netip.Addr)
+	}
+	a, _ := netip.ParseAddrPort(client.String())
+	return a.Addr().Unmap()
 }
 
 // silence is a network fault: HOST:PORT refuses connections. It is planted before listeners open.

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509/pkix"
 	"fmt"
+	"hash/fnv"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -69,6 +71,13 @@ func (f *forest) dotted() string {
 	return fmt.Sprintf("%d.%d.%d.%d", b[0], b[1], b[2], b[3])
 }
 
+// public is the address by which the forest's servers leave for the internet.
+func (f *forest) public() netip.Addr {
+	h := fnv.New32a()
+	h.Write([]byte(f.name))
+	return netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + h.Sum32()%250)}) // of documentation
+}
+
 // held are the certificates whose keys the server has.
 func (f *forestSite) held() []tls.Certificate {
 	f.mu.Lock()
@@ -121,7 +130,7 @@ func (t *tenantSite) raiseMail(l *Lab) error {
 	t.post = mail.New(mail.Config{
 		Organization: t.org, Host: "AM0PR01MB0001.eurprd01.prod.exchangelabs.com", Build: "15.20.9000.10", Tenant: t.id,
 		Certificates: func() []tls.Certificate { return []tls.Certificate{t.exchanger.tls()} },
-		Find:         t.premise.address, Now: l.now,
+		Find:         t.premise.address, Now: l.now, Origin: l.network.origin,
 	})
 	t.queue(func() error { return t.post.Serve(listener) }, func() { listener.Close(); t.post.Close() })
 	return nil

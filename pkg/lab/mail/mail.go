@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,8 @@ type Config struct {
 	Now          func() time.Time
 	// Alter changes the configuration of sessions: a device in front of the server. May be nil.
 	Alter func(*smtp.Config)
+	// Origin is the address at which the internet sees a client; nil: the client's own.
+	Origin func(net.Addr) netip.Addr
 	// Edge says what makes the server an Edge server; nil: a Mailbox server, or Exchange Online.
 	Edge *Edge
 	// Trusts recognizes the certificates of the organization's other transport servers. Trusted is

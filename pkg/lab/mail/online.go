@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (t online) session(net.Addr) smtp.Config {
 	config := smtp.Config{
 		RequestCA: &tls.Config{ClientAuth: tls.RequestClientCert},
 		Recognizes: func(s tls.ConnectionState) []string {
-			if c := t.hybrid(t.proven(s.PeerCertificates), "*"); c != nil && c.Bool("CloudServicesMailEnabled") {
+			if c := t.hybrid(t.proven(s.PeerCertificates), netip.Addr{}, "*"); c != nil && c.Bool("CloudServicesMailEnabled") {
 				return []string{"XOORG"}
 			}
 			return nil
@@ -38,9 +39,19 @@ func (t online) session(net.Addr) smtp.Config {
 	return config
 }
 
+// origin is the address that a client of the internet has.
+func (t online) origin(client net.Addr) netip.Addr {
+	if t.Origin != nil {
+		return t.Origin(client)
+	}
+	a, _ := netip.ParseAddrPort(client.String())
+	return a.Addr().Unmap()
+}
+
 // hybrid finds the connector of an organization's own servers for the names that a certificate
-// proves. One of these names must be below an accepted domain.
-func (t online) hybrid(names []string, sender string) *organization.Record {
+// proves, one of which must be below an accepted domain, or for an address and a sender of an
+// accepted domain.
+func (t online) hybrid(names []string, address netip.Addr, sender string) *organization.Record {
 	for _, c := range t.Organization.Objects("InboundConnector") {
 		if !c.Bool("Enabled") || c.String("ConnectorType") != "OnPremises" || !forSender(c, sender) {
 			continue
@@ -49,8 +60,19 @@ func (t online) hybrid(names []string, sender string) *organization.Record {
 		if wanted != "" && slices.ContainsFunc(names, func(n string) bool { return presents(wanted, n) && t.owns(n) }) {
 			return c
 		}
+		if wanted == "" && address.IsValid() && named(c, address) && t.accepted(sender) != nil {
+			return c
+		}
 	}
 	return nil
+}
+
+// named reports whether a connector names an address.
+func named(c *organization.Record, address netip.Addr) bool {
+	return slices.ContainsFunc(c.Strings("SenderIPAddresses"), func(r string) bool {
+		_, in := within(r, address)
+		return in
+	})
 }
 
 // presents reports whether a name of a certificate is the one that a connector expects. A wildcard
@@ -81,7 +103,7 @@ func (t online) refuses(m smtp.Message, recipient string) string {
 	_, sender, _ := strings.Cut(strings.ToLower(m.From), "@")
 	_, domain, _ := strings.Cut(strings.ToLower(recipient), "@")
 	names := t.names509(m)
-	c := t.hybrid(names, sender)
+	c := t.hybrid(names, t.origin(m.Remote), sender)
 	switch {
 	case t.accepted(domain) == nil && c == nil:
 		why := "EmptyCertificate"
@@ -98,10 +120,10 @@ func (t online) refuses(m smtp.Message, recipient string) string {
 				!p.Bool("RestrictDomainsToCertificate") && !p.Bool("RestrictDomainsToIPAddresses") {
 				continue
 			}
-			// The lab's addresses are those of loopback, which no connector names.
 			wanted := p.String("TlsSenderCertificateName")
-			if !p.Bool("RestrictDomainsToCertificate") ||
-				!slices.ContainsFunc(names, func(n string) bool { return presents(wanted, n) }) {
+			if p.Bool("RestrictDomainsToIPAddresses") && !named(p, t.origin(m.Remote)) ||
+				p.Bool("RestrictDomainsToCertificate") &&
+					!slices.ContainsFunc(names, func(n string) bool { return presents(wanted, n) }) {
 				return "550 5.7.51 TenantInboundAttribution; There is a partner connector configured that matched " +
 					"the " +
 					"message's recipient domain. The connector had either the RestrictDomainsToIPAddresses or " +
@@ -154,7 +176,7 @@ func Outdated(build string) bool {
 
 func (t online) admit(m smtp.Message, h *Header) (verdict, string) {
 	_, sender, _ := strings.Cut(strings.ToLower(m.From), "@")
-	c := t.hybrid(t.names509(m), sender)
+	c := t.hybrid(t.names509(m), t.origin(m.Remote), sender)
 	if c == nil {
 		return verdict{}, ""
 	}
