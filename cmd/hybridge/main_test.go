@@ -115,6 +115,9 @@ func (s *scripted) Recheck(ctx context.Context, _ change.Plan, obs observe.Obser
 }
 
 func (s *scripted) Scripts(_ context.Context, p change.Plan) ([]deployment.Script, error) {
+	if len(p.Changes) == 0 {
+		return nil, nil // a deployment without Edge servers
+	}
 	content := []byte("hybridge plan " + p.Digest)
 	return []deployment.Script{
 		{Name: "01-entra.ps1", Role: "entra", Content: content},
