@@ -273,9 +273,10 @@ func tenantFaults() []Fault {
 			}),
 		},
 		{
-			ID: "tenant.subscription-ended", Turns: turns("tenant.exchange-plan"), Diagnosis: "access.cmdlet-unlicensed",
-			Title: "the tenant's subscription is suspended",
-			late:  subscription(func(s *entra.Subscription) { s.Status = "Suspended" }),
+			ID: "tenant.subscription-ended", Turns: turns("tenant.exchange-plan"),
+			Diagnosis: "access.cmdlet-unlicensed",
+			Title:     "the tenant's subscription is suspended",
+			late:      subscription(func(s *entra.Subscription) { s.Status = "Suspended" }),
 		},
 		{
 			ID: "tenant.licences-used-up", Turns: turns("tenant.licences"), Verdict: Warns,
@@ -303,8 +304,9 @@ func tenantFaults() []Fault {
 			}),
 		},
 		{
-			ID: "domains.held-elsewhere", Turns: turns("domains.other-tenant", "domains.verified", "directory.upn-suffix"),
-			May: turns("directory.address-domain"), Diagnosis: "domain.not-verified",
+			ID:    "domains.held-elsewhere",
+			Turns: turns("domains.other-tenant", "domains.verified", "directory.upn-suffix"),
+			May:   turns("directory.address-domain"), Diagnosis: "domain.not-verified",
 			Title: "another tenant holds fabrikam's domain",
 			late: hook{2, func(l *Lab) {
 				l.tenant.entra.Update(func(s *entra.State) {

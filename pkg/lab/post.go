@@ -101,7 +101,8 @@ func (t *tenantSite) registerMail(r *registry) {
 		Organization: []string{"Microsoft Corporation"}},
 		names: []string{protection, "*." + protection}})
 	r.zones = append(r.zones, protection, senders)
-	r.records = append(r.records, senders+`. TXT "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 ip6:2a01:111:f403::/48 -all"`)
+	r.records = append(r.records,
+		senders+`. TXT "v=spf1 ip4:40.92.0.0/15 ip4:40.107.0.0/16 ip6:2a01:111:f403::/48 -all"`)
 	for _, domain := range t.domains {
 		for _, selector := range []string{"selector1", "selector2"} {
 			key := selector + "-" + strings.ReplaceAll(domain, ".", "-") + "._domainkey." + tenantDomain

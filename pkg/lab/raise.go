@@ -117,7 +117,7 @@ func (f *forestSite) raise(l *Lab) (err error) {
 	}
 	web := f.web(shell)
 	hosts := map[string]virtualHost{f.server: {f.serverCertificate, web}}
-	published := http.Handler(web)
+	published := web
 	if f.device != nil {
 		published = f.device(published)
 	}

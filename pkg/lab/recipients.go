@@ -110,8 +110,9 @@ func (p *premise) getCASMailbox(_ context.Context, c organization.Call) ([]excha
 	if identity != "" && len(found) == 0 {
 		return nil, &exchange.Error{
 			Cmdlet: c.Cmdlet, Category: "NotSpecified",
-			FullyQualifiedID: "ManagementObjectNotFoundException,Microsoft.Exchange.Management.RecipientTasks.GetCASMailbox",
-			ExceptionType:    "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+			FullyQualifiedID: "ManagementObjectNotFoundException," +
+				"Microsoft.Exchange.Management.RecipientTasks.GetCASMailbox",
+			ExceptionType: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
 			Message: fmt.Sprintf("The operation couldn't be performed because object '%s' couldn't be found on '%s'.",
 				identity, p.name),
 		}

@@ -16,7 +16,8 @@ import (
 var (
 	// AutodiscoverServices are asked over SOAP, as the tenant does.
 	AutodiscoverServices = knock(http.MethodPost, "/autodiscover/autodiscover.svc", map[string]string{
-		"Content-Type": "text/xml; charset=utf-8", "User-Agent": "ASAutoDiscover/CrossForest/EmailDomain//15.20.9000.010"})
+		"Content-Type": "text/xml; charset=utf-8",
+		"User-Agent":   "ASAutoDiscover/CrossForest/EmailDomain//15.20.9000.010"})
 
 	// EWSPosts are asked with a request body: devices in front of Exchange may take GET alone.
 	EWSPosts = knock(http.MethodPost, "/EWS/Exchange.asmx", map[string]string{
@@ -35,8 +36,8 @@ var longToken = "Bearer eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9." + strings.Repeat(
 	strings.Repeat("c2lnbmF0dXJl", 28)
 
 // nothing is a SOAP request that asks for nothing.
-const nothing = `<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">` +
-	`<s:Body/></s:Envelope>`
+const nothing = `<?xml version="1.0" encoding="utf-8"?>` +
+	`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>`
 
 // knock declares a query that sends one request to hosts.
 func knock(method, path string, header map[string]string) *Keyed[ews.Front] {

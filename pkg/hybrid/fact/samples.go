@@ -26,7 +26,8 @@ func mailboxAccess(system System, at At) *Keyed[MailboxAccess] {
 		question: question{at, []Source{{System: system, Ask: getCASMailbox, Right: []string{getCASMailbox}}}},
 		ask: func(ctx context.Context, side *Side, address string) (MailboxAccess, error) {
 			return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (MailboxAccess, error) {
-				objects, err := s.Run(ctx, exchange.Command{Name: getCASMailbox, Parameters: map[string]any{"Identity": address}})
+				objects, err := s.Run(ctx, exchange.Command{Name: getCASMailbox,
+					Parameters: map[string]any{"Identity": address}})
 				switch {
 				case errors.Is(err, exchange.ErrNotFound), err == nil && len(objects) == 0:
 					return MailboxAccess{}, nil // a mail user, or on the other side

@@ -68,8 +68,9 @@ func (h HybridOrganization) Run() (WizardRun, error) {
 		return unreadable(errors.New("it says nothing of a run"))
 	}
 	return WizardRun{
-		Mode: values["Mode"], Wizard: packedVersion(values["ClientVersion"]), Server: packedVersion(values["ServerVersion"]),
-		At: ticks(values["DateTimeUtcTicks"]), Succeeded: strings.EqualFold(values["WorkflowSucceeded"], "true"),
+		Mode: values["Mode"], Wizard: packedVersion(values["ClientVersion"]),
+		Server: packedVersion(values["ServerVersion"]), At: ticks(values["DateTimeUtcTicks"]),
+		Succeeded: strings.EqualFold(values["WorkflowSucceeded"], "true"),
 	}, nil
 }
 

@@ -31,8 +31,8 @@ var autodiscoverChecks = []Check{
 		Fix: "Publish /autodiscover/ of the Exchange servers on port 443 under the name, with a certificate that " +
 			"holds the name and a chain to a public authority; while mailboxes are in the forest the name must not " +
 			"lead to Exchange Online.",
-		Consider: "A name that is published is reached by the whole internet: Exchange's own sign-in protects it, and " +
-			"security updates count. Clients keep an old DNS answer until its time to live has passed.",
+		Consider: "A name that is published is reached by the whole internet: Exchange's own sign-in protects it, " +
+			"and security updates count. Clients keep an old DNS answer until its time to live has passed.",
 		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.Autodiscover
 			if host == "" {
@@ -59,8 +59,8 @@ var autodiscoverChecks = []Check{
 			"with its own token.",
 		Fix: "Publish /EWS/ of the Exchange servers on port 443 under the name, with a certificate that holds the " +
 			"name and a chain to a public authority.",
-		Consider: "A name that is published is reached by the whole internet: limit it to the addresses of Exchange Online " +
-			"on the firewall where clients do not need it.",
+		Consider: "A name that is published is reached by the whole internet: limit it to the addresses of " +
+			"Exchange Online on the firewall where clients do not need it.",
 		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.EWS
 			if host == "" {

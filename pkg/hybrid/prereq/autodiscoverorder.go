@@ -25,11 +25,11 @@ var autodiscoverOrderChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts, fact.Services, fact.AutodiscoverHosts),
-		Why: "Outlook, phones and other organizations look for autodiscover by the domain of the address. A domain without " +
-			"a host autodiscover, a service record or an Exchange server at its own name leaves its people without " +
-			"profile, automatic replies and free/busy outside of the network.",
-		Fix: "Publish autodiscover of the domain as an alias of the forest's autodiscover name when the certificate holds " +
-			"both, or an SRV record _autodiscover._tcp that names it.",
+		Why: "Outlook, phones and other organizations look for autodiscover by the domain of the address. A domain " +
+			"without a host autodiscover, a service record or an Exchange server at its own name leaves its people " +
+			"without profile, automatic replies and free/busy outside of the network.",
+		Fix: "Publish autodiscover of the domain as an alias of the forest's autodiscover name when the " +
+			"certificate holds both, or an SRV record _autodiscover._tcp that names it.",
 		Consider: "Outlook asks once whether it may follow an SRV record to a host of another domain.",
 		Run: eachDomain("clients of every domain find autodiscover",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -57,12 +57,12 @@ var autodiscoverOrderChecks = []Check{
 		Title: "No autodiscover name of a domain leads to Exchange Online",
 		Scope: PerForest,
 		Reads: fact.List(fact.Hosts),
-		Why: "Exchange Online knows nothing of the settings of mailboxes on-premises. While mailboxes are in the forest, " +
-			"autodiscover of its domains leads to the forest, which sends on those that moved. The Microsoft 365 admin " +
-			"center asks for the other direction.",
+		Why: "Exchange Online knows nothing of the settings of mailboxes on-premises. While mailboxes are in the " +
+			"forest, autodiscover of its domains leads to the forest, which sends on those that moved. The " +
+			"Microsoft 365 admin center asks for the other direction.",
 		Fix: "Lead the name back to the forest, and ignore the admin center's message about the record.",
-		Consider: "Clients keep the old answer until its time to live has passed. When the last mailbox has moved, the name " +
-			"may lead to Exchange Online.",
+		Consider: "Clients keep the old answer until its time to live has passed. When the last mailbox has moved, " +
+			"the name may lead to Exchange Online.",
 		Run: tenantOnly(eachDomain("no autodiscover name of a domain leads to Exchange Online",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
 				host := "autodiscover." + domain
@@ -85,10 +85,10 @@ var autodiscoverOrderChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts, fact.AutodiscoverHosts),
-		Why: "Outlook warns of a certificate without the name that it asked for, and phones and other organizations stop " +
-			"there.",
-		Fix: "Get a certificate with autodiscover of each domain among its names, or replace the alias by an SRV record or " +
-			"an http redirect to the name that the certificate holds.",
+		Why: "Outlook warns of a certificate without the name that it asked for, and phones and other " +
+			"organizations stop there.",
+		Fix: "Get a certificate with autodiscover of each domain among its names, or replace the alias by an SRV " +
+			"record or an http redirect to the name that the certificate holds.",
 		Consider: "Outlook asks once whether it may follow a redirect or an SRV record to a host of another domain.",
 		Run: eachDomain("the certificates hold the autodiscover names that answer",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -100,7 +100,8 @@ var autodiscoverOrderChecks = []Check{
 					return msg.Text{}, unlessAbsent(err)
 				}
 				_, err := fact.AutodiscoverHosts.In(ctx, in.Network, host)
-				if errors.Is(err, link.ErrUntrusted) && !link.ByProxy(err) && !transportDisorder(ctx, in, in.Forest, host) {
+				if errors.Is(err, link.ErrUntrusted) && !link.ByProxy(err) &&
+					!transportDisorder(ctx, in, in.Forest, host) {
 					return msg.Of("%s presents a certificate that clients do not trust for it", host), nil
 				}
 				return msg.Text{}, nil // a host without https is no finding: clients go on to the redirect
@@ -112,10 +113,11 @@ var autodiscoverOrderChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts, fact.AutodiscoverHosts),
-		Why: "Outlook asks the bare domain before the host autodiscover. A web hoster that answers there with settings for " +
-			"IMAP, with a page or with a sign-in gives Outlook a wrong profile or an endless question for the password.",
-		Fix: "Let the website answer /autodiscover/ with 404 (hosters call the service autodiscover, autoconfig or cPanel " +
-			"proxy subdomains), or set ExcludeHttpsRootDomain by policy for Outlook.",
+		Why: "Outlook asks the bare domain before the host autodiscover. A web hoster that answers there with " +
+			"settings for IMAP, with a page or with a sign-in gives Outlook a wrong profile or an endless question " +
+			"for the password.",
+		Fix: "Let the website answer /autodiscover/ with 404 (hosters call the service autodiscover, autoconfig or " +
+			"cPanel proxy subdomains), or set ExcludeHttpsRootDomain by policy for Outlook.",
 		Consider: "Mail programs that the hoster configured by this address lose their automatic settings.",
 		Run: eachDomain("no bare domain answers autodiscover in place of Exchange",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -135,10 +137,12 @@ var autodiscoverOrderChecks = []Check{
 					return msg.Text{}, nil // clients that get no answer go on
 				case front.Exchange:
 				case front.Status == 200:
-					return msg.Of("https://%s answers autodiscover, and not as Exchange does (%s)", domain, told(front.What)),
+					return msg.Of("https://%s answers autodiscover, and not as Exchange does (%s)",
+							domain, told(front.What)),
 						nil
 				case front.Status == 401:
-					return msg.Of("https://%s asks for a sign-in at the address of autodiscover, and is not Exchange", domain),
+					return msg.Of("https://%s asks for a sign-in at the address of autodiscover, and is not "+
+							"Exchange", domain),
 						nil
 				}
 				return msg.Text{}, nil
@@ -150,10 +154,11 @@ var autodiscoverOrderChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts, fact.AutodiscoverHosts, fact.Redirects, fact.Services),
-		Why: "Outlook follows a redirect over plain http. Teams and Exchange Online do not: the calendar of mailboxes " +
-			"on-premises is missing in Teams, although Outlook and the connectivity analyzer find autodiscover.",
-		Fix: "Publish the Exchange servers at the https name, or an SRV record _autodiscover._tcp that names a host which the " +
-			"certificate holds.",
+		Why: "Outlook follows a redirect over plain http. Teams and Exchange Online do not: the calendar of " +
+			"mailboxes on-premises is missing in Teams, although Outlook and the connectivity analyzer find " +
+			"autodiscover.",
+		Fix: "Publish the Exchange servers at the https name, or an SRV record _autodiscover._tcp that names a " +
+			"host which the certificate holds.",
 		Consider: "None is known: clients that follow the redirect find the same servers.",
 		Run: eachDomain("autodiscover of no domain rests on a redirect alone",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -185,8 +190,8 @@ var autodiscoverOrderChecks = []Check{
 		Title: "Service records of autodiscover lead to hosts of the forest",
 		Scope: PerForest,
 		Reads: fact.List(fact.Services, fact.Hosts),
-		Why: "Clients, Teams and other organizations follow _autodiscover._tcp of the domain. A record that names a host of " +
-			"the past, another port or Exchange Online ends their search there.",
+		Why: "Clients, Teams and other organizations follow _autodiscover._tcp of the domain. A record that names " +
+			"a host of the past, another port or Exchange Online ends their search there.",
 		Fix:      "Let the record name the forest's autodiscover host at port 443, or remove it.",
 		Consider: "Outlook asks once whether it may follow the record to a host of another domain.",
 		Run: eachDomain("the service records of autodiscover lead to hosts that DNS knows",
@@ -220,8 +225,9 @@ var autodiscoverOrderChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"directory.reachable"},
 		Reads: fact.List(fact.DirectoryExchange, fact.Hosts),
-		Why: "Outlook on computers of the domain takes autodiscover from the directory first. An address that is not https, " +
-			"or a host that DNS does not know, costs every start of Outlook its time limit, or its profile.",
+		Why: "Outlook on computers of the domain takes autodiscover from the directory first. An address that is " +
+			"not https, or a host that DNS does not know, costs every start of Outlook its time limit, or its " +
+			"profile.",
 		Fix: "Set the address that the certificate holds on every server: Set-ClientAccessService " +
 			"-AutoDiscoverServiceInternalUri. (InternalUrl of the virtual directory has no effect.)",
 		Consider: "Outlook of every computer in the site takes the new address at its next start.",
@@ -245,11 +251,12 @@ var autodiscoverOrderChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"directory.reachable"},
 		Reads: fact.List(fact.DirectoryExchange),
-		Why: "Computers of the domain then ask Exchange Online for the profile of mailboxes that are on-premises, and get " +
-			"none.",
+		Why: "Computers of the domain then ask Exchange Online for the profile of mailboxes that are on-premises, " +
+			"and get none.",
 		Fix: "Set the forest's own address while it has mailboxes: Set-ClientAccessService " +
 			"-AutoDiscoverServiceInternalUri.",
-		Consider: "When the last mailbox has moved, clear the address ($null): Outlook then finds Exchange Online by itself.",
+		Consider: "When the last mailbox has moved, clear the address ($null): Outlook then finds Exchange Online " +
+			"by itself.",
 		Run: tenantOnly(eachPoint("no service connection point leads to Exchange Online",
 			func(_ context.Context, _ Input, name string, u *url.URL) (msg.Text, error) {
 				if cloud.IsExchangeOnline(u.Hostname()) {
@@ -265,10 +272,10 @@ var autodiscoverOrderChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"directory.reachable"},
 		Reads:    fact.List(fact.DirectoryExchange),
-		Why: "A server that was removed without setup leaves its service connection point behind. Outlook of its site asks " +
-			"it first, and waits.",
-		Fix: "Remove the object below CN=Autodiscover,CN=Protocols of the server in ADSI Edit, with what else is left of the " +
-			"server.",
+		Why: "A server that was removed without setup leaves its service connection point behind. Outlook of its " +
+			"site asks it first, and waits.",
+		Fix: "Remove the object below CN=Autodiscover,CN=Protocols of the server in ADSI Edit, with what else is " +
+			"left of the server.",
 		Consider: "Make sure that the server is gone: clients of its site use the points of other sites afterwards.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			x, err := fact.DirectoryExchange.In(ctx, in.Forest)
@@ -280,7 +287,8 @@ var autodiscoverOrderChecks = []Check{
 				if p.Pointer {
 					continue
 				}
-				if !slices.ContainsFunc(x.Servers, func(s directory.Server) bool { return strings.EqualFold(s.Name, p.Name) }) {
+				if !slices.ContainsFunc(x.Servers,
+					func(s directory.Server) bool { return strings.EqualFold(s.Name, p.Name) }) {
 					orphans = append(orphans, p.Name)
 				}
 			}

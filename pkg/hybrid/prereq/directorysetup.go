@@ -16,13 +16,13 @@ var directorySetupChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"directory.reachable", "access.onprem-read"},
 		Reads: fact.List(fact.DirectorySetup, fact.DirectoryExchange, fact.Servers),
-		Why: "Setup extends the schema and raises the version of the organization before it installs a server. Versions " +
-			"below those of the newest server mean that the domain controller lags behind, or that the schema was restored " +
-			"from a backup: cmdlets then lack parameters and objects.",
-		Fix: "Compare the domain controllers (repadmin /showrepl). When all show the same, run setup /PrepareSchema and " +
-			"/PrepareAD of the servers' version.",
-		Consider: "A schema extension is not undone. It replicates to every domain controller of the forest: run it in a " +
-			"maintenance window.",
+		Why: "Setup extends the schema and raises the version of the organization before it installs a server. " +
+			"Versions below those of the newest server mean that the domain controller lags behind, or that the " +
+			"schema was restored from a backup: cmdlets then lack parameters and objects.",
+		Fix: "Compare the domain controllers (repadmin /showrepl). When all show the same, run setup " +
+			"/PrepareSchema and /PrepareAD of the servers' version.",
+		Consider: "A schema extension is not undone. It replicates to every domain controller of the forest: run " +
+			"it in a maintenance window.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			setup, err := fact.DirectorySetup.In(ctx, in.Forest)
 			if err != nil {
@@ -48,7 +48,8 @@ var directorySetupChecks = []Check{
 					return check.Failed("the schema of forest %s has version %d, and %s needs %d", in.Forest.Name(),
 						setup.SchemaVersion, s.Name, wanted.schema).With("schema", setup.SchemaVersion)
 				case x.Organization.ObjectVersion != 0 && x.Organization.ObjectVersion < wanted.organization:
-					return check.Failed("the organization of forest %s has version %d, and %s needs %d", in.Forest.Name(),
+					return check.Failed("the organization of forest %s has version %d, and %s needs %d",
+						in.Forest.Name(),
 						x.Organization.ObjectVersion, s.Name, wanted.organization).
 						With("organization", x.Organization.ObjectVersion)
 				}
@@ -64,17 +65,19 @@ var directorySetupChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"directory.reachable"},
 		Reads:    fact.List(fact.DirectorySetup),
-		Why: "Setup makes CN=Hybrid Configuration below the organization. Without it New-HybridConfiguration fails, and " +
-			"Microsoft's wizard stops with \"Object reference not set to an instance of an object\".",
-		Fix:      "Run setup /PrepareAD, or restore the container.",
-		Consider: "/PrepareAD sets rights of the organization again: what was hardened by hand has to be hardened again.",
+		Why: "Setup makes CN=Hybrid Configuration below the organization. Without it New-HybridConfiguration " +
+			"fails, and Microsoft's wizard stops with \"Object reference not set to an instance of an object\".",
+		Fix: "Run setup /PrepareAD, or restore the container.",
+		Consider: "/PrepareAD sets rights of the organization again: what was hardened by hand has to be hardened " +
+			"again.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			setup, err := fact.DirectorySetup.In(ctx, in.Forest)
 			switch {
 			case err != nil:
 				return check.Unknown(err)
 			case !setup.HybridContainer:
-				return check.Warned("the directory of forest %s shows no container Hybrid Configuration", in.Forest.Name())
+				return check.Warned("the directory of forest %s shows no container Hybrid Configuration",
+					in.Forest.Name())
 			}
 			return check.Pass("the container is there")
 		},
@@ -86,10 +89,11 @@ var directorySetupChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"directory.reachable"},
 		Reads:    fact.List(fact.DirectorySetup),
-		Why: "Exchange Domain Servers and Exchange Enterprise Servers have rights to the whole domain that no present version " +
-			"needs. A member of them, such as the account of an old server, can take the domain over.",
-		Fix: "Remove their members, wait some days, and delete both groups. Remove their permissions from the domain and the " +
-			"container AdminSDHolder as well.",
+		Why: "Exchange Domain Servers and Exchange Enterprise Servers have rights to the whole domain that no " +
+			"present version needs. A member of them, such as the account of an old server, can take the domain " +
+			"over.",
+		Fix: "Remove their members, wait some days, and delete both groups. Remove their permissions from the " +
+			"domain and the container AdminSDHolder as well.",
 		Consider: "A server of Exchange 2003 that still runs, and programs of that time, stop.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			setup, err := fact.DirectorySetup.In(ctx, in.Forest)
@@ -111,13 +115,12 @@ type prepared struct{ schema, organization int }
 
 // preparedFor returns the versions that a build needs.
 func preparedFor(b fact.Build) (prepared, bool) {
-	cu := [3]int{b.Major, b.Minor, b.Build}
-	switch {
-	case cu == [3]int{15, 2, 2562}, cu == [3]int{15, 2, 1748}: // SE, 2019 CU15
+	switch [3]int{b.Major, b.Minor, b.Build} {
+	case [3]int{15, 2, 2562}, [3]int{15, 2, 1748}: // SE, 2019 CU15
 		return prepared{17003, 16763}, true
-	case cu == [3]int{15, 2, 1544}: // 2019 CU14
+	case [3]int{15, 2, 1544}: // 2019 CU14
 		return prepared{17003, 16762}, true
-	case cu == [3]int{15, 1, 2507}: // 2016 CU23
+	case [3]int{15, 1, 2507}: // 2016 CU23
 		return prepared{15334, 16223}, true
 	}
 	return prepared{}, false

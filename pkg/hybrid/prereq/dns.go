@@ -25,8 +25,8 @@ var dnsChecks = []Check{
 		Why: "Mail from outside, and mail of the tenant that no connector takes, goes to the mail exchangers of the " +
 			"domain. Without one that resolves, it waits and returns to its sender.",
 		Fix: "Publish an MX record that names a host with an A or AAAA record.",
-		Consider: "Other mail servers keep the old answer until its time to live has passed: publish the new host before " +
-			"the old one goes.",
+		Consider: "Other mail servers keep the old answer until its time to live has passed: publish the new host " +
+			"before the old one goes.",
 		Run: eachDomain("the mail exchangers of the forest's domains resolve",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
 				hosts, err := exchangers(ctx, in, domain)
@@ -60,8 +60,8 @@ var dnsChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"dns.mx"},
 		Reads:    fact.List(fact.MX, fact.Hosts),
-		Why: "RFC 2181 forbids an alias (CNAME) or an address as a mail exchanger. Some mail servers then send nothing, " +
-			"and DANE does not protect the domain.",
+		Why: "RFC 2181 forbids an alias (CNAME) or an address as a mail exchanger. Some mail servers then send " +
+			"nothing, and DANE does not protect the domain.",
 		Fix:      "Name the host at the end of the alias in the MX record.",
 		Consider: "A provider that changes its hosts behind the alias then asks for a new MX record.",
 		Run: eachDomain("the MX records name hosts",
@@ -96,11 +96,11 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.MX),
-		Why: "Some MX records of the domain lead to Exchange Online and others do not. A message takes either way: it " +
-			"passes the filters of one side only, and a sender may choose the side with the weaker ones.",
+		Why: "Some MX records of the domain lead to Exchange Online and others do not. A message takes either way: " +
+			"it passes the filters of one side only, and a sender may choose the side with the weaker ones.",
 		Fix: "Keep the MX records of the side that filters mail, and remove the others.",
-		Consider: "Mail that is on its way to the removed host arrives there until the time to live of the record has " +
-			"passed.",
+		Consider: "Mail that is on its way to the removed host arrives there until the time to live of the record " +
+			"has passed.",
 		Run: tenantOnly(eachDomain("the MX records of each domain lead to one side",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
 				hosts, err := exchangers(ctx, in, domain)
@@ -121,8 +121,8 @@ var dnsChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.entra-read"},
 		Reads: fact.List(fact.MX, fact.MailExchangers),
-		Why: "The host in the MX record is that of another domain or of another tenant. Exchange Online then attributes " +
-			"mail to the wrong organization or refuses it.",
+		Why: "The host in the MX record is that of another domain or of another tenant. Exchange Online then " +
+			"attributes mail to the wrong organization or refuses it.",
 		Fix: "Publish the host that the Microsoft 365 admin center shows for the domain.",
 		Consider: "Domains below mx.microsoft have DNSSEC and DANE: an MX record that changes back to " +
 			"mail.protection.outlook.com loses both.",
@@ -132,7 +132,8 @@ var dnsChecks = []Check{
 				if err != nil {
 					return msg.Text{}, err
 				}
-				hosts = slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return !cloud.IsExchangeOnline(h) })
+				hosts = slices.DeleteFunc(slices.Clone(hosts),
+					func(h string) bool { return !cloud.IsExchangeOnline(h) })
 				if len(hosts) == 0 {
 					return msg.Text{}, nil
 				}
@@ -153,8 +154,8 @@ var dnsChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"domains.coexistence"},
 		Reads: fact.List(fact.MX, fact.OnlineAcceptedDomains),
-		Why: "The send connector finds Exchange Online by the MX record of the coexistence domain. Without it, and with " +
-			"a record that leads elsewhere, mail to mailboxes in the cloud waits in the queue (4.4.312).",
+		Why: "The send connector finds Exchange Online by the MX record of the coexistence domain. Without it, and " +
+			"with a record that leads elsewhere, mail to mailboxes in the cloud waits in the queue (4.4.312).",
 		Fix: "Microsoft publishes the record. If other places resolve it, correct the resolvers of the Exchange " +
 			"servers, or of this machine (network.resolvers).",
 		Consider: "A smart host in place of the MX record has to be changed by hand when Microsoft moves the tenant.",
@@ -172,7 +173,8 @@ var dnsChecks = []Check{
 			case len(hosts) == 0:
 				return check.Failed("the coexistence domain %s has no MX record", domain)
 			case other >= 0 && !ofCloud(in.Cloud, hosts[other]):
-				return check.Failed("mail for the coexistence domain %s goes to %s, which is no host of Exchange Online",
+				return check.Failed("mail for the coexistence domain %s goes to %s, which is no host of Exchange "+
+					"Online",
 					domain, hosts[other]).With("hosts", hosts)
 			}
 			return check.Pass("mail for %s goes to %s", domain, hosts[0])
@@ -184,10 +186,10 @@ var dnsChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"domains.coexistence"},
 		Reads: fact.List(fact.Hosts, fact.OnlineAcceptedDomains),
-		Why: "Autodiscover on-premises sends Outlook and other servers with the routing address of a mailbox that moved " +
-			"to autodiscover of the coexistence domain.",
-		Fix: "Microsoft publishes the record. If other places resolve it, correct the resolvers of this network: a zone " +
-			"for the domain on an internal name server hides Microsoft's.",
+		Why: "Autodiscover on-premises sends Outlook and other servers with the routing address of a mailbox that " +
+			"moved to autodiscover of the coexistence domain.",
+		Fix: "Microsoft publishes the record. If other places resolve it, correct the resolvers of this network: a " +
+			"zone for the domain on an internal name server hides Microsoft's.",
 		Consider: "None is known: the record is Microsoft's.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			domain, err := coexistenceDomain(ctx, in)
@@ -214,10 +216,10 @@ var dnsChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OutboundConnectors, fact.Hosts),
-		Why: "Exchange Online looks the smart host up in public DNS. A name of the past, or one that is known inside the " +
-			"network only, leaves mail for on-premises mailboxes in the tenant's queue (4.4.312).",
-		Fix: "Publish the host in public DNS, or set SmartHosts of the connector to the host at which the forest takes " +
-			"mail: Set-OutboundConnector -SmartHosts.",
+		Why: "Exchange Online looks the smart host up in public DNS. A name of the past, or one that is known " +
+			"inside the network only, leaves mail for on-premises mailboxes in the tenant's queue (4.4.312).",
+		Fix: "Publish the host in public DNS, or set SmartHosts of the connector to the host at which the forest " +
+			"takes mail: Set-OutboundConnector -SmartHosts.",
 		Consider: "The new host presents its own certificate: TlsDomain of the connector must be one of its names.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.OutboundConnectors.In(ctx, in.Tenant)
@@ -254,11 +256,12 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.SenderPolicies),
-		Why: "Without a record, receivers treat the domain's mail with distrust. With two, they take both as an error " +
-			"(permerror), and DMARC counts SPF as failed.",
-		Fix: "Publish one TXT record that begins with v=spf1 and names all senders: the forest's servers, Exchange Online " +
-			"and other services.",
-		Consider: "A sender that the record does not name loses mail where the record ends in -all or DMARC says reject.",
+		Why: "Without a record, receivers treat the domain's mail with distrust. With two, they take both as an " +
+			"error (permerror), and DMARC counts SPF as failed.",
+		Fix: "Publish one TXT record that begins with v=spf1 and names all senders: the forest's servers, Exchange " +
+			"Online and other services.",
+		Consider: "A sender that the record does not name loses mail where the record ends in -all or DMARC says " +
+			"reject.",
 		Run: eachDomain("each domain has one SPF record",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
 				policy, err := fact.SenderPolicies.In(ctx, in.Network, domain)
@@ -279,9 +282,11 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.SenderPolicies),
-		Why: "A receiver evaluates at most 10 terms that ask DNS, those of includes among them. More of them, a term that " +
-			"it does not know, and an include without a record make the whole record an error (permerror).",
-		Fix:      "Correct the term, remove includes of services that no longer send, or name addresses in place of a and mx.",
+		Why: "A receiver evaluates at most 10 terms that ask DNS, those of includes among them. More of them, a " +
+			"term that it does not know, and an include without a record make the whole record an error " +
+			"(permerror).",
+		Fix: "Correct the term, remove includes of services that no longer send, or name addresses in place " +
+			"of a and mx.",
 		Consider: "Addresses in the record have to follow the service's changes by hand.",
 		Run: eachDomain("the SPF records are valid",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -305,10 +310,10 @@ var dnsChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"dns.spf"},
 		Reads:    fact.List(fact.SenderPolicies),
-		Why: "Mailboxes that moved send to the internet from Exchange Online. Receivers refuse their mail, or take it as " +
-			"junk, when the SPF record does not name it.",
-		Fix: "Add the include of Exchange Online before the end of the record: include:spf.protection.outlook.com in the " +
-			"worldwide cloud.",
+		Why: "Mailboxes that moved send to the internet from Exchange Online. Receivers refuse their mail, or take " +
+			"it as junk, when the SPF record does not name it.",
+		Fix: "Add the include of Exchange Online before the end of the record: include:spf.protection.outlook.com " +
+			"in the worldwide cloud.",
 		Consider: "The include admits mail of every tenant of Exchange Online: DKIM and DMARC tell them apart.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			sender := onlineSenders(in.Cloud)
@@ -337,8 +342,9 @@ var dnsChecks = []Check{
 		Reads:    fact.List(fact.SenderPolicies),
 		Why: "A record that ends in +all admits every sender of the world. One that ends in ?all or without all says " +
 			"nothing about senders that it does not name, and DMARC has SPF for no use.",
-		Fix:      "End the record in ~all or -all once it names all senders.",
-		Consider: "Reports of DMARC (rua) show the senders that the record does not name yet. With -all their mail is refused.",
+		Fix: "End the record in ~all or -all once it names all senders.",
+		Consider: "Reports of DMARC (rua) show the senders that the record does not name yet. With -all their mail " +
+			"is refused.",
 		Run: eachDomain("the SPF records end in ~all or -all",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
 				policy, err := fact.SenderPolicies.In(ctx, in.Network, domain)
@@ -360,8 +366,8 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.MessagePolicies),
-		Why: "Large receivers refuse mail in bulk from domains without DMARC. Two records, and one without a policy, count " +
-			"as none.",
+		Why: "Large receivers refuse mail in bulk from domains without DMARC. Two records, and one without a " +
+			"policy, count as none.",
 		Fix: "Publish one TXT record at _dmarc of the domain, first with p=none and an address for reports: " +
 			"v=DMARC1; p=none; rua=mailto:ADDRESS.",
 		Consider: "p=none changes nothing for the domain's mail: receivers report only.",
@@ -387,11 +393,11 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.TXT),
-		Why: "Exchange Online signs mail with the keys behind selector1._domainkey and selector2._domainkey of the domain. " +
-			"Without them it signs with its onmicrosoft.com domain, which DMARC does not count, and forwarded mail fails " +
-			"DMARC.",
-		Fix: "Publish both CNAME records that the Microsoft Defender portal shows (email authentication settings, DKIM), " +
-			"then switch signing on there for the domain.",
+		Why: "Exchange Online signs mail with the keys behind selector1._domainkey and selector2._domainkey of the " +
+			"domain. Without them it signs with its onmicrosoft.com domain, which DMARC does not count, and " +
+			"forwarded mail fails DMARC.",
+		Fix: "Publish both CNAME records that the Microsoft Defender portal shows (email authentication settings, " +
+			"DKIM), then switch signing on there for the domain.",
 		Consider: "None is known: signing adds a header.",
 		Run: tenantOnly(eachDomain("the domains have keys with which Exchange Online signs",
 			func(ctx context.Context, in Input, domain string) (msg.Text, error) {
@@ -407,10 +413,10 @@ var dnsChecks = []Check{
 		Title: "DMARC does not refuse mail of mailboxes in the cloud",
 		Scope: PerForest,
 		Reads: fact.List(fact.MessagePolicies, fact.SenderPolicies, fact.TXT),
-		Why: "The DMARC policy tells receivers to refuse or quarantine mail that neither SPF nor DKIM of the domain proves. " +
-			"Mail that a mailbox in Exchange Online sends has neither of the two.",
-		Fix: "Before the first mailbox moves, add Exchange Online to the SPF record and publish the DKIM records of the " +
-			"domain. Or set p=none until then.",
+		Why: "The DMARC policy tells receivers to refuse or quarantine mail that neither SPF nor DKIM of the " +
+			"domain proves. Mail that a mailbox in Exchange Online sends has neither of the two.",
+		Fix: "Before the first mailbox moves, add Exchange Online to the SPF record and publish the DKIM records " +
+			"of the domain. Or set p=none until then.",
 		Consider: "p=none lets forged mail of the domain pass as well.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			if wants(in, answers.CentralizedTransport) {
@@ -440,9 +446,9 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts),
-		Why: "A wildcard (*) gives every host name of the domain an address, most often that of the website. Outlook and " +
-			"servers that look for autodiscover find that host and stop there, and a host name that was removed or " +
-			"mistyped seems to exist.",
+		Why: "A wildcard (*) gives every host name of the domain an address, most often that of the website. " +
+			"Outlook and servers that look for autodiscover find that host and stop there, and a host name that " +
+			"was removed or mistyped seems to exist.",
 		Fix:      "Publish the hosts by name, and remove the wildcard record.",
 		Consider: "Websites that rely on the wildcard need records of their own.",
 		Run: eachDomain("no domain has a wildcard record",
@@ -463,13 +469,13 @@ var dnsChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.Hosts),
-		Why: "Exchange Online connects to the names of autodiscover, EWS and SMTP over the internet. The resolvers in use " +
-			"show private addresses alone: either the network has a zone of its own for the name (split DNS), or the " +
-			"public one is wrong.",
+		Why: "Exchange Online connects to the names of autodiscover, EWS and SMTP over the internet. The resolvers " +
+			"in use show private addresses alone: either the network has a zone of its own for the name (split " +
+			"DNS), or the public one is wrong.",
 		Fix: "Name public resolvers in network.resolvers and run the check again, or look the name up from outside. " +
 			"Publish the public address where it is missing.",
-		Consider: "With public resolvers hybridge connects to the published addresses: the firewall must let this machine " +
-			"out and back in.",
+		Consider: "With public resolvers hybridge connects to the published addresses: the firewall must let this " +
+			"machine out and back in.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			var inside []string
 			names := namespaces(in.Forest)

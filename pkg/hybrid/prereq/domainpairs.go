@@ -23,11 +23,11 @@ var domainPairChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.onprem-read"},
 		Reads:    fact.List(fact.AcceptedDomains),
-		Why: "Exchange writes non-delivery reports and replies of its own with an address in the default domain. From a " +
-			"domain that the tenant or the internet does not know, they are refused or taken as forged.",
+		Why: "Exchange writes non-delivery reports and replies of its own with an address in the default domain. " +
+			"From a domain that the tenant or the internet does not know, they are refused or taken as forged.",
 		Fix: "Make one of the forest's mail domains the default: Set-AcceptedDomain -MakeDefault $true.",
-		Consider: "Recipients that no email address policy covers get addresses in the new default domain from then on. " +
-			"Those that exist keep theirs.",
+		Consider: "Recipients that no email address policy covers get addresses in the new default domain from " +
+			"then on. Those that exist keep theirs.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -53,13 +53,13 @@ var domainPairChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineAcceptedDomains),
-		Why: "Mailboxes and groups that are made in the cloud get addresses in the default domain, and Exchange Online " +
-			"writes its own messages with it. From an onmicrosoft.com domain a tenant reaches 100 external recipients a " +
-			"day (NDR 5.7.236).",
-		Fix: "Make a verified domain of the organization the default, in the Microsoft 365 admin center or with Microsoft " +
-			"Graph PowerShell.",
-		Consider: "Only new objects get addresses in it. Mailboxes and groups that have an onmicrosoft.com address as " +
-			"primary keep it.",
+		Why: "Mailboxes and groups that are made in the cloud get addresses in the default domain, and Exchange " +
+			"Online writes its own messages with it. From an onmicrosoft.com domain a tenant reaches 100 external " +
+			"recipients a day (NDR 5.7.236).",
+		Fix: "Make a verified domain of the organization the default, in the Microsoft 365 admin center or with " +
+			"Microsoft Graph PowerShell.",
+		Consider: "Only new objects get addresses in it. Mailboxes and groups that have an onmicrosoft.com address " +
+			"as primary keep it.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
 			if err != nil {
@@ -81,7 +81,8 @@ var domainPairChecks = []Check{
 			case !accepted[at].Initial && !accepted[at].Coexistence:
 				return check.Pass("the default domain of the tenant is %s", accepted[at].Name)
 			}
-			r := check.Warned("the default domain of the tenant is %s, from which it reaches 100 external recipients a day",
+			r := check.Warned("the default domain of the tenant is %s, from which it reaches 100 external "+
+				"recipients a day",
 				accepted[at].Name)
 			if own == "" {
 				return r
@@ -95,8 +96,9 @@ var domainPairChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.AcceptedDomains, fact.SendConnectors),
-		Why: "A forest that shares a domain relays mail to addresses that it does not have. Without a connector for the " +
-			"domain, such mail goes to the MX record, which may lead back to the same forest: it loops (5.4.6).",
+		Why: "A forest that shares a domain relays mail to addresses that it does not have. Without a connector " +
+			"for the domain, such mail goes to the MX record, which may lead back to the same forest: it loops " +
+			"(5.4.6).",
 		Fix: "Make a send connector for the domain whose smart host is the forest that is authoritative for it: " +
 			"New-SendConnector -AddressSpaces -SmartHosts.",
 		Consider: "From then on mail for unknown addresses of the domain reaches the other forest, which refuses it: " +
@@ -132,11 +134,11 @@ var domainPairChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OnlineAcceptedDomains, fact.OutboundConnectors, fact.MX),
-		Why: "Exchange Online relays mail to addresses that it does not have in a domain of type InternalRelay. Without an " +
-			"outbound connector for the domain it goes to the MX record. Where that leads to Exchange Online, mail loops " +
-			"(5.4.14, ATTR34).",
-		Fix: "Apply hybridge plan with mail flow, which makes the connector; or set the domain to Authoritative when every " +
-			"recipient is synchronized.",
+		Why: "Exchange Online relays mail to addresses that it does not have in a domain of type InternalRelay. " +
+			"Without an outbound connector for the domain it goes to the MX record. Where that leads to Exchange " +
+			"Online, mail loops (5.4.14, ATTR34).",
+		Fix: "Apply hybridge plan with mail flow, which makes the connector; or set the domain to Authoritative " +
+			"when every recipient is synchronized.",
 		Consider: "An authoritative domain refuses mail to addresses that are not synchronized (5.1.10).",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
@@ -163,7 +165,8 @@ var domainPairChecks = []Check{
 				}
 			}
 			if len(looping) > 0 {
-				return check.Failed("mail for unknown addresses of %s loops: no outbound connector takes it, and MX leads "+
+				return check.Failed("mail for unknown addresses of %s loops: no outbound connector takes it, and "+
+					"MX leads "+
 					"to Exchange Online", someOf(looping)).With("domains", looping)
 			}
 			return check.Pass("no domain that the tenant relays leads back to it")
@@ -176,12 +179,12 @@ var domainPairChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"domains.accepted"},
 		Reads:    fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "One side accepts every subdomain of the domain and the other does not. Mail to a subdomain loops between " +
-			"them or is refused as relayed (5.4.14, 5.7.64).",
-		Fix: "Set MatchSubDomains alike on both sides: Set-AcceptedDomain -MatchSubDomains in Exchange Online, a domain " +
-			"*.DOMAIN on-premises. Or accept each subdomain by name.",
-		Consider: "A side that accepts all subdomains must be able to deliver to each: programs that send from one of them " +
-			"meet RejectDirectSend too.",
+		Why: "One side accepts every subdomain of the domain and the other does not. Mail to a subdomain loops " +
+			"between them or is refused as relayed (5.4.14, 5.7.64).",
+		Fix: "Set MatchSubDomains alike on both sides: Set-AcceptedDomain -MatchSubDomains in Exchange Online, a " +
+			"domain *.DOMAIN on-premises. Or accept each subdomain by name.",
+		Consider: "A side that accepts all subdomains must be able to deliver to each: programs that send from one " +
+			"of them meet RejectDirectSend too.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -219,11 +222,12 @@ var domainPairChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"domains.accepted"},
 		Reads:    fact.List(fact.AcceptedDomains, fact.OnlineAcceptedDomains),
-		Why: "A domain that both sides accept and no forest of the answers names gets no connector, no relationship and no " +
-			"address. Lookups and mail of its people work by chance (hash marks in the calendar).",
+		Why: "A domain that both sides accept and no forest of the answers names gets no connector, no " +
+			"relationship and no address. Lookups and mail of its people work by chance (hash marks in the " +
+			"calendar).",
 		Fix: "Add the domain to forests[].domains in the answers file.",
-		Consider: "The next plan adds the domain to the connectors and relationships of both sides. hybridge does not take " +
-			"it out again by itself.",
+		Consider: "The next plan adds the domain to the connectors and relationships of both sides. hybridge does " +
+			"not take it out again by itself.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if in.Tenant == nil {
 				return check.Result{Status: check.StatusSkip, Summary: noTenant}
@@ -250,7 +254,8 @@ var domainPairChecks = []Check{
 				}
 			}
 			if len(missed) > 0 {
-				return check.Warned("both sides accept domains that no forest of the answers names: %s", someOf(missed)).
+				return check.Warned("both sides accept domains that no forest of the answers names: %s",
+					someOf(missed)).
 					With("domains", missed)
 			}
 			return check.Pass("the answers name every domain that both sides accept")
@@ -264,8 +269,8 @@ var domainPairChecks = []Check{
 		Reads: fact.List(fact.OnlineAcceptedDomains),
 		Why: "Exchange Online is removing the domain (PendingRemoval). It still lists the domain and takes no new " +
 			"addresses and connectors of it.",
-		Fix: "Wait until the removal is done, add the domain to the tenant again and verify it. Or remove it from the " +
-			"answers file.",
+		Fix: "Wait until the removal is done, add the domain to the tenant again and verify it. Or remove it from " +
+			"the answers file.",
 		Consider: "A removed domain takes its addresses along: recipients keep their onmicrosoft.com addresses alone.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)
@@ -290,11 +295,11 @@ var domainPairChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.entra-read"},
 		Reads: fact.List(fact.TenantDomains, fact.Tenant, fact.DomainTenants),
-		Why: "A domain can be verified in one tenant only. One that another tenant holds, often a trial or a tenant that a " +
-			"partner made, cannot be verified until it is removed there.",
-		Fix: "Remove the domain from the other tenant, whose id the finding shows. Where no one can sign in to it, an " +
-			"administrator takes it over by the DNS record (internal or external admin takeover), or Microsoft support " +
-			"frees it.",
+		Why: "A domain can be verified in one tenant only. One that another tenant holds, often a trial or a " +
+			"tenant that a partner made, cannot be verified until it is removed there.",
+		Fix: "Remove the domain from the other tenant, whose id the finding shows. Where no one can sign in to it, " +
+			"an administrator takes it over by the DNS record (internal or external admin takeover), or Microsoft " +
+			"support frees it.",
 		Consider: "People of the other tenant who sign in with the domain lose that name: their accounts get an " +
 			"onmicrosoft.com name.",
 		Run: func(ctx context.Context, in Input) check.Result {

@@ -25,8 +25,8 @@ var domainChecks = []Check{
 			"errors HCW8016 and HCW8017).",
 		Fix: "Add the domain with New-AcceptedDomain on-premises, or add and verify it in the tenant; or " +
 			"remove it from the forest's domains in the answers file.",
-		Consider: "An accepted domain makes Exchange take mail for it: a type that is wrong lets mail loop or refuses " +
-			"people. A domain removed from the answers stays in the connectors that have it.",
+		Consider: "An accepted domain makes Exchange take mail for it: a type that is wrong lets mail loop or " +
+			"refuses people. A domain removed from the answers stays in the connectors that have it.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			onprem, err := fact.AcceptedDomains.In(ctx, in.Forest)
 			if err != nil {
@@ -71,8 +71,8 @@ var domainChecks = []Check{
 			"loops. The other forests that share the domain relay it.",
 		Fix: "Choose one forest per domain. Make the domain Authoritative there with Set-AcceptedDomain, and " +
 			"InternalRelay, with a send connector to that forest, in the others.",
-		Consider: "The forest that changes to InternalRelay hands mail for unknown addresses on: without a send connector to " +
-			"the authoritative forest it loops.",
+		Consider: "The forest that changes to InternalRelay hands mail for unknown addresses on: without a send " +
+			"connector to the authoritative forest it loops.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			lists := map[string][]fact.AcceptedDomain{} // by forest
 			names := map[string]bool{}
@@ -118,14 +118,15 @@ var domainChecks = []Check{
 		},
 	},
 	{
-		ID:       "domains.verified",
-		Title:    "The forest's domains are verified in the tenant",
-		Scope:    PerForest,
-		Needs:    []check.ID{"access.entra-read"},
-		Reads:    fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT, fact.MX),
-		Why:      "The tenant refuses users, mail and connectors of a domain whose ownership is not verified.",
-		Fix:      "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
-		Consider: "A verified domain may change sign-in names: synchronization then gives users of its suffix that name.",
+		ID:    "domains.verified",
+		Title: "The forest's domains are verified in the tenant",
+		Scope: PerForest,
+		Needs: []check.ID{"access.entra-read"},
+		Reads: fact.List(fact.TenantDomains, fact.DomainProofs, fact.TXT, fact.MX),
+		Why:   "The tenant refuses users, mail and connectors of a domain whose ownership is not verified.",
+		Fix:   "Add the domain in the Microsoft 365 admin center, publish the TXT record it shows, and verify it.",
+		Consider: "A verified domain may change sign-in names: synchronization then gives users of its suffix that " +
+			"name.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			domains, err := fact.TenantDomains.In(ctx, in.Tenant)
 			if err != nil {

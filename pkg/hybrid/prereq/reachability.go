@@ -30,10 +30,12 @@ var reachabilityChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"autodiscover.answers"},
 		Reads: fact.List(fact.AutodiscoverServices),
-		Why: "The tenant posts to /autodiscover/autodiscover.svc, and not to the address that browsers and phones use. IIS " +
-			"without the handler of .svc answers 405, and a device that knows autodiscover.xml alone answers 404 or 403.",
-		Fix: "Publish /autodiscover/* as a whole. For 405, restore the handler mapping svc-Integrated of IIS, or make the " +
-			"virtual directory again: Remove-AutodiscoverVirtualDirectory, New-AutodiscoverVirtualDirectory.",
+		Why: "The tenant posts to /autodiscover/autodiscover.svc, and not to the address that browsers and phones " +
+			"use. IIS without the handler of .svc answers 405, and a device that knows autodiscover.xml alone " +
+			"answers 404 or 403.",
+		Fix: "Publish /autodiscover/* as a whole. For 405, restore the handler mapping svc-Integrated of IIS, or " +
+			"make the virtual directory again: Remove-AutodiscoverVirtualDirectory, " +
+			"New-AutodiscoverVirtualDirectory.",
 		Consider: "A virtual directory that is made again has default settings: compare authentication and Extended " +
 			"Protection first, and restart IIS.",
 		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
@@ -51,12 +53,12 @@ var reachabilityChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"ews.answers"},
 		Reads: fact.List(fact.EWSPosts),
-		Why: "Every lookup is a POST with XML from a program that says ASProxy/CrossForest. A web application firewall that " +
-			"lets browsers through may refuse the method, the XML or the program.",
-		Fix: "Let POST with text/xml to /EWS/ pass without inspection for the addresses of Exchange Online. The log of the " +
-			"firewall shows the rule that refused it.",
-		Consider: "What is exempt from inspection is protected by Exchange's own sign-in alone: keep the exemption to /EWS/ " +
-			"and to Exchange Online's addresses.",
+		Why: "Every lookup is a POST with XML from a program that says ASProxy/CrossForest. A web application " +
+			"firewall that lets browsers through may refuse the method, the XML or the program.",
+		Fix: "Let POST with text/xml to /EWS/ pass without inspection for the addresses of Exchange Online. The " +
+			"log of the firewall shows the rule that refused it.",
+		Consider: "What is exempt from inspection is protected by Exchange's own sign-in alone: keep the exemption " +
+			"to /EWS/ and to Exchange Online's addresses.",
 		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			host := in.Forest.Answers.Namespace.EWS
 			if host == "" {
@@ -101,11 +103,11 @@ var reachabilityChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"ews.answers", "access.onprem-read"},
 		Reads: fact.List(fact.MoveProxies, fact.VirtualDirectories),
-		Why: "Exchange Online moves mailboxes through /EWS/mrsproxy.svc. A device that publishes Exchange.asmx alone, and a " +
-			"server behind the load balancer whose MRSProxy is off, stop moves (HCW8078, 404, 503).",
+		Why: "Exchange Online moves mailboxes through /EWS/mrsproxy.svc. A device that publishes Exchange.asmx " +
+			"alone, and a server behind the load balancer whose MRSProxy is off, stop moves (HCW8078, 404, 503).",
 		Fix: "Publish /EWS/* as a whole, and switch MRSProxy on or off on all servers behind the name alike.",
-		Consider: "MRSProxy is open to the internet then. Before the August 2026 security update an attacker can relay a " +
-			"sign-in to it.",
+		Consider: "MRSProxy is open to the internet then. Before the August 2026 security update an attacker can " +
+			"relay a sign-in to it.",
 		Run: whilePublished(func(ctx context.Context, in Input) check.Result {
 			if !wants(in, answers.MoveMailbox) {
 				return check.NotApplicable("the features of the answers do not include moveMailbox")
@@ -124,9 +126,11 @@ var reachabilityChecks = []Check{
 			case front.Status == 401:
 				return check.Pass("%s asks for a sign-in", front.URL)
 			case front.Status == 404 && front.Exchange:
-				return check.Failed("%s answers 404 from Exchange: MRSProxy is off on the server that answered", front.URL)
+				return check.Failed("%s answers 404 from Exchange: MRSProxy is off on the server that answered",
+					front.URL)
 			}
-			return check.Failed("%s answers %d, %s", front.URL, front.Status, told(front.What)).With("status", front.Status)
+			return check.Failed("%s answers %d, %s", front.URL, front.Status, told(front.What)).
+				With("status", front.Status)
 		}),
 	},
 	{
@@ -135,8 +139,8 @@ var reachabilityChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.HybridConfigurations, fact.MailServers),
-		Why: "Exchange Online requires TLS and reaches any server behind the name. One server without STARTTLS, with old " +
-			"TLS or behind a firewall that masks it, returns a part of the mail (4.4.317).",
+		Why: "Exchange Online requires TLS and reaches any server behind the name. One server without STARTTLS, " +
+			"with old TLS or behind a firewall that masks it, returns a part of the mail (4.4.317).",
 		Fix: "Correct the receive connector or the device of the server that is named.",
 		Consider: "The server takes no mail of the tenant until it is corrected: take it out of the load balancer " +
 			"meanwhile.",
@@ -148,10 +152,11 @@ var reachabilityChecks = []Check{
 		Scope:    PerForest,
 		Severity: check.Warn,
 		Reads:    fact.List(fact.MailServers),
-		Why: "The tenant's mail must arrive at Exchange or an Edge server itself. Another mail server in between ends TLS, " +
-			"and the headers that mark internal mail are dropped: it arrives as external mail, without its sender's name.",
-		Fix: "Lead port 25 of the forest's SMTP name to the Exchange servers for Exchange Online's addresses, and name that " +
-			"host in namespace.smtp.",
+		Why: "The tenant's mail must arrive at Exchange or an Edge server itself. Another mail server in between " +
+			"ends TLS, and the headers that mark internal mail are dropped: it arrives as external mail, without " +
+			"its sender's name.",
+		Fix: "Lead port 25 of the forest's SMTP name to the Exchange servers for Exchange Online's addresses, and " +
+			"name that host in namespace.smtp.",
 		Consider: "Mail of the tenant then passes the filters of the relay no longer. Exchange Online has filtered it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			host, server, r := smtpName(ctx, in)
@@ -159,7 +164,8 @@ var reachabilityChecks = []Check{
 				return r
 			}
 			if product := foreign(server.Banner); product != "" {
-				return check.Warned("at port 25 of %s answers %s, not Exchange", host, product).With("banner", server.Banner)
+				return check.Warned("at port 25 of %s answers %s, not Exchange", host, product).
+					With("banner", server.Banner)
 			}
 			return check.Pass("no other mail server shows itself at %s", host)
 		}),
@@ -171,8 +177,9 @@ var reachabilityChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"reachability.smtp-relay"},
 		Reads:    fact.List(fact.MailServers),
-		Why: "Exchange offers CHUNKING, 8BITMIME and ENHANCEDSTATUSCODES. A firewall that inspects SMTP strips what it does " +
-			"not know, XOORG of hybrid mail among it, which is shown to Exchange Online's certificate alone.",
+		Why: "Exchange offers CHUNKING, 8BITMIME and ENHANCEDSTATUSCODES. A firewall that inspects SMTP strips " +
+			"what it does not know, XOORG of hybrid mail among it, which is shown to Exchange Online's certificate " +
+			"alone.",
 		Fix: "Switch SMTP inspection off on the firewall before the server, or the extension on again on the receive " +
 			"connector (ChunkingEnabled, EightBitMimeEnabled, EnhancedStatusCodesEnabled).",
 		Consider: "None is known: mail servers use an extension only when it is offered.",
@@ -204,10 +211,11 @@ var reachabilityChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"dns.coexistence-mx"},
 		Reads:    fact.List(fact.MX, fact.MailServers, fact.OnlineAcceptedDomains),
-		Why: "The send connector requires TLS with a certificate for the domain of Exchange Online's mail servers. A firewall " +
-			"that masks STARTTLS or presents its own certificate on the way out stops all mail to the cloud.",
-		Fix: "Exempt port 25 to Exchange Online's addresses from inspection. hybridge asks from this machine: compare with " +
-			"the protocol log of the send connector.",
+		Why: "The send connector requires TLS with a certificate for the domain of Exchange Online's mail servers. " +
+			"A firewall that masks STARTTLS or presents its own certificate on the way out stops all mail to the " +
+			"cloud.",
+		Fix: "Exempt port 25 to Exchange Online's addresses from inspection. hybridge asks from this machine: " +
+			"compare with the protocol log of the send connector.",
 		Consider: "Mail to the cloud is then not inspected by the firewall.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			domain, err := coexistenceDomain(ctx, in)
@@ -249,14 +257,14 @@ var reachabilityChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OnlineRelationships, fact.OnlineConnectors),
-		Why: "The tenant reaches a forest through Microsoft's Hybrid Agent. The agent serves one Exchange organization: with " +
-			"several forests, the tenant's requests for one reach another. Its address has a form of its own: another path " +
-			"or host answers 404 or 504.",
+		Why: "The tenant reaches a forest through Microsoft's Hybrid Agent. The agent serves one Exchange " +
+			"organization: with several forests, the tenant's requests for one reach another. Its address has a " +
+			"form of its own: another path or host answers 404 or 504.",
 		Fix: "With several forests, publish EWS and autodiscover of each, and clear TargetSharingEpr of the tenant's " +
 			"connectors and relationships. Or correct the address: " +
 			"https://GUID.resource.mailboxmigration.his.msappproxy.net/EWS/Exchange.asmx.",
-		Consider: "Inbound HTTPS from Exchange Online must be open before the agent's address is cleared. The agent does not " +
-			"carry mail, message tracking and hybrid modern authentication.",
+		Consider: "Inbound HTTPS from Exchange Online must be open before the agent's address is cleared. The " +
+			"agent does not carry mail, message tracking and hybrid modern authentication.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if in.Tenant == nil {
 				return check.Result{Status: check.StatusSkip, Summary: noTenant}
@@ -281,7 +289,8 @@ var reachabilityChecks = []Check{
 				return check.Failed("the Hybrid Agent serves one forest, and the answers have %s: %s",
 					msg.Number(len(in.Forests)), someOf(behind)).With("forests", behind)
 			case len(wrong) > 0:
-				return check.Failed("this is no address of EWS at the Hybrid Agent: %s", someOf(wrong)).With("addresses", wrong)
+				return check.Failed("this is no address of EWS at the Hybrid Agent: %s",
+					someOf(wrong)).With("addresses", wrong)
 			case len(behind) > 0:
 				return check.Pass("the Hybrid Agent serves forest %s", behind[0])
 			}
@@ -294,8 +303,8 @@ var reachabilityChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.OnlineConnectors, fact.Hosts),
-		Why: "Exchange Online begins each lookup at DiscoveryEndpoint of its connector. A name of the past ends all lookups " +
-			"from the tenant to the forest.",
+		Why: "Exchange Online begins each lookup at DiscoveryEndpoint of its connector. A name of the past ends " +
+			"all lookups from the tenant to the forest.",
 		Fix:      "hybridge plan sets the endpoint to the forest's autodiscover host.",
 		Consider: "Exchange Online keeps the old address for up to a day.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
@@ -320,9 +329,10 @@ var reachabilityChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.MigrationEndpoints, fact.Hosts),
-		Why: "A migration batch takes the endpoint that an administrator picks, or the first. One whose server is gone lets " +
-			"the batch wait and fail.",
-		Fix:      "Remove the endpoint (Remove-MigrationEndpoint), or set its server: Set-MigrationEndpoint -RemoteServer.",
+		Why: "A migration batch takes the endpoint that an administrator picks, or the first. One whose server is " +
+			"gone lets the batch wait and fail.",
+		Fix: "Remove the endpoint (Remove-MigrationEndpoint), or set its server: Set-MigrationEndpoint " +
+			"-RemoteServer.",
 		Consider: "Batches that use the endpoint end with it: look at Get-MigrationBatch first.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			endpoints, err := fact.MigrationEndpoints.In(ctx, in.Tenant)
@@ -348,10 +358,10 @@ var reachabilityChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineRelationships, fact.Hosts),
-		Why: "Outlook on the web sends a person whose mailbox is on-premises to TargetOwaURL of the tenant's relationship. A " +
-			"name of the past ends in an error page of the browser.",
-		Fix: "Set the address of Outlook on the web of the forest: Set-OrganizationRelationship -TargetOwaURL in Exchange " +
-			"Online. hybridge plan does so with the feature owaRedirection.",
+		Why: "Outlook on the web sends a person whose mailbox is on-premises to TargetOwaURL of the tenant's " +
+			"relationship. A name of the past ends in an error page of the browser.",
+		Fix: "Set the address of Outlook on the web of the forest: Set-OrganizationRelationship -TargetOwaURL in " +
+			"Exchange Online. hybridge plan does so with the feature owaRedirection.",
 		Consider: "None is known: people who know the address of their server use it as before.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			relationships, err := fact.OnlineRelationships.In(ctx, in.Tenant)
@@ -458,7 +468,8 @@ func judgeMailServers(ctx context.Context, in Input) check.Result {
 			return check.Unknown(err)
 		}
 		for _, s := range servers {
-			if !s.Mailbox || s.Edge || s.FQDN == "" || len(record.Receiving) > 0 && !contains(record.Receiving, s.Name) {
+			if !s.Mailbox || s.Edge || s.FQDN == "" ||
+				len(record.Receiving) > 0 && !contains(record.Receiving, s.Name) {
 				continue
 			}
 			hosts = append(hosts, s.FQDN)
@@ -493,7 +504,8 @@ func judgeMailServers(ctx context.Context, in Input) check.Result {
 		r.Summary = some(unseen)
 		return r
 	case len(blind) > 0 && count == 0:
-		return check.NotApplicable("this machine reaches no mail server of forest %s: %s", in.Forest.Name(), some(blind))
+		return check.NotApplicable("this machine reaches no mail server of forest %s: %s",
+			in.Forest.Name(), some(blind))
 	case len(blind) > 0:
 		return check.Pass("%s TLS; others were not asked: %s",
 			msg.Count(count, "%s server offers", "%s servers offer"), some(blind))
@@ -520,7 +532,8 @@ func smtpName(ctx context.Context, in Input) (string, fact.MailServer, check.Res
 
 // mailProducts are words in the greetings of mail servers and gateways other than Exchange.
 var mailProducts = []string{"Postfix", "Exim", "Sendmail", "qmail", "Barracuda", "Proofpoint", "Mimecast", "IronPort",
-	"FortiMail", "Sophos", "hMailServer", "MDaemon", "Kerio", "Zimbra", "Symantec", "Trend Micro", "Trellix", "NoSpamProxy",
+	"FortiMail", "Sophos", "hMailServer", "MDaemon", "Kerio", "Zimbra", "Symantec", "Trend Micro", "Trellix",
+	"NoSpamProxy",
 	"Haraka", "OpenSMTPD", "IceWarp", "CommuniGate", "Domino", "SEPPmail", "Halon"}
 
 // foreign returns the product that a greeting names, unless it is Exchange.

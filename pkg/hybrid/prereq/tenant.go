@@ -34,8 +34,8 @@ var tenantChecks = []Check{
 			"hours to take effect. Before it is applied, add every other application that needs EWS: what is " +
 			"not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide " +
 			"cloud).",
-		Consider: "EwsAllowedAppIDs is a list of what may use EWS: an application that is missing from it stops, also one of a " +
-			"backup or an archive.",
+		Consider: "EwsAllowedAppIDs is a list of what may use EWS: an application that is missing from it stops, " +
+			"also one of a backup or an archive.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			route, err := chosenRoute(ctx, in)
 			if err != nil {
@@ -117,12 +117,12 @@ var tenantChecks = []Check{
 			"administrator is, " +
 			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft " +
 			"asks every organization that ever ran hybrid to remove them.",
-		Fix: "When hybridge test shows every lookup OK, write retire: [sharedKeys] into the answers file and apply a " +
-			"plan with --accept shared-keys, as a Global Administrator. The plan says of which forest each key is. Keys " +
-			"of no forest in the answers stay: find out whose they are. Microsoft's wizard puts the keys back when " +
-			"it configures OAuth.",
-		Consider: "Servers that do not know the dedicated application yet lose free/busy, MailTips and photos of mailboxes in the " +
-			"cloud.",
+		Fix: "When hybridge test shows every lookup OK, write retire: [sharedKeys] into the answers file and apply " +
+			"a plan with --accept shared-keys, as a Global Administrator. The plan says of which forest each key " +
+			"is. Keys of no forest in the answers stay: find out whose they are. Microsoft's wizard puts the keys " +
+			"back when it configures OAuth.",
+		Consider: "Servers that do not know the dedicated application yet lose free/busy, MailTips and photos of " +
+			"mailboxes in the cloud.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			principal, err := fact.Principal.In(ctx, in.Tenant, oauth.AppExchangeOnline)
 			if err != nil {

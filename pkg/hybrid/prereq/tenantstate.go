@@ -20,14 +20,16 @@ import (
 // tenantStateChecks judge what the tenant is, and what it lets through.
 var tenantStateChecks = []Check{
 	{
-		ID:       "tenant.type",
-		Title:    "The tenant is one for employees",
-		Scope:    PerTenant,
-		Needs:    []check.ID{"access.entra-read"},
-		Reads:    fact.List(fact.Tenant),
-		Why:      "Tenants for customers (Entra External ID, Azure AD B2C) have no Exchange Online and no synchronization.",
-		Fix:      "Name the organization's own tenant in exchangeOnline.tenant.",
-		Consider: "A plan for another tenant makes objects there: sign in to it as an application or person of that tenant.",
+		ID:    "tenant.type",
+		Title: "The tenant is one for employees",
+		Scope: PerTenant,
+		Needs: []check.ID{"access.entra-read"},
+		Reads: fact.List(fact.Tenant),
+		Why: "Tenants for customers (Entra External ID, Azure AD B2C) have no Exchange Online and no " +
+			"synchronization.",
+		Fix: "Name the organization's own tenant in exchangeOnline.tenant.",
+		Consider: "A plan for another tenant makes objects there: sign in to it as an application or person of " +
+			"that tenant.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			tenant, err := fact.Tenant.In(ctx, in.Tenant)
 			switch {
@@ -44,8 +46,8 @@ var tenantStateChecks = []Check{
 		Title: "The answers name the cloud of the tenant",
 		Scope: PerTenant,
 		Reads: fact.List(fact.DomainTenants),
-		Why: "Each cloud has hosts of its own for sign-in, Graph and Exchange Online. With another cloud's, sign-in ends in " +
-			"AADSTS90002 or 900432, and connectors get names that no server has.",
+		Why: "Each cloud has hosts of its own for sign-in, Graph and Exchange Online. With another cloud's, " +
+			"sign-in ends in AADSTS90002 or 900432, and connectors get names that no server has.",
 		Fix:      "Set exchangeOnline.cloud to the cloud that the finding names.",
 		Consider: "The next plan changes every address of the cloud in connectors, auth servers and relationships.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -70,8 +72,8 @@ var tenantStateChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.entra-read"},
 		Reads: fact.List(fact.Subscriptions),
-		Why: "Without a subscription that brings mailboxes, and after it was suspended, Exchange Online lacks cmdlets " +
-			"(Get-OrganizationConfig is not recognized), makes no mailboxes and sends no mail.",
+		Why: "Without a subscription that brings mailboxes, and after it was suspended, Exchange Online lacks " +
+			"cmdlets (Get-OrganizationConfig is not recognized), makes no mailboxes and sends no mail.",
 		Fix:      "Buy or renew a product with Exchange Online; a trial is enough to set hybrid up.",
 		Consider: "A trial tenant sends to 500 external recipients a day at most (NDR 5.7.232).",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -123,7 +125,8 @@ var tenantStateChecks = []Check{
 			if used >= bought {
 				return check.Warned("all %s licences with Exchange Online are in use", msg.Number(bought))
 			}
-			return check.Pass("%s of %s licences with Exchange Online are left", msg.Number(bought-used), msg.Number(bought))
+			return check.Pass("%s of %s licences with Exchange Online are left",
+				msg.Number(bought-used), msg.Number(bought))
 		},
 	},
 	{
@@ -133,8 +136,8 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.entra-read"},
 		Reads:    fact.List(fact.Subscriptions, fact.MailboxServers),
-		Why: "Since 2026-06-30 Exchange Online refuses EWS for mailboxes with a frontline licence (F1, F3, Kiosk). That " +
-			"lookups from on-premises by the EWS route are refused for them too is inferred.",
+		Why: "Since 2026-06-30 Exchange Online refuses EWS for mailboxes with a frontline licence (F1, F3, Kiosk). " +
+			"That lookups from on-premises by the EWS route are refused for them too is inferred.",
 		Fix:      "Use the Graph route (richCoexistence: graph, Exchange SE), or give those people a licence with EWS.",
 		Consider: "The Graph route carries free/busy, photos and automatic replies. Other MailTips are missing.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -158,7 +161,8 @@ var tenantStateChecks = []Check{
 			case route == fact.RouteGraph:
 				return check.Pass("lookups go through Microsoft Graph")
 			}
-			return check.Warned("frontline licences are in use, and lookups from on-premises take EWS: %s", someOf(names))
+			return check.Warned("frontline licences are in use, and lookups from on-premises take EWS: %s",
+				someOf(names))
 		},
 	},
 	{
@@ -168,11 +172,11 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.onprem-read", "access.entra-read"},
 		Reads:    fact.List(fact.SendConnectors, fact.Subscriptions),
-		Why: "The forest sends mail to the internet through Exchange Online. It counts towards the tenant's limit of external " +
-			"recipients within 24 hours (500 x licences^0.7 + 9500). Beyond it all mail of the tenant to outside is refused " +
-			"(NDR 5.7.233).",
-		Fix: "Send bulk mail by a service of its own, or to the internet directly. The Exchange admin center shows what the " +
-			"tenant has used (tenant outbound external recipients).",
+		Why: "The forest sends mail to the internet through Exchange Online. It counts towards the tenant's limit " +
+			"of external recipients within 24 hours (500 x licences^0.7 + 9500). Beyond it all mail of the tenant " +
+			"to outside is refused (NDR 5.7.233).",
+		Fix: "Send bulk mail by a service of its own, or to the internet directly. The Exchange admin center shows " +
+			"what the tenant has used (tenant outbound external recipients).",
 		Consider: "A server that sends directly needs its address in the SPF record, a reverse name and a reputation.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			if in.Cloud.ID != "worldwide" {
@@ -183,7 +187,8 @@ var tenantStateChecks = []Check{
 				return check.Unknown(err)
 			}
 			at := slices.IndexFunc(connectors, func(c fact.SendConnector) bool {
-				return c.Enabled && slices.ContainsFunc(c.AddressSpaces, func(s string) bool { return spaceDomain(s) == "*" }) &&
+				return c.Enabled &&
+					slices.ContainsFunc(c.AddressSpaces, func(s string) bool { return spaceDomain(s) == "*" }) &&
 					slices.ContainsFunc(c.SmartHosts, cloud.IsExchangeOnline)
 			})
 			if at < 0 {
@@ -199,7 +204,8 @@ var tenantStateChecks = []Check{
 					licences += s.Bought
 				}
 			}
-			return check.Warned("the send connector %s relays to the internet through the tenant, which reaches %s external "+
+			return check.Warned("the send connector %s relays to the internet through the tenant, which reaches %s "+
+				"external "+
 				"recipients within 24 hours", connectors[at].Name,
 				msg.Number(int(500*math.Pow(float64(licences), 0.7)+9500))).With("licences", licences)
 		}),
@@ -211,11 +217,12 @@ var tenantStateChecks = []Check{
 		Needs: []check.ID{"access.online-read", "access.onprem-read"},
 		Reads: fact.List(fact.InboundConnectors, fact.HybridOrganizations, fact.Organization, fact.OnlineConfig,
 			fact.CertificateFile, fact.MailServers),
-		Why: "TlsSenderCertificateName of the forest's inbound connector must be a name of the certificate that its servers " +
-			"present. After a renewal with another name, mail arrives as external, or is refused as relayed (5.7.64), and " +
-			"with RejectDirectSend as direct send (5.7.68).",
-		Fix:      "hybridge plan sets the name of the certificate, and enables the connector.",
-		Consider: "The old certificate is no longer recognized: change the connector when all servers present the new one.",
+		Why: "TlsSenderCertificateName of the forest's inbound connector must be a name of the certificate that " +
+			"its servers present. After a renewal with another name, mail arrives as external, or is refused as " +
+			"relayed (5.7.64), and with RejectDirectSend as direct send (5.7.68).",
+		Fix: "hybridge plan sets the name of the certificate, and enables the connector.",
+		Consider: "The old certificate is no longer recognized: change the connector when all servers present the " +
+			"new one.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)
 			if err != nil {
@@ -249,7 +256,8 @@ var tenantStateChecks = []Check{
 				in.Forest.Name(), someOf(names)).With("names", names).With("connector", records[at].Inbound)
 			config, err := fact.OnlineConfig.In(ctx, in.Tenant)
 			if err == nil && config.DirectSendRejected {
-				r = r.Because("RejectDirectSend is on: Exchange Online refuses the forest's mail as direct send (550 5.7.68).")
+				r = r.Because("RejectDirectSend is on: Exchange Online refuses the forest's mail as direct send " +
+					"(550 5.7.68).")
 			}
 			return r
 		}),
@@ -260,11 +268,11 @@ var tenantStateChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.InboundConnectors, fact.CertificateFile, fact.MailServers),
-		Why: "A Partner connector that is restricted to a certificate or to addresses refuses mail of its sender domains from " +
-			"everyone else (550 5.7.51). It covers the forest's domains, and no connector that is on admits the forest's " +
-			"servers.",
-		Fix: "Enable the forest's own inbound connector in Exchange Online, or except the forest's domains from SenderDomains " +
-			"of the partner's.",
+		Why: "A Partner connector that is restricted to a certificate or to addresses refuses mail of its sender " +
+			"domains from everyone else (550 5.7.51). It covers the forest's domains, and no connector that is on " +
+			"admits the forest's servers.",
+		Fix: "Enable the forest's own inbound connector in Exchange Online, or except the forest's domains from " +
+			"SenderDomains of the partner's.",
 		Consider: "A restriction that is lifted opens a side door past the gateway.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)
@@ -287,9 +295,11 @@ var tenantStateChecks = []Check{
 				}
 			}
 			if len(locks) > 0 && !slices.ContainsFunc(connectors, func(c fact.InboundConnector) bool {
-				return c.Enabled && strings.EqualFold(c.Type, "OnPremises") && (recognizes(c, names) || c.CertificateName == "")
+				return c.Enabled && strings.EqualFold(c.Type, "OnPremises") &&
+					(recognizes(c, names) || c.CertificateName == "")
 			}) {
-				return check.Failed("%s refuses mail of forest %s, and no connector admits it", someOf(locks), in.Forest.Name()).
+				return check.Failed("%s refuses mail of forest %s, and no connector admits it",
+					someOf(locks), in.Forest.Name()).
 					With("connectors", locks)
 			}
 			return check.Pass("no connector of a partner refuses mail of forest %s", in.Forest.Name())
@@ -302,11 +312,13 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineConfig, fact.InboundConnectors, fact.SenderPolicies),
-		Why: "RejectDirectSend is on: Exchange Online refuses mail from the tenant's own domains that no inbound connector " +
-			"recognizes (550 5.7.68). The SPF record admits senders without a connector, such as a newsletter service or " +
-			"printers: their mail to the organization's own people is refused.",
-		Fix:      "Make a Partner connector by certificate or addresses for each service that writes to your own people.",
-		Consider: "A connector lets the service send in the name of your domains: restrict it to its certificate or addresses.",
+		Why: "RejectDirectSend is on: Exchange Online refuses mail from the tenant's own domains that no inbound " +
+			"connector recognizes (550 5.7.68). The SPF record admits senders without a connector, such as a " +
+			"newsletter service or printers: their mail to the organization's own people is refused.",
+		Fix: "Make a Partner connector by certificate or addresses for each service that writes to your own " +
+			"people.",
+		Consider: "A connector lets the service send in the name of your domains: restrict it to its certificate " +
+			"or addresses.",
 		Run: tenantOnly(func(ctx context.Context, in Input) check.Result {
 			config, err := fact.OnlineConfig.In(ctx, in.Tenant)
 			if err != nil {
@@ -337,7 +349,8 @@ var tenantStateChecks = []Check{
 						}
 					}
 					for _, i := range policy.Includes {
-						if i != onlineSenders(in.Cloud) && !cloud.IsExchangeOnline(i) && !contains(others, "include:"+i) {
+						if i != onlineSenders(in.Cloud) && !cloud.IsExchangeOnline(i) &&
+							!contains(others, "include:"+i) {
 							others = append(others, "include:"+i)
 						}
 					}
@@ -355,13 +368,15 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.MX, fact.InboundConnectors),
-		Why: "MX leads to a gateway of a third party, and the tenant takes mail from everyone beside it: an attacker sends to " +
-			"the tenant's own host, past the gateway. A connector of the type OnPremises locks nothing.",
-		Fix: "Make a Partner connector with SenderDomains * that is restricted to the gateway's certificate or addresses: " +
-			"New-InboundConnector -ConnectorType Partner -RestrictDomainsToCertificate $true in Exchange Online.",
-		Consider: "From then on everything else that sends to the tenant is refused (550 5.7.51), the forest too unless its own " +
-			"inbound connector recognizes it. Start-HistoricalSearch -ReportType ConnectorReport shows who sends beside the " +
-			"gateway.",
+		Why: "MX leads to a gateway of a third party, and the tenant takes mail from everyone beside it: an " +
+			"attacker sends to the tenant's own host, past the gateway. A connector of the type OnPremises locks " +
+			"nothing.",
+		Fix: "Make a Partner connector with SenderDomains * that is restricted to the gateway's certificate or " +
+			"addresses: New-InboundConnector -ConnectorType Partner -RestrictDomainsToCertificate $true in " +
+			"Exchange Online.",
+		Consider: "From then on everything else that sends to the tenant is refused (550 5.7.51), the forest too " +
+			"unless its own inbound connector recognizes it. Start-HistoricalSearch -ReportType ConnectorReport " +
+			"shows who sends beside the gateway.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			gateway, domain, err := gatewayOf(ctx, in)
 			switch {
@@ -378,7 +393,8 @@ var tenantStateChecks = []Check{
 				return check.Pass("mail for %s enters through %s, and %s admits nothing else", domain, gateway,
 					connectors[at].Name)
 			}
-			return check.Warned("mail for %s enters through %s, and the tenant takes mail from everyone", domain, gateway)
+			return check.Warned("mail for %s enters through %s, and the tenant takes mail from everyone",
+				domain, gateway)
 		},
 	},
 	{
@@ -388,12 +404,12 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"tenant.front-door"},
 		Reads:    fact.List(fact.MX, fact.InboundConnectors),
-		Why: "Exchange Online takes the gateway for the sender of all mail: SPF and DMARC of every sender fail, and spam " +
-			"filters see one address alone. Enhanced filtering of the gateway's connector looks behind it.",
-		Fix: "Switch enhanced filtering on for the gateway's connector: Set-InboundConnector -EFSkipLastIP $true in Exchange " +
-			"Online.",
-		Consider: "Mail that was let through as the gateway's may be taken as spam by its true sender from then on: begin with " +
-			"some people (EFUsers), named by their routing addresses.",
+		Why: "Exchange Online takes the gateway for the sender of all mail: SPF and DMARC of every sender fail, " +
+			"and spam filters see one address alone. Enhanced filtering of the gateway's connector looks behind it.",
+		Fix: "Switch enhanced filtering on for the gateway's connector: Set-InboundConnector -EFSkipLastIP $true " +
+			"in Exchange Online.",
+		Consider: "Mail that was let through as the gateway's may be taken as spam by its true sender from then " +
+			"on: begin with some people (EFUsers), named by their routing addresses.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			gateway, _, err := gatewayOf(ctx, in)
 			switch {
@@ -411,7 +427,8 @@ var tenantStateChecks = []Check{
 			case at < 0:
 				return check.Pass("no connector is for the gateway %s", gateway) // tenant.front-door
 			case !connectors[at].SkipsLast && len(connectors[at].Skipped) == 0:
-				return check.Warned("the connector %s of the gateway %s has no enhanced filtering", connectors[at].Name, gateway)
+				return check.Warned("the connector %s of the gateway %s has no enhanced filtering",
+					connectors[at].Name, gateway)
 			}
 			return check.Pass("%s looks behind the gateway", connectors[at].Name)
 		},
@@ -422,11 +439,12 @@ var tenantStateChecks = []Check{
 		Scope: PerOrganization,
 		Needs: []check.ID{"access.online-read", "access.onprem-read"},
 		Reads: fact.List(fact.MailboxAccesses, fact.OnlineMailboxAccesses),
-		Why: "EwsEnabled of a mailbox refuses lookups as that of the organization does, on either side. Exchange Online lets EWS " +
-			"in only where the organization and the mailbox let it in. Free/busy then fails for some people and works for " +
-			"others.",
+		Why: "EwsEnabled of a mailbox refuses lookups as that of the organization does, on either side. Exchange " +
+			"Online lets EWS in only where the organization and the mailbox let it in. Free/busy then fails for " +
+			"some people and works for others.",
 		Fix: "Reset the value of the mailboxes named. Get-CASMailbox -ResultSize Unlimited finds others.",
-		Consider: "Programs that were kept out of the mailbox on purpose get in again: the organization's lists decide then.",
+		Consider: "Programs that were kept out of the mailbox on purpose get in again: the organization's lists " +
+			"decide then.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			var people []string
 			for _, p := range in.Answers.Tests.Pairs {
@@ -448,7 +466,8 @@ var tenantStateChecks = []Check{
 					return check.Unknown(err)
 				case access.EwsEnabled != nil && !*access.EwsEnabled:
 					closed = append(closed, address)
-					commands = append(commands, "Set-CASMailbox -Identity "+exchange.Quote(address)+" -EwsEnabled $null")
+					commands = append(commands,
+						"Set-CASMailbox -Identity "+exchange.Quote(address)+" -EwsEnabled $null")
 				case access.Exists:
 					count++
 				}
@@ -466,12 +485,13 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read", "access.onprem-read"},
 		Reads:    fact.List(fact.HybridOrganizations, fact.Organization),
-		Why: "The tenant keeps a record of an on-premises organization that no forest of the answers is. With several records " +
-			"Microsoft's wizard and cmdlets stop (Multiple OnPremises configuration objects were found), and connectors of " +
-			"the old organization go on.",
+		Why: "The tenant keeps a record of an on-premises organization that no forest of the answers is. With " +
+			"several records Microsoft's wizard and cmdlets stop (Multiple OnPremises configuration objects were " +
+			"found), and connectors of the old organization go on.",
 		Fix: "Add the forest to the answers file. If it is gone, remove its connectors first and then the record: " +
 			"Remove-OnPremisesOrganization.",
-		Consider: "Mail and lookups of that organization stop when its connectors go. The record itself carries nothing.",
+		Consider: "Mail and lookups of that organization stop when its connectors go. The record itself carries " +
+			"nothing.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			records, err := fact.HybridOrganizations.In(ctx, in.Tenant)
 			if err != nil {
@@ -494,7 +514,8 @@ var tenantStateChecks = []Check{
 			}
 			if len(orphans) > 0 {
 				return check.Warned("the tenant knows %s that no forest of the answers is: %s",
-					msg.Count(len(orphans), "%s organization", "%s organizations"), someOf(orphans)).FixWith(commands...)
+					msg.Count(len(orphans), "%s organization", "%s organizations"), someOf(orphans)).
+					FixWith(commands...)
 			}
 			return check.Pass("every organization that the tenant knows is a forest of the answers")
 		},
@@ -506,10 +527,10 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.HybridOrganizations),
-		Why: "The wizard notes its run in the tenant's record of the organization. After one that failed, objects of both " +
-			"sides are half made: OAuth is the part that is left out most often.",
-		Fix: "Read the wizard's log (%AppData%\\Microsoft\\Exchange Hybrid Configuration) with hybridge explain. hybridge plan " +
-			"completes what is missing.",
+		Why: "The wizard notes its run in the tenant's record of the organization. After one that failed, objects " +
+			"of both sides are half made: OAuth is the part that is left out most often.",
+		Fix: "Read the wizard's log (%AppData%\\Microsoft\\Exchange Hybrid Configuration) with hybridge explain. " +
+			"hybridge plan completes what is missing.",
 		Consider: "A new run of the wizard makes all features again and resets what was changed by hand.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			records, err := fact.HybridOrganizations.In(ctx, in.Tenant)
@@ -527,14 +548,16 @@ var tenantStateChecks = []Check{
 				case err != nil:
 					return check.Unknown(err)
 				case !run.Succeeded:
-					failed = append(failed, msg.Of("%s on %s (wizard %s, %s)", h.Name, day(run.At), run.Wizard, run.Mode))
+					failed = append(failed,
+						msg.Of("%s on %s (wizard %s, %s)", h.Name, day(run.At), run.Wizard, run.Mode))
 				}
 				count++
 			}
 			if len(failed) > 0 {
 				return check.Warned("Microsoft's wizard failed: %s", some(failed))
 			}
-			return check.Pass("%s of Microsoft's wizard noted, without a failure", msg.Count(count, "%s run", "%s runs"))
+			return check.Pass("%s of Microsoft's wizard noted, without a failure",
+				msg.Count(count, "%s run", "%s runs"))
 		},
 	},
 	{
@@ -544,11 +567,11 @@ var tenantStateChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineRelationships, fact.DomainTenants),
-		Why: "Free/busy with organizations that are in Exchange Online too moves from organization relationships to the " +
-			"cross-tenant access policy (worldwide since 2026-09-01). The relationship goes on by EWS until 2027-04-01. " +
-			"Relationships of hybrid stay.",
-		Fix: "Share calendars with the partner by cross-tenant access settings in the Microsoft Entra admin center, on both " +
-			"sides. Then switch the relationship off: Set-OrganizationRelationship -Enabled $false.",
+		Why: "Free/busy with organizations that are in Exchange Online too moves from organization relationships " +
+			"to the cross-tenant access policy (worldwide since 2026-09-01). The relationship goes on by EWS until " +
+			"2027-04-01. Relationships of hybrid stay.",
+		Fix: "Share calendars with the partner by cross-tenant access settings in the Microsoft Entra admin " +
+			"center, on both sides. Then switch the relationship off: Set-OrganizationRelationship -Enabled $false.",
 		Consider: "Both sides change on one day: a relationship that is still on at one side shows Outlook error 5016.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			relationships, err := fact.OnlineRelationships.In(ctx, in.Tenant)
@@ -641,7 +664,8 @@ func recognizes(c fact.InboundConnector, names []string) bool {
 func sends(c fact.InboundConnector, f *fact.Side) bool {
 	return slices.ContainsFunc(c.SenderDomains, func(space string) bool {
 		pattern := spaceDomain(space)
-		return pattern == "*" || slices.ContainsFunc(f.Answers.Domains, func(d string) bool { return covered(pattern, d) })
+		return pattern == "*" ||
+			slices.ContainsFunc(f.Answers.Domains, func(d string) bool { return covered(pattern, d) })
 	})
 }
 
