@@ -22,6 +22,18 @@ func workMailFaults() []Fault {
 			late:      inWorkMail(func(s *workMailSite) { s.org.Interoperability = false }),
 		},
 		{
+			ID: "workmail.migration-role", Turns: turns("workmail.migration-access"), Verdict: Warns,
+			Diagnosis: "workmail.migration-role",
+			Title:     "the impersonation role of a migration tool is still there",
+			late:      inWorkMail(func(s *workMailSite) { s.org.AddRole("migration", "FULL_ACCESS") }),
+		},
+		{
+			ID: "workmail.organization-missing", Turns: turns("workmail.organization"),
+			Diagnosis: "workmail.organization-missing",
+			Title:     "the account has no organization with the alias of the answers",
+			late:      inWorkMail(func(s *workMailSite) { s.org.Rename("woodgrove") }),
+		},
+		{
 			ID: "workmail.connector-down", Turns: turns("workmail.directory"), Diagnosis: "workmail.connector-down",
 			Title: "the AD Connector of WorkMail does not work",
 			late:  inWorkMail(func(s *workMailSite) { s.connector.Stage = "Impaired" }),

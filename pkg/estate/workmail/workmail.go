@@ -32,6 +32,9 @@ var (
 	NewCustomersEnd = time.Date(2026, 4, 30, 0, 0, 0, 0, time.UTC)
 )
 
+// DaysLeft is how many days are left at a time until WorkMail ends; 0 when it has.
+func DaysLeft(now time.Time) int { return max(0, int(EndOfSupport.Sub(now).Hours()/24)) }
+
 // EWSVersion is the newest RequestServerVersion that the EWS of WorkMail accepts.
 const EWSVersion = "Exchange2010_SP2"
 

@@ -209,3 +209,24 @@ func TestNotRouted(t *testing.T) {
 		}
 	}
 }
+
+// TestNoOrganization plans nothing in WorkMail where the account has no such organization, makes
+// none, and says how many days are left.
+func TestNoOrganization(t *testing.T) {
+	d := openLab(t, lab.Options{Forests: 1, Clouds: []string{lab.WorkMail}})
+	d.answers.WorkMail.Organization = "woodgrove"
+	plan, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Changes) > 0 || len(plan.LeftOut) == 0 {
+		t.Errorf("%v, %+v", changed(plan), plan.LeftOut)
+	}
+	for _, l := range plan.LeftOut {
+		why := l.Reason.String()
+		if !strings.Contains(why, `no organization "woodgrove"`) || !strings.Contains(why, "hybridge creates none") ||
+			!strings.Contains(why, "ends in ") {
+			t.Errorf("%s: %s", l.Topic, why)
+		}
+	}
+}

@@ -2,12 +2,14 @@ package prereq
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -65,6 +67,9 @@ var accessChecks = slices.Concat(
 		reads: fact.List(fact.WorkMailOrganization),
 		answers: func(ctx context.Context, in Input) (msg.Text, error) {
 			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)
+			if errors.Is(err, workmail.ErrNotFound) { // workmail.organization says so
+				return msg.Of("AWS answers, and has no such organization in this account"), nil
+			}
 			return msg.Of("organization %s (%s) answers", o.Alias, o.ID), err
 		},
 		read: "The AWS credentials may read what the checks need",

@@ -59,7 +59,7 @@ func Checks() []Check {
 		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks,
 		migrationChecks, oauthChecks,
 		tenantChecks, tenantStateChecks, lookupChecks,
-		workMailChecks, workMailRightsChecks, workMailExitChecks, objectChecks())
+		workMailChecks, workMailRightsChecks, workMailExitChecks, workMailMigratorChecks, objectChecks())
 }
 
 // defaultLimit leaves time to open a session and to run a slow cmdlet. Each call has its own

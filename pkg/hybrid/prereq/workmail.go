@@ -63,6 +63,10 @@ var workMailChecks = []Check{
 		Run: func(ctx context.Context, in Input) check.Result {
 			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)
 			switch {
+			case errors.Is(err, workmail.ErrNotFound):
+				left := workmail.DaysLeft(in.Now())
+				return check.Failed("%s. hybridge creates none: WorkMail has taken no new customers since %s, and ends in %s",
+					err.Error(), workmail.NewCustomersEnd.Format(time.DateOnly), daysLeft(left)).With("daysLeft", left)
 			case err != nil:
 				return check.Unknown(err)
 			case o.State != "Active":

@@ -217,6 +217,22 @@ func (o *Organization) Unverify(name string) {
 	}
 }
 
+// AddRole adds an impersonation role that covers everyone.
+func (o *Organization) AddRole(name, kind string) {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	o.roles = append(o.roles, &impersonationRole{id: "the-id-of-" + name, name: name, kind: kind,
+		created: o.service.Clock(), tokens: map[string]time.Time{},
+		rules: []map[string]any{{"ImpersonationRuleId": "everyone", "Effect": "ALLOW"}}})
+}
+
+// Rename gives the organization another alias.
+func (o *Organization) Rename(alias string) {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	o.Alias = alias
+}
+
 // RemoveDomain takes a domain out of the organization.
 func (o *Organization) RemoveDomain(name string) {
 	o.service.mu.Lock()
