@@ -83,6 +83,10 @@ func Needed(p change.Plan, kinds map[string]*change.Kind) (ids []string, what ma
 		if id != "" {
 			what[id] = append(what[id], c.ID)
 		}
+		for _, property := range slices.Sorted(maps.Keys(c.Removes)) {
+			what[AcceptRemovals] = append(what[AcceptRemovals],
+				fmt.Sprintf("%s of %s of %s", strings.Join(c.Removes[property], ", "), property, c.ID))
+		}
 	}
 	return slices.Sorted(maps.Keys(what)), what
 }

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -73,4 +74,55 @@ func followed(out []Creation, c change.Change, t trace) []Creation {
 		}
 	}
 	return out
+}
+
+// Addition is what a run put into a list of a resource.
+type Addition struct {
+	ID, Target, Property string
+	Elements             []any
+	// Places are the ids of the organizations that the run changed, by place.
+	Places map[string]string
+}
+
+// Additions are those of all runs under a state directory that no rollback has undone and no later
+// run has taken out. kinds are the kinds of resources by noun.
+func Additions(stateDir string, kinds map[string]*change.Kind) ([]Addition, error) {
+	runs, _, err := readRuns(stateDir)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(runs, func(a, b *past) int { return strings.Compare(a.head.RunID, b.head.RunID) })
+	var out []Addition
+	for _, run := range runs {
+		if run.head.Action != actionApply {
+			continue
+		}
+		traces, undone := run.traces(), undoing(runs, run.head.RunID).traces()
+		for _, c := range run.head.Plan.Changes {
+			t, k := traces[c.ID], kinds[c.Kind]
+			if k == nil || !t.done() || undone[c.ID].done() || c.Action == change.Delete {
+				continue
+			}
+			for _, name := range slices.Sorted(maps.Keys(t.begin.Want)) {
+				p := k.Properties[name]
+				if p.Write != change.Merge {
+					continue
+				}
+				var was any
+				if t.begin.Before != nil && c.Action == change.Update {
+					was = t.begin.Before.Properties[name]
+				}
+				if added := p.Added(t.begin.Want[name], was); len(added) > 0 {
+					out = append(out, Addition{c.ID, c.Target, name, added, run.head.Places})
+				}
+			}
+			for i := range out {
+				if gone := c.Removes[out[i].Property]; out[i].ID == c.ID && len(gone) > 0 {
+					p := k.Properties[out[i].Property]
+					out[i].Elements = change.Elements(p.Without(out[i].Elements, change.Elements(gone)))
+				}
+			}
+		}
+	}
+	return out, nil
 }

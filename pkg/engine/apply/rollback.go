@@ -291,7 +291,10 @@ func (o Options) setBack(
 		case property.Write == change.Merge:
 			added := property.Added(want[name], was)
 			rest := property.Without(now, added)
-			if len(change.Elements(rest)) < len(change.Elements(now)) {
+			lost := property.Added(c.Removes[name], rest) // comes back
+			if rest = property.Merged(lost, rest); len(lost) > 0 {
+				set[name] = rest
+			} else if len(change.Elements(rest)) < len(change.Elements(now)) {
 				if err := o.emptying(k, object.Name, change.Properties{name: rest}); err != nil {
 					refused = err
 					continue

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -313,10 +314,14 @@ func genuineChange(c change.Change, k *change.Kind, live []change.Live) error {
 			want = append(want, command)
 		}
 	}
+	if len(c.Removes) > 0 && c.Action != change.Update {
+		return errors.New("it takes elements out of the lists of a resource that it does not update")
+	}
 	switch c.Action {
 	case change.Update:
 		for name, property := range k.Properties {
-			if gone := property.Added(c.Before[name], c.After[name]); property.Write == change.Merge && len(gone) > 0 {
+			gone := property.Added(c.Before[name], c.After[name])
+			if property.Write == change.Merge && len(property.Added(gone, c.Removes[name])) > 0 {
 				return fmt.Errorf("it takes %s out of %s", change.Text(gone), name)
 			}
 		}
@@ -605,7 +610,8 @@ func (p *prepared) merge(c change.Change, k *change.Kind) error {
 			p.merged = false
 			return nil
 		}
-		want[name] = property.Merged(property.Added(p.want[name], c.Before[name]), now)
+		want[name] = property.Without(property.Merged(property.Added(p.want[name], c.Before[name]), now),
+			change.Elements(c.Removes[name]))
 		p.merged = true
 	}
 	if !p.merged {
@@ -649,7 +655,7 @@ func inEffect(k *change.Kind, c change.Change, want change.Properties, live []ch
 		if l == nil {
 			return nil, fmt.Sprintf("%s %q is not there", c.Kind, c.Name)
 		}
-		return l, lacking(k, want, l)
+		return l, cmp.Or(lacking(k, want, l), c.Left(k, l))
 	default:
 		missing := fmt.Sprintf("%s %q is not there", c.Kind, c.Name)
 		for i := range live {

@@ -168,7 +168,10 @@ type Resource struct {
 	Needs      []string // ids of resources that come before
 	Reason     msg.Text // why it should exist, in one clause
 	Topic      string   // what it belongs to, for LeftOut
-	Absent     bool
+	// Without are elements that runs of hybridge put into lists of the resource, and that are no
+	// longer wanted there.
+	Without map[string][]string
+	Absent  bool
 	// Was is how a run left an Absent resource that it made. The resource is removed only while it
 	// is still so and no other resource of the plan is the same.
 	Was *Live
@@ -203,10 +206,12 @@ type Change struct {
 	// what is touched, as it was; the whole resource for Delete and Recreate
 	Before Properties `json:"before,omitempty"`
 	// what is written: everything for Create and Recreate, what differs for Update
-	After   Properties `json:"after,omitempty"`
-	Removal *Command   `json:"removal,omitempty"` // Recreate only: what runs before Command
-	Command Command    `json:"command"`
-	Needs   []string   `json:"needs,omitempty"` // ids of changes of this plan
+	After Properties `json:"after,omitempty"`
+	// what is taken out of lists, by property; what others put there stays
+	Removes map[string][]string `json:"removes,omitempty"`
+	Removal *Command            `json:"removal,omitempty"` // Recreate only: what runs before Command
+	Command Command             `json:"command"`
+	Needs   []string            `json:"needs,omitempty"` // ids of changes of this plan
 }
 
 // Commands are what the change runs, in order.

@@ -472,6 +472,9 @@ func (m *maker) compare(r *Resource) (decision, error) {
 		c.Command, err = r.Kind.Render(Create, r.Name, want, nil)
 	default:
 		before, after, diffErr := difference(r.Kind, want, d.live)
+		if diffErr == nil && !r.Kind.Recreates {
+			c.Removes, diffErr = r.remove(d.live, before, after)
+		}
 		if diffErr != nil || len(after) == 0 {
 			return d, diffErr
 		}
@@ -653,6 +656,57 @@ func difference(k *Kind, want Properties, live *Live) (before, after Properties,
 		}
 	}
 	return before, after, errors.Join(errs...)
+}
+
+// remove takes what is no longer wanted out of the lists of a live resource.
+func (r *Resource) remove(live *Live, before, after Properties) (map[string][]string, error) {
+	var out map[string][]string
+	for _, name := range slices.Sorted(maps.Keys(r.Without)) {
+		p := r.Kind.Properties[name]
+		value, err := normal(live.Properties[name])
+		if err != nil {
+			return nil, fmt.Errorf("property %s: %w", name, err)
+		}
+		var there []string
+		for _, e := range r.Without[name] {
+			if len(p.Added([]string{e}, value)) == 0 {
+				there = append(there, e)
+			}
+		}
+		if len(there) == 0 || p.Write != Merge {
+			continue
+		}
+		if out == nil {
+			out = map[string][]string{}
+		}
+		out[name] = there
+		if _, changed := after[name]; !changed {
+			before[name], after[name] = value, value
+		}
+		after[name] = p.Without(after[name], texts(there))
+	}
+	return out, nil
+}
+
+func texts(list []string) []any {
+	out := make([]any, len(list))
+	for i, e := range list {
+		out[i] = e
+	}
+	return out
+}
+
+// Left returns the elements that a change takes out of lists and that are still there, as a text;
+// empty when none is.
+func (c Change) Left(k *Kind, live *Live) string {
+	for _, name := range slices.Sorted(maps.Keys(c.Removes)) {
+		for _, e := range c.Removes[name] {
+			if len(k.Properties[name].Added([]string{e}, live.Properties[name])) == 0 {
+				return fmt.Sprintf("%s of %q still has %s", name, live.Name, e)
+			}
+		}
+	}
+	return ""
 }
 
 // needs are the ids of the changes that the change of resource i must come after: through what is

@@ -264,6 +264,9 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	if err != nil {
 		return change.Plan{}, err
 	}
+	if resources, err = d.shrunk(ctx, facts, resources); err != nil {
+		return change.Plan{}, err
+	}
 	resources = append(resources, unwanted...)
 	places := d.places(facts, apply.Options{StateDir: d.options.StateDir})
 	maps.Copy(places, desired.Reading(facts))

@@ -23,9 +23,16 @@ func (d *Deployment) unwanted(
 	if err != nil {
 		return nil, err
 	}
+	foreign := d.foreign(ctx, facts)
+	made = slices.DeleteFunc(made, func(c apply.Creation) bool { return foreign(c.Target, c.Places) })
+	return desired.Unwanted(facts, resources, left, made), nil
+}
+
+// foreign reports whether what a journal says of a place is about another tenant or organization.
+func (d *Deployment) foreign(ctx context.Context, facts *fact.Set) func(target string, places map[string]string) bool {
 	ids := map[string]string{}
-	foreign := func(c apply.Creation) bool {
-		for place, was := range c.Places {
+	return func(target string, places map[string]string) bool {
+		for place, was := range places {
 			if _, asked := ids[place]; !asked {
 				ids[place], _ = identity(ctx, facts, place) // a place that left the answers has none
 			}
@@ -33,7 +40,27 @@ func (d *Deployment) unwanted(
 				return true
 			}
 		}
-		return ids[c.Target] == "" // an organization that does not answer may be another
+		return ids[target] == "" // an organization that does not answer may be another
 	}
-	return desired.Unwanted(facts, resources, left, slices.DeleteFunc(made, foreign)), nil
+}
+
+// shrunk marks the domains that left the answers in the lists where earlier runs put them, and
+// names those that others put there.
+func (d *Deployment) shrunk(
+	ctx context.Context, facts *fact.Set, resources []change.Resource,
+) ([]change.Resource, error) {
+	var put []apply.Addition
+	if d.options.StateDir != "" {
+		var err error
+		if put, err = apply.Additions(d.options.StateDir, Kinds()); err != nil {
+			return nil, err
+		}
+		foreign := d.foreign(ctx, facts)
+		put = slices.DeleteFunc(put, func(a apply.Addition) bool { return foreign(a.Target, a.Places) })
+	}
+	resources, others := desired.Shrink(ctx, facts, resources, put)
+	for _, text := range others {
+		d.warn(text.String())
+	}
+	return resources, nil
 }

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -100,6 +101,88 @@ func hasLeft(set *fact.Set, k *Kind, c apply.Creation) bool {
 		}
 	}
 	return false
+}
+
+// Shrink marks what left the answers in the lists of resources: the domains that runs of hybridge
+// put there and that no forest of the answers has any more. The second result names the domains of
+// no forest that others put into relationships and connectors of the tenant. They stay.
+func Shrink(ctx context.Context, set *fact.Set, resources []change.Resource, put []apply.Addition) (out []change.Resource,
+	others []msg.Text) {
+	p := &Planner{Answers: set.Answers, set: set}
+	known := map[string]bool{}
+	for _, forest := range set.Forests {
+		for _, d := range lower(forest.Answers.Domains) {
+			known[d] = true
+		}
+	}
+	if set.Tenant != nil {
+		known[normalDomain(set.Answers.ExchangeOnline.Tenant)] = true
+		if coexistence, err := p.coexistence(ctx); err == nil {
+			known[coexistence] = true
+		}
+	}
+	out = slices.Clone(resources)
+	for i, r := range out {
+		without := map[string][]string{}
+		for _, a := range put {
+			if a.ID != r.ID() || !listsDomains(r.Kind.Properties[a.Property].Type) ||
+				!here(set, apply.Creation{Target: a.Target, Places: a.Places}) {
+				continue
+			}
+			wanted := lower(texts(r.Properties[a.Property]))
+			for _, d := range lower(texts(a.Elements)) {
+				if !known[d] && strings.Contains(d, ".") && !strings.Contains(d, ":") && !slices.Contains(wanted, d) && !slices.Contains(without[a.Property], d) {
+					without[a.Property] = append(without[a.Property], d)
+				}
+			}
+		}
+		if len(without) > 0 {
+			out[i].Without = without
+			out[i].Reason = msg.Of("%s; domains that left the answers file leave it", r.Reason)
+		}
+		if r.Target == PlaceOnline {
+			if strangers := strangers(ctx, set, r, without, known); len(strangers) > 0 {
+				others = append(others, msg.Of("%s %q of the tenant also lists %s: no forest of the answers file has it, and "+
+					"no journal of hybridge shows that it put it there; it stays", r.Kind.Noun, r.Name,
+					strings.Join(strangers, ", ")))
+			}
+		}
+	}
+	return out, others
+}
+
+// listsDomains reports whether a type is a set of domains.
+func listsDomains(t Type) bool {
+	return slices.ContainsFunc([]Type{domains, recipients, recordedDomains}, func(l Type) bool { return l.Name == t.Name })
+}
+
+// strangers are the domains in a relationship or connector of the tenant that are in no forest and
+// that hybridge did not put there.
+func strangers(ctx context.Context, set *fact.Set, r change.Resource, without map[string][]string,
+	known map[string]bool) (out []string) {
+	query, property := fact.OnlineRelationships, "DomainNames"
+	switch r.Kind {
+	case organizationRelationship:
+	case intraOrganizationConnector:
+		query, property = fact.OnlineConnectors, "TargetAddressDomains"
+	default:
+		return nil
+	}
+	live, err := query.In(ctx, set.Tenant)
+	if err != nil {
+		return nil // the plan says so
+	}
+	for _, h := range live {
+		if !strings.EqualFold(h.Name, r.Name) {
+			continue
+		}
+		for _, d := range lower(h.Domains) {
+			if !known[d] && !slices.Contains(without[property], d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
 }
 
 // undecided reports whether a topic of the kind is left out.

@@ -592,9 +592,11 @@ func (s *script) checks(k *Kind, c change.Change) []string {
 			continue
 		}
 		value, was := want[name], before(p, c, name)
-		line := fmt.Sprintf("    @{ Property = %s; As = %s; ",
-			exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(p.Type.Script))
-		joins := c.Action != change.Delete && joins(p)
+		as, joins := p.Type.Script, c.Action != change.Delete && joins(p)
+		if len(c.Removes[name]) > 0 { // the whole list is written, and only while it is as planned
+			as, joins = settings.Script, false
+		}
+		line := fmt.Sprintf("    @{ Property = %s; As = %s; ", exchange.Quote(cmp.Or(p.From, name)), exchange.Quote(as))
 		if joins {
 			value = p.Added(value, was)
 		}
@@ -635,7 +637,7 @@ func (s *script) joined(k *Kind, c change.Change, command change.Command) change
 	parameters := maps.Clone(command.Parameters)
 	for _, name := range sortedKeys(c.After) {
 		p := k.Properties[name]
-		if _, sent := parameters[name]; !joins(p) || !sent {
+		if _, sent := parameters[name]; !joins(p) || !sent || len(c.Removes[name]) > 0 {
 			continue
 		}
 		list := fmt.Sprintf("@(Join-List -As %s -Live (Read-Property $Change.Live %s) -Add %s)",
