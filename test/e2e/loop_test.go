@@ -68,21 +68,55 @@ func TestApplySurvivesBeingKilled(t *testing.T) {
 			e.wait = "3s"
 			before = e.plan(t)
 		}
-		t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) {
-			e.must(t, 0, "plan", "--out", file)
-			killAfter(t, e, n, "apply", file, "--yes", "-o", "jsonl")
-			// A run that completed before the kill leaves a stale plan.
-			complete := e.newestRun(t) == "complete"
-			if r := e.run(t, "apply", file, "--yes"); r.code != 0 && (r.code != 7 || !complete) {
-				t.Fatalf("the second apply: exit %d\n%s", r.code, tail(r.stderr))
+		t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) { survive(t, e, before, file, n) })
+	}
+}
+
+// survive kills an apply after n changes and runs it again. The plan is empty then, and a rollback
+// restores what was there before.
+func survive(t *testing.T, e *estate, before plan, file string, n int) {
+	t.Helper()
+	e.must(t, 0, "plan", "--out", file)
+	killAfter(t, e, n, "apply", file, "--yes", "-o", "jsonl")
+	// A run that completed before the kill leaves a stale plan.
+	complete := e.newestRun(t) == "complete"
+	if r := e.run(t, "apply", file, "--yes"); r.code != 0 && (r.code != 7 || !complete) {
+		t.Fatalf("the second apply: exit %d\n%s", r.code, tail(r.stderr))
+	}
+	after := e.plan(t)
+	if len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
+		t.Fatalf("after the second apply: %+v", after.Summary)
+	}
+	e.must(t, 0, "rollback", "--yes")
+	if d := cmp.Diff(before, e.plan(t)); d != "" {
+		t.Fatalf("rollback did not restore what was there before:\n%s", d)
+	}
+}
+
+// TestApplySurvivesBeingKilledInEveryState kills apply where Microsoft's wizard, hands, or half a
+// run of the wizard have set things up: at some changes, and at each of them with KILLS=all.
+func TestApplySurvivesBeingKilledInEveryState(t *testing.T) {
+	for _, state := range []string{"wizard", "manual", "half"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			e := startLab(t, "--state", state, "--between")
+			e.wait = "3s"
+			before := e.plan(t)
+			step := (len(before.Changes) + 3) / 4
+			if testing.Short() {
+				step = len(before.Changes)
 			}
-			after := e.plan(t)
-			if len(after.Changes) != 0 || after.Summary.Unchanged != before.Summary.Unchanged+len(before.Changes) {
-				t.Fatalf("after the second apply: %+v", after.Summary)
+			if os.Getenv("KILLS") == "all" {
+				step = 1
 			}
-			e.must(t, 0, "rollback", "--yes")
-			if d := cmp.Diff(before, e.plan(t)); d != "" {
-				t.Fatalf("rollback did not restore what was there before:\n%s", d)
+			file := filepath.Join(t.TempDir(), "p.json")
+			for i, n := 0, 1; n <= len(before.Changes); i, n = i+1, n+step {
+				if i > 0 && i%10 == 0 { // see above
+					e = startLab(t, "--state", state, "--between")
+					e.wait = "3s"
+					before = e.plan(t)
+				}
+				t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) { survive(t, e, before, file, n) })
 			}
 		})
 	}

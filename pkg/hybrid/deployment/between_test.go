@@ -245,3 +245,24 @@ func TestScriptsBetweenForests(t *testing.T) {
 		t.Error("no script signs in by reference")
 	}
 }
+
+// TestLookupsLeave: where a forest takes no lookups any more, the address spaces that hybridge made
+// for it are removed with consent.
+func TestLookupsLeave(t *testing.T) {
+	d := openBetween(t, 3, nil)
+	v := verbs{t, d}
+	first, _ := v.plan()
+	v.apply(first)
+	d.answers.Forests[1].Lookups = nil
+	p, _ := v.plan()
+	want := []string{"delete onprem/adatum/AvailabilityAddressSpace/fabrikam.example",
+		"delete onprem/contoso/AvailabilityAddressSpace/fabrikam.example"}
+	got := slices.Sorted(ids(p))
+	if !slices.Equal(got, want) || p.Summary.Delete != 2 {
+		t.Fatalf("planned: %v", got)
+	}
+	v.apply(p, apply.AcceptRemovals)
+	if again, _ := v.plan(); len(again.Changes) > 0 {
+		t.Errorf("not converged: %v", slices.Collect(ids(again)))
+	}
+}

@@ -80,6 +80,15 @@ func TestDomainLeaves(t *testing.T) {
 	}) {
 		t.Errorf("warnings: %v", warnings)
 	}
+	scripts, err := d.Scripts(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scripts { // the whole list, and only while it is as planned
+		if text := string(s.Content); !s.Rollback && strings.Contains(text, "'DomainNames'; As = 'DomainList'") {
+			t.Errorf("%s takes nothing out of DomainNames", s.Name)
+		}
+	}
 	var refused *apply.NotAccepted
 	if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); !errors.As(err, &refused) ||
 		refused.ID != apply.AcceptRemovals || !strings.Contains(refused.Error(), "old.contoso.example of DomainNames") {

@@ -93,6 +93,11 @@ func hasLeft(set *fact.Set, k *Kind, c apply.Creation) bool {
 	if !wanted {
 		return true
 	}
+	// Of lookups between forests: one of them left, or takes no lookups any more.
+	if method := c.Properties["AccessMethod"]; k == availabilityAddressSpace && method != "InternalProxy" &&
+		!strings.HasSuffix(c.ID, ".awsapps.com") {
+		return true
+	}
 	for place, guid := range c.Places {
 		forest := slices.ContainsFunc(set.Forests, func(f *fact.Side) bool { return PlaceForest(f.Name()) == place })
 		if strings.HasPrefix(place, PlaceForest("")) && !forest && guid != "" &&
@@ -106,8 +111,9 @@ func hasLeft(set *fact.Set, k *Kind, c apply.Creation) bool {
 // Shrink marks what left the answers in the lists of resources: the domains that runs of hybridge
 // put there and that no forest of the answers has any more. The second result names the domains of
 // no forest that others put into relationships and connectors of the tenant. They stay.
-func Shrink(ctx context.Context, set *fact.Set, resources []change.Resource, put []apply.Addition) (out []change.Resource,
-	others []msg.Text) {
+func Shrink(
+	ctx context.Context, set *fact.Set, resources []change.Resource, put []apply.Addition,
+) (out []change.Resource, others []msg.Text) {
 	p := &Planner{Answers: set.Answers, set: set}
 	known := map[string]bool{}
 	for _, forest := range set.Forests {
@@ -131,7 +137,8 @@ func Shrink(ctx context.Context, set *fact.Set, resources []change.Resource, put
 			}
 			wanted := lower(texts(r.Properties[a.Property]))
 			for _, d := range lower(texts(a.Elements)) {
-				if !known[d] && strings.Contains(d, ".") && !strings.Contains(d, ":") && !slices.Contains(wanted, d) && !slices.Contains(without[a.Property], d) {
+				domain := strings.Contains(d, ".") && !strings.Contains(d, ":")
+				if domain && !known[d] && !slices.Contains(wanted, d) && !slices.Contains(without[a.Property], d) {
 					without[a.Property] = append(without[a.Property], d)
 				}
 			}
