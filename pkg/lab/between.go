@@ -128,8 +128,9 @@ func (a answering) proxied(ctx context.Context, caller link.Caller) (bool, error
 			return true, nil
 		}
 	}
-	return true, failed("ErrorProxyRequestNotAllowed", "The proxy request is not allowed: the account %s is neither the "+
-		"organization-wide nor the per-user account of the availability configuration.", caller.User)
+	return true, failed("ErrorProxyRequestNotAllowed",
+		"The proxy request is not allowed: the account %s is neither the "+
+			"organization-wide nor the per-user account of the availability configuration.", caller.User)
 }
 
 // signIn is a client that signs in with a credential by the scheme that an address offers: NTLM,

@@ -22,7 +22,8 @@ func betweenFaults() []Fault {
 		{
 			ID: "between.anchor-missing", Turns: turns("lookups.anchor"), Verdict: Warns,
 			Diagnosis: "autodiscover.anchor-mailbox",
-			Title:     "no mailbox of fabrikam has the address that Exchange names when it asks autodiscover of fabrikam",
+			Title: "no mailbox of fabrikam has the address that Exchange names when it asks autodiscover of " +
+				"fabrikam",
 			early: inFabrikam(func(f *forestSite) {
 				f.users[1].others = f.users[1].others[:len(f.users[1].others)-1]
 			}),

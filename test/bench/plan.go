@@ -56,10 +56,12 @@ func plans(ctx context.Context, forests int) error {
 	}
 	one, many := all[0], all[1]
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "plan, %d people per forest, answers after %v\tseconds\tCPU s\tlab's CPU s\treads\tdifferent\trequests\tchanges\t\n",
+	fmt.Fprintf(w, "plan, %d people per forest, answers after %v\tseconds\tCPU s\tlab's CPU "+
+		"s\treads\tdifferent\trequests\tchanges\t\n",
 		people, delay)
 	for _, p := range all {
-		fmt.Fprintf(w, "%d forests\t%.2f\t%.2f\t%.2f\t%d\t%d\t%d\t%d\t\n", p.Forests, p.Seconds, p.CPU, p.LabCPU, p.Reads,
+		fmt.Fprintf(w, "%d forests\t%.2f\t%.2f\t%.2f\t%d\t%d\t%d\t%d\t\n", p.Forests, p.Seconds, p.CPU, p.LabCPU,
+			p.Reads,
 			p.Kinds, p.Waits, p.Changes)
 	}
 	fmt.Fprintf(w, "ratio\t%.2f\t\t\t\t\t\t\t\n", many.Seconds/one.Seconds)
@@ -68,7 +70,8 @@ func plans(ctx context.Context, forests int) error {
 		return err
 	}
 	if many.Seconds > most*one.Seconds {
-		fmt.Printf("processor: %d cores were busy for %.0f%% of the plan of %d forests\n", runtime.NumCPU(), 100*many.Busy,
+		fmt.Printf("processor: %d cores were busy for %.0f%% of the plan of %d forests\n", runtime.NumCPU(),
+			100*many.Busy,
 			forests)
 		if many.Busy < 0.7 {
 			return errors.New("the plan of many forests waits, and not for the processor")
@@ -124,7 +127,8 @@ func planOf(ctx context.Context, forests int) (p planned, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = planned{Forests: forests, Changes: len(plan.Changes), Seconds: time.Since(start).Seconds(), CPU: usage() - before}
+	p = planned{Forests: forests, Changes: len(plan.Changes), Seconds: time.Since(start).Seconds(),
+		CPU: usage() - before}
 	p.Busy = 1 - (idleness()-idle)/(p.Seconds*float64(runtime.NumCPU()))
 	// The lab counts until its input ends; what Close asks is no read.
 	if err := in.Close(); err != nil {

@@ -103,7 +103,8 @@ func pairwise() []shape {
 		return int(draw>>8) % n
 	}
 	for range 600 {
-		s := shape{state: states[next(len(states))], cloud: clouds[next(len(clouds))], forests: numbers[next(len(numbers))]}
+		s := shape{state: states[next(len(states))], cloud: clouds[next(len(clouds))],
+			forests: numbers[next(len(numbers))]}
 		s.between = s.forests > 1 && next(2) == 0
 		for _, f := range everything {
 			if next(2) == 0 {
@@ -322,7 +323,9 @@ type estate struct {
 
 var silent = observe.Func(func(observe.Event) {})
 
-func open(t *testing.T, s shape, with ...func(*answers.Answers)) *estate { return openIn(t, s, nil, with...) }
+func open(t *testing.T, s shape, with ...func(*answers.Answers)) *estate {
+	return openIn(t, s, nil, with...)
+}
 
 // openIn opens a shape whose web servers stand in some weather.
 func openIn(t *testing.T, s shape, weather func(http.Handler) http.Handler, with ...func(*answers.Answers)) *estate {

@@ -15,10 +15,10 @@ import (
 // storm is weather that a test switches on and off. Some requests are put off, fail, are lost, lose
 // their answer, or take long.
 type storm struct {
-	mu      sync.Mutex
-	random  *rand.Rand
-	rarity  int // one of so many requests is hit by each kind; 0: none
-	hits    map[string]int
+	mu     sync.Mutex
+	random *rand.Rand
+	rarity int // one of so many requests is hit by each kind; 0: none
+	hits   map[string]int
 }
 
 // calm ends the storm and returns what it did.

@@ -42,7 +42,8 @@ func TestValidateBetweenForests(t *testing.T) {
 
 	e = startLab(t, "--fault", "between.password-changed", "--users", "30")
 	e.must(t, 0, "apply", "--yes")
-	answer := decode[report](t, e.must(t, 3, "validate", "freebusy", e.person(t, "contoso"), e.person(t, "fabrikam"), "-o",
+	answer := decode[report](t, e.must(t, 3, "validate", "freebusy", e.person(t, "contoso"), e.person(t, "fabrikam"),
+		"-o",
 		"json").stdout).Matrix
 	if len(answer) != 1 || len(answer[0].Diagnosis) == 0 || answer[0].Diagnosis[0].ID != "between.account-refused" {
 		t.Errorf("%+v", answer)

@@ -22,7 +22,6 @@ const (
 	AccessRelationship = "relationship"
 )
 
-
 // BetweenForests reports whether a forest asks another one.
 func (a Answers) BetweenForests() bool {
 	for _, f := range a.Forests {

@@ -60,7 +60,8 @@ func TestBetweenForests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range checked.Results {
-		if r.Status == "fail" || r.Status == "error" || r.Status == "warn" && strings.HasPrefix(string(r.ID), "lookups.") {
+		if r.Status == "fail" || r.Status == "error" || r.Status == "warn" &&
+			strings.HasPrefix(string(r.ID), "lookups.") {
 			t.Errorf("%s %s %s: %s", r.ID, r.Scope, r.Status, r.Summary)
 		}
 	}
@@ -98,7 +99,8 @@ func TestBetweenForests(t *testing.T) {
 		t.Errorf("%+v, %v", after.Summary, err)
 	}
 	for _, a := range between(after.Matrix) {
-		if a.Status != freebusy.OK || len(a.Route) < 1 || !strings.HasPrefix(a.Route[0], "availability address space ") {
+		if a.Status != freebusy.OK || len(a.Route) < 1 ||
+			!strings.HasPrefix(a.Route[0], "availability address space ") {
 			t.Errorf("after: %s %s by %v: %s", a.Direction, a.Status, a.Route, a.Error)
 		}
 	}
@@ -203,7 +205,8 @@ func TestHandMadeAddressSpace(t *testing.T) {
 			}
 			found := change.Action("")
 			for _, c := range p.Changes {
-				if c.Target == "onprem/contoso" && c.Kind == "AvailabilityAddressSpace" && !strings.Contains(c.Name, "onmicrosoft") {
+				if c.Target == "onprem/contoso" && c.Kind == "AvailabilityAddressSpace" &&
+					!strings.Contains(c.Name, "onmicrosoft") {
 					found = c.Action
 				}
 			}
@@ -236,7 +239,8 @@ func TestScriptsBetweenForests(t *testing.T) {
 		if strings.Contains(text, strings.TrimSpace(string(password))) {
 			t.Errorf("%s holds the password", s.Name)
 		}
-		if strings.Contains(text, "Add-AvailabilityAddressSpace @") && strings.Contains(text, `'fabrikam\svc-lookups'`) &&
+		if strings.Contains(text, "Add-AvailabilityAddressSpace @") &&
+			strings.Contains(text, `'fabrikam\svc-lookups'`) &&
 			strings.Contains(text, "PSCredential") && strings.Contains(text, "fabrikam-svc-lookups") {
 			asks++
 		}

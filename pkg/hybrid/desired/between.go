@@ -115,8 +115,10 @@ func Reaches(ctx context.Context, from, other *fact.Side) error {
 	forest := from.Name()
 	for _, d := range lower(other.Answers.Domains) {
 		for _, a := range accepted {
-			if strings.EqualFold(a.Type, "Authoritative") && (a.Name == d || a.SubDomains && strings.HasSuffix(d, "."+a.Name)) {
-				return refuse("%s is authoritative for %s, which is a domain of %s: mail and lookups for it stay in %s; "+
+			if strings.EqualFold(a.Type, "Authoritative") &&
+				(a.Name == d || a.SubDomains && strings.HasSuffix(d, "."+a.Name)) {
+				return refuse("%s is authoritative for %s, which is a domain of %s: mail and lookups for it stay in "+
+					"%s; "+
 					"make it an internal relay domain there (Set-AcceptedDomain %s -DomainType InternalRelay)",
 					forest, d, other.Name(), forest, a.Name)
 			}
@@ -147,7 +149,8 @@ func (p *Planner) relates(ctx context.Context, other *fact.Side, domains []strin
 		case err != nil:
 			return err
 		case !f.Enabled:
-			return notReady{"forest " + side.Name() + " has no federation trust (Get-FederatedOrganizationIdentifier), " +
+			return notReady{"forest " + side.Name() +
+				" has no federation trust (Get-FederatedOrganizationIdentifier), " +
 				"and hybridge sets none up: use lookups.access orgWide"}
 		}
 	}
@@ -176,7 +179,8 @@ func (p *Planner) relates(ctx context.Context, other *fact.Side, domains []strin
 	if slices.ContainsFunc(servers, func(s fact.MailboxServer) bool { return s.Build.Major < 14 }) {
 		for _, d := range domains {
 			p.Add(availabilityAddressSpace, p.at(), d, d,
-				msg.Of("servers of %s older than Exchange 2010 ask a newer one for calendars of %s", p.Forest.Name(), d),
+				msg.Of("servers of %s older than Exchange 2010 ask a newer one for calendars of %s", p.Forest.Name(),
+					d),
 				change.Properties{"ForestName": d, "AccessMethod": "InternalProxy", "UseServiceAccount": true,
 					"ProxyUrl": "https://" + p.Forest.Answers.Namespace.EWS + "/EWS/Exchange.asmx"})
 		}
@@ -203,7 +207,8 @@ func (p *Planner) room(ctx context.Context, spaces int) error {
 		})
 	})
 	if n := len(foreign) + spaces; n > maxAddressSpaces {
-		return refuse("forest %s would have %d availability address spaces, one per domain of the forests that it asks: "+
+		return refuse("forest %s would have %d availability address spaces, one per domain of the forests that it "+
+			"asks: "+
 			"Exchange takes %d; leave out lookups of some forests", p.Forest.Name(), n, maxAddressSpaces)
 	}
 	return nil

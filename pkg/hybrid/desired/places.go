@@ -139,7 +139,8 @@ func BegunBetween(plan change.Plan, set *fact.Set) bool {
 		}
 	}
 	for _, c := range plan.Changes {
-		if c.Action == change.Create && c.Kind == organizationRelationship.Noun && strings.HasPrefix(c.Name, "Forest ") {
+		if c.Action == change.Create && c.Kind == organizationRelationship.Noun &&
+			strings.HasPrefix(c.Name, "Forest ") {
 			return false
 		}
 		between := slices.ContainsFunc(set.Forests, func(f *fact.Side) bool {

@@ -149,7 +149,8 @@ func Shrink(
 		}
 		if r.Target == PlaceOnline {
 			if strangers := strangers(ctx, set, r, without, known); len(strangers) > 0 {
-				others = append(others, msg.Of("%s %q of the tenant also lists %s: no forest of the answers file has it, and "+
+				others = append(others, msg.Of("%s %q of the tenant also lists %s: no forest of the answers file has "+
+					"it, and "+
 					"no journal of hybridge shows that it put it there; it stays", r.Kind.Noun, r.Name,
 					strings.Join(strangers, ", ")))
 			}
@@ -160,7 +161,8 @@ func Shrink(
 
 // listsDomains reports whether a type is a set of domains.
 func listsDomains(t Type) bool {
-	return slices.ContainsFunc([]Type{domains, recipients, recordedDomains}, func(l Type) bool { return l.Name == t.Name })
+	return slices.ContainsFunc([]Type{domains, recipients, recordedDomains},
+		func(l Type) bool { return l.Name == t.Name })
 }
 
 // strangers are the domains in a relationship or connector of the tenant that are in no forest and

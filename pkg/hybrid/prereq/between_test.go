@@ -34,23 +34,27 @@ func TestLookupsBetweenForests(t *testing.T) {
 			fact.AcceptedDomains.Seed(asking, []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "Authoritative"}}, nil)
 		}, check.StatusFail},
 		"a subdomain": {"lookups.way", func(asking, _ *fact.Side) {
-			fact.AcceptedDomains.Seed(asking, []fact.AcceptedDomain{{Name: "com", SubDomains: true, Type: "Authoritative"}},
+			fact.AcceptedDomains.Seed(asking,
+				[]fact.AcceptedDomain{{Name: "com", SubDomains: true, Type: "Authoritative"}},
 				nil)
 		}, check.StatusFail},
 		"relay": {"lookups.way", func(asking, _ *fact.Side) {
 			fact.AcceptedDomains.Seed(asking, []fact.AcceptedDomain{{Name: "fabrikam.com", Type: "InternalRelay"}}, nil)
 		}, check.StatusPass},
 		"a connector": {"lookups.way", func(asking, _ *fact.Side) {
-			fact.Connectors.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"Fabrikam.com"}, Leads: true}}, nil)
+			fact.Connectors.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"Fabrikam.com"}, Leads: true}},
+				nil)
 		}, check.StatusFail},
 		"a connector that is off": {"lookups.way", func(asking, _ *fact.Side) {
 			fact.Connectors.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"fabrikam.com"}}}, nil)
 		}, check.StatusPass},
 		"a relationship": {"lookups.way", func(asking, _ *fact.Side) {
-			fact.Relationships.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"fabrikam.com"}, Leads: true}}, nil)
+			fact.Relationships.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"fabrikam.com"}, Leads: true}},
+				nil)
 		}, check.StatusFail},
 		"a relationship that is wanted": {"lookups.way", func(asking, asked *fact.Side) {
-			fact.Relationships.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"fabrikam.com"}, Leads: true}}, nil)
+			fact.Relationships.Seed(asking, []fact.Holder{{Name: "x", Domains: []string{"fabrikam.com"}, Leads: true}},
+				nil)
 			asked.Answers.Lookups = &answers.Lookups{Access: answers.AccessRelationship}
 		}, check.StatusPass},
 		"unknown": {"lookups.way", func(asking, _ *fact.Side) {
