@@ -73,9 +73,10 @@ func workMailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "workmail.identity-center", Turns: turns("workmail.identity", "workmail.token"), Diagnosis: "workmail.identity-center",
-			Title: "IAM Identity Center alone signs users of WorkMail in",
-			late:  inWorkMail(func(s *workMailSite) { s.org.IdentityOnly = true }),
+			ID: "workmail.identity-center", Turns: turns("workmail.identity", "workmail.token"),
+			Diagnosis: "workmail.identity-center",
+			Title:     "IAM Identity Center alone signs users of WorkMail in",
+			late:      inWorkMail(func(s *workMailSite) { s.org.IdentityOnly = true }),
 		},
 		{
 			ID: "workmail.account-without-mailbox", Turns: turns("workmail.exchange-account"),

@@ -70,7 +70,8 @@ func (s *Service) assumed(token, remote string) (*Organization, bool) {
 	defer s.mu.Unlock()
 	for _, o := range s.organizations {
 		for _, r := range o.roles {
-			if end, ok := r.tokens[token]; ok && s.Clock().Before(end) && o.state() == "Active" && o.admits(remote, "EWS") {
+			end, ok := r.tokens[token]
+			if ok && s.Clock().Before(end) && o.state() == "Active" && o.admits(remote, "EWS") {
 				return o, r.allows()
 			}
 		}
