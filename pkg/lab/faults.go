@@ -89,7 +89,7 @@ func turns(ids ...CheckID) []CheckID { return ids }
 
 // Faults lists the faults that can be planted.
 func Faults() []Fault {
-	return append([]Fault{
+	return slices.Concat([]Fault{
 		{
 			ID: "directory.upn-differs", Turns: turns("directory.upn-matches-primary"),
 			Diagnosis: "user.upn-not-primary",
@@ -262,7 +262,8 @@ func Faults() []Fault {
 		{
 			ID: "access.read-right-missing", Turns: turns("oauth.overrides"), Verdict: Skips,
 			May: turns("access.onprem-read", "access.onprem-write", "hybrid.setting-override",
-				"oauth.graph-route"),
+				"oauth.graph-route", "servers.stale-override", "servers.shifted-times", "servers.delegate-lookups",
+				"servers.override-status"),
 			Diagnosis: "access.role-missing",
 			Title:     "the account may not run Get-SettingOverride in contoso",
 			late:      inContoso(func(f *forestSite) { f.org.Deny("Get-SettingOverride") }),
@@ -330,8 +331,8 @@ func Faults() []Fault {
 				f.org.Objects("WebServicesVirtualDirectory")[0].Set("OAuthAuthentication", false)
 			}),
 		},
-	}, slices.Concat(networkFaults(), reachFaults(), tenantFaults(), mailFaults(), edgeFaults(), policyFaults(),
-		workMailFaults(), betweenFaults())...)
+	}, networkFaults(), reachFaults(), tenantFaults(), mailFaults(), upkeepFaults(), edgeFaults(), policyFaults(),
+		workMailFaults(), betweenFaults())
 }
 
 // blemish changes one person on-premises in the directory.

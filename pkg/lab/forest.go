@@ -72,6 +72,8 @@ type forestSite struct {
 	device  func(http.Handler) http.Handler
 	typed   bool // remote PowerShell sends typed values always
 	inspect func(*smtp.Config)
+	// securityUpdate is the build with its security update; empty: the latest one of the default build.
+	securityUpdate string
 	// blemish changes what the directory keeps of a person; nil: nothing.
 	blemish func(*directory.User)
 
@@ -161,6 +163,7 @@ func (f *forestSite) seed() {
 		"InternalUrl", "https://"+f.server+"/EWS/Exchange.asmx", "ExternalUrl", "https://"+f.mail+"/EWS/Exchange.asmx")
 	o.Seed("AutodiscoverVirtualDirectory", "Server", strings.ToUpper(firstLabel(f.server)), "AdminDisplayVersion",
 		f.build)
+	f.upkeep()
 	f.store(f.transport, "IIS, SMTP", false)
 	for _, c := range f.authCertificates {
 		f.store(c, "SMTP", true)
@@ -384,8 +387,14 @@ func (f *forestSite) web(powershell http.Handler) http.Handler {
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-FEServer", strings.ToUpper(firstLabel(f.server)))
+		w.Header().Set("Date", f.now().UTC().Format(http.TimeFormat))
 		path := strings.ToLower(r.URL.Path)
 		switch {
+		case path == "/owa/auth/logon.aspx":
+			w.Header().Set("X-OWA-Version", f.fullBuild())
+			fmt.Fprint(w, "<!DOCTYPE html><title>Outlook</title>")
+		case strings.HasPrefix(path, "/ews/") && f.off("EwsProxy"):
+			http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		case path == "/ews/exchange.asmx":
 			byHost(w, r, "WebServicesVirtualDirectory", calendars)
 		case path == "/ews/mrsproxy.svc":

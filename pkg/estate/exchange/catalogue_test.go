@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "write the generated files anew")
 // the reference.
 const used = `
 AcceptedDomain                   Get New Set Remove
+ActiveSyncVirtualDirectory       Get
 AuthConfig                       Get Set
 AuthServer                       Get New Set Remove
 AutodiscoverVirtualDirectory     Get Set
@@ -45,6 +46,7 @@ InboundConnector                 Get New Set Remove
 IntraOrganizationConfiguration   Get
 IntraOrganizationConnector       Get New Set Remove
 Mailbox                          Get Set Enable Disable Connect
+MailboxDatabase                  Get
 MailboxFolderPermission          Get Add Set Remove
 MailboxFolderStatistics          Get
 MailboxPermission                Add Remove
@@ -64,6 +66,7 @@ OrganizationConfig               Get Set
 OrganizationCustomization        Enable
 OrganizationRelationship         Get New Set Remove Test
 OutboundConnector                Get New Set Remove
+OwaVirtualDirectory              Get
 PartnerApplication               Get New Set Remove
 Queue                            Get
 ReceiveConnector                 Get New Set Remove
@@ -71,10 +74,13 @@ Recipient                        Get
 RemoteDomain                     Get New Set Remove
 RemoteMailbox                    Get Set Enable Disable
 SendConnector                    Get New Set Remove
+ServerComponentState             Get
 SettingOverride                  Get New Set Remove
 SharingPolicy                    Get
+ThrottlingPolicy                 Get
 TransportConfig                  Get Set
 TransportRule                    Get New Set Remove
+TransportService                 Get
 User                             Get
 WebServicesVirtualDirectory      Get Set
 `

@@ -18,16 +18,24 @@ type AuthConfig struct {
 	Current       string // thumbprint, upper case
 	Next          string
 	NextEffective time.Time
-	ServiceName   string                         // of Exchange in tokens; empty when it is not shown
-	Realm         string                         // empty: the default accepted domain
-	Servers       map[string][]*x509.Certificate // by server name
+	ServiceName   string // of Exchange in tokens; empty when it is not shown
+	Realm         string // empty: the default accepted domain
+	Servers       Stores
 }
+
+// Stores are the certificates of Mailbox servers, by server name.
+type Stores map[string][]*x509.Certificate
 
 // Certificate finds a certificate by its thumbprint, and names the servers that lack it.
 func (a AuthConfig) Certificate(thumbprint string) (found *x509.Certificate, lacking []string) {
-	for _, server := range slices.Sorted(maps.Keys(a.Servers)) {
+	return a.Servers.Certificate(thumbprint)
+}
+
+// Certificate finds a certificate by its thumbprint, and names the servers that lack it.
+func (s Stores) Certificate(thumbprint string) (found *x509.Certificate, lacking []string) {
+	for _, server := range slices.Sorted(maps.Keys(s)) {
 		has := false
-		for _, c := range a.Servers[server] {
+		for _, c := range s[server] {
 			if certificate.Thumbprint(c) == thumbprint {
 				has, found = true, c
 			}
@@ -71,13 +79,50 @@ const (
 	getExchangeCertificate = "Get-ExchangeCertificate"
 )
 
-// Auth is the auth configuration, with the certificates in the store of every Mailbox server.
-var Auth = Derive(AtForest, List(Servers), readAuth,
-	Source{OnPremises, getAuthConfig, []string{getAuthConfig}},
+// CertificateStores are the certificates in the store of every Mailbox server.
+var CertificateStores = Derive(AtForest, List(PlacedServers), readStores,
 	Source{OnPremises, getExchangeCertificate, []string{getExchangeCertificate}})
 
+// Auth is the auth configuration, with the certificates in the store of every Mailbox server.
+var Auth = Derive(AtForest, List(CertificateStores), readAuth,
+	Source{OnPremises, getAuthConfig, []string{getAuthConfig}})
+
+func readStores(ctx context.Context, side *Side) (Stores, error) {
+	servers, err := PlacedServers.In(ctx, side)
+	if err != nil {
+		return nil, err
+	}
+	return with(ctx, side, side.Exchange, func(ctx context.Context, s exchange.Session) (Stores, error) {
+		out := Stores{}
+		for _, server := range servers {
+			if server.Gone {
+				continue
+			}
+			get := exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}}
+			objects, err := s.Run(ctx, get)
+			if err != nil {
+				return nil, err
+			}
+			found := []*x509.Certificate{}
+			for _, o := range objects {
+				der, err := o.Bytes("RawData")
+				if err != nil {
+					return nil, side.unreadable(unreadable(getExchangeCertificate, server.Name, err))
+				}
+				c, err := x509.ParseCertificate(der)
+				if err != nil {
+					continue // Go cannot read every certificate of a store; it can read auth certificates
+				}
+				found = append(found, c)
+			}
+			out[server.Name] = found
+		}
+		return out, nil
+	})
+}
+
 func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
-	servers, err := Servers.In(ctx, side)
+	stores, err := CertificateStores.In(ctx, side)
 	if err != nil {
 		return AuthConfig{}, err
 	}
@@ -90,29 +135,7 @@ func readAuth(ctx context.Context, side *Side) (AuthConfig, error) {
 		if err != nil {
 			return AuthConfig{}, side.unreadable(err)
 		}
-		for _, server := range servers {
-			if !server.Mailbox || server.Edge {
-				continue
-			}
-			get := exchange.Command{Name: getExchangeCertificate, Parameters: map[string]any{"Server": server.Name}}
-			objects, err := s.Run(ctx, get)
-			if err != nil {
-				return AuthConfig{}, err
-			}
-			found := []*x509.Certificate{}
-			for _, o := range objects {
-				der, err := o.Bytes("RawData")
-				if err != nil {
-					return AuthConfig{}, side.unreadable(unreadable(getExchangeCertificate, server.Name, err))
-				}
-				c, err := x509.ParseCertificate(der)
-				if err != nil {
-					continue // Go cannot read every certificate of a store; it can read auth certificates
-				}
-				found = append(found, c)
-			}
-			out.Servers[server.Name] = found
-		}
+		out.Servers = stores
 		return out, nil
 	})
 }
@@ -122,7 +145,7 @@ func readAuthConfig(o exchange.Object) (AuthConfig, error) {
 	if err != nil {
 		return AuthConfig{}, err
 	}
-	out := AuthConfig{Current: certificate.NormalThumbprint(current), Servers: map[string][]*x509.Certificate{}}
+	out := AuthConfig{Current: certificate.NormalThumbprint(current)}
 	if next, err := exchange.Optional(o.String("NextCertificateThumbprint")); err == nil {
 		out.Next = certificate.NormalThumbprint(next)
 	}

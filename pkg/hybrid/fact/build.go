@@ -73,6 +73,15 @@ type Line struct {
 	// Floor is the first that Exchange Online takes mail from without slowing it down, as of
 	// September 2026; zero for a version with updates.
 	Floor Build
+	// Updates are the hotfix (HU) and security updates (SU), oldest first, by Microsoft's short
+	// names.
+	Updates []Update
+}
+
+// Update is an update of a cumulative update, with the last part of its build.
+type Update struct {
+	Name     string
+	Revision int
 }
 
 // Lines are the builds in use, newest first. Source: Microsoft's build number page and
@@ -82,6 +91,11 @@ var Lines = []Line{
 		Title: "Exchange Server SE", First: Build{15, 2, 2562, 17}, Latest: Build{15, 2, 2562, 53},
 		Bound:     Build{15, 2, 2562, 46},
 		Dedicated: Build{15, 2, 2562, 17}, Graph: Build{15, 2, 2562, 41},
+		Updates: []Update{
+			{"Aug25SU", 20}, {"Sep25HU", 27}, {"Oct25SU", 29}, {"Dec25SU", 35}, {"Feb26SU", 37},
+			{"May26HU", 41}, {"Jun26SU", 43}, {"Jul26SU", 45}, {"Aug26SU", 46}, {"Sep26SU", 49},
+			{"Sep26SUv2", 53},
+		},
 	},
 	{
 		Title: "Exchange Server 2019 CU15", First: Build{15, 2, 1748, 10}, Latest: Build{15, 2, 1748, 53},
@@ -89,6 +103,11 @@ var Lines = []Line{
 		Bound:     Build{15, 2, 1748, 49},
 		EndOfLife: true,
 		Dedicated: Build{15, 2, 1748, 24},
+		Updates: []Update{
+			{"Apr25HU", 24}, {"May25HU", 26}, {"Aug25SU", 36}, {"Sep25HU", 37}, {"Oct25SU", 39},
+			{"Dec25SU", 42}, {"Feb26SU", 43}, {"Jun26SU", 46}, {"Jul26SU", 48}, {"Aug26SU", 49},
+			{"Sep26SU", 51}, {"Sep26SUv2", 53},
+		},
 	},
 	{
 		Title: "Exchange Server 2019 CU14", First: Build{15, 2, 1544, 4}, Latest: Build{15, 2, 1544, 48},
@@ -96,6 +115,12 @@ var Lines = []Line{
 		Bound:     Build{15, 2, 1544, 44},
 		EndOfLife: true,
 		Dedicated: Build{15, 2, 1544, 25},
+		Updates: []Update{
+			{"Mar24SU", 9}, {"Apr24HU", 11}, {"Nov24SU", 13}, {"Nov24SUv2", 14}, {"Apr25HU", 25},
+			{"May25HU", 27}, {"Aug25SU", 33}, {"Sep25HU", 34}, {"Oct25SU", 36}, {"Dec25SU", 37},
+			{"Feb26SU", 39}, {"Jun26SU", 41}, {"Jul26SU", 43}, {"Aug26SU", 44}, {"Sep26SU", 46},
+			{"Sep26SUv2", 48},
+		},
 	},
 	{
 		Title: "Exchange Server 2016 CU23", First: Build{15, 1, 2507, 6}, Latest: Build{15, 1, 2507, 75},
@@ -103,6 +128,11 @@ var Lines = []Line{
 		Bound:     Build{15, 1, 2507, 72},
 		EndOfLife: true,
 		Dedicated: Build{15, 1, 2507, 55},
+		Updates: []Update{
+			{"Apr25HU", 55}, {"May25HU", 57}, {"Aug25SU", 58}, {"Sep25HU", 59}, {"Oct25SU", 61},
+			{"Dec25SU", 63}, {"Feb26SU", 66}, {"Jun26SU", 69}, {"Jul26SU", 71}, {"Aug26SU", 72},
+			{"Sep26SU", 73}, {"Sep26SUv2", 75},
+		},
 	},
 }
 
@@ -117,9 +147,34 @@ func (b Build) Line() (Line, bool) {
 	if b.Compare(Lines[0].First) > 0 {
 		newest := Lines[0]
 		newest.Title, newest.First, newest.Latest = "Exchange Server, newer than this version of hybridge knows", b, b
+		newest.Updates = nil
 		return newest, true
 	}
 	return Line{}, false
+}
+
+// revision returns the last part of a line's build with an update; 0 when the line never got it.
+func (l Line) revision(update string) int {
+	for _, u := range l.Updates {
+		if u.Name == update {
+			return u.Revision
+		}
+	}
+	return 0
+}
+
+// Within reports whether a build has one update and lacks a later one: "Jun26SU", "Sep26SU".
+// Without from, every build below the later update is within.
+func (b Build) Within(from, fixed string) bool {
+	l, ok := b.Line()
+	return ok && (from == "" || l.revision(from) > 0 && b.Revision >= l.revision(from)) &&
+		l.revision(fixed) > 0 && b.Revision < l.revision(fixed)
+}
+
+// Has reports whether a build has an update of its line.
+func (b Build) Has(update string) bool {
+	l, ok := b.Line()
+	return ok && l.revision(update) > 0 && b.Revision >= l.revision(update)
 }
 
 // Binds reports whether MRSProxy of this build ties a sign-in to its TLS channel.

@@ -185,14 +185,14 @@ func TestAnswersAreRead(t *testing.T) {
 				"Get-AutodiscoverVirtualDirectory": {object("Identity", "AD", "InternalAuthenticationMethods",
 					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
 			},
-			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false} " +
-				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false}]",
+			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false Closed:[WindowsIntegrated WSSecurity]} " +
+				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false Closed:[WindowsIntegrated WSSecurity]}]",
 		},
 		{
 			name: "overrides", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a", "SectionName", "b",
 				"Server", []any{"EX1"}, "MaxVersion", "15.2")}},
-			want: "[{Name:a Section:b Component: Servers:[EX1] MinVersion: MaxVersion:15.2 Parameters:[]}]",
+			want: "[{Name:a Section:b Component: Servers:[EX1] MinVersion: MaxVersion:15.2 Parameters:[] Status:}]",
 		},
 		{name: "an override of nothing", ask: read(SettingOverrides, forest),
 			prints: map[string][]exchange.Object{"Get-SettingOverride": {object("Name", "a")}},
@@ -319,7 +319,7 @@ func TestMissing(t *testing.T) {
 	}{
 		{"allowed", missing(set.Forests[0], Servers), ""},
 		{"of a derived question", missing(set.Forests[0], Auth),
-			"Get-AuthConfig in contoso; Get-ExchangeCertificate in contoso"},
+			"Get-ExchangeCertificate in contoso; Get-AuthConfig in contoso"},
 		{"over all forests", missing(nil, AcceptedDomains, OnlineAcceptedDomains),
 			"Get-AcceptedDomain in contoso; Get-AcceptedDomain in Exchange Online"},
 		{"not asked for", missing(nil, SettingOverrides), ""},
@@ -354,8 +354,9 @@ func TestSources(t *testing.T) {
 		asks = append(asks, string(s.System)+": "+s.Ask)
 	}
 	want := []string{
-		"Exchange on-premises: Get-ExchangeServer", "Exchange on-premises: Get-AuthConfig",
-		"Exchange on-premises: Get-ExchangeCertificate", "Active Directory: users",
+		"Exchange on-premises: Get-ExchangeServer", "DNS: A SERVER",
+		"Exchange on-premises: Get-ExchangeCertificate",
+		"Exchange on-premises: Get-AuthConfig", "Active Directory: users",
 		"Microsoft Graph: GET /applications?$filter=displayName eq '{key}'", "DNS: TXT {key}",
 	}
 	if diff := cmp.Diff(want, asks); diff != "" {
@@ -368,8 +369,12 @@ func TestSources(t *testing.T) {
 	} {
 		for _, s := range f.Sources() {
 			side := exchange.OnPremises
-			if s.System == Online {
+			switch s.System {
+			case OnPremises:
+			case Online:
 				side = exchange.Online
+			default:
+				continue
 			}
 			if c, ok := known.Find(s.Ask); !ok || !c.On(side) {
 				t.Errorf("%s does not exist in %s", s.Ask, s.System)

@@ -55,7 +55,11 @@ func holders(system System, noun, domains string, also ...string) *Query[[]Holde
 	})
 }
 
-type PartnerApplication struct{ Name, ApplicationIdentifier, Realm string }
+type PartnerApplication struct {
+	Name, ApplicationIdentifier, Realm string
+	Account                            string // LinkedAccount, whose rights the application has
+	Enabled                            bool
+}
 
 const getPartnerApplication = "Get-PartnerApplication"
 
@@ -67,5 +71,7 @@ var PartnerApplications = Cmdlet(OnPremises, getPartnerApplication,
 		}
 		p.ApplicationIdentifier, _ = o.String("ApplicationIdentifier")
 		p.Realm, _ = o.String("Realm")
+		p.Account, _ = o.String("LinkedAccount")
+		p.Enabled, _ = o.Bool("Enabled")
 		return p, nil
 	}))

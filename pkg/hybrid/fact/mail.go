@@ -20,6 +20,8 @@ type SendConnector struct {
 	TLSDomain            string
 	TLSCertificateName   string
 	Enabled, CloudHeader bool // CloudHeader: CloudServicesMailEnabled
+	Scoped               bool // only servers of its site use it
+	MaxMessage           Size
 }
 
 // ReceiveConnector is a receive connector of an on-premises server.
@@ -32,6 +34,12 @@ type ReceiveConnector struct {
 	Capabilities       []string // TlsDomainCapabilities
 	TLSCertificateName string
 	Enabled            bool
+
+	Mechanisms      []string // AuthMechanism; nil: not shown
+	Permissions     []string // PermissionGroups; nil: not shown
+	MaxMessage      Size
+	MaxHeader       Size
+	PerSource, Rate string // MaxInboundConnectionPerSource, MessageRateLimit: a number or Unlimited
 }
 
 // FromEverywhere reports whether the connector takes connections from every address on port 25,
@@ -82,6 +90,7 @@ type OutboundConnector struct {
 	Enabled          bool
 	CloudHeader      bool
 	Centralized      bool // RouteAllMessagesViaOnPremises
+	ByRule           bool // IsTransportRuleScoped: only transport rules use it
 }
 
 // HybridOrganization is an on-premises organization that the tenant knows.
@@ -202,6 +211,9 @@ func readSendConnector(o exchange.Object) (c SendConnector, err error) {
 	c.TLSCertificateName, _ = o.String("TlsCertificateName")
 	c.Enabled, _ = o.Bool("Enabled")
 	c.CloudHeader, _ = o.Bool("CloudServicesMailEnabled")
+	c.Scoped, _ = o.Bool("IsScopedConnector")
+	limit, _ := o.String("MaxMessageSize")
+	c.MaxMessage = ParseSize(limit)
 	return c, lists(o, map[string]*[]string{"AddressSpaces": &c.AddressSpaces, "SmartHosts": &c.SmartHosts,
 		"SourceTransportServers": &c.SourceServers})
 }
@@ -217,8 +229,28 @@ func readReceiveConnector(o exchange.Object) (c ReceiveConnector, err error) {
 	c.Role, _ = o.String("TransportRole")
 	c.TLSCertificateName, _ = o.String("TlsCertificateName")
 	c.Enabled, _ = o.Bool("Enabled")
+	c.Mechanisms, c.Permissions = flags(o, "AuthMechanism"), flags(o, "PermissionGroups")
+	message, _ := o.String("MaxMessageSize")
+	header, _ := o.String("MaxHeaderSize")
+	c.MaxMessage, c.MaxHeader = ParseSize(message), ParseSize(header)
+	c.PerSource, _ = o.String("MaxInboundConnectionPerSource")
+	c.Rate, _ = o.String("MessageRateLimit")
 	return c, lists(o, map[string]*[]string{"Bindings": &c.Bindings, "RemoteIPRanges": &c.RemoteIPRanges,
 		"TlsDomainCapabilities": &c.Capabilities})
+}
+
+// flags reads an enumeration that holds several values: "Tls, Integrated". It is nil when the
+// property is not shown.
+func flags(o exchange.Object, name string) []string {
+	text, err := o.String(name)
+	if err != nil {
+		return nil
+	}
+	out := []string{}
+	for flag := range strings.SplitSeq(text, ",") {
+		out = append(out, strings.TrimSpace(flag))
+	}
+	return out
 }
 
 func readInboundConnector(o exchange.Object) (c InboundConnector, err error) {
@@ -247,6 +279,7 @@ func readOutboundConnector(o exchange.Object) (c OutboundConnector, err error) {
 	c.Enabled, _ = o.Bool("Enabled")
 	c.CloudHeader, _ = o.Bool("CloudServicesMailEnabled")
 	c.Centralized, _ = o.Bool("RouteAllMessagesViaOnPremises")
+	c.ByRule, _ = o.Bool("IsTransportRuleScoped")
 	return c, lists(o, map[string]*[]string{"RecipientDomains": &c.RecipientDomains, "SmartHosts": &c.SmartHosts})
 }
 

@@ -15,6 +15,9 @@ type VirtualDirectory struct {
 	OAuth       bool   // among the methods for requests from inside and from outside
 	ExternalURL string // of EWS; empty when it publishes none
 	MRSProxy    bool   // of EWS: mailboxes are moved through it
+	// Closed are the methods that other requests need and that the directory does not take:
+	// WindowsIntegrated, WSSecurity.
+	Closed []string
 }
 
 // Server returns the name of the directory's server.
@@ -52,6 +55,12 @@ var VirtualDirectories = Session(OnPremises, []string{"Get-" + EWSDirectory, "Ge
 					}
 					d.OAuth = d.OAuth && slices.ContainsFunc(list,
 						func(m string) bool { return strings.EqualFold(m, "OAuth") })
+					for _, method := range []string{"WindowsIntegrated", "WSSecurity"} {
+						takes := slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, method) })
+						if !takes && !slices.Contains(d.Closed, method) {
+							d.Closed = append(d.Closed, method)
+						}
+					}
 				}
 				d.ExternalURL, _ = o.String("ExternalUrl")
 				d.MRSProxy, _ = o.Bool("MRSProxyEnabled")
@@ -67,6 +76,7 @@ type SettingOverride struct {
 	Servers                []string
 	MinVersion, MaxVersion string // empty: not limited
 	Parameters             []string
+	Status                 string // "Accepted" when the server uses it; empty when it is not shown
 }
 
 // On reports whether the override switches its feature on.
@@ -120,5 +130,6 @@ func readSettingOverride(o exchange.Object) (v SettingOverride, err error) {
 	v.Parameters, _ = o.Strings("Parameters")
 	v.MinVersion, _ = o.String("MinVersion")
 	v.MaxVersion, _ = o.String("MaxVersion")
+	v.Status, _ = o.String("Status")
 	return v, nil
 }

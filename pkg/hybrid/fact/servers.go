@@ -3,11 +3,13 @@ package fact
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
 type Server struct {
@@ -17,6 +19,13 @@ type Server struct {
 	Given   Build  // with the updates that AdminDisplayVersion does not show, from the answers; zero: not given
 	Mailbox bool
 	Edge    bool
+
+	Proxy        string   // InternetWebProxy: the way to Exchange Online; empty: none
+	Pinned       []string // domain controllers that are set by hand
+	TrialExpired bool
+	// Unmitigated reports that the server takes no emergency mitigations of Microsoft.
+	Unmitigated bool
+	Mitigations []string // that are applied: "M2.1.0"
 }
 
 // Build returns the build that the answers give, else the one that the server shows.
@@ -99,7 +108,23 @@ func readServer(o exchange.Object) (s Server, err error) {
 		s.Mailbox = roleErr != nil || strings.Contains(roles, "Mailbox")
 	}
 	s.Edge, _ = o.Bool("IsEdgeServer")
-	return s, nil
+	s.Proxy, _ = o.String("InternetWebProxy")
+	s.TrialExpired, _ = o.Bool("IsExpiredExchangeTrialEdition")
+	if on, err := o.Bool("MitigationsEnabled"); err == nil {
+		s.Unmitigated = !on
+	}
+	for _, name := range []string{"StaticDomainControllers", "StaticGlobalCatalogs"} {
+		pinned, err := list(o, name)
+		if err != nil {
+			return Server{}, err
+		}
+		s.Pinned = append(s.Pinned, pinned...)
+	}
+	if pinned, err := o.String("StaticConfigDomainController"); err == nil && pinned != "" {
+		s.Pinned = append(s.Pinned, pinned)
+	}
+	s.Mitigations, err = list(o, "MitigationsApplied")
+	return s, err
 }
 
 // MailboxServer is a server with the Mailbox role, with its build.
@@ -128,3 +153,38 @@ var MailboxServers = Derive(AtForest, List(Servers), func(ctx context.Context, s
 	}
 	return out, nil
 })
+
+// Placed is a server with the Mailbox role, and whether it still has a place in the network.
+type Placed struct {
+	Server
+	// Gone reports that DNS has no address of the server, and has addresses of other ones. A machine
+	// to which DNS shows none of them asks the wrong DNS.
+	Gone bool
+}
+
+// PlacedServers are the Mailbox servers of a forest. A server that is gone answers nothing: what asks
+// each server leaves it out.
+var PlacedServers = Derive(AtForest, List(Servers), func(ctx context.Context, s *Side) ([]Placed, error) {
+	servers, err := Servers.In(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []Placed
+	known := false
+	for _, server := range servers {
+		if !server.Mailbox || server.Edge {
+			continue
+		}
+		p := Placed{Server: server}
+		if server.FQDN != "" {
+			_, err := Aliases.In(ctx, s.set.Network, server.FQDN)
+			known = known || err == nil
+			p.Gone = errors.Is(err, dns.ErrAbsent) || errors.Is(err, dns.ErrEmpty)
+		}
+		out = append(out, p)
+	}
+	for i := range out {
+		out[i].Gone = out[i].Gone && known
+	}
+	return out, ctx.Err()
+}, Source{System: DNS, Ask: "A SERVER"})

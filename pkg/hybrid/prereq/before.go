@@ -40,7 +40,7 @@ func before(checks []Check, p change.Plan) []check.ID {
 	for _, c := range checks {
 		switch {
 		case slices.Contains(rights, c.ID):
-		case c.Compares, !share(c.Reads, rests), share(c.Reads, changed):
+		case c.Compares, c.Upkeep, !share(c.Reads, rests), share(c.Reads, changed):
 			continue
 		}
 		out = append(out, c.ID)

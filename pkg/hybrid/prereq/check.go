@@ -40,23 +40,31 @@ type Check struct {
 	Compares bool
 	// WorkMail marks a check that is about WorkMail alone, although its scope and id do not say so.
 	WorkMail bool
+	// Upkeep marks a check of how servers and mail flow are kept, which no plan depends on either.
+	Upkeep   bool
 	Each     func(in Input) []check.Instance[Input] // one instance per parameter; nil: one per scope instance
 	Timeout  time.Duration                          // of one attempt; two minutes when 0
 	Why      string                                 // the detail of every finding that gives no better one
 	Fix      string                                 // the remedy of every finding that gives no better one
 	Consider string                                 // what may break when it is fixed
-	Run      func(ctx context.Context, in Input) check.Result
+	// Source is the row of the sources that the check covers, for the reference page.
+	Source string
+	Run    func(ctx context.Context, in Input) check.Result
 }
 
 // Checks lists every check in the order in which reports show them.
 func Checks() []Check {
+	upkeep := slices.Concat(storeChecks, updatesChecks, defectChecks(), upkeepChecks, doorChecks, flowChecks)
+	for i := range upkeep {
+		upkeep[i].Upkeep = true
+	}
 	return slices.Concat(accessChecks,
 		directoryChecks, addressChecks, ruleChecks(), directorySetupChecks, recipientChecks,
 		identityChecks,
 		domainChecks, domainPairChecks, dnsChecks, autodiscoverOrderChecks, autodiscoverChecks,
 		reachabilityChecks,
 		certificateChecks, serverChecks, transportChecks,
-		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks,
+		enforcementChecks, edgeChecks, mailPolicyChecks, daneChecks, upkeep,
 		migrationChecks, oauthChecks,
 		tenantChecks, tenantStateChecks, lookupChecks,
 		workMailChecks, workMailRightsChecks, workMailExitChecks, workMailMigratorChecks, objectChecks())

@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	cmdletName = regexp.MustCompile(`\b(?:Add|Clear|Disable|Enable|Export|Get|Import|Invoke|New|Remove|Set|` +
-		`Start|Test|Update)-[A-Z][A-Za-z0-9]+\b`)
+	cmdletName = regexp.MustCompile(`\b(?:Add|Clear|Disable|Enable|Export|Get|Import|Invoke|Mount|New|Remove|Retry|` +
+		`Set|Start|Test|Update)-[A-Z][A-Za-z0-9]+\b`)
 	parameter = regexp.MustCompile(`(?:^| )-([A-Z][A-Za-z]+)`)
 	// windows are cmdlets of Windows PowerShell itself.
 	windows = []string{"Get-Command", "Get-Credential"}

@@ -50,6 +50,9 @@ func Markdown() []byte {
 		for _, system := range systems {
 			fmt.Fprintf(&b, "- Reads from %s: %s\n", system, strings.Join(reads[system], ", "))
 		}
+		if c.Source != "" {
+			fmt.Fprintf(&b, "- Source: %s\n", c.Source)
+		}
 		fmt.Fprintf(&b, "- Fix: %s\n", c.Fix)
 		if c.Consider != "" {
 			fmt.Fprintf(&b, "- Consider: %s\n", c.Consider)

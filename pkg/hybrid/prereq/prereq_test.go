@@ -215,6 +215,7 @@ func healthy(t *testing.T) (*fact.Set, *authority) {
 	sameMailPolicy(f)
 	fact.OnlineAcceptedDomains.Seed(f.Tenant, online, nil)
 	fact.TenantDomains.Seed(f.Tenant, domains, nil)
+	kept(f)
 	return f, ca
 }
 
@@ -635,12 +636,13 @@ func TestDisorders(t *testing.T) {
 			graphless(f)
 		}, []string{"fail servers.build contoso", "fail transport.enforcement contoso",
 			"warn tenant.ews-switch tenant"}},
-		{"hotfix not told", build("Version 15.2 (Build 2562.17)"), []string{"warn servers.build contoso"}},
+		{"hotfix not told", build("Version 15.2 (Build 2562.17)"), []string{"warn servers.build contoso",
+			"warn servers.updates contoso"}},
 		{"version without support", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			graphless(f)
-		}, []string{"warn servers.build contoso", "warn tenant.ews-switch tenant",
-			"warn transport.enforcement contoso"}},
+		}, []string{"warn servers.build contoso", "warn servers.mitigation-files contoso",
+			"warn servers.updates contoso", "warn tenant.ews-switch tenant", "warn transport.enforcement contoso"}},
 		{"no servers", func(_ *testing.T, f *fact.Set, _ *authority) {
 			graphless(f)
 			fact.Servers.Seed(f.Forests[0], []fact.Server{{Name: "EDGE", Version: "?", Edge: true}}, nil)
@@ -788,13 +790,14 @@ func TestDisorders(t *testing.T) {
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"warn certificates.transport contoso", "warn certificates.transport fabrikam",
-			"warn servers.build contoso"}},
+			"warn servers.build contoso", "warn servers.updates contoso"}},
 		{"EWS gone, too old for Graph", func(t *testing.T, f *fact.Set, ca *authority) {
 			build("Version 15.2 (Build 1748.39)")(t, f, ca)
 			f.Answers.ExchangeOnline.RichCoexistence = "auto"
 			f.Now = func() time.Time { return time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC) }
 		}, []string{"fail servers.build contoso", "fail tenant.ews-switch tenant",
 			"warn certificates.transport contoso", "warn certificates.transport fabrikam",
+			"warn servers.mitigation-files contoso", "warn servers.updates contoso",
 			"warn transport.enforcement contoso"}},
 	}
 	for _, tt := range tests {

@@ -54,11 +54,13 @@ var enumerations = map[string]string{
 		"EnterpriseEvaluation=3 Coexistence=4 CoexistenceEvaluation=5 ...",
 	"ServerRole": "flags None=0 Cafe=1 Mailbox=2 ClientAccess=4 UnifiedMessaging=16 " +
 		"HubTransport=32 Edge=64 FrontendTransport=16384",
-	"SettingOverrideStatus": "Accepted=3 ...",
-	"SmtpDaneMode":          "None=0 Opportunistic=1 Mandatory=2",
-	"SupportedAccountType":  "OrganizationalAccount=1 ConsumerAccount=2 Any=3",
-	"TenantConnectorSource": "Default=0 Migrated=1 HybridWizard=2 AdminUI=3",
-	"TenantConnectorType":   "OnPremises=1 Partner=2",
+	"ServiceState":              "Inactive=0 Active=1 Draining=2",
+	"SettingOverrideStatus":     "Accepted=3 ...",
+	"SmtpDaneMode":              "None=0 Opportunistic=1 Mandatory=2",
+	"SupportedAccountType":      "OrganizationalAccount=1 ConsumerAccount=2 Any=3",
+	"TenantConnectorSource":     "Default=0 Migrated=1 HybridWizard=2 AdminUI=3",
+	"TenantConnectorType":       "OnPremises=1 Partner=2",
+	"ThrottlingPolicyScopeType": "Regular=0 Organization=1 Global=2",
 	"TlsAuthLevel": "EncryptionOnly=1 CertificateValidation=2 DomainValidation=3 " +
 		"CertificateExpiryCheck=4",
 }
