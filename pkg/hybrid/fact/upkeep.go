@@ -25,12 +25,6 @@ type Throttling struct {
 	EWS         string // EwsMaxConcurrency: a number or Unlimited
 }
 
-// AddressPolicy is an email address policy.
-type AddressPolicy struct {
-	Name, FilterType string // FilterType: Precanned, Custom, Legacy
-	Applied          *bool  // nil: the server does not show it
-}
-
 // ClientDirectory is a virtual directory of Outlook on the web or ActiveSync.
 type ClientDirectory struct{ Noun, Identity, ExternalURL string }
 
@@ -119,7 +113,6 @@ const (
 	getComponentState = "Get-ServerComponentState"
 	getDatabase       = "Get-MailboxDatabase"
 	getThrottling     = "Get-ThrottlingPolicy"
-	getAddressPolicy  = "Get-EmailAddressPolicy"
 	getTrust          = "Get-FederationTrust"
 	getTransport      = "Get-TransportService"
 	getQueue          = "Get-Queue"
@@ -178,18 +171,6 @@ var (
 			}
 			p.Scope, _ = o.String("ThrottlingPolicyScope")
 			p.EWS, _ = o.String("EwsMaxConcurrency")
-			return p, nil
-		}))
-
-	AddressPolicies = Cmdlet(OnPremises, getAddressPolicy, each(getAddressPolicy,
-		func(o exchange.Object) (p AddressPolicy, err error) {
-			if p.Name, err = o.String("Name"); err != nil {
-				return p, err
-			}
-			p.FilterType, _ = o.String("RecipientFilterType")
-			if applied, err := o.Bool("RecipientFilterApplied"); err == nil {
-				p.Applied = &applied
-			}
 			return p, nil
 		}))
 

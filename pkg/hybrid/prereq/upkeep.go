@@ -295,7 +295,7 @@ var upkeepChecks = []Check{
 		Consider: "Recipients that the new filter includes besides get the policy's addresses when it is applied.",
 		Run: look(fact.AddressPolicies, "%s email address policy has a filter of Exchange 2003",
 			"%s email address policies have filters of Exchange 2003", always(func(_ Input, p fact.AddressPolicy) flaw {
-				if !strings.EqualFold(p.FilterType, "Legacy") {
+				if !p.Legacy {
 					return flaw{}
 				}
 				return flaw{p.Name, []string{"Set-EmailAddressPolicy -Identity " + exchange.Quote(p.Name) +

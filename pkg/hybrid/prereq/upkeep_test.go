@@ -39,7 +39,7 @@ func kept(f *fact.Set) {
 		fact.Databases.Seed(forest, []fact.Database{{Name: "DB1", Server: "EX1", Mounted: &on}, {Name: "DB2"}}, nil)
 		fact.ThrottlingPolicies.Seed(forest, []fact.Throttling{{Name: "Global", Scope: "Global", EWS: "27"},
 			{Name: "Few", Scope: "Regular", EWS: "5"}, {Name: "All", Scope: "Organization", EWS: "Unlimited"}}, nil)
-		fact.AddressPolicies.Seed(forest, []fact.AddressPolicy{{Name: "Default Policy", FilterType: "Precanned"}}, nil)
+		fact.AddressPolicies.Seed(forest, []fact.AddressPolicy{{Name: "Default Policy"}}, nil)
 		fact.ClientDirectories.Seed(forest, []fact.ClientDirectory{
 			{Noun: fact.OWADirectory, Identity: `EX1\owa (Default Web Site)`, ExternalURL: "https://mail.example/owa"},
 			{Noun: fact.ActiveSyncDirectory, Identity: `EX1\eas`,
@@ -199,7 +199,7 @@ func TestUpkeepDisorders(t *testing.T) {
 			fact.ThrottlingPolicies.Seed(f.Forests[0], []fact.Throttling{{Name: "All", Scope: "Organization", EWS: "5"}}, nil)
 		}), []string{"warn servers.throttling contoso"}},
 		"legacy filter": {seed(func(f *fact.Set) {
-			fact.AddressPolicies.Seed(f.Forests[0], []fact.AddressPolicy{{Name: "Old", FilterType: "Legacy"}}, nil)
+			fact.AddressPolicies.Seed(f.Forests[0], []fact.AddressPolicy{{Name: "Old", Legacy: true}}, nil)
 		}), []string{"fail servers.address-policy-filter contoso"}},
 		"partner application without account": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.PartnerApplications, f.Forests[0], func(p *[]fact.PartnerApplication) {
