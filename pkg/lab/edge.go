@@ -32,7 +32,8 @@ func (f *forestSite) putEdge() {
 }
 
 func (f *forestSite) registerEdge(r *registry) {
-	r.certificate(&f.edge.own, leaf{subject: pkix.Name{CommonName: f.edge.name}, names: []string{f.edge.name, f.edge.host},
+	r.certificate(&f.edge.own, leaf{subject: pkix.Name{CommonName: f.edge.name},
+		names:      []string{f.edge.name, f.edge.host},
 		selfSigned: true, rsa: true})
 	r.host(f.edge.host)
 }
@@ -60,11 +61,13 @@ func (f *forestSite) raiseEdge(l *Lab) error {
 	e := f.edge
 	e.org = organization.New(organization.Config{Name: e.name, Side: exchange.OnPremises, FQDN: f.domain,
 		Host: e.host, Clock: l.now})
-	e.org.Seed("ReceiveConnector", "Name", "Default internal receive connector "+e.name, "Server", e.name, "Fqdn", e.host,
+	e.org.Seed("ReceiveConnector", "Name", "Default internal receive connector "+e.name, "Server", e.name, "Fqdn",
+		e.host,
 		"Bindings", []string{"0.0.0.0:25"}, "RemoteIPRanges", []string{"0.0.0.0-255.255.255.255"}, "AuthMechanism",
 		"Tls, ExchangeServer", "PermissionGroups", "AnonymousUsers, ExchangeServers", "TransportRole", "HubTransport")
 	for _, c := range []*issued{f.transport, e.own} {
-		e.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server", e.name, "RawData", c.cert.Raw,
+		e.org.Seed("ExchangeCertificate", "Name", certificate.Thumbprint(c.cert), "Server", e.name, "RawData",
+			c.cert.Raw,
 			"Thumbprint", certificate.Thumbprint(c.cert), "Subject", certificate.Subject(c.cert), "Issuer",
 			certificate.Issuer(c.cert), "SerialNumber", fmt.Sprintf("%X", c.cert.SerialNumber), "NotBefore",
 			c.cert.NotBefore, "NotAfter", c.cert.NotAfter, "CertificateDomains", c.cert.DNSNames, "Services", "SMTP",

@@ -9,7 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
 )
 
-// enforce makes the cmdlets that tell of old servers. A server below the floor was seen 40 days ago.
+// enforce makes the cmdlets that tell of old servers. A server below the floor was seen 40 days
+// ago.
 func (t *tenantSite) enforce(forests []*forestSite) {
 	const culture = "1/2/2006 3:04:05 PM" // in which the service prints dates
 	t.org.Handle("Get-OnPremServerReportInfo", func(context.Context, organization.Call) ([]exchange.Object, error) {
@@ -29,7 +30,8 @@ func (t *tenantSite) enforce(forests []*forestSite) {
 		return out, nil
 	})
 	t.org.Handle("Get-TenantExemptionInfo", func(_ context.Context, c organization.Call) ([]exchange.Object, error) {
-		if scenario, _ := c.Parameters["BlockingScenario"].(string); !strings.EqualFold(scenario, "UnpatchedOnPremServer") {
+		if scenario, _ := c.Parameters["BlockingScenario"].(string); !strings.EqualFold(scenario,
+			"UnpatchedOnPremServer") {
 			return nil, &exchange.Error{Category: "InvalidArgument", ExceptionType: "System.ArgumentException",
 				Message: "BlockingScenario '" + scenario + "' isn't valid."}
 		}

@@ -41,8 +41,9 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.inbound-name-stale", Turns: turns("tenant.connector-certificate"), Diagnosis: "mail.not-attributed",
-			Title: "the tenant's inbound connector names the certificate that contoso had before",
+			ID: "mail.inbound-name-stale", Turns: turns("tenant.connector-certificate"),
+			Diagnosis: "mail.not-attributed",
+			Title:     "the tenant's inbound connector names the certificate that contoso had before",
 			late: everywhere(func(l *Lab) {
 				inbound(l, "TlsSenderCertificateName", "old."+l.contoso().domain)
 			}),
@@ -56,7 +57,8 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.direct-send-rejected", Turns: turns("tenant.connector-certificate"), Diagnosis: "mail.direct-send",
+			ID: "mail.direct-send-rejected", Turns: turns("tenant.connector-certificate"),
+			Diagnosis: "mail.direct-send",
 			Title: "the tenant rejects direct send, and its inbound connector names the certificate that contoso had " +
 				"before",
 			late: everywhere(func(l *Lab) {
@@ -65,7 +67,8 @@ func mailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "mail.partner-lock", Turns: turns("tenant.connector-certificate", "tenant.partner-lock"), Diagnosis: "mail.partner-connector",
+			ID: "mail.partner-lock", Turns: turns("tenant.connector-certificate", "tenant.partner-lock"),
+			Diagnosis: "mail.partner-connector",
 			Title: "a partner connector for all senders admits the gateway's certificate alone, and contoso's " +
 				"inbound connector is off",
 			late: everywhere(func(l *Lab) {
@@ -104,8 +107,9 @@ func mailFaults() []Fault {
 			early: inContoso(func(f *forestSite) { f.network.silence(f.mail + ":25") }),
 		},
 		{
-			ID: "mail.inspected", Turns: turns("certificates.transport", "reachability.smtp-servers"), Diagnosis: "mail.no-tls",
-			Title: "a firewall in front of contoso masks STARTTLS",
+			ID: "mail.inspected", Turns: turns("certificates.transport", "reachability.smtp-servers"),
+			Diagnosis: "mail.no-tls",
+			Title:     "a firewall in front of contoso masks STARTTLS",
 			early: inContoso(func(f *forestSite) {
 				f.inspect = func(c *smtp.Config) {
 					c.Certificate, c.Greeting, c.Capabilities = nil, "220 ************************",

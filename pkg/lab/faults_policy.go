@@ -47,7 +47,8 @@ func policyFaults() []Fault {
 			Diagnosis: "mail.inbound-private-address",
 			Title:     "an inbound connector of the tenant names the private address of contoso's server",
 			late: inTenant(func(t *tenantSite) {
-				t.org.Seed("InboundConnector", "Name", "Contoso by address", "ConnectorType", "OnPremises", "SenderDomains",
+				t.org.Seed("InboundConnector", "Name", "Contoso by address", "ConnectorType", "OnPremises",
+					"SenderDomains",
 					[]string{"smtp:*;1"}, "SenderIPAddresses", []string{"10.1.0.25"}, "RequireTls", true)
 			}),
 		},

@@ -60,7 +60,8 @@ func startPostfix(t *testing.T, routes map[string]string, certificate, key strin
 	}
 	main := []string{
 		"compatibility_level = 3.6", "queue_directory = " + dir + "/queue", "data_directory = " + dir + "/data",
-		"maillog_file = /dev/stdout", "myhostname = mx.partner.example", "mydestination =", "inet_interfaces = 127.0.0.1",
+		"maillog_file = /dev/stdout", "myhostname = mx.partner.example", "mydestination =",
+		"inet_interfaces = 127.0.0.1",
 		"inet_protocols = ipv4", "mynetworks = 127.0.0.0/8", "command_directory = /usr/sbin",
 		"daemon_directory = /usr/lib/postfix/sbin", "smtpd_peername_lookup = no", "default_transport = error:none",
 		"virtual_mailbox_domains = partner.contoso.example", "virtual_mailbox_base = " + dir + "/box",
@@ -84,7 +85,8 @@ func startPostfix(t *testing.T, routes map[string]string, certificate, key strin
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command("install", "-d", "-o", "postfix", filepath.Join(dir, "data")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("install", "-d", "-o", "postfix",
+		filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var log bytes.Buffer
@@ -160,8 +162,8 @@ func (l *Lab) port(t *testing.T, name string) string {
 
 // Postfix and swaks as foreign peers: the tenant takes their mail as internal when they present the
 // forest's certificate and say what Exchange says, and as external otherwise. The site, which knows
-// only the cloud's certificate, takes it as external. The lab hands mail to Postfix over TLS, without
-// Exchange's own headers.
+// only the cloud's certificate, takes it as external. The lab hands mail to Postfix over TLS,
+// without Exchange's own headers.
 func TestForeignPeers(t *testing.T) {
 	l := startWithMail(t)
 	f := l.contoso()
@@ -230,7 +232,8 @@ func TestForeignPeers(t *testing.T) {
 		sender string
 	}{{f.post, local}, {l.tenant.post, f.moved().primary}} {
 		from.post.Link(l.network.names, dial, l.way.Roots())
-		if _, err := from.post.Submit(from.sender, []string{"anna@partner.contoso.example"}, "to Postfix", "text\r\n.\r\nend\r\n"); err != nil {
+		if _, err := from.post.Submit(from.sender, []string{"anna@partner.contoso.example"}, "to Postfix",
+			"text\r\n.\r\nend\r\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -246,7 +249,8 @@ func TestForeignPeers(t *testing.T) {
 		for _, name := range files {
 			raw, err := os.ReadFile(name)
 			text := string(raw)
-			if err != nil || !strings.Contains(text, "using TLSv1.3") || strings.Contains(text, "X-MS-Exchange-Organization") ||
+			if err != nil || !strings.Contains(text, "using TLSv1.3") ||
+				strings.Contains(text, "X-MS-Exchange-Organization") ||
 				!strings.Contains(text, "\ntext\n.\nend\n") {
 				t.Errorf("%v\n%s", err, text)
 			}

@@ -39,8 +39,8 @@ type edgeConnector struct {
 	TlsDomainCapabilities []string
 }
 
-// TestEdgeScript runs the script of an Edge server in Microsoft's PowerShell: it writes once, passes
-// over what is as wanted, refuses the wrong place, and its rollback restores what was there.
+// TestEdgeScript runs the script of an Edge server in Microsoft's PowerShell: it writes once,
+// passes over what is as wanted, refuses the wrong place, and its rollback restores what was there.
 func TestEdgeScript(t *testing.T) {
 	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1})
 	if err != nil {
@@ -103,8 +103,10 @@ func TestEdgeScript(t *testing.T) {
 	fresh := func() edgeServer {
 		return edgeServer{Name: "EDGE1", Certificates: []edgeCertificate{{issuer, subject, 90}},
 			Connectors: []edgeConnector{
-				{Identity: `EDGE1\Default internal receive connector EDGE1`, Enabled: true, Bindings: []string{"0.0.0.0:25"},
-					RemoteIPRanges: []string{"0.0.0.0-255.255.255.255"}, TlsDomainCapabilities: []string{"partner.example:AcceptOorgProtocol"}},
+				{Identity: `EDGE1\Default internal receive connector EDGE1`, Enabled: true,
+					Bindings:              []string{"0.0.0.0:25"},
+					RemoteIPRanges:        []string{"0.0.0.0-255.255.255.255"},
+					TlsDomainCapabilities: []string{"partner.example:AcceptOorgProtocol"}},
 				{Identity: `EDGE1\Relay`, Enabled: true, Bindings: []string{"0.0.0.0:25"},
 					RemoteIPRanges: []string{"10.0.0.0/8"}},
 			}}
@@ -166,7 +168,8 @@ func TestEdgeScript(t *testing.T) {
 		t.Errorf("it writes again: %s", out)
 	}
 	changed := read()
-	changed.Connectors[0].TlsDomainCapabilities = append(changed.Connectors[0].TlsDomainCapabilities, "x.example:AllowSubmit")
+	changed.Connectors[0].TlsDomainCapabilities = append(changed.Connectors[0].TlsDomainCapabilities,
+		"x.example:AllowSubmit")
 	keep(changed)
 	if out := run("rollback/"+name, yes); read().Writes != 1 || !strings.Contains(out, "was changed since") {
 		t.Errorf("the rollback takes away what others added: %s", out)

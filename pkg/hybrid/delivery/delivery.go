@@ -227,9 +227,10 @@ func beyond(ctx context.Context, premises []Premise, subject string) error {
 		for _, e := range sent {
 			host, _ := e.String("ServerHostname")
 			if slices.ContainsFunc(p.Edge, func(edge string) bool { return sameServer(edge, host) }) {
-				return failed(diagnose.MailEdgeStale, 0.7, "%s handed the message to its Edge server %s, which has not "+
-					"passed it on: run Get-Queue there. When no connector takes it, EdgeSync is behind: "+
-					"Start-EdgeSynchronization on a Mailbox server", p.Name, link.Line(host))
+				return failed(diagnose.MailEdgeStale, 0.7,
+					"%s handed the message to its Edge server %s, which has not "+
+						"passed it on: run Get-Queue there. When no connector takes it, EdgeSync is behind: "+
+						"Start-EdgeSynchronization on a Mailbox server", p.Name, link.Line(host))
 			}
 		}
 	}

@@ -77,7 +77,8 @@ func (p *Planner) copyRule(ctx context.Context, name string, from, to mailRules,
 	rule, isTransport := fact.FindRule(from.transport, name)
 	journal, isJournal := fact.FindRule(from.journal, name)
 	if !isTransport && !isJournal {
-		return fmt.Errorf("%s has no transport rule or journal rule %q: correct copyRules in the answers file", from.side,
+		return fmt.Errorf("%s has no transport rule or journal rule %q: correct copyRules in the answers file",
+			from.side,
 			name)
 	}
 	why := msg.Of("the answers name it: it is copied from %s, with what is set there", from.side)
@@ -89,7 +90,8 @@ func (p *Planner) copyRule(ctx context.Context, name string, from, to mailRules,
 			side string
 		}{{rule, from.side}, {live, to.side}} {
 			if own := slices.Concat(r.Bound, notCopied(r.Values)); len(own) > 0 {
-				return fmt.Errorf("transport rule %q of %s uses %s, which cannot be copied: make the rule by hand on the "+
+				return fmt.Errorf("transport rule %q of %s uses %s, which cannot be copied: make the rule by hand on "+
+					"the "+
 					"other side, and take it out of copyRules", name, r.side, strings.Join(own, ", "))
 			}
 		}
@@ -116,7 +118,8 @@ func (p *Planner) copyRule(ctx context.Context, name string, from, to mailRules,
 			return err
 		}
 		if reports == "" {
-			return fmt.Errorf("%s makes no journal rule before it has an address for reports that cannot be delivered: run "+
+			return fmt.Errorf("%s makes no journal rule before it has an address for reports that cannot be "+
+				"delivered: run "+
 				"Set-TransportConfig -JournalingReportNdrTo in Exchange Online PowerShell", p.tenant())
 		}
 	}
@@ -171,7 +174,8 @@ var textSet = Type{
 var transportRule = Exchange.Declare(Kind{
 	Noun:  "TransportRule",
 	Title: "Transport rule",
-	Why: "Acts on messages by their properties. Rules are not synchronized: each side applies its own to the messages of " +
+	Why: "Acts on messages by their properties. Rules are not synchronized: each side applies its own to the " +
+		"messages of " +
 		"its mailboxes.",
 	Places:     []string{OnPremises, Online},
 	Properties: ruleProperties(),

@@ -251,9 +251,11 @@ func (p *Planner) deriveSend(ctx context.Context, m mail) error {
 	reason := msg.Of("mail from %s to the tenant is sent over TLS, with the headers that make it internal",
 		p.Forest.Name())
 	if len(m.edge) > 0 {
-		reason = msg.Of("%s; the Edge servers get their part by the scripts that hybridge plan --scripts writes", reason)
+		reason = msg.Of("%s; the Edge servers get their part by the scripts that hybridge plan --scripts writes",
+			reason)
 	}
-	p.Add(sendConnector, p.at(), m.coexistence, properties["Name"].(string), reason, properties, One(inboundConnector, PlaceOnline, m.guid))
+	p.Add(sendConnector, p.at(), m.coexistence, properties["Name"].(string), reason, properties,
+		One(inboundConnector, PlaceOnline, m.guid))
 	return nil
 }
 

@@ -49,7 +49,8 @@ func withEdge(f *fact.Set) {
 		Version: servers[0].Version, Edge: true}), nil)
 	fact.HybridConfigurations.Seed(forest, fact.HybridConfiguration{Exists: true, Edge: []string{"EDGE1"}}, nil)
 	fact.EdgeSubscriptions.Seed(forest, []fact.EdgeSubscription{{Name: "EDGE1", Site: "Default-First-Site-Name"}}, nil)
-	fact.EdgeSyncs.Seed(forest, []fact.EdgeSync{{Name: "EDGE1", Status: "Normal", Synced: today.Add(-time.Minute)}}, nil)
+	fact.EdgeSyncs.Seed(forest, []fact.EdgeSync{{Name: "EDGE1", Status: "Normal", Synced: today.Add(-time.Minute)}},
+		nil)
 	seen, err := fact.CertificateFile.In(context.Background(), forest)
 	fact.MailServers.Seed(f.Network, "edge1.contoso.com", served(seen), err)
 }
@@ -106,7 +107,8 @@ func TestMailPolicyDisorders(t *testing.T) {
 			fact.OnlineMailTips.Seed(f.Tenant, fact.MailTips{}, nil)
 		}, nil},
 		"no approval assistant": {func(_ *testing.T, f *fact.Set, _ *authority) {
-			fact.ArbitrationMailboxes.Seed(f.Forests[0], []string{"Migration.8f3e7716-2011-43e4-96b1-aba62d229136"}, nil)
+			fact.ArbitrationMailboxes.Seed(f.Forests[0], []string{"Migration.8f3e7716-2011-43e4-96b1-aba62d229136"},
+				nil)
 		}, []string{"fail transport.moderation contoso"}},
 		"a private address": {func(_ *testing.T, f *fact.Set, _ *authority) {
 			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{{Name: "By address", Type: "OnPremises",
@@ -148,11 +150,13 @@ func TestMailPolicyDisorders(t *testing.T) {
 		}, []string{"fail transport.edge-subscription contoso: edge1.contoso.com"}},
 		"EdgeSync fails": {func(_ *testing.T, f *fact.Set, _ *authority) {
 			withEdge(f)
-			fact.EdgeSyncs.Seed(f.Forests[0], []fact.EdgeSync{{Name: "EDGE1", Status: "Failed", Detail: "The LDAP server is unavailable."}}, nil)
+			fact.EdgeSyncs.Seed(f.Forests[0],
+				[]fact.EdgeSync{{Name: "EDGE1", Status: "Failed", Detail: "The LDAP server is unavailable."}}, nil)
 		}, []string{"fail transport.edge-subscription contoso: edge1.contoso.com"}},
 		"EdgeSync is two days behind": {func(_ *testing.T, f *fact.Set, _ *authority) {
 			withEdge(f)
-			fact.EdgeSyncs.Seed(f.Forests[0], []fact.EdgeSync{{Name: "EDGE1", Status: "Normal", Synced: today.AddDate(0, 0, -2)}}, nil)
+			fact.EdgeSyncs.Seed(f.Forests[0],
+				[]fact.EdgeSync{{Name: "EDGE1", Status: "Normal", Synced: today.AddDate(0, 0, -2)}}, nil)
 		}, []string{"fail transport.edge-subscription contoso: edge1.contoso.com"}},
 		"an Edge server with its own certificate": {func(t *testing.T, f *fact.Set, ca *authority) {
 			withEdge(f)

@@ -25,7 +25,8 @@ var mailPolicyChecks = []Check{
 			"is: after a move, another set of rules applies.",
 		Fix: "Make the rules alike. For rules that hybridge may copy, name them in the answers file, under " +
 			"forests[].copyRules; hybridge plan then shows the copies.",
-		Consider: "A rule on both sides acts twice on mail that crosses: a disclaimer is added twice unless an exception " +
+		Consider: "A rule on both sides acts twice on mail that crosses: a disclaimer is added twice unless an " +
+			"exception " +
 			"looks for it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			return compareRules(ctx, in, fact.TransportRules, fact.OnlineTransportRules,
@@ -39,7 +40,8 @@ var mailPolicyChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.onprem-read", "access.online-read"},
 		Reads:    fact.List(fact.JournalRules, fact.OnlineJournalRules),
-		Why: "Journal rules are not synchronized. Messages of people whose mailbox moves to a side without the rule are " +
+		Why: "Journal rules are not synchronized. Messages of people whose mailbox moves to a side without the rule " +
+			"are " +
 			"not journaled any more.",
 		Fix: "Make the rule on the other side too, with a journal mailbox outside of Exchange Online. For rules that " +
 			"hybridge may copy, name them in the answers file, under forests[].copyRules.",
@@ -56,7 +58,8 @@ var mailPolicyChecks = []Check{
 		Severity: check.Warn,
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineJournalRules, fact.OnlineJournalReports),
-		Why: "Without the address, Exchange Online makes no journal rule, and Microsoft's wizard fails when it copies the " +
+		Why: "Without the address, Exchange Online makes no journal rule, and Microsoft's wizard fails when it " +
+			"copies the " +
 			"transport settings (HCW8110).",
 		Fix:      "Set the address of a mailbox that is not journaled itself, outside of Exchange Online.",
 		Consider: "Exchange Online does not journal messages from and to this address.",
@@ -79,7 +82,8 @@ var mailPolicyChecks = []Check{
 			case address != "":
 				return check.Pass("reports go to %s", address)
 			case wanted > 0:
-				return check.Warned("there are journal rules, and the tenant has no address for reports that cannot be " +
+				return check.Warned("there are journal rules, and the tenant has no address for reports that cannot " +
+					"be " +
 					"delivered").FixWith("Set-TransportConfig -JournalingReportNdrTo 'ADDRESS'")
 			}
 			return check.Pass("no side has journal rules")
@@ -94,7 +98,8 @@ var mailPolicyChecks = []Check{
 		Reads:    fact.List(fact.OwnMailTips, fact.OnlineMailTips),
 		Why: "Each side judges MailTips for its own senders, and asks the other side about its recipients. Where the " +
 			"settings differ, people see other warnings after their mailbox has moved. Two tips stay with one side " +
-			"whatever the settings are: recipients outside of the organization, and their number in groups, are judged " +
+			"whatever the settings are: recipients outside of the organization, and their number in groups, are " +
+			"judged " +
 			"for senders of the group's own side.",
 		Fix:      "Set the same values on both sides.",
 		Consider: "A lower threshold for a large audience warns of more groups.",
@@ -125,9 +130,11 @@ var mailPolicyChecks = []Check{
 				differ = append(differ, "MailTipsLargeAudienceThreshold")
 			}
 			if len(differ) > 0 {
-				return check.Warned("forest %s and the tenant differ in %s", in.Forest.Name(), strings.Join(differ, ", ")).
+				return check.Warned("forest %s and the tenant differ in %s", in.Forest.Name(),
+					strings.Join(differ, ", ")).
 					With("settings", differ).
-					FixWith("Get-OrganizationConfig | Format-List MailTips*", "Set-OrganizationConfig -"+differ[0]+" ...")
+					FixWith("Get-OrganizationConfig | Format-List MailTips*",
+						"Set-OrganizationConfig -"+differ[0]+" ...")
 			}
 			return check.Pass("the settings of forest %s and of the tenant are the same", in.Forest.Name())
 		}),
@@ -149,11 +156,13 @@ var mailPolicyChecks = []Check{
 			}
 			// The rest of the name differs between organizations.
 			const approval = "systemmailbox{1f05a927"
-			if !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(strings.ToLower(n), approval) }) {
+			if !slices.ContainsFunc(names,
+				func(n string) bool { return strings.HasPrefix(strings.ToLower(n), approval) }) {
 				return check.Failed("forest %s has no mailbox SystemMailbox{1f05a927-...} of the approval assistant",
 					in.Forest.Name()).With("mailboxes", names).
-					FixWith("Get-User 'SystemMailbox{1f05a927*' -ResultSize Unlimited", "Enable-Mailbox -Arbitration -Identity "+
-						"'SystemMailbox{1f05a927-...}'")
+					FixWith("Get-User 'SystemMailbox{1f05a927*' -ResultSize Unlimited",
+						"Enable-Mailbox -Arbitration -Identity "+
+							"'SystemMailbox{1f05a927-...}'")
 			}
 			return check.Pass("the approval assistant of forest %s has its mailbox", in.Forest.Name())
 		}),
@@ -164,18 +173,22 @@ var mailPolicyChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.InboundConnectors),
-		Why: "An inbound connector of type OnPremises takes mail of its addresses as mail of the organization. Exchange " +
-			"Online sees the address that the internet sees: it never sees a private one. Where two connectors name an " +
+		Why: "An inbound connector of type OnPremises takes mail of its addresses as mail of the organization. " +
+			"Exchange " +
+			"Online sees the address that the internet sees: it never sees a private one. Where two connectors name " +
+			"an " +
 			"address, it is not determined which one applies.",
-		Fix: "Name the public addresses of the servers, or recognize them by their certificate (TlsSenderCertificateName).",
-		Consider: "Mail of an address that no connector names any more is filtered as mail from the internet, and refused " +
+		Fix: "Name the public addresses of the servers, or recognize them by their certificate " +
+			"(TlsSenderCertificateName).",
+		Consider: "Mail of an address that no connector names any more is filtered as mail from the internet, and " +
+			"refused " +
 			"where Direct Send is rejected.",
 		Run: mailOnly(judgeInboundAddresses),
 	},
 }
 
-// compareRules lists what differs between the rules of a forest and those of the tenant. A rule that
-// is disabled counts only where the other side's is enabled.
+// compareRules lists what differs between the rules of a forest and those of the tenant. A rule
+// that is disabled counts only where the other side's is enabled.
 func compareRules(ctx context.Context, in Input, own, online *fact.Query[[]fact.MailRule], same msg.Text) check.Result {
 	here, err := own.In(ctx, in.Forest)
 	if err != nil {

@@ -25,7 +25,8 @@ func (t online) session(net.Addr) smtp.Config {
 	config := smtp.Config{
 		RequestCA: &tls.Config{ClientAuth: tls.RequestClientCert},
 		Recognizes: func(s tls.ConnectionState) []string {
-			if c := t.hybrid(t.proven(s.PeerCertificates), netip.Addr{}, "*"); c != nil && c.Bool("CloudServicesMailEnabled") {
+			if c := t.hybrid(t.proven(s.PeerCertificates), netip.Addr{}, "*"); c != nil &&
+				c.Bool("CloudServicesMailEnabled") {
 				return []string{"XOORG"}
 			}
 			return nil
