@@ -89,7 +89,8 @@ var shown = map[string]struct {
 	"ImpersonationRole": {lists: [][2]string{{"list-impersonation-roles", "Roles[?Name=='{}']"}},
 		identity: "ImpersonationRoleId", row: []string{"Name", "Type"}},
 	"MailboxExport": {lists: [][2]string{{"list-mailbox-export-jobs",
-		"Jobs[?EntityId=='{EntityId}' && S3BucketName=='{S3BucketName}' && (State=='RUNNING' || State=='COMPLETED')] | [:1]"}},
+		"Jobs[?EntityId=='{EntityId}' && S3BucketName=='{S3BucketName}' && " +
+			"(State=='RUNNING' || State=='COMPLETED')] | [:1]"}},
 		identity: "JobId", row: []string{"EntityId", "S3BucketName"}},
 	"WorkMailRegistration": {lists: [][2]string{{"list-users", "Users[?State=='ENABLED' && Email=='{}']"},
 		{"list-groups", "Groups[?State=='ENABLED' && Email=='{}']"}}, identity: "Id", row: []string{"Email"}},

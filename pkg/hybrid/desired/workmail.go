@@ -59,8 +59,8 @@ func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
 	o, err := fact.WorkMailOrganization.In(ctx, p.set.WorkMail)
 	switch {
 	case errors.Is(err, workmail.ErrNotFound):
-		return o, notReady{fmt.Sprintf("%v. hybridge creates none: WorkMail has taken no new customers since %s, and ends "+
-			"in %d days", err, workmail.NewCustomersEnd.Format(time.DateOnly), workmail.DaysLeft(p.day()))}
+		return o, notReady{fmt.Sprintf("%v. hybridge creates none: WorkMail has taken no new customers since "+
+			"%s, and ends in %d days", err, workmail.NewCustomersEnd.Format(time.DateOnly), workmail.DaysLeft(p.day()))}
 	case err != nil:
 		return o, err
 	case o.State != "Active":

@@ -65,7 +65,8 @@ var workMailChecks = []Check{
 			switch {
 			case errors.Is(err, workmail.ErrNotFound):
 				left := workmail.DaysLeft(in.Now())
-				return check.Failed("%s. hybridge creates none: WorkMail has taken no new customers since %s, and ends in %s",
+				return check.Failed("%s. hybridge creates none: WorkMail has taken no new customers since %s, and "+
+					"ends in %s",
 					err.Error(), workmail.NewCustomersEnd.Format(time.DateOnly), daysLeft(left)).With("daysLeft", left)
 			case err != nil:
 				return check.Unknown(err)
