@@ -109,17 +109,20 @@ function Edit-Value {
     param([string]$Identity, [string]$Attribute, [string]$Old, [string]$New)
     $object = Get-ADObject -Identity $Identity -Properties $Attribute @connection
     $values = @($object[$Attribute] | ForEach-Object { [string]$_ })
-    if ($New -and $values -ccontains $New) {
+    $list = $Attribute -eq 'proxyAddresses'
+    $done = if ($New) { $values -ccontains $New }
+    else { $values.Count -eq 0 -or ($list -and $values -cnotcontains $Old) }
+    if ($done) {
         Write-Verbose "$Identity has the value already"
         return
     }
-    if (($Old -and $values -cnotcontains $Old) -or (-not $Old -and $values.Count -gt 0)) {
+    if (($Old -and $values -cnotcontains $Old) -or (-not $Old -and -not $list -and $values.Count -gt 0)) {
         Write-Warning "$Identity has changed since the check: $Attribute is left alone"
         return
     }
     if (-not $PSCmdlet.ShouldProcess($Identity, "change $Attribute from '$Old' to '$New'")) { return }
     $change = @{}
-    if ($Attribute -eq 'proxyAddresses') {
+    if ($list) {
         if ($Old) { $change.Remove = @{ $Attribute = $Old } }
         if ($New) { $change.Add = @{ $Attribute = $New } }
     }
