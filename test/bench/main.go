@@ -3,7 +3,8 @@
 // Command bench measures two things. How long a plan of many forests takes beside that of one,
 // against a lab whose answers take 50 ms, and how often it asks. How fast users are streamed out of
 // a directory, beside OpenLDAP's ldapsearch, from the same server over the same transport in the
-// same run, and how much memory that takes; it needs Debian's slapd and ldap-utils.
+// same run, and how much memory that takes: a stream, every rule over one forest, and the
+// duplicates of two. It needs Debian's slapd and ldap-utils.
 //
 //	go run ./test/bench              50 forests, 100,000 users
 //	BIG=1 go run ./test/bench        50 forests, 1,000,000 users
@@ -76,12 +77,15 @@ func main() {
 	forests := flag.Int("forests", 50, "how many forests are planned; none when 0")
 	simulated := flag.String("lab", "", "internal: serve a lab in this directory")
 	measure := flag.String("measure", "", "internal: scan once, from this address, and print the measurement")
+	shared := flag.Int("duplicates", 0, "internal: with -measure, find the duplicates of so many forests instead")
 	ca := flag.String("ca", "", "internal: authority of the server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
 	switch {
+	case *measure != "" && *shared > 0:
+		err = duplicates(ctx, *measure, *ca, *shared)
 	case *measure != "":
 		err = scan(ctx, *measure, *ca)
 	case *simulated != "":
@@ -225,7 +229,10 @@ func run(ctx context.Context, users, runs int) error {
 		float64(peak)/1024, b.Mallocs)
 	fmt.Fprintf(w, "ratio\t%.2f\t\t\t\t\t\n", rate(b)/rate(a))
 	fmt.Fprintf(w, "goal\t0.70\t\t\t48.0\t\t\n")
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return index(ctx, address, ca, users)
 }
 
 func median(m []measurement) measurement {
