@@ -50,6 +50,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.two-forests", Turns: turns("workmail.one-directory"), Verdict: Warns,
+			May:       turns("workmail.ownership-record"),
 			Diagnosis: "workmail.two-forests",
 			Title:     "the answers connect both forests with one organization in WorkMail",
 			early: hook{2, func(l *Lab) {
@@ -77,6 +78,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.token-expired", Turns: turns("workmail.token"), Diagnosis: "workmail.token-expired",
+			May:   turns("workmail.identity"),
 			Title: "the personal access token of the service account has expired, while Identity Center is tried out",
 			late: inWorkMail(func(s *workMailSite) {
 				s.org.IdentityTried = true
@@ -86,6 +88,7 @@ func workMailRightsFaults() []Fault {
 		},
 		{
 			ID: "workmail.token-expires", Turns: turns("workmail.token"), Verdict: Warns,
+			May:       turns("workmail.identity"),
 			Diagnosis: "workmail.token-expired",
 			Title:     "the personal access token of the service account expires in ten days",
 			late: inWorkMail(func(s *workMailSite) {
