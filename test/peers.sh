@@ -9,6 +9,7 @@ packages=(
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
 	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
+	chromium fonts-dejavu-core                                                      # HTML reports
 	awscli shellcheck                                                               # Amazon WorkMail
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
