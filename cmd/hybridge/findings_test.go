@@ -139,7 +139,8 @@ func TestFindingsFiles(t *testing.T) {
 	if n != len(rows)-1 {
 		t.Errorf("%d lines of JSON and %d rows", n, len(rows)-1)
 	}
-	for _, name := range []string{"findings.csv", "findings.jsonl", "repair/fix-contoso.ps1", "repair/undo-contoso.ps1"} {
+	for _, name := range []string{"findings.csv", "findings.jsonl", "repair/fix-contoso.ps1",
+		"repair/undo-contoso.ps1"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)

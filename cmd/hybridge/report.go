@@ -81,12 +81,14 @@ func (t *task) savedChecks(name string) (check.Report, error) {
 	}
 	switch {
 	case d.APIVersion != report.APIVersion:
-		return check.Report{}, usage("%s is of version %q; this hybridge reads %s", shown, report.Sanitize(d.APIVersion),
+		return check.Report{}, usage("%s is of version %q; this hybridge reads %s", shown,
+			report.Sanitize(d.APIVersion),
 			report.APIVersion)
 	case d.Kind == "RunReport" && d.Check != nil:
 		return *d.Check, nil
 	case d.Kind != "CheckReport":
-		return check.Report{}, usage("%s is a document of kind %q, not a CheckReport; write one with: hybridge check -o json",
+		return check.Report{}, usage("%s is a document of kind %q, not a CheckReport; write one with: hybridge check "+
+			"-o json",
 			shown, report.Sanitize(d.Kind))
 	}
 	var r check.Report

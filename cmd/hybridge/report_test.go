@@ -36,7 +36,8 @@ func TestReportDiff(t *testing.T) {
 	run := save("run.json", runDocument{APIVersion: "hybridge/v1", Kind: "RunReport", Check: &aRun})
 	plan := save("plan.json", map[string]string{"apiVersion": "hybridge/v1", "kind": "Plan"})
 	newer := save("newer.json", map[string]string{"apiVersion": "hybridge/v9", "kind": "CheckReport"})
-	damaged := save("damaged.json", map[string]any{"apiVersion": "hybridge/v1", "kind": "CheckReport", "results": "none"})
+	damaged := save("damaged.json",
+		map[string]any{"apiVersion": "hybridge/v1", "kind": "CheckReport", "results": "none"})
 	text := filepath.Join(dir, "report.txt")
 	if err := os.WriteFile(text, []byte("PASS"), 0o600); err != nil {
 		t.Fatal(err)
@@ -68,7 +69,8 @@ func TestReportDiff(t *testing.T) {
 	} {
 		got := execute(t, &scripted{}, test.stdin, "report", "diff", test.before, test.after)
 		if got.code != test.code || !strings.Contains(got.out+got.errout, test.says) {
-			t.Errorf("diff %s %s: exit %d, want %d and %q:\n%s%s", filepath.Base(test.before), filepath.Base(test.after),
+			t.Errorf("diff %s %s: exit %d, want %d and %q:\n%s%s", filepath.Base(test.before),
+				filepath.Base(test.after),
 				got.code, test.code, test.says, got.out, got.errout)
 		}
 	}
@@ -76,7 +78,8 @@ func TestReportDiff(t *testing.T) {
 	if err := validates(t, schemaComments(t), "check-diff", []byte(got.out)); err != nil || got.code != exitFailed {
 		t.Errorf("exit %d: %v\n%s", got.code, err, got.out)
 	}
-	if got := execute(t, &scripted{}, "", "report"); got.code != exitUsage || !strings.Contains(got.errout, "report diff") {
+	if got := execute(t, &scripted{}, "", "report"); got.code != exitUsage ||
+		!strings.Contains(got.errout, "report diff") {
 		t.Errorf("exit %d: %s", got.code, got.errout)
 	}
 }

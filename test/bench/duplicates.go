@@ -129,8 +129,8 @@ func index(ctx context.Context, address, ca string, users int) error {
 			return fmt.Errorf("%d forests: %d users and %d duplicates, want %d and %d", forests, m.Users, m.Mismatches,
 				forests*users, want)
 		}
-		fmt.Printf("%d forests: %.1f s, CPU %.1f µs/user, %d duplicates, peak %.1f MiB (goal %d)\n", forests, m.Seconds,
-			m.CPU*1e6/float64(m.Users), m.Mismatches, float64(m.PeakKiB)/1024, limits[forests])
+		fmt.Printf("%d forests: %.1f s, CPU %.1f µs/user, %d duplicates, peak %.1f MiB (goal %d)\n", forests,
+			m.Seconds, m.CPU*1e6/float64(m.Users), m.Mismatches, float64(m.PeakKiB)/1024, limits[forests])
 	}
 	return nil
 }

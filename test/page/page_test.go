@@ -29,11 +29,13 @@ import (
 const markup = `"'><img src=http://evil.example/x.png onerror="fetch('http://evil.example/y')"><script>alert(1)</script>` +
 	`</style></script><link rel=stylesheet href=http://evil.example/z.css><a href="javascript:alert(1)">x</a>`
 
-// written writes the page of a report with three forests, two clouds and words that try to be markup.
+// written writes the page of a report with three forests, two clouds and words that try to be
+// markup.
 func written(t *testing.T) string {
 	t.Helper()
 	r := check.Report{APIVersion: report.APIVersion, Kind: "CheckReport"}
-	statuses := []check.Status{check.StatusFail, check.StatusWarn, check.StatusError, check.StatusPass, check.StatusSkip}
+	statuses := []check.Status{check.StatusFail, check.StatusWarn, check.StatusError, check.StatusPass,
+		check.StatusSkip}
 	for _, forest := range []string{"contoso", "fabrikam", "adatum"} {
 		for i, s := range statuses {
 			r.Results = append(r.Results, check.Result{ID: check.ID(fmt.Sprintf("servers.number-%d", i)), Scope: forest,
@@ -41,8 +43,9 @@ func written(t *testing.T) string {
 				Remedy: check.Remedy{Text: msg.Plain(markup), Commands: []string{"Get-ExchangeServer " + markup}}})
 		}
 		system := report.System{ID: forest, Kind: msg.Of("forest"), Name: forest}
-		for _, name := range []string{"EX1", "mail." + forest + ".example", "a-very-long-autodiscover-name.of." + forest +
-			".in.a.long.domain.example", markup} {
+		for _, name := range []string{"EX1", "mail." + forest + ".example",
+			"a-very-long-autodiscover-name.of." + forest +
+				".in.a.long.domain.example", markup} {
 			system.Parts = append(system.Parts, report.Part{Kind: msg.Plain("certificate of a server"), Name: name,
 				Note:  msg.Plain("Version 15.2 (Build 2562.17)"),
 				State: report.State{Status: report.Fail, ID: "servers.number-0", Place: forest}})
@@ -51,7 +54,8 @@ func written(t *testing.T) string {
 		for _, cloud := range []string{"tenant", "workmail"} {
 			r.Picture.Ways = append(r.Picture.Ways,
 				report.Way{From: forest, To: cloud, Kind: msg.Of("lookups"), Via: "mail." + forest + ".example"},
-				report.Way{From: cloud, To: forest, Kind: msg.Of("mail"), Via: "a.host.with.a.long.name." + forest + ".example"})
+				report.Way{From: cloud, To: forest, Kind: msg.Of("mail"),
+					Via: "a.host.with.a.long.name." + forest + ".example"})
 		}
 	}
 	r.Picture.Systems = append(r.Picture.Systems,
@@ -123,7 +127,8 @@ func open(t *testing.T, proxy string) *browser {
 	}()
 	select {
 	case host := <-address:
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+host+"/json/new?about:blank", nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+host+"/json/new?about:blank",
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +165,8 @@ func (b *browser) do(method string, params map[string]any) json.RawMessage {
 	if params == nil {
 		params = map[string]any{}
 	}
-	if err := websocket.JSON.Send(b.socket, map[string]any{"id": b.last, "method": method, "params": params}); err != nil {
+	if err := websocket.JSON.Send(b.socket,
+		map[string]any{"id": b.last, "method": method, "params": params}); err != nil {
 		b.t.Fatal(err)
 	}
 	for {
@@ -259,7 +265,8 @@ func TestPageInChromium(t *testing.T) {
 		width        int
 		phone        bool
 		wide, narrow string
-	}{{"phone", 390, true, "none", "block"}, {"tablet", 800, true, "block", "none"}, {"desk", 1440, false, "block", "none"}} {
+	}{{"phone", 390, true, "none", "block"}, {"tablet", 800, true, "block", "none"},
+		{"desk", 1440, false, "block", "none"}} {
 		b.show(path, screen.width, screen.phone)
 		if b.value(`document.documentElement.scrollWidth > innerWidth`) == "true" {
 			t.Errorf("%s: the page is %s wide", screen.name, b.value(`document.documentElement.scrollWidth`))

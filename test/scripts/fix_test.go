@@ -43,10 +43,13 @@ func TestFixScriptsRun(t *testing.T) {
 	)
 	before := objects{
 		anna: {"userPrincipalName": {"a@contoso.local"}, "proxyAddresses": {"SMTP:anna@contoso.example",
-			"smtp:an na'$x@contoso.example", "X500:/o=Contoso/cn=anna"}, "mailNickname": {}, "mail": {"anna@contoso.example"}},
+			"smtp:an na'$x@contoso.example", "X500:/o=Contoso/cn=anna"}, "mailNickname": {},
+			"mail": {"anna@contoso.example"}},
 		bob: {"userPrincipalName": {"bob@contoso.example"}, "proxyAddresses": {"SMTP:bob@contoso.example"},
-			"mailNickname": {".bob"}, "mail": {"robert@contoso.example"}, "targetAddress": {"SMTP:bob@contoso.example"}},
-		carla: {"userPrincipalName": {}, "proxyAddresses": {"SMTP:carla@contoso.example"}, "mailNickname": {"carla"}, "mail": {}},
+			"mailNickname": {".bob"}, "mail": {"robert@contoso.example"},
+			"targetAddress": {"SMTP:bob@contoso.example"}},
+		carla: {"userPrincipalName": {}, "proxyAddresses": {"SMTP:carla@contoso.example"}, "mailNickname": {"carla"},
+			"mail": {}},
 	}
 	finding := func(dn, attribute, value, suggestion string) check.Finding {
 		return check.Finding{Forest: "contoso", DN: dn, Attribute: attribute, Value: value, Rule: "directory.rule",
@@ -72,7 +75,8 @@ func TestFixScriptsRun(t *testing.T) {
 		}
 	}
 	fixed := before.with(anna, "userPrincipalName", "anna@contoso.example").
-		with(anna, "proxyAddresses", "SMTP:anna@contoso.example", "X500:/o=Contoso/cn=anna", "smtp:annax@contoso.example").
+		with(anna, "proxyAddresses", "SMTP:anna@contoso.example", "X500:/o=Contoso/cn=anna",
+			"smtp:annax@contoso.example").
 		with(anna, "mailNickname", "anna").with(bob, "mailNickname", "bob").with(bob, "mail", "bob@contoso.example").
 		with(carla, "userPrincipalName", "carla@contoso.example").
 		with(carla, "proxyAddresses", "SMTP:carla@contoso.example", "smtp:carla@contoso.mail.example")
@@ -124,10 +128,12 @@ func TestFixScriptsRun(t *testing.T) {
 			continue
 		}
 		if got.Calls != want.Calls || got.Failed != "" || len(got.Warnings) != len(want.Warnings) {
-			t.Errorf("%s: %d writes, want %d; error %q; warnings %q", want.Step, got.Calls, want.Calls, got.Failed, got.Warnings)
+			t.Errorf("%s: %d writes, want %d; error %q; warnings %q", want.Step, got.Calls, want.Calls, got.Failed,
+				got.Warnings)
 		}
 		for i, w := range got.Warnings {
-			if i < len(want.Warnings) && (!strings.Contains(w, want.Warnings[i]) || !strings.Contains(w, "left alone")) {
+			if i < len(want.Warnings) && (!strings.Contains(w, want.Warnings[i]) ||
+				!strings.Contains(w, "left alone")) {
 				t.Errorf("%s: %q does not name %s", want.Step, w, want.Warnings[i])
 			}
 		}

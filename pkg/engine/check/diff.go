@@ -141,7 +141,8 @@ func (c Comparison) View() report.View {
 		Summary: report.Summary{Lead: msg.Of("Findings:")}}
 	for _, d := range c.Differences {
 		f := report.Finding{
-			Status: report.Status(cmp.Or(d.After, StatusSkip)), ID: string(d.ID), Place: d.Scope, Title: msg.Key(d.Title),
+			Status: report.Status(cmp.Or(d.After, StatusSkip)), ID: string(d.ID), Place: d.Scope,
+			Title:   msg.Key(d.Title),
 			Summary: d.Summary, Action: words[d.Change],
 		}
 		if d.After == "" {

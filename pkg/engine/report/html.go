@@ -211,7 +211,8 @@ func (h *htmlWriter) block(b Block) {
 func (h *htmlWriter) legend() string {
 	var parts []string
 	for _, s := range []Status{Pass, Warn, Fail, Error, Acknowledged} {
-		parts = append(parts, fmt.Sprintf(`<span class="%s">%s</span> %s`, toneClass(s), s.sign(), h.text(s.look().word)))
+		parts = append(parts, fmt.Sprintf(`<span class="%s">%s</span> %s`, toneClass(s), s.sign(),
+			h.text(s.look().word)))
 	}
 	return strings.Join(append(parts, Status("").sign()+" "+h.text(msg.Of("not checked"))), " &nbsp; ")
 }
@@ -345,7 +346,8 @@ func (h *htmlWriter) matrix(x Matrix) {
 					plain(l.Probe)})
 			}
 		}
-		h.table([]msg.Text{msg.Of("before"), msg.Of("after"), msg.Of("direction"), msg.Of("lookup"), msg.Of("by")}, rows)
+		h.table([]msg.Text{msg.Of("before"), msg.Of("after"), msg.Of("direction"), msg.Of("lookup"), msg.Of("by")},
+			rows)
 		return
 	}
 	for _, l := range x.Lookups {
@@ -355,7 +357,8 @@ func (h *htmlWriter) matrix(x Matrix) {
 	h.table([]msg.Text{msg.Of("status"), msg.Of("direction"), msg.Of("lookup"), msg.Of("by"), msg.Of("time")}, rows)
 	for _, l := range x.Lookups {
 		if len(l.Details) > 0 {
-			h.finding(Finding{Status: l.Status, ID: h.style.direction(l.Direction), Place: l.Probe, Summary: l.Question(), Details: l.Details})
+			h.finding(Finding{Status: l.Status, ID: h.style.direction(l.Direction), Place: l.Probe,
+				Summary: l.Question(), Details: l.Details})
 		}
 	}
 }

@@ -21,7 +21,8 @@ func drawn(hostile string) shown {
 		return report.State{Status: s, ID: id, Place: "contoso"}
 	}
 	find := func(s report.Status, id string) report.Finding {
-		return report.Finding{Status: s, ID: id, Place: "contoso", Title: msg.Plain(hostile), Summary: msg.Plain(hostile),
+		return report.Finding{Status: s, ID: id, Place: "contoso", Title: msg.Plain(hostile),
+			Summary: msg.Plain(hostile),
 			Details: []report.Block{report.Paragraph{Label: msg.Of("fix"), Text: msg.Plain(hostile + "\nand more")},
 				report.Command{Lines: []string{hostile}}, report.Path{Hops: []string{hostile, "b"}}}}
 	}
@@ -29,7 +30,8 @@ func drawn(hostile string) shown {
 		s := report.System{ID: id, Kind: msg.Of("forest"), Name: id + hostile}
 		for i := range 7 {
 			s.Parts = append(s.Parts, report.Part{Kind: msg.Plain("server" + hostile),
-				Name: fmt.Sprintf("EX%d.%s.example%s", i, id, strings.Repeat("-long", 4*i)), Note: msg.Plain("15.2 " + hostile),
+				Name:  fmt.Sprintf("EX%d.%s.example%s", i, id, strings.Repeat("-long", 4*i)),
+				Note:  msg.Plain("15.2 " + hostile),
 				State: state(report.Fail, "a.fail")})
 		}
 		return s
@@ -95,7 +97,8 @@ func TestHTML(t *testing.T) {
 						links = append(links, a.Val)
 					case a.Key == "content" && strings.Contains(a.Val, "default-src"):
 						policy = a.Val
-					case a.Key == "src", a.Key == "style", strings.HasPrefix(a.Key, "on"), a.Key == "srcset", a.Key == "action":
+					case a.Key == "src", a.Key == "style", strings.HasPrefix(a.Key,
+						"on"), a.Key == "srcset", a.Key == "action":
 						t.Errorf("<%s> has %s=%q", n.Data, a.Key, a.Val)
 					}
 				}
@@ -142,7 +145,8 @@ func TestHTML(t *testing.T) {
 		with := drawn("")
 		without := drawn("")
 		without.view.Blocks = without.view.Blocks[1:]
-		if a, b := written(t, format, report.Options{}, with), written(t, format, report.Options{}, without); !bytes.Equal(a, b) {
+		if a, b := written(t, format, report.Options{}, with), written(t, format, report.Options{},
+			without); !bytes.Equal(a, b) {
 			t.Errorf("%s shows the picture: %s", format, a)
 		}
 	}

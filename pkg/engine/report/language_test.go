@@ -33,7 +33,8 @@ var german = map[string]string{
 	"place": "Ort", "all places": "alle Orte", "search": "suchen", "property": "Eigenschaft",
 	"not checked":                           "nicht geprüft",
 	"%s: %s recipients read, %s per second": "%s: %s Empfänger gelesen, %s je Sekunde",
-	"%s: %s of about %s recipients read, %s per second, about %s left": "%s: %s von etwa %s Empfängern gelesen, %s je " +
+	"%s: %s of about %s recipients read, %s per second, about %s left": "%s: %s von etwa %s Empfängern gelesen, %s " +
+		"je " +
 		"Sekunde, noch etwa %s",
 	"before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",

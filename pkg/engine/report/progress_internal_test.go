@@ -30,10 +30,12 @@ func TestProgressPace(t *testing.T) {
 		p.Observe(observe.Progress{Stage: "test", Text: "h"})
 		p.Settle()
 		p.Observe(observe.Progress{Stage: "read", Done: 250_000, Text: "contoso", Rate: 24999.7})
-		p.Observe(observe.Progress{Stage: "read", Done: 250_000, Total: 1_000_000, Text: "contoso", Rate: 25_000, Left: 30})
+		p.Observe(observe.Progress{Stage: "read", Done: 250_000, Total: 1_000_000, Text: "contoso", Rate: 25_000,
+			Left: 30})
 		time.Sleep(2 * pace)
 		if diff := cmp.Diff("check: a\ncheck: c\ncheck: d\napply: f\napply: g\ntest: h\n"+
-			"contoso: 250,000 recipients read, 25,000 per second\ncontoso: 250,000 of about 1,000,000 recipients read, "+
+			"contoso: 250,000 recipients read, 25,000 per second\ncontoso: 250,000 of about 1,000,000 recipients "+
+			"read, "+
 			"25,000 per second, about 30.0 s left\n", b.String()); diff != "" {
 			t.Error(diff)
 		}

@@ -613,8 +613,9 @@ func TestMarkdownFitsATicket(t *testing.T) {
 		if len(out) > 32_000 || len(out) < 1000 {
 			t.Errorf("%v: %d bytes", test, len(out))
 		}
-		first := strings.Contains(out, "- **FAIL** `check.number-0` (contoso): 203 of 10,000 users sign in with a name "+
-			"that is not their address\n  - fix: a long remedy")
+		first := strings.Contains(out,
+			"- **FAIL** `check.number-0` (contoso): 203 of 10,000 users sign in with a name "+
+				"that is not their address\n  - fix: a long remedy")
 		if first != test.details {
 			t.Errorf("%v: the first failure has lost its details:\n%.500s", test, out)
 		}

@@ -267,7 +267,8 @@ func (d *drawing) way(left, right, y int, toRight bool, w Way) {
 
 // mark is a circle with a sign: the color alone does not say what it means.
 func (d *drawing) mark(x, y int, s Status) {
-	d.put(`<circle class="mark %s" cx="%d" cy="%d" r="7"/><text class="sign" x="%d" y="%d">%s</text>`, toneClass(s), x, y,
+	d.put(`<circle class="mark %s" cx="%d" cy="%d" r="7"/><text class="sign" x="%d" y="%d">%s</text>`, toneClass(s), x,
+		y,
 		x, y+4, s.sign())
 }
 

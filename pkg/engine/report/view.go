@@ -1,5 +1,5 @@
-// Package report shows documents: as text, Markdown and HTML for people, as JSON, JSON lines and JUnit
-// for machines. A document says in its View what it contains; a format is one file here that
+// Package report shows documents: as text, Markdown and HTML for people, as JSON, JSON lines and
+// JUnit for machines. A document says in its View what it contains; a format is one file here that
 // renders Views. This package knows no document. Every format sanitizes text from servers.
 package report
 

@@ -59,7 +59,7 @@ func (p picture) worst(side, host string, prefixes ...string) report.State {
 	for _, r := range p.results {
 		name, parameter, each := strings.Cut(r.Scope, ": ")
 		if name != side || each && host != "" && !strings.EqualFold(parameter, host) ||
-			!slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(string(r.ID), prefix) }) {
+			!slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(string(r.ID), p) }) {
 			continue
 		}
 		if n := slices.Index(ranks, r.Status); n >= 0 && n < at {
@@ -169,7 +169,8 @@ func (p picture) ways(f *fact.Side) (out []report.Way) {
 	if a.ExchangeOnline != nil && a.Has(answers.SecureMail) {
 		add(name, pictureTenant, mail, p.coexistence(), "transport.send", "hybrid.send",
 			"certificates.transport")
-		add(pictureTenant, name, mail, f.Answers.Namespace.SMTP, "transport.", "hybrid.receive", "certificates.transport")
+		add(pictureTenant, name, mail, f.Answers.Namespace.SMTP, "transport.", "hybrid.receive",
+			"certificates.transport")
 	}
 	if a.WorkMail != nil && f.Answers.WorkMail != nil {
 		add(name, pictureWorkMail, lookups, "", "workmail.", "hybrid.availability-address")
