@@ -10,6 +10,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -389,6 +390,9 @@ func (p *Planner) deriveOutbound(ctx context.Context, m mail, domains []string) 
 	}
 	if i >= 0 {
 		name = live[i].Name
+		if live[i].Centralized && !wants(p.Answers.Features, answers.CentralizedTransport) {
+			p.sayCentralized(name, domains)
+		}
 	}
 	properties := change.Properties{
 		"Name": name, "Enabled": true, "ConnectorType": "OnPremises", "ConnectorSource": "HybridWizard",
@@ -405,6 +409,19 @@ func (p *Planner) deriveOutbound(ctx context.Context, m mail, domains []string) 
 	p.Add(outboundConnector, PlaceOnline, m.guid, name, reason, properties, slices.Concat(
 		All(PlaceOnline, organizationCustomization), All(p.at(), receiveConnector))...)
 	return name, nil
+}
+
+// sayCentralized says how centralized transport is switched off. Both values go together: with all
+// domains and without the switch, mail to the internet would still take this way.
+func (p *Planner) sayCentralized(name string, domains []string) {
+	var quoted []string
+	for _, d := range domains {
+		quoted = append(quoted, exchange.Quote(d))
+	}
+	p.Note(msg.Of("all mail of the tenant still goes through %s (centralized transport), and the features of the "+
+		"answers do not include it: it stays until it is switched off by hand", p.Forest.Name()),
+		"Set-OutboundConnector -Identity "+exchange.Quote(name)+" -RouteAllMessagesViaOnPremises $false "+
+			"-RecipientDomains "+strings.Join(quoted, ", "))
 }
 
 // centralized reports whether all mail of the tenant goes through the forest. With several forests

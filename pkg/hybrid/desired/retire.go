@@ -34,7 +34,8 @@ var sharedKeys = &Topic{
 	Features: allFeatures,
 	Retires:  answers.RetireSharedKeys,
 	Kinds:    []*Kind{sharedKey},
-	Reads: fact.List(fact.SharedKeys, fact.Principal, fact.Auth, fact.AuthServers, fact.DedicatedApplication, fact.SettingOverrides,
+	Reads: fact.List(fact.SharedKeys, fact.Principal, fact.Auth, fact.AuthServers, fact.DedicatedApplication,
+		fact.SettingOverrides,
 		fact.MailboxServers, fact.Connectors, fact.OnlineAcceptedDomains),
 	Derive: func(ctx context.Context, p *Planner) error {
 		keys, err := p.sharedKeys(ctx)
@@ -60,10 +61,12 @@ var sharedKeys = &Topic{
 			}
 			switch {
 			case forest == nil:
-				p.Note(msg.Of("the key %s at the shared application is no auth certificate of a forest in the answers: "+
+				p.Note(msg.Of("the key %s at the shared application is no auth certificate of a forest in the "+
+					"answers: "+
 					"it stays; find out whose it is", title))
 			case !uses.IsZero() && p.retires(answers.RetireSharedKeys):
-				p.wait(p.topic.ID, PlaceEntra, msg.Of("the key %s of %s stays at the shared application: %s", title, owner, uses))
+				p.wait(p.topic.ID, PlaceEntra,
+					msg.Of("the key %s of %s stays at the shared application: %s", title, owner, uses))
 			case !uses.IsZero():
 			default:
 				gone = append(gone, title+" of "+owner)
@@ -94,8 +97,10 @@ var sharedKeys = &Topic{
 				msg.Of("lookups use the dedicated applications, and nothing uses these keys any more: %s; %s",
 					strings.Join(gone, ", "), stay),
 				change.Properties{"appId": oauth.AppExchangeOnline, "keyCredentials": kept})
-			p.Note(msg.Of("of the shared application, only the named keys go: never remove its service principal, its " +
-				"service principal names or its app roles, which lookups from the tenant need; Microsoft's wizard puts " +
+			p.Note(msg.Of("of the shared application, only the named keys go: never remove its service principal, " +
+				"its " +
+				"service principal names or its app roles, which lookups from the tenant need; Microsoft's wizard " +
+				"puts " +
 				"the keys back when it configures OAuth"))
 		}
 		return nil
@@ -149,7 +154,8 @@ func (p *Planner) usesSharedKey(ctx context.Context, forest *fact.Side) (msg.Tex
 		}
 		for _, c := range connectors {
 			if slices.Contains(lower(c.Domains), coexistence) {
-				return msg.Of("the intra-organization connector %s of %s sends lookups to the tenant, and the features "+
+				return msg.Of("the intra-organization connector %s of %s sends lookups to the tenant, and the "+
+					"features "+
 					"of the answers have no dedicated application for them", c.Name, forest.Name()), nil
 			}
 		}
@@ -281,7 +287,8 @@ var workarounds = &Topic{
 			switch {
 			case w.Name == "":
 			case !stale && p.retires(answers.RetireWorkarounds):
-				p.wait(p.topic.ID, p.at(), msg.Of("the setting override %s stays: not every server is known to have the update that "+
+				p.wait(p.topic.ID, p.at(), msg.Of("the setting override %s stays: not every server is known to have "+
+					"the update that "+
 					"replaces it", o.Name))
 			case !stale:
 			case !p.retires(answers.RetireWorkarounds):

@@ -163,7 +163,8 @@ func TestSharedKeysOfSecureMail(t *testing.T) {
 		t.Errorf("without a connector nothing is planned: %+v", d.LeftOut)
 	}
 	d := retiring(t, "shared-keys", a, func(s *fact.Set) {
-		fact.Connectors.Seed(s.Forests[0], []fact.Holder{{Name: "IOC", Domains: []string{"contoso.mail.onmicrosoft.com"}}},
+		fact.Connectors.Seed(s.Forests[0],
+			[]fact.Holder{{Name: "IOC", Domains: []string{"contoso.mail.onmicrosoft.com"}}},
 			nil)
 	})
 	if len(d.Resources) != 0 || len(d.LeftOut) != 1 || !strings.Contains(d.LeftOut[0].Reason.String(), "IOC") {
@@ -228,13 +229,17 @@ func TestMRSProxyOff(t *testing.T) {
 		removes  bool
 		said     string
 	}{
-		"nothing is moved":    {retire: true, removes: true},
-		"not asked for":       {said: `MRSProxy is open on EX1\EWS`},
-		"moves are wanted":    {features: answers.DefaultFeatures(), retire: true},
-		"a batch is left":     {retire: true, said: "the migration batch 'Wave 1' of the tenant", spoil: func(s *fact.Set) { fact.MigrationBatches.Seed(s.Tenant, []string{"Wave 1"}, nil) }},
-		"a move is left":      {retire: true, said: "the move request 'anna' of the tenant", spoil: func(s *fact.Set) { fact.OnlineMoveRequests.Seed(s.Tenant, []string{"anna"}, nil) }},
-		"a move on-premises":  {retire: true, said: "the move request 'bob' of forest contoso", spoil: func(s *fact.Set) { fact.MoveRequests.Seed(s.Forests[0], []string{"bob"}, nil) }},
-		"batches are unknown": {retire: true, said: "no answer", spoil: func(s *fact.Set) { fact.MigrationBatches.Seed(s.Tenant, nil, errors.New("no answer")) }},
+		"nothing is moved": {retire: true, removes: true},
+		"not asked for":    {said: `MRSProxy is open on EX1\EWS`},
+		"moves are wanted": {features: answers.DefaultFeatures(), retire: true},
+		"a batch is left": {retire: true, said: "the migration batch 'Wave 1' of the tenant",
+			spoil: func(s *fact.Set) { fact.MigrationBatches.Seed(s.Tenant, []string{"Wave 1"}, nil) }},
+		"a move is left": {retire: true, said: "the move request 'anna' of the tenant",
+			spoil: func(s *fact.Set) { fact.OnlineMoveRequests.Seed(s.Tenant, []string{"anna"}, nil) }},
+		"a move on-premises": {retire: true, said: "the move request 'bob' of forest contoso",
+			spoil: func(s *fact.Set) { fact.MoveRequests.Seed(s.Forests[0], []string{"bob"}, nil) }},
+		"batches are unknown": {retire: true, said: "no answer",
+			spoil: func(s *fact.Set) { fact.MigrationBatches.Seed(s.Tenant, nil, errors.New("no answer")) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := testAnswers()
@@ -253,7 +258,8 @@ func TestMRSProxyOff(t *testing.T) {
 					tt.spoil(s)
 				}
 			})
-			if removes := len(d.Resources) == 1 && d.Resources[0].Absent; removes != tt.removes || len(d.Resources) > 1 {
+			if removes := len(d.Resources) == 1 && d.Resources[0].Absent; removes != tt.removes ||
+				len(d.Resources) > 1 {
 				t.Errorf("%+v", d.Resources)
 			}
 			said := notesOf(d)

@@ -23,12 +23,15 @@ func TestFederation(t *testing.T) {
 		want                      check.Status
 		partners                  int
 	}{
-		"no trust":            {nil, []fact.Holder{hybrid}, nil, nil, check.StatusPass, 0},
-		"OAuth beside it":     {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{connector}, nil, check.StatusPass, 0},
-		"for a partner":       {[]string{"MFG"}, []fact.Holder{hybrid, partner}, []fact.Holder{connector}, nil, check.StatusPass, 1},
-		"lookups take it":     {[]string{"MFG"}, []fact.Holder{hybrid, partner}, nil, nil, check.StatusWarn, 1},
-		"another's connector": {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{partner}, nil, check.StatusWarn, 0},
-		"unknown":             {nil, nil, nil, errors.New("no answer"), check.StatusError, 0},
+		"no trust": {nil, []fact.Holder{hybrid}, nil, nil, check.StatusPass, 0},
+		"OAuth beside it": {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{connector}, nil, check.StatusPass,
+			0},
+		"for a partner": {[]string{"MFG"}, []fact.Holder{hybrid, partner}, []fact.Holder{connector}, nil,
+			check.StatusPass, 1},
+		"lookups take it": {[]string{"MFG"}, []fact.Holder{hybrid, partner}, nil, nil, check.StatusWarn, 1},
+		"another's connector": {[]string{"MFG"}, []fact.Holder{hybrid}, []fact.Holder{partner}, nil, check.StatusWarn,
+			0},
+		"unknown": {nil, nil, nil, errors.New("no answer"), check.StatusError, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := fact.New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{Tenant: "contoso.onmicrosoft.com",
@@ -63,8 +66,10 @@ func TestEndpointAnswers(t *testing.T) {
 		"none":           {nil, fact.EndpointAnswer{}, nil, check.StatusPass},
 		"another host's": {at("mail.x.example"), fact.EndpointAnswer{}, nil, check.StatusPass},
 		"answers":        {at("mail.contoso.example"), fact.EndpointAnswer{OK: true}, nil, check.StatusPass},
-		"refused":        {at("MAIL.contoso.example"), fact.EndpointAnswer{Message: "(401) Unauthorized"}, nil, check.StatusFail},
-		"unknown":        {at("mail.contoso.example"), fact.EndpointAnswer{}, errors.New("no answer"), check.StatusError},
+		"refused": {at("MAIL.contoso.example"), fact.EndpointAnswer{Message: "(401) Unauthorized"}, nil,
+			check.StatusFail},
+		"unknown": {at("mail.contoso.example"), fact.EndpointAnswer{}, errors.New("no answer"),
+			check.StatusError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := fact.New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}, Forests: []answers.Forest{{
