@@ -277,7 +277,7 @@ func (p *Planner) deregister(ctx context.Context, forest *fact.Side, u workmail.
 type notCarried struct{ error }
 
 // imapRoute says how Exchange Online carries mail over by itself, and what that leaves behind. The
-// passwords of the users belong into the file of the batch: hybridge does not make it.
+// passwords of the users belong into the file of the batch, which is made by hand.
 func imapRoute(region string) msg.Text {
 	return msg.Of("an IMAP migration carries mail alone, and leaves calendar, contacts, tasks, notes and rules behind. "+
 		"In Exchange Online PowerShell: New-MigrationEndpoint -IMAP -Name WorkMail -RemoteServer "+
