@@ -58,5 +58,20 @@ func Markdown() []byte {
 			fmt.Fprintf(&b, "- Consider: %s\n", c.Consider)
 		}
 	}
+	b.WriteString("\n## What no check decides\n\n| row of the sources | why |\n| --- | --- |\n")
+	for _, u := range undecided {
+		fmt.Fprintf(&b, "| %s | %s |\n", u[0], u[1])
+	}
 	return []byte(b.String())
+}
+
+// undecided are rows of the sources that no check decides, with the reason.
+var undecided = [][2]string{
+	{"Extended Protection per server", "IIS holds it; the directory's copy is not what Microsoft's script writes"},
+	{"Back-end handlers of IIS", "the front end asks for a sign-in before a missing handler shows"},
+	{"Private key, services and status of a certificate", "remote PowerShell carries the certificate alone"},
+	{"Roots DigiCert G1 and G2 in the stores of servers", "no cmdlet shows the store of roots"},
+	{"Published calendars after August 2026 (KB5126672)", "every current build has it; no setting tells who uses one"},
+	{"WordBreaker deadlock (KB5130098)", "it depends on the languages of messages"},
+	{"Remote PowerShell rights of other accounts", "the account of the answers proves its own by signing in"},
 }
