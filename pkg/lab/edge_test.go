@@ -30,7 +30,8 @@ func TestMailThroughEdge(t *testing.T) {
 		"down": {down.Header.All("Received"), down.Header.Get("X-MS-Exchange-Organization-AuthAs")},
 	} {
 		way := strings.Join(m.have, "\n")
-		if m.as != "Internal" || !strings.Contains(way, "by "+f.edge.host) && !strings.Contains(way, "from "+f.edge.host) {
+		if m.as != "Internal" || !strings.Contains(way, "by "+f.edge.host) &&
+			!strings.Contains(way, "from "+f.edge.host) {
 			t.Errorf("%s: AuthAs %q\n%s", name, m.as, way)
 		}
 		for _, hop := range m.have[:len(m.have)-1] {

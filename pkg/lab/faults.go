@@ -167,8 +167,9 @@ func Faults() []Fault {
 			}),
 		},
 		{
-			ID: "domains.relay-only", Turns: turns("domains.authoritative", "domains.relay-route"), Diagnosis: "domain.not-authoritative",
-			Title: "fabrikam is authoritative for no domain",
+			ID: "domains.relay-only", Turns: turns("domains.authoritative", "domains.relay-route"),
+			Diagnosis: "domain.not-authoritative",
+			Title:     "fabrikam is authoritative for no domain",
 			late: inFabrikam(func(f *forestSite) {
 				f.org.Objects("AcceptedDomain")[0].Set("DomainType",
 					"InternalRelay")

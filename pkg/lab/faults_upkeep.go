@@ -81,8 +81,10 @@ func upkeepFaults() []Fault {
 			ID: "servers.override-refused", Turns: turns("servers.override-status"),
 			May: turns("oauth.overrides"), Diagnosis: "oauth.override-limited",
 			Title: "contoso's server does not accept the override for the dedicated application",
-			late: inContoso(makes("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName", "Global",
-				"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=yes"}, "Reason", "trial",
+			late: inContoso(makes("SettingOverride", "Name", "EnableExchangeHybrid3PAppFeature", "ComponentName",
+				"Global",
+				"SectionName", "ExchangeOnpremAsThirdPartyAppId", "Parameters", []string{"Enabled=yes"}, "Reason",
+				"trial",
 				"Status", "InvalidParameters")),
 		},
 		{
@@ -123,7 +125,8 @@ func upkeepFaults() []Fault {
 		{
 			ID: "servers.activesync-address", Turns: turns("servers.activesync-url"), Verdict: Warns,
 			Diagnosis: "client.activesync-url", Title: "the external address of contoso's ActiveSync has a wrong path",
-			late: inContoso(changes("ActiveSyncVirtualDirectory", "", "ExternalUrl", "https://mail.contoso.com/activesync")),
+			late: inContoso(changes("ActiveSyncVirtualDirectory", "", "ExternalUrl",
+				"https://mail.contoso.com/activesync")),
 		},
 		{
 			ID: "servers.throttled", Turns: turns("servers.throttling"), Verdict: Warns, Diagnosis: "ews.server-busy",
@@ -145,9 +148,11 @@ func upkeepFaults() []Fault {
 			late:      inContoso(changes("PartnerApplication", "Exchange Online", "LinkedAccount", nil)),
 		},
 		{
-			ID: "certificates.send-gone", Turns: turns("certificates.send-connector"), Diagnosis: "mail.certificate-gone",
-			Title: "a send connector of contoso names a certificate that its server does not have",
-			late: inContoso(makes("SendConnector", "Name", "Partner", "AddressSpaces", []string{"smtp:partner.example;1"},
+			ID: "certificates.send-gone", Turns: turns("certificates.send-connector"),
+			Diagnosis: "mail.certificate-gone",
+			Title:     "a send connector of contoso names a certificate that its server does not have",
+			late: inContoso(makes("SendConnector", "Name", "Partner", "AddressSpaces",
+				[]string{"smtp:partner.example;1"},
 				"SourceTransportServers", []string{"EX1"}, "TlsCertificateName", "<I>CN=Old CA<S>CN=old.contoso.com")),
 		},
 		{
@@ -255,7 +260,8 @@ func upkeepFaults() []Fault {
 			Title:     "two outbound connectors of the tenant lead to one domain",
 			late: everywhere(func(l *Lab) {
 				for _, name := range []string{"Old", "New"} {
-					l.tenant.org.Seed("OutboundConnector", "Name", name, "ConnectorType", "OnPremises", "RecipientDomains",
+					l.tenant.org.Seed("OutboundConnector", "Name", name, "ConnectorType", "OnPremises",
+						"RecipientDomains",
 						[]string{"branch.contoso.com"}, "UseMXRecord", false, "SmartHosts", []string{l.contoso().mail})
 				}
 			}),
@@ -265,7 +271,8 @@ func upkeepFaults() []Fault {
 			Diagnosis: "mail.outbound-connectors-twice", Title: "two outbound connectors of the tenant route all mail",
 			late: everywhere(func(l *Lab) {
 				for _, name := range []string{"Old", "New"} {
-					l.tenant.org.Seed("OutboundConnector", "Name", name, "ConnectorType", "OnPremises", "RecipientDomains",
+					l.tenant.org.Seed("OutboundConnector", "Name", name, "ConnectorType", "OnPremises",
+						"RecipientDomains",
 						[]string{"*"}, "UseMXRecord", false, "SmartHosts", []string{l.contoso().mail},
 						"RouteAllMessagesViaOnPremises", true)
 				}
@@ -287,7 +294,8 @@ func installed(build string) func(*forestSite) {
 	return func(f *forestSite) { f.securityUpdate = build }
 }
 
-// changes sets a property of an object of a forest: the one that the identity finds, or the first one.
+// changes sets a property of an object of a forest: the one that the identity finds, or the first
+// one.
 func changes(noun, identity, property string, value any) func(*forestSite) {
 	return func(f *forestSite) {
 		r := f.org.Objects(noun)[0]

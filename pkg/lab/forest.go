@@ -72,7 +72,8 @@ type forestSite struct {
 	device  func(http.Handler) http.Handler
 	typed   bool // remote PowerShell sends typed values always
 	inspect func(*smtp.Config)
-	// securityUpdate is the build with its security update; empty: the latest one of the default build.
+	// securityUpdate is the build with its security update; empty: the latest one of the default
+	// build.
 	securityUpdate string
 	// blemish changes what the directory keeps of a person; nil: nothing.
 	blemish func(*directory.User)

@@ -139,7 +139,8 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if o.Log != nil {
 		messages = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 	}
-	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages, weather: o.Weather}, keytab: o.Keytab}
+	l := &Lab{dir: o.Dir, users: o.Users, now: time.Now, network: &network{log: messages, weather: o.Weather},
+		keytab: o.Keytab}
 	for i, f := range forests(o.Forests) {
 		f.guid = identityOf(o.Estate, f.guid)
 		f.populate(o.Users)

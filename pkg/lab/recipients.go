@@ -84,7 +84,8 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 	return found, nil
 }
 
-// getCASMailbox shows what a mailbox of this side lets in. A mailbox that closed names lets no EWS in.
+// getCASMailbox shows what a mailbox of this side lets in. A mailbox that closed names lets no EWS
+// in.
 func (p *premise) getCASMailbox(_ context.Context, c organization.Call) ([]exchange.Object, error) {
 	identity, _ := c.Parameters["Identity"].(string)
 	for name := range c.Parameters {

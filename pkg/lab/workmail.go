@@ -196,7 +196,8 @@ func (s *workMailSite) raise(l *Lab) error {
 			s.org.Register(m.primary)
 		}
 	}
-	f.org.Seed("DistributionGroup", "Name", "Sales", "Alias", "sales", "DisplayName", "Sales", "SamAccountName", "sales",
+	f.org.Seed("DistributionGroup", "Name", "Sales", "Alias", "sales", "DisplayName", "Sales", "SamAccountName",
+		"sales",
 		"PrimarySmtpAddress", "sales@"+f.domain, "RequireSenderAuthenticationEnabled", false)
 	f.org.Seed("SendConnector", "Name", "Internet", "AddressSpaces", []string{"SMTP:*;1"}, "DNSRoutingEnabled", true)
 	if err := s.raiseMail(); err != nil {

@@ -56,9 +56,10 @@ func TestRetireSharedKeys(t *testing.T) {
 // The email address policies that the answers name give their recipients an address in the
 // coexistence domain, with a consent of their own.
 func TestAddressPolicies(t *testing.T) {
-	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}, false}, func(a *answers.Answers) {
-		a.Forests[0].AddressPolicies = []string{"Default Policy"}
-	})
+	e := open(t, shape{lab.Clean, "worldwide", 1, []answers.Feature{answers.MoveMailbox}, false},
+		func(a *answers.Answers) {
+			a.Forests[0].AddressPolicies = []string{"Default Policy"}
+		})
 	first := e.plan(t)
 	if kinds(first, "onprem/contoso", change.Update)["EmailAddressPolicy"] != 1 {
 		t.Fatalf("planned:\n%s", list(first))

@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 // maxSize is how large a stripped binary may be. `make dist` says the same of the six.
 const maxSize = 30_000_000
 
-// TestSize says early that a dependency made the binary large: text/template, or whole clients of an SDK.
+// TestSize says early that a dependency made the binary large: text/template, or whole clients of
+// an SDK.
 func TestSize(t *testing.T) {
 	info, err := os.Stat(binary)
 	if err != nil {

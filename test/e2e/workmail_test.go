@@ -25,8 +25,8 @@ func (p plan) ids(without string) []string {
 	return out
 }
 
-// TestWorkMailSurvivesBeingKilled kills the apply of a plan for WorkMail at every change and runs it
-// again. A rollback restores what was there, but for the registration of a user, which stays.
+// TestWorkMailSurvivesBeingKilled kills the apply of a plan for WorkMail at every change and runs
+// it again. A rollback restores what was there, but for the registration of a user, which stays.
 func TestWorkMailSurvivesBeingKilled(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p.json")
 	for n := 1; ; n++ {

@@ -57,12 +57,14 @@ func web(answer string) func(net.Conn, *tls.Config) {
 func webTempers() []webTemper {
 	const unknown, fails, warns, passes = check.StatusError, check.StatusFail, check.StatusWarn, check.StatusPass
 	page := func(status, header, body string) string {
-		return fmt.Sprintf("HTTP/1.1 %s\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, header, len(body), body)
+		return fmt.Sprintf("HTTP/1.1 %s\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, header,
+			len(body), body)
 	}
 	exchange := "WWW-Authenticate: Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\"\r\n" +
 		"WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\nX-FEServer: EX1\r\n"
 	return []webTemper{
-		{name: "Exchange", serve: web(page("401 Unauthorized", exchange, "")), post: passes, token: passes, root: passes},
+		{name: "Exchange", serve: web(page("401 Unauthorized", exchange, "")), post: passes, token: passes,
+			root: passes},
 		{name: "the port is closed", post: unknown, token: unknown, root: passes, says: "refused"},
 		{name: "nothing is ever sent", serve: func(c net.Conn, _ *tls.Config) { _, _ = io.Copy(io.Discard, c) },
 			post: unknown, token: unknown, root: passes, says: webHost},
@@ -75,7 +77,8 @@ func webTempers() []webTemper {
 		{name: "garbage in place of TLS", serve: func(c net.Conn, _ *tls.Config) {
 			_, _ = io.WriteString(c, "\x1b[31m\x00\xff garbage \x07\r\n\r\n")
 		}, post: unknown, token: unknown, root: passes, says: webHost},
-		{name: "garbage in place of HTTP", serve: web("\x1b[31mgarbage\r\n\r\n"), post: unknown, token: unknown, root: passes,
+		{name: "garbage in place of HTTP", serve: web("\x1b[31mgarbage\r\n\r\n"), post: unknown, token: unknown,
+			root: passes,
 			says: webHost},
 		{name: "the certificate is for another host", serve: web(page("401 Unauthorized", exchange, "")),
 			alter: func(c *x509.Certificate) { c.DNSNames = []string{"other.example"} },
@@ -85,11 +88,14 @@ func webTempers() []webTemper {
 			post:  unknown, token: unknown, root: warns, says: "outside its validity"},
 		{name: "a page", serve: web(page("200 OK", "Content-Type: text/html\r\n", "<title>\x1b[31mWelcome</title>")),
 			post: fails, token: passes, root: warns, says: "200"},
-		{name: "forbidden", serve: web(page("403 Forbidden", "", "Request blocked.")), post: fails, token: warns, root: passes,
+		{name: "forbidden", serve: web(page("403 Forbidden", "", "Request blocked.")), post: fails, token: warns,
+			root: passes,
 			says: "403"},
-		{name: "the method is not allowed", serve: web(page("405 Method Not Allowed", "", "")), post: fails, token: warns,
-			root: passes, says: "405"},
-		{name: "an answer that is cut", serve: web("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<html>"), post: fails,
+		{name: "the method is not allowed", serve: web(page("405 Method Not Allowed", "", "")), post: fails,
+			token: warns,
+			root:  passes, says: "405"},
+		{name: "an answer that is cut", serve: web("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<html>"),
+			post:  fails,
 			token: passes, root: warns, says: "200"},
 	}
 }

@@ -33,10 +33,12 @@ func policyZone() []string {
 		`_dmarc.good.contoso.example. 60 IN TXT "v=DMARC1; p=none; rua=mailto:d@good.contoso.example"`,
 		"_autodiscover._tcp.good.contoso.example. 60 IN SRV 0 0 443 mail.good.contoso.example.",
 
-		"bad.contoso.example. 60 IN MX 10 mx.bad.contoso.example.", "mx.bad.contoso.example. 60 IN CNAME gone.contoso.example.",
+		"bad.contoso.example. 60 IN MX 10 mx.bad.contoso.example.",
+		"mx.bad.contoso.example. 60 IN CNAME gone.contoso.example.",
 		`bad.contoso.example. 60 IN TXT "v=spf1 ` + long + `?all"`,
 		`loop.contoso.example. 60 IN TXT "v=spf1 include:bad.contoso.example -all"`,
-		`_dmarc.bad.contoso.example. 60 IN TXT "v=DMARC1; p=none"`, `_dmarc.bad.contoso.example. 60 IN TXT "v=DMARC1; p=reject"`,
+		`_dmarc.bad.contoso.example. 60 IN TXT "v=DMARC1; p=none"`,
+		`_dmarc.bad.contoso.example. 60 IN TXT "v=DMARC1; p=reject"`,
 		"_autodiscover._tcp.bad.contoso.example. 60 IN SRV 0 0 80 mail.good.contoso.example.",
 		"*.bad.contoso.example. 60 IN A 192.0.2.9",
 	}
@@ -72,13 +74,15 @@ zone "contoso.example" { type primary; file "zone"; };
 
 	set := func(c *dns.Client) *fact.Set {
 		s := fact.New(answers.Answers{Forests: []answers.Forest{
-			{Name: "good", Domains: []string{"good.contoso.example"}}, {Name: "bad", Domains: []string{"bad.contoso.example"}},
+			{Name: "good", Domains: []string{"good.contoso.example"}},
+			{Name: "bad", Domains: []string{"bad.contoso.example"}},
 		}}, cloud.Cloud{})
 		s.Network.Lookup = c.Lookup
 		return s
 	}
 	verdicts := func(s *fact.Set) map[string]string {
-		only := []string{"dns.mx", "dns.mx-host", "dns.spf", "dns.spf-valid", "dns.spf-end", "dns.dmarc", "dns.wildcard",
+		only := []string{"dns.mx", "dns.mx-host", "dns.spf", "dns.spf-valid", "dns.spf-end", "dns.dmarc",
+			"dns.wildcard",
 			"autodiscover.service-record"}
 		report, err := prereq.Run(t.Context(), s, check.Options{Only: only}, nil)
 		if err != nil {
@@ -91,7 +95,8 @@ zone "contoso.example" { type primary; file "zone"; };
 		return out
 	}
 	want := map[string]string{}
-	for _, id := range []string{"dns.mx", "dns.mx-host", "dns.spf", "dns.spf-valid", "dns.spf-end", "dns.dmarc", "dns.wildcard",
+	for _, id := range []string{"dns.mx", "dns.mx-host", "dns.spf", "dns.spf-valid", "dns.spf-end", "dns.dmarc",
+		"dns.wildcard",
 		"autodiscover.service-record"} {
 		want[id+" good"], want[id+" bad"] = "pass", "warn"
 	}

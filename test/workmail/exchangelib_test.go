@@ -76,7 +76,8 @@ func TestExchangelib(t *testing.T) {
 		return found
 	}
 	fromExchange := func() map[string]string {
-		return ask("https://"+a.Forests[0].Namespace.EWS+"/EWS/Exchange.asmx", local, secret("contoso-"+account), "2016",
+		return ask("https://"+a.Forests[0].Namespace.EWS+"/EWS/Exchange.asmx", local, secret("contoso-"+account),
+			"2016",
 			local, moved)
 	}
 	fromWorkMail := func() map[string]string {

@@ -199,8 +199,8 @@ func proxy(t *testing.T, rules []string) string {
 	return server.URL
 }
 
-// written writes the scripts for WorkMail into a folder, with the plan, and returns the one that makes
-// changes.
+// written writes the scripts for WorkMail into a folder, with the plan, and returns the one that
+// makes changes.
 func written(t *testing.T, d *deployment.Deployment, plan change.Plan) (script string) {
 	t.Helper()
 	scripts, err := d.Scripts(t.Context(), plan)

@@ -139,8 +139,8 @@ type Forest struct {
 	// How Amazon WorkMail asks this forest for free/busy. A forest without it takes no part in the
 	// interoperability with WorkMail.
 	WorkMail *Provider `yaml:"workmail,omitempty" json:"workmail,omitempty"`
-	// How the other forests ask this one for free/busy. Without it, hybridge sets up no lookups from
-	// them.
+	// How the other forests ask this one for free/busy. Without it, hybridge sets up no lookups
+	// from them.
 	Lookups *Lookups `yaml:"lookups,omitempty" json:"lookups,omitempty"`
 }
 

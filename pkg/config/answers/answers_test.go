@@ -128,7 +128,8 @@ var damages = []struct {
 	{"severity of nothing", "severity: warn", "severity: none", []string{
 		`25:43 checks[0].severity: "none" is not known here; use one of fail, warn`}},
 	{"neither severity nor acknowledgement", ", severity: warn", "", []string{
-		"checks[0].reason: missing: an acknowledgement has a reason, an owner and a last day; add reason, or severity"}},
+		"checks[0].reason: missing: an acknowledgement has a reason, an owner and a last day; add reason, or " +
+			"severity"}},
 	{"severity and acknowledgement", "severity: warn", "severity: warn, owner: Anna", []string{
 		"checks[0].owner: an entry sets a severity or acknowledges findings, not both"}},
 	{"acknowledgement without an end", ", expires: '2027-01-31'", "", []string{"checks[1].expires: missing: an " +

@@ -49,7 +49,8 @@ var onlyHere = []string{
 	"two forests, one name", "two forests, one domain", "two forests, one autodiscover", "two forests, one EWS",
 	"two forests, one mail host", "two forests, one certificate", "domain twice", "tenant's domain", "one mailbox",
 	"merge key", "escape sequence", "escaped escape sequence", "hidden text", "Windows path with what is an escape",
-	"tab", "tag", "unknown scope", "check twice", "no day of a month", "host URL", "placeholder", "second document", "duplicate key",
+	"tab", "tag", "unknown scope", "check twice", "no day of a month", "host URL", "placeholder", "second document",
+	"duplicate key",
 }
 
 // An editor with the schema is red where hybridge refuses an answers file.

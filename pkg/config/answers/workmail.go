@@ -28,8 +28,8 @@ type WorkMail struct {
 	Users []string `yaml:"users,omitempty" json:"users,omitempty" example:"[bob@contoso.com]"`
 	// The addresses of the groups that are registered to WorkMail. Others that are registered stay.
 	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty" example:"[sales@contoso.com]"`
-	// The addresses of users whose mail Exchange passes on to WorkMail: their mailboxes in Exchange are
-	// disconnected. Each is registered to WorkMail too.
+	// The addresses of users whose mail Exchange passes on to WorkMail: their mailboxes in Exchange
+	// are disconnected. Each is registered to WorkMail too.
 	Routed []string `yaml:"routed,omitempty" json:"routed,omitempty" example:"[bob@contoso.com]"`
 	// leaving: plans lead the organization out of WorkMail, stage by stage. Default:
 	// interoperability is set up and kept.

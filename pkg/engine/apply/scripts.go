@@ -25,7 +25,8 @@ var ErrScripts = errors.New("the result file of the scripts cannot be used")
 // The files beside the scripts of a plan.
 const (
 	ResultFile = "hybridge-result.json"
-	// ScriptResultSuffix ends the name of the result file of a script that does not share ResultFile.
+	// ScriptResultSuffix ends the name of the result file of a script that does not share
+	// ResultFile.
 	ScriptResultSuffix = ".result.json"
 	PlanFile           = "hybridge-plan.json"
 )

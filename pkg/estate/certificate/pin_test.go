@@ -9,8 +9,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
-// A TLSA record names the certificate, its key, or an authority of the chain. Usages for web servers
-// do not count.
+// A TLSA record names the certificate, its key, or an authority of the chain. Usages for web
+// servers do not count.
 func TestPinned(t *testing.T) {
 	leaf := &x509.Certificate{Raw: []byte("leaf"), RawSubjectPublicKeyInfo: []byte("key")}
 	root := &x509.Certificate{Raw: []byte("root"), RawSubjectPublicKeyInfo: []byte("root key")}

@@ -112,8 +112,8 @@ func source[P, T any](c aws.Config, ask func(P, context.Context) (T, bool, error
 // maxAnswer limits an answer. Pages hold 100 entries.
 const maxAnswer = 16 << 20
 
-// do runs one operation and decodes its answer into output; nil: its answer holds nothing. A try that
-// failed on the way, or that AWS puts off, is repeated.
+// do runs one operation and decodes its answer into output; nil: its answer holds nothing. A try
+// that failed on the way, or that AWS puts off, is repeated.
 func (c *Client) do(ctx context.Context, s service, operation string, input, output any) error {
 	body, err := json.Marshal(input)
 	if err != nil {

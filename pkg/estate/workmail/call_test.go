@@ -62,7 +62,8 @@ func TestInputs(t *testing.T) {
 			}
 			member, known := model.Shapes[shape].Members[name]
 			switch optional := map[string]bool{"ClientToken": true, "ImpersonationRoleId": true, "EwsProvider": true,
-				"LambdaProvider": true, "Rules": true, "Type": true, "Name": true, "Description": true, "Email": true}; {
+				"LambdaProvider": true, "Rules": true, "Type": true, "Name": true, "Description": true,
+				"Email": true}; {
 			case known:
 				compare(at+"."+name, member, f.Type)
 			case !optional[name]: // operations share inputs
@@ -149,9 +150,10 @@ func TestLikeTheSDK(t *testing.T) {
 	profile := "[default]\nservices = local\nendpoint_url = https://all.example:8443\n" +
 		"[services local]\nworkmail =\n  endpoint_url = https://own.example/base\n"
 	for name, env := range map[string]map[string]string{
-		"the region":            nil,
-		"all services":          {"AWS_ENDPOINT_URL": "https://every.example:4566"},
-		"one service":           {"AWS_ENDPOINT_URL_WORKMAIL": "https://wm.example/wm", "AWS_ENDPOINT_URL": "https://every.example"},
+		"the region":   nil,
+		"all services": {"AWS_ENDPOINT_URL": "https://every.example:4566"},
+		"one service": {"AWS_ENDPOINT_URL_WORKMAIL": "https://wm.example/wm",
+			"AWS_ENDPOINT_URL": "https://every.example"},
 		"the other service":     {"AWS_ENDPOINT_URL_DIRECTORY_SERVICE": "https://ds.example"},
 		"a profile":             {"config": profile},
 		"a profile, overridden": {"config": profile, "AWS_ENDPOINT_URL": "https://every.example"},
@@ -199,7 +201,8 @@ func TestLikeTheSDK(t *testing.T) {
 				t.Fatal(errs)
 			}
 			got := taken()
-			_, err = theirs.ListUsers(ctx, &sdk.ListUsersInput{OrganizationId: aws.String(id), MaxResults: aws.Int32(100)})
+			_, err = theirs.ListUsers(ctx,
+				&sdk.ListUsersInput{OrganizationId: aws.String(id), MaxResults: aws.Int32(100)})
 			errs = err
 			_, err = theirs.TestAvailabilityConfiguration(ctx, &sdk.TestAvailabilityConfigurationInput{
 				OrganizationId: aws.String(id), DomainName: aws.String("contoso.example")})
@@ -281,10 +284,14 @@ func TestAnswered(t *testing.T) {
 		text     string
 		access   bool
 	}{
-		"a refusal":                 {[]func(http.ResponseWriter, *http.Request){refusal}, true, 1, "EntityAlreadyRegistered", false},
-		"a refusal after a failure": {[]func(http.ResponseWriter, *http.Request){broken, refusal}, false, 2, "it is", false},
-		"a server in trouble":       {[]func(http.ResponseWriter, *http.Request){broken}, false, 3, "InternalFailure", false},
-		"another server":            {[]func(http.ResponseWriter, *http.Request){page}, false, 1, "Blocked by the proxy", true},
+		"a refusal": {[]func(http.ResponseWriter, *http.Request){refusal}, true, 1,
+			"EntityAlreadyRegistered", false},
+		"a refusal after a failure": {[]func(http.ResponseWriter, *http.Request){broken, refusal}, false, 2, "it is",
+			false},
+		"a server in trouble": {[]func(http.ResponseWriter, *http.Request){broken}, false, 3, "InternalFailure",
+			false},
+		"another server": {[]func(http.ResponseWriter, *http.Request){page}, false, 1,
+			"Blocked by the proxy", true},
 		"a code in a header": {[]func(http.ResponseWriter, *http.Request){gives(400, aws11, `{"message":"no"}`,
 			"X-Amzn-Errortype", "AccessDeniedException:http://internal/")}, true, 1, "AccessDeniedException: no", true},
 	} {

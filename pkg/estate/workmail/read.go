@@ -205,7 +205,8 @@ func (c *Client) Directory(ctx context.Context, id string) (Directory, error) {
 			}
 		}
 	}
-	if err := c.do(ctx, directoryService, "DescribeDirectories", request{DirectoryIDs: []string{id}}, &out); err != nil {
+	if err := c.do(ctx, directoryService, "DescribeDirectories", request{DirectoryIDs: []string{id}},
+		&out); err != nil {
 		return Directory{}, err
 	}
 	if len(out.DirectoryDescriptions) == 0 {

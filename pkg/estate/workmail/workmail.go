@@ -167,7 +167,8 @@ func (e *Error) Error() string {
 
 // Answered reports that AWS itself refused the request: nothing was written.
 func (e *Error) Answered() bool {
-	return e.foreign == nil && !e.unsure && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout &&
+	return e.foreign == nil && !e.unsure && e.Status >= 400 && e.Status < 500 &&
+		e.Status != http.StatusRequestTimeout &&
 		e.Status != http.StatusTooManyRequests && !strings.Contains(e.Code, "Throttling")
 }
 

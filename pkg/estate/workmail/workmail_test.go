@@ -24,7 +24,8 @@ const region = "eu-west-1"
 func hermetic(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
-		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_WORKMAIL", "AWS_ENDPOINT_URL_DIRECTORY_SERVICE", "AWS_REGION", "AWS_CA_BUNDLE"} {
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_WORKMAIL", "AWS_ENDPOINT_URL_DIRECTORY_SERVICE", "AWS_REGION",
+		"AWS_CA_BUNDLE"} {
 		t.Setenv(name, "") // so that it comes back
 		os.Unsetenv(name)
 	}

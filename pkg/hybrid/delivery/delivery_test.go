@@ -147,7 +147,8 @@ func TestRun(t *testing.T) {
 			&box{}, &box{}, freebusy.Failed, "mail.domain-not-accepted", "5.7.54"},
 
 		{"lost", nil, nil, &box{}, &box{}, freebusy.Failed, "", "no server says why"},
-		{"at the Edge server", with("Get-MessageTrackingLog", object("EventId", "SEND", "ServerHostname", "EDGE1")), nil,
+		{"at the Edge server", with("Get-MessageTrackingLog", object("EventId", "SEND", "ServerHostname", "EDGE1")),
+			nil,
 			&box{}, &box{}, freebusy.Failed, "mail.edge-stale", "Edge server EDGE1"},
 		{"the servers may not be asked", answers{}, nil, &box{}, &box{}, freebusy.Unknown, "", "not allowed"},
 		{"the mailbox may not be read", nil, nil, &box{}, &box{findErr: link.ErrAccess}, freebusy.Unknown, "",

@@ -136,7 +136,8 @@ func judge(ctx context.Context, from, to Premise, h Header, subject string) erro
 	}
 	if to.Side == exchange.OnPremises {
 		return failed(diagnose.MailHeadersNotAccepted, 0.8, "%s: no receive connector of %s accepts the headers of "+
-			"Exchange Online: TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on the "+
+			"Exchange Online: TlsDomainCapabilities must be mail.protection.outlook.com:AcceptCloudServicesMail on "+
+			"the "+
 			"connector that answers", arrived, to.Name)
 	}
 	events, err := traceEvents(ctx, to, subject)

@@ -24,7 +24,8 @@ func TestRuleIsCopied(t *testing.T) {
 	if again, _ := v.plan(); len(again.Changes) > 0 {
 		t.Errorf("not converged: %v", slices.Collect(ids(again)))
 	}
-	if _, err := d.Rollback(t.Context(), "", apply.Options{Accept: []string{apply.AcceptRemovals}}, &events{}); err != nil {
+	if _, err := d.Rollback(t.Context(), "", apply.Options{Accept: []string{apply.AcceptRemovals}},
+		&events{}); err != nil {
 		t.Fatal(err)
 	}
 	if after, _ := v.plan(); len(after.Changes) != 1 {

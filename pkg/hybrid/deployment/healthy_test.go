@@ -22,7 +22,8 @@ func TestHealthyLabs(t *testing.T) {
 	for _, state := range lab.States() {
 		for forests := 1; forests <= 3; forests++ {
 			t.Run(fmt.Sprintf("%s-%d", state.ID, forests), func(t *testing.T) {
-				l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: forests, State: state.ID})
+				l, err := lab.Start(t.Context(),
+					lab.Options{Dir: t.TempDir(), Users: 20, Forests: forests, State: state.ID})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -45,7 +46,8 @@ func TestHealthyLabs(t *testing.T) {
 					if expectedWarning(result.ID, state.ID) && result.Status == check.StatusWarn {
 						continue
 					}
-					if result.Status != check.StatusPass && result.Status != check.StatusSkip || len(result.MissingRights) > 0 {
+					if result.Status != check.StatusPass && result.Status != check.StatusSkip ||
+						len(result.MissingRights) > 0 {
 						t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
 					}
 				}

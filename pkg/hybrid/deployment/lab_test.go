@@ -117,7 +117,8 @@ func TestFaultsTurnTheirChecks(t *testing.T) {
 				case slices.Contains(fault.May, id):
 				case result.Status == check.StatusWarn && expectedWarning(result.ID, lab.Wizard):
 					// faults of mail flow begin with that state
-				case result.Status != check.StatusPass && result.Status != check.StatusSkip, len(result.MissingRights) > 0:
+				case result.Status != check.StatusPass &&
+					result.Status != check.StatusSkip, len(result.MissingRights) > 0:
 					t.Errorf("%s %s (%s): %s", result.Status, result.ID, result.Scope, result.Summary)
 				}
 			}

@@ -87,9 +87,9 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 	return p, clients
 }
 
-// throughAccount puts the service account in the place of other users of WorkMail: messages are sent
-// and read as this user alone. A message also goes to its address in the domain of WorkMail, which
-// works without Exchange's knowledge of the user.
+// throughAccount puts the service account in the place of other users of WorkMail: messages are
+// sent and read as this user alone. A message also goes to its address in the domain of WorkMail,
+// which works without Exchange's knowledge of the user.
 func (d *Deployment) throughAccount(ctx context.Context, facts *fact.Set, pairs []freebusy.Pair) ([]freebusy.Pair,
 	error) {
 	w := d.answers.WorkMail

@@ -11,8 +11,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// TestWorkMailFaults plants each fault of WorkMail: the checks that it turns report it, and no other
-// check fails. test/e2e does the same with the binary for all faults.
+// TestWorkMailFaults plants each fault of WorkMail: the checks that it turns report it, and no
+// other check fails. test/e2e does the same with the binary for all faults.
 func TestWorkMailFaults(t *testing.T) {
 	for _, f := range lab.Faults() {
 		if !strings.HasPrefix(f.ID, "workmail.") || len(f.Turns) == 0 {
@@ -48,7 +48,8 @@ func TestWorkMailFaults(t *testing.T) {
 				if turned {
 					found = append(found, id)
 				}
-				if bad := r.Status == "fail" || r.Status == "error"; bad && !turned && (!slices.Contains(f.May, id) || f.Verdict == lab.Warns) {
+				if bad := r.Status == "fail" || r.Status == "error"; bad && !turned &&
+					(!slices.Contains(f.May, id) || f.Verdict == lab.Warns) {
 					t.Errorf("%s %s, which the fault does not turn: %s", r.Status, id, r.Summary)
 				}
 			}

@@ -22,10 +22,11 @@ func mails(r freebusy.Report) []string {
 	return out
 }
 
-// TestWorkMailMessages sends mail both ways between Exchange and WorkMail, and to the address in the
-// domain of WorkMail. The messages are gone afterwards.
+// TestWorkMailMessages sends mail both ways between Exchange and WorkMail, and to the address in
+// the domain of WorkMail. The messages are gone afterwards.
 func TestWorkMailMessages(t *testing.T) {
-	for name, clouds := range map[string][]string{"alone": {lab.WorkMail}, "beside a tenant": {lab.Online, lab.WorkMail}} {
+	for name, clouds := range map[string][]string{"alone": {lab.WorkMail},
+		"beside a tenant": {lab.Online, lab.WorkMail}} {
 		t.Run(name, func(t *testing.T) {
 			d := openLab(t, lab.Options{Forests: 1, Clouds: clouds})
 			plan, err := d.Plan(t.Context(), &events{})

@@ -54,7 +54,8 @@ func TestAddressPolicyIsApplied(t *testing.T) {
 			"EnabledEmailAddressTemplates": []string{"SMTP:@contoso.com", "smtp:%m@T.example"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := emailAddressPolicy.Command(change.Update, "P", want, &change.Live{Identity: "P", Properties: live})
+			c, err := emailAddressPolicy.Command(change.Update, "P", want,
+				&change.Live{Identity: "P", Properties: live})
 			if err != nil || c.Name != "Set-EmailAddressPolicy" || c.Parameters["RecipientFilterApplied"] != nil ||
 				len(c.Then) != 1 || c.Then[0].Name != updateEmailAddressPolicy ||
 				c.Then[0].Parameters["UpdateSecondaryAddressesOnly"] != true {

@@ -43,7 +43,8 @@ func TestRuleProperties(t *testing.T) {
 // A rule is copied by name, in the direction that the answers say, and only as a whole.
 func TestCopiedRules(t *testing.T) {
 	disclaimer := func(values ...any) fact.MailRule {
-		r := fact.MailRule{Name: "Disclaimer", Enabled: true, Values: map[string]any{"ApplyHtmlDisclaimerText": "<p>x</p>"}}
+		r := fact.MailRule{Name: "Disclaimer", Enabled: true,
+			Values: map[string]any{"ApplyHtmlDisclaimerText": "<p>x</p>"}}
 		for i := 0; i < len(values); i += 2 {
 			r.Values[values[i].(string)] = values[i+1]
 		}
@@ -64,7 +65,8 @@ func TestCopiedRules(t *testing.T) {
 			"ApplyHtmlDisclaimerText": "<p>x</p>", "From": []string{"a@contoso.com"}}}, ""},
 		{"to the forest", &answers.CopyRules{ToForest: []string{"Disclaimer"}}, func(s *fact.Set) {
 			fact.OnlineTransportRules.Seed(s.Tenant, []fact.MailRule{disclaimer()}, nil)
-		}, map[string]change.Properties{"onprem/contoso/TransportRule/disclaimer": {"Name": "Disclaimer", "Enabled": true,
+		}, map[string]change.Properties{"onprem/contoso/TransportRule/disclaimer": {"Name": "Disclaimer",
+			"Enabled":                 true,
 			"ApplyHtmlDisclaimerText": "<p>x</p>"}}, ""},
 		{"what the copy has beyond it is taken away", toTenant("Disclaimer"), func(s *fact.Set) {
 			fact.TransportRules.Seed(s.Forests[0], []fact.MailRule{disclaimer()}, nil)
@@ -78,7 +80,8 @@ func TestCopiedRules(t *testing.T) {
 		{"a journal rule before the tenant takes one", toTenant("Archive"), func(s *fact.Set) {
 			fact.OnlineJournalReports.Seed(s.Tenant, "", nil)
 		}, nil, "JournalingReportNdrTo"},
-		{"a rule that does not exist", toTenant("Disclaimer"), nil, nil, `no transport rule or journal rule "Disclaimer"`},
+		{"a rule that does not exist", toTenant("Disclaimer"), nil, nil,
+			`no transport rule or journal rule "Disclaimer"`},
 		{"a rule of one side", toTenant("Disclaimer"), func(s *fact.Set) {
 			r := disclaimer()
 			r.Bound = []string{"DlpPolicy"}

@@ -128,7 +128,8 @@ func EdgeRunbook(ctx context.Context, set *fact.Set, role string) ([]byte, error
 	}
 	var b strings.Builder
 	b.WriteString("\n## Edge servers\n\n" +
-		"hybridge does not reach Edge servers. Each has its own script, to run in the Exchange Management Shell of that " +
+		"hybridge does not reach Edge servers. Each has its own script, to run in the Exchange Management Shell of " +
+		"that " +
 		"server, as a\nlocal administrator, before the steps in Exchange Online.\n\n| server | script | sets |\n" +
 		"| --- | --- | --- |\n")
 	for _, e := range parts {

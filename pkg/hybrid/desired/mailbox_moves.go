@@ -78,8 +78,8 @@ func (p *Planner) sayMoves(ctx context.Context, servers []fact.MailboxServer) {
 	}
 }
 
-// MigrationEndpointCommands make a migration endpoint in Exchange Online PowerShell. The password is
-// asked for when they run.
+// MigrationEndpointCommands make a migration endpoint in Exchange Online PowerShell. The password
+// is asked for when they run.
 func MigrationEndpointCommands(host string) []string {
 	quoted := exchange.Quote(host)
 	return []string{

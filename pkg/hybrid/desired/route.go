@@ -46,8 +46,8 @@ type Choice struct {
 // ChooseRoute returns the route on which on-premises Exchange should look up free/busy, and the
 // reason. The Graph route requires a cloud that has it, a feature that it carries, and every server
 // at a build that proves it. The answer "graph" trusts the administrator about updates that build
-// numbers do not show. So does "auto" once EWS of Exchange Online has ended: no other route is left.
-// Where one server decides, the servers of other forests may be unknown.
+// numbers do not show. So does "auto" once EWS of Exchange Online has ended: no other route is
+// left. Where one server decides, the servers of other forests may be unknown.
 func ChooseRoute(
 	answer string, features []answers.Feature, c cloud.Cloud, forests []Forest, now time.Time,
 ) (Choice, error) {

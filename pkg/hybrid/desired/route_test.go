@@ -21,7 +21,8 @@ func TestPlanSaysTheRoute(t *testing.T) {
 		features []answers.Feature
 		want     []string
 	}{
-		"the build does not show the update": {worldwide(t), []fact.MailboxServer{server("EX1", build(15, 2, 2562, 17))},
+		"the build does not show the update": {worldwide(t),
+			[]fact.MailboxServer{server("EX1", build(15, 2, 2562, 17))},
 			nil, []string{"go by EWS until it ends in Exchange Online on 2027-04-01",
 				"EX1 in contoso is at 15.2.2562.17", "forests[].exchange.builds"}},
 		"too old": {worldwide(t), []fact.MailboxServer{server("EX1", build(15, 2, 1748, 39))}, nil,

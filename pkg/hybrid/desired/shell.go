@@ -68,7 +68,8 @@ func shellQuote(s string) string {
 
 // shown says how a script of the AWS CLI shows the resources of a kind: the operations with a
 // JMESPath that gives the one resource, its identity, the properties in its row, and where the
-// answers have them under another name. {} stands for the key of the resource, {NAME} for a property.
+// answers have them under another name. {} stands for the key of the resource, {NAME} for a
+// property.
 var shown = map[string]struct {
 	lists    [][2]string
 	identity string

@@ -50,7 +50,8 @@ var (
 func Topics() []*Topic {
 	return []*Topic{
 		customization, hostNames, webServices, oauthTrust, hybridApplication, ewsSwitch, coexistenceDomain,
-		relationships, connectors, addressSpace, betweenForests, applicationSwitch, graphRoute, addressPolicies, mailFlow,
+		relationships, connectors, addressSpace, betweenForests, applicationSwitch, graphRoute, addressPolicies,
+		mailFlow,
 		copiedRules,
 		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,

@@ -279,10 +279,12 @@ type notCarried struct{ error }
 // imapRoute says how Exchange Online carries mail over by itself, and what that leaves behind. The
 // passwords of the users belong into the file of the batch, which is made by hand.
 func imapRoute(region string) msg.Text {
-	return msg.Of("an IMAP migration carries mail alone, and leaves calendar, contacts, tasks, notes and rules behind. "+
+	return msg.Of("an IMAP migration carries mail alone, and leaves calendar, contacts, tasks, notes and rules "+
+		"behind. "+
 		"In Exchange Online PowerShell: New-MigrationEndpoint -IMAP -Name WorkMail -RemoteServer "+
 		"imap.mail.%s.awsapps.com -Port 993 -Security Ssl; New-MigrationBatch -Name WorkMail -SourceEndpoint WorkMail "+
-		"-CSVData ([System.IO.File]::ReadAllBytes('users.csv')) -AutoStart. The columns of users.csv are EmailAddress, "+
+		"-CSVData ([System.IO.File]::ReadAllBytes('users.csv')) -AutoStart. The columns of users.csv are "+
+		"EmailAddress, "+
 		"UserName and Password: of the user in WorkMail, or a personal access token", region)
 }
 

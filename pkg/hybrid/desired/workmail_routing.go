@@ -46,8 +46,9 @@ var workMailRouting = &Topic{
 		domain, formatted := organization.TestDomain(), map[string]bool{}
 		for _, address := range wanted.Routed {
 			if !enabled[strings.ToLower(address)] {
-				p.wait("workmail-routing", address, msg.Of("it is not registered to WorkMail yet: plan again after the "+
-					"registration"))
+				p.wait("workmail-routing", address,
+					msg.Of("it is not registered to WorkMail yet: plan again after the "+
+						"registration"))
 				continue
 			}
 			forest, err := p.forestOf(address)
@@ -100,7 +101,8 @@ func (p *Planner) routed(ctx context.Context, forest *fact.Side, address, domain
 	case err != nil:
 		return err
 	case m.Hold:
-		return errors.New("its mailbox is on hold (LitigationHoldEnabled, RetentionHoldEnabled): end the hold, or leave " +
+		return errors.New("its mailbox is on hold (LitigationHoldEnabled, RetentionHoldEnabled): end the hold, or " +
+			"leave " +
 			"the user out of workmail.routed")
 	case m.Archive:
 		return errors.New("its mailbox has an archive, which would be disconnected too: carry it over and disable it " +
@@ -131,12 +133,15 @@ func (p *Planner) routed(ctx context.Context, forest *fact.Side, address, domain
 var routedRecipient = Exchange.Declare(Kind{
 	Noun:  "RoutedRecipient",
 	Title: "Recipient whose mail goes to WorkMail",
-	Why: "A user of WorkMail is a mail user in Exchange whose target is there. A mailbox cannot be made a mail user: it " +
-		"is disconnected, and the account becomes a mail user. What was there before is kept in the journal, or in the " +
+	Why: "A user of WorkMail is a mail user in Exchange whose target is there. A mailbox cannot be made a mail user: " +
+		"it " +
+		"is disconnected, and the account becomes a mail user. What was there before is kept in the journal, or in " +
+		"the " +
 		"result file of a script, before anything is written.",
 	Places:     []string{OnPremises},
 	Properties: routedProperties(),
-	Risk: "the mailbox and what it holds are no longer the user's; Exchange deletes it after the retention time of its " +
+	Risk: "the mailbox and what it holds are no longer the user's; Exchange deletes it after the retention time of " +
+		"its " +
 		"database (30 days by default). Carry the content over first",
 	Consents: map[change.Action]change.Consent{change.Recreate: {ID: AcceptMailboxDisconnect,
 		Title: "disconnect the mailboxes of users who move to WorkMail"}},
@@ -194,9 +199,10 @@ func (routes) For(k *Kind) change.Ops[exchange.Session] {
 			if want["RecipientTypeDetails"] == "UserMailbox" {
 				return reconnect(want)
 			}
-			return change.Command{Name: "Enable-MailUser", Parameters: map[string]any{"Identity": want["SamAccountName"],
-				"Alias": want["Alias"], "PrimarySmtpAddress": want["PrimarySmtpAddress"],
-				"ExternalEmailAddress": want["ExternalEmailAddress"]}}, nil
+			return change.Command{Name: "Enable-MailUser",
+				Parameters: map[string]any{"Identity": want["SamAccountName"],
+					"Alias": want["Alias"], "PrimarySmtpAddress": want["PrimarySmtpAddress"],
+					"ExternalEmailAddress": want["ExternalEmailAddress"]}}, nil
 		},
 		Delete: func(live change.Live) (change.Command, error) {
 			noun := "Mailbox"
@@ -232,7 +238,8 @@ func reconnect(was change.Properties) (change.Command, error) {
 var mailUserAddresses = Exchange.Declare(Kind{
 	Noun:  "MailUserAddresses",
 	Title: "Addresses of a mail user whose mail goes to WorkMail",
-	Why: "Addresses, custom attributes and the X500 address by which replies to old mail find the user are lost when a " +
+	Why: "Addresses, custom attributes and the X500 address by which replies to old mail find the user are lost when " +
+		"a " +
 		"mailbox becomes a mail user, and are written again.",
 	Places:     []string{OnPremises},
 	Properties: keptProperties(),

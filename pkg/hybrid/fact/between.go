@@ -14,8 +14,8 @@ type AvailabilityConfig struct{ OrgWide, PerUser string }
 
 const getAvailabilityConfig = "Get-AvailabilityConfig"
 
-// OwnServers is the group that setup names as the per-user account. The servers of a forest ask each
-// other by a right in the directory and do not need it.
+// OwnServers is the group that setup names as the per-user account. The servers of a forest ask
+// each other by a right in the directory and do not need it.
 const OwnServers = "Exchange Servers"
 
 // AvailabilityConfigs are the accounts of a forest. A forest without them shows no object, or one

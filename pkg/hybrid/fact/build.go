@@ -246,8 +246,8 @@ func (b Build) Fitness(r Route) Fitness {
 	return Unfit
 }
 
-// GraphFault says what is wrong with lookups through Microsoft Graph at a build that has them; zero:
-// nothing is known. Source: the September 2026 security updates.
+// GraphFault says what is wrong with lookups through Microsoft Graph at a build that has them;
+// zero: nothing is known. Source: the September 2026 security updates.
 func (b Build) GraphFault() msg.Text {
 	switch {
 	case b.Fitness(RouteGraph) != Fit:

@@ -198,8 +198,8 @@ func handshake(ctx context.Context, l *link.Link, address, name string) (*tls.Co
 type Install struct {
 	Server string
 	Build  Build
-	// Told reports that the build shows the security update. Get-ExchangeServer shows the cumulative
-	// update alone.
+	// Told reports that the build shows the security update. Get-ExchangeServer shows the
+	// cumulative update alone.
 	Told bool
 }
 

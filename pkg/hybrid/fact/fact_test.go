@@ -185,8 +185,10 @@ func TestAnswersAreRead(t *testing.T) {
 				"Get-AutodiscoverVirtualDirectory": {object("Identity", "AD", "InternalAuthenticationMethods",
 					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
 			},
-			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false Closed:[WindowsIntegrated WSSecurity]} " +
-				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false Closed:[WindowsIntegrated WSSecurity]}]",
+			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false " +
+				"Closed:[WindowsIntegrated WSSecurity]} " +
+				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false " +
+				"Closed:[WindowsIntegrated WSSecurity]}]",
 		},
 		{
 			name: "overrides", ask: read(SettingOverrides, forest),

@@ -36,7 +36,8 @@ func TestTransportRules(t *testing.T) {
 	}
 }
 
-// The report of old servers is asked where the tenant has it, and its dates are read in either form.
+// The report of old servers is asked where the tenant has it, and its dates are read in either
+// form.
 func TestEnforcementReport(t *testing.T) {
 	none, _ := organization(map[string][]exchange.Object{})
 	if e, err := EnforcementReport.In(t.Context(), none.Tenant); err != nil || e.Known {

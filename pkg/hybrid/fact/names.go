@@ -22,7 +22,8 @@ var (
 	// Hosts are the addresses of host names, with the aliases that lead to them.
 	Hosts = FromNetwork(DNS, "A, AAAA {key}", readHost)
 
-	// Services are the SRV records of a service, such as _autodiscover._tcp.contoso.com, best first.
+	// Services are the SRV records of a service, such as _autodiscover._tcp.contoso.com, best
+	// first.
 	Services = FromNetwork(DNS, "SRV {key}", func(ctx context.Context, s *Side, name string) ([]dns.Record, error) {
 		a, err := s.lookup(ctx, name, dns.SRV)
 		return a.Records, err
@@ -205,7 +206,8 @@ func (p *SenderPolicy) wrong(format string, args ...any) {
 	p.Wrong = append(p.Wrong, fmt.Sprintf(format, args...))
 }
 
-// MessagePolicy is what receivers do with mail of a domain that neither SPF nor DKIM proves (DMARC).
+// MessagePolicy is what receivers do with mail of a domain that neither SPF nor DKIM proves
+// (DMARC).
 type MessagePolicy struct {
 	At      string   // the domain that holds the record: the asked one, or the one of its organization
 	Records []string // that begin with v=DMARC1; a domain has at most one

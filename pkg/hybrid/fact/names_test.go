@@ -59,7 +59,8 @@ func TestSenderPolicies(t *testing.T) {
 		"two": {texts: map[string][]string{"c.com": {"v=spf1 -all", "V=SPF1 mx"}},
 			want: SenderPolicy{Records: []string{"v=spf1 -all", "V=SPF1 mx"}}},
 		"whole": {
-			texts: map[string][]string{"c.com": {"v=spf1 MX ip4:192.0.2.0/24 ip6:2001:db8::/32 a:x.c.com/28 include:I.com ~ALL"},
+			texts: map[string][]string{"c.com": {"v=spf1 MX ip4:192.0.2.0/24 ip6:2001:db8::/32 a:x.c.com/28 " +
+				"include:I.com ~ALL"},
 				"i.com": {"v=spf1 exists:%{i}.i.com ptr -all"}},
 			want: SenderPolicy{Includes: []string{"i.com"}, All: "~all", Lookups: 5,
 				Senders: []string{"MX", "ip4:192.0.2.0/24", "ip6:2001:db8::/32", "a:x.c.com/28"}},
@@ -67,8 +68,9 @@ func TestSenderPolicies(t *testing.T) {
 		"what stands behind all": {texts: map[string][]string{"c.com": {"v=spf1 +all include:none.com nonsense"}},
 			want: SenderPolicy{All: "+all"}},
 		"included, and included again": {
-			texts: map[string][]string{"c.com": {"v=spf1 include:i.com include:i.com -all"}, "i.com": {"v=spf1 include:c.com -all"}},
-			want:  SenderPolicy{Includes: []string{"i.com", "c.com", "i.com"}, All: "-all", Lookups: 3},
+			texts: map[string][]string{"c.com": {"v=spf1 include:i.com include:i.com -all"},
+				"i.com": {"v=spf1 include:c.com -all"}},
+			want: SenderPolicy{Includes: []string{"i.com", "c.com", "i.com"}, All: "-all", Lookups: 3},
 		},
 		"include without record": {texts: map[string][]string{"c.com": {"v=spf1 include:i.com -all"}},
 			want: SenderPolicy{Includes: []string{"i.com"}, All: "-all", Lookups: 1,
@@ -155,7 +157,8 @@ func TestHosts(t *testing.T) {
 		err     error
 	}{
 		"both": {want: 2}, "one": {aaaa: dns.ErrEmpty, want: 1}, "one fails": {a: dns.ErrFailed, want: 1},
-		"absent": {a: dns.ErrAbsent, err: dns.ErrAbsent}, "empty": {a: dns.ErrEmpty, aaaa: dns.ErrEmpty, err: dns.ErrEmpty},
+		"absent":           {a: dns.ErrAbsent, err: dns.ErrAbsent},
+		"empty":            {a: dns.ErrEmpty, aaaa: dns.ErrEmpty, err: dns.ErrEmpty},
 		"empty and failed": {a: dns.ErrEmpty, aaaa: dns.ErrFailed, err: dns.ErrFailed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,7 +44,8 @@ func TestAPassIsReported(t *testing.T) {
 	}{
 		"a short pass": {slowly{users: 1500}, 0, nil},
 		"without an estimate": {slowly{users: 5000}, 0, []observe.Progress{
-			{Stage: "read", Done: 2048, Text: "contoso", Rate: 1000}, {Stage: "read", Done: 4096, Text: "contoso", Rate: 1000}}},
+			{Stage: "read", Done: 2048, Text: "contoso", Rate: 1000},
+			{Stage: "read", Done: 4096, Text: "contoso", Rate: 1000}}},
 		"with the server's estimate": {slowly{users: 3000, expected: 4048}, 0, []observe.Progress{
 			{Stage: "read", Done: 2048, Total: 4048, Text: "contoso", Rate: 1000, Left: 2}}},
 		"the second pass": {slowly{users: 3000, expected: 100_000}, 3048, []observe.Progress{

@@ -141,7 +141,8 @@ var (
 
 func firstMove(system System) *Query[[]string] {
 	return Session(system, []string{getMoveRequest}, func(ctx context.Context, s exchange.Session) ([]string, error) {
-		objects, err := Get(ctx, s, exchange.Command{Name: getMoveRequest, Parameters: map[string]any{"ResultSize": "1"}})
+		objects, err := Get(ctx, s, exchange.Command{Name: getMoveRequest,
+			Parameters: map[string]any{"ResultSize": "1"}})
 		if err != nil {
 			return nil, err
 		}

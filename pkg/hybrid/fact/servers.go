@@ -56,7 +56,8 @@ func GivenBuilds(list []string) map[string]Build {
 	return out
 }
 
-// Updates reports whether a build is another one of the same cumulative update, and not a lower one.
+// Updates reports whether a build is another one of the same cumulative update, and not a lower
+// one.
 func (b Build) Updates(shown Build) bool {
 	return b.Major == shown.Major && b.Minor == shown.Minor && b.Build == shown.Build && b.Revision >= shown.Revision
 }
@@ -157,13 +158,13 @@ var MailboxServers = Derive(AtForest, List(Servers), func(ctx context.Context, s
 // Placed is a server with the Mailbox role, and whether it still has a place in the network.
 type Placed struct {
 	Server
-	// Gone reports that DNS has no address of the server, and has addresses of other ones. A machine
-	// to which DNS shows none of them asks the wrong DNS.
+	// Gone reports that DNS has no address of the server, and has addresses of other ones. A
+	// machine to which DNS shows none of them asks the wrong DNS.
 	Gone bool
 }
 
-// PlacedServers are the Mailbox servers of a forest. A server that is gone answers nothing: what asks
-// each server leaves it out.
+// PlacedServers are the Mailbox servers of a forest. A server that is gone answers nothing: what
+// asks each server leaves it out.
 var PlacedServers = Derive(AtForest, List(Servers), func(ctx context.Context, s *Side) ([]Placed, error) {
 	servers, err := Servers.In(ctx, s)
 	if err != nil {

@@ -49,7 +49,8 @@ func TestWizardRun(t *testing.T) {
 		"empty": "", "no base64": "made by hand", "not deflated": "aGVsbG8gd29ybGQ=", "no XML": note(t, "<Mode"),
 		"another note": note(t, `<Mode>x</Mode>`), "cut": note(t, text)[:40],
 	} {
-		if run, err := (HybridOrganization{Name: "x", Comment: comment}).Run(); err == nil || !strings.Contains(err.Error(), "x") {
+		if run, err := (HybridOrganization{Name: "x", Comment: comment}).Run(); err == nil ||
+			!strings.Contains(err.Error(), "x") {
 			t.Errorf("%s: %+v, %v", name, run, err)
 		}
 	}
@@ -70,7 +71,8 @@ func TestSubscriptions(t *testing.T) {
 			list = append(list, map[string]any{"servicePlanName": p})
 		}
 		return map[string]any{"skuPartNumber": name, "capabilityStatus": status, "consumedUnits": used,
-			"prepaidUnits": map[string]any{"enabled": enabled, "warning": warning, "suspended": float64(9)}, "servicePlans": list}
+			"prepaidUnits": map[string]any{"enabled": enabled, "warning": warning,
+				"suspended": float64(9)}, "servicePlans": list}
 	}
 	set := New(answers.Answers{ExchangeOnline: &answers.ExchangeOnline{}}, cloud.Cloud{})
 	set.Tenant.Clients.Graph = func(context.Context) (Graph, error) {
@@ -84,7 +86,8 @@ func TestSubscriptions(t *testing.T) {
 	got, err := Subscriptions.In(t.Context(), set.Tenant)
 	want := []Subscription{{Name: "ENTERPRISEPACK", Status: "Enabled", Bought: 25, Used: 12, Mailboxes: true},
 		{Name: "SPE_F1", Status: "Enabled", Bought: 4, Used: 2, Mailboxes: true, Frontline: true},
-		{Name: "AAD_PREMIUM", Status: "Enabled", Bought: 4, Used: 2}, {Name: "EXCHANGEARCHIVE", Status: "Suspended", Bought: 1}, {}}
+		{Name: "AAD_PREMIUM", Status: "Enabled", Bought: 4, Used: 2}, {Name: "EXCHANGEARCHIVE", Status: "Suspended",
+			Bought: 1}, {}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -64,8 +64,8 @@ type TransportSettings struct {
 // RemoteDomain holds what an organization does with mail for a domain.
 type RemoteDomain struct {
 	Name, Domain string
-	// Off are the kinds of message that are not sent there: AutoReplyEnabled, DeliveryReportEnabled,
-	// NDREnabled.
+	// Off are the kinds of message that are not sent there: AutoReplyEnabled,
+	// DeliveryReportEnabled, NDREnabled.
 	Off         []string
 	OutOfOffice string // AllowedOOFType
 	PlainText   bool   // TNEFEnabled is false
@@ -122,13 +122,14 @@ const (
 
 // How the servers of a forest are kept, and what holds for all of its mail.
 var (
-	Components = perServer(getComponentState, "Identity", func(server string, o exchange.Object) (c Component, err error) {
-		c.Server = server
-		if c.Name, err = o.String("Component"); err == nil {
-			c.State, err = o.String("State")
-		}
-		return c, err
-	})
+	Components = perServer(getComponentState, "Identity",
+		func(server string, o exchange.Object) (c Component, err error) {
+			c.Server = server
+			if c.Name, err = o.String("Component"); err == nil {
+				c.State, err = o.String("State")
+			}
+			return c, err
+		})
 
 	Queues = perServer(getQueue, "Server", func(server string, o exchange.Object) (q Queue, err error) {
 		q.Server = server
@@ -146,23 +147,24 @@ var (
 	})
 
 	// Databases asks the servers whether a database is mounted.
-	Databases = Session(OnPremises, []string{getDatabase}, func(ctx context.Context, s exchange.Session) ([]Database, error) {
-		get := exchange.Command{Name: getDatabase, Parameters: map[string]any{"Status": true}}
-		objects, err := s.Run(ctx, get)
-		if err != nil {
-			return nil, err
-		}
-		return each(getDatabase, func(o exchange.Object) (d Database, err error) {
-			if d.Name, err = o.String("Name"); err != nil {
-				return d, err
+	Databases = Session(OnPremises, []string{getDatabase},
+		func(ctx context.Context, s exchange.Session) ([]Database, error) {
+			get := exchange.Command{Name: getDatabase, Parameters: map[string]any{"Status": true}}
+			objects, err := s.Run(ctx, get)
+			if err != nil {
+				return nil, err
 			}
-			d.Server, _ = o.String("Server")
-			if mounted, err := o.Bool("Mounted"); err == nil {
-				d.Mounted = &mounted
-			}
-			return d, nil
-		})(objects)
-	})
+			return each(getDatabase, func(o exchange.Object) (d Database, err error) {
+				if d.Name, err = o.String("Name"); err != nil {
+					return d, err
+				}
+				d.Server, _ = o.String("Server")
+				if mounted, err := o.Bool("Mounted"); err == nil {
+					d.Mounted = &mounted
+				}
+				return d, nil
+			})(objects)
+		})
 
 	ThrottlingPolicies = Cmdlet(OnPremises, getThrottling, each(getThrottling,
 		func(o exchange.Object) (p Throttling, err error) {

@@ -52,7 +52,8 @@ func Block(answers []Answer) report.Matrix {
 	return m
 }
 
-var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown, Pending: report.Pending}
+var statuses = map[Status]report.Status{OK: report.OK, Failed: report.Fail, Unknown: report.Unknown,
+	Pending: report.Pending}
 
 // Lookup shows one answer. A failed one also shows the route and the suspected causes.
 func (a Answer) Lookup() report.Lookup {

@@ -16,8 +16,9 @@ func TestRulesOfAnswers(t *testing.T) {
 		{ID: "tenant.ews-switch", Reason: "moves", Owner: "Anna", Expires: "2027-01-31"},
 	}}
 	rules, err := Rules(a)
-	want := []check.Rule{{ID: "directory.one-primary", Scope: "contoso", Severity: check.Warn}, {ID: "tenant.ews-switch",
-		Acknowledgement: &check.Acknowledgement{Reason: "moves", Owner: "Anna", Expires: "2027-01-31"}}}
+	want := []check.Rule{{ID: "directory.one-primary", Scope: "contoso", Severity: check.Warn},
+		{ID: "tenant.ews-switch",
+			Acknowledgement: &check.Acknowledgement{Reason: "moves", Owner: "Anna", Expires: "2027-01-31"}}}
 	if diff := cmp.Diff(want, rules); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}

@@ -45,9 +45,11 @@ var doorChecks = []Check{
 		Title:  "Every server takes TLS 1.2",
 		Source: "issue 14: TLS 1.2 and 1.3; exchange-hybrid 1.8",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
-		Why: "Exchange Online speaks TLS 1.2 and later only, and servers of the forest speak with one another. A server " +
+		Why: "Exchange Online speaks TLS 1.2 and later only, and servers of the forest speak with one another. A " +
+			"server " +
 			"with old settings fails the lookups that the load balancer leads to it.",
-		Fix:      "Enable TLS 1.2 with ECDHE cipher suites in Schannel and .NET on the servers named, and restart them.",
+		Fix: "Enable TLS 1.2 with ECDHE cipher suites in Schannel and .NET on the servers named, and restart " +
+			"them.",
 		Consider: "Old clients and devices that speak TLS 1.0 alone go on only where that stays enabled too.",
 		Run: doors(func(Input) bool { return true }, "%s server refuses TLS 1.2", "%s servers refuse TLS 1.2",
 			func(_ Input, d fact.Door) (flaw, error) {
@@ -67,9 +69,11 @@ var doorChecks = []Check{
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
 		Why: "The load balancer leads one lookup to a healthy server and the next to this one: free/busy comes and " +
 			"goes.",
-		Fix:      "Recycle the application pool of EWS on the servers named, and take them out of the load balancer meanwhile.",
+		Fix: "Recycle the application pool of EWS on the servers named, and take them out of the load balancer " +
+			"meanwhile.",
 		Consider: "Recycling ends the requests that run on the server.",
-		Run: doors(func(Input) bool { return true }, "EWS of %s server does not answer", "EWS of %s servers does not answer",
+		Run: doors(func(Input) bool { return true }, "EWS of %s server does not answer",
+			"EWS of %s servers does not answer",
 			opened(func(d fact.Door) ews.Front { return d.EWS })),
 	},
 	{
@@ -77,9 +81,11 @@ var doorChecks = []Check{
 		Title:  "Autodiscover of every server answers",
 		Source: "issue 14: each server asked, not the balancer",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
-		Why: "The tenant asks autodiscover for the address of EWS. A server that does not answer fails the lookups that " +
+		Why: "The tenant asks autodiscover for the address of EWS. A server that does not answer fails the lookups " +
+			"that " +
 			"the load balancer leads to it.",
-		Fix: "Recycle the application pool of autodiscover on the servers named, and take them out of the load balancer " +
+		Fix: "Recycle the application pool of autodiscover on the servers named, and take them out of the load " +
+			"balancer " +
 			"meanwhile.",
 		Consider: "Recycling ends the requests that run on the server.",
 		Run: doors(func(Input) bool { return true }, "autodiscover of %s server does not answer",
@@ -93,7 +99,8 @@ var doorChecks = []Check{
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors, fact.VirtualDirectories),
 		Why: "Moves go through MRSProxy of the server that the load balancer chooses. A stopped application pool or " +
 			"component answers 503, and batches fail by chance.",
-		Fix:      "Recycle the application pool MSExchangeServicesAppPool on the servers named, and look at their components.",
+		Fix: "Recycle the application pool MSExchangeServicesAppPool on the servers named, and look at their " +
+			"components.",
 		Consider: "Recycling interrupts the moves that run through the server; they go on by themselves.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
@@ -105,7 +112,8 @@ var doorChecks = []Check{
 				open[d.Server()] = open[d.Server()] || d.MRSProxy
 			}
 			judge := opened(func(d fact.Door) ews.Front { return d.MRSProxy })
-			return doors(func(in Input) bool { return wants(in, answers.MoveMailbox) }, "MRSProxy of %s server does not answer",
+			return doors(func(in Input) bool { return wants(in, answers.MoveMailbox) },
+				"MRSProxy of %s server does not answer",
 				"MRSProxy of %s servers does not answer", func(in Input, d fact.Door) (flaw, error) {
 					if !open[d.Server] {
 						return flaw{}, nil
@@ -121,10 +129,12 @@ var doorChecks = []Check{
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
 		Why: "Tokens hold for minutes before and after their times. A server whose clock is off by more than five " +
 			"minutes refuses the tenant's tokens, and the tenant refuses its own; Kerberos fails as well.",
-		Fix: "Let the server take its time from the domain (w32tm /resync). Where all servers differ alike, the clock of " +
+		Fix: "Let the server take its time from the domain (w32tm /resync). Where all servers differ alike, the " +
+			"clock of " +
 			"this machine is wrong.",
 		Consider: "Tickets and sessions end when the clock jumps.",
-		Run: doors(func(Input) bool { return true }, "the clock of %s server is wrong", "the clocks of %s servers are wrong",
+		Run: doors(func(Input) bool { return true }, "the clock of %s server is wrong",
+			"the clocks of %s servers are wrong",
 			func(_ Input, d fact.Door) (flaw, error) {
 				switch {
 				case d.Err != nil:
@@ -144,7 +154,8 @@ var doorChecks = []Check{
 		Title:  "The servers present one certificate for the web services",
 		Source: "issue 14: certificates on every server",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
-		Why: "A server that kept the old certificate fails the lookups that the load balancer leads to it, from the day " +
+		Why: "A server that kept the old certificate fails the lookups that the load balancer leads to it, from the " +
+			"day " +
 			"on which the old certificate ends.",
 		Fix:      "Import the newest certificate on every server, and enable it for IIS there.",
 		Consider: "Outlook reconnects. A device that pins the old certificate must learn the new one.",

@@ -20,12 +20,15 @@ var edgeChecks = []Check{
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.EdgeSubscriptions, fact.EdgeSyncs),
-		Why: "An Edge server gets its connectors, domains and recipients from EdgeSync. Without it the server does not " +
+		Why: "An Edge server gets its connectors, domains and recipients from EdgeSync. Without it the server does " +
+			"not " +
 			"know the connector to the tenant, and refuses mail to new recipients.",
-		Fix: "Let port 50636 of the Edge server through from the Mailbox servers of its site, and start EdgeSync. When " +
+		Fix: "Let port 50636 of the Edge server through from the Mailbox servers of its site, and start EdgeSync. " +
+			"When " +
 			"that does not help, or the Mailbox servers of the site are new, make the subscription anew: " +
 			"New-EdgeSubscription on the Edge server, then in the organization.",
-		Consider: "A new subscription takes all settings of the Edge server from the organization: connectors that were " +
+		Consider: "A new subscription takes all settings of the Edge server from the organization: connectors that " +
+			"were " +
 			"made on the Edge server are replaced.",
 		Each: edgeServers,
 		Run:  mailOnly(judgeEdgeSubscription),
@@ -35,11 +38,14 @@ var edgeChecks = []Check{
 		Title: "The Edge server takes mail over TLS with the transport certificate",
 		Scope: PerForest,
 		Reads: fact.List(fact.MailServers, fact.CertificateFile),
-		Why: "Exchange Online sends mail to the forest over TLS, and takes it only to a server whose certificate names the " +
-			"mail host. One Edge server of several with another certificate makes mail wait now and then. Whether the " +
+		Why: "Exchange Online sends mail to the forest over TLS, and takes it only to a server whose certificate " +
+			"names the " +
+			"mail host. One Edge server of several with another certificate makes mail wait now and then. Whether " +
+			"the " +
 			"server also takes the headers of internal mail (TlsDomainCapabilities) shows to Exchange Online alone: " +
 			"hybridge test --message finds it.",
-		Fix: "Run the script for the Edge server, which hybridge plan --scripts writes, in the Exchange Management Shell of " +
+		Fix: "Run the script for the Edge server, which hybridge plan --scripts writes, in the Exchange Management " +
+			"Shell of " +
 			"that server. It sets the certificate and the capabilities of its receive connector.",
 		Consider: "The connector takes all mail from outside: every sender sees the new certificate.",
 		Each:     edgeServers,
@@ -79,7 +85,8 @@ func judgeEdgeSubscription(ctx context.Context, in Input) check.Result {
 		!slices.ContainsFunc(subscriptions, func(s fact.EdgeSubscription) bool { return mine(s.Name) }) {
 		return check.Failed("Edge server %s is not subscribed to the organization of forest %s", in.Host,
 			in.Forest.Name()).
-			Fix("On the Edge server run New-EdgeSubscription -FileName, then import the file in the organization within a "+
+			Fix("On the Edge server run New-EdgeSubscription -FileName, then import the file in the organization "+
+				"within a "+
 				"day.").
 			FixWith(`New-EdgeSubscription -FileName 'C:\EdgeSubscription.xml'`, `New-EdgeSubscription -FileData `+
 				`([System.IO.File]::ReadAllBytes('C:\EdgeSubscription.xml')) -Site 'SITE'`)
@@ -100,7 +107,8 @@ func judgeEdgeSubscription(ctx context.Context, in Input) check.Result {
 		return behind(check.Failed("EdgeSync of forest %s does not reach %s: %s", in.Forest.Name(), in.Host,
 			s.Status).With("detail", s.Detail))
 	case !s.Synced.IsZero() && in.Now().Sub(s.Synced) > staleSync:
-		return behind(check.Failed("EdgeSync of forest %s reached %s on %s for the last time", in.Forest.Name(), in.Host,
+		return behind(check.Failed("EdgeSync of forest %s reached %s on %s for the last time", in.Forest.Name(),
+			in.Host,
 			day(s.Synced)))
 	}
 	return check.Pass("EdgeSync reaches %s", in.Host)
@@ -116,11 +124,13 @@ func judgeEdgeServer(ctx context.Context, in Input) check.Result {
 		return check.Unknown(err)
 	}
 	wrong := func(r check.Result) check.Result {
-		return r.FixWith("Get-ReceiveConnector | Format-List Identity, Bindings, TlsCertificateName, TlsDomainCapabilities",
+		return r.FixWith("Get-ReceiveConnector | Format-List Identity, Bindings, TlsCertificateName, "+
+			"TlsDomainCapabilities",
 			"Get-ExchangeCertificate | Format-List Subject, Issuer, Thumbprint, Services, NotAfter")
 	}
 	if seen.TLS == nil {
-		return wrong(check.Failed("Edge server %s offers no STARTTLS: no certificate is enabled for SMTP, or a firewall "+
+		return wrong(check.Failed("Edge server %s offers no STARTTLS: no certificate is enabled for SMTP, or a "+
+			"firewall "+
 			"masks it", in.Host))
 	}
 	leaf := seen.Certificate.Leaf

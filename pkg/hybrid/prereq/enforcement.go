@@ -20,13 +20,15 @@ var enforcementChecks = []Check{{
 	Reads: fact.List(fact.Servers, fact.SendConnectors, fact.EnforcementReport),
 	Why: "Exchange Online reads the build of the server that hands mail over at a connector of the organization. For " +
 		"an old one a clock of 90 days runs: after 30 days it delays mail for 5, 10, then 20 minutes per hour " +
-		"(450 4.7.230), after 60 it refuses some, after 90 all (550 5.7.230). In September 2026 the floor rose to the " +
+		"(450 4.7.230), after 60 it refuses some, after 90 all (550 5.7.230). In September 2026 the floor rose to " +
+		"the " +
 		"updates of October 2025; the next rise is above every public update of Exchange 2019 and 2016.",
 	Fix: "Update the servers, or move the send connector to servers with Exchange Server SE. In Exchange Online " +
 		"PowerShell, an administrator may pause the clock for 90 days a year; a pause cannot be ended early, and the " +
 		"clock goes on where it stopped.",
-	Consider: "Servers that become sources of the connector need the transport certificate and port 25 to the internet.",
-	Run:      mailOnly(judgeEnforcement),
+	Consider: "Servers that become sources of the connector need the transport certificate and port 25 to the " +
+		"internet.",
+	Run: mailOnly(judgeEnforcement),
 }}
 
 // source is a server that hands mail to the tenant, or will.
@@ -70,7 +72,8 @@ func mailSources(ctx context.Context, in Input) ([]source, fact.Enforcement, err
 	var out []source
 	for _, s := range servers {
 		// A connector that is made uses all Mailbox servers.
-		if hands := len(names) == 0 && s.Mailbox && !s.Edge; !hands && !contains(names, s.Name) && !contains(names, s.FQDN) {
+		if hands := len(names) == 0 && s.Mailbox && !s.Edge; !hands && !contains(names, s.Name) &&
+			!contains(names, s.FQDN) {
 			continue
 		}
 		o := source{Server: s}
@@ -113,7 +116,8 @@ func judgeEnforcement(ctx context.Context, in Input) check.Result {
 	}
 	switch {
 	case len(old) > 0 && in.Now().Before(report.PausedUntil):
-		return check.Warned("%s below the build from which Exchange Online takes mail: %s. The clock is paused until %s",
+		return check.Warned("%s below the build from which Exchange Online takes mail: %s. The clock is paused until "+
+			"%s",
 			msg.Count(len(old), "%s server is", "%s servers are"), someOf(old), day(report.PausedUntil)).
 			With("servers", old).With("pausedUntil", day(report.PausedUntil))
 	case len(clocks) > 0:

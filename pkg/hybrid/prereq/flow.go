@@ -39,16 +39,20 @@ var flowChecks = []Check{
 		Source: "facts G 8; issue 14: receive connector bindings",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors),
 		Why: "Exchange chooses the receive connector with the narrowest range for the sender's address. One for the " +
-			"addresses of Exchange Online answers instead of the default frontend connector: with another certificate, " +
+			"addresses of Exchange Online answers instead of the default frontend connector: with another " +
+			"certificate, " +
 			"and without taking the headers of internal mail.",
-		Fix:      "Take the addresses of Exchange Online out of RemoteIPRanges of the connectors named, or remove them.",
-		Consider: "Mail of the tenant arrives at the default frontend connector at once, with its limits and permissions.",
+		Fix: "Take the addresses of Exchange Online out of RemoteIPRanges of the connectors named, or remove " +
+			"them.",
+		Consider: "Mail of the tenant arrives at the default frontend connector at once, with its limits and " +
+			"permissions.",
 		Run: mailOnly(look(fact.ReceiveConnectors, "%s receive connector takes mail from addresses of Exchange Online",
 			"%s receive connectors take mail from addresses of Exchange Online",
 			always(func(_ Input, c fact.ReceiveConnector) flaw {
 				port25 := slices.ContainsFunc(c.Bindings, func(b string) bool { return strings.HasSuffix(b, ":25") })
 				trusted := slices.ContainsFunc(c.Capabilities, func(s string) bool {
-					return strings.HasSuffix(s, ":AcceptCloudServicesMail") || strings.HasSuffix(s, ":AcceptOorgProtocol")
+					return strings.HasSuffix(s, ":AcceptCloudServicesMail") ||
+						strings.HasSuffix(s, ":AcceptOorgProtocol")
 				})
 				if !c.Enabled || !port25 || trusted || everyone(c) ||
 					!slices.ContainsFunc(c.RemoteIPRanges, fromExchangeOnline) {
@@ -62,7 +66,8 @@ var flowChecks = []Check{
 		Title:  "Default frontend connectors take mail without a sign-in",
 		Source: "exchange-hybrid P12; issue 14: receive connectors",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
-		Why: "The tenant shows its certificate and does not sign in. Without the permission group AnonymousUsers, the " +
+		Why: "The tenant shows its certificate and does not sign in. Without the permission group AnonymousUsers, " +
+			"the " +
 			"server refuses its mail (5.7.1 Client was not authenticated).",
 		Fix:      "Add AnonymousUsers to the permission groups of the connectors named.",
 		Consider: "The connector takes mail from every sender then; filters for mail from outside must be in place.",
@@ -72,7 +77,8 @@ var flowChecks = []Check{
 					return flaw{}
 				}
 				return flaw{c.Identity, []string{"Set-ReceiveConnector -Identity " + exchange.Quote(c.Identity) +
-					" -PermissionGroups " + strings.Join(without(append(c.Permissions, "AnonymousUsers"), "None"), ",")}}
+					" -PermissionGroups " + strings.Join(without(append(c.Permissions, "AnonymousUsers"), "None"),
+					",")}}
 			}),
 	},
 	{
@@ -99,7 +105,8 @@ var flowChecks = []Check{
 		Source:   "exchange-hybrid 1.6; issue 14: receive connectors",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
-		Why: "All mail of the tenant arrives from a few addresses. A limit of messages per minute, or of fewer than 20 " +
+		Why: "All mail of the tenant arrives from a few addresses. A limit of messages per minute, or of fewer than " +
+			"20 " +
 			"connections per address, delays it (421 4.3.2, 421 4.4.2).",
 		Fix:      "Set MessageRateLimit to Unlimited and MaxInboundConnectionPerSource to 20 or more.",
 		Consider: "Other senders may use the wider limits too.",
@@ -121,7 +128,8 @@ var flowChecks = []Check{
 		Source:   "source 002: authentication of the sender",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
-		Why: "Mail of the tenant carries the headers of two organizations. Below 64 KB, mail that passed several hops is " +
+		Why: "Mail of the tenant carries the headers of two organizations. Below 64 KB, mail that passed several " +
+			"hops is " +
 			"refused (552 5.3.4 Header size exceeds fixed maximum size).",
 		Fix:      "Raise MaxHeaderSize of the connectors named; Exchange's default is 128 KB or more.",
 		Consider: "None is known.",
@@ -139,9 +147,11 @@ var flowChecks = []Check{
 		Title:  "No receive connector takes strangers for servers of the organization",
 		Source: "facts F.4: AuthMechanism 10",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors),
-		Why: "ExternalAuthoritative takes every sender at the connector as a server of the organization: mail from the " +
+		Why: "ExternalAuthoritative takes every sender at the connector as a server of the organization: mail from " +
+			"the " +
 			"internet arrives as internal mail, passes the filters, and goes to the tenant as such.",
-		Fix:      "Take ExternalAuthoritative out of AuthMechanism, or limit RemoteIPRanges to the addresses of known servers.",
+		Fix: "Take ExternalAuthoritative out of AuthMechanism, or limit RemoteIPRanges to the addresses of " +
+			"known servers.",
 		Consider: "Devices that relay through the connector need AnonymousUsers with the right to relay, or a sign-in.",
 		Run: mailOnly(look(fact.ReceiveConnectors, "%s receive connector trusts every sender",
 			"%s receive connectors trust every sender", always(func(_ Input, c fact.ReceiveConnector) flaw {
@@ -159,8 +169,9 @@ var flowChecks = []Check{
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors),
 		Why: "A sender with a certificate for the domain named may hand over mail as internal, with any sender. Only " +
 			"Exchange Online's own name belongs there.",
-		Fix:      "Remove the entry from TlsDomainCapabilities of the connectors named.",
-		Consider: "A gateway that hands the tenant's mail on with its own certificate no longer can: its mail becomes external.",
+		Fix: "Remove the entry from TlsDomainCapabilities of the connectors named.",
+		Consider: "A gateway that hands the tenant's mail on with its own certificate no longer can: its mail " +
+			"becomes external.",
 		Run: mailOnly(look(fact.ReceiveConnectors, "%s receive connector takes internal headers from others",
 			"%s receive connectors take internal headers from others",
 			always(func(in Input, c fact.ReceiveConnector) flaw {
@@ -185,9 +196,11 @@ var flowChecks = []Check{
 		Source:   "source 002: MailTips (message too large); issue 14: size limits equal",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.Transport, fact.OnlineTransport),
-		Why: "Each side judges by its own limit whether a message is too large, also in MailTips. A message between the " +
+		Why: "Each side judges by its own limit whether a message is too large, also in MailTips. A message between " +
+			"the " +
 			"limits is accepted by one side and returned by the other.",
-		Fix: "Set MaxSendSize and MaxReceiveSize of Set-TransportConfig to the same values on both sides; mailboxes and " +
+		Fix: "Set MaxSendSize and MaxReceiveSize of Set-TransportConfig to the same values on both sides; mailboxes " +
+			"and " +
 			"connectors have limits of their own.",
 		Consider: "Larger messages take more space in databases, queues and gateways.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -243,7 +256,8 @@ var flowChecks = []Check{
 			for _, c := range send {
 				if leadsTo(c, coexistence) && c.MaxMessage.Below(limits.MaxSend) {
 					low = append(low, c.Name+" ("+c.MaxMessage.String()+", organization "+limits.MaxSend.String()+")")
-					commands = append(commands, "Set-SendConnector -Identity "+exchange.Quote(c.Name)+" -MaxMessageSize "+
+					commands = append(commands, "Set-SendConnector -Identity "+exchange.Quote(c.Name)+
+						" -MaxMessageSize "+
 						strings.ReplaceAll(limits.MaxSend.String(), " ", ""))
 				}
 			}
@@ -253,7 +267,8 @@ var flowChecks = []Check{
 			}
 			for _, c := range receive {
 				if c.MaxMessage.Below(limits.MaxReceive) {
-					low = append(low, c.Identity+" ("+c.MaxMessage.String()+", organization "+limits.MaxReceive.String()+")")
+					low = append(low, c.Identity+" ("+c.MaxMessage.String()+", organization "+
+						limits.MaxReceive.String()+")")
 					commands = append(commands, "Set-ReceiveConnector -Identity "+exchange.Quote(c.Identity)+
 						" -MaxMessageSize "+strings.ReplaceAll(limits.MaxReceive.String(), " ", ""))
 				}
@@ -272,7 +287,8 @@ var flowChecks = []Check{
 		Source:   "issue 14: remote domains; exchange-hybrid 3.1 (AllowedOOFType)",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.RemoteDomains, fact.OnlineRemoteDomains),
-		Why: "A remote domain for the other side that sends no automatic replies hides from colleagues that a person is " +
+		Why: "A remote domain for the other side that sends no automatic replies hides from colleagues that a person " +
+			"is " +
 			"away.",
 		Fix:      "Set AutoReplyEnabled, and AllowedOOFType to InternalLegacy or External.",
 		Consider: "None is known: colleagues see the reply for people inside.",
@@ -290,7 +306,8 @@ var flowChecks = []Check{
 		Source:   "source 002: delivery reports; issue 14: remote domains",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.RemoteDomains, fact.OnlineRemoteDomains),
-		Why: "A remote domain for the other side that sends no reports leaves colleagues without word of what was not " +
+		Why: "A remote domain for the other side that sends no reports leaves colleagues without word of what was " +
+			"not " +
 			"delivered.",
 		Fix:      "Set NDREnabled and DeliveryReportEnabled of the remote domain.",
 		Consider: "None is known.",
@@ -308,7 +325,8 @@ var flowChecks = []Check{
 		Source:   "issue 14: several send connectors per space",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors),
-		Why: "Of two connectors with one address space and one cost, Exchange takes either. Where they differ, mail to " +
+		Why: "Of two connectors with one address space and one cost, Exchange takes either. Where they differ, mail " +
+			"to " +
 			"the internet leaves now through Exchange Online and now not, with other limits, filters and signatures.",
 		Fix:      "Give the connector that is the reserve a higher cost, or remove it.",
 		Consider: "All mail of the address space takes the other connector.",
@@ -357,7 +375,8 @@ var flowChecks = []Check{
 		Source:   "issue 14: Transport; source 002: mail flow",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors),
-		Why: "A scoped connector is used by the servers of its own Active Directory site. Servers of other sites send " +
+		Why: "A scoped connector is used by the servers of its own Active Directory site. Servers of other sites " +
+			"send " +
 			"mail for the tenant by another connector, as external mail, or not at all.",
 		Fix:      "Make the connector available to the whole organization.",
 		Consider: "Servers of other sites hand their mail for the tenant to the source servers of this connector.",
@@ -367,7 +386,8 @@ var flowChecks = []Check{
 				return check.Unknown(err)
 			}
 			return look(fact.SendConnectors, "%s send connector to the tenant is for one site only",
-				"%s send connectors to the tenant are for one site only", always(func(_ Input, c fact.SendConnector) flaw {
+				"%s send connectors to the tenant are for one site only", always(func(_ Input,
+					c fact.SendConnector) flaw {
 					if !c.Scoped || !leadsTo(c, coexistence) {
 						return flaw{}
 					}
@@ -381,10 +401,12 @@ var flowChecks = []Check{
 		Title:  "Domain security does not cover mail between the sides",
 		Source: "exchange-hybrid P11 (DomainSecureEnabled); issue 14: Transport",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Transport),
-		Why: "Domain security demands a certificate in the name of the mail domain itself. Exchange Online shows its own " +
+		Why: "Domain security demands a certificate in the name of the mail domain itself. Exchange Online shows its " +
+			"own " +
 			"name: mail to and from the tenant is refused.",
-		Fix:      "Remove the domains from TLSSendDomainSecureList and TLSReceiveDomainSecureList.",
-		Consider: "Mail of a partner that is not listed any more may go unencrypted: remove the forest's own and the tenant's domains only.",
+		Fix: "Remove the domains from TLSSendDomainSecureList and TLSReceiveDomainSecureList.",
+		Consider: "Mail of a partner that is not listed any more may go unencrypted: remove the forest's own and the " +
+			"tenant's domains only.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			coexistence, err := coexistenceDomain(ctx, in)
 			if err != nil {
@@ -413,7 +435,8 @@ var flowChecks = []Check{
 		Source:   "exchange-hybrid 1.6; issue 14: Transport",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.TransportServices),
-		Why: "A server with DNS servers set by hand for external names resolves the tenant's mail hosts by them alone. " +
+		Why: "A server with DNS servers set by hand for external names resolves the tenant's mail hosts by them " +
+			"alone. " +
 			"When they are gone, mail waits on that server and not on others.",
 		Fix:      "Set ExternalDNSServers alike on all servers, or let transport use the DNS of the network adapter.",
 		Consider: "External names are resolved by other servers from then on; they must know the internet.",
@@ -439,7 +462,8 @@ var flowChecks = []Check{
 			for _, key := range sorted(lists) {
 				all = append(all, key+" ("+strings.Join(lists[key], ", ")+")")
 			}
-			return check.Failed("transport of the servers of forest %s asks different DNS servers: %s", in.Forest.Name(),
+			return check.Failed("transport of the servers of forest %s asks different DNS servers: %s",
+				in.Forest.Name(),
 				someOf(all)).With("dnsServers", lists)
 		}),
 	},
@@ -449,9 +473,11 @@ var flowChecks = []Check{
 		Source:   "facts G 1, G 9 to G 12; issue 14: Transport",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Queues),
-		Why: "A queue to the tenant in Retry says in its last error why mail does not leave. Messages come back after " +
+		Why: "A queue to the tenant in Retry says in its last error why mail does not leave. Messages come back " +
+			"after " +
 			"two days.",
-		Fix:      "hybridge explain with the text of the error names the cause. Fix it, and let the queue retry at once.",
+		Fix: "hybridge explain with the text of the error names the cause. Fix it, and let the queue retry at " +
+			"once.",
 		Consider: "Everything that waits is sent at once.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			coexistence, err := coexistenceDomain(ctx, in)
@@ -507,7 +533,8 @@ var flowChecks = []Check{
 		Source:   "exchange-hybrid 1.1 (centralized transport), 1.7",
 		Severity: check.Warn,
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OutboundConnectors),
-		Why: "Centralized transport sends all mail of the tenant to one connector. With two, one of them is never used, " +
+		Why: "Centralized transport sends all mail of the tenant to one connector. With two, one of them is never " +
+			"used, " +
 			"and a forest believes that its rules see all mail.",
 		Fix:      "Switch RouteAllMessagesViaOnPremises off on all connectors but one.",
 		Consider: "Mail to the internet may take another forest from then on, with its rules and limits.",
@@ -538,7 +565,8 @@ var flowChecks = []Check{
 		Source:   "facts F.3: external postmaster; G 7",
 		Severity: check.Warn,
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OnlineTransport),
-		Why: "Exchange Online limits what a tenant sends from its onmicrosoft.com domains to 100 recipients outside in 24 " +
+		Why: "Exchange Online limits what a tenant sends from its onmicrosoft.com domains to 100 recipients outside " +
+			"in 24 " +
 			"hours (550 5.7.236). Reports of the postmaster count.",
 		Fix:      "Set ExternalPostmasterAddress to an address in a domain of the organization.",
 		Consider: "Answers to reports arrive at the new address; it must exist.",
@@ -570,8 +598,8 @@ func frontends(
 	})
 }
 
-// defaultFrontends returns the connectors of the Mailbox servers at which the tenant's mail arrives.
-// transport.receive-connector fails on a server that has none.
+// defaultFrontends returns the connectors of the Mailbox servers at which the tenant's mail
+// arrives. transport.receive-connector fails on a server that has none.
 func defaultFrontends(ctx context.Context, in Input) ([]fact.ReceiveConnector, error) {
 	servers, err := fact.Servers.In(ctx, in.Forest)
 	if err != nil {
@@ -590,8 +618,8 @@ func defaultFrontends(ctx context.Context, in Input) ([]fact.ReceiveConnector, e
 	return out, nil
 }
 
-// remoteDomains returns the Run of a check that judges the remote domains of each side for the other
-// one. judge returns the name of one with a fault and the parameters that fix it.
+// remoteDomains returns the Run of a check that judges the remote domains of each side for the
+// other one. judge returns the name of one with a fault and the parameters that fix it.
 func remoteDomains(
 	one, many string, judge func(d fact.RemoteDomain) (name, parameters string),
 ) func(context.Context, Input) check.Result {
@@ -670,7 +698,8 @@ func fromExchangeOnline(text string) bool {
 		return false
 	}
 	return slices.ContainsFunc(exchangeOnlineMail, func(p netip.Prefix) bool {
-		return p.Contains(from) || p.Contains(to) || from.Is4() == p.Addr().Is4() && from.Less(p.Addr()) && p.Addr().Less(to)
+		return p.Contains(from) || p.Contains(to) || from.Is4() == p.Addr().Is4() && from.Less(p.Addr()) &&
+			p.Addr().Less(to)
 	})
 }
 

@@ -65,7 +65,8 @@ func always[T any](f func(in Input, v T) flaw) judge[T] {
 }
 
 // wanted makes a check not applicable where no feature of the answers needs what it judges.
-func wanted(needs func(in Input) bool, run func(context.Context, Input) check.Result) func(context.Context, Input) check.Result {
+func wanted(needs func(in Input) bool, run func(context.Context, Input) check.Result) func(context.Context,
+	Input) check.Result {
 	return func(ctx context.Context, in Input) check.Result {
 		if !needs(in) {
 			return check.NotApplicable("no feature of the answers needs it")

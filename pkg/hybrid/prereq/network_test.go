@@ -84,7 +84,8 @@ func seedNames(t *testing.T, f *fact.Set, ca *authority) {
 	fact.EWSPosts.SeedAll(n, asks)
 	fact.LongTokens.SeedAll(n, asks)
 	fact.MoveProxies.SeedAll(n, asks)
-	online := served(ca.issue(t, leaf{cn: "mail.protection.outlook.com", names: []string{"*.mail.protection.outlook.com"}}))
+	online := served(ca.issue(t, leaf{cn: "mail.protection.outlook.com",
+		names: []string{"*.mail.protection.outlook.com"}}))
 	fact.MailServers.SeedAll(n, func(host string) (fact.MailServer, error) {
 		if strings.HasSuffix(host, ".mail.protection.outlook.com") {
 			return online, nil
@@ -203,7 +204,8 @@ func TestNameDisorders(t *testing.T) {
 			fact.MX.Seed(f.Network, "contoso.com", nil, dns.ErrFailed)
 		}, []string{"error dns.mx contoso", "error dns.mx-one-way contoso", "error dns.mx-tenant contoso",
 			"error tenant.front-door tenant"}},
-		{"MX to an alias", host("mail.contoso.com", fact.Host{Aliases: []string{"lb.contoso.com"}, Addresses: public}, nil),
+		{"MX to an alias", host("mail.contoso.com", fact.Host{Aliases: []string{"lb.contoso.com"}, Addresses: public},
+			nil),
 			[]string{"warn dns.mx-host contoso"}},
 		{"MX to an address", mx("203.0.113.7"), []string{"warn dns.mx-host contoso"}},
 		{"MX to both sides", mx("mail.contoso.com", "contoso-com.mail.protection.outlook.com"),
@@ -220,11 +222,13 @@ func TestNameDisorders(t *testing.T) {
 			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{}, dns.ErrAbsent),
 			[]string{"fail dns.coexistence-autodiscover tenant"}},
 		{"autodiscover of the coexistence domain elsewhere",
-			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{Aliases: []string{"mail.contoso.com"}}, dns.ErrAbsent),
+			host("autodiscover.contoso.mail.onmicrosoft.com", fact.Host{Aliases: []string{"mail.contoso.com"}},
+				dns.ErrAbsent),
 			[]string{"fail dns.coexistence-autodiscover tenant"}},
 		{"smart host unknown", func(_ *testing.T, f *fact.Set) {
-			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Type: "OnPremises", Enabled: true,
-				SmartHosts: []string{"old.contoso.com", "[203.0.113.7]"}}}, nil)
+			fact.OutboundConnectors.Seed(f.Tenant,
+				[]fact.OutboundConnector{{Name: "To", Type: "OnPremises", Enabled: true,
+					SmartHosts: []string{"old.contoso.com", "[203.0.113.7]"}}}, nil)
 			fact.Hosts.Seed(f.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent)
 		}, []string{"fail dns.smart-host tenant"}},
 		{"smart host of a connector that is off", func(_ *testing.T, f *fact.Set) {
@@ -309,7 +313,8 @@ func TestNameDisorders(t *testing.T) {
 			[]string{"warn autodiscover.root-domain contoso"}},
 		{"website without autodiscover", root(ews.Front{Status: 404}, nil), nil},
 		{"website without https", root(ews.Front{}, closedPort), nil},
-		{"Exchange at the bare domain", root(ews.Front{Status: 401, Exchange: true, Schemes: []string{"NTLM"}}, nil), nil},
+		{"Exchange at the bare domain", root(ews.Front{Status: 401, Exchange: true, Schemes: []string{"NTLM"}}, nil),
+			nil},
 		{"service record to the cloud", service(dns.Record{Target: "autodiscover.outlook.com", Port: 443}),
 			[]string{"fail autodiscover.service-record contoso"}},
 		{"service record to another port", service(dns.Record{Target: "mail.contoso.com", Port: 80}),
@@ -320,17 +325,20 @@ func TestNameDisorders(t *testing.T) {
 		}, []string{"fail autodiscover.service-record contoso"}},
 		{"no such service", service(dns.Record{Port: 0}), nil},
 		{"service point without TLS",
-			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"}, URL: "http://mail.contoso.com/x"}),
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"},
+				URL: "http://mail.contoso.com/x"}),
 			[]string{"fail autodiscover.service-point contoso"}},
 		{"service point to a host of the past", func(t *testing.T, f *fact.Set) {
-			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"}, URL: "https://old.contoso.com/x"})(t, f)
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"},
+				URL: "https://old.contoso.com/x"})(t, f)
 			fact.Hosts.Seed(f.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent)
 		}, []string{"fail autodiscover.service-point contoso"}},
 		{"service point to the cloud", point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX1"},
 			URL: "https://autodiscover-s.outlook.com/autodiscover/autodiscover.xml"}),
 			[]string{"fail autodiscover.service-point-online contoso"}},
 		{"service point without server",
-			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX0"}, URL: "https://mail.contoso.com/x"}),
+			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "EX0"},
+				URL: "https://mail.contoso.com/x"}),
 			[]string{"warn autodiscover.service-point-server contoso"}},
 		{"pointer to another forest",
 			point(directory.ServiceConnectionPoint{Object: directory.Object{Name: "fabrikam.com"}, Pointer: true,
@@ -379,8 +387,9 @@ func TestDomainPairDisorders(t *testing.T) {
 		{"relayed by the tenant to the forest", func(t *testing.T, f *fact.Set) {
 			there(1, func(d *fact.AcceptedDomain) { d.Type = "InternalRelay" })(t, f)
 			relayed(f)
-			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "To", Enabled: true, Type: "OnPremises",
-				RecipientDomains: []string{"contoso.com"}, SmartHosts: []string{"mail.contoso.com"}}}, nil)
+			fact.OutboundConnectors.Seed(f.Tenant,
+				[]fact.OutboundConnector{{Name: "To", Enabled: true, Type: "OnPremises",
+					RecipientDomains: []string{"contoso.com"}, SmartHosts: []string{"mail.contoso.com"}}}, nil)
 		}, nil},
 		{"subdomains in the tenant alone", there(1, func(d *fact.AcceptedDomain) { d.SubDomains = true }),
 			[]string{"warn domains.subdomains contoso"}},
@@ -458,9 +467,11 @@ func TestReachabilityDisorders(t *testing.T) {
 	gone := func(s *fact.Set) { fact.Hosts.Seed(s.Network, "old.contoso.com", fact.Host{}, dns.ErrAbsent) }
 	const exchanger = "contoso-mail-onmicrosoft-com.mail.protection.outlook.com"
 	turn(t, []disorder{
-		{"no handler of .svc", posts(fact.AutodiscoverServices, "autodiscover.contoso.com", ews.Front{Status: 405, Exchange: true}),
+		{"no handler of .svc", posts(fact.AutodiscoverServices, "autodiscover.contoso.com",
+			ews.Front{Status: 405, Exchange: true}),
 			[]string{"fail reachability.autodiscover-service contoso"}},
-		{"autodiscover.xml alone is published", posts(fact.AutodiscoverServices, "autodiscover.contoso.com", ews.Front{Status: 404}),
+		{"autodiscover.xml alone is published",
+			posts(fact.AutodiscoverServices, "autodiscover.contoso.com", ews.Front{Status: 404}),
 			[]string{"fail reachability.autodiscover-service contoso"}},
 		{"firewall refuses POST", posts(fact.EWSPosts, "mail.contoso.com", ews.Front{Status: 403, What: "a page"}),
 			[]string{"fail reachability.ews-post contoso"}},
@@ -474,12 +485,15 @@ func TestReachabilityDisorders(t *testing.T) {
 			[]string{"fail reachability.mrs-proxy contoso"}},
 		{"a server without TLS", server(fact.MailServer{Report: smtp.Report{Banner: "ex1"}}),
 			[]string{"fail reachability.smtp-servers contoso"}},
-		{"a server that says nothing", server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Greeting, Err: timeout{}}}),
+		{"a server that says nothing",
+			server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Greeting, Err: timeout{}}}),
 			[]string{"error reachability.smtp-servers contoso"}},
-		{"a server that is not reached", server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Connect, Err: closedPort}}), nil},
+		{"a server that is not reached",
+			server(fact.MailServer{Err: &smtp.StepError{Step: smtp.Connect, Err: closedPort}}), nil},
 		{"a relay", named(func(m *fact.MailServer) { m.Banner = "mx1.contoso.com ESMTP Postfix" }),
 			[]string{"warn reachability.smtp-relay contoso"}},
-		{"Exchange with a word of another", named(func(m *fact.MailServer) { m.Banner = "Exim Ltd Microsoft ESMTP MAIL Service" }),
+		{"Exchange with a word of another",
+			named(func(m *fact.MailServer) { m.Banner = "Exim Ltd Microsoft ESMTP MAIL Service" }),
 			nil},
 		{"extensions stripped", named(func(m *fact.MailServer) {
 			sent := *m.TLS
@@ -543,7 +557,8 @@ func TestSetupDisorders(t *testing.T) {
 			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{}, nil)
 		}, nil},
 		{"newer schema", setup(directory.Setup{SchemaVersion: 17010, HybridContainer: true}), nil},
-		{"no container", setup(directory.Setup{SchemaVersion: 17003}), []string{"warn directory.hybrid-container contoso"}},
+		{"no container", setup(directory.Setup{SchemaVersion: 17003}),
+			[]string{"warn directory.hybrid-container contoso"}},
 		{"old groups", setup(directory.Setup{SchemaVersion: 17003, HybridContainer: true,
 			OldGroups: []string{"CN=Exchange Enterprise Servers,CN=Users,DC=contoso,DC=com"}}),
 			[]string{"warn directory.old-groups contoso"}},
@@ -565,7 +580,8 @@ func TestTenantDisorders(t *testing.T) {
 		return func(_ *testing.T, f *fact.Set) {
 			fact.HybridOrganizations.Seed(f.Tenant, []fact.HybridOrganization{{Name: "contoso", GUID: "contoso-guid",
 				Inbound: "In"}}, nil)
-			c := fact.InboundConnector{Name: "In", Type: "OnPremises", Enabled: true, CertificateName: "mail.contoso.com"}
+			c := fact.InboundConnector{Name: "In", Type: "OnPremises", Enabled: true,
+				CertificateName: "mail.contoso.com"}
 			change(f, &c)
 			fact.InboundConnectors.Seed(f.Tenant, []fact.InboundConnector{c}, nil)
 		}
@@ -609,18 +625,23 @@ func TestTenantDisorders(t *testing.T) {
 		{"no tenant", resides(fact.Residence{}, fact.ErrNoTenant), []string{"fail tenant.cloud tenant"}},
 		{"no product with mailboxes", subscribed(fact.Subscription{Name: "P1", Status: "Enabled", Bought: 5}),
 			[]string{"fail tenant.exchange-plan tenant"}},
-		{"product that ended", subscribed(fact.Subscription{Name: "E3", Status: "Suspended", Bought: 5, Mailboxes: true}),
+		{"product that ended", subscribed(fact.Subscription{Name: "E3", Status: "Suspended", Bought: 5,
+			Mailboxes: true}),
 			[]string{"fail tenant.exchange-plan tenant"}},
-		{"product in its grace period", subscribed(fact.Subscription{Name: "E3", Status: "Warning", Bought: 5, Mailboxes: true}),
+		{"product in its grace period",
+			subscribed(fact.Subscription{Name: "E3", Status: "Warning", Bought: 5, Mailboxes: true}),
 			nil},
-		{"all licences in use", subscribed(fact.Subscription{Name: "E3", Status: "Enabled", Bought: 5, Used: 6, Mailboxes: true}),
+		{"all licences in use", subscribed(fact.Subscription{Name: "E3", Status: "Enabled", Bought: 5, Used: 6,
+			Mailboxes: true}),
 			[]string{"warn tenant.licences tenant"}},
 		{"frontline licences by EWS", func(t *testing.T, f *fact.Set) {
-			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true, Frontline: true})(t, f)
+			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true,
+				Frontline: true})(t, f)
 			f.Answers.ExchangeOnline.RichCoexistence = "ews"
 		}, []string{"warn tenant.ews-switch tenant", "warn tenant.frontline tenant"}},
 		{"frontline licences by Graph",
-			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true, Frontline: true}),
+			subscribed(e3, fact.Subscription{Name: "F3", Status: "Enabled", Bought: 5, Used: 1, Mailboxes: true,
+				Frontline: true}),
 			nil},
 		{"internet mail through the tenant", func(t *testing.T, f *fact.Set) {
 			alter(t, fact.SendConnectors, f.Forests[0], func(list *[]fact.SendConnector) {
@@ -629,13 +650,17 @@ func TestTenantDisorders(t *testing.T) {
 			})
 		}, []string{"warn tenant.outbound-limit contoso"}},
 		{"connector in order", linked(func(*fact.Set, *fact.InboundConnector) {}), nil},
-		{"connector by wildcard", linked(func(_ *fact.Set, c *fact.InboundConnector) { c.CertificateName = "*.contoso.com" }), nil},
+		{"connector by wildcard", linked(func(_ *fact.Set,
+			c *fact.InboundConnector) {
+			c.CertificateName = "*.contoso.com"
+		}), nil},
 		{"connector for the old certificate", linked(func(_ *fact.Set, c *fact.InboundConnector) {
 			c.CertificateName = "old.contoso.com"
 		}), []string{"fail tenant.connector-certificate contoso"}},
 		{"connector off", linked(func(_ *fact.Set, c *fact.InboundConnector) { c.Enabled = false }),
 			[]string{"fail tenant.connector-certificate contoso"}},
-		{"locked out", gatewayLock(partner), []string{"fail tenant.partner-lock contoso", "fail tenant.partner-lock fabrikam"}},
+		{"locked out", gatewayLock(partner),
+			[]string{"fail tenant.partner-lock contoso", "fail tenant.partner-lock fabrikam"}},
 		{"locked out, but one", gatewayLock(partner, admits), []string{"fail tenant.partner-lock fabrikam"}},
 		{"not locked out", gatewayLock(partner, admits, admitsOther), nil},
 		{"direct send refused", func(t *testing.T, f *fact.Set) { rejects(f) }, nil},
@@ -648,7 +673,8 @@ func TestTenantDisorders(t *testing.T) {
 		{"gateway", gateway(behind, admits, admitsOther), nil},
 		{"mailbox on-premises without EWS", func(_ *testing.T, f *fact.Set) {
 			off := false
-			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com", fact.MailboxAccess{Exists: true, EwsEnabled: &off}, nil)
+			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com",
+				fact.MailboxAccess{Exists: true, EwsEnabled: &off}, nil)
 		}, []string{"fail tenant.mailbox-ews organization"}},
 		{"mailbox in the cloud without EWS", func(_ *testing.T, f *fact.Set) {
 			off := false
@@ -657,7 +683,8 @@ func TestTenantDisorders(t *testing.T) {
 		}, []string{"fail tenant.mailbox-ews organization"}},
 		{"mailbox with EWS", func(_ *testing.T, f *fact.Set) {
 			on := true
-			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com", fact.MailboxAccess{Exists: true, EwsEnabled: &on}, nil)
+			fact.MailboxAccesses.Seed(f.Forests[0], "anna@contoso.com",
+				fact.MailboxAccess{Exists: true, EwsEnabled: &on}, nil)
 		}, nil},
 		{"record of an organization that is gone", func(_ *testing.T, f *fact.Set) {
 			fact.HybridOrganizations.Seed(f.Tenant, []fact.HybridOrganization{{Name: "old", GUID: "old-guid"}}, nil)
@@ -724,7 +751,8 @@ func skipped(system fact.System, right string, more ...string) []string {
 			}
 		}
 		for _, scope := range scopes {
-			out = append(out, fmt.Sprintf("skip %s %s: %s in %s", c.ID, scope, msg.Alternatives(sources[at].Right), place))
+			out = append(out, fmt.Sprintf("skip %s %s: %s in %s", c.ID, scope, msg.Alternatives(sources[at].Right),
+				place))
 		}
 	}
 	slices.Sort(out)

@@ -823,7 +823,8 @@ func served(b certificate.Bundle) fact.MailServer {
 	return fact.MailServer{Certificate: b, Report: smtp.Report{
 		Banner: "mail", Capabilities: starttls,
 		TLS: &smtp.TLS{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, Certificates: sent,
-			Capabilities: smtp.Capabilities{{Keyword: "CHUNKING"}, {Keyword: "8BITMIME"}, {Keyword: "ENHANCEDSTATUSCODES"}}},
+			Capabilities: smtp.Capabilities{{Keyword: "CHUNKING"}, {Keyword: "8BITMIME"},
+				{Keyword: "ENHANCEDSTATUSCODES"}}},
 	}}
 }
 

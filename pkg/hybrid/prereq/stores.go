@@ -87,11 +87,13 @@ var storeChecks = []Check{
 		Title:  "Servers have the certificates that send connectors name",
 		Source: "exchange-hybrid 4.1: 454 4.7.5; issue 14: bound to SMTP",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors, fact.CertificateStores),
-		Why: "A connector names its certificate by issuer and subject. A server without such a certificate sends nothing " +
+		Why: "A connector names its certificate by issuer and subject. A server without such a certificate sends " +
+			"nothing " +
 			"through the connector (454 4.7.5), and messages wait in its queue.",
 		Fix: "Set TlsCertificateName to the issuer and subject of the present certificate (hybridge rotate " +
 			"transport-certificate), or import the certificate on the servers named.",
-		Consider: "The other side recognizes the sender by the certificate: its connectors must know the new name first.",
+		Consider: "The other side recognizes the sender by the certificate: its connectors must know the new name " +
+			"first.",
 		Run: stores(fact.SendConnectors, func(c fact.SendConnector) (string, string, []string) {
 			return c.Name, c.TLSCertificateName, c.SourceServers
 		}),
@@ -101,9 +103,11 @@ var storeChecks = []Check{
 		Title:  "Servers have the certificates that their receive connectors name",
 		Source: "facts G 9: event 12014; issue 14: bound to SMTP",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors, fact.CertificateStores),
-		Why: "A receive connector whose certificate the server lacks offers no STARTTLS (event 12014): the tenant, which " +
+		Why: "A receive connector whose certificate the server lacks offers no STARTTLS (event 12014): the tenant, " +
+			"which " +
 			"requires TLS, delivers nothing through the server.",
-		Fix: "Set TlsCertificateName of the connector to the issuer and subject of the present certificate, or import the " +
+		Fix: "Set TlsCertificateName of the connector to the issuer and subject of the present certificate, or " +
+			"import the " +
 			"certificate on the server.",
 		Consider: "Every sender at the connector sees the new certificate.",
 		Run: stores(fact.ReceiveConnectors, func(c fact.ReceiveConnector) (string, string, []string) {
@@ -115,8 +119,10 @@ var storeChecks = []Check{
 		Title:    "A renewed certificate is on every server",
 		Source:   "facts B.7: newest certificate of the name is used; issue 14: each server asked",
 		Severity: check.Warn,
-		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors, fact.ReceiveConnectors, fact.CertificateStores),
-		Why: "Exchange uses the newest certificate with the issuer and subject that a connector names, from the import on. " +
+		Scope:    PerForest, Needs: onPremisesRead,
+		Reads: fact.List(fact.SendConnectors, fact.ReceiveConnectors, fact.CertificateStores),
+		Why: "Exchange uses the newest certificate with the issuer and subject that a connector names, from the " +
+			"import on. " +
 			"The servers named have only the older one, and stop with it.",
 		Fix:      "Export the newest certificate with its key, and import it on the servers named.",
 		Consider: "The server uses it at once. With the same issuer and subject, no connector must change.",
@@ -174,7 +180,8 @@ var storeChecks = []Check{
 		Title:  "Every server has a valid certificate for mail between servers",
 		Source: "exchange-hybrid 4.1: internal transport certificate; HealthChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.TransportServices, fact.CertificateStores),
-		Why: "Servers of one organization recognize each other by this certificate. When it is gone or has ended, mail " +
+		Why: "Servers of one organization recognize each other by this certificate. When it is gone or has ended, " +
+			"mail " +
 			"between servers waits, and so does mail to and from the tenant that passes two of them.",
 		Fix: "Make a new one with New-ExchangeCertificate, without names and services, and answer Yes when asked to " +
 			"overwrite the default SMTP certificate.",
@@ -207,7 +214,8 @@ var storeChecks = []Check{
 		Title:  "The certificate of the federation trust is valid",
 		Source: "issue 14: federation certificate; exchange-hybrid P14, 6.1",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Trusts, fact.CertificateStores),
-		Why: "Relationships with other organizations sign with this certificate. When it ends, their lookups fail, and " +
+		Why: "Relationships with other organizations sign with this certificate. When it ends, their lookups fail, " +
+			"and " +
 			"only a new trust helps.",
 		Fix: "Make a new certificate before the old one ends, with Set-FederationTrust -Thumbprint and " +
 			"-PublishFederationCertificate. A trust that no relationship uses can be removed.",
@@ -220,11 +228,14 @@ var storeChecks = []Check{
 				left := days(in.Now(), c.NotAfter)
 				switch {
 				case in.Now().After(c.NotAfter):
-					return check.Failed("the certificate of the federation trust %s ended on %s", t.Name, day(c.NotAfter)), true
+					return check.Failed("the certificate of the federation trust %s ended on %s", t.Name,
+						day(c.NotAfter)), true
 				case left < failDays:
-					return check.Failed("the certificate of the federation trust %s ends in %s", t.Name, daysLeft(left)), true
+					return check.Failed("the certificate of the federation trust %s ends in %s", t.Name,
+						daysLeft(left)), true
 				case left < warnDays:
-					return check.Warned("the certificate of the federation trust %s ends in %s", t.Name, daysLeft(left)), true
+					return check.Warned("the certificate of the federation trust %s ends in %s", t.Name,
+						daysLeft(left)), true
 				}
 				return check.Result{}, false
 			})
@@ -254,10 +265,12 @@ var storeChecks = []Check{
 		Title:  "No two inbound connectors are for one certificate",
 		Source: "exchange-hybrid 1.7 (a); failure-knowledge 1",
 		Scope:  PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.InboundConnectors),
-		Why: "Exchange Online chooses the connector by the name in the sender's certificate. With two for one name, mail " +
+		Why: "Exchange Online chooses the connector by the name in the sender's certificate. With two for one name, " +
+			"mail " +
 			"of a forest may arrive through the connector with the other's settings, and loses its internal headers.",
 		Fix: "Remove the connector that is left over, or give each forest a certificate with its own name.",
-		Consider: "Mail that matched the removed connector arrives as anonymous mail when the other one does not match " +
+		Consider: "Mail that matched the removed connector arrives as anonymous mail when the other one does not " +
+			"match " +
 			"it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)
@@ -285,10 +298,13 @@ var storeChecks = []Check{
 		Source: "issue 14: revocation; facts G 12",
 		Scope:  PerForest, Needs: []check.ID{"certificates.transport"},
 		Reads: fact.List(fact.CertificateFile, fact.MailServers, fact.RevocationLists),
-		Why: "Exchange and Exchange Online look at the authority's list of revoked certificates. With a revoked one, the " +
-			"server offers no STARTTLS (CERT_TRUST_IS_REVOKED); where the list cannot be read, the check of the chain " +
+		Why: "Exchange and Exchange Online look at the authority's list of revoked certificates. With a revoked one, " +
+			"the " +
+			"server offers no STARTTLS (CERT_TRUST_IS_REVOKED); where the list cannot be read, the check of the " +
+			"chain " +
 			"fails too (CERT_TRUST_IS_OFFLINE_REVOCATION).",
-		Fix:      "Ask the authority why it revoked the certificate, and replace it (hybridge rotate transport-certificate).",
+		Fix: "Ask the authority why it revoked the certificate, and replace it (hybridge rotate " +
+			"transport-certificate).",
 		Consider: "Connectors must change when issuer or subject of the new certificate differ.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			seen, err := transportCertificates(ctx, in.Set, in.Forest)

@@ -675,8 +675,8 @@ func locksAll(c fact.InboundConnector) bool {
 		slices.ContainsFunc(c.SenderDomains, func(s string) bool { return spaceDomain(s) == "*" })
 }
 
-// gatewayOf returns a mail exchanger of the forests' domains that is neither a forest's nor Exchange
-// Online's, and the domain.
+// gatewayOf returns a mail exchanger of the forests' domains that is neither a forest's nor
+// Exchange Online's, and the domain.
 func gatewayOf(ctx context.Context, in Input) (gateway, domain string, err error) {
 	var domains, own []string
 	for _, f := range in.Forests {

@@ -31,7 +31,8 @@ var upkeepChecks = []Check{
 		Title:  "No component of a server is switched off",
 		Source: "issue 14: component states",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Components),
-		Why: "A component that maintenance left off takes no requests: mail waits, or every second lookup fails behind " +
+		Why: "A component that maintenance left off takes no requests: mail waits, or every second lookup fails " +
+			"behind " +
 			"the load balancer.",
 		Fix: "Finish the maintenance: switch the component on with the requester that switched it off (Maintenance, " +
 			"Functional, HealthAPI).",
@@ -41,8 +42,9 @@ var upkeepChecks = []Check{
 				if strings.EqualFold(c.State, "Active") || contains(idle, c.Name) {
 					return flaw{}
 				}
-				return flaw{c.Name + " on " + c.Server + " (" + c.State + ")", []string{"Set-ServerComponentState -Identity " +
-					exchange.Quote(c.Server) + " -Component " + c.Name + " -State Active -Requester Maintenance"}}
+				return flaw{c.Name + " on " + c.Server + " (" + c.State + ")",
+					[]string{"Set-ServerComponentState -Identity " +
+						exchange.Quote(c.Server) + " -Component " + c.Name + " -State Active -Requester Maintenance"}}
 			})),
 	},
 	{
@@ -50,9 +52,11 @@ var upkeepChecks = []Check{
 		Title:  "Every mailbox database is mounted",
 		Source: "issue 14: dead servers",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Databases),
-		Why: "Lookups, moves and mail for the mailboxes of a dismounted database fail. A database whose server is gone " +
+		Why: "Lookups, moves and mail for the mailboxes of a dismounted database fail. A database whose server is " +
+			"gone " +
 			"is dismounted for ever.",
-		Fix: "Mount the database. Remove the object of a database whose server is gone, once its mailboxes are moved or " +
+		Fix: "Mount the database. Remove the object of a database whose server is gone, once its mailboxes are moved " +
+			"or " +
 			"disabled.",
 		Consider: "Mounting a database after a crash replays its logs; a damaged one must be repaired first.",
 		Run: look(fact.Databases, "%s mailbox database is not mounted", "%s mailbox databases are not mounted",
@@ -69,10 +73,12 @@ var upkeepChecks = []Check{
 		Source:   "issue 14: proxy; facts G 20, G 23",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
-		Why: "Exchange asks the tenant through InternetWebProxy of the server that does the lookup. Where some servers " +
+		Why: "Exchange asks the tenant through InternetWebProxy of the server that does the lookup. Where some " +
+			"servers " +
 			"have the proxy and others do not, lookups fail or succeed by chance.",
-		Fix:      "Set InternetWebProxy to the same value on every Mailbox server, or on none.",
-		Consider: "All web requests of the server take the proxy from then on. The proxy must let the tenant's hosts pass.",
+		Fix: "Set InternetWebProxy to the same value on every Mailbox server, or on none.",
+		Consider: "All web requests of the server take the proxy from then on. The proxy must let the tenant's hosts " +
+			"pass.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			servers, err := fact.Servers.In(ctx, in.Forest)
 			if err != nil {
@@ -104,24 +110,28 @@ var upkeepChecks = []Check{
 		Title:  "Proxies of servers have a form that Exchange uses",
 		Source: "issue 14: proxy; source FAQ 5039",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
-		Why:      "Exchange uses InternetWebProxy only in the form http://HOST:PORT. With another form its requests fail.",
+		Why: "Exchange uses InternetWebProxy only in the form http://HOST:PORT. With another form its requests " +
+			"fail.",
 		Fix:      "Correct the value, without path and without name and password.",
 		Consider: "The server uses the proxy from then on; it must let the tenant's hosts pass.",
-		Run: look(fact.Servers, "%s server has a proxy that cannot be used", "%s servers have proxies that cannot be used",
+		Run: look(fact.Servers, "%s server has a proxy that cannot be used",
+			"%s servers have proxies that cannot be used",
 			always(func(_ Input, s fact.Server) flaw {
 				if s.Proxy == "" {
 					return flaw{}
 				}
 				u, err := url.Parse(s.Proxy)
-				if err == nil && u.Scheme == "http" && u.Hostname() != "" && u.User == nil && (u.Path == "" || u.Path == "/") {
+				if err == nil && u.Scheme == "http" && u.Hostname() != "" && u.User == nil &&
+					(u.Path == "" || u.Path == "/") {
 					return flaw{}
 				}
 				shown := s.Proxy
 				if err == nil {
 					shown = u.Redacted()
 				}
-				return flaw{s.Name + " (" + shown + ")", []string{"Set-ExchangeServer -Identity " + exchange.Quote(s.Name) +
-					" -InternetWebProxy 'http://proxy.example:8080'"}}
+				return flaw{s.Name + " (" + shown + ")",
+					[]string{"Set-ExchangeServer -Identity " + exchange.Quote(s.Name) +
+						" -InternetWebProxy 'http://proxy.example:8080'"}}
 			})),
 	},
 	{
@@ -134,14 +144,16 @@ var upkeepChecks = []Check{
 			"stops, and what hybridge writes elsewhere reaches it late.",
 		Fix:      "Clear the lists, so that the server finds domain controllers by its site.",
 		Consider: "The server uses every domain controller of its site, also those that were excluded for a reason.",
-		Run: look(fact.Servers, "%s server is bound to domain controllers", "%s servers are bound to domain controllers",
+		Run: look(fact.Servers, "%s server is bound to domain controllers",
+			"%s servers are bound to domain controllers",
 			always(func(_ Input, s fact.Server) flaw {
 				if len(s.Pinned) == 0 {
 					return flaw{}
 				}
-				return flaw{s.Name + " (" + strings.Join(s.Pinned, ", ") + ")", []string{"Set-ExchangeServer -Identity " +
-					exchange.Quote(s.Name) + " -StaticDomainControllers $null -StaticGlobalCatalogs $null " +
-					"-StaticConfigDomainController $null"}}
+				return flaw{s.Name + " (" + strings.Join(s.Pinned, ", ") + ")",
+					[]string{"Set-ExchangeServer -Identity " +
+						exchange.Quote(s.Name) + " -StaticDomainControllers $null -StaticGlobalCatalogs $null " +
+						"-StaticConfigDomainController $null"}}
 			})),
 	},
 	{
@@ -150,7 +162,8 @@ var upkeepChecks = []Check{
 		Source:   "issue 14: Exchange; HealthChecker",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
-		Why: "Exchange runs on after the 180 days of its trial, and Microsoft supports nothing on it. A hybrid server " +
+		Why: "Exchange runs on after the 180 days of its trial, and Microsoft supports nothing on it. A hybrid " +
+			"server " +
 			"gets its key without charge from Microsoft's wizard.",
 		Fix:      "Enter the product key with Set-ExchangeServer -ProductKey, and restart the information store.",
 		Consider: "Restarting the information store dismounts the databases of the server for some minutes.",
@@ -168,7 +181,8 @@ var upkeepChecks = []Check{
 		Source:   "facts B.1: Emergency Mitigation",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
-		Why: "Exchange's Emergency Mitigation service closes a hole that is attacked until the update is installed. A " +
+		Why: "Exchange's Emergency Mitigation service closes a hole that is attacked until the update is installed. " +
+			"A " +
 			"server that faces the internet for hybrid is the first to be attacked.",
 		Fix:      "Switch it on again.",
 		Consider: "A mitigation may switch a feature off until the update is installed.",
@@ -186,12 +200,14 @@ var upkeepChecks = []Check{
 		Title:  "EWS and autodiscover take Windows authentication",
 		Source: "exchange-hybrid 6.1: FreeBusyChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.VirtualDirectories),
-		Why: "Servers hand lookups of one another on with Windows authentication, and moves sign in with it. Without it " +
+		Why: "Servers hand lookups of one another on with Windows authentication, and moves sign in with it. Without " +
+			"it " +
 			"a lookup fails when the mailbox is on another server than the one that was asked.",
 		Fix:      "Enable it on the virtual directories named, and restart IIS there.",
 		Consider: "Clients may sign in with NTLM from outside; Extended Protection limits relayed sign-ins.",
 		Run: look(fact.VirtualDirectories, "%s virtual directory takes no Windows authentication",
-			"%s virtual directories take no Windows authentication", always(func(_ Input, d fact.VirtualDirectory) flaw {
+			"%s virtual directories take no Windows authentication", always(func(_ Input,
+				d fact.VirtualDirectory) flaw {
 				if !slices.Contains(d.Closed, "WindowsIntegrated") {
 					return flaw{}
 				}
@@ -224,7 +240,8 @@ var upkeepChecks = []Check{
 		Source:   "issue 14: virtual directories",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ClientDirectories),
-		Why: "Exchange leads people whose mailbox is on the other side by the external address of Outlook on the web. " +
+		Why: "Exchange leads people whose mailbox is on the other side by the external address of Outlook on the " +
+			"web. " +
 			"Without one they see an error after they sign in.",
 		Fix:      "Set ExternalUrl of the virtual directories named to https://HOST/owa.",
 		Consider: "Redirects lead to the new address at once; it must be published.",
@@ -258,9 +275,10 @@ var upkeepChecks = []Check{
 				if err == nil && u.Scheme == "https" && strings.EqualFold(u.Path, "/Microsoft-Server-ActiveSync") {
 					return flaw{}
 				}
-				return flaw{d.Identity + " (" + d.ExternalURL + ")", []string{"Set-ActiveSyncVirtualDirectory -Identity " +
-					exchange.Quote(d.Identity) + " -ExternalUrl " +
-					exchange.Quote("https://"+in.Forest.Answers.Namespace.EWS+"/Microsoft-Server-ActiveSync")}}
+				return flaw{d.Identity + " (" + d.ExternalURL + ")",
+					[]string{"Set-ActiveSyncVirtualDirectory -Identity " +
+						exchange.Quote(d.Identity) + " -ExternalUrl " +
+						exchange.Quote("https://"+in.Forest.Answers.Namespace.EWS+"/Microsoft-Server-ActiveSync")}}
 			})),
 	},
 	{
@@ -269,7 +287,8 @@ var upkeepChecks = []Check{
 		Source:   "issue 14: throttling",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ThrottlingPolicies),
-		Why: "A policy for the whole organization limits the EWS requests that the tenant's lookups and moves make at " +
+		Why: "A policy for the whole organization limits the EWS requests that the tenant's lookups and moves make " +
+			"at " +
 			"once. Below Exchange's default of 27, meetings with many attendees show hash marks.",
 		Fix:      "Raise EwsMaxConcurrency, and give the few accounts that are to be limited a policy of their own.",
 		Consider: "Programs of the organization may use more of the servers' processor time.",
@@ -307,14 +326,17 @@ var upkeepChecks = []Check{
 		Title:  "The account of Exchange Online's application is there",
 		Source: "exchange-hybrid 6.1: FreeBusyChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.PartnerApplications),
-		Why: "Exchange gives the tenant's lookups the rights of the account that the partner application is linked to. " +
+		Why: "Exchange gives the tenant's lookups the rights of the account that the partner application is linked " +
+			"to. " +
 			"Without it, every token of the tenant is refused.",
 		Fix: "Run setup.exe /PrepareAD, which makes the account again, and link it.",
-		Consider: "setup.exe /PrepareAD writes other objects of Exchange in the directory too. Run it from the newest " +
+		Consider: "setup.exe /PrepareAD writes other objects of Exchange in the directory too. Run it from the " +
+			"newest " +
 			"version in the organization.",
 		Run: look(fact.PartnerApplications, "%s partner application has no account",
 			"%s partner applications have no account", always(func(_ Input, p fact.PartnerApplication) flaw {
-				if !strings.EqualFold(p.ApplicationIdentifier, oauth.AppExchangeOnline) || p.Realm != "" || p.Account != "" {
+				if !strings.EqualFold(p.ApplicationIdentifier, oauth.AppExchangeOnline) || p.Realm != "" ||
+					p.Account != "" {
 					return flaw{}
 				}
 				return flaw{p.Name, []string{"Set-PartnerApplication -Identity " + exchange.Quote(p.Name) +
@@ -329,7 +351,8 @@ var upkeepChecks = []Check{
 		Why: "Exchange ignores an override with a wrong parameter or for a version that it does not know, and the " +
 			"feature stays off.",
 		Fix: "Remove the override, and make it again with hybridge apply.",
-		Consider: "Until the new override is read, within an hour or after a refresh, lookups take the way without the " +
+		Consider: "Until the new override is read, within an hour or after a refresh, lookups take the way without " +
+			"the " +
 			"feature.",
 		Run: look(fact.SettingOverrides, "%s override of a hybrid feature is not accepted",
 			"%s overrides of hybrid features are not accepted", always(func(_ Input, o fact.SettingOverride) flaw {
@@ -356,9 +379,11 @@ var updatesChecks = []Check{
 		Why: "The update of 2 October 2026 closes a hole through which signed-in people read the mailboxes of others " +
 			"(CVE-2026-96940); servers with the first update of September 2026 need it too. Newer updates are not in " +
 			"this version's table.",
-		Fix: "Install the latest security update on the servers named: Get-Command ExSetup.exe on a server shows what it " +
+		Fix: "Install the latest security update on the servers named: Get-Command ExSetup.exe on a server shows " +
+			"what it " +
 			"has.",
-		Consider: "From August 2026 on, MRSProxy takes no sign-in through a proxy that ends TLS, Outlook Web App Light " +
+		Consider: "From August 2026 on, MRSProxy takes no sign-in through a proxy that ends TLS, Outlook Web App " +
+			"Light " +
 			"is gone, and programs that fetch published calendars get an error 500 (KB5126672).",
 		Run: func(ctx context.Context, in Input) check.Result {
 			servers, err := fact.Installed.In(ctx, in.Forest)
@@ -415,7 +440,8 @@ var updatesChecks = []Check{
 			for _, b := range sorted(builds) {
 				all = append(all, b+" ("+strings.Join(builds[b], ", ")+")")
 			}
-			return check.Failed("the servers of forest %s have %d builds: %s", in.Forest.Name(), len(builds), someOf(all)).
+			return check.Failed("the servers of forest %s have %d builds: %s", in.Forest.Name(), len(builds),
+				someOf(all)).
 				With("builds", builds)
 		},
 	},
@@ -453,7 +479,8 @@ var updatesChecks = []Check{
 		Source:   "facts B.1: DisableBlockSharedAndUserMailboxHeaders; C.4 row 71",
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SettingOverrides, fact.Installed),
-		Why: "The override DisableBlockSharedAndUserMailboxHeaders works around the wrapped messages of June to August " +
+		Why: "The override DisableBlockSharedAndUserMailboxHeaders works around the wrapped messages of June to " +
+			"August " +
 			"2026. From the update of September 2026 on, it only switches a protection off.",
 		Fix:      "Remove the override.",
 		Consider: "None is known where every server has the update of September 2026.",
@@ -463,7 +490,8 @@ var updatesChecks = []Check{
 				return check.Unknown(err)
 			}
 			updated := !slices.ContainsFunc(installed, func(i fact.Install) bool { return !i.Build.Has("Sep26SU") })
-			return look(fact.SettingOverrides, "%s workaround is no longer needed", "%s workarounds are no longer needed",
+			return look(fact.SettingOverrides, "%s workaround is no longer needed",
+				"%s workarounds are no longer needed",
 				always(func(_ Input, o fact.SettingOverride) flaw {
 					if !updated || !strings.Contains(o.Name+o.Section, "DisableBlockSharedAndUserMailboxHeaders") {
 						return flaw{}
@@ -488,18 +516,22 @@ var defects = []defect{
 	{
 		id: "servers.shifted-times", title: "Lookups through Microsoft Graph show the right hours", graph: true,
 		source: "facts A.2, B.1, G 27", from: "May26HU", fixed: "Sep26SU",
-		why: "These builds show the busy times of mailboxes in the tenant shifted by the offset of the asking person's " +
+		why: "These builds show the busy times of mailboxes in the tenant shifted by the offset of the asking " +
+			"person's " +
 			"time zone from UTC, without an error.",
 		fix:      "Install the security update of September 2026 or a later one.",
 		consider: "As servers.updates says. Meetings that people planned by the wrong hours stay where they are.",
 	},
 	{
-		id: "servers.delegate-lookups", title: "Delegates see free/busy through Microsoft Graph", graph: true, warn: true,
+		id: "servers.delegate-lookups", title: "Delegates see free/busy through Microsoft Graph", graph: true,
+		warn:   true,
 		source: "facts A.2, B.1, G 26", from: "May26HU", fixed: "Sep26SUv2",
 		why: "With lookups through Microsoft Graph alone, a delegate who opens another person's calendar gets no " +
-			"free/busy of the tenant: 403 in the EWS log, \"Your server location could not be determined\" in Outlook " +
+			"free/busy of the tenant: 403 in the EWS log, \"Your server location could not be determined\" in " +
+			"Outlook " +
 			"(KB5127092).",
-		fix: "Install the update of 2 October 2026. Until then, keep the EWS permission and the allow list, or switch " +
+		fix: "Install the update of 2 October 2026. Until then, keep the EWS permission and the allow list, or " +
+			"switch " +
 			"the Graph route off with Set-SettingOverride.",
 		consider: "With the Graph route off, lookups need EWS in the tenant, which ends on 2027-04-01.",
 	},

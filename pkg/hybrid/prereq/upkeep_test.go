@@ -51,7 +51,8 @@ func kept(f *fact.Set) {
 		fact.TransportServices.Seed(forest, []fact.TransportService{{Name: "EX1"}}, nil)
 		fact.Transport.Seed(forest, settings, nil)
 		fact.Queues.Seed(forest, []fact.Queue{{Server: "EX1", Identity: `EX1\3`, NextHop: "partner.example",
-			Status: "Retry", LastError: "451"}, {Server: "EX1", NextHop: "contoso.mail.onmicrosoft.com", Status: "Ready"}}, nil)
+			Status: "Retry", LastError: "451"},
+			{Server: "EX1", NextHop: "contoso.mail.onmicrosoft.com", Status: "Ready"}}, nil)
 		fact.RemoteDomains.Seed(forest, []fact.RemoteDomain{{Name: "Default", Domain: "*", Off: []string{"NDREnabled"}},
 			{Name: "Cloud", Domain: "contoso.mail.onmicrosoft.com"}}, nil)
 		fact.Doors.Seed(forest, []fact.Door{door("EX1", host)}, nil)
@@ -112,7 +113,8 @@ func TestUpkeepDisorders(t *testing.T) {
 	}
 	override := func(o fact.SettingOverride) disorder {
 		return func(t *testing.T, f *fact.Set, _ *authority) {
-			alter(t, fact.SettingOverrides, f.Forests[0], func(have *[]fact.SettingOverride) { *have = append(*have, o) })
+			alter(t, fact.SettingOverrides, f.Forests[0],
+				func(have *[]fact.SettingOverride) { *have = append(*have, o) })
 		}
 	}
 	graph := both(override(fact.SettingOverride{Name: "g", Section: desired.GraphSection,
@@ -188,7 +190,8 @@ func TestUpkeepDisorders(t *testing.T) {
 			})
 		}, []string{"warn servers.ws-security contoso"}},
 		"Outlook on the web without address": {seed(func(f *fact.Set) {
-			fact.ClientDirectories.Seed(f.Forests[0], []fact.ClientDirectory{{Noun: fact.OWADirectory, Identity: `EX1\owa`}},
+			fact.ClientDirectories.Seed(f.Forests[0],
+				[]fact.ClientDirectory{{Noun: fact.OWADirectory, Identity: `EX1\owa`}},
 				nil)
 		}), []string{"warn servers.owa-url contoso"}},
 		"ActiveSync with another address": {seed(func(f *fact.Set) {
@@ -196,14 +199,16 @@ func TestUpkeepDisorders(t *testing.T) {
 				Identity: `EX1\eas`, ExternalURL: "https://mail.contoso.com/owa"}}, nil)
 		}), []string{"warn servers.activesync-url contoso"}},
 		"throttled": {seed(func(f *fact.Set) {
-			fact.ThrottlingPolicies.Seed(f.Forests[0], []fact.Throttling{{Name: "All", Scope: "Organization", EWS: "5"}}, nil)
+			fact.ThrottlingPolicies.Seed(f.Forests[0],
+				[]fact.Throttling{{Name: "All", Scope: "Organization", EWS: "5"}}, nil)
 		}), []string{"warn servers.throttling contoso"}},
 		"legacy filter": {seed(func(f *fact.Set) {
 			fact.AddressPolicies.Seed(f.Forests[0], []fact.AddressPolicy{{Name: "Old", Legacy: true}}, nil)
 		}), []string{"fail servers.address-policy-filter contoso"}},
 		"partner application without account": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.PartnerApplications, f.Forests[0], func(p *[]fact.PartnerApplication) {
-				*p = []fact.PartnerApplication{{Name: "Exchange Online", ApplicationIdentifier: (*p)[0].ApplicationIdentifier},
+				*p = []fact.PartnerApplication{{Name: "Exchange Online",
+					ApplicationIdentifier: (*p)[0].ApplicationIdentifier},
 					{Name: "Other", ApplicationIdentifier: "other"}}
 			})
 		}, []string{"fail servers.partner-account contoso"}},
@@ -249,7 +254,8 @@ func TestUpkeepDisorders(t *testing.T) {
 
 		"another certificate for mail": {func(t *testing.T, f *fact.Set, ca *authority) {
 			alter(t, fact.MailDoors, f.Forests[0], func(d *[]fact.MailDoor) {
-				*d = append(*d, fact.MailDoor{Server: "EX2", Mail: served(ca.issue(t, leaf{cn: "EX2", selfSigned: true}))})
+				*d = append(*d, fact.MailDoor{Server: "EX2",
+					Mail: served(ca.issue(t, leaf{cn: "EX2", selfSigned: true}))})
 			})
 		}, []string{"fail certificates.mail-each contoso"}},
 		"incomplete chain": {func(t *testing.T, f *fact.Set, ca *authority) {
@@ -286,12 +292,14 @@ func TestUpkeepDisorders(t *testing.T) {
 		"federation certificate ended": {func(t *testing.T, f *fact.Set, ca *authority) {
 			ended := ca.issue(t, leaf{cn: "Federation", selfSigned: true, to: today.AddDate(0, 0, -1)}).Leaf
 			store("EX1", ended)(t, f, ca)
-			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ended)}}, nil)
+			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ended)}},
+				nil)
 		}, []string{"fail certificates.federation contoso"}},
 		"federation certificate ends in 45 days": {func(t *testing.T, f *fact.Set, ca *authority) {
 			ends := ca.issue(t, leaf{cn: "Federation", selfSigned: true, to: today.AddDate(0, 0, 45)}).Leaf
 			store("EX1", ends)(t, f, ca)
-			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ends)}}, nil)
+			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: certificate.Thumbprint(ends)}},
+				nil)
 		}, []string{"warn certificates.federation contoso"}},
 		"federation certificate gone": {seed(func(f *fact.Set) {
 			fact.Trusts.Seed(f.Forests[0], []fact.Trust{{Name: "Gateway", Thumbprint: "AB"}}, nil)
@@ -307,7 +315,8 @@ func TestUpkeepDisorders(t *testing.T) {
 		"connector for Exchange Online's addresses": {func(t *testing.T, f *fact.Set, _ *authority) {
 			alter(t, fact.ReceiveConnectors, f.Forests[0], func(c *[]fact.ReceiveConnector) {
 				*c = append(*c, fact.ReceiveConnector{Identity: `EX1\Relay`, Server: "EX1", Enabled: true,
-					Bindings: []string{"0.0.0.0:25"}, RemoteIPRanges: []string{"10.0.0.0/8", "40.107.3.0-40.107.4.255"}},
+					Bindings:       []string{"0.0.0.0:25"},
+					RemoteIPRanges: []string{"10.0.0.0/8", "40.107.3.0-40.107.4.255"}},
 					fact.ReceiveConnector{Identity: `EX1\Printers`, Server: "EX1", Enabled: true,
 						Bindings: []string{"0.0.0.0:25"}, RemoteIPRanges: []string{"10.0.0.0/8", "192.168.1.1"}})
 			})
@@ -365,8 +374,9 @@ func TestUpkeepDisorders(t *testing.T) {
 				"Contoso.mail.onmicrosoft.com"}}, nil)
 		}), []string{"fail transport.domain-secure contoso"}},
 		"different DNS": {seed(func(f *fact.Set) {
-			fact.TransportServices.Seed(f.Forests[0], []fact.TransportService{{Name: "EX1", DNSServers: []string{"10.0.0.1"}},
-				{Name: "EX2"}}, nil)
+			fact.TransportServices.Seed(f.Forests[0],
+				[]fact.TransportService{{Name: "EX1", DNSServers: []string{"10.0.0.1"}},
+					{Name: "EX2"}}, nil)
 		}), []string{"warn transport.dns-servers contoso"}},
 		"mail waits": {seed(func(f *fact.Set) {
 			fact.Queues.Seed(f.Forests[0], []fact.Queue{{Identity: `EX1\5`, NextHop: "contoso.mail.onmicrosoft.com",
@@ -379,11 +389,13 @@ func TestUpkeepDisorders(t *testing.T) {
 				{Name: "c", Enabled: true, ByRule: true, RecipientDomains: []string{"contoso.com", "*"}}}, nil)
 		}), []string{"fail transport.outbound-overlap tenant"}},
 		"two central forests": {seed(func(f *fact.Set) {
-			fact.OutboundConnectors.Seed(f.Tenant, []fact.OutboundConnector{{Name: "a", Enabled: true, Centralized: true},
-				{Name: "b", Enabled: true, Centralized: true}, {Name: "c", Centralized: true}}, nil)
+			fact.OutboundConnectors.Seed(f.Tenant,
+				[]fact.OutboundConnector{{Name: "a", Enabled: true, Centralized: true},
+					{Name: "b", Enabled: true, Centralized: true}, {Name: "c", Centralized: true}}, nil)
 		}), []string{"warn transport.centralized-once tenant"}},
 		"postmaster of Microsoft": {seed(func(f *fact.Set) {
-			fact.OnlineTransport.Seed(f.Tenant, fact.TransportSettings{Postmaster: "postmaster@contoso.onmicrosoft.com"}, nil)
+			fact.OnlineTransport.Seed(f.Tenant,
+				fact.TransportSettings{Postmaster: "postmaster@contoso.onmicrosoft.com"}, nil)
 		}), []string{"warn transport.postmaster tenant"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -426,7 +438,8 @@ func TestRevocation(t *testing.T) {
 			fact.CertificateFile.Seed(f.Forests[0], b, nil)
 			fact.MailServers.Seed(f.Network, "mail.contoso.com", served(b), nil)
 			fact.MailDoors.Seed(f.Forests[0], []fact.MailDoor{{Server: "EX1", Mail: served(b)}}, nil)
-			fact.RevocationLists.SeedAll(f.Network, func(string) (*x509.RevocationList, error) { return test.list, test.err })
+			fact.RevocationLists.SeedAll(f.Network,
+				func(string) (*x509.RevocationList, error) { return test.list, test.err })
 			got, _ := outcome(t, f)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)

@@ -19,9 +19,12 @@ var workMailMigratorChecks = []Check{
 		Reads:    fact.List(fact.WorkMailOrganization, fact.WorkMailRoles),
 		Why: "Migration tools open mailboxes as an impersonation role, which an IAM user with access keys assumes. " +
 			"Both stay when the migration is over: the keys open every mailbox that the role covers.",
-		Fix: "Delete each role that no tool needs: aws workmail delete-impersonation-role. Then find the IAM users of " +
-			"the tools (aws iam list-users; their policies allow workmail:AssumeImpersonationRole, or all of WorkMail), " +
-			"and delete their access keys and the users: aws iam delete-access-key, aws iam delete-user. hybridge reads " +
+		Fix: "Delete each role that no tool needs: aws workmail delete-impersonation-role. Then find the IAM users " +
+			"of " +
+			"the tools (aws iam list-users; their policies allow workmail:AssumeImpersonationRole, or all of " +
+			"WorkMail), " +
+			"and delete their access keys and the users: aws iam delete-access-key, aws iam delete-user. hybridge " +
+			"reads " +
 			"no IAM users.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			roles, err := fact.WorkMailRoles.In(ctx, in.WorkMail)
@@ -38,7 +41,8 @@ var workMailMigratorChecks = []Check{
 				return check.Pass("no impersonation role besides that of hybridge")
 			}
 			return check.Warned("%s: %s; an IAM user of a migration tool may assume it",
-				msg.Count(len(others), "%s impersonation role opens mailboxes", "%s impersonation roles open mailboxes"),
+				msg.Count(len(others), "%s impersonation role opens mailboxes",
+					"%s impersonation roles open mailboxes"),
 				strings.Join(others, ", ")).With("roles", others)
 		},
 	},

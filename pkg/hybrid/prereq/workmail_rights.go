@@ -143,7 +143,8 @@ var workMailRightsChecks = []Check{
 		Reads: fact.List(fact.WorkMailIdentityMode, fact.WorkMailUsers, fact.WorkMailTokens),
 		Why: "With IAM Identity Center, Exchange signs in at WorkMail with a personal access token in the place of " +
 			"the password. It expires, and free/busy ends on that day.",
-		Fix: "Sign in to the web client of WorkMail as the service account (Settings, Personal access tokens), make a " +
+		Fix: "Sign in to the web client of WorkMail as the service account (Settings, Personal access tokens), make " +
+			"a " +
 			"new token, put it into workmail.account.password, remove the address space in Exchange and apply.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			mode, err := fact.WorkMailIdentityMode.In(ctx, in.WorkMail)
@@ -325,7 +326,8 @@ var workMailRightsChecks = []Check{
 			"alike: they process meeting requests from outside with ProcessExternalMeetingMessages alone.",
 		Fix: "Set-DistributionGroup GROUP -RequireSenderAuthenticationEnabled $false, for the groups that users in " +
 			"WorkMail write to, and Set-CalendarProcessing ROOM -ProcessExternalMeetingMessages $true for their rooms.",
-		Consider: "A group that takes mail from outside gets the mail of everyone. AcceptMessagesOnlyFromSendersOrMembers " +
+		Consider: "A group that takes mail from outside gets the mail of everyone. " +
+			"AcceptMessagesOnlyFromSendersOrMembers " +
 			"names who may write.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if !withWorkMail(in) {
@@ -345,7 +347,8 @@ var workMailRightsChecks = []Check{
 				return check.Warned("%s mail of users in WorkMail: %s", msg.Count(len(closed), "%s group refuses",
 					"%s groups refuse"), someOf(closed)).With("groups", firstOf(closed, 100))
 			}
-			return check.Pass("%s mail of users in WorkMail", msg.Count(len(groups), "%s group takes", "%s groups take"))
+			return check.Pass("%s mail of users in WorkMail",
+				msg.Count(len(groups), "%s group takes", "%s groups take"))
 		},
 	},
 	{
@@ -356,7 +359,8 @@ var workMailRightsChecks = []Check{
 		Needs:    []check.ID{"access.onprem-read"},
 		Reads:    fact.List(fact.CalendarSample),
 		Why: "WorkMail asks as one service account, which sees what the default permission of a calendar shows. " +
-			"Exchange grants free/busy (AvailabilityOnly) by default. A calendar without that looks free or is refused.",
+			"Exchange grants free/busy (AvailabilityOnly) by default. A calendar without that looks free or is " +
+			"refused.",
 		Fix: "Set-MailboxFolderPermission USER:\\Calendar -User Default -AccessRights AvailabilityOnly. In WorkMail, " +
 			"the user does the same (web client, calendar, Permissions).",
 		Timeout: 10 * time.Minute,

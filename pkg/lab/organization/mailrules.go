@@ -22,7 +22,8 @@ func transportRule(o *Organization, verb string, r *Record, c Call, _ any) error
 		}
 	}
 	acts := given(c, "StopRuleProcessing")
-	for _, name := range []string{"ApplyHtmlDisclaimerText", "RejectMessageReasonText", "RejectMessageEnhancedStatusCode",
+	for _, name := range []string{"ApplyHtmlDisclaimerText", "RejectMessageReasonText",
+		"RejectMessageEnhancedStatusCode",
 		"RedirectMessageTo", "PrependSubject", "SetHeaderName", "SetSCL", "RemoveHeader", "ModerateMessageByUser",
 		"ModerateMessageByManager", "AddToRecipients", "CopyTo", "BlindCopyTo", "DeleteMessage", "Quarantine",
 		"RouteMessageOutboundRequireTls", "ApplyClassification", "GenerateIncidentReport", "GenerateNotification",
@@ -31,7 +32,8 @@ func transportRule(o *Organization, verb string, r *Record, c Call, _ any) error
 		v := r.get(name)
 		acts = acts || v != nil && v != false && v != "" && fmt.Sprint(v) != "[]"
 	}
-	for _, name := range []string{"From", "SentTo", "RedirectMessageTo", "ModerateMessageByUser", "CopyTo", "BlindCopyTo",
+	for _, name := range []string{"From", "SentTo", "RedirectMessageTo", "ModerateMessageByUser", "CopyTo",
+		"BlindCopyTo",
 		"AddToRecipients", "FromMemberOf", "SentToMemberOf"} {
 		for _, address := range asList(r.get(name)) {
 			if err := o.knowsRecipient(address); err != nil {
@@ -60,7 +62,8 @@ func journalRule(o *Organization, verb string, r *Record, _ Call, _ any) error {
 	address := r.text("JournalEmailAddress")
 	return refusals(
 		refusal{o.all("TransportConfig")[0].text("JournalingReportNdrTo") == "",
-			"Before you create a journal rule, you must specify an email account to receive journal reports that can't " +
+			"Before you create a journal rule, you must specify an email account to receive journal reports that " +
+				"can't " +
 				"be delivered to the journal mailbox."},
 		refusal{slices.ContainsFunc(o.all("Mailbox"), func(m *Record) bool { return m.is(address) }),
 			"You can't designate an Exchange Online mailbox as a journaling mailbox."},
