@@ -54,7 +54,7 @@ func policyFaults() []Fault {
 		},
 		{
 			ID: "policy.clock-runs", Turns: turns("transport.enforcement"), Diagnosis: "mail.server-outdated",
-			May:   turns("servers.build"),
+			May:   turns("servers.build", "servers.updates", "servers.mitigation-files"),
 			Title: "Exchange Online has delayed mail of contoso's server for ten days, as the server is too old",
 			early: inContoso(func(f *forestSite) { f.build = "Version 15.2 (Build 1748.24)" }),
 		},

@@ -54,7 +54,9 @@ func upkeepFaults() []Fault {
 			early:     inContoso(installed("15.2.2562.37")),
 		},
 		{
-			ID: "servers.shifted-times", Turns: turns("servers.shifted-times"), May: turns("oauth.graph-route"),
+			ID: "servers.shifted-times", Turns: turns("servers.shifted-times"),
+			May: turns("oauth.graph-route", "servers.updates", "servers.delegate-lookups",
+				"servers.wrapped-messages"),
 			Diagnosis: "lookup.times-shifted",
 			Title:     "contoso's server looks up through Microsoft Graph with a build that shifts the hours",
 			early:     inContoso(installed("15.2.2562.43")),
@@ -157,6 +159,7 @@ func upkeepFaults() []Fault {
 		},
 		{
 			ID: "certificates.receive-gone", Turns: turns("certificates.receive-connector", "certificates.transport"),
+			May:       turns("reachability.smtp-servers"),
 			Diagnosis: "mail.no-tls",
 			Title:     "contoso's frontend connector names a certificate that its server does not have",
 			late: inContoso(func(f *forestSite) {
