@@ -46,6 +46,10 @@ func testHidden(t *testing.T, f *Forest) {
 					}
 					continue
 				}
+				if slices.Contains([]check.ID{"directory.exchange-versions", "directory.hybrid-container",
+					"directory.old-groups"}, r.ID) {
+					continue // does not judge users
+				}
 				if slices.ContainsFunc(fact.Rules, func(rule fact.Rule) bool {
 					return rule.ID == string(r.ID) && (rule.Tenant || c.name != "every property" &&
 						rule.Attribute != c.name && rule.Attribute != "mail")

@@ -2,9 +2,11 @@ package prereq
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -14,8 +16,8 @@ var directorySetupChecks = []Check{
 		ID:    "directory.exchange-versions",
 		Title: "The directory is prepared for the servers' version of Exchange",
 		Scope: PerForest,
-		Needs: []check.ID{"directory.reachable", "access.onprem-read"},
-		Reads: fact.List(fact.DirectorySetup, fact.DirectoryExchange, fact.Servers),
+		Needs: []check.ID{"directory.reachable"},
+		Reads: fact.List(fact.DirectorySetup, fact.DirectoryExchange),
 		Why: "Setup extends the schema and raises the version of the organization before it installs a server. " +
 			"Versions below those of the newest server mean that the domain controller lags behind, or that the " +
 			"schema was restored from a backup: cmdlets then lack parameters and objects.",
@@ -29,19 +31,14 @@ var directorySetupChecks = []Check{
 				return check.Unknown(err)
 			}
 			x, err := fact.DirectoryExchange.In(ctx, in.Forest)
-			if err != nil {
+			switch {
+			case errors.Is(err, directory.ErrNoExchange):
+				return check.NotApplicable("the directory of forest %s shows no Exchange organization", in.Forest.Name())
+			case err != nil:
 				return check.Unknown(err)
 			}
-			servers, err := fact.Servers.In(ctx, in.Forest)
-			if err != nil {
-				return check.Unknown(err)
-			}
-			for _, s := range servers {
-				b, err := s.Build()
-				if err != nil {
-					continue // servers.build reports it
-				}
-				wanted, ok := preparedFor(b)
+			for _, s := range x.Servers {
+				wanted, ok := preparedFor(s.Version)
 				switch {
 				case !ok:
 				case setup.SchemaVersion < wanted.schema:
@@ -49,8 +46,7 @@ var directorySetupChecks = []Check{
 						setup.SchemaVersion, s.Name, wanted.schema).With("schema", setup.SchemaVersion)
 				case x.Organization.ObjectVersion != 0 && x.Organization.ObjectVersion < wanted.organization:
 					return check.Failed("the organization of forest %s has version %d, and %s needs %d",
-						in.Forest.Name(),
-						x.Organization.ObjectVersion, s.Name, wanted.organization).
+						in.Forest.Name(), x.Organization.ObjectVersion, s.Name, wanted.organization).
 						With("organization", x.Organization.ObjectVersion)
 				}
 			}
@@ -114,8 +110,8 @@ var directorySetupChecks = []Check{
 type prepared struct{ schema, organization int }
 
 // preparedFor returns the versions that a build needs.
-func preparedFor(b fact.Build) (prepared, bool) {
-	switch [3]int{b.Major, b.Minor, b.Build} {
+func preparedFor(v directory.Version) (prepared, bool) {
+	switch [3]int{v.Major, v.Minor, v.Build} {
 	case [3]int{15, 2, 2562}, [3]int{15, 2, 1748}: // SE, 2019 CU15
 		return prepared{17003, 16763}, true
 	case [3]int{15, 2, 1544}: // 2019 CU14

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/directory"
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
@@ -96,7 +97,8 @@ func seedNames(t *testing.T, f *fact.Set, ca *authority) {
 		fact.DirectorySetup.Seed(forest, directory.Setup{SchemaVersion: 17003, HybridContainer: true}, nil)
 		fact.DirectoryExchange.Seed(forest, &directory.Exchange{
 			Organization: directory.Organization{ObjectVersion: 16763},
-			Servers:      []directory.Server{{Object: directory.Object{Name: "EX1"}}},
+			Servers: []directory.Server{{Object: directory.Object{Name: "EX1"},
+				Version: directory.Version{Major: 15, Minor: 2, Build: 2562, Revision: 17}}},
 			ServicePoints: []directory.ServiceConnectionPoint{{Object: directory.Object{Name: "EX1"},
 				URL: "https://autodiscover." + forest.Answers.Domains[0] + "/Autodiscover/Autodiscover.xml"}},
 		}, nil)
@@ -551,8 +553,25 @@ func TestSetupDisorders(t *testing.T) {
 			[]string{"fail directory.exchange-versions contoso"}},
 		{"old organization", func(_ *testing.T, f *fact.Set) {
 			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{
-				Organization: directory.Organization{ObjectVersion: 16762}}, nil)
+				Organization: directory.Organization{ObjectVersion: 16762},
+				Servers: []directory.Server{{Object: directory.Object{Name: "EX1"},
+					Version: directory.Version{Major: 15, Minor: 2, Build: 1748, Revision: 51}}}}, nil)
 		}, []string{"fail directory.exchange-versions contoso"}},
+		{"no Exchange in the directory", func(_ *testing.T, f *fact.Set) {
+			alone := f.Forests[0]
+			fact.DirectoryExchange.Seed(alone, &directory.Exchange{}, nil)
+			r := check.Result{}
+			for _, c := range directorySetupChecks {
+				if c.ID == "directory.exchange-versions" {
+					fact.DirectoryExchange.Seed(alone, nil, directory.ErrNoExchange)
+					r = c.Run(t.Context(), Input{Set: f, Forest: alone})
+					fact.DirectoryExchange.Seed(alone, &directory.Exchange{}, nil)
+				}
+			}
+			if r.Status != check.StatusSkip {
+				t.Errorf("%s %s", r.Status, r.Summary)
+			}
+		}, nil},
 		{"organization not shown", func(_ *testing.T, f *fact.Set) {
 			fact.DirectoryExchange.Seed(f.Forests[0], &directory.Exchange{}, nil)
 		}, nil},
