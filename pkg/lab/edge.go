@@ -50,8 +50,8 @@ func (f *forestSite) seedEdge(now func() time.Time) {
 		if e.stale {
 			status, synced, detail = "Failed", now().UTC().AddDate(0, -2, 0), "The LDAP server is unavailable."
 		}
-		return []exchange.Object{exchange.NewObject([]string{"Microsoft.Exchange.Management.EdgeSync.EdgeSubscriptionStatus"},
-			"", "Name", e.name, "SyncStatus", status, "UtcNow", now().UTC(), "LastSynchronizedUtc", synced,
+		types := []string{"Microsoft.Exchange.Management.EdgeSync.EdgeSubscriptionStatus"}
+		return []exchange.Object{exchange.NewObject(types, "", "Name", e.name, "SyncStatus", status, "UtcNow", now().UTC(), "LastSynchronizedUtc", synced,
 			"FailureDetail", detail)}, nil
 	})
 }

@@ -70,7 +70,7 @@ func (f *forestSite) signingKey() (*issued, error) {
 			}
 		}
 	}
-	//nolint:staticcheck // Exchange's own text, which people search for
+	// Exchange's own text, which people search for
 	return nil, errors.New("Missing signing certificate")
 }
 
