@@ -51,7 +51,8 @@ func (f *forestSite) seedEdge(now func() time.Time) {
 			status, synced, detail = "Failed", now().UTC().AddDate(0, -2, 0), "The LDAP server is unavailable."
 		}
 		types := []string{"Microsoft.Exchange.Management.EdgeSync.EdgeSubscriptionStatus"}
-		return []exchange.Object{exchange.NewObject(types, "", "Name", e.name, "SyncStatus", status, "UtcNow", now().UTC(), "LastSynchronizedUtc", synced,
+		return []exchange.Object{exchange.NewObject(types, "", "Name", e.name, "SyncStatus", status,
+			"UtcNow", now().UTC(), "LastSynchronizedUtc", synced,
 			"FailureDetail", detail)}, nil
 	})
 }

@@ -33,7 +33,8 @@ var directorySetupChecks = []Check{
 			x, err := fact.DirectoryExchange.In(ctx, in.Forest)
 			switch {
 			case errors.Is(err, directory.ErrNoExchange):
-				return check.NotApplicable("the directory of forest %s shows no Exchange organization", in.Forest.Name())
+				return check.NotApplicable("the directory of forest %s shows no Exchange organization",
+					in.Forest.Name())
 			case err != nil:
 				return check.Unknown(err)
 			}
