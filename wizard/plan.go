@@ -20,9 +20,8 @@ func (*planScreen) about() about {
 	return about{
 		step: "Plan", does: "Compares what should be with what is. Nothing is changed.",
 		help: "+ is created, ~ is changed, - is removed, -/+ is replaced: removed, then created. Within a change, - " +
-			"is " +
-			"what goes and + what comes. " +
-			"What others put into a list stays. The plan holds for what is live now: when that moves, apply refuses.",
+			"is what goes and + what comes. What others put into a list stays. The plan holds for what is live now: " +
+			"when that moves, apply refuses.",
 	}
 }
 

@@ -34,8 +34,7 @@ var german = map[string]string{
 	"not checked":                           "nicht geprüft",
 	"%s: %s recipients read, %s per second": "%s: %s Empfänger gelesen, %s je Sekunde",
 	"%s: %s of about %s recipients read, %s per second, about %s left": "%s: %s von etwa %s Empfängern gelesen, %s " +
-		"je " +
-		"Sekunde, noch etwa %s",
+		"je Sekunde, noch etwa %s",
 	"before": "vorher", "after": "nachher",
 	"status": "Status", "direction": "Richtung", "lookup": "Abfrage", "by": "über", "time": "Zeit",
 	"waiting until %s: %s: %s": "warte bis %s: %s: %s", "warning:": "Warnung:", "[%d/%d] %s: %s": "[%d/%d] %s: %s",

@@ -323,7 +323,10 @@ func TestCheckWithoutExchangeOnline(t *testing.T) {
 			}
 		case result.Status == check.StatusSkip:
 			skipped++
-			if result.Summary.String() != "Exchange Online is not configured in the answers file" {
+			switch result.Summary.String() {
+			case "Exchange Online is not configured in the answers file":
+			case "nothing to check in contoso", "nothing to check in fabrikam": // no Edge servers
+			default:
 				t.Errorf("%s (%s) is skipped: %s", result.ID, result.Scope, result.Summary)
 			}
 		}

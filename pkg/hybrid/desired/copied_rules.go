@@ -175,8 +175,7 @@ var transportRule = Exchange.Declare(Kind{
 	Noun:  "TransportRule",
 	Title: "Transport rule",
 	Why: "Acts on messages by their properties. Rules are not synchronized: each side applies its own to the " +
-		"messages of " +
-		"its mailboxes.",
+		"messages of its mailboxes.",
 	Places:     []string{OnPremises, Online},
 	Properties: ruleProperties(),
 	Risk: "the rule acts on all mail of its side that meets its conditions; on mail that crosses, the rules of both " +

@@ -102,8 +102,7 @@ var hybridConfiguration = Exchange.Declare(Kind{
 	Noun:  "HybridConfiguration",
 	Title: "Record of the hybrid configuration",
 	Why: "Microsoft's wizard and HealthChecker read from it the domains, the features, the certificate and the " +
-		"servers " +
-		"of the hybrid configuration.",
+		"servers of the hybrid configuration.",
 	Places:     []string{OnPremises},
 	Recognizes: "$true",
 	Match:      func(change.Properties, change.Live) bool { return true },

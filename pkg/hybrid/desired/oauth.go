@@ -120,8 +120,7 @@ func byTenant(want change.Properties, live change.Live) bool {
 
 // tenantCondition is byTenant in scripts.
 const tenantCondition = "{Type?} -and ({Realm?} -or ((Test-Same -As Text -Want '' -Live (Read-Property $_ 'Realm')) " +
-	"-and " +
-	"{AuthMetadataUrl?}))"
+	"-and {AuthMetadataUrl?}))"
 
 var authServer = Exchange.Declare(Kind{
 	Noun:  "AuthServer",

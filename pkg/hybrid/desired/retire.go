@@ -98,10 +98,8 @@ var sharedKeys = &Topic{
 					strings.Join(gone, ", "), stay),
 				change.Properties{"appId": oauth.AppExchangeOnline, "keyCredentials": kept})
 			p.Note(msg.Of("of the shared application, only the named keys go: never remove its service principal, " +
-				"its " +
-				"service principal names or its app roles, which lookups from the tenant need; Microsoft's wizard " +
-				"puts " +
-				"the keys back when it configures OAuth"))
+				"its service principal names or its app roles, which lookups from the tenant need; Microsoft's " +
+				"wizard puts the keys back when it configures OAuth"))
 		}
 		return nil
 	},

@@ -250,8 +250,7 @@ var entityProperties = map[string]Property{
 }
 
 const staysRegistered = "deregistering would remove the mailbox with what arrived since; deregister by hand when " +
-	"that " +
-	"is wanted"
+	"that is wanted"
 
 var workMailUser = AmazonWorkMail.Declare(Kind{
 	Noun:       "WorkMailUser",

@@ -186,8 +186,7 @@ func (p *Planner) bringBack(ctx context.Context, forest *fact.Side, u workmail.E
 		switch _, err := fact.OnlineMailboxFolders.In(ctx, p.set.Tenant, u.Email); {
 		case errors.Is(err, exchange.ErrNotFound):
 			return fmt.Errorf("its mailbox in Exchange Online does not exist yet: assign a license with Exchange " +
-				"Online " +
-				"(Microsoft 365 admin center, Users, Active users, Licenses and apps) and wait for the mailbox")
+				"Online (Microsoft 365 admin center, Users, Active users, Licenses and apps) and wait for the mailbox")
 		case err != nil:
 			return err
 		}
@@ -380,8 +379,7 @@ var returnedRecipient = Exchange.Declare(Kind{
 	Noun:  "ReturnedRecipient",
 	Title: "Recipient that comes back from WorkMail",
 	Why: "A user who was moved to WorkMail is a mail user whose target is there. A mail user cannot be made a " +
-		"mailbox: " +
-		"its attributes of Exchange are removed, and the account gets a mailbox.",
+		"mailbox: its attributes of Exchange are removed, and the account gets a mailbox.",
 	Places: []string{OnPremises},
 	Properties: map[string]Property{
 		"SamAccountName":       {Type: text, Write: change.Key},
@@ -391,8 +389,7 @@ var returnedRecipient = Exchange.Declare(Kind{
 		"RemoteRoutingAddress": {Type: text, Write: change.CreateOnly},
 	},
 	Risk: "mail for the user is refused between the two commands; it is kept by the sender's server and sent again " +
-		"only " +
-		"when that server is told to wait",
+		"only when that server is told to wait",
 	Permanent: "mail that arrived in the mailbox since would be cut off; WorkMail still holds what it held",
 }, returns{})
 
@@ -460,8 +457,7 @@ func keptProperties() map[string]Property {
 
 const (
 	whyKept = "Addresses, custom attributes and the X500 address by which replies to old mail find the mailbox are " +
-		"lost " +
-		"when a mail user becomes a mailbox, and are written again."
+		"lost when a mail user becomes a mailbox, and are written again."
 	riskKept      = "mail to an address that is not written again is refused"
 	permanentKept = "the mailbox would lose its addresses"
 )
@@ -540,8 +536,7 @@ var mailboxExport = AmazonWorkMail.Declare(Kind{
 	Noun:  "MailboxExport",
 	Title: "Export of a mailbox",
 	Why: "WorkMail writes mail and calendar of a mailbox as MIME into an encrypted object of S3. It exports no " +
-		"contacts, " +
-		"tasks or notes, and not the state of one moment.",
+		"contacts, tasks or notes, and not the state of one moment.",
 	Places: []string{WorkMail},
 	Properties: map[string]Property{
 		"EntityId":     {Type: text, Write: change.Key},

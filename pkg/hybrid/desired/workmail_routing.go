@@ -102,8 +102,7 @@ func (p *Planner) routed(ctx context.Context, forest *fact.Side, address, domain
 		return err
 	case m.Hold:
 		return errors.New("its mailbox is on hold (LitigationHoldEnabled, RetentionHoldEnabled): end the hold, or " +
-			"leave " +
-			"the user out of workmail.routed")
+			"leave the user out of workmail.routed")
 	case m.Archive:
 		return errors.New("its mailbox has an archive, which would be disconnected too: carry it over and disable it " +
 			"(Disable-Mailbox -Archive)")
@@ -134,15 +133,12 @@ var routedRecipient = Exchange.Declare(Kind{
 	Noun:  "RoutedRecipient",
 	Title: "Recipient whose mail goes to WorkMail",
 	Why: "A user of WorkMail is a mail user in Exchange whose target is there. A mailbox cannot be made a mail user: " +
-		"it " +
-		"is disconnected, and the account becomes a mail user. What was there before is kept in the journal, or in " +
-		"the " +
-		"result file of a script, before anything is written.",
+		"it is disconnected, and the account becomes a mail user. What was there before is kept in the journal, or " +
+		"in the result file of a script, before anything is written.",
 	Places:     []string{OnPremises},
 	Properties: routedProperties(),
 	Risk: "the mailbox and what it holds are no longer the user's; Exchange deletes it after the retention time of " +
-		"its " +
-		"database (30 days by default). Carry the content over first",
+		"its database (30 days by default). Carry the content over first",
 	Consents: map[change.Action]change.Consent{change.Recreate: {ID: AcceptMailboxDisconnect,
 		Title: "disconnect the mailboxes of users who move to WorkMail"}},
 }, routes{})
@@ -239,8 +235,7 @@ var mailUserAddresses = Exchange.Declare(Kind{
 	Noun:  "MailUserAddresses",
 	Title: "Addresses of a mail user whose mail goes to WorkMail",
 	Why: "Addresses, custom attributes and the X500 address by which replies to old mail find the user are lost when " +
-		"a " +
-		"mailbox becomes a mail user, and are written again.",
+		"a mailbox becomes a mail user, and are written again.",
 	Places:     []string{OnPremises},
 	Properties: keptProperties(),
 	Risk:       riskKept,

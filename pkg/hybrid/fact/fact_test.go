@@ -186,9 +186,8 @@ func TestAnswersAreRead(t *testing.T) {
 					[]any{"OAuth"}, "ExternalAuthenticationMethods", []any{"Ntlm"})},
 			},
 			want: "[{Noun:WebServicesVirtualDirectory Identity:EWS OAuth:true ExternalURL:https://x/ MRSProxy:false " +
-				"Closed:[WindowsIntegrated WSSecurity]} " +
-				"{Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false ExternalURL: MRSProxy:false " +
-				"Closed:[WindowsIntegrated WSSecurity]}]",
+				"Closed:[WindowsIntegrated WSSecurity]} {Noun:AutodiscoverVirtualDirectory Identity:AD OAuth:false " +
+				"ExternalURL: MRSProxy:false Closed:[WindowsIntegrated WSSecurity]}]",
 		},
 		{
 			name: "overrides", ask: read(SettingOverrides, forest),

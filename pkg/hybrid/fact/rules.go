@@ -164,8 +164,7 @@ var Rules = []Rule{
 		ID: "directory.address-format", Attribute: attributeProxies, applies: addressed,
 		Title: "Addresses have a prefix and allowed characters",
 		Why: "Synchronization refuses an object with a blank, a bracket, a comma, a semicolon, a quote or a " +
-			"backslash " +
-			"in an SMTP address, without exactly one @, or with a domain that has no dot.",
+			"backslash in an SMTP address, without exactly one @, or with a domain that has no dot.",
 		Fix:      "Correct the value in proxyAddresses.",
 		Consider: "Mail to the old spelling of the address no longer arrives.",
 		find: func(u *directory.User, _ Known, report func(value, correction string)) {

@@ -91,8 +91,7 @@ func (a account) checks() []Check {
 			ID: "access." + check.ID(a.id) + "-write", Title: a.write, Scope: a.scope, Severity: check.Warn,
 			Needs: []check.ID{read}, Fix: a.fixToWrite, Run: a.mayWrite,
 			Why: "An apply that lacks a right stops half-way, and lookups can fail until it is finished. No check " +
-				"needs " +
-				"these rights.",
+				"needs these rights.",
 		},
 	}
 }

@@ -39,11 +39,9 @@ var lookupChecks = []Check{
 		Why: "Exchange asks its own directory for domains that it is authoritative for, then connectors, then " +
 			"relationships. An address space comes last, and there is no way back from what comes first.",
 		Fix: "Make a domain of the other forest an internal relay domain. Disable the connector or the relationship, " +
-			"or " +
-			"set lookups.access of the other forest to relationship.",
+			"or set lookups.access of the other forest to relationship.",
 		Consider: "Another program may rest on the connector or the relationship: look who made it. Mail for " +
-			"addresses " +
-			"that an internal relay domain does not know is passed on.",
+			"addresses that an internal relay domain does not know is passed on.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			asked := 0
 			for _, other := range in.Forests {
@@ -73,13 +71,10 @@ var lookupChecks = []Check{
 		Needs:    []check.ID{"access.onprem-read"},
 		Reads:    fact.List(fact.AvailabilityConfigs, fact.Recipients),
 		Why: "Exchange takes lookups of another organization from the accounts of its availability configuration " +
-			"alone. " +
-			"Each of the two may be a group. hybridge does not replace one that is set. An account with a mailbox " +
-			"sees " +
-			"what that mailbox may see.",
+			"alone. Each of the two may be a group. hybridge does not replace one that is set. An account with a " +
+			"mailbox sees what that mailbox may see.",
 		Fix: "Make the account a member of the group that is set, name the account that is set in forests[].lookups, " +
-			"or " +
-			"replace it (Set-AvailabilityConfig). Use an account without a mailbox.",
+			"or replace it (Set-AvailabilityConfig). Use an account without a mailbox.",
 		Consider: "Another organization may ask as the account that is set: it is refused once it is replaced.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			l, asked := askedAs(in)
@@ -124,8 +119,7 @@ var lookupChecks = []Check{
 		Reads:    fact.List(fact.Recipients),
 		Why: "To find the EWS of another forest, Exchange asks its autodiscover for the address " + fact.Anchor +
 			"@ and the domain. Where no mailbox has it, autodiscover does not know it " +
-			"(MailboxGuidWithDomainNotFound) and " +
-			"the lookup fails.",
+			"(MailboxGuidWithDomainNotFound) and the lookup fails.",
 		Fix: "Add the address to a mailbox of this forest, one per domain: Set-Mailbox MAILBOX -EmailAddresses " +
 			"@{Add='smtp:" + fact.Anchor + "@DOMAIN'}.",
 		Consider: "An email address policy does not remove it. Entra synchronizes it with the other addresses.",

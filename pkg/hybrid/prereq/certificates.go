@@ -200,8 +200,7 @@ func renew(in Input, auth fact.AuthConfig, r check.Result) check.Result {
 		}
 	}
 	after := msg.Of("Then restart the service MSExchangeServiceHost and the application pools MSExchangeOWAAppPool " +
-		"and " +
-		"MSExchangeECPAppPool on every server, and run hybridge apply: the application must know the certificate.")
+		"and MSExchangeECPAppPool on every server, and run hybridge apply: the application must know the certificate.")
 	if best == nil {
 		return r.Fix("Make a new one with New-ExchangeCertificate (subject cn=Microsoft Exchange Server Auth "+
 			"Certificate, "+

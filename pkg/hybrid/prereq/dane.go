@@ -20,9 +20,8 @@ var daneChecks = []Check{{
 	Reads: fact.List(fact.TLSA, fact.MailServers),
 	Why: "Outbound connectors of Exchange Online validate TLSA records where they find them with DNSSEC. Where the " +
 		"certificate does not fit, mail to the forest waits for 24 hours and is returned (5.7.321 to 5.7.324). " +
-		"Whether " +
-		"Exchange Online looks for the records of a smart host is not documented. An MTA-STS policy does not concern " +
-		"this hop: it is about the mail exchangers of a domain, and the connector names its host.",
+		"Whether Exchange Online looks for the records of a smart host is not documented. An MTA-STS policy does not " +
+		"concern this hop: it is about the mail exchangers of a domain, and the connector names its host.",
 	Fix: "Publish the TLSA record of the certificate that the mail host presents (usage 3, selector 1, SHA-256), and " +
 		"keep the record of the next certificate beside it before the certificate changes.",
 	Consider: "Resolvers keep the old record for its time to live.",

@@ -173,8 +173,7 @@ var domainChecks = []Check{
 		Why: "Cloud mailboxes get an address in this domain; on-premises Exchange sends mail and lookups for " +
 			"them there (the wizard's errors HCW8001 and HCW8009).",
 		Fix: "Turn on directory synchronization: it creates the domain in the tenant. If the domain has another " +
-			"name, " +
-			"set exchangeOnline.coexistenceDomain.",
+			"name, set exchangeOnline.coexistenceDomain.",
 		Consider: "Synchronization makes an object of every recipient: fix duplicates and sign-in names before.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			accepted, err := fact.OnlineAcceptedDomains.In(ctx, in.Tenant)

@@ -46,8 +46,7 @@ var doorChecks = []Check{
 		Source: "issue 14: TLS 1.2 and 1.3; exchange-hybrid 1.8",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
 		Why: "Exchange Online speaks TLS 1.2 and later only, and servers of the forest speak with one another. A " +
-			"server " +
-			"with old settings fails the lookups that the load balancer leads to it.",
+			"server with old settings fails the lookups that the load balancer leads to it.",
 		Fix: "Enable TLS 1.2 with ECDHE cipher suites in Schannel and .NET on the servers named, and restart " +
 			"them.",
 		Consider: "Old clients and devices that speak TLS 1.0 alone go on only where that stays enabled too.",
@@ -82,11 +81,9 @@ var doorChecks = []Check{
 		Source: "issue 14: each server asked, not the balancer",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
 		Why: "The tenant asks autodiscover for the address of EWS. A server that does not answer fails the lookups " +
-			"that " +
-			"the load balancer leads to it.",
+			"that the load balancer leads to it.",
 		Fix: "Recycle the application pool of autodiscover on the servers named, and take them out of the load " +
-			"balancer " +
-			"meanwhile.",
+			"balancer meanwhile.",
 		Consider: "Recycling ends the requests that run on the server.",
 		Run: doors(func(Input) bool { return true }, "autodiscover of %s server does not answer",
 			"autodiscover of %s servers does not answer",
@@ -130,8 +127,7 @@ var doorChecks = []Check{
 		Why: "Tokens hold for minutes before and after their times. A server whose clock is off by more than five " +
 			"minutes refuses the tenant's tokens, and the tenant refuses its own; Kerberos fails as well.",
 		Fix: "Let the server take its time from the domain (w32tm /resync). Where all servers differ alike, the " +
-			"clock of " +
-			"this machine is wrong.",
+			"clock of this machine is wrong.",
 		Consider: "Tickets and sessions end when the clock jumps.",
 		Run: doors(func(Input) bool { return true }, "the clock of %s server is wrong",
 			"the clocks of %s servers are wrong",
@@ -155,8 +151,7 @@ var doorChecks = []Check{
 		Source: "issue 14: certificates on every server",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Doors),
 		Why: "A server that kept the old certificate fails the lookups that the load balancer leads to it, from the " +
-			"day " +
-			"on which the old certificate ends.",
+			"day on which the old certificate ends.",
 		Fix:      "Import the newest certificate on every server, and enable it for IIS there.",
 		Consider: "Outlook reconnects. A device that pins the old certificate must learn the new one.",
 		Run: func(ctx context.Context, in Input) check.Result {

@@ -21,15 +21,12 @@ var edgeChecks = []Check{
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.EdgeSubscriptions, fact.EdgeSyncs),
 		Why: "An Edge server gets its connectors, domains and recipients from EdgeSync. Without it the server does " +
-			"not " +
-			"know the connector to the tenant, and refuses mail to new recipients.",
+			"not know the connector to the tenant, and refuses mail to new recipients.",
 		Fix: "Let port 50636 of the Edge server through from the Mailbox servers of its site, and start EdgeSync. " +
-			"When " +
-			"that does not help, or the Mailbox servers of the site are new, make the subscription anew: " +
+			"When that does not help, or the Mailbox servers of the site are new, make the subscription anew: " +
 			"New-EdgeSubscription on the Edge server, then in the organization.",
 		Consider: "A new subscription takes all settings of the Edge server from the organization: connectors that " +
-			"were " +
-			"made on the Edge server are replaced.",
+			"were made on the Edge server are replaced.",
 		Each: edgeServers,
 		Run:  mailOnly(judgeEdgeSubscription),
 	},
@@ -39,14 +36,11 @@ var edgeChecks = []Check{
 		Scope: PerForest,
 		Reads: fact.List(fact.MailServers, fact.CertificateFile),
 		Why: "Exchange Online sends mail to the forest over TLS, and takes it only to a server whose certificate " +
-			"names the " +
-			"mail host. One Edge server of several with another certificate makes mail wait now and then. Whether " +
-			"the " +
-			"server also takes the headers of internal mail (TlsDomainCapabilities) shows to Exchange Online alone: " +
-			"hybridge test --message finds it.",
+			"names the mail host. One Edge server of several with another certificate makes mail wait now and then. " +
+			"Whether the server also takes the headers of internal mail (TlsDomainCapabilities) shows to Exchange " +
+			"Online alone: hybridge test --message finds it.",
 		Fix: "Run the script for the Edge server, which hybridge plan --scripts writes, in the Exchange Management " +
-			"Shell of " +
-			"that server. It sets the certificate and the capabilities of its receive connector.",
+			"Shell of that server. It sets the certificate and the capabilities of its receive connector.",
 		Consider: "The connector takes all mail from outside: every sender sees the new certificate.",
 		Each:     edgeServers,
 		Run:      mailOnly(judgeEdgeServer),

@@ -19,9 +19,8 @@ var enforcementChecks = []Check{{
 	Needs: []check.ID{"access.onprem-read"},
 	Reads: fact.List(fact.Servers, fact.SendConnectors, fact.EnforcementReport),
 	Why: "Exchange Online reads the build of the server that hands mail over at a connector of the organization. For " +
-		"an old one a clock of 90 days runs: after 30 days it delays mail for 5, 10, then 20 minutes per hour " +
-		"(450 4.7.230), after 60 it refuses some, after 90 all (550 5.7.230). In September 2026 the floor rose to " +
-		"the " +
+		"an old one a clock of 90 days runs: after 30 days it delays mail for 5, 10, then 20 minutes per hour (450 " +
+		"4.7.230), after 60 it refuses some, after 90 all (550 5.7.230). In September 2026 the floor rose to the " +
 		"updates of October 2025; the next rise is above every public update of Exchange 2019 and 2016.",
 	Fix: "Update the servers, or move the send connector to servers with Exchange Server SE. In Exchange Online " +
 		"PowerShell, an administrator may pause the clock for 90 days a year; a pause cannot be ended early, and the " +

@@ -40,8 +40,7 @@ var flowChecks = []Check{
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors),
 		Why: "Exchange chooses the receive connector with the narrowest range for the sender's address. One for the " +
 			"addresses of Exchange Online answers instead of the default frontend connector: with another " +
-			"certificate, " +
-			"and without taking the headers of internal mail.",
+			"certificate, and without taking the headers of internal mail.",
 		Fix: "Take the addresses of Exchange Online out of RemoteIPRanges of the connectors named, or remove " +
 			"them.",
 		Consider: "Mail of the tenant arrives at the default frontend connector at once, with its limits and " +
@@ -67,8 +66,7 @@ var flowChecks = []Check{
 		Source: "exchange-hybrid P12; issue 14: receive connectors",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
 		Why: "The tenant shows its certificate and does not sign in. Without the permission group AnonymousUsers, " +
-			"the " +
-			"server refuses its mail (5.7.1 Client was not authenticated).",
+			"the server refuses its mail (5.7.1 Client was not authenticated).",
 		Fix:      "Add AnonymousUsers to the permission groups of the connectors named.",
 		Consider: "The connector takes mail from every sender then; filters for mail from outside must be in place.",
 		Run: frontends("%s connector takes no mail without a sign-in", "%s connectors take no mail without a sign-in",
@@ -106,8 +104,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
 		Why: "All mail of the tenant arrives from a few addresses. A limit of messages per minute, or of fewer than " +
-			"20 " +
-			"connections per address, delays it (421 4.3.2, 421 4.4.2).",
+			"20 connections per address, delays it (421 4.3.2, 421 4.4.2).",
 		Fix:      "Set MessageRateLimit to Unlimited and MaxInboundConnectionPerSource to 20 or more.",
 		Consider: "Other senders may use the wider limits too.",
 		Run: frontends("%s connector limits mail per sender", "%s connectors limit mail per sender",
@@ -129,8 +126,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
 		Why: "Mail of the tenant carries the headers of two organizations. Below 64 KB, mail that passed several " +
-			"hops is " +
-			"refused (552 5.3.4 Header size exceeds fixed maximum size).",
+			"hops is refused (552 5.3.4 Header size exceeds fixed maximum size).",
 		Fix:      "Raise MaxHeaderSize of the connectors named; Exchange's default is 128 KB or more.",
 		Consider: "None is known.",
 		Run: frontends("%s connector takes short headers only", "%s connectors take short headers only",
@@ -148,8 +144,7 @@ var flowChecks = []Check{
 		Source: "facts F.4: AuthMechanism 10",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors),
 		Why: "ExternalAuthoritative takes every sender at the connector as a server of the organization: mail from " +
-			"the " +
-			"internet arrives as internal mail, passes the filters, and goes to the tenant as such.",
+			"the internet arrives as internal mail, passes the filters, and goes to the tenant as such.",
 		Fix: "Take ExternalAuthoritative out of AuthMechanism, or limit RemoteIPRanges to the addresses of " +
 			"known servers.",
 		Consider: "Devices that relay through the connector need AnonymousUsers with the right to relay, or a sign-in.",
@@ -197,11 +192,9 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.Transport, fact.OnlineTransport),
 		Why: "Each side judges by its own limit whether a message is too large, also in MailTips. A message between " +
-			"the " +
-			"limits is accepted by one side and returned by the other.",
+			"the limits is accepted by one side and returned by the other.",
 		Fix: "Set MaxSendSize and MaxReceiveSize of Set-TransportConfig to the same values on both sides; mailboxes " +
-			"and " +
-			"connectors have limits of their own.",
+			"and connectors have limits of their own.",
 		Consider: "Larger messages take more space in databases, queues and gateways.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			here, err := fact.Transport.In(ctx, in.Forest)
@@ -288,8 +281,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.RemoteDomains, fact.OnlineRemoteDomains),
 		Why: "A remote domain for the other side that sends no automatic replies hides from colleagues that a person " +
-			"is " +
-			"away.",
+			"is away.",
 		Fix:      "Set AutoReplyEnabled, and AllowedOOFType to InternalLegacy or External.",
 		Consider: "None is known: colleagues see the reply for people inside.",
 		Run: remoteDomains("%s remote domain sends no automatic replies", "%s remote domains send no automatic replies",
@@ -307,8 +299,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: bothRead, Reads: fact.List(fact.RemoteDomains, fact.OnlineRemoteDomains),
 		Why: "A remote domain for the other side that sends no reports leaves colleagues without word of what was " +
-			"not " +
-			"delivered.",
+			"not delivered.",
 		Fix:      "Set NDREnabled and DeliveryReportEnabled of the remote domain.",
 		Consider: "None is known.",
 		Run: remoteDomains("%s remote domain sends no reports", "%s remote domains send no reports",
@@ -326,8 +317,8 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors),
 		Why: "Of two connectors with one address space and one cost, Exchange takes either. Where they differ, mail " +
-			"to " +
-			"the internet leaves now through Exchange Online and now not, with other limits, filters and signatures.",
+			"to the internet leaves now through Exchange Online and now not, with other limits, filters and " +
+			"signatures.",
 		Fix:      "Give the connector that is the reserve a higher cost, or remove it.",
 		Consider: "All mail of the address space takes the other connector.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -376,8 +367,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors),
 		Why: "A scoped connector is used by the servers of its own Active Directory site. Servers of other sites " +
-			"send " +
-			"mail for the tenant by another connector, as external mail, or not at all.",
+			"send mail for the tenant by another connector, as external mail, or not at all.",
 		Fix:      "Make the connector available to the whole organization.",
 		Consider: "Servers of other sites hand their mail for the tenant to the source servers of this connector.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -402,8 +392,7 @@ var flowChecks = []Check{
 		Source: "exchange-hybrid P11 (DomainSecureEnabled); issue 14: Transport",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Transport),
 		Why: "Domain security demands a certificate in the name of the mail domain itself. Exchange Online shows its " +
-			"own " +
-			"name: mail to and from the tenant is refused.",
+			"own name: mail to and from the tenant is refused.",
 		Fix: "Remove the domains from TLSSendDomainSecureList and TLSReceiveDomainSecureList.",
 		Consider: "Mail of a partner that is not listed any more may go unencrypted: remove the forest's own and the " +
 			"tenant's domains only.",
@@ -436,8 +425,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.TransportServices),
 		Why: "A server with DNS servers set by hand for external names resolves the tenant's mail hosts by them " +
-			"alone. " +
-			"When they are gone, mail waits on that server and not on others.",
+			"alone. When they are gone, mail waits on that server and not on others.",
 		Fix:      "Set ExternalDNSServers alike on all servers, or let transport use the DNS of the network adapter.",
 		Consider: "External names are resolved by other servers from then on; they must know the internet.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -474,8 +462,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Queues),
 		Why: "A queue to the tenant in Retry says in its last error why mail does not leave. Messages come back " +
-			"after " +
-			"two days.",
+			"after two days.",
 		Fix: "hybridge explain with the text of the error names the cause. Fix it, and let the queue retry at " +
 			"once.",
 		Consider: "Everything that waits is sent at once.",
@@ -534,8 +521,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OutboundConnectors),
 		Why: "Centralized transport sends all mail of the tenant to one connector. With two, one of them is never " +
-			"used, " +
-			"and a forest believes that its rules see all mail.",
+			"used, and a forest believes that its rules see all mail.",
 		Fix:      "Switch RouteAllMessagesViaOnPremises off on all connectors but one.",
 		Consider: "Mail to the internet may take another forest from then on, with its rules and limits.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -566,8 +552,7 @@ var flowChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.OnlineTransport),
 		Why: "Exchange Online limits what a tenant sends from its onmicrosoft.com domains to 100 recipients outside " +
-			"in 24 " +
-			"hours (550 5.7.236). Reports of the postmaster count.",
+			"in 24 hours (550 5.7.236). Reports of the postmaster count.",
 		Fix:      "Set ExternalPostmasterAddress to an address in a domain of the organization.",
 		Consider: "Answers to reports arrive at the new address; it must exist.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {

@@ -109,8 +109,7 @@ var identityChecks = []Check{
 		Why: "With federated sign-in, AD FS of one forest signs in people of another forest only over a two-way " +
 			"forest trust. Without it, each forest needs its own AD FS.",
 		Fix: "Compare the trusts in Active Directory Domains and Trusts with the AD FS farms. Or change the domain " +
-			"to managed " +
-			"authentication (password hash synchronization).",
+			"to managed authentication (password hash synchronization).",
 		Consider: "A domain that changes to managed authentication asks everybody to sign in again.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			domains, err := fact.TenantDomains.In(ctx, in.Tenant)

@@ -26,8 +26,7 @@ var mailPolicyChecks = []Check{
 		Fix: "Make the rules alike. For rules that hybridge may copy, name them in the answers file, under " +
 			"forests[].copyRules; hybridge plan then shows the copies.",
 		Consider: "A rule on both sides acts twice on mail that crosses: a disclaimer is added twice unless an " +
-			"exception " +
-			"looks for it.",
+			"exception looks for it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			return compareRules(ctx, in, fact.TransportRules, fact.OnlineTransportRules,
 				msg.Of("the enabled transport rules of forest %s and of the tenant are the same", in.Forest.Name()))
@@ -41,8 +40,7 @@ var mailPolicyChecks = []Check{
 		Needs:    []check.ID{"access.onprem-read", "access.online-read"},
 		Reads:    fact.List(fact.JournalRules, fact.OnlineJournalRules),
 		Why: "Journal rules are not synchronized. Messages of people whose mailbox moves to a side without the rule " +
-			"are " +
-			"not journaled any more.",
+			"are not journaled any more.",
 		Fix: "Make the rule on the other side too, with a journal mailbox outside of Exchange Online. For rules that " +
 			"hybridge may copy, name them in the answers file, under forests[].copyRules.",
 		Consider: "A message that crosses is journaled on both sides: the archive gets it twice.",
@@ -59,8 +57,7 @@ var mailPolicyChecks = []Check{
 		Needs:    []check.ID{"access.online-read"},
 		Reads:    fact.List(fact.OnlineJournalRules, fact.OnlineJournalReports),
 		Why: "Without the address, Exchange Online makes no journal rule, and Microsoft's wizard fails when it " +
-			"copies the " +
-			"transport settings (HCW8110).",
+			"copies the transport settings (HCW8110).",
 		Fix:      "Set the address of a mailbox that is not journaled itself, outside of Exchange Online.",
 		Consider: "Exchange Online does not journal messages from and to this address.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -83,8 +80,7 @@ var mailPolicyChecks = []Check{
 				return check.Pass("reports go to %s", address)
 			case wanted > 0:
 				return check.Warned("there are journal rules, and the tenant has no address for reports that cannot " +
-					"be " +
-					"delivered").FixWith("Set-TransportConfig -JournalingReportNdrTo 'ADDRESS'")
+					"be delivered").FixWith("Set-TransportConfig -JournalingReportNdrTo 'ADDRESS'")
 			}
 			return check.Pass("no side has journal rules")
 		}),
@@ -99,8 +95,7 @@ var mailPolicyChecks = []Check{
 		Why: "Each side judges MailTips for its own senders, and asks the other side about its recipients. Where the " +
 			"settings differ, people see other warnings after their mailbox has moved. Two tips stay with one side " +
 			"whatever the settings are: recipients outside of the organization, and their number in groups, are " +
-			"judged " +
-			"for senders of the group's own side.",
+			"judged for senders of the group's own side.",
 		Fix:      "Set the same values on both sides.",
 		Consider: "A lower threshold for a large audience warns of more groups.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -174,15 +169,12 @@ var mailPolicyChecks = []Check{
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.InboundConnectors),
 		Why: "An inbound connector of type OnPremises takes mail of its addresses as mail of the organization. " +
-			"Exchange " +
-			"Online sees the address that the internet sees: it never sees a private one. Where two connectors name " +
-			"an " +
-			"address, it is not determined which one applies.",
+			"Exchange Online sees the address that the internet sees: it never sees a private one. Where two " +
+			"connectors name an address, it is not determined which one applies.",
 		Fix: "Name the public addresses of the servers, or recognize them by their certificate " +
 			"(TlsSenderCertificateName).",
 		Consider: "Mail of an address that no connector names any more is filtered as mail from the internet, and " +
-			"refused " +
-			"where Direct Send is rejected.",
+			"refused where Direct Send is rejected.",
 		Run: mailOnly(judgeInboundAddresses),
 	},
 }

@@ -90,8 +90,7 @@ var migrationChecks = []Check{{
 	Reads:    fact.List(fact.VirtualDirectories, fact.MigrationEndpoints),
 	Why: "A migration endpoint holds the address of the forest and the account with which Exchange Online moves " +
 		"mailboxes. hybridge does not make it: only Exchange Online PowerShell hands over the account's password. A " +
-		"plan " +
-		"gives the commands.",
+		"plan gives the commands.",
 	Fix: "Make the endpoint in Exchange Online PowerShell, with an account that has the role Move Mailboxes alone. " +
 		"Test-MigrationServerAvailability tries the address and the account first.",
 	Run: func(ctx context.Context, in Input) check.Result {
@@ -131,8 +130,7 @@ var migrationChecks = []Check{{
 	Why: "A move fails when the address of the endpoint is not reachable from the internet, when MRSProxy is closed " +
 		"there, or when the password of the endpoint's account has changed. Exchange Online tries all three.",
 	Fix: "Open MRSProxy and port 443 to Exchange Online without pre-authentication, or write the account's new " +
-		"password " +
-		"(Set-MigrationEndpoint -Credentials).",
+		"password (Set-MigrationEndpoint -Credentials).",
 	Run: func(ctx context.Context, in Input) check.Result {
 		switch {
 		case in.Tenant == nil:

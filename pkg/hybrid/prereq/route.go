@@ -93,8 +93,7 @@ var authConfigCheck = Check{
 	Needs: []check.ID{"access.onprem-read"},
 	Reads: fact.List(fact.Auth, fact.AcceptedDomains),
 	Why: "The tenant asks for a token for the service name of Exchange at a domain of the organization. " +
-		"Get-AuthConfig " +
-		"holds both names. With another name, Exchange refuses every token of the tenant.",
+		"Get-AuthConfig holds both names. With another name, Exchange refuses every token of the tenant.",
 	Fix: "Set the service name and the realm back with Set-AuthConfig.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		config, err := fact.Auth.In(ctx, in.Forest)

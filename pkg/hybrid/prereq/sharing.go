@@ -62,12 +62,10 @@ var federationCheck = Check{
 	Needs: []check.ID{"access.onprem-read"},
 	Reads: fact.List(fact.FederationTrusts, fact.Relationships, fact.Connectors, fact.OnlineAcceptedDomains),
 	Why: "Classic federation (DAuth) was the way of lookups before OAuth. An enabled intra-organization connector " +
-		"goes " +
-		"before it. Without one, lookups from on-premises still take it, and end with EWS of Exchange Online on " +
+		"goes before it. Without one, lookups from on-premises still take it, and end with EWS of Exchange Online on " +
 		"2027-04-01. Organizations outside of the deployment may still share calendars over the trust.",
 	Fix: "hybridge plan sets up OAuth. hybridge keeps the trust: when no other organization shares calendars over " +
-		"it, " +
-		"remove it with Remove-FederationTrust.",
+		"it, remove it with Remove-FederationTrust.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		trusts, err := fact.FederationTrusts.In(ctx, in.Forest)
 		if err != nil {

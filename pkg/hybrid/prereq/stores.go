@@ -88,8 +88,7 @@ var storeChecks = []Check{
 		Source: "exchange-hybrid 4.1: 454 4.7.5; issue 14: bound to SMTP",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SendConnectors, fact.CertificateStores),
 		Why: "A connector names its certificate by issuer and subject. A server without such a certificate sends " +
-			"nothing " +
-			"through the connector (454 4.7.5), and messages wait in its queue.",
+			"nothing through the connector (454 4.7.5), and messages wait in its queue.",
 		Fix: "Set TlsCertificateName to the issuer and subject of the present certificate (hybridge rotate " +
 			"transport-certificate), or import the certificate on the servers named.",
 		Consider: "The other side recognizes the sender by the certificate: its connectors must know the new name " +
@@ -104,11 +103,9 @@ var storeChecks = []Check{
 		Source: "facts G 9: event 12014; issue 14: bound to SMTP",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ReceiveConnectors, fact.CertificateStores),
 		Why: "A receive connector whose certificate the server lacks offers no STARTTLS (event 12014): the tenant, " +
-			"which " +
-			"requires TLS, delivers nothing through the server.",
+			"which requires TLS, delivers nothing through the server.",
 		Fix: "Set TlsCertificateName of the connector to the issuer and subject of the present certificate, or " +
-			"import the " +
-			"certificate on the server.",
+			"import the certificate on the server.",
 		Consider: "Every sender at the connector sees the new certificate.",
 		Run: stores(fact.ReceiveConnectors, func(c fact.ReceiveConnector) (string, string, []string) {
 			return c.Identity, c.TLSCertificateName, []string{c.Server}
@@ -122,8 +119,7 @@ var storeChecks = []Check{
 		Scope:    PerForest, Needs: onPremisesRead,
 		Reads: fact.List(fact.SendConnectors, fact.ReceiveConnectors, fact.CertificateStores),
 		Why: "Exchange uses the newest certificate with the issuer and subject that a connector names, from the " +
-			"import on. " +
-			"The servers named have only the older one, and stop with it.",
+			"import on. The servers named have only the older one, and stop with it.",
 		Fix:      "Export the newest certificate with its key, and import it on the servers named.",
 		Consider: "The server uses it at once. With the same issuer and subject, no connector must change.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -181,8 +177,7 @@ var storeChecks = []Check{
 		Source: "exchange-hybrid 4.1: internal transport certificate; HealthChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.TransportServices, fact.CertificateStores),
 		Why: "Servers of one organization recognize each other by this certificate. When it is gone or has ended, " +
-			"mail " +
-			"between servers waits, and so does mail to and from the tenant that passes two of them.",
+			"mail between servers waits, and so does mail to and from the tenant that passes two of them.",
 		Fix: "Make a new one with New-ExchangeCertificate, without names and services, and answer Yes when asked to " +
 			"overwrite the default SMTP certificate.",
 		Consider: "An Edge subscription must be made again after the certificate changes.",
@@ -215,8 +210,7 @@ var storeChecks = []Check{
 		Source: "issue 14: federation certificate; exchange-hybrid P14, 6.1",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Trusts, fact.CertificateStores),
 		Why: "Relationships with other organizations sign with this certificate. When it ends, their lookups fail, " +
-			"and " +
-			"only a new trust helps.",
+			"and only a new trust helps.",
 		Fix: "Make a new certificate before the old one ends, with Set-FederationTrust -Thumbprint and " +
 			"-PublishFederationCertificate. A trust that no relationship uses can be removed.",
 		Consider: "Partners must refresh their metadata (Set-FederationTrust -RefreshMetadata) after the change.",
@@ -266,12 +260,11 @@ var storeChecks = []Check{
 		Source: "exchange-hybrid 1.7 (a); failure-knowledge 1",
 		Scope:  PerTenant, Needs: []check.ID{"access.online-read"}, Reads: fact.List(fact.InboundConnectors),
 		Why: "Exchange Online chooses the connector by the name in the sender's certificate. With two for one name, " +
-			"mail " +
-			"of a forest may arrive through the connector with the other's settings, and loses its internal headers.",
+			"mail of a forest may arrive through the connector with the other's settings, and loses its internal " +
+			"headers.",
 		Fix: "Remove the connector that is left over, or give each forest a certificate with its own name.",
 		Consider: "Mail that matched the removed connector arrives as anonymous mail when the other one does not " +
-			"match " +
-			"it.",
+			"match it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)
 			if err != nil {
@@ -299,10 +292,8 @@ var storeChecks = []Check{
 		Scope:  PerForest, Needs: []check.ID{"certificates.transport"},
 		Reads: fact.List(fact.CertificateFile, fact.MailServers, fact.RevocationLists),
 		Why: "Exchange and Exchange Online look at the authority's list of revoked certificates. With a revoked one, " +
-			"the " +
-			"server offers no STARTTLS (CERT_TRUST_IS_REVOKED); where the list cannot be read, the check of the " +
-			"chain " +
-			"fails too (CERT_TRUST_IS_OFFLINE_REVOCATION).",
+			"the server offers no STARTTLS (CERT_TRUST_IS_REVOKED); where the list cannot be read, the check of the " +
+			"chain fails too (CERT_TRUST_IS_OFFLINE_REVOCATION).",
 		Fix: "Ask the authority why it revoked the certificate, and replace it (hybridge rotate " +
 			"transport-certificate).",
 		Consider: "Connectors must change when issuer or subject of the new certificate differ.",

@@ -26,10 +26,9 @@ var tenantChecks = []Check{
 		Scope: PerTenant,
 		Needs: []check.ID{"access.online-read", "access.onprem-read"},
 		Reads: fact.List(fact.OnlineConfig, fact.MailboxServers, fact.DedicatedApplication),
-		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless " +
-			"EwsEnabled is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for " +
-			"good. " +
-			"Lookups from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
+		Why: "From 2026-10-01 on Microsoft switches EWS in Exchange Online off, tenant by tenant, unless EwsEnabled " +
+			"is true and the calling application is on EwsAllowedAppIDs; on 2027-04-01 it ends for good. Lookups " +
+			"from on-premises by the EWS route end with it; lookups from the tenant to on-premises do not.",
 		Fix: "hybridge plan sets EwsEnabled and adds the hybrid applications to the list, which takes up to 24 " +
 			"hours to take effect. Before it is applied, add every other application that needs EWS: what is " +
 			"not on the list is refused. Move to Exchange SE and the Graph route before 2027-04-01 (worldwide " +
@@ -113,10 +112,9 @@ var tenantChecks = []Check{
 		Needs:    []check.ID{"access.entra-read"},
 		Reads:    fact.List(fact.Principal),
 		Why: "Keys at the service principal of Exchange Online are what hybrid used before the dedicated " +
-			"application. The holder of such a key's private half, as every on-premises Exchange " +
-			"administrator is, " +
-			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft " +
-			"asks every organization that ever ran hybrid to remove them.",
+			"application. The holder of such a key's private half, as every on-premises Exchange administrator is, " +
+			"can act as Exchange Online in the tenant (CVE-2025-53786), and auditors look for them. Microsoft asks " +
+			"every organization that ever ran hybrid to remove them.",
 		Fix: "When hybridge test shows every lookup OK, write retire: [sharedKeys] into the answers file and apply " +
 			"a plan with --accept shared-keys, as a Global Administrator. The plan says of which forest each key " +
 			"is. Keys of no forest in the answers stay: find out whose they are. Microsoft's wizard puts the keys " +

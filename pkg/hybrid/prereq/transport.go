@@ -19,10 +19,9 @@ var transportChecks = []Check{
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.SendConnectors),
 		Why: "Exchange chooses between send connectors of one address space by their cost and their servers: mail to " +
-			"the " +
-			"tenant may take the one that removes the headers of internal mail. A connector with further address " +
-			"spaces " +
-			"sends mail of other domains to Exchange Online. Microsoft's wizard refuses both (HCW8011, HCW8039).",
+			"the tenant may take the one that removes the headers of internal mail. A connector with further address " +
+			"spaces sends mail of other domains to Exchange Online. Microsoft's wizard refuses both (HCW8011, " +
+			"HCW8039).",
 		Fix: "Keep one send connector for the coexistence domain, with that address space alone.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			coexistence, err := coexistenceDomain(ctx, in)
@@ -72,8 +71,7 @@ var transportChecks = []Check{
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Servers, fact.ReceiveConnectors),
 		Why: "Mail from the tenant arrives on port 25 at the default frontend receive connector. Microsoft's wizard " +
-			"and " +
-			"hybridge find it by its bindings to port 25 on all addresses of IPv4 and IPv6 (HCW8010).",
+			"and hybridge find it by its bindings to port 25 on all addresses of IPv4 and IPv6 (HCW8010).",
 		Fix: "Restore the bindings of the default frontend connector.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			if len(in.Forest.Answers.Edge) > 0 {
@@ -113,8 +111,7 @@ var transportChecks = []Check{
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.HybridConfigurations),
 		Why: "A record of the hybrid configuration that names Edge servers and Mailbox servers is refused by " +
-			"Microsoft's " +
-			"wizard (HCW8043), and mail takes either way.",
+			"Microsoft's wizard (HCW8043), and mail takes either way.",
 		Fix: "Name the Edge servers in forests[].edge of the answers file, or remove them there; hybridge plan then " +
 			"clears the other list.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
@@ -139,10 +136,8 @@ var transportChecks = []Check{
 		Needs: []check.ID{"access.online-read"},
 		Reads: fact.List(fact.InboundConnectors),
 		Why: "TreatMessagesAsInternal takes all mail of a connector as internal, whatever its headers say; it is for " +
-			"mail " +
-			"servers other than Exchange. With CloudServicesMailEnabled, which keeps Exchange's own verdict, " +
-			"Exchange " +
-			"Online accepts only one of the two.",
+			"mail servers other than Exchange. With CloudServicesMailEnabled, which keeps Exchange's own verdict, " +
+			"Exchange Online accepts only one of the two.",
 		Fix: "Switch TreatMessagesAsInternal off on the connectors of Exchange servers.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)

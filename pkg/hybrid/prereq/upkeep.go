@@ -32,8 +32,7 @@ var upkeepChecks = []Check{
 		Source: "issue 14: component states",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Components),
 		Why: "A component that maintenance left off takes no requests: mail waits, or every second lookup fails " +
-			"behind " +
-			"the load balancer.",
+			"behind the load balancer.",
 		Fix: "Finish the maintenance: switch the component on with the requester that switched it off (Maintenance, " +
 			"Functional, HealthAPI).",
 		Consider: "The server takes requests and mail at once. Finish updates first.",
@@ -53,11 +52,9 @@ var upkeepChecks = []Check{
 		Source: "issue 14: dead servers",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Databases),
 		Why: "Lookups, moves and mail for the mailboxes of a dismounted database fail. A database whose server is " +
-			"gone " +
-			"is dismounted for ever.",
+			"gone is dismounted for ever.",
 		Fix: "Mount the database. Remove the object of a database whose server is gone, once its mailboxes are moved " +
-			"or " +
-			"disabled.",
+			"or disabled.",
 		Consider: "Mounting a database after a crash replays its logs; a damaged one must be repaired first.",
 		Run: look(fact.Databases, "%s mailbox database is not mounted", "%s mailbox databases are not mounted",
 			always(func(_ Input, d fact.Database) flaw {
@@ -74,8 +71,7 @@ var upkeepChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
 		Why: "Exchange asks the tenant through InternetWebProxy of the server that does the lookup. Where some " +
-			"servers " +
-			"have the proxy and others do not, lookups fail or succeed by chance.",
+			"servers have the proxy and others do not, lookups fail or succeed by chance.",
 		Fix: "Set InternetWebProxy to the same value on every Mailbox server, or on none.",
 		Consider: "All web requests of the server take the proxy from then on. The proxy must let the tenant's hosts " +
 			"pass.",
@@ -163,8 +159,7 @@ var upkeepChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
 		Why: "Exchange runs on after the 180 days of its trial, and Microsoft supports nothing on it. A hybrid " +
-			"server " +
-			"gets its key without charge from Microsoft's wizard.",
+			"server gets its key without charge from Microsoft's wizard.",
 		Fix:      "Enter the product key with Set-ExchangeServer -ProductKey, and restart the information store.",
 		Consider: "Restarting the information store dismounts the databases of the server for some minutes.",
 		Run: look(fact.Servers, "%s server runs an expired trial", "%s servers run an expired trial",
@@ -182,8 +177,7 @@ var upkeepChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.Servers),
 		Why: "Exchange's Emergency Mitigation service closes a hole that is attacked until the update is installed. " +
-			"A " +
-			"server that faces the internet for hybrid is the first to be attacked.",
+			"A server that faces the internet for hybrid is the first to be attacked.",
 		Fix:      "Switch it on again.",
 		Consider: "A mitigation may switch a feature off until the update is installed.",
 		Run: look(fact.Servers, "%s server takes no mitigations", "%s servers take no mitigations",
@@ -201,8 +195,7 @@ var upkeepChecks = []Check{
 		Source: "exchange-hybrid 6.1: FreeBusyChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.VirtualDirectories),
 		Why: "Servers hand lookups of one another on with Windows authentication, and moves sign in with it. Without " +
-			"it " +
-			"a lookup fails when the mailbox is on another server than the one that was asked.",
+			"it a lookup fails when the mailbox is on another server than the one that was asked.",
 		Fix:      "Enable it on the virtual directories named, and restart IIS there.",
 		Consider: "Clients may sign in with NTLM from outside; Extended Protection limits relayed sign-ins.",
 		Run: look(fact.VirtualDirectories, "%s virtual directory takes no Windows authentication",
@@ -241,8 +234,7 @@ var upkeepChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ClientDirectories),
 		Why: "Exchange leads people whose mailbox is on the other side by the external address of Outlook on the " +
-			"web. " +
-			"Without one they see an error after they sign in.",
+			"web. Without one they see an error after they sign in.",
 		Fix:      "Set ExternalUrl of the virtual directories named to https://HOST/owa.",
 		Consider: "Redirects lead to the new address at once; it must be published.",
 		Run: wanted(func(in Input) bool { return wants(in, answers.OWARedirection) },
@@ -288,8 +280,7 @@ var upkeepChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.ThrottlingPolicies),
 		Why: "A policy for the whole organization limits the EWS requests that the tenant's lookups and moves make " +
-			"at " +
-			"once. Below Exchange's default of 27, meetings with many attendees show hash marks.",
+			"at once. Below Exchange's default of 27, meetings with many attendees show hash marks.",
 		Fix:      "Raise EwsMaxConcurrency, and give the few accounts that are to be limited a policy of their own.",
 		Consider: "Programs of the organization may use more of the servers' processor time.",
 		Run: look(fact.ThrottlingPolicies, "%s policy limits EWS for the organization",
@@ -327,12 +318,10 @@ var upkeepChecks = []Check{
 		Source: "exchange-hybrid 6.1: FreeBusyChecker",
 		Scope:  PerForest, Needs: onPremisesRead, Reads: fact.List(fact.PartnerApplications),
 		Why: "Exchange gives the tenant's lookups the rights of the account that the partner application is linked " +
-			"to. " +
-			"Without it, every token of the tenant is refused.",
+			"to. Without it, every token of the tenant is refused.",
 		Fix: "Run setup.exe /PrepareAD, which makes the account again, and link it.",
 		Consider: "setup.exe /PrepareAD writes other objects of Exchange in the directory too. Run it from the " +
-			"newest " +
-			"version in the organization.",
+			"newest version in the organization.",
 		Run: look(fact.PartnerApplications, "%s partner application has no account",
 			"%s partner applications have no account", always(func(_ Input, p fact.PartnerApplication) flaw {
 				if !strings.EqualFold(p.ApplicationIdentifier, oauth.AppExchangeOnline) || p.Realm != "" ||
@@ -352,8 +341,7 @@ var upkeepChecks = []Check{
 			"feature stays off.",
 		Fix: "Remove the override, and make it again with hybridge apply.",
 		Consider: "Until the new override is read, within an hour or after a refresh, lookups take the way without " +
-			"the " +
-			"feature.",
+			"the feature.",
 		Run: look(fact.SettingOverrides, "%s override of a hybrid feature is not accepted",
 			"%s overrides of hybrid features are not accepted", always(func(_ Input, o fact.SettingOverride) flaw {
 				hybrid := strings.EqualFold(o.Section, desired.GraphSection) ||
@@ -380,11 +368,9 @@ var updatesChecks = []Check{
 			"(CVE-2026-96940); servers with the first update of September 2026 need it too. Newer updates are not in " +
 			"this version's table.",
 		Fix: "Install the latest security update on the servers named: Get-Command ExSetup.exe on a server shows " +
-			"what it " +
-			"has.",
+			"what it has.",
 		Consider: "From August 2026 on, MRSProxy takes no sign-in through a proxy that ends TLS, Outlook Web App " +
-			"Light " +
-			"is gone, and programs that fetch published calendars get an error 500 (KB5126672).",
+			"Light is gone, and programs that fetch published calendars get an error 500 (KB5126672).",
 		Run: func(ctx context.Context, in Input) check.Result {
 			servers, err := fact.Installed.In(ctx, in.Forest)
 			if err != nil {
@@ -480,8 +466,7 @@ var updatesChecks = []Check{
 		Severity: check.Warn,
 		Scope:    PerForest, Needs: onPremisesRead, Reads: fact.List(fact.SettingOverrides, fact.Installed),
 		Why: "The override DisableBlockSharedAndUserMailboxHeaders works around the wrapped messages of June to " +
-			"August " +
-			"2026. From the update of September 2026 on, it only switches a protection off.",
+			"August 2026. From the update of September 2026 on, it only switches a protection off.",
 		Fix:      "Remove the override.",
 		Consider: "None is known where every server has the update of September 2026.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -517,8 +502,7 @@ var defects = []defect{
 		id: "servers.shifted-times", title: "Lookups through Microsoft Graph show the right hours", graph: true,
 		source: "facts A.2, B.1, G 27", from: "May26HU", fixed: "Sep26SU",
 		why: "These builds show the busy times of mailboxes in the tenant shifted by the offset of the asking " +
-			"person's " +
-			"time zone from UTC, without an error.",
+			"person's time zone from UTC, without an error.",
 		fix:      "Install the security update of September 2026 or a later one.",
 		consider: "As servers.updates says. Meetings that people planned by the wrong hours stay where they are.",
 	},
@@ -528,11 +512,9 @@ var defects = []defect{
 		source: "facts A.2, B.1, G 26", from: "May26HU", fixed: "Sep26SUv2",
 		why: "With lookups through Microsoft Graph alone, a delegate who opens another person's calendar gets no " +
 			"free/busy of the tenant: 403 in the EWS log, \"Your server location could not be determined\" in " +
-			"Outlook " +
-			"(KB5127092).",
+			"Outlook (KB5127092).",
 		fix: "Install the update of 2 October 2026. Until then, keep the EWS permission and the allow list, or " +
-			"switch " +
-			"the Graph route off with Set-SettingOverride.",
+			"switch the Graph route off with Set-SettingOverride.",
 		consider: "With the Graph route off, lookups need EWS in the tenant, which ends on 2027-04-01.",
 	},
 	{

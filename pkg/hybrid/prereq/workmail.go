@@ -29,10 +29,8 @@ var answersWorkMail = []check.ID{"access.workmail-read"}
 
 // keepDNS is shown where a record leads to WorkMail, or is to be published for it.
 const keepDNS = "While both systems share the domain, Exchange receives all mail and answers autodiscover. The " +
-	"console " +
-	"of WorkMail shows MX and autodiscover as missing or inconsistent: that is expected, and nothing to repair. A " +
-	"user " +
-	"whose mailbox is in Exchange gets no mail through WorkMail."
+	"console of WorkMail shows MX and autodiscover as missing or inconsistent: that is expected, and nothing to " +
+	"repair. A user whose mailbox is in Exchange gets no mail through WorkMail."
 
 var workMailChecks = []Check{
 	{
@@ -42,8 +40,7 @@ var workMailChecks = []Check{
 		Why: "Amazon ends WorkMail on 2027-03-31: then its console, its API and all mailboxes are gone. Since " +
 			"2026-04-30 it takes no new customers.",
 		Fix: "Plan the way out now: aliases and groups first, then per user the mailbox and its contents. Take an " +
-			"export " +
-			"of every mailbox before the end.",
+			"export of every mailbox before the end.",
 		Run: func(_ context.Context, in Input) check.Result {
 			if left := days(in.Now(), workmail.EndOfSupport); left > 0 {
 				return check.Warned("WorkMail ends on 2027-03-31, in %s", daysLeft(left)).With("daysLeft", left)
@@ -85,8 +82,7 @@ var workMailChecks = []Check{
 		Why: "Only an organization in interoperability mode shares its domains with Exchange and takes availability " +
 			"configurations. The mode is chosen when an organization is created.",
 		Fix: "No API and no page of the console switches it on later: open a case at AWS Support. Switching it off " +
-			"(console, " +
-			"Organization settings, Interoperability) cannot be undone.",
+			"(console, Organization settings, Interoperability) cannot be undone.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)
 			switch {
@@ -129,12 +125,10 @@ var workMailChecks = []Check{
 		Scope:    PerWorkMail,
 		Severity: check.Warn,
 		Why: "An organization has one directory, and an AD Connector reads one domain. Users of another forest " +
-			"cannot be " +
-			"registered: that forest needs an AD Connector, an organization and an availability address space of its " +
-			"own.",
+			"cannot be registered: that forest needs an AD Connector, an organization and an availability address " +
+			"space of its own.",
 		Fix: "Keep the section workmail in the forest of the AD Connector. For another forest, write an answers file " +
-			"with " +
-			"its own organization.",
+			"with its own organization.",
 		Run: func(_ context.Context, in Input) check.Result {
 			var sharing []string
 			for _, f := range in.Forests {
@@ -222,8 +216,7 @@ var workMailChecks = []Check{
 		Needs:    []check.ID{"workmail.organization"},
 		Reads:    fact.List(fact.WorkMailUsers, fact.Recipients),
 		Why: "WorkMail reads the directory every four hours. A user who was created or changed since is not visible " +
-			"yet: " +
-			"that is no failure, and a registration is refused until then.",
+			"yet: that is no failure, and a registration is refused until then.",
 		Fix: "Wait up to four hours. A user who stays invisible is outside of what the AD Connector reads.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if in.Answers.WorkMail.IsLeaving() {
@@ -264,8 +257,7 @@ var workMailChecks = []Check{
 		Needs:    []check.ID{"workmail.organization"},
 		Reads:    fact.List(fact.WorkMailUsers),
 		Why: "In interoperability mode, resources are managed in Exchange and cannot be enabled in WorkMail. " +
-			"WorkMail " +
-			"shows them among its users, and they can be booked from there.",
+			"WorkMail shows them among its users, and they can be booked from there.",
 		Fix: "Deregister them from WorkMail. After the end of interoperability, they are made anew.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			users, err := fact.WorkMailUsers.In(ctx, in.WorkMail)
@@ -292,8 +284,7 @@ var workMailChecks = []Check{
 		Needs: []check.ID{"workmail.organization"},
 		Reads: fact.List(fact.WorkMailIdentityMode),
 		Why: "Where IAM Identity Center alone signs users in, no password of the directory works, and neither does " +
-			"that " +
-			"of the service account with which Exchange asks.",
+			"that of the service account with which Exchange asks.",
 		Fix: "Make a personal access token for the service account, and put it in the place of its password " +
 			"(workmail.account.password). A token expires after a year at most.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -318,12 +309,10 @@ var workMailChecks = []Check{
 		Needs: []check.ID{"workmail.organization"},
 		Reads: fact.List(fact.WorkMailAvailabilities, fact.WorkMailSignIn),
 		Why: "WorkMail signs in at Exchange from the internet with the account that it has stored. This test alone " +
-			"proves " +
-			"that it reaches EWS, trusts the certificate and has the right password. It looks up no calendar.",
+			"proves that it reaches EWS, trusts the certificate and has the right password. It looks up no calendar.",
 		Fix: "Publish EWS on port 443 with a certificate of a public authority that is served with its " +
-			"intermediates, and " +
-			"switch Basic on for it. Where the account is refused, try the other form of its name (DOMAIN\\user, " +
-			"user@domain); hybridge plan writes the password again.",
+			"intermediates, and switch Basic on for it. Where the account is refused, try the other form of its name " +
+			"(DOMAIN\\user, user@domain); hybridge plan writes the password again.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			list, err := fact.WorkMailAvailabilities.In(ctx, in.WorkMail)
 			if err != nil {
@@ -357,8 +346,7 @@ var workMailChecks = []Check{
 		Reads: fact.List(fact.WorkMailDomain),
 		Why:   "Mail of WorkMail users with addresses in a domain that is not verified bounces. " + keepDNS,
 		Fix: "hybridge plan adds a domain. Publish the TXT record that WorkMail names for it, and no other record; " +
-			"the " +
-			"verification takes up to 72 hours.",
+			"the verification takes up to 72 hours.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if !withWorkMail(in) {
 				return notShared(in)
@@ -448,11 +436,9 @@ var workMailChecks = []Check{
 		Scope: PerForest,
 		Reads: fact.List(fact.EWSHosts),
 		Why: "WorkMail signs in at EWS by Basic alone. A custom availability provider (a Lambda function) needs " +
-			"neither " +
-			"Basic nor EWS on the internet.",
+			"neither Basic nor EWS on the internet.",
 		Fix: "Switch Basic on for EWS, and let a reverse proxy in front of it pass Basic through. Or name a Lambda " +
-			"function " +
-			"(forests[].workmail.lambda).",
+			"function (forests[].workmail.lambda).",
 		Run: func(ctx context.Context, in Input) check.Result {
 			switch {
 			case !withWorkMail(in):
@@ -498,8 +484,7 @@ var workMailChecks = []Check{
 					FixWith("Set-OrganizationConfig -EwsEnabled $true")
 			case strings.EqualFold(o.EwsPolicy.Mode, "EnforceAllowList"):
 				return check.Warned("EwsApplicationAccessPolicy is EnforceAllowList: WorkMail is refused unless the " +
-					"list holds " +
-					"its user agent").FixWith("Set-OrganizationConfig -EwsApplicationAccessPolicy $null")
+					"list holds its user agent").FixWith("Set-OrganizationConfig -EwsApplicationAccessPolicy $null")
 			}
 			return check.Pass("EWS is on in %s", in.Forest.Name())
 		},
@@ -511,8 +496,7 @@ var workMailChecks = []Check{
 		Needs: []check.ID{"access.onprem-read"},
 		Reads: fact.List(fact.Recipients),
 		Why: "WorkMail asks Exchange as this account (forests[].workmail.user). Any user with a mailbox will do: " +
-			"calendars " +
-			"show free/busy to everyone in the organization by default.",
+			"calendars show free/busy to everyone in the organization by default.",
 		Fix: "Name a user with a mailbox in this forest.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			switch {
@@ -545,8 +529,8 @@ var workMailChecks = []Check{
 		Needs: []check.ID{"workmail.organization", "access.onprem-read"},
 		Reads: fact.List(fact.WorkMailOrganization, fact.WorkMailUsers, fact.Recipients),
 		Why: "Exchange finds the availability address space by the domain of the target address " +
-			"(ExternalEmailAddress). It " +
-			"must be the domain of the organization in WorkMail, ALIAS.awsapps.com; mail goes the same way.",
+			"(ExternalEmailAddress). It must be the domain of the organization in WorkMail, ALIAS.awsapps.com; mail " +
+			"goes the same way.",
 		Fix:     "Set-MailUser USER -ExternalEmailAddress NAME@ALIAS.awsapps.com",
 		Timeout: 10 * time.Minute,
 		Run: func(ctx context.Context, in Input) check.Result {

@@ -28,8 +28,7 @@ var workMailExitChecks = []Check{
 		Compares: true,
 		Why: "The way out goes in stages. 1: the mailbox of a user is in WorkMail. 2: it is in Exchange, and its " +
 			"content is not there yet. 3: the content is there, and the user can be deregistered. 4: no user is " +
-			"left, " +
-			"and the organization can be taken apart. What is still in WorkMail on 2027-03-31 is lost.",
+			"left, and the organization can be taken apart. What is still in WorkMail on 2027-03-31 is lost.",
 		Fix: "Run hybridge plan and hybridge apply: each plan holds what the present stage of every user allows. " +
 			"Carry over the content of those in stage 2 (docs/tasks.md#leave-workmail).",
 		Run: func(ctx context.Context, in Input) check.Result {

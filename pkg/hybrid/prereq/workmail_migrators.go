@@ -20,12 +20,9 @@ var workMailMigratorChecks = []Check{
 		Why: "Migration tools open mailboxes as an impersonation role, which an IAM user with access keys assumes. " +
 			"Both stay when the migration is over: the keys open every mailbox that the role covers.",
 		Fix: "Delete each role that no tool needs: aws workmail delete-impersonation-role. Then find the IAM users " +
-			"of " +
-			"the tools (aws iam list-users; their policies allow workmail:AssumeImpersonationRole, or all of " +
-			"WorkMail), " +
-			"and delete their access keys and the users: aws iam delete-access-key, aws iam delete-user. hybridge " +
-			"reads " +
-			"no IAM users.",
+			"of the tools (aws iam list-users; their policies allow workmail:AssumeImpersonationRole, or all of " +
+			"WorkMail), and delete their access keys and the users: aws iam delete-access-key, aws iam delete-user. " +
+			"hybridge reads no IAM users.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			roles, err := fact.WorkMailRoles.In(ctx, in.WorkMail)
 			if err != nil {

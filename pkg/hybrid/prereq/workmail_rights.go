@@ -144,8 +144,7 @@ var workMailRightsChecks = []Check{
 		Why: "With IAM Identity Center, Exchange signs in at WorkMail with a personal access token in the place of " +
 			"the password. It expires, and free/busy ends on that day.",
 		Fix: "Sign in to the web client of WorkMail as the service account (Settings, Personal access tokens), make " +
-			"a " +
-			"new token, put it into workmail.account.password, remove the address space in Exchange and apply.",
+			"a new token, put it into workmail.account.password, remove the address space in Exchange and apply.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			mode, err := fact.WorkMailIdentityMode.In(ctx, in.WorkMail)
 			switch {
@@ -327,8 +326,7 @@ var workMailRightsChecks = []Check{
 		Fix: "Set-DistributionGroup GROUP -RequireSenderAuthenticationEnabled $false, for the groups that users in " +
 			"WorkMail write to, and Set-CalendarProcessing ROOM -ProcessExternalMeetingMessages $true for their rooms.",
 		Consider: "A group that takes mail from outside gets the mail of everyone. " +
-			"AcceptMessagesOnlyFromSendersOrMembers " +
-			"names who may write.",
+			"AcceptMessagesOnlyFromSendersOrMembers names who may write.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if !withWorkMail(in) {
 				return notShared(in)

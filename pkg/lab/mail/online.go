@@ -126,8 +126,7 @@ func (t online) refuses(m smtp.Message, recipient string) string {
 				p.Bool("RestrictDomainsToCertificate") &&
 					!slices.ContainsFunc(names, func(n string) bool { return presents(wanted, n) }) {
 				return "550 5.7.51 TenantInboundAttribution; There is a partner connector configured that matched " +
-					"the " +
-					"message's recipient domain. The connector had either the RestrictDomainsToIPAddresses or " +
+					"the message's recipient domain. The connector had either the RestrictDomainsToIPAddresses or " +
 					"RestrictDomainsToCertificate set"
 			}
 		}
@@ -184,8 +183,7 @@ func (t online) admit(m smtp.Message, h *Header) (verdict, string) {
 	if outdated(h) {
 		// The last stage of the clock, which began long ago.
 		return verdict{}, "550 5.7.230 Connecting Exchange server version is out-of-date; connection to Exchange " +
-			"Online " +
-			"blocked for 60 mins/hr. For more information see https://aka.ms/BlockUnsafeExchange."
+			"Online blocked for 60 mins/hr. For more information see https://aka.ms/BlockUnsafeExchange."
 	}
 	v := verdict{connector: c.String("Name")}
 	switch {

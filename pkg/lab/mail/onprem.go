@@ -292,8 +292,7 @@ func (t onPremises) explain(host string, err error) string {
 		return "451 5.7.3 STARTTLS is required to send mail"
 	case errors.Is(err, dns.ErrAbsent), errors.Is(err, dns.ErrEmpty):
 		return "451 4.4.0 DNS query failed. The error was: DNS query failed with error InfoDomainNonexistent -> " +
-			"DnsDomain" +
-			"DoesNotExist: " + host
+			"DnsDomainDoesNotExist: " + host
 	case errors.As(err, &failed) && failed.Step == smtp.Connect:
 		return fmt.Sprintf("441 4.4.1 Error encountered while communicating with primary target IP address: "+
 			"\"Failed to connect. Winsock error code: 10061, Win32 error code: 10061.\" Attempted failover to "+

@@ -63,8 +63,7 @@ func journalRule(o *Organization, verb string, r *Record, _ Call, _ any) error {
 	return refusals(
 		refusal{o.all("TransportConfig")[0].text("JournalingReportNdrTo") == "",
 			"Before you create a journal rule, you must specify an email account to receive journal reports that " +
-				"can't " +
-				"be delivered to the journal mailbox."},
+				"can't be delivered to the journal mailbox."},
 		refusal{slices.ContainsFunc(o.all("Mailbox"), func(m *Record) bool { return m.is(address) }),
 			"You can't designate an Exchange Online mailbox as a journaling mailbox."},
 	)

@@ -131,9 +131,8 @@ func CannotAsk(c Call) error {
 		Category: "NotImplemented", FullyQualifiedID: "HostFunctionNotImplemented," + c.Cmdlet,
 		ExceptionType: "System.Management.Automation.Host.HostException",
 		Message: "A command that prompts the user failed because the host program or the command type does not " +
-			"support user interaction. " +
-			"The host was attempting to request confirmation with the following message: Are you sure you want to " +
-			"perform this action?",
+			"support user interaction. The host was attempting to request confirmation with the following message: " +
+			"Are you sure you want to perform this action?",
 	}
 }
 

@@ -546,11 +546,10 @@ func (o *Organization) find(n *noun, c Call) ([]output, error) {
 }
 
 const moreThanDefault = "By default, only the first 1000 items are returned. Use the ResultSize parameter to specify " +
-	"the number of items returned. " +
-	"To return all items, specify \"-ResultSize Unlimited\". Be aware that, depending on the actual number of items, " +
-	"returning all items can take a long time " +
-	"and consume a large amount of memory. Also, we don't recommend storing the results in a variable. Instead, pipe " +
-	"the results to another task or script to perform batch changes."
+	"the number of items returned. To return all items, specify \"-ResultSize Unlimited\". Be aware that, depending " +
+	"on the actual number of items, returning all items can take a long time and consume a large amount of memory. " +
+	"Also, we don't recommend storing the results in a variable. Instead, pipe the results to another task or script " +
+	"to perform batch changes."
 
 func passes(r *Record, filters map[string]any) bool {
 	for name, want := range filters {

@@ -32,8 +32,7 @@ const (
 	blocked = "Conditional Access blocks this sign-in: an administrator exempts the account from the policy on " +
 		"device code flow, or use an application with a certificate"
 	expired = "the code was not confirmed in time: run it again. A sign-in that Conditional Access blocks can also " +
-		"stay " +
-		"unconfirmed until the code expires: the sign-in logs of Entra show it"
+		"stay unconfirmed until the code expires: the sign-in logs of Entra show it"
 )
 
 // Hint is what to do about the refusal; empty when this package has no advice for it.

@@ -268,8 +268,7 @@ func invalid(format string, args ...any) *Fault {
 
 var shellGone = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors",
 	Reason: "The WS-Management service cannot process the request because the request contained invalid selectors " +
-		"for the resource. " +
-		"The shell was not found on the server."}
+		"for the resource. The shell was not found on the server."}
 
 var noSuchCommand = &Fault{Code: faultShellGone, Subcode: "w:InvalidSelectors",
 	Reason: "The Windows Remote Shell received a request to perform an operation on a command identifier that does " +
