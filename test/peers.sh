@@ -8,7 +8,7 @@ packages=(
 	apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp                             # NTLM: a server that others wrote
 	samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools            # Active Directory
 	slapd ldap-utils libsasl2-modules-gssapi-mit libnss-wrapper                    # LDAP at volume; ldapsearch
-	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl nodejs npm          # DNS, SMTP with STARTTLS, TLS, npm packages
+	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl testssl.sh nodejs npm # DNS, SMTP with STARTTLS, TLS, npm packages
 	chromium fonts-dejavu-core                                                      # HTML reports
 	awscli shellcheck                                                               # Amazon WorkMail
 )
