@@ -20,6 +20,8 @@ var addressChecks = []Check{
 		Why: "Without exactly one address in capitals (SMTP:) a user is not synchronized, or gets an " +
 			"unintended address.",
 		Fix: "Correct proxyAddresses with Set-Mailbox or Set-RemoteMailbox -PrimarySmtpAddress.",
+		Consider: "Mail goes out under the primary address that is kept. An address that is removed refuses mail: " +
+			"keep the other one as an alias.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := fact.Users.In(ctx, in.Forest)
 			if err != nil {
@@ -61,6 +63,8 @@ var addressChecks = []Check{
 		Why: "The tenant accepts an address only once: the second user is not synchronized or loses the address, " +
 			"and lookups reach the wrong calendar.",
 		Fix: "Remove the address from all but one of these users.",
+		Consider: "Mail to the address then reaches the recipient that keeps it alone, and the others lose sign-in " +
+			"with it.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			return judgeDuplicates(ctx, in, false)
 		},

@@ -20,6 +20,8 @@ var applicationCheck = Check{
 		"the tenant may register an application of the same name with a key of his own, so a name is no proof: " +
 		"the auth server of the tenant names the application, or the answers do.",
 	Fix: "hybridge plan adds the auth certificates to the application and binds it to the auth server.",
+	Consider: "The owner of the private key of any certificate at the application can sign in as the application. " +
+		"Keys of others stay: look at them.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		app, err := fact.DedicatedApplication.In(ctx, in.Forest)
 		if err != nil {

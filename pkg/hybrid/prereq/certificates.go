@@ -46,6 +46,8 @@ var certificateChecks = []Check{
 		Fix: "Get a certificate from a public authority with the forest's names (mail, autodiscover, EWS), import " +
 			"it on every server that sends or receives, and enable it for SMTP; answer No when asked to overwrite " +
 			"the default SMTP certificate.",
+		Consider: "Partners may have written the name or issuer of the old certificate into their connectors. Keep " +
+			"it until every server presents the new one.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			seen, err := transportCertificates(ctx, in.Set, in.Forest)
 			if err != nil {
@@ -63,6 +65,8 @@ var certificateChecks = []Check{
 		Why: "The tenant attributes mail to a forest by its certificate: it cannot distinguish two forests whose " +
 			"certificates have the same common name and the same issuer.",
 		Fix: "Get one certificate per forest, each with its own common name.",
+		Consider: "The inbound connector of the tenant recognizes the forest by the name of the certificate. Apply a " +
+			"plan right after the change: until then, mail from the forest counts as external.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if len(in.Forests) < 2 {
 				return check.NotApplicable("there is only one forest")
@@ -112,6 +116,8 @@ var certificateChecks = []Check{
 			"-NewCertificateThumbprint and an effective date two days ahead; " +
 			"run hybridge apply before that date, so that the application knows it. Answer No when asked to " +
 			"overwrite the default SMTP certificate.",
+		Consider: "Tokens that are signed with the new certificate are refused until every server and Entra know it: " +
+			"lookups and sign-ins to Outlook on the web fail. An effective date two days ahead avoids that.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			auth, err := fact.Auth.In(ctx, in.Forest)
 			if err != nil {

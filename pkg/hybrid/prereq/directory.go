@@ -54,6 +54,8 @@ var directoryChecks = []Check{
 			"know, and a token can name no user or another user. Amazon WorkMail requires them to be equal.",
 		Fix: "Set userPrincipalName to the primary address (or the other way round) before the users are " +
 			"synchronized.",
+		Consider: "People sign in with the new name from then on. Applications and devices that store the old one, " +
+			"paths in OneDrive and certificates of smart cards need a change, too.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			scan, err := fact.Users.In(ctx, in.Forest)
 			if err != nil {

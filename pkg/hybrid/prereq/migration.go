@@ -23,7 +23,8 @@ var migrationChecks = []Check{{
 	Why: "Before the August 2026 security update, MRSProxy takes a sign-in that an attacker relays: in the published " +
 		"chain the attacker then controls the server (CVE-2026-62911). hybridge plans MRSProxy only where the build " +
 		"proves the update. Exchange shows cumulative updates only, so the build may not prove it.",
-	Fix: "Install the latest security update, or switch MRSProxy off until it is installed.",
+	Fix:      "Install the latest security update, or switch MRSProxy off until it is installed.",
+	Consider: "Moves in progress wait or fail while MRSProxy is off.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
 		if err != nil {
@@ -93,6 +94,8 @@ var migrationChecks = []Check{{
 		"plan gives the commands.",
 	Fix: "Make the endpoint in Exchange Online PowerShell, with an account that has the role Move Mailboxes alone. " +
 		"Test-MigrationServerAvailability tries the address and the account first.",
+	Consider: "The endpoint stores the password of the account. When the password changes, moves stop until " +
+		"Set-MigrationEndpoint knows the new one.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		switch {
 		case in.Tenant == nil:
@@ -131,6 +134,8 @@ var migrationChecks = []Check{{
 		"there, or when the password of the endpoint's account has changed. Exchange Online tries all three.",
 	Fix: "Open MRSProxy and port 443 to Exchange Online without pre-authentication, or write the account's new " +
 		"password (Set-MigrationEndpoint -Credentials).",
+	Consider: "Port 443 without pre-authentication is open to the internet: limit it to the addresses of Exchange " +
+		"Online.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		switch {
 		case in.Tenant == nil:

@@ -26,6 +26,8 @@ var oauthChecks = []Check{
 			"lookups are refused there, or have no address.",
 		Fix: "hybridge plan enables OAuth again on the virtual directories named and sets the external URL of EWS. " +
 			"Restart IIS on those servers afterwards.",
+		Consider: "A restart of IIS interrupts connected clients for about a minute. Other ways to sign in at the " +
+			"directory stay.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			directories, err := fact.VirtualDirectories.In(ctx, in.Forest)
 			if err != nil {
@@ -125,6 +127,8 @@ var overrideCheck = Check{
 		"or per server. Without an override, a server keeps its old behaviour, and its lookups are refused. With " +
 		"several, it falls back to the default.",
 	Fix: "hybridge plan makes an override for each server that is left out.",
+	Consider: "A second override for the same setting, such as one made by hand, makes a server fall back to its " +
+		"default.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		overrides, err := overridesOf(ctx, in.Forest)
 		if err != nil {

@@ -23,7 +23,8 @@ var routeCheck = Check{
 	Reads: fact.List(fact.SettingOverrides, fact.MailboxServers, fact.DedicatedApplication, fact.Principal),
 	Why: "The setting override RouteThroughMSGraph sends lookups to Microsoft Graph. The dedicated application then " +
 		"needs the permission Calendars.Read of Microsoft Graph. A plan for the EWS route does not grant it.",
-	Fix: "Set exchangeOnline.richCoexistence to graph in the answers and apply a plan, or remove the override.",
+	Fix:      "Set exchangeOnline.richCoexistence to graph in the answers and apply a plan, or remove the override.",
+	Consider: "Free/busy, photos and automatic replies take the new way for everyone at once.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		overrides, err := fact.SettingOverrides.In(ctx, in.Forest)
 		if err != nil {
@@ -95,6 +96,8 @@ var authConfigCheck = Check{
 	Why: "The tenant asks for a token for the service name of Exchange at a domain of the organization. " +
 		"Get-AuthConfig holds both names. With another name, Exchange refuses every token of the tenant.",
 	Fix: "Set the service name and the realm back with Set-AuthConfig.",
+	Consider: "Applications that sign in to Exchange under another service name or realm, such as SharePoint, stop " +
+		"working.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		config, err := fact.Auth.In(ctx, in.Forest)
 		if err != nil {

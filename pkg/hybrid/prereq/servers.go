@@ -24,6 +24,8 @@ var serverChecks = []Check{
 			"the May 2026 one. One old server is enough to make some lookups fail: it still signs in as " +
 			"the shared application.",
 		Fix: "Install the latest cumulative, hotfix and security update on the servers named.",
+		Consider: "An update restarts the services of the server, and can replace files that were changed by hand. " +
+			"Put the server into maintenance mode, and read the known issues of the update first.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			servers, err := fact.Servers.In(ctx, in.Forest)
 			if err != nil {

@@ -18,7 +18,8 @@ var sharingCheck = Check{
 	Why: "TargetSharingEpr of the tenant's connector or organization relationship goes before autodiscover. With a " +
 		"host that the forest does not publish, such as a name of the past or a Hybrid Agent that is gone, lookups " +
 		"from the tenant fail with AADSTS500011.",
-	Fix: "hybridge plan clears it.",
+	Fix:      "hybridge plan clears it.",
+	Consider: "The tenant then finds the forest by autodiscover, which has to answer from the internet.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		relationships, err := fact.OnlineRelationships.In(ctx, in.Tenant)
 		if err != nil {
@@ -66,6 +67,7 @@ var federationCheck = Check{
 		"2027-04-01. Organizations outside of the deployment may still share calendars over the trust.",
 	Fix: "hybridge plan sets up OAuth. hybridge keeps the trust: when no other organization shares calendars over " +
 		"it, remove it with Remove-FederationTrust.",
+	Consider: "Organizations that share calendars over the trust lose that when it is removed.",
 	Run: func(ctx context.Context, in Input) check.Result {
 		trusts, err := fact.FederationTrusts.In(ctx, in.Forest)
 		if err != nil {

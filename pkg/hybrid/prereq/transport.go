@@ -22,7 +22,8 @@ var transportChecks = []Check{
 			"the tenant may take the one that removes the headers of internal mail. A connector with further address " +
 			"spaces sends mail of other domains to Exchange Online. Microsoft's wizard refuses both (HCW8011, " +
 			"HCW8039).",
-		Fix: "Keep one send connector for the coexistence domain, with that address space alone.",
+		Fix:      "Keep one send connector for the coexistence domain, with that address space alone.",
+		Consider: "Mail to an address space that is removed takes the next connector that fits.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			coexistence, err := coexistenceDomain(ctx, in)
 			if err != nil {
@@ -73,6 +74,8 @@ var transportChecks = []Check{
 		Why: "Mail from the tenant arrives on port 25 at the default frontend receive connector. Microsoft's wizard " +
 			"and hybridge find it by its bindings to port 25 on all addresses of IPv4 and IPv6 (HCW8010).",
 		Fix: "Restore the bindings of the default frontend connector.",
+		Consider: "Another connector with the same binding and the same remote addresses takes the mail in its " +
+			"place: compare them first.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			if len(in.Forest.Answers.Edge) > 0 {
 				return check.NotApplicable("mail from the tenant arrives at the Edge servers of forest %s",
@@ -114,6 +117,8 @@ var transportChecks = []Check{
 			"Microsoft's wizard (HCW8043), and mail takes either way.",
 		Fix: "Name the Edge servers in forests[].edge of the answers file, or remove them there; hybridge plan then " +
 			"clears the other list.",
+		Consider: "Mail to and from the tenant takes the other way from then on: the firewall, the certificate and " +
+			"the smart host have to fit it.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			record, err := fact.HybridConfigurations.In(ctx, in.Forest)
 			if err != nil {
@@ -139,6 +144,8 @@ var transportChecks = []Check{
 			"mail servers other than Exchange. With CloudServicesMailEnabled, which keeps Exchange's own verdict, " +
 			"Exchange Online accepts only one of the two.",
 		Fix: "Switch TreatMessagesAsInternal off on the connectors of Exchange servers.",
+		Consider: "Applications and devices that send through the connector lose the trust: their mail is filtered, " +
+			"and may be marked as external.",
 		Run: mailOnly(func(ctx context.Context, in Input) check.Result {
 			connectors, err := fact.InboundConnectors.In(ctx, in.Tenant)
 			if err != nil {

@@ -380,12 +380,13 @@ var workMailChecks = []Check{
 		},
 	},
 	{
-		ID:    "workmail.mx",
-		Title: "Mail for the forest's domains goes to Exchange, not to WorkMail",
-		Scope: PerForest,
-		Reads: fact.List(fact.MX),
-		Why:   keepDNS,
-		Fix:   "Set the MX record back to Exchange, or to the service in front of it.",
+		ID:       "workmail.mx",
+		Title:    "Mail for the forest's domains goes to Exchange, not to WorkMail",
+		Scope:    PerForest,
+		Reads:    fact.List(fact.MX),
+		Why:      keepDNS,
+		Fix:      "Set the MX record back to Exchange, or to the service in front of it.",
+		Consider: "Mail that WorkMail took meanwhile stays in its mailboxes.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if !withWorkMail(in) {
 				return notShared(in)
@@ -439,6 +440,8 @@ var workMailChecks = []Check{
 			"neither Basic nor EWS on the internet.",
 		Fix: "Switch Basic on for EWS, and let a reverse proxy in front of it pass Basic through. Or name a Lambda " +
 			"function (forests[].workmail.lambda).",
+		Consider: "Basic sends the password with each request: allow it for the directory of EWS alone, and limit " +
+			"who reaches that.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			switch {
 			case !withWorkMail(in):
@@ -470,7 +473,8 @@ var workMailChecks = []Check{
 		Reads: fact.List(fact.Organization),
 		Why: "WorkMail asks EWS on-premises. The switch of the organization and its policy for programs may refuse " +
 			"it.",
-		Fix: "Set EwsEnabled to true, and take the policy away: the user agent of WorkMail is not documented.",
+		Fix:      "Set EwsEnabled to true, and take the policy away: the user agent of WorkMail is not documented.",
+		Consider: "Other applications may use EWS from then on, too.",
 		Run: func(ctx context.Context, in Input) check.Result {
 			if !withWorkMail(in) {
 				return notShared(in)
