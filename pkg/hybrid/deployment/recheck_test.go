@@ -96,7 +96,8 @@ func TestConsents(t *testing.T) {
 	for _, c := range Consents() {
 		ids = append(ids, c.ID)
 	}
-	want := []string{"removals", "failed-checks", "mrs-proxy-off", "ews-block-all", "mailbox-disconnect", "shared-keys"}
+	want := []string{"removals", "failed-checks", "update-addresses", "mrs-proxy-off", "ews-block-all",
+		"mailbox-disconnect", "shared-keys"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}
