@@ -53,22 +53,25 @@ func TestApplyRefusesAStalePlan(t *testing.T) {
 // TestApplySurvivesBeingKilled kills apply at every change and runs it again. The live state is the
 // same, with nothing duplicated or lost, and rollback still restores the original state.
 func TestApplySurvivesBeingKilled(t *testing.T) {
-	e := startLab(t)
-	e.wait = "3s"
-	before := e.plan(t)
-	file := filepath.Join(t.TempDir(), "p.json")
+	changes := len(startLab(t).plan(t).Changes)
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
-	for n := 1; n <= len(before.Changes); n += step {
-		if n%12 == 0 {
-			// A killed run leaves its shells open until they time out, and a user may have 18.
-			e = startLab(t)
+	// A killed run leaves its shells open until they time out, and a user may have 18: so many kills
+	// for one lab.
+	const kills = 11
+	for first := 1; first <= changes; first += kills * step {
+		t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+			t.Parallel()
+			e := startLab(t)
 			e.wait = "3s"
-			before = e.plan(t)
-		}
-		t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) { survive(t, e, before, file, n) })
+			before := e.plan(t)
+			file := filepath.Join(t.TempDir(), "p.json")
+			for n := first; n <= changes && n < first+kills*step; n += step {
+				t.Run(fmt.Sprintf("after %d changes", n), func(t *testing.T) { survive(t, e, before, file, n) })
+			}
+		})
 	}
 }
 
