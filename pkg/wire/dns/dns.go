@@ -335,8 +335,8 @@ func walk(answer []dns.RR, name string, seen map[string]bool, chain *[]string) (
 	}
 }
 
-// exchange asks one resolver one question, over TCP when the answer does not fit UDP. The reply's
-// code is NOERROR or NXDOMAIN.
+// exchange asks one resolver one question, over TCP when the answer does not fit UDP, or no datagram
+// leaves this computer. The reply's code is NOERROR or NXDOMAIN.
 func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*dns.Msg, *Error) {
 	fail := func(detail string, cause error) *Error {
 		return &Error{Type: t, Resolver: resolver, class: ErrFailed, Detail: detail, cause: cause}
@@ -353,7 +353,8 @@ func (c *Client) exchange(ctx context.Context, resolver, name string, t Type) (*
 			reply, m = second, plain
 		}
 	}
-	if err == nil && reply.Truncated {
+	var opened *net.OpError
+	if err == nil && reply.Truncated || errors.As(err, &opened) && opened.Op == "dial" {
 		reply, err = c.roundTrip(ctx, "tcp", resolver, m)
 	}
 	if err != nil {

@@ -363,3 +363,19 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// Where the system opens no socket for datagrams, the resolver is asked over TCP.
+func TestNoDatagrams(t *testing.T) {
+	s := start(t, []string{"contoso.example."}, zone...)
+	c := &Client{Resolvers: []string{s.Address()}, Dial: func(ctx context.Context, network, address string) (net.Conn,
+		error) {
+		if network == "udp" {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("wsaioctl: winapi error #10045")}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	addresses, err := c.LookupHost(t.Context(), "mail.contoso.example")
+	if err != nil || len(addresses) != 2 {
+		t.Errorf("%v, %v", addresses, err)
+	}
+}
