@@ -62,6 +62,7 @@ docs:
 		go test ./pkg/estate/exchange -run TestCatalogueIsCurrent -count=1 -update; \
 	fi
 	go test ./cmd/hybridge -run 'TestSchemas$$|TestNotices$$' -count=1 -update
+	go test ./templates -run TestPacked -count=1 -update
 	go run ./cmd/hybridge reference --dir docs
 
 dist:

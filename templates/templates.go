@@ -1,7 +1,12 @@
 // Package templates holds the texts that hybridge is built with: answers files, scripts, pages.
 package templates
 
-import "embed"
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"io"
+)
 
 // Answers holds the answers file of every scenario as answers/SCENARIO.yaml.
 //
@@ -33,7 +38,27 @@ var Shell embed.FS
 //go:embed html/*
 var HTML embed.FS
 
-// Notices are the licenses of all that a binary contains; hybridge version --notices prints them.
-//
-//go:embed notices.txt
-var Notices string
+//go:embed notices.txt.gz
+var notices []byte
+
+// Notices returns the licenses of all that a binary contains; hybridge version --notices prints
+// them.
+func Notices() string { return string(Unpack(notices)) }
+
+// Unpack returns a text that the program carries compressed by gzip. TestPacked compares it with
+// the plain file beside it.
+func Unpack(packed []byte) []byte {
+	plain, err := unpack(packed)
+	if err != nil {
+		panic("templates: " + err.Error()) // part of the program
+	}
+	return plain
+}
+
+func unpack(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

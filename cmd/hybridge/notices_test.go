@@ -44,7 +44,7 @@ func TestNotices(t *testing.T) {
 		}
 		return
 	}
-	if got := strings.ReplaceAll(templates.Notices, "\r\n", "\n"); got != want {
+	if got := templates.Notices(); got != want {
 		t.Errorf("%s does not list what the binaries are built from; run: make docs", file)
 	}
 	if strings.Count(want, "\n  ") < 40 {
@@ -238,7 +238,7 @@ func TestNoticesPointAtTheSource(t *testing.T) {
 		"github.com/hashicorp/go-uuid v1.", "https://pkg.go.dev/github.com/hashicorp/go-uuid@v1.",
 		"Mozilla Public License, version 2.0", "https://publicsuffix.org/list/",
 	} {
-		if !strings.Contains(strings.Join(strings.Fields(templates.Notices), " "), want) {
+		if !strings.Contains(strings.Join(strings.Fields(templates.Notices()), " "), want) {
 			t.Errorf("the notices lack %q", want)
 		}
 	}

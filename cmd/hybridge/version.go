@@ -51,7 +51,7 @@ func newVersionCommand(a app) *cobra.Command {
 			Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		}
 		if *notices {
-			v.Notices = templates.Notices
+			v.Notices = templates.Notices()
 		}
 		return t.write(v)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -613,11 +614,12 @@ func (x *Exchange) sort() {
 }
 
 func sortByName[T any](list []T, object func(T) Object) {
-	slices.SortFunc(list, func(a, b T) int {
-		x, y := object(a), object(b)
+	// not slices.SortFunc: its 20 KB of code exist once per type of T
+	sort.Slice(list, func(i, j int) bool {
+		x, y := object(list[i]), object(list[j])
 		if d := strings.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)); d != 0 {
-			return d
+			return d < 0
 		}
-		return strings.Compare(x.DN, y.DN)
+		return x.DN < y.DN
 	})
 }

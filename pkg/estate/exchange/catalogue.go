@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
+	"github.com/hybridge-cli/hybridge/templates"
 )
 
 // catalogue.json is the part of the cmdlet reference that hybridge uses; `go test
-// ./pkg/estate/exchange -run Catalogue -update` regenerates it.
+// ./pkg/estate/exchange -run Catalogue -update` regenerates it, then `go test ./templates -update`
+// compresses it.
 //
-//go:embed catalogue.json
-var catalogueJSON []byte
+//go:embed catalogue.json.gz
+var catalogueGzip []byte
 
 // amendments.json is what the reference leaves out, each with the place where it is documented. It
 // is laid over the catalogue.
@@ -51,7 +53,7 @@ type Parameter struct {
 func Catalogue() Cmdlets { return embedded() }
 
 var embedded = sync.OnceValue(func() Cmdlets {
-	c, err := readCatalogue(catalogueJSON, amendmentsJSON)
+	c, err := readCatalogue(templates.Unpack(catalogueGzip), amendmentsJSON)
 	if err != nil {
 		panic("exchange: embedded cmdlet catalogue: " + err.Error()) // a test checks it
 	}

@@ -167,6 +167,14 @@ type fetch[T any] = func(ctx context.Context) (T, error)
 
 // answer returns the remembered answer of a side, or registers the lookup.
 func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Value[T], error) {
+	v, err := s.remembered(q, key, func() any { return once.New(fetch) })
+	if err != nil {
+		return nil, err
+	}
+	return v.(*once.Value[T]), nil
+}
+
+func (s *Side) remembered(q *question, key string, register func() any) (any, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%s: %w", q.at, ErrNotConfigured)
 	}
@@ -178,9 +186,9 @@ func answer[T any](q *question, s *Side, key string, fetch fetch[T]) (*once.Valu
 	defer s.mu.Unlock()
 	s.used[q] = true
 	at := asked{q, key}
-	v, ok := s.memo[at].(*once.Value[T])
+	v, ok := s.memo[at]
 	if !ok {
-		v = once.New(fetch)
+		v = register()
 		s.memo[at] = v
 	}
 	return v, nil

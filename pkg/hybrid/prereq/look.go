@@ -38,10 +38,14 @@ func look[T any](q *fact.Query[[]T], one, many string, judge judge[T]) func(cont
 // lookAt judges objects one by one. What could not be judged is unknown, unless another object has
 // a fault.
 func lookAt[T any](ctx context.Context, in Input, list []T, one, many string, judge judge[T]) check.Result {
+	return judged(len(list), one, many, func(i int) (flaw, error) { return judge(ctx, in, list[i]) })
+}
+
+func judged(n int, one, many string, judge func(i int) (flaw, error)) check.Result {
 	var objects, commands []string
 	var blind []error
-	for _, v := range list {
-		f, err := judge(ctx, in, v)
+	for i := range n {
+		f, err := judge(i)
 		switch {
 		case err != nil:
 			blind = append(blind, err)
@@ -56,7 +60,7 @@ func lookAt[T any](ctx context.Context, in Input, list []T, one, many string, ju
 	case len(blind) > 0:
 		return check.Unknown(errors.Join(blind...))
 	}
-	return check.Pass("%s looked at", msg.Count(len(list), "%s object was", "%s objects were"))
+	return check.Pass("%s looked at", msg.Count(n, "%s object was", "%s objects were"))
 }
 
 // always makes a judge of a function that always can tell.

@@ -12,24 +12,11 @@ import (
 // Callers that arrive during the lookup wait for it. When every caller has given up, the lookup is
 // cancelled and the next caller starts a new one: the time limit of one caller is not the error of
 // all.
-type Value[T any] struct {
-	fetch func(ctx context.Context) (T, error)
-
-	mu     sync.Mutex
-	lookup *lookup[T]
-}
-
-type lookup[T any] struct {
-	done    chan struct{}
-	waiting int
-	cancel  context.CancelFunc
-	value   T
-	err     error
-}
+type Value[T any] struct{ cell }
 
 // New returns a value that fetch looks up.
 func New[T any](fetch func(ctx context.Context) (T, error)) *Value[T] {
-	return &Value[T]{fetch: fetch}
+	return &Value[T]{cell{fetch: func(ctx context.Context) (any, error) { return fetch(ctx) }}}
 }
 
 // Known returns a value, or an error, that needs no lookup.
@@ -38,15 +25,43 @@ func Known[T any](v T, err error) *Value[T] {
 }
 
 func (f *Value[T]) Get(ctx context.Context) (T, error) {
-	var zero T
+	v, err := f.get(ctx)
+	t, _ := v.(T) // nil has no type: the zero value
+	return t, err
+}
+
+// Peek returns the value when it is there, without a lookup.
+func (f *Value[T]) Peek() (v T, known bool) {
+	found, known := f.peek()
+	v, _ = found.(T)
+	return v, known
+}
+
+// cell is a Value without its type: more than a hundred types share its code.
+type cell struct {
+	fetch func(ctx context.Context) (any, error)
+
+	mu     sync.Mutex
+	lookup *lookup
+}
+
+type lookup struct {
+	done    chan struct{}
+	waiting int
+	cancel  context.CancelFunc
+	value   any
+	err     error
+}
+
+func (f *cell) get(ctx context.Context) (any, error) {
 	if err := ctx.Err(); err != nil {
-		return zero, err
+		return nil, err
 	}
 	f.mu.Lock()
 	l := f.lookup
 	if l == nil {
 		background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		l = &lookup[T]{done: make(chan struct{}), cancel: cancel}
+		l = &lookup{done: make(chan struct{}), cancel: cancel}
 		f.lookup = l
 		go func() {
 			defer cancel()
@@ -75,21 +90,20 @@ func (f *Value[T]) Get(ctx context.Context) (T, error) {
 		l.cancel()
 		f.lookup = nil
 	}
-	return zero, ctx.Err()
+	return nil, ctx.Err()
 }
 
-// Peek returns the value when it is there, without a lookup.
-func (f *Value[T]) Peek() (v T, known bool) {
+func (f *cell) peek() (v any, known bool) {
 	f.mu.Lock()
 	l := f.lookup
 	f.mu.Unlock()
 	if l == nil {
-		return v, false
+		return nil, false
 	}
 	select {
 	case <-l.done:
 		return l.value, l.err == nil
 	default:
-		return v, false
+		return nil, false
 	}
 }
