@@ -2,7 +2,9 @@
 SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+# Calls within what declares and decides are not inlined: 1.3 MB less. What parses is.
+GCFLAGS := -gcflags=./...=-l -gcflags=./pkg/wire/...= -gcflags=./pkg/estate/...=
+GOBUILD := CGO_ENABLED=0 go build -trimpath $(GCFLAGS) -ldflags '$(LDFLAGS)'
 
 .PHONY: build test race lint vulncheck long-lines bench converge peers docs dist fuzz clean
 
@@ -72,7 +74,7 @@ dist:
 		echo "dist/hybridge-$$os-$$arch$$ext"; \
 		GOOS=$$os GOARCH=$$arch $(GOBUILD) -o dist/hybridge-$$os-$$arch$$ext ./cmd/hybridge || exit 1; \
 	done
-	@large=$$(find dist -name 'hybridge-*' -size +31457280c); [ -z "$$large" ] || { echo "over 30 MB: $$large"; exit 1; }
+	@large=$$(find dist -name 'hybridge-*' -size +30000000c); [ -z "$$large" ] || { echo "over 30 MB: $$large"; exit 1; }
 
 # Ten minutes for each fuzz target: make fuzz FUZZTIME=10m
 FUZZTIME ?= 20s
