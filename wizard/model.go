@@ -55,10 +55,13 @@ type model struct {
 	shown   string   // which lines of the screen's list are in view
 	outcome stage.Outcome
 	spent   bool // the plan of outcome was applied
+	past    past
 
 	returning   screen // to go to as soon as the run has ended
 	leaving     bool   // as soon as the run has ended
 	interrupted bool   // by Ctrl-C
+	// parting is how long the sessions have to end before the program does.
+	parting time.Duration
 }
 
 func newModel(ctx context.Context, o Options) *model {
@@ -74,7 +77,7 @@ func newModel(ctx context.Context, o Options) *model {
 	m := &model{
 		ctx: ctx, options: o, styles: newStyles(o.Out,
 			o.NoColor), queue: newQueue(), file: newFile(o.Path), width: minWidth, height: minHeight,
-		way: screens(), pulse: spinner.New(),
+		way: screens(), pulse: spinner.New(), parting: 5 * time.Second,
 	}
 	m.screen = m.way[0]
 	return m
@@ -108,6 +111,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.end(msg)
 	case saved:
 		return m, m.settle(msg, nil)
+	case past:
+		m.past = msg
 	case asked:
 		m.over = append(m.over, &question{asked: msg})
 	case said:
@@ -203,6 +208,9 @@ func (m *model) leave(interrupt bool) tea.Cmd {
 		return tea.Quit
 	}
 	m.leaving = true
+	if m.run.silent(m.options.now()) != "" {
+		m.parting = time.Second // what does not answer a call does not end a session either
+	}
 	m.run.cancel() // ends a question for a secret as well
 	m.over = nil
 	return nil
@@ -312,7 +320,12 @@ func (m *model) status() string {
 		return "Ending the current call, then going back. Ctrl-C leaves."
 	}
 	// The time comes first: a long line is cut at its end.
-	return fmt.Sprintf("%s running %s  %s", m.pulse.View(), elapsed(m.options.now().Sub(m.run.started)), m.run.text())
+	now := m.options.now()
+	text := m.run.text()
+	if silent := m.run.silent(now); silent != "" {
+		text = m.run.steps() + silent
+	}
+	return fmt.Sprintf("%s running %s  %s", m.pulse.View(), elapsed(now.Sub(m.run.started)), text)
 }
 
 // elapsed shows a duration in whole seconds.

@@ -3,6 +3,8 @@ package wizard
 import (
 	"fmt"
 	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
 )
 
 // reviewScreen shows the answers before anything is connected to.
@@ -14,9 +16,13 @@ func (*reviewScreen) actions(*model) []action {
 	return []action{forward("check the prerequisites"), on("e", "edit the answers", show[*formScreen])}
 }
 
+// enter reads what earlier runs left.
+func (*reviewScreen) enter(m *model) tea.Cmd { return m.recall() }
+
 func (*reviewScreen) render(m *model, width, _ int) []string {
 	a := m.answers
-	lines := []string{"", m.styles.title.Render("These are the answers:"), ""}
+	lines := m.past.notice(m, width)
+	lines = append(lines, "", m.styles.title.Render("These are the answers:"), "")
 	row := func(what, value string) {
 		for _, line := range m.text(width-16, clean(value)) {
 			lines = append(lines, fmt.Sprintf("  %-13s %s", what, line))

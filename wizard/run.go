@@ -8,8 +8,10 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
 
@@ -22,6 +24,27 @@ type running struct {
 	progress observe.Progress
 	waiting  string
 	reading  string // how far a long read is
+	calls    *deployment.Calls
+}
+
+// patience is how long a call may go without an answer before the status line names it.
+const patience = 700 * time.Millisecond
+
+// silent names the call that has had no answer for longest, with its time; "" when all answer.
+func (r *running) silent(now time.Time) string {
+	if r.calls == nil {
+		return ""
+	}
+	call, n := r.calls.Waiting()
+	waited := now.Sub(call.Since)
+	if n == 0 || waited < patience {
+		return ""
+	}
+	text := fmt.Sprintf("waiting %s for %s", elapsed(waited), clean(call.What))
+	if n > 1 {
+		text += fmt.Sprintf(" (%d calls)", n)
+	}
+	return text
 }
 
 func (r *running) observe(e observe.Event) {
@@ -63,6 +86,14 @@ func (r *running) text() string {
 	return text
 }
 
+// steps is how far the run is; "" when it does not know.
+func (r *running) steps() string {
+	if r.progress.Total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d  ", r.progress.Done, r.progress.Total)
+}
+
 // finished ends a run.
 type finished struct {
 	run    int
@@ -85,7 +116,9 @@ func (m *model) begin() tea.Cmd {
 	}
 	m.runs++
 	ctx, cancel := context.WithCancel(m.ctx)
-	m.run = &running{number: m.runs, screen: m.screen, cancel: cancel, started: m.options.now()}
+	calls := &deployment.Calls{}
+	ctx = deployment.WithCalls(ctx, calls)
+	m.run = &running{number: m.runs, screen: m.screen, cancel: cancel, started: m.options.now(), calls: calls}
 	m.said = nil
 	number, engine, opened, o, q, a := m.runs, m.engine, m.opened, m.options, m.queue, m.answers
 	save := m.saving()
@@ -157,11 +190,21 @@ func (m *model) close() {
 		m.run.cancel()
 		return // the engine is in use; its sessions end with the process
 	}
-	if m.engine != nil {
-		const farewell = 5 * time.Second // enough to end sessions
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), farewell)
-		defer cancel()
-		_ = m.engine.Close(ctx)
+	if m.engine == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.parting)
+	defer cancel()
+	closed := make(chan struct{})
+	go func() {
+		var err error
+		defer close(closed)
+		defer broken.Into(&err, "end the sessions")
+		err = m.engine.Close(ctx)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
 	}
 }
 

@@ -78,7 +78,6 @@ func result[T any](v any) *T {
 // page is a screen that runs nothing and takes no keys.
 type page struct{}
 
-func (page) enter(*model) tea.Cmd               { return nil }
 func (page) run(*model) work                    { return nil }
 func (page) observe(observe.Event)              {}
 func (page) end(*model, any, error)             {}

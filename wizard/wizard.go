@@ -45,6 +45,8 @@ type Options struct {
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
 	Apply apply.Options
 	Test  deployment.TestOptions
+	// History lists the earlier runs of the deployment, newest first. May be nil.
+	History func(a answers.Answers) ([]apply.Entry, error)
 	// Hint says what a person can do about an error; "" when there is nothing to say. May be nil.
 	Hint func(error) string
 	// Passing says that the answers do not outlive the wizard: no farewell is printed.
@@ -74,8 +76,9 @@ func Run(ctx context.Context, o Options) error {
 	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithAltScreen(),
 		tea.WithoutSignalHandler())
 	_, err := program.Run()
-	m.close()
-	// What was answered is worth more than how the program ended.
+	// What was answered is worth more than how the program ended. Sessions end last: a server may
+	// not answer.
+	defer m.close()
 	saved := m.save()
 	if !o.Passing {
 		for _, line := range m.farewell(saved) {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/wizard"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -67,6 +68,13 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 	o.Hint = func(err error) string {
 		_, hint := classify(context.Background(), err)
 		return hint
+	}
+	o.History = func(described answers.Answers) ([]apply.Entry, error) {
+		stateDir, err := t.stateDirOf(described, dir)
+		if err != nil {
+			return nil, err
+		}
+		return apply.History(stateDir)
 	}
 	o.Apply.Version = version
 	err = wizard.Run(cmd.Context(), o)

@@ -215,6 +215,7 @@ func (c *conn) receive(ctx context.Context, id int64) (message, error) {
 
 // roundTrip sends a request that has one answer.
 func (c *conn) roundTrip(ctx context.Context, operation *ber.Packet, answer byte) (result, error) {
+	defer link.Await(ctx, "the directory at "+c.address)()
 	stop := c.under(ctx)
 	defer stop()
 	id, err := c.request(ctx, operation, nil)
@@ -269,6 +270,7 @@ func (q query) encode() (*ber.Packet, error) {
 // references are skipped: they lead to other naming contexts, which callers enumerate themselves
 // from the crossRef objects.
 func (c *conn) search(ctx context.Context, q query, each func(entry) error) (err error) {
+	defer link.Await(ctx, "the directory at "+c.address)()
 	operation, err := q.encode()
 	if err != nil {
 		return err

@@ -93,18 +93,20 @@ func (c *connection[T]) opened() (T, bool) {
 // time. When the session cannot be opened, it is not tried again before renew.
 type guarded struct {
 	exchange.Session
+	place   string // as a person knows it
 	turn    chan struct{}
 	proven  bool
 	refused error
 }
 
-func newGuarded(s exchange.Session) *guarded {
-	g := &guarded{Session: s, turn: make(chan struct{}, 1)}
+func newGuarded(s exchange.Session, place string) *guarded {
+	g := &guarded{Session: s, place: place, turn: make(chan struct{}, 1)}
 	g.turn <- struct{}{}
 	return g
 }
 
 func (g *guarded) Run(ctx context.Context, c exchange.Command) ([]exchange.Object, error) {
+	defer link.Await(ctx, c.Name+" at "+g.place)()
 	var out []exchange.Object
 	err := g.first(ctx, func() (err error) {
 		out, err = g.Session.Run(ctx, c)
@@ -114,6 +116,7 @@ func (g *guarded) Run(ctx context.Context, c exchange.Command) ([]exchange.Objec
 }
 
 func (g *guarded) Allowed(ctx context.Context, cmdlets ...string) (map[string]exchange.Allowance, error) {
+	defer link.Await(ctx, "the rights at "+g.place)()
 	var out map[string]exchange.Allowance
 	err := g.first(ctx, func() (err error) {
 		out, err = g.Session.Allowed(ctx, cmdlets...)
@@ -373,7 +376,7 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newGuarded(s), nil
+	return newGuarded(s, "Exchange Online"), nil
 }
 
 // openWorkMail returns the client of the organization in Amazon WorkMail.
@@ -454,7 +457,7 @@ func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guard
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
-	return newGuarded(s), nil
+	return newGuarded(s, hostOf(address)), nil
 }
 
 // prove sets a forest's Exchange credential in the options of a remote PowerShell session.

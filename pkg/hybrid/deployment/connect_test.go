@@ -90,7 +90,7 @@ func TestGuarded(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := &answering{err: tt.err}
-			g := newGuarded(s)
+			g := newGuarded(s, "contoso")
 			var wait sync.WaitGroup
 			for range 10 {
 				wait.Go(func() {
@@ -140,7 +140,7 @@ func TestSecretIsAskedAgainAfterRefusal(t *testing.T) {
 		if v.Reveal() == "try 1" {
 			s.err = fmt.Errorf("sign in: %w", link.ErrAccess)
 		}
-		return newGuarded(s), nil
+		return newGuarded(s, "contoso"), nil
 	}
 	for verb, want := range []error{link.ErrAccess, nil, nil} {
 		facts, end := d.begin(&events{})
@@ -266,7 +266,7 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 // refused sign-in.
 func TestCmdletErrorProvesTheSession(t *testing.T) {
 	s := &answering{err: &exchange.Error{Cmdlet: "Get-X", Category: "ObjectNotFound"}}
-	g := newGuarded(s)
+	g := newGuarded(s, "contoso")
 	for _, err := range []error{s.err, fmt.Errorf("read: %w", link.ErrUnreachable), nil} {
 		s.err = err
 		if _, got := g.Run(t.Context(), exchange.Command{Name: "Get-X"}); !errors.Is(got, err) {
@@ -353,7 +353,7 @@ func TestCloseEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.forests[0].exchange.open = func(context.Context) (*guarded, error) { return newGuarded(&lingering{}), nil }
+		d.forests[0].exchange.open = func(context.Context) (*guarded, error) { return newGuarded(&lingering{}, "contoso"), nil }
 		if _, err := d.forests[0].exchange.get(t.Context()); err != nil {
 			t.Fatal(err)
 		}

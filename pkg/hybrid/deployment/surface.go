@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -46,6 +47,12 @@ var (
 	ErrExchangeThrottled  = exchange.ErrThrottled
 	ErrMicrosoftThrottled = entra.ErrThrottled
 )
+
+// Calls are the remote calls of a run that have no answer yet.
+type Calls = link.Calls
+
+// WithCalls returns a context under which every remote call is listed in c until it is answered.
+func WithCalls(ctx context.Context, c *Calls) context.Context { return link.WithCalls(ctx, c) }
 
 // BeforeAfter shows two reports of the same questions side by side.
 func BeforeAfter(before, after TestReport) report.Matrix { return freebusy.BeforeAfter(before, after) }

@@ -141,6 +141,7 @@ const maxChain = 8
 // With an error, the Answer has the Chain of aliases as far as it is known.
 func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error) {
 	question, fault := ascii(name)
+	defer link.Await(ctx, "DNS, "+string(t)+" of "+question)()
 	fail := func(detail string, cause error) (Answer, error) {
 		return Answer{}, &Error{Question: question, Type: t, class: ErrFailed, Detail: detail, cause: cause}
 	}

@@ -122,8 +122,10 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	tooLate := &classified{ErrUnreachable, fmt.Sprintf("no answer within %s", g.patience), context.DeadlineExceeded}
 	timer := time.AfterFunc(g.patience, func() { cancel(tooLate) })
+	answered := Await(ctx, r.Method+" "+r.URL.Host)
 	resp, err := g.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
+		answered()
 		timer.Stop()
 		if errors.Is(context.Cause(ctx), tooLate) && r.Context().Err() == nil { // the transport wraps causes
 			err = tooLate
@@ -134,7 +136,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	timer.Reset(g.patience)
 	resp.Body = &limitedBody{
 		ReadCloser: resp.Body, left: g.maxBody, host: r.URL.Host, max: g.maxBody,
-		ctx: ctx, done: func() { timer.Stop(); cancel(nil) },
+		ctx: ctx, done: func() { answered(); timer.Stop(); cancel(nil) },
 	}
 	return resp, nil
 }

@@ -18,6 +18,7 @@ import (
 func (l *Link) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	defer Await(ctx, "connect to "+address)()
 	began := time.Now()
 	conn, err := l.dial(ctx, network, address)
 	if err != nil {
@@ -42,6 +43,7 @@ func (l *Link) DialTLS(ctx context.Context, address, serverName string) (*tls.Co
 func (l *Link) dialTLS(ctx context.Context, network, address string, config *tls.Config) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	defer Await(ctx, "connect to "+address)()
 	began := time.Now()
 	raw, err := l.dial(ctx, network, address)
 	if err != nil {

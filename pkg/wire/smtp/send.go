@@ -63,6 +63,7 @@ func Send(ctx context.Context, o Options, address string, m Outgoing) (Sent, err
 }
 
 func (s *session) send(o Options, address string, m Outgoing) (sent Sent, err error) {
+	defer link.Await(s.ctx, "mail to "+address)()
 	ctx, cancel := context.WithTimeout(s.ctx, s.limit)
 	raw, err := o.Dial(ctx, "tcp", address)
 	cancel()

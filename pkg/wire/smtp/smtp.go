@@ -197,6 +197,7 @@ var suites = []uint16{
 }
 
 func (s *session) probe(o Options, serverName string, r *Report) error {
+	defer link.Await(s.ctx, "SMTP at "+r.Address)()
 	ctx, cancel := context.WithTimeout(s.ctx, s.limit)
 	raw, err := o.Dial(ctx, "tcp", r.Address)
 	cancel()

@@ -1,0 +1,179 @@
+//go:build unix
+
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// screen is the wizard on a pseudo-terminal.
+type screen struct {
+	*testing.T
+	command *exec.Cmd
+	file    *os.File
+	ended   chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer
+	at  int // what was shown before does not count
+}
+
+func (e *estate) wizard(t *testing.T, columns, rows uint16) *screen {
+	t.Helper()
+	s := &screen{T: t, command: e.command("wizard"), ended: make(chan struct{})}
+	s.command.Env = append(s.command.Env, "TERM=xterm-256color", "CI=", "LC_ALL=C.UTF-8")
+	var err error
+	if s.file, err = pty.StartWithSize(s.command, &pty.Winsize{Rows: rows, Cols: columns}); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(s.ended)
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := s.file.Read(buffer)
+			s.mu.Lock()
+			s.out.Write(buffer[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = s.command.Process.Kill(); _ = s.command.Wait(); _ = s.file.Close() })
+	return s
+}
+
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()[s.at:]
+}
+
+// until waits until one of the texts is shown, and returns how long that took.
+func (s *screen) until(limit time.Duration, texts ...string) time.Duration {
+	s.Helper()
+	began := time.Now()
+	for {
+		shown := s.text()
+		for _, text := range texts {
+			if strings.Contains(shown, text) {
+				return time.Since(began)
+			}
+		}
+		if time.Since(began) > limit {
+			s.Fatalf("within %s it never showed %q:\n%q", limit, texts, tail(shown))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// press types keys. What was shown before does not count any more.
+func (s *screen) press(keys string) {
+	s.Helper()
+	s.mu.Lock()
+	s.at = s.out.Len()
+	s.mu.Unlock()
+	if _, err := s.file.WriteString(keys); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// exit waits for the end and returns the exit code with the time that it took.
+func (s *screen) exit(limit time.Duration) (int, time.Duration) {
+	s.Helper()
+	began := time.Now()
+	select {
+	case <-s.ended:
+	case <-time.After(limit):
+		s.Fatalf("it has not ended after %s:\n%q", limit, tail(s.text()))
+	}
+	_ = s.command.Wait()
+	return s.command.ProcessState.ExitCode(), time.Since(began)
+}
+
+// The lab is stopped in every stage, as a server that hangs. Within a second the wizard says how
+// long it runs and what it waits for, and q leaves.
+func TestWizardWithASilentLab(t *testing.T) {
+	const seen, left = 1500 * time.Millisecond, 5 * time.Second // the second itself, and a busy machine
+	steps := []struct{ stage, shows, keys string }{
+		{"check", "These are the answers", "\r"},
+		{"plan", "enter plan", "\r"},
+		{"recheck", "enter apply", "\r"},
+		{"apply", "y applies it", "y"},
+		{"test", "enter free/busy", "\r"},
+	}
+	for i, at := range steps {
+		t.Run(at.stage, func(t *testing.T) {
+			t.Parallel()
+			e := startLab(t)
+			s := e.wizard(t, 80, 24)
+			for _, before := range steps[:i] {
+				s.until(time.Minute, before.shows)
+				s.press(before.keys)
+			}
+			s.until(time.Minute, at.shows)
+			lab := e.process(t)
+			if err := syscall.Kill(lab, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = syscall.Kill(lab, syscall.SIGCONT) }()
+			s.press(at.keys)
+			took := s.until(seen, "waiting 0 s for", "waiting 1 s for")
+			s.until(seen, "running 1 s")
+			s.press("q")
+			code, leaving := s.exit(left)
+			t.Logf("%s: said after %s what it waits for, left after %s with exit code %d", at.stage, took, leaving, code)
+			if !strings.Contains(s.text(), "answers: ") {
+				t.Errorf("no farewell: %q", s.text())
+			}
+		})
+	}
+}
+
+// process is the id of the lab's process.
+func (e *estate) process(t *testing.T) int {
+	t.Helper()
+	found, err := exec.Command("pgrep", "-f", "lab start --dir "+e.dir).Output()
+	if err != nil {
+		t.Skipf("pgrep: %v", err)
+	}
+	id, err := strconv.Atoi(strings.Fields(string(found))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// After a killed apply, the wizard begins with that, and its next plan has the rest.
+func TestWizardAfterAKill(t *testing.T) {
+	e := startLab(t)
+	file := filepath.Join(t.TempDir(), "p.json")
+	e.must(t, 0, "plan", "--out", file)
+	killAfter(t, e, 3, "apply", file, "--yes", "-o", "jsonl")
+	s := e.wizard(t, 120, 40)
+	s.until(time.Minute, "is not complete: ")
+	s.press("\r")
+	s.until(time.Minute, "enter plan")
+	s.press("\r")
+	s.until(time.Minute, "enter apply")
+	s.press("\r")
+	s.until(time.Minute, "y applies it")
+	s.press("y")
+	s.until(time.Minute, "enter free/busy")
+	s.press("q")
+	s.exit(10 * time.Second)
+	if after := e.plan(t); len(after.Changes) != 0 {
+		t.Errorf("after the wizard the plan still has %v", after.Changes)
+	}
+}
