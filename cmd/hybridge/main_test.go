@@ -142,6 +142,10 @@ func (s *scripted) Rollback(ctx context.Context, run string, _ apply.Options, ob
 	return s.apply, s.call(ctx, "rollback "+run, obs)
 }
 
+func (s *scripted) Discover(context.Context, observe.Observer) (deployment.Found, error) {
+	return deployment.Found{}, nil
+}
+
 func (s *scripted) PreviewRollback(
 	ctx context.Context, run string, _ apply.Options, obs observe.Observer,
 ) (apply.Undo, error) {

@@ -113,6 +113,13 @@ func (e *estate) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// plainly is a command without the options of command.
+func (e *estate) plainly(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = e.env
+	return cmd
+}
+
 func (e *estate) run(t *testing.T, args ...string) run {
 	t.Helper()
 	return finish(t, e.command(args...))

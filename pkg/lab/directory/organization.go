@@ -262,6 +262,7 @@ func (s ExchangeServer) entries(add func(dn, class string, pairs ...string) Entr
 		}
 		if v.name == "PowerShell" {
 			e.add("msExchInternalHostName", "http://"+s.FQDN+"/powershell")
+			e.add("msExchInternalAuthenticationMethods", "1") // Basic: the lab's remote PowerShell takes it
 		}
 		if v.name == "EWS" {
 			e.add("msExchMRSProxyFlags", strconv.Itoa(flag(s.MRSProxy, 1)))
