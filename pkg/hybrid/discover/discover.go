@@ -377,11 +377,10 @@ func (f *finder) namespace(ctx context.Context, p *part, domain string) {
 	if err != nil && !fact.NoRecord(err) {
 		p.gap(domain, msg.Plain(link.Line(err.Error())))
 	}
-	for _, x := range exchangers {
-		if strings.HasSuffix(x, ".protection.outlook.com") || strings.HasSuffix(x, ".mx.microsoft") {
-			break // mail goes to the cloud first: the exchanger is not the forest's
-		}
-		p.propose("forests[].namespace.smtp", msg.Of("DNS: the mail exchanger of %s", domain), x)
+	// Where mail goes to the cloud first, the exchanger is not the forest's.
+	if len(exchangers) > 0 && !strings.HasSuffix(exchangers[0], ".protection.outlook.com") &&
+		!strings.HasSuffix(exchangers[0], ".mx.microsoft") {
+		p.propose("forests[].namespace.smtp", msg.Of("DNS: the mail exchanger of %s", domain), exchangers[0])
 		return
 	}
 	i := slices.IndexFunc(p.proposals, func(o Proposal) bool { return o.Question == "forests[].namespace.ews" })
@@ -414,9 +413,9 @@ func (f *finder) tenant(ctx context.Context, parts []part) part {
 			id, residence, err := f.residence(ctx, domain, home)
 			switch {
 			case errors.Is(err, fact.ErrNoTenant):
-				part.gap(domain, msg.Of("no tenant has verified this domain; add it to the tenant before it takes part"))
+				part.gap(domain, msg.Of("no tenant has verified this domain; add it to the tenant, then to the answers"))
 				continue
-			case err != nil:
+			case err != nil: // unknown: the domain stays
 				part.gap(domain, msg.Plain(link.Line(err.Error())))
 			case home == "":
 				home, holder = id, residence

@@ -47,6 +47,12 @@ func (f forest) Users(context.Context) iter.Seq2[directory.User, error] {
 	}
 }
 
+func version(text string) directory.Version {
+	var v directory.Version
+	_, _ = fmt.Sscanf(text, "%d.%d.%d.%d", &v.Major, &v.Minor, &v.Build, &v.Revision)
+	return v
+}
+
 // world is what DNS, the directory and the sign-in hosts know.
 type world struct {
 	forest  forest
@@ -54,6 +60,7 @@ type world struct {
 	records map[string]string         // "TYPE name" -> target
 	tenants map[string]fact.Residence // "login host/domain"
 	broken  map[string]error          // "TYPE name"
+	silent  bool                      // the sign-in hosts
 }
 
 func contoso() world {
@@ -64,10 +71,10 @@ func contoso() world {
 				{Domain: "Contoso.com", Default: true}, {Domain: "relay.example", Type: directory.InternalRelay},
 				{Domain: "contoso.mail.onmicrosoft.com"}, {Domain: "local"}},
 			Servers: []directory.Server{
-				{Object: directory.Object{Name: "OLD"}, FQDN: "old.contoso.com", Version: directory.Version{15, 1, 2507, 1}},
-				{Object: directory.Object{Name: "EX1"}, FQDN: "EX1.contoso.com", Version: directory.Version{15, 2, 2562, 17},
+				{Object: directory.Object{Name: "OLD"}, FQDN: "old.contoso.com", Version: version("15.1.2507.1")},
+				{Object: directory.Object{Name: "EX1"}, FQDN: "EX1.contoso.com", Version: version("15.2.2562.17"),
 					Roles: directory.RoleMailbox},
-				{Object: directory.Object{Name: "EDGE"}, FQDN: "edge.contoso.com", Version: directory.Version{15, 2, 9999, 1},
+				{Object: directory.Object{Name: "EDGE"}, FQDN: "edge.contoso.com", Version: version("15.2.9999.1"),
 					Roles: directory.RoleEdge}},
 			VirtualDirectories: []directory.VirtualDirectory{
 				{Kind: "EWS", Server: "EX1", ExternalURL: "https://mail.contoso.com/EWS/Exchange.asmx"},
@@ -106,6 +113,9 @@ func (w world) set(c cloud.Cloud) *fact.Set {
 		return dns.Answer{Records: []dns.Record{{Type: t, Target: target}}}, nil
 	}
 	fact.DomainTenants.SeedAll(set.Network, func(domain string) (fact.Residence, error) {
+		if w.silent {
+			return fact.Residence{}, errors.New("no route")
+		}
 		if r, ok := w.tenants[c.Login+"/"+domain]; ok {
 			return r, nil
 		}
@@ -192,6 +202,9 @@ func TestVariants(t *testing.T) {
 				w.broken[name+" autodiscover.contoso.com"] = fmt.Errorf("SERVFAIL: %w", dns.ErrFailed)
 			}
 		}, map[string]string{"forests[].namespace.autodiscover": ""}, "SERVFAIL"},
+		"sign-in hosts that do not answer": {func(w *world) { w.silent = true },
+			map[string]string{"forests[].domains": "contoso.com sub.contoso.com", "exchangeOnline.cloud": ""},
+			"no route"},
 		"no directory": {func(w *world) { w.forest.err = errors.New("access refused") },
 			map[string]string{"organization": "", "forests[].exchange.server": "",
 				"forests[].namespace.smtp": "mx.contoso.com"}, "access refused"},
