@@ -11,6 +11,7 @@ packages=(
 	bind9 dnsmasq-base unbound knot postfix swaks libnet-ssleay-perl openssl testssl.sh nodejs npm # DNS, SMTP with STARTTLS, TLS, npm packages
 	chromium fonts-dejavu-core                                                      # HTML reports
 	awscli shellcheck                                                               # Amazon WorkMail
+	prometheus-node-exporter python3-prometheus-client                              # metrics
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && packages+=(wine64 gcc-mingw-w64-x86-64-win32)

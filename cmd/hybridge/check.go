@@ -19,7 +19,7 @@ import (
 
 func newCheckCommand(a app) *cobra.Command {
 	var o checkOptions
-	c := a.verb(&cobra.Command{
+	c := a.fleetVerb(&cobra.Command{
 		Use:     "check",
 		GroupID: "flow",
 		Short:   "Check the prerequisites; nothing is changed",
@@ -27,15 +27,18 @@ func newCheckCommand(a app) *cobra.Command {
 hybrid: what it found, why it matters, how to fix it. Nothing is changed.
 
 Exits 0 when all is well, 3 when a check failed, 4 when a sign-in or a right is missing,
-9 when something required could not be read.`,
+9 when something required could not be read.
+
+With -f FOLDER it checks each answers file in the folder: a fleet, see docs/fleet.md.`,
 		Example: `  hybridge check -f answers.yaml
   hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
   hybridge check -f answers.yaml -o junit --output-file checks.xml
-  hybridge check -f answers.yaml --only 'directory.*' --findings findings.csv --fix-script repair`,
+  hybridge check -f answers.yaml --only 'directory.*' --findings findings.csv --fix-script repair
+  hybridge check -f fleet --shard 3/8 -o json --output-file reports/3.json`,
 		Args: cobra.NoArgs,
-	}, report.Documents|report.Outcomes|report.Events, func(ctx context.Context, t *task, _ []string) error {
+	}, measured|report.Events, func(ctx context.Context, t *task, _ []string) error {
 		return runCheck(ctx, t, o)
-	})
+	}, "findings", "fix-script")
 	c.Flags().StringVar(&o.findings, "findings", "",
 		"write each wrong value of the directory to `FILE`: a table (.csv), or JSON lines")
 	c.Flags().StringVar(&o.fixScript, "fix-script", "",

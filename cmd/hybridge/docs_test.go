@@ -304,7 +304,7 @@ func words(line string) []string {
 			quote, begun = r, true
 		case r == ' ':
 			end()
-		case (r == '#' || r == '>' || r == '&' || r == '|' || r == ';') && !begun:
+		case (r == '#' || r == '>' || r == '&' || r == '|' || r == ';' || r == '\\') && !begun:
 			return out
 		default:
 			word, begun = word+string(r), true
@@ -378,7 +378,7 @@ func knownValues(c *cobra.Command) error {
 		}
 	}
 	if output, err := c.Flags().GetString("output"); err == nil &&
-		!slices.Contains(report.Names(report.Documents|report.Outcomes|report.Events), output) {
+		!slices.Contains(report.Names(measured|report.Events), output) {
 		return fmt.Errorf("-o %s: there is no such format", output)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/engine/selection"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -276,6 +277,8 @@ func resultCode(d report.Document) int {
 		return checkCode(d)
 	case check.Comparison:
 		return comparisonCode(d)
+	case fleet.Report:
+		return fleetCode(d)
 	case change.Plan:
 		if len(d.LeftOut) > 0 {
 			return exitInconclusive

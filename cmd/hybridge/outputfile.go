@@ -14,6 +14,7 @@ import (
 type outputFile struct {
 	*os.File
 	path    string
+	mode    os.FileMode // of the file; 0: its owner alone reads it
 	written bool
 	failed  error
 }
@@ -45,6 +46,9 @@ func newOutputFile(path string) (*outputFile, error) {
 }
 
 func (f *outputFile) commit() error {
+	if f.mode != 0 && f.path != "" && f.failed == nil {
+		f.failed = f.Chmod(f.mode)
+	}
 	err := cmp.Or(f.failed, f.Close())
 	if f.path == "" {
 		return err

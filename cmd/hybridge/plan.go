@@ -38,9 +38,8 @@ nothing. The same facts give the same plan, byte for byte. A plan holds no secre
 		"with --scripts: `role` makes a folder per team: entra, exchange, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
-	return a.verb(c, report.Documents|report.Events, func(ctx context.Context, t *task, _ []string) error {
-		return runPlan(ctx, t, o)
-	})
+	return a.fleetVerb(c, report.Documents|report.Measures|report.Events,
+		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts")
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
@@ -15,11 +17,11 @@ func newReportCommand(a app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "report",
 		GroupID: "back",
-		Short:   "Compare saved reports",
+		Short:   "Compare and merge saved reports",
 		Long:    "Report works on the documents that other commands wrote with -o json. It contacts nothing.",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage("say what to do with reports: hybridge report diff BEFORE AFTER")
+			return usage("say what to do with reports: hybridge report diff, merge or trend")
 		},
 	}
 	c.AddCommand(a.verb(&cobra.Command{
@@ -35,7 +37,70 @@ Exits 0 when no failure is new, 3 when one is, 9 when a check could look before 
   hybridge report diff yesterday.json today.json -o markdown`,
 		Args: cobra.ExactArgs(2),
 	}, report.Documents, runReportDiff))
+	var folder string
+	merge := a.verb(&cobra.Command{
+		Use:   "merge FILE...",
+		Short: "Make one report of many: of shards, of deployments",
+		Long: `Merge reads reports of check, test, plan and whole runs (-o json or jsonl), of single deployments and of
+fleets, and folders of such files. Of two reports of one deployment, the newer counts. A stream of jsonl that was
+cut off counts with the deployments that it holds.
+
+Exits 0 when every deployment is fine, 3 when one failed, 5 when one has pending changes, 9 when one is unknown: its
+run failed, its report is missing (--fleet), or a file cannot be read.`,
+		Example: `  hybridge check -f fleet --shard 3/8 -o json --output-file reports/3.json
+  hybridge report merge reports --fleet fleet -o html --output-file fleet.html`,
+		Args: cobra.MinimumNArgs(1),
+	}, measured, func(_ context.Context, t *task, args []string) error { return runReportMerge(t, args, folder) })
+	merge.Flags().StringVar(&folder, "fleet", "",
+		"the `DIR` of answers files: deployments without a report are named")
+	c.AddCommand(merge, a.verb(&cobra.Command{
+		Use:   "trend FILE...",
+		Short: "Show how findings came and went over stored reports",
+		Long: `Trend reads the same files as merge, and sorts the reports of each deployment by time. It shows what is
+open and since when, and what came more than once. What could not be looked at is neither new nor gone.`,
+		Example: `  hybridge check -f answers.yaml -o json --output-file reports/2026-11-27.json
+  hybridge report trend reports
+  hybridge report trend reports -o html --output-file trend.html`,
+		Args: cobra.MinimumNArgs(1),
+	}, report.Documents, runReportTrend))
 	return c
+}
+
+func runReportMerge(t *task, args []string, folder string) error {
+	reports, err := stored(args)
+	if err != nil {
+		return err
+	}
+	merged := fleet.Merge(reports...)
+	if folder != "" {
+		names, err := fleetOf(folder)
+		if err != nil {
+			return err
+		}
+		merged = merged.Expect(sortedKeys(names))
+		t.is(filepath.Base(filepath.Clean(folder)))
+	} else {
+		t.is("fleet")
+	}
+	if err := t.write(merged); err != nil {
+		return err
+	}
+	return quietly(resultCode(merged))
+}
+
+func runReportTrend(_ context.Context, t *task, args []string) error {
+	reports, err := stored(args)
+	if err != nil {
+		return err
+	}
+	var all []fleet.Deployment
+	for _, r := range reports {
+		for _, u := range r.Unreadable {
+			return usage("%s %s", report.Sanitize(u.File), report.Sanitize(u.Error))
+		}
+		all = append(all, r.Deployments...)
+	}
+	return t.write(fleet.Over(all))
 }
 
 func runReportDiff(_ context.Context, t *task, args []string) error {

@@ -211,7 +211,7 @@ and --non-interactive it runs all of them in plain lines.`,
 	flags.StringSliceVar(&g.skip, "skip", nil, "exclude checks, or changes, whose id matches `GLOB`")
 
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
-		report.Names(report.Documents|report.Outcomes|report.Events), cobra.ShellCompDirectiveNoFileComp,
+		report.Names(measured|report.Events), cobra.ShellCompDirectiveNoFileComp,
 	))
 
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {

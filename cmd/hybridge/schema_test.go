@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
@@ -31,7 +32,7 @@ var update = flag.Bool("update", false, "rewrite templates/schemas")
 // schemaSources are the packages whose comments describe the fields of documents.
 var schemaSources = []string{
 	"cmd/hybridge", "pkg/engine/check", "pkg/engine/change", "pkg/engine/apply", "pkg/engine/observe",
-	"pkg/engine/report", "pkg/hybrid/freebusy",
+	"pkg/engine/report", "pkg/engine/fleet", "pkg/hybrid/freebusy",
 }
 
 // TestSchemas compares templates/schemas with the types that they are generated from.
@@ -94,6 +95,8 @@ func schemaComments(t *testing.T) map[string]string {
 var values = map[reflect.Type][]any{
 	reflect.TypeFor[check.Status](): {check.StatusPass, check.StatusWarn, check.StatusFail, check.StatusSkip,
 		check.StatusError, check.StatusAcknowledged},
+	reflect.TypeFor[report.Status](): {report.Pass, report.OK, report.Done, report.Warn, report.Fail, report.Skip,
+		report.Pending, report.Error, report.Unknown, report.Acknowledged},
 	reflect.TypeFor[check.Became]():               {check.New, check.Unseen, check.Gone, check.Unchanged},
 	reflect.TypeFor[check.AcknowledgementState](): {check.Active, check.Expired, check.Unneeded},
 	reflect.TypeFor[change.Action]():              {change.Create, change.Update, change.Delete, change.Recreate},
@@ -104,6 +107,7 @@ var values = map[reflect.Type][]any{
 
 // kinds are what the field "kind" of a document says.
 var kinds = map[string][]any{
+	"fleet-report": {"FleetReport"}, "trend": {"Trend"},
 	"check-report": {"CheckReport"}, "check-diff": {"CheckDiff"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
 	"rollback-plan": {"RollbackPlan"},
 	"test-report":   {"TestReport", "ValidateReport"},
@@ -113,16 +117,17 @@ var kinds = map[string][]any{
 
 // events are the data of the lines of jsonl, by event.
 type events struct {
-	Version  report.Stream     `json:"version"`
-	Started  observe.Started   `json:"started"`
-	Progress observe.Progress  `json:"progress"`
-	Waiting  observe.Waiting   `json:"waiting"`
-	Warning  observe.Warning   `json:"warning"`
-	Check    check.Result      `json:"check"`
-	Change   apply.Outcome     `json:"change"`
-	Lookup   deployment.Answer `json:"lookup"`
-	Error    report.Failure    `json:"error"`
-	End      report.Ended      `json:"end"`
+	Version    report.Stream     `json:"version"`
+	Started    observe.Started   `json:"started"`
+	Progress   observe.Progress  `json:"progress"`
+	Waiting    observe.Waiting   `json:"waiting"`
+	Warning    observe.Warning   `json:"warning"`
+	Check      check.Result      `json:"check"`
+	Change     apply.Outcome     `json:"change"`
+	Lookup     deployment.Answer `json:"lookup"`
+	Deployment fleet.Deployment  `json:"deployment"`
+	Error      report.Failure    `json:"error"`
+	End        report.Ended      `json:"end"`
 }
 
 // generateSchema makes the schema of a document. An open schema, as it is published, allows

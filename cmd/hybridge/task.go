@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,10 @@ type task struct {
 	streams
 	globals // its own: what it settles on changes no other task
 	opener
+	verb     string
+	member   string // the deployment's name in a fleet
+	begun    time.Time
+	about    report.About // zero until the answers are read
 	out      io.Writer
 	writer   report.Writer
 	obs      observe.Observer
@@ -36,7 +41,7 @@ func (a app) start(has report.Trait) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &task{streams: a.streams, globals: *a.globals, opener: a.opener, out: a.Out}
+	t := &task{streams: a.streams, globals: *a.globals, opener: a.opener, out: a.Out, begun: time.Now()}
 	if t.log, err = t.logger(); err != nil {
 		return nil, err
 	}
@@ -45,6 +50,9 @@ func (a app) start(has report.Trait) (*task, error) {
 		file, err := newOutputFile(a.outputFile)
 		if err != nil {
 			return nil, usage("--output-file: %w", err)
+		}
+		if a.output == "openmetrics" {
+			file.mode = 0o644 // the node exporter runs as another account
 		}
 		t.out = file
 		t.closers = append(t.closers, file.commit)
@@ -87,6 +95,7 @@ func (t *task) open(ctx context.Context) error {
 }
 
 func (t *task) openWith(a answers.Answers) error {
+	t.is(cmp.Or(t.member, a.Organization))
 	dir, err := answersDir(t.answersFile)
 	if err != nil {
 		return err
@@ -103,6 +112,15 @@ func (t *task) openWith(a answers.Answers) error {
 	return err
 }
 
+// is names the deployment that the run is of.
+func (t *task) is(deployment string) {
+	t.about = report.About{Deployment: deployment, Verb: t.verb, Time: t.begun.UTC().Truncate(time.Second),
+		Hybridge: version}
+	if w, ok := t.writer.(report.Beginner); ok {
+		w.Begin(t.about)
+	}
+}
+
 // options are what the flags say about a deployment.
 func (t *task) options() deployment.Options {
 	return deployment.Options{Parallel: t.parallel, Only: t.only, Skip: t.skip, Version: version, Log: t.log}
@@ -111,6 +129,11 @@ func (t *task) options() deployment.Options {
 // write writes a document in the format that was asked for.
 func (t *task) write(d report.Document) error {
 	t.settle()
+	if of, ok := d.(interface {
+		Of(a report.About) report.Document
+	}); ok && t.about != (report.About{}) {
+		d = of.Of(t.about)
+	}
 	return t.writer.Write(d)
 }
 
@@ -138,6 +161,7 @@ func (t *task) end(f report.Failure) error {
 		}
 	}
 	if f.Message != "" {
+		f.About = t.about
 		keep(t.writer.Fail(f))
 	}
 	keep(t.writer.End(f.Code))

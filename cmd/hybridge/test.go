@@ -49,10 +49,11 @@ The same holds for messages; 9 also says that a server puts a message off and re
 	c.Flags().DurationVar(&o.Wait, "wait", 0, "how long a message may take; three minutes when not given")
 	c.Flags().DurationVar(&o.watch, "watch", 0, "repeat at this interval, until cancelled")
 	c.Flags().Lookup("watch").NoOptDefVal = "30s"
-	return a.verb(c, testTraits, func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) })
+	return a.fleetVerb(c, testTraits,
+		func(ctx context.Context, t *task, _ []string) error { return runTest(ctx, t, o) }, "watch", "from", "to")
 }
 
-const testTraits = report.Documents | report.Outcomes | report.Events
+const testTraits = measured | report.Events
 
 func runTest(ctx context.Context, t *task, o testOptions) error {
 	if o.watch > 0 {

@@ -114,7 +114,7 @@ func topicConsents() string {
 func topicFormats() string {
 	var b strings.Builder
 	b.WriteString("-o FORMAT names one of:\n\n")
-	for _, f := range report.Formats(report.Documents | report.Outcomes | report.Events) {
+	for _, f := range report.Formats(measured | report.Events) {
 		fmt.Fprintf(&b, "  %-9s %s\n", f.Name, f.About)
 	}
 	b.WriteString(`

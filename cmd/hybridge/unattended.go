@@ -20,6 +20,7 @@ import (
 type runDocument struct {
 	APIVersion string                 `json:"apiVersion"` // hybridge/v1
 	Kind       string                 `json:"kind"`       // RunReport
+	About      report.About           `json:"about,omitzero"`
 	Reached    stage.ID               `json:"reached"`
 	Check      *check.Report          `json:"check,omitempty"`
 	Plan       *change.Plan           `json:"plan,omitempty"`
@@ -27,9 +28,15 @@ type runDocument struct {
 	Test       *deployment.TestReport `json:"test,omitempty"`
 }
 
+// Of returns the document with the run that it is of.
+func (d runDocument) Of(a report.About) report.Document {
+	d.About = a
+	return d
+}
+
 // View shows the stages that were reached, one after the other.
 func (d runDocument) View() report.View {
-	v := report.View{Name: "run", Title: msg.Of("Run")}
+	v := report.View{Name: "run", Title: msg.Of("Run"), About: d.About}
 	add := func(d report.Document) { v.Blocks = append(v.Blocks, report.Section{View: d.View()}) }
 	if d.Check != nil && d.Check.Kind != "" {
 		add(*d.Check)
@@ -48,7 +55,7 @@ func (d runDocument) View() report.View {
 
 // newUnattendedRun is the root command without a terminal: all stages in plain lines.
 func newUnattendedRun(a app) *cobra.Command {
-	return a.verb(&cobra.Command{}, report.Documents|report.Outcomes|report.Events, runUnattended)
+	return a.verb(&cobra.Command{}, measured|report.Events, runUnattended)
 }
 
 func runUnattended(ctx context.Context, t *task, _ []string) error {

@@ -12,6 +12,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
+// measured are the traits of a document that says how the deployment is.
+const measured = report.Documents | report.Outcomes | report.Measures
+
 // work is what a verb does.
 type work func(ctx context.Context, t *task, args []string) error
 
@@ -22,6 +25,10 @@ func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 		t, err := a.start(has)
 		if err != nil {
 			return err
+		}
+		t.verb = cmd.Name()
+		if !cmd.HasParent() { // all stages
+			t.verb = "run"
 		}
 		return do(cmd.Context(), t, args)
 	}

@@ -139,10 +139,12 @@ type Summary struct {
 
 // Report is the outcome of a check run, results in declaration order, then by scope.
 type Report struct {
-	APIVersion string   `json:"apiVersion"` // hybridge/v1
-	Kind       string   `json:"kind"`       // CheckReport
-	Summary    Summary  `json:"summary"`
-	Results    []Result `json:"results"`
+	APIVersion string `json:"apiVersion"` // hybridge/v1
+	Kind       string `json:"kind"`       // CheckReport
+	// The run that the report is of.
+	About   report.About `json:"about,omitzero"`
+	Summary Summary      `json:"summary"`
+	Results []Result     `json:"results"`
 	// Picture shows what was looked at.
 	Picture report.Topology `json:"-"`
 }

@@ -17,7 +17,8 @@ var order = []Status{StatusFail, StatusError, StatusWarn, StatusAcknowledged, St
 
 // View shows every result, failures first, and how many there are of each status.
 func (r Report) View() report.View {
-	v := report.View{Name: "check", Title: msg.Of("Prerequisites"), Summary: report.Summary{Lead: msg.Of("Checks:")}}
+	v := report.View{Name: "check", Title: msg.Of("Prerequisites"), Summary: report.Summary{Lead: msg.Of("Checks:")},
+		About: r.About}
 	if len(r.Picture.Systems) > 0 {
 		v.Blocks = append(v.Blocks, r.Picture)
 	}
@@ -50,6 +51,12 @@ func (r Report) View() report.View {
 		}
 	}
 	return v
+}
+
+// Of returns the report with the run that it is of.
+func (r Report) Of(a report.About) report.Document {
+	r.About = a
+	return r
 }
 
 // Block shows one result.

@@ -35,6 +35,9 @@ type Writer interface {
 	End(code int) error
 }
 
+// Beginner is a Writer that writes which run it is, also when the run fails.
+type Beginner interface{ Begin(a About) }
+
 // Trait is what a verb offers to formats.
 type Trait int
 
@@ -44,6 +47,7 @@ const (
 	Outcomes                    // its document holds findings or a matrix
 	Events                      // it reports events while it runs
 	Rounds                      // it writes several documents
+	Measures                    // its document says how the deployment is, in numbers
 )
 
 // APIVersion is the version of every document.
@@ -63,6 +67,8 @@ type Failure struct {
 	Hint string `json:"hint,omitempty"`
 	// Where to read on: a command.
 	See string `json:"see,omitempty"`
+	// The run that failed; absent when it had not read its answers file.
+	About About `json:"about,omitzero"`
 }
 
 var formats []Format

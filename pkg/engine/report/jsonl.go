@@ -25,7 +25,7 @@ type lines struct {
 // Line is one line of the format jsonl.
 type Line struct {
 	// The event's name: version, started, progress, waiting, warning, check, change, lookup,
-	// report, error or end.
+	// deployment, report, error or end.
 	Event string `json:"event"`
 	// When it happened, in UTC.
 	Time time.Time `json:"time"`

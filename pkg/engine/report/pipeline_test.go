@@ -32,7 +32,7 @@ func TestServerTextIsNoPipelineCommand(t *testing.T) {
 				Properties: []report.Property{{Name: attack, Sign: report.Added, After: said}}}}},
 		}, Summary: report.Summary{Lead: said}}
 		document := shown{view}
-		for _, format := range []string{"text", "json", "jsonl", "junit", "markdown"} {
+		for _, format := range []string{"text", "json", "jsonl", "junit", "markdown", "openmetrics"} {
 			out := written(t, format, report.Options{Style: report.Style{Width: 60}}, document)
 			if found := commands.Find(out); found != nil {
 				t.Errorf("%s: %q gets through: %q", format, attack, found)

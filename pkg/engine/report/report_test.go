@@ -452,10 +452,10 @@ func TestFailure(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	all := report.Documents | report.Outcomes | report.Events
+	all := report.Documents | report.Outcomes | report.Measures | report.Events
 	for name, needs := range map[string]report.Trait{
 		"text": 0, "json": report.Documents, "markdown": report.Documents, "jsonl": report.Events,
-		"junit": report.Outcomes,
+		"junit": report.Outcomes, "openmetrics": report.Measures,
 	} {
 		for _, has := range []report.Trait{0, report.Documents, report.Documents | report.Events,
 			report.Documents | report.Outcomes, all} {

@@ -20,6 +20,16 @@ type View struct {
 	Title   msg.Text
 	Blocks  []Block
 	Summary Summary
+	About   About   // the run; zero when it is not known
+	Member  *Member // of a fleet
+}
+
+// Member is how the run of one deployment of a fleet ended. The blocks of its View show what is not
+// well, and Counts says how many outcomes there are of each status.
+type Member struct {
+	Took   time.Duration
+	Code   int
+	Counts map[Status]int
 }
 
 // Block is one part of a View: a Section, Finding, Diff, Matrix, Table, Path, Paragraph,

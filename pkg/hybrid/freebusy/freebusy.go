@@ -2,6 +2,8 @@
 // both sides, and fills the matrix.
 package freebusy
 
+import "github.com/hybridge-cli/hybridge/pkg/engine/report"
+
 // Status of one lookup or message. Unknown means that it could not be sent; Pending, that a server
 // holds the message and retries.
 type Status string
@@ -46,10 +48,12 @@ func (Answer) Event() string { return "lookup" }
 
 // Report is the outcome of a test run.
 type Report struct {
-	APIVersion string   `json:"apiVersion"` // hybridge/v1
-	Kind       string   `json:"kind"`       // TestReport
-	Summary    Summary  `json:"summary"`
-	Matrix     []Answer `json:"matrix"`
+	APIVersion string `json:"apiVersion"` // hybridge/v1
+	Kind       string `json:"kind"`       // TestReport
+	// The run that the report is of.
+	About   report.About `json:"about,omitzero"`
+	Summary Summary      `json:"summary"`
+	Matrix  []Answer     `json:"matrix"`
 }
 
 // Summary counts a report.

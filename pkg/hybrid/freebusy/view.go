@@ -10,7 +10,7 @@ import (
 
 // View shows the matrix, and how many lookups work.
 func (r Report) View() report.View {
-	v := report.View{Name: "test", Title: msg.Of("Free/busy")}
+	v := report.View{Name: "test", Title: msg.Of("Free/busy"), About: r.About}
 	lead, works, unknown := msg.Of("Free/busy:"), msg.Of("%d of %d lookups work", r.Summary.OK, len(r.Matrix)),
 		msg.Of("%d could not be asked", r.Summary.Unknown)
 	if len(r.Matrix) > 0 && r.Matrix[0].Probe == MessageProbe {
@@ -36,6 +36,12 @@ func (r Report) View() report.View {
 		add(report.Caution, unknown)
 	}
 	return v
+}
+
+// Of returns the report with the run that it is of.
+func (r Report) Of(a report.About) report.Document {
+	r.About = a
+	return r
 }
 
 // BeforeAfter shows two reports of the same questions side by side.
