@@ -3,6 +3,7 @@ package wizard
 import (
 	"context"
 	"errors"
+	"sync"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -37,33 +38,53 @@ func (q *queue) prompt(ctx context.Context, label string) (secret.Value, error) 
 	}
 }
 
-// question lies over the screen until the secret is given or refused. It never draws what is typed.
-type question struct {
+// remembered are the secrets that were typed. The next engine, which is opened when answers change,
+// gets them without a question. One that asks twice had the first refused.
+type remembered struct{ secrets sync.Map }
+
+// prompt is Person.Prompt for one engine.
+func (r *remembered) prompt(q *queue) func(context.Context, string) (secret.Value, error) {
+	var asked sync.Map
+	return func(ctx context.Context, label string) (secret.Value, error) {
+		_, again := asked.LoadOrStore(label, true)
+		if v, ok := r.secrets.Load(label); ok && !again {
+			return v.(secret.Value), nil
+		}
+		v, err := q.prompt(ctx, label)
+		if err == nil {
+			r.secrets.Store(label, v)
+		}
+		return v, err
+	}
+}
+
+// secretPane lies over the screen until the secret is given or refused. It never draws what is typed.
+type secretPane struct {
 	asked
 	input input
 }
 
-func (q *question) typing(*model) bool { return true }
+func (q *secretPane) typing(*model) bool { return true }
 
-func (q *question) actions(*model) []action {
+func (q *secretPane) actions(*model) []action {
 	return []action{
 		on("enter", "give it", func(m *model) tea.Cmd { return q.answer(m, secret.NewValue(q.input.String()), nil) }),
 		on("esc", "do not", func(m *model) tea.Cmd { return q.answer(m, secret.Value{}, errNotGiven) }),
 	}
 }
 
-func (q *question) answer(m *model, v secret.Value, err error) tea.Cmd {
+func (q *secretPane) answer(m *model, v secret.Value, err error) tea.Cmd {
 	q.reply <- reply{v, err}
 	m.over = m.over[1:]
 	return nil
 }
 
-func (q *question) other(_ *model, k tea.KeyMsg) tea.Cmd {
+func (q *secretPane) other(_ *model, k tea.KeyMsg) tea.Cmd {
 	q.input.key(k)
 	return nil
 }
 
-func (q *question) render(m *model, width, _ int) []string {
+func (q *secretPane) render(m *model, width, _ int) []string {
 	lines := m.text(width, "hybridge needs the "+clean(q.label)+".")
 	return append(lines, "", "> "+q.input.render(m.styles, width-2, true), "",
 		"It is used for this run and is not stored.")

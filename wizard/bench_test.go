@@ -70,6 +70,7 @@ type fake struct {
 	closed  int
 
 	objections []check.Result // of the checks before Apply
+	found      deployment.Found
 
 	allowedDelete bool // of the last Apply
 	accepted      []string
@@ -87,6 +88,17 @@ func (f *fake) wait(ctx context.Context, id stage.ID) error {
 		return nil
 	}
 	return ctx.Err()
+}
+
+// Discover asks for the password of an account, as a directory does.
+func (f *fake) Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error) {
+	obs.Observe(observe.Started{Stage: "discover", Total: 2})
+	if f.asks {
+		if _, err := f.person.Prompt(ctx, "password of svc@contoso.com"); err != nil {
+			return deployment.Found{}, err
+		}
+	}
+	return f.found, f.wait(ctx, "discover")
 }
 
 func (f *fake) Check(ctx context.Context, obs observe.Observer) (check.Report, error) {

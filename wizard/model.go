@@ -56,6 +56,7 @@ type model struct {
 	outcome stage.Outcome
 	spent   bool // the plan of outcome was applied
 	past    past
+	typed   *remembered
 
 	returning   screen // to go to as soon as the run has ended
 	leaving     bool   // as soon as the run has ended
@@ -78,6 +79,7 @@ func newModel(ctx context.Context, o Options) *model {
 		ctx: ctx, options: o, styles: newStyles(o.Out,
 			o.NoColor), queue: newQueue(), file: newFile(o.Path), width: minWidth, height: minHeight,
 		way: screens(), pulse: spinner.New(), parting: 5 * time.Second,
+		typed: &remembered{},
 	}
 	m.screen = m.way[0]
 	return m
@@ -114,7 +116,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case past:
 		m.past = msg
 	case asked:
-		m.over = append(m.over, &question{asked: msg})
+		m.over = append(m.over, &secretPane{asked: msg})
 	case said:
 		m.said = append(m.said, clean(string(msg)))
 	case spinner.TickMsg:
@@ -132,6 +134,9 @@ func (m *model) load(msg loaded) tea.Cmd {
 	switch {
 	case msg.err == nil:
 		m.document, m.answers = msg.document, msg.answers
+		if msg.invalid != nil && m.document.Len("forests") == 0 {
+			return show[*discoverScreen](m) // nothing to complain about yet
+		}
 		if msg.invalid != nil {
 			return m.complain(msg.invalid)
 		}

@@ -211,6 +211,8 @@ func TestTerminalLeft(t *testing.T) {
 	p := start(t, "run", dir, "NO_COLOR=1")
 	p.until("Which organization")
 	p.press("\r")
+	p.until("Where is forest 1?")
+	p.press("\x0f")
 	p.until("for reports")
 	p.press("Half")
 	p.until("Half")

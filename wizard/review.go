@@ -13,7 +13,8 @@ type reviewScreen struct{ page }
 func (*reviewScreen) about() about { return (*scenarioScreen)(nil).about() }
 
 func (*reviewScreen) actions(*model) []action {
-	return []action{forward("check the prerequisites"), on("e", "edit the answers", show[*formScreen])}
+	return []action{forward("check the prerequisites"), on("e", "edit the answers", show[*formScreen]),
+		on("d", "look for more answers", show[*discoverScreen])}
 }
 
 // enter reads what earlier runs left.

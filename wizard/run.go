@@ -121,9 +121,13 @@ func (m *model) begin() tea.Cmd {
 	m.run = &running{number: m.runs, screen: m.screen, cancel: cancel, started: m.options.now(), calls: calls}
 	m.said = nil
 	number, engine, opened, o, q, a := m.runs, m.engine, m.opened, m.options, m.queue, m.answers
+	draft := m.screen.about().draft
+	if draft {
+		a = m.document.Draft()
+	}
 	save := m.saving()
 	observer := observe.Func(func(e observe.Event) { q.put(happened{number, e}) })
-	person := Person{Prompt: q.prompt, Say: func(text string) { q.put(said(text)) }}
+	person := Person{Prompt: m.typed.prompt(q), Say: func(text string) { q.put(said(text)) }}
 	return tea.Batch(m.pulse.Tick, func() tea.Msg {
 		done := finished{run: number, engine: engine, opened: opened}
 		defer func() { q.put(done) }() // behind the events
@@ -131,7 +135,9 @@ func (m *model) begin() tea.Cmd {
 		if done.saved.stops() {
 			return nil
 		}
-		if d := done.saved.document; d != nil {
+		if d := done.saved.document; d != nil && draft {
+			a = d.Draft()
+		} else if d != nil {
 			if a, done.saved.invalid = d.Answers(); done.saved.invalid != nil {
 				return nil
 			}
@@ -164,7 +170,7 @@ func (m *model) end(msg finished) tea.Cmd {
 	m.run.cancel()
 	m.run, m.said, m.engine, m.opened = nil, nil, msg.engine, msg.opened
 	for len(m.over) > 0 { // a question of this run has no reader any more
-		if _, ok := m.over[0].(*question); !ok {
+		if _, ok := m.over[0].(*secretPane); !ok {
 			break
 		}
 		m.over = m.over[1:]

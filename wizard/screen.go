@@ -15,6 +15,7 @@ import (
 func screens() []screen {
 	return []screen{
 		&scenarioScreen{},
+		&discoverScreen{},
 		&formScreen{},
 		&reviewScreen{},
 		&checkScreen{},
@@ -62,6 +63,8 @@ type about struct {
 	does, help string
 	// once marks a screen that back skips.
 	once bool
+	// draft marks a screen that runs with answers that are not complete.
+	draft bool
 }
 
 // work runs beside the screen, so it reads no screen and no model.

@@ -45,6 +45,8 @@ type Options struct {
 	Open  func(ctx context.Context, a answers.Answers, p Person) (stage.Engine, error)
 	Apply apply.Options
 	Test  deployment.TestOptions
+	// Domain is the Active Directory domain of this computer; "" when it has none. May be nil.
+	Domain func() string
 	// History lists the earlier runs of the deployment, newest first. May be nil.
 	History func(a answers.Answers) ([]apply.Entry, error)
 	// Hint says what a person can do about an error; "" when there is nothing to say. May be nil.

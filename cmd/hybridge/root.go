@@ -31,7 +31,6 @@ type deployed interface {
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
 	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)
-	Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/wizard"
 	"github.com/hybridge-cli/hybridge/wizard/stage"
 )
@@ -69,6 +70,7 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 		_, hint := classify(context.Background(), err)
 		return hint
 	}
+	o.Domain = func() string { return deployment.MachineDomain(a.Env) }
 	o.History = func(described answers.Answers) ([]apply.Entry, error) {
 		stateDir, err := t.stateDirOf(described, dir)
 		if err != nil {

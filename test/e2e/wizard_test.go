@@ -31,7 +31,12 @@ type screen struct {
 
 func (e *estate) wizard(t *testing.T, columns, rows uint16) *screen {
 	t.Helper()
-	s := &screen{T: t, command: e.command("wizard"), ended: make(chan struct{})}
+	return e.wizardOn(t, e.command("wizard"), columns, rows)
+}
+
+func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16) *screen {
+	t.Helper()
+	s := &screen{T: t, command: command, ended: make(chan struct{})}
 	s.command.Env = append(s.command.Env, "TERM=xterm-256color", "CI=", "LC_ALL=C.UTF-8")
 	var err error
 	if s.file, err = pty.StartWithSize(s.command, &pty.Winsize{Rows: rows, Cols: columns}); err != nil {
@@ -153,6 +158,62 @@ func (e *estate) process(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// The wizard finds the answers for two forests. 12 answers and 150 keystrokes are the limit, from
+// the first screen to the checks; an answer ends with Enter or is one key.
+func TestWizardDiscovers(t *testing.T) {
+	e := startLab(t)
+	data, err := os.ReadFile(e.begin(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(data), "forests:")
+	file := filepath.Join(e.dir, "new.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	password := func(forest string) string {
+		text, err := os.ReadFile(filepath.Join(e.dir, "secrets", forest+"-svc-hybridge"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	s := e.wizardOn(t, e.plainly("wizard", "-f", file, "--state-dir", e.state), 100, 30)
+	answered, keys := 0, 0
+	answer := func(wait, typed string) {
+		t.Helper()
+		s.until(time.Minute, wait)
+		s.press(typed)
+		answered, keys = answered+1, keys+len(typed)
+	}
+	answer("Where is forest 1?", "\x15contoso.example\r")
+	answer("> Account", "svc-hybridge\r")
+	answer("password of svc-hybridge@contoso", password("contoso")+"\r")
+	answer("found. Each is a proposal", "f")
+	answer("Where is forest 2?", "fabrikam.example\r")
+	answer("> Account", "\r")
+	answer("password of svc-hybridge@fabrikam", password("fabrikam")+"\r")
+	answer("found. Each is a proposal", "\r")
+	answer("These are the answers", "\r")
+	s.until(time.Minute, " pass, ")
+	t.Logf("%d answers, %d keystrokes", answered, keys)
+	if answered > 12 || keys > 150 {
+		t.Errorf("%d answers with %d keystrokes; 12 and 150 are the limit", answered, keys)
+	}
+	s.until(time.Minute, " 0 fail")
+	s.press("q")
+	s.exit(10 * time.Second)
+	written, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(written), "server: ex1.fabrikam.example") {
+		t.Errorf("%v:\n%s", err, written)
+	}
+	for _, forest := range []string{"contoso", "fabrikam"} {
+		if strings.Contains(string(written), password(forest)) {
+			t.Error("a password is in the file")
+		}
+	}
 }
 
 // After a killed apply, the wizard begins with that, and its next plan has the rest.

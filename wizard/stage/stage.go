@@ -16,6 +16,8 @@ import (
 
 // Engine is an opened deployment; *deployment.Deployment is one.
 type Engine interface {
+	// Discover proposes answers. It needs a domain and an account per forest.
+	Discover(ctx context.Context, obs observe.Observer) (deployment.Found, error)
 	Check(ctx context.Context, obs observe.Observer) (check.Report, error)
 	Plan(ctx context.Context, obs observe.Observer) (change.Plan, error)
 	// Recheck runs the checks that the changes of a plan depend on.

@@ -23,6 +23,10 @@ type script struct {
 	given           Options // of Apply and Test
 }
 
+func (s *script) Discover(context.Context, observe.Observer) (deployment.Found, error) {
+	return deployment.Found{}, nil
+}
+
 func (s *script) Check(context.Context, observe.Observer) (check.Report, error) {
 	s.calls += "c"
 	return check.Report{Summary: check.Summary{Fail: s.failed}}, s.errs[Check]
