@@ -14,6 +14,7 @@ type item struct {
 	id     string // unique, so that it stays selected while others come and go
 	lines  []string
 	search string // what a filter looks at
+	hidden bool   // folded away; a filter finds it all the same
 	// detail is everything about the item; nil when the lines say everything.
 	detail func(width int) []string
 }
@@ -44,7 +45,7 @@ func (l *list) render(m *model, items []item, width, height int) []string {
 	var lines []string
 	pattern := l.pattern()
 	for _, it := range items {
-		if pattern != "" && !strings.Contains(strings.ToLower(it.search), pattern) {
+		if pattern != "" && !strings.Contains(strings.ToLower(it.search), pattern) || pattern == "" && it.hidden {
 			continue
 		}
 		l.items, l.starts = append(l.items, it), append(l.starts, len(lines))
@@ -121,7 +122,8 @@ func (l *list) actions(own ...action) []action {
 			on("esc", "show all", l.clear),
 		}
 	case l.opened:
-		return []action{on("esc", "close", l.toggle, "esc", " ", "enter"), on("up/down", "scroll", nil)}
+		return []action{on("esc", "close", l.toggle, "esc", " ", "enter"), on("up/down", "scroll", nil),
+			on("c", "copy", l.copied)}
 	}
 	if l.pattern() != "" {
 		own = append([]action{on("esc", "show all", l.clear)}, own...)
@@ -130,7 +132,28 @@ func (l *list) actions(own ...action) []action {
 	if i := l.index(); i < len(l.items) && l.items[i].detail != nil {
 		own = append(own, on("space", "details", l.toggle, " "))
 	}
-	return append(own, on("/", "search", func(*model) tea.Cmd { l.filtering = true; return nil }))
+	own = append(own, on("/", "search", func(*model) tea.Cmd { l.filtering = true; return nil }))
+	if len(l.items) > 0 {
+		own = append(own, on("c", "copy", l.copied))
+	}
+	return own
+}
+
+// copied copies the selected item, with all its details.
+func (l *list) copied(m *model) tea.Cmd {
+	at := l.index()
+	if at >= len(l.items) {
+		return nil
+	}
+	it := l.items[at]
+	lines := it.lines
+	if it.detail != nil {
+		lines = it.detail(m.width)
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(ansi.Strip(lines[i]), " ")
+	}
+	return m.copy(strings.TrimSpace(strings.Join(lines, "\n")))
 }
 
 func (l *list) clear(*model) tea.Cmd {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -113,6 +114,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.end(msg)
 	case saved:
 		return m, m.settle(msg, nil)
+	case noted:
+		m.note = clean(string(msg))
 	case past:
 		m.past = msg
 	case asked:
@@ -197,6 +200,21 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 		}
 	}
 	return top.other(m, k)
+}
+
+// noted is a sentence for the status line, from a command.
+type noted string
+
+// copy hands a text to the clipboard of the terminal (OSC 52). A terminal that does not allow that
+// ignores it.
+func (m *model) copy(text string) tea.Cmd {
+	out := m.options.Out
+	return func() tea.Msg {
+		if _, err := io.WriteString(out, ansi.SetSystemClipboard(text)); err != nil {
+			return noted("Not copied: " + err.Error())
+		}
+		return noted("Copied, where the terminal allows it.")
+	}
 }
 
 func (m *model) help() tea.Cmd {

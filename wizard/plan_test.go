@@ -1,6 +1,11 @@
 package wizard
 
 import (
+	"bytes"
+	"encoding/base64"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
@@ -19,6 +24,61 @@ func TestPlanScreen(t *testing.T) {
 	b.press("<space>")
 	b.goldens("plan-detail")
 	b.walk(step{"<esc>", "1 to create"}, step{"t", "2 ok, 1 failed"})
+}
+
+// Changes are folded, searched, left out with what needs them, and taken back with what they need.
+func TestPlanTree(t *testing.T) {
+	engine := newFake()
+	engine.plan.Changes[1].Needs = []string{engine.plan.Changes[0].ID}
+	for i := range engine.plan.Changes {
+		c := &engine.plan.Changes[i]
+		c.Command = change.Command{Name: "Set-Thing", Parameters: map[string]any{"Enabled": true}}
+	}
+	b, s := open[*planScreen](t, given{engine: engine, result: engine.plan})
+	b.walk(step{"", "why   lookups from contoso"}, step{"<left>", "MailTipsAccessEnabled"})
+	if strings.Contains(b.m.View(), "lookups from contoso") {
+		t.Errorf("not folded:\n%s", b.m.View())
+	}
+	b.walk(step{"x", "2 left out"}, step{"", "left out, because it needs onprem/contoso"})
+	b.goldens("plan-left-out")
+	if len(b.m.outcome.Plan.Changes) != 0 || strings.Contains(b.m.View(), "enter apply") {
+		t.Errorf("what is left out is applied: %v", b.m.outcome.Plan.Changes)
+	}
+	b.walk(step{"<down><down>x", "1 to create, 1 to update, 4 unchanged"}) // what it needs comes back
+	if len(s.left) > 0 || b.m.outcome.Plan.Changes[1].ID != engine.plan.Changes[1].ID {
+		t.Errorf("left %v", s.left)
+	}
+	b.walk(step{"x", "1 left out"}, step{"<space>", "Set-Thing -Enabled true"}, step{"<esc>", "1 left out"},
+		step{"s", "The plan is saved: hybridge apply plan.json"}, step{"/mailtips<enter>", "1 of"})
+	data, err := os.ReadFile("plan.json")
+	if err != nil || !bytes.Equal(data, b.m.outcome.Plan.Encode()) {
+		t.Errorf("saved %s, %v", data, err)
+	}
+	b.walk(step{"<esc>s", "plan-2.json"})
+}
+
+// A long plan begins folded. What the selected item says is copied by the terminal.
+func TestLongPlan(t *testing.T) {
+	engine := newFake()
+	for i := range 20 {
+		c := engine.plan.Changes[0]
+		c.ID += strconv.Itoa(i)
+		engine.plan.Changes = append(engine.plan.Changes, c)
+	}
+	b, _ := open[*planScreen](t, given{result: engine.plan})
+	b.until("onprem/contoso")
+	if strings.Contains(b.m.View(), "DiscoveryEndpoint") {
+		t.Errorf("not folded:\n%s", b.m.View())
+	}
+	var out strings.Builder
+	b.m.options.Out = &out
+	b.walk(step{"<down>c", "Copied, where"})
+	_, text, _ := strings.Cut(out.String(), "52;c;")
+	copied, _ := base64.StdEncoding.DecodeString(strings.TrimRight(text, "\x07\x1b\\"))
+	if !strings.Contains(string(copied), "autodiscover-s.outlook.com") || strings.Contains(string(copied), "\x1b") {
+		t.Errorf("copied %q of %q", copied, out.String())
+	}
+	b.walk(step{"z", "DiscoveryEndpoint"})
 }
 
 func TestEmptyPlan(t *testing.T) {

@@ -216,6 +216,30 @@ func TestWizardDiscovers(t *testing.T) {
 	}
 }
 
+// What is left out of a plan is not applied, with what needs it, and the rest is.
+func TestWizardLeavesOut(t *testing.T) {
+	e := startLab(t)
+	whole := e.plan(t)
+	s := e.wizard(t, 120, 40)
+	s.until(time.Minute, "These are the answers")
+	s.press("\r")
+	s.until(time.Minute, "enter plan")
+	s.press("\r")
+	s.until(time.Minute, "enter apply")
+	s.press("x")
+	s.until(time.Minute, "left out")
+	s.press("\r")
+	s.until(time.Minute, "y applies it")
+	s.press("y")
+	s.until(time.Minute, "enter free/busy")
+	s.press("q")
+	s.exit(10 * time.Second)
+	rest := e.plan(t)
+	if n := len(rest.Changes); n == 0 || n == len(whole.Changes) || rest.Changes[0].ID != whole.Changes[0].ID {
+		t.Errorf("of %d changes %d are left: %v", len(whole.Changes), n, rest.Changes)
+	}
+}
+
 // After a killed apply, the wizard begins with that, and its next plan has the rest.
 func TestWizardAfterAKill(t *testing.T) {
 	e := startLab(t)
