@@ -12,6 +12,7 @@ packages=(
 	chromium fonts-dejavu-core                                                      # HTML reports
 	awscli shellcheck                                                               # Amazon WorkMail
 	prometheus-node-exporter python3-prometheus-client                              # metrics
+	mandoc rpm                                                                      # man pages, packages
 )
 # Wine, for the build for Windows on amd64, and a compiler for what Wine lacks.
 [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] && packages+=(wine64 gcc-mingw-w64-x86-64-win32)

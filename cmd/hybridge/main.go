@@ -10,8 +10,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// version is set by the linker.
-var version = "dev"
+// The linker sets these. A build without them knows its commit where the go command notes it.
+var (
+	version = "dev"
+	commit  string
+	date    string // of the commit, RFC 3339
+)
 
 func main() {
 	quiet.Restore()

@@ -256,6 +256,7 @@ and --non-interactive it runs all of them in plain lines.`,
 	root.AddCommand(newHelpTopics()...)
 	root.SetHelpCommand(newHelpCommand())
 	misuse(root)
+	complete(a, root)
 	return root
 }
 
