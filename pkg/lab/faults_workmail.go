@@ -34,6 +34,23 @@ func workMailFaults() []Fault {
 			late:      inWorkMail(func(s *workMailSite) { s.org.Rename("woodgrove") }),
 		},
 		{
+			ID: "workmail.no-organization", Turns: turns("workmail.organization"),
+			Diagnosis: "workmail.organization-missing",
+			Title:     "the account has an AD Connector, and no organization in WorkMail; the answers name the AD Connector",
+			early:     inWorkMail(func(s *workMailSite) { s.absent = true }),
+			late:      inWorkMail((*workMailSite).forget),
+		},
+		{
+			ID: "workmail.other-alias", Turns: turns("workmail.organization", "workmail.new-directory"),
+			Diagnosis: "workmail.other-alias",
+			Title:     "the AD Connector for a new organization has another alias than the organization",
+			early:     inWorkMail(func(s *workMailSite) { s.absent = true }),
+			late: inWorkMail(func(s *workMailSite) {
+				s.forget()
+				s.connector.Alias = "woodgrove"
+			}),
+		},
+		{
 			ID: "workmail.connector-down", Turns: turns("workmail.directory"), Diagnosis: "workmail.connector-down",
 			Title: "the AD Connector of WorkMail does not work",
 			late:  inWorkMail(func(s *workMailSite) { s.connector.Stage = "Impaired" }),
@@ -53,7 +70,7 @@ func workMailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "workmail.domain-missing", Turns: turns("workmail.domains"), Diagnosis: "domain.not-verified",
+			ID: "workmail.domain-missing", Turns: turns("workmail.domains"), Verdict: Warns, Diagnosis: "domain.not-verified",
 			Title: "contoso's domain is not added to WorkMail",
 			late:  inWorkMail(func(s *workMailSite) { s.org.RemoveDomain(s.forest.domain) }),
 		},

@@ -134,6 +134,7 @@ type workMailSite struct {
 	now       func() time.Time
 	zone      *dns.Server
 	unproved  bool // by a fault: the TXT record of the domain is not published
+	absent    bool // by a fault: the account has no organization
 }
 
 func (s *workMailSite) hosts() []string {
@@ -272,7 +273,7 @@ func (s *workMailSite) people() []workmail.Person {
 
 // answers is the section workmail of the answers file.
 func (s *workMailSite) answers() *answers.WorkMail {
-	return &answers.WorkMail{
+	w := &answers.WorkMail{
 		Region: workMailRegion, Organization: workMailAlias,
 		Credential: answers.Credential{Kind: answers.CredentialSecret, ClientID: workMailKey,
 			Secret: secret.Ref("file:secrets/workmail-key")},
@@ -280,7 +281,29 @@ func (s *workMailSite) answers() *answers.WorkMail {
 			Password: s.forest.reference(svcWorkMail)},
 		Users: []string{s.forest.amazon().primary},
 	}
+	if s.absent {
+		w.Directory, w.Users = directoryID, nil
+		for _, m := range s.forest.users {
+			if m.amazon {
+				w.Users = append(w.Users, m.primary)
+			}
+		}
+	}
+	return w
 }
+
+// newOrganizationTakes is how long the lab takes to make an organization, and to delete one.
+const newOrganizationTakes = 2 * time.Second
+
+// forget takes the organization out of the account. The API can make another one.
+func (s *workMailSite) forget() {
+	s.org.Forget()
+	s.service.Delay = newOrganizationTakes
+	s.service.Created = func(o *workmail.Organization) { s.org = o }
+}
+
+// CloseWorkMail makes AWS refuse the account as a new customer of WorkMail.
+func (l *Lab) CloseWorkMail() { l.workMail.service.Closed = true }
 
 // provider says how WorkMail asks a forest.
 func (s *workMailSite) provider(f *forestSite) *answers.Provider {

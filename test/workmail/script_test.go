@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,27 +67,7 @@ func TestScript(t *testing.T) {
 	}
 
 	bin := t.TempDir()
-	wrapper := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>" + filepath.Join(bin, "log") + "\nexec " + aws + " \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(wrapper), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	key, err := os.ReadFile(filepath.Join(folder, "secrets", "workmail-key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs := func(script string, arguments ...string) (string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-		defer cancel()
-		c := exec.CommandContext(ctx, "sh", append([]string{script}, arguments...)...)
-		c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
-			"AWS_ACCESS_KEY_ID="+a.WorkMail.Credential.ClientID,
-			"AWS_SECRET_ACCESS_KEY="+strings.TrimSpace(string(key)), "AWS_EC2_METADATA_DISABLED=true",
-			"HTTPS_PROXY="+proxy(t, a.Network.ConnectTo), "AWS_CA_BUNDLE="+
-				filepath.Join(folder, "ca.pem"), "SECRET_1_FILE="+
-				filepath.Join(folder, "secrets", "contoso-svc-availability"))
-		out, err := c.CombinedOutput()
-		return string(out), err
-	}
+	runs := runner(t, aws, bin, folder, a)
 	run := func(arguments ...string) (string, error) { return runs(script, arguments...) }
 	if out, err := run("--what-if"); err != nil || !strings.Contains(out, "would create") ||
 		!strings.Contains(out, "0 done") {
@@ -230,4 +211,91 @@ func written(t *testing.T, d *deployment.Deployment, plan change.Plan) (script s
 		t.Fatal("the plan has no shell script")
 	}
 	return script
+}
+
+// runner returns what runs a script with the AWS CLI. The folder bin keeps the command lines.
+func runner(t *testing.T, aws, bin, folder string, a answers.Answers) func(string, ...string) (string, error) {
+	t.Helper()
+	wrapper := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>" + filepath.Join(bin, "log") + "\nexec " + aws + " \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "aws"), []byte(wrapper), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(folder, "secrets", "workmail-key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(script string, arguments ...string) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		c := exec.CommandContext(ctx, "sh", append([]string{script}, arguments...)...)
+		c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
+			"AWS_ACCESS_KEY_ID="+a.WorkMail.Credential.ClientID,
+			"AWS_SECRET_ACCESS_KEY="+strings.TrimSpace(string(key)), "AWS_EC2_METADATA_DISABLED=true",
+			"HTTPS_PROXY="+proxy(t, a.Network.ConnectTo), "AWS_CA_BUNDLE="+
+				filepath.Join(folder, "ca.pem"), "SECRET_1_FILE="+
+				filepath.Join(folder, "secrets", "contoso-svc-availability"))
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+}
+
+// TestCreatingScript creates the organization by the script of a plan. It waits until AWS has made
+// it. The script that undoes it leaves it: that needs a consent, which a rollback takes.
+func TestCreatingScript(t *testing.T) {
+	aws, shellcheck := peer.Program(t, "aws", "awscli"), peer.Program(t, "shellcheck", "shellcheck")
+	l, err := wholeLab.Start(t.Context(), wholeLab.Options{Dir: t.TempDir(), Users: 20, Forests: 1,
+		Faults: []string{"workmail.no-organization"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(l.Answers())
+	state := t.TempDir()
+	d, err := deployment.Open(a, deployment.Options{Dir: folder, StateDir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(t.Context()) })
+	plan, err := d.Plan(t.Context(), silent{})
+	if err != nil || len(plan.Changes) != 1 {
+		t.Fatalf("%+v, %v", plan.Summary, err)
+	}
+	script := written(t, d, plan)
+	undo := filepath.Join(filepath.Dir(script), deployment.RollbackFolder, filepath.Base(script))
+	if out, err := exec.CommandContext(t.Context(), shellcheck, "--shell=sh", "--severity=style",
+		script, undo).CombinedOutput(); err != nil {
+		t.Errorf("shellcheck: %v\n%s", err, out)
+	}
+	runs := runner(t, aws, t.TempDir(), folder, a)
+	for _, step := range []struct{ script, argument, want string }{
+		{script, "--what-if", "would create"}, {script, "--yes", "1 done"}, {script, "--yes", "as wanted"},
+		{undo, "--yes", "hybridge rollback --accept workmail-delete-organization"},
+	} {
+		if out, err := runs(step.script, step.argument); !strings.Contains(out, step.want) ||
+			(err != nil) != (step.script == undo) {
+			t.Fatalf("%s %s: %v\n%s", filepath.Base(step.script), step.argument, err, out)
+		}
+	}
+	after, err := d.Plan(t.Context(), silent{})
+	if err != nil || slices.ContainsFunc(after.Changes, func(c change.Change) bool {
+		return c.Kind == "WorkMailOrganization"
+	}) || len(after.LeftOut) > 0 {
+		t.Errorf("%+v, %v", after.LeftOut, err)
+	}
+	done, err := apply.ReadScripted(filepath.Join(filepath.Dir(script), apply.ResultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := apply.TakeUp(deployment.Kinds(), done, apply.Options{StateDir: state})
+	if err != nil || e.Summary.Done != 1 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if _, err := d.Rollback(t.Context(), "", apply.Options{Accept: []string{"workmail-delete-organization"}},
+		silent{}); err != nil {
+		t.Error(err)
+	}
 }

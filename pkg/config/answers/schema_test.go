@@ -147,6 +147,7 @@ var patterns = map[string]string{
 	"Network.insecureHosts[]": "^" + hostForm + "$", "Network.ehloName": "^" + hostForm + "$",
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",
+	"WorkMail.directory":  DirectoryForm,
 	"CheckRule.id":        checkForm, "CheckRule.expires": dateForm,
 	"Network.connectTo[]": `^[^\s=]*:[0-9]*=[^\s=]+:` + portForm + "$",
 }

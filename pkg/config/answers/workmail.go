@@ -15,6 +15,9 @@ import (
 type WorkMail struct {
 	Region       string `yaml:"region" json:"region"`
 	Organization string `yaml:"organization" json:"organization"`
+	// The id of the AD Connector that reads the forest. With it, a plan creates the organization where
+	// the account has none with the alias. Default: none is created.
+	Directory string `yaml:"directory,omitempty" json:"directory,omitempty" example:"d-906781cc3a"`
 	// A profile of the AWS configuration files, one of IAM Identity Center (SSO) too. Default: what
 	// the AWS environment gives.
 	Profile string `yaml:"profile,omitempty" json:"profile,omitempty" example:"workmail-admin"`
@@ -43,6 +46,9 @@ type WorkMail struct {
 	Export *Export `yaml:"export,omitempty" json:"export,omitempty"`
 }
 
+// DirectoryForm is the form of ids of the AWS Directory Service.
+const DirectoryForm = `^d-[0-9a-f]{10}$`
+
 // WorkMailAccount is a user of WorkMail.
 type WorkMailAccount struct {
 	User     string     `yaml:"user" json:"user"`
@@ -63,7 +69,8 @@ var (
 	aliasForm      = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[0-9A-Za-z]+(-[0-9A-Za-z]+)*$`)
 	})
-	lambdaForm = sync.OnceValue(func() *regexp.Regexp {
+	directoryForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(DirectoryForm) })
+	lambdaForm    = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^arn:aws:lambda:[a-z]{2}-[a-z]+-\d:\d{12}:function:[A-Za-z0-9_-]+(:(\$LATEST|[A-Za-z0-9_-]+))?$`)
 	})
 	workMailAddress = sync.OnceValue(func() *regexp.Regexp {
@@ -119,6 +126,16 @@ func registered(s string) (string, error) {
 func (v *validation) workMail(w *WorkMail) {
 	at := func(key ...string) []string { return append([]string{"workmail"}, key...) }
 	v.single(at("organization"), &w.Organization, organizationName)
+	v.single(at("directory"), &w.Directory, matches(directoryForm,
+		"is not the id of a directory; write d- and 10 hexadecimal digits (AWS Directory Service, Directories)"))
+	switch {
+	case w.Directory == "":
+	case strings.HasPrefix(w.Organization, "m-"):
+		v.faultAt(at("directory"), "the organization is named by its id, so that it exists",
+			"name it by its alias, or remove this")
+	case w.IsLeaving():
+		v.faultAt(at("directory"), "the organization leaves WorkMail", "remove this, or state")
+	}
 	v.single(at("profile"), &w.Profile, text)
 	if w.Credential.Kind != "" {
 		v.credential(at("credential"), &w.Credential, workMailKinds)

@@ -57,6 +57,9 @@ func Consents(kinds map[string]*change.Kind) []change.Consent {
 				all = append(all, c)
 			}
 		}
+		if c := kinds[noun].Undo; c != nil && !slices.Contains(all, *c) {
+			all = append(all, *c)
+		}
 		for _, name := range slices.Sorted(maps.Keys(kinds[noun].Properties)) {
 			c := kinds[noun].Properties[name].WhenEmpty
 			if c != nil && !slices.Contains(all, *c) {
@@ -102,11 +105,21 @@ func Unaccepted(p change.Plan, kinds map[string]*change.Kind, accept []string) e
 	for _, id := range lacking {
 		does := "the plan removes "
 		if id != AcceptRemovals {
-			does = "the plan needs the consent " + id + " for "
+			does = "the plan needs the consent " + id + titleOf(id, kinds) + " for "
 		}
 		parts = append(parts, does+strings.Join(what[id], ", "))
 	}
 	return &NotAccepted{strings.Join(lacking, ","), strings.Join(parts, "; ")}
+}
+
+// titleOf says in brackets what a consent is about.
+func titleOf(id string, kinds map[string]*change.Kind) string {
+	for _, c := range Consents(kinds) {
+		if c.ID == id {
+			return " (" + c.At(time.Now()) + ")"
+		}
+	}
+	return ""
 }
 
 // NotAccepted is an ErrNotAccepted: what needs the consent ID, which Options.Accept lacks.
@@ -119,6 +132,9 @@ func (e *NotAccepted) Is(target error) bool { return target == ErrNotAccepted }
 func (e *NotAccepted) Hint() string {
 	return "review it with hybridge plan, then accept it with --accept " + e.ID
 }
+
+// Unmade is the identity of what a place stands for while it does not exist: the run makes it.
+const Unmade = "not made yet"
 
 // Status of one change of a run.
 type Status string

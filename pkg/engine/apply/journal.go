@@ -342,7 +342,7 @@ func (p *past) outcome() string {
 func (p *past) elsewhere(now map[string]string) error {
 	for _, place := range slices.Sorted(maps.Keys(p.head.Places)) {
 		was := p.head.Places[place]
-		if is, asked := now[place]; asked && !strings.EqualFold(was, is) {
+		if is, asked := now[place]; asked && was != Unmade && !strings.EqualFold(was, is) {
 			return fmt.Errorf("%w: run %s was made where %s is %s; here it is %s",
 				ErrElsewhere, p.head.RunID, place, was, orUnknown(is))
 		}

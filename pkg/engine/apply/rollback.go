@@ -21,7 +21,8 @@ import (
 // a list loses the elements that the run added, and what was removed is made again from the
 // before-image. Rollback leaves alone what others changed or extended since, and what depends on
 // it, and reports both (ErrConflict, within an ErrPartial). A list that would be empty stays as it
-// is without the consent that its property requires (NotAccepted). A change of a Permanent kind is
+// is without the consent that its property requires, and so does what the run made of a kind with a
+// consent for that (NotAccepted). A change of a Permanent kind is
 // skipped with its reason. A secret that an update wrote stays: the one before is not known. A
 // rollback that was killed can be run again.
 func Rollback(
@@ -190,7 +191,12 @@ func (o Options) backward(c change.Change, k *change.Kind, t trace) func([]chang
 				}
 				return o.setBack(c, k, before.Identity, want, before, live)
 			}
-			return unmake(c, k, want, after, live)
+			p, err := unmake(c, k, want, after, live)
+			if k.Undo != nil && len(p.commands) > 0 && !slices.Contains(o.Accept, k.Undo.ID) {
+				what := fmt.Sprintf("%s %q stays (--accept %s: %s)", c.Kind, p.object.Name, k.Undo.ID, k.Undo.Title)
+				return prepared{object: p.object, conflict: &NotAccepted{k.Undo.ID, what}}, err
+			}
+			return p, err
 		case change.Update:
 			return o.setBack(c, k, c.Identity, want, before, live)
 		case change.Delete:

@@ -5,6 +5,7 @@ package change
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
@@ -106,7 +107,19 @@ type Property struct {
 }
 
 // Consent is something that a person must agree to by name, beyond agreeing to the plan.
-type Consent struct{ ID, Title string }
+type Consent struct {
+	ID, Title string
+	// Ends is the day from which on what was agreed to is gone. Zero: no such day is known.
+	Ends time.Time
+}
+
+// At is the title, with the days that are left.
+func (c Consent) At(now time.Time) string {
+	if c.Ends.IsZero() {
+		return c.Title
+	}
+	return fmt.Sprintf("%s; days left: %d", c.Title, max(0, int(c.Ends.Sub(now).Hours()/24)))
+}
 
 // Kind declares a kind of resource, once, as data. Declare adds its system and its operations.
 type Kind struct {
@@ -132,6 +145,8 @@ type Kind struct {
 	// Consents are what an action on such a resource needs by name. A removal without one needs the
 	// consent for removals.
 	Consents map[Action]Consent
+	// Undo is the consent that a rollback needs to remove what a run made; nil: none.
+	Undo *Consent
 	// Patience is how long what was written may take to show when it is read back; DefaultPatience
 	// when 0.
 	Patience time.Duration

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -22,6 +24,14 @@ type Organization struct {
 // TestDomain is the domain of every organization, which is also the forest name of the availability
 // address space.
 func (o Organization) TestDomain() string { return o.Alias + ".awsapps.com" }
+
+// Gone reports whether the organization was deleted. AWS shows it for a while.
+func (o Organization) Gone() bool { return strings.EqualFold(o.State, "Deleted") }
+
+// Arising reports whether the organization is being created.
+func (o Organization) Arising() bool {
+	return o.State == "Requested" || o.State == "Creating" || o.State == "Validating"
+}
 
 // Domain is a mail domain of the organization.
 type Domain struct {
@@ -67,6 +77,18 @@ func text(s string) string { return link.Line(s) }
 
 // Organization describes the organization.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
+	o, err := c.describe(ctx)
+	if err == nil && o.Gone() && !strings.HasPrefix(c.name, "m-") {
+		// It was deleted since its id was looked up.
+		c.mu.Lock()
+		c.id = ""
+		c.mu.Unlock()
+		return c.describe(ctx)
+	}
+	return o, err
+}
+
+func (c *Client) describe(ctx context.Context) (Organization, error) {
 	o, err := ask[struct {
 		OrganizationID, Alias, State, DirectoryID, DefaultMailDomain, ErrorMessage string
 		InteroperabilityEnabled                                                    bool
@@ -79,6 +101,15 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 		DefaultDomain: text(o.DefaultMailDomain), Interoperability: o.InteroperabilityEnabled,
 		Problem: text(o.ErrorMessage),
 	}, nil
+}
+
+// Named lists the organizations of the account with the alias or the id of this one, those that were
+// deleted too.
+func (c *Client) Named(ctx context.Context) ([]Organization, error) {
+	all, err := c.all(ctx)
+	return slices.DeleteFunc(all, func(o Organization) bool {
+		return !strings.EqualFold(o.Alias, c.name) && o.ID != c.name
+	}), err
 }
 
 // Domains lists the domains, without what only Domain shows.

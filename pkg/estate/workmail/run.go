@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 )
@@ -51,6 +53,21 @@ type (
 		TargetUsers    []string `json:",omitempty"`
 		NotTargetUsers []string `json:",omitempty"`
 	}
+	organizationInput struct {
+		ClientToken            string      `json:",omitempty"`
+		Alias                  string      `json:",omitempty"`
+		DirectoryID            string      `json:"DirectoryId,omitempty"`
+		Domains                []newDomain `json:",omitempty"`
+		EnableInteroperability bool        `json:",omitempty"`
+	}
+	// newDomain is a domain of a new organization. Without the zone of Route 53, AWS writes no
+	// record: it would write MX and autodiscover too.
+	newDomain     struct{ DomainName string }
+	deletionInput struct {
+		OrganizationID  string `json:"OrganizationId"`
+		ClientToken     string `json:",omitempty"`
+		DeleteDirectory bool
+	}
 	exportInput struct {
 		OrganizationID string `json:"OrganizationId"`
 		ClientToken    string `json:",omitempty"`
@@ -84,9 +101,14 @@ var operations = map[string]operation{
 	"UpdateDefaultMailDomain":         {of[domainInput], "DomainName", false},
 	"CreateImpersonationRole":         {of[roleInput], "Name Type Rules", true},
 	"DeleteImpersonationRole":         {of[roleInput], "ImpersonationRoleId", false},
+	createOrganization:                {of[organizationInput], "Alias", true},
+	"DeleteOrganization":              {of[deletionInput], "DeleteDirectory", true},
 	"StartMailboxExportJob": {of[exportInput], "EntityId RoleArn KmsKeyArn S3BucketName S3Prefix",
 		true},
 }
+
+// createOrganization is the one operation that is not about an organization that exists.
+const createOrganization = "CreateOrganization"
 
 // encode makes the request of an operation. A parameter that the API does not have is an error.
 func (o operation) encode(name string, parameters map[string]any) (any, error) {
@@ -141,17 +163,34 @@ func (c *Client) Run(ctx context.Context, name string, parameters map[string]any
 		return &unsendable{fmt.Errorf("WorkMail: %s is not among the operations that change something here: %s", name,
 			strings.Join(Operations(), ", "))}
 	}
-	id, err := c.organization(ctx)
-	if err != nil {
-		return err
+	full := map[string]any{}
+	if name != createOrganization {
+		id, err := c.organization(ctx)
+		if err != nil {
+			return err
+		}
+		full["OrganizationId"] = id
 	}
-	full := map[string]any{"OrganizationId": id}
 	maps.Copy(full, parameters)
 	input, err := run.encode(name, full)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, workMail, name, input, nil)
+	err = c.do(ctx, workMail, name, input, nil)
+	if e, refused := errors.AsType[*Error](err); refused && name == createOrganization && e.closed() {
+		err = fmt.Errorf("AWS takes no new customers of WorkMail since %s, and refuses the organization: an account "+
+			"without WorkMail cannot get it any more (AWS Support Center > Create case > WorkMail answers questions): %w",
+			NewCustomersEnd.Format(time.DateOnly), err)
+	}
+	return err
+}
+
+// closed reports whether AWS refuses the account as a customer of the service. Its answer to new
+// customers is not documented.
+func (e *Error) closed() bool {
+	text := strings.ToLower(e.Message)
+	return e.Code == "OptInRequired" || e.Code == "SubscriptionRequiredException" ||
+		strings.Contains(text, "new customer") || strings.Contains(text, "no longer available")
 }
 
 // revealed replaces secrets by their text. The result goes into the request alone.

@@ -194,7 +194,8 @@ func (e *Error) Is(target error) bool {
 		return e.foreign.Is(target)
 	}
 	return target == link.ErrAccess && accessCodes[e.Code] ||
-		target == ErrNotFound && (strings.HasSuffix(e.Code, "NotFoundException"))
+		target == ErrNotFound && (strings.HasSuffix(e.Code, "NotFoundException") ||
+			e.Code == "EntityDoesNotExistException") // of the Directory Service
 }
 
 // ErrNotFound says that the object of a request does not exist.
@@ -216,18 +217,20 @@ func (c *Client) organization(ctx context.Context) (string, error) {
 		c.id = c.name
 		return c.id, nil
 	}
-	organizations, err := list[struct{ OrganizationID, Alias, State string }](ctx, c, "ListOrganizations",
-		"OrganizationSummaries", request{})
+	organizations, err := c.all(ctx)
 	if err != nil {
 		return "", err
 	}
 	seen := []string{}
 	for _, o := range organizations {
-		if strings.EqualFold(o.Alias, c.name) && !strings.EqualFold(o.State, "Deleted") {
-			c.id = o.OrganizationID
+		if o.Gone() {
+			continue
+		}
+		if strings.EqualFold(o.Alias, c.name) {
+			c.id = o.ID
 			return c.id, nil
 		}
-		seen = append(seen, link.Printable(o.Alias))
+		seen = append(seen, o.Alias)
 	}
 	if len(seen) == 0 {
 		seen = append(seen, "none")
@@ -235,4 +238,16 @@ func (c *Client) organization(ctx context.Context) (string, error) {
 	return "", &Error{Operation: "ListOrganizations", Code: "OrganizationNotFoundException",
 		Message: fmt.Sprintf("the account has no organization %q in %s; it has: %s", c.name, c.Region,
 			strings.Join(seen, ", ")), Status: http.StatusBadRequest}
+}
+
+// all lists the organizations of the account in the region, those that were deleted too.
+func (c *Client) all(ctx context.Context) ([]Organization, error) {
+	found, err := list[struct{ OrganizationID, Alias, State, ErrorMessage string }](ctx, c, "ListOrganizations",
+		"OrganizationSummaries", request{})
+	var out []Organization
+	for _, o := range found {
+		out = append(out, Organization{ID: text(o.OrganizationID), Alias: text(o.Alias), State: text(o.State),
+			Problem: text(o.ErrorMessage)})
+	}
+	return out, err
 }

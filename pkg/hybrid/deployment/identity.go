@@ -2,11 +2,13 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
@@ -46,6 +48,9 @@ func identity(ctx context.Context, facts *fact.Set, place string) (string, error
 	}
 	if place == desired.PlaceWorkMail {
 		organization, err := fact.WorkMailOrganization.In(ctx, facts.WorkMail)
+		if errors.Is(err, workmail.ErrNotFound) && facts.Answers.WorkMail.Directory != "" {
+			return apply.Unmade, nil
+		}
 		return organization.ID, err
 	}
 	for _, forest := range facts.Forests {

@@ -97,7 +97,7 @@ func TestConsents(t *testing.T) {
 		ids = append(ids, c.ID)
 	}
 	want := []string{"removals", "failed-checks", "update-addresses", "mrs-proxy-off", "ews-block-all",
-		"mailbox-disconnect", "shared-keys"}
+		"mailbox-disconnect", "shared-keys", "workmail-end-of-support", "workmail-delete-organization"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}

@@ -36,7 +36,7 @@ func (d *Deployment) foreign(ctx context.Context, facts *fact.Set) func(target s
 			if _, asked := ids[place]; !asked {
 				ids[place], _ = identity(ctx, facts, place) // a place that left the answers has none
 			}
-			if now := ids[place]; now != "" && !strings.EqualFold(now, was) {
+			if now := ids[place]; now != "" && was != apply.Unmade && !strings.EqualFold(now, was) {
 				return true
 			}
 		}

@@ -21,11 +21,18 @@ import (
 // openLab starts a lab and opens its deployment.
 func openLab(t *testing.T, o lab.Options) *Deployment {
 	t.Helper()
+	return openLabAs(t, o, new(*lab.Lab))
+}
+
+// openLabAs gives the lab, too.
+func openLabAs(t *testing.T, o lab.Options, started **lab.Lab) *Deployment {
+	t.Helper()
 	o.Dir, o.Users = t.TempDir(), 20
 	l, err := lab.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	*started = l
 	t.Cleanup(func() { _ = l.Close() })
 	a, err := answers.Load(t.Context(), l.Answers())
 	if err != nil {

@@ -69,6 +69,9 @@ func Markdown() []byte {
 			c := k.Consents[change.Action(action)]
 			fmt.Fprintf(&b, "- To %s one: `--accept %s` (%s)\n", action, c.ID, c.Title)
 		}
+		if c := k.Undo; c != nil {
+			fmt.Fprintf(&b, "- To roll one back: `--accept %s` (%s)\n", c.ID, c.Title)
+		}
 		b.WriteString("\n| property | type | how it is written |\n| --- | --- | --- |\n")
 		for _, name := range sortedKeys(k.Properties) {
 			p := k.Properties[name]

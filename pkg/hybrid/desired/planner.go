@@ -236,6 +236,7 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 	before, said := len(p.out), len(p.notes)
 	p.topic, p.Forest = t, forest
 	err := t.Derive(ctx, p)
+	later, waits := errors.AsType[waiting](err)
 	switch {
 	case err == nil:
 		return nil
@@ -245,6 +246,10 @@ func (p *Planner) derive(ctx context.Context, t *Topic, forest *fact.Side) error
 		return err
 	}
 	p.out, p.notes = p.out[:before], p.notes[:said]
+	if waits {
+		p.wait(t.ID, string(t.Cloud), later.text)
+		return nil
+	}
 	p.left = append(p.left, instance{t, forest, err})
 	return nil
 }

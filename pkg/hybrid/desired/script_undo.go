@@ -30,8 +30,11 @@ type undoing struct {
 // undo returns how a change is undone. The values come from the plan: a script writes only where
 // what it finds is what the plan saw. What it added to lists is computed when the script runs.
 func (s *script) undo(k *Kind, c change.Change) undoing {
-	if k.Permanent != "" {
+	switch {
+	case k.Permanent != "":
 		return undoing{why: k.Permanent}
+	case k.Undo != nil && c.Action == change.Create:
+		return undoing{why: fmt.Sprintf("to %s: hybridge rollback --accept %s", k.Undo.Title, k.Undo.ID)}
 	}
 	u := undoing{action: "set", like: c}
 	live := change.Live{Identity: liveIdentity, Name: c.Name, Properties: c.After}

@@ -24,6 +24,7 @@ type shellPage struct {
 	Organization, Region      string
 	Result                    string // name of the result file, which stands beside the script that makes changes
 	Undo                      bool
+	Creates                   bool // the organization: there is none to ask
 	Use                       []string
 	Secrets                   []shellSecret
 	Steps                     []shellStep
@@ -76,6 +77,9 @@ var shown = map[string]struct {
 	row      []string
 	paths    map[string]string
 }{
+	"WorkMailOrganization": {lists: [][2]string{{"list-organizations",
+		"OrganizationSummaries[?Alias=='{}' && State!='Deleted']"}},
+		identity: "OrganizationId", row: []string{"Alias", "State"}},
 	"WorkMailDomain": {lists: [][2]string{{"list-mail-domains", "MailDomains[?DomainName=='{}']"}},
 		identity: "DomainName", row: []string{"DomainName"}},
 	"WorkMailUser": {lists: [][2]string{{"list-users", "Users[?State=='ENABLED' && Email=='{}']"}},
@@ -108,7 +112,7 @@ func (s *script) renderShell() []byte {
 	sort, name := sortOf(s.place)
 	d := shellPage{File: s.file, Title: sort.Named(name), Digest: s.plan.Digest, Next: s.next, Place: s.place,
 		Organization: s.site.Organization, Region: s.site.Region, Use: sort.Use(name), Result: resultOf(s.file),
-		Undo: s.undoes}
+		Undo: s.undoes, Creates: s.creates()}
 	for i, c := range s.changes {
 		step := s.shellStep(i+1, c)
 		commands := c.Commands()
@@ -129,10 +133,17 @@ func (s *script) renderShell() []byte {
 	return shellTemplate().fill(d)
 }
 
+// creates reports whether the script creates the organization that it works in. It does nothing else
+// then.
+func (s *script) creates() bool { return s.site.Organization == apply.Unmade }
+
 // write adds commands to a step.
 func (s *script) write(step *shellStep, commands []change.Command) {
 	for _, command := range commands {
-		parameters := map[string]any{"OrganizationId": s.site.Organization}
+		parameters := map[string]any{}
+		if !s.creates() {
+			parameters["OrganizationId"] = s.site.Organization
+		}
 		for name, v := range command.Parameters {
 			parameters[name] = v
 			step.Identified = step.Identified || v == liveIdentity

@@ -2,11 +2,14 @@ package desired
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 )
 
@@ -69,6 +72,9 @@ func (p *Planner) site(ctx context.Context, place string) (site Site, err error)
 	}
 	if place == PlaceWorkMail {
 		organization, err := fact.WorkMailOrganization.In(ctx, p.set.WorkMail)
+		if errors.Is(err, workmail.ErrNotFound) && p.Answers.WorkMail.Directory != "" {
+			organization.ID, err = apply.Unmade, nil
+		}
 		return Site{Organization: organization.ID, Region: p.Answers.WorkMail.Region}, err
 	}
 	if site.Tenant, err = p.tenantID(ctx); err != nil {

@@ -54,7 +54,7 @@ func Topics() []*Topic {
 		mailFlow,
 		copiedRules,
 		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
-		workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,
+		workMailCreation, workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,
 	}
 }
 

@@ -51,18 +51,22 @@ func (p *Planner) workMailForest() bool { return p.Forest.Answers.WorkMail != ni
 // workMail returns the organization. It refuses one that cannot be connected with Exchange, and all
 // of them once the service has ended.
 func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
-	if !p.day().Before(workmail.EndOfSupport) {
-		return workmail.Organization{},
-			refuse("Amazon WorkMail has ended on %s: its console, its API and all mailboxes "+
-				"are gone", workmail.EndOfSupport.AddDate(0, 0, -1).Format(time.DateOnly))
+	if err := p.inService(); err != nil {
+		return workmail.Organization{}, err
 	}
 	o, err := fact.WorkMailOrganization.In(ctx, p.set.WorkMail)
 	switch {
+	case errors.Is(err, workmail.ErrNotFound) && p.Answers.WorkMail.Directory != "":
+		return o, waiting{msg.Of("the organization comes first: plan again when it is active")}
 	case errors.Is(err, workmail.ErrNotFound):
-		return o, notReady{fmt.Sprintf("%v. hybridge creates none: WorkMail has taken no new customers since "+
-			"%s, and ends in %d days", err, workmail.NewCustomersEnd.Format(time.DateOnly), workmail.DaysLeft(p.day()))}
+		return o, notReady{fmt.Sprintf("%v. hybridge creates one where the answers file names its AD Connector "+
+			"(workmail.directory): WorkMail has taken no new customers since %s, and ends in %d days", err,
+			workmail.NewCustomersEnd.Format(time.DateOnly), workmail.DaysLeft(p.day()))}
 	case err != nil:
 		return o, err
+	case o.Arising():
+		return o, waiting{msg.Of("organization %s in WorkMail is %s: plan again when it is active", o.Alias,
+			strings.ToLower(o.State))}
 	case o.State != "Active":
 		return o, notReady{fmt.Sprintf("organization %s in WorkMail is %s", o.Alias, strings.ToLower(o.State))}
 	case !o.Interoperability:
@@ -71,6 +75,20 @@ func (p *Planner) workMail(ctx context.Context) (workmail.Organization, error) {
 	}
 	return o, nil
 }
+
+// inService refuses every plan once the service has ended.
+func (p *Planner) inService() error {
+	if p.day().Before(workmail.EndOfSupport) {
+		return nil
+	}
+	return refuse("Amazon WorkMail has ended on %s: its console, its API and all mailboxes are gone",
+		workmail.EndOfSupport.AddDate(0, 0, -1).Format(time.DateOnly))
+}
+
+// waiting says that a topic is planned later. It is no fault.
+type waiting struct{ text msg.Text }
+
+func (w waiting) Error() string { return w.text.String() }
 
 // ErrNotReady says that a system is known, and cannot take what should exist in it.
 var ErrNotReady error = notReady{}
@@ -154,7 +172,8 @@ var workMailUsers = &Topic{
 	Features: workMailFeatures,
 	Cloud:    fact.AtWorkMail,
 	Kinds:    []*Kind{workMailUser, workMailGroup},
-	Reads:    fact.List(fact.WorkMailOrganization, fact.Recipients),
+	Reads: fact.List(fact.WorkMailOrganization, fact.WorkMailDomain, fact.WorkMailUsers, fact.WorkMailGroups,
+		fact.Recipients),
 	Derive: func(ctx context.Context, p *Planner) error {
 		wanted := p.Answers.WorkMail
 		if wanted.IsLeaving() || len(wanted.Users)+len(wanted.Groups) == 0 {
@@ -173,6 +192,16 @@ var workMailUsers = &Topic{
 					return err
 				}
 				_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+				if proof, err := p.unproved(ctx, domain); err != nil {
+					return err
+				} else if !proof.IsZero() {
+					if registered, err := p.registered(ctx, address); err != nil {
+						return err
+					} else if !registered {
+						p.wait("workmail-users", address, proof)
+						continue
+					}
+				}
 				p.Add(l.kind, PlaceWorkMail, strings.ToLower(address), address,
 					msg.Of("the answers file lists it (workmail.users, workmail.groups)"),
 					change.Properties{"Email": strings.ToLower(address), "EntityId": account},
@@ -181,6 +210,56 @@ var workMailUsers = &Topic{
 		}
 		return nil
 	},
+}
+
+// unproved says what is missing before WorkMail takes users with addresses in a domain.
+func (p *Planner) unproved(ctx context.Context, domain string) (msg.Text, error) {
+	d, err := fact.WorkMailDomain.In(ctx, p.set.WorkMail, domain)
+	switch {
+	case errors.Is(err, workmail.ErrNotFound):
+		return msg.Of("its domain %s comes first: WorkMail names a TXT record then, and takes users once it is "+
+			"published (hybridge check --only workmail.domains)", domain), nil
+	case err != nil:
+		return msg.Text{}, err
+	case d.Ownership == "VERIFIED" || d.Test:
+		return msg.Text{}, nil
+	}
+	record := "_amazonses." + domain
+	for _, r := range d.Records {
+		if r.Type == "TXT" {
+			record = r.Host + " " + r.Value
+		}
+	}
+	return msg.Of("its domain %s is not verified in WorkMail (%s): publish TXT %s, and plan again when WorkMail has "+
+		"seen it, within 72 hours", domain, strings.ToLower(d.Ownership), record), nil
+}
+
+// registered reports whether a user or group with the address is registered to WorkMail.
+func (p *Planner) registered(ctx context.Context, address string) (bool, error) {
+	for _, list := range []*fact.Query[[]workmail.Entity]{fact.WorkMailUsers, fact.WorkMailGroups} {
+		entities, err := list.In(ctx, p.set.WorkMail)
+		if err != nil || slices.ContainsFunc(entities, func(e workmail.Entity) bool {
+			return e.Enabled() && strings.EqualFold(e.Email, address)
+		}) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// anyone reports whether a user is registered to WorkMail, or can be now.
+func (p *Planner) anyone(ctx context.Context) (bool, error) {
+	users, err := fact.WorkMailUsers.In(ctx, p.set.WorkMail)
+	if err != nil || slices.ContainsFunc(users, func(u workmail.Entity) bool { return u.Enabled() && u.Person() }) {
+		return err == nil, err
+	}
+	for _, address := range p.Answers.WorkMail.Users {
+		_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+		if proof, err := p.unproved(ctx, domain); err != nil || proof.IsZero() {
+			return err == nil, err
+		}
+	}
+	return len(p.Answers.WorkMail.Users) == 0, nil
 }
 
 // account returns the name under which WorkMail knows a recipient before it is registered: that of
@@ -279,8 +358,8 @@ var workMailLookups = &Topic{
 	Cloud:     fact.AtWorkMail,
 	PerForest: true,
 	Kinds:     []*Kind{availabilityConfiguration, availabilityAddressSpace},
-	Reads: fact.List(fact.WorkMailOrganization, fact.Recipients, fact.WorkMailIdentityMode, fact.EWSHosts,
-		fact.Organization),
+	Reads: fact.List(fact.WorkMailOrganization, fact.WorkMailUsers, fact.WorkMailDomain, fact.Recipients,
+		fact.WorkMailIdentityMode, fact.EWSHosts, fact.Organization),
 	Derive: func(ctx context.Context, p *Planner) error {
 		provider := p.Forest.Answers.WorkMail
 		if provider == nil {
@@ -292,6 +371,11 @@ var workMailLookups = &Topic{
 		}
 		if left, err := p.everyoneLeft(ctx); left || err != nil {
 			return err
+		}
+		if someone, err := p.anyone(ctx); err != nil {
+			return err
+		} else if !someone {
+			return waiting{msg.Of("WorkMail takes no availability configuration before a user is registered")}
 		}
 		domains, err := p.domains()
 		if err != nil {

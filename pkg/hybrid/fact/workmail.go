@@ -11,6 +11,7 @@ import (
 // WorkMailAPI is an organization of Amazon WorkMail; *workmail.Client is one.
 type WorkMailAPI interface {
 	Organization(ctx context.Context) (workmail.Organization, error)
+	Named(ctx context.Context) ([]workmail.Organization, error)
 	Domains(ctx context.Context) ([]workmail.Domain, error)
 	Domain(ctx context.Context, name string) (workmail.Domain, error)
 	Users(ctx context.Context) ([]workmail.Entity, error)
@@ -62,6 +63,12 @@ func Actions(actions ...string) Fact {
 var (
 	WorkMailOrganization = FromWorkMail("DescribeOrganization", []string{"workmail:DescribeOrganization"},
 		WorkMailAPI.Organization)
+	// WorkMailNamed are the organizations of the account with the alias of the answers, those that
+	// were deleted too.
+	WorkMailNamed = FromWorkMail("ListOrganizations", []string{"workmail:ListOrganizations"}, WorkMailAPI.Named)
+	// WorkMailConnector is a directory by its id.
+	WorkMailConnector = FromWorkMailBy("DescribeDirectories {key}", []string{"ds:DescribeDirectories"},
+		WorkMailAPI.Directory)
 	WorkMailDomains = FromWorkMail("ListMailDomains", []string{"workmail:ListMailDomains"}, WorkMailAPI.Domains)
 	WorkMailDomain  = FromWorkMailBy("GetMailDomain {key}", []string{"workmail:GetMailDomain"}, WorkMailAPI.Domain)
 	WorkMailUsers   = FromWorkMail("ListUsers", []string{"workmail:ListUsers"}, WorkMailAPI.Users)

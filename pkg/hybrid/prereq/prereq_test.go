@@ -927,7 +927,7 @@ func withoutTenant(f *fact.Set) {
 func broken(t *testing.T, err error) *fact.Set {
 	t.Helper()
 	known, _ := healthy(t)
-	known.Answers.WorkMail = &answers.WorkMail{Region: "us-east-1", Organization: "contoso",
+	known.Answers.WorkMail = &answers.WorkMail{Region: "us-east-1", Organization: "contoso", Directory: "d-906781cc3a",
 		Account: &answers.WorkMailAccount{User: "svc@contoso.example"}, Users: []string{"bob@" +
 			known.Answers.Forests[0].Domains[0]}}
 	for i := range known.Answers.Forests {

@@ -12,6 +12,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
@@ -60,6 +61,12 @@ var workMailChecks = []Check{
 		Run: func(ctx context.Context, in Input) check.Result {
 			o, err := fact.WorkMailOrganization.In(ctx, in.WorkMail)
 			switch {
+			case errors.Is(err, workmail.ErrNotFound) && in.Answers.WorkMail.Directory != "":
+				left := workmail.DaysLeft(in.Now())
+				return check.Failed("%s. hybridge plan creates it (workmail.directory); WorkMail takes no new customers "+
+					"since %s, and ends in %s", err.Error(), workmail.NewCustomersEnd.Format(time.DateOnly),
+					daysLeft(left)).FixWith("hybridge apply --accept "+desired.AcceptEndOfSupport).
+					With("daysLeft", left)
 			case errors.Is(err, workmail.ErrNotFound):
 				left := workmail.DaysLeft(in.Now())
 				return check.Failed("%s. hybridge creates none: WorkMail has taken no new customers since %s, and "+
@@ -117,6 +124,43 @@ var workMailChecks = []Check{
 				return check.Failed("AD Connector %s is %s: %s", d.ID, d.Stage, d.Reason).With("stage", d.Stage)
 			}
 			return check.Pass("AD Connector %s reads %s as %s", d.ID, d.Name, d.Account).With("servers", d.Servers)
+		},
+	},
+	{
+		ID:    "workmail.new-directory",
+		Title: "The AD Connector fits the organization that is to be created",
+		Scope: PerWorkMail,
+		Needs: answersWorkMail,
+		Reads: fact.List(fact.WorkMailNamed, fact.WorkMailConnector),
+		Why: "An organization is created with one directory (workmail.directory), and takes its alias. " +
+			"Interoperability needs an AD Connector that works. Neither can be changed later.",
+		Fix: "Name an AD Connector of the region. Give it the alias of the organization where it has none.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			wanted := in.Answers.WorkMail
+			if wanted.Directory == "" {
+				return check.NotApplicable("the answers file names no directory to create an organization with " +
+					"(workmail.directory)")
+			}
+			named, err := fact.WorkMailNamed.In(ctx, in.WorkMail)
+			if err != nil {
+				return check.Unknown(err)
+			}
+			if slices.ContainsFunc(named, func(o workmail.Organization) bool { return !o.Gone() }) {
+				return check.NotApplicable("organization %s exists", wanted.Organization)
+			}
+			d, err := fact.WorkMailConnector.In(ctx, in.WorkMail, wanted.Directory)
+			switch {
+			case errors.Is(err, workmail.ErrNotFound):
+				return check.Failed("the account has no directory %s in %s", wanted.Directory, wanted.Region)
+			case err != nil:
+				return check.Unknown(err)
+			case d.Stage != "Active":
+				return check.Failed("AD Connector %s is %s: %s", d.ID, d.Stage, d.Reason).With("stage", d.Stage)
+			}
+			if why := desired.NoOrganizationWith(d, wanted.Organization); !why.IsZero() {
+				return check.Failed("%s", why)
+			}
+			return check.Pass("AD Connector %s reads %s as %s", d.ID, d.Name, d.Account)
 		},
 	},
 	{
@@ -352,12 +396,13 @@ var workMailChecks = []Check{
 				return notShared(in)
 			}
 			var bad []msg.Text
+			var missing []string
 			for _, name := range in.Forest.Answers.Domains {
 				d, err := fact.WorkMailDomain.In(ctx, in.WorkMail, strings.ToLower(name))
 				switch {
 				case errors.Is(err, workmail.ErrNotFound) && in.Answers.WorkMail.IsLeaving():
 				case errors.Is(err, workmail.ErrNotFound):
-					bad = append(bad, msg.Of("%s is not added", name))
+					missing = append(missing, name)
 				case err != nil:
 					return check.Unknown(err)
 				case d.Ownership != "VERIFIED":
@@ -374,6 +419,9 @@ var workMailChecks = []Check{
 				return check.Failed("%s not ready in WorkMail: %s",
 					msg.Count(len(bad), "%s domain is", "%s domains are"),
 					some(bad))
+			}
+			if len(missing) > 0 {
+				return check.Warned("WorkMail does not have %s yet; hybridge plan adds it", strings.Join(missing, ", "))
 			}
 			return check.Pass("%s verified in WorkMail", msg.Count(len(in.Forest.Answers.Domains), "%s domain is",
 				"%s domains are"))

@@ -143,9 +143,9 @@ func (s *Service) run(ctx context.Context, name string, input map[string]any) (a
 			}
 		}
 		switch {
-		case c.org == nil || c.org.deleted && name != "DescribeOrganization":
+		case c.org == nil || c.org.gone() && name != "DescribeOrganization":
 			return nil, fail("OrganizationNotFoundException", "Organization %s not found.", id)
-		case c.org.state() != "Active" && name != "DescribeOrganization" && name != "DeleteOrganization":
+		case c.org.state() != "Active" && name != "DescribeOrganization":
 			return nil, fail("OrganizationStateException", "The organization is in state %s.", c.org.state())
 		}
 	}
@@ -155,14 +155,14 @@ func (s *Service) run(ctx context.Context, name string, input map[string]any) (a
 		data, _ := json.Marshal(input)
 		was, seen := s.tokens[name+token]
 		switch {
-		case seen && was == string(data):
-			return answer{}, nil
+		case seen && was.input == string(data):
+			return was.out, nil
 		case seen:
 			return nil, invalid("The client token was used with other parameters.")
 		}
 		out, refused := operations[name](s, c)
 		if refused == nil {
-			s.tokens[name+token] = string(data)
+			s.tokens[name+token] = carried{string(data), out}
 		}
 		return out, refused
 	}

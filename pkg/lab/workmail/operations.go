@@ -99,14 +99,29 @@ func createOrganization(s *Service, c *call) (answer, *apiError) {
 	}
 	for _, o := range s.organizations {
 		switch {
-		case o.deleted:
+		case o.gone():
 		case strings.EqualFold(o.Alias, alias):
 			return nil, fail("NameAvailabilityException", "The alias %s is not available.", alias)
 		case connector != nil && o.directory == connector:
 			return nil, fail("DirectoryInUseException", "The directory is in use by organization %s.", o.ID)
 		}
 	}
+	domains, _ := c.input["Domains"].([]any)
+	for _, d := range domains {
+		d, _ := d.(map[string]any)
+		name, _ := d["DomainName"].(string)
+		for _, o := range s.organizations {
+			if !o.gone() && o.domain(name) != nil {
+				return nil, invalid("The domain %s is in use by organization %s.", name, o.ID)
+			}
+		}
+		if d["HostedZoneId"] != nil {
+			return nil, invalid("The lab simulates no hosted zones of Route 53.")
+		}
+	}
 	switch {
+	case s.Closed:
+		return nil, denied("AccessDeniedException", "Amazon WorkMail is no longer available to new customers.")
 	case id == "":
 		return nil, invalid("The lab simulates organizations with an AD Connector alone.")
 	case connector == nil:
@@ -117,19 +132,24 @@ func createOrganization(s *Service, c *call) (answer, *apiError) {
 		return nil, invalid("The alias must be the alias of the directory, %s.", connector.Alias)
 	}
 	o := s.add(alias, connector, c.flag("EnableInteroperability"))
-	domains, _ := c.input["Domains"].([]any)
 	for _, d := range domains {
 		name, _ := d.(map[string]any)["DomainName"].(string)
 		o.domains = append(o.domains, &domain{name: strings.ToLower(name)})
 	}
+	if s.Created != nil {
+		s.Created(o)
+	}
 	return answer{"OrganizationId": o.ID}, nil
 }
 
-func deleteOrganization(_ *Service, c *call) (answer, *apiError) {
+func deleteOrganization(s *Service, c *call) (answer, *apiError) {
 	if len(c.org.registered) > 0 && !c.flag("ForceDelete") {
 		return nil, invalid("The organization has enabled users; ForceDelete removes them.")
 	}
-	c.org.deleted = true
+	if c.flag("DeleteDirectory") {
+		return nil, invalid("The lab deletes no directory.")
+	}
+	c.org.deleted = s.Clock()
 	return answer{"OrganizationId": c.org.ID, "State": "Deleting"}, nil
 }
 
@@ -183,7 +203,7 @@ func (s *Service) prove(c *call, d *domain) {
 func registerDomain(s *Service, c *call) (answer, *apiError) {
 	name := strings.ToLower(c.text("DomainName"))
 	for _, o := range s.organizations {
-		if !o.deleted && o.domain(name) != nil {
+		if !o.gone() && o.domain(name) != nil {
 			return nil, fail("MailDomainInUseException", "The domain %s is in use by organization %s.", name, o.ID)
 		}
 	}

@@ -26,7 +26,11 @@ type Config struct {
 	// Connectors are the AD Connectors of the account.
 	Connectors []*Connector
 	Clock      func() time.Time
-	// Delay is how long a new organization takes to become active.
+	// Closed says that AWS takes the account as no customer any more.
+	Closed bool
+	// Created hears of an organization that the API creates.
+	Created func(*Organization)
+	// Delay is how long a new organization takes to become active, and an old one to go.
 	Delay time.Duration
 	// Calendar returns the calendar of a WorkMail user.
 	Calendar func(address string, w ews.Window) []ews.Event
@@ -88,14 +92,20 @@ type Service struct {
 
 	mu            sync.Mutex
 	organizations []*Organization
-	tokens        map[string]string // client tokens of requests that were carried out
+	tokens        map[string]carried // requests that were carried out, by their client tokens
 }
 
 // New makes a service without organizations.
-func New(c Config) *Service { return &Service{Config: c, tokens: map[string]string{}} }
+func New(c Config) *Service { return &Service{Config: c, tokens: map[string]carried{}} }
 
 // Reach gives WorkMail its way to the internet.
 func (s *Service) Reach(l *link.Link) { s.way = l }
+
+// carried is a request that was carried out, with its answer.
+type carried struct {
+	input string
+	out   answer
+}
 
 // Organization is one organization.
 type Organization struct {
@@ -105,7 +115,7 @@ type Organization struct {
 	directory        *Connector
 	created          time.Time
 	delay            time.Duration
-	deleted          bool
+	deleted          time.Time
 	domains          []*domain
 	registered       map[string]string // address by id of a person
 	availability     []*availability
@@ -154,7 +164,13 @@ func (s *Service) NewOrganization(alias string, c *Connector, domains ...string)
 
 // add makes an organization with its test domain.
 func (s *Service) add(alias string, c *Connector, interoperability bool) *Organization {
-	sum := sha256.Sum256([]byte(s.Account + "/" + alias))
+	name := s.Account + "/" + alias
+	for _, other := range s.organizations {
+		if other.Alias == alias {
+			name += "/another" // one that was deleted keeps its id
+		}
+	}
+	sum := sha256.Sum256([]byte(name))
 	o := &Organization{
 		ID: "m-" + hex.EncodeToString(sum[:16]), Alias: alias, Interoperability: interoperability, service: s,
 		directory: c, created: s.Clock(), delay: s.Delay, registered: map[string]string{},
@@ -165,11 +181,16 @@ func (s *Service) add(alias string, c *Connector, interoperability bool) *Organi
 	return o
 }
 
-// state is one of Requested, Creating, Active, Deleted.
+// gone reports whether the organization was deleted.
+func (o *Organization) gone() bool { return o.state() == "Deleted" }
+
+// state is one of Requested, Creating, Active, Deleting, Deleted.
 func (o *Organization) state() string {
 	switch age := o.service.Clock().Sub(o.created); {
-	case o.deleted:
+	case !o.deleted.IsZero() && o.service.Clock().Sub(o.deleted) >= o.service.Delay:
 		return "Deleted"
+	case !o.deleted.IsZero():
+		return "Deleting"
 	case o.impaired:
 		return "Impaired"
 	case age < o.delay/2:
@@ -185,6 +206,15 @@ func (o *Organization) Impair() {
 	o.service.mu.Lock()
 	defer o.service.mu.Unlock()
 	o.impaired = true
+}
+
+// Forget takes the organization out of the account: it never was there.
+func (o *Organization) Forget() {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	o.service.organizations = slices.DeleteFunc(o.service.organizations, func(other *Organization) bool {
+		return other == o
+	})
 }
 
 // Register enables a person for WorkMail, by an address.
