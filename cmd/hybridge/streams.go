@@ -20,6 +20,7 @@ type streams struct {
 	OutTTY   bool
 	ErrTTY   bool
 	Width    int // of the terminal; 0 when unknown
+	Height   int // of the terminal, in lines; 0 when unknown
 	Env      func(string) string
 }
 
@@ -30,8 +31,8 @@ func systemStreams() streams {
 		InTTY: is(os.Stdin), OutTTY: is(os.Stdout), ErrTTY: is(os.Stderr), Env: os.Getenv,
 	}
 	if s.OutTTY {
-		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			s.Width = width
+		if width, height, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			s.Width, s.Height = width, height
 		}
 	}
 	return s

@@ -61,6 +61,7 @@ const topicEnvironment = `Flags override variables.
 
   HYBRIDGE_ANSWERS     the answers file (--answers)
   HYBRIDGE_STATE_DIR   where journals and the lock are (--state-dir)
+  HYBRIDGE_PAGER       what shows output that is longer than the terminal, else PAGER, else less; cat shows it as it is
   HYBRIDGE_LOG_LEVEL   trace, debug, info, warn, error (--log-level)
   HYBRIDGE_LOG_FILE    log to this file (--log-file)
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb

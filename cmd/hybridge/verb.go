@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,18 @@ type work func(ctx context.Context, t *task, args []string) error
 // the format that --output names before do runs, and closed by runIn with the exit code.
 func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		var page *pager
+		if a.OutTTY && a.output == "text" && a.outputFile == "" && slices.Contains(paged, cmd.Name()) {
+			if page = newPager(a.streams); page != nil {
+				a.Out = page
+			}
+		}
 		t, err := a.start(has)
 		if err != nil {
 			return err
+		}
+		if page != nil {
+			t.closers = append(t.closers, page.Close)
 		}
 		t.verb = cmd.Name()
 		if !cmd.HasParent() { // all stages
