@@ -1,4 +1,4 @@
-# make build | test | lint | vulncheck | bench | converge | peers | docs | dist | release | release-test | builds | fuzz
+# make build | test | lint | vulncheck | bench | converge | peers | docs | dist | release | release-test | acceptance | builds | fuzz
 SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.dat
 GCFLAGS := -gcflags=./...=-l -gcflags=./pkg/wire/...= -gcflags=./pkg/estate/...=
 GOBUILD := CGO_ENABLED=0 go build -trimpath $(GCFLAGS) -ldflags '$(LDFLAGS)'
 
-.PHONY: build test race lint vulncheck long-lines bench converge peers docs dist release release-test builds fuzz clean
+.PHONY: build test race lint vulncheck long-lines bench converge peers docs dist release release-test acceptance builds fuzz clean
 
 build:
 	$(GOBUILD) -o hybridge ./cmd/hybridge
@@ -92,6 +92,10 @@ bin/goreleaser:
 
 bin/cyclonedx-gomod:
 	GOBIN="$(CURDIR)/bin" go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+# All that must be seen of hybridge, line by line; hours. What passed on this commit is not run again.
+acceptance: peers
+	test/acceptance/run.sh
 
 # New updates of Exchange Server into the table of builds, from Microsoft's page.
 builds:
