@@ -100,16 +100,25 @@ func (s *confirmScreen) agree(m *model) tea.Cmd {
 		m.note = "That is not the organization's name."
 		return nil
 	}
-	needed, _ := apply.Needed(*m.outcome.Plan, deployment.Kinds())
-	return s.goOn(m, append(needed, apply.AcceptRemovals)...)
+	return s.goOn(m)
 }
 
-// goOn applies with the consents that the person gave on this screen.
-func (s *confirmScreen) goOn(m *model, accepted ...string) tea.Cmd {
+// consents are what agreeing to a plan on this screen consents to. For what needs a consent, the
+// screen asks for the organization's name.
+func (s *confirmScreen) consents(p *change.Plan) []string {
+	var accepted []string
+	if severe(p) {
+		accepted, _ = apply.Needed(*p, deployment.Kinds())
+		accepted = append(accepted, apply.AcceptRemovals)
+	}
 	if len(s.objections()) > 0 {
 		accepted = append(accepted, apply.AcceptFailedChecks)
 	}
-	m.options.Apply.Accept = accepted
+	return accepted
+}
+
+func (s *confirmScreen) goOn(m *model) tea.Cmd {
+	m.options.Apply.Accept = s.consents(m.outcome.Plan)
 	return m.next()
 }
 

@@ -65,21 +65,28 @@ func (s *discoverScreen) typing(*model) bool { return s.found == nil || s.list.f
 
 // look takes the fields into the document and begins to look.
 func (s *discoverScreen) look(m *model) tea.Cmd {
+	if !s.said(m) {
+		s.at = 0
+		return nil
+	}
+	return m.begin()
+}
+
+// said takes the fields into the document; false, with a note, when there is no domain.
+func (s *discoverScreen) said(m *model) bool {
 	domain := strings.ToLower(strings.Trim(strings.TrimSpace(s.fields[0].String()), "."))
 	user := strings.TrimSpace(s.fields[1].String())
 	key := func(field string) string { return fmt.Sprintf("forests[%d].directory.%s", s.forest, field) }
 	if err := question("forests[].directory.domain").Validate([]string{domain}); domain == "" || err != nil {
-		s.at = 0
 		m.note = "Type the DNS name of the forest root domain, such as contoso.com."
-		return nil
+		return false
 	}
 	m.document.Set(key("domain"), domain)
-	switch {
-	case user == "":
+	if user == "" {
 		m.document.Set(key("bind.kind"), string(answers.CredentialKerberos))
 		m.document.Unset(key("bind.user"))
 		m.document.Unset(key("bind.password"))
-	default:
+	} else {
 		if !strings.ContainsAny(user, `@\`) {
 			user += "@" + domain
 		}
@@ -90,7 +97,7 @@ func (s *discoverScreen) look(m *model) tea.Cmd {
 		m.document.Set(key("bind.kind"), string(answers.CredentialPassword))
 	}
 	m.edits++
-	return m.begin()
+	return true
 }
 
 // question is the question of a key.
@@ -120,11 +127,12 @@ func (s *discoverScreen) actions(m *model) []action {
 	case m.run != nil:
 		return []action{backward(m)}
 	case s.found == nil:
-		return []action{on("enter", "look", s.onward), on("tab", "next field", s.turn, "tab", "up", "down", "shift+tab"),
+		return []action{on("enter", "look", s.onward),
+			on("tab", "next field", s.turn, "tab", "up", "down", "shift+tab"),
 			on("ctrl+o", "skip this", s.skip), on("esc", "back", s.leave)}
 	}
-	own := []action{on("enter", s.follows(m), s.take), on("x", "leave out", s.toggle), on("f", "another forest", s.another),
-		on("r", "look again", func(m *model) tea.Cmd { s.ask(m, s.forest); return nil }), on("esc", "back", s.leave)}
+	own := []action{on("enter", s.follows(m), s.take), on("x", "leave out", s.toggle),
+		on("f", "another forest", s.another), on("r", "look again", s.anew), on("esc", "back", s.leave)}
 	return s.list.actions(own...)
 }
 
@@ -142,6 +150,11 @@ func (s *discoverScreen) next(m *model) int {
 		return n
 	}
 	return 0
+}
+
+func (s *discoverScreen) anew(m *model) tea.Cmd {
+	s.ask(m, s.forest)
+	return nil
 }
 
 func (s *discoverScreen) turn(*model) tea.Cmd {
@@ -202,21 +215,40 @@ func (s *discoverScreen) take(m *model) tea.Cmd {
 		s.ask(m, n)
 		return nil
 	}
-	found := *s.found
-	found.Proposals = slices.DeleteFunc(slices.Clone(found.Proposals), func(p deployment.Proposal) bool {
-		return s.without[proposalID(p)]
-	})
-	taken := found.Into(m.document)
-	m.edits++
+	taken := s.accept(m)
 	if err := m.valid(); err != nil {
 		cmd := m.complain(err)
 		m.note = counted(len(taken), "answer") + " found; this one is missing."
 		return tea.Batch(m.store(), cmd)
 	}
-	if len(found.Hybrid) > 0 {
+	if len(s.found.Hybrid) > 0 {
 		return tea.Batch(m.store(), show[*planScreen](m))
 	}
 	return tea.Batch(m.store(), show[*reviewScreen](m))
+}
+
+// accept puts the proposals that are not left out into the answers.
+func (s *discoverScreen) accept(m *model) []deployment.Proposal {
+	found := *s.found
+	found.Proposals = slices.DeleteFunc(slices.Clone(found.Proposals), func(p deployment.Proposal) bool {
+		return s.without[proposalID(p)]
+	})
+	m.edits++
+	return found.Into(m.document)
+}
+
+// asks is what a proposal answers, with its forest.
+func asks(m *model, p deployment.Proposal) string {
+	label := question(p.Question).Label
+	if strings.HasPrefix(p.Question, "forests[]") || strings.HasPrefix(p.Question, "tests.") {
+		return clean(m.document.Text(fmt.Sprintf("forests[%d].directory.domain", p.Forest))) + ": " + label
+	}
+	return label
+}
+
+// proposed is a proposal in one line.
+func proposed(m *model, p deployment.Proposal) string {
+	return asks(m, p) + ": " + clean(strings.Join(p.Values, ", "))
 }
 
 func proposalID(p deployment.Proposal) string { return fmt.Sprintf("%s %d", p.Question, p.Forest) }
@@ -270,11 +302,7 @@ func (s *discoverScreen) form(m *model, width int) []string {
 func (s *discoverScreen) proposals(m *model, width int) []item {
 	var items []item
 	for _, p := range s.found.Proposals {
-		q := question(p.Question)
-		what := q.Label
-		if strings.HasPrefix(p.Question, "forests[]") || strings.HasPrefix(p.Question, "tests.") {
-			what = clean(s.domain(m, p.Forest)) + ": " + q.Label
-		}
+		what := asks(m, p)
 		id := proposalID(p)
 		text := clean(strings.Join(p.Values, ", "))
 		if s.without[id] {
@@ -284,7 +312,7 @@ func (s *discoverScreen) proposals(m *model, width int) []item {
 		for _, line := range m.text(width-4, p.From.String()) {
 			it.lines = append(it.lines, "    "+m.styles.faint.Render(clean(line)))
 		}
-		help := q.Help
+		help := question(p.Question).Help
 		it.detail = func(width int) []string {
 			return append(m.blocks(width, report.Paragraph{Label: msg.Plain(what), Text: msg.Plain(text)},
 				report.Paragraph{Label: msg.Plain("found in"), Text: p.From}), m.text(width, help)...)

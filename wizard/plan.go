@@ -279,7 +279,8 @@ func (s *planScreen) item(m *model, c change.Change, width int) item {
 			blocks = append(blocks, report.Command{Label: msg.Of("runs"), Lines: commandLines(c)})
 		}
 		if len(c.Needs) > 0 {
-			blocks = append(blocks, report.Paragraph{Label: msg.Of("needs"), Text: msg.Plain(strings.Join(c.Needs, ", "))})
+			needs := msg.Plain(strings.Join(c.Needs, ", "))
+			blocks = append(blocks, report.Paragraph{Label: msg.Of("needs"), Text: needs})
 		}
 		return m.blocks(width, blocks...)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
 // reviewScreen shows the answers before anything is connected to.
@@ -21,15 +23,21 @@ func (*reviewScreen) actions(*model) []action {
 func (*reviewScreen) enter(m *model) tea.Cmd { return m.recall() }
 
 func (*reviewScreen) render(m *model, width, _ int) []string {
-	a := m.answers
 	lines := m.past.notice(m, width)
 	lines = append(lines, "", m.styles.title.Render("These are the answers:"), "")
-	row := func(what, value string) {
-		for _, line := range m.text(width-16, clean(value)) {
+	for _, row := range reviewed(m.answers) {
+		what := row[0]
+		for _, line := range m.text(width-16, clean(row[1])) {
 			lines = append(lines, fmt.Sprintf("  %-13s %s", what, line))
 			what = ""
 		}
 	}
+	return append(lines, "", "Checking the prerequisites reads every system and changes nothing.")
+}
+
+// reviewed are the answers in short, each with its label.
+func reviewed(a answers.Answers) (rows [][2]string) {
+	row := func(what, value string) { rows = append(rows, [2]string{what, value}) }
 	row("Organization", a.Organization)
 	if e := a.ExchangeOnline; e != nil {
 		row("Tenant", fmt.Sprintf("%s, cloud %s, signing in with %s", e.Tenant, e.Cloud, e.Credential.Kind))
@@ -45,7 +53,7 @@ func (*reviewScreen) render(m *model, width, _ int) []string {
 	for _, host := range a.Network.InsecureHosts {
 		row("! Insecure", "the certificate of "+host+" is not verified")
 	}
-	return append(lines, "", "Checking the prerequisites reads every system and changes nothing.")
+	return rows
 }
 
 // enumerate names the domains of a forest, the first of many.

@@ -54,6 +54,7 @@ type globals struct {
 	output         string
 	outputFile     string
 	nonInteractive bool
+	accessible     bool // the wizard in plain lines
 	yes            bool
 	noColor        bool
 	timeout        time.Duration
@@ -64,6 +65,10 @@ type globals struct {
 	only, skip     []string
 	accept         []string // ids of deployment.Consents
 }
+
+// plainly reports whether the wizard asks in plain lines: where a person wants that, or where the
+// terminal cannot be drawn on.
+func (a app) plainly() bool { return a.accessible || a.InTTY && a.OutTTY && !a.canDraw() }
 
 // run is the whole program: it parses args, carries out one command, and returns the exit code.
 func run(args []string, s streams, open opener) int {
@@ -159,7 +164,7 @@ and --non-interactive it runs all of them in plain lines.`,
 	}
 	unattended := newUnattendedRun(a)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if !g.nonInteractive && s.canDraw() {
+		if !g.nonInteractive && (s.canDraw() || s.canAsk() && a.plainly() && s.Env("CI") == "") {
 			return runWizard(cmd, a)
 		}
 		if g.answersFile == "" {
@@ -193,6 +198,8 @@ and --non-interactive it runs all of them in plain lines.`,
 		"output `FORMAT`; every command's help lists its formats")
 	flags.StringVar(&g.outputFile, "output-file", "", "write the output to `FILE` instead of standard output")
 	flags.BoolVar(&g.nonInteractive, "non-interactive", false, "never ask")
+	flags.BoolVar(&g.accessible, "accessible", s.Env("HYBRIDGE_ACCESSIBLE") != "",
+		"ask in plain lines, for screen readers; the wizard alone")
 	flags.BoolVar(&g.yes, "yes", false, "confirm changes without a prompt")
 	flags.StringSliceVar(&g.accept, "accept", nil,
 		"consent to this `ID` by name, see: hybridge help consents; may be given more than once")

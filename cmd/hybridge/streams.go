@@ -44,6 +44,9 @@ func (s streams) canDraw() bool {
 	return s.InTTY && s.OutTTY && term != "dumb" && (term != "" || runtime.GOOS == "windows")
 }
 
+// canAsk reports whether a person at a terminal can be asked, in plain lines at least.
+func (s streams) canAsk() bool { return s.InTTY && s.OutTTY }
+
 // style is how text looks on a stream: color only on a terminal and where no variable forbids it,
 // ASCII where UTF-8 is not declared.
 func (s streams) style(tty, noColor bool) report.Style {

@@ -64,6 +64,7 @@ const topicEnvironment = `Flags override variables.
   HYBRIDGE_PAGER       what shows output that is longer than the terminal, else PAGER, else less; cat shows it as it is
   HYBRIDGE_LOG_LEVEL   trace, debug, info, warn, error (--log-level)
   HYBRIDGE_LOG_FILE    log to this file (--log-file)
+  HYBRIDGE_ACCESSIBLE  the wizard asks in plain lines, as --accessible
   HYBRIDGE_NO_COLOR    no color, as NO_COLOR and TERM=dumb
   CLICOLOR_FORCE       color also where there is no terminal
   CI                   hybridge never asks

@@ -20,12 +20,14 @@ func newWizardCommand(a app) *cobra.Command {
 		GroupID: "flow",
 		Short:   "Run all steps on the terminal (the default there)",
 		Long: `The wizard leads through all steps: answers, prerequisites, plan, apply, free/busy. Leaving it
-saves the answers, and the next start continues with the rest of an interrupted apply.`,
+saves the answers, and the next start continues with the rest of an interrupted apply.
+
+With --accessible, or HYBRIDGE_ACCESSIBLE in the environment, it asks in plain lines, one after the other:
+for screen readers and narrow terminals. A terminal whose TERM is dumb gets plain lines too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if a.nonInteractive || !a.canDraw() {
-				return usage("the wizard needs a terminal that can move the cursor; " +
-					"without one, use --answers FILE --non-interactive")
+			if a.nonInteractive || !a.canAsk() {
+				return usage("the wizard needs a terminal; without one, use --answers FILE --non-interactive")
 			}
 			return runWizard(cmd, a)
 		},
@@ -79,7 +81,11 @@ func walkWizard(cmd *cobra.Command, a app, passing bool) error {
 		return apply.History(stateDir)
 	}
 	o.Apply.Version = version
-	err = wizard.Run(cmd.Context(), o)
+	if a.plainly() {
+		err = wizard.RunLines(cmd.Context(), o, a.Width)
+	} else {
+		err = wizard.Run(cmd.Context(), o)
+	}
 	if errors.Is(err, wizard.ErrLeft) {
 		return quietly(exitCancelled) // the wizard said how to go on
 	}

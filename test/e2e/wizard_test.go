@@ -34,10 +34,10 @@ func (e *estate) wizard(t *testing.T, columns, rows uint16) *screen {
 	return e.wizardOn(t, e.command("wizard"), columns, rows)
 }
 
-func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16) *screen {
+func (e *estate) wizardOn(t *testing.T, command *exec.Cmd, columns, rows uint16, env ...string) *screen {
 	t.Helper()
 	s := &screen{T: t, command: command, ended: make(chan struct{})}
-	s.command.Env = append(s.command.Env, "TERM=xterm-256color", "CI=", "LC_ALL=C.UTF-8")
+	s.command.Env = append(append(s.command.Env, "TERM=xterm-256color", "CI=", "LC_ALL=C.UTF-8"), env...)
 	var err error
 	if s.file, err = pty.StartWithSize(s.command, &pty.Winsize{Rows: rows, Cols: columns}); err != nil {
 		t.Fatal(err)
@@ -258,6 +258,28 @@ func TestWizardAfterAKill(t *testing.T) {
 	s.until(time.Minute, "enter free/busy")
 	s.press("q")
 	s.exit(10 * time.Second)
+	if after := e.plan(t); len(after.Changes) != 0 {
+		t.Errorf("after the wizard the plan still has %v", after.Changes)
+	}
+}
+
+// On a terminal that cannot be drawn on, the wizard asks in plain lines, and does the same.
+func TestWizardInLines(t *testing.T) {
+	e := startLab(t)
+	s := e.wizardOn(t, e.command(), 40, 24, "TERM=dumb")
+	for _, at := range []struct{ shows, types string }{
+		{"Number [1]:", "\r"}, {"Number [2]:", "\r"}, {"Leave out, by number", "\r"}, {"Number [3]:", "\r"},
+		{"Apply it? [y/N]", "y\r"}, {"Number [4]:", "\r"}, {"Number [7]:", "\r"},
+	} {
+		s.until(time.Minute, at.shows)
+		if strings.Contains(s.text(), "\x1b") {
+			t.Errorf("escape sequences: %q", s.text())
+		}
+		s.press(at.types)
+	}
+	if code, _ := s.exit(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 	if after := e.plan(t); len(after.Changes) != 0 {
 		t.Errorf("after the wizard the plan still has %v", after.Changes)
 	}

@@ -1,0 +1,741 @@
+package wizard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+)
+
+// lines is the wizard in plain lines: questions and answers, one after the other. It moves no
+// cursor and draws nothing twice, for screen readers and terminals that cannot be drawn on. It has
+// the state, the questions and the stages of the screens.
+type lines struct {
+	*model
+	ctx   context.Context
+	width int
+
+	mu  sync.Mutex // of out: a run and its clock write
+	out io.Writer
+}
+
+// errEnd says that there is no more input.
+var errEnd = errors.New("the input has ended")
+
+// RunLines is Run in plain lines. width is that of the terminal; 80 when unknown.
+func RunLines(ctx context.Context, o Options, width int) error {
+	if o.In == nil {
+		o.In = os.Stdin
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	o.NoColor = true
+	if width <= 0 {
+		width = 80
+	}
+	l := &lines{model: newModel(ctx, o), ctx: ctx, width: max(40, min(width, 200)), out: o.Out}
+	defer l.close()
+	err := l.walk()
+	saved := l.save()
+	if !o.Passing {
+		l.say(l.farewell(saved)...)
+	}
+	switch {
+	case saved != nil:
+		return saved
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !errors.Is(err, errEnd):
+		return err
+	case !l.finished():
+		return ErrLeft
+	}
+	return nil
+}
+
+func (l *lines) say(texts ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, text := range texts {
+		text = strings.TrimRight(text, " ")
+		if l.options.ASCII {
+			text = ascii.Replace(text)
+		}
+		_, _ = fmt.Fprintln(l.out, text)
+	}
+}
+
+// tell breaks a text into lines.
+func (l *lines) tell(format string, args ...any) {
+	for _, line := range l.text(l.width, clean(fmt.Sprintf(format, args...))) {
+		l.wrapped(line)
+	}
+}
+
+func (l *lines) document(d report.Document) {
+	for _, line := range (report.Style{Width: l.width, ASCII: l.options.ASCII}).View(d.View()) {
+		l.wrapped(line)
+	}
+}
+
+// wrapped prints a line of a block. Blocks are made for 80 columns and more.
+func (l *lines) wrapped(line string) {
+	if l.width < minWidth {
+		line = ansi.Wordwrap(line, l.width, "")
+	}
+	l.say(strings.Split(line, "\n")...)
+}
+
+// ask prints a prompt and reads a line; hidden does not show what is typed.
+func (l *lines) ask(prompt string, hidden bool) (string, error) {
+	l.mu.Lock()
+	_, _ = io.WriteString(l.out, prompt+" ")
+	l.mu.Unlock()
+	type line struct {
+		text string
+		err  error
+	}
+	restore := func() {}
+	if f, ok := l.options.In.(*os.File); ok && hidden {
+		if state, err := term.GetState(int(f.Fd())); err == nil {
+			restore = func() { _ = term.Restore(int(f.Fd()), state) } // the echo is off meanwhile
+		}
+	}
+	read := make(chan line, 1)
+	go func() {
+		var got line
+		defer func() { read <- got }()
+		defer broken.Into(&got.err, "read a line")
+		got.text, got.err = l.read(hidden)
+	}()
+	select {
+	case got := <-read:
+		if errors.Is(got.err, io.EOF) {
+			if got.text == "" {
+				return "", errEnd
+			}
+			got.err = nil
+		}
+		return strings.TrimSpace(clean(got.text)), got.err
+	case <-l.ctx.Done():
+		restore()
+		l.say("")
+		return "", l.ctx.Err()
+	}
+}
+
+// read reads one line, a byte at a time: what follows it belongs to the next reader.
+func (l *lines) read(hidden bool) (string, error) {
+	if f, ok := l.options.In.(*os.File); ok && hidden && term.IsTerminal(int(f.Fd())) {
+		defer l.say("")
+		typed, err := term.ReadPassword(int(f.Fd()))
+		return string(typed), err
+	}
+	var text []byte
+	b := make([]byte, 1)
+	for len(text) < maxInput {
+		n, err := l.options.In.Read(b)
+		if n > 0 && b[0] == '\n' {
+			break
+		}
+		if n > 0 {
+			text = append(text, b[0])
+		}
+		if err != nil {
+			return string(text), err
+		}
+	}
+	return strings.TrimSuffix(string(text), "\r"), nil
+}
+
+// agree asks a question whose answer is yes when Enter is pressed and yes is the default.
+func (l *lines) agree(question string, yes bool) (bool, error) {
+	choices := "[y/N]"
+	if yes {
+		choices = "[Y/n]"
+	}
+	for {
+		text, err := l.ask(question+" "+choices, false)
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(text) {
+		case "":
+			return yes, nil
+		case "y", "yes":
+			return true, nil
+		case "n", "no":
+			return false, nil
+		}
+	}
+}
+
+// choose asks for one of several, by number; preset is what Enter takes.
+func (l *lines) choose(options []string, preset int) (int, error) {
+	for i, o := range options {
+		l.tell("%3d  %s", i+1, o)
+	}
+	for {
+		text, err := l.ask(fmt.Sprintf("Number [%d]:", preset+1), false)
+		if err != nil {
+			return 0, err
+		}
+		if text == "" {
+			return preset, nil
+		}
+		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(options) {
+			return n - 1, nil
+		}
+		l.tell("Type a number from 1 to %d.", len(options))
+	}
+}
+
+// walk goes from the answers to the stages that the person chooses.
+func (l *lines) walk() error {
+	l.tell("hybridge, in plain lines. Ctrl-C leaves; the answers are saved.")
+	loaded := l.file.load(l.ctx)
+	switch {
+	case loaded.err == nil:
+		l.model.document, l.answers = loaded.document, loaded.answers
+	case errors.Is(loaded.err, fs.ErrNotExist):
+		l.tell("There is no %s yet. Which organization comes closest to yours?", l.file.name())
+		if err := l.scenario(); err != nil {
+			return err
+		}
+	default:
+		l.tell("%s", firstLine(loaded.err.Error()))
+		l.tell("That file is left alone. New answers go to %s.", l.file.name())
+		if err := l.scenario(); err != nil {
+			return err
+		}
+	}
+	if loaded.err != nil || loaded.invalid != nil && l.model.document.Len("forests") == 0 {
+		if err := l.discover(); err != nil {
+			return err
+		}
+	}
+	if err := l.complete(); err != nil {
+		return err
+	}
+	return l.menu()
+}
+
+func (l *lines) scenario() error {
+	var titles []string
+	for _, s := range answers.Scenarios() {
+		titles = append(titles, s.Title)
+	}
+	n, err := l.choose(titles, 0)
+	if err != nil {
+		return err
+	}
+	l.model.document, err = answers.New(l.file.name(), answers.Scenarios()[n].ID)
+	l.edits++
+	return err
+}
+
+// discover asks for the forests and takes the proposals that the person does not refuse.
+func (l *lines) discover() error {
+	s := &discoverScreen{without: map[string]bool{}}
+	for forest := 0; ; forest++ {
+		s.ask(l.model, forest)
+		l.tell("Forest %d. Its root domain, such as contoso.com. Enter takes what is in brackets; - asks all questions "+
+			"instead of looking for the answers.", forest+1)
+		for i, label := range []string{"Domain", "Account (empty: you, with Kerberos)"} {
+			text, err := l.ask(fmt.Sprintf("%s [%s]:", label, clean(s.fields[i].String())), false)
+			switch {
+			case err != nil:
+				return err
+			case text == "-" && i == 0:
+				return nil
+			case text != "":
+				s.fields[i] = newInput(text)
+			}
+		}
+		if !s.said(l.model) {
+			l.tell("%s", l.note)
+			forest--
+			continue
+		}
+		v, err := l.stage(s)
+		found := result[deployment.Found](v)
+		if err != nil || found == nil {
+			if err := l.failed(err); err != nil {
+				return err
+			}
+			again, asked := l.agree("Look again?", true)
+			if asked != nil || !again {
+				return asked
+			}
+			forest--
+			continue
+		}
+		s.found = found
+		another, err := l.agree("Is there another forest?", s.next(l.model) > 0 || len(found.Forests) > 0)
+		if err != nil {
+			return err
+		}
+		if !another {
+			return l.take(s)
+		}
+	}
+}
+
+// take shows the proposals, and puts them into the answers.
+func (l *lines) take(s *discoverScreen) error {
+	for i, p := range s.found.Proposals {
+		l.tell("%d. %s", i+1, proposed(l.model, p))
+		l.tell("   found in: %s", p.From.String())
+	}
+	for _, g := range s.found.Gaps {
+		l.tell("not found: %s: %s", g.What, g.Why.String())
+	}
+	out, err := l.numbers("Leave out, by number (Enter: none):", len(s.found.Proposals))
+	if err != nil {
+		return err
+	}
+	for _, n := range out {
+		s.without[proposalID(s.found.Proposals[n])] = true
+	}
+	taken := s.accept(l.model)
+	l.tell("%s taken.", counted(len(taken), "answer"))
+	return nil
+}
+
+// numbers asks for some of n things.
+func (l *lines) numbers(prompt string, n int) ([]int, error) {
+	for {
+		text, err := l.ask(prompt, false)
+		if err != nil {
+			return nil, err
+		}
+		var list []int
+		good := true
+		for _, word := range answers.Split(text) {
+			k, err := strconv.Atoi(word)
+			good = good && err == nil && k >= 1 && k <= n
+			list = append(list, k-1)
+		}
+		if good {
+			return list, nil
+		}
+		l.tell("Type numbers from 1 to %d, with blanks between them.", n)
+	}
+}
+
+// complete asks the questions whose answers are missing or wrong, until the answers are valid.
+func (l *lines) complete() error {
+	for {
+		err := l.valid()
+		if err == nil {
+			return nil
+		}
+		var faults answers.Faults
+		if !errors.As(err, &faults) {
+			return err
+		}
+		l.tell("%s missing or wrong.", counted(len(faults), "answer"))
+		f := &formScreen{faults: faults}
+		asked := false
+		for _, p := range l.model.document.Pages() {
+			for _, q := range l.model.document.Questions(p) {
+				key := l.model.document.Key(q, p.Forest)
+				if text := f.fault(key); text != "" {
+					asked = true
+					if err := l.question(q, p, text); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		if !asked { // no question asks for it
+			for _, fault := range faults {
+				l.tell("%s", fault.String())
+			}
+			return fmt.Errorf("%s: edit the file, then start again: %s", l.file.name(), firstLine(err.Error()))
+		}
+	}
+}
+
+// question asks one question of a page.
+func (l *lines) question(q answers.Question, p answers.Page, fault string) error {
+	d := l.model.document
+	key := d.Key(q, p.Forest)
+	label := q.Label
+	if p.PerForest {
+		name := d.Text(fmt.Sprintf("forests[%d].name", p.Forest))
+		if name == "" {
+			name = fmt.Sprintf("forest %d", p.Forest+1)
+		}
+		label = name + ": " + label
+	}
+	l.say("")
+	l.tell("%s", label)
+	if fault != "" && !strings.HasPrefix(fault, "still to be filled in") {
+		l.tell("! %s", fault)
+	}
+	l.tell("%s", strings.TrimSpace(q.Help+" "+q.Why))
+	values, _ := d.Get(key)
+	now := strings.Join(values, ", ")
+	if len(q.Choices) > 0 {
+		l.tell("One of: %s", strings.Join(q.Choices, ", "))
+	}
+	switch {
+	case now == "" && q.Default != "":
+		l.tell("Empty: %s.", q.Default)
+	case now == "" && q.Example != "":
+		l.tell("For example: %s", q.Example)
+	}
+	if !q.Required {
+		l.tell("May stay empty. - removes an answer.")
+	}
+	for {
+		text, err := l.ask(fmt.Sprintf("%s [%s]:", q.Label, clean(now)), false)
+		if err != nil {
+			return err
+		}
+		next := values
+		switch {
+		case text == "-" && !q.Required:
+			next = nil
+		case text != "" && (q.Kind == answers.ListAnswer || q.Kind == answers.ManyAnswer):
+			next = answers.Split(text)
+		case text != "":
+			next = []string{text}
+		}
+		if err := q.Validate(next); err != nil {
+			l.tell("! %s", err.Error())
+			continue
+		}
+		if !slices.Equal(next, values) {
+			d.Answer(q, p.Forest, key, next)
+			l.edits++
+		}
+		return nil
+	}
+}
+
+// edit asks the questions of one page.
+func (l *lines) edit() error {
+	var titles []string
+	pages := l.model.document.Pages()
+	for _, p := range pages {
+		title := p.Title
+		if p.PerForest {
+			title = fmt.Sprintf("forest %d: %s", p.Forest+1, title)
+		}
+		titles = append(titles, title)
+	}
+	n, err := l.choose(titles, 0)
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		questions := l.model.document.Questions(pages[n]) // an answer may ask for others
+		if i >= len(questions) {
+			return l.complete()
+		}
+		if err := l.question(questions[i], pages[n], ""); err != nil {
+			return err
+		}
+	}
+}
+
+// menu offers the stages, the next one preset.
+func (l *lines) menu() error {
+	l.past = past{}
+	if read := l.recall(); read != nil {
+		l.past, _ = read().(past)
+	}
+	for _, line := range l.past.notice(l.model, l.width) {
+		l.wrapped(line)
+	}
+	l.say("", "These are the answers:")
+	for _, row := range reviewed(l.answers) {
+		l.tell("%s: %s", row[0], row[1])
+	}
+	next := 0
+	for {
+		l.say("", "What next?")
+		n, err := l.choose([]string{"check the prerequisites", "plan", "apply the plan", "free/busy",
+			"change an answer", "look for answers", "leave"}, next)
+		if err != nil {
+			return err
+		}
+		switch n {
+		case 0:
+			next, err = l.check()
+		case 1:
+			next, err = l.plan()
+		case 2:
+			next, err = l.apply()
+		case 3:
+			next, err = l.test()
+		case 4:
+			next, err = 0, l.edit()
+		case 5:
+			if next, err = 0, l.discover(); err == nil {
+				err = l.complete()
+			}
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lines) check() (next int, err error) {
+	v, err := l.stage(find[*checkScreen](l.model))
+	if r := result[check.Report](v); r != nil {
+		l.document(*r)
+		l.outcome.Check = r
+	}
+	if err != nil {
+		return 0, l.failed(err)
+	}
+	return 1, nil
+}
+
+func (l *lines) plan() (next int, err error) {
+	v, err := l.stage(find[*planScreen](l.model))
+	p := result[change.Plan](v)
+	if err != nil || p == nil {
+		return 1, l.failed(err)
+	}
+	l.document(*p)
+	l.outcome.Plan, l.spent = p, false
+	if len(p.Changes) == 0 {
+		return 3, nil
+	}
+	for i, c := range p.Changes {
+		l.tell("%d. %s %s", i+1, c.Action, c.ID)
+	}
+	out, err := l.numbers("Leave out, by number (Enter: none):", len(p.Changes))
+	if err != nil {
+		return 1, err
+	}
+	var ids []string
+	for _, n := range out {
+		ids = append(ids, p.Changes[n].ID)
+	}
+	rest, left := p.Without(ids...)
+	l.outcome.Plan = &rest
+	if len(left) > 0 {
+		l.tell("%s left out, with those that need them: %s", counted(len(left), "change"), strings.Join(left, ", "))
+	}
+	return 2, nil
+}
+
+func (l *lines) apply() (next int, err error) {
+	if l.outcome.Plan == nil || l.spent {
+		l.tell("There is no plan that is not applied yet: plan first.")
+		return 1, nil
+	}
+	s := find[*confirmScreen](l.model)
+	*s = confirmScreen{}
+	v, err := l.stage(s)
+	if err != nil {
+		return 2, l.failed(err)
+	}
+	s.checks = result[check.Report](v)
+	p := l.outcome.Plan
+	l.tell("Apply this plan? %s", planned(p.Summary))
+	if objections := s.objections(); len(objections) > 0 {
+		l.tell("%s that the changes depend on failed or could not look:", counted(len(objections), "check"))
+		for _, r := range objections {
+			for _, line := range l.blocks(l.width, r.Block()) {
+				l.wrapped(line)
+			}
+		}
+	}
+	if severe(p) {
+		name, err := l.ask("Something is removed. Type the organization's name, "+clean(l.answers.Organization)+
+			", to go on:", false)
+		if err != nil {
+			return 2, err
+		}
+		if name != l.answers.Organization {
+			l.tell("That is not the organization's name. Nothing was changed.")
+			return 2, nil
+		}
+	} else if yes, err := l.agree("Apply it?", false); err != nil || !yes {
+		return 2, err
+	}
+	l.options.Apply.Accept = s.consents(p)
+	v, err = l.stage(find[*applyScreen](l.model))
+	l.spent = true
+	if r := result[apply.Report](v); r != nil && (r.RunID != "" || err == nil) {
+		l.outcome.Apply = r
+		l.document(*r)
+	}
+	if err != nil {
+		return 1, l.failed(err)
+	}
+	return 3, nil
+}
+
+func (l *lines) test() (next int, err error) {
+	v, err := l.stage(find[*testScreen](l.model))
+	if err != nil {
+		return 3, l.failed(err)
+	}
+	l.outcome.Test = result[deployment.TestReport](v)
+	l.document(*l.outcome.Test)
+	return 6, nil
+}
+
+// failed shows an error of a stage. It is no end of the wizard, but that of its context is.
+func (l *lines) failed(err error) error {
+	if l.ctx.Err() != nil {
+		return l.ctx.Err()
+	}
+	if err != nil {
+		l.say(l.problemLines(staged{err: err}, l.width)...)
+	}
+	return nil
+}
+
+// stage runs what a screen runs, and prints what happens.
+func (l *lines) stage(s screen) (any, error) {
+	l.model.screen = s
+	calls := &deployment.Calls{}
+	ctx, cancel := context.WithCancel(deployment.WithCalls(l.ctx, calls))
+	defer cancel()
+	began := time.Now()
+	l.tell("%s: %s", s.about().step, s.about().does)
+	go func() {
+		var err error
+		defer broken.Into(&err, "the clock of a stage")
+		l.watch(ctx, calls, began)
+	}()
+	cmd := l.begin() // reads the answers before they are saved
+	if cmd == nil {
+		return nil, errors.New("nothing to run")
+	}
+	number := l.run.number
+	defer func() { l.run = nil }()
+	context.AfterFunc(ctx, l.run.cancel)
+	run := l.run
+	progress := report.NewProgress(lockedWriter{l}, report.Style{ASCII: l.options.ASCII})
+	perform(cmd)
+	for {
+		msg := l.queue.next(ctx)()
+		messages, ok := msg.(batch)
+		if !ok {
+			return nil, ctx.Err()
+		}
+		for _, msg := range messages {
+			switch msg := msg.(type) {
+			case happened:
+				if msg.run == number {
+					progress.Observe(msg.event)
+				}
+			case said:
+				l.tell("! %s", string(msg))
+			case asked:
+				typed, err := l.ask("The "+clean(msg.label)+":", true)
+				if err == nil && typed == "" {
+					err = errNotGiven
+				}
+				msg.reply <- reply{secret.NewValue(typed), err}
+			case finished:
+				progress.Settle()
+				run.cancel()
+				l.engine, l.opened = msg.engine, msg.opened
+				if err := l.decide(msg.saved); err != nil {
+					return nil, err
+				}
+				return msg.result, msg.err
+			}
+		}
+	}
+}
+
+// decide takes in what another program changed in the answers file.
+func (l *lines) decide(s saved) error {
+	for s.conflict != nil {
+		l.tell("%s was changed by another program, in answers that you changed too: %s.", l.file.name(),
+			strings.Join(s.conflict.keys, ", "))
+		mine, err := l.agree("Keep what you answered here?", true)
+		if err != nil {
+			return err
+		}
+		l.side = answers.Theirs
+		if mine {
+			l.side = answers.Ours
+		}
+		s = l.saving()()
+	}
+	if s.document != nil {
+		l.model.document, _ = answers.Merge(s.own, l.model.document, s.document, answers.Ours)
+		l.tell("%s was changed by another program; the changes are taken in.", l.file.name())
+	}
+	if s.err != nil {
+		l.tell("%s", s.err.Error())
+	}
+	return s.invalid
+}
+
+// watch names the call that has no answer: after a second, then at growing intervals.
+func (l *lines) watch(ctx context.Context, calls *deployment.Calls, began time.Time) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		r := running{calls: calls}
+		if silent := r.silent(time.Now()); silent != "" {
+			l.tell("running %s: %s", elapsed(time.Since(began)), silent)
+		}
+	}
+}
+
+// lockedWriter writes whole lines between those of others.
+type lockedWriter struct{ l *lines }
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	for _, line := range strings.Split(strings.TrimSuffix(string(p), "\n"), "\n") {
+		w.l.wrapped(line)
+	}
+	return len(p), nil
+}
+
+// perform starts the commands of a batch. Their messages come by the queue.
+func perform(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	go func() {
+		var err error
+		defer broken.Into(&err, "a command of the wizard")
+		if batch, ok := cmd().(tea.BatchMsg); ok {
+			for _, each := range batch {
+				perform(each)
+			}
+		}
+	}()
+}
