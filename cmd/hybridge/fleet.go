@@ -133,6 +133,7 @@ func (t *task) runMember(ctx context.Context, c *cobra.Command, name, file strin
 		defer broken.Into(&err, "the deployment "+name)
 		return do(ctx, one)
 	}()
+	one.notify(ctx, c, err)
 	f := explain(ctx, c, err)
 	endErr := one.end(f)
 	d := fleet.Deployment{}

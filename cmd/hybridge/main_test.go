@@ -74,18 +74,20 @@ forests:
 
 // scripted is a deployment whose every answer a test gives.
 type scripted struct {
-	check   check.Report
-	recheck check.Report
-	plan    change.Plan
-	apply   apply.Report
-	test    freebusy.Report
-	err     error
-	wait    bool   // until the context ends
-	begun   func() // called before it waits
-	called  []string
-	options deployment.Options
-	applied apply.Options
-	closed  bool
+	check      check.Report
+	recheck    check.Report
+	plan       change.Plan
+	apply      apply.Report
+	test       freebusy.Report
+	err        error
+	wait       bool   // until the context ends
+	begun      func() // called before it waits
+	called     []string
+	options    deployment.Options
+	applied    apply.Options
+	closed     bool
+	noticed    [][]report.Outcome // per call of Notify
+	unnotified error
 }
 
 func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) error {
@@ -157,6 +159,11 @@ func (s *scripted) PreviewRollback(
 
 func (s *scripted) Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (freebusy.Report, error) {
 	return s.test, s.call(ctx, strings.TrimSpace("test "+o.From+" "+o.To), obs)
+}
+
+func (s *scripted) Notify(_ context.Context, _ report.About, seen []report.Outcome) error {
+	s.noticed = append(s.noticed, seen)
+	return s.unnotified
 }
 
 func (s *scripted) Close(context.Context) error { s.closed = true; return nil }

@@ -56,6 +56,7 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
+	t.drift = o.detailed
 	t.warnOfScripts()
 	plan, err := t.deployed.Plan(ctx, t.obs)
 	if err != nil {

@@ -31,6 +31,7 @@ type deployed interface {
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
 	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)
+	Notify(ctx context.Context, about report.About, seen []report.Outcome) error
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
+	"github.com/hybridge-cli/hybridge/pkg/engine/notify"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 	"github.com/hybridge-cli/hybridge/templates"
@@ -30,6 +31,7 @@ var published = []struct {
 	{"check-diff", "report diff -o json", check.Comparison{}},
 	{"fleet-report", "check, test and plan of a fleet, report merge -o json", fleet.Report{}},
 	{"trend", "report trend -o json", fleet.Trend{}},
+	{"notification", "what a webhook of notify: gets", notify.Message{}},
 	{"plan", "plan -o json, and the file that apply takes", change.Plan{}},
 	{"apply-report", "apply -o json and rollback -o json", apply.Report{}},
 	{"rollback-plan", "rollback --dry-run -o json", apply.Undo{}},

@@ -20,6 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/fleet"
 	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+	"github.com/hybridge-cli/hybridge/pkg/engine/notify"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
@@ -32,7 +33,7 @@ var update = flag.Bool("update", false, "rewrite templates/schemas")
 // schemaSources are the packages whose comments describe the fields of documents.
 var schemaSources = []string{
 	"cmd/hybridge", "pkg/engine/check", "pkg/engine/change", "pkg/engine/apply", "pkg/engine/observe",
-	"pkg/engine/report", "pkg/engine/fleet", "pkg/hybrid/freebusy",
+	"pkg/engine/report", "pkg/engine/fleet", "pkg/engine/notify", "pkg/hybrid/freebusy",
 }
 
 // TestSchemas compares templates/schemas with the types that they are generated from.
@@ -97,6 +98,7 @@ var values = map[reflect.Type][]any{
 		check.StatusError, check.StatusAcknowledged},
 	reflect.TypeFor[report.Status](): {report.Pass, report.OK, report.Done, report.Warn, report.Fail, report.Skip,
 		report.Pending, report.Error, report.Unknown, report.Acknowledged},
+	reflect.TypeFor[notify.Became]():              {notify.New, notify.Gone, notify.Unseen, notify.Seen},
 	reflect.TypeFor[check.Became]():               {check.New, check.Unseen, check.Gone, check.Unchanged},
 	reflect.TypeFor[check.AcknowledgementState](): {check.Active, check.Expired, check.Unneeded},
 	reflect.TypeFor[change.Action]():              {change.Create, change.Update, change.Delete, change.Recreate},
@@ -107,7 +109,7 @@ var values = map[reflect.Type][]any{
 
 // kinds are what the field "kind" of a document says.
 var kinds = map[string][]any{
-	"fleet-report": {"FleetReport"}, "trend": {"Trend"},
+	"fleet-report": {"FleetReport"}, "trend": {"Trend"}, "notification": {"Notification"},
 	"check-report": {"CheckReport"}, "check-diff": {"CheckDiff"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
 	"rollback-plan": {"RollbackPlan"},
 	"test-report":   {"TestReport", "ValidateReport"},

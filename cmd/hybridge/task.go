@@ -24,7 +24,9 @@ type task struct {
 	verb     string
 	member   string // the deployment's name in a fleet
 	begun    time.Time
-	about    report.About // zero until the answers are read
+	about    report.About     // zero until the answers are read
+	seen     []report.Outcome // for the receivers of the answers file
+	drift    bool             // pending changes of a plan are a finding
 	out      io.Writer
 	writer   report.Writer
 	obs      observe.Observer
@@ -134,6 +136,7 @@ func (t *task) write(d report.Document) error {
 	}); ok && t.about != (report.About{}) {
 		d = of.Of(t.about)
 	}
+	t.notice(d)
 	return t.writer.Write(d)
 }
 

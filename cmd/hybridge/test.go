@@ -85,6 +85,7 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 			t.afterTest(tested)
 			return quietly(resultCode(tested))
 		}
+		t.notify(ctx, nil, nil)
 		select {
 		case <-time.After(o.watch):
 		case <-ctx.Done():

@@ -40,7 +40,9 @@ func (a app) verb(c *cobra.Command, has report.Trait, do work) *cobra.Command {
 		if !cmd.HasParent() { // all stages
 			t.verb = "run"
 		}
-		return do(cmd.Context(), t, args)
+		err = do(cmd.Context(), t, args)
+		t.notify(cmd.Context(), cmd, err)
+		return err
 	}
 	if names := report.Names(has); len(names) > 1 {
 		about := strings.TrimRight(cmp.Or(c.Long, c.Short+"."), "\n")

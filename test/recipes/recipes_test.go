@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/notify"
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
@@ -107,5 +109,42 @@ func TestGitHubReadsTheWorkflow(t *testing.T) {
 		if a := ask(t, question{Workflow: strings.Replace(workflow, wrong[0], wrong[1], 1)}); len(a.Errors) == 0 {
 			t.Errorf("the parser takes %s: is it looking?", wrong[1])
 		}
+	}
+}
+
+// The library of Standard Webhooks takes the signature of a notification, and no other.
+func TestStandardWebhooksVerifies(t *testing.T) {
+	body := []byte(`{"kind":"Notification","place":"漢字"}` + "\n")
+	sign := func(key string, at time.Time) map[string]string {
+		t.Helper()
+		h := http.Header{}
+		if err := notify.Sign(h, notify.NewID(), at, body, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]string{}
+		for k := range h {
+			out[strings.ToLower(k)] = h.Get(k)
+		}
+		return out
+	}
+	const encoded, raw = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "correct horse battery staple"
+	now := time.Now()
+	forged := sign(encoded, now)
+	forged["webhook-id"] = "msg_other"
+	a := ask(t, question{Messages: []message{
+		{Secret: encoded, Body: string(body), Headers: sign(encoded, now)},
+		{Secret: raw, Raw: true, Body: string(body), Headers: sign(raw, now)},
+		{Secret: encoded, Body: string(body) + " ", Headers: sign(encoded, now)},
+		{Secret: encoded, Body: string(body), Headers: sign(raw, now)},
+		{Secret: encoded, Body: string(body), Headers: forged},
+		{Secret: encoded, Body: string(body), Headers: sign(encoded, now.Add(-time.Hour))},
+	}})
+	for i, complaint := range a.Verified {
+		if good := i < 2; good != (complaint == "") {
+			t.Errorf("message %d: %q", i, complaint)
+		}
+	}
+	if len(a.Verified) != 6 {
+		t.Errorf("%d answers", len(a.Verified))
 	}
 }

@@ -42,6 +42,9 @@ type Answers struct {
 	// What the organization decided about findings of checks: another severity, or an
 	// acknowledgement until a date.
 	Checks []CheckRule `yaml:"checks,omitempty" json:"checks,omitempty"`
+	// Who gets a message when a check, a test or a plan with --detailed-exitcode ends otherwise than
+	// the one before: new findings, those that are gone, what cannot be seen any more.
+	Notify []Receiver `yaml:"notify,omitempty" json:"notify,omitempty"`
 }
 
 // CheckRule is a decision about the findings of one check: another severity, or an acknowledgement

@@ -66,6 +66,7 @@ var parts = []struct {
 	{"tests", "tests", "tests", reflect.TypeFor[Tests]()},
 	{"pair", "tests.pairs[]", "tests.pairs[]", reflect.TypeFor[Pair]()},
 	{"check", "checks[]", "checks[]", reflect.TypeFor[CheckRule]()},
+	{"receiver", "notify[]", "notify[]", reflect.TypeFor[Receiver]()},
 }
 
 // Markdown renders the reference page of the answers file, docs/reference/answers.md: from the

@@ -109,7 +109,7 @@ func secretStart(line string) (at int, open bool) {
 	}
 }
 
-// maskURL masks what stands before the @ of a URL.
+// maskURL masks what stands before the @ of a URL, and its query.
 func maskURL(s string) string {
 	for from := 0; ; {
 		at := strings.Index(s[from:], "://")
@@ -117,6 +117,13 @@ func maskURL(s string) string {
 			return s
 		}
 		from += at + 3
+		end := len(s)
+		if cut := strings.IndexAny(s[from:], " \t\"'"); cut >= 0 {
+			end = from + cut
+		}
+		if query := strings.IndexByte(s[from:end], '?'); query >= 0 {
+			s = s[:from+query+1] + secret.Redacted + s[end:]
+		}
 		host := s[from:]
 		if end := strings.IndexAny(host, "/ \t\"'"); end >= 0 {
 			host = host[:end]

@@ -37,6 +37,7 @@ var enumerations = map[string][]string{
 	"Lookups.access":                 {AccessOrgWide, AccessPerUser, AccessRelationship},
 	"Directory.security":             {SecurityLDAPS, SecurityStartTLS},
 	"CheckRule.severity":             {SeverityFail, SeverityWarn},
+	"Receiver.kind":                  {NotifyTeams, NotifyWebhook},
 	"Credential.kind":                texts(append(slices.Clone(onPremises), online...)),
 }
 
@@ -94,7 +95,7 @@ func (v *validation) structure(value any) (left []schema.Violation) {
 }
 
 // secretKeys are the keys of references to secrets.
-var secretKeys = []string{"password", "secret"}
+var secretKeys = []string{"password", "secret", "urlSecret"}
 
 func (v *validation) violation(value any, k schema.Violation) {
 	at := k.At

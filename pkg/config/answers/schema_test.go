@@ -148,6 +148,7 @@ var patterns = map[string]string{
 	"Directory.servers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"Network.resolvers[]": "^" + hostForm + "(:" + portForm + ")?$",
 	"WorkMail.directory":  DirectoryForm,
+	"Receiver.url":        `^https://[^\s/?#@<>]+(/[^\s?#]*)?$`,
 	"CheckRule.id":        checkForm, "CheckRule.expires": dateForm,
 	"Network.connectTo[]": `^[^\s=]*:[0-9]*=[^\s=]+:` + portForm + "$",
 }
@@ -166,7 +167,8 @@ func constrain(path string, s *jsonschema.Schema) {
 			s.Enum = append(s.Enum, v)
 		}
 		s.Pattern = patterns[path]
-		if strings.HasSuffix(path, ".password") || strings.HasSuffix(path, ".secret") {
+		if strings.HasSuffix(path, ".password") || strings.HasSuffix(path, ".secret") ||
+			strings.HasSuffix(path, ".urlSecret") {
 			s.Pattern = `^(prompt|file:.+|env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/]+/.+)$`
 		}
 		switch {
@@ -257,6 +259,11 @@ func conditions(t *testing.T, s *jsonschema.Schema) {
 		{"required": []string{"severity"}, "properties": none},
 		{"required": acknowledgement, "properties": object{"severity": false}},
 	}}
+	s.Definitions["Receiver"].Extras = object{
+		"anyOf": []object{{"required": []string{"url"}, "properties": object{"urlSecret": false}},
+			{"required": []string{"urlSecret"}, "properties": object{"url": false}}},
+		"allOf": []object{{"if": is("kind", NotifyTeams), "then": object{"required": []string{"urlSecret"}}}},
+	}
 	hosts := object{}
 	for _, name := range cloud.KeyNames() {
 		hosts[name] = object{"type": "string"}

@@ -335,6 +335,7 @@ func (v *validation) rules(a *Answers) {
 	v.single(append(network, "ehloName"), &a.Network.EHLOName, hostOrAddress)
 	v.list(append(network, "insecureHosts"), a.Network.InsecureHosts, hostOrAddress)
 	v.checks(a)
+	v.notify(a)
 	for i := range a.Tests.Pairs {
 		p := &a.Tests.Pairs[i]
 		at := []string{"tests", "pairs", strconv.Itoa(i)}

@@ -57,7 +57,7 @@ func (t *logging) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	began := time.Now()
 	resp, err := t.next.RoundTrip(r)
-	attributes := []slog.Attr{slog.String("method", r.Method), slog.String("url", loggedURL(r.URL)),
+	attributes := []slog.Attr{slog.String("method", r.Method), slog.String("url", loggedURL(ctx, r.URL)),
 		slog.Duration("took", time.Since(began).Round(time.Millisecond))}
 	if err != nil {
 		t.log.LogAttrs(ctx, slog.LevelDebug, "http", append(attributes, slog.String("error", Line(err.Error())))...)
@@ -115,8 +115,18 @@ func (b *tracedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
+type hiddenPathKey struct{}
+
+// HiddenPath marks requests whose address is a secret: logs show its host alone.
+func HiddenPath(ctx context.Context) context.Context {
+	return context.WithValue(ctx, hiddenPathKey{}, true)
+}
+
 // loggedURL is an address with those parts of its query that OData defines. Others may be secrets.
-func loggedURL(u *url.URL) string {
+func loggedURL(ctx context.Context, u *url.URL) string {
+	if hidden, _ := ctx.Value(hiddenPathKey{}).(bool); hidden {
+		return u.Scheme + "://" + Line(u.Host) + "/" + redacted
+	}
 	text := PrintableURL(u.String())
 	query := u.Query()
 	for name := range query {
