@@ -43,8 +43,12 @@ type Row struct {
 	Fix       string `yaml:"fix"`
 	// Plan lists the kinds whose resources fix the cause, when hybridge applies them.
 	Plan []string `yaml:"plan"`
-	// Checks lists the checks that find the cause.
+	// Checks lists the checks that find the cause: they decide.
 	Checks []string `yaml:"checks"`
+	// Says are the words by which a finding of a check shows this cause, where it has several.
+	Says map[string][]string `yaml:"says"`
+	// Seen are sentences of hybridge's own probes: they decide as well.
+	Seen []string `yaml:"seen"`
 	// ByDesign marks what works as designed.
 	ByDesign bool `yaml:"byDesign"`
 	// Passes marks what ends without a fix: servers retry.
@@ -54,7 +58,8 @@ type Row struct {
 	// Confidence is what a text alone is worth, from 0 to 1; 0.8 when 0.
 	Confidence float64 `yaml:"confidence"`
 
-	texts, vague []pattern
+	texts, vague, seen []pattern
+	says               map[string][]pattern
 }
 
 // The directions.
@@ -104,7 +109,11 @@ var table = sync.OnceValue(func() []Row {
 			if r.Confidence == 0 {
 				r.Confidence = 0.8
 			}
-			r.texts, r.vague = patterns(r.Texts), patterns(r.Vague)
+			r.texts, r.vague, r.seen = patterns(r.Texts), patterns(r.Vague), patterns(r.Seen)
+			r.says = map[string][]pattern{}
+			for id, words := range r.Says {
+				r.says[id] = patterns(words)
+			}
 			rows = append(rows, r)
 		}
 	}

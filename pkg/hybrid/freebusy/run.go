@@ -386,16 +386,18 @@ func settle(a Answer, err error, before bool) Answer {
 }
 
 // suspected lists the causes that the error of an answer shows.
-func suspected(a Answer) []Diagnosis {
-	from, to, _ := strings.Cut(a.Direction, " -> ")
-	direction := diagnose.ForestToForest
+func suspected(a Answer) []Diagnosis { return Suspected(a.Error, Way(a.Direction)) }
+
+// Way is the direction of diagnoses that a direction of the matrix, "contoso -> online", is of.
+func Way(direction string) string {
+	from, to, _ := strings.Cut(direction, " -> ")
 	switch {
 	case from == "online":
-		direction = diagnose.OnlineToOnprem
+		return diagnose.OnlineToOnprem
 	case to == "online":
-		direction = diagnose.OnpremToOnline
+		return diagnose.OnpremToOnline
 	}
-	return Suspected(a.Error, direction)
+	return diagnose.ForestToForest
 }
 
 // Suspected lists the causes that an error of a direction shows, the most likely first.
