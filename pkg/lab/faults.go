@@ -61,7 +61,8 @@ type Fault struct {
 
 // hook plants a fault in sites or network.
 type hook struct {
-	forests int // that the lab must have
+	forests int  // that the lab must have
+	online  bool // the lab must have Exchange Online, but with a fault of WorkMail
 	do      func(*Lab)
 }
 
@@ -73,17 +74,17 @@ func (h hook) plant(l *Lab) {
 
 // The sites that a hook changes. The first forest is contoso, the second fabrikam.
 func inForest(n int, f func(*forestSite)) hook {
-	return hook{n, func(l *Lab) { f(l.forests[n-1]) }}
+	return hook{forests: n, do: func(l *Lab) { f(l.forests[n-1]) }}
 }
 
 func inContoso(f func(*forestSite)) hook  { return inForest(1, f) }
 func inFabrikam(f func(*forestSite)) hook { return inForest(2, f) }
 
 func inTenant(f func(*tenantSite)) hook {
-	return hook{do: func(l *Lab) { f(l.tenant) }}
+	return hook{online: true, do: func(l *Lab) { f(l.tenant) }}
 }
 
-func everywhere(f func(*Lab)) hook { return hook{do: f} }
+func everywhere(f func(*Lab)) hook { return hook{online: true, do: f} }
 
 func turns(ids ...CheckID) []CheckID { return ids }
 
@@ -103,7 +104,7 @@ func Faults() []Fault {
 		{
 			ID: "directory.address-twice", Turns: turns("directory.unique-addresses"), Diagnosis: "user.address-twice",
 			Title: "a person of fabrikam has an address of a person in contoso",
-			early: hook{2, func(l *Lab) {
+			early: hook{forests: 2, do: func(l *Lab) {
 				l.fabrikam().users[4].others = append(l.fabrikam().users[4].others, l.contoso().users[4].primary)
 			}},
 		},
@@ -192,7 +193,7 @@ func Faults() []Fault {
 			ID: "certificates.transport-alike", Turns: turns("certificates.transport-distinct"),
 			Diagnosis: "certificate.not-distinct",
 			Title:     "both forests' transport certificates have the same subject and issuer",
-			early: hook{2, func(l *Lab) {
+			early: hook{forests: 2, do: func(l *Lab) {
 				l.fabrikam().alter = func(d *leaf) { d.subject = l.contoso().transportLeaf().subject }
 			}},
 		},
@@ -218,7 +219,7 @@ func Faults() []Fault {
 			ID: "domains.unverified", Turns: turns("domains.verified", "directory.upn-suffix"),
 			May: turns("directory.address-domain"), Diagnosis: "domain.not-verified",
 			Title: "fabrikam's domain is not verified in the tenant",
-			late: hook{2, func(l *Lab) {
+			late: hook{forests: 2, online: true, do: func(l *Lab) {
 				l.tenant.entra.Update(func(s *entra.State) {
 					for _, d := range s.Domains {
 						if d.Name == l.fabrikam().domain {
@@ -231,7 +232,9 @@ func Faults() []Fault {
 		{
 			ID: "domains.missing-online", Turns: turns("domains.accepted"), Diagnosis: "domain.not-accepted",
 			Title: "Exchange Online does not accept fabrikam's domain",
-			late:  hook{2, func(l *Lab) { l.tenant.org.Object("AcceptedDomain", l.fabrikam().domain).Remove() }},
+			late: hook{forests: 2, online: true, do: func(l *Lab) {
+				l.tenant.org.Object("AcceptedDomain", l.fabrikam().domain).Remove()
+			}},
 		},
 		{
 			ID: "domains.no-coexistence", Turns: turns("domains.coexistence"), Diagnosis: "domain.no-coexistence",

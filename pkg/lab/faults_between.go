@@ -31,7 +31,7 @@ func betweenFaults() []Fault {
 		{
 			ID: "between.connector-first", Turns: turns("lookups.way"), Diagnosis: "between.other-way",
 			Title: "an intra-organization connector of contoso takes lookups for fabrikam",
-			late: hook{2, func(l *Lab) {
+			late: hook{forests: 2, do: func(l *Lab) {
 				l.contoso().org.Seed("IntraOrganizationConnector", "Name", "Old trial", "Enabled", true,
 					"TargetAddressDomains", []string{l.fabrikam().domain},
 					"DiscoveryEndpoint", "https://"+l.fabrikam().autodiscover+"/autodiscover/autodiscover.svc")
@@ -41,7 +41,7 @@ func betweenFaults() []Fault {
 			ID: "between.domain-authoritative", Turns: turns("lookups.way", "domains.authoritative"),
 			Diagnosis: "between.other-way",
 			Title:     "contoso is authoritative for the domain of fabrikam",
-			late: hook{2, func(l *Lab) {
+			late: hook{forests: 2, do: func(l *Lab) {
 				l.contoso().org.Seed("AcceptedDomain", "Name", "Fabrikam", "DomainName", l.fabrikam().domain,
 					"DomainType", "Authoritative")
 			}},

@@ -308,7 +308,7 @@ func tenantFaults() []Fault {
 			Turns: turns("domains.other-tenant", "domains.verified", "directory.upn-suffix"),
 			May:   turns("directory.address-domain"), Diagnosis: "domain.not-verified",
 			Title: "another tenant holds fabrikam's domain",
-			late: hook{2, func(l *Lab) {
+			late: hook{forests: 2, online: true, do: func(l *Lab) {
 				l.tenant.entra.Update(func(s *entra.State) {
 					s.Elsewhere = map[string]string{l.fabrikam().domain: stableGUID("another tenant")}
 					for _, d := range s.Domains {

@@ -53,7 +53,7 @@ func workMailRightsFaults() []Fault {
 			May:       turns("workmail.ownership-record"),
 			Diagnosis: "workmail.two-forests",
 			Title:     "the answers connect both forests with one organization in WorkMail",
-			early: hook{2, func(l *Lab) {
+			early: hook{forests: 2, do: func(l *Lab) {
 				l.fabrikam().sharing = true
 				l.fabrikam().employ(svcExchange)
 			}},

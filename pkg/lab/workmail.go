@@ -60,13 +60,20 @@ func cloudsFor(clouds []string, planted []Fault) ([]string, error) {
 		}
 	}
 	workMail := slices.ContainsFunc(planted, func(f Fault) bool { return f.workMail })
+	online := slices.ContainsFunc(planted, func(f Fault) bool {
+		return !f.workMail && (f.early.online || f.late.online || f.valued != nil || f.Message)
+	})
 	switch {
+	case len(clouds) == 0 && workMail && online:
+		return []string{Online, WorkMail}, nil
 	case len(clouds) == 0 && workMail:
 		return []string{WorkMail}, nil
 	case len(clouds) == 0:
 		return []string{Online}, nil
 	case workMail && !slices.Contains(clouds, WorkMail):
 		return nil, errors.New("a fault needs Amazon WorkMail: add --cloud workmail")
+	case online && !slices.Contains(clouds, Online):
+		return nil, errors.New("a fault needs Exchange Online: add --cloud online")
 	}
 	return clouds, nil
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,5 +169,30 @@ func TestWorkMailFront(t *testing.T) {
 		anchorMailbox+"@"+workMailDomain)
 	if err != nil || result.EWS() != client.EWS(workMailRegion) {
 		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// Faults of both clouds make a lab with both; a lab without the cloud of a fault is refused.
+func TestCloudsOfFaults(t *testing.T) {
+	for _, c := range []struct {
+		clouds, faults []string
+		want           string
+		refused        bool
+	}{
+		{nil, nil, "online", false},
+		{nil, []string{"workmail.mx-moved"}, "workmail", false},
+		{nil, []string{"workmail.mx-moved", "identity.sync-off"}, "online workmail", false},
+		{nil, []string{"workmail.mx-moved", "servers.clock-wrong"}, "workmail", false},
+		{[]string{WorkMail}, []string{"identity.sync-off"}, "", true},
+		{[]string{Online}, []string{"workmail.mx-moved"}, "", true},
+	} {
+		planted, err := find(c.faults, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := cloudsFor(c.clouds, planted)
+		if strings.Join(got, " ") != c.want || (err != nil) != c.refused {
+			t.Errorf("%v with %v: %v, error %v", c.clouds, c.faults, got, err)
+		}
 	}
 }

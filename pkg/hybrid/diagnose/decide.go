@@ -15,8 +15,6 @@ type Symptom struct {
 	// From and To are the places that it goes between: names of forests, "online", "workmail".
 	From, To string
 	Message  bool
-	// Known are causes that the probe itself has decided.
-	Known []ID
 }
 
 // Evidence is what speaks for a cause.
@@ -152,11 +150,7 @@ func itemsOf(results []check.Result, symptoms []Symptom) []item {
 		default:
 			continue
 		}
-		text := r.Summary.String()
-		if !r.Detail.IsZero() {
-			text += "\n" + r.Detail.String()
-		}
-		items = append(items, item{Evidence{string(r.ID), r.Scope, string(r.Status), text}, weight, nil})
+		items = append(items, item{Evidence{string(r.ID), r.Scope, string(r.Status), r.Summary.String()}, weight, nil})
 	}
 	return items
 }
@@ -306,9 +300,6 @@ func hints(s Symptom) map[int]hint {
 				out[i] = hint{0.95, true, []string{text[start:end]}}
 			}
 		}
-		if slices.Contains(s.Known, r.ID) {
-			out[i] = hint{0.95, true, out[i].found}
-		}
 	}
 	return out
 }
@@ -336,7 +327,7 @@ func ranked(left []candidate, items []item) []candidate {
 				sum += items[i].weight * more
 			}
 		}
-		if c.row.Wrapper {
+		if c.row.Wrapper || c.row.ByDesign {
 			sum /= 4
 		}
 		return sum
@@ -347,6 +338,7 @@ func ranked(left []candidate, items []item) []candidate {
 		for i := range left {
 			more := gain(left[i]) - gain(left[best])
 			if by := cmp.Or(sign(more), cmp.Compare(left[i].confidence, left[best].confidence),
+				cmp.Compare(len(left[best].row.Checks), len(left[i].row.Checks)), // the more special one
 				cmp.Compare(depth(left[best].row), depth(left[i].row))); by > 0 {
 				best = i
 			}

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,29 @@ func TestRows(t *testing.T) {
 				strings.Contains(key, "`") {
 				t.Errorf("%s: text %q", r.ID, text)
 			}
+		}
+	}
+}
+
+// TestWordsOfSharedChecks: of the rows that share a check, all but one or two have words, so that a
+// finding shows one cause. Words are for checks of their row.
+func TestWordsOfSharedChecks(t *testing.T) {
+	silent := map[string][]ID{}
+	for _, r := range Rows() {
+		for id := range r.Says {
+			if !slices.Contains(r.Checks, id) {
+				t.Errorf("%s has words for %s, which is not among its checks", r.ID, id)
+			}
+		}
+		for _, id := range r.Checks {
+			if _, given := r.Says[id]; !given {
+				silent[id] = append(silent[id], r.ID)
+			}
+		}
+	}
+	for id, rows := range silent {
+		if len(rows) > 1 && id != "tenant.connector-certificate" { // the answer of the tenant decides
+			t.Errorf("%s shows %v alike: give all but one words (says)", id, rows)
 		}
 	}
 }

@@ -12,7 +12,7 @@ func Markdown() []byte {
 	fmt.Fprintf(&b, "# Diagnoses\n\nGenerated from templates/diagnoses; do not edit.\n\n"+
 		"These are the %d causes that hybridge knows. `hybridge explain` finds them in errors, non-delivery reports,\n"+
 		"logs and headers, and `hybridge test` names them beside a failed lookup. A text is a hint, and the\n"+
-		"probe decides.\n"+
+		"probe decides: the checks of a cause run, and rank it first or rule it out.\n"+
 		"In a text, `*` stands for some words. A text under \"only with Exchange\" counts alone, or beside a word\n"+
 		"of the field.\n\n"+
 		"| cause | layer | direction | owner |\n| --- | --- | --- | --- |\n", len(rows))
@@ -40,7 +40,13 @@ func Markdown() []byte {
 		item("codes", linked(r.Codes, func(c string) string { return "codes.md#" + strings.ToLower(c) }))
 		item("texts", quoted(r.Texts))
 		item("only with Exchange", quoted(r.Vague))
+		item("seen by hybridge as", quoted(r.Seen))
 		item("checks", linked(r.Checks, func(c string) string { return "checks.md#" + ID(c).Anchor() }))
+		for _, id := range r.Checks {
+			if words := r.Says[id]; len(words) > 0 {
+				item("words of "+id, quoted(words))
+			}
+		}
 		item("plan", linked(r.Plan, func(k string) string { return "kinds.md#" + strings.ToLower(k) }))
 	}
 	return []byte(b.String())
