@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 )
 
@@ -204,6 +206,18 @@ func TestLettersOfKeys(t *testing.T) {
 	b, _ = open[*reviewScreen](t, given{})
 	b.press("q")
 	b.left()
+}
+
+// Letters that arrive at once are text, also when they spell the name of a key.
+func TestTypedFast(t *testing.T) {
+	b, _ := open[*formScreen](t, given{})
+	b.press("<ctrl+u>")
+	for _, text := range []string{"Go ", "up", "enter", "tab"} {
+		b.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text)})
+	}
+	if got := b.m.document.Text("organization"); got != "Go upentertab" {
+		t.Errorf("typed %q", got)
+	}
 }
 
 // All features are offered, in the sequence of the answers file.

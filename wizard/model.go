@@ -62,6 +62,7 @@ type model struct {
 	returning   screen // to go to as soon as the run has ended
 	leaving     bool   // as soon as the run has ended
 	interrupted bool   // by Ctrl-C
+	forced      bool   // without the end of the run
 	// parting is how long the sessions have to end before the program does.
 	parting time.Duration
 }
@@ -96,6 +97,14 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyMsg:
+		// Letters that come at once are one message. Its name may be that of a key: "up".
+		if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !msg.Paste {
+			var commands []tea.Cmd
+			for _, r := range msg.Runes {
+				commands = append(commands, m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
+			}
+			return m, tea.Batch(commands...)
+		}
 		return m, m.key(msg)
 	case loaded:
 		return m, m.load(msg)
@@ -228,6 +237,7 @@ func (m *model) leave(interrupt bool) tea.Cmd {
 	find[*formScreen](m).commit(m)
 	m.interrupted = m.interrupted || interrupt && m.run != nil // without a run, Ctrl-C is how one leaves a form
 	if m.run == nil || m.leaving {
+		m.forced = m.run != nil
 		return tea.Quit
 	}
 	m.leaving = true

@@ -194,6 +194,9 @@ func (m *model) end(msg finished) tea.Cmd {
 func (m *model) close() {
 	if m.run != nil {
 		m.run.cancel()
+		if !m.forced {
+			m.await(m.run.number)
+		}
 		return // the engine is in use; its sessions end with the process
 	}
 	if m.engine == nil {
@@ -211,6 +214,23 @@ func (m *model) close() {
 	select {
 	case <-closed:
 	case <-ctx.Done():
+	}
+}
+
+// await gives a cancelled run the time to end its current call: the program has ended by a signal.
+func (m *model) await(number int) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), m.parting)
+	defer cancel()
+	for {
+		messages, ok := m.queue.next(ctx)().(batch)
+		if !ok {
+			return
+		}
+		for _, msg := range messages {
+			if done, ok := msg.(finished); ok && done.run == number {
+				return
+			}
+		}
 	}
 }
 

@@ -81,6 +81,9 @@ func Run(ctx context.Context, o Options) error {
 	// What was answered is worth more than how the program ended. Sessions end last: a server may
 	// not answer.
 	defer m.close()
+	if f := find[*formScreen](m); f != nil {
+		f.commit(m)
+	}
 	saved := m.save()
 	if !o.Passing {
 		for _, line := range m.farewell(saved) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
 )
 
 // screen is the wizard on a pseudo-terminal.
@@ -226,6 +227,18 @@ func TestWizardLeavesOut(t *testing.T) {
 	s.until(time.Minute, "enter plan")
 	s.press("\r")
 	s.until(time.Minute, "enter apply")
+	s.press("s")
+	s.until(time.Minute, "The plan is saved")
+	// The twin: the same answers give the same plan without a terminal, byte for byte.
+	twin := filepath.Join(t.TempDir(), "twin.json")
+	e.must(t, 0, "plan", "--out", twin, "--non-interactive")
+	ours, err := os.ReadFile(filepath.Join(e.dir, "plan.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err := os.ReadFile(twin); err != nil || !bytes.Equal(ours, theirs) {
+		t.Errorf("the plans differ, %v:\n%s", err, cmp.Diff(string(theirs), string(ours)))
+	}
 	s.press("x")
 	s.until(time.Minute, "left out")
 	s.press("\r")
@@ -282,5 +295,44 @@ func TestWizardInLines(t *testing.T) {
 	}
 	if after := e.plan(t); len(after.Changes) != 0 {
 		t.Errorf("after the wizard the plan still has %v", after.Changes)
+	}
+}
+
+// The terminal goes away in every stage. Nothing that was typed is lost, and the next start goes on.
+func TestWizardHangup(t *testing.T) {
+	e := startLab(t)
+	steps := []struct{ stage, shows, keys, after string }{
+		{"form", "These are the answers", "e", "for reports"}, // also: what is typed
+		{"check", "These are the answers", "\r", "Checking"},
+		{"plan", "enter plan", "\r", "Comparing"},
+		{"recheck", "enter apply", "\r", "Apply this plan?"},
+		{"apply", "y applies it", "y", "[#"},
+	}
+	for i, at := range steps {
+		s := e.wizard(t, 80, 24)
+		for _, before := range steps[1:max(i, 1)] {
+			s.until(time.Minute, before.shows, "Everything is as it should be")
+			s.press(before.keys)
+		}
+		s.until(time.Minute, at.shows)
+		s.press(at.keys)
+		s.until(10*time.Second, at.after)
+		if at.stage == "form" {
+			s.press("\x15Hung up")
+			s.until(10*time.Second, "Hung up")
+		}
+		if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		_, took := s.exit(15 * time.Second)
+		t.Logf("%s: ended %s after the hangup", at.stage, took)
+		data, err := os.ReadFile(filepath.Join(e.dir, "answers.yaml"))
+		if err != nil || !strings.Contains(string(data), "organization: Hung up") {
+			t.Fatalf("%s: what was typed is lost, %v", at.stage, err)
+		}
+	}
+	e.must(t, 0, "apply", "--yes") // the rest, when there is one
+	if after := e.plan(t); len(after.Changes) != 0 {
+		t.Errorf("after the hangup and another apply the plan still has %v", after.Changes)
 	}
 }
