@@ -158,8 +158,9 @@ $false
 // TestValuesThereAndBack: every value that PowerShell sends survives hybridge's client. Sent back,
 // it is for PowerShell what its own serializer makes of it, but for the width of a number and the
 // name of the zone UTC. Half a pair of surrogates does not survive: Go's texts cannot hold it.
-func TestValuesThereAndBack(t *testing.T) {
-	pool := powerShellServer(t)
+func TestValuesThereAndBack(t *testing.T) { bothWays(t, testValuesThereAndBack) }
+
+func testValuesThereAndBack(t *testing.T, pool *psrp.Pool) {
 	n := 0
 	for expression := range strings.Lines(expressions) {
 		if expression = strings.TrimSpace(expression); expression == "" {
@@ -190,8 +191,9 @@ if ($a -ceq $b) { 'same' } else { "got: $a", "own: $b" -join [Environment]::NewL
 }
 
 // TestValuesOfTheProduct: what hybridge gives to cmdlets is for PowerShell what it should be.
-func TestValuesOfTheProduct(t *testing.T) {
-	pool := powerShellServer(t)
+func TestValuesOfTheProduct(t *testing.T) { bothWays(t, testValuesOfTheProduct) }
+
+func testValuesOfTheProduct(t *testing.T, pool *psrp.Pool) {
 	when := time.Date(2026, 11, 26, 12, 0, 0, 123456700, time.UTC)
 	for _, tt := range []struct {
 		name  string
@@ -233,8 +235,9 @@ func TestValuesOfTheProduct(t *testing.T) {
 }
 
 // TestPowerShellServer: streams, errors and stops of Microsoft's server, through hybridge's client.
-func TestPowerShellServer(t *testing.T) {
-	pool := powerShellServer(t)
+func TestPowerShellServer(t *testing.T) { bothWays(t, testPowerShellServer) }
+
+func testPowerShellServer(t *testing.T, pool *psrp.Pool) {
 	out, err := pool.Invoke(t.Context(), script(`'a'; Write-Warning 'w'; Write-Error 'e' -ErrorId Mine -Category LimitsExceeded
 Write-Verbose 'v' -Verbose; Write-Information 'i'; Write-Progress 'p'; $null; 'b'`))
 	if err != nil {

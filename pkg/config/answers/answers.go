@@ -108,6 +108,10 @@ type ExchangeOnline struct {
 	// How to sign in to the tenant: certificate, secret, deviceCode or workloadIdentity.
 	Credential      Credential `yaml:"credential" json:"credential"`
 	RichCoexistence string     `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"`
+	Via             string     `yaml:"via,omitempty" json:"via,omitempty"`
+	// The PowerShell that is started for via: module and auto, a name or a path. Default: pwsh, and on
+	// Windows powershell.exe where there is no pwsh.
+	PowerShell string `yaml:"powershell,omitempty" json:"powershell,omitempty" example:"pwsh"`
 	// Overrides of the cloud's hosts, keyed as "hybridge help clouds" lists them.
 	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty" example:"{adminAPI: https://outlook.office365.us}"`
 }
@@ -175,6 +179,10 @@ type Exchange struct {
 	// the tenant: kerberos, keytab, password, basic or ntlm. Default: credential.
 	EWS    *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 	Builds []string    `yaml:"builds,omitempty" json:"builds,omitempty"`
+	Via    string      `yaml:"via,omitempty" json:"via,omitempty"`
+	// The PowerShell that is started for via: local, snapIn and auto, a name or a path. Default:
+	// powershell.exe on Windows, pwsh elsewhere.
+	PowerShell string `yaml:"powershell,omitempty" json:"powershell,omitempty" example:"powershell.exe"`
 }
 
 // Namespace is the set of host names a forest publishes.
@@ -277,6 +285,17 @@ const (
 	RichCoexistenceAuto  = "auto"
 	RichCoexistenceEWS   = "ews"
 	RichCoexistenceGraph = "graph"
+)
+
+// Values of exchange.via and exchangeOnline.via: hybridge's own remote PowerShell or the admin API, a
+// PowerShell on this computer, or the latter where the former does not work.
+const (
+	ViaRemote = "remote"
+	ViaAPI    = "api"
+	ViaLocal  = "local"
+	ViaSnapIn = "snapIn"
+	ViaModule = "module"
+	ViaAuto   = "auto"
 )
 
 // Values of checks[].severity.

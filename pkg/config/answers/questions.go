@@ -178,6 +178,11 @@ var questions = []Question{
 		Choices: enumerations["ExchangeOnline.richCoexistence"], Default: "auto", Example: "graph",
 		Help: "The route of lookups from on-premises to the cloud. auto takes Graph where the servers can, EWS " +
 			"otherwise."},
+	{Key: "exchangeOnline.via", Section: "cloud", Label: "Cmdlets by", Kind: ChoiceAnswer,
+		Choices: enumerations["ExchangeOnline.via"], Default: "api", Example: "module",
+		Help: "How the cmdlets of Exchange Online are run. api: by the admin API, without PowerShell. module: in a " +
+			"local PowerShell, with Microsoft's module ExchangeOnlineManagement (3.1 or later). auto: by the admin " +
+			"API, and by the module where the API does not answer as it should."},
 
 	{Key: "workmail.region", Section: "workmail", Label: "Region", Kind: ChoiceAnswer, Required: true,
 		Choices: enumerations["WorkMail.region"], Example: "us-east-1",
@@ -238,6 +243,12 @@ var questions = []Question{
 		Default: "http://SERVER/PowerShell/, sealed by Kerberos",
 		Example: "https://ex1.contoso.com/PowerShell/", Check: rule(webURL),
 		Help: "The URL of remote PowerShell. Needed when it is reached by https."},
+	{Key: "forests[].exchange.via", Section: "exchange", Label: "Cmdlets by", Kind: ChoiceAnswer,
+		Choices: enumerations["Exchange.via"], Default: "remote", Example: "local",
+		Help: "How the cmdlets of Exchange are run. remote: by hybridge's own remote PowerShell. local: in a " +
+			"Windows PowerShell on this computer, over a session that it opens. auto: by remote, and by local where " +
+			"that does not work. snapIn: with the snap-in, on an Exchange server. Microsoft does not support the " +
+			"snap-in, and the roles of the account do not limit it."},
 	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer,
 		Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
 		Help: "How to sign in to Exchange. The account is a member of Organization Management. basic needs an " +

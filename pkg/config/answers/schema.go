@@ -30,6 +30,8 @@ var enumerations = map[string][]string{
 	"Answers.retire[]":               {string(RetireSharedKeys), string(RetireWorkarounds), string(RetireMRSProxy)},
 	"ExchangeOnline.cloud":           cloud.IDs(),
 	"ExchangeOnline.richCoexistence": {RichCoexistenceAuto, RichCoexistenceEWS, RichCoexistenceGraph},
+	"ExchangeOnline.via":             {ViaAPI, ViaModule, ViaAuto},
+	"Exchange.via":                   {ViaRemote, ViaLocal, ViaSnapIn, ViaAuto},
 	"WorkMail.region":                {"us-east-1", "us-west-2", "eu-west-1"},
 	"WorkMail.state":                 {Leaving},
 	"WorkMail.to":                    {ToExchange, ToExchangeOnline},

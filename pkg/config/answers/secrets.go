@@ -1,6 +1,7 @@
 package answers
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -42,4 +43,37 @@ func (d *Document) Ready(ready func(secret.Ref) error) error {
 		return nil
 	}
 	return faults
+}
+
+// Variables are the environment variables that references to secrets name.
+func (a Answers) Variables() []string {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return nil
+	}
+	var tree any
+	if err := json.Unmarshal(data, &tree); err != nil {
+		return nil
+	}
+	var names []string
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, v := range v {
+				walk(v)
+			}
+		case []any:
+			for _, v := range v {
+				walk(v)
+			}
+		case string:
+			if source, name, ok := secret.Ref(v).Source(); ok && source == secret.Env {
+				names = append(names, name)
+			}
+		}
+	}
+	walk(tree)
+	slices.Sort(names)
+	return slices.Compact(names)
 }

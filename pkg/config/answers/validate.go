@@ -377,6 +377,7 @@ func (v *validation) exchangeOnline(a *Answers, e *ExchangeOnline) {
 			v.faultAt(at("hosts", name), err.Error(), "see: hybridge help clouds")
 		}
 	}
+	v.single(at("powershell"), &e.PowerShell, filePath)
 	v.credential(at("credential"), &e.Credential, onlineKinds)
 }
 
@@ -423,7 +424,8 @@ func (v *validation) forests(a *Answers) {
 		v.credential(at("directory", "bind"), &f.Directory.Bind, bindKinds)
 		v.single(at("exchange", "server"), &f.Exchange.Server, hostOrAddress)
 		v.single(at("exchange", "url"), &f.Exchange.URL, webURL)
-		v.credential(at("exchange", "credential"), &f.Exchange.Credential, exchangeKinds)
+		v.single(at("exchange", "powershell"), &f.Exchange.PowerShell, filePath)
+		v.credential(at("exchange", "credential"), &f.Exchange.Credential, viaKinds(f.Exchange.Via))
 		if f.Exchange.EWS != nil {
 			v.credential(at("exchange", "ews"), f.Exchange.EWS, ewsKinds)
 		}
@@ -542,6 +544,14 @@ var (
 		CredentialPassword: {[]string{"user", "password"}, []string{"krb5Config"}},
 		CredentialBasic:    {[]string{"user", "password"}, nil},
 	}
+	localKinds = map[CredentialKind]kindRule{ // what New-PSSession takes
+		CredentialKerberos: {},
+		CredentialPassword: {[]string{"user", "password"}, nil},
+		CredentialBasic:    {[]string{"user", "password"}, nil},
+	}
+	snapInKinds = map[CredentialKind]kindRule{CredentialKerberos: {}}
+	autoKinds   = map[CredentialKind]kindRule{CredentialKerberos: exchangeKinds[CredentialKerberos],
+		CredentialPassword: exchangeKinds[CredentialPassword], CredentialBasic: exchangeKinds[CredentialBasic]}
 	ewsKinds = map[CredentialKind]kindRule{
 		CredentialKerberos: {nil, []string{"user", "ticketCache", "krb5Config"}},
 		CredentialKeytab:   {[]string{"user", "keytab"}, []string{"krb5Config"}},
@@ -559,6 +569,20 @@ var (
 		CredentialSecret: {[]string{"clientId", "secret"}, nil},
 	}
 )
+
+// viaKinds are the kinds of credentials for Exchange by the way of its cmdlets. With auto, the
+// account is that of both ways; the ticket cache is hybridge's alone.
+func viaKinds(via string) map[CredentialKind]kindRule {
+	switch via {
+	case ViaLocal:
+		return localKinds
+	case ViaAuto:
+		return autoKinds
+	case ViaSnapIn:
+		return snapInKinds
+	}
+	return exchangeKinds
+}
 
 // credentials are the places that have one, by the ends of their paths.
 var credentials = []struct {

@@ -142,6 +142,25 @@ func (s *AdminAPI) identify(token string) (tenant, anchor string, err error) {
 	if s.tenant != "" && s.anchor != "" {
 		return s.tenant, s.anchor, nil
 	}
+	id, upn := claimed(token)
+	if s.tenant == "" {
+		if !isGUID(id) {
+			return "", "", errors.New("the access token does not name its tenant; give the tenant's GUID")
+		}
+		s.tenant = strings.ToLower(id)
+	}
+	if s.anchor == "" {
+		if headerSafe(upn) && upn != "" {
+			s.anchor = "UPN:" + upn
+		} else {
+			s.anchor = "APP:" + systemMailbox + "@" + s.tenant
+		}
+	}
+	return s.tenant, s.anchor, nil
+}
+
+// claimed reads the tenant of an access token, and the name of its user where it is a person's.
+func claimed(token string) (tenant, user string) {
 	var claims struct {
 		Tenant string `json:"tid"`
 		UPN    string `json:"upn"`
@@ -153,20 +172,10 @@ func (s *AdminAPI) identify(token string) (tenant, anchor string, err error) {
 			_ = json.Unmarshal(text, &claims) // an opaque token says nothing, which is no error yet
 		}
 	}
-	if s.tenant == "" {
-		if !isGUID(claims.Tenant) {
-			return "", "", errors.New("the access token does not name its tenant; give the tenant's GUID")
-		}
-		s.tenant = strings.ToLower(claims.Tenant)
+	if claims.Type == "app" {
+		claims.UPN = ""
 	}
-	if s.anchor == "" {
-		if claims.UPN != "" && claims.Type != "app" && headerSafe(claims.UPN) {
-			s.anchor = "UPN:" + claims.UPN
-		} else {
-			s.anchor = "APP:" + systemMailbox + "@" + s.tenant
-		}
-	}
-	return s.tenant, s.anchor, nil
+	return claims.Tenant, claims.UPN
 }
 
 func headerSafe(s string) bool {

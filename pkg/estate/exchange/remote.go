@@ -35,13 +35,16 @@ type pool interface {
 	Close(ctx context.Context) error
 }
 
-// Remote is a Session with one on-premises Exchange server. It opens one shell, when first needed,
-// and runs one cmdlet after another in it.
+// Remote is a Session over remote PowerShell: with one on-premises Exchange server, or with a
+// PowerShell on this computer (NewLocal). It opens one shell, when first needed, and runs one cmdlet
+// after another in it.
 //
 // It stays with the domain controller that its first object came from, so that a change is read
 // back before it is replicated.
 type Remote struct {
 	o          RemoteOptions
+	side       Side
+	local      *local        // nil for a server
 	turn       chan struct{} // holds one token: its holder owns the fields below
 	pool       pool
 	controller string // DomainController of every cmdlet about the configuration; empty: Exchange chooses
@@ -61,6 +64,10 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 	if o.Name == "" {
 		o.Name = u.Hostname()
 	}
+	return newSession(o), nil
+}
+
+func newSession(o RemoteOptions) *Remote {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Minute
 	}
@@ -73,10 +80,10 @@ func NewRemote(o RemoteOptions) (*Remote, error) {
 			return opened, nil
 		}
 	}
-	r := &Remote{o: o, turn: make(chan struct{}, 1)}
+	r := &Remote{o: o, side: OnPremises, turn: make(chan struct{}, 1)}
 	r.o.PSRP.Notice = func(text string) { r.warn("remote PowerShell", text) }
 	r.turn <- struct{}{}
-	return r, nil
+	return r
 }
 
 // Pipelines is how many pipelines were sent so far.
@@ -90,7 +97,7 @@ func (r *Remote) Run(ctx context.Context, c Command) ([]Object, error) {
 		return nil, at(r.o.Name, err)
 	}
 	objects, err := logged(ctx, r.o.PSRP.Log, r.o.Name, p, func() ([]Object, error) {
-		return r.run(ctx, p, func() psrp.Command { return r.pipeline(p) }, p.Reads())
+		return r.run(ctx, p, func() psrp.Command { return r.line(r.pipeline(p)) }, p.Reads())
 	})
 	return objects, at(r.o.Name, err)
 }
@@ -116,9 +123,15 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 			}
 			r.pool = opened
 		}
+		if err := r.enter(ctx, fresh); err != nil {
+			return nil, err
+		}
 		r.runs.Add(1)
 		lost := r.pool
 		out, err := lost.Invoke(ctx, psrp.Pipeline{Commands: []psrp.Command{line()}})
+		if r.local != nil {
+			err = r.local.lost(err)
+		}
 		for _, w := range out.Warnings {
 			r.warn(c.Name, w)
 		}
@@ -147,6 +160,23 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		r.stay(objects, err)
 		return objects, err
 	}
+}
+
+// enter prepares a local PowerShell for the cmdlet. One that cannot be prepared is ended.
+func (r *Remote) enter(ctx context.Context, fresh bool) error {
+	if r.local == nil {
+		return nil
+	}
+	warnings, err := r.local.enter(ctx, r.pool, fresh)
+	for _, w := range warnings {
+		r.warn("local PowerShell", w)
+	}
+	if err == nil {
+		return nil
+	}
+	_ = r.pool.Close(ctx)
+	r.pool = nil
+	return throttled(err)
 }
 
 // reopen opens a shell. A server that refuses it for now and says how long is asked once more after
@@ -182,7 +212,7 @@ func (r *Remote) stay(objects []Object, err error) {
 	switch {
 	case err != nil:
 		r.controller = ""
-	case r.controller == "" && !r.roams && len(objects) > 0:
+	case r.controller == "" && !r.roams && r.side == OnPremises && len(objects) > 0:
 		r.controller, _ = objects[0].String("OriginatingServer") // not every object has it
 	}
 }
@@ -236,6 +266,9 @@ func collect(c Command, out psrp.Output, err error) ([]Object, error) {
 		if strings.HasSuffix(e.ExceptionType, ".RemoteException") && record.Reason != "" {
 			e.ExceptionType = record.Reason
 		}
+		if m := segments().FindStringSubmatch(record.Message); m != nil { // of Microsoft's module, as of the admin API
+			e.FullyQualifiedID, e.ExceptionType, e.Message = m[1], m[2], m[3]
+		}
 		return objects, e
 	}
 	return objects, throttled(err) // it names the host and the cmdlet
@@ -256,6 +289,13 @@ func throttled(err error) error {
 	return err
 }
 
+func (r *Remote) line(c psrp.Command) psrp.Command {
+	if r.local == nil {
+		return c
+	}
+	return r.local.line(c)
+}
+
 // pipeline adds to a command the parameters that every command gets.
 func (r *Remote) pipeline(c Command) psrp.Command {
 	out := psrp.Command{Name: c.Name}
@@ -271,7 +311,7 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 	if r.controller != "" && !aboutPeople().MatchString(c.Name) && takes(c.Name, domainController, OnPremises) {
 		add(domainController, r.controller)
 	}
-	if !c.Reads() && confirms(c) {
+	if !c.Reads() && confirms(c, r.side) {
 		add("Confirm", false)
 	}
 	add("ErrorAction", "Stop")
@@ -280,9 +320,9 @@ func (r *Remote) pipeline(c Command) psrp.Command {
 
 // confirms reports whether a cmdlet asks for confirmation. The catalogue says so, or the verb for a
 // cmdlet that it lacks.
-func confirms(c Command) bool {
+func confirms(c Command, side Side) bool {
 	if _, known := Catalogue().Find(c.Name); known {
-		return takes(c.Name, "Confirm", OnPremises)
+		return takes(c.Name, "Confirm", side)
 	}
 	switch strings.ToLower(c.Verb()) {
 	case "new", "set", "remove", "add":
@@ -436,7 +476,10 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	names := append([]string(nil), cmdlets...)
 	line := psrp.Command{Name: "Get-Command", Parameters: []psrp.Parameter{{Name: "Name", Value: names},
 		{Name: "ErrorAction", Value: "SilentlyContinue"}}} // a missing cmdlet is no error here
-	objects, err := r.run(ctx, Command{Name: "Get-Command"}, func() psrp.Command { return line }, true)
+	if r.local != nil && r.local.Server == nil {
+		line = scripted(allowedScript, psrp.Parameter{Name: "Name", Value: names})
+	}
+	objects, err := r.run(ctx, Command{Name: "Get-Command"}, func() psrp.Command { return r.line(line) }, true)
 	var e *Error
 	if errors.As(err, &e) && errors.Is(e, ErrNoCmdlet) && e.Target != "Get-Command" {
 		err = nil // some servers report missing cmdlets nevertheless
@@ -459,12 +502,19 @@ func (r *Remote) Allowed(ctx context.Context, cmdlets ...string) (map[string]All
 	return out, nil
 }
 
-// parameterNames reads the Parameters of a command's description: a dictionary by name. nil when
-// the description has none.
+// parameterNames reads the Parameters of a command's description: a dictionary by name, or the
+// names. nil when the description has none.
 func parameterNames(o Object) []string {
 	v, err := o.Value("Parameters")
 	if err != nil {
 		return nil
+	}
+	if list, ok := v.([]any); ok {
+		var names []string
+		for _, name := range list {
+			names = append(names, psrp.Text(name))
+		}
+		return names
 	}
 	table, ok := v.(map[string]any)
 	if !ok || len(table) == 0 {
@@ -492,6 +542,9 @@ func (r *Remote) Close(ctx context.Context) error {
 	}
 	p := r.pool
 	r.pool = nil
+	if r.local != nil {
+		r.local.leave(ctx, p)
+	}
 	if err := p.Close(ctx); err != nil {
 		return at(r.o.Name, err)
 	}

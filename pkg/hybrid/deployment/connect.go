@@ -364,6 +364,11 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 	if err != nil {
 		return nil, err
 	}
+	const online = "Exchange Online"
+	via := d.answers.ExchangeOnline.Via
+	if via == answers.ViaModule {
+		return newGuarded(d.openModule(t), online), nil
+	}
 	l, err := d.link.get(ctx)
 	if err != nil {
 		return nil, err
@@ -376,7 +381,14 @@ func (d *Deployment) openOnline(ctx context.Context) (*guarded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newGuarded(s, "Exchange Online"), nil
+	if via == answers.ViaAuto {
+		say := func(err error) {
+			d.warn(fmt.Sprintf("Exchange Online: the admin API does not answer as it should (%v): the cmdlets run in "+
+				"Microsoft's module (exchangeOnline.via: auto)", err))
+		}
+		return newGuarded(&fallback{first: s, second: d.openModule(t), falls: apiFails, say: say}, online), nil
+	}
+	return newGuarded(s, online), nil
 }
 
 // openWorkMail returns the client of the organization in Amazon WorkMail.
@@ -436,7 +448,43 @@ func remoteURL(e answers.Exchange) string {
 	return cmp.Or(e.URL, "http://"+e.Server+"/PowerShell/")
 }
 
+// openExchange prepares the session of a forest, by the way that the answers name.
 func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guarded, error) {
+	where := hostOf(remoteURL(a.Exchange))
+	switch a.Exchange.Via {
+	case answers.ViaLocal, answers.ViaSnapIn:
+		return guard(d.openLocal(ctx, a))(where)
+	case answers.ViaAuto:
+		second, err := d.openLocal(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		say := func(err error) {
+			d.warn(fmt.Sprintf("%s: hybridge's own remote PowerShell does not work (%v): the cmdlets run in a "+
+				"PowerShell on this computer (exchange.via: auto)", a.Name, err))
+		}
+		first, err := d.openRemote(ctx, a)
+		if err != nil {
+			say(err)
+			return newGuarded(second, where), nil
+		}
+		return newGuarded(&fallback{first: first, second: second, falls: remoteFails(a.Exchange.Credential),
+			say: say}, where), nil
+	}
+	return guard(d.openRemote(ctx, a))(where)
+}
+
+func guard(s exchange.Session, err error) func(where string) (*guarded, error) {
+	return func(where string) (*guarded, error) {
+		if err != nil {
+			return nil, err
+		}
+		return newGuarded(s, where), nil
+	}
+}
+
+// openRemote prepares a session of hybridge's own remote PowerShell.
+func (d *Deployment) openRemote(ctx context.Context, a answers.Forest) (exchange.Session, error) {
 	l, err := d.link.get(ctx)
 	if err != nil {
 		return nil, err
@@ -457,7 +505,7 @@ func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guard
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
-	return newGuarded(s, hostOf(address)), nil
+	return s, nil
 }
 
 // prove sets a forest's Exchange credential in the options of a remote PowerShell session.

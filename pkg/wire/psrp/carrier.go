@@ -36,6 +36,7 @@ const (
 // Authentication is bound to that connection.
 type carrier struct {
 	options   Options
+	host      string // of the first URL
 	client    *http.Client
 	requests  atomic.Int64
 	wait      time.Duration // for one request
@@ -62,7 +63,7 @@ func newCarrier(o Options) (*carrier, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("not an http or https address of remote PowerShell: %.200q", o.URL)
 	}
-	c := &carrier{options: o, url: u, wait: o.OperationTimeout + requestGrace}
+	c := &carrier{options: o, host: u.Hostname(), url: u, wait: o.OperationTimeout + requestGrace}
 	switch {
 	case o.Kerberos != nil && o.User != "":
 		return nil, errors.New("give either Kerberos tickets or a user with a password, not both")
@@ -150,10 +151,10 @@ func (c *carrier) handshake(ctx context.Context, network, address string, highes
 		config = c.options.TLS.Clone()
 	}
 	if host, _, err := net.SplitHostPort(address); err == nil &&
-		(config.ServerName == "" || !strings.EqualFold(host, c.options.host)) {
+		(config.ServerName == "" || !strings.EqualFold(host, c.host)) {
 		config.ServerName = host // also after a redirect to another server
 	}
-	if !strings.EqualFold(config.ServerName, c.options.host) && !strings.EqualFold(hostOf(address), c.options.host) {
+	if !strings.EqualFold(config.ServerName, c.host) && !strings.EqualFold(hostOf(address), c.host) {
 		config.InsecureSkipVerify = false // was asked for the server of the options, not for where it leads
 	}
 	if config.MaxVersion == 0 || config.MaxVersion > highest {
@@ -215,7 +216,7 @@ func (c *carrier) post(ctx context.Context, envelope func(to string) []byte) (*a
 
 // place names the server when it is not the one that the caller configured.
 func (c *carrier) place(err error) error {
-	if strings.EqualFold(c.url.Hostname(), c.options.host) {
+	if strings.EqualFold(c.url.Hostname(), c.host) {
 		return err
 	}
 	return fmt.Errorf("redirected to %s: %w", c.url.Hostname(), err)

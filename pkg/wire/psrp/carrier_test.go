@@ -200,7 +200,7 @@ func TestSchemeFollowsTheOffer(t *testing.T) {
 			defer srv.Close()
 			c, err := newCarrier(Options{URL: srv.URL + "/PowerShell/", User: "u", Password: secret.NewValue("p"),
 				Scheme: test.given,
-				TLS:    trusting(srv), host: "127.0.0.1"})
+				TLS:    trusting(srv)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +235,6 @@ func TestServerNameAfterRedirect(t *testing.T) {
 		"ex2.contoso.com:443": "ex2.contoso.com"} {
 		c, err := newCarrier(Options{
 			URL: "https://ex1.contoso.com/PowerShell/", User: "u", Password: secret.NewValue("p"),
-			host: "ex1.contoso.com",
 			// of ex1 alone: not spread by a redirect
 			TLS: &tls.Config{ServerName: "mail.contoso.com", InsecureSkipVerify: true},
 			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {

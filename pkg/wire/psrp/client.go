@@ -6,13 +6,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +20,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// Options say which endpoint to open and how.
+// Options say which endpoint to open and how: a URL, or a Program on this computer.
 type Options struct {
+	// Program is a PowerShell and its arguments: {"pwsh", "-s", "-NoLogo", "-NoProfile"}. The pool is
+	// then that process, and what follows about URLs, sign-in and envelopes is not used.
+	Program []string
+	// Environment of the process.
+	Environment []string
 	// URL of the endpoint: http://ex1.contoso.com/PowerShell/ (Kerberos, sealed) or https://…
 	URL string
 	// Configuration is the session configuration: "Microsoft.Exchange" when empty.
@@ -38,7 +41,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLS is used for https; that of a link.Link fits. Versions and renegotiation are set here.
 	TLS *tls.Config
-	// OperationTimeout is how long the server may hold a poll; 20 s when 0.
+	// OperationTimeout is how long the server may hold a poll; 20 s when 0. A process may take three
+	// times as long to acknowledge a packet.
 	OperationTimeout time.Duration
 	// MaxEnvelopeSize is the largest request and answer in bytes. When 0: 153,600, and 512,000 once
 	// the server speaks protocol 2.2 or later.
@@ -52,7 +56,6 @@ type Options struct {
 	// nil.
 	Notice func(text string)
 
-	host      string            // of URL
 	maxOutput int               // maxOutput when 0
 	transport http.RoundTripper // replaced by tests
 }
@@ -84,28 +87,24 @@ func (o Options) notice(text string) {
 	}
 }
 
-// Pool is an open runspace pool: one shell at the server. It is safe for concurrent use; pipelines
-// run one after another.
+// Pool is an open runspace pool: one shell at the server, or one process. It is safe for concurrent
+// use; pipelines run one after another.
 type Pool struct {
 	options  Options
-	carrier  *carrier
+	way      transport
 	id       GUID
-	session  string
-	shell    string
 	turn     chan struct{} // holds one token: its holder may speak
 	closing  context.Context
 	stop     context.CancelCauseFunc
 	object   uint64
 	incoming assembler
-	envelope int
 	protocol string // spoken by the server
 	key      *sessionKey
 	private  *rsa.PrivateKey // while a session key is awaited
 	open     bool
-	mute     bool     // the server did not answer the last Terminate
+	mute     bool     // the server did not answer the last request to stop a command
 	gone     error    // why the pool is unusable
 	warnings []string // of the pool, for the next pipeline's output
-	empties  int      // consecutive empty polls that took no time
 	closed   bool
 }
 
@@ -134,30 +133,20 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		return nil, fmt.Errorf("an envelope of %d bytes is too small, %d are the least", o.MaxEnvelopeSize,
 			leastEnvelope)
 	}
-	if u, err := url.Parse(o.URL); err == nil {
-		o.host = u.Hostname()
-	}
-	c, err := newCarrier(o)
+	id := NewGUID()
+	way, err := newTransport(o, id)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{
-		options: o, carrier: c, id: NewGUID(), session: "uuid:" + upper(NewGUID()), turn: make(chan struct{}, 1),
-		envelope: o.MaxEnvelopeSize, protocol: o.Protocol,
-	}
-	if p.envelope == 0 {
-		p.envelope = smallEnvelope
-	}
+	p := &Pool{options: o, way: way, id: id, turn: make(chan struct{}, 1), protocol: o.Protocol}
 	p.closing, p.stop = context.WithCancelCause(context.Background())
 	p.turn <- struct{}{}
 	if err := p.create(ctx); err != nil {
-		if p.shell != "" {
-			_ = p.delete(ctx) // the error of the opening is the one to return
-		}
+		_ = p.delete(ctx) // the error of the opening is the one to return
 		p.stop(ErrClosed)
-		p.carrier.close()
+		p.way.close()
 		p.closed = true
-		return nil, fmt.Errorf("open remote PowerShell at %s: %w", o.host, err)
+		return nil, fmt.Errorf("open %s: %w", way.name(), err)
 	}
 	return p, nil
 }
@@ -178,31 +167,14 @@ func (p *Pool) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size := p.fragmentSize()
-	text := base64.StdEncoding.EncodeToString(slices.Concat(slices.Concat(p.cut(capability, size)...),
-		slices.Concat(p.cut(start, size)...)))
-	p.shell = upper(p.id)
-	e, err := p.call(ctx, request{
-		action: actionCreate, mustComply: true, options: []option{{"protocolversion", p.options.Protocol}},
-		body: `<rsp:Shell ShellId="` + upper(p.id) +
-			`"><rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>` +
-			`<creationXml xmlns="http://schemas.microsoft.com/powershell">` + text + `</creationXml></rsp:Shell>`,
-	})
-	if err != nil {
-		// A fault, a refused sign-in and a certificate that is not trusted mean that none was made.
-		// A refused sign-in is not tried again just to delete the shell: it would count twice
-		// towards locking the account.
-		var f *Fault
-		if errors.As(err, &f) || errors.Is(err, link.ErrAccess) || errors.Is(err, link.ErrUntrusted) {
-			p.shell = ""
-		}
-		return err
-	}
-	if id := e.shellID(); id != "" {
-		p.shell = id
+	size := p.way.fragmentSize()
+	live, done := p.live(ctx)
+	defer done()
+	if err := p.way.open(live, slices.Concat(p.cut(capability, size), p.cut(start, size))); err != nil {
+		return p.noted(err)
 	}
 	for !p.open {
-		messages, _, err := p.receive(ctx, "")
+		messages, _, err := p.receive(ctx, "", &p.incoming)
 		if err != nil {
 			return err
 		}
@@ -213,28 +185,6 @@ func (p *Pool) create(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// shellID finds the shell's id in the answer to Create.
-func (e *envelope) shellID() string {
-	var find func(n *node) string
-	find = func(n *node) string {
-		if n.name == "Selector" && n.attribute("Name") == "ShellId" {
-			return strings.TrimSpace(n.text)
-		}
-		for _, k := range n.kids {
-			if id := find(k); id != "" {
-				return id
-			}
-		}
-		return ""
-	}
-	for _, n := range e.all {
-		if id := find(n); id != "" {
-			return id
-		}
-	}
-	return ""
 }
 
 // outgoing writes a message to the server.
@@ -259,145 +209,35 @@ func (p *Pool) cut(m message, size int) [][]byte {
 	return fragments(p.object, m.bytes(), size)
 }
 
-// fragmentSize is how large a fragment may be so that its envelope stays within the limit: base64
-// makes 4 bytes of 3, and the envelope itself is some 2 kB with long addresses.
-func (p *Pool) fragmentSize() int {
-	return (p.envelope - 2048 - len(p.options.URL) - 2*len(p.options.Configuration)) / 4 * 3
-}
-
-// call sends a request for this shell and returns the answer, or the fault as an error.
-func (p *Pool) call(ctx context.Context, r request) (*envelope, error) {
+// live returns a context that ends with the pool, too.
+func (p *Pool) live(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(p.closing, func() { cancel(context.Cause(p.closing)) })()
-	return p.callUnstopped(ctx, r)
+	stop := context.AfterFunc(p.closing, func() { cancel(context.Cause(p.closing)) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
-func (p *Pool) callUnstopped(ctx context.Context, r request) (e *envelope, err error) {
-	began := time.Now()
-	defer func() {
-		attributes := []slog.Attr{slog.String("server", p.options.host),
-			slog.String("action", r.action[strings.LastIndex(r.action, "/")+1:]), slog.String("shell", p.shell),
-			slog.String("command", r.command), slog.Duration("took", time.Since(began).Round(time.Millisecond))}
-		if err != nil {
-			attributes = append(attributes, slog.String("error", link.Line(err.Error())))
-		}
-		p.options.Log.LogAttrs(ctx, slog.LevelDebug, "remote powershell", attributes...)
-	}()
-	r.messageID, r.session = "uuid:"+upper(NewGUID()), p.session
-	r.resource = resourceURI + p.options.Configuration
-	r.maxSize, r.timeout = p.envelope, p.options.OperationTimeout
-	if r.action != actionCreate {
-		r.shell = p.shell
+// noted remembers that the session is gone.
+func (p *Pool) noted(err error) error {
+	if errors.Is(err, ErrShellGone) {
+		p.gone = err
 	}
-	a, err := p.carrier.post(ctx, func(to string) []byte {
-		r.to = to
-		return r.bytes()
-	})
-	if err != nil {
-		return nil, err
-	}
-	e, err = parseEnvelope(a.body)
-	if err != nil {
-		if a.status != 200 {
-			return nil, p.carrier.place(fmt.Errorf("HTTP %d", a.status))
-		}
-		return nil, p.carrier.place(fmt.Errorf("answer does not parse: %w", err))
-	}
-	if e.fault != nil {
-		f := parseFault(e.fault, a.status)
-		f.command = r.command
-		if errors.Is(f, ErrShellGone) {
-			p.gone = f
-		}
-		return nil, f
-	}
-	if !strings.EqualFold(e.relatesTo, r.messageID) {
-		return nil, p.carrier.place(errors.New("answer belongs to another request"))
-	}
-	return e, nil
+	return err
 }
 
-// receive polls once, for the pool or for one command. done says that the command has ended.
-// Nothing pending is no error.
-func (p *Pool) receive(ctx context.Context, command string) (messages []message, done bool, err error) {
-	return p.receiveInto(ctx, command, &p.incoming)
-}
-
-func (p *Pool) receiveInto(ctx context.Context, command string, in *assembler) (messages []message, done bool,
-	err error) {
-	of := ""
-	if command != "" {
-		of = ` CommandId="` + xmlText(command) + `"`
+// receive waits for messages, for the pool or for one command. done says that the command has
+// ended. Nothing pending is no error.
+func (p *Pool) receive(ctx context.Context, command string, in *assembler) (messages []message, done bool, err error) {
+	ctx, cancel := p.live(ctx)
+	defer cancel()
+	data, done, err := p.way.receive(ctx, command)
+	messages, unread := in.feed(data)
+	for _, m := range messages {
+		p.trace("received", m.kind, m.data)
 	}
-	asked, brought := time.Now(), false
-	defer func() {
-		if err == nil && !done && !brought {
-			err = p.rest(ctx, time.Since(asked))
-		} else {
-			p.empties = 0
-		}
-	}()
-	e, err := p.call(ctx, request{
-		action: actionReceive, command: command, options: []option{{"WSMAN_CMDSHELL_OPTION_KEEPALIVE", "True"}},
-		body: `<rsp:Receive><rsp:DesiredStream` + of + `>stdout</rsp:DesiredStream></rsp:Receive>`,
-	})
-	var f *Fault
-	if errors.As(err, &f) && f.timedOut() {
-		return nil, false, nil
+	if err = p.noted(err); err == nil {
+		err = unread
 	}
-	if err != nil {
-		return nil, false, err
-	}
-	if e.body == nil {
-		return nil, false, nil
-	}
-	for _, n := range e.body.kids {
-		switch n.name {
-		case "Stream":
-			if id := n.attribute("CommandId"); id != "" && !strings.EqualFold(id, command) {
-				continue
-			}
-			b, err := streamBytes(n)
-			if err != nil {
-				return messages, done, err
-			}
-			brought = brought || len(b) > 0
-			more, err := in.feed(b)
-			messages = append(messages, more...)
-			for _, m := range more {
-				p.trace("received", m.kind, m.data)
-			}
-			if err != nil {
-				return messages, done, err
-			}
-		case "CommandState":
-			if id := n.attribute("CommandId"); id == "" || strings.EqualFold(id, command) {
-				done = done || strings.HasSuffix(n.attribute("State"), "/Done")
-			}
-		}
-	}
-	return messages, done, nil
-}
-
-// rest pauses after a poll that brought nothing. A server that holds polls needs no pause; one that
-// answers at once, again and again, would be asked a thousand times a second.
-func (p *Pool) rest(ctx context.Context, took time.Duration) error {
-	if took >= quickPoll {
-		p.empties = 0
-		return nil
-	}
-	p.empties++
-	t := time.NewTimer(min(leastPause<<min(p.empties-1, 10), mostPause))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-p.closing.Done():
-		return context.Cause(p.closing)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return messages, done, err
 }
 
 // poolMessage handles a message for the pool itself.
@@ -412,9 +252,7 @@ func (p *Pool) poolMessage(m message) error {
 		if !strings.HasPrefix(p.protocol, "2.") {
 			return fmt.Errorf("the server speaks protocol %s of remote PowerShell", link.Line(p.protocol))
 		}
-		if p.options.MaxEnvelopeSize == 0 && p.protocol != "2.0" && p.protocol != "2.1" {
-			p.envelope = largeEnvelope
-		}
+		p.way.speaks(p.protocol)
 	case runspacePoolState:
 		o, err := m.members()
 		if err != nil {
@@ -495,11 +333,11 @@ func (p *Pool) exchangeKeys(ctx context.Context) error {
 		return err
 	}
 	p.private = private
-	if err := p.sendFragments(ctx, "", p.cut(m, p.fragmentSize())); err != nil {
+	if err := p.sendFragments(ctx, "", p.cut(m, p.way.fragmentSize())); err != nil {
 		return err
 	}
 	for p.key == nil {
-		messages, _, err := p.receive(ctx, "")
+		messages, _, err := p.receive(ctx, "", &p.incoming)
 		if err != nil {
 			return err
 		}
@@ -513,17 +351,11 @@ func (p *Pool) exchangeKeys(ctx context.Context) error {
 }
 
 func (p *Pool) sendFragments(ctx context.Context, command string, list [][]byte) error {
-	of := ""
-	if command != "" {
-		of = ` CommandId="` + xmlText(command) + `"`
-	}
+	ctx, cancel := p.live(ctx)
+	defer cancel()
 	for _, f := range list {
-		if _, err := p.call(ctx, request{
-			action: actionSend, command: command,
-			body: `<rsp:Send><rsp:Stream Name="stdin"` + of + `>` + base64.StdEncoding.EncodeToString(f) +
-				`</rsp:Stream></rsp:Send>`,
-		}); err != nil {
-			return err
+		if err := p.way.send(ctx, command, f); err != nil {
+			return p.noted(err)
 		}
 	}
 	return nil
@@ -542,13 +374,13 @@ func (p *Pool) Invoke(ctx context.Context, pl Pipeline) (Output, error) {
 		name = "script"
 	}
 	if err := p.acquire(ctx); err != nil {
-		return out, fmt.Errorf("%s: run %s: %w", p.options.host, name, err)
+		return out, fmt.Errorf("%s: run %s: %w", p.way.host(), name, err)
 	}
 	defer func() { p.turn <- struct{}{} }()
 	err := p.invoke(ctx, pl, &out)
 	out.Warnings, p.warnings = append(p.warnings, out.Warnings...), nil // those of the pool, since it was opened
 	if err != nil {
-		return out, fmt.Errorf("%s: run %s: %w", p.options.host, name, err)
+		return out, fmt.Errorf("%s: run %s: %w", p.way.host(), name, err)
 	}
 	return out, nil
 }
@@ -564,7 +396,7 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	if err != nil {
 		return err
 	}
-	list := p.cut(m, p.fragmentSize())
+	list := p.cut(m, p.way.fragmentSize())
 	command := upper(pid)
 	running, ended := true, false
 	defer func() { // also after an error: the server may have taken the command before it was lost
@@ -572,18 +404,12 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 			p.terminate(ctx, command, ended)
 		}
 	}()
-	e, err := p.call(ctx, request{
-		action: actionCommand, options: []option{{"WINRS_SKIP_CMD_SHELL", "False"}},
-		body: `<rsp:CommandLine CommandId="` + command + `"><rsp:Command/><rsp:Arguments>` +
-			base64.StdEncoding.EncodeToString(list[0]) + `</rsp:Arguments></rsp:CommandLine>`,
-	})
-	if err != nil {
+	live, done := p.live(ctx)
+	defer done()
+	if command, err = p.way.start(live, command, list[0]); err != nil {
 		var f *Fault
 		running = !errors.As(err, &f)
-		return err
-	}
-	if id := e.body.value("CommandId"); id != "" {
-		command = id
+		return p.noted(err)
 	}
 	if err := p.sendFragments(ctx, command, list[1:]); err != nil {
 		return err
@@ -591,7 +417,7 @@ func (p *Pool) invoke(ctx context.Context, pl Pipeline, out *Output) error {
 	var in assembler
 	written, tags := 0, 0
 	for {
-		messages, done, err := p.receiveInto(ctx, command, &in)
+		messages, done, err := p.receive(ctx, command, &in)
 		for _, m := range messages {
 			if written += len(m.data); written > p.options.maxOutput && pl.OnOutput == nil {
 				return fmt.Errorf("it wrote more than %d bytes", p.options.maxOutput)
@@ -630,11 +456,8 @@ func (p *Pool) terminate(ctx context.Context, command string, ended bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	// A failure changes nothing: Delete frees what is left.
-	_, err := p.callUnstopped(ctx,
-		request{action: actionSignal, command: command,
-			body: `<rsp:Signal CommandId="` + xmlText(command) + `"><rsp:Code>` + signalTerminate +
-				`</rsp:Code></rsp:Signal>`})
+	// A failure changes nothing: the end of the session frees what is left.
+	err := p.noted(p.way.stop(ctx, command, ended))
 	p.mute = ctx.Err() != nil
 	if !ended && errors.Is(err, ErrCommandGone) {
 		// The server may not have seen the command yet, and would run it in this shell later.
@@ -656,11 +479,10 @@ func (p *Pool) delete(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	_, err := p.callUnstopped(ctx, request{action: actionDelete})
-	if errors.Is(err, ErrShellGone) {
-		return nil
+	if err := p.way.end(ctx); !errors.Is(err, ErrShellGone) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // Close stops what runs and deletes the shell, also when ctx is over. It does nothing the second
@@ -673,12 +495,12 @@ func (p *Pool) Close(ctx context.Context) error {
 		return nil
 	}
 	p.closed = true
-	defer p.carrier.close()
+	defer p.way.close()
 	if err := p.delete(ctx); err != nil {
-		return fmt.Errorf("%s: close remote PowerShell: %w", p.options.host, err)
+		return fmt.Errorf("close %s: %w", p.way.name(), err)
 	}
 	return nil
 }
 
-// Requests is the number of HTTP requests sent so far.
-func (p *Pool) Requests() int { return int(p.carrier.requests.Load()) }
+// Requests is the number of HTTP requests, or of packets to the process, sent so far.
+func (p *Pool) Requests() int { return p.way.requests() }

@@ -404,19 +404,21 @@ func TestShells(t *testing.T) {
 	}
 	defer o.Close(context.Background())
 	// No user reaches another's shell.
-	o.shell, a.shell = a.shell, o.shell
+	mine, others := a.way.(*wsman), o.way.(*wsman)
+	swap := func() { others.shell, mine.shell = mine.shell, others.shell }
+	swap()
 	if _, err := o.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
 		ErrShellGone) {
 		t.Errorf("another user's shell answers: %v", err)
 	}
-	o.shell, a.shell = a.shell, o.shell
+	swap()
 	o.gone = nil
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 	open(t, ts)
 	// A shell that is deleted behind the client's back.
-	s.remove(s.shells[a.shell])
+	s.remove(s.shells[mine.shell])
 	if _, err := a.Invoke(t.Context(), Pipeline{Commands: []Command{{Name: "Get-Thing"}}}); !errors.Is(err,
 		ErrShellGone) {
 		t.Errorf("deleted shell: %v", err)
@@ -498,7 +500,7 @@ func TestRawRequests(t *testing.T) {
 	ts, _ := serve(t, &Server{MaxRequest: 100_000})
 	p := open(t, ts)
 	base := request{to: ts.URL, resource: resourceURI + "Microsoft.Exchange", messageID: "uuid:1", session: "uuid:2",
-		maxSize: smallEnvelope, timeout: time.Second, shell: p.shell}
+		maxSize: smallEnvelope, timeout: time.Second, shell: p.way.(*wsman).shell}
 	capability, err := p.outgoing(sessionCapability, GUID{}, members(
 		Property{"protocolversion", Version("2.3")}, Property{"PSVersion", Version("2.0")},
 		Property{"SerializationVersion", Version("1.1.0.1")}))
