@@ -35,7 +35,6 @@ type estate struct {
 	endpoint map[string]string // where a host is
 	account  string
 	record   string // connections of the module
-	program  string // a PowerShell whose New-PSSession opens a session with the lab's contoso
 }
 
 func startEstate(t *testing.T) estate {
@@ -80,7 +79,7 @@ func startEstate(t *testing.T) estate {
 	}
 	dir := t.TempDir()
 	e := estate{answers: l.Answers(), endpoint: facts.Endpoints, account: facts.Forests[0].Account,
-		record: filepath.Join(dir, "record"), program: filepath.Join(dir, "powershell")}
+		record: filepath.Join(dir, "record")}
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
@@ -98,8 +97,10 @@ func startEstate(t *testing.T) estate {
 `)
 	write("session.pssc", fmt.Sprintf("@{ SchemaVersion = '2.0.0.0'; GUID = '%s'; SessionType = 'Default'; "+
 		"LanguageMode = 'FullLanguage'; ScriptsToProcess = '%s/session.ps1' }\n", "6f4f1c9a-58a5-4bb2-9c08-7b9c7d3d2f10", dir))
-	write("powershell", fmt.Sprintf("#!/bin/sh\nPATH=%s:$PATH PSModulePath=%s WSMAN_CA=%s WSMAN_CONNECT_TO=%s LAB_ADMIN_API=%s "+
-		"LAB_CATALOGUES=%s:%s LAB_RECORD=%s exec %s -ConfigurationFile %s/session.pssc \"$@\"\n", dir, modules,
+	// A PowerShell whose New-PSSession opens a session with the lab's contoso.
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	write("pwsh", fmt.Sprintf("#!/bin/sh\nPSModulePath=%s WSMAN_CA=%s WSMAN_CONNECT_TO=%s LAB_ADMIN_API=%s "+
+		"LAB_CATALOGUES=%s:%s LAB_RECORD=%s exec %s -ConfigurationFile %s/session.pssc \"$@\"\n", modules,
 		filepath.Join(folder, "ca.pem"), facts.Endpoints["ex1.contoso.example:443"],
 		facts.Endpoints["outlook.office365.com:443"], catalogue, amendments, e.record, pwsh, dir))
 	return e
@@ -122,9 +123,8 @@ func (e estate) open(t *testing.T, change func(*answers.Answers)) *deployment.De
 	return d
 }
 
-func (e estate) local(a *answers.Answers) {
-	a.Forests[0].Exchange.Via, a.Forests[0].Exchange.PowerShell = answers.ViaLocal, e.program
-	a.ExchangeOnline.Via, a.ExchangeOnline.PowerShell = answers.ViaModule, e.program
+func local(a *answers.Answers) {
+	a.Forests[0].Exchange.Via, a.ExchangeOnline.Via = answers.ViaLocal, answers.ViaModule
 }
 
 func planOf(t *testing.T, d *deployment.Deployment) (change.Plan, []string) {
@@ -146,7 +146,7 @@ func TestSamePlanByLocalPowerShell(t *testing.T) {
 	if len(want.Changes) < 10 {
 		t.Fatalf("a plan of %d changes", len(want.Changes))
 	}
-	d := e.open(t, e.local)
+	d := e.open(t, local)
 	began := time.Now()
 	got, warnings := planOf(t, d)
 	t.Logf("planned within %s", time.Since(began).Round(time.Millisecond))

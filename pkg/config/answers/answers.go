@@ -109,9 +109,6 @@ type ExchangeOnline struct {
 	Credential      Credential `yaml:"credential" json:"credential"`
 	RichCoexistence string     `yaml:"richCoexistence,omitempty" json:"richCoexistence,omitempty"`
 	Via             string     `yaml:"via,omitempty" json:"via,omitempty"`
-	// The PowerShell that is started for via: module and auto, a name or a path. Default: pwsh, and on
-	// Windows powershell.exe where there is no pwsh.
-	PowerShell string `yaml:"powershell,omitempty" json:"powershell,omitempty" example:"pwsh"`
 	// Overrides of the cloud's hosts, keyed as "hybridge help clouds" lists them.
 	Hosts map[string]string `yaml:"hosts,omitempty" json:"hosts,omitempty" example:"{adminAPI: https://outlook.office365.us}"`
 }
@@ -180,9 +177,6 @@ type Exchange struct {
 	EWS    *Credential `yaml:"ews,omitempty" json:"ews,omitempty"`
 	Builds []string    `yaml:"builds,omitempty" json:"builds,omitempty"`
 	Via    string      `yaml:"via,omitempty" json:"via,omitempty"`
-	// The PowerShell that is started for via: local, snapIn and auto, a name or a path. Default:
-	// powershell.exe on Windows, pwsh elsewhere.
-	PowerShell string `yaml:"powershell,omitempty" json:"powershell,omitempty" example:"powershell.exe"`
 }
 
 // Namespace is the set of host names a forest publishes.

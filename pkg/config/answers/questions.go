@@ -243,12 +243,6 @@ var questions = []Question{
 		Default: "http://SERVER/PowerShell/, sealed by Kerberos",
 		Example: "https://ex1.contoso.com/PowerShell/", Check: rule(webURL),
 		Help: "The URL of remote PowerShell. Needed when it is reached by https."},
-	{Key: "forests[].exchange.via", Section: "exchange", Label: "Cmdlets by", Kind: ChoiceAnswer,
-		Choices: enumerations["Exchange.via"], Default: "remote", Example: "local",
-		Help: "How the cmdlets of Exchange are run. remote: by hybridge's own remote PowerShell. local: in a " +
-			"Windows PowerShell on this computer, over a session that it opens. auto: by remote, and by local where " +
-			"that does not work. snapIn: with the snap-in, on an Exchange server. Microsoft does not support the " +
-			"snap-in, and the roles of the account do not limit it."},
 	{Key: "forests[].exchange.credential.kind", Section: "exchange", Label: "Sign in with", Kind: ChoiceAnswer,
 		Required: true, Choices: kinds(exchangeKinds), Example: "kerberos",
 		Help: "How to sign in to Exchange. The account is a member of Organization Management. basic needs an " +
@@ -281,6 +275,12 @@ var questions = []Question{
 		Help: "The builds of servers with their hotfix and security updates, SERVER=BUILD, or BUILD for all servers. " +
 			"Get-Command ExSetup.exe on the server shows it.",
 		Why: "Get-ExchangeServer shows cumulative updates only. The Graph route and MRSProxy need later updates."},
+	{Key: "forests[].exchange.via", Section: "exchange", Label: "Cmdlets by", Kind: ChoiceAnswer,
+		Choices: enumerations["Exchange.via"], Default: "remote", Example: "local",
+		Help: "How the cmdlets of Exchange are run. remote: by hybridge's own remote PowerShell. local: in a " +
+			"Windows PowerShell on this computer, over a session that it opens. auto: by remote, and by local where " +
+			"that does not work. snapIn: with the snap-in, on an Exchange server. Microsoft does not support the " +
+			"snap-in, and the roles of the account do not limit it."},
 
 	{Key: "forests[].certificate.pfx", Section: "certificate", Label: "Certificate file", Kind: TextAnswer,
 		Example: "file:mail-contoso.pfx", Check: rule(filePath),

@@ -377,7 +377,6 @@ func (v *validation) exchangeOnline(a *Answers, e *ExchangeOnline) {
 			v.faultAt(at("hosts", name), err.Error(), "see: hybridge help clouds")
 		}
 	}
-	v.single(at("powershell"), &e.PowerShell, filePath)
 	v.credential(at("credential"), &e.Credential, onlineKinds)
 }
 
@@ -424,7 +423,6 @@ func (v *validation) forests(a *Answers) {
 		v.credential(at("directory", "bind"), &f.Directory.Bind, bindKinds)
 		v.single(at("exchange", "server"), &f.Exchange.Server, hostOrAddress)
 		v.single(at("exchange", "url"), &f.Exchange.URL, webURL)
-		v.single(at("exchange", "powershell"), &f.Exchange.PowerShell, filePath)
 		v.credential(at("exchange", "credential"), &f.Exchange.Credential, viaKinds(f.Exchange.Via))
 		if f.Exchange.EWS != nil {
 			v.credential(at("exchange", "ews"), f.Exchange.EWS, ewsKinds)

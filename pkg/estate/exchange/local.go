@@ -18,8 +18,9 @@ import (
 // LocalOptions say how a PowerShell on this computer runs the cmdlets of an Exchange organization.
 // One of Server, SnapIn and Module says where the process has the cmdlets from.
 type LocalOptions struct {
-	// Program is the PowerShell to start: "powershell.exe".
-	Program string
+	// Programs are the PowerShells to start: "pwsh". The second is tried where the first is not there
+	// or lacks the module.
+	Programs []string
 	// Environment of the process.
 	Environment []string
 	// Server has the process open a remote PowerShell session of its own.
@@ -75,19 +76,36 @@ const leaveTime = 3 * time.Second
 // NewLocal prepares a session with a PowerShell on this computer; nothing is started yet. The
 // process stays from cmdlet to cmdlet, and belongs to this session alone.
 func NewLocal(o LocalOptions) *Remote {
-	log := o.Log
 	side := OnPremises
 	if o.Module != nil {
 		side = Online
 	}
 	r := newSession(RemoteOptions{
 		Name: o.Name, Timeout: o.Timeout, Warn: o.Warn,
-		PSRP: psrp.Options{Program: []string{o.Program, "-s", "-NoLogo", "-NoProfile"}, Environment: o.Environment,
-			Log: log},
+		PSRP: psrp.Options{Environment: o.Environment, Log: o.Log},
 	})
 	r.side, r.local = side, &local{LocalOptions: o}
+	r.program()
 	return r
 }
+
+// program names the first of the programs as the one to start.
+func (r *Remote) program() {
+	r.o.PSRP.Program = []string{r.local.Programs[0], "-s", "-NoLogo", "-NoProfile"}
+}
+
+// another turns to the next program, where the first does not have what is needed.
+func (r *Remote) another(err error) bool {
+	if r.local == nil || len(r.local.Programs) < 2 || !errors.Is(err, errLacking) && !errors.Is(err, psrp.ErrNoProgram) {
+		return false
+	}
+	r.local.Programs = r.local.Programs[1:]
+	r.program()
+	return true
+}
+
+// errLacking says that a PowerShell has no module for Exchange Online.
+var errLacking = errors.New("no module")
 
 // local is what a session over a local PowerShell does besides the cmdlets.
 type local struct {
@@ -146,12 +164,15 @@ func (l *local) enter(ctx context.Context, p pool, fresh bool) ([]string, error)
 type entryError struct {
 	text   string
 	class  error
+	lacks  bool // the module
 	record *psrp.ErrorRecord
 }
 
 func (e *entryError) Error() string { return e.text }
 
-func (e *entryError) Is(target error) bool { return target == e.class || e.record.Is(target) }
+func (e *entryError) Is(target error) bool {
+	return target == e.class || e.lacks && target == errLacking || e.record.Is(target)
+}
 
 func (l *local) refused(record *psrp.ErrorRecord) error {
 	e := &entryError{class: link.ErrUnreachable, record: record}
@@ -163,7 +184,8 @@ func (l *local) refused(record *psrp.ErrorRecord) error {
 	}
 	switch {
 	case l.Module != nil && names("Modules_ModuleWithVersionNotFound", "Modules_ModuleNotFound", "FileNotFoundException"):
-		e.text = "this PowerShell has no module ExchangeOnlineManagement of version 3.1 or later: install it with " +
+		e.lacks = true
+		e.text = l.Programs[0] + " has no module ExchangeOnlineManagement of version 3.1 or later: install it with " +
 			"Install-Module ExchangeOnlineManagement (" + said + ")"
 	case l.Module != nil:
 		e.text = "the module ExchangeOnlineManagement does not connect: " + said

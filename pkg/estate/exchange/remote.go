@@ -118,12 +118,17 @@ func (r *Remote) run(ctx context.Context, c Command, line func() psrp.Command, a
 		fresh := r.pool == nil
 		if fresh {
 			opened, err := r.reopen(ctx)
+			if r.another(err) {
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
 			r.pool = opened
 		}
-		if err := r.enter(ctx, fresh); err != nil {
+		if err := r.enter(ctx, fresh); r.another(err) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		r.runs.Add(1)

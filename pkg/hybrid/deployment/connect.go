@@ -450,37 +450,18 @@ func remoteURL(e answers.Exchange) string {
 
 // openExchange prepares the session of a forest, by the way that the answers name.
 func (d *Deployment) openExchange(ctx context.Context, a answers.Forest) (*guarded, error) {
-	where := hostOf(remoteURL(a.Exchange))
+	open := d.openRemote
 	switch a.Exchange.Via {
 	case answers.ViaLocal, answers.ViaSnapIn:
-		return guard(d.openLocal(ctx, a))(where)
+		open = d.openLocal
 	case answers.ViaAuto:
-		second, err := d.openLocal(ctx, a)
-		if err != nil {
-			return nil, err
-		}
-		say := func(err error) {
-			d.warn(fmt.Sprintf("%s: hybridge's own remote PowerShell does not work (%v): the cmdlets run in a "+
-				"PowerShell on this computer (exchange.via: auto)", a.Name, err))
-		}
-		first, err := d.openRemote(ctx, a)
-		if err != nil {
-			say(err)
-			return newGuarded(second, where), nil
-		}
-		return newGuarded(&fallback{first: first, second: second, falls: remoteFails(a.Exchange.Credential),
-			say: say}, where), nil
+		open = d.openEither
 	}
-	return guard(d.openRemote(ctx, a))(where)
-}
-
-func guard(s exchange.Session, err error) func(where string) (*guarded, error) {
-	return func(where string) (*guarded, error) {
-		if err != nil {
-			return nil, err
-		}
-		return newGuarded(s, where), nil
+	s, err := open(ctx, a)
+	if err != nil {
+		return nil, err
 	}
+	return newGuarded(s, hostOf(remoteURL(a.Exchange))), nil
 }
 
 // openRemote prepares a session of hybridge's own remote PowerShell.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,22 +14,6 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
-
-// powerShell returns the program to start: the one of the answers, or the first that is there.
-func (d *Deployment) powerShell(given string, candidates ...string) string {
-	if strings.ContainsAny(given, `/\`) {
-		return d.path(given)
-	}
-	if given != "" {
-		return given
-	}
-	for _, name := range candidates {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
-		}
-	}
-	return candidates[0]
-}
 
 // environment is what a local PowerShell gets of this process's environment: no variable that a
 // reference to a secret names, and none whose name says that it holds one.
@@ -45,20 +28,22 @@ func environment(a answers.Answers) []string {
 	})
 }
 
-func (d *Deployment) local(name, program string) exchange.LocalOptions {
+// local are the options that every local PowerShell has. The answers file names no program: it may
+// come from others. The programs are looked for in PATH.
+func (d *Deployment) local(name string, programs ...string) exchange.LocalOptions {
 	return exchange.LocalOptions{
-		Program: program, Environment: environment(d.answers), Name: name, Timeout: d.options.Timeout, Log: d.options.Log,
+		Programs: programs, Environment: environment(d.answers), Name: name, Timeout: d.options.Timeout, Log: d.options.Log,
 		Warn: func(cmdlet, text string) { d.warn(name + ": " + cmdlet + ": " + text) },
 	}
 }
 
 // openLocal prepares a session with a local PowerShell for a forest.
 func (d *Deployment) openLocal(ctx context.Context, a answers.Forest) (exchange.Session, error) {
-	candidate := "pwsh"
+	program := "pwsh"
 	if runtime.GOOS == "windows" {
-		candidate = "powershell.exe"
+		program = "powershell.exe" // WSMan and snap-ins are at their best there
 	}
-	o := d.local(a.Name, d.powerShell(a.Exchange.PowerShell, candidate))
+	o := d.local(a.Name, program)
 	if a.Exchange.Via == answers.ViaSnapIn {
 		d.warn(a.Name + ": the cmdlets run in this computer's PowerShell with the snap-in of Exchange (exchange.via: " +
 			"snapIn). Microsoft does not support that, and the roles of the account do not limit them")
@@ -81,14 +66,33 @@ func (d *Deployment) openLocal(ctx context.Context, a answers.Forest) (exchange.
 	return exchange.NewLocal(o), nil
 }
 
+// openEither prepares hybridge's own remote PowerShell, and a local PowerShell for when it does not
+// work.
+func (d *Deployment) openEither(ctx context.Context, a answers.Forest) (exchange.Session, error) {
+	second, err := d.openLocal(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	say := func(err error) {
+		d.warn(fmt.Sprintf("%s: hybridge's own remote PowerShell does not work (%v): the cmdlets run in a PowerShell on "+
+			"this computer (exchange.via: auto)", a.Name, err))
+	}
+	first, err := d.openRemote(ctx, a)
+	if err != nil {
+		say(err)
+		return second, nil
+	}
+	return &fallback{first: first, second: second, falls: remoteFails(a.Exchange.Credential), say: say}, nil
+}
+
 // openModule prepares a session with Microsoft's module for the tenant.
 func (d *Deployment) openModule(t *tokens) exchange.Session {
-	candidates := []string{"pwsh"}
+	programs := []string{"pwsh"}
 	if runtime.GOOS == "windows" {
-		candidates = append(candidates, "powershell.exe")
+		programs = append(programs, "powershell.exe")
 	}
 	cloud, _ := d.cloud.PowerShell()
-	o := d.local("Exchange Online", d.powerShell(d.answers.ExchangeOnline.PowerShell, candidates...))
+	o := d.local("Exchange Online", programs...)
 	o.Module = &exchange.LocalModule{Organization: d.answers.ExchangeOnline.Tenant, Environment: cloud,
 		Token: t.source(d.cloud.ExchangeResource)}
 	return exchange.NewLocal(o)

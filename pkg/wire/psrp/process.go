@@ -54,9 +54,15 @@ const (
 	exitTime        = 2 * time.Second // from the end of the session to that of the process
 )
 
+// ErrNoProgram says that the PowerShell to start is not there.
+var ErrNoProgram = errors.New("no such program")
+
 // lostProcess is the end of a process, or its missing start, and why. Both are to a caller what a
 // server is that cannot be reached.
-type lostProcess struct{ reason string }
+type lostProcess struct {
+	reason  string
+	missing bool // the program
+}
 
 func (e *lostProcess) Error() string { return e.reason }
 
@@ -91,7 +97,7 @@ func (p *process) open(ctx context.Context, first [][]byte) error {
 func (p *process) begin() error {
 	path, err := exec.LookPath(p.options.Program[0])
 	if err != nil {
-		return &lostProcess{"there is no program " + link.Line(p.options.Program[0])}
+		return &lostProcess{"there is no program " + link.Line(p.options.Program[0]), true}
 	}
 	var files [6]*os.File // the two ends of standard input, output and error
 	for i := range 3 {
@@ -115,7 +121,7 @@ func (p *process) begin() error {
 	p.input = files[1]
 	if p.bond, err = start(p.command); err != nil {
 		release(files[:]...)
-		return &lostProcess{fmt.Sprintf("start %s: %v", link.Line(path), err)}
+		return &lostProcess{fmt.Sprintf("start %s: %v", link.Line(path), err), false}
 	}
 	release(files[0], files[3], files[5])
 	p.exited = make(chan struct{})
@@ -169,7 +175,7 @@ func (p *process) lose(reason string) {
 	if p.ended != nil {
 		return
 	}
-	p.ended = &lostProcess{reason}
+	p.ended = &lostProcess{reason: reason}
 	p.wake()
 	p.bond.kill()
 }
@@ -366,7 +372,7 @@ func (p *process) stop(ctx context.Context, command string, ended bool) error {
 	p.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrShellGone) {
 		p.lose(p.title + " did not stop a command in time, and was ended")
-		return &lostProcess{p.title + " was ended because it did not stop a command"}
+		return &lostProcess{p.title + " was ended because it did not stop a command", false}
 	}
 	return err
 }
