@@ -64,34 +64,62 @@ func failed(code, format string, args ...any) error {
 	return &lookupError{code, fmt.Sprintf(format, args...)}
 }
 
+// found is what a lookup brought.
+type found struct {
+	events []ews.Event
+	err    error
+}
+
 // availability answers a lookup, from here or from the side that holds the mailbox. foreign marks a
 // request from another organization, which is never passed on.
 func (p *premise) availability(ctx context.Context, address string, w ews.Window, foreign bool) ([]ews.Event, error) {
-	r, ok := p.find(address)
-	if !ok {
-		return nil, failed("ErrorMailRecipientNotFound",
-			"Unable to resolve e-mail address %s to an Active Directory object.", address)
-	}
-	if r.here {
-		if p.diary.hides(r.primary) {
-			return nil, failed("ErrorNoFreeBusyAccess", "The caller does not have access to free/busy data.")
+	f := p.availabilities(ctx, []string{address}, w, foreign)[0]
+	return f.events, f.err
+}
+
+// availabilities answers lookups. Mailboxes behind the same domain are asked for in one request.
+func (p *premise) availabilities(ctx context.Context, addresses []string, w ews.Window, foreign bool) []found {
+	out := make([]found, len(addresses))
+	away := map[string][]int{} // by the domain of the target
+	targets := make([]string, len(addresses))
+	for i, address := range addresses {
+		r, ok := p.find(address)
+		switch {
+		case !ok:
+			out[i].err = failed("ErrorMailRecipientNotFound",
+				"Unable to resolve e-mail address %s to an Active Directory object.", address)
+		case r.here && p.diary.hides(r.primary):
+			out[i].err = failed("ErrorNoFreeBusyAccess", "The caller does not have access to free/busy data.")
+		case r.here:
+			out[i].events = slices.Concat(events(r.primary, w), p.diary.events(r.primary, w))
+		case foreign:
+			out[i].err = failed("ErrorProxyRequestNotAllowed",
+				"The cross-organization request for mailbox %s is not allowed because the requester is from a "+
+					"different organization.", address)
+		default:
+			targets[i] = r.target
+			_, domain, _ := strings.Cut(strings.ToLower(r.target), "@")
+			away[domain] = append(away[domain], i)
 		}
-		return slices.Concat(events(r.primary, w), p.diary.events(r.primary, w)), nil
 	}
-	if foreign {
-		return nil, failed("ErrorProxyRequestNotAllowed",
-			"The cross-organization request for mailbox %s is not allowed because the requester is from a different "+
-				"organization.", address)
+	for _, together := range away {
+		var asked []string
+		for _, i := range together {
+			asked = append(asked, targets[i])
+		}
+		for n, f := range p.ask(ctx, asked, w) {
+			for k := range f.events {
+				f.events[k].Start, f.events[k].End = f.events[k].Start.Add(p.shift), f.events[k].End.Add(p.shift)
+			}
+			var already *lookupError
+			if f.err != nil && !errors.As(f.err, &already) {
+				f.err = failed("ErrorProxyRequestProcessingFailed", "Proxy web request failed. , inner exception: %v",
+					f.err)
+			}
+			out[together[n]] = f
+		}
 	}
-	found, err := p.ask(ctx, r.target, w)
-	for i := range found {
-		found[i].Start, found[i].End = found[i].Start.Add(p.shift), found[i].End.Add(p.shift)
-	}
-	var already *lookupError
-	if err != nil && !errors.As(err, &already) {
-		err = failed("ErrorProxyRequestProcessingFailed", "Proxy web request failed. , inner exception: %v", err)
-	}
-	return found, err
+	return out
 }
 
 // events is a person's calendar as EWS shows it.
@@ -104,18 +132,42 @@ func events(address string, w ews.Window) []ews.Event {
 	return list
 }
 
-// ask sends a lookup for a target address to the side that the configuration names. An enabled
-// intra-organization connector wins, and its failure is final. Without one, an organization
-// relationship decides, and without that an availability address space.
-func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.Event, error) {
-	_, domain, _ := strings.Cut(strings.ToLower(address), "@")
+// ask sends lookups for target addresses of one domain. A request that fails as a whole is repeated
+// for each address.
+func (p *premise) ask(ctx context.Context, addresses []string, w ews.Window) []found {
+	out, err := p.askTogether(ctx, addresses, w)
+	if err == nil {
+		return out
+	}
+	if len(addresses) == 1 {
+		return []found{{err: err}}
+	}
+	for _, address := range addresses {
+		out = append(out, p.ask(ctx, []string{address}, w)...)
+	}
+	return out
+}
+
+// askTogether sends lookups for target addresses of one domain to the side that the configuration
+// names. An enabled intra-organization connector wins, and its failure is final. Without one, an
+// organization relationship decides, and without that an availability address space.
+func (p *premise) askTogether(ctx context.Context, addresses []string, w ews.Window) ([]found, error) {
+	_, domain, _ := strings.Cut(strings.ToLower(addresses[0]), "@")
 	if connector := p.leadsTo("IntraOrganizationConnector", "TargetAddressDomains", domain); connector != nil {
 		if p.graph != nil {
-			if found, ok, err := p.graph(ctx, address, w); ok {
-				return found, err
+			var out []found
+			for _, address := range addresses {
+				events, ok, err := p.graph(ctx, address, w)
+				if !ok {
+					break
+				}
+				out = append(out, found{events, err})
+			}
+			if len(out) > 0 {
+				return out, nil
 			}
 		}
-		return p.askByToken(ctx, connector, address, domain, w)
+		return p.askByToken(ctx, connector, addresses, domain, w)
 	}
 	if relationship := p.leadsTo("OrganizationRelationship", "DomainNames", domain); relationship != nil &&
 		relationship.Bool("FreeBusyAccessEnabled") {
@@ -127,7 +179,7 @@ func (p *premise) ask(ctx context.Context, address string, w ews.Window) ([]ews.
 	}
 	for _, space := range p.org.Objects("AvailabilityAddressSpace") {
 		if strings.EqualFold(space.String("ForestName"), domain) {
-			return p.askSpace(ctx, space, address, domain, w)
+			return p.askSpace(ctx, space, addresses, domain, w)
 		}
 	}
 	return nil, failed("ErrorMailRecipientNotFound",
@@ -150,8 +202,8 @@ func (p *premise) leadsTo(noun, list, domain string) *organization.Record {
 }
 
 // askByToken finds the other side's EWS, presents a token, and asks.
-func (p *premise) askByToken(ctx context.Context, connector *organization.Record, address, domain string,
-	w ews.Window) ([]ews.Event, error) {
+func (p *premise) askByToken(ctx context.Context, connector *organization.Record, addresses []string, domain string,
+	w ews.Window) ([]found, error) {
 	endpoint := connector.String("TargetSharingEpr")
 	if endpoint == "" {
 		// The dedicated application works with the address given in the relationship for the same
@@ -163,32 +215,40 @@ func (p *premise) askByToken(ctx context.Context, connector *organization.Record
 	if endpoint == "" {
 		discovery := connector.String("DiscoveryEndpoint")
 		var err error
-		if endpoint, err = p.discover(ctx, discovery, address, domain); err != nil {
+		if endpoint, err = p.discover(ctx, discovery, addresses[0], domain); err != nil {
 			return nil, failed("ErrorProxyRequestProcessingFailed",
-				"Autodiscover failed for e-mail address %s with error %v", address, err)
+				"Autodiscover failed for e-mail address %s with error %v", addresses[0], err)
 		}
 	}
-	return p.call(ctx, endpoint, address, domain, w)
+	return p.call(ctx, endpoint, addresses, domain, w)
 }
 
-// call asks another side's EWS for one mailbox, with this side's token for a domain.
-func (p *premise) call(ctx context.Context, endpoint, address, domain string, w ews.Window) ([]ews.Event, error) {
+// call asks another side's EWS for some mailboxes, with this side's token for a domain.
+func (p *premise) call(ctx context.Context, endpoint string, addresses []string, domain string,
+	w ews.Window) ([]found, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: address,
+	client := &ews.Client{URL: endpoint, HTTP: p.client(endpoint, domain), AnchorMailbox: addresses[0],
 		UserAgent: "ASProxy/CrossForest/EmailDomain"}
 	defer client.HTTP.CloseIdleConnections()
-	answer, err := client.Availability(ctx,
-		ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
+	return calendars(ctx, client, addresses, w)
+}
+
+// calendars asks a client for some mailboxes.
+func calendars(ctx context.Context, client *ews.Client, addresses []string, w ews.Window) ([]found, error) {
+	answer, err := client.Availability(ctx, ews.Request{Mailboxes: addresses, Window: w, View: ews.DetailedMerged})
 	if err != nil {
 		return nil, refusal(err)
 	}
-	m := answer.Mailboxes[0]
-	var inside *ews.ResponseError
-	if errors.As(m.Err, &inside) {
-		return nil, failed(inside.Code, "%s", inside.Text)
+	out := make([]found, len(addresses))
+	for i, m := range answer.Mailboxes {
+		out[i] = found{m.Events, m.Err}
+		var inside *ews.ResponseError
+		if errors.As(m.Err, &inside) {
+			out[i].err = failed(inside.Code, "%s", inside.Text)
+		}
 	}
-	return m.Events, m.Err
+	return out, nil
 }
 
 // client is an HTTP client that presents this side's token to a URL's host, in the name of the

@@ -432,8 +432,8 @@ func (a answering) Availability(ctx context.Context, q ews.Query) ([]ews.Calenda
 		ctx = onBehalfOf(ctx, a.person(q.Caller, a.domain))
 	}
 	token, _ := q.Caller.Claims.(oauth.Token)
-	for i, address := range q.Mailboxes {
-		found, err := a.availability(ctx, address, q.Window, foreign || proxied)
+	for i, f := range a.availabilities(ctx, q.Mailboxes, q.Window, foreign || proxied) {
+		address, found, err := q.Mailboxes[i], f.events, f.err
 		switch {
 		case err != nil:
 		case foreign:

@@ -463,7 +463,7 @@ func TestRelationshipAlone(t *testing.T) {
 	l := start(t)
 	p := l.forests[0].premise
 	code := func() string {
-		_, err := p.ask(t.Context(), l.forests[0].moved().target(), today())
+		err := p.ask(t.Context(), []string{l.forests[0].moved().target()}, today())[0].err
 		var refused *lookupError
 		if !isLookup(err, &refused) {
 			t.Fatalf("got %v", err)

@@ -3,9 +3,11 @@ package lab
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/lab/organization"
@@ -24,16 +26,20 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 		kinds = strings.Split(kind, ",")
 	}
 	for name := range c.Parameters {
-		if !slices.Contains([]string{"Identity", "ResultSize", "RecipientTypeDetails", "DomainController", "SortBy"},
-			name) {
+		if !slices.Contains([]string{"Identity", "ResultSize", "RecipientTypeDetails", "DomainController", "SortBy",
+			"Filter"}, name) {
 			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
 				Message: "The lab doesn't simulate this: Get-Recipient -" + name}
 		}
 	}
+	anyOf, err := addressFilter(c)
+	if err != nil {
+		return nil, err
+	}
 	var found []exchange.Object
 	for _, noun := range append(slices.Clone(recipientNouns), "DistributionGroup") {
 		for _, r := range p.org.Objects(noun) {
-			if identity != "" && !named(r, identity) {
+			if identity != "" && !named(r, identity) || anyOf != nil && !slices.ContainsFunc(anyOf, func(a string) bool { return holds(r, a) }) {
 				continue
 			}
 			if len(kinds) > 0 && !slices.ContainsFunc(kinds,
@@ -84,6 +90,29 @@ func (p *premise) getRecipient(_ context.Context, c organization.Call) ([]exchan
 	return found, nil
 }
 
+// addressFilter reads the filters that the lab simulates: EmailAddresses -eq 'ADDRESS', some of them
+// joined by -or. It is nil without a filter.
+func addressFilter(c organization.Call) ([]string, error) {
+	text, ok := c.Parameters["Filter"].(string)
+	if !ok {
+		return nil, nil
+	}
+	addresses := []string{}
+	for part := range strings.SplitSeq(text, " -or ") {
+		m := addressTerm().FindStringSubmatch(part)
+		if m == nil {
+			return nil, &exchange.Error{Category: "NotImplemented", ExceptionType: "System.NotImplementedException",
+				Message: "The lab doesn't simulate this: " + c.Cmdlet + " -Filter " + part}
+		}
+		addresses = append(addresses, strings.ReplaceAll(m[1], "''", "'"))
+	}
+	return addresses, nil
+}
+
+var addressTerm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^\s*EmailAddresses\s+-eq\s+'(?:smtp:)?((?:[^']|'')+)'\s*$`)
+})
+
 // getCASMailbox shows what a mailbox of this side lets in. A mailbox that closed names lets no EWS
 // in.
 func (p *premise) getCASMailbox(_ context.Context, c organization.Call) ([]exchange.Object, error) {
@@ -129,8 +158,12 @@ func named(r *organization.Record, identity string) bool {
 			return true
 		}
 	}
+	return holds(r, identity)
+}
+
+func holds(r *organization.Record, address string) bool {
 	return slices.ContainsFunc(r.Strings("EmailAddresses"), func(a string) bool {
-		_, address, _ := strings.Cut(a, ":")
-		return strings.EqualFold(address, identity)
+		_, held, _ := strings.Cut(a, ":")
+		return strings.EqualFold(held, address)
 	})
 }

@@ -265,9 +265,9 @@ func (t *tenantSite) schedules(q entra.ScheduleQuestion) ([]entra.Schedule, erro
 	status := map[ews.BusyType]string{ews.Tentative: "tentative", ews.Busy: "busy", ews.OutOfOffice: "oof",
 		ews.WorkingElsewhere: "workingElsewhere"}
 	var out []entra.Schedule
-	for _, address := range q.Addresses {
-		s := entra.Schedule{Address: address}
-		found, err := t.premise.availability(ctx, address, ews.Window{Start: q.Start, End: q.End}, foreign)
+	for i, f := range t.premise.availabilities(ctx, q.Addresses, ews.Window{Start: q.Start, End: q.End}, foreign) {
+		s := entra.Schedule{Address: q.Addresses[i]}
+		found, err := f.events, f.err
 		var no *lookupError
 		switch {
 		case errors.As(err, &no):

@@ -37,7 +37,11 @@ func (p *premise) testOAuth(ctx context.Context, c organization.Call) ([]exchang
 		token, err = p.token(ctx, target, "")
 	}
 	if err == nil {
-		_, err = p.call(ctx, target, mailbox, "", ews.Window{Start: now, End: now.Add(time.Hour)})
+		var calendars []found
+		calendars, err = p.call(ctx, target, []string{mailbox}, "", ews.Window{Start: now, End: now.Add(time.Hour)})
+		if err == nil {
+			err = calendars[0].err
+		}
 	}
 	var inside *lookupError
 	switch {

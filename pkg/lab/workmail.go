@@ -323,8 +323,8 @@ const anchorMailbox = "01B62C6D-4324-448f-9884-5FEC6D18A7E2"
 
 // askSpace sends a lookup along an availability address space: autodiscover of the forest name,
 // then its EWS, both with the credential of the space.
-func (p *premise) askSpace(ctx context.Context, space *organization.Record, address, domain string,
-	w ews.Window) ([]ews.Event, error) {
+func (p *premise) askSpace(ctx context.Context, space *organization.Record, addresses []string, domain string,
+	w ews.Window) ([]found, error) {
 	c := space.Credential()
 	if method := space.String("AccessMethod"); method != "OrgWideFB" && method != "PerUserFB" || c.User == "" {
 		return nil, failed("ErrorProxyRequestProcessingFailed",
@@ -334,27 +334,18 @@ func (p *premise) askSpace(ctx context.Context, space *organization.Record, addr
 	if endpoint == "" {
 		endpoint = "https://autodiscover." + domain + "/autodiscover/autodiscover.xml"
 	}
-	ask := &ews.Client{HTTP: p.signIn(ctx, endpoint, c), AnchorMailbox: address,
+	ask := &ews.Client{HTTP: p.signIn(ctx, endpoint, c), AnchorMailbox: addresses[0],
 		Version: "Exchange2010_SP1", UserAgent: "ASProxy/CrossForest/EmailDomain"}
 	defer ask.HTTP.CloseIdleConnections()
 	anonymous := p.link.Client(nil)
 	defer anonymous.CloseIdleConnections()
 	discovery := &autodiscover.Client{HTTP: ask.HTTP, Anonymous: anonymous,
 		UserAgent: "ASAutoDiscover/CrossForest/EmailDomain"}
-	found, err := discovery.FindAt(ctx, endpoint, anchorMailbox+"@"+domain)
+	settings, err := discovery.FindAt(ctx, endpoint, anchorMailbox+"@"+domain)
 	if err != nil {
 		return nil, failed("ErrorProxyRequestProcessingFailed",
-			"Autodiscover failed for e-mail address %s with error %v", address, err)
+			"Autodiscover failed for e-mail address %s with error %v", addresses[0], err)
 	}
-	ask.URL = found.EWS()
-	answer, err := ask.Availability(ctx, ews.Request{Mailboxes: []string{address}, Window: w, View: ews.DetailedMerged})
-	if err != nil {
-		return nil, refusal(err)
-	}
-	m := answer.Mailboxes[0]
-	var inside *ews.ResponseError
-	if errors.As(m.Err, &inside) {
-		return nil, failed(inside.Code, "%s", inside.Text)
-	}
-	return m.Events, m.Err
+	ask.URL = settings.EWS()
+	return calendars(ctx, ask, addresses, w)
 }

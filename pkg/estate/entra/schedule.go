@@ -1,17 +1,24 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// ScheduleRequest asks for free/busy of up to 20 addresses.
+// MaxSchedules is how many addresses one getSchedule asks for.
+const MaxSchedules = 20
+
+// ScheduleRequest asks for free/busy of up to MaxSchedules addresses.
 type ScheduleRequest struct {
 	As         string   // mailbox that asks, by address: with application permissions the request is sent in its name
 	Addresses  []string // whose calendars
@@ -64,23 +71,79 @@ func (d dateTimeZone) time() (time.Time, error) {
 	return time.Parse(graphTime+".9999999", d.DateTime)
 }
 
-// GetSchedule asks Graph for free/busy (POST /users/{as}/calendar/getSchedule; needs
-// Calendars.Read).
-func (c *Client) GetSchedule(ctx context.Context, r ScheduleRequest) ([]Schedule, error) {
-	if r.Interval == 0 {
-		r.Interval = 30 * time.Minute
+// Schedules is the answer to one ScheduleRequest. Found is in the order of its addresses.
+type Schedules struct {
+	Found []Schedule
+	Err   error // *Error where Graph refused the request
+}
+
+// GetSchedules asks Graph for free/busy (POST /users/{as}/calendar/getSchedule; needs
+// Calendars.Read): several questions in as few requests as JSON batching allows. An error is about
+// a whole batch.
+func (c *Client) GetSchedules(ctx context.Context, requests []ScheduleRequest) ([]Schedules, error) {
+	out := make([]Schedules, len(requests))
+	if len(requests) == 1 {
+		raw, err := c.do(ctx, http.MethodPost, requests[0].path(), requests[0].body())
+		var refused *Error
+		if err != nil && !errors.As(err, &refused) {
+			return nil, err
+		}
+		out[0] = c.schedules(requests[0], raw, err)
+		return out, nil
 	}
-	body := map[string]any{
-		"schedules":                r.Addresses,
-		"startTime":                dateTimeZone{r.Start.UTC().Format(graphTime), "UTC"},
-		"endTime":                  dateTimeZone{r.End.UTC().Format(graphTime), "UTC"},
-		"availabilityViewInterval": int(r.Interval / time.Minute),
+	calls := make([]call, len(requests))
+	for i, r := range requests {
+		calls[i] = call{http.MethodPost, r.path(), r.body()}
 	}
-	path := "/users/" + url.PathEscape(r.As) + "/calendar/getSchedule"
-	raw, err := c.do(ctx, http.MethodPost, path, body)
+	replies, err := c.batch(ctx, calls)
 	if err != nil {
 		return nil, err
 	}
+	for i, r := range requests {
+		out[i] = c.schedules(r, replies[i].raw, replies[i].err)
+	}
+	return out, nil
+}
+
+func (c *Client) schedules(r ScheduleRequest, raw []byte, err error) Schedules {
+	if err != nil {
+		return Schedules{Err: err}
+	}
+	found, err := c.readSchedules(r, raw)
+	if err != nil {
+		return Schedules{Err: err}
+	}
+	// The order of the answers is not documented.
+	s := Schedules{Found: make([]Schedule, len(r.Addresses))}
+	for i, address := range r.Addresses {
+		at := slices.IndexFunc(found, func(f Schedule) bool { return strings.EqualFold(f.Address, address) })
+		if at < 0 && len(found) == len(r.Addresses) {
+			at = i
+		}
+		if at < 0 {
+			s.Found[i] = Schedule{Address: address, Err: &ScheduleError{Message: "no schedule in the answer"}}
+			continue
+		}
+		s.Found[i] = found[at]
+	}
+	return s
+}
+
+func (r ScheduleRequest) path() string {
+	return "/users/" + url.PathEscape(r.As) + "/calendar/getSchedule"
+}
+
+func (r ScheduleRequest) body() map[string]any {
+	return map[string]any{
+		"schedules":                r.Addresses,
+		"startTime":                dateTimeZone{r.Start.UTC().Format(graphTime), "UTC"},
+		"endTime":                  dateTimeZone{r.End.UTC().Format(graphTime), "UTC"},
+		"availabilityViewInterval": int(cmp.Or(r.Interval, 30*time.Minute) / time.Minute),
+	}
+}
+
+func (c *Client) readSchedules(r ScheduleRequest, raw []byte) ([]Schedule, error) {
+	path := r.path()
 	var answer struct {
 		Value []struct {
 			ScheduleID       string `json:"scheduleId"`

@@ -158,7 +158,11 @@ func (d *Deployment) asked(client *connection[*ews.Client]) func(ctx context.Con
 	ask := freebusy.EWS(client.get)
 	return func(ctx context.Context, mailbox string) error {
 		day := time.Now().UTC().Truncate(24 * time.Hour)
-		_, err := ask(ctx, mailbox, mailbox, freebusy.Window{Start: day, End: day.Add(24 * time.Hour)})
-		return err
+		seen, err := ask(ctx, []freebusy.Pair{{From: mailbox, To: mailbox}},
+			freebusy.Window{Start: day, End: day.Add(24 * time.Hour)})
+		if err != nil {
+			return err
+		}
+		return seen[0].Err
 	}
 }

@@ -1,7 +1,6 @@
 package freebusy
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -66,17 +65,4 @@ func signed(d time.Duration) string {
 		sign, d = "-", -d
 	}
 	return fmt.Sprintf("%s%d:%02d hours", sign, int(d.Hours()), int(d.Minutes())%60)
-}
-
-// beside asks the mailbox's own side for the same window, and compares. An error there is a note,
-// never a failure of the lookup.
-func beside(ctx context.Context, home Premise, mailbox string, w Window, seen View) (note string, err error) {
-	if home.Ask == nil {
-		return "", nil
-	}
-	own, err := home.Ask(ctx, mailbox, mailbox, w)
-	if err != nil {
-		return "the times could not be compared with those of the mailbox's own side: " + err.Error(), nil
-	}
-	return compared(seen, own)
 }

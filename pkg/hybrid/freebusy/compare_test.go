@@ -1,12 +1,12 @@
 package freebusy
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 )
 
@@ -64,15 +64,15 @@ func TestShiftedLookup(t *testing.T) {
 		return []Premise{
 			{Name: "contoso", Side: exchange.OnPremises, Probe: "ews", Domains: []string{"contoso.example"},
 				Session: fakeSession{"Get-Recipient": found, "Get-IntraOrganizationConnector": prints(connector)},
-				Ask:     func(context.Context, string, string, Window) (View, error) { return seen, nil }},
+				Ask:     each(func(string, string) (View, error) { return seen, nil })},
 			{Name: "online", Side: exchange.Online, Domains: []string{"contoso.mail.onmicrosoft.com"},
 				Session: fakeSession{},
-				Ask: func(_ context.Context, from, to string, _ Window) (View, error) {
+				Ask: each(func(from, to string) (View, error) {
 					if from != to || to != "bob@contoso.example" {
 						t.Errorf("asked for %s as %s", to, from)
 					}
 					return own, ownErr
-				}},
+				})},
 		}
 	}
 	for _, tt := range []struct {
@@ -88,8 +88,13 @@ func TestShiftedLookup(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := premises(tt.seen, tt.own, tt.err)
-			a := ask(t.Context(), p[0], p, Options{Window: wholeDay, Timeout: time.Second},
-				Pair{From: "anna@contoso.example", To: "bob@contoso.example"})[0]
+			r, err := Run(t.Context(), p, Options{Window: wholeDay, Timeout: time.Second,
+				Pairs: []Pair{{From: "anna@contoso.example", To: "bob@contoso.example"}}},
+				observe.Func(func(observe.Event) {}))
+			if err != nil || len(r.Matrix) == 0 {
+				t.Fatal(r, err)
+			}
+			a := r.Matrix[0]
 			if a.Status != tt.want || !strings.Contains(a.Error+a.Note, tt.text) {
 				t.Errorf("%+v", a)
 			}

@@ -1,7 +1,6 @@
 package freebusy
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -12,9 +11,7 @@ import (
 // A lookup between two forests that has no route says how to set it up. One to the tenant does not
 // say so.
 func TestBetweenForests(t *testing.T) {
-	refused := func(context.Context, string, string, Window) (View, error) {
-		return View{}, &refusal{"ErrorMailRecipientNotFound"}
-	}
+	refused := each(func(string, string) (View, error) { return View{}, &refusal{"ErrorMailRecipientNotFound"} })
 	premises := []Premise{
 		{Name: "contoso", Side: exchange.OnPremises, Domains: []string{"contoso.com"}, Probe: "ews", Ask: refused,
 			Session: fakeSession{"Get-Recipient": recipients(map[string]exchange.Object{

@@ -158,9 +158,32 @@ func TestTargetAddressLeadsElsewhere(t *testing.T) {
 	}
 }
 
+// each answers for one pair after the other.
+func each(ask func(from, to string) (View, error)) func(context.Context, []Pair, Window) ([]Seen, error) {
+	return func(_ context.Context, pairs []Pair, _ Window) ([]Seen, error) {
+		seen := make([]Seen, len(pairs))
+		for i, p := range pairs {
+			seen[i].View, seen[i].Err = ask(p.From, p.To)
+		}
+		return seen, nil
+	}
+}
+
+// alone asks for one pair.
+func alone(ask func(context.Context, []Pair, Window) ([]Seen, error)) func(ctx context.Context, from, to string,
+	w Window) (View, error) {
+	return func(ctx context.Context, from, to string, w Window) (View, error) {
+		seen, err := ask(ctx, []Pair{{from, to}}, w)
+		if err != nil {
+			return View{}, err
+		}
+		return seen[0].View, seen[0].Err
+	}
+}
+
 // estate is a forest and a tenant with one mailbox each.
 func estate(ask func(from, to string) (View, error), oauth exchange.Object) []Premise {
-	asker := func(_ context.Context, from, to string, _ Window) (View, error) { return ask(from, to) }
+	asker := each(func(from, to string) (View, error) { return ask(from, to) })
 	onprem := fakeSession{
 		"Get-Recipient": recipients(map[string]exchange.Object{
 			"anna@contoso.example": object("RecipientTypeDetails", "UserMailbox"),

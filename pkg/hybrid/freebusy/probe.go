@@ -17,39 +17,60 @@ import (
 const interval = 30 * time.Minute
 
 // EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the
-// lookup starts. The account is that of the client. The server decides what to ask of the other
+// lookups start. The account is that of the client. The server decides what to ask of the other
 // side, and how.
-func EWS(client func(ctx context.Context) (*ews.Client, error)) func(ctx context.Context, from, to string,
-	w Window) (View, error) {
-	return func(ctx context.Context, _, to string, w Window) (View, error) {
+func EWS(client func(ctx context.Context) (*ews.Client, error)) func(context.Context, []Pair, Window) ([]Seen, error) {
+	return func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error) {
 		c, err := client(ctx)
 		if err != nil {
-			return View{}, err
+			return nil, err
 		}
 		window := ews.Window{Start: w.Start, End: w.End}
+		addresses, at := distinct(pairs)
 		answer, err := c.Availability(ctx,
-			ews.Request{Mailboxes: []string{to}, Window: window, Interval: interval, View: ews.FreeBusyMerged})
+			ews.Request{Mailboxes: addresses, Window: window, Interval: interval, View: ews.FreeBusyMerged})
 		if err != nil {
-			return View{}, ownQuestion(err)
+			return nil, ownQuestion(err)
 		}
-		m := answer.Mailboxes[0]
-		var no *ews.ResponseError
-		if errors.As(m.Err, &no) {
-			return View{}, &refusal{no.Error()}
+		seen := make([]Seen, len(pairs))
+		for i := range pairs {
+			seen[i].View, seen[i].Err = viewOf(answer.Mailboxes[at[i]], w)
 		}
-		if m.Err != nil {
-			return View{}, m.Err
-		}
-		merged, ok := m.Slots(window, interval)
-		if !ok {
-			return View{}, &refusal{"the server answered without free/busy"}
-		}
-		v := View{Merged: merged, Interval: interval}
-		for _, e := range m.Events {
-			v.Elsewhere = v.Elsewhere || e.Busy == ews.WorkingElsewhere
-		}
-		return v, v.judge(w)
+		return seen, nil
 	}
+}
+
+// distinct returns the addresses that pairs ask for, each once, and the place of each pair's there.
+func distinct(pairs []Pair) (addresses []string, at []int) {
+	known := map[string]int{}
+	for _, p := range pairs {
+		key := strings.ToLower(p.To)
+		if _, ok := known[key]; !ok {
+			known[key] = len(addresses)
+			addresses = append(addresses, p.To)
+		}
+		at = append(at, known[key])
+	}
+	return addresses, at
+}
+
+func viewOf(m ews.Mailbox, w Window) (View, error) {
+	var no *ews.ResponseError
+	if errors.As(m.Err, &no) {
+		return View{}, &refusal{no.Error()}
+	}
+	if m.Err != nil {
+		return View{}, m.Err
+	}
+	merged, ok := m.Slots(ews.Window{Start: w.Start, End: w.End}, interval)
+	if !ok {
+		return View{}, &refusal{"the server answered without free/busy"}
+	}
+	v := View{Merged: merged, Interval: interval}
+	for _, e := range m.Events {
+		v.Elsewhere = v.Elsewhere || e.Busy == ews.WorkingElsewhere
+	}
+	return v, v.judge(w)
 }
 
 // ownQuestion classifies an error of our own request to the asking side. A request that was
@@ -87,29 +108,83 @@ func (v View) judge(w Window) error {
 	return nil
 }
 
-// Graph asks Exchange Online through getSchedule as the mailbox where the lookup starts.
-func Graph(client func(ctx context.Context) (*entra.Client, error)) func(ctx context.Context, from, to string,
-	w Window) (View, error) {
-	return func(ctx context.Context, from, to string, w Window) (View, error) {
+// Graph asks Exchange Online through getSchedule as the mailboxes where the lookups start.
+func Graph(client func(ctx context.Context) (*entra.Client, error)) func(context.Context, []Pair, Window) ([]Seen,
+	error) {
+	return func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error) {
 		c, err := client(ctx)
 		if err != nil {
-			return View{}, err
+			return nil, err
 		}
-		schedules, err := c.GetSchedule(ctx,
-			entra.ScheduleRequest{As: from, Addresses: []string{to}, Start: w.Start, End: w.End, Interval: interval})
-		if err != nil {
-			return View{}, err
+		seen := make([]Seen, len(pairs))
+		rest, err := schedules(ctx, c, pairs, w, seen, inParts(pairs, entra.MaxSchedules))
+		if err == nil && len(rest) > 0 { // one address can spoil a request: each is asked alone
+			_, err = schedules(ctx, c, pairs, w, seen, rest)
 		}
-		if len(schedules) == 0 {
-			return View{}, &refusal{"Microsoft Graph answered without a schedule"}
-		}
-		if schedules[0].Err != nil {
-			return View{}, &refusal{schedules[0].Err.Error()}
-		}
-		v := View{Merged: schedules[0].View, Interval: interval}
-		for _, item := range schedules[0].Items {
-			v.Elsewhere = v.Elsewhere || item.Status == "workingElsewhere"
-		}
-		return v, v.judge(w)
+		return seen, err
 	}
+}
+
+// inParts groups pairs, by their places, into questions of one asker about at most size mailboxes.
+func inParts(pairs []Pair, size int) (parts [][]int) {
+	open := map[string]int{} // the last part of an asker
+	for i, p := range pairs {
+		key := strings.ToLower(p.From)
+		n, ok := open[key]
+		if !ok || len(parts[n]) == size {
+			n = len(parts)
+			open[key], parts = n, append(parts, nil)
+		}
+		parts[n] = append(parts[n], i)
+	}
+	return parts
+}
+
+// schedules asks the questions of some parts and fills in what was seen. rest are the pairs of
+// refused questions about several mailboxes, each in a part of its own.
+func schedules(ctx context.Context, c *entra.Client, pairs []Pair, w Window, seen []Seen, parts [][]int) (rest [][]int,
+	err error) {
+	requests := make([]entra.ScheduleRequest, len(parts))
+	places := make([][]int, len(parts)) // of each pair's address in its request
+	for n, part := range parts {
+		var together []Pair
+		for _, i := range part {
+			together = append(together, pairs[i])
+		}
+		requests[n] = entra.ScheduleRequest{As: together[0].From, Start: w.Start, End: w.End, Interval: interval}
+		requests[n].Addresses, places[n] = distinct(together)
+	}
+	answers, err := c.GetSchedules(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	for n, part := range parts {
+		var bad *entra.Error
+		if len(part) > 1 && errors.As(answers[n].Err, &bad) && bad.Status == http.StatusBadRequest {
+			for _, i := range part {
+				rest = append(rest, []int{i})
+			}
+			continue
+		}
+		for k, i := range part {
+			seen[i].View, seen[i].Err = scheduleOf(answers[n], places[n][k], w)
+		}
+	}
+	return rest, nil
+}
+
+func scheduleOf(a entra.Schedules, at int, w Window) (View, error) {
+	switch {
+	case a.Err != nil:
+		return View{}, a.Err
+	case at >= len(a.Found):
+		return View{}, &refusal{"Microsoft Graph answered without a schedule"}
+	case a.Found[at].Err != nil:
+		return View{}, &refusal{a.Found[at].Err.Error()}
+	}
+	v := View{Merged: a.Found[at].View, Interval: interval}
+	for _, item := range a.Found[at].Items {
+		v.Elsewhere = v.Elsewhere || item.Status == "workingElsewhere"
+	}
+	return v, v.judge(w)
 }

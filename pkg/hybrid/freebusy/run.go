@@ -1,17 +1,13 @@
 package freebusy
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
@@ -30,6 +26,16 @@ type View struct {
 	Elsewhere bool // an entry says "working elsewhere", so that 4 means this
 }
 
+// Seen is the result of one lookup.
+type Seen struct {
+	View View
+	Err  error
+	Took time.Duration // of the request that asked for it
+}
+
+// Together is how many mailboxes one request asks for.
+const Together = ews.MaxMailboxes
+
 // Premise is one place of mailboxes: a forest's Exchange organization, the tenant, or WorkMail.
 type Premise struct {
 	Name    string // "contoso", "online", "workmail"
@@ -44,9 +50,9 @@ type Premise struct {
 	Domains []string // SMTP and routing domains of its mailboxes
 	EWS     string   // its EWS address as the other premises reach it
 	Probe   string   // the probe of Ask: "ews" or "graph"
-	// Ask runs the lookup as a client of this premise would: it asks from's premise for to's
-	// calendar.
-	Ask func(ctx context.Context, from, to string, w Window) (View, error)
+	// Ask runs lookups as a client of this premise would: it asks the premise of From for the
+	// calendars of To, and returns one Seen per pair. An error is about the request as a whole.
+	Ask func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error)
 	// Diary writes its calendars. It is nil where no marker can be written.
 	Diary Diary
 	// Client is the client of its EWS; nil where mailboxes are asked through Microsoft Graph.
@@ -69,14 +75,15 @@ type Pair struct{ From, To string }
 type Options struct {
 	Pairs   []Pair
 	Window  Window        // today's working day when zero
-	Timeout time.Duration // of one lookup; a minute when 0, since a lookup may need autodiscover and a token
+	Timeout time.Duration // of one request; a minute when 0, since a lookup may need autodiscover and a token
 	UntilOK time.Duration // repeat failed lookups until all are ok, or until this has passed
 	Every   time.Duration // pause between rounds; 10 s when 0
 	Markers *Markers      // nil: no calendar is written
 }
 
-// Run looks up every pair from both sides. The side where a lookup starts runs the direct probe and
-// Test-OAuthConnectivity. Premises run in parallel, with one lookup at a time per premise.
+// Run looks up every pair from both sides: the lookup itself for every pair, and the probes of an
+// organization once per direction. Mailboxes are asked for together, up to Together of them. With
+// UntilOK, later rounds ask again for what is not ok yet.
 func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observer) (Report, error) {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -89,10 +96,18 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 		o.Window = Window{day, day.Add(24 * time.Hour)}
 	}
 	deadline := time.Now().Add(o.UntilOK)
-	obs.Observe(observe.Started{Stage: "test", Total: 2 * len(o.Pairs)})
+	obs.Observe(observe.Started{Stage: "test", Total: len(o.Pairs)})
+	rows := make([][]Answer, len(o.Pairs)) // the answers of each pair
 	for {
-		report := round(ctx, premises, o, obs)
-		rest := report.Summary.Failed + report.Summary.Unknown
+		again := make([]int, 0, len(o.Pairs))
+		for i, row := range rows {
+			if len(row) == 0 || slices.ContainsFunc(row, func(a Answer) bool { return a.Status != OK }) {
+				again = append(again, i)
+			}
+		}
+		newRound(premises, o, obs).run(ctx, rows, again)
+		report := reportOf(rows)
+		rest := report.Summary.Failed + report.Summary.Unknown + report.Summary.Pending
 		if err := ctx.Err(); err != nil {
 			return report, err
 		}
@@ -109,38 +124,10 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 	}
 }
 
-// round runs every lookup once.
-func round(ctx context.Context, premises []Premise, o Options, obs observe.Observer) Report {
-	answers := make([][]Answer, len(o.Pairs))
-	var wait sync.WaitGroup
-	var tell sync.Mutex
-	starts := make(map[string][]int) // by the premise where a lookup starts
-	for i, pair := range o.Pairs {
-		p, err := Home(ctx, premises, pair.From)
-		if err != nil {
-			nowhere := Answer{From: pair.From, To: pair.To, Direction: "? -> ?", Probe: "lookup"}
-			answers[i] = []Answer{settle(nowhere, err, true)}
-			obs.Observe(answers[i][0])
-			continue
-		}
-		starts[p.Name] = append(starts[p.Name], i)
-	}
-	for _, p := range premises {
-		wait.Go(func() {
-			for _, i := range starts[p.Name] {
-				answers[i] = attempt(ctx, p, premises, o, o.Pairs[i])
-				tell.Lock()
-				for _, a := range answers[i] {
-					obs.Observe(a)
-				}
-				tell.Unlock()
-			}
-		})
-	}
-	wait.Wait()
+func reportOf(rows [][]Answer) Report {
 	report := Report{APIVersion: "hybridge/v1", Kind: "TestReport", Matrix: []Answer{}} // JSON holds no null
-	for _, a := range answers {
-		report.Matrix = append(report.Matrix, a...)
+	for _, row := range rows {
+		report.Matrix = append(report.Matrix, row...)
 	}
 	report.Count()
 	return report
@@ -197,103 +184,6 @@ func (a *Answer) note(text string) {
 	}
 }
 
-// attempt asks for one pair. A panic is an error of that pair alone.
-func attempt(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) []Answer {
-	out, err := func() (out []Answer, err error) {
-		defer broken.Into(&err, "the lookup of "+pair.To)
-		return ask(ctx, p, premises, o, pair), nil
-	}()
-	if err != nil {
-		out = []Answer{settle(Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe},
-			err, true)}
-	}
-	return out
-}
-
-func ask(ctx context.Context, p Premise, premises []Premise, o Options, pair Pair) (answers []Answer) {
-	blank := Answer{From: pair.From, To: pair.To, Direction: p.Name + " -> ?", Probe: p.Probe}
-	at, err := locate(ctx, p, premises, pair.To)
-	if err != nil {
-		return []Answer{settle(blank, err, true)}
-	}
-	blank.Direction = p.Name + " -> " + cmp.Or(at.Premise, domainOf(at.Address))
-	if at.Premise == "" {
-		blank.Note = astray(p, pair.To, at.Address)
-	}
-	if at.Premise != p.Name {
-		if blank.Route, err = route(ctx, p, at.Address); err != nil {
-			return []Answer{settle(blank, err, true)}
-		}
-		if len(blank.Route) == 0 {
-			blank.Route = []string{"no connector, relationship or address space for " + domainOf(at.Address)}
-			blank.Note = cmp.Or(blank.Note, betweenForests(p, premises, at))
-		}
-	}
-	there := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise })
-	window, notes := o.Window, []string{blank.Note}
-	var marker *Marker
-	if o.Markers != nil && at.Premise != p.Name && there >= 0 {
-		planted, note, remove := o.Markers.plant(ctx, premises[there], pair.To, o.Timeout)
-		marker, notes = planted, append(notes, note)
-		if marker != nil {
-			window = marker.window()
-			defer func() {
-				if left := remove(); len(answers) > 0 { // none after a panic
-					answers[0].note(left)
-				}
-			}()
-		}
-	}
-	var view View
-	direct := timed(ctx, o.Timeout, blank, func(ctx context.Context) (err error) {
-		view, err = p.Ask(ctx, pair.From, pair.To, window)
-		if err == nil && view.Merged == "" {
-			err = errors.New("the answer holds no free/busy")
-		}
-		if err == nil && p.Session == nil {
-			err = control(ctx, p, pair, o.Window)
-		}
-		return err
-	})
-	if direct.Status == OK && at.Premise != p.Name && there >= 0 {
-		limited, cancel := context.WithTimeout(ctx, o.Timeout)
-		note, err := beside(limited, premises[there], pair.To, window, view)
-		cancel()
-		if err == nil && marker != nil {
-			err = marker.shows(view, window)
-		}
-		direct = settle(direct, err, false)
-		notes = append(notes, note)
-	}
-	direct.Note = ""
-	for _, note := range notes {
-		direct.note(note)
-	}
-	answers = []Answer{direct}
-	for _, proof := range p.Proofs {
-		if proof.To == at.Premise {
-			blank.Probe = proof.Probe
-			answers = append(answers, timed(ctx, o.Timeout, blank,
-				func(ctx context.Context) error { return proof.Try(ctx, pair.To) }))
-		}
-	}
-	// The token test presents a token to EWS. Where lookups go to Microsoft Graph, the application
-	// may have no access to EWS.
-	if at.Premise == p.Name || throughGraph(blank.Route) {
-		return answers
-	}
-	for _, q := range premises {
-		// Forests sign in at each other with accounts, and not with tokens.
-		tokens := p.Side == exchange.Online || q.Side == exchange.Online
-		if q.Name == at.Premise && q.EWS != "" && p.Session != nil && q.Session != nil && tokens {
-			blank.Probe = "test-oauthconnectivity"
-			return append(answers, timed(ctx, o.Timeout, blank,
-				func(ctx context.Context) error { return testOAuth(ctx, p, q, pair.From) }))
-		}
-	}
-	return answers
-}
-
 // betweenForests says what a lookup without a route lacks when both mailboxes are on-premises.
 func betweenForests(p Premise, premises []Premise, at Location) string {
 	i := slices.IndexFunc(premises, func(q Premise) bool { return q.Name == at.Premise })
@@ -303,17 +193,6 @@ func betweenForests(p Premise, premises []Premise, at Location) string {
 	return fmt.Sprintf("%s needs an availability address space or an organization relationship for %s: hybridge plan "+
 		"sets it up where the answers file has lookups of forest %s (forests[].lookups)", p.Name,
 		domainOf(at.Address), at.Premise)
-}
-
-// control asks for a mailbox that does not exist. A service that answers for it would answer
-// anything.
-func control(ctx context.Context, p Premise, pair Pair, w Window) error {
-	nobody := "hybridge-" + strings.ToLower(rand.Text()) + "@" + domainOf(pair.To)
-	if view, err := p.Ask(ctx, pair.From, nobody, w); err == nil && view.Merged != "" {
-		return &refusal{fmt.Sprintf("%s also answers for %s, which does not exist: its answers prove nothing", p.Name,
-			nobody)}
-	}
-	return nil
 }
 
 // testOAuth runs Test-OAuthConnectivity: a premise presents its own token to another. Only

@@ -493,7 +493,14 @@ func TestHybridApplication(t *testing.T) {
 	question := entra.ScheduleRequest{As: "anna@contoso.example",
 		Addresses: []string{"bob@contoso.example",
 			"nobody@contoso.example"}, Start: day, End: day.Add(4 * time.Hour), Interval: time.Hour}
-	got, err := own.GetSchedule(ctx, question)
+	schedules := func() ([]entra.Schedule, error) {
+		got, err := own.GetSchedules(ctx, []entra.ScheduleRequest{question})
+		if err != nil {
+			return nil, err
+		}
+		return got[0].Found, got[0].Err
+	}
+	got, err := schedules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -507,7 +514,7 @@ func TestHybridApplication(t *testing.T) {
 		t.Error(diff)
 	}
 	question.As = "stranger@contoso.example"
-	if _, err := own.GetSchedule(ctx, question); !errors.Is(err, entra.ErrNotFound) {
+	if _, err := schedules(); !errors.Is(err, entra.ErrNotFound) {
 		t.Errorf("asked by a stranger: %v", err)
 	}
 	if _, err := own.Domains(ctx); !errors.Is(err, link.ErrAccess) {
@@ -518,7 +525,7 @@ func TestHybridApplication(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := asked
-	if _, err := own.GetSchedule(ctx, question); !errors.Is(err, link.ErrAccess) || asked != before {
+	if _, err := schedules(); !errors.Is(err, link.ErrAccess) || asked != before {
 		t.Errorf("without consent: %v", err)
 	}
 
