@@ -47,6 +47,11 @@ func (s streams) canDraw() bool {
 // canAsk reports whether a person at a terminal can be asked, in plain lines at least.
 func (s streams) canAsk() bool { return s.InTTY && s.OutTTY }
 
+// canRedraw reports whether lines that stand on the terminal can be replaced.
+func (s streams) canRedraw() bool {
+	return s.OutTTY && s.Env("TERM") != "dumb" && (runtime.GOOS != "windows" || s.Env("WT_SESSION") != "")
+}
+
 // style is how text looks on a stream: color only on a terminal and where no variable forbids it,
 // ASCII where UTF-8 is not declared.
 func (s streams) style(tty, noColor bool) report.Style {

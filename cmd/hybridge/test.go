@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -29,11 +30,16 @@ With --message it sends a message for every pair instead, reads its header where
 it. The message must arrive over TLS and as internal mail. On-premises, the account of exchange.ews sends
 and reads; in the tenant, the application needs the permissions Mail.Send and Mail.ReadWrite.
 
-Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made.
-The same holds for messages; 9 also says that a server puts a message off and retries (pending).`,
+Mailboxes are looked up together, up to 100 per request, and the probes of an organization run once
+per direction. --until-ok repeats what is not ok yet. What fails soon after an apply is pending while the
+waiting time lasts that Microsoft documents for the change: "pending, normal until 14:05".
+
+Exits 0 when every lookup works, 3 when one failed, 9 when one could not be made or is pending.
+The same holds for messages; a message is pending while a server puts it off and retries.`,
 		Example: `  hybridge test -f answers.yaml
   hybridge test -f answers.yaml --until-ok 20m        # after an apply, until caches have run out
   hybridge test -f answers.yaml --watch=5m            # every five minutes, until Ctrl-C
+  hybridge test -f answers.yaml --sample 100          # a hundred mailboxes per forest and side
   hybridge test -f answers.yaml --from anna@contoso.com --to bob@fabrikam.com
   hybridge test -f answers.yaml --marker              # compare times also where a calendar is empty
   hybridge test -f answers.yaml --message             # mail each way: delivered, over TLS, internal`,
@@ -42,6 +48,8 @@ The same holds for messages; 9 also says that a server puts a message off and re
 	c.Flags().StringVar(&o.From, "from", "", "only lookups by `ADDRESS`")
 	c.Flags().StringVar(&o.To, "to", "", "only lookups of `ADDRESS`")
 	c.Flags().DurationVar(&o.UntilOK, "until-ok", 0, "repeat until every lookup works, for at most this long")
+	c.Flags().IntVar(&o.Sample, "sample", 0,
+		"look up `NUMBER` mailboxes per forest and side instead of the pairs in the answers file")
 	c.Flags().BoolVar(&o.Marker, "marker", false,
 		"put an appointment into each mailbox that is asked about, compare its times, and remove it")
 	c.Flags().BoolVar(&o.Message, "message", false,
@@ -64,6 +72,9 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 	if o.Message && (o.Marker || o.UntilOK > 0) {
 		return usage("--message goes with neither --marker nor --until-ok: these are for lookups")
 	}
+	if o.Sample > 0 && (o.Message || o.From != "" || o.To != "") {
+		return usage("--sample goes with neither --from, --to nor --message")
+	}
 	if o.Wait != 0 && !o.Message {
 		return usage("--wait goes with --message alone")
 	}
@@ -72,6 +83,9 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 	}
 	if err := t.open(ctx); err != nil {
 		return err
+	}
+	if o.watch > 0 && t.text() && t.outputFile == "" && t.canRedraw() {
+		return watchLive(ctx, t, o)
 	}
 	for {
 		tested, err := t.deployed.Test(ctx, o.TestOptions, t.obs)
@@ -91,6 +105,35 @@ func runTest(ctx context.Context, t *task, o testOptions) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// watchLive repeats a test in a table that stays in its place. At the end, it writes the last
+// round's report.
+func watchLive(ctx context.Context, t *task, o testOptions) error {
+	l := &live{w: t.Out, style: t.style(true, t.noColor), height: cmp.Or(t.Height, 24), every: o.watch}
+	var last *deployment.TestReport
+	for {
+		tested, err := t.deployed.Test(ctx, o.TestOptions, l)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err == nil {
+			last = &tested
+		}
+		l.next = time.Now().Add(o.watch)
+		l.draw()
+		select {
+		case <-time.After(o.watch):
+			continue
+		case <-ctx.Done():
+		}
+		if last != nil {
+			if err := t.write(*last); err != nil {
+				return err
+			}
+		}
+		return context.Cause(ctx)
 	}
 }
 

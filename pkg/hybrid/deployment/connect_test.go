@@ -251,7 +251,7 @@ func TestPremisesKnowTheLiveCoexistenceDomain(t *testing.T) {
 			"contoso.mail.onmicrosoft.us"}},
 		"not readable": {broken, []string{"contoso.onmicrosoft.com", "contoso.mail.onmicrosoft.com"}},
 	} {
-		premises, release, err := d.premises(t.Context(), tt.facts)
+		premises, release, err := d.premises(t.Context(), tt.facts, false)
 		if err != nil {
 			t.Fatal(err)
 		}

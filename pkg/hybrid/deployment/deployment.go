@@ -90,6 +90,7 @@ const recent = time.Minute
 // TestOptions say which lookups to ask, and for how long.
 type TestOptions struct {
 	From, To string        // restrict the pairs
+	Sample   int           // when not 0: mailboxes per forest and side, in the place of the answers' pairs
 	UntilOK  time.Duration // repeat until every lookup is ok, or until this has passed
 	Marker   bool          // put an appointment of hybridge's own into the mailboxes that are asked about
 	ReadOnly bool          // write no calendar, not even to remove what an earlier run left

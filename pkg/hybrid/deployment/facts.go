@@ -28,22 +28,23 @@ func (d *Deployment) facts() *fact.Set {
 		EHLOName: d.answers.Network.EHLOName}
 	if set.Tenant != nil {
 		set.Tenant.Clients = fact.Clients{
-			Exchange: session(d.tenant.online),
-			Graph: func(ctx context.Context) (fact.Graph,
-				error) {
-				return opened[fact.Graph](d.tenant.graph.get(ctx))
+			Exchange: reading(d.tenant.online),
+			Graph: func(ctx context.Context) (fact.Graph, error) {
+				g, err := opened[fact.Graph](d.tenant.graph.get(ctx))
+				return readingGraph{g}, err
 			},
 			Token: d.token,
 		}
 	}
 	if set.WorkMail != nil {
 		set.WorkMail.Clients = fact.Clients{WorkMail: func(ctx context.Context) (fact.WorkMailAPI, error) {
-			return opened[fact.WorkMailAPI](d.workMail.get(ctx))
+			w, err := opened[fact.WorkMailAPI](d.workMail.get(ctx))
+			return readingWorkMail{w}, err
 		}}
 	}
 	for i, forest := range d.forests {
 		set.Forests[i].Clients = fact.Clients{
-			Exchange: session(forest.exchange),
+			Exchange: reading(forest.exchange),
 			Directory: func(ctx context.Context) (fact.Directory, error) {
 				return opened[fact.Directory](forest.directory.get(ctx))
 			},

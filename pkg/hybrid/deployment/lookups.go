@@ -10,6 +10,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/delivery"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
@@ -31,7 +32,7 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	if err != nil {
 		return freebusy.Report{}, err
 	}
-	premises, release, err := d.premises(ctx, facts)
+	premises, release, err := d.premises(ctx, facts, o.ReadOnly)
 	if err != nil {
 		return freebusy.Report{}, err
 	}
@@ -47,7 +48,8 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		return freebusy.Report{}, err
 	}
 	defer done()
-	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK, Markers: markers}, d)
+	report, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, UntilOK: o.UntilOK, Markers: markers,
+		Following: d.following(), Now: d.now}, d)
 	if err == nil && o.From == "" && o.To == "" {
 		if unasked := d.unasked(report); len(unasked) > 0 {
 			d.warn("nothing was asked " + strings.Join(unasked, ", ") +
@@ -89,9 +91,8 @@ func (d *Deployment) unasked(r freebusy.Report) []string {
 	return unasked
 }
 
-// pairs returns the pairs to look up: those of the answers, or the one that From and To name.
-// Without either, it takes one mailbox of each side, per forest, and one of
-// each two forests of which one asks the other.
+// pairs returns the pairs to look up: those of the answers, or the one that From and To name. With
+// Sample, and where the answers have none, mailboxes of each forest and side are taken.
 func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair, error) {
 	if o.From != "" && o.To != "" {
 		return []freebusy.Pair{{From: o.From, To: o.To}}, nil
@@ -100,28 +101,10 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 	for _, p := range d.answers.Tests.Pairs {
 		all = append(all, freebusy.Pair{From: p.From, To: p.To})
 	}
-	if len(all) == 0 {
-		people := map[*forest]string{}
-		for _, f := range d.forests {
-			here, err := anybody(ctx, f, "Get-Mailbox")
-			if err != nil {
-				return nil, err
-			}
-			moved, err := anybody(ctx, f, "Get-RemoteMailbox")
-			if err != nil {
-				return nil, err
-			}
-			if here != "" && moved != "" {
-				all = append(all, freebusy.Pair{From: here, To: moved}, freebusy.Pair{From: moved, To: here})
-			}
-			people[f] = here
-		}
-		for _, f := range d.forests {
-			for _, other := range d.forests {
-				if f != other && other.answers.Lookups != nil && people[f] != "" && people[other] != "" {
-					all = append(all, freebusy.Pair{From: people[f], To: people[other]})
-				}
-			}
+	if len(all) == 0 || o.Sample > 0 {
+		var err error
+		if all, err = d.sampled(ctx, max(o.Sample, 1)); err != nil {
+			return nil, err
 		}
 	}
 	var asked []freebusy.Pair
@@ -140,27 +123,6 @@ func (d *Deployment) pairs(ctx context.Context, o TestOptions) ([]freebusy.Pair,
 	}
 }
 
-// anybody returns the address of one recipient that a cmdlet finds, or "" when there is none.
-func anybody(ctx context.Context, f *forest, cmdlet string) (string, error) {
-	s, err := f.exchange.get(ctx)
-	if err != nil {
-		return "", err
-	}
-	found, err := s.Run(ctx, exchange.Command{Name: cmdlet, Parameters: map[string]any{"ResultSize": sample}})
-	if err != nil {
-		return "", fmt.Errorf("%s: find a mailbox to look up: %w", f.answers.Name, err)
-	}
-	for _, o := range found {
-		if person(o) {
-			return o.String("PrimarySmtpAddress")
-		}
-	}
-	return "", nil
-}
-
-// sample limits the mailboxes that are searched for one of a person.
-const sample = "200"
-
 // person reports whether a recipient is a person with a calendar: not the discovery mailbox, which
 // Get-Mailbox lists, nor a room or a shared mailbox.
 func person(o exchange.Object) bool {
@@ -177,8 +139,8 @@ func person(o exchange.Object) bool {
 }
 
 // premises returns the places that lookups go between. A premise connects on first use. release
-// drops these connections.
-func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []freebusy.Premise, release func(),
+// drops these connections. With readOnly, a premise has nothing that writes.
+func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly bool) (premises []freebusy.Premise, release func(),
 	err error) {
 	var clients []*connection[*ews.Client]
 	for _, f := range d.forests {
@@ -188,12 +150,13 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 		}}
 		clients = append(clients, client)
 		premises = append(premises, freebusy.Premise{
-			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{session(f.exchange)},
+			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{reading(f.exchange)},
 			Domains: f.answers.Domains,
-			EWS:     ewsURL(f.answers), Probe: "ews", Ask: freebusy.EWS(client.get),
-			Diary:  freebusy.EWSDiary(client.get),
-			Client: client.get,
+			EWS:     ewsURL(f.answers), Probe: "ews", Ask: calendars(client.get),
 		})
+		if p := &premises[len(premises)-1]; !readOnly {
+			p.Diary, p.Client = freebusy.EWSDiary(client.get), client.get
+		}
 	}
 	if online := d.answers.ExchangeOnline; online != nil {
 		// The tenant's own list of domains is the best source. When it cannot be read, the answers
@@ -214,15 +177,20 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set) (premises []
 			return nil, nil, err
 		}
 		premises = append(premises, freebusy.Premise{
-			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{session(d.tenant.online)},
+			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{reading(d.tenant.online)},
 			Domains: append(domains, coexistence),
 			EWS:     d.cloud.EWS, Probe: "graph",
-			Ask:   freebusy.Graph(d.tenant.graph.get),
-			Diary: freebusy.GraphDiary(d.tenant.graph.get),
+			Ask: freebusy.Graph(asking[*entra.Client, freebusy.Schedules](d.tenant.graph.get)),
 		})
+		if !readOnly {
+			premises[len(premises)-1].Diary = freebusy.GraphDiary(d.tenant.graph.get)
+		}
 	}
 	if d.answers.WorkMail != nil {
 		amazon, more := d.amazon(ctx, facts)
+		if readOnly {
+			amazon.Client = nil
+		}
 		clients = append(clients, more...)
 		proof := freebusy.Proof{Probe: "ews-workmail", To: desired.PlaceWorkMail, Try: d.asked(more[0])}
 		for i, f := range d.forests {

@@ -113,7 +113,7 @@ func TestMarker(t *testing.T) {
 // one that writes no marker. A file that names another appointment removes nothing.
 func TestMarkerAfterKill(t *testing.T) {
 	p := marked(t)
-	premises, release, err := p.premises(t.Context(), p.facts())
+	premises, release, err := p.premises(t.Context(), p.facts(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

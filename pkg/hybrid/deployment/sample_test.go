@@ -1,9 +1,11 @@
 package deployment
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
 )
 
 // A sample mailbox belongs to a person.
@@ -24,5 +26,18 @@ func TestSampleIsAPerson(t *testing.T) {
 	}
 	if !person(exchange.NewObject(nil, "x", "Name", "x")) {
 		t.Error("one that does not tell its kind is left out")
+	}
+}
+
+// A sample asks for each mailbox once, by one person of each domain in turn.
+func TestAcross(t *testing.T) {
+	got := across([]string{"a@x.example", "b@x.example", "c@Y.example"}, []string{"1@z", "2@z", "3@z"})
+	want := []freebusy.Pair{{From: "a@x.example", To: "1@z"}, {From: "c@Y.example", To: "2@z"},
+		{From: "a@x.example", To: "3@z"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := across(nil, []string{"1@z"}); len(got) > 0 {
+		t.Errorf("pairs without an asker: %v", got)
 	}
 }

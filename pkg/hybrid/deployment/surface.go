@@ -27,6 +27,7 @@ type (
 	TestReport  = freebusy.Report
 	TestSummary = freebusy.Summary
 	Answer      = freebusy.Answer
+	Board       = freebusy.Board
 )
 
 // The statuses of a lookup.

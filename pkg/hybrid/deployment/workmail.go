@@ -33,7 +33,7 @@ func (d *Deployment) amazon(ctx context.Context, facts *fact.Set) (freebusy.Prem
 	}}
 	clients := []*connection[*ews.Client]{client}
 	p := freebusy.Premise{
-		Name: desired.PlaceWorkMail, EWS: workmail.EWS(w.Region), Probe: "ews", Ask: freebusy.EWS(client.get),
+		Name: desired.PlaceWorkMail, EWS: workmail.EWS(w.Region), Probe: "ews", Ask: calendars(client.get),
 		Client: client.get,
 		Has: func(ctx context.Context, address string) (bool, error) {
 			users, err := fact.WorkMailUsers.In(ctx, facts.WorkMail)
@@ -155,7 +155,7 @@ func (d *Deployment) basic(ctx context.Context, address string, account link.Bas
 
 // asked returns a probe that asks a client for a mailbox.
 func (d *Deployment) asked(client *connection[*ews.Client]) func(ctx context.Context, mailbox string) error {
-	ask := freebusy.EWS(client.get)
+	ask := calendars(client.get)
 	return func(ctx context.Context, mailbox string) error {
 		day := time.Now().UTC().Truncate(24 * time.Hour)
 		seen, err := ask(ctx, []freebusy.Pair{{From: mailbox, To: mailbox}},

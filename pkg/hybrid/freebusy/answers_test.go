@@ -51,7 +51,7 @@ func lookUp(t *testing.T, url string) Answer {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(client.CloseIdleConnections)
-	ask := alone(EWS(func(context.Context) (*ews.Client, error) {
+	ask := alone(EWS(func(context.Context) (Calendars, error) {
 		return &ews.Client{URL: url, HTTP: client}, nil
 	}))
 	return timed(t.Context(), 5*time.Second, Answer{}, func(ctx context.Context) error {

@@ -16,10 +16,20 @@ import (
 // interval is the length of a slot of a View.
 const interval = 30 * time.Minute
 
+// Calendars answers GetUserAvailability; *ews.Client does.
+type Calendars interface {
+	Availability(ctx context.Context, r ews.Request) (ews.Response, error)
+}
+
+// Schedules answers getSchedule; *entra.Client does.
+type Schedules interface {
+	GetSchedules(ctx context.Context, requests []entra.ScheduleRequest) ([]entra.Schedules, error)
+}
+
 // EWS asks as a mail client would: GetUserAvailability at the Exchange server of the side where the
 // lookups start. The account is that of the client. The server decides what to ask of the other
 // side, and how.
-func EWS(client func(ctx context.Context) (*ews.Client, error)) func(context.Context, []Pair, Window) ([]Seen, error) {
+func EWS(client func(ctx context.Context) (Calendars, error)) func(context.Context, []Pair, Window) ([]Seen, error) {
 	return func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error) {
 		c, err := client(ctx)
 		if err != nil {
@@ -109,7 +119,7 @@ func (v View) judge(w Window) error {
 }
 
 // Graph asks Exchange Online through getSchedule as the mailboxes where the lookups start.
-func Graph(client func(ctx context.Context) (*entra.Client, error)) func(context.Context, []Pair, Window) ([]Seen,
+func Graph(client func(ctx context.Context) (Schedules, error)) func(context.Context, []Pair, Window) ([]Seen,
 	error) {
 	return func(ctx context.Context, pairs []Pair, w Window) ([]Seen, error) {
 		c, err := client(ctx)
@@ -142,7 +152,7 @@ func inParts(pairs []Pair, size int) (parts [][]int) {
 
 // schedules asks the questions of some parts and fills in what was seen. rest are the pairs of
 // refused questions about several mailboxes, each in a part of its own.
-func schedules(ctx context.Context, c *entra.Client, pairs []Pair, w Window, seen []Seen, parts [][]int) (rest [][]int,
+func schedules(ctx context.Context, c Schedules, pairs []Pair, w Window, seen []Seen, parts [][]int) (rest [][]int,
 	err error) {
 	requests := make([]entra.ScheduleRequest, len(parts))
 	places := make([][]int, len(parts)) // of each pair's address in its request

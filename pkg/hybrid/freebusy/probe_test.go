@@ -34,7 +34,7 @@ func TestProbes(t *testing.T) {
 		return func() error {
 			srv := httptest.NewServer(&ews.Handler{Backend: fixed(c)})
 			defer srv.Close()
-			_, err := alone(EWS(func(context.Context) (*ews.Client,
+			_, err := alone(EWS(func(context.Context) (Calendars,
 				error) {
 				return &ews.Client{URL: srv.URL, HTTP: srv.Client()}, nil
 			}))(t.Context(), "anna@contoso.com",
@@ -55,7 +55,7 @@ func TestProbes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = alone(Graph(func(context.Context) (*entra.Client, error) { return c, nil }))(t.Context(),
+			_, err = alone(Graph(func(context.Context) (Schedules, error) { return c, nil }))(t.Context(),
 				"anna@contoso.com", "bob@contoso.com", window)
 			return err
 		}
@@ -70,7 +70,7 @@ func TestProbes(t *testing.T) {
 		{"EWS refuses the mailbox", overEWS(ews.Calendar{Err: &ews.ResponseError{Code: "ErrorMailRecipientNotFound",
 			Text: "no"}}), true, false},
 		{"EWS without a client", func() error {
-			_, err := alone(EWS(func(context.Context) (*ews.Client, error) { return nil, broken }))(t.Context(), "a@x", "b@x",
+			_, err := alone(EWS(func(context.Context) (Calendars, error) { return nil, broken }))(t.Context(), "a@x", "b@x",
 				window)
 			return err
 		}, false, false},

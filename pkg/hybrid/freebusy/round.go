@@ -243,6 +243,7 @@ func (r *round) chunk(ctx context.Context, p Premise, lookups []*lookup) {
 		for _, note := range l.notes {
 			l.answer.note(note)
 		}
+		l.answer.follow(r.o.Following, r.o.Now(), r.o.UntilOK > 0)
 	}
 }
 
@@ -500,7 +501,9 @@ func (r *round) direction(ctx context.Context, p Premise, lookups []*lookup, pro
 	try := func(probe string, f func(context.Context) error) {
 		blank.Probe = probe
 		if !proven[blank.Direction+" "+probe] {
-			more = append(more, guarded(ctx, r.o.Timeout, blank, f))
+			a := guarded(ctx, r.o.Timeout, blank, f)
+			a.follow(r.o.Following, r.o.Now(), r.o.UntilOK > 0)
+			more = append(more, a)
 		}
 	}
 	for _, proof := range p.Proofs {

@@ -79,6 +79,10 @@ type Options struct {
 	UntilOK time.Duration // repeat failed lookups until all are ok, or until this has passed
 	Every   time.Duration // pause between rounds; 10 s when 0
 	Markers *Markers      // nil: no calendar is written
+	// Following are changes that the systems may still be following: a failure that one of them
+	// ends is pending where UntilOK is given, and has a note otherwise.
+	Following []Following
+	Now       func() time.Time // time.Now when nil
 }
 
 // Run looks up every pair from both sides: the lookup itself for every pair, and the probes of an
@@ -91,8 +95,11 @@ func Run(ctx context.Context, premises []Premise, o Options, obs observe.Observe
 	if o.Every == 0 {
 		o.Every = 10 * time.Second
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Window.Start.IsZero() {
-		day := time.Now().UTC().Truncate(24 * time.Hour)
+		day := o.Now().UTC().Truncate(24 * time.Hour)
 		o.Window = Window{day, day.Add(24 * time.Hour)}
 	}
 	deadline := time.Now().Add(o.UntilOK)
