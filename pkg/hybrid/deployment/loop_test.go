@@ -17,13 +17,13 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/lab"
 )
 
-// asking counts the requests for calendars that hybridge itself sends, by what they ask.
-type asking struct {
+// lookupCount counts the requests for calendars that hybridge itself sends, by what they ask.
+type lookupCount struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
-func (q *asking) weather(next http.Handler) http.Handler {
+func (q *lookupCount) weather(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.ToLower(r.URL.Path)
 		lookup := path == "/ews/exchange.asmx" || strings.HasSuffix(path, "$batch") ||
@@ -52,7 +52,7 @@ func (s *statusOf) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 // direction.
 func TestThousandPairs(t *testing.T) {
 	dir := t.TempDir()
-	asked := &asking{count: map[string]int{}}
+	asked := &lookupCount{count: map[string]int{}}
 	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 1100, Weather: asked.weather})
 	if err != nil {
 		t.Fatal(err)
