@@ -285,6 +285,8 @@ func resultCode(d report.Document) int {
 		}
 	case deployment.TestReport:
 		return testCode(d)
+	case deployment.Validation:
+		return validationCode(d)
 	case demoDocument:
 		if d.Exit != nil && len(d.Exit.Lost)+len(d.Exit.Left) > 0 {
 			return exitFailed
@@ -328,6 +330,25 @@ func comparisonCode(c check.Comparison) int {
 		}
 	}
 	return code
+}
+
+// validationCode is the exit code of a validation: that of its verdict.
+func validationCode(v deployment.Validation) int {
+	switch v.Verdict.Status {
+	case deployment.OK:
+		return exitFine
+	case deployment.Failed:
+		return exitFailed
+	}
+	for _, cause := range v.Causes() {
+		if errors.Is(cause, deployment.ErrAccess) {
+			return exitAccess
+		}
+	}
+	if v.Checks != nil {
+		return cmp.Or(checkCode(*v.Checks), exitInconclusive)
+	}
+	return exitInconclusive
 }
 
 // testCode is the exit code of a free/busy report.

@@ -166,6 +166,25 @@ func (s *scripted) Notify(_ context.Context, _ report.About, seen []report.Outco
 	return s.unnotified
 }
 
+func (s *scripted) Validate(ctx context.Context, o deployment.ValidateOptions, obs observe.Observer) (
+	deployment.Validation, error) {
+	err := s.call(ctx, strings.Join(strings.Fields("validate "+o.Subject+" "+o.From+" "+o.To+" "+o.User+o.Domain), " "),
+		obs)
+	v := deployment.Validation{APIVersion: "hybridge/v1", Kind: "ValidateReport", Subject: o.Subject,
+		Summary: s.test.Summary, Matrix: s.test.Matrix, Verdict: deployment.Verdict{Status: deployment.OK,
+			Text: msg.Plain("it works")}}
+	for _, a := range v.Matrix {
+		v.Verdict.Status = a.Status
+	}
+	if o.Subject == "" {
+		v.Checks = &s.check
+	}
+	if v.Matrix == nil {
+		v.Matrix = []freebusy.Answer{}
+	}
+	return v, err
+}
+
 func (s *scripted) Close(context.Context) error { s.closed = true; return nil }
 
 var thingKind = &change.Kind{
@@ -371,7 +390,16 @@ func TestExitCodes(t *testing.T) {
 		{"test no address", scripted{}, []string{"test", "--from", "anna"}, 2, []string{`"anna" is not an address`}},
 		{"validate no address", scripted{}, []string{"validate", "freebusy", "--from", "a@x.example", "--to", "bob"}, 2,
 			[]string{`"bob" is not an address`}},
-		{"validate nothing", scripted{}, []string{"validate"}, 2, []string{"freebusy"}},
+		{"validate all", scripted{test: tested(freebusy.OK)}, []string{"validate"}, 0, nil},
+		{"validate fails", scripted{test: tested(freebusy.Failed)}, []string{"validate", "oauth"}, 3, nil},
+		{"validate cannot see", scripted{test: tested(freebusy.Unknown)}, []string{"validate", "oauth"}, 9, nil},
+		{"validate is not let in", scripted{test: refused}, []string{"validate", "oauth"}, 4, nil},
+		{"validate is early", scripted{test: tested(freebusy.Pending)}, []string{"validate", "oauth"}, 9, nil},
+		{"validate nothing", scripted{}, []string{"validate", "everything"}, 2, []string{"freebusy, user"}},
+		{"validate too much", scripted{}, []string{"validate", "oauth", "a@x.example"}, 2, []string{"no argument"}},
+		{"validate who", scripted{}, []string{"validate", "user"}, 2, []string{"ADDRESS"}},
+		{"validate a domain for addresses", scripted{}, []string{"validate", "oauth", "--from", "a@x.example"}, 2,
+			[]string{"freebusy alone"}},
 		{"validate whom", scripted{}, []string{"validate", "freebusy"}, 2, []string{"two addresses are needed"}},
 		{"time limit", scripted{wait: true}, []string{"check", "--timeout", "10ms"}, 8,
 			[]string{"time limit reached", "--timeout"}},
@@ -531,7 +559,7 @@ func TestValidateBothWays(t *testing.T) {
 		s := &scripted{test: tested(freebusy.OK)}
 		args := append([]string{"validate", "freebusy", "-f", file, "--both-directions"}, addresses...)
 		got := execute(t, s, "", args...)
-		if diff := cmp.Diff([]string{"test a@x.example b@y.example", "test b@y.example a@x.example"},
+		if diff := cmp.Diff([]string{"validate freebusy a@x.example b@y.example"},
 			s.called); diff != "" {
 			t.Errorf("%v: %s\n%s", addresses, got.errout, diff)
 		}

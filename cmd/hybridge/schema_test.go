@@ -112,8 +112,8 @@ var kinds = map[string][]any{
 	"fleet-report": {"FleetReport"}, "trend": {"Trend"}, "notification": {"Notification"},
 	"check-report": {"CheckReport"}, "check-diff": {"CheckDiff"}, "plan": {"Plan"}, "apply-report": {"ApplyReport"},
 	"rollback-plan": {"RollbackPlan"},
-	"test-report":   {"TestReport", "ValidateReport"},
-	"run-report":    {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},
+	"test-report":   {"TestReport"}, "validate-report": {"ValidateReport"},
+	"run-report": {"RunReport"}, "demo-report": {"DemoReport"}, "history": {"History"}, "lab": {"Lab"},
 	"faults": {"Faults"}, "version": {"Version"}, "error": {"Error"},
 }
 

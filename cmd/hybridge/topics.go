@@ -32,6 +32,7 @@ func newHelpTopics() []*cobra.Command {
 		topic("environment", "Environment variables and places of files", fixed(topicEnvironment)),
 		topic("formats", "The output formats", topicFormats),
 		topic("secrets", "References to secrets", fixed(topicSecrets)),
+		topic("validate-rights", "The rights that each subject of validate needs", topicValidateRights),
 	}
 }
 
@@ -135,4 +136,18 @@ func topicExitCodes() string {
 		fmt.Fprintf(&b, "  %-4d %s\n", c.code, c.meaning)
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// topicValidateRights lists the least rights of each subject, from the facts that its checks read.
+func topicValidateRights() string {
+	var b strings.Builder
+	b.WriteString("Validate only reads. Per subject, this is all that its accounts need.\n")
+	for _, s := range deployment.Subjects() {
+		name := strings.TrimSpace("validate " + s.ID)
+		fmt.Fprintf(&b, "\n%s\n", name)
+		for _, right := range deployment.SubjectRights(s) {
+			fmt.Fprintf(&b, "  %s\n", right)
+		}
+	}
+	return b.String()
 }

@@ -93,7 +93,6 @@ type TestOptions struct {
 	Sample   int           // when not 0: mailboxes per forest and side, in the place of the answers' pairs
 	UntilOK  time.Duration // repeat until every lookup is ok, or until this has passed
 	Marker   bool          // put an appointment of hybridge's own into the mailboxes that are asked about
-	ReadOnly bool          // write no calendar, not even to remove what an earlier run left
 	Message  bool          // send a message for each pair instead of a lookup
 	Wait     time.Duration // for each message; three minutes when 0
 }

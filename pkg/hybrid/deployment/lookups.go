@@ -32,7 +32,7 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 	if err != nil {
 		return freebusy.Report{}, err
 	}
-	premises, release, err := d.premises(ctx, facts, o.ReadOnly)
+	premises, release, err := d.premises(ctx, facts, false)
 	if err != nil {
 		return freebusy.Report{}, err
 	}

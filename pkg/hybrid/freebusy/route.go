@@ -276,3 +276,6 @@ func withoutPrefix(address string) string {
 	}
 	return address
 }
+
+// IsMailbox reports whether a recipient of a type has its mailbox in the organization that shows it.
+func IsMailbox(recipientTypeDetails string) bool { return localTypes[recipientTypeDetails] }

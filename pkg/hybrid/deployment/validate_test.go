@@ -1,0 +1,285 @@
+package deployment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/check"
+	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// writes records requests that write: operations of EWS and methods of Graph.
+type writes struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (q *writes) weather(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		path := strings.ToLower(r.URL.Path)
+		var what string
+		switch {
+		case strings.HasPrefix(r.Host, "graph.") && r.Method != http.MethodGet && !strings.HasSuffix(path, "/getschedule") &&
+			!strings.HasSuffix(path, "/$batch"):
+			what = r.Method + " " + path
+		case path == "/ews/exchange.asmx":
+			for _, operation := range []string{"CreateItem", "DeleteItem", "UpdateItem", "SendItem", "CreateFolder"} {
+				if bytes.Contains(body, []byte("<m:"+operation)) {
+					what = operation
+				}
+			}
+		}
+		if what != "" {
+			q.mu.Lock()
+			q.seen = append(q.seen, what)
+			q.mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readyLab is a lab whose plan is applied, and what writes it has seen since.
+func readyLab(t *testing.T) (*Deployment, *lab.Lab, *writes) {
+	t.Helper()
+	dir, seen := t.TempDir(), &writes{}
+	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 12, Weather: seen.weather})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(a, Options{Dir: dir, StateDir: filepath.Join(dir, "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(context.WithoutCancel(t.Context())) })
+	quiet := observe.Func(func(observe.Event) {})
+	p, err := d.Plan(t.Context(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consent := apply.Options{StateDir: d.options.StateDir}
+	for _, c := range Consents() {
+		consent.Accept = append(consent.Accept, c.ID)
+	}
+	if _, err := d.Apply(t.Context(), p, consent, quiet); err != nil {
+		t.Fatal(err)
+	}
+	seen.seen = nil
+	return d, l, seen
+}
+
+// Each subject of validate works on a healthy lab, writes nothing, and needs no other rights than
+// those that it lists.
+func TestValidateReadsWithTheRightsThatItLists(t *testing.T) {
+	d, l, seen := readyLab(t)
+	pair := d.answers.Tests.Pairs[0]
+	for _, s := range Subjects() {
+		o := ValidateOptions{Subject: s.ID}
+		switch s.ID {
+		case "freebusy":
+			o.From, o.To, o.Both = pair.From, pair.To, true
+		case "user":
+			o.User = pair.To
+		case "domain":
+			o.Domain = d.answers.Forests[0].Domains[0]
+		}
+		before := l.Runs()
+		start := time.Now()
+		v, err := d.Validate(t.Context(), o, observe.Func(func(observe.Event) {}))
+		if err != nil || v.Verdict.Status != freebusy.OK || v.Verdict.Text.String() == "" {
+			t.Errorf("%q: %v %+v", s.ID, err, v.Verdict)
+		}
+		t.Logf("%q: %s: %s", s.ID, time.Since(start), v.Verdict.Text)
+		rights := leastRights(s)
+		if len(s.Checks) > 0 || s.ID == "" {
+			for _, source := range prereq.Sources(s.Checks...) { // also what is read where the account may
+				rights[source.System] = append(rights[source.System], source.Ask)
+			}
+		}
+		for call, n := range l.Runs() {
+			side, cmdlet, _ := strings.Cut(call, " ")
+			if n == before[call] {
+				continue
+			}
+			system := fact.OnPremises
+			if side == "online" {
+				system = fact.Online
+			}
+			if cmdlet != "get-command" && !slices.ContainsFunc(rights[system], func(right string) bool {
+				return slices.ContainsFunc(strings.Split(right, " or "), func(one string) bool {
+					return strings.EqualFold(one, cmdlet)
+				})
+			}) {
+				t.Errorf("%q runs %s, which it does not list", s.ID, call)
+			}
+		}
+	}
+	if len(seen.seen) > 0 {
+		t.Errorf("validate wrote: %v", seen.seen)
+	}
+}
+
+// The clients of facts and lookups refuse to write before a request leaves.
+func TestReadingClientsDoNotWrite(t *testing.T) {
+	d, l, seen := readyLab(t)
+	facts := d.facts()
+	before := l.Runs()
+	for _, side := range []*fact.Side{facts.Forests[0], facts.Tenant} {
+		s, err := side.Session(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"Set-OrganizationConfig", "New-SendConnector", "Remove-Mailbox", "Test-Mailflow",
+			"Enable-OrganizationCustomization", "Start-ManagedFolderAssistant"} {
+			if _, err := s.Run(t.Context(), exchange.Command{Name: name}); !errors.Is(err, exchange.ErrReadOnly) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	g, err := facts.Tenant.Graph(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"POST", "PATCH", "PUT", "DELETE"} {
+		if _, err := g.Do(t.Context(), method, "/applications", nil); !errors.Is(err, exchange.ErrReadOnly) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	premises, release, err := d.premises(t.Context(), facts, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for _, p := range premises {
+		if p.Diary != nil || p.Client != nil {
+			t.Errorf("%s can write calendars", p.Name)
+		}
+	}
+	for call, n := range l.Runs() {
+		if _, cmdlet, _ := strings.Cut(call, " "); n > before[call] && !strings.HasPrefix(cmdlet, "get-") {
+			t.Errorf("%s was sent", call)
+		}
+	}
+	if len(seen.seen) > 0 {
+		t.Errorf("written: %v", seen.seen)
+	}
+}
+
+// What the sides know about one mailbox is compared.
+func TestCompareSides(t *testing.T) {
+	const anna = "anna@contoso.com"
+	onprem := freebusy.Premise{Name: "contoso", Side: exchange.OnPremises}
+	cloud := freebusy.Premise{Name: "online", Side: exchange.Online}
+	remote := known{premise: onprem, kind: "RemoteUserMailbox", primary: anna,
+		target: "anna@contoso.mail.onmicrosoft.com"}
+	mailbox := known{premise: cloud, kind: "UserMailbox", here: true, primary: anna,
+		addresses: []string{anna, "Anna@Contoso.mail.onmicrosoft.com"}}
+	but := func(k known, change func(*known)) known { change(&k); return k }
+	for name, tt := range map[string]struct {
+		found  []known
+		absent []string
+		unsure bool
+		says   string // of the failure; "" when all is well
+	}{
+		"moved": {[]known{remote, mailbox}, nil, false, ""},
+		"nobody knows it": {nil, []string{"contoso", "online"}, false,
+			"no side knows anna@contoso.com (contoso, online were asked)"},
+		"one side could not be asked": {nil, []string{"contoso"}, true, ""},
+		"no mailbox":                  {[]known{remote}, []string{"online"}, false, "no side has a mailbox"},
+		"no mailbox, unsure":          {[]known{remote}, nil, true, ""},
+		"two mailboxes": {[]known{but(mailbox, func(k *known) { k.premise = onprem }), mailbox}, nil, false,
+			"two mailboxes, in contoso and in online"},
+		"no target": {[]known{but(remote, func(k *known) { k.target = "" }), mailbox}, nil, false,
+			"without a target address"},
+		"a target that the mailbox does not have": {[]known{but(remote, func(k *known) { k.target = "anna@old.example" }),
+			mailbox}, nil, false, "no address of the mailbox in online"},
+		"other primary address": {[]known{but(remote, func(k *known) { k.primary = "a@contoso.com" }), mailbox}, nil,
+			false, "the primary address is a@contoso.com in contoso"},
+		"not synchronized": {[]known{but(mailbox, func(k *known) { k.premise = onprem })}, []string{"online"}, false,
+			"online does not know"},
+		"only in the cloud":                 {[]known{mailbox}, []string{"contoso"}, false, "contoso does not know"},
+		"another forest does not know them": {[]known{remote, mailbox}, []string{"fabrikam"}, false, ""},
+	} {
+		var failed []string
+		for _, r := range compareSides(anna, tt.found, tt.absent, tt.unsure) {
+			if r.Status == freebusy.Failed {
+				failed = append(failed, r.Text)
+			}
+		}
+		if tt.says == "" && len(failed) > 0 || tt.says != "" && (len(failed) != 1 || !strings.Contains(failed[0], tt.says)) {
+			t.Errorf("%s: %q", name, failed)
+		}
+	}
+}
+
+// The verdict is that of what failed; what is unknown comes after it, and never fails.
+func TestVerdict(t *testing.T) {
+	const cause = "the request failed with HTTP status 403: Forbidden"
+	failed := freebusy.Answer{From: "a@x", To: "b@y", Direction: "contoso -> online", Status: freebusy.Failed,
+		Error: cause, Diagnosis: freebusy.Suspected(cause, "onprem-to-online")}
+	unknown := freebusy.Answer{From: "b@y", To: "a@x", Direction: "online -> contoso", Status: freebusy.Unknown,
+		Error: "no right"}
+	late := failed
+	late.Status, late.Note = freebusy.Pending, "pending, normal until 14:05"
+	bad := check.Result{ID: "certificates.auth", Scope: "contoso", Status: check.StatusFail}
+	a := answers.Answers{Forests: []answers.Forest{{Name: "contoso"}}}
+	for name, tt := range map[string]struct {
+		v                           Validation
+		status                      freebusy.Status
+		side, owner, cause, verdict string
+	}{
+		"nothing": {Validation{}, freebusy.OK, "", "", "", "nothing is wrong"},
+		"a lookup": {Validation{Matrix: []freebusy.Answer{unknown, failed}}, freebusy.Failed, "contoso", "Exchange",
+			"oauth.application-not-active", "a@x does not see b@y: The dedicated hybrid application is not active."},
+		"unknown": {Validation{Matrix: []freebusy.Answer{unknown}}, freebusy.Unknown, "online", "", "",
+			"whether b@y sees a@x is unknown: no right"},
+		"pending": {Validation{Matrix: []freebusy.Answer{late}}, freebusy.Pending, "contoso", "", "",
+			"a@x does not see b@y yet: pending, normal until 14:05"},
+		"a check": {Validation{Checks: &check.Report{Results: []check.Result{bad}}}, freebusy.Failed, "contoso",
+			"Exchange", "certificates.auth", ""},
+		"a mailbox": {Validation{Remarks: []Remark{{Side: "contoso", Status: freebusy.Failed, Text: "twice"}}},
+			freebusy.Failed, "contoso", "directory", "", "twice"},
+	} {
+		tt.v.judge(a)
+		got := tt.v.Verdict
+		if got.Status != tt.status || got.Side != tt.side || got.Owner != tt.owner || got.Cause != tt.cause ||
+			!strings.HasPrefix(got.Text.String(), tt.verdict) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A domain is named as a whole, not as the end of a longer one.
+func TestNames(t *testing.T) {
+	for text, want := range map[string]bool{
+		"mx of contoso.com is absent": true, "contoso.com": true, "autodiscover.contoso.com": true,
+		"mycontoso.com": false, "contoso.com.au": true, "contoso.community": false, "anna@contoso.com": true,
+		"fabrikam.com": false,
+	} {
+		if got := names(text, "Contoso.com"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
