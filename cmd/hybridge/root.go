@@ -28,7 +28,7 @@ import (
 // deployed is an opened deployment; *deployment.Deployment is one.
 type deployed interface {
 	stage.Engine
-	validator
+	questioned
 	Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
 	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)

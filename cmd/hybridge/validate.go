@@ -14,8 +14,8 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
-// validator is an opened deployment as validate has it: nothing of it writes.
-type validator interface {
+// questioned is an opened deployment as validate has it: nothing of it writes.
+type questioned interface {
 	Validate(ctx context.Context, o deployment.ValidateOptions, obs observe.Observer) (deployment.Validation, error)
 }
 
@@ -112,7 +112,7 @@ func subjectArgs(args, ids []string) error {
 	}
 }
 
-func runValidate(ctx context.Context, t *task, v validator, o deployment.ValidateOptions) error {
+func runValidate(ctx context.Context, t *task, v questioned, o deployment.ValidateOptions) error {
 	found, err := v.Validate(ctx, o, t.obs)
 	if err != nil && len(found.Matrix) == 0 && found.Checks == nil {
 		return err
