@@ -114,6 +114,11 @@ var classes = []struct {
 		deployment.ErrNoPairs, exitUsage,
 		"name pairs of mailboxes in the answers file, under tests.pairs, or give both --from and --to",
 	},
+	{deployment.ErrNoDomain, exitUsage, "name a domain of the answers file, or add it there"},
+	{
+		deployment.ErrValidateOnly, exitUsage,
+		"use the answers file of the administrators, or remove validateOnly from this one",
+	},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrNotAccepted, exitUsage, "hybridge help consents lists what --accept takes"},

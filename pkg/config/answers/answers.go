@@ -25,8 +25,11 @@ type Answers struct {
 	// The version of the file's format: hybridge/v1.
 	APIVersion string `yaml:"apiVersion" json:"apiVersion" example:"hybridge/v1"`
 	// Always Answers.
-	Kind         string    `yaml:"kind" json:"kind" example:"Answers"`
-	Organization string    `yaml:"organization" json:"organization"`
+	Kind         string `yaml:"kind" json:"kind" example:"Answers"`
+	Organization string `yaml:"organization" json:"organization"`
+	// The file is for looking alone, with accounts that only read: nothing is applied, rolled back,
+	// sent or written into a calendar with it.
+	ValidateOnly bool      `yaml:"validateOnly,omitempty" json:"validateOnly,omitempty" example:"true"`
 	Features     []Feature `yaml:"features,omitempty" json:"features,omitempty"`
 	Retire       []Retired `yaml:"retire,omitempty" json:"retire,omitempty"`
 	// The Exchange Online tenant.

@@ -597,7 +597,7 @@ func TestTemplates(t *testing.T) {
 					d.Answer(q, p.Forest, key, []string{example})
 				}
 			}
-			if got, want := d.Len("tests.pairs"), 2*max(1, d.Len("forests")); got != want {
+			if got, want := d.Len("tests.pairs"), 2*max(1, d.Len("forests")); got != want && !recipes[s.ID].looks {
 				t.Errorf("%d lookups, want %d", got, want)
 			}
 			if _, err := d.Answers(); err != nil {

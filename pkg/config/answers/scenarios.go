@@ -18,6 +18,7 @@ var scenarios = []Scenario{
 	{"gcc-high", "one forest and a GCC High tenant (United States government)"},
 	{"21vianet", "one forest and a tenant operated by 21Vianet (China)"},
 	{"workmail", "one forest and Amazon WorkMail"},
+	{"help-desk", "validate alone, with accounts that only read"},
 }
 
 // Scenarios returns the scenarios, the most common first.

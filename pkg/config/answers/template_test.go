@@ -39,6 +39,7 @@ type recipe struct {
 	forests  int
 	answers  map[string]string // that the file gives already, by the keys of questions
 	examples map[string]string // instead of the questions' own
+	looks    bool              // validate alone
 }
 
 // attended is how a person at a terminal signs in; pipeline is how a pipeline does.
@@ -66,15 +67,16 @@ func with(answers, more map[string]string) map[string]string {
 }
 
 var recipes = map[string]recipe{
-	"single-forest": {1, attended, nil},
-	"multi-forest":  {2, attended, nil},
-	"unattended":    {1, pipeline, nil},
+	"single-forest": {1, attended, nil, false},
+	"multi-forest":  {2, attended, nil, false},
+	"unattended":    {1, pipeline, nil, false},
 	"gcc-high": {1, with(attended, map[string]string{"exchangeOnline.cloud": "gcc-high"}),
-		map[string]string{"exchangeOnline.tenant": "contoso.onmicrosoft.us"}},
+		map[string]string{"exchangeOnline.tenant": "contoso.onmicrosoft.us"}, false},
 	"21vianet": {1, with(attended, map[string]string{"exchangeOnline.cloud": "21vianet"}),
-		map[string]string{"exchangeOnline.tenant": "contoso.partner.onmschina.cn"}},
+		map[string]string{"exchangeOnline.tenant": "contoso.partner.onmschina.cn"}, false},
 	"workmail": {1, with(attended, map[string]string{"workmail.region": "us-east-1",
-		"workmail.account.password": "prompt", "forests[].workmail.password": "prompt"}), nil},
+		"workmail.account.password": "prompt", "forests[].workmail.password": "prompt"}), nil, false},
+	"help-desk": {1, attended, nil, true},
 }
 
 // templateAsks are the optional questions that a file asks all the same.
@@ -84,9 +86,17 @@ var templateAsks = []string{"forests[].directory.servers", "forests[].certificat
 func (s recipe) template(title string) []byte {
 	w := &sketch{}
 	fmt.Fprintf(&w.out, "%s\n# hybridge answers: %s.\n", Header, title)
-	w.out.WriteString("# Replace every <placeholder>; remove what you do not use. Then: hybridge check -f FILE\n")
+	then := "hybridge check -f FILE"
+	if s.looks {
+		then = "hybridge validate freebusy FROM TO -f FILE"
+	}
+	fmt.Fprintf(&w.out, "# Replace every <placeholder>; remove what you do not use. Then: %s\n", then)
 	fmt.Fprintf(&w.out, "# Secrets stand here by reference only: %s.\n\napiVersion: %s\nkind: %s\n", secret.Forms,
 		APIVersion, Kind)
+	if s.looks {
+		w.out.WriteString("\n# Nothing is applied, sent or written with this file. Its accounts only read:\n" +
+			"# hybridge help validate-rights lists what they need.\nvalidateOnly: true\n")
+	}
 	for _, section := range sections {
 		if section.ID == "workmail" && s.answers["workmail.region"] == "" || section.ID == "cloud" &&
 			s.answers["workmail.region"] != "" || section.PerForest {
@@ -114,6 +124,9 @@ func (s recipe) forestsOf(w *sketch) {
 		}
 	}
 	for i := range s.forests {
+		if s.looks {
+			break
+		}
 		from, _ := questionFor("tests.pairs[].from")
 		to, _ := questionFor("tests.pairs[].to")
 		s.put(w, from, pairKey(2*i, "from"), false)
@@ -125,6 +138,10 @@ func (s recipe) forestsOf(w *sketch) {
 
 // put writes a question: with the scenario's answer, as a placeholder, as a comment, or not at all.
 func (s recipe) put(w *sketch, q Question, key string, optional bool) {
+	if s.looks && (q.Key == "features" || q.Key == "retire" || strings.HasPrefix(q.Key, "forests[].certificate") ||
+		strings.HasPrefix(q.Key, "tests.")) {
+		return
+	}
 	comment := q.about()
 	if slices.Contains(templateAsks, q.Key) {
 		comment += " May be left out."

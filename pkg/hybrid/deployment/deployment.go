@@ -332,6 +332,9 @@ func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Plac
 // plan.
 func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
+	if d.answers.ValidateOnly {
+		return apply.Report{}, ErrValidateOnly
+	}
 	facts, end := d.begin(obs)
 	defer end()
 	o = d.applying(o, facts)
@@ -341,6 +344,9 @@ func (d *Deployment) Apply(ctx context.Context, p change.Plan, o apply.Options, 
 // Rollback undoes a run: the newest when runID is empty.
 func (d *Deployment) Rollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
+	if d.answers.ValidateOnly {
+		return apply.Report{}, ErrValidateOnly
+	}
 	facts, end := d.begin(obs)
 	defer end()
 	o = d.applying(o, facts)

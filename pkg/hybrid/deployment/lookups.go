@@ -26,6 +26,9 @@ var ErrNoPairs = errors.New("no pair of mailboxes to ask about")
 // Test asks every free/busy pair from both sides. With Message, it sends a message for each pair
 // instead, and judges how it arrives.
 func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observer) (freebusy.Report, error) {
+	if d.answers.ValidateOnly && (o.Marker || o.Message) {
+		return freebusy.Report{}, ErrValidateOnly
+	}
 	facts, end := d.begin(obs)
 	defer end()
 	pairs, err := d.pairs(ctx, o)

@@ -27,7 +27,7 @@ func (d *Deployment) markers(ctx context.Context, o TestOptions, premises []free
 	write, nothing := o.Marker, func() {}
 	dir := filepath.Join(d.options.StateDir, "markers")
 	left, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil || d.options.StateDir == "" || !write && len(left) == 0 {
+	if err != nil || d.options.StateDir == "" || d.answers.ValidateOnly || !write && len(left) == 0 {
 		return nil, nothing, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

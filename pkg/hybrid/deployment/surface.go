@@ -40,6 +40,9 @@ const (
 // MessageProbe is the probe of answers about a message.
 const MessageProbe = freebusy.MessageProbe
 
+// ErrValidateOnly says that the answers file is for looking alone.
+var ErrValidateOnly = errors.New("the answers file is for validate, check, plan and test alone (validateOnly)")
+
 // The classes of errors that decide on exit codes and hints.
 var (
 	ErrAccess             = link.ErrAccess

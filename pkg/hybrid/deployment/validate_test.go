@@ -15,6 +15,7 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
@@ -281,5 +282,26 @@ func TestNames(t *testing.T) {
 		if got := names(text, "Contoso.com"); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+// With an answers file for looking alone, nothing is applied, rolled back, sent or put into a calendar.
+func TestValidateOnly(t *testing.T) {
+	d, err := Open(answers.Answers{ValidateOnly: true}, Options{StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := observe.Func(func(observe.Event) {})
+	_, applying := d.Apply(t.Context(), change.Plan{}, apply.Options{}, quiet)
+	_, undoing := d.Rollback(t.Context(), "", apply.Options{}, quiet)
+	_, sending := d.Test(t.Context(), TestOptions{Message: true}, quiet)
+	_, marking := d.Test(t.Context(), TestOptions{Marker: true}, quiet)
+	for what, err := range map[string]error{"apply": applying, "rollback": undoing, "message": sending, "marker": marking} {
+		if !errors.Is(err, ErrValidateOnly) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := d.Test(t.Context(), TestOptions{}, quiet); errors.Is(err, ErrValidateOnly) {
+		t.Error("lookups are refused")
 	}
 }
