@@ -257,6 +257,25 @@ func execute(t *testing.T, s *scripted, stdin string, args ...string) result {
 	return executeIn(t.Context(), t, s, stdin, args...)
 }
 
+// executeOn is execute on a terminal, with an answers file.
+func executeOn(ctx context.Context, t *testing.T, s *scripted, args ...string) result {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errout bytes.Buffer
+	home := t.TempDir()
+	io := streams{In: strings.NewReader(""), Out: &out, Err: &errout, OutTTY: true, Width: 100, Height: 30,
+		Env: func(name string) string {
+			return map[string]string{"HOME": home, "LocalAppData": home, "TERM": "xterm", "WT_SESSION": "1"}[name]
+		}}
+	code := runIn(ctx, append(args, "-f", file), io, func(answers.Answers, deployment.Options) (deployed, error) {
+		return s, nil
+	})
+	return result{code, out.String(), errout.String()}
+}
+
 func executeIn(ctx context.Context, t *testing.T, s *scripted, stdin string, args ...string) result {
 	t.Helper()
 	var out, errout bytes.Buffer

@@ -30,7 +30,7 @@ func newValidateCommand(a app) *cobra.Command {
 		fmt.Fprintf(&list, "  %-18s %s\n", strings.TrimSpace(s.ID+" "+s.Takes), s.About)
 	}
 	c := &cobra.Command{
-		Use:     "validate [SUBJECT] [ARGUMENT]...",
+		Use:     "validate",
 		GroupID: "flow",
 		Short:   "Say what is wrong, read-only: for the help desk",
 		Long: `Validate answers one question, and changes nothing: one sentence of verdict, whose side it is, who

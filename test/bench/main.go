@@ -1,14 +1,16 @@
 //go:build linux
 
-// Command bench measures two things. How long a plan of many forests takes beside that of one,
-// against a lab whose answers take 50 ms, and how often it asks. How fast users are streamed out of
+// Command bench measures three things. How long a plan of many forests takes beside that of one,
+// against a lab whose answers take 50 ms, and how often it asks. How long 1,000 pairs of free/busy
+// take beside exchangelib, from the same server. How fast users are streamed out of
 // a directory, beside OpenLDAP's ldapsearch, from the same server over the same transport in the
 // same run, and how much memory that takes: a stream, every rule over one forest, and the
-// duplicates of two. It needs Debian's slapd and ldap-utils.
+// duplicates of two. It needs Debian's slapd, ldap-utils
+// and python3-exchangelib.
 //
 //	go run ./test/bench              50 forests, 100,000 users
 //	BIG=1 go run ./test/bench        50 forests, 1,000,000 users
-//	go run ./test/bench -users 0     50 forests alone
+//	go run ./test/bench -users 0     50 forests and the pairs alone
 package main
 
 import (
@@ -75,6 +77,7 @@ func main() {
 	flag.IntVar(&users, "users", users, "how many users")
 	runs := flag.Int("runs", 3, "how often each is measured; the median counts")
 	forests := flag.Int("forests", 50, "how many forests are planned; none when 0")
+	asked := flag.Int("pairs", 1000, "how many pairs of free/busy are looked up; none when 0")
 	simulated := flag.String("lab", "", "internal: serve a lab in this directory")
 	measure := flag.String("measure", "", "internal: scan once, from this address, and print the measurement")
 	shared := flag.Int("duplicates", 0, "internal: with -measure, find the duplicates of so many forests instead")
@@ -93,6 +96,9 @@ func main() {
 	default:
 		if *forests > 0 {
 			err = plans(ctx, *forests)
+		}
+		if err == nil && *asked > 0 {
+			err = pairs(ctx, *asked)
 		}
 		if err == nil && users > 0 {
 			err = run(ctx, users, *runs)
