@@ -120,6 +120,8 @@ func watchLive(ctx context.Context, t *task, o testOptions) error {
 		}
 		if err == nil {
 			last = &tested
+			t.notice(tested)
+			t.notify(ctx, nil, nil)
 		}
 		l.next = time.Now().Add(o.watch)
 		l.draw()
