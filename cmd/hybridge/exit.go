@@ -119,6 +119,7 @@ var classes = []struct {
 		deployment.ErrValidateOnly, exitUsage,
 		"use the answers file of the administrators, or remove validateOnly from this one",
 	},
+	{deployment.ErrRotation, exitUsage, ""},
 	{change.ErrPlan, exitUsage, "make a plan with: hybridge plan --out plan.json"},
 	{change.ErrEdited, exitStale, "nothing was written; make a new plan with: hybridge plan --out plan.json"},
 	{apply.ErrNotAccepted, exitUsage, "hybridge help consents lists what --accept takes"},

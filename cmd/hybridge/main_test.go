@@ -88,6 +88,7 @@ type scripted struct {
 	closed     bool
 	noticed    [][]report.Outcome // per call of Notify
 	unnotified error
+	rotation   deployment.Rotation
 }
 
 func (s *scripted) call(ctx context.Context, name string, obs observe.Observer) error {
@@ -132,6 +133,11 @@ func (s *scripted) Scripts(_ context.Context, p change.Plan) ([]deployment.Scrip
 
 func (s *scripted) Runbook(_ context.Context, p change.Plan, role string) ([]byte, error) {
 	return []byte(role + " hybridge plan " + p.Digest), nil
+}
+
+func (s *scripted) Rotate(ctx context.Context, r deployment.Rotation, obs observe.Observer) (change.Plan, error) {
+	s.rotation = r
+	return s.plan, s.call(ctx, "rotate "+r.Auth, obs)
 }
 
 func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,

@@ -33,6 +33,7 @@ type deployed interface {
 	Scripts(ctx context.Context, p change.Plan) ([]deployment.Script, error)
 	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)
 	Notify(ctx context.Context, about report.About, seen []report.Outcome) error
+	Rotate(ctx context.Context, r deployment.Rotation, obs observe.Observer) (change.Plan, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 
@@ -251,6 +252,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		newPlanCommand(a),
 		newApplyCommand(a),
 		newTestCommand(a),
+		newRotateCommand(a),
 		newValidateCommand(a),
 		newExplainCommand(a),
 		newRollbackCommand(a),

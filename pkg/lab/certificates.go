@@ -35,6 +35,9 @@ func refusedCertificate(c organization.Call, format string, args ...any) error {
 }
 
 func (f *forestSite) importCertificate(_ context.Context, c organization.Call) ([]exchange.Object, error) {
+	if err := f.atServer(c); err != nil {
+		return nil, err
+	}
 	data, _ := c.Parameters["FileData"].([]byte)
 	if data == nil {
 		return nil, refusedCertificate(c, "The lab doesn't simulate this: Import-ExchangeCertificate without FileData")
@@ -96,9 +99,15 @@ func (f *forestSite) newCertificate(_ context.Context, c organization.Call) ([]e
 			return nil, refusedCertificate(c, "The lab doesn't simulate this: New-ExchangeCertificate -%s", name)
 		}
 	}
-	// Without -Force Exchange asks whether the default SMTP certificate is to be replaced.
+	if err := f.atServer(c); err != nil {
+		return nil, err
+	}
+	// Without -Force Exchange asks whether the default SMTP certificate is to be replaced. SMTP is
+	// the service of a new certificate, unless others are named.
 	force, _ := c.Parameters["Force"].(bool)
-	if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) {
+	confirm, given := c.Parameters["Confirm"].(bool)
+	if service, _ := c.Parameters["Services"].(string); !strings.EqualFold(service, "None") && !force &&
+		(!given || confirm) {
 		return nil, organization.CannotAsk(c)
 	}
 	names, _ := c.Parameters["DomainName"].([]string)
@@ -144,6 +153,15 @@ func (f *forestSite) newCertificate(_ context.Context, c organization.Call) ([]e
 				"Force": true}})
 	}
 	return shown, err
+}
+
+// atServer refuses a call that names another server than the forest's.
+func (f *forestSite) atServer(c organization.Call) error {
+	server, given := c.Parameters["Server"].(string)
+	if given && !strings.EqualFold(server, f.server) && !strings.EqualFold(server, firstLabel(f.server)) {
+		return refusedCertificate(c, "The Exchange server '%s' wasn't found.", server)
+	}
+	return nil
 }
 
 // exportCertificate gives a certificate with its key as a PFX file under a password.

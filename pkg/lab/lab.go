@@ -106,6 +106,7 @@ type Lab struct {
 	way         *link.Link
 	credentials *credentials
 	keytab      string
+	renewed     int // transport certificates that were issued later
 }
 
 // Start starts the estate. Every listener has a separate port on loopback. Close stops them.

@@ -22,6 +22,8 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	now  time.Time
 	rsa  ring
+	// above are the authorities above one that is not a root, nearest first.
+	above []*x509.Certificate
 }
 
 // issued is a certificate with its key.
@@ -98,7 +100,7 @@ func (a *authority) sign(l leaf, key crypto.Signer) (*issued, error) {
 	if l.selfSigned {
 		parent, signer = template, key
 	} else {
-		chain = []*x509.Certificate{a.cert}
+		chain = append([]*x509.Certificate{a.cert}, a.above...)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
 	if err != nil {

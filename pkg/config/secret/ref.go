@@ -22,6 +22,9 @@ const (
 	File    Source = "file"
 	Env     Source = "env"
 	Keyring Source = "keyring"
+	// Binary is a file that is a secret as a whole: a PKCS#12 file. hybridge itself makes such
+	// references for the commands of a plan; the answers file has none.
+	Binary Source = "binary"
 )
 
 // ErrNotReference says that a text is not a reference. Its text never holds what was given: that
@@ -46,7 +49,7 @@ func (r Ref) Source() (source Source, place string, ok bool) {
 		return "", "", false
 	}
 	switch source = Source(scheme); source {
-	case File:
+	case File, Binary:
 		return source, place, true
 	case Env:
 		return source, place, validName(place)

@@ -19,6 +19,9 @@ import (
 // MaxFile is the size limit, in bytes, of a file that holds a secret.
 const MaxFile = 64 << 10
 
+// MaxBinary is the size limit, in bytes, of a file that is a secret as a whole.
+const MaxBinary = 1 << 20
+
 // ErrNobodyToAsk says that a secret requires a prompt and that there is no terminal.
 var ErrNobodyToAsk = errors.New("no terminal to ask for the secret; use a reference that needs none: file:PATH, " +
 	"env:NAME or keyring:SERVICE/ACCOUNT")
@@ -63,6 +66,8 @@ func (r Resolver) Resolve(ctx context.Context, ref Ref, label string) (Value, er
 		v = NewValue(text)
 	case File:
 		v, err = r.file(ctx, place)
+	case Binary:
+		v, err = r.binary(place)
 	case Keyring:
 		v, err = fromKeyring(ctx, place)
 	}
@@ -91,7 +96,7 @@ func (r Resolver) Ready(ref Ref) error {
 		if os.Getenv(place) == "" {
 			return fmt.Errorf("environment variable %s is not set", place)
 		}
-	case File:
+	case File, Binary:
 		if _, err := os.Stat(r.path(place)); err != nil {
 			return describe(r.path(place), err)
 		}
@@ -150,6 +155,25 @@ func (r Resolver) file(ctx context.Context, path string) (Value, error) {
 		return Value{}, fmt.Errorf("%s holds binary data (or UTF-16 text); save the secret as plain UTF-8 text", path)
 	}
 	return NewValue(text), nil
+}
+
+// binary reads a file that is a secret as a whole, byte by byte.
+func (r Resolver) binary(path string) (Value, error) {
+	path = r.path(path)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return Value{}, describe(path, err)
+	case !info.Mode().IsRegular():
+		return Value{}, fmt.Errorf("%s is not a regular file", path)
+	case info.Size() > MaxBinary:
+		return Value{}, fmt.Errorf("%s is longer than %d bytes", path, MaxBinary)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Value{}, describe(path, err)
+	}
+	return NewValue(string(data)), nil
 }
 
 // Exposed says that a file which holds what can be read by others than its owner; empty when it

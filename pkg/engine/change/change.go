@@ -253,7 +253,10 @@ type LeftOut struct {
 	Place     string   `json:"place,omitempty"`     // empty: everywhere
 	Resources []string `json:"resources,omitempty"` // ids, as far as they are known
 	Reason    msg.Text `json:"reason"`
-	Err       error    `json:"-"` // the reason, when it is an error
+	// Waits says that nothing is unknown: the next step waits for what the reason names, and a later
+	// plan holds it.
+	Waits bool  `json:"waits,omitempty"`
+	Err   error `json:"-"` // the reason, when it is an error
 }
 
 // Plan is the ordered list of changes between what is live and what should be. It holds no secret

@@ -48,13 +48,24 @@ func (p Plan) leftOut() []report.Block {
 	if len(p.LeftOut) == 0 {
 		return nil
 	}
-	out := []report.Block{report.Paragraph{
-		Text: msg.Of("Left out, because something that it rests on is unknown. Plan again when it can be read:"),
-		Tone: report.Caution,
-	}}
+	var out []report.Block
+	out = append(out, p.leftOutOf(msg.Of("Left out, because something that it rests on is unknown. Plan again when "+
+		"it can be read:"), msg.Of("left out"), false)...)
+	return append(out, p.leftOutOf(msg.Of("Waiting. A later plan holds the next step:"), msg.Of("waits"), true)...)
+}
+
+// leftOutOf shows what is unknown, or what waits.
+func (p Plan) leftOutOf(intro, title msg.Text, waits bool) []report.Block {
+	var out []report.Block
 	for _, l := range p.LeftOut {
+		if l.Waits != waits {
+			continue
+		}
+		if out == nil {
+			out = append(out, report.Paragraph{Text: intro, Tone: report.Caution})
+		}
 		f := report.Finding{Status: report.Unknown, ID: l.Topic, Place: l.Place, Group: "plan", Class: l.Topic,
-			Title: msg.Of("left out"), Summary: l.Reason}
+			Title: title, Summary: l.Reason}
 		for _, id := range l.Resources {
 			f.Details = append(f.Details, report.Paragraph{Text: msg.Plain(id)})
 		}

@@ -54,7 +54,9 @@ var german = map[string]string{
 	"What changed between two checks": "Was sich zwischen zwei Prüfungen geändert hat", "Findings:": "Befunde:",
 	"The second report does not hold this check.": "Der zweite Bericht enthält diese Prüfung nicht.",
 	// pkg/engine/change
-	"Plan": "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
+	"Waiting. A later plan holds the next step:": "Es wartet. Ein späterer Plan enthält den nächsten Schritt:",
+	"waits": "wartet",
+	"Plan":  "Plan", "Plan:": "Plan:", "Changes, in this order:": "Änderungen, in dieser Reihenfolge:", "why": "Grund",
 	"risk": "Risiko", "(nothing)": "(nichts)", "digest": "Prüfsumme",
 	"(secret %s)": "(Geheimnis %s)",
 	"%d to create, %d to change, %d to replace, %d to remove; %d unchanged": "%d anzulegen, %d zu ändern, %d " +

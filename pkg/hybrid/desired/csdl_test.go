@@ -12,7 +12,8 @@ func TestPropertiesExistInGraph(t *testing.T) {
 	properties := peer.GraphSchema(t)
 	types := map[*Kind]string{application: "application", servicePrincipal: "servicePrincipal",
 		servicePrincipalName: "servicePrincipal", sharedKey: "servicePrincipal",
-		appRoleAssignment: "appRoleAssignment", keyCredential: "application"}
+		appRoleAssignment: "appRoleAssignment", keyCredential: "application",
+		applicationKeyList: "application"}
 	asked := map[string][]string{"application": strings.Split(applicationFields+","+applicationKeyFields, ","),
 		"servicePrincipal": strings.Split(servicePrincipalFields, ","), "keyCredential": keyFields}
 	for _, k := range Kinds() {

@@ -3,6 +3,7 @@ package desired
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -201,6 +202,8 @@ func plainValue(v any) any {
 		return v.Text
 	case nil, bool, string, int64:
 		return v
+	case []byte:
+		return base64.StdEncoding.EncodeToString(v)
 	}
 	if s, ok := exchange.Scalar(v); ok {
 		return s
@@ -239,6 +242,9 @@ func cmdlet(c change.Command) exchange.Command {
 			resolved, _ := password.(secret.Value)
 			out.Parameters[name] = exchange.Credential{User: user, Password: resolved}
 		}
+		if file, is := v.(secret.Value); is && takesBytes(c.Name, name) {
+			out.Parameters[name] = []byte(file.Reveal())
+		}
 	}
 	return out
 }
@@ -251,6 +257,13 @@ func credential(v any) (user string, password any, is bool) {
 	}
 	user, is = m["UserName"].(string)
 	return user, m["Password"], is
+}
+
+// takesBytes reports whether a parameter takes the content of a file.
+func takesBytes(name, parameter string) bool {
+	cmdlet, _ := exchange.Catalogue().Find(name)
+	p, known := cmdlet.Parameter(parameter)
+	return known && p.Type == "Byte[]"
 }
 
 // joined reports whether a cmdlet takes a list as one text with commas, in a parameter of type

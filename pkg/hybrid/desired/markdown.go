@@ -46,6 +46,9 @@ func Markdown() []byte {
 		if t.PerForest {
 			what += "; per forest"
 		}
+		if t.Verb != "" {
+			what += "; planned by `" + t.Verb + "` alone"
+		}
 		fmt.Fprintf(&b, "| <a id=%q></a>%s | %s | %s | %s |\n",
 			t.ID, t.ID, what, strings.Join(kinds, ", "), strings.Join(features, ", "))
 	}

@@ -27,8 +27,9 @@ type Planner struct {
 	// Forest is the one that a topic per forest is derived for.
 	Forest *fact.Side
 
-	set   *fact.Set
-	topic *Topic
+	set      *fact.Set
+	topic    *Topic
+	rotation Rotation
 	// unconfirmed are values of the cloud that no source confirms, with the keys that override
 	// them.
 	unconfirmed map[string]string
@@ -182,6 +183,11 @@ func Derive(ctx context.Context, set *fact.Set) (Derived, error) {
 		}
 		i = end
 	}
+	return p.derived()
+}
+
+// derived is what the topics gave.
+func (p *Planner) derived() (Derived, error) {
 	resources, left := p.settle()
 	if len(p.left) > 0 && !slices.ContainsFunc(p.out, func(r *planned) bool { return r.forest != nil }) {
 		var errs []error

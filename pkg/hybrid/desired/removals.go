@@ -25,7 +25,8 @@ func Unwanted(
 	var out []change.Resource
 	for _, c := range made {
 		k := kindNamed(c.Kind)
-		if k == nil || c.After == nil || !removable(k) || !here(set, c) || !hasLeft(set, k, c) ||
+		if k == nil || c.After == nil || !removable(k) || topicOf(k).Verb != "" || !here(set, c) ||
+			!hasLeft(set, k, c) ||
 			undecided(k, left) {
 			continue
 		}

@@ -459,7 +459,7 @@ func (s *script) parameters() []parameter {
 				out = append(out, p)
 			}
 			for _, r := range change.Secrets(command.Parameters) {
-				if !slices.Contains(s.secrets, r) {
+				if !strings.HasPrefix(r.Ref, "binary:") && !slices.Contains(s.secrets, r) {
 					s.secrets = append(s.secrets, r)
 				}
 			}
@@ -727,6 +727,9 @@ func (s *script) literal(v any) string {
 	case expression:
 		return string(v)
 	case change.SecretRef:
+		if path, binary := strings.CutPrefix(v.Ref, "binary:"); binary {
+			return "[System.IO.File]::ReadAllBytes(" + exchange.Quote(path) + ")"
+		}
 		return "$Secret" + strconv.Itoa(slices.Index(s.secrets, v)+1)
 	case bool:
 		if v {

@@ -17,6 +17,8 @@ type Topic struct {
 	// Retires is what the topic removes, where the answers name it. Without that, it only says what
 	// could be removed.
 	Retires answers.Retired
+	// Verb is the command that plans the topic; empty: plan.
+	Verb string
 	// Asked reports whether answers ask for the topic by name; nil: the features alone decide.
 	Asked func(answers.Answers) bool
 	// Cloud is the side that the answers must name: the tenant when empty.
@@ -55,6 +57,7 @@ func Topics() []*Topic {
 		copiedRules,
 		mailboxMoves, movesOff, workarounds, hybridRecord, sharedKeys,
 		workMailCreation, workMailDomains, workMailUsers, workMailLookups, workMailRouting, workMailExit,
+		transportRotation, authRotation,
 	}
 }
 
@@ -81,7 +84,7 @@ func (t *Topic) wanted(features []answers.Feature) bool {
 
 // in reports whether answers need the topic: they name its cloud, and one of its features.
 func (t *Topic) in(a answers.Answers) bool {
-	return Named(a, t.Cloud) && t.wanted(a.Features) && (t.Asked == nil || t.Asked(a))
+	return t.Verb == "" && Named(a, t.Cloud) && t.wanted(a.Features) && (t.Asked == nil || t.Asked(a))
 }
 
 // manages reports whether answers need the topic's kinds.

@@ -80,7 +80,7 @@ func (p *Planner) everyoneLeft(ctx context.Context) (bool, error) {
 
 // wait says what the next stage waits for. It is no fault, and a later plan looks again.
 func (p *Planner) wait(topic, place string, reason msg.Text) {
-	p.waits = append(p.waits, change.LeftOut{Topic: topic, Place: place, Reason: reason})
+	p.waits = append(p.waits, change.LeftOut{Topic: topic, Place: place, Reason: reason, Waits: true})
 }
 
 var workMailExit = &Topic{
@@ -124,10 +124,10 @@ var workMailExit = &Topic{
 	},
 }
 
-// OnTheWayOut reports whether a kind exists alone for the way out of WorkMail, or for what the
-// answers retire.
+// OnTheWayOut reports whether a kind exists alone for the way out of WorkMail, for what the answers
+// retire, or for a command other than plan.
 func OnTheWayOut(k *Kind) bool {
-	return slices.Contains(workMailExit.Kinds, k) || topicOf(k).Retires != ""
+	return slices.Contains(workMailExit.Kinds, k) || topicOf(k).Retires != "" || topicOf(k).Verb != ""
 }
 
 // forestOf returns the forest of an address.

@@ -17,6 +17,7 @@ import (
 type AuthConfig struct {
 	Current       string // thumbprint, upper case
 	Next          string
+	Previous      string // what Exchange signed with before; other servers still accept it
 	NextEffective time.Time
 	ServiceName   string // of Exchange in tokens; empty when it is not shown
 	Realm         string // empty: the default accepted domain
@@ -148,6 +149,9 @@ func readAuthConfig(o exchange.Object) (AuthConfig, error) {
 	out := AuthConfig{Current: certificate.NormalThumbprint(current)}
 	if next, err := exchange.Optional(o.String("NextCertificateThumbprint")); err == nil {
 		out.Next = certificate.NormalThumbprint(next)
+	}
+	if previous, err := exchange.Optional(o.String("PreviousCertificateThumbprint")); err == nil {
+		out.Previous = certificate.NormalThumbprint(previous)
 	}
 	out.ServiceName, _ = o.String("ServiceName")
 	out.Realm, _ = o.String("Realm")

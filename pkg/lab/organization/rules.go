@@ -382,6 +382,18 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 		r.mustSet("NextCertificateThumbprint", strings.ToUpper(next))
 		r.mustSet("NextCertificateEffectiveDate", c.Parameters["NewCertificateEffectiveDate"])
 	}
+	if current, _ := c.Parameters["CertificateThumbprint"].(string); current != "" {
+		if !held(current) {
+			return invalid(invalidArgument, "A certificate with thumbprint %s was not found on the server.", current)
+		}
+		// It takes effect at once, on servers that may not have it: that must be confirmed.
+		force, _ := c.Parameters["Force"].(bool)
+		if confirm, given := c.Parameters["Confirm"].(bool); !force && (!given || confirm) {
+			return CannotAsk(c)
+		}
+		r.mustSet("PreviousCertificateThumbprint", r.text("CurrentCertificateThumbprint"))
+		r.mustSet("CurrentCertificateThumbprint", strings.ToUpper(current))
+	}
 	if on, _ := c.Parameters["PublishCertificate"].(bool); on {
 		if r.text("NextCertificateThumbprint") == "" {
 			return invalid(invalidOperation, "There is no next certificate to publish.")
@@ -394,8 +406,8 @@ func authConfig(o *Organization, verb string, r *Record, c Call, _ any) error {
 	if on, _ := c.Parameters["ClearPreviousCertificate"].(bool); on {
 		r.mustSet("PreviousCertificateThumbprint", "")
 	}
-	for _, acted := range []string{"NewCertificateThumbprint", "NewCertificateEffectiveDate", "PublishCertificate",
-		"ClearPreviousCertificate"} {
+	for _, acted := range []string{"CertificateThumbprint", "NewCertificateThumbprint",
+		"NewCertificateEffectiveDate", "PublishCertificate", "ClearPreviousCertificate"} {
 		r.forget(acted)
 	}
 	return nil

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/engine/change"
+	"github.com/hybridge-cli/hybridge/pkg/engine/msg"
+)
+
+// TestRotate: a rotation asks, applies, and says when nothing is to be done or something waits.
+func TestRotate(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "answers.yaml")
+	if err := os.WriteFile(file, []byte(answersFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waits := change.Plan{LeftOut: []change.LeftOut{{Topic: "transport-certificate",
+		Reason: msg.Of("publish the record first"), Waits: true}}}
+	unknown := change.Plan{LeftOut: []change.LeftOut{{Topic: "auth-certificate", Reason: msg.Of("no answer")}}}
+	both := onePlan(t)
+	both.LeftOut = waits.LeftOut
+	pfx := []string{"rotate", "transport-certificate", "--pfx", "new.pfx", "--password", "env:P"}
+	for _, test := range []struct {
+		name   string
+		plan   change.Plan
+		args   []string
+		code   int
+		want   string
+		called string
+	}{
+		{"nothing to do", change.Plan{}, pfx, exitFine, "nothing to do", "rotate"},
+		{"waits", waits, pfx, exitPending, "publish the record first", "rotate"},
+		{"unknown", unknown, []string{"rotate", "auth-certificate", "stage"}, exitInconclusive, "no answer",
+			"rotate stage"},
+		{"only shown", onePlan(t), append(pfx, "--dry-run"), exitFine, "online/Thing/a", "rotate"},
+		{"saved", onePlan(t), append(pfx, "--out", filepath.Join(dir, "plan.json")), exitFine, "hybridge apply", "rotate"},
+		{"not confirmed", onePlan(t), pfx, exitUsage, "--yes", "rotate,recheck"},
+		{"applied", onePlan(t), append(pfx, "--yes"), exitFine, "hybridge test", "rotate,recheck,apply"},
+		{"applied, and the rest waits", both, append(pfx, "--yes"), exitPending, "publish the record first",
+			"rotate,recheck,apply"},
+		{"no file", change.Plan{}, []string{"rotate", "transport-certificate"}, exitUsage, "--pfx", ""},
+		{"a password in the clear", change.Plan{}, []string{"rotate", "transport-certificate", "--pfx", "x",
+			"--password", "hunter2"}, exitUsage, "by reference", ""},
+		{"no such stage", change.Plan{}, []string{"rotate", "auth-certificate", "begin"}, exitUsage, "publish", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &scripted{plan: test.plan}
+			got := execute(t, s, "", append(slices.Clone(test.args), "-f", file, "--state-dir", dir)...)
+			if got.code != test.code || !strings.Contains(got.out+got.errout, test.want) ||
+				strings.Contains(got.out+got.errout, "hunter2") {
+				t.Errorf("exit %d, want %d\n%s%s", got.code, test.code, got.out, got.errout)
+			}
+			var called []string
+			for _, c := range s.called {
+				called = append(called, strings.TrimSpace(c))
+			}
+			if have := strings.Join(called, ","); have != test.called {
+				t.Errorf("called %s, want %s", have, test.called)
+			}
+			if test.called != "" && s.rotation.PFX != "" && !filepath.IsAbs(s.rotation.PFX) {
+				t.Errorf("the plan would name %s, relative to where it was made", s.rotation.PFX)
+			}
+		})
+	}
+}
