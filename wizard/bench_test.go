@@ -71,6 +71,7 @@ type fake struct {
 
 	objections []check.Result // of the checks before Apply
 	found      deployment.Found
+	undone     string // the run that was rolled back
 
 	allowedDelete bool // of the last Apply
 	accepted      []string
@@ -202,6 +203,15 @@ func (f *fake) Test(ctx context.Context, _ deployment.TestOptions, obs observe.O
 		}
 	}
 	return r, f.wait(ctx, stage.Test)
+}
+
+func (f *fake) PreviewRollback(_ context.Context, run string, _ apply.Options, _ observe.Observer) (apply.Undo, error) {
+	return apply.Undo{RunID: run, Changes: f.plan.Changes, Summary: f.plan.Summary}, nil
+}
+
+func (f *fake) Rollback(ctx context.Context, run string, o apply.Options, obs observe.Observer) (apply.Report, error) {
+	f.undone = run
+	return f.Apply(ctx, f.plan, o, obs)
 }
 
 func (f *fake) Close(context.Context) error { f.closed++; return nil }

@@ -472,7 +472,7 @@ func (l *lines) menu() error {
 		l.wrapped(line)
 	}
 	l.say("", "These are the answers:")
-	for _, row := range reviewed(l.answers) {
+	for _, row := range append(reviewed(l.answers), ends(l.answers, l.options.now())...) {
 		l.tell("%s: %s", row[0], row[1])
 	}
 	next := 0

@@ -1,6 +1,7 @@
 package wizard
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,17 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/engine/apply"
 )
+
+// With many forests, the overview scrolls.
+func TestOverviewScrolls(t *testing.T) {
+	b, _ := open[*reviewScreen](t, given{})
+	for i := range 30 {
+		f := b.m.answers.Forests[0]
+		f.Name = fmt.Sprint("forest", i)
+		b.m.answers.Forests = append(b.m.answers.Forests, f)
+	}
+	b.walk(step{"", "lines 1 to"}, step{"<end>", "forest29"}, step{"<home>", "These are the answers"})
+}
 
 // The first screen says that the newest run did not end, and not that an older one did not.
 func TestUnfinishedRun(t *testing.T) {

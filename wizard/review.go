@@ -3,36 +3,51 @@ package wizard
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
 )
 
 // reviewScreen shows the answers before anything is connected to.
-type reviewScreen struct{ page }
+type reviewScreen struct {
+	page
+	scroll scroll
+}
 
 func (*reviewScreen) about() about { return (*scenarioScreen)(nil).about() }
 
-func (*reviewScreen) actions(*model) []action {
-	return []action{forward("check the prerequisites"), on("e", "edit the answers", show[*formScreen]),
-		on("d", "look for more answers", show[*discoverScreen])}
+func (*reviewScreen) actions(m *model) []action {
+	own := []action{forward("check"), on("e", "edit", show[*formScreen]),
+		on("d", "find more answers", show[*discoverScreen])}
+	if len(m.past.runs) > 0 {
+		own = append(own, on("h", "history", show[*historyScreen]))
+	}
+	return own
 }
 
 // enter reads what earlier runs left.
 func (*reviewScreen) enter(m *model) tea.Cmd { return m.recall() }
 
-func (*reviewScreen) render(m *model, width, _ int) []string {
+func (s *reviewScreen) other(_ *model, k tea.KeyMsg) tea.Cmd {
+	s.scroll.key(k)
+	return nil
+}
+
+func (s *reviewScreen) render(m *model, width, height int) []string {
 	lines := m.past.notice(m, width)
 	lines = append(lines, "", m.styles.title.Render("These are the answers:"), "")
-	for _, row := range reviewed(m.answers) {
+	for _, row := range append(reviewed(m.answers), ends(m.answers, m.options.now())...) {
 		what := row[0]
 		for _, line := range m.text(width-16, clean(row[1])) {
 			lines = append(lines, fmt.Sprintf("  %-13s %s", what, line))
 			what = ""
 		}
 	}
-	return append(lines, "", "Checking the prerequisites reads every system and changes nothing.")
+	lines = append(lines, "", "Checking the prerequisites reads every system and changes nothing.")
+	return m.window(&s.scroll, lines, height)
 }
 
 // reviewed are the answers in short, each with its label.
@@ -52,6 +67,18 @@ func reviewed(a answers.Answers) (rows [][2]string) {
 	row("Lookups", fmt.Sprintf("%d to ask", len(a.Tests.Pairs)))
 	for _, host := range a.Network.InsecureHosts {
 		row("! Insecure", "the certificate of "+host+" is not verified")
+	}
+	return rows
+}
+
+// ends are the dates on which something that the answers use ends.
+func ends(a answers.Answers, now time.Time) (rows [][2]string) {
+	for _, e := range deployment.Ends(a) {
+		text := e.What + " has ended on " + e.Last
+		if days := int(e.From.Sub(now) / (24 * time.Hour)); days > 0 {
+			text = fmt.Sprintf("%s ends on %s, in %s", e.What, e.Last, counted(days, "day"))
+		}
+		rows = append(rows, [2]string{"! Ends", text})
 	}
 	return rows
 }

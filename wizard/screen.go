@@ -23,6 +23,7 @@ func screens() []screen {
 		&confirmScreen{},
 		&applyScreen{},
 		&testScreen{},
+		&historyScreen{},
 	}
 }
 

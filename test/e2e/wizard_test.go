@@ -336,3 +336,23 @@ func TestWizardHangup(t *testing.T) {
 		t.Errorf("after the hangup and another apply the plan still has %v", after.Changes)
 	}
 }
+
+// A run is undone in the wizard, and the first plan is there again.
+func TestWizardUndoes(t *testing.T) {
+	e := startLab(t)
+	before := e.plan(t)
+	e.must(t, 0, "apply", "--yes")
+	s := e.wizard(t, 100, 30)
+	s.until(time.Minute, "h history")
+	s.press("h")
+	s.until(time.Minute, "1 run")
+	s.press("u")
+	s.until(time.Minute, "y undoes it")
+	s.press("y")
+	s.until(time.Minute, "Undone: ")
+	s.press("q")
+	s.exit(10 * time.Second)
+	if d := cmp.Diff(before, e.plan(t)); d != "" {
+		t.Errorf("after the rollback:\n%s", d)
+	}
+}

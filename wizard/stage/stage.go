@@ -24,6 +24,9 @@ type Engine interface {
 	Recheck(ctx context.Context, p change.Plan, obs observe.Observer) (check.Report, error)
 	Apply(ctx context.Context, p change.Plan, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Test(ctx context.Context, o deployment.TestOptions, obs observe.Observer) (deployment.TestReport, error)
+	// PreviewRollback says what Rollback would do. An empty run is the newest.
+	PreviewRollback(ctx context.Context, run string, o apply.Options, obs observe.Observer) (apply.Undo, error)
+	Rollback(ctx context.Context, run string, o apply.Options, obs observe.Observer) (apply.Report, error)
 	Close(ctx context.Context) error
 }
 

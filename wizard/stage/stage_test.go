@@ -58,6 +58,14 @@ func (s *script) Test(_ context.Context, o deployment.TestOptions, _ observe.Obs
 	return freebusy.Report{}, s.errs[Test]
 }
 
+func (s *script) PreviewRollback(context.Context, string, apply.Options, observe.Observer) (apply.Undo, error) {
+	return apply.Undo{}, nil
+}
+
+func (s *script) Rollback(context.Context, string, apply.Options, observe.Observer) (apply.Report, error) {
+	return apply.Report{}, nil
+}
+
 func (s *script) Close(context.Context) error { return nil }
 
 func TestRun(t *testing.T) {
