@@ -3,8 +3,10 @@ package pwsh_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ type estate struct {
 	record   string // connections of the module
 }
 
-func startEstate(t *testing.T) estate {
+func startEstate(t *testing.T, weather func(http.Handler) http.Handler) estate {
 	t.Helper()
 	pwsh, err := filepath.Abs(peer.Shared(t, "tools", "pwsh", "run"))
 	if err != nil {
@@ -60,7 +62,7 @@ func startEstate(t *testing.T) estate {
 		t.Fatal(err)
 	}
 	python := peer.Program(t, "python3", "python3")
-	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1})
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1, Weather: weather})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +93,7 @@ func startEstate(t *testing.T) estate {
     [CmdletBinding()]
     param([string] $ConfigurationName, [string] $ConnectionUri, [string] $Authentication, [pscredential] $Credential)
     if ($ConfigurationName -ne 'Microsoft.Exchange' -or $Authentication -ne 'Basic') { throw "a session of $ConfigurationName by $Authentication" }
+    [System.IO.File]::AppendAllText($env:LAB_RECORD, "$PID session" + [char] 10)
     $env:WSMAN_URL, $env:WSMAN_USER, $env:WSMAN_PASSWORD = $ConnectionUri, $Credential.UserName, $Credential.GetNetworkCredential().Password
     Microsoft.PowerShell.Core\New-PSSession -HostName lab
 }
@@ -141,7 +144,7 @@ func planOf(t *testing.T, d *deployment.Deployment) (change.Plan, []string) {
 // module's stand-in, give the plan that hybridge's own ways give. The plan is applied by them, and the
 // plan after it is empty. The two places have a process each.
 func TestSamePlanByLocalPowerShell(t *testing.T) {
-	e := startEstate(t)
+	e := startEstate(t, nil)
 	want, _ := planOf(t, e.open(t, func(*answers.Answers) {}))
 	if len(want.Changes) < 10 {
 		t.Fatalf("a plan of %d changes", len(want.Changes))
@@ -159,6 +162,7 @@ func TestSamePlanByLocalPowerShell(t *testing.T) {
 	if len(warnings) > 0 {
 		t.Errorf("warnings: %q", warnings)
 	}
+	e.lookForSecrets(t)
 	if _, err := d.Apply(t.Context(), got, apply.Options{Accept: []string{"all"}}, &events{}); err != nil {
 		t.Errorf("apply: %v", err)
 	}
@@ -173,10 +177,91 @@ func TestSamePlanByLocalPowerShell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(record)), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], " connected ") || !strings.HasSuffix(lines[1], " disconnected") ||
-		strings.Fields(lines[0])[0] != strings.Fields(lines[1])[0] {
-		t.Errorf("the module was connected otherwise than once: %q", lines)
+	processes := map[string][]string{}
+	for line := range strings.Lines(string(record)) {
+		id, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		processes[id] = append(processes[id], strings.TrimSpace(what))
+	}
+	var lives []string
+	for _, life := range processes {
+		lives = append(lives, strings.Join(life, ", "))
+	}
+	slices.Sort(lives)
+	if diff := cmp.Diff([]string{"connected contoso.onmicrosoft.com, disconnected", "session"}, lives); diff != "" {
+		t.Errorf("what each process did (-want +got):\n%s", diff)
+	}
+}
+
+// TestAutoFallsBack: where hybridge's own remote PowerShell is refused a connection, and the admin API
+// is not what it was, auto takes PowerShell, says so once for each, and the plan is the same.
+func TestAutoFallsBack(t *testing.T) {
+	changed := false
+	e := startEstate(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if changed && strings.HasPrefix(r.URL.Path, "/adminapi/") && !strings.Contains(r.UserAgent(), "PowerShell") {
+				http.NotFound(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	want, _ := planOf(t, e.open(t, func(*answers.Answers) {}))
+	changed = true
+	got, warnings := planOf(t, e.open(t, func(a *answers.Answers) {
+		a.Forests[0].Exchange.Via, a.ExchangeOnline.Via = answers.ViaAuto, answers.ViaAuto
+		for i, rule := range a.Network.ConnectTo {
+			if name, _, _ := strings.Cut(rule, "="); name == "ex1.contoso.example:443" {
+				a.Network.ConnectTo[i] = fmt.Sprintf("%s=127.0.0.1:%d", name, peer.FreePort(t))
+			}
+		}
+	}))
+	if diff := cmp.Diff(strings.Split(asJSON(t, want), "\n"), strings.Split(asJSON(t, got), "\n")); diff != "" {
+		t.Errorf("the plan by auto (-own ways +auto):\n%s", diff)
+	}
+	slices.Sort(warnings)
+	if len(warnings) != 2 || !strings.Contains(warnings[0], "Exchange Online: the admin API does not answer as it should (") ||
+		!strings.Contains(warnings[1], "contoso: hybridge's own remote PowerShell does not work (") {
+		t.Errorf("warnings: %q", warnings)
+	}
+}
+
+// lookForSecrets looks at the command lines and the environments of the processes that this test has
+// started, as other processes of the account can.
+func (e estate) lookForSecrets(t *testing.T) {
+	t.Helper()
+	secrets, err := filepath.Glob(filepath.Join(filepath.Dir(e.answers), "secrets", "*"))
+	if err != nil || len(secrets) == 0 {
+		t.Fatal("no secrets to look for: ", err)
+	}
+	record, err := os.ReadFile(e.record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for line := range strings.Lines(string(record)) {
+		id, _, _ := strings.Cut(line, " ")
+		for _, file := range []string{"cmdline", "environ"} {
+			text, err := os.ReadFile(filepath.Join("/proc", id, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			looked++
+			if strings.Contains(string(text), "eyJ") {
+				t.Errorf("a token is in %s of %s", file, line)
+			}
+			for _, path := range secrets {
+				secret, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if value := strings.TrimSpace(string(secret)); len(value) > 5 && strings.Contains(string(text), value) {
+					t.Errorf("%s is in %s of %s", filepath.Base(path), file, line)
+				}
+			}
+		}
+	}
+	if looked != 4 {
+		t.Errorf("looked at %d files, not at those of two processes", looked)
 	}
 }
 

@@ -96,7 +96,8 @@ func (r *Remote) program() {
 
 // another turns to the next program, where the first does not have what is needed.
 func (r *Remote) another(err error) bool {
-	if r.local == nil || len(r.local.Programs) < 2 || !errors.Is(err, errLacking) && !errors.Is(err, psrp.ErrNoProgram) {
+	if r.local == nil || len(r.local.Programs) < 2 ||
+		!errors.Is(err, errLacking) && !errors.Is(err, psrp.ErrNoProgram) {
 		return false
 	}
 	r.local.Programs = r.local.Programs[1:]
@@ -183,7 +184,7 @@ func (l *local) refused(record *psrp.ErrorRecord) error {
 		})
 	}
 	switch {
-	case l.Module != nil && names("Modules_ModuleWithVersionNotFound", "Modules_ModuleNotFound", "FileNotFoundException"):
+	case l.Module != nil && names("Modules_Module", "FileNotFoundException"): // not found, or of no such version
 		e.lacks = true
 		e.text = l.Programs[0] + " has no module ExchangeOnlineManagement of version 3.1 or later: install it with " +
 			"Install-Module ExchangeOnlineManagement (" + said + ")"

@@ -32,7 +32,8 @@ func environment(a answers.Answers) []string {
 // come from others. The programs are looked for in PATH.
 func (d *Deployment) local(name string, programs ...string) exchange.LocalOptions {
 	return exchange.LocalOptions{
-		Programs: programs, Environment: environment(d.answers), Name: name, Timeout: d.options.Timeout, Log: d.options.Log,
+		Programs: programs, Environment: environment(d.answers), Name: name, Timeout: d.options.Timeout,
+		Log:  d.options.Log,
 		Warn: func(cmdlet, text string) { d.warn(name + ": " + cmdlet + ": " + text) },
 	}
 }
@@ -74,8 +75,8 @@ func (d *Deployment) openEither(ctx context.Context, a answers.Forest) (exchange
 		return nil, err
 	}
 	say := func(err error) {
-		d.warn(fmt.Sprintf("%s: hybridge's own remote PowerShell does not work (%v): the cmdlets run in a PowerShell on "+
-			"this computer (exchange.via: auto)", a.Name, err))
+		d.warn(fmt.Sprintf("%s: hybridge's own remote PowerShell does not work (%v): the cmdlets run in a PowerShell "+
+			"on this computer (exchange.via: auto)", a.Name, err))
 	}
 	first, err := d.openRemote(ctx, a)
 	if err != nil {

@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
+	"github.com/hybridge-cli/hybridge/pkg/lab"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
@@ -96,6 +101,60 @@ func TestFallback(t *testing.T) {
 			}
 			if err := f.Close(t.Context()); err != nil || !first.closed || !second.closed {
 				t.Errorf("close: %v %t %t", err, first.closed, second.closed)
+			}
+		})
+	}
+}
+
+// A PowerShell that dies, hangs, babbles or is missing is one clear error of the plan, and is started
+// once.
+func TestBrokenPowerShellIsOneError(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the programs of this test are shell scripts")
+	}
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	for name, tt := range map[string]struct{ script, says string }{
+		"dies":    {"echo the disk is full >&2; exit 3", "pwsh ended (exit status 3): the disk is full"},
+		"babbles": {"echo Windows PowerShell; exec sleep 60", `to its standard output: "Windows PowerShell"`},
+		"hangs":   {"exec sleep 60", "pwsh hangs: it did not begin to speak in time"},
+		"missing": {"", "there is no program pwsh"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("PATH", dir+":/usr/bin:/bin")
+			if tt.script != "" {
+				script := "#!/bin/sh\necho >>" + dir + "/started\n" + tt.script + "\n"
+				if err := os.WriteFile(filepath.Join(dir, "pwsh"), []byte(script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := answers.Load(t.Context(), l.Answers())
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Forests[0].Exchange.Via, a.ExchangeOnline.Via = answers.ViaLocal, answers.ViaModule
+			d, err := Open(a, Options{Dir: filepath.Dir(l.Answers()), StateDir: t.TempDir(), Version: "test",
+				Timeout: 3 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, err = d.Plan(t.Context(), &events{})
+			took := time.Since(began)
+			if err == nil || !errors.Is(err, link.ErrUnreachable) || strings.Count(err.Error(), tt.says) != 2 ||
+				strings.Count(err.Error(), "\n") != 1 { // one line per place
+				t.Errorf("got  %v\nwant %s", err, tt.says)
+			}
+			if err := d.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			started, _ := os.ReadFile(filepath.Join(dir, "started"))
+			if n := len(started); tt.script != "" && n != 2 || took > 20*time.Second {
+				t.Errorf("started %d times for two places, took %s", n, took)
 			}
 		})
 	}

@@ -61,14 +61,17 @@ var ErrNoProgram = errors.New("no such program")
 // server is that cannot be reached.
 type lostProcess struct {
 	reason  string
-	missing bool // the program
+	missing bool  // the program
+	cause   error // the end of the caller's time, if that is why
 }
 
 func (e *lostProcess) Error() string { return e.reason }
 
 func (e *lostProcess) Is(target error) bool {
-	return target == ErrShellGone || target == link.ErrUnreachable
+	return target == ErrShellGone || target == link.ErrUnreachable || e.missing && target == ErrNoProgram
 }
+
+func (e *lostProcess) Unwrap() error { return e.cause }
 
 func newProcess(o Options) *process {
 	return &process{options: o, title: filepath.Base(o.Program[0]), patient: 3 * o.OperationTimeout,
@@ -87,7 +90,11 @@ func (p *process) open(ctx context.Context, first [][]byte) error {
 		return err
 	}
 	for _, f := range first {
-		if err := p.send(ctx, "", f); err != nil {
+		err := p.send(ctx, "", f)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return &lostProcess{reason: p.title + " hangs: it did not begin to speak in time", cause: err}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -97,7 +104,7 @@ func (p *process) open(ctx context.Context, first [][]byte) error {
 func (p *process) begin() error {
 	path, err := exec.LookPath(p.options.Program[0])
 	if err != nil {
-		return &lostProcess{"there is no program " + link.Line(p.options.Program[0]), true}
+		return &lostProcess{reason: "there is no program " + link.Line(p.options.Program[0]), missing: true}
 	}
 	var files [6]*os.File // the two ends of standard input, output and error
 	for i := range 3 {
@@ -121,7 +128,7 @@ func (p *process) begin() error {
 	p.input = files[1]
 	if p.bond, err = start(p.command); err != nil {
 		release(files[:]...)
-		return &lostProcess{fmt.Sprintf("start %s: %v", link.Line(path), err), false}
+		return &lostProcess{reason: fmt.Sprintf("start %s: %v", link.Line(path), err)}
 	}
 	release(files[0], files[3], files[5])
 	p.exited = make(chan struct{})
@@ -372,7 +379,7 @@ func (p *process) stop(ctx context.Context, command string, ended bool) error {
 	p.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrShellGone) {
 		p.lose(p.title + " did not stop a command in time, and was ended")
-		return &lostProcess{p.title + " was ended because it did not stop a command", false}
+		return &lostProcess{reason: p.title + " was ended because it did not stop a command"}
 	}
 	return err
 }

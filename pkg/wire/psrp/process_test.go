@@ -233,8 +233,15 @@ func TestLocalProcessFails(t *testing.T) {
 			}
 		})
 	}
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := Open(soon, local("hangs")); !errors.Is(err, link.ErrUnreachable) ||
+		!errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "hangs: it did not begin to speak") {
+		t.Errorf("a process that hangs until the caller's time is over: %v", err)
+	}
 	_, err := Open(t.Context(), Options{Program: []string{"no-such-powershell", "-s"}})
-	if !errors.Is(err, link.ErrUnreachable) || !strings.Contains(err.Error(), "there is no program no-such-powershell") {
+	if !errors.Is(err, link.ErrUnreachable) || !errors.Is(err, ErrNoProgram) ||
+		!strings.Contains(err.Error(), "there is no program no-such-powershell") {
 		t.Errorf("a missing program: %v", err)
 	}
 }
