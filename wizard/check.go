@@ -3,6 +3,7 @@ package wizard
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -18,6 +19,7 @@ type checkScreen struct {
 	listed
 	results  []check.Result // so far; those of the report once there is one
 	problems bool           // only those are shown
+	place    string         // only its results are shown; "" for all
 }
 
 func (*checkScreen) about() about {
@@ -40,7 +42,7 @@ func (s *checkScreen) again(m *model) tea.Cmd {
 	if m.run != nil {
 		return nil
 	}
-	*s = checkScreen{problems: s.problems}
+	*s = checkScreen{problems: s.problems, place: s.place}
 	s.list.follow = true
 	m.outcome.Check, m.outcome.Plan = nil, nil
 	return m.begin()
@@ -68,20 +70,67 @@ func (s *checkScreen) observe(e observe.Event) {
 
 func (s *checkScreen) end(m *model, v any, err error) {
 	s.err, m.outcome.Check = err, result[check.Report](v)
+	if r := m.outcome.Check; r != nil && len(r.Results) > 0 {
+		s.results = r.Results
+	}
 	s.list = list{}
 	s.changed()
 }
 
 func (s *checkScreen) actions(m *model) []action {
 	only := on("p", onlyProblems(s.problems), s.toggle)
+	place := on("f", "forest", s.turn)
 	if m.run != nil {
-		return s.list.actions(only, backward(m))
+		return s.list.actions(only, place, backward(m))
 	}
-	own := []action{only, on("r", "check again", s.again), backward(m)}
+	own := []action{only, place, on("r", "check again", s.again), backward(m)}
+	if r := s.selected(); r != nil && (r.Status == check.StatusFail || r.Status == check.StatusWarn) {
+		own = append(own, on("a", "acknowledge", s.acknowledge))
+	}
 	if m.outcome.Check != nil && s.err == nil {
 		own = append([]action{forward("plan")}, own...)
 	}
 	return s.list.actions(own...)
+}
+
+// selected is the result that is selected; nil when there is none.
+func (s *checkScreen) selected() *check.Result {
+	at := s.list.index()
+	if at >= len(s.list.items) {
+		return nil
+	}
+	for i := range s.results {
+		if resultID(s.results[i]) == s.list.items[at].id {
+			return &s.results[i]
+		}
+	}
+	return nil
+}
+
+func resultID(r check.Result) string { return string(r.ID) + "\x00" + r.Scope }
+
+func (s *checkScreen) acknowledge(m *model) tea.Cmd {
+	if r := s.selected(); r != nil {
+		m.over = append([]pane{newAcknowledgePane(m, *r)}, m.over...)
+	}
+	return nil
+}
+
+// turn shows the results of the next place alone, and of all places after the last.
+func (s *checkScreen) turn(m *model) tea.Cmd {
+	places := []string{""}
+	for _, r := range s.results {
+		if !slices.Contains(places, r.Scope) {
+			places = append(places, r.Scope)
+		}
+	}
+	s.place = places[(slices.Index(places, s.place)+1)%len(places)]
+	m.note = "All results."
+	if s.place != "" {
+		m.note = "Only " + clean(s.place) + "."
+	}
+	s.changed()
+	return nil
 }
 
 func (s *checkScreen) toggle(*model) tea.Cmd {
@@ -125,7 +174,7 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 	hinted := map[string]bool{}
 	for _, r := range results {
 		if s.problems && (r.Status == check.StatusPass || r.Status == check.StatusSkip ||
-			r.Status == check.StatusAcknowledged) {
+			r.Status == check.StatusAcknowledged) || s.place != "" && r.Scope != s.place {
 			continue
 		}
 		f := r.Block()
@@ -134,7 +183,7 @@ func (s *checkScreen) findings(m *model, results []check.Result, width int) []it
 			hinted[hint] = true
 			f.Details = append(f.Details, report.Paragraph{Label: msg.Of("hint"), Text: msg.Plain(hint)})
 		}
-		it := m.item(string(r.ID)+"\x00"+r.Scope, width, f)
+		it := m.item(resultID(r), width, f)
 		it.detail = func(width int) []string { // the list cuts what a check that passed saw
 			title := report.Paragraph{Text: f.Title, Tone: report.Strong}
 			if r.Status == check.StatusPass {
