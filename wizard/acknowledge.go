@@ -13,7 +13,6 @@ import (
 // acknowledgePane lies over the checks. It asks why a finding is accepted, who answers for it, and
 // until when, and writes that into the answers.
 type acknowledgePane struct {
-	page
 	result check.Result
 	fields [3]input // reason, owner, expires
 	at     int
@@ -82,7 +81,8 @@ func (a *acknowledgePane) render(m *model, width, _ int) []string {
 	lines = append(lines, "")
 	for i, label := range []string{"Why it is accepted for now", "Who answers for it", "The last day, as 2027-01-31"} {
 		if i == a.at {
-			lines = append(lines, m.styles.focus.Render("> "+label), "    "+a.fields[i].render(m.styles, width-4, false))
+			lines = append(lines, m.styles.focus.Render("> "+label),
+				"    "+a.fields[i].render(m.styles, width-4, false))
 		} else {
 			lines = append(lines, "  "+label, "    "+clean(a.fields[i].String()))
 		}
