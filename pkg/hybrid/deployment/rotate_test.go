@@ -2,7 +2,10 @@ package deployment
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -168,6 +171,7 @@ func TestRotateTransport(t *testing.T) {
 			}
 			e.apply(plan, e)
 			e.works("after")
+			e.keepsSecret(r)
 			if now := e.on(true, "Get-SendConnector", "TlsCertificateName"); slices.Equal(was, now) == (test.changes > 1) {
 				t.Errorf("the send connector names %v, and did %v", now, was)
 			}
@@ -375,5 +379,82 @@ func TestRotationWaitsForTLSA(t *testing.T) {
 	}
 	if plan = e.rotate(r); len(plan.Changes) != 1 || len(plan.LeftOut) > 0 {
 		t.Errorf("with its record: %v, %v", slices.Collect(ids(plan)), plan.LeftOut)
+	}
+}
+
+// keepsSecret looks for the file of the certificate and its password in what a run leaves.
+func (e *estate) keepsSecret(r Rotation) {
+	e.Helper()
+	content, err := os.ReadFile(r.PFX)
+	if err != nil {
+		e.Fatal(err)
+	}
+	password, err := e.d.secret(e.Context(), r.Password, "password")
+	if err != nil {
+		e.Fatal(err)
+	}
+	seen := 0
+	err = filepath.WalkDir(e.d.options.StateDir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		kept, err := os.ReadFile(path)
+		seen++
+		for _, form := range []string{password.Reveal(), string(content),
+			base64.StdEncoding.EncodeToString(content)[:200], hex.EncodeToString(content)[:200]} {
+			if strings.Contains(string(kept), form) {
+				e.Errorf("%s holds the certificate's file or its password", path)
+			}
+		}
+		return err
+	})
+	if err != nil || seen == 0 || password.IsZero() {
+		e.Errorf("%d files: %v", seen, err)
+	}
+}
+
+// TestStageStays: nothing takes a staged auth certificate back. A rollback says so, and leaves the
+// certificate and its key, which Exchange will need.
+func TestStageStays(t *testing.T) {
+	e := working(t, 1)
+	e.apply(e.rotate(Rotation{Auth: "stage"}), &events{})
+	next := e.on(true, "Get-AuthConfig", "NextCertificateThumbprint")
+	undone, err := e.d.Rollback(t.Context(), "", apply.Options{Accept: []string{apply.AcceptRemovals}}, &events{})
+	if !errors.Is(err, apply.ErrPartial) || !strings.Contains(err.Error(), "takes a staged auth certificate back") {
+		t.Errorf("%v: %+v", err, undone.Summary)
+	}
+	if now := e.on(true, "Get-AuthConfig", "NextCertificateThumbprint"); len(now) != 1 || !slices.Equal(next, now) {
+		t.Errorf("next is %v, and was %v", now, next)
+	}
+	publish := e.rotate(Rotation{Auth: "publish"})
+	if len(publish.Changes) != 1 || len(publish.LeftOut) > 0 {
+		t.Errorf("publish: %v, %v", slices.Collect(ids(publish)), publish.LeftOut)
+	}
+	e.apply(publish, e)
+}
+
+// TestRotationWithEdge: hybridge does not reach Edge servers. The connectors wait until the mail host
+// presents the new certificate, and a person gets the commands.
+func TestRotationWithEdge(t *testing.T) {
+	l, err := lab.Start(t.Context(), lab.Options{Dir: t.TempDir(), Users: 20, Forests: 1, State: lab.Wizard, Edge: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &estate{T: t, lab: l, answers: a}
+	e.d = e.open()
+	plan := e.rotate(e.renewed(lab.Renewal{Issuer: "hybridge lab CA 2"}))
+	if slices.ContainsFunc(plan.Changes, func(c change.Change) bool { return c.Kind == "SendConnector" }) ||
+		!slices.ContainsFunc(plan.LeftOut, func(l change.LeftOut) bool { return l.Waits }) {
+		t.Errorf("%v, %v", slices.Collect(ids(plan)), plan.LeftOut)
+	}
+	if !slices.ContainsFunc(plan.Notes, func(n change.Note) bool {
+		return slices.ContainsFunc(n.Commands, func(c string) bool { return strings.Contains(c, "Import-Exchange") })
+	}) {
+		t.Errorf("no commands for the Edge server: %v", plan.Notes)
 	}
 }
