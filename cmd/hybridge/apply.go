@@ -22,6 +22,7 @@ import (
 )
 
 type applyOptions struct {
+	narrow
 	wait   time.Duration
 	digest string
 }
@@ -48,6 +49,7 @@ command resumes; hybridge rollback undoes the run.`,
 	}
 	c.Flags().DurationVar(&o.wait, "wait", 0,
 		"how long a change may take to show when it is read back; 0 is the default of each kind")
+	o.narrow.flags(c)
 	c.Flags().StringVar(&o.digest, "digest", "", "carry out only the plan of this `DIGEST`, as hybridge plan shows it")
 	return a.verb(c, applyTraits, func(ctx context.Context, t *task, args []string) error {
 		return runApply(ctx, t, o, args)
@@ -59,8 +61,8 @@ const applyTraits = report.Documents | report.Outcomes | report.Events
 func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err error) {
 	var plan change.Plan
 	if len(args) > 0 {
-		if len(t.only)+len(t.skip) > 0 {
-			return usage("--only and --skip select when a plan is made, not when it is applied: " +
+		if len(t.only)+len(t.skip)+len(o.forests)+len(o.domains) > 0 {
+			return usage("--only, --skip, --forest and --domain select when a plan is made, not when it is applied: " +
 				"make a new plan with hybridge plan")
 		}
 		// In a goroutine, so that an interrupt ends it: a pipe may stay silent.
@@ -82,6 +84,7 @@ func runApply(ctx context.Context, t *task, o applyOptions, args []string) (err 
 			return context.Cause(ctx)
 		}
 	}
+	t.narrow = o.narrow
 	if err := t.open(ctx); err != nil {
 		return err
 	}

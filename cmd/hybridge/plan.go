@@ -9,7 +9,18 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 )
 
+// narrow says to which forests and domains a plan is narrowed.
+type narrow struct{ forests, domains []string }
+
+func (n *narrow) flags(c *cobra.Command) {
+	c.Flags().StringSliceVar(&n.forests, "forest", nil,
+		"only changes of the forest `NAME`, and what they need; may be given more than once")
+	c.Flags().StringSliceVar(&n.domains, "domain", nil,
+		"only changes of objects in which `DOMAIN` is, and what they need; may be given more than once")
+}
+
 type planOptions struct {
+	narrow
 	out      string
 	scripts  string
 	split    string
@@ -24,10 +35,14 @@ func newPlanCommand(a app) *cobra.Command {
 		GroupID: "flow",
 		Short:   "Show what would change, as a diff; nothing is changed",
 		Long: `Plan compares the desired state with the live state of every side, and shows the difference. It changes
-nothing. The same facts give the same plan, byte for byte. A plan holds no secret.`,
+nothing. The same facts give the same plan, byte for byte. A plan holds no secret.
+
+--only, --forest and --domain narrow a plan. Changes that the selected ones need come along, and the plan names
+them. --skip excludes changes, and those that need them.`,
 		Example: `  hybridge plan -f answers.yaml
   hybridge plan -f answers.yaml --out plan.json       # for: hybridge apply plan.json
   hybridge plan -f answers.yaml --scripts scripts     # as scripts, a file per phase and place
+  hybridge plan -f answers.yaml --forest contoso      # one forest, and what it needs
   hybridge plan -f answers.yaml --detailed-exitcode   # 5 when changes are pending`,
 		Args: cobra.NoArgs,
 	}
@@ -37,6 +52,7 @@ nothing. The same facts give the same plan, byte for byte. A plan holds no secre
 	c.Flags().StringVar(&o.split, "split", "",
 		"with --scripts: `role` makes a folder per team: entra, exchange, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
+	o.narrow.flags(c)
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
 	return a.fleetVerb(c, report.Documents|report.Measures|report.Events,
 		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts")
@@ -53,6 +69,7 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		}
 		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
 	}
+	t.narrow = o.narrow
 	if err := t.open(ctx); err != nil {
 		return err
 	}

@@ -216,7 +216,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		"log to standard error, or to --log-file: trace, debug, info, warn, error")
 	flags.StringVar(&g.logFile, "log-file", s.Env("HYBRIDGE_LOG_FILE"), "log to `FILE`")
 	flags.StringSliceVar(&g.only, "only", nil,
-		"only checks, or changes, whose id matches `GLOB`; may be given more than once")
+		"only checks, or changes and what they need, whose id matches `GLOB`; may be given more than once")
 	flags.StringSliceVar(&g.skip, "skip", nil, "exclude checks, or changes, whose id matches `GLOB`")
 
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(

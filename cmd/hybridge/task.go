@@ -26,6 +26,7 @@ type task struct {
 	begun    time.Time
 	about    report.About     // zero until the answers are read
 	seen     []report.Outcome // for the receivers of the answers file
+	narrow                    // of a plan
 	drift    bool             // pending changes of a plan are a finding
 	out      io.Writer
 	writer   report.Writer
@@ -125,7 +126,8 @@ func (t *task) is(deployment string) {
 
 // options are what the flags say about a deployment.
 func (t *task) options() deployment.Options {
-	return deployment.Options{Parallel: t.parallel, Only: t.only, Skip: t.skip, Version: version, Log: t.log}
+	return deployment.Options{Parallel: t.parallel, Only: t.only, Skip: t.skip, Forests: t.forests, Domains: t.domains,
+		Version: version, Log: t.log}
 }
 
 // write writes a document in the format that was asked for.

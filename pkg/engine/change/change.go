@@ -183,6 +183,7 @@ type Resource struct {
 	Needs      []string // ids of resources that come before
 	Reason     msg.Text // why it should exist, in one clause
 	Topic      string   // what it belongs to, for LeftOut
+	Part       string   // the part of the organization that it belongs to; empty: to all of it
 	// Without are elements that runs of hybridge put into lists of the resource, and that are no
 	// longer wanted there.
 	Without map[string][]string
@@ -255,8 +256,9 @@ type LeftOut struct {
 	Reason    msg.Text `json:"reason"`
 	// Waits says that nothing is unknown: the next step waits for what the reason names, and a later
 	// plan holds it.
-	Waits bool  `json:"waits,omitempty"`
-	Err   error `json:"-"` // the reason, when it is an error
+	Waits bool   `json:"waits,omitempty"`
+	Err   error  `json:"-"` // the reason, when it is an error
+	Part  string `json:"-"` // as of a Resource
 }
 
 // Plan is the ordered list of changes between what is live and what should be. It holds no secret

@@ -728,3 +728,67 @@ func TestFixedPropertiesAreNotWritten(t *testing.T) {
 		}
 	}
 }
+
+// What is selected takes along what it needs, and the plan says so.
+func TestSelectionPullsIn(t *testing.T) {
+	app := func(key string, needs ...string) Resource {
+		r := Resource{Kind: application, Target: "online", Key: key, Name: key, Properties: Properties{"Key": key}}
+		for _, n := range needs {
+			r.Needs = append(r.Needs, "online/Application/"+n)
+		}
+		return r
+	}
+	base, middle, top, other := app("base.contoso.com"), app("middle", "base.contoso.com"), app("top", "middle"), app("contoso.com")
+	base.Part, top.Part, other.Part = "north", "north", "south"
+	all := []Resource{base, middle, top, other}
+	for _, test := range []struct {
+		name    string
+		o       Options
+		changes string
+		notes   string
+	}{
+		{"all", Options{}, "base.contoso.com middle top contoso.com", ""},
+		{"one of the middle", Options{Only: []string{"*/middle"}}, "base.contoso.com middle", "base.contoso.com<middle"},
+		{"the last", Options{Only: []string{"*/top"}}, "base.contoso.com middle top",
+			"base.contoso.com<middle middle<top"},
+		{"both named", Options{Only: []string{"*/top", "*/base.contoso.com"}}, "base.contoso.com middle top", "middle<top"},
+		{"a part", Options{Parts: []string{"north"}}, "base.contoso.com middle top", "middle<top"},
+		{"another part", Options{Parts: []string{"south"}}, "contoso.com", ""},
+		{"a domain, and no longer name", Options{Mentions: []string{"Contoso.com"}}, "contoso.com", ""},
+		{"skipped needs", Options{Only: []string{"*/top"}, Skip: []string{"*/base*"}}, "", ""},
+	} {
+		plan, err := Make(t.Context(), map[string]Place{"online": &shelf{}}, all, test.o)
+		if err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		var changes, notes []string
+		for _, c := range plan.Changes {
+			changes = append(changes, c.Name)
+		}
+		for _, n := range plan.Notes {
+			words := strings.Fields(n.Text.String())
+			of := func(id string) string { return id[strings.LastIndex(id, "/")+1:] }
+			notes = append(notes, of(words[0])+"<"+of(words[len(words)-3]))
+		}
+		if strings.Join(changes, " ") != test.changes || strings.Join(notes, " ") != test.notes {
+			t.Errorf("%s: %v, notes %v", test.name, changes, notes)
+		}
+		if again, err := Decode(bytes.NewReader(plan.Encode())); err != nil || again.Digest != plan.Digest {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	for _, test := range []struct {
+		value any
+		want  bool
+	}{
+		{"contoso.com", true}, {"SMTP:*.contoso.com;1", true}, {"anna@contoso.com", true}, {"*.contoso.com", true},
+		{[]string{"x", "CONTOSO.COM"}, true}, {map[string]any{"a": []any{"smtp:contoso.com"}}, true},
+		{"mail.contoso.com", false}, {"contoso.com.example", false}, {"notcontoso.com", false},
+		{"contoso.community", false}, {"mail.contoso.com, contoso.com", true}, {nil, false},
+		{map[string][]string{"Domains": {"contoso.com"}}, true},
+	} {
+		if got := mentions("contoso.com", test.value); got != test.want {
+			t.Errorf("%v: %t", test.value, got)
+		}
+	}
+}

@@ -23,6 +23,8 @@ type Options struct {
 	Parallel int      // places read at once; all when 0
 	Only     []string // globs of change ids; see package selection
 	Skip     []string
+	Parts    []string         // parts of the organization; empty: all
+	Mentions []string         // texts of which a change must contain one; empty: none
 	Observer observe.Observer // nil: not observed
 	LeftOut  []LeftOut        // what could not be derived; the plan says so
 	Notes    []Note           // what the plan says besides
@@ -40,8 +42,9 @@ var (
 //
 // A change comes after what it needs and otherwise in the order of resources. Needs that are up to
 // date drop out, with their own needs taking their place; removals are ordered the other way round.
-// A reference to a resource that exists is replaced by its live value. Changes that o leaves out
-// take those that need them along, each with a Warning to the observer.
+// A reference to a resource that exists is replaced by its live value. What o selects takes the
+// changes along that it needs, each with a Note. Changes that o skips take those that need them
+// along, each with a Warning to the observer.
 func Make(ctx context.Context, places map[string]Place, resources []Resource, o Options) (Plan, error) {
 	m := &maker{places: places, resources: resources, index: map[string]int{}, options: o, left: map[int]LeftOut{}}
 	if err := m.validate(); err != nil {
@@ -70,8 +73,9 @@ func Make(ctx context.Context, places map[string]Place, resources []Resource, o 
 	if plan.Changes, err = m.sorted(); err != nil {
 		return Plan{}, err
 	}
-	plan.Changes = m.selected(plan.Changes)
-	plan.Notes = o.Notes
+	var pulled []Note
+	plan.Changes, pulled = m.selected(plan.Changes)
+	plan.Notes = slices.Concat(o.Notes, pulled)
 	plan.Summary = Count(plan.Changes)
 	for i, d := range m.decisions {
 		if _, left := m.left[i]; !left && d.change == nil {
@@ -317,7 +321,7 @@ func (m *maker) read(ctx context.Context) error {
 // leave leaves a resource out of the plan.
 func (m *maker) leave(i int, reason msg.Text, err error) {
 	r := m.resources[i]
-	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err}
+	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err, Part: r.Part}
 }
 
 // spread leaves out resources that need a left-out one, and removals of resources that a left-out
@@ -349,6 +353,9 @@ func (m *maker) leftOut() ([]LeftOut, error) {
 	var out []LeftOut
 	var errs []error
 	for _, l := range slices.Concat(m.options.LeftOut, sortedValues(m.left)) {
+		if len(m.options.Parts) > 0 && !slices.Contains(m.options.Parts, l.Part) {
+			continue // what rests on it is left out itself
+		}
 		l.Resources = slices.DeleteFunc(slices.Clone(l.Resources),
 			func(id string) bool { return !m.selection().Picks(id) })
 		if l.Resources == nil || len(l.Resources) > 0 {
@@ -769,13 +776,26 @@ func (m *maker) sorted() ([]Change, error) {
 	return changes, nil
 }
 
-// selected leaves out what the options do, and what needs it.
-func (m *maker) selected(changes []Change) []Change {
+// selected are the changes that the options select, with those that they need. The notes name what
+// is in the plan for the sake of others.
+func (m *maker) selected(changes []Change) (kept []Change, notes []Note) {
 	s := m.selection()
+	wanted, because := map[string]bool{}, map[string]string{}
+	for _, c := range slices.Backward(changes) {
+		if m.picks(c) {
+			wanted[c.ID] = true
+			delete(because, c.ID)
+		}
+		for _, id := range c.Needs {
+			if wanted[c.ID] && !wanted[id] {
+				wanted[id], because[id] = true, c.ID
+			}
+		}
+	}
 	out := map[string]bool{}
-	kept := make([]Change, 0, len(changes))
+	kept = make([]Change, 0, len(changes))
 	for _, c := range changes {
-		if !s.Picks(c.ID) {
+		if !wanted[c.ID] || !(selection.Selection{Skip: s.Skip}).Picks(c.ID) {
 			out[c.ID] = true
 			continue
 		}
@@ -786,6 +806,66 @@ func (m *maker) selected(changes []Change) []Change {
 			continue
 		}
 		kept = append(kept, c)
+		if other := because[c.ID]; other != "" {
+			notes = append(notes, Note{Topic: "selection", Place: c.Target,
+				Text: msg.Of("%s is not selected, and is in the plan because %s needs it", c.ID, other)})
+		}
 	}
-	return kept
+	return kept, notes
+}
+
+// picks reports whether the options select a change, whatever else needs it.
+func (m *maker) picks(c Change) bool {
+	r := m.resources[m.index[c.ID]]
+	if len(m.options.Parts) > 0 && !slices.Contains(m.options.Parts, r.Part) {
+		return false
+	}
+	if len(m.options.Mentions) > 0 && !slices.ContainsFunc(m.options.Mentions, func(name string) bool {
+		return mentions(name, c.ID, c.Name, c.Before, c.After, c.Removes, r.Properties)
+	}) {
+		return false
+	}
+	return selection.Selection{Only: m.options.Only}.Picks(c.ID)
+}
+
+// mentions reports whether a name, as a domain, is in one of these values: by itself, with a
+// wildcard, in an address or behind a prefix, and not as a part of a longer name.
+func mentions(name string, values ...any) bool {
+	name = strings.ToLower(name)
+	in := func(text string) bool {
+		text = strings.ToLower(text)
+		for from := 0; ; {
+			at := strings.Index(text[from:], name)
+			if at < 0 {
+				return false
+			}
+			at += from
+			before, after := text[:at], text[at+len(name):]
+			begins := before == "" || strings.HasSuffix(before, "*.") ||
+				strings.ContainsAny(before[len(before)-1:], "@:;,/ (")
+			if begins && (after == "" || strings.ContainsAny(after[:1], ";,:/ )")) {
+				return true
+			}
+			from = at + 1
+		}
+	}
+	var holds func(v any) bool
+	holds = func(v any) bool {
+		switch v := v.(type) {
+		case string:
+			return in(v)
+		case []string:
+			return slices.ContainsFunc(v, in)
+		case []any:
+			return slices.ContainsFunc(v, holds)
+		case map[string]any:
+			return slices.ContainsFunc(slices.Collect(maps.Values(v)), holds)
+		case Properties:
+			return holds(map[string]any(v))
+		case map[string][]string:
+			return slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(v))...), in)
+		}
+		return false
+	}
+	return slices.ContainsFunc(values, holds)
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Parallel int
 	Only     []string // globs of check ids (Check) or change ids (Plan)
 	Skip     []string
+	Forests  []string      // only changes of these forests, and what they need (Plan)
+	Domains  []string      // only changes in which one of these domains is, and what they need (Plan)
 	Timeout  time.Duration // of one remote call; when 0, 30 s, but for cmdlets, which may take some minutes
 	Version  string
 	Log      *slog.Logger
@@ -244,6 +246,10 @@ func FixScripts(findings []check.Finding) map[string]string { return prereq.FixS
 // facts, and lists it in the plan. When nothing can be planned, the error says what is unknown. It
 // wraps one of the link.Err classes, desired.ErrUnknown or change.ErrUnreadable.
 func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Plan, error) {
+	narrowed, err := d.narrowed()
+	if err != nil {
+		return change.Plan{}, err
+	}
 	facts, end := d.begin(obs)
 	defer end()
 	d.warm(ctx, facts)
@@ -272,7 +278,7 @@ func (d *Deployment) Plan(ctx context.Context, obs observe.Observer) (change.Pla
 	maps.Copy(places, desired.Reading(facts))
 	plan, err := change.Make(ctx, places, resources, change.Options{
 		Parallel: d.options.Parallel, Only: d.options.Only, Skip: d.options.Skip, Observer: d, LeftOut: left,
-		Notes: derived.Notes,
+		Parts: d.options.Forests, Mentions: d.options.Domains, Notes: append(derived.Notes, narrowed...),
 	})
 	d.planned = planned{plan.Digest, facts, time.Now()}
 	return plan, err

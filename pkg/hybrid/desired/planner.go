@@ -92,6 +92,9 @@ func (p *Planner) Add(k *Kind, place, key, name string, reason msg.Text, propert
 	r.Resource = change.Resource{
 		Kind: k, Target: place, Key: key, Name: name, Reason: reason, Properties: properties, Topic: p.topic.ID,
 	}
+	if p.Forest != nil {
+		r.Part = p.Forest.Name()
+	}
 	p.out = append(p.out, r)
 }
 
@@ -324,17 +327,17 @@ func (p *Planner) settle() (resources []change.Resource, left []change.LeftOut) 
 		}
 	}
 	for _, i := range p.left {
-		place := ""
+		place, part := "", ""
 		if i.forest != nil {
-			place = PlaceForest(i.forest.Name())
+			place, part = PlaceForest(i.forest.Name()), i.forest.Name()
 		}
 		left = append(left, change.LeftOut{Topic: i.topic.ID, Place: place, Reason: msg.Plain(i.err.Error()),
-			Err: i.err})
+			Err: i.err, Part: part})
 	}
 	for _, r := range p.out {
 		if why, gone := s.gone[r]; gone {
 			left = append(left, change.LeftOut{Topic: r.topic.ID, Place: r.Target, Resources: []string{r.ID()},
-				Reason: why})
+				Reason: why, Part: r.Part})
 			continue
 		}
 		for _, n := range r.needs {

@@ -38,6 +38,7 @@ func Unwanted(
 			Kind: k, Target: c.Target, Key: strings.TrimPrefix(c.ID, c.Target+"/"+c.Kind+"/"), Name: c.Name,
 			Needs: c.Needs, Absent: true, Was: c.After, Topic: topicOf(k).ID,
 			Reason: msg.Of("hybridge made it, and the answers file no longer wants it"),
+			Part:   strings.TrimPrefix(c.Target, PlaceForest("")),
 		})
 	}
 	for i := range out { // what they needed and is wanted still plays no part in their removal
