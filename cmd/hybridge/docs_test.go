@@ -352,6 +352,9 @@ func knownValues(c *cobra.Command) error {
 		ids = append(ids, string(declared.ID))
 	}
 	for _, name := range []string{"only", "skip"} {
+		if c.Name() == "plan" || c.Name() == "apply" {
+			break // these are ids of changes, which the live state decides
+		}
 		if globs, err := c.Flags().GetStringSlice(name); err == nil {
 			for _, g := range globs {
 				if matched := slices.ContainsFunc(ids,
