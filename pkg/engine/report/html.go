@@ -278,8 +278,11 @@ func (h *htmlWriter) details(blocks []Block) {
 			}
 		case Path:
 			hops := make([]string, len(b.Hops))
-			for i, hop := range b.Hops {
-				hops[i] = plain(hop)
+			for i, hop := range b.texts() {
+				hops[i] = plain(h.style.say(hop))
+				if i == b.Broken-1 {
+					hops[i] = `<span class="bad">` + hops[i] + "</span>"
+				}
 			}
 			content = strings.Join(hops, " → ")
 		case Command:

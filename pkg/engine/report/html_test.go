@@ -220,3 +220,12 @@ func TestPictureHasRoom(t *testing.T) {
 		}
 	}
 }
+
+// The first hop that does not work stands out, in words as well.
+func TestHTMLMarksTheBrokenHop(t *testing.T) {
+	out := string(written(t, "html", report.Options{}, shown{report.View{Name: "test", Blocks: []report.Block{
+		report.Path{Hops: []string{"contoso", "autodiscover <https://x>", "bob"}, Broken: 2}}}}))
+	if !strings.Contains(out, `contoso → <span class="bad">autodiscover &lt;https://x&gt; (broken here)</span> → bob`) {
+		t.Error(out)
+	}
+}

@@ -172,7 +172,7 @@ func (j *junitWriter) body(details []Block) string {
 		case Paragraph:
 			fmt.Fprintln(&b, lead+j.style.say(d.Text))
 		case Path:
-			fmt.Fprintln(&b, lead+strings.Join(d.Hops, ", "))
+			fmt.Fprintln(&b, lead+j.style.say(d.text()))
 		case Command:
 			if lead != "" {
 				fmt.Fprintln(&b, strings.TrimSpace(lead))

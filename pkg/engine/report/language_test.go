@@ -31,6 +31,7 @@ var german = map[string]string{
 	"remove":  "entfernen",
 	"%d kept": "%d bleiben", "by %s": "über %s", "%s sees %s": "%s sieht %s", "%s writes to %s": "%s schreibt an %s",
 	"place": "Ort", "all places": "alle Orte", "search": "suchen", "property": "Eigenschaft",
+	"%s (broken here)":                      "%s (hier unterbrochen)",
 	"not checked":                           "nicht geprüft",
 	"%s: %s recipients read, %s per second": "%s: %s Empfänger gelesen, %s je Sekunde",
 	"%s: %s of about %s recipients read, %s per second, about %s left": "%s: %s von etwa %s Empfängern gelesen, %s " +

@@ -259,8 +259,8 @@ func (m *markdownWriter) detail(indent string, b Block) {
 		m.put(item, lead, m.text(b.Text))
 	case Path:
 		hops := make([]string, len(b.Hops))
-		for i, hop := range b.Hops {
-			hops[i] = m.text(msg.Plain(hop))
+		for i, hop := range b.texts() {
+			hops[i] = m.text(hop)
 		}
 		m.put(item, lead, strings.Join(hops, " → "))
 	case Command:

@@ -157,7 +157,7 @@ func lookups() []report.Lookup {
 				plain(refused),
 				report.Path{Label: msg.Of("way"),
 					Hops: []string{"intra-organization connector HybridIOC",
-						"autodiscover https://autodiscover-s.outlook.com"}},
+						"autodiscover https://autodiscover-s.outlook.com"}, Broken: 2},
 				report.Paragraph{Label: msg.Of("why"),
 					Text: msg.Of("%s (%.0f%%)", "oauth.partner-application-disabled", 80.0)},
 			},

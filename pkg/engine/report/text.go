@@ -139,7 +139,7 @@ func (p *page) detail(indent, columns int, b Block) {
 	l := p.label(name, Faint)
 	switch b := b.(type) {
 	case Path:
-		p.text(indent, l, Plain, strings.Join(b.Hops, ", "))
+		p.text(indent, l, Plain, p.say(b.text()))
 	case Paragraph:
 		p.text(indent, l, b.Tone, p.say(b.Text))
 	case Command:

@@ -117,6 +117,22 @@ type Table struct {
 type Path struct {
 	Label msg.Text
 	Hops  []string
+	// Broken is the first hop that does not work, from 1; 0 where none is known.
+	Broken int
+}
+
+func (p Path) text() msg.Text { return msg.Join(p.texts(), ", ") }
+
+// texts are the hops, with the broken one marked.
+func (p Path) texts() []msg.Text {
+	out := make([]msg.Text, len(p.Hops))
+	for i, hop := range p.Hops {
+		out[i] = msg.Plain(hop)
+		if i == p.Broken-1 {
+			out[i] = msg.Of("%s (broken here)", hop)
+		}
+	}
+	return out
 }
 
 // Paragraph is running text.

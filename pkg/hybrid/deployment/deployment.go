@@ -73,6 +73,7 @@ type Deployment struct {
 	tickets   []*kerberos.Client // of every session so far: each holds keys until it is closed
 
 	planned planned // the last plan
+	decided decided // the last checks that decided why lookups fail
 
 	observerMu sync.Mutex
 	observer   observe.Observer // of the verb that runs

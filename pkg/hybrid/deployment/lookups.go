@@ -44,7 +44,8 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 		if pairs, err = d.throughAccount(ctx, facts, pairs); err != nil {
 			return freebusy.Report{}, err
 		}
-		return delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
+		sent, err := delivery.Run(ctx, d.posts(premises), delivery.Options{Pairs: pairs, Wait: o.Wait}, d)
+		return d.judged(ctx, facts, sent), err
 	}
 	markers, done, err := d.markers(ctx, o, premises)
 	if err != nil {
@@ -59,7 +60,7 @@ func (d *Deployment) Test(ctx context.Context, o TestOptions, obs observe.Observ
 				": name a pair of people for it in the answers (tests.pairs)")
 		}
 	}
-	return report, err
+	return d.judged(ctx, facts, report), err
 }
 
 // unasked returns the directions between the forests and the clouds that no pair covers: all

@@ -222,3 +222,42 @@ func TestDiagnosisWithoutRights(t *testing.T) {
 		})
 	}
 }
+
+// After a failure, test runs the checks that decide: the report says the cause with what was found,
+// what was ruled out, and where on the way the lookup breaks.
+func TestVerdictOfLookups(t *testing.T) {
+	d := open(t, "lookup.vdir-address")
+	p, err := d.Plan(t.Context(), &events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
+		t.Fatal(err)
+	}
+	heard := &events{}
+	r, err := d.Test(t.Context(), TestOptions{}, heard)
+	if err != nil || r.Verdict == nil || len(r.Verdict.Causes) == 0 {
+		t.Fatalf("no verdict: %+v, error %v", r.Verdict, err)
+	}
+	first := r.Verdict.Causes[0]
+	if first.ID != "ews.external-url" || !first.Decided || !slices.ContainsFunc(first.Evidence,
+		func(e diagnose.Evidence) bool { return e.Probe == "oauth.virtual-directories" && e.Place == "contoso" }) {
+		t.Errorf("the verdict begins with %+v", first)
+	}
+	if !slices.ContainsFunc(r.Verdict.RuledOut, func(x diagnose.Excluded) bool { return x.ID == "oauth.sharing-endpoint-stale" }) {
+		t.Errorf("ruled out: %v", r.Verdict.RuledOut)
+	}
+	for _, a := range r.Matrix {
+		if a.Status == "failed" && (len(a.Diagnosis) == 0 || a.Diagnosis[0].ID != "ews.external-url") {
+			t.Errorf("%s: %v", a.Direction, a.Diagnosis)
+		}
+	}
+	for _, e := range heard.heard {
+		if _, is := e.(check.Result); is {
+			t.Errorf("the run of test shows a check: %v", e)
+		}
+	}
+	if r, err := open(t).Test(t.Context(), TestOptions{}, &events{}); err == nil && r.Summary.Failed == 0 && r.Verdict != nil {
+		t.Error("a verdict without a failure")
+	}
+}

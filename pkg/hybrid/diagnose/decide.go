@@ -8,6 +8,12 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 )
 
+// The probes of symptoms.
+const (
+	lookup  = "lookup"
+	message = "message"
+)
+
 // Symptom is a lookup or a message that does not work.
 type Symptom struct {
 	Text      string // the error
@@ -134,9 +140,9 @@ func itemsOf(results []check.Result, symptoms []Symptom) []item {
 	var items []item
 	for i := range symptoms {
 		s := &symptoms[i]
-		probe := "lookup"
+		probe := lookup
 		if s.Message {
-			probe = "message"
+			probe = message
 		}
 		items = append(items, item{Evidence{probe, s.From + " -> " + s.To, string(check.StatusFail), s.Text}, 1.2, s})
 	}
@@ -394,4 +400,40 @@ func opened(causes []Cause, open map[string][]check.Result) []Open {
 		}
 	}
 	return out
+}
+
+// Deciders lists the checks that decide between the causes that symptoms can have: those of what
+// the errors suggest, and those of all causes on the way. Checks that read every user run only
+// where an error suggests them.
+func Deciders(symptoms []Symptom) []string {
+	var out []string
+	for i := range symptoms {
+		s := symptoms[i]
+		suggested := hints(s)
+		for order, r := range Rows() {
+			_, named := suggested[order]
+			if !named && !breaks(r, s, []string{s.From}) {
+				continue
+			}
+			for _, id := range r.Checks {
+				topic, _, _ := strings.Cut(id, ".")
+				if named || !slices.Contains([]string{"directory", "workmail", "lookups", "hybrid"}, topic) ||
+					topic == "workmail" && (s.From == "workmail" || s.To == "workmail") ||
+					topic == "lookups" && s.Direction == ForestToForest {
+					out = append(out, id)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Explaining keeps the causes that explain a symptom. Findings that break no lookup are for the checks to
+// show.
+func (v Verdict) Explaining() Verdict {
+	v.Causes = slices.DeleteFunc(slices.Clone(v.Causes), func(c Cause) bool {
+		return !slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return e.Probe == lookup || e.Probe == message })
+	})
+	return v
 }

@@ -78,3 +78,35 @@ func (m Message) blocks() []report.Block {
 	}
 	return blocks
 }
+
+// shown is how many causes of a verdict people see.
+const shown = 3
+
+// Notes shows the verdict below a matrix: the causes, who fixes them and how, what was ruled out,
+// and what could not be looked at.
+func (v Verdict) Notes() []report.Block {
+	var out []report.Block
+	add := func(label, text msg.Text, tone report.Tone) {
+		out = append(out, report.Paragraph{Label: label, Text: text, Tone: tone})
+	}
+	for _, c := range v.Causes[:min(shown, len(v.Causes))] {
+		add(msg.Of("cause"), msg.Of("%s (%.0f%%): %s", string(c.ID), 100*c.Confidence, msg.Key(c.Cause)), report.Bad)
+		for _, e := range c.Evidence {
+			if e.Probe != lookup && e.Probe != message {
+				add(msg.Of("found"), msg.Of("%s, %s: %s", e.Probe, e.Place, msg.Plain(e.Text)), report.Plain)
+			}
+		}
+		if !c.Decided && len(c.Checks) == 0 {
+			add(msg.Of("probe"), msg.Key(c.Probe), report.Plain)
+		}
+		add(msg.Of("owner"), msg.Key(c.Owner), report.Plain)
+		add(msg.Of("fix"), msg.Key(c.Fix), report.Plain)
+	}
+	for _, r := range v.RuledOut {
+		add(msg.Of("ruled out"), msg.Of("%s: %s passes", string(r.ID), strings.Join(r.By, ", ")), report.Faint)
+	}
+	for _, o := range v.Unknown {
+		add(msg.Of("unknown"), msg.Of("%s, %s: %s", o.Probe, o.Place, msg.Plain(o.Why)), report.Caution)
+	}
+	return out
+}

@@ -2,7 +2,10 @@
 // both sides, and fills the matrix.
 package freebusy
 
-import "github.com/hybridge-cli/hybridge/pkg/engine/report"
+import (
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/diagnose"
+)
 
 // Status of one lookup or message. Unknown means that it could not be sent; Pending, that a server
 // holds the message and retries.
@@ -54,6 +57,8 @@ type Report struct {
 	About   report.About `json:"about,omitzero"`
 	Summary Summary      `json:"summary"`
 	Matrix  []Answer     `json:"matrix"`
+	// What the deciding checks say about what failed; absent when everything works.
+	Verdict *diagnose.Verdict `json:"verdict,omitempty"`
 }
 
 // Summary counts a report.

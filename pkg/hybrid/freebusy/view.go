@@ -35,6 +35,9 @@ func (r Report) View() report.View {
 	if s.Unknown > 0 {
 		add(report.Caution, unknown)
 	}
+	if r.Verdict != nil {
+		v.Summary.Notes = r.Verdict.Notes()
+	}
 	return v
 }
 
@@ -78,7 +81,7 @@ func (a Answer) Lookup() report.Lookup {
 		l.Details = append(l.Details, report.Paragraph{Text: msg.Plain(gist)})
 	}
 	if len(a.Route) > 0 {
-		l.Details = append(l.Details, report.Path{Label: msg.Of("way"), Hops: a.Route})
+		l.Details = append(l.Details, a.path())
 	}
 	for _, d := range a.Diagnosis {
 		suspect := msg.Of("%s (%.0f%%)", d.ID, 100*d.Confidence)
