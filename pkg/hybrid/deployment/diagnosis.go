@@ -23,14 +23,19 @@ func Diagnosed(checks check.Report, tests ...freebusy.Report) diagnose.Verdict {
 	return diagnose.Decide(checks.Results, symptoms)
 }
 
-// symptomsOf lists what does not work. What could not be asked says nothing about the way.
+// symptomsOf lists what does not work.
 func symptomsOf(r freebusy.Report) (out []diagnose.Symptom) {
 	for _, a := range r.Matrix {
-		if a.Status != freebusy.OK {
+		if ill(a) {
 			out = append(out, symptomOf(a))
 		}
 	}
 	return out
+}
+
+// ill reports whether an answer needs a diagnosis. A lookup that waits for a change does not.
+func ill(a freebusy.Answer) bool {
+	return a.Status != freebusy.OK && (a.Status != freebusy.Pending || a.Probe == freebusy.MessageProbe)
 }
 
 func symptomOf(a freebusy.Answer) diagnose.Symptom {
@@ -75,7 +80,7 @@ func (d *Deployment) judged(ctx context.Context, facts *fact.Set, r freebusy.Rep
 	verdict := diagnose.Decide(d.decided.report.Results, symptoms).Explaining()
 	r.Verdict = &verdict
 	for i, a := range r.Matrix {
-		if a.Status == freebusy.OK {
+		if !ill(a) {
 			continue
 		}
 		alone := []diagnose.Symptom{symptomOf(a)}

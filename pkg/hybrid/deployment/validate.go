@@ -188,6 +188,7 @@ func (d *Deployment) lookUp(ctx context.Context, facts *fact.Set, o ValidateOpti
 		return nil
 	}
 	r, err := freebusy.Run(ctx, premises, freebusy.Options{Pairs: pairs, Following: d.following(), Now: d.now}, d)
-	v.Matrix, v.Summary = r.Matrix, r.Summary
+	r = d.judged(ctx, facts, r)
+	v.Matrix, v.Summary, v.Ranked = r.Matrix, r.Summary, r.Verdict
 	return err
 }

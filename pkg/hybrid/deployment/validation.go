@@ -31,7 +31,9 @@ type Validation struct {
 	Remarks []Remark          `json:"remarks,omitempty"`
 	Summary freebusy.Summary  `json:"summary"`
 	Matrix  []freebusy.Answer `json:"matrix"`
-	Checks  *check.Report     `json:"checks,omitempty"`
+	// Ranked are the causes of what failed, as the deciding checks rank them.
+	Ranked *diagnose.Verdict `json:"ranked,omitempty"`
+	Checks *check.Report     `json:"checks,omitempty"`
 }
 
 // Verdict is the answer in one sentence, with what to do.
@@ -279,7 +281,7 @@ func (v Validation) View() report.View {
 	}
 	if len(v.Matrix) > 0 {
 		out.Blocks = append(out.Blocks, report.Section{Heading: msg.Of("Lookups"),
-			View: freebusy.Report{Summary: v.Summary, Matrix: v.Matrix}.View()})
+			View: freebusy.Report{Summary: v.Summary, Matrix: v.Matrix, Verdict: v.Ranked}.View()})
 	}
 	if v.Checks != nil {
 		out.Blocks = append(out.Blocks, report.Section{Heading: msg.Of("Checks"), View: v.Checks.View()})
