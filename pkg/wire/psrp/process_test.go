@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func TestPowerShellProcess(t *testing.T) {
 	}
 	switch behaviour {
 	case "hangs":
-		select {}
+		time.Sleep(time.Hour)
 	case "owns one":
 		p, err := Open(t.Context(), local("deaf"))
 		if err != nil {
@@ -41,13 +42,13 @@ func TestPowerShellProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Println(out.Objects[0])
-		select {}
+		time.Sleep(time.Hour)
 	case "dies":
 		fmt.Fprintln(os.Stderr, "no room on \x1b[31mthis device")
 		os.Exit(3)
 	case "greets":
 		fmt.Println("Windows PowerShell")
-		select {}
+		time.Sleep(time.Hour)
 	case "babbles":
 		for {
 			fmt.Print(strings.Repeat("x", 1<<16))
@@ -97,7 +98,7 @@ func TestPowerShellProcess(t *testing.T) {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil && behaviour == "deaf" {
-			select {}
+			time.Sleep(time.Hour)
 		}
 		if err != nil {
 			os.Exit(0)
@@ -197,7 +198,7 @@ func TestLocalProcess(t *testing.T) {
 
 // A process that dies, hangs, babbles or is missing is one clear error.
 func TestLocalProcessFails(t *testing.T) {
-	title := local("").Program[0][strings.LastIndex(os.Args[0], "/")+1:]
+	title := filepath.Base(os.Args[0])
 	for _, tt := range []struct {
 		behaviour, command string
 		want               string
