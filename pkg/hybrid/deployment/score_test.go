@@ -234,6 +234,10 @@ func TestVerdictOfLookups(t *testing.T) {
 	if _, err := d.Apply(t.Context(), p, apply.Options{}, &events{}); err != nil {
 		t.Fatal(err)
 	}
+	if r, err := open(t).Test(t.Context(), TestOptions{}, &events{}); err == nil && r.Summary.Failed == 0 &&
+		r.Verdict != nil {
+		t.Error("a verdict without a failure")
+	}
 	heard := &events{}
 	r, err := d.Test(t.Context(), TestOptions{}, heard)
 	if err != nil || r.Verdict == nil || len(r.Verdict.Causes) == 0 {
@@ -244,7 +248,9 @@ func TestVerdictOfLookups(t *testing.T) {
 		func(e diagnose.Evidence) bool { return e.Probe == "oauth.virtual-directories" && e.Place == "contoso" }) {
 		t.Errorf("the verdict begins with %+v", first)
 	}
-	if !slices.ContainsFunc(r.Verdict.RuledOut, func(x diagnose.Excluded) bool { return x.ID == "oauth.sharing-endpoint-stale" }) {
+	if !slices.ContainsFunc(r.Verdict.RuledOut, func(x diagnose.Excluded) bool {
+		return x.ID == "oauth.sharing-endpoint-stale"
+	}) {
 		t.Errorf("ruled out: %v", r.Verdict.RuledOut)
 	}
 	for _, a := range r.Matrix {
@@ -257,7 +263,9 @@ func TestVerdictOfLookups(t *testing.T) {
 			t.Errorf("the run of test shows a check: %v", e)
 		}
 	}
-	if r, err := open(t).Test(t.Context(), TestOptions{}, &events{}); err == nil && r.Summary.Failed == 0 && r.Verdict != nil {
-		t.Error("a verdict without a failure")
+	v, err := d.Validate(t.Context(), ValidateOptions{}, &events{})
+	if err != nil || v.Ranked == nil || len(v.Ranked.Causes) == 0 || v.Ranked.Causes[0].ID != "ews.external-url" ||
+		v.Verdict.Cause != "ews.external-url" {
+		t.Errorf("validate: %+v, error %v", v.Verdict, err)
 	}
 }

@@ -111,6 +111,10 @@ func (d *Deployment) Validate(ctx context.Context, o ValidateOptions, obs observ
 			r = about(r, o.Domain, d.Domains())
 		}
 		v.Checks = &r
+		if s.ID == "" && (v.Ranked != nil || r.Summary.Fail > 0) { // everything was looked at
+			ranked := Diagnosed(r, freebusy.Report{Matrix: v.Matrix})
+			v.Ranked = &ranked
+		}
 	}
 	v.judge(d.answers)
 	return v, ctx.Err()

@@ -199,9 +199,10 @@ func candidates(items []item) []candidate {
 	var out []candidate
 	for _, c := range found {
 		// What a check found also explains what it breaks, without a word in the error.
-		if c.checked > 0 {
+		if c.failed(items) {
+			places := c.places(items)
 			for i, it := range items {
-				if it.symptom != nil && c.explains[i] < 0.5 && c.failed(items) && breaks(c.row, *it.symptom, c.places(items)) {
+				if it.symptom != nil && c.explains[i] < 0.5 && breaks(c.row, *it.symptom, places) {
 					c.explains[i] = 0.5
 				}
 			}
@@ -390,12 +391,12 @@ func opened(causes []Cause, open map[string][]check.Result) []Open {
 		}
 		for _, id := range c.Checks {
 			for _, r := range open[id] {
-				why := r.Summary.String()
-				if i := slices.IndexFunc(out, func(o Open) bool { return o.Probe == id && o.Place == r.Scope }); i >= 0 {
-					out[i].IDs = append(out[i].IDs, c.ID)
-					continue
+				i := slices.IndexFunc(out, func(o Open) bool { return o.Probe == id && o.Place == r.Scope })
+				if i < 0 {
+					i = len(out)
+					out = append(out, Open{nil, id, r.Scope, r.Summary.String()})
 				}
-				out = append(out, Open{[]ID{c.ID}, id, r.Scope, why})
+				out[i].IDs = append(out[i].IDs, c.ID)
 			}
 		}
 	}
@@ -433,7 +434,9 @@ func Deciders(symptoms []Symptom) []string {
 // show.
 func (v Verdict) Explaining() Verdict {
 	v.Causes = slices.DeleteFunc(slices.Clone(v.Causes), func(c Cause) bool {
-		return !slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return e.Probe == lookup || e.Probe == message })
+		return !slices.ContainsFunc(c.Evidence, func(e Evidence) bool {
+			return e.Probe == lookup || e.Probe == message
+		})
 	})
 	return v
 }

@@ -90,7 +90,8 @@ func (a Answer) breaksAt(hops []string, at []station) int {
 	if s == discovers { // which of the addresses, the error says
 		for i, hop := range hops {
 			_, address, _ := strings.Cut(" "+hop, " https://")
-			if u, err := url.Parse("https://" + address); err == nil && u.Host != "" && strings.Contains(a.Error, u.Hostname()) {
+			u, err := url.Parse("https://" + address)
+			if err == nil && u.Host != "" && strings.Contains(a.Error, u.Hostname()) {
 				return i
 			}
 		}

@@ -8,7 +8,8 @@ import (
 
 // The way of a failed lookup is drawn with the first hop that the likely cause breaks.
 func TestWay(t *testing.T) {
-	connector, discovery := "intra-organization connector HybridIOC", "autodiscover https://autodiscover.contoso.com/autodiscover/autodiscover.svc"
+	connector := "intra-organization connector HybridIOC"
+	discovery := "autodiscover https://autodiscover.contoso.com/autodiscover/autodiscover.svc"
 	drawn := []string{"online", connector, discovery, "sign-in with a token of Entra", "EWS of contoso",
 		"anna@contoso.com"}
 	ews := "https://mail.contoso.com/EWS/Exchange.asmx"
