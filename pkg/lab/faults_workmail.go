@@ -70,9 +70,10 @@ func workMailFaults() []Fault {
 			}),
 		},
 		{
-			ID: "workmail.domain-missing", Turns: turns("workmail.domains"), Verdict: Warns, Diagnosis: "domain.not-verified",
-			Title: "contoso's domain is not added to WorkMail",
-			late:  inWorkMail(func(s *workMailSite) { s.org.RemoveDomain(s.forest.domain) }),
+			ID: "workmail.domain-missing", Turns: turns("workmail.domains"), Verdict: Warns,
+			Diagnosis: "domain.not-verified",
+			Title:     "contoso's domain is not added to WorkMail",
+			late:      inWorkMail(func(s *workMailSite) { s.org.RemoveDomain(s.forest.domain) }),
 		},
 		{
 			ID: "workmail.mx-moved", Turns: turns("workmail.mx"),
@@ -139,6 +140,7 @@ func workMailFaults() []Fault {
 		},
 	}
 	faults = append(faults, workMailRightsFaults()...)
+	faults = append(faults, workMailProviderFaults()...)
 	for i := range faults {
 		faults[i].workMail = true
 	}

@@ -15,8 +15,7 @@ func provided(s *workMailSite, endpoint, user string) {
 // workMailRightsFaults are the faults of what decides who may ask whom, and of how the two systems
 // find each other.
 func workMailRightsFaults() []Fault {
-	planned := turns("hybrid.availability-configuration", "hybrid.availability-address-space", "hybrid.work-mail-user",
-		"hybrid.work-mail-domain")
+	planned := plannedForWorkMail()
 	return []Fault{
 		{
 			ID: "workmail.impaired", Turns: turns("workmail.organization"), May: planned,
@@ -176,4 +175,11 @@ func workMailRightsFaults() []Fault {
 			}),
 		},
 	}
+}
+
+// plannedForWorkMail are the checks of what a plan for WorkMail makes: they look once a part of it is
+// there.
+func plannedForWorkMail() []CheckID {
+	return turns("hybrid.availability-configuration", "hybrid.availability-address-space", "hybrid.work-mail-user",
+		"hybrid.work-mail-domain")
 }

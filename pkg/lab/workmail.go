@@ -142,6 +142,7 @@ type workMailSite struct {
 	zone      *dns.Server
 	unproved  bool // by a fault: the TXT record of the domain is not published
 	absent    bool // by a fault: the account has no organization
+	lambda    bool // by a fault: a Lambda function answers for the first forest
 }
 
 func (s *workMailSite) hosts() []string {
@@ -314,6 +315,9 @@ func (l *Lab) CloseWorkMail() { l.workMail.service.Closed = true }
 
 // provider says how WorkMail asks a forest.
 func (s *workMailSite) provider(f *forestSite) *answers.Provider {
+	if s.lambda && f == s.forest {
+		return &answers.Provider{Lambda: WorkMailFunction}
+	}
 	return &answers.Provider{User: f.name + `\` + svcExchange, Password: f.reference(svcExchange)}
 }
 

@@ -3,6 +3,7 @@ package workmail_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -234,8 +236,128 @@ func runner(t *testing.T, aws, bin, folder string, a answers.Answers) func(strin
 			"HTTPS_PROXY="+proxy(t, a.Network.ConnectTo), "AWS_CA_BUNDLE="+
 				filepath.Join(folder, "ca.pem"), "SECRET_1_FILE="+
 				filepath.Join(folder, "secrets", "contoso-svc-availability"))
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what kills the script kills itself alone
 		out, err := c.CombinedOutput()
 		return string(out), err
+	}
+}
+
+// killers are programs in the place of the AWS CLI and mv. Each kills the script once at every point
+// of a write: before the request, after it, and while the result file is half written.
+var killers = map[string]string{
+	"aws": `#!/bin/sh
+once() {
+	[ ! -e "$0.$1" ] || return 0
+	: >"$0.$1"
+	kill -KILL 0
+}
+case $2 in
+list-* | describe-*) exec AWS "$@" ;;
+esac
+once before
+AWS "$@" || exit
+once after
+`,
+	"mv": `#!/bin/sh
+file=$2
+[ "$1" = -f ] || exit 9
+at=$(sed -n 's/.*"status":"\([a-z ]*\)".*/\1/p' "$file" | tr -d '\n ')
+if [ ! -e "$0.$at" ]; then
+	: >"$0.$at"
+	head -c 60 "$file" >"$file.half"
+	cat "$file.half" >"$file"
+	rm "$file.half"
+	kill -KILL 0
+fi
+exec MV "$@"
+`,
+}
+
+// TestKilledScript kills a script at every point within one write and runs it again, until it ends.
+// The change is made once, and the history has it with what was there before.
+func TestKilledScript(t *testing.T) {
+	aws, mv := peer.Program(t, "aws", "awscli"), peer.Program(t, "mv", "coreutils")
+	l, err := wholeLab.Start(t.Context(), wholeLab.Options{Dir: t.TempDir(), Users: 20, Forests: 1,
+		Clouds: []string{wholeLab.WorkMail}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	a, err := answers.Load(t.Context(), l.Answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.WorkMail.Users = nil // those who are registered stay, and the plan has one change in WorkMail
+	folder, state := filepath.Dir(l.Answers()), t.TempDir()
+	d, err := deployment.Open(a, deployment.Options{Dir: folder, StateDir: state,
+		Only: []string{"workmail/AvailabilityConfiguration/*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close(t.Context()) })
+	plan, err := d.Plan(t.Context(), silent{})
+	if err != nil || len(plan.Changes) != 1 {
+		t.Fatalf("%+v, %v", plan.Summary, err)
+	}
+	script, bin := written(t, d, plan), t.TempDir()
+	runs := runner(t, aws, bin, folder, a)
+	for name, text := range killers {
+		text = strings.NewReplacer("AWS", aws, "MV", mv).Replace(text)
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kills, out := 0, ""
+	for err = errors.New("not run"); err != nil; kills++ {
+		if kills == 12 {
+			t.Fatalf("it does not end: %s", out)
+		}
+		out, err = runs(script, "--yes")
+		if ended, is := errors.AsType[*exec.ExitError](err); err != nil && (!is || ended.ExitCode() != -1) {
+			t.Fatalf("run %d was not killed: %v\n%s", kills+1, err, out)
+		}
+	}
+	kills--
+	points, _ := filepath.Glob(filepath.Join(bin, "*.*"))
+	if kills < 4 || len(points) != kills {
+		t.Errorf("%d kills: %v", kills, points)
+	}
+	after, err := d.Plan(t.Context(), silent{})
+	if err != nil || len(after.Changes) > 0 {
+		t.Errorf("%+v, %v", after.Summary, err)
+	}
+	results := filepath.Join(filepath.Dir(script), apply.ResultFile)
+	done, err := apply.ReadScripted(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := apply.TakeUp(deployment.Kinds(), done, apply.Options{StateDir: state}); err != nil ||
+		e.Summary.Done != 1 || e.Summary.Failed > 0 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if _, err := d.Rollback(t.Context(), "", apply.Options{}, silent{}); err != nil {
+		t.Error(err)
+	}
+	if again, err := d.Plan(t.Context(), silent{}); err != nil || len(again.Changes) != 1 {
+		t.Errorf("after the rollback: %+v, %v", again.Summary, err)
+	}
+
+	// A computer that lost power may leave a file that ends in its middle.
+	own := strings.TrimSuffix(script, ".sh") + apply.ScriptResultSuffix
+	whole, err := os.ReadFile(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 40, len(whole) / 2, len(whole) - 2} {
+		if err := os.WriteFile(own, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := runs(script, "--yes"); err == nil || !strings.Contains(out, "is cut off") {
+			t.Errorf("with %d bytes of its result file: %v\n%s", n, err, out)
+		}
+		if now, err := os.ReadFile(own); err != nil || len(now) != n {
+			t.Errorf("the file was written over: %d bytes, %v", len(now), err)
+		}
 	}
 }
 

@@ -122,6 +122,13 @@ func (o operation) encode(name string, parameters map[string]any) (any, error) {
 		full["ClientToken"] = rand.Text()
 	}
 	for key, value := range parameters {
+		if p, is := value.(map[string]any); is {
+			// The answer of AWS to such a password would show it.
+			if password, is := p["EwsPassword"].(secret.Value); is && PasswordFault(password) != "" {
+				return nil, &unsendable{fmt.Errorf("WorkMail: %s: the password of %v cannot be stored: %s", name,
+					p["EwsUsername"], PasswordFault(password))}
+			}
+		}
 		full[key] = revealed(value)
 	}
 	body, err := json.Marshal(full)
@@ -191,6 +198,24 @@ func (e *Error) closed() bool {
 	text := strings.ToLower(e.Message)
 	return e.Code == "OptInRequired" || e.Code == "SubscriptionRequiredException" ||
 		strings.Contains(text, "new customer") || strings.Contains(text, "no longer available")
+}
+
+// mostPassword is how long a password of a provider may be.
+const mostPassword = 256
+
+// PasswordFault says why the API takes no such password for a provider; empty when it does. It says
+// nothing of what the password is.
+func PasswordFault(password secret.Value) string {
+	text := password.Reveal()
+	switch n := len([]rune(text)); {
+	case n == 0:
+		return "it is empty"
+	case n > mostPassword:
+		return fmt.Sprintf("it has %d characters, and WorkMail takes %d", n, mostPassword)
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > 0xff }):
+		return "it holds a character beyond Latin-1, or a control character; WorkMail takes neither"
+	}
+	return ""
 }
 
 // revealed replaces secrets by their text. The result goes into the request alone.

@@ -271,3 +271,26 @@ func TestPutOff(t *testing.T) {
 		t.Errorf("%v, %d left", err, left)
 	}
 }
+
+// TestPasswordFault refuses what the API cannot store, before it is sent and without a word of it.
+func TestPasswordFault(t *testing.T) {
+	for _, tt := range []struct {
+		password string
+		fault    bool
+	}{
+		{"correct horse", false}, {"p\u00e4ssw\u00f6rd \u00a3", false}, {strings.Repeat("x", 256), false},
+		{"", true}, {strings.Repeat("x", 257), true}, {"hunter\u0142", true}, {"hunter2\n", true}, {"hunter\u20ac", true},
+	} {
+		fault := PasswordFault(secret.NewValue(tt.password))
+		if (fault != "") != tt.fault || strings.Contains(fault, "hunter") {
+			t.Errorf("%q: %q", tt.password, fault)
+		}
+		_, err := operations["CreateAvailabilityConfiguration"].encode("CreateAvailabilityConfiguration", map[string]any{
+			"OrganizationId": "m-1", "DomainName": "contoso.example", "EwsProvider": map[string]any{
+				"EwsEndpoint": "https://mail.contoso.example/EWS/Exchange.asmx", "EwsUsername": "svc",
+				"EwsPassword": secret.NewValue(tt.password)}})
+		if (err != nil) != tt.fault || err != nil && strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%q: %v", tt.password, err)
+		}
+	}
+}

@@ -48,7 +48,8 @@ func (d *Deployment) facts() *fact.Set {
 			Directory: func(ctx context.Context) (fact.Directory, error) {
 				return opened[fact.Directory](forest.directory.get(ctx))
 			},
-			Certificate: d.transportCertificate(forest),
+			Certificate:      d.transportCertificate(forest),
+			ProviderPassword: d.providerPassword(forest),
 		}
 	}
 	return set

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
@@ -141,6 +142,25 @@ func (d *Deployment) asProvider(ctx context.Context, a answers.Forest) (*ews.Cli
 		return nil, fmt.Errorf("%s: EWS: %w", a.Name, err)
 	}
 	return d.basic(ctx, ewsURL(a), link.Basic{User: a.WorkMail.User, Password: password})
+}
+
+// providerPassword judges the password with which WorkMail signs in at a forest; nil when the answers
+// name none. It asks no person.
+func (d *Deployment) providerPassword(f *forest) func(context.Context) (fact.PasswordForm, error) {
+	p := f.answers.WorkMail
+	if p == nil || p.Password == "" {
+		return nil
+	}
+	return func(ctx context.Context) (fact.PasswordForm, error) {
+		if source, _, _ := p.Password.Source(); source == secret.Prompt {
+			return fact.PasswordForm{Typed: true}, nil
+		}
+		password, err := d.secret(ctx, p.Password, "password of "+p.User)
+		if err != nil {
+			return fact.PasswordForm{}, fmt.Errorf("%s: the password of WorkMail: %w", f.answers.Name, err)
+		}
+		return fact.PasswordForm{Fault: workmail.PasswordFault(password)}, nil
+	}
 }
 
 // basic returns a client of EWS that asks as WorkMail and its callers do: by Basic, in the version

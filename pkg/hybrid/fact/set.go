@@ -72,6 +72,9 @@ type Clients struct {
 	Directory   func(context.Context) (Directory, error)
 	Certificate func(context.Context) (certificate.Bundle, error) // the transport certificate's file
 
+	// ProviderPassword judges the password with which WorkMail signs in, and gives no part of it.
+	ProviderPassword func(context.Context) (PasswordForm, error)
+
 	// Of the tenant.
 	Graph func(context.Context) (Graph, error)
 	Token func(context.Context) (string, error) // the access token for Microsoft Graph

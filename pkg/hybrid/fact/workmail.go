@@ -100,6 +100,21 @@ var (
 		})
 )
 
+// PasswordForm is what may be said of a password.
+type PasswordForm struct {
+	Typed bool   // a person types it when it is needed
+	Fault string // why WorkMail cannot take it
+}
+
+// ProviderPassword is the form of the password with which WorkMail signs in at a forest;
+// ErrNotConfigured when the answers name none.
+var ProviderPassword = &Query[PasswordForm]{
+	question: question{AtForest, []Source{{System: Files, Ask: "workmail.password"}}},
+	ask: func(ctx context.Context, s *Side) (PasswordForm, error) {
+		return with(ctx, s, s.ProviderPassword, itself)
+	},
+}
+
 // SignIn is the outcome of a sign-in.
 type SignIn struct {
 	Passed bool

@@ -936,14 +936,15 @@ func broken(t *testing.T, err error) *fact.Set {
 	f := fact.New(known.Answers, known.Cloud)
 	f.Now, f.Roots, f.Cmdlets = known.Now, known.Roots, known.Cmdlets
 	failing := fact.Clients{
-		Exchange:    func(context.Context) (exchange.Session, error) { return nil, err },
-		Directory:   func(context.Context) (fact.Directory, error) { return nil, err },
-		Certificate: func(context.Context) (certificate.Bundle, error) { return certificate.Bundle{}, err },
-		Graph:       func(context.Context) (fact.Graph, error) { return nil, err },
-		Token:       func(context.Context) (string, error) { return "", err },
-		Lookup:      func(context.Context, string, dns.Type) (dns.Answer, error) { return dns.Answer{}, err },
-		Link:        func(context.Context) (*link.Link, error) { return nil, err },
-		WorkMail:    func(context.Context) (fact.WorkMailAPI, error) { return nil, err },
+		Exchange:         func(context.Context) (exchange.Session, error) { return nil, err },
+		Directory:        func(context.Context) (fact.Directory, error) { return nil, err },
+		Certificate:      func(context.Context) (certificate.Bundle, error) { return certificate.Bundle{}, err },
+		Graph:            func(context.Context) (fact.Graph, error) { return nil, err },
+		Token:            func(context.Context) (string, error) { return "", err },
+		Lookup:           func(context.Context, string, dns.Type) (dns.Answer, error) { return dns.Answer{}, err },
+		Link:             func(context.Context) (*link.Link, error) { return nil, err },
+		WorkMail:         func(context.Context) (fact.WorkMailAPI, error) { return nil, err },
+		ProviderPassword: func(context.Context) (fact.PasswordForm, error) { return fact.PasswordForm{}, err },
 	}
 	f.Tenant.Clients, f.Network.Clients, f.WorkMail.Clients = failing, failing, failing
 	for _, forest := range f.Forests {

@@ -63,8 +63,8 @@ var workMailChecks = []Check{
 			switch {
 			case errors.Is(err, workmail.ErrNotFound) && in.Answers.WorkMail.Directory != "":
 				left := workmail.DaysLeft(in.Now())
-				return check.Failed("%s. hybridge plan creates it (workmail.directory); WorkMail takes no new customers "+
-					"since %s, and ends in %s", err.Error(), workmail.NewCustomersEnd.Format(time.DateOnly),
+				return check.Failed("%s. hybridge plan creates it (workmail.directory); WorkMail takes no new "+
+					"customers since %s, and ends in %s", err.Error(), workmail.NewCustomersEnd.Format(time.DateOnly),
 					daysLeft(left)).FixWith("hybridge apply --accept "+desired.AcceptEndOfSupport).
 					With("daysLeft", left)
 			case errors.Is(err, workmail.ErrNotFound):
@@ -518,9 +518,9 @@ var workMailChecks = []Check{
 		Title: "Exchange lets WorkMail use EWS",
 		Scope: PerForest,
 		Needs: []check.ID{"access.onprem-read"},
-		Reads: fact.List(fact.Organization),
-		Why: "WorkMail asks EWS on-premises. The switch of the organization and its policy for programs may refuse " +
-			"it.",
+		Reads: fact.List(fact.Organization, fact.MailboxAccesses),
+		Why: "WorkMail asks EWS on-premises. The switch of the organization, its policy for programs, and the switch " +
+			"of the mailbox of its account may refuse it.",
 		Fix:      "Set EwsEnabled to true, and take the policy away: the user agent of WorkMail is not documented.",
 		Consider: "Other applications may use EWS from then on, too.",
 		Run: func(ctx context.Context, in Input) check.Result {
@@ -538,7 +538,23 @@ var workMailChecks = []Check{
 				return check.Warned("EwsApplicationAccessPolicy is EnforceAllowList: WorkMail is refused unless the " +
 					"list holds its user agent").FixWith("Set-OrganizationConfig -EwsApplicationAccessPolicy $null")
 			}
-			return check.Pass("EWS is on in %s", in.Forest.Name())
+			user := in.Forest.Answers.WorkMail.User
+			if user == "" {
+				return check.Pass("EWS is on in %s", in.Forest.Name())
+			}
+			_, name, qualified := strings.Cut(user, `\`)
+			if !qualified {
+				name = user
+			}
+			access, err := fact.MailboxAccesses.In(ctx, in.Forest, name)
+			switch {
+			case err != nil:
+				return check.Unknown(err)
+			case access.EwsEnabled != nil && !*access.EwsEnabled:
+				return check.Failed("EwsEnabled is false for the mailbox of %s", user).
+					FixWith("Set-CASMailbox -Identity " + exchange.Quote(name) + " -EwsEnabled $null")
+			}
+			return check.Pass("EWS is on in %s, and for %s", in.Forest.Name(), user)
 		},
 	},
 	{
@@ -572,6 +588,36 @@ var workMailChecks = []Check{
 				return check.Failed("%s is a %s and has no mailbox in the forest", user, r.Kind)
 			}
 			return check.Pass("%s has a mailbox", user)
+		},
+	},
+	{
+		ID:    "workmail.password-characters",
+		Title: "WorkMail can store the password of its account in Exchange",
+		Scope: PerForest,
+		Reads: fact.List(fact.ProviderPassword),
+		Why: "WorkMail takes passwords of up to 256 characters, of Latin-1 alone (U+0020 to U+00FF). It refuses " +
+			"another one when the availability configuration is written.",
+		Fix: "Give the account another password, in Active Directory and in the place that the answers name " +
+			"(forests[].workmail.password).",
+		Consider: "Other services that sign in as the account need the new password, too.",
+		Run: func(ctx context.Context, in Input) check.Result {
+			switch {
+			case !withWorkMail(in):
+				return notShared(in)
+			case in.Forest.Answers.WorkMail.Lambda != "":
+				return check.NotApplicable("a Lambda function answers for the forest")
+			}
+			form, err := fact.ProviderPassword.In(ctx, in.Forest)
+			switch {
+			case err != nil:
+				return check.Unknown(err)
+			case form.Typed:
+				return check.NotApplicable("the password is typed when a plan is applied, and judged then")
+			case form.Fault != "":
+				return check.Failed("WorkMail cannot store the password of %s: %s", in.Forest.Answers.WorkMail.User,
+					form.Fault)
+			}
+			return check.Pass("WorkMail can store the password of %s", in.Forest.Answers.WorkMail.User)
 		},
 	},
 	{

@@ -133,6 +133,15 @@ func (o *Organization) Provide(domain, endpoint, user, password string) {
 		user: user, secret: password, created: now, modified: now})
 }
 
+// ProvideFunction stores a Lambda function as the availability provider of a domain.
+func (o *Organization) ProvideFunction(domain, arn string) {
+	o.service.mu.Lock()
+	defer o.service.mu.Unlock()
+	now := o.service.Clock()
+	o.availability = append(o.availability, &availability{domain: strings.ToLower(domain), lambda: arn, created: now,
+		modified: now})
+}
+
 // Exported lists the accounts whose mailboxes were exported to the end.
 func (o *Organization) Exported() []string {
 	o.service.mu.Lock()
