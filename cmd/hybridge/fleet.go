@@ -145,7 +145,8 @@ func (t *task) runMember(ctx context.Context, c *cobra.Command, name, file strin
 		f.About = report.About{} // the deployment has it
 		d.Error = &f
 	} else if endErr != nil {
-		d.Error = &report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: exitFailure, Message: endErr.Error()}
+		d.Error = &report.Failure{APIVersion: report.APIVersion, Kind: "Error", Code: exitFailure,
+			Message: endErr.Error()}
 		d.ExitCode = exitFailure
 	}
 	return d

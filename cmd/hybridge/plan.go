@@ -50,7 +50,7 @@ them. --skip excludes changes, and those that need them.`,
 	c.Flags().StringVar(&o.scripts, "scripts", "",
 		"write the plan as scripts into `DIR`: PowerShell, and the AWS CLI for WorkMail")
 	c.Flags().StringVar(&o.split, "split", "",
-		"with --scripts: `role` makes a folder per team: entra, exchange, workmail")
+		"with --scripts: `role` makes a folder per team: entra, exchange, network, workmail")
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	o.narrow.flags(c)
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")

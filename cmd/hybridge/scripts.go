@@ -55,6 +55,9 @@ func (t *task) writeScripts(ctx context.Context, plan change.Plan, o planOptions
 		t.note("the plan has nothing to change: no script is written")
 		return nil
 	}
+	if o.split == splitRole { // its runbook alone: a plan changes no network
+		sets[deployment.RoleNetwork] = nil
+	}
 	for _, role := range slices.Sorted(maps.Keys(sets)) {
 		if err := t.writeSet(ctx, plan, filepath.Join(dir, role), role, sets[role]); err != nil {
 			return fault(err)
@@ -97,6 +100,12 @@ func (t *task) writeSet(ctx context.Context, plan change.Plan, dir, role string,
 	runbook, err := t.deployed.Runbook(ctx, plan, role)
 	if err != nil {
 		return err
+	}
+	if len(set) == 0 { // the network team
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		return writeFile(filepath.Join(dir, deployment.RunbookFile), runbook)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, deployment.RollbackFolder), 0o755); err != nil {
 		return err

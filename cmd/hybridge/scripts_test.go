@@ -143,7 +143,7 @@ func TestScriptsByRole(t *testing.T) {
 		t.Fatal(got.errout)
 	}
 	var files []string
-	for _, role := range []string{"entra", "exchange"} {
+	for _, role := range []string{"entra", "exchange", "network"} {
 		for _, pattern := range []string{"*", "rollback/*"} {
 			found, _ := filepath.Glob(filepath.Join(dir, role, pattern))
 			for _, path := range found {
@@ -155,7 +155,7 @@ func TestScriptsByRole(t *testing.T) {
 	want := []string{
 		"entra/01-entra.ps1", "entra/RUNBOOK.md", "entra/hybridge-plan.json", "entra/rollback",
 		"entra/rollback/01-entra.ps1", "exchange/02-online.ps1", "exchange/RUNBOOK.md", "exchange/hybridge-plan.json",
-		"exchange/rollback", "exchange/rollback/02-online.ps1",
+		"exchange/rollback", "exchange/rollback/02-online.ps1", "network/RUNBOOK.md",
 	}
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Error(diff)

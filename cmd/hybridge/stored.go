@@ -130,7 +130,8 @@ func storedDocument(data []byte) (fleet.Report, error) {
 		return fleet.Report{}, errors.New("is not JSON, or cut off; write a report with: hybridge check -o json")
 	}
 	if head.APIVersion != report.APIVersion {
-		return fleet.Report{}, fmt.Errorf("is of version %q; this hybridge reads %s", head.APIVersion, report.APIVersion)
+		return fleet.Report{}, fmt.Errorf("is of version %q; this hybridge reads %s", head.APIVersion,
+			report.APIVersion)
 	}
 	if head.Kind == "FleetReport" {
 		var r fleet.Report

@@ -68,7 +68,8 @@ func (v *validation) notify(a *Answers) {
 		if r.Kind != NotifyTeams {
 			v.single(at("url"), &r.URL, secureURL)
 		}
-		if slices.ContainsFunc([]string{"kind", "url", "urlSecret"}, func(key string) bool { return v.reported[join(at(key))] }) {
+		if slices.ContainsFunc([]string{"kind", "url", "urlSecret"},
+			func(key string) bool { return v.reported[join(at(key))] }) {
 			continue
 		}
 		switch {

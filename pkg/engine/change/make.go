@@ -321,7 +321,8 @@ func (m *maker) read(ctx context.Context) error {
 // leave leaves a resource out of the plan.
 func (m *maker) leave(i int, reason msg.Text, err error) {
 	r := m.resources[i]
-	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err, Part: r.Part}
+	m.left[i] = LeftOut{Topic: r.Topic, Place: r.Target, Resources: []string{r.ID()}, Reason: reason, Err: err,
+		Part: r.Part}
 }
 
 // spread leaves out resources that need a left-out one, and removals of resources that a left-out

@@ -167,7 +167,8 @@ func Teams(about report.About, changes []Change) ([]byte, error) {
 		count[c.Change]++
 	}
 	body := []object{
-		block(plain("hybridge "+about.Verb+": "+about.Deployment, longest), object{"weight": "bolder", "size": "medium"}),
+		block(plain("hybridge "+about.Verb+": "+about.Deployment, longest),
+			object{"weight": "bolder", "size": "medium"}),
 		block(fmt.Sprintf("%d new, %d gone, %d unseen, %d seen again", count[New], count[Gone], count[Unseen],
 			count[Seen]), object{"isSubtle": true}),
 	}

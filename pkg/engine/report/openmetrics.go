@@ -24,7 +24,8 @@ var _ = register(Format{
 var families = []struct{ name, help string }{
 	{"hybridge_run_timestamp_seconds", "When the run began, in seconds since 1970."},
 	{"hybridge_run_duration_seconds", "How long the run took."},
-	{"hybridge_run_exit_code", "The exit code of the run: 0 fine, 3 a failure, 9 something required could not be read."},
+	{"hybridge_run_exit_code", "The exit code of the run: 0 fine, 3 a failure, 9 something required could not be " +
+		"read."},
 	{"hybridge_findings", "How many checks ended with this status."},
 	{"hybridge_check_state", "How a check ended: 0 passed, 1 acknowledged, 2 warning, 3 unknown, 4 failed. " +
 		"A skipped check has none."},

@@ -164,6 +164,9 @@ func (d *Deployment) Scripts(ctx context.Context, p change.Plan) ([]Script, erro
 
 // Runbook says in Markdown how to run the scripts of a plan; see desired.Runbook.
 func (d *Deployment) Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error) {
+	if role == RoleNetwork {
+		return d.networkRunbook(p), nil
+	}
 	set := d.facts()
 	sites, err := desired.Sites(ctx, set, p)
 	if err != nil {
