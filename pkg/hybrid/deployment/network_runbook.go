@@ -21,8 +21,8 @@ type opening struct{ from, to, port, use string }
 // networkRunbook is the cut-over sheet of the network team, from the answers and the cloud.
 func (d *Deployment) networkRunbook(p change.Plan) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Runbook of the network team: %d changes by others\n\nhybridge plan `%s`. hybridge changes no DNS "+
-		"record and no firewall: this is what the other teams rest on.\n", len(p.Changes), p.Digest)
+	fmt.Fprintf(&b, "# Runbook of the network team: %d changes by others\n\nhybridge plan `%s`. hybridge changes no "+
+		"DNS record and no firewall: this is what the other teams rest on.\n", len(p.Changes), p.Digest)
 	b.WriteString("\n## Before the first step\n\n- GO when everything below is in place and these checks pass: " +
 		"`hybridge check --only 'reachability.*' --only 'dns.*' --only 'autodiscover.*'`.\n" +
 		"- STOP when one of them fails or cannot look: the scripts of the others would set up a way that is closed.\n")
@@ -30,16 +30,16 @@ func (d *Deployment) networkRunbook(p change.Plan) []byte {
 	for _, o := range d.openings() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.from, o.to, o.port, o.use)
 	}
-	b.WriteString("\nThe addresses of Microsoft's services change: take them from \"Microsoft 365 URLs and IP address " +
-		"ranges\" of the cloud. Nothing on these ways may end TLS or sign people in: lookups and mail carry their own proof.\n")
+	b.WriteString("\nThe addresses of Microsoft's services change: take them from \"Microsoft 365 URLs and IP " +
+		"address ranges\" of the cloud. Nothing on these ways may end TLS or sign people in: lookups and mail carry their own proof.\n")
 	b.WriteString("\n## Public DNS\n\n| name | record | leads to |\n| --- | --- | --- |\n")
 	for _, r := range d.records() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(r, " | "))
 	}
 	b.WriteString("\n## After the last step\n\n- GO when `hybridge test --until-ok 20m` shows every lookup OK, and with secureMail " +
 		"`hybridge test --message` every message.\n- STOP when a lookup or a message fails at a connection: the hop that " +
-		"is named is yours.\n\n## Going back\n\nClose what was opened for this plan when the other teams have gone back, " +
-		"not before.\n")
+		"is named is yours.\n\n## Going back\n\nClose what was opened for this plan when the other teams have gone " +
+		"back, not before.\n")
 	return []byte(b.String())
 }
 
