@@ -19,17 +19,34 @@ import (
 // TestDavMailAgainstTheLab requests free/busy of a person in the forest and of one in the tenant
 // through DavMail, a gateway from EWS to CalDAV. DavMail opens folders first.
 func TestDavMailAgainstTheLab(t *testing.T) {
+	e := startLab(t)
+	e.must(t, 0, "apply", "--yes")
+	f := e.facts(t).Forests[0]
+	status, body := e.davMail(t, f.Domain, f.User, f.Password, f.Remote)
+	for _, who := range []string{f.User, f.Remote} {
+		if !busy(body, who) {
+			t.Errorf("no busy time of %s: %s\n%s", who, status, tail(body))
+		}
+	}
+}
+
+// busy reports whether an answer of DavMail shows when an attendee is busy.
+func busy(body, who string) bool {
+	_, answer, found := strings.Cut(body, "ATTENDEE:mailto:"+who)
+	answer, _, _ = strings.Cut(answer, "END:VFREEBUSY")
+	return found && strings.Contains(answer, "FREEBUSY;FBTYPE=")
+}
+
+// davMail requests free/busy of a person and of another one through DavMail at a forest's EWS.
+func (e *estate) davMail(t *testing.T, domain, user, password, other string) (status, body string) {
+	t.Helper()
 	const jar = "/usr/share/davmail/davmail.jar"
 	if _, err := os.Stat(jar); err != nil {
 		peer.Missing(t, "DavMail", "davmail-server")
 	}
 	java, keytool := peer.Program(t, "java", "default-jre-headless"), peer.Program(t, "keytool", "default-jre-headless")
-	e := startLab(t)
-	e.must(t, 0, "apply", "--yes")
-	facts := e.facts(t)
-	f := facts.Forests[0]
-	host := "mail." + f.Domain
-	_, port, err := net.SplitHostPort(facts.Endpoints[host+":443"])
+	host := "mail." + domain
+	_, port, err := net.SplitHostPort(e.facts(t).Endpoints[host+":443"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,32 +97,26 @@ func TestDavMailAgainstTheLab(t *testing.T) {
 	question := strings.Join([]string{
 		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//lab//EN", "METHOD:REQUEST", "BEGIN:VFREEBUSY", "UID:1@lab",
 		"DTSTAMP:" + day.Format(stamp), "DTSTART:" + day.Format(stamp), "DTEND:" + day.AddDate(0, 0, 7).Format(stamp),
-		"ORGANIZER:mailto:" + f.User, "ATTENDEE:mailto:" + f.User, "ATTENDEE:mailto:" + f.Remote,
+		"ORGANIZER:mailto:" + user, "ATTENDEE:mailto:" + user, "ATTENDEE:mailto:" + other,
 		"END:VFREEBUSY", "END:VCALENDAR", "",
 	}, "\r\n")
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/users/"+f.User+"/outbox",
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/users/"+user+"/outbox",
 		strings.NewReader(question))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.SetBasicAuth(f.User, e.secret(t, f.Password))
+	request.SetBasicAuth(user, e.secret(t, password))
 	request.Header.Set("Content-Type", "text/calendar; charset=utf-8")
-	request.Header.Set("Originator", "mailto:"+f.User)
-	request.Header.Set("Recipient", "mailto:"+f.Remote)
+	request.Header.Set("Originator", "mailto:"+user)
+	request.Header.Set("Recipient", "mailto:"+other)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, who := range []string{f.User, f.Remote} {
-		_, answer, found := strings.Cut(string(body), "ATTENDEE:mailto:"+who)
-		answer, _, _ = strings.Cut(answer, "END:VFREEBUSY")
-		if !found || !strings.Contains(answer, "FREEBUSY;FBTYPE=") {
-			t.Errorf("no busy time of %s: %s\n%s", who, response.Status, tail(string(body)))
-		}
-	}
+	return response.Status, string(text)
 }

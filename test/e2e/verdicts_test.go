@@ -11,10 +11,10 @@ import (
 	"github.com/hybridge-cli/hybridge/test/peer"
 )
 
-// TestExchangelibAgreesWithTheVerdict plants faults of lookups, and requests the same calendars of
-// the same servers with exchangelib: what works there works here, and what is refused there is a
-// failed lookup here. VERDICTS=all takes every fault of the lab.
-func TestExchangelibAgreesWithTheVerdict(t *testing.T) {
+// TestClientsAgreeWithTheVerdict plants faults of lookups, and requests the same calendars of the
+// same servers with exchangelib and DavMail: what works there works here, and what is refused there
+// is a failed lookup here. VERDICTS=all takes every fault of the lab.
+func TestClientsAgreeWithTheVerdict(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's own, which has Debian's modules
 	if err := exec.Command(python, "-c", "import exchangelib").Run(); err != nil {
 		peer.Missing(t, "exchangelib", "python3-exchangelib")
@@ -31,18 +31,22 @@ func TestExchangelibAgreesWithTheVerdict(t *testing.T) {
 				Matrix []struct{ From, To, Direction, Probe, Status, Error string }
 			}](t, e.run(t, "test", "-o", "json").stdout).Matrix
 			for _, forest := range e.facts(t).Forests {
-				seen := e.exchangelib(t, python, forest.Domain, forest.User, forest.Password, forest.Remote)
 				for _, v := range verdicts {
 					if v.Probe != "ews" || v.To != forest.Remote || !strings.HasPrefix(v.Direction, forest.Name+" ->") {
 						continue
 					}
-					merged := seen[v.To]
-					works := merged != "" && strings.Trim(merged, "01234") == ""
-					// A calendar that is shown, and shown wrongly, is a failed lookup: exchangelib
-					// compares nothing.
+					merged := e.exchangelib(t, python, forest.Domain, forest.User, forest.Password, forest.Remote)[v.To]
+					status, body := e.davMail(t, forest.Domain, forest.User, forest.Password, forest.Remote)
+					seen := map[string]bool{"exchangelib": merged != "" && strings.Trim(merged, "01234") == "",
+						"DavMail": busy(body, v.To)}
+					// A calendar that is shown, and shown wrongly, is a failed lookup: these clients
+					// compare nothing.
 					wrong := v.Status == "failed" && strings.Contains(v.Error, "shifted")
-					if works != (v.Status == "ok") && !wrong {
-						t.Errorf("%s: exchangelib says %q, hybridge %s %s", v.To, merged, v.Status, v.Error)
+					for client, works := range seen {
+						if works != (v.Status == "ok") && !wrong {
+							t.Errorf("%s: %s sees the calendar: %v (%s), hybridge: %s %s", v.To, client, works, status,
+								v.Status, v.Error)
+						}
 					}
 					if v.Status != "ok" {
 						failed++

@@ -18,6 +18,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/engine/change"
 	"github.com/hybridge-cli/hybridge/pkg/engine/check"
 	"github.com/hybridge-cli/hybridge/pkg/engine/observe"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
@@ -303,5 +304,44 @@ func TestValidateOnly(t *testing.T) {
 	}
 	if _, err := d.Test(t.Context(), TestOptions{}, quiet); errors.Is(err, ErrValidateOnly) {
 		t.Error("lookups are refused")
+	}
+}
+
+// Checks decide between the causes that the text of a failed lookup suggests. In Markdown it is a
+// ticket: the verdict, the side, the owner and the next step first.
+func TestValidateDecides(t *testing.T) {
+	d, _, _ := readyLab(t)
+	session, err := d.tenant.online.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.Run(t.Context(), exchange.Command{Name: "Set-OrganizationConfig",
+		Parameters: map[string]any{"EwsEnabled": false}}); err != nil {
+		t.Fatal(err)
+	}
+	pair := d.answers.Tests.Pairs[0]
+	v, err := d.Validate(t.Context(), ValidateOptions{Subject: "freebusy", From: pair.From, To: pair.To},
+		observe.Func(func(observe.Event) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := v.Verdict
+	if got.Status != freebusy.Failed || got.Cause != "ews.off-online" || got.Confidence == 0 || got.Owner == "" ||
+		got.Next.IsZero() || got.Side != "online" || v.Ranked == nil || !v.Ranked.Causes[0].Decided {
+		t.Errorf("%+v\n%+v", got, v.Ranked)
+	}
+	var ticket strings.Builder
+	format, _ := report.Named("markdown")
+	if err := format.Open(&ticket, report.Options{}).Write(v); err != nil {
+		t.Fatal(err)
+	}
+	last := -1
+	for _, part := range []string{"# Free/busy: " + pair.From, "verdict", "side", "cause", "owner", "next", "## Lookups"} {
+		at := strings.Index(ticket.String(), part)
+		if at <= last {
+			t.Errorf("%q is not where a ticket has it:\n%s", part, ticket.String())
+			break
+		}
+		last = at
 	}
 }

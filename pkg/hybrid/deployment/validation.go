@@ -43,9 +43,10 @@ type Verdict struct {
 	// Side is whose side the fault is on: a forest, online, workmail.
 	Side string `json:"side,omitempty"`
 	// Cause is the id of a cause or of a check: hybridge help ID describes it.
-	Cause string   `json:"cause,omitempty"`
-	Owner string   `json:"owner,omitempty"` // who can fix it
-	Next  msg.Text `json:"next,omitzero"`   // the next step
+	Cause      string   `json:"cause,omitempty"`
+	Confidence float64  `json:"confidence,omitempty"` // 0 to 1, of a cause
+	Owner      string   `json:"owner,omitempty"`      // who can fix it
+	Next       msg.Text `json:"next,omitzero"`        // the next step
 }
 
 // Remark is one thing that a side knows about a mailbox.
@@ -142,18 +143,38 @@ func (v *Validation) byLookup(a answers.Answers) bool {
 		v.Verdict.Next = msg.Of("wait, or ask again with: hybridge test --until-ok")
 		return true
 	}
-	if len(answer.Diagnosis) == 0 {
+	if len(answer.Diagnosis) == 0 && (v.Ranked == nil || len(v.Ranked.Causes) == 0) {
 		v.Verdict.Text = msg.Of("%s does not see %s: %s", answer.From, answer.To, answer.Gist())
 		v.Verdict.Next = msg.Of("hybridge check says what is missing on each side")
 		return true
 	}
-	id := answer.Diagnosis[0].ID
+	var id string
+	var sure float64
+	if len(answer.Diagnosis) > 0 {
+		id, sure = answer.Diagnosis[0].ID, answer.Diagnosis[0].Confidence
+	}
+	if v.Ranked != nil && len(v.Ranked.Causes) > 0 {
+		id, sure = string(v.Ranked.Causes[0].ID), v.Ranked.Causes[0].Confidence
+	}
 	row, _ := diagnose.Find(diagnose.ID(id))
-	v.Verdict.Cause, v.Verdict.Owner = id, row.Owner
-	v.Verdict.Side = sideOf(row, answer.Direction, a)
+	v.Verdict.Cause, v.Verdict.Confidence, v.Verdict.Owner = id, sure, row.Owner
+	v.Verdict.Side = cmp.Or(v.decidedAt(), sideOf(row, answer.Direction, a))
 	v.Verdict.Text = msg.Of("%s does not see %s: %s", answer.From, answer.To, msg.Key(row.Cause))
 	v.Verdict.Next = msg.Key(row.Fix)
 	return true
+}
+
+// decidedAt is the side where a check found the first cause, if one did.
+func (v *Validation) decidedAt() string {
+	if v.Ranked == nil || len(v.Ranked.Causes) == 0 {
+		return ""
+	}
+	for _, e := range v.Ranked.Causes[0].Evidence {
+		if strings.Contains(e.Probe, ".") { // a check, not a lookup or a message
+			return sideOfScope(e.Place)
+		}
+	}
+	return ""
 }
 
 // asker is the side where a lookup starts.
@@ -272,7 +293,11 @@ func (v Validation) View() report.View {
 	}
 	say(msg.Of("verdict"), v.Verdict.Text, verdictTones[v.Verdict.Status])
 	say(msg.Of("side"), msg.Plain(v.Verdict.Side), report.Plain)
-	say(msg.Of("cause"), msg.Plain(v.Verdict.Cause), report.Plain)
+	cause := msg.Plain(v.Verdict.Cause)
+	if v.Verdict.Confidence > 0 {
+		cause = msg.Of("%s (%.0f%%)", v.Verdict.Cause, 100*v.Verdict.Confidence)
+	}
+	say(msg.Of("cause"), cause, report.Plain)
 	say(msg.Of("owner"), msg.Plain(v.Verdict.Owner), report.Plain)
 	say(msg.Of("next"), v.Verdict.Next, report.Plain)
 	for _, r := range v.Remarks {
