@@ -65,7 +65,7 @@ func TestDocumentsFitTheirSchemas(t *testing.T) {
 		{[]string{"history"}, "history", 0},
 		{[]string{"rollback", "--dry-run"}, "rollback-plan", 0},
 		{[]string{"validate", "freebusy", "--from", "nobody@contoso.example", "--to", "nobody@fabrikam.example"},
-			"validate-report", 3},
+			"validate-report", 9},
 		{[]string{"rollback", "--yes"}, "apply-report", 0},
 		{[]string{"--non-interactive", "--yes"}, "run-report", 0},
 		{[]string{"--non-interactive", "--yes"}, "run-report", 0}, // nothing is left to do

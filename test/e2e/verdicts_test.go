@@ -21,7 +21,8 @@ func TestClientsAgreeWithTheVerdict(t *testing.T) {
 	}
 	failed := 0
 	for _, f := range lab.Faults() {
-		if f.Passes || f.Message || len(f.Turns) > 0 && os.Getenv("VERDICTS") != "all" {
+		some := len(f.Turns) == 0 || strings.HasPrefix(f.ID, "lookup.") || f.ID == "tenant.ews-off"
+		if f.Passes || f.Message || !some && os.Getenv("VERDICTS") != "all" {
 			continue
 		}
 		t.Run(f.ID, func(t *testing.T) {

@@ -180,7 +180,7 @@ func (v *Validation) decidedAt() string {
 // asker is the side where a lookup starts.
 func asker(direction string) string {
 	from, _, _ := strings.Cut(direction, " -> ")
-	return from
+	return strings.Trim(from, "?") // "?" where it is not known
 }
 
 // sideOf is the side on which a cause is fixed.
