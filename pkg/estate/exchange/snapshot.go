@@ -12,8 +12,9 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
 
-// ErrReadOnly is what a Snapshot answers to a cmdlet that would change something.
-var ErrReadOnly = errors.New("a snapshot cannot be changed")
+// ErrReadOnly is what a Snapshot, or a session for reading, answers to a cmdlet that would change
+// something.
+var ErrReadOnly = errors.New("nothing is changed here, only read")
 
 // Snapshot is a Session that answers from a recording. It never reaches anywhere. Its JSON form is
 // an object of cmdlet names, each with its output objects, or with {"error": {...}} where recording

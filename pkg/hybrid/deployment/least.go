@@ -18,8 +18,8 @@ var (
 			"Get-SettingOverride"}),
 		fact.Online: slices.Concat(routeReads, []string{"Get-AcceptedDomain"}),
 		fact.Entra:  {"Calendars.Read"},
-		fact.WorkMail: {"workmail:DescribeOrganization", "workmail:ListAvailabilityConfigurations", "workmail:ListUsers",
-			"workmail:TestAvailabilityConfiguration"},
+		fact.WorkMail: {"workmail:DescribeOrganization", "workmail:ListAvailabilityConfigurations",
+			"workmail:ListUsers", "workmail:TestAvailabilityConfiguration"},
 	}
 )
 

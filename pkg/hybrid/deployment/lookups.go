@@ -144,8 +144,8 @@ func person(o exchange.Object) bool {
 
 // premises returns the places that lookups go between. A premise connects on first use. release
 // drops these connections. With readOnly, a premise has nothing that writes.
-func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly bool) (premises []freebusy.Premise, release func(),
-	err error) {
+func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly bool) (
+	premises []freebusy.Premise, release func(), err error) {
 	var clients []*connection[*ews.Client]
 	for _, f := range d.forests {
 		client := &connection[*ews.Client]{open: func(ctx context.Context) (*ews.Client,

@@ -29,7 +29,7 @@ type readingGraph struct{ fact.Graph }
 
 func (g readingGraph) Do(ctx context.Context, method, path string, body any) (map[string]any, error) {
 	if method != http.MethodGet || body != nil {
-		return nil, fmt.Errorf("Microsoft Graph: %s %s: %w", method, path, exchange.ErrReadOnly)
+		return nil, fmt.Errorf("%s %s at Microsoft Graph: %w", method, path, exchange.ErrReadOnly)
 	}
 	return g.Graph.Do(ctx, method, path, nil)
 }
@@ -38,7 +38,7 @@ func (g readingGraph) Do(ctx context.Context, method, path string, body any) (ma
 type readingWorkMail struct{ fact.WorkMailAPI }
 
 func (readingWorkMail) Run(_ context.Context, operation string, _ map[string]any) error {
-	return fmt.Errorf("WorkMail: %s: %w", operation, exchange.ErrReadOnly)
+	return fmt.Errorf("%s at WorkMail: %w", operation, exchange.ErrReadOnly)
 }
 
 // asking narrows a connection to what lookups need.

@@ -33,8 +33,8 @@ func Subjects() []Subject {
 
 var subjects = []Subject{
 	{ID: "freebusy", Takes: "FROM TO", About: "why FROM does not see the free/busy of TO", Lookups: true},
-	{ID: "user", Takes: "ADDRESS", About: "where a mailbox is, whether both sides agree on it, and whether it sees and " +
-		"is seen from the other sides", Lookups: true},
+	{ID: "user", Takes: "ADDRESS", About: "where a mailbox is, whether both sides agree on it, and whether it sees " +
+		"and is seen from the other sides", Lookups: true},
 	{ID: "certificates", About: "certificates of mail, of OAuth and of web addresses: on every server, and as the " +
 		"cloud knows them", Checks: []string{"certificates.*", "tenant.connector-certificate", "tenant.shared-keys",
 		"servers.tls", "oauth.auth-config"}, Also: []string{"Get-AcceptedDomain"}},

@@ -118,8 +118,8 @@ func compareSides(address string, found []known, absent []string, unsure bool) (
 	case len(holders) == 0:
 		return remarks
 	case len(holders) > 1:
-		add(holders[1].premise.Name, freebusy.Failed, "%s has two mailboxes, in %s and in %s: each side finds its own, "+
-			"and meetings of the other one do not show", address, holders[0].premise.Name, holders[1].premise.Name)
+		add(holders[1].premise.Name, freebusy.Failed, "%s has two mailboxes, in %s and in %s: each side finds its "+
+			"own, and meetings of the other one do not show", address, holders[0].premise.Name, holders[1].premise.Name)
 		return remarks
 	}
 	home := holders[0]
@@ -130,8 +130,8 @@ func compareSides(address string, found []known, absent []string, unsure bool) (
 		case k.here:
 			continue
 		case k.target == "":
-			add(side, freebusy.Failed, "%s knows %s as a %s without a target address: a lookup for it goes nowhere", side,
-				address, k.kind)
+			add(side, freebusy.Failed, "%s knows %s as a %s without a target address: a lookup for it goes nowhere",
+				side, address, k.kind)
 		case !home.has(k.target):
 			add(side, freebusy.Failed, "%s sends lookups to %s, which is no address of the mailbox in %s", side, k.target,
 				home.premise.Name)
@@ -167,8 +167,8 @@ func (d *Deployment) openness(ctx context.Context, facts *fact.Set, k known, add
 		return []Remark{{Side: k.premise.Name, Status: freebusy.Unknown,
 			Text: fmt.Sprintf("whether the mailbox lets EWS in is unknown: %v", err), cause: err}}
 	case access.EwsEnabled != nil && !*access.EwsEnabled:
-		return []Remark{{Side: k.premise.Name, Status: freebusy.Failed, Text: fmt.Sprintf("EWS is off for the mailbox of "+
-			"%s (Get-CASMailbox shows EwsEnabled False): other organizations do not see its free/busy", address)}}
+		return []Remark{{Side: k.premise.Name, Status: freebusy.Failed, Text: fmt.Sprintf("EWS is off for the mailbox "+
+			"of %s (Get-CASMailbox shows EwsEnabled False): other organizations do not see its free/busy", address)}}
 	}
 	return nil
 }

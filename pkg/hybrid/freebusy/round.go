@@ -467,7 +467,8 @@ func (r *round) ofOwnSide(ctx context.Context, home Premise, lookups []*lookup) 
 		for _, l := range lookups {
 			var refused *refusal
 			seen, known := r.own[key(l)]
-			if slices.Contains(keys, key(l)) || known && !(again && errors.As(seen.Err, &refused) && l.pair.To != from) {
+			repeat := again && errors.As(seen.Err, &refused) && l.pair.To != from
+			if slices.Contains(keys, key(l)) || known && !repeat {
 				continue
 			}
 			keys, pairs = append(keys, key(l)), append(pairs, Pair{From: cmp.Or(from, l.pair.To), To: l.pair.To})
