@@ -31,14 +31,15 @@ func (d *Deployment) networkRunbook(p change.Plan) []byte {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.from, o.to, o.port, o.use)
 	}
 	b.WriteString("\nThe addresses of Microsoft's services change: take them from \"Microsoft 365 URLs and IP " +
-		"address ranges\" of the cloud. Nothing on these ways may end TLS or sign people in: lookups and mail carry their own proof.\n")
+		"address ranges\" of the cloud. Nothing on these ways may end TLS or sign people in: lookups and mail carry " +
+		"their own proof.\n")
 	b.WriteString("\n## Public DNS\n\n| name | record | leads to |\n| --- | --- | --- |\n")
 	for _, r := range d.records() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(r, " | "))
 	}
-	b.WriteString("\n## After the last step\n\n- GO when `hybridge test --until-ok 20m` shows every lookup OK, and with secureMail " +
-		"`hybridge test --message` every message.\n- STOP when a lookup or a message fails at a connection: the hop that " +
-		"is named is yours.\n\n## Going back\n\nClose what was opened for this plan when the other teams have gone " +
+	b.WriteString("\n## After the last step\n\n- GO when `hybridge test --until-ok 20m` shows every lookup OK, and with " +
+		"secureMail `hybridge test --message` every message.\n- STOP when a lookup or a message fails at a " +
+		"connection: the hop that is named is yours.\n\n## Going back\n\nClose what was opened for this plan when the other teams have gone " +
 		"back, not before.\n")
 	return []byte(b.String())
 }
@@ -89,7 +90,8 @@ func (d *Deployment) openings() []opening {
 		if f.Directory.Security == answers.SecurityStartTLS {
 			port = "389"
 		}
-		out = append(out, opening{"hybridge's computer", strings.Join(servers, ", "), port, "the directory of " + f.Name},
+		out = append(out, opening{"hybridge's computer", strings.Join(servers, ", "), port,
+			"the directory of " + f.Name},
 			opening{"hybridge's computer", f.Exchange.Server,
 				map[bool]string{true: "443", false: "80"}[strings.HasPrefix(f.Exchange.URL, "https:")],
 				"remote PowerShell of " + f.Name})
@@ -120,7 +122,8 @@ func (d *Deployment) records() (rows [][]string) {
 					[]string{domain, "TXT (SPF)", "as before, with what the checks `dns.*` ask for"})
 			}
 		}
-		rows = append(rows, []string{f.Namespace.Autodiscover + ", " + f.Namespace.EWS, "A", "the publication of " + f.Name})
+		rows = append(rows, []string{f.Namespace.Autodiscover + ", " + f.Namespace.EWS, "A",
+			"the publication of " + f.Name})
 		if a.ExchangeOnline != nil && a.Has(answers.SecureMail) {
 			rows = append(rows, []string{f.Namespace.SMTP, "A", "the mail servers of " + f.Name})
 		}
