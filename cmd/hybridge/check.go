@@ -33,12 +33,14 @@ With -f FOLDER it checks each answers file in the folder: a fleet, see docs/flee
 		Example: `  hybridge check -f answers.yaml
   hybridge check -f answers.yaml --only 'directory.*' --skip directory.unique-addresses
   hybridge check -f answers.yaml -o junit --output-file checks.xml
+  hybridge check --snapshot snapshot.json
   hybridge check -f answers.yaml --only 'directory.*' --findings findings.csv --fix-script repair
   hybridge check -f fleet --shard 3/8 -o json --output-file reports/3.json`,
 		Args: cobra.NoArgs,
 	}, measured|report.Events, func(ctx context.Context, t *task, _ []string) error {
 		return runCheck(ctx, t, o)
-	}, "findings", "fix-script")
+	}, "findings", "fix-script", "snapshot")
+	o.from = snapshotFlag(c)
 	c.Flags().StringVar(&o.findings, "findings", "",
 		"write each wrong value of the directory to `FILE`: a table (.csv), or JSON lines")
 	c.Flags().StringVar(&o.fixScript, "fix-script", "",
@@ -46,7 +48,10 @@ With -f FOLDER it checks each answers file in the folder: a fleet, see docs/flee
 	return c
 }
 
-type checkOptions struct{ findings, fixScript string }
+type checkOptions struct {
+	findings, fixScript string
+	from                *fromSnapshot
+}
 
 // writeFindings writes the wrong values and the scripts that repair them. A value of the directory
 // can be personal: only the owner reads the files.
@@ -87,7 +92,7 @@ func (t *task) writeFindings(findings []check.Finding, o checkOptions) error {
 }
 
 func runCheck(ctx context.Context, t *task, o checkOptions) error {
-	if err := t.open(ctx); err != nil {
+	if err := t.openFrom(ctx, o.from); err != nil {
 		return err
 	}
 	t.warnOfScripts()

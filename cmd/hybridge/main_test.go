@@ -140,6 +140,11 @@ func (s *scripted) Rotate(ctx context.Context, r deployment.Rotation, obs observ
 	return s.plan, s.call(ctx, "rotate "+r.Auth, obs)
 }
 
+func (s *scripted) Collect(ctx context.Context, obs observe.Observer) (deployment.Snapshot, error) {
+	return deployment.Snapshot{APIVersion: "hybridge/v1", Kind: "Snapshot", TakenAt: time.Unix(1, 0).UTC()},
+		s.call(ctx, "collect", obs)
+}
+
 func (s *scripted) Apply(ctx context.Context, _ change.Plan, o apply.Options, obs observe.Observer) (apply.Report,
 	error) {
 	s.applied = o

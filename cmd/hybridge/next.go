@@ -18,7 +18,7 @@ import (
 // next says on standard error how to go on. It is silent in other formats than text: a machine
 // reads those.
 func (t *task) next(format string, args ...any) {
-	if t.text() {
+	if t.text() && !t.recalled {
 		fmt.Fprintf(t.Err, "next: "+format+"\n", args...)
 	}
 }

@@ -26,6 +26,7 @@ type planOptions struct {
 	split    string
 	force    bool
 	detailed bool
+	from     *fromSnapshot
 }
 
 func newPlanCommand(a app) *cobra.Command {
@@ -54,8 +55,9 @@ them. --skip excludes changes, and those that need them.`,
 	c.Flags().BoolVar(&o.force, "force", false, "with --scripts: remove the scripts of another plan from DIR")
 	o.narrow.flags(c)
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 5 when changes are pending")
+	o.from = snapshotFlag(c)
 	return a.fleetVerb(c, report.Documents|report.Measures|report.Events,
-		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts")
+		func(ctx context.Context, t *task, _ []string) error { return runPlan(ctx, t, o) }, "out", "scripts", "snapshot")
 }
 
 func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
@@ -70,7 +72,7 @@ func runPlan(ctx context.Context, t *task, o planOptions) (err error) {
 		defer out.commit() //nolint:errcheck // of a plan that was not made; nothing then
 	}
 	t.narrow = o.narrow
-	if err := t.open(ctx); err != nil {
+	if err := t.openFrom(ctx, o.from); err != nil {
 		return err
 	}
 	t.drift = o.detailed

@@ -34,6 +34,7 @@ type deployed interface {
 	Runbook(ctx context.Context, p change.Plan, role string) ([]byte, error)
 	Notify(ctx context.Context, about report.About, seen []report.Outcome) error
 	Rotate(ctx context.Context, r deployment.Rotation, obs observe.Observer) (change.Plan, error)
+	Collect(ctx context.Context, obs observe.Observer) (deployment.Snapshot, error)
 	PreviewRollback(ctx context.Context, runID string, o apply.Options, obs observe.Observer) (apply.Undo, error)
 }
 
@@ -258,6 +259,7 @@ and --non-interactive it runs all of them in plain lines.`,
 		newRollbackCommand(a),
 		newHistoryCommand(a),
 		newReportCommand(a),
+		newCollectCommand(a),
 		newDemoCommand(a),
 		newLabCommand(a),
 		newSchemaCommand(a),

@@ -40,6 +40,7 @@ var published = []struct {
 	{"explanation", "explain -o json", deployment.Explanation{}},
 	{"run-report", "a run of all stages with -o json", runDocument{}},
 	{"demo-report", "demo -o json", demoDocument{}},
+	{"snapshot", "collect", deployment.Snapshot{}},
 	{"history", "history -o json", apply.Runs{}},
 	{"lab", "lab start -o json", labDocument{}},
 	{"faults", "lab faults -o json", faultsDocument{}},

@@ -34,6 +34,7 @@ var update = flag.Bool("update", false, "rewrite templates/schemas")
 var schemaSources = []string{
 	"cmd/hybridge", "pkg/engine/check", "pkg/engine/change", "pkg/engine/apply", "pkg/engine/observe",
 	"pkg/engine/report", "pkg/engine/fleet", "pkg/engine/notify", "pkg/hybrid/freebusy",
+	"pkg/hybrid/snapshot",
 }
 
 // TestSchemas compares templates/schemas with the types that they are generated from.

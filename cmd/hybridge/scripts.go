@@ -167,6 +167,9 @@ func (t *task) takeUp(path, stateDir string) (apply.Entry, error) {
 
 // warnOfScripts reports scripts that ran in part: the live state is between two plans.
 func (t *task) warnOfScripts() {
+	if t.recalled {
+		return
+	}
 	parts, err := apply.InPart(t.state)
 	if err != nil {
 		t.obs.Observe(observe.Warning{Text: err.Error()})

@@ -34,6 +34,7 @@ type task struct {
 	progress *report.Progress // nil where the format writes events itself
 	state    string           // directory of journals and the lock
 	deployed deployed
+	recalled bool // a snapshot answers in the place of the systems
 	log      *slog.Logger
 	closers  []func() error // after the output's end
 }

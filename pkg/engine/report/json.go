@@ -53,6 +53,9 @@ func JSON(w io.Writer, document any) error {
 	return err
 }
 
+// Compact is a document on one line, with a final newline. No byte in it can act on a terminal.
+func Compact(document any) ([]byte, error) { return encode(document, "") }
+
 // encode is JSON without HTML escapes, but with escapes for DEL, C1 control characters and those
 // that reorder or hide text, which encoding/json leaves alone and terminals do not, and for what a
 // CI service takes for a command.

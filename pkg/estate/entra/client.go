@@ -109,6 +109,9 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 	// Now is for HTTP dates in Retry-After; time.Now when nil.
 	Now func() time.Time
+	// Read stands between GET requests and Graph: live sends the request to ask. May be nil.
+	Read func(ctx context.Context, ask string, live func(context.Context) (json.RawMessage, error)) (json.RawMessage,
+		error)
 }
 
 // Client is a tenant's Graph. It is safe for concurrent use.
@@ -239,6 +242,16 @@ func (c *Client) resolve(path string) (string, error) {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body any) ([]byte, error) {
+	if method == http.MethodGet && body == nil && c.o.Read != nil {
+		ask := method + " " + strings.TrimPrefix(path, c.base.String())
+		return c.o.Read(ctx, ask, func(ctx context.Context) (json.RawMessage, error) {
+			return c.send(ctx, method, path, nil)
+		})
+	}
+	return c.send(ctx, method, path, body)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) ([]byte, error) {
 	address, err := c.resolve(path)
 	if err != nil {
 		return nil, err

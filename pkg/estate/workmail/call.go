@@ -119,6 +119,41 @@ func (c *Client) do(ctx context.Context, s service, operation string, input, out
 	if err != nil {
 		return &unsendable{fmt.Errorf("WorkMail: %s: %w", operation, err)}
 	}
+	if c.read == nil || !reads(operation) {
+		return c.send(ctx, s, operation, body, output)
+	}
+	answer, err := c.read(ctx, operation+" "+string(body), func(ctx context.Context) (raw json.RawMessage, err error) {
+		err = c.send(ctx, s, operation, body, &raw)
+		return raw, err
+	})
+	if err != nil || output == nil || len(answer) == 0 {
+		return err
+	}
+	return decode(operation, answer, output)
+}
+
+// reads reports whether an operation changes nothing and gives no secret.
+func reads(operation string) bool {
+	for _, verb := range []string{"Describe", "Get", "List", "Test"} {
+		if strings.HasPrefix(operation, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// decode reads an answer.
+func decode(operation string, answer []byte, output any) error {
+	if err := json.Unmarshal(answer, output); err != nil {
+		return fmt.Errorf("WorkMail: %s: the answer cannot be read: %s", operation, link.Line(err.Error()))
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, s service, operation string, body []byte, output any) error {
+	if c.http == nil {
+		return &unsendable{fmt.Errorf("WorkMail: %s: not in a snapshot", operation)}
+	}
 	limited, cancel := c.limited(ctx)
 	defer cancel()
 	unsure := false // an earlier try may have been carried out
@@ -200,10 +235,7 @@ func (c *Client) try(ctx context.Context, s service, operation string, body []by
 		if output == nil || len(answer) == 0 {
 			return 0, nil
 		}
-		if err := json.Unmarshal(answer, output); err != nil {
-			return 0, failed(fmt.Errorf("the answer cannot be read: %s", link.Line(err.Error())))
-		}
-		return 0, nil
+		return 0, decode(operation, answer, output)
 	}
 	refusal := refused(operation, resp, answer)
 	refusal.skewed = c.corrected(refusal.Code, resp, skew)

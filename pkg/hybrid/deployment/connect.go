@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/workmail"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -204,6 +206,9 @@ func (d *Deployment) connect() {
 	// All lookups share one client: it remembers which resolver does not answer.
 	d.names = &dns.Client{Resolvers: d.answers.Network.Resolvers, Log: d.options.Log}
 	d.link = &connection[*link.Link]{open: func(ctx context.Context) (*link.Link, error) {
+		if d.tape.Replays() {
+			return nil, fmt.Errorf("network: %w", snapshot.ErrNotHeld) // and nothing is connected to
+		}
 		n := d.answers.Network
 		o := link.Options{
 			ConnectTo: n.ConnectTo, LookupHost: d.names.LookupHost, CAFile: d.path(n.CAFile), Proxy: n.Proxy,
@@ -346,6 +351,10 @@ func (d *Deployment) openTokens(ctx context.Context) (*tokens, error) {
 }
 
 func (d *Deployment) openGraph(ctx context.Context) (*entra.Client, error) {
+	if d.tape.Replays() {
+		return entra.New(entra.Options{Graph: d.cloud.Graph, HTTP: http.DefaultClient, Read: d.readGraph,
+			Token: func(context.Context) (string, error) { return "", snapshot.ErrChanges }})
+	}
 	t, err := d.tenant.tokens.get(ctx)
 	if err != nil {
 		return nil, err
@@ -356,6 +365,7 @@ func (d *Deployment) openGraph(ctx context.Context) (*entra.Client, error) {
 	}
 	return entra.New(entra.Options{
 		Graph: d.cloud.Graph, HTTP: l.Client(nil), Token: t.source(d.cloud.Graph), Waiting: d.waiting,
+		Read: d.readGraph,
 	})
 }
 
@@ -397,12 +407,15 @@ func (d *Deployment) openWorkMail(ctx context.Context) (*workmail.Client, error)
 	if w == nil {
 		return nil, fmt.Errorf("WorkMail: %w", fact.ErrNotConfigured)
 	}
-	l, err := d.link.get(ctx)
-	if err != nil {
+	o := workmail.Options{Region: w.Region, Organization: w.Organization, Profile: w.Profile, Timeout: d.limit(),
+		Read: d.readWorkMail, Recalled: d.tape.Replays()}
+	if o.Recalled {
+		return workmail.New(ctx, o)
+	}
+	var err error
+	if o.Link, err = d.link.get(ctx); err != nil {
 		return nil, err
 	}
-	o := workmail.Options{Region: w.Region, Organization: w.Organization, Profile: w.Profile, Link: l,
-		Timeout: d.limit()}
 	if w.Credential.Kind != "" {
 		key, err := d.secret(ctx, w.Credential.Secret, "secret of access key "+w.Credential.ClientID)
 		if err != nil {

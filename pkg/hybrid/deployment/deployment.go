@@ -23,6 +23,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/kerberos"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
@@ -49,6 +50,8 @@ type Options struct {
 	Say func(text string)
 	// Now is the clock of dates and lifetimes; time.Now when nil.
 	Now func() time.Time
+	// Snapshot answers in the place of all systems; nil: the systems answer.
+	Snapshot *Snapshot
 }
 
 // Deployment is safe for one verb at a time.
@@ -58,6 +61,8 @@ type Deployment struct {
 	cloud   cloud.Cloud
 	now     func() time.Time
 	rules   []check.Rule // what the answers say about findings
+
+	tape *snapshot.Tape // of Collect, or of the snapshot that answers; else nil
 
 	names    *dns.Client
 	link     *connection[*link.Link]
@@ -125,6 +130,7 @@ func Open(a answers.Answers, o Options) (*Deployment, error) {
 			return nil, fmt.Errorf("exchangeOnline.hosts: %w", err)
 		}
 	}
+	d.replay()
 	d.connect()
 	return d, nil
 }
@@ -216,7 +222,7 @@ func (d *Deployment) begin(obs observe.Observer) (facts *fact.Set, end func()) {
 		d.Observe(e)
 	}
 	d.renew()
-	if hosts := d.answers.Network.InsecureHosts; len(hosts) > 0 {
+	if hosts := d.answers.Network.InsecureHosts; len(hosts) > 0 && !d.tape.Replays() {
 		d.warn("certificates are not verified for " + strings.Join(hosts, ", ") +
 			" (network.insecureHosts): an attacker on the way can read and change everything")
 	}
@@ -321,19 +327,17 @@ func (d *Deployment) warm(ctx context.Context, f *fact.Set) {
 func (d *Deployment) places(f *fact.Set, o apply.Options) map[string]change.Place {
 	out := map[string]change.Place{}
 	if d.answers.ExchangeOnline != nil {
-		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, session(d.tenant.online),
+		out[desired.PlaceOnline] = change.NewPlace(desired.PlaceOnline, desired.Exchange, d.session(d.tenant.online),
 			d.warn)
 		out[desired.PlaceEntra] = change.NewPlace(desired.PlaceEntra, desired.MicrosoftGraph, d.directory(f, o), d.warn)
 	}
 	if d.answers.WorkMail != nil {
 		out[desired.PlaceWorkMail] = change.NewPlace(desired.PlaceWorkMail, desired.AmazonWorkMail,
-			func(ctx context.Context) (fact.WorkMailAPI, error) {
-				return opened[fact.WorkMailAPI](d.workMail.get(ctx))
-			}, d.warn)
+			d.amazonWorkMail, d.warn)
 	}
 	for _, forest := range d.forests {
 		name := desired.PlaceForest(forest.answers.Name)
-		out[name] = change.NewPlace(name, desired.Exchange, session(forest.exchange), d.warn)
+		out[name] = change.NewPlace(name, desired.Exchange, d.session(forest.exchange), d.warn)
 	}
 	return out
 }

@@ -18,7 +18,7 @@ import (
 func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Context) (desired.Directory, error) {
 	memory := &desired.Memory{
 		Patience:  o.Wait,
-		Creations: func() ([]desired.Creation, error) { return creations(o.StateDir) },
+		Creations: func() ([]desired.Creation, error) { return d.madeInEntra(o.StateDir) },
 		Waiting: func(what string, until time.Time) {
 			d.Observe(observe.Waiting{Stage: "entra", ID: desired.PlaceEntra, What: what, Until: until})
 		},
@@ -32,7 +32,7 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 		},
 	}
 	return func(ctx context.Context) (desired.Directory, error) {
-		graph, err := d.tenant.graph.get(ctx)
+		graph, err := d.graph(ctx)
 		if err != nil {
 			return desired.Directory{}, err
 		}
@@ -43,12 +43,9 @@ func (d *Deployment) directory(f *fact.Set, o apply.Options) func(context.Contex
 	}
 }
 
-// creations returns the Entra objects that journals record.
-func creations(stateDir string) ([]desired.Creation, error) {
-	if stateDir == "" {
-		return nil, nil
-	}
-	made, err := apply.Creations(stateDir)
+// madeInEntra returns the Entra objects that journals record.
+func (d *Deployment) madeInEntra(stateDir string) ([]desired.Creation, error) {
+	made, err := d.creations(context.Background(), stateDir)
 	var out []desired.Creation
 	for _, c := range made {
 		if c.Target == desired.PlaceEntra {
@@ -65,10 +62,10 @@ func (d *Deployment) applications(f *fact.Set, stateDir string) func(context.Con
 	of := desired.ApplicationsOf(f)
 	return func(ctx context.Context) ([]fact.Dedicated, error) {
 		out, err := of(ctx)
-		if err != nil || stateDir == "" {
+		if err != nil {
 			return out, err
 		}
-		made, err := apply.Creations(stateDir)
+		made, err := d.creations(ctx, stateDir)
 		if err != nil {
 			return nil, err
 		}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/hybridge-cli/hybridge/pkg/config/secret"
 	"github.com/hybridge-cli/hybridge/pkg/estate/certificate"
-	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/prereq"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 )
 
@@ -21,16 +21,14 @@ func (d *Deployment) facts() *fact.Set {
 	set := fact.New(d.answers, d.cloud)
 	set.Now, set.Cmdlets, set.Parallel = d.now, prereq.Cmdlets(), d.options.Parallel
 	set.Observer = d
-	if l, err := d.link.get(context.Background()); err == nil {
-		set.Roots = l.Roots()
-	}
+	set.Tape, set.Roots = d.tape, d.roots()
 	set.Network.Clients = fact.Clients{Lookup: d.names.Lookup, Link: d.link.get, Timeout: d.limit(),
 		EHLOName: d.answers.Network.EHLOName}
 	if set.Tenant != nil {
 		set.Tenant.Clients = fact.Clients{
-			Exchange: reading(d.tenant.online),
+			Exchange: d.reading(d.tenant.online),
 			Graph: func(ctx context.Context) (fact.Graph, error) {
-				g, err := opened[fact.Graph](d.tenant.graph.get(ctx))
+				g, err := opened[fact.Graph](d.graph(ctx))
 				return readingGraph{g}, err
 			},
 			Token: d.token,
@@ -38,16 +36,14 @@ func (d *Deployment) facts() *fact.Set {
 	}
 	if set.WorkMail != nil {
 		set.WorkMail.Clients = fact.Clients{WorkMail: func(ctx context.Context) (fact.WorkMailAPI, error) {
-			w, err := opened[fact.WorkMailAPI](d.workMail.get(ctx))
+			w, err := d.amazonWorkMail(ctx)
 			return readingWorkMail{w}, err
 		}}
 	}
 	for i, forest := range d.forests {
 		set.Forests[i].Clients = fact.Clients{
-			Exchange: reading(forest.exchange),
-			Directory: func(ctx context.Context) (fact.Directory, error) {
-				return opened[fact.Directory](forest.directory.get(ctx))
-			},
+			Exchange:         d.reading(forest.exchange),
+			Directory:        d.readDirectory(forest),
 			Certificate:      d.transportCertificate(forest),
 			ProviderPassword: d.providerPassword(forest),
 		}
@@ -65,8 +61,8 @@ func opened[I any](client any, err error) (I, error) {
 	return client.(I), nil
 }
 
-// token returns the credential's access token for Microsoft Graph.
-func (d *Deployment) token(ctx context.Context) (string, error) {
+// signIn returns the credential's access token for Microsoft Graph.
+func (d *Deployment) signIn(ctx context.Context) (string, error) {
 	t, err := d.tenant.tokens.get(ctx)
 	if err != nil {
 		return "", err
@@ -81,7 +77,7 @@ func (d *Deployment) transportCertificate(f *forest) func(context.Context) (cert
 	if c == nil {
 		return nil
 	}
-	return func(ctx context.Context) (certificate.Bundle, error) {
+	load := func(ctx context.Context) (certificate.Bundle, error) {
 		password, err := d.secret(ctx, c.Password, "password of "+c.PFX)
 		if err != nil {
 			return certificate.Bundle{}, fmt.Errorf("%s: transport certificate: %w", f.answers.Name, err)
@@ -91,6 +87,9 @@ func (d *Deployment) transportCertificate(f *forest) func(context.Context) (cert
 			return certificate.Bundle{}, fmt.Errorf("%s: transport certificate: %w", f.answers.Name, err)
 		}
 		return b, nil
+	}
+	return func(ctx context.Context) (certificate.Bundle, error) {
+		return snapshot.Read(ctx, d.tape, f.answers.Name, string(fact.Files), "certificate.pfx", load)
 	}
 }
 
@@ -111,10 +110,6 @@ func (d *Deployment) warnExposed(path, what string) {
 	if _, said := d.exposed.LoadOrStore(path, true); text != "" && !said {
 		d.warn(text)
 	}
-}
-
-func session(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
-	return func(ctx context.Context) (exchange.Session, error) { return opened[exchange.Session](c.get(ctx)) }
 }
 
 // lookupSRV finds domain controllers with the answers' resolvers.

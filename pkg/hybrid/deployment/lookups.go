@@ -154,7 +154,7 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 		}}
 		clients = append(clients, client)
 		premises = append(premises, freebusy.Premise{
-			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{reading(f.exchange)},
+			Name: f.answers.Name, Side: exchange.OnPremises, Session: lazySession{d.reading(f.exchange)},
 			Domains: f.answers.Domains,
 			EWS:     ewsURL(f.answers), Probe: "ews", Ask: calendars(client.get),
 		})
@@ -181,7 +181,7 @@ func (d *Deployment) premises(ctx context.Context, facts *fact.Set, readOnly boo
 			return nil, nil, err
 		}
 		premises = append(premises, freebusy.Premise{
-			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{reading(d.tenant.online)},
+			Name: desired.PlaceOnline, Side: exchange.Online, Session: lazySession{d.reading(d.tenant.online)},
 			Domains: append(domains, coexistence),
 			EWS:     d.cloud.EWS, Probe: "graph",
 			Ask: freebusy.Graph(asking[*entra.Client, freebusy.Schedules](d.tenant.graph.get)),

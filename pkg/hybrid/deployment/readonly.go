@@ -14,9 +14,9 @@ import (
 // through freebusy.Calendars and freebusy.Schedules, which have no write methods.
 
 // reading is a forest's or the tenant's Exchange session for reading.
-func reading(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
+func (d *Deployment) reading(c *connection[*guarded]) func(context.Context) (exchange.Session, error) {
 	return func(ctx context.Context) (exchange.Session, error) {
-		s, err := c.get(ctx)
+		s, err := d.session(c)(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -16,10 +16,7 @@ import (
 func (d *Deployment) unwanted(
 	ctx context.Context, facts *fact.Set, resources []change.Resource, left []change.LeftOut,
 ) ([]change.Resource, error) {
-	if d.options.StateDir == "" {
-		return nil, nil
-	}
-	made, err := apply.Creations(d.options.StateDir)
+	made, err := d.creations(ctx, d.options.StateDir)
 	if err != nil {
 		return nil, err
 	}
@@ -49,15 +46,12 @@ func (d *Deployment) foreign(ctx context.Context, facts *fact.Set) func(target s
 func (d *Deployment) shrunk(
 	ctx context.Context, facts *fact.Set, resources []change.Resource,
 ) ([]change.Resource, error) {
-	var put []apply.Addition
-	if d.options.StateDir != "" {
-		var err error
-		if put, err = apply.Additions(d.options.StateDir, Kinds()); err != nil {
-			return nil, err
-		}
-		foreign := d.foreign(ctx, facts)
-		put = slices.DeleteFunc(put, func(a apply.Addition) bool { return foreign(a.Target, a.Places) })
+	put, err := d.additions(ctx, d.options.StateDir)
+	if err != nil {
+		return nil, err
 	}
+	foreign := d.foreign(ctx, facts)
+	put = slices.DeleteFunc(put, func(a apply.Addition) bool { return foreign(a.Target, a.Places) })
 	resources, others := desired.Shrink(ctx, facts, resources, put)
 	for _, text := range others {
 		d.warn(text.String())

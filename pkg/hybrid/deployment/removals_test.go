@@ -96,7 +96,7 @@ func TestForestLeaves(t *testing.T) {
 	v.apply(first)
 	run := func(cmdlet string, parameters map[string]any) {
 		t.Helper()
-		session, err := session(d.tenant.online)(t.Context())
+		session, err := d.session(d.tenant.online)(t.Context())
 		if err == nil {
 			_, err = session.Run(context.WithoutCancel(t.Context()),
 				exchange.Command{Name: cmdlet, Parameters: parameters})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -56,6 +57,11 @@ var MailDoors = Derive(AtForest, List(PlacedServers), askMailDoors,
 	Source{System: SMTP, Ask: "EHLO, STARTTLS at SERVER:25"})
 
 func askDoors(ctx context.Context, side *Side) ([]Door, error) {
+	return snapshot.Read(ctx, side.set.Tape, side.Name(), string(HTTP), "GET of every Mailbox server",
+		func(ctx context.Context) ([]Door, error) { return lookAtDoors(ctx, side) })
+}
+
+func lookAtDoors(ctx context.Context, side *Side) ([]Door, error) {
 	network := side.set.Network
 	return with(ctx, network, network.Link, func(ctx context.Context, l *link.Link) ([]Door, error) {
 		return perHost(ctx, side, func(ctx context.Context, s Placed) (d Door) {

@@ -9,16 +9,23 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hybridge-cli/hybridge/pkg/engine/broken"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 )
 
 // ErrNotConfigured says that the answers file names no system to query.
 var ErrNotConfigured = errors.New("not configured in the answers file")
+
+// Errors are the classes of errors of this package that readings of a snapshot can have.
+func Errors() map[string]error {
+	return map[string]error{"notConfigured": ErrNotConfigured, "noTenant": ErrNoTenant}
+}
 
 // At is the kind of side that a query is sent to.
 type At string
@@ -264,7 +271,13 @@ func FromGraphBy[T any](request string, right []string, ask func(Graph, context.
 
 // FromNetwork declares a query by key to the network.
 func FromNetwork[T any](system System, asks string, ask func(context.Context, *Side, string) (T, error)) *Keyed[T] {
-	return &Keyed[T]{question: question{AtNetwork, []Source{{System: system, Ask: asks}}}, ask: ask}
+	return &Keyed[T]{
+		question: question{AtNetwork, []Source{{System: system, Ask: asks}}},
+		ask: func(ctx context.Context, s *Side, key string) (T, error) {
+			return snapshot.Read(ctx, s.set.Tape, s.Name(), string(system), strings.ReplaceAll(asks, "{key}", key),
+				func(ctx context.Context) (T, error) { return ask(ctx, s, key) })
+		},
+	}
 }
 
 // Derive declares a query that is answered from other queries. sources are what it reads besides.

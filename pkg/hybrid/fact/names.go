@@ -215,7 +215,7 @@ type MessagePolicy struct {
 }
 
 // MessagePolicies are the DMARC policies of domains.
-var MessagePolicies = FromNetwork(DNS, "TXT _dmarc.{key}",
+var MessagePolicies = FromNetwork(DNS, "TXT _dmarc.{key}, or of its organization",
 	func(ctx context.Context, s *Side, domain string) (MessagePolicy, error) {
 		domain = strings.ToLower(domain)
 		p := MessagePolicy{At: domain}

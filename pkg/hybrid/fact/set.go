@@ -16,6 +16,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/estate/entra"
 	"github.com/hybridge-cli/hybridge/pkg/estate/exchange"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact/once"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/dns"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -30,6 +31,8 @@ type Set struct {
 	// Observer hears how far long reads are; nil: nothing is reported.
 	Observer observe.Observer
 	Roots    *x509.CertPool // trusted authorities; nil: the system's
+	// Tape keeps what is read, or answers from a snapshot; nil: neither.
+	Tape *snapshot.Tape
 
 	Forests      []*Side // in the answers' order
 	Tenant       *Side   // nil: no Exchange Online in the answers

@@ -104,7 +104,7 @@ func judgeStep(r Report, e *StepError) finding.Finding {
 		return judgeLate(r, e)
 	case errors.As(e.Err, &reply):
 		return judgeReply(r, e.Step, reply)
-	case errors.Is(e.Err, errInjected):
+	case errors.Is(e.Err, ErrInjected):
 		return finding.Of(finding.Wrong, "injected",
 			"%s goes on in clear text after its 220 to STARTTLS: that breaks the protocol and looks like tampering, "+
 				"and strict senders end the session", r.Address).WithFix(fixText)

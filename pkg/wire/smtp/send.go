@@ -128,7 +128,7 @@ func (s *session) secure(o Options, m Outgoing) (*tls.ConnectionState, error) {
 		return nil, err
 	}
 	if s.r.Buffered() > 0 {
-		return nil, errInjected
+		return nil, ErrInjected
 	}
 	s.begin(Handshake)
 	config := &tls.Config{

@@ -236,7 +236,7 @@ func (s *session) probe(o Options, serverName string, r *Report) error {
 	}
 	if s.r.Buffered() > 0 {
 		// Text that came before the handshake must not count as said after it.
-		return errInjected
+		return ErrInjected
 	}
 	s.begin(Handshake)
 	t := &TLS{}
@@ -283,8 +283,8 @@ func (s *session) probe(o Options, serverName string, r *Report) error {
 	return nil
 }
 
-// errInjected is clear text behind the answer to STARTTLS.
-var errInjected = fmt.Errorf("%w: the server went on in clear text after STARTTLS", ErrProtocol)
+// ErrInjected is clear text behind the answer to STARTTLS.
+var ErrInjected = fmt.Errorf("%w: the server went on in clear text after STARTTLS", ErrProtocol)
 
 // session is one connection, and the step that it is at.
 type session struct {

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hybridge-cli/hybridge/pkg/config/answers"
+	"github.com/hybridge-cli/hybridge/pkg/engine/report"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/deployment"
+)
+
+func newCollectCommand(a app) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "collect",
+		GroupID: "back",
+		Short:   "Keep everything that check and plan read, in one file; nothing is changed",
+		Long: `Collect reads what all checks and the plan read, on every side, and writes it as one JSON document: a
+snapshot. check --snapshot and plan --snapshot give the same results from it, on any computer, without a connection.
+
+A snapshot holds no password, key or token. It holds names, addresses and certificates of the organization.`,
+		Example: `  hybridge collect -f answers.yaml --output-file snapshot.json
+  hybridge check --snapshot snapshot.json
+  hybridge plan --snapshot snapshot.json --out plan.json`,
+		Args: cobra.NoArgs,
+	}
+	return a.verb(c, report.Documents, runCollect)
+}
+
+func runCollect(ctx context.Context, t *task, _ []string) error {
+	if len(t.only)+len(t.skip) > 0 {
+		return usage("a snapshot holds what all checks read: leave --only and --skip to check --snapshot")
+	}
+	if t.outputFile == "" && t.OutTTY {
+		return usage("a snapshot is large: name a file with --output-file FILE")
+	}
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	s, err := t.deployed.Collect(ctx, t.obs)
+	if err != nil {
+		return err
+	}
+	if err := t.write(s); err != nil {
+		return err
+	}
+	if t.text() {
+		fmt.Fprintf(t.Err, "kept %d answers; %d questions failed\n", len(s.Readings)-s.Failed(), s.Failed())
+	}
+	if t.outputFile != "" {
+		t.next("hybridge check --snapshot %s", report.ShellWord(t.outputFile))
+	}
+	return nil
+}
+
+// fromSnapshot are the flags of verbs that a snapshot can answer.
+type fromSnapshot struct {
+	file    string
+	answers func() bool // -f was given
+}
+
+func snapshotFlag(c *cobra.Command) *fromSnapshot {
+	o := &fromSnapshot{answers: func() bool { return c.Flags().Changed("answers") }}
+	c.Flags().StringVar(&o.file, "snapshot", "",
+		"take what collect wrote to `FILE` instead of the systems; without -f, its answers too")
+	return o
+}
+
+// openFrom is open, or opens the deployment that a snapshot describes.
+func (t *task) openFrom(ctx context.Context, o *fromSnapshot) error {
+	if o.file == "" {
+		return t.open(ctx)
+	}
+	s, err := t.readSnapshot(o.file)
+	if err != nil {
+		return err
+	}
+	described, err := s.Deployment()
+	if o.answers() {
+		described, err = answers.Load(ctx, t.answersFile)
+	}
+	if err != nil {
+		return err
+	}
+	t.recalled = true
+	options := t.options()
+	options.Snapshot = &s
+	t.deployed, err = t.opener(described, options)
+	return err
+}
+
+func (t *task) readSnapshot(file string) (deployment.Snapshot, error) {
+	in := t.In
+	if file != answers.Stdin {
+		f, err := os.Open(file)
+		if err != nil {
+			return deployment.Snapshot{}, usage("--snapshot: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	s, err := deployment.ReadSnapshot(in)
+	if err != nil {
+		err = usage("--snapshot %s: %w; write one with: hybridge collect --output-file FILE", report.Sanitize(file),
+			err)
+	}
+	return s, err
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hybridge-cli/hybridge/pkg/lab"
+)
+
+// The commands of the guide: check and plan give the same bytes from a snapshot as from the
+// systems, also where these are gone. No secret of the lab is in the file.
+func TestCollect(t *testing.T) {
+	dir := t.TempDir()
+	l, err := lab.Start(t.Context(), lab.Options{Dir: dir, Users: 20, Faults: []string{"directory.upn-differs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	hybridge := func(args ...string) result {
+		var out, errs bytes.Buffer
+		s := streams{In: strings.NewReader(""), Out: &out, Err: &errs, Env: func(name string) string {
+			return map[string]string{"HOME": dir, "LocalAppData": dir}[name]
+		}}
+		return result{runIn(t.Context(), append(args, "--non-interactive"), s, openDeployment), out.String(), errs.String()}
+	}
+	live := []result{hybridge("check", "-f", l.Answers()), hybridge("plan", "-f", l.Answers())}
+	file := filepath.Join(dir, "snapshot.json")
+	if got := hybridge("collect", "-f", l.Answers(), "--output-file", file); got.code != 0 ||
+		!strings.Contains(got.errout, "next: hybridge check --snapshot") {
+		t.Fatalf("collect: %d\n%s", got.code, got.errout)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, verb := range []string{"check", "plan"} {
+		got := hybridge(verb, "--snapshot", file)
+		if got.code != live[i].code || got.out != live[i].out {
+			t.Errorf("%s: exit %d, want %d\n%s\nwant\n%s\n%s", verb, got.code, live[i].code, got.out, live[i].out, got.errout)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validates(t, schemaComments(t), "snapshot", data); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("others can read the snapshot: %v, %v", info.Mode(), err)
+	}
+	secrets, _ := filepath.Glob(filepath.Join(dir, "*.password"))
+	more, _ := filepath.Glob(filepath.Join(dir, "secrets", "*"))
+	if len(secrets)+len(more) == 0 {
+		t.Fatal("the lab has no secrets: is this test looking?")
+	}
+	for _, path := range append(secrets, more...) {
+		planted, err := os.ReadFile(path)
+		if s := bytes.TrimSpace(planted); err == nil && len(s) > 5 && bytes.Contains(data, s) {
+			t.Errorf("the secret of %s is in the snapshot", filepath.Base(path))
+		}
+	}
+	for _, form := range []string{"PRIVATE KEY", "Bearer ey"} {
+		if bytes.Contains(data, []byte(form)) {
+			t.Errorf("%s is in the snapshot", form)
+		}
+	}
+
+	// What cannot be a snapshot, and what a snapshot cannot be asked, is one clear error.
+	damaged := filepath.Join(dir, "damaged.json")
+	if err := os.WriteFile(damaged, data[:len(data)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range [][]string{
+		{"check", "--snapshot", damaged}, {"check", "--snapshot", l.Answers()}, {"plan", "--snapshot", "nowhere.json"},
+		{"collect", "-f", l.Answers(), "--only", "dns.*"},
+	} {
+		if got := hybridge(wrong...); got.code != exitUsage || !strings.Contains(got.errout, "snapshot") {
+			t.Errorf("%v: exit %d: %s", wrong, got.code, got.errout)
+		}
+	}
+}
