@@ -84,6 +84,7 @@ func (t *task) openFrom(ctx context.Context, o *fromSnapshot) error {
 	if err != nil {
 		return err
 	}
+	t.is(described.Organization)
 	t.recalled = true
 	options := t.options()
 	options.Snapshot = &s
