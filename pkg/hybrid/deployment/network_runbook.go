@@ -37,10 +37,10 @@ func (d *Deployment) networkRunbook(p change.Plan) []byte {
 	for _, r := range d.records() {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(r, " | "))
 	}
-	b.WriteString("\n## After the last step\n\n- GO when `hybridge test --until-ok 20m` shows every lookup OK, and with " +
-		"secureMail `hybridge test --message` every message.\n- STOP when a lookup or a message fails at a " +
-		"connection: the hop that is named is yours.\n\n## Going back\n\nClose what was opened for this plan when the other teams have gone " +
-		"back, not before.\n")
+	b.WriteString("\n## After the last step\n\n- GO when `hybridge test --until-ok 20m` shows every lookup OK, and " +
+		"with secureMail `hybridge test --message` every message.\n- STOP when a lookup or a message fails at a " +
+		"connection: the hop that is named is yours.\n\n## Going back\n\nClose what was opened for this plan when " +
+		"the other teams have gone back, not before.\n")
 	return []byte(b.String())
 }
 

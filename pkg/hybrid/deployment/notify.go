@@ -55,7 +55,8 @@ func (d *Deployment) Notify(ctx context.Context, about report.About, seen []repo
 		changes, after := notify.Compare(known.Receivers[key], seen)
 		if len(changes) > 0 {
 			if err := d.send(ctx, r, about, changes); err != nil {
-				errs = append(errs, fmt.Errorf("notify[%d] (%s) got no message; the next run sends it: %w", i, r.Kind, err))
+				errs = append(errs, fmt.Errorf("notify[%d] (%s) got no message; the next run sends it: %w", i, r.Kind,
+					err))
 				continue
 			}
 		}
