@@ -14,6 +14,7 @@ import (
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/desired"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/fact"
 	"github.com/hybridge-cli/hybridge/pkg/hybrid/freebusy"
+	"github.com/hybridge-cli/hybridge/pkg/hybrid/snapshot"
 	"github.com/hybridge-cli/hybridge/pkg/wire/ews"
 	"github.com/hybridge-cli/hybridge/pkg/wire/link"
 )
@@ -151,7 +152,7 @@ func (d *Deployment) providerPassword(f *forest) func(context.Context) (fact.Pas
 	if p == nil || p.Password == "" {
 		return nil
 	}
-	return func(ctx context.Context) (fact.PasswordForm, error) {
+	look := func(ctx context.Context) (fact.PasswordForm, error) {
 		if source, _, _ := p.Password.Source(); source == secret.Prompt {
 			return fact.PasswordForm{Typed: true}, nil
 		}
@@ -160,6 +161,9 @@ func (d *Deployment) providerPassword(f *forest) func(context.Context) (fact.Pas
 			return fact.PasswordForm{}, fmt.Errorf("%s: the password of WorkMail: %w", f.answers.Name, err)
 		}
 		return fact.PasswordForm{Fault: workmail.PasswordFault(password)}, nil
+	}
+	return func(ctx context.Context) (fact.PasswordForm, error) {
+		return snapshot.Read(ctx, d.tape, f.answers.Name, string(fact.Files), "workmail.password", look)
 	}
 }
 
